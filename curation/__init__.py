@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from curation import dataframes
-    from curation.balancing.counts import EntryCounts
-    from curation.balancing.sampling import keep_probability
-    from curation.balancing.thresholds import Thresholds, rates, rates_of, tail_share, threshold
+    from curation.balancing.manifest import keep_probability
+    from curation.balancing.thresholds import EntryCounts, Thresholds, rates, rates_of, tail_share, threshold
     from curation.by_uid import captions, clusters, weights
     from curation.config import CurationConfig
-    from curation.gate.options import GateOptions
+    from curation.gate.plan import GateOptions
     from curation.hashing.pipeline import hash_images
-    from curation.images.uids import uids
+    from curation.images.combine import uids
     from curation.matching import Matcher, Matching
     from curation.online.dataset import BalancedDataset
     from curation.run.order import curate
     from curation.run.request import Options
     from curation.run.results import Results
-    from runtime.deprecation import DeprecatedWarning, deprecated
     from runtime.draws import draws
     from runtime.errors import InputError
+    from runtime.packages import DeprecatedWarning, deprecated
     from runtime.packages import __version__ as __version__
 
 __all__ = [
@@ -59,9 +58,9 @@ __all__ = [
 _MODULES = {
     "BalancedDataset": "curation.online.dataset",
     "CurationConfig": "curation.config",
-    "DeprecatedWarning": "runtime.deprecation",
-    "EntryCounts": "curation.balancing.counts",
-    "GateOptions": "curation.gate.options",
+    "DeprecatedWarning": "runtime.packages",
+    "EntryCounts": "curation.balancing.thresholds",
+    "GateOptions": "curation.gate.plan",
     "InputError": "runtime.errors",
     "Matcher": "curation.matching",
     "Matching": "curation.matching",
@@ -73,15 +72,15 @@ _MODULES = {
     "clusters": "curation.by_uid.clusters",
     "curate": "curation.run.order",
     "dataframes": "curation.dataframes",
-    "deprecated": "runtime.deprecation",
+    "deprecated": "runtime.packages",
     "draws": "runtime.draws",
     "hash_images": "curation.hashing.pipeline",
-    "keep_probability": "curation.balancing.sampling",
+    "keep_probability": "curation.balancing.manifest",
     "rates": "curation.balancing.thresholds",
     "rates_of": "curation.balancing.thresholds",
     "tail_share": "curation.balancing.thresholds",
     "threshold": "curation.balancing.thresholds",
-    "uids": "curation.images.uids",
+    "uids": "curation.images.combine",
     "weights": "curation.by_uid.weights",
 }
 

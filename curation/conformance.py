@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.balancing.counts import EntryCounts
-from curation.balancing.sampling import keep_probability, sample_batch
-from curation.balancing.thresholds import Thresholds, rates, tail_share, threshold
-from curation.images.uids import uids
+from curation.balancing.manifest import keep_probability, sample_batch
+from curation.balancing.thresholds import EntryCounts, Thresholds, rates, tail_share, threshold
+from curation.images.combine import uids
 from curation.matching.matcher import Matcher
 from curation.schemas import SAMPLED
 from runtime.draws import draws

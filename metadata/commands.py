@@ -8,27 +8,25 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from metadata import pipeline, starter
+from metadata import pipeline
+from metadata import pipeline as starter
 from metadata.config import MetadataConfig
 from metadata.download.client import Manners
-from metadata.download.fetch import fetch, look_up
+from metadata.download.fetch import Result, fetch, look_up
 from metadata.download.sources import SOURCES, WORDNETS, Snapshot, plan
-from metadata.download.transfer import Result
-from metadata.entry_files import FACTS
-from metadata.entry_lists import read_lists
+from metadata.entry_files import FACTS, read_lists
 from metadata.frequency_lists import WORDFREQ
 from metadata.languages import language
 from metadata.pipeline import DOWNLOADS
-from metadata.recipe import read_recipe, recipe, require_entries, require_sources
-from metadata.rules.text import RULES
-from metadata.sources import Sources
+from metadata.rules.characters import RULES
+from metadata.sources import Sources, read_recipe, recipe, require_entries, require_sources
 from runtime.arguments import Group, Parser, add_fields, made
 from runtime.console import command
 from runtime.engine.choice import engine_for
 from runtime.errors import InputError
 from runtime.progress import ConsoleProgress
 from runtime.redaction import redacted
-from runtime.storage.output_folders import require_apart
+from runtime.storage.locks import require_apart
 from runtime.storage.whole import content_of
 from runtime.terminal import readable, say
 

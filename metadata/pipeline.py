@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from dataclasses import dataclass
-from functools import cached_property
+import unicodedata
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from hashlib import blake2b
 from pathlib import Path
 
 from metadata.build import NGRAMS, Build, Part
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
 from metadata.entry_files import ENTRIES, FACTS
+from metadata.frequency_lists import WORDFREQ
 from metadata.sources import Sources
 from metadata.stages.counts import NgramPlan
-from metadata.stages.ngrams import ngram_entries
-from metadata.stages.titles import TitlePlan, title_entries
+from metadata.stages.ngrams import TitlePlan, ngram_entries, title_entries
+from metadata.wordnet import packing
+from runtime.caches import cache_folder
 from runtime.engine.choice import Given, engine_of
 from runtime.engine.interface import Engine
 from runtime.errors import InputError, typed
+from runtime.packages import __version__, require_packages
 from runtime.progress import Progress
-from runtime.storage.locks import WORK
-from runtime.storage.output_folders import claimed
+from runtime.storage.kept import opened
+from runtime.storage.locks import WORK, claimed
 from runtime.storage.own_files import checksums_in
 from runtime.storage.paths import names, remove
 from runtime.storage.whole import Parts, finished
@@ -129,3 +135,41 @@ class Counting:
         work.mkdir(parents=True, exist_ok=True)
         self.engine.require_shared(work)
         return self.engine
+
+
+EXTRA = "starter"  # that brings what is needed
+
+
+def paths() -> dict[str, list[str]]:
+    """Return what stands for the starter's sources, by the flag that takes it; refuse where wordfreq is missing."""
+    try:
+        require_packages([WORDFREQ])
+    except InputError as error:
+        raise InputError(
+            f"starter metadata needs the extra `{EXTRA}`: {error}; or give --metadata or --entries"
+        ) from None
+    return {"frequencies": [WORDFREQ], "wordnet": list(filter(None, [packing.folder()]))}
+
+
+def starter_metadata(config: MetadataConfig, progress: Progress | None = None) -> Entries:
+    """Return the starter's entries; the first process builds them, and a damaged copy is built again."""
+    found = paths()
+    sources = Sources.find(frequencies=found["frequencies"], wordnet=found["wordnet"])
+    folder = cache_folder() / f"{EXTRA}-{_key(config, sources)}"
+    build = partial(_build, config=config, sources=sources, progress=progress or Progress())
+    return opened(folder, build, Entries.open)
+
+
+def _build(folder: Path, config: MetadataConfig, sources: Sources, progress: Progress) -> None:
+    with progress.stage("build starter metadata, once on this machine"):
+        Build(config, sources, Parts(folder / "sources", folder)).write(folder, lambda: None)
+
+
+def _key(config: MetadataConfig, sources: Sources) -> str:
+    """Return 32 hex digits of all that decides the entries: versions, numbers, rules and the code of this package."""
+    versions = sources.versions() | {"program": __version__, "unicode": unicodedata.unidata_version}
+    hashed = blake2b(json.dumps([versions, asdict(config)], sort_keys=True).encode(), digest_size=16)
+    code = (path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".csv"))
+    for path in sorted(code):  # none where the package is in an archive
+        hashed.update(path.read_bytes())
+    return hashed.hexdigest()

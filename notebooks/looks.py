@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import FuncFormatter, LogLocator, PercentFormatter
 
-from curation.report.numbers import percent, short
+from curation.report.languages import percent, short
 from metadata import InputError
 
 plt.style.use(Path(__file__).with_name("style.mplstyle"))

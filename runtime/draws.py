@@ -9,7 +9,7 @@ from numbers import Integral
 
 import numpy as np
 
-from runtime.arrow.buffers import Strings, string_array, string_buffers
+from runtime.arrow import Strings, string_array, string_buffers
 from runtime.errors import InputError, typed
 from runtime.kernels.hashes import number_keys, siphash
 

@@ -23,10 +23,14 @@ _FIRST, _NEXT, _MINUTE, _LATER = 1.0, 4.8, 60.0, 35.0
 def start(name: str, module: str) -> None:
     """Run `main` of a module as a program."""
     signal.signal(signal.SIGINT, partial(_stop, name))
-    from runtime import interrupts, run_flags, terminal  # from here on Ctrl-C leaves no trace
+    from runtime import (
+        arguments,
+        interrupts,
+        terminal,  # from here on Ctrl-C leaves no trace
+    )
 
     terminal.attach()
-    run_flags.apply_format(sys.argv)
+    arguments.apply_format(sys.argv)
     over = threading.Event()
     if not any(each.startswith("@") for each in sys.argv):  # a file may ask for another format
         threading.Thread(target=_reassure, args=(name, over), daemon=True).start()

@@ -23,7 +23,7 @@ from pyspark.find_spark_home import _find_spark_home
 from pyspark.sql import SparkSession
 
 from runtime import terminal
-from runtime.arrow.buffers import ALLOCATORS
+from runtime.arrow import ALLOCATORS
 from runtime.errors import InputError, few_files
 
 _SETTINGS = {

@@ -13,14 +13,14 @@ import pytest
 
 import curation
 from curation import CurationConfig, GateOptions, InputError, Matching, Options, Results, uids
-from curation.clustering.config import ClusterConfig
-from curation.dataframes.options import MatchOptions
+from curation.clustering.training import ClusterConfig
+from curation.dataframes.functions import MatchOptions
 from curation.gate.plan import GatePlan
-from curation.observers.classes import read_classes
+from curation.observers.alignment import read_classes
 from curation.online import OnlineConfig
 from curation.run.request import Request
-from curation.scoring.config import ScoringConfig
-from curation.tars.sources import find
+from curation.scoring.scorer import ScoringConfig
+from curation.tars.samples import find
 from metadata import Entries, MetadataConfig, Sources
 from tests.support.checkout import ROOT
 from tests.support.written_run import write_run

@@ -9,19 +9,17 @@ import numpy as np
 import orjson
 import pytest
 
-from curation.clustering.config import ClusterConfig
+from curation.clustering.training import ClusterConfig
 from curation.config import CurationConfig
-from curation.dataframes.options import MatchOptions
+from curation.dataframes.functions import MatchOptions
 from curation.export.soft_cap import SoftCap
-from curation.gate.options import GateOptions
+from curation.gate.plan import GateOptions
 from curation.inputs.tables.columns import TableOptions
-from curation.online.batches import ByEntries
-from curation.online.config import Choice, OnlineConfig, World
-from curation.online.drawing import CaptionDraw
+from curation.online.config import ByEntries, CaptionDraw, Choice, OnlineConfig, World
 from curation.online.mix import Mix
 from curation.report.charts import counts_by_rank, cumulative_share
 from curation.run.request import Options
-from curation.scoring.config import ScoringConfig
+from curation.scoring.scorer import ScoringConfig
 from metadata.config import MetadataConfig
 from runtime.draws import draws
 from runtime.errors import InputError

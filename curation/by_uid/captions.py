@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 
 from curation.by_uid.mapped_rows import MappedRows, in_order, save_rows_of, sorted_schema
 from curation.by_uid.tables import KEY, ImageTable, Paths
-from curation.inputs.cleaning import clean_array
+from curation.inputs.candidates import clean_array
 from curation.run.results import Results
 from runtime.errors import InputError, typed
 from runtime.storage.arrays import mapped
-from runtime.storage.key_parts import MOST_PARTS, in_parts
-from runtime.storage.versions import Version
+from runtime.storage.listing import Version
+from runtime.storage.parquet import MOST_PARTS, in_parts
 
 CAPTION, SCORE, SOURCE = "caption", "score", "source"
 EXPECTED = "tables of captions: Parquet files with the columns uid (or url) and caption"

@@ -21,16 +21,14 @@ import pyarrow.compute as pc
 
 from curation.by_uid.mapped_rows import MappedRows, in_order, rows_of, save_rows, sorted_schema
 from curation.by_uid.tables import KEY, ImageTable, Paths, key_columns, spelled
-from curation.run.finished import curated_files, pool_files
-from curation.run.results import Results
+from curation.run.results import Results, curated_files, pool_files
 from runtime.errors import InputError, typed
 from runtime.redaction import hidden
 from runtime.storage.arrays import mapped
-from runtime.storage.key_parts import MOST_PARTS, in_parts
+from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile, own_files
-from runtime.storage.parquet import batches
+from runtime.storage.parquet import MOST_PARTS, batches, in_parts
 from runtime.storage.paths import as_path, reachable
-from runtime.storage.versions import Version
 from runtime.storage.whole import read_json
 
 EXPECTED = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"

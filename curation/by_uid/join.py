@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.by_uid.by_key import ROWS, Groups, Places, Write, deal, spread_keys
-from curation.by_uid.rows import PLACE
+from curation.by_uid.by_key import PLACE, ROWS, Groups, Places, Write, deal, spread_keys
 from curation.by_uid.tables import KEY, KEY_NAMES, key_columns
-from curation.run.sizes import MOST_BUCKETS, group_buckets, senders, sending
-from runtime.buckets import Packer, by_bucket
+from curation.run.ledger import MOST_BUCKETS, group_buckets, senders, sending
+from runtime.buckets import Block, Packer, by_bucket
 from runtime.engine.interface import Engine, Relay
-from runtime.packed_rows import Block
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies

@@ -15,17 +15,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.by_uid.by_key import PLACE, RowStream
 from curation.by_uid.join import READ_ROWS, Images, Join, Table
-from curation.by_uid.rows import PLACE, RowStream
 from curation.by_uid.tables import KEY, key_columns, spelled
 from curation.inputs.files import Input
-from curation.run.finished import curated_files
 from curation.run.making import Derived, Item, Made, Task
-from curation.run.results import Results
+from curation.run.results import Results, curated_files
 from curation.schemas import CURATED, TRAINED_TEXTS
-from curation.tars.damage import TALLY, require_sound
-from curation.tars.samples import IMAGES, fault_of, passed_over, samples_in
-from curation.tars.sources import opened
+from curation.tars.headers import TALLY, require_sound
+from curation.tars.samples import IMAGES, fault_of, opened, passed_over, samples_in
 from runtime.engine.interface import Engine
 from runtime.errors import AGAIN, InputError
 from runtime.storage.own_files import OwnFile, checksums_in, tally

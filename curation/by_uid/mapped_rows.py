@@ -12,9 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.run.finished import pool_files
-from curation.run.results import Results
-from runtime.arrow.uid_keys import exact_numbers
+from curation.run.results import Results, pool_files
+from runtime.arrow import exact_numbers
 from runtime.errors import InputError
 from runtime.storage.arrays import open_arrow
 from runtime.storage.own_files import OwnFile, checksum_of

@@ -20,8 +20,8 @@ from curation.by_uid.tables import KEY, ImageTable, Paths, spelled
 from curation.run.results import Results
 from runtime.errors import InputError, typed
 from runtime.storage.arrays import mapped
-from runtime.storage.key_parts import MOST_PARTS, in_parts
-from runtime.storage.versions import Version
+from runtime.storage.listing import Version
+from runtime.storage.parquet import MOST_PARTS, in_parts
 
 WEIGHT = "weight"
 EXPECTED = "tables of weights: Parquet files with the columns uid (or url) and weight"

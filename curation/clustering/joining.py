@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.by_uid.by_key import PLACE, RowStream
 from curation.by_uid.join import Join, Table, first, images_in
-from curation.by_uid.rows import PLACE, RowStream
 from curation.by_uid.tables import KEY
 from curation.clustering.embedding import COLUMNS, TEXT, texts_of
 from curation.clustering.training import Clusters
@@ -26,9 +26,9 @@ from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import CLUSTERS
 from runtime.engine.interface import Engine
 from runtime.shipping import Shipped
+from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import PartWriter, batches, part_writer, row_counts, write_tables
-from runtime.storage.versions import Version
 from runtime.tallies import Tallies
 
 # One row an embedding, with its distances to the centres of both clusters.

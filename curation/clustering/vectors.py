@@ -22,9 +22,9 @@ from runtime.engine.interface import Engine
 from runtime.errors import AGAIN, InputError
 from runtime.progress import advance
 from runtime.shipping import Shipped
+from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer
-from runtime.storage.versions import Version
 from runtime.tallies import Tallies
 
 EXPECTED = "tables of embeddings: Parquet files with the columns uid (or url) and embedding"

@@ -5,12 +5,11 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from curation.commands.curate_flags import add_classes
-from curation.observers.alignment import JSON, Figures, align, table, write
-from curation.observers.classes import read_classes
+from curation.commands.curate import add_classes
+from curation.observers.alignment import JSON, Figures, align, read_classes, table, write
 from curation.report.facts import versions
-from curation.run.derived import Derivation, deriving
 from curation.run.ledger import digest_of
+from curation.run.making import Derivation, deriving
 from curation.run.results import Results
 from runtime.arguments import Parser
 from runtime.console import command

@@ -6,11 +6,11 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from curation.clustering.config import ClusterConfig
-from curation.clustering.encoder import DEFAULT
+from curation.clustering.embedding import DEFAULT
 from curation.clustering.pipeline import Request, cluster
+from curation.clustering.training import ClusterConfig
 from curation.report.console import aligned
-from curation.report.numbers import counted, number, percent
+from curation.report.languages import counted, number, percent
 from runtime.arguments import Parser, absolute, add_fields, made
 from runtime.console import command
 from runtime.engine.choice import engine_for

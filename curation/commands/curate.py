@@ -2,30 +2,240 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import Namespace, _ActionsContainer
 from collections.abc import Sequence
 from typing import Any
 
-from curation.commands.curate_flags import NAME, parse_curate
+from curation.commands.evaluate_languages import add_language_rules
 from curation.config import CurationConfig
-from curation.gate.options import GateOptions
+from curation.gate.plan import GateOptions
+from curation.gate.policies import RULES
 from curation.inputs.tables.columns import TableOptions
+from curation.inputs.tables.lines import DIALECTS
 from curation.report import warnings
 from curation.report.console import summary
 from curation.run.order import curate
-from curation.run.preview import preview
-from curation.run.preview_lines import lines
-from curation.run.request import Options
+from curation.run.preview import lines, preview
+from curation.run.request import PDQ_NEAR, Options
 from curation.run.results import Results
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
-from metadata.entry_lists import read_lists
-from metadata.starter import starter_metadata
-from runtime.arguments import made
+from metadata.entry_files import read_lists
+from metadata.pipeline import starter_metadata
+from runtime.arguments import Parser, add_fields, made
 from runtime.console import command
 from runtime.engine.choice import engine_for
 from runtime.progress import ConsoleProgress, Progress
 from runtime.terminal import say
+
+NAME = "clip-curate"
+COLUMNS = {
+    "--url-column NAME": "column of image URLs, where it is not recognised; a number, from 0, in files without header; "
+    "of several names the first that a file has; PATTERN=NAME for inputs whose path ends like that, as cc3m*.tsv=1",
+    "--text-column NAME": "column of texts, likewise",
+}
+UID = {
+    "--uid-column NAME": "column of what names each image, likewise; none: its URL names it, even beside a column uid",
+}
+SIZE = {
+    "--english-threshold T": "t of English: the matches from which on an entry is frequent; each other language gets "
+    "the t at which rare entries hold the same share of its matches as in English",
+    "--target-size N": "images to keep: take the smallest English t that is expected to give them",
+}
+READ = {
+    "--max-text-length N": "characters of a text; longer ones are cut",
+    "--max-bad-files SHARE": "stop where a larger share of the files is damaged",
+    "--max-bad-records SHARE": "stop where a larger share of the records is damaged",
+    "--max-shared-uids SHARE": "stop where more of the uids are given to several URLs, or to rows of --images or "
+    "--status that differ",
+}
+GATE = {
+    "--status FOLDER": "what img2dataset wrote when it downloaded matched/: count and sample the images that exist",
+    "--only LIST": "count and sample only what these files name: uids or URLs, one a line (also .gz, .zst), or "
+    "Parquet, CSV, TSV with a column uid or url",
+    "--policy RULE": "remove what rules name, some of them with a number; `recommended` stands for those with a star: "
+    + ", ".join(f"{rule.form}{'*' * rule.is_recommended}" for rule in RULES.values()),
+    "--robots FILE": "robots.txt, tdmrep.json and ai.txt of hosts, as robotstxt WARC files of Common Crawl or a table "
+    "with host and text: images get the signals that the hosts of their URL and pages state, which rules remove",
+    "--robots-agents NAME": "agents whose rules in robots.txt count, or files with one a line (default: those in "
+    "curation/gate/robots_agents.txt, such as GPTBot, CCBot and Google-Extended)",
+    "--decontaminate TABLE": "remove the images of evaluation sets: tables of their pictures, as clip-hash writes "
+    "them, are compared by URL, and with the sha256 and phash in --images or --status",
+    "--decontaminate-within K": "bits in which the pHash of an evaluation set's picture may differ",
+    "--decontaminate-texts FILE": "remove texts that are prompts or captions of evaluation sets: one a line, or in a "
+    "column text or caption",
+    "--same-image COLUMN[:K]": "one image of a picture stays, with the texts of all copies: those with the same value "
+    "in a column of --images or --status, as sha256, or with hashes that differ in K bits at most, as phash:4",
+    "--same-meaning TABLE": "remove semantic copies with their texts: the folder or the table that clip-cluster "
+    "--same-meaning wrote says for which image each goes",
+    "--captions TABLE": "captions of images, with --match-captions: Parquet files with uid (or url), caption and "
+    "perhaps score",
+    "--match-captions": "balance an image by its caption: the caption's language and entries take the place of the alt "
+    "texts'; an image without a caption keeps its alt texts",
+    "--keep-removed SHARE": "write the texts of this share of the images that all of this removes to gate_removed/, "
+    "and show in the report texts of each rule, and the entries that lose most of theirs",
+}
+MATCHING = {
+    "--rules": "what is a match: symbols of normalised text, or padded substrings as in Meta CLIP's reference",
+    "--matcher": "the engine; both give the same matches",
+    "--evidence": "what a text needs to be matched: any entry, or one with two letters (or one character of a script "
+    "without spaces): numbers and single letters alone are no proof",
+    "--max-texts N": "texts of one image at most, chosen by hash",
+}
+ABLATIONS = {
+    "--metadata-of LANGUAGE": "match texts of every language against the entries of this one",
+    "--merge-languages": "match every text against one list of all entries",
+    "--threshold-per-language": "threshold of each language but English: its own, from its tail share, or the same as "
+    "that of English",
+}
+
+
+def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
+    """Return the values of the command line of clip-curate."""
+    parser = Parser(
+        NAME,
+        "Keep the balanced fraction of image-text pairs: match metadata entries in each text, count, "
+        "derive a threshold per language, sample, and write the curated manifest.",
+    )
+    _add_main(parser)
+    _add_inputs(parser.add_argument_group("what is read"))
+    _add_gate(parser.add_argument_group("which images stay"))
+    written = parser.add_argument_group("what is written")
+    add_classes(written, default=[])
+    add_fields(written, CurationConfig, {"--rows-per-file N": "matched images for each curated file"})
+    share = "tail share of all languages but English, instead of the one that English has at its t"
+    amount = {"--tail-share P": share, "--seed N": "another seed keeps other pairs"}
+    add_fields(parser.add_argument_group("how much is kept"), CurationConfig, amount)
+    matching = parser.add_argument_group("how texts are matched")
+    add_fields(matching, CurationConfig, MATCHING)
+    add_language_rules(matching)
+    ablations = parser.add_argument_group("ablations of the papers (docs/how-to/ablations.md)")
+    add_fields(ablations, CurationConfig, ABLATIONS)
+    ablations.add_argument(
+        "--no-balance", dest="balance", action="store_false", help="keep every image that has a match: all rates are 1"
+    )
+    parser.add_engine()
+    parser.take_defaults(GateOptions)
+    parser.take_defaults(Options)
+    parser.take_defaults(CurationConfig)
+    return parser.parse_args(argv)
+
+
+def _add_main(parser: Parser) -> None:
+    """Add the flags that most runs need."""
+    parser.add_argument(
+        "--input",
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="WAT, WARC, Parquet, JSON lines, CSV or TSV: files, folders, globs or URLs; or a crawl of Common Crawl, "
+        "as commoncrawl:CC-MAIN-2024-10; or a table of Spark's catalog, as table:db.pairs",
+    )
+    entries = parser.add_mutually_exclusive_group()
+    entries.add_argument(
+        "--metadata",
+        metavar="DIR",
+        help="metadata of all languages, as clip-metadata writes it; or its URL (default: the frequent words of "
+        "45 languages, from the package wordfreq)",
+    )
+    entries.add_argument(
+        "--entries",
+        nargs="+",
+        metavar="LANGUAGE=FILE",
+        help="lists of entries, as they are: a JSON array or one per line",
+    )
+    parser.add_output(
+        "folder of the results, which all machines share, or s3://bucket/name or the like; matched/ in it is used "
+        "again for the same inputs",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace another run in the output folder")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check all of this and look into the inputs: columns, first rows, languages, disk and time of a run; "
+        "write nothing, and start Spark for --keep alone",
+    )
+    add_fields(parser, TableOptions, COLUMNS)
+    add_fields(parser.add_mutually_exclusive_group(), CurationConfig, SIZE)
+    add_exclude(parser, default=[])
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        action="append",
+        metavar="PATH",
+        help="a table of images, by uid or url: Parquet files or folders of scores; give it again for another table",
+    )
+    keep = (
+        "keep the images for which this holds, in Spark SQL over the columns of --images and --status, as "
+        '"least(width, height) >= 200 AND clip_score > 0.28"'
+    )
+    add_fields(parser, GateOptions, {"--keep EXPRESSION": keep})
+
+
+def _add_inputs(group: _ActionsContainer) -> None:
+    add_fields(group, CurationConfig, {"--sample-files N": "read N files of the input, chosen by the seed"})
+    group.add_argument(
+        "--dialect",
+        choices=DIALECTS,
+        metavar="NAME",
+        help="how CSV and TSV are written, instead of what the first rows of each show: comma, tab or semicolon, and "
+        "-quoted (fields may stand in quotes), -escaped (with backslashes before quotes in them, as Spark writes) or "
+        "-plain (quotes mean nothing), such as tab-plain",
+    )
+    add_fields(group, TableOptions, UID)
+    group.add_argument(
+        "--unique-images",
+        action="store_true",
+        help="the inputs state each image once: nothing is brought together by image, which is faster",
+    )
+    group.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
+    add_fields(group, CurationConfig, READ)
+
+
+def _add_gate(group: _ActionsContainer) -> None:
+    bits = f"bits in which the PDQ of an image may differ from one that an --exclude list names (default: {PDQ_NEAR})"
+    add_fields(group, Options, {"--exclude-bits K": bits})
+    add_fields(group, GateOptions, GATE)
+    group.add_argument(
+        "--gate-step",
+        dest="steps",
+        nargs="+",
+        metavar="NAME[=VALUE]",
+        help="steps of the gate that other installed packages bring, as docs/how-to/extending.md says; they come last",
+    )
+
+
+def add_exclude(group: _ActionsContainer, **options: Any) -> None:
+    """Add --exclude, which curate and remove share."""
+    group.add_argument(
+        "--exclude",
+        nargs="+",
+        metavar="LIST",
+        help="leave out what these files name: uids, URLs, domains, page:DOMAIN or regex:PATTERN, one a line (also "
+        ".gz, .zst), or Parquet, CSV, TSV with a column uid or url; clip-curate also takes hashes of files, as "
+        "sha256=LIST, md5=LIST or pdq=LIST, and looks them up in the tables of --images and --status",
+        **options,
+    )
+
+
+def add_classes(group: _ActionsContainer, **options: Any) -> None:
+    """Add --classes and --templates, which curate and align share."""
+    group.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="LANGUAGE=FILE",
+        help="names of an evaluation set's classes, to see how balancing changes their counts "
+        "(docs/how-to/alignment.md): a JSON array or object, or a class a line, where | stands between "
+        "names of one class",
+        **options,
+    )
+    group.add_argument(
+        "--templates",
+        nargs="+",
+        default=[],
+        metavar="LANGUAGE=FILE",
+        help="one a line, with {} for the name; a class is named where one of them is in the text (default: the name)",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentError, Namespace, _ActionsContainer
 from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
@@ -12,29 +12,90 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv, json, parquet
 
-from curation.commands.language_flags import add_language_rules
-from curation.config import CurationConfig
-from curation.exclusion.sets import hosts
+from curation.config import WITNESSES, CurationConfig
+from curation.exclusion.lists import hosts
 from curation.inputs.candidates import coded, unknown_labels
-from curation.inputs.tables.dialects import SAMPLE, dialect_of
+from curation.inputs.tables.lines import SAMPLE, dialect_of
+from curation.language.engines import Identifier
 from curation.language.evaluation import evaluate, evaluate_witnesses, is_gold
-from curation.language.hosts import host_languages
-from curation.language.identify import Identifier
-from curation.language.judging import LanguageRules
-from curation.language.witnesses import Stated
+from curation.language.judging import LanguageRules, Stated, host_languages
 from curation.report.console import aligned
-from curation.report.languages import named
-from curation.report.numbers import number, percent
+from curation.report.languages import named, number, percent
 from curation.report.page import environment
 from curation.report.warnings import unknown_languages
 from metadata.languages import OTHER
-from runtime.arguments import Parser, made
-from runtime.arrow.buffers import one_array
+from runtime.arguments import Parser, Stored, add_fields, made
+from runtime.arrow import one_array
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.storage.paths import as_path, make_folder
 from runtime.storage.whole import whole
 from runtime.terminal import in_one_line, say
+
+LANGUAGE = {
+    "--no-language": "what becomes of texts without letters, names of files, addresses and HTML, which are in no "
+    "language",
+    "--wrong-script": "what becomes of a text whose letters are all of scripts that the language of its label is not "
+    "written in",
+}
+NOBODY = "none"  # that no witness is asked
+
+
+def add_language_rules(group: _ActionsContainer) -> None:
+    """Add the flags that decide when a text counts as in the language of its label."""
+    group.add_argument(
+        "--min-language-score",
+        action=_Scores,
+        nargs="+",
+        metavar="S",
+        help="texts whose language is less certain belong to `other`: a score for all languages, or for one as da=0.6",
+    )
+    add_fields(group, CurationConfig, LANGUAGE)
+    group.add_argument(
+        "--witnesses",
+        action=_Witnesses,
+        nargs="+",
+        choices=(*WITNESSES, NOBODY),
+        default=CurationConfig.witnesses,
+        metavar="NAME",
+        help="who is asked for the language of a doubtful text; the first that knows it counts: han (its kana, and "
+        "characters that only Chinese or Japanese writes), host (where 80 %% of five or more sure texts are in one), "
+        f"page (`lang` of a WARC page), or {NOBODY} (default: {' '.join(CurationConfig.witnesses)})",
+    )
+
+
+class _Witnesses(Stored):
+    """Stores the names of witnesses; none of them where `none` is said."""
+
+    def __call__(self, parser: Any, namespace: Namespace, values: Any, *_: Any) -> None:
+        """Refuse witnesses beside `none`."""
+        super().__call__(parser, namespace, values)
+        asked = getattr(namespace, self.dest)
+        if NOBODY in asked and {*asked} != {NOBODY}:
+            raise ArgumentError(self, f"expected {NOBODY} alone, or witnesses; got {' '.join(asked)}")
+        setattr(namespace, self.dest, [name for name in asked if name != NOBODY])
+
+
+class _Scores(Stored):
+    """Stores a number under its own name, and those of `LANGUAGE=NUMBER` by language under its name with an s."""
+
+    def __call__(self, parser: Any, namespace: Namespace, values: Any, *_: Any) -> None:
+        """Refuse what is no number, and two numbers for one language or for all."""
+        super().__call__(parser, namespace, values)
+        scores: dict[str | None, float] = {}
+        for value in getattr(namespace, self.dest):
+            code, equals, score = value.rpartition("=")
+            try:
+                number = float(score)
+            except ValueError:
+                raise ArgumentError(
+                    self, f"expected a number, or a language and a number as da=0.6; got {value!r}"
+                ) from None
+            if scores.setdefault(code if equals else None, number) != number:
+                raise ArgumentError(self, f"two scores for {code or 'all languages'}; give one")
+        setattr(namespace, self.dest, scores.pop(None, parser.get_default(self.dest)))
+        setattr(namespace, f"{self.dest}s", scores)
+
 
 NAME = "clip-lid-eval"
 LINES = 25  # languages on the console, those with the most texts

@@ -6,8 +6,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from curation.hashing.pipeline import Hashes, hash_images
-from curation.report.numbers import counted
-from curation.tars.damage import told
+from curation.report.languages import counted
+from curation.tars.headers import told
 from curation.tars.pictures import OK
 from runtime.arguments import Parser
 from runtime.console import command

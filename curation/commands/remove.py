@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from curation.commands.curate_flags import Parser, add_exclude
+from curation.commands.curate import Parser, add_exclude
 from curation.exclusion import Exclusion
 from curation.export.removal import remove
 from runtime.console import command

@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from curation.run.file_per_input import Filled
-from curation.scoring.config import ScoringConfig
+from curation.run.making import Filled
 from curation.scoring.pipeline import Request, score_images
+from curation.scoring.scorer import ScoringConfig
 from curation.scoring.summary import table
 from runtime.arguments import Parser, absolute, add_fields, made
 from runtime.console import command

@@ -8,7 +8,8 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
@@ -22,10 +23,9 @@ from pyspark.sql import DataFrame
 from curation.balancing.thresholds import Thresholds, rates_of, thresholds_at
 from curation.config import CurationConfig
 from curation.dataframes import tasks
-from curation.dataframes.options import Folder, MatchOptions, honoured
 from curation.exclusion import Exclusion
-from curation.inputs.tables.columns import FIELD
-from curation.language.identify import Identifier
+from curation.inputs.tables.columns import FIELD, TableOptions
+from curation.language.engines import Identifier
 from curation.matching.finders import matchers_of
 from curation.run import warm
 from curation.run.catalog import pair_columns, require_columns, selected
@@ -33,13 +33,65 @@ from curation.run.request import entries_for
 from curation.run.tasks import Artefacts, MatchPlan
 from curation.schemas import CURATED, MATCHED, SAMPLED
 from metadata.entries import Entries
-from runtime.arrow.buffers import one_array
+from runtime.arrow import one_array
 from runtime.caches import cache_folder
-from runtime.engine.sql import map_batches
-from runtime.errors import InputError, require_seed, typed
+from runtime.engine.spark import map_batches
+from runtime.errors import InputError, ParameterError, require_seed, require_several, typed
 from runtime.shipping import sender
 from runtime.storage.arrays import save_array
 from runtime.warming import compile_kernels
+
+Folder = str | Path
+# Fields of CurationConfig that only a run can honour: any value but the default is refused.
+NOT_HONOURED = {
+    "target_size": "its threshold is searched for in several passes over the images",
+    "sample_files": "a DataFrame has no files of inputs to choose from",
+    "max_bad_files": "it is Spark that reads the files of a DataFrame",
+    "max_bad_records": "it is Spark that reads the records of a DataFrame",
+    "max_shared_uids": "the uids of a DataFrame are not compared",
+    "rows_per_file": "whoever writes a DataFrame decides on its files",
+    "row_group_rows": "whoever writes a DataFrame decides on its row groups",
+}
+
+
+@typed
+@dataclass(frozen=True)
+class MatchOptions:
+    """The options of `match` besides pairs, metadata and numbers.
+
+    columns: the columns that hold the pairs, where they are not recognised.
+    kind_column: a column of kinds of text, such as alt or title; None: all are `text`, as in tables.
+    unique_images: each row is an image of its own; nothing is brought together.
+    exclude: files of lists of what must not be matched.
+    model: a fastText language identification model; None: lid.176.ftz.
+    artefacts: a folder or URL that all machines see; None: Spark ships what workers need.
+    """
+
+    columns: TableOptions = field(default_factory=TableOptions)
+    kind_column: str | None = None
+    unique_images: bool = False
+    exclude: Sequence[str] = ()
+    model: str | None = None
+    artefacts: Folder | None = None
+
+    def __post_init__(self) -> None:
+        require_several("exclude", self.exclude)
+
+
+def honoured(config: CurationConfig | None) -> CurationConfig:
+    """Return the config, or the default of a run if None; refuse one that DataFrames cannot honour."""
+    config = config or CurationConfig()
+    for name, reason in NOT_HONOURED.items():
+        if (value := getattr(config, name)) != getattr(CurationConfig, name):
+            raise ParameterError(f"is {value}, and {reason}: leave it out, or use curation.curate", name)
+    if "host" in config.witnesses:
+        raise ParameterError(
+            "has host, whose texts are counted in each file of inputs, and a DataFrame has none: leave it out, or use "
+            "curation.curate",
+            "witnesses",
+        )
+    return config
+
 
 DIGEST = "entries"  # in the metadata of a column of ids: the digest of the entries that they number
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from curation.balancing.sampling import sample_batch
+from curation.balancing.manifest import sample_batch
 from curation.images import combine
 from curation.images.tasks import images_of, key_of, keyed, pack_pairs, runs, tally_copies, without_tallies
 from curation.inputs import candidates
@@ -19,9 +19,8 @@ from curation.run import warm
 from curation.run.tasks import MatchPlan
 from curation.schemas import COUNTS, SAMPLED
 from metadata.entry_files import entries_file
-from runtime.arrow.buffers import require
-from runtime.buckets import Packer
-from runtime.packed_rows import Block
+from runtime.arrow import require
+from runtime.buckets import Block, Packer
 from runtime.shipping import Shipped
 from runtime.storage.own_files import intact
 from runtime.storage.parquet import open_parquet

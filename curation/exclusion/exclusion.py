@@ -19,11 +19,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.exclusion.lists import HASHES, KINDS, first_bad, flags, read_whole_list
-from curation.exclusion.sets import KeySet, domain_keys, url_keys
+from curation.exclusion.lists import HASHES, KINDS, KeySet, domain_keys, first_bad, flags, read_whole_list, url_keys
 from curation.inputs.candidates import tallies
-from runtime.arrow.buffers import string_array, string_buffers
-from runtime.arrow.uid_keys import exact_numbers, uid_numbers
+from runtime.arrow import exact_numbers, string_array, string_buffers, uid_numbers
 from runtime.errors import InputError
 from runtime.storage.arrays import open_arrays, save_arrays
 

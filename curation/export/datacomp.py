@@ -17,23 +17,21 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
+from curation.by_uid.by_key import RowStream
 from curation.by_uid.join import Join, Table, images_in
-from curation.by_uid.rows import RowStream
-from curation.by_uid.scores import score_tables
+from curation.by_uid.joined_tables import score_tables
 from curation.export.forms import ALL, Beside, ByCluster, Form, coarse_of
 from curation.export.soft_cap import WEIGHED, SoftCap, weights_of
 from curation.online.config import Choice
-from curation.report.numbers import counted
-from curation.run.finished import curated_files
+from curation.report.languages import counted
+from curation.run.ledger import group_buckets, senders, sending
 from curation.run.making import Derived
-from curation.run.results import Results
-from curation.run.sizes import group_buckets, senders, sending
+from curation.run.results import Results, curated_files
 from runtime.arguments import add_fields
-from runtime.arrow.uid_keys import hex_numbers
-from runtime.buckets import by_bucket
+from runtime.arrow import hex_numbers
+from runtime.buckets import Block, by_bucket
 from runtime.engine.interface import Engine
 from runtime.errors import AGAIN, InputError
-from runtime.packed_rows import Block
 from runtime.progress import counted as advanced
 from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, tally
 from runtime.storage.parquet import batches, part_writer, rows_of

@@ -1,6 +1,6 @@
 """Export a finished run in one of the formats that other programs read; the table FORMS has all of them.
 
-An export is a folder made of a run's files (`curation.run.derived`): on Spark, local or at a URL.
+An export is a folder made of a run's files (`curation.run.making`): on Spark, local or at a URL.
 """
 
 from __future__ import annotations
@@ -22,24 +22,21 @@ from curation.by_uid.join import Table
 from curation.by_uid.joined_tables import Known, field_of, known
 from curation.by_uid.tables import Paths
 from curation.inputs.files import Input
-from curation.online.config import Choice
-from curation.online.drawing import by_name, require_ratio
+from curation.online.config import Choice, by_name, require_ratio
 from curation.report.facts import versions
-from curation.report.numbers import counted, percent
-from curation.run.derived import Derivation, deriving
+from curation.report.languages import counted, percent
 from curation.run.ledger import digest_of
-from curation.run.making import Derived
+from curation.run.making import Derivation, Derived, deriving
 from curation.run.results import Results
-from curation.tars.sources import tar_name, tars_at
+from curation.tars.samples import tar_name, tars_at
 from runtime.engine.choice import Given
 from runtime.engine.interface import Engine
 from runtime.errors import InputError
 from runtime.packages import hooks
 from runtime.progress import Progress
 from runtime.redaction import hidden
-from runtime.storage.listing import expand
+from runtime.storage.listing import Version, expand
 from runtime.storage.paths import absolute, as_path
-from runtime.storage.versions import Version
 
 FORMS = {
     "datacomp": "curation.export.datacomp:DataComp",

@@ -18,10 +18,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from curation.balancing.counts import EntryCounts
-from curation.balancing.sampling import kept_by_language
+from curation.balancing.manifest import kept_by_language
+from curation.balancing.thresholds import EntryCounts
+from curation.by_uid.by_key import RowStream
 from curation.by_uid.join import Join, images_in
-from curation.by_uid.rows import RowStream
 from curation.export.card import LICENSES, card, croissant
 from curation.export.forms import (
     ALL,
@@ -35,12 +35,11 @@ from curation.export.forms import (
     with_kept,
 )
 from curation.online.config import Choice
-from curation.report.numbers import counted
-from curation.run.finished import curated_files
+from curation.report.languages import counted
 from curation.run.making import Derived, Item, Made, Task, items_of
-from curation.run.results import Results
+from curation.run.results import Results, curated_files
 from curation.schemas import CURATED
-from runtime.arrow.buffers import require
+from runtime.arrow import require
 from runtime.errors import InputError
 from runtime.progress import counted as advanced
 from runtime.storage.own_files import OwnFile

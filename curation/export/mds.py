@@ -18,7 +18,7 @@ from pathlib import Path
 from struct import pack
 from typing import Any
 
-from curation.export.curated_samples import CuratedSamples, Sample, Write
+from curation.export.webdataset import CuratedSamples, Sample, Write
 from curation.run.making import Made
 from curation.tars.samples import image_of
 from runtime.arguments import add_fields

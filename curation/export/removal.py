@@ -17,14 +17,12 @@ import pyarrow as pa
 from curation.exclusion import Exclusion
 from curation.export.forms import with_kept
 from curation.report.facts import versions
-from curation.run.derived import Derivation, deriving
-from curation.run.finished import curated_files
 from curation.run.folder import REMOVED_PART
 from curation.run.ledger import digest_of
-from curation.run.making import Derived, Made
-from curation.run.results import Results
+from curation.run.making import Derivation, Derived, Made, deriving
+from curation.run.results import Results, curated_files
 from curation.schemas import CURATED, GATE_REMOVED
-from runtime.arrow.buffers import require
+from runtime.arrow import require
 from runtime.engine.choice import Given
 from runtime.progress import Progress, counted
 from runtime.shipping import Shipped

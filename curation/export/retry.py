@@ -17,20 +17,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.by_uid.by_key import RowStream
 from curation.by_uid.join import Join, Table, first, images_in
 from curation.by_uid.joined_tables import ROW_BYTES
-from curation.by_uid.rows import RowStream
 from curation.by_uid.tables import KEY, ImageTable
 from curation.export.forms import Form
-from curation.report.numbers import counted
-from curation.run.finished import curated_files
+from curation.report.languages import counted
 from curation.run.making import Derived, Item, Made, Task, items_of
-from curation.run.results import Results
+from curation.run.results import Results, curated_files
 from runtime.errors import InputError
 from runtime.progress import counted as advanced
+from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, open_parquet, part_writer
-from runtime.storage.versions import Version
 from runtime.storage.whole import write_json
 from runtime.tallies import Tallies
 

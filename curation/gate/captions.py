@@ -15,29 +15,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.by_uid.by_key import filled
 from curation.by_uid.join import Join, images_in
 from curation.by_uid.joined_tables import CAPTION, caption_table
-from curation.by_uid.rows import filled
 from curation.by_uid.tables import ImageTable
 from curation.config import CurationConfig
+from curation.gate.checks import Begin, rewrite_one, tally_languages
 from curation.gate.plan import GatePlan
-from curation.gate.removed import StepFolder
-from curation.gate.rewriting import Begin, rewrite_one, tally_languages
-from curation.gate.steps import Step, removed
+from curation.gate.steps import Step, StepFolder, removed
 from curation.inputs.limits import shorter
 from curation.matching.by_language import Matching
-from curation.run.hooks import Context
-from curation.run.sizes import TURNS
+from curation.run.ledger import TURNS
+from curation.run.request import Context
 from curation.run.tasks import MatchPlan
 from curation.schemas import CANDIDATE, MATCHED
-from runtime.arrow.buffers import parts
+from runtime.arrow import parts
 from runtime.engine.interface import Engine
 from runtime.errors import InputError
 from runtime.redaction import hidden
-from runtime.storage.listing import ListedFile
+from runtime.storage.listing import ListedFile, Version
 from runtime.storage.own_files import OwnFile
 from runtime.storage.remote import AS_ASKED
-from runtime.storage.versions import Version
 from runtime.tallies import Tallies
 
 File = tuple[int, tuple[str, Version]]  # of a table, with its number

@@ -12,21 +12,18 @@ import numpy as np
 import pyarrow as pa
 
 from curation.config import CurationConfig
-from curation.gate.checks import Check, Checks, Rule, Verdicts
+from curation.gate.checks import Check, Checks, Rule, Verdicts, rewrite
 from curation.gate.evaluation import EvaluationSets
 from curation.gate.evaluation_texts import find_texts
-from curation.gate.expression_text import Condition
-from curation.gate.found import of_table, require_found, require_own_rows
+from curation.gate.expressions import Condition
 from curation.gate.plan import FOUND, STATUS, SUCCESS, GatePlan
 from curation.gate.policies import RULES
-from curation.gate.removed import StepFolder
 from curation.gate.repeated_texts import find_repeated
-from curation.gate.rewriting import rewrite
 from curation.gate.rule import IMAGES, TEXTS
-from curation.gate.steps import COUNTS, Step
-from curation.gate.table_rows import Asked, rows_of_sets, rows_of_tables
+from curation.gate.steps import COUNTS, Step, StepFolder
+from curation.gate.table_rows import Asked, of_table, require_found, require_own_rows, rows_of_sets, rows_of_tables
 from curation.gate.verdicts import WHY, Join, rewritten
-from curation.run.hooks import Context
+from curation.run.request import Context
 from runtime.engine.interface import Engine
 from runtime.errors import InputError
 from runtime.shipping import Shipped
@@ -56,7 +53,7 @@ class Conditions(Step):
         if plan.keep is None:
             join = Join.of(images, asked, asked.parts)
             return rewritten(engine, join, [*rows, *rows_of_tables(asked)], images, checks, folder)
-        from curation.gate import joined_tables  # here, as Spark takes long to import
+        from curation.gate import verdicts as joined_tables  # here, as Spark takes long to import
 
         spark = engine.sql(WHY).session
         with joined_tables.evaluating(spark):

@@ -17,20 +17,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import CurationConfig
-from curation.gate.found import of_table, require_found, require_own_rows
-from curation.gate.marks import MARKS, write_marks
-from curation.gate.pictures import Pictures
-from curation.gate.removed import StepFolder
-from curation.gate.rewriting import show_images, tally_texts
-from curation.gate.steps import Step, removed
+from curation.gate.checks import show_images, tally_texts
+from curation.gate.pictures import MARKS, Pictures, write_marks
+from curation.gate.steps import Step, StepFolder, removed
+from curation.gate.table_rows import of_table, require_found, require_own_rows
 from curation.images.tasks import MATCHED_ROW_GROUP, key_of, pairs_of, write_images
-from curation.run.hooks import Context
-from curation.run.sizes import group_buckets
+from curation.run.ledger import group_buckets
+from curation.run.request import Context
 from curation.schemas import MATCHED
-from runtime.buckets import Packer
+from runtime.buckets import Block, Packer
 from runtime.engine.interface import Engine
 from runtime.errors import AGAIN
-from runtime.packed_rows import Block
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer, read_table
 from runtime.tallies import Tallies

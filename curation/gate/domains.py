@@ -15,24 +15,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.by_uid.by_key import Places
-from curation.by_uid.rows import PLACE
+from curation.by_uid.by_key import PLACE, Places
 from curation.by_uid.tables import KEY, KEY_NAMES, key_columns
-from curation.exclusion.sets import hosts, registered_domain
+from curation.exclusion.lists import hosts, registered_domain
+from curation.gate.checks import Begin, rewrite_one, without
 from curation.gate.plan import GatePlan
-from curation.gate.removed import StepFolder
-from curation.gate.rewriting import Begin, rewrite_one, without
-from curation.gate.steps import Step, removed
-from curation.images.combine import differs
+from curation.gate.steps import Step, StepFolder, removed
+from curation.images.combine import differs, uid_hashes
 from curation.images.tasks import MATCHED_ROW_GROUP
-from curation.images.uids import uid_hashes
-from curation.run.hooks import Context
-from curation.run.sizes import group_buckets, senders, sending
-from runtime.arrow.batching import gather_reduced
-from runtime.buckets import BUCKET_BYTES, Packer, by_bucket
+from curation.run.ledger import group_buckets, senders, sending
+from curation.run.request import Context
+from runtime.arrow import gather_reduced
+from runtime.buckets import BUCKET_BYTES, Block, Packer, by_bucket
 from runtime.draws import draws
 from runtime.engine.interface import Engine, Relay
-from runtime.packed_rows import Block
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies

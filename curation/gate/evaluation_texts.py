@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.exclusion.sets import KeySet, url_keys
+from curation.exclusion.lists import KeySet, url_keys
 from curation.gate.checks import Rule
-from curation.inputs.cleaning import clean_array
+from curation.inputs.candidates import clean_array
 from curation.inputs.tables.columns import RECOGNISED, recognised
-from curation.inputs.tables.value_files import is_table, opened, table_batches, text_lines
-from curation.run.hooks import Context
-from runtime.arrow.buffers import Strings, string_array
+from curation.inputs.tables.parquet import is_table, opened, table_batches, text_lines
+from curation.run.request import Context
+from runtime.arrow import Strings, string_array
 from runtime.errors import InputError
 from runtime.shipping import Shipped
 from runtime.storage.arrays import open_arrays, save_arrays

@@ -8,13 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.gate.archives import outside_archives
-from curation.gate.rule import IMAGES, Rule, numbered
-from curation.gate.shared import urls_of
-from curation.gate.word_tables import WordTable, listed, word_key
-from curation.inputs.crawl.page_signals import DATA_NOAI, HOST_SIGNALS, SIGNALS, TDM_RESERVATION
+from curation.gate.rule import IMAGES, Rule, WordTable, listed, numbered, urls_of, word_key
+from curation.gate.text_rules import outside_archives
+from curation.inputs.crawl.links import DATA_NOAI, HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from curation.kernels import url_words as kernel
-from runtime.arrow.buffers import parts
+from runtime.arrow import parts
 
 # Where words of url_words.csv count, by the name of the place there.
 PLACES = {

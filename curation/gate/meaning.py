@@ -13,27 +13,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from curation.by_uid.by_key import ROWS, Places, buckets_of, deal, send_images
-from curation.by_uid.rows import PLACE
-from curation.by_uid.tables import KEY_NAMES, spelled
+from curation.by_uid.by_key import PLACE, ROWS, Places, buckets_of, deal, send_images
+from curation.by_uid.clusters import named, table_in
+from curation.by_uid.tables import KEY, KEY_NAMES, ImageTable, Paths, key_columns, opened, spelled
 from curation.config import CurationConfig
-from curation.gate.removed import StepFolder
-from curation.gate.rewriting import Begin, rewrite_one, without
-from curation.gate.same_meaning import SameMeaning
-from curation.gate.steps import Step, removed
-from curation.run.hooks import Context
-from curation.run.sizes import group_buckets, senders, sending
-from runtime.buckets import Packer
+from curation.gate.checks import Begin, rewrite_one, without
+from curation.gate.steps import Step, StepFolder, removed
+from curation.run.ledger import group_buckets, senders, sending
+from curation.run.request import Context
+from curation.schemas import COSINE
+from runtime.buckets import Block, Packer
 from runtime.engine.interface import Engine, Relay
 from runtime.errors import InputError
-from runtime.packed_rows import Block
+from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import row_counts
 from runtime.tallies import Tallies
 
 if TYPE_CHECKING:
     from curation.gate.plan import GatePlan
+
 
 # On the way to the leader a row of the table has the leader's KEY and, here, that of the copy. Then it has the KEY of
 # the copy, and `leads` says whether the leader is left; of an image `leads` says whether it has copies.
@@ -150,3 +151,39 @@ def _left(
     if rows is not None:
         goes[rows["row"].to_numpy() - begin.row] = True
     return without(batch, goes, rule, begin.removed, tallies)
+
+
+EXPECTED = "a folder that clip-cluster wrote with --same-meaning, or Parquet files with the columns uid and copy_of"
+
+
+@dataclass(frozen=True)
+class SameMeaning:
+    """A table of images that are semantic copies of others."""
+
+    table: ImageTable
+    cosine: str | None  # that its first file states
+
+    @classmethod
+    def find(cls, paths: Paths) -> SameMeaning:
+        """Return the table in folders of clip-cluster, files, folders, globs or URLs; InputError for one without."""
+        table = ImageTable.find([table_in(str(each), "copies") for each in paths], EXPECTED, "copy_of")
+        if not table.is_uid:
+            raise InputError(f"{named(paths)} has no column uid; expected {EXPECTED}")
+        with opened(*table.files[0]) as file:
+            stated = (file.schema.metadata or {}).get(COSINE)
+        return cls(table, stated and stated.decode(errors="replace"))
+
+    def read(self, file: tuple[str, Version]) -> Iterator[tuple[list[pa.Array], list[pa.Array]]]:
+        """Yield the KEY columns of the copies in a file, and those of the other images that stay for them."""
+        for batch in self.table.read(file, ["copy_of"]):
+            try:
+                leaders = batch["copy_of"].cast(pa.string())
+            except pa.ArrowException:
+                raise InputError(f"{file[0]}: column copy_of is {batch['copy_of'].type}; it holds uids") from None
+            own, theirs = batch.filter(is_known := pc.is_valid(leaders)).columns[: len(KEY)], leaders.filter(is_known)
+            keys = key_columns(theirs)
+            differs = pc.or_(*map(pc.not_equal, own, keys))
+            yield [each.filter(differs) for each in own], [each.filter(differs) for each in keys]
+
+    def __str__(self) -> str:
+        return "one image of a meaning" + (f", by a cosine of {self.cosine}" if self.cosine else "")

@@ -14,15 +14,14 @@ import pyarrow as pa
 
 from curation.by_uid.by_key import Places
 from curation.gate.checks import Rule
+from curation.images.combine import uid_hashes
 from curation.images.tasks import MATCHED_ROW_GROUP
-from curation.images.uids import uid_hashes
-from curation.run.hooks import Context
-from curation.run.sizes import group_buckets, senders, sending
-from runtime.arrow.buffers import parts
-from runtime.buckets import Packer, by_bucket
+from curation.run.ledger import group_buckets, senders, sending
+from curation.run.request import Context
+from runtime.arrow import parts
+from runtime.buckets import Block, Packer, by_bucket
 from runtime.engine.interface import Relay
 from runtime.errors import AGAIN
-from runtime.packed_rows import Block
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer, read_table, row_counts
 from runtime.tallies import Tallies

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import wraps
+from importlib.resources import files
+from typing import NamedTuple, TypeVar
+from weakref import ref
 
 import numpy as np
+import pyarrow as pa
+
+from curation.kernels.texts import BASIS, PLACES, PRIME, SPREAD
+from curation.kernels.url_paths import find_paths
+from runtime.arrow import string_buffers
 
 IMAGES, TEXTS, RUN = "images", "texts", "run"
 
@@ -38,3 +48,82 @@ def numbered(row: Rule, numbers: tuple[int, int], recommended: int | None = None
     """Return a rule that takes a number from the first to the last of `numbers`."""
     is_recommended = recommended is not None
     return replace(row, numbers=numbers, recommended=recommended, is_recommended=is_recommended)
+
+
+_ALL = (1 << 64) - 1
+
+
+class WordTable(NamedTuple):
+    """An open table: the key of each place, 0 where it is empty, and its bits."""
+
+    keys: np.ndarray
+    bits: np.ndarray
+
+    @classmethod
+    def of(cls, bits: Mapping[int, int]) -> WordTable:
+        """Return the table of keys with their bits, at most half full."""
+        places = 1 << max(4, (2 * len(bits) - 1).bit_length())
+        if places > PLACES:
+            raise ValueError(f"{len(bits)} words are more than a table has place for")
+        table = cls(np.zeros(places, np.uint64), np.zeros(places, np.uint8))
+        for key, own in bits.items():
+            place = (key * int(SPREAD) & _ALL) >> 48 & (places - 1)
+            while table.keys[place] != 0:
+                place = (place + 1) & (places - 1)
+            table.keys[place], table.bits[place] = key, own
+        return table
+
+
+def word_key(units: Iterable[int]) -> int:
+    """Return the hash of a word's bytes or characters."""
+    key = int(BASIS)
+    for unit in units:
+        key = (key ^ unit) * int(PRIME) & _ALL
+    return key
+
+
+def phrase_key(words: Iterable[int]) -> int:
+    """Return the hash of a phrase, given those of its words."""
+    key = 0
+    for word in words:
+        key = key * int(SPREAD) + word & _ALL
+    return key
+
+
+def listed(name: str) -> list[dict[str, str]]:
+    """Return the rows of a table of this package."""
+    return [*csv.DictReader(files("curation.gate").joinpath(name).read_text("utf-8").splitlines())]
+
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+def shared(make: Callable[[Given], Made]) -> Callable[[Given], Made]:
+    """Return the function, which keeps what it has last made, as long as what that was made of is alive."""
+    last: list[tuple[ref[Given], Made]] = []
+
+    @wraps(make)
+    def made(given: Given) -> Made:
+        if not last or last[0][0]() is not given:
+            last[:] = [(ref(given, lambda _: last.clear()), make(given))]
+        return last[0][1]
+
+    return made
+
+
+class Urls(NamedTuple):
+    """The URLs of images: offsets and bytes, and of each where its host begins and where its path ends."""
+
+    offsets: np.ndarray
+    data: np.ndarray
+    paths: np.ndarray
+
+
+@shared
+def urls_of(batch: pa.RecordBatch) -> Urls:
+    """Return the URLs of a batch of images."""
+    offsets, data = string_buffers(batch["url"])
+    paths = np.empty((batch.num_rows, 2), np.int64)
+    find_paths(data, offsets, paths)
+    return Urls(offsets, data, paths)

@@ -15,25 +15,52 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.by_uid.by_key import ROWS
-from curation.by_uid.comparable import comparable
-from curation.by_uid.tables import KEY, ImageTable
+from curation.by_uid.tables import KEY, ImageTable, comparable
+from curation.config import CurationConfig
 from curation.gate.evaluation import EvaluationSets
-from curation.gate.expression_text import Condition
+from curation.gate.expressions import Condition
 from curation.gate.pictures import value_bytes
-from curation.gate.plan import (
-    EVALUATION_COLUMNS,
-    FAILED,
-    FOUND,
-    NO_STATUS,
-    ROW,
-    STATUS,
-    SUCCESS,
-    GatePlan,
-    Table,
-)
-from runtime.arrow.buffers import string_buffers
+from curation.gate.plan import EVALUATION_COLUMNS, FAILED, FOUND, NO_STATUS, ROW, STATUS, SUCCESS, GatePlan, Table
+from curation.inputs.limits import rounded_up
+from runtime.arrow import string_buffers
+from runtime.errors import InputError
 from runtime.kernels.hashes import xxhash
 from runtime.shipping import Shipped
+from runtime.tallies import Tallies
+
+
+def of_table(number: int, counted: Tallies) -> dict[str, Any]:
+    """Return how many images a table has, and how many have rows that differ, with an example where there are."""
+    differing = counted[f"differing.{number}"]
+    examples = counted.beginning(f"differing_uid.{number}.")
+    return {"found": counted[f"found.{number}"]} | (
+        {"differing": differing, "example": min(examples)} if differing else {}
+    )
+
+
+def require_found(table: Table, number: int, counted: Tallies) -> None:
+    """Refuse a table that has none of the images."""
+    if not counted[f"found.{number}"]:
+        raise InputError(
+            f"{table.name} has none of the matched images: its {table.identity}s are not those of this run; "
+            "give a table with the column uid of matched/, or url"
+        )
+
+
+def require_own_rows(
+    table: Table, columns: Sequence[str], number: int, counted: Tallies, config: CurationConfig
+) -> None:
+    """Refuse a table in which rows of too many images differ in columns that are asked for."""
+    found = of_table(number, counted)
+    differing = found.get("differing", 0)
+    if differing > config.max_shared_uids * found["found"]:
+        raise InputError(
+            f"{table.name} has several rows of {differing:,} of {found['found']:,} images, such as "
+            f"{found['example']}, that differ in {', '.join(columns)}; expected one image a "
+            f"{table.identity}: leave one row of each, or allow more with --max-shared-uids "
+            f"{rounded_up(differing / found['found'])}"
+        )
+
 
 FACTS = {"met": pa.int64(), "found": pa.int64(), "sets": pa.int64(), "status": pa.string()}
 

@@ -6,23 +6,149 @@ and `images`, the row of each text's image.
 
 from __future__ import annotations
 
-from functools import partial
+import re
+import unicodedata
+from collections import defaultdict
+from functools import lru_cache, partial
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.gate.archives import outside_archives
-from curation.gate.phrases import PARTS, WHOLES, has_phrase
-from curation.gate.rule import TEXTS, Rule, numbered
-from curation.gate.shared import shared, urls_of
-from curation.kernels.site_names import find_site_names
-from curation.kernels.texts import UNSURE, YES, find_few_words, find_names_in_texts
+from curation.gate.rule import TEXTS, Rule, WordTable, listed, numbered, phrase_key, shared, urls_of, word_key
+from curation.kernels import texts as kernel
+from curation.kernels.texts import (
+    ALONE,
+    APART,
+    FIRST,
+    LAST,
+    LETTERS,
+    MARK,
+    UNSURE,
+    WHOLE,
+    YES,
+    find_few_words,
+    find_names_in_texts,
+)
 from curation.kernels.url_paths import find_names
+from curation.kernels.url_words import find_site_names
 from curation.language.text_kinds import MarkedTexts
 from metadata.languages import LANGUAGES
-from runtime.arrow.buffers import string_buffers
+from runtime.arrow import string_buffers
+
+ARCHIVES = (
+    "wikimedia.org",
+    "wikipedia.org",
+    "openclipart.org",
+    "freesvg.org",
+    "publicdomainvectors.org",
+    "svgsilh.com",
+)
+_HOSTS = rf"\A[a-z+.-]+://(?:[^/?#]*[.])?(?:{'|'.join(map(re.escape, ARCHIVES))})(?:[:/?#]|\z)"
+
+
+def outside_archives(images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    """Return bool[image]: those of `images`, likewise, whose URL has no host of ARCHIVES and none below one."""
+    urls = batch["url"].filter(pa.array(images))
+    found = pc.match_substring_regex(urls, _HOSTS, ignore_case=True).fill_null(False)
+    out = images.copy()
+    out[images] = ~found.to_numpy(zero_copy_only=False)
+    return out
+
+
+# Where phrases of a kind of template_phrases.csv stand in a text.
+WHOLES = {"generic": WHOLE, "control": WHOLE, "network": WHOLE}
+PARTS = {
+    "logo": WHOLE | FIRST | LAST,
+    "icon": WHOLE | LAST,
+    "icon of": FIRST,
+    "avatar": WHOLE | LAST,
+    "avatar of": FIRST,
+    "share": FIRST,
+    "share last": LAST,
+}
+_ALONE = (  # blocks whose characters are words: Thai to Lao, Burmese, Khmer, kana, Han
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x3040, 0x30FF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+)
+
+
+def has_phrase(texts: pa.Array, kinds: tuple[str, ...]) -> np.ndarray:
+    """Return which texts are a phrase of these kinds, or begin or end with one and have few other words.
+
+    Case, accents, digits and signs make no difference.
+    """
+    offsets, data = string_buffers(texts)
+    out = np.empty(len(texts), bool)
+    may_end = any((WHOLES | PARTS)[kind] & LAST for kind in kinds)
+    kernel.find_candidates(data, offsets, letters(), *_table(kinds), may_end, out)
+    rows = np.flatnonzero(out)
+    found = np.empty(len(rows), bool)
+    kernel.find_phrases(data, offsets, letters(), *_table(kinds), may_end, rows, found)
+    out[rows] = found
+    return out
+
+
+def folded(text: str) -> list[str]:
+    """Return the words of a text as they are compared.
+
+    >>> folded("Logo: l’Équipe (2012)"), folded("東京のロゴ")
+    (['logo', 'l', 'equipe'], ['東', '京', 'の', 'ロ', 'コ'])
+    """
+    known, words, is_inside = letters(), [], False
+    for character in text:
+        letter = int(known[ord(character)]) if ord(character) < LETTERS else APART
+        if letter >= ALONE:
+            words.append(chr(letter - ALONE))
+        elif letter not in (MARK, APART):
+            words[-1:] = [words[-1] + chr(letter)] if is_inside else [*words[-1:], chr(letter)]
+        is_inside = letter < ALONE and letter != APART and (is_inside or letter != MARK)
+    return words
+
+
+@lru_cache(maxsize=1)
+def letters() -> np.ndarray:
+    """Return the class of each character that find_phrases asks for."""
+    return np.array([_letter(chr(code)) for code in range(LETTERS)], np.int32)
+
+
+def _letter(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return MARK
+    base, marks = (whole := unicodedata.normalize("NFKD", character))[0], whole[1:]
+    if ord(base) >= LETTERS or any(unicodedata.category(mark) != "Mn" for mark in marks):
+        base = character
+    if unicodedata.category(base)[0] not in "LM":
+        return APART
+    code = ord(base.lower()[0])
+    return code + ALONE * any(first <= code <= last for first, last in _ALONE)
+
+
+@lru_cache(maxsize=4)
+def _table(kinds: tuple[str, ...]) -> WordTable:
+    bits: defaultdict[int, int] = defaultdict(int)
+    places = WHOLES | PARTS
+    for row in listed("template_phrases.csv"):
+        if row["kind"] in kinds:
+            place, words = int(places[row["kind"]]), [word_key(_units(word)) for word in folded(row["phrase"])]
+            bits[phrase_key(words)] |= place
+            for number in range(1, len(words) + 1) if place & int(WHOLE | FIRST) else ():
+                bits[phrase_key(words[:number])] |= int(kernel.BEGINS)
+            bits[words[-1]] |= int(kernel.ENDS) if place & int(LAST) else 0
+    return WordTable.of(bits)
+
+
+def _units(word: str) -> list[int]:
+    """Return the characters of a folded word as `find_phrases` hashes them."""
+    return [int(letters()[ord(each)]) for each in word]
+
 
 # Languages in which a character is half a word: those that write no spaces, and Korean, whose words are long.
 _HALVES = pa.array([language.code for language in LANGUAGES if not language.spaced or language.code == "ko"])

@@ -1,6 +1,6 @@
 """Make blocks of pairs from candidates, and matched images from these blocks: the tasks of two Spark stages.
 
-All pairs of an image are in the same bucket, which is a range of keys. Blocks (`runtime.packed_rows`) are saved per
+All pairs of an image are in the same bucket, which is a range of keys. Blocks (`runtime.buckets`) are saved per
 input, so an interrupted run, or one with more inputs, repeats no work. Then `runtime.engine` gathers the blocks of a
 bucket.
 """
@@ -14,15 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.images.combine import combine, group, tally_duplicates
-from curation.images.uids import hashes, uid_hashes, uids
-from curation.inputs.crawl.page_signals import SIGNAL, SIGNALS
+from curation.images.combine import combine, group, hashes, tally_duplicates, uid_hashes, uids
+from curation.inputs.crawl.links import SIGNAL, SIGNALS
 from curation.matching.by_language import Matching
 from curation.schemas import KEYED, LABELS, MATCHED, PAIRS
-from runtime.arrow.batching import gather_reduced, gather_rows
-from runtime.arrow.buffers import parts
-from runtime.buckets import BUCKET_BYTES, Packer, bucket_of, by_bucket
-from runtime.packed_rows import Block
+from runtime.arrow import gather_reduced, gather_rows, parts
+from runtime.buckets import BUCKET_BYTES, Block, Packer, bucket_of, by_bucket
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies

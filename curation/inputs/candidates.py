@@ -5,17 +5,104 @@ A tally counts what one file held and what was dropped from it: `files`, `record
 counts once. FIRST_BAD is not a count: it is the number of the first bad line.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from html.entities import html5
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.inputs.cleaning import clean_array, is_web
+from curation.kernels.texts import find_odd, find_web
 from curation.schemas import CANDIDATES
 from metadata.languages import OTHER, of_stated
-from runtime.arrow.batching import gather
+from runtime.arrow import gather, string_buffers
 from runtime.tallies import UNKNOWN
+
+_REFERENCE = re.compile(r"&(?:#[xX]([0-9A-Fa-f]+);?|#([0-9]+);?|([A-Za-z][A-Za-z0-9]{1,31})(;|(?![A-Za-z0-9=])))")
+COMPLETE = r"&(?:#[xX]([0-9A-Fa-f]+);|#([0-9]+);|([A-Za-z][A-Za-z0-9]{1,31})(;))"  # also in RE2's spelling
+_complete = re.compile(COMPLETE)
+_MOST_DIGITS = 7  # of a reference by number
+# Numbers that mean bytes of windows-1252; those without a character there mean themselves.
+_WINDOWS = {code: bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
+
+
+def unescape(value: str) -> str:
+    """Return the value of an attribute with its character references resolved, as the HTML standard reads them.
+
+    `html.unescape` is for text: it takes the `&copy` of `?a=1&copy=2` for a sign.
+
+    >>> unescape("?a=1&copy=2&lt=3 &copy; &eacute &#8364; &#x80; &#0;")
+    '?a=1&copy=2&lt=3 © é € € �'
+    """
+    return _REFERENCE.sub(_character, value)
+
+
+def _character(found: re.Match[str]) -> str:
+    hexadecimal, decimal, name, semicolon = found.groups()
+    if name:
+        return html5.get(name + semicolon, found[0])
+    digits = (hexadecimal or decimal).lstrip("0")
+    code = int(digits or "0", 16 if hexadecimal else 10) if len(digits) <= _MOST_DIGITS else 0
+    if code == 0 or code > 0x10FFFF or 0xD800 <= code < 0xE000:
+        return "\ufffd"
+    return _WINDOWS.get(code) or chr(code)
+
+
+def unescape_again(text: str) -> str:
+    r"""Return a text, whose references are resolved, with those resolved that are left and end in a semicolon.
+
+    What is left was escaped twice by its site. Signs that stand for themselves have no semicolon.
+
+    >>> unescape_again("Joe&#039;s R&B &amp; &quot;AT&T&quot;, &copy 2020 &nosuch; &amp;lt;")
+    'Joe\'s R&B & "AT&T", &copy 2020 &nosuch; &lt;'
+    """
+    return _complete.sub(_character, text)
+
+
+# An absolute URL of the web. Only such URLs become candidates.
+HTTP_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]"  # not (?i), which takes ſ for an s
+LINE_END = r"\r\n|[\n\v\f\r\x1c-\x1e\x{85}\x{2028}\x{2029}]"  # as str.splitlines has it, in RE2's spelling
+
+
+def clean(text: str) -> str:
+    """Return `text` with a space for each line end and without white space at its ends.
+
+    Of character references, those are resolved that HTML left: a site that escapes twice means the character.
+
+    >>> clean(" two\\r\\nlines&#039; ")
+    "two lines'"
+    """
+    text = (unescape_again(text) if "&" in text else text).strip()
+    return text if text.isprintable() else " ".join(text.splitlines())
+
+
+def clean_array(texts: pa.Array) -> pa.Array:
+    """Return what `clean` returns, for each of `texts`; only those that may need it are touched."""
+    odd = np.empty(len(texts), bool)
+    find_odd(*string_buffers(texts), odd)
+    if not odd.any():
+        return texts
+    mask = pa.array(odd)
+    trimmed = pc.utf8_trim_whitespace(_unescaped(texts.filter(mask)))
+    return pc.replace_with_mask(texts, mask, pc.replace_substring_regex(trimmed, LINE_END, " "))
+
+
+def _unescaped(texts: pa.Array) -> pa.Array:
+    """Return texts with the references resolved that HTML left."""
+    mask = pc.match_substring_regex(texts, COMPLETE)
+    if not mask.true_count:
+        return texts
+    return pc.replace_with_mask(texts, mask, pa.array(map(unescape_again, texts.filter(mask).to_pylist()), texts.type))
+
+
+def is_web(urls: pa.Array) -> pa.Array:
+    """Return whether each string begins as HTTP_URL has it; a null does not."""
+    web = np.empty(len(urls), bool)
+    find_web(*string_buffers(urls), web)
+    return pa.array(web)
+
 
 ROWS = 8192  # rows of one batch: a few MB
 BYTES = 32 << 20  # a batch ends when it has so many, even if it has few rows: a URL may have megabytes

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from curation.inputs.files import Input, listed
-from curation.inputs.formats import formats
+from curation.inputs.files import Input, formats, listed
 from curation.inputs.tables.columns import GIVEN, Glance, TableOptions
 from curation.schemas import CANDIDATES
 from runtime.storage.paths import in_threads

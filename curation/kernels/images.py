@@ -3,7 +3,7 @@
 import numpy as np
 
 from runtime.kernels import inline, kernel
-from runtime.kernels.machine import load_word
+from runtime.kernels.machine import load_word, ones
 
 
 @inline
@@ -47,3 +47,169 @@ def smallest(offsets, data, valid, order, bounds, out):
             elif data[begin + same] < data[least + same]:
                 best = row
         out[image] = best
+
+
+U = np.uint64
+GAMMA, ONE, SIXTY_THREE = U(0x9E3779B97F4A7C15), U(1), U(63)
+# The finalizer of SplitMix64 (Steele, Lea, Flood, 2014): xor-shifts and odd factors; the others undo it.
+S30, S27, S31, S60, S54, S62 = U(30), U(27), U(31), U(60), U(54), U(62)
+M1, M2 = U(0xBF58476D1CE4E5B9), U(0x94D049BB133111EB)
+UNDO_M1, UNDO_M2 = U(0x96DE1B173F119089), U(0x319642B2D24D8EC3)
+
+
+@inline
+def mixed(word):
+    z = word + GAMMA
+    z = (z ^ (z >> S30)) * M1
+    z = (z ^ (z >> S27)) * M2
+    return z ^ (z >> S31)
+
+
+@inline
+def unmixed(z):
+    z = (z ^ (z >> S31) ^ (z >> S62)) * UNDO_M2
+    z = (z ^ (z >> S27) ^ (z >> S54)) * UNDO_M1
+    return (z ^ (z >> S30) ^ (z >> S60)) - GAMMA
+
+
+@inline
+def mixed_rest(words, row):
+    rest = U(0)
+    for word in range(words.shape[1] - 1, 0, -1):
+        rest = mixed(words[row, word] ^ rest)
+    return rest
+
+
+@kernel
+def shuffle(words, out):
+    """out[row] = the key of a hash: its first word mixed with all others, which stay; no two hashes have one key."""
+    for row in range(len(words)):
+        out[row] = words[row]
+        out[row, 0] = mixed(words[row, 0] ^ mixed_rest(words, row))
+
+
+@kernel
+def unshuffle(keys, out):
+    """out[row] = the hash of a key."""
+    for row in range(len(keys)):
+        out[row] = keys[row]
+        out[row, 0] = unmixed(keys[row, 0]) ^ mixed_rest(keys, row)
+
+
+@inline
+def value_of(words, row, places):
+    """Return the number that the bits at `places` spell, the first one lowest."""
+    value = np.int64(0)
+    for k in range(len(places)):
+        bit = places[k]
+        value |= np.int64((words[row, bit >> 6] >> (U(bit) & SIXTY_THREE)) & ONE) << k
+    return value
+
+
+@kernel
+def values(words, places, out):
+    """out[row] = the number that the bits at `places` of a hash spell."""
+    for row in range(len(words)):
+        out[row] = value_of(words, row, places)
+
+
+@kernel
+def fill_table(words, places, begin, starts, members):
+    """Index the hashes begin to begin + len(members) - 1 by the bits at `places`.
+
+    The rows with value v, ascending, are members[starts[v]:starts[v + 1]]. `starts` comes as zeros.
+    """
+    for row in range(begin, begin + len(members)):
+        starts[value_of(words, row, places) + 1] += 1
+    for value in range(len(starts) - 1):
+        starts[value + 1] += starts[value]
+    for row in range(begin + len(members) - 1, begin - 1, -1):  # from the ends of the lists, which become their starts
+        value = value_of(words, row, places) + 1
+        starts[value] -= 1
+        members[starts[value]] = row
+    for value in range(len(starts) - 1):
+        starts[value] = starts[value + 1]
+    starts[-1] = len(members)
+
+
+@inline
+def bits_apart(words, row, other):
+    apart = np.int64(0)
+    for word in range(words.shape[1]):
+        apart += ones(np.int64(words[row, word] ^ words[other, word]))
+    return apart
+
+
+@inline
+def bits_apart_in(words, row, other, mask):
+    apart = np.int64(0)
+    for word in range(words.shape[1]):
+        apart += ones(np.int64((words[row, word] ^ words[other, word]) & mask[word]))
+    return apart
+
+
+@kernel
+def find_pairs(words, places, starts, members, flips, ends, masks, most, k, begin, out):
+    """Write pairs (row, an indexed row before it) at most `k` bits apart to `out`, for rows from `begin` on.
+
+    Look-ups are in `len(places)` tables, one for the bits places[t] of a hash, with flips[:ends[t]] of their value.
+    A pair is left out if an earlier mask differs in at most most[i] bits: masks[:i] for the tables before this one, and
+    those behind masks[len(places):], of which a look-up elsewhere has found the pair. Returns the row to go on with,
+    where `out` has no room for all rows of an index, and the number of pairs.
+    """
+    found, row, tables = 0, begin, len(places)
+    while row < len(words) and found + members.shape[1] <= len(out):
+        for table in range(tables):
+            value = value_of(words, row, places[table])
+            for flip in range(ends[table]):
+                near = value ^ flips[flip]
+                for place in range(starts[table, near], starts[table, near + 1]):
+                    other = members[table, place]
+                    if other >= row:
+                        break
+                    if bits_apart(words, row, other) > k:
+                        continue
+                    is_new = True
+                    for i in range(len(masks)):
+                        if (i < table or i >= tables) and bits_apart_in(words, row, other, masks[i]) <= most[i]:
+                            is_new = False
+                    if is_new:
+                        out[found, 0] = row
+                        out[found, 1] = other
+                        found += 1
+        row += 1
+    return row, found
+
+
+@inline
+def compared(some, row, others, other):
+    """Return -1, 0 or 1 as a row of words is smaller than another, equal or larger."""
+    for word in range(some.shape[1]):
+        if some[row, word] != others[other, word]:
+            return -1 if some[row, word] < others[other, word] else 1
+    return 0
+
+
+@kernel
+def find_leaders(later, earlier, copies, number, out):
+    """out[pair] = whether the earlier hash leads the later one: it is no copy, and the smallest such.
+
+    Pairs come in the order of (later, earlier). copies[:number] are the copies that pairs before have shown, ascending;
+    those of these pairs are added. Returns their number.
+    """
+    for pair in range(len(later)):
+        out[pair] = False
+        if number > 0 and compared(copies, number - 1, later, pair) == 0:
+            continue
+        low, high = 0, number
+        while low < high:
+            middle = (low + high) // 2
+            if compared(copies, middle, earlier, pair) < 0:
+                low = middle + 1
+            else:
+                high = middle
+        if low == number or compared(copies, low, earlier, pair) != 0:
+            copies[number] = later[pair]
+            number += 1
+            out[pair] = True
+    return number

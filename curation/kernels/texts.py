@@ -2,9 +2,36 @@
 
 import numpy as np
 
-from curation.kernels.trie.keys import decode
+from curation.kernels.trie.tables import decode
 from curation.kernels.url_paths import LOWERED, byte_of, size_of
-from runtime.kernels import inline, lean
+from runtime.kernels import inline, kernel, lean
+from runtime.kernels.machine import byte_at, load_word, lowest
+from runtime.kernels.masks import SLACK, WINDOW, odd_space, references
+
+BASIS, PRIME, SPREAD = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
+PLACES = 1 << 16  # most places of a table
+
+
+@inline
+def joined(word, unit):
+    """Return the hash of a word, BASIS at its beginning, with another byte or character."""
+    return (word ^ np.uint64(unit)) * PRIME
+
+
+@inline
+def followed(phrase, word):
+    """Return the hash of a phrase, 0 at its beginning, with another word."""
+    return phrase * SPREAD + word
+
+
+@inline
+def bits_of(key, keys, bits):
+    """Return the bits of a word or phrase, 0 if it is not listed."""
+    place = np.int64((key * SPREAD) >> np.uint64(48)) & (len(keys) - 1)
+    while keys[place] != 0 and keys[place] != key:
+        place = (place + 1) & (len(keys) - 1)
+    return bits[place]
+
 
 # Marks of bytes for find_marks, which takes others, too.
 LETTER, DOT, SUFFIX, DIGIT, SPACE = (np.uint16(1 << bit) for bit in range(5))
@@ -146,3 +173,165 @@ def find_names_in_texts(texts, text_offsets, images, data, offsets, names, out):
             first, last, dot = names[image, 0], names[image, 1], names[image, 2]
             named = same(texts, i, end, data, first, last, dot) if first < last else NO
             out[text] = YES if whole == YES or named == YES else max(whole, named)
+
+
+# Where a phrase stands; words that begin one, as a whole text or first in one; a word that is the end of one.
+WHOLE, FIRST, LAST, BEGINS, ENDS = (np.uint8(1 << bit) for bit in range(5))
+MOST_WORDS = 16  # of a phrase
+MOST_BESIDE = 8  # half words beside a first or last phrase
+MOST = 2 * MOST_WORDS + MOST_BESIDE  # half words of a text that can be one of these
+# The class of a character: one that parts words, a mark that is passed over, a letter that is a word; else its base.
+APART, MARK, ALONE = 0, 1, 1 << 24
+LETTERS = 1 << 16  # characters behind these part words
+
+
+@inline
+def letter_at(data, i, end, letters):
+    """Return the class of the character at data[i], and the number of its bytes."""
+    if data[i] < 0x80:
+        return np.int64(letters[data[i]]), np.int64(1)
+    character, size = decode(data, i, end)
+    return np.int64(letters[character]) if character < LETTERS else np.int64(APART), np.int64(size)
+
+
+@inline
+def word_from(data, i, end, letters):
+    """Return the hash of the first word of data[i:end]; BASIS if there is none."""
+    word, is_over = BASIS, False
+    while i < end and not is_over:
+        letter, size = letter_at(data, i, end, letters)
+        is_over = word != BASIS and (letter == APART or letter >= ALONE)
+        if not is_over and letter != APART and letter != MARK:
+            word, is_over = joined(word, letter), letter >= ALONE
+        i += size
+    return word
+
+
+@inline
+def last_begin(data, begin, end, letters):
+    """Return where the last word of data[begin:end] begins; `end` if there is none."""
+    i, first, is_over = end, end, False
+    while i > begin and not is_over:
+        i -= 1
+        while i > begin and data[i] & 0xC0 == 0x80:
+            i -= 1
+        letter, _ = letter_at(data, i, end, letters)
+        is_over = first < end and (letter == APART or letter >= ALONE)
+        if not is_over and letter != APART and letter != MARK:
+            first, is_over = i, letter >= ALONE
+    return first
+
+
+@lean
+def find_candidates(data, offsets, letters, keys, bits, may_end, out):
+    """out[text] = whether the first word of a text begins phrases or, with `may_end`, its last word ends some.
+
+    Of other texts `find_phrases` finds none; its arguments are the same.
+    """
+    for text in range(len(out)):
+        begin, end = offsets[text], offsets[text + 1]
+        out[text] = bits_of(word_from(data, begin, end, letters), keys, bits) & BEGINS != 0
+        if may_end and not out[text]:
+            last = last_begin(data, begin, end, letters)
+            out[text] = bits_of(word_from(data, last, end, letters), keys, bits) & ENDS != 0
+
+
+@kernel
+def find_phrases(data, offsets, letters, keys, bits, may_end, texts, out):
+    """out[row] = whether text `texts[row]`, data[offsets[text]:offsets[text + 1]], is, begins or ends with a phrase.
+
+    `letters`, int32[LETTERS], has the class of each character. A character that is a word counts as half a word.
+    `may_end` says whether some phrases are LAST: if not, a text is read only while it may be one of the others.
+    """
+    phrases = np.empty(MOST_WORDS, np.uint64)  # of the words before word `k % MOST_WORDS`
+    weights = np.empty(MOST_WORDS, np.int64)  # half words of them
+    for row in range(len(out)):
+        text = texts[row]
+        i, end = offsets[text], offsets[text + 1]
+        phrase, words, weight, begun = np.uint64(0), 0, 0, 0
+        word, is_inside, may_begin = BASIS, False, True
+        while i <= end and weight <= MOST and (may_begin or begun > 0 or may_end):
+            letter, size = letter_at(data, i, end, letters) if i < end else (np.int64(APART), np.int64(1))
+            i += size
+            if letter == MARK:
+                continue
+            is_alone = letter >= ALONE
+            if is_inside and (letter == APART or is_alone):
+                phrases[words % MOST_WORDS], weights[words % MOST_WORDS] = phrase, weight
+                phrase, words, weight, is_inside = followed(phrase, word), words + 1, weight + 2, False
+                if may_begin:
+                    own = bits_of(phrase, keys, bits)
+                    may_begin = own & BEGINS != 0
+                    begun = weight if own & FIRST and words <= MOST_WORDS else begun
+            if is_alone:
+                word = joined(BASIS, letter)
+                phrases[words % MOST_WORDS], weights[words % MOST_WORDS] = phrase, weight
+                phrase, words, weight = followed(phrase, word), words + 1, weight + 1
+                if may_begin:
+                    own = bits_of(phrase, keys, bits)
+                    may_begin = own & BEGINS != 0
+                    begun = weight if own & FIRST and words <= MOST_WORDS else begun
+            elif letter != APART:
+                word = joined(word if is_inside else BASIS, letter)
+                is_inside = True
+        found = False
+        if weight <= MOST and i > end:
+            found = (begun > 0 and weight - begun <= MOST_BESIDE) or bits_of(phrase, keys, bits) & WHOLE != 0
+            if not found and may_end and words > 0 and bits_of(word, keys, bits) & ENDS:
+                power, k = np.uint64(1), 1
+                while not found and k <= min(words, MOST_WORDS):
+                    power *= SPREAD
+                    place = (words - k) % MOST_WORDS
+                    ending = phrase - phrases[place] * power
+                    found = weights[place] <= MOST_BESIDE and bits_of(ending, keys, bits) & LAST != 0
+                    k += 1
+        out[row] = found
+
+
+HTTP = int.from_bytes(b"http", "little")
+_SPACE, _SLASH, _COLON = (ord(character) for character in " /:")
+
+
+@lean
+def find_odd(offsets, data, odd):
+    """Set odd[k] to whether cleaning may change text k: it has a space at an end, or `is_odd_text`.
+
+    Texts within SLACK bytes of the end of `data` always count as odd.
+    """
+    for text in range(len(odd)):
+        i, end = offsets[text], offsets[text + 1]
+        ends = i < end and (end + SLACK > len(data) or byte_at(data, i) == _SPACE or byte_at(data, end - 1) == _SPACE)
+        odd[text] = ends or is_odd_text(data, i, end)
+
+
+@inline
+def is_odd_text(data, i, end):
+    """Return whether a text may hold white space other than spaces, or a character reference."""
+    found = 0
+    while i < end and found == 0:
+        found = (odd_space(data, i) | references(data, i)) & lowest(min(end - i, 64))
+        i += WINDOW
+    return found != 0
+
+
+@inline
+def is_odd_link(data, i, end):
+    """Return whether a link may hold white space other than spaces."""
+    found = 0
+    while i < end and found == 0:
+        found = odd_space(data, i) & lowest(min(end - i, 64))
+        i += WINDOW
+    return found != 0
+
+
+@lean
+def find_web(offsets, data, web):
+    """Set web[k] to whether string k begins with `http://` or `https://`, in either case, and a host."""
+    for row in range(len(web)):
+        i, end = offsets[row], offsets[row + 1]
+        web[row] = end - i > 7 and load_word(data, i) & 0xFFFFFFFF | 0x20202020 == HTTP
+        if web[row]:
+            i += 4 + (byte_at(data, i + 4) | 32 == ord("s"))
+            slashes = i + 3 < end and byte_at(data, i) == _COLON
+            slashes = slashes and byte_at(data, i + 1) == _SLASH and byte_at(data, i + 2) == _SLASH
+            web[row] = slashes and byte_at(data, i + 3) not in (_SLASH, ord("?"), ord("#"))

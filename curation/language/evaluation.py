@@ -8,11 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.language.identify import Identifier
-from curation.language.judging import LanguageRules, judge
-from curation.language.witnesses import WITNESSES, Stated
+from curation.language.engines import Identifier
+from curation.language.judging import WITNESSES, LanguageRules, Stated, judge
 from metadata.languages import OTHER, of_stated
-from runtime.arrow.buffers import string_array
+from runtime.arrow import string_array
 
 EVALUATED = pa.schema(
     [

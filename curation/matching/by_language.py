@@ -10,19 +10,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.balancing.counts import hold_any
+from curation.balancing.thresholds import hold_any
 from curation.config import CurationConfig
 from curation.inputs.candidates import coded
 from curation.language import Identifier
-from curation.language.judging import LanguageRules, judge
-from curation.language.witnesses import Stated
+from curation.language.judging import LanguageRules, Stated, judge
 from curation.matching.finders import Finders, built_finders
-from curation.matching.symbols import require_rules
+from curation.matching.trie import require_rules
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, LABELS, PAIRS
 from metadata.entries import Entries
 from metadata.languages import OTHER
-from metadata.rules.text import Rules
-from runtime.arrow.buffers import parts, require, string_array
+from metadata.rules.characters import Rules
+from runtime.arrow import parts, require, string_array
 from runtime.errors import InputError, typed
 
 Labelled = tuple[pa.DictionaryArray, pa.FloatArray]  # label and score of each text

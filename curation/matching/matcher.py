@@ -14,15 +14,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from curation.kernels.trie.finding import look_up, step, walk
-from curation.kernels.trie.ids import merge
+from curation.kernels.trie.finding import look_up, merge, step, walk
 from curation.kernels.trie.tables import Trie
-from curation.matching.symbols import Reader, normal_form, read_texts, readers, require_entries, require_rules
-from curation.matching.trie import build_trie
+from curation.matching.trie import Reader, build_trie, normal_form, read_texts, readers, require_entries, require_rules
 from metadata.entry_files import digest_of
-from metadata.rules.characters import CharacterTable, character_table
-from metadata.rules.text import Rules, meta_can_match, meta_entry
-from runtime.arrow.buffers import list_array, string_array, string_buffers
+from metadata.rules.characters import CharacterTable, Rules, character_table, meta_can_match, meta_entry
+from runtime.arrow import list_array, string_array, string_buffers
 from runtime.errors import InputError, typed
 from runtime.storage.arrays import open_arrays, save_arrays
 

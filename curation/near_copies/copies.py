@@ -22,24 +22,22 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from curation.kernels.near_copies import find_leaders
-from curation.near_copies.index import pairs_in_band
-from curation.near_copies.words import (
+from curation.kernels.images import find_leaders
+from curation.near_copies.index import (
     band_of,
     binaries_of_keys,
     hash_binaries,
     in_order,
     keys_of_hashes,
+    pairs_in_band,
     require_distance,
     shuffled,
     unshuffled,
     words_of_keys,
 )
-from runtime.buckets import Packer
-from runtime.engine.spark import Spark
-from runtime.engine.sql import map_batches, rows_in, stored
+from runtime.buckets import Block, Packer, unpack
+from runtime.engine.spark import Spark, map_batches, rows_in, stored
 from runtime.errors import AGAIN, InputError
-from runtime.packed_rows import Block, unpack
 from runtime.shipping import require_shared
 from runtime.storage.own_files import OwnFile, part_files
 from runtime.storage.parquet import batches, part_writer

@@ -12,9 +12,177 @@ from itertools import combinations
 from math import comb
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from curation.kernels import near_copies as kernels
-from curation.near_copies.words import WORD_BITS, band_bits, band_of
+from curation.kernels import images as kernels
+from runtime.errors import InputError, ParameterError, require_integer
+
+HASH_BITS = (64, 256)
+WORD_BITS = 64
+MOST_SHARE = 4  # a distance is at most a quarter of the bits: two unrelated pictures differ in half of them
+_MOST_BAND_BITS = 62
+# A picture that varies in one direction only (one colour, a gradient, stripes) has 8 frequencies at most that are not
+# zero, so that at most 8 bits of its pHash are set; of a photograph 32 are.
+PLAIN_BITS = 8
+_EXPECTED = "hashes are binaries of 8 or 32 bytes, their hexadecimal digits, or integers of 64 bits"
+
+
+def require_distance(k: int, bits: int, name: str = "distance") -> None:
+    """Refuse a distance that is none, or too large to mean a copy; `name` is that of the parameter."""
+    require_integer(name, k, 0)
+    if bits not in HASH_BITS:
+        raise InputError(f"the hashes have {bits} bits; give hashes of 64 bits, as pHash, or of 256, as PDQ")
+    if k > bits // MOST_SHARE:
+        raise ParameterError(f"is {k}; of {bits} bits at most {bits // MOST_SHARE} may differ in copies", name)
+
+
+def shuffled(words: np.ndarray) -> np.ndarray:
+    """Return the keys of hashes, whose order is the order of hashes; both are uint64[rows, words]."""
+    out = np.empty(words.shape, np.uint64)
+    kernels.shuffle(words, out)
+    return out
+
+
+def unshuffled(keys: np.ndarray) -> np.ndarray:
+    """Return the hashes of keys."""
+    out = np.empty(keys.shape, np.uint64)
+    kernels.unshuffle(keys, out)
+    return out
+
+
+def words_of(data: bytes | memoryview | np.ndarray, bits: int) -> np.ndarray:
+    """Return hashes, or keys, of consecutive bytes as rows of uint64: numbers are in the order of the bytes."""
+    return np.frombuffer(data, ">u8").astype(np.uint64).reshape(-1, bits // WORD_BITS)
+
+
+def words_in(fixed: pa.FixedSizeBinaryArray) -> np.ndarray:
+    """Return the hashes, or keys, of a column as rows of uint64; for nulls the numbers are arbitrary."""
+    size, data = fixed.type.byte_width, fixed.buffers()[1]
+    if data is None:
+        return np.zeros((len(fixed), size // 8), np.uint64)
+    return words_of(memoryview(data)[fixed.offset * size :][: len(fixed) * size], 8 * size)
+
+
+def bytes_of(words: np.ndarray) -> np.ndarray:
+    """Return the bytes of rows of uint64, the inverse of `words_of`."""
+    return words.astype(">u8").view(np.uint8)
+
+
+def in_order(keys: np.ndarray) -> np.ndarray:
+    """Return the positions of keys in ascending order."""
+    return np.argsort(keys[:, 0], kind="stable") if keys.shape[1] == 1 else np.lexsort(keys.T[::-1])
+
+
+def band_of(words: np.ndarray, band: int, k: int) -> np.ndarray:
+    """Return the value of one of k + 1 bands of bits in each hash: two hashes within `k` bits share one at least."""
+    out = np.empty(len(words), np.int64)
+    kernels.values(words, band_bits(band, k, WORD_BITS * words.shape[1]), out)
+    return out
+
+
+def band_bits(band: int, k: int, bits: int) -> np.ndarray:
+    """Return the bits of one of k + 1 bands, not more than an int64 holds.
+
+    >>> band_bits(1, 2, 64).tolist()[:2], len(band_bits(1, 2, 64))
+    ([21, 22], 21)
+    """
+    return np.arange(bits * band // (k + 1), bits * (band + 1) // (k + 1))[:_MOST_BAND_BITS]
+
+
+def hash_bits(batches: Iterable[pa.Array], name: str) -> int:
+    """Return the bits of the hashes in a column, by the first that is not null; InputError where there is none."""
+    for column in batches:
+        known = column.drop_null()
+        if len(known):
+            bits = 8 * len(hash_binaries(known.slice(0, 1), name)[0].as_py())
+            if bits not in HASH_BITS:
+                raise InputError(f"the column {name} has hashes of {bits} bits; {_EXPECTED}")
+            return bits
+    raise InputError(f"the column {name} has no hash: all of its rows are null; hash the pictures by clip-hash")
+
+
+def hash_binaries(column: pa.Array, name: str) -> pa.Array:
+    """Return hashes as binaries: the bytes that digits spell, or of integers the bytes, the most significant first."""
+    if pa.types.is_integer(column.type):
+        numbers = column.fill_null(0).to_numpy(zero_copy_only=False).astype(">u8", casting="unsafe")
+        return pc.if_else(column.is_valid(), binaries(numbers.tobytes(), 8), None)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return _of_digits(column, name)
+    if pa.types.is_null(column.type):
+        return column.cast(pa.binary())
+    if is_bytes(column.type):
+        return column.cast(pa.binary())
+    raise InputError(f"the column {name} is {column.type}; {_EXPECTED}")
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Return whether a type is one of binaries."""
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+
+
+def hash_words(column: pa.Array, name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return hashes of `size` bytes as rows of uint64, and which rows have one; nulls have arbitrary numbers.
+
+    InputError for hashes of another size.
+    """
+    try:
+        fixed = hash_binaries(column, name).cast(pa.binary(size))
+    except pa.ArrowException:
+        raise InputError(f"the column {name} has hashes that are not of {size} bytes; {_EXPECTED}") from None
+    return words_in(fixed), column.is_valid().to_numpy(zero_copy_only=False)
+
+
+def is_plain(words: np.ndarray) -> np.ndarray:
+    """Return which pHashes are of pictures that vary in one direction at most, such as plain pictures.
+
+    >>> is_plain(np.array([[0x8000000000000000], [0xFF], [0x1FF]], np.uint64)).tolist()
+    [True, True, False]
+    """
+    return np.unpackbits(words.view(np.uint8), axis=1).sum(axis=1) <= PLAIN_BITS
+
+
+def _of_digits(column: pa.Array, name: str) -> pa.Array:
+    known = column.drop_null()
+    lengths = pc.unique(pc.binary_length(known)).to_pylist()
+    if not lengths:
+        return pa.nulls(len(column), pa.binary())
+    try:
+        data = bytes.fromhex("".join(known.to_pylist()))
+        if len(lengths) > 1 or 2 * len(data) != lengths[0] * len(known):
+            raise ValueError
+    except ValueError:
+        raise InputError(f"the column {name} has {known[0].as_py()[:80]!r}; {_EXPECTED}") from None
+    size, places = lengths[0] // 2, np.cumsum(column.is_valid().to_numpy(zero_copy_only=False)) - 1
+    return binaries(data, size).take(pa.array(places, mask=~column.is_valid().to_numpy(zero_copy_only=False)))
+
+
+def binaries(data: bytes | np.ndarray, size: int) -> pa.Array:
+    """Return the binaries of `size` bytes that follow each other in `data`."""
+    rows = len(data) // size if size else 0
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), rows, [None, pa.py_buffer(data)]).cast(pa.binary())
+
+
+def keys_of_hashes(hashes: pa.Array, bits: int) -> pa.Array:
+    """Return the keys of hashes, both as binaries; null is null, and a hash of another size is refused."""
+    keys = binaries_of_keys(shuffled(words_of_keys(hashes, bits)))
+    return pc.if_else(hashes.is_valid(), keys, None) if hashes.null_count else keys
+
+
+def words_of_keys(column: pa.Array, bits: int) -> np.ndarray:
+    """Return the hashes or keys of a column as rows of uint64; refuse hashes of another size."""
+    try:
+        fixed = column.cast(pa.binary(bits // 8))
+    except pa.ArrowException:
+        expected = f"give the hashes of one kind, as binaries of {bits // 8} bytes"
+        raise InputError(f"a hash has not {bits} bits; {expected}") from None
+    return words_in(fixed)
+
+
+def binaries_of_keys(words: np.ndarray) -> pa.Array:
+    """Return rows of uint64 as binaries."""
+    return binaries(bytes_of(words).ravel(), 8 * words.shape[1])
+
 
 INDEXED = 1 << 22  # hashes in the tables at a time: some 40 bytes of tables each
 PAIRS = 1 << 20  # found before they are handed on

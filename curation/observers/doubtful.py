@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 from curation.config import DOUBTFUL_SCORE
 from curation.report.facts import Observed, Run, Section
 from curation.report.page import environment
-from curation.run.hooks import Observation
-from curation.run.request import Options
+from curation.run.request import Observation, Options
 from runtime.storage.parquet import batches
 
 FILES = 8  # of the manifest that are searched

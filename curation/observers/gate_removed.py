@@ -15,12 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from curation.report.facts import Observed, Run, Section
-from curation.report.numbers import counted
+from curation.report.languages import counted
 from curation.report.page import environment
 from curation.run import tasks
 from curation.run.folder import REMOVED_PART
-from curation.run.hooks import Observation
-from curation.run.request import Options
+from curation.run.request import Observation, Options
 from curation.schemas import GATE_REMOVED
 from runtime.draws import draws
 from runtime.engine.interface import Engine, spread

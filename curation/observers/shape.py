@@ -12,10 +12,9 @@ import numpy as np
 
 from curation.config import ENGLISH
 from curation.report.facts import Observed, Run, Section
-from curation.report.numbers import quotient
+from curation.report.languages import quotient
 from curation.report.page import environment
-from curation.run.hooks import Observation
-from curation.run.request import Options
+from curation.run.request import Observation, Options
 
 PUBLISHED: dict[str, Any] = {
     "never_matched": 114_000 / 500_000,

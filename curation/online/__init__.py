@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 from curation.by_uid.captions import Captions
 from curation.by_uid.clusters import Clusters
 from curation.by_uid.weights import Weights
-from curation.online.batches import ByEntries
-from curation.online.config import Expert, OnlineConfig, World
-from curation.online.index import Index
+from curation.online.building import Index
+from curation.online.config import ByEntries, Expert, OnlineConfig, World
 from curation.online.mix import Mix, common_rates
 
 if TYPE_CHECKING:
     from curation.online.building import build
     from curation.online.dataset import BalancedDataset
-    from curation.online.mixed_dataset import MixedDataset
+    from curation.online.mix import MixedDataset
 
 __all__ = [
     "BalancedDataset",
@@ -41,7 +40,7 @@ __all__ = [
 
 _MODULES = {
     "BalancedDataset": "curation.online.dataset",
-    "MixedDataset": "curation.online.mixed_dataset",
+    "MixedDataset": "curation.online.mix",
     "build": "curation.online.building",
 }
 

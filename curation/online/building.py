@@ -2,41 +2,134 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from os import PathLike
 from os.path import commonpath
 from pathlib import Path
 from sys import maxsize
 
+import numpy as np
 import pyarrow as pa
 
 from curation.by_uid.joined_tars import Numbered, Scan, each_tar, matched_images
 from curation.inputs.files import Input
-from curation.online.index import NAME, ROWS, VERSION, Index, Shard, file_name
-from curation.run.derived import Derivation, deriving, is_begun
-from curation.run.finished import matched_files
-from curation.run.making import Made
-from curation.run.results import Results
+from curation.run.making import Derivation, Made, deriving, is_begun
+from curation.run.results import Results, matched_files
 from curation.schemas import TRAINED_TEXTS
-from curation.tars.sources import local_tars_at
-from runtime.arrow.batching import gather_rows
+from curation.tars.samples import SAMPLES, local_tars_at
+from runtime.arrow import gather_rows
 from runtime.engine.choice import Given
 from runtime.errors import InputError
 from runtime.progress import Progress
-from runtime.storage.arrays import sums_of, write_batches
+from runtime.storage.arrays import MappedBatches, sums_of, write_batches
 from runtime.storage.locks import is_free
 from runtime.storage.own_files import OwnFile, checksum_of, checksums_in
 from runtime.storage.paths import absolute
 from runtime.storage.whole import read_json, write_json
 from runtime.tallies import Tallies
 
+VERSION = 1
+NAME = "index.json"
+OPEN = 1024  # files of rows that stay mapped in a process: readers come back to a tar for each of its blocks
+# One row per sample that has a matched image, with what training needs of both.
+ROWS = SAMPLES.append(TRAINED_TEXTS)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One tar, as it was when the index was built."""
+
+    name: str  # path below the common folder of all tars
+    bytes: int
+    modified: int  # ns; a copy may have another
+    samples: int = 0  # images in the tar
+    matched: int = 0  # images with a matched text: rows of the index
+    checksum: str | None = None  # of the checksums of these rows
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index folder, opened."""
+
+    folder: Path
+    tars: Path  # the common folder of the tars
+    shards: tuple[Shard, ...]
+    block_rows: int
+    metadata: str | None  # digest of the entries that the ids belong to
+    digest: int  # of shards and matched images
+
+    @classmethod
+    def open(cls, folder: str | PathLike[str], tars: str | PathLike[str] | None = None) -> Index:
+        """Return the index in `folder`; `tars` is the common folder of the tars, if they were moved."""
+        folder = Path(folder)
+        content = read_json(folder / NAME)
+        if content is None:
+            raise InputError(f"{folder} holds no whole {NAME}; build it with curation.online.build")
+        if content.get("version") != VERSION:
+            raise InputError(
+                f"{folder} holds version {content.get('version')}, this program reads {VERSION}: build it again"
+            )
+        try:
+            made_from = content["made_from"]
+            tars = Path(made_from["tars"] if tars is None else tars)
+            shards = tuple(Shard(**shard) for shard in content["shards"])
+            digest = zlib.crc32(json.dumps(content["shards"]).encode(), made_from["matched"])
+            return cls(folder, tars, shards, made_from["block_rows"], made_from["metadata"], digest)
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{folder / NAME} is damaged ({error!r}): build it again") from None
+
+    @property
+    def samples(self) -> int:
+        """The number of images in all tars."""
+        return sum(shard.samples for shard in self.shards)
+
+    @property
+    def matched(self) -> int:
+        """The number of images in all tars that have a matched text."""
+        return sum(shard.matched for shard in self.shards)
+
+    @cached_property
+    def first_blocks(self) -> np.ndarray:
+        """The number of each shard's first block, and at the end the number of all blocks."""
+        blocks = [-(-shard.matched // self.block_rows) for shard in self.shards]
+        return np.concatenate([[0], np.cumsum(blocks, dtype=np.int64)])
+
+    def shard_of(self, block: int) -> int:
+        """Return the number of the shard that holds a block."""
+        return int(np.searchsorted(self.first_blocks, block, "right")) - 1
+
+    def rows(self, shard: int) -> MappedBatches:
+        """Return the rows of a shard, a record batch for each block, mapped into memory."""
+        path = self.folder / file_name(shard)
+        remedy = f"delete {self.folder} and build the index again"
+        rows = _mapped(OwnFile(path, self.shards[shard].checksum, remedy))
+        if rows.schema != ROWS or len(rows) != self.first_blocks[shard + 1] - self.first_blocks[shard]:
+            raise InputError(f"{path} does not belong to the {NAME} beside it; {remedy}")
+        return rows
+
+    def tar(self, shard: int) -> Path:
+        """Return the path of a shard's tar."""
+        return self.tars / self.shards[shard].name
+
+
+@lru_cache(OPEN)
+def _mapped(file: OwnFile) -> MappedBatches:
+    return MappedBatches(file)
+
+
+def file_name(shard: int) -> str:
+    """Return the name of the file of a shard's rows."""
+    return f"{shard:05d}.arrow"
+
+
 BLOCK_ROWS = 1024  # matched samples in a block: few enough to share out evenly, enough to read at once
 WRITTEN = ROWS.with_metadata({})  # as Arrow's tables have it: two ways to have none, with other bytes
-SAMPLES, MATCHED = "samples.", "matched."  # before the number of a shard: names of tallies
+_SAMPLES, _MATCHED = "samples.", "matched."  # before the number of a shard: names of tallies
 
 
 def build(
@@ -122,7 +215,7 @@ def _write(numbered: Numbered, made: Made, scan: Scan, block_rows: int) -> None:
     checksum = write_batches(path, WRITTEN, rows)
     made.wrote("", path.name, checksum_of(path))
     made.wrote("", sums_of(path).name, checksum)
-    made.tallies.add(f"{SAMPLES}{number}", scan.samples)
+    made.tallies.add(f"{_SAMPLES}{number}", scan.samples)
 
 
 def _rows(scan: Scan, number: int, tallies: Tallies) -> Iterator[pa.RecordBatch]:
@@ -130,7 +223,7 @@ def _rows(scan: Scan, number: int, tallies: Tallies) -> Iterator[pa.RecordBatch]
     for samples, known in scan.read():
         if known is not None:
             columns = [*samples.take(known["row"]).columns, known[TRAINED_TEXTS.name]]
-            tallies.add(f"{MATCHED}{number}", known.num_rows)
+            tallies.add(f"{_MATCHED}{number}", known.num_rows)
             yield pa.RecordBatch.from_arrays(columns, schema=WRITTEN)
 
 
@@ -141,7 +234,7 @@ def _sums_name(number: int) -> str:
 def _described(shards: list[Shard], tallies: Tallies) -> list[dict]:
     """Return what index.json says of the shards."""
     checksums = checksums_in(tallies)
-    samples, matched = (tallies.take(name) for name in (SAMPLES, MATCHED))
+    samples, matched = (tallies.take(name) for name in (_SAMPLES, _MATCHED))
     numbers = [
         {"samples": int(samples[name]), "matched": int(matched.get(name, 0)), "checksum": checksums[_sums_name(number)]}
         for number, name in enumerate(map(str, range(len(shards))))

@@ -7,20 +7,161 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Mapping
+import zlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from curation.by_uid.captions import Captions
 from curation.by_uid.clusters import Clusters
 from curation.by_uid.weights import Weights
-from curation.online.batches import ByEntries
-from curation.online.drawing import CaptionDraw, Ratio, require_ratio
+from curation.kernels import batches as kernels
 from runtime.draws import draws
 from runtime.errors import InputError, ParameterError, require_integer, require_kind, require_seed, require_share
+
+
+@dataclass(frozen=True, eq=False)
+class ByEntries:
+    """Choose one batch from each super-batch, which is all samples that an epoch keeps of `mixed_blocks` blocks.
+
+    batch: samples of a batch. A super-batch with fewer yields none.
+    target: one number of 0 or more per entry, only their proportions count; None: the most diverse batch.
+    """
+
+    batch: int
+    target: Sequence[float] | np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        require_integer("batch", self.batch, 1)
+        if self.target is None:
+            return
+        target = np.asarray(self.target)
+        if target.ndim != 1 or target.dtype.kind not in "iuf":
+            raise InputError(f"the target is {target.dtype} of shape {target.shape}; give one number per entry")
+        target = target.astype(np.float64)
+        if not (np.isfinite(target).all() and (target >= 0).all() and target.any()):
+            raise InputError("the target has a negative or infinite number, or none above 0; give shares of entries")
+        object.__setattr__(self, "target", target)
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """What tells these batches from others, as JSON has it."""
+        target = None if self.target is None else zlib.crc32(np.asarray(self.target).data)
+        return {"batch": int(self.batch), "target": target}
+
+    def targets(self, entries: int) -> np.ndarray:
+        """Return t of each of so many entries, which are not written to."""
+        return np.broadcast_to(1.0, entries) if self.target is None else self._scaled
+
+    @cached_property
+    def _scaled(self) -> np.ndarray:
+        target = np.asarray(self.target)
+        return target * (self.batch / target.sum())
+
+    def require_entries(self, entries: int) -> None:
+        """Refuse a target of another number of entries."""
+        if self.target is not None and len(self.target) != entries:
+            known = f"{len(self.target):,} numbers, the rates have {entries:,}"
+            raise InputError(f"the target has {known}; give one per entry")
+
+    def require_size(self, batch_size: int) -> None:
+        """Refuse a loader whose batches would have samples of two super-batches."""
+        if self.batch % batch_size:
+            fault = f"is {batch_size}, and batches of {self.batch} samples are chosen; give a divisor of it"
+            raise ParameterError(fault, "batch_size")
+
+
+def lists_at(order: np.ndarray, parts: Sequence[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return ids and offsets of lists in an order; a part has ids, and where each of its lists begins and ends."""
+    before = np.cumsum([0, *(len(ids) for ids, _, _ in parts)])
+    begins, ends = (
+        np.concatenate([each[place] + before[i] for i, each in enumerate(parts)])[order] for place in (1, 2)
+    )
+    offsets = np.concatenate([[0], np.cumsum(ends - begins)])
+    out = np.empty(offsets[-1], np.int32)
+    kernels.gather(np.concatenate([ids for ids, _, _ in parts]), begins, offsets, out)
+    return out, offsets
+
+
+def choose(ids: np.ndarray, offsets: np.ndarray, size: int, targets: np.ndarray) -> np.ndarray:
+    """Return the rows of the batch of `size` that greedy choice makes of lists of entries, in the order of choice."""
+    masses, gains = np.zeros(len(targets)), np.empty(len(offsets) - 1)
+    kernels.all_gains(ids, offsets, targets, masses, gains)
+    chosen = np.empty(size, np.int64)
+    kernels.choose_batch(ids, offsets, targets, masses, gains, np.argsort(-gains, kind="stable"), chosen)
+    return chosen
+
+
+RATIO = 0.15  # as in Altogether (2410.17251)
+# The share of samples with a caption whose text it is, or such shares by source.
+Ratio = float | Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class CaptionDraw:
+    """Draws which captions replace the texts of their images: a share of them, by seed, epoch and uid.
+
+    Of shares by source each image has one draw: the source in whose part of [0, 1) it lies, in the order of names,
+    gives the caption. Where the image has none of this source, its text stays.
+    """
+
+    ratio: Ratio = RATIO
+    seed: int = 0
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        require_ratio(self.ratio)
+        require_seed(self.seed)
+        require_integer("epoch", self.epoch, 0)
+
+    def of(
+        self, captions: Captions | Mapping[str, Captions] | None, uids: pa.Array, numbers: np.ndarray | None = None
+    ) -> pa.Array:
+        """Return the caption that stands for the text of each image, null where the text stays.
+
+        `numbers` tell draws of an image apart, if it comes several times.
+        """
+        if captions is None:
+            return pa.nulls(len(uids), pa.string())
+        by_source = [captions] if isinstance(captions, Captions) else [captions[name] for name in sorted(captions)]
+        return self.drawn([each.of(uids, ["caption"])["caption"] for each in by_source], uids, numbers)
+
+    def drawn(self, captions: Sequence[pa.Array], uids: pa.Array, numbers: np.ndarray | None = None) -> pa.Array:
+        """Return the caption of each image that stands for its text, null where the text stays.
+
+        `captions` has one array for each source, in the order of the names of sources.
+        """
+        shares = by_name(self.ratio) if isinstance(self.ratio, Mapping) else {"": self.ratio}
+        ends = np.cumsum([*shares.values()])
+        source = np.searchsorted(ends, draws(self.seed, purpose("caption", self.epoch), uids, numbers), "right")
+        null = pa.scalar(None, pa.string())
+        return pc.choose(pa.array(source), *captions, pa.repeat(null, len(uids)))
+
+
+def require_ratio(ratio: Ratio, called: str = "caption_ratio") -> None:
+    """Refuse shares that are none, or more than all."""
+    if not isinstance(ratio, Mapping):
+        return require_share(called, ratio)
+    for name, share in ratio.items():
+        require_share(f"{called} of {name}", share)
+    if not ratio or sum(ratio.values()) > 1 + 1e-9:
+        raise ParameterError(f"is {dict(ratio)}; give shares of some sources that add up to at most 1", called)
+    return None
+
+
+def by_name(ratio: Mapping[str, float]) -> dict[str, float]:
+    """Return shares in the order of the names of their sources."""
+    return {name: ratio[name] for name in sorted(ratio)}
+
+
+def purpose(name: str, epoch: int) -> str:
+    """Return the purpose of an epoch's draws; in epoch 0, the purpose that a run of curate uses."""
+    return f"{name} in epoch {epoch}" if epoch else name
 
 
 @dataclass(frozen=True)

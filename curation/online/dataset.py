@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from curation.balancing.counts import EntryCounts, counts_file
+from curation.balancing.thresholds import EntryCounts, counts_file
 from curation.by_uid.captions import Captions
-from curation.online.config import OnlineConfig, World
-from curation.online.drawing import Ratio
+from curation.online.building import Index
+from curation.online.config import OnlineConfig, Ratio, World
 from curation.online.epochs import Epoch, groups, order_of_blocks, read, require_any, taken
-from curation.online.index import Index
 from curation.online.resumable import Resumable, this_worker
 from runtime.errors import InputError, require_kind
 from runtime.storage.parquet import read_table

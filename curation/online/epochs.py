@@ -1,7 +1,7 @@
 """Draw an epoch (the text of each image, whether it is kept, and the order), and read the images that are kept.
 
 All draws are functions of (seed, epoch, uid), so what is kept does not depend on the number of ranks and workers. Epoch
-0 draws as `curation.balancing.sampling` does: it keeps the pairs of the curated manifest with the same seed. Images
+0 draws as `curation.balancing.manifest` does: it keeps the pairs of the curated manifest with the same seed. Images
 that are not kept are never read: the index has the position of each image in its tar.
 
 With weights an image w comes floor(w) times, and once more with the chance of the rest. Each time has draws of its own,
@@ -18,15 +18,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from curation.balancing.counts import entry_ids
+from curation.balancing.thresholds import entry_ids
 from curation.by_uid.captions import Captions
-from curation.kernels import sampling as kernels
-from curation.online.batches import ByEntries, choose, lists_at
-from curation.online.config import OnlineConfig
-from curation.online.drawing import CaptionDraw, purpose
-from curation.online.index import Index
+from curation.kernels import batches as kernels
+from curation.online.building import Index
+from curation.online.config import ByEntries, CaptionDraw, OnlineConfig, choose, lists_at, purpose
 from curation.tars.samples import SAMPLES
-from runtime.arrow.buffers import parts
+from runtime.arrow import parts
 from runtime.draws import draws
 from runtime.errors import InputError, ParameterError
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
-from curation.report.bars import funnel
-from curation.report.languages import KEPT, MEAN_SCORE, SHARE, TAIL_SHARE, TEXTS, T, named, sums
-from curation.report.numbers import number
+from curation.report.charts import funnel
+from curation.report.languages import KEPT, MEAN_SCORE, SHARE, TAIL_SHARE, TEXTS, T, named, number, sums
 from runtime.terminal import in_one_line
 
 COLUMNS = {"texts": TEXTS, "matched": SHARE, "mean score": MEAN_SCORE, "t": T, "tail share": TAIL_SHARE, "kept": KEPT}

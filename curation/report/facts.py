@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from curation.balancing.counts import EntryCounts
-from curation.balancing.thresholds import Distribution, SizedThreshold, Thresholds
+from curation.balancing.thresholds import Distribution, EntryCounts, SizedThreshold, Thresholds
 from curation.config import CurationConfig
 from curation.inputs.candidates import UNKNOWN_LANGUAGE
-from curation.inputs.crawl.page_signals import SIGNAL, SIGNALS
+from curation.inputs.crawl.links import SIGNAL, SIGNALS
 from curation.inputs.limits import CUT, DAMAGED, SHARED, SHARED_UIDS
-from curation.report.numbers import quotient
+from curation.report.languages import quotient
 from curation.report.warnings import warnings
 from metadata.entries import Entries
 from metadata.languages import OTHER

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.config import DOUBTFUL_SCORE
-from curation.report.numbers import counted, number, percent
+from curation.report.languages import counted, number, percent
 from metadata.languages import OTHER, language
 
 DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why an input was read in part only

@@ -19,10 +19,9 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructField, StructType
 
 from curation.inputs.files import Input, checked
-from curation.inputs.references import PREFIX, folder_of
-from curation.inputs.tables.columns import FLAG, TableOptions, named_columns
+from curation.inputs.tables.columns import FLAG, PREFIX, TableOptions, folder_of, named_columns
 from curation.inputs.tables.parquet import as_bytes, string_columns
-from runtime.engine.sql import map_batches
+from runtime.engine.spark import map_batches
 from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.storage.own_files import content_digest

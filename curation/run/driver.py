@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import (
     Distribution,
+    EntryCounts,
     SizedThreshold,
     Thresholds,
     rates_of,
@@ -28,13 +28,11 @@ from curation.exclusion import Exclusion
 from curation.inputs.limits import require_sound
 from curation.matching.finders import matchers_of
 from curation.report.facts import Run
-from curation.report.numbers import counted
+from curation.report.languages import counted
 from curation.run import tasks
 from curation.run.folder import Output
-from curation.run.hooks import Context, Gate, Gated, Observation
-from curation.run.ledger import Ledger
-from curation.run.request import Request
-from curation.run.sizes import pair_buckets
+from curation.run.ledger import Ledger, pair_buckets
+from curation.run.request import Context, Gate, Gated, Observation, Request
 from runtime.engine.interface import Engine
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress

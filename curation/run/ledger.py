@@ -7,18 +7,69 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import TypeVar
 
-from curation.inputs.files import Input
-from runtime.arrow.batching import gather
+from curation.inputs.files import Input, formats
+from runtime.arrow import gather
+from runtime.buckets import FEWEST_ROWS, Packer, buckets_for
 from runtime.errors import AGAIN
+from runtime.redaction import with_secrets
+from runtime.storage.listing import names_in
 from runtime.storage.own_files import OwnFile, checksums_in, is_sound
-from runtime.storage.paths import files, files_below, in_threads, remove
+from runtime.storage.paths import as_path, files, files_below, in_threads, remove
 from runtime.storage.whole import EARLIER, STAMP, read_json, write_json
 from runtime.tallies import Tallies
+
+Item = TypeVar("Item")
+
+BUCKET_ROWS = 1 << 18  # pairs that are grouped together in memory: some 250 MB
+MOST_BUCKETS = 1 << 13  # that a task sends to, where it could not hold enough rows for larger blocks
+BLOCK_ROWS = 100  # rows of a block for which an input should be enough, else a task takes several
+TASK_ROWS = 1 << 20  # pairs that a task groups, bucket after bucket
+FEW_TASKS = 1 << 8  # up to so many take one bucket each, so that cores are not idle
+TURNS = 4  # tasks a core behind matching, whose items take less than a second each
+
+
+def pair_buckets(files: list[Input]) -> int:
+    """Return the buckets for the files of pairs, judged by the size of all inputs; rather too many than too few."""
+    return min(MOST_BUCKETS, 2 * buckets_for(sum(map(pairs_in, files)), BUCKET_ROWS))
+
+
+def group_buckets(rows: float) -> tuple[int, int]:
+    """Return into how many buckets this many pairs are grouped, and how many tasks take the buckets in turn.
+
+    >>> group_buckets(1e6), group_buckets(5e7), group_buckets(1e9), group_buckets(1e11)
+    ((4, 4), (256, 256), (4096, 1024), (524288, 8192))
+    """
+    number = buckets_for(rows, BUCKET_ROWS)
+    tasks = max(min(number, FEW_TASKS), buckets_for(rows, TASK_ROWS))
+    return number, min(tasks, MOST_BUCKETS)
+
+
+def senders(items: Sequence[Item], rows: float, buckets: int) -> list[list[Item]]:
+    """Return items with so many rows in all in lists, one for each task: with few rows, blocks of a bucket are small.
+
+    >>> senders("abcdef", 1e6, 4), [len(files) for files in senders([""] * 4000, 1e9, 8192)][:2]
+    ([['a'], ['b'], ['c'], ['d'], ['e'], ['f']], [34, 34])
+    """
+    tasks = max(1, int(rows / (FEWEST_ROWS * min(buckets, MOST_BUCKETS))))
+    each = max(1, -(-len(items) // tasks))
+    return [list(items[begin : begin + each]) for begin in range(0, len(items), each)]
+
+
+def sending(buckets: int) -> Packer:
+    """Return the packer of such a task. Who takes its blocks deals them out to all buckets, where these are more."""
+    return Packer(min(buckets, MOST_BUCKETS))
+
+
+def pairs_in(file: Input) -> float:
+    """Return about how many pairs a file has, judged by its size."""
+    return file.size / formats()[file.format].pair_bytes
+
 
 TASK_BYTES = 64 << 20  # compressed bytes of input for one task
 TASKS_PER_CORE = 3
@@ -186,3 +237,52 @@ def identity(each: dict) -> str:
 def digest_of(content: dict) -> str:
     """Return a digest of what can be written as JSON: 24 hexadecimal digits."""
     return blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+FACTS = ("run.json", "clusters.json")  # in the folder above: of curate, and of clip-cluster
+_WRITTEN_BY_OTHERS = re.compile("https?://|.*://.*::", re.DOTALL)  # servers of pages, and what is in an archive
+_CHECKSUM = re.compile("[0-9a-f]{8}")
+
+
+def recorded(paths: Iterable[str]) -> dict[str, str]:
+    """Return the checksums of these files by path, for the files that have one."""
+    by_folder: dict[str, list[str]] = {}
+    for path in paths:
+        if not _WRITTEN_BY_OTHERS.match(path):
+            by_folder.setdefault(path.rpartition("/")[0], []).append(path)
+    return {path: checksum for folder in by_folder.items() for path, checksum in _in_folder(*folder).items()}
+
+
+def stamp_of(file: str) -> str:
+    """Return the name of the JSON file with the checksum of a Parquet file that stays beside it.
+
+    >>> stamp_of("0a.parquet")
+    '_0a.json'
+    """
+    return f"_{file.rpartition('.')[0]}.json"
+
+
+def _in_folder(folder: str, paths: list[str]) -> dict[str, str]:
+    above, _, part = folder.rpartition("/")
+    present, own = {*names_in(folder or "/")}, as_path(with_secrets(folder or "/"))
+    names = {path.rpartition("/")[2]: path for path in paths}
+    stamps = [own / name for name in (STAMP, *map(stamp_of, names)) if name in present]
+    facts = [own.parent / name for name in names_in(above or "/") if name in FACTS]
+    known = {name: each for found in in_threads(checksums_of, stamps) for name, each in found.items()}
+    of_parts = {name: each for found in in_threads(_checksums, facts) for name, each in found.items()}
+    known |= {name: of_parts[f"{part}/{name}"] for name in names if f"{part}/{name}" in of_parts}
+    return {path: known[name] for name, path in names.items() if name in known}
+
+
+def checksums_of(path: Path) -> dict[str, str]:
+    """Return the checksums in a stamp: among the tallies of a task, or by name."""
+    content = read_json(path)
+    if is_stamp(content):
+        return checksums_in(Tallies((content or {})["tallies"]))
+    return _checksums(path)
+
+
+def _checksums(path: Path) -> dict[str, str]:
+    found = (read_json(path) or {}).get("checksums")
+    known = found if isinstance(found, dict) else {}
+    return {name: each for name, each in known.items() if isinstance(each, str) and _CHECKSUM.fullmatch(each)}

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from os import PathLike
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+import pyarrow as pa
 
 from curation.inputs.files import Input
-from curation.run.ledger import Ledger, Stamps
+from curation.run.ledger import Ledger, Stamps, digest_of
+from runtime.engine.choice import Given, engine_of
 from runtime.engine.interface import Engine
 from runtime.errors import AGAIN, InputError
-from runtime.progress import Progress
-from runtime.storage.output_folders import Claimed
-from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, recorded
-from runtime.storage.paths import files_below, make_folder, names, remove
-from runtime.storage.whole import write_json
+from runtime.progress import Progress, advance
+from runtime.storage.locks import LOCK, TOKEN, WORK, Claimed, claimed, is_free, require_apart
+from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, part_files, recorded, tally
+from runtime.storage.parquet import part_writer
+from runtime.storage.paths import absolute, files, files_below, make_folder, names, remove
+from runtime.storage.whole import PARTIAL, STAMP, finished, read_json, write_json
 from runtime.tallies import Tallies
 
 STAMPS = ".stamps"  # ends the name of the folder of a part's stamps, below the folder of work
@@ -167,3 +174,226 @@ def _checksum(path: Path) -> str:
 def items_of(own: Sequence[OwnFile]) -> list[Item[OwnFile]]:
     """Return files of a run as items: a stamp has their name and their checksum."""
     return [Item(Input(file.path.name, "own", 1, etag=file.checksum), file) for file in own]
+
+
+CLAIM = "derived.json"  # below WORK: what the folder will be made from
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """What a folder is made from: `description` has all that its bytes follow from, in JSON.
+
+    The file `whole_by`, written last, says that the folder is whole. The folder must be apart from the `inputs`. A
+    folder that holds something is refused, or with `overwrite` replaced; it is None where a user cannot ask for that.
+    """
+
+    description: dict[str, Any]
+    whole_by: str
+    inputs: Sequence[str | PathLike[str]] = ()
+    overwrite: bool | None = None
+
+    @cached_property
+    def made_from(self) -> str:
+        """The digest of the description."""
+        return digest_of(self.description)
+
+    def require_usable(self, folder: Path) -> None:
+        """Refuse a folder that holds something else than what the same command left when it broke off."""
+        if self.overwrite or is_free(folder) or self.has_begun(folder):
+            return
+        more = "" if self.overwrite is None else ", or --overwrite this"
+        if not is_begun(folder):
+            raise InputError(f"output {folder} is not empty; give a new or empty folder{more}")
+        if names(folder) - {WORK} or _are_stamped(folder):
+            raise InputError(
+                f"output {folder} holds what another command began, or this one with other inputs or options; run that "
+                f"one again, or give a new or empty folder{more}"
+            )
+
+    def has_begun(self, folder: Path) -> bool:
+        """Say whether a command with the same description has begun to make the folder."""
+        return _claim(folder) == self.made_from
+
+
+@contextmanager
+def deriving(
+    engine: Given,
+    output: str | PathLike[str],
+    wanted: Derivation,
+    progress: Progress | None = None,
+    wait: bool = False,
+) -> Iterator[Derived]:
+    """Claim a folder, and yield it to be made during the block; go on with what the same command has begun.
+
+    After an error what is done stays for the next command; nothing is left where nothing was done. With `wait` another
+    command that is at work on a local folder is waited for.
+    """
+    require_apart(output, wanted.inputs)
+    with claimed(absolute(output), wanted.require_usable, wait) as parts:
+        folder = parts.folder
+        has_begun = wanted.has_begun(folder)
+        parts.owner.require()  # a second run at a URL, which nothing keeps out, may be ahead
+        if not has_begun:
+            _clear(parts)
+            write_json(folder / WORK / CLAIM, {"made_from": wanted.made_from})
+        for name in (wanted.whole_by, CHECKSUMS):
+            remove(folder / name)
+        found = names(folder)
+        for name in found - finished(found):
+            remove(folder / name)
+        derived = Derived(parts, wanted.made_from, progress or Progress(), engine_of(engine))
+        try:
+            yield derived
+        except BaseException:
+            parts.owner.require()  # it may be the folder of a run that has taken over
+            if not _are_stamped(folder):
+                _clear(parts)
+            raise
+        parts.owner.require()
+        for name in files_below(folder):
+            if name.endswith(PARTIAL):  # of a task, or a command, that was killed
+                remove(folder / name)
+        if wanted.whole_by != "run.json":  # which lists checksums itself
+            derived.seal()
+        _clear_work(parts)
+
+
+def is_begun(folder: Path) -> bool:
+    """Say whether any command has begun to make a folder."""
+    return _claim(folder) is not None
+
+
+def _claim(folder: Path) -> str | None:
+    return (read_json(folder / WORK / CLAIM) or {}).get("made_from")
+
+
+def _are_stamped(folder: Path) -> bool:
+    """Say whether a task has ended in a folder."""
+    work = folder / WORK
+    return any(files(work / name) for name in names(work) if name.endswith(STAMPS))
+
+
+def _clear(parts: Claimed) -> None:
+    """Remove all that is in a folder; first its files, as readers know by one of them that it is whole."""
+    for path in files(parts.folder):
+        remove(path)
+    for name in names(parts.folder) - {WORK}:
+        remove(parts.folder / name)
+    _clear_work(parts)
+
+
+def _clear_work(parts: Claimed) -> None:
+    work = parts.folder / WORK
+    for _ in range(2):  # a listing may be late: what it lacks comes with the next one
+        for name in names(work) - {LOCK, TOKEN, CLAIM, parts.work.name}:
+            remove(work / name)
+    remove(work / CLAIM)
+
+
+STATUS = "status."  # before the status of rows: the name of a tally
+ROW_GROUP = 50_000
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The intended content of a folder; `description` names all that its files depend on besides the inputs."""
+
+    called: str  # the files, to a user: hashes
+    of_what: str  # pictures
+    description: dict
+
+    def ledger(self, folder: Path, inputs: Sequence[Input]) -> Ledger:
+        """Return what is done and not done in a folder; refuse one with files of other inputs."""
+        ledger = Ledger.open(folder, self.description, list(inputs))
+        paths = {each.path for each in inputs}
+        others = {each["path"] for _, stamp in ledger.stamps.read() for each in stamp.inputs} - paths
+        if others:
+            raise InputError(
+                f"output {folder} also holds {self.called} of {min(others)}, which is not among the inputs; give "
+                "another folder, or --overwrite this"
+            )
+        return ledger
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A folder with the file of each input, and the content of its JSON file."""
+
+    path: Path
+    facts: dict[str, Any]
+
+    @property
+    def files(self) -> list[Path]:
+        """The Parquet files."""
+        return part_files(self.path)
+
+
+def fill(
+    output: str | PathLike[str],
+    claim: Claim,
+    inputs: Sequence[Input],
+    make: Callable[[Ledger, Path], object],
+    describe: Callable[[Ledger], dict[str, Any]],
+    overwrite: bool = False,
+) -> Filled:
+    """Let `make` write the files that a folder lacks for the inputs, and `describe` summarise all of them.
+
+    `make` is given a folder for temporary files, too. A folder that holds something else is refused, and one that holds
+    such files is emptied with `overwrite`.
+    """
+    with claimed(output, partial(_require_like, claim=claim, overwrite=overwrite)) as parts:
+        folder = parts.folder
+        for name in names(folder) - {WORK} if overwrite else ():
+            remove(folder / name)
+        write_json(folder / STAMP, claim.description)
+        ledger = claim.ledger(folder, inputs)
+        if ledger.done:
+            ledger.stamps.forget_damaged()
+            ledger = claim.ledger(folder, inputs)
+        summary = folder / f"_{claim.called}.json"
+        if ledger.missing:
+            remove(summary)  # else it would describe a folder that holds more by and by
+            make(ledger, parts.work)
+            ledger = claim.ledger(folder, inputs)
+        if ledger.missing:
+            raise InputError(f"what {len(ledger.missing)} inputs gave is not in {folder}; run the same again")
+        ledger.prune()
+        facts = describe(ledger)
+        write_json(summary, facts)  # readers of Parquet pass over names that begin with _
+    return Filled(folder, facts)
+
+
+def write_part(
+    stamps: Stamps, inputs: Sequence[Input], rows: Iterable[pa.RecordBatch], schema: pa.Schema, tallies: Tallies
+) -> None:
+    """Write the rows of a task's inputs, then its stamp with the tallies, to which rows by status are added."""
+    path = stamps.folder / f"{stamps.name_of(inputs)}.parquet"
+    with part_writer(path, schema, ROW_GROUP) as writer:
+        for batch in rows:
+            for status, number in Counter(batch["status"].to_pylist()).items():
+                tallies.add(f"{STATUS}{status}", number)
+            writer.write(batch)
+            advance(rows=batch.num_rows)
+    tally(tallies, path, writer.checksum)
+    stamps.write(inputs, [path.name], tallies)
+
+
+def statuses(ledger: Ledger) -> dict[str, int]:
+    """Return how many rows have which status."""
+    return {status: int(number) for status, number in ledger.tallies().beginning(STATUS).items()}
+
+
+def _require_like(folder: Path, claim: Claim, overwrite: bool) -> None:
+    """Refuse a folder of something else, or, without `overwrite`, of such files that were made otherwise."""
+    if is_free(folder) or finished(names(folder)) - {WORK} == {STAMP}:  # claimed by a run that made nothing
+        return
+    made, wanted = read_json(folder / STAMP), claim.description
+    if made is None or made.keys() != wanted.keys():
+        raise InputError(
+            f"output {folder} holds files that are no {claim.called} of {claim.of_what}; give an empty or new folder"
+        )
+    if made != wanted and not overwrite:
+        what = ", ".join(f"{name} {made[name]}, not {wanted[name]}" for name in wanted if made[name] != wanted[name])
+        raise InputError(
+            f"output {folder} holds {claim.called} made otherwise ({what}); give another folder, or --overwrite"
+        )

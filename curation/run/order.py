@@ -10,7 +10,7 @@ from pathlib import Path
 
 from curation.config import CurationConfig
 from curation.inputs.files import dialects
-from curation.inputs.references import PREFIX
+from curation.inputs.tables.columns import PREFIX
 from curation.run import warm
 from curation.run.driver import Counted, Steps
 from curation.run.folder import Output
@@ -21,7 +21,7 @@ from runtime.engine.choice import Given, engine_of
 from runtime.engine.interface import Engine
 from runtime.errors import typed
 from runtime.progress import Progress
-from runtime.storage.output_folders import require_apart
+from runtime.storage.locks import require_apart
 from runtime.terminal import in_one_line
 from runtime.warming import compile_kernels
 

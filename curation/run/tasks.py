@@ -5,45 +5,77 @@ The engine starts the tasks, collects their tallies, and moves packed rows betwe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.balancing import manifest
-from curation.balancing.counts import SEEN, EntryCounts
-from curation.balancing.sampling import expected_size
+from curation.balancing.manifest import expected_size
+from curation.balancing.thresholds import SEEN, EntryCounts
 from curation.config import CurationConfig, MatcherName
 from curation.exclusion import Exclusion
+from curation.exclusion.lists import hosts
 from curation.images.tasks import MATCHED_ROW_GROUP, key_of, pack_pairs, write_images, write_unique
 from curation.inputs import limits
+from curation.inputs.candidates import ROWS as ROWS_READ
 from curation.inputs.files import Input, read
+from curation.inputs.limits import shorter, texts_of
 from curation.inputs.tables.columns import TableOptions
-from curation.language.identify import Identifier
-from curation.language.judging import LanguageRules
+from curation.language.engines import Identifier
+from curation.language.judging import LanguageRules, host_languages
 from curation.matching.by_language import Matching
 from curation.matching.finders import open_automata, open_matchers
 from curation.run import warm
-from curation.run.hosts import with_host_languages
-from curation.run.ledger import TASK_BYTES, Ledger, Stamps
-from curation.run.sizes import BLOCK_ROWS, MOST_BUCKETS, TASK_ROWS, TURNS, group_buckets, pairs_in
-from curation.schemas import PAIRS, SAMPLED
+from curation.run.ledger import (
+    BLOCK_ROWS,
+    MOST_BUCKETS,
+    TASK_BYTES,
+    TASK_ROWS,
+    TURNS,
+    Ledger,
+    Stamps,
+    group_buckets,
+    pairs_in,
+)
+from curation.schemas import LABELS, PAIRS, SAMPLED
 from metadata.entries import Entries
-from metadata.rules.text import Rules
-from runtime.arrow.buffers import parts
-from runtime.buckets import in_buckets
+from metadata.rules.characters import Rules
+from runtime.arrow import gather_rows, parts
+from runtime.buckets import ENDING, Block, in_buckets, read_blocks, write_blocks
 from runtime.engine.interface import Engine, spread
 from runtime.errors import AGAIN
-from runtime.packed_rows import ENDING, Block, read_blocks, write_blocks
 from runtime.progress import advance, counted
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer, read_table
 from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
+
+ROWS = 131_072  # counted together, so that memory is bounded; a host comes with all its pages in a row, or at random
+BYTES = 128 << 20
+
+
+def with_host_languages(
+    batches: Iterable[pa.RecordBatch], identifier: Identifier, max_text_length: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield the CANDIDATES of one input, with LABELS, in larger batches whose texts say which language a host is in.
+
+    The host is that of the page, or else of the image. Labels are those of the texts as they are matched.
+    """
+    for rows in gather_rows(batches, ROWS, BYTES):
+        texts, _ = shorter(texts_of(rows), max_text_length)
+        labelled = identifier.predict(texts)
+        urls = pc.coalesce(rows["page_url"], rows["url"]).dictionary_encode()  # a page has many images
+        found = host_languages(texts, labelled, hosts(urls.dictionary, str.lower).take(urls.indices))
+        place = rows.schema.get_field_index("host_language")
+        columns = [*rows.columns[:place], found, *rows.columns[place + 1 :], *labelled]
+        found = pa.RecordBatch.from_arrays(columns, [*rows.schema.names, *LABELS])
+        yield from (found.slice(begin, ROWS_READ) for begin in range(0, found.num_rows, ROWS_READ))
 
 
 @dataclass(frozen=True)

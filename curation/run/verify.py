@@ -8,18 +8,17 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 
-from curation.inputs.references import FOLDER
-from curation.run.ledger import STAMP_NAME, is_stamp
+from curation.inputs.tables.columns import FOLDER
+from curation.run.ledger import STAMP_NAME, checksums_of, is_stamp
 from curation.run.making import CHECKSUMS
-from curation.run.recorded import checksums_of
 from curation.run.results import RERUN
 from metadata.entry_files import ENTRIES, FACTS
+from runtime.buckets import ENDING, read_blocks
 from runtime.errors import InputError
-from runtime.packed_rows import ENDING, read_blocks
+from runtime.storage.listing import described
 from runtime.storage.own_files import OwnFile, content_digest, intact, part_files
 from runtime.storage.paths import FullDisk, as_path, files, files_below, in_threads, names, reachable, read_bytes
 from runtime.storage.whole import EARLIER, STAMP, content_of, is_exact, read_json, text_of
-from runtime.storage.wrong_folders import described
 
 CLUSTERED = "clusters.json"  # of a folder that clip-cluster wrote
 # Folders whose files are all known.

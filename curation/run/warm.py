@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from curation.balancing import sampling
-from curation.balancing.counts import EntryCounts
+from curation.balancing import manifest
+from curation.balancing.thresholds import EntryCounts
 from curation.config import WITNESSES
 from curation.exclusion import Exclusion
 from curation.images.combine import combine, group
@@ -22,11 +22,11 @@ from curation.inputs.candidates import candidates
 from curation.inputs.crawl import html_pages
 from curation.inputs.files import Input
 from curation.kernels.warc_heads import COLUMNS, read_heads
-from curation.language.identify import Identifier
+from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, judge
 from curation.matching.matcher import Matcher
 from curation.schemas import FOUND, PAIRS
-from runtime.arrow.buffers import parts
+from runtime.arrow import parts
 from runtime.tallies import Tallies
 from runtime.warming import Call
 
@@ -100,10 +100,10 @@ def group_and_sample() -> None:
     counts.add_seen(counts.seen())
     rates = np.full((2, 2), 0.5, np.float32)
     rates.flags.writeable = False  # as in workers, which open them from a file
-    sampling.expected_size(matched, rates)
-    sampling.expected_size(matched, rates[0])
-    sampling.sample_batch(matched, rates[0], 0)
-    sampling.texts_by_language(matched, rates[0])
+    manifest.expected_size(matched, rates)
+    manifest.expected_size(matched, rates[0])
+    manifest.sample_batch(matched, rates[0], 0)
+    manifest.texts_by_language(matched, rates[0])
 
 
 # With the number of kernels that each compiles; the longest begin first.

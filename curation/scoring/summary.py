@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.report.console import aligned
-from curation.report.numbers import counted, number
-from curation.run.file_per_input import Filled, statuses
+from curation.report.languages import counted, number
 from curation.run.ledger import Ledger
-from curation.tars.damage import told
+from curation.run.making import Filled, statuses
+from curation.tars.headers import told
 from curation.tars.pictures import OK
 from metadata.languages import language
 from runtime.storage.own_files import OwnFile, checksums_in

@@ -7,11 +7,55 @@ from __future__ import annotations
 
 import mmap
 import re
+import tarfile
 import zlib
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
-from curation.tars.damage import DamagedTar
+from curation.config import CurationConfig
+from runtime.errors import InputError
+from runtime.terminal import WARNING, in_one_line
+
+TALLY = "damage."  # before what is wrong with the tar of a task: the name of a tally
+MOST = CurationConfig.max_bad_files  # share of the tars of a run
+SHOWN = 3  # tars that are named
+
+
+class DamagedTar(InputError):
+    """A tar cannot be read to its end; the message says what is wrong with it, without its path."""
+
+
+def require_sound(damaged: Mapping[str, str], tars: int, most: float = 0.0) -> None:
+    """Refuse tars of which more than this share is damaged.
+
+    >>> require_sound({"0.tar": "is cut; download it again", "2.tar": "is empty"}, tars=9)
+    Traceback (most recent call last):
+    runtime.errors.InputError: 2 of 9 tars are damaged: 0.tar is cut; download it again, 2.tar is empty
+    """
+    if len(damaged) > most * tars:
+        number = f"{len(damaged):,} of {tars:,} tars are damaged: " if len(damaged) > 1 else ""
+        raise InputError(number + ", ".join(_named(damaged)))
+
+
+def told(damaged: Mapping[str, str], tars: int) -> list[str]:
+    """Return the warning that says which tars were read up to their damage, as a line; none where all are whole.
+
+    >>> told({"0.tar": "is cut", "2.tar": "is empty"}, tars=9)
+    ['warning: damaged tars: 2 of 9, read up to the damage: 0.tar is cut, 2.tar is empty']
+    """
+    if not damaged:
+        return []
+    which = in_one_line(", ".join(_named(damaged)))
+    return [f"{WARNING}damaged tars: {len(damaged):,} of {tars:,}, read up to the damage: {which}"]
+
+
+def _named(damaged: Mapping[str, str]) -> list[str]:
+    named = [f"{path} {fault}" for path, fault in damaged.items()]
+    more = [f"and {len(named) - SHOWN:,} more"] if len(named) > SHOWN else []
+    return named[:SHOWN] + more
+
 
 TAR_BLOCK = 512  # bytes: tar pads headers and files to whole blocks
 MOST_EXTENDED = 1 << 20  # bytes of a header that states a long name
@@ -134,3 +178,57 @@ def _cut(how: str) -> DamagedTar:
 
 def _damaged(what: str, found: object) -> DamagedTar:
     return DamagedTar(f"has a damaged header ({what} {found!r}); download it again or leave it out")
+
+
+NAME, SIZE = slice(0, 100), slice(124, 136)  # in a header
+CHECKSUM = slice(148, 155)
+LARGE = 1 << 33  # bytes, which eleven octal digits cannot count
+ENCODING = ("utf-8", "surrogateescape")
+
+
+class TarWriter:
+    """A tar that is being written."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+
+    def add(self, name: str, content: bytes) -> None:
+        """Append a file."""
+        self._file.write(_header(name, len(content)))
+        self._file.write(content)
+        self._file.write(bytes(-len(content) % tarfile.BLOCKSIZE))
+
+    def finish(self) -> None:
+        """Append the end of the tar."""
+        self._file.write(bytes(2 * tarfile.BLOCKSIZE))
+        self._file.write(bytes(-self._file.tell() % tarfile.RECORDSIZE))
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[TarWriter]:
+    """Yield a tar to write, which is whole when the block ends."""
+    with path.open("wb") as file:
+        tar = TarWriter(file)
+        yield tar
+        tar.finish()
+
+
+def _header(name: str, size: int) -> bytes:
+    encoded = name.encode(*ENCODING)
+    if len(encoded) > NAME.stop or size >= LARGE:
+        return _by_tarfile(name, size)
+    header = bytearray(_EMPTY)
+    header[: len(encoded)] = encoded
+    header[SIZE] = digits = b"%011o\0" % size
+    header[CHECKSUM] = b"%06o\0" % (_SUM + sum(encoded) + sum(digits))
+    return bytes(header)
+
+
+def _by_tarfile(name: str, size: int) -> bytes:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    return member.tobuf(tarfile.GNU_FORMAT, *ENCODING)
+
+
+_EMPTY = _by_tarfile("", 0)
+_SUM = int(_EMPTY[CHECKSUM].rstrip(b"\0"), 8) - sum(_EMPTY[SIZE])  # of what is the same in all headers

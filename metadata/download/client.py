@@ -21,7 +21,7 @@ import urllib3
 from runtime.errors import InputError, ParameterError
 from runtime.packages import PROJECT, __version__
 from runtime.redaction import redacted
-from runtime.storage.retrying import BUSY, TRIES, Waits, try_again
+from runtime.storage.remote import BUSY, TRIES, Waits, try_again
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and without a byte
 _WAITS = Waits(first=1.0, longest=60.0)  # between tries where the server names no time

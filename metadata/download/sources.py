@@ -6,17 +6,190 @@ publishers describe, and a first real run may find one that has moved. Fetching 
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import hashlib
+import lzma
+import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from hashlib import blake2b
-from pathlib import PurePosixPath
-from typing import TypeVar
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from metadata.download.planned import Download, Listing, Published, content_current, pages_articles, require_http
 from metadata.languages import LANGUAGES, Language, language
 from runtime.errors import InputError, ParameterError
+
+_DATE = re.compile(r"-\d{8}-")
+
+
+@dataclass(frozen=True)
+class Published:
+    """The published checksum of a file: at `url`, beside `name`, in the form of sha1sum or of NLTK's index."""
+
+    url: str
+    name: str
+    form: str = "sums"
+
+
+@dataclass(frozen=True)
+class Download:
+    """One file to fetch; `path` is relative to the folder of downloads.
+
+    Without `published`, only the checksums that .gz, .bz2 and .xz carry inside are checked.
+    """
+
+    url: str
+    path: str
+    published: Published | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A dump whose published checksums name its files, so that they must be read before a file can be chosen."""
+
+    sums: str  # URL of the checksums
+    folder: str  # URL of the folder of the files
+    path: str  # of the folder below that of downloads
+    choose: Callable[[Iterable[str]], list[str]]  # names with a checksum → names to fetch
+    marker: str | None = None  # URL of a file that exists once the dump is whole
+
+    def downloads(self, listed: Iterable[str]) -> list[Download]:
+        """Return the files to fetch of those that are listed."""
+        return [
+            Download(f"{self.folder}/{name}", f"{self.path}/{name}", Published(self.sums, name))
+            for name in self.choose(listed)
+        ]
+
+
+def require_http(url: str) -> str:
+    """Return `url` if it is one of http or https, with a host."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InputError(f"{url!r} is no address to download from; give one that begins with https:// or http://")
+    return url
+
+
+def redated(name: str, date: str) -> str:
+    """Return the name of a dump's file with another date: the checksums of "latest" list dated names."""
+    return _DATE.sub(f"-{date}-", name, count=1)
+
+
+def pages_articles(wiki: str, dump: str, listed: Iterable[str]) -> list[str]:
+    """Return the numbered parts of pages-articles where there are such, else the multistream dump with its index.
+
+    The whole is made of the parts, so parts without it are perhaps not all published yet.
+    """
+    names = {redated(name, dump) for name in listed}
+    start = f"{wiki}-{dump}-pages-articles"
+    plain = _parts(rf"{start}(\d+)\.xml-p(\d+)p(\d+)\.bz2", names)
+    if plain and f"{start}.xml.bz2" in names:
+        return plain
+    streams = _parts(rf"{start}-multistream(\d+)\.xml-p(\d+)p(\d+)\.bz2", names)
+    indexes = _parts(rf"{start}-multistream-index(\d+)\.txt-p(\d+)p(\d+)\.bz2", names)
+    whole, index = f"{start}-multistream.xml.bz2", f"{start}-multistream-index.txt.bz2"
+    if streams and len(streams) == len(indexes) and whole in names:
+        return [name for pair in zip(streams, indexes, strict=True) for name in pair]
+    return [name for name in (whole, index) if name in names]
+
+
+def content_current(wiki: str, day: str, listed: Iterable[str]) -> list[str]:
+    """Return all files with pages of mediawiki_content_current, of a day such as 2025-11-01."""
+    return list(_by_page(rf"{wiki}-{day}-(p)(\d+)p(\d+)\.xml\.bz2", listed))
+
+
+def _parts(pattern: str, names: Iterable[str]) -> list[str]:
+    """Return the names of parts in the order of their pages; none if a number is missing or pages are in two parts."""
+    found = _by_page(pattern, names)
+    numbers = {int(part[1]) for part in found.values()}
+    pages = [(int(part[2]), int(part[3])) for part in found.values()]
+    follow = all(end < start for (_, end), (start, _) in zip(pages, pages[1:], strict=False))
+    return list(found) if numbers == set(range(1, len(numbers) + 1)) and follow else []
+
+
+def _by_page(pattern: str, names: Iterable[str]) -> dict[str, re.Match[str]]:
+    found = {name: match for name in names if (match := re.fullmatch(pattern, name))}
+    return dict(sorted(found.items(), key=lambda item: int(item[1][2])))
+
+
+_KINDS = {32: "md5", 40: "sha1", 64: "sha256"}  # by the number of hex digits
+_SUMS_LINE = re.compile(r"\\?([0-9a-f]+) [ *](?:\./)?(\S.*)", re.IGNORECASE)  # of md5sum, sha1sum, sha256sum
+_PACKAGE = re.compile(r"<package\s[^>]*>")
+_ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*[\"']([^\"']*)[\"']")
+_READERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
+_PIECE = 1 << 20
+
+
+def published_digest(published: Published, text: str) -> str | None:
+    """Return the checksum in hex that the published `text` gives for a file, or None if it gives none.
+
+    >>> sums = "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709  enwiki-20240101-pages.xml.bz2"
+    >>> published_digest(Published("https://a.org/sums", "enwiki-latest-pages.xml.bz2"), sums)
+    'da39a3ee5e6b4b0d3255bfef95601890afd80709'
+    """
+    if published.form == "nltk":
+        digest = _in_nltk_index(published.name, text)
+    else:
+        sums = listed(text)
+        digest = ({redated(name, "latest"): sums[name] for name in sums} | sums).get(published.name, "")
+    return digest.lower() if re.fullmatch("[0-9a-fA-F]+", digest) and len(digest) in _KINDS else None
+
+
+def listed(text: str) -> dict[str, str]:
+    """Return the checksum of each file that the output of md5sum and the like lists, by its name."""
+    return {match[2].rstrip(): match[1] for match in map(_SUMS_LINE.fullmatch, text.splitlines()) if match}
+
+
+def _in_nltk_index(name: str, text: str) -> str:
+    """Return the better of the two checksums of a package."""
+    for package in _PACKAGE.findall(text):
+        attributes = dict(_ATTRIBUTE.findall(package))
+        if attributes.get("id") == name:
+            return attributes.get("sha256_checksum") or attributes.get("checksum", "")
+    return ""
+
+
+def kind(digest: str) -> str:
+    """Return the name of the checksum that has as many digits as `digest`."""
+    return _KINDS[len(digest)]
+
+
+def fault(path: Path, digest: str | None, name: str, pause: Callable[[], None]) -> str:
+    """Return why a file is not the one with this checksum, or an empty string.
+
+    Without one, those inside a compressed file called `name` decide; a file of another ending has none and passes.
+    `pause` is called after each piece and may raise.
+    """
+    if digest is None:
+        return _damage(path, Path(name).suffix, pause)
+    found = hashlib.new(kind(digest), usedforsecurity=False)
+    with open(path, "rb") as file:
+        while piece := file.read(_PIECE):
+            found.update(piece)
+            pause()
+    return "" if found.hexdigest() == digest else f"its {found.name} is {found.hexdigest()}, not {digest} as published"
+
+
+def _damage(path: Path, ending: str, pause: Callable[[], None]) -> str:
+    try:
+        if ending in _READERS:
+            with _READERS[ending](path) as file:
+                while file.read(_PIECE):
+                    pause()
+            return "" if path.stat().st_size else "it is empty"  # gzip takes a file of no bytes for a whole one
+    except _BROKEN as error:
+        return f"it is no whole {ending} file ({error})"
+    return ""
+
 
 WIKIMEDIA = "https://dumps.wikimedia.org"  # untried; a mirror has the same folders below its own URL
 NLTK = "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages"  # untried

@@ -17,17 +17,16 @@ import pyarrow.compute as pc
 
 from metadata.config import MetadataConfig
 from metadata.languages import language
-from metadata.stages.combining import LANGUAGE, Meeting, codes_of, combined, numbers_of
+from metadata.stages.choosing import LANGUAGE, Meeting, codes_of, combined, numbers_of
 from metadata.wikipedia import articles
 from metadata.wikipedia.files import WikipediaFile
-from metadata.wikipedia.titles import spaced
-from metadata.words import ngrams
-from metadata.words.counting import COUNTS, count_batches
-from metadata.words.selection import RATED, by_language
-from runtime.arrow.buffers import one_batch
+from metadata.wikipedia.pageviews import spaced
+from metadata.words import selection
+from metadata.words.selection import COUNTS, RATED, by_language, count_batches
+from runtime.arrow import one_batch
+from runtime.buckets import ENDING, Block, read_blocks, write_blocks
 from runtime.engine.interface import Engine
 from runtime.errors import AGAIN
-from runtime.packed_rows import ENDING, Block, read_blocks, write_blocks
 from runtime.storage.own_files import OwnFile, recorded
 from runtime.storage.parquet import PartWriter, part_writer
 from runtime.storage.paths import make_folder
@@ -190,6 +189,6 @@ def _informed(pairs: pa.RecordBatch, totals: Mapping[str, float]) -> Iterator[pa
     rows = pa.RecordBatch.from_arrays(columns, ["language", "first", "second", "count", "first_count", "second_count"])
     for code, own in by_language([rows]):
         counts = own["count"]
-        mutual = ngrams.information(counts, own["first_count"], own["second_count"], totals[code])
-        entries = ngrams.joined(own["first"], own["second"], language(code))
+        mutual = selection.information(counts, own["first_count"], own["second_count"], totals[code])
+        entries = selection.joined(own["first"], own["second"], language(code))
         yield pa.RecordBatch.from_arrays([own["language"], entries, counts, mutual], schema=MUTUAL)

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from metadata.config import MetadataConfig
-from metadata.languages import LANGUAGES, language
-from metadata.stages.choosing import Percentile, file_of, percentiles, rows_of, write_best
-from metadata.stages.combining import LANGUAGE, codes_of, combined, numbers_of
+from metadata.languages import LANGUAGES, language, of_wikipedia
+from metadata.stages.choosing import (
+    LANGUAGE,
+    Meeting,
+    Percentile,
+    codes_of,
+    combined,
+    file_of,
+    numbers_of,
+    percentiles,
+    rows_of,
+    write_best,
+)
 from metadata.stages.counts import NgramPlan, count, inform
 from metadata.wikipedia.files import WikipediaFile
-from metadata.words import ngrams, selection
+from metadata.wikipedia.pageviews import views
+from metadata.words import selection
+from metadata.words import selection as ngrams
 from metadata.words.selection import RATED
+from runtime.buckets import Block
 from runtime.engine.interface import Engine, spread
-from runtime.packed_rows import Block
 from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import part_writer
+from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies
 
@@ -116,3 +130,137 @@ def _scored(
             found = ngrams.scores(rows["count"], rows["value"], floors[code], config)
             scored = pa.RecordBatch.from_arrays([rows["language"], rows["entry"], found], schema=RATED)
             yield scored.filter(pc.is_valid(found))
+
+
+VIEWED = pa.schema([LANGUAGE, ("title", pa.string()), ("views", pa.int64()), ("article", pa.bool_())])
+# A title with views.
+TITLES = pa.schema([*RATED, ("article", pa.bool_())])
+
+LEAST_SHARE = 0.5  # of the views that a dump's articles have, or it is an excerpt
+
+_VALUES = {"views": "sum", "article": "max"}
+_ARTICLES = "articles."  # begins the name of a figure of titles that are articles
+
+
+@dataclass(frozen=True)
+class TitlePlan:
+    """The numbers by which titles are chosen, the languages wanted, namespaces per wiki; folders for them and for work.
+
+    `articles` has the files of titles that the n-grams' stage wrote, by language. `size` are the bytes of page
+    views.
+    """
+
+    config: MetadataConfig
+    languages: frozenset[str]
+    namespaces: Mapping[str, list[str]]
+    articles: Mapping[str, list[OwnFile]]
+    folder: Path
+    work: Path
+    size: int
+
+    @property
+    def meeting(self) -> Meeting:
+        """How the views of a title come together."""
+        return Meeting(VIEWED, "title", self.size)
+
+    @cached_property
+    def viewed(self) -> list[OwnFile]:
+        """The files of all titles with views."""
+        return [file_of(self.work, number) for number in range(self.meeting.partitions)]
+
+
+def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> Tallies:
+    """Write the title entries of the plan's languages to files of its folder, one a language; return tallies."""
+    items = [*files, *((code, file) for code, own in plan.articles.items() for file in own)]
+    send, receive = partial(_send, plan=plan), partial(_add_up, plan=plan)
+    make_folder(plan.work)
+    read = engine.exchange(items, send, receive, plan.meeting.partitions)
+    found = engine.run(spread(plan.viewed, engine), partial(_title_figures, plan=plan))
+    strict = [code for code in plan.articles if _is_whole(found, code)]
+    taken = {code: _taken(found, code, code in strict, plan) for code in found.by_language("rows")}
+    best = partial(_best, strict=strict, taken=taken, longest=plan.config.longest_entry)
+    candidates = [partial(best, files) for files in spread(plan.viewed, engine)]
+    written = write_best(engine, candidates, "titles", taken, plan.folder / "{language}.parquet")
+    return read + written + _judged(found, strict, plan)
+
+
+def _is_whole(found: Tallies, code: str) -> bool:
+    """Return whether a language's articles have enough of its views that other titles cannot be articles."""
+    views = found.by_language("sum").get(code, 0)
+    return found.by_language(f"{_ARTICLES}sum").get(code, 0) >= LEAST_SHARE * views
+
+
+def _taken(found: Tallies, code: str, strict: bool, plan: TitlePlan) -> int:
+    names = (f"{_ARTICLES if strict else ''}{name}" for name in ("candidates", "enough"))
+    candidates, enough = (int(found.by_language(name).get(code, 0)) for name in names)
+    return selection.titles(language(code), plan.config).taken(candidates, enough)
+
+
+def _judged(found: Tallies, strict: list[str], plan: TitlePlan) -> Tallies:
+    """Return how many titles are dropped as no articles, and of how many languages the dump is an excerpt."""
+    tally, rows, articles = Tallies(), found.by_language("rows"), found.by_language(f"{_ARTICLES}rows")
+    for code in plan.articles:
+        if code in strict:
+            tally.add("dropped.no_article", rows.get(code, 0) - articles.get(code, 0))
+        else:
+            tally.add("excerpts")
+            tally.add("excerpt", 1, code)
+    return tally
+
+
+def _send(item: str | tuple[str, OwnFile], tallies: Tallies, plan: TitlePlan) -> Iterator[Block]:
+    """Yield blocks of the views in a file, or of the titles of articles."""
+    tally: Counter = Counter()
+    batches = _titles_in(item, tally, plan) if isinstance(item, str) else _articles_in(*item)
+    yield from plan.meeting.dealt(combined([rows], _VALUES) for rows in batches)
+    for name, value in tally.items():
+        tallies.add(name, value)
+
+
+def _titles_in(path: str, tally: Counter, plan: TitlePlan) -> Iterator[pa.RecordBatch]:
+    for batch in views(path, tally, plan.namespaces):
+        codes = batch["wikipedia"].dictionary_encode()
+        known = [of_wikipedia(wiki).code for wiki in codes.dictionary.to_pylist()]
+        wanted = numbers_of(pa.array([code if code in plan.languages else None for code in known], pa.string()))
+        rows = _rows(wanted.take(codes.indices), batch["title"], batch["views"], False)
+        yield rows.filter(pc.is_valid(rows["language"]))
+
+
+def _articles_in(code: str, file: OwnFile) -> Iterator[pa.RecordBatch]:
+    number = numbers_of(pa.array([code]))[0]
+    for batch in batches(file):
+        yield _rows(pa.repeat(number, batch.num_rows), batch["title"], pa.repeat(0, batch.num_rows), True)
+
+
+def _rows(languages: pa.Array, titles: pa.Array, views: pa.Array, article: bool) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([languages, titles, views, pa.repeat(article, len(titles))], schema=VIEWED)
+
+
+def _add_up(partition: int, blocks: Iterator[bytes], plan: TitlePlan) -> Tallies:
+    with part_writer(plan.viewed[partition].path, TITLES, _ROWS) as writer:
+        for bucket in plan.meeting.met(blocks):
+            rows = combined(bucket, _VALUES)
+            rows = rows.filter(pc.greater(rows["views"], 0))
+            columns = [codes_of(rows), rows["title"], rows["views"].cast(pa.float64()), rows["article"]]
+            writer.write(pa.RecordBatch.from_arrays(columns, schema=TITLES))
+    return Tallies()
+
+
+def _title_figures(files: list[OwnFile], plan: TitlePlan) -> Tallies:
+    """Return the figures of all titles, and of articles alone, by language."""
+    rules = {code: selection.titles(language(code), plan.config) for code in plan.languages}
+    tally = Tallies()
+    for batch in rows_of(files):
+        for begin, rows in (("", batch), (_ARTICLES, batch.filter(batch["article"]))):
+            for row in selection.figures([rows], rules, plan.config.longest_entry).rows():
+                tally.add(f"{begin}{row['name']}", row["value"], row["language"])
+    return tally
+
+
+def _best(files: list[OwnFile], strict: list[str], taken: Mapping[str, int], longest: int) -> Iterator[pa.RecordBatch]:
+    """Yield the titles that may be among the best of their language: in a strict one only articles."""
+    judged = pa.array(strict, pa.string())
+    kept = (
+        rows.filter(pc.or_(rows["article"], pc.invert(pc.is_in(rows["language"], judged)))) for rows in rows_of(files)
+    )
+    return selection.best((rows.select(RATED.names) for rows in kept), taken, longest)

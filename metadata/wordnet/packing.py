@@ -17,16 +17,34 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
-from metadata.wordnet import formats, readers
-from metadata.wordnet.packaged import MODULE, PACKAGE
+from metadata.wordnet import readers
+from metadata.wordnet import readers as formats
 from metadata.wordnet.readers import WordnetFile
 from runtime.arguments import Parser
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.terminal import say
+
+PACKAGE = "clip-curation-wordnets"
+MODULE = "clip_curation_wordnets"
+
+
+def folder() -> str | None:
+    """Return the folder of the package, with wordnets as tab files; None where it is not installed."""
+    found = find_spec(MODULE)
+    return str(Path(found.origin).parent) if found and found.origin else None
+
+
+def versions(paths: list[str]) -> dict[str, str]:
+    """Return the version of the package by its name, if one of the wordnets at these paths is in it."""
+    own = folder()
+    return {PACKAGE: version(PACKAGE)} if own and any(path.startswith(own) for path in paths) else {}
+
 
 # Licences that permit redistribution, as line 1 of tab files spells them, by SPDX.
 PERMITTED = {

@@ -5,21 +5,116 @@ For each format, one function returns the language codes of a file and another y
 
 from __future__ import annotations
 
+import html
+import lzma
 import re
 import shutil
+import tarfile
 import tempfile
+import zipfile
+import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from posixpath import basename
 from typing import Any
+from urllib.parse import unquote
 
 import fsspec
 from fsspec.core import OpenFile
 
 from metadata.languages import OTHER, Language, of_label, of_wordnet
-from metadata.wordnet.lemmas import kept_words
 from runtime.errors import InputError
 from runtime.redaction import with_secrets
+from runtime.storage.listing import expand
+
+_INVISIBLE = "\u00ad\u200b\u200e\u200f\ufeff"  # not the joiners, which Persian and Hindi spell with
+
+# Applied in this order: a gloss can only be seen as one after the markup around it is gone.
+_REPAIRS = [
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (rf"[{_INVISIBLE}]", ""),
+        (r"<!-.*?-->", ""),
+        (r"</?(?:b|big|br|i|small|sub|sup)\s*/?>", ""),
+        (r"''[^']*''", ""),  # Marches ''pl''
+        (r"'{2,}[ ']*", ""),  # gå ''til: the Danish mark of stress
+        (r"\{\{.*?\}\}|\[\[|\]\]", ""),
+        (r"^[|\[](-?\w+)[|\]](?= )", r"\1"),  # |se| întinde, [se] umili: Romanian reflexives
+        (r"\|\s*[a-z]{2,3}\s*[:=].*$|^[a-z]{2}:(?=\w)", ""),  # urochordata|fr:urochordés, fr:saphisme
+        (r"(?<=\w) ?#.+$", ""),  # the section of an article
+        (r"\([^()]*\)|\[[^\[\]]*\]|\(.*$|\)", ""),
+        (r"(?<=\w)(?: ?\+(?=\w)|\+(?= \w))", ""),  # 形状+的; C++ stays
+        (r"^[!?*]+(?=\w)|:x$|[,;:*]+$", ""),  # !רעד, *account, slovenski jezik:x, molypđen,
+    )
+]
+_BETWEEN_WORDS = re.compile(r"[;|]|\s,|(?<!\d),(?=[^\d\s])")  # Atlanta, Georgia and 3,14 are one each
+_ODD = re.compile(rf"[&%<|\[{{#:+!?*();,\"{_INVISIBLE}]|''")
+_ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
+
+_PLACEHOLDERS = {"GAP!", "PSEUDOGAP!"}
+_LOST_LETTER = re.compile(r"\w\?+\w|[\s-]\?|\ufffd")  # sva?a, latón ?
+
+# Signs that dictionaries write and captions leave out. Not for Yiddish and Urdu, whose spelling needs some of them.
+_ARABIC_POINTS = re.compile("[\u0640\u064b-\u0652\u0670]")
+_HEBREW_POINTS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]")
+_POINTS = {"ar": _ARABIC_POINTS, "fa": _ARABIC_POINTS, "he": _HEBREW_POINTS}
+
+
+def refusal(lemma: str) -> str | None:
+    """Return why `lemma` is no word at all, or None.
+
+    >>> refusal("GAP!"), refusal("sva?a"), refusal("wat is je baan?")
+    ('placeholder', 'lost_letter', None)
+    """
+    if lemma in _PLACEHOLDERS:
+        return "placeholder"
+    odd = "?" in lemma or "\ufffd" in lemma  # without which the pattern, which takes longer, finds nothing
+    return "lost_letter" if odd and _LOST_LETTER.search(lemma) else None
+
+
+def kept_words(lemma: str, language: str, tally: Counter) -> list[str]:
+    """Return the words that a lemma means; a lemma that means none is counted in `tally` under its reason."""
+    reason = refusal(lemma)
+    found = [] if reason else words(lemma, language)
+    if not found:
+        tally[f"dropped.{reason or 'empty'}"] += 1
+    return found
+
+
+def words(lemma: str, language: str) -> list[str]:
+    """Return the words, often one, perhaps none, that a lemma of a wordnet of `language` (a metadata code) means.
+
+    >>> words("morse_(animal)|fr:morse", "fr"), words("napeti,napenjati", "sl"), words("(Ath", "is")
+    (['morse'], ['napeti', 'napenjati'], [])
+    """
+    if lemma.isalnum() and language not in _POINTS:
+        return [lemma]
+    lemma = lemma.replace("_", " ")
+    if language in _POINTS:
+        lemma = _POINTS[language].sub("", lemma)
+    parts = _repaired(lemma) if _ODD.search(lemma) else [lemma]
+    spaced = (" ".join(part.split()) for part in parts)
+    return [part for part in spaced if part]
+
+
+def _repaired(lemma: str) -> list[str]:
+    lemma = _unescaped(lemma)
+    for pattern, replacement in _REPAIRS:
+        lemma = pattern.sub(replacement, lemma).strip()
+    return [_quotes_paired(part) for part in _BETWEEN_WORDS.split(lemma)]
+
+
+def _unescaped(lemma: str) -> str:
+    while lemma != (once := html.unescape(lemma)):  # mo&amp;amp;#269;virniki
+        lemma = once
+    return unquote(lemma) if _ESCAPED.search(lemma) else lemma
+
+
+def _quotes_paired(word: str) -> str:
+    """Return `word` without a quotation mark at an end that lacks its partner; דו"ח keeps its own."""
+    return word.strip('" ') if word.count('"') == 1 else word
+
 
 EXPECTED = "a wordnet is a folder, zip or tar with data.noun …, a tab file of OMW, or WN-LMF (.xml)"
 PARTS = frozenset(f"data.{part}" for part in ("noun", "verb", "adj", "adv"))  # of Princeton's dict files
@@ -163,3 +258,97 @@ def _lexicons(path: str) -> Sequence[Mapping[str, Any]]:
             return lmf.load(plain.name, progress_handler=None)["lexicons"]
         except (Error, AssertionError, LookupError, ValueError) as error:
             raise InputError(f"{path} is no WN-LMF that wn can read ({error}); see globalwordnet.github.io") from error
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of wordnets: its file names, and functions that read it."""
+
+    names: re.Pattern[str]
+    codes: Callable[[str], list[str]]  # path → codes of the languages in the file
+    lemmas: Callable[[WordnetFile, Counter, bool], Iterable[str]]  # file, tally, names of synsets only → lemmas
+
+
+FORMATS = {
+    "dict": Format(re.compile(r"data\.(noun|verb|adj|adv)"), princeton_codes, princeton_lemmas),
+    "tab": Format(re.compile(r".+\.tab(\.(gz|bz2|xz))?"), tab_codes, tab_lemmas),
+    "lmf": Format(re.compile(r".+\.xml(\.(gz|bz2|xz))?"), lmf_codes, lmf_lemmas),
+}
+_ARCHIVE = re.compile(r".+\.(?:zip|(tar)(?:\.(?:gz|bz2|xz))?)")
+_UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
+
+
+def find(paths: Iterable[str]) -> list[WordnetFile]:
+    """Return the wordnet files that `paths` are or hold, each once; a path that is or holds none is refused."""
+    return list(dict.fromkeys(file for path in paths for file in _of_path(str(path))))
+
+
+def lemmas(file: WordnetFile, tally: Counter, names_only: bool = False) -> list[str]:
+    """Return the distinct lemmas of `file`, in its order, spaced by spaces, and count what it holds in `tally`.
+
+    `names_only` keeps the first lemma of each synset, by which the synset is called; Princeton's files and WN-LMF whose
+    synsets list their members state it.
+    """
+    try:
+        found = list(dict.fromkeys(FORMATS[file.form].lemmas(file, tally, names_only)))
+    except _UNREADABLE as error:
+        raise InputError(f"{file.path} cannot be read to its end ({error}); fetch it again") from error
+    tally["lemmas"] += len(found)
+    return found
+
+
+def licences(files: Iterable[WordnetFile]) -> dict[str, str]:
+    """Return the licence of each wordnet by its name, where a file states both; only tab files do, in line 1."""
+    heads = (tab_head(file.path) for file in files if file.form == "tab")
+    return {head["name"]: head["licence"] for head in heads if "licence" in head}
+
+
+def _of_path(path: str) -> Iterator[WordnetFile]:
+    inside = {member: form for member in _members(path) if (form := _form(member))}
+    names = {basename(member) for member in inside}
+    if not inside:
+        raise InputError(f"{path} holds no wordnet; {EXPECTED}")
+    if len(inside) > 1 and 0 < len(PARTS & names) < len(PARTS):
+        raise InputError(f"{path} lacks {sorted(PARTS - names)} of Princeton's dict files; fetch it again")
+    for member, form in inside.items():
+        yield from (WordnetFile(member, form, language) for language in _languages(member, form))
+
+
+def _form(path: str) -> str | None:
+    name = basename(path.partition("::")[0])
+    return next((form for form, row in FORMATS.items() if row.names.fullmatch(name)), None)
+
+
+def _members(path: str) -> list[str]:
+    """Return the file `path` itself, or the files in the folder, glob or archive that it is, and in archives there."""
+    try:
+        found = expand(_inside(path))
+        if found is None:
+            raise InputError(f"no file or folder at {path}; {EXPECTED}")
+        archives = [] if found.is_file else filter(_is_archive, found.paths)
+        inside = [each for archive in map(expand, map(_inside, archives)) if archive for each in archive.paths]
+    except (ValueError, ImportError, *_UNREADABLE) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} cannot be opened ({error}); {EXPECTED}") from error
+    return sorted({*found.paths, *inside})
+
+
+def _is_archive(path: str) -> bool:
+    return "::" not in path and _ARCHIVE.fullmatch(path) is not None
+
+
+def _inside(path: str) -> str:
+    """Return the URL that stands for the files in an archive; the path itself of anything else."""
+    found = _ARCHIVE.fullmatch(path)
+    return f"{found[1] or 'zip'}://::{path}" if found else path
+
+
+def _languages(path: str, form: str) -> list[Language]:
+    """Return the languages of the file at `path`; all but WN-LMF hold one."""
+    try:
+        return list(dict.fromkeys(language_of(code) for code in FORMATS[form].codes(path)))
+    except _UNREADABLE as error:
+        raise InputError(f"{path} cannot be read ({error}); fetch it again") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error

@@ -18,8 +18,7 @@ import regex
 from icu4py.breakers import WordBreaker
 
 from metadata.kernels import segments
-from metadata.rules.characters import MARK, SEPARATOR, SPACELESS, WORD, character_classes
-from metadata.rules.text import normalise
+from metadata.rules.characters import MARK, SEPARATOR, SPACELESS, WORD, character_classes, normalise
 
 ICU_VERSION = icu4py.icu_version
 LOCALE = "root"  # ICU 78 cuts words alike in every language of languages.csv; a test asks it

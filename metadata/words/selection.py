@@ -17,7 +17,104 @@ import pyarrow.compute as pc
 
 from metadata.config import ENGLISH, MetadataConfig
 from metadata.languages import Language
+from metadata.words.segment import TIBETAN, TSHEG, Words, segment
+from runtime.arrow import gather
 from runtime.tallies import Tallies
+
+# Arrow's regular expressions know no script extensions, so the length mark that Hiragana and Katakana share is named.
+_SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}ー]"
+_TIBETAN = r"^\p{Tibetan}+$"
+
+
+def joined(first: pa.Array, second: pa.Array, language: Language) -> pa.Array:
+    """Return the entry that each pair makes: with a space, or without where the language writes none.
+
+    Two words of scripts that are written with spaces, such as Latin, or digits, keep theirs in any language.
+
+    >>> from metadata.languages import language
+    >>> joined(pa.array(["New", "東京"]), pa.array(["York", "タワー"]), language("ja")).to_pylist()
+    ['New York', '東京タワー']
+    """
+    spaced = pc.binary_join_element_wise(first, second, " ")
+    if language.spaced:
+        return spaced
+    joint = TSHEG if language.code in TIBETAN else ""
+    close = pc.binary_join_element_wise(first, second, joint)
+    apart = pc.binary_join_element_wise(first, second, "")
+    return pc.case_when(
+        pc.make_struct(_both(_TIBETAN, first, second), _either(_SPACELESS, first, second)), close, apart, spaced
+    )
+
+
+def _both(pattern: str, *sides: pa.Array) -> pa.Array:
+    return pc.and_(*(pc.match_substring_regex(side, pattern) for side in sides))
+
+
+def _either(pattern: str, *sides: pa.Array) -> pa.Array:
+    return pc.or_(*(pc.match_substring_regex(side, pattern) for side in sides))
+
+
+def information(counts: pa.Array, first: pa.Array, second: pa.Array, total: float) -> pa.Array:
+    """Return the PMI of pairs, log2(c N / (c1 c2)), from c, c1 and c2 of each, and N; all are float64.
+
+    Arrow's functions give a value the same bits wherever it is in an array, which NumPy's vector loops may not.
+    """
+    return pc.log2(pc.divide(pc.multiply(counts, total), pc.multiply(first, second)))
+
+
+def scores(counts: pa.Array, mutual: pa.Array, floor: float, config: MetadataConfig) -> pa.Array:
+    """Return the score of each pair, by which the best are taken; null for those that the rule `pmi` leaves out.
+
+    The score is (c + 1)^0.7 (PMI - PMI_30%) [2, appendix], or with `bigram_score="pmi"` the PMI itself, of the pairs
+    where it is above `bigram_min_pmi`.
+    """
+    if config.bigram_score == "pmi":
+        return pc.if_else(pc.greater(mutual, config.bigram_min_pmi), mutual, None)
+    return pc.multiply(pc.power(pc.add(counts, 1.0), config.count_exponent), pc.subtract(mutual, floor))
+
+
+COUNTS = pa.schema([("first", pa.string()), ("second", pa.string()), ("count", pa.int64())])
+
+WORDS = 1 << 23  # that are counted together, in some 400 MB beside the batch that is cut
+
+_ROWS = 1 << 18  # of pairs that are written out together
+
+
+def count_batches(batches: Iterable[pa.Array], language: Language, most: int = WORDS) -> Iterator[pa.Table]:
+    """Yield tables of COUNTS that add up to the counts of all texts; a word has null instead of a second one.
+
+    A word or pair is in more than one table only if the texts have more than `most` words. A batch has less than 2 GB.
+
+    >>> from metadata.languages import language
+    >>> tables = count_batches([pa.array(["New York, New York", None])], language("en"))
+    >>> [tuple(row.values()) for table in tables for row in table.to_pylist()]
+    [('New', None, 2), ('York', None, 2), ('New', 'York', 2)]
+    """
+    cut = (_words(texts, language) for texts in batches)
+    for words in gather(cut, lambda each: len(each.strings), most):
+        yield from _counted(words)
+
+
+def _words(texts: pa.Array, language: Language) -> Words:
+    words = segment("\n".join(filter(None, texts.to_pylist())), language.code)
+    return Words(words.strings.dictionary_encode(), words.follows)
+
+
+def _counted(words: list[Words]) -> Iterator[pa.Table]:
+    """Yield the counts of the words of some batches, and then of the pairs among them."""
+    encoded = pa.chunked_array([each.strings for each in words]).unify_dictionaries().combine_chunks()
+    strings, numbers = encoded.dictionary, encoded.indices.to_numpy()
+    counts = pa.array(np.bincount(numbers, minlength=len(strings)), pa.int64())
+    yield pa.table([strings, pa.nulls(len(strings), pa.string()), counts], COUNTS)
+    follows = np.concatenate([each.follows for each in words])[1:]
+    pairs = numbers[:-1][follows].astype(np.int64) << 32
+    pairs |= numbers[1:][follows]
+    distinct, counts = np.unique(pairs, return_counts=True)
+    for begin in range(0, len(distinct), _ROWS):
+        some = distinct[begin : begin + _ROWS]
+        first, second = (strings.take(pa.array(side)) for side in (some >> 32, some & 0xFFFFFFFF))
+        yield pa.table([first, second, counts[begin : begin + _ROWS]], COUNTS)
+
 
 RATED = pa.schema([("language", pa.string()), ("entry", pa.string()), ("score", pa.float64())])
 

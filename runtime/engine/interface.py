@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from runtime.packed_rows import Block
+from runtime.buckets import Block
 from runtime.progress import Progress
 from runtime.shipping import Shipped
 from runtime.tallies import Tallies

@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cloudpickle
 import numpy as np
 
-from runtime.arrow.buffers import ALLOCATORS
+from runtime.arrow import ALLOCATORS
+from runtime.buckets import Block
 from runtime.caches import cache_folder
 from runtime.engine.interface import (
     FEW,
@@ -45,7 +46,6 @@ from runtime.engine.interface import (
     to_do,
 )
 from runtime.errors import InputError, without_secrets
-from runtime.packed_rows import Block
 from runtime.progress import Progress, advance, advanced, current
 from runtime.redaction import known, learn
 from runtime.shipping import Shipped, opened_itself

@@ -6,15 +6,20 @@ chain of file systems.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
+import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from glob import has_magic
-from typing import BinaryIO, cast
+from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import fsspec
 from fsspec import AbstractFileSystem
@@ -22,9 +27,79 @@ from fsspec.implementations.local import LocalFileSystem
 
 from runtime.errors import InputError, require_utf8
 from runtime.redaction import hidden, with_secrets
-from runtime.storage.remote import AHEAD, Reading, RemoteFile
-from runtime.storage.retrying import may_pass, persist
-from runtime.storage.versions import Info, Version, other_kind, version_of
+from runtime.storage.locks import WORK
+from runtime.storage.paths import is_url, names
+from runtime.storage.remote import AHEAD, Reading, RemoteFile, may_pass, persist
+
+Info = dict[str, Any]  # of one file, as fsspec's file systems return it
+# Opening a FIFO waits for a writer, perhaps for ever, and a device may never end.
+KINDS = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
+BROKEN_LINK, FOLDER_LINK = "broken link", "link to a folder"
+
+
+@dataclass(frozen=True)
+class Version:
+    """The properties that tell one content of a file from another, as far as the file system has them."""
+
+    size: int | None = None
+    modified: int | None = None  # nanoseconds since 1970
+    etag: str | None = None
+    changed: int | None = None  # nanoseconds since 1970, of the inode: only of local files
+    inode: int | None = None  # likewise
+    checksum: str | None = None  # of all bytes, where a command of ours has recorded it
+
+    def difference(self, now: Version) -> str | None:
+        """Return what has changed, without the marks that may differ from machine to machine.
+
+        A time counts only without ETags, as listings round it otherwise.
+        """
+        if None not in (self.size, now.size) and self.size != now.size:
+            return f"it had {self.size:,} bytes and has {now.size:,}"
+        if None not in (self.etag, now.etag):
+            return None if self.etag == now.etag else f"its ETag was {self.etag} and is {now.etag}"
+        if self.modified is not None and now.modified is not None and self.modified != now.modified:
+            return f"it was of {_shown(self.modified)} and is of {_shown(now.modified)}"
+        return None
+
+
+def version_of(system: AbstractFileSystem, info: Info) -> Version:
+    """Return the version of a file, given what its file system says of it."""
+    if isinstance(system, LocalFileSystem):
+        found = os.stat(info["name"])
+        return Version(found.st_size, found.st_mtime_ns, changed=found.st_ctime_ns, inode=found.st_ino)
+    return Version(info["size"], _modified(info), info.get("ETag") or info.get("etag"))
+
+
+def _modified(info: Info) -> int | None:
+    """Return the time of the last change in nanoseconds; file systems have five names and three types for it."""
+    names = ("mtime", "LastModified", "last_modified", "updated", "Last-Modified")
+    value = next((info[name] for name in names if name in info), None)
+    if isinstance(value, str):
+        try:
+            value = parsedate_to_datetime(value)
+        except (ValueError, TypeError):
+            return None
+    if isinstance(value, datetime):
+        value = value.timestamp()
+    return round(value * 1e6) * 1000 if isinstance(value, int | float) else None
+
+
+def _shown(nanoseconds: int) -> str:
+    return datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc).isoformat(" ")
+
+
+def other_kind(path: str) -> str | None:
+    """Return the kind of a local path that is not a regular file; None if it is one, also behind links."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP) and os.path.islink(path):
+            return BROKEN_LINK
+        raise
+    if stat.S_ISDIR(mode):
+        return FOLDER_LINK
+    return None if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "special file")
+
 
 log = logging.getLogger(__name__)
 
@@ -251,3 +326,41 @@ def _full_path(system: AbstractFileSystem, name: str, path: str) -> str:
         return name
     link, mark, rest = path.partition("::")  # zip://member::archive.zip
     return hidden(system.unstrip_protocol(name) + (mark + rest if "://" in link else ""))
+
+
+RUN, METADATA = "run.json", "metadata.json"
+FOLDERS = {  # the file that is in a folder of each kind
+    RUN: "a run of clip-curate or clip-remove",
+    METADATA: "metadata of clip-metadata",
+    "clusters.json": "clusters of clip-cluster",
+    "_hashes.json": "hashes of clip-hash",
+    "_scores.json": "scores of clip-score",
+    "alignment.json": "figures of clip-align",
+    "retry.json": "an export of the format retry",
+    "croissant.json": "an export of the format huggingface",
+    "index.json": "an export, or an index of tars",
+}
+SHOWN = 3  # names in a folder of no known kind
+
+
+def described(path: Path) -> str:
+    """Return what a path is, as words behind it: `is empty`, `holds clusters of clip-cluster (clusters.json)`."""
+    found = names(path)
+    for name, kind in FOLDERS.items():
+        if name in found:
+            return f"holds {kind} ({name})"
+    if found == {WORK} or RUN in names(path / WORK):
+        return "holds what a command has begun and not finished (run that command again)"
+    if RUN in names(path.parent):
+        return f"is a part of the run in {path.parent}"
+    if found:
+        return f"holds {_listed(sorted(found))}"
+    if is_url(path) or not os.path.lexists(path):
+        return "does not exist"
+    return "is empty" if path.is_dir() else "is a file"
+
+
+def _listed(found: Iterable[str]) -> str:
+    first = [*found]
+    more = f" and {len(first) - SHOWN:,} more" if len(first) > SHOWN else ""
+    return ", ".join(first[:SHOWN]) + more

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeGuard, TypeVar, cast
 
 from upath import UPath
 
-from runtime.arrow.batching import gather
+from runtime.arrow import gather
 from runtime.errors import InputError
 from runtime.packages import missing_package
 

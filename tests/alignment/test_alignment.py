@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from curation.commands import align
 from curation.commands.align import main
-from curation.observers.classes import Classes, count_classes, divergence, finders_of, read_classes
+from curation.observers.alignment import Classes, count_classes, divergence, finders_of, read_classes
 from metadata import Entries
 from runtime.errors import InputError
 from tests.naive.alignment import naive_divergence, naive_named

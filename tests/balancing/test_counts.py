@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.balancing import counts as counts_module
-from curation.balancing.counts import SEEN, EntryCounts
+from curation.balancing import thresholds as counts_module
+from curation.balancing.thresholds import SEEN, EntryCounts
 from curation.schemas import COUNTS
 from metadata.entries import Entries
 from runtime.errors import InputError

@@ -27,19 +27,18 @@ from plain_chain import PlainChain, sample
 from curation import rates as rates_at
 from curation import schemas, threshold
 from curation.balancing import manifest as curated
-from curation.balancing.counts import EntryCounts
+from curation.balancing.thresholds import EntryCounts
 from curation.config import CurationConfig
 from curation.images import tasks
 from curation.images.combine import combine, group
 from curation.inputs import files as inputs
-from curation.language.identify import default_model
-from curation.language.witnesses import Stated  # noqa: E402
+from curation.language.engines import default_model
+from curation.language.judging import Stated
 from curation.matching.finders import save_matchers
 from curation.run.tasks import Artefacts, MatchPlan
 from metadata.entries import Entries
-from runtime.arrow.buffers import parts
-from runtime.buckets import Packer, bucket_of
-from runtime.packed_rows import ENDING, read_blocks, unpack, write_blocks
+from runtime.arrow import parts
+from runtime.buckets import ENDING, Packer, bucket_of, read_blocks, unpack, write_blocks
 from runtime.session import ALLOCATORS
 from runtime.shipping import Shipped
 from runtime.storage.parquet import part_writer

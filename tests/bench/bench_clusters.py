@@ -28,17 +28,16 @@ from pathlib import Path
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # as in Spark's workers; read when NumPy is imported
     os.environ.setdefault(name, "1")
 
-import numpy as np  # noqa: E402
+import numpy as np
 
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.clustering import centres as module  # noqa: E402
-from curation.clustering import leaders as leading  # noqa: E402
-from curation.clustering.centres import Centres  # noqa: E402
-from curation.clustering.training import Clusters, train  # noqa: E402
-from curation.clustering.vectors import scaled  # noqa: E402
-from runtime.interrupts import process_pool  # noqa: E402
+from curation.clustering import copies as leading
+from curation.clustering import training as module
+from curation.clustering.training import Centres, Clusters, train
+from curation.clustering.vectors import scaled
+from runtime.interrupts import process_pool
 
 DIMENSION, CENTRES, PART = 384, 1024, 1 << 16  # vectors of one file
 COSINES = (0.98, 0.95, 0.9, 0.85, 0.8)

@@ -22,8 +22,9 @@ from selectolax.lexbor import LexborHTMLParser
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from curation.inputs.crawl import html_pages, warc, warc_records, wat  # noqa: E402
-from curation.inputs.crawl.gzip_members import members  # noqa: E402
+from curation.inputs.crawl import html_pages, warc, wat
+from curation.inputs.crawl import warc as warc_records
+from curation.inputs.crawl.warc import members
 
 RUNS = 9
 DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))

@@ -10,11 +10,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from curation.config import CurationConfig  # noqa: E402
-from curation.run.folder import Output  # noqa: E402
-from curation.run.request import Options, Request  # noqa: E402
-from metadata.entries import Entries  # noqa: E402
-from runtime.tallies import Tallies  # noqa: E402
+from curation.config import CurationConfig
+from curation.run.folder import Output
+from curation.run.request import Options, Request
+from metadata.entries import Entries
+from runtime.tallies import Tallies
 
 
 def resident() -> int:

@@ -24,8 +24,7 @@ import pyarrow.parquet as pq
 import usage
 from chain_inputs import hex_strings, joined
 
-from curation.balancing.counts import EntryCounts
-from curation.balancing.thresholds import Thresholds
+from curation.balancing.thresholds import EntryCounts, Thresholds
 from curation.config import CurationConfig
 from curation.report.facts import Run
 from curation.schemas import CURATED

@@ -27,11 +27,10 @@ from chain_inputs import hex_strings, joined
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.config import CurationConfig  # noqa: E402
-from curation.gate.options import GateOptions  # noqa: E402
-from curation.gate.plan import GatePlan  # noqa: E402
-from curation.images.tasks import MATCHED_ROW_GROUP  # noqa: E402
-from curation.schemas import MATCHED  # noqa: E402
+from curation.config import CurationConfig
+from curation.gate.plan import GateOptions, GatePlan
+from curation.images.tasks import MATCHED_ROW_GROUP
+from curation.schemas import MATCHED
 
 FILE, FEW = 1_000_000, 1_000  # images
 DOMAINS = 100_000
@@ -122,7 +121,7 @@ def run(part: str, folder: Path) -> None:
     """Pass the gate once; for `main`."""
     from types import SimpleNamespace
 
-    from curation.run.hooks import Context
+    from curation.run.request import Context
     from runtime.progress import Progress
     from runtime.session import session
     from runtime.storage.own_files import own_files

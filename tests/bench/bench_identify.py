@@ -18,8 +18,7 @@ from language_texts import DATA, ROOT, cc3m, links, wit
 
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from curation.language.engines import opened_engine  # noqa: E402
-from curation.language.identify import Identifier, default_model  # noqa: E402
+from curation.language.engines import Identifier, default_model, opened_engine
 
 RUNS = 9
 MOST_SECONDS = 60  # that fastText may take for one kind of texts; then fewer runs

@@ -18,8 +18,7 @@ from language_texts import KINDS, ROOT
 
 sys.path[:0] = [str(ROOT)]
 
-from curation.language.engines import AnyModel, FastText  # noqa: E402
-from curation.language.identify import Identifier, default_model  # noqa: E402
+from curation.language.engines import AnyModel, FastText, Identifier, default_model
 
 AT_ONCE = 20_000
 MADE_UP = 100_000

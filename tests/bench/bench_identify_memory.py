@@ -16,7 +16,7 @@ def work(path: str) -> None:
     """Identify captions, and wait."""
     import pyarrow as pa
 
-    from curation.language.identify import Identifier
+    from curation.language.engines import Identifier
 
     Identifier.open(path).identify(pa.array([text for _, text in cc3m()]))
     print("ready", flush=True)

@@ -24,8 +24,8 @@ import usage
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from curation.schemas import CURATED, ENTRY_IDS, MATCHED  # noqa: E402
-from curation.tars.writing import writing  # noqa: E402
+from curation.schemas import CURATED, ENTRY_IDS, MATCHED
+from curation.tars.headers import writing
 
 OF_TAR, OF_FILE = 10_000, 100_000
 OF = ["online index", "webdataset", "mds"]

@@ -33,20 +33,18 @@ import pyarrow.compute as pc
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation.config import SURE_SCORE  # noqa: E402
-from curation.exclusion.sets import hosts  # noqa: E402
-from curation.inputs.files import find, read  # noqa: E402
-from curation.language.evaluation import evaluate_witnesses  # noqa: E402
-from curation.language.hosts import LEAST, SHARE  # noqa: E402
-from curation.language.identify import Identifier, default_model  # noqa: E402
-from curation.language.judging import LanguageRules, judge  # noqa: E402
-from curation.language.witnesses import Stated  # noqa: E402
-from curation.run.hosts import BYTES as HOST_BYTES  # noqa: E402
-from curation.run.hosts import ROWS as HOST_ROWS  # noqa: E402
-from metadata.languages import of_label, of_wikipedia  # noqa: E402
-from metadata.wikipedia import articles, files  # noqa: E402
-from metadata.wordnet import formats  # noqa: E402
-from runtime.arrow.batching import gather_rows  # noqa: E402
+from curation.config import SURE_SCORE
+from curation.exclusion.lists import hosts
+from curation.inputs.files import find, read
+from curation.language.engines import Identifier, default_model
+from curation.language.evaluation import evaluate_witnesses
+from curation.language.judging import LEAST, SHARE, LanguageRules, Stated, judge
+from curation.run.tasks import BYTES as HOST_BYTES
+from curation.run.tasks import ROWS as HOST_ROWS
+from metadata.languages import of_label, of_wikipedia
+from metadata.wikipedia import articles, files
+from metadata.wordnet import readers
+from runtime.arrow import gather_rows
 
 DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
 WORDS = 3_000  # of each language's wordnet
@@ -86,8 +84,8 @@ def _sentences() -> Iterator[tuple[str, str, str]]:
 
 def _words() -> Iterator[tuple[str, str, str]]:
     words: dict[str, set[str]] = {}
-    for file in formats.find([str(DATA / "wordnet" / name) for name in ("omw", "wiktionary", "english")]):
-        words.setdefault(file.language.code, set()).update(formats.lemmas(file, Counter()))
+    for file in readers.find([str(DATA / "wordnet" / name) for name in ("omw", "wiktionary", "english")]):
+        words.setdefault(file.language.code, set()).update(readers.lemmas(file, Counter()))
     for code, lemmas in sorted(words.items()):
         for word in Random(0).sample(sorted(lemmas), min(WORDS, len(lemmas))):
             yield "phrase" if " " in word else "word", code, word

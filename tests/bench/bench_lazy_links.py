@@ -16,10 +16,10 @@ from selectolax.lexbor import LexborHTMLParser
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from curation.inputs.crawl import html_pages, warc_records  # noqa: E402
-from curation.inputs.crawl.gzip_members import members  # noqa: E402
-from curation.inputs.crawl.image_links import link_of  # noqa: E402
-from tests.naive.image_links import naive_images, naive_link, naive_shows  # noqa: E402
+from curation.inputs.crawl import html_pages, warc
+from curation.inputs.crawl.html_pages import link_of
+from curation.inputs.crawl.warc import members
+from tests.naive.image_links import naive_images, naive_link, naive_shows
 
 TEXTS = ("alt", "title", "data-image-title")
 # Ways in which sites write pictures; {} is a number, the same in a picture and its noscript.
@@ -47,7 +47,7 @@ def pages_of(argument: str) -> Iterator[tuple[bytes, dict[str, str]]]:
         yield Path(argument).read_bytes(), {}
     else:
         file = io.BytesIO(Path(argument).read_bytes())
-        for _, block in warc_records.responses(members(file, Counter()), Counter()):
+        for _, block in warc.responses(members(file, Counter()), Counter()):
             stated, body = html_pages.headers(block)
             fields = dict(reversed(stated))
             if block.startswith(b"HTTP/") and html_pages.is_html(fields):

@@ -24,9 +24,9 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.hashing.picture_hashes import hash_picture  # noqa: E402
-from curation.near_copies.words import binaries, bytes_of, shuffled, words_of  # noqa: E402
-from tests.support.near_copies import near_copies  # noqa: E402
+from curation.hashing.pipeline import hash_picture
+from curation.near_copies.index import binaries, bytes_of, shuffled, words_of
+from tests.support.near_copies import near_copies
 
 DISTANCES = (0, 2, 4, 6, 8, 10)
 

@@ -28,11 +28,10 @@ from PIL import Image
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation import online  # noqa: E402
-from curation.online.batches import ByEntries  # noqa: E402
-from curation.online.config import OnlineConfig  # noqa: E402
-from curation.online.epochs import Epoch  # noqa: E402
-from curation.schemas import MATCHED  # noqa: E402
+from curation import online
+from curation.online.config import ByEntries, OnlineConfig
+from curation.online.epochs import Epoch
+from curation.schemas import MATCHED
 
 ENTRIES = 1000
 SIDE = 256  # pixels, img2dataset's default

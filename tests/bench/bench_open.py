@@ -13,11 +13,11 @@ import pyarrow as pa
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation.by_uid.captions import Captions  # noqa: E402
-from curation.by_uid.mapped_rows import save_rows  # noqa: E402
-from curation.online.index import ROWS  # noqa: E402
-from runtime.storage import own_files  # noqa: E402
-from runtime.storage.arrays import MappedBatches, write_batches  # noqa: E402
+from curation.by_uid.captions import Captions
+from curation.by_uid.mapped_rows import save_rows
+from curation.online.building import ROWS
+from runtime.storage import own_files
+from runtime.storage.arrays import MappedBatches, write_batches
 
 TURNS = 7
 IMAGES = 2_000_000

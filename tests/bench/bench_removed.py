@@ -13,13 +13,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.gate.checks import Checks  # noqa: E402
-from curation.gate.conditions import _checks  # noqa: E402
-from curation.gate.options import GateOptions  # noqa: E402
-from curation.gate.plan import GatePlan  # noqa: E402
-from curation.gate.removed import Sample, StepFolder  # noqa: E402
-from curation.gate.rewriting import rewrite  # noqa: E402
-from runtime.storage.own_files import own_files  # noqa: E402
+from curation.gate.checks import Checks, rewrite
+from curation.gate.conditions import _checks
+from curation.gate.plan import GateOptions, GatePlan
+from curation.gate.steps import Sample, StepFolder
+from runtime.storage.own_files import own_files
 
 IMAGES, TURNS = 1_000_000, 2
 SHARES = (None, 0.01, 1.0)

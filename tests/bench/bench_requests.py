@@ -16,12 +16,12 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-import pyarrow as pa  # noqa: E402
-import pyarrow.parquet as pq  # noqa: E402
-import usage  # noqa: E402
+import pyarrow as pa
+import pyarrow.parquet as pq
+import usage
 
-from runtime.storage.paths import as_path  # noqa: E402
-from tests.support.s3_server import Throttling, serving_s3  # noqa: E402
+from runtime.storage.paths import as_path
+from tests.support.s3_server import Throttling, serving_s3
 
 WORDS = ("dog", "house", "tree", "river", "bread", "window", "garden", "mountain", "bicycle", "castle")
 KINDS = ("GET", "LIST", "PUT", "COPY", "HEAD", "DELETE", "POST")

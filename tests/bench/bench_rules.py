@@ -24,11 +24,11 @@ import usage
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.gate.evaluation_keys import HashesOfSets  # noqa: E402
-from curation.gate.evaluation_texts import EvaluationTexts  # noqa: E402
-from curation.gate.policies import Policy  # noqa: E402
-from curation.gate.rule import IMAGES  # noqa: E402
-from curation.inputs import files  # noqa: E402
+from curation.gate.evaluation import HashesOfSets
+from curation.gate.evaluation_texts import EvaluationTexts
+from curation.gate.policies import Policy
+from curation.gate.rule import IMAGES
+from curation.inputs import files
 
 TRIES = 3
 DISTANCE = 4

@@ -19,14 +19,12 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.scoring.config import ScoringConfig  # noqa: E402
-from curation.scoring.pipeline import Request, score_images  # noqa: E402
-from curation.scoring.reading import batches, find, threads, with_own_texts  # noqa: E402  # noqa: E402
-from curation.scoring.scorer import Scorer, open_scorer  # noqa: E402
-from curation.tars.pictures import strict_about_size  # noqa: E402
-from tests.support.clip_models import open_clip_model  # noqa: E402
-from tests.support.photographs import encoded, pictures  # noqa: E402
-from tests.support.pictures import write_tar  # noqa: E402
+from curation.scoring.pipeline import Request, batches, find, score_images, threads, with_own_texts  # noqa: E402
+from curation.scoring.scorer import Scorer, ScoringConfig, open_scorer
+from curation.tars.pictures import strict_about_size
+from tests.support.clip_models import open_clip_model
+from tests.support.photographs import encoded, pictures
+from tests.support.pictures import write_tar
 
 
 def main() -> None:

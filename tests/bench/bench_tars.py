@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation.export.forms import export  # noqa: E402
-from curation.export.webdataset import WebDataset  # noqa: E402
-from curation.schemas import CURATED  # noqa: E402
-from tests.support.in_turn import in_turn  # noqa: E402
+from curation.export.forms import export
+from curation.export.webdataset import WebDataset
+from curation.schemas import CURATED
+from tests.support.in_turn import in_turn
 
 TARS, SAMPLES, IMAGE_BYTES, TURNS = 4, 5000, 20_000, 3
 

@@ -16,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree
 
-from metadata.wikipedia import wikitext
+from metadata.wikipedia import articles
+from metadata.wikipedia.articles import without_blocks
 from metadata.wikipedia.dumps import unpacked, xml_pages
-from metadata.wikipedia.wikitext import without_blocks
 
 MARKUP = (
     r"\|thumb|\}\}|\{\{|<ref|&nbsp;|__[A-Z]+__|\[\[|\]\]|colspan|\{\||\|\}|''|style=|<[a-z/][^<>]*>|https?:"
@@ -102,7 +102,7 @@ def iterparse(xml: bytes) -> None:
 def strippers() -> dict[str, Callable]:
     """Return what makes plain text of wikitext."""
     found = {
-        "wikitext.plain_text": wikitext.plain_text,
+        "wikitext.plain_text": articles.plain_text,
         "its first pass alone (blocks)": without_blocks,
     }
     with suppress(ImportError):

@@ -17,11 +17,10 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation import online  # noqa: E402
-from curation.balancing.counts import EntryCounts, entry_ids  # noqa: E402
-from curation.online.batches import choose, lists_at  # noqa: E402
-from curation.online.drawing import CaptionDraw  # noqa: E402
-from curation.run.results import Results  # noqa: E402
+from curation import online
+from curation.balancing.thresholds import EntryCounts, entry_ids
+from curation.online.config import CaptionDraw, choose, lists_at
+from curation.run.results import Results
 
 SUPER_BATCH = 3800
 PARTS = (2, 3, 5, 10, 20)  # a batch is one of so many parts of its super-batch

@@ -25,9 +25,9 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from curation import draws  # noqa: E402
-from curation.images.uids import uids  # noqa: E402
-from curation.inputs import files  # noqa: E402
+from curation import draws
+from curation.images.combine import uids
+from curation.inputs import files
 
 STATED = ["signals", "stated_width", "stated_height"]
 COLUMNS = ["uid", "set", "language", "lid_score", "text", "url", "page_url", *STATED]

@@ -15,9 +15,9 @@ import ahocorasick
 import fasttext
 
 from curation import threshold
-from curation.language.identify import default_model
+from curation.language.engines import default_model
 from metadata.languages import of_label
-from metadata.rules.text import meta_entry, meta_text
+from metadata.rules.characters import meta_entry, meta_text
 
 
 def candidates(path: Path):

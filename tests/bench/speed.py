@@ -29,13 +29,12 @@ import wordfreq
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from curation import Matcher  # noqa: E402
-from curation.language.engines import opened_engine  # noqa: E402
-from curation.language.identify import default_model  # noqa: E402
-from metadata.entries import Entries  # noqa: E402
-from metadata.rules.text import meta_text  # noqa: E402
-from tests.sample.make_sample import make_sample  # noqa: E402
-from tests.sample.texts import sentence  # noqa: E402
+from curation import Matcher
+from curation.language.engines import default_model, opened_engine
+from metadata.entries import Entries
+from metadata.rules.characters import meta_text
+from tests.sample.make_sample import make_sample
+from tests.sample.texts import sentence
 
 TURNS = 3
 KEPT = 0.8  # of a ratio

@@ -12,10 +12,10 @@ import pytest
 
 from curation import online
 from curation.by_uid import join
+from curation.by_uid.by_key import PLACE, RowStream
 from curation.by_uid.join import Images, Join, Table, first
-from curation.by_uid.rows import PLACE, RowStream
 from curation.by_uid.tables import KEY, key_columns
-from curation.run import sizes as sizes_of_runs
+from curation.run import ledger as sizes_of_runs
 from runtime import buckets
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark

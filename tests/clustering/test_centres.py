@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from curation.clustering import centres as module
-from curation.clustering.centres import Centres
-from curation.clustering.training import moved
+from curation.clustering import training as module
+from curation.clustering.training import Centres, moved
 from curation.kernels import clusters as kernels
 from tests.naive.clusters import naive_centre, naive_means, naive_scores, naive_square, naive_unit
 

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.clustering import copies as module
-from curation.clustering.config import ClusterConfig
 from curation.clustering.pipeline import Request, cluster
+from curation.clustering.training import ClusterConfig
 from curation.commands.cluster import main, summary
-from curation.report.numbers import counted
+from curation.report.languages import counted
 from curation.run.verify import verify
 from curation.schemas import SEMANTIC_COPIES
 from runtime.draws import draws

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.balancing.sampling import sample_batch
-from curation.clustering.config import ClusterConfig
+from curation.balancing.manifest import sample_batch
 from curation.clustering.embedding import texts_of
+from curation.clustering.training import ClusterConfig
 from curation.clustering.vectors import Embeddings, placed, places_of, read_vectors, unit_vectors
 from curation.schemas import MATCHED
 from runtime.errors import InputError

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from curation.clustering import leaders as module
-from curation.clustering.leaders import Leaders
+from curation.clustering import copies as module
+from curation.clustering.copies import Leaders
 from curation.clustering.vectors import scaled
 from tests.naive.semantic_copies import naive_cosine, naive_leaders
 

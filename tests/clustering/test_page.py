@@ -6,7 +6,7 @@ import pytest
 
 from curation.clustering.embedding import TEXT
 from curation.clustering.joining import COARSE, FINE, SHOWN, Nearest, nearest_rows
-from curation.clustering.summary import render
+from curation.clustering.pipeline import render
 from curation.commands.cluster import summary
 from runtime.terminal import plain
 from tests.report.runs import Page

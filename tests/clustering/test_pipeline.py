@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.clustering.config import ClusterConfig
 from curation.clustering.pipeline import Request, cluster
+from curation.clustering.training import ClusterConfig
 from curation.commands.cluster import main
 from curation.run.verify import verify
 from curation.schemas import CLUSTERS

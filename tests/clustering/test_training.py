@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from curation.clustering.centres import Centres, balanced
-from curation.clustering.training import Clusters, moved, train
+from curation.clustering.training import Centres, Clusters, balanced, moved, train
 from runtime.errors import InputError
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.dataframes import tasks
-from curation.language.identify import default_model
+from curation.language.engines import default_model
 from curation.matching.finders import save_matchers
 from curation.run.tasks import Artefacts, MatchPlan
 from metadata import Entries

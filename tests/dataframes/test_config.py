@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import CurationConfig, curate, dataframes
-from curation.dataframes.options import honoured
+from curation.dataframes.functions import honoured
 from curation.run.request import Options
 from metadata import Entries, InputError
 

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from curation.language.engines import Identifier
 from curation.language.fasttext_file import ModelFile
-from curation.language.identify import Identifier
 from metadata.languages import LANGUAGES
 from tests.support.checkout import ROOT
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.exclusion import REASONS, Exclusion
-from curation.exclusion.sets import KeySet, canonical, domain_keys
+from curation.exclusion.lists import KeySet, canonical, domain_keys
 from curation.inputs.candidates import tallies
 from metadata import InputError
-from runtime.arrow.uid_keys import exact_numbers, uid_numbers
+from runtime.arrow import exact_numbers, uid_numbers
 from tests.naive.exclusion import naive_excluded
 from tests.support.exclusions import LISTED, UID, URL, batch, reasons
 

@@ -9,7 +9,7 @@ import pytest
 
 from curation.exclusion import Exclusion
 from curation.exclusion.lists import HASHES, KINDS
-from curation.inputs.tables import value_files
+from curation.inputs.tables import parquet
 from metadata import InputError
 from tests.support.exclusions import LISTED, UID, URL, reasons, written
 from tests.support.mapped import is_mapped
@@ -140,7 +140,7 @@ def test_a_missing_or_cut_file_is_refused(tmp_path):
 
 @pytest.mark.parametrize("block", [1, 7, 40, 1000])
 def test_a_list_reads_alike_in_blocks_of_any_size_and_names_the_right_line(tmp_path, monkeypatch, block):
-    monkeypatch.setattr(value_files, "_TEXT_BYTES", block)
+    monkeypatch.setattr(parquet, "_TEXT_BYTES", block)
     lines = [f"bücher{number}.example" for number in range(20)]
     assert Exclusion.read([written(tmp_path / "list.txt", *lines)]).digest == Exclusion.of(domains=lines).digest
     with pytest.raises(InputError, match="line 21: 'bad'"):

@@ -15,8 +15,7 @@ from curation.export.card import card, croissant, description
 from curation.export.huggingface import HuggingFace
 from curation.gate import expressions
 from curation.gate.expressions import Condition
-from curation.gate.options import GateOptions
-from curation.gate.plan import GatePlan
+from curation.gate.plan import GateOptions, GatePlan
 from curation.gate.steps import Gate, Gated
 from curation.run.results import Results
 from runtime.tallies import Tallies

@@ -13,7 +13,7 @@ from curation.export.mds import Mds
 from curation.export.metaclip import MetaClip
 from curation.export.webdataset import WebDataset
 from curation.hashing import pipeline
-from curation.tars.sources import find, read
+from curation.tars.samples import find, read
 from tests.support.in_turn import in_turn
 from tests.support.online_run import add
 from tests.support.pictures import picture, stored

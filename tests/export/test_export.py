@@ -14,8 +14,7 @@ from curation.export.forms import ByCluster, export
 from curation.export.huggingface import HuggingFace
 from curation.export.metaclip import MetaClip
 from curation.export.removal import remove
-from curation.observers.alignment import align
-from curation.observers.classes import Classes
+from curation.observers.alignment import Classes, align
 from curation.run.results import Results
 from metadata import InputError
 from runtime.storage.paths import names

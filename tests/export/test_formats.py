@@ -8,8 +8,7 @@ import pytest
 
 from curation.export.datacomp import SUBSET, DataComp, sorted_pieces, write_subset
 from curation.export.forms import export
-from curation.export.loaders import local_ids
-from curation.export.metaclip import MetaClip
+from curation.export.metaclip import MetaClip, local_ids
 from curation.schemas import CANDIDATE
 from metadata import InputError
 from runtime.storage.own_files import own_files

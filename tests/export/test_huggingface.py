@@ -7,7 +7,7 @@ from hashlib import sha256
 import pyarrow.parquet as pq
 import pytest
 
-from curation.balancing.counts import EntryCounts
+from curation.balancing.thresholds import EntryCounts
 from curation.export.card import ISO_639, card, size_category
 from curation.export.forms import export
 from curation.export.huggingface import HuggingFace

@@ -15,8 +15,7 @@ import pytest
 
 from curation.commands.export import main
 from curation.export.forms import export
-from curation.export.loaders import Names, key_of, local_ids, names_of, of_list
-from curation.export.metaclip import MetaClip
+from curation.export.metaclip import MetaClip, Names, key_of, local_ids, names_of, of_list
 from curation.schemas import CANDIDATE
 from runtime.errors import InputError
 from tests.naive.loaders import FirstLoader, SecondLoader, naive_key

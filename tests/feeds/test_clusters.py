@@ -3,8 +3,17 @@
 import numpy as np
 import pytest
 
-from curation.clustering.embedding import Embedding, embed, files_of, missing_spans
-from curation.clustering.encoder import BATCH, DEFAULT, Encoder, digest_of, find_encoder
+from curation.clustering.embedding import (
+    BATCH,
+    DEFAULT,
+    Embedding,
+    Encoder,
+    digest_of,
+    embed,
+    files_of,
+    find_encoder,
+    missing_spans,
+)
 from curation.clustering.vectors import Embeddings
 from curation.run.results import Results
 from runtime.errors import InputError

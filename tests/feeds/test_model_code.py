@@ -2,9 +2,9 @@
 
 import pytest
 
-from curation.clustering.encoder import DEFAULT, Encoder, find_encoder
+from curation.clustering.embedding import DEFAULT, Encoder, find_encoder
 from curation.commands.score_images import main
-from curation.scoring.config import ScoringConfig
+from curation.scoring.scorer import ScoringConfig
 from runtime.errors import InputError
 from tests.support.model_code import (
     open_clip_with_code,

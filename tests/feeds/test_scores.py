@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from curation.commands.score_images import main
-from curation.scoring.config import ScoringConfig
+from curation.scoring.scorer import ScoringConfig
 from tests.support.checkout import program
 from tests.support.clip_models import open_clip_model, transformers_model, twin_score
 from tests.support.downloaded import all_bytes
@@ -179,7 +179,7 @@ def test_a_model_that_lacks_weights_or_texts_is_refused(models, tmp_path, capsys
 
 
 def test_names_of_the_family_are_known(models):
-    from curation.scoring.models import known_models
+    from curation.scoring.scorer import known_models
 
     known = known_models()
     assert "metaclip_400m" in known["ViT-B-32-quickgelu"]

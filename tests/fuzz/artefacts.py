@@ -17,14 +17,13 @@ import numpy as np
 import pyarrow as pa
 
 from curation import Matcher
-from curation.balancing.counts import EntryCounts
+from curation.balancing.thresholds import EntryCounts
 from curation.exclusion import Exclusion
 from curation.inputs.files import Input
 from curation.run.ledger import Ledger
 from metadata import Entries
-from runtime.buckets import Packer
+from runtime.buckets import Packer, read_blocks, unpack, write_blocks
 from runtime.errors import InputError
-from runtime.packed_rows import read_blocks, unpack, write_blocks
 from runtime.tallies import Tallies
 from tests.fuzz.mutations import damaged
 from tests.fuzz.target import Target, require_named

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.language import identify
+from curation.language import engines
 from curation.language.engines import FastText
 from runtime.errors import InputError
 from tests.fuzz.target import Target, plain, require_named
@@ -34,16 +34,16 @@ SMALL = 100_000  # bytes of models that are compared with their definition
 def wholes(folder: Path) -> list[bytes]:
     """Return small models of several shapes, and the default one."""
     models = [*map(language_models.model_bytes, LAYOUTS), small_model.model_bytes()]
-    return [*models, identify.default_model().read_bytes()]
+    return [*models, engines.default_model().read_bytes()]
 
 
 def look(folder: Path, data: bytes) -> str:
     """Identify texts, if the model is not refused."""
     path = folder / "model.bin"
     path.write_bytes(data)
-    identify._opened.cache_clear()
+    engines._opened.cache_clear()
     try:
-        model = identify.Identifier.open(path)
+        model = engines.Identifier.open(path)
         labels, scores = model.predict(pa.array(TEXTS))
         model.identify(pa.array(TEXTS))
     except InputError as refusal:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from curation.hashing.picture_hashes import hash_picture
+from curation.hashing.pipeline import hash_picture
 from curation.tars.pictures import _formats
 from tests.fuzz.target import Target, plain
 from tests.support.pictures import picture, stored

@@ -8,10 +8,8 @@ import tarfile
 from contextlib import suppress
 from pathlib import Path
 
-from curation.tars.damage import DamagedTar
-from curation.tars.headers import Member, members
-from curation.tars.samples import fault_of, samples, texts
-from curation.tars.sources import find, read
+from curation.tars.headers import DamagedTar, Member, members
+from curation.tars.samples import fault_of, find, read, samples, texts
 from tests.fuzz.mutations import BLOCK, damaged
 from tests.fuzz.target import Target
 from tests.support.online_run import FORMATS, images, write_tar

@@ -9,8 +9,8 @@ import pyarrow as pa
 from curation.by_uid import by_key
 from curation.by_uid.by_key import Groups, Places, _together
 from curation.by_uid.tables import KEY_NAMES
-from curation.gate import marks
-from curation.gate.marks import MARKS, equal_images
+from curation.gate import pictures
+from curation.gate.pictures import MARKS, equal_images
 from curation.gate.repeated_texts import _COUNTS, repeated_in
 from curation.gate.table_rows import Part, facts_schema
 from curation.gate.verdicts import Join, judged
@@ -20,7 +20,7 @@ PLACES = Places.of([1000, 250, 0, 900])
 
 
 def test_the_smallest_uid_stays_of_images_with_one_value(monkeypatch):
-    monkeypatch.setattr(marks, "RUN_ROWS", 30)
+    monkeypatch.setattr(pictures, "RUN_ROWS", 30)
     chance = Random(1)
     rows = [
         {"file": number % 3, "row": number, "uid": f"{chance.getrandbits(64):x}", "value": b"%d" % chance.randrange(60)}

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.by_uid.tables import ImageTable
-from curation.run.recorded import recorded
+from curation.run.ledger import recorded
 from metadata import Entries
 from runtime.errors import InputError
 from runtime.storage.own_files import checksum_of

@@ -7,8 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.gate.conditions import step
-from curation.gate.options import GateOptions
-from curation.gate.plan import GatePlan
+from curation.gate.plan import GateOptions, GatePlan
 from runtime.errors import InputError
 from runtime.tallies import Tallies
 from tests.support.finished_run import image

@@ -5,10 +5,10 @@ import random
 import pyarrow as pa
 
 from curation.config import CurationConfig
-from curation.exclusion.sets import hosts, registered_domain
+from curation.exclusion.lists import hosts, registered_domain
 from curation.gate.domains import PURPOSE, Domains
-from curation.gate.removed import StepFolder
-from curation.run.hooks import Context
+from curation.gate.steps import StepFolder
+from curation.run.request import Context
 from curation.schemas import MATCHED
 from runtime.draws import draws
 from runtime.storage.own_files import own_files

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.exclusion.sets import url_keys
+from curation.exclusion.lists import url_keys
 from curation.gate.evaluation import EvaluationSets
-from curation.hashing.picture_hashes import hash_picture
+from curation.hashing.pipeline import hash_picture
 from runtime.errors import InputError
 from tests.naive.evaluation import naive_sets
 from tests.support.evaluation_tables import found, random_pictures, write_set

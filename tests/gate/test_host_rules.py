@@ -9,12 +9,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from curation.gate.host_files import AI_TXT, ROBOTS_TXT, TDMREP, HostFiles, read
-from curation.gate.host_rules import HostRules
-from curation.gate.path_rules import MOST_WILDCARDS
-from curation.gate.robots_agents import robots_agents
-from curation.gate.robots_text import MOST_BYTES
-from curation.inputs.crawl.page_signals import HOST_SIGNALS, SIGNALS
+from curation.gate.host_files import AI_TXT, ROBOTS_TXT, TDMREP, HostFiles, HostRules, read
+from curation.gate.robots_text import MOST_BYTES, MOST_WILDCARDS, robots_agents
+from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS
 from runtime.errors import InputError
 from tests.naive.robots import naive_is_allowed, naive_is_reserved
 from tests.support.robots_files import AGENTS, paths, robots_file

@@ -10,16 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.by_uid.by_key import Places
-from curation.gate import known_hosts
-from curation.gate.host_files import HostFiles
-from curation.gate.host_rules import HostRules
-from curation.gate.hosts import BITS, Meeting, _pass_on, _send
-from curation.gate.known_hosts import ASKED, FOUND, Contents, KnownHosts
-from curation.gate.options import GateOptions
+from curation.gate import hosts as known_hosts
+from curation.gate.host_files import HostFiles, HostRules
+from curation.gate.hosts import ASKED, BITS, FOUND, Contents, KnownHosts, Meeting, _pass_on, _send
+from curation.gate.plan import GateOptions
 from curation.gate.robots_text import condensed
 from curation.schemas import MATCHED
+from runtime.buckets import unpack
 from runtime.errors import InputError
-from runtime.packed_rows import unpack
 from runtime.storage.own_files import own_files
 from runtime.tallies import Tallies
 from tests.naive.robots import naive_is_allowed
@@ -169,7 +167,7 @@ def test_signals_are_the_same_for_any_number_of_buckets(tmp_path):
     answers = []
     for buckets, sent in ((2, 2), (64, 64), (64, 4)):
         meeting, tallies = Meeting(buckets, Places.of([len(images)]), tuple(map(str.lower, AGENTS))), Tallies()
-        with patch("curation.run.sizes.MOST_BUCKETS", sent):
+        with patch("curation.run.ledger.MOST_BUCKETS", sent):
             blocks = [block for item in (files, (0, own)) for block in _send(item, tallies, meeting)]
         assert {block.buckets for block in blocks} == {sent}
         found = _pass_on(0, (block.data for block in reversed(blocks)), tallies, meeting)

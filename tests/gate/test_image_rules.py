@@ -3,7 +3,7 @@
 import pytest
 
 from curation.gate.image_rules import url_words
-from curation.gate.word_tables import listed
+from curation.gate.rule import listed
 from tests.support.rules import failing_images
 from tests.support.stated_images import batch, image
 

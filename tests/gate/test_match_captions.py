@@ -9,9 +9,8 @@ import pytest
 
 from curation.by_uid.captions import caption_rows, find_captions
 from curation.gate.captions import Captioner
-from curation.gate.options import GateOptions
-from curation.gate.plan import GatePlan
-from curation.gate.rewriting import Begin
+from curation.gate.checks import Begin
+from curation.gate.plan import GateOptions, GatePlan
 from curation.schemas import CURATED, MATCHED
 from runtime.errors import InputError
 from runtime.tallies import Tallies

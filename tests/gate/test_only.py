@@ -6,10 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gate.only import UidList
-from curation.gate.options import GateOptions
-from curation.gate.plan import GatePlan
-from curation.images.uids import uids
+from curation.gate.listed_hashes import UidList
+from curation.gate.plan import GateOptions, GatePlan
+from curation.images.combine import uids
 from runtime.errors import InputError
 from tests.support.finished_run import image
 from tests.support.gates import gated

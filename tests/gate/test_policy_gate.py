@@ -6,7 +6,7 @@ import pytest
 
 from curation.config import CurationConfig
 from curation.gate.domains import PURPOSE
-from curation.gate.options import GateOptions
+from curation.gate.plan import GateOptions
 from runtime.draws import draws
 from runtime.errors import InputError
 from tests.naive.gates import naive_capped

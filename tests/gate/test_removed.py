@@ -14,14 +14,13 @@ import pytest
 
 from curation.config import CurationConfig
 from curation.gate import policies
-from curation.gate.checks import Checks
+from curation.gate.checks import Begin, Checks
 from curation.gate.domains import PURPOSE
-from curation.gate.options import GateOptions
+from curation.gate.plan import GateOptions
 from curation.gate.policies import Policy
-from curation.gate.removed import PURPOSE as SAMPLED
-from curation.gate.removed import Removed, Sample
-from curation.gate.rewriting import Begin
 from curation.gate.rule import IMAGES, TEXTS, Rule
+from curation.gate.steps import PURPOSE as SAMPLED
+from curation.gate.steps import Removed, Sample
 from curation.schemas import GATE_REMOVED, MATCHED
 from runtime.draws import draws
 from runtime.engine.local import Local

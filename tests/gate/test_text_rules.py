@@ -2,9 +2,9 @@
 
 import pytest
 
-from curation.gate.phrases import PARTS, WHOLES, folded
-from curation.gate.word_tables import listed
-from curation.kernels.phrases import MOST_WORDS
+from curation.gate.rule import listed
+from curation.gate.text_rules import PARTS, WHOLES, folded
+from curation.kernels.texts import MOST_WORDS
 from metadata.languages import LANGUAGES
 from tests.support.rules import failing_texts
 from tests.support.stated_images import batch, image

@@ -22,12 +22,11 @@ from curation.images.tasks import (
     write_images,
     write_unique,
 )
-from curation.inputs.crawl.page_signals import SIGNALS
+from curation.inputs.crawl.links import SIGNALS
 from curation.inputs.limits import SHARED
 from curation.schemas import CANDIDATES, KEYED, MATCHED, PAIRS
 from runtime import buckets as packing
-from runtime.buckets import bucket_of, in_buckets
-from runtime.packed_rows import Block, unpack
+from runtime.buckets import Block, bucket_of, in_buckets, unpack
 from runtime.storage.own_files import TALLY, checksum_of, checksums_in
 from runtime.tallies import Tallies
 from tests.naive.images import naive_combine, naive_group

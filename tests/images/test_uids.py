@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.images.uids import hashes, uid_hashes, uids
+from curation.images.combine import hashes, uid_hashes, uids
 from runtime.errors import InputError
-from runtime.kernels.hashes import xxhash
-from runtime.kernels.md5 import LANES, md5
+from runtime.kernels.hashes import LANES, md5, xxhash
 from tests.naive.row_ids import naive_hash, naive_uid, naive_xxhash64
 
 WORDS = ["", "a", "https://example.org/ä.jpg", "犬" * 40, "🙂", "x" * 55, "y" * 56, "z" * 64, None, "é" * 300]

@@ -5,7 +5,7 @@ import pyarrow.compute as pc
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from curation.inputs.cleaning import HTTP_URL, clean, clean_array, is_web
+from curation.inputs.candidates import HTTP_URL, clean, clean_array, is_web
 from tests.naive.inputs import naive_clean
 
 REFERENCES = [

@@ -11,8 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.inputs import files
-from curation.inputs.files import Input, dialects, find, read
-from curation.inputs.formats import GROUP, OWN, expected, format_of, formats
+from curation.inputs.files import GROUP, OWN, Input, dialects, expected, find, format_of, formats, read
 from curation.inputs.tables.columns import TableOptions
 from runtime.errors import InputError
 from tests.support.checkout import SHARED
@@ -229,7 +228,7 @@ def test_real_tables_lose_no_row():
 
 def test_a_format_of_another_installed_package_is_read(tmp_path, monkeypatch):
     code = (
-        "from curation.inputs.formats import Format\n"
+        "from curation.inputs.files import Format\n"
         "from curation.inputs.tables import json_lines\n"
         "MADE_UP = Format('made_up', ('.pairs',), json_lines.read, json_lines.check, pair_bytes=100)\n"
     )

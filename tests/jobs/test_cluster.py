@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from runtime.packed_rows import ENDING
+from runtime.buckets import ENDING
 from tests.support.checkout import ROOT
 from tests.support.cluster import can_mount, executor_of, kill, mapped, running
 from tests.support.faults import Hold, begin, curate_arguments, ended, leave_nothing

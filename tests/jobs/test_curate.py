@@ -11,10 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.inputs.crawl.page_signals import SIGNALS
+from curation.inputs.crawl.links import SIGNALS
 from curation.inputs.files import find, read
-from curation.observers.alignment import align
-from curation.observers.classes import read_classes
+from curation.observers.alignment import align, read_classes
 from curation.run.results import Results
 from curation.schemas import COUNTS, CURATED, MATCHED
 from runtime.storage.paths import files, names, remove

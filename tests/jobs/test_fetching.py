@@ -3,7 +3,7 @@
 import pytest
 
 from metadata import Entries, commands
-from metadata.download.planned import Download
+from metadata.download.sources import Download
 from tests.support.http_server import Answer, file, serving
 
 TAB = "# Test\tjpn\thttp://example.org\tCC0\n00000001-n\tjpn:lemma\t猫\n00000002-n\tjpn:lemma\t写真\n".encode()

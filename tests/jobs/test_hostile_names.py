@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from curation.commands import export, hash_images, verify
-from curation.gate.options import GateOptions
-from curation.language.identify import Identifier
-from curation.observers.classes import read_classes
-from curation.tars.damage import told
+from curation.gate.plan import GateOptions
+from curation.language.engines import Identifier
+from curation.observers.alignment import read_classes
+from curation.tars.headers import told
 from runtime.console import command
 from tests.support.finished_run import finished_run, image
 from tests.support.hostile_strings import ACTING, EVERY, in_a_name

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import CurationConfig, curate, dataframes
-from curation.language.identify import Identifier
+from curation.language.engines import Identifier
 from metadata import Entries
 from metadata.languages import language, of_label
 from tests.naive.evidence import naive_evidence

@@ -5,10 +5,9 @@ import re
 import pytest
 
 from curation.commands import evaluate_languages
-from curation.observers.alignment import align
-from curation.observers.classes import Classes
+from curation.observers.alignment import Classes, align
 from curation.report.page import render
-from curation.run.preview_lines import _plainly
+from curation.run.preview import _plainly
 from metadata.languages import language
 from runtime.errors import InputError
 from tests.report.runs import finished, row

@@ -10,7 +10,7 @@ import pytest
 from s3fs import S3FileSystem
 
 from curation.commands import curate
-from curation.commands.curate_flags import parse_curate
+from curation.commands.curate import parse_curate
 from curation.config import CurationConfig
 from curation.run import driver
 from curation.run.folder import Output

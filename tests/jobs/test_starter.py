@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from curation import Results
-from metadata import InputError, starter
+from metadata import InputError, pipeline
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
 from metadata.entry_files import ENTRIES
-from metadata.starter import starter_metadata
+from metadata.pipeline import starter_metadata
 from runtime import packages
 from tests.support.checkout import ROOT
 from tests.support.spark_jobs import run_here
@@ -29,7 +29,7 @@ def words(tmp_path, monkeypatch):
     lists.mkdir()
     (lists / "en.tsv").write_text("the\t50\nphoto\t20\nberlin\t1\n")
     (lists / "de.tsv").write_text("Der\t50\nHund\t20\n")
-    monkeypatch.setattr(starter, "paths", lambda: {"frequencies": [str(lists)], "wordnet": []})
+    monkeypatch.setattr(pipeline, "paths", lambda: {"frequencies": [str(lists)], "wordnet": []})
     monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "cache"))
     return lists
 

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 
 from curation.language import engines
-from curation.language.engines import AnyModel, FastText
+from curation.language.engines import AnyModel, FastText, Identifier, default_model
 from curation.language.fasttext_file import ModelFile
-from curation.language.identify import Identifier, default_model
 from metadata.languages import OTHER
 from runtime.errors import InputError
 from tests.naive.language_model import NaiveModel

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from curation.commands.evaluate_languages import main
 from curation.language.evaluation import EVALUATED, WITNESSED, evaluate, evaluate_witnesses
-from curation.language.judging import LanguageRules
-from curation.language.witnesses import Stated
+from curation.language.judging import LanguageRules, Stated
 from tests.naive.judging import naive_judge
 from tests.naive.language_evaluation import naive_evaluation
 

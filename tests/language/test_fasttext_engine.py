@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 
 from curation.inputs import files
 from curation.kernels.fasttext.word_rows import remember, slot_of
-from curation.kernels.trie.keys import HASHED, same_bytes
+from curation.kernels.trie.tables import HASHED, same_bytes
 from curation.language import engines
-from curation.language.engines import FastText, LanguageModel
-from curation.language.identify import Identifier, default_model
+from curation.language.engines import FastText, Identifier, LanguageModel, default_model
 from tests.naive.language_model import NaiveModel, fnv
 from tests.support.language_models import COUNTS, SOFTMAX, TREE, WORDS, Layout, model_bytes
 from tests.support.odd_texts import BYTES, TEXTS

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.inputs.candidates import candidates, tallies
-from curation.language.hosts import host_languages
-from curation.run.hosts import with_host_languages
+from curation.language.judging import host_languages
+from curation.run.tasks import with_host_languages
 from curation.schemas import CANDIDATES
 from metadata.languages import language
 from tests.naive.judging import naive_is_foreign

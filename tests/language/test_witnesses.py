@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 from curation.config import WITNESSES as NAMES
 from curation.images.combine import group
 from curation.images.tasks import keyed
-from curation.language.judging import REASONS, LanguageRules, judge
-from curation.language.witnesses import WITNESSES, Stated
+from curation.language.judging import REASONS, WITNESSES, LanguageRules, Stated, judge
 from curation.matching.by_language import Matching
 from curation.matching.finders import built_finders
 from metadata.languages import language
-from metadata.rules.han import CHINESE, JAPANESE, han_table
+from metadata.rules.characters import CHINESE, JAPANESE, han_table
 from runtime.tallies import Tallies
 from tests.language.test_judging import CODES, ROWS, RULES, columns
 from tests.naive.judging import naive_han, naive_judge_with_witnesses

@@ -9,8 +9,7 @@ import pytest
 
 from metadata import Entries, InputError, entry_files
 from metadata import entries as entries_module
-from metadata.entry_files import digest_of
-from metadata.entry_lists import read_list, read_lists
+from metadata.entry_files import digest_of, read_list, read_lists
 from tests.support.flips import flip
 
 LISTS = {"ja": ["猫", "写真"], "en": ["photo", "dog", "St. Louis"], "other": ["x"], "de": ["Hund"]}

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from metadata import InputError, frequency_lists
-from metadata.build import Build
+from metadata.build import Build, Source, merge
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
 from metadata.languages import OTHER
-from metadata.merge import Source, merge
 from metadata.sources import Sources
 from runtime import packages
 from runtime.storage.whole import Parts

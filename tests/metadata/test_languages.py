@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from curation.language.identify import default_model
+from curation.language.engines import default_model
 from metadata.languages import LANGUAGES, OTHER, is_wikipedia, language, of_label, of_stated, of_wikipedia, of_wordnet
 from runtime.errors import InputError
 from tests.support.checkout import CASES, ROOT

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from metadata.merge import NUMBERS, Source, merge
-from metadata.rules.text import meta_entry, meta_text
+from metadata.build import NUMBERS, Source, merge
+from metadata.rules.characters import meta_entry, meta_text
 
 
 def test_the_first_source_owns_an_entry_and_all_are_recorded():

@@ -1,4 +1,4 @@
-"""Naive twins of runtime.arrow.batching: lists of items and of rows."""
+"""Naive twins of runtime.arrow: lists of items and of rows."""
 
 
 def naive_gather(items: list, size_of, size: int, number: int) -> list[list]:

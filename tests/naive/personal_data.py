@@ -6,7 +6,7 @@ from itertools import product
 
 from publicsuffixlist import PublicSuffixList
 
-from curation.gate.personal_forms import CARD_WORDS, IBANS, PHONE_WORDS
+from curation.gate.personal_data import CARD_WORDS, IBANS, PHONE_WORDS
 
 LETTERS, DIGITS = "abcdefghijklmnopqrstuvwxyz", "0123456789"
 NAMES = f"{LETTERS}{DIGITS}_"

@@ -5,7 +5,7 @@ import pytest
 
 from curation.near_copies import copies as module
 from curation.near_copies import index
-from curation.near_copies.words import band_of, require_distance, shuffled, unshuffled
+from curation.near_copies.index import band_of, require_distance, shuffled, unshuffled
 from runtime.errors import InputError
 from tests.naive.near_copies import naive_leaders, naive_pairs
 from tests.support.hash_kinds import HASHES, RANDOM, random_hashes, with_bits_in

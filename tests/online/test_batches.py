@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from curation import online
-from curation.online.batches import ByEntries, choose
+from curation.online.config import ByEntries, choose
 from curation.online.epochs import Epoch, order_of_blocks
 from runtime.errors import InputError
 from tests.naive.batches import naive_best, naive_greedy, naive_sum

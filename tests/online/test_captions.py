@@ -7,7 +7,7 @@ import pytest
 
 from curation import captions as module
 from curation import online
-from curation.online.drawing import CaptionDraw
+from curation.online.config import CaptionDraw
 from curation.online.epochs import Epoch, read
 from curation.run.results import Results
 from runtime.errors import InputError

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import online
-from curation.balancing.counts import EntryCounts
+from curation.balancing.thresholds import EntryCounts
 from runtime.errors import InputError
 from tests.naive.online import naive_epoch, naive_samples
 from tests.support.online_run import ENTRIES, FORKS, build, images, pairs, write_run, write_tar

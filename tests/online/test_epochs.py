@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from curation.balancing.sampling import sample_batch
+from curation.balancing.manifest import sample_batch
 from curation.online.config import OnlineConfig
 from curation.online.epochs import Epoch, draw, order_of_blocks
 from tests.naive.online import naive_epoch

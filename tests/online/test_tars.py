@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.tars.damage import DamagedTar
-from curation.tars.headers import members
+from curation.tars.headers import DamagedTar, members
 from curation.tars.samples import _parted, samples
 from runtime.errors import InputError
 from tests.fuzz.tars import with_checksums

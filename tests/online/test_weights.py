@@ -12,8 +12,7 @@ import pytest
 
 from curation import online
 from curation import weights as module
-from curation.online.batches import ByEntries
-from curation.online.config import OnlineConfig
+from curation.online.config import ByEntries, OnlineConfig
 from curation.online.epochs import Epoch, draw
 from curation.run.results import Results
 from runtime.errors import InputError

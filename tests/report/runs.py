@@ -7,8 +7,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 
-from curation.balancing.counts import EntryCounts
-from curation.balancing.thresholds import Thresholds, rates_of
+from curation.balancing.thresholds import EntryCounts, Thresholds, rates_of
 from curation.config import CurationConfig
 from curation.inputs.candidates import UNKNOWN_LANGUAGE
 from curation.inputs.limits import DAMAGED

@@ -8,12 +8,12 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from curation.clustering.summary import write_page
+from curation.clustering.pipeline import write_page
 from curation.observers.gate_removed import section, thinned
 from curation.observers.shape import ShapeObserver
 from curation.report.facts import Observed
 from curation.report.page import write_report
-from curation.run.hooks import Observation
+from curation.run.request import Observation
 from metadata.languages import LANGUAGES
 from tests.clustering.test_page import hostile_facts
 from tests.report.contrast import BACKGROUND, INK, WORDS, contrast, luminance

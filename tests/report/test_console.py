@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from itertools import dropwhile, takewhile
 
-from curation.report.bars import DROPPED
+from curation.report.charts import DROPPED
 from curation.report.console import summary
 from metadata.languages import LANGUAGES
 from runtime.terminal import plain

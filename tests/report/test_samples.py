@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.report.page import render
-from curation.report.samples import SHOWN_CHARACTERS, SHOWN_ROWS, Match, in_turns, marked
+from curation.report.page import SHOWN_CHARACTERS, SHOWN_ROWS, Match, in_turns, marked, render
 from tests.report.runs import Page, finished, page, row
 
 

@@ -10,7 +10,7 @@ from curation.balancing.thresholds import Thresholds
 from curation.config import CurationConfig
 from curation.observers.shape import ShapeObserver, shape_of, shape_of_run
 from curation.report.facts import Observed
-from curation.run.hooks import Observation
+from curation.run.request import Observation
 from tests.report.runs import finished, nothing_read, page, tallies
 
 

@@ -8,13 +8,13 @@ import pytest
 from curation.commands.verify import main
 from curation.export.forms import export
 from curation.export.metaclip import MetaClip
-from curation.inputs.references import FOLDER
+from curation.inputs.tables.columns import FOLDER
 from curation.run.ledger import Stamps
 from curation.run.results import Results
 from curation.run.verify import verify
 from curation.schemas import PAIRS
 from metadata import Entries, InputError
-from runtime.packed_rows import write_blocks
+from runtime.buckets import write_blocks
 from runtime.storage.own_files import content_digest
 from runtime.storage.paths import files
 from runtime.storage.whole import STAMP, write_json

@@ -11,7 +11,7 @@ from curation.run.verify import verify
 from curation.scoring.pipeline import Request, score_images
 from metadata import Entries, InputError
 from runtime.engine.local import Local
-from runtime.storage.wrong_folders import KINDS, METADATA, RUN
+from runtime.storage.listing import FOLDERS, METADATA, RUN
 from tests.support.refusals import refusal
 from tests.support.written_run import write_run
 
@@ -27,7 +27,7 @@ def folders(tmp_path_factory) -> Path:
     top = tmp_path_factory.mktemp("folders")
     write_run(top / "run", ENTRIES, [[("dog", "en", [0])]] * 3, t=5)
     ENTRIES.save(top / "metadata")
-    for name in KINDS.keys() - {RUN, METADATA}:
+    for name in FOLDERS.keys() - {RUN, METADATA}:
         (top / name).mkdir()
         (top / name / name).write_text("{}")
     (top / "tars").mkdir()
@@ -53,7 +53,7 @@ WRONG = {
     "tars": "holds 00000.parquet, 00000.tar, 00001.parquet and 2 more",
     "begun": "holds what a command has begun and not finished (run that command again)",
     "run/curated": "is a part of the run in {top}/run",
-    **{name: f"holds {kind} ({name})" for name, kind in KINDS.items() if name not in (RUN, METADATA)},
+    **{name: f"holds {kind} ({name})" for name, kind in FOLDERS.items() if name not in (RUN, METADATA)},
 }
 NO_RUN = WRONG | {"metadata": "holds metadata of clip-metadata (metadata.json)"}
 NO_METADATA = WRONG | {"run": "holds a run of clip-curate or clip-remove (run.json)"}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.arrow.batching import gather, gather_rows
+from runtime.arrow import gather, gather_rows
 from tests.naive.batching import naive_gather, naive_gather_rows
 
 TEXTS = st.lists(st.sampled_from(["", "a", "犬", "bcd", "e" * 20]), max_size=20)

@@ -11,8 +11,7 @@ import pytest
 
 from curation.schemas import PAIRS
 from runtime import buckets as module
-from runtime.buckets import Packer, Store
-from runtime.packed_rows import Block, unpack
+from runtime.buckets import Block, Packer, Store, unpack
 from runtime.storage.paths import FullDisk
 from tests.support.pair_rows import cut, random_pairs
 from tests.support.small_blocks import BUCKETS, ROWS, by_bucket, rows_of, small, small_blocks

@@ -9,8 +9,8 @@ import pytest
 from curation.schemas import CURATED, MATCHED, PAIRS
 from metadata import InputError
 from runtime import buckets
-from runtime import packed_rows as module
-from runtime.packed_rows import read_blocks, write_blocks
+from runtime import buckets as module
+from runtime.buckets import read_blocks, write_blocks
 from runtime.storage import whole as writing
 from runtime.storage.paths import names
 from tests.support.small_blocks import ROWS, SMALL, read, small_blocks, small_file

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from curation.commands import curate, verify
-from curation.commands.curate_flags import parse_curate
+from curation.commands.curate import parse_curate
 from runtime.arguments import Parser
 
 WHOLE = ["--input", "a", "--entries", "en=b", "--output", "c"]

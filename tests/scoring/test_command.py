@@ -3,7 +3,7 @@
 import pytest
 
 from curation.commands import score_images as command
-from curation.scoring.config import ScoringConfig
+from curation.scoring.scorer import ScoringConfig
 from tests.support.refusals import refusal
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from curation.run.file_per_input import Filled
+from curation.run.making import Filled
 from curation.scoring.summary import SHARES, Histogram, table
 
 

@@ -16,8 +16,8 @@ from unittest.mock import patch
 import numpy as np
 
 from curation.clustering import embedding, pipeline
-from curation.clustering.config import ClusterConfig
 from curation.clustering.pipeline import Request, cluster
+from curation.clustering.training import ClusterConfig
 from curation.run.verify import verify
 from metadata.entries import Entries
 from runtime.storage.whole import read_json

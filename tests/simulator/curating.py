@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
-from curation.gate.options import GateOptions
-from curation.images.uids import uids
+from curation.gate.plan import GateOptions
+from curation.images.combine import uids
 from curation.matching.finders import open_automata, open_matchers
-from curation.run import sizes
+from curation.run import ledger
 from curation.run.order import curate
 from curation.run.request import Options
 from curation.run.verify import verify
@@ -58,7 +58,7 @@ class Curate(Kind):
         pq.write_table(pa.table({"host": ["a.example"], "text": [robots]}), folder / ROBOTS)
 
     def settings(self, command: Command) -> AbstractContextManager:
-        return patch.object(sizes, "BUCKET_ROWS", command.bucket_rows)
+        return patch.object(ledger, "BUCKET_ROWS", command.bucket_rows)
 
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
         curate(

@@ -15,13 +15,11 @@ import pyarrow as pa
 from pyspark.sql import Row
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
-from curation.by_uid.comparable import comparable_schema
-from curation.by_uid.tables import KEY, KEY_NAMES
-from curation.gate.expression_text import Condition
-from curation.gate.joined_tables import _packed, _read
+from curation.by_uid.tables import KEY, KEY_NAMES, comparable_schema
+from curation.gate.expressions import Condition
 from curation.gate.table_rows import Asked, Part
-from curation.gate.verdicts import Join
-from runtime.engine.sql import BLOCKS, map_batches, over
+from curation.gate.verdicts import Join, _packed, _read
+from runtime.engine.spark import BLOCKS, map_batches, over
 from tests.simulator.engine import Engine, Rows, Session
 
 MOST = 1000  # numbers: of more nobody looks at each

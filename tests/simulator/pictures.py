@@ -8,7 +8,7 @@ from pathlib import Path
 
 from curation.by_uid import tables
 from curation.hashing.pipeline import hash_images
-from curation.run.recorded import recorded
+from curation.run.ledger import recorded
 from curation.scoring.pipeline import Request, score_images
 from runtime.errors import InputError
 from runtime.storage import paths

@@ -10,7 +10,7 @@ import pytest
 from curation.config import CurationConfig
 from curation.export.forms import export
 from curation.export.huggingface import HuggingFace
-from curation.inputs.cleaning import clean
+from curation.inputs.candidates import clean
 from curation.report import page as report
 from curation.report.console import summary
 from curation.report.page import render

@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from curation.clustering import centres as module
-from curation.clustering.centres import Centres
+from curation.clustering import training as module
+from curation.clustering.training import Centres
 
 pytestmark = pytest.mark.soak
 

@@ -12,18 +12,18 @@ import pyarrow as pa
 import pytest
 
 from curation import CurationConfig, curate
-from curation.balancing.counts import SEEN, EntryCounts
+from curation.balancing.thresholds import SEEN, EntryCounts
 from curation.exclusion import Exclusion
-from curation.gate.options import GateOptions
-from curation.language import identify
-from curation.language.identify import Identifier, default_model
+from curation.gate.plan import GateOptions
+from curation.language import engines
+from curation.language.engines import Identifier, default_model
 from curation.matching.finders import open_matchers, save_matchers
 from curation.run import tasks
 from curation.run.ledger import Stamps
 from curation.run.request import Options
 from curation.schemas import PAIRS
 from metadata import Entries, MetadataConfig, Sources, build_metadata
-from runtime.packed_rows import read_blocks
+from runtime.buckets import read_blocks
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, checksum_of, own_files
@@ -209,7 +209,7 @@ def test_matchers_exclusions_and_the_model(table, tmp_path):
     checked(table, tmp_path / "matchers", Kind("matchers/**", "**/*", found), tmp_path)
     checked(table, tmp_path / "exclusion", Kind("exclusion/*", "*", excluded), tmp_path)
     kind = Kind("lid.176.ftz", "*", lambda folder: Identifier.open(folder / "lid.176.ftz").digest)
-    checked(table, tmp_path / "model", kind, tmp_path, lambda copy: identify._opened.cache_clear())
+    checked(table, tmp_path / "model", kind, tmp_path, lambda copy: engines._opened.cache_clear())
 
 
 # Metadata, and balancing while training.

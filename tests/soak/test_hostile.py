@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from curation.inputs.crawl import gzip_members, html_pages, warc_records, wat_by_parser
+from curation.inputs.crawl import html_pages, warc, wat
 from curation.inputs.tables import lines
 from tests.support import read_and_weigh
 from tests.support.checkout import ROOT
@@ -31,11 +31,11 @@ def check(name: str, tallies: dict, refusal: str | None) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_small_hostile_files_are_counted(name, tmp_path, monkeypatch):
     for module, limit, value in (
-        (warc_records, "MAX_RECORD", MB),
-        (gzip_members, "WHOLE", 2 * MB),
+        (warc, "MAX_RECORD", MB),
+        (warc, "WHOLE", 2 * MB),
         (html_pages, "MAX_BYTES", MB),
         (lines, "LONGEST_LINE", 2 * MB),
-        (wat_by_parser, "MAX_BYTES", MB),
+        (wat, "MAX_BYTES", MB),
     ):
         monkeypatch.setattr(module, limit, value)
     FILES[name][0](tmp_path / name, 3 * MB)

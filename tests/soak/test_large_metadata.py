@@ -13,8 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from metadata.config import MetadataConfig
-from metadata.stages.choosing import Percentile, percentiles
-from metadata.stages.combining import TASK_BYTES
+from metadata.stages.choosing import TASK_BYTES, Percentile, percentiles
 from metadata.stages.counts import MUTUAL, NgramPlan
 from metadata.stages.ngrams import write_bigrams
 from runtime.engine.spark import Spark

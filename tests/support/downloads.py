@@ -3,7 +3,7 @@
 import hashlib
 
 from metadata.download.fetch import fetch
-from metadata.download.planned import Download, Published
+from metadata.download.sources import Download, Published
 from tests.support.http_server import Answer
 
 BODY = bytes(range(256)) * 4_000

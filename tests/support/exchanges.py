@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.buckets import Packer
-from runtime.packed_rows import Block
+from runtime.buckets import Block, Packer
 from runtime.tallies import Tallies
 from tests.support.small_blocks import SMALL, rows_of, small
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from curation.balancing.counts import EntryCounts
-from curation.balancing.sampling import sample_batch
-from curation.balancing.thresholds import Thresholds, rates_of
+from curation.balancing.manifest import sample_batch
+from curation.balancing.thresholds import EntryCounts, Thresholds, rates_of
 from curation.config import CurationConfig
 from curation.report.facts import Run
 from curation.schemas import CURATED, MATCHED

@@ -8,10 +8,9 @@ import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
 from curation.gate.conditions import Conditions, step
-from curation.gate.options import GateOptions
-from curation.gate.plan import GatePlan
+from curation.gate.plan import GateOptions, GatePlan
 from curation.gate.steps import Gated
-from curation.run.hooks import Context
+from curation.run.request import Context
 from curation.schemas import MATCHED
 from runtime.engine.interface import Engine
 from runtime.progress import Progress

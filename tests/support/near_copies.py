@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from curation.near_copies import copies
-from curation.near_copies.index import pairs_in_band
-from curation.near_copies.words import in_order, shuffled, unshuffled
+from curation.near_copies.index import in_order, pairs_in_band, shuffled, unshuffled
 
 
 def near_copies(hashes: np.ndarray, k: int) -> np.ndarray:

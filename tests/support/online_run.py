@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import online
-from curation.balancing.counts import EntryCounts
-from curation.balancing.sampling import sample_batch
+from curation.balancing.manifest import sample_batch
+from curation.balancing.thresholds import EntryCounts
 from curation.balancing.thresholds import rates as rates_at
 from curation.schemas import MATCHED
 from metadata.entries import Entries

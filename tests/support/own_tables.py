@@ -10,12 +10,11 @@ from curation.clustering import embedding
 from curation.clustering.vectors import Embeddings
 from curation.gate.evaluation import EvaluationSets
 from curation.hashing import pipeline as hashing
-from curation.run.file_per_input import Claim, fill
-from curation.run.finished import matched_files
 from curation.run.ledger import Ledger
-from curation.run.results import Results
+from curation.run.making import Claim, fill
+from curation.run.results import Results, matched_files
 from curation.scoring.pipeline import Request, score_images
-from curation.tars.sources import find
+from curation.tars.samples import find
 from runtime.shipping import Shipped
 from runtime.storage.parquet import rows_of as number_of
 from tests.support.pictures import downloaded_tar

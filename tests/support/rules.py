@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from curation.gate.personal_data import KINDS
 from curation.gate.policies import Policy
-from runtime.arrow.buffers import parts
+from runtime.arrow import parts
 
 RECOMMENDED = Policy.parse(["recommended", "min_words:4", "min_stated_size:100", "max_texts_per_image:1"]).rules
 POLICY = Policy(

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from runtime.buckets import Packer
-from runtime.packed_rows import Block, read_blocks, unpack, write_blocks
+from runtime.buckets import Block, Packer, read_blocks, unpack, write_blocks
 
 SMALL = pa.schema([pa.field("a", pa.int32()), pa.field("b", pa.string())])
 BUCKETS = 4

@@ -5,11 +5,12 @@ from collections import Counter
 
 import numpy as np
 
-from curation.inputs.crawl import warc_records, wat, wat_by_parser
-from curation.inputs.crawl.page_pairs import from_rows, pairs_of_page
+from curation.inputs.crawl import warc, wat
+from curation.inputs.crawl import wat as wat_by_parser
+from curation.inputs.crawl.links import from_rows, pairs_of_page
 from curation.kernels.wat.links import DEEPEST, scan
-from curation.kernels.wat.names import IMAGE_COLUMNS, PAGE_COLUMNS, READ
-from runtime.arrow.batching import gather
+from curation.kernels.wat.tokens import IMAGE_COLUMNS, PAGE_COLUMNS, READ
+from runtime.arrow import gather
 from runtime.kernels.masks import SLACK
 
 PAGE = "https://example.org/news/today.html"
@@ -26,7 +27,7 @@ def slow(blocks):
 def fast(blocks):
     """The same by the kernels."""
     tally = Counter()
-    return read_back(wat.read_blocks(map(warc_records.joined, gather(blocks, len, warc_records.GROUP)), tally), tally)
+    return read_back(wat.read_blocks(map(warc.joined, gather(blocks, len, warc.GROUP)), tally), tally)
 
 
 def read_back(given, tally):

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from curation.balancing.counts import EntryCounts
-from curation.balancing.sampling import kept_by_language, sample_batch, texts_by_language
-from curation.balancing.thresholds import Thresholds, rates_of
+from curation.balancing.manifest import kept_by_language, sample_batch, texts_by_language
+from curation.balancing.thresholds import EntryCounts, Thresholds, rates_of
 from curation.config import CurationConfig
 from curation.report.facts import Run
 from curation.run.folder import Output
 from curation.schemas import CURATED, MATCHED
 from metadata import Entries
-from runtime.arrow.buffers import parts
+from runtime.arrow import parts
 from runtime.storage.own_files import checksums_in, tally
 from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies

@@ -1,9 +1,18 @@
 """Resolve the links of a web page as `urllib.parse.urljoin` does; absolute URLs stay unchanged."""
 
+from __future__ import annotations
+
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-from curation.inputs.cleaning import HTTP_URL
+import pyarrow as pa
+
+from curation.inputs.candidates import BYTES, HTTP_URL, ROWS, Row, candidates, clean, columns_of, tallies
+from curation.schemas import CANDIDATES, STATED
+from runtime.arrow import gather_rows
 
 EMPTY, BAD, NOT_HTTP = "dropped.empty_url", "dropped.bad_url", "dropped.not_http"
 
@@ -104,3 +113,131 @@ def _is_plain_host(link: str) -> bool:
 def _trim(link: str) -> str:
     link = link.strip(_TRIMMED)
     return link.translate(_REMOVED) if "\n" in link or "\t" in link or "\r" in link else link
+
+
+TDM_RESERVATION, DATA_NOAI = "tdm-reservation", "data-noai"
+
+# The bit of each signal in the column `signals`. Files hold these numbers: none may change, new ones are added.
+SIGNALS = {"noai": 1, "noimageai": 2, "noindex": 4, "noimageindex": 8, TDM_RESERVATION: 16, DATA_NOAI: 32, "noml": 64}
+# Those that hosts state, which `gate.hosts` adds; TDM_RESERVATION is stated by pages and by hosts.
+HOST_SIGNALS = {"robots": 128, "content-signal": 256, "content-usage": 512, "ai.txt": 1024}
+
+SIGNAL = "signal."  # before the name of a signal: the name of the tally of its pairs
+
+_ROBOTS = {name: SIGNALS[name] for name in ("noai", "noimageai", "noindex", "noimageindex", "noml")}
+_ROBOTS["none"] = SIGNALS["noindex"]  # short for noindex and nofollow
+_BITS = {"robots": _ROBOTS, "x-robots-tag": _ROBOTS, TDM_RESERVATION: {"1": SIGNALS[TDM_RESERVATION]}}  # by token
+_NUMBER = re.compile(r"\s*\+?([0-9]{1,6})(?:\.[0-9]*)?\s*(?:px)?\s*", re.I | re.A)
+
+
+def page_signals(stated: Iterable[tuple[str, str]]) -> int:
+    """Return the signals of a page, given name and value of its header fields, and name and content of its metas.
+
+    >>> page_signals([("X-Robots-Tag", "NOAI"), ("robots", "none, noimageai"), ("tdm-reservation", "0")])
+    7
+    """
+    signals = 0
+    for name, value in stated:
+        bits = _BITS.get(name.strip().lower(), {})
+        for token in value.split(",") if bits else ():
+            # What is for one robot counts for all.
+            signals |= bits.get(token.rpartition(":")[2].strip().lower(), 0)
+    return signals
+
+
+def states_signals(name: str) -> bool:
+    """Return whether a header field or a meta of this name states signals."""
+    return name.strip().lower() in _BITS
+
+
+def image_signals(attributes: dict[str, str]) -> tuple[int, int | None, int | None]:
+    """Return the signals of an image, and its width and height in pixels; None where they are not stated as such."""
+    signals = SIGNALS[DATA_NOAI] if DATA_NOAI in attributes else 0
+    return signals, _pixels(attributes.get("width")), _pixels(attributes.get("height"))
+
+
+def _pixels(value: str | None) -> int | None:
+    found = _NUMBER.fullmatch(value) if value else None
+    return int(found[1]) if found else None
+
+
+KINDS = ("alt", "title", "data-image-title")
+_NAMES = ("url", "text", "kind", "page_url", *(field.name for field in STATED), "page_language")
+PAGE_PAIRS = pa.schema([CANDIDATES.field(name) for name in _NAMES])
+
+
+class Image(NamedTuple):
+    """An image of a page: its link, all attributes, and the signals, size and language that they state."""
+
+    link: Any
+    attributes: dict[str, Any]
+    signals: int = 0
+    width: int | None = None
+    height: int | None = None
+    language: str | None = None
+
+
+class Page(NamedTuple):
+    """A page, its images, and its signals. Links and texts are not checked yet."""
+
+    url: str
+    base: str | None
+    images: list[Image]
+    signals: int = 0
+
+
+def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
+    """Yield the pairs on a page as rows of PAGE_PAIRS."""
+    try:
+        resolve = Links(page.url, page.base).resolve
+    except ValueError:
+        tally["dropped.bad_page_url"] += 1
+        return
+    tally["pages"] += 1
+    tally["image_links"] += len(page.images)
+    for image in page.images:
+        texts, link = _texts(image.attributes, tally), image.link
+        if not texts:
+            continue
+        url, reason = resolve(link) if type(link) is str else (None, EMPTY if link is None else BAD)
+        if reason is not None:
+            tally[reason] += len(texts)
+            continue
+        for kind, text in texts:
+            yield url, text, kind, page.url, page.signals | image.signals, image.width, image.height, image.language
+
+
+def _texts(attributes: dict[str, Any], tally: Counter[str]) -> list[tuple[str, str]]:
+    """Return kind and text of each text of an image; an image without any counts as dropped once."""
+    stated = [(kind, attributes[kind]) for kind in KINDS if kind in attributes]
+    if not stated:
+        tally["dropped.no_text"] += 1
+    texts = []
+    for kind, text in stated:
+        if type(text) is str and (text := clean(text)):
+            texts.append((kind, text))
+        else:
+            tally["dropped.empty_text" if text in (None, "") else "dropped.bad_text"] += 1
+    return texts
+
+
+def page_pairs(*columns: pa.Array) -> pa.RecordBatch:
+    """Return a PAGE_PAIRS batch of these columns; the last ones may be left out, and are null."""
+    nulls = [pa.nulls(len(columns[0]), field.type) for field in list(PAGE_PAIRS)[len(columns) :]]
+    return pa.RecordBatch.from_arrays([*columns, *nulls], schema=PAGE_PAIRS)
+
+
+def from_rows(rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield PAGE_PAIRS batches of rows; rows that UTF-8 cannot hold are left out and counted."""
+    for columns in columns_of(rows, tally, PAGE_PAIRS.types):
+        yield page_pairs(*columns)
+
+
+def candidates_of_file(pairs: Iterable[pa.RecordBatch], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the PAGE_PAIRS of a file as candidates, then its tallies; a file without records counts as bad."""
+    for batch in gather_rows(pairs, ROWS, BYTES, exact=True):
+        tally["pairs"] += batch.num_rows
+        yield candidates({name: batch[name] for name in PAGE_PAIRS.names})
+    if not tally["records"] and not tally["dropped.truncated"] and not tally["dropped.corrupt_gzip"]:
+        tally = Counter({"files": 1, "dropped.bad_file": 1})
+    yield tallies(tally)

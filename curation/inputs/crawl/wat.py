@@ -4,25 +4,89 @@ Kernels read about two megabytes of records at a time. They leave unusual record
 to `links`; this slower code defines the correct result.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
 import pyarrow as pa
 
-from curation.inputs.candidates import ROWS
-from curation.inputs.cleaning import clean
-from curation.inputs.crawl import warc_records, wat_by_parser
-from curation.inputs.crawl.gzip_members import members
-from curation.inputs.crawl.links import EMPTY, LONGEST_BASE, NOT_HTTP, Links
-from curation.inputs.crawl.page_pairs import KINDS, candidates_of_file, from_rows, page_pairs, pairs_of_page
-from curation.inputs.crawl.warc_records import Blocks
-from curation.kernels.wat import names, texts
+from curation.inputs.candidates import ROWS, clean
+from curation.inputs.crawl import warc
+from curation.inputs.crawl.links import (
+    EMPTY,
+    KINDS,
+    LONGEST_BASE,
+    NOT_HTTP,
+    Image,
+    Links,
+    Page,
+    candidates_of_file,
+    from_rows,
+    page_pairs,
+    page_signals,
+    pairs_of_page,
+    states_signals,
+)
+from curation.inputs.crawl.warc import Blocks, members
+from curation.kernels.wat import pages as texts
+from curation.kernels.wat import tokens
 from curation.kernels.wat.links import DEEPEST, scan
 from curation.kernels.wat.pages import read_pages
 from runtime.kernels.masks import SLACK
+
+MAX_BYTES = 16 << 20  # of a record, whose tree takes thirty times as many; hardly any record of a real page has 1 MB
+
+
+def page_of(block: bytes, tally: Counter[str]) -> Page | None:
+    """Return the page that a record is about, None if it has no image; what cannot be read is counted."""
+    if rb"IMG@\/src" not in block and b"IMG@/src" not in block:
+        return None
+    try:
+        tree = json_of(block)
+    except (ValueError, RecursionError):
+        tally["dropped.bad_json"] += 1
+        return None
+    response = _at(tree, "Envelope", "Payload-Metadata", "HTTP-Response-Metadata")
+    html = _at(response, "HTML-Metadata")
+    url = _at(tree, "Envelope", "WARC-Header-Metadata", "WARC-Target-URI")
+    base, links = _at(html, "Head", "Base"), _at(html, "Links")
+    if type(url) is not str or type(links) is not list:
+        tally["dropped.bad_record"] += 1
+        return None
+    objects = [link for link in links if type(link) is dict]
+    tally["dropped.bad_link"] += len(links) - len(objects)
+    images = [Image(link.get("url"), link) for link in objects if link.get("path") == "IMG@/src"]
+    signals = signals_of(_at(response, "Headers"), _at(html, "Head", "Metas"))
+    return Page(url.strip("<>"), base if type(base) is str else None, images, signals)
+
+
+def signals_of(headers: Any, metas: Any) -> int:
+    """Return the signals of a page, given what its record holds of headers and metas; odd values say nothing."""
+    stated = list(headers.items()) if type(headers) is dict else []
+    if type(metas) is list:
+        stated += [(meta.get("name"), meta.get("content")) for meta in metas if type(meta) is dict]
+    said = [(name, value) for name, value in stated if type(name) is str and states_signals(name)]
+    repeated = [(name, value if type(value) is list else [value]) for name, value in said]
+    return page_signals((name, value) for name, values in repeated for value in values if type(value) is str)
+
+
+def json_of(block: bytes) -> Any:
+    """Return what JSON says, as Python has it; a ValueError if it is none."""
+    try:
+        return orjson.loads(block)
+    except ValueError:  # orjson refuses a whole page for one lone surrogate; here only the text that holds it is lost
+        return json.loads(block.decode("utf-8", "surrogateescape"))
+
+
+def _at(tree: Any, *keys: str) -> Any:
+    """Return the value behind `keys`, each a member of the object before; None where there is none."""
+    for key in keys:
+        tree = tree.get(key) if type(tree) is dict else None
+    return tree
+
 
 SMALLEST = len('{"path":"IMG@/src","alt":""}')  # bytes of an image with a text
 REASON_NAMES = ("dropped.empty_text", EMPTY, NOT_HTTP)  # as `kernels.wat.texts` numbers them
@@ -33,14 +97,14 @@ _KINDS = pa.array(KINDS)
 def read(file: BinaryIO) -> Iterator[pa.RecordBatch]:
     """Yield the candidates of a WAT file, and its tallies; unreadable records are skipped and counted."""
     tally = Counter(files=1)
-    blocks = warc_records.metadata(members(file, tally), tally)
+    blocks = warc.metadata(members(file, tally), tally)
     yield from candidates_of_file(read_blocks(blocks, tally), tally)
 
 
 def read_blocks(groups: Iterable[Blocks], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
     """Yield the pairs in blocks of metadata records, in their order, in PAGE_PAIRS batches of any size."""
     for blocks in groups:
-        small = blocks.ends - blocks.begins <= wat_by_parser.MAX_BYTES
+        small = blocks.ends - blocks.begins <= MAX_BYTES
         tally["dropped.too_large"] += int(np.count_nonzero(~small))
         if small.any():
             yield from _Group(Blocks(blocks.data, blocks.begins[small], blocks.ends[small]), tally).batches()
@@ -64,8 +128,8 @@ class _Group:
     def _scan(self) -> tuple[np.ndarray, np.ndarray]:
         """Return what the kernel finds: int32 [record, PAGE_COLUMNS] and [image, IMAGE_COLUMNS]."""
         sizes = self._ends - self._begins
-        pages = np.empty((len(sizes), names.PAGE_COLUMNS), np.int32)
-        images = np.empty((sizes.sum() // SMALLEST + 1, names.IMAGE_COLUMNS), np.int32)
+        pages = np.empty((len(sizes), tokens.PAGE_COLUMNS), np.int32)
+        images = np.empty((sizes.sum() // SMALLEST + 1, tokens.IMAGE_COLUMNS), np.int32)
         stack, stops = np.empty(DEEPEST, np.int64), np.empty(sizes.max() + SLACK, np.int32)
         count = scan(self._data, self._begins, self._ends, stack, stops, pages, images)
         return pages, images[:count]
@@ -76,17 +140,17 @@ class _Group:
     def _set_slow(self) -> None:
         """Leave records to the parser that no kernel can read, or whose URL is too long to repeat it for each image."""
         pages = self._pages
-        for begin in (names.PAGE, names.BASE):
-            pages[pages[:, begin + 1] - pages[:, begin] > LONGEST_BASE, names.READ] = 0
+        for begin in (tokens.PAGE, tokens.BASE):
+            pages[pages[:, begin + 1] - pages[:, begin] > LONGEST_BASE, tokens.READ] = 0
         if not _is_utf8(self._data):
             for record in range(len(pages)):
-                pages[record, names.READ] &= _is_utf8(self._block(record))
+                pages[record, tokens.READ] &= _is_utf8(self._block(record))
 
     def _read_pages(self) -> tuple[pa.Array, np.ndarray]:
         """Return the URLs of the pages with images, and the bytes of their links' prefixes; count the pages."""
         pages = self._pages
-        wanted = pages[:, names.READ] * pages[:, names.IMAGE_LINKS] > 0
-        size = int((pages[wanted, names.PAGE + 1] - pages[wanted, names.PAGE]).sum())
+        wanted = pages[:, tokens.READ] * pages[:, tokens.IMAGE_LINKS] > 0
+        size = int((pages[wanted, tokens.PAGE + 1] - pages[wanted, tokens.PAGE]).sum())
         data, ends = np.empty(size + SLACK, np.uint8), np.empty(len(pages) + 1, np.int32)
         read_pages(self._data, pages, self._modes, data, ends, self._bounds)
         others = np.flatnonzero(wanted & (self._modes == texts.LEFT_OUT))
@@ -94,8 +158,8 @@ class _Group:
         odd_urls = [self._read_page(record, prefixes) for record in others.tolist()]
         known = self._modes != texts.LEFT_OUT
         self._tally["pages"] += int(known.sum())
-        self._tally["image_links"] += int(pages[known, names.IMAGE_LINKS].sum())
-        self._tally["dropped.no_text"] += int(pages[known, names.NO_TEXT].sum())
+        self._tally["image_links"] += int(pages[known, tokens.IMAGE_LINKS].sum())
+        self._tally["dropped.no_text"] += int(pages[known, tokens.NO_TEXT].sum())
         every, urls = np.ones(len(pages), bool), _strings(ends, data, len(pages))
         urls = _changed(urls, others, odd_urls, every)
         return urls, np.frombuffer(prefixes + bytes(SLACK), np.uint8)
@@ -103,9 +167,11 @@ class _Group:
     def _read_page(self, record: int, prefixes: bytearray) -> str | None:
         """Return the URL of a page that is not plain, and append the prefixes of its links."""
         page = self._pages[record].tolist()
-        url = self._string(page, names.PAGE).strip("<>")
+        url = self._string(page, tokens.PAGE).strip("<>")
         try:
-            links = self._links[record] = Links(url, self._string(page, names.BASE) if page[names.BASE] >= 0 else None)
+            links = self._links[record] = Links(
+                url, self._string(page, tokens.BASE) if page[tokens.BASE] >= 0 else None
+            )
         except ValueError:
             self._tally["dropped.bad_page_url"] += 1
             return None
@@ -119,13 +185,13 @@ class _Group:
     def _read_signals(self) -> np.ndarray:
         """Return the signals of each page with images, int32[record]."""
         signals = np.zeros(len(self._pages), np.int32)
-        spans = self._pages[:, names.HEADERS : names.METAS + 2]
+        spans = self._pages[:, tokens.HEADERS : tokens.METAS + 2]
         held = (spans[:, 0] >= 0) | (spans[:, 2] >= 0)
         for record in np.flatnonzero(held & (self._modes != texts.LEFT_OUT)).tolist():
             headers, headers_end, metas, metas_end = spans[record].tolist()
-            fields = wat_by_parser.json_of(self._joined[headers:headers_end]) if headers >= 0 else None
-            objects = wat_by_parser.json_of(b"[%b]" % self._joined[metas:metas_end]) if metas >= 0 else None
-            signals[record] = wat_by_parser.signals_of(fields, objects)
+            fields = json_of(self._joined[headers:headers_end]) if headers >= 0 else None
+            objects = json_of(b"[%b]" % self._joined[metas:metas_end]) if metas >= 0 else None
+            signals[record] = signals_of(fields, objects)
         return signals
 
     def _string(self, page: list[int], column: int) -> str:
@@ -135,10 +201,10 @@ class _Group:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield all pairs in the order of records, whether a kernel or the parser reads them."""
         at = 0
-        for record in np.flatnonzero(self._pages[:, names.READ] == 0).tolist():
-            page = wat_by_parser.page_of(self._block(record).tobytes(), self._tally)
+        for record in np.flatnonzero(self._pages[:, tokens.READ] == 0).tolist():
+            page = page_of(self._block(record).tobytes(), self._tally)
             if page and page.images:
-                stop = int(np.searchsorted(self._images[:, names.RECORD], record))
+                stop = int(np.searchsorted(self._images[:, tokens.RECORD], record))
                 yield from self._fast(at, stop)
                 yield from from_rows(pairs_of_page(page, self._tally), self._tally)
                 at = stop

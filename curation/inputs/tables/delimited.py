@@ -15,11 +15,9 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from curation.inputs.candidates import FIRST_BAD, from_rows, tallies
-from curation.inputs.cleaning import HTTP_URL
+from curation.inputs.candidates import FIRST_BAD, HTTP_URL, from_rows, tallies
 from curation.inputs.tables.columns import Glance, TableOptions, named_columns
-from curation.inputs.tables.dialects import DIALECTS, ESCAPED, PLAIN, Dialect, dialect_of, first_lines
-from curation.inputs.tables.lines import LONGEST_LINE, lines
+from curation.inputs.tables.lines import DIALECTS, ESCAPED, LONGEST_LINE, PLAIN, Dialect, dialect_of, first_lines, lines
 from runtime.errors import InputError
 
 Fields = list[str] | None  # of a row; None for a broken one

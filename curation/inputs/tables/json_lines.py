@@ -12,7 +12,7 @@ import pyarrow as pa
 from curation.inputs.candidates import BYTES, FIRST_BAD, from_rows, tallies
 from curation.inputs.tables.columns import Glance, TableOptions, named_columns
 from curation.inputs.tables.lines import lines
-from runtime.arrow.batching import gather
+from runtime.arrow import gather
 from runtime.errors import InputError
 
 PROBED = 100  # objects that are looked at for their keys: a key may be left out where its value is null

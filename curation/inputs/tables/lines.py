@@ -1,14 +1,24 @@
 """Unpack text files and cut them into lines; a line that is too long is counted and skipped."""
 
+from __future__ import annotations
+
+import csv
 import gzip
 import io
+import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import BinaryIO
 
 import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from runtime.arrow import gather
 
 LONGEST_LINE = 4 << 20  # characters; what is longer is no pair, and may not end before memory does
 PACKINGS = (".gz", ".zst")
@@ -77,3 +87,101 @@ def _short(text: io.TextIOBase, tally: Counter[str]) -> Iterator[str]:
             tally["dropped.long_line"] += 1
             while line and not line.endswith("\n"):
                 line = readline()
+
+
+DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";"}
+QUOTED, ESCAPED, PLAIN = "quoted", "escaped", "plain"
+SAMPLE = 256 << 10  # characters of the first lines that show the dialect
+_FIELDS = {QUOTED: r'"([^"]*(?:""[^"]*)*)"', ESCAPED: r'"([^"\\]*(?:\\.[^"\\]*)*)"'}
+_MEANINGS = {
+    QUOTED: "fields may stand in quotes",
+    ESCAPED: "fields may stand in quotes, with backslashes before quotes in them",
+    PLAIN: "quotes mean nothing",
+}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a line is cut into fields, and what quotes mean."""
+
+    name: str  # as users give it
+    delimiter: str
+    quotes: str  # one of QUOTED, where a quote in a quoted field is doubled, ESCAPED and PLAIN
+
+    def __str__(self) -> str:
+        return f"a {self.name.partition('-')[0]} between fields, and {_MEANINGS[self.quotes]}"
+
+    def plain_row(self, line: str) -> list[str]:
+        """Return the fields of a line in which quotes mean nothing."""
+        return line.rstrip("\r\n").split(self.delimiter)
+
+    def arrow(self) -> pa_csv.ParseOptions:
+        """Return the options by which Arrow reads it."""
+        return pa_csv.ParseOptions(
+            delimiter=self.delimiter,
+            quote_char=False if self.quotes == PLAIN else '"',
+            double_quote=self.quotes == QUOTED,
+            escape_char="\\" if self.quotes == ESCAPED else False,
+            newlines_in_values=self.quotes != PLAIN,
+        )
+
+
+DIALECTS = {
+    f"{name}-{quotes}": Dialect(f"{name}-{quotes}", delimiter, quotes)
+    for (name, delimiter), quotes in product(DELIMITERS.items(), (QUOTED, ESCAPED, PLAIN))
+}
+
+
+def first_lines(text: Iterator[str]) -> list[str]:
+    """Take lines from `text` up to SAMPLE characters, or one more."""
+    return next(gather(text, len, SAMPLE), [])
+
+
+def dialect_of(lines: list[str], path: str, worth: Callable[[Iterator[list[str]]], int]) -> Dialect:
+    """Return the dialect of a file, given its first lines.
+
+    The delimiter is the one whose rows have the largest `worth`, of several that of the ending of the file's path.
+    """
+    own = "tab" if unpacked_name(path).endswith(".tsv") else "comma"
+    names = sorted(DELIMITERS, key=lambda name: name != own)
+    name = max(names, key=lambda each: worth(_rows(lines, DELIMITERS[each])))
+    return DIALECTS[f"{name}-{_quotes(''.join(lines), DELIMITERS[name])}"]
+
+
+def _rows(lines: list[str], delimiter: str) -> Iterator[list[str]]:
+    with suppress(csv.Error):  # a quote that never ends
+        yield from filter(None, csv.reader(lines, delimiter=delimiter))
+
+
+def _quotes(text: str, delimiter: str) -> str:
+    """Return what quotes mean.
+
+    Between tabs they mean nothing, unless more fields need their quotes than have stray ones, or half of the lines have
+    some around a field. Between commas a quote that means nothing does no harm (`delimited.Rows`).
+    """
+    if '"' not in text or (delimiter != "\t" and r"\"" not in text):
+        return PLAIN if delimiter == "\t" else QUOTED
+    needed, other, stray = _counts(text, delimiter, QUOTED)
+    style = QUOTED
+    if r"\"" in text:
+        counts = _counts(text, delimiter, ESCAPED)
+        if counts[2] < stray:
+            style, (needed, other, stray) = ESCAPED, counts
+    is_usual = 2 * (needed + other) >= text.count("\n") and other > stray
+    return style if delimiter != "\t" or needed > stray or is_usual else PLAIN
+
+
+def _counts(text: str, delimiter: str, style: str) -> tuple[int, int, int]:
+    """Return the numbers of fields with needed quotes, with needless quotes, and with a stray quote."""
+    end = f"{delimiter}\r\n"
+    special = f'[{delimiter}"\\\\]' if _is_even(text, delimiter) else f'[{end}"\\\\]'
+    fields = re.compile(rf'(?:^|(?<=[{end}])){_FIELDS[style]}(?=[{end}]|\Z)|[^{end}"]*"[^{end}]*', re.S)
+    found = [field[1] for field in fields.finditer(text)]
+    quoted = [field for field in found if field is not None]
+    needed = sum(re.search(special, field) is not None for field in quoted)
+    return needed, len(quoted) - needed, len(found) - len(quoted)
+
+
+def _is_even(text: str, delimiter: str) -> bool:
+    """Return whether all whole lines have as many delimiters, so that no field in quotes holds a line end."""
+    return len({line.count(delimiter) for line in text.split("\n")[:-1] if line.strip()}) <= 1

@@ -1,15 +1,28 @@
 """Read pairs from row groups of Parquet tables, and from Arrow batches of any other source."""
 
+from __future__ import annotations
+
+import re
+import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from typing import BinaryIO
 
+import fsspec
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 
 from curation.inputs.candidates import ROWS, from_columns, tallies
 from curation.inputs.tables.columns import FLAG, Glance, TableOptions, named_columns
+from curation.inputs.tables.delimited import Rows
+from curation.inputs.tables.lines import dialect_of, first_lines, lines, unpack
 from runtime.errors import InputError
-from runtime.storage.bounded_parquet import BoundedParquet
+from runtime.storage.listing import Found, name_of, names_in
+from runtime.storage.parquet import BoundedParquet
 
 
 def read(file: BinaryIO, path: str, options: TableOptions, pieces: range | None = None) -> Iterator[pa.RecordBatch]:
@@ -86,3 +99,152 @@ def _is_utf8(value: bytes | None) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+# Of each kind of table: the folder in it that makes it one, and the names of files in that.
+MARKS = {
+    "Delta": ("_delta_log", r"[^/]+"),
+    "Iceberg": ("metadata", r"(v\d+|\d+-[0-9a-f-]{36})(\.gz)?\.metadata\.json(\.gz)?"),
+    "Hudi": (".hoodie", r"hoodie\.properties"),
+}
+_PATTERNS = {kind: re.compile(f"(?P<table>.+)/{re.escape(folder)}/{name}") for kind, (folder, name) in MARKS.items()}
+KindOf = Callable[[str], str | None]  # the kind of table that a folder is
+_WITHOUT_FOLDERS = ("http://", "https://")  # a server may answer anything for a folder that it does not have
+
+
+def require_no_table(found: Found, kind_of: KindOf) -> None:
+    """Refuse files in a table, whether files, a glob, a folder of tables or a part of one was given.
+
+    `kind_of` is `kind_of_table`, which remembers what it found.
+    """
+    tables = {table: kind for path in [*found.paths, *found.hidden] for table, kind in _marked(path)}
+    listed = tuple(f"{folder.rstrip('/')}/" for folder in found.folders)
+    for file in found.paths:
+        for folder in _parents(file):
+            kind = tables.get(folder)
+            if kind is None and not f"{folder}/".startswith(listed):
+                kind = kind_of(folder)
+            if kind is not None:
+                raise InputError(
+                    f"{folder} is a table of {kind}: its files also hold rows that it has deleted or replaced; read it "
+                    "as a table, with --input table:NAME if Spark's catalog has it, or with curation.dataframes and "
+                    f"spark.read.format('{kind.lower()}').load('{folder}')"
+                )
+
+
+def _marked(path: str) -> Iterator[tuple[str, str]]:
+    """Yield the folder of a table and its kind if a path is that of a file that makes it one."""
+    for kind, pattern in _PATTERNS.items():
+        found = pattern.fullmatch(path)
+        if found:
+            yield found["table"], kind
+
+
+def kind_of_table(folder: str) -> str | None:
+    """Return the kind of table that a folder is, looked up in it."""
+    if folder.startswith(_WITHOUT_FOLDERS) or "::" in folder:
+        return None
+    paths = (f"{folder}/{mark}/{name}" for mark, _ in MARKS.values() for name in names_in(f"{folder}/{mark}"))
+    return next((kind for path in paths for _, kind in _marked(path)), None)
+
+
+def _parents(path: str) -> Iterator[str]:
+    """Yield the folders that a file is in, the nearest first; of a URL none above its host or bucket."""
+    root = path.find("://") + 3 if "://" in path else 0
+    end = path.rfind("/")
+    while end > root:
+        yield path[:end]
+        end = path.rfind("/", 0, end)
+
+
+_TEXT_BYTES = 16 << 20  # of text that is read at once
+_ROWS = 1 << 20  # rows of a table that are read at once
+_BOM = b"\xef\xbb\xbf"
+_UNREADABLE = (OSError, EOFError, ImportError, ValueError, zlib.error, pa.ArrowException)
+
+Columns = Callable[[list[str]], list[str]]  # chooses among the names of a table's columns, or refuses
+
+
+@contextmanager
+def opened(path: str, what: str) -> Iterator[BinaryIO]:
+    """Yield the file unpacked; refuse one that cannot be read, in a sentence that calls it `what`."""
+    try:
+        with fsspec.open(path, "rb") if "://" in path else open(path, "rb") as file:
+            yield unpack(file, name_of(path))
+    except InputError:
+        raise
+    except _UNREADABLE as error:
+        raise InputError(f"{what} {path} cannot be read ({error}); give a text file or a table") from None
+
+
+def is_table(path: str) -> bool:
+    """Return whether `table_batches` reads a file, by its ending."""
+    return _ending(path) in _READERS
+
+
+def text_lines(file: BinaryIO, path: str) -> Iterator[tuple[int, pa.Array]]:
+    """Yield lines, many at once, without the white space at their ends; with the number of the first, from 1."""
+    number, rest = 1, file.read(len(_BOM)).removeprefix(_BOM)
+    for data in chain(iter(lambda: file.read(_TEXT_BYTES), b""), [b"\n"]):
+        whole, end, after = data.rpartition(b"\n")
+        if end:
+            text, rest = rest + whole + end, after
+            _require_utf8(text, number, path)
+            cut = pc.split_pattern(pa.array([text[: -len(end)]], pa.large_string()), end.decode())
+            yield number, pc.utf8_trim_whitespace(cut.flatten())
+            number += text.count(b"\n")
+        else:
+            rest += data
+
+
+def table_batches(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
+    """Yield these columns of the rows of a Parquet, CSV or TSV file as large strings."""
+    for batch in _READERS[_ending(path)](file, path, columns):
+        names = batch.schema.names
+        if repeated := [name for name, number in Counter(names).items() if number > 1]:
+            raise InputError(f"{path} has several columns {repeated[0]}; leave out all but one")
+        values = [uid_bytes(batch[name]) if name.lower() == "uid" else batch[name] for name in names]
+        yield pa.RecordBatch.from_arrays([each.cast(pa.large_string()) for each in values], names)
+
+
+def _require_utf8(text: bytes, number: int, path: str) -> None:
+    """Refuse lines that are not UTF-8; `number` is that of the first."""
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        line = number + text.count(b"\n", 0, error.start)
+        raise InputError(f"{path}, line {line}: byte {text[error.start]:#x} is not UTF-8; save it as UTF-8") from None
+
+
+def _ending(path: str) -> str:
+    return name_of(path).removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
+
+
+def _read_parquet(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
+    table = BoundedParquet(file)
+    return table.batches(columns(table.schema.names), _ROWS)
+
+
+def _read_csv(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
+    # Columns are chosen by name: Arrow would guess the types of the others, and fail where it guessed wrong.
+    with opened(path, "the file") as again:
+        begin = first_lines(lines(again, Counter()))
+    dialect = dialect_of(begin, path, partial(_has_columns, columns))
+    chosen = columns(next((row for row in Rows(begin, dialect) if row), []))
+    types = dict.fromkeys(chosen, pa.large_string())
+    return pa_csv.open_csv(
+        file,
+        read_options=pa_csv.ReadOptions(block_size=_TEXT_BYTES),
+        parse_options=dialect.arrow(),
+        convert_options=pa_csv.ConvertOptions(include_columns=chosen, column_types=types),
+    )
+
+
+def _has_columns(columns: Columns, rows: Iterator[list[str]]) -> int:
+    try:
+        return len(columns(next(rows, [])))
+    except InputError:
+        return 0
+
+
+_READERS = {"parquet": _read_parquet, "csv": _read_csv, "tsv": _read_csv}

@@ -25,7 +25,7 @@ from curation.kernels.fasttext.losses import Tree, label_in_order, likeliest_lab
 from curation.kernels.fasttext.ngrams import Sums, add_end, add_word, add_word_ngrams, clear
 from curation.kernels.fasttext.rows import add_vector, multiply
 from curation.kernels.fasttext.word_rows import LONGEST, remember, slot_of
-from curation.kernels.trie.keys import key_of_bytes
+from curation.kernels.trie.tables import key_of_bytes
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import prefetch
 

@@ -6,7 +6,7 @@ come first. `entries` int64 [number of entries + 1] holds the position of each e
 
 import numpy as np
 
-from curation.kernels.trie.keys import same_bytes
+from curation.kernels.trie.tables import same_bytes
 from runtime.kernels import inline, kernel
 from runtime.kernels.machine import load_word, product
 

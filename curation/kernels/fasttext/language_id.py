@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from curation.kernels.fasttext.label_tree import NEAR, likeliest, likeliest_in_order
+from curation.kernels.fasttext.losses import NEAR, likeliest, likeliest_in_order
 from curation.kernels.fasttext.rows import LANES, add_rows
 from curation.kernels.fasttext.word_rows import (
     LONGEST,
@@ -21,7 +21,7 @@ from curation.kernels.fasttext.word_rows import (
     slot_of,
     slot_of_new,
 )
-from curation.kernels.trie.keys import key_of_bytes
+from curation.kernels.trie.tables import key_of_bytes
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import lowest, prefetch, trailing_zeros, without_lowest
 from runtime.kernels.masks import copy_window, separator_mask

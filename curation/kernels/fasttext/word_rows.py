@@ -14,7 +14,7 @@ holds the dictionary from the start. It is six arrays:
 import numpy as np
 
 from curation.kernels.fasttext.dictionary import CLOSE, FNV_START, LOWEST_32, OPEN, hash_on, is_label
-from curation.kernels.trie.keys import HASHED, key_of_bytes, same_bytes
+from curation.kernels.trie.tables import HASHED, key_of_bytes, same_bytes
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import ones, product
 

@@ -7,10 +7,24 @@ is left to the slow path in `curation.inputs.crawl`, which can refuse it with a 
 
 import numpy as np
 
-from curation.kernels.wat import names
-from curation.kernels.wat.compact import after_objects, after_strings, clear_image, close_link, is_image, read_links
+from curation.kernels.wat import tokens
 from curation.kernels.wat.pages import mark_signals
-from curation.kernels.wat.tokens import ANY, PLAIN, QUOTE, WHOLE, after_space, find_stops, scalar_end, string_end
+from curation.kernels.wat.tokens import (
+    ANY,
+    PLAIN,
+    QUOTE,
+    WHOLE,
+    after_objects,
+    after_space,
+    after_strings,
+    clear_image,
+    close_link,
+    find_stops,
+    is_image,
+    read_links,
+    scalar_end,
+    string_end,
+)
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at
 from runtime.kernels.masks import find_bytes
@@ -24,20 +38,20 @@ _COMMA, _COLON, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = (ord(character) for cha
 def scan(data, begins, ends, stack, stops, pages, images):
     """Fill pages[k] for the JSON in data[begins[k]:ends[k]], and a row of `images` for each with a text; return rows.
 
-    `data` is that of `curation.inputs.crawl.warc_records.Blocks`. `stack` has DEEPEST int64; `stops` an int32 for each
+    `data` is that of `curation.inputs.crawl.warc.Blocks`. `stack` has DEEPEST int64; `stops` an int32 for each
     byte of the longest record, and SLACK. `images` has room for one row more than the most that are possible.
     """
     count = np.int64(0)  # a plain 0 is a type of its own, for which Numba would compile `scan_record` once more
     for record in range(len(begins)):
         begin, end = begins[record], ends[record]
-        pages[record, names.PAGE : names.IMAGE_LINKS] = -1
-        pages[record, names.IMAGE_LINKS :] = 0
-        pages[record, names.READ] = 1
+        pages[record, tokens.PAGE : tokens.IMAGE_LINKS] = -1
+        pages[record, tokens.IMAGE_LINKS :] = 0
+        pages[record, tokens.READ] = 1
         if find_bytes(data, begin, end, _IMG, 4) < 0:
             continue
         find_stops(data, begin, end, stops)
         found, rows = scan_record(data, begin, record, stack, stops, pages[record], images, count)
-        pages[record, names.READ] = found == end
+        pages[record, tokens.READ] = found == end
         if found == end:
             count = rows
             mark_signals(data, stops, pages[record])
@@ -51,36 +65,36 @@ def scan_record(data, begin, record, stack, stops, page, images, count):
     `role` is what the container is that is read, `of` what the value to come is, `seen` has a bit for each meaning.
     `at` is a stop that is not behind the place that is read.
     """
-    at, depth, role, of, seen = np.int64(0), 0, np.int64(names.OTHER_LIST), np.int64(names.ROOT), np.int64(0)
+    at, depth, role, of, seen = np.int64(0), 0, np.int64(tokens.OTHER_LIST), np.int64(tokens.ROOT), np.int64(0)
     i = after_space(data, begin)
     while i >= 0:
-        if of == names.LINK:
+        if of == tokens.LINK:
             i, at, count = read_links(data, i, stops, at, record, page, images, count)
-        elif role <= names.META_LIST and of != names.ROOT:
+        elif role <= tokens.META_LIST and of != tokens.ROOT:
             i, at = after_objects(data, i, stops, at)
         fresh = opens(byte_at(data, i), of) and depth < DEEPEST
         if fresh:
             stack[depth], role = role, container(byte_at(data, i), of)
             depth += 1
             seen |= 1 << role
-            if role == names.META_LIST or role == names.FIELDS:
-                page[names.HEADERS if role == names.FIELDS else names.METAS] = i
-            if role == names.LINK:
-                seen &= ~names.OF_LINK
+            if role == tokens.META_LIST or role == tokens.FIELDS:
+                page[tokens.HEADERS if role == tokens.FIELDS else tokens.METAS] = i
+            if role == tokens.LINK:
+                seen &= ~tokens.OF_LINK
                 clear_image(record, images, count)
             i = after_space(data, i + 1)
         else:
             i, at, seen = read_leaf(data, i, stops, at, of, seen, page, images, count)
-            is_other_link = role == names.LINK and seen & (1 << names.PATH | names.IS_IMAGE) == 1 << names.PATH
-            if is_other_link or role == names.OTHER or role == names.FIELDS:
+            is_other_link = role == tokens.LINK and seen & (1 << tokens.PATH | tokens.IS_IMAGE) == 1 << tokens.PATH
+            if is_other_link or role == tokens.OTHER or role == tokens.FIELDS:
                 i, at = after_strings(data, i, stops, at, False)
         while i >= 0 and byte_at(data, i) == closing(role):
-            count += close_link(seen, page) if role == names.LINK else 0
-            if role == names.META_LIST or role == names.FIELDS:
-                page[(names.HEADERS if role == names.FIELDS else names.METAS) + 1] = i + 1
+            count += close_link(seen, page) if role == tokens.LINK else 0
+            if role == tokens.META_LIST or role == tokens.FIELDS:
+                page[(tokens.HEADERS if role == tokens.FIELDS else tokens.METAS) + 1] = i + 1
             depth -= 1
             if depth == 0:
-                return (i + 1 if seen & names.NEEDED == names.NEEDED else -1), count
+                return (i + 1 if seen & tokens.NEEDED == tokens.NEEDED else -1), count
             role, fresh = stack[depth], False
             i = after_space(data, i + 1)
         if i >= 0:
@@ -91,21 +105,21 @@ def scan_record(data, begin, record, stack, stops, page, images, count):
 @inline
 def opens(byte, of):
     """Return whether the byte begins the container that a value should be; any is a value without meaning."""
-    return (byte == _OPEN and names.OTHER <= of <= names.HEADER) or (
-        byte == _OPEN_LIST and (of == names.OTHER or of == names.META_LIST or of == names.LINKS)
+    return (byte == _OPEN and tokens.OTHER <= of <= tokens.HEADER) or (
+        byte == _OPEN_LIST and (of == tokens.OTHER or of == tokens.META_LIST or of == tokens.LINKS)
     )
 
 
 @inline
 def container(byte, of):
     """Return what the container is that `byte` opens."""
-    return names.OTHER_LIST if byte == _OPEN_LIST and of == names.OTHER else of
+    return tokens.OTHER_LIST if byte == _OPEN_LIST and of == tokens.OTHER else of
 
 
 @inline
 def closing(role):
     """Return the byte that ends a container."""
-    return _CLOSE if role >= names.OTHER else _CLOSE_LIST
+    return _CLOSE if role >= tokens.OTHER else _CLOSE_LIST
 
 
 @lean
@@ -118,16 +132,16 @@ def read_name(data, i, stops, at, role, seen, fresh):
         if byte_at(data, i) != _COMMA:
             return -1, at, 0
         i = after_space(data, i + 1)
-    if role < names.OTHER:
-        return i, at, (names.LINK if role == names.LINKS else names.OTHER)
-    kind = ANY if role == names.OTHER else PLAIN
+    if role < tokens.OTHER:
+        return i, at, (tokens.LINK if role == tokens.LINKS else tokens.OTHER)
+    kind = ANY if role == tokens.OTHER else PLAIN
     last = string_end(data, i + 1, kind, stops, at) if byte_at(data, i) == QUOTE else -1
     if last < 0:
         return -1, at, 0
     end = stops[last]
-    of = names.meaning(data, i + 1, end, role) if role != names.OTHER else names.OTHER
+    of = tokens.meaning(data, i + 1, end, role) if role != tokens.OTHER else tokens.OTHER
     i = after_space(data, end + 1)
-    if byte_at(data, i) != _COLON or (of != names.OTHER and seen >> of & 1):
+    if byte_at(data, i) != _COLON or (of != tokens.OTHER and seen >> of & 1):
         return -1, last, 0
     return after_space(data, i + 1), last, of
 
@@ -136,22 +150,22 @@ def read_name(data, i, stops, at, role, seen, fresh):
 def read_leaf(data, i, stops, at, of, seen, page, images, count):
     """Return the place behind a value that is no container, or -1, a stop before it, and what is seen then."""
     if byte_at(data, i) != QUOTE:
-        return after_space(data, scalar_end(data, i)) if of == names.OTHER else -1, at, seen
-    if of < names.PATH and of != names.OTHER:
+        return after_space(data, scalar_end(data, i)) if of == tokens.OTHER else -1, at, seen
+    if of < tokens.PATH and of != tokens.OTHER:
         return -1, at, seen
-    kind = ANY if of == names.OTHER else PLAIN if of == names.PATH else WHOLE
+    kind = ANY if of == tokens.OTHER else PLAIN if of == tokens.PATH else WHOLE
     last = string_end(data, i + 1, kind, stops, at)
     if last < 0:
         return -1, at, seen
     end = np.int64(stops[last])
-    if of != names.OTHER:
+    if of != tokens.OTHER:
         seen |= 1 << of
-        if of == names.PATH:
-            seen |= names.IS_IMAGE if is_image(data, i + 1, end) else 0
-        elif of <= names.TARGET:
-            column = names.BASE if of == names.BASE_HREF else names.PAGE
+        if of == tokens.PATH:
+            seen |= tokens.IS_IMAGE if is_image(data, i + 1, end) else 0
+        elif of <= tokens.TARGET:
+            column = tokens.BASE if of == tokens.BASE_HREF else tokens.PAGE
             page[column], page[column + 1] = i + 1, end
         else:
-            column = names.URL + 2 * (of - names.LINK_URL)
+            column = tokens.URL + 2 * (of - tokens.LINK_URL)
             images[count, column], images[count, column + 1] = i + 1, end
     return after_space(data, end + 1), last, seen

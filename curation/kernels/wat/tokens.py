@@ -1,8 +1,63 @@
 """Find where single JSON tokens end: strings, numbers, white space; -1 means that the token is not read here."""
 
+import numpy as np
+
 from runtime.kernels import inline, lean
-from runtime.kernels.machine import byte_at, load_word, ones, trailing_zeros, without_lowest
+from runtime.kernels.machine import byte_at, load_word, lowest, ones, trailing_zeros, without_lowest
 from runtime.kernels.masks import WINDOW, string_stops
+
+# Columns of `pages`; a span is two columns, where it begins (-1: there is none) and ends, without the quotes. Those of
+# headers, an object, and of metas, members of a list, are here only if they may hold signals.
+READ, PAGE, BASE, HEADERS, METAS, IMAGE_LINKS, NO_TEXT, PAGE_COLUMNS = 0, 1, 3, 5, 7, 9, 10, 11
+
+# Columns of `images`: the record, then the spans of url, alt, title and data-image-title. An absent url is empty.
+RECORD, URL, TEXTS, IMAGE_COLUMNS = 0, 1, 3, 9
+
+# Meanings of values, by their names and the objects they are in. The first are arrays, then objects, then strings.
+OTHER_LIST, META_LIST, LINKS, OTHER, LINK, ROOT, ENVELOPE, PAYLOAD, RESPONSE, FIELDS, HTML, HEAD, HEADER = range(13)
+PATH, BASE_HREF, TARGET, LINK_URL, ALT, TITLE, DATA_TITLE = range(13, 20)
+_NAMES = {
+    ROOT: {"Envelope": ENVELOPE},
+    ENVELOPE: {"Payload-Metadata": PAYLOAD, "WARC-Header-Metadata": HEADER},
+    PAYLOAD: {"HTTP-Response-Metadata": RESPONSE},
+    RESPONSE: {"Headers": FIELDS, "HTML-Metadata": HTML},
+    HTML: {"Head": HEAD, "Links": LINKS},
+    HEADER: {"WARC-Target-URI": TARGET},
+    HEAD: {"Base": BASE_HREF, "Metas": META_LIST},
+    LINK: {"path": PATH, "url": LINK_URL, "alt": ALT, "title": TITLE, "data-image-title": DATA_TITLE},
+}
+_LONGEST = 24  # bytes of the longest name that counts
+
+
+def _words(name):
+    return [int.from_bytes(name.encode()[k : k + 8], "little") for k in (0, 8, 16)]
+
+
+# The names of all objects, those of object `role` from _FIRST[role] on: size, bytes as three integers, what it names.
+_TABLE = np.array([[len(name), *_words(name), of] for _, names in sorted(_NAMES.items()) for name, of in names.items()])
+_FIRST = np.array([sum(len(_NAMES.get(role, ())) for role in range(end)) for end in range(HEADER + 2)])
+
+# Bits of `seen`: one for each meaning, and one for a link that is an image.
+IS_IMAGE = 1 << DATA_TITLE + 1
+OF_LINK = sum(1 << of for of in _NAMES[LINK].values()) | IS_IMAGE
+SAID = 1 << ALT | 1 << TITLE | 1 << DATA_TITLE
+NEEDED = 1 << LINKS | 1 << TARGET
+
+
+@inline
+def meaning(data, begin, end, role):
+    """Return the meaning of a value with the name data[begin:end] in an object."""
+    size, of = end - begin, OTHER
+    if size <= _LONGEST:
+        first = load_word(data, begin) & lowest(min(8 * size, 64))
+        for k in range(_FIRST[role], _FIRST[role + 1]):
+            if _TABLE[k, 0] == size and _TABLE[k, 1] == first:
+                second = load_word(data, begin + 8) & lowest(max(0, min(8 * size - 64, 64)))
+                third = load_word(data, begin + 16) & lowest(max(0, min(8 * size - 128, 64)))
+                if _TABLE[k, 2] == second and _TABLE[k, 3] == third:
+                    of = _TABLE[k, 4]
+    return of
+
 
 ANY, WHOLE, PLAIN = 0, 1, 2  # strings: well-formed; also without lone surrogates; without escapes but of slashes
 QUOTE = ord('"')
@@ -107,3 +162,131 @@ def scalar_end(data, i):
         if end == begin or (byte_at(data, begin) == _ZERO and end > begin + 1):
             end = -1
     return end
+
+
+_COMMA, _OPEN, _CLOSE = (ord(character) for character in ",{}")
+_IMAGE, _ESCAPED_IMAGE = (int.from_bytes(path, "little") for path in (b"IMG@/src", b"IMG@\\/sr"))
+_BEGINS_LINK, _NEXT_LINK, _PATH_FOLLOWS = (int.from_bytes(w, "little") for w in (b'{"path":', b'"},{"pat', b'"path":"'))
+_NEXT_MEMBER, _STRING_FOLLOWS = (int.from_bytes(word, "little") for word in (b'","', b'":"'))
+_PATH_NAME, _WHOLE_PATH_NAME = (int.from_bytes(word, "little") for word in (b'path"', b'"path"'))
+_3_BYTES, _5_BYTES, _6_BYTES = (1 << 24) - 1, (1 << 40) - 1, (1 << 48) - 1
+
+
+@lean
+def read_links(data, i, stops, at, record, page, images, count):
+    """Read the links that follow in their list; return the place of the first that is left, a stop before, and rows.
+
+    The last link of a list is left.
+    """
+    while stops[at] <= i:
+        at += 1
+    first = load_word(data, i) == _BEGINS_LINK and byte_at(data, i + 8) == QUOTE
+    while first and byte_at(data, stops[at + 3]) == QUOTE:
+        image, seen = is_image(data, np.int64(stops[at + 2]) + 1, np.int64(stops[at + 3])), 0
+        if image:
+            clear_image(record, images, count)
+            last, seen = read_image(data, stops, at + 3, images[count])
+        else:
+            last = after_members(data, stops, at + 3)
+        if load_word(data, stops[last]) != _NEXT_LINK or load_word(data, stops[last] + 4) != _PATH_FOLLOWS:
+            break
+        count += close_link(seen, page) if image else 0
+        at = last + 1
+        i = np.int64(stops[at]) - 1
+    return i, at, count
+
+
+@inline
+def after_members(data, stops, last):
+    """Return the stop behind the last value of a link, or of those before an odd one; stops[last] is behind one."""
+    while load_word(data, stops[last]) & _3_BYTES == _NEXT_MEMBER:
+        is_path = load_word(data, stops[last + 1] + 1) & _5_BYTES == _PATH_NAME
+        if is_path or not is_plain_member(data, stops, last):
+            break
+        last += 4
+    return last
+
+
+@inline
+def read_image(data, stops, last, image):
+    """Fill the row of an image as far as its members are plain; return the stop behind the last, and what is seen."""
+    seen = IS_IMAGE
+    while load_word(data, stops[last]) & _3_BYTES == _NEXT_MEMBER:
+        name_end = np.int64(stops[last + 2])
+        of = meaning(data, np.int64(stops[last + 1]) + 1, name_end, LINK)
+        if of == PATH or (of != OTHER and seen >> of & 1) or not is_plain_member(data, stops, last):
+            break
+        if of != OTHER:
+            seen |= 1 << of
+            column = URL + 2 * (of - LINK_URL)
+            image[column], image[column + 1] = name_end + 3, stops[last + 4]
+        last += 4
+    return last, seen
+
+
+@inline
+def is_plain_member(data, stops, last):
+    """Return whether the member that begins behind stops[last] is a name and a string, both without escapes."""
+    return load_word(data, stops[last + 2]) & _3_BYTES == _STRING_FOLLOWS and byte_at(data, stops[last + 4]) == QUOTE
+
+
+@inline
+def is_image(data, begin, end):
+    """Return whether data[begin:end] is the path of an image, its slash escaped or not."""
+    first, size = load_word(data, begin), end - begin
+    escaped = size == 9 and first == _ESCAPED_IMAGE and byte_at(data, begin + 8) == ord("c")
+    return escaped or (size == 8 and first == _IMAGE)
+
+
+@inline
+def clear_image(record, images, row):
+    """Set a row to an image without any value."""
+    images[row, RECORD] = record
+    images[row, URL] = images[row, URL + 1] = 0
+    for column in range(TEXTS, IMAGE_COLUMNS):
+        images[row, column] = -1
+
+
+@inline
+def close_link(seen, page):
+    """Count a link that is an image, in `page`; return 1 if it has a text, else 0."""
+    image, said = seen & IS_IMAGE != 0, seen & SAID != 0
+    page[IMAGE_LINKS] += image
+    page[NO_TEXT] += image and not said
+    return np.int64(image and said)
+
+
+@lean
+def after_objects(data, i, stops, at):
+    """Return the place behind the objects that follow in a list, as long as they are of strings.
+
+    The last object of a list is left, as is any that may be unsound. With the place comes a stop before it.
+    """
+    while byte_at(data, i) == _OPEN and byte_at(data, i + 1) == QUOTE:
+        behind, last = after_strings(data, i, stops, at, True)
+        if behind < 0 or byte_at(data, behind) != _CLOSE or byte_at(data, behind + 1) != _COMMA:
+            break
+        i, at = after_space(data, behind + 2), last
+    return i, at
+
+
+@lean
+def after_strings(data, i, stops, at, fresh):
+    """Return the place behind the members that follow in an object, as long as they are strings and none is `path`.
+
+    A comma is before each; `fresh`: before the first is the brace, and it may be `path`. With the place comes a stop
+    before it.
+    """
+    while i >= 0 and (fresh or byte_at(data, i) == _COMMA) and byte_at(data, i + 1) == QUOTE:
+        while stops[at] <= i:
+            at += 1
+        name_end, last = np.int64(stops[at + 1]), at + 3
+        is_path = load_word(data, i + 1) & _6_BYTES == _WHOLE_PATH_NAME and not fresh
+        if is_path or load_word(data, name_end) & _3_BYTES != _STRING_FOLLOWS:
+            break
+        if byte_at(data, stops[last]) != QUOTE:
+            last = string_end(data, name_end + 3, ANY, stops, last)
+            if last < 0:
+                break
+        i, at, fresh = np.int64(stops[last]) + 1, last, False
+    return after_space(data, i), at

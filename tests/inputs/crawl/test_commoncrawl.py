@@ -4,10 +4,10 @@ import gzip
 
 import pytest
 
-from curation.inputs import references
 from curation.inputs.files import Input, find, read
+from curation.inputs.tables import columns
 from runtime.errors import InputError
-from runtime.storage import retrying
+from runtime.storage import remote
 from tests.support.http_server import Answer, serving
 
 CRAWL = "CC-MAIN-2024-10"
@@ -24,8 +24,8 @@ PAGE = (
 def server(monkeypatch):
     """A server with the layout of data.commoncrawl.org: lists, and one WAT file."""
     with serving() as server:
-        monkeypatch.setenv(references.BASE_VARIABLE, server.url + "/")
-        monkeypatch.setattr(retrying, "FIRST_WAIT", 0.001)
+        monkeypatch.setenv(columns.BASE_VARIABLE, server.url + "/")
+        monkeypatch.setattr(remote, "FIRST_WAIT", 0.001)
         serve_list(server, WATS)
         serve_list(server, WARCS, "warc")
         server.serve("/" + WATS[3], Answer(body=gzip.compress(RECORD % (len(PAGE), PAGE)), headers={"ETag": '"3"'}))
@@ -59,7 +59,7 @@ def test_a_file_of_a_crawl_is_read(server):
 def test_a_crawl_may_lie_in_a_folder(tmp_path):
     (tmp_path / "crawl-data" / CRAWL).mkdir(parents=True)
     (tmp_path / "crawl-data" / CRAWL / "wat.paths.gz").write_bytes(gzip.compress(WATS[0].encode()))
-    assert references.crawl_files(f"commoncrawl:{CRAWL}", str(tmp_path)) == ("wat", [f"{tmp_path}/{WATS[0]}"])
+    assert columns.crawl_files(f"commoncrawl:{CRAWL}", str(tmp_path)) == ("wat", [f"{tmp_path}/{WATS[0]}"])
 
 
 @pytest.mark.parametrize("answer", [Answer(404), Answer(403)])

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.inputs.crawl import encodings
-from curation.inputs.crawl.encodings import ENOUGH
+from curation.inputs.crawl import html_pages
+from curation.inputs.crawl.html_pages import ENOUGH
 from tests.support.crawl_records import dropped, of_warc, warc
 
 FILLER = "<meta name=x content='" + "y" * 3000 + "'>"
@@ -92,6 +92,6 @@ def test_a_page_that_states_no_encoding_is_read_by_its_looks(codec, text):
 @given(st.binary(max_size=60), st.sampled_from(["", "<meta charset=%s>", "<?xml encoding='%s'?>"]), st.text(max_size=9))
 def test_any_bytes_under_any_label_are_read(noise, start, label):
     page = (start.replace("%s", label)).encode("utf-8", "replace") + noise + b"<img src=a>"
-    name = encodings.stated_outside(page, f"text/html; charset={label}") or encodings.guessed(page)
-    if name != encodings.REPLACEMENT:
-        assert isinstance(encodings.decode(page, name), str)
+    name = html_pages.stated_outside(page, f"text/html; charset={label}") or html_pages.guessed(page)
+    if name != html_pages.REPLACEMENT:
+        assert isinstance(html_pages.decode(page, name), str)

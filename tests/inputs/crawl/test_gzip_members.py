@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.inputs.crawl import gzip_members
+from curation.inputs.crawl import warc
 from runtime.kernels.masks import SLACK, find_bytes
 from tests.support.checkout import SHARED
 
@@ -21,14 +21,14 @@ needs_shared = pytest.mark.skipif(not (SHARED / "wat").is_dir(), reason="needs t
 def read(packed: bytes) -> tuple[list[bytes], Counter]:
     """Return the members that are read, and what is counted."""
     tally = Counter()
-    found = gzip_members.members(io.BytesIO(packed), tally)
+    found = warc.members(io.BytesIO(packed), tally)
     return [bytes(member if isinstance(member, bytes | bytearray) else member.read()) for member in found], tally
 
 
 def read_by_pieces(packed: bytes, monkeypatch) -> tuple[list[bytes], Counter]:
     """The same, and no member is inflated at once."""
     with monkeypatch.context() as patched:
-        patched.setattr(gzip_members._Source, "at_once", lambda source: None)
+        patched.setattr(warc._Source, "at_once", lambda source: None)
         return read(packed)
 
 
@@ -46,9 +46,9 @@ def damaged(packed: bytes, dice: random.Random) -> bytes:
     return packed[:at] + put + packed[at + dice.choice([0, size]) :]
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 100, gzip_members.CHUNK])
+@pytest.mark.parametrize("chunk", [1, 7, 100, warc.CHUNK])
 def test_members_are_the_same_at_once_and_by_pieces(chunk, monkeypatch):
-    monkeypatch.setattr(gzip_members, "CHUNK", chunk)
+    monkeypatch.setattr(warc, "CHUNK", chunk)
     dice = random.Random(chunk)
     for _ in range(300 if chunk > 1 else 30):
         packed = b"".join(record(dice) for _ in range(dice.randrange(1, 9)))
@@ -58,7 +58,7 @@ def test_members_are_the_same_at_once_and_by_pieces(chunk, monkeypatch):
 
 
 def test_whole_members_are_inflated_at_once(monkeypatch):
-    monkeypatch.setattr(gzip_members._Source, "pieces", None)
+    monkeypatch.setattr(warc._Source, "pieces", None)
     contents = [b"WARC/1.0 %d" % i * 99 for i in range(20)]
     found, tally = read(b"".join(map(gzip.compress, contents)))
     assert (found, +tally) == (contents, Counter())
@@ -81,8 +81,8 @@ def test_a_wrong_size_is_found_out(size):
 
 
 def test_a_member_that_ends_far_away_is_read_by_pieces(monkeypatch):
-    monkeypatch.setattr(gzip_members, "FAR", 1000)
-    monkeypatch.setattr(gzip_members, "CHUNK", 100)
+    monkeypatch.setattr(warc, "FAR", 1000)
+    monkeypatch.setattr(warc, "CHUNK", 100)
     content = b"WARC/1.0 " + random.Random(1).randbytes(5000)
     assert read(gzip.compress(content) * 2) == ([content] * 2, {})
 

@@ -7,7 +7,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from curation.inputs.crawl import html_pages
 from curation.inputs.crawl.html_pages import elements
-from curation.kernels.html.names import OF_NOSCRIPT, OF_SOURCE
+from curation.kernels.html import OF_NOSCRIPT, OF_SOURCE
 from tests.naive.image_links import naive_images
 
 NAMES = ("src", "data-lazy-src", "srcset", OF_SOURCE, "alt", "title", "data-image-title")

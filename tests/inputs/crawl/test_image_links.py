@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.inputs.crawl.image_links import LINKS, largest, link_of
+from curation.inputs.crawl.html_pages import LINKS, largest, link_of
 from tests.naive.image_links import naive_largest, naive_link
 from tests.support.crawl_records import PAGE, dropped, of_warc, warc
 

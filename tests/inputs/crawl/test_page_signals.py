@@ -3,7 +3,7 @@
 import pytest
 
 from curation.inputs.crawl.html_pages import elements
-from curation.inputs.crawl.page_signals import HOST_SIGNALS, SIGNALS, image_signals
+from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, image_signals
 from tests.support.crawl_records import read_back, warc
 
 

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from curation.inputs.crawl import warc, warc_records, wat
+from curation.inputs.crawl import warc, wat
+from curation.inputs.crawl import warc as warc_records
 from curation.kernels.warc_heads import UNUSUAL
 from tests.support.wat_records import image, of_links, record
 

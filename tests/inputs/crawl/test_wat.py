@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from curation.inputs.crawl import gzip_members, warc_records, wat
+from curation.inputs.crawl import warc, wat
 from tests.support.checkout import SHARED
 from tests.support.wat_records import PAGE, envelope, fast, image, is_read_fast, mutated, of_links, slow
 
@@ -161,7 +161,7 @@ def test_bytes_that_are_no_utf8_are_left_to_the_parser():
 
 @pytest.mark.parametrize("group", [1, 500, 2000, 1 << 20])
 def test_records_are_read_alike_however_they_are_grouped(group, monkeypatch):
-    monkeypatch.setattr(warc_records, "GROUP", group)
+    monkeypatch.setattr(warc, "GROUP", group)
     monkeypatch.setattr(wat, "ROWS", 3)
     blocks = [of_links(*(image(f"{i}{k}.jpg", alt=f"text {i} {k}") for k in range(i % 7))) for i in range(40)]
     blocks[5:5] = [b"[", of_links("1", image("z.jpg", alt="in its place"))]
@@ -182,7 +182,7 @@ def test_strings_of_any_length_are_read_alike(size, end):
 @pytest.mark.parametrize("name", ["recipes", "fundus", "aut-warc-example", "whirlwind"])
 def test_real_records_are_read_alike_and_fast(name):
     packed = (SHARED / "wat" / f"{name}.warc.wat.gz").read_bytes()
-    groups = warc_records.metadata(gzip_members.members(io.BytesIO(packed), Counter()), Counter())
+    groups = warc.metadata(warc.members(io.BytesIO(packed), Counter()), Counter())
     found = [data[begin:end] for data, *spans in groups for begin, end in zip(*spans, strict=True)]
     assert fast(found) == slow(found)
     assert all(is_read_fast(block) for block in found if rb"IMG@\/src" in block)

@@ -9,10 +9,10 @@ from collections import Counter
 import pytest
 
 from curation.inputs.candidates import BYTES, ROWS
-from curation.inputs.crawl import gzip_members, warc_records, wat
+from curation.inputs.crawl import warc, wat
 from curation.inputs.crawl.links import LONGEST_BASE
 from curation.kernels.wat.links import DEEPEST
-from runtime.arrow.batching import gather_rows
+from runtime.arrow import gather_rows
 from tests.support.wat_records import fast, image, is_read_fast, of_links, slow
 
 
@@ -27,7 +27,7 @@ def test_many_links_of_a_page_with_a_long_url_need_little_memory():
     url = "https://a.org/" + "é" * (LONGEST_BASE - 20) + "/y"  # two bytes each
     block = of_links(*[image("b.jpg", alt="x")] * 20_000, url=json.dumps(url))
     tracemalloc.start()
-    found = wat.read_blocks([warc_records.joined([block])], Counter())
+    found = wat.read_blocks([warc.joined([block])], Counter())
     sizes = [batch.nbytes for batch in gather_rows(found, ROWS, BYTES, exact=True)]
     assert sum(sizes) > 20_000 * 16_000
     assert max(sizes) < 2 * BYTES
@@ -53,5 +53,5 @@ def test_a_small_file_that_unpacks_to_much_needs_little_memory():
     tracemalloc.start()
     (tallies,) = wat.read(io.BytesIO(packed))
     assert dict(zip(tallies["text"].to_pylist(), tallies["tally"].to_pylist(), strict=True))["files"] == 1
-    assert tracemalloc.get_traced_memory()[1] < 5 * gzip_members.WHOLE
+    assert tracemalloc.get_traced_memory()[1] < 5 * warc.WHOLE
     tracemalloc.stop()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.delimited import check
-from curation.inputs.tables.dialects import DIALECTS, SAMPLE
+from curation.inputs.tables.lines import DIALECTS, SAMPLE
 from runtime.errors import InputError
 from tests.naive.inputs import naive_pair
 from tests.support.checkout import SHARED

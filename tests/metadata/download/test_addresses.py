@@ -8,8 +8,7 @@ import requests
 from metadata.commands import listing
 from metadata.download.client import Manners
 from metadata.download.fetch import fetch
-from metadata.download.planned import Download
-from metadata.download.sources import SOURCES, plan
+from metadata.download.sources import SOURCES, Download, plan
 from runtime.errors import InputError
 from tests.support.downloads import one, visible
 from tests.support.http_server import Answer

@@ -9,7 +9,7 @@ import os
 import pytest
 
 from metadata.download.fetch import fetch
-from metadata.download.planned import Download, Published
+from metadata.download.sources import Download, Published
 from tests.support.downloads import BODY, one, published, visible
 from tests.support.http_server import Answer, file
 

@@ -6,8 +6,7 @@ import hashlib
 import pytest
 
 from metadata.download.fetch import fetch, look_up
-from metadata.download.planned import content_current, pages_articles
-from metadata.download.sources import Snapshot, plan
+from metadata.download.sources import Snapshot, content_current, pages_articles, plan
 from runtime.errors import InputError
 from tests.support.downloads import visible
 from tests.support.http_server import Answer, file

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from metadata.commands import listing
-from metadata.download import client, transfer
+from metadata.download import client
+from metadata.download import fetch as transfer
 from metadata.download.client import Manners
 from metadata.download.fetch import fetch
-from metadata.download.planned import Download
+from metadata.download.sources import Download
 from runtime.errors import InputError
 from runtime.progress import advanced
 from runtime.storage import locks

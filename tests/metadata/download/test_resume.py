@@ -3,8 +3,8 @@
 import pytest
 
 from metadata.download.fetch import fetch
-from metadata.download.planned import Download
-from runtime.storage.retrying import TRIES
+from metadata.download.sources import Download
+from runtime.storage.remote import TRIES
 from tests.support.downloads import BODY, one, visible
 from tests.support.http_server import Answer, file
 

@@ -4,9 +4,7 @@ import hashlib
 
 import pytest
 
-from metadata.download.checksums import published_digest
-from metadata.download.planned import Download, Listing, Published
-from metadata.download.sources import WORDNETS, Snapshot, plan
+from metadata.download.sources import WORDNETS, Download, Listing, Published, Snapshot, plan, published_digest
 from metadata.languages import LANGUAGES
 from runtime.errors import InputError
 

@@ -10,7 +10,7 @@ import pytest
 from metadata.download import client
 from metadata.download.client import Manners
 from metadata.download.fetch import fetch
-from metadata.download.planned import Download
+from metadata.download.sources import Download
 from tests.support.downloads import BODY, one, published, visible
 from tests.support.http_server import NO_LENGTH, Answer, file
 

@@ -8,9 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.matching.symbols import normal_form
-from metadata.rules.characters import SPACELESS_SCRIPTS, character_classes, character_table, symbols
-from metadata.rules.text import meta_can_match, meta_entry, meta_text, normalise
+from curation.matching.trie import normal_form
+from metadata.rules.characters import (
+    SPACELESS_SCRIPTS,
+    character_classes,
+    character_table,
+    meta_can_match,
+    meta_entry,
+    meta_text,
+    normalise,
+    symbols,
+)
 from runtime.kernels.masks import PLAIN_LEADS
 from tests.naive.matching import (
     naive_form,

@@ -6,15 +6,15 @@ from random import Random
 import pyarrow as pa
 import pytest
 
-from metadata.stages import combining
-from metadata.stages.combining import BUCKET_BYTES, LANGUAGE, Meeting, combined
+from metadata.stages import choosing
+from metadata.stages.choosing import BUCKET_BYTES, LANGUAGE, Meeting, combined
 
 ROWS = pa.schema([LANGUAGE, ("word", pa.string()), ("count", pa.int64()), ("article", pa.bool_())])
 
 
 @pytest.mark.parametrize("held", [1, 1 << 20])
 def test_rows_of_a_key_meet_in_one_bucket_and_are_combined(held, monkeypatch):
-    monkeypatch.setattr(combining, "HELD_BYTES", held)
+    monkeypatch.setattr(choosing, "HELD_BYTES", held)
     chance = Random(0)
     rows = [(chance.randrange(3), chance.choice(["the", "猫", ""]), chance.randrange(9), False) for _ in range(500)]
     batches = [pa.RecordBatch.from_arrays([*zip(*rows[i::50], strict=True)], schema=ROWS) for i in range(50)]

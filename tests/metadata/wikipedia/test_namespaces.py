@@ -3,7 +3,7 @@
 import pytest
 
 from metadata.languages import is_wikipedia
-from metadata.wikipedia.titles import _MAIN_PAGES, _NAMES, Namespaces, _is_main_page_of
+from metadata.wikipedia.pageviews import _MAIN_PAGES, _NAMES, Namespaces, _is_main_page_of
 from tests.naive.titles import MAIN_PAGES, NAMESPACES
 
 

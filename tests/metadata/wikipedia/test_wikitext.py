@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from metadata.wikipedia.wikitext import plain_text, tidy, without_blocks
+from metadata.wikipedia.articles import plain_text, tidy, without_blocks
 from tests.naive.wikipedia import Wikitext, naive_without_templates
 from tests.support.dumps import articles_of
 

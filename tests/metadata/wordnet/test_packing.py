@@ -7,7 +7,8 @@ import pytest
 
 from metadata import InputError
 from metadata.sources import Sources
-from metadata.wordnet import formats, packaged, packing
+from metadata.wordnet import packing, readers
+from metadata.wordnet import packing as packaged
 
 DANISH = "# DanNet\tdan\thttp://wordnet.dk\twordnet \n1-n\tlemma\thund\n2-n\tlemma\tgå_''til\n3-n\tlemma\thund\n"
 CROATIAN = "# CroWN\thrv\thttp://a.example\tCC BY 3.0\n1-n\thrv:lemma\tpas\n1-n\thrv:def\tx\n"
@@ -32,8 +33,8 @@ def wordnets(tmp_path):
 def words_in(folder) -> dict[str, list[str]]:
     """Return the words that a build finds in a folder, by language."""
     return {
-        each.language.code: formats.lemmas(each, Counter(), each.language.code == "en")
-        for each in formats.find([str(folder)])
+        each.language.code: readers.lemmas(each, Counter(), each.language.code == "en")
+        for each in readers.find([str(folder)])
     }
 
 
@@ -49,7 +50,7 @@ def test_a_package_has_the_words_of_the_wordnets_that_may_be_passed_on(wordnets,
     assert words_in(module) == {"da": ["gå til", "hund"], "en": ["black dog"], "hr": ["pas"]}
     assert (module / "licences/a/LICENSE").read_text() == "of DanNet"
     assert (module / "licences/a/README").read_text() == "cite us"
-    assert formats.licences(formats.find([str(module)]))["CroWN"] == "CC BY 3.0"
+    assert readers.licences(readers.find([str(module)]))["CroWN"] == "CC BY 3.0"
     assert "| hr | [CroWN](http://a.example) | 1 | CC BY 3.0 |" in (tmp_path / "made/README.md").read_text()
     project = (tmp_path / "made/pyproject.toml").read_text()
     assert 'license = "CC-BY-3.0 AND LicenseRef-WordNet"' in project

@@ -8,8 +8,7 @@ import pytest
 from icu4py.breakers import WordBreaker
 
 from metadata.languages import LANGUAGES
-from metadata.rules.characters import symbols
-from metadata.rules.text import normalise
+from metadata.rules.characters import normalise, symbols
 from metadata.words import segment
 from metadata.words.segment import LOCALE
 from tests.naive import ngrams as naive

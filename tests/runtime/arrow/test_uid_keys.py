@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metadata import InputError
-from runtime.arrow.uid_keys import exact_numbers, hex_numbers
+from runtime.arrow import exact_numbers, hex_numbers
 
 MD5 = st.text("0123456789abcdef", min_size=32, max_size=32)
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from curation.inputs import files
-from curation.inputs.formats import formats
-from runtime.storage import remote, retrying
+from curation.inputs.files import formats
+from runtime.storage import remote
+from runtime.storage import remote as retrying
 from tests.support.remote_files import SMALL
 
 

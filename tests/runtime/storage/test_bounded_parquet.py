@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from runtime.storage import bounded_parquet as module
-from runtime.storage.bounded_parquet import BoundedParquet
+from runtime.storage import parquet as module
+from runtime.storage.parquet import BoundedParquet
 from tests.fuzz.target import FOUND
 from tests.support.remote_files import parquet
 

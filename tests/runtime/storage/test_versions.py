@@ -7,7 +7,7 @@ import pytest
 from curation.inputs import files
 from curation.inputs.files import find, read
 from runtime.errors import InputError
-from runtime.storage.versions import Version
+from runtime.storage.listing import Version
 from tests.support.http_server import Answer
 from tests.support.remote_files import LINES, Ranged, contents
 

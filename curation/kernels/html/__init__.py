@@ -1,1 +1,0 @@
-"""Kernels that find elements in HTML and read their attributes, from its tokens alone and in linear time."""
