@@ -1,6 +1,7 @@
-"""Merge counted words, word pairs and titles with the other sources, and record from which files each part was counted.
+"""Merge the entries of a language's sources, and record from which files each counted part was made.
 
-A later build reuses the parts whose record still holds. This is the driver's work; Spark counts the parts in `stages`.
+The first source with an entry decides its position and score; all sources with the entry are recorded. A later build
+reuses the parts whose record still holds. This is the driver's work; tasks count the parts in `stages`.
 """
 
 from __future__ import annotations

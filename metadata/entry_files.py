@@ -1,6 +1,7 @@
-"""Write the entries of all languages to files, a language at a time: a table, and the facts about it.
+"""Write the entries of all languages to files, a table and the facts about it, and read lists of entries from files.
 
-`Entries.open` reads them.
+Entries are written a language at a time; `Entries.open` reads them. A list is a JSON array of strings, or has one entry
+per line.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Build the entries of each language from its sources, from the first stage of a build to the last."""
+"""Build the entries of each language from its sources, first stage to last, or from packages alone: starter metadata.
+
+Starter metadata are the frequent words of many languages, without a download. They are built once for each set of
+versions, into the folder that caches what jobs of this machine share.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The files and lists from which the entries of each language are made."""
+"""Find the files and lists from which entries are made, and describe them in a recipe.
+
+The recipe has each file's name, size and SHA-256, the versions of what reads them, and the name of the metadata;
+metadata.json holds it. Two labs that have the same sources can say so, and build the same entries.
+"""
 
 from __future__ import annotations
 

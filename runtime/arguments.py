@@ -1,4 +1,7 @@
-"""Parse command lines: arguments from files, defaults from a config, hints at misspelt flags, short and full help."""
+"""Parse command lines, with files of arguments, defaults from a config and hints at misspelt flags; apply shared flags.
+
+The shared flags say how a command runs: what it says, the memory of Spark, and completion of its words by shells.
+"""
 
 from __future__ import annotations
 

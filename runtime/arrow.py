@@ -1,4 +1,8 @@
-"""Read Arrow strings and lists as NumPy arrays, make lists from NumPy arrays, and check a table's columns."""
+"""Convert between Arrow and NumPy arrays, gather batches into larger ones, and turn uids into keys of 16 bytes.
+
+A uid of 32 hexadecimal digits becomes the bytes that it spells; any other uid (from the input) becomes its BLAKE2b. So
+no string per image is needed.
+"""
 
 from __future__ import annotations
 

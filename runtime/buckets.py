@@ -1,4 +1,8 @@
-"""Bring rows together by bucket, a range of keys: pack them, keep blocks on a disk, and take them bucket by bucket."""
+"""Pack rows as blocks, write and read files of blocks, and bring rows together by bucket, a range of keys.
+
+A block is an Arrow record batch as an IPC message, compressed with zstd as a whole. For a hundred rows, that takes a
+quarter of the time of compressing each buffer, as Arrow's own files do. `engine` moves blocks from task to task.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +74,13 @@ def unpack(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def write_blocks(path: Path, schema: pa.Schema, blocks: Iterable[Block]) -> str:
-    """Write blocks to a file that is whole under its name; return its checksum."""
+    """Write blocks to a file that is whole under its name; return its checksum.
+
+    The file is the Arrow IPC stream of its rows, also compressed with zstd (`.arrows.zst`), which any program with both
+    libraries can read. Skippable zstd frames between the blocks state the bucket of the next frame and its checksum. The
+    last skippable frame, before the end of the stream, has instead of a bucket the checksum of all checksums before it,
+    so that a missing or repeated frame is found.
+    """
     with whole(path) as partial:
         with partial.open("wb") as file:
             passed = 0

@@ -1,8 +1,7 @@
-"""Name this project's version and the pip command for a missing optional package, and load plug-ins by entry point.
+"""Name the pip command for missing optional packages, load plug-ins by entry point, and warn of deprecated names.
 
-The pip command names the missing packages themselves. `pip install '.[images]'` would install this project again over
-an edited checkout, and `clip-curation[images]` might fetch a stranger's package. A hook (a group of entry points) has
-this project's own parts and the parts of other installed packages.
+A hook (a group of entry points) has this project's own parts and the parts of other installed packages. Public names,
+flags and formats leave only after a release that warns of it; CONTRIBUTING.md states the policy.
 """
 
 from __future__ import annotations
@@ -48,6 +47,9 @@ _INSTALLED_AS = {"PIL": "pillow", "open_clip": "open_clip_torch"}
 
 def missing_package(text: str) -> str | None:
     """Return the sentence for the text of an ImportError; None if that names no optional package.
+
+    The pip command names the missing packages themselves. `pip install '.[images]'` would install this project again
+    over an edited checkout, and `clip-curation[images]` might fetch a stranger's package.
 
     >>> missing_package("No module named 'gcsfs'")
     'gcsfs is not installed: pip install gcsfs'

@@ -1,6 +1,6 @@
 """Send HTTP requests, and retry them with growing waits, or after the wait that the server asks for.
 
-Everything here is about requests; what their answers mean for a file is in `transfer`.
+Everything here is about requests; what their answers mean for a file is in `fetch`.
 """
 
 from __future__ import annotations

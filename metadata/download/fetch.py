@@ -1,7 +1,6 @@
-"""Fetch the sources of a build over HTTP: a few files at a time, each resumed, checked and then named.
+"""Fetch the sources of a build over HTTP, a few files at a time: each is resumed, checked, and only then named.
 
-`sources` plans the files, and the files of a dump are read from its published list. `client` sends requests, and
-`transfer` fetches one file.
+`sources` plans the files; `client` sends requests.
 """
 
 from __future__ import annotations
@@ -56,7 +55,12 @@ def writable(path: Path) -> Iterator[None]:
 
 
 class Transfer:
-    """The fetching of one file to its path below a folder."""
+    """The fetching of one file to its path below a folder, from where an earlier try broke off.
+
+    Unfinished bytes are in `name.partial`. A hidden record beside it holds `validator`, by which the server recognises
+    the version of the file. When the file is complete, the record holds `size`, `mtime_ns` and `check`, by which a later
+    run recognises it.
+    """
 
     def __init__(self, download: Download, folder: Path, client: Client):
         self.download, self._client = download, client

@@ -1,4 +1,4 @@
-"""Plan the files to fetch for a build, with the URLs at which dumps, page views and wordnets are published.
+"""Plan the files to fetch for a build, with the URLs at which they are published, and check files against checksums.
 
 All URLs of the project's sources are in this module. None of them has been tried: they follow the layouts that the
 publishers describe, and a first real run may find one that has moved. Fetching is in `fetch`.
@@ -86,7 +86,7 @@ def redated(name: str, date: str) -> str:
 def pages_articles(wiki: str, dump: str, listed: Iterable[str]) -> list[str]:
     """Return the numbered parts of pages-articles where there are such, else the multistream dump with its index.
 
-    The whole is made of the parts, so parts without it are perhaps not all published yet.
+    Parts are preferred because tasks read them in parallel. The whole is made of the parts, so parts without it are perhaps not all published yet.
     """
     names = {redated(name, dump) for name in listed}
     start = f"{wiki}-{dump}-pages-articles"

@@ -1,6 +1,7 @@
-"""Classify characters for the `unicode` rules, and recognise letters and their scripts, with `unicodedata` and `regex`.
+"""Normalise texts and entries by two rule sets, `unicode` and `meta`, and classify characters, letters and scripts.
 
-`symbols` is the plain Python reader; kernels read the same classes from the paged tables of `CharacterTable`.
+`unicode` reads both as sequences of symbols; `meta` pads both with spaces, as Meta CLIP's reference does. The functions
+over texts are the definition; curation's kernels read the paged tables, such as `CharacterTable`.
 """
 
 import unicodedata
@@ -268,7 +269,11 @@ def han_table() -> tuple[np.ndarray, np.ndarray]:
 
 
 def han_bits(character: str) -> int:
-    """Return the bits of a Han character.
+    """Return the bits of a Han character that only Chinese or only Japanese writes today, by the sets of both.
+
+    A character is Chinese if GB 2312 or Big5 has it among the frequent ones and JIS X 0208 lacks it; it is Japanese if
+    JIS X 0208 has it among the frequent ones and both others lack it. Most characters are neither: both languages write
+    them.
 
     >>> [han_bits(character) for character in "们駅山"]
     [1, 2, 0]

@@ -1,6 +1,7 @@
-"""Choose among the rows of each language: find an exact percentile of their values, and write the best rows to a file.
+"""Bring rows of many languages together by a string, find exact percentiles, and write the best rows to a file.
 
-Neither a task nor the driver holds all rows of a language.
+Neither a task nor the driver holds all rows of a language. In rows that meet, a language is a number, its position in
+languages.csv: codes would be a fifth of all packed bytes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Choose the entries among the words and word pairs of a group of languages."""
+"""Choose the entries among the words and word pairs of a group of languages, and among the titles by their page views.
+
+Page views also name redirects, special pages and deleted pages. If a language's dump is given, only titles of its
+articles stay. But a dump whose articles have less than half of the views is an excerpt: then other titles stay, too.
+"""
 
 from __future__ import annotations
 

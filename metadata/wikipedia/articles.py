@@ -1,7 +1,7 @@
-"""Read the articles in Wikipedia files as plain text; `files` decides to which Wikipedia a file belongs.
+"""Read the articles in Wikipedia files, and convert their wikitext to plain text.
 
-Skipped pages are counted by reason. Several tasks may read parts of one dump, and their tallies are added up by name.
-What must count once per file is tallied under a name with the file's path: `file TAB what TAB path`.
+Skipped pages are counted by reason; what must count once per file is tallied as `file TAB what TAB path`, because
+several tasks may read parts of one dump. `files` decides to which Wikipedia a file belongs.
 """
 
 import html
@@ -73,6 +73,11 @@ _HIDDEN_VARIANTS = frozenset("THDN-")  # flags of rules that show nothing: title
 
 def plain_text(wikitext: str, namespaces: Iterable[str] = FILES_AND_CATEGORIES) -> str:
     """Return the running text, with headings, list items and paragraphs on lines of their own.
+
+    What is not running text is dropped first; the rest is parsed by line with regular expressions. Templates are
+    dropped, not expanded: that would take the wiki's template pages and its Lua. Each pass takes linear time, even if
+    brackets are unbalanced; a full parser does not (DESIGN.md, "Wikitext to plain text"). If an opening bracket is
+    never closed, only its brackets are removed; the text after it stays.
 
     `namespaces` are those whose links show nothing where they stand: files and categories.
 

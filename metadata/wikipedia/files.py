@@ -1,8 +1,8 @@
 """Find the files of Wikipedias, and the Wikipedia of each: dumps (XML), Cirrus search dumps (JSON), tables (Parquet).
 
 The Wikipedia is decided by the user's argument, else by the path, else by a table's column, else by the file's content
-(the header of a dump, the URLs of a table). Content comes last because the header of pages that someone exported by
-hand, as with Special:Export, may name another wiki.
+(the header of a dump, the URLs of a table). Files of Wikimedia's other projects, such as Wiktionary and Commons, are
+never read as a Wikipedia: dumps name their database (`enwiktionary`) in the file name and in the header of their XML.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Find page-view files, and read them into rows of Wikipedia, title and views: one row per kept line.
+"""Read page-view files into rows of Wikipedia, title and views, and drop titles that are not of articles.
 
 Hourly files have lines `project title views bytes`; complete daily files have `wiki title page_id access views hourly`.
-The number of fields tells which format a line has. Dropped lines are counted by reason. `titles` judges the titles.
+The number of fields tells which format a line has. Dropped lines are counted by reason.
 """
 
 from __future__ import annotations
@@ -73,6 +73,9 @@ MAIN_PAGES = frozenset(
 
 class Namespaces:
     """The namespaces of every Wikipedia: the table's, and those that `more` adds to a code (from a dump's siteinfo).
+
+    namespaces.csv has the namespace names of each large Wikipedia. Its row `*` holds the canonical English names, which
+    work in every Wikipedia. A small Wikipedia is listed in the row of the large one whose names it uses, too.
 
     >>> Namespaces().hold("de", "Datei"), Namespaces().hold("de", "Star Trek")
     (True, False)

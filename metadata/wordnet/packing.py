@@ -1,4 +1,4 @@
-"""Pack the words of published wordnets into the project of a data package, clip-curation-wordnets, which can be built.
+"""Pack published wordnets into the project of a data package, clip-curation-wordnets, and find it where installed.
 
     python -m metadata.wordnet.packing wordnets/ --output packed && pip wheel --no-deps ./packed
 

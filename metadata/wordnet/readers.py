@@ -1,6 +1,7 @@
-"""Read wordnet files: Princeton's dict files, tab files of the Open Multilingual Wordnet, and WN-LMF.
+"""Find wordnet files, and read clean lemmas from each format: Princeton's dict files, OMW's tab files, and WN-LMF.
 
-For each format, one function returns the language codes of a file and another yields its lemmas.
+To add a format, add a row to FORMATS with two functions: one returns the language codes of a file, one yields its
+lemmas as the file spells them. `words` then cleans these.
 """
 
 from __future__ import annotations
@@ -84,6 +85,11 @@ def kept_words(lemma: str, language: str, tally: Counter) -> list[str]:
 
 def words(lemma: str, language: str) -> list[str]:
     """Return the words, often one, perhaps none, that a lemma of a wordnet of `language` (a metadata code) means.
+
+    The oddities are those of the Open Multilingual Wordnet, which has many contributors: remnants of wiki markup and
+    HTML (French), glosses in parentheses (Slovak), several words in one field (Thai), morpheme signs (Chinese),
+    placeholders for English words without an equivalent (Italian, Hebrew), vowel points that nobody types (Hebrew,
+    Arabic).
 
     >>> words("morse_(animal)|fr:morse", "fr"), words("napeti,napenjati", "sl"), words("(Ath", "is")
     (['morse'], ['napeti', 'napenjati'], [])

@@ -1,6 +1,7 @@
-"""Choose the words, word pairs and titles of a language that become entries: the best by count, score or views.
+"""Count words and word pairs exactly, score the pairs, and choose the words, pairs and titles that become entries.
 
-Rows are ordered by value, then by string, so the choice does not depend on the order of rows or how they were counted.
+A pair is two words of one line with only white space, or in Tibetan a tsheg, between them. The best by count, score or
+views are ordered by value, then by string, so the choice does not depend on the order of rows or how they were counted.
 Rows come in batches of many languages. Memory holds one number, and no string, per chosen entry.
 """
 
@@ -57,6 +58,8 @@ def _either(pattern: str, *sides: pa.Array) -> pa.Array:
 def information(counts: pa.Array, first: pa.Array, second: pa.Array, total: float) -> pa.Array:
     """Return the PMI of pairs, log2(c N / (c1 c2)), from c, c1 and c2 of each, and N; all are float64.
 
+    c is the count of the pair, c1 and c2 are those of its words, and N is the count of all words.
+
     Arrow's functions give a value the same bits wherever it is in an array, which NumPy's vector loops may not.
     """
     return pc.log2(pc.divide(pc.multiply(counts, total), pc.multiply(first, second)))
@@ -66,7 +69,7 @@ def scores(counts: pa.Array, mutual: pa.Array, floor: float, config: MetadataCon
     """Return the score of each pair, by which the best are taken; null for those that the rule `pmi` leaves out.
 
     The score is (c + 1)^0.7 (PMI - PMI_30%) [2, appendix], or with `bigram_score="pmi"` the PMI itself, of the pairs
-    where it is above `bigram_min_pmi`.
+    where it is above `bigram_min_pmi`. PMI_30% is the 30th percentile over the distinct pairs of a language.
     """
     if config.bigram_score == "pmi":
         return pc.if_else(pc.greater(mutual, config.bigram_min_pmi), mutual, None)

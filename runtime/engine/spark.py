@@ -1,7 +1,8 @@
-"""The engine of a Spark session, on one machine or a cluster: Spark starts tasks, retries them, and moves blocks.
+"""Run tasks in a Spark session, on one machine or a cluster: Spark starts tasks, retries them, and moves blocks.
 
 Each block is one value of an RDD, so neither the JVM nor Python touches single rows. The senders' tallies travel with
-the blocks, so that a task that runs twice is counted once. Rows of DataFrames are in `sql`.
+the blocks, so that a task that runs twice is counted once. Rows of DataFrames are made in tasks, mapped batch by batch,
+stored, and sent as packed blocks.
 """
 
 from __future__ import annotations
@@ -188,7 +189,7 @@ class Spark:
     ) -> Tallies:
         """Send the blocks of all items to the partitions, and return the sums of what all sides tally.
 
-        More blocks may come as `rows` of `sql.BLOCKS`.
+        More blocks may come as `rows` of BLOCKS.
         """
         each = self.session.sparkContext.broadcast((send, receive, tuple(relays), known()))
         bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)

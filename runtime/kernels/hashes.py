@@ -1,6 +1,6 @@
-"""Hash many strings at once with SipHash and xxHash, and convert 32 hexadecimal digits to 128 bits.
+"""Hash many strings at once with SipHash, xxHash and MD5, and convert 32 hexadecimal digits to 128 bits and back.
 
-SipHash-2-4 follows Aumasson and Bernstein, 2012; XXH64 follows Collet's specification 0.1.1.
+SipHash-2-4 follows Aumasson and Bernstein, 2012; XXH64 follows Collet's specification 0.1.1; MD5 follows RFC 1321.
 """
 
 import math
@@ -97,7 +97,11 @@ def fill_block(data, i, begin, stop, blocks, lane):
 
 @kernel
 def md5(data, offsets, out):
-    """out[row, 0:4] = MD5 of the bytes data[offsets[row]:offsets[row + 1]], as four uint32, the first digits lowest."""
+    """out[row, 0:4] = MD5 of the bytes data[offsets[row]:offsets[row + 1]], as four uint32, the first digits lowest.
+
+    A step of MD5 waits for the one before, so a single string leaves most of the processor idle. Sixteen strings go
+    through the steps together, each in one lane of the processor's vectors of 32-bit words, until the longest ends.
+    """
     blocks, states = np.empty((LANES, 8), np.int64), np.empty((4, LANES), np.uint32)
     for first in range(0, len(out), LANES):
         rows = min(LANES, len(out) - first)

@@ -1,4 +1,4 @@
-"""List the files that a path, folder, glob or URL stands for, with their versions, and open a file only at its version.
+"""List the files of a path, folder, glob or URL with their versions, and refuse a changed file or a wrong folder.
 
 Any file system that fsspec opens can be listed. A local name is taken literally, even if fsspec would read it as a
 chain of file systems.
@@ -39,7 +39,14 @@ BROKEN_LINK, FOLDER_LINK = "broken link", "link to a folder"
 
 @dataclass(frozen=True)
 class Version:
-    """The properties that tell one content of a file from another, as far as the file system has them."""
+    """The properties that tell one content of a file from another, as far as the file system has them.
+
+    A changed file may have the same size and modification time: `touch -r` and unpacked archives set times. The change
+    time of the inode (ctime) cannot be set, and a file that replaces another has its own inode. But both also change
+    when no byte does: by chmod, a new hard link, cp -a, rsync, a restored backup, or a mount that makes up inodes. So
+    only the driver uses them, to recognise an input of an earlier run; at worst that input is read again in vain. They
+    are never a reason to refuse a file: on another machine the same file of a network file system may have other values.
+    """
 
     size: int | None = None
     modified: int | None = None  # nanoseconds since 1970

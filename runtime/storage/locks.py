@@ -1,11 +1,8 @@
-"""Let one run at a time write into a folder: with a lock in a local folder, with a token on an object store.
+"""Claim an output folder for one run: lock it, and refuse one that cannot be written or that overlaps an input.
 
-A lock keeps a second run out, and is released as soon as its process ends, in any way; the lock file stays behind, and
-means nothing. A token does not keep a second run out: the second run takes over, and the first run notices before it
-gives any file its name, and ends. A file system without locks is treated like an object store.
-
-In both cases a run has its own folder for unfinished files, below `.work`. A task that outlives its driver goes on
-writing into the folder of its ended run, which the next run removes.
+A local folder has a lock, an object store or a file system without locks a token (`Owner`). In both cases a run has its
+own folder for unfinished files, below `.work`. A task that outlives its driver goes on writing into the folder of its
+ended run, which the next run removes.
 """
 
 from __future__ import annotations
@@ -73,7 +70,12 @@ def alone(path: Path) -> Iterator[bool]:
 
 
 class Owner:
-    """The right to write into a folder: a lock of this process, or a token that another run may put its own over."""
+    """The right to write into a folder: a lock of this process, or a token that another run may put its own over.
+
+    A lock keeps a second run out, and is released as soon as its process ends, in any way; the lock file stays behind,
+    and means nothing. A token does not keep a second run out: the second run takes over, and the first run notices
+    before it gives any file its name, and ends.
+    """
 
     def __init__(self, folder: Path, lock: UnixFileLock | None):
         self._folder, self._lock = folder / WORK, lock
@@ -235,6 +237,9 @@ def require_apart(
     output: str | PathLike[str], inputs: Iterable[str | PathLike[str]], except_in: Sequence[str] = ()
 ) -> None:
     """Refuse an output folder or URL that is in an input folder or glob, or that an input is in.
+
+    Otherwise a later run could read, or remove, files that are not its own. Symbolic links are followed. An input glob
+    is refused if it matches the folder, or matches names such as the run writes into it.
 
     `except_in` names folders in `output` in which inputs may be.
     """

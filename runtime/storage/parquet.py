@@ -1,8 +1,8 @@
-"""Write Parquet files whole under their names, and read this project's: those of others are read by `bounded_parquet`.
+"""Write Parquet files whole under their names; read this project's, and in bounded memory those of other programs.
 
 Workers write row groups of one size: the same rows in the same order give the same bytes, however they are batched. A
-file is read after the checksum of all its bytes is compared, if one is known (`own_files`), and with its page
-checksums.
+file of this project is read after the checksum of all its bytes is compared, if one is known (`own_files`), and with
+its page checksums. Rows are also split by key into parts on disk, to sort or join tables larger than memory.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Read a remote file by large requests, with retries, and fetch the next block while one is being used.
+"""Read a remote file by large requests, fetching the next block ahead, and retry what fails for a moment.
 
-A *block* is the bytes that one request returned.
+A *block* is the bytes that one request returned. `may_pass` decides which errors of fsspec's file systems may be
+temporary. Servers of metadata's sources state when to retry; that is handled in `metadata.download.client`.
 """
 
 import io
