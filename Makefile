@@ -8,8 +8,7 @@ QUICK := not spark and not browser and not shared and not slow and not soak
 
 # The core, and the tests that run it.
 MODULES := $(wildcard curation/balancing/[a-z]*.py runtime/storage/[a-z]*.py) curation/kernels/batches.py \
-	$(addprefix curation/run/,file_per_input.py finished.py ledger.py same_run.py verify.py) \
-	$(addprefix runtime/,buckets.py packed_rows.py shuffle.py)
+	$(addprefix curation/run/,folder.py ledger.py making.py results.py verify.py) runtime/buckets.py
 OF_CORE := tests/balancing tests/exclusion tests/export tests/inputs tests/matching tests/online tests/run tests/runtime \
 	curation/balancing runtime
 OF_KERNELS := $(addprefix tests/,balancing clustering exclusion gate hashing images inputs language matching metadata near_copies online runtime)

@@ -77,9 +77,9 @@ def write_blocks(path: Path, schema: pa.Schema, blocks: Iterable[Block]) -> str:
     """Write blocks to a file that is whole under its name; return its checksum.
 
     The file is the Arrow IPC stream of its rows, also compressed with zstd (`.arrows.zst`), which any program with both
-    libraries can read. Skippable zstd frames between the blocks state the bucket of the next frame and its checksum. The
-    last skippable frame, before the end of the stream, has instead of a bucket the checksum of all checksums before it,
-    so that a missing or repeated frame is found.
+    libraries can read. Skippable zstd frames between the blocks state the bucket of the next frame and its checksum.
+    The last skippable frame, before the end of the stream, has instead of a bucket the checksum of all checksums before
+    it, so that a missing or repeated frame is found.
     """
     with whole(path) as partial:
         with partial.open("wb") as file:

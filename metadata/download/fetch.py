@@ -58,8 +58,8 @@ class Transfer:
     """The fetching of one file to its path below a folder, from where an earlier try broke off.
 
     Unfinished bytes are in `name.partial`. A hidden record beside it holds `validator`, by which the server recognises
-    the version of the file. When the file is complete, the record holds `size`, `mtime_ns` and `check`, by which a later
-    run recognises it.
+    the version of the file. When the file is complete, the record holds `size`, `mtime_ns` and `check`, by which a
+    later run recognises it.
     """
 
     def __init__(self, download: Download, folder: Path, client: Client):

@@ -86,7 +86,8 @@ def redated(name: str, date: str) -> str:
 def pages_articles(wiki: str, dump: str, listed: Iterable[str]) -> list[str]:
     """Return the numbered parts of pages-articles where there are such, else the multistream dump with its index.
 
-    Parts are preferred because tasks read them in parallel. The whole is made of the parts, so parts without it are perhaps not all published yet.
+    Parts are preferred because tasks read them in parallel. The whole is made of the parts, so parts without it are
+    perhaps not all published yet.
     """
     names = {redated(name, dump) for name in listed}
     start = f"{wiki}-{dump}-pages-articles"

@@ -45,7 +45,8 @@ class Version:
     time of the inode (ctime) cannot be set, and a file that replaces another has its own inode. But both also change
     when no byte does: by chmod, a new hard link, cp -a, rsync, a restored backup, or a mount that makes up inodes. So
     only the driver uses them, to recognise an input of an earlier run; at worst that input is read again in vain. They
-    are never a reason to refuse a file: on another machine the same file of a network file system may have other values.
+    are never a reason to refuse a file: on another machine the same file of a network file system may have other
+    values.
     """
 
     size: int | None = None
