@@ -37,6 +37,17 @@ from runtime.storage.whole import STAMP, Parts
 
 NUMBERS = tuple(str(number) for number in range(100))  # entries of every language [1]
 
+log = logging.getLogger("metadata")
+
+VERSION = 1  # of the parts; another one is counted anew
+ROUND_BYTES = 1 << 30  # of dumps, after which a round of languages that are counted together ends
+LISTED = 100  # dropped entries of one language and reason that metadata.json lists; it counts all
+NGRAMS = "ngrams"  # a folder of parts, one a language
+_TITLES = "titles"
+_OTHERS = re.compile("title|zipf")  # in the names of numbers on which words and pairs do not depend
+
+Read = Mapping[str, Counter]  # of a kind of source: how much was read of it, and dropped by reason
+
 
 @dataclass(frozen=True)
 class Source:
@@ -131,19 +142,6 @@ def _fits_padded_text(entry: str) -> bool:
 # By rules: the form in which an entry is found, and whether one can be found at all.
 _FORMS: dict[str, Callable[[str], str]] = {"unicode": _unicode_form, "meta": str.strip}
 _MATCHABLE: dict[str, Callable[[str], bool]] = {"unicode": _has_symbols, "meta": _fits_padded_text}
-
-
-log = logging.getLogger("metadata")
-
-VERSION = 1  # of the parts; another one is counted anew
-ROUND_BYTES = 1 << 30  # of dumps, after which a round of languages that are counted together ends
-LISTED = 100  # dropped entries of one language and reason that metadata.json lists; it counts all
-NGRAMS = "ngrams"  # a folder of parts, one a language
-_TITLES = "titles"
-_OTHERS = re.compile("title|zipf")  # in the names of numbers on which words and pairs do not depend
-
-
-Read = Mapping[str, Counter]  # of a kind of source: how much was read of it, and dropped by reason
 
 
 @dataclass(frozen=True)

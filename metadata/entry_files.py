@@ -43,6 +43,8 @@ REMEDY = "build the metadata again"
 _ROWS = 1 << 20  # of a row group
 _MOST_BYTES = np.iinfo(np.int32).max  # of all entries together: Arrow's arrays of strings hold no more
 
+FilesOfLanguages = Mapping[str, str | Path] | Sequence[str]  # the path of each language, or arguments such as en=FILE
+
 
 def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: Callable[[], dict]) -> None:
     """Write the entries of each language, a table with the columns of SCHEMA whose ids are given here, and facts.
@@ -146,9 +148,6 @@ def require_number(entries: int) -> None:
     """Refuse more entries than ids can number."""
     if entries > np.iinfo(np.int32).max:
         raise InputError(f"{entries:,} entries are more than ids of 32 bits can number")
-
-
-FilesOfLanguages = Mapping[str, str | Path] | Sequence[str]  # the path of each language, or arguments such as en=FILE
 
 
 def read_lists(arguments: FilesOfLanguages) -> dict[str, list[str]]:

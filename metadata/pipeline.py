@@ -41,6 +41,8 @@ log = logging.getLogger("metadata")
 COUNTED, DOWNLOADS = "sources", "downloads"  # folders in the output: what was counted, and what was fetched
 _COUNTS = "counts"  # a folder of what is counted until entries are chosen
 
+EXTRA = "starter"  # that brings what is needed
+
 
 @typed
 def build_metadata(
@@ -139,9 +141,6 @@ class Counting:
         work.mkdir(parents=True, exist_ok=True)
         self.engine.require_shared(work)
         return self.engine
-
-
-EXTRA = "starter"  # that brings what is needed
 
 
 def paths() -> dict[str, list[str]]:

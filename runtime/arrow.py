@@ -30,6 +30,8 @@ ALLOCATORS = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
 }
 
+Item = TypeVar("Item")
+
 
 def string_array(values: Strings, what: str) -> pa.Array:
     """Return strings, given as a sequence or an Arrow array, as one array of type large_string.
@@ -101,9 +103,6 @@ def require(rows: Rows, schema: pa.Schema) -> Rows:
     if missing:
         raise InputError(f"missing columns {missing}; got {rows.schema.names}")
     return rows.select(schema.names).cast(schema)
-
-
-Item = TypeVar("Item")
 
 
 def gather(

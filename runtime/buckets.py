@@ -32,6 +32,15 @@ _HEAD = np.dtype(
     [(name, "<u4") for name in ("magic", "length", "bucket", "buckets", "unpacked", "size", "checksum")]
 )  # a skippable frame: its magic number and its length, and then five numbers of the frame behind it
 
+MOST_ROWS = 8192  # of a block: what is packed and unpacked stays in the cache
+FEWEST_ROWS = 1 << 10  # of a block on average, which costs as much as some hundred rows: fewer wait for more
+WAITING_BYTES = 128 << 20  # of rows; while they are sorted, twice as much
+HELD_BYTES = 64 << 20  # of blocks that a store holds in memory
+BUCKET_BYTES = 256 << 20  # of rows that come together in memory
+FEWEST_BYTES = 1 << 20  # of them, where there are more: to take a bucket costs as much as some thousand rows
+
+Keys = Callable[[pa.RecordBatch], np.ndarray]  # uint64 of each row
+
 
 class Block(NamedTuple):
     """Some rows of one bucket, packed, with a header that names it; if `buckets` is 0, it holds no rows."""
@@ -141,16 +150,6 @@ def _frames(file: IO[bytes]) -> Iterator[Block]:
         if _checksum(head, packed) != head["checksum"]:
             raise ValueError("a checksum differs")
         yield Block.of(data + packed)
-
-
-MOST_ROWS = 8192  # of a block: what is packed and unpacked stays in the cache
-FEWEST_ROWS = 1 << 10  # of a block on average, which costs as much as some hundred rows: fewer wait for more
-WAITING_BYTES = 128 << 20  # of rows; while they are sorted, twice as much
-HELD_BYTES = 64 << 20  # of blocks that a store holds in memory
-BUCKET_BYTES = 256 << 20  # of rows that come together in memory
-FEWEST_BYTES = 1 << 20  # of them, where there are more: to take a bucket costs as much as some thousand rows
-
-Keys = Callable[[pa.RecordBatch], np.ndarray]  # uint64 of each row
 
 
 def buckets_for(size: float, bucket_size: int) -> int:

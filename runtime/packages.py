@@ -44,6 +44,8 @@ _EXTRAS = {
 }
 _INSTALLED_AS = {"PIL": "pillow", "open_clip": "open_clip_torch"}
 
+Called = TypeVar("Called", bound=Callable[..., Any])
+
 
 def missing_package(text: str) -> str | None:
     """Return the sentence for the text of an ImportError; None if that names no optional package.
@@ -102,9 +104,6 @@ def hooks(group: str, own: Mapping[str, str]) -> dict[str, Any]:
 def _named(other: EntryPoint) -> str:
     package = other.dist.name if other.dist else other.module
     return f"the package {package} has {other.value} as {other.name} in {other.group}"
-
-
-Called = TypeVar("Called", bound=Callable[..., Any])
 
 
 class DeprecatedWarning(FutureWarning):

@@ -26,6 +26,55 @@ from runtime.errors import InputError, ParameterError
 
 _DATE = re.compile(r"-\d{8}-")
 
+_KINDS = {32: "md5", 40: "sha1", 64: "sha256"}  # by the number of hex digits
+_SUMS_LINE = re.compile(r"\\?([0-9a-f]+) [ *](?:\./)?(\S.*)", re.IGNORECASE)  # of md5sum, sha1sum, sha256sum
+_PACKAGE = re.compile(r"<package\s[^>]*>")
+_ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*[\"']([^\"']*)[\"']")
+_READERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
+_PIECE = 1 << 20
+
+WIKIMEDIA = "https://dumps.wikimedia.org"  # untried; a mirror has the same folders below its own URL
+NLTK = "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages"  # untried
+
+# Below WIKIMEDIA. `wiki` is a Wikipedia's code with underscores and "wiki" behind it, `dump` is "latest" or YYYYMMDD.
+DUMP = "{wiki}/{dump}"
+DUMP_CHECKSUMS = f"{DUMP}/{{wiki}}-{{dump}}-sha1sums.txt"  # that of "latest" lists the names with the date
+# The successor of the dumps, published in parts; a dump is whole once it has the file _SUCCESS.
+CONTENT_CURRENT = "other/mediawiki_content_current/{wiki}/{day}/xml/bzip2"
+CONTENT_CHECKSUMS, CONTENT_MARKER = "SHA256SUMS", "_SUCCESS"
+HOURLY = "other/pageviews/{day:%Y}/{day:%Y-%m}/pageviews-{day:%Y%m%d}-{hour:02}0000.gz"  # no checksums published
+PAGEVIEW_DAYS = [date(2024, 1, 1) + timedelta(i) for i in range(366)]  # from which DRAWN_DAYS are drawn
+DRAWN_DAYS = 26  # an hour of each, of all Wikipedias: about 50 MB
+
+NLTK_INDEX = "index.xml"  # below NLTK; checksums are attributes in it
+# Releases without published checksums, as the index of the package wn 1.1.1 lists them; untried, too.
+OMW = "https://github.com/omwn/omw-data/releases/download/v2.0"
+OMW_LEXICONS = (  # name of a lexicon, and its language where the name is no ISO 639-3
+    "arb bg:bul ca:cat cmn da:dan el:ell en:eng es:spa eu:eus fi:fin fr:fra gl:glg he:heb hr:hrv id:ind is:isl it:ita"
+    " iwn:ita ja:jpn lt:lit nb:nob nl:nld nn:nno pl:pol pt:por ro:ron sk:slk sl:slv sq:als sv:swe th:tha zsm"
+)
+
+# What --download-wordnets names: URLs, and the languages of each. English entries are names of synsets, which the
+# files of Princeton and the members of synsets in Open English WordNet give; of English in OMW it is not known.
+WORDNETS = {
+    "wordnet": {f"{NLTK}/packages/corpora/wordnet.zip": "eng"},
+    "omw-1.4": {
+        f"{NLTK}/packages/corpora/omw-1.4.zip": "als arb bul cat cmn dan ell eus fin fra glg heb hrv ind isl ita jpn"
+        " lit nld nno nob pol por ron slk slv spa swe tha zsm"
+    },
+    "omw-2.0": {
+        f"{OMW}/omw-{name}-2.0.tar.xz": code or name
+        for name, _, code in (lexicon.partition(":") for lexicon in OMW_LEXICONS.split())
+    },
+    "oewn-2025": {"https://en-word.net/static/english-wordnet-2025.xml.gz": "eng"},
+    "odenet-1.4": {"https://github.com/hdaSprachtechnologie/odenet/releases/download/v1.4/odenet-1.4.tar.xz": "deu"},
+}
+
+Item = TypeVar("Item")
+
+_DUMP_OF = {"be_tarask": "be_x_old"}  # Wikipedias whose dump has a name of its own
+
 
 @dataclass(frozen=True)
 class Published:
@@ -121,119 +170,6 @@ def _by_page(pattern: str, names: Iterable[str]) -> dict[str, re.Match[str]]:
     return dict(sorted(found.items(), key=lambda item: int(item[1][2])))
 
 
-_KINDS = {32: "md5", 40: "sha1", 64: "sha256"}  # by the number of hex digits
-_SUMS_LINE = re.compile(r"\\?([0-9a-f]+) [ *](?:\./)?(\S.*)", re.IGNORECASE)  # of md5sum, sha1sum, sha256sum
-_PACKAGE = re.compile(r"<package\s[^>]*>")
-_ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*[\"']([^\"']*)[\"']")
-_READERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-_BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
-_PIECE = 1 << 20
-
-
-def published_digest(published: Published, text: str) -> str | None:
-    """Return the checksum in hex that the published `text` gives for a file, or None if it gives none.
-
-    >>> sums = "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709  enwiki-20240101-pages.xml.bz2"
-    >>> published_digest(Published("https://a.org/sums", "enwiki-latest-pages.xml.bz2"), sums)
-    'da39a3ee5e6b4b0d3255bfef95601890afd80709'
-    """
-    if published.form == "nltk":
-        digest = _in_nltk_index(published.name, text)
-    else:
-        sums = listed(text)
-        digest = ({redated(name, "latest"): sums[name] for name in sums} | sums).get(published.name, "")
-    return digest.lower() if re.fullmatch("[0-9a-fA-F]+", digest) and len(digest) in _KINDS else None
-
-
-def listed(text: str) -> dict[str, str]:
-    """Return the checksum of each file that the output of md5sum and the like lists, by its name."""
-    return {match[2].rstrip(): match[1] for match in map(_SUMS_LINE.fullmatch, text.splitlines()) if match}
-
-
-def _in_nltk_index(name: str, text: str) -> str:
-    """Return the better of the two checksums of a package."""
-    for package in _PACKAGE.findall(text):
-        attributes = dict(_ATTRIBUTE.findall(package))
-        if attributes.get("id") == name:
-            return attributes.get("sha256_checksum") or attributes.get("checksum", "")
-    return ""
-
-
-def kind(digest: str) -> str:
-    """Return the name of the checksum that has as many digits as `digest`."""
-    return _KINDS[len(digest)]
-
-
-def fault(path: Path, digest: str | None, name: str, pause: Callable[[], None]) -> str:
-    """Return why a file is not the one with this checksum, or an empty string.
-
-    Without one, those inside a compressed file called `name` decide; a file of another ending has none and passes.
-    `pause` is called after each piece and may raise.
-    """
-    if digest is None:
-        return _damage(path, Path(name).suffix, pause)
-    found = hashlib.new(kind(digest), usedforsecurity=False)
-    with open(path, "rb") as file:
-        while piece := file.read(_PIECE):
-            found.update(piece)
-            pause()
-    return "" if found.hexdigest() == digest else f"its {found.name} is {found.hexdigest()}, not {digest} as published"
-
-
-def _damage(path: Path, ending: str, pause: Callable[[], None]) -> str:
-    try:
-        if ending in _READERS:
-            with _READERS[ending](path) as file:
-                while file.read(_PIECE):
-                    pause()
-            return "" if path.stat().st_size else "it is empty"  # gzip takes a file of no bytes for a whole one
-    except _BROKEN as error:
-        return f"it is no whole {ending} file ({error})"
-    return ""
-
-
-WIKIMEDIA = "https://dumps.wikimedia.org"  # untried; a mirror has the same folders below its own URL
-NLTK = "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages"  # untried
-
-# Below WIKIMEDIA. `wiki` is a Wikipedia's code with underscores and "wiki" behind it, `dump` is "latest" or YYYYMMDD.
-DUMP = "{wiki}/{dump}"
-DUMP_CHECKSUMS = f"{DUMP}/{{wiki}}-{{dump}}-sha1sums.txt"  # that of "latest" lists the names with the date
-# The successor of the dumps, published in parts; a dump is whole once it has the file _SUCCESS.
-CONTENT_CURRENT = "other/mediawiki_content_current/{wiki}/{day}/xml/bzip2"
-CONTENT_CHECKSUMS, CONTENT_MARKER = "SHA256SUMS", "_SUCCESS"
-HOURLY = "other/pageviews/{day:%Y}/{day:%Y-%m}/pageviews-{day:%Y%m%d}-{hour:02}0000.gz"  # no checksums published
-PAGEVIEW_DAYS = [date(2024, 1, 1) + timedelta(i) for i in range(366)]  # from which DRAWN_DAYS are drawn
-DRAWN_DAYS = 26  # an hour of each, of all Wikipedias: about 50 MB
-
-NLTK_INDEX = "index.xml"  # below NLTK; checksums are attributes in it
-# Releases without published checksums, as the index of the package wn 1.1.1 lists them; untried, too.
-OMW = "https://github.com/omwn/omw-data/releases/download/v2.0"
-OMW_LEXICONS = (  # name of a lexicon, and its language where the name is no ISO 639-3
-    "arb bg:bul ca:cat cmn da:dan el:ell en:eng es:spa eu:eus fi:fin fr:fra gl:glg he:heb hr:hrv id:ind is:isl it:ita"
-    " iwn:ita ja:jpn lt:lit nb:nob nl:nld nn:nno pl:pol pt:por ro:ron sk:slk sl:slv sq:als sv:swe th:tha zsm"
-)
-
-# What --download-wordnets names: URLs, and the languages of each. English entries are names of synsets, which the
-# files of Princeton and the members of synsets in Open English WordNet give; of English in OMW it is not known.
-WORDNETS = {
-    "wordnet": {f"{NLTK}/packages/corpora/wordnet.zip": "eng"},
-    "omw-1.4": {
-        f"{NLTK}/packages/corpora/omw-1.4.zip": "als arb bul cat cmn dan ell eus fin fra glg heb hrv ind isl ita jpn"
-        " lit nld nno nob pol por ron slk slv spa swe tha zsm"
-    },
-    "omw-2.0": {
-        f"{OMW}/omw-{name}-2.0.tar.xz": code or name
-        for name, _, code in (lexicon.partition(":") for lexicon in OMW_LEXICONS.split())
-    },
-    "oewn-2025": {"https://en-word.net/static/english-wordnet-2025.xml.gz": "eng"},
-    "odenet-1.4": {"https://github.com/hdaSprachtechnologie/odenet/releases/download/v1.4/odenet-1.4.tar.xz": "deu"},
-}
-
-Item = TypeVar("Item")
-
-_DUMP_OF = {"be_tarask": "be_x_old"}  # Wikipedias whose dump has a name of its own
-
-
 @dataclass(frozen=True)
 class Snapshot:
     """The dumps and wordnets to take."""
@@ -324,3 +260,65 @@ SOURCES: dict[str, Callable[[_Wanted], Iterator[Download | Listing]]] = {
     "wikipedia": _dumps,
     "pageviews": _pageviews,
 }
+
+
+def published_digest(published: Published, text: str) -> str | None:
+    """Return the checksum in hex that the published `text` gives for a file, or None if it gives none.
+
+    >>> sums = "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709  enwiki-20240101-pages.xml.bz2"
+    >>> published_digest(Published("https://a.org/sums", "enwiki-latest-pages.xml.bz2"), sums)
+    'da39a3ee5e6b4b0d3255bfef95601890afd80709'
+    """
+    if published.form == "nltk":
+        digest = _in_nltk_index(published.name, text)
+    else:
+        sums = listed(text)
+        digest = ({redated(name, "latest"): sums[name] for name in sums} | sums).get(published.name, "")
+    return digest.lower() if re.fullmatch("[0-9a-fA-F]+", digest) and len(digest) in _KINDS else None
+
+
+def listed(text: str) -> dict[str, str]:
+    """Return the checksum of each file that the output of md5sum and the like lists, by its name."""
+    return {match[2].rstrip(): match[1] for match in map(_SUMS_LINE.fullmatch, text.splitlines()) if match}
+
+
+def _in_nltk_index(name: str, text: str) -> str:
+    """Return the better of the two checksums of a package."""
+    for package in _PACKAGE.findall(text):
+        attributes = dict(_ATTRIBUTE.findall(package))
+        if attributes.get("id") == name:
+            return attributes.get("sha256_checksum") or attributes.get("checksum", "")
+    return ""
+
+
+def kind(digest: str) -> str:
+    """Return the name of the checksum that has as many digits as `digest`."""
+    return _KINDS[len(digest)]
+
+
+def fault(path: Path, digest: str | None, name: str, pause: Callable[[], None]) -> str:
+    """Return why a file is not the one with this checksum, or an empty string.
+
+    Without one, those inside a compressed file called `name` decide; a file of another ending has none and passes.
+    `pause` is called after each piece and may raise.
+    """
+    if digest is None:
+        return _damage(path, Path(name).suffix, pause)
+    found = hashlib.new(kind(digest), usedforsecurity=False)
+    with open(path, "rb") as file:
+        while piece := file.read(_PIECE):
+            found.update(piece)
+            pause()
+    return "" if found.hexdigest() == digest else f"its {found.name} is {found.hexdigest()}, not {digest} as published"
+
+
+def _damage(path: Path, ending: str, pause: Callable[[], None]) -> str:
+    try:
+        if ending in _READERS:
+            with _READERS[ending](path) as file:
+                while file.read(_PIECE):
+                    pause()
+            return "" if path.stat().st_size else "it is empty"  # gzip takes a file of no bytes for a whole one
+    except _BROKEN as error:
+        return f"it is no whole {ending} file ({error})"
+    return ""

@@ -37,6 +37,23 @@ _META_OPEN = regex.compile(
     r"\u0E00-\u0E7F\u0E80-\u0EFF\u1000-\u109F\u1780-\u17FF\u0F00-\u0FFF]"
 )
 
+# The classes of characters decide where symbols begin and end.
+SEPARATOR, PUNCTUATION, SPACELESS, MARK, WORD = range(5)
+
+SPACELESS_SCRIPTS = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
+UNNORMALISED = 255  # in CharacterTable.order, where combining classes end at 240
+MOST = 62  # scripts that a table tells apart
+# A character of these scripts is a word or a part of one; a syllable of Hangul is two letters or more.
+_ENOUGH = "".join(rf"\p{{{script}}}" for script in (*SPACELESS_SCRIPTS, "Hangul"))
+_LETTERED = rf"\p{{L}}.*\p{{L}}|[{_ENOUGH}]"
+_ALL = np.arange(0x110000, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
+_HANGUL_TAILS = (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))  # vowels and finals that join the syllable before
+
+CHINESE, JAPANESE = 1, 2  # bits
+NO_SIGN = "のノ"  # kana that Chinese names of shops are adorned with
+# The first byte of the last character that a set counts among the frequent ones.
+_LAST = {"gb2312": 0xD7, "big5": 0xC6, "euc_jp": 0xCF}
+
 
 def normalise(text: str) -> str:
     """Return `text` as the `unicode` rules read it: NFKC, one kind of apostrophe, trade mark signs as spaces.
@@ -86,19 +103,6 @@ def meta_can_match(padded: str) -> bool:
     (False, True)
     """
     return not _META_IMPOSSIBLE.search(padded)
-
-
-# The classes of characters decide where symbols begin and end.
-SEPARATOR, PUNCTUATION, SPACELESS, MARK, WORD = range(5)
-
-SPACELESS_SCRIPTS = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
-UNNORMALISED = 255  # in CharacterTable.order, where combining classes end at 240
-MOST = 62  # scripts that a table tells apart
-# A character of these scripts is a word or a part of one; a syllable of Hangul is two letters or more.
-_ENOUGH = "".join(rf"\p{{{script}}}" for script in (*SPACELESS_SCRIPTS, "Hangul"))
-_LETTERED = rf"\p{{L}}.*\p{{L}}|[{_ENOUGH}]"
-_ALL = np.arange(0x110000, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
-_HANGUL_TAILS = (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))  # vowels and finals that join the syllable before
 
 
 @dataclass(frozen=True)
@@ -243,12 +247,6 @@ def have_letters(entries: pa.Array) -> np.ndarray:
     [True, False, False, True, True, True, False]
     """
     return pc.match_substring_regex(entries, f"(?s){_LETTERED}").to_numpy(zero_copy_only=False)
-
-
-CHINESE, JAPANESE = 1, 2  # bits
-NO_SIGN = "のノ"  # kana that Chinese names of shops are adorned with
-# The first byte of the last character that a set counts among the frequent ones.
-_LAST = {"gb2312": 0xD7, "big5": 0xC6, "euc_jp": 0xCF}
 
 
 @lru_cache(maxsize=1)

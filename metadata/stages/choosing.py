@@ -37,6 +37,17 @@ HELD_BYTES = 64 << 20  # of rows, after which those of the same key are combined
 
 _CODES = pa.array([language.code for language in LANGUAGES])
 
+CHOSEN = pa.schema([("entry", pa.string()), ("score", pa.float64())])
+
+FINENESS = 256  # ranges to a unit of the values, by which rows are counted first
+
+_ROWS = 1 << 20  # of a row group
+_HELD_BYTES = 64 << 20  # of rows, after which those that cannot be among the best go
+_KEYS = pa.schema([LANGUAGE, ("key", pa.float64()), ("count", pa.int64())])
+_SUMS = {"count": "sum"}
+
+Rows = Callable[[], Iterator[pa.RecordBatch]]
+
 
 @dataclass(frozen=True)
 class Meeting:
@@ -97,18 +108,6 @@ def numbers_of(codes: pa.Array) -> pa.Array:
 def codes_of(rows: pa.RecordBatch) -> pa.Array:
     """Return the codes of the languages of rows."""
     return _CODES.take(rows["language"])
-
-
-CHOSEN = pa.schema([("entry", pa.string()), ("score", pa.float64())])
-
-FINENESS = 256  # ranges to a unit of the values, by which rows are counted first
-
-_ROWS = 1 << 20  # of a row group
-_HELD_BYTES = 64 << 20  # of rows, after which those that cannot be among the best go
-_KEYS = pa.schema([LANGUAGE, ("key", pa.float64()), ("count", pa.int64())])
-_SUMS = {"count": "sum"}
-
-Rows = Callable[[], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,15 @@ from runtime.tallies import Tallies
 
 _ROWS = 1 << 18  # of a row group of scored pairs
 
+VIEWED = pa.schema([LANGUAGE, ("title", pa.string()), ("views", pa.int64()), ("article", pa.bool_())])
+# A title with views.
+TITLES = pa.schema([*RATED, ("article", pa.bool_())])
+
+LEAST_SHARE = 0.5  # of the views that a dump's articles have, or it is an excerpt
+
+_VALUES = {"views": "sum", "article": "max"}
+_ARTICLES = "articles."  # begins the name of a figure of titles that are articles
+
 
 def ngram_entries(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> dict[str, Tallies]:
     """Write the unigram and bigram entries, and the titles of all articles, of each language; return its tallies."""
@@ -134,16 +143,6 @@ def _scored(
             found = ngrams.scores(rows["count"], rows["value"], floors[code], config)
             scored = pa.RecordBatch.from_arrays([rows["language"], rows["entry"], found], schema=RATED)
             yield scored.filter(pc.is_valid(found))
-
-
-VIEWED = pa.schema([LANGUAGE, ("title", pa.string()), ("views", pa.int64()), ("article", pa.bool_())])
-# A title with views.
-TITLES = pa.schema([*RATED, ("article", pa.bool_())])
-
-LEAST_SHARE = 0.5  # of the views that a dump's articles have, or it is an excerpt
-
-_VALUES = {"views": "sum", "article": "max"}
-_ARTICLES = "articles."  # begins the name of a figure of titles that are articles
 
 
 @dataclass(frozen=True)

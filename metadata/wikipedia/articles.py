@@ -70,136 +70,6 @@ _VARIANTS = re.compile(r"-\{(?:([^{}|]*)\|)?([^{}]*)\}-")
 _FIRST_VARIANT = re.compile(r"\s*[a-z]{2,3}(?:-[a-z]+)*\s*:([^;]*)")
 _HIDDEN_VARIANTS = frozenset("THDN-")  # flags of rules that show nothing: title, hidden, description, name, removal
 
-
-def plain_text(wikitext: str, namespaces: Iterable[str] = FILES_AND_CATEGORIES) -> str:
-    """Return the running text, with headings, list items and paragraphs on lines of their own.
-
-    What is not running text is dropped first; the rest is parsed by line with regular expressions. Templates are
-    dropped, not expanded: that would take the wiki's template pages and its Lua. Each pass takes linear time, even if
-    brackets are unbalanced; a full parser does not (DESIGN.md, "Wikitext to plain text"). If an opening bracket is
-    never closed, only its brackets are removed; the text after it stays.
-
-    `namespaces` are those whose links show nothing where they stand: files and categories.
-
-    >>> plain_text("== Dogs ==\\n* '''[[Dog|Dogs]]''' bark&nbsp;at {{cats}}night.<ref>Often.</ref>\\n[[de:Hund]]")
-    'Dogs\\nDogs bark at night.'
-    """
-    text = without_blocks(wikitext, namespaces)
-    for mark in (_SWITCH, _QUOTES, _MARKERS):
-        text = mark.sub("", text)
-    return tidy("\n".join(map(_line, text.split("\n"))))
-
-
-def tidy(text: str) -> str:
-    """Return `text` without invisible characters, empty brackets and lines without a word, and with single spaces."""
-    text = _EMPTY.sub("", _INVISIBLE.sub("", text))
-    lines = (" ".join(line.split()) for line in text.split("\n"))
-    return "\n".join(filter(_WORD.search, lines))
-
-
-def _line(line: str) -> str:
-    if not _MARKUP.search(line):
-        return _REMAINS.sub("", line)
-    if _FOOTER.fullmatch(line):
-        return ""
-    heading = _HEADING.fullmatch(line)
-    line = _RULE.sub("", heading[2] if heading else line)
-    line = _ADDRESS_WITH_TEXT.sub(lambda address: address[1].lstrip(), _LINK.sub(_shown, line))
-    return _swept(_ENTITY.sub(lambda entity: html.unescape(entity[0]), line))
-
-
-def _shown(link: re.Match) -> str:
-    """Return the visible text of a link: its text or its target; nothing if it leads to another language."""
-    target, text = link.groups()
-    if text is not None:
-        return text
-    prefix, colon, _ = target.strip().partition(":")
-    return "" if colon and is_wikipedia(prefix) else target.strip().removeprefix(":")
-
-
-def _swept(line: str) -> str:
-    """Return `line` without tags, bare addresses, and the remains of markup that nothing closes."""
-    line = _TAG.sub("", _BREAK.sub("\n", line))
-    return _REMAINS.sub("", _TARGET.sub("", _ADDRESS.sub("", line)))
-
-
-def without_blocks(wikitext: str, namespaces: Iterable[str] = ()) -> str:
-    """Return `wikitext` less all that is no running text; links into `namespaces` (files, categories) go with it.
-
-    >>> without_blocks("{{Box|a={{b}}}}[[File:X.jpg|thumb|A [[dog]]]]Dogs<ref>[[Cats]]</ref> bark")
-    'Dogs bark'
-    """
-    dropped = {name.casefold() for name in namespaces}
-    text = _ARGUMENT.sub("", _without_silent_tags(_without_comments(wikitext)))
-    text = _without(text, _pairs(text, _BRACES))
-    text = _TABLE_LINE.sub("", _without(text, _pairs(text, _TABLE)))
-    text = _without(text, _pairs(text, _SQUARES, lambda start: _is_dropped(text, start, dropped)))
-    return _VARIANTS.sub(_variant, text)
-
-
-def _without_comments(text: str) -> str:
-    """Return `text` without comments; one that is never closed only loses its opening."""
-    end = text.rfind("-->") + len("-->")  # beyond it the search for an end would run over all the rest again and again
-    return _COMMENT.sub("", text[:end]) + text[end:].replace("<!--", "")
-
-
-def _without_silent_tags(text: str) -> str:
-    tags = list(_SILENT_TAG.finditer(text))
-    last_end = {tag[2].lower(): tag.start() for tag in tags if tag[1]}
-    kept, position, inside = [], 0, None
-    for tag in tags:
-        opens, name = not tag[1], tag[2].lower()
-        if inside is None:
-            kept.append(text[position : tag.start()])
-            if opens and not tag[3].endswith("/") and last_end.get(name, -1) > tag.start():
-                inside = name
-        elif not opens and name == inside:
-            inside = None
-        else:
-            continue
-        position = tag.end()
-    return "".join([*kept, text[position:]])
-
-
-def _pairs(text: str, edge: re.Pattern, chosen: Callable[[int], bool] = lambda start: True) -> list[tuple[int, int]]:
-    """Return start and end of each opening that is closed, inner ones too; a match of `edge` with a group opens."""
-    opened, pairs = [], []
-    for match in edge.finditer(text):
-        if match.lastindex:
-            opened.append(match.start())
-        elif opened and chosen(start := opened.pop()):
-            pairs.append((start, match.end()))
-    return pairs
-
-
-def _without(text: str, spans: list[tuple[int, int]]) -> str:
-    return "".join(text[start:end] for start, end in _between(sorted(spans), len(text)))
-
-
-def _between(spans: list[tuple[int, int]], length: int) -> Iterator[tuple[int, int]]:
-    position = 0
-    for start, end in spans:
-        if start >= position:
-            yield position, start
-        position = max(position, end)
-    yield position, length
-
-
-def _is_dropped(text: str, start: int, namespaces: set[str]) -> bool:
-    prefix = _PREFIX.match(text, start)
-    if prefix is None:
-        return False
-    return prefix[1].replace("_", " ").casefold() in namespaces or bool(_FILE.match(text, start))
-
-
-def _variant(match: re.Match) -> str:
-    """Return the text of the first variant in -{zh-hans:…;zh-hant:…}-."""
-    if match[1] and _HIDDEN_VARIANTS & set(match[1]):
-        return ""
-    first = _FIRST_VARIANT.match(match[2])
-    return first[1] if first else match[2]
-
-
 ARTICLES = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("text", pa.string())])
 BATCH_ROWS = 1_000
 BATCH_CHARACTERS = 4 << 20
@@ -350,3 +220,132 @@ def _strings(column: pa.Array) -> list[str | None]:
 
 
 _READERS = {"xml": _xml_pages, "cirrus": _cirrus_pages, "parquet": _parquet_pages}
+
+
+def plain_text(wikitext: str, namespaces: Iterable[str] = FILES_AND_CATEGORIES) -> str:
+    """Return the running text, with headings, list items and paragraphs on lines of their own.
+
+    What is not running text is dropped first; the rest is parsed by line with regular expressions. Templates are
+    dropped, not expanded: that would take the wiki's template pages and its Lua. Each pass takes linear time, even if
+    brackets are unbalanced; a full parser does not (DESIGN.md, "Wikitext to plain text"). If an opening bracket is
+    never closed, only its brackets are removed; the text after it stays.
+
+    `namespaces` are those whose links show nothing where they stand: files and categories.
+
+    >>> plain_text("== Dogs ==\\n* '''[[Dog|Dogs]]''' bark&nbsp;at {{cats}}night.<ref>Often.</ref>\\n[[de:Hund]]")
+    'Dogs\\nDogs bark at night.'
+    """
+    text = without_blocks(wikitext, namespaces)
+    for mark in (_SWITCH, _QUOTES, _MARKERS):
+        text = mark.sub("", text)
+    return tidy("\n".join(map(_line, text.split("\n"))))
+
+
+def tidy(text: str) -> str:
+    """Return `text` without invisible characters, empty brackets and lines without a word, and with single spaces."""
+    text = _EMPTY.sub("", _INVISIBLE.sub("", text))
+    lines = (" ".join(line.split()) for line in text.split("\n"))
+    return "\n".join(filter(_WORD.search, lines))
+
+
+def _line(line: str) -> str:
+    if not _MARKUP.search(line):
+        return _REMAINS.sub("", line)
+    if _FOOTER.fullmatch(line):
+        return ""
+    heading = _HEADING.fullmatch(line)
+    line = _RULE.sub("", heading[2] if heading else line)
+    line = _ADDRESS_WITH_TEXT.sub(lambda address: address[1].lstrip(), _LINK.sub(_shown, line))
+    return _swept(_ENTITY.sub(lambda entity: html.unescape(entity[0]), line))
+
+
+def _shown(link: re.Match) -> str:
+    """Return the visible text of a link: its text or its target; nothing if it leads to another language."""
+    target, text = link.groups()
+    if text is not None:
+        return text
+    prefix, colon, _ = target.strip().partition(":")
+    return "" if colon and is_wikipedia(prefix) else target.strip().removeprefix(":")
+
+
+def _swept(line: str) -> str:
+    """Return `line` without tags, bare addresses, and the remains of markup that nothing closes."""
+    line = _TAG.sub("", _BREAK.sub("\n", line))
+    return _REMAINS.sub("", _TARGET.sub("", _ADDRESS.sub("", line)))
+
+
+def without_blocks(wikitext: str, namespaces: Iterable[str] = ()) -> str:
+    """Return `wikitext` less all that is no running text; links into `namespaces` (files, categories) go with it.
+
+    >>> without_blocks("{{Box|a={{b}}}}[[File:X.jpg|thumb|A [[dog]]]]Dogs<ref>[[Cats]]</ref> bark")
+    'Dogs bark'
+    """
+    dropped = {name.casefold() for name in namespaces}
+    text = _ARGUMENT.sub("", _without_silent_tags(_without_comments(wikitext)))
+    text = _without(text, _pairs(text, _BRACES))
+    text = _TABLE_LINE.sub("", _without(text, _pairs(text, _TABLE)))
+    text = _without(text, _pairs(text, _SQUARES, lambda start: _is_dropped(text, start, dropped)))
+    return _VARIANTS.sub(_variant, text)
+
+
+def _without_comments(text: str) -> str:
+    """Return `text` without comments; one that is never closed only loses its opening."""
+    end = text.rfind("-->") + len("-->")  # beyond it the search for an end would run over all the rest again and again
+    return _COMMENT.sub("", text[:end]) + text[end:].replace("<!--", "")
+
+
+def _without_silent_tags(text: str) -> str:
+    tags = list(_SILENT_TAG.finditer(text))
+    last_end = {tag[2].lower(): tag.start() for tag in tags if tag[1]}
+    kept, position, inside = [], 0, None
+    for tag in tags:
+        opens, name = not tag[1], tag[2].lower()
+        if inside is None:
+            kept.append(text[position : tag.start()])
+            if opens and not tag[3].endswith("/") and last_end.get(name, -1) > tag.start():
+                inside = name
+        elif not opens and name == inside:
+            inside = None
+        else:
+            continue
+        position = tag.end()
+    return "".join([*kept, text[position:]])
+
+
+def _pairs(text: str, edge: re.Pattern, chosen: Callable[[int], bool] = lambda start: True) -> list[tuple[int, int]]:
+    """Return start and end of each opening that is closed, inner ones too; a match of `edge` with a group opens."""
+    opened, pairs = [], []
+    for match in edge.finditer(text):
+        if match.lastindex:
+            opened.append(match.start())
+        elif opened and chosen(start := opened.pop()):
+            pairs.append((start, match.end()))
+    return pairs
+
+
+def _without(text: str, spans: list[tuple[int, int]]) -> str:
+    return "".join(text[start:end] for start, end in _between(sorted(spans), len(text)))
+
+
+def _between(spans: list[tuple[int, int]], length: int) -> Iterator[tuple[int, int]]:
+    position = 0
+    for start, end in spans:
+        if start >= position:
+            yield position, start
+        position = max(position, end)
+    yield position, length
+
+
+def _is_dropped(text: str, start: int, namespaces: set[str]) -> bool:
+    prefix = _PREFIX.match(text, start)
+    if prefix is None:
+        return False
+    return prefix[1].replace("_", " ").casefold() in namespaces or bool(_FILE.match(text, start))
+
+
+def _variant(match: re.Match) -> str:
+    """Return the text of the first variant in -{zh-hans:…;zh-hant:…}-."""
+    if match[1] and _HIDDEN_VARIANTS & set(match[1]):
+        return ""
+    first = _FIRST_VARIANT.match(match[2])
+    return first[1] if first else match[2]

@@ -57,6 +57,17 @@ _FOLDER = re.compile(rf"(?:index_name=)?({_DATABASE})(?:_content|_general)?")
 _SITES = "mediawiki wikibooks wikidata wikifunctions wikimedia wikinews wikiquote wikisource wikiversity wikivoyage"
 _ADDRESS = re.compile(rf"//((?:[a-z0-9-]+\.)*(?:{'|'.join([*_SITES.split(), 'wiktionary'])})\.org)\b")
 
+COLUMNS = ("title", "text")
+LOOKED_AT = 1 << 16  # rows of a table whose languages are looked at together
+# The first of these that a table has names the Wikipedia of each row.
+LANGUAGE_COLUMNS = ("wikipedia", "wiki", "language", "lang")
+
+_DBNAME = re.compile(r"<dbname>\s*([a-z0-9_]+)\s*</dbname>")
+_BASE = re.compile(r"<base>([^<]*)</base>")
+_HOST = re.compile(r"//([a-z-]+)\.(?:m\.)?wikipedia\.org\b")
+_NAMESPACE = re.compile(r'<namespace\b[^>]*\bkey="(-?\d+)"[^>]*>([^<]+)</namespace>')
+_EXPECTED = "a Wikipedia is a dump (.xml, also .bz2, .gz or .xz), a Cirrus search dump (.json.gz) or Parquet"
+
 
 def kind_of(path: str) -> str | None:
     """Return the kind of a file (xml, cirrus or parquet), None for another one."""
@@ -119,18 +130,6 @@ def project_in_address(address: str) -> str | None:
     """
     found = _ADDRESS.search(address)
     return found[1] if found else None
-
-
-COLUMNS = ("title", "text")
-LOOKED_AT = 1 << 16  # rows of a table whose languages are looked at together
-# The first of these that a table has names the Wikipedia of each row.
-LANGUAGE_COLUMNS = ("wikipedia", "wiki", "language", "lang")
-
-_DBNAME = re.compile(r"<dbname>\s*([a-z0-9_]+)\s*</dbname>")
-_BASE = re.compile(r"<base>([^<]*)</base>")
-_HOST = re.compile(r"//([a-z-]+)\.(?:m\.)?wikipedia\.org\b")
-_NAMESPACE = re.compile(r'<namespace\b[^>]*\bkey="(-?\d+)"[^>]*>([^<]+)</namespace>')
-_EXPECTED = "a Wikipedia is a dump (.xml, also .bz2, .gz or .xz), a Cirrus search dump (.json.gz) or Parquet"
 
 
 @dataclass(frozen=True)

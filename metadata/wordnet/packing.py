@@ -33,19 +33,6 @@ from runtime.terminal import say
 PACKAGE = "clip-curation-wordnets"
 MODULE = "clip_curation_wordnets"
 
-
-def folder() -> str | None:
-    """Return the folder of the package, with wordnets as tab files; None where it is not installed."""
-    found = find_spec(MODULE)
-    return str(Path(found.origin).parent) if found and found.origin else None
-
-
-def versions(paths: list[str]) -> dict[str, str]:
-    """Return the version of the package by its name, if one of the wordnets at these paths is in it."""
-    own = folder()
-    return {PACKAGE: version(PACKAGE)} if own and any(path.startswith(own) for path in paths) else {}
-
-
 # Licences that permit redistribution, as line 1 of tab files spells them, by SPDX.
 PERMITTED = {
     "Apache 2.0": "Apache-2.0",
@@ -63,6 +50,18 @@ _OWN_TEXT = ("wordnet", "NICT wordnet licence", "CeCILL-C", "MIT", "Apache 2.0")
 _ENGLISH = "eng"
 _PRINCETON = {"name": "Princeton WordNet", "code": _ENGLISH, "url": "https://wordnet.princeton.edu/"}
 _BESIDE = re.compile(r"(LICEN[CS]E|README|CITATION)\b.*", re.IGNORECASE)
+
+
+def folder() -> str | None:
+    """Return the folder of the package, with wordnets as tab files; None where it is not installed."""
+    found = find_spec(MODULE)
+    return str(Path(found.origin).parent) if found and found.origin else None
+
+
+def versions(paths: list[str]) -> dict[str, str]:
+    """Return the version of the package by its name, if one of the wordnets at these paths is in it."""
+    own = folder()
+    return {PACKAGE: version(PACKAGE)} if own and any(path.startswith(own) for path in paths) else {}
 
 
 @dataclass(frozen=True)

@@ -61,67 +61,6 @@ _ARABIC_POINTS = re.compile("[\u0640\u064b-\u0652\u0670]")
 _HEBREW_POINTS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]")
 _POINTS = {"ar": _ARABIC_POINTS, "fa": _ARABIC_POINTS, "he": _HEBREW_POINTS}
 
-
-def refusal(lemma: str) -> str | None:
-    """Return why `lemma` is no word at all, or None.
-
-    >>> refusal("GAP!"), refusal("sva?a"), refusal("wat is je baan?")
-    ('placeholder', 'lost_letter', None)
-    """
-    if lemma in _PLACEHOLDERS:
-        return "placeholder"
-    odd = "?" in lemma or "\ufffd" in lemma  # without which the pattern, which takes longer, finds nothing
-    return "lost_letter" if odd and _LOST_LETTER.search(lemma) else None
-
-
-def kept_words(lemma: str, language: str, tally: Counter) -> list[str]:
-    """Return the words that a lemma means; a lemma that means none is counted in `tally` under its reason."""
-    reason = refusal(lemma)
-    found = [] if reason else words(lemma, language)
-    if not found:
-        tally[f"dropped.{reason or 'empty'}"] += 1
-    return found
-
-
-def words(lemma: str, language: str) -> list[str]:
-    """Return the words, often one, perhaps none, that a lemma of a wordnet of `language` (a metadata code) means.
-
-    The oddities are those of the Open Multilingual Wordnet, which has many contributors: remnants of wiki markup and
-    HTML (French), glosses in parentheses (Slovak), several words in one field (Thai), morpheme signs (Chinese),
-    placeholders for English words without an equivalent (Italian, Hebrew), vowel points that nobody types (Hebrew,
-    Arabic).
-
-    >>> words("morse_(animal)|fr:morse", "fr"), words("napeti,napenjati", "sl"), words("(Ath", "is")
-    (['morse'], ['napeti', 'napenjati'], [])
-    """
-    if lemma.isalnum() and language not in _POINTS:
-        return [lemma]
-    lemma = lemma.replace("_", " ")
-    if language in _POINTS:
-        lemma = _POINTS[language].sub("", lemma)
-    parts = _repaired(lemma) if _ODD.search(lemma) else [lemma]
-    spaced = (" ".join(part.split()) for part in parts)
-    return [part for part in spaced if part]
-
-
-def _repaired(lemma: str) -> list[str]:
-    lemma = _unescaped(lemma)
-    for pattern, replacement in _REPAIRS:
-        lemma = pattern.sub(replacement, lemma).strip()
-    return [_quotes_paired(part) for part in _BETWEEN_WORDS.split(lemma)]
-
-
-def _unescaped(lemma: str) -> str:
-    while lemma != (once := html.unescape(lemma)):  # mo&amp;amp;#269;virniki
-        lemma = once
-    return unquote(lemma) if _ESCAPED.search(lemma) else lemma
-
-
-def _quotes_paired(word: str) -> str:
-    """Return `word` without a quotation mark at an end that lacks its partner; דו"ח keeps its own."""
-    return word.strip('" ') if word.count('"') == 1 else word
-
-
 EXPECTED = "a wordnet is a folder, zip or tar with data.noun …, a tab file of OMW, or WN-LMF (.xml)"
 PARTS = frozenset(f"data.{part}" for part in ("noun", "verb", "adj", "adv"))  # of Princeton's dict files
 
@@ -129,6 +68,8 @@ _LINE = re.compile(r"\d{8} \d\d [nvasr] [0-9a-f]{2} ")
 _ADJECTIVE_MARKER = re.compile(r"\((a|p|ip)\)$")  # galore(ip): where in a phrase the adjective may stand
 _KEY = re.compile(r"([a-z]{3}:)?lemma")  # not arb:lemma:root, als:def
 _LEXICON = re.compile(rb"<Lexicon(?:Extension)?\s[^>]*?\blanguage\s*=\s*[\"']([^\"']+)[\"']")
+_ARCHIVE = re.compile(r".+\.(?:zip|(tar)(?:\.(?:gz|bz2|xz))?)")
+_UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
 
 
 @dataclass(frozen=True)
@@ -280,8 +221,6 @@ FORMATS = {
     "tab": Format(re.compile(r".+\.tab(\.(gz|bz2|xz))?"), tab_codes, tab_lemmas),
     "lmf": Format(re.compile(r".+\.xml(\.(gz|bz2|xz))?"), lmf_codes, lmf_lemmas),
 }
-_ARCHIVE = re.compile(r".+\.(?:zip|(tar)(?:\.(?:gz|bz2|xz))?)")
-_UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
 
 
 def find(paths: Iterable[str]) -> list[WordnetFile]:
@@ -358,3 +297,63 @@ def _languages(path: str, form: str) -> list[Language]:
         raise InputError(f"{path} cannot be read ({error}); fetch it again") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def refusal(lemma: str) -> str | None:
+    """Return why `lemma` is no word at all, or None.
+
+    >>> refusal("GAP!"), refusal("sva?a"), refusal("wat is je baan?")
+    ('placeholder', 'lost_letter', None)
+    """
+    if lemma in _PLACEHOLDERS:
+        return "placeholder"
+    odd = "?" in lemma or "\ufffd" in lemma  # without which the pattern, which takes longer, finds nothing
+    return "lost_letter" if odd and _LOST_LETTER.search(lemma) else None
+
+
+def kept_words(lemma: str, language: str, tally: Counter) -> list[str]:
+    """Return the words that a lemma means; a lemma that means none is counted in `tally` under its reason."""
+    reason = refusal(lemma)
+    found = [] if reason else words(lemma, language)
+    if not found:
+        tally[f"dropped.{reason or 'empty'}"] += 1
+    return found
+
+
+def words(lemma: str, language: str) -> list[str]:
+    """Return the words, often one, perhaps none, that a lemma of a wordnet of `language` (a metadata code) means.
+
+    The oddities are those of the Open Multilingual Wordnet, which has many contributors: remnants of wiki markup and
+    HTML (French), glosses in parentheses (Slovak), several words in one field (Thai), morpheme signs (Chinese),
+    placeholders for English words without an equivalent (Italian, Hebrew), vowel points that nobody types (Hebrew,
+    Arabic).
+
+    >>> words("morse_(animal)|fr:morse", "fr"), words("napeti,napenjati", "sl"), words("(Ath", "is")
+    (['morse'], ['napeti', 'napenjati'], [])
+    """
+    if lemma.isalnum() and language not in _POINTS:
+        return [lemma]
+    lemma = lemma.replace("_", " ")
+    if language in _POINTS:
+        lemma = _POINTS[language].sub("", lemma)
+    parts = _repaired(lemma) if _ODD.search(lemma) else [lemma]
+    spaced = (" ".join(part.split()) for part in parts)
+    return [part for part in spaced if part]
+
+
+def _repaired(lemma: str) -> list[str]:
+    lemma = _unescaped(lemma)
+    for pattern, replacement in _REPAIRS:
+        lemma = pattern.sub(replacement, lemma).strip()
+    return [_quotes_paired(part) for part in _BETWEEN_WORDS.split(lemma)]
+
+
+def _unescaped(lemma: str) -> str:
+    while lemma != (once := html.unescape(lemma)):  # mo&amp;amp;#269;virniki
+        lemma = once
+    return unquote(lemma) if _ESCAPED.search(lemma) else lemma
+
+
+def _quotes_paired(word: str) -> str:
+    """Return `word` without a quotation mark at an end that lacks its partner; דו"ח keeps its own."""
+    return word.strip('" ') if word.count('"') == 1 else word

@@ -26,6 +26,52 @@ from runtime.tallies import Tallies
 _SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}ー]"
 _TIBETAN = r"^\p{Tibetan}+$"
 
+COUNTS = pa.schema([("first", pa.string()), ("second", pa.string()), ("count", pa.int64())])
+
+WORDS = 1 << 23  # that are counted together, in some 400 MB beside the batch that is cut
+
+_ROWS = 1 << 18  # of pairs that are written out together
+
+RATED = pa.schema([("language", pa.string()), ("entry", pa.string()), ("score", pa.float64())])
+
+_PUNCTUATION = r"^\p{P}*$"  # the empty string too
+
+
+def count_batches(batches: Iterable[pa.Array], language: Language, most: int = WORDS) -> Iterator[pa.Table]:
+    """Yield tables of COUNTS that add up to the counts of all texts; a word has null instead of a second one.
+
+    A word or pair is in more than one table only if the texts have more than `most` words. A batch has less than 2 GB.
+
+    >>> from metadata.languages import language
+    >>> tables = count_batches([pa.array(["New York, New York", None])], language("en"))
+    >>> [tuple(row.values()) for table in tables for row in table.to_pylist()]
+    [('New', None, 2), ('York', None, 2), ('New', 'York', 2)]
+    """
+    cut = (_words(texts, language) for texts in batches)
+    for words in gather(cut, lambda each: len(each.strings), most):
+        yield from _counted(words)
+
+
+def _words(texts: pa.Array, language: Language) -> Words:
+    words = segment("\n".join(filter(None, texts.to_pylist())), language.code)
+    return Words(words.strings.dictionary_encode(), words.follows)
+
+
+def _counted(words: list[Words]) -> Iterator[pa.Table]:
+    """Yield the counts of the words of some batches, and then of the pairs among them."""
+    encoded = pa.chunked_array([each.strings for each in words]).unify_dictionaries().combine_chunks()
+    strings, numbers = encoded.dictionary, encoded.indices.to_numpy()
+    counts = pa.array(np.bincount(numbers, minlength=len(strings)), pa.int64())
+    yield pa.table([strings, pa.nulls(len(strings), pa.string()), counts], COUNTS)
+    follows = np.concatenate([each.follows for each in words])[1:]
+    pairs = numbers[:-1][follows].astype(np.int64) << 32
+    pairs |= numbers[1:][follows]
+    distinct, counts = np.unique(pairs, return_counts=True)
+    for begin in range(0, len(distinct), _ROWS):
+        some = distinct[begin : begin + _ROWS]
+        first, second = (strings.take(pa.array(side)) for side in (some >> 32, some & 0xFFFFFFFF))
+        yield pa.table([first, second, counts[begin : begin + _ROWS]], COUNTS)
+
 
 def joined(first: pa.Array, second: pa.Array, language: Language) -> pa.Array:
     """Return the entry that each pair makes: with a space, or without where the language writes none.
@@ -74,54 +120,6 @@ def scores(counts: pa.Array, mutual: pa.Array, floor: float, config: MetadataCon
     if config.bigram_score == "pmi":
         return pc.if_else(pc.greater(mutual, config.bigram_min_pmi), mutual, None)
     return pc.multiply(pc.power(pc.add(counts, 1.0), config.count_exponent), pc.subtract(mutual, floor))
-
-
-COUNTS = pa.schema([("first", pa.string()), ("second", pa.string()), ("count", pa.int64())])
-
-WORDS = 1 << 23  # that are counted together, in some 400 MB beside the batch that is cut
-
-_ROWS = 1 << 18  # of pairs that are written out together
-
-
-def count_batches(batches: Iterable[pa.Array], language: Language, most: int = WORDS) -> Iterator[pa.Table]:
-    """Yield tables of COUNTS that add up to the counts of all texts; a word has null instead of a second one.
-
-    A word or pair is in more than one table only if the texts have more than `most` words. A batch has less than 2 GB.
-
-    >>> from metadata.languages import language
-    >>> tables = count_batches([pa.array(["New York, New York", None])], language("en"))
-    >>> [tuple(row.values()) for table in tables for row in table.to_pylist()]
-    [('New', None, 2), ('York', None, 2), ('New', 'York', 2)]
-    """
-    cut = (_words(texts, language) for texts in batches)
-    for words in gather(cut, lambda each: len(each.strings), most):
-        yield from _counted(words)
-
-
-def _words(texts: pa.Array, language: Language) -> Words:
-    words = segment("\n".join(filter(None, texts.to_pylist())), language.code)
-    return Words(words.strings.dictionary_encode(), words.follows)
-
-
-def _counted(words: list[Words]) -> Iterator[pa.Table]:
-    """Yield the counts of the words of some batches, and then of the pairs among them."""
-    encoded = pa.chunked_array([each.strings for each in words]).unify_dictionaries().combine_chunks()
-    strings, numbers = encoded.dictionary, encoded.indices.to_numpy()
-    counts = pa.array(np.bincount(numbers, minlength=len(strings)), pa.int64())
-    yield pa.table([strings, pa.nulls(len(strings), pa.string()), counts], COUNTS)
-    follows = np.concatenate([each.follows for each in words])[1:]
-    pairs = numbers[:-1][follows].astype(np.int64) << 32
-    pairs |= numbers[1:][follows]
-    distinct, counts = np.unique(pairs, return_counts=True)
-    for begin in range(0, len(distinct), _ROWS):
-        some = distinct[begin : begin + _ROWS]
-        first, second = (strings.take(pa.array(side)) for side in (some >> 32, some & 0xFFFFFFFF))
-        yield pa.table([first, second, counts[begin : begin + _ROWS]], COUNTS)
-
-
-RATED = pa.schema([("language", pa.string()), ("entry", pa.string()), ("score", pa.float64())])
-
-_PUNCTUATION = r"^\p{P}*$"  # the empty string too
 
 
 @dataclass(frozen=True)

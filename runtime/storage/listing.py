@@ -36,83 +36,24 @@ Info = dict[str, Any]  # of one file, as fsspec's file systems return it
 KINDS = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
 BROKEN_LINK, FOLDER_LINK = "broken link", "link to a folder"
 
-
-@dataclass(frozen=True)
-class Version:
-    """The properties that tell one content of a file from another, as far as the file system has them.
-
-    A changed file may have the same size and modification time: `touch -r` and unpacked archives set times. The change
-    time of the inode (ctime) cannot be set, and a file that replaces another has its own inode. But both also change
-    when no byte does: by chmod, a new hard link, cp -a, rsync, a restored backup, or a mount that makes up inodes. So
-    only the driver uses them, to recognise an input of an earlier run; at worst that input is read again in vain. They
-    are never a reason to refuse a file: on another machine the same file of a network file system may have other
-    values.
-    """
-
-    size: int | None = None
-    modified: int | None = None  # nanoseconds since 1970
-    etag: str | None = None
-    changed: int | None = None  # nanoseconds since 1970, of the inode: only of local files
-    inode: int | None = None  # likewise
-    checksum: str | None = None  # of all bytes, where a command of ours has recorded it
-
-    def difference(self, now: Version) -> str | None:
-        """Return what has changed, without the marks that may differ from machine to machine.
-
-        A time counts only without ETags, as listings round it otherwise.
-        """
-        if None not in (self.size, now.size) and self.size != now.size:
-            return f"it had {self.size:,} bytes and has {now.size:,}"
-        if None not in (self.etag, now.etag):
-            return None if self.etag == now.etag else f"its ETag was {self.etag} and is {now.etag}"
-        if self.modified is not None and now.modified is not None and self.modified != now.modified:
-            return f"it was of {_shown(self.modified)} and is of {_shown(now.modified)}"
-        return None
-
-
-def version_of(system: AbstractFileSystem, info: Info) -> Version:
-    """Return the version of a file, given what its file system says of it."""
-    if isinstance(system, LocalFileSystem):
-        found = os.stat(info["name"])
-        return Version(found.st_size, found.st_mtime_ns, changed=found.st_ctime_ns, inode=found.st_ino)
-    return Version(info["size"], _modified(info), info.get("ETag") or info.get("etag"))
-
-
-def _modified(info: Info) -> int | None:
-    """Return the time of the last change in nanoseconds; file systems have five names and three types for it."""
-    names = ("mtime", "LastModified", "last_modified", "updated", "Last-Modified")
-    value = next((info[name] for name in names if name in info), None)
-    if isinstance(value, str):
-        try:
-            value = parsedate_to_datetime(value)
-        except (ValueError, TypeError):
-            return None
-    if isinstance(value, datetime):
-        value = value.timestamp()
-    return round(value * 1e6) * 1000 if isinstance(value, int | float) else None
-
-
-def _shown(nanoseconds: int) -> str:
-    return datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc).isoformat(" ")
-
-
-def other_kind(path: str) -> str | None:
-    """Return the kind of a local path that is not a regular file; None if it is one, also behind links."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP) and os.path.islink(path):
-            return BROKEN_LINK
-        raise
-    if stat.S_ISDIR(mode):
-        return FOLDER_LINK
-    return None if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "special file")
-
-
 log = logging.getLogger(__name__)
 
 LOOKS = 5  # tries to list or to look up: a wrong name of a host should not take minutes
 OBJECT_STORES = ("http://", "https://", "s3://", "s3a://", "gs://", "gcs://", "abfs://", "abfss://", "az://")
+
+RUN, METADATA = "run.json", "metadata.json"
+FOLDERS = {  # the file that is in a folder of each kind
+    RUN: "a run of clip-curate or clip-remove",
+    METADATA: "metadata of clip-metadata",
+    "clusters.json": "clusters of clip-cluster",
+    "_hashes.json": "hashes of clip-hash",
+    "_scores.json": "scores of clip-score",
+    "alignment.json": "figures of clip-align",
+    "retry.json": "an export of the format retry",
+    "croissant.json": "an export of the format huggingface",
+    "index.json": "an export, or an index of tars",
+}
+SHOWN = 3  # names in a folder of no known kind
 
 
 @dataclass(frozen=True)
@@ -336,19 +277,76 @@ def _full_path(system: AbstractFileSystem, name: str, path: str) -> str:
     return hidden(system.unstrip_protocol(name) + (mark + rest if "://" in link else ""))
 
 
-RUN, METADATA = "run.json", "metadata.json"
-FOLDERS = {  # the file that is in a folder of each kind
-    RUN: "a run of clip-curate or clip-remove",
-    METADATA: "metadata of clip-metadata",
-    "clusters.json": "clusters of clip-cluster",
-    "_hashes.json": "hashes of clip-hash",
-    "_scores.json": "scores of clip-score",
-    "alignment.json": "figures of clip-align",
-    "retry.json": "an export of the format retry",
-    "croissant.json": "an export of the format huggingface",
-    "index.json": "an export, or an index of tars",
-}
-SHOWN = 3  # names in a folder of no known kind
+@dataclass(frozen=True)
+class Version:
+    """The properties that tell one content of a file from another, as far as the file system has them.
+
+    A changed file may have the same size and modification time: `touch -r` and unpacked archives set times. The change
+    time of the inode (ctime) cannot be set, and a file that replaces another has its own inode. But both also change
+    when no byte does: by chmod, a new hard link, cp -a, rsync, a restored backup, or a mount that makes up inodes. So
+    only the driver uses them, to recognise an input of an earlier run; at worst that input is read again in vain. They
+    are never a reason to refuse a file: on another machine the same file of a network file system may have other
+    values.
+    """
+
+    size: int | None = None
+    modified: int | None = None  # nanoseconds since 1970
+    etag: str | None = None
+    changed: int | None = None  # nanoseconds since 1970, of the inode: only of local files
+    inode: int | None = None  # likewise
+    checksum: str | None = None  # of all bytes, where a command of ours has recorded it
+
+    def difference(self, now: Version) -> str | None:
+        """Return what has changed, without the marks that may differ from machine to machine.
+
+        A time counts only without ETags, as listings round it otherwise.
+        """
+        if None not in (self.size, now.size) and self.size != now.size:
+            return f"it had {self.size:,} bytes and has {now.size:,}"
+        if None not in (self.etag, now.etag):
+            return None if self.etag == now.etag else f"its ETag was {self.etag} and is {now.etag}"
+        if self.modified is not None and now.modified is not None and self.modified != now.modified:
+            return f"it was of {_shown(self.modified)} and is of {_shown(now.modified)}"
+        return None
+
+
+def version_of(system: AbstractFileSystem, info: Info) -> Version:
+    """Return the version of a file, given what its file system says of it."""
+    if isinstance(system, LocalFileSystem):
+        found = os.stat(info["name"])
+        return Version(found.st_size, found.st_mtime_ns, changed=found.st_ctime_ns, inode=found.st_ino)
+    return Version(info["size"], _modified(info), info.get("ETag") or info.get("etag"))
+
+
+def _modified(info: Info) -> int | None:
+    """Return the time of the last change in nanoseconds; file systems have five names and three types for it."""
+    names = ("mtime", "LastModified", "last_modified", "updated", "Last-Modified")
+    value = next((info[name] for name in names if name in info), None)
+    if isinstance(value, str):
+        try:
+            value = parsedate_to_datetime(value)
+        except (ValueError, TypeError):
+            return None
+    if isinstance(value, datetime):
+        value = value.timestamp()
+    return round(value * 1e6) * 1000 if isinstance(value, int | float) else None
+
+
+def _shown(nanoseconds: int) -> str:
+    return datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc).isoformat(" ")
+
+
+def other_kind(path: str) -> str | None:
+    """Return the kind of a local path that is not a regular file; None if it is one, also behind links."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP) and os.path.islink(path):
+            return BROKEN_LINK
+        raise
+    if stat.S_ISDIR(mode):
+        return FOLDER_LINK
+    return None if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "special file")
 
 
 def described(path: Path) -> str:

@@ -35,6 +35,12 @@ LOCK, TOKEN = "lock", "owner.json"
 TRIES = 100
 _RUN = re.compile(r"[0-9a-f]{32}")
 
+READ_ONLY = ("http", "https", "memory", "data")  # the last two are not what other processes see
+WRITTEN = ("00000.parquet", "00000.tar", "run.json")
+ANY_DEPTH = "**"
+SAME_SYSTEM = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "wasbs": "wasb"}
+Real = Callable[[str], str]
+
 
 class Held(Exception):
     """Another process has the lock."""
@@ -184,13 +190,6 @@ def _locked(folder: Path, wait: bool) -> UnixFileLock | None:
                 raise _impossible(folder, error) from error
             raise
     raise InputError(f"another run is writing to {folder}; wait until it has ended, or give another folder")
-
-
-READ_ONLY = ("http", "https", "memory", "data")  # the last two are not what other processes see
-WRITTEN = ("00000.parquet", "00000.tar", "run.json")
-ANY_DEPTH = "**"
-SAME_SYSTEM = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "wasbs": "wasb"}
-Real = Callable[[str], str]
 
 
 @contextmanager

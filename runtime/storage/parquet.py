@@ -25,6 +25,15 @@ from runtime.storage.own_files import OwnFile, as_written, checksum_of, intact, 
 from runtime.storage.paths import in_threads, is_url
 from runtime.storage.whole import whole
 
+PIECE = 4 << 20  # bytes of a column that are read at once: a request to an object store, held for each column
+FEW_ROWS = 128  # read at once: a dictionary page of 1 MB may stand for texts of gigabytes
+FEW_BYTES = 128 << 20  # of a dictionary page times the rows read at once, as one text may be all of the page
+BATCH_BYTES = 16 << 20  # of a batch, at most about
+_HEAD = 16  # bytes that hold kind and size of a page
+_DICTIONARY = 2
+
+MOST_PARTS = 256  # files that are open at a time
+
 
 class PartWriter:
     """Writes batches to one file, in row groups of one size."""
@@ -140,14 +149,6 @@ def _metadata(file: OwnFile) -> pq.FileMetaData:
     """Return what stands at the end of a file, which is compared with the checksum only when its rows are read."""
     with refusing(file), open_parquet(file.path) as opened:
         return opened.metadata
-
-
-PIECE = 4 << 20  # bytes of a column that are read at once: a request to an object store, held for each column
-FEW_ROWS = 128  # read at once: a dictionary page of 1 MB may stand for texts of gigabytes
-FEW_BYTES = 128 << 20  # of a dictionary page times the rows read at once, as one text may be all of the page
-BATCH_BYTES = 16 << 20  # of a batch, at most about
-_HEAD = 16  # bytes that hold kind and size of a page
-_DICTIONARY = 2
 
 
 class _Shut(Exception):
@@ -279,9 +280,6 @@ def _parts(batch: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:
     rows = max(1, batch.num_rows * size // max(1, batch.nbytes))
     for begin in range(0, batch.num_rows, rows):
         yield batch.slice(begin, rows)
-
-
-MOST_PARTS = 256  # files that are open at a time
 
 
 def key_part(high: np.ndarray, parts: int) -> np.ndarray:
