@@ -38,9 +38,8 @@ Config = TypeVar("Config", bound="DataclassInstance")
 Group = argparse._ArgumentGroup  # of flags in the help
 _OWN = 2  # groups that argparse makes itself: of what has no flag, and of flags in no other group
 
-_NEAR = (
-    0.72  # --out is as near to --output as 0.77, --threshold to --english-threshold 0.73, --starter to --status 0.71
-)
+# --out is as near to --output as 0.77, --threshold to --english-threshold 0.73, --starter to --status 0.71.
+_NEAR = 0.72
 _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
 
 
