@@ -1,5 +1,6 @@
-"""Draw the pairs of the manifest from matched images, and write the curated Parquet files.
+"""Sample matched images by the rates of their entries, and write the pairs that stay as the curated Parquet files.
 
+One text is chosen per image, and kept with the probability that its entries give it; `thresholds` computes the rates.
 Each pair has a draw for the purpose "order". It decides the pair's position in the manifest, and so its file and its
 section of that file. Each section is a bucket in which `runtime.engine` gathers rows.
 """

@@ -1,6 +1,7 @@
-"""Turn counts into thresholds and sampling rates: the balancing step of the algorithm.
+"""Count the texts that contain each entry, and turn the counts into thresholds and sampling rates.
 
-Everything here is arithmetic on arrays; counting is in `counts`, sampling in `sampling`.
+A count is an exact integer per entry id, over all languages. The rest is arithmetic on arrays, the balancing step of
+the algorithm; `manifest` samples by the rates.
 """
 
 from bisect import bisect_left

@@ -1,6 +1,7 @@
 """Bring packed rows about images together by KEY, and from there to the tasks of their files, in the order of rows.
 
-Rows of all sides of a join have one schema with the columns ROWS; the PLACE of rows of tables is null.
+Rows of all sides of a join have one schema with the columns ROWS; the PLACE of rows of tables is null. A RowStream
+reads the rows along with the file of the images.
 """
 
 from __future__ import annotations

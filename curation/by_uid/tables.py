@@ -1,6 +1,7 @@
-"""Find and read tables of images by key, such as img2dataset's results or scores.
+"""Find and read tables of images by key, such as img2dataset's results or scores, with types that Spark can compare.
 
 A row belongs to the image that its uid names or, in a table without uids, to the MD5 of its URL. A key is two int64.
+NaN becomes null.
 """
 
 from __future__ import annotations

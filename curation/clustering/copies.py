@@ -1,8 +1,11 @@
 """Find semantic copies on Spark: images of a fine cluster whose embeddings have a cosine of the threshold or more.
 
-As SemDeDup (arXiv 2303.09540), but by leaders: `leaders` says which images stay. Which embedding of each image counts
-goes to the tasks that read embeddings, vectors from there to the task of their fine cluster, copies to that of their
-file.
+As SemDeDup (arXiv 2303.09540), but by leaders: a *leader* has no leader before it with at least that cosine; any other
+vector is a *copy* of the first leader with it (DESIGN.md gives the reasons). Which embedding of each image counts goes
+to the tasks that read embeddings, vectors from there to the task of their fine cluster, copies to that of their file.
+
+Results are the same to the bit, however vectors are cut into blocks and whichever matrix library multiplies them: its
+products only narrow the choice of leaders, and `kernels.clusters` decides.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
-"""Embed the texts of a run's images in Spark tasks, and write Parquet files; a rerun keeps the finished files.
+"""Embed the texts of a run's images with a sentence encoder in Spark tasks; a rerun keeps the finished Parquet files.
 
 An image of the manifest has its text there. An image of the pool (before balancing) gets the text that sampling draws.
+
+An embedding does not depend on the other texts of its batch: the last bits of a model's output depend on the shape of
+the batch, so each batch has texts with the same number of tokens and always the same number of rows. No text is padded.
 """
 
 from __future__ import annotations

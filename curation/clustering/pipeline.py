@@ -1,6 +1,7 @@
-"""Cluster the images of a finished run: embed texts, train on a sample, assign each image, and write a page.
+"""Cluster the images of a finished run: embed texts, train on a sample, assign each image, and describe the clusters.
 
-The output folder keeps the embeddings for the next run. `clusters.json` is written last: a folder with it is complete.
+The output folder keeps the embeddings for the next run. The page clusters.html shows sizes, languages and nearest texts
+in the style of the report of a run. `clusters.json` is written last: a folder with it is complete.
 """
 
 from __future__ import annotations

@@ -1,8 +1,13 @@
 """Train balanced clusters on a sample of vectors: k-means, balanced k-means, then coarse clusters of its centres.
 
-To balance, each centre has a price that is added to the squared distance to it; `centres` finds the prices. The first
-centres are those of k-means++ with several candidates per centre (Arthur and Vassilvitskii, 2007). The result depends
-only on the vectors, their order and the seed.
+The paper is "MoDE: CLIP Data Experts via Clustering" (arXiv 2404.16030). A vector belongs to the centre with the least
+squared distance plus price. A centre's price rises while it has too many vectors and falls while it has too few; these
+are the prices of the transport problem. The first centres are those of k-means++ with several candidates per centre
+(Arthur and Vassilvitskii, 2007).
+
+The result depends only on the vectors, their order and the seed. It is the same to the bit, however vectors are cut
+into blocks and whichever matrix library multiplies them: its products only narrow the choice of centres, and
+`kernels.clusters` decides.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The command `clip-curate`: curate pairs into a manifest."""
+"""The command `clip-curate`: curate pairs into a manifest. Some of its flags are shared by other commands.
+
+The defaults of flags come from the config classes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The command `clip-lid-eval`: measure how well a language-ID model labels texts of known languages."""
+"""The command `clip-lid-eval`: measure how well a language-ID model labels texts of known languages.
+
+clip-curate shares the flags that decide when a text counts as in the language of its label.
+"""
 
 from __future__ import annotations
 

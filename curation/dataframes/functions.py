@@ -1,6 +1,7 @@
 """Run the steps of a curation on DataFrames: match, count, compute thresholds, sample.
 
 For the same pairs they return the same rows and numbers as `curation.curate`. They also work on Spark Connect.
+NOT_HONOURED has the fields of CurationConfig that only a run on files supports.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Exclude rows by uid, URL, domain, page or pattern, a batch at a time.
 
-Exclusion lists are read in `lists` and looked up in `sets`. Listed hashes of files exclude the images that have them:
+`lists` reads exclusion lists and has the sets in which rows are looked up. Listed hashes of files exclude the images that have them:
 `without` takes their keys, which the run finds in tables of hashes.
 """
 

@@ -1,8 +1,9 @@
-"""Read exclusion lists: lines of text, or tables with a column of uids, URLs or hashes of files.
+"""Read exclusion lists into sets of uids, URLs, domains with their subdomains, and hashes of files.
 
-A line is `kind:value`, or a value whose form shows its kind. Blank lines and lines that begin with # are skipped. The
-path of a list of hashes may have their kind before it, as `md5=list.txt`. No message repeats a hash: they are of
-illegal pictures.
+A list is lines of text, or a table with a column of such values. A line is `kind:value`, or a value whose form shows
+its kind. Blank lines and lines that begin with # are skipped. The path of a list of hashes may have their kind before
+it, as `md5=list.txt`. No message repeats a hash: they are of illegal pictures. Sets are looked up a batch at a time, by
+keys of 16 bytes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Describe a dataset from templates: Hugging Face's dataset card README.md, and Croissant 1.1 metadata."""
+"""Describe a dataset from templates: Hugging Face's dataset card README.md, and Croissant 1.1 metadata.
+
+The card has a sentence for each option that decides about rows. Text of users and of data is escaped, so that Markdown
+shows it as it is: in a line, as code, or as a block.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,12 @@
-"""Export `metaclip`: counts and probabilities by language, and texts with their entries, for balancing loaders.
+"""Export `metaclip`: counts, probabilities and texts with their entries, or files for Meta CLIP's own data loaders.
 
 An entry id is a position, from 0, in its language's list of entries, array of counts and array of probabilities. The
-names follow Algorithm 1 of "Demystifying CLIP Data". Where tars are given, `loaders` writes the files of Meta CLIP's
-own data loaders instead.
+names follow Algorithm 1 of "Demystifying CLIP Data".
+
+Where tars are given, one JSON file per tar is written for each of Meta CLIP's two data loaders instead. The loader of
+version 1.2 draws a text of an image and keeps it with the probability that the file states beside it. The file for the
+worldwide loader has the entry ids of each text, with an array of probabilities per list of entries. Images have the
+keys of the tar, in its order; those without texts are left out.
 """
 
 from __future__ import annotations

@@ -4,9 +4,14 @@ As in FLYT (arXiv 2503.08805): an image i has the logit s_i, a weighted sum of c
 draws, one after the other, its chance is in proportion to exp(s_i - penalty * k_i), where k_i is how often it was drawn
 before. FLYT draws batches of G images without repeats, and takes the penalty off after each batch; this is G = 1.
 
-No task holds the pool. Each image has a clock of its own (`kernels.clocks`): E_1, E_2, … from Exp(1), functions of
+No task holds the pool. Each image has a clock of its own (`kernels.batches`): E_1, E_2, … from Exp(1), functions of
 (seed, uid, k), and is drawn at the times t_ij, the sum over k = 1 … j of E_k / exp(s_i - penalty * (k - 1)).
-Exponential variables have no memory, so the first N times of all images are the N draws. `last_draw` finds the N-th.
+Exponential variables have no memory, so the first N times of all images are the N draws.
+
+`LastDraw` finds the N-th time exactly, in a few passes over logits. A time is a uint64 that compares as its logarithm
+does. The first pass counts times in 65,536 equal intervals around the one that the logits let expect, and each further
+pass in one interval of the last, until that holds few. Of times that are equal in all bits the one of the smaller uid
+comes first, and of one image the one of the smaller number.
 """
 
 from __future__ import annotations
@@ -177,7 +182,7 @@ def _last(times: Tallies, draws: int) -> LastDraw:
 
 
 def _bits(number: float) -> int:
-    """Return the bits of a number as `kernels.clocks` has them."""
+    """Return the bits of a number as `kernels.batches` has them."""
     bits = int(np.float64(number).view(np.uint64))
     return bits ^ (2**64 - 1) if bits >> 63 else bits | 1 << 63
 

@@ -2,6 +2,9 @@
 
 `txt` is the curated text. With captions, `txt` of a drawn share of the samples is the image's caption, and `alt.txt` is
 the curated text. All other members keep their names and bytes.
+
+`CuratedSamples` also serves other forms made of tars: the choice of samples, the draw of captions and experts are the
+same in all; a form writes the samples of a tar, and the file that makes the folder whole.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Apply a list of checks to images and their texts in Spark tasks, and tally what each check removes.
+"""Rewrite files of matched images in Spark tasks with the changes of a step, such as a list of checks, and tally them.
 
-A text is counted under its first failed check if its image stays.
+Tallied are the rows that fail each check, those that fail no other, and those that fail it first. A text is counted
+under its first failed check if its image stays.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Find the pictures of evaluation sets among images: by URL, by SHA-256 of the file, and by pHash within a distance.
 
-A set has the pHash of each picture and the pHash of its mirror image: an image near either is found. Exact texts of
+Keys of 16 bytes (of URLs and files) must be equal; picture hashes may differ in some bits. A set has the pHash of each
+picture and the pHash of its mirror image. Which sets have an image is a mask: bit k is of the k-th set. Exact texts of
 evaluation sets are found in `evaluation_texts`.
 """
 

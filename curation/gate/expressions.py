@@ -1,4 +1,8 @@
-"""Split a condition over columns of images into its parts, and check it, with Spark's own parser and analyser."""
+"""Split a condition over columns of images into its parts, and check it, with Spark's own parser and analyser.
+
+Before Spark parses a condition its text is scanned: its length, its depth, and the columns that it names. If the tokens
+alone do not decide whether every name is a column, no names are returned, and Spark's parser decides.
+"""
 
 from __future__ import annotations
 

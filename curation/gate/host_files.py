@@ -1,4 +1,7 @@
-"""Read robots.txt, tdmrep.json and ai.txt of hosts, from Common Crawl's `robotstxt` WARC files or from tables."""
+"""Read robots.txt, tdmrep.json and ai.txt of hosts, and decide what they and their content signals say of paths.
+
+The files come from Common Crawl's `robotstxt` WARC files or from tables.
+"""
 
 from __future__ import annotations
 
@@ -185,7 +188,7 @@ HOST_FILES = pa.schema(
 WARC, PARQUET = ".warc.gz", ".parquet"
 _EXPECTED = "robots.txt of hosts: WARC files (.warc.gz), or Parquet with the columns host and text"
 _BYTES, _ROWS = 16 << 20, 4096  # of a batch at most
-# The host of a URL as `exclusion.sets.hosts` finds it, its port, and its path with the query.
+# The host of a URL as `exclusion.lists.hosts` finds it, its port, and its path with the query.
 _PARTS = r"^[^:]*://(?:[^/?#\\]*@)?(?P<host>[^:/?#\\]*)(?::(?P<port>[0-9]*))?(?P<path>[^#]*)"
 _DEFAULT_PORTS = ("", "80", "443")
 

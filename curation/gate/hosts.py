@@ -1,7 +1,8 @@
 """The step `hosts`: give images the signals that the hosts of their URL and of their pages state.
 
 Files of hosts and URLs of images meet by host in one exchange, the files first, so a task holds the files of one bucket
-of hosts and one batch of URLs; what it finds goes on to the tasks of the files of images.
+of hosts and one batch of URLs. There `KnownHosts` answers which signals the URLs have, and this goes on to the tasks of
+the files of images.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Find the images whose hashes are listed, by SHA-256, MD5 or PDQ, in the tables of images of a run.
+"""Find the images that lists name: those whose hashes are listed as illegal, and those that alone may stay.
 
-Only the keys of such images leave the tasks, for the exclusion that the run applies before anything is matched.
+Hashes (SHA-256, MD5 or PDQ) are found in the tables of images of a run. Only the keys of such images leave the tasks,
+for the exclusion that the run applies before anything is matched. A list of uids or URLs of the only images that may
+stay is read as a table of images without other columns.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The step `meaning`: remove the images that a table says are semantic copies of others that are left.
 
 A copy goes with its texts, as it is another picture than the one that stays for it. Of a leader that is not left no
-copy goes. Rows of the table meet leaders by key, and from there copies.
+copy goes. Rows of the table, which `--same-meaning` names, meet leaders by key, and from there copies.
 """
 
 from __future__ import annotations

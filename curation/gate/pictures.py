@@ -1,4 +1,9 @@
-"""Read and check what `--same-image` asks for: a column of a table by which images show the same picture."""
+"""Mark the images that show the same picture: all of them, with the uid of the image that stays for them.
+
+`--same-image` names a column of a table whose values decide. The values meet the images by KEY. Images whose values are
+equal then come together; those whose hashes are near each other are found by `near_copies.copies`, with Spark's joins.
+Marks are written by file.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
-"""Read robots.txt, and ai.txt of the same form: groups of rules for agents, as RFC 9309 defines them.
+"""Read robots.txt, and ai.txt of the same form, and match paths with their patterns, as RFC 9309 defines them.
 
-`host_rules` chooses the groups of agents and matches paths.
+Rules are in groups for agents; those that count are named in robots_agents.txt or by a user. `host_files` chooses the
+groups. The rule with the most octets decides; of equally long ones, one that allows (section 2.2). In tdmrep.json the
+first one decides. Patterns without a wildcard are sorted, and each knows the next shorter one that it begins with. So
+the longest that a path begins with is found by bisection, and all others are its ancestors.
 """
 
 from __future__ import annotations

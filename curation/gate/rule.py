@@ -1,4 +1,9 @@
-"""The dataclass of a policy's rule; the rules themselves are in `image_rules`, `text_rules` and `policies`."""
+"""The dataclass of a policy's rule, tables of words for rules, and the work that several rules about a batch share.
+
+The rules themselves are in `image_rules`, `text_rules`, `personal_data` and `policies`. Tables of words and phrases are
+looked up by hash in kernels: `kernels.texts` has the same arithmetic. Shared work is done for the first rule that asks,
+and kept while the batch is.
+"""
 
 from __future__ import annotations
 

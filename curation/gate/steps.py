@@ -1,7 +1,10 @@
-"""The steps of the gate in order, and the gate that runs them; each step reads the files that the step before wrote.
+"""The steps of the gate in order, the gate that runs them, and the sample of what they remove.
 
-Another installed package can add a step through the entry point GROUP. A user asks for it with
-`--gate-step NAME=VALUE`.
+Each step reads the files that the step before wrote. Another installed package can add a step through the entry point
+GROUP. A user asks for it with `--gate-step NAME=VALUE`.
+
+Tasks that rewrite files of images write the sample. Whether an image is in it is drawn by its uid, so the same rows are
+written however files and tasks are cut. What a rule that `is_silent` would remove is not written, whatever removed it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Read what tables say of images: rows with the conditions that they meet, for `verdicts`.
 
-A condition written in SQL is evaluated by `joined_tables`; all others are evaluated here, row by row of one table.
+A condition written in SQL is evaluated by `verdicts`; all others are evaluated here, row by row of one table. What a
+table has of the images is told by what tasks counted; a table of other images, or of several rows each, is refused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Policy rules over the texts of matched images.
+"""Policy rules over the texts of matched images, with the phrases that templates of web pages bring, in many languages.
 
 ROWS has the rules about a single text. The function of a rule takes `texts`, the candidates of all images of a batch,
-and `images`, the row of each text's image.
+and `images`, the row of each text's image. Media archives are exempt from some rules: their pictures have a subject
+also where they are drawings, logos, or on many pages.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Join what tables say of images to the images, and bring the verdicts to the tasks that rewrite the images' files.
 
 Of several rows of an image the one that meets the most conditions counts: of several tries, one that succeeded.
+Conditions over columns of tables are evaluated with Spark's SQL, row by row; tables that one condition names are joined
+before, the others are not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
-"""Hash all pictures of tars and folders on Spark, into a folder of Parquet files; an interrupted run is resumed."""
+"""Hash all pictures of tars and folders on Spark, into a folder of Parquet files; an interrupted run is resumed.
+
+SHA-256 is of the bytes of a file, pHash and PDQ are of its visible content. A pHash compares the 64 lowest frequencies
+of a grey picture of 32 × 32 pixels with their median, one bit each. The bits equal those of `imagehash.phash`, in the
+order of its hexadecimal form. Here the cosines are integers, so sums are exact: if frequencies tie, as in a plain or
+mirrored picture, no rounding error decides a bit.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 `combine` may be applied to parts of the pairs and then to its own results: a pair that it drops from a part would also
 be dropped from the whole. So a logo with five million alts takes no more memory than any other image.
+
+Uids of images and the hashes of their texts equal Spark's `md5` and `xxhash64`, but are computed in the process that
+reads the rows.
 """
 
 from collections.abc import Sized

@@ -1,8 +1,10 @@
 """Make batches of candidates from rows or columns of any format, with tallies; map stated languages to codes.
 
-A tally counts what one file held and what was dropped from it: `files`, `records` (WARC records, or rows of a table),
-`pages` (those with an image), `image_links`, `pairs` (rows that became candidates) and `dropped.REASON`. A dropped pair
-counts once. FIRST_BAD is not a count: it is the number of the first bad line.
+Texts are cleaned, their character references resolved (once more if they were escaped twice), and web addresses
+recognised, by the same rules for crawls and tables. A tally counts what one file held and what was dropped from it:
+`files`, `records` (WARC records, or rows of a table), `pages` (those with an image), `image_links`, `pairs` (rows that
+became candidates) and `dropped.REASON`. A dropped pair counts once. FIRST_BAD is not a count: it is the number of the
+first bad line.
 """
 
 import re

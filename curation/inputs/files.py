@@ -1,6 +1,7 @@
 """Find the input files that paths, folders, globs, URLs and crawls name, refuse unusable ones, and read a file.
 
-Formats are in `formats`; file systems are in `runtime.storage.listing`.
+To add a format, add a row to OWN and a module with its reader and its check of columns. Another installed package can
+add one through an entry point of GROUP that names its `Format`. File systems are in `runtime.storage.listing`.
 """
 
 from collections import Counter

@@ -1,4 +1,16 @@
-"""Choose the samples of a batch one after the other, each with the largest gain; a sample is a list of entry ids."""
+"""Choose samples: by the probabilities of their entries, by clocks, by weights of a mix, or by the gain for a batch.
+
+`text_offsets` cut `ids` (entry ids) into texts, and `image_offsets` cut the texts into images; both start at 0.
+
+The exponential clock of an image has the times at which soft cap sampling draws it (`export.soft_cap`). The j-th time
+is t_j = the sum over k = 1 … j of E_k / exp(-below - penalty * (k - 1)), where E_k is drawn from Exp(1) and `below` is
+how far the image's logit is below the greatest one. Such numbers would overflow. A kernel keeps
+a_j = t_j * exp(-below - penalty * (j - 1)), which is a_(j-1) * exp(-penalty) + E_j, and takes for the time the
+logarithm of t_j, log(a_j) + below + penalty * (j - 1), as a uint64 that compares as this number does. In all kernels of
+clocks `keys` is uint64[image], `below` float64[image], and `decay` is exp(-penalty).
+
+A batch is chosen sample by sample, each with the largest gain; a sample is a list of entry ids.
+"""
 
 import numpy as np
 

@@ -1,8 +1,9 @@
-"""Assign vectors to cluster centres, exactly, and sum the vectors of each cluster.
+"""Assign vectors to cluster centres, sum the vectors of each cluster, and find vectors by their cosines, exactly.
 
 The score of a centre for a vector is their squared distance plus the centre's price (which balances the sizes of
 clusters). The lowest score wins; ties go to the lower centre number. Products from a matrix library, whose last bits
-vary, only narrow down the centres. The final scores are computed here, in float64 and in one fixed order.
+vary, only narrow down the centres and the pairs of vectors. The final scores and cosines are computed here, in float64
+and in one fixed order.
 """
 
 import numpy as np

@@ -1,6 +1,10 @@
-"""The tag and attribute names that are looked for, and the columns of the table of a page's elements.
+"""Find the images, bases, metas and language of a page in one pass over its tokens, in linear time.
 
-A name is held as two integers, its bytes in lower case; no name has more than 16 bytes.
+Tags, and what is no tag, are read by the rules of the HTML standard's tokenizer. No tree is built: it may be as deep as
+the page is long, and building it may take quadratic time. Instead a stack of frames, each the number of a tag name,
+records whether the current token is in a template, in SVG, in MathML, or in HTML inside these. An end tag closes frames
+only; other open elements are ignored. A name is held as two integers, its bytes in lower case; no name that is looked
+for has more than 16 bytes.
 """
 
 import numpy as np

@@ -1,4 +1,9 @@
-"""Compare strings of an image's rows: each string with the one before it, and all of them to find the smallest."""
+"""Compare strings of an image's rows, and find hashes of pictures within a Hamming distance.
+
+Each string is compared with the one before it, and all of them to find the smallest. Hashes are found by shuffled keys
+and look-ups with flipped bits; then leaders are chosen. A hash is a row of uint64, one or four words. Its bit `b` is
+bit b % 64 of word b // 64, the lowest one first.
+"""
 
 import numpy as np
 

@@ -1,4 +1,10 @@
-"""Classify texts by their characters: byte kinds, scripts, number of words, and equality with the image's URL."""
+"""Classify texts by their characters, find listed words and phrases in them, and find rows that need no cleaning.
+
+Classes are of byte kinds, scripts, the number of words, and equality with the image's URL. Words are looked up by a
+hash of 64 bits: in `keys`, an open table of a power of two, where 0 is an empty slot, the bits. They are hashed by
+bytes or characters, and phrases by their words: two of a text's words and a listed one meet by chance once in 10^16
+texts.
+"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Find the URLs whose file or folders have a name that says: a part of the page, not a picture on it."""
+"""Find the URLs whose file or folders have a name that says: a part of the page; find the texts that name a URL's host."""
 
 import numpy as np
 

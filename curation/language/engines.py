@@ -1,8 +1,9 @@
-"""Predict with fastText models, by one of three engines that give the same labels; `opened_engine` picks one.
+"""Identify the language of each text, with the model's score, by one of three engines that give the same labels.
 
-`LanguageModel` is for models of lid.176.ftz's shape: over ten times as fast as fastText, with equal scores. `AnyModel`
-is for most others, with scores equal up to rounding. `FastText` calls fastText itself for the rest. `model_parts` reads
-the parts of a file; `kernels.fasttext.language_id` and `kernels.fasttext.any_model` predict.
+languages.csv maps a model's label to a metadata language; `opened_engine` picks an engine. `LanguageModel` is for
+models of lid.176.ftz's shape: over ten times as fast as fastText, with equal scores. `AnyModel` is for most others,
+with scores equal up to rounding. `FastText` calls fastText itself for the rest. `fasttext_file` reads the parts of a
+file; `kernels.fasttext.language_id` and `kernels.fasttext.any_model` predict.
 """
 
 from __future__ import annotations

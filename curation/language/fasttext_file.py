@@ -1,7 +1,13 @@
-"""Read a fastText model file: walk its layout once from end to end, without loading the vectors.
+"""Read a fastText model file into the kernels' input: arrays for lid.176.ftz's shape, or parts for any layout.
 
-fastText does not notice a truncated file: it hangs, crashes or returns nonsense. So the walk checks that each part ends
-inside the file and that the parts agree; a file that fails is refused.
+fastText does not notice a truncated file: it hangs, crashes or returns nonsense. So the layout is walked once from end
+to end, without loading the vectors. The walk checks that each part ends inside the file and that the parts agree; a
+file that fails is refused.
+
+lid.176.ftz's shape: rows of 16 numbers, product-quantised with their norms; character n-grams of 2 to 4 in two million
+buckets, most of them pruned; a dense output under a hierarchical softmax. For other models the input matrix stays in
+the file, mapped into memory that the processes of a machine share. Dictionary and output, a few megabytes, are arrays
+of each process.
 """
 
 from __future__ import annotations

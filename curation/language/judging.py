@@ -1,4 +1,10 @@
-"""Decide whether a text is in the language of the model's label; if in doubt, its language becomes `other`."""
+"""Decide whether a text is in the language of the model's label; if in doubt, its language becomes `other`.
+
+A witness has a second opinion: it is a function from texts that are in question to languages. It says nothing (null)
+where it knows nothing. The first in the order that a run states counts, unless the text cannot be in the language that
+it names, by the scripts of its letters: then the next one is asked. One witness is the host: most hosts write in one
+language, which the sure texts on them show.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Recognise texts that are not captions by their form: file names, addresses, HTML, texts without letters.
+"""Recognise texts that are not captions by their form, and texts in scripts in which their language is not written.
 
-A text may be of several kinds: the URL of a picture is an address and a file name. For speed, RE2 sees only the texts
-with bytes that every text of a kind has.
+Forms are file names, addresses, HTML, and texts without letters. A text may be of several kinds: the URL of a picture
+is an address and a file name. For speed, RE2 sees only the texts with bytes that every text of a kind has.
 """
 
 from __future__ import annotations

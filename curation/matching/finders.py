@@ -1,4 +1,8 @@
-"""Open, build and save the finder of each language, which finds entries in texts: a matcher, or an automaton."""
+"""Open, build and save the finder of each language, which finds entries in texts: a matcher, or an automaton.
+
+The automaton is pyahocorasick's: the second, slower engine, and the reference in the matcher's tests. Each process
+builds it from the entries. It is never pickled: pickling leaks memory in pyahocorasick 2.3.1.
+"""
 
 from __future__ import annotations
 

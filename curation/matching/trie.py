@@ -1,4 +1,9 @@
-"""Build the trie of a list of entries: number symbols and nodes, and fill the hash tables of symbols and edges."""
+"""Read entries and texts as sequences of symbols, and build the trie of a list of entries, which compares these.
+
+The rules `unicode` have one reader of symbols: the characters and words of normalised text. The rules `meta` have two
+readers. An entry with a space at both ends is read as words between single spaces; any other entry is read as
+characters of the padded text. A list with both kinds of entries therefore makes `meta` read each text twice.
+"""
 
 from __future__ import annotations
 

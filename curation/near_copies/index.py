@@ -1,6 +1,6 @@
-"""Find pairs of hashes that differ in few bits, with an index of the values of their bands.
+"""Find pairs of perceptual hashes that differ in few bits, with an index of the values of their bands.
 
-A band is a subset of the bits of a hash; DESIGN.md says why no pair is missed.
+A hash is a row of uint64. A band is a subset of its bits; DESIGN.md says why no pair is missed.
 """
 
 from __future__ import annotations

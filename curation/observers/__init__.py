@@ -1,1 +1,1 @@
-"""Observers: measurements that a run adds to its report beside the algorithm; `run.hooks` lists them."""
+"""Observers: measurements that a run adds to its report beside the algorithm; `run.request` lists them."""

@@ -1,6 +1,7 @@
-"""The parameters of online balancing: what an epoch keeps, the clusters of an expert's images, and the process's rank.
+"""The parameters of online balancing: what an epoch keeps and draws, an expert's images, and the process's rank.
 
-An expert is a model that learns from one coarse cluster of the data, as in MoDE (arXiv 2404.16030).
+An expert is a model that learns from one coarse cluster of the data, as in MoDE (arXiv 2404.16030). `ByEntries` chooses
+batches from super-batches by what their samples show, after concept-aware batch sampling (arXiv 2511.20643).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The weights of a training mix of several runs, and rates by their common counts."""
+"""Mix several balanced datasets into one stream by their weights, with rates by the common counts of their runs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Charts of the report, as shapes with pixel coordinates: counts by rank, cumulative share of matches, thresholds.
+"""Compute the charts of the report: rows of bars, and shapes with pixel coordinates.
 
-The macro `chart` of templates/charts.html draws them as SVG.
+Bars show the rows left after each step, dropped rows by reason, and head and tail. Shapes show counts by rank, the
+cumulative share of matches, and thresholds; the macro `chart` of templates/charts.html draws them as SVG.
 """
 
 from __future__ import annotations

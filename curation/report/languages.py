@@ -1,4 +1,7 @@
-"""Columns of the language tables on the report page and the console, each read from a language's row in run.json."""
+"""Columns of the language tables on the report page and the console, each read from a language's row in run.json.
+
+Also formats of numbers for people: counts with separators, shares in percent, large numbers abbreviated.
+"""
 
 from __future__ import annotations
 

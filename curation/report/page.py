@@ -1,6 +1,7 @@
 """Write report.html, one file that needs no network, from the templates beside this module.
 
-Other pages and drawings use the same templates through `environment`.
+It shows sample rows of the manifest: each text with its entries marked, and why it was kept. Other pages and drawings
+use the same templates through `environment`.
 """
 
 from __future__ import annotations

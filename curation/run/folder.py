@@ -3,7 +3,7 @@
 `pairs/` holds what each input gave, with stamps (`ledger`): a run that was interrupted, or that has more inputs,
 continues from there. `matched/`, `gated/` and `curated/` get these names when they are complete. `matched/` also holds
 the description of what it was made from, so that a run with another threshold, seed or target size can reuse it.
-Inputs may be added and exclusion lists may change; any other difference is refused.
+Inputs may be added and exclusion lists may change; a folder that differs from its run in anything else is refused.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Record which inputs have been read into which files: one JSON stamp per finished task, beside its files.
+"""Record which inputs have been read into which files, and say into how many buckets, tasks and blocks pairs are cut.
 
-A stamp is valid only for the same metadata, rules, model and numbers, and for unchanged inputs.
+Each finished task has one JSON stamp, beside its files. A stamp is valid only for the same metadata, rules, model and
+numbers, and for unchanged inputs. `recorded` finds the checksums that this project's commands recorded for Parquet
+files which a user gives as tables.
 """
 
 from __future__ import annotations

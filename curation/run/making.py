@@ -1,4 +1,27 @@
-"""Make files of a folder in Spark tasks, of an item each, and note what is done; `derived` has an example."""
+"""Make files of a folder in Spark tasks, of an item each; the same command goes on after one that broke off.
+
+Exports, removals and indexes are such folders, made of the files of a finished run, local or at a URL. An example, for
+a file of URLs per curated file:
+
+    def write(file: OwnFile, made: Made) -> None:  # in a worker
+        path = made.path("urls", file.path.name)
+        with part_writer(path, SCHEMA, ROWS) as writer: ...
+        made.wrote("urls", path.name, writer.checksum)
+        made.tallies.add("urls", writer.rows)
+
+    wanted = Derivation({"run": digest, "of": "urls"}, whole_by="urls.json", inputs=[run.path])
+    with deriving(engine, output, wanted) as folder:
+        tallies = folder.each_file("list URLs", curated_files(run), write, "urls")
+        write_json(folder.path / "urls.json", {"urls": tallies["urls"]})
+
+A part, here `urls/`, gets its name when all its files are there; at a URL, whose parts cannot be renamed, its files are
+there before. In both places the folder is whole once it has the file `whole_by`, which a caller writes last. What is
+done is in stamps below `.work` (`ledger`), with all that tasks tallied; the stamps go when the folder is whole. Before
+a command goes on it compares what is done with the checksums in these stamps, and makes anew what is damaged. Last of
+all, `.checksums.json` lists the checksums of all files; those of a removal are in its run.json.
+
+`fill` makes a folder with one file per input, for one run at a time: clip-hash and clip-score write their tables so.
+"""
 
 from __future__ import annotations
 

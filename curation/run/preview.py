@@ -1,7 +1,7 @@
 """Foresee a run from samples of its inputs: what is read, matched and kept, and what that costs.
 
-All that a run checks at its start is checked by the run's own functions, and nothing is written. Spark is started for a
-condition on images alone, which it parses.
+All that a run checks at its start is checked by the run's own functions, and no file is written: the result is lines
+of at most 80 columns. Spark is started for a condition on images alone, which it parses.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""The request of a run: its config and all files that it reads, found and checked before Spark starts."""
+"""The request of a run: its config and all files that it reads, found and checked before Spark starts.
+
+Also the interfaces between a run and its gate and observers: what each receives and returns. The run depends on nothing
+else of them.
+"""
 
 from __future__ import annotations
 

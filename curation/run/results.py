@@ -1,7 +1,8 @@
 """Read a finished run: its figures, counts and images, for notebooks, exports and a Python prompt.
 
-Counts are arrays with one number per entry. Images are read batch by batch, so a folder of any size can be read. The
-folder itself is written by `folder`.
+Counts are arrays with one number per entry. Images are read batch by batch, so a folder of any size can be read; files
+with missing rows are refused. Two runs can be compared by the images that they kept. The folder itself is written by
+`folder`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The steps of a run as lists of tasks.
+"""The steps of a run as lists of tasks; the rows of an input get the languages of their hosts, as sure texts show them.
 
 The engine starts the tasks, collects their tallies, and moves packed rows between tasks (`runtime.engine`).
 """

@@ -1,4 +1,8 @@
-"""Score the images of tars, tar by tar, into a folder of Parquet files; a rerun continues after an interruption."""
+"""Score the images of tars, tar by tar, into a folder of Parquet files; a rerun continues after an interruption.
+
+The texts of images come from the tars or from the matched images of a run. Images are decoded in threads a few batches
+ahead; the order of samples does not depend on the threads.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Score images and texts with a model in PyTorch: the cosine of their embeddings.
+"""Load an image-text model, from a folder or by name, and score images and texts: the cosine of their embeddings.
 
-PyTorch is imported only when a scorer is opened, so importing this module does not need it.
+A model is loaded with the library it is made for: open_clip, or transformers for CLIP, MetaCLIP 2, SigLIP and other
+models that give features of images and of texts. Of the options only the precision changes scores beyond their last
+digits. PyTorch is imported only when a scorer is opened, so importing this module does not need it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
-"""Find the samples of a WebDataset tar and the positions of their images, from headers and json members alone.
+"""Find the tars and pictures that paths name, map tars into memory, and find uid, URL, texts and bytes of their images.
 
-`tarfile` of the standard library gives the same answers and takes ten times as long; the tests compare the two.
+Tars are img2dataset's, or any in WebDataset's form, in which the files of a sample share one key. A sample's uid is the
+one in its json, else the MD5 of the URL in its json, else NAME_OF_TAR/KEY. The uid of a picture in a folder is its path
+relative to the folder that was named. Only headers and json members are read: `tarfile` of the standard library gives
+the same answers and takes ten times as long; the tests compare the two.
 """
 
 from __future__ import annotations

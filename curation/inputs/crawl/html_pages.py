@@ -1,6 +1,10 @@
-"""Unpack HTTP responses, and find the images in their HTML.
+"""Unpack HTTP responses, decode their HTML, find its images, and choose the link of each image.
 
-The kernels in `kernels.html` read pages as UTF-8, or as any encoding that writes ASCII characters as ASCII bytes.
+The first of these that is present decides the encoding, as in the HTML standard: the byte order mark, the HTTP header,
+a `<meta>`, an XML declaration, valid UTF-8, and last a guess from the bytes of the text. Labels are those of the
+Encoding Standard, by webencodings. The kernels in `kernels.html` read pages as UTF-8, or as any encoding that writes
+ASCII characters as ASCII bytes. An image's link is its src, or what takes the place of a src that shows nothing until a
+script has run.
 """
 
 import codecs

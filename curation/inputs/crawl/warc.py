@@ -1,4 +1,8 @@
-"""Read WARC files: the images of a crawl's pages, from the HTML in their HTTP responses."""
+"""Read WARC files: the images of a crawl's pages, from the HTML in their HTTP responses; read the records of WAT files.
+
+Each record is a gzip member. A broken member is counted, and reading goes on. Heads of records of the usual form are
+read by a kernel (`kernels.warc_heads`), others by fastwarc.
+"""
 
 import io
 from collections import Counter

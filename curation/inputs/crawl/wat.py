@@ -1,7 +1,7 @@
 """Read WAT files: the images of a crawl's pages, as the JSON of metadata records states them.
 
-Kernels read about two megabytes of records at a time. They leave unusual records to `wat_by_parser` and unusual links
-to `links`; this slower code defines the correct result.
+Kernels read about two megabytes of records at a time. They leave unusual records to a JSON parser (`page_of`) and
+unusual links to `links`; this slower code defines the correct result.
 """
 
 import json
@@ -89,7 +89,7 @@ def _at(tree: Any, *keys: str) -> Any:
 
 
 SMALLEST = len('{"path":"IMG@/src","alt":""}')  # bytes of an image with a text
-REASON_NAMES = ("dropped.empty_text", EMPTY, NOT_HTTP)  # as `kernels.wat.texts` numbers them
+REASON_NAMES = ("dropped.empty_text", EMPTY, NOT_HTTP)  # as `kernels.wat.pages` numbers them
 
 _KINDS = pa.array(KINDS)
 

@@ -1,4 +1,8 @@
-"""Find the columns of a table that hold URL, text, uid, language and page URL, by name or by number."""
+"""Find the columns of a table that hold URL, text, uid, language and page URL, by name or by number.
+
+Also names of inputs that are not paths: `commoncrawl:CC-MAIN-2024-10`, which stands for all WAT files of the crawl (or,
+with /warc, all its WARC files), and `table:sales.pairs`, a table of Spark's catalog.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Unpack text files and cut them into lines; a line that is too long is counted and skipped."""
+"""Unpack text files, cut them into lines, and recognise the dialect of CSV and TSV by a file's first lines.
+
+A line that is too long is counted and skipped. pandas and Excel quote the fields that need it and double the quotes
+inside. Arrow quotes all strings. Spark puts a backslash before a quote inside a field. Other programs write captions
+unchanged, and their quotes are plain characters.
+"""
 
 from __future__ import annotations
 

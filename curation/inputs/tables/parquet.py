@@ -1,4 +1,8 @@
-"""Read pairs from row groups of Parquet tables, and from Arrow batches of any other source."""
+"""Read pairs from row groups of Parquet tables and from other Arrow batches, and single values from files of any kind.
+
+Single values, such as URLs or captions, are lines of text, or a column of a table chosen by name. The data files of
+Delta, Iceberg and Hudi tables are refused: they also hold deleted and replaced rows.
+"""
 
 from __future__ import annotations
 

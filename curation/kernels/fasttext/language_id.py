@@ -2,7 +2,7 @@
 
 About a hundred words are read at a time, in three passes, so that memory loads while other words are read. First the
 words are found, and their slots in the table of words are prefetched. Then their rows are looked up (`word_rows`) and
-prefetched. Then the rows are summed, and each text that ends gets its label (`label_tree`). Any bytes are accepted; a
+prefetched. Then the rows are summed, and each text that ends gets its label (`losses`). Any bytes are accepted; a
 line feed separates words like a space.
 """
 

@@ -3,6 +3,13 @@
 Each loss has two functions. The fast one takes products that may be wrong by `error`, and returns the label and whether
 it is certain. The other is for texts whose label is uncertain: it computes in the types and the order of fastText. If
 labels are equally likely, both take the later one.
+
+The Huffman tree of a model is two arrays. `children` int64 [2 labels - 1, 2] has the left and right child of each node;
+the leaves come first and are the labels, the root comes last. `weights` float32 [2 labels - 1, 16]: a node goes right
+with probability 1 / (1 + exp(-weights · mean)). If these products are known already, the caller passes them as
+`weights`, float32 [labels - 1], and the number of labels as `mean`. A label's score is the sum of log(p + 0.00001) over
+the probabilities p on its path. Types and order of operations are fastText's: otherwise labels with close scores would
+change places.
 """
 
 import math
@@ -124,9 +131,9 @@ _SHIFT = np.float32(1.5 * 2**23)  # added to a number it leaves the nearest inte
 class Tree(NamedTuple):
     """The Huffman tree of a hierarchical softmax; empty arrays for other losses."""
 
-    children: np.ndarray  # as in `label_tree`
+    children: np.ndarray  # as described above
     depth: int  # the most inner nodes on a path
-    waiting: tuple  # scratch memory, as in `label_tree`
+    waiting: tuple  # scratch memory of `likeliest`
 
 
 @instruction(results=2, of=types.float32)

@@ -3,7 +3,7 @@
 A word has its own row, if it is in the dictionary, and the rows of its character n-grams that the model kept. The table
 holds the dictionary from the start. It is six arrays:
 
-- `slots` int64 [2^k, 4]: two columns are the word's key (see `kernels.trie.keys`); one is the position in `ids` at
+- `slots` int64 [2^k, 4]: two columns are the word's key (see `kernels.trie.tables`); one is the position in `ids` at
   which its rows begin, times 2^16, plus the number of its rows; one is the position of its bytes in `letters`;
 - `ids` uint16: the rows of all words;
 - `letters` uint8: the bytes of the words that are too long for a key to hold them;

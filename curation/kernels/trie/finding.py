@@ -1,6 +1,7 @@
-"""Find the entries of a trie in texts read as symbols: look symbols up, then step from node to node.
+"""Find the entries of a trie in texts read as symbols: look symbols up, step from node to node, and sort the ids found.
 
-A *group* is the symbols of several texts, read together; `curation.matching.trie` forms groups.
+A *group* is the symbols of several texts, read together; `curation.matching.trie` forms groups. Ids in one text are
+deduplicated, and those of entries with the same symbols are added.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
-"""Read texts as symbols by the `unicode` rules, and check whether a text is in normal form.
+"""Read texts as symbols by the rules `unicode` or `meta`, and check whether a text is in normal form.
 
 The symbols of a group of texts are written one after the other: bounds[k] is the position of the first symbol of the
-k-th text, and each text is followed by one key (0, 0). The readers for the `meta` rules, in `words`, have the same
-signature.
+k-th text, and each text is followed by one key (0, 0). The readers for the rules `meta`, of words between single spaces
+and of characters, have the same signature.
 """
 
 import numpy as np

@@ -1,4 +1,8 @@
-"""Fill and search the two hash tables of a trie over symbols: its vocabulary and its edges.
+"""Make keys of symbols, and fill and search the two hash tables of a trie over symbols: its vocabulary and its edges.
+
+A key (low, high) holds up to fifteen bytes, the first byte lowest, and above them their number plus one. For a longer
+symbol, `low` is a hash and `high` is HASHED plus the number of bytes; then the caller must compare the bytes, too. No
+key is (0, 0).
 
 One number stands for a symbol and for the node to which that symbol leads from the root, so that the first step of a
 walk needs no look-up. Nodes from 1 to `terminals` are ends of entries (the entry's position plus one). Nodes above, up

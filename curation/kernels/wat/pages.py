@@ -1,7 +1,9 @@
-"""Read the URL of each page if it is plain, and find the headers and metas of a page that may hold usage signals.
+"""Read the URL of each page, find its headers and metas that may hold usage signals, and write rows of URL and text.
 
-`Links` in `curation.inputs.crawl.links` defines plain URLs: the prefixes of relative links can be cut from them.
-Signals are recognised by their first bytes and read by `curation.inputs.crawl.wat`.
+Rows come from the spans that `links` found: escapes are undone, plain links resolved, texts trimmed. Links and texts
+that need more work are marked for the caller. `Links` in `curation.inputs.crawl.links` defines plain URLs: the prefixes
+of relative links can be cut from them. Signals are recognised by their first bytes and read by
+`curation.inputs.crawl.wat`.
 """
 
 import numpy as np

@@ -1,4 +1,10 @@
-"""Find where single JSON tokens end: strings, numbers, white space; -1 means that the token is not read here."""
+"""Find where JSON tokens end, read links of the usual form, and skip members that are not needed, in a WAT file.
+
+A *stop* is a byte at which a string may end, or which the functions for single tokens must look at; they return -1
+where a token is not read here. A usual link has only string members, the path first, no space between tokens, and no
+escapes except of slashes: so four stops show where each name and its value are. String members, and whole objects in
+lists, are skipped: they are most of a WAT file. Any other JSON is left to `links`, which looks at each token.
+"""
 
 import numpy as np
 
