@@ -7,11 +7,6 @@ before. FLYT draws batches of G images without repeats, and takes the penalty of
 No task holds the pool. Each image has a clock of its own (`kernels.batches`): E_1, E_2, … from Exp(1), functions of
 (seed, uid, k), and is drawn at the times t_ij, the sum over k = 1 … j of E_k / exp(s_i - penalty * (k - 1)).
 Exponential variables have no memory, so the first N times of all images are the N draws.
-
-`LastDraw` finds the N-th time exactly, in a few passes over logits. A time is a uint64 that compares as its logarithm
-does. The first pass counts times in 65,536 equal intervals around the one that the logits let expect, and each further
-pass in one interval of the last, until that holds few. Of times that are equal in all bits the one of the smaller uid
-comes first, and of one image the one of the smaller number.
 """
 
 from __future__ import annotations
@@ -69,7 +64,13 @@ class Clocks:
     greatest: float
 
     def last(self, engine: Engine, files: Sequence[OwnFile], draws: int) -> LastDraw:
-        """Return the time of the last one of so many draws, given files of LOGITS."""
+        """Return the time of the last one of so many draws, exactly, given files of LOGITS.
+
+        A time is a uint64 that compares as the logarithm of the time does. The first pass over the logits counts times
+        in 65,536 equal intervals around the one that the logits let expect, and each further pass in one interval of
+        the last, until that holds few. Of times that are equal in all bits the one of the smaller uid comes first, and
+        of one image the one of the smaller number.
+        """
         low, high = self._expected(engine.added(list(files), self.distances, TURNS), draws)
         while True:
             shift = max(0, (high - low).bit_length() - BINS.bit_length() + 1)

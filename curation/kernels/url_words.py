@@ -1,4 +1,4 @@
-"""Find the URLs whose file or folders have a name that says: a part of the page; find the texts that name a URL's host."""
+"""Find the URLs whose names say that they are of a part of the page, not a picture on it, and texts that name a host."""
 
 import numpy as np
 

@@ -427,5 +427,5 @@ def _tree(model: ModelFile) -> Tree | None:
 
 
 def waiting(nodes: int) -> tuple[np.ndarray, ...]:
-    """Return scratch memory for a search in a tree of so many nodes, as `kernels.fasttext.label_tree` describes it."""
+    """Return scratch memory for a search in a tree of so many nodes, as `likeliest` in `kernels.fasttext.losses` takes it."""
     return tuple(np.empty(nodes, dtype) for dtype in ("i8", "f8", "f4", "f4"))

@@ -30,6 +30,18 @@ from runtime.errors import InputError, ParameterError, require_integer, require_
 class ByEntries:
     """Choose one batch from each super-batch, which is all samples that an epoch keeps of `mixed_blocks` blocks.
 
+    The batch has the samples whose entries are most diverse, or nearest to a target. Each sample of a batch divides a
+    mass of 1 evenly among its entries; m is the mass of an entry in the batch. Samples are added one after the other.
+    Each time the sample is taken that adds most to
+
+        the sum over all entries of t * m / (t + m)
+
+    For a target, t is the mass of the entry in a batch that has the target's distribution. The sum is then half that of
+    the harmonic means of t and m, so a larger one is a smaller Vincze-Le Cam distance, the sum of (t - m)^2 / (t + m).
+    For diversity, t is 1 for each entry: a sample adds less, the more of its entries the batch already has. The sum is
+    submodular and never falls, so greedy choice reaches at least 1 - 1/e of its maximum. Both forms are defined here
+    and are not the formulas of concept-aware batch sampling (arXiv 2511.20643).
+
     batch: samples of a batch. A super-batch with fewer yields none.
     target: one number of 0 or more per entry, only their proportions count; None: the most diverse batch.
     """

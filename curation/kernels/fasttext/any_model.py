@@ -52,7 +52,7 @@ class WordSums(NamedTuple):
     for words that are too long to be remembered.
     """
 
-    slots: np.ndarray  # int64 [2^k, 4]: a word's key as in `kernels.trie.tables`, the number of its sum, its first letter
+    slots: np.ndarray  # int64 [2^k, 4]: a word's key (`kernels.trie.tables`), the number of its sum, its first letter
     letters: np.ndarray  # uint8: the bytes of the words whose key does not hold them
     hashes: np.ndarray  # int64: the hash of each word, -1 for a label
     used: np.ndarray  # int64 [2]: the numbers of sums and of letters
