@@ -29,6 +29,10 @@ from runtime.storage.own_files import tally
 from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies
 
+SECTIONS = 8  # of a file, sorted one by one; a power of two, so that the product with a draw has the same bits
+RUN_BYTES = 64 << 20  # drawn rows that are sorted together before they are written
+DRAWN = CURATED.append(pa.field("draw", pa.float64()))
+
 
 def keep_probability(entries: pa.Array | pa.ChunkedArray | Sequence, rates: ArrayLike) -> np.ndarray:
     """Return the probability that each text is kept, 1 - Π(1 - rate) over its entries; 0 for none or a null.
@@ -142,11 +146,6 @@ def _checked_rates(rates: ArrayLike, dimensions: tuple[int, ...]) -> np.ndarray:
     if rates.ndim not in dimensions or (rates.size and rates.dtype.kind != "f"):
         raise InputError(f"rates are {rates.dtype} of shape {rates.shape}; give one floating-point rate per entry")
     return rates
-
-
-SECTIONS = 8  # of a file, sorted one by one; a power of two, so that the product with a draw has the same bits
-RUN_BYTES = 64 << 20  # drawn rows that are sorted together before they are written
-DRAWN = CURATED.append(pa.field("draw", pa.float64()))
 
 
 def draw_pairs(

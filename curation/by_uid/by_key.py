@@ -25,6 +25,10 @@ from runtime.tallies import Tallies
 
 PLACE = (pa.field("file", pa.int32()), pa.field("row", pa.int64()))  # of an image: a file's number, a row's in it
 
+ROWS = (*KEY, *PLACE)
+_ODD = np.array([0x9E3779B97F4A7C15, 0xD1342543DE82EF95], np.uint64)  # with them keys of any kind spread
+_TAKEN = 1 << 16  # rows that are read along with images at a time
+
 
 class RowStream:
     """Rows with the columns `file` and `row`, in this order, read along with the images of a file."""
@@ -94,10 +98,6 @@ def filled(rows: pa.RecordBatch | None, begin: int, end: int, field: pa.Field) -
 
 
 Write = Callable[[int, RowStream], Tallies]
-
-ROWS = (*KEY, *PLACE)
-_ODD = np.array([0x9E3779B97F4A7C15, 0xD1342543DE82EF95], np.uint64)  # with them keys of any kind spread
-_TAKEN = 1 << 16  # rows that are read along with images at a time
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,9 @@ KEPT = "kept."  # before the number of a coarse cluster: the name of a tally
 _KEPT = pa.field("is_kept", pa.bool_())
 _File = tuple[str, Version]
 
+EXPECTED = "tables of scores: Parquet files with the columns uid (or url) and columns of numbers"
+_SCORE = "score "  # before the name of a column: no name of a column that joins have
+
 
 @dataclass(frozen=True)
 class Known:
@@ -171,10 +174,6 @@ def _counted(rows: pa.RecordBatch, captions: Sequence[str]) -> Tallies:
         for each in clusters.value_counts():
             tallies.add(f"{KEPT}{each['values']}", each["counts"].as_py())
     return tallies
-
-
-EXPECTED = "tables of scores: Parquet files with the columns uid (or url) and columns of numbers"
-_SCORE = "score "  # before the name of a column: no name of a column that joins have
 
 
 def score_field(name: str) -> pa.Field:

@@ -33,6 +33,21 @@ SIZED_BY = 8192  # vectors for each fine cluster, if there are so many: by chanc
 MOST_FINE = 10**6  # the largest clusterings of image-text pairs had 100,000
 MOST_BYTES = 2 << 30  # of training vectors in the driver
 
+BLOCK = 1024  # vectors whose products are in memory together
+LIST = 32  # centres of which a vector chooses while prices change; then lists are made anew
+ROUNDS, STEPS = 6, 200  # lists, and changes of prices with each
+NEARLY = 0.002  # root of the mean square of the sizes' deviations, at which nothing is left to do
+FASTER, SLOWER = 1.2, 0.5  # by which a step grows while it goes on, and shrinks once it has gone too far
+LARGEST = 4  # step, in gaps between the nearest centre and the next
+_UNIT = 2.0**-24  # the rounding error of a float32
+_SMALL, _LARGE = 1e-12, 1e37  # lengths below and products above are not float32's
+
+NAME, VERSION = "clusters.json", 1
+CANDIDATES = 4  # for each of the first centres
+START_ROWS, MEAN_ROWS = 16, 256  # vectors for each centre, of which the first centres and the means are made
+PLAIN, BALANCED = 12, 10  # turns of Lloyd's algorithm
+TIMES, NEARLY_EQUAL = 5, 1.05  # of balancing at the end, unless the largest cluster has so much of the mean
+
 
 @dataclass(frozen=True)
 class ClusterConfig:
@@ -79,16 +94,6 @@ class ClusterConfig:
             most = vectors // FEWEST
             remedy = f"ask for {most:,} at most (--fine)" if most >= self.coarse else "curate more images"
             raise InputError(f"{vectors:,} embeddings are too few to train {self.fine:,} fine clusters; {remedy}")
-
-
-BLOCK = 1024  # vectors whose products are in memory together
-LIST = 32  # centres of which a vector chooses while prices change; then lists are made anew
-ROUNDS, STEPS = 6, 200  # lists, and changes of prices with each
-NEARLY = 0.002  # root of the mean square of the sizes' deviations, at which nothing is left to do
-FASTER, SLOWER = 1.2, 0.5  # by which a step grows while it goes on, and shrinks once it has gone too far
-LARGEST = 4  # step, in gaps between the nearest centre and the next
-_UNIT = 2.0**-24  # the rounding error of a float32
-_SMALL, _LARGE = 1e-12, 1e37  # lengths below and products above are not float32's
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,13 +197,6 @@ def _reach(lists: np.ndarray, squares: np.ndarray, prices: np.ndarray) -> float:
         return np.inf
     scores = squares[:, [0, -1]] + prices[lists[:, [0, -1]]]
     return float(np.median(scores[:, 1] - scores[:, 0])) / 2
-
-
-NAME, VERSION = "clusters.json", 1
-CANDIDATES = 4  # for each of the first centres
-START_ROWS, MEAN_ROWS = 16, 256  # vectors for each centre, of which the first centres and the means are made
-PLAIN, BALANCED = 12, 10  # turns of Lloyd's algorithm
-TIMES, NEARLY_EQUAL = 5, 1.05  # of balancing at the end, unless the largest cluster has so much of the mean
 
 
 @dataclass(frozen=True, eq=False)

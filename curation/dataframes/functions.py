@@ -54,6 +54,8 @@ NOT_HONOURED = {
     "row_group_rows": "whoever writes a DataFrame decides on its row groups",
 }
 
+DIGEST = "entries"  # in the metadata of a column of ids: the digest of the entries that they number
+
 
 @typed
 @dataclass(frozen=True)
@@ -92,9 +94,6 @@ def honoured(config: CurationConfig | None) -> CurationConfig:
             "witnesses",
         )
     return config
-
-
-DIGEST = "entries"  # in the metadata of a column of ids: the digest of the entries that they number
 
 
 @dataclass(frozen=True, eq=False)

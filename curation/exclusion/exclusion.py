@@ -1,7 +1,7 @@
 """Exclude rows by uid, URL, domain, page or pattern, a batch at a time.
 
-`lists` reads exclusion lists and has the sets in which rows are looked up. Listed hashes of files exclude the images that have them:
-`without` takes their keys, which the run finds in tables of hashes.
+`lists` reads exclusion lists and has the sets in which rows are looked up. Listed hashes of files exclude the images
+that have them: `without` takes their keys, which the run finds in tables of hashes.
 """
 
 from __future__ import annotations

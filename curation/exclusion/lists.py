@@ -38,6 +38,23 @@ _LABELS = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}|\[[0-9a-f:.]+\]")
 _NUMBERS = re.compile(r"(?:.*\.)?\d+")
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 
+_DOMAIN = "domain; give one such as example.org, which covers its subdomains, and patterns behind regex:"
+
+_ANY_HASH = "hash"  # a column of lists whose kind the path says
+
+_HASH = re.compile("[0-9a-fA-F]{32}")
+_HEAD = 1 << 16  # bytes of a file without values in which a comment or a header is looked for
+_SHOWN = 80  # characters of a bad line that a refusal shows
+
+# A line without `kind:` is of the first kind whose form it has.
+_FORMS: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "uid": lambda lines: pc.match_substring_regex(lines, "^[0-9a-fA-F]{32}$"),
+    "url": lambda lines: pc.match_substring(lines, "://"),
+    "domain": lambda lines: pc.match_substring(lines, "."),
+}
+
+_KIND_OF_COLUMN = {name: kind for kind in ("uid", "url") for name in RECOGNISED[kind]}
+
 
 @dataclass(frozen=True, eq=False)
 class KeySet:
@@ -228,7 +245,8 @@ def _words(values: pa.Array, size: int) -> np.ndarray:
 
 
 _is_domain = _each(lambda value: is_domain(canonical(value)))
-_DOMAIN = "domain; give one such as example.org, which covers its subdomains, and patterns behind regex:"
+
+
 KINDS = {
     "uid": Kind(lambda values: flags(pc.not_equal(values, "")), uid_numbers, "uid; give one behind uid:"),
     "url": Kind(
@@ -245,23 +263,16 @@ KINDS = {
     ),
 }
 HASHES = {"sha256": 32, "md5": 16, "pdq": 32}  # kinds of hashes, and the bytes of each
-_ANY_HASH = "hash"  # a column of lists whose kind the path says
+
+
 KINDS |= {
     name: Kind(
         partial(_is_hash, size=size), partial(_words, size=size), f"{name} hash; expected {2 * size} hexadecimal digits"
     )
     for name, size in HASHES.items()
 }
-_HASH = re.compile("[0-9a-fA-F]{32}")
-_HEAD = 1 << 16  # bytes of a file without values in which a comment or a header is looked for
-_SHOWN = 80  # characters of a bad line that a refusal shows
 
-# A line without `kind:` is of the first kind whose form it has.
-_FORMS: dict[str, Callable[[pa.Array], pa.Array]] = {
-    "uid": lambda lines: pc.match_substring_regex(lines, "^[0-9a-fA-F]{32}$"),
-    "url": lambda lines: pc.match_substring(lines, "://"),
-    "domain": lambda lines: pc.match_substring(lines, "."),
-}
+
 _NO_FORM = (
     "neither a uid (32 hexadecimal digits) nor a URL (https://...) nor a domain (example.org); "
     f"say what it is by {', '.join(f'{kind}:' for kind in KINDS)}"
@@ -270,7 +281,8 @@ _NO_HASH = (
     f"a hash of an unknown kind; name the list as KIND=FILE, or begin its lines with KIND:, "
     f"where KIND is {', '.join(HASHES)}"
 )
-_KIND_OF_COLUMN = {name: kind for kind in ("uid", "url") for name in RECOGNISED[kind]}
+
+
 _KIND_OF_HASHES = {name: name for name in HASHES}
 
 

@@ -46,6 +46,137 @@ BATCH_ROWS = 1 << 16
 _SPARE = 0.1  # of the draws, by which those that are expected may be too many or too few
 _TIME = "time."  # before a time, a number and a uid: the name of a tally
 
+MOST_DRAWS = 10**11  # the longest trainings saw 40 billion samples
+MOST_WEIGHT = sys.float_info.max  # sums that are not finite are counted
+MOST_PENALTY = 100.0  # with it an image comes again when all of its kind have come as often
+WEIGHTS = "weights"  # a part
+WEIGHED = pa.schema([pa.field("uid", pa.string()), pa.field("weight", pa.int64())])
+GROUP_ROWS = 1 << 16
+PURPOSE = "soft cap"  # of the clocks
+WITHOUT, NOT_FINITE, GREATEST = "without a score", "not finite", "greatest "  # names of tallies; the last is of a file
+
+
+@typed
+@dataclass(frozen=True)
+class SoftCap:
+    """How many images are drawn, and by which weighted sum of columns of scores."""
+
+    weights: Mapping[str, float]  # of columns
+    draws: int
+    penalty: float = 0.15  # as in FLYT
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for column, weight in self.weights.items():
+            require_number(f"the weight of {column}", weight, -MOST_WEIGHT, MOST_WEIGHT)
+        require_integer("draws", self.draws, 1, MOST_DRAWS)
+        require_number("penalty", self.penalty, 0, MOST_PENALTY)
+        require_seed(self.seed)
+
+    @property
+    def decay(self) -> float:
+        """The factor exp(-penalty), rounded alike on all machines."""
+        return float((-Decimal(float(self.penalty))).exp())
+
+    def logits(self, rows: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the weighted sum of columns of scores, given in the order of their names."""
+        total = np.zeros(len(rows[0]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for (_, weight), scores in zip(sorted(self.weights.items()), rows, strict=True):
+                total += weight * scores
+        return total
+
+    def draw(self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived) -> Drawn:
+        """Write how often each image of the files is drawn, in the part WEIGHTS: rows of WEIGHED of those that are."""
+        logits, tallies = self._logits(files, scores, folder)
+        without, not_finite = (int(tallies[name]) for name in (WITHOUT, NOT_FINITE))
+        greatest = max(tallies.beginning(GREATEST).values(), default=None)
+        if greatest is None:
+            raise InputError(
+                f"of {counted(without + not_finite, 'image')} none has a finite score; give tables with the uids of "
+                "the run, and weights of columns that have numbers"
+            )
+        clocks = Clocks(float(self.penalty), self.decay, float(greatest))
+        with folder.progress.stage("find the last draw"):
+            last = clocks.last(folder.engine, logits, self.draws)
+        make = partial(_write_drawn, clocks=clocks, last=last)
+        names = checksums_in(folder.each_file("draw images", logits, make, WEIGHTS))
+        files = [OwnFile(folder.path / name, checksum, AGAIN) for name, checksum in names.items()]
+        return Drawn(files, without, not_finite)
+
+    def _logits(
+        self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived
+    ) -> tuple[list[OwnFile], Tallies]:
+        """Write LOGITS of the images of each file that have finite scores, in its order."""
+        to = folder.parts.begin("logits")
+        with folder.progress.stage(f"join scores to {counted(len(files), 'file')}"):
+            write = partial(_write_logits, files=list(files), folder=to, soft_cap=self)
+            tallies = Join(images_in(files), scores).write(folder.engine, write)
+        return [OwnFile(to / name, checksum, AGAIN) for name, checksum in checksums_in(tallies).items()], tallies
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Files of WEIGHED, and how many images were left out."""
+
+    files: list[OwnFile]
+    without: int
+    not_finite: int
+
+    def __str__(self) -> str:
+        """Say of how many images the draws are, in brackets."""
+        images = f"of {counted(sum(map(rows_of, self.files)), 'image')}"
+        left = f"{self.without:,} without a score and {self.not_finite:,} with one that is not finite are left out"
+        return f" ({images}; {left})"
+
+
+def weights_of(given: Sequence[str]) -> dict[str, float]:
+    """Return the weight of each column of scores, given as NAME=NUMBER."""
+    weights: dict[str, float] = {}
+    for each in given:
+        name, _, number = each.rpartition("=")
+        try:
+            weight = float(number)
+        except ValueError:
+            weight = math.nan
+        if not name or name in weights or not math.isfinite(weight):
+            raise InputError(f"{each!r} is no weight of a column of scores; give each column once, as NAME=NUMBER")
+        weights[name] = weight
+    return weights
+
+
+def _write_logits(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, soft_cap: SoftCap) -> Tallies:
+    """Write LOGITS of a file, and tally the images that are left out and its greatest logit."""
+    file, begin, tallies, greatest = files[number], 0, Tallies(), -math.inf
+    path, fields = folder / file.path.name, [score_field(name) for name in sorted(soft_cap.weights)]
+    with part_writer(path, LOGITS, GROUP_ROWS) as writer:
+        for batch in advanced(batches(file, GROUP_ROWS, ["uid"])):
+            scores = stream.columns(number, begin, begin := begin + batch.num_rows, fields)
+            is_known = np.all([each.is_valid().to_numpy(zero_copy_only=False) for each in scores], axis=0)
+            logits = soft_cap.logits([each.to_numpy(zero_copy_only=False) for each in scores])
+            is_finite = is_known & np.isfinite(logits)
+            uids, own = batch["uid"].filter(pa.array(is_finite)), logits[is_finite]
+            columns = [uids, hashes(soft_cap.seed, PURPOSE, uids), own]
+            writer.write(pa.RecordBatch.from_arrays([*map(pa.array, columns)], schema=LOGITS))
+            tallies.add(WITHOUT, int((~is_known).sum()))
+            tallies.add(NOT_FINITE, int((is_known & ~is_finite).sum()))
+            greatest = max(greatest, own.max(initial=-math.inf))
+    if writer.rows:
+        tallies.add(f"{GREATEST}{path.name}", float(greatest))
+    tally(tallies, path, writer.checksum)
+    return tallies
+
+
+def _write_drawn(file: OwnFile, made: Made, clocks: Clocks, last: LastDraw) -> None:
+    """Write WEIGHED of the images of a file of LOGITS that are drawn."""
+    name = file.path.name
+    with part_writer(made.path(WEIGHTS, name), WEIGHED, GROUP_ROWS) as writer:
+        for uids, number in clocks.drawn(file, last):
+            is_drawn = pa.array(number > 0)
+            rows = pa.RecordBatch.from_arrays([uids, pa.array(number)], schema=WEIGHED)
+            writer.write(rows.filter(is_drawn))
+    made.wrote(WEIGHTS, name, writer.checksum)
+
 
 @dataclass(frozen=True)
 class LastDraw:
@@ -191,135 +322,3 @@ def _bits(number: float) -> int:
 def _number(bits: int) -> float:
     """Return the number of such bits."""
     return float(np.uint64(bits ^ 1 << 63 if bits >> 63 else bits ^ (2**64 - 1)).view(np.float64))
-
-
-MOST_DRAWS = 10**11  # the longest trainings saw 40 billion samples
-MOST_WEIGHT = sys.float_info.max  # sums that are not finite are counted
-MOST_PENALTY = 100.0  # with it an image comes again when all of its kind have come as often
-WEIGHTS = "weights"  # a part
-WEIGHED = pa.schema([pa.field("uid", pa.string()), pa.field("weight", pa.int64())])
-GROUP_ROWS = 1 << 16
-PURPOSE = "soft cap"  # of the clocks
-WITHOUT, NOT_FINITE, GREATEST = "without a score", "not finite", "greatest "  # names of tallies; the last is of a file
-
-
-@typed
-@dataclass(frozen=True)
-class SoftCap:
-    """How many images are drawn, and by which weighted sum of columns of scores."""
-
-    weights: Mapping[str, float]  # of columns
-    draws: int
-    penalty: float = 0.15  # as in FLYT
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for column, weight in self.weights.items():
-            require_number(f"the weight of {column}", weight, -MOST_WEIGHT, MOST_WEIGHT)
-        require_integer("draws", self.draws, 1, MOST_DRAWS)
-        require_number("penalty", self.penalty, 0, MOST_PENALTY)
-        require_seed(self.seed)
-
-    @property
-    def decay(self) -> float:
-        """The factor exp(-penalty), rounded alike on all machines."""
-        return float((-Decimal(float(self.penalty))).exp())
-
-    def logits(self, rows: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the weighted sum of columns of scores, given in the order of their names."""
-        total = np.zeros(len(rows[0]))
-        with np.errstate(over="ignore", invalid="ignore"):
-            for (_, weight), scores in zip(sorted(self.weights.items()), rows, strict=True):
-                total += weight * scores
-        return total
-
-    def draw(self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived) -> Drawn:
-        """Write how often each image of the files is drawn, in the part WEIGHTS: rows of WEIGHED of those that are."""
-        logits, tallies = self._logits(files, scores, folder)
-        without, not_finite = (int(tallies[name]) for name in (WITHOUT, NOT_FINITE))
-        greatest = max(tallies.beginning(GREATEST).values(), default=None)
-        if greatest is None:
-            raise InputError(
-                f"of {counted(without + not_finite, 'image')} none has a finite score; give tables with the uids of "
-                "the run, and weights of columns that have numbers"
-            )
-        clocks = Clocks(float(self.penalty), self.decay, float(greatest))
-        with folder.progress.stage("find the last draw"):
-            last = clocks.last(folder.engine, logits, self.draws)
-        make = partial(_write_drawn, clocks=clocks, last=last)
-        names = checksums_in(folder.each_file("draw images", logits, make, WEIGHTS))
-        files = [OwnFile(folder.path / name, checksum, AGAIN) for name, checksum in names.items()]
-        return Drawn(files, without, not_finite)
-
-    def _logits(
-        self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived
-    ) -> tuple[list[OwnFile], Tallies]:
-        """Write LOGITS of the images of each file that have finite scores, in its order."""
-        to = folder.parts.begin("logits")
-        with folder.progress.stage(f"join scores to {counted(len(files), 'file')}"):
-            write = partial(_write_logits, files=list(files), folder=to, soft_cap=self)
-            tallies = Join(images_in(files), scores).write(folder.engine, write)
-        return [OwnFile(to / name, checksum, AGAIN) for name, checksum in checksums_in(tallies).items()], tallies
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Files of WEIGHED, and how many images were left out."""
-
-    files: list[OwnFile]
-    without: int
-    not_finite: int
-
-    def __str__(self) -> str:
-        """Say of how many images the draws are, in brackets."""
-        images = f"of {counted(sum(map(rows_of, self.files)), 'image')}"
-        left = f"{self.without:,} without a score and {self.not_finite:,} with one that is not finite are left out"
-        return f" ({images}; {left})"
-
-
-def weights_of(given: Sequence[str]) -> dict[str, float]:
-    """Return the weight of each column of scores, given as NAME=NUMBER."""
-    weights: dict[str, float] = {}
-    for each in given:
-        name, _, number = each.rpartition("=")
-        try:
-            weight = float(number)
-        except ValueError:
-            weight = math.nan
-        if not name or name in weights or not math.isfinite(weight):
-            raise InputError(f"{each!r} is no weight of a column of scores; give each column once, as NAME=NUMBER")
-        weights[name] = weight
-    return weights
-
-
-def _write_logits(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, soft_cap: SoftCap) -> Tallies:
-    """Write LOGITS of a file, and tally the images that are left out and its greatest logit."""
-    file, begin, tallies, greatest = files[number], 0, Tallies(), -math.inf
-    path, fields = folder / file.path.name, [score_field(name) for name in sorted(soft_cap.weights)]
-    with part_writer(path, LOGITS, GROUP_ROWS) as writer:
-        for batch in advanced(batches(file, GROUP_ROWS, ["uid"])):
-            scores = stream.columns(number, begin, begin := begin + batch.num_rows, fields)
-            is_known = np.all([each.is_valid().to_numpy(zero_copy_only=False) for each in scores], axis=0)
-            logits = soft_cap.logits([each.to_numpy(zero_copy_only=False) for each in scores])
-            is_finite = is_known & np.isfinite(logits)
-            uids, own = batch["uid"].filter(pa.array(is_finite)), logits[is_finite]
-            columns = [uids, hashes(soft_cap.seed, PURPOSE, uids), own]
-            writer.write(pa.RecordBatch.from_arrays([*map(pa.array, columns)], schema=LOGITS))
-            tallies.add(WITHOUT, int((~is_known).sum()))
-            tallies.add(NOT_FINITE, int((is_known & ~is_finite).sum()))
-            greatest = max(greatest, own.max(initial=-math.inf))
-    if writer.rows:
-        tallies.add(f"{GREATEST}{path.name}", float(greatest))
-    tally(tallies, path, writer.checksum)
-    return tallies
-
-
-def _write_drawn(file: OwnFile, made: Made, clocks: Clocks, last: LastDraw) -> None:
-    """Write WEIGHED of the images of a file of LOGITS that are drawn."""
-    name = file.path.name
-    with part_writer(made.path(WEIGHTS, name), WEIGHED, GROUP_ROWS) as writer:
-        for uids, number in clocks.drawn(file, last):
-            is_drawn = pa.array(number > 0)
-            rows = pa.RecordBatch.from_arrays([uids, pa.array(number)], schema=WEIGHED)
-            writer.write(rows.filter(is_drawn))
-    made.wrote(WEIGHTS, name, writer.checksum)

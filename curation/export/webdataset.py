@@ -50,6 +50,11 @@ from runtime.tallies import Tallies
 CAPTION = "caption"  # the field with the best caption of an image
 SAMPLES, CAPTIONS = "samples", "captions"  # names of tallies
 
+TXT, ALT = "txt", "alt.txt"  # webdataset cuts a name at its first dot: these are two members of one sample
+STATED = "text"  # in the json of a sample, beside its captions by source: the curated text
+SIZES = "sizes.json"  # in which open_clip looks for the number of samples of each tar
+SIZE = "samples of "  # begins the name of a tally, of one tar
+
 
 class Texts(NamedTuple):
     """The texts of a sample: of the manifest, the caption drawn in its place, and all captions by their fields."""
@@ -179,12 +184,6 @@ def _texts(
             tallies.add(SAMPLES, len(uids))
             tallies.add(CAPTIONS, len(drawn) - drawn.null_count)
         yield from texts
-
-
-TXT, ALT = "txt", "alt.txt"  # webdataset cuts a name at its first dot: these are two members of one sample
-STATED = "text"  # in the json of a sample, beside its captions by source: the curated text
-SIZES = "sizes.json"  # in which open_clip looks for the number of samples of each tar
-SIZE = "samples of "  # begins the name of a tally, of one tar
 
 
 @dataclass(frozen=True)

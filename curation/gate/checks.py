@@ -25,127 +25,6 @@ from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import Tallies
 
-
-class Failures:
-    """The rows that fail each of some checks, bool[row] of each."""
-
-    def __init__(self, failed: Sequence[np.ndarray], rows: int):
-        self.failed, self.rows = failed, rows
-
-    @cached_property
-    def first(self) -> np.ndarray:
-        """The number of the first check that each row fails; that of all checks if it passes."""
-        first = np.full(self.rows, len(self.failed), np.int32)
-        for number in reversed(range(len(self.failed))):
-            first[self.failed[number]] = number
-        return first
-
-    def tally(self, first: np.ndarray, prefix: str, tallies: Tallies) -> None:
-        """Tally `failed`, `alone` and `removed` of each check; a row is removed by check `first`, if there is such."""
-        checks = len(self.failed)
-        once = sum(self.failed, start=np.zeros(self.rows, np.int16)) == 1
-        removed = np.bincount(first[(first >= 0) & (first < checks)], minlength=checks)
-        for number, failed in enumerate(self.failed):
-            tallies.add(f"{prefix}failed.{number}", int(np.count_nonzero(failed)))
-            tallies.add(f"{prefix}alone.{number}", int(np.count_nonzero(failed & once)))
-            tallies.add(f"{prefix}removed.{number}", int(removed[number]))
-
-
-def tally_languages_by(languages: pa.Array, kinds: np.ndarray, names: Sequence[str], tallies: Tallies) -> None:
-    """Tally texts by their language under the name of the kind of each; those of other kinds are not counted."""
-    rows = np.flatnonzero(kinds < len(names))
-    encoded = languages.take(pa.array(rows)).dictionary_encode()
-    known = encoded.dictionary.to_pylist()
-    codes = encoded.indices.fill_null(len(known)).to_numpy()
-    shape = (len(names), len(known) + 1)
-    counts = np.bincount(kinds[rows] * shape[1] + codes, minlength=shape[0] * shape[1]).reshape(shape)
-    for kind, code in np.argwhere(counts[:, : len(known)]).tolist():
-        tallies.add(names[kind], int(counts[kind, code]), known[code])
-
-
-class Begin(NamedTuple):
-    """The name of a file, and the position in it of the first image of a batch.
-
-    `removed` takes what is removed of the file, where a sample of that is asked for.
-    """
-
-    file: str
-    row: int
-    removed: Removed | None = None
-
-
-# A change takes a MATCHED batch, the rows about its images (None if the step has no rows), where the batch begins, and
-# tallies to add to. It returns the images that stay, as they shall be written.
-Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, Begin, Tallies], pa.RecordBatch]
-
-
-def rewrite_one(number: int, rows: RowStream, images: Sequence[OwnFile], change: Change, folder: StepFolder) -> Tallies:
-    """Rewrite the file with a number, given a stream of rows about the images of this file and of others."""
-    return rewrite(images[number], change, folder, number, rows)
-
-
-def rewrite(
-    file: OwnFile, change: Change, folder: StepFolder, number: int = 0, rows: RowStream | None = None
-) -> Tallies:
-    """Rewrite a file into `folder` under the same name; `number` is the file's number in the rows."""
-    tallies, row, path = Tallies(), 0, folder / file.path.name
-    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer, folder.removed(path.name, tallies) as removed:
-        for batch in batches(file, MATCHED_ROW_GROUP):
-            begin = Begin(path.name, row, removed)
-            row += batch.num_rows
-            writer.write(change(batch, rows and rows.take(number, begin.row, row), begin, tallies))
-    tallies.add("passed", writer.rows)
-    tally(tallies, path, writer.checksum)
-    return tallies
-
-
-def require_rows_of(batch: pa.RecordBatch, rows: pa.RecordBatch | None) -> pa.RecordBatch:
-    """Return rows that are one for each image of a batch."""
-    if rows is None or rows.num_rows != batch.num_rows:
-        raise ValueError(f"{rows.num_rows if rows else 0} rows came for {batch.num_rows} images")
-    return rows
-
-
-def without(
-    batch: pa.RecordBatch, goes: np.ndarray, rule: str, removed: Removed | None, tallies: Tallies
-) -> pa.RecordBatch:
-    """Return the images of a MATCHED batch that stay; tally those for which `goes` is true, and their texts.
-
-    `rule` is what removes them, in words.
-    """
-    tallies.add("removed", int(goes.sum()))
-    tally_texts(batch, goes, "texts", tallies)
-    show_images(batch, goes, rule, removed)
-    return batch.filter(pa.array(~goes))
-
-
-def show_images(batch: pa.RecordBatch, goes: np.ndarray, rule: str, removed: Removed | None) -> None:
-    """Let the sample have the texts of the images for which `goes` is true."""
-    if removed:
-        texts, offsets = parts(batch["candidates"])
-        image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
-        chosen = np.flatnonzero((goes & removed.drawn(batch))[image])
-        removed.add(batch, texts.take(pa.array(chosen)), image[chosen], pa.repeat(rule, len(chosen)))
-
-
-def tally_texts(batch: pa.RecordBatch, images: np.ndarray, name: str, tallies: Tallies) -> None:
-    """Tally the texts of some images of a MATCHED batch by language."""
-    texts, offsets = parts(batch["candidates"])
-    tally_languages(texts.field("language").filter(pa.array(np.repeat(images, np.diff(offsets)))), name, tallies)
-
-
-def tally_languages(languages: pa.Array, name: str, tallies: Tallies, sign: int = 1) -> None:
-    """Tally texts, or texts less, given the language of each."""
-    for language, number in counted(languages):
-        tallies.add(name, sign * number, language)
-
-
-def counted(strings: pa.Array) -> list[tuple[str, int]]:
-    """Return each string that is not null, and how often it is there."""
-    counts = pc.value_counts(strings.drop_null())
-    return list(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
-
-
 TEXT_LEFT = "a text is left"  # the last check of images where there are any of texts
 # One row an image: a bit of `met` is a condition that holds, one of `found` a table that has the image, one of `sets`
 # an evaluation set that has it, one of `differing` a table in which rows of the image differ. `status` is that of its
@@ -305,3 +184,123 @@ def _with_texts(batch: pa.RecordBatch, stays: np.ndarray, texts: pa.StructArray,
     lists = pa.ListArray.from_arrays(pa.array(np.append(0, np.cumsum(lengths)), pa.int32()), texts)
     place = batch.schema.get_field_index("candidates")
     return batch.remove_column(place).filter(pa.array(stays)).add_column(place, MATCHED.field("candidates"), lists)
+
+
+class Failures:
+    """The rows that fail each of some checks, bool[row] of each."""
+
+    def __init__(self, failed: Sequence[np.ndarray], rows: int):
+        self.failed, self.rows = failed, rows
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """The number of the first check that each row fails; that of all checks if it passes."""
+        first = np.full(self.rows, len(self.failed), np.int32)
+        for number in reversed(range(len(self.failed))):
+            first[self.failed[number]] = number
+        return first
+
+    def tally(self, first: np.ndarray, prefix: str, tallies: Tallies) -> None:
+        """Tally `failed`, `alone` and `removed` of each check; a row is removed by check `first`, if there is such."""
+        checks = len(self.failed)
+        once = sum(self.failed, start=np.zeros(self.rows, np.int16)) == 1
+        removed = np.bincount(first[(first >= 0) & (first < checks)], minlength=checks)
+        for number, failed in enumerate(self.failed):
+            tallies.add(f"{prefix}failed.{number}", int(np.count_nonzero(failed)))
+            tallies.add(f"{prefix}alone.{number}", int(np.count_nonzero(failed & once)))
+            tallies.add(f"{prefix}removed.{number}", int(removed[number]))
+
+
+def tally_languages_by(languages: pa.Array, kinds: np.ndarray, names: Sequence[str], tallies: Tallies) -> None:
+    """Tally texts by their language under the name of the kind of each; those of other kinds are not counted."""
+    rows = np.flatnonzero(kinds < len(names))
+    encoded = languages.take(pa.array(rows)).dictionary_encode()
+    known = encoded.dictionary.to_pylist()
+    codes = encoded.indices.fill_null(len(known)).to_numpy()
+    shape = (len(names), len(known) + 1)
+    counts = np.bincount(kinds[rows] * shape[1] + codes, minlength=shape[0] * shape[1]).reshape(shape)
+    for kind, code in np.argwhere(counts[:, : len(known)]).tolist():
+        tallies.add(names[kind], int(counts[kind, code]), known[code])
+
+
+class Begin(NamedTuple):
+    """The name of a file, and the position in it of the first image of a batch.
+
+    `removed` takes what is removed of the file, where a sample of that is asked for.
+    """
+
+    file: str
+    row: int
+    removed: Removed | None = None
+
+
+# A change takes a MATCHED batch, the rows about its images (None if the step has no rows), where the batch begins, and
+# tallies to add to. It returns the images that stay, as they shall be written.
+Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, Begin, Tallies], pa.RecordBatch]
+
+
+def rewrite_one(number: int, rows: RowStream, images: Sequence[OwnFile], change: Change, folder: StepFolder) -> Tallies:
+    """Rewrite the file with a number, given a stream of rows about the images of this file and of others."""
+    return rewrite(images[number], change, folder, number, rows)
+
+
+def rewrite(
+    file: OwnFile, change: Change, folder: StepFolder, number: int = 0, rows: RowStream | None = None
+) -> Tallies:
+    """Rewrite a file into `folder` under the same name; `number` is the file's number in the rows."""
+    tallies, row, path = Tallies(), 0, folder / file.path.name
+    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer, folder.removed(path.name, tallies) as removed:
+        for batch in batches(file, MATCHED_ROW_GROUP):
+            begin = Begin(path.name, row, removed)
+            row += batch.num_rows
+            writer.write(change(batch, rows and rows.take(number, begin.row, row), begin, tallies))
+    tallies.add("passed", writer.rows)
+    tally(tallies, path, writer.checksum)
+    return tallies
+
+
+def require_rows_of(batch: pa.RecordBatch, rows: pa.RecordBatch | None) -> pa.RecordBatch:
+    """Return rows that are one for each image of a batch."""
+    if rows is None or rows.num_rows != batch.num_rows:
+        raise ValueError(f"{rows.num_rows if rows else 0} rows came for {batch.num_rows} images")
+    return rows
+
+
+def without(
+    batch: pa.RecordBatch, goes: np.ndarray, rule: str, removed: Removed | None, tallies: Tallies
+) -> pa.RecordBatch:
+    """Return the images of a MATCHED batch that stay; tally those for which `goes` is true, and their texts.
+
+    `rule` is what removes them, in words.
+    """
+    tallies.add("removed", int(goes.sum()))
+    tally_texts(batch, goes, "texts", tallies)
+    show_images(batch, goes, rule, removed)
+    return batch.filter(pa.array(~goes))
+
+
+def show_images(batch: pa.RecordBatch, goes: np.ndarray, rule: str, removed: Removed | None) -> None:
+    """Let the sample have the texts of the images for which `goes` is true."""
+    if removed:
+        texts, offsets = parts(batch["candidates"])
+        image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
+        chosen = np.flatnonzero((goes & removed.drawn(batch))[image])
+        removed.add(batch, texts.take(pa.array(chosen)), image[chosen], pa.repeat(rule, len(chosen)))
+
+
+def tally_texts(batch: pa.RecordBatch, images: np.ndarray, name: str, tallies: Tallies) -> None:
+    """Tally the texts of some images of a MATCHED batch by language."""
+    texts, offsets = parts(batch["candidates"])
+    tally_languages(texts.field("language").filter(pa.array(np.repeat(images, np.diff(offsets)))), name, tallies)
+
+
+def tally_languages(languages: pa.Array, name: str, tallies: Tallies, sign: int = 1) -> None:
+    """Tally texts, or texts less, given the language of each."""
+    for language, number in counted(languages):
+        tallies.add(name, sign * number, language)
+
+
+def counted(strings: pa.Array) -> list[tuple[str, int]]:
+    """Return each string that is not null, and how often it is there."""
+    counts = pc.value_counts(strings.drop_null())
+    return list(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))

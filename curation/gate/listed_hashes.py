@@ -30,49 +30,6 @@ from runtime.storage.listing import Version, expand, looking_up
 from runtime.storage.paths import reachable
 from runtime.tallies import Tallies
 
-
-@dataclass(frozen=True, eq=False)
-class UidList:
-    """Files that name images, one a line, or in a column uid or url; they are read in tasks."""
-
-    name: str  # as it was given
-    files: tuple[str, ...]
-    identity: str = "uid"
-    columns: pa.Schema = pa.schema([])
-
-    @classmethod
-    def find(cls, paths: Paths) -> UidList:
-        """Return the lists in files, folders, globs or URLs; InputError for none, or one that begins wrong."""
-        given = [*map(str, paths)]
-        found = cls(", ".join(map(hidden, given)), tuple(file for path in given for file in _files(path)))
-        for file in found.files:
-            next((batch for batch in found.read(file) if batch.num_rows), None)
-        return found
-
-    def read(self, file: str, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-        """Yield the KEY of each image that a file names."""
-        for kind, values in read_list(file, "the list"):
-            if len(values) and kind not in IDENTITIES:
-                shown = "" if kind in HASHES else f", {values[0].as_py()!r}"
-                raise InputError(f"{hidden(file)} names a {kind}{shown}; --only takes uids and URLs")
-            keys = key_columns(uids(values) if kind == "url" else values)
-            yield pa.RecordBatch.from_arrays(keys, schema=self.row_schema())
-
-    def row_schema(self, columns: Sequence[str] = ()) -> pa.Schema:
-        """Return the schema of what `read` yields."""
-        return pa.schema(KEY)
-
-
-def _files(path: str) -> list[str]:
-    with looking_up(path), reachable(path):
-        found = expand(path)
-    if found is None or not found.paths:
-        raise InputError(f"{path} does not exist; expected a list of the uids or URLs of images that may stay")
-    if all(version.size == 0 for _, version in found.files):
-        raise InputError(f"{path} is empty; give the uids or URLs of images that may stay, or leave out --only")
-    return sorted(found.paths)
-
-
 NEAR = "pdq"  # whose hashes may differ in some bits
 _VERSION, _HEADER = 1, "listed_hashes.json"
 _HIT, _HASHES = "hit.", "hashes."  # names of tallies: before the key of an image, and before a kind
@@ -183,3 +140,45 @@ def _key(words: np.ndarray) -> np.ndarray:
 def _by(kind: str) -> str:
     by = {"sha256": "clip-hash writes it", "pdq": "clip-hash --pdq writes it"}
     return f"give one by --images: {by.get(kind, f'img2dataset writes it with --compute_hash {kind}')}"
+
+
+@dataclass(frozen=True, eq=False)
+class UidList:
+    """Files that name images, one a line, or in a column uid or url; they are read in tasks."""
+
+    name: str  # as it was given
+    files: tuple[str, ...]
+    identity: str = "uid"
+    columns: pa.Schema = pa.schema([])
+
+    @classmethod
+    def find(cls, paths: Paths) -> UidList:
+        """Return the lists in files, folders, globs or URLs; InputError for none, or one that begins wrong."""
+        given = [*map(str, paths)]
+        found = cls(", ".join(map(hidden, given)), tuple(file for path in given for file in _files(path)))
+        for file in found.files:
+            next((batch for batch in found.read(file) if batch.num_rows), None)
+        return found
+
+    def read(self, file: str, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield the KEY of each image that a file names."""
+        for kind, values in read_list(file, "the list"):
+            if len(values) and kind not in IDENTITIES:
+                shown = "" if kind in HASHES else f", {values[0].as_py()!r}"
+                raise InputError(f"{hidden(file)} names a {kind}{shown}; --only takes uids and URLs")
+            keys = key_columns(uids(values) if kind == "url" else values)
+            yield pa.RecordBatch.from_arrays(keys, schema=self.row_schema())
+
+    def row_schema(self, columns: Sequence[str] = ()) -> pa.Schema:
+        """Return the schema of what `read` yields."""
+        return pa.schema(KEY)
+
+
+def _files(path: str) -> list[str]:
+    with looking_up(path), reachable(path):
+        found = expand(path)
+    if found is None or not found.paths:
+        raise InputError(f"{path} does not exist; expected a list of the uids or URLs of images that may stay")
+    if all(version.size == 0 for _, version in found.files):
+        raise InputError(f"{path} is empty; give the uids or URLs of images that may stay, or leave out --only")
+    return sorted(found.paths)

@@ -35,13 +35,14 @@ from runtime.tallies import Tallies
 if TYPE_CHECKING:
     from curation.gate.plan import GatePlan
 
-
 # On the way to the leader a row of the table has the leader's KEY and, here, that of the copy. Then it has the KEY of
 # the copy, and `leads` says whether the leader is left; of an image `leads` says whether it has copies.
 _COPY = [pa.field(f"copy{name}", pa.int64()) for name in KEY_NAMES]
 _TO_LEADER = pa.schema([*ROWS, *_COPY])
 _TO_COPY = pa.schema([*ROWS, pa.field("leads", pa.bool_())])
 _PLACES = pa.schema(PLACE)
+
+EXPECTED = "a folder that clip-cluster wrote with --same-meaning, or Parquet files with the columns uid and copy_of"
 
 
 @dataclass(frozen=True)
@@ -151,9 +152,6 @@ def _left(
     if rows is not None:
         goes[rows["row"].to_numpy() - begin.row] = True
     return without(batch, goes, rule, begin.removed, tallies)
-
-
-EXPECTED = "a folder that clip-cluster wrote with --same-meaning, or Parquet files with the columns uid and copy_of"
 
 
 @dataclass(frozen=True)

@@ -36,11 +36,6 @@ PHONE_WORDS = (
     "טלפון נייד τηλ τηλέφωνο फोन मोबाइल đt sđt zalo ☎ 📞 📱 ✆"
 ).split()
 
-
-def _any(forms: Iterable[str]) -> str:
-    return f"(?:{'|'.join(forms)})"
-
-
 # Country codes of the ITU's E.164, except 1, whose numbers have a form of their own.
 _CODE = (
     "(?:7|2(?:[07]|[1-689][0-9])|3(?:[0-469]|[578][0-9])|4(?:[013-9]|2[0-9])|5(?:[1-8]|[09][0-9])|"
@@ -77,10 +72,9 @@ PHONES = {  # forms of numbers; digits are apart as they are written in such cou
     ),
 }
 _NUMBER = r"[+(]{0,2}[0-9](?:[ ./()-]{0,3}[0-9])"
-_ANNOUNCED = rf"(?:^|[^a-z]){_any(PHONE_WORDS)}(?:(?:\.?: ?|\. ){_NUMBER}{{6,13}}|[ #-]{{0,3}}{_NUMBER}{{8,13}})"
+
 # A number does not go on before or behind these: no part of a code, a decimal, a date, a time, a name.
 _BEFORE, _BEHIND = "(?:^|[^0-9a-z_+./#-])", "(?:$|[^0-9a-z_./:-]|-(?:$|[^0-9a-z])|[./:](?:$|[^0-9]))"
-PHONE = f"(?:{_BEFORE}{_any(PHONES.values())}|{_ANNOUNCED}){_BEHIND}"
 
 # Words before a card number without groups: such numbers are mostly ids, and one in ten of any has the check digit.
 CARD_WORDS = (
@@ -90,18 +84,6 @@ CARD_WORDS = (
 # By the first digits of their issuers: 16 in fours, 15 of American Express, 14 of Diners Club.
 _SIXTEEN = "(?:4[0-9]{3}|5[1-5][0-9]{2}|2[2-7][0-9]{2}|35[2-8][0-9]|6(?:011|2[0-9]{2}|4[4-9][0-9]|5[0-9]{2}))"
 _OTHERS = "(?:3[47][0-9]{2}%s[0-9]{6}%s[0-9]{5}|3(?:0[0-5]|[689][0-9])[0-9]%s[0-9]{6}%s[0-9]{4})"
-
-
-def _cards(between: str) -> str:
-    """Return the pattern of card numbers with this between groups."""
-    sixteen = _SIXTEEN + f"{between}[0-9]{{4}}" * 3
-    return f"(?:{sixteen}|{_OTHERS.replace('%s', between)})"
-
-
-_GROUPED = f"{_BEFORE}({_cards(' ')}|{_cards('-')})"
-_BEHIND_WORD = f"(?:^|[^a-z]){_any(CARD_WORDS)}(?:[^0-9]{{0,30}}[^0-9a-z_./#-])?({_cards('')})"
-CARD = f"(?:{_GROUPED}|{_BEHIND_WORD}){_BEHIND}"
-
 
 # Countries by the characters of their IBANs, of SWIFT's registry.
 IBANS = {
@@ -116,9 +98,29 @@ IBAN = rf"(?:^|[^0-9a-z])((?:{'|'.join(LENGTHS)})[0-9]{{2}}(?:[ -]?[0-9a-z]){{11
 _LABEL = r"[0-9a-z\x{A1}-\x{10FFFF}](?:[0-9a-z\x{A1}-\x{10FFFF}-]*[0-9a-z\x{A1}-\x{10FFFF}])?"
 EMAIL = rf"(?:^|[^0-9a-z._%+-])[0-9a-z._%+-]*[0-9a-z_%+-]@({_LABEL}(?:\.{_LABEL})+)"
 
-
 _BETWEEN, _GONE = "\ud800", 0x110000  # no character of a text
 _HIDDEN = (0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFE0F, 0xFEFF)
+
+
+def _any(forms: Iterable[str]) -> str:
+    return f"(?:{'|'.join(forms)})"
+
+
+_ANNOUNCED = rf"(?:^|[^a-z]){_any(PHONE_WORDS)}(?:(?:\.?: ?|\. ){_NUMBER}{{6,13}}|[ #-]{{0,3}}{_NUMBER}{{8,13}})"
+
+
+PHONE = f"(?:{_BEFORE}{_any(PHONES.values())}|{_ANNOUNCED}){_BEHIND}"
+
+
+def _cards(between: str) -> str:
+    """Return the pattern of card numbers with this between groups."""
+    sixteen = _SIXTEEN + f"{between}[0-9]{{4}}" * 3
+    return f"(?:{sixteen}|{_OTHERS.replace('%s', between)})"
+
+
+_GROUPED = f"{_BEFORE}({_cards(' ')}|{_cards('-')})"
+_BEHIND_WORD = f"(?:^|[^a-z]){_any(CARD_WORDS)}(?:[^0-9]{{0,30}}[^0-9a-z_./#-])?({_cards('')})"
+CARD = f"(?:{_GROUPED}|{_BEHIND_WORD}){_BEHIND}"
 
 
 def holds(kind: str, texts: Strings) -> np.ndarray:

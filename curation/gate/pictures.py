@@ -46,6 +46,14 @@ from runtime.tallies import Tallies
 
 VALUE = pa.field("value", pa.binary())
 
+MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
+_SIZES = pa.schema([VALUE, pa.field("uid", pa.string()), pa.field("size", pa.int64())])
+_UID = pa.field("uid", pa.string())
+_JOINED = pa.schema([*ROWS, _UID, VALUE])
+VALUES = pa.schema([*PLACE, _UID, VALUE])  # one row an image
+VALUES_FOLDER = "values"  # of the images that have a value, for near copies
+ROWS_OF_IMAGE = 2  # about so many are joined for an image
+
 
 @dataclass(frozen=True)
 class SameImage:
@@ -114,15 +122,6 @@ def value_bytes(values: pa.Array) -> pa.Array:
     if pa.types.is_floating(values.type):
         values = pc.add(values, 0.0)  # -0.0 is 0.0
     return values.cast(pa.binary() if pa.types.is_binary(values.type) else pa.string()).cast(pa.binary())
-
-
-MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
-_SIZES = pa.schema([VALUE, pa.field("uid", pa.string()), pa.field("size", pa.int64())])
-_UID = pa.field("uid", pa.string())
-_JOINED = pa.schema([*ROWS, _UID, VALUE])
-VALUES = pa.schema([*PLACE, _UID, VALUE])  # one row an image
-VALUES_FOLDER = "values"  # of the images that have a value, for near copies
-ROWS_OF_IMAGE = 2  # about so many are joined for an image
 
 
 @dataclass(frozen=True)

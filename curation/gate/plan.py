@@ -34,6 +34,14 @@ from runtime.redaction import hidden
 _PATHS = ("status", "only", "images", "robots", "decontaminate", "decontaminate_texts", "same_meaning", "captions")
 _SEVERAL = (*_PATHS, "robots_agents", "policy", "steps")  # options that are lists
 
+STATUS, SUCCESS = "status", "success"  # img2dataset's column, and its word for an image that was downloaded
+NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # a matched image that is in no result, and one whose result is null
+EVALUATION_COLUMNS = ("sha256", "phash")  # of tables of images, that are compared with evaluation sets
+FOUND = "_found_in_"  # the beginning of the names of columns that no user's table has
+ROW = "_row_of_"  # likewise: of hashes of rows
+FAILED = "failed"  # begins img2dataset's words for other tries
+Table = ImageTable | UidList
+
 
 @typed
 @dataclass(frozen=True)
@@ -119,15 +127,6 @@ class GateOptions:
         if self.keep is not None:
             require_short(self.keep)
             require_no_day_of_the_run(self.keep)
-
-
-STATUS, SUCCESS = "status", "success"  # img2dataset's column, and its word for an image that was downloaded
-NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # a matched image that is in no result, and one whose result is null
-EVALUATION_COLUMNS = ("sha256", "phash")  # of tables of images, that are compared with evaluation sets
-FOUND = "_found_in_"  # the beginning of the names of columns that no user's table has
-ROW = "_row_of_"  # likewise: of hashes of rows
-FAILED = "failed"  # begins img2dataset's words for other tries
-Table = ImageTable | UidList
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,11 @@ from runtime.arrow import string_buffers
 
 IMAGES, TEXTS, RUN = "images", "texts", "run"
 
+_ALL = (1 << 64) - 1
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -53,9 +58,6 @@ def numbered(row: Rule, numbers: tuple[int, int], recommended: int | None = None
     """Return a rule that takes a number from the first to the last of `numbers`."""
     is_recommended = recommended is not None
     return replace(row, numbers=numbers, recommended=recommended, is_recommended=is_recommended)
-
-
-_ALL = (1 << 64) - 1
 
 
 class WordTable(NamedTuple):
@@ -98,10 +100,6 @@ def phrase_key(words: Iterable[int]) -> int:
 def listed(name: str) -> list[dict[str, str]]:
     """Return the rows of a table of this package."""
     return [*csv.DictReader(files("curation.gate").joinpath(name).read_text("utf-8").splitlines())]
-
-
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 
 
 def shared(make: Callable[[Given], Made]) -> Callable[[Given], Made]:

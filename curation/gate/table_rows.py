@@ -29,41 +29,14 @@ from runtime.kernels.hashes import xxhash
 from runtime.shipping import Shipped
 from runtime.tallies import Tallies
 
-
-def of_table(number: int, counted: Tallies) -> dict[str, Any]:
-    """Return how many images a table has, and how many have rows that differ, with an example where there are."""
-    differing = counted[f"differing.{number}"]
-    examples = counted.beginning(f"differing_uid.{number}.")
-    return {"found": counted[f"found.{number}"]} | (
-        {"differing": differing, "example": min(examples)} if differing else {}
-    )
-
-
-def require_found(table: Table, number: int, counted: Tallies) -> None:
-    """Refuse a table that has none of the images."""
-    if not counted[f"found.{number}"]:
-        raise InputError(
-            f"{table.name} has none of the matched images: its {table.identity}s are not those of this run; "
-            "give a table with the column uid of matched/, or url"
-        )
-
-
-def require_own_rows(
-    table: Table, columns: Sequence[str], number: int, counted: Tallies, config: CurationConfig
-) -> None:
-    """Refuse a table in which rows of too many images differ in columns that are asked for."""
-    found = of_table(number, counted)
-    differing = found.get("differing", 0)
-    if differing > config.max_shared_uids * found["found"]:
-        raise InputError(
-            f"{table.name} has several rows of {differing:,} of {found['found']:,} images, such as "
-            f"{found['example']}, that differ in {', '.join(columns)}; expected one image a "
-            f"{table.identity}: leave one row of each, or allow more with --max-shared-uids "
-            f"{rounded_up(differing / found['found'])}"
-        )
-
-
 FACTS = {"met": pa.int64(), "found": pa.int64(), "sets": pa.int64(), "status": pa.string()}
+
+Rows = Callable[[], Iterator[dict[str, pa.Array]]]  # KEY and some columns of `facts_schema`, batch by batch
+
+_FINDERS: dict[str, Callable[[EvaluationSets, pa.Array], np.ndarray]] = {
+    "sha256": EvaluationSets.by_sha256,
+    "phash": EvaluationSets.by_phash,
+}
 
 
 @dataclass(frozen=True)
@@ -123,14 +96,6 @@ def facts_schema(tables: int) -> pa.Schema:
     """Return the columns of a row about an image, from any part: what it meets, and of which tables it is."""
     hashes = [pa.field(f"{ROW}{number}", pa.int64()) for number in range(tables)]  # of the row of each table
     return pa.schema([*ROWS, *(pa.field(name, kind) for name, kind in FACTS.items()), *hashes])
-
-
-Rows = Callable[[], Iterator[dict[str, pa.Array]]]  # KEY and some columns of `facts_schema`, batch by batch
-
-_FINDERS: dict[str, Callable[[EvaluationSets, pa.Array], np.ndarray]] = {
-    "sha256": EvaluationSets.by_sha256,
-    "phash": EvaluationSets.by_phash,
-}
 
 
 def rows_of_tables(asked: Asked) -> list[Rows]:
@@ -208,3 +173,36 @@ def _in_sets(file: Any, table: ImageTable, column: str, sets: Shipped) -> Iterat
         rows = pa.RecordBatch.from_arrays([*keys, pa.array(found.astype(np.int64))], names=names)
         kept = rows.filter(pa.array(found != 0))
         yield dict(zip(names, kept.columns, strict=True))
+
+
+def of_table(number: int, counted: Tallies) -> dict[str, Any]:
+    """Return how many images a table has, and how many have rows that differ, with an example where there are."""
+    differing = counted[f"differing.{number}"]
+    examples = counted.beginning(f"differing_uid.{number}.")
+    return {"found": counted[f"found.{number}"]} | (
+        {"differing": differing, "example": min(examples)} if differing else {}
+    )
+
+
+def require_found(table: Table, number: int, counted: Tallies) -> None:
+    """Refuse a table that has none of the images."""
+    if not counted[f"found.{number}"]:
+        raise InputError(
+            f"{table.name} has none of the matched images: its {table.identity}s are not those of this run; "
+            "give a table with the column uid of matched/, or url"
+        )
+
+
+def require_own_rows(
+    table: Table, columns: Sequence[str], number: int, counted: Tallies, config: CurationConfig
+) -> None:
+    """Refuse a table in which rows of too many images differ in columns that are asked for."""
+    found = of_table(number, counted)
+    differing = found.get("differing", 0)
+    if differing > config.max_shared_uids * found["found"]:
+        raise InputError(
+            f"{table.name} has several rows of {differing:,} of {found['found']:,} images, such as "
+            f"{found['example']}, that differ in {', '.join(columns)}; expected one image a "
+            f"{table.identity}: leave one row of each, or allow more with --max-shared-uids "
+            f"{rounded_up(differing / found['found'])}"
+        )

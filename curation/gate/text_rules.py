@@ -48,16 +48,6 @@ ARCHIVES = (
 )
 _HOSTS = rf"\A[a-z+.-]+://(?:[^/?#]*[.])?(?:{'|'.join(map(re.escape, ARCHIVES))})(?:[:/?#]|\z)"
 
-
-def outside_archives(images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
-    """Return bool[image]: those of `images`, likewise, whose URL has no host of ARCHIVES and none below one."""
-    urls = batch["url"].filter(pa.array(images))
-    found = pc.match_substring_regex(urls, _HOSTS, ignore_case=True).fill_null(False)
-    out = images.copy()
-    out[images] = ~found.to_numpy(zero_copy_only=False)
-    return out
-
-
 # Where phrases of a kind of template_phrases.csv stand in a text.
 WHOLES = {"generic": WHOLE, "control": WHOLE, "network": WHOLE}
 PARTS = {
@@ -79,6 +69,31 @@ _ALONE = (  # blocks whose characters are words: Thai to Lao, Burmese, Khmer, ka
     (0x4E00, 0x9FFF),
     (0xF900, 0xFAFF),
 )
+
+# Languages in which a character is half a word: those that write no spaces, and Korean, whose words are long.
+_HALVES = pa.array([language.code for language in LANGUAGES if not language.spaced or language.code == "ko"])
+
+_WORDS = (
+    "texts of fewer than N words; where words have no spaces between them, and in Korean, n characters outside ASCII "
+    "are 1 + n/2 words, rounded down"
+)
+_GENERIC = (
+    "texts that say nothing of the picture, such as “no image available”, “menu” or “Google Play”, in 79 languages"
+)
+_LOGOS = (
+    "texts of logos, icons, avatars and sharing, such as “BBC logo”, “avatar of Kim” or “share on Facebook”, likewise"
+)
+_SITE = "texts that are the name of their page's site"
+_EQUALS_URL = "texts that repeat the URL of their image, or the name of its file"
+
+
+def outside_archives(images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    """Return bool[image]: those of `images`, likewise, whose URL has no host of ARCHIVES and none below one."""
+    urls = batch["url"].filter(pa.array(images))
+    found = pc.match_substring_regex(urls, _HOSTS, ignore_case=True).fill_null(False)
+    out = images.copy()
+    out[images] = ~found.to_numpy(zero_copy_only=False)
+    return out
 
 
 def has_phrase(texts: pa.Array, kinds: tuple[str, ...]) -> np.ndarray:
@@ -149,10 +164,6 @@ def _table(kinds: tuple[str, ...]) -> WordTable:
 def _units(word: str) -> list[int]:
     """Return the characters of a folded word as `find_phrases` hashes them."""
     return [int(letters()[ord(each)]) for each in word]
-
-
-# Languages in which a character is half a word: those that write no spaces, and Korean, whose words are long.
-_HALVES = pa.array([language.code for language in LANGUAGES if not language.spaced or language.code == "ko"])
 
 
 def has_few_words(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, number: int) -> np.ndarray:
@@ -237,18 +248,6 @@ def _kind(kind: str, removes: str) -> Rule:
     return Rule(kind, TEXTS, removes, partial(is_of_kind, kind=kind), is_recommended=True)
 
 
-_WORDS = (
-    "texts of fewer than N words; where words have no spaces between them, and in Korean, n characters outside ASCII "
-    "are 1 + n/2 words, rounded down"
-)
-_GENERIC = (
-    "texts that say nothing of the picture, such as “no image available”, “menu” or “Google Play”, in 79 languages"
-)
-_LOGOS = (
-    "texts of logos, icons, avatars and sharing, such as “BBC logo”, “avatar of Kim” or “share on Facebook”, likewise"
-)
-_SITE = "texts that are the name of their page's site"
-_EQUALS_URL = "texts that repeat the URL of their image, or the name of its file"
 ROWS = (
     numbered(Rule("min_words", TEXTS, _WORDS, has_few_words), (2, 1_000), recommended=2),
     _kind("file_name", "texts that are the name of a file, such as IMG_0450"),

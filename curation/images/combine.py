@@ -27,67 +27,12 @@ from runtime.tallies import Tallies
 SEED = 42  # of Spark's xxhash64
 _DIGITS = 32  # of a uid
 
-
-@typed
-def uids(urls: Strings, given: Strings | None = None) -> pa.StringArray:
-    """Return the MD5 of each URL as 32 lower-case hexadecimal digits, or the `given` uid where it is not null.
-
-    >>> uids(pa.array(["https://example.org/", None, "b.png"]), given=pa.array([None, None, "b"])).to_pylist()
-    ['ef57f67c6e906397e7bb672c286a4969', None, 'b']
-    """
-    urls = string_array(urls, "urls")
-    if given is None:
-        return _digests(urls)
-    own = string_array(given, "uids").cast(pa.string())
-    _require_as_many(own, "uids", urls, "urls")
-    missing = own.is_null()
-    return pc.replace_with_mask(own, missing, _digests(urls.filter(missing))) if own.null_count else own
-
-
-def uid_hashes(uids: pa.Array) -> np.ndarray:
-    """Return Spark's xxhash64(uid) as int64; for a null it is the seed."""
-    uids = string_array(uids, "uids")
-    return _hashed(uids, np.full(len(uids), SEED, np.uint64)).view(np.int64)
-
-
-def hashes(uids: pa.Array, texts: pa.Array) -> np.ndarray:
-    """Return what Spark's xxhash64(uid, text) is, as int64: the hash of the uid is the seed for the text."""
-    seeds = uid_hashes(uids).view(np.uint64)
-    texts = string_array(texts, "texts")
-    _require_as_many(texts, "texts", seeds, "uids")
-    return _hashed(texts, seeds).view(np.int64)
-
-
-def _digests(values: pa.Array) -> pa.StringArray:
-    rows = len(values)
-    if rows * _DIGITS > np.iinfo(np.int32).max:
-        raise InputError(f"{rows:,} rows in one batch are too many for one Arrow array: pass smaller batches")
-    offsets, data = string_buffers(values)
-    words, digits = np.empty((rows, 4), np.uint32), np.empty(rows * 4, np.uint64)
-    md5(data, offsets, words)
-    hex_digits(words.reshape(-1), digits)
-    ends = np.arange(rows + 1, dtype=np.int32) * np.int32(_DIGITS)
-    array = pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(digits))
-    return pc.if_else(values.is_valid(), array, None) if values.null_count else array
-
-
-def _hashed(values: pa.Array, seeds: np.ndarray) -> np.ndarray:
-    """Return XXH64 of each value with its seed; for a null, the seed unchanged."""
-    offsets, data = string_buffers(values)
-    out = np.empty(len(values), np.uint64)
-    xxhash(data, offsets, seeds, out)
-    return np.where(values.is_valid().to_numpy(zero_copy_only=False), out, seeds) if values.null_count else out
-
-
-def _require_as_many(values: Sized, what: str, others: Sized, of_what: str) -> None:
-    if len(values) != len(others):
-        raise InputError(f"{len(values):,} {what} came with {len(others):,} {of_what}; give one for each")
-
-
 DUPLICATE = "dropped.duplicate_text"
 OVER_LIMIT = "dropped.text_over_limit"
 SEVERAL_URLS = 1 << 30  # the bit of `signals` by which pairs carry that; no signal of a page, and not in matched/
 SHOWN_CHARACTERS = 200  # of a uid or URL in an example
+
+OF_TEXT = ("page_url", "copies")  # the smallest and the sum of all rows of a text
 
 
 def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.RecordBatch:
@@ -291,7 +236,6 @@ OF_IMAGE = {
     "stated_width": _largest,
     "stated_height": _largest,
 }
-OF_TEXT = ("page_url", "copies")  # the smallest and the sum of all rows of a text
 
 
 def _tally_languages(rows: pa.RecordBatch, found: pa.Array, tallies: Tallies) -> None:
@@ -339,3 +283,59 @@ def _pages(pages: pa.Array, starts: np.ndarray) -> tuple[pa.Array, pa.Array]:
     same = pc.equal(pages.take(pa.array(others)), pages.take(pa.array(of_image[others])))
     is_same[others] = same.to_numpy(zero_copy_only=False)
     return pages.take(pa.array(first, mask=first < 0)), pages.take(pa.array(rows, mask=is_same))
+
+
+@typed
+def uids(urls: Strings, given: Strings | None = None) -> pa.StringArray:
+    """Return the MD5 of each URL as 32 lower-case hexadecimal digits, or the `given` uid where it is not null.
+
+    >>> uids(pa.array(["https://example.org/", None, "b.png"]), given=pa.array([None, None, "b"])).to_pylist()
+    ['ef57f67c6e906397e7bb672c286a4969', None, 'b']
+    """
+    urls = string_array(urls, "urls")
+    if given is None:
+        return _digests(urls)
+    own = string_array(given, "uids").cast(pa.string())
+    _require_as_many(own, "uids", urls, "urls")
+    missing = own.is_null()
+    return pc.replace_with_mask(own, missing, _digests(urls.filter(missing))) if own.null_count else own
+
+
+def uid_hashes(uids: pa.Array) -> np.ndarray:
+    """Return Spark's xxhash64(uid) as int64; for a null it is the seed."""
+    uids = string_array(uids, "uids")
+    return _hashed(uids, np.full(len(uids), SEED, np.uint64)).view(np.int64)
+
+
+def hashes(uids: pa.Array, texts: pa.Array) -> np.ndarray:
+    """Return what Spark's xxhash64(uid, text) is, as int64: the hash of the uid is the seed for the text."""
+    seeds = uid_hashes(uids).view(np.uint64)
+    texts = string_array(texts, "texts")
+    _require_as_many(texts, "texts", seeds, "uids")
+    return _hashed(texts, seeds).view(np.int64)
+
+
+def _digests(values: pa.Array) -> pa.StringArray:
+    rows = len(values)
+    if rows * _DIGITS > np.iinfo(np.int32).max:
+        raise InputError(f"{rows:,} rows in one batch are too many for one Arrow array: pass smaller batches")
+    offsets, data = string_buffers(values)
+    words, digits = np.empty((rows, 4), np.uint32), np.empty(rows * 4, np.uint64)
+    md5(data, offsets, words)
+    hex_digits(words.reshape(-1), digits)
+    ends = np.arange(rows + 1, dtype=np.int32) * np.int32(_DIGITS)
+    array = pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(digits))
+    return pc.if_else(values.is_valid(), array, None) if values.null_count else array
+
+
+def _hashed(values: pa.Array, seeds: np.ndarray) -> np.ndarray:
+    """Return XXH64 of each value with its seed; for a null, the seed unchanged."""
+    offsets, data = string_buffers(values)
+    out = np.empty(len(values), np.uint64)
+    xxhash(data, offsets, seeds, out)
+    return np.where(values.is_valid().to_numpy(zero_copy_only=False), out, seeds) if values.null_count else out
+
+
+def _require_as_many(values: Sized, what: str, others: Sized, of_what: str) -> None:
+    if len(values) != len(others):
+        raise InputError(f"{len(values):,} {what} came with {len(others):,} {of_what}; give one for each")

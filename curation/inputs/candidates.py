@@ -29,6 +29,21 @@ _MOST_DIGITS = 7  # of a reference by number
 # Numbers that mean bytes of windows-1252; those without a character there mean themselves.
 _WINDOWS = {code: bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
 
+# An absolute URL of the web. Only such URLs become candidates.
+HTTP_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]"  # not (?i), which takes ſ for an s
+LINE_END = r"\r\n|[\n\v\f\r\x1c-\x1e\x{85}\x{2028}\x{2029}]"  # as str.splitlines has it, in RE2's spelling
+
+ROWS = 8192  # rows of one batch: a few MB
+BYTES = 32 << 20  # a batch ends when it has so many, even if it has few rows: a URL may have megabytes
+
+FIRST_BAD = "first_bad_line"  # among the tallies of one file: the line of its first bad record, from 1
+UNKNOWN_LANGUAGE = f"{UNKNOWN}language."  # before a label: the tally of the rows with it; alone, of all further labels
+MOST = 100  # labels of one file that are counted apart: a column may hold millions, where it is one of texts
+LONGEST = 40  # characters of a label that are kept
+KIND = "text"  # of a text whose kind the table does not state
+
+Row = tuple[str | int | None, ...]
+
 
 def unescape(value: str) -> str:
     """Return the value of an attribute with its character references resolved, as the HTML standard reads them.
@@ -61,11 +76,6 @@ def unescape_again(text: str) -> str:
     'Joe\'s R&B & "AT&T", &copy 2020 &nosuch; &lt;'
     """
     return _complete.sub(_character, text)
-
-
-# An absolute URL of the web. Only such URLs become candidates.
-HTTP_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]"  # not (?i), which takes ſ for an s
-LINE_END = r"\r\n|[\n\v\f\r\x1c-\x1e\x{85}\x{2028}\x{2029}]"  # as str.splitlines has it, in RE2's spelling
 
 
 def clean(text: str) -> str:
@@ -106,21 +116,11 @@ def is_web(urls: pa.Array) -> pa.Array:
     return pa.array(web)
 
 
-ROWS = 8192  # rows of one batch: a few MB
-BYTES = 32 << 20  # a batch ends when it has so many, even if it has few rows: a URL may have megabytes
-
-FIRST_BAD = "first_bad_line"  # among the tallies of one file: the line of its first bad record, from 1
-UNKNOWN_LANGUAGE = f"{UNKNOWN}language."  # before a label: the tally of the rows with it; alone, of all further labels
-MOST = 100  # labels of one file that are counted apart: a column may hold millions, where it is one of texts
-LONGEST = 40  # characters of a label that are kept
-KIND = "text"  # of a text whose kind the table does not state
 CHECKS: dict[str, Callable[[pa.RecordBatch], pa.Array]] = {
     "dropped.empty_url": lambda batch: pc.is_valid(batch["url"]),
     "dropped.not_http": lambda batch: is_web(batch["url"]),
     "dropped.empty_text": lambda batch: pc.is_valid(batch["text"]),
 }
-
-Row = tuple[str | int | None, ...]
 
 
 def candidates(columns: dict[str, pa.Array]) -> pa.RecordBatch:

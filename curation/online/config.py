@@ -25,6 +25,10 @@ from curation.kernels import batches as kernels
 from runtime.draws import draws
 from runtime.errors import InputError, ParameterError, require_integer, require_kind, require_seed, require_share
 
+RATIO = 0.15  # as in Altogether (2410.17251)
+# The share of samples with a caption whose text it is, or such shares by source.
+Ratio = float | Mapping[str, float]
+
 
 @dataclass(frozen=True, eq=False)
 class ByEntries:
@@ -108,11 +112,6 @@ def choose(ids: np.ndarray, offsets: np.ndarray, size: int, targets: np.ndarray)
     chosen = np.empty(size, np.int64)
     kernels.choose_batch(ids, offsets, targets, masses, gains, np.argsort(-gains, kind="stable"), chosen)
     return chosen
-
-
-RATIO = 0.15  # as in Altogether (2410.17251)
-# The share of samples with a caption whose text it is, or such shares by source.
-Ratio = float | Mapping[str, float]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from runtime.errors import InputError, ParameterError, require_kind, require_num
 MOST_WEIGHT = 1e12
 RUN = 1024  # samples that are dealt out at a time
 
+AGAIN = 1 << 20  # added to the epoch of a part that begins again: no epoch of the mix has the same draws
+
 
 @dataclass(frozen=True)
 class Mix:
@@ -131,9 +133,6 @@ def _inputs(made_from: Mapping[str, Any]) -> set[tuple[str, ...]]:
     """Return what tells the inputs of a run from others, the path first; a row group of a file is one of its own."""
     names = ("path", "row_groups", "file_size", "modified", "etag")
     return {tuple(str(each.get(name)) for name in names) for each in made_from.get("inputs", [])}
-
-
-AGAIN = 1 << 20  # added to the epoch of a part that begins again: no epoch of the mix has the same draws
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,17 @@ UNDETERMINED = {
 }
 LABEL = 32  # characters of a condition in a label
 
+WIDTH, HEIGHT = 420, 298
+LEFT, RIGHT, TOP, BOTTOM = 58, 406, 22, 254  # of the area between the axes
+POINTS = 160  # of a line, evenly spaced on a logarithmic axis
+PLOTTED = 3  # languages with charts of their own, those with the most matches
+LABELLED = 24  # dots that may get a label
+HALF_LABEL = 62  # half the width of the widest label above the border of the head
+LABEL_ROOM = (26, 11)  # width and height of a label beside a dot
+BY_RANK = "entries by rank, most frequent first"
+
+Points = list[tuple[float, float]]
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -150,18 +161,6 @@ def head_and_tail(run: Run, rates: np.ndarray) -> list[Bar]:
         Bar("head + tail", total, f"{times}a text is counted once for each of its entries"),
         Bar("expected", images, "images, each counted once, with one text"),
     ]
-
-
-WIDTH, HEIGHT = 420, 298
-LEFT, RIGHT, TOP, BOTTOM = 58, 406, 22, 254  # of the area between the axes
-POINTS = 160  # of a line, evenly spaced on a logarithmic axis
-PLOTTED = 3  # languages with charts of their own, those with the most matches
-LABELLED = 24  # dots that may get a label
-HALF_LABEL = 62  # half the width of the widest label above the border of the head
-LABEL_ROOM = (26, 11)  # width and height of a label beside a dot
-BY_RANK = "entries by rank, most frequent first"
-
-Points = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)

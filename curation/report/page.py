@@ -31,75 +31,6 @@ from runtime.storage.whole import whole
 SHOWN_ROWS = 24
 SHOWN_CHARACTERS = 500  # of a text
 
-
-@dataclass(frozen=True)
-class Match:
-    """An entry in a text, with its count, its rate and the threshold of its language."""
-
-    entry: str
-    count: int
-    rate: float
-    t: int
-
-    @property
-    def kind(self) -> str:
-        """`tail` for an entry that keeps every text, `head` for one that does not; the style sheet colours both."""
-        return "tail" if self.rate >= 1 else "head"
-
-
-Piece = tuple[str, Match | None]  # of a text, and the entry that it is, if it is marked
-Sample = tuple[dict[str, Any], list[Piece], list[Match]]  # a row, and the entries in its text
-
-
-def samples_of(rows: Sequence[dict[str, Any]], run: Run, rates: np.ndarray) -> list[Sample]:
-    """Return some of the CURATED rows, with `rates` as the rate of each entry."""
-    shown = [(row, _matches(row, run, rates)) for row in in_turns(rows)[:SHOWN_ROWS]]
-    return [(row, marked(row["text"], matches), matches) for row, matches in shown]
-
-
-def in_turns(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows with the languages taking turns, the largest first, so that small languages are shown too."""
-    of_language = defaultdict(list)
-    for row in rows:
-        of_language[row["language"]].append(row)
-    largest = sorted(of_language.values(), key=len, reverse=True)
-    turns = ((turn, row) for of_one in largest for turn, row in enumerate(of_one))
-    return [row for _, row in sorted(turns, key=lambda pair: pair[0])]
-
-
-def _matches(row: dict[str, Any], run: Run, rates: np.ndarray) -> list[Match]:
-    """Return the entries of a row, those with the highest rate first."""
-    matches = []
-    for id in row["entries"] or []:
-        t = run.thresholds.of_language.get(run.entries.language(id), 1)
-        matches.append(Match(run.entries.entry(id), int(run.counts.values[id]), float(rates[id]), t))
-    return sorted(matches, key=lambda match: (-match.rate, match.count, match.entry))
-
-
-def marked(text: str, matches: list[Match]) -> list[Piece]:
-    """Return the beginning of a text in pieces; entries that are literally in it are marked, longer ones first."""
-    shown = text[:SHOWN_CHARACTERS]
-    spans: list[tuple[int, int, Match]] = []
-    for match in sorted(matches, key=lambda match: -len(match.entry)):
-        for begin, end in _occurrences(match.entry, shown):
-            if all(end <= first or last <= begin for first, last, _ in spans):
-                spans.append((begin, end, match))
-    pieces: list[Piece] = []
-    position = 0
-    for begin, end, match in sorted(spans, key=lambda span: span[0]):
-        pieces += [(shown[position:begin], None), (shown[begin:end], match)]
-        position = end
-    rest = shown[position:] + "…" * (len(text) > SHOWN_CHARACTERS)
-    return [piece for piece in [*pieces, (rest, None)] if piece[0]]
-
-
-def _occurrences(entry: str, text: str) -> list[tuple[int, int]]:
-    """Return the spans of the entry in the text: as a whole word or, if there is none, inside of words."""
-    plain = re.escape(entry)
-    found = list(re.finditer(rf"(?<!\w){plain}(?!\w)", text)) or re.finditer(plain, text)
-    return [match.span() for match in found]
-
-
 Rows = Sequence[dict[str, Any]]
 
 
@@ -169,3 +100,71 @@ def render(run: Run, rates: np.ndarray, rows: Rows) -> str:
             sections=[each.section for each in run.observed.values() if each.section],
         )
     )
+
+
+@dataclass(frozen=True)
+class Match:
+    """An entry in a text, with its count, its rate and the threshold of its language."""
+
+    entry: str
+    count: int
+    rate: float
+    t: int
+
+    @property
+    def kind(self) -> str:
+        """`tail` for an entry that keeps every text, `head` for one that does not; the style sheet colours both."""
+        return "tail" if self.rate >= 1 else "head"
+
+
+Piece = tuple[str, Match | None]  # of a text, and the entry that it is, if it is marked
+Sample = tuple[dict[str, Any], list[Piece], list[Match]]  # a row, and the entries in its text
+
+
+def samples_of(rows: Sequence[dict[str, Any]], run: Run, rates: np.ndarray) -> list[Sample]:
+    """Return some of the CURATED rows, with `rates` as the rate of each entry."""
+    shown = [(row, _matches(row, run, rates)) for row in in_turns(rows)[:SHOWN_ROWS]]
+    return [(row, marked(row["text"], matches), matches) for row, matches in shown]
+
+
+def in_turns(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows with the languages taking turns, the largest first, so that small languages are shown too."""
+    of_language = defaultdict(list)
+    for row in rows:
+        of_language[row["language"]].append(row)
+    largest = sorted(of_language.values(), key=len, reverse=True)
+    turns = ((turn, row) for of_one in largest for turn, row in enumerate(of_one))
+    return [row for _, row in sorted(turns, key=lambda pair: pair[0])]
+
+
+def _matches(row: dict[str, Any], run: Run, rates: np.ndarray) -> list[Match]:
+    """Return the entries of a row, those with the highest rate first."""
+    matches = []
+    for id in row["entries"] or []:
+        t = run.thresholds.of_language.get(run.entries.language(id), 1)
+        matches.append(Match(run.entries.entry(id), int(run.counts.values[id]), float(rates[id]), t))
+    return sorted(matches, key=lambda match: (-match.rate, match.count, match.entry))
+
+
+def marked(text: str, matches: list[Match]) -> list[Piece]:
+    """Return the beginning of a text in pieces; entries that are literally in it are marked, longer ones first."""
+    shown = text[:SHOWN_CHARACTERS]
+    spans: list[tuple[int, int, Match]] = []
+    for match in sorted(matches, key=lambda match: -len(match.entry)):
+        for begin, end in _occurrences(match.entry, shown):
+            if all(end <= first or last <= begin for first, last, _ in spans):
+                spans.append((begin, end, match))
+    pieces: list[Piece] = []
+    position = 0
+    for begin, end, match in sorted(spans, key=lambda span: span[0]):
+        pieces += [(shown[position:begin], None), (shown[begin:end], match)]
+        position = end
+    rest = shown[position:] + "…" * (len(text) > SHOWN_CHARACTERS)
+    return [piece for piece in [*pieces, (rest, None)] if piece[0]]
+
+
+def _occurrences(entry: str, text: str) -> list[tuple[int, int]]:
+    """Return the spans of the entry in the text: as a whole word or, if there is none, inside of words."""
+    plain = re.escape(entry)
+    found = list(re.finditer(rf"(?<!\w){plain}(?!\w)", text)) or re.finditer(plain, text)
+    return [match.span() for match in found]

@@ -35,6 +35,14 @@ TASK_ROWS = 1 << 20  # pairs that a task groups, bucket after bucket
 FEW_TASKS = 1 << 8  # up to so many take one bucket each, so that cores are not idle
 TURNS = 4  # tasks a core behind matching, whose items take less than a second each
 
+TASK_BYTES = 64 << 20  # compressed bytes of input for one task
+TASKS_PER_CORE = 3
+STAMP_NAME = re.compile(r"_.*\.json")
+
+FACTS = ("run.json", "clusters.json")  # in the folder above: of curate, and of clip-cluster
+_WRITTEN_BY_OTHERS = re.compile("https?://|.*://.*::", re.DOTALL)  # servers of pages, and what is in an archive
+_CHECKSUM = re.compile("[0-9a-f]{8}")
+
 
 def pair_buckets(files: list[Input]) -> int:
     """Return the buckets for the files of pairs, judged by the size of all inputs; rather too many than too few."""
@@ -71,11 +79,6 @@ def sending(buckets: int) -> Packer:
 def pairs_in(file: Input) -> float:
     """Return about how many pairs a file has, judged by its size."""
     return file.size / formats()[file.format].pair_bytes
-
-
-TASK_BYTES = 64 << 20  # compressed bytes of input for one task
-TASKS_PER_CORE = 3
-STAMP_NAME = re.compile(r"_.*\.json")
 
 
 @dataclass(frozen=True)
@@ -239,11 +242,6 @@ def identity(each: dict) -> str:
 def digest_of(content: dict) -> str:
     """Return a digest of what can be written as JSON: 24 hexadecimal digits."""
     return blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()
-
-
-FACTS = ("run.json", "clusters.json")  # in the folder above: of curate, and of clip-cluster
-_WRITTEN_BY_OTHERS = re.compile("https?://|.*://.*::", re.DOTALL)  # servers of pages, and what is in an archive
-_CHECKSUM = re.compile("[0-9a-f]{8}")
 
 
 def recorded(paths: Iterable[str]) -> dict[str, str]:

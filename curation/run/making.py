@@ -53,6 +53,11 @@ STAMPS = ".stamps"  # ends the name of the folder of a part's stamps, below the 
 CHECKSUMS = ".checksums.json"  # of all files of a whole folder; programs that read the folder pass over the name
 Content = TypeVar("Content")
 
+CLAIM = "derived.json"  # below WORK: what the folder will be made from
+
+STATUS = "status."  # before the status of rows: the name of a tally
+ROW_GROUP = 50_000
+
 
 @dataclass(frozen=True)
 class Made:
@@ -199,9 +204,6 @@ def items_of(own: Sequence[OwnFile]) -> list[Item[OwnFile]]:
     return [Item(Input(file.path.name, "own", 1, etag=file.checksum), file) for file in own]
 
 
-CLAIM = "derived.json"  # below WORK: what the folder will be made from
-
-
 @dataclass(frozen=True)
 class Derivation:
     """What a folder is made from: `description` has all that its bytes follow from, in JSON.
@@ -311,10 +313,6 @@ def _clear_work(parts: Claimed) -> None:
         for name in names(work) - {LOCK, TOKEN, CLAIM, parts.work.name}:
             remove(work / name)
     remove(work / CLAIM)
-
-
-STATUS = "status."  # before the status of rows: the name of a tally
-ROW_GROUP = 50_000
 
 
 @dataclass(frozen=True)

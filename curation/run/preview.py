@@ -53,6 +53,12 @@ PAIR_SECONDS = 9e-6
 # Bytes of a row in each part of the output beside URL, text and page; measured likewise.
 PAIR, MATCHED, CURATED, ENTRY = 70, 55, 55, 16
 
+WIDTH = 80
+LEAST_COST = 0.01  # core-hours that are told apart
+ROWS = 2  # of each group of inputs
+LANGUAGES = 8  # those with the most pairs
+REASONS = 4  # for which rows were dropped
+
 
 @dataclass(frozen=True)
 class Found:
@@ -206,13 +212,6 @@ def _found(sample: Sample, request: Request, matching: Matching) -> Found:
     kept = cut(request.exclusion.out_of(batches), request.config.max_text_length)
     rows = one_batch(pa.Table.from_batches([each.filter(each["tally"].is_null()) for each in kept], CANDIDATES))
     return Found(sample, rows, matching.find(rows["text"], rows["language"]))
-
-
-WIDTH = 80
-LEAST_COST = 0.01  # core-hours that are told apart
-ROWS = 2  # of each group of inputs
-LANGUAGES = 8  # those with the most pairs
-REASONS = 4  # for which rows were dropped
 
 
 def lines(preview: Preview) -> str:

@@ -46,7 +46,6 @@ from runtime.tallies import Tallies
 if TYPE_CHECKING:
     from PIL import Image
 
-
 VERSION = 1
 NOT_FINITE = "not_finite"  # half precision can overflow; and to Spark a NaN is above every cut
 # One row per image of a tar, in its order.
@@ -66,6 +65,11 @@ SCORED_OF_RUN = pa.schema(
         pa.field("scores", pa.list_(pa.float32())),  # of each text, in the order of `candidates` in matched/
     ]
 )
+
+NO_TEXT, NO_UID = "no_text", "no_uid"
+TEXTS, TEXTS_ROWS = pa.schema([TRAINED_TEXTS]), 1 << 16  # a row a sample of a tar, and rows of a row group
+AHEAD = 2  # batches that are decoded while the model works
+Prepare = Callable[["Image.Image"], Any]
 
 
 @dataclass(frozen=True)
@@ -174,12 +178,6 @@ def _of_image(scores: np.ndarray, languages: list[str] | None) -> dict[str, Any]
     best = int(np.where(finite, scores, -np.inf).argmax())
     all_scores = pa.array(scores, pa.float32(), mask=~finite).to_pylist()
     return {"clip_score": scores[best], "scores": all_scores, "language": languages[best] if languages else None}
-
-
-NO_TEXT, NO_UID = "no_text", "no_uid"
-TEXTS, TEXTS_ROWS = pa.schema([TRAINED_TEXTS]), 1 << 16  # a row a sample of a tar, and rows of a row group
-AHEAD = 2  # batches that are decoded while the model works
-Prepare = Callable[["Image.Image"], Any]
 
 
 class Tar(NamedTuple):

@@ -32,12 +32,18 @@ if TYPE_CHECKING:
 
     Tensors = dict[str, torch.Tensor]
 
-
 AUTO, CPU = "auto", "cpu"
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 MOST_BATCH, MOST_WORKERS = 1 << 16, 1 << 12  # more images would not fit a GPU, and more threads no machine
 _DEVICE = re.compile(rf"{AUTO}|{CPU}|cuda(:[0-9]+)?")
+
+OPEN_CLIP, TRANSFORMERS = "open_clip", "transformers"
+SCHEMES = ("hf-hub:", "local-dir:")  # which open_clip knows
+_CONFIGS = {OPEN_CLIP_CONFIG: OPEN_CLIP, "config.json": TRANSFORMERS}  # the first that a folder has counts
+_NO_CODE = {"trust_remote_code": False}
+
+MOST_CHARACTERS = 4096  # of a text: some tokenizers take seconds for a longer word, and no model reads so far
 
 
 @dataclass(frozen=True)
@@ -61,12 +67,6 @@ class ScoringConfig:
         require_one_of("precision", self.precision, PRECISIONS)
         if not _DEVICE.fullmatch(self.device):
             raise ParameterError(f"is {self.device!r}; expected auto, cpu, cuda or, of several GPUs, cuda:1", "device")
-
-
-OPEN_CLIP, TRANSFORMERS = "open_clip", "transformers"
-SCHEMES = ("hf-hub:", "local-dir:")  # which open_clip knows
-_CONFIGS = {OPEN_CLIP_CONFIG: OPEN_CLIP, "config.json": TRANSFORMERS}  # the first that a folder has counts
-_NO_CODE = {"trust_remote_code": False}
 
 
 @dataclass(frozen=True)
@@ -235,9 +235,6 @@ def _show_only_downloads() -> None:
 def _pooled(features: Any) -> Any:
     """Return the features themselves: since version 5 they come with all hidden states."""
     return getattr(features, "pooler_output", features)
-
-
-MOST_CHARACTERS = 4096  # of a text: some tokenizers take seconds for a longer word, and no model reads so far
 
 
 class Scorer:

@@ -25,41 +25,6 @@ TALLY = "damage."  # before what is wrong with the tar of a task: the name of a 
 MOST = CurationConfig.max_bad_files  # share of the tars of a run
 SHOWN = 3  # tars that are named
 
-
-class DamagedTar(InputError):
-    """A tar cannot be read to its end; the message says what is wrong with it, without its path."""
-
-
-def require_sound(damaged: Mapping[str, str], tars: int, most: float = 0.0) -> None:
-    """Refuse tars of which more than this share is damaged.
-
-    >>> require_sound({"0.tar": "is cut; download it again", "2.tar": "is empty"}, tars=9)
-    Traceback (most recent call last):
-    runtime.errors.InputError: 2 of 9 tars are damaged: 0.tar is cut; download it again, 2.tar is empty
-    """
-    if len(damaged) > most * tars:
-        number = f"{len(damaged):,} of {tars:,} tars are damaged: " if len(damaged) > 1 else ""
-        raise InputError(number + ", ".join(_named(damaged)))
-
-
-def told(damaged: Mapping[str, str], tars: int) -> list[str]:
-    """Return the warning that says which tars were read up to their damage, as a line; none where all are whole.
-
-    >>> told({"0.tar": "is cut", "2.tar": "is empty"}, tars=9)
-    ['warning: damaged tars: 2 of 9, read up to the damage: 0.tar is cut, 2.tar is empty']
-    """
-    if not damaged:
-        return []
-    which = in_one_line(", ".join(_named(damaged)))
-    return [f"{WARNING}damaged tars: {len(damaged):,} of {tars:,}, read up to the damage: {which}"]
-
-
-def _named(damaged: Mapping[str, str]) -> list[str]:
-    named = [f"{path} {fault}" for path, fault in damaged.items()]
-    more = [f"and {len(named) - SHOWN:,} more"] if len(named) > SHOWN else []
-    return named[:SHOWN] + more
-
-
 TAR_BLOCK = 512  # bytes: tar pads headers and files to whole blocks
 MOST_EXTENDED = 1 << 20  # bytes of a header that states a long name
 _CHECKSUM = slice(148, 156)  # in a header
@@ -69,6 +34,11 @@ _DECIMAL = re.compile(rb"[0-9]{1,18}")
 _RECORD = re.compile(rb"([0-9]{1,8}) ([^=]+)=")  # of a pax header: its length, and a keyword
 _FILE = (b"0", b"\0")
 _GNU_NAME, _PAX = b"L", b"x"
+
+NAME, SIZE = slice(0, 100), slice(124, 136)  # in a header
+CHECKSUM = slice(148, 155)
+LARGE = 1 << 33  # bytes, which eleven octal digits cannot count
+ENCODING = ("utf-8", "surrogateescape")
 
 
 class Member(NamedTuple):
@@ -183,10 +153,38 @@ def _damaged(what: str, found: object) -> DamagedTar:
     return DamagedTar(f"has a damaged header ({what} {found!r}); download it again or leave it out")
 
 
-NAME, SIZE = slice(0, 100), slice(124, 136)  # in a header
-CHECKSUM = slice(148, 155)
-LARGE = 1 << 33  # bytes, which eleven octal digits cannot count
-ENCODING = ("utf-8", "surrogateescape")
+class DamagedTar(InputError):
+    """A tar cannot be read to its end; the message says what is wrong with it, without its path."""
+
+
+def require_sound(damaged: Mapping[str, str], tars: int, most: float = 0.0) -> None:
+    """Refuse tars of which more than this share is damaged.
+
+    >>> require_sound({"0.tar": "is cut; download it again", "2.tar": "is empty"}, tars=9)
+    Traceback (most recent call last):
+    runtime.errors.InputError: 2 of 9 tars are damaged: 0.tar is cut; download it again, 2.tar is empty
+    """
+    if len(damaged) > most * tars:
+        number = f"{len(damaged):,} of {tars:,} tars are damaged: " if len(damaged) > 1 else ""
+        raise InputError(number + ", ".join(_named(damaged)))
+
+
+def told(damaged: Mapping[str, str], tars: int) -> list[str]:
+    """Return the warning that says which tars were read up to their damage, as a line; none where all are whole.
+
+    >>> told({"0.tar": "is cut", "2.tar": "is empty"}, tars=9)
+    ['warning: damaged tars: 2 of 9, read up to the damage: 0.tar is cut, 2.tar is empty']
+    """
+    if not damaged:
+        return []
+    which = in_one_line(", ".join(_named(damaged)))
+    return [f"{WARNING}damaged tars: {len(damaged):,} of {tars:,}, read up to the damage: {which}"]
+
+
+def _named(damaged: Mapping[str, str]) -> list[str]:
+    named = [f"{path} {fault}" for path, fault in damaged.items()]
+    more = [f"and {len(named) - SHOWN:,} more"] if len(named) > SHOWN else []
+    return named[:SHOWN] + more
 
 
 class TarWriter:

@@ -35,6 +35,22 @@ from runtime.storage.listing import ListedFile, Version, name_of
 
 TAR, PICTURE = "tar", "picture"
 
+# One row per image of a tar, in the order of the tar. The image's bytes are tar[offset:offset + size].
+SAMPLES = pa.schema(
+    [
+        pa.field("uid", pa.string()),  # null where no json states it
+        pa.field("key", pa.string()),  # what the member names of a sample have in common
+        pa.field("image", pa.string()),  # extension of the image: jpg
+        pa.field("offset", pa.int64()),
+        pa.field("size", pa.int64()),
+    ]
+)
+# In the metadata of SAMPLES: what is wrong with a damaged tar; how many keys have no picture, and the first of them.
+FAULT, WITHOUT, FIRST = b"fault", b"without", b"first"
+IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2")  # the first that a sample has
+MOST_JSON, MOST_TEXT = 16 << 20, 1 << 16  # bytes that are read of a json and of a text
+Identity = tuple[str | None, str | None]
+
 
 @dataclass(frozen=True)
 class Source(Input):
@@ -184,23 +200,6 @@ def _picture(tar: str, key: str, files: dict[str, Member], image: Member, data: 
     uid, url = identity(files, data)
     content = data[image.offset : image.offset + image.size] if image.size <= MOST_BYTES else None
     return Picture(uid or readable(f"{tar}/{key}"), url, content)
-
-
-# One row per image of a tar, in the order of the tar. The image's bytes are tar[offset:offset + size].
-SAMPLES = pa.schema(
-    [
-        pa.field("uid", pa.string()),  # null where no json states it
-        pa.field("key", pa.string()),  # what the member names of a sample have in common
-        pa.field("image", pa.string()),  # extension of the image: jpg
-        pa.field("offset", pa.int64()),
-        pa.field("size", pa.int64()),
-    ]
-)
-# In the metadata of SAMPLES: what is wrong with a damaged tar; how many keys have no picture, and the first of them.
-FAULT, WITHOUT, FIRST = b"fault", b"without", b"first"
-IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2")  # the first that a sample has
-MOST_JSON, MOST_TEXT = 16 << 20, 1 << 16  # bytes that are read of a json and of a text
-Identity = tuple[str | None, str | None]
 
 
 def samples(path: Path) -> pa.RecordBatch:

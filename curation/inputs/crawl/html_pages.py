@@ -40,77 +40,6 @@ _XML_UTF_16 = {b"<\0?\0x\0": "utf-16le", b"\0<\0?\0x": "utf-16be"}
 _XML = re.compile(rb"<\?xml[^>]*?[\s'\"]encoding\s*=\s*[\"']([^\"'>]*)[\"']")
 _CHARSET = re.compile(r"charset\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"';]+))", re.I)
 
-
-def stated_outside(page: bytes, content_type: str) -> str | None:
-    """Return the name of the encoding that is known before the page is read: by its first bytes or its header."""
-    return _begun(page, _BOMS) or _charset(content_type) or _begun(page, _XML_UTF_16)
-
-
-def stated_inside(page: bytes, metas: Iterable[dict[str, str]]) -> str | None:
-    """Return the name of the encoding that the page itself states, given the attributes of its metas."""
-    name = next(filter(None, map(_of_meta, metas)), None) or _of_xml(page)
-    if name in _BOMS.values():  # it was read as ASCII, so it is not UTF-16
-        return UTF_8
-    return OTHERWISE if name == USER_DEFINED else name
-
-
-def guessed(page: bytes) -> str:
-    """Return the name of the encoding of a page that states none."""
-    return UTF_8 if is_mostly_utf8(page) else _codec(looks_like(page)) or OTHERWISE
-
-
-def decode(page: bytes, name: str) -> str:
-    """Return the page as text; ValueError for encodings that the standard forbids to decode."""
-    encoding = lookup(name)
-    if encoding is None or name == REPLACEMENT:
-        raise ValueError(f"{name} is not decoded")
-    codec = codecs.lookup("gb18030") if name == "gbk" else encoding.codec_info  # the standard has one decoder for both
-    return codec.decode(page, "replace")[0]
-
-
-def is_mostly_utf8(page: bytes) -> bool:
-    """Return whether bytes that are no ASCII are UTF-8, or more of them are than are not: pages are cut anywhere."""
-    text = page.decode("utf-8", "replace")
-    wrong = text.count("\ufffd")
-    return wrong == 0 or len(text) - len(text.encode("ascii", "ignore")) > 2 * wrong
-
-
-def _begun(page: bytes, names: dict[bytes, str]) -> str | None:
-    return next((name for begin, name in names.items() if page.startswith(begin)), None)
-
-
-def _of_meta(attributes: dict[str, str]) -> str | None:
-    if "charset" in attributes:
-        return _codec(attributes["charset"])
-    is_stated = attributes.get("http-equiv", "").lower() == "content-type"
-    return _charset(attributes.get("content", "")) if is_stated else None
-
-
-def _of_xml(page: bytes) -> str | None:
-    stated = _XML.match(page)
-    return _codec(stated[1].decode("latin-1")) if stated else None
-
-
-def _charset(text: str) -> str | None:
-    stated = _CHARSET.search(text)
-    return _codec(stated[1] or stated[2] or stated[3] or "") if stated else None
-
-
-def _codec(label: str) -> str | None:
-    encoding = lookup(label)
-    return encoding.name if encoding else None
-
-
-def looks_like(page: bytes) -> str:
-    """Return a label of the encoding that most likely makes texts of the page's bytes that are no ASCII."""
-    odd = (piece[0] for piece in _PIECE.finditer(page) if not piece[0].isascii())
-    pieces = next(gather(odd, len, ENOUGH), [])
-    texts = b"\n".join(pieces)[: ENOUGH + len(pieces) - 1]
-    found = chardet.detect(texts, include_encodings=CANDIDATES, no_match_encoding=OTHERWISE)
-    name = (found["encoding"] or OTHERWISE).lower()
-    return _LABELS.get(name, name)
-
-
 # Where the link of an image may be, in this order. A set holds links of one picture in several sizes.
 _LAZY = ("data-src", "data-lazy-src", "data-original")
 _SETS = (*SETS, OF_SOURCE)
@@ -129,69 +58,6 @@ _is_placeholder = re.compile(
 _CANDIDATE = re.compile(r"([^ \t\n\f\r,][^ \t\n\f\r]*(?<!,))(?:,+(?=[ \t\n\f\r]|\Z)|((?:[^,(]+|\([^)]*\)?)*))")
 _TO_SPACES = str.maketrans("\t\n\f\r", "    ")
 _DESCRIPTOR = re.compile(r"(?P<number>-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)x|(?P<size>[0-9]+)[wh]")
-
-
-def link_of(attributes: dict[str, str]) -> str | None:
-    """Return the link of an image with these of LINKS; None if there is no src, and no other that may show a picture.
-
-    >>> link_of({"src": "a.jpg", "srcset": "b.jpg 2x"}), link_of({"src": "spacer.gif", "srcset": "a.jpg, b.jpg 2x"})
-    ('a.jpg', 'b.jpg')
-    """
-    src = attributes.get("src")
-    if attributes.keys().isdisjoint(_INSTEAD):  # as of most
-        return src
-    if src is None or _shows_nothing(src) or _is_placeholder(_name(src)):
-        for name in _INSTEAD:
-            value = attributes.get(name)
-            if value and (link := largest(value) if name in _SETS else value) and _may_show(link):
-                return link
-    return src
-
-
-def largest(value: str) -> str | None:
-    """Return the largest link of a srcset that may show a picture: by width, if one states its width, else by density.
-
-    >>> largest("a.jpg 320w, data:image/gif;base64,R0lG 2000w, w_640,h_480/b.jpg 640w, c.jpg 9x")
-    'w_640,h_480/b.jpg'
-    """
-    shown = ((size, link) for link, size in _candidates(value) if _may_show(link))
-    return max(shown, key=lambda each: each[0], default=(None, None))[1]  # of equal ones, the first
-
-
-def _may_show(link: str) -> bool:
-    """Return whether a link may be of a picture; one with a brace is JSON, or a template that a script fills in."""
-    return not (_shows_nothing(link) or "{" in link or _is_placeholder(_name(link)))
-
-
-def _name(link: str) -> str:
-    """Return the last part of a link's path."""
-    return link.partition("?")[0].partition("#")[0].rpartition("/")[2]
-
-
-def _candidates(value: str) -> Iterator[tuple[str, tuple[bool, float]]]:
-    """Yield links of a srcset, and whether each has a width, and it, else its density: as HTML parses the attribute."""
-    for found in _CANDIDATE.finditer(value):
-        link, descriptors = found.groups()
-        if (size := _size(descriptors or "")) is not None:
-            yield link, size
-
-
-def _size(descriptors: str) -> tuple[bool, float] | None:
-    """Return whether a width is stated, and it, else the density; None if they are none that HTML knows."""
-    stated: dict[str, float] = {}
-    for each in descriptors.translate(_TO_SPACES).split(" "):
-        if not each:
-            continue
-        found, kind = _DESCRIPTOR.fullmatch(each), each[-1]
-        if not found or kind in stated or (stated and "x" in (kind, *stated)):
-            return None
-        stated[kind] = float(found["number"] or found["size"])
-        if stated[kind] < 0 or (kind != "x" and stated[kind] == 0) or (kind == "x" and math.isinf(stated[kind])):
-            return None
-    if "h" in stated and "w" not in stated:
-        return None
-    return ("w" in stated, stated.get("w", stated.get("x", 1.0)))
-
 
 MAX_HEAD = 256 << 10  # bytes of the head of a response, as in browsers
 MAX_CODINGS = 5  # of a body, one around the other, as in curl
@@ -319,3 +185,135 @@ def _value(raw: bytes) -> str:
     if "\r" in value or "\0" in value:
         value = value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
     return unescape(value) if "&" in value else value
+
+
+def stated_outside(page: bytes, content_type: str) -> str | None:
+    """Return the name of the encoding that is known before the page is read: by its first bytes or its header."""
+    return _begun(page, _BOMS) or _charset(content_type) or _begun(page, _XML_UTF_16)
+
+
+def stated_inside(page: bytes, metas: Iterable[dict[str, str]]) -> str | None:
+    """Return the name of the encoding that the page itself states, given the attributes of its metas."""
+    name = next(filter(None, map(_of_meta, metas)), None) or _of_xml(page)
+    if name in _BOMS.values():  # it was read as ASCII, so it is not UTF-16
+        return UTF_8
+    return OTHERWISE if name == USER_DEFINED else name
+
+
+def guessed(page: bytes) -> str:
+    """Return the name of the encoding of a page that states none."""
+    return UTF_8 if is_mostly_utf8(page) else _codec(looks_like(page)) or OTHERWISE
+
+
+def decode(page: bytes, name: str) -> str:
+    """Return the page as text; ValueError for encodings that the standard forbids to decode."""
+    encoding = lookup(name)
+    if encoding is None or name == REPLACEMENT:
+        raise ValueError(f"{name} is not decoded")
+    codec = codecs.lookup("gb18030") if name == "gbk" else encoding.codec_info  # the standard has one decoder for both
+    return codec.decode(page, "replace")[0]
+
+
+def is_mostly_utf8(page: bytes) -> bool:
+    """Return whether bytes that are no ASCII are UTF-8, or more of them are than are not: pages are cut anywhere."""
+    text = page.decode("utf-8", "replace")
+    wrong = text.count("\ufffd")
+    return wrong == 0 or len(text) - len(text.encode("ascii", "ignore")) > 2 * wrong
+
+
+def _begun(page: bytes, names: dict[bytes, str]) -> str | None:
+    return next((name for begin, name in names.items() if page.startswith(begin)), None)
+
+
+def _of_meta(attributes: dict[str, str]) -> str | None:
+    if "charset" in attributes:
+        return _codec(attributes["charset"])
+    is_stated = attributes.get("http-equiv", "").lower() == "content-type"
+    return _charset(attributes.get("content", "")) if is_stated else None
+
+
+def _of_xml(page: bytes) -> str | None:
+    stated = _XML.match(page)
+    return _codec(stated[1].decode("latin-1")) if stated else None
+
+
+def _charset(text: str) -> str | None:
+    stated = _CHARSET.search(text)
+    return _codec(stated[1] or stated[2] or stated[3] or "") if stated else None
+
+
+def _codec(label: str) -> str | None:
+    encoding = lookup(label)
+    return encoding.name if encoding else None
+
+
+def looks_like(page: bytes) -> str:
+    """Return a label of the encoding that most likely makes texts of the page's bytes that are no ASCII."""
+    odd = (piece[0] for piece in _PIECE.finditer(page) if not piece[0].isascii())
+    pieces = next(gather(odd, len, ENOUGH), [])
+    texts = b"\n".join(pieces)[: ENOUGH + len(pieces) - 1]
+    found = chardet.detect(texts, include_encodings=CANDIDATES, no_match_encoding=OTHERWISE)
+    name = (found["encoding"] or OTHERWISE).lower()
+    return _LABELS.get(name, name)
+
+
+def link_of(attributes: dict[str, str]) -> str | None:
+    """Return the link of an image with these of LINKS; None if there is no src, and no other that may show a picture.
+
+    >>> link_of({"src": "a.jpg", "srcset": "b.jpg 2x"}), link_of({"src": "spacer.gif", "srcset": "a.jpg, b.jpg 2x"})
+    ('a.jpg', 'b.jpg')
+    """
+    src = attributes.get("src")
+    if attributes.keys().isdisjoint(_INSTEAD):  # as of most
+        return src
+    if src is None or _shows_nothing(src) or _is_placeholder(_name(src)):
+        for name in _INSTEAD:
+            value = attributes.get(name)
+            if value and (link := largest(value) if name in _SETS else value) and _may_show(link):
+                return link
+    return src
+
+
+def largest(value: str) -> str | None:
+    """Return the largest link of a srcset that may show a picture: by width, if one states its width, else by density.
+
+    >>> largest("a.jpg 320w, data:image/gif;base64,R0lG 2000w, w_640,h_480/b.jpg 640w, c.jpg 9x")
+    'w_640,h_480/b.jpg'
+    """
+    shown = ((size, link) for link, size in _candidates(value) if _may_show(link))
+    return max(shown, key=lambda each: each[0], default=(None, None))[1]  # of equal ones, the first
+
+
+def _may_show(link: str) -> bool:
+    """Return whether a link may be of a picture; one with a brace is JSON, or a template that a script fills in."""
+    return not (_shows_nothing(link) or "{" in link or _is_placeholder(_name(link)))
+
+
+def _name(link: str) -> str:
+    """Return the last part of a link's path."""
+    return link.partition("?")[0].partition("#")[0].rpartition("/")[2]
+
+
+def _candidates(value: str) -> Iterator[tuple[str, tuple[bool, float]]]:
+    """Yield links of a srcset, and whether each has a width, and it, else its density: as HTML parses the attribute."""
+    for found in _CANDIDATE.finditer(value):
+        link, descriptors = found.groups()
+        if (size := _size(descriptors or "")) is not None:
+            yield link, size
+
+
+def _size(descriptors: str) -> tuple[bool, float] | None:
+    """Return whether a width is stated, and it, else the density; None if they are none that HTML knows."""
+    stated: dict[str, float] = {}
+    for each in descriptors.translate(_TO_SPACES).split(" "):
+        if not each:
+            continue
+        found, kind = _DESCRIPTOR.fullmatch(each), each[-1]
+        if not found or kind in stated or (stated and "x" in (kind, *stated)):
+            return None
+        stated[kind] = float(found["number"] or found["size"])
+        if stated[kind] < 0 or (kind != "x" and stated[kind] == 0) or (kind == "x" and math.isinf(stated[kind])):
+            return None
+    if "h" in stated and "w" not in stated:
+        return None
+    return ("w" in stated, stated.get("w", stated.get("x", 1.0)))

@@ -40,6 +40,19 @@ _plain_page = re.compile(
 # Dot segments, and parts that urljoin drops where they are empty.
 _ALTERED = ("./", ".?", ";", "#")
 
+TDM_RESERVATION, DATA_NOAI = "tdm-reservation", "data-noai"
+
+# Those that hosts state, which `gate.hosts` adds; TDM_RESERVATION is stated by pages and by hosts.
+HOST_SIGNALS = {"robots": 128, "content-signal": 256, "content-usage": 512, "ai.txt": 1024}
+
+SIGNAL = "signal."  # before the name of a signal: the name of the tally of its pairs
+
+_NUMBER = re.compile(r"\s*\+?([0-9]{1,6})(?:\.[0-9]*)?\s*(?:px)?\s*", re.I | re.A)
+
+KINDS = ("alt", "title", "data-image-title")
+_NAMES = ("url", "text", "kind", "page_url", *(field.name for field in STATED), "page_language")
+PAGE_PAIRS = pa.schema([CANDIDATES.field(name) for name in _NAMES])
+
 
 class Links:
     """The links of one page; a `page` that cannot be parsed, or is too long, is a ValueError."""
@@ -120,19 +133,13 @@ def _trim(link: str) -> str:
     return link.translate(_REMOVED) if "\n" in link or "\t" in link or "\r" in link else link
 
 
-TDM_RESERVATION, DATA_NOAI = "tdm-reservation", "data-noai"
-
 # The bit of each signal in the column `signals`. Files hold these numbers: none may change, new ones are added.
 SIGNALS = {"noai": 1, "noimageai": 2, "noindex": 4, "noimageindex": 8, TDM_RESERVATION: 16, DATA_NOAI: 32, "noml": 64}
-# Those that hosts state, which `gate.hosts` adds; TDM_RESERVATION is stated by pages and by hosts.
-HOST_SIGNALS = {"robots": 128, "content-signal": 256, "content-usage": 512, "ai.txt": 1024}
 
-SIGNAL = "signal."  # before the name of a signal: the name of the tally of its pairs
 
 _ROBOTS = {name: SIGNALS[name] for name in ("noai", "noimageai", "noindex", "noimageindex", "noml")}
 _ROBOTS["none"] = SIGNALS["noindex"]  # short for noindex and nofollow
 _BITS = {"robots": _ROBOTS, "x-robots-tag": _ROBOTS, TDM_RESERVATION: {"1": SIGNALS[TDM_RESERVATION]}}  # by token
-_NUMBER = re.compile(r"\s*\+?([0-9]{1,6})(?:\.[0-9]*)?\s*(?:px)?\s*", re.I | re.A)
 
 
 def page_signals(stated: Iterable[tuple[str, str]]) -> int:
@@ -164,11 +171,6 @@ def image_signals(attributes: dict[str, str]) -> tuple[int, int | None, int | No
 def _pixels(value: str | None) -> int | None:
     found = _NUMBER.fullmatch(value) if value else None
     return int(found[1]) if found else None
-
-
-KINDS = ("alt", "title", "data-image-title")
-_NAMES = ("url", "text", "kind", "page_url", *(field.name for field in STATED), "page_language")
-PAGE_PAIRS = pa.schema([CANDIDATES.field(name) for name in _NAMES])
 
 
 class Image(NamedTuple):

@@ -43,6 +43,54 @@ _SIZE_BYTES = 4  # at the end of a member: how many bytes it unpacks to
 _MOST_RATIO = 1032  # bytes that deflate can make of one
 _BROKEN: type[Exception] = zlib.error  # type: ignore[assignment]  # isal's stub calls the class an exception
 
+MAX_RECORD = 64 << 20  # bytes; larger ones are films and archives
+GROUP = 2 << 20  # bytes of the records that are read at once; more leave the second cache
+
+
+def read(file: BinaryIO) -> Iterator[pa.RecordBatch]:
+    """Yield the candidates of a WARC file, and its tallies; unreadable records are skipped and counted."""
+    tally = Counter(files=1)
+    rows = (row for page in _pages(responses(members(file, tally), tally), tally) for row in pairs_of_page(page, tally))
+    yield from candidates_of_file(from_rows(rows, tally), tally)
+
+
+def _pages(responses: Iterator[tuple[WarcRecord, bytes]], tally: Counter[str]) -> Iterator[Page]:
+    """Yield the pages among responses; those that cannot be read are counted."""
+    for record, block in responses:
+        page = _page(record, block)
+        if isinstance(page, str):
+            tally[page] += 1
+        elif page and page.images:
+            yield page
+
+
+def _page(record: WarcRecord, block: bytes) -> Page | str | None:
+    """Return the page in the block of a response; why it is dropped; None where it is no HTML."""
+    if not block.startswith(b"HTTP/"):
+        return "dropped.bad_http" if record.is_http else None
+    stated, body = html_pages.headers(block)
+    fields = dict(reversed(stated))  # of a repeated field, the first counts
+    if not html_pages.is_html(fields):
+        return None
+    url = record.headers.get("WARC-Target-URI")
+    if not url:
+        return "dropped.bad_record"
+    try:
+        html = html_pages.unpack(body, fields)
+        if len(html) > html_pages.MAX_BYTES:
+            return "dropped.too_large"
+        parsed = html_pages.parse(html, fields)
+    except ValueError:
+        return "dropped.bad_encoding"
+    metas = [(meta.get("name", ""), meta.get("content", "")) for meta in parsed.metas]
+    images = [_image(attributes, parsed.language) for attributes in parsed.images]
+    return Page(url.strip("<>"), parsed.base, images, page_signals([*stated, *metas]))
+
+
+def _image(attributes: dict[str, str], page_language: str) -> Image:
+    language = of_tag(attributes.get("lang", page_language))  # an empty one says that it is in another, not known
+    return Image(link_of(attributes), attributes, *image_signals(attributes), language.code if language else None)
+
 
 def members(file: BinaryIO, tally: Counter[str]) -> Iterator["Member"]:
     """Yield the bytes of each gzip member of `file`; count what cannot be read in `tally`.
@@ -223,10 +271,6 @@ class Stream:
 Member: TypeAlias = bytes | bytearray | Stream  # a stream if it is large
 
 
-MAX_RECORD = 64 << 20  # bytes; larger ones are films and archives
-GROUP = 2 << 20  # bytes of the records that are read at once; more leave the second cache
-
-
 class Blocks(NamedTuple):
     """The blocks (contents) of several records, as ranges of the same bytes."""
 
@@ -321,48 +365,3 @@ def _block(record: WarcRecord, tally: Counter[str]) -> bytes | None:
         tally["dropped.bad_record"] += 1
         return None
     return block
-
-
-def read(file: BinaryIO) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of a WARC file, and its tallies; unreadable records are skipped and counted."""
-    tally = Counter(files=1)
-    rows = (row for page in _pages(responses(members(file, tally), tally), tally) for row in pairs_of_page(page, tally))
-    yield from candidates_of_file(from_rows(rows, tally), tally)
-
-
-def _pages(responses: Iterator[tuple[WarcRecord, bytes]], tally: Counter[str]) -> Iterator[Page]:
-    """Yield the pages among responses; those that cannot be read are counted."""
-    for record, block in responses:
-        page = _page(record, block)
-        if isinstance(page, str):
-            tally[page] += 1
-        elif page and page.images:
-            yield page
-
-
-def _page(record: WarcRecord, block: bytes) -> Page | str | None:
-    """Return the page in the block of a response; why it is dropped; None where it is no HTML."""
-    if not block.startswith(b"HTTP/"):
-        return "dropped.bad_http" if record.is_http else None
-    stated, body = html_pages.headers(block)
-    fields = dict(reversed(stated))  # of a repeated field, the first counts
-    if not html_pages.is_html(fields):
-        return None
-    url = record.headers.get("WARC-Target-URI")
-    if not url:
-        return "dropped.bad_record"
-    try:
-        html = html_pages.unpack(body, fields)
-        if len(html) > html_pages.MAX_BYTES:
-            return "dropped.too_large"
-        parsed = html_pages.parse(html, fields)
-    except ValueError:
-        return "dropped.bad_encoding"
-    metas = [(meta.get("name", ""), meta.get("content", "")) for meta in parsed.metas]
-    images = [_image(attributes, parsed.language) for attributes in parsed.images]
-    return Page(url.strip("<>"), parsed.base, images, page_signals([*stated, *metas]))
-
-
-def _image(attributes: dict[str, str], page_language: str) -> Image:
-    language = of_tag(attributes.get("lang", page_language))  # an empty one says that it is in another, not known
-    return Image(link_of(attributes), attributes, *image_signals(attributes), language.code if language else None)

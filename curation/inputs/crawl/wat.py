@@ -39,6 +39,11 @@ from runtime.kernels.masks import SLACK
 
 MAX_BYTES = 16 << 20  # of a record, whose tree takes thirty times as many; hardly any record of a real page has 1 MB
 
+SMALLEST = len('{"path":"IMG@/src","alt":""}')  # bytes of an image with a text
+REASON_NAMES = ("dropped.empty_text", EMPTY, NOT_HTTP)  # as `kernels.wat.pages` numbers them
+
+_KINDS = pa.array(KINDS)
+
 
 def page_of(block: bytes, tally: Counter[str]) -> Page | None:
     """Return the page that a record is about, None if it has no image; what cannot be read is counted."""
@@ -86,12 +91,6 @@ def _at(tree: Any, *keys: str) -> Any:
     for key in keys:
         tree = tree.get(key) if type(tree) is dict else None
     return tree
-
-
-SMALLEST = len('{"path":"IMG@/src","alt":""}')  # bytes of an image with a text
-REASON_NAMES = ("dropped.empty_text", EMPTY, NOT_HTTP)  # as `kernels.wat.pages` numbers them
-
-_KINDS = pa.array(KINDS)
 
 
 def read(file: BinaryIO) -> Iterator[pa.RecordBatch]:

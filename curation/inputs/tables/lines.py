@@ -28,6 +28,16 @@ from runtime.arrow import gather
 LONGEST_LINE = 4 << 20  # characters; what is longer is no pair, and may not end before memory does
 PACKINGS = (".gz", ".zst")
 
+DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";"}
+QUOTED, ESCAPED, PLAIN = "quoted", "escaped", "plain"
+SAMPLE = 256 << 10  # characters of the first lines that show the dialect
+_FIELDS = {QUOTED: r'"([^"]*(?:""[^"]*)*)"', ESCAPED: r'"([^"\\]*(?:\\.[^"\\]*)*)"'}
+_MEANINGS = {
+    QUOTED: "fields may stand in quotes",
+    ESCAPED: "fields may stand in quotes, with backslashes before quotes in them",
+    PLAIN: "quotes mean nothing",
+}
+
 
 def plain_name(path: str) -> str:
     """Return the part of a path or URL that ends as the file's name does, in lower case.
@@ -92,17 +102,6 @@ def _short(text: io.TextIOBase, tally: Counter[str]) -> Iterator[str]:
             tally["dropped.long_line"] += 1
             while line and not line.endswith("\n"):
                 line = readline()
-
-
-DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";"}
-QUOTED, ESCAPED, PLAIN = "quoted", "escaped", "plain"
-SAMPLE = 256 << 10  # characters of the first lines that show the dialect
-_FIELDS = {QUOTED: r'"([^"]*(?:""[^"]*)*)"', ESCAPED: r'"([^"\\]*(?:\\.[^"\\]*)*)"'}
-_MEANINGS = {
-    QUOTED: "fields may stand in quotes",
-    ESCAPED: "fields may stand in quotes, with backslashes before quotes in them",
-    PLAIN: "quotes mean nothing",
-}
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,23 @@ from runtime.errors import InputError
 from runtime.storage.listing import Found, name_of, names_in
 from runtime.storage.parquet import BoundedParquet
 
+# Of each kind of table: the folder in it that makes it one, and the names of files in that.
+MARKS = {
+    "Delta": ("_delta_log", r"[^/]+"),
+    "Iceberg": ("metadata", r"(v\d+|\d+-[0-9a-f-]{36})(\.gz)?\.metadata\.json(\.gz)?"),
+    "Hudi": (".hoodie", r"hoodie\.properties"),
+}
+_PATTERNS = {kind: re.compile(f"(?P<table>.+)/{re.escape(folder)}/{name}") for kind, (folder, name) in MARKS.items()}
+KindOf = Callable[[str], str | None]  # the kind of table that a folder is
+_WITHOUT_FOLDERS = ("http://", "https://")  # a server may answer anything for a folder that it does not have
+
+_TEXT_BYTES = 16 << 20  # of text that is read at once
+_ROWS = 1 << 20  # rows of a table that are read at once
+_BOM = b"\xef\xbb\xbf"
+_UNREADABLE = (OSError, EOFError, ImportError, ValueError, zlib.error, pa.ArrowException)
+
+Columns = Callable[[list[str]], list[str]]  # chooses among the names of a table's columns, or refuses
+
 
 def read(file: BinaryIO, path: str, options: TableOptions, pieces: range | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the candidates in these row groups (pieces) of a file, or in all if None, and its tallies."""
@@ -105,17 +122,6 @@ def _is_utf8(value: bytes | None) -> bool:
     return True
 
 
-# Of each kind of table: the folder in it that makes it one, and the names of files in that.
-MARKS = {
-    "Delta": ("_delta_log", r"[^/]+"),
-    "Iceberg": ("metadata", r"(v\d+|\d+-[0-9a-f-]{36})(\.gz)?\.metadata\.json(\.gz)?"),
-    "Hudi": (".hoodie", r"hoodie\.properties"),
-}
-_PATTERNS = {kind: re.compile(f"(?P<table>.+)/{re.escape(folder)}/{name}") for kind, (folder, name) in MARKS.items()}
-KindOf = Callable[[str], str | None]  # the kind of table that a folder is
-_WITHOUT_FOLDERS = ("http://", "https://")  # a server may answer anything for a folder that it does not have
-
-
 def require_no_table(found: Found, kind_of: KindOf) -> None:
     """Refuse files in a table, whether files, a glob, a folder of tables or a part of one was given.
 
@@ -159,14 +165,6 @@ def _parents(path: str) -> Iterator[str]:
     while end > root:
         yield path[:end]
         end = path.rfind("/", 0, end)
-
-
-_TEXT_BYTES = 16 << 20  # of text that is read at once
-_ROWS = 1 << 20  # rows of a table that are read at once
-_BOM = b"\xef\xbb\xbf"
-_UNREADABLE = (OSError, EOFError, ImportError, ValueError, zlib.error, pa.ArrowException)
-
-Columns = Callable[[list[str]], list[str]]  # chooses among the names of a table's columns, or refuses
 
 
 @contextmanager

@@ -30,6 +30,23 @@ _LEAST = np.float32(math.log(_EPSILON))  # fastText leaves out labels with a low
 NEAR = 1 - 2e-3
 MOST_LEVELS = 150
 
+DAMAGED = -2
+TREE, NEGATIVE_SAMPLING, SOFTMAX, ONE_VS_ALL = 1, 2, 3, 4
+_ROUNDING = 1e-5  # by which the logarithms of probabilities differ from fastText's at most, if products are equal
+_STEPS, _MOST = 512, 8.0  # of the table of the logistic function, and where it ends
+_MOST_ERROR = 1e20  # beyond it no product is certain, and some may be no numbers
+# A score that may be wrong by more is computed once more. Scores really were wrong by less than a 1500th of what they
+# may be, so they are within 0.00001 of fastText's.
+_MOST_SHIFT = 0.01
+_LEAST_POWER = np.float32(-87.0)  # exp of less is no normal float32
+
+# exp(x) = 2^n 2^f: the terms of 2^f for f from -0.5 to 0.5 (Taylor's).
+_TERM_0, _TERM_1, _TERM_2, _TERM_3, _TERM_4, _TERM_5, _TERM_6, _TERM_7 = (
+    np.float32(math.log(2) ** k / math.factorial(k)) for k in range(8)
+)
+_PER_HALVING = np.float32(1 / math.log(2))
+_SHIFT = np.float32(1.5 * 2**23)  # added to a number it leaves the nearest integer in the lowest bits
+
 
 @inline
 def right_probability(weights, node, mean):
@@ -108,24 +125,6 @@ def likeliest_in_order(children, weights, mean, waiting):
         scores[left + 1] = score + log_probability(left_probability(right))
         left += 2
     return label, best
-
-
-DAMAGED = -2
-TREE, NEGATIVE_SAMPLING, SOFTMAX, ONE_VS_ALL = 1, 2, 3, 4
-_ROUNDING = 1e-5  # by which the logarithms of probabilities differ from fastText's at most, if products are equal
-_STEPS, _MOST = 512, 8.0  # of the table of the logistic function, and where it ends
-_MOST_ERROR = 1e20  # beyond it no product is certain, and some may be no numbers
-# A score that may be wrong by more is computed once more. Scores really were wrong by less than a 1500th of what they
-# may be, so they are within 0.00001 of fastText's.
-_MOST_SHIFT = 0.01
-_LEAST_POWER = np.float32(-87.0)  # exp of less is no normal float32
-
-# exp(x) = 2^n 2^f: the terms of 2^f for f from -0.5 to 0.5 (Taylor's).
-_TERM_0, _TERM_1, _TERM_2, _TERM_3, _TERM_4, _TERM_5, _TERM_6, _TERM_7 = (
-    np.float32(math.log(2) ** k / math.factorial(k)) for k in range(8)
-)
-_PER_HALVING = np.float32(1 / math.log(2))
-_SHIFT = np.float32(1.5 * 2**23)  # added to a number it leaves the nearest integer in the lowest bits
 
 
 class Tree(NamedTuple):

@@ -30,6 +30,10 @@ from runtime.kernels.machine import count_below, prefetch
 
 LANES = 32  # ids that are compared at once
 
+_AHEAD = 64  # symbols whose buckets are asked for before the first of them is looked up
+_FEW_OF = 32  # another level does not pay for fewer than one symbol in so many
+_SPACE = 4096  # ids that a text may give, repeated ones included, without stamps
+
 
 @inline
 def gather_same(same, found, size):
@@ -105,11 +109,6 @@ def merge(offsets, ids, other_offsets, other_ids, out_offsets, out):
                 j += 1
             used += 1
         out_offsets[text + 1] = used
-
-
-_AHEAD = 64  # symbols whose buckets are asked for before the first of them is looked up
-_FEW_OF = 32  # another level does not pay for fewer than one symbol in so many
-_SPACE = 4096  # ids that a text may give, repeated ones included, without stamps
 
 
 @kernel

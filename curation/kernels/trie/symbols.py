@@ -27,6 +27,10 @@ from runtime.kernels.masks import ascii_masks, mask_of_leads, meta_masks, triple
 _SPACE = 32
 _ONE_BYTE = 2 << 56  # the high integer of the key of one byte
 
+# The classes of metadata.rules.characters.
+SEPARATOR, PUNCTUATION, SPACELESS, MARK, WORD = range(5)
+UNNORMALISED = 255
+
 
 @kernel
 def read_words(offsets, data, first, last, how, lows, highs, begins, bounds):
@@ -165,11 +169,6 @@ def is_wrapped(byte):
 def is_space(byte):
     """Return whether `meta` turns the character into a space: tab, line feed, carriage return."""
     return byte in (9, 10, 13)
-
-
-# The classes of metadata.rules.characters.
-SEPARATOR, PUNCTUATION, SPACELESS, MARK, WORD = range(5)
-UNNORMALISED = 255
 
 
 @kernel

@@ -24,6 +24,16 @@ WINDOW = 64  # bytes that are read at a time
 REACH = WINDOW + INLINE  # bytes that must follow: a key may read 16 bytes from the last byte of a window on
 _FACTOR = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
 
+NUMBER = (1 << 29) - 1  # the bits of a code that are the number
+SHARED = 1 << 29  # set where several entries end
+FOLLOWS = 1 << 30  # set where the symbol stands in an entry after another one
+OPENS = 1 << 31  # set where the node has children
+
+WORDS, EDGES = 3, 5  # keys in a bucket
+LINE = 8  # int64 in a bucket, a cache line
+LOW_HALF = 0xFFFFFFFF
+_OTHER_FACTOR = -4417276706812531889  # another odd number of irregular bits
+
 
 @inline
 def decode(data, i, end):
@@ -114,17 +124,6 @@ def same_bytes(data, begin, other, place, size):
     while alike < size and data[begin + alike] == other[place + alike]:
         alike += 1
     return alike == size
-
-
-NUMBER = (1 << 29) - 1  # the bits of a code that are the number
-SHARED = 1 << 29  # set where several entries end
-FOLLOWS = 1 << 30  # set where the symbol stands in an entry after another one
-OPENS = 1 << 31  # set where the node has children
-
-WORDS, EDGES = 3, 5  # keys in a bucket
-LINE = 8  # int64 in a bucket, a cache line
-LOW_HALF = 0xFFFFFFFF
-_OTHER_FACTOR = -4417276706812531889  # another odd number of irregular bits
 
 
 class Trie(NamedTuple):

@@ -43,6 +43,15 @@ _DIRECTORY, _ROOT, _SCHEME, _AS_IS, _BY_LOOKING, _EMPTY, _NO_WEB = range(7)
 
 _BACKSLASH = ord("\\")
 
+_SLASH, _DOT, _COLON, _QUESTION, _HASH, _SEMICOLON, _DASH, _COMMA = (ord(character) for character in "/.:?#;-,")
+_LESS, _GREATER, _OPEN, _CLOSE, _SPACE, _DELETE = (ord(character) for character in "<>{} \x7f")
+_NOAI, _NOIM, _NOIN, _NOML, _NONE, _TDM = (
+    int.from_bytes(word, "little") for word in (b"noai", b"noim", b"noin", b"noml", b"none", b"tdm-")
+)
+_ESCAPE = int.from_bytes(b"\\u00", "little")
+_SMALL = 0x20202020  # makes letters small
+_4_BYTES = (1 << 32) - 1
+
 
 @lean
 def write_rows(data, images, pages, link, url_strings, text_strings, rows, counts):
@@ -230,16 +239,6 @@ def way_of_relative(link, size):
         return _ROOT
     third = byte_at(link, 2) if size > 2 else _SLASH
     return _SCHEME if not high and third != _SLASH and third != _QUESTION else _BY_LOOKING
-
-
-_SLASH, _DOT, _COLON, _QUESTION, _HASH, _SEMICOLON, _DASH, _COMMA = (ord(character) for character in "/.:?#;-,")
-_LESS, _GREATER, _OPEN, _CLOSE, _SPACE, _DELETE = (ord(character) for character in "<>{} \x7f")
-_NOAI, _NOIM, _NOIN, _NOML, _NONE, _TDM = (
-    int.from_bytes(word, "little") for word in (b"noai", b"noim", b"noin", b"noml", b"none", b"tdm-")
-)
-_ESCAPE = int.from_bytes(b"\\u00", "little")
-_SMALL = 0x20202020  # makes letters small
-_4_BYTES = (1 << 32) - 1
 
 
 @lean

@@ -34,13 +34,6 @@ _NAMES = {
 }
 _LONGEST = 24  # bytes of the longest name that counts
 
-
-def _words(name):
-    return [int.from_bytes(name.encode()[k : k + 8], "little") for k in (0, 8, 16)]
-
-
-# The names of all objects, those of object `role` from _FIRST[role] on: size, bytes as three integers, what it names.
-_TABLE = np.array([[len(name), *_words(name), of] for _, names in sorted(_NAMES.items()) for name, of in names.items()])
 _FIRST = np.array([sum(len(_NAMES.get(role, ())) for role in range(end)) for end in range(HEADER + 2)])
 
 # Bits of `seen`: one for each meaning, and one for a link that is an image.
@@ -48,6 +41,32 @@ IS_IMAGE = 1 << DATA_TITLE + 1
 OF_LINK = sum(1 << of for of in _NAMES[LINK].values()) | IS_IMAGE
 SAID = 1 << ALT | 1 << TITLE | 1 << DATA_TITLE
 NEEDED = 1 << LINKS | 1 << TARGET
+
+ANY, WHOLE, PLAIN = 0, 1, 2  # strings: well-formed; also without lone surrogates; without escapes but of slashes
+QUOTE = ord('"')
+_AHEAD = 8  # stops that are looked at from one on
+_AT_ONCE = 8  # stops of a window that are written without a branch
+MOST_DIGITS = 18  # of a number: longer ones are left to the slow path
+
+_BACKSLASH, _LETTER_U, _MINUS, _ZERO = (ord(character) for character in "\\u-0")
+_SPACES = sum(1 << ord(character) for character in " \t\n\r")
+_ESCAPES = sum(1 << ord(character) - 64 for character in "\\bfnrt")
+_TRUE, _NULL, _ALSE = (int.from_bytes(word, "little") for word in (b"true", b"null", b"alse"))
+
+_COMMA, _OPEN, _CLOSE = (ord(character) for character in ",{}")
+_IMAGE, _ESCAPED_IMAGE = (int.from_bytes(path, "little") for path in (b"IMG@/src", b"IMG@\\/sr"))
+_BEGINS_LINK, _NEXT_LINK, _PATH_FOLLOWS = (int.from_bytes(w, "little") for w in (b'{"path":', b'"},{"pat', b'"path":"'))
+_NEXT_MEMBER, _STRING_FOLLOWS = (int.from_bytes(word, "little") for word in (b'","', b'":"'))
+_PATH_NAME, _WHOLE_PATH_NAME = (int.from_bytes(word, "little") for word in (b'path"', b'"path"'))
+_3_BYTES, _5_BYTES, _6_BYTES = (1 << 24) - 1, (1 << 40) - 1, (1 << 48) - 1
+
+
+def _words(name):
+    return [int.from_bytes(name.encode()[k : k + 8], "little") for k in (0, 8, 16)]
+
+
+# The names of all objects, those of object `role` from _FIRST[role] on: size, bytes as three integers, what it names.
+_TABLE = np.array([[len(name), *_words(name), of] for _, names in sorted(_NAMES.items()) for name, of in names.items()])
 
 
 @inline
@@ -63,18 +82,6 @@ def meaning(data, begin, end, role):
                 if _TABLE[k, 2] == second and _TABLE[k, 3] == third:
                     of = _TABLE[k, 4]
     return of
-
-
-ANY, WHOLE, PLAIN = 0, 1, 2  # strings: well-formed; also without lone surrogates; without escapes but of slashes
-QUOTE = ord('"')
-_AHEAD = 8  # stops that are looked at from one on
-_AT_ONCE = 8  # stops of a window that are written without a branch
-MOST_DIGITS = 18  # of a number: longer ones are left to the slow path
-
-_BACKSLASH, _LETTER_U, _MINUS, _ZERO = (ord(character) for character in "\\u-0")
-_SPACES = sum(1 << ord(character) for character in " \t\n\r")
-_ESCAPES = sum(1 << ord(character) - 64 for character in "\\bfnrt")
-_TRUE, _NULL, _ALSE = (int.from_bytes(word, "little") for word in (b"true", b"null", b"alse"))
 
 
 @inline
@@ -168,14 +175,6 @@ def scalar_end(data, i):
         if end == begin or (byte_at(data, begin) == _ZERO and end > begin + 1):
             end = -1
     return end
-
-
-_COMMA, _OPEN, _CLOSE = (ord(character) for character in ",{}")
-_IMAGE, _ESCAPED_IMAGE = (int.from_bytes(path, "little") for path in (b"IMG@/src", b"IMG@\\/sr"))
-_BEGINS_LINK, _NEXT_LINK, _PATH_FOLLOWS = (int.from_bytes(w, "little") for w in (b'{"path":', b'"},{"pat', b'"path":"'))
-_NEXT_MEMBER, _STRING_FOLLOWS = (int.from_bytes(word, "little") for word in (b'","', b'":"'))
-_PATH_NAME, _WHOLE_PATH_NAME = (int.from_bytes(word, "little") for word in (b'path"', b'"path"'))
-_3_BYTES, _5_BYTES, _6_BYTES = (1 << 24) - 1, (1 << 40) - 1, (1 << 48) - 1
 
 
 @lean
