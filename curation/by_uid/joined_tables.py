@@ -1,4 +1,7 @@
-"""Captions, clusters and scores of users' tables, as they are joined to images on Spark, and how many images have them."""
+"""Captions, clusters and scores of a user's tables, as they are joined to images on Spark.
+
+Also counted is how many images have them.
+"""
 
 from __future__ import annotations
 

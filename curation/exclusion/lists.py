@@ -246,7 +246,6 @@ def _words(values: pa.Array, size: int) -> np.ndarray:
 
 _is_domain = _each(lambda value: is_domain(canonical(value)))
 
-
 KINDS = {
     "uid": Kind(lambda values: flags(pc.not_equal(values, "")), uid_numbers, "uid; give one behind uid:"),
     "url": Kind(
@@ -264,14 +263,12 @@ KINDS = {
 }
 HASHES = {"sha256": 32, "md5": 16, "pdq": 32}  # kinds of hashes, and the bytes of each
 
-
 KINDS |= {
     name: Kind(
         partial(_is_hash, size=size), partial(_words, size=size), f"{name} hash; expected {2 * size} hexadecimal digits"
     )
     for name, size in HASHES.items()
 }
-
 
 _NO_FORM = (
     "neither a uid (32 hexadecimal digits) nor a URL (https://...) nor a domain (example.org); "
@@ -281,7 +278,6 @@ _NO_HASH = (
     f"a hash of an unknown kind; name the list as KIND=FILE, or begin its lines with KIND:, "
     f"where KIND is {', '.join(HASHES)}"
 )
-
 
 _KIND_OF_HASHES = {name: name for name in HASHES}
 

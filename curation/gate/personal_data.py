@@ -108,7 +108,6 @@ def _any(forms: Iterable[str]) -> str:
 
 _ANNOUNCED = rf"(?:^|[^a-z]){_any(PHONE_WORDS)}(?:(?:\.?: ?|\. ){_NUMBER}{{6,13}}|[ #-]{{0,3}}{_NUMBER}{{8,13}})"
 
-
 PHONE = f"(?:{_BEFORE}{_any(PHONES.values())}|{_ANNOUNCED}){_BEHIND}"
 
 

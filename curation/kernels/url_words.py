@@ -21,7 +21,6 @@ _NONE = np.uint8(0)
 LEAST = 3  # letters and digits of a name
 _DASH = np.uint8(ord("-"))
 
-
 _OTHER, _LOWER, _UPPER = range(3)  # letters outside ASCII count as lower case
 _CLASSES = np.full(256, _OTHER, np.uint8)
 _CLASSES[ord("A") : ord("Z") + 1] = _UPPER

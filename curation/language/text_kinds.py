@@ -92,7 +92,6 @@ _FILE_NAMES = (
     "[0-9a-z]+(?:-[0-9a-z]+){3,}",  # four words joined by hyphens: three are also good English
 )
 
-
 _HOST = rf"(?:{_LABEL}\.)+{_any(COUNTRIES + GENERIC)}"
 _ADDRESSES = (
     "[a-z][a-z0-9+.-]*://[^ ]+",

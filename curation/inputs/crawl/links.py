@@ -42,9 +42,6 @@ _ALTERED = ("./", ".?", ";", "#")
 
 TDM_RESERVATION, DATA_NOAI = "tdm-reservation", "data-noai"
 
-# Those that hosts state, which `gate.hosts` adds; TDM_RESERVATION is stated by pages and by hosts.
-HOST_SIGNALS = {"robots": 128, "content-signal": 256, "content-usage": 512, "ai.txt": 1024}
-
 SIGNAL = "signal."  # before the name of a signal: the name of the tally of its pairs
 
 _NUMBER = re.compile(r"\s*\+?([0-9]{1,6})(?:\.[0-9]*)?\s*(?:px)?\s*", re.I | re.A)
@@ -135,7 +132,8 @@ def _trim(link: str) -> str:
 
 # The bit of each signal in the column `signals`. Files hold these numbers: none may change, new ones are added.
 SIGNALS = {"noai": 1, "noimageai": 2, "noindex": 4, "noimageindex": 8, TDM_RESERVATION: 16, DATA_NOAI: 32, "noml": 64}
-
+# Those that hosts state, which `gate.hosts` adds; TDM_RESERVATION is stated by pages and by hosts.
+HOST_SIGNALS = {"robots": 128, "content-signal": 256, "content-usage": 512, "ai.txt": 1024}
 
 _ROBOTS = {name: SIGNALS[name] for name in ("noai", "noimageai", "noindex", "noimageindex", "noml")}
 _ROBOTS["none"] = SIGNALS["noindex"]  # short for noindex and nofollow
