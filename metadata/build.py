@@ -50,7 +50,7 @@ Read = Mapping[str, Counter]  # of a kind of source: how much was read of it, an
 
 
 @dataclass(frozen=True)
-class Part:
+class BuildPart:
     """A folder of counted entries, which is counted again if `made_from` changes."""
 
     name: str
@@ -66,12 +66,12 @@ class Build:
     sources: Sources
     parts: Parts
 
-    def ngrams(self, code: str) -> Part:
+    def ngrams(self, code: str) -> BuildPart:
         """Return the part of a language's words and pairs."""
         files = self._dumps(code)
         config = {name: value for name, value in self.config.numbers().items() if not _OTHERS.search(name)}
         made_from = {"version": VERSION, "files": files, "icu": ICU_VERSION, "config": config}
-        return Part(_ngrams(code), f"words of {language(code).name}", made_from)
+        return BuildPart(_ngrams(code), f"words of {language(code).name}", made_from)
 
     def rounds(self) -> list[list[str]]:
         """Return the languages whose words and pairs must be counted, in rounds to be counted together."""
@@ -96,13 +96,13 @@ class Build:
         checksums = self._stamp(part).get("checksums")
         return {file.path.name: file for file in own_files(folder, checksums, f"delete {folder} and {AGAIN}")}
 
-    def titles(self) -> Part:
+    def titles(self) -> BuildPart:
         """Return the part of all languages' titles."""
         files = sorted(_identity(path) for path in self.sources.pageviews)
         known = {"languages": self.sources.languages, "namespaces": self.sources.namespaces, "dumps": self._articles()}
         numbers = self.config.numbers().items()
         config = {name: value for name, value in numbers if "title" in name or "longest" in name}
-        return Part(_TITLES, "titles", {"version": VERSION, "files": files, **known, "config": config})
+        return BuildPart(_TITLES, "titles", {"version": VERSION, "files": files, **known, "config": config})
 
     def _articles(self) -> dict[str, list]:
         """Return the dumps on whose articles titles depend; those of a language with a list may stay as they were."""
@@ -110,7 +110,7 @@ class Build:
         kept = {code: before[code] for code in self.sources.lists if code in before}
         return {code: self._dumps(code) for code in self.sources.counted} | kept
 
-    def has(self, part: Part) -> bool:
+    def has(self, part: BuildPart) -> bool:
         """Return whether a part is whole and undamaged, and made from the same files and numbers."""
         stamp = self.parts.stamp(part.name)
         if stamp is None or stamp["made_from"] != json.loads(json.dumps(part.made_from)):
@@ -118,10 +118,10 @@ class Build:
         folder = self.parts.folder / part.name
         return all(is_sound(OwnFile(folder / name, each, AGAIN)) for name, each in stamp.get("checksums", {}).items())
 
-    def sources_of(self, code: str, read: Read) -> list[Source]:
+    def sources_of(self, code: str, read: Read) -> list[EntrySource]:
         """Return the sources of a language, in the order in which they own entries; count in `read` what they hold."""
         if code in self.sources.lists:
-            return [Source("list", self.sources.lists[code])]
+            return [EntrySource("list", self.sources.lists[code])]
         own = self.sources.wordnets_of(code)
         # Sorted, as the files of a language come in any order.
         lemmas = sorted(
@@ -135,8 +135,10 @@ class Build:
             files["titles"] = self._files(_TITLES).get(f"{code}.parquet")
         chosen = [_chosen(name, file) for name, file in files.items() if file]
         lists, least = self.sources.frequencies_of(code), self.config.least_zipf
-        frequent = [Source("frequencies", *frequency_lists.words(each, least, read["frequencies"])) for each in lists]
-        return [Source("numbers", NUMBERS), Source("wordnet", lemmas), *chosen, *frequent]
+        frequent = [
+            EntrySource("frequencies", *frequency_lists.words(each, least, read["frequencies"])) for each in lists
+        ]
+        return [EntrySource("numbers", NUMBERS), EntrySource("wordnet", lemmas), *chosen, *frequent]
 
     def write(self, output: Path, check: Callable[[], None]) -> None:
         """Write the merged entries of all languages, and the facts about them, to a folder.
@@ -227,9 +229,9 @@ def _identity(path: str) -> list:
     return [path, version.size, version.etag or version.modified, version.changed, version.inode]
 
 
-def _chosen(name: str, file: OwnFile) -> Source:
+def _chosen(name: str, file: OwnFile) -> EntrySource:
     table = read_table(file)
-    return Source(name, table["entry"].to_pylist(), table["score"].to_pylist())
+    return EntrySource(name, table["entry"].to_pylist(), table["score"].to_pylist())
 
 
 def _listed(dropped: Mapping[str, Sequence[str]]) -> dict:
@@ -237,7 +239,7 @@ def _listed(dropped: Mapping[str, Sequence[str]]) -> dict:
 
 
 @dataclass(frozen=True)
-class Source:
+class EntrySource:
     """The entries that one source brings for a language, best first, with their scores where it has some."""
 
     name: str
@@ -278,7 +280,7 @@ class Merged:
 
 
 def merge(
-    language: str, sources: Iterable[Source], rules: str = "unicode", longest: int = MetadataConfig.longest_entry
+    language: str, sources: Iterable[EntrySource], rules: str = "unicode", longest: int = MetadataConfig.longest_entry
 ) -> Merged:
     """Return the entries of a language, at most `longest` characters each, in the form in which the rules find them.
 

@@ -51,7 +51,7 @@ def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: C
 
     Memory holds a row group, and the entries of one language. `facts` is called once all tables were taken.
     """
-    directory, written = make_folder(as_path(directory)), _Written()
+    directory, written = make_folder(as_path(directory)), _EntriesWritten()
     with whole(directory / ENTRIES) as file:
         with pq.ParquetWriter(file, SCHEMA) as parquet:
             writer = PartWriter(parquet, _ROWS)
@@ -68,7 +68,7 @@ def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: C
     write_json(directory / FACTS, own | more | {"checksums": {ENTRIES: checksum}})
 
 
-class _Written:
+class _EntriesWritten:
     """The number of entries of each language and their digests, as they are written, and the bytes of all strings."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from hashlib import blake2b
 from pathlib import Path
 
-from metadata.build import NGRAMS, Build, Part
+from metadata.build import NGRAMS, Build, BuildPart
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
 from metadata.entry_files import ENTRIES, FACTS
@@ -120,14 +120,14 @@ class Counting:
             tallies = title_entries(engine, list(sources.pageviews), plan)
         self._finish(part, tallies)
 
-    def _has(self, part: Part) -> bool:
+    def _has(self, part: BuildPart) -> bool:
         """Return whether a part exists, made from the same files and numbers, and say so."""
         found = self.build.has(part)
         if found:
             log.info("%s: counted before", part.title)
         return found
 
-    def _finish(self, part: Part, tallies: Tallies) -> None:
+    def _finish(self, part: BuildPart, tallies: Tallies) -> None:
         checksums = checksums_in(tallies)  # as their writers say: a folder on another machine may be listed late
         stamp = {"made_from": part.made_from, "tallies": tallies.rows(), "checksums": checksums}
         self.build.parts.finish(part.name, stamp)

@@ -74,14 +74,14 @@ def end_in(seconds: float) -> None:
 def process_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of processes, which Ctrl-C and errors end without waiting for work that has not begun."""
     # A forked process would have the locks of this one's threads without the threads.
-    pool = ProcessPoolExecutor(processes, _Context(), initializer=_end_silently)
+    pool = ProcessPoolExecutor(processes, _PoolContext(), initializer=_end_silently)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-class _Process(SpawnProcess):
+class _PoolProcess(SpawnProcess):
     """A process that Ctrl-C, which the terminal sends to all processes, reaches once it can end without a trace."""
 
     def start(self) -> None:
@@ -93,8 +93,8 @@ class _Process(SpawnProcess):
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class _Context(SpawnContext):
-    Process = _Process
+class _PoolContext(SpawnContext):
+    Process = _PoolProcess
 
 
 def _end_silently() -> None:

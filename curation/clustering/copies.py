@@ -55,7 +55,7 @@ _FOUND = pa.schema([*PLACE, *SEMANTIC_COPIES])
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MeaningComparison:
     """How embeddings of images meet by fine cluster, the cosine, and the seed of the order."""
 
     embeddings: Embeddings
@@ -84,7 +84,7 @@ class Comparison:
         return rows["fine"].to_numpy().astype(np.uint64) << np.uint64(free) | draw
 
 
-def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: Comparison, folder: Path) -> Tallies:
+def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: MeaningComparison, folder: Path) -> Tallies:
     """Write a file of SEMANTIC_COPIES for each file of images; tally `copies`, and `copied` images that stay for them.
 
     `chosen` says which embedding of each image counts.
@@ -97,7 +97,7 @@ def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: Comparison, fol
     return engine.exchange([*chosen], partial(_send, how=how), receive, how.images.tasks, relays)
 
 
-def _send(file: OwnFile, _: Tallies, how: Comparison) -> Iterator[Block]:
+def _send(file: OwnFile, _: Tallies, how: MeaningComparison) -> Iterator[Block]:
     """Yield the images of a file, in blocks by the file of their embedding."""
     packer = Packer(how.rows.tasks)
     for batch in batches(file, _READ_ROWS):
@@ -109,7 +109,7 @@ def _send(file: OwnFile, _: Tallies, how: Comparison) -> Iterator[Block]:
     yield from packer.finish()
 
 
-def _with_vectors(partition: int, blocks: Iterator[bytes], _: Tallies, how: Comparison) -> Iterator[Block]:
+def _with_vectors(partition: int, blocks: Iterator[bytes], _: Tallies, how: MeaningComparison) -> Iterator[Block]:
     """Yield images with the numbers of their embeddings, in blocks by fine cluster."""
     packer, stream = sending(1 << how.bits), how.rows.stream(blocks, _SENT)
     each = max(1, SENT_BYTES // (4 * how.embeddings.dimension))
@@ -124,7 +124,7 @@ def _with_vectors(partition: int, blocks: Iterator[bytes], _: Tallies, how: Comp
     yield from packer.finish()
 
 
-def _with_numbers(rows: pa.RecordBatch, numbers: np.ndarray, how: Comparison) -> pa.RecordBatch:
+def _with_numbers(rows: pa.RecordBatch, numbers: np.ndarray, how: MeaningComparison) -> pa.RecordBatch:
     narrow = numbers.astype(how.embeddings.kind.value_type.to_pandas_dtype())
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(narrow.ravel()), how.embeddings.dimension)
     drawn = pa.array(draws(how.seed, PURPOSE, rows["uid"]))
@@ -132,7 +132,7 @@ def _with_numbers(rows: pa.RecordBatch, numbers: np.ndarray, how: Comparison) ->
     return pa.RecordBatch.from_arrays(columns, schema=how.schema)
 
 
-def _compared(partition: int, blocks: Iterator[bytes], tallies: Tallies, how: Comparison) -> Iterator[Block]:
+def _compared(partition: int, blocks: Iterator[bytes], tallies: Tallies, how: MeaningComparison) -> Iterator[Block]:
     """Yield the copies of some clusters, in blocks by file of images."""
     packer, cluster = Packer(how.images.tasks), None
     for bucket in by_bucket(blocks, 1 << how.bits, how.schema, how.keys):  # in the order of keys
@@ -164,9 +164,9 @@ def _of_clusters(rows: pa.RecordBatch, dimension: int) -> Iterator[pa.RecordBatc
 class _Cluster:
     """A fine cluster, whose images come in the order of draws."""
 
-    def __init__(self, fine: int, how: Comparison) -> None:
+    def __init__(self, fine: int, how: MeaningComparison) -> None:
         self.fine = fine
-        self._leaders = Leaders(how.embeddings.dimension, how.cosine)
+        self._leaders = MeaningLeaders(how.embeddings.dimension, how.cosine)
         self._uids, self._has_copies = list[pa.Array](), np.zeros(0, bool)
 
     def copies(self, rows: pa.RecordBatch, tallies: Tallies) -> pa.RecordBatch:
@@ -205,7 +205,7 @@ def _write(number: int, rows: RowStream, cosine: float, folder: Path) -> Tallies
     return tallies
 
 
-class Leaders:
+class MeaningLeaders:
     """The leaders among the vectors of a cluster, which come in blocks in their order."""
 
     def __init__(self, dimension: int, cosine: float) -> None:

@@ -48,7 +48,7 @@ _ROW_GROUP = 8192
 
 
 @dataclass(frozen=True)
-class Span:
+class EmbeddingSpan:
     """A range of rows of a file of images, and the name of the file with their embeddings."""
 
     file: OwnFile
@@ -79,10 +79,10 @@ def embeddings_folder(folder: Path, stamp: dict, overwrite: bool) -> Path:
     return folder
 
 
-def missing_spans(files: Sequence[OwnFile], rows: Sequence[int], folder: Path) -> tuple[list[Span], int]:
+def missing_spans(files: Sequence[OwnFile], rows: Sequence[int], folder: Path) -> tuple[list[EmbeddingSpan], int]:
     """Return the spans of files with so many rows that have no embeddings in a folder, and the number of all spans."""
     spans = [
-        Span(file, begin, min(begin + SPAN, end), f"{number:05d}-{begin // SPAN:05d}.parquet")
+        EmbeddingSpan(file, begin, min(begin + SPAN, end), f"{number:05d}-{begin // SPAN:05d}.parquet")
         for number, (file, end) in enumerate(zip(files, rows, strict=True))
         for begin in range(0, end, SPAN)
     ]
@@ -92,7 +92,7 @@ def missing_spans(files: Sequence[OwnFile], rows: Sequence[int], folder: Path) -
     return [span for span, is_done in zip(spans, sound, strict=True) if not is_done], len(spans)
 
 
-def embed(span: Span, how: Embedding) -> Tallies:
+def embed(span: EmbeddingSpan, how: Embedding) -> Tallies:
     """Write the embeddings of a span, and then their checksum to a file beside them."""
     encoder = how.encoder.opened(Encoder)
     # Half precision changes a distance of 1 by 0.0005 at most.
@@ -123,7 +123,7 @@ def texts_of(batch: pa.RecordBatch, seed: int) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([batch["uid"], *columns], schema=TEXT)
 
 
-def _texts(span: Span, how: Embedding) -> Iterator[pa.RecordBatch]:
+def _texts(span: EmbeddingSpan, how: Embedding) -> Iterator[pa.RecordBatch]:
     row = 0
     for batch in batches(span.file, TEXTS_AT_ONCE, COLUMNS[how.texts]):
         begin, end = max(span.begin - row, 0), min(span.end - row, batch.num_rows)

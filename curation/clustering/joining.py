@@ -20,7 +20,7 @@ from curation.by_uid.by_key import PLACE, RowStream
 from curation.by_uid.join import Join, Table, first, images_in
 from curation.by_uid.tables import KEY
 from curation.clustering.embedding import COLUMNS, TEXT, texts_of
-from curation.clustering.training import Clusters
+from curation.clustering.training import TrainedClusters
 from curation.clustering.vectors import Embeddings
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import CLUSTERS
@@ -64,7 +64,7 @@ Number = TypeVar("Number", int, np.ndarray)
 
 
 @dataclass(frozen=True)
-class Output:
+class JoinedOutput:
     """Where files of clusters go, and what tasks need to write them: the folder of nearest texts, `coarse_of`.
 
     Where `chosen` is a folder, files of CHOSEN go there.
@@ -121,7 +121,7 @@ def write_assigned(
 ) -> Tallies:
     """Write the clusters of a file of embeddings, ASSIGNED rows."""
     (number, file), begin = numbered, numbered[0] << ROW_BITS
-    path, opened, tallies = folder / f"{number:05d}.parquet", clusters.opened(Clusters.open), Tallies()
+    path, opened, tallies = folder / f"{number:05d}.parquet", clusters.opened(TrainedClusters.open), Tallies()
     with part_writer(path, ASSIGNED, _ROW_GROUP) as writer:
         for rows in embeddings.read(file):
             tallies.add("unusable", rows.unusable)
@@ -133,7 +133,9 @@ def write_assigned(
     return tallies
 
 
-def write_clusters(engine: Engine, files: Sequence[OwnFile], assigned: Sequence[OwnFile], output: Output) -> Tallies:
+def write_clusters(
+    engine: Engine, files: Sequence[OwnFile], assigned: Sequence[OwnFile], output: JoinedOutput
+) -> Tallies:
     """Write a file of CLUSTERS for each file of images of which some have embeddings; return counts and checksums.
 
     Of several embeddings of one image the one nearest to its centre counts.
@@ -149,7 +151,7 @@ def _nearest(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
     return order[first(rows, images[order])]
 
 
-def _write(number: int, stream: RowStream, files: Sequence[OwnFile], output: Output) -> Tallies:
+def _write(number: int, stream: RowStream, files: Sequence[OwnFile], output: JoinedOutput) -> Tallies:
     """Write clusters and nearest texts of a file of images, to files of its number, if some have embeddings."""
     if not stream.has(number):
         return Tallies()
@@ -177,13 +179,13 @@ def _write(number: int, stream: RowStream, files: Sequence[OwnFile], output: Out
     return tallies
 
 
-def _choosing(output: Output, name: str) -> AbstractContextManager[PartWriter | None]:
+def _choosing(output: JoinedOutput, name: str) -> AbstractContextManager[PartWriter | None]:
     """Return a writer of CHOSEN rows, if these are asked for."""
     return part_writer(output.chosen / f"{CHOSEN_OF}{name}", CHOSEN, _ROW_GROUP) if output.chosen else nullcontext()
 
 
 def _found(
-    number: int, file: OwnFile, stream: RowStream, output: Output
+    number: int, file: OwnFile, stream: RowStream, output: JoinedOutput
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
     """Yield the joined columns of the images of a file, and their TEXT rows."""
     begin = 0

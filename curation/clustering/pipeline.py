@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from curation.by_uid.by_key import Places
 from curation.clustering import joining, vectors
-from curation.clustering.copies import Comparison, write_copies
+from curation.clustering.copies import MeaningComparison, write_copies
 from curation.clustering.embedding import (
     DEFAULT,
     SPAN,
@@ -31,7 +31,7 @@ from curation.clustering.embedding import (
     missing_spans,
 )
 from curation.clustering.joining import COARSE, FINE, Nearest
-from curation.clustering.training import ClusterConfig, Clusters
+from curation.clustering.training import ClusterConfig, TrainedClusters
 from curation.clustering.vectors import Embeddings
 from curation.report.charts import Bar
 from curation.report.facts import versions
@@ -62,7 +62,7 @@ OWN = {CLUSTERS, COPIES, EMBEDDINGS, FACTS, PAGE, CENTRES, COARSE_CENTRES, WORK}
 
 
 @dataclass(frozen=True)
-class Request:
+class ClusterRequest:
     """The run whose images are clustered, where their embeddings come from, and into which folder."""
 
     run: str
@@ -82,7 +82,7 @@ class Request:
             raise InputError(f"output {folder} holds files that are no clusters; give an empty or new folder")
 
 
-def cluster(engine: Given, request: Request, progress: Progress | None = None) -> dict[str, Any]:
+def cluster(engine: Given, request: ClusterRequest, progress: Progress | None = None) -> dict[str, Any]:
     """Write the clusters of a run's images into a folder, and return the content of its clusters.json.
 
     The same call goes on after a run that broke off: texts that are embedded stay so. InputError for what cannot be
@@ -99,7 +99,7 @@ def cluster(engine: Given, request: Request, progress: Progress | None = None) -
         workers.start(progress)
         workers.require_shared(parts.folder)
         with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
-            steps = Steps(workers, request, source, parts, Path(local), progress)
+            steps = ClusterSteps(workers, request, source, parts, Path(local), progress)
             made_from = steps.made_from(given)
             embeddings = given if isinstance(given, Embeddings) else steps.embed(given, made_from)
             sample = steps.sample(embeddings)
@@ -109,11 +109,11 @@ def cluster(engine: Given, request: Request, progress: Progress | None = None) -
 
 
 @dataclass(frozen=True)
-class Steps:
+class ClusterSteps:
     """The steps of a clustering, as the driver takes them."""
 
     engine: Engine
-    request: Request
+    request: ClusterRequest
     run: Results
     parts: Parts
     local: Path  # artefacts for workers
@@ -157,14 +157,14 @@ class Steps:
         config.require_enough(len(found))
         return found
 
-    def train(self, sample: np.ndarray) -> Clusters:
+    def train(self, sample: np.ndarray) -> TrainedClusters:
         """Train fine and coarse clusters on vectors."""
         config = self.request.config
         title = f"train {config.fine:,} fine and {config.coarse:,} coarse clusters on {len(sample):,} images"
         with self.progress.stage(title, unit="turns"):
-            return Clusters.of(sample, config.fine, config.coarse, config.seed)
+            return TrainedClusters.of(sample, config.fine, config.coarse, config.seed)
 
-    def assign(self, embeddings: Embeddings, clusters: Clusters, trained_on: int) -> Counted:
+    def assign(self, embeddings: Embeddings, clusters: TrainedClusters, trained_on: int) -> ClusterCounts:
         """Write the cluster of each image that has an embedding."""
         files = files_of(self.run, self.request.config.texts)
         folder, texts = self.parts.begin("assigned"), self.parts.begin("nearest")
@@ -176,7 +176,7 @@ class Steps:
         with self.progress.stage("join clusters with images"):
             to, chosen = self.parts.begin(CLUSTERS), self.parts.begin("chosen") if is_asked else None
             rows = _own(folder, assigned)
-            how = joining.Output(to, texts, clusters.coarse_of, self.request.config.texts, self._run_seed, chosen)
+            how = joining.JoinedOutput(to, texts, clusters.coarse_of, self.request.config.texts, self._run_seed, chosen)
             written = joining.write_clusters(self.engine, files, rows, how)
         sums = checksums_in(written)
         of_texts, of_chosen = (
@@ -188,7 +188,7 @@ class Steps:
             nearest.add(read_table(file))
         if chosen:
             copies = self.copies(embeddings, rows, own_files(chosen, of_chosen, AGAIN), images)
-        return Counted(sum(images), trained_on, assigned, written, nearest, copies, sums)
+        return ClusterCounts(sum(images), trained_on, assigned, written, nearest, copies, sums)
 
     def copies(
         self, embeddings: Embeddings, assigned: Sequence[OwnFile], chosen: Sequence[OwnFile], images: Sequence[int]
@@ -197,10 +197,10 @@ class Steps:
         config, rows = self.request.config, Places.of([*map(rows_of, assigned)])
         cosine = config.same_meaning or 1.0
         with self.progress.stage(f"find copies, with a cosine of {cosine} or more"):
-            how = Comparison(embeddings, rows, Places.of(images), config.fine, cosine, config.seed)
+            how = MeaningComparison(embeddings, rows, Places.of(images), config.fine, cosine, config.seed)
             return write_copies(self.engine, chosen, how, self.parts.begin(COPIES))
 
-    def finish(self, clusters: Clusters, counted: Counted, made_from: dict[str, Any]) -> dict[str, Any]:
+    def finish(self, clusters: TrainedClusters, counted: ClusterCounts, made_from: dict[str, Any]) -> dict[str, Any]:
         """Write all but the embeddings under their names, clusters.json last; return its content."""
         folder = self.parts.folder
         sums = {f"{CLUSTERS}/{name}": each for name, each in counted.checksums.items()}
@@ -227,7 +227,7 @@ def _own(folder: Path, tallies: Tallies) -> list[OwnFile]:
 
 
 @dataclass(frozen=True)
-class Counted:
+class ClusterCounts:
     """What the steps of a clustering counted."""
 
     images: int  # of the run, that were to get a cluster
@@ -239,7 +239,9 @@ class Counted:
     checksums: dict[str, str]  # of the files of clusters
 
 
-def facts_of(config: ClusterConfig, made_from: dict[str, Any], clusters: Clusters, counted: Counted) -> dict[str, Any]:
+def facts_of(
+    config: ClusterConfig, made_from: dict[str, Any], clusters: TrainedClusters, counted: ClusterCounts
+) -> dict[str, Any]:
     """Return the content of clusters.json, except the checksums; `made_from` names the run and the embeddings."""
     fine, coarse = len(clusters.fine), len(clusters.coarse)
     written, embeddings = counted.written, int(counted.assigned["embeddings"])
@@ -298,7 +300,7 @@ def _languages(written: Tallies, coarse: int) -> dict[str, list[int]]:
     return dict(sorted(found.items(), key=lambda item: (-sum(item[1]), item[0])))
 
 
-def write_centres(folder: Path, clusters: Clusters, facts: dict[str, Any]) -> dict[str, str]:
+def write_centres(folder: Path, clusters: TrainedClusters, facts: dict[str, Any]) -> dict[str, str]:
     """Write the centres to two tables; return the checksum of each."""
     fine = {
         "fine": np.arange(len(clusters.fine), dtype=np.int32),

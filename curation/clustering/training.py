@@ -200,7 +200,7 @@ def _reach(lists: np.ndarray, squares: np.ndarray, prices: np.ndarray) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Clusters:
+class TrainedClusters:
     """Fine centres with their prices, the coarse cluster of each, int32, and the coarse centres, float32."""
 
     fine: Centres
@@ -208,7 +208,7 @@ class Clusters:
     coarse: np.ndarray
 
     @classmethod
-    def of(cls, vectors: np.ndarray, fine: int, coarse: int, seed: int) -> Clusters:
+    def of(cls, vectors: np.ndarray, fine: int, coarse: int, seed: int) -> TrainedClusters:
         """Train on vectors; fine clusters of one coarse cluster have numbers that follow each other."""
         centres = train(vectors, np.ones(len(vectors)), fine, seed)
         sizes = np.bincount(centres.assign(vectors)[0], minlength=fine).astype(np.float64)
@@ -230,7 +230,7 @@ class Clusters:
         return folder
 
     @classmethod
-    def open(cls, folder: Path) -> Clusters:
+    def open(cls, folder: Path) -> TrainedClusters:
         """Return what `save` wrote."""
         _, arrays = open_arrays(folder, NAME, VERSION)
         return cls(Centres(arrays["fine"], arrays["prices"]), arrays["coarse_of"], arrays["coarse"])

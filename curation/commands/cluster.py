@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from curation.clustering.embedding import DEFAULT
-from curation.clustering.pipeline import Request, cluster
+from curation.clustering.pipeline import ClusterRequest, cluster
 from curation.clustering.training import ClusterConfig
 from curation.report.console import aligned
 from curation.report.languages import counted, number, percent
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(args: Namespace) -> dict[str, Any]:
     """Cluster images as the values of a command line say."""
     config = made(ClusterConfig, args)
-    request = Request(
+    request = ClusterRequest(
         args.run, args.output, config, args.embeddings, args.embedding_column, args.encoder, args.overwrite
     )
     return cluster(engine_for(args, "cluster"), request, ConsoleProgress())

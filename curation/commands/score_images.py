@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from curation.run.making import Filled
-from curation.scoring.pipeline import Request, score_images
+from curation.scoring.pipeline import ScoreRequest, score_images
 from curation.scoring.scorer import ScoringConfig
 from curation.scoring.summary import table
 from runtime.arguments import Parser, absolute, add_fields, made
@@ -36,7 +36,7 @@ def run(args: Namespace) -> Filled:
     """Score images as the values of a command line say."""
     require_packages(PACKAGES, "score")
     config = made(ScoringConfig, args)
-    request = Request(args.input, args.output, args.run, args.overwrite)
+    request = ScoreRequest(args.input, args.output, args.run, args.overwrite)
     progress = ConsoleProgress()
     with progress.stage(f"load {args.model}"):
         from curation.scoring.scorer import open_scorer

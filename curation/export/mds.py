@@ -18,7 +18,7 @@ from pathlib import Path
 from struct import pack
 from typing import Any
 
-from curation.export.webdataset import CuratedSamples, Sample, Write
+from curation.export.webdataset import CuratedSample, CuratedSamples, Write
 from curation.run.making import Made
 from curation.tars.samples import image_of
 from runtime.arguments import add_fields
@@ -89,7 +89,7 @@ class Mds(CuratedSamples):
         }
 
 
-def write_shards(tar: str, samples: Iterable[Sample], made: Made, shape: dict[str, Any]) -> None:
+def write_shards(tar: str, samples: Iterable[CuratedSample], made: Made, shape: dict[str, Any]) -> None:
     """Write the shards of a tar, and tally what the index says of each."""
     head = json.dumps(shape, sort_keys=True).encode()
     rows = (_row(tar, sample, shape["column_names"]) for sample in samples)
@@ -132,7 +132,7 @@ def stem_of(tar: str) -> str:
     return Path(tar).stem
 
 
-def _row(tar: str, sample: Sample, columns: Sequence[str]) -> bytes:
+def _row(tar: str, sample: CuratedSample, columns: Sequence[str]) -> bytes:
     """Return a sample as a shard has it; an empty text stands for a caption that is not there."""
     texts = sample.texts
     drawn = texts.text if texts.drawn is None else texts.drawn

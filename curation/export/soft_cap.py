@@ -86,7 +86,7 @@ class SoftCap:
                 total += weight * scores
         return total
 
-    def draw(self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived) -> Drawn:
+    def draw(self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived) -> SoftCapDraw:
         """Write how often each image of the files is drawn, in the part WEIGHTS: rows of WEIGHED of those that are."""
         logits, tallies = self._logits(files, scores, folder)
         without, not_finite = (int(tallies[name]) for name in (WITHOUT, NOT_FINITE))
@@ -102,7 +102,7 @@ class SoftCap:
         make = partial(_write_drawn, clocks=clocks, last=last)
         names = checksums_in(folder.each_file("draw images", logits, make, WEIGHTS))
         files = [OwnFile(folder.path / name, checksum, AGAIN) for name, checksum in names.items()]
-        return Drawn(files, without, not_finite)
+        return SoftCapDraw(files, without, not_finite)
 
     def _logits(
         self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived
@@ -116,7 +116,7 @@ class SoftCap:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class SoftCapDraw:
     """Files of WEIGHED, and how many images were left out."""
 
     files: list[OwnFile]

@@ -65,7 +65,7 @@ class Texts(NamedTuple):
     captions: dict[str, str | None]
 
 
-class Sample(NamedTuple):
+class CuratedSample(NamedTuple):
     """A curated sample in the tar that it comes from."""
 
     key: str
@@ -79,7 +79,7 @@ class Sample(NamedTuple):
         return self.tar[member.offset : member.offset + member.size]
 
 
-Write = Callable[[str, Iterator[Sample], Made], object]
+Write = Callable[[str, Iterator[CuratedSample], Made], object]
 
 
 @dataclass(frozen=True)
@@ -155,11 +155,11 @@ def _write_tar(
         write(tar_name(tar), _samples(data, texts), made)
 
 
-def _samples(data: mmap.mmap, texts: Iterator[Texts | None]) -> Iterator[Sample]:
+def _samples(data: mmap.mmap, texts: Iterator[Texts | None]) -> Iterator[CuratedSample]:
     for key, files in by_key(members(data)):
         own = next(texts) if image_of(files) else None
         if own is not None:
-            yield Sample(key, files, own, data)
+            yield CuratedSample(key, files, own, data)
 
 
 def _texts(
@@ -217,7 +217,7 @@ class WebDataset(CuratedSamples):
             path.write_text(content, "utf-8")
 
 
-def write_tar(name: str, samples: Iterator[Sample], made: Made, states_captions: bool) -> None:
+def write_tar(name: str, samples: Iterator[CuratedSample], made: Made, states_captions: bool) -> None:
     """Write a tar, and tally its samples; its json may state the texts."""
     number = 0
     with whole(made.path("", name)) as path:

@@ -45,13 +45,13 @@ _READ = 1 << 20  # bytes at a time
 
 
 @dataclass(frozen=True)
-class Captions(Step):
+class CaptionStep(Step):
     """A table of captions. Images without a caption keep their alt texts; those whose caption has no entry go."""
 
     table: ImageTable
     digest: str = ""  # of the bytes of its files, once they were read
 
-    def prepare(self, context: Context) -> Captions:
+    def prepare(self, context: Context) -> CaptionStep:
         """Read the files of the table for their digest."""
         context.match_plan()  # a stage of its own
         with context.progress.stage("read captions"):
@@ -87,9 +87,9 @@ class Captions(Step):
         return {"conditions": [removed(TITLE, counted)], "captions": facts}
 
 
-def step(engine: Engine, plan: GatePlan) -> Captions | None:
+def step(engine: Engine, plan: GatePlan) -> CaptionStep | None:
     """Return the step where captions are asked for."""
-    return Captions(plan.captions) if plan.captions else None
+    return CaptionStep(plan.captions) if plan.captions else None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from curation.gate.repeated_texts import find_repeated
 from curation.gate.rule import IMAGES, TEXTS
 from curation.gate.steps import COUNTS, Step, StepFolder
 from curation.gate.table_rows import Asked, of_table, require_found, require_own_rows, rows_of_sets, rows_of_tables
-from curation.gate.verdicts import WHY, Join, rewritten
+from curation.gate.verdicts import WHY, VerdictJoin, rewritten
 from curation.run.request import Context
 from runtime.engine.interface import Engine
 from runtime.errors import InputError
@@ -51,13 +51,13 @@ class Conditions(Step):
             return engine.run(list(images), partial(rewrite, change=checks, folder=folder))
         rows = rows_of_sets(plan, sets) if sets else []
         if plan.keep is None:
-            join = Join.of(images, asked, asked.parts)
+            join = VerdictJoin.of(images, asked, asked.parts)
             return rewritten(engine, join, [*rows, *rows_of_tables(asked)], images, checks, folder)
         from curation.gate import verdicts as joined_tables  # here, as Spark takes long to import
 
         spark = engine.sql(WHY).session
         with joined_tables.evaluating(spark):
-            join = Join.of(images, asked, joined_tables.with_unmet(spark, asked))
+            join = VerdictJoin.of(images, asked, joined_tables.with_unmet(spark, asked))
             blocks = joined_tables.facts(spark, asked, join)
             return rewritten(engine, join, rows, images, checks, folder, blocks)
 

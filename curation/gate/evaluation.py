@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from curation.by_uid.tables import ROWS, opened, parquet_files
 from curation.exclusion.lists import KeySet, url_keys
 from curation.inputs.tables.columns import RECOGNISED
-from curation.near_copies.index import WORD_BITS, Index, Tables, hash_words, is_plain, require_distance
+from curation.near_copies.index import WORD_BITS, BandIndex, Tables, hash_words, is_plain, require_distance
 from runtime.arrow import Strings, string_array, uid_numbers
 from runtime.errors import InputError
 from runtime.redaction import hidden
@@ -275,7 +275,7 @@ class HashesOfSets:
 
     words: np.ndarray  # uint64[hash, words]
     sets: np.ndarray
-    index: Index | None  # None where there is no hash
+    index: BandIndex | None  # None where there is no hash
 
     @classmethod
     def of(cls, given: Sequence[np.ndarray], distance: int) -> HashesOfSets:
@@ -284,7 +284,7 @@ class HashesOfSets:
         ends = np.cumsum([len(each) for each in given])[:-1]
         sets = _sets(np.split(places.reshape(-1), ends), len(words))
         bits = np.arange(WORD_BITS * words.shape[1])
-        return cls(words, sets, Index.of(words, range(len(words)), bits, distance) if len(words) else None)
+        return cls(words, sets, BandIndex.of(words, range(len(words)), bits, distance) if len(words) else None)
 
     def find(self, words: np.ndarray, distance: int) -> np.ndarray:
         """Return the sets that have a hash within the distance of each of these, the distance of the index."""
@@ -309,7 +309,7 @@ class HashesOfSets:
         index = None
         if "flips" in arrays:
             tables = Tables(arrays["places"].shape[1], tuple(arrays["flips"].tolist()))
-            index = Index(tables, *(arrays[name] for name in ("places", "starts", "members")))
+            index = BandIndex(tables, *(arrays[name] for name in ("places", "starts", "members")))
         return cls(arrays["words"], arrays["sets"], index)
 
 

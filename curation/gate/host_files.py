@@ -29,8 +29,8 @@ from curation.gate.robots_text import (
     EVERYONE,
     MOST_BYTES,
     Group,
+    PathRule,
     PathRules,
-    Rule,
     compared,
     decoded,
     groups,
@@ -293,7 +293,7 @@ def _asked(found: Sequence[Group], agents: Sequence[str]) -> list[str]:
     return own if len(own) == len(agents) else [*own, EVERYONE]
 
 
-def _rules_of(found: Sequence[Group], agent: str) -> list[Rule]:
+def _rules_of(found: Sequence[Group], agent: str) -> list[PathRule]:
     """Return the rules of all groups that name an agent, or else of those for everyone."""
     own = [group for group in found if agent in group.agents]
     named = own or [group for group in found if EVERYONE in group.agents]

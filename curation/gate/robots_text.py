@@ -48,7 +48,7 @@ _NO_PATH = re.compile(r"[^\x20-\x7e\n]")
 _COMMENT, _EMPTY_LINES = re.compile(r" *#[^\n]*"), re.compile(r"\n[\n ]+")
 
 
-class Rule(NamedTuple):
+class PathRule(NamedTuple):
     """A line of a group: its field and its value, which is not empty."""
 
     field: str
@@ -59,7 +59,7 @@ class Group(NamedTuple):
     """Some agents, in lower case, and the rules for them; the rules before any agent have no agents."""
 
     agents: list[str]
-    rules: list[Rule]
+    rules: list[PathRule]
 
 
 def decoded(content: bytes) -> tuple[str, list[str]]:
@@ -121,7 +121,7 @@ def groups(text: str) -> Iterator[Group]:
         elif field:
             has_rules = True
             if value:
-                group.rules.append(Rule(field, value))
+                group.rules.append(PathRule(field, value))
     yield group
 
 

@@ -127,7 +127,7 @@ class Gate:
             for name, step in steps.items():
                 folder = context.output.parts.begin(LAST if name == [*steps][-1] else name)
                 asked = (self.keep_removed, context.config.seed, self.silent)
-                sample = Sample(removed, name, *asked) if removed and step.removes else None
+                sample = RemovedSample(removed, name, *asked) if removed and step.removes else None
                 counted[name] = step.write(images, StepFolder(folder, sample), context)
                 step.require(counted[name], context.config)
                 own, more = parts_in(checksums_in(counted[name]))
@@ -162,7 +162,7 @@ def removed(title: str, counted: Tallies) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Sample:
+class RemovedSample:
     """The share of removed images that a step writes down, and the folder of the files; nothing of `silent` rules."""
 
     folder: Path
@@ -182,7 +182,7 @@ class Sample:
 class Removed:
     """Writes the texts that a step removes from one file of images, of the images that are drawn."""
 
-    def __init__(self, sample: Sample, writer: PartWriter):
+    def __init__(self, sample: RemovedSample, writer: PartWriter):
         self._sample, self._writer = sample, writer
 
     def drawn(self, batch: pa.RecordBatch) -> np.ndarray:
@@ -213,7 +213,7 @@ class StepFolder:
     """The folder to which a step writes the images that stay, and the sample of those that go, if one is asked for."""
 
     path: Path
-    sample: Sample | None = None
+    sample: RemovedSample | None = None
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name

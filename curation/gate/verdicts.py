@@ -40,7 +40,7 @@ ROWS_OF_IMAGE = 2  # about so many are joined for an image
 
 
 @dataclass(frozen=True)
-class Join:
+class VerdictJoin:
     """How images meet rows of tables: in how many buckets and tasks, the tables in parts, whether any has downloads."""
 
     buckets: int
@@ -51,7 +51,7 @@ class Join:
     has_status: bool
 
     @classmethod
-    def of(cls, images: Sequence[OwnFile], asked: Asked, parts: Sequence[Part]) -> Join:
+    def of(cls, images: Sequence[OwnFile], asked: Asked, parts: Sequence[Part]) -> VerdictJoin:
         """Return how the images of files meet the tables."""
         places = Places.of(row_counts(images))
         buckets, tasks = group_buckets(ROWS_OF_IMAGE * places.images)
@@ -65,7 +65,7 @@ class Join:
 
 def rewritten(
     engine: Engine,
-    join: Join,
+    join: VerdictJoin,
     rows: Sequence[Rows],
     images: Sequence[OwnFile],
     checks: Checks,
@@ -84,7 +84,7 @@ def rewritten(
     return sql.exchange(items, send, receive, join.places.tasks, [relay], blocks)
 
 
-def _send(items: Sequence[tuple[int, Any]], _: Tallies, join: Join) -> Iterator[Block]:
+def _send(items: Sequence[tuple[int, Any]], _: Tallies, join: VerdictJoin) -> Iterator[Block]:
     """Yield the places of the images of files, and rows of tables, where the number is negative."""
     packer = sending(join.buckets)
     for number, each in items:
@@ -96,7 +96,7 @@ def _send(items: Sequence[tuple[int, Any]], _: Tallies, join: Join) -> Iterator[
     yield from packer.finish()
 
 
-def _pass_on(partition: int, blocks: Iterator[bytes], _: Tallies, join: Join) -> Iterator[Block]:
+def _pass_on(partition: int, blocks: Iterator[bytes], _: Tallies, join: VerdictJoin) -> Iterator[Block]:
     """Yield the verdicts of images by file."""
     packer = Packer(join.places.tasks)
     for rows, groups in buckets_of(blocks, join.buckets, join.schema):
@@ -105,7 +105,7 @@ def _pass_on(partition: int, blocks: Iterator[bytes], _: Tallies, join: Join) ->
     yield from packer.finish()
 
 
-def judged(rows: pa.RecordBatch, groups: Groups, join: Join) -> pa.RecordBatch:
+def judged(rows: pa.RecordBatch, groups: Groups, join: VerdictJoin) -> pa.RecordBatch:
     """Return VERDICTS of the images among rows that are grouped by image."""
     numbers = {name: rows[name].fill_null(0).to_numpy()[groups.order] for name in ("met", "found", "sets")}
     met = np.zeros(len(groups.starts), np.int64)
@@ -164,7 +164,7 @@ def _differing(rows: pa.RecordBatch, groups: Groups, tables: int) -> np.ndarray:
     return out
 
 
-def facts(spark: SparkSession, asked: Asked, join: Join) -> DataFrame:
+def facts(spark: SparkSession, asked: Asked, join: VerdictJoin) -> DataFrame:
     """Return BLOCKS of KEY and some columns of `facts_schema`, of the joined rows of each part of the tables."""
     frames = [
         map_batches(
@@ -263,7 +263,7 @@ def _read(file: Any, table: Table, columns: Sequence[str]) -> Iterator[pa.Record
         yield pa.RecordBatch.from_arrays([comparable(column, table.name) for column in batch.columns], schema=schema)
 
 
-def _packed(rows: Iterable[pa.RecordBatch], join: Join, found: int) -> Iterator[pa.RecordBatch]:
+def _packed(rows: Iterable[pa.RecordBatch], join: VerdictJoin, found: int) -> Iterator[pa.RecordBatch]:
     """Yield BLOCKS of facts, which are of the tables `found` where rows do not say."""
     packer = sending(join.buckets)
     for batch in rows:

@@ -17,7 +17,7 @@ ROWS = 1_000  # pairs after which the next file is looked into: readers give up 
 
 
 @dataclass(frozen=True)
-class Sample:
+class InputSample:
     """The inputs of one format whose columns are found alike, and the first pairs of some of them."""
 
     format: str
@@ -34,7 +34,7 @@ class Sample:
         return sum(each.size for each in self.files)
 
 
-def samples(found: list[Input], options: TableOptions) -> list[Sample]:
+def samples(found: list[Input], options: TableOptions) -> list[InputSample]:
     """Return the groups of the inputs, the largest first, each with the first pairs of up to FILES of its inputs."""
     groups: dict[tuple, list[Input]] = {}
     for file in found:
@@ -44,7 +44,7 @@ def samples(found: list[Input], options: TableOptions) -> list[Sample]:
     return sorted(each, key=lambda sample: (-sample.size, sample.format))
 
 
-def _sample(files: list[Input], options: TableOptions) -> Sample:
+def _sample(files: list[Input], options: TableOptions) -> InputSample:
     number = min(FILES, len(files))
     chosen = [files[place * len(files) // number] for place in range(number)]
     looks = [*in_threads(lambda file: _look(file, options), chosen, FILES)]
@@ -55,7 +55,7 @@ def _sample(files: list[Input], options: TableOptions) -> Sample:
             if name not in names:
                 names.append(name)
     density = sum(look.pairs for look in looks) / max(1, sum(file.size for file in chosen))
-    return Sample(
+    return InputSample(
         format=files[0].format,
         dialect=files[0].dialect,
         files=files,

@@ -24,10 +24,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.kernels.fasttext import any_model, language_id
-from curation.kernels.fasttext.any_model import TILE, UNKNOWN, Output, Scratch, WordSums
+from curation.kernels.fasttext.any_model import TILE, UNKNOWN, OutputMatrix, Scratch, WordSums
 from curation.kernels.fasttext.language_id import AT_ONCE, most_rows
 from curation.kernels.fasttext.losses import DAMAGED
-from curation.kernels.fasttext.ngrams import AHEAD, Model, Sums, add_end
+from curation.kernels.fasttext.ngrams import AHEAD, Model, NgramSums, add_end
 from curation.kernels.fasttext.rows import LANES
 from curation.kernels.fasttext.word_rows import LONGEST, MOST_IDS, learn_dictionary
 from curation.language.fasttext_file import ModelArrays, ModelFile, read_arrays, read_output, read_words, waiting
@@ -86,7 +86,7 @@ class LanguageModel:
 class AnyModel:
     """A fastText model of any shape that has labels, with a table of the words that it has met."""
 
-    def __init__(self, path: str, labels: list[str], model: Model, output: Output) -> None:
+    def __init__(self, path: str, labels: list[str], model: Model, output: OutputMatrix) -> None:
         self._path, self._labels = path, pa.array([*labels, OTHER.code], pa.string())
         self._model, self._output = model, output
         self._table = _table_of_sums(self._model)
@@ -193,9 +193,9 @@ def _table_of_rows(arrays: ModelArrays) -> tuple[np.ndarray, ...]:
     return table
 
 
-def _sums(count: int, width: int) -> Sums:
+def _sums(count: int, width: int) -> NgramSums:
     """Return memory for this number of sums; untouched memory costs nothing."""
-    return Sums(np.zeros((count, _padded(width)), np.float32), np.zeros(count, np.int64), np.zeros(count))
+    return NgramSums(np.zeros((count, _padded(width)), np.float32), np.zeros(count, np.int64), np.zeros(count))
 
 
 def _padded(width: int) -> int:

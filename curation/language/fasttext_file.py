@@ -22,10 +22,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curation.kernels.fasttext.any_model import Output
+from curation.kernels.fasttext.any_model import OutputMatrix
 from curation.kernels.fasttext.dictionary import TAIL, find_entries, index_entries, number_of
 from curation.kernels.fasttext.losses import MOST_LEVELS, TREE, Tree
-from curation.kernels.fasttext.ngrams import Words
+from curation.kernels.fasttext.ngrams import DictionaryWords
 from curation.kernels.fasttext.rows import BLOCK, CENTROIDS, LANES, Rows
 from curation.kernels.fasttext.word_rows import BUCKETS, LONGEST
 from runtime.errors import InputError
@@ -368,7 +368,7 @@ def _huffman_tree(counts: list[int]) -> np.ndarray:
     return children
 
 
-def read_words(model: ModelFile) -> Words | None:
+def read_words(model: ModelFile) -> DictionaryWords | None:
     """Return the dictionary and buckets of a model; None where only fastText itself can read them."""
     header, dictionary = model.header, model.dictionary
     count, pruned, order = dictionary.words, dictionary.kept >= 0, np.argsort(dictionary.buckets)
@@ -381,7 +381,7 @@ def read_words(model: ModelFile) -> Words | None:
     slots = np.full(1 << (2 * len(dictionary.entries)).bit_length(), -1, np.int32)
     index_entries(model.bytes, dictionary.entries, slots)
     end, end_hash = number_of(model.bytes, dictionary.entries, slots, np.frombuffer(_END, np.uint8))
-    return Words(
+    return DictionaryWords(
         model.bytes,
         dictionary.entries,
         slots,
@@ -399,7 +399,7 @@ def read_words(model: ModelFile) -> Words | None:
     )
 
 
-def read_output(model: ModelFile) -> Output | None:
+def read_output(model: ModelFile) -> OutputMatrix | None:
     """Return what leads from a text's vector to its label; None where only fastText itself can find it."""
     weights, scales = decoded(model.outputs)
     labels, loss = len(weights), model.header.loss
@@ -413,7 +413,7 @@ def read_output(model: ModelFile) -> Output | None:
     blocks = np.zeros((-(-labels // BLOCK) * BLOCK, weights.shape[1]), np.float32)
     blocks[:labels] = weights
     blocks = np.ascontiguousarray(blocks.reshape(-1, BLOCK, weights.shape[1]).transpose(0, 2, 1))
-    return Output(loss, labels - 1 if loss == TREE else labels, blocks, scales, longest, tree)
+    return OutputMatrix(loss, labels - 1 if loss == TREE else labels, blocks, scales, longest, tree)
 
 
 def _tree(model: ModelFile) -> Tree | None:

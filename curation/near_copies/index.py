@@ -73,7 +73,7 @@ def _flips(width: int, most: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Index:
+class BandIndex:
     """Tables of some rows of hashes, in which rows behind them are looked up."""
 
     tables: Tables
@@ -82,7 +82,7 @@ class Index:
     members: np.ndarray  # rows, int32[table, row]
 
     @classmethod
-    def of(cls, words: np.ndarray, rows: range, bits: np.ndarray, k: int) -> Index:
+    def of(cls, words: np.ndarray, rows: range, bits: np.ndarray, k: int) -> BandIndex:
         """Index these rows, one at least, by some bits, in which hashes that are looked up differ from them."""
         tables = tables_for(1 << (len(rows) - 1).bit_length(), len(bits), k)
         number = len(tables.flips)
@@ -146,7 +146,7 @@ def _pairs_in_group(words: np.ndarray, k: int, indexed: int, band: int) -> Itera
     free = np.setdiff1d(np.arange(bits), band_bits(band, k, bits))
     before = [band_bits(other, k, bits) for other in range(band)]
     for begin in range(0, indexed, INDEXED):
-        index = Index.of(words, range(begin, min(begin + INDEXED, indexed)), free, k)
+        index = BandIndex.of(words, range(begin, min(begin + INDEXED, indexed)), free, k)
         yield from index.pairs(words, k, begin + 1, before)
 
 

@@ -120,7 +120,7 @@ def _text(path: Path) -> str:
         raise InputError(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8") from None
 
 
-class Finder:
+class ClassFinder:
     """Finds the classes of one language in texts."""
 
     def __init__(self, classes: Classes, rules: Rules) -> None:
@@ -136,9 +136,9 @@ class Finder:
         return np.divmod(np.unique(text * self.classes + self._class_of[found.to_numpy()]), self.classes)
 
 
-def finders_of(classes: dict[str, Classes], rules: Rules) -> dict[str, Finder]:
+def finders_of(classes: dict[str, Classes], rules: Rules) -> dict[str, ClassFinder]:
     """Return what finds the classes of each language, by the rules of a run."""
-    return {code: Finder(each, rules) for code, each in classes.items()}
+    return {code: ClassFinder(each, rules) for code, each in classes.items()}
 
 
 def no_counts(classes: int) -> np.ndarray:
@@ -146,7 +146,7 @@ def no_counts(classes: int) -> np.ndarray:
     return np.zeros(CLASSES + classes, np.int64)
 
 
-def count_classes(rows: Rows, finders: dict[str, Finder]) -> dict[str, np.ndarray]:
+def count_classes(rows: Rows, finders: dict[str, ClassFinder]) -> dict[str, np.ndarray]:
     """Return the counts of each language: texts of the language, whole words, whatever the case."""
     counts = {code: no_counts(finder.classes) for code, finder in finders.items()}
     for texts, languages in rows:
@@ -275,7 +275,7 @@ def _count(part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], 
 
 
 @lru_cache(maxsize=1)
-def _finders(classes: tuple[tuple[str, Classes], ...], rules: Rules) -> dict[str, Finder]:
+def _finders(classes: tuple[tuple[str, Classes], ...], rules: Rules) -> dict[str, ClassFinder]:
     return finders_of(dict(classes), rules)
 
 

@@ -30,7 +30,7 @@ class Quoted(str):
 
 
 @dataclass(frozen=True)
-class Check:
+class Doubt:
     """A fault that a language may have, and the wording of the warning that lists such languages."""
 
     applies: Callable[[dict[str, Any]], bool]  # to a language's row of run.json
@@ -172,7 +172,7 @@ def _of_gate(gate: dict[str, Any]) -> Iterator[Sentence]:
         )
 
 
-def _of_languages(languages: dict[str, dict[str, Any]], check: Check) -> Sentence | None:
+def _of_languages(languages: dict[str, dict[str, Any]], check: Doubt) -> Sentence | None:
     """Return the warning about the languages to which a check applies; None if it applies to no language."""
     found = [
         (code, row) for code, row in languages.items() if check.applies(row) and (check.of_other or code != OTHER.code)
@@ -222,20 +222,20 @@ def _top_entry(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 CHECKS = (
-    Check(
+    Doubt(
         _is_unbalanced,
         lambda row: (f"t = {number(row['t'])}",),
         "Not balanced, because no entry is in more than t texts: ",
         ". All texts with a match were kept; a lower English threshold or target size balances more.",
         asks=lambda parameters: parameters.get("balance", True),
     ),
-    Check(
+    Doubt(
         _is_dominated,
         _top_entry,
         "One entry has most of the matches: ",
         ". Is it a word of the language, or part of a website's template?",
     ),
-    Check(
+    Doubt(
         _is_doubtful,
         lambda row: (f"{row['mean_score']:.2f} over {counted(row['identified'], 'text')}",),
         "Low mean language score: ",
@@ -243,31 +243,31 @@ CHECKS = (
         "with --min-language-score 0.5 the doubtful ones count as “other”.",
         of_other=False,
     ),
-    Check(
+    Doubt(
         _is_kept_doubtfully,
         lambda row: (f"{percent(row['kept_doubtful'], row['kept'])} of {number(row['kept'])}",),
         "Many kept rows have a score below 0.5: ",
         ". The report shows ten of each language.",
     ),
-    Check(
+    Doubt(
         _is_kept_by_numbers,
         lambda row: (f"{percent(row['kept_without_letters'], row['kept'])} of {number(row['kept'])}",),
         "Many rows are kept for numbers or single letters alone: ",
         ". --evidence letters asks for more.",
     ),
-    Check(
+    Doubt(
         _is_in_other_scripts,
         lambda row: (f"{percent(row['other_script'], row['texts'])} of {counted(row['texts'], 'text')}",),
         "Texts in scripts in which the language is not written: ",
         ". Is the language that the input states right?",
     ),
-    Check(
+    Doubt(
         _is_hardly_matched,
         lambda row: (f"{percent(row['matched'], row['texts'])} with {number(row['entries'])} entries",),
         "Few texts match: ",
         ". The entries may be too few, or of another kind than the texts.",
     ),
-    Check(
+    Doubt(
         _is_without_entries,
         lambda row: (counted(row["texts"], "text"),),
         "No entries: ",

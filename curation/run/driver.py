@@ -32,7 +32,7 @@ from curation.report.languages import counted
 from curation.run import tasks
 from curation.run.folder import Output
 from curation.run.ledger import Ledger, pair_buckets
-from curation.run.request import Context, Gate, Gated, Observation, Request
+from curation.run.request import Context, GatedHook, GateHook, Observation, Request
 from runtime.engine.interface import Engine
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
@@ -44,7 +44,7 @@ from runtime.tallies import Tallies
 
 
 @dataclass(frozen=True)
-class Images:
+class MatchedImages:
     """Files with one row an image, and the number of all their rows."""
 
     files: list[OwnFile]
@@ -52,7 +52,7 @@ class Images:
 
 
 @dataclass(frozen=True)
-class Balance:
+class Balanced:
     """The threshold of each language, and the sampling rate of each entry."""
 
     thresholds: Thresholds
@@ -66,9 +66,9 @@ class Counted:
 
     matched: Tallies
     counts: EntryCounts
-    balance: Balance
+    balance: Balanced
     curated: Tallies
-    gated: Gated | None
+    gated: GatedHook | None
 
 
 @dataclass(frozen=True)
@@ -88,29 +88,29 @@ class Steps:
             tallies = self._match_inputs()
         return require_sound(tallies, self.request.config)
 
-    def matched_images(self, matched: Tallies) -> Images:
+    def matched_images(self, matched: Tallies) -> MatchedImages:
         """Return the matched images, given what matching counted; a damaged folder is refused."""
         return self._complete(self.output.matched_files(), int(matched["matched"]))
 
-    def open_gate(self) -> Gate | None:
+    def open_gate(self) -> GateHook | None:
         """Return the gate that is asked for, checked before anything is read, or None."""
         return self.request.gate.open(self.engine) if self.request.gate else None
 
-    def gate(self, images: Images, opened: Gate) -> tuple[Images, Gated]:
+    def gate(self, images: MatchedImages, opened: GateHook) -> tuple[MatchedImages, GatedHook]:
         """Write the matched images that pass the gate; return them, and the gate's counts."""
         files, gated = opened.let_pass(images.files, self._context)
         number = self._complete(files, int(gated.last["passed"])).number
         checksums = {file.path.name: str(file.checksum) for file in files}
         self.output.retract_results()
         self.output.finish("gated", checksums)
-        return Images(own_files(self.output.gated, checksums, AGAIN), number), gated
+        return MatchedImages(own_files(self.output.gated, checksums, AGAIN), number), gated
 
-    def count(self, images: Images) -> EntryCounts:
+    def count(self, images: MatchedImages) -> EntryCounts:
         """Return the number of texts that contain each entry."""
         with self.progress.stage("count entries"):
             return tasks.count(self.engine, images.files, self.request.entries, self.output.parts.begin("counts"))
 
-    def balance(self, images: Images, counts: EntryCounts) -> Balance:
+    def balance(self, images: MatchedImages, counts: EntryCounts) -> Balanced:
         """Return thresholds and rates for the English threshold or, searched for, for the number of images wanted."""
         config, languages = self.request.config, self.request.entries.languages
         distributions = {code: Distribution.of(c) for code, c in counts.by_language(languages).items()}
@@ -120,9 +120,9 @@ class Steps:
         else:
             sized = self._threshold_for_size(images, counts, distributions, config.target_size)
             thresholds = thresholds_at(sized.threshold, distributions, config)
-        return Balance(thresholds, rates_of(counts.values, languages, thresholds), sized)
+        return Balanced(thresholds, rates_of(counts.values, languages, thresholds), sized)
 
-    def sample(self, images: Images, rates: np.ndarray) -> Tallies:
+    def sample(self, images: MatchedImages, rates: np.ndarray) -> Tallies:
         """Write the curated files; return the expected and the actual numbers of kept pairs."""
         config, output = self.request.config, self.output
         number = max(1, -(-images.number // config.rows_per_file))
@@ -137,7 +137,7 @@ class Steps:
         output.finish("curated", checksums)
         return tallies
 
-    def write_results(self, images: Images, counted: Counted) -> None:
+    def write_results(self, images: MatchedImages, counted: Counted) -> None:
         """Write what describes the run, and what observers see."""
         output = self.output
         run = Run(
@@ -222,7 +222,7 @@ class Steps:
         return self.engine.ship(save_array(self.output.artefacts / "lettered.npy", self.request.entries.lettered))
 
     def _threshold_for_size(
-        self, images: Images, counts: EntryCounts, distributions: dict[str, Distribution], target_size: int
+        self, images: MatchedImages, counts: EntryCounts, distributions: dict[str, Distribution], target_size: int
     ) -> SizedThreshold:
         """Return the smallest English threshold that is expected to keep `target_size` images."""
         languages, passes, config = self.request.entries.languages, count(), self.request.config
@@ -240,10 +240,10 @@ class Steps:
         return threshold_for_size(sizes_at, target_size, unlimited_threshold(limiting))
 
     @staticmethod
-    def _complete(files: list[OwnFile], number: int) -> Images:
+    def _complete(files: list[OwnFile], number: int) -> MatchedImages:
         """Return the images in files, or refuse files that do not hold as many as were written."""
         require_rows(files, number)
-        return Images(files, number)
+        return MatchedImages(files, number)
 
 
 def _require_stamps(ledger: Ledger, output: Output) -> None:

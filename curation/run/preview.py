@@ -28,7 +28,7 @@ from curation.balancing.thresholds import Distribution, EntryCounts, rates_of, t
 from curation.config import CurationConfig
 from curation.inputs.files import formats
 from curation.inputs.limits import cut
-from curation.inputs.samples import Sample, samples
+from curation.inputs.samples import InputSample, samples
 from curation.language.judging import LanguageRules
 from curation.matching.by_language import Matching
 from curation.matching.finders import built_finders
@@ -61,10 +61,10 @@ REASONS = 4  # for which rows were dropped
 
 
 @dataclass(frozen=True)
-class Found:
+class SampledInputs:
     """A sample of some inputs, with the language of each of its texts and the entries in it."""
 
-    sample: Sample
+    sample: InputSample
     rows: pa.RecordBatch  # CANDIDATES of the sample: those that are not excluded, with texts as they are matched
     texts: pa.RecordBatch  # language, lid_score and entries of each row
 
@@ -91,7 +91,7 @@ class Preview:
     """What a run would do, as far as samples show it; numbers of pairs are estimates for all inputs."""
 
     request: Request
-    found: list[Found]
+    found: list[SampledInputs]
 
     @property
     def pairs(self) -> float:
@@ -192,7 +192,7 @@ def preview(
     return Preview(request, found)
 
 
-def _require_texts(found: list[Found]) -> None:
+def _require_texts(found: list[SampledInputs]) -> None:
     """Refuse inputs that are of no use, as far as samples show: their files are then read to the end."""
     if not any(each.sample.rows.num_rows for each in found):
         tally = sum((each.sample.tally for each in found), Counter[str]())
@@ -207,11 +207,11 @@ def _matching(request: Request) -> Matching:
     return Matching(request.identifier, finders, LanguageRules.of(config), lettered)
 
 
-def _found(sample: Sample, request: Request, matching: Matching) -> Found:
+def _found(sample: InputSample, request: Request, matching: Matching) -> SampledInputs:
     batches = iter([one_batch(sample.rows)])
     kept = cut(request.exclusion.out_of(batches), request.config.max_text_length)
     rows = one_batch(pa.Table.from_batches([each.filter(each["tally"].is_null()) for each in kept], CANDIDATES))
-    return Found(sample, rows, matching.find(rows["text"], rows["language"]))
+    return SampledInputs(sample, rows, matching.find(rows["text"], rows["language"]))
 
 
 def lines(preview: Preview) -> str:
@@ -229,7 +229,7 @@ def lines(preview: Preview) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def _group(found: Found) -> list[str]:
+def _group(found: SampledInputs) -> list[str]:
     """Return what is said of one group of inputs: its columns, and its first rows as they are read."""
     sample = found.sample
     dialect = f" ({sample.dialect})" if sample.dialect else ""

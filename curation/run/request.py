@@ -67,7 +67,7 @@ class Options:
     unique_images: bool = False
     exclude: Sequence[str] = ()
     exclude_bits: int | None = None
-    gate: GateOptions | None = None
+    gate: GateOptionsHook | None = None
     classes: FilesOfLanguages = ()
     templates: FilesOfLanguages = ()
     model: str | None = None
@@ -94,7 +94,7 @@ class Request:
     exclusion: Exclusion
     entries: Entries
     identifier: Identifier
-    gate: GatePlan | None
+    gate: GatePlanHook | None
     observers: dict[str, Observer]
     tables: list[str] = field(default_factory=list)  # of Spark's catalog, to be copied into files
     passed_over: dict[str, str] = field(default_factory=dict)  # path among the inputs, of no regular file → its kind
@@ -175,7 +175,7 @@ class Request:
         }
 
 
-def _gate(options: Options, exclusion: Exclusion) -> GatePlan | None:
+def _gate(options: Options, exclusion: Exclusion) -> GatePlanHook | None:
     if exclusion.hashes and options.gate is None:
         raise InputError("hashes are listed, and no table of images is given that has hashes; give one in GateOptions")
     return options.gate.find([*exclusion.hashes]) if options.gate else None
@@ -200,7 +200,7 @@ class Context:
     match_plan: Callable[[], MatchPlan]  # made when it is first asked for
 
 
-class Gated(Protocol):
+class GatedHook(Protocol):
     """The images that passed a gate, and its counts."""
 
     @property
@@ -211,14 +211,14 @@ class Gated(Protocol):
         """Return what run.json says: `gate`, and `downloads` where a download was asked for."""
 
 
-class Gate(Protocol):
+class GateHook(Protocol):
     """A gate for matched images, checked and ready to run."""
 
-    def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
+    def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], GatedHook]:
         """Write the images that pass to the part `gated` of the output, begun anew; return its files."""
 
 
-class HashTables(Protocol):
+class HashTablesHook(Protocol):
     """The tables of images that have hashes of kinds that are listed."""
 
     def files(self) -> list[tuple[str, str]]:
@@ -228,11 +228,11 @@ class HashTables(Protocol):
         """Return the keys of the images with one of these hashes, uint64[image, 2]; those of PDQ within `bits`."""
 
 
-class GatePlan(Protocol):
+class GatePlanHook(Protocol):
     """The conditions on matched images, with files found before Spark starts; false if there are none."""
 
     @property
-    def hashes(self) -> HashTables:
+    def hashes(self) -> HashTablesHook:
         """The tables that listed hashes are looked up in."""
 
     @property
@@ -244,14 +244,14 @@ class GatePlan(Protocol):
     def lines(self) -> list[str]:
         """Return what is asked of images, a line for each condition and table."""
 
-    def open(self, engine: Engine) -> Gate:
+    def open(self, engine: Engine) -> GateHook:
         """Return the gate; InputError for what Spark cannot evaluate."""
 
 
-class GateOptions(Protocol):
+class GateOptionsHook(Protocol):
     """A user's options for the gate."""
 
-    def find(self, hashes: Sequence[str] = ()) -> GatePlan:
+    def find(self, hashes: Sequence[str] = ()) -> GatePlanHook:
         """Return the plan, with tables that have these kinds of hashes; InputError for what cannot be used."""
 
 

@@ -34,7 +34,7 @@ REMEDIES = {
 
 
 @dataclass(frozen=True)
-class Check:
+class FolderCheck:
     """A check of one file, given by its path in the folder: a function that raises an error if it is damaged."""
 
     name: str
@@ -75,8 +75,8 @@ def verify(folder: str | PathLike[str]) -> str:
     raise InputError(f"{path} {described(path)}; give a folder that a command of this project has finished")
 
 
-def _verified(folder: Path, checks: list[Check], unknown: list[str]) -> str:
-    faults = [fault for fault in in_threads(Check.fault, checks) if fault]
+def _verified(folder: Path, checks: list[FolderCheck], unknown: list[str]) -> str:
+    faults = [fault for fault in in_threads(FolderCheck.fault, checks) if fault]
     faults += [f"{name} is not of this run" for name in unknown]
     if faults:
         more = f", and {len(faults) - NAMED:,} more" if len(faults) > NAMED else ""
@@ -92,59 +92,63 @@ def _remedy(faults: list[str]) -> str:
     return f"delete {what} and {RERUN}"
 
 
-def _of_run(path: Path, facts: dict) -> list[Check]:
+def _of_run(path: Path, facts: dict) -> list[FolderCheck]:
     """Return the checks of a run's files; those that run.json does not know have checksums of their own."""
-    checks = [Check(name, partial(_require_bytes, path / name, each)) for name, each in facts["checksums"].items()]
+    checks = [
+        FolderCheck(name, partial(_require_bytes, path / name, each)) for name, each in facts["checksums"].items()
+    ]
     own = ["times.json", *(["matched/" + STAMP] if _has_part(facts, "matched") else [])]
-    jsons = [Check(name, partial(_require_exact, path / name)) for name in own if not facts.get("removals")]
+    jsons = [FolderCheck(name, partial(_require_exact, path / name)) for name in own if not facts.get("removals")]
     stamps = [
-        Check(f"{part}/{file.name}", partial(_require_stamp, file))
+        FolderCheck(f"{part}/{file.name}", partial(_require_stamp, file))
         for part in ("pairs", "matched")
         for file in files(path / part, ".json")
         if file.name not in (STAMP, EARLIER)
     ]
-    return [Check("run.json", lambda: None), *checks, *jsons, *stamps, *_of_pairs(path), *_of_tables(path)]
+    return [FolderCheck("run.json", lambda: None), *checks, *jsons, *stamps, *_of_pairs(path), *_of_tables(path)]
 
 
-def _of_pairs(path: Path) -> Iterator[Check]:
+def _of_pairs(path: Path) -> Iterator[FolderCheck]:
     for file in files(path / "pairs", ENDING):
-        yield Check(f"pairs/{file.name}", partial(_require_blocks, file))
+        yield FolderCheck(f"pairs/{file.name}", partial(_require_blocks, file))
 
 
-def _of_tables(path: Path) -> Iterator[Check]:
+def _of_tables(path: Path) -> Iterator[FolderCheck]:
     """Yield the checks of copies of tables, whose names end with a digest of their bytes."""
     for table in sorted(names(path / FOLDER)):
         for file in files(path / FOLDER / table, ".parquet"):
-            yield Check(f"{FOLDER}/{table}/{file.name}", partial(_require_named, file))
+            yield FolderCheck(f"{FOLDER}/{table}/{file.name}", partial(_require_named, file))
 
 
-def _of_checksums(path: Path, name: str, facts: dict) -> list[Check]:
+def _of_checksums(path: Path, name: str, facts: dict) -> list[FolderCheck]:
     """Return the checks of the file `name`, which was compared with its own checksum, and of those that it knows."""
     known = [
-        Check(each, partial(_require_bytes, path / each, checksum)) for each, checksum in facts["checksums"].items()
+        FolderCheck(each, partial(_require_bytes, path / each, checksum))
+        for each, checksum in facts["checksums"].items()
     ]
-    return [Check(name, lambda: None), *known]
+    return [FolderCheck(name, lambda: None), *known]
 
 
-def _of_stamps(path: Path) -> tuple[list[Check], list[str]]:
+def _of_stamps(path: Path) -> tuple[list[FolderCheck], list[str]]:
     """Return the checks of tables of hashes, scores or embeddings, and the names of the tables without a stamp."""
     jsons = [file for file in files(path, ".json") if file.name.startswith("_")]
     checks = [
-        Check(file.name, partial(_require_json, file)) for file in sorted(jsons, key=lambda file: file.name != STAMP)
+        FolderCheck(file.name, partial(_require_json, file))
+        for file in sorted(jsons, key=lambda file: file.name != STAMP)
     ]
     named = {name: each for file in jsons for name, each in checksums_of(file).items()}
-    checks += [Check(name, partial(_require_bytes, path / name, each)) for name, each in sorted(named.items())]
+    checks += [FolderCheck(name, partial(_require_bytes, path / name, each)) for name, each in sorted(named.items())]
     return checks, sorted({file.name for file in part_files(path)} - named.keys())
 
 
-def _of_sources(path: Path) -> list[Check]:
+def _of_sources(path: Path) -> list[FolderCheck]:
     """Return the checks of what was counted of the sources of metadata, where that is on this machine."""
     checks = []
     for stamp in sorted(Path(path).glob(f"sources/**/{STAMP}")) if isinstance(path, Path) else []:
         part = stamp.parent.relative_to(path).as_posix()
-        checks.append(Check(f"{part}/{STAMP}", partial(_require_exact, stamp)))
+        checks.append(FolderCheck(f"{part}/{STAMP}", partial(_require_exact, stamp)))
         for name, each in (read_json(stamp) or {}).get("checksums", {}).items():
-            checks.append(Check(f"{part}/{name}", partial(_require_bytes, stamp.parent / name, each)))
+            checks.append(FolderCheck(f"{part}/{name}", partial(_require_bytes, stamp.parent / name, each)))
     return checks
 
 

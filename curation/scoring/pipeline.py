@@ -73,7 +73,7 @@ Prepare = Callable[["Image.Image"], Any]
 
 
 @dataclass(frozen=True)
-class Request:
+class ScoreRequest:
     """The images to score, the texts to score them with, and the output folder."""
 
     inputs: Sequence[str]  # tars: files, folders or globs
@@ -82,7 +82,9 @@ class Request:
     overwrite: bool = False
 
 
-def score_images(request: Request, scorer: Scorer, progress: Progress | None = None, engine: Given = None) -> Filled:
+def score_images(
+    request: ScoreRequest, scorer: Scorer, progress: Progress | None = None, engine: Given = None
+) -> Filled:
     """Write the scores of all images, a file for each tar; InputError for what cannot be used.
 
     The texts of a run are joined to the tars by `engine`: a Spark session, or None for processes of this machine.

@@ -70,7 +70,7 @@ class ScoringConfig:
 
 
 @dataclass(frozen=True)
-class Model:
+class ScoringModel:
     """A model on the CPU in fp32; tensors of images have no dimension of the batch, those of texts have."""
 
     module: torch.nn.Module
@@ -113,7 +113,7 @@ class Checkpoint:
             + (f"; did you mean {near[0]}?" if near else "")
         )
 
-    def load(self) -> Model:
+    def load(self) -> ScoringModel:
         """Return the model with its weights; one that brings code is refused, and one that lacks weights."""
         return (_of_open_clip if self.library == OPEN_CLIP else _of_transformers)(self)
 
@@ -142,14 +142,14 @@ def _weights(name: str, pretrained: str | None, tags: Sequence[str]) -> str:
     raise InputError(f"{name} {what}; give --pretrained a file, or one of {', '.join(tags) or '(it has no others)'}")
 
 
-def _of_open_clip(checkpoint: Checkpoint) -> Model:
+def _of_open_clip(checkpoint: Checkpoint) -> ScoringModel:
     import open_clip
 
     text = _text_tower(checkpoint.name)
     module, preprocess = open_clip.create_model_from_pretrained(checkpoint.name, checkpoint.pretrained)
     # Other tokenizers do not know this argument.
     tokenizer = open_clip.get_tokenizer(checkpoint.name, **(_NO_CODE if text.get("hf_tokenizer_name") else {}))
-    return Model(
+    return ScoringModel(
         module,
         lambda picture: {"image": preprocess(picture)},
         lambda texts: {"text": tokenizer(texts)},
@@ -172,7 +172,7 @@ def _text_tower(name: str) -> dict[str, Any]:
     return text
 
 
-def _of_transformers(checkpoint: Checkpoint) -> Model:
+def _of_transformers(checkpoint: Checkpoint) -> ScoringModel:
     import transformers
 
     _show_only_downloads()
@@ -195,7 +195,7 @@ def _of_transformers(checkpoint: Checkpoint) -> Model:
         # All as long: padding shorter batches less would round the same text otherwise.
         return dict(tokenizer(given, padding="max_length", truncation=True, max_length=longest, return_tensors="pt"))
 
-    return Model(
+    return ScoringModel(
         module,
         image,
         texts,
@@ -240,7 +240,7 @@ def _pooled(features: Any) -> Any:
 class Scorer:
     """A model on its device; `made_by` is what scores depend on, `ran_on` all else."""
 
-    def __init__(self, model: Model, checkpoint: Checkpoint, config: ScoringConfig):
+    def __init__(self, model: ScoringModel, checkpoint: Checkpoint, config: ScoringConfig):
         import PIL
         import torch
 

@@ -186,7 +186,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _WantedFiles:
     """The languages whose files are planned, where they are, and the seed that draws the days."""
 
     languages: list[Language]
@@ -211,11 +211,11 @@ def plan(
     codes = None if languages is None else {language(code).code for code in languages}
     chosen = [each for each in LANGUAGES if codes is None or each.code in codes]
     base = require_http(mirror or WIKIMEDIA).rstrip("/")
-    wanted = _Wanted(chosen, base, seed, snapshot or Snapshot())
+    wanted = _WantedFiles(chosen, base, seed, snapshot or Snapshot())
     return [download for name in SOURCES if name in names for download in SOURCES[name](wanted)]
 
 
-def _wordnets(wanted: _Wanted) -> Iterator[Download]:
+def _wordnets(wanted: _WantedFiles) -> Iterator[Download]:
     """Yield each archive of the chosen wordnets that has a chosen language."""
     languages = {code for each in wanted.languages for code in each.wordnet}
     for url, codes in [item for name in wanted.snapshot.wordnets for item in WORDNETS[name].items()]:
@@ -225,7 +225,7 @@ def _wordnets(wanted: _Wanted) -> Iterator[Download]:
             yield Download(url, f"wordnet/{name.name}", published)
 
 
-def _dumps(wanted: _Wanted) -> Iterator[Listing]:
+def _dumps(wanted: _WantedFiles) -> Iterator[Listing]:
     """Yield the dump of each Wikipedia that is merged into a chosen language."""
     snapshot = wanted.snapshot
     for code in dict.fromkeys(_DUMP_OF.get(code, code) for each in wanted.languages for code in each.wikipedia):
@@ -241,7 +241,7 @@ def _dumps(wanted: _Wanted) -> Iterator[Listing]:
             yield Listing(sums, folder, "wikipedia", partial(pages_articles, wiki, snapshot.dump))
 
 
-def _pageviews(wanted: _Wanted) -> Iterator[Download]:
+def _pageviews(wanted: _WantedFiles) -> Iterator[Download]:
     """Yield the file of an hour of each drawn day; each holds all Wikipedias."""
     for day in sorted(_drawn(wanted.seed, "day", PAGEVIEW_DAYS, DRAWN_DAYS)):
         [hour] = _drawn(wanted.seed, f"hour of {day}", range(24), 1)
@@ -255,7 +255,7 @@ def _drawn(seed: int, purpose: str, items: Iterable[Item], count: int) -> list[I
     return sorted(items, key=lambda item: blake2b(str(item).encode(), digest_size=8, key=key).digest())[:count]
 
 
-SOURCES: dict[str, Callable[[_Wanted], Iterator[Download | Listing]]] = {
+SOURCES: dict[str, Callable[[_WantedFiles], Iterator[Download | Listing]]] = {
     "wordnet": _wordnets,
     "wikipedia": _dumps,
     "pageviews": _pageviews,

@@ -50,7 +50,7 @@ Rows = Callable[[], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
-class Meeting:
+class CountMeeting:
     """The rows that come together: their schema, and the column whose string decides, with the language, where."""
 
     schema: pa.Schema

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from metadata.config import MetadataConfig
 from metadata.languages import language
-from metadata.stages.choosing import LANGUAGE, Meeting, codes_of, combined, numbers_of
+from metadata.stages.choosing import LANGUAGE, CountMeeting, codes_of, combined, numbers_of
 from metadata.wikipedia import articles
 from metadata.wikipedia.files import WikipediaFile
 from metadata.wikipedia.pageviews import spaced
@@ -61,19 +61,19 @@ class NgramPlan:
     size: int
 
     @property
-    def by_entry(self) -> Meeting:
+    def by_entry(self) -> CountMeeting:
         """How the pairs that make one entry come together."""
-        return Meeting(SCORED, "entry", self.size)
+        return CountMeeting(SCORED, "entry", self.size)
 
     @property
-    def by_first(self) -> Meeting:
+    def by_first(self) -> CountMeeting:
         """How the pairs of a first word come together."""
-        return Meeting(NGRAMS, "first", self.size)
+        return CountMeeting(NGRAMS, "first", self.size)
 
     @property
-    def by_second(self) -> Meeting:
+    def by_second(self) -> CountMeeting:
         """How the pairs of a second word come together."""
-        return Meeting(HALF_KNOWN, "second", self.size)
+        return CountMeeting(HALF_KNOWN, "second", self.size)
 
     def words(self) -> list[OwnFile]:
         """Return the files of all words with their counts, which have the columns of RATED."""
@@ -87,7 +87,7 @@ class NgramPlan:
         """Return the files of all pairs with their PMI."""
         return self._files("mutual", ".parquet", self.by_second)
 
-    def _files(self, name: str, ending: str, meeting: Meeting) -> list[OwnFile]:
+    def _files(self, name: str, ending: str, meeting: CountMeeting) -> list[OwnFile]:
         folder = self.work / name
         return [OwnFile(folder / f"{number:05}{ending}", None, AGAIN) for number in range(meeting.partitions)]
 

@@ -19,7 +19,7 @@ from metadata.config import MetadataConfig
 from metadata.languages import LANGUAGES, language, of_wikipedia
 from metadata.stages.choosing import (
     LANGUAGE,
-    Meeting,
+    CountMeeting,
     Percentile,
     codes_of,
     combined,
@@ -162,9 +162,9 @@ class TitlePlan:
     size: int
 
     @property
-    def meeting(self) -> Meeting:
+    def meeting(self) -> CountMeeting:
         """How the views of a title come together."""
-        return Meeting(VIEWED, "title", self.size)
+        return CountMeeting(VIEWED, "title", self.size)
 
     @cached_property
     def viewed(self) -> list[OwnFile]:

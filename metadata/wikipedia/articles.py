@@ -13,7 +13,7 @@ import fsspec
 import pyarrow as pa
 
 from metadata.languages import is_wikipedia
-from metadata.wikipedia.dumps import CutError, Page, cirrus_pages, drop, unpacked, xml_pages
+from metadata.wikipedia.dumps import CutError, DumpPage, cirrus_pages, drop, unpacked, xml_pages
 from metadata.wikipedia.files import COLUMNS, WikipediaFile
 from metadata.wikipedia.pageviews import Namespaces
 from runtime.arrow import gather
@@ -156,14 +156,14 @@ def _articles(file: WikipediaFile, tally: Counter) -> Iterator[tuple[str, str]]:
             drop(tally, reason or "empty")
 
 
-def _until_cut(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
+def _until_cut(file: WikipediaFile, tally: Counter) -> Iterator[DumpPage]:
     try:
         yield from _READERS[file.kind](file, tally)
     except CutError as cut:
         _count(tally, file.path, f"dropped.{cut.reason}")
 
 
-def _reason(page: Page, file: WikipediaFile, known: Namespaces) -> str | None:
+def _reason(page: DumpPage, file: WikipediaFile, known: Namespaces) -> str | None:
     """Return why `page` is no article that can be read; None if it is one."""
     if not (page.title or "").strip():
         return "no_title"
@@ -184,29 +184,29 @@ def _reason_of_text(text: str, kind: str) -> str | None:
     return "redirect" if kind == "xml" and _REDIRECT.match(text) else None
 
 
-def _is_article(page: Page, file: WikipediaFile, known: Namespaces) -> bool:
+def _is_article(page: DumpPage, file: WikipediaFile, known: Namespaces) -> bool:
     if page.namespace is not None or file.kind == "parquet":
         return page.namespace in (None, _ARTICLE)
     prefix, colon, _ = (page.title or "").partition(":")
     return not (colon and known.hold(file.wikipedia, prefix))
 
 
-def _xml_pages(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
+def _xml_pages(file: WikipediaFile, tally: Counter) -> Iterator[DumpPage]:
     return xml_pages(unpacked(file.path, file.span), tally, last=file.span is None or file.span.last)
 
 
-def _cirrus_pages(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
+def _cirrus_pages(file: WikipediaFile, tally: Counter) -> Iterator[DumpPage]:
     return cirrus_pages(unpacked(file.path), tally)
 
 
-def _parquet_pages(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
+def _parquet_pages(file: WikipediaFile, tally: Counter) -> Iterator[DumpPage]:
     columns = [*COLUMNS, *([file.column] if file.column else [])]
     try:
         with fsspec.open(with_secrets(file.path), "rb") as opened:
             for batch in BoundedParquet(opened).batches(columns, BATCH_ROWS):
                 for title, text, *code in zip(*(_strings(batch[name]) for name in columns), strict=True):
                     if not code or code[0].replace("-", "_") == file.wikipedia:
-                        yield Page(title, text)
+                        yield DumpPage(title, text)
     except (pa.ArrowInvalid, OSError) as error:
         if getattr(error, "errno", None):  # the disk or the network, not the file
             raise

@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import fsspec
 import orjson
 
-from metadata.wikipedia.forms import Section, Span
+from metadata.wikipedia.forms import MarkupSection, Span
 from runtime.redaction import with_secrets
 
 CHUNK = 1 << 20  # bytes read at a time
@@ -35,7 +35,7 @@ _BEGIN, _END = b"<page>", b"</page>"
 
 
 @dataclass(frozen=True)
-class Page:
+class DumpPage:
     """A page of a dump; None stands for what the dump does not say."""
 
     title: str | None
@@ -72,12 +72,12 @@ def pieces(path: str, span: Span | None = None) -> Iterator[bytes]:
     how = {"block_size": READ_AHEAD} if span else {"compression": "infer"} if reader is _plain else {}
     with system.open(inner, "rb", **how) as file:
         try:
-            yield from reader(cast(BinaryIO, Section(file, span)) if span else file)
+            yield from reader(cast(BinaryIO, MarkupSection(file, span)) if span else file)
         except EOFError:
             raise CutError("truncated") from None
 
 
-def xml_pages(chunks: Iterable[bytes], tally: Counter, last: bool = True) -> Iterator[Page]:
+def xml_pages(chunks: Iterable[bytes], tally: Counter, last: bool = True) -> Iterator[DumpPage]:
     """Yield the pages of a MediaWiki dump, or of a span of one; `last` says that nothing follows the chunks."""
     for page in _cut(chunks, tally, last):
         try:
@@ -86,7 +86,7 @@ def xml_pages(chunks: Iterable[bytes], tally: Counter, last: bool = True) -> Ite
             drop(tally, "bad_xml")
 
 
-def cirrus_pages(chunks: Iterable[bytes], tally: Counter) -> Iterator[Page]:
+def cirrus_pages(chunks: Iterable[bytes], tally: Counter) -> Iterator[DumpPage]:
     """Yield the pages of a Cirrus search dump; its index lines, one before each page, say nothing of use."""
     for line in _lines(chunks):
         source = _json(line)
@@ -187,10 +187,10 @@ def _cut(chunks: Iterable[bytes], tally: Counter, last: bool) -> Iterator[bytes]
     drop(tally, "bad_xml", buffer.count(_BEGIN))
 
 
-def _of_xml(page: ElementTree.Element) -> Page:
+def _of_xml(page: ElementTree.Element) -> DumpPage:
     revision = ([page, *page.findall("revision")])[-1]  # of several, the latest comes last
     text = revision.find("text")
-    return Page(
+    return DumpPage(
         title=page.findtext("title"),
         text=None if text is None else text.text,
         namespace=page.findtext("ns"),
@@ -199,10 +199,10 @@ def _of_xml(page: ElementTree.Element) -> Page:
     )
 
 
-def _of_cirrus(source: dict) -> Page:
+def _of_cirrus(source: dict) -> DumpPage:
     title, text, model = (_string(source.get(name)) for name in ("title", "text", "content_model"))
     namespace = source.get("namespace")
-    return Page(title, text, None if namespace is None else str(namespace), model)
+    return DumpPage(title, text, None if namespace is None else str(namespace), model)
 
 
 def _string(value: object) -> str | None:

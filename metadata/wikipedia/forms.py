@@ -104,7 +104,7 @@ class Span:
     last: bool = False  # of the dump
 
 
-class Section:
+class MarkupSection:
     """A file that ends at the end of a span."""
 
     def __init__(self, file: BinaryIO, span: Span):

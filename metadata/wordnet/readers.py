@@ -208,7 +208,7 @@ def _lexicons(path: str) -> Sequence[Mapping[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Format:
+class WordnetFormat:
     """A format of wordnets: its file names, and functions that read it."""
 
     names: re.Pattern[str]
@@ -217,9 +217,9 @@ class Format:
 
 
 FORMATS = {
-    "dict": Format(re.compile(r"data\.(noun|verb|adj|adv)"), princeton_codes, princeton_lemmas),
-    "tab": Format(re.compile(r".+\.tab(\.(gz|bz2|xz))?"), tab_codes, tab_lemmas),
-    "lmf": Format(re.compile(r".+\.xml(\.(gz|bz2|xz))?"), lmf_codes, lmf_lemmas),
+    "dict": WordnetFormat(re.compile(r"data\.(noun|verb|adj|adv)"), princeton_codes, princeton_lemmas),
+    "tab": WordnetFormat(re.compile(r".+\.tab(\.(gz|bz2|xz))?"), tab_codes, tab_lemmas),
+    "lmf": WordnetFormat(re.compile(r".+\.xml(\.(gz|bz2|xz))?"), lmf_codes, lmf_lemmas),
 }
 
 

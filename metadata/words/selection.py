@@ -123,7 +123,7 @@ def scores(counts: pa.Array, mutual: pa.Array, floor: float, config: MetadataCon
 
 
 @dataclass(frozen=True)
-class Rule:
+class ChoiceRule:
     """The best rows of a language that are taken: at most `most`, that `share` of its candidates, none below `least`.
 
     Candidates are the rows whose strings can be entries.
@@ -144,26 +144,26 @@ class Rule:
         return min(self.most, _part(candidates, self.share), enough)
 
 
-def unigrams(language: Language, config: MetadataConfig) -> Rule:
+def unigrams(language: Language, config: MetadataConfig) -> ChoiceRule:
     """Return the rule for words by their count."""
     if language.code == ENGLISH:
-        return Rule(config.unigram_limit, least=config.english_unigram_count)
-    return Rule(config.unigram_limit, config.unigram_share)
+        return ChoiceRule(config.unigram_limit, least=config.english_unigram_count)
+    return ChoiceRule(config.unigram_limit, config.unigram_share)
 
 
-def bigrams(unigram_entries: int, config: MetadataConfig) -> Rule:
+def bigrams(unigram_entries: int, config: MetadataConfig) -> ChoiceRule:
     """Return the rule for word pairs by their score, given how many words of the language are entries."""
-    return Rule(min(config.bigram_limit, _part(unigram_entries, config.bigram_share)))
+    return ChoiceRule(min(config.bigram_limit, _part(unigram_entries, config.bigram_share)))
 
 
-def titles(language: Language, config: MetadataConfig) -> Rule:
+def titles(language: Language, config: MetadataConfig) -> ChoiceRule:
     """Return the rule for titles by their views."""
     if language.code == ENGLISH:
-        return Rule(config.title_limit, least=config.english_title_views)
-    return Rule(config.title_limit, config.title_share)
+        return ChoiceRule(config.title_limit, least=config.english_title_views)
+    return ChoiceRule(config.title_limit, config.title_share)
 
 
-def figures(batches: Iterable[pa.RecordBatch], rules: Mapping[str, Rule], longest: int) -> Tallies:
+def figures(batches: Iterable[pa.RecordBatch], rules: Mapping[str, ChoiceRule], longest: int) -> Tallies:
     """Return the `rows` of RATED of each language, the `sum` of their scores, the `candidates`, and `enough`.
 
     `enough` are the candidates that are not below the least value of the language's rule.

@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT))
 
 from curation.clustering import copies as leading
 from curation.clustering import training as module
-from curation.clustering.training import Centres, Clusters, train
+from curation.clustering.training import Centres, TrainedClusters, train
 from curation.clustering.vectors import scaled
 from runtime.interrupts import process_pool
 
@@ -64,7 +64,7 @@ def unseen(args) -> None:
     chance = np.random.default_rng(1)
     groups = chance.normal(size=(300, 32)).astype(np.float32)
     for each in (1024, 8192):
-        centres = Clusters.of(_near(groups, 32 * each, chance), 32, 4, 0).fine
+        centres = TrainedClusters.of(_near(groups, 32 * each, chance), 32, 4, 0).fine
         sizes = np.bincount(centres.assign(_near(groups, 1_000_000, chance))[0], minlength=32) / (1_000_000 / 32)
         print(f"{each:,} each: deviation {sizes.std():.1%}, sizes {sizes.min():.2f} to {sizes.max():.2f}")
 
@@ -78,7 +78,7 @@ def training(args) -> None:
         some = vectors[begin : begin + PART]
         some[:] = _near(groups, len(some), chance)
     begin = time.perf_counter()
-    sizes = np.bincount(Clusters.of(vectors, CENTRES, 4, 0).fine.assign(vectors)[0], minlength=CENTRES)
+    sizes = np.bincount(TrainedClusters.of(vectors, CENTRES, 4, 0).fine.assign(vectors)[0], minlength=CENTRES)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     shares = sizes / sizes.mean()
     print(f"{time.perf_counter() - begin:.0f} s, {peak:.1f} GB, sizes {shares.min():.2f} to {shares.max():.2f}")
@@ -175,7 +175,7 @@ def _mixture(number: int) -> np.ndarray:
 
 
 def _leaders(vectors: np.ndarray, cosine: float = 0.95) -> np.ndarray:
-    leaders = leading.Leaders(vectors.shape[1], cosine)
+    leaders = leading.MeaningLeaders(vectors.shape[1], cosine)
     try:
         return np.concatenate([leaders.of(vectors[begin : begin + PART])[0] for begin in range(0, len(vectors), PART)])
     finally:

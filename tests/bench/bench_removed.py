@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 from curation.gate.checks import Checks, rewrite
 from curation.gate.conditions import _checks
 from curation.gate.plan import GateOptions, GatePlan
-from curation.gate.steps import Sample, StepFolder
+from curation.gate.steps import RemovedSample, StepFolder
 from runtime.storage.own_files import own_files
 
 IMAGES, TURNS = 1_000_000, 2
@@ -38,7 +38,9 @@ def main() -> None:
         rewrite(file, checks, StepFolder(folder / "gated"))  # which compiles
         for turn in range(TURNS):
             for share in SHARES:
-                sample = None if share is None else Sample(folder / "gate_removed", "conditions", share, 0, silent)
+                sample = (
+                    None if share is None else RemovedSample(folder / "gate_removed", "conditions", share, 0, silent)
+                )
                 begin = time.process_time()
                 rewrite(file, checks, StepFolder(folder / "gated", sample))
                 used = time.process_time() - begin

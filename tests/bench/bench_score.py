@@ -19,7 +19,7 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.scoring.pipeline import Request, batches, find, score_images, threads, with_own_texts  # noqa: E402
+from curation.scoring.pipeline import ScoreRequest, batches, find, score_images, threads, with_own_texts  # noqa: E402
 from curation.scoring.scorer import Scorer, ScoringConfig, open_scorer
 from curation.tars.pictures import strict_about_size
 from tests.support.clip_models import open_clip_model
@@ -66,7 +66,7 @@ def model(scorer: Scorer, work: Path, turn: str) -> int:
 
 def whole(scorer: Scorer, work: Path, turn: str) -> int:
     """Score all images."""
-    return score_images(Request([str(work / "tars")], work / f"scores-{turn}"), scorer).facts["scores"]["images"]
+    return score_images(ScoreRequest([str(work / "tars")], work / f"scores-{turn}"), scorer).facts["scores"]["images"]
 
 
 PARTS = {"tars alone": reading, "with decoding": decoding, "model alone": model, "all": whole}

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.clustering import copies as module
-from curation.clustering.pipeline import Request, cluster
+from curation.clustering.pipeline import ClusterRequest, cluster
 from curation.clustering.training import ClusterConfig
 from curation.commands.cluster import main, summary
 from curation.report.languages import counted
@@ -82,12 +82,12 @@ def test_copies_are_those_of_the_naive_twin_in_the_same_bytes_however_embeddings
     one = table_of(tmp_path / "one", halves, 1, pa.list_(pa.float16()))
     many = table_of(tmp_path / "many", wide, 5, pa.large_list(pa.float64()))
     a, b = tmp_path / "a", tmp_path / "b"
-    cluster(engine, Request(str(run.path), str(a), CONFIG, [one]))
+    cluster(engine, ClusterRequest(str(run.path), str(a), CONFIG, [one]))
     with monkeypatch.context() as patched:
         patched.setattr(module, "TURNS", 1)  # fewer tasks that compare
         patched.setattr(module, "SENT_BYTES", 100)
         patched.setattr(module, "COMPARED_BYTES", 12 * 4 * 7)
-        cluster(engine, Request(str(run.path), str(b), CONFIG, [many]))
+        cluster(engine, ClusterRequest(str(run.path), str(b), CONFIG, [many]))
     assert contents(a) == contents(b)
     assert require_right(a, halves, 0.95) > 20
     assert [*contents(a)] == ["00000.parquet", "00001.parquet", "00002.parquet"]
@@ -97,9 +97,9 @@ def test_copies_are_those_of_the_naive_twin_in_the_same_bytes_however_embeddings
     assert verify(a).endswith("all 10 files are as they were written")
 
     alone = replace(CONFIG, fine=1, coarse=1, same_meaning=1.0)  # one cluster, then none is asked for
-    cluster(engine, Request(str(run.path), str(a), alone, [one], overwrite=True))
+    cluster(engine, ClusterRequest(str(run.path), str(a), alone, [one], overwrite=True))
     assert require_right(a, halves, 1.0) > 5
-    cluster(engine, Request(str(run.path), str(a), replace(alone, same_meaning=None), [one], overwrite=True))
+    cluster(engine, ClusterRequest(str(run.path), str(a), replace(alone, same_meaning=None), [one], overwrite=True))
     assert not (a / "copies").exists()
     assert "copies" not in json.loads((a / "clusters.json").read_text())
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from curation.clustering import copies as module
-from curation.clustering.copies import Leaders
+from curation.clustering.copies import MeaningLeaders
 from curation.clustering.vectors import scaled
 from tests.naive.semantic_copies import naive_cosine, naive_leaders
 
@@ -21,7 +21,7 @@ def groups(seed: int, rows: int, dimension: int, width: float) -> np.ndarray:
 
 def found(vectors: np.ndarray, cosine: float, parts: int = 1) -> tuple[list[int], np.ndarray]:
     """Return the place of each vector's leader, and their cosine; vectors come in some parts."""
-    leaders = Leaders(vectors.shape[1], cosine)
+    leaders = MeaningLeaders(vectors.shape[1], cosine)
     numbers, cosines = zip(*map(leaders.of, np.array_split(scaled(vectors), parts)), strict=True)
     numbers = np.concatenate(numbers)
     leaders.close()
@@ -78,9 +78,9 @@ def test_a_dense_cluster_is_compared_with_few(monkeypatch):
     compared = []
 
     def count(name, number):
-        whole = getattr(Leaders, name)
+        whole = getattr(MeaningLeaders, name)
         monkeypatch.setattr(
-            Leaders, name, lambda self, *given: (compared.append(number(*given)), whole(self, *given))[1]
+            MeaningLeaders, name, lambda self, *given: (compared.append(number(*given)), whole(self, *given))[1]
         )
 
     count("_within", lambda vectors, _, others, __: len(vectors) * len(others))

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.clustering.pipeline import Request, cluster
+from curation.clustering.pipeline import ClusterRequest, cluster
 from curation.clustering.training import ClusterConfig
 from curation.commands.cluster import main
 from curation.run.verify import verify
@@ -59,15 +59,15 @@ def test_clusters_are_those_of_the_centres_however_embeddings_are_cut(run, engin
     backwards = dict(reversed(vectors.items()))
     many = write_embeddings(tmp_path / "many", backwards, 5, pa.large_list(pa.float64()))
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
-    cluster(engine, Request(str(run.path), a, CONFIG, [one]))
-    cluster(engine, Request(str(run.path), b, CONFIG, [many]))
+    cluster(engine, ClusterRequest(str(run.path), a, CONFIG, [one]))
+    cluster(engine, ClusterRequest(str(run.path), b, CONFIG, [many]))
     for name in ("clusters/00000.parquet", "clusters/00001.parquet", "centres.parquet", "coarse_centres.parquet"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert [*rows_of(tmp_path / "a")] == [row["uid"] for row in run.kept]
     require_right(tmp_path / "a", vectors)
 
-    assert "holds clusters" in refusal_of(Request(str(run.path), a, CONFIG, [one]))
-    cluster(engine, Request(str(run.path), a, replace(CONFIG, texts="pool"), [one], overwrite=True))
+    assert "holds clusters" in refusal_of(ClusterRequest(str(run.path), a, CONFIG, [one]))
+    cluster(engine, ClusterRequest(str(run.path), a, replace(CONFIG, texts="pool"), [one], overwrite=True))
     pool = rows_of(tmp_path / "a")
     assert len(pool) == 240
     assert rows_of(tmp_path / "b").items() <= pool.items()
@@ -86,7 +86,7 @@ def test_clusters_are_those_of_the_centres_however_embeddings_are_cut(run, engin
         verify(tmp_path / "a")
 
 
-def refusal_of(request: Request) -> str:
+def refusal_of(request: ClusterRequest) -> str:
     with pytest.raises(InputError) as refused:
         cluster(lambda: pytest.fail("Spark is not needed"), request)
     return str(refused.value)
@@ -97,12 +97,16 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(run, tmp_path, capsy
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
     assert "holds files that are no clusters" in refusal_of(
-        Request(str(run.path), str(tmp_path / "other"), CONFIG, [embeddings])
+        ClusterRequest(str(run.path), str(tmp_path / "other"), CONFIG, [embeddings])
     )
     out = str(tmp_path / "out")
-    assert "give the output folder of a finished run" in refusal_of(Request(str(tmp_path), out, CONFIG, [embeddings]))
-    assert "is in the input" in refusal_of(Request(str(run.path), str(run.path / "clusters"), CONFIG, [embeddings]))
-    assert "--embedding-column" in refusal_of(Request(str(run.path), out, CONFIG, [embeddings], column="clip"))
+    assert "give the output folder of a finished run" in refusal_of(
+        ClusterRequest(str(tmp_path), out, CONFIG, [embeddings])
+    )
+    assert "is in the input" in refusal_of(
+        ClusterRequest(str(run.path), str(run.path / "clusters"), CONFIG, [embeddings])
+    )
+    assert "--embedding-column" in refusal_of(ClusterRequest(str(run.path), out, CONFIG, [embeddings], column="clip"))
     monkeypatch.setattr("runtime.packages.find_spec", lambda name: None)
     message = refusal(capsys, main, run.path, "--output", out)
     assert message.startswith(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from curation.clustering.training import Centres, Clusters, balanced, moved, train
+from curation.clustering.training import Centres, TrainedClusters, balanced, moved, train
 from runtime.errors import InputError
 
 
@@ -68,7 +68,7 @@ def test_prices_make_weights_equal_rather_than_numbers():
 @pytest.mark.slow
 def test_coarse_clusters_have_fine_ones_that_follow_each_other_and_equal_sizes():
     vectors = blobs(32, 60)
-    clusters = Clusters.of(vectors, 32, 4, seed=0)
+    clusters = TrainedClusters.of(vectors, 32, 4, seed=0)
     assert (np.diff(clusters.coarse_of) >= 0).all()
     fine, distance, _ = clusters.distances(vectors)
     coarse = np.bincount(clusters.coarse_of[fine])
@@ -78,11 +78,11 @@ def test_coarse_clusters_have_fine_ones_that_follow_each_other_and_equal_sizes()
 
 def test_training_is_a_function_of_vectors_and_seed(tmp_path):
     vectors = blobs(8, 50)
-    once, again, other = (Clusters.of(vectors, 8, 2, seed) for seed in (3, 3, 4))
+    once, again, other = (TrainedClusters.of(vectors, 8, 2, seed) for seed in (3, 3, 4))
     for name in ("vectors", "prices"):
         assert (getattr(once.fine, name) == getattr(again.fine, name)).all()
     assert (once.fine.vectors != other.fine.vectors).any()
-    saved = Clusters.open(once.save(tmp_path))
+    saved = TrainedClusters.open(once.save(tmp_path))
     assert (saved.distances(vectors)[0] == once.distances(vectors)[0]).all()
 
 
@@ -94,7 +94,7 @@ def test_more_clusters_than_different_vectors_are_refused():
 @pytest.mark.parametrize(("fine", "coarse"), [(1, 1), (3, 3), (3, 1)])
 def test_one_cluster_and_as_many_coarse_as_fine_ones_work(fine, coarse):
     vectors = blobs(3, 20)
-    clusters = Clusters.of(vectors, fine, coarse, seed=0)
+    clusters = TrainedClusters.of(vectors, fine, coarse, seed=0)
     assert {*clusters.coarse_of.tolist()} == {*range(coarse)}
     assert {*clusters.distances(vectors)[0].tolist()} == {*range(fine)}
 

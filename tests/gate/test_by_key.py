@@ -13,7 +13,7 @@ from curation.gate import pictures
 from curation.gate.pictures import MARKS, equal_images
 from curation.gate.repeated_texts import _COUNTS, repeated_in
 from curation.gate.table_rows import Part, facts_schema
-from curation.gate.verdicts import Join, judged
+from curation.gate.verdicts import VerdictJoin, judged
 from runtime.buckets import bucket_of
 
 PLACES = Places.of([1000, 250, 0, 900])
@@ -60,7 +60,7 @@ def test_of_each_part_the_row_that_meets_most_counts_and_keys_may_share_a_half(m
         expected.append(met)
     batch = pa.RecordBatch.from_pylist(chance.sample(rows, len(rows)), facts_schema(3))
     batch = _together(batch.slice(at, 9) for at in range(0, batch.num_rows, 9))
-    found = judged(batch, Groups.of(batch), Join(1, 1, PLACES, parts, 3, False)).sort_by("row")
+    found = judged(batch, Groups.of(batch), VerdictJoin(1, 1, PLACES, parts, 3, False)).sort_by("row")
     assert found["met"].to_pylist() == expected
     assert found["status"].null_count == len(found)
 

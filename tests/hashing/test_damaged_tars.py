@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.commands.hash_images import main
-from curation.scoring.pipeline import Request, score_images
+from curation.scoring.pipeline import ScoreRequest, score_images
 from runtime.storage.own_files import part_files
 from tests.docs.test_docs import require_documented
 from tests.fuzz.tars import make, wholes
@@ -108,7 +108,7 @@ def test_a_run_over_damaged_tars_names_them_and_no_whole_one(tmp_path, tars):
     with without_spark(), suppress(SystemExit):  # most of what they hold are no pictures
         main(["--input", str(folder), "--output", str(tmp_path / "hashes")])
     damaged = facts(tmp_path)["damaged"]
-    assert score_images(Request([str(folder)], tmp_path / "scores"), PlainScorer()).facts["damaged"] == damaged
+    assert score_images(ScoreRequest([str(folder)], tmp_path / "scores"), PlainScorer()).facts["damaged"] == damaged
     assert damaged
     assert not any("whole" in path for path in damaged)
 

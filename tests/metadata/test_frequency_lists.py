@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from metadata import InputError, frequency_lists
-from metadata.build import Build, Source, merge
+from metadata.build import Build, EntrySource, merge
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
 from metadata.languages import OTHER
@@ -69,7 +69,7 @@ def test_a_list_of_counts_gives_what_its_naive_twin_gives(tmp_path):
         lines = [f"{word}\t{count}" for word, count in zip(rows + upper, counts + [7], strict=False)]
         text = "\n".join([*lines, "no number", "odd\tmany", f"dog\t{10**12}"])
         least = rng.choice([-3, 2.5, 6])
-        merged = merge("de", [Source("frequencies", words_of(list_of(tmp_path / "de.tsv", text), least))])
+        merged = merge("de", [EntrySource("frequencies", words_of(list_of(tmp_path / "de.tsv", text), least))])
         assert list(merged.sources) == naive_entries(text, least), text
 
 

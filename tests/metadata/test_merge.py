@@ -4,13 +4,18 @@ import random
 
 import pytest
 
-from metadata.build import NUMBERS, Source, merge
+from metadata.build import NUMBERS, EntrySource, merge
 from metadata.rules.characters import meta_entry, meta_text
 
 
 def test_the_first_source_owns_an_entry_and_all_are_recorded():
     merged = merge(
-        "en", [Source("numbers", NUMBERS[:2]), Source("titles", ["dog", "1"], [9.0, 8.0]), Source("x", ["dog"])]
+        "en",
+        [
+            EntrySource("numbers", NUMBERS[:2]),
+            EntrySource("titles", ["dog", "1"], [9.0, 8.0]),
+            EntrySource("x", ["dog"]),
+        ],
     )
     assert merged.table().to_pylist() == [
         {"language": "en", "entry": "0", "sources": ["numbers"], "score": None},
@@ -21,7 +26,9 @@ def test_the_first_source_owns_an_entry_and_all_are_recorded():
 
 
 def test_an_entry_that_a_source_brings_twice_is_recorded_once():
-    assert merge("fr", [Source("titles", ["l’été", "l'été", "l'e\u0301te\u0301"])]).sources == {"l'été": ["titles"]}
+    assert merge("fr", [EntrySource("titles", ["l’été", "l'été", "l'e\u0301te\u0301"])]).sources == {
+        "l'été": ["titles"]
+    }
 
 
 @pytest.mark.parametrize(
@@ -29,13 +36,13 @@ def test_an_entry_that_a_source_brings_twice_is_recorded_once():
     [("", "empty"), (" \u3000", "empty"), ("x" * 257, "too_long"), ("...", "punctuation"), ("«»", "punctuation")],
 )
 def test_what_is_never_an_entry_is_listed_with_its_reason(written, reason):
-    merged = merge("en", [Source("titles", [written])])
+    merged = merge("en", [EntrySource("titles", [written])])
     assert merged.sources == {}
     assert merged.dropped == {reason: [written]}
 
 
 def test_a_symbol_that_is_no_punctuation_is_an_entry():
-    assert list(merge("en", [Source("titles", ["€", "+", "🐕"])]).sources) == ["€", "+", "🐕"]
+    assert list(merge("en", [EntrySource("titles", ["€", "+", "🐕"])]).sources) == ["€", "+", "🐕"]
 
 
 def test_no_sources_give_an_empty_table():
@@ -55,7 +62,7 @@ def test_no_sources_give_an_empty_table():
     ],
 )
 def test_what_the_meta_rules_can_never_find_is_left_out(entry, kept):
-    assert (entry in merge("en", [Source("titles", [entry])], rules="meta").sources) == kept
+    assert (entry in merge("en", [EntrySource("titles", [entry])], rules="meta").sources) == kept
 
 
 @pytest.mark.slow
@@ -71,5 +78,5 @@ def test_whether_an_entry_can_match_under_meta_is_what_trying_texts_says():
     }
     for entry in sorted(entries):
         found = any(meta_entry(entry) in meta_text(text) for text in texts)
-        dropped = merge("en", [Source("titles", [entry])], rules="meta").dropped
+        dropped = merge("en", [EntrySource("titles", [entry])], rules="meta").dropped
         assert found == ("never_matches" not in dropped) or "punctuation" in dropped, entry

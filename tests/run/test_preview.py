@@ -13,7 +13,7 @@ from curation.gate.plan import GatePlan
 from curation.inputs import samples
 from curation.inputs.files import find
 from curation.inputs.tables.columns import TableOptions
-from curation.run.preview import Found, preview
+from curation.run.preview import SampledInputs, preview
 from metadata.entries import Entries
 from runtime.engine.local import Local
 from tests.support.hostile_strings import ACTING
@@ -101,7 +101,7 @@ def test_what_lists_exclude_is_not_matched_and_long_texts_are_cut(said, folder):
 
 
 def test_what_samples_cannot_tell_is_unknown(said, monkeypatch):
-    monkeypatch.setattr(Found, "weight", 1e5)
+    monkeypatch.setattr(SampledInputs, "weight", 1e5)
     status, text = said()
     assert status == 0
     assert "kept at t = 20,000: unknown" in text

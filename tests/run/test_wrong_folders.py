@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.run.verify import verify
-from curation.scoring.pipeline import Request, score_images
+from curation.scoring.pipeline import ScoreRequest, score_images
 from metadata import Entries, InputError
 from runtime.engine.local import Local
 from runtime.storage.listing import FOLDERS, METADATA, RUN
@@ -115,7 +115,7 @@ def test_a_flag_that_takes_tables_or_tars_names_the_folder_and_what_was_expected
 
 
 def test_scores_of_a_runs_texts_say_what_was_given_as_a_run(folders, tmp_path):
-    request = Request([folders / "tars" / "00000.tar"], tmp_path / "out", folders / "metadata")
+    request = ScoreRequest([folders / "tars" / "00000.tar"], tmp_path / "out", folders / "metadata")
     with pytest.raises(InputError, match=f"metadata.json\\); {A_RUN}"):
         score_images(request, None)
 

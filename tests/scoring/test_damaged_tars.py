@@ -3,7 +3,7 @@
 import pyarrow.parquet as pq
 import pytest
 
-from curation.scoring.pipeline import Request, score_images
+from curation.scoring.pipeline import ScoreRequest, score_images
 from curation.scoring.summary import table
 from runtime.errors import InputError
 from tests.support.downloaded import all_bytes
@@ -14,7 +14,7 @@ from tests.support.plain_scorer import PlainScorer
 
 
 def score(tars, folder, **more):
-    return score_images(Request([str(tars)], folder, **more), PlainScorer(), engine=in_turn())
+    return score_images(ScoreRequest([str(tars)], folder, **more), PlainScorer(), engine=in_turn())
 
 
 def cut(path, size: int) -> None:

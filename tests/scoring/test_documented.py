@@ -2,7 +2,7 @@
 
 import json
 
-from curation.scoring.pipeline import SCORED_OF_RUN, Request, score_images
+from curation.scoring.pipeline import SCORED_OF_RUN, ScoreRequest, score_images
 from tests.docs.test_docs import columns, documented_columns, require_documented
 from tests.support.finished_run import finished_run, image
 from tests.support.in_turn import in_turn
@@ -18,5 +18,5 @@ def test_the_columns_and_fields_are_those_of_the_reference(tmp_path):
     scorer = PlainScorer()
     scorer.made_by |= {"library": "open_clip", "pretrained": None, "weights": "0", "precision": "fp32"}
     scorer.ran_on |= {"batch_size": 4, "versions": {"torch": "2.5"}}
-    score_images(Request([str(tmp_path / "0.tar")], tmp_path / "scores", run.path), scorer, engine=in_turn())
+    score_images(ScoreRequest([str(tmp_path / "0.tar")], tmp_path / "scores", run.path), scorer, engine=in_turn())
     require_documented(json.loads((tmp_path / "scores" / "_scores.json").read_text("utf-8")), "_scores.json")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from curation.by_uid.tables import ImageTable
-from curation.scoring.pipeline import Request, score_images
+from curation.scoring.pipeline import ScoreRequest, score_images
 from runtime.errors import InputError
 from runtime.storage.own_files import part_files
 from tests.support.downloaded import all_bytes
@@ -29,7 +29,7 @@ def tars(tmp_path):
 
 
 def score(tars, folder, scorer=None, **more):
-    return score_images(Request([str(tars)], folder, **more), scorer or PlainScorer(), engine=in_turn())
+    return score_images(ScoreRequest([str(tars)], folder, **more), scorer or PlainScorer(), engine=in_turn())
 
 
 def rows(folder) -> list[dict]:

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import numpy as np
 
 from curation.clustering import embedding, pipeline
-from curation.clustering.pipeline import Request, cluster
+from curation.clustering.pipeline import ClusterRequest, cluster
 from curation.clustering.training import ClusterConfig
 from curation.run.verify import verify
 from metadata.entries import Entries
@@ -47,7 +47,7 @@ class Clustering(Kind):
 
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
         config, encoder = ClusterConfig(fine=4, coarse=2, texts="pool", same_meaning=0.9), str(folder / ENCODER)
-        request = Request(str(folder / RUN), str(output), config, encoder=encoder, overwrite=command.overwrite)
+        request = ClusterRequest(str(folder / RUN), str(output), config, encoder=encoder, overwrite=command.overwrite)
         cluster(session, request)
 
     def results(self, output: Path) -> dict[str, bytes]:

@@ -18,7 +18,7 @@ from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 from curation.by_uid.tables import KEY, KEY_NAMES, comparable_schema
 from curation.gate.expressions import Condition
 from curation.gate.table_rows import Asked, Part
-from curation.gate.verdicts import Join, _packed, _read
+from curation.gate.verdicts import VerdictJoin, _packed, _read
 from runtime.engine.spark import BLOCKS, map_batches, over
 from tests.simulator.engine import Engine, Rows, Session
 
@@ -85,7 +85,7 @@ def checked(spark: Session, expression: str, tables: Sequence[pa.Schema], names:
     return [Condition(expression, (expression.split()[0],))]
 
 
-def facts(spark: Session, asked: Asked, join: Join) -> Frame:
+def facts(spark: Session, asked: Asked, join: VerdictJoin) -> Frame:
     """Return blocks of KEY of the images of one table, with whether they meet the one condition."""
     (table,), (columns,), (condition,) = asked.tables, asked.columns, asked.conditions
     read = comparable_schema(table.row_schema(columns))

@@ -9,7 +9,7 @@ from pathlib import Path
 from curation.by_uid import tables
 from curation.hashing.pipeline import hash_images
 from curation.run.ledger import recorded
-from curation.scoring.pipeline import Request, score_images
+from curation.scoring.pipeline import ScoreRequest, score_images
 from runtime.errors import InputError
 from runtime.storage import paths
 from runtime.storage.own_files import OwnFile, intact
@@ -79,7 +79,7 @@ def _hash(session: Session, tars: list[str], output: Path, overwrite: bool) -> o
 
 
 def _score(session: Session, tars: list[str], output: Path, overwrite: bool) -> object:
-    return score_images(Request(tars, output, overwrite=overwrite), PlainScorer(), engine=session)
+    return score_images(ScoreRequest(tars, output, overwrite=overwrite), PlainScorer(), engine=session)
 
 
 PICTURES = (OfTars("hashes", _hash, "_hashes.json"), OfTars("scores", _score, "_scores.json"))

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from curation import clusters
-from curation.clustering.training import Clusters
+from curation.clustering.training import TrainedClusters
 from curation.exclusion import Exclusion
 from curation.export.datacomp import DataComp
 from curation.export.forms import export
@@ -146,14 +146,16 @@ def test_saved_arrays(tmp_path, checked):
     )
     EvaluationSets.read([tmp_path / "hashes"], 4).save(tmp_path / "sets")
     EvaluationTexts.of(["a dog", "犬"]).save(tmp_path / "texts")
-    Clusters.of(np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32), 10, 2, 0).save(tmp_path / "model")
+    TrainedClusters.of(np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32), 10, 2, 0).save(
+        tmp_path / "model"
+    )
 
     def of_sets(folder: Path) -> object:
         sets = EvaluationSets.open(folder)
         return sets.known(rows).tolist(), sets.hashes.find(hashes, 4).tolist(), sets.sets
 
     def of_model(folder: Path) -> object:
-        return [each.tolist() for each in Clusters.open(folder).distances(np.eye(8, dtype=np.float32))]
+        return [each.tolist() for each in TrainedClusters.open(folder).distances(np.eye(8, dtype=np.float32))]
 
     checked(tmp_path / "sets", "evaluation sets and their index of hashes", "*", of_sets)
     checked(

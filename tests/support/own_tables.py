@@ -13,7 +13,7 @@ from curation.hashing import pipeline as hashing
 from curation.run.ledger import Ledger
 from curation.run.making import Claim, fill
 from curation.run.results import Results, matched_files
-from curation.scoring.pipeline import Request, score_images
+from curation.scoring.pipeline import ScoreRequest, score_images
 from curation.tars.samples import find
 from runtime.shipping import Shipped
 from runtime.storage.parquet import rows_of as number_of
@@ -34,7 +34,7 @@ def write_hashes(tars: Path, folder: Path) -> None:
 
 def write_scores(tars: Path, folder: Path) -> None:
     """Write the scores of the images in tars, as clip-score does."""
-    score_images(Request([str(tars)], folder), PlainScorer())
+    score_images(ScoreRequest([str(tars)], folder), PlainScorer())
 
 
 def write_tars(folder: Path) -> Path:

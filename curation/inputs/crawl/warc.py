@@ -271,7 +271,7 @@ class Stream:
 Member: TypeAlias = bytes | bytearray | Stream  # a stream if it is large
 
 
-class Blocks(NamedTuple):
+class MemberBlocks(NamedTuple):
     """The blocks (contents) of several records, as ranges of the same bytes."""
 
     data: bytes  # each block is followed by zeros, or line ends and then zeros; all by SLACK zeros
@@ -279,7 +279,7 @@ class Blocks(NamedTuple):
     ends: np.ndarray
 
 
-def metadata(members: Iterable[Member], tally: Counter[str]) -> Iterator[Blocks]:
+def metadata(members: Iterable[Member], tally: Counter[str]) -> Iterator[MemberBlocks]:
     """Yield the blocks of all metadata records, about GROUP bytes at a time."""
     for is_whole, alike in groupby(members, _is_whole):
         if is_whole:
@@ -300,20 +300,20 @@ def responses(members: Iterable[Member], tally: Counter[str]) -> Iterator[tuple[
             yield from _parsed(member, WarcRecordType.response, tally)
 
 
-def joined(blocks: Sequence[bytes]) -> Blocks:
+def joined(blocks: Sequence[bytes]) -> MemberBlocks:
     """Return blocks one behind the other."""
     sizes, ends = _bounds(blocks)
-    return Blocks(b"\0".join((*blocks, bytes(SLACK))), ends - sizes, ends)
+    return MemberBlocks(b"\0".join((*blocks, bytes(SLACK))), ends - sizes, ends)
 
 
-def _metadata_of(members: list[bytes], tally: Counter[str]) -> Blocks:
+def _metadata_of(members: list[bytes], tally: Counter[str]) -> MemberBlocks:
     """Return the blocks of the metadata records in some members that are no streams."""
     data = b"\0".join((*members, bytes(SLACK)))
     heads = _heads(data, members)
     usual = heads[:, KIND] != UNUSUAL
     tally["records"] += int(usual.sum())
     if usual.all():
-        return Blocks(data, *heads[heads[:, KIND] == METADATA, BEGIN:].T)
+        return MemberBlocks(data, *heads[heads[:, KIND] == METADATA, BEGIN:].T)
     blocks = []
     for member, (kind, begin, end) in zip(members, heads.tolist(), strict=True):
         if kind == UNUSUAL:

@@ -30,7 +30,7 @@ from curation.inputs.crawl.links import (
     pairs_of_page,
     states_signals,
 )
-from curation.inputs.crawl.warc import Blocks, members
+from curation.inputs.crawl.warc import MemberBlocks, members
 from curation.kernels.wat import pages as texts
 from curation.kernels.wat import tokens
 from curation.kernels.wat.links import DEEPEST, scan
@@ -100,19 +100,19 @@ def read(file: BinaryIO) -> Iterator[pa.RecordBatch]:
     yield from candidates_of_file(read_blocks(blocks, tally), tally)
 
 
-def read_blocks(groups: Iterable[Blocks], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+def read_blocks(groups: Iterable[MemberBlocks], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
     """Yield the pairs in blocks of metadata records, in their order, in PAGE_PAIRS batches of any size."""
     for blocks in groups:
         small = blocks.ends - blocks.begins <= MAX_BYTES
         tally["dropped.too_large"] += int(np.count_nonzero(~small))
         if small.any():
-            yield from _Group(Blocks(blocks.data, blocks.begins[small], blocks.ends[small]), tally).batches()
+            yield from _Group(MemberBlocks(blocks.data, blocks.begins[small], blocks.ends[small]), tally).batches()
 
 
 class _Group:
     """Records that are read at once."""
 
-    def __init__(self, blocks: Blocks, tally: Counter[str]):
+    def __init__(self, blocks: MemberBlocks, tally: Counter[str]):
         self._joined, self._begins, self._ends = blocks
         self._tally = tally
         self._data = np.frombuffer(self._joined, np.uint8)

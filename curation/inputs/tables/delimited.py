@@ -51,7 +51,7 @@ def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
 
 def _opened(
     file: BinaryIO, path: str, options: TableOptions, tally: Counter[str]
-) -> tuple[Rows, Fields, dict[str, int]]:
+) -> tuple[DelimitedRows, Fields, dict[str, int]]:
     """Return the rows of a file behind the first that is not broken, that one, and the position of each field in it."""
     text = lines(file, tally)
     if options.dialect is not None:
@@ -59,7 +59,7 @@ def _opened(
     else:
         begin = first_lines(text)
         dialect, text = dialect_of(begin, path, lambda rows: _worth(rows, options, path)), chain(begin, text)
-    rows = Rows(text, dialect)
+    rows = DelimitedRows(text, dialect)
     first = next((row for row in rows if row is not None), None)
     return rows, first, {} if first is None else _columns(first, options, path)
 
@@ -90,7 +90,7 @@ def _columns(first: list[str], options: TableOptions, path: str) -> dict[str, in
     return columns
 
 
-def _of_width(data: Iterable[Fields], rows: Rows, tally: Counter[str]) -> Iterator[list[str]]:
+def _of_width(data: Iterable[Fields], rows: DelimitedRows, tally: Counter[str]) -> Iterator[list[str]]:
     """Yield the rows with as many fields as the first row; count other rows, and note the first one's line."""
     for row in data:
         tally["records"] += 1
@@ -101,7 +101,7 @@ def _of_width(data: Iterable[Fields], rows: Rows, tally: Counter[str]) -> Iterat
             tally.setdefault(FIRST_BAD, rows.line + tally["dropped.long_line"])
 
 
-class Rows:
+class DelimitedRows:
     """The rows of lines that are not blank; `line` is the number, from 1, of the line on which the last row began."""
 
     def __init__(self, text: Iterable[str], dialect: Dialect):

@@ -22,7 +22,7 @@ import pyarrow.csv as pa_csv
 
 from curation.inputs.candidates import ROWS, from_columns, tallies
 from curation.inputs.tables.columns import FLAG, Glance, TableOptions, named_columns
-from curation.inputs.tables.delimited import Rows
+from curation.inputs.tables.delimited import DelimitedRows
 from curation.inputs.tables.lines import dialect_of, first_lines, lines, unpack
 from runtime.errors import InputError
 from runtime.storage.listing import Found, name_of, names_in
@@ -232,7 +232,7 @@ def _read_csv(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.Record
     with opened(path, "the file") as again:
         begin = first_lines(lines(again, Counter()))
     dialect = dialect_of(begin, path, partial(_has_columns, columns))
-    chosen = columns(next((row for row in Rows(begin, dialect) if row), []))
+    chosen = columns(next((row for row in DelimitedRows(begin, dialect) if row), []))
     types = dict.fromkeys(chosen, pa.large_string())
     return pa_csv.open_csv(
         file,

@@ -22,7 +22,7 @@ from curation.kernels.fasttext.language_id import (
     separates,
 )
 from curation.kernels.fasttext.losses import Tree, label_in_order, likeliest_label
-from curation.kernels.fasttext.ngrams import Sums, add_end, add_word, add_word_ngrams, clear
+from curation.kernels.fasttext.ngrams import NgramSums, add_end, add_word, add_word_ngrams, clear
 from curation.kernels.fasttext.rows import add_vector, multiply
 from curation.kernels.fasttext.word_rows import LONGEST, remember, slot_of
 from curation.kernels.trie.tables import key_of_bytes
@@ -34,7 +34,7 @@ TILE = 64  # texts whose vectors are multiplied together
 _ROUNDING = 2.0**-24  # of a float32, as a share of it
 
 
-class Output(NamedTuple):
+class OutputMatrix(NamedTuple):
     """The arrays that turn a text's vector into its label."""
 
     loss: int
@@ -56,7 +56,7 @@ class WordSums(NamedTuple):
     letters: np.ndarray  # uint8: the bytes of the words whose key does not hold them
     hashes: np.ndarray  # int64: the hash of each word, -1 for a label
     used: np.ndarray  # int64 [2]: the numbers of sums and of letters
-    sums: Sums
+    sums: NgramSums
 
 
 class Scratch(NamedTuple):
@@ -65,7 +65,7 @@ class Scratch(NamedTuple):
     words: np.ndarray  # int64 [AT_ONCE, 5]
     numbers: np.ndarray  # int64 [AT_ONCE]: of the sum of each word
     hashes: np.ndarray  # int64: those of the longest text's words and one more; empty without n-grams of words
-    texts: Sums  # of TILE texts
+    texts: NgramSums  # of TILE texts
     products: np.ndarray  # float32 [TILE, outputs of whole blocks]
     doubtful: np.ndarray  # int64 [TILE]
 

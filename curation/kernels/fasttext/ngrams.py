@@ -26,7 +26,7 @@ AHEAD = 32  # rows that are asked for before the first of them is added
 _WORDS_FACTOR = 116049371
 
 
-class Words(NamedTuple):
+class DictionaryWords(NamedTuple):
     """A model's dictionary and buckets."""
 
     content: np.ndarray  # uint8: the file
@@ -48,12 +48,12 @@ class Words(NamedTuple):
 class Model(NamedTuple):
     """The arrays that map the words of a text to rows."""
 
-    words: Words
+    words: DictionaryWords
     rows: Rows
     waiting: np.ndarray  # int64 [AHEAD]: rows that were asked for, and are not added yet
 
 
-class Sums(NamedTuple):
+class NgramSums(NamedTuple):
     """Vectors to which rows are added, and the state of each."""
 
     vectors: np.ndarray  # float32 [number, padded width]

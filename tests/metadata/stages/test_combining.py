@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from metadata.stages import choosing
-from metadata.stages.choosing import BUCKET_BYTES, LANGUAGE, Meeting, combined
+from metadata.stages.choosing import BUCKET_BYTES, LANGUAGE, CountMeeting, combined
 
 ROWS = pa.schema([LANGUAGE, ("word", pa.string()), ("count", pa.int64()), ("article", pa.bool_())])
 
@@ -18,7 +18,7 @@ def test_rows_of_a_key_meet_in_one_bucket_and_are_combined(held, monkeypatch):
     chance = Random(0)
     rows = [(chance.randrange(3), chance.choice(["the", "猫", ""]), chance.randrange(9), False) for _ in range(500)]
     batches = [pa.RecordBatch.from_arrays([*zip(*rows[i::50], strict=True)], schema=ROWS) for i in range(50)]
-    meeting, sums, seen = Meeting(ROWS, "word", 8 * BUCKET_BYTES), Counter(), 0
+    meeting, sums, seen = CountMeeting(ROWS, "word", 8 * BUCKET_BYTES), Counter(), 0
     for language, word, count, _ in rows:
         sums[language, word] += count
     for bucket in meeting.met(block.data for block in meeting.dealt(batches)):

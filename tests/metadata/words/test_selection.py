@@ -8,7 +8,7 @@ import pytest
 from metadata.config import MetadataConfig
 from metadata.languages import language
 from metadata.words import selection
-from metadata.words.selection import RATED, Rule
+from metadata.words.selection import RATED, ChoiceRule
 from tests.naive import ngrams as naive
 
 EN, DE = language("en"), language("de")
@@ -53,7 +53,7 @@ def test_what_can_be_no_entry_is_no_candidate_and_displaces_none():
 
 def test_figures_are_those_of_each_language():
     rows = [("en", "a", 2.0), ("en", "!", 9.0), ("en", "b", 1.0), ("de", "c", 4.0)]
-    rules = {"en": Rule(10, least=2), "de": Rule(10, share=0.1)}
+    rules = {"en": ChoiceRule(10, least=2), "de": ChoiceRule(10, share=0.1)}
     found = selection.figures([rated(rows[:2]), rated([]), rated(rows[2:])], rules, 256)
     assert found.by_language("rows") == {"de": 1, "en": 3}
     assert found.by_language("sum") == {"de": 4, "en": 12}
