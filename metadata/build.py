@@ -284,7 +284,7 @@ def merge(
 ) -> Merged:
     """Return the entries of a language, at most `longest` characters each, in the form in which the rules find them.
 
-    >>> merge("en", [Source("wordnet", ["dog", "l’été"]), Source("titles", ["dog", "..."], [70, 80])]).sources
+    >>> merge("en", [EntrySource("wordnet", ["dog", "l’été"]), EntrySource("titles", ["dog", "..."], [70, 80])]).sources
     {'dog': ['wordnet', 'titles'], "l'été": ['wordnet']}
     """
     form, merged = _FORMS[rules], Merged(language)

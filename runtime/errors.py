@@ -238,7 +238,7 @@ def _in_words(hint: Any) -> list[str]:
     ['a string', 'a path', 'None']
     """
     kinds = [get_origin(each) or each for each in _of_union(hint)]
-    names = [getattr(kind, "__name__", str(kind)) for kind in kinds]
+    names = [getattr(kind, "__name__", str(kind)).removesuffix("Hook") for kind in kinds]  # a protocol of that class
     return [_IN_WORDS.get(name, name) for name in names]
 
 

@@ -106,7 +106,7 @@ def groups(text: str) -> Iterator[Group]:
     Lines of other fields, such as Sitemap and Crawl-delay, end nothing (section 2.2.4).
 
     >>> [*groups("User-agent: A\\nCrawl-delay: 1\\nUser-agent: b/2\\nDisallow: /x # why\\nUser-agent: *\\nAllow: /")][1]
-    Group(agents=['a', 'b'], rules=[Rule(field='disallow', value='/x')])
+    Group(agents=['a', 'b'], rules=[PathRule(field='disallow', value='/x')])
     """
     group, has_rules = Group([], []), True
     for line in text.split("\n"):

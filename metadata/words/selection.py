@@ -138,7 +138,7 @@ class ChoiceRule:
 
         A part of a row is a row, so a small table keeps one.
 
-        >>> Rule(most=100, share=0.1).taken(31, 31), Rule(most=100, least=70).taken(31, 5)
+        >>> ChoiceRule(most=100, share=0.1).taken(31, 31), ChoiceRule(most=100, least=70).taken(31, 5)
         (4, 5)
         """
         return min(self.most, _part(candidates, self.share), enough)
