@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard, TypeVar, cast
 
@@ -148,7 +148,10 @@ def names(folder: Path) -> set[str]:
     """Return the names of all files and folders in a folder; none where there is no folder."""
     if is_url(folder):
         return {name for name, _ in _listed(folder)}
-    return set(os.listdir(folder)) if os.path.isdir(folder) else set()
+    with suppress(FileNotFoundError):  # where another run removes the folder at that moment
+        if os.path.isdir(folder):
+            return set(os.listdir(folder))
+    return set()
 
 
 def files_below(folder: Path, within: str = "") -> Iterator[str]:
