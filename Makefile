@@ -11,7 +11,6 @@ MODULES := $(wildcard curation/balancing/[a-z]*.py runtime/storage/[a-z]*.py) cu
 	$(addprefix curation/run/,folder.py ledger.py making.py results.py verify.py) runtime/buckets.py
 OF_CORE := tests/balancing tests/exclusion tests/export tests/inputs tests/matching tests/online tests/run tests/runtime \
 	curation/balancing runtime
-OF_KERNELS := $(addprefix tests/,balancing clustering exclusion gate hashing images inputs language matching metadata near_copies online runtime)
 # Numba notices a read out of bounds only when told to, so these kernels have a cache of their own. What tests start as a
 # user does, by spark-submit, checks no bounds.
 CHECKED_KERNELS = $(CURDIR)/.numba/checked
@@ -78,8 +77,7 @@ test: style
 slow:
 	@.ci/setup test
 	.ci/in-venv mypy
-	$(PYTEST) -m "(slow or spark) and not smoke and not soak"
-	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST) -m "$(QUICK)" $(OF_KERNELS)
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST) -m "(slow or spark) and not smoke and not soak"
 
 # Users bring their own versions, of Spark too. Kernels are compiled into a cache of their own.
 floors:

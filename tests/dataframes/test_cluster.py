@@ -56,7 +56,7 @@ def expected(folder) -> list[dict]:
     return [row for batch in tasks.group(blocks, CONFIG.max_texts) for row in batch.to_pylist()]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["classic", "connect"])
 def test_artefacts_reach_workers_that_do_not_see_the_driver(cluster, folder, expected, kind):
     if kind == "connect" and not has_connect():

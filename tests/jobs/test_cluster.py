@@ -86,7 +86,7 @@ def written(folder: Path) -> dict[str, tuple[int, int]]:
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_each_machine_has_one_copy_of_each_artefact_after_two_executors_and_two_runs(cluster, bare_run):
     for disk in cluster.disks:
         (cache,) = disk.glob("clip-curation-*")
