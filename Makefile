@@ -24,7 +24,7 @@ help:
 	@echo "make demo    build entries from small made-up sources, curate a made-up crawl with them into .demo/curated"
 	@echo "make quick   the tests that need neither Spark nor a browser nor real data, in two minutes"
 	@echo "make test    format, lint, import contracts and tests of everything, each of a second or so, in five minutes"
-	@echo "make slow    types, the tests that take seconds, among them clusters, and kernels with bounds checked, in a quarter of an hour"
+	@echo "make slow    types, and the tests that take seconds, with bounds of kernels checked, in a quarter of an hour"
 	@echo "make lint    format, lint, import contracts and types"
 	@echo "make wheel   dist/: sdist and wheel, checked, and installed as a stranger does; make release-files checks .github/"
 	@echo "make floors  the oldest versions of packages that setup.cfg allows: the quick tests and a run with a gate"
