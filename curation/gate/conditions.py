@@ -15,7 +15,7 @@ from curation.config import CurationConfig
 from curation.gate.checks import Check, Checks, Rule, Verdicts, rewrite
 from curation.gate.evaluation import EvaluationSets
 from curation.gate.evaluation_texts import find_texts
-from curation.gate.expressions import Condition
+from curation.gate.expression_text import Condition
 from curation.gate.plan import FOUND, STATUS, SUCCESS, GatePlan
 from curation.gate.policies import RULES
 from curation.gate.repeated_texts import find_repeated
@@ -53,7 +53,7 @@ class Conditions(Step):
         if plan.keep is None:
             join = VerdictJoin.of(images, asked, asked.parts)
             return rewritten(engine, join, [*rows, *rows_of_tables(asked)], images, checks, folder)
-        from curation.gate import verdicts as joined_tables  # here, as Spark takes long to import
+        from curation.gate import joined_tables  # here, as Spark takes long to import
 
         spark = engine.sql(WHY).session
         with joined_tables.evaluating(spark):

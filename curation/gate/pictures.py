@@ -16,13 +16,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from curation.by_uid.by_key import PLACE, ROWS, Groups, Places, buckets_of, deal, send_images
 from curation.by_uid.tables import ImageTable, comparable
 from curation.images.combine import uid_hashes
 from curation.images.tasks import MATCHED_ROW_GROUP, RUN_BYTES, RUN_ROWS
-from curation.near_copies.copies import copies_of
 from curation.near_copies.index import (
     HASH_BITS,
     MOST_SHARE,
@@ -35,8 +33,7 @@ from curation.near_copies.index import (
 from curation.run.ledger import group_buckets, senders, sending
 from runtime.arrow import gather_reduced, gather_rows, one_batch
 from runtime.buckets import BUCKET_BYTES, Block, Packer, Store, by_bucket, packed, unpack
-from runtime.engine.interface import Engine, Receive, Relay
-from runtime.engine.spark import BLOCKS, SHUFFLED_JOINS, as_row, map_batches, rows_in, settings
+from runtime.engine.interface import Engine, Relay
 from runtime.errors import InputError
 from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile, tally
@@ -151,7 +148,7 @@ def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, w
     values = make_folder(work / VALUES_FOLDER)
     store = partial(_store, finding=finding, folder=values)
     counted = engine.exchange(items, send, store, tasks, [joining])
-    from curation.gate.pictures import near_marks  # here, as Spark takes long to import
+    from curation.gate.near_marks import near_marks  # here, as Spark takes long to import
 
     return counted + near_marks(engine, pictures, places, work, write)
 
@@ -283,22 +280,3 @@ def _write(partition: int, blocks: Iterator[bytes], places: Places, folder: Path
         tallies.add("copies", writer.rows)
         tally(tallies, path, writer.checksum)
     return tallies
-
-
-def near_marks(engine: Engine, pictures: Pictures, places: Places, work: Path, write: Receive) -> Tallies:
-    """Send the MARKS of near copies among the images in a folder of `work` to `write`, by file."""
-    spark = engine.sql("near copies are joined by Spark")
-    with settings(spark.session, SHUFFLED_JOINS):
-        stored = rows_in(spark.session, work / VALUES_FOLDER, from_arrow_schema(VALUES))
-        keyed = stored.withColumnRenamed(VALUE.name, "key")
-        copies = copies_of(keyed, pictures.same.distance or 0, work, pictures.bits or 0).select(*MARKS.names)
-        blocks = map_batches(copies, partial(_packed, places=places), BLOCKS)
-        return spark.exchange([], partial(iter, ()), write, places.tasks, rows=blocks)
-
-
-def _packed(marks: Iterable[pa.RecordBatch], places: Places) -> Iterator[pa.RecordBatch]:
-    """Yield BLOCKS of MARKS by file."""
-    packer = Packer(places.tasks)
-    for batch in marks:
-        yield from map(as_row, packer.deal(batch, places.keys(batch)))
-    yield from map(as_row, packer.finish())

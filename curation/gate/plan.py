@@ -16,7 +16,7 @@ from curation.by_uid.captions import find_captions
 from curation.by_uid.tables import ImageTable, Paths
 from curation.gate.evaluation import EvaluationSets
 from curation.gate.evaluation_texts import EvaluationTexts
-from curation.gate.expressions import names_in, require_columns, require_no_day_of_the_run, require_short
+from curation.gate.expression_text import names_in, require_columns, require_no_day_of_the_run, require_short
 from curation.gate.host_files import HostFiles
 from curation.gate.image_rules import OF_HOSTS
 from curation.gate.listed_hashes import HashTables, UidList

@@ -19,7 +19,7 @@ from curation.by_uid.by_key import ROWS
 from curation.by_uid.tables import KEY, ImageTable, comparable
 from curation.config import CurationConfig
 from curation.gate.evaluation import EvaluationSets
-from curation.gate.expressions import Condition
+from curation.gate.expression_text import Condition
 from curation.gate.pictures import value_bytes
 from curation.gate.plan import EVALUATION_COLUMNS, FAILED, FOUND, NO_STATUS, ROW, STATUS, SUCCESS, GatePlan, Table
 from curation.inputs.limits import rounded_up

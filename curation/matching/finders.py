@@ -16,9 +16,8 @@ from functools import lru_cache, partial
 from itertools import chain
 from os import PathLike
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import ahocorasick
 import numpy as np
 import pyarrow as pa
 import regex
@@ -37,6 +36,9 @@ from runtime.storage.paths import room
 from runtime.storage.whole import read_json, write_json
 
 _BETWEEN = "\x1f"  # a control character, which no symbol holds
+
+if TYPE_CHECKING:
+    import ahocorasick
 
 INDEX = "index.json"  # ids and digest of each language
 PROCESS_ENTRIES = 2_000_000  # for each process: these take two seconds to build, as long as a process takes to start
@@ -79,8 +81,6 @@ def built_finders(entries: Entries, rules: Rules) -> Finders:
 @lru_cache(maxsize=1)
 def open_automata(strings: Path, rules: Rules) -> Finders:
     """Return automata of the entries whose strings were saved in a folder; a process has one such object."""
-    from curation.matching.finders import AhoCorasick  # only here: most runs do without pyahocorasick
-
     entries = Entries.of_strings(strings)
     return Finders(_ids(entries), lambda language: AhoCorasick.build(entries.of(language), rules))
 
@@ -174,6 +174,8 @@ class AhoCorasick:
         ids.pop(_BETWEEN, None)  # entries without a symbol
         if not ids:
             return cls(None, read_text)
+        import ahocorasick  # only here: most runs do without it
+
         automaton = ahocorasick.Automaton()
         for string, positions in ids.items():
             automaton.add_word(string, tuple(positions))

@@ -14,7 +14,7 @@ from curation.config import CurationConfig
 from curation.export.card import card, croissant, description
 from curation.export.huggingface import HuggingFace
 from curation.gate import expressions
-from curation.gate.expressions import Condition
+from curation.gate.expression_text import Condition
 from curation.gate.plan import GateOptions, GatePlan
 from curation.gate.steps import Gate, Gated
 from curation.run.results import Results

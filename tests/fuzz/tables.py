@@ -24,8 +24,8 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from curation.by_uid.captions import caption_rows, find_captions
 from curation.by_uid.tables import KEY_NAMES, ImageTable, comparable_schema
 from curation.gate.evaluation import EvaluationSets
+from curation.gate.joined_tables import _read
 from curation.gate.listed_hashes import UidList
-from curation.gate.verdicts import _read
 from curation.observers.alignment import read_classes
 from metadata.entry_files import read_list
 from runtime.errors import InputError

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gate.expressions import conditions, names_in, require_short
+from curation.gate.expression_text import names_in, require_short
+from curation.gate.expressions import conditions
 from curation.gate.plan import GateOptions, GatePlan
 from runtime.errors import InputError
 from tests.fuzz.expressions import COLUMNS, condition, spoilt

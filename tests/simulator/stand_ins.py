@@ -29,7 +29,7 @@ import pyspark
 from filelock import Timeout, UnixFileLock
 from pyspark.sql.functions import expr
 
-from curation.gate import expressions, verdicts
+from curation.gate import expressions, joined_tables
 from curation.gate.steps import GROUP, NAMED, OF_FLAGS
 from curation.report import page
 from runtime.caches import cache_folder
@@ -104,8 +104,8 @@ def _places(disk: Disk, held: dict[int, tuple[Process, IO]]) -> Iterator[tuple[M
         text_of: _text_of,
         expr: str,
         expressions.checked: frames.checked,
-        verdicts.facts: frames.facts,
-        verdicts.with_unmet: frames.with_unmet,
+        joined_tables.facts: frames.facts,
+        joined_tables.with_unmet: frames.with_unmet,
         entry_points: _ENTRY_POINTS,
     }
     for real, stand_in in stand_ins.items():
