@@ -104,7 +104,7 @@ def start(folder: Path) -> Turns:
         yield _of_children([sys.executable, "-c", "import numpy, pyarrow"]), _of_children(_curating(folder, few))
 
 
-# How many times faster we were than theirs: in turns of this script, and the chain and DataFrames as MEASURED.md has them.
+# How many times faster we were: in turns of this script; the chain and DataFrames as MEASURED.md has them.
 RATIOS: dict[Callable[[Path], Turns], float] = {
     matcher: 15.4,
     identification: 16.6,
