@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from metadata import pipeline
-from metadata import pipeline as starter
 from metadata.config import MetadataConfig
 from metadata.download.client import Manners
 from metadata.download.fetch import Result, fetch, look_up
@@ -60,7 +59,7 @@ def run(args: Namespace) -> None:
     config = made(MetadataConfig, args)
     output = require_output(Path(args.output))
     if args.starter:
-        for flag, found in starter.paths().items():
+        for flag, found in pipeline.paths().items():
             setattr(args, flag, [*getattr(args, flag), *found])
     lists = [each.rpartition("=")[2] for each in args.frequencies if each != WORDFREQ]
     require_apart(output, [*args.wordnet, *args.wikipedia, *args.pageviews, *lists], except_in=[DOWNLOADS])

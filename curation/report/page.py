@@ -20,7 +20,6 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from curation.report import charts, languages
-from curation.report import charts as bars
 from curation.report.facts import Run
 from curation.report.languages import counted, decimal, number, percent
 from curation.report.warnings import Quoted, warnings
@@ -85,16 +84,16 @@ def render(run: Run, rates: np.ndarray, rows: Rows) -> str:
         .render(
             facts=facts,
             warnings=warnings(facts),
-            funnel=bars.funnel(facts),
-            expected=bars.expected(facts),
-            dropped=bars.reasons(facts["dropped"], bars.DROPPED),
-            undetermined=bars.reasons(facts["undetermined"], bars.UNDETERMINED),
+            funnel=charts.funnel(facts),
+            expected=charts.expected(facts),
+            dropped=charts.reasons(facts["dropped"], charts.DROPPED),
+            undetermined=charts.reasons(facts["undetermined"], charts.UNDETERMINED),
             columns=languages.COLUMNS,
             doubts=languages.DOUBTS,
             sums=languages.sums,
             thresholds=charts.thresholds(facts["languages"]),
             distributions=charts.distributions(run),
-            head_and_tail=bars.head_and_tail(run, rates),
+            head_and_tail=charts.head_and_tail(run, rates),
             rates=rates,
             samples=samples_of(rows, run, rates),
             sections=[each.section for each in run.observed.values() if each.section],

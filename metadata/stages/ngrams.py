@@ -33,7 +33,6 @@ from metadata.stages.counts import NgramPlan, count, inform
 from metadata.wikipedia.files import WikipediaFile
 from metadata.wikipedia.pageviews import views
 from metadata.words import selection
-from metadata.words import selection as ngrams
 from metadata.words.selection import RATED
 from runtime.buckets import Block
 from runtime.engine.interface import Engine, spread
@@ -140,7 +139,7 @@ def _scored(
     """Yield the scored pairs of languages that are written with spaces, or without."""
     for code, rows in selection.by_language(rows_of(files)):
         if language(code).spaced is spaced:
-            found = ngrams.scores(rows["count"], rows["value"], floors[code], config)
+            found = selection.scores(rows["count"], rows["value"], floors[code], config)
             scored = pa.RecordBatch.from_arrays([rows["language"], rows["entry"], found], schema=RATED)
             yield scored.filter(pc.is_valid(found))
 

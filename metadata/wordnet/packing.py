@@ -23,7 +23,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from metadata.wordnet import readers
-from metadata.wordnet import readers as formats
 from metadata.wordnet.readers import WordnetFile
 from runtime.arguments import Parser
 from runtime.console import command
@@ -90,7 +89,7 @@ class Wordnet:
     def words(self) -> list[str]:
         """Return its distinct words, cleaned, in the order of code points."""
         names = self.head["code"] == _ENGLISH
-        return sorted({word for file in self.files for word in formats.lemmas(file, Counter(), names_only=names)})
+        return sorted({word for file in self.files for word in readers.lemmas(file, Counter(), names_only=names)})
 
     def refusal(self) -> str | None:
         """Return why it is left out; None where it is packed."""
@@ -117,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def find(paths: Iterable[str]) -> list[Wordnet]:
     """Return the wordnets among local files, by language and name."""
     found: dict[tuple, Wordnet] = {}
-    for file in formats.find(paths):
+    for file in readers.find(paths):
         head = readers.tab_head(file.path) if file.form == "tab" else _head_of_dict(file)
         if "name" in head and "code" in head:
             key = (head["code"], head["name"], str(Path(file.path).parent))

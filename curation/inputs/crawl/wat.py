@@ -31,7 +31,7 @@ from curation.inputs.crawl.links import (
     states_signals,
 )
 from curation.inputs.crawl.warc import MemberBlocks, members
-from curation.kernels.wat import pages as texts
+from curation.kernels.wat import pages as kernels
 from curation.kernels.wat import tokens
 from curation.kernels.wat.links import DEEPEST, scan
 from curation.kernels.wat.pages import read_pages
@@ -118,8 +118,8 @@ class _Group:
         self._data = np.frombuffer(self._joined, np.uint8)
         self._pages, self._images = self._scan()
         self._set_slow()
-        self._modes = np.full(len(self._begins), texts.LEFT_OUT, np.uint8)
-        self._bounds = np.zeros((len(self._begins), texts.PREFIXES), np.int32)
+        self._modes = np.full(len(self._begins), kernels.LEFT_OUT, np.uint8)
+        self._bounds = np.zeros((len(self._begins), kernels.PREFIXES), np.int32)
         self._links: dict[int, Links] = {}  # by record, where they are needed
         self._urls, self._prefixes = self._read_pages()
         self._signals = self._read_signals()
@@ -152,10 +152,10 @@ class _Group:
         size = int((pages[wanted, tokens.PAGE + 1] - pages[wanted, tokens.PAGE]).sum())
         data, ends = np.empty(size + SLACK, np.uint8), np.empty(len(pages) + 1, np.int32)
         read_pages(self._data, pages, self._modes, data, ends, self._bounds)
-        others = np.flatnonzero(wanted & (self._modes == texts.LEFT_OUT))
+        others = np.flatnonzero(wanted & (self._modes == kernels.LEFT_OUT))
         prefixes = bytearray(data)
         odd_urls = [self._read_page(record, prefixes) for record in others.tolist()]
-        known = self._modes != texts.LEFT_OUT
+        known = self._modes != kernels.LEFT_OUT
         self._tally["pages"] += int(known.sum())
         self._tally["image_links"] += int(pages[known, tokens.IMAGE_LINKS].sum())
         self._tally["dropped.no_text"] += int(pages[known, tokens.NO_TEXT].sum())
@@ -174,7 +174,7 @@ class _Group:
         except ValueError:
             self._tally["dropped.bad_page_url"] += 1
             return None
-        self._modes[record] = texts.PREFIXED if links.prefixes else texts.LOOKED_AT
+        self._modes[record] = kernels.PREFIXED if links.prefixes else kernels.LOOKED_AT
         for k, prefix in enumerate(links.prefixes or ()):
             begin = len(prefixes)
             prefixes += prefix.encode()
@@ -186,7 +186,7 @@ class _Group:
         signals = np.zeros(len(self._pages), np.int32)
         spans = self._pages[:, tokens.HEADERS : tokens.METAS + 2]
         held = (spans[:, 0] >= 0) | (spans[:, 2] >= 0)
-        for record in np.flatnonzero(held & (self._modes != texts.LEFT_OUT)).tolist():
+        for record in np.flatnonzero(held & (self._modes != kernels.LEFT_OUT)).tolist():
             headers, headers_end, metas, metas_end = spans[record].tolist()
             fields = json_of(self._joined[headers:headers_end]) if headers >= 0 else None
             objects = json_of(b"[%b]" % self._joined[metas:metas_end]) if metas >= 0 else None
@@ -220,29 +220,31 @@ class _Group:
         link, written = np.empty(size + SLACK, np.uint8), np.empty(size + SLACK, np.uint8)
         urls = np.empty(3 * size + most * longest + SLACK, np.uint8)
         url_ends, text_ends = np.empty(most + 1, np.int32), np.empty(most + 1, np.int32)
-        rows, counts = np.empty((most, texts.ROW_COLUMNS), np.int32), np.zeros(texts.REASONS, np.int64)
+        rows, counts = np.empty((most, kernels.ROW_COLUMNS), np.int32), np.zeros(kernels.REASONS, np.int64)
         pages = self._modes, self._prefixes, self._bounds
-        count = texts.write_rows(self._data, images, pages, link, (urls, url_ends), (written, text_ends), rows, counts)
+        count = kernels.write_rows(
+            self._data, images, pages, link, (urls, url_ends), (written, text_ends), rows, counts
+        )
         self._tally.update(dict(zip(REASON_NAMES, counts.tolist(), strict=True)))
         return _strings(url_ends, urls, count), _strings(text_ends, written, count), rows[:count]
 
     def _batch(self, urls: pa.Array, written: pa.Array, rows: np.ndarray) -> pa.RecordBatch:
         """Return the pairs that `_write` began, finished: texts are clean, and links resolved."""
         kept = np.ones(len(rows), bool)
-        odd = np.flatnonzero(rows[:, texts.ROW_ODD_TEXT])
+        odd = np.flatnonzero(rows[:, kernels.ROW_ODD_TEXT])
         cleaned = [clean(text) for text in written.take(pa.array(odd)).to_pylist()]
         kept[odd] = [text != "" for text in cleaned]
         self._tally["dropped.empty_text"] += int(np.count_nonzero(~kept))
-        unresolved = np.flatnonzero(rows[:, texts.ROW_ODD_LINK] * kept)
-        records, links = rows[unresolved, texts.ROW_RECORD].tolist(), urls.take(pa.array(unresolved)).to_pylist()
+        unresolved = np.flatnonzero(rows[:, kernels.ROW_ODD_LINK] * kept)
+        records, links = rows[unresolved, kernels.ROW_RECORD].tolist(), urls.take(pa.array(unresolved)).to_pylist()
         resolved = [self._links_of(record).resolve(link) for record, link in zip(records, links, strict=True)]
         self._tally.update(reason for _, reason in resolved if reason)
         kept[unresolved] = [url is not None for url, _ in resolved]
         urls = _changed(urls, unresolved, [url for url, _ in resolved], kept)
         rows, written = rows[kept], _changed(written, odd, cleaned, kept)
-        kinds = _KINDS.take(pa.array(rows[:, texts.ROW_KIND]))
-        pages = self._urls.take(pa.array(rows[:, texts.ROW_RECORD]))
-        return page_pairs(urls, written, kinds, pages, pa.array(self._signals[rows[:, texts.ROW_RECORD]]))
+        kinds = _KINDS.take(pa.array(rows[:, kernels.ROW_KIND]))
+        pages = self._urls.take(pa.array(rows[:, kernels.ROW_RECORD]))
+        return page_pairs(urls, written, kinds, pages, pa.array(self._signals[rows[:, kernels.ROW_RECORD]]))
 
     def _links_of(self, record: int) -> Links:
         if record not in self._links:
