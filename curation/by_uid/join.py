@@ -1,4 +1,4 @@
-"""Join tables by uid to the images of files on Spark, and bring what is found to the tasks that rewrite these files.
+"""Join tables by uid to the images of files, and bring what is found to the tasks that rewrite these files.
 
 Rows travel as packed blocks: by key to where those of one image meet, and from there by file. A task holds a bucket.
 """

@@ -1,4 +1,4 @@
-"""Captions, clusters and scores of a user's tables, as they are joined to images on Spark.
+"""Captions, clusters and scores of a user's tables, as they are joined to images.
 
 Also counted is how many images have them.
 """

@@ -1,4 +1,4 @@
-"""Scan tars on Spark, and join their samples by uid to the images of a run and to tables, for whoever writes each tar.
+"""Scan tars, and join their samples by uid to the images of a run and to tables, for whoever writes each tar.
 
 A sample belongs to the image whose uid it states. `join` brings what is known of it to the task of its tar.
 """

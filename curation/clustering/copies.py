@@ -1,4 +1,4 @@
-"""Find semantic copies on Spark: images of a fine cluster whose embeddings have a cosine of the threshold or more.
+"""Find semantic copies: images of a fine cluster whose embeddings have a cosine of the threshold or more.
 
 As SemDeDup (arXiv 2303.09540), but by leaders: a *leader* has no leader before it with at least that cosine; any other
 vector is a *copy* of the first leader with it (DESIGN.md gives the reasons). Which embedding of each image counts goes

@@ -1,4 +1,4 @@
-"""Embed the texts of a run's images with a sentence encoder in Spark tasks; a rerun keeps the finished Parquet files.
+"""Embed the texts of a run's images with a sentence encoder, in tasks; a rerun keeps the finished Parquet files.
 
 An image of the manifest has its text there. An image of the pool (before balancing) gets the text that sampling draws.
 

@@ -94,7 +94,7 @@ class DataComp(Form):
     def write(self, run: Results, folder: Derived) -> str:
         """Write uids.npy."""
         soft_cap = self.soft_cap
-        scores = score_tables(self.scores, sorted(soft_cap.weights)) if soft_cap else []  # before Spark starts
+        scores = score_tables(self.scores, sorted(soft_cap.weights)) if soft_cap else []  # before any task starts
         files, beside = curated_files(run), Beside.of(folder.engine, run, (), self.clusters)
         if beside.choice:
             files = _chosen(files, folder, beside.tables, beside.choice)

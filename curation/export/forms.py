@@ -1,6 +1,6 @@
 """Export a finished run in one of the formats that other programs read; the table FORMS has all of them.
 
-An export is a folder made of a run's files (`curation.run.making`): on Spark, local or at a URL.
+An export is a folder made of a run's files (`curation.run.making`), local or at a URL.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Copy a finished manifest without the images that exclusion lists name, and list the removed rows, on Spark.
+"""Copy a finished manifest without the images that exclusion lists name, and list the removed rows.
 
 Counts, rates and probabilities stay as the run computed them: nothing is sampled again. The sample of what a gate
 removed is copied without the excluded rows, too.

@@ -1,4 +1,4 @@
-"""Rewrite files of matched images in Spark tasks with the changes of a step, such as a list of checks, and tally them.
+"""Rewrite files of matched images in tasks with the changes of a step, such as a list of checks, and tally them.
 
 Tallied are the rows that fail each check, those that fail no other, and those that fail it first. A text is counted
 under its first failed check if its image stays.

@@ -1,7 +1,7 @@
 """Check the options of a gate, and find and open what they name: tables about images, conditions and rules.
 
 The gate decides which matched images stay, and with which of their texts. Options that serve nothing are refused before
-any file is opened, and all is opened before Spark starts.
+any file is opened, and all is opened before any task starts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hash all pictures of tars and folders on Spark, into a folder of Parquet files; an interrupted run is resumed.
+"""Hash all pictures of tars and folders into a folder of Parquet files; an interrupted run is resumed.
 
 SHA-256 is of the bytes of a file, pHash and PDQ are of its visible content. A pHash compares the 64 lowest frequencies
 of a grey picture of 32 × 32 pixels with their median, one bit each. The bits equal those of `imagehash.phash`, in the

@@ -1,8 +1,8 @@
 """Measure how the classes of evaluation sets are distributed in a run's pool (before balancing) and in its manifest.
 
-It works as an observer during a run, and on a finished run. Tasks on Spark count the texts that name each class, and
-Spark adds up. The names are in a JSON array or object, or in a text file with one class per line, for each language. A
-class may have several names. Templates such as `a photo of a {}` define the forms in which a name is looked for.
+It works as an observer during a run, and on a finished run. Tasks count the texts that name each class. The
+names are in a JSON array or object, or in a text file with one class per line, for each language. A class may have
+several names. Templates such as `a photo of a {}` define the forms in which a name is looked for.
 """
 
 from __future__ import annotations

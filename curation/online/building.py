@@ -1,4 +1,4 @@
-"""Build the index of online balancing on Spark, and read it: for each tar, where its images begin and their texts.
+"""Build the index of online balancing, and read it: for each tar, where its images begin and their texts.
 
 The samples of tars are joined to matched images. An index is a folder with one memory-mapped file of ROWS per tar. Its
 record batches are *blocks*, the units that readers divide among themselves. index.json is written last: a folder with

@@ -1,4 +1,4 @@
-"""Run the steps of a curation on the driver: submit Spark tasks, check results, and name finished folders.
+"""Run the steps of a curation on the driver: submit tasks, check results, and name finished folders.
 
 The order of the steps is in `order`; the tasks of a step are in `tasks`.
 """

@@ -1,4 +1,4 @@
-"""Make files of a folder in Spark tasks, of an item each; the same command goes on after one that broke off.
+"""Make files of a folder in tasks, of an item each; the same command goes on after one that broke off.
 
 Exports, removals and indexes are such folders, made of the files of a finished run, local or at a URL. An example, for
 a file of URLs per curated file:

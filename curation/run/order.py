@@ -1,6 +1,6 @@
 """Curate pairs: the algorithm of the Meta CLIP papers, one line per step.
 
-The steps are in `driver`, and their Spark tasks in `tasks`.
+The steps are in `driver`, and their tasks in `tasks`.
 """
 
 from __future__ import annotations

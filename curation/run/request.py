@@ -1,4 +1,4 @@
-"""The request of a run: its config and all files that it reads, found and checked before Spark starts.
+"""The request of a run: its config and all files that it reads, found and checked before any task starts.
 
 Also the interfaces between a run and its gate and observers: what each receives and returns. The run depends on nothing
 else of them.
@@ -229,7 +229,7 @@ class HashTablesHook(Protocol):
 
 
 class GatePlanHook(Protocol):
-    """The conditions on matched images, with files found before Spark starts; false if there are none."""
+    """The conditions on matched images, with files found before any task starts; false if there are none."""
 
     @property
     def hashes(self) -> HashTablesHook:
