@@ -4,63 +4,51 @@
 `BalancedDataset` balances while a model trains. The other names are parts of a run.
 """
 
+import sys
+import warnings
 from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_loader
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from curation import dataframes
-    from curation.balancing.manifest import keep_probability
-    from curation.balancing.thresholds import EntryCounts, Thresholds, rates, rates_of, tail_share, threshold
-    from curation.by_uid import captions, clusters, weights
-    from curation.config import CurationConfig
-    from curation.gate.plan import GateOptions
-    from curation.hashing.pipeline import hash_images
-    from curation.images.combine import uids
-    from curation.matching import Matcher, Matching
-    from curation.online.dataset import BalancedDataset
-    from curation.run.order import curate
-    from curation.run.request import Options
-    from curation.run.results import Results
-    from runtime.draws import draws
-    from runtime.errors import InputError
-    from runtime.packages import DeprecatedWarning, deprecated
+    from curation import dataframes as dataframes
+    from curation.balancing.manifest import keep_probability as keep_probability
+    from curation.balancing.thresholds import EntryCounts as EntryCounts
+    from curation.balancing.thresholds import Thresholds as Thresholds
+    from curation.balancing.thresholds import rates as rates
+    from curation.balancing.thresholds import rates_of as rates_of
+    from curation.balancing.thresholds import tail_share as tail_share
+    from curation.balancing.thresholds import threshold as threshold
+    from curation.config import CurationConfig as CurationConfig
+    from curation.images.combine import uids as uids
+    from curation.leaves import online as online
+    from curation.leaves.by_uid import captions as captions
+    from curation.leaves.by_uid import clusters as clusters
+    from curation.leaves.by_uid import weights as weights
+    from curation.leaves.gate.plan import GateOptions as GateOptions
+    from curation.leaves.hashing.pipeline import hash_images as hash_images
+    from curation.leaves.online.dataset import BalancedDataset as BalancedDataset
+    from curation.matching import Matcher as Matcher
+    from curation.matching import Matching as Matching
+    from curation.run.order import curate as curate
+    from curation.run.request import Options as Options
+    from curation.run.results import Results as Results
+    from runtime.draws import draws as draws
+    from runtime.errors import InputError as InputError
+    from runtime.packages import DeprecatedWarning as DeprecatedWarning
     from runtime.packages import __version__ as __version__
-
-__all__ = [
-    "BalancedDataset",
-    "CurationConfig",
-    "DeprecatedWarning",
-    "EntryCounts",
-    "GateOptions",
-    "InputError",
-    "Matcher",
-    "Matching",
-    "Options",
-    "Results",
-    "Thresholds",
-    "captions",
-    "clusters",
-    "curate",
-    "dataframes",
-    "deprecated",
-    "draws",
-    "hash_images",
-    "keep_probability",
-    "rates",
-    "rates_of",
-    "tail_share",
-    "threshold",
-    "uids",
-    "weights",
-]
+    from runtime.packages import deprecated as deprecated
 
 # Each is imported when it is first asked for: who matches needs neither PyTorch nor reports, and `--help` none of them.
 _MODULES = {
-    "BalancedDataset": "curation.online.dataset",
+    "BalancedDataset": "curation.leaves.online.dataset",
     "CurationConfig": "curation.config",
     "DeprecatedWarning": "runtime.packages",
     "EntryCounts": "curation.balancing.thresholds",
-    "GateOptions": "curation.gate.plan",
+    "GateOptions": "curation.leaves.gate.plan",
     "InputError": "runtime.errors",
     "Matcher": "curation.matching",
     "Matching": "curation.matching",
@@ -68,21 +56,23 @@ _MODULES = {
     "Results": "curation.run.results",
     "Thresholds": "curation.balancing.thresholds",
     "__version__": "runtime.packages",
-    "captions": "curation.by_uid.captions",
-    "clusters": "curation.by_uid.clusters",
+    "captions": "curation.leaves.by_uid.captions",
+    "clusters": "curation.leaves.by_uid.clusters",
     "curate": "curation.run.order",
     "dataframes": "curation.dataframes",
     "deprecated": "runtime.packages",
     "draws": "runtime.draws",
-    "hash_images": "curation.hashing.pipeline",
+    "hash_images": "curation.leaves.hashing.pipeline",
     "keep_probability": "curation.balancing.manifest",
+    "online": "curation.leaves.online",
     "rates": "curation.balancing.thresholds",
     "rates_of": "curation.balancing.thresholds",
     "tail_share": "curation.balancing.thresholds",
     "threshold": "curation.balancing.thresholds",
     "uids": "curation.images.combine",
-    "weights": "curation.by_uid.weights",
+    "weights": "curation.leaves.by_uid.weights",
 }
+__all__ = [name for name in _MODULES if not name.startswith("_")]
 
 
 def __getattr__(name: str) -> Any:
@@ -90,3 +80,30 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(_MODULES[name])
     return getattr(module, name, module)
+
+
+# Where leaves were in 0.2.0; 0.4 no longer finds them there.
+_MOVED = {"by_uid", "clustering", "export", "gate", "hashing", "near_copies", "observers", "online", "scoring", "tars"}
+
+
+class _Moved(MetaPathFinder, Loader):
+    """Imports what was `curation.gate` from `curation.leaves.gate`, with a warning."""
+
+    def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
+        package, _, name = fullname.partition(".")
+        return spec_from_loader(fullname, self) if package == __name__ and name.split(".")[0] in _MOVED else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        place = spec.name.replace("curation.", "curation.leaves.", 1)
+        deprecated = import_module("runtime.packages").DeprecatedWarning
+        warnings.warn(f"{spec.name} moved to {place}, and is to be removed in 0.4", deprecated, stacklevel=2)
+        module = import_module(place)
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        assert module.__spec__
+        module.__spec__ = module.__spec__.loader_state
+
+
+sys.meta_path.insert(0, _Moved())

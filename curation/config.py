@@ -11,6 +11,7 @@ from metadata.languages import OTHER, language
 from metadata.rules.characters import RULES, Rules
 from runtime.errors import (
     MOST_ROWS,
+    InputError,
     ParameterError,
     require_integer,
     require_one_of,
@@ -33,6 +34,10 @@ Fate = Literal["other", "keep"]
 FATES: tuple[Fate, ...] = get_args(Fate)
 Witness = Literal["han", "host", "page"]
 WITNESSES: tuple[Witness, ...] = get_args(Witness)
+HASH_BITS = (64, 256)  # of hashes of pictures: pHash, PDQ
+MOST_SHARE = (
+    4  # hashes of copies differ in a quarter of the bits at most: those of unrelated pictures do in half of them
+)
 OtherThreshold = Literal["own", "same"]
 THRESHOLDS: tuple[OtherThreshold, ...] = get_args(OtherThreshold)
 
@@ -158,3 +163,12 @@ class CurationConfig:
             for name in ("english_threshold", "target_size", "tail_share"):
                 if getattr(self, name) != getattr(CurationConfig, name):
                     raise ParameterError("is for balancing, and all that matches is kept: leave it out", name)
+
+
+def require_distance(k: int, bits: int, name: str = "distance") -> None:
+    """Refuse a distance that is none, or too large to mean a copy; `name` is that of the parameter."""
+    require_integer(name, k, 0)
+    if bits not in HASH_BITS:
+        raise InputError(f"the hashes have {bits} bits; give hashes of 64 bits, as pHash, or of 256, as PDQ")
+    if k > bits // MOST_SHARE:
+        raise ParameterError(f"is {k}; of {bits} bits at most {bits // MOST_SHARE} may differ in copies", name)

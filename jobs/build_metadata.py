@@ -6,7 +6,7 @@ spark-submit jobs/build_metadata.py --wordnet PATH --wikipedia PATH --pageviews 
 import sys
 
 try:
-    from runtime.programs import metadata
+    from metadata import program
 except ModuleNotFoundError:
     print(
         f"clip-curation is not installed in {sys.executable}: activate the environment that holds it, or install it "
@@ -16,4 +16,4 @@ except ModuleNotFoundError:
     sys.exit(2)
 
 if __name__ == "__main__":
-    metadata()
+    program()

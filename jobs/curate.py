@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from runtime.programs import curate
+    from curation.commands import curate_program
 except ModuleNotFoundError:
     print(
         f"clip-curation is not installed in {sys.executable}: activate the environment that holds it, or install it "
@@ -13,4 +13,4 @@ except ModuleNotFoundError:
     sys.exit(2)
 
 if __name__ == "__main__":
-    curate()
+    curate_program()

@@ -3,8 +3,11 @@
 `build_metadata` runs the whole build; `Entries` opens what it wrote.
 """
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from runtime.programs import start
 
 if TYPE_CHECKING:
     from metadata.config import MetadataConfig
@@ -23,6 +26,8 @@ _MODULES = {
     "Sources": "metadata.sources",
     "build_metadata": "metadata.pipeline",
 }
+
+program = partial(start, "clip-metadata", "metadata.commands")
 
 
 def __getattr__(name: str) -> Any:

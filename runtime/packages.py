@@ -10,7 +10,8 @@ import functools
 import re
 import shlex
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires, version
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -85,12 +86,13 @@ def _packages(extra: str | None) -> list[str]:
     return [name.strip() for name, marker in markers if re.search(rf"extra == ['\"]{extra}['\"]", marker)]
 
 
-def hooks(group: str, own: Mapping[str, str]) -> dict[str, Any]:
-    """Return what hangs on the hook `group`, by name: this project's in the order given, then others' by name.
+def hooks(group: str) -> dict[str, Any]:
+    """Return what hangs on the hook `group`, by name: this project's in its order, then others' by name.
 
-    `own` says where each is, as `module:object`; other packages say so in entry points of the group.
+    The table HOOKS of `curation.leaves` says where each is, as `module:object`; other packages say so in entry points
+    of the group.
     """
-    found = {name: EntryPoint(name, where, group).load() for name, where in own.items()}
+    found = {name: EntryPoint(name, where, group).load() for name, where in own_hooks(group).items()}
     for other in sorted(entry_points(group=group), key=lambda each: each.name):
         if other.name in found:
             raise InputError(f"{_named(other)}, a name that is taken; uninstall the package")
@@ -99,6 +101,11 @@ def hooks(group: str, own: Mapping[str, str]) -> dict[str, Any]:
         except Exception as error:  # whatever another package's module raises as it is imported
             raise InputError(f"{_named(other)}, which cannot be imported ({error!r}); mend or uninstall it") from error
     return found
+
+
+def own_hooks(group: str) -> dict[str, str]:
+    """Return where this project has what it hangs on a hook, by name."""
+    return import_module("curation.leaves").HOOKS.get(group, {})
 
 
 def _named(other: EntryPoint) -> str:

@@ -1,4 +1,4 @@
-"""Start the commands, one function per command.
+"""Start a command.
 
 Importing a command takes seconds. During the import, too, Ctrl-C or a missing package ends it with one sentence, and
 the program says that it runs.
@@ -50,18 +50,6 @@ def start(name: str, module: str) -> None:
     finally:
         over.set()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to stop but this process, which ends
-
-
-metadata = partial(start, "clip-metadata", "metadata.commands")
-curate = partial(start, "clip-curate", "curation.commands.curate")
-export = partial(start, "clip-export", "curation.commands.export")
-remove = partial(start, "clip-remove", "curation.commands.remove")
-hash_images = partial(start, "clip-hash", "curation.commands.hash_images")
-evaluate_languages = partial(start, "clip-lid-eval", "curation.commands.evaluate_languages")
-align = partial(start, "clip-align", "curation.commands.align")
-cluster = partial(start, "clip-cluster", "curation.commands.cluster")
-score_images = partial(start, "clip-score", "curation.commands.score_images")
-verify = partial(start, "clip-verify", "curation.commands.verify")
 
 
 def _reassure(name: str, over: threading.Event) -> None:

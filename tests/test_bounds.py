@@ -9,17 +9,18 @@ import numpy as np
 import orjson
 import pytest
 
-from curation.clustering.training import ClusterConfig
 from curation.config import CurationConfig
 from curation.dataframes.functions import MatchOptions
-from curation.export.soft_cap import SoftCap
-from curation.gate.plan import GateOptions
 from curation.inputs.tables.columns import TableOptions
-from curation.online.config import ByEntries, CaptionDraw, Choice, OnlineConfig, World
-from curation.online.mix import Mix
+from curation.leaves.by_uid.choices import CaptionDraw, Choice
+from curation.leaves.clustering.training import ClusterConfig
+from curation.leaves.export.soft_cap import SoftCap
+from curation.leaves.gate.plan import GateOptions
+from curation.leaves.online.config import ByEntries, OnlineConfig, World
+from curation.leaves.online.mix import Mix
+from curation.leaves.scoring.scorer import ScoringConfig
 from curation.report.charts import counts_by_rank, cumulative_share
 from curation.run.request import Options
-from curation.scoring.scorer import ScoringConfig
 from metadata.config import MetadataConfig
 from runtime.draws import draws
 from runtime.errors import InputError

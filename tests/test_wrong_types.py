@@ -15,8 +15,8 @@ import curation
 import metadata
 from curation import CurationConfig, EntryCounts, GateOptions, Matcher, Matching, Options, Results, Thresholds
 from curation.dataframes import Balance, MatchOptions
-from curation.export.soft_cap import SoftCap
 from curation.inputs.tables.columns import TableOptions
+from curation.leaves.export.soft_cap import SoftCap
 from metadata import Entries, InputError, MetadataConfig, Sources
 from tests.support.written_run import write_run
 
@@ -47,6 +47,7 @@ def calls(package: ModuleType, run: Results | None = None) -> dict:
             "DeprecatedWarning": [],
             "InputError": [],
             "dataframes": [],
+            "online": [],
             "CurationConfig": [(CurationConfig, {})],
             "EntryCounts": [
                 (EntryCounts.zeros, {"size": 2, "digest": ""}),

@@ -1,1 +1,8 @@
-"""Command lines of curation, one module each: they parse flags and call the package that does the work."""
+"""The command lines of the core; `leaves` have those of their own."""
+
+from functools import partial
+
+from runtime.programs import start
+
+curate_program = partial(start, "clip-curate", "curation.commands.curate")
+verify_program = partial(start, "clip-verify", "curation.commands.verify")

@@ -1,4 +1,4 @@
-"""The command `clip-curate`: curate pairs into a manifest. Some of its flags are shared by other commands.
+"""The command `clip-curate`: curate pairs into a manifest.
 
 The defaults of flags come from the config classes.
 """
@@ -6,13 +6,11 @@ The defaults of flags come from the config classes.
 from __future__ import annotations
 
 from argparse import Namespace, _ActionsContainer
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
-from curation.commands.evaluate_languages import add_language_rules
+from curation.commands.flags import add_exclude, add_language_rules
 from curation.config import CurationConfig
-from curation.gate.plan import GateOptions
-from curation.gate.policies import RULES
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.lines import DIALECTS
 from curation.report import warnings
@@ -28,6 +26,7 @@ from metadata.pipeline import starter_metadata
 from runtime.arguments import Parser, add_fields, made
 from runtime.console import command
 from runtime.engine.choice import engine_for
+from runtime.packages import hooks
 from runtime.progress import ConsoleProgress, Progress
 from runtime.terminal import say
 
@@ -52,32 +51,6 @@ READ = {
     "--max-shared-uids SHARE": "stop where more of the uids are given to several URLs, or to rows of --images or "
     "--status that differ",
 }
-GATE = {
-    "--status FOLDER": "what img2dataset wrote when it downloaded matched/: count and sample the images that exist",
-    "--only LIST": "count and sample only what these files name: uids or URLs, one a line (also .gz, .zst), or "
-    "Parquet, CSV, TSV with a column uid or url",
-    "--policy RULE": "remove what rules name, some of them with a number; `recommended` stands for those with a star: "
-    + ", ".join(f"{rule.form}{'*' * rule.is_recommended}" for rule in RULES.values()),
-    "--robots FILE": "robots.txt, tdmrep.json and ai.txt of hosts, as robotstxt WARC files of Common Crawl or a table "
-    "with host and text: images get the signals that the hosts of their URL and pages state, which rules remove",
-    "--robots-agents NAME": "agents whose rules in robots.txt count, or files with one a line (default: those in "
-    "curation/gate/robots_agents.txt, such as GPTBot, CCBot and Google-Extended)",
-    "--decontaminate TABLE": "remove the images of evaluation sets: tables of their pictures, as clip-hash writes "
-    "them, are compared by URL, and with the sha256 and phash in --images or --status",
-    "--decontaminate-within K": "bits in which the pHash of an evaluation set's picture may differ",
-    "--decontaminate-texts FILE": "remove texts that are prompts or captions of evaluation sets: one a line, or in a "
-    "column text or caption",
-    "--same-image COLUMN[:K]": "one image of a picture stays, with the texts of all copies: those with the same value "
-    "in a column of --images or --status, as sha256, or with hashes that differ in K bits at most, as phash:4",
-    "--same-meaning TABLE": "remove semantic copies with their texts: the folder or the table that clip-cluster "
-    "--same-meaning wrote says for which image each goes",
-    "--captions TABLE": "captions of images, with --match-captions: Parquet files with uid (or url), caption and "
-    "perhaps score",
-    "--match-captions": "balance an image by its caption: the caption's language and entries take the place of the alt "
-    "texts'; an image without a caption keeps its alt texts",
-    "--keep-removed SHARE": "write the texts of this share of the images that all of this removes to gate_removed/, "
-    "and show in the report texts of each rule, and the entries that lose most of theirs",
-}
 MATCHING = {
     "--rules": "what is a match: symbols of normalised text, or padded substrings as in Meta CLIP's reference",
     "--matcher": "the engine; both give the same matches",
@@ -91,6 +64,16 @@ ABLATIONS = {
     "--threshold-per-language": "threshold of each language but English: its own, from its tail share, or the same as "
     "that of English",
 }
+
+
+class FlagsHook(Protocol):
+    """Flags that a leaf, or another package, adds to clip-curate."""
+
+    def add(self, parser: Parser) -> None:
+        """Add the flags, under a heading of their own where most runs need none of them."""
+
+    def options(self, args: Namespace) -> dict[str, Any]:
+        """Return the fields of `Options` that the flags give."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -136,8 +119,10 @@ def metadata_of(args: Namespace, config: CurationConfig, progress: Progress) -> 
 
 def options_of(args: Namespace) -> Options:
     """Return the options of a command line."""
-    parts = {"columns": made(TableOptions, args), "gate": made(GateOptions, args)}
-    return made(Options, Namespace(**vars(args) | parts))
+    given = vars(args) | {"columns": made(TableOptions, args)}
+    for flags in _hooked():
+        given |= flags.options(args)
+    return made(Options, Namespace(**given))
 
 
 def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
@@ -149,9 +134,7 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     )
     _add_main(parser)
     _add_inputs(parser.add_argument_group("what is read"))
-    _add_gate(parser.add_argument_group("which images stay"))
     written = parser.add_argument_group("what is written")
-    add_classes(written, default=[])
     add_fields(written, CurationConfig, {"--rows-per-file N": "matched images for each curated file"})
     share = "tail share of all languages but English, instead of the one that English has at its t"
     amount = {"--tail-share P": share, "--seed N": "another seed keeps other pairs"}
@@ -164,11 +147,16 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     ablations.add_argument(
         "--no-balance", dest="balance", action="store_false", help="keep every image that has a match: all rates are 1"
     )
+    for flags in _hooked():
+        flags.add(parser)
     parser.add_engine()
-    parser.take_defaults(GateOptions)
     parser.take_defaults(Options)
     parser.take_defaults(CurationConfig)
     return parser.parse_args(argv)
+
+
+def _hooked() -> Iterable[FlagsHook]:
+    return hooks("clip_curation.curate_flags").values()
 
 
 def _add_main(parser: Parser) -> None:
@@ -208,18 +196,6 @@ def _add_main(parser: Parser) -> None:
     add_fields(parser, TableOptions, COLUMNS)
     add_fields(parser.add_mutually_exclusive_group(), CurationConfig, SIZE)
     add_exclude(parser, default=[])
-    parser.add_argument(
-        "--images",
-        nargs="+",
-        action="append",
-        metavar="PATH",
-        help="a table of images, by uid or url: Parquet files or folders of scores; give it again for another table",
-    )
-    keep = (
-        "keep the images for which this holds, in Spark SQL over the columns of --images and --status, as "
-        '"least(width, height) >= 200 AND clip_score > 0.28"'
-    )
-    add_fields(parser, GateOptions, {"--keep EXPRESSION": keep})
 
 
 def _add_inputs(group: _ActionsContainer) -> None:
@@ -239,50 +215,6 @@ def _add_inputs(group: _ActionsContainer) -> None:
         help="the inputs state each image once: nothing is brought together by image, which is faster",
     )
     group.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
-    add_fields(group, CurationConfig, READ)
-
-
-def _add_gate(group: _ActionsContainer) -> None:
     bits = f"bits in which the PDQ of an image may differ from one that an --exclude list names (default: {PDQ_NEAR})"
     add_fields(group, Options, {"--exclude-bits K": bits})
-    add_fields(group, GateOptions, GATE)
-    group.add_argument(
-        "--gate-step",
-        dest="steps",
-        nargs="+",
-        metavar="NAME[=VALUE]",
-        help="steps of the gate that other installed packages bring, as docs/how-to/extending.md says; they come last",
-    )
-
-
-def add_exclude(group: _ActionsContainer, **options: Any) -> None:
-    """Add --exclude, which curate and remove share."""
-    group.add_argument(
-        "--exclude",
-        nargs="+",
-        metavar="LIST",
-        help="leave out what these files name: uids, URLs, domains, page:DOMAIN or regex:PATTERN, one a line (also "
-        ".gz, .zst), or Parquet, CSV, TSV with a column uid or url; clip-curate also takes hashes of files, as "
-        "sha256=LIST, md5=LIST or pdq=LIST, and looks them up in the tables of --images and --status",
-        **options,
-    )
-
-
-def add_classes(group: _ActionsContainer, **options: Any) -> None:
-    """Add --classes and --templates, which curate and align share."""
-    group.add_argument(
-        "--classes",
-        nargs="+",
-        metavar="LANGUAGE=FILE",
-        help="names of an evaluation set's classes, to see how balancing changes their counts "
-        "(docs/how-to/alignment.md): a JSON array or object, or a class a line, where | stands between "
-        "names of one class",
-        **options,
-    )
-    group.add_argument(
-        "--templates",
-        nargs="+",
-        default=[],
-        metavar="LANGUAGE=FILE",
-        help="one a line, with {} for the name; a class is named where one of them is in the text (default: the name)",
-    )
+    add_fields(group, CurationConfig, READ)

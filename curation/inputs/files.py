@@ -122,7 +122,7 @@ OWN = (
 @lru_cache(maxsize=1)
 def formats() -> dict[str, Format]:
     """Return the formats by name, including the formats of other installed packages."""
-    return hooks(GROUP, {}) | {each.name: each for each in OWN}
+    return hooks(GROUP) | {each.name: each for each in OWN}
 
 
 def format_of(path: str) -> Format | None:

@@ -17,7 +17,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from curation.report import charts, languages
 from curation.report.facts import Run
@@ -34,10 +34,13 @@ Rows = Sequence[dict[str, Any]]
 
 
 @cache
-def environment() -> Environment:
-    """Return the Jinja environment of pages and drawings, which escapes every value that is filled in."""
+def environment(leaf: str | None = None) -> Environment:
+    """Return the Jinja environment of pages and drawings, which escapes every value that is filled in.
+
+    `leaf` is a package with a folder `templates` of its own.
+    """
     templates = Environment(
-        loader=PackageLoader("curation.report"),
+        loader=ChoiceLoader([PackageLoader(each) for each in filter(None, (leaf, "curation.report"))]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

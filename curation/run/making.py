@@ -46,7 +46,7 @@ from runtime.storage.locks import LOCK, TOKEN, WORK, Claimed, claimed, is_free, 
 from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, part_files, recorded, tally
 from runtime.storage.parquet import part_writer
 from runtime.storage.paths import absolute, files, files_below, make_folder, names, remove
-from runtime.storage.whole import PARTIAL, STAMP, finished, read_json, write_json
+from runtime.storage.whole import PARTIAL, STAMP, finished, read_json, text_of, whole, write_json
 from runtime.tallies import Tallies
 
 STAMPS = ".stamps"  # ends the name of the folder of a part's stamps, below the folder of work
@@ -179,10 +179,17 @@ class Derived:
         self.parts.owner.require()
         self.parts.finish(part)
 
-    def seal(self) -> None:
-        """List the checksums of all files of the folder, for `clip-verify`."""
-        found = sorted({*files_below(self.path)} - {CHECKSUMS})
-        checksums = {name: self._checksums.get(name) or _checksum(self.path / name) for name in found}
+    def write_last(self, name: str, content: dict) -> None:
+        """Write a JSON file after the checksums of all files, its own among them: whoever finds it finds those, too."""
+        with whole(self.path / name) as file:
+            file.write_text(text_of(content), encoding="utf-8")
+            self._checksums[name] = checksum_of(file)
+            self.seal(name)
+
+    def seal(self, *last: str) -> None:
+        """List the checksums of all files of the folder, for `clip-verify`; files that come last are not there yet."""
+        found = {name for name in files_below(self.path) if not name.endswith(PARTIAL)} - {CHECKSUMS}
+        checksums = {name: self._checksums.get(name) or _checksum(self.path / name) for name in sorted(found | {*last})}
         write_json(self.path / CHECKSUMS, {"checksums": checksums})
 
     def forget(self) -> None:
@@ -278,7 +285,7 @@ def deriving(
         for name in files_below(folder):
             if name.endswith(PARTIAL):  # of a task, or a command, that was killed
                 remove(folder / name)
-        if wanted.whole_by != "run.json":  # which lists checksums itself
+        if wanted.whole_by != "run.json" and CHECKSUMS not in names(folder):  # run.json lists checksums itself
             derived.seal()
         _clear_work(parts)
 

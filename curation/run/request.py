@@ -13,13 +13,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from curation.config import CurationConfig
+from curation.config import CurationConfig, require_distance
 from curation.exclusion import Exclusion
 from curation.inputs import files
 from curation.inputs.files import Input
 from curation.inputs.tables.columns import PREFIX, TableOptions, is_crawl, is_table, table_name
 from curation.language.engines import Identifier
-from curation.near_copies.index import require_distance
 from curation.report.facts import Observed, Run
 from curation.run.folder import Output
 from curation.run.ledger import digest_of
@@ -33,15 +32,6 @@ from runtime.packages import hooks
 from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile
 from runtime.tallies import Tallies
-
-# Who observes, by the name under which run.json has what was seen: functions as `Finds`, in the order of the report.
-OBSERVERS = {
-    "doubtful": "curation.observers.doubtful:find",
-    "gate_removed": "curation.observers.gate_removed:find",
-    "shape": "curation.observers.shape:find",
-    "alignment": "curation.observers.alignment:find",
-}
-GROUP = "clip_curation.observers"  # of entry points of other packages
 
 PDQ, PDQ_BITS = "pdq", 256
 PDQ_NEAR = 31  # bits; what the authors of PDQ recommend
@@ -280,5 +270,5 @@ class Finds(Protocol):
 
 def observers(options: Options) -> dict[str, Observer]:
     """Return those who observe a run with these options, by name."""
-    found = {name: find(options) for name, find in hooks(GROUP, OBSERVERS).items()}
+    found = {name: find(options) for name, find in hooks("clip_curation.observers").items()}
     return {name: each for name, each in found.items() if each is not None}

@@ -33,10 +33,10 @@ import numpy as np
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.clustering import copies as leading
-from curation.clustering import training as module
-from curation.clustering.training import Centres, TrainedClusters, train
-from curation.clustering.vectors import scaled
+from curation.leaves.clustering import copies as leading
+from curation.leaves.clustering import training as module
+from curation.leaves.clustering.training import Centres, TrainedClusters, train
+from curation.leaves.clustering.vectors import scaled
 from runtime.interrupts import process_pool
 
 DIMENSION, CENTRES, PART = 384, 1024, 1 << 16  # vectors of one file

@@ -35,12 +35,12 @@ FILE_ROWS, GROUP_ROWS = 250_000, 50_000
 CODES = ("en", "de", "ja")
 TABLES = ["--captions", "captions", "--clusters", "clusters"]
 PARTS = {
-    "huggingface": ["export", "--format", "huggingface"],
-    "columns": ["export", "--format", "huggingface", *TABLES],
-    "datacomp": ["export", "--format", "datacomp"],
-    "expert": ["export", "--format", "datacomp", *TABLES[2:], "--expert", "1", "--outsiders", "0.1"],
-    "soft": ["export", "--format", "datacomp", "--scores", "scores", "--weights", "score=2", "@draws.txt"],
-    "removal": ["remove", "--exclude", "list.txt"],
+    "huggingface": ["command", "--format", "huggingface"],
+    "columns": ["command", "--format", "huggingface", *TABLES],
+    "datacomp": ["command", "--format", "datacomp"],
+    "expert": ["command", "--format", "datacomp", *TABLES[2:], "--expert", "1", "--outsiders", "0.1"],
+    "soft": ["command", "--format", "datacomp", "--scores", "scores", "--weights", "score=2", "@draws.txt"],
+    "removal": ["removal_command", "--exclude", "list.txt"],
 }
 
 
@@ -102,7 +102,7 @@ def measured(part: str, folder: Path) -> usage.Usage:
     """Run the command of a part over what is in a folder."""
     shutil.rmtree(folder / "out", ignore_errors=True)
     program, *flags = PARTS[part]
-    command = [sys.executable, "-c", f"from curation.commands.{program} import main; main()"]
+    command = [sys.executable, "-c", f"from curation.leaves.export.{program} import main; main()"]
     environment = os.environ | {"PYSPARK_SUBMIT_ARGS": "--master local[2] pyspark-shell"}
     return usage.run([*command, "run", "--output", "out", *flags], cwd=folder, env=environment)
 

@@ -28,8 +28,8 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.config import CurationConfig
-from curation.gate.plan import GateOptions, GatePlan
 from curation.images.tasks import MATCHED_ROW_GROUP
+from curation.leaves.gate.plan import GateOptions, GatePlan
 from curation.schemas import MATCHED
 
 FILE, FEW = 1_000_000, 1_000  # images

@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from curation.by_uid.by_key import Places
-from curation.gate.checks import rewrite, rewrite_one
-from curation.gate.host_files import HostFiles
-from curation.gate.hosts import FOUND, Meeting, _marked, _pass_on, _send
-from curation.gate.robots_text import robots_agents
-from curation.gate.steps import StepFolder
+from curation.leaves.by_uid.by_key import Places
+from curation.leaves.gate.checks import rewrite, rewrite_one
+from curation.leaves.gate.host_files import HostFiles
+from curation.leaves.gate.hosts import FOUND, Meeting, _marked, _pass_on, _send
+from curation.leaves.gate.robots_text import robots_agents
+from curation.leaves.gate.steps import StepFolder
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import row_counts
 from runtime.tallies import Tallies

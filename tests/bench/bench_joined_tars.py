@@ -24,13 +24,13 @@ import usage
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT)]
 
+from curation.leaves.tars.headers import writing
 from curation.schemas import CURATED, ENTRY_IDS, MATCHED
-from curation.tars.headers import writing
 
 OF_TAR, OF_FILE = 10_000, 100_000
 OF = ["online index", "webdataset", "mds"]
 WORDS = [f"{word:x}word" for word in range(20_000)]
-EXPORT = "from curation.commands.export import main; main()"
+EXPORT = "from curation.leaves.export.command import main; main()"
 INDEX = "from curation import online; import sys; online.build(*sys.argv[1:])"
 
 

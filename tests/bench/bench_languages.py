@@ -37,8 +37,8 @@ from curation.config import SURE_SCORE
 from curation.exclusion.lists import hosts
 from curation.inputs.files import find, read
 from curation.language.engines import Identifier, default_model
-from curation.language.evaluation import evaluate_witnesses
 from curation.language.judging import LEAST, SHARE, LanguageRules, Stated, judge
+from curation.leaves.language_evaluation.evaluation import evaluate_witnesses
 from curation.run.tasks import BYTES as HOST_BYTES
 from curation.run.tasks import ROWS as HOST_ROWS
 from metadata.languages import of_label, of_wikipedia

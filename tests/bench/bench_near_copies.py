@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.hashing.pipeline import hash_picture
-from curation.near_copies.index import binaries, bytes_of, shuffled, words_of
+from curation.leaves.hashing.pipeline import hash_picture
+from curation.leaves.near_copies.index import binaries, bytes_of, shuffled, words_of
 from tests.support.near_copies import near_copies
 
 DISTANCES = (0, 2, 4, 6, 8, 10)
@@ -83,7 +83,7 @@ def spark(args) -> None:
 
 def copies(args) -> None:
     """Find the copies in a folder; for `spark`."""
-    from curation.near_copies.copies import copies_of
+    from curation.leaves.near_copies.copies import copies_of
     from runtime.session import session
 
     hashes = session("bench").read.parquet(f"file://{args.folder}/hashes.parquet")

@@ -29,8 +29,8 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from curation import online
-from curation.online.config import ByEntries, OnlineConfig
-from curation.online.epochs import Epoch
+from curation.leaves.online.config import ByEntries, OnlineConfig
+from curation.leaves.online.epochs import Epoch
 from curation.schemas import MATCHED
 
 ENTRIES = 1000

@@ -13,9 +13,9 @@ import pyarrow as pa
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation.by_uid.captions import Captions
-from curation.by_uid.mapped_rows import save_rows
-from curation.online.building import ROWS
+from curation.leaves.by_uid.captions import Captions
+from curation.leaves.by_uid.mapped_rows import save_rows
+from curation.leaves.online.building import ROWS
 from runtime.storage import own_files
 from runtime.storage.arrays import MappedBatches, write_batches
 

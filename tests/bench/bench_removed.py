@@ -13,10 +13,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.gate.checks import Checks, rewrite
-from curation.gate.conditions import _checks
-from curation.gate.plan import GateOptions, GatePlan
-from curation.gate.steps import RemovedSample, StepFolder
+from curation.leaves.gate.checks import Checks, rewrite
+from curation.leaves.gate.conditions import _checks
+from curation.leaves.gate.plan import GateOptions, GatePlan
+from curation.leaves.gate.steps import RemovedSample, StepFolder
 from runtime.storage.own_files import own_files
 
 IMAGES, TURNS = 1_000_000, 2

@@ -24,11 +24,11 @@ import usage
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.gate.evaluation import HashesOfSets
-from curation.gate.evaluation_texts import EvaluationTexts
-from curation.gate.policies import Policy
-from curation.gate.rule import IMAGES
 from curation.inputs import files
+from curation.leaves.gate.evaluation import HashesOfSets
+from curation.leaves.gate.evaluation_texts import EvaluationTexts
+from curation.leaves.gate.policies import Policy
+from curation.leaves.gate.rule import IMAGES
 
 TRIES = 3
 DISTANCE = 4

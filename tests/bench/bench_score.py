@@ -19,9 +19,9 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.scoring.pipeline import ScoreRequest, batches, find, score_images, threads, with_own_texts  # noqa: E402
-from curation.scoring.scorer import Scorer, ScoringConfig, open_scorer
-from curation.tars.pictures import strict_about_size
+from curation.leaves.scoring.pipeline import ScoreRequest, batches, find, score_images, threads, with_own_texts  # noqa: E402
+from curation.leaves.scoring.scorer import Scorer, ScoringConfig, open_scorer
+from curation.leaves.tars.pictures import strict_about_size
 from tests.support.clip_models import open_clip_model
 from tests.support.photographs import encoded, pictures
 from tests.support.pictures import write_tar

@@ -19,7 +19,8 @@ sys.path[:0] = [str(ROOT)]
 
 from curation import online
 from curation.balancing.thresholds import EntryCounts, entry_ids
-from curation.online.config import CaptionDraw, choose, lists_at
+from curation.leaves.by_uid.choices import CaptionDraw
+from curation.leaves.online.config import choose, lists_at
 from curation.run.results import Results
 
 SUPER_BATCH = 3800

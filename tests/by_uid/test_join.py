@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 from curation import online
-from curation.by_uid import join
-from curation.by_uid.by_key import PLACE, RowStream
-from curation.by_uid.join import Images, Join, Table, first
-from curation.by_uid.tables import KEY, key_columns
+from curation.leaves.by_uid import join
+from curation.leaves.by_uid.by_key import PLACE, RowStream
+from curation.leaves.by_uid.join import Images, Join, Table, first
+from curation.leaves.by_uid.tables import KEY, key_columns
 from curation.run import ledger as sizes_of_runs
 from runtime import buckets
 from runtime.engine.local import Local

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.clustering import copies as module
-from curation.clustering.pipeline import ClusterRequest, cluster
-from curation.clustering.training import ClusterConfig
-from curation.commands.cluster import main, summary
+from curation.leaves.clustering import copies as module
+from curation.leaves.clustering.command import main, summary
+from curation.leaves.clustering.pipeline import ClusterRequest, cluster
+from curation.leaves.clustering.training import ClusterConfig
 from curation.report.languages import counted
 from curation.run.verify import verify
 from curation.schemas import SEMANTIC_COPIES

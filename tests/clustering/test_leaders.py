@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from curation.clustering import copies as module
-from curation.clustering.copies import MeaningLeaders
-from curation.clustering.vectors import scaled
+from curation.leaves.clustering import copies as module
+from curation.leaves.clustering.copies import MeaningLeaders
+from curation.leaves.clustering.vectors import scaled
 from tests.naive.semantic_copies import naive_cosine, naive_leaders
 
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.clustering.pipeline import ClusterRequest, cluster
-from curation.clustering.training import ClusterConfig
-from curation.commands.cluster import main
+from curation.leaves.clustering.command import main
+from curation.leaves.clustering.pipeline import ClusterRequest, cluster
+from curation.leaves.clustering.training import ClusterConfig
 from curation.run.verify import verify
 from curation.schemas import CLUSTERS
 from runtime.errors import InputError

@@ -7,7 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.commands import align, export, remove
+from curation.leaves.export import command as export
+from curation.leaves.export import removal_command as remove
+from curation.leaves.observers import command as align
 from tests.support.finished_run import finished_run, image
 from tests.support.in_turn import in_turn
 from tests.support.online_run import write_tar

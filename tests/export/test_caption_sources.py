@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.commands.export import main
-from curation.export.forms import export
-from curation.export.huggingface import HuggingFace
-from curation.export.webdataset import WebDataset
+from curation.leaves.export.command import main
+from curation.leaves.export.forms import export
+from curation.leaves.export.huggingface import HuggingFace
+from curation.leaves.export.webdataset import WebDataset
 from runtime.errors import InputError
 from tests.export.test_webdataset import samples_in
 from tests.naive.captions import naive_best, naive_source

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import captions as module
-from curation.by_uid.captions import Captions
-from curation.commands.export import main
+from curation.leaves.by_uid.captions import Captions
+from curation.leaves.export.command import main
 from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.errors import InputError

@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from curation.config import CurationConfig
-from curation.export.card import card, croissant, description
-from curation.export.huggingface import HuggingFace
-from curation.gate import expressions
-from curation.gate.expression_text import Condition
-from curation.gate.plan import GateOptions, GatePlan
-from curation.gate.steps import Gate, Gated
+from curation.leaves.export.card import card, croissant, description
+from curation.leaves.export.huggingface import HuggingFace
+from curation.leaves.gate import expressions
+from curation.leaves.gate.expression_text import Condition
+from curation.leaves.gate.plan import GateOptions, GatePlan
+from curation.leaves.gate.steps import Gate, Gated
 from curation.run.results import Results
 from runtime.tallies import Tallies
 from tests.support.hostile_strings import ACTING, EVERY
@@ -95,7 +95,7 @@ SERVE_OTHERS = {
     "keep_removed": "what is written down of removed texts",
 }
 STEP = """
-from curation.gate.steps import Step, removed
+from curation.leaves.gate.steps import Step, removed
 
 class Secure(Step):
     def facts(self, counted):

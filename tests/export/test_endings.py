@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from curation import online
-from curation.export.forms import export
-from curation.export.mds import Mds
-from curation.export.metaclip import MetaClip
-from curation.export.webdataset import WebDataset
-from curation.hashing import pipeline
-from curation.tars.samples import find, read
+from curation.leaves.export.forms import export
+from curation.leaves.export.mds import Mds
+from curation.leaves.export.metaclip import MetaClip
+from curation.leaves.export.webdataset import WebDataset
+from curation.leaves.hashing import pipeline
+from curation.leaves.tars.samples import find, read
 from tests.support.in_turn import in_turn
 from tests.support.online_run import add
 from tests.support.pictures import picture, stored

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from curation.commands.export import main
 from curation.exclusion import Exclusion
-from curation.export.forms import ByCluster
-from curation.export.removal import remove
+from curation.leaves.export.command import main
+from curation.leaves.export.forms import ByCluster
+from curation.leaves.export.removal import remove
 from curation.schemas import CURATED
 from runtime.errors import InputError
 from tests.naive.experts import naive_chance, naive_clusters, naive_takes

@@ -7,14 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.commands import export as job
 from curation.exclusion import Exclusion
-from curation.export.datacomp import DataComp
-from curation.export.forms import ByCluster, export
-from curation.export.huggingface import HuggingFace
-from curation.export.metaclip import MetaClip
-from curation.export.removal import remove
-from curation.observers.alignment import Classes, align
+from curation.leaves.export import command as job
+from curation.leaves.export.datacomp import DataComp
+from curation.leaves.export.forms import ByCluster, export
+from curation.leaves.export.huggingface import HuggingFace
+from curation.leaves.export.metaclip import MetaClip
+from curation.leaves.export.removal import remove
+from curation.leaves.observers.alignment import Classes, align
 from curation.run.results import Results
 from metadata import InputError
 from runtime.storage.paths import names

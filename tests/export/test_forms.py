@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from curation.commands.export import main
-from curation.export.forms import FORMS, forms
+from curation.leaves.export.command import main
 from tests.support.checkout import ROOT
 from tests.support.installed import install
 from tests.support.refusals import refusal
@@ -17,10 +16,6 @@ def urls(monkeypatch, tmp_path):
     code = "\n".join(re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
     entry_points = "[clip_curation.export_forms]\nurls = form_of_urls:Urls\n"
     install(monkeypatch, tmp_path / "site", "form_of_urls", code, entry_points)
-
-
-def test_the_forms_of_this_project_are_those_of_its_table():
-    assert list(forms()) == list(FORMS)
 
 
 def test_the_help_lists_a_form_of_another_package_and_its_flags(urls, capsys):

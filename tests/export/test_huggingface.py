@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.balancing.thresholds import EntryCounts
-from curation.export.card import ISO_639, card, size_category
-from curation.export.forms import export
-from curation.export.huggingface import HuggingFace
+from curation.leaves.export.card import ISO_639, card, size_category
+from curation.leaves.export.forms import export
+from curation.leaves.export.huggingface import HuggingFace
 from curation.run.results import Results
 from curation.schemas import COUNTS, CURATED
 from metadata import Entries, InputError

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.export import soft_cap as last_draw
-from curation.export.soft_cap import LOGITS, PURPOSE, Clocks, SoftCap
+from curation.leaves.export import soft_cap as last_draw
+from curation.leaves.export.soft_cap import LOGITS, PURPOSE, Clocks, SoftCap
 from runtime.draws import hashes
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import part_writer

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.commands.export import main
-from curation.export.forms import export
-from curation.export.metaclip import MetaClip, Names, key_of, local_ids, names_of, of_list
+from curation.leaves.export.command import main
+from curation.leaves.export.forms import export
+from curation.leaves.export.metaclip import MetaClip, Names, key_of, local_ids, names_of, of_list
 from curation.schemas import CANDIDATE
 from runtime.errors import InputError
 from tests.naive.loaders import FirstLoader, SecondLoader, naive_key

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.commands.remove import main
 from curation.exclusion import Exclusion
-from curation.export.forms import export
-from curation.export.huggingface import HuggingFace
-from curation.export.metaclip import MetaClip
-from curation.export.removal import REMOVED, remove
+from curation.leaves.export.forms import export
+from curation.leaves.export.huggingface import HuggingFace
+from curation.leaves.export.metaclip import MetaClip
+from curation.leaves.export.removal import REMOVED, remove
+from curation.leaves.export.removal_command import main
 from curation.run.results import Results
 from curation.run.verify import verify
 from curation.schemas import CURATED, GATE_REMOVED

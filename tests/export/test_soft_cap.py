@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.commands.export import main
-from curation.export.datacomp import DataComp
-from curation.export.forms import export
+from curation.leaves.export.command import main
+from curation.leaves.export.datacomp import DataComp
+from curation.leaves.export.forms import export
 from runtime.errors import InputError
 from tests.naive.soft_cap import naive_logits, naive_soft_cap
 from tests.support.finished_run import finished_run, image
@@ -130,7 +130,7 @@ def test_an_export_that_broke_off_is_gone_on_with(run, scored, tmp_path):
 
 
 def test_uids_are_repeated_in_bounded_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("curation.export.datacomp.WRITTEN_ROWS", 7)
+    monkeypatch.setattr("curation.leaves.export.datacomp.WRITTEN_ROWS", 7)
     run = finished_run(tmp_path / "run", [image(number) for number in range(4)], t=1000)
     uids = [row["uid"] for row in run.kept]
     pq.write_table(pa.table({"uid": uids, "a": [0.0] * len(uids)}), tmp_path / "scores.parquet")

@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from curation.tars.headers import _by_tarfile, _header, writing
+from curation.leaves.tars.headers import _by_tarfile, _header, writing
 
 MEMBERS = {
     "00000.jpg": b"JPEG" * 300,

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from curation.commands.export import main
 from curation.exclusion import Exclusion
-from curation.export.forms import export
-from curation.export.mds import Mds
-from curation.export.metaclip import MetaClip
-from curation.export.removal import remove
-from curation.export.webdataset import WebDataset
+from curation.leaves.export.command import main
+from curation.leaves.export.forms import export
+from curation.leaves.export.mds import Mds
+from curation.leaves.export.metaclip import MetaClip
+from curation.leaves.export.removal import remove
+from curation.leaves.export.webdataset import WebDataset
 from runtime.errors import InputError
 from runtime.storage.paths import files_below, names, read_bytes
 from tests.export.conftest import NUMBERS

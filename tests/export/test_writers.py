@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from curation.exclusion import Exclusion
-from curation.export.datacomp import DataComp
-from curation.export.forms import export
-from curation.export.removal import remove
+from curation.leaves.export.datacomp import DataComp
+from curation.leaves.export.forms import export
+from curation.leaves.export.removal import remove
 from curation.run.making import CHECKSUMS
 from metadata import InputError
 from runtime.storage.locks import owned
@@ -20,8 +20,8 @@ from tests.support.in_turn import in_turn
 PROGRAM = """
 import sys
 from curation.exclusion import Exclusion
-from curation.export.forms import export, forms
-from curation.export.removal import remove
+from curation.leaves.export.forms import export, forms
+from curation.leaves.export.removal import remove
 from curation.run.making import CHECKSUMS
 from metadata import InputError
 from tests.support.in_turn import in_turn

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.commands import export as job
-from curation.export.forms import export
-from curation.export.huggingface import HuggingFace
-from curation.export.webdataset import WebDataset
+from curation.leaves.export import command as job
+from curation.leaves.export.forms import export
+from curation.leaves.export.huggingface import HuggingFace
+from curation.leaves.export.webdataset import WebDataset
 from tests.support import streaming
 from tests.support.checkout import ROOT
 from tests.support.cluster_tables import cluster_rows, write_folder

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.export.forms import export
-from curation.export.mds import Mds
+from curation.leaves.export.forms import export
+from curation.leaves.export.mds import Mds
 from tests.naive.mds import naive_mds
 from tests.support import streaming
 from tests.support.finished_run import finished_run, image

@@ -6,9 +6,9 @@ import time
 from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from curation.by_uid.tables import comparable_schema
-from curation.gate.expression_text import names_in, require_no_day_of_the_run, require_short
-from curation.gate.expressions import checked, lenient
+from curation.leaves.by_uid.tables import comparable_schema
+from curation.leaves.gate.expression_text import names_in, require_no_day_of_the_run, require_short
+from curation.leaves.gate.expressions import checked, lenient
 from runtime.errors import InputError
 from tests.fuzz.expressions import COLUMNS, condition, rows, spoilt
 

@@ -8,8 +8,8 @@ import tarfile
 from contextlib import suppress
 from pathlib import Path
 
-from curation.tars.headers import DamagedTar, Member, members
-from curation.tars.samples import fault_of, find, read, samples, texts
+from curation.leaves.tars.headers import DamagedTar, Member, members
+from curation.leaves.tars.samples import fault_of, find, read, samples, texts
 from tests.fuzz.mutations import BLOCK, damaged
 from tests.fuzz.target import Target
 from tests.support.online_run import FORMATS, images, write_tar

@@ -6,14 +6,14 @@ from random import Random
 import numpy as np
 import pyarrow as pa
 
-from curation.by_uid import by_key
-from curation.by_uid.by_key import Groups, Places, _together
-from curation.by_uid.tables import KEY_NAMES
-from curation.gate import pictures
-from curation.gate.pictures import MARKS, equal_images
-from curation.gate.repeated_texts import _COUNTS, repeated_in
-from curation.gate.table_rows import Part, facts_schema
-from curation.gate.verdicts import VerdictJoin, judged
+from curation.leaves.by_uid import by_key
+from curation.leaves.by_uid.by_key import Groups, Places, _together
+from curation.leaves.by_uid.tables import KEY_NAMES
+from curation.leaves.gate import pictures
+from curation.leaves.gate.pictures import MARKS, equal_images
+from curation.leaves.gate.repeated_texts import _COUNTS, repeated_in
+from curation.leaves.gate.table_rows import Part, facts_schema
+from curation.leaves.gate.verdicts import VerdictJoin, judged
 from runtime.buckets import bucket_of
 
 PLACES = Places.of([1000, 250, 0, 900])

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gate.expression_text import names_in, require_short
-from curation.gate.expressions import conditions
-from curation.gate.plan import GateOptions, GatePlan
+from curation.leaves.gate.expression_text import names_in, require_short
+from curation.leaves.gate.expressions import conditions
+from curation.leaves.gate.plan import GateOptions, GatePlan
 from runtime.errors import InputError
 from tests.fuzz.expressions import COLUMNS, condition, spoilt
 from tests.fuzz.gates import require_as_defined, require_refused_or_checked, require_text

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.by_uid.tables import ImageTable
+from curation.leaves.by_uid.tables import ImageTable
 from curation.run.ledger import recorded
 from metadata import Entries
 from runtime.errors import InputError

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gate.conditions import step
-from curation.gate.plan import GateOptions, GatePlan
+from curation.leaves.gate.conditions import step
+from curation.leaves.gate.plan import GateOptions, GatePlan
 from runtime.errors import InputError
 from runtime.tallies import Tallies
 from tests.support.finished_run import image

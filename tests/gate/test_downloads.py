@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gate.plan import GateOptions, GatePlan
+from curation.leaves.gate.plan import GateOptions, GatePlan
 from runtime.errors import InputError
 from runtime.tallies import Tallies
 from tests.naive.export import naive_existing, naive_statuses

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.exclusion.lists import url_keys
-from curation.gate.evaluation import EvaluationSets
-from curation.hashing.pipeline import hash_picture
+from curation.leaves.gate.evaluation import EvaluationSets
+from curation.leaves.hashing.pipeline import hash_picture
 from runtime.errors import InputError
 from tests.naive.evaluation import naive_sets
 from tests.support.evaluation_tables import found, random_pictures, write_set

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gate.evaluation_texts import EvaluationTexts
+from curation.leaves.gate.evaluation_texts import EvaluationTexts
 from runtime.errors import InputError
 from tests.naive.evaluation import naive_text
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gate.plan import GateOptions
+from curation.leaves.gate.plan import GateOptions
 from runtime.errors import InputError
 from tests.support.captions import rows_of, run
 from tests.support.checkout import ROOT

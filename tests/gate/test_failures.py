@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 
-from curation.gate.checks import Failures, tally_languages_by
+from curation.leaves.gate.checks import Failures, tally_languages_by
 from runtime.tallies import Tallies
 
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.by_uid.tables import ImageTable
 from curation.config import CurationConfig
-from curation.gate.plan import GateOptions
+from curation.leaves.by_uid.tables import ImageTable
+from curation.leaves.gate.plan import GateOptions
 from runtime.errors import InputError
 from runtime.tallies import Tallies
 from tests.naive.gates import naive_differing, naive_failed

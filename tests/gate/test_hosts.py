@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.by_uid.by_key import Places
-from curation.gate import hosts as known_hosts
-from curation.gate.host_files import HostFiles, HostRules
-from curation.gate.hosts import ASKED, BITS, FOUND, Contents, KnownHosts, Meeting, _pass_on, _send
-from curation.gate.plan import GateOptions
-from curation.gate.robots_text import condensed
+from curation.leaves.by_uid.by_key import Places
+from curation.leaves.gate import hosts as known_hosts
+from curation.leaves.gate.host_files import HostFiles, HostRules
+from curation.leaves.gate.hosts import ASKED, BITS, FOUND, Contents, KnownHosts, Meeting, _pass_on, _send
+from curation.leaves.gate.plan import GateOptions
+from curation.leaves.gate.robots_text import condensed
 from curation.schemas import MATCHED
 from runtime.buckets import unpack
 from runtime.errors import InputError

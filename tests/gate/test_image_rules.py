@@ -2,8 +2,8 @@
 
 import pytest
 
-from curation.gate.image_rules import url_words
-from curation.gate.rule import listed
+from curation.leaves.gate.image_rules import url_words
+from curation.leaves.gate.rule import listed
 from tests.support.rules import failing_images
 from tests.support.stated_images import batch, image
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import CurationConfig, GateOptions, Options, curate
-from curation.by_uid.tables import ImageTable
-from curation.gate.listed_hashes import HashTables, ListedHashes
+from curation.leaves.by_uid.tables import ImageTable
+from curation.leaves.gate.listed_hashes import HashTables, ListedHashes
 from curation.run.request import Request
 from metadata.entries import Entries
 from runtime.errors import InputError

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.by_uid.captions import caption_rows, find_captions
-from curation.gate.captions import Captioner
-from curation.gate.checks import Begin
-from curation.gate.plan import GateOptions, GatePlan
+from curation.leaves.by_uid.captions import caption_rows, find_captions
+from curation.leaves.gate.captions import Captioner
+from curation.leaves.gate.checks import Begin
+from curation.leaves.gate.plan import GateOptions, GatePlan
 from curation.schemas import CURATED, MATCHED
 from runtime.errors import InputError
 from runtime.tallies import Tallies

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gate.plan import GateOptions, GatePlan
+from curation.leaves.gate.plan import GateOptions, GatePlan
 from curation.run import ledger
 from curation.schemas import SEMANTIC_COPIES
 from runtime.errors import InputError

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gate.listed_hashes import UidList
-from curation.gate.plan import GateOptions, GatePlan
 from curation.images.combine import uids
+from curation.leaves.gate.listed_hashes import UidList
+from curation.leaves.gate.plan import GateOptions, GatePlan
 from runtime.errors import InputError
 from tests.support.finished_run import image
 from tests.support.gates import gated

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.config import CurationConfig
-from curation.gate.plan import GateOptions, GatePlan, SameImage
+from curation.leaves.gate.plan import GateOptions, GatePlan, SameImage
 from runtime.errors import InputError
 from tests.naive.gates import naive_merged, naive_pictures
 from tests.support.finished_run import candidate, image

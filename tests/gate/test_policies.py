@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from curation.gate.image_rules import OF_HOSTS
-from curation.gate.policies import RULES, Policy
-from curation.gate.rule import IMAGES, RUN, TEXTS
+from curation.leaves.gate.image_rules import OF_HOSTS
+from curation.leaves.gate.policies import RULES, Policy
+from curation.leaves.gate.rule import IMAGES, RUN, TEXTS
 from runtime.errors import InputError
 from tests.support.checkout import ROOT
 

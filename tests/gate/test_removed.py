@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.config import CurationConfig
-from curation.gate import policies
-from curation.gate.checks import Begin, Checks
-from curation.gate.domains import PURPOSE
-from curation.gate.plan import GateOptions
-from curation.gate.policies import Policy
-from curation.gate.rule import IMAGES, TEXTS, Rule
-from curation.gate.steps import PURPOSE as SAMPLED
-from curation.gate.steps import Removed, RemovedSample
+from curation.leaves.gate import policies
+from curation.leaves.gate.checks import Begin, Checks
+from curation.leaves.gate.domains import PURPOSE
+from curation.leaves.gate.plan import GateOptions
+from curation.leaves.gate.policies import Policy
+from curation.leaves.gate.rule import IMAGES, TEXTS, Rule
+from curation.leaves.gate.steps import PURPOSE as SAMPLED
+from curation.leaves.gate.steps import Removed, RemovedSample
 from curation.schemas import GATE_REMOVED, MATCHED
 from runtime.draws import draws
 from runtime.engine.local import Local

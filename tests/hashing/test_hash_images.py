@@ -6,10 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import curation
-from curation.commands.hash_images import main
-from curation.hashing import pipeline as module
-from curation.hashing.pipeline import hash_images, hash_picture, rows_of, tasks
-from curation.tars.samples import find, read
+from curation.leaves.hashing import pipeline as module
+from curation.leaves.hashing.command import main
+from curation.leaves.hashing.pipeline import hash_images, hash_picture, rows_of, tasks
+from curation.leaves.tars.samples import find, read
 from runtime.errors import InputError
 from runtime.storage.own_files import part_files
 from runtime.storage.whole import STAMP, write_json
@@ -57,7 +57,7 @@ def test_a_picture_of_a_folder_has_its_path_below_it_as_uid(tmp_path):
 def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     downloaded_tar(tmp_path / "0.tar", range(1))
     (tmp_path / "a.jpg").write_bytes(stored(picture()))
-    monkeypatch.setattr("curation.tars.samples.MOST_BYTES", 100)
+    monkeypatch.setattr("curation.leaves.tars.samples.MOST_BYTES", 100)
     assert {(row["status"], row["sha256"]) for row in rows(tmp_path).values()} == {("too_large", None)}
 
 

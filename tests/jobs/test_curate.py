@@ -13,7 +13,7 @@ import pytest
 
 from curation.inputs.crawl.links import SIGNALS
 from curation.inputs.files import find, read
-from curation.observers.alignment import align, read_classes
+from curation.leaves.observers.alignment import align, read_classes
 from curation.run.results import Results
 from curation.schemas import COUNTS, CURATED, MATCHED
 from runtime.storage.paths import files, names, remove

@@ -8,11 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from curation.commands import export, hash_images, verify
-from curation.gate.plan import GateOptions
+from curation.commands import verify
 from curation.language.engines import Identifier
-from curation.observers.alignment import read_classes
-from curation.tars.headers import told
+from curation.leaves.export import command as export
+from curation.leaves.gate.plan import GateOptions
+from curation.leaves.hashing import command as hash_images
+from curation.leaves.observers.alignment import read_classes
+from curation.leaves.tars.headers import told
 from runtime.console import command
 from tests.support.finished_run import finished_run, image
 from tests.support.hostile_strings import ACTING, EVERY, in_a_name

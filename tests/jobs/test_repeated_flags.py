@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.gate.steps import named
+from curation.leaves.gate.steps import named
 from runtime.errors import InputError
 from tests.docs.test_commands import SITE
 

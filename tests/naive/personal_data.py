@@ -1,4 +1,4 @@
-"""Naive twin of curation.gate.personal_data: every part of a text, by templates and string methods; same word lists."""
+"""Naive twin of curation.leaves.gate.personal_data: every part of a text, by templates; same word lists."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from itertools import product
 
 from publicsuffixlist import PublicSuffixList
 
-from curation.gate.personal_data import CARD_WORDS, IBANS, PHONE_WORDS
+from curation.leaves.gate.personal_data import CARD_WORDS, IBANS, PHONE_WORDS
 
 LETTERS, DIGITS = "abcdefghijklmnopqrstuvwxyz", "0123456789"
 NAMES = f"{LETTERS}{DIGITS}_"

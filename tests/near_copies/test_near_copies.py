@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from curation.near_copies import copies as module
-from curation.near_copies import index
-from curation.near_copies.index import band_of, require_distance, shuffled, unshuffled
+from curation.config import require_distance
+from curation.leaves.near_copies import copies as module
+from curation.leaves.near_copies import index
+from curation.leaves.near_copies.index import band_of, shuffled, unshuffled
 from runtime.errors import InputError
 from tests.naive.near_copies import naive_leaders, naive_pairs
 from tests.support.hash_kinds import HASHES, RANDOM, random_hashes, with_bits_in

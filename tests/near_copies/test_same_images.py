@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.near_copies import copies as module
-from curation.near_copies.copies import ONE_ROUND, copies_of
-from curation.near_copies.index import keys_of_hashes, words_of
+from curation.leaves.near_copies import copies as module
+from curation.leaves.near_copies.copies import ONE_ROUND, copies_of
+from curation.leaves.near_copies.index import keys_of_hashes, words_of
 from runtime.errors import InputError
 from tests.support.near_copies import near_copies
 

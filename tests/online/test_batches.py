@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from curation import online
-from curation.online.config import ByEntries, choose
-from curation.online.epochs import Epoch, order_of_blocks
+from curation.leaves.online.config import ByEntries, choose
+from curation.leaves.online.epochs import Epoch, order_of_blocks
 from runtime.errors import InputError
 from tests.naive.batches import naive_best, naive_greedy, naive_sum
 from tests.support.online_run import FORKS, pairs

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from curation import online
-from curation.by_uid.captions import Captions
-from curation.by_uid.mapped_rows import CHECKSUM, facts_path, save_rows
+from curation.leaves.by_uid.captions import Captions
+from curation.leaves.by_uid.mapped_rows import CHECKSUM, facts_path, save_rows
 from runtime.errors import InputError
 from runtime.storage.own_files import checksum_of
 from runtime.storage.parquet import in_parts

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from curation.balancing.manifest import sample_batch
-from curation.online.config import OnlineConfig
-from curation.online.epochs import Epoch, draw, order_of_blocks
+from curation.leaves.online.config import OnlineConfig
+from curation.leaves.online.epochs import Epoch, draw, order_of_blocks
 from tests.naive.online import naive_epoch
 from tests.support.online_run import batch, images, nasty
 

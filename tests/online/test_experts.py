@@ -12,8 +12,8 @@ import pytest
 
 from curation import clusters as module
 from curation import online
-from curation.online.config import Expert, OnlineConfig
-from curation.online.epochs import Epoch
+from curation.leaves.online.config import Expert, OnlineConfig
+from curation.leaves.online.epochs import Epoch
 from curation.run.results import Results
 from runtime.errors import InputError
 from tests.naive.experts import naive_chance, naive_takes

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from curation import online
-from curation.online.epochs import Epoch
-from curation.tars.samples import fault_of, samples, texts
+from curation.leaves.online.epochs import Epoch
+from curation.leaves.tars.samples import fault_of, samples, texts
 from runtime.errors import InputError
 from tests.naive.online import naive_samples
 from tests.support.in_turn import in_turn, killed_at

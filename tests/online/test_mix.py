@@ -12,7 +12,7 @@ import pytest
 from curation import online
 from curation.balancing.thresholds import rates
 from curation.exclusion import Exclusion
-from curation.export.removal import remove
+from curation.leaves.export.removal import remove
 from runtime.errors import InputError
 from tests.naive.mix import naive_turns
 from tests.naive.online import naive_epoch

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.tars.headers import DamagedTar, members
-from curation.tars.samples import _parted, samples
+from curation.leaves.tars.headers import DamagedTar, members
+from curation.leaves.tars.samples import _parted, samples
 from runtime.errors import InputError
 from tests.fuzz.tars import with_checksums
 from tests.support.online_run import add

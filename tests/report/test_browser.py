@@ -8,9 +8,9 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from curation.clustering.pipeline import write_page
-from curation.observers.gate_removed import section, thinned
-from curation.observers.shape import ShapeObserver
+from curation.leaves.clustering.pipeline import write_page
+from curation.leaves.observers.gate_removed import section, thinned
+from curation.leaves.observers.shape import ShapeObserver
 from curation.report.facts import Observed
 from curation.report.page import write_report
 from curation.run.request import Observation

@@ -6,9 +6,9 @@ import random
 import pytest
 
 from curation.commands.verify import main
-from curation.export.forms import export
-from curation.export.metaclip import MetaClip
 from curation.inputs.tables.columns import FOLDER
+from curation.leaves.export.forms import export
+from curation.leaves.export.metaclip import MetaClip
 from curation.run.ledger import Stamps
 from curation.run.results import Results
 from curation.run.verify import verify

@@ -9,10 +9,10 @@ import pytest
 
 from curation.commands import curate
 from curation.config import CurationConfig
-from curation.gate.plan import GatePlan
 from curation.inputs import samples
 from curation.inputs.files import find
 from curation.inputs.tables.columns import TableOptions
+from curation.leaves.gate.plan import GatePlan
 from curation.run.preview import SampledInputs, preview
 from metadata.entries import Entries
 from runtime.engine.local import Local

@@ -7,11 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.leaves.scoring.pipeline import ScoreRequest, score_images
 from curation.run.verify import verify
-from curation.scoring.pipeline import ScoreRequest, score_images
 from metadata import Entries, InputError
 from runtime.engine.local import Local
 from runtime.storage.listing import FOLDERS, METADATA, RUN
+from tests.support.checkout import commands
 from tests.support.refusals import refusal
 from tests.support.written_run import write_run
 
@@ -57,6 +58,7 @@ WRONG = {
 }
 NO_RUN = WRONG | {"metadata": "holds metadata of clip-metadata (metadata.json)"}
 NO_METADATA = WRONG | {"run": "holds a run of clip-curate or clip-remove (run.json)"}
+COMMANDS = commands()
 OF_A_RUN = {
     "export": ["{given}", "--format", "datacomp", "--output", "{out}"],
     "remove": ["{given}", "--exclude", "{top}/list.txt", "--output", "{out}"],
@@ -74,7 +76,7 @@ OF_TABLES = {
     "tars": ("export", ["{top}/run", "--format", "webdataset", "--tars", "{given}", "--output", "{out}"]),
     "retry": ("export", ["{top}/run", "--format", "retry", "--status", "{given}", "--output", "{out}"]),
     "embeddings": ("cluster", ["{top}/run", "--embeddings", "{given}", "--output", "{out}"]),
-    "pictures": ("hash_images", ["--input", "{given}", "--output", "{out}"]),
+    "pictures": ("hash", ["--input", "{given}", "--output", "{out}"]),
 }
 
 
@@ -84,7 +86,7 @@ def refused(capsys, monkeypatch, folders, tmp_path):
     monkeypatch.setattr(Local, "_each", lambda *_: pytest.fail("a task was started"))
 
     def run(name: str, arguments: list[str], given: str) -> str:
-        command = import_module(f"curation.commands.{name}")
+        command = import_module(COMMANDS[f"clip-{name}"])
         words = [word.format(given=folders / given, top=folders, out=tmp_path / "out") for word in arguments]
         return refusal(capsys, command.main, *words).splitlines()[-1]
 

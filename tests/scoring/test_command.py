@@ -2,8 +2,8 @@
 
 import pytest
 
-from curation.commands import score_images as command
-from curation.scoring.scorer import ScoringConfig
+from curation.leaves.scoring import command as command
+from curation.leaves.scoring.scorer import ScoringConfig
 from tests.support.refusals import refusal
 
 

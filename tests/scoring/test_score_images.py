@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from curation.by_uid.tables import ImageTable
-from curation.scoring.pipeline import ScoreRequest, score_images
+from curation.leaves.by_uid.tables import ImageTable
+from curation.leaves.scoring.pipeline import ScoreRequest, score_images
 from runtime.errors import InputError
 from runtime.storage.own_files import part_files
 from tests.support.downloaded import all_bytes

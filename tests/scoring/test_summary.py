@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from curation.leaves.scoring.summary import SHARES, Histogram, table
 from curation.run.making import Filled
-from curation.scoring.summary import SHARES, Histogram, table
 
 
 @pytest.mark.parametrize("number", [1, 2, 7, 1000])

@@ -15,9 +15,9 @@ from unittest.mock import patch
 
 import numpy as np
 
-from curation.clustering import embedding, pipeline
-from curation.clustering.pipeline import ClusterRequest, cluster
-from curation.clustering.training import ClusterConfig
+from curation.leaves.clustering import embedding, pipeline
+from curation.leaves.clustering.pipeline import ClusterRequest, cluster
+from curation.leaves.clustering.training import ClusterConfig
 from curation.run.verify import verify
 from metadata.entries import Entries
 from runtime.storage.whole import read_json

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
-from curation.gate.plan import GateOptions
 from curation.images.combine import uids
+from curation.leaves.gate.plan import GateOptions
 from curation.matching.finders import open_automata, open_matchers
 from curation.run import ledger
 from curation.run.order import curate

@@ -15,14 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.exclusion import Exclusion
-from curation.export import datacomp
-from curation.export.forms import ByCluster, Form, export
-from curation.export.huggingface import HuggingFace
-from curation.export.mds import Mds
-from curation.export.metaclip import MetaClip
-from curation.export.removal import remove
-from curation.export.retry import Retry
-from curation.export.webdataset import WebDataset
+from curation.leaves.export import datacomp
+from curation.leaves.export.forms import ByCluster, Form, export
+from curation.leaves.export.huggingface import HuggingFace
+from curation.leaves.export.mds import Mds
+from curation.leaves.export.metaclip import MetaClip
+from curation.leaves.export.removal import remove
+from curation.leaves.export.retry import Retry
+from curation.leaves.export.webdataset import WebDataset
 from curation.run.making import CHECKSUMS
 from curation.run.verify import verify
 from metadata.entries import Entries

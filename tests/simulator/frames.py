@@ -15,11 +15,11 @@ import pyarrow as pa
 from pyspark.sql import Row
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
-from curation.by_uid.tables import KEY, KEY_NAMES, comparable_schema
-from curation.gate.expression_text import Condition
-from curation.gate.joined_tables import _packed, _read
-from curation.gate.table_rows import Asked, Part
-from curation.gate.verdicts import VerdictJoin
+from curation.leaves.by_uid.tables import KEY, KEY_NAMES, comparable_schema
+from curation.leaves.gate.expression_text import Condition
+from curation.leaves.gate.joined_tables import _packed, _read
+from curation.leaves.gate.table_rows import Asked, Part
+from curation.leaves.gate.verdicts import VerdictJoin
 from runtime.engine.spark import BLOCKS, map_batches, over
 from tests.simulator.engine import Engine, Rows, Session
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.by_uid import tables
-from curation.hashing.pipeline import hash_images
+from curation.leaves.by_uid import tables
+from curation.leaves.hashing.pipeline import hash_images
+from curation.leaves.scoring.pipeline import ScoreRequest, score_images
 from curation.run.ledger import recorded
-from curation.scoring.pipeline import ScoreRequest, score_images
 from runtime.errors import InputError
 from runtime.storage import paths
 from runtime.storage.own_files import OwnFile, intact

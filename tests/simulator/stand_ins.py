@@ -29,8 +29,8 @@ import pyspark
 from filelock import Timeout, UnixFileLock
 from pyspark.sql.functions import expr
 
-from curation.gate import expressions, joined_tables
-from curation.gate.steps import GROUP, NAMED, OF_FLAGS
+from curation.leaves.gate import expressions, joined_tables
+from curation.leaves.gate.steps import GROUP
 from curation.report import page
 from runtime.caches import cache_folder
 from runtime.packages import hooks
@@ -93,7 +93,7 @@ def _modules() -> list[ModuleType]:
 
 def _places(disk: Disk, held: dict[int, tuple[Process, IO]]) -> Iterator[tuple[ModuleType, str, object]]:
     """Yield the names under which modules know what is replaced, wherever they are."""
-    hooks(GROUP, OF_FLAGS | NAMED)  # a step that is imported later would keep what it finds replaced
+    hooks(GROUP)  # a step that is imported later would keep what it finds replaced
     stand_ins = {
         ThreadPoolExecutor: _Inline,
         UnixFileLock: partial(_Lock, disk, held),

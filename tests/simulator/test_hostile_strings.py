@@ -8,9 +8,9 @@ from unittest.mock import patch
 import pytest
 
 from curation.config import CurationConfig
-from curation.export.forms import export
-from curation.export.huggingface import HuggingFace
 from curation.inputs.candidates import clean
+from curation.leaves.export.forms import export
+from curation.leaves.export.huggingface import HuggingFace
 from curation.report import page as report
 from curation.report.console import summary
 from curation.report.page import render

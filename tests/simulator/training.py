@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curation import online
-from curation.by_uid import captions, clusters
-from curation.by_uid.mapped_rows import MappedRows
+from curation.leaves.by_uid import captions, clusters
+from curation.leaves.by_uid.mapped_rows import MappedRows
 from curation.run.results import Results
 from runtime.storage import paths
 from tests.simulator.engine import Session

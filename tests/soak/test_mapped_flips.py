@@ -14,14 +14,14 @@ import pyarrow as pa
 import pytest
 
 from curation import clusters
-from curation.clustering.training import TrainedClusters
 from curation.exclusion import Exclusion
-from curation.export.datacomp import DataComp
-from curation.export.forms import export
-from curation.export.huggingface import HuggingFace
-from curation.export.removal import remove
-from curation.gate.evaluation import EvaluationSets
-from curation.gate.evaluation_texts import EvaluationTexts
+from curation.leaves.clustering.training import TrainedClusters
+from curation.leaves.export.datacomp import DataComp
+from curation.leaves.export.forms import export
+from curation.leaves.export.huggingface import HuggingFace
+from curation.leaves.export.removal import remove
+from curation.leaves.gate.evaluation import EvaluationSets
+from curation.leaves.gate.evaluation_texts import EvaluationTexts
 from curation.run.results import Results
 from metadata import Entries
 from runtime.shipping import Placed, put

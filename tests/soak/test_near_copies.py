@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from curation.gate.evaluation import HashesOfSets
-from curation.near_copies.index import words_of
+from curation.leaves.gate.evaluation import HashesOfSets
+from curation.leaves.near_copies.index import words_of
 from tests.naive.near_copies import naive_pairs
 from tests.support.near_copies import pairs_within
 

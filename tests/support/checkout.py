@@ -2,11 +2,22 @@
 
 import os
 import sys
+from configparser import ConfigParser
 from pathlib import Path
+from pkgutil import resolve_name
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "cases"
 SHARED = Path(os.environ.get("SHARED_DATA") or ROOT.parent / "shared" / "data")
+
+
+def commands() -> dict[str, str]:
+    """Return the module of each command line, by the name that is installed."""
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", "utf-8")
+    lines = setup["options.entry_points"]["console_scripts"].split("\n")
+    programs = [line.split(" = ") for line in lines if line]
+    return {name: resolve_name(place).args[1] for name, place in programs}
 
 
 def of_a_user(**more: str) -> dict[str, str]:

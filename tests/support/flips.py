@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 
 from curation import online
 from curation.exclusion import Exclusion
-from curation.export.forms import export
-from curation.export.huggingface import HuggingFace
-from curation.export.metaclip import MetaClip
-from curation.export.removal import remove
-from curation.online.config import OnlineConfig
-from curation.online.dataset import read_rates
-from curation.online.epochs import Epoch
+from curation.leaves.export.forms import export
+from curation.leaves.export.huggingface import HuggingFace
+from curation.leaves.export.metaclip import MetaClip
+from curation.leaves.export.removal import remove
+from curation.leaves.online.config import OnlineConfig
+from curation.leaves.online.dataset import read_rates
+from curation.leaves.online.epochs import Epoch
 from curation.run.results import Results
 from curation.run.verify import verify
 from runtime.console import sentence_for

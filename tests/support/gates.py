@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
-from curation.gate.conditions import Conditions, step
-from curation.gate.plan import GateOptions, GatePlan
-from curation.gate.steps import Gated
+from curation.leaves.gate.conditions import Conditions, step
+from curation.leaves.gate.plan import GateOptions, GatePlan
+from curation.leaves.gate.steps import Gated
 from curation.run.request import Context
 from curation.schemas import MATCHED
 from runtime.engine.interface import Engine

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from curation.near_copies import copies
-from curation.near_copies.index import in_order, pairs_in_band, shuffled, unshuffled
+from curation.leaves.near_copies import copies
+from curation.leaves.near_copies.index import in_order, pairs_in_band, shuffled, unshuffled
 
 
 def near_copies(hashes: np.ndarray, k: int) -> np.ndarray:

@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curation.by_uid.tables import ImageTable
-from curation.clustering import embedding
-from curation.clustering.vectors import Embeddings
-from curation.gate.evaluation import EvaluationSets
-from curation.hashing import pipeline as hashing
+from curation.leaves.by_uid.tables import ImageTable
+from curation.leaves.clustering import embedding
+from curation.leaves.clustering.vectors import Embeddings
+from curation.leaves.gate.evaluation import EvaluationSets
+from curation.leaves.hashing import pipeline as hashing
+from curation.leaves.scoring.pipeline import ScoreRequest, score_images
+from curation.leaves.tars.samples import find
 from curation.run.ledger import Ledger
 from curation.run.making import Claim, fill
 from curation.run.results import Results, matched_files
-from curation.scoring.pipeline import ScoreRequest, score_images
-from curation.tars.samples import find
 from runtime.shipping import Shipped
 from runtime.storage.parquet import rows_of as number_of
 from tests.support.pictures import downloaded_tar

@@ -3,8 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
-from curation.gate.personal_data import KINDS
-from curation.gate.policies import Policy
+from curation.leaves.gate.personal_data import KINDS
+from curation.leaves.gate.policies import Policy
 from runtime.arrow import parts
 
 RECOMMENDED = Policy.parse(["recommended", "min_words:4", "min_stated_size:100", "max_texts_per_image:1"]).rules

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from curation.export.soft_cap import LOGITS, PURPOSE, Clocks, SoftCap
+from curation.leaves.export.soft_cap import LOGITS, PURPOSE, Clocks, SoftCap
 from runtime.draws import hashes
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import part_writer

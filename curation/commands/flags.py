@@ -1,0 +1,86 @@
+"""Flags that several commands have."""
+
+from __future__ import annotations
+
+from argparse import ArgumentError, Namespace, _ActionsContainer
+from typing import Any
+
+from curation.config import WITNESSES, CurationConfig
+from runtime.arguments import Stored, add_fields
+
+LANGUAGE = {
+    "--no-language": "what becomes of texts without letters, names of files, addresses and HTML, which are in no "
+    "language",
+    "--wrong-script": "what becomes of a text whose letters are all of scripts that the language of its label is not "
+    "written in",
+}
+NOBODY = "none"  # that no witness is asked
+
+
+def add_exclude(group: _ActionsContainer, **options: Any) -> None:
+    """Add --exclude, which curate and remove share."""
+    group.add_argument(
+        "--exclude",
+        nargs="+",
+        metavar="LIST",
+        help="leave out what these files name: uids, URLs, domains, page:DOMAIN or regex:PATTERN, one a line (also "
+        ".gz, .zst), or Parquet, CSV, TSV with a column uid or url; clip-curate also takes hashes of files, as "
+        "sha256=LIST, md5=LIST or pdq=LIST, and looks them up in the tables of --images and --status",
+        **options,
+    )
+
+
+def add_language_rules(group: _ActionsContainer) -> None:
+    """Add the flags that decide when a text counts as in the language of its label."""
+    group.add_argument(
+        "--min-language-score",
+        action=_Scores,
+        nargs="+",
+        metavar="S",
+        help="texts whose language is less certain belong to `other`: a score for all languages, or for one as da=0.6",
+    )
+    add_fields(group, CurationConfig, LANGUAGE)
+    group.add_argument(
+        "--witnesses",
+        action=_Witnesses,
+        nargs="+",
+        choices=(*WITNESSES, NOBODY),
+        default=CurationConfig.witnesses,
+        metavar="NAME",
+        help="who is asked for the language of a doubtful text; the first that knows it counts: han (its kana, and "
+        "characters that only Chinese or Japanese writes), host (where 80 %% of five or more sure texts are in one), "
+        f"page (`lang` of a WARC page), or {NOBODY} (default: {' '.join(CurationConfig.witnesses)})",
+    )
+
+
+class _Witnesses(Stored):
+    """Stores the names of witnesses; none of them where `none` is said."""
+
+    def __call__(self, parser: Any, namespace: Namespace, values: Any, *_: Any) -> None:
+        """Refuse witnesses beside `none`."""
+        super().__call__(parser, namespace, values)
+        asked = getattr(namespace, self.dest)
+        if NOBODY in asked and {*asked} != {NOBODY}:
+            raise ArgumentError(self, f"expected {NOBODY} alone, or witnesses; got {' '.join(asked)}")
+        setattr(namespace, self.dest, [name for name in asked if name != NOBODY])
+
+
+class _Scores(Stored):
+    """Stores a number under its own name, and those of `LANGUAGE=NUMBER` by language under its name with an s."""
+
+    def __call__(self, parser: Any, namespace: Namespace, values: Any, *_: Any) -> None:
+        """Refuse what is no number, and two numbers for one language or for all."""
+        super().__call__(parser, namespace, values)
+        scores: dict[str | None, float] = {}
+        for value in getattr(namespace, self.dest):
+            code, equals, score = value.rpartition("=")
+            try:
+                number = float(score)
+            except ValueError:
+                raise ArgumentError(
+                    self, f"expected a number, or a language and a number as da=0.6; got {value!r}"
+                ) from None
+            if scores.setdefault(code if equals else None, number) != number:
+                raise ArgumentError(self, f"two scores for {code or 'all languages'}; give one")
+        setattr(namespace, self.dest, scores.pop(None, parser.get_default(self.dest)))
+        setattr(namespace, f"{self.dest}s", scores)

@@ -1,0 +1,40 @@
+"""What a lab may use or leave: each leaf has its own folder, with its command, flags and templates.
+
+The core knows none of them. What a leaf adds to a run hangs on a hook: HOOKS has a row for each, and other packages
+hang theirs on the same hooks by entry points. To pick off a leaf, remove its folder and the lines that name it, as
+tests/leaves/picked_off.py does. `by_uid`, `near_copies` and `tars` are what leaves share.
+"""
+
+HOOKS = {
+    # Flags of clip-curate: modules as `commands.curate.FlagsHook`, in the order of the help.
+    "clip_curation.curate_flags": {
+        "gate": "curation.leaves.gate.flags",
+        "alignment": "curation.leaves.observers.flags",
+    },
+    # Who observes a run, by the name under which run.json has what was seen: as `run.request.Finds`, in the order of
+    # the report.
+    "clip_curation.observers": {
+        "doubtful": "curation.leaves.observers.doubtful:find",
+        "gate_removed": "curation.leaves.observers.gate_removed:find",
+        "shape": "curation.leaves.observers.shape:find",
+        "alignment": "curation.leaves.observers.alignment:find",
+    },
+    # Steps of the gate, in their order: functions as `gate.steps.MakesStep`.
+    "clip_curation.gate_steps": {
+        "captions": "curation.leaves.gate.captions:step",
+        "hosts": "curation.leaves.gate.hosts:step",
+        "conditions": "curation.leaves.gate.conditions:step",
+        "copies": "curation.leaves.gate.copies:step",
+        "meaning": "curation.leaves.gate.meaning:step",
+        "domains": "curation.leaves.gate.domains:step",
+    },
+    # Formats of exports: classes as `export.forms.Form`.
+    "clip_curation.export_forms": {
+        "datacomp": "curation.leaves.export.datacomp:DataComp",
+        "huggingface": "curation.leaves.export.huggingface:HuggingFace",
+        "mds": "curation.leaves.export.mds:Mds",
+        "metaclip": "curation.leaves.export.metaclip:MetaClip",
+        "retry": "curation.leaves.export.retry:Retry",
+        "webdataset": "curation.leaves.export.webdataset:WebDataset",
+    },
+}

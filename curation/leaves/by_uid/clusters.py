@@ -1,0 +1,195 @@
+"""Read the clusters of a run's images from tables, and sort them into one file by uid, for exports and training.
+
+A table has the columns `uid` (or `url`) and `coarse`, and optionally `fine` and `distance`, as clip-cluster writes
+them. Rows about images that the run does not have are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.leaves.by_uid.mapped_rows import MappedRows, in_order, rows_of, save_rows, sorted_schema
+from curation.leaves.by_uid.tables import KEY, ImageTable, Paths, key_columns, spelled
+from curation.run.results import Results, curated_files, pool_files
+from runtime.errors import InputError, typed
+from runtime.redaction import hidden
+from runtime.storage.arrays import mapped
+from runtime.storage.listing import Version
+from runtime.storage.own_files import OwnFile, own_files
+from runtime.storage.parquet import MOST_PARTS, batches, in_parts
+from runtime.storage.paths import as_path, reachable
+from runtime.storage.whole import read_json
+
+EXPECTED = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"
+REMEDY = "run the same command of clip-cluster again, with --overwrite"
+KEPT = b"kept"
+OF_NONE = {"coarse": None, "fine": -1, "distance": np.nan}  # where a table has no such column
+PART_ROWS = 1 << 20  # in memory at a time
+ROW_BYTES = 16  # of a table at least: those of the uid
+
+
+class Clusters(MappedRows):
+    """The coarse and the fine cluster of many images, and each image's distance from its centre."""
+
+    schema = sorted_schema(
+        b"1", pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()), pa.field("distance", pa.float32())
+    )
+    what = "clusters"
+
+    @cached_property
+    def kept(self) -> dict[int, int]:
+        """The number of images that the run kept of each coarse cluster in which it matched any."""
+        return {int(cluster): images for cluster, images in json.loads(self.rows.schema.metadata[KEPT]).items()}
+
+    def coarse(self, uids: pa.Array) -> np.ndarray:
+        """Return the coarse cluster of each image, -1 where it has none."""
+        found = self.find(uids)
+        return np.where(found < 0, -1, self.rows["coarse"].to_numpy()[found])
+
+
+@dataclass(frozen=True)
+class Clustered:
+    """Clusters, and the number of images of a run that have none."""
+
+    clusters: Clusters
+    images: int
+    without: int
+
+
+@typed
+def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Clustered:
+    """Write the clusters of the run's images to one file, and count the images that have none.
+
+    Memory holds about a million rows at a time, or a 256th of them. Tables of which no row is of the run are refused,
+    and those that give an image no cluster, or two different ones.
+    """
+    path, names, counted = Path(path), named(tables), _Counted()
+    table, keys = find_clusters(tables), pa.schema(KEY)
+    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        work, number = Path(folder), _number(table, run)
+        spread = (
+            in_parts(
+                (rows for file in table.files for rows in cluster_rows(table, file)),
+                Clusters.schema,
+                number,
+                work / "rows",
+            ),
+            in_parts(_keys(pool_files(run)), keys, number, work / "pool"),
+            in_parts(_keys(curated_files(run)), keys, number, work / "kept"),
+        )
+        joined = (counted.joined(_sorted(rows, names), pool, kept) for rows, pool, kept in zip(*spread, strict=True))
+        rows = mapped(joined, Clusters.schema, work)
+        if not rows.num_rows:
+            raise InputError(f"none of the rows of {names} is of an image of {run.path}")
+        kept = json.dumps(dict(sorted(counted.kept.items()))).encode()
+        save_rows(path, rows.replace_schema_metadata(Clusters.schema.metadata | {KEPT: kept}))
+    return Clustered(Clusters.open(path), counted.images, counted.without)
+
+
+def find_clusters(tables: Paths) -> ImageTable:
+    """Return the table in folders of clip-cluster, files, folders, globs or URLs; InputError for one without."""
+    return ImageTable.find([table_in(str(each), "clusters") for each in tables], EXPECTED, "coarse")
+
+
+def named(tables: Paths) -> str:
+    """Return the tables' names as they were given."""
+    return ", ".join(hidden(str(each)) for each in tables)
+
+
+@dataclass
+class _Counted:
+    """What the parts of a run are found to have."""
+
+    images: int = 0
+    without: int = 0
+    kept: Counter[int] = field(default_factory=Counter)
+
+    def joined(self, rows: pa.RecordBatch, pool: pa.Table, kept: pa.Table) -> pa.RecordBatch:
+        """Return the rows of the images of the pool, and count these and the kept ones; `rows` are sorted."""
+        found, of_kept = (rows_of(rows, np.stack([*map(np.asarray, keys.columns)], axis=1)) for keys in (pool, kept))
+        self.images += len(found)
+        self.without += int((found < 0).sum())
+        self.kept.update(rows["coarse"].to_numpy()[of_kept[of_kept >= 0]].tolist())
+        return rows.take(pa.array(np.sort(found[found >= 0])))
+
+
+def table_in(path: str, name: str) -> str:
+    """Return where a folder of clip-cluster has a table, which must be whole; any other path is a table itself."""
+    folder = as_path(path)
+    with reachable(path):
+        facts = read_json(folder / "clusters.json")
+    if facts is None:
+        return path
+    known, prefix = facts.get("checksums", {}), f"{name}/"
+    checksums = {file.removeprefix(prefix): each for file, each in known.items() if file.startswith(prefix)}
+    if name == "copies" and not checksums:
+        raise InputError(f"{hidden(path)} has clusters, and no copies; cluster with --same-meaning to find them")
+    own_files(folder / name, checksums, REMEDY)  # none is missing; each is compared when it is read
+    return str(folder / name)
+
+
+def _number(table: ImageTable, run: Results) -> int:
+    """Return the number of parts that are joined one after the other."""
+    return min(MOST_PARTS, 1 + max(table.bytes // ROW_BYTES, run.counted[1]) // PART_ROWS)
+
+
+def _keys(files: list[OwnFile]) -> Iterator[pa.RecordBatch]:
+    """Yield the KEY of each image in files."""
+    for file in files:
+        for batch in batches(file, PART_ROWS, ["uid"]):
+            yield pa.RecordBatch.from_arrays(key_columns(batch["uid"]), schema=pa.schema(KEY))
+
+
+def cluster_rows(table: ImageTable, file: tuple[str, Version]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in a file of a table in the schema of clusters."""
+    given = [name for name in OF_NONE if name in table.columns.names]
+    for batch in table.read(file, given):
+        values = [_column(batch, name, file[0]) for name in OF_NONE]
+        yield pa.RecordBatch.from_arrays([*batch.columns[: len(KEY)], *values], schema=Clusters.schema)
+
+
+def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
+    """Return a column in the type of the clusters schema; refuse values that are no cluster or no distance."""
+    kind = Clusters.schema.field(name).type
+    if name not in batch.schema.names:
+        return pa.repeat(pa.scalar(OF_NONE[name], kind), len(batch))
+    try:
+        column = batch[name].cast(kind)
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: the column {name} holds what is no {kind} ({error})") from None
+    if pa.types.is_floating(kind):
+        return column.fill_null(np.nan)
+    if column.null_count or (pc.min(column).as_py() or 0) < 0:
+        wrong = "null" if column.null_count else pc.min(column)
+        raise InputError(f"{path}: a row has {wrong} as {name}; clusters are numbers from 0, leave out images without")
+    return column
+
+
+def _sorted(rows: pa.Table, names: str) -> pa.RecordBatch:
+    """Return rows in the order of keys, equal ones as they came; refuse one key with different clusters."""
+    ordered, is_repeated = in_order(rows)
+    require_one_cluster(ordered, is_repeated, names)
+    return ordered
+
+
+def require_one_cluster(rows: pa.RecordBatch, is_repeated: np.ndarray, names: str) -> None:
+    """Refuse rows of which some are of the image of the row before, and of another cluster; a key is in front."""
+    coarse, fine = (rows[name].to_numpy() for name in ("coarse", "fine"))
+    wrong = np.flatnonzero(is_repeated[1:] & ((coarse[1:] != coarse[:-1]) | (fine[1:] != fine[:-1])))
+    if len(wrong):
+        one, other = wrong[0], wrong[0] + 1
+        raise InputError(
+            f"{names} put the image {spelled(rows, one)} into two clusters, {coarse[one]} and {coarse[other]} (fine "
+            f"{fine[one]} and {fine[other]}); give tables of one clustering"
+        )

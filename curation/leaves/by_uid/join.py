@@ -1,0 +1,193 @@
+"""Join tables by uid to the images of files, and bring what is found to the tasks that rewrite these files.
+
+Rows travel as packed blocks: by key to where those of one image meet, and from there by file. A task holds a bucket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from curation.leaves.by_uid.by_key import PLACE, ROWS, Groups, Places, Write, deal, spread_keys
+from curation.leaves.by_uid.tables import KEY, KEY_NAMES, key_columns
+from curation.run.ledger import MOST_BUCKETS, group_buckets, senders, sending
+from runtime.buckets import Block, Packer, by_bucket
+from runtime.engine.interface import Engine, Relay
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches, row_counts
+from runtime.tallies import Tallies
+
+SIDE = pa.field("side", pa.int8())  # of a row on its way: 0 for a place, else its table's number, from 1
+FOUND_ROWS = 8192  # places that get the values of tables: one image may be in many places
+FILE_ROWS = 1 << 18  # that a task brings in order at a time
+READ_ROWS = 1 << 16
+TURNS = 3  # tasks a core, where files are few
+
+Once = Callable[[pa.RecordBatch, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Files with a row an image: `read(file)` yields `row` and KEY of those that have a uid, in order."""
+
+    files: Sequence[Any]
+    sizes: Sequence[int]  # rows of each file
+    read: Callable[[Any], Iterator[pa.RecordBatch]]
+
+    @property
+    def rows(self) -> int:
+        """The rows of all files."""
+        return sum(self.sizes)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of images: `read(file)` yields KEY, `fields` and `order`.
+
+    `once(rows, images)` returns which rows count, one of each image at most; `images` has the number of each row's.
+    """
+
+    files: Sequence[Any]
+    rows: float  # about
+    read: Callable[[Any], Iterator[pa.RecordBatch]]
+    once: Once
+    fields: Sequence[pa.Field]  # what is joined, null where the table does not have an image
+    order: Sequence[pa.Field] = ()  # what else `once` needs
+    others: str = ""  # the name under which the number of an image's rows that do not count is joined, if at all
+
+    @property
+    def joined(self) -> list[pa.Field]:
+        """What is joined to an image."""
+        return [*self.fields, *([pa.field(self.others, pa.int64())] if self.others else [])]
+
+
+@dataclass(frozen=True)
+class Join:
+    """Images of files, and tables of which some may have them."""
+
+    images: Images
+    tables: Sequence[Table]
+
+    @property
+    def fields(self) -> list[pa.Field]:
+        """What tables have of a place."""
+        return [field for table in self.tables for field in table.joined]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of a row on its way to where those of an image meet."""
+        return pa.schema([*ROWS, SIDE, *(field for table in self.tables for field in (*table.fields, *table.order))])
+
+    def write(self, engine: Engine, write: Write) -> Tallies:
+        """Let `write(number, stream)` write each file, and return the sums of what it tallies.
+
+        The stream has PLACE and the fields of all tables, of the images that some table has.
+        """
+        wanted = max(self.images.rows // FILE_ROWS, TURNS * engine.cores)
+        places = Places.of(self.images.sizes, min(wanted, MOST_BUCKETS))
+        buckets, tasks = self._cut
+        relay = Relay(partial(self.joined, buckets=buckets, places=places), places.relays(tasks))
+        receive = partial(places.written, schema=pa.schema([*PLACE, *self.fields]), write=write)
+        send = partial(self.sent, buckets=buckets)
+        return engine.exchange(self._items(buckets), send, receive, places.tasks, [relay])
+
+    def count(self, engine: Engine, count: Callable[[pa.RecordBatch], Tallies]) -> Tallies:
+        """Return the sums of what `count` tallies of such rows, as they come."""
+        buckets, tasks = self._cut
+        receive = partial(self.counted, buckets=buckets, count=count)
+        return engine.exchange(self._items(buckets), partial(self.sent, buckets=buckets), receive, tasks)
+
+    def _items(self, buckets: int) -> list[list[tuple[int, int]]]:
+        """Return the files of all sides, in lists for tasks: the number of the side, and of the file."""
+        sizes = [(len(self.images.files), self.images.rows), *((len(own.files), own.rows) for own in self.tables)]
+        return [
+            items
+            for side, (files, rows) in enumerate(sizes)
+            for items in senders([(side, number) for number in range(files)], rows, buckets)
+        ]
+
+    @property
+    def _cut(self) -> tuple[int, int]:
+        return group_buckets(self.images.rows + sum(table.rows for table in self.tables))
+
+    def sent(self, items: list[tuple[int, int]], tallies: Tallies, buckets: int) -> Iterator[Block]:
+        """Yield the rows of files of places, or of a table."""
+        packer = sending(buckets)
+        for side, number in items:
+            of_side = self.tables[side - 1] if side else self.images
+            for batch in of_side.read(of_side.files[number]):
+                known = {name: batch[name] for name in batch.schema.names}
+                known[SIDE.name] = pa.repeat(pa.scalar(side, SIDE.type), len(batch))
+                if not side:
+                    known["file"] = pa.repeat(pa.scalar(number, pa.int32()), len(batch))
+                yield from deal(packer, known, self.schema, len(batch))
+        yield from packer.finish()
+
+    def joined(
+        self, partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int, places: Places
+    ) -> Iterator[Block]:
+        """Yield what tables have of each place, by file."""
+        packer = Packer(places.tasks)
+        for rows in by_bucket(blocks, buckets, self.schema, spread_keys):
+            for found in self._found(pa.concat_batches([*rows])):
+                yield from packer.deal(found, places.keys(found))
+        yield from packer.finish()
+
+    def counted(
+        self, partition: int, blocks: Iterator[bytes], buckets: int, count: Callable[[pa.RecordBatch], Tallies]
+    ) -> Tallies:
+        """Return what is tallied of the places in some buckets."""
+        met = map(pa.concat_batches, map(list, by_bucket(blocks, buckets, self.schema, spread_keys)))
+        return Tallies(row for rows in met for found in self._found(rows) for row in count(found).rows())
+
+    def _found(self, rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """Yield the values of all tables for the places in the rows of some images."""
+        side, image = rows["side"].to_numpy(), Groups.of(rows).numbers
+        places = np.flatnonzero(side == 0)
+        found, others = (np.zeros((len(self.tables), len(places)), np.int64) for _ in range(2))
+        for number, table in enumerate(self.tables):
+            own = np.flatnonzero(side == number + 1)
+            if table.others:
+                others[number] = np.bincount(image[own], minlength=len(side))[image[places]] - 1
+            names = [field.name for field in (*table.fields, *table.order)]
+            own = own[table.once(rows.select([*KEY_NAMES, *names]).take(pa.array(own)), image[own])]
+            row_of = np.full(len(side), -1)
+            row_of[image[own]] = own
+            found[number] = row_of[image[places]]
+        is_found = (found >= 0).any(axis=0)
+        places, found, others = places[is_found], found[:, is_found], others[:, is_found]
+        for begin in range(0, len(places), FOUND_ROWS):
+            some = slice(begin, begin + FOUND_ROWS)
+            columns = [rows[field.name].take(pa.array(places[some])) for field in PLACE]
+            for table, of_table, more in zip(self.tables, found[:, some], others[:, some], strict=True):
+                at = pa.array(of_table, mask=of_table < 0)
+                columns += [rows[field.name].take(at) for field in table.fields]
+                columns += [pa.array(more, mask=of_table < 0)] if table.others else []
+            yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*PLACE, *self.fields]))
+
+
+def images_in(files: Sequence[OwnFile]) -> Images:
+    """Return the images in files of a run."""
+    return Images(files, row_counts(files), _rows)
+
+
+def first(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
+    """Return one row of each image, where all say the same."""
+    return np.unique(images, return_index=True)[1]
+
+
+def keys(file: OwnFile) -> Iterator[pa.RecordBatch]:
+    """Yield the KEY of each image in a file of a run."""
+    for batch in batches(file, READ_ROWS, ["uid"]):
+        yield pa.RecordBatch.from_arrays(key_columns(batch["uid"]), schema=pa.schema(KEY))
+
+
+def _rows(file: OwnFile) -> Iterator[pa.RecordBatch]:
+    row = 0
+    for batch in keys(file):
+        yield batch.append_column(PLACE[1], pa.array(np.arange(row, row := row + len(batch))))

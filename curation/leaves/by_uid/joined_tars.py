@@ -1,0 +1,215 @@
+"""Scan tars, and join their samples by uid to the images of a run and to tables, for whoever writes each tar.
+
+A sample belongs to the image whose uid it states. `join` brings what is known of it to the task of its tar.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.inputs.files import Input
+from curation.leaves.by_uid.by_key import PLACE, RowStream
+from curation.leaves.by_uid.join import READ_ROWS, Images, Join, Table
+from curation.leaves.by_uid.tables import KEY, key_columns, spelled
+from curation.leaves.tars.headers import TALLY, require_sound
+from curation.leaves.tars.samples import IMAGES, fault_of, opened, passed_over, samples_in
+from curation.run.making import Derived, Item, Made, Task
+from curation.run.results import Results, curated_files
+from curation.schemas import CURATED, TRAINED_TEXTS
+from runtime.engine.interface import Engine
+from runtime.errors import AGAIN, InputError
+from runtime.storage.own_files import OwnFile, checksums_in, tally
+from runtime.storage.parquet import batches, part_writer
+from runtime.storage.paths import make_folder, remove
+from runtime.tallies import Tallies
+
+_log = logging.getLogger(__name__)
+AT_ONCE = 1 << 13  # samples that a writer is given
+IMAGES_AT_ONCE = 1 << 14  # of a run, that a task reads
+WITHOUT, FIRST, SIZE = "without", "first.", "size."  # names of tallies: samples without uid, the first one, all
+NO_PICTURE, FIRST_OF_NONE = "no_picture", "no_picture."  # keys without a picture, and the first one
+
+TEXT = CURATED.field("text")
+
+Numbered = tuple[int, Input]  # a tar, and its number among all
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The SAMPLES of a tar in a file, and what is known of some of them."""
+
+    number: int
+    file: OwnFile
+    samples: int
+    stream: RowStream
+
+    def read(self) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]:
+        """Yield the samples, some at a time, with what is known of some of these; `row` is that of the batch."""
+        begin = 0
+        for batch in batches(self.file, AT_ONCE):
+            known = self.stream.take(self.number, begin, begin + batch.num_rows)
+            if known is not None:
+                at = known.schema.names.index("row")
+                known = known.set_column(at, PLACE[1], pc.subtract(known["row"], begin))
+            yield batch, known
+            begin += batch.num_rows
+
+
+Make = Callable[[Numbered, Made, Scan], object]
+
+
+def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequence[Table], make: Make) -> Tallies:
+    """Let `make` write what becomes of each tar, whose samples are joined to tables; return the sums of all tallies."""
+
+    def begin(missing: list[Item[Numbered]], task: Task[Numbered]) -> None:
+        number, scans = f"{len(missing)} of {len(tars)} tars", folder.parts.work / "scans"
+        with folder.progress.stage(f"look for the samples of {number}"):
+            files, sizes = scan(
+                folder.engine, [item.content[1] for item in missing], scans, done=len(tars) - len(missing)
+            )
+        with folder.progress.stage(f"{title} of {number}"):
+            write = partial(_made, files=files, sizes=sizes, items=missing, task=task)
+            join_samples(files, sizes, tables).write(folder.engine, write)
+        remove(scans)  # before the folder is whole: a task that is late makes no new files there
+
+    return folder.fill([Item(tar, (number, tar)) for number, tar in enumerate(tars)], make, begin)
+
+
+def join_samples(files: Sequence[OwnFile], sizes: Sequence[int], tables: Sequence[Table]) -> Join:
+    """Return the join of the samples in files of SAMPLES, of which the rows are known, with tables."""
+    return Join(Images(files, sizes, _images), tables)
+
+
+def scan(
+    engine: Engine, tars: Sequence[Input], folder: Path, most_damaged: float = 0.0, done: int = 0
+) -> tuple[list[OwnFile], list[int]]:
+    """Write the SAMPLES of each tar to a file in `folder`, which all machines see; return files, and rows of each.
+
+    Refuse tars of which a larger share than `most_damaged` is damaged, and tars none of whose samples states a uid,
+    unless others are `done`; samples without uid are counted.
+    """
+    tallies = engine.run([*enumerate(tars)], partial(_scan, folder=make_folder(folder)))
+    require_sound({tars[number].path: fault for number, fault in _said(tallies, TALLY)}, len(tars), most_damaged)
+    rows = tallies.beginning(SIZE)
+    sizes = [int(rows[str(number)]) for number in range(len(tars))]
+    first, other = (_first(tallies, name, tars) for name in (FIRST, FIRST_OF_NONE))
+    if none := int(tallies[NO_PICTURE]):
+        _log.warning(
+            "%s of %s keys in the tars have files but no picture (%s), such as %s; they are passed over",
+            *(f"{none:,}", f"{none + sum(sizes):,}", ", ".join(IMAGES), other),
+        )
+    _report(int(tallies[WITHOUT]), sum(sizes), first, done)
+    known = checksums_in(tallies)
+    return [OwnFile(folder / name, known[name], AGAIN) for name in map(_name, range(len(tars)))], sizes
+
+
+def matched_images(files: Sequence[OwnFile], rows: int) -> Table:
+    """Return images in files of a run, with TRAINED_TEXTS."""
+    return Table(files, rows, _candidates, _unique, [TRAINED_TEXTS])
+
+
+def curated_images(run: Results) -> Table:
+    """Return the images of a manifest with TEXT."""
+    return Table(curated_files(run), run.facts["rows"]["kept"], _texts, _unique, [TEXT])
+
+
+def _made(
+    number: int,
+    stream: RowStream,
+    files: Sequence[OwnFile],
+    sizes: Sequence[int],
+    items: Sequence[Item[Numbered]],
+    task: Task[Numbered],
+) -> Tallies:
+    return task(items[number], Scan(number, files[number], sizes[number], stream))
+
+
+def _scan(numbered: Numbered, folder: Path) -> Tallies:
+    """Write the SAMPLES of a tar; tally how many there are, those without uid and the first of them, and damage."""
+    (number, tar), tallies = numbered, Tallies()
+    found, path = samples_in(opened(tar)), folder / _name(number)
+    if fault := fault_of(found):
+        tallies.add(f"{TALLY}{number}.{fault}")
+    with part_writer(path, found.schema, READ_ROWS) as writer:
+        writer.write(found)
+    tally(tallies, path, writer.checksum)
+    tallies.add(f"{SIZE}{number}", found.num_rows)
+    none, key = passed_over(found)
+    if none:
+        tallies.add(NO_PICTURE, none)
+        tallies.add(f"{FIRST_OF_NONE}{number}.{key!r}")
+    without = found["key"].filter(pc.is_null(found["uid"]))
+    if len(without):
+        tallies.add(WITHOUT, len(without))
+        tallies.add(f"{FIRST}{number}.{without[0].as_py()!r}")
+    return tallies
+
+
+def _name(number: int) -> str:
+    return f"{number:05}.parquet"
+
+
+def _first(tallies: Tallies, prefix: str, tars: Sequence[Input]) -> str:
+    """Return the first key that tallies name behind the number of its tar, and the tar."""
+    return next((f"{key} in {tars[number].path}" for number, key in _said(tallies, prefix)), "")
+
+
+def _said(tallies: Tallies, prefix: str) -> list[tuple[int, str]]:
+    """Return what stands in names of tallies behind the number of a tar, by that number."""
+    parted = (name.partition(".") for name in tallies.beginning(prefix))
+    return sorted((int(number), rest) for number, _, rest in parted)
+
+
+def _report(without: int, number: int, first: str, done: int) -> None:
+    """Log how many samples have no uid, with `first` as an example; refuse tars in which no sample has one."""
+    if without == number > 0 and not done:
+        raise InputError(
+            f"none of {number:,} samples has a json that states uid or url, such as {first}; give tars as img2dataset "
+            "writes them, downloaded with --save_additional_columns '[\"uid\"]'"
+        )
+    if without:
+        _log.warning(
+            "%s of %s samples have no json that states uid or url, such as %s; they are passed over",
+            *(f"{without:,}", f"{number:,}", first),
+        )
+
+
+def _images(scan: OwnFile) -> Iterator[pa.RecordBatch]:
+    """Yield the row and the KEY of each sample that states a uid."""
+    row = 0
+    for batch in batches(scan, READ_ROWS, ["uid"]):
+        rows = np.arange(row, row := row + batch.num_rows)
+        has_uid = pc.is_valid(batch["uid"])
+        keys = key_columns(batch["uid"].filter(has_uid))
+        yield pa.RecordBatch.from_arrays([pa.array(rows).filter(has_uid), *keys], schema=pa.schema([PLACE[1], *KEY]))
+
+
+def _candidates(file: OwnFile) -> Iterator[pa.RecordBatch]:
+    """Yield KEY and TRAINED_TEXTS of the matched images that have any."""
+    for batch in batches(file, IMAGES_AT_ONCE, ["uid", TRAINED_TEXTS.name]):
+        batch = batch.filter(pc.greater(pc.list_value_length(batch[TRAINED_TEXTS.name]), 0))
+        columns = [*key_columns(batch["uid"]), batch[TRAINED_TEXTS.name].cast(TRAINED_TEXTS.type)]
+        yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*KEY, TRAINED_TEXTS]))
+
+
+def _texts(file: OwnFile) -> Iterator[pa.RecordBatch]:
+    for batch in batches(file, IMAGES_AT_ONCE, ["uid", TEXT.name]):
+        yield pa.RecordBatch.from_arrays([*key_columns(batch["uid"]), batch[TEXT.name]], schema=pa.schema([*KEY, TEXT]))
+
+
+def _unique(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
+    """Return all rows; refuse two of one image."""
+    number, times = np.unique(images, return_counts=True)
+    repeated = number[times > 1]
+    if len(repeated):
+        uid = spelled(rows, int(np.flatnonzero(images == repeated[0])[0]))
+        raise InputError(f"the images of the run hold uid {uid} more than once; give the images of one run of curate")
+    return np.arange(rows.num_rows)

@@ -1,0 +1,7 @@
+"""Cluster images by embeddings with balanced k-means, and write the cluster of each image of a finished run."""
+
+from functools import partial
+
+from runtime.programs import start
+
+program = partial(start, "clip-cluster", "curation.leaves.clustering.command")

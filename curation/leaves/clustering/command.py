@@ -1,0 +1,108 @@
+"""The command `clip-cluster`: assign fine and coarse clusters to the images of a finished run."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import Any
+
+from curation.leaves.clustering.embedding import DEFAULT
+from curation.leaves.clustering.pipeline import ClusterRequest, cluster
+from curation.leaves.clustering.training import ClusterConfig
+from curation.report.console import aligned
+from curation.report.languages import counted, number, percent
+from runtime.arguments import Parser, absolute, add_fields, made
+from runtime.console import command
+from runtime.engine.choice import engine_for
+from runtime.progress import ConsoleProgress
+from runtime.terminal import say
+
+NAME = "clip-cluster"
+SHOWN = 60  # characters of a text
+NUMBERS = {
+    "--fine N": "fine clusters",
+    "--coarse N": "coarse clusters, of the fine centres",
+    "--seed N": "seed of the sample and of the first centres",
+    "--sample SHARE": "share of the manifest to train on; more, up to all, where that is less than 8,192 images a fine "
+    "cluster",
+    "--texts": "images that get a cluster: of the manifest, or of the whole pool",
+    "--same-meaning COSINE": "also write which images of a fine cluster are copies of others: those whose embeddings "
+    "have this cosine or more, as 0.95",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; bad input ends in one sentence and status 2."""
+    args = parse(argv)
+    with command(NAME):
+        say(summary(run(args)))
+        say(f"clusters: {args.output}")
+
+
+def run(args: Namespace) -> dict[str, Any]:
+    """Cluster images as the values of a command line say."""
+    config = made(ClusterConfig, args)
+    request = ClusterRequest(
+        args.run, args.output, config, args.embeddings, args.embedding_column, args.encoder, args.overwrite
+    )
+    return cluster(engine_for(args, "cluster"), request, ConsoleProgress())
+
+
+def summary(facts: dict[str, Any]) -> str:
+    """Return the summary that the command prints at the end."""
+    rows = [("cluster", "images", "", "a text near its centre")]
+    for each, (size, texts) in enumerate(zip(facts["coarse_sizes"], facts["coarse_texts"], strict=True)):
+        first = texts[0]["text"][:SHOWN] if texts else ""
+        rows.append((str(each), number(size), percent(size, facts["images"]), first))
+    fine = facts["balance"]["fine"]
+    lines = [
+        f"{counted(facts['images'], 'image')} in {counted(facts['fine'], 'fine cluster')}, the smallest "
+        f"{fine['smallest']:.2f} and the largest {fine['largest']:.2f} of equal size; "
+        f"{counted(facts['without_embedding'], 'image')} without an embedding",
+        *aligned(rows, left=(0, 3)),
+    ]
+    if copies := facts.get("copies"):
+        lines.append(
+            f"{counted(copies['images'], 'image')} ({percent(copies['images'], facts['images'])}) are copies of "
+            f"{counted(copies['of'], 'image')}, by a cosine of {copies['cosine']} or more"
+        )
+    return "\n".join(lines)
+
+
+def parse(argv: Sequence[str] | None = None) -> Namespace:
+    """Return the values of the command line."""
+    parser = Parser(
+        NAME,
+        "Cluster the images of a finished run by balanced k-means, as MoDE does for its data experts: a table of uid, "
+        "fine and coarse cluster and distance, the centres, and a page of nearest texts, sizes and languages.",
+    )
+    parser.add_argument("run", metavar="RUN", type=absolute, help="output folder of clip-curate")
+    parser.add_output(
+        "folder of the clusters, which all machines share, or a URL; embeddings of texts in it are used again"
+    )
+    add_fields(parser, ClusterConfig, NUMBERS)
+    parser.add_argument("--overwrite", action="store_true", help="replace other clusters in the output folder")
+    _add_embeddings(parser)
+    parser.add_engine()
+    return parser.parse_args(argv)
+
+
+def _add_embeddings(parser: Parser) -> None:
+    source = parser.add_argument_group("where embeddings come from")
+    source.add_argument(
+        "--embeddings",
+        nargs="+",
+        default=[],
+        metavar="TABLE",
+        help="Parquet files with the columns uid (or url) and embedding, a list of numbers",
+    )
+    source.add_argument(
+        "--embedding-column", default="embedding", metavar="NAME", help="column of embeddings (default: %(default)s)"
+    )
+    source.add_argument(
+        "--encoder",
+        default=DEFAULT,
+        metavar="NAME",
+        help="sentence encoder that embeds the texts where no table is given: %(default)s, which the extra `clusters` "
+        "brings and which knows English, or the folder of another one, as sentence-transformers saves it",
+    )

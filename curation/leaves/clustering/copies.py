@@ -1,0 +1,335 @@
+"""Find semantic copies: images of a fine cluster whose embeddings have a cosine of the threshold or more.
+
+As SemDeDup (arXiv 2303.09540), but by leaders: a *leader* has no leader before it with at least that cosine; any other
+vector is a *copy* of the first leader with it (DESIGN.md gives the reasons). Which embedding of each image counts goes
+to the tasks that read embeddings, vectors from there to the task of their fine cluster, copies to that of their file.
+
+Results are the same to the bit, however vectors are cut into blocks and whichever matrix library multiplies them: its
+products only narrow the choice of leaders, and `kernels.clusters` decides.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from curation.leaves.by_uid.by_key import PLACE, Places, RowStream
+from curation.leaves.by_uid.join import TURNS
+from curation.leaves.by_uid.tables import key_columns
+from curation.leaves.clustering import kernels
+from curation.leaves.clustering.joining import CHOSEN, ROW_BITS
+from curation.leaves.clustering.vectors import Embeddings, scaled
+from curation.run.ledger import MOST_BUCKETS, sending
+from curation.schemas import COSINE, SEMANTIC_COPIES
+from runtime.arrow import one_array
+from runtime.buckets import Block, Packer, buckets_for, by_bucket
+from runtime.caches import cache_folder
+from runtime.draws import draws
+from runtime.engine.interface import Engine, Relay
+from runtime.kernels.hashes import xxhash
+from runtime.storage.own_files import OwnFile, tally
+from runtime.storage.parquet import batches, part_writer, row_counts
+from runtime.storage.paths import room
+from runtime.tallies import Tallies
+
+FIRST, BLOCK = 64, 1024  # vectors that are compared with each other: of the first block, of the largest
+CHUNK = 4096  # leaders that a block is compared with at a time
+HELD_BYTES = 128 << 20  # of leaders in memory; further ones wait in a file
+_UNIT = 2.0**-24  # the rounding error of a float32
+
+PURPOSE = "semantic copies"  # of the draw
+TASK_BYTES = 64 << 20  # of vectors for a task that compares
+SENT_BYTES = 1 << 20  # of vectors that are dealt out at a time
+COMPARED_BYTES = 32 << 20  # of vectors of a cluster that are compared at a time
+_READ_ROWS = 1 << 16
+_ROW_GROUP = 1 << 16
+_IMAGE = [pa.field(f"image_{each.name}", each.type) for each in PLACE]
+_SENT = pa.schema([*PLACE, CHOSEN.field("uid"), CHOSEN.field("fine"), *_IMAGE])  # PLACE is that of the embedding
+_FOUND = pa.schema([*PLACE, *SEMANTIC_COPIES])
+
+
+@dataclass(frozen=True)
+class MeaningComparison:
+    """How embeddings of images meet by fine cluster, the cosine, and the seed of the order."""
+
+    embeddings: Embeddings
+    rows: Places  # of usable embeddings
+    images: Places
+    fine: int  # clusters
+    cosine: float
+    seed: int
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of an image on the way to its cluster."""
+        own = [pa.field("draw", pa.float64()), pa.field("vector", self.embeddings.kind)]
+        return pa.schema([CHOSEN.field("uid"), *PLACE, CHOSEN.field("fine"), *own])
+
+    @property
+    def bits(self) -> int:
+        """The bits of the number of a fine cluster."""
+        return max(1, (self.fine - 1).bit_length())
+
+    def keys(self, rows: pa.RecordBatch) -> np.ndarray:
+        """Return keys of rows by cluster and, within it, by draw."""
+        free = 64 - self.bits
+        draw = (rows["draw"].to_numpy() * 2.0**53).astype(np.uint64)  # all its bits
+        draw = draw >> np.uint64(53 - free) if free < 53 else draw << np.uint64(free - 53)
+        return rows["fine"].to_numpy().astype(np.uint64) << np.uint64(free) | draw
+
+
+def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: MeaningComparison, folder: Path) -> Tallies:
+    """Write a file of SEMANTIC_COPIES for each file of images; tally `copies`, and `copied` images that stay for them.
+
+    `chosen` says which embedding of each image counts.
+    """
+    size = sum(row_counts(chosen)) * how.embeddings.dimension * 4
+    wanted = max(size // TASK_BYTES, TURNS * engine.cores)
+    tasks = min(1 << how.bits, buckets_for(wanted, 1), MOST_BUCKETS)
+    relays = [Relay(partial(_with_vectors, how=how), how.rows.tasks), Relay(partial(_compared, how=how), tasks)]
+    receive = partial(how.images.written, schema=_FOUND, write=partial(_write, cosine=how.cosine, folder=folder))
+    return engine.exchange([*chosen], partial(_send, how=how), receive, how.images.tasks, relays)
+
+
+def _send(file: OwnFile, _: Tallies, how: MeaningComparison) -> Iterator[Block]:
+    """Yield the images of a file, in blocks by the file of their embedding."""
+    packer = Packer(how.rows.tasks)
+    for batch in batches(file, _READ_ROWS):
+        place = batch["place"].to_numpy()
+        of_embedding = [pa.array((place >> ROW_BITS).astype(np.int32)), pa.array(place & ((1 << ROW_BITS) - 1))]
+        columns = [*of_embedding, batch["uid"], batch["fine"], batch["file"], batch["row"]]
+        rows = pa.RecordBatch.from_arrays(columns, schema=_SENT)
+        yield from packer.deal(rows, how.rows.keys(rows))
+    yield from packer.finish()
+
+
+def _with_vectors(partition: int, blocks: Iterator[bytes], _: Tallies, how: MeaningComparison) -> Iterator[Block]:
+    """Yield images with the numbers of their embeddings, in blocks by fine cluster."""
+    packer, stream = sending(1 << how.bits), how.rows.stream(blocks, _SENT)
+    each = max(1, SENT_BYTES // (4 * how.embeddings.dimension))
+    for number in stream.files():
+        begin = 0
+        for numbers in how.embeddings.numbers(how.embeddings.table.files[number]):
+            rows = stream.take(number, begin, begin + len(numbers))
+            for some in (rows.slice(at, each) for at in range(0, rows.num_rows, each)) if rows else ():
+                sent = _with_numbers(some, numbers[some["row"].to_numpy() - begin], how)
+                yield from packer.deal(sent, how.keys(sent))
+            begin += len(numbers)
+    yield from packer.finish()
+
+
+def _with_numbers(rows: pa.RecordBatch, numbers: np.ndarray, how: MeaningComparison) -> pa.RecordBatch:
+    narrow = numbers.astype(how.embeddings.kind.value_type.to_pandas_dtype())
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(narrow.ravel()), how.embeddings.dimension)
+    drawn = pa.array(draws(how.seed, PURPOSE, rows["uid"]))
+    columns = [rows["uid"], rows["image_file"], rows["image_row"], rows["fine"], drawn, vectors]
+    return pa.RecordBatch.from_arrays(columns, schema=how.schema)
+
+
+def _compared(partition: int, blocks: Iterator[bytes], tallies: Tallies, how: MeaningComparison) -> Iterator[Block]:
+    """Yield the copies of some clusters, in blocks by file of images."""
+    packer, cluster = Packer(how.images.tasks), None
+    for bucket in by_bucket(blocks, 1 << how.bits, how.schema, how.keys):  # in the order of keys
+        for rows in _of_clusters(pa.concat_batches([*bucket]), how.embeddings.dimension):
+            fine = rows["fine"][0].as_py()
+            if cluster is None or cluster.fine != fine:
+                if cluster:
+                    cluster.close()
+                cluster = _Cluster(fine, how)
+            found = cluster.copies(rows, tallies)
+            yield from packer.deal(found, how.images.keys(found))
+    if cluster:
+        cluster.close()
+    yield from packer.finish()
+
+
+def _of_clusters(rows: pa.RecordBatch, dimension: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of each cluster, in the order of draws, not too many at a time."""
+    fine = rows["fine"].to_numpy()
+    high, low = (key.to_numpy() for key in key_columns(rows["uid"]))
+    order = np.lexsort((low, high, rows["draw"].to_numpy(), fine))
+    bounds = np.flatnonzero(np.diff(fine[order], prepend=-1, append=-1))
+    most = max(1, COMPARED_BYTES // (4 * dimension))
+    for begin, end in zip(bounds, bounds[1:], strict=False):
+        for some in range(begin, end, most):
+            yield rows.take(pa.array(order[some : min(some + most, end)]))
+
+
+class _Cluster:
+    """A fine cluster, whose images come in the order of draws."""
+
+    def __init__(self, fine: int, how: MeaningComparison) -> None:
+        self.fine = fine
+        self._leaders = MeaningLeaders(how.embeddings.dimension, how.cosine)
+        self._uids, self._has_copies = list[pa.Array](), np.zeros(0, bool)
+
+    def copies(self, rows: pa.RecordBatch, tallies: Tallies) -> pa.RecordBatch:
+        """Return the copies among rows, _FOUND."""
+        values = rows["vector"].flatten().to_numpy().reshape(rows.num_rows, -1)
+        before = self._leaders.number
+        numbers, cosines = self._leaders.of(scaled(values.astype(np.float32)))
+        _, first = np.unique(numbers, return_index=True)
+        leads = np.zeros(len(numbers), bool)
+        leads[first] = numbers[first] >= before
+        self._uids.append(rows["uid"].filter(pa.array(leads)))
+        self._has_copies = np.concatenate([self._has_copies, np.zeros(int(leads.sum()), bool)])
+        copied = np.unique(numbers[~leads])
+        tallies.add("copied", int((~self._has_copies[copied]).sum()))
+        self._has_copies[copied] = True
+        is_copy = pa.array(~leads)
+        own = rows.filter(is_copy)
+        copy_of = one_array(pa.chunked_array(self._uids).take(pa.array(numbers[~leads])))
+        columns = [own["file"], own["row"], own["uid"], copy_of, pa.array(cosines[~leads])]
+        return pa.RecordBatch.from_arrays(columns, schema=_FOUND)
+
+    def close(self) -> None:
+        """Remove what waits in a file."""
+        self._leaders.close()
+
+
+def _write(number: int, rows: RowStream, cosine: float, folder: Path) -> Tallies:
+    """Write the copies among the images of a file."""
+    path, tallies = folder / f"{number:05d}.parquet", Tallies()
+    schema = SEMANTIC_COPIES.with_metadata({COSINE: repr(cosine)})
+    with part_writer(path, schema, _ROW_GROUP) as writer:
+        for found in rows.rest_of(number):
+            writer.write(pa.RecordBatch.from_arrays(found.select(SEMANTIC_COPIES.names).columns, schema=schema))
+    tallies.add("copies", writer.rows)
+    tally(tallies, path, writer.checksum)
+    return tallies
+
+
+class MeaningLeaders:
+    """The leaders among the vectors of a cluster, which come in blocks in their order."""
+
+    def __init__(self, dimension: int, cosine: float) -> None:
+        self.number = 0
+        self._cosine, self._kept = cosine, _Kept(dimension)
+        self._size = FIRST
+        error = (dimension + 24) * _UNIT  # n products, added in any order, lose n units; then the limit is rounded
+        self._least = cosine - 1.1 * error if error < 0.05 else -np.inf
+
+    def of(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the number of the leader of each of float32[vector, dimension], `scaled`, int64, and both's cosine.
+
+        Leaders have numbers from 0, in their order; a leader's own is that of itself, with a cosine of 1.
+        """
+        first, of_first = _distinct(vectors)
+        leaders, cosines = np.empty(len(first), np.int64), np.ones(len(first))
+        begin = 0
+        while begin < len(first):
+            some = slice(begin, begin + self._size)
+            leaders[some], cosines[some] = self._block(vectors[first[some]])
+            begin, self._size = begin + self._size, min(2 * self._size, BLOCK)
+        return leaders[of_first], np.minimum(cosines[of_first], 1.0)
+
+    def close(self) -> None:
+        """Remove what waits in a file."""
+        self._kept.close()
+
+    def _block(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        squares = np.empty(len(vectors))
+        kernels.squares(vectors, squares)
+        leaders, cosines = np.full(len(vectors), -1), np.ones(len(vectors))
+        left, begin = np.arange(len(vectors)), 0
+        for others, of_others in self._kept.chunks():
+            found, own = self._within(vectors[left], squares[left], others, of_others)
+            leaders[left], cosines[left] = np.where(found < 0, -1, found + begin), own
+            left, begin = left[found < 0], begin + len(others)
+            if not len(left):
+                return leaders, cosines
+        found, cosines[left] = self._lead(vectors[left], squares[left])
+        leads = found < 0
+        numbers = self.number + np.cumsum(leads) - 1
+        leaders[left] = np.where(leads, numbers, numbers[found])
+        self.number += int(leads.sum())
+        self._kept.add(vectors[left[leads]], squares[left[leads]])
+        return leaders, cosines
+
+    def _within(
+        self, vectors: np.ndarray, squares: np.ndarray, others: np.ndarray, of_others: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        found, cosines = np.empty(len(vectors), np.int64), np.ones(len(vectors))
+        limits, lengths = self._limits(squares), _lengths(of_others)
+        estimates = vectors @ others.T
+        kernels.first_within(
+            vectors, squares, others, of_others, estimates, limits, lengths, self._cosine, found, cosines
+        )
+        return found, cosines
+
+    def _lead(self, vectors: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found, cosines = np.empty(len(vectors), np.int64), np.ones(len(vectors))
+        limits, estimates = self._limits(squares), vectors @ vectors.T
+        kernels.lead(vectors, squares, estimates, limits, _lengths(squares), self._cosine, found, cosines)
+        return found, cosines
+
+    def _limits(self, squares: np.ndarray) -> np.ndarray:
+        """Return what a product is at least, divided by the other's length, where the cosine may be the threshold."""
+        return (self._least * np.sqrt(squares)).astype(np.float32)
+
+
+class _Kept:
+    """Vectors in chunks, the first of them in memory and further ones in a file, and the squares of their lengths."""
+
+    def __init__(self, dimension: int) -> None:
+        self._dimension, self._chunks, self._squares = dimension, list[np.ndarray](), list[np.ndarray]()
+        self._last, self._of_last = np.empty((0, dimension), np.float32), np.empty(0)
+        self._file = tempfile.SpooledTemporaryFile(1, dir=str(cache_folder()))
+
+    def add(self, vectors: np.ndarray, squares: np.ndarray) -> None:
+        """Keep vectors behind the others."""
+        self._last = np.concatenate([self._last, vectors])
+        self._of_last = np.concatenate([self._of_last, squares])
+        while len(self._last) >= CHUNK:
+            self._keep(self._last[:CHUNK])
+            self._squares.append(self._of_last[:CHUNK].copy())
+            self._last, self._of_last = self._last[CHUNK:].copy(), self._of_last[CHUNK:].copy()
+
+    def _keep(self, chunk: np.ndarray) -> None:
+        if (len(self._chunks) + 1) * chunk.nbytes <= HELD_BYTES:
+            self._chunks.append(chunk.copy())
+            return
+        self._file.seek(0, 2)
+        with room(cache_folder()):
+            self._file.write(chunk.tobytes())
+            self._file.flush()
+
+    def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield all vectors and squares in their order."""
+        yield from zip(self._chunks, self._squares, strict=False)
+        size = CHUNK * self._dimension * 4
+        for number, squares in enumerate(self._squares[len(self._chunks) :]):
+            self._file.seek(number * size)
+            yield np.frombuffer(self._file.read(size), np.float32).reshape(CHUNK, self._dimension), squares
+        if len(self._last):
+            yield self._last, self._of_last
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._file.close()
+
+
+def _lengths(squares: np.ndarray) -> np.ndarray:
+    return np.sqrt(squares).astype(np.float32)
+
+
+def _distinct(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first row of each different vector, in order, and for each row the place of its own among these.
+
+    Where two that differ have one hash of 64 bits, the later ones all stand for themselves.
+    """
+    hashes, same = np.empty(len(vectors), np.uint64), np.empty(len(vectors), bool)
+    offsets = np.arange(len(vectors) + 1) * (4 * vectors.shape[1])
+    xxhash(vectors.reshape(-1).view(np.uint8), offsets, np.zeros(len(vectors), np.uint64), hashes)
+    _, first, numbers = np.unique(hashes, return_index=True, return_inverse=True)
+    of_rows = first[numbers]
+    kernels.equal_to(vectors, of_rows, same)
+    of_rows = np.where(same, of_rows, np.arange(len(vectors)))
+    rows = np.unique(of_rows)
+    return rows, np.searchsorted(rows, of_rows)

@@ -1,0 +1,209 @@
+"""Join the clusters of embeddings to the images of a run by uid, and write one file per file of images.
+
+The texts nearest to each centre are collected at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.images.tasks import MATCHED_ROW_GROUP
+from curation.leaves.by_uid.by_key import PLACE, RowStream
+from curation.leaves.by_uid.join import Join, Table, first, images_in
+from curation.leaves.by_uid.tables import KEY
+from curation.leaves.clustering.embedding import COLUMNS, TEXT, texts_of
+from curation.leaves.clustering.training import TrainedClusters
+from curation.leaves.clustering.vectors import Embeddings
+from curation.schemas import CLUSTERS
+from runtime.engine.interface import Engine
+from runtime.shipping import Shipped
+from runtime.storage.listing import Version
+from runtime.storage.own_files import OwnFile, tally
+from runtime.storage.parquet import PartWriter, batches, part_writer, row_counts, write_tables
+from runtime.tallies import Tallies
+
+# One row an embedding, with its distances to the centres of both clusters.
+ASSIGNED = pa.schema(
+    [
+        *KEY,
+        pa.field("fine", pa.int32()),
+        pa.field("distance", pa.float32()),
+        pa.field("coarse_distance", pa.float32()),
+        pa.field("place", pa.int64()),  # of the embedding: the file's number, and the row's among the usable ones
+    ]
+)
+ROW_BITS = 40  # of a place
+FINE, COARSE = "fine", "coarse"
+MORE = "more"  # embeddings of an image than the one that counts
+_NEARER = ("distance", "fine", "coarse_distance", "place")  # by these the nearest of them is found
+NEAREST_OF = "nearest-"  # before the name of a file of clusters: that of the file with its nearest texts
+CHOSEN_OF = "chosen-"  # likewise: of the file that says which embedding of each image counts
+SHOWN = {FINE: 5, COARSE: 12}  # texts of a cluster
+CHARACTERS = 300  # of a text
+NEAREST = pa.schema(
+    [
+        pa.field("cluster", pa.int32()),  # a fine one, or from -1 down a coarse one
+        pa.field("distance", pa.float32()),
+        *TEXT,
+    ]
+)
+CHOSEN = pa.schema([TEXT.field("uid"), *PLACE, ASSIGNED.field("fine"), ASSIGNED.field("place")])
+_NEAREST_FIRST = [(name, "ascending") for name in ("cluster", "distance", "uid")]
+_ROW_GROUP = 1 << 16
+
+Number = TypeVar("Number", int, np.ndarray)
+
+
+@dataclass(frozen=True)
+class JoinedOutput:
+    """Where files of clusters go, and what tasks need to write them: the folder of nearest texts, `coarse_of`.
+
+    Where `chosen` is a folder, files of CHOSEN go there.
+    """
+
+    clusters: Path
+    nearest: Path
+    coarse_of: np.ndarray
+    texts: str
+    seed: int
+    chosen: Path | None = None
+
+
+class Nearest:
+    """NEAREST rows: the texts nearest to each cluster's centre, each text once."""
+
+    def __init__(self) -> None:
+        self.rows = NEAREST.empty_table()
+
+    def add(self, rows: pa.Table) -> None:
+        """Add rows whose texts may be among the nearest."""
+        held = pa.concat_tables([self.rows, rows]).sort_by(_NEAREST_FIRST)
+        texts = held["text"].combine_chunks().dictionary_encode().indices.to_numpy()
+        clusters = held["cluster"].to_numpy()
+        _, first = np.unique(clusters.astype(np.int64) * (len(held) + 1) + texts, return_index=True)
+        held, clusters = held.take(pa.array(np.sort(first))), clusters[np.sort(first)]
+        place = np.arange(len(held)) - np.searchsorted(clusters, clusters)
+        most = np.where(clusters < 0, SHOWN[COARSE], SHOWN[FINE])
+        self.rows = held.filter(pa.array(place < most)).combine_chunks()
+
+    def of(self, kind: str, clusters: int) -> list[list[dict]]:
+        """Return the texts of each cluster of a kind, the nearest first."""
+        found: dict[int, list[dict]] = {_own_number(kind, each): [] for each in range(clusters)}
+        for row in self.rows.to_pylist():
+            if row["cluster"] in found:
+                found[row["cluster"]].append({name: row[name] for name in ("text", "language", "uid", "distance")})
+        return [*found.values()]
+
+
+def nearest_rows(kind: str, clusters: np.ndarray, distances: pa.Array, texts: pa.RecordBatch) -> pa.Table:
+    """Return TEXT rows as NEAREST rows, long texts cut."""
+    cut = pc.utf8_slice_codeunits(texts["text"], 0, CHARACTERS)
+    columns = [pa.array(_own_number(kind, clusters)), distances, texts["uid"], cut, texts["language"]]
+    return pa.Table.from_arrays(columns, schema=NEAREST)
+
+
+def _own_number(kind: str, cluster: Number) -> Number:
+    """Return the number of a cluster in NEAREST rows."""
+    return cluster if kind == FINE else ~cluster
+
+
+def write_assigned(
+    numbered: tuple[int, tuple[str, Version]], embeddings: Embeddings, clusters: Shipped, folder: Path
+) -> Tallies:
+    """Write the clusters of a file of embeddings, ASSIGNED rows."""
+    (number, file), begin = numbered, numbered[0] << ROW_BITS
+    path, opened, tallies = folder / f"{number:05d}.parquet", clusters.opened(TrainedClusters.open), Tallies()
+    with part_writer(path, ASSIGNED, _ROW_GROUP) as writer:
+        for rows in embeddings.read(file):
+            tallies.add("unusable", rows.unusable)
+            places = np.arange(begin, begin := begin + len(rows.vectors))
+            columns = map(pa.array, (*opened.distances(rows.vectors), places))
+            writer.write(pa.RecordBatch.from_arrays([*rows.keys, *columns], schema=ASSIGNED))
+    tallies.add("embeddings", writer.rows)
+    tally(tallies, path, writer.checksum)
+    return tallies
+
+
+def write_clusters(
+    engine: Engine, files: Sequence[OwnFile], assigned: Sequence[OwnFile], output: JoinedOutput
+) -> Tallies:
+    """Write a file of CLUSTERS for each file of images of which some have embeddings; return counts and checksums.
+
+    Of several embeddings of one image the one nearest to its centre counts.
+    """
+    fields = [ASSIGNED.field(name) for name in _NEARER]
+    embeddings = Table(assigned, sum(row_counts(assigned)), batches, _nearest, fields, others=MORE)
+    return Join(images_in(files), [embeddings]).write(engine, partial(_write, files=list(files), output=output))
+
+
+def _nearest(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
+    """Return the embedding of each image that is nearest to its centre."""
+    order = np.lexsort([*(rows[name].to_numpy() for name in reversed(_NEARER)), images])
+    return order[first(rows, images[order])]
+
+
+def _write(number: int, stream: RowStream, files: Sequence[OwnFile], output: JoinedOutput) -> Tallies:
+    """Write clusters and nearest texts of a file of images, to files of its number, if some have embeddings."""
+    if not stream.has(number):
+        return Tallies()
+    file, tallies, nearest, path = files[number], Tallies(), Nearest(), output.clusters / f"{number:05d}.parquet"
+    choosing = _choosing(output, path.name)
+    with part_writer(path, CLUSTERS, _ROW_GROUP) as writer, choosing as chosen:
+        for found, texts in _found(number, file, stream, output):
+            fine = found["fine"].to_numpy()
+            coarse = output.coarse_of[fine]
+            columns = [texts["uid"], found["fine"], pa.array(coarse), found["distance"]]
+            writer.write(pa.RecordBatch.from_arrays(columns, schema=CLUSTERS))
+            if chosen:
+                columns = [texts["uid"], *(found[name] for name in CHOSEN.names[1:])]
+                chosen.write(pa.RecordBatch.from_arrays(columns, schema=CHOSEN))
+            nearest.add(nearest_rows(FINE, fine, found["distance"], texts))
+            nearest.add(nearest_rows(COARSE, coarse, found["coarse_distance"], texts))
+            squares = np.square(found["distance"].to_numpy().astype(np.float64))
+            tallies.add(f"inertia.{number}", float(squares.sum()))  # by file: sums of floats depend on their order
+            _count(found, coarse, texts, tallies)
+    tally(tallies, path, writer.checksum)
+    if chosen and output.chosen:
+        tally(tallies, output.chosen / f"{CHOSEN_OF}{path.name}", chosen.checksum)
+    path = output.nearest / f"{NEAREST_OF}{path.name}"
+    tally(tallies, path, write_tables(path, [nearest.rows], NEAREST))
+    return tallies
+
+
+def _choosing(output: JoinedOutput, name: str) -> AbstractContextManager[PartWriter | None]:
+    """Return a writer of CHOSEN rows, if these are asked for."""
+    return part_writer(output.chosen / f"{CHOSEN_OF}{name}", CHOSEN, _ROW_GROUP) if output.chosen else nullcontext()
+
+
+def _found(
+    number: int, file: OwnFile, stream: RowStream, output: JoinedOutput
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Yield the joined columns of the images of a file, and their TEXT rows."""
+    begin = 0
+    for batch in batches(file, MATCHED_ROW_GROUP, COLUMNS[output.texts]):
+        found = stream.take(number, begin, begin + batch.num_rows)
+        if found is not None:
+            rows = batch.take(pa.array(found["row"].to_numpy() - begin))
+            yield found, texts_of(rows, output.seed)
+        begin += batch.num_rows
+
+
+def _count(found: pa.RecordBatch, coarse: np.ndarray, texts: pa.RecordBatch, tallies: Tallies) -> None:
+    """Tally images by fine cluster, and by coarse cluster and language."""
+    tallies.add("images", found.num_rows)
+    tallies.add("more", int(found[MORE].to_numpy().sum()))
+    for number, images in enumerate(np.bincount(found["fine"].to_numpy())):
+        if images:
+            tallies.add(f"{FINE}.{number}", int(images))
+    table = pa.table({COARSE: coarse, "language": texts["language"]}).group_by([COARSE, "language"])
+    for row in table.aggregate([([], "count_all")]).to_pylist():
+        tallies.add(f"{COARSE}.{row[COARSE]}", row["count_all"], row["language"])

@@ -1,0 +1,359 @@
+"""Cluster the images of a finished run: embed texts, train on a sample, assign each image, and describe the clusters.
+
+The output folder keeps the embeddings for the next run. The page clusters.html shows sizes, languages and nearest texts
+in the style of the report of a run. `clusters.json` is written last: a folder with it is complete.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from curation.leaves.by_uid.by_key import Places
+from curation.leaves.clustering import joining, vectors
+from curation.leaves.clustering.copies import MeaningComparison, write_copies
+from curation.leaves.clustering.embedding import (
+    DEFAULT,
+    SPAN,
+    Embedding,
+    described,
+    embed,
+    embeddings_folder,
+    files_of,
+    find_encoder,
+    missing_spans,
+)
+from curation.leaves.clustering.joining import COARSE, FINE, Nearest
+from curation.leaves.clustering.training import ClusterConfig, TrainedClusters
+from curation.leaves.clustering.vectors import Embeddings
+from curation.report.charts import Bar
+from curation.report.facts import versions
+from curation.report.languages import number, percent
+from curation.report.page import environment
+from curation.run.results import Results, curated_files
+from metadata.languages import language
+from runtime.engine.choice import Given, engine_of
+from runtime.engine.interface import Engine
+from runtime.errors import AGAIN, InputError
+from runtime.progress import Progress
+from runtime.redaction import hidden
+from runtime.storage.arrays import save_array
+from runtime.storage.locks import WORK, claimed, require_apart
+from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, content_digest, own_files
+from runtime.storage.parquet import read_table, rows_of, write_tables
+from runtime.storage.paths import names, remove
+from runtime.storage.whole import Parts, finished, whole, write_json
+from runtime.tallies import Tallies
+
+VERSION = 1
+FACTS, PAGE, CENTRES, COARSE_CENTRES = "clusters.json", "clusters.html", "centres.parquet", "coarse_centres.parquet"
+LANGUAGES = 30  # rows of the page's table; the others are added up
+FEW = 3  # languages named beside a coarse cluster
+
+CLUSTERS, COPIES, EMBEDDINGS = "clusters", "copies", "embeddings"  # folders
+OWN = {CLUSTERS, COPIES, EMBEDDINGS, FACTS, PAGE, CENTRES, COARSE_CENTRES, WORK}
+
+
+@dataclass(frozen=True)
+class ClusterRequest:
+    """The run whose images are clustered, where their embeddings come from, and into which folder."""
+
+    run: str
+    output: str
+    config: ClusterConfig = field(default_factory=ClusterConfig)
+    embeddings: Sequence[str] = ()  # tables; none: the texts are embedded
+    column: str = "embedding"  # of these tables
+    encoder: str = DEFAULT
+    overwrite: bool = False
+
+    def require_free(self, folder: Path) -> None:
+        """Refuse a folder that holds something else, or clusters without `overwrite`."""
+        found = finished(names(folder))
+        if FACTS in found and not self.overwrite:
+            raise InputError(f"output {folder} holds clusters; give another folder, or --overwrite")
+        if not found <= OWN:
+            raise InputError(f"output {folder} holds files that are no clusters; give an empty or new folder")
+
+
+def cluster(engine: Given, request: ClusterRequest, progress: Progress | None = None) -> dict[str, Any]:
+    """Write the clusters of a run's images into a folder, and return the content of its clusters.json.
+
+    The same call goes on after a run that broke off: texts that are embedded stay so. InputError for what cannot be
+    used.
+    """
+    progress = progress or Progress()
+    source = Results.open(request.run)
+    given: Embeddings | Path = (
+        Embeddings.find(request.embeddings, request.column) if request.embeddings else find_encoder(request.encoder)
+    )
+    require_apart(request.output, [source.path, *request.embeddings])
+    with claimed(request.output, request.require_free) as parts:
+        workers = engine_of(engine)
+        workers.start(progress)
+        workers.require_shared(parts.folder)
+        with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
+            steps = ClusterSteps(workers, request, source, parts, Path(local), progress)
+            made_from = steps.made_from(given)
+            embeddings = given if isinstance(given, Embeddings) else steps.embed(given, made_from)
+            sample = steps.sample(embeddings)
+            clusters = steps.train(sample)
+            counted = steps.assign(embeddings, clusters, len(sample))
+            return steps.finish(clusters, counted, made_from)
+
+
+@dataclass(frozen=True)
+class ClusterSteps:
+    """The steps of a clustering, as the driver takes them."""
+
+    engine: Engine
+    request: ClusterRequest
+    run: Results
+    parts: Parts
+    local: Path  # artefacts for workers
+    progress: Progress
+
+    def made_from(self, given: Embeddings | Path) -> dict[str, Any]:
+        """Return what clusters.json says of the run and of the embeddings, or of the encoder."""
+        run = {"run": content_digest(self.run.path / "run.json")}
+        if isinstance(given, Path):
+            return run | {"tables": [], "encoder": described(self.request.encoder, given)}
+        return run | {"tables": [hidden(path) for path, _ in given.table.files], "encoder": None}
+
+    def embed(self, encoder: Path, made_from: dict[str, Any]) -> Embeddings:
+        """Embed the texts that are not yet embedded."""
+        texts, digest = self.request.config.texts, made_from["encoder"]["digest"]
+        stamp = {"run": made_from["run"], "texts": texts, "encoder": digest, "images_per_file": SPAN}
+        folder = embeddings_folder(self.parts.folder / EMBEDDINGS, stamp, self.request.overwrite)
+        files = files_of(self.run, texts)
+        missing, spans = missing_spans(files, [rows_of(file) for file in files], folder)
+        if missing:
+            with self.progress.stage(f"embed the texts of {len(missing)} of {spans} parts", unit="parts"):
+                how = Embedding(self.engine.ship(encoder), texts, self._run_seed, folder)
+                self.engine.run(missing, partial(embed, how=how))
+        return Embeddings.find([str(folder)], "embedding")
+
+    def sample(self, embeddings: Embeddings) -> np.ndarray:
+        """Return the vectors of drawn images of the manifest."""
+        config, files = self.request.config, curated_files(self.run)
+        share = config.share(self.run.facts["rows"]["kept"], embeddings.dimension)
+        with self.progress.stage(f"read the embeddings to train on, of {share:.0%} of the manifest"):
+            keys = vectors.drawn_keys(self.engine, files, share, config.seed, self.parts.begin("drawn"))
+            shipped = self.engine.ship(save_array(self.local / "keys.npy", keys))
+            folder = self.parts.begin("sample")
+            write = partial(vectors.write_vectors, embeddings=embeddings, keys=shipped, folder=folder)
+            tallies = self.engine.run(list(enumerate(embeddings.table.files)), write)
+            found = vectors.read_vectors(_own(folder, tallies), keys.shape[1], embeddings.dimension)
+        if not len(found):
+            raise InputError(
+                f"none of the embeddings in {embeddings.table.name} is of an image of the manifest of {self.run.path}"
+            )
+        config.require_enough(len(found))
+        return found
+
+    def train(self, sample: np.ndarray) -> TrainedClusters:
+        """Train fine and coarse clusters on vectors."""
+        config = self.request.config
+        title = f"train {config.fine:,} fine and {config.coarse:,} coarse clusters on {len(sample):,} images"
+        with self.progress.stage(title, unit="turns"):
+            return TrainedClusters.of(sample, config.fine, config.coarse, config.seed)
+
+    def assign(self, embeddings: Embeddings, clusters: TrainedClusters, trained_on: int) -> ClusterCounts:
+        """Write the cluster of each image that has an embedding."""
+        files = files_of(self.run, self.request.config.texts)
+        folder, texts = self.parts.begin("assigned"), self.parts.begin("nearest")
+        is_asked = self.request.config.same_meaning is not None
+        with self.progress.stage("assign embeddings to clusters"):
+            shipped = self.engine.ship(clusters.save(self.local / "clusters"))
+            write = partial(joining.write_assigned, embeddings=embeddings, clusters=shipped, folder=folder)
+            assigned = self.engine.run(list(enumerate(embeddings.table.files)), write)
+        with self.progress.stage("join clusters with images"):
+            to, chosen = self.parts.begin(CLUSTERS), self.parts.begin("chosen") if is_asked else None
+            rows = _own(folder, assigned)
+            how = joining.JoinedOutput(to, texts, clusters.coarse_of, self.request.config.texts, self._run_seed, chosen)
+            written = joining.write_clusters(self.engine, files, rows, how)
+        sums = checksums_in(written)
+        of_texts, of_chosen = (
+            {name: sums.pop(name) for name in [*sums] if name.startswith(kind)}
+            for kind in (joining.NEAREST_OF, joining.CHOSEN_OF)
+        )
+        nearest, images, copies = Nearest(), [*map(rows_of, files)], Tallies()
+        for file in own_files(texts, of_texts, AGAIN):
+            nearest.add(read_table(file))
+        if chosen:
+            copies = self.copies(embeddings, rows, own_files(chosen, of_chosen, AGAIN), images)
+        return ClusterCounts(sum(images), trained_on, assigned, written, nearest, copies, sums)
+
+    def copies(
+        self, embeddings: Embeddings, assigned: Sequence[OwnFile], chosen: Sequence[OwnFile], images: Sequence[int]
+    ) -> Tallies:
+        """Write the images of each fine cluster that are copies of others, for files of so many images."""
+        config, rows = self.request.config, Places.of([*map(rows_of, assigned)])
+        cosine = config.same_meaning or 1.0
+        with self.progress.stage(f"find copies, with a cosine of {cosine} or more"):
+            how = MeaningComparison(embeddings, rows, Places.of(images), config.fine, cosine, config.seed)
+            return write_copies(self.engine, chosen, how, self.parts.begin(COPIES))
+
+    def finish(self, clusters: TrainedClusters, counted: ClusterCounts, made_from: dict[str, Any]) -> dict[str, Any]:
+        """Write all but the embeddings under their names, clusters.json last; return its content."""
+        folder = self.parts.folder
+        sums = {f"{CLUSTERS}/{name}": each for name, each in counted.checksums.items()}
+        sums |= {f"{COPIES}/{name}": each for name, each in checksums_in(counted.copies).items()}
+        facts = facts_of(self.request.config, made_from, clusters, counted)
+        remove(folder / FACTS)
+        self.parts.finish(CLUSTERS)
+        if "copies" in facts:
+            self.parts.finish(COPIES)
+        else:
+            remove(folder / COPIES)
+        sums |= write_centres(folder, clusters, facts)
+        sums |= {PAGE: write_page(folder / PAGE, facts)}
+        write_json(folder / FACTS, facts | {"checksums": sums})
+        return facts
+
+    @property
+    def _run_seed(self) -> int:
+        return self.run.facts["parameters"]["seed"]
+
+
+def _own(folder: Path, tallies: Tallies) -> list[OwnFile]:
+    return own_files(folder, checksums_in(tallies), AGAIN)
+
+
+@dataclass(frozen=True)
+class ClusterCounts:
+    """What the steps of a clustering counted."""
+
+    images: int  # of the run, that were to get a cluster
+    trained_on: int  # vectors
+    assigned: Tallies
+    written: Tallies
+    nearest: Nearest
+    copies: Tallies  # where copies were asked for
+    checksums: dict[str, str]  # of the files of clusters
+
+
+def facts_of(
+    config: ClusterConfig, made_from: dict[str, Any], clusters: TrainedClusters, counted: ClusterCounts
+) -> dict[str, Any]:
+    """Return the content of clusters.json, except the checksums; `made_from` names the run and the embeddings."""
+    fine, coarse = len(clusters.fine), len(clusters.coarse)
+    written, embeddings = counted.written, int(counted.assigned["embeddings"])
+    images, more = int(written["images"]), int(written["more"])
+    sizes = {kind: _sizes(written, kind, each) for kind, each in ((FINE, fine), (COARSE, coarse))}
+    facts = {
+        "version": VERSION,
+        **made_from,
+        "parameters": {name: value for name, value in asdict(config).items() if value is not None},
+        "versions": versions(),
+        "images": images,
+        "without_embedding": counted.images - images,
+        "embeddings": {
+            "dimension": clusters.fine.vectors.shape[1],
+            "rows": embeddings,
+            "unusable": int(counted.assigned["unusable"]),  # null, not finite, or zeros only
+            "repeated": more,
+            "of_other_images": embeddings - images - more,
+        },
+        "trained_on": counted.trained_on,
+        "fine": fine,
+        "coarse": coarse,
+        "fine_sizes": sizes[FINE],
+        "coarse_sizes": sizes[COARSE],
+        "coarse_of_fine": clusters.coarse_of.tolist(),
+        "balance": {kind: _spread(each) for kind, each in sizes.items()},
+        # The sum of the squared distances of all images to their centres, added in the order of files.
+        "inertia": sum(value for _, value in sorted(written.beginning("inertia.").items())),
+        "languages": _languages(written, coarse),
+        "coarse_texts": counted.nearest.of(COARSE, coarse),
+        "fine_texts": counted.nearest.of(FINE, fine),
+    }
+    if config.same_meaning is not None:
+        found = {name: int(counted.copies[name]) for name in ("copies", "copied")}
+        facts["copies"] = {"cosine": config.same_meaning, "images": found["copies"], "of": found["copied"]}
+    return facts
+
+
+def _sizes(written: Tallies, kind: str, clusters: int) -> list[int]:
+    found = written.beginning(f"{kind}.")
+    return [int(found.get(str(number), 0)) for number in range(clusters)]
+
+
+def _spread(sizes: list[int]) -> dict[str, float]:
+    """Return the smallest and the largest size as shares of the mean, and their standard deviation."""
+    shares = np.array(sizes) / np.mean(sizes)
+    return {"smallest": float(shares.min()), "largest": float(shares.max()), "deviation": float(shares.std())}
+
+
+def _languages(written: Tallies, coarse: int) -> dict[str, list[int]]:
+    """Return the images of each language by coarse cluster, the largest language first."""
+    found: dict[str, list[int]] = {}
+    for each in range(coarse):
+        for code, images in written.by_language(f"{COARSE}.{each}").items():
+            found.setdefault(code, [0] * coarse)[each] = int(images)
+    return dict(sorted(found.items(), key=lambda item: (-sum(item[1]), item[0])))
+
+
+def write_centres(folder: Path, clusters: TrainedClusters, facts: dict[str, Any]) -> dict[str, str]:
+    """Write the centres to two tables; return the checksum of each."""
+    fine = {
+        "fine": np.arange(len(clusters.fine), dtype=np.int32),
+        "coarse": clusters.coarse_of,
+        "price": clusters.fine.prices,  # what is added to the squared distance to this centre when centres are compared
+        "images": facts["fine_sizes"],
+        "centre": _vectors(clusters.fine.vectors),
+    }
+    coarse = {
+        "coarse": np.arange(len(clusters.coarse), dtype=np.int32),
+        "images": facts["coarse_sizes"],
+        "centre": _vectors(clusters.coarse),
+    }
+    tables = {CENTRES: pa.table(fine), COARSE_CENTRES: pa.table(coarse)}
+    return {name: write_tables(folder / name, [table], table.schema) for name, table in tables.items()}
+
+
+def _vectors(vectors: np.ndarray) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ravel(vectors)), vectors.shape[1])
+
+
+def write_page(path: Path, facts: dict[str, Any]) -> str:
+    """Write the page and return its checksum."""
+    with whole(path) as file:
+        file.write_text(render(facts), encoding="utf-8", errors="backslashreplace")
+        return checksum_of(file)
+
+
+def render(facts: dict[str, Any]) -> str:
+    """Return the page of the content of clusters.json."""
+    template = environment(__package__).get_template("clusters.html")
+    return template.render(
+        facts=facts,
+        sizes=[
+            Bar(f"cluster {each}", size, f"{percent(size, facts['images'])} of the images")
+            for each, size in enumerate(facts["coarse_sizes"])
+        ],
+        named=[_named(facts, each) for each in range(facts["coarse"])],
+        languages=_language_rows(facts),
+    )
+
+
+def _named(facts: dict[str, Any], coarse: int) -> str:
+    """Return the largest languages of a coarse cluster with their shares."""
+    of_it = sorted(((row[coarse], code) for code, row in facts["languages"].items() if row[coarse]), reverse=True)
+    shares = ((language(code).name, percent(own, facts["coarse_sizes"][coarse])) for own, code in of_it[:FEW])
+    return ", ".join(f"{name} {share}" for name, share in shares)
+
+
+def _language_rows(facts: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
+    """Return name, code and the share of each coarse cluster, of the languages with the most images."""
+    found = [*facts["languages"].items()]
+    rows = [(language(code).name, code, own) for code, own in found[:LANGUAGES]]
+    if rest := [own for _, own in found[LANGUAGES:]]:
+        rows.append((f"{len(rest)} more", "", [sum(column) for column in zip(*rest, strict=True)]))
+    return [(name, code, [number(sum(own)), *(percent(each, sum(own)) for each in own)]) for name, code, own in rows]

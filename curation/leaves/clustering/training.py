@@ -1,0 +1,302 @@
+"""Train balanced clusters on a sample of vectors: k-means, balanced k-means, then coarse clusters of its centres.
+
+The paper is "MoDE: CLIP Data Experts via Clustering" (arXiv 2404.16030). A vector belongs to the centre with the least
+squared distance plus price. A centre's price rises while it has too many vectors and falls while it has too few; these
+are the prices of the transport problem. The first centres are those of k-means++ with several candidates per centre
+(Arthur and Vassilvitskii, 2007).
+
+The result depends only on the vectors, their order and the seed. It is the same to the bit, however vectors are cut
+into blocks and whichever matrix library multiplies them: its products only narrow the choice of centres, and
+`kernels.clusters` decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+
+from curation.leaves.clustering import kernels
+from runtime.draws import draws
+from runtime.errors import InputError, ParameterError, require_integer, require_one_of, require_seed, require_share
+from runtime.progress import advance
+from runtime.storage.arrays import open_arrays, save_arrays
+
+Texts = Literal["curated", "pool"]
+TEXTS: tuple[Texts, ...] = get_args(Texts)
+FEWEST = 8  # training vectors for each fine cluster
+SIZED_BY = 8192  # vectors for each fine cluster, if there are so many: by chance, sizes are then off by 1 %
+MOST_FINE = 10**6  # the largest clusterings of image-text pairs had 100,000
+MOST_BYTES = 2 << 30  # of training vectors in the driver
+
+BLOCK = 1024  # vectors whose products are in memory together
+LIST = 32  # centres of which a vector chooses while prices change; then lists are made anew
+ROUNDS, STEPS = 6, 200  # lists, and changes of prices with each
+NEARLY = 0.002  # root of the mean square of the sizes' deviations, at which nothing is left to do
+FASTER, SLOWER = 1.2, 0.5  # by which a step grows while it goes on, and shrinks once it has gone too far
+LARGEST = 4  # step, in gaps between the nearest centre and the next
+_UNIT = 2.0**-24  # the rounding error of a float32
+_SMALL, _LARGE = 1e-12, 1e37  # lengths below and products above are not float32's
+
+NAME, VERSION = "clusters.json", 1
+CANDIDATES = 4  # for each of the first centres
+START_ROWS, MEAN_ROWS = 16, 256  # vectors for each centre, of which the first centres and the means are made
+PLAIN, BALANCED = 12, 10  # turns of Lloyd's algorithm
+TIMES, NEARLY_EQUAL = 5, 1.05  # of balancing at the end, unless the largest cluster has so much of the mean
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """The parameters of a clustering; their defaults are those of the command line.
+
+    fine: fine clusters, of images.
+    coarse: coarse clusters, of fine ones.
+    seed: another seed gives other clusters.
+    sample: the share of the manifest that centres and prices are made of; small manifests give more.
+    texts: the images that get a cluster: those of the manifest, or all that were counted.
+    same_meaning: the cosine from which on images of a fine cluster are copies; None: none are looked for.
+    """
+
+    fine: int = 1024  # as in the paper
+    coarse: int = 4  # as in the paper
+    seed: int = 0
+    sample: float = 0.05
+    texts: Texts = "curated"
+    same_meaning: float | None = None
+
+    def __post_init__(self) -> None:
+        require_integer("fine", self.fine, 1, MOST_FINE)
+        require_integer("coarse", self.coarse, 1, MOST_FINE)
+        require_seed(self.seed)
+        require_share("sample", self.sample)
+        require_one_of("texts", self.texts, TEXTS)
+        if self.same_meaning is not None and not 0 < self.same_meaning <= 1:
+            raise ParameterError(
+                f"is {self.same_meaning}; it is a cosine, above 0 and at most 1, as 0.95", "same_meaning"
+            )
+        if self.coarse > self.fine:
+            raise InputError(
+                f"{self.coarse:,} coarse clusters cannot be made of {self.fine:,} fine ones; ask for fewer"
+            )
+
+    def share(self, images: int, dimension: int) -> float:
+        """Return the share of this number of images that training takes."""
+        wanted = max(self.sample * images, SIZED_BY * self.fine)
+        return min(1.0, wanted / max(images, 1), MOST_BYTES / (4 * dimension * max(images, 1)))
+
+    def require_enough(self, vectors: int) -> None:
+        """Refuse too few training vectors."""
+        if vectors < FEWEST * self.fine:
+            most = vectors // FEWEST
+            remedy = f"ask for {most:,} at most (--fine)" if most >= self.coarse else "curate more images"
+            raise InputError(f"{vectors:,} embeddings are too few to train {self.fine:,} fine clusters; {remedy}")
+
+
+@dataclass(frozen=True, eq=False)
+class Centres:
+    """Cluster centres, float32[centre, dimension], and the price of each, float64."""
+
+    vectors: np.ndarray
+    prices: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def assign(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the centre of each of float32[vector, dimension], int32, and its squared distance, float64."""
+        numbers, squares = self.nearest(vectors, 1)
+        return numbers[:, 0], squares[:, 0]
+
+    def nearest(self, vectors: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the `number` best centres of each vector, int32[vector, place], and their squared distances."""
+        lists, squares = np.zeros((len(vectors), number), np.int32), np.zeros((len(vectors), number))
+        room = np.empty((min(BLOCK, len(vectors)), len(self)), np.float32)
+        for begin in range(0, len(vectors), BLOCK):
+            some = slice(begin, begin + BLOCK)
+            block = np.ascontiguousarray(vectors[some], np.float32)
+            with np.errstate(over="ignore", invalid="ignore"):  # of float32: all centres are then in question
+                estimates = np.matmul(block, self._doubled.T, out=room[: len(block)])
+                estimates += self._bias
+                limits = _least(estimates, number) + self._slack(block)
+            kernels.nearest(block, self.vectors, estimates, self.prices, limits, lists[some], squares[some])
+        return lists, squares
+
+    @cached_property
+    def _doubled(self) -> np.ndarray:
+        """The centres times -2, which rounds nothing: a score, less the vector's square, is bias - 2 * product."""
+        return np.float32(-2) * self.vectors
+
+    @cached_property
+    def _bias(self) -> np.ndarray:
+        own = self.vectors.astype(np.float64)
+        with np.errstate(over="ignore"):
+            return (np.einsum("ij,ij->i", own, own) + self.prices).astype(np.float32)
+
+    @cached_property
+    def _longest(self) -> float:
+        return max(_SMALL, float(np.sqrt(np.square(self.vectors, dtype=np.float64).sum(axis=1).max())))
+
+    def _slack(self, vectors: np.ndarray) -> np.ndarray:
+        """Return twice the most by which an estimate may be off: n terms, added in any order, lose n units."""
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        products = np.maximum(lengths, _SMALL).astype(np.float64) * self._longest
+        units = (2 * vectors.shape[1] + 16) * products + 8 * float(np.abs(self._bias).max())
+        return np.where(products < _LARGE, 2.04 * _UNIT * units, np.inf)
+
+
+def balanced(vectors: np.ndarray, weights: np.ndarray, centres: Centres, rounds: int = ROUNDS) -> Centres:
+    """Return the centres with prices that make the weights of their vectors as equal as can be."""
+    for _ in range(rounds):
+        lists, squares = centres.nearest(vectors, min(LIST, len(centres)))
+        prices = _prices(lists, squares, weights, centres.prices)
+        if prices is centres.prices:  # nothing better was met, nor would be in the same lists
+            break
+        centres = Centres(centres.vectors, prices)
+    return centres
+
+
+def _least(estimates: np.ndarray, number: int) -> np.ndarray:
+    """Return the largest of the `number` least estimates of each row."""
+    return estimates.min(axis=1) if number == 1 else np.partition(estimates, number - 1, axis=1)[:, number - 1]
+
+
+def _prices(lists: np.ndarray, squares: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return the best prices that were met on the way, each centre's step adapted to how its size follows."""
+    sizes, out = np.empty(len(start)), np.empty(len(lists), np.int32)
+    mean, gap, reach = weights.sum() / len(start), _gap(squares), _reach(lists, squares, start)
+    prices, best, least = start, start, np.inf
+    step, before = np.full(len(start), gap), np.zeros(len(start))
+    for _ in range(STEPS):
+        kernels.choose(lists, squares, prices, weights, sizes, out)
+        off = sizes / mean - 1
+        spread = float(np.sqrt(np.square(off).mean()))
+        if spread < least:
+            best, least = prices, spread
+        if least < NEARLY:
+            break
+        off[np.abs(sizes - mean) < 1] = 0  # no vector can be cut
+        turn, before = np.sign(off) * before, np.sign(off)
+        step = np.where(turn > 0, step * FASTER, np.where(turn < 0, step * SLOWER, step)).clip(max=LARGEST * gap)
+        prices = (prices + step * off.clip(-1, 1)).clip(start - reach, start + reach)
+    return start if best is start else best - best.min()
+
+
+def _gap(squares: np.ndarray) -> float:
+    """Return by how much the next centre of a vector is farther than the nearest, mostly."""
+    nearest = np.sort(squares, axis=1)
+    return float(np.median(nearest[:, 1] - nearest[:, 0])) if squares.shape[1] > 1 else 0.0
+
+
+def _reach(lists: np.ndarray, squares: np.ndarray, prices: np.ndarray) -> float:
+    """Return by how much prices may change, so that most vectors would choose no centre that is not in their list."""
+    if lists.shape[1] == len(prices):
+        return np.inf
+    scores = squares[:, [0, -1]] + prices[lists[:, [0, -1]]]
+    return float(np.median(scores[:, 1] - scores[:, 0])) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedClusters:
+    """Fine centres with their prices, the coarse cluster of each, int32, and the coarse centres, float32."""
+
+    fine: Centres
+    coarse_of: np.ndarray
+    coarse: np.ndarray
+
+    @classmethod
+    def of(cls, vectors: np.ndarray, fine: int, coarse: int, seed: int) -> TrainedClusters:
+        """Train on vectors; fine clusters of one coarse cluster have numbers that follow each other."""
+        centres = train(vectors, np.ones(len(vectors)), fine, seed)
+        sizes = np.bincount(centres.assign(vectors)[0], minlength=fine).astype(np.float64)
+        above = train(centres.vectors, sizes, coarse, seed, mean_rows=fine)
+        coarse_of, _ = above.assign(centres.vectors)
+        order = np.argsort(coarse_of, kind="stable")
+        return cls(Centres(centres.vectors[order], centres.prices[order]), coarse_of[order], above.vectors)
+
+    def distances(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the fine cluster of each vector, its distance to that centre, and to the coarse one, float32."""
+        fine, squares = self.fine.assign(vectors)
+        to_coarse = _squares(vectors, self.coarse, self.coarse_of[fine])
+        return fine, np.sqrt(squares).astype(np.float32), np.sqrt(to_coarse).astype(np.float32)
+
+    def save(self, folder: Path) -> Path:
+        """Write all to a folder, for workers to open."""
+        arrays = {"fine": self.fine.vectors, "prices": self.fine.prices}
+        save_arrays(folder, NAME, {"version": VERSION}, arrays | {"coarse_of": self.coarse_of, "coarse": self.coarse})
+        return folder
+
+    @classmethod
+    def open(cls, folder: Path) -> TrainedClusters:
+        """Return what `save` wrote."""
+        _, arrays = open_arrays(folder, NAME, VERSION)
+        return cls(Centres(arrays["fine"], arrays["prices"]), arrays["coarse_of"], arrays["coarse"])
+
+
+def train(vectors: np.ndarray, weights: np.ndarray, number: int, seed: int, mean_rows: int = MEAN_ROWS) -> Centres:
+    """Return `number` centres of float32[vector, dimension], each with about the same weight of them."""
+    some, own = vectors[: number * mean_rows], weights[: number * mean_rows]
+    rows = spread(some[: number * START_ROWS], number, seed)
+    if len(rows) < number:
+        raise InputError(f"there are {len(rows):,} embeddings that differ, too few for {number:,} clusters")
+    centres = Centres(some[rows], np.zeros(number))
+    advance(total=PLAIN + BALANCED + 1)
+    for _ in range(PLAIN):
+        centres = moved(some, own, centres)
+        advance(done=1)
+    for _ in range(BALANCED):
+        centres = moved(some, own, balanced(some, own, centres, rounds=1))
+        advance(done=1)
+    return _settled(vectors, weights, centres)
+
+
+def _settled(vectors: np.ndarray, weights: np.ndarray, centres: Centres) -> Centres:
+    """Return the centres with balanced prices; where these have far to go, they are balanced some times."""
+    for _ in range(TIMES):
+        before, centres = centres, balanced(vectors, weights, centres)
+        sizes = np.bincount(centres.assign(vectors)[0], weights, len(centres))
+        if centres is before or sizes.max() <= NEARLY_EQUAL * sizes.mean():
+            break
+    return centres
+
+
+def moved(vectors: np.ndarray, weights: np.ndarray, centres: Centres) -> Centres:
+    """Return the centres in the mean of their vectors; one without vectors stays where it is."""
+    numbers, _ = centres.assign(vectors)
+    sums = np.zeros(centres.vectors.shape)
+    kernels.add_up(vectors, numbers, weights, sums)
+    sizes = np.bincount(numbers, weights, len(centres))
+    means = sums / np.where(sizes > 0, sizes, 1)[:, np.newaxis]
+    return Centres(np.where((sizes > 0)[:, np.newaxis], means, centres.vectors).astype(np.float32), centres.prices)
+
+
+def spread(vectors: np.ndarray, number: int, seed: int) -> np.ndarray:
+    """Return the rows of `number` vectors far from one another, fewer where no more are distinct.
+
+    Each is the best of some candidates, drawn in proportion to the squared distance to the nearest chosen before.
+    """
+    chance = draws(seed, "first centres", pa.array(map(str, range(number * CANDIDATES)), pa.string()))
+    all_to_one = np.zeros(len(vectors), np.int32)
+    chosen = [int(chance[0] * len(vectors))]
+    squares = _squares(vectors, vectors[chosen], all_to_one)
+    for turn in range(1, number):
+        ends = np.cumsum(squares)
+        if not ends[-1] > 0:
+            break
+        some = chance[turn * CANDIDATES : (turn + 1) * CANDIDATES] * ends[-1]
+        candidates = np.unique(np.searchsorted(ends, some, side="right"))
+        lowered = [np.minimum(squares, _squares(vectors, vectors[[row]], all_to_one)) for row in candidates]
+        best = int(np.argmin([each.sum() for each in lowered]))
+        chosen.append(int(candidates[best]))
+        squares = lowered[best]
+    return np.array(chosen)
+
+
+def _squares(vectors: np.ndarray, centres: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Return the squared distance of each vector to the centre with its number."""
+    out = np.empty(len(vectors))
+    kernels.squared_distances(vectors, centres, number, out)
+    return out

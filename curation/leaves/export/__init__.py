@@ -1,0 +1,8 @@
+"""Export a finished run to a new folder: in the formats of other programs, or without some of its images."""
+
+from functools import partial
+
+from runtime.programs import start
+
+program = partial(start, "clip-export", "curation.leaves.export.command")
+removal_program = partial(start, "clip-remove", "curation.leaves.export.removal_command")

@@ -1,0 +1,280 @@
+"""Describe a dataset from templates: Hugging Face's dataset card README.md, and Croissant 1.1 metadata.
+
+The card has a sentence for each option that decides about rows. Text of users and of data is escaped, so that Markdown
+shows it as it is: in a line, as code, or as a block.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from curation.config import CurationConfig
+from curation.report.languages import counted, number
+from curation.report.warnings import starter
+from metadata.languages import language
+from runtime.terminal import in_one_line
+
+if TYPE_CHECKING:
+    from curation.leaves.export.huggingface import HuggingFace
+
+WITNESSES = {"han": "its Han characters and kana", "host": "the other texts of its host", "page": "its WARC page"}
+
+# ISO 639 codes of languages whose metadata code, that of their Wikipedia, is another; None if they have none.
+ISO_639 = {
+    "als": "gsw",
+    "bat_smg": "sgs",
+    "bh": "bho",
+    "cbk_zam": "cbk",
+    "eml": "egl",
+    "fiu_vro": "vro",
+    "map_bms": None,
+    "other": None,
+    "roa_rup": "rup",
+    "roa_tara": None,
+    "zh_min_nan": "nan",
+}
+
+# Identifiers of licences for texts and data in a dataset card; `other` stands for all that have none.
+LICENSES = (
+    *("cc", "cc0-1.0", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0"),
+    *("cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0"),
+    *("cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cdla-sharing-1.0", "cdla-permissive-1.0"),
+    *("cdla-permissive-2.0", "c-uda", "odc-by", "odbl", "pddl", "etalab-2.0", "eupl-1.1", "eupl-1.2", "gfdl"),
+    *("apache-2.0", "mit", "bsd", "bsd-2-clause", "bsd-3-clause", "isc", "mpl-2.0", "unlicense", "wtfpl", "zlib"),
+    *("gpl", "gpl-2.0", "gpl-3.0", "lgpl", "lgpl-2.1", "lgpl-3.0", "agpl-3.0", "openrail", "unknown", "other"),
+)
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+# Of the columns beside those of the manifest.
+MEANINGS = {
+    "caption": "A caption of the image, made by a model; null if there is none.",
+    "caption_score": "The score of the caption, as the table of captions gives it; null if it gives none.",
+    "caption_source": "What wrote the caption, as the table of captions says; null if it does not say.",
+    "coarse": "The coarse cluster of the image; null if there is none.",
+    "fine": "The fine cluster of the image; null if there is none.",
+}
+
+OF_SOURCE = "The caption of the image by the source in the name of the column; null if there is none."
+
+
+def card(facts: dict[str, Any], about: HuggingFace, name: str, columns: Sequence[pa.Field] = ()) -> str:
+    """Return the content of README.md, given the content of run.json; `columns` are further ones."""
+    codes, rows = _kept_languages(facts), facts["rows"]
+    return _rendered(
+        "card.md",
+        facts={"part": None} | facts,
+        about=about,
+        name=name,
+        description=description(facts),
+        codes=codes,
+        tags=sorted({tag for code in codes if (tag := ISO_639.get(code, code))}),
+        size=size_category(rows["kept"]),
+        columns=columns,
+        sentences=sentences(facts),
+        balanced=is_balanced(facts),
+        filtered=is_filtered(facts),
+        language=language,
+    )
+
+
+def croissant(
+    facts: dict[str, Any], about: HuggingFace, name: str, digests: dict[str, str], columns: Sequence[pa.Field] = ()
+) -> dict[str, Any]:
+    """Return the content of croissant.json, given that of run.json; `digests` has the SHA-256 of each file's path."""
+    rendered = _rendered(
+        "croissant.json",
+        name=name,
+        description=description(facts),
+        balanced=is_balanced(facts),
+        stated={
+            "license": about.license,
+            "version": about.dataset_version,
+            "datePublished": about.date,
+            "citeAs": about.cite,
+        },
+        digests=digests,
+        columns=columns,
+    )
+    return json.loads(rendered)
+
+
+def description(facts: dict[str, Any]) -> str:
+    """Return one sentence about the kept pairs, given the content of run.json."""
+    rows, codes = facts["rows"], _kept_languages(facts)
+    how = "balanced over" if is_balanced(facts) else "matched with"
+    return (
+        f"{counted(rows['kept'], 'image-text pair')} in {counted(len(codes), 'language')}, {how} metadata entries "
+        f"from {counted(rows['images'], 'image')} of the web: image URLs and alt texts, without the images."
+    )
+
+
+def size_category(rows: int) -> str:
+    """Return Hugging Face's word for a number of rows.
+
+    >>> size_category(999), size_category(5_000_000)
+    ('n<1K', '1M<n<10M')
+    """
+    bounds = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
+    reached = sum(rows >= 10 ** (3 + power) for power in range(len(bounds)))
+    if reached == 0:
+        return "n<1K"
+    return f"{bounds[reached - 1]}<n<{bounds[reached]}" if reached < len(bounds) else "n>1T"
+
+
+def _rendered(template: str, **values: Any) -> str:
+    templates = Environment(
+        loader=PackageLoader("curation.leaves.export"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    # Strings are quoted as in JSON, in YAML too, or Norwegian's `no` would be read as false.
+    templates.globals |= {"meanings": MEANINGS, "of_source": OF_SOURCE}
+    templates.filters.update(json=_json, number=number, escaped=escaped, code=code, block=block)
+    return templates.get_template(template).render(values)
+
+
+def _kept_languages(facts: dict[str, Any]) -> list[str]:
+    """Return the languages of the kept texts, the one with the most texts first."""
+    kept = {code: row["kept"] for code, row in facts["languages"].items() if row["kept"]}
+    return sorted(kept, key=lambda code: (-kept[code], code))
+
+
+def _json(value: Any) -> str:
+    """Return JSON that is YAML, too, in which some characters cannot stand as they are."""
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found.group()):04x}", json.dumps(value, ensure_ascii=False))
+
+
+def escaped(text: str) -> str:
+    """Return a text escaped for one line of Markdown: the name of a folder may look like a link."""
+    return re.sub(r"[\\`*_\[\]<>&|~$]|#(?=#*$)", r"\\\g<0>", _line(text))
+
+
+def code(text: str) -> str:
+    """Return a text as code within a line of Markdown, between more backticks than it has."""
+    line = _line(text) or " "
+    fence, space = _fence(line, 1), " " if "`" in line else ""
+    return f"{fence}{space}{line}{space}{fence}"
+
+
+def block(text: str) -> str:
+    """Return the lines of a text as a block, between more backticks than it has."""
+    lines = "\n".join(map(in_one_line, text.strip().splitlines())).encode("utf-8", "backslashreplace").decode()
+    fence = _fence(lines, 3)
+    return f"{fence}\n{lines}\n{fence}"
+
+
+def _fence(text: str, least: int) -> str:
+    return "`" * max(least, 1 + max(map(len, re.findall("`+", text)), default=0))
+
+
+def _line(text: str) -> str:
+    return in_one_line(" ".join(text.split())).encode("utf-8", "backslashreplace").decode()
+
+
+def _witnesses(asked: Sequence[str]) -> str:
+    if not asked:
+        return "Doubtful texts keep the language that was identified."
+    return f"The language of a doubtful text was asked of {', then '.join(WITNESSES[each] for each in asked)}."
+
+
+def _scores(scores: Mapping[str, float]) -> str:
+    least = ", ".join(f"{score:g} in {escaped(language(each).name)}" for each, score in scores.items())
+    return f"Texts whose language is less certain count as texts in other languages: below {least}."
+
+
+# What a parameter did where it is not the default. The card itself states the t of English, the seed and the rules.
+OF_PARAMETERS: dict[str, Callable[[Any], str]] = {
+    "target_size": lambda size: f"The size asked for is {counted(size, 'image')}; the t of English follows from it.",
+    "tail_share": lambda share: f"The tail share was given: {share:.4g}. The t of English does not decide it.",
+    "sample_files": lambda files: (
+        f"Only {counted(files, 'file')} of the input {'was' if files == 1 else 'were'} read, drawn by the seed."
+    ),
+    "max_texts": lambda texts: f"At most {counted(texts, 'text')} of an image were matched, drawn by hash.",
+    "max_text_length": lambda length: f"Longer texts were cut to {counted(length, 'character')}.",
+    "evidence": lambda _: "A text was matched only if it contains an entry with two letters.",
+    "min_language_score": lambda score: (
+        f"Texts whose language is less certain than {score:g} count as texts in other languages."
+    ),
+    "min_language_scores": _scores,
+    "no_language": lambda _: (
+        "Texts without letters, names of files, addresses and HTML count as texts in other languages."
+    ),
+    "wrong_script": lambda _: "Texts in scripts that their language is not written in keep that language.",
+    "witnesses": _witnesses,
+    "metadata_of": lambda each: f"Texts of all languages were matched against the entries in {language(each).name}.",
+    "merge_languages": lambda _: "Texts of all languages were matched against one list of all entries.",
+    "threshold_per_language": lambda _: "All languages have the t of English.",
+    "balance": lambda _: "Nothing was balanced: each image with a matching text that passed was kept.",
+}
+
+
+def is_balanced(facts: Mapping[str, Any]) -> bool:
+    """Return whether a run thinned out the texts of frequent entries, given the content of run.json."""
+    return facts["parameters"].get("balance", True)
+
+
+def is_filtered(facts: Mapping[str, Any]) -> bool:
+    """Return whether a run left out any images or texts besides those without an entry."""
+    gate = facts.get("gate", {})
+    return bool(
+        facts["made_from"].get("exclusion") or facts.get("removals") or gate.get("conditions") or gate.get("texts")
+    )
+
+
+def sentences(facts: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for the metadata, for each option and for each removal, given the content of run.json."""
+    return [*_of_metadata(facts), *_of_parameters(facts), *_of_gate(facts.get("gate", {})), *_of_removals(facts)]
+
+
+def _of_metadata(facts: Mapping[str, Any]) -> Iterator[str]:
+    about = facts.get("metadata", {})
+    if about.get("starter"):
+        yield escaped(starter(about))
+
+
+def _of_parameters(facts: Mapping[str, Any]) -> Iterator[str]:
+    given, usual = facts["parameters"], CurationConfig()
+    for name, sentence in OF_PARAMETERS.items():
+        default = getattr(usual, name)
+        value = given.get(name, default)
+        if value != ([*default] if isinstance(default, tuple) else default):  # JSON has lists
+            yield sentence(value)
+    if model := facts["made_from"].get("model"):
+        yield f"The language of texts was identified by {code(model['name'])}."
+    if facts["made_from"].get("exclusion"):
+        dropped = sum(rows for reason, rows in facts["dropped"].items() if reason.startswith("excluded_"))
+        yield f"Images that exclusion lists name were left out: {counted(dropped, 'pair')}."
+
+
+def _of_gate(gate: Mapping[str, Any]) -> Iterator[str]:
+    if captions := gate.get("captions"):
+        table, without = code(captions["table"]["name"]), counted(captions["without"], "image")
+        yield f"Images were balanced by the captions in {table}; {without} without one by texts."
+    if hosts := gate.get("hosts"):
+        agents = ", ".join(map(code, hosts["agents"]))
+        yield f"What hosts state was read from {code(hosts['name'])}; their robots.txt for the agents {agents}."
+    for key, thing in (("conditions", "image"), ("texts", "text")):
+        yield from (_of_row(row, thing) for row in gate.get(key, []))
+    if "decontaminate_within" in gate:
+        bits = counted(gate["decontaminate_within"], "bit")
+        yield f"An image is in an evaluation set if its pHash is within {bits} of that of one of its pictures."
+
+
+def _of_row(row: Mapping[str, Any], thing: str) -> str:
+    """Return the sentence for a condition, or for a rule of a policy: `removes` says of which images or texts it is."""
+    gone = f"{number(row.get('removed'))} removed"
+    if removes := row.get("removes"):
+        return f"Removed were {removes} ({gone})."
+    return f"Of {thing}s it was asked: {code(row['text'])} ({gone})."
+
+
+def _of_removals(facts: Mapping[str, Any]) -> Iterator[str]:
+    for removal in facts.get("removals", []):
+        yield f"Exclusion lists removed {counted(removal['removed'], 'pair')} after sampling."

@@ -1,0 +1,113 @@
+"""The command `clip-export`: write a finished run in the formats of other programs."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import fields
+
+from curation.leaves.export.forms import ByCluster, Form, export, forms
+from runtime.arguments import Parser, add_fields, flag
+from runtime.console import command
+from runtime.engine.choice import engine_for
+from runtime.errors import InputError
+from runtime.progress import ConsoleProgress
+from runtime.terminal import say
+
+NAME = "clip-export"
+
+# Flags of all forms, and what is said where a form does not take them.
+SHARED = {
+    "tars": "tars are for the formats {takers}; {form} is written without them",
+    "captions": "captions are for the formats {takers}; {form} has none",
+    "caption_sources": "sources of captions are for the formats {takers}; {form} has none",
+    "clusters": "clusters are for the formats {takers}; {form} has no choice of images",
+}
+DRAWN = {
+    "--outsiders SHARE": "expected share of images of other clusters than those of --expert, from 0 to 1",
+    "--seed N": "another seed draws others",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; bad input ends in one sentence and status 2."""
+    with command(NAME):
+        known = forms()
+        args = parse(argv, known)
+        form, engine = asked(args, known), engine_for(args, "export")
+        say(export(engine, args.run, args.output, form, args.overwrite, ConsoleProgress()))
+
+
+def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
+    """Return the form that a command line asks for; refuse what that form does not take."""
+    given = vars(args) | {"clusters": ByCluster(args.clusters, args.expert, args.outsiders, args.seed)}
+    takes = {name: {field.name: field.default for field in fields(form)} for name, form in known.items()}
+    taken = takes[args.format]
+    for name, sentence in SHARED.items():
+        if getattr(args, name) and name not in taken:
+            *most, last = (form for form in known if name in takes[form])
+            takers = " and ".join(filter(None, [", ".join(most), last]))
+            raise InputError(sentence.format(takers=takers, form=args.format))
+    for form, defaults in takes.items():
+        own = [name for name in defaults if name not in taken and name not in (*SHARED, "seed")]
+        if flags := [flag(name) for name in own if given[name] not in (defaults[name], [])]:  # [] of no values
+            raise InputError(known[form].elsewhere.format(flags=", ".join(flags), form=args.format))
+    return known[args.format](**{name: given[name] for name in taken})
+
+
+def parse(argv: Sequence[str] | None, known: dict[str, type[Form]]) -> Namespace:
+    """Return the values of the command line."""
+    written = "; ".join(form.writes for form in known.values())
+    parser = Parser(NAME, f"Write a finished run of curate for other programs: {written}.")
+    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
+    parser.add_argument("--format", required=True, choices=tuple(known), help="the form to write")
+    parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a URL")
+    parser.add_argument("--overwrite", action="store_true", help="replace all that is in --output")
+    _add_tables(parser)
+    add_fields(parser.add_argument_group("what is drawn"), ByCluster, DRAWN)
+    for form in known.values():
+        form.add_flags(parser)
+    parser.add_engine()
+    return parser.parse_args(argv)
+
+
+def _add_tables(parser: Parser) -> None:
+    parser.add_argument(
+        "--tars",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="tars of img2dataset: for metaclip, write a JSON for each, as Meta CLIP's own loaders read it; for "
+        "webdataset and mds, its curated pairs",
+    )
+    parser.add_argument(
+        "--captions",
+        nargs="+",
+        default=[],
+        metavar="TABLE",
+        help="Parquet files with uid, caption and perhaps score and source: columns of huggingface beside the text, "
+        "or in place of some texts of webdataset and mds",
+    )
+    parser.add_argument(
+        "--caption-sources",
+        nargs="+",
+        default=[],
+        metavar="NAME[=SHARE]",
+        help="write a caption of each of these sources of --captions: as columns caption_NAME of huggingface and mds, "
+        "in the json of webdataset, and as txt of a share of the samples of mds and webdataset (default: 0)",
+    )
+    parser.add_argument(
+        "--clusters",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="folder of clip-cluster, or Parquet files with uid, coarse and perhaps fine: columns of huggingface",
+    )
+    parser.add_argument(
+        "--expert",
+        nargs="+",
+        type=int,
+        default=[],
+        metavar="CLUSTER",
+        help="write the images of these coarse clusters alone, of --clusters; not for metaclip without tars",
+    )

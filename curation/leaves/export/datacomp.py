@@ -1,0 +1,207 @@
+"""Export `datacomp`: one .npy file of uids in DataComp's subset format, each two 64-bit numbers, sorted.
+
+With scores a uid is there as often as soft cap sampling draws it (`soft_cap`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+
+from curation.leaves.by_uid.by_key import RowStream
+from curation.leaves.by_uid.choices import Choice
+from curation.leaves.by_uid.join import Join, Table, images_in
+from curation.leaves.by_uid.joined_tables import score_tables
+from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, coarse_of
+from curation.leaves.export.soft_cap import WEIGHED, SoftCap, weights_of
+from curation.report.languages import counted
+from curation.run.ledger import group_buckets, senders, sending
+from curation.run.making import Derived
+from curation.run.results import Results, curated_files
+from runtime.arguments import add_fields
+from runtime.arrow import hex_numbers
+from runtime.buckets import Block, by_bucket
+from runtime.engine.interface import Engine
+from runtime.errors import AGAIN, InputError
+from runtime.progress import counted as advanced
+from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, tally
+from runtime.storage.parquet import batches, part_writer, rows_of
+from runtime.storage.whole import whole
+from runtime.tallies import Tallies
+
+UIDS = "uids.npy"
+SUBSET = np.dtype("u8,u8")  # the first and the last 16 of a uid's 32 hexadecimal digits
+HALVES = pa.schema([pa.field("first", pa.uint64()), pa.field("last", pa.uint64())])
+WEIGHTED = HALVES.append(WEIGHED.field("weight"))  # how often the uid is written
+CHOSEN = pa.schema([pa.field("uid", pa.string())])
+BATCH_ROWS = 1 << 16
+WRITTEN_ROWS = 1 << 20  # in memory at a time
+
+
+@dataclass(frozen=True)
+class DataComp(Form):
+    """A file of the uids, of all images or of those of an expert, or of those that are drawn by scores."""
+
+    clusters: ByCluster = ALL
+    scores: Sequence[str | Path] = ()
+    weights: Sequence[str] = ()
+    draws: int | None = None
+    penalty: float = SoftCap.penalty
+    seed: int = SoftCap.seed
+
+    writes = "DataComp's file of uids"
+    whole_by = UIDS
+    elsewhere = "images are drawn by scores for datacomp alone; leave out {flags}, or give --format datacomp"
+
+    def __post_init__(self) -> None:
+        self.clusters.require_choice("datacomp")
+        given = bool(self.scores), bool(self.weights), self.draws is not None
+        if any(given) != all(given) or (self.penalty != SoftCap.penalty and not any(given)):
+            raise InputError(
+                "images are drawn by scores where tables of scores, weights of their columns and a number of draws are "
+                "given (--scores, --weights, --draws); give all three"
+            )
+        _ = self.soft_cap  # its numbers are checked
+
+    @classmethod
+    def add_flags(cls, parser: ArgumentParser) -> None:
+        """Add the flags of a draw by scores."""
+        group = parser.add_argument_group("images drawn by scores, for datacomp")
+        helps = {
+            "--scores TABLE": "Parquet files with uid and columns of scores: draw images by them",
+            "--weights NAME=NUMBER": "the weight of each column of scores; an image's logit is the weighted sum",
+            "--draws N": "number of draws, so of uids; an image may come several times",
+            "--penalty NUMBER": "what the logit of an image falls by with each of its draws",
+        }
+        add_fields(group, cls, helps)
+
+    @property
+    def soft_cap(self) -> SoftCap | None:
+        """How images are drawn, if they are."""
+        if self.draws is None:
+            return None
+        return SoftCap(weights_of(self.weights), self.draws, self.penalty, self.seed)
+
+    def write(self, run: Results, folder: Derived) -> str:
+        """Write uids.npy."""
+        soft_cap = self.soft_cap
+        scores = score_tables(self.scores, sorted(soft_cap.weights)) if soft_cap else []  # before any task starts
+        files, beside = curated_files(run), Beside.of(folder.engine, run, (), self.clusters)
+        if beside.choice:
+            files = _chosen(files, folder, beside.tables, beside.choice)
+        drawn = soft_cap.draw(files, scores, folder) if soft_cap else None
+        files, schema = (drawn.files, WEIGHTED) if drawn else (files, HALVES)
+        with folder.progress.stage(f"sort the uids of {counted(len(files), 'file')}"):
+            pieces = sorted_pieces(folder.engine, files, folder.parts.begin("pieces"), schema)
+        with folder.progress.stage("write the uids", "pieces"):
+            rows = write_subset(pieces, folder.path / UIDS)
+        return f"{UIDS} with {counted(rows, 'uid')}{drawn or ''}{beside}"
+
+
+def sorted_pieces(engine: Engine, files: Sequence[OwnFile], folder: Path, schema: pa.Schema = HALVES) -> list[OwnFile]:
+    """Sort the uids in Parquet files; return files of pairs of numbers, each of which goes on where the last one ends.
+
+    A task holds the uids of some leading bits: a quarter of a million where they are MD5 or otherwise spread. In the
+    schema WEIGHTED the files have a column `weight`, and a uid is written as often.
+    """
+    rows = sum(map(rows_of, files))
+    buckets, tasks = group_buckets(rows)
+    send = partial(_halves, buckets=buckets, schema=schema)
+    receive = partial(_sorted, buckets=buckets, folder=folder, schema=schema)
+    return _own(folder, engine.exchange(senders(files, rows, buckets), send, receive, tasks))
+
+
+def write_subset(pieces: Sequence[OwnFile], path: Path) -> int:
+    """Put sorted pieces together as DataComp's subset file; return the number of uids."""
+    rows = 0
+    with whole(path) as local, local.open("wb") as out:
+        _write_header(out, rows)  # which has as many bytes for any number of rows
+        begin = out.tell()
+        for piece in pieces:
+            with intact(piece) as own, own.open("rb") as file:
+                shutil.copyfileobj(file, out, 1 << 20)
+        rows = (out.tell() - begin) // SUBSET.itemsize
+        out.seek(0)
+        _write_header(out, rows)
+    return rows
+
+
+def _chosen(files: Sequence[OwnFile], folder: Derived, tables: Sequence[Table], choice: Choice) -> list[OwnFile]:
+    """Write the uids that clusters choose; return a file of them for each file."""
+    chosen = folder.parts.begin("chosen")
+    with folder.progress.stage(f"choose images of {counted(len(files), 'file')}"):
+        join = Join(images_in(files), tables)
+        write = partial(_choose, files=list(files), folder=chosen, fields=join.fields, choice=choice)
+        return _own(chosen, join.write(folder.engine, write))
+
+
+def _own(folder: Path, tallies: Tallies) -> list[OwnFile]:
+    """Return the files that tasks wrote into a folder, by name."""
+    return [OwnFile(folder / name, checksum, AGAIN) for name, checksum in checksums_in(tallies).items()]
+
+
+def _choose(
+    number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, fields: Sequence[pa.Field], choice: Choice
+) -> Tallies:
+    """Write the uids of a file that are chosen."""
+    file, begin, tallies = files[number], 0, Tallies()
+    path = folder / file.path.name
+    with part_writer(path, CHOSEN, BATCH_ROWS) as writer:
+        for batch in batches(file, BATCH_ROWS, CHOSEN.names):
+            more = stream.columns(number, begin, begin := begin + batch.num_rows, fields)
+            coarse = coarse_of(pa.RecordBatch.from_arrays(more, schema=pa.schema(fields)))
+            writer.write(batch.filter(pa.array(choice.takes(batch["uid"], coarse))))
+    tally(tallies, path, writer.checksum)
+    return tallies
+
+
+def _halves(files: list[OwnFile], tallies: Tallies, buckets: int, schema: pa.Schema) -> Iterator[Block]:
+    """Yield the uids of files as rows of the schema, by their leading bits."""
+    packer, more = sending(buckets), schema.names[len(HALVES) :]
+    for batch in advanced(chain.from_iterable(batches(file, BATCH_ROWS, [*CHOSEN.names, *more]) for file in files)):
+        numbers = hex_numbers(batch["uid"])
+        columns = [*map(pa.array, numbers.T.copy()), *(batch[name] for name in more)]
+        rows = pa.RecordBatch.from_arrays(columns, schema=schema)
+        yield from packer.deal(rows, _first(rows))
+    yield from packer.finish()
+
+
+def _sorted(partition: int, blocks: Iterator[bytes], buckets: int, folder: Path, schema: pa.Schema) -> Tallies:
+    """Write the uids of a partition in order, each as often as it is to come."""
+    path, tallies = folder / f"{partition:05d}.uids", Tallies()
+    with whole(path) as local:
+        with local.open("wb") as out:
+            for rows in by_bucket(blocks, buckets, schema, _first):
+                first, last, *weight = (column.to_numpy() for column in pa.Table.from_batches(rows, schema).columns)
+                order = np.lexsort((last, first))
+                uids = np.stack([first[order], last[order]], axis=1)
+                for some in _repeated(uids, weight[0][order]) if weight else [uids]:
+                    some.tofile(out)
+        tally(tallies, path, checksum_of(local))
+    return tallies
+
+
+def _repeated(rows: np.ndarray, weights: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield each row as often as its weight says, WRITTEN_ROWS at a time."""
+    ends = np.cumsum(weights)
+    for begin in range(0, int(weights.sum()), WRITTEN_ROWS):
+        places = np.arange(begin, min(begin + WRITTEN_ROWS, ends[-1]))
+        yield rows[np.searchsorted(ends, places, "right")]
+
+
+def _first(rows: pa.RecordBatch) -> np.ndarray:
+    return rows["first"].to_numpy()
+
+
+def _write_header(out: BinaryIO, rows: int) -> None:
+    descr = np.lib.format.dtype_to_descr(SUBSET)
+    np.lib.format.write_array_header_1_0(out, {"descr": descr, "fortran_order": False, "shape": (rows,)})

@@ -1,0 +1,230 @@
+"""Export a finished run in one of the formats that other programs read.
+
+An export is a folder made of a run's files (`curation.run.making`), local or at a URL.
+"""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from curation.inputs.files import Input
+from curation.leaves.by_uid.choices import Choice, by_name, require_ratio
+from curation.leaves.by_uid.join import Table
+from curation.leaves.by_uid.joined_tables import Known, field_of, known
+from curation.leaves.by_uid.tables import Paths
+from curation.leaves.tars.samples import tar_name, tars_at
+from curation.report.facts import versions
+from curation.report.languages import counted, percent
+from curation.run.ledger import digest_of
+from curation.run.making import Derivation, Derived, deriving
+from curation.run.results import Results
+from runtime.engine.choice import Given
+from runtime.engine.interface import Engine
+from runtime.errors import InputError
+from runtime.packages import hooks
+from runtime.progress import Progress
+from runtime.redaction import hidden
+from runtime.storage.listing import Version, expand
+from runtime.storage.paths import absolute, as_path
+
+
+class Form(Protocol):
+    """A format in which a finished run is written for other programs.
+
+    A form is a dataclass. Its fields are the flags that it takes, by their names; `clusters` is a ByCluster. The
+    command has the flags `tars`, `captions`, `caption_sources`, `clusters` and `seed` for all forms. What `tars`,
+    `captions`, `clusters`, `scores` and `status` name is not written over.
+
+    Other packages name forms in entry points of the group `clip_curation.export_forms`.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    writes: ClassVar[str]  # as the help says
+    elsewhere: ClassVar[str] = "{flags} cannot be given with --format {form}"  # what is said of its own flags then
+
+    @property
+    def whole_by(self) -> str:
+        """The file that is written last: a folder without it is not whole."""
+        ...
+
+    @classmethod
+    def add_flags(cls, parser: ArgumentParser) -> None:
+        """Add the flags of this form alone; the defaults are the defaults of its fields."""
+
+    def write(self, run: Results, folder: Derived) -> str:
+        """Make the folder of a run; return a description of what was written, for a person."""
+        ...
+
+
+@dataclass(frozen=True)
+class ByCluster:
+    """Tables of clusters by uid, and the coarse clusters of an expert with its share of outsiders."""
+
+    tables: Sequence[str] = ()
+    coarse: Sequence[int] = ()  # none: all images
+    outsiders: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.coarse and not self.tables:
+            raise InputError("a cluster is chosen without clusters; give the folder of clip-cluster (--clusters)")
+        if self.outsiders and not self.coarse:
+            raise InputError("there are outsiders of chosen clusters only; choose some (--expert)")
+
+    def require_choice(self, form: str) -> None:
+        """Refuse tables of which no cluster is chosen, for a form that has no columns of clusters."""
+        if self.tables and not self.coarse:
+            raise InputError(
+                f"clusters are columns of the format huggingface; for {form} choose some of them (--expert)"
+            )
+
+
+ALL = ByCluster()
+
+
+def require_captions(captions: Sequence[str | Path], sources: Sequence[str]) -> None:
+    """Refuse sources of captions without a table of captions."""
+    if sources and not captions:
+        raise InputError("sources are chosen without captions; give tables of captions (--captions)")
+
+
+_SOURCE_NAME = (
+    "with a NAME of letters, digits, '_', '.', '-' and '/' that is not score or source; a source with other characters "
+    "needs another name in the tables"
+)
+
+
+def source_shares(given: Sequence[str]) -> dict[str, float]:
+    """Return the share of each source of captions, 0 where none is given: NAME or NAME=SHARE, in the order of names."""
+    shares: dict[str, float] = {}
+    for each in given:
+        name, _, share = each.partition("=")
+        taken = {field_of(other) for other in (*shares, "score", "source")}
+        if not re.fullmatch(r"[\w./-]+", name, re.ASCII) or field_of(name) in taken:
+            raise InputError(f"{each!r} is no source of its own; give each once, as NAME or NAME=SHARE, {_SOURCE_NAME}")
+        try:
+            shares[name] = float(share or 0)
+        except ValueError:
+            raise InputError(f"the share of {name} is {share}; give a number from 0 to 1") from None
+    if shares:
+        require_ratio(shares, "caption_sources")
+    return by_name(shares)
+
+
+def forms() -> dict[str, type[Form]]:
+    """Return all forms by name, including the forms of other installed packages."""
+    return hooks("clip_curation.export_forms")
+
+
+def export(
+    engine: Given,
+    source: str | PathLike[str],
+    to: str | PathLike[str],
+    form: Form,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> str:
+    """Write the run in folder `source` to folder `to` in a form; return a sentence about what was written.
+
+    Both may be URLs. `engine` is None for processes of this machine, a Spark session, or a function that starts
+    one. The same call goes on after one that broke off.
+    """
+    run = Results.open(absolute(source))
+    read = (name for name in ("tars", "captions", "scores", "status") if hasattr(form, name))
+    given = [*(path for name in read for path in getattr(form, name)), *getattr(form, "clusters", ALL).tables]
+    wanted = Derivation(_description(run, form, given), form.whole_by, [run.path, *given], overwrite)
+    with deriving(engine, to, wanted, progress) as folder:
+        written = form.write(run, folder)
+    return f"{written} in {as_path(to)}"
+
+
+def _description(run: Results, form: Form, given: Iterable[str | PathLike[str]]) -> dict[str, Any]:
+    """Return all that an export follows from: the run, the form with its options, and the versions of what it reads."""
+    options = {name: repr(getattr(form, name)) for name in form.__dataclass_fields__}
+    read = [[hidden(path), repr(version)] for each in given for path, version in _listed(each)]
+    name = f"{type(form).__module__}.{type(form).__qualname__}"
+    return {"run": digest_of(run.facts), "form": name, "options": options, "read": read, "versions": versions()}
+
+
+def _listed(path: str | PathLike[str]) -> list[tuple[str, Version]]:
+    """Return the files that a path names; none where it names none, which the form refuses."""
+    with suppress(OSError, ImportError, ValueError):
+        found = expand(str(path))
+        return found.files if found else []
+    return []
+
+
+def of_clusters(choice: Choice) -> str:
+    """Name the chosen clusters, with the share of outsiders."""
+    numbers = sorted({*choice.coarse})
+    name = f"coarse cluster{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+    return f"{name}, with {percent(choice.outsiders)} of outsiders" if choice.outsiders else name
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What tables say beside the images of a run, and which images clusters choose; None: all."""
+
+    known: Known
+    choice: Choice | None = None
+
+    @classmethod
+    def of(
+        cls, engine: Engine, run: Results, captions: Paths, by_cluster: ByCluster, sources: Sequence[str] = ()
+    ) -> Beside:
+        """Look for the images of a run in tables; refuse tables that have none, and a choice that cannot be."""
+        found, coarse = known(engine, run, captions, by_cluster.tables, sources), tuple(by_cluster.coarse)
+        return cls(found, Choice(found.kept, coarse, by_cluster.outsiders, by_cluster.seed) if coarse else None)
+
+    @property
+    def tables(self) -> list[Table]:
+        """What is joined to the images."""
+        return self.known.tables
+
+    @property
+    def fields(self) -> list[pa.Field]:
+        """The columns that tables have of an image."""
+        return [field for table in self.tables for field in table.fields]
+
+    @property
+    def lack(self) -> str:
+        """Say how many images have no caption."""
+        return f"{self.known.without_caption:,} of {counted(self.known.images, 'image')} have no caption"
+
+    def __str__(self) -> str:
+        """Say which images these are, in brackets; nothing without clusters."""
+        if self.known.clusters is None:
+            return ""
+        without = f"{counted(self.known.without_cluster, 'image')} of the pool have no cluster"
+        return f" ({f'of {of_clusters(self.choice)}; ' if self.choice else ''}{without})"
+
+
+def coarse_of(rows: pa.RecordBatch) -> np.ndarray:
+    """Return the coarse cluster of each joined row, -1 where it has none."""
+    return rows["coarse"].fill_null(-1).to_numpy()
+
+
+def with_kept(facts: dict[str, Any], kept: Counter[str]) -> dict[str, Any]:
+    """Return the content of run.json with other numbers of kept pairs, given by language."""
+    languages = {code: row | {"kept": kept[code]} for code, row in facts["languages"].items()}
+    return facts | {"rows": facts["rows"] | {"kept": kept.total()}, "languages": languages}
+
+
+def distinct_tars(given: Sequence[str | Path]) -> list[Input]:
+    """Return the tars that are given; refuse two of one name."""
+    tars = tars_at(given)
+    stem, number = Counter(Path(tar_name(tar)).stem for tar in tars).most_common(1)[0]
+    if number > 1:
+        raise InputError(f"{number} tars are called {stem}.tar; give tars of one download")
+    return tars

@@ -1,0 +1,210 @@
+"""Export `huggingface`: a folder with the manifest, its entries, the dataset card and Croissant metadata."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from curation.balancing.manifest import kept_by_language
+from curation.balancing.thresholds import EntryCounts
+from curation.leaves.by_uid.by_key import RowStream
+from curation.leaves.by_uid.choices import Choice
+from curation.leaves.by_uid.join import Join, images_in
+from curation.leaves.export.card import LICENSES, card, croissant
+from curation.leaves.export.forms import (
+    ALL,
+    Beside,
+    ByCluster,
+    Form,
+    coarse_of,
+    of_clusters,
+    require_captions,
+    source_shares,
+    with_kept,
+)
+from curation.report.languages import counted
+from curation.run.making import Derived, Item, Made, Task, items_of
+from curation.run.results import Results, curated_files
+from curation.schemas import CURATED
+from runtime.arrow import require
+from runtime.errors import InputError
+from runtime.progress import counted as advanced
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches, part_writer
+from runtime.storage.paths import is_url
+from runtime.storage.whole import copied, whole
+from runtime.tallies import Tallies
+
+_log = logging.getLogger(__name__)
+GROUP_ROWS = 100_000  # of a file that is written anew
+DATA, ENTRIES = "data", "entries"  # parts
+SHA256 = "sha256."  # before the SHA-256 and the path of a file: the name of a tally
+KEPT = "kept"
+
+
+@dataclass(frozen=True)
+class HuggingFace(Form):
+    """The manifest with its entries, its publisher's statements, and columns of captions and clusters.
+
+    What is None is not stated.
+    """
+
+    dataset_name: str | None = None
+    license: str | None = None  # of the manifest: texts and images belong to their authors
+    dataset_version: str | None = None
+    date: str | None = None  # of publication
+    cite: str | None = None
+    captions: Sequence[str | Path] = ()
+    caption_sources: Sequence[str] = ()
+    clusters: ByCluster = ALL
+
+    writes = "a folder for Hugging Face with data, card and Croissant"
+    whole_by = "README.md"
+    elsewhere = "{flags} would be said on a dataset card; --format {form} writes none"
+
+    def __post_init__(self) -> None:
+        if self.date is not None and not _is_date(self.date):
+            raise InputError(f"the date is {self.date!r}; give one such as 2026-11-25")
+        require_captions(self.captions, self.caption_sources)
+        if any(source_shares(self.caption_sources).values()):
+            raise InputError("shares of sources are drawn for webdataset; for columns of huggingface give their names")
+
+    @classmethod
+    def add_flags(cls, parser: ArgumentParser) -> None:
+        """Add the flags for the publisher's statements."""
+        group = parser.add_argument_group("the dataset card, for huggingface; what is not given is left out")
+        group.add_argument("--dataset-name", metavar="NAME", help="name of the dataset (default: that of RUN)")
+        group.add_argument("--license", metavar="ID", help="licence of the manifest, such as cc-by-4.0")
+        group.add_argument("--dataset-version", metavar="VERSION", help="such as 1.0.0")
+        group.add_argument("--date", metavar="YYYY-MM-DD", help="date of publication")
+        group.add_argument("--cite", metavar="TEXT", help="how to cite the dataset")
+
+    def write(self, run: Results, folder: Derived) -> str:
+        """Write the files of the folder.
+
+        Files of the run get a second name (a hard link), or are copied if the folder is elsewhere. With columns beside
+        theirs, or if some rows are left out, they are written anew.
+        """
+        if self.license is not None and self.license not in LICENSES:
+            near = get_close_matches(self.license.lower(), LICENSES, 1)
+            _log.warning(
+                "the licence %r is none of those known to cards on Hugging Face, where others are refused; %s",
+                self.license,
+                f"did you mean {near[0]}? (--license)" if near else "give its identifier, or other (--license)",
+            )
+        counts = run.file("counts.parquet")
+        if EntryCounts.open(str(counts.path)).digest != run.facts["made_from"]["metadata"]:
+            raise InputError(f"{counts.path} and the run.json beside it are of two runs; curate again with --overwrite")
+        files, sources = curated_files(run), [*source_shares(self.caption_sources)]
+        beside = Beside.of(folder.engine, run, self.captions, self.clusters, sources)
+        if beside.tables:
+            tallies = _write_joined(files, folder, beside)
+        else:
+            tallies = folder.each_file("copy the rows", files, _copy, DATA)
+        self._describe(run, folder, _Written.of(run, tallies, beside.choice), beside.fields, counts)
+        captions = f" with captions ({beside.lack})" if self.captions else ""
+        return f"README.md, croissant.json, the entries and {counted(len(files), 'file')} of data{captions}{beside}"
+
+    def _describe(
+        self, run: Results, folder: Derived, written: _Written, columns: Sequence[pa.Field], counts: OwnFile
+    ) -> None:
+        """Write the entries, croissant.json and README.md."""
+        digests: dict[str, str] = {}
+        path = folder.parts.reopen(ENTRIES) / f"{ENTRIES}.parquet"
+        copied(counts, path, lambda local: digests.update({f"{ENTRIES}/{path.name}": _sha256(local)}))
+        folder.finish(ENTRIES)
+        name = self.dataset_name or (run.path if is_url(run.path) else run.path.resolve()).name
+        described = croissant(written.facts, self, name, written.digests | digests, columns)
+        content = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+        for file, text in (("croissant.json", content), (self.whole_by, card(written.facts, self, name, columns))):
+            with whole(folder.path / file) as local:
+                local.write_text(text, "utf-8")
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What the card says of the files that are written: the content of run.json, and the SHA-256 of each path."""
+
+    facts: dict[str, Any]
+    digests: dict[str, str]
+
+    @classmethod
+    def of(cls, run: Results, tallies: Tallies, choice: Choice | None) -> _Written:
+        """Return what tasks have tallied; of an expert, its pairs count as kept."""
+        named = (found.partition(" ") for found in tallies.beginning(SHA256))
+        digests = dict(sorted((path, digest) for digest, _, path in named))
+        if choice is None:
+            return cls(run.facts, digests)
+        kept = Counter({code: int(rows) for code, rows in tallies.by_language(KEPT).items()})
+        return cls(with_kept(run.facts, kept) | {"part": of_clusters(choice)}, digests)
+
+
+def _copy(file: OwnFile, made: Made) -> None:
+    """Give a file a second name, or copy it."""
+    name = file.path.name
+    made.wrote(DATA, name, copied(file, made.path(DATA, name), partial(_note_digest, made, name)))
+
+
+def _write_joined(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> Tallies:
+    """Write files of the rows that are chosen with columns from tables."""
+
+    def begin(missing: list[Item[OwnFile]], task: Task[OwnFile]) -> None:
+        with folder.progress.stage(f"write {len(missing)} of {counted(len(files), 'file')} with columns"):
+            join = Join(images_in([item.content for item in missing]), beside.tables)
+            join.write(folder.engine, partial(_write_each, items=missing, task=task))
+
+    write = partial(_write_rows, fields=beside.fields, choice=beside.choice)
+    return folder.fill(items_of(files), write, begin, DATA)
+
+
+def _write_each(number: int, stream: RowStream, items: Sequence[Item[OwnFile]], task: Task[OwnFile]) -> Tallies:
+    return task(items[number], number, stream)
+
+
+def _write_rows(
+    file: OwnFile, made: Made, number: int, stream: RowStream, fields: Sequence[pa.Field], choice: Choice | None
+) -> None:
+    """Write the rows of one file, and tally those of each language; the stream has what tables say of its images."""
+    name, begin, schema = file.path.name, 0, pa.schema([*CURATED, *fields])
+    with part_writer(made.path(DATA, name), schema, GROUP_ROWS, partial(_note_digest, made, name)) as writer:
+        for batch in advanced(batches(file, GROUP_ROWS)):
+            more = stream.columns(number, begin, begin := begin + batch.num_rows, fields)
+            rows = pa.RecordBatch.from_arrays([*require(batch, CURATED).columns, *more], schema=schema)
+            if choice:
+                rows = rows.filter(pa.array(choice.takes(rows["uid"], coarse_of(rows))))
+            writer.write(rows)
+            for row in kept_by_language(rows).to_pylist():
+                made.tallies.add(KEPT, row["kept"], row["language"])
+    made.wrote(DATA, name, writer.checksum)
+
+
+def _note_digest(made: Made, name: str, local: Path) -> None:
+    made.tallies.add(f"{SHA256}{_sha256(local)} {DATA}/{name}")
+
+
+def _sha256(file: Path) -> str:
+    digest = sha256()
+    with file.open("rb") as opened:
+        while block := opened.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return bool(re.fullmatch(r"\d{4}-\d\d-\d\d", text)) and bool(date.fromisoformat(text))
+    except ValueError:
+        return False

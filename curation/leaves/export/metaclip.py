@@ -1,0 +1,375 @@
+"""Export `metaclip`: counts, probabilities and texts with their entries, or files for Meta CLIP's own data loaders.
+
+An entry id is a position, from 0, in its language's list of entries, array of counts and array of probabilities. The
+names follow Algorithm 1 of "Demystifying CLIP Data".
+
+Where tars are given, one JSON file per tar is written for each of Meta CLIP's two data loaders instead. The loader of
+version 1.2 draws a text of an image and keeps it with the probability that the file states beside it. The file for the
+worldwide loader has the entry ids of each text, with an array of probabilities per list of entries. Images have the
+keys of the tar, in its order; those without texts are left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha224
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.balancing.manifest import keep_probability
+from curation.config import ENGLISH
+from curation.inputs.files import Input
+from curation.leaves.by_uid.choices import Choice
+from curation.leaves.by_uid.joined_tars import Numbered, Scan, each_tar, matched_images
+from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, coarse_of, distinct_tars
+from curation.leaves.tars.samples import tar_name
+from curation.report.languages import counted
+from curation.run.making import Derived, Item, Made
+from curation.run.results import Results, matched_files
+from curation.schemas import TRAINED_TEXTS
+from runtime.arrow import parts
+from runtime.errors import InputError
+from runtime.progress import counted as advancing
+from runtime.shipping import Shipped
+from runtime.storage.arrays import save_array
+from runtime.storage.own_files import OwnFile, checksum_of, intact
+from runtime.storage.parquet import batches, part_writer
+from runtime.storage.paths import make_folder
+from runtime.storage.whole import whole, write_json
+
+TEXT_PROBABILITIES, TEXT_ENTRIES = "text_probabilities", "text_entries"
+LOADERS = (TEXT_PROBABILITIES, TEXT_ENTRIES)
+ARRAYS = f"{TEXT_ENTRIES}/per_lang_t"
+SAMPLES = "samples"  # the name of a tally
+NAMES, KEYS = "names.csv", "keys.parquet"
+KEY_DIGITS = 24  # of the SHA-224 of a URL without blanks and tabs, in hex: the keys of Meta CLIP's own tars
+URL_KEYS = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.string())])
+COLUMNS = ("language", "name", "t")  # of the table of names
+Sample = tuple[str, list[list], list[list]]  # key, [text, probability] …, [text, language, [entry ids]] …
+_NAME = re.compile(r"[\w.-]+")  # of a part of a file's name
+
+METADATA, COUNTS, PROBABILITIES, SHARDS = "metadata", "entry_counts", "entry_probs", "texts"
+INDEX = "index.json"
+IMAGES, TEXTS = "images of ", "texts of "  # before the name of a shard: names of tallies
+
+
+@dataclass(frozen=True)
+class MetaClip(Form):
+    """Entries, counts, probabilities and texts; or, if tars are given, a JSON file for each tar."""
+
+    tars: Sequence[str | Path] = ()
+    names: str | Path | None = None
+    clusters: ByCluster = ALL
+
+    writes = "counts, probabilities and texts for a loader that balances as it reads"
+    elsewhere = "names are for what metaclip writes of tars; give the tars, too (--tars)"
+
+    def __post_init__(self) -> None:
+        if self.names and not self.tars:
+            raise InputError(self.elsewhere)
+        if self.clusters.tables and not self.tars:
+            raise InputError("clusters choose among the samples of tars in the format metaclip; give the tars (--tars)")
+        self.clusters.require_choice("metaclip")
+
+    @classmethod
+    def add_flags(cls, parser: ArgumentParser) -> None:
+        """Add the flag of a table of names."""
+        group = parser.add_argument_group("other names of languages, for metaclip")
+        group.add_argument(
+            "--names",
+            metavar="FILE",
+            help="CSV of language, name and t: what Meta CLIP's loaders call each list of entries, and English's t",
+        )
+
+    @property
+    def whole_by(self) -> str:
+        """The file that is written last."""
+        return NAMES if self.tars else INDEX
+
+    def write(self, run: Results, folder: Derived) -> str:
+        """Write the files of a loader, or those of both of Meta CLIP's own."""
+        if self.tars:
+            tars, names = distinct_tars(self.tars), names_of(run, self.names)
+            beside = Beside.of(folder.engine, run, (), self.clusters)
+            samples = write_loaders(run, tars, names, beside, folder)
+            return f"{counted(samples, 'sample')} with texts of {counted(len(tars), 'tar')} for both loaders{beside}"
+        _write_languages(run, folder.path)
+        files = matched_files(run)
+        make = partial(write_shard, languages=run.languages, one_list=run.one_list)
+        tallies = folder.each_file("write texts", files, make, SHARDS)
+        images, texts = (tallies.beginning(name) for name in (IMAGES, TEXTS))
+        stems = [file.path.stem for file in files]
+        shards = {stem: {"images": int(images[stem]), "texts": int(texts[stem])} for stem in stems}
+        sizes = {code: ids.stop - ids.start for code, ids in run.languages.items()}
+        index = {"metadata": run.facts["made_from"]["metadata"], "languages": sizes, "shards": shards}
+        write_json(folder.path / INDEX, index)
+        written = f"{counted(int(sum(texts.values())), 'text')} in {counted(len(files), 'shard')}"
+        return f"{written} and the entries of {counted(len(run.languages), 'language')}"
+
+
+def write_shard(file: OwnFile, made: Made, languages: Mapping[str, slice], one_list: str | None = None) -> None:
+    """Write one file of matched images as one JSON object: uid → its texts, each with its language and entries.
+
+    Tally the numbers of images and of texts. Each image has a line of its own, so a shard can be read in parts.
+    """
+    images = texts = 0
+    name = f"{file.path.stem}.json"
+    with whole(made.path(SHARDS, name)) as path:
+        with path.open("wb") as out:
+            for batch in advancing(batches(file, columns=["uid", "candidates"])):
+                for uid, of_image in _images(batch, languages, one_list):
+                    out.write(member(images, uid, of_image))
+                    images, texts = images + 1, texts + len(of_image)
+            out.write(b"\n}\n" if images else b"{\n}\n")
+        checksum = checksum_of(path)
+    made.wrote(SHARDS, name, checksum)
+    made.tallies.add(f"{IMAGES}{file.path.stem}", images)
+    made.tallies.add(f"{TEXTS}{file.path.stem}", texts)
+
+
+def _write_languages(run: Results, folder: Path) -> None:
+    """Write each language's entries (JSON), counts (int64 .npy) and sampling rates (float32 .npy) to `folder`."""
+    metadata, counts, probabilities = (make_folder(folder / name) for name in (METADATA, COUNTS, PROBABILITIES))
+    with intact(run.file("counts.parquet")) as path:
+        local = Results(path.parent, run.facts)  # else each language would fetch the file from a URL
+        for code, ids in local.languages.items():
+            write_json(metadata / f"{code}.json", local.entries(code)["entry"].to_pylist())
+            save_array(counts / f"{code}.npy", local.counts[ids])
+            save_array(probabilities / f"{code}.npy", local.rates[ids])
+
+
+def _images(
+    batch: pa.RecordBatch, languages: Mapping[str, slice], one_list: str | None
+) -> Iterator[tuple[str, list[dict]]]:
+    """Yield the uid and the texts of each image of a MATCHED batch."""
+    texts, offsets = parts(batch["candidates"])
+    texts = of_list(texts, one_list)
+    columns = (texts.field("text"), texts.field("language"), local_ids(texts, languages))
+    rows = [
+        {"text": text, "language": code, "matched_entry_ids": ids}
+        for text, code, ids in zip(*(column.to_pylist() for column in columns), strict=True)
+    ]
+    for uid, begin, end in zip(batch["uid"].to_pylist(), offsets, offsets[1:], strict=False):
+        yield uid, rows[begin:end]
+
+
+@dataclass(frozen=True)
+class Names:
+    """The name of each language's list of entries, and the t in the names of all arrays: a number, or such as `20k`."""
+
+    t: str
+    of: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Lists:
+    """What tasks need of a run's lists of entries: the rates, which ids are whose, the one list, and names."""
+
+    rates: Shipped
+    languages: Mapping[str, slice]
+    one_list: str | None
+    names: Mapping[str, str]
+
+
+def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside, folder: Derived) -> int:
+    """Write the JSON of each tar for both loaders, the arrays, keys.parquet and names.csv; return the samples."""
+    _require_numbers(tars)
+    files = matched_files(run)
+    with TemporaryDirectory(prefix="clip-curation-") as local:
+        rates = folder.engine.ship(save_array(Path(local, "rates.npy"), run.rates))
+        lists = Lists(rates, run.languages, run.one_list, names.of)
+        make = partial(write_tar, lists=lists, choice=beside.choice)
+        tables = [matched_images(files, run.counted[1]), *beside.tables]
+        tallies = each_tar(folder, "write the texts", tars, tables, make)
+    keys = Item(Input(KEYS, "own", 1), files)
+    folder.each("write the keys of images", [keys], _write_keys)
+    _write_arrays(run, names, folder.path)
+    _write_names(names, folder.path / NAMES)
+    return int(tallies[SAMPLES])
+
+
+def write_tar(numbered: Numbered, made: Made, scan: Scan, lists: Lists, choice: Choice | None) -> None:
+    """Write both JSON files of a tar, a sample a line, and tally the samples."""
+    number, jsons = 0, jsons_of(number_of(numbered[1]))
+    with ExitStack() as stack:
+        paths = [stack.enter_context(whole(made.path(*each))) for each in jsons]
+        with paths[0].open("wb") as first, paths[1].open("wb") as second:
+            for key, with_probability, with_entries in _samples(scan, lists, choice):
+                first.write(member(number, key.removeprefix("./"), with_probability))
+                second.write(member(number, key, with_entries))
+                number += 1
+            for file in (first, second):
+                file.write(b"\n}\n" if number else b"{}\n")
+        checksums = [*map(checksum_of, paths)]
+    for each, checksum in zip(jsons, checksums, strict=True):
+        made.wrote(*each, checksum)
+    made.tallies.add(SAMPLES, number)
+
+
+def _samples(scan: Scan, lists: Lists, choice: Choice | None) -> Iterator[Sample]:
+    for samples, known in scan.read():
+        rows = known and known.filter(pc.is_valid(known[TRAINED_TEXTS.name]))
+        if rows and choice:
+            rows = rows.filter(pa.array(choice.takes(samples["uid"].take(rows["row"]), coarse_of(rows))))
+        if rows:
+            yield from of_samples(samples["key"].take(rows["row"]).to_pylist(), rows, lists)
+
+
+def of_samples(keys: Sequence[str], rows: pa.RecordBatch, lists: Lists) -> Iterator[Sample]:
+    """Yield the samples with these keys, one for each of `rows`, with their texts."""
+    texts, offsets = parts(rows[TRAINED_TEXTS.name])
+    probability = keep_probability(texts.field("entries"), lists.rates.array()).tolist()
+    of_lists = of_list(texts, lists.one_list)
+    ids = local_ids(of_lists, lists.languages).to_pylist()
+    called = [lists.names.get(code, code) for code in of_lists.field("language").to_pylist()]
+    text = texts.field("text").to_pylist()
+    for key, begin, end in zip(keys, offsets, offsets[1:], strict=False):
+        own = slice(begin, end)
+        with_probability = [list(each) for each in zip(text[own], probability[own], strict=True)]
+        yield key, with_probability, [list(each) for each in zip(text[own], called[own], ids[own], strict=True)]
+
+
+def local_ids(texts: pa.StructArray, languages: Mapping[str, slice]) -> pa.ListArray:
+    """Return the entries of each text as positions in its language's list; refuse entries of another language."""
+    ids, offsets = parts(texts.field("entries"))
+    codes = texts.field("language").dictionary_encode()
+    slices = [languages.get(code, slice(0, 0)) for code in codes.dictionary.to_pylist()] + [slice(0, 0)]  # null: last
+    of_text = codes.indices.fill_null(len(slices) - 1).to_numpy()
+    of_id = np.repeat(of_text, np.diff(offsets))
+    starts, stops = (np.array([getattr(ids, end) for ids in slices], np.int64) for end in ("start", "stop"))
+    values = ids.to_numpy(zero_copy_only=False).astype(np.int64)
+    wrong = np.flatnonzero((values < starts[of_id]) | (values >= stops[of_id]))
+    if len(wrong):
+        raise InputError(
+            f"entry {values[wrong[0]]} is none of its text's language; matched/ and counts.parquet are of two runs"
+        )
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values - starts[of_id], pa.int32()))
+
+
+def of_list(texts: pa.StructArray, one_list: str | None) -> pa.StructArray:
+    """Return texts labelled with the language of their entries' list; `one_list` if all share one list."""
+    if one_list is None:
+        return texts
+    columns = {"text": texts.field("text"), "language": pa.repeat(one_list, len(texts))}
+    return pa.StructArray.from_arrays([*columns.values(), texts.field("entries")], [*columns, "entries"])
+
+
+def names_of(run: Results, table: str | Path | None = None) -> Names:
+    """Return the names for a run, from a CSV table of language, name and t, or else our codes and English's t.
+
+    Where a run has no entries in English, the t of its first language stands in the names.
+    """
+    given, known = _read(Path(table)) if table else {}, [*run.languages]
+    if unknown := given.keys() - run.languages.keys():
+        raise InputError(f"{table} names {min(unknown)}, of which the run has no entries; it has {', '.join(known)}")
+    several = sorted({each["t"] for each in given.values() if each["t"]})
+    if len(several) > 1:
+        raise InputError(
+            f"{table} gives the t {' and '.join(several)}; a loader looks for one in the names of all arrays: give "
+            "that of English alone"
+        )
+    first = run.facts["languages"][ENGLISH if ENGLISH in known else known[0]]["t"]
+    names = {code: given.get(code, {}).get("name") or code for code in known}
+    return _usable(Names(several[0] if several else str(first), names))
+
+
+def member(number: int, key: str, value: Any) -> bytes:
+    """Return a member of a JSON object, on a line of its own; `number` is the number of members before it."""
+    return b"%b\n%b: %b" % (b"," if number else b"{", orjson.dumps(key), orjson.dumps(value))
+
+
+def jsons_of(number: int) -> list[tuple[str, str]]:
+    """Return the folder and the name of the JSON of a tar, for each of LOADERS.
+
+    >>> jsons_of(4321)
+    [('text_probabilities/21', '4321.json'), ('text_entries/4000', '4321.json')]
+    """
+    groups = (number % 100, number - number % 2_000)
+    return [(f"{loader}/{group}", f"{number}.json") for loader, group in zip(LOADERS, groups, strict=True)]
+
+
+def number_of(tar: Input) -> int:
+    """Return the number that is a tar's name; refuse another name.
+
+    >>> number_of(Input("images/04321.tar", "tar", 0))
+    4321
+    """
+    stem = Path(tar_name(tar)).stem
+    if not (stem.isascii() and stem.isdecimal()):
+        raise InputError(
+            f"{tar.path} has no number for a name; give tars as img2dataset writes them, such as 00000.tar"
+        )
+    return int(stem)
+
+
+def _require_numbers(tars: Sequence[Input]) -> None:
+    found: dict[int, Input] = {}
+    for tar in tars:
+        other = found.setdefault(number_of(tar), tar)
+        if other is not tar:
+            raise InputError(f"{other.path} and {tar.path} have one number, and would have one JSON: give one of them")
+
+
+def _write_arrays(run: Results, names: Names, folder: Path) -> None:
+    arrays = make_folder(folder / ARRAYS)
+    for code, ids in run.languages.items():
+        save_array(arrays / f"{names.t}_{names.of[code]}.npy", run.rates[ids].astype(np.float32))
+
+
+def _write_names(names: Names, path: Path) -> None:
+    with whole(path) as partial_path, partial_path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(COLUMNS)
+        rows.writerows((code, name, names.t) for code, name in names.of.items())
+
+
+def _write_keys(files: Sequence[OwnFile], made: Made) -> None:
+    """Write the uid of each image, and the key that Meta CLIP's own tars have for its URL."""
+    with part_writer(made.path("", KEYS), URL_KEYS, row_group_rows=1 << 20) as writer:
+        for file in files:
+            for batch in batches(file, columns=["uid", "url"]):
+                keys = [*map(key_of, batch["url"].to_pylist())]
+                writer.write(pa.RecordBatch.from_arrays([batch["uid"], pa.array(keys, pa.string())], schema=URL_KEYS))
+    made.wrote("", KEYS, writer.checksum)
+
+
+def key_of(url: str) -> str:
+    """Return the key of a URL in Meta CLIP's own tars.
+
+    >>> key_of("https://a.example.org/my dog.jpg")
+    'cb17bb8cfe21ab85bcacdb4a'
+    """
+    return sha224(url.replace(" ", "").replace("\t", "").encode()).hexdigest()[:KEY_DIGITS]
+
+
+def _read(path: Path) -> dict[str, dict[str, str]]:
+    """Return the rows of a table of names, by language."""
+    try:
+        rows = [*csv.DictReader(StringIO(path.read_text("utf-8-sig")), restval="", strict=True)]
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a CSV of names ({error})") from None
+    if rows and not set(rows[0]) <= set(COLUMNS) or any("language" not in row for row in rows):
+        raise InputError(f"{path} has the columns {', '.join(map(str, rows[0]))}; give {', '.join(COLUMNS)}")
+    return {row["language"]: {"name": row.get("name", ""), "t": row.get("t", "")} for row in rows}
+
+
+def _usable(names: Names) -> Names:
+    unfit = next((part for part in (*names.of.values(), names.t) if not _NAME.fullmatch(part)), None)
+    if unfit is not None:
+        raise InputError(f"{unfit!r} cannot be part of a file's name; give letters, digits, '.', '_' and '-'")
+    if len({*names.of.values()}) < len(names.of):
+        raise InputError("two languages have one name; a loader tells lists by their names: give each its own")
+    return names

@@ -1,0 +1,144 @@
+"""Copy a finished manifest without the images that exclusion lists name, and list the removed rows.
+
+Counts, rates and probabilities stay as the run computed them: nothing is sampled again. The sample of what a gate
+removed is copied without the excluded rows, too.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from functools import partial
+from os import PathLike
+from pathlib import Path
+
+import pyarrow as pa
+
+from curation.exclusion import Exclusion
+from curation.leaves.export.forms import with_kept
+from curation.report.facts import versions
+from curation.run.folder import REMOVED_PART
+from curation.run.ledger import digest_of
+from curation.run.making import Derivation, Derived, Made, deriving
+from curation.run.results import Results, curated_files
+from curation.schemas import CURATED, GATE_REMOVED
+from runtime.arrow import require
+from runtime.engine.choice import Given
+from runtime.progress import Progress, counted
+from runtime.shipping import Shipped
+from runtime.storage.own_files import OwnFile, checksums_in, content_digest
+from runtime.storage.parquet import batches, part_writer, row_group_rows
+from runtime.storage.paths import absolute, as_path, names
+from runtime.storage.whole import copied, write_json
+from runtime.tallies import Tallies
+
+REMOVED = pa.schema([CURATED.field("uid"), CURATED.field("url"), pa.field("why", pa.string())])
+LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
+REMOVED_GROUP = 1 << 16  # rows of a row group
+PARTS = ("curated", "removed")
+RUN = "run.json"
+REASON = "removed."  # before a reason: the name of a tally of rows by language
+
+
+def remove(
+    engine: Given,
+    source: str | PathLike[str],
+    exclusion: Exclusion,
+    to: str | PathLike[str],
+    progress: Progress | None = None,
+) -> str:
+    """Copy the manifest in `source` without excluded images to a new folder; return a sentence about it.
+
+    Both may be URLs. `engine` is None for processes of this machine, a Spark session, or a function that starts
+    one. The same call goes on after one that broke off.
+    """
+    run = Results.open(absolute(source))
+    description = {"run": digest_of(run.facts), "exclusion": exclusion.digest, "versions": versions()}
+    with deriving(engine, to, Derivation(description, RUN, [run.path]), progress) as folder:
+        tallies = _write_rows(curated_files(run), run.files(REMOVED_PART), exclusion, folder)
+        checksums = checksums_in(tallies)
+        for name in sorted({*LEFT_AS_THEY_ARE} & names(run.path)):
+            checksums[name] = copied(run.file(name), folder.path / name)
+        facts = _facts(run, exclusion, tallies)
+        write_json(folder.path / RUN, facts | {"checksums": dict(sorted(checksums.items()))})
+    return _summary(run.facts["rows"]["kept"], _reasons(tallies), as_path(to))
+
+
+def _write_rows(files: list[OwnFile], sample: list[OwnFile], exclusion: Exclusion, folder: Derived) -> Tallies:
+    """Write the kept rows to files of the same names in curated/, and the others to such files in removed/.
+
+    The rows of `sample`, of what a gate removed, are written where they are not excluded.
+    """
+    with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
+        shipped = folder.engine.ship(Path(exclusion.save(Path(local, "exclusion"))))
+        write = partial(_write_file, exclusion=shipped)
+        tallies = folder.each_file("remove images", files, write, *PARTS)
+        if sample:
+            write = partial(_write_sample, exclusion=shipped)
+            tallies += folder.each_file("remove from the gate's sample", sample, write, REMOVED_PART)
+        return tallies
+
+
+def _write_file(file: OwnFile, made: Made, exclusion: Shipped) -> None:
+    """Write both files of a file, and tally the removed rows by reason and language."""
+    own, rows_of_group, name = exclusion.opened(Exclusion.open), row_group_rows([file]), file.path.name
+    kept_path, removed_path = (made.path(part, name) for part in PARTS)
+    with (
+        part_writer(kept_path, CURATED, rows_of_group) as kept,
+        part_writer(removed_path, REMOVED, REMOVED_GROUP) as removed,
+    ):
+        for batch in counted(batches(file)):
+            rows = require(batch, CURATED)
+            reasons = own.excluded(rows)
+            kept.write(rows.filter(reasons.is_null()))
+            gone, reasons = rows.filter(reasons.is_valid()), reasons.drop_null()
+            removed.write(pa.RecordBatch.from_arrays([gone["uid"], gone["url"], reasons], schema=REMOVED))
+            pairs = zip(reasons.to_pylist(), gone["language"].to_pylist(), strict=True)
+            for (reason, language), number in Counter(pairs).items():
+                made.tallies.add(f"{REASON}{reason}", number, language)
+    for part, writer in zip(PARTS, (kept, removed), strict=True):
+        made.wrote(part, name, writer.checksum)
+
+
+def _write_sample(file: OwnFile, made: Made, exclusion: Shipped) -> None:
+    """Write the rows of a file that are not excluded."""
+    own, name = exclusion.opened(Exclusion.open), file.path.name
+    with part_writer(made.path(REMOVED_PART, name), GATE_REMOVED, REMOVED_GROUP) as writer:
+        for rows in counted(batches(file)):
+            writer.write(rows.filter(own.excluded(rows).is_null()))
+    made.wrote(REMOVED_PART, name, writer.checksum)
+
+
+def _reasons(tallies: Tallies) -> dict[str, int]:
+    """Return the number of removed rows of each reason."""
+    return {reason: int(rows) for reason, rows in sorted(tallies.beginning(REASON).items())}
+
+
+def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
+    """Return the content of run.json: the run's own, with the number kept now and a record of the removal."""
+    facts, reasons = run.facts, _reasons(tallies)
+    kept = Counter({code: row["kept"] for code, row in facts["languages"].items()})
+    for reason in reasons:
+        kept.subtract(tallies.by_language(f"{REASON}{reason}"))
+    removal = {
+        "from": content_digest(run.path / RUN),
+        "exclusion": exclusion.digest,
+        "removed": sum(reasons.values()),
+        "reasons": reasons,
+        "versions": versions(),
+    }
+    note = (
+        f"Pairs that were removed after sampling: {removal['removed']:,}. All figures but those of what is kept are "
+        "those before, and so are the probabilities."
+    )
+    more = {"removals": [*facts.get("removals", []), removal], "notes": [*facts.get("notes", []), note]}
+    return with_kept(facts, kept) | more
+
+
+def _summary(before: int, removed: dict[str, int], to: Path) -> str:
+    reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in removed.items())
+    pairs = f"{before:,} pair{'s' if before != 1 else ''}"
+    return (
+        f"removed {sum(removed.values()):,} of {pairs}{f' ({reasons})' if reasons else ''}; "
+        f"the others are in {to / 'curated'}, what went is in {to / 'removed'}"
+    )

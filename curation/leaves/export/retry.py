@@ -1,0 +1,206 @@
+"""Export `retry`: the images of a run whose download failed for reasons that may pass, for img2dataset to try again.
+
+img2dataset writes for each URL a `status` (success, failed_to_download, failed_to_resize) and an `error_message`. Of a
+failed download that is the text of the exception of Python's urllib; REASONS tells these texts apart.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.leaves.by_uid.by_key import RowStream
+from curation.leaves.by_uid.join import Join, Table, first, images_in
+from curation.leaves.by_uid.joined_tables import ROW_BYTES
+from curation.leaves.by_uid.tables import KEY, ImageTable
+from curation.leaves.export.forms import Form
+from curation.report.languages import counted
+from curation.run.making import Derived, Item, Made, Task, items_of
+from curation.run.results import Results, curated_files
+from runtime.errors import InputError
+from runtime.progress import counted as advanced
+from runtime.storage.listing import Version
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches, open_parquet, part_writer
+from runtime.storage.whole import write_json
+from runtime.tallies import Tallies
+
+URLS, FACTS = "urls", "retry.json"
+CURATED, MATCHED = "curated", "matched"  # the parts of a run that img2dataset reads
+SUCCESS, RESIZE, OTHER = "success", "not_resized", "other"
+GROUP_ROWS = 1 << 16
+TALLY = "reason."  # before a reason: the name of a tally
+_EXPECTED = "results of img2dataset, with 00000.parquet beside 00000.tar"
+_STATUS, _MESSAGE = "status", "error_message"
+_REASON = pa.field("reason", pa.int8())  # a position in ORDER
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why downloads fail: a pattern of RE2 for the message, and whether a later try may succeed."""
+
+    name: str
+    pattern: str
+    passes: bool
+
+
+# The first that a message matches counts; a message that none matches is OTHER, which does not pass.
+REASONS = (
+    Reason("http_429", r"^HTTP Error 429\b", True),
+    Reason("http_408", r"^HTTP Error (408|425)\b", True),  # the server waited too long for us, or not long enough
+    Reason("http_5xx", r"^HTTP Error 5\d\d\b", True),
+    Reason("http_gone", r"^HTTP Error (404|410)\b", False),
+    Reason("http_other", r"^HTTP Error \d\d\d\b", False),
+    Reason("certificate", r"CERTIFICATE_VERIFY_FAILED|certificate", False),
+    Reason("timed_out", r"(?i)timed? ?out", True),
+    Reason("name_not_now", r"Errno -3\b|Temporary failure in name resolution", True),
+    Reason("no_such_name", r"Errno -[25]\b|Name or service not known|nodename nor servname|No address assoc", False),
+    Reason("refused", r"Connection refused|No route to host", False),
+    Reason("cut_off", r"Connection reset|Remote end closed|Connection aborted|Broken pipe|IncompleteRead|EOF", True),
+    Reason("own_network", r"Network is (unreachable|down)|Cannot assign requested address|Too many open files", True),
+    Reason("opted_out", r"X-Robots-Tag", False),
+)
+# Of several tries of an image the first of these counts: what a later try found out lasts.
+ORDER = (
+    SUCCESS,
+    RESIZE,
+    OTHER,
+    *(each.name for each in REASONS if not each.passes),
+    *(each.name for each in REASONS if each.passes),
+)
+PASSING = {each.name for each in REASONS if each.passes}
+
+
+@dataclass(frozen=True)
+class Retry(Form):
+    """The rows of curated/, or of matched/, that img2dataset may try again, given its results."""
+
+    status: Sequence[str | Path] = ()
+    urls_of: str = CURATED
+
+    writes = "what img2dataset may download again"
+    whole_by = FACTS
+    elsewhere = "--format {form} reads no results of img2dataset; leave out {flags}, or give --format retry"
+
+    def __post_init__(self) -> None:
+        if not self.status:
+            raise InputError("--format retry reads the results of a download; give img2dataset's folder by --status")
+
+    @classmethod
+    def add_flags(cls, parser: ArgumentParser) -> None:
+        """Add the flags that say what was downloaded."""
+        group = parser.add_argument_group("what was downloaded, for retry")
+        group.add_argument("--status", nargs="+", default=(), metavar="FOLDER", help="what img2dataset wrote")
+        group.add_argument(
+            "--urls-of",
+            choices=(CURATED, MATCHED),
+            default=cls.urls_of,
+            help="the part of RUN whose URLs it downloaded (default: %(default)s)",
+        )
+
+    def write(self, run: Results, folder: Derived) -> str:
+        """Write the rows to files of the same names, and the number of images by reason."""
+        files = curated_files(run) if self.urls_of == CURATED else run.files(MATCHED)
+        if not files:
+            raise InputError(f"{run.path / MATCHED} holds no images; give the run that it was downloaded from")
+        table = results_of(self.status)
+
+        def begin(missing: list[Item[OwnFile]], task: Task[OwnFile]) -> None:
+            with folder.progress.stage(f"look for the URLs of {len(missing)} of {counted(len(files), 'file')}"):
+                join = Join(images_in([item.content for item in missing]), [table])
+                join.write(folder.engine, partial(_write_each, items=missing, task=task))
+
+        tallies = folder.fill(items_of(files), _write_rows, begin, URLS)
+        facts = _facts(tallies, self.urls_of)
+        if facts["not_tried"] == facts["images"]:
+            folder.forget()
+            raise InputError(
+                f"{', '.join(map(str, self.status))} has none of the images of {run.path / self.urls_of}; give the "
+                "results of downloading them, with `uid` among --save_additional_columns where the input brought uids"
+            )
+        write_json(folder.path / FACTS, facts)
+        reasons = ", ".join(f"{rows:,} {name}" for name, rows in facts["again"].items())
+        again = counted(sum(facts["again"].values()), "URL")
+        return f"{again} of {facts['images']:,} to download again{f' ({reasons})' if reasons else ''}"
+
+
+def results_of(paths: Sequence[str | Path]) -> Table:
+    """Return the results of downloads, of which an image gets one reason; InputError for other tables."""
+    table = ImageTable.find(paths, _EXPECTED, _STATUS)
+    if _MESSAGE not in table.columns.names:
+        raise InputError(f"{table.name} has no column {_MESSAGE}; expected {_EXPECTED}")
+    return Table(table.files, table.bytes // ROW_BYTES, partial(_read, table=table), _first, [_REASON])
+
+
+def reasons_of(status: pa.Array, messages: pa.Array) -> np.ndarray:
+    """Return the reason of each row, as a position in ORDER.
+
+    >>> rows = [("success", None), ("failed_to_download", "HTTP Error 503: Busy"), ("failed_to_resize", "too small")]
+    >>> [ORDER[each] for each in reasons_of(*map(pa.array, zip(*rows)))]
+    ['success', 'http_5xx', 'not_resized']
+    """
+    codes = pc.fill_null(messages.cast(pa.string()), "").dictionary_encode()
+    of_message = np.full(len(codes.dictionary), ORDER.index(OTHER), np.int8)
+    for reason in reversed(REASONS):
+        matches = pc.match_substring_regex(codes.dictionary, reason.pattern)
+        of_message[matches.to_numpy(zero_copy_only=False)] = ORDER.index(reason.name)
+    found = of_message[codes.indices.to_numpy()]
+    for name, word in ((RESIZE, "failed_to_resize"), (SUCCESS, "success")):
+        is_so = pc.fill_null(pc.equal(status.cast(pa.string()), word), False)
+        found[is_so.to_numpy(zero_copy_only=False)] = ORDER.index(name)
+    return found
+
+
+def _read(file: tuple[str, Version], table: ImageTable) -> Iterator[pa.RecordBatch]:
+    """Yield KEY and reason of each row of a file."""
+    for batch in table.read(file, [_STATUS, _MESSAGE]):
+        reasons = pa.array(reasons_of(batch[_STATUS], batch[_MESSAGE]))
+        yield pa.RecordBatch.from_arrays([*batch.columns[: len(KEY)], reasons], schema=pa.schema([*KEY, _REASON]))
+
+
+def _first(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
+    """Return the row of each image whose reason comes first in ORDER."""
+    order = np.lexsort((rows[_REASON.name].to_numpy(), images))
+    return order[first(rows, images[order])]
+
+
+def _write_each(number: int, stream: RowStream, items: Sequence[Item[OwnFile]], task: Task[OwnFile]) -> Tallies:
+    return task(items[number], number, stream)
+
+
+def _write_rows(file: OwnFile, made: Made, number: int, stream: RowStream) -> None:
+    """Write the rows of a file whose reason may pass, with all their columns; tally all rows by reason."""
+    name, begin = file.path.name, 0
+    passing = pa.array([ORDER.index(each) for each in ORDER if each in PASSING], pa.int8())
+    with open_parquet(file.path) as opened:
+        schema = opened.schema_arrow
+    with part_writer(made.path(URLS, name), schema, GROUP_ROWS) as writer:
+        for batch in advanced(batches(file, GROUP_ROWS)):
+            [reasons] = stream.columns(number, begin, begin := begin + batch.num_rows, [_REASON])
+            writer.write(batch.filter(pc.is_in(reasons, passing)))
+            for each in pc.value_counts(reasons).to_pylist():
+                code = each["values"]
+                made.tallies.add(f"{TALLY}{'' if code is None else ORDER[code]}", each["counts"])
+    made.wrote(URLS, name, writer.checksum)
+
+
+def _facts(tallies: Tallies, part: str) -> dict[str, Any]:
+    """Return the content of retry.json."""
+    reasons = {name: int(images) for name, images in tallies.beginning(TALLY).items()}
+    tried = {name: images for name, images in reasons.items() if name}
+    return {
+        "urls_of": part,
+        "images": sum(reasons.values()),
+        "not_tried": reasons.get("", 0),
+        "downloaded": tried.pop(SUCCESS, 0),
+        "again": {name: images for name, images in tried.items() if name in PASSING},
+        "not_again": {name: images for name, images in tried.items() if name not in PASSING},
+    }

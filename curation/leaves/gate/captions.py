@@ -1,0 +1,168 @@
+"""The step `captions`: replace alt texts by captions from tables before balancing.
+
+The language of a caption and its entries are found in the same way as for an alt text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.config import CurationConfig
+from curation.inputs.limits import shorter
+from curation.leaves.by_uid.by_key import filled
+from curation.leaves.by_uid.join import Join, images_in
+from curation.leaves.by_uid.joined_tables import CAPTION, caption_table
+from curation.leaves.by_uid.tables import ImageTable
+from curation.leaves.gate.checks import Begin, rewrite_one, tally_languages
+from curation.leaves.gate.plan import GatePlan
+from curation.leaves.gate.steps import Step, StepFolder, removed
+from curation.matching.by_language import Matching
+from curation.run.ledger import TURNS
+from curation.run.request import Context
+from curation.run.tasks import MatchPlan
+from curation.schemas import CANDIDATE, MATCHED
+from runtime.arrow import parts
+from runtime.engine.interface import Engine
+from runtime.errors import InputError
+from runtime.redaction import hidden
+from runtime.storage.listing import ListedFile, Version
+from runtime.storage.own_files import OwnFile
+from runtime.storage.remote import AS_ASKED
+from runtime.tallies import Tallies
+
+File = tuple[int, tuple[str, Version]]  # of a table, with its number
+KIND = "caption"  # of a text that is one
+TITLE = "an entry in the caption"  # of an image that has one
+_READ = 1 << 20  # bytes at a time
+
+
+@dataclass(frozen=True)
+class CaptionStep(Step):
+    """A table of captions. Images without a caption keep their alt texts; those whose caption has no entry go."""
+
+    table: ImageTable
+    digest: str = ""  # of the bytes of its files, once they were read
+
+    def prepare(self, context: Context) -> CaptionStep:
+        """Read the files of the table for their digest."""
+        context.match_plan()  # a stage of its own
+        with context.progress.stage("read captions"):
+            digests = context.engine.run(list(enumerate(self.table.files)), _digest, TURNS).beginning("")
+        return replace(self, digest=blake2b("".join(sorted(digests)).encode(), digest_size=16).hexdigest())
+
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
+        """Write the images with their captions; tally `texts` by language as those that go less those that come."""
+        change = Captioner(context.match_plan())
+        write = partial(rewrite_one, images=list(images), change=change, folder=folder)
+        return Join(images_in(images), [caption_table(self.table)]).write(context.engine, write)
+
+    def require(self, counted: Tallies, config: CurationConfig) -> None:
+        """Refuse captions of other images, and captions without any entry."""
+        if not counted["captioned"]:
+            raise InputError(
+                f"{self.table.name} has a caption of none of the matched images: its {self.table.identity}s are not "
+                "those of this run; give a table with the column uid of matched/, or url"
+            )
+        if not counted["passed"]:
+            raise InputError(f"every matched image has a caption in {self.table.name}, and no entry is in any of them")
+
+    def facts(self, counted: Tallies) -> dict[str, Any]:
+        """Return the table, and how many images have a caption of each language."""
+        table, captions, matched = self.table, counted.by_language("captions"), counted.by_language("matched")
+        facts = {
+            "table": {"name": table.name, "files": len(table.files), "bytes": table.bytes, "digest": self.digest},
+            "images": counted["captioned"],
+            "without": counted["without"],
+            "cut": counted["cut"],
+            "languages": {code: {"captions": captions[code], "matched": matched.get(code, 0)} for code in captions},
+        }
+        return {"conditions": [removed(TITLE, counted)], "captions": facts}
+
+
+def step(engine: Engine, plan: GatePlan) -> CaptionStep | None:
+    """Return the step where captions are asked for."""
+    return CaptionStep(plan.captions) if plan.captions else None
+
+
+@dataclass(frozen=True)
+class Captioner:
+    """Replaces the texts of the images of a batch by their captions, in a task."""
+
+    plan: MatchPlan
+
+    @cached_property
+    def matching(self) -> Matching:
+        """What finds language and entries, opened in the process that asks."""
+        return self.plan.open()
+
+    def __call__(
+        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
+    ) -> pa.RecordBatch:
+        """Return MATCHED images whose one text is the caption, where a row has one."""
+        best = filled(rows, begin.row, begin.row + batch.num_rows, CAPTION[0])
+        texts, offsets = parts(batch["candidates"])
+        has = best.is_valid().to_numpy(zero_copy_only=False)
+        found = self.find(best.drop_null(), tallies)
+        is_matched = pc.greater(pc.list_value_length(found.field("entries")), 0).to_numpy(zero_copy_only=False)
+        stays = ~has
+        stays[has] = is_matched
+        for name, images in (("captioned", has), ("without", ~has), ("removed", ~stays)):
+            tallies.add(name, int(images.sum()))
+        tally_languages(texts.field("language").filter(pa.array(np.repeat(has, np.diff(offsets)))), "texts", tallies)
+        tally_languages(found.field("language").filter(pa.array(is_matched)), "texts", tallies, -1)
+        if begin.removed:
+            gone = np.flatnonzero(begin.removed.drawn(batch) & ~stays)
+            rules = pa.repeat(TITLE, len(gone))
+            begin.removed.add(batch, found.take(pa.array(np.cumsum(has)[gone] - 1)), gone, rules)
+        begins = np.where(has, len(texts) + np.cumsum(has) - 1, offsets[:-1])[stays]
+        candidates = _lists(_joined(texts, found), begins, np.where(has, 1, np.diff(offsets))[stays])
+        place = batch.schema.get_field_index("candidates")
+        return batch.filter(pa.array(stays)).set_column(place, MATCHED.field("candidates"), candidates)
+
+    def find(self, captions: pa.Array, tallies: Tallies) -> pa.StructArray:
+        """Return captions as CANDIDATEs; tally those that are cut, all by language, and those with an entry."""
+        texts, cut = shorter(captions, self.plan.max_text_length)
+        found = self.matching.find(texts)
+        tallies.add("cut", cut)
+        languages, is_matched = found["language"], pc.greater(pc.list_value_length(found["entries"]), 0)
+        tally_languages(languages, "captions", tallies)
+        tally_languages(languages.filter(is_matched), "matched", tallies)
+        of_caption = {"text": texts, "kind": pa.repeat(KIND, len(texts)), "page_url": pa.nulls(len(texts), pa.string())}
+        columns = of_caption | dict(zip(found.schema.names, found.columns, strict=True))
+        return pa.StructArray.from_arrays([columns[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
+
+
+def _digest(numbered: File) -> Tallies:
+    """Return a tally whose name is the number of a file and the digest of its bytes."""
+    number, (path, version) = numbered
+    hashed, tallies = blake2b(digest_size=16), Tallies()
+    try:
+        with ListedFile(path, version).open(AS_ASKED) as file:
+            while data := file.read(_READ):
+                hashed.update(data)
+    except OSError as error:
+        raise InputError(f"{hidden(path)} cannot be read ({error})") from None
+    tallies.add(f"{number:09d} {hashed.hexdigest()}")
+    return tallies
+
+
+def _joined(texts: pa.StructArray, more: pa.StructArray) -> pa.StructArray:
+    columns = [
+        pa.concat_arrays([each.field(field.name).cast(field.type) for each in (texts, more)]) for field in CANDIDATE
+    ]
+    return pa.StructArray.from_arrays(columns, fields=list(CANDIDATE))
+
+
+def _lists(texts: pa.StructArray, begins: np.ndarray, lengths: np.ndarray) -> pa.ListArray:
+    """Return lists of these lengths, given the position at which each begins."""
+    offsets = np.append(0, np.cumsum(lengths))
+    taken = np.repeat(begins - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), texts.take(pa.array(taken)))

@@ -1,0 +1,322 @@
+"""Find the pictures of evaluation sets among images: by URL, by SHA-256 of the file, and by pHash within a distance.
+
+Keys of 16 bytes (of URLs and files) must be equal; picture hashes may differ in some bits. A set has the pHash of each
+picture and the pHash of its mirror image. Which sets have an image is a mask: bit k is of the k-th set. Exact texts of
+evaluation sets are found in `evaluation_texts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.config import require_distance
+from curation.exclusion.lists import KeySet, url_keys
+from curation.inputs.tables.columns import RECOGNISED
+from curation.leaves.by_uid.tables import ROWS, opened, parquet_files
+from curation.leaves.near_copies.index import WORD_BITS, BandIndex, Tables, hash_words, is_plain
+from runtime.arrow import Strings, string_array, uid_numbers
+from runtime.errors import InputError
+from runtime.redaction import hidden
+from runtime.storage.arrays import open_arrays, save_arrays
+
+NO_SET = np.uint64(0)
+
+VERSION = 1
+MOST_SETS = 60  # as many as bits of a mask
+SHA256_BYTES, PHASH_BYTES = 32, 8
+_MIRRORED = "phash_mirrored"
+_HASHES = ("phash", _MIRRORED)  # the columns of a table whose hashes an image is compared with
+_HEADER = "evaluation.json"
+_EXPECTED = "a table of pictures: Parquet files with a column url, sha256 or phash, as clip-hash writes them"
+_OF_THE_WEB = "^[0-9a-fA-F]{32}$"  # uids that are no paths in a folder
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """An evaluation set as its table describes it."""
+
+    name: str
+    pictures: int
+    plain: int  # of them, pictures with a pHash of plain ones, which is not looked for
+    unmirrored: int  # of them, pictures with another pHash, and none of the mirror image
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationSets:
+    """The pictures of evaluation sets. A mask, uint64, says which sets have an image: bit k stands for sets[k]."""
+
+    sets: tuple[EvaluationSet, ...]
+    distance: int
+    urls: KeysOfSets
+    sha256: KeysOfSets
+    hashes: HashesOfSets
+    digest: str  # 32 hex digits of what is looked for; no order of tables, files or rows changes it
+
+    @classmethod
+    def read(cls, tables: Iterable[str | PathLike[str]], distance: int) -> EvaluationSets:
+        """Return the sets in tables: files, folders, globs or URLs of Parquet, named by the last part of the path.
+
+        InputError for a table without pictures, and for a distance that means no copy.
+        """
+        require_distance(distance, WORD_BITS)
+        found = [_read(name, path) for name, path in sorted(_named(list(map(str, tables))).items())]
+        keys = (KeysOfSets.of([each.urls() for each in found]), KeysOfSets.of([each.sha256() for each in found]))
+        hashes = HashesOfSets.of([each.hashes() for each in found], distance)
+        sets = tuple(each.described for each in found)
+        return cls(sets, distance, *keys, hashes, _digest(sets, distance, *keys, hashes))
+
+    def by_url(self, uids: Strings | np.ndarray) -> np.ndarray:
+        """Return the sets that have the URL or the uid of each image.
+
+        Images are given by uid, or by keys as `uid_numbers` and `url_keys` make them: the MD5 of a URL is a uid, too.
+        A null matches nothing.
+        """
+        if isinstance(uids, np.ndarray):
+            return self.urls.find(uids)
+        strings = string_array(uids, "uids")
+        out = np.zeros(len(strings), np.uint64)
+        out[strings.is_valid().to_numpy(zero_copy_only=False)] = self.urls.find(uid_numbers(strings.drop_null()))
+        return out
+
+    def by_sha256(self, column: pa.Array) -> np.ndarray:
+        """Return the sets that have a file with the SHA-256 of each image, bytes or digits; a null matches nothing."""
+        keys, is_given = _sha256_keys(column)
+        return np.where(is_given, self.sha256.find(keys), np.uint64(0))
+
+    def by_phash(self, column: pa.Array) -> np.ndarray:
+        """Return the sets that have a picture within the distance of each image; a null matches nothing.
+
+        Nor does the hash of a plain picture: that of an evaluation set would be near every plain one.
+        """
+        words, is_given = hash_words(column, "phash", PHASH_BYTES)
+        rows = np.flatnonzero(is_given & ~is_plain(words))
+        out = np.zeros(len(words), np.uint64)
+        out[rows] = self.hashes.find(words[rows], self.distance)
+        return out
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the sets, in the order of the bits of a mask."""
+        return [each.name for each in self.sets]
+
+    @property
+    def has_urls(self) -> bool:
+        """Whether any picture can be found by its URL."""
+        return len(self.urls.keys) > 0
+
+    def known(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Return the sets that have the uid or the URL of each image of a MATCHED batch."""
+        return self.by_url(batch["uid"]) | self.by_url(url_keys(batch["url"]))
+
+    def save(self, directory: str | PathLike[str]) -> str:
+        """Write the sets to a folder, for workers to open; return its path."""
+        header = {"version": VERSION, "digest": self.digest, "distance": self.distance}
+        sets = [vars(each) for each in self.sets]
+        parts: dict[str, KeysOfSets | HashesOfSets] = {"urls": self.urls, "sha256": self.sha256, "hashes": self.hashes}
+        arrays = {f"{name}_{key}": array for name, part in parts.items() for key, array in part.arrays().items()}
+        save_arrays(Path(directory), _HEADER, header | {"sets": sets}, arrays)
+        return str(directory)
+
+    @classmethod
+    def open(cls, directory: str | PathLike[str]) -> EvaluationSets:
+        """Map saved sets into memory, which all processes of a machine share; damaged ones are refused."""
+        header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
+
+        def of(name: str) -> dict[str, np.ndarray]:
+            return {key.removeprefix(name): array for key, array in arrays.items() if key.startswith(name)}
+
+        try:
+            sets = tuple(EvaluationSet(**each) for each in header["sets"])
+            keys = KeysOfSets.open(of("urls_")), KeysOfSets.open(of("sha256_"))
+            return cls(sets, header["distance"], *keys, HashesOfSets.open(of("hashes_")), header["digest"])
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{directory} holds no whole evaluation sets ({error}): build them again") from None
+
+
+def _sha256_keys(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first 16 bytes of each SHA-256 as two uint64, and which rows have one."""
+    words, is_given = hash_words(column, "sha256", SHA256_BYTES)
+    return np.ascontiguousarray(words[:, :2]), is_given
+
+
+@dataclass
+class _Table:
+    """The keys and hashes in the rows of an evaluation set's table, as arrays."""
+
+    name: str
+    pictures: int = 0
+    plain: int = 0
+    unmirrored: int = 0
+    _urls: list[np.ndarray] = field(default_factory=list)
+    _sha256: list[np.ndarray] = field(default_factory=list)
+    _hashes: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Add rows of the columns url, uid, sha256 and _HASHES, as far as the table has them."""
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        self.pictures += batch.num_rows
+        if "url" in columns:
+            self._urls.append(url_keys(columns["url"].drop_null()))
+        if "uid" in columns:
+            uids = columns["uid"].cast(pa.large_string())
+            self._urls.append(uid_numbers(uids.filter(pc.match_substring_regex(uids, _OF_THE_WEB))))
+        if "sha256" in columns:
+            keys, is_given = _sha256_keys(columns["sha256"])
+            self._sha256.append(keys[is_given])
+        mirrored = columns.get(_MIRRORED, pa.nulls(batch.num_rows))
+        for name in filter(columns.__contains__, _HASHES):
+            words, is_given = hash_words(columns[name], name, PHASH_BYTES)
+            plain = is_plain(words)
+            self._hashes.append(words[is_given & ~plain])
+            if name != _MIRRORED:
+                self.plain += int((is_given & plain).sum())
+                self.unmirrored += pc.sum(mirrored.filter(pa.array(is_given & ~plain)).is_null()).as_py() or 0
+
+    def urls(self) -> np.ndarray:
+        return np.concatenate([np.empty((0, 2), np.uint64), *self._urls])
+
+    def sha256(self) -> np.ndarray:
+        return np.concatenate([np.empty((0, 2), np.uint64), *self._sha256])
+
+    def hashes(self) -> np.ndarray:
+        return np.concatenate([np.empty((0, 1), np.uint64), *self._hashes])
+
+    @property
+    def described(self) -> EvaluationSet:
+        return EvaluationSet(self.name, self.pictures, self.plain, self.unmirrored)
+
+
+def _named(paths: Sequence[str]) -> dict[str, str]:
+    """Return each path by the name of its set."""
+    named = {(path.partition("?")[0] if "://" in path else path).rstrip("/").rpartition("/")[2]: path for path in paths}
+    if len(named) < len(paths):
+        given = ", ".join(map(hidden, paths))
+        raise InputError(f"of the evaluation sets {given} two paths end alike; their ends name the sets")
+    if len(paths) > MOST_SETS:
+        raise InputError(f"{len(paths)} evaluation sets are given; at most {MOST_SETS} can be told apart")
+    return named
+
+
+def _read(name: str, path: str) -> _Table:
+    """Return the keys and hashes in the files of a table; refuse a table without any URL or hash."""
+    table = _Table(name)
+    for file, version in parquet_files(path, _EXPECTED):
+        with opened(file, version) as parquet:
+            known = _columns(parquet.schema.names, file)
+            for batch in parquet.batches([*known], ROWS):
+                try:
+                    table.add(pa.RecordBatch.from_arrays(batch.columns, [known[each] for each in batch.schema.names]))
+                except InputError as error:
+                    raise InputError(f"{file}: {error}") from None
+    if not any(len(each) for each in (table.urls(), table.sha256(), table.hashes())) and not table.plain:
+        shown = hidden(path)
+        raise InputError(f"{shown} names no picture: it holds no URL, no SHA-256 and no pHash; expected {_EXPECTED}")
+    return table
+
+
+def _columns(names: Sequence[str], path: str) -> dict[str, str]:
+    """Return what each of the columns that are read is."""
+    known = {column: kind for kind in ("url", "uid") for column in RECOGNISED[kind]}
+    known |= {column: column for column in ("sha256", *_HASHES)}
+    found = {name: kind for name in names if (kind := known.get(name.lower()))}
+    if not {*found.values()} - {"uid"}:
+        raise InputError(f"{path} has the columns {', '.join(names)}; expected {_EXPECTED}")
+    return found
+
+
+def _digest(
+    sets: tuple[EvaluationSet, ...], distance: int, urls: KeysOfSets, sha256: KeysOfSets, hashes: HashesOfSets
+) -> str:
+    hashed = blake2b(f"{[each.name for each in sets]} {distance}".encode(), digest_size=16)
+    for array in (urls.keys.keys, urls.sets, sha256.keys.keys, sha256.sets, hashes.words, hashes.sets):
+        hashed.update(f"\n{len(array)}\n".encode())
+        hashed.update(np.ascontiguousarray(array).data)
+    return hashed.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class KeysOfSets:
+    """Distinct keys of 16 bytes, and for each the mask of the sets that have it, uint64."""
+
+    keys: KeySet
+    sets: np.ndarray
+
+    @classmethod
+    def of(cls, given: Sequence[np.ndarray]) -> KeysOfSets:
+        """Return the keys of each set, uint64[key, 2]."""
+        keys = KeySet.of(given)
+        return cls(keys, _sets([keys.find(each) for each in given], len(keys)))
+
+    def find(self, keys: np.ndarray) -> np.ndarray:
+        """Return the sets that have each key."""
+        places = self.keys.find(keys)
+        return np.append(self.sets, NO_SET)[places]  # the last one where there is none
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what `open` takes."""
+        return {"keys": self.keys.keys, "starts": self.keys.starts, "sets": self.sets}
+
+    @classmethod
+    def open(cls, arrays: dict[str, np.ndarray]) -> KeysOfSets:
+        """Return the keys whose arrays these are."""
+        return cls(KeySet(arrays["keys"], arrays["starts"]), arrays["sets"])
+
+
+@dataclass(frozen=True, eq=False)
+class HashesOfSets:
+    """Distinct hashes of as many bits, for each the mask of the sets that have it, and an index by distance."""
+
+    words: np.ndarray  # uint64[hash, words]
+    sets: np.ndarray
+    index: BandIndex | None  # None where there is no hash
+
+    @classmethod
+    def of(cls, given: Sequence[np.ndarray], distance: int) -> HashesOfSets:
+        """Return the hashes of each set, one at least, uint64[hash, words]."""
+        words, places = np.unique(np.concatenate(given), axis=0, return_inverse=True)
+        ends = np.cumsum([len(each) for each in given])[:-1]
+        sets = _sets(np.split(places.reshape(-1), ends), len(words))
+        bits = np.arange(WORD_BITS * words.shape[1])
+        return cls(words, sets, BandIndex.of(words, range(len(words)), bits, distance) if len(words) else None)
+
+    def find(self, words: np.ndarray, distance: int) -> np.ndarray:
+        """Return the sets that have a hash within the distance of each of these, the distance of the index."""
+        out = np.zeros(len(words), np.uint64)
+        if self.index is not None:
+            both = np.concatenate([self.words, words])
+            for pairs in self.index.pairs(both, distance, len(self.words)):
+                np.bitwise_or.at(out, pairs[:, 0] - len(self.words), self.sets[pairs[:, 1]])
+        return out
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what `open` takes."""
+        arrays = {"words": self.words, "sets": self.sets}
+        if self.index is not None:
+            parts = {name: getattr(self.index, name) for name in ("places", "starts", "members")}
+            arrays |= parts | {"flips": np.array(self.index.tables.flips, np.int64)}
+        return arrays
+
+    @classmethod
+    def open(cls, arrays: dict[str, np.ndarray]) -> HashesOfSets:
+        """Return the hashes whose arrays these are."""
+        index = None
+        if "flips" in arrays:
+            tables = Tables(arrays["places"].shape[1], tuple(arrays["flips"].tolist()))
+            index = BandIndex(tables, *(arrays[name] for name in ("places", "starts", "members")))
+        return cls(arrays["words"], arrays["sets"], index)
+
+
+def _sets(places: Sequence[np.ndarray], number: int) -> np.ndarray:
+    """Return the mask of the sets that name each of so many places."""
+    sets = np.zeros(number, np.uint64)
+    for bit, own in enumerate(places):
+        sets[own] |= np.uint64(1 << bit)
+    return sets

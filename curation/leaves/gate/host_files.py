@@ -1,0 +1,328 @@
+"""Read robots.txt, tdmrep.json and ai.txt of hosts, and decide what they and their content signals say of paths.
+
+The files come from Common Crawl's `robotstxt` WARC files or from tables.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+from operator import itemgetter
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from fastwarc.warc import WarcRecord
+
+from curation.exclusion.lists import canonical, is_domain
+from curation.inputs.crawl import warc
+from curation.inputs.crawl.html_pages import headers, unpack
+from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
+from curation.inputs.crawl.warc import members
+from curation.leaves.by_uid.tables import Paths, opened
+from curation.leaves.gate.robots_text import (
+    ALLOW,
+    CONTENT_SIGNAL,
+    CONTENT_USAGE,
+    CUT,
+    DISALLOW,
+    EVERYONE,
+    MOST_BYTES,
+    Group,
+    PathRule,
+    PathRules,
+    compared,
+    decoded,
+    groups,
+    spelled,
+)
+from runtime.arrow import gather
+from runtime.errors import InputError
+from runtime.redaction import hidden
+from runtime.storage.listing import ListedFile, Version, expand, looking_up, name_of
+from runtime.storage.paths import reachable
+
+NO_JSON = "no_json"  # a fault of tdmrep.json, which then says nothing
+WILDCARDS = "wildcards"  # a fault: so many that some patterns are read up to their first one only
+# What counts as a refusal of training, and what as a permission, in the words of each field.
+_STATED = {
+    CONTENT_SIGNAL: ({"ai-train"}, {"no": True, "yes": False}),
+    CONTENT_USAGE: ({"train-ai", "train-genai"}, {"n": True, "y": False}),
+}
+Patterns = list[tuple[bool, str]]  # whether it refuses the paths, and a pattern of them
+
+ROBOTS_TXT, TDMREP, AI_TXT = "/robots.txt", "/.well-known/tdmrep.json", "/ai.txt"
+PATHS = (ROBOTS_TXT, TDMREP, AI_TXT)
+# A file of a host: `host` as `authorities` gives it, `date` in seconds since 1970, 0 where it is not known.
+HOST_FILES = pa.schema(
+    [
+        pa.field("host", pa.string()),
+        pa.field("name", pa.string()),  # one of PATHS
+        pa.field("date", pa.int64()),
+        pa.field("content", pa.binary()),  # as much as is read of it, and a byte more where there is more
+    ]
+)
+WARC, PARQUET = ".warc.gz", ".parquet"
+_EXPECTED = "robots.txt of hosts: WARC files (.warc.gz), or Parquet with the columns host and text"
+_BYTES, _ROWS = 16 << 20, 4096  # of a batch at most
+# The host of a URL as `exclusion.lists.hosts` finds it, its port, and its path with the query.
+_PARTS = r"^[^:]*://(?:[^/?#\\]*@)?(?P<host>[^:/?#\\]*)(?::(?P<port>[0-9]*))?(?P<path>[^#]*)"
+_DEFAULT_PORTS = ("", "80", "443")
+
+
+@dataclass(frozen=True)
+class HostFiles:
+    """The files that name what hosts say; they are read in tasks."""
+
+    name: str  # as they were given
+    files: tuple[tuple[str, Version], ...]
+
+    @classmethod
+    def find(cls, paths: Paths) -> HostFiles:
+        """Return the files in files, folders, globs or URLs; InputError for none, or a table without host."""
+        given = [*map(str, paths)]
+        found = {name: version for path in given for name, version in _files(path)}
+        for name, version in found.items():
+            if name_of(name).endswith(PARQUET):
+                next(_rows_of_table(name, version, Counter()), None)
+        return cls(", ".join(map(hidden, given)), tuple(sorted(found.items(), key=itemgetter(0))))
+
+    @property
+    def bytes(self) -> int:
+        """The size of all files, as far as it is known."""
+        return sum(version.size or 0 for _, version in self.files)
+
+
+def read(path: str, version: Version, tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the HOST_FILES in a file; count all its records in `tally`, and under reasons those that are left out."""
+    if name_of(path).endswith(PARQUET):
+        yield from _batches(_rows_of_table(path, version, tally), tally)
+        return
+    try:
+        with ListedFile(path, version).open() as file:
+            yield from _batches(_rows_of_warc(file, tally), tally)
+    except OSError as error:
+        raise InputError(f"{hidden(path)} cannot be read ({error})") from None
+
+
+def parts_of(urls: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return the authority and the path, with its query, of each URL; of what is none, nulls.
+
+    An authority is the host in the form of `canonical`, with its port if that is neither 80 nor 443: what a host says
+    counts for both schemes.
+
+    >>> [each[0].as_py() for each in parts_of(pa.array(["HTTPS://a@Bücher.example:443?x#y"]))]
+    ['xn--bcher-kva.example', '/?x']
+    """
+    found = pc.extract_regex(urls, _PARTS)
+    names, ports, paths = found.field("host").dictionary_encode(), found.field("port"), found.field("path")
+    hosts = pa.array(map(canonical, names.dictionary.to_pylist()), pa.string()).take(names.indices)
+    is_default = pc.is_in(ports, pa.array(_DEFAULT_PORTS))
+    hosts = pc.if_else(is_default, hosts, pc.binary_join_element_wise(hosts, ports, ":"))
+    paths = pc.if_else(pc.starts_with(paths, "/"), paths, pc.binary_join_element_wise("/", paths, ""))
+    is_url, none = found.is_valid(), pa.scalar(None, pa.string())
+    return pc.if_else(is_url, hosts, none), pc.if_else(is_url, paths, none)
+
+
+def _batches(rows: Iterator[tuple[str, int, bytes]], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield HOST_FILES of rows of URL, date and content, of which other URLs are counted."""
+    for held in gather(rows, lambda row: len(row[2]), _BYTES, _ROWS):
+        urls, dates, contents = zip(*held, strict=True)
+        hosts, names = parts_of(pa.array(urls, pa.string()))
+        columns = [hosts, names, pa.array(dates, pa.int64()), pa.array(contents, pa.binary())]
+        batch = pa.RecordBatch.from_arrays(columns, schema=HOST_FILES)
+        is_wanted = pc.is_in(names, pa.array(PATHS))
+        is_host = pa.array([host is not None and is_domain(host.partition(":")[0]) for host in hosts.to_pylist()])
+        tally["other_path"] += batch.num_rows - is_wanted.true_count
+        tally["bad_host"] += pc.and_(is_wanted, pc.invert(is_host)).true_count
+        batch = batch.filter(pc.and_(is_wanted, is_host))
+        for name in batch["name"].to_pylist():
+            tally[f"file.{name}"] += 1
+        yield batch
+
+
+def _rows_of_warc(file: BinaryIO, tally: Counter[str]) -> Iterator[tuple[str, int, bytes]]:
+    """Yield the responses of a WARC file with status 200; others are counted."""
+    for record, block in warc.responses(members(file, tally), tally):
+        row = _row(record, block)
+        if isinstance(row, str):
+            tally[row] += 1
+        else:
+            yield row
+
+
+def _row(record: WarcRecord, block: bytes) -> tuple[str, int, bytes] | str:
+    """Return URL, date and content of a response, or why it is left out."""
+    status = block.partition(b"\n")[0].split()[1:2]
+    if not block.startswith(b"HTTP/") or not status:
+        return "bad_http"
+    if status[0] != b"200":
+        return f"status_{status[0][:1].decode('ascii', 'replace')}xx"
+    fields, body = headers(block)
+    try:
+        content = unpack(body, dict(reversed(fields)))
+    except ValueError:
+        return "bad_encoding"
+    url, date = (record.headers.get(name) or "" for name in ("WARC-Target-URI", "WARC-Date"))
+    return url.strip("<>"), _seconds(date), bytes(content[: MOST_BYTES + 1])
+
+
+def _seconds(date: str) -> int:
+    """Return a WARC-Date in seconds since 1970; 0 where it is no date."""
+    try:
+        return int(datetime.strptime(date[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp())
+    except ValueError:
+        return 0
+
+
+def _rows_of_table(path: str, version: Version, tally: Counter[str]) -> Iterator[tuple[str, int, bytes]]:
+    """Yield the rows of a table: host, or a URL of it, text and perhaps path."""
+    with opened(path, version) as table:
+        names = table.schema.names
+        if missing := [name for name in ("host", "text") if name not in names]:
+            raise InputError(
+                f"{hidden(path)} has no column {missing[0]} (columns: {', '.join(names)}); expected {_EXPECTED}"
+            )
+        for batch in table.batches([name for name in ("host", "text", "path") if name in names], _ROWS):
+            tally["records"] += batch.num_rows
+            paths = batch["path"].cast(pa.string()).to_pylist() if "path" in names else [None] * batch.num_rows
+            texts = batch["text"].cast(pa.binary()).to_pylist()
+            for host, text, at in zip(batch["host"].cast(pa.string()).to_pylist(), texts, paths, strict=True):
+                if not host or text is None:
+                    tally["empty"] += 1
+                    continue
+                origin = host if "://" in host else f"http://{host}"
+                yield f"{origin.rstrip('/')}/{(at or ROBOTS_TXT).lstrip('/')}", 0, text[: MOST_BYTES + 1]
+
+
+def _files(path: str) -> list[tuple[str, Version]]:
+    with looking_up(path), reachable(path):
+        found = expand(path)
+    if found is None:
+        raise InputError(f"{path} does not exist; expected {_EXPECTED}")
+    files = [(name, version) for name, version in found.files if name_of(name).endswith((WARC, PARQUET))]
+    if not files:
+        raise InputError(f"{path} holds no such file; expected {_EXPECTED}")
+    return files
+
+
+class HostRules:
+    """What one host says of its paths, of which `signals` are the bits; `faults` are those of its files.
+
+    size: the bytes that it takes, about.
+    agents: names in lower case; what any of them is refused counts.
+    """
+
+    def __init__(self, files: Mapping[str, bytes], agents: Sequence[str]):
+        self.faults: list[str] = []
+        refused = [*self._refused(files, agents)]
+        self._always = sum({bit for bit, rules in refused if rules.refuse_all})
+        self._sometimes = [(bit, rules) for bit, rules in refused if not bit & self._always]
+        self.size = sum(rules.size for _, rules in self._sometimes)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no path has a signal."""
+        return not self._always and not self._sometimes
+
+    def signals(self, path: str) -> int:
+        """Return the signals of a path with its query, as bits."""
+        found, path = self._always, compared(spelled(path))
+        for bit, rules in self._sometimes:
+            if not found & bit and rules.refuse(path):
+                found |= bit
+        return found
+
+    def _refused(self, files: Mapping[str, bytes], agents: Sequence[str]) -> Iterator[tuple[int, PathRules]]:
+        """Yield the bit of each signal that some paths have, with rules of paths; a signal may come several times."""
+        for name, signal in ((ROBOTS_TXT, "robots"), (AI_TXT, "ai.txt")):
+            if name not in files:
+                continue
+            text, faults = decoded(files[name])
+            self.faults += faults
+            found = [*groups(text)]
+            yield from self._rules(HOST_SIGNALS[signal], _fetching(found, agents))
+            if name == ROBOTS_TXT:
+                for field in _STATED:
+                    yield from self._rules(HOST_SIGNALS[field], _stated(found, field, agents))
+        if TDMREP in files:
+            in_order = partial(PathRules, in_order=True)
+            yield from self._rules(SIGNALS[TDM_RESERVATION], [self._reserved(files[TDMREP])], in_order)
+
+    def _reserved(self, content: bytes) -> Patterns:
+        """Return the patterns in tdmrep.json, in its order, with whether it reserves their paths."""
+        if len(content) > MOST_BYTES:
+            self.faults.append(CUT)
+            return []
+        try:
+            rows = json.loads(content)
+        except (ValueError, RecursionError):
+            self.faults.append(NO_JSON)
+            return []
+        rows = [row for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, dict)]
+        stated = ((str(row.get(TDM_RESERVATION)), row.get("location")) for row in rows)
+        return [(value == "1", at.strip()) for value, at in stated if isinstance(at, str) and at.strip()]
+
+    def _rules(
+        self, bit: int, lists: Iterable[Patterns], made: Callable[[Patterns], PathRules] = PathRules
+    ) -> Iterator[tuple[int, PathRules]]:
+        """Yield the bit with the rules of each list that refuses any path; equal lists once."""
+        for patterns in dict.fromkeys(map(tuple, lists)):
+            if any(refuses for refuses, _ in patterns):
+                rules = made([*patterns])
+                if rules.are_cut and WILDCARDS not in self.faults:
+                    self.faults.append(WILDCARDS)
+                yield bit, rules
+
+
+def _fetching(found: Sequence[Group], agents: Sequence[str]) -> Iterator[Patterns]:
+    """Yield what each agent may not fetch, and what it may."""
+    for agent in _asked(found, agents):
+        rules = _rules_of(found, agent)
+        yield [(rule.field == DISALLOW, rule.value) for rule in rules if rule.field in (ALLOW, DISALLOW)]
+
+
+def _asked(found: Sequence[Group], agents: Sequence[str]) -> list[str]:
+    """Return the agents that groups name, and EVERYONE for all others, which have the same rules."""
+    named = {agent for group in found for agent in group.agents}
+    own = [agent for agent in agents if agent in named]
+    return own if len(own) == len(agents) else [*own, EVERYONE]
+
+
+def _rules_of(found: Sequence[Group], agent: str) -> list[PathRule]:
+    """Return the rules of all groups that name an agent, or else of those for everyone."""
+    own = [group for group in found if agent in group.agents]
+    named = own or [group for group in found if EVERYONE in group.agents]
+    return [rule for group in named for rule in group.rules]
+
+
+def _stated(found: Sequence[Group], field: str, agents: Sequence[str]) -> Iterator[Patterns]:
+    """Yield the paths of which everyone, each agent, and a line outside of all groups say that they may not train.
+
+    A group for everyone counts also where all agents have groups of their own: it is about uses, not about crawlers.
+    """
+    before = [rule for group in found[:1] for rule in group.rules]
+    for rules in (before, *(_rules_of(found, agent) for agent in {EVERYONE, *_asked(found, agents)})):
+        yield _firm(each for rule in rules if rule.field == field for each in _preferences(*rule))
+
+
+def _preferences(field: str, value: str) -> Iterator[tuple[bool, str]]:
+    """Yield what a line says of training: `ai-train=no` of all paths, or behind a path of those below it."""
+    names, words = _STATED[field]
+    path, space, rest = value.partition(" ")
+    path, stated = (path, rest) if space and path.startswith("/") else ("/", value)
+    for each in stated.split(","):
+        name, _, word = (part.strip().lower() for part in each.partition("="))
+        if name in names and word in words:
+            yield words[word], path
+
+
+def _firm(patterns: Iterable[tuple[bool, str]]) -> Patterns:
+    """Return patterns without those that permit what an equal one refuses."""
+    given = [*dict.fromkeys(patterns)]
+    refused = {pattern for refuses, pattern in given if refuses}
+    return [(refuses, pattern) for refuses, pattern in given if refuses or pattern not in refused]

@@ -1,0 +1,350 @@
+"""The step `hosts`: give images the signals that the hosts of their URL and of their pages state.
+
+Files of hosts and URLs of images meet by host in one exchange, the files first, so a task holds the files of one bucket
+of hosts and one batch of URLs. There `KnownHosts` answers which signals the URLs have, and this goes on to the tasks of
+the files of images.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.config import CurationConfig
+from curation.exclusion.lists import domain_keys
+from curation.images.tasks import MATCHED_ROW_GROUP
+from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
+from curation.leaves.by_uid.by_key import PLACE, Places
+from curation.leaves.gate.checks import Begin, rewrite_one
+from curation.leaves.gate.host_files import TDMREP, HostFiles, HostRules, parts_of, read
+from curation.leaves.gate.plan import GatePlan
+from curation.leaves.gate.robots_text import condensed
+from curation.leaves.gate.steps import Step, StepFolder
+from curation.run.ledger import group_buckets, sending
+from curation.run.request import Context
+from runtime.arrow import parts
+from runtime.buckets import Block, Packer, buckets_for, by_bucket
+from runtime.caches import cache_folder
+from runtime.engine.interface import Engine, Relay, spread
+from runtime.errors import InputError
+from runtime.storage.listing import Version
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches, row_counts
+from runtime.storage.paths import room
+from runtime.tallies import Tallies
+
+IMAGE, PAGE = "image", "page"  # the kind of URL that a row asks for
+OF_PAGES = 16  # bits by which the signals of pages are shifted in FOUND
+ASKED_FOR, KNOWN, FAULT = "asked.", "known.", "fault."  # before names of tallies
+HELD_BYTES = 32 << 20  # of packed files of hosts that are in memory; more are on a disk
+RULES_BYTES = 128 << 20  # of the rules of hosts that are in memory; those of more hosts are parsed again
+# A file of a host, of which `file` and what follows are null, or a URL of an image, of which `name` and what follows.
+ASKED = pa.schema(
+    [
+        pa.field("high", pa.uint64()),
+        pa.field("low", pa.uint64()),
+        pa.field("name", pa.string()),
+        pa.field("date", pa.int64()),
+        pa.field("content", pa.binary()),
+        pa.field("faults", pa.list_(pa.string())),
+        *PLACE,
+        pa.field("kind", pa.string()),
+        pa.field("path", pa.string()),
+    ]
+)
+FOUND = pa.schema([*PLACE, pa.field("signals", pa.int32())])
+
+BITS = HOST_SIGNALS | {TDM_RESERVATION: SIGNALS[TDM_RESERVATION]}
+URLS_OF_IMAGE = 3  # about so many are asked for: its own, and those of its pages
+BUCKET_BYTES = 4 << 20  # of packed files of hosts, of which a task holds few unpacked, whatever their size
+READ, SIGNALLED = "host_files.", "signalled."  # before names of tallies
+Item = tuple[int, OwnFile] | list[tuple[str, Version]]  # a file of images with its number, or files of hosts
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """How files of hosts and URLs meet: in how many buckets, and for which agents; and how they go on to images."""
+
+    buckets: int  # of two for each range of hosts: the first has files, the second URLs
+    places: Places
+    agents: tuple[str, ...]
+
+    def keys(self, rows: pa.RecordBatch) -> np.ndarray:
+        """Return the keys of ASKED rows: a range of hosts, whether it is a URL, and the other bits of the host."""
+        ranges = self.buckets.bit_length() - 2  # bits
+        high = rows["high"].to_numpy()
+        is_url = rows["path"].is_valid().to_numpy(zero_copy_only=False)
+        rest = high << np.uint64(ranges) >> np.uint64(ranges + 1)
+        return high & ~self._below(ranges) | is_url.astype(np.uint64) << np.uint64(63 - ranges) | rest
+
+    def range_of(self, rows: pa.RecordBatch) -> int:
+        """Return the range of hosts of the rows of a bucket."""
+        return int(rows["high"][0].as_py() >> (64 - (self.buckets.bit_length() - 2)))
+
+    def _below(self, bits: int) -> np.uint64:
+        return np.uint64(2 ** (64 - bits) - 1)
+
+
+@dataclass(frozen=True)
+class Hosts(Step):
+    """The step: no image is removed, but gets signals that rules look at."""
+
+    files: HostFiles
+    agents: tuple[str, ...]
+
+    removes = False
+
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
+        """Write all images with the signals of their hosts."""
+        places = Places.of(row_counts(images))
+        number, tasks = group_buckets(URLS_OF_IMAGE * places.images)
+        number = max(number, buckets_for(self.files.bytes, BUCKET_BYTES))
+        meeting = Meeting(2 * number, places, tuple(map(str.lower, self.agents)))
+        items: list[Item] = [*spread([*self.files.files], context.engine), *enumerate(images)]
+        send, relay = (
+            partial(_send, meeting=meeting),
+            Relay(partial(_pass_on, meeting=meeting), places.relays(tasks)),
+        )
+        write = partial(rewrite_one, images=list(images), change=_marked, folder=folder)
+        receive = partial(places.written, schema=FOUND, write=write)
+        return context.engine.exchange(items, send, receive, places.tasks, [relay])
+
+    def require(self, counted: Tallies, config: CurationConfig) -> None:
+        """Refuse files that say nothing of any of the images."""
+        if not counted[f"{KNOWN}{IMAGE}"] and not counted[f"{KNOWN}{PAGE}"]:
+            raise InputError(
+                f"{self.files.name} has files of none of the hosts of the matched images and of their pages; "
+                "give the robots.txt files of the same crawl"
+            )
+
+    def facts(self, counted: Tallies) -> dict[str, Any]:
+        """Return what was read of hosts, and the number of images with each signal."""
+        images = {name: {each: counted[f"{SIGNALLED}{name}.{each}"] for each in ("any", IMAGE, PAGE)} for name in BITS}
+        facts = {
+            "name": self.files.name,
+            "files": len(self.files.files),
+            "agents": list(self.agents),
+            "read": counted.beginning(READ),
+            "faults": counted.beginning(FAULT),
+            "urls": {each: counted[f"{ASKED_FOR}{each}"] for each in (IMAGE, PAGE)},
+            "known": {each: counted[f"{KNOWN}{each}"] for each in (IMAGE, PAGE)},
+            "signals": images,
+        }
+        return {"hosts": facts}
+
+
+def step(engine: Engine, plan: GatePlan) -> Hosts | None:
+    """Return the step where files of hosts are given."""
+    return Hosts(plan.hosts, plan.agents) if plan.hosts else None
+
+
+def _send(item: Item, tallies: Tallies, meeting: Meeting) -> Iterator[Block]:
+    packer = sending(meeting.buckets)
+    for rows in _files_of_hosts(item, tallies) if isinstance(item, list) else _urls(*item):
+        yield from packer.deal(rows, meeting.keys(rows))
+    yield from packer.finish()
+
+
+def _files_of_hosts(files: Sequence[tuple[str, Version]], tallies: Tallies) -> Iterator[pa.RecordBatch]:
+    """Yield ASKED rows of the files that hosts have; tally what was read."""
+    tally: Counter[str] = Counter()
+    for path, version in files:
+        for batch in read(path, version, tally):
+            said = [*map(_condensed, batch["name"].to_pylist(), batch["content"].to_pylist())]
+            contents = pa.array((content for content, _ in said), pa.binary())
+            faults = pa.array((faults for _, faults in said), ASKED.field("faults").type)
+            columns = {"name": batch["name"], "date": batch["date"], "content": contents, "faults": faults}
+            yield _asked(batch["host"], columns)
+    for name, number in tally.items():
+        if number:
+            tallies.add(f"{READ}{name}", number)
+
+
+def _condensed(name: str, content: bytes) -> tuple[bytes, list[str]]:
+    """Return what counts of a file, and its faults as far as they are known without parsing it."""
+    return (content, []) if name == TDMREP else condensed(content)
+
+
+def _urls(number: int, file: OwnFile) -> Iterator[pa.RecordBatch]:
+    """Yield ASKED rows of the URLs of images and of their pages, those of each image once."""
+    begin = 0
+    for batch in batches(file, MATCHED_ROW_GROUP, ["url", "page_url", "candidates.list.element.page_url"]):
+        texts, offsets = parts(batch["candidates"])
+        rows, of_texts = np.arange(batch.num_rows), np.repeat(np.arange(batch.num_rows), np.diff(offsets))
+        pages = pa.concat_arrays([batch["page_url"], texts.field("page_url")]).dictionary_encode()
+        of_pages = pa.table({"row": np.concatenate([rows, of_texts]), "page": pages.indices})
+        of_pages = (
+            of_pages.filter(pc.is_valid(of_pages["page"])).group_by(["row", "page"], use_threads=False).aggregate([])
+        )
+        yield _of_images(number, begin, rows, IMAGE, *parts_of(batch["url"]))
+        positions = of_pages["page"].combine_chunks()
+        hosts, paths = (each.take(positions) for each in parts_of(pages.dictionary))
+        yield _of_images(number, begin, of_pages["row"].to_numpy(), PAGE, hosts, paths)
+        begin += batch.num_rows
+
+
+def _of_images(
+    number: int, begin: int, rows: np.ndarray, kind: str, hosts: pa.Array, paths: pa.Array
+) -> pa.RecordBatch:
+    has_host = paths.is_valid()  # a table's page may be no URL
+    rows = rows[has_host.to_numpy(zero_copy_only=False)]
+    columns = {
+        "file": pa.array(np.full(len(rows), number, np.int32)),
+        "row": pa.array(rows + begin),
+        "kind": pa.repeat(kind, len(rows)),
+        "path": paths.filter(has_host),
+    }
+    return _asked(hosts.filter(has_host), columns)
+
+
+def _asked(hosts: pa.Array, columns: dict[str, pa.Array]) -> pa.RecordBatch:
+    keys = domain_keys(hosts)
+    known = {"high": pa.array(keys[:, 0]), "low": pa.array(keys[:, 1])} | columns
+    nulls = {field.name: pa.nulls(len(hosts), field.type) for field in ASKED if field.name not in known}
+    return pa.RecordBatch.from_arrays([(known | nulls)[name] for name in ASKED.names], schema=ASKED)
+
+
+def _pass_on(partition: int, blocks: Iterable[bytes], tallies: Tallies, meeting: Meeting) -> Iterator[Block]:
+    """Yield the signals of images by file. All rows of a batch are of one range of hosts; its files come first."""
+    packer = Packer(meeting.places.tasks)
+    own: int | None = None
+    with Contents() as contents:
+        for bucket in by_bucket(blocks, meeting.buckets, ASKED, meeting.keys):
+            for rows in bucket:
+                if (first := meeting.range_of(rows)) != own:
+                    known, own = KnownHosts(meeting.agents, tallies, contents), first
+                if rows["path"].null_count:
+                    known.learn(rows)
+                    continue
+                found = known.found(rows)
+                yield from packer.deal(found, meeting.places.keys(found))
+    yield from packer.finish()
+
+
+def _marked(batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies) -> pa.RecordBatch:
+    """Return all images of a batch, with the signals in FOUND rows; tally those that have each."""
+    found = np.zeros(batch.num_rows, np.int32)
+    if rows is not None:
+        np.bitwise_or.at(found, rows["row"].to_numpy() - begin.row, rows["signals"].to_numpy())
+    by_image, by_page = found & ((1 << OF_PAGES) - 1), found >> OF_PAGES
+    for name, bit in BITS.items():
+        for kind, signals in (("any", by_image | by_page), (IMAGE, by_image), (PAGE, by_page)):
+            tallies.add(f"{SIGNALLED}{name}.{kind}", int(np.count_nonzero(signals & bit)))
+    stated = batch["signals"].fill_null(0).to_numpy() | by_image | by_page
+    place = batch.schema.get_field_index("signals")
+    return batch.set_column(place, batch.schema.field(place), pa.array(stated, pa.int32()))
+
+
+class _File(NamedTuple):
+    """A file of a host: its date, where its content begins, and the sizes of that packed and unpacked."""
+
+    date: int
+    begin: int
+    packed: int
+    size: int
+    faults: list[str]
+
+
+class Contents:
+    """The contents of files of hosts, packed, on a disk where they are many; a context, at whose end they are gone."""
+
+    def __init__(self) -> None:
+        self._folder, self._codec = cache_folder(), pa.Codec("zstd", compression_level=1)
+
+    def __enter__(self) -> Contents:
+        self._file = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(self._folder))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._file.seek(0)
+        self._file.truncate()
+
+    def add(self, date: int, content: bytes, faults: list[str]) -> _File:
+        """Keep the content of a file."""
+        data = self._codec.compress(content, asbytes=True)
+        begin = self._file.seek(0, os.SEEK_END)
+        with room(self._folder):
+            self._file.write(data)
+        return _File(date, begin, len(data), len(content), faults)
+
+    def of(self, file: _File) -> bytes:
+        """Return the content of a file."""
+        self._file.seek(file.begin)
+        return self._codec.decompress(self._file.read(file.packed), file.size, asbytes=True)
+
+
+class KnownHosts:
+    """The files of some hosts, the newest of each name, which are parsed once they are asked for."""
+
+    def __init__(self, agents: Sequence[str], tallies: Tallies, contents: Contents):
+        self._agents, self._tallies, self._contents = agents, tallies, contents
+        self._files: dict[tuple[int, int], dict[str, _File]] = {}
+        self._rules: dict[tuple[int, int], HostRules] = {}  # the last one asked for is at the end
+        self._asked: set[tuple[int, int]] = set()
+        self._size = 0
+        contents.clear()
+
+    def learn(self, rows: pa.RecordBatch) -> None:
+        """Take in files: of several the newest counts, and of equally new ones the greatest in the order of bytes."""
+        columns = (rows[name].to_pylist() for name in ("high", "low", "name", "date", "content", "faults"))
+        for high, low, name, date, content, faults in zip(*columns, strict=True):
+            held = self._files.setdefault((high, low), {})
+            if name not in held or (held[name].date, self._content(held[name], date)) < (date, content):
+                held[name] = self._contents.add(date, content, faults)
+
+    def _content(self, file: _File, date: int) -> bytes:
+        return self._contents.of(file) if file.date == date else b""
+
+    def found(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return FOUND rows of the URLs with signals; tally those that are asked for, and those of known hosts."""
+        high, low, out = rows["high"].to_numpy(), rows["low"].to_numpy(), np.zeros(rows.num_rows, np.int32)
+        is_page = pc.equal(rows["kind"], PAGE).to_numpy(zero_copy_only=False)
+        is_known = np.zeros(rows.num_rows, bool)
+        order = np.lexsort((low, high))
+        is_new = np.append(True, (np.diff(high[order]) != 0) | (np.diff(low[order]) != 0))[: len(order)]
+        for own in np.split(order, np.flatnonzero(is_new)[1:]):
+            rules = self._rules_of((int(high[own[0]]), int(low[own[0]])))
+            if rules is None:
+                continue
+            is_known[own] = True
+            if not rules.is_silent:
+                paths = rows["path"].take(pa.array(own)).dictionary_encode()
+                each = [rules.signals(path) for path in paths.dictionary.to_pylist()]
+                out[own] = np.array(each, np.int32)[paths.indices.to_numpy()]
+        for kind, chosen in ((PAGE, is_page), (IMAGE, ~is_page)):
+            self._tallies.add(f"{ASKED_FOR}{kind}", int(chosen.sum()))
+            self._tallies.add(f"{KNOWN}{kind}", int((chosen & is_known).sum()))
+        out <<= np.where(is_page, OF_PAGES, 0).astype(np.int32)
+        columns = [rows["file"], rows["row"], pa.array(out)]
+        return pa.RecordBatch.from_arrays(columns, schema=FOUND).filter(pa.array(out != 0))
+
+    def _rules_of(self, host: tuple[int, int]) -> HostRules | None:
+        if host not in self._files:
+            return None
+        rules = self._rules.pop(host, None)
+        if rules is None:
+            files = self._files[host]
+            rules = HostRules({name: self._contents.of(file) for name, file in files.items()}, self._agents)
+            self._size += rules.size
+            if host not in self._asked:
+                self._asked.add(host)
+                for fault in (*rules.faults, *(fault for file in files.values() for fault in file.faults)):
+                    self._tallies.add(f"{FAULT}{fault}")
+        self._rules[host] = rules
+        while self._size > RULES_BYTES and len(self._rules) > 1:
+            oldest = next(iter(self._rules))
+            self._size -= self._rules.pop(oldest).size
+        return rules

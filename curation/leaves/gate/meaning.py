@@ -1,0 +1,187 @@
+"""The step `meaning`: remove the images that a table says are semantic copies of others that are left.
+
+A copy goes with its texts, as it is another picture than the one that stays for it. Of a leader that is not left no
+copy goes. Rows of the table, which `--same-meaning` names, meet leaders by key, and from there copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.config import CurationConfig
+from curation.leaves.by_uid.by_key import PLACE, ROWS, Places, buckets_of, deal, send_images
+from curation.leaves.by_uid.clusters import named, table_in
+from curation.leaves.by_uid.tables import KEY, KEY_NAMES, ImageTable, Paths, key_columns, opened, spelled
+from curation.leaves.gate.checks import Begin, rewrite_one, without
+from curation.leaves.gate.steps import Step, StepFolder, removed
+from curation.run.ledger import group_buckets, senders, sending
+from curation.run.request import Context
+from curation.schemas import COSINE
+from runtime.buckets import Block, Packer
+from runtime.engine.interface import Engine, Relay
+from runtime.errors import InputError
+from runtime.storage.listing import Version
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import row_counts
+from runtime.tallies import Tallies
+
+if TYPE_CHECKING:
+    from curation.leaves.gate.plan import GatePlan
+
+# On the way to the leader a row of the table has the leader's KEY and, here, that of the copy. Then it has the KEY of
+# the copy, and `leads` says whether the leader is left; of an image `leads` says whether it has copies.
+_COPY = [pa.field(f"copy{name}", pa.int64()) for name in KEY_NAMES]
+_TO_LEADER = pa.schema([*ROWS, *_COPY])
+_TO_COPY = pa.schema([*ROWS, pa.field("leads", pa.bool_())])
+_PLACES = pa.schema(PLACE)
+
+EXPECTED = "a folder that clip-cluster wrote with --same-meaning, or Parquet files with the columns uid and copy_of"
+
+
+@dataclass(frozen=True)
+class Meaning(Step):
+    """The step: of the images of one meaning one stays."""
+
+    same: SameMeaning
+
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
+        """Write the images that are no copies of others that are left."""
+        places = Places.of(row_counts(images))
+        buckets, tasks = group_buckets(2 * places.images)
+        items: list[list[tuple[int, Any]]] = senders([*enumerate(images)], places.images, buckets)
+        items += senders([(-1, file) for file in self.same.table.files], places.images, buckets)
+        send = partial(_send, same=self.same, buckets=buckets)
+        relays = [
+            Relay(partial(_to_copies, buckets=buckets), tasks),
+            Relay(partial(_to_files, buckets=buckets, places=places), places.relays(tasks)),
+        ]
+        left = partial(_left, rule=str(self.same))
+        write = partial(rewrite_one, images=list(images), change=left, folder=folder)
+        receive = partial(places.written, schema=_PLACES, write=write)
+        return context.engine.exchange(items, send, receive, places.tasks, relays)
+
+    def require(self, counted: Tallies, config: CurationConfig) -> None:
+        """Refuse a table of other images, and one in which an image that stays for others is a copy itself."""
+        name = self.same.table.name
+        if counted["rows"] and not counted["found"]:
+            raise InputError(
+                f"{name} has none of the matched images: its uids are not those of this run; cluster the pool of this "
+                "run (clip-cluster --texts pool --same-meaning)"
+            )
+        if counted["chained"]:
+            example = min(counted.beginning("chained_uid."))
+            raise InputError(
+                f"{name} names copies of copies ({counted['chained']:,}, such as {example}); give the table of one "
+                "clustering"
+            )
+
+    def facts(self, counted: Tallies) -> dict[str, Any]:
+        """Return how many copies the table has, and how many were removed."""
+        table = {"name": self.same.table.name, "found": counted["found"]}
+        return {"tables": [table], "conditions": [removed(str(self.same), counted)]}
+
+
+def step(engine: Engine, plan: GatePlan) -> Meaning | None:
+    """Return the step where a table of semantic copies is given."""
+    return Meaning(plan.meaning) if plan.meaning else None
+
+
+def _send(items: Sequence[tuple[int, Any]], tallies: Tallies, same: SameMeaning, buckets: int) -> Iterator[Block]:
+    """Yield KEY and PLACE of the images of files, or the rows of files of the table, by their leaders."""
+    packer = sending(buckets)
+    for number, file in items:
+        if number >= 0:
+            yield from send_images(number, file, _TO_LEADER, packer)
+            continue
+        for copies, leaders in same.read(file):
+            tallies.add("rows", len(copies[0]))
+            known = dict(zip(KEY_NAMES, leaders, strict=True))
+            known |= {field.name: key for field, key in zip(_COPY, copies, strict=True)}
+            yield from deal(packer, known, _TO_LEADER, len(copies[0]))
+    yield from packer.finish()
+
+
+def _to_copies(partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int) -> Iterator[Block]:
+    """Yield images, and the rows of the table by their copies, each with `leads`."""
+    packer = sending(buckets)
+    for rows, groups in buckets_of(blocks, buckets, _TO_LEADER):
+        is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
+        own = is_image[groups.order]
+        has_image, has_rows = (groups.reduced(np.logical_or, each)[groups.numbers] for each in (own, ~own))
+        of_images, of_table = (rows.filter(pa.array(each)) for each in (is_image, ~is_image))
+        known = {field.name: of_images[field.name] for field in ROWS} | {"leads": pa.array(has_rows[is_image])}
+        yield from deal(packer, known, _TO_COPY, of_images.num_rows)
+        known = {name: of_table[field.name] for name, field in zip(KEY_NAMES, _COPY, strict=True)}
+        yield from deal(packer, known | {"leads": pa.array(has_image[~is_image])}, _TO_COPY, of_table.num_rows)
+    yield from packer.finish()
+
+
+def _to_files(
+    partition: int, blocks: Iterator[bytes], tallies: Tallies, buckets: int, places: Places
+) -> Iterator[Block]:
+    """Yield the places of copies whose leaders are left; tally images that the table has, and those that are both."""
+    packer = Packer(places.tasks)
+    for rows, groups in buckets_of(blocks, buckets, _TO_COPY):
+        is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
+        leads = rows["leads"].to_numpy(zero_copy_only=False)
+        is_row, is_led = (groups.reduced(np.logical_or, each[groups.order]) for each in (~is_image, ~is_image & leads))
+        is_row, is_led = is_row[groups.numbers], is_led[groups.numbers]
+        tallies.add("found", int((is_image & is_row).sum()))
+        goes = is_image & is_led
+        chained = np.flatnonzero(goes & leads)
+        if len(chained):
+            tallies.add("chained", len(chained))
+            tallies.add(f"chained_uid.{spelled(rows, chained[0])}")
+        found = rows.filter(pa.array(goes)).select(_PLACES.names)
+        yield from packer.deal(found, places.keys(found))
+    yield from packer.finish()
+
+
+def _left(
+    batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies, rule: str
+) -> pa.RecordBatch:
+    """Return the images whose rows do not come."""
+    goes = np.zeros(batch.num_rows, bool)
+    if rows is not None:
+        goes[rows["row"].to_numpy() - begin.row] = True
+    return without(batch, goes, rule, begin.removed, tallies)
+
+
+@dataclass(frozen=True)
+class SameMeaning:
+    """A table of images that are semantic copies of others."""
+
+    table: ImageTable
+    cosine: str | None  # that its first file states
+
+    @classmethod
+    def find(cls, paths: Paths) -> SameMeaning:
+        """Return the table in folders of clip-cluster, files, folders, globs or URLs; InputError for one without."""
+        table = ImageTable.find([table_in(str(each), "copies") for each in paths], EXPECTED, "copy_of")
+        if not table.is_uid:
+            raise InputError(f"{named(paths)} has no column uid; expected {EXPECTED}")
+        with opened(*table.files[0]) as file:
+            stated = (file.schema.metadata or {}).get(COSINE)
+        return cls(table, stated and stated.decode(errors="replace"))
+
+    def read(self, file: tuple[str, Version]) -> Iterator[tuple[list[pa.Array], list[pa.Array]]]:
+        """Yield the KEY columns of the copies in a file, and those of the other images that stay for them."""
+        for batch in self.table.read(file, ["copy_of"]):
+            try:
+                leaders = batch["copy_of"].cast(pa.string())
+            except pa.ArrowException:
+                raise InputError(f"{file[0]}: column copy_of is {batch['copy_of'].type}; it holds uids") from None
+            own, theirs = batch.filter(is_known := pc.is_valid(leaders)).columns[: len(KEY)], leaders.filter(is_known)
+            keys = key_columns(theirs)
+            differs = pc.or_(*map(pc.not_equal, own, keys))
+            yield [each.filter(differs) for each in own], [each.filter(differs) for each in keys]
+
+    def __str__(self) -> str:
+        return "one image of a meaning" + (f", by a cosine of {self.cosine}" if self.cosine else "")

@@ -1,0 +1,265 @@
+"""Policy rules over texts that hold personal data: e-mail addresses, phone numbers, card numbers and IBANs.
+
+They are recognised by patterns of RE2 and by check digits, in texts in ASCII's lower case whose digits, hyphens, spaces
+and full-width signs are read as ASCII's (`plain`). Of CARD, IBAN and EMAIL a group is still to be judged: its check
+digits or its host. A rule says which texts hold one; no value is returned, kept or logged.
+
+Precision comes before recall: most numbers in texts are ids, dates and names of files, and one id in ten has Luhn's
+digit. So a number needs the form in which people write it, or a word before it, and nothing around it that makes it a
+part of something else.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.exclusion.lists import is_top_level
+from curation.kernels.texts import find_signs
+from curation.leaves.gate.rule import TEXTS, Rule, shared
+from metadata.rules.characters import paged
+from runtime.arrow import Strings, string_array, string_buffers
+
+# Words before a phone number, in lower case.
+PHONE_WORDS = (
+    "tel tlf tél telefon telefono teléfono telefone telefoon telephone téléphone telefonnummer phone fon fone fax faks "
+    "call mobile mobil mob cell handy gsm hotline helpline toll-free whatsapp viber sms celular móvil infoline тел "
+    "телефон моб факс звоните вайбер 电话 電話 手机 手機 热线 熱線 微信 전화 연락처 โทร هاتف جوال تلفن موبایل واتساب "
+    "טלפון נייד τηλ τηλέφωνο फोन मोबाइल đt sđt zalo ☎ 📞 📱 ✆"
+).split()
+
+# Country codes of the ITU's E.164, except 1, whose numbers have a form of their own.
+_CODE = (
+    "(?:7|2(?:[07]|[1-689][0-9])|3(?:[0-469]|[578][0-9])|4(?:[013-9]|2[0-9])|5(?:[1-8]|[09][0-9])|"
+    "6(?:[0-6]|[789][0-9])|8(?:[1246]|[03578][0-9])|9(?:[0-58]|[679][0-9]))"
+)
+_AREA = "[2-9][0-8][0-9]"  # of North America
+_SUBSCRIBER = "[2-9][0-9]{2}"
+PHONES = {  # forms of numbers; digits are apart as they are written in such countries
+    "world": rf"\+{_CODE}[ ()/-]{{0,2}}(?:\(0\)|0)?[ ()/-]{{0,2}}[1-9](?:[ ()/-]{{0,3}}[0-9]){{6,12}}",
+    "world, dots": rf"\+{_CODE}\.(?:\(0\)\.?)?[1-9][0-9]{{0,3}}(?:\.[0-9]{{2,4}}){{2,5}}",
+    "world, 00": rf"00 ?{_CODE}[ ()/-]{{1,3}}[1-9](?:[ ()/-]{{0,2}}[0-9]){{6,12}}",
+    "North America": rf"(?:\+?1[ .-]?)?\({_AREA}\)[ .-]?{_SUBSCRIBER}[ .-][0-9]{{4}}",
+    "North America, hyphens": rf"(?:\+?1[ -])?{_AREA}-{_SUBSCRIBER}-[0-9]{{4}}",
+    "North America, dots": rf"(?:\+?1[ .])?{_AREA}\.{_SUBSCRIBER}\.[0-9]{{4}}",
+    "North America, +1": rf"\+1 ?{_AREA} ?{_SUBSCRIBER} ?[0-9]{{4}}",
+    "pairs": "0[1-9](?: [0-9]{2}){4}|0[1-9](?:[.][0-9]{2}){4}|0[1-9](?:-[0-9]{2}){4}",
+    "hyphens": (
+        "0[1-9](?:-[0-9]{4}|[0-9]-[0-9]{3,4}|[0-9]{2}-[0-9]{2,4}|[0-9]{3}-[0-9]{2})-[0-9]{4}|"
+        "0[1-9][0-9]{2}-[0-9]{4}-[0-9]{3}"
+    ),
+    "spaces": (
+        r"\(?0[1-9][0-9]?\)? [0-9]{4} [0-9]{4}|\(?0[1-9][0-9]\)? [0-9]{3} [0-9]{4}|"
+        r"\(?0[1-9][0-9]{2}\)? [0-9]{3} [0-9]{3,4}|\(?0[1-9][0-9]{3}\)? [0-9]{3} [0-9]{3}|"
+        "0[1-9][0-9]{2} [0-9]{3} [0-9]{2} [0-9]{2}|06 [0-9]{8}|[67][0-9]{2} [0-9]{2} [0-9]{2} [0-9]{2}"
+    ),
+    "free of charge": "0800(?: ?[/-] ?| )[0-9](?:[ -]?[0-9]){5,7}|1[38]00 [0-9]{3} [0-9]{3}",
+    "Sweden": "0[1-9][0-9]{0,2}-[0-9]{2,3} [0-9]{2,3} [0-9]{2}",
+    "slash": r"\(?0[1-9][0-9]{1,4}\)? ?/ ?[1-9](?:[ -]?[0-9]){5,8}",
+    "Brazil": r"\([1-9]{2}\) ?9 ?[0-9]{4}[ -][0-9]{4}",
+    "China": "1[3-9][0-9](?:-[0-9]{4}-| [0-9]{4} )[0-9]{4}",
+    "Russia": (
+        r"(?:8[ -]?)?\([3489][0-9]{2}\) ?[0-9]{3}-[0-9]{2}-?[0-9]{2}|"
+        "8[ -][3489][0-9]{2}[ -][0-9]{3}-[0-9]{2}-?[0-9]{2}"
+    ),
+}
+_NUMBER = r"[+(]{0,2}[0-9](?:[ ./()-]{0,3}[0-9])"
+
+# A number does not go on before or behind these: no part of a code, a decimal, a date, a time, a name.
+_BEFORE, _BEHIND = "(?:^|[^0-9a-z_+./#-])", "(?:$|[^0-9a-z_./:-]|-(?:$|[^0-9a-z])|[./:](?:$|[^0-9]))"
+
+# Words before a card number without groups: such numbers are mostly ids, and one in ten of any has the check digit.
+CARD_WORDS = (
+    "card credit debit visa mastercard amex discover diners jcb unionpay maestro karte kreditkarte carte tarjeta carta "
+    "cartão kart kaart kort карта карты カード 卡 카드 thẻ بطاقة"
+).split()
+# By the first digits of their issuers: 16 in fours, 15 of American Express, 14 of Diners Club.
+_SIXTEEN = "(?:4[0-9]{3}|5[1-5][0-9]{2}|2[2-7][0-9]{2}|35[2-8][0-9]|6(?:011|2[0-9]{2}|4[4-9][0-9]|5[0-9]{2}))"
+_OTHERS = "(?:3[47][0-9]{2}%s[0-9]{6}%s[0-9]{5}|3(?:0[0-5]|[689][0-9])[0-9]%s[0-9]{6}%s[0-9]{4})"
+
+# Countries by the characters of their IBANs, of SWIFT's registry.
+IBANS = {
+    15: "NO", 16: "BE", 18: "DK FI FK FO GL NL SD", 19: "MK SI", 20: "AT BA EE KZ LT LU MN XK", 21: "CH HR LI LV",
+    22: "BG BH CR DE GB GE IE ME RS VA", 23: "AE GI IL IQ OM SO TL", 24: "AD CZ ES MD PK RO SA SE SK TN VG",
+    25: "LY PT ST", 26: "IS TR", 27: "BI DJ FR GR IT MC MR SM", 28: "AL AZ BY CY DO GT HU LB NI PL SV",
+    29: "BR EG PS QA UA", 30: "JO KW MU", 31: "MT SC", 32: "LC", 33: "RU",
+}  # fmt: skip
+LEAST_DIGITS = 10  # of an IBAN; all that are in use have more
+LENGTHS = {country: length for length, countries in IBANS.items() for country in countries.lower().split()}
+IBAN = rf"(?:^|[^0-9a-z])((?:{'|'.join(LENGTHS)})[0-9]{{2}}(?:[ -]?[0-9a-z]){{11,30}})"
+_LABEL = r"[0-9a-z\x{A1}-\x{10FFFF}](?:[0-9a-z\x{A1}-\x{10FFFF}-]*[0-9a-z\x{A1}-\x{10FFFF}])?"
+EMAIL = rf"(?:^|[^0-9a-z._%+-])[0-9a-z._%+-]*[0-9a-z_%+-]@({_LABEL}(?:\.{_LABEL})+)"
+
+_BETWEEN, _GONE = "\ud800", 0x110000  # no character of a text
+_HIDDEN = (0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFE0F, 0xFEFF)
+
+
+def _any(forms: Iterable[str]) -> str:
+    return f"(?:{'|'.join(forms)})"
+
+
+_ANNOUNCED = rf"(?:^|[^a-z]){_any(PHONE_WORDS)}(?:(?:\.?: ?|\. ){_NUMBER}{{6,13}}|[ #-]{{0,3}}{_NUMBER}{{8,13}})"
+
+PHONE = f"(?:{_BEFORE}{_any(PHONES.values())}|{_ANNOUNCED}){_BEHIND}"
+
+
+def _cards(between: str) -> str:
+    """Return the pattern of card numbers with this between groups."""
+    sixteen = _SIXTEEN + f"{between}[0-9]{{4}}" * 3
+    return f"(?:{sixteen}|{_OTHERS.replace('%s', between)})"
+
+
+_GROUPED = f"{_BEFORE}({_cards(' ')}|{_cards('-')})"
+_BEHIND_WORD = f"(?:^|[^a-z]){_any(CARD_WORDS)}(?:[^0-9]{{0,30}}[^0-9a-z_./#-])?({_cards('')})"
+CARD = f"(?:{_GROUPED}|{_BEHIND_WORD}){_BEHIND}"
+
+
+def holds(kind: str, texts: Strings) -> np.ndarray:
+    """Return which texts hold what a kind of KINDS names; a null holds nothing.
+
+    >>> holds("email_address", ["mail ann@example.org", "logo@2x.png", "photo by @ann", "Shelly @ Cookies"]).tolist()
+    [True, False, False, False]
+    >>> holds("phone_number", ["+49 30 1234567", "212-555-0123", "Tel: 5550123", "2010-2019", "1,000,000"]).tolist()
+    [True, True, True, False, False]
+    >>> holds("card_number", ["4111 1111 1111 1111", "4111 1111 1111 1112", "4111111111111111"]).tolist()
+    [True, False, False]
+    >>> holds("iban", ["IBAN GB82 WEST 1234 5698 7654 32", "GB83 WEST 1234 5698 7654 32"]).tolist()
+    [True, False]
+    """
+    given = string_array(texts, "texts")
+    return _holding(given, _signs(given), KINDS[kind])
+
+
+def is_luhn(number: str) -> bool:
+    """Return whether the last digit of a number is that of Luhn's algorithm (ISO/IEC 7812-1)."""
+    digits = [int(each) for each in reversed(number) if each.isdigit()]
+    return (sum(digits[::2]) + sum(sum(divmod(2 * each, 10)) for each in digits[1::2])) % 10 == 0
+
+
+def plain(texts: list[str]) -> list[str]:
+    """Return texts with digits, hyphens, spaces and full-width signs as ASCII's, and without invisible signs.
+
+    >>> plain(["☎\\u202a＋49\\xa030–٥٥٥\\u202c"])
+    ['☎+49 30-555']
+    """
+    codes = np.frombuffer(_BETWEEN.join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
+    read = _ascii()[codes]
+    return read[read != _GONE].tobytes().decode("utf-32-le", "surrogatepass").split(_BETWEEN)
+
+
+def _is_in_use(host: str) -> bool:
+    """Return whether a label is a top-level domain; letters behind it may be of a text without spaces."""
+    labels = host.split(".")[1:]
+    return any(is_top_level(each) for label in labels for each in (label, re.split("[^a-z]", label)[0]))
+
+
+def _is_iban(begin: str) -> bool:
+    """Return whether characters begin with a whole IBAN: of its country's length, and 1 modulo 97 (ISO 13616)."""
+    length = LENGTHS[begin[:2]]
+    found = re.match(f"(?:[ -]?[0-9a-z]){{{length}}}(?![0-9a-z])", begin)
+    if not found:
+        return False
+    characters = re.sub("[ -]", "", found[0])
+    digits = "".join(str(int(each, 36)) for each in characters[4:] + characters[:4])
+    return (
+        int(digits) % 97 == 1 and 2 <= int(characters[2:4]) <= 98 and sum(map(str.isdigit, characters)) >= LEAST_DIGITS
+    )
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of personal data: a text with one matches, has so many digits, and a right group where that is checked."""
+
+    what: str
+    pattern: str
+    digits: int = 0
+    has_at: bool = False
+    is_right: Callable[[str], bool] | None = None
+
+
+KINDS = {
+    "email_address": _Kind("an e-mail address", EMAIL, has_at=True, is_right=_is_in_use),
+    "phone_number": _Kind("a phone number", PHONE, 7),
+    "card_number": _Kind("the number of a payment card, with its check digit", CARD, 14, is_right=is_luhn),
+    "iban": _Kind("an IBAN, with its check digits", IBAN, LEAST_DIGITS, is_right=_is_iban),
+}
+
+
+def _holding(texts: pa.Array, signs: tuple[np.ndarray, np.ndarray], kind: _Kind) -> np.ndarray:
+    """Return which texts hold a kind, given the signs of each."""
+    digits, may_have_at = signs
+    rows = np.flatnonzero(may_have_at if kind.has_at else digits >= kind.digits)
+    some = texts.take(pa.array(rows))
+    foreign = pc.invert(pc.string_is_ascii(some))
+    if pc.any(foreign).as_py():
+        read = pa.array(plain(some.filter(foreign).to_pylist()), some.type)
+        some = pc.replace_with_mask(some, foreign, read)
+    some = pc.ascii_lower(some)
+    found = pc.match_substring_regex(some, f"(?s){kind.pattern}").to_numpy(zero_copy_only=False)
+    if kind.is_right is not None:
+        each = re.compile(f"(?s)(?={_of_python(kind.pattern)})")
+        for number in np.flatnonzero(found).tolist():
+            groups = (match[match.lastindex or 0] for match in each.finditer(some[number].as_py()))
+            found[number] = any(map(kind.is_right, groups))
+    out = np.zeros(len(texts), bool)
+    out[rows] = found
+    return out
+
+
+def _signs(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the number of digits of each text, of any script, and whether it may have an @."""
+    offsets, data = string_buffers(texts)
+    digits, may_have_at = np.empty(len(texts), np.int64), np.empty(len(texts), bool)
+    find_signs(data, offsets, *_digit_table(), max(kind.digits for kind in KINDS.values()), digits, may_have_at)
+    return digits, may_have_at
+
+
+def _of_python(pattern: str) -> str:
+    """Return a pattern of RE2 as Python's `re` writes it."""
+    return re.sub(r"\\x\{([0-9A-F]+)\}", lambda code: rf"\U{code[1]:0>8}", pattern)
+
+
+@lru_cache(maxsize=1)
+def _ascii() -> np.ndarray:
+    """Return as which code point `plain` reads each, uint32; _GONE for what it leaves out."""
+    read = np.arange(sys.maxunicode + 1, dtype="<u4")
+    for code in range(128, len(read)):
+        kind = unicodedata.category(chr(code))
+        if kind in ("Nd", "Pd", "Zs"):
+            read[code] = ord({"Pd": "-", "Zs": " "}.get(kind) or str(unicodedata.decimal(chr(code))))
+    read[0xFF01:0xFF5F] = np.arange(0x21, 0x7F)
+    read[ord("−")], read[[*_HIDDEN]] = ord("-"), _GONE
+    return read
+
+
+@lru_cache(maxsize=1)
+def _digit_table() -> tuple[np.ndarray, np.ndarray]:
+    """Return page numbers (int16), and whether each code point is a decimal digit, in pages as `paged` makes them."""
+    pages, digits = paged((_ascii() >= ord("0")) & (_ascii() <= ord("9")))
+    pages.flags.writeable = digits.flags.writeable = False  # one type, so one compilation
+    return pages, digits
+
+
+@shared
+def _signs_of(texts: pa.StructArray) -> tuple[np.ndarray, np.ndarray]:
+    return _signs(texts.field("text"))
+
+
+def _of_texts(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:
+    return _holding(texts.field("text"), _signs_of(texts), KINDS[kind])
+
+
+ROWS = tuple(
+    Rule(
+        name, TEXTS, f"texts that hold {kind.what}", partial(_of_texts, kind=name), is_recommended=True, is_silent=True
+    )
+    for name, kind in KINDS.items()
+)

@@ -1,0 +1,118 @@
+"""Policies: rules, chosen by name, for which images and texts may be trained on.
+
+RULES has all rules. `image_rules`, `text_rules` and `personal_data` define the rules about one image or one text and
+check them in tasks. The rules about all images of a run need Spark: `repeated_texts` and `domains` apply them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from curation.leaves.gate import image_rules, personal_data, text_rules
+from curation.leaves.gate.rule import RUN, Rule, numbered
+from runtime.errors import InputError
+
+RECOMMENDED = "recommended"  # stands for the rules that the table recommends
+PERSONAL_DATA = "personal_data"  # stands for the rules of `personal_data`
+_MOST = 1_000_000_000
+_OF_RUN = (
+    numbered(Rule("max_images_per_text", RUN, "texts that more than N images have"), (1, _MOST)),
+    numbered(Rule("max_images_per_domain", RUN, "images of a registered domain beyond N, by draw"), (1, _MOST)),
+)
+_ROWS = (*image_rules.ROWS, *text_rules.ROWS, *personal_data.ROWS, *_OF_RUN)
+RULES = {rule.name: rule for rule in _ROWS}
+
+
+@dataclass(frozen=True)
+class ChosenRule:
+    """A rule of a policy with its number; None if the rule takes none."""
+
+    rule: Rule
+    number: int | None = None
+
+    def __str__(self) -> str:
+        return self.rule.name if self.number is None else f"{self.rule.name}:{self.number}"
+
+    @property
+    def removes(self) -> str:
+        """Which images or texts the rule removes, with its number.
+
+        >>> Policy.parse(["min_stated_size:64"]).rules[0].removes
+        'images that a page shows with a side below 64 pixels'
+        """
+        return re.sub(r"\bN\b", str(self.number), self.rule.removes.partition("; ")[0])
+
+    @property
+    def fails(self) -> Callable[..., np.ndarray]:
+        """The check, of a batch, or of texts, their images and the batch."""
+        if self.rule.check is None:
+            raise TypeError(f"{self.rule.name} is about all images of a run, not about one batch")
+        return self.rule.check if self.number is None else partial(self.rule.check, number=self.number)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The rules of a run, in the order of the table."""
+
+    rules: tuple[ChosenRule, ...] = ()
+
+    @classmethod
+    def parse(cls, names: Sequence[str]) -> Policy:
+        """Return the policy of names such as `recommended` and `min_words:3`, in whatever order they come.
+
+        A number that is given counts instead of the recommended one.
+
+        >>> Policy.parse(["max_images_per_text:10", "noai"]).names
+        ('noai', 'max_images_per_text:10')
+        """
+        given: dict[str, int | None] = {}
+        for name in names:
+            if name not in (RECOMMENDED, PERSONAL_DATA):
+                chosen = _chosen(name)
+                if given.setdefault(chosen.rule.name, chosen.number) != chosen.number:
+                    raise InputError(f"the rule {chosen.rule.name} is given twice, with different numbers; give one")
+        if RECOMMENDED in names:
+            given = {rule.name: rule.recommended for rule in _ROWS if rule.is_recommended} | given
+        if PERSONAL_DATA in names:
+            given |= {rule.name: None for rule in personal_data.ROWS}
+        return cls(tuple(ChosenRule(rule, given[rule.name]) for rule in _ROWS if rule.name in given))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The rules as `parse` takes them."""
+        return tuple(map(str, self.rules))
+
+    def over(self, scope: str) -> tuple[ChosenRule, ...]:
+        """Return the rules over IMAGES, over TEXTS, or over the whole RUN."""
+        return tuple(chosen for chosen in self.rules if chosen.rule.scope == scope)
+
+    def number_of(self, name: str) -> int | None:
+        """Return the number of a rule, or None where the policy does not have it."""
+        return next((chosen.number for chosen in self.rules if chosen.rule.name == name), None)
+
+    def __bool__(self) -> bool:
+        return bool(self.rules)
+
+
+def _chosen(given: str) -> ChosenRule:
+    """Return the rule that a name and its number mean, or refuse them."""
+    name, colon, number = given.partition(":")
+    if name not in RULES:
+        known = ", ".join([RECOMMENDED, PERSONAL_DATA, *(rule.form for rule in _ROWS)])
+        raise InputError(f"{given!r} is no rule; the rules are {known}")
+    rule = RULES[name]
+    if rule.numbers is None:
+        if colon:
+            raise InputError(f"{given!r}: the rule {name} takes no number")
+        return ChosenRule(rule)
+    least, most = rule.numbers
+    is_number = number.isascii() and number.isdecimal() and len(number) <= len(str(_MOST))
+    if not is_number or not least <= int(number) <= most:
+        example = ChosenRule(rule, rule.recommended or 100)
+        raise InputError(f"{given!r}: the rule {name} takes a number from {least} to {most}, such as {example}")
+    return ChosenRule(rule, int(number))

@@ -1,0 +1,305 @@
+"""Read robots.txt, and ai.txt of the same form, and match paths with their patterns, as RFC 9309 defines them.
+
+Rules are in groups for agents; those that count are named in robots_agents.txt or by a user. `host_files` chooses the
+groups. The rule with the most octets decides; of equally long ones, one that allows (section 2.2). In tdmrep.json the
+first one decides. Patterns without a wildcard are sorted, and each knows the next shorter one that it begins with. So
+the longest that a path begins with is found by bisection, and all others are its ancestors.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+from runtime.errors import InputError
+
+_NAME = re.compile(r"\*|[A-Za-z0-9_.-]+")
+
+# Of all patterns of a list, the wildcards that are looked at: each costs a search in the path.
+MOST_WILDCARDS = 2048
+_RULE_BYTES = 400  # of a rule, besides its pattern
+_OCTET = re.compile(r"%[0-9A-Fa-f]{2}|[^!-~]")
+_RESERVED = re.compile(r"[^A-Za-z0-9._~/%-]")
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
+_ALL = {"/", "/*", "*"}  # patterns of all paths
+
+Rank = tuple[int, bool]  # a greater one decides; whether it allows
+_NONE: Rank = (-(1 << 62), True)
+
+MOST_BYTES = 500 << 10  # that are read: a parser may stop there (RFC 9309, section 2.5)
+ALLOW, DISALLOW, CONTENT_SIGNAL, CONTENT_USAGE = "allow", "disallow", "content-signal", "content-usage"
+EVERYONE = "*"  # the agent that stands for all that have no group of their own
+CUT, BINARY, NOT_UTF8 = "cut", "binary", "not_utf8"  # faults of a file, which is read all the same
+
+_AGENT = "user-agent"
+# Fields as they are written, also wrongly: crawlers understand the same misspellings.
+_FIELDS = dict.fromkeys((_AGENT, "useragent", "user agent"), _AGENT) | {
+    **dict.fromkeys((DISALLOW, "dissallow", "dissalow", "disalow", "diasllow", "disallaw"), DISALLOW),
+    **{name: name for name in (ALLOW, CONTENT_SIGNAL, CONTENT_USAGE)},
+}
+_BOM, _UTF_16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
+_TOKEN = re.compile(r"\*$|[^\s/*;,()]+")  # of an agent: `GPTBot/1.0` names GPTBot
+_LINE_ENDS = re.compile(r"\r\n?|\n")
+_NO_PATH = re.compile(r"[^\x20-\x7e\n]")
+_COMMENT, _EMPTY_LINES = re.compile(r" *#[^\n]*"), re.compile(r"\n[\n ]+")
+
+
+class PathRule(NamedTuple):
+    """A line of a group: its field and its value, which is not empty."""
+
+    field: str
+    value: str
+
+
+class Group(NamedTuple):
+    """Some agents, in lower case, and the rules for them; the rules before any agent have no agents."""
+
+    agents: list[str]
+    rules: list[PathRule]
+
+
+def decoded(content: bytes) -> tuple[str, list[str]]:
+    """Return the text of a file in ASCII, where other bytes are %-escaped as in URLs, and the faults of the file.
+
+    So a path in any encoding is compared byte by byte, as RFC 9309 demands of UTF-8.
+
+    >>> decoded("Disallow: /é".encode())
+    ('Disallow: /%C3%A9', [])
+    """
+    faults = []
+    if len(content) > MOST_BYTES:
+        content = content[:MOST_BYTES]
+        content = content[: max(content.rfind(b"\n"), content.rfind(b"\r")) + 1] or content
+        faults.append(CUT)
+    content = _without_utf_16(content).removeprefix(_BOM)
+    if b"\0" in content:
+        faults.append(BINARY)
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        faults.append(NOT_UTF8)
+    return escaped(_LINE_ENDS.sub("\n", content.decode("latin-1")).replace("\t", " ")), faults
+
+
+def condensed(content: bytes) -> tuple[bytes, list[str]]:
+    """Return a file without comments and empty lines, which says the same, and the faults of the file.
+
+    >>> condensed(b"# mine\\nUser-agent: *\\r\\n\\r\\nDisallow: /x # why")
+    (b'\\nUser-agent: *\\nDisallow: /x', [])
+    """
+    text, faults = decoded(content)
+    return _EMPTY_LINES.sub("\n", _COMMENT.sub("", text)).encode(), faults
+
+
+def escaped(text: str) -> str:
+    """Return a text with what is neither ASCII nor a line end %-escaped, and controls: characters to U+FF are bytes."""
+    return _NO_PATH.sub(lambda found: f"%{ord(found[0]):02X}", text)
+
+
+def groups(text: str) -> Iterator[Group]:
+    """Yield the groups of a file; first, with no agent, the rules that come before any group.
+
+    Lines of other fields, such as Sitemap and Crawl-delay, end nothing (section 2.2.4).
+
+    >>> [*groups("User-agent: A\\nCrawl-delay: 1\\nUser-agent: b/2\\nDisallow: /x # why\\nUser-agent: *\\nAllow: /")][1]
+    Group(agents=['a', 'b'], rules=[PathRule(field='disallow', value='/x')])
+    """
+    group, has_rules = Group([], []), True
+    for line in text.split("\n"):
+        field, value = _split(line)
+        if field == _AGENT:
+            if has_rules:
+                yield group
+                group, has_rules = Group([], []), False
+            found = _TOKEN.match(value.lower())
+            if found:
+                group.agents.append(found[0])
+        elif field:
+            has_rules = True
+            if value:
+                group.rules.append(PathRule(field, value))
+    yield group
+
+
+def _split(line: str) -> tuple[str | None, str]:
+    """Return the field of a line, None for one that counts for nothing, and its value."""
+    line = line.partition("#")[0]
+    name, colon, value = line.partition(":")
+    if not colon:  # two words are read as field and value
+        words = line.split()
+        if len(words) != 2:
+            return None, ""
+        name, value = words
+    return _FIELDS.get(name.strip().lower()), value.strip()
+
+
+def _without_utf_16(content: bytes) -> bytes:
+    """Return the content in UTF-8, where it begins as UTF-16 does."""
+    begin = content[:2]
+    if begin not in _UTF_16 and b"\0" not in begin:
+        return content
+    encoding = "utf-16" if begin in _UTF_16 else "utf-16-be" if begin[:1] == b"\0" else "utf-16-le"
+    return content.decode(encoding, "replace").encode()
+
+
+def robots_agents(given: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the agents that are given by name or in files, one a line; without any, those of robots_agents.txt.
+
+    >>> robots_agents(["GPTBot"]), robots_agents()[:2]
+    (('GPTBot',), ('CCBot', 'GPTBot'))
+    """
+    if not given:
+        return tuple(_names(files("curation.leaves.gate").joinpath("robots_agents.txt").read_text("utf-8")))
+    names = [name for each in given for name in _names_in(each)]
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"{name!r} is no agent, and no file of agents; expected names of letters, digits, dots, - and _, such "
+                "as GPTBot, or a file with one a line"
+            )
+    return tuple(dict.fromkeys(names))
+
+
+def _names_in(given: str) -> list[str]:
+    path = Path(given)
+    if not path.is_file():
+        return [given]
+    try:
+        names = _names(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the agents in {given} cannot be read ({error}); expected text in UTF-8") from None
+    if not names:
+        raise InputError(f"{given} names no agent; expected one a line")
+    return names
+
+
+def _names(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def spelled(text: str) -> str:
+    """Return a path with each octet in one spelling: %-escaped outside ASCII, and not where it is unreserved.
+
+    >>> spelled("/é%7eu%2f%e9%zz")
+    '/%C3%A9~u%2F%E9%zz'
+    """
+    octets = text if text.isascii() else text.encode("utf-8", "replace").decode("latin-1")
+    return _OCTET.sub(_spelled, octets)
+
+
+def _spelled(found: re.Match) -> str:
+    octet = found[0] if len(found[0]) == 1 else chr(int(found[0][1:], 16))
+    return octet if _UNRESERVED.fullmatch(octet) else f"%{ord(octet):02X}"
+
+
+def compared(spelled: str) -> str:
+    """Return a spelled path as it is compared: also reserved octets are %-escaped, but for the / between its parts.
+
+    >>> compared("/a?b=$*")
+    '/a%3Fb%3D%24%2A'
+    """
+    return _RESERVED.sub(lambda found: f"%{ord(found[0]):02X}", spelled)
+
+
+class _Wild(NamedTuple):
+    """A pattern with a wildcard: its parts between wildcards, and whether the last is the end of a path."""
+
+    rank: Rank
+    parts: list[str]
+    ends: bool
+
+    def fits(self, path: str) -> bool:
+        """Return whether it fits a path; the first place of each part is the best one."""
+        first, *middle, last = self.parts
+        if not path.startswith(first):
+            return False
+        at = len(first)
+        for part in middle:
+            at = path.find(part, at)
+            if at < 0:
+                return False
+            at += len(part)
+        return at <= len(path) - len(last) and path.endswith(last) if self.ends else path.find(last, at) >= 0
+
+
+class PathRules:
+    """Patterns of paths, each of which refuses what it fits or allows it.
+
+    in_order: the first that fits decides, instead of the longest.
+    """
+
+    def __init__(self, patterns: Iterable[tuple[bool, str]], in_order: bool = False):
+        given = [*dict.fromkeys(patterns)]
+        self.refuse_all = all(refuses for refuses, _ in given) and any(pattern in _ALL for _, pattern in given)
+        self.size = sum(_RULE_BYTES + 4 * len(pattern) for _, pattern in given)
+        self.are_cut = False
+        self._whole: dict[str, Rank] = {}  # patterns that a $ ends
+        self._wild: list[_Wild] = []
+        beginnings: dict[str, Rank] = {}
+        left = MOST_WILDCARDS
+        for place, (refuses, pattern) in enumerate(given):
+            pattern = spelled(pattern)
+            rank = (-place if in_order else len(pattern), not refuses)
+            parts, ends = _parts(pattern)
+            left -= len(parts) - 1
+            if len(parts) > 1 and left >= 0:
+                self._wild.append(_Wild(rank, parts, ends))
+                continue
+            if len(parts) > 1:
+                self.are_cut, ends = True, False
+                if not refuses:
+                    continue
+            known = self._whole if ends else beginnings
+            known[parts[0]] = max(rank, known.get(parts[0], _NONE))
+        self._wild.sort(key=lambda wild: wild.rank, reverse=True)
+        self._beginnings = sorted(beginnings)
+        self._shorter, self._ranks = _nested(self._beginnings, beginnings)
+
+    def refuse(self, path: str) -> bool:
+        """Return whether the rules refuse a path with its query, as `compared` returns it."""
+        best = max(self._rank_of_beginning(path), self._whole.get(path, _NONE))
+        for wild in self._wild:
+            if wild.rank <= best:
+                break
+            if wild.fits(path):
+                best = wild.rank
+                break
+        return not best[1]
+
+    def _rank_of_beginning(self, path: str) -> Rank:
+        number = bisect_right(self._beginnings, path) - 1
+        while number >= 0 and not path.startswith(self._beginnings[number]):
+            number = self._shorter[number]
+        return self._ranks[number] if number >= 0 else _NONE
+
+
+def _parts(pattern: str) -> tuple[list[str], bool]:
+    """Return the parts of a pattern between its wildcards, as they are compared, and whether it ends in $.
+
+    >>> _parts("/a**b$c*$"), _parts("/a?$")
+    ((['/a', 'b%24c', ''], True), (['/a%3F'], True))
+    """
+    ends = pattern.endswith("$")
+    first, *others = (pattern[:-1] if ends else pattern).split("*")
+    wild = [*filter(None, others[:-1]), *others[-1:]]  # of several wildcards in a row, one counts
+    return [compared(part) for part in (first, *wild)], ends
+
+
+def _nested(ordered: list[str], ranks: dict[str, Rank]) -> tuple[list[int], list[Rank]]:
+    """Return for each beginning the number of the longest other one that it begins with, or -1, and the best rank of
+    it and of all that it begins with."""
+    shorter: list[int] = []
+    best: list[Rank] = []
+    open_ones: list[int] = []
+    for number, beginning in enumerate(ordered):
+        while open_ones and not beginning.startswith(ordered[open_ones[-1]]):
+            open_ones.pop()
+        above = open_ones[-1] if open_ones else -1
+        shorter.append(above)
+        best.append(max(ranks[beginning], best[above] if above >= 0 else _NONE))
+        open_ones.append(number)
+    return shorter, best

@@ -1,0 +1,192 @@
+"""Hash all pictures of tars and folders into a folder of Parquet files; an interrupted run is resumed.
+
+SHA-256 is of the bytes of a file, pHash and PDQ are of its visible content. A pHash compares the 64 lowest frequencies
+of a grey picture of 32 × 32 pixels with their median, one bit each. The bits equal those of `imagehash.phash`, in the
+order of its hexadecimal form. Here the cosines are integers, so sums are exact: if frequencies tie, as in a plain or
+mirrored picture, no rounding error decides a bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pyarrow as pa
+
+from curation.inputs.files import Input
+from curation.leaves.tars.headers import MOST, TALLY, DamagedTar, require_sound
+from curation.leaves.tars.pictures import OK, TOO_LARGE, decoded, flattened, strict_about_size
+from curation.leaves.tars.samples import PICTURE, TAR, Picture, Source, find, read
+from curation.run.ledger import Ledger, Stamps
+from curation.run.making import STATUS, Claim, Filled, fill, statuses, write_part
+from runtime.arrow import gather
+from runtime.engine.choice import Given, engine_of
+from runtime.errors import InputError, typed
+from runtime.packages import require_packages
+from runtime.progress import Progress
+from runtime.storage.locks import require_apart
+from runtime.tallies import Tallies
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SIDE, KEPT = 32, 8  # pixels; frequencies in each direction, from the constant one up
+_SCALE = 1 << 22  # of cosines: sums of 1024 pixels of 255 are below 2^62
+_ANGLES = np.pi / (2 * SIDE) * np.outer(np.arange(KEPT), 2 * np.arange(SIDE) + 1)
+_COSINES = np.rint(_SCALE * np.cos(_ANGLES)).astype(np.int64)
+
+# One row per picture. Hashes are bytes in the order of their hexadecimal form.
+HASHED = pa.schema(
+    [
+        pa.field("uid", pa.string()),
+        pa.field("url", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("sha256", pa.string()),  # of the stored bytes, in hexadecimal digits
+        pa.field("phash", pa.binary(8)),
+        pa.field("phash_mirrored", pa.binary(8)),  # of the mirror image, which evaluation sets are compared by, too
+        pa.field("pdq", pa.binary(32)),
+        pa.field("status", pa.string()),  # ok, or the reason why there is no hash
+    ]
+)
+VERSION = 1
+TASK_PICTURES, TASK_BYTES = 10_000, 1 << 30  # of a folder, that one task hashes into one file
+NO_PICTURE = "no_picture"
+_BATCH = 1000  # rows
+
+
+@dataclass(frozen=True)
+class Hashes(Filled):
+    """The folder of hashes, in files of HASHED rows, and the content of _hashes.json."""
+
+    tars: int
+    damaged: dict[str, str]  # what is wrong with tars that were read up to their damage, by path
+    statuses: dict[str, int]  # pictures, and as NO_PICTURE keys of tars that have none, and no row
+
+
+@typed
+def hash_images(
+    engine: Given,
+    inputs: Sequence[str | PathLike[str]],
+    output: str | Path,
+    *,
+    pdq: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Hashes:
+    """Write the hashes of all pictures in `inputs`, which are tars, folders, globs or URLs, into the folder `output`.
+
+    A file is written for each tar, and for each 10,000 pictures of folders. The same call goes on after a run that
+    broke off, and hashes only what was added. A damaged tar is read up to its damage. `pdq` needs the package pdqhash.
+    InputError for what cannot be used, and for tars most of which are damaged.
+    """
+    progress = progress or Progress()
+    require_packages(("PIL", "pdqhash") if pdq else ("PIL",))
+    found = find(inputs)
+    require_apart(output, [*inputs, *(each.path for each in found)])
+
+    def make(ledger: Ledger, _: Path) -> None:
+        workers = engine_of(engine)
+        workers.start(progress)
+        workers.require_shared(ledger.stamps.folder)
+        with progress.stage(f"hash the pictures of {len(ledger.missing)} of {len(found)} files"):
+            workers.run(tasks(ledger.missing), partial(_hash, stamps=ledger.stamps, pdq=pdq))
+
+    def describe(ledger: Ledger) -> dict[str, Any]:
+        tars = sum(each.format == TAR for each in found)
+        return {"tars": tars, "damaged": ledger.said_of_inputs(TALLY), "statuses": statuses(ledger)}
+
+    claim = Claim("hashes", "pictures", {"version": VERSION, "pdq": pdq})
+    filled = fill(output, claim, found, make, describe, overwrite)
+    hashes = Hashes(filled.path, filled.facts, **filled.facts)
+    require_sound(hashes.damaged, hashes.tars, MOST)
+    _require_pictures(hashes.statuses)
+    return hashes
+
+
+def _require_pictures(statuses: dict[str, int]) -> None:
+    """Refuse pictures most of which have no hash; samples of tars without a picture do not count."""
+    broken = {status: number for status, number in statuses.items() if status not in (OK, NO_PICTURE)}
+    bad = sum(broken.values())
+    total = bad + statuses.get(OK, 0)
+    if bad > MOST * total:
+        reasons = ", ".join(f"{number:,} {status}" for status, number in broken.items())
+        raise InputError(
+            f"{bad:,} of {total:,} pictures have no hash ({reasons}); give whole pictures, or leave out others"
+        )
+
+
+def tasks(sources: Iterable[Input]) -> list[list[Source]]:
+    """Return what each task hashes into a file: a tar, or many pictures."""
+    own = cast("list[Source]", list(sources))
+    pictures = (each for each in own if each.format == PICTURE)
+    return [[each] for each in own if each.format == TAR] + list(
+        gather(pictures, lambda each: each.size, TASK_BYTES, TASK_PICTURES)
+    )
+
+
+def rows_of(pictures: Iterable[Picture], pdq: bool) -> Iterator[pa.RecordBatch]:
+    """Yield HASHED rows of pictures."""
+    for some in gather(pictures, lambda _: 1, _BATCH):
+        yield pa.RecordBatch.from_pylist([_row(each, pdq) for each in some], schema=HASHED)
+
+
+def _row(picture: Picture, pdq: bool) -> dict:
+    found = {"status": TOO_LARGE} if picture.data is None else hash_picture(picture.data, pdq)
+    return {"uid": picture.uid, "url": picture.url, **found}
+
+
+def _hash(task: list[Source], stamps: Stamps, pdq: bool) -> Tallies:
+    tallies = Tallies()
+    write_part(stamps, task, rows_of(_pictures(task, tallies), pdq), HASHED, tallies)
+    return Tallies()
+
+
+def _pictures(task: list[Source], tallies: Tallies) -> Iterator[Picture]:
+    """Yield the pictures of all sources, of a damaged tar those before the damage, which is tallied."""
+    for source in task:
+        try:
+            yield from read(source, lambda _: tallies.add(f"{STATUS}{NO_PICTURE}"))
+        except DamagedTar as damage:
+            tallies.add(f"{TALLY}{damage}")
+
+
+def hash_picture(data: bytes, with_pdq: bool = False) -> dict[str, Any]:
+    """Return width, height, sha256, hashes and status of a picture; what cannot be known is None."""
+    with strict_about_size():
+        found = decoded(data, partial(_hashes, with_pdq=with_pdq))
+    hashes = dict.fromkeys(("phash", "phash_mirrored", "pdq"))
+    row = {"width": found.width, "height": found.height, **hashes, "status": found.status}
+    return row | {"sha256": sha256(data).hexdigest()} | (found.seen or {})
+
+
+def _hashes(image: Image.Image, with_pdq: bool) -> dict[str, bytes | None]:
+    from PIL import Image
+
+    flat = flattened(image)
+    small = np.asarray(flat.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+    return {"phash": phash(small), "phash_mirrored": phash(small[:, ::-1]), "pdq": _pdq(flat) if with_pdq else None}
+
+
+def _pdq(flat: Image.Image) -> bytes:
+    bits, _ = import_module("pdqhash").compute(np.asarray(flat.convert("RGB")))
+    return np.packbits(bits.astype(bool)).tobytes()
+
+
+def phash(pixels: np.ndarray) -> bytes:
+    """Return the 8 bytes of the hash of grey values, uint8[32, 32].
+
+    >>> phash(np.zeros((32, 32), np.uint8)).hex(), phash(np.full((32, 32), 7, np.uint8)).hex()
+    ('0000000000000000', '8000000000000000')
+    """
+    frequencies = (_COSINES @ pixels.astype(np.int64) @ _COSINES.T).ravel()
+    # Above the median of an even number is what is above the lower one of the middle two: nothing is between them.
+    lower_middle = np.partition(frequencies, KEPT * KEPT // 2 - 1)[KEPT * KEPT // 2 - 1]
+    return np.packbits(frequencies > lower_middle).tobytes()

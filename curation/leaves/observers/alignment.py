@@ -1,0 +1,329 @@
+"""Measure how the classes of evaluation sets are distributed in a run's pool (before balancing) and in its manifest.
+
+It works as an observer during a run, and on a finished run. Tasks count the texts that name each class. The
+names are in a JSON array or object, or in a text file with one class per line, for each language. A class may have
+several names. Templates such as `a photo of a {}` define the forms in which a name is looked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.matching.matcher import Matcher
+from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Label, LogAxis, points
+from curation.report.console import aligned
+from curation.report.facts import Observed, Section
+from curation.report.languages import decimal, named, number, percent
+from curation.report.page import environment
+from curation.run.request import Observation, Options
+from curation.run.results import Results, curated_files, matched_files
+from metadata.entry_files import FilesOfLanguages, files_of_languages
+from metadata.languages import language
+from metadata.rules.characters import Rules
+from runtime.arrow import parts
+from runtime.engine.choice import Given, engine_of
+from runtime.engine.interface import Engine
+from runtime.errors import InputError
+from runtime.progress import Progress
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches
+from runtime.storage.whole import whole, write_json
+from runtime.tallies import Tallies
+
+BETWEEN_NAMES = "|"  # of one class in a line of text; names have commas
+AS_IT_IS = ("{}",)
+FORM = "give a JSON array of names, or of arrays of the names of a class, a JSON object of them, or a class a line"
+POOL, MANIFEST = "pool", "manifest"
+TEXTS, NAMING, CLASSES = 0, 1, 2  # of counts, int64: all texts, those that name a class, from CLASSES on each class's
+
+Rows = Iterable[tuple[pa.Array, pa.Array]]  # batches of texts and their languages
+
+JSON, PLOT = "alignment.json", "alignment.svg"
+Figures = dict[str, dict[str, Any]]  # of each language, as `alignment` returns them
+HEADINGS = ("language", "classes", "in pool", "in manifest", "texts with one", "of manifest", "KL pool", "KL manifest")
+
+LEGEND = (Label(RIGHT - 6, TOP + 14, "pool", "end", "before"), Label(RIGHT - 6, TOP + 30, "manifest", "end", "after"))
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of one language: the names of each, and the forms in which they are looked for."""
+
+    labels: tuple[str, ...]
+    forms: tuple[tuple[str, ...], ...]  # of each class
+
+
+def read_classes(arguments: FilesOfLanguages, templates: FilesOfLanguages = ()) -> dict[str, Classes]:
+    """Return the classes of each language, whose files are given by language, or as arguments of the form en=FILE."""
+    wanted = {code: _lines(path) for code, path in _files(templates, "templates").items()}
+    for code, lines in wanted.items():
+        if unfit := next((line for line in lines if "{}" not in line), None):
+            raise InputError(f"the template {unfit!r} of {code} has no {{}} for the name; write it where the name goes")
+    files = _files(arguments, "classes")
+    if without := [code for code in wanted if code not in files]:
+        raise InputError(f"there are templates of {', '.join(without)} but no classes; give classes of that language")
+    return {code: _classes(_read(path), wanted.get(code, AS_IT_IS), path) for code, path in files.items()}
+
+
+def _files(arguments: FilesOfLanguages, what: str) -> dict[str, Path]:
+    files = files_of_languages(arguments, what, "en=imagenet.json")
+    return {code: Path(path) for code, path in files.items()}
+
+
+def _classes(named: list[tuple[str, Sequence[Any]]], templates: Sequence[str], path: Path) -> Classes:
+    for label, names in named:
+        is_list = isinstance(names, Sequence) and len(names) > 0
+        if not is_list or not all(isinstance(name, str) and name.strip() for name in names):
+            raise InputError(f"{path} has a class {label!r} whose names are no strings with letters; {FORM}")
+    if not named:
+        raise InputError(f"{path} holds no classes; {FORM}")
+    forms = (
+        tuple(dict.fromkeys(t.replace("{}", name.strip()) for t in templates for name in names)) for _, names in named
+    )
+    return Classes(tuple(label for label, _ in named), tuple(forms))
+
+
+def _read(path: Path) -> list[tuple[str, Sequence[Any]]]:
+    """Return the label and the names of each class."""
+    text = _text(path)
+    if text.lstrip()[:1] not in ("[", "{"):
+        return [(names[0].strip(), names) for names in (line.split(BETWEEN_NAMES) for line in _lines(path))]
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} begins like JSON but is none ({error}); {FORM}") from None
+    if isinstance(content, dict):
+        return [(label, [names] if isinstance(names, str) else names) for label, names in content.items()]
+    listed = [names if isinstance(names, list) else [names] for names in content]
+    return [(str(names[0]) if names else "", names) for names in listed]
+
+
+def _lines(path: Path) -> list[str]:
+    return [line for line in _text(path).splitlines() if line.strip()]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"cannot read {path} ({error.strerror}); give a file") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8") from None
+
+
+class ClassFinder:
+    """Finds the classes of one language in texts."""
+
+    def __init__(self, classes: Classes, rules: Rules) -> None:
+        forms = pa.array([form for forms in classes.forms for form in forms], pa.string())
+        self._matcher = Matcher.build(pc.utf8_lower(forms), rules)
+        self._class_of = np.repeat(np.arange(len(classes.forms)), [len(forms) for forms in classes.forms])
+        self.classes = len(classes.labels)
+
+    def named(self, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        """Return the places of texts and the classes that they name; a text has each class once."""
+        found, offsets = parts(self._matcher.find(pc.utf8_lower(texts)))
+        text = np.repeat(np.arange(len(texts)), np.diff(offsets))
+        return np.divmod(np.unique(text * self.classes + self._class_of[found.to_numpy()]), self.classes)
+
+
+def finders_of(classes: dict[str, Classes], rules: Rules) -> dict[str, ClassFinder]:
+    """Return what finds the classes of each language, by the rules of a run."""
+    return {code: ClassFinder(each, rules) for code, each in classes.items()}
+
+
+def no_counts(classes: int) -> np.ndarray:
+    """Return the counts of no texts."""
+    return np.zeros(CLASSES + classes, np.int64)
+
+
+def count_classes(rows: Rows, finders: dict[str, ClassFinder]) -> dict[str, np.ndarray]:
+    """Return the counts of each language: texts of the language, whole words, whatever the case."""
+    counts = {code: no_counts(finder.classes) for code, finder in finders.items()}
+    for texts, languages in rows:
+        for code, finder in finders.items():
+            own = texts.filter(pc.equal(languages, code).fill_null(False))
+            text, named = finder.named(own)
+            counts[code][:CLASSES] += len(own), len(np.unique(text))
+            counts[code][CLASSES:] += np.bincount(named, minlength=finder.classes)
+    return counts
+
+
+def divergence(counts: np.ndarray) -> float | None:
+    """Return the Kullback-Leibler divergence of the shares of counts from equal ones, in nats; None if all are 0.
+
+    It is 0 where all counts are equal, and log(number of counts) where one has everything.
+
+    >>> divergence(np.array([5, 5])), round(divergence(np.array([8, 0])), 4), divergence(np.array([0]))
+    (0.0, 0.6931, None)
+    """
+    if not counts.sum():
+        return None
+    shares = counts[counts > 0] / counts.sum()
+    return float((shares * np.log(shares * len(counts))).sum())
+
+
+def alignment(classes: Classes, counts: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return the figures of one language, with the classes in the order of their counts in the pool.
+
+    `counts` has what `count_classes` counted in the pool and in the manifest. Both divergences are over the classes
+    that the pool has.
+    """
+    named = {part: each[CLASSES:] for part, each in counts.items()}
+    order = np.argsort(-named[POOL], kind="stable").tolist()
+    return {
+        "classes": len(classes.labels),
+        "texts": {part: int(each[TEXTS]) for part, each in counts.items()},
+        "naming": {part: int(each[NAMING]) for part, each in counts.items()},
+        "found": {part: int((each > 0).sum()) for part, each in named.items()},
+        "divergence": {part: divergence(each[named[POOL] > 0]) for part, each in named.items()},
+        "counts": [{"class": classes.labels[i]} | {part: int(named[part][i]) for part in named} for i in order],
+    }
+
+
+@dataclass(frozen=True)
+class AlignmentObserver:
+    """Counts the classes of each language in the images that were balanced, and in the manifest."""
+
+    classes: tuple[tuple[str, Classes], ...]
+
+    def observe(self, seen: Observation) -> Observed:
+        """Count where the files are read."""
+        files, context = {POOL: seen.images, MANIFEST: seen.manifest}, seen.context
+        with context.progress.stage("count classes"):
+            found = _counted(context.engine, files, self.classes, context.config.rules)
+        return Observed(found, section(found))
+
+
+def find(options: Options) -> AlignmentObserver | None:
+    """Return the observer of the classes that are asked for, or None."""
+    classes = read_classes(options.classes, options.templates)
+    return AlignmentObserver(tuple(classes.items())) if classes else None
+
+
+def align(engine: Given, run: Results, classes: dict[str, Classes], progress: Progress | None = None) -> Figures:
+    """Return the alignment of each language in a finished run, local or at a URL."""
+    known = run.facts["languages"]
+    if strange := [code for code in classes if code not in known]:
+        raise InputError(
+            f"the run has no language {strange[0]}, of which classes are given; it has {', '.join(sorted(known)[:20])}"
+        )
+    files = {POOL: matched_files(run), MANIFEST: curated_files(run)}
+    with (progress or Progress()).stage("count classes"):
+        return _counted(
+            engine_of(engine), files, tuple(classes.items()), run.facts["made_from"].get("rules", "unicode")
+        )
+
+
+def _counted(
+    engine: Engine, files: dict[str, list[OwnFile]], classes: tuple[tuple[str, Classes], ...], rules: Rules
+) -> Figures:
+    """Count the classes where the files of pool and manifest are read."""
+    parts = [(name, file) for name, own in files.items() for file in own]
+    counts = {name: {code: no_counts(len(each.labels)) for code, each in classes} for name in _READERS}
+    for row in engine.run(parts, partial(_count, classes=classes, rules=rules)).rows():
+        part, _, place = row["name"].partition(".")
+        counts[part][row["language"]][int(place)] = row["value"]
+    return _aligned(classes, counts)
+
+
+def _aligned(classes: Iterable[tuple[str, Classes]], counts: dict[str, dict[str, np.ndarray]]) -> Figures:
+    return {code: alignment(each, {part: counts[part][code] for part in counts}) for code, each in classes}
+
+
+def write(found: Figures, folder: Path) -> None:
+    """Write alignment.svg and then alignment.json into a folder."""
+    with whole(folder / PLOT) as file:
+        file.write_text(drawing(found), encoding="utf-8")
+    write_json(folder / JSON, {"version": 1, "languages": found})
+
+
+def of_pool(files: Iterable[OwnFile]) -> Iterator[tuple[pa.Array, pa.Array]]:
+    """Yield all texts of the images that were balanced, and their languages."""
+    for file in files:
+        for batch in batches(file, columns=["candidates"]):
+            texts = parts(batch["candidates"])[0]
+            yield texts.field("text"), texts.field("language")
+
+
+def of_manifest(files: Iterable[OwnFile]) -> Iterator[tuple[pa.Array, pa.Array]]:
+    """Yield the texts that were kept, and their languages."""
+    for file in files:
+        for batch in batches(file, columns=["text", "language"]):
+            yield batch["text"], batch["language"]
+
+
+_READERS: dict[str, Callable[[Iterable[OwnFile]], Rows]] = {POOL: of_pool, MANIFEST: of_manifest}
+
+
+def _count(part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], rules: Rules) -> Tallies:
+    """Return the counts of a file of the pool or the manifest, which add up by language and place."""
+    (name, file), tallies = part, Tallies()
+    for code, counts in count_classes(_READERS[name]([file]), _finders(classes, rules)).items():
+        for place in np.flatnonzero(counts):
+            tallies.add(f"{name}.{place}", int(counts[place]), code)
+    return tallies
+
+
+@lru_cache(maxsize=1)
+def _finders(classes: tuple[tuple[str, Classes], ...], rules: Rules) -> dict[str, ClassFinder]:
+    return finders_of(dict(classes), rules)
+
+
+def section(found: Figures) -> Section:
+    """Return what the report shows: a row for each language, and the charts of those whose classes occur."""
+    template = environment(__package__).get_template("alignment.html")
+    html = template.render(headings=HEADINGS, rows=_rows(found), drawn=charts_of(found))
+    return Section("alignment", "Classes of evaluation sets", html)
+
+
+def table(found: Figures) -> str:
+    """Return one line a language."""
+    return "\n".join(aligned([HEADINGS, *_rows(found)]))
+
+
+def drawing(found: Figures) -> str:
+    """Return an SVG with a chart of each language for which the pool names a class."""
+    return environment(__package__).get_template("alignment.svg").render(drawn=charts_of(found))
+
+
+def charts_of(found: Figures) -> list[Chart]:
+    """Return a chart of each language for which the pool names a class.
+
+    It has the texts that name each class, the most frequent first, in the pool and in the manifest.
+    """
+    return [_chart(language(code).name, each["counts"]) for code, each in found.items() if each["found"][POOL]]
+
+
+def _chart(name: str, counts: list[dict[str, Any]]) -> Chart:
+    lines = {"before": POOL, "after": MANIFEST}
+    ranked = {line: sorted((each[part] for each in counts if each[part]), reverse=True) for line, part in lines.items()}
+    x, y = LogAxis(LEFT, RIGHT, len(ranked["before"])), LogAxis(BOTTOM, TOP, 1.25 * ranked["before"][0])
+    return Chart(
+        f"{name}: texts that name a class, before and after balancing",
+        *(x, y, f"classes of {name} by rank", "texts"),
+        lines={line: points(x, y, np.arange(1, len(each) + 1), each) for line, each in ranked.items()},
+        labels=LEGEND,
+    )
+
+
+def _rows(found: Figures) -> list[tuple[str, ...]]:
+    return [
+        (
+            named(code),
+            number(each["classes"]),
+            *(f"{number(classes)} ({percent(classes, each['classes'])})" for classes in each["found"].values()),
+            *(percent(each["naming"][part], texts) for part, texts in each["texts"].items()),
+            *(decimal(value, 3) for value in each["divergence"].values()),
+        )
+        for code, each in found.items()
+    ]

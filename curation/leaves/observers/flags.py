@@ -1,0 +1,39 @@
+"""Flags of classes of evaluation sets, which clip-curate and clip-align share."""
+
+from __future__ import annotations
+
+from argparse import Namespace, _ActionsContainer
+from typing import Any
+
+from runtime.arguments import Parser
+
+
+def add(parser: Parser) -> None:
+    """Add the flags to clip-curate, under a heading of their own."""
+    group = parser.add_argument_group("which classes the report counts (docs/how-to/alignment.md)")
+    add_classes(group, default=[])
+
+
+def options(args: Namespace) -> dict[str, Any]:
+    """Return the fields of `Options` that the flags give."""
+    return {"classes": args.classes, "templates": args.templates}
+
+
+def add_classes(group: _ActionsContainer, **options: Any) -> None:
+    """Add --classes and --templates, which curate and align share."""
+    group.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="LANGUAGE=FILE",
+        help="names of an evaluation set's classes, to see how balancing changes their counts "
+        "(docs/how-to/alignment.md): a JSON array or object, or a class a line, where | stands between "
+        "names of one class",
+        **options,
+    )
+    group.add_argument(
+        "--templates",
+        nargs="+",
+        default=[],
+        metavar="LANGUAGE=FILE",
+        help="one a line, with {} for the name; a class is named where one of them is in the text (default: the name)",
+    )

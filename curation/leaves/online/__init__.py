@@ -1,0 +1,51 @@
+"""Balance during training: a PyTorch dataset that draws texts and images anew in each epoch.
+
+`build` makes the index that the dataset reads, from tars of all matched images. Only the datasets need PyTorch, and
+only `build` Spark; both are imported on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from curation.leaves.by_uid.captions import Captions
+from curation.leaves.by_uid.clusters import Clusters
+from curation.leaves.by_uid.weights import Weights
+from curation.leaves.online.building import Index
+from curation.leaves.online.config import ByEntries, Expert, OnlineConfig, World
+from curation.leaves.online.mix import Mix, common_rates
+
+if TYPE_CHECKING:
+    from curation.leaves.online.building import build
+    from curation.leaves.online.dataset import BalancedDataset
+    from curation.leaves.online.mix import MixedDataset
+
+__all__ = [
+    "BalancedDataset",
+    "ByEntries",
+    "Captions",
+    "Clusters",
+    "Expert",
+    "Index",
+    "Mix",
+    "MixedDataset",
+    "OnlineConfig",
+    "Weights",
+    "World",
+    "build",
+    "common_rates",
+]
+
+
+_MODULES = {
+    "BalancedDataset": "curation.leaves.online.dataset",
+    "MixedDataset": "curation.leaves.online.mix",
+    "build": "curation.leaves.online.building",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

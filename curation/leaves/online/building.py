@@ -1,0 +1,246 @@
+"""Build the index of online balancing, and read it: for each tar, where its images begin and their texts.
+
+The samples of tars are joined to matched images. An index is a folder with one memory-mapped file of ROWS per tar. Its
+record batches are *blocks*, the units that readers divide among themselves. index.json is written last: a folder with
+it is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache, partial
+from os import PathLike
+from os.path import commonpath
+from pathlib import Path
+from sys import maxsize
+
+import numpy as np
+import pyarrow as pa
+
+from curation.inputs.files import Input
+from curation.leaves.by_uid.joined_tars import Numbered, Scan, each_tar, matched_images
+from curation.leaves.tars.samples import SAMPLES, local_tars_at
+from curation.run.making import Derivation, Made, deriving, is_begun
+from curation.run.results import Results, matched_files
+from curation.schemas import TRAINED_TEXTS
+from runtime.arrow import gather_rows
+from runtime.engine.choice import Given
+from runtime.errors import InputError
+from runtime.progress import Progress
+from runtime.storage.arrays import MappedBatches, sums_of, write_batches
+from runtime.storage.locks import is_free
+from runtime.storage.own_files import OwnFile, checksum_of, checksums_in
+from runtime.storage.paths import absolute
+from runtime.storage.whole import read_json
+from runtime.tallies import Tallies
+
+VERSION = 1
+NAME = "index.json"
+OPEN = 1024  # files of rows that stay mapped in a process: readers come back to a tar for each of its blocks
+# One row per sample that has a matched image, with what training needs of both.
+ROWS = SAMPLES.append(TRAINED_TEXTS)
+
+BLOCK_ROWS = 1024  # matched samples in a block: few enough to share out evenly, enough to read at once
+WRITTEN = ROWS.with_metadata({})  # as Arrow's tables have it: two ways to have none, with other bytes
+_SAMPLES, _MATCHED = "samples.", "matched."  # before the number of a shard: names of tallies
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One tar, as it was when the index was built."""
+
+    name: str  # path below the common folder of all tars
+    bytes: int
+    modified: int  # ns; a copy may have another
+    samples: int = 0  # images in the tar
+    matched: int = 0  # images with a matched text: rows of the index
+    checksum: str | None = None  # of the checksums of these rows
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index folder, opened."""
+
+    folder: Path
+    tars: Path  # the common folder of the tars
+    shards: tuple[Shard, ...]
+    block_rows: int
+    metadata: str | None  # digest of the entries that the ids belong to
+    digest: int  # of shards and matched images
+
+    @classmethod
+    def open(cls, folder: str | PathLike[str], tars: str | PathLike[str] | None = None) -> Index:
+        """Return the index in `folder`; `tars` is the common folder of the tars, if they were moved."""
+        folder = Path(folder)
+        content = read_json(folder / NAME)
+        if content is None:
+            raise InputError(f"{folder} holds no whole {NAME}; build it with curation.leaves.online.build")
+        if content.get("version") != VERSION:
+            raise InputError(
+                f"{folder} holds version {content.get('version')}, this program reads {VERSION}: build it again"
+            )
+        try:
+            made_from = content["made_from"]
+            tars = Path(made_from["tars"] if tars is None else tars)
+            shards = tuple(Shard(**shard) for shard in content["shards"])
+            digest = zlib.crc32(json.dumps(content["shards"]).encode(), made_from["matched"])
+            return cls(folder, tars, shards, made_from["block_rows"], made_from["metadata"], digest)
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{folder / NAME} is damaged ({error!r}): build it again") from None
+
+    @property
+    def samples(self) -> int:
+        """The number of images in all tars."""
+        return sum(shard.samples for shard in self.shards)
+
+    @property
+    def matched(self) -> int:
+        """The number of images in all tars that have a matched text."""
+        return sum(shard.matched for shard in self.shards)
+
+    @cached_property
+    def first_blocks(self) -> np.ndarray:
+        """The number of each shard's first block, and at the end the number of all blocks."""
+        blocks = [-(-shard.matched // self.block_rows) for shard in self.shards]
+        return np.concatenate([[0], np.cumsum(blocks, dtype=np.int64)])
+
+    def shard_of(self, block: int) -> int:
+        """Return the number of the shard that holds a block."""
+        return int(np.searchsorted(self.first_blocks, block, "right")) - 1
+
+    def rows(self, shard: int) -> MappedBatches:
+        """Return the rows of a shard, a record batch for each block, mapped into memory."""
+        path = self.folder / file_name(shard)
+        remedy = f"delete {self.folder} and build the index again"
+        rows = _mapped(OwnFile(path, self.shards[shard].checksum, remedy))
+        if rows.schema != ROWS or len(rows) != self.first_blocks[shard + 1] - self.first_blocks[shard]:
+            raise InputError(f"{path} does not belong to the {NAME} beside it; {remedy}")
+        return rows
+
+    def tar(self, shard: int) -> Path:
+        """Return the path of a shard's tar."""
+        return self.tars / self.shards[shard].name
+
+
+@lru_cache(OPEN)
+def _mapped(file: OwnFile) -> MappedBatches:
+    return MappedBatches(file)
+
+
+def file_name(shard: int) -> str:
+    """Return the name of the file of a shard's rows."""
+    return f"{shard:05d}.arrow"
+
+
+def build(
+    tars: str | PathLike[str] | Iterable[str | PathLike[str]],
+    curated: str | PathLike[str],
+    folder: str | PathLike[str],
+    block_rows: int = BLOCK_ROWS,
+    engine: Given = None,
+    progress: Progress | None = None,
+) -> Index:
+    """Return the index in `folder` of tars (paths, folders or globs); build it unless it is there already.
+
+    `curated` is an output folder of curate, or its URL: its matched/, or gated/ after a gate, says which texts each
+    image may have. `engine` is a Spark session, or None for processes of this machine. The same call goes on after one
+    that broke off.
+    """
+    if block_rows < 1:
+        raise InputError(f"block_rows is {block_rows}; it must be at least 1")
+    if "://" in str(folder):
+        raise InputError(f"the index is to be at {folder}; give a local folder: training maps its files into memory")
+    folder, found, run = absolute(folder), local_tars_at(tars), Results.open(absolute(curated))
+    base = Path(commonpath([Path(tar.path).parent for tar in found]))
+    shards = [_shard(tar, base) for tar in found]
+    files = matched_files(run)
+    wanted = _Wanted(_made_from(base, shards, run.facts["made_from"], files, block_rows), NAME)
+    with suppress(_IsThere):
+        wanted.require_usable(folder)  # before anything starts
+        # Of the processes of a training, one builds and the others find.
+        with deriving(engine, folder, wanted, progress, wait=True) as made:
+            write = partial(_write, block_rows=block_rows)
+            tallies = each_tar(made, "write the rows", found, [matched_images(files, run.counted[1])], write)
+            written = _described(shards, tallies)
+            content = {"version": VERSION, "made_from": wanted.description, "shards": written}
+            made.write_last(NAME, content)
+    return Index.open(folder)
+
+
+class _IsThere(Exception):
+    """The index that is asked for is in its folder."""
+
+
+@dataclass(frozen=True)
+class _Wanted(Derivation):
+    """An index."""
+
+    def require_usable(self, folder: Path) -> None:
+        """Refuse a folder that holds anything but this index, or a part of it; raise _IsThere if it holds all of it."""
+        content = read_json(folder / NAME)
+        if content is None:
+            if not (is_free(folder) or is_begun(folder)):
+                raise InputError(f"{folder} holds files that are no index; give an empty or new folder")
+            super().require_usable(folder)
+            return
+        made_from = content.get("made_from", {})
+        differing = [key for key, value in self.description.items() if made_from.get(key) != value]
+        if differing or content.get("version") != VERSION:
+            what = ", ".join(differing) or "version of this program"
+            raise InputError(f"{folder} holds another index (other {what}); give another folder, or remove this one")
+        raise _IsThere
+
+
+def _shard(tar: Input, base: Path) -> Shard:
+    return Shard(Path(tar.path).relative_to(base).as_posix(), tar.size, tar.modified or 0)
+
+
+def _made_from(base: Path, shards: list[Shard], run: dict, files: list[OwnFile], block_rows: int) -> dict:
+    """Return what the index is made from, to tell it from an index of other tars or images."""
+    described = repr([run, [(file.path.name, file.path.stat().st_size) for file in files]])
+    return {
+        "tars": str(base),
+        "shards": [[shard.name, shard.bytes, shard.modified] for shard in shards],
+        "matched": zlib.crc32(described.encode()),
+        "metadata": run.get("metadata"),
+        "block_rows": block_rows,
+    }
+
+
+def _write(numbered: Numbered, made: Made, scan: Scan, block_rows: int) -> None:
+    """Write the ROWS of a tar, a record batch for each block; tally its samples, and those that are matched."""
+    number, _ = numbered
+    path = made.path("", file_name(number))
+    rows = gather_rows(_rows(scan, number, made.tallies), block_rows, maxsize, exact=True)
+    checksum = write_batches(path, WRITTEN, rows)
+    made.wrote("", path.name, checksum_of(path))
+    made.wrote("", sums_of(path).name, checksum)
+    made.tallies.add(f"{_SAMPLES}{number}", scan.samples)
+
+
+def _rows(scan: Scan, number: int, tallies: Tallies) -> Iterator[pa.RecordBatch]:
+    """Yield the ROWS of a tar, and tally them."""
+    for samples, known in scan.read():
+        if known is not None:
+            columns = [*samples.take(known["row"]).columns, known[TRAINED_TEXTS.name]]
+            tallies.add(f"{_MATCHED}{number}", known.num_rows)
+            yield pa.RecordBatch.from_arrays(columns, schema=WRITTEN)
+
+
+def _sums_name(number: int) -> str:
+    return sums_of(Path(file_name(number))).name
+
+
+def _described(shards: list[Shard], tallies: Tallies) -> list[dict]:
+    """Return what index.json says of the shards."""
+    checksums = checksums_in(tallies)
+    samples, matched = (tallies.take(name) for name in (_SAMPLES, _MATCHED))
+    numbers = [
+        {"samples": int(samples[name]), "matched": int(matched.get(name, 0)), "checksum": checksums[_sums_name(number)]}
+        for number, name in enumerate(map(str, range(len(shards))))
+    ]
+    return [asdict(shard) | more for shard, more in zip(shards, numbers, strict=True)]

@@ -1,0 +1,197 @@
+"""The parameters of online balancing: what an epoch keeps and draws, an expert's images, and the process's rank.
+
+An expert is a model that learns from one coarse cluster of the data, as in MoDE (arXiv 2404.16030). `ByEntries` chooses
+batches from super-batches by what their samples show, after concept-aware batch sampling (arXiv 2511.20643).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from curation.kernels import batches as kernels
+from curation.leaves.by_uid.choices import CaptionDraw, Choice, Ratio, require_ratio
+from curation.leaves.by_uid.clusters import Clusters
+from curation.leaves.by_uid.weights import Weights
+from runtime.errors import InputError, ParameterError, require_integer, require_kind, require_seed
+
+
+@dataclass(frozen=True, eq=False)
+class ByEntries:
+    """Choose one batch from each super-batch, which is all samples that an epoch keeps of `mixed_blocks` blocks.
+
+    The batch has the samples whose entries are most diverse, or nearest to a target. Each sample of a batch divides a
+    mass of 1 evenly among its entries; m is the mass of an entry in the batch. Samples are added one after the other.
+    Each time the sample is taken that adds most to
+
+        the sum over all entries of t * m / (t + m)
+
+    For a target, t is the mass of the entry in a batch that has the target's distribution. The sum is then half that of
+    the harmonic means of t and m, so a larger one is a smaller Vincze-Le Cam distance, the sum of (t - m)^2 / (t + m).
+    For diversity, t is 1 for each entry: a sample adds less, the more of its entries the batch already has. The sum is
+    submodular and never falls, so greedy choice reaches at least 1 - 1/e of its maximum. Both forms are defined here
+    and are not the formulas of concept-aware batch sampling (arXiv 2511.20643).
+
+    batch: samples of a batch. A super-batch with fewer yields none.
+    target: one number of 0 or more per entry, only their proportions count; None: the most diverse batch.
+    """
+
+    batch: int
+    target: Sequence[float] | np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        require_integer("batch", self.batch, 1)
+        if self.target is None:
+            return
+        target = np.asarray(self.target)
+        if target.ndim != 1 or target.dtype.kind not in "iuf":
+            raise InputError(f"the target is {target.dtype} of shape {target.shape}; give one number per entry")
+        target = target.astype(np.float64)
+        if not (np.isfinite(target).all() and (target >= 0).all() and target.any()):
+            raise InputError("the target has a negative or infinite number, or none above 0; give shares of entries")
+        object.__setattr__(self, "target", target)
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """What tells these batches from others, as JSON has it."""
+        target = None if self.target is None else zlib.crc32(np.asarray(self.target).data)
+        return {"batch": int(self.batch), "target": target}
+
+    def targets(self, entries: int) -> np.ndarray:
+        """Return t of each of so many entries, which are not written to."""
+        return np.broadcast_to(1.0, entries) if self.target is None else self._scaled
+
+    @cached_property
+    def _scaled(self) -> np.ndarray:
+        target = np.asarray(self.target)
+        return target * (self.batch / target.sum())
+
+    def require_entries(self, entries: int) -> None:
+        """Refuse a target of another number of entries."""
+        if self.target is not None and len(self.target) != entries:
+            known = f"{len(self.target):,} numbers, the rates have {entries:,}"
+            raise InputError(f"the target has {known}; give one per entry")
+
+    def require_size(self, batch_size: int) -> None:
+        """Refuse a loader whose batches would have samples of two super-batches."""
+        if self.batch % batch_size:
+            fault = f"is {batch_size}, and batches of {self.batch} samples are chosen; give a divisor of it"
+            raise ParameterError(fault, "batch_size")
+
+
+def lists_at(order: np.ndarray, parts: Sequence[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return ids and offsets of lists in an order; a part has ids, and where each of its lists begins and ends."""
+    before = np.cumsum([0, *(len(ids) for ids, _, _ in parts)])
+    begins, ends = (
+        np.concatenate([each[place] + before[i] for i, each in enumerate(parts)])[order] for place in (1, 2)
+    )
+    offsets = np.concatenate([[0], np.cumsum(ends - begins)])
+    out = np.empty(offsets[-1], np.int32)
+    kernels.gather(np.concatenate([ids for ids, _, _ in parts]), begins, offsets, out)
+    return out, offsets
+
+
+def choose(ids: np.ndarray, offsets: np.ndarray, size: int, targets: np.ndarray) -> np.ndarray:
+    """Return the rows of the batch of `size` that greedy choice makes of lists of entries, in the order of choice."""
+    masses, gains = np.zeros(len(targets)), np.empty(len(offsets) - 1)
+    kernels.all_gains(ids, offsets, targets, masses, gains)
+    chosen = np.empty(size, np.int64)
+    kernels.choose_batch(ids, offsets, targets, masses, gains, np.argsort(-gains, kind="stable"), chosen)
+    return chosen
+
+
+@dataclass(frozen=True)
+class Expert:
+    """The images of a Choice, by a file of clusters."""
+
+    clusters: Clusters
+    coarse: tuple[int, ...]
+    outsiders: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_kind("clusters", self.clusters, Clusters, "Clusters.open(…) of a file that curation.clusters builds")
+        _ = self.choice  # its numbers are checked
+
+    @cached_property
+    def choice(self) -> Choice:
+        """What decides which images these are."""
+        return Choice(self.clusters.kept, self.coarse, self.outsiders, self.seed)
+
+    @property
+    def chance(self) -> float:
+        """The probability with which an image of another cluster is taken."""
+        return self.choice.chance
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What tells this expert from another, as JSON has it."""
+        chosen = sorted(map(int, {*self.coarse}))
+        return {"clusters": self.clusters.digest, "coarse": chosen, "outsiders": self.outsiders, "seed": self.seed}
+
+    def takes(self, uids: pa.Array) -> np.ndarray:
+        """Return whether the expert trains on each image, as bools."""
+        return self.choice.takes(uids, self.clusters.coarse(uids))
+
+
+@dataclass(frozen=True)
+class OnlineConfig:
+    """The numbers that decide what an epoch keeps and in which order.
+
+    seed: another seed keeps other samples, in another order.
+    mixed_blocks: blocks of the index whose samples are shuffled among each other.
+    caption_ratio: of samples with a caption, the share whose text it is; by source, where captions are given so.
+    expert: the expert whose images alone are kept; None: all.
+    batches: what chooses batches by their entries; None: all samples come.
+    weights: how often an epoch shows each image on average, in place of balancing; None: it is balanced.
+    """
+
+    seed: int = 0
+    mixed_blocks: int = 16
+    caption_ratio: Ratio = CaptionDraw.ratio
+    expert: Expert | None = None
+    batches: ByEntries | None = None
+    weights: Weights | None = None
+
+    def __post_init__(self) -> None:
+        require_seed(self.seed)
+        require_integer("mixed_blocks", self.mixed_blocks, 1)
+        require_ratio(self.caption_ratio)
+        if self.expert is not None:
+            require_kind("expert", self.expert, Expert, "an Expert of some clusters, or None")
+        if self.batches is not None:
+            require_kind("batches", self.batches, ByEntries, "ByEntries(4096) for batches of 4,096 samples, or None")
+        if self.weights is not None:
+            require_kind("weights", self.weights, Weights, "the weights that curation.weights builds, or None")
+
+
+@dataclass(frozen=True)
+class World:
+    """One of the processes that train together."""
+
+    rank: int = 0
+    size: int = 1
+
+    def __post_init__(self) -> None:
+        require_integer("rank", self.rank, 0)
+        require_integer("size", self.size, 1)
+        if not 0 <= self.rank < self.size:
+            raise InputError(
+                f"rank {self.rank} of {self.size} processes; ranks go from 0 to one less than their number"
+            )
+
+    @classmethod
+    def here(cls) -> World:
+        """Return the rank and size that torch.distributed has in this process, or else torchrun's environment."""
+        torch = sys.modules.get("torch")  # not imported for this: where nobody did, no group of processes was made
+        if torch and torch.distributed.is_available() and torch.distributed.is_initialized():
+            return cls(torch.distributed.get_rank(), torch.distributed.get_world_size())
+        return cls(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))

@@ -1,0 +1,182 @@
+"""A PyTorch dataset over the index of all matched images that draws texts and kept images anew in each epoch."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from curation.balancing.thresholds import EntryCounts, counts_file
+from curation.leaves.by_uid.captions import Captions
+from curation.leaves.by_uid.choices import Ratio
+from curation.leaves.online.building import Index
+from curation.leaves.online.config import OnlineConfig, World
+from curation.leaves.online.epochs import Epoch, groups, order_of_blocks, read, require_any, taken
+from curation.leaves.online.resumable import Resumable, this_worker
+from runtime.errors import InputError, require_kind
+from runtime.storage.parquet import read_table
+from runtime.storage.paths import as_path
+
+File = Captions | str | PathLike[str]
+
+
+@dataclass(frozen=True)
+class Position:
+    """A worker's progress in an epoch: finished groups of blocks, and samples taken from the next group."""
+
+    epoch: int
+    group: int = 0
+    taken: int = 0
+
+
+class BalancedDataset(Resumable):
+    """The samples that an epoch keeps, as webdataset yields them: `__key__`, `jpg`, and the drawn text as `txt`.
+
+    Each kept sample goes to exactly one worker of one rank. `rates` is the counts.parquet of a run of curate, or one
+    rate per entry. `transform` is applied to each sample, in the worker. `captions` is a file that
+    `curation.captions` builds, or one for each source: a caption stands for the text of a sample with the probability
+    `caption_ratio` of the config. With an `expert` in the config only its images are kept. With `batches` only chosen
+    samples come, one batch after the other. With `weights` images come as often as these say, whatever their rates.
+    """
+
+    def __init__(
+        self,
+        index: Index | str | PathLike[str],
+        rates: str | PathLike[str] | Sequence[float] | np.ndarray,
+        config: OnlineConfig | None = None,
+        transform: Callable[[dict], Any] | None = None,
+        world: World | None = None,
+        captions: File | Mapping[str, File] | None = None,
+    ) -> None:
+        super().__init__()
+        self.index = index if isinstance(index, Index) else Index.open(index)
+        self.rates = read_rates(rates, self.index.metadata) if isinstance(rates, str | PathLike) else _checked(rates)
+        self._rates_digest = zlib.crc32(np.ascontiguousarray(self.rates).data)
+        self.config, self.transform = OnlineConfig() if config is None else config, transform
+        self.world = World.here() if world is None else world
+        require_kind("config", self.config, OnlineConfig, "an OnlineConfig")
+        require_kind("world", self.world, World, "a World(rank, size)")
+        if self.config.batches is not None:
+            self.config.batches.require_entries(len(self.rates))
+        self.captions = _opened(captions, self.config.caption_ratio)
+
+    def steps(self, batch_size: int, workers: int = 0) -> int:
+        """Return the full batches that every rank gets this epoch, with so many workers each and drop_last=True.
+
+        Ranks get a few more or fewer samples than one another; processes that wait for each other need one number.
+        """
+        return full_batches(self.shares(workers, batch_size), batch_size, self.world.size)
+
+    def shares(self, workers: int, batch_size: int = 1) -> list[int]:
+        """Return the samples of each reader in this epoch, those of worker 0 of each rank first."""
+        consumers = max(workers, 1) * self.world.size
+        if self.config.batches is not None:
+            self.config.batches.require_size(batch_size)
+        order, sizes = self._order(self.epoch), self._sizes(self.epoch)
+        dealt = (groups(order, self.config, consumer, consumers) for consumer in range(consumers))
+        return [sum(taken(int(sizes[group].sum()), self.config) for group in each) for each in dealt]
+
+    def samples(self, position: Position) -> Iterator[tuple[Any, Position]]:
+        """Yield the samples of this worker that come after a position, each with the position after it."""
+        worker, workers = this_worker()
+        # Ranks take turns before workers do: few blocks are shared evenly by ranks, however many workers these have.
+        consumer, consumers = worker * self.world.size + self.world.rank, workers * self.world.size
+        dealt = groups(self._order(position.epoch), self.config, consumer, consumers)
+        epoch = self._drawn(position.epoch)
+        done, any_came = position.taken, False
+        for group, blocks in islice(enumerate(dealt), position.group, None):
+            for sample in read(self.index, epoch.kept(blocks).slice(done)):
+                done += 1
+                yield self.transform(sample) if self.transform else sample, Position(position.epoch, group, done)
+                any_came = True
+            done = 0
+        if self.config.batches is not None and dealt and not any_came and position == Position(position.epoch):
+            self._sizes(position.epoch)  # refuses an epoch of which no reader gets any
+
+    def beginning(self, epoch: int) -> Position:
+        """Return the position before the first sample of an epoch."""
+        return Position(epoch)
+
+    def saved(self, position: dict) -> Position:
+        """Return the position that a state has."""
+        return Position(**position)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        return order_of_blocks(int(self.index.first_blocks[-1]), self.config.seed, epoch)
+
+    def _sizes(self, epoch: int) -> np.ndarray:
+        """Return the samples that an epoch keeps of each block; refuse super-batches if none has those of a batch."""
+        sizes = self._drawn(epoch).sizes()
+        require_any(self._order(epoch), sizes, self.config)
+        return sizes
+
+    def _drawn(self, epoch: int) -> Epoch:
+        return Epoch(self.index, self.rates, self.config, epoch, self.captions)
+
+    def layout(self) -> dict:
+        """Return all that must be the same for a saved position to mean the same."""
+        worker, workers = this_worker()
+        reader = {"rank": self.world.rank, "ranks": self.world.size, "worker": worker, "workers": workers}
+        data: dict[str, Any] = {"index": self.index.digest, "rates": self._rates_digest}
+        numbers: dict[str, Any] = {"seed": self.config.seed, "mixed_blocks": self.config.mixed_blocks}
+        if self.captions is not None:
+            data["captions"], numbers["caption_ratio"] = _digests(self.captions), self.config.caption_ratio
+        if self.config.expert is not None:
+            data["expert"] = self.config.expert.description
+        if self.config.weights is not None:
+            data["weights"] = self.config.weights.digest
+        if self.config.batches is not None:
+            numbers["batches"] = self.config.batches.description
+        return reader | data | numbers
+
+
+def read_rates(path: str | PathLike[str], metadata: str | None = None) -> np.ndarray:
+    """Return the rates in a counts.parquet; refuse one made with metadata of another digest."""
+    EntryCounts.open(str(path), metadata)  # checks ids, checksums and digest
+    rates = read_table(counts_file(as_path(path)), columns=["rate"]).column("rate")
+    if rates.null_count:
+        raise InputError(f"{path} holds counts without rates; give the counts.parquet of a finished run")
+    return rates.to_numpy()
+
+
+def _checked(rates: Sequence[float] | np.ndarray) -> np.ndarray:
+    rates = np.asarray(rates)
+    if rates.ndim != 1 or rates.dtype.kind != "f":
+        raise InputError(
+            f"rates are {rates.dtype} of shape {rates.shape}; give counts.parquet, or one number per entry"
+        )
+    return rates
+
+
+def _opened(captions: File | Mapping[str, File] | None, ratio: Ratio) -> Captions | dict[str, Captions] | None:
+    """Open files of captions; refuse captions by source without a share of each, and shares without captions."""
+    if not isinstance(captions, Mapping):
+        if isinstance(ratio, Mapping):
+            raise InputError(f"caption_ratio has shares of {', '.join(ratio)}; give captions as a file of each source")
+        return None if captions is None else _file(captions)
+    if not isinstance(ratio, Mapping) or ratio.keys() != captions.keys():
+        raise InputError(f"captions of {', '.join(captions)} come with caption_ratio {ratio!r}; give a share of each")
+    return {name: _file(each) for name, each in captions.items()}
+
+
+def _file(captions: File) -> Captions:
+    """Return captions that are given opened, or by the path of their file."""
+    if isinstance(captions, str | PathLike):
+        return Captions.open(captions)
+    require_kind("captions", captions, Captions, "a file that curation.captions builds, or one by each source")
+    return captions
+
+
+def _digests(captions: Captions | Mapping[str, Captions]) -> Any:
+    """Return what tells captions from others, as JSON has it."""
+    return captions.digest if isinstance(captions, Captions) else {name: each.digest for name, each in captions.items()}
+
+
+def full_batches(shares: Sequence[int], batch_size: int, ranks: int) -> int:
+    """Return the full batches that every rank has, given the samples of each reader as `shares` returns them."""
+    return int((np.array(shares).reshape(-1, ranks) // batch_size).sum(axis=0).min())

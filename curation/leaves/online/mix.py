@@ -1,0 +1,205 @@
+"""Mix several balanced datasets into one stream by their weights, with rates by the common counts of their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import combinations
+from operator import add
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from curation.balancing.thresholds import EntryCounts, rates_of, thresholds_at
+from curation.config import CurationConfig
+from curation.kernels.batches import deal
+from curation.leaves.online.dataset import BalancedDataset, Position, full_batches
+from curation.leaves.online.resumable import Resumable
+from curation.run.results import Results
+from runtime.errors import InputError, ParameterError, require_kind, require_number, require_several
+
+MOST_WEIGHT = 1e12
+RUN = 1024  # samples that are dealt out at a time
+
+AGAIN = 1 << 20  # added to the epoch of a part that begins again: no epoch of the mix has the same draws
+
+
+@dataclass(frozen=True)
+class Mix:
+    """The share of each part among the samples of a mix: its weight divided by the sum of all.
+
+    Every reader takes from the part that is furthest behind its share, so that shares hold in each stretch of its
+    samples, not only on average. An epoch of the mix is one of the part `epoch_of`, by default the one with the largest
+    weight, of equal ones the first by name; parts that end before begin again, drawn anew.
+    """
+
+    weights: Mapping[str, float]
+    epoch_of: str | None = None
+
+    def __post_init__(self) -> None:
+        require_kind("weights", self.weights, Mapping, "the weight of each part by its name")
+        if not self.weights:
+            raise InputError("a mix has no part; give the weight of each part by its name")
+        for name, weight in self.weights.items():
+            require_number(f"the weight of {name}", weight, 0, MOST_WEIGHT)
+            if not weight:
+                raise InputError(f"the weight of {name} is {weight}; give a number above 0, or leave the part out")
+        if self.epoch_of is not None and self.epoch_of not in self.weights:
+            raise ParameterError(f"is {self.epoch_of}; the parts are {', '.join(self.weights)}", "epoch_of")
+
+    @property
+    def names(self) -> list[str]:
+        """The parts, in the order of their names."""
+        return sorted(self.weights)
+
+    @property
+    def whole(self) -> str:
+        """The part whose epoch is an epoch of the mix."""
+        return self.epoch_of or max(self.names, key=lambda name: self.weights[name])
+
+    @property
+    def shares(self) -> np.ndarray:
+        """The share of each part, in the order of names."""
+        weights = np.array([self.weights[name] for name in self.names], np.float64)
+        return weights / weights.sum()
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What tells this mix from another, as JSON has it."""
+        return {"shares": dict(zip(self.names, self.shares.tolist(), strict=True)), "epoch_of": self.whole}
+
+    def turns(self, taken: Mapping[str, int]) -> Iterator[str]:
+        """Yield the part of each next sample, given how many samples of each were taken; without end."""
+        counts, names = np.array([taken.get(name, 0) for name in self.names], np.int64), self.names
+        out = np.empty(RUN, np.int64)
+        while True:
+            deal(self.shares, counts, out)
+            for part in out.tolist():
+                yield names[part]
+
+    def sizes(self, whole: Sequence[int]) -> list[int]:
+        """Return how many samples the mix has until the part `epoch_of` ends, for each number of its own samples."""
+        place, counts = self.names.index(self.whole), np.zeros(len(self.names), np.int64)
+        out, begin = np.empty(1 << 16, np.int64), 0
+        found: dict[int, int] = {}
+        sought = sorted({*whole})
+        while len(found) < len(sought):
+            own = int(counts[place])
+            deal(self.shares, counts, out)
+            turns = begin + np.flatnonzero(out == place)  # samples of the mix before each one of the part
+            found |= {size: int(turns[size - own]) for size in sought if own <= size < own + len(turns)}
+            begin += len(out)
+        return [found[size] for size in whole]
+
+
+def common_rates(
+    runs: Sequence[str | PathLike[str]], english_threshold: int = CurationConfig.english_threshold
+) -> np.ndarray:
+    """Return one rate per entry, float32, by the sums of the counts of several runs over the same metadata.
+
+    English has this threshold, and other languages its tail share, as in one run over the inputs of all. Runs that read
+    an input in common, or that match by different rules, are refused.
+    """
+    require_several("runs", runs)
+    if not runs:
+        raise InputError("common rates are of no run; give the output folders of one or several")
+    found = [Results.open(run) for run in runs]
+    for one, other in combinations(found, 2):
+        _require_addable(one, other)
+    counts = reduce(add, (EntryCounts.open(str(run.path / "counts.parquet")) for run in found))
+    languages, config = found[0].languages, CurationConfig(english_threshold=english_threshold)
+    return rates_of(counts.values, languages, thresholds_at(english_threshold, counts.by_language(languages), config))
+
+
+def _require_addable(one: Results, other: Results) -> None:
+    """Refuse two runs that count the same texts, or whose counts mean different things."""
+    of_one, of_other = one.facts["made_from"], other.facts["made_from"]
+    for name in ("rules", "evidence", "metadata_of", "merge_languages"):
+        values = [each.get(name, getattr(CurationConfig, name)) for each in (of_one, of_other)]
+        if values[0] != values[1]:
+            raise InputError(
+                f"{one.path} was matched with {name} {values[0]}, and {other.path} with {values[1]}: their counts "
+                "cannot be added; curate both alike"
+            )
+    if of_one.get("columns") == of_other.get("columns") and (shared := _inputs(of_one) & _inputs(of_other)):
+        raise InputError(
+            f"{one.path} and {other.path} both read {min(shared)[0]}, and its texts would count twice; give one of them"
+        )
+
+
+def _inputs(made_from: Mapping[str, Any]) -> set[tuple[str, ...]]:
+    """Return what tells the inputs of a run from others, the path first; a row group of a file is one of its own."""
+    names = ("path", "row_groups", "file_size", "modified", "etag")
+    return {tuple(str(each.get(name)) for name in names) for each in made_from.get("inputs", [])}
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """How far a reader has come in an epoch: the samples of each part, and its position."""
+
+    epoch: int
+    taken: dict[str, int]
+    positions: dict[str, Position]
+
+
+class MixedDataset(Resumable):
+    """The samples of several datasets in one stream, in the shares of a Mix.
+
+    Each dataset balances by its own rates, which may be those of `common_rates`. All must have the same `world`.
+    """
+
+    def __init__(self, parts: Mapping[str, BalancedDataset], mix: Mix) -> None:
+        super().__init__()
+        require_kind("parts", parts, Mapping, "a BalancedDataset by the name of each part")
+        for name, part in parts.items():
+            require_kind(f"the part {name}", part, BalancedDataset, "a BalancedDataset")
+        require_kind("mix", mix, Mix, "a Mix of weights by the names of parts")
+        if parts.keys() != mix.weights.keys():
+            raise InputError(
+                f"datasets of {', '.join(parts)} come with weights of {', '.join(mix.names)}; give one each"
+            )
+        if len({part.world for part in parts.values()}) > 1:
+            raise InputError("the datasets of a mix have different ranks; give all of them the same world")
+        if any(part.config.batches is not None for part in parts.values()):
+            raise InputError("batches that are chosen by entries cannot be mixed; give the datasets of a mix none")
+        self.parts, self.mix = dict(parts), mix
+
+    def steps(self, batch_size: int, workers: int = 0) -> int:
+        """Return the full batches that every rank gets this epoch, with so many workers each and drop_last=True."""
+        whole = self.parts[self.mix.whole]
+        whole.set_epoch(self.epoch)
+        return full_batches(self.mix.sizes(whole.shares(workers)), batch_size, whole.world.size)
+
+    def beginning(self, epoch: int) -> _Progress:
+        """Return the position before the first sample of an epoch."""
+        names = self.mix.names
+        return _Progress(epoch, dict.fromkeys(names, 0), dict.fromkeys(names, Position(epoch)))
+
+    def saved(self, position: dict) -> _Progress:
+        """Return the position that a state has."""
+        positions = {name: Position(**each) for name, each in position["positions"].items()}
+        return _Progress(position["epoch"], dict(position["taken"]), positions)
+
+    def samples(self, progress: _Progress) -> Iterator[tuple[Any, _Progress]]:
+        """Yield the samples of this worker that come after a position, each with it: it is moved on in place."""
+        taken, positions = progress.taken, progress.positions
+        streams = {name: part.samples(positions[name]) for name, part in self.parts.items()}
+        for name in self.mix.turns(taken):
+            found = next(streams[name], None)
+            if found is None and name == self.mix.whole:
+                return
+            if found is None:
+                streams[name] = self.parts[name].samples(Position(positions[name].epoch + AGAIN))
+                found = next(streams[name], None)
+            if found is None:
+                raise InputError(f"{name} has no sample for a reader; read with fewer workers, or smaller block_rows")
+            taken[name] += 1
+            sample, positions[name] = found
+            yield sample, progress
+
+    def layout(self) -> dict:
+        """Return all that must be the same for a saved position to mean the same."""
+        of_parts = ((name, part.layout()) for name, part in self.parts.items())
+        return {"mix": self.mix.description} | {f"{name}: {key}": each[key] for name, each in of_parts for key in each}

@@ -1,0 +1,7 @@
+"""Score how well images of tars fit their texts, with a CLIP model in one process per machine or GPU."""
+
+from functools import partial
+
+from runtime.programs import start
+
+program = partial(start, "clip-score", "curation.leaves.scoring.command")

@@ -1,0 +1,121 @@
+"""Each leaf can be picked off: without its folder, and the lines that name it, the rest passes what it must."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import curation.leaves
+from tests.support.checkout import ROOT
+
+FOLDER = Path("curation/leaves")
+SHARED = {"by_uid", "near_copies", "tars"}  # by leaves
+LEAVES = sorted({path.parent.name for path in (ROOT / FOLDER).glob("*/__init__.py")} - SHARED)
+ROWS = ("setup.cfg", "curation/__init__.py", "curation/leaves/__init__.py")
+CORE = ("balancing", "exclusion", "images", "matching", "report", "run")
+HELP = """
+import contextlib, importlib, sys
+for name in sys.argv[1:]:
+    with contextlib.suppress(SystemExit):
+        importlib.import_module(name).main(["--help-all"])
+"""
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not (ROOT / ".git").exists(), reason="copies what git has")]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """Return a copy of the checkout, with the caches of mypy."""
+    copy = tmp_path_factory.mktemp("copy") / "checkout"
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    for name in filter(lambda each: (ROOT / each).is_file(), listed.stdout.splitlines()):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, copy / name)
+    if (ROOT / ".mypy_cache").is_dir():
+        shutil.copytree(ROOT / ".mypy_cache", copy / ".mypy_cache")
+    return copy
+
+
+@pytest.fixture
+def picked_off(checkout, tmp_path):
+    """Remove leaves from the copy; what was there is back afterwards."""
+    (tmp_path / "leaves").mkdir()
+    removed, before = [], {}
+
+    def pick_off(*leaves: str) -> Path:
+        jobs = [path for path in (checkout / "jobs").glob("*.py") if names(path, leaves)]
+        for path in [*(checkout / FOLDER / leaf for leaf in leaves), *jobs]:
+            removed.append((path, tmp_path / "leaves" / path.name))
+            shutil.move(*removed[-1])
+        for path in (checkout / name for name in ROWS):
+            before[path] = path.read_text("utf-8")
+            path.write_text("".join(line for line in lines(before[path]) if not names_any(line, leaves)), "utf-8")
+        return checkout
+
+    yield pick_off
+    for path, kept in removed:
+        shutil.move(kept, path)
+    for path, text in before.items():
+        path.write_text(text, "utf-8")
+
+
+def lines(text: str) -> list[str]:
+    return text.splitlines(keepends=True)
+
+
+def names_any(text: str, leaves: tuple[str, ...]) -> bool:
+    named = (rf"\bcuration\.leaves(\.| import ){leaf}\b|^from curation import .*\b{leaf}\b" for leaf in leaves)
+    return any(re.search(each, text, re.MULTILINE) for each in named)
+
+
+def names(path: Path, leaves: tuple[str, ...]) -> bool:
+    return names_any(path.read_text("utf-8"), leaves)
+
+
+def needs_a_leaf(path: Path, left: Path) -> bool:
+    """Say whether a test, or what it imports of the tests' support, names a leaf."""
+    text = path.read_text("utf-8")
+    support = [left / f"{each.replace('.', '/')}.py" for each in re.findall(r"^from (tests\.\S+)", text, re.MULTILINE)]
+    return names_any(text, (r"\w+",)) or any(needs_a_leaf(each, left) for each in support if each.is_file())
+
+
+def passes(checkout: Path, *command: str) -> None:
+    done = subprocess.run([sys.executable, "-m", *command], cwd=checkout, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+
+
+def helps(checkout: Path) -> None:
+    """Try the help of every command that is left."""
+    left = [path for path in (checkout / "curation").rglob("*command.py")]
+    modules = [".".join(path.relative_to(checkout).with_suffix("").parts) for path in left]
+    code = [sys.executable, "-c", HELP, "metadata.commands", "curation.commands.curate", "curation.commands.verify"]
+    done = subprocess.run([*code, *modules], cwd=checkout, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("usage: ") == 3 + len(modules)
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_without_a_leaf_lint_types_contracts_and_help_pass(picked_off, leaf):
+    left = picked_off(leaf)
+    passes(left, "ruff", "check", "curation", "metadata", "runtime", "jobs")
+    passes(left, "mypy")
+    passes(left, "importlinter.cli", "--no-cache")
+    helps(left)
+
+
+def test_without_any_leaf_the_tests_of_the_core_pass(picked_off):
+    left = picked_off(*LEAVES, *SHARED)
+    helps(left)
+    tests = [path for folder in CORE for path in (left / "tests" / folder).rglob("*.py")]
+    ignored = [f"--ignore={path}" for path in tests if needs_a_leaf(path, left)]
+    assert len(ignored) < len(tests) / 3
+    fast = "not spark and not slow and not soak and not browser and not shared"
+    passes(left, "pytest", "-q", "-n", "2", "-m", fast, *ignored, *(f"tests/{folder}" for folder in CORE))
+
+
+def test_every_row_of_the_table_is_of_a_leaf():
+    places = [place for rows in curation.leaves.HOOKS.values() for place in rows.values()]
+    assert {place.split(".")[2] for place in places} <= {*LEAVES}
