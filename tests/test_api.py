@@ -158,7 +158,7 @@ def test_entries_and_results_show_themselves_in_a_line(tmp_path):
 
 
 def test_a_leaf_is_found_where_it_was_and_a_warning_says_where_it_is():
-    with pytest.warns(DeprecatedWarning, match="curation.gate moved to curation.leaves.gate"):
+    with pytest.warns(DeprecatedWarning, match="moved to curation.leaves.gate"):
         from curation.gate.steps import removed
     assert removed is steps.removed
     assert steps.__spec__.name == "curation.leaves.gate.steps"

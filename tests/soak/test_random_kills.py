@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.usefixtures("afterwards"),
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
 ]
-KILLS = 17  # of each kind of run
+KILLS = {"processes": 50}  # of a kind of run; of the others 17
 MOST_KILLS = 3  # of one output: the next run is left in peace
 
 
@@ -33,11 +33,12 @@ def cluster(tmp_path_factory):
         yield cluster
 
 
-@pytest.mark.parametrize("kind", ["local", "cluster", "speculation"])
+@pytest.mark.parametrize("kind", ["processes", "local", "cluster", "speculation"])
 def test_random_kills_cost_no_byte(kind, sample, tmp_path, whole, request):
     chance, began = random.Random(f"kills/{kind}"), time.monotonic()
-    cluster = None if kind == "local" else request.getfixturevalue("cluster")
-    master, conf = cluster.master if cluster else "local[2]", EAGER if kind == "speculation" else ()
+    cluster = request.getfixturevalue("cluster") if kind in ("cluster", "speculation") else None
+    masters = {"processes": None, "local": "local[2]"}
+    master, conf = cluster.master if cluster else masters[kind], EAGER if kind == "speculation" else ()
 
     def start(output: Path):
         return begin(master, *curate_arguments(sample, output), conf=conf)
@@ -46,7 +47,7 @@ def test_random_kills_cost_no_byte(kind, sample, tmp_path, whole, request):
     assert ended(start(tmp_path / "quiet"))[0] == 0
     quiet = time.monotonic() - quiet
     kills, outputs, statuses = 0, 0, []
-    while kills < KILLS:
+    while kills < KILLS.get(kind, 17):
         output, outputs, status = tmp_path / f"out{outputs}", outputs + 1, None
         for _ in range(MOST_KILLS):
             job = start(output)

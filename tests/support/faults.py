@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,13 +100,18 @@ class Hold:
 
 
 def begin(
-    master: str, *arguments, conf=(), hold: Hold | None = None, host: cluster.Host | None = None
+    master: str | None, *arguments, conf=(), hold: Hold | None = None, host: cluster.Host | None = None
 ) -> subprocess.Popen:
-    """Start spark-submit on a job with these arguments, on a host other than this one if it is given."""
+    """Start spark-submit on a job with these arguments, on a host other than this one if it is given.
+
+    Without a master the job runs on processes of this machine.
+    """
     path = {"PYTHONPATH": hold.folder} if hold else {}
     of_executors = ["spark.executor.memory=512m", f"spark.executor.extraJavaOptions={jvm.QUICK}"]
     conf = [*of_executors, *conf, *(f"spark.executorEnv.{name}={at}" for name, at in path.items())]
     command = [cluster.BIN / "spark-submit", "--master", master, *(flag for each in conf for flag in ("--conf", each))]
+    if master is None:
+        command = [sys.executable]
     own = {"SPARK_LOCAL_IP": host.address, **host.variables} if host else {}
     with_pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     command = [*(host.inside if host else ()), *command, *map(str, arguments)]
@@ -118,7 +124,7 @@ def ended(job: subprocess.Popen) -> tuple[int, str]:
     """Return the status with which a job ends, and its last line but what the JVM may say while it shuts down."""
     lines = job.communicate(timeout=600)[0].strip().splitlines()
     own = [line for line in lines if line.startswith(("clip-curate: ", "clip-metadata: "))]
-    return job.returncode, [*lines, *own][-1]
+    return job.returncode, ["", *lines, *own][-1]
 
 
 def _require_running() -> None:
