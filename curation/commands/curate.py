@@ -22,7 +22,6 @@ from curation.run.results import Results
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
 from metadata.entry_files import read_lists
-from metadata.pipeline import starter_metadata
 from runtime.arguments import Parser, add_fields, made
 from runtime.console import command
 from runtime.engine.choice import engine_for
@@ -112,6 +111,8 @@ def metadata_of(args: Namespace, config: CurationConfig, progress: Progress) -> 
     """Return the metadata or the entries that a command line gives; without any, starter metadata, and say so."""
     if args.metadata or args.entries:
         return args.metadata or Entries.build(read_lists(args.entries))
+    from metadata.pipeline import starter_metadata  # here, as readers of sources take long to import
+
     entries = starter_metadata(MetadataConfig(rules=config.rules), progress)
     progress.note(f"Neither --metadata nor --entries is given. {warnings.starter(entries.about)}")
     return entries

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.checkout import ROOT, commands
 
-LATER = {"PIL", "ahocorasick", "fasttext", "pandas", "pyspark", "torch"}
+LATER = {"PIL", "ahocorasick", "chardet", "fasttext", "metadata.pipeline", "pandas", "pyspark", "torch"}
 
 
 COMMANDS = [each for each in commands().values() if each != "metadata.commands"]

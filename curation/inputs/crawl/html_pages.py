@@ -15,7 +15,6 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-import chardet
 import numpy as np
 from fastwarc.stream_io import BrotliReader
 from webencodings import lookup
@@ -252,6 +251,8 @@ def looks_like(page: bytes) -> str:
     odd = (piece[0] for piece in _PIECE.finditer(page) if not piece[0].isascii())
     pieces = next(gather(odd, len, ENOUGH), [])
     texts = b"\n".join(pieces)[: ENOUGH + len(pieces) - 1]
+    import chardet  # here, as few pages need what takes long to import
+
     found = chardet.detect(texts, include_encodings=CANDIDATES, no_match_encoding=OTHERWISE)
     name = (found["encoding"] or OTHERWISE).lower()
     return _LABELS.get(name, name)
