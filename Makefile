@@ -77,7 +77,8 @@ test: style
 slow:
 	@.ci/setup test
 	.ci/in-venv mypy
-	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST) -m "(slow or spark) and not smoke and not soak"
+	$(PYTEST) -m "spark and not smoke and not soak"
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST) -m "slow and not spark and not soak"
 
 # Users bring their own versions, of Spark too. Kernels are compiled into a cache of their own.
 floors:

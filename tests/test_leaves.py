@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import curation.leaves
-from tests.support.checkout import ROOT
+from tests.support.checkout import ROOT, of_a_user
 
 FOLDER = Path("curation/leaves")
 SHARED = {"by_uid", "near_copies", "tars"}  # by leaves
@@ -83,7 +83,9 @@ def needs_a_leaf(path: Path, left: Path) -> bool:
 
 
 def passes(checkout: Path, *command: str) -> None:
-    done = subprocess.run([sys.executable, "-m", *command], cwd=checkout, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=checkout, env=of_a_user(), capture_output=True, text=True
+    )
     assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 
 
