@@ -1,7 +1,7 @@
 """Convert between Arrow and NumPy arrays, gather batches into larger ones, and turn uids into keys of 16 bytes.
 
-A uid of 32 hexadecimal digits becomes the bytes that it spells; any other uid (from the input) becomes its BLAKE2b. So
-no string per image is needed.
+The key of a uid of 32 hexadecimal digits is the 16 bytes that the digits spell; the key of any other uid (from the
+input) is its BLAKE2b. So no string per image is needed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Strings: TypeAlias = Iterable[str | None] | pa.Array | pa.ChunkedArray
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 
-# Memory that is given back to the system must be paid for page by page when it is needed again, a moment later: a fifth
-# of a worker's time. The first is for Arrow's allocator, the others for NumPy's.
+# These settings keep freed memory in the process. Memory that is returned to the system and needed again a moment later
+# is mapped page by page: a fifth of a worker's time. The first is for Arrow's allocator, the others for NumPy's.
 ALLOCATORS = {
     "MIMALLOC_PURGE_DELAY": "-1",
     "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
@@ -34,9 +34,9 @@ Item = TypeVar("Item")
 
 
 def string_array(values: Strings, what: str) -> pa.Array:
-    """Return strings, given as a sequence or an Arrow array, as one array of type large_string.
+    """Return strings, given as a sequence or an Arrow array, as one array of type large_string; nulls stay nulls.
 
-    `what` names them in the sentence that refuses anything else; nulls pass.
+    InputError for values of any other type; `what` names the values in its message.
     """
     require_several(what, values)
     if hasattr(values, "columns"):
@@ -55,7 +55,7 @@ def string_array(values: Strings, what: str) -> pa.Array:
 
 
 def string_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return offsets (int64) and UTF-8 bytes (uint8) of a string array; a null reads as an empty string."""
+    """Return offsets (int64[length + 1]) and UTF-8 bytes (uint8) of a string array; a null becomes an empty string."""
     array = _large(array)
     if array.null_count:
         array = array.fill_null("")
@@ -71,17 +71,20 @@ def _large(array: pa.Array) -> pa.Array:
 
 
 def one_array(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column as one array, without a copy where it has one chunk."""
+    """Return a column as one array; a column of one chunk is not copied."""
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
 
 
 def one_batch(rows: pa.Table) -> pa.RecordBatch:
-    """Return the rows of a table, which fit into one array a column, as a batch."""
+    """Return the rows of a table as one batch; each column must fit into one array."""
     return pa.RecordBatch.from_arrays([one_array(column) for column in rows.columns], schema=rows.schema)
 
 
 def list_array(offsets: np.ndarray, ids: np.ndarray, like: pa.Array) -> pa.Array:
-    """Return list<int32> with ids[offsets[k]:offsets[k + 1]] in row k, null where `like` is null."""
+    """Return a list<int32> array with ids[offsets[k]:offsets[k + 1]] in row k; a row is null if `like` is null there.
+
+    InputError if there are more ids than offsets of 32 bits can count.
+    """
     if offsets[-1] > np.iinfo(np.int32).max:
         raise InputError(f"{offsets[-1]:,} matches in one batch are too many for one Arrow array: pass smaller batches")
     mask = pc.is_null(like) if like.null_count else None
@@ -89,8 +92,8 @@ def list_array(offsets: np.ndarray, ids: np.ndarray, like: pa.Array) -> pa.Array
 
 
 def parts(lists: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """Return the items of all lists in one array and the int64 offsets of each list in it; a null list is empty."""
-    if lists.null_count:  # a null list may lie over items of its own; only flatten() leaves them out
+    """Return the items of all lists as one array, and int64 offsets into it, one more than lists; null lists are empty."""
+    if lists.null_count:  # a null list may have items in the array; only flatten() leaves them out
         lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
         return lists.flatten(), np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
     offsets = lists.offsets.to_numpy().astype(np.int64)
@@ -98,7 +101,7 @@ def parts(lists: pa.Array) -> tuple[pa.Array, np.ndarray]:
 
 
 def require(rows: Rows, schema: pa.Schema) -> Rows:
-    """Return rows with exactly the columns of `schema`, or say which are missing."""
+    """Return `rows` with exactly the columns of `schema`, cast to its types; InputError if columns are missing."""
     missing = [name for name in schema.names if name not in rows.schema.names]
     if missing:
         raise InputError(f"missing columns {missing}; got {rows.schema.names}")
@@ -108,7 +111,9 @@ def require(rows: Rows, schema: pa.Schema) -> Rows:
 def gather(
     items: Iterable[Item], size_of: Callable[[Item], int], size: float, number: int = maxsize
 ) -> Iterator[list[Item]]:
-    """Yield the items in lists, each of which ends as soon as it has `size` or `number` items; the last has the rest.
+    """Yield the items in lists: a list ends once the sizes of its items reach `size`, or it has `number` items.
+
+    The last list has the remaining items.
 
     >>> list(gather(["a", "bcd", "", "e", "f", "g"], len, size=3, number=3))
     [['a', 'bcd'], ['', 'e', 'f'], ['g']]
@@ -127,9 +132,10 @@ def gather(
 def gather_rows(
     batches: Iterable[pa.RecordBatch], rows: int, size: int, exact: bool = False
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of `batches` in larger ones, each of which ends as soon as it has `rows` or `size` bytes.
+    """Yield the rows of `batches` in larger batches: a batch ends once it has `rows` rows or `size` bytes.
 
-    The last has the rest. Batches stay whole, unless `exact`: then none has more than `rows`.
+    The last batch has the remaining rows. The given batches are not split, unless `exact`: then no batch has more than
+    `rows` rows.
 
     >>> batches = [pa.RecordBatch.from_pydict({"n": list(range(rows))}) for rows in (2, 3, 0, 1, 7)]
     >>> [batch.num_rows for batch in gather_rows(batches, rows=4, size=1000)]
@@ -163,9 +169,10 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 def gather_reduced(
     batches: Iterable[pa.RecordBatch], reduce: Callable[[list[pa.RecordBatch]], pa.RecordBatch], size: int
 ) -> list[pa.RecordBatch]:
-    """Return batches from which `reduce` makes the same as of all `batches`: those so far become one as they grow.
+    """Return batches of which `reduce` makes the same as of all `batches`; `reduce` shrinks them on the way.
 
-    They do whenever their bytes have doubled, from `size` on. So no more is held than that, or twice the result.
+    Once the batches held take more than `size` bytes, `reduce` replaces them by one batch; so again, once they take
+    more than twice the bytes of that result. So memory holds hardly more than `size`, or twice the result.
 
     >>> batches = [pa.RecordBatch.from_pydict({"n": [number]}) for number in range(9)]
     >>> last = lambda held: held[-1]
@@ -185,7 +192,9 @@ def gather_reduced(
 
 
 def hex_numbers(uids: Strings) -> np.ndarray:
-    """Return the number of each uid of 32 hexadecimal digits, in either case, as two uint64; any other uid is refused.
+    """Return the number that each uid spells, as uint64[uid, 2]; InputError if a uid is not 32 hexadecimal digits.
+
+    The digits may be in either case.
 
     >>> hex_numbers(["000000000000000100000000000000ff"]).tolist()
     [[1, 255]]
@@ -202,7 +211,10 @@ def hex_numbers(uids: Strings) -> np.ndarray:
 
 
 def uid_numbers(uids: Strings) -> np.ndarray:
-    """Return the key of each uid as two uint64: of 32 hexadecimal digits, in either case, the number they spell.
+    """Return the key of each uid as uint64[uid, 2].
+
+    The key of 32 hexadecimal digits, in either case, is the number that they spell; the key of any other uid is its
+    BLAKE2b.
 
     >>> uid_numbers(["000000000000000100000000000000FF"]).tolist()
     [[1, 255]]
@@ -213,7 +225,7 @@ def uid_numbers(uids: Strings) -> np.ndarray:
 def exact_numbers(uids: Strings) -> np.ndarray:
     """Return a key of each uid as int64[uid, 2]; uids that differ, even only in case, have different keys.
 
-    A null has no key and is refused.
+    InputError if a uid is null.
     """
     uids = string_array(uids, "uids")
     if uids.null_count:
@@ -222,7 +234,7 @@ def exact_numbers(uids: Strings) -> np.ndarray:
 
 
 def _all_numbers(uids: pa.Array, digits: np.ndarray) -> np.ndarray:
-    """Return the numbers that uids spell in `digits`, and for other uids those of their BLAKE2b."""
+    """Return uint64[uid, 2]: the number that a uid spells in `digits`, or the BLAKE2b of any other uid."""
     numbers, is_read = _numbers(uids, digits)
     others = np.flatnonzero(~is_read)
     for row, uid in zip(others.tolist(), uids.take(pa.array(others)).to_pylist(), strict=True):
@@ -231,7 +243,7 @@ def _all_numbers(uids: pa.Array, digits: np.ndarray) -> np.ndarray:
 
 
 def _numbers(uids: pa.Array, digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return two uint64 per uid, and for which uids they are what it spells in `digits`."""
+    """Return uint64[uid, 2], and a mask that is True for the uids that spell their number in `digits`."""
     numbers, is_read = np.empty((len(uids), 2), np.uint64), np.empty(len(uids), bool)
     offsets, data = string_buffers(uids)
     read_digits(data, offsets, digits, numbers, is_read)

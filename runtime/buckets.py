@@ -1,7 +1,8 @@
-"""Pack rows as blocks, write and read files of blocks, and bring rows together by bucket, a range of keys.
+"""Pack rows as blocks, write and read files of blocks, and group rows by bucket: a range of keys.
 
 A block is an Arrow record batch as an IPC message, compressed with zstd as a whole. For a hundred rows, that takes a
-quarter of the time of compressing each buffer, as Arrow's own files do. `engine` moves blocks from task to task.
+quarter of the time of compressing each buffer, as Arrow's own files do. Engines (`runtime.engine`) move blocks from
+task to task.
 """
 
 from __future__ import annotations
@@ -24,26 +25,29 @@ from runtime.storage.paths import is_url, room
 from runtime.storage.whole import whole
 
 ENDING = ".arrows.zst"
-READ_BYTES = 16 << 20  # of a file at a time
+READ_BYTES = 16 << 20  # that are read from a file at a time
 _CODEC = pa.Codec("zstd", compression_level=1)  # a third smaller than lz4 for 0.25 µs a row
-_END = pa.py_buffer(b"\xff\xff\xff\xff\x00\x00\x00\x00")  # of an Arrow IPC stream
+_END = pa.py_buffer(b"\xff\xff\xff\xff\x00\x00\x00\x00")  # the end of an Arrow IPC stream
 _SKIPPABLE = 0x184D2A50  # zstd passes over frames that begin so
 _HEAD = np.dtype(
     [(name, "<u4") for name in ("magic", "length", "bucket", "buckets", "unpacked", "size", "checksum")]
-)  # a skippable frame: its magic number and its length, and then five numbers of the frame behind it
+)  # a skippable frame: magic number and length, and then five numbers that describe the next frame
 
-MOST_ROWS = 8192  # of a block: what is packed and unpacked stays in the cache
-FEWEST_ROWS = 1 << 10  # of a block on average, which costs as much as some hundred rows: fewer wait for more
-WAITING_BYTES = 128 << 20  # of rows; while they are sorted, twice as much
+MOST_ROWS = 8192  # of a block, so that it stays in the processor's cache
+FEWEST_ROWS = 1 << 10  # of a block on average: each block costs as much as some hundred rows
+WAITING_BYTES = 128 << 20  # of rows that wait in a Packer; while they are sorted, they take twice as much
 HELD_BYTES = 64 << 20  # of blocks that a store holds in memory
-BUCKET_BYTES = 256 << 20  # of rows that come together in memory
-FEWEST_BYTES = 1 << 20  # of them, where there are more: to take a bucket costs as much as some thousand rows
+BUCKET_BYTES = 256 << 20  # of rows in memory at once: a larger bucket is split
+FEWEST_BYTES = 1 << 20  # up to which small buckets are joined: a bucket costs as much as some thousand rows
 
-Keys = Callable[[pa.RecordBatch], np.ndarray]  # uint64 of each row
+Keys = Callable[[pa.RecordBatch], np.ndarray]  # returns the uint64 key of each row
 
 
 class Block(NamedTuple):
-    """Some rows of one bucket, packed, with a header that names it; if `buckets` is 0, it holds no rows."""
+    """A packed batch of rows of one bucket, behind a header that states the bucket and the number of buckets.
+
+    If `buckets` is 0, the block holds no rows, but a schema or the end of a stream.
+    """
 
     bucket: int
     buckets: int
@@ -51,22 +55,22 @@ class Block(NamedTuple):
 
     @classmethod
     def of(cls, data: bytes) -> Block:
-        """Return a block from the bytes of its header and rows."""
+        """Return a block, given its bytes: the header and the packed rows."""
         head = np.frombuffer(data, _HEAD, 1)[0]
         return cls(int(head["bucket"]), int(head["buckets"]), data)
 
     @property
     def unpacked(self) -> int:
-        """The bytes that its rows take once they are unpacked."""
+        """The number of bytes that the rows of the block take once they are unpacked."""
         return int(np.frombuffer(self.data, _HEAD, 1)[0]["unpacked"])
 
     def scaled(self, number: int) -> int:
-        """Return the bucket of these rows where there are `number` buckets, at most as many."""
+        """Return the bucket of these rows among `number` buckets, which must not be more than the block's `buckets`."""
         return self.bucket * number // self.buckets
 
 
 def packed(content: pa.Buffer, bucket: int = 0, buckets: int = 0) -> Block:
-    """Return a message of Arrow as a block."""
+    """Return an Arrow IPC message as a block of `bucket` among `buckets`; with the defaults, a block without rows."""
     data = _CODEC.compress(content, asbytes=True)
     head = np.array([(_SKIPPABLE, _HEAD.itemsize - 8, bucket, buckets, content.size, len(data), 0)], _HEAD)
     head["checksum"] = _checksum(head[0], data)
@@ -74,7 +78,7 @@ def packed(content: pa.Buffer, bucket: int = 0, buckets: int = 0) -> Block:
 
 
 def unpack(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
-    """Return the rows of a block; ValueError if its checksum differs."""
+    """Return the rows of a block, given its bytes and the schema of the rows; ValueError if the checksum differs."""
     head = np.frombuffer(data, _HEAD, 1)[0]
     packed = pa.py_buffer(data).slice(_HEAD.itemsize)
     if _checksum(head, packed) != head["checksum"]:
@@ -83,12 +87,12 @@ def unpack(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def write_blocks(path: Path, schema: pa.Schema, blocks: Iterable[Block]) -> str:
-    """Write blocks to a file that is whole under its name; return its checksum.
+    """Write blocks to a file that gets its name once it is complete; return the file's checksum.
 
-    The file is the Arrow IPC stream of its rows, also compressed with zstd (`.arrows.zst`), which any program with both
-    libraries can read. Skippable zstd frames between the blocks state the bucket of the next frame and its checksum.
-    The last skippable frame, before the end of the stream, has instead of a bucket the checksum of all checksums before
-    it, so that a missing or repeated frame is found.
+    The file is the Arrow IPC stream of the rows, compressed with zstd (`.arrows.zst`): any program with both libraries
+    can read it. A skippable zstd frame before each block states the block's bucket and checksum. The last skippable
+    frame, before the end of the stream, states instead of a bucket the checksum of all checksums before it, so that a
+    missing or repeated frame is found.
     """
     with whole(path) as partial:
         with partial.open("wb") as file:
@@ -101,7 +105,10 @@ def write_blocks(path: Path, schema: pa.Schema, blocks: Iterable[Block]) -> str:
 
 
 def read_blocks(path: Path, schema: pa.Schema | None) -> Iterator[Block]:
-    """Yield the blocks of a file, which must be whole, and its rows of this schema, or of any if it is None."""
+    """Yield the blocks of a file; InputError if the file is damaged, or its schema is not `schema` (None: any schema).
+
+    If the server behind a URL fails, an OSError is raised instead: the file may be whole.
+    """
     try:
         with path.open("rb", buffering=READ_BYTES) as file:
             yield from _in_sequence(_frames(file), schema)
@@ -116,12 +123,12 @@ def _checksum(head: np.void, packed: bytes | memoryview | pa.Buffer) -> int:
 
 
 def _passed(frame: Block, before: int) -> int:
-    """Return the checksum of the checksums of all frames up to this one, given that of the frames before."""
+    """Return the checksum over the checksums of all frames up to `frame`; `before` is the result for the one before."""
     return zlib.crc32(memoryview(frame.data)[_HEAD.itemsize - _HEAD["checksum"].itemsize : _HEAD.itemsize], before)
 
 
 def _in_sequence(frames: Iterator[Block], schema: pa.Schema | None) -> Iterator[Block]:
-    """Yield the frames with rows; ValueError if the first has another schema, or the last does not say all are here."""
+    """Yield the frames with rows; ValueError for another schema, or if a frame is missing, repeated or misplaced."""
     last = next(frames, None)
     if last is None:
         raise ValueError("it is cut off")
@@ -137,7 +144,7 @@ def _in_sequence(frames: Iterator[Block], schema: pa.Schema | None) -> Iterator[
 
 
 def _frames(file: IO[bytes]) -> Iterator[Block]:
-    """Yield all frames of a file, compared with their checksums; ValueError if it does not end with one."""
+    """Yield all frames of a file, each after its checksum is compared; ValueError if one is damaged or cut off."""
     while data := file.read(_HEAD.itemsize):
         if len(data) < _HEAD.itemsize:
             raise ValueError("it is cut off")
@@ -153,7 +160,7 @@ def _frames(file: IO[bytes]) -> Iterator[Block]:
 
 
 def buckets_for(size: float, bucket_size: int) -> int:
-    """Return the smallest power of two of buckets that makes them about `bucket_size` large, or smaller.
+    """Return the smallest power of two of buckets for which `size / buckets` is at most `bucket_size`.
 
     >>> buckets_for(1_000_000, 1 << 18)
     4
@@ -162,12 +169,15 @@ def buckets_for(size: float, bucket_size: int) -> int:
 
 
 def bucket_of(keys: np.ndarray, buckets: int) -> np.ndarray:
-    """Return the bucket of each key: its leading bits; `buckets` is a power of two."""
+    """Return the int64 bucket of each uint64 key: the key's leading log2(`buckets`) bits. `buckets` is a power of two."""
     return ((keys >> np.uint64(1)) >> np.uint64(64 - buckets.bit_length())).astype(np.int64)
 
 
 def in_buckets(blocks: Iterable[Block], buckets: int, schema: pa.Schema, keys: Keys) -> Iterator[Block]:
-    """Yield blocks in at least this number of buckets; blocks of fewer buckets are packed again."""
+    """Yield the blocks; those of fewer than `buckets` buckets are unpacked and packed again in `buckets` buckets.
+
+    `schema` is the schema of the rows, and `keys` returns the key of each row of a batch.
+    """
     packer = Packer(buckets)
     for block in blocks:
         if block.buckets >= buckets:
@@ -181,9 +191,10 @@ def in_buckets(blocks: Iterable[Block], buckets: int, schema: pa.Schema, keys: K
 def by_bucket(
     blocks: Iterable[bytes], number: int, schema: pa.Schema, keys: Keys, is_dealt_out: bool = False
 ) -> Iterator[Iterator[pa.RecordBatch]]:
-    """Yield the rows of each of this number of buckets, or of small ones together, in their order; all wait on a disk.
+    """Yield an iterator over the batches of each of `number` buckets, in order; small neighbouring buckets share one.
 
-    A bucket of more than BUCKET_BYTES is dealt out into smaller ones, once: what is too large then has a single key.
+    All blocks are kept in a Store first. A bucket of more than BUCKET_BYTES is split into smaller ones, but only once
+    (`is_dealt_out` says that this is done): a bucket that is still too large has a single key.
     """
     with Store() as store:
         for block in in_buckets(map(Block.of, blocks), number, schema, keys):
@@ -198,7 +209,7 @@ def by_bucket(
 
 
 def _together(sizes: dict[int, int]) -> Iterator[tuple[list[int], int]]:
-    """Yield buckets in their order, several where they hold few bytes, and the bytes that they hold."""
+    """Yield lists of buckets, in order, each with the sum of its `sizes`; neighbours share a list to FEWEST_BYTES."""
     held: list[int] = []
     total = 0
     for bucket, size in sizes.items():
@@ -212,7 +223,7 @@ def _together(sizes: dict[int, int]) -> Iterator[tuple[list[int], int]]:
 
 
 class Packer:
-    """Packs rows by bucket: they wait until they are enough for a block of each bucket, or take much memory."""
+    """Packs rows by bucket: rows wait until they suffice for a block of each bucket, or exceed WAITING_BYTES."""
 
     def __init__(self, buckets: int):
         self._buckets = buckets
@@ -220,9 +231,12 @@ class Packer:
         self._rows = self._bytes = 0
 
     def add(self, rows: pa.RecordBatch, buckets: np.ndarray) -> Iterator[Block]:
-        """Add rows in any order, and yield blocks once enough rows wait; `buckets` has the bucket of each row."""
+        """Add rows in any order, and yield blocks once enough rows wait; `buckets` has the bucket of each row.
+
+        Rows are added only when the result is iterated over.
+        """
         if rows.num_rows:
-            short = buckets.astype(np.min_scalar_type(self._buckets))  # such numbers are soon sorted
+            short = buckets.astype(np.min_scalar_type(self._buckets))  # numbers of few bytes are sorted faster
             self._waiting.append((rows, short))
         self._rows += rows.num_rows
         self._bytes += rows.nbytes
@@ -230,7 +244,7 @@ class Packer:
             yield from self.finish()
 
     def deal(self, rows: pa.RecordBatch, keys: np.ndarray) -> Iterator[Block]:
-        """Add rows in any order, each to the bucket of its key, and yield blocks once enough rows wait."""
+        """Add rows in any order, each to the bucket of its uint64 key, and yield blocks once enough rows wait."""
         return self.add(rows, bucket_of(keys, self._buckets))
 
     def finish(self) -> Iterator[Block]:
@@ -242,7 +256,7 @@ class Packer:
         self._waiting, self._rows, self._bytes = [], 0, 0
         order = np.argsort(buckets, kind="stable")
         buckets = buckets[order]
-        while waiting:  # a column at a time, so that not all are there twice
+        while waiting:  # a column at a time, so that memory never holds all columns twice
             columns.append(pa.concat_arrays(waiting.pop(0)).take(pa.array(order)))
         rows = pa.RecordBatch.from_arrays(columns, schema=schema)
         bounds = np.flatnonzero(np.concatenate([[True], buckets[1:] != buckets[:-1], [True]])).tolist()
@@ -253,7 +267,7 @@ class Packer:
 
 
 class Store:
-    """Blocks by bucket, on a disk of this machine where they are many; a context, at whose end they are gone."""
+    """Blocks by bucket, in memory up to HELD_BYTES, then in a temporary file; a context that deletes them at the end."""
 
     def __init__(self, folder: Path | None = None):
         self._folder = folder or cache_folder()
@@ -269,11 +283,11 @@ class Store:
 
     @property
     def unpacked(self) -> dict[int, int]:
-        """The bytes that the rows of each bucket take once they are unpacked, the first bucket first."""
+        """The number of bytes that the rows of each bucket take once they are unpacked, sorted by bucket."""
         return dict(sorted(self._unpacked.items()))
 
     def add(self, bucket: int, data: bytes, unpacked: int) -> None:
-        """Keep a block, and count the bytes that its rows take."""
+        """Keep a block of `bucket`; `unpacked` is the number of bytes that its rows take once they are unpacked."""
         begin = self._file.seek(0, os.SEEK_END)
         with room(self._folder):
             self._file.write(data)
@@ -282,7 +296,7 @@ class Store:
         self._unpacked[bucket] = self._unpacked.get(bucket, 0) + unpacked
 
     def take(self, bucket: int) -> Iterator[bytes]:
-        """Yield the blocks of a bucket, for the only time."""
+        """Yield the blocks of a bucket; each can be taken only once."""
         for begin, size in self._places.pop(bucket, []):
             self._file.seek(begin)
             yield self._file.read(size)

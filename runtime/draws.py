@@ -1,7 +1,7 @@
-"""Draw random numbers from the seed, a purpose and an image's uid: the only source of chance in what a run writes.
+"""Draw random numbers from the seed, a purpose and an image's uid: the only source of chance in the files of a run.
 
-Retries, other partitionings and other clusters draw the same numbers. With a larger threshold, a run keeps all images
-that it kept before.
+Retries, other partitionings and other clusters draw the same numbers. A run with a larger threshold keeps all images
+that a run with a smaller one keeps.
 """
 
 from hashlib import blake2b
@@ -18,12 +18,12 @@ from runtime.kernels.hashes import number_keys, siphash
 def draws(seed: int, purpose: str, uids: Strings, numbers: np.ndarray | None = None) -> np.ndarray:
     """Return one float64 in [0, 1) per uid; another seed or purpose gives independent numbers.
 
-    A number is the top 53 bits of SipHash-2-4 over the uid's UTF-8 bytes, under a key of 128 bits that BLAKE2b makes
-    of seed and purpose. Both are standard and keyed for cryptographic use: unlike a CRC, or a seed added to a plain
-    hash, two keys give numbers with no relation that could be found, even where the uids differ in one digit only.
+    A number is the top 53 bits of SipHash-2-4 over the uid's UTF-8 bytes. The key of 128 bits is the BLAKE2b of seed
+    and purpose. Both hashes are standard and keyed for cryptographic use. A CRC, or a seed added to a plain hash, would
+    give related numbers for two keys; here no relation can be found, even if uids differ in one digit only.
 
-    `numbers`, from 0, tell several draws of a uid apart: 0 is the one that it has without them, and the others are
-    made of its hash by one step of mixing.
+    `numbers`, one integer from 0 per uid, distinguish several draws of one uid. Draw 0 equals the draw without
+    `numbers`; the others are made of the uid's hash by one step of mixing.
     """
     keys = hashes(seed, purpose, uids)
     if numbers is not None:
@@ -32,7 +32,7 @@ def draws(seed: int, purpose: str, uids: Strings, numbers: np.ndarray | None = N
 
 
 def hashes(seed: int, purpose: str, uids: Strings) -> np.ndarray:
-    """Return the 64 bits of each uid, as uint64, of which a draw is the top 53."""
+    """Return a hash of each uid as uint64, of which a draw is the top 53 bits; InputError if a uid is null."""
     if not isinstance(seed, Integral):
         raise InputError(f"the seed is {seed!r}; it must be an integer")
     array = string_array(uids, "uids")

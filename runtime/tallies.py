@@ -1,6 +1,6 @@
 """Add up named counts, some of them per language, which workers send to the driver as rows.
 
-They are rows of a stage's result, not Spark accumulators: a task that runs twice is counted once.
+The rows are part of a stage's result, not Spark accumulators: a task that runs twice is counted once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SCHEMA = pa.schema([pa.field("name", pa.string()), pa.field("language", pa.strin
 
 
 class Tallies:
-    """Sums by (name, language); whole numbers are exact up to 2^53."""
+    """Sums by name and language (None: no language); sums of whole numbers are exact up to 2^53."""
 
     def __init__(self, rows: Iterable[dict] = ()):
         self._sums: dict[tuple[str, str | None], float] = defaultdict(float)
@@ -24,14 +24,15 @@ class Tallies:
         self.update(rows)
 
     def update(self, rows: Iterable[dict]) -> None:
-        """Add rows of SCHEMA."""
+        """Add rows of SCHEMA, given as dictionaries."""
         for row in rows:
             self.add(row["name"], row["value"], row["language"])
 
     def add(self, name: str, value: float = 1, language: str | None = None) -> None:
-        """Add `value` to the sum of that name, and of that language if one is given.
+        """Add `value` to the sum of `name` and `language`.
 
-        Of names that begin with UNKNOWN, those after the first MOST add up to one that ends in the dot.
+        Only the first MOST names that begin with UNKNOWN have their own sums. Later ones share a sum, whose name ends
+        at the first dot.
         """
         if name.startswith(UNKNOWN) and (name, language) not in self._sums:
             rest = name[: name.index(".") + 1]
@@ -44,16 +45,16 @@ class Tallies:
         return Tallies([*self.rows(), *other.rows()])
 
     def __getitem__(self, name: str) -> float:
-        """The sum over all languages; a whole one is an int."""
+        """Return the sum of `name` over all languages; a whole number is an int."""
         return _number(sum(value for (own, _), value in self._sums.items() if own == name))
 
     def by_language(self, name: str) -> dict[str, float]:
-        """Return the sums of that name per language."""
+        """Return the sum of `name` for each language, sorted by language."""
         found = {code: value for (own, code), value in self._sums.items() if own == name and code}
         return {code: _number(found[code]) for code in sorted(found)}
 
     def beginning(self, prefix: str) -> dict[str, float]:
-        """Return the sums whose names begin with `prefix`, without it, largest first."""
+        """Return the sums of names that begin with `prefix`, by the rest of the name, over all languages, largest first."""
         sums: dict[str, float] = defaultdict(float)
         for (name, _), value in self._sums.items():
             if name.startswith(prefix):
@@ -61,19 +62,19 @@ class Tallies:
         return {name: _number(sums[name]) for name in sorted(sums, key=lambda name: (-sums[name], name))}
 
     def take(self, prefix: str) -> dict[str, float]:
-        """Remove and return the sums whose names begin with `prefix`, over all languages, without the prefix."""
+        """Remove sums of names that begin with `prefix`; return them, over all languages, by the rest of the name."""
         taken = Tallies()
         for name, language in [key for key in self._sums if key[0].startswith(prefix)]:
             taken.add(name.removeprefix(prefix), self._sums.pop((name, language)))
         return {name: _number(value) for (name, _), value in taken._sums.items()}
 
     def rows(self) -> list[dict]:
-        """Return one row of SCHEMA per sum, in a fixed order."""
+        """Return one row of SCHEMA per sum, as dictionaries, sorted by name and language."""
         keys = sorted(self._sums, key=lambda key: (key[0], key[1] or ""))
         return [{"name": name, "language": code, "value": self._sums[name, code]} for name, code in keys]
 
     def batch(self) -> pa.RecordBatch:
-        """Return the rows as a batch."""
+        """Return the rows as a record batch of SCHEMA."""
         return pa.RecordBatch.from_pylist(self.rows(), schema=SCHEMA)
 
 

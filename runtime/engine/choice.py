@@ -1,4 +1,4 @@
-"""Choose the engine: of a command by its flags, of a function by what a caller gives."""
+"""Choose the engine of a command by its flags, and of a function by the argument `engine` of its caller."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ Given: TypeAlias = "Engine | SparkSession | Callable[[], SparkSession] | None"
 
 
 def engine_of(given: Given) -> Engine:
-    """Return the engine that is given, one of a Spark session or a function that makes one, or this machine's."""
+    """Return the engine `given`, or one for a Spark session or a function that makes one, or for None this machine's.
+
+    ParameterError for anything else.
+    """
     if given is None:
         return Local()
     if hasattr(given, "exchange"):
@@ -35,7 +38,7 @@ def engine_of(given: Given) -> Engine:
 
 
 def engine_for(args: Namespace, name: str) -> Engine:
-    """Return the engine for the flags of a command: Spark under spark-submit and with --master, else this machine."""
+    """Return the engine of the command `name`: Spark under spark-submit or with --master, else this machine's."""
     start = partial(_session, name)
     return _spark(start) if _is_submitted() or args.master else Local(args.cores, partial(_spark, start))
 

@@ -1,7 +1,7 @@
 """The interface of an engine, which runs functions over items in workers and moves packed rows from task to task.
 
-`local.Local` is the processes of one machine, `spark.Spark` a Spark session. Both run the same functions on the same
-items, and add up the same tallies in the same order, so the files that tasks write are the same.
+`local.Local` runs them in processes of one machine, `spark.Spark` in a Spark session. Both call the same functions with
+the same items, and add up the same tallies in the same order, so the files that tasks write are the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from runtime.tallies import Tallies
 if TYPE_CHECKING:
     from runtime.engine.spark import Spark
 
-FEW = 256  # items whose tallies the driver adds up one by one
+FEW = 256  # items whose tallies the driver adds up one by one; those of more items are added up in parts
 
 Item = TypeVar("Item")
 Send = Callable[[Any, Tallies], Iterator[Block]]
@@ -33,7 +33,10 @@ Tallied = tuple[int, list[dict]]  # the place of an item among all, and the rows
 
 
 class Relay(NamedTuple):
-    """A stage on the way: `pass_on(partition, blocks, tallies)` yields what becomes of the blocks of a partition."""
+    """A stage between senders and receivers, of `partitions` tasks, each of which passes on the blocks of a partition.
+
+    `pass_on(partition, blocks, tallies)` yields the blocks to send on.
+    """
 
     pass_on: Callable[[int, Iterator[bytes], Tallies], Iterator[Block]]
     partitions: int
@@ -50,45 +53,46 @@ class Engine(Protocol):
         """The number of tasks that run at the same time."""
 
     def start(self, progress: Progress) -> None:
-        """Start what takes long to start, as a stage of its own."""
+        """Start, as a stage of `progress`, whatever takes long to start."""
 
     def run(self, items: list[Any], function: Callable[[Any], Tallies], tasks_per_core: int | None = None) -> Tallies:
-        """Return the sums of the tallies that `function(item)` returns.
+        """Call `function(item)` for each item; return the sums of the tallies that the calls return.
 
-        `tasks_per_core` limits the number of tasks where a task costs more than a short item: they take several items.
+        `tasks_per_core` limits the number of tasks, each of which then takes several items: for items that are shorter
+        than the start of a task.
         """
 
     def added(self, items: list[Any], function: Callable[[Any], np.ndarray], tasks_per_core: int) -> np.ndarray:
-        """Return the sum of the arrays that `function(item)` returns: whole numbers, all of one length."""
+        """Call `function(item)` for each item; return the sum of the arrays of whole numbers, which have one length."""
 
     def exchange(
         self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
     ) -> Tallies:
-        """Send the blocks of all items to the partitions, and return the sums of what all sides tally.
+        """Send the blocks of all items to partitions; return the sums of all tallies of senders, relays and receivers.
 
-        `send(item, tallies)` yields the blocks of an item, each of at least as many buckets as there are partitions.
-        `receive(partition, blocks)` gets those of a partition in any order; it is called for each partition.
-        Blocks may pass through `relays`.
+        `send(item, tallies)` yields the blocks of an item; each block must be of at least as many buckets as there are
+        partitions. `receive(partition, blocks)` is called for each partition with its blocks, in any order, and returns
+        its tallies. Blocks pass through the `relays`, if any, on the way.
         """
 
     def ship(self, source: Path) -> Shipped:
-        """Return an artefact, a file or a folder that must not change any more, for workers to open."""
+        """Return a file or a folder as an artefact, which workers can open; it must not change any more."""
 
     def require_shared(self, folder: Path) -> None:
-        """Refuse a folder that workers do not see."""
+        """Raise an InputError if workers do not see the folder."""
 
     def sql(self, why: str) -> Spark:
-        """Return an engine whose session evaluates SQL: this one, or one that is started now; `why` names the need."""
+        """Return an engine whose session evaluates SQL, this one or a Spark engine that starts now; `why` is the reason."""
 
 
 def spread(items: list[Item], engine: Engine) -> list[list[Item]]:
-    """Return the items in as many lists as make use of all cores."""
+    """Return the items, in order, as lists of one size: at most two lists per core."""
     size = max(1, -(-len(items) // (2 * engine.cores)))
     return [items[begin : begin + size] for begin in range(0, len(items), size)]
 
 
 def size(item: object) -> int:
-    """Return the number of inputs in an item: a task may take several.
+    """Return the number of inputs in an item: the length of a list, tuple or range, and 1 for anything else.
 
     >>> size(["a.parquet", "b.parquet"]), size("a.parquet")
     (2, 1)
@@ -97,25 +101,25 @@ def size(item: object) -> int:
 
 
 def to_do(items: Iterable[object]) -> Counter[str]:
-    """Return the count of all inputs in items, for the progress of a stage."""
+    """Return the number of inputs in all items as the `total` of a stage's progress."""
     return Counter(total=sum(map(size, items)))
 
 
 def part_of(place: int, number: int) -> int:
-    """Return the part whose sums have the tallies of an item among `number`, more than FEW."""
+    """Return the part of `parts(number)` that the item at `place` among `number` is in when tallies are added up."""
     return place * parts(number) // number
 
 
 def parts(number: int) -> int:
-    """Return in how many parts the tallies of `number` items are added up."""
+    """Return the number of parts in which the tallies of `number` items are added up: the integer square root."""
     return math.isqrt(number)
 
 
 def sum_of_part(part: int, tallied: Iterable[Tallied]) -> Tallied:
-    """Return the sums of the tallies of a part's items."""
+    """Return the number of a part, and the rows of the summed tallies of its items."""
     return part, in_order(tallied).rows()
 
 
 def in_order(tallied: Iterable[Tallied]) -> Tallies:
-    """Return the sums of tallies, added in the order of places: sums of floats depend on it."""
+    """Return the sums of tallies, added in the order of the items: sums of floats depend on the order."""
     return Tallies(chain.from_iterable(rows for _, rows in sorted(tallied, key=itemgetter(0))))

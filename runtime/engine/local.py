@@ -1,8 +1,8 @@
-"""The engine of one machine: its own processes, which exchange blocks by files.
+"""The engine of one machine: processes of its own, which exchange blocks through files.
 
 Processes start when a stage has several tasks, and stay for later stages. They are forked from a server that has
-imported the packages, never from this process, whose threads may hold locks. A stage of one task runs in this process.
-A process that dies is replaced, and its tasks begin again.
+imported the packages, never from this process, whose threads may hold locks. A stage of one task, or on one core, runs
+in this process. A process that dies is replaced, and its tasks begin again.
 """
 
 from __future__ import annotations
@@ -58,21 +58,21 @@ from runtime.warming import usable_cores
 if TYPE_CHECKING:
     from runtime.engine.spark import Spark
 
-TRIES = 3  # of a task whose process dies
-AHEAD = 2  # tasks a core that are handed out at a time
-_EXCHANGE = "exchange-"  # begins the name of the folder of this machine's cache that holds the blocks of a process
-_LOCK = "lock"  # in it, of the process that it belongs to
+TRIES = 3  # of a task whose processes die
+AHEAD = 2  # tasks per core that are handed out at a time
+_EXCHANGE = "exchange-"  # begins the name of a folder in this machine's cache with the blocks of one process
+_LOCK = "lock"  # a file in that folder, locked by the process that the folder belongs to
 _OWN = ("curation", "metadata", "runtime")
 _CTRL_C = {signal.SIGINT}
 _preparation = spawn.get_preparation_data
 
-Call = Callable[[int, Any], Any]  # makes the result of a task of its place and its item
+Call = Callable[[int, Any], Any]  # returns the result of a task, given the place and the item
 
 
 class Local:
-    """An engine of processes of this machine, as many as `cores`: by default one for each core.
+    """An engine that runs tasks in `cores` processes of this machine, by default one for each core.
 
-    `sql` starts Spark for what is written in SQL; None refuses it.
+    `sql` is a function that starts Spark to evaluate SQL; without it, SQL is refused.
     """
 
     def __init__(self, cores: int | None = None, sql: Callable[[], Spark] | None = None) -> None:
@@ -82,17 +82,17 @@ class Local:
         self._pool: ProcessPoolExecutor | None = None
 
     def start(self, progress: Progress) -> None:
-        """Start nothing: processes start when they are needed."""
+        """Do nothing: processes start when they are needed."""
 
     def run(self, items: list[Any], function: Callable[[Any], Tallies], tasks_per_core: int | None = None) -> Tallies:
-        """Return the sums of the tallies that `function(item)` returns."""
+        """Call `function(item)` for each item; return the sums of the tallies that the calls return."""
         sums = Sums(len(items))
         for tallied in self._each(items, partial(_tallied, function=function)):
             sums.add(tallied)
         return sums.total()
 
     def added(self, items: list[Any], function: Callable[[Any], np.ndarray], tasks_per_core: int) -> np.ndarray:
-        """Return the sum of the arrays that `function(item)` returns."""
+        """Call `function(item)` for each item; return the sum of the arrays that the calls return."""
         first, *others = self._each(spread(items, self), partial(_added, function=function))
         for array in others:
             first = first + array
@@ -101,7 +101,7 @@ class Local:
     def exchange(
         self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
     ) -> Tallies:
-        """Send the blocks of all items to the partitions, by files; return the sums of what all sides tally."""
+        """Send the blocks of all items to partitions, through files; return the sums of all tallies."""
         bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)
         sums = Sums(first + sum(bounds))
         with _scratch() as folder:
@@ -118,14 +118,14 @@ class Local:
         return sums.total()
 
     def ship(self, source: Path) -> Shipped:
-        """Return an artefact: workers open the file or folder itself."""
+        """Return a file or a folder as an artefact, which workers open where it is."""
         return opened_itself(source)
 
     def require_shared(self, folder: Path) -> None:
         """Accept any folder: workers see what this process sees."""
 
     def sql(self, why: str) -> Spark:
-        """Return an engine whose session evaluates SQL, which starts unless it is there."""
+        """Return a Spark engine, which the first call starts; InputError, with `why`, if this engine was given none."""
         if self._spark is None:
             if self._sql is None:
                 raise InputError(f"{why}; give a Spark session as the engine")
@@ -134,7 +134,7 @@ class Local:
         return self._spark
 
     def close(self) -> None:
-        """End the processes, whatever they do."""
+        """Kill the processes, even if they are at work."""
         pool, self._pool = self._pool, None
         if pool is not None:
             for process in [*(pool._processes or {}).values()]:
@@ -147,7 +147,7 @@ class Local:
             self.close()
 
     def _each(self, items: Sequence[Any], call: Call) -> Iterator[Any]:
-        """Yield what `call(place, item)` returns for each item, in any order."""
+        """Yield what `call(place, item)` returns for each item, in any order; `place` is the item's index."""
         if len(items) > 1 and self.cores > 1:
             return self._in_processes(items, call)
         advance(total=to_do(items)["total"])
@@ -168,7 +168,7 @@ class Local:
                     for future in wait(given, return_when=FIRST_COMPLETED).done:
                         try:
                             result, counts = future.result()
-                        except BrokenProcessPool:  # as all that are given
+                        except BrokenProcessPool:  # all tasks handed out are lost
                             waiting.extendleft(task.again() for task in given.values())
                             given.clear()
                             self.close()
@@ -189,14 +189,14 @@ class Local:
 
 @dataclass
 class _Task:
-    """An item that waits for a process, or for the second or third one."""
+    """An item that waits for a process; `tries` is the number of processes that may still be tried."""
 
     place: int
     item: Any
     tries: int = TRIES
 
     def again(self) -> _Task:
-        """Return the task for another process; refuse one that has met the end of several."""
+        """Return the task with one try fewer; WorkerLost if none is left."""
         self.tries -= 1
         if not self.tries:
             raise WorkerLost(
@@ -206,18 +206,18 @@ class _Task:
 
 
 class WorkerLost(OSError):
-    """Processes of this machine were killed, by the system or a person."""
+    """Processes of this machine were killed, by the system or by a person."""
 
 
 class Blocks(NamedTuple):
-    """The blocks in one file that are for one partition: where each begins, and its length."""
+    """The blocks for one partition in one file: the offset and the size of each block in bytes."""
 
     path: Path
     begins: np.ndarray
     sizes: np.ndarray
 
     def read(self) -> Iterator[bytes]:
-        """Yield the blocks."""
+        """Yield the bytes of each block."""
         with self.path.open("rb", buffering=0) as file:
             for begin, size in zip(self.begins.tolist(), self.sizes.tolist(), strict=True):
                 file.seek(begin)
@@ -225,7 +225,7 @@ class Blocks(NamedTuple):
 
 
 class _Sent(NamedTuple):
-    """What a task has sent: partition, begin and size of each block, in a file; and what it tallied."""
+    """The result of a sending task: its file, the partition, offset and size of each block in it, and its tallies."""
 
     path: Path
     blocks: np.ndarray  # int64[block, 3]
@@ -233,7 +233,7 @@ class _Sent(NamedTuple):
 
 
 class Sums:
-    """The sums of what `number` items tally, added in the same order whenever they end."""
+    """The sums of the tallies of `number` items, added in the same order in whatever order the items end."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -242,7 +242,7 @@ class Sums:
         self._added: list[Tallied] = []
 
     def add(self, tallied: Tallied) -> None:
-        """Add the tallies of an item; those of many items are added up as soon as a part of them is complete."""
+        """Add the tallies of an item; with more than FEW items, each part is summed once its last item is added."""
         if self._number <= FEW:
             self._added.append(tallied)
             return
@@ -258,7 +258,7 @@ class Sums:
 
 
 def _gathered(sent: Iterator[_Sent], partitions: int, sums: Sums) -> list[list[Blocks]]:
-    """Return the blocks for each partition, and add what the senders tallied to `sums`."""
+    """Return the blocks of each partition, one Blocks per file, and add the tallies of the senders to `sums`."""
     by_file: dict[Path, list[np.ndarray]] = {}
     for each in sent:
         by_file.setdefault(each.path, []).append(each.blocks)
@@ -302,7 +302,7 @@ def _receive(partition: int, blocks: list[Blocks], receive: Receive, first: int)
 
 
 def _written(blocks: Iterator[Block], folder: Path, partitions: int) -> tuple[Path, np.ndarray]:
-    """Append blocks to the file of this process; return its path, and the partition, begin and size of each block."""
+    """Append blocks to this process's file; return its path and int64[block, 3]: partition, offset and size."""
     path, found = folder / str(os.getpid()), list[tuple[int, int, int]]()
     with room(folder), path.open("ab") as file:
         for block in blocks:
@@ -317,14 +317,17 @@ def _read(blocks: list[Blocks]) -> Iterator[bytes]:
 
 
 def _here(call: Call, place: int, item: Any) -> Any:
-    """Return the result of a task that runs in this process."""
+    """Run a task in this process; return the result."""
     result = call(place, item)
     advance(done=size(item))
     return result
 
 
 def _called(path: Path, place: int, item: Any) -> tuple[Any, Counter[str]]:
-    """Return the result of a task, and what it counted for the progress of its stage, in a worker."""
+    """Run a task in a worker; return the result, and the progress that the task counted for its stage.
+
+    `path` is the file of the pickled function.
+    """
     call, addresses = _opened(path)
     learn(addresses)
     before = advanced()
@@ -341,7 +344,7 @@ def _opened(path: Path) -> tuple[Call, Any]:
 
 
 def _portable(error: Exception) -> Exception:
-    """Return an error that reaches the driver: itself, or one that says the same."""
+    """Return an error that can be pickled for the driver: `error`, or a RuntimeError with its class and text."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
@@ -351,7 +354,10 @@ def _portable(error: Exception) -> Exception:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """Yield an empty folder for files that workers share; what processes left that were killed goes, too."""
+    """Yield an empty folder for files that workers share, and remove it after the block.
+
+    Folders that killed processes left are removed, too.
+    """
     cache = cache_folder()
     with room(cache), alone(cache / f"{_EXCHANGE}{_LOCK}"):
         for left in cache.glob(f"{_EXCHANGE}*-*"):
@@ -367,7 +373,7 @@ def _scratch() -> Iterator[Path]:
 
 
 def _remove_unless_used(folder: Path) -> None:
-    """Remove a folder whose process has ended."""
+    """Remove a folder of `_scratch` if the process that made it has ended."""
     with suppress(Held, OSError):
         lock = take(folder / _LOCK)
         if lock is not None:
@@ -376,13 +382,13 @@ def _remove_unless_used(folder: Path) -> None:
 
 
 def _start_server() -> None:
-    """Start the process that workers are forked from, unless it is there, with the packages that are imported here."""
+    """Start the server that workers are forked from, unless it runs; it imports the project's modules in use here."""
     own = [name for name in sys.modules if name.partition(".")[0] in _OWN]
-    # Before Python 3.11 it would look for them where the command runs first, and a folder may have the name of one.
+    # Before Python 3.11 the server would import from the current folder first, which may have a module of such a name.
     multiprocessing.set_forkserver_preload(own if sys.version_info >= (3, 11) else [])
     settings = ALLOCATORS | {"PYTHONSAFEPATH": "1"}
     before = {name: os.environ.get(name) for name in settings}
-    resource_tracker.ensure_running()  # else it starts below, and lets signals through again
+    resource_tracker.ensure_running()  # otherwise it would start below, and unblock signals
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)
     os.environ.update(settings)
     try:
@@ -394,7 +400,7 @@ def _start_server() -> None:
 
 
 class _Process(ForkServerProcess):
-    """A process that does not run the user's main module again."""
+    """A worker that does not run the user's main module again."""
 
     def start(self) -> None:
         spawn.get_preparation_data = _without_main
@@ -413,11 +419,11 @@ def _without_main(name: str) -> dict[str, Any]:
 
 
 def _begin(environment: dict[str, str]) -> None:
-    """Begin a worker in the driver's environment: Ctrl-C ends it without a trace, and it ends with the driver."""
+    """Begin a worker: set the driver's environment, let Ctrl-C end it without a trace, and end it with the driver."""
     os.environ.update(environment)  # the server may be older than a variable
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)
-    gc.freeze()  # what libraries made stays: looking at it again and again takes a tenth of a worker's time
+    gc.freeze()  # objects of libraries stay: looking at them again and again takes a tenth of a worker's time
     threading.Thread(target=_end_with_driver, daemon=True).start()
 
 

@@ -1,8 +1,8 @@
 """Run tasks in a Spark session, on one machine or a cluster: Spark starts tasks, retries them, and moves blocks.
 
 Each block is one value of an RDD, so neither the JVM nor Python touches single rows. The senders' tallies travel with
-the blocks, so that a task that runs twice is counted once. Rows of DataFrames are made in tasks, mapped batch by batch,
-stored, and sent as packed blocks.
+the blocks, so that a task that runs twice is counted once. For DataFrames, there are functions that make rows in tasks,
+map them batch by batch, store them, and send them as packed blocks.
 """
 
 from __future__ import annotations
@@ -45,21 +45,21 @@ from runtime.redaction import known, learn
 from runtime.shipping import Shipped, require_shared, ship
 from runtime.tallies import Tallies
 
-# What tasks make of a few numbers (`over`) looks small to Spark, whatever its size: it would send all to each machine.
+# Spark takes rows that tasks make of a few numbers (`over`) for few, and would send all of them to each machine.
 SHUFFLED_JOINS = {"spark.sql.autoBroadcastJoinThreshold": "-1"}
-ROW_GROUP_BYTES = 16 << 20  # that a JVM holds: Parquet's 128 MB are too many for two cores with 1 GB
+ROW_GROUP_BYTES = 16 << 20  # which the JVM holds: Parquet's default, 128 MB, is too much for two cores with 1 GB
 BLOCKS = pa.schema([pa.field("block", pa.binary())])
 
 Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
-FEW_ARRAYS = 16  # tasks whose arrays the driver adds up, of half a megabyte mostly
+FEW_ARRAYS = 16  # tasks whose arrays, mostly of half a megabyte, the driver adds up
 
 Sent = tuple[int, bytes | Tallied]  # partition, and a block or a sender's number and tallies
 
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Raise the InputError of a task, of which Spark reports the trace, as one of the driver."""
+    """Raise an InputError if Spark reports that one of its tasks raised an InputError, instead of Spark's error."""
     try:
         yield
     except Exception as error:
@@ -70,14 +70,14 @@ def refusing() -> Iterator[None]:
 
 
 class Spark:
-    """An engine of a session, or of a function that makes one when it is first needed."""
+    """An engine that runs tasks in a Spark session; `session` may be a function that makes one when it is needed."""
 
     def __init__(self, session: SparkSession | Callable[[], SparkSession]) -> None:
         self._made = session
 
     @cached_property
     def session(self) -> SparkSession:
-        """The session."""
+        """The Spark session; if the engine was given a function, the first access makes the session."""
         return self._made() if callable(self._made) else self._made
 
     @property
@@ -86,19 +86,19 @@ class Spark:
         return self.session.sparkContext.defaultParallelism
 
     def start(self, progress: Progress) -> None:
-        """Start the session, if it is not there, as a stage of its own."""
+        """Start the session, unless it has started, as a stage of `progress`."""
         if "session" not in self.__dict__:
             with progress.stage("start Spark"):
                 _ = self.session
 
     @refusing()
     def run(self, items: list[Any], function: Callable[[Any], Tallies], tasks_per_core: int | None = None) -> Tallies:
-        """Return the sums of the tallies that `function(item)` returns.
+        """Call `function(item)` for each item; return the sums of the tallies that the calls return.
 
-        `tasks_per_core` limits the number of tasks, which then take several items in turn: a task costs the JVM a tenth
-        of a second, as much as a short item costs the worker.
+        `tasks_per_core` limits the number of tasks, each of which then takes several items: a task costs the JVM a
+        tenth of a second, as much as a short item costs the worker.
 
-        This is no DataFrame: the JVM takes longer to plan and compile one than many a stage runs.
+        This uses an RDD, as the JVM takes longer to plan and compile a DataFrame than many a stage runs.
         """
         # A broadcast is unpacked once in a worker, the arguments of a function once in each task.
         each = self.session.sparkContext.broadcast((function, known()))
@@ -108,7 +108,10 @@ class Spark:
 
     @refusing()
     def added(self, items: list[Any], function: Callable[[Any], np.ndarray], tasks_per_core: int) -> np.ndarray:
-        """Return the sum of the arrays that `function(item)` returns; of many tasks the driver gets Spark's sums."""
+        """Call `function(item)` for each item; return the sum of the arrays.
+
+        The arrays of many tasks are first added up in Spark, so that the driver gets few.
+        """
         each = self.session.sparkContext.broadcast((function, known()))
         tasks = min(len(items), tasks_per_core * self.cores)
         number = tasks if tasks <= FEW_ARRAYS else parts(tasks)
@@ -128,9 +131,9 @@ class Spark:
         relays: Sequence[Relay] = (),
         rows: DataFrame | None = None,
     ) -> Tallies:
-        """Send the blocks of all items to the partitions, and return the sums of what all sides tally.
+        """Send the blocks of all items to partitions; return the sums of all tallies of senders, relays and receivers.
 
-        More blocks may come as `rows` of BLOCKS.
+        `rows`, a DataFrame with the schema BLOCKS, holds more blocks to send.
         """
         each = self.session.sparkContext.broadcast((send, receive, tuple(relays), known()))
         bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)
@@ -149,15 +152,15 @@ class Spark:
         try:
             return _summed(received, first + partitions)
         finally:
-            # Else the blocks stay on the disks until the JVM collects garbage, which may be after the run.
+            # Otherwise the blocks stay on the disks until the JVM collects garbage, perhaps only after the run.
             received._jrdd.rdd().cleanShuffleDependencies(False)
 
     def ship(self, source: Path) -> Shipped:
-        """Return an artefact for workers to open, which must not change any more."""
+        """Return a file or a folder as an artefact, which workers can open; it must not change any more."""
         return ship(self.session, source)
 
     def require_shared(self, folder: Path) -> None:
-        """Refuse a folder that workers on other machines do not see."""
+        """Raise an InputError if workers on other machines do not see the folder."""
         require_shared(self.session, folder)
 
     def sql(self, why: str) -> Spark:
@@ -165,12 +168,12 @@ class Spark:
         return self
 
     def _numbered(self, items: list[Item], most: int) -> RDD[tuple[int, Item]]:
-        """Return the items with their places, in at most so many partitions; a task gets its own ones."""
+        """Return the items with their places, in at most `most` partitions; each task is sent only its own items."""
         return self.session.sparkContext.parallelize([*enumerate(items)], max(1, min(len(items), most)))
 
 
 def follow(spark: SparkSession, items: list) -> Accumulator[Counter[str]]:
-    """Return what workers count into, for items that are about to be done in the current stage."""
+    """Return an accumulator of the progress that workers make with `items`; the current stage shows the progress."""
     counter = spark.sparkContext.accumulator(Counter(), _Counts())
     total = to_do(items)
     current().follow(lambda: total + counter.value)
@@ -179,9 +182,9 @@ def follow(spark: SparkSession, items: list) -> Accumulator[Counter[str]]:
 
 @contextmanager
 def counting(item: object, counter: Accumulator[Counter[str]]) -> Iterator[None]:
-    """Count an item, and the progress that the block reports, in a worker.
+    """Count an item as done, with the progress that the block reports, in a worker.
 
-    Spark shows and stores the trace of an error, so that says no secret of a URL.
+    An error in the block is raised without the secrets of URLs, as Spark shows and stores its trace.
     """
     before = advanced()
     try:
@@ -195,9 +198,10 @@ def counting(item: object, counter: Accumulator[Counter[str]]) -> Iterator[None]
 
 
 def _summed(tallied: RDD[Tallied], number: int) -> Tallies:
-    """Return the sums of what `number` items tallied, each with its place among them.
+    """Return the sums of the tallies of `number` items; `tallied` has the place of each item and its tallies.
 
-    Of many items the driver gets sums that Spark made: an item tallies up to some hundred bytes a language and name.
+    The tallies of more than FEW items are first summed by part in Spark, as an item tallies up to some hundred bytes
+    for each language and name.
     """
     if number > FEW:
         placed = tallied.map(partial(_placed, number=number)).partitionBy(parts(number), int)
@@ -214,8 +218,8 @@ def _sum(part: int, placed: Iterable[tuple[int, Tallied]]) -> Iterator[Tallied]:
 
 
 def _rows_of(numbered: tuple[int, Any], each: Broadcast, counter: Accumulator) -> Tallied:
-    # After each task Spark lets Python look for garbage, among all objects there are: what libraries made stays, and
-    # looking at it again and again takes a tenth of a worker's time.
+    # After each task Spark has Python look for garbage among all objects: those that libraries made stay, and looking
+    # at them again and again takes a tenth of a worker's time.
     gc.freeze()
     (number, item), (function, addresses) = numbered, each.value
     learn(addresses)
@@ -293,13 +297,13 @@ def _receive(
 
 
 def _exhaust(blocks: Iterator[bytes]) -> None:
-    """Take the blocks that nobody asked for: tallies may be among them."""
+    """Take the remaining blocks, for which nobody asked: tallies may be among them."""
     for _ in blocks:
         pass
 
 
 def _blocks(sent: Iterable[Sent], tallied: list[Tallied]) -> Iterator[bytes]:
-    """Yield the blocks; tallies among them go into `tallied`."""
+    """Yield the blocks in `sent`; append the tallies in `sent` to `tallied`."""
     for _, data in sent:
         if isinstance(data, bytes):
             yield data
@@ -317,7 +321,7 @@ class _Counts(AccumulatorParam[Counter[str]]):
 
 @contextmanager
 def settings(spark: SparkSession, values: dict[str, str]) -> Iterator[None]:
-    """Set these settings of a session while a block runs."""
+    """Set these settings of a Spark session during the block; restore the earlier values at its end."""
     before = {name: str(spark.conf.get(name)) for name in values}
     for name, value in values.items():
         spark.conf.set(name, value)
@@ -329,23 +333,23 @@ def settings(spark: SparkSession, values: dict[str, str]) -> Iterator[None]:
 
 
 def map_batches(rows: DataFrame, function: Batches, schema: pa.Schema) -> DataFrame:
-    """Return the rows that `function` makes of the batches of each partition."""
+    """Return a DataFrame of the rows, with this schema, that `function` makes of the batches of each partition."""
     return rows.mapInArrow(function, from_arrow_schema(schema))
 
 
 def over(
     spark: SparkSession, items: list[Any], function: Callable[[Any], Iterator[pa.RecordBatch]], schema: pa.Schema
 ) -> DataFrame:
-    """Return the rows that `function(item)` yields for each item, with one task an item."""
+    """Return a DataFrame of the rows that `function(item)` yields for each item, with one task per item."""
     numbers = spark.range(0, len(items), 1, max(1, len(items)))
     each = spark.sparkContext.broadcast((items, function, known()))
     return map_batches(numbers, partial(_each, each=each, counter=follow(spark, items)), schema)
 
 
 def stored(rows: DataFrame, folder: Path) -> DataFrame:
-    """Write rows to a local folder that all machines share; return them as they are read from there.
+    """Write rows to a local folder that all machines share; return a DataFrame that reads them from there.
 
-    Unlike rows that Spark persists, they are not made again when an executor is lost.
+    Unlike rows that Spark persists, these are not computed again if an executor is lost.
     """
     written = rows.write.option("parquet.block.size", ROW_GROUP_BYTES)
     written.parquet(f"file://{folder.absolute()}", mode="overwrite")
@@ -353,14 +357,14 @@ def stored(rows: DataFrame, folder: Path) -> DataFrame:
 
 
 def rows_in(spark: SparkSession, folder: Path, schema: StructType) -> DataFrame:
-    """Return the rows of the Parquet files in a local folder that all machines share."""
+    """Return a DataFrame of the rows of the Parquet files in a local folder that all machines share."""
     # Spark takes a path that it reads, not one that it writes, for a glob.
     escaped = re.sub(r"([\[\]{}*?\\])", r"\\\1", f"file://{folder.absolute()}")
     return spark.read.schema(schema).parquet(escaped)
 
 
 def as_row(block: Block) -> pa.RecordBatch:
-    """Return a block as a batch of BLOCKS."""
+    """Return a block as a batch of one row with the schema BLOCKS."""
     return pa.RecordBatch.from_arrays([pa.array([block.data], pa.binary())], schema=BLOCKS)
 
 

@@ -1,6 +1,6 @@
-"""Write NumPy arrays, and map them, Arrow files of this project and joined batches into memory.
+"""Write NumPy arrays and Arrow batches to files, and map such files into memory.
 
-A file's checksum is compared before any of its content is used. The offsets of Arrow files are validated, too: an
+A file's checksum is compared before any of its content is used. The offsets in Arrow files are validated, too: an
 offset outside the mapping would crash the process.
 """
 
@@ -27,16 +27,16 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 
 def save_array(path: Path, array: np.ndarray) -> Path:
-    """Write one array as .npy, whole under its name; return its path."""
+    """Write one array as a .npy file, which gets its name once it is complete; return its path."""
     with whole(path) as partial, partial.open("wb") as file:
         np.save(file, array, allow_pickle=False)
     return path
 
 
 def open_array(file: OwnFile) -> np.ndarray:
-    """Return a saved array, mapped into memory; a damaged file is refused.
+    """Return a saved array, mapped into memory; InputError if the file is damaged.
 
-    What is mapped is what is compared: a disk may give other bytes the next time.
+    The checksum is computed over the mapping itself: a disk may return other bytes at the next reading.
     """
     with refusing(file), file.path.open("rb") as opened:
         content = mmap(opened.fileno(), 0, access=ACCESS_READ)
@@ -48,7 +48,7 @@ def open_array(file: OwnFile) -> np.ndarray:
 
 
 def save_arrays(directory: Path, name: str, header: dict, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays as .npy files and then `name`, a JSON file of the header with the checksums of all."""
+    """Write arrays as .npy files, and then the JSON file `name`: the header with the checksums of all arrays."""
     directory.mkdir(parents=True, exist_ok=True)
     checksums = {}
     for key, array in arrays.items():
@@ -58,7 +58,7 @@ def save_arrays(directory: Path, name: str, header: dict, arrays: dict[str, np.n
 
 
 def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[str, np.ndarray]]:
-    """Return header and arrays, mapped into memory; a folder of another version or with other bytes is refused."""
+    """Return the header and the arrays, mapped into memory; InputError if the version differs or a file is damaged."""
     try:
         header = content_of((directory / name).read_bytes())
         if header.get("version") != version:
@@ -75,13 +75,16 @@ def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[st
 
 
 def open_arrow(file: OwnFile) -> pa.RecordBatchFileReader:
-    """Return the record batches of a local file; a damaged file is refused, once it is looked at in a process."""
+    """Return a reader of the batches of a local Arrow file; InputError if the file is damaged.
+
+    A process checks each file once.
+    """
     with refusing(file):
         return _mapped(compared(file, _validate))[1]
 
 
 def _mapped(path: Path) -> tuple[pa.Buffer, pa.RecordBatchFileReader]:
-    """Return the bytes of a file, and the reader of its batches, whose columns are parts of these bytes."""
+    """Return the bytes of a file, mapped into memory, and a reader of its batches, whose columns are slices of them."""
     with pa.memory_map(str(path)) as file:
         content = file.read_buffer()
     return content, pa.ipc.open_file(pa.BufferReader(content))
@@ -90,7 +93,7 @@ def _mapped(path: Path) -> tuple[pa.Buffer, pa.RecordBatchFileReader]:
 def _validate(path: Path) -> None:
     """Raise an error if a column is not in the file, an offset is not in its column, or a text is not UTF-8.
 
-    PyArrow 26 refuses the first itself, and 19 does not.
+    PyArrow 26 finds a column outside the file by itself, and 19 does not.
     """
     content, reader = _mapped(path)
     end = content.address + content.size
@@ -103,14 +106,14 @@ def _validate(path: Path) -> None:
 
 
 def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> str:
-    """Write batches to an Arrow file, and beside it the end and the checksum of each; return the checksum of these."""
+    """Write batches to an Arrow file, and their ends and checksums to a second file; return the second's checksum."""
     ends = []
     with whole(path) as partial:
         with partial.open("wb") as sink, pa.ipc.new_file(sink, schema) as file:
             for batch in batches:
                 file.write_batch(batch)
                 ends.append(sink.tell())
-        ends.append(partial.stat().st_size)  # what tells where the batches are comes last
+        ends.append(partial.stat().st_size)  # the footer, which states where the batches are, comes last
         with partial.open("rb") as opened:
             content = memoryview(mmap(opened.fileno(), 0, access=ACCESS_READ))
             sums = [zlib.crc32(content[begin:end]) for begin, end in pairwise([0, *ends])]
@@ -119,14 +122,14 @@ def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
 
 
 class MappedBatches:
-    """The batches of a file of `write_batches`, mapped into memory; a batch is compared when it is asked for.
+    """The batches of a file of `write_batches`, mapped into memory; a batch's checksum is compared on each access.
 
-    `file` has the checksum that was returned.
+    `file` is the Arrow file with the checksum that `write_batches` returned.
     """
 
     def __init__(self, file: OwnFile):
         self._file = file
-        # A copy: what is mapped keeps its file open, and a process may have few.
+        # A copy: a mapped array keeps its file open, and a process may have few open files.
         self._ends, self._sums = open_array(OwnFile(sums_of(file.path), file.checksum, file.remedy)).copy()
         with refusing(file):
             with pa.memory_map(str(file.path)) as opened:
@@ -147,21 +150,21 @@ class MappedBatches:
         return map(self.__getitem__, range(len(self)))
 
     def _require(self, number: int) -> None:
-        """Refuse a file with other bytes than were written as this batch, or behind all of them."""
+        """Refuse the file if the checksum of batch `number`, or of the bytes behind all batches, differs."""
         begin, end = int(self._ends[number - 1]) if number else 0, int(self._ends[number])
         if zlib.crc32(memoryview(self._content)[begin:end]) != self._sums[number]:
             raise self._file.damaged("its checksum differs")
 
 
 def sums_of(path: Path) -> Path:
-    """Return the path of the file with the ends and checksums of the batches of a file."""
+    """Return the path of the second file of `write_batches`: the ends and checksums of the batches of `path`."""
     return path.with_suffix(".sums.npy")
 
 
 def mapped(batches: Iterable[pa.RecordBatch], schema: pa.Schema, work: Path) -> pa.RecordBatch:
-    """Return the rows of all batches as one batch over files in `work`; memory holds one of the batches at a time.
+    """Return the rows of all batches as one batch, mapped from files in `work`; memory holds one batch at a time.
 
-    Columns are numbers or large strings, and nothing in them is null.
+    Columns must be numbers or large strings, without nulls.
     """
     paths = [[work / f"{number}.{part}" for part in _parts(field.type)] for number, field in enumerate(schema)]
     rows, ends = 0, np.zeros(len(schema), np.int64)
@@ -186,7 +189,10 @@ def _parts(kind: pa.DataType) -> tuple[str, ...]:
 
 
 def _append(column: pa.Array, files: Sequence[BinaryIO], end: int) -> int:
-    """Append a column to its files, whose strings end at `end`; return the number of bytes of the new strings."""
+    """Append a column to its files; return the number of bytes of its strings, 0 for numbers.
+
+    `end` is the number of bytes of the strings that the files hold already.
+    """
     if not pa.types.is_large_string(column.type):
         column.to_numpy().tofile(files[0])
         return 0
@@ -200,7 +206,7 @@ def _append(column: pa.Array, files: Sequence[BinaryIO], end: int) -> int:
 
 
 def _buffer(path: Path) -> pa.Buffer:
-    """Return the bytes of a file, mapped; an empty one cannot be."""
+    """Return the bytes of a file, mapped into memory; an empty file, which cannot be mapped, gives an empty buffer."""
     if not path.stat().st_size:
         return pa.py_buffer(b"")
     with pa.memory_map(str(path)) as file:

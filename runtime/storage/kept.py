@@ -1,4 +1,4 @@
-"""Make folders in a cache once, whole, for all processes of this machine, and remove those that are no longer used."""
+"""Make folders in a cache, each once and complete, for all processes of this machine; remove those no longer used."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ T = TypeVar("T")
 
 
 def kept(folder: Path, make: Callable[[Path], object]) -> Path:
-    """Return `folder`, which is in a cache; the first process makes it, by `make` at another path, while others wait.
+    """Return `folder`, which is in a cache; if it does not exist, make it first.
 
-    Later processes use it, also after a loss of power.
+    One process calls `make` with a temporary path, while others wait; then the folder gets its name. It is complete
+    even after a loss of power. OSError if the file system of the cache has no locks.
     """
     cache = folder.parent
     if not _use(folder):
@@ -37,7 +38,7 @@ def kept(folder: Path, make: Callable[[Path], object]) -> Path:
 
 
 def opened(folder: Path, make: Callable[[Path], object], open: Callable[[Path], T]) -> T:
-    """Return what `open` makes of a folder that is kept; one that it refuses is made again."""
+    """Return `open(folder)` for a kept folder; after an InputError of `open`, make the folder again and retry once."""
     kept(folder, make)
     try:
         return open(folder)
@@ -47,7 +48,7 @@ def opened(folder: Path, make: Callable[[Path], object], open: Callable[[Path], 
 
 
 def _use(folder: Path) -> bool:
-    """Note that a folder is used now; return whether it exists."""
+    """Record that a folder is used now; return whether it exists."""
     try:
         os.utime(folder)
     except FileNotFoundError:
@@ -67,16 +68,16 @@ def _make(folder: Path, make: Callable[[Path], object]) -> None:
 
 
 def _clean(cache: Path) -> None:
-    """Remove folders that no one has used for long, and what killed processes left; the cache must be locked."""
+    """Remove folders unused for KEPT_SECONDS and partial ones of killed processes; the caller must hold the lock."""
     for folder in cache.iterdir():
         is_left = folder.name.endswith(_PARTIAL)
-        with suppress(FileNotFoundError):  # what other processes stage here may go at any moment
+        with suppress(FileNotFoundError):  # other processes may remove their staged files at any moment
             if folder.is_dir() and (is_left or time.time() - folder.stat().st_mtime > KEPT_SECONDS):
                 _discard(folder)
 
 
 def _discard(folder: Path) -> None:
-    """Remove a folder of a cache at once: no process finds half of it."""
+    """Remove a folder of a cache; it is renamed first, so that no process finds half of it."""
     shutil.rmtree(folder.replace(_partial(folder)), ignore_errors=True)
 
 

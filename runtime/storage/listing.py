@@ -38,11 +38,11 @@ BROKEN_LINK, FOLDER_LINK = "broken link", "link to a folder"
 
 log = logging.getLogger(__name__)
 
-LOOKS = 5  # tries to list or to look up: a wrong name of a host should not take minutes
+LOOKS = 5  # tries to list or look up a path: the wrong name of a host should not take minutes
 OBJECT_STORES = ("http://", "https://", "s3://", "s3a://", "gs://", "gcs://", "abfs://", "abfss://", "az://")
 
 RUN, METADATA = "run.json", "metadata.json"
-FOLDERS = {  # the file that is in a folder of each kind
+FOLDERS = {  # a file that only one kind of folder has → that kind
     RUN: "a run of clip-curate or clip-remove",
     METADATA: "metadata of clip-metadata",
     "clusters.json": "clusters of clip-cluster",
@@ -58,13 +58,13 @@ SHOWN = 3  # names in a folder of no known kind
 
 @dataclass(frozen=True)
 class Found:
-    """The files that a path stands for; `is_file` where it names one file itself, rather than a folder or a glob."""
+    """The files that a path stands for; `is_file` is True if the path names one file itself, not a folder or a glob."""
 
     files: list[tuple[str, Version]]
     is_file: bool
     hidden: list[str] = field(default_factory=list)  # paths of the hidden files that were passed over
     folders: list[str] = field(default_factory=list)  # paths of the folders that were listed
-    passed_over: dict[str, str] = field(default_factory=dict)  # path of what is no regular file → its kind
+    passed_over: dict[str, str] = field(default_factory=dict)  # path → kind, of all that are not regular files
 
     @property
     def paths(self) -> list[str]:
@@ -73,7 +73,7 @@ class Found:
 
 
 class ListedFile:
-    """A file listed at `version`; if its version changes, it is no longer read."""
+    """A listed file, which is refused if its version is no longer `version`; `retries` counts tries that failed."""
 
     def __init__(self, path: str, version: Version | None = None):
         self.path, self.retries = path, 0
@@ -81,7 +81,7 @@ class ListedFile:
         self._system, self._inner = system_of(path)
 
     def open(self, reading: Reading = AHEAD) -> BinaryIO:
-        """Return it opened."""
+        """Return the file, opened to read bytes; InputError if it has changed or vanished since it was listed."""
         size = self.check()
         if isinstance(self._system, LocalFileSystem):
             try:
@@ -91,7 +91,7 @@ class ListedFile:
         return cast(BinaryIO, RemoteFile(self.path, self._begin, size, self._failed, reading))
 
     def check(self) -> int | None:
-        """Return its size; InputError if the file is not the one that was listed."""
+        """Return the file's size in bytes, None if unknown; InputError if the file has changed or vanished."""
         try:
             now = persist(self.path, self._look, self._failed)
         except FileNotFoundError as error:
@@ -110,7 +110,7 @@ class ListedFile:
         return self._system.open(self._inner, "rb", **uncached)
 
     def _look(self) -> Version:
-        self._system.invalidate_cache(self._inner)  # a listing tells what was
+        self._system.invalidate_cache(self._inner)  # a cached listing may be out of date
         return version_of(self._system, self._system.info(self._inner))
 
     def _failed(self) -> None:
@@ -118,11 +118,11 @@ class ListedFile:
 
 
 def expand(path: str, deep: bool = True) -> Found | None:
-    """Return the files that a file, folder, glob or URL stands for; None if nothing is there.
+    """Return what a file, folder, glob or URL stands for: its files and their versions; None if nothing is there.
 
-    A folder stands for all files below it, or with `deep` false for those directly in it; so does a folder that a glob
-    matches. Hidden files count only where the path names them. Only regular files count: another thing is refused where
-    `path` names it, and passed over, with a warning, in a folder.
+    A folder, also one that a glob matches, stands for all files below it, or if `deep` is false for the files directly
+    in it. Hidden files count only if the path names them. Only regular files count: anything else is refused with an
+    InputError if `path` names it, and passed over with a warning in a folder.
     """
     require_utf8(path)
     system, inner = system_of(path)
@@ -141,7 +141,7 @@ def expand(path: str, deep: bool = True) -> Found | None:
 
 @contextmanager
 def looking_up(path: str) -> Iterator[None]:
-    """Refuse a path that cannot be looked up in the block, in one sentence."""
+    """Raise an InputError of one sentence if looking up `path` fails in the block."""
     try:
         yield
     except InputError:
@@ -151,7 +151,7 @@ def looking_up(path: str) -> Iterator[None]:
 
 
 def names_in(folder: str) -> list[str]:
-    """Return the names directly in a folder, hidden or not; none if there is no visible folder."""
+    """Return the names directly in a folder, hidden or not; [] if the folder does not exist or may not be read."""
     system, inner = system_of(folder)
 
     def look() -> list[str]:
@@ -167,7 +167,7 @@ def names_in(folder: str) -> list[str]:
 
 
 def name_of(path: str) -> str:
-    """Return a path in lower case, and a URL without its query: what the ending of a file is looked for in.
+    """Return a path in lower case, and a URL without its query, so that its ending tells the format of the file.
 
     >>> name_of("https://example.org/A.Parquet?signature=x.csv"), name_of("A?.CSV")
     ('https://example.org/a.parquet', 'a?.csv')
@@ -176,7 +176,7 @@ def name_of(path: str) -> str:
 
 
 def system_of(path: str) -> tuple[AbstractFileSystem, str]:
-    """Return the file system of a path, and the path's name in that file system."""
+    """Return the fsspec file system of a path, and the name of the path in that file system."""
     if "://" not in path:  # not fsspec.core.url_to_fs, which splits a name at ::
         return fsspec.filesystem("file"), os.path.abspath(os.path.expanduser(path))
     system, inner = fsspec.core.url_to_fs(with_secrets(path))
@@ -184,7 +184,7 @@ def system_of(path: str) -> tuple[AbstractFileSystem, str]:
 
 
 def _asked_once(system: AbstractFileSystem) -> AbstractFileSystem:
-    """Return an S3 file system that leaves it to `persist` to try again: it would send 25 requests for each here."""
+    """Return an S3 file system that does not retry: together with `persist`, it would send a request 25 times."""
     config = {"retries": {"total_max_attempts": 1}, **(system.storage_options.get("config_kwargs") or {})}
     own = type(system)(*system.storage_args, **{**system.storage_options, "config_kwargs": config})
     own.retries = 1
@@ -193,7 +193,7 @@ def _asked_once(system: AbstractFileSystem) -> AbstractFileSystem:
 
 @dataclass
 class _Listed:
-    """What a file system says of the files that a path stands for; names are its own."""
+    """The files that a path stands for, as a file system lists them; all names are names in that file system."""
 
     infos: list[Info]
     is_file: bool = False
@@ -202,7 +202,7 @@ class _Listed:
 
 
 def _infos(system: AbstractFileSystem, inner: str, deep: bool) -> _Listed | None:
-    """Return the file system's information on a file, the files of a folder, or all that a glob matches."""
+    """Return information on a file, on the files of a folder, or on the matches of a glob; None if there are none."""
     file = _file_info(system, inner)
     if file:
         return _Listed([file], is_file=True)
@@ -225,9 +225,9 @@ def _infos(system: AbstractFileSystem, inner: str, deep: bool) -> _Listed | None
 
 
 def _file_info(system: AbstractFileSystem, inner: str) -> Info | None:
-    """Return what is known of a file, None of a folder and of nothing; InputError for what is no regular file.
+    """Return information on a file; None for a folder or if nothing exists; InputError if it is no regular file.
 
-    `isfile` of a remote system is False when it is busy.
+    `isfile` is not used, as it returns False for a remote file system that is busy.
     """
     if isinstance(system, LocalFileSystem) and (not os.path.lexists(inner) or system.isdir(inner)):
         return None
@@ -243,7 +243,7 @@ def _file_info(system: AbstractFileSystem, inner: str) -> Info | None:
 
 
 def _other_kind(system: AbstractFileSystem, info: Info) -> str | None:
-    """Return what a listed name is that is no regular file; None for one."""
+    """Return the kind of a listed local name that is not a regular file, such as "FIFO"; None for a regular file."""
     is_local = isinstance(system, LocalFileSystem)
     return other_kind(info["name"]) if is_local and info["type"] != "file" else None
 
@@ -256,7 +256,7 @@ def _warn_of(kinds: dict[str, str], path: str) -> None:
 
 
 def _in_folder(system: AbstractFileSystem, folder: str, deep: bool) -> _Listed:
-    """Return the files below a folder, the hidden ones apart."""
+    """Return information on the files below a folder, or if not `deep` directly in it; hidden files are apart."""
     found = system.find(folder, maxdepth=None if deep else 1, detail=True)
     below = len(folder.rstrip("/"))
     hidden = [name for name in found if _is_hidden(name[below:].lstrip("/"))]
@@ -265,12 +265,12 @@ def _in_folder(system: AbstractFileSystem, folder: str, deep: bool) -> _Listed:
 
 
 def _is_hidden(path: str) -> bool:
-    """Say whether a file, or a folder it is in, is what Spark and Hadoop take for hidden."""
+    """Say whether Spark and Hadoop hide a file: its name, or the name of one of its folders, begins with . or _."""
     return re.search(r"(^|/)[._]", path) is not None
 
 
 def _full_path(system: AbstractFileSystem, name: str, path: str) -> str:
-    """Return a path that means the same on every machine, for a file that `path` stands for; without its secrets."""
+    """Return the absolute path or URL, without secrets, of the file `name` in `system`; `path` stands for that file."""
     if isinstance(system, LocalFileSystem):
         return name
     link, mark, rest = path.partition("::")  # zip://member::archive.zip
@@ -279,27 +279,28 @@ def _full_path(system: AbstractFileSystem, name: str, path: str) -> str:
 
 @dataclass(frozen=True)
 class Version:
-    """The properties that tell one content of a file from another, as far as the file system has them.
+    """The properties that tell one content of a file from another; None if the file system does not state one.
 
     A changed file may have the same size and modification time: `touch -r` and unpacked archives set times. The change
-    time of the inode (ctime) cannot be set, and a file that replaces another has its own inode. But both also change
-    when no byte does: by chmod, a new hard link, cp -a, rsync, a restored backup, or a mount that makes up inodes. So
-    only the driver uses them, to recognise an input of an earlier run; at worst that input is read again in vain. They
-    are never a reason to refuse a file: on another machine the same file of a network file system may have other
-    values.
+    time of the inode (ctime) cannot be set, and a file that replaces another has another inode. But ctime and inode
+    also change when no byte does: by chmod, a new hard link, cp -a, rsync, a restored backup, or a mount that makes up
+    inodes. So only the driver uses them, to recognise an input of an earlier run; at worst that input is read again in
+    vain. They are never a reason to refuse a file: on another machine the same file of a network file system may have
+    other values.
     """
 
     size: int | None = None
     modified: int | None = None  # nanoseconds since 1970
     etag: str | None = None
-    changed: int | None = None  # nanoseconds since 1970, of the inode: only of local files
-    inode: int | None = None  # likewise
+    changed: int | None = None  # ctime of the inode, nanoseconds since 1970: only of local files
+    inode: int | None = None  # only of local files
     checksum: str | None = None  # of all bytes, where a command of ours has recorded it
 
     def difference(self, now: Version) -> str | None:
-        """Return what has changed, without the marks that may differ from machine to machine.
+        """Return how `now` differs from this version, in words, or None; ctime and inode are not compared.
 
-        A time counts only without ETags, as listings round it otherwise.
+        Those may differ from machine to machine. The modification time is compared only if an ETag is missing, as
+        listings round times differently.
         """
         if None not in (self.size, now.size) and self.size != now.size:
             return f"it had {self.size:,} bytes and has {now.size:,}"
@@ -311,7 +312,7 @@ class Version:
 
 
 def version_of(system: AbstractFileSystem, info: Info) -> Version:
-    """Return the version of a file, given what its file system says of it."""
+    """Return the version of a file, given its file system's information on it."""
     if isinstance(system, LocalFileSystem):
         found = os.stat(info["name"])
         return Version(found.st_size, found.st_mtime_ns, changed=found.st_ctime_ns, inode=found.st_ino)
@@ -319,7 +320,7 @@ def version_of(system: AbstractFileSystem, info: Info) -> Version:
 
 
 def _modified(info: Info) -> int | None:
-    """Return the time of the last change in nanoseconds; file systems have five names and three types for it."""
+    """Return the modification time in nanoseconds, or None; file systems have five names and three types for it."""
     names = ("mtime", "LastModified", "last_modified", "updated", "Last-Modified")
     value = next((info[name] for name in names if name in info), None)
     if isinstance(value, str):
@@ -337,7 +338,7 @@ def _shown(nanoseconds: int) -> str:
 
 
 def other_kind(path: str) -> str | None:
-    """Return the kind of a local path that is not a regular file; None if it is one, also behind links."""
+    """Return the kind of a local path that is not a regular file, such as "FIFO"; None if it, or its target, is one."""
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -350,7 +351,7 @@ def other_kind(path: str) -> str | None:
 
 
 def described(path: Path) -> str:
-    """Return what a path is, as words behind it: `is empty`, `holds clusters of clip-cluster (clusters.json)`."""
+    """Return what a path is, as words to follow it: `is empty`, `holds clusters of clip-cluster (clusters.json)`."""
     found = names(path)
     for name, kind in FOLDERS.items():
         if name in found:

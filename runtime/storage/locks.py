@@ -1,8 +1,8 @@
-"""Claim an output folder for one run: lock it, and refuse one that cannot be written or that overlaps an input.
+"""Claim an output folder for one run: lock it, and refuse a folder that cannot be written or overlaps an input.
 
-A local folder has a lock, an object store or a file system without locks a token (`Owner`). In both cases a run has its
-own folder for unfinished files, below `.work`. A task that outlives its driver goes on writing into the folder of its
-ended run, which the next run removes.
+A local folder has a lock; an object store, or a file system without locks, has a token (`Owner`). In both cases a run
+has its own folder for unfinished files, below `.work`. A task that outlives its driver goes on writing into the folder
+of its ended run, which the next run removes.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from runtime.redaction import hidden
 from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
 from runtime.storage.whole import Parts, finished, read_json, write_json
 
-MOMENT = 0.2  # seconds: someone may remove the file of a lock that has ended just now, which is then made anew
+MOMENT = 0.2  # seconds to wait for a lock: its last owner may be removing its file, which is then made anew
 _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
-WORK = ".work"  # the folder, in one that is written to, of what is unfinished
+WORK = ".work"  # the folder of unfinished files, in the output folder
 LOCK, TOKEN = "lock", "owner.json"
 TRIES = 100
 _RUN = re.compile(r"[0-9a-f]{32}")
 
-READ_ONLY = ("http", "https", "memory", "data")  # the last two are not what other processes see
+READ_ONLY = ("http", "https", "memory", "data")  # other processes do not see the last two
 WRITTEN = ("00000.parquet", "00000.tar", "run.json")
 ANY_DEPTH = "**"
 SAME_SYSTEM = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "wasbs": "wasb"}
@@ -47,9 +47,9 @@ class Held(Exception):
 
 
 def take(path: Path, wait: bool = False) -> UnixFileLock | None:
-    """Return the lock of the file `path`, taken until its `release`; None where the file system has no locks.
+    """Lock the file `path`, and return the lock, held until its `release`; None if the file system has no locks.
 
-    Where another process has it, Held is raised, or with `wait` the lock is taken once it is free.
+    If another process has the lock, raise Held, or with `wait` wait until the lock is free.
     """
     # Without locks filelock would leave a marker instead, which outlives a process that is killed.
     lock = UnixFileLock(path, thread_local=False, fallback_to_soft=False)
@@ -66,7 +66,7 @@ def take(path: Path, wait: bool = False) -> UnixFileLock | None:
 
 @contextmanager
 def alone(path: Path) -> Iterator[bool]:
-    """Let one process of this machine at a time do the block; False where the file system of `path` has no locks."""
+    """Run the block in one process of this machine at a time; yield False if the file system of `path` has no locks."""
     lock = take(path, wait=True)
     try:
         yield lock is not None
@@ -76,10 +76,10 @@ def alone(path: Path) -> Iterator[bool]:
 
 
 class Owner:
-    """The right to write into a folder: a lock of this process, or a token that another run may put its own over.
+    """The right to write into a folder: a lock of this process, or a token that another run may replace by its own.
 
     A lock keeps a second run out, and is released as soon as its process ends, in any way; the lock file stays behind,
-    and means nothing. A token does not keep a second run out: the second run takes over, and the first run notices
+    and means nothing. A token does not keep a second run out: the second run replaces it, and the first run notices
     before it gives any file its name, and ends.
     """
 
@@ -92,19 +92,19 @@ class Owner:
             write_json(make_folder(self._folder) / TOKEN, self._token)
 
     def require(self) -> None:
-        """Refuse to go on where another run has taken over."""
+        """Raise an InputError if another run has replaced the token of this one."""
         if self._lock is None and read_json(self._folder / TOKEN) != self._token:
             raise InputError(
                 f"another run has taken over {self._folder.parent}, so this one ends; give each its own folder"
             )
 
     def release(self) -> None:
-        """Let another run have the folder."""
+        """Release the lock, if there is one, so that another run can have the folder."""
         if self._lock is not None:
             self._lock.release()
 
     def end(self) -> None:
-        """Remove what this run has not finished, last what keeps other runs out; let them have the folder."""
+        """Remove the unfinished files of this run, then its lock file or token; release the lock."""
         remove(self.work)
         with suppress(InputError, FileNotFoundError):
             self.require()
@@ -120,7 +120,7 @@ class Owner:
 def own(folder: Path, wait: bool = False) -> Owner:
     """Return the right to write into `folder`, which is made if need be.
 
-    InputError where another process has the lock; with `wait` it is taken once it is free.
+    If another process has the lock, raise an InputError, or with `wait` wait until the lock is free.
     """
     if is_url(folder):
         return Owner(folder, None)
@@ -130,7 +130,7 @@ def own(folder: Path, wait: bool = False) -> Owner:
 
 @contextmanager
 def owned(folder: Path, wait: bool = False) -> Iterator[Owner]:
-    """Keep other runs out of a folder during the block; unfinished work is removed at its end."""
+    """Yield the right to write into a folder; at the end, remove unfinished work, and the folder if new and empty."""
     is_new = not is_url(folder) and not os.path.exists(folder)  # False, too, of a name that is too long
     owner = own(folder, wait)
     try:
@@ -145,25 +145,25 @@ def owned(folder: Path, wait: bool = False) -> Iterator[Owner]:
 
 
 def remove_runs(work: Path) -> None:
-    """Remove the folders of earlier runs below `work`; the caller must have the right to."""
+    """Remove the folders of earlier runs below `work`; the caller must own the output folder."""
     for name in names(work):
         if _RUN.fullmatch(name):
             remove(work / name)
 
 
 def is_free(folder: Path) -> bool:
-    """Return whether a folder is new or empty, but for the files of a run that has begun, or was killed, so far."""
+    """Return whether a folder is new or empty, apart from unfinished files of a run that has begun or was killed."""
     left = finished(names(folder / WORK)) - {LOCK, TOKEN}
     return finished(names(folder)) <= {WORK} and all(map(_RUN.fullmatch, left))
 
 
 def _require_own(work: Path) -> None:
-    """Refuse a folder of unfinished work that is a link or someone else's, or that holds such: what is in it goes.
+    """Refuse a folder of unfinished work if it is, or holds, a link or a file of someone else: it will be emptied.
 
-    Whoever owns the folder above may have put it there.
+    What the owner of the output folder owns is accepted, too.
     """
     for path in (work, *(work / name for name in ([] if os.path.islink(work) else names(work)))):
-        with suppress(OSError):  # of a run that has ended at this moment; `_locked` says what else it is
+        with suppress(OSError):  # a run that ends now removes its files; `_locked` reports other errors
             found = path.lstat()
             if stat.S_ISLNK(found.st_mode):
                 raise InputError(f"{path} is a link, which is not followed; remove it, or give another output folder")
@@ -176,11 +176,11 @@ def _impossible(folder: Path, error: OSError) -> InputError:
 
 
 def _locked(folder: Path, wait: bool) -> UnixFileLock | None:
-    """Return the lock of a local folder; None where the file system has no locks."""
+    """Return the lock of a local folder, None if its file system has no locks; InputError if another run has it."""
     for tries_left in reversed(range(TRIES)):
         try:
             return take(make_folder(folder / WORK) / LOCK, wait)
-        except (FileNotFoundError, FileExistsError) as error:  # a run that has ended removes the folder at this moment
+        except (FileNotFoundError, FileExistsError) as error:  # a run that ends now removes the folder
             if not tries_left:
                 raise _impossible(folder, error) from error
         except Held:
@@ -194,7 +194,7 @@ def _locked(folder: Path, wait: bool) -> UnixFileLock | None:
 
 @contextmanager
 def usable(output: str | PathLike[str]) -> Iterator[Path]:
-    """Return the path of an output folder; refuse a file, and a URL at which nothing can be written."""
+    """Yield the path of an output folder; InputError if it is a file, or a URL at which nothing can be written."""
     path = as_path(output)
     if is_url(path):
         if path.protocol in READ_ONLY or not path.path.strip("/"):
@@ -221,12 +221,13 @@ class Claimed(Parts):
 
 @contextmanager
 def claimed(output: str | PathLike[str], require: Callable[[Path], object], wait: bool = False) -> Iterator[Claimed]:
-    """Claim an output folder for this run alone; `require` refuses one that holds something else.
+    """Claim an output folder for this run alone, and yield its parts.
 
-    Where another run has a local folder, that is refused, or waited for.
+    `require(folder)` raises an error if the folder holds something else. If another run has claimed a local folder,
+    raise an InputError, or with `wait` wait until that run ends.
     """
     with usable(output) as folder:
-        require(folder)  # before anything of ours is in it
+        require(folder)  # before this run has written anything into it
         with owned(folder, wait) as owner:
             require(folder)
             yield Claimed(folder, owner.work, owner)
@@ -235,10 +236,10 @@ def claimed(output: str | PathLike[str], require: Callable[[Path], object], wait
 def require_apart(
     output: str | PathLike[str], inputs: Iterable[str | PathLike[str]], except_in: Sequence[str] = ()
 ) -> None:
-    """Refuse an output folder or URL that is in an input folder or glob, or that an input is in.
+    """Raise an InputError if the output folder or URL is in an input folder or glob, or if an input is in the output.
 
     Otherwise a later run could read, or remove, files that are not its own. Symbolic links are followed. An input glob
-    is refused if it matches the folder, or matches names such as the run writes into it.
+    is refused if it matches the output folder, or names of files that the run writes into it (WRITTEN).
 
     `except_in` names folders in `output` in which inputs may be.
     """
@@ -260,14 +261,14 @@ def require_apart(
 
 @dataclass(frozen=True)
 class _Names:
-    """The file system, folders and file that a path names: those it states, and from its first wildcard on patterns."""
+    """The names in a path: `fixed` has the file system and the names before the first wildcard, `pattern` the rest."""
 
     fixed: list[str]
     pattern: list[str]
 
     @classmethod
     def of(cls, path: str, real: Real, has_wildcards: bool = True) -> _Names:
-        """Return the names of a path or URL; a local one that exists has no wildcards."""
+        """Return the names of a path or URL; a local path that exists has no wildcards. `real` resolves its links."""
         link = hidden(path).rpartition("::")[2] if "://" in path else path  # of zip://member::s3://bucket/archive.zip
         system, mark, rest = link.partition("://")
         if mark and system != "file":
@@ -280,11 +281,11 @@ class _Names:
         return cls(["file", *_followed("/".join(names[:first]) or "/", real)], names[first:])
 
     def begin_with(self, own: list[str]) -> bool:
-        """Say whether what is named is a folder or in it."""
+        """Say whether this path is the folder `own`, or is in it."""
         return self.fixed[: len(own)] == own
 
     def match_in(self, own: list[str]) -> bool:
-        """Say whether what is named holds a folder, or may match what is written there."""
+        """Say whether this path or glob holds the folder `own`, or may match files that a run writes into `own`."""
         if own[: len(self.fixed)] != self.fixed:
             return False
         rest, pattern = own[len(self.fixed) :], self.pattern
@@ -304,7 +305,7 @@ def _match(pattern: list[str], names: list[str]) -> bool:
 
 
 def _followed(path: str, real: Real) -> list[str]:
-    """Return the folders and the name of a path behind all symbolic links; those of many files are looked up once."""
+    """Return the names in a path after `real` has resolved its symbolic links; `real` caches resolved folders."""
     folder, name = os.path.split(path)
     followed = real(path) if os.path.islink(path) or not name else os.path.join(real(folder), name)
     return [each for each in followed.split("/") if each]

@@ -1,4 +1,4 @@
-"""Read files that this project wrote, after comparing all their bytes with the checksum that their writer recorded.
+"""Read files of this project after comparing all their bytes with the checksum recorded when they were written.
 
 The checksum is the CRC-32, computed at 11 to 25 GB per second. It finds damage, but does not protect from forgery.
 """
@@ -14,7 +14,7 @@ from mmap import ACCESS_READ, MADV_DONTNEED, mmap
 from pathlib import Path
 
 import pyarrow as pa
-from isal import isal_zlib as zlib  # its checksums take a quarter of the time
+from isal import isal_zlib as zlib  # computes checksums in a quarter of zlib's time
 
 from runtime.errors import InputError
 from runtime.redaction import hidden
@@ -23,33 +23,33 @@ from runtime.tallies import Tallies
 
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError)  # what Arrow may raise
 _PART = 1 << 24  # bytes
-TALLY = "crc32."  # with the name of a file: how a task says which checksum it wrote
+TALLY = "crc32."  # begins the name of a tally that records a file's checksum; the file's name follows
 
 
 @dataclass(frozen=True)
 class OwnFile:
-    """A file that this project wrote, and what to do if it is damaged."""
+    """A file that this project wrote, its checksum, and what the user should do if the file is damaged."""
 
     path: Path
     checksum: str | None  # as recorded; None where none is known
     remedy: str
 
     def damaged(self, reason: object) -> InputError:
-        """Return the refusal of this file."""
+        """Return an InputError that says that the file is missing (`reason` is a FileNotFoundError) or damaged."""
         shown = hidden(str(self.path))
         if isinstance(reason, FileNotFoundError):
             return InputError(f"{shown} is missing; {self.remedy}")
         return InputError(f"{shown} is damaged ({' '.join(str(reason).split())}); {self.remedy}")
 
     def require(self, content: mmap) -> None:
-        """Refuse the file if its bytes are not those of its checksum, where one is recorded."""
+        """Raise an InputError if the checksum of the mapped `content` is not the file's checksum, where one is recorded."""
         if self.checksum not in (None, _hex(_crc(content))):
             raise self.damaged("its checksum differs")
 
 
 @contextmanager
 def intact(file: OwnFile) -> Iterator[Path]:
-    """Yield a local path to the file's bytes, compared with its checksum; a file at a URL is copied here first."""
+    """Yield a local path to the file's bytes after comparing their checksum; a file at a URL is copied here first."""
     if not is_url(file.path):
         _require(file, file.path)
         yield file.path
@@ -62,11 +62,11 @@ def intact(file: OwnFile) -> Iterator[Path]:
 
 
 def is_sound(file: OwnFile) -> bool:
-    """Say whether a file exists with the bytes of its checksum."""
+    """Say whether a file exists and its bytes have the recorded checksum."""
     try:
         with intact(file):
             return True
-    except FullDisk:  # where a file at a URL is copied to
+    except FullDisk:  # no room for the copy of a file at a URL
         raise
     except (FileNotFoundError, InputError):
         return False
@@ -74,7 +74,10 @@ def is_sound(file: OwnFile) -> bool:
 
 @contextmanager
 def refusing(file: OwnFile) -> Iterator[None]:
-    """Refuse a file in one sentence where a block that reads it finds it damaged or missing."""
+    """Raise an InputError of one sentence if the block finds `file` damaged or missing.
+
+    If the server behind a URL fails, its error passes through.
+    """
     try:
         yield
     except InputError:
@@ -87,15 +90,15 @@ def refusing(file: OwnFile) -> Iterator[None]:
 
 
 def is_of_arrow(error: Exception) -> bool:
-    """Say whether Arrow makes no sense of bytes; errors of a file that it reads from pass through it."""
+    """Say whether an error means that Arrow cannot decode bytes, rather than that reading the bytes failed."""
     is_plain = type(error) is OSError and not error.errno and not error.__cause__  # as Arrow's own are
     return is_plain or isinstance(error, pa.ArrowException)
 
 
 def compared(file: OwnFile, validate: Callable[[Path], object] | None = None) -> Path:
-    """Return the path of a local file, for what maps it into memory: it is compared, and then may be validated.
+    """Return the path of a local file to map into memory, after comparing its checksum and calling `validate`.
 
-    That is done once in a process, and again once the file is another.
+    Both are done once per process, and again if the file changes. InputError if the file is missing or damaged.
     """
     try:
         found = file.path.stat()
@@ -106,14 +109,15 @@ def compared(file: OwnFile, validate: Callable[[Path], object] | None = None) ->
 
 
 def part_files(directory: Path) -> list[Path]:
-    """Return the whole Parquet files of a folder, in order."""
+    """Return the Parquet files in a folder, sorted by name, without names that begin with . or _."""
     return [path for path in files(directory, ".parquet") if not path.name.startswith((".", "_"))]
 
 
 def own_files(folder: Path, checksums: Mapping[str, str] | None, remedy: str) -> list[OwnFile]:
-    """Return the Parquet files of a folder with their checksums, by name; refuse a folder that holds other files.
+    """Return a folder's Parquet files with their checksums, sorted by name; InputError if one is missing or foreign.
 
-    Where no checksums are known, all Parquet files of the folder are returned.
+    `checksums` maps names of files to checksums. If it is None, all Parquet files of the folder are returned, without
+    checksums.
     """
     found = {path.name: path for path in part_files(folder)}
     if checksums is None:
@@ -136,7 +140,7 @@ def checksum_of(path: Path) -> str:
 
 
 def content_digest(path: Path) -> str:
-    """Return the BLAKE2b of a file, by which files are named that differ in no other way: 32 hexadecimal digits."""
+    """Return the BLAKE2b of a file's bytes, as 32 hexadecimal digits, by which to name the file."""
     hashed = blake2b(digest_size=16)
     with path.open("rb") as file:
         while data := file.read(1 << 20):
@@ -145,28 +149,28 @@ def content_digest(path: Path) -> str:
 
 
 def as_written(path: Path) -> OwnFile:
-    """Return a file that this command has just written, and will read again."""
+    """Return a file that this command has just written, and will read again, with its checksum."""
     return OwnFile(path, checksum_of(path), "run the same command again")
 
 
 def recorded(name: str, checksum: str) -> tuple[str, int]:
-    """Return the checksum of a file as the name and the value of a tally."""
+    """Return the name and the value of the tally that records the checksum of the file `name`."""
     return f"{TALLY}{name}", int(checksum, 16)
 
 
 def tally(tallies: Tallies, path: Path, checksum: str) -> None:
-    """Add the checksum of a file to its task's tallies."""
+    """Add the checksum of the file `path` to the tallies of the task that wrote it."""
     tallies.add(*recorded(path.name, checksum))
 
 
 def checksums_in(tallies: Tallies) -> dict[str, str]:
-    """Remove the checksums from the tallies of all tasks; return them by file, in order."""
+    """Remove the checksums of files from the tallies of all tasks; return them by file name, sorted."""
     return {name: _hex(int(value)) for name, value in sorted(tallies.take(TALLY).items())}
 
 
 @lru_cache(maxsize=1 << 16)
 def _compare(file: OwnFile, validate: Callable[[Path], object] | None, marks: tuple[int, ...]) -> None:
-    """Refuse a damaged file; `marks` tell one content under its path from another."""
+    """Refuse a damaged file; results are cached by `marks`, which change when the file changes."""
     _require(file, file.path)
     if validate is not None:
         validate(file.path)
@@ -178,7 +182,7 @@ def _require(file: OwnFile, local: Path) -> None:
 
 
 def _crc(content: mmap) -> int:
-    """Return the CRC-32 of a file that is mapped; memory holds a part of it at a time."""
+    """Return the CRC-32 of a mapped file; memory holds one part of the file at a time."""
     checksum = 0
     with memoryview(content) as data:
         for begin in range(0, len(data), _PART):

@@ -1,8 +1,8 @@
-"""Write Parquet files whole under their names; read this project's, and in bounded memory those of other programs.
+"""Write complete Parquet files; read files of this project, and in bounded memory files of other programs.
 
-Workers write row groups of one size: the same rows in the same order give the same bytes, however they are batched. A
-file of this project is read after the checksum of all its bytes is compared, if one is known (`own_files`), and with
-its page checksums. Rows are also split by key into parts on disk, to sort or join tables larger than memory.
+Workers write row groups of one size: the same rows in the same order give the same bytes, however the rows are batched.
+A file of this project is read with its page checksums, after the checksum of all its bytes is compared, if it is known
+(`own_files`). Rows are also split by key into parts on disk, to sort or join tables larger than memory.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ PIECE = 4 << 20  # bytes of a column that are read at once: a request to an obje
 FEW_ROWS = 128  # read at once: a dictionary page of 1 MB may stand for texts of gigabytes
 FEW_BYTES = 128 << 20  # of a dictionary page times the rows read at once, as one text may be all of the page
 BATCH_BYTES = 16 << 20  # of a batch, at most about
-_HEAD = 16  # bytes that hold kind and size of a page
+_HEAD = 16  # bytes of a page's header, which hold its kind and size
 _DICTIONARY = 2
 
 MOST_PARTS = 256  # files that are open at a time
 
 
 class PartWriter:
-    """Writes batches to one file, in row groups of one size."""
+    """Writes batches to one Parquet file, in row groups of one size."""
 
     def __init__(self, writer: pq.ParquetWriter, row_group_rows: int):
         self._writer, self._row_group_rows = writer, row_group_rows
@@ -46,7 +46,7 @@ class PartWriter:
         self.checksum = ""  # of the file's bytes, once it is whole
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Add the rows of a batch of the schema."""
+        """Add the rows of a batch, which has the schema of the file."""
         self.rows += batch.num_rows
         self._pending.append(batch)
         self._pending_rows += batch.num_rows
@@ -54,13 +54,13 @@ class PartWriter:
             self._flush(self._row_group_rows)
 
     def finish(self) -> None:
-        """Write the rows that fill no row group."""
+        """Write the remaining rows, too few for a row group of full size."""
         if self._pending_rows:
             self._flush(self._pending_rows)
 
     def _flush(self, rows: int) -> None:
         table = pa.Table.from_batches(self._pending, self._writer.schema)
-        # One chunk a column: page limits would otherwise follow the batches.
+        # One chunk per column, as the limits of pages would otherwise depend on the batches.
         self._writer.write_table(table.slice(0, rows).combine_chunks(), row_group_size=rows)
         rest = table.slice(rows)
         self._pending, self._pending_rows = rest.to_batches(), len(rest)
@@ -70,9 +70,10 @@ class PartWriter:
 def part_writer(
     path: Path, schema: pa.Schema, row_group_rows: int, see: Callable[[Path], object] | None = None
 ) -> Iterator[PartWriter]:
-    """Yield a writer of one file, which exists after the block only if no error occurred; `see` is given a local path.
+    """Yield a writer of one Parquet file, which exists after the block only if no error occurred.
 
-    Two tries of one task may write at the same time: each has a partial file of its own, and both hold the same.
+    `see` is called with a local path of the complete file, before the file gets its name. Two tries of one task may
+    write at the same time: each has a partial file of its own, and both files hold the same bytes.
     """
     with whole(path) as file:
         with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as parquet:
@@ -85,7 +86,7 @@ def part_writer(
 
 
 def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> str:
-    """Write tables to a file that is whole under its name; each begins a row group. Return the file's checksum."""
+    """Write tables to one complete Parquet file; each table begins a row group. Return the file's checksum."""
     with whole(path) as file:
         with pq.ParquetWriter(file, schema, write_page_checksum=True) as writer:
             for table in tables:
@@ -102,20 +103,20 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 
 
 def batches(file: OwnFile, rows: int = 1 << 16, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield a file's rows in batches of at most so many; a damaged file is refused."""
+    """Yield a file's rows in batches of at most `rows` rows; InputError if the file is damaged."""
     with refusing(file), intact(file) as path, open_parquet(path) as opened:
-        if opened.num_row_groups:  # pyarrow 19 iterates over no file without
+        if opened.num_row_groups:  # pyarrow 19 cannot iterate over a file without row groups
             yield from opened.iter_batches(rows, columns=columns)
 
 
 def read_table(file: OwnFile, columns: list[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
-    """Return the table in one file, or some columns of it, or the rows for which an expression is true."""
+    """Return the table in a file: only `columns`, if given, and only the rows for which `rows` is true, if given."""
     with refusing(file), intact(file) as path:
         return pq.read_table(path, columns=columns, filters=rows, page_checksum_verification=True)
 
 
 def require_rows(files: list[OwnFile], rows: int) -> None:
-    """Refuse files that do not hold as many rows as were written."""
+    """Raise an InputError if the files do not hold `rows` rows in all, as many as were written."""
     found = sum(row_counts(files))
     if found != rows:
         folder, remedy = (files[0].path.parent, files[0].remedy) if files else ("matched/", "curate with --overwrite")
@@ -128,35 +129,35 @@ def row_counts(files: Sequence[OwnFile]) -> list[int]:
 
 
 def first_rows(files: list[OwnFile], rows: int) -> list[dict]:
-    """Return the first rows of a manifest."""
+    """Return the first `rows` rows of a manifest, from the first row group of its first file, as dictionaries."""
     with refusing(files[0]), intact(files[0]) as path, open_parquet(path) as opened:
         table = opened.read_row_group(0) if opened.num_row_groups else None
     return table.slice(0, rows).to_pylist() if table else []
 
 
 def row_group_rows(files: list[OwnFile]) -> int:
-    """Return the size of row groups: the largest first group, since only the last of a file has fewer rows."""
+    """Return the number of rows in a row group of the files: the largest first one, as a file's last is smaller."""
     ends = map(_metadata, files)
     return max((end.row_group(0).num_rows for end in ends if end.num_row_groups), default=0) or 1
 
 
 def rows_of(file: OwnFile) -> int:
-    """Return the number of rows of a file, as its end states it."""
+    """Return the number of rows of a file, as its footer states it."""
     return _metadata(file).num_rows
 
 
 def _metadata(file: OwnFile) -> pq.FileMetaData:
-    """Return what stands at the end of a file, which is compared with the checksum only when its rows are read."""
+    """Return the footer of a file; the file's checksum is compared only when its rows are read."""
     with refusing(file), open_parquet(file.path) as opened:
         return opened.metadata
 
 
 class _Shut(Exception):
-    """A file was read while nothing may be read of it."""
+    """A file was read while it was shut."""
 
 
 class _Gate:
-    """A file that can be shut for a while."""
+    """A file whose reads can be made to fail for a while."""
 
     def __init__(self, file: BinaryIO):
         self._file, self._is_shut = file, False
@@ -171,7 +172,7 @@ class _Gate:
 
     @contextmanager
     def shut(self) -> Iterator[None]:
-        """Let any read fail during the block."""
+        """Make any read raise _Shut during the block."""
         self._is_shut = True
         try:
             yield
@@ -180,7 +181,7 @@ class _Gate:
 
 
 class BoundedParquet:
-    """The table in a file; of its row groups, no more is in memory than is asked for."""
+    """The table in a Parquet file, read in small batches: memory never holds a whole row group."""
 
     def __init__(self, file: BinaryIO):
         self._file = file
@@ -195,11 +196,11 @@ class BoundedParquet:
 
     @property
     def rows(self) -> int:
-        """The number of its rows, as the end of the file states it."""
+        """The number of rows in the table, as the footer of the file states it."""
         return self._table.metadata.num_rows
 
     def group_bytes(self) -> list[int]:
-        """Return the compressed size of each row group."""
+        """Return the compressed size of each row group in bytes."""
         groups = map(self._chunks, range(self._table.num_row_groups))
         return [sum(chunk.total_compressed_size for chunk in chunks.values()) for chunks in groups]
 
@@ -210,16 +211,16 @@ class BoundedParquet:
         groups: Iterable[int] | None = None,
         damaged: Callable[[], None] | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of these row groups (None: of all), `rows` and about BATCH_BYTES at most in a batch.
+        """Yield the rows of row groups (None: of all) in batches of at most `rows` rows and about BATCH_BYTES.
 
-        Where Arrow can make no sense of the file, the rows end and `damaged` is called, if it is given. A disk or
-        network that fails is an error in any case.
+        If Arrow cannot decode the file, the rows end and `damaged` is called; without `damaged`, Arrow's error is
+        raised. A disk or network that fails is an error in any case.
         """
         groups = range(self._table.num_row_groups) if groups is None else groups
         few: Iterator[pa.RecordBatch] = chain.from_iterable(self._few_rows(group, columns) for group in groups)
         if damaged is not None:
             few = _until_damaged(few, damaged)
-        # Half, as a batch may have one part more than it needs.
+        # Half the size, as a batch ends only after the part that exceeds it.
         parts = (part for each in few for part in _parts(each, BATCH_BYTES // 2))
         yield from gather_rows(parts, rows, BATCH_BYTES // 2, exact=True)
 
@@ -236,10 +237,10 @@ class BoundedParquet:
         return max(1, min(FEW_ROWS, FEW_BYTES // max([1, *sizes])))
 
     def _chunks(self, group: int) -> dict[str, pq.ColumnChunkMetaData]:
-        """Return what the end of the file states of a row group's chunks, by column; ArrowException for nonsense.
+        """Return the metadata of the column chunks in a row group, by column; ArrowException if they make no sense.
 
-        Arrow ends the process where it is asked for a chunk that makes no sense to it, and raises an error where it
-        reads one. So it is told to read all, and is stopped before the first byte.
+        Arrow ends the process if it is asked for the metadata of a chunk that makes no sense, but raises an error if it
+        reads the chunk. So Arrow is first made to read all columns, and is stopped before the first byte.
         """
         found = self._table.metadata.row_group(group)
         with self._gate.shut(), suppress(_Shut):
@@ -248,7 +249,7 @@ class BoundedParquet:
         return {path: found.column(i) for i, path in enumerate(columns)}
 
     def _dictionary_bytes(self, chunk: pq.ColumnChunkMetaData) -> int:
-        """Return the unpacked size of a column chunk's dictionary page, as the page's header has it; 0 without one."""
+        """Return the unpacked size of a chunk's dictionary page, as the page's header states it; 0 if there is none."""
         self._file.seek(chunk.dictionary_page_offset or chunk.data_page_offset)
         head = iter(self._file.read(_HEAD))
         # Thrift's compact protocol: the first two fields are integers, each behind a byte that says so.
@@ -276,14 +277,14 @@ def _until_damaged(batches: Iterator[pa.RecordBatch], damaged: Callable[[], None
 
 
 def _parts(batch: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:
-    """Yield a batch in parts of about `size` bytes."""
+    """Yield a batch in slices of about `size` bytes."""
     rows = max(1, batch.num_rows * size // max(1, batch.nbytes))
     for begin in range(0, batch.num_rows, rows):
         yield batch.slice(begin, rows)
 
 
 def key_part(high: np.ndarray, parts: int) -> np.ndarray:
-    """Return the part of each first half of a key of `exact_numbers`: parts are equal ranges, in order.
+    """Return the part of each key, given its first int64 (from `exact_numbers`); parts are equal ranges, in order.
 
     >>> key_part(np.array([-(2**63), -1, 0, 2**63 - 1]), 3).tolist()
     [0, 1, 1, 2]
@@ -299,13 +300,16 @@ def in_parts(
     work: Path,
     part_of: Callable[[np.ndarray, int], np.ndarray] = key_part,
 ) -> Iterator[pa.Table]:
-    """Yield all rows in so many parts, by what `part_of` says of their first column; `work` is an empty folder."""
+    """Yield the rows of all batches as `parts` tables; `part_of` returns the part of each row from its first column.
+
+    `work` is an empty folder for temporary files, or is made.
+    """
     work.mkdir(exist_ok=True)
     paths = [work / f"{part}.arrow" for part in range(parts)]
     with ExitStack() as stack:
         files = [stack.enter_context(pa.ipc.new_file(str(path), schema)) for path in paths]
         for batch in batches:
-            part = part_of(batch[schema.names[0]].to_numpy(), parts).astype(np.uint8)  # which is sorted in linear time
+            part = part_of(batch[schema.names[0]].to_numpy(), parts).astype(np.uint8)  # sorted in linear time
             order = np.argsort(part, kind="stable")
             ends = np.searchsorted(part[order], np.arange(parts + 1))
             batch = batch.take(pa.array(order))

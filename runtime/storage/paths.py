@@ -1,7 +1,7 @@
 """Read, list, move and remove files in local folders and at URLs that fsspec opens, with one function for both.
 
-Object stores have no folders, only common prefixes of names: no folder is made there, and one is moved file by file.
-Writing is in `whole`.
+Object stores have no folders, only common prefixes of names: no folder is made there, and a folder is moved file by
+file. Writing is in `whole`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from runtime.arrow import gather
 from runtime.errors import InputError
 from runtime.packages import missing_package
 
-_NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")  # their errors need not be OSErrors
+# Packages whose errors are errors of a network, even if they are no OSErrors.
+_NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_SPACE, MAKE_ROOM = "no space left in", "make room and run the same command again"
 AT_ONCE = 16  # requests: each takes some 30 ms
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
     class Url(Path):
-        """A UPath to a type checker: it has the methods of a Path, and these."""
+        """A UPath as a type checker sees it: a Path with three more attributes."""
 
         fs: AbstractFileSystem
         path: str
@@ -44,11 +45,14 @@ if TYPE_CHECKING:
 
 
 class FullDisk(InputError):
-    """A disk, or a share of it, has no space left: nothing is wrong with what was given, so the status is another."""
+    """A disk or a quota has no space left. The inputs are not to blame, so a command ends with another exit status."""
 
 
 def as_path(path: str | os.PathLike) -> Path:
-    """Return a path as a Path, and a URL as a UPath, which has the same methods and is annotated as a Path."""
+    """Return a path as a Path, and a URL as a UPath, which has the methods of a Path and is annotated as one.
+
+    InputError if no installed package opens such a URL.
+    """
     if isinstance(path, Path | UPath):
         return path
     protocol, mark, rest = str(path).partition("://")
@@ -64,21 +68,21 @@ def as_path(path: str | os.PathLike) -> Path:
 
 
 def absolute(path: str | os.PathLike) -> Path:
-    """Return a path that means the same to workers, which run in other folders; a URL as `as_path` does."""
+    """Return an absolute path, which means the same to workers in other folders; a URL is returned as by `as_path`."""
     path = as_path(path)
     return path if is_url(path) else path.absolute()
 
 
 def is_url(path: Path) -> TypeGuard[Url]:
-    """Say whether a path is a URL."""
+    """Say whether a path from `as_path` is a URL."""
     return not isinstance(path, Path)
 
 
 @contextmanager
 def reachable(path: str | os.PathLike) -> Iterator[None]:
-    """Refuse a URL that cannot be reached, in a sentence instead of a library's error.
+    """Raise an InputError of one sentence, instead of a library's error, if a URL cannot be reached in the block.
 
-    That nothing exists at a URL is still a FileNotFoundError.
+    A FileNotFoundError passes through: nothing exists at the URL.
     """
     try:
         yield
@@ -96,13 +100,13 @@ def reachable(path: str | os.PathLike) -> Iterator[None]:
 
 
 def is_outside(error: BaseException) -> bool:
-    """Say whether an error is of files or networks, rather than of this program."""
+    """Say whether an error comes from files or networks, rather than from this program."""
     return isinstance(error, OSError) or type(error).__module__.startswith(_NETWORK)
 
 
 @contextmanager
 def room(folder: str | os.PathLike) -> Iterator[None]:
-    """Say which folder has no space left, where a block ends for that reason."""
+    """Raise FullDisk, which names `folder`, if the block fails because a disk or quota is full."""
     try:
         yield
     except OSError as error:
@@ -113,19 +117,20 @@ def room(folder: str | os.PathLike) -> Iterator[None]:
 
 @contextmanager
 def staged() -> Iterator[Path]:
-    """Yield an empty folder of this process's own for whole files on their way to or from a URL; it goes at the end.
+    """Yield an empty folder for whole files on their way to or from a URL; it is removed after the block.
 
-    It is on the disk of Spark's local folders: files of a run may be larger than what temporary files have room for.
+    The folder is on the disk of Spark's local folders: files of a run may need more space than the folder for temporary
+    files has.
     """
-    from runtime.caches import cache_folder  # here, as it brings Numba along, which commands start without
+    from runtime.caches import cache_folder  # here, as it imports Numba, without which commands start faster
 
     with room(cache := cache_folder()), tempfile.TemporaryDirectory(prefix="staged-", dir=cache) as folder:
         yield Path(folder)
 
 
 def is_full(error: OSError) -> bool:
-    """Say whether a disk, or someone's share of it, is full."""
-    is_short = "requested and" in str(error)  # NumPy says that bytes could not be written, and not why
+    """Say whether an error means that a disk or a quota is full."""
+    is_short = "requested and" in str(error)  # NumPy's message says that bytes were not written, but not why
     return error.errno in FULL or is_short
 
 
@@ -135,7 +140,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def files(folder: str | os.PathLike, ending: str = "") -> list[Path]:
-    """Return the files directly in a folder whose names end with `ending`, in order; none where there is no folder."""
+    """Return the files directly in a folder whose names end with `ending`, sorted by name; [] if there is no folder."""
     listed = as_path(folder)
     if is_url(listed):
         found = [name for name, kind in _listed(listed) if kind == "file"]
@@ -145,7 +150,7 @@ def files(folder: str | os.PathLike, ending: str = "") -> list[Path]:
 
 
 def names(folder: Path) -> set[str]:
-    """Return the names of all files and folders in a folder; none where there is no folder."""
+    """Return the names of all files and folders directly in a folder; an empty set if there is no folder."""
     if is_url(folder):
         return {name for name, _ in _listed(folder)}
     with suppress(FileNotFoundError):  # where another run removes the folder at that moment
@@ -155,7 +160,10 @@ def names(folder: Path) -> set[str]:
 
 
 def files_below(folder: Path, within: str = "") -> Iterator[str]:
-    """Yield the paths, within a folder, of the files in and below it, but for those in hidden folders."""
+    """Yield the paths, relative to `folder`, of all files in and below it, except files in hidden folders.
+
+    `within` is put before each path.
+    """
     present = {path.name for path in files(folder)}
     yield from (f"{within}{name}" for name in present)
     for name in names(folder) - present:
@@ -164,26 +172,29 @@ def files_below(folder: Path, within: str = "") -> Iterator[str]:
 
 
 def make_folder(folder: Path) -> Path:
-    """Make a folder with those it is in, where there are folders; return it."""
+    """Make a local folder and its parents if they do not exist (at a URL, nothing is made); return `folder`."""
     if not is_url(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all in it, if it exists; of a link the link alone."""
+    """Remove a file, or a folder and everything in it, if it exists; a link is removed, but not what it leads to."""
     if is_url(path):
         list(in_threads(path.fs.rm_file, path.fs.find(path.path)))
     elif path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
-        if path.is_dir():  # a listing was late: what it lacked is in the next one
+        if path.is_dir():  # a listing lacked new files, which the next listing has
             shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
 
 
 def move_files(found: list[Path], folder: Path) -> None:
-    """Move files on one object store to another folder of it: all copies exist before the first file is removed."""
+    """Move files to another folder of the same object store: all copies exist before the first file is removed.
+
+    OSError if the server did not make a copy; nothing is removed then.
+    """
     urls, target = cast("list[Url]", found), cast("Url", folder)
     list(in_threads(lambda file: file.fs.cp_file(file.path, (target / file.name).path), urls))
     missing = sorted({file.name for file in urls} - names(target))
@@ -193,7 +204,7 @@ def move_files(found: list[Path], folder: Path) -> None:
 
 
 def _listed(folder: Url) -> list[tuple[str, str]]:
-    """Return name and type of all that a folder on an object store holds, without the folder's own placeholder."""
+    """Return the name and type of each item in a folder on an object store, except the folder's own placeholder."""
     try:
         found = folder.fs.ls(folder.path, detail=True)
     except FileNotFoundError:
@@ -204,7 +215,7 @@ def _listed(folder: Url) -> list[tuple[str, str]]:
 
 
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int = AT_ONCE) -> Iterator[Result]:
-    """Yield what a function returns for each item, in their order: several are asked for at once.
+    """Yield what `function` returns for each item, in the order of the items; up to `threads` calls run at once.
 
     >>> list(in_threads(len, ["a", "bcd"]))
     [1, 3]

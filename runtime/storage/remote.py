@@ -1,7 +1,7 @@
-"""Read a remote file by large requests, fetching the next block ahead, and retry what fails for a moment.
+"""Read a remote file by large requests, fetching the next block ahead, and retry requests that fail for a moment.
 
 A *block* is the bytes that one request returned. `may_pass` decides which errors of fsspec's file systems may be
-temporary. Servers of metadata's sources state when to retry; that is handled in `metadata.download.client`.
+temporary. Servers of metadata's sources state when to retry; `metadata.download.client` handles that.
 """
 
 import io
@@ -20,7 +20,7 @@ from runtime.errors import InputError
 from runtime.redaction import redacted
 from runtime.storage.paths import is_outside
 
-TRIES = 8  # in a row that bring nothing: a minute of waits
+TRIES = 8  # in a row without a result: a minute of waits
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds
 BUSY = frozenset({408, 425, 429, *range(500, 600)})  # S3 says 503 SlowDown
 # By name, in any of an error's classes: the libraries that define them need not be installed.
@@ -37,23 +37,23 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Reading:
-    """The size of the requests for a file, and whether the next one is sent ahead."""
+    """The size of the requests for a file, and whether the next request is sent ahead."""
 
-    request_bytes: int  # at least
+    request_bytes: int  # of each request, at least
     ahead: bool = False  # the next request is sent while a block is used
 
 
-# From the first byte to the last. At 40 ms a request, 100 MB/s and a reader of 25 MB/s, in blocks of 1, 4, 8, 16 MB:
-# 20, 22, 22, 21 MB/s ahead, 12, 16, 17, 18 otherwise, and 16 as fsspec does by default. A failed request costs a block.
+# For a whole file. At 40 ms a request, 100 MB/s and a reader of 25 MB/s, blocks of 1, 4, 8, 16 MB give:
+# 20, 22, 22, 21 MB/s ahead, 12, 16, 17, 18 otherwise. fsspec's default gives 16. A failed request costs a block.
 AHEAD = Reading(8 << 20, ahead=True)
-A_GLANCE = Reading(256 << 10)  # of the first lines
-AS_ASKED = Reading(1)  # of Parquet: its readers ask for pieces of a good size
+A_GLANCE = Reading(256 << 10)  # for the first lines of a file
+AS_ASKED = Reading(1)  # for Parquet, whose readers ask for pieces of a good size
 
 
 class RemoteFile(io.RawIOBase):
-    """The file that `begin` opens; its size is None if the server does not state it.
+    """A file to read: the remote file that `begin` opens; `size` is None if the server does not state it.
 
-    `failed` is called for each failure that passed.
+    `failed` is called before each new try of a request.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class RemoteFile(io.RawIOBase):
         self._file: BinaryIO | None = None
 
     def read(self, size: int = -1) -> bytes:
-        """Return `size` bytes, or less at the end of the file only; all that is left for a negative size."""
+        """Return `size` bytes, or fewer at the end of the file; if `size` is negative, return all remaining bytes."""
         found = []
         while size != 0:
             piece = self._piece(size if size > 0 else self._reading.request_bytes)
@@ -79,13 +79,13 @@ class RemoteFile(io.RawIOBase):
         return found[0] if len(found) == 1 else b"".join(found)
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer`; return the number of bytes."""
+        """Fill `buffer`; return the number of bytes read."""
         found = self.read(len(buffer))
         buffer[: len(found)] = found
         return len(found)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position; the remote file follows when it is read."""
+        """Set the position, and return it; the remote file itself is moved by the next read."""
         if whence == io.SEEK_END and self._size is None:
             raise io.UnsupportedOperation(f"the server does not tell the size of {self._path}")
         self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size or 0}[whence]
@@ -96,11 +96,11 @@ class RemoteFile(io.RawIOBase):
         return self._position
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True: the file can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Say whether it can be read from any position."""
+        """Say whether any position can be read: only if the size is known."""
         return self._size is not None
 
     def close(self) -> None:
@@ -117,12 +117,12 @@ class RemoteFile(io.RawIOBase):
         return self._block[begin : begin + size]
 
     def _fetched(self, size: int) -> bytes:
-        """Return the block at the position, and send the request for the one after it."""
+        """Return the block at the position, and request the next block ahead; both requests ask for `size` bytes or more."""
         at, pending = self._next or (-1, None)
         self._next = None
         block = pending.result() if pending and at == self._position else None
         if pending and block is None:
-            pending.exception()  # one thread at a time has the file
+            pending.exception()  # wait: only one thread at a time may use the file
         if block is None:
             block = self._fetch(self._position, size)
         at = self._position + len(block)
@@ -158,7 +158,7 @@ class RemoteFile(io.RawIOBase):
         return self._file
 
     def _forget(self) -> None:
-        """Count a failure; drop a file that cannot be asked once more for the same bytes."""
+        """Count a failure; close the remote file, unless it can be asked again for the same bytes."""
         self._failed()
         if not (isinstance(self._file, AbstractBufferedFile) and self._file.size is not None):
             self._drop()
@@ -170,7 +170,7 @@ class RemoteFile(io.RawIOBase):
 
 
 def _go_to(file: BinaryIO, position: int) -> None:
-    """Go to a position; a file that is streamed is read up to it."""
+    """Set the position of a file; a stream, which cannot seek, is read up to the position."""
     try:
         file.seek(position)
     except ValueError:
@@ -181,13 +181,13 @@ def _go_to(file: BinaryIO, position: int) -> None:
 
 @dataclass(frozen=True)
 class Waits:
-    """Seconds between tries: each wait is twice the one before, up to the longest; chance takes off up to a half."""
+    """Seconds between tries: each wait is twice the one before, up to `longest`; chance shortens it by up to a half."""
 
     first: float
     longest: float
 
     def after(self, failures: int, chance: float) -> float:
-        """Return the wait in seconds after this number of failures in a row, from 1; `chance` is from 0 to 1.
+        """Return the wait in seconds after `failures` in a row, from 1; `chance` 1 gives the whole wait, 0 a half.
 
         >>> [Waits(1, 5).after(failures, chance=1) for failures in (1, 2, 3, 4)], Waits(1, 5).after(1, chance=0)
         ([1.0, 2.0, 4.0, 5.0], 0.5)
@@ -200,10 +200,10 @@ def try_again(
     seconds_after: Callable[[Exception, int], float],
     sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
-    """Return what `step` returns, once it returns.
+    """Call `step` until it returns without an error; return its result.
 
-    `seconds_after` gets each error and the number of the try, from 1. It returns how long to sleep before the next
-    try, or raises what ends them.
+    `seconds_after` is called with each error and the number of the failed try, from 1. It returns the seconds to sleep
+    before the next try, or raises the error that ends the tries.
     """
 
     def wait(state: RetryCallState) -> float:
@@ -214,10 +214,10 @@ def try_again(
 
 
 def persist(path: str, step: Callable[[], Result], failed: Callable[[], None], tries: int = TRIES) -> Result:
-    """Return what `step` returns, trying again what may pass; `failed` is called before each new try.
+    """Return what `step` returns; retry errors that may pass, and call `failed` before each new try.
 
-    OSError where no try helps: FileNotFoundError, PermissionError or one that names the last reason. Errors that are
-    not of files or networks pass through.
+    If no try helps, or after `tries` in a row, raise FileNotFoundError, PermissionError or another OSError with the
+    last reason. Errors that come neither from files nor from networks pass through.
     """
 
     def seconds_after(error: Exception, number: int) -> float:
@@ -232,7 +232,7 @@ def persist(path: str, step: Callable[[], Result], failed: Callable[[], None], t
 
 
 def may_pass(error: BaseException) -> bool:
-    """Say whether another try may help: where a server answered, its status decides."""
+    """Say whether another try may help; if a server answered, the HTTP status decides."""
     found = status(error)
     if found is not None:
         return found in BUSY
@@ -240,12 +240,12 @@ def may_pass(error: BaseException) -> bool:
 
 
 def status(error: BaseException) -> int | None:
-    """Return the HTTP status behind an error, which fsspec may have turned into another."""
+    """Return the HTTP status of an error or its causes (fsspec may have replaced the server's error); else None."""
     return next((found for each in _causes(error) if (found := _status(each)) is not None), None)
 
 
 def wait(path: str, number: int) -> float:
-    """Return the seconds between try `number`, from 1, and the next: other ones for each path."""
+    """Return the seconds to wait after try `number`, from 1; they differ from path to path."""
     return Waits(FIRST_WAIT, LONGEST_WAIT).after(number, float(draws(number, "wait", [path])[0]))
 
 

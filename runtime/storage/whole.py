@@ -1,9 +1,9 @@
 """Write files and folders that get their names when they are complete, and JSON with a checksum of its content.
 
 Complete means on the disk: after a power loss a file has its name and all its bytes, or no name. An interrupted run
-leaves its parts, which are folders stamped with a description of their inputs. The next run reuses a part if its stamp
-describes what it would make. An object store cannot rename folders, so a part there is complete once its stamp exists,
-which is written last. The checksum of a JSON file is a member of its object that other programs may ignore.
+leaves its parts, which are folders stamped with a description of their inputs. The next run reuses a part if the stamp
+is the one that the run would write. An object store cannot rename folders, so a part there is complete once its stamp
+exists, which is written last. The checksum of a JSON file is a member of its object that other programs may ignore.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from runtime.errors import AGAIN, InputError
 from runtime.storage.own_files import OwnFile, checksum_of, intact
 from runtime.storage.paths import as_path, files, is_url, make_folder, move_files, read_bytes, remove, room, staged
 
-MEMBER = "checksum"  # of an object; a stamp of the ledger brings its own
+MEMBER = "checksum"  # the member of a JSON object that has its checksum; a stamp of the ledger brings its own
 _KIND, _DIGITS = "crc32:", 8
 PARTIAL = ".partial"  # the end of the name of a file that is being written
 STAMP = "_made_from.json"  # Parquet readers pass over names that begin with _
@@ -35,17 +35,17 @@ EARLIER = "_earlier.json"  # the stamp of a part on an object store that is bein
 
 
 def text_of(content: Any) -> str:
-    """Return the text of a JSON file; an object without checksum gets one as its last member."""
+    """Return `content` as the text of a JSON file; an object without a checksum gets one as its last member."""
     if isinstance(content, dict) and MEMBER not in content:
         content = content | {MEMBER: _checksum(content)}
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def content_of(data: bytes) -> Any:
-    """Return the content of a JSON file without its checksum; ValueError if that differs.
+    """Return the content of a JSON file without its checksum; ValueError if the checksum differs or it is no JSON.
 
-    A file that another program has written has none. One of ours cannot pass for it where a byte of the member's name,
-    or of the kind of checksum before its digits, is damaged.
+    A file of another program has no checksum, and is accepted. A file of this project is not mistaken for such a file
+    if one byte of the member's name, or of the kind of the checksum before its digits, is damaged.
     """
     try:
         content = json.loads(data.decode("utf-8"))
@@ -67,7 +67,7 @@ def _is_stated(name: str, value: str) -> bool:
 
 
 def is_exact(data: bytes) -> bool:
-    """Say whether a JSON file is, byte for byte, what `text_of` makes of its content, with a checksum."""
+    """Say whether the bytes of a JSON file are exactly what `text_of` makes of its content, including the checksum."""
     try:
         content = content_of(data)
     except ValueError:
@@ -80,13 +80,16 @@ def _checksum(content: dict) -> str:
 
 
 def finished(names: set[str]) -> set[str]:
-    """Return the names in a folder without those of files that are being written, or were when their process ended."""
+    """Return `names` without the names of partial files: files being written, or left by a process that was killed."""
     return {name for name in names if not _BEGUN.fullmatch(name)}
 
 
 @contextmanager
 def whole(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a local file to write, which becomes `path` in one step when the block ends without an error."""
+    """Yield a local path to write a file to; if the block ends without an error, the file gets its name `path`.
+
+    It gets the name in one step; a file at a URL is uploaded.
+    """
     final = as_path(path)
     if is_url(final):
         # Not fsspec's `open("wb")`: when an error leaves its block, it commits what was written until then.
@@ -107,9 +110,9 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def copied(file: OwnFile, path: Path, see: Callable[[Path], object] | None = None) -> str:
-    """Write a file of ours whole under another name, a second name of its bytes on one disk; return its checksum.
+    """Copy a file of this project to `path`, by a hard link if both are on one disk; return its checksum.
 
-    `see` is given a local path to its bytes.
+    `see` is called with a local path of its bytes.
     """
     with intact(file) as own, whole(path) as local:
         if see:
@@ -134,7 +137,7 @@ def sync(path: Path) -> None:
 
 
 def require_no_link(part: Path) -> None:
-    """Refuse a link for the folder of a part: what is not of the part would be removed from where it leads."""
+    """Refuse a part whose folder is a link: files would be removed from the folder that the link leads to."""
     if not is_url(part) and part.is_symlink():
         raise InputError(
             f"{part} is a link, which is not followed; put the folder there, or give another output folder"
@@ -143,16 +146,17 @@ def require_no_link(part: Path) -> None:
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts below `folder`; unfinished ones are below `work`, which is on the same disk or object store.
+    """The parts of an output: complete ones in `folder`, unfinished ones in `work`, on the same disk or object store.
 
-    `work` belongs to one run. A part that is added to stays in the folder above it, for the next run to go on with.
+    `work` belongs to one run. A part that files are added to (`reopen`) stays in the parent of `work`, so that the next
+    run can go on with it.
     """
 
     folder: Path
     work: Path
 
     def begin(self, name: str) -> Path:
-        """Return an empty folder for the files of a part, to be finished with `finish`."""
+        """Return an empty folder for the files of a part; `finish` gives the part its name."""
         begun = self.work / name
         remove(begun)
         if not is_url(begun):
@@ -160,7 +164,7 @@ class Parts:
         return begun
 
     def reopen(self, name: str) -> Path:
-        """Return the folder of a part to add files to it: it is not whole until `finish` makes it so again."""
+        """Return the folder of a part to add files to; the part counts as unfinished until `finish`."""
         if is_url(self.folder):  # copying all its files would cost more than it protects
             self._take_stamp(name)
             return self.folder / name
@@ -172,7 +176,7 @@ class Parts:
         return make_folder(folder)
 
     def finish(self, name: str, stamp: dict | None = None) -> None:
-        """Give what was begun or reopened its name, stamped if it is to be recognised; what had the name is removed."""
+        """Give a part that was begun or reopened its name, in place of an earlier part; write its stamp, if given."""
         if is_url(self.folder):
             self._finish_moving(name, stamp)
             return
@@ -180,7 +184,7 @@ class Parts:
         if stamp is not None:
             write_json(begun / STAMP, stamp)
         for file in files(begun, PARTIAL):
-            remove(file)  # of a task that was killed, and done again
+            remove(file)  # left by a task that was killed, and done again
         old, final = self.work / f"{name}.old", self.folder / name
         remove(old)
         make_folder(old.parent)
@@ -192,11 +196,11 @@ class Parts:
         remove(old)
 
     def stamp(self, name: str) -> dict | None:
-        """Return the stamp of a part that is whole, or None."""
+        """Return the stamp of a complete part; None if there is none."""
         return read_json(self.folder / name / STAMP)
 
     def earlier(self, name: str) -> dict | None:
-        """Return the stamp of a part that is whole, or was before it was reopened; or None."""
+        """Return the stamp of a complete part, or the stamp that a reopened part had before; None without either."""
         reopened = self.folder / name / EARLIER if is_url(self.folder) else self._reopened(name) / STAMP
         return self.stamp(name) or read_json(reopened)
 
@@ -204,7 +208,7 @@ class Parts:
         return self.work.parent / name
 
     def _finish_moving(self, name: str, stamp: dict | None) -> None:
-        """Do what `finish` does, file by file; the files of a part that was reopened are already in their folder."""
+        """Finish a part on an object store, file by file; the files of a reopened part are already in their folder."""
         final, begun = self.folder / name, files(self.work / name)
         names = {file.name for file in begun or files(final)}
         missing = (stamp or {}).get("checksums", {}).keys() - names
@@ -228,14 +232,17 @@ class Parts:
 
 
 def write_json(path: Path, content: Any) -> str:
-    """Write `content` as JSON, an object with a checksum; return the checksum of the file, whole under its name."""
+    """Write `content` as a complete JSON file, an object with a checksum of its content; return the file's checksum."""
     with whole(path) as file:
         file.write_text(text_of(content), encoding="utf-8")
         return checksum_of(file)
 
 
 def read_json(path: Path) -> dict | None:
-    """Return the object in a JSON file, without its checksum; None where no whole one exists."""
+    """Return the object in a JSON file without its checksum; None if the file is missing, damaged or no object.
+
+    OSError if the server behind a URL is busy or forbids it.
+    """
     try:
         content = content_of(read_bytes(path))
     except (FileNotFoundError, ValueError):
