@@ -1,6 +1,7 @@
-"""Parse command lines, with files of arguments, defaults from a config and hints at misspelt flags; apply shared flags.
+"""Parse command lines, with files of arguments, defaults of a config and hints at misspelt flags; apply shared flags.
 
-The shared flags say how a command runs: what it says, the memory of Spark, and completion of its words by shells.
+The shared flags say how a command runs: what it writes to the terminal, where its tasks run, the memory of Spark, and
+completion by shells.
 """
 
 from __future__ import annotations
@@ -32,27 +33,28 @@ if TYPE_CHECKING:
 
 SHELLS = ("bash", "zsh")
 _OF_FILES = {"DIR": "DIRECTORY"} | dict.fromkeys(("PATH", "FILE", "FOLDER", "LIST", "RUN", "TABLE"), "FILE")
-_SUBMIT, _SHELL = "PYSPARK_SUBMIT_ARGS", "pyspark-shell"  # what Python hands over where it starts Spark, and its end
+_SUBMIT, _SHELL = "PYSPARK_SUBMIT_ARGS", "pyspark-shell"  # the variable with Spark's arguments, and its last word
 
 Config = TypeVar("Config", bound="DataclassInstance")
 Group = argparse._ArgumentGroup  # of flags in the help
-_OWN = 2  # groups that argparse makes itself: of what has no flag, and of flags in no other group
+_OWN = 2  # groups that argparse makes itself: of arguments without a flag, and of flags in no other group
 
-# --out is as near to --output as 0.77, --threshold to --english-threshold 0.73, --starter to --status 0.71.
+# Similarities: --out and --output 0.77, --threshold and --english-threshold 0.73, --starter and --status 0.71.
 _NEAR = 0.72
 _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of one command's flags, which are written out in full.
+    """A parser of one command's flags; flags cannot be abbreviated.
 
-    Flags that most runs need are added to the parser itself, and --help shows them alone; all others are added to
+    Flags that most runs need are added to the parser itself, and --help shows only these; all others are added to
     groups, which --help-all shows, too.
 
     An argument `@FILE` stands for the arguments in a file, which are split as a shell splits words. Blank lines and
-    what follows a # are ignored. A value that begins with @ is written `--flag=@value`.
+    comments after a # are ignored. A value that begins with @ is written `--flag=@value`.
 
-    A flag of several values that is given again adds its values; one of a single value must have the same one again.
+    If a flag of several values is given again, its values are added; a flag of a single value may only be given again
+    with the same value.
     """
 
     def __init__(self, name: str, description: str):
@@ -67,7 +69,7 @@ class Parser(argparse.ArgumentParser):
         self._positionals.title, self._optionals.title = "without a flag", "flags"
         self.register("type", int, integer)
         self.register("action", None, Stored)
-        hidden = argparse.SUPPRESS  # the end of the help names it, where it shows more
+        hidden = argparse.SUPPRESS  # the end of --help names this flag if it shows more
         self.add_argument("--help-all", action=_HelpAll, nargs=0, dest=hidden, default=hidden, help=hidden)
         self.add_argument(
             "--version",
@@ -78,7 +80,7 @@ class Parser(argparse.ArgumentParser):
         self._runs = add(self)
 
     def add_input(self, help: str) -> None:
-        """Add --input: paths, with what they name on this machine made absolute."""
+        """Add --input: paths and URLs; paths on this machine are made absolute."""
         self.add_argument("--input", nargs="+", required=True, type=absolute, metavar="PATH", help=help)
 
     def add_output(self, help: str) -> None:
@@ -90,14 +92,14 @@ class Parser(argparse.ArgumentParser):
         add_engine(self._runs)
 
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
-        """Return the arguments in a line of a file.
+        """Return the arguments in one line of a file of arguments.
 
         >>> Parser("", "").convert_arg_line_to_args("--input 'my crawl' https://a/#b  # don't forget")
         ['--input', 'my crawl', 'https://a/#b']
         """
         stream = StringIO(arg_line)
         words = shlex.shlex(stream, posix=True)
-        words.whitespace_split, words.commenters = True, ""  # to shlex, a # inside a word would begin a comment, too
+        words.whitespace_split, words.commenters = True, ""  # shlex would take a # inside a word for a comment
         found: list[str] = []
         try:
             while (rest := arg_line[stream.tell() :].lstrip()) and not rest.startswith("#"):
@@ -107,7 +109,7 @@ class Parser(argparse.ArgumentParser):
         return found
 
     def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
-        """Return the values of a command line; an unknown flag is named before one that is missing."""
+        """Return the values of a command line, and apply shared flags; unknown flags are reported first."""
         try:
             given = self._read_args_from_files([*(sys.argv[1:] if args is None else args)])
             for each in given:
@@ -127,13 +129,13 @@ class Parser(argparse.ArgumentParser):
         return found
 
     def error(self, message: str) -> NoReturn:
-        """End the program with one line and status 2."""
+        """Write `message` as one line, and end the program with status 2."""
         said = in_one_line(redacted(message))
         terminal.say(f"{self.prog}: {said} ({'--help-all' if self._more else '--help'} lists the flags)", "error")
         self.exit(2)
 
     def format_help(self, everything: bool = False) -> str:
-        """Return the help of the flags that most runs need, or of all."""
+        """Return the help of the flags that most runs need, or if `everything` of all flags."""
         shown = copy(self)
         shown.usage = self._usage()
         shown._action_groups = [*(each for each in self._action_groups if each is not self._runs), self._runs]
@@ -144,12 +146,12 @@ class Parser(argparse.ArgumentParser):
 
     @property
     def _more(self) -> int:
-        """The number of flags that --help hides: those of groups, where a command has any of its own."""
+        """The number of flags that --help hides: flags in groups, if the command has groups besides the shared one."""
         groups = self._action_groups[_OWN:]
         return 0 if groups == [self._runs] else sum(len(group._group_actions) for group in groups)
 
     def _usage(self) -> str:
-        """Return the shortest command line; what has no flag comes first, so that no flag takes it for a value."""
+        """Return the shortest command line; arguments without a flag come first: no flag takes them as values."""
         required = [each for each in self._actions if each.required]
         words = [_spelled(each) for each in sorted(required, key=lambda each: bool(each.option_strings))]
         for group in self._mutually_exclusive_groups:
@@ -160,7 +162,7 @@ class Parser(argparse.ArgumentParser):
         return wrapped.removeprefix("usage: ").replace("\xa0", " ").replace("%", "%%")
 
     def take_defaults(self, config: type) -> None:
-        """Take the defaults from the fields of a config, and add missing ones to the help."""
+        """Set the defaults of flags to those of a config's fields, and add them to help that lacked them."""
         defaults = _defaults(config)
         for action in self._actions:
             if action.dest in defaults and action.default is None:
@@ -169,9 +171,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_fields(group: argparse._ActionsContainer, config: type, helps: Mapping[str, str]) -> None:
-    """Add flags, such as `--seed N`, with their help; the field of the config with that name says what each takes.
+    """Add flags to a group; `helps` maps each flag, such as `--seed N`, to its help.
 
-    A switch is of type bool, one of some words a Literal, and several values a sequence. Defaults are those of fields.
+    The field of `config` with the name of the flag gives type and default: a bool makes a switch, a Literal a choice of
+    words, and a sequence a flag of several values.
     """
     hints, defaults = get_type_hints(config), _defaults(config)
     for spelled, help in helps.items():
@@ -193,16 +196,19 @@ def add_fields(group: argparse._ActionsContainer, config: type, helps: Mapping[s
 
 
 def made(config: type[Config], args: argparse.Namespace) -> Config:
-    """Return the config that a command line gives, whose flags are called as its fields."""
+    """Return a config with the values of a command line, whose flags have the names of the config's fields."""
     return config(**{each.name: getattr(args, each.name) for each in fields(config)})
 
 
 class Stored(argparse._StoreAction):
-    """Stores the value of a flag: several are added to those given before, and another single one is refused."""
+    """Stores the value of a flag: several values are added to earlier ones, and a second single value is refused.
+
+    The same single value may be given again.
+    """
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
         before = parser.given.setdefault(self.dest, values)
-        if isinstance(values, list) and bool(before) == bool(values):  # an empty one means all that there are
+        if isinstance(values, list) and bool(before) == bool(values):  # an empty list means all
             parser.given[self.dest] = values if before is values else before + values
         elif before != values:
             raise argparse.ArgumentError(self, f"given twice, as {_typed(before)} and as {_typed(values)}; give one")
@@ -210,7 +216,7 @@ class Stored(argparse._StoreAction):
 
 
 class _HelpAll(argparse.Action):
-    """Prints the help of all flags as soon as it is met, so that no other flag is required."""
+    """Prints the help of all flags as soon as it is parsed, so that no flag is missing."""
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, *_: Any) -> None:
         print(parser.format_help(everything=True), end="")
@@ -218,7 +224,7 @@ class _HelpAll(argparse.Action):
 
 
 def integer(text: str) -> int:
-    """Return the integer that a person has written.
+    """Return the integer that a person has written; ArgumentTypeError for any other text.
 
     >>> integer("20000"), integer("20,000"), integer("20_000"), integer("1e4"), integer("1.5e6"), integer("-1")
     (20000, 20000, 20000, 10000, 1500000, -1)
@@ -250,12 +256,12 @@ def _spelled(action: argparse.Action) -> str:
 
 
 def _typed(value: Any) -> str:
-    """Return the value of a flag about as a user typed it."""
+    """Return the value of a flag roughly as a user typed it."""
     return " ".join(map(str, value)) or "nothing" if isinstance(value, list) else str(value)
 
 
 def absolute(path: str) -> str:
-    """Return a path that means the same to workers, which run in other folders; a URL is returned unchanged."""
+    """Return an absolute path, which means the same to workers in other folders; a URL is returned unchanged."""
     return path if "://" in path else os.path.abspath(path)
 
 
@@ -269,7 +275,7 @@ def flag(name: str) -> str:
 
 
 def add(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Add the flags of all commands; return their group."""
+    """Add the flags of all commands to a parser; return the group of these flags."""
     group = parser.add_argument_group("how it runs")
     group.add_argument(
         "--log-format",
@@ -299,13 +305,13 @@ def add_engine(group: argparse._ArgumentGroup) -> None:
 
 
 def apply_format(given: Sequence[str]) -> None:
-    """Write in the format that a command line asks for already what is wrong with that."""
+    """Apply the flags for output before a command line is parsed, so that its errors are written in that format."""
     asked = [f"{flag}={value}" for flag, value in zip(given, given[1:], strict=False)]
     terminal.write_as("json" if "--log-format=json" in (*given, *asked) else "text", "--quiet" in given)
 
 
 def apply(values: argparse.Namespace, refuse: Callable[[str], object]) -> None:
-    """Let this process run as the values of a command line say."""
+    """Apply the shared flags to this process; `refuse` is called with a sentence if flags contradict each other."""
     terminal.write_as(values.log_format, values.quiet)
     cores, master, memory = (getattr(values, name, None) for name in ("cores", "master", "memory"))
     if "PYSPARK_GATEWAY_PORT" in os.environ:
@@ -320,18 +326,21 @@ def apply(values: argparse.Namespace, refuse: Callable[[str], object]) -> None:
     given = {"--driver-memory": memory, "--master": master}
     added = "".join(f" {flag} {value}" for flag, value in given.items() if value is not None)
     if added:
-        os.environ[_SUBMIT] = f"{others}{added} {_SHELL}".strip()  # of two the last counts
+        os.environ[_SUBMIT] = f"{others}{added} {_SHELL}".strip()  # if an argument is given twice, the last counts
 
 
 def _cores(text: str) -> int:
-    """Return a number of processes."""
+    """Return the number of processes that a text states; ArgumentTypeError for anything but an integer from 1."""
     if not text.strip().isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; write one as 8")
     return int(text)
 
 
 def _memory(text: str) -> str:
-    """Return a size of memory as Java takes it; Spark refuses less than 450 MB."""
+    """Return a size of memory as Java takes it, such as 8g; ArgumentTypeError if below 512m.
+
+    Spark refuses less than 450 MB.
+    """
     found = re.fullmatch(r"(\d+)([mgt])b?", text.strip().lower())
     if not found or int(found[1]) << {"m": 0, "g": 10, "t": 20}[found[2]] < 512:
         raise argparse.ArgumentTypeError(f"{text!r} is no size of memory; write one as 8g or 1500m, of 512m or more")
@@ -339,7 +348,7 @@ def _memory(text: str) -> str:
 
 
 class _Completion(argparse.Action):
-    """Prints a shell's script of completion as soon as it is met, so that no other flag is required."""
+    """Prints a shell's script of completion as soon as it is parsed, so that no flag is missing."""
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
         try:

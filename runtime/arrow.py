@@ -92,7 +92,10 @@ def list_array(offsets: np.ndarray, ids: np.ndarray, like: pa.Array) -> pa.Array
 
 
 def parts(lists: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """Return the items of all lists as one array, and int64 offsets into it, one more than lists; null lists are empty."""
+    """Return the items of all lists as one array, and int64[lists + 1], the offsets of the lists in the array.
+
+    A null list is empty.
+    """
     if lists.null_count:  # a null list may have items in the array; only flatten() leaves them out
         lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
         return lists.flatten(), np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])

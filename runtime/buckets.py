@@ -169,7 +169,7 @@ def buckets_for(size: float, bucket_size: int) -> int:
 
 
 def bucket_of(keys: np.ndarray, buckets: int) -> np.ndarray:
-    """Return the int64 bucket of each uint64 key: the key's leading log2(`buckets`) bits. `buckets` is a power of two."""
+    """Return the int64 bucket of each uint64 key: its first log2(`buckets`) bits. `buckets` must be a power of two."""
     return ((keys >> np.uint64(1)) >> np.uint64(64 - buckets.bit_length())).astype(np.int64)
 
 
@@ -267,7 +267,7 @@ class Packer:
 
 
 class Store:
-    """Blocks by bucket, in memory up to HELD_BYTES, then in a temporary file; a context that deletes them at the end."""
+    """Blocks by bucket, in memory up to HELD_BYTES, then in a temporary file, which is deleted with the context."""
 
     def __init__(self, folder: Path | None = None):
         self._folder = folder or cache_folder()

@@ -1,9 +1,9 @@
 """Make folders into which only this user can write, and choose the folder in which Numba caches a kernel.
 
 Numba unpickles, and so executes, the files in its cache, whoever wrote them. So only users who could also change the
-code may write there. A kernel is cached in the first of these that is writable: NUMBA_CACHE_DIR, `__pycache__` beside
-its source, ~/.cache, Spark's local disk or the folder of temporary files. If none is, each process compiles it.
-A kernel is compiled again when any kernel has changed: those that it inlines may be in other files.
+code may write there. A kernel is cached in the first of these folders that is writable: NUMBA_CACHE_DIR, `__pycache__`
+beside its source, ~/.cache, Spark's local disk or the folder of temporary files. If none is, each process compiles the
+kernel. A kernel is compiled again when any kernel has changed, as kernels that it inlines may be in other files.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from numba.core.caching import IndexDataCacheFile
 
 from runtime.errors import InputError
 
-_OF_SPARK = re.compile(r"(spark|executor|blockmgr)-[0-9a-f-]{36}")  # folders that end with an executor or a job
-OTHERS = stat.S_IWGRP | stat.S_IWOTH  # rights to write
+_OF_SPARK = re.compile(r"(spark|executor|blockmgr)-[0-9a-f-]{36}")  # folders removed when an executor or a job ends
+OTHERS = stat.S_IWGRP | stat.S_IWOTH  # the rights of others to write
 _REMEDY = "name another folder in NUMBA_CACHE_DIR"
 _NAME = "clip-curation"
 _KERNELS = [Path(__file__).parents[1] / package / "kernels" for package in ("curation", "metadata", "runtime")]
@@ -35,9 +35,9 @@ _faults: list[str] = []  # of folders that were not used
 
 
 def own_folder(folder: Path, remedy: str) -> Path:
-    """Return a folder, made with mode 0700 if need be, into which this user alone can write; refuse any other.
+    """Return a folder into which only this user can write, made with mode 0700 if need be; InputError for any other.
 
-    OSError where it cannot be made or written to.
+    OSError if the folder cannot be made or written to. `remedy` ends the message of the InputError.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
@@ -51,12 +51,12 @@ def own_folder(folder: Path, remedy: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return this user's folder for what other jobs on the machine use, too: on the first of Spark's local disks.
+    """Return this user's folder for files that jobs on this machine share, on the first of Spark's local disks.
 
-    Without Spark's disks it is among the temporary files.
+    If Spark names no disks, the folder is among the temporary files.
     """
     disk = Path(os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or tempfile.gettempdir())
-    # Spark names workers a folder of their executor's own, which is below the one that the machine's executors share.
+    # For workers, Spark names a folder of their executor, which is below the folder that all executors here share.
     while _OF_SPARK.fullmatch(disk.name) and not disk.is_mount():
         disk = disk.parent
     folder, remedy = disk / f"clip-curation-{os.getuid()}", "name another disk in SPARK_LOCAL_DIRS"
@@ -67,22 +67,22 @@ def cache_folder() -> Path:
 
 
 class _CheckedFile(IndexDataCacheFile):
-    """Numba's files of a kernel, with checksums: of damaged ones the kernel is compiled again."""
+    """Numba's cache files of a kernel, with checksums; if a file is damaged, the kernel is compiled again."""
 
     def _load_index(self) -> dict:
-        with suppress(Exception):  # what is cut off may raise anything as it is unpickled
+        with suppress(Exception):  # unpickling a file that is cut off may raise any error
             return super()._load_index()
         return {}
 
     def _load_data(self, name: str) -> Any:
         content = Path(self._data_path(name)).read_bytes()
         if _checksum(content[:-4]) != content[-4:]:
-            raise OSError("its checksum differs")  # which Numba takes for a file that is gone
+            raise OSError("its checksum differs")  # Numba treats this like a missing file
         return super()._load_data(name)
 
     def _dump(self, obj: object) -> bytes:
         content = super()._dump(obj)
-        return content + _checksum(content)  # behind the end of the pickle, where nobody reads on
+        return content + _checksum(content)  # after the end of the pickle, where unpickling stops
 
 
 def _checksum(content: bytes) -> bytes:
@@ -90,12 +90,12 @@ def _checksum(content: bytes) -> bytes:
 
 
 def cached(**options: Any) -> Callable[[Callable], Any]:
-    """Return the decorator of kernels with these options of Numba, and a cache."""
+    """Return a decorator that compiles a function with these options of Numba, and caches the kernel."""
     return lambda function: _compiled(function, options)
 
 
 def require_safe() -> None:
-    """Refuse to go on where a folder for kernels is not this user's own; nothing in it was used."""
+    """Raise an InputError if a folder for kernels is not this user's own; nothing in such a folder was used."""
     if _faults:
         raise InputError(_faults[0])
 
@@ -106,7 +106,7 @@ def _compiled(function: Callable, options: dict[str, Any]) -> Any:
     if folder is not None:
         with suppress(RuntimeError), _numba_caching_in("" if folder == source else str(folder)):
             kernel = numba.njit(cache=True, **options)(function)
-            if folder in Path(kernel.stats.cache_path).parents:  # else Numba has chosen one that was not looked at
+            if folder in Path(kernel.stats.cache_path).parents:  # otherwise Numba chose a folder that was not checked
                 file = kernel._cache._cache_file
                 file.__class__ = _CheckedFile
                 file._source_stamp = (file._source_stamp, *map(_state_of, (source, *_KERNELS)))
@@ -116,16 +116,16 @@ def _compiled(function: Callable, options: dict[str, Any]) -> Any:
 
 @cache
 def _state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return names, times and sizes of the source in a folder."""
+    """Return the name, modification time (in nanoseconds) and size of each Python file below a folder."""
     states = ((file, file.stat()) for file in sorted(folder.rglob("*.py")))
     return tuple((file.name, state.st_mtime_ns, state.st_size) for file, state in states)
 
 
 @contextmanager
 def _numba_caching_in(folder: str) -> Iterator[None]:
-    """Let Numba cache what the block decorates in a folder; "" is beside the source."""
+    """Make Numba cache the kernels that the block decorates in `folder`; "" stands for the folder of the source."""
     before = _config.CACHE_DIR, os.environ.get("XDG_CACHE_HOME")
-    _set(folder, folder or before[1])  # of source in a zip, Numba looks into the second only
+    _set(folder, folder or before[1])  # for source in a zip, Numba uses only the second
     try:
         yield
     finally:
@@ -142,7 +142,7 @@ def _set(numbas: str, home: str | None) -> None:
 
 @cache
 def _cache_for(source: Path, given: str) -> Path | None:
-    """Return the folder for the kernels of a folder of source, which may be itself; None where there is none."""
+    """Return the folder in which to cache the kernels of `source`, perhaps `source` itself; None if there is none."""
     try:
         for choice in (lambda: _given(given), lambda: _beside(source), _at_home, lambda: _below(cache_folder())):
             with suppress(OSError):
@@ -158,7 +158,7 @@ def _given(folder: str) -> Path | None:
 
 
 def _beside(source: Path) -> Path | None:
-    """Return the folder of the source if its `__pycache__` can be written, but not by others than the source itself."""
+    """Return `source` if this user, and nobody who cannot write the source, can write its `__pycache__`; else None."""
     compiled = source / "__pycache__"
     compiled = compiled if compiled.exists() else source
     if not os.access(compiled, os.W_OK | os.X_OK):
@@ -174,5 +174,5 @@ def _at_home() -> Path | None:
 
 
 def _below(folder: Path) -> Path:
-    """Return a folder that nobody else can enter: what Numba makes in it has the rights that umask leaves."""
+    """Return the folder `kernels` in `folder`, made so that nobody else can enter: umask decides on Numba's files."""
     return own_folder(folder / "kernels", _REMEDY)

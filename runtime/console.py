@@ -28,7 +28,7 @@ from runtime.storage.paths import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_out
 BROKEN_OFF = f"Spark has ended, or its master has; {AGAIN}"
 _LEVELS: dict[str, terminal.Level] = {"WARNING": "warning", "ERROR": "error", "CRITICAL": "error"}
 BAD_INPUT, FAILED = 2, 1  # exit statuses
-_OF_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)  # no more use the next time
+_OF_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)  # errors that the next run would meet again
 _MEMORY = "mostly memory ran out: give executors more of it or fewer cores (docs/how-to/cluster.md)"
 _TASK = r"failed (?P<times>\d+) times?, most recent failure: Lost task [^(]*\(TID \d+\) \((?P<host>\S+) \S+ \S+\): "
 _KNOWN = [
@@ -57,7 +57,10 @@ _KNOWN = [
 
 @contextmanager
 def command(name: str) -> Iterator[None]:
-    """End the program with a sentence instead of a trace: status 2 for bad input, 1 for what failed, 130 for Ctrl-C."""
+    """Run the block; if it fails, write one sentence and exit with status 2 (bad input), 1 (failure) or 130 (Ctrl-C).
+
+    Unforeseen errors pass through, without secrets of URLs.
+    """
     terminal.attach()
     sentence = f"{name}: stopped; {AGAIN}"
     with _messages(name), interruptible(sentence) as stopped:
@@ -69,7 +72,7 @@ def command(name: str) -> Iterator[None]:
                 terminal.say(sentence, "error")
             sys.exit(INTERRUPTED)
         except Exception as error:
-            if stopped.is_set():  # what was going on met the end of Spark
+            if stopped.is_set():  # Ctrl-C has ended Spark, and so caused this error
                 sys.exit(INTERRUPTED)
             found = sentence_for(error)
             if found is None:
@@ -84,7 +87,7 @@ def command(name: str) -> Iterator[None]:
 
 @contextmanager
 def _messages(name: str) -> Iterator[None]:
-    """Write messages of the packages as lines that begin with the name of the command."""
+    """Write log messages of this project's packages as lines that begin with the name of the command."""
     handler = _TerminalHandler()
     handler.setFormatter(logging.Formatter(f"{name}: %(message)s"))
     loggers = [logging.getLogger(package) for package in ("runtime", "metadata", "curation")]
@@ -106,12 +109,12 @@ class _TerminalHandler(logging.Handler):
 
 
 def sentence_for(error: Exception) -> tuple[str, int] | None:
-    """Return why a command failed and its exit status; None for an error that nobody foresaw."""
+    """Return a sentence on why a command failed, and its exit status; None for an unforeseen error."""
     if isinstance(error, ParameterError):
         return error.spelled(flag), BAD_INPUT
     if isinstance(error, InputError):
         return str(error), FAILED if isinstance(error, FullDisk) else BAD_INPUT
-    if isinstance(error, ConnectionError):  # Py4J's, where the JVM has ended
+    if isinstance(error, ConnectionError):  # Py4J's, if the JVM has ended
         return BROKEN_OFF, FAILED
     if type(error).__module__.partition(".")[0] in ("pyspark", "py4j"):  # not imported: some commands need no Spark
         return spark_failure(str(error))
@@ -124,7 +127,7 @@ def sentence_for(error: Exception) -> tuple[str, int] | None:
 
 
 def spark_failure(text: str) -> tuple[str, int]:
-    """Return the sentence for an error that Spark raised, and the exit status."""
+    """Return a sentence for an error that Spark raised, given its text, and the exit status."""
     if ("JAVA_GATEWAY_EXITED" in text or "Too many open files" in text) and (reason := few_files()):
         return reason, FAILED
     refused = refusal_in(text)
@@ -144,7 +147,7 @@ def spark_failure(text: str) -> tuple[str, int]:
 
 
 def _outside(error: Exception) -> str:
-    """Return a sentence for an error of files, networks or processes that the driver met."""
+    """Return a sentence for an error of files, networks or processes in the driver."""
     if isinstance(error, OSError) and is_full(error):
         return f"{NO_SPACE} {Path(error.filename).parent if error.filename else tempfile.gettempdir()}; {MAKE_ROOM}"
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:

@@ -33,10 +33,10 @@ _IN_WORDS = {
     "NoneType": "None",
 }
 _NUMBERS = {int, float, NoneType}
-_WITH_STAND_INS = "SparkSession"  # the class
+_WITH_STAND_INS = "SparkSession"  # the name of a class that is not checked, as stand-ins are accepted
 OPEN_FILES = 4096  # enough for Spark, whose Java opens some 300 archives, and for the workers of many cores
 AGAIN = "run the same command again to go on"
-MOST = 10**9  # of what is held or made at a time; more is a slip of the keyboard
+MOST = 10**9  # the largest number of things held or made at a time; a larger one is a typing error
 MOST_ROWS = 10**12  # of images, texts and their matches: all that was ever crawled has fewer
 _SEEDS = (-(2**63), 2**64 - 1)  # integers of 64 bits, with or without a sign
 
@@ -53,12 +53,12 @@ class InputError(ValueError):
 
 
 def _in_one_line(text: str) -> str:
-    """Return a message without line breaks, which Arrow's have, and names of files and columns may have."""
+    """Return a message without line breaks: messages of Arrow, and names of files and columns, may contain some."""
     return " ".join(map(str.strip, text.splitlines()))
 
 
 class ParameterError(InputError):
-    """Named parameters have values that cannot be used; a command line says their flags instead of their names.
+    """Parameters have values that cannot be used: `fault` says why. A command line shows flags instead of `names`.
 
     >>> error = ParameterError("is 0; it must be at least 1", "english_threshold")
     >>> str(error), error.spelled(str.upper)
@@ -73,12 +73,12 @@ class ParameterError(InputError):
         return self.spelled(str)
 
     def spelled(self, spell: Callable[[str], str]) -> str:
-        """Return the message with each name as `spell` spells it."""
+        """Return the message with each parameter named as `spell(name)` returns it."""
         return f"{' and '.join(map(spell, self.names))} {self.fault}"
 
 
 def few_files() -> str | None:
-    """Return what to do about the limit of open files, where it is low."""
+    """Return advice to raise the limit of open files, if it is below OPEN_FILES; else None."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY or limit >= OPEN_FILES:
         return None
@@ -86,7 +86,7 @@ def few_files() -> str | None:
 
 
 def require_utf8(name: str) -> None:
-    """Refuse the name of a file, or an argument, whose bytes are not UTF-8: neither JSON nor Arrow could hold it."""
+    """Raise an InputError if a file's name or an argument is not UTF-8: neither JSON nor Arrow could hold it."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -95,7 +95,7 @@ def require_utf8(name: str) -> None:
 
 
 def without_secrets(error: Exception) -> Exception:
-    """Return an error whose trace says no secret of a URL: `error` itself, or one of its kind without its causes."""
+    """Return an error whose trace shows no secret of a URL: `error` itself, or a similar error without its causes."""
     if not any(redacted(line) != line for line in traceback.format_exception(error)):
         return error
     text = redacted(str(error)) or type(error).__name__
@@ -107,7 +107,7 @@ def without_secrets(error: Exception) -> Exception:
 
 
 def refusal_in(trace: str) -> str | None:
-    """Return the sentence of the first InputError in a trace of a task, as Spark reports it; None where there is none.
+    """Return the message of the first InputError in a task's trace, as Spark reports it; None if there is none.
 
     >>> refusal_in("PythonException:\\n  runtime.errors.InputError: a.tar is cut; leave it out\\n")
     'a.tar is cut; leave it out'
@@ -117,7 +117,7 @@ def refusal_in(trace: str) -> str | None:
 
 
 def require_integer(name: str, value: object, minimum: int, maximum: int = MOST) -> None:
-    """Refuse anything but an integer from `minimum` to `maximum`."""
+    """Raise a ParameterError unless `value` is an integer (no bool) from `minimum` to `maximum`."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise ParameterError(f"is {value!r}; it must be an integer", name)
     if int(value) < minimum:
@@ -127,47 +127,48 @@ def require_integer(name: str, value: object, minimum: int, maximum: int = MOST)
 
 
 def require_seed(value: object) -> None:
-    """Refuse anything but an integer of 64 bits."""
+    """Raise a ParameterError unless `value` is an integer of 64 bits, signed or unsigned."""
     require_integer("seed", value, *_SEEDS)
 
 
 def require_number(name: str, value: object, least: float, most: float) -> None:
-    """Refuse anything but a number from `least` to `most`."""
+    """Raise a ParameterError unless `value` is a number (no bool) from `least` to `most`."""
     if not isinstance(value, Real) or isinstance(value, bool) or not least <= cast(float, value) <= most:
         raise ParameterError(f"is {value!r}; it must be a number from {least} to {most}", name)
 
 
 def require_share(name: str, value: object) -> None:
-    """Refuse anything but a number from 0 to 1."""
+    """Raise a ParameterError unless `value` is a number from 0 to 1."""
     require_number(name, value, 0, 1)
 
 
 def require_one_of(name: str, value: object, choices: Collection[str]) -> None:
-    """Refuse anything but one of the choices."""
+    """Raise a ParameterError unless `value` is one of `choices`."""
     if value not in choices:
         raise ParameterError(f"is {value!r}; it must be one of {', '.join(choices)}", name)
 
 
 def require_kind(name: str, value: object, kind: type, give: str) -> None:
-    """Refuse a value that is not of a type; the message ends in `give`, what to give instead."""
+    """Raise a ParameterError unless `value` is of type `kind`; the message ends with `give`, what to give instead."""
     if not isinstance(value, kind):
         raise ParameterError(f"is of type {type(value).__name__}; give {give}", name)
 
 
 def require_several(what: str, values: object) -> None:
-    """Refuse a single string or path instead of a list: Python would take it letter by letter."""
+    """Raise an InputError if `values` is one string or path, not a list: Python would iterate over its letters."""
     if isinstance(values, str | bytes | PathLike):
         one = redacted(values)[:40] if isinstance(values, str) else values
         raise InputError(f"{what} must be a sequence of strings; got one, {one!r}: put it into a list")
 
 
 def typed(called: Called) -> Called:
-    """Refuse arguments of other types than the annotations name, in a function or in all public methods of a class.
+    """Make a function, or all public methods of a class, refuse arguments whose types differ from the annotations.
 
-    So does a class that checks its fields in __post_init__; another one is made of parts, which may be stand-ins.
+    The decorated function raises a ParameterError. A class's constructor is checked only if the class has a
+    __post_init__, which checks its fields; other classes are made of parts, which may be stand-ins.
 
     Numbers, choices and strings in place of lists are left to `require_integer`, `require_one_of`, `require_several`
-    and their like, whose sentences say more; so is what is in a list or mapping.
+    and similar functions, whose messages say more. Items of lists and mappings are not checked.
 
     >>> @typed
     ... def kept(name: str, balance: bool = True) -> None: ...
@@ -205,7 +206,7 @@ def _typed(function: Any) -> Any:
 
 @functools.cache
 def _hints(function: Any) -> dict[str, Any]:
-    """Return the types of parameters, but for numbers and for types that only a type checker imports."""
+    """Return the types of parameters, except numbers and types that only a type checker imports."""
     hints = {}
     for name, hint in function.__annotations__.items():
         with suppress(NameError):
@@ -226,13 +227,13 @@ def _fits(value: object, hint: Any) -> bool:
         has = (hasattr(value, name) for name in vars(kind) if not name.startswith("_"))
         return not isinstance(value, str) and all(has)  # a string has methods of many names
     if kind in (Sequence, Iterable) and (isinstance(value, PathLike) or getattr(value, "ndim", 0) == 1):
-        return True  # a path is refused by `require_several`; a column of pandas is a list
+        return True  # `require_several` refuses a path; a column of pandas counts as a list
     is_url = kind in (Path, PathLike) and hasattr(value, "joinpath")  # a UPath, which is neither
     return isinstance(value, kind) or is_url
 
 
 def _in_words(hint: Any) -> list[str]:
-    """Return what to give, for each type of a union.
+    """Return words for what to give, one for each type of a union.
 
     >>> _in_words(str | PathLike[str] | None)
     ['a string', 'a path', 'None']

@@ -19,7 +19,7 @@ from types import FrameType
 from runtime import terminal
 
 INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
-PATIENCE = 10.0  # seconds in which a command that was stopped may remove what is unfinished
+PATIENCE = 10.0  # seconds in which a command that was stopped may remove unfinished files
 
 _complete = threading.Event()
 _CTRL_C = {signal.SIGINT}
@@ -27,7 +27,10 @@ _CTRL_C = {signal.SIGINT}
 
 @contextmanager
 def interruptible(sentence: str) -> Iterator[threading.Event]:
-    """Say at once that Ctrl-C was seen: the JVM sees it as well, and may carry what this process writes."""
+    """At Ctrl-C, write `sentence`, set the event that is yielded, and raise KeyboardInterrupt in the block.
+
+    The sentence is written at once: the JVM gets Ctrl-C as well, and may carry what this process writes.
+    """
     stopped = threading.Event()
     _complete.clear()
 
@@ -35,7 +38,7 @@ def interruptible(sentence: str) -> Iterator[threading.Event]:
         terminal.say(sentence, "error")
         terminal.close()
         stopped.set()
-        end_in(PATIENCE)  # for what catches this exception, or waits for a thread
+        end_in(PATIENCE)  # in case the code catches this exception, or waits for a thread
         raise KeyboardInterrupt
 
     def stop(signum: int, frame: FrameType | None) -> None:
@@ -57,14 +60,15 @@ def interruptible(sentence: str) -> Iterator[threading.Event]:
 
 
 def complete() -> None:
-    """Say that all is written: Ctrl-C has nothing to stop any more."""
+    """Record that all results are written: Ctrl-C is ignored from now on."""
     _complete.set()
 
 
 def end_in(seconds: float) -> None:
-    """End the process as interrupted after this number of seconds, whatever it then waits for.
+    """End the process as interrupted (status 130) after this number of seconds, whatever it is waiting for.
 
-    No thread does it: one that a handler of signals starts may wait for a lock that the interrupted code holds.
+    A timer's signal does this, not a thread: a thread that a signal handler starts may wait for a lock that the
+    interrupted code holds.
     """
     signal.signal(signal.SIGALRM, lambda *_: os._exit(INTERRUPTED))
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -72,7 +76,7 @@ def end_in(seconds: float) -> None:
 
 @contextmanager
 def process_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool of processes, which Ctrl-C and errors end without waiting for work that has not begun."""
+    """Yield a pool of processes; when the block ends, also by Ctrl-C or an error, waiting work is cancelled."""
     # A forked process would have the locks of this one's threads without the threads.
     pool = ProcessPoolExecutor(processes, _PoolContext(), initializer=_end_silently)
     try:
@@ -82,10 +86,10 @@ def process_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
 
 
 class _PoolProcess(SpawnProcess):
-    """A process that Ctrl-C, which the terminal sends to all processes, reaches once it can end without a trace."""
+    """A process of a pool; Ctrl-C, which the terminal sends to all processes, is blocked until it leaves no trace."""
 
     def start(self) -> None:
-        resource_tracker.ensure_running()  # else it starts below, and lets signals through again
+        resource_tracker.ensure_running()  # otherwise it would start below, and unblock signals
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)
         try:
             super().start()

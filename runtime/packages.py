@@ -1,7 +1,7 @@
 """Name the pip command for missing optional packages, load plug-ins by entry point, and warn of deprecated names.
 
-A hook (a group of entry points) has this project's own parts and the parts of other installed packages. Public names,
-flags and formats leave only after a release that warns of it; CONTRIBUTING.md states the policy.
+A hook (a group of entry points) has parts of this project and parts of other installed packages. Public names, flags
+and formats are removed only after a release that warns of it; CONTRIBUTING.md states the policy.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Called = TypeVar("Called", bound=Callable[..., Any])
 
 
 def missing_package(text: str) -> str | None:
-    """Return the sentence for the text of an ImportError; None if that names no optional package.
+    """Return a sentence with the pip command for the text of an ImportError; None if it names no optional package.
 
     The pip command names the missing packages themselves. `pip install '.[images]'` would install this project again
     over an edited checkout, and `clip-curation[images]` might fetch a stranger's package.
@@ -64,20 +64,23 @@ def missing_package(text: str) -> str | None:
 
 
 def missing(package: str, extra: str | None) -> str:
-    """Return the sentence for a package that this project's extra brings."""
+    """Return a sentence with the pip command for a package, or for all packages that the project's `extra` brings."""
     packages = _packages(extra) or [_INSTALLED_AS.get(package, package)]
     return f"{package} is not installed: pip install {shlex.join(packages)}"
 
 
 def require_packages(packages: Iterable[str], extra: str | None = None) -> None:
-    """Refuse to go on without one of these; `extra` is this project's that brings all, if it is not the usual one."""
+    """Raise an InputError if one of these packages is not installed.
+
+    `extra` is the project's extra that brings all of them, if it is not the package's usual one.
+    """
     for package in packages:
         if find_spec(package) is None:
             raise InputError(missing(package, extra or _EXTRAS[package]))
 
 
 def _packages(extra: str | None) -> list[str]:
-    """Return what an extra requires, as the metadata of the installed project say; none where it is not installed."""
+    """Return the packages that an extra requires, by the project's metadata; [] if the project is not installed."""
     try:
         required = requires(PROJECT) or []
     except PackageNotFoundError:
@@ -87,10 +90,10 @@ def _packages(extra: str | None) -> list[str]:
 
 
 def hooks(group: str) -> dict[str, Any]:
-    """Return what hangs on the hook `group`, by name: this project's in its order, then others' by name.
+    """Return the objects on the hook `group`, by name: this project's in its order, then others sorted by name.
 
-    The table HOOKS of `curation.leaves` says where each is, as `module:object`; other packages say so in entry points
-    of the group.
+    The table HOOKS of `curation.leaves` locates this project's objects, as `module:object`; other packages declare
+    theirs as entry points of the group. InputError if a name is taken, or a package cannot be imported.
     """
     found = {name: EntryPoint(name, where, group).load() for name, where in own_hooks(group).items()}
     for other in sorted(entry_points(group=group), key=lambda each: each.name):
@@ -98,13 +101,13 @@ def hooks(group: str) -> dict[str, Any]:
             raise InputError(f"{_named(other)}, a name that is taken; uninstall the package")
         try:
             found[other.name] = other.load()
-        except Exception as error:  # whatever another package's module raises as it is imported
+        except Exception as error:  # importing another package may raise any error
             raise InputError(f"{_named(other)}, which cannot be imported ({error!r}); mend or uninstall it") from error
     return found
 
 
 def own_hooks(group: str) -> dict[str, str]:
-    """Return where this project has what it hangs on a hook, by name."""
+    """Return the location, as `module:object`, of each of this project's objects on a hook, by name."""
     return import_module("curation.leaves").HOOKS.get(group, {})
 
 
@@ -114,14 +117,14 @@ def _named(other: EntryPoint) -> str:
 
 
 class DeprecatedWarning(FutureWarning):
-    """Something that a later release will not have is in use; unlike a DeprecationWarning it is shown by default."""
+    """Something in use will be removed in a later release; unlike a DeprecationWarning, this is shown by default."""
 
 
 @typed
 def deprecated(*, since: str, until: str, instead: str) -> Callable[[Called], Called]:
-    """Return a decorator of a function or class that works as before and warns its callers.
+    """Return a decorator of a function or class, which then works as before, but warns its callers.
 
-    `since` is the first release that warns, `until` the first without it, `instead` what to use.
+    `since` is the first release that warns, `until` the first without the function or class, `instead` what to use.
 
     >>> @deprecated(since="0.3", until="0.4", instead="threshold")
     ... def cut(): ...

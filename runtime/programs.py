@@ -1,7 +1,7 @@
 """Start a command.
 
-Importing a command takes seconds. During the import, too, Ctrl-C or a missing package ends it with one sentence, and
-the program says that it runs.
+Importing a command takes seconds. During the import, too, Ctrl-C or a missing package ends the program with one
+sentence, and the program says that it is starting.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from importlib import import_module
 from types import FrameType
 
 INSTALL = "activate the environment that holds this project, or install the project there: pip install clip-curation"
-# Seconds of silence until the first words, until others in the first minute, and later: longer than those of a stage.
+# Seconds of silence before the first message, before others in the first minute, and later: longer than in a stage.
 _FIRST, _NEXT, _MINUTE, _LATER = 1.0, 4.8, 60.0, 35.0
 
 
 def start(name: str, module: str) -> None:
-    """Run `main` of a module as a program."""
+    """Import `module`, and run its function `main` as the program `name`."""
     signal.signal(signal.SIGINT, partial(_stop, name))
     from runtime import (
         arguments,
@@ -49,11 +49,11 @@ def start(name: str, module: str) -> None:
         raise
     finally:
         over.set()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to stop but this process, which ends
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # this process ends anyway
 
 
 def _reassure(name: str, over: threading.Event) -> None:
-    """Say whenever nothing was written for seconds that the program runs."""
+    """Write that the program is running whenever nothing was written for seconds, until `over` is set."""
     from runtime import terminal
 
     begin, wait, does, pause = time.monotonic(), _FIRST, "starting", _FIRST

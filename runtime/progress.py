@@ -1,8 +1,8 @@
 """Track the stages of a run: the progress of the current stage, and the duration of each.
 
-A `Progress` shows nothing; a `ConsoleProgress` shows the current stage. Code that works in a stage need not know which:
-it calls `advance`, on the driver and in workers, and an engine sends the workers' counts to the driver. The
-counts are for display only: a task that runs twice is counted twice.
+A `Progress` shows nothing; a `ConsoleProgress` shows the current stage. Code in a stage need not know which is used: it
+calls `advance`, on the driver and in workers, and an engine sends the workers' counts to the driver. The counts are for
+display only: a task that runs twice is counted twice.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pyarrow as pa
 from runtime import terminal
 
 _LOOK_EVERY = 0.5  # seconds
-# Seconds until the first line, between others in the first minute, and later, where none is written over.
+# Seconds until a stage's first line, between lines in the first minute, and later, if lines cannot be overwritten.
 _LINE_AFTER, _LINE_EVERY, _MINUTE, _LATER_EVERY = 1.0, 4.0, 60.0, 30.0
 
 
@@ -28,25 +28,25 @@ _advanced: Counter[str] = Counter()  # in this process
 
 
 def advance(done: int = 0, rows: int = 0, total: int = 0) -> None:
-    """Count items and rows that are done; `total` more items are to be done."""
+    """Add to the counts of this process: `done` items and `rows` that are finished, and `total` more items to do."""
     _advanced.update(done=done, rows=rows, total=total)
 
 
 def counted(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield batches, and count their rows."""
+    """Yield the batches, and count their rows as progress."""
     for batch in batches:
         advance(rows=batch.num_rows)
         yield batch
 
 
 def advanced() -> Counter[str]:
-    """Return all that this process has counted."""
+    """Return the counts of this process so far: done, rows and total."""
     return _advanced.copy()
 
 
 @dataclass
 class Stage:
-    """A named part of a run."""
+    """A named part of a run; `unit` is the plural of the items that are counted."""
 
     title: str
     unit: str = "files"
@@ -55,27 +55,27 @@ class Stage:
     _sources: list[Callable[[], Counter[str]]] = field(default_factory=list)
 
     def follow(self, source: Callable[[], Counter[str]]) -> None:
-        """Add to the figures of this stage what `source` returns whenever it is asked."""
+        """Add the counts that `source` returns, each time they are read, to the counts of this stage."""
         self._sources.append(source)
 
     def figures(self) -> Counter[str]:
-        """Return the counts so far."""
+        """Return the counts of this stage so far: done, rows and total."""
         return sum((source() for source in self._sources), Counter())
 
     @property
     def passed(self) -> float:
-        """Seconds since the begin, until the end."""
+        """The seconds since the stage began, or if it has ended, its duration."""
         return time.monotonic() - self.begin if self.seconds is None else self.seconds
 
     def numbers(self) -> dict[str, float]:
-        """Return seconds, and where there are any, the items that are done, their total, and rows."""
+        """Return the seconds, and unless they are 0, the counts `done`, `total` and `rows`."""
         figures = self.figures()
         return {"seconds": round(self.passed, 3)} | {
             name: figures[name] for name in ("done", "total", "rows") if figures[name]
         }
 
     def end(self) -> None:
-        """Keep the figures and the time as they are now."""
+        """Fix the counts and the duration at their present values."""
         figures, self.seconds = self.figures(), time.monotonic() - self.begin
         self._sources = [lambda: figures]
 
@@ -94,19 +94,19 @@ _current: ContextVar[Stage | None] = ContextVar("stage", default=None)
 
 
 def current() -> Stage:
-    """Return the stage that runs; outside of any, one that nobody sees."""
+    """Return the current stage, or outside of any stage, a new one that is not shown."""
     return _current.get() or Stage("")
 
 
 class Progress:
-    """The stages of a run, without showing them."""
+    """The stages of a run, which are measured, but not shown."""
 
     def __init__(self) -> None:
         self._stages: list[Stage] = []
 
     @contextmanager
     def stage(self, title: str, unit: str = "files") -> Iterator[Stage]:
-        """Name what the block does; `unit` is the plural of the items that `advance` counts."""
+        """Track the block as a stage, and yield the stage; `unit` is the plural of the items that `advance` counts."""
         stage, before = Stage(title, unit), advanced()
         stage.follow(lambda: advanced() - before)
         token = _current.set(stage)
@@ -118,10 +118,10 @@ class Progress:
         self._stages.append(stage)
 
     def note(self, line: str) -> None:
-        """Say what a person should know before the next stage."""
+        """Ignore a line that a person should read before the next stage."""
 
     def times(self) -> list[dict]:
-        """Return title, seconds, items and rows of each stage that is over."""
+        """Return title, seconds, unit, items and rows of each stage that has ended, as dictionaries."""
         return [
             {
                 "stage": stage.title,
@@ -140,10 +140,10 @@ class Progress:
 
 
 class ConsoleProgress(Progress):
-    """The stages of a run, shown on standard error: live on a terminal, elsewhere in lines, ever fewer."""
+    """The stages of a run, shown on standard error: live on a terminal, elsewhere as lines, which become rarer."""
 
     def note(self, line: str) -> None:
-        """Write the line, which stays."""
+        """Write a line that stays."""
         terminal.say(line)
 
     @contextmanager

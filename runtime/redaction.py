@@ -1,14 +1,15 @@
-"""Remove secrets from the URLs that are shown or stored (user, password, secret query values), and keep them in memory.
+"""Remove secrets (user, password, secret query values) from URLs that are shown or stored, and keep them in memory.
 
 Secrets are dropped from URLs without a mark: an object under a new signature is shown, and recognised, as the same URL.
-`hidden` removes the secrets of a URL when the driver receives it, and remembers them in the process. `with_secrets`
-puts them back when the URL is opened. The driver sends its secrets to workers (`known`, then `learn`). Another URL on a
-server that was given with a user, such as the index beside a dump, is opened as that user.
+`hidden` removes the secrets of a URL when the driver receives the URL, and remembers them in the process.
+`with_secrets` restores them when the URL is opened. The driver sends its secrets to workers (`known`, then `learn`). If
+a URL on a server was given with a user, other URLs on that server, such as the index beside a dump, are opened as that
+user.
 
-Libraries take URLs apart, and escape or quote the parts. So `redacted` also hides the secrets of all URLs that the
-process was given, wherever they occur in a text. Those of one to three characters are hidden only beside their user
-or name: hidden everywhere, they would take letters out of words. A secret that could be a word (`data`) is hidden
-where a sign stands before it, and not in a sentence.
+Libraries split URLs, and escape or quote the parts. So `redacted` also hides the secrets of all URLs that the process
+was given, wherever they occur in a text. Secrets of one to three characters are hidden only beside their user or name:
+hidden everywhere, they would remove letters from words. A secret that could be a word (`data`) is hidden after a sign,
+such as = or :, but not in a sentence.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from functools import lru_cache
 from itertools import accumulate
 from urllib.parse import quote, unquote
 
-# Whoever is named before the @ here is a container, or a repository, and decides what is read.
+# In these schemes, the name before the @ is no user, but a container or repository, which is part of the address.
 NAMED_BEFORE_AT = ("abfs", "abfss", "wasb", "wasbs", "github")
 # Names of parameters that are dropped wherever they are. `key` and `code` are not: they name objects as often.
 SECRET = re.compile(
@@ -36,16 +37,16 @@ SECRET = re.compile(
     | (.*[-_])?session([-_]?id)? | .*sessid
     """
 )
-# And the values that show what they are, whatever their names: keys of Google and AWS, tokens of others, JWTs.
+# Values that are secret under any name, as their form shows: keys of Google and AWS, tokens of others, JWTs.
 SECRET_VALUE = re.compile(
     r"AIza[\w-]{30,} | (AKIA|ASIA)[A-Z0-9]{12,} | (hf|gh[opsur]|github_pat)_\w{20,} | eyJ[\w-]+\.[\w-]+.*", re.VERBOSE
 )
-# Dropped beside one of these only: times, rights and versions of a signature, of which a new one has others.
+# Names dropped only beside a secret: times, rights and versions of a signature, which differ in a new signature.
 OF_SIGNATURE = re.compile(
     r"(?i)expir(es|y|ation)|exp|policy|hash-algorithm|s[a-z]|s(rt|pr|ip|dd|es|kt|ke|ks|kv)|sk[ot]id|s[au]oid|scid"
 )
 
-# Parameters of a signature that grant nothing by themselves: their values are words, numbers and names of regions.
+# Parameters of a signature that are no secrets by themselves: their values are words, numbers and names of regions.
 HARMLESS = re.compile(r"(?i)x-\w+-(algorithm|date|expires|signed-?headers|content-.*|meta-.*)|q-(?!ak|signature).*")
 
 _USER = r"""(?x)
@@ -62,19 +63,19 @@ _WHOLE_QUERY = re.compile(r"[?#].*=.*", re.DOTALL)  # of an address: its end is 
 _PARAMETER = re.compile(r"([?&;#])([^?&;#]*)")
 _ESCAPED = re.compile(r"""[^\s'"<>]*%[0-9A-Fa-f]{2}[^\s'"<>]*""")
 _CHAIN = "::"  # between the links of a chain of fsspec, as in simplecache::https://a.org/b
-_FEWEST, _MANY = 4, 8  # characters of what is hidden between others than letters and digits, and of what is anywhere
+_FEWEST, _MANY = 4, 8  # least characters of a secret to be hidden between signs, and to be hidden inside words, too
 _WORD = re.compile(r"[A-Za-z]?[a-z]{,11}")
-_ROUNDS = 5  # of escapes that were escaped again
-_ESCAPE = "%(?:25)*"  # begins one, also one that was escaped again
+_ROUNDS = 5  # of decoding escapes that were escaped again
+_ESCAPE = "%(?:25)*"  # the beginning of an escape, even if it was escaped again
 _BLANK = f"[ +]|{_ESCAPE}2[0b]"
 _OTHER_FORMS = {" ": _BLANK, "+": _BLANK, "'": r"\\*'", '"': r'\\*"', "\\": r"\\*", "&": "&(?:amp;)?"}
-_addresses: dict[str, str] = {}  # URLs without secrets → with them; likewise of servers, for their users
+_addresses: dict[str, str] = {}  # URL without secrets → with secrets; server without user → with user
 _unread: list[str] = []  # addresses whose secrets `_values` lacks
-_values: dict[str, str] = {}  # secrets as they are looked for → without escapes
+_values: dict[str, str] = {}  # secret in the form of `_plain` → secret without escapes
 
 
 def redacted(text: str) -> str:
-    """Return a text with user, password and secret query values removed from its URLs.
+    """Return a text without user, password and secret query values in its URLs.
 
     >>> redacted("https://me:word@a.org/b.csv?part=1&X-Amz-Signature=0f&X-Amz-Date=2026")
     'https://a.org/b.csv?part=1'
@@ -85,7 +86,7 @@ def redacted(text: str) -> str:
 
 
 def _without(text: str, is_address: bool = False) -> str:
-    """Return a text, or the whole of an address, without what the forms of URLs say to be secret."""
+    """Return a text without the secrets that the syntax of URLs shows; `is_address`: the whole text is one URL."""
     user, query = (_USER_OF_ADDRESS, _WHOLE_QUERY) if is_address else (_USER_IN_TEXT, _QUERY)
     if ":" in text and "@" in text:
         text = user.sub(_without_user, text)
@@ -112,7 +113,7 @@ def _unquoted(text: str) -> str:
 
 
 def _levels(text: str) -> list[str]:
-    """Return a text, and what it is without escapes, without those of escapes, and so on."""
+    """Return a text, then with its %-escapes decoded, then decoded again, and so on, without repetitions."""
     return [*dict.fromkeys(accumulate([text] * _ROUNDS, lambda found, _: _unquoted(found)))]
 
 
@@ -144,12 +145,12 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def hidden(path: str) -> str:
-    """Return a path without its secrets, as it is stored and shown, and remember them; a local path is unchanged."""
+    """Return a path without its secrets, to store and show, and remember the secrets; a local path is unchanged."""
     return _CHAIN.join(map(_hidden, path.split(_CHAIN))) if "://" in path else path
 
 
 def with_secrets(path: str) -> str:
-    """Return the URL with the secrets that `hidden` removed; any other path is returned unchanged."""
+    """Return a URL with the secrets that `hidden` removed; a local path is returned unchanged."""
     if "://" not in path:
         return path
     note(path)
@@ -157,18 +158,18 @@ def with_secrets(path: str) -> str:
 
 
 def note(address: str) -> None:
-    """Remember the secrets of what may be an address, so that no text shows them."""
+    """Remember the secrets of `address`, if it is a URL with secrets, so that no text shows them."""
     if _shown(address) != address:
         _unread.append(address)
 
 
 def known() -> dict[str, str]:
-    """Return what `learn` takes, in another process."""
+    """Return the URLs with secrets that this process knows, for `learn` in another process."""
     return dict(_addresses)
 
 
 def learn(addresses: dict[str, str]) -> None:
-    """Remember what another process knows."""
+    """Remember the URLs with secrets that `known` returned in another process."""
     _unread.extend(link for shown, link in addresses.items() if _addresses.get(shown) != link)
     _addresses.update(addresses)
 
@@ -194,7 +195,7 @@ def _address(link: str) -> str:
 
 
 def _server(link: str) -> str:
-    """Return the beginning of a URL up to its path.
+    """Return the part of a URL before the path.
 
     >>> _server("https://me:word@a.org/b.csv"), _server("https://a.org")
     ('https://me:word@a.org', 'https://a.org')
@@ -204,19 +205,19 @@ def _server(link: str) -> str:
 
 
 def _without_known(text: str) -> str:
-    """Return a text without the secrets of the addresses that this process was given."""
+    """Return a text in which *** replaces the secrets of the URLs that this process was given."""
     while _unread:
         _values.update((_plain(value), _levels(value)[-1]) for value in _secrets_of(_unread.pop()))
     if not _values:
         return text
-    plain = _plain(text)  # of a hundred thousand secrets, a text has few
+    plain = _plain(text)  # compared first, as a text has few of a hundred thousand secrets
     for value in sorted((value for key, value in _values.items() if key in plain), key=len, reverse=True):
         text = _pattern(value).sub(r"\1***" + "@" * value.endswith("@"), text)
     return text
 
 
 def _secrets_of(address: str) -> Iterator[str]:
-    """Yield the secrets of an address, and parts of them that a library may show."""
+    """Yield the secrets of a URL, and parts of these secrets that a library may show alone."""
     for text in _levels(address):
         for found in _USER_OF_ADDRESS.finditer(text):
             if (found["scheme"] or "").lower() not in NAMED_BEFORE_AT:
@@ -231,7 +232,7 @@ def _of_user(user: str) -> Iterator[str]:
     name, _, word = user.partition(":")
     yield user + "@"
     yield b64encode(user.encode("utf-8", "surrogateescape")).decode().rstrip("=")  # of the header of a request
-    # A library may take a part of it for a host.
+    # A library may take a part of the user for a host.
     yield from _of_length(_FEWEST, [name, word, *re.split(r"[/?#]", user), *re.split(r"[/?#@:]", user)])
 
 
@@ -247,13 +248,13 @@ def _of_length(fewest: int, secrets: list[str]) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Return a text in the form in which secrets are looked for."""
+    """Return a text as secrets are compared: in lower case, without escapes and backslashes."""
     return _levels(text)[-1].replace("\\", "").replace("&amp;", "&").replace("+", " ").lower()
 
 
 @lru_cache
 def _pattern(value: str) -> re.Pattern:
-    """Return what finds a secret in any spelling; its first group is to stay."""
+    """Return a pattern that finds a secret in any spelling; the match's first group is not part of the secret."""
     spelled = "".join(map(_spelled, value))
     end, before = "(?![a-z0-9])", f"({_ESCAPE}[0-9a-f]{{2}})"
     if _WORD.fullmatch(value):

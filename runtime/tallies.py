@@ -54,7 +54,10 @@ class Tallies:
         return {code: _number(found[code]) for code in sorted(found)}
 
     def beginning(self, prefix: str) -> dict[str, float]:
-        """Return the sums of names that begin with `prefix`, by the rest of the name, over all languages, largest first."""
+        """Return the sums of names that begin with `prefix`, by the rest of the name, largest first.
+
+        A sum is over all languages.
+        """
         sums: dict[str, float] = defaultdict(float)
         for (name, _), value in self._sums.items():
             if name.startswith(prefix):

@@ -1,6 +1,6 @@
 """Write lines to the terminal: permanent lines, and one live line that is overwritten; or JSON lines for a program.
 
-A line of a text that begins with `warning: ` is a warning; `level` says what the other lines are.
+A line of a text that begins with `warning: ` is a warning; `level` states the level of all other lines.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _deferred: list[Callable[[], object]] = []
 
 
 def attach() -> None:
-    """Write to spark-submit's standard error, where spark-submit started this process.
+    """Write to spark-submit's standard error, if spark-submit started this process.
 
-    It sends both outputs of this process through a pipe to its standard output. A file is left alone: the JVM would
-    write over what others append.
+    spark-submit sends both outputs of this process through a pipe to its standard output. If spark-submit's standard
+    error is a file, nothing is changed: the JVM would overwrite what others append.
     """
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         return
@@ -55,18 +55,18 @@ def attach() -> None:
 
 
 def write_as(format: Format, quiet: bool = False) -> None:
-    """Write texts, or a JSON object for each line or text, from now on; `quiet`: warnings and errors alone."""
+    """Write texts, or one JSON object for each line or text, from now on; if `quiet`, only warnings and errors."""
     global _format, _is_quiet
     _format, _is_quiet = format, quiet
 
 
 def is_live() -> bool:
-    """Return whether a line can be written over."""
+    """Return whether the last line can be overwritten: only text on a terminal can."""
     return _format == "text" and sys.stderr.isatty()
 
 
 def plain(text: str) -> str:
-    """Return lines with the characters escaped that act on a terminal.
+    """Return a text in which characters that act on a terminal are escaped, except line feeds.
 
     >>> plain("a\\nb\\x1b[2J")
     'a\\nb\\\\u001b[2J'
@@ -75,7 +75,7 @@ def plain(text: str) -> str:
 
 
 def in_one_line(text: str) -> str:
-    """Return a text with its line feeds escaped, too."""
+    """Return a text in which characters that act on a terminal are escaped, including line feeds."""
     return plain(text).replace("\n", "\\u000a")
 
 
@@ -92,7 +92,7 @@ def readable(size: int | None) -> str:
 
 
 def say(text: str, level: Level = "info", step: str | None = None, numbers: Mapping[str, float] | None = None) -> None:
-    """Write lines that stay; in JSON with the step of a command that they are about, and its numbers."""
+    """Write lines that stay; in JSON, with the command's `step` that the lines are about, and its `numbers`."""
     global _written
     with writing():
         clear()
@@ -104,7 +104,7 @@ def say(text: str, level: Level = "info", step: str | None = None, numbers: Mapp
 
 
 def show(line: str, step: str | None = None, numbers: Mapping[str, float] | None = None) -> None:
-    """Write a line that the next one replaces; where none can be replaced, it stays."""
+    """Write a live line, which the next line replaces; if output cannot be overwritten, the line stays."""
     global _live_line, _written
     with writing():
         if not is_live():
@@ -119,7 +119,7 @@ def show(line: str, step: str | None = None, numbers: Mapping[str, float] | None
 
 
 def close() -> None:
-    """Let nothing more of this process be seen."""
+    """Discard everything that this process writes to standard error from now on."""
     with writing():
         sys.stderr.flush()
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -128,9 +128,9 @@ def close() -> None:
 
 
 def after_writing(act: Callable[[], object]) -> None:
-    """Do something now, or, where this thread is writing a line, once it is written.
+    """Call `act` now, or if this thread is writing a line, once the line is written.
 
-    For handlers of signals: they run in the middle of a line, and Python's writers cannot be entered twice.
+    This is for signal handlers: they run in the middle of a line, and Python's writers cannot be entered twice.
     """
     if _writer == threading.get_ident():
         _deferred.append(act)
@@ -140,7 +140,7 @@ def after_writing(act: Callable[[], object]) -> None:
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """Let no other thread write during the block, and what `after_writing` is given wait until its end."""
+    """Keep other threads from writing during the block; calls deferred by `after_writing` run at its end."""
     global _writer
     with _lock:
         before, _writer = _writer, threading.get_ident()
@@ -153,12 +153,12 @@ def writing() -> Iterator[None]:
 
 
 def silence() -> float:
-    """Return the seconds in which nothing was written."""
+    """Return the seconds since something was last written."""
     return time.monotonic() - _written
 
 
 def clear() -> None:
-    """Take away the line that would be replaced."""
+    """Remove the live line, if there is one."""
     global _live_line
     if _live_line:
         print("\r\033[K", end="", file=sys.stderr)
@@ -166,7 +166,7 @@ def clear() -> None:
 
 
 def _of_levels(text: str, level: Level) -> Iterator[tuple[str, Level]]:
-    """Yield a text, or apart from it the lines that are warnings where that makes a difference."""
+    """Yield a text with its level; in JSON, or if quiet, yield each line that is a warning apart from the rest."""
     if _format == "text" and not _is_quiet:
         yield text, level
         return
@@ -180,7 +180,7 @@ def _of_levels(text: str, level: Level) -> Iterator[tuple[str, Level]]:
 
 
 def _json(text: str, level: Level, step: str | None, numbers: Mapping[str, float]) -> str:
-    """Return a line of JSON in ASCII, which acts on no terminal."""
+    """Return a line of JSON, in ASCII without characters that act on a terminal."""
     message = text.removeprefix(WARNING)
     time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     return json.dumps(

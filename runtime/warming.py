@@ -31,7 +31,7 @@ from runtime.progress import Progress
 from runtime.storage.locks import alone
 from runtime.storage.paths import make_folder
 
-_COUNT = "compiling-count"  # a file: as long as the number of kernels that are compiled by now
+_COUNT = "compiling-count"  # a file with one byte for each kernel that is compiled by now
 _log = logging.getLogger(__name__)
 # With -I nothing is imported from the folder where the command runs; a package there may have the name of one of ours.
 _PROGRAM = """
@@ -42,14 +42,14 @@ _call_all(sys.argv[2], sys.argv[3:])
 """
 
 Call = Callable[[], object]
-_SECONDS = 0.6  # that a core needs for a kernel, on an average
+_SECONDS = 0.6  # that a core needs for a kernel, on average
 
 
 def compile_kernels(calls: Mapping[Call, int], progress: Progress | None = None) -> None:
-    """Make sure that the kernels which `calls` use are in the cache of this machine.
+    """Compile the kernels that `calls` use, unless they are in the cache of this machine.
 
     `calls` are functions of a module that use kernels with arguments of the usual types, each with the number of
-    kernels that it compiles. InputError where a folder for kernels is not this user's own.
+    kernels that the function compiles. InputError if a folder for kernels is not this user's own.
     """
     require_safe()
     missing = _missing(calls)
@@ -69,9 +69,9 @@ def compile_kernels(calls: Mapping[Call, int], progress: Progress | None = None)
 
 
 def _missing(calls: Iterable[Call]) -> dict[Call, Path]:
-    """Return the calls whose kernels are not compiled yet, and the file that will say of each that they are.
+    """Return the calls whose kernels are not compiled yet, each with the file that will mark them as compiled.
 
-    None of them where Numba can cache nothing.
+    The result is empty if Numba can cache nothing.
     """
     cache = _cache_folder()
     if not cache:
@@ -90,18 +90,18 @@ def _missing(calls: Iterable[Call]) -> dict[Call, Path]:
 
 
 def _compiled(count: Path, total: int) -> Counter[str]:
-    """Return how many kernels are compiled, by this process or one that it waits for."""
+    """Return the number of kernels compiled so far, read from the file `count`, as the progress of a stage."""
     done = count.stat().st_size if count.exists() else 0
     return Counter(done=done, total=total)
 
 
 def _cache_folder() -> str | None:
-    """Return the folder where Numba caches the kernels of this package."""
+    """Return the folder where Numba caches the kernels of this package; None if there is none."""
     return siphash.stats.cache_path
 
 
 def _sources(calls: Iterable[Call]) -> Iterator[tuple[str, bytes]]:
-    """Yield name and text of the calls' modules and of all kernels in their packages."""
+    """Yield the name and content of each file with one of the calls, and of all files of kernels in their packages."""
     for module in {call.__module__ for call in calls}:
         yield module, Path(importlib.import_module(module).__file__ or "").read_bytes()
     for package in {"runtime", *(call.__module__.partition(".")[0] for call in calls)}:
@@ -111,10 +111,10 @@ def _sources(calls: Iterable[Call]) -> Iterator[tuple[str, bytes]]:
 
 
 def _run(calls: Sequence[Call], count: Path) -> bool:
-    """Run the calls in other processes, with a byte in the file `count` a kernel; return whether all ended well."""
+    """Run the calls in other processes, which add a byte to `count` for each kernel; return whether all succeeded."""
     count.write_bytes(b"")
     command = [sys.executable, "-I", "-c", _PROGRAM, "\n".join(sys.path), str(count), *map(_name, calls)]
-    # A session of its own: Ctrl-C is for this process, which then ends them.
+    # In a session of their own: Ctrl-C reaches only this process, which then ends the others.
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as process:
@@ -129,7 +129,7 @@ def _run(calls: Sequence[Call], count: Path) -> bool:
 
 
 def _call_all(count: str, names: list[str]) -> None:
-    """Call functions by their names, in a process per core, and add a byte to the file `count` for each kernel."""
+    """Call functions by their names, in one process per core; add a byte to the file `count` for each kernel."""
     for name in names:
         resolve_name(name)  # imported once for all processes
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
@@ -148,7 +148,7 @@ def _count_kernels(count: str) -> None:
 
 
 class _Counting(event.Listener):
-    """Adds a byte to a file for each kernel with a cache that is compiled; not for functions of Numba's own."""
+    """Adds a byte to a file for each compiled kernel that has a cache, but not for functions of Numba itself."""
 
     def __init__(self, file: int) -> None:
         self._file = file

@@ -1,7 +1,7 @@
-"""Keep pyarrow from importing pandas, for 0.4 s of each process, when the first list becomes an array.
+"""Keep pyarrow from importing pandas, for 0.4 s of each process, when pyarrow makes its first array of a list.
 
-To import this module is all that it takes. Commands do, and their workers as they: no array of theirs is made of pandas
-objects. A program that imports this library is left alone.
+Importing this module is enough. Commands import it, and so do their workers: none of their arrays is made of pandas
+objects. Programs that import this library are not affected.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import pyarrow as pa
 
 
 class _Hidden:
-    """Hides pandas from whoever imports it."""
+    """A finder of modules that hides pandas."""
 
     @staticmethod
     def find_spec(name: str, *_: Any) -> None:
-        """Refuse pandas alone."""
+        """Raise ModuleNotFoundError for pandas; leave all other modules to the other finders."""
         if name == "pandas":
             raise ModuleNotFoundError(name, name=name)
 

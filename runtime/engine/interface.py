@@ -82,7 +82,7 @@ class Engine(Protocol):
         """Raise an InputError if workers do not see the folder."""
 
     def sql(self, why: str) -> Spark:
-        """Return an engine whose session evaluates SQL, this one or a Spark engine that starts now; `why` is the reason."""
+        """Return an engine whose session evaluates SQL: this one, or a Spark engine started now; `why` says why."""
 
 
 def spread(items: list[Item], engine: Engine) -> list[list[Item]]:

@@ -12,16 +12,16 @@ from runtime.kernels import inline, kernel, lean
 from runtime.kernels.machine import HALF, at, instruction, load_word, lowest
 
 LANES = 16
-_BLOCK = 64  # bytes that the 64 steps take in
+_BLOCK = 64  # bytes that MD5's 64 steps take in
 _END = 0x80  # the byte that follows a string's own; then come zeros
-_PADDING = 9  # bytes, at least: that one, and eight with the number of the string's bits, which end the last block
+_PADDING = 9  # bytes at least: _END, and eight bytes with the string's length in bits, which end the last block
 _A, _B, _C, _D = (np.uint32(word) for word in (0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476))
 _SINES = [int(2**32 * abs(math.sin(step + 1))) for step in range(64)]
 _SHIFTS = ((7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21))
 _WORDS = ((1, 0), (5, 1), (3, 5), (7, 0))  # of a block, by round: step k takes word m * k + n, modulo 16
 _VECTOR = ir.VectorType(HALF, LANES)
 
-# Spreads the eight half bytes of 32 bits over 64, the digit of sixteens before that of ones, and makes each a digit.
+# Constants of `hex_digits`: spread eight half bytes over 64 bits, the higher of a byte first, and make each a digit.
 U = np.uint64
 _PAIRS, _BYTES, _DIGITS = U(0x0000FFFF0000FFFF), U(0x00FF00FF00FF00FF), U(0x0F0F0F0F0F0F0F0F)
 _SIXES, _ONES, _ZEROS, _TO_LETTER = U(0x0606060606060606), U(0x0101010101010101), U(0x3030303030303030), U(39)
@@ -41,7 +41,7 @@ def rotated(x, bits):
 
 @inline
 def mixed(v0, v1, v2, v3):
-    """One SipRound."""
+    """Return the four words of SipHash's state after one SipRound."""
     v0 += v1
     v2 += v3
     v1 = rotated(v1, U(13)) ^ v0
@@ -57,13 +57,13 @@ def mixed(v0, v1, v2, v3):
 
 @inline
 def word_at(data, i):
-    """The eight bytes from `i` on, the first as the lowest."""
+    """Return the eight bytes from data[i] on as uint64, the first byte lowest."""
     return U(load_word(data, i))
 
 
 @inline
 def last_word(data, start, stop, length):
-    """The bytes that fill no word, under the length modulo 256 in the highest byte."""
+    """Return data[start:stop], fewer than eight bytes, as uint64 with `length` modulo 256 in the highest byte."""
     word = U(length) << U(56)
     for i in range(start, stop):
         word |= U(data[i]) << U(8 * (i - start))
@@ -72,7 +72,7 @@ def last_word(data, start, stop, length):
 
 @kernel
 def siphash(data, offsets, key_0, key_1, out):
-    """out[row] = SipHash-2-4 of the bytes data[offsets[row]:offsets[row + 1]], all uint64."""
+    """out[row] = SipHash-2-4 of the bytes data[offsets[row]:offsets[row + 1]]; both halves of the key are uint64."""
     for row in range(len(out)):
         v0, v1, v2, v3 = key_0 ^ INITIAL_0, key_1 ^ INITIAL_1, key_0 ^ INITIAL_2, key_1 ^ INITIAL_3
         start, stop = offsets[row], offsets[row + 1]
@@ -96,7 +96,7 @@ def siphash(data, offsets, key_0, key_1, out):
 
 @inline
 def taken(lane, word):
-    """One round: what a lane is after it has taken a word."""
+    """Return an XXH64 lane after one round, in which it takes in a word."""
     return rotated(lane + word * PRIME_2, U(31)) * PRIME_1
 
 
@@ -107,7 +107,7 @@ def merged(total, lane):
 
 @inline
 def total_of_stripes(data, start, stop, seed):
-    """What the whole stripes of 32 bytes give; each of four lanes takes one of a stripe's words."""
+    """Return the XXH64 total of whole stripes of 32 bytes; each of four lanes takes in one word of a stripe."""
     a, b, c, d = seed + PRIME_1 + PRIME_2, seed + PRIME_2, seed, seed - PRIME_1
     for i in range(start, stop, 32):
         a, b = taken(a, word_at(data, i)), taken(b, word_at(data, i + 8))
@@ -118,7 +118,7 @@ def total_of_stripes(data, start, stop, seed):
 
 @inline
 def with_rest(data, i, stop, total):
-    """`total` after the bytes that fill no stripe: words, then a half word, then single bytes."""
+    """Return `total` after the bytes that fill no stripe: words, then a half word, then single bytes."""
     while i + 8 <= stop:
         total = rotated(total ^ taken(U(0), word_at(data, i)), U(27)) * PRIME_1 + PRIME_4
         i += 8
@@ -134,7 +134,7 @@ def with_rest(data, i, stop, total):
 
 @inline
 def spread(total):
-    """`total` when each of its bits has met all others."""
+    """Return `total` after XXH64's last steps, in which each bit is mixed with all others."""
     total = (total ^ total >> U(33)) * PRIME_2
     total = (total ^ total >> U(29)) * PRIME_3
     return total ^ total >> U(32)
@@ -142,13 +142,13 @@ def spread(total):
 
 @inline
 def numbered(key, number):
-    """One of many numbers that a key gives: SplitMix64's generator (Steele and others, 2014), here with XXH64's end."""
+    """Return one of many numbers made from a key: SplitMix64 (Steele and others, 2014) with XXH64's last steps."""
     return spread(key + U(number) * PRIME_1)
 
 
 @kernel
 def number_keys(keys, numbers, out):
-    """out[row] = the number of keys[row] that numbers[row] names, all uint64; of 0 the key itself."""
+    """out[row] = number numbers[row] made from keys[row], all uint64; number 0 is the key itself."""
     for row in range(len(out)):
         out[row] = numbered(keys[row], numbers[row]) if numbers[row] else keys[row]
 
@@ -168,7 +168,7 @@ def xxhash(data, offsets, seeds, out):
 
 
 def _values(digits):
-    """Return the value of each byte as a digit; `digits` are those from 0 to 15, perhaps in several spellings."""
+    """Return the value of each byte (0 to 255) as a digit, NO_DIGIT for other bytes; `digits` lists all spellings."""
     values = np.full(256, NO_DIGIT, np.uint8)
     values[list(digits.encode())] = [int(digit, 16) for digit in digits]
     return values
@@ -180,9 +180,9 @@ EITHER_CASE = _values("0123456789abcdefABCDEF")
 
 @lean
 def read_digits(data, offsets, values, out, read):
-    """out[row, 0:2] = the 128 bits that data[offsets[row]:offsets[row + 1]] spells; read[row] = whether it does.
+    """out[row, 0:2] = the 128 bits that data[offsets[row]:offsets[row + 1]] spells, where read[row] becomes True.
 
-    They are spelled by 32 bytes that `values`, a table of 256, has digits for; out is uint64.
+    read[row] is True if the string is 32 bytes that all have a digit in `values`, a table of 256; out is uint64.
     """
     for row in range(len(out)):
         begin = offsets[row]
@@ -205,7 +205,7 @@ def _every(value):
 
 
 def _transposed(builder, rows):
-    """Return sixteen vectors, the k-th of the k-th elements of `rows`: squares change sides, of 1, then 2, 4, 8."""
+    """Return sixteen vectors, vector k of the k-th elements of `rows`: squares of 1, 2, 4, then 8 are swapped."""
     for bit in (1, 2, 4, 8):
         upper = [k - bit + LANES if k & bit else k for k in range(LANES)]
         lower = [k + LANES if k & bit else k + bit for k in range(LANES)]
@@ -217,7 +217,7 @@ def _transposed(builder, rows):
 
 
 def _chosen(builder, turn, b, c, d):
-    """Return the function of round `turn`, in the form that takes fewest steps."""
+    """Return MD5's function of round `turn`, in the form with the fewest instructions."""
     if turn == 0:
         return builder.xor(d, builder.and_(b, builder.xor(c, d)))
     if turn == 1:
@@ -240,7 +240,7 @@ def _stepped(builder, step, state, words):
 
 @instruction(results=0)
 def compress(builder, blocks, states):
-    """Take one block in each lane: blocks[lane] = its 64 bytes, states[0:4, lane] = the hash before and after."""
+    """states[0:4, lane] = the MD5 state of each lane after it has taken in one block, the 64 bytes of blocks[lane]."""
     loaded = [builder.load(at(builder, blocks, 8 * lane, _VECTOR), align=8) for lane in range(LANES)]
     words = _transposed(builder, loaded)
     addresses = [at(builder, states, LANES * k, _VECTOR) for k in range(4)]
@@ -253,7 +253,7 @@ def compress(builder, blocks, states):
 
 @inline
 def fill_block(data, i, begin, stop, blocks, lane):
-    """Fill blocks[lane] with the 64 bytes from data[i] on, of the string data[begin:stop] and what pads it."""
+    """Fill blocks[lane] with the 64 bytes from data[i] on of the string data[begin:stop], followed by MD5's padding."""
     left = stop - i
     if i + _BLOCK <= len(data):
         for k in range(8):
@@ -270,10 +270,10 @@ def fill_block(data, i, begin, stop, blocks, lane):
 
 @kernel
 def md5(data, offsets, out):
-    """out[row, 0:4] = MD5 of the bytes data[offsets[row]:offsets[row + 1]], as four uint32, the first digits lowest.
+    """out[row, 0:4] = MD5 of the bytes data[offsets[row]:offsets[row + 1]], as four uint32, the first byte lowest.
 
-    A step of MD5 waits for the one before, so a single string leaves most of the processor idle. Sixteen strings go
-    through the steps together, each in one lane of the processor's vectors of 32-bit words, until the longest ends.
+    Each step of MD5 waits for the step before, so a single string leaves most of the processor idle. So sixteen strings
+    go through the steps together, each in one lane of vectors of 32-bit words, until the longest ends.
     """
     blocks, states = np.empty((LANES, 8), np.int64), np.empty((4, LANES), np.uint32)
     for first in range(0, len(out), LANES):
@@ -297,7 +297,7 @@ def md5(data, offsets, out):
 
 @kernel
 def hex_digits(words, out):
-    """out[i] = the eight lower-case hexadecimal digits, as ASCII, of the bytes of words[i]; uint32 to uint64."""
+    """out[i] = eight lower-case hexadecimal digits in ASCII, of the bytes of words[i]; words is uint32, out uint64."""
     for i in range(len(out)):
         x = U(words[i])
         x = (x | x << U(16)) & _PAIRS

@@ -18,10 +18,10 @@ _IDS = ir.VectorType(HALF, 32)
 
 
 def instruction(results, of=types.int64):
-    """Return the decorator of a function that emits an instruction, which kernels then call without its first argument.
+    """Return the decorator of a function that emits an instruction; kernels call it without its first argument.
 
-    The function gets LLVM's builder and its arguments: int64, and of arrays the addresses of their first elements. It
-    returns a value of the type `of`, or as many of them as `results` says; 0 for nothing.
+    The function gets LLVM's builder and the arguments of the kernel's call: int64, or the address of an array's first
+    element. It returns `results` values of type `of`: nothing if 0, one value if 1, else a list.
     """
     result = {0: types.none, 1: of}.get(results) or types.UniTuple(of, results)
 
@@ -44,12 +44,12 @@ def instruction(results, of=types.int64):
 
 
 def pointer(context, builder, array_type, array, i, to):
-    """Return the address of the i-th element of an array, as one of type `to`."""
+    """Return the address of array[i], as a pointer to the type `to`."""
     return at(builder, context.make_array(array_type)(context, builder, array).data, i, to)
 
 
 def at(builder, data, i, to):
-    """Return the address of the i-th element behind one, as one of type `to`; `i` may be a number of Python."""
+    """Return the address of data[i] as a pointer to the type `to`; `data` is an address, `i` may be a Python int."""
     place = ir.Constant(WORD, i) if isinstance(i, int) else i
     return builder.bitcast(builder.gep(data, [place]), to.as_pointer())
 
@@ -63,7 +63,7 @@ def _value(context, builder):
 
 @instruction(results=1)
 def byte_at(builder, data, i):
-    """Return data[i] as int64, without the test whether `i` is negative."""
+    """Return data[i] as int64, without a test for a negative `i`."""
     return builder.zext(builder.load(at(builder, data, i, BYTE)), WORD)
 
 
@@ -75,20 +75,20 @@ def load_word(builder, data, i):
 
 @instruction(results=1)
 def half_word(builder, table, i, half):
-    """Return the 32 bits that come `half` times 32 bits behind the beginning of table[i], of an int64 array."""
+    """Return the 32-bit word number `half`, counted from table[i] of an int64 array on, as int64."""
     begin = at(builder, table, i, HALF)
     return builder.zext(builder.load(builder.gep(begin, [half]), align=4), WORD)
 
 
 @instruction(results=1)
 def product(builder, a, b):
-    """Return the lowest 64 bits of a * b. Numba's own product of int64 may be anything once it overflows."""
+    """Return the lowest 64 bits of a * b; Numba's own product of int64 is undefined once it overflows."""
     return builder.mul(a, b)
 
 
 @instruction(results=1)
 def lowest(builder, count):
-    """Return an int64 of which the lowest `count` bits, 0 to 64, are set."""
+    """Return an int64 in which only the lowest `count` bits, 0 to 64, are set."""
     one, every = ir.Constant(WORD, 1), ir.Constant(WORD, -1)
     bits = builder.sub(builder.shl(one, count), one)
     return builder.select(builder.icmp_signed("<", count, ir.Constant(WORD, 64)), bits, every)
@@ -96,37 +96,37 @@ def lowest(builder, count):
 
 @instruction(results=1)
 def without_lowest(builder, bits):
-    """Return an int64 without the lowest of the bits that are set in it."""
+    """Return an int64 with its lowest set bit cleared."""
     return builder.and_(bits, builder.sub(bits, ir.Constant(WORD, 1)))
 
 
 @instruction(results=1)
 def trailing_zeros(builder, bits):
-    """Return the place of the lowest bit that is set in an int64; 64 where none is."""
+    """Return the index of the lowest set bit of an int64; 64 if no bit is set."""
     return builder.cttz(bits, cgutils.false_bit)
 
 
 @instruction(results=1)
 def leading_ones(builder, bits):
-    """Return the number of highest bits of an int64 that are all set."""
+    """Return the number of consecutive set bits of an int64 from the highest bit down."""
     return builder.ctlz(builder.not_(bits), cgutils.false_bit)
 
 
 @instruction(results=1)
 def run_length(builder, bits, i):
-    """Return the number of bits of an int64, from bit i upwards, that are all set."""
+    """Return the number of consecutive set bits of an int64 from bit `i` upwards."""
     return builder.cttz(builder.not_(builder.lshr(bits, i)), cgutils.false_bit)
 
 
 @instruction(results=1)
 def ones(builder, bits):
-    """Return the number of bits that are set in an int64."""
+    """Return the number of set bits of an int64."""
     return builder.ctpop(bits)
 
 
 @instruction(results=1)
 def count_below(builder, ids, value, count):
-    """Return how many of ids[:count], of at least 32 int32, are below `value`; `count` is up to 32."""
+    """Return how many of ids[:count] are below `value`; `ids` has at least 32 int32, and `count` is at most 32."""
     found = builder.load(at(builder, ids, 0, _IDS), align=4)
     below = builder.icmp_signed("<", found, every(builder, _IDS, builder.trunc(value, HALF)))
     bits = builder.zext(builder.bitcast(below, HALF), WORD)
@@ -136,7 +136,7 @@ def count_below(builder, ids, value, count):
 
 @instruction(results=1)
 def matches(builder, table, i, even, odd):
-    """Return an int64 of which bit k tells, for k from 0 to 7, whether table[i + k] is `even`, or `odd` where k is."""
+    """Return an int64 whose bit k, 0 to 7, is set if table[i + k] equals `even`, or for an odd k equals `odd`."""
     line = builder.load(at(builder, table, i, _LINE), align=8)
     wanted = ir.Constant(_LINE, ir.Undefined)
     for place in range(8):
@@ -146,7 +146,7 @@ def matches(builder, table, i, even, odd):
 
 @instruction(results=0)
 def prefetch(builder, array, i):
-    """Ask for the cache line of array[i], of a one-dimensional array, and go on without it."""
+    """Ask for the cache line of array[i], of a one-dimensional array, without waiting for it."""
     address = at(builder, array, i, BYTE)
     kind = ir.FunctionType(ir.VoidType(), [address.type, HALF, HALF, HALF])
     function = builder.module.declare_intrinsic("llvm.prefetch", [address.type], kind)
@@ -154,7 +154,7 @@ def prefetch(builder, array, i):
 
 
 def every(builder, vector, value):
-    """Return a vector all of whose elements are one value that is known at run time only."""
+    """Return a vector whose elements all have one value, which is known only at run time."""
     nothing = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(nothing, value, ir.Constant(HALF, 0))
     return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(HALF, vector.count), [0] * vector.count))

@@ -1,4 +1,4 @@
-"""Classify 64 bytes of a text or of JSON at a time into bit masks, copy bytes, and find a few bytes among many.
+"""Classify 64 bytes of text or JSON at a time into bit masks, copy bytes, and find a few bytes among many.
 
 As in `machine`, nothing checks that the bytes exist.
 """
@@ -20,8 +20,8 @@ from runtime.kernels.machine import (
 )
 
 WINDOW = 64  # bytes looked at in one step
-SLACK = WINDOW + 2  # bytes behind the last one that may be read, or in an output written, too
-# First bytes of UTF-8 all of whose characters stay as they are in the normal form, wherever they stand.
+SLACK = WINDOW + 2  # bytes after the last one that may be read, or written in an output
+# Ranges of first bytes in UTF-8 whose characters normalising never changes, whatever characters are beside them.
 PLAIN_LEADS = ((0xC3, 0xC3), (0xD0, 0xD1), (0xE4, 0xE9), (0xEB, 0xEC))
 
 _BYTES = ir.VectorType(BYTE, WINDOW)
@@ -29,7 +29,7 @@ _BYTES = ir.VectorType(BYTE, WINDOW)
 
 @instruction(results=3)
 def ascii_masks(builder, data, i):
-    """Return three int64, of which bit k tells whether data[i + k] is a letter or digit, a mark, or no ASCII."""
+    """Return three int64 whose bit k is set if data[i + k] is an ASCII letter or digit, an ASCII mark, or not ASCII."""
     text = _window(builder, data, i)
     word = builder.or_(
         _within(builder, builder.or_(text, _splat(32)), ord("a"), ord("z")),
@@ -41,9 +41,10 @@ def ascii_masks(builder, data, i):
 
 @instruction(results=1)
 def mask_of_leads(builder, data, i):
-    """Return an int64 of which bit k tells whether data[i + k] begins a character whose like normalising may touch.
+    """Return an int64 whose bit k is set if data[i + k] begins a character that normalising may change.
 
-    Of the others, ASCII, letters from U+00C0 and U+0400, Han from U+4000 and Hangul syllables, it leaves all alone.
+    Not set are ASCII, bytes inside characters, letters from U+00C0 and U+0400, Han from U+4000 and Hangul syllables,
+    which normalising never changes.
     """
     text = _window(builder, data, i)
     plain = _within(builder, text, 0x00, 0xBF)
@@ -54,7 +55,7 @@ def mask_of_leads(builder, data, i):
 
 @instruction(results=1)
 def triples(builder, data, i):
-    """Return how many characters of three bytes of UTF-8 follow each other from data[i] on, within 63 bytes."""
+    """Return how many characters of three bytes of UTF-8 follow each other from data[i] on, at most 21."""
     text = _window(builder, data, i)
     leads = builder.bitcast(_within(builder, text, 0xE0, 0xEF), WORD)
     others = builder.bitcast(_within(builder, text, 0x80, 0xBF), WORD)
@@ -66,7 +67,7 @@ def triples(builder, data, i):
 
 @instruction(results=2)
 def meta_masks(builder, data, i):
-    """Return two int64, of which bit k tells whether data[i + k] ends a word under `meta`, or is a wrapped mark."""
+    """Return two int64 whose bit k is set if data[i + k] ends a word under `meta`, or is one of the marks ,.:;?!`"""
     text = _window(builder, data, i)
     wrapped = _one_of(builder, text, b",.:;?!`")
     ends = builder.or_(wrapped, _one_of(builder, text, b" \t\n\r"))
@@ -75,16 +76,16 @@ def meta_masks(builder, data, i):
 
 @instruction(results=1)
 def separator_mask(builder, data, i):
-    """Return an int64 of which bit k tells whether data[i + k] separates words for fastText: 0, 9 to 13, 32."""
+    """Return an int64 whose bit k is set if data[i + k] separates words for fastText: 0, 9 to 13, 32."""
     text = _window(builder, data, i)
     return builder.bitcast(builder.or_(_within(builder, text, 9, 13), _one_of(builder, text, b"\0 ")), WORD)
 
 
 @instruction(results=1)
 def string_stops(builder, data, i):
-    """Return an int64 of which bit k tells whether data[i + k] is a quote, a control, or a backslash before no slash.
+    """Return an int64 whose bit k is set if data[i + k] is a quote, a control, or a backslash not before a slash.
 
-    WAT files write every slash as a backslash and a slash, which needs no look unless the string is wanted.
+    WAT files write every slash as a backslash and a slash, which must be decoded only if the string is wanted.
     """
     text, after = (_window(builder, data, i, ahead) for ahead in (0, 1))
     backslash = builder.and_(_one_of(builder, text, b"\\"), builder.not_(_one_of(builder, after, b"/")))
@@ -94,15 +95,16 @@ def string_stops(builder, data, i):
 
 @instruction(results=1)
 def backslashes(builder, data, i):
-    """Return an int64 of which bit k tells whether data[i + k] is a backslash."""
+    """Return an int64 whose bit k is set if data[i + k] is a backslash."""
     return builder.bitcast(_one_of(builder, _window(builder, data, i), b"\\"), WORD)
 
 
 @instruction(results=1)
 def odd_space(builder, data, i):
-    """Return an int64 of which bit k tells whether a control, or white space that is no ASCII, begins at data[i + k].
+    """Return an int64 whose bit k is set if a control, or white space other than ASCII, begins at data[i + k].
 
-    In valid UTF-8, that is. Some more characters than these are told, of U+2000 to U+202F none that texts often hold.
+    The data must be valid UTF-8. The bit is set for some other characters, too, but from U+2000 to U+202F for none that
+    are frequent in texts.
     """
     first, second, third = (_window(builder, data, i, ahead) for ahead in (0, 1, 2))
 
@@ -121,7 +123,7 @@ def odd_space(builder, data, i):
 
 @instruction(results=1)
 def references(builder, data, i):
-    """Return an int64 of which bit k tells whether data[i + k] is a & before a letter or #."""
+    """Return an int64 whose bit k is set if data[i + k] is a & before an ASCII letter or #."""
     text, after = (_window(builder, data, i, ahead) for ahead in (0, 1))
     letter = _within(builder, builder.or_(after, _splat(32)), ord("a"), ord("z"))
     begins = builder.or_(letter, _one_of(builder, after, b"#"))
@@ -136,21 +138,21 @@ def copy_window(builder, data, i, out, k):
 
 @instruction(results=1)
 def places_of_two(builder, data, i, word):
-    """Return an int64 of which bit k tells whether data[i + k:i + k + 2] are the two lowest bytes of `word`."""
+    """Return an int64 whose bit k is set if data[i + k:i + k + 2] are the two lowest bytes of `word`."""
     return _two(builder, data, i, word, 0)
 
 
 @instruction(results=1)
 def places_of_letters(builder, data, i, word):
-    """Return what `places_of_two` returns, for two small letters of which data may have capital ones, too."""
+    """Return the mask of `places_of_two` for two lower-case letters; upper-case letters in the data match, too."""
     return _two(builder, data, i, word, 0x20)
 
 
 @lean
 def find_bytes(data, begin, end, word, size):
-    """Return the place in data[begin:end] of the first `size` bytes, 3 to 8, that are the lowest of `word`, or -1.
+    """Return the index in `data` of the first occurrence of some bytes in data[begin:end], or -1.
 
-    SLACK bytes follow data[:end].
+    The bytes are the `size` lowest bytes, 3 to 8, of `word`. SLACK bytes must follow data[:end].
     """
     for i in range(begin, end, WINDOW):
         places = places_of_two(data, i, word)
@@ -184,7 +186,7 @@ def _one_of(builder, text, characters):
 
 
 def _two(builder, data, i, word, added):
-    """Compare two bytes of data, to which bits are added before, with those of `word`."""
+    """Return the mask of `places_of_two` for data in which the bits `added` are set in each byte."""
     places = []
     for ahead in (0, 1):
         text = builder.or_(_window(builder, data, i, ahead), _splat(added))

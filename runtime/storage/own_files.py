@@ -42,7 +42,7 @@ class OwnFile:
         return InputError(f"{shown} is damaged ({' '.join(str(reason).split())}); {self.remedy}")
 
     def require(self, content: mmap) -> None:
-        """Raise an InputError if the checksum of the mapped `content` is not the file's checksum, where one is recorded."""
+        """Raise an InputError if the mapped `content` does not have the file's recorded checksum (None: no check)."""
         if self.checksum not in (None, _hex(_crc(content))):
             raise self.damaged("its checksum differs")
 

@@ -117,7 +117,10 @@ class RemoteFile(io.RawIOBase):
         return self._block[begin : begin + size]
 
     def _fetched(self, size: int) -> bytes:
-        """Return the block at the position, and request the next block ahead; both requests ask for `size` bytes or more."""
+        """Return the block at the position, and request the next block ahead; both are of at least `size` bytes.
+
+        The last block of a file may be shorter.
+        """
         at, pending = self._next or (-1, None)
         self._next = None
         block = pending.result() if pending and at == self._position else None
