@@ -36,7 +36,7 @@ _OF_FILES = {"DIR": "DIRECTORY"} | dict.fromkeys(("PATH", "FILE", "FOLDER", "LIS
 _SUBMIT, _SHELL = "PYSPARK_SUBMIT_ARGS", "pyspark-shell"  # the variable with Spark's arguments, and its last word
 
 Config = TypeVar("Config", bound="DataclassInstance")
-Group = argparse._ArgumentGroup  # of flags in the help
+Group = argparse._ArgumentGroup  # a group of flags in the help
 _OWN = 2  # groups that argparse makes itself: of arguments without a flag, and of flags in no other group
 
 # Similarities: --out and --output 0.77, --threshold and --english-threshold 0.73, --starter and --status 0.71.
@@ -266,7 +266,7 @@ def absolute(path: str) -> str:
 
 
 def flag(name: str) -> str:
-    """Return the flag of a parameter.
+    """Return the flag of the parameter `name`.
 
     >>> flag("english_threshold")
     '--english-threshold'
@@ -311,7 +311,7 @@ def apply_format(given: Sequence[str]) -> None:
 
 
 def apply(values: argparse.Namespace, refuse: Callable[[str], object]) -> None:
-    """Apply the shared flags to this process; `refuse` is called with a sentence if flags contradict each other."""
+    """Apply the shared flags to this process; `refuse` is called with a sentence about a flag that cannot be used."""
     terminal.write_as(values.log_format, values.quiet)
     cores, master, memory = (getattr(values, name, None) for name in ("cores", "master", "memory"))
     if "PYSPARK_GATEWAY_PORT" in os.environ:

@@ -28,7 +28,7 @@ ENDING = ".arrows.zst"
 READ_BYTES = 16 << 20  # that are read from a file at a time
 _CODEC = pa.Codec("zstd", compression_level=1)  # a third smaller than lz4 for 0.25 µs a row
 _END = pa.py_buffer(b"\xff\xff\xff\xff\x00\x00\x00\x00")  # the end of an Arrow IPC stream
-_SKIPPABLE = 0x184D2A50  # zstd passes over frames that begin so
+_SKIPPABLE = 0x184D2A50  # zstd skips frames that begin with this number
 _HEAD = np.dtype(
     [(name, "<u4") for name in ("magic", "length", "bucket", "buckets", "unpacked", "size", "checksum")]
 )  # a skippable frame: magic number and length, and then five numbers that describe the next frame
@@ -248,7 +248,7 @@ class Packer:
         return self.add(rows, bucket_of(keys, self._buckets))
 
     def finish(self) -> Iterator[Block]:
-        """Yield the blocks of all rows that wait."""
+        """Yield blocks of all rows that still wait."""
         if not self._waiting:
             return
         schema, buckets = self._waiting[0][0].schema, np.concatenate([numbers for _, numbers in self._waiting])

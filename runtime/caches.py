@@ -30,8 +30,8 @@ OTHERS = stat.S_IWGRP | stat.S_IWOTH  # the rights of others to write
 _REMEDY = "name another folder in NUMBA_CACHE_DIR"
 _NAME = "clip-curation"
 _KERNELS = [Path(__file__).parents[1] / package / "kernels" for package in ("curation", "metadata", "runtime")]
-_config: Any = numba.config  # its names are made as it is imported
-_faults: list[str] = []  # of folders that were not used
+_config: Any = numba.config  # its attributes are made at import, so type checkers do not know them
+_faults: list[str] = []  # sentences on folders that were not used because others can write there
 
 
 def own_folder(folder: Path, remedy: str) -> Path:
@@ -174,5 +174,5 @@ def _at_home() -> Path | None:
 
 
 def _below(folder: Path) -> Path:
-    """Return the folder `kernels` in `folder`, made so that nobody else can enter: umask decides on Numba's files."""
+    """Return the folder `kernels` in `folder`, closed to others, as the rights of Numba's files depend on umask."""
     return own_folder(folder / "kernels", _REMEDY)

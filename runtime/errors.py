@@ -37,7 +37,7 @@ _WITH_STAND_INS = "SparkSession"  # the name of a class that is not checked, as 
 OPEN_FILES = 4096  # enough for Spark, whose Java opens some 300 archives, and for the workers of many cores
 AGAIN = "run the same command again to go on"
 MOST = 10**9  # the largest number of things held or made at a time; a larger one is a typing error
-MOST_ROWS = 10**12  # of images, texts and their matches: all that was ever crawled has fewer
+MOST_ROWS = 10**12  # of images, texts or matches: all crawls together have fewer
 _SEEDS = (-(2**63), 2**64 - 1)  # integers of 64 bits, with or without a sign
 
 
@@ -66,7 +66,7 @@ class ParameterError(InputError):
     """
 
     def __init__(self, fault: str, *names: str):
-        super().__init__(fault, *names)  # all arguments: an exception is pickled with them
+        super().__init__(fault, *names)  # all arguments, as pickle makes an exception again from them
         self.fault, self.names = _in_one_line(redacted(fault)), names
 
     def __str__(self) -> str:
@@ -225,10 +225,10 @@ def _fits(value: object, hint: Any) -> bool:
         return True
     if getattr(kind, "_is_protocol", False):
         has = (hasattr(value, name) for name in vars(kind) if not name.startswith("_"))
-        return not isinstance(value, str) and all(has)  # a string has methods of many names
+        return not isinstance(value, str) and all(has)  # a string has methods of many names, and would pass
     if kind in (Sequence, Iterable) and (isinstance(value, PathLike) or getattr(value, "ndim", 0) == 1):
         return True  # `require_several` refuses a path; a column of pandas counts as a list
-    is_url = kind in (Path, PathLike) and hasattr(value, "joinpath")  # a UPath, which is neither
+    is_url = kind in (Path, PathLike) and hasattr(value, "joinpath")  # a UPath is neither a Path nor a PathLike
     return isinstance(value, kind) or is_url
 
 

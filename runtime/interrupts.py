@@ -77,7 +77,7 @@ def end_in(seconds: float) -> None:
 @contextmanager
 def process_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of processes; when the block ends, also by Ctrl-C or an error, waiting work is cancelled."""
-    # A forked process would have the locks of this one's threads without the threads.
+    # A forked process would have the locks that threads of this process hold, but not the threads.
     pool = ProcessPoolExecutor(processes, _PoolContext(), initializer=_end_silently)
     try:
         yield pool

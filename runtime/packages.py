@@ -25,7 +25,7 @@ try:
 except PackageNotFoundError:  # run from a checkout
     __version__ = "0"
 
-# Package -> this project's extra that brings it; None: it is installed by itself.
+# Package -> the extra of this project that brings the package; None: the package is installed by its name.
 _EXTRAS = {
     "s3fs": "s3",
     "aiohttp": "http",

@@ -32,7 +32,7 @@ def start(name: str, module: str) -> None:
     terminal.attach()
     arguments.apply_format(sys.argv)
     over = threading.Event()
-    if not any(each.startswith("@") for each in sys.argv):  # a file may ask for another format
+    if not any(each.startswith("@") for each in sys.argv):  # a file of arguments may ask for another format
         threading.Thread(target=_reassure, args=(name, over), daemon=True).start()
     try:
         import_module("runtime.without_pandas")
@@ -68,4 +68,4 @@ def _reassure(name: str, over: threading.Event) -> None:
 
 def _stop(name: str, signum: int, frame: FrameType | None) -> None:
     os.write(2, f"{name}: stopped before it began\n".encode())
-    os._exit(130)  # as shells say of Ctrl-C
+    os._exit(130)  # the exit status that shells give for Ctrl-C

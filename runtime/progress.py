@@ -24,7 +24,7 @@ _LOOK_EVERY = 0.5  # seconds
 _LINE_AFTER, _LINE_EVERY, _MINUTE, _LATER_EVERY = 1.0, 4.0, 60.0, 30.0
 
 
-_advanced: Counter[str] = Counter()  # in this process
+_advanced: Counter[str] = Counter()  # the counts of this process
 
 
 def advance(done: int = 0, rows: int = 0, total: int = 0) -> None:
@@ -51,7 +51,7 @@ class Stage:
     title: str
     unit: str = "files"
     begin: float = field(default_factory=time.monotonic)
-    seconds: float | None = None  # once it is over
+    seconds: float | None = None  # the duration, once the stage has ended
     _sources: list[Callable[[], Counter[str]]] = field(default_factory=list)
 
     def follow(self, source: Callable[[], Counter[str]]) -> None:

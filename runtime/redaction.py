@@ -23,7 +23,7 @@ from urllib.parse import quote, unquote
 
 # In these schemes, the name before the @ is no user, but a container or repository, which is part of the address.
 NAMED_BEFORE_AT = ("abfs", "abfss", "wasb", "wasbs", "github")
-# Names of parameters that are dropped wherever they are. `key` and `code` are not: they name objects as often.
+# Names of parameters that are always dropped. `key` and `code` are not among them, as they often name objects.
 SECRET = re.compile(
     r"""(?xi)
     (x-amz|x-goog|x-oss|x-obs)-.*                               # S3, Google, Alibaba, Huawei: all but the object
@@ -59,7 +59,7 @@ _USER = r"""(?x)
 """
 _USER_IN_TEXT, _USER_OF_ADDRESS = (re.compile(_USER.format(end=end)) for end in (r"""\s'"<>""", ""))
 _QUERY = re.compile(r"""[?#][^\s'"<>]*=[^\s'"<>]*""")
-_WHOLE_QUERY = re.compile(r"[?#].*=.*", re.DOTALL)  # of an address: its end is known, so it may hold any character
+_WHOLE_QUERY = re.compile(r"[?#].*=.*", re.DOTALL)  # for a whole address: its query may hold any character
 _PARAMETER = re.compile(r"([?&;#])([^?&;#]*)")
 _ESCAPED = re.compile(r"""[^\s'"<>]*%[0-9A-Fa-f]{2}[^\s'"<>]*""")
 _CHAIN = "::"  # between the links of a chain of fsspec, as in simplecache::https://a.org/b
@@ -231,7 +231,7 @@ def _secrets_of(address: str) -> Iterator[str]:
 def _of_user(user: str) -> Iterator[str]:
     name, _, word = user.partition(":")
     yield user + "@"
-    yield b64encode(user.encode("utf-8", "surrogateescape")).decode().rstrip("=")  # of the header of a request
+    yield b64encode(user.encode("utf-8", "surrogateescape")).decode().rstrip("=")  # as in the header of a request
     # A library may take a part of the user for a host.
     yield from _of_length(_FEWEST, [name, word, *re.split(r"[/?#]", user), *re.split(r"[/?#@:]", user)])
 
@@ -239,7 +239,7 @@ def _of_user(user: str) -> Iterator[str]:
 def _of_parameter(name: str, value: str) -> Iterator[str]:
     yield f"{name}={value}"
     yield from _of_length(_FEWEST, [value])
-    parts = value.split("/")  # of a credential, a date and a region follow the key
+    parts = value.split("/")  # in a credential, a date and a region follow the key
     yield from _of_length(_MANY, parts[:1] if "credential" in name.lower() else parts)
 
 

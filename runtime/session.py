@@ -64,12 +64,12 @@ def _started(name: str) -> SparkSession:
     builder = SparkSession.builder.appName(name)
     try:
         _configure_logging(SparkContext._jvm)
-    except Py4JError:  # a Spark without these names
+    except Py4JError:  # this Spark does not have the names that were used
         builder = builder.config("spark.log.level", "ERROR")
     for key, value in _SETTINGS.items():
         builder = builder.config(key, value)
     builder = builder.config(_REDACTION, f"{SparkConf().get(_REDACTION, _OF_SPARK)}|{_OF_URLS}")
-    # Spark's handler of Ctrl-C would ask a JVM that the same signal is ending, and print the traces.
+    # At Ctrl-C, Spark's handler would call the JVM, which the same signal ends, and print the traces of that.
     no_signals = SimpleNamespace(SIGINT=signal.SIGINT, signal=lambda number, handler: None)
     with _replaced(context, "signal", no_signals):
         return builder.getOrCreate()
@@ -81,7 +81,7 @@ def _ended_with_this() -> Iterator[None]:
     jvms: list[Popen] = []
 
     def popen(*arguments: Any, **options: Any) -> Popen:
-        with terminal.writing():  # no Ctrl-C between the start of a process and the knowledge of it
+        with terminal.writing():  # Ctrl-C must not come between the start of a process and its entry in the list
             jvms.append(Popen(*arguments, **options))
         return jvms[-1]
 
@@ -159,5 +159,5 @@ def _configure_logging(jvm: Any) -> None:
     state = getattr(getattr(jvm.org.apache.spark.internal, "Logging$"), "MODULE$")
     uses_defaults = "org$apache$spark$internal$Logging$$defaultSparkLog4jConfig"
     if getattr(state, uses_defaults)() or state.islog4j2DefaultConfigured():
-        getattr(state, f"{uses_defaults}_$eq")(False)  # else Spark loads its own settings again, and says so
+        getattr(state, f"{uses_defaults}_$eq")(False)  # otherwise Spark loads its own settings again, and prints that
         jvm.org.apache.logging.log4j.LogManager.getContext(False).setConfigLocation(jvm.java.net.URI(_LOGGING.as_uri()))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ENDING = ".packed"  # no ending of archives: Spark unpacks some, and a folder `metadata/` would hide the package
 _PARTIAL = ".partial"
-NAMED = 3  # machines that a sentence names
+NAMED = 3  # the most machines that a message names
 SHARED = "give a folder that all machines share, or a URL"
 
 
@@ -60,7 +60,7 @@ class Shipped:
         """Return the artefact on this machine, before its checksum is compared."""
         if self.packed is None:
             return OwnFile(self.source, self.checksum, AGAIN)
-        from pyspark import SparkFiles  # here, as processes of one machine do without Spark
+        from pyspark import SparkFiles  # here, as processes of one machine need no Spark
 
         return self._in(unpacked(Path(SparkFiles.get(self.packed)), cache_folder()))
 
@@ -108,7 +108,7 @@ def ship(spark: SparkSession, source: Path) -> Shipped:
 
     if is_local(spark):
         return opened_itself(source)
-    # Spark serves files from its root directory and removes them with the job; folders it can add in local mode only.
+    # Spark serves files in its root directory and removes them after the job; it can add folders only in local mode.
     packed = pack(source, Path(SparkFiles.getRootDirectory()))
     spark.sparkContext.addFile(str(packed))
     return Shipped(source, packed.name, _checksum(source))

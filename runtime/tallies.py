@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-UNKNOWN = "unknown_"  # begins names that end in what inputs hold: `unknown_language.` and a label
-MOST = 1000  # of such names are kept apart
+UNKNOWN = "unknown_"  # begins names that end in a value from the input, such as `unknown_language.` and a label
+MOST = 1000  # such names that have their own sums
 SCHEMA = pa.schema([pa.field("name", pa.string()), pa.field("language", pa.string()), pa.field("value", pa.float64())])
 
 

@@ -113,7 +113,7 @@ def show(line: str, step: str | None = None, numbers: Mapping[str, float] | None
             return None
         _written = time.monotonic()
         width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-        _live_line = in_one_line(redacted(line))[: width - 1]  # a longer one would take a second row, which stays
+        _live_line = in_one_line(redacted(line))[: width - 1]  # a second row could not be overwritten
         print(f"\r\033[K{_live_line}", end="", file=sys.stderr, flush=True)
         return None
 

@@ -61,7 +61,7 @@ def compile_kernels(calls: Mapping[Call, int], progress: Progress | None = None)
     with (progress or Progress()).stage(title, "kernels") as stage:
         stage.follow(partial(_compiled, folder / _COUNT, total))
         with alone(folder / "compiling"):
-            left = [call for call, marker in missing.items() if not marker.exists()]  # another process was here before
+            left = [call for call, marker in missing.items() if not marker.exists()]  # not compiled meanwhile
             if left and _run(left, folder / _COUNT):
                 for call in left:
                     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Keep pyarrow from importing pandas, for 0.4 s of each process, when pyarrow makes its first array of a list.
+"""Keep pyarrow from importing pandas at its first array of a list: the import takes each process 0.4 s.
 
 Importing this module is enough. Commands import it, and so do their workers: none of their arrays is made of pandas
 objects. Programs that import this library are not affected.
@@ -25,6 +25,6 @@ class _Hidden:
 if "pandas" not in sys.modules:
     sys.meta_path.insert(0, _Hidden)
     try:
-        pa.array([0])  # pyarrow looks for pandas once
+        pa.array([0])  # pyarrow looks for pandas only once, here
     finally:
         sys.meta_path.remove(_Hidden)

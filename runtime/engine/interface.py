@@ -29,7 +29,7 @@ FEW = 256  # items whose tallies the driver adds up one by one; those of more it
 Item = TypeVar("Item")
 Send = Callable[[Any, Tallies], Iterator[Block]]
 Receive = Callable[[int, Iterator[bytes]], Tallies]
-Tallied = tuple[int, list[dict]]  # the place of an item among all, and the rows of its tallies
+Tallied = tuple[int, list[dict]]  # the index of an item among all, and the rows of its tallies
 
 
 class Relay(NamedTuple):
@@ -86,7 +86,7 @@ class Engine(Protocol):
 
 
 def spread(items: list[Item], engine: Engine) -> list[list[Item]]:
-    """Return the items, in order, as lists of one size: at most two lists per core."""
+    """Return the items, in order, as lists of about one size: at most two lists per core."""
     size = max(1, -(-len(items) // (2 * engine.cores)))
     return [items[begin : begin + size] for begin in range(0, len(items), size)]
 

@@ -142,7 +142,7 @@ class Local:
             pool.shutdown(cancel_futures=True)
 
     def __del__(self) -> None:
-        # Python's own end of a pool that nobody has closed meets one that is closing, and prints a trace.
+        # If a pool is not closed, Python closes it at exit, which may fail and print a trace.
         with suppress(Exception):
             self.close()
 
@@ -420,7 +420,7 @@ def _without_main(name: str) -> dict[str, Any]:
 
 def _begin(environment: dict[str, str]) -> None:
     """Begin a worker: set the driver's environment, let Ctrl-C end it without a trace, and end it with the driver."""
-    os.environ.update(environment)  # the server may be older than a variable
+    os.environ.update(environment)  # the server may have started before a variable was set
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)
     gc.freeze()  # objects of libraries stay: looking at them again and again takes a tenth of a worker's time

@@ -54,7 +54,7 @@ Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 FEW_ARRAYS = 16  # tasks whose arrays, mostly of half a megabyte, the driver adds up
 
-Sent = tuple[int, bytes | Tallied]  # partition, and a block or a sender's number and tallies
+Sent = tuple[int, bytes | Tallied]  # a partition, and a block, or the index and tallies of a sender
 
 
 @contextmanager
@@ -358,7 +358,7 @@ def stored(rows: DataFrame, folder: Path) -> DataFrame:
 
 def rows_in(spark: SparkSession, folder: Path, schema: StructType) -> DataFrame:
     """Return a DataFrame of the rows of the Parquet files in a local folder that all machines share."""
-    # Spark takes a path that it reads, not one that it writes, for a glob.
+    # Spark reads a path as a glob, but does not write it as one.
     escaped = re.sub(r"([\[\]{}*?\\])", r"\\\1", f"file://{folder.absolute()}")
     return spark.read.schema(schema).parquet(escaped)
 

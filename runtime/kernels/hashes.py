@@ -18,7 +18,7 @@ _PADDING = 9  # bytes at least: _END, and eight bytes with the string's length i
 _A, _B, _C, _D = (np.uint32(word) for word in (0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476))
 _SINES = [int(2**32 * abs(math.sin(step + 1))) for step in range(64)]
 _SHIFTS = ((7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21))
-_WORDS = ((1, 0), (5, 1), (3, 5), (7, 0))  # of a block, by round: step k takes word m * k + n, modulo 16
+_WORDS = ((1, 0), (5, 1), (3, 5), (7, 0))  # (m, n) of each round: step k takes word m * k + n of a block, modulo 16
 _VECTOR = ir.VectorType(HALF, LANES)
 
 # Constants of `hex_digits`: spread eight half bytes over 64 bits, the higher of a byte first, and make each a digit.

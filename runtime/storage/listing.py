@@ -31,7 +31,7 @@ from runtime.storage.locks import WORK
 from runtime.storage.paths import is_url, names
 from runtime.storage.remote import AHEAD, Reading, RemoteFile, may_pass, persist
 
-Info = dict[str, Any]  # of one file, as fsspec's file systems return it
+Info = dict[str, Any]  # what a file system of fsspec returns about one file
 # Opening a FIFO waits for a writer, perhaps for ever, and a device may never end.
 KINDS = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
 BROKEN_LINK, FOLDER_LINK = "broken link", "link to a folder"
@@ -53,7 +53,7 @@ FOLDERS = {  # a file that only one kind of folder has → that kind
     "croissant.json": "an export of the format huggingface",
     "index.json": "an export, or an index of tars",
 }
-SHOWN = 3  # names in a folder of no known kind
+SHOWN = 3  # names that `described` lists of a folder of no known kind
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def system_of(path: str) -> tuple[AbstractFileSystem, str]:
 
 
 def _asked_once(system: AbstractFileSystem) -> AbstractFileSystem:
-    """Return an S3 file system that does not retry: together with `persist`, it would send a request 25 times."""
+    """Return an S3 file system that does not retry, as `persist` does: else each of its tries would be 25 requests."""
     config = {"retries": {"total_max_attempts": 1}, **(system.storage_options.get("config_kwargs") or {})}
     own = type(system)(*system.storage_args, **{**system.storage_options, "config_kwargs": config})
     own.retries = 1
@@ -249,7 +249,7 @@ def _other_kind(system: AbstractFileSystem, info: Info) -> str | None:
 
 
 def _warn_of(kinds: dict[str, str], path: str) -> None:
-    """Warn of names that are skipped because they are not regular files."""
+    """Warn of names that are passed over because they are not regular files; `kinds` has the kind of each name."""
     if kinds:
         counts = ", ".join(f"{number} {kind}{'s' * (number > 1)}" for kind, number in Counter(kinds.values()).items())
         log.warning("passed over in %s, as no regular files: %s, the first %s", hidden(path), counts, min(kinds))
@@ -294,7 +294,7 @@ class Version:
     etag: str | None = None
     changed: int | None = None  # ctime of the inode, nanoseconds since 1970: only of local files
     inode: int | None = None  # only of local files
-    checksum: str | None = None  # of all bytes, where a command of ours has recorded it
+    checksum: str | None = None  # of all bytes, if a command of this project has recorded it
 
     def difference(self, now: Version) -> str | None:
         """Return how `now` differs from this version, in words, or None; ctime and inode are not compared.

@@ -21,7 +21,7 @@ from runtime.redaction import hidden
 from runtime.storage.paths import FullDisk, files, is_outside, is_url, staged
 from runtime.tallies import Tallies
 
-_DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError)  # what Arrow may raise
+_DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError)  # Arrow's errors
 _PART = 1 << 24  # bytes
 TALLY = "crc32."  # begins the name of a tally that records a file's checksum; the file's name follows
 
@@ -31,7 +31,7 @@ class OwnFile:
     """A file that this project wrote, its checksum, and what the user should do if the file is damaged."""
 
     path: Path
-    checksum: str | None  # as recorded; None where none is known
+    checksum: str | None  # as recorded; None if none is known
     remedy: str
 
     def damaged(self, reason: object) -> InputError:
@@ -91,7 +91,7 @@ def refusing(file: OwnFile) -> Iterator[None]:
 
 def is_of_arrow(error: Exception) -> bool:
     """Say whether an error means that Arrow cannot decode bytes, rather than that reading the bytes failed."""
-    is_plain = type(error) is OSError and not error.errno and not error.__cause__  # as Arrow's own are
+    is_plain = type(error) is OSError and not error.errno and not error.__cause__  # like Arrow's own errors
     return is_plain or isinstance(error, pa.ArrowException)
 
 
@@ -133,7 +133,7 @@ def own_files(folder: Path, checksums: Mapping[str, str] | None, remedy: str) ->
 def checksum_of(path: Path) -> str:
     """Return the checksum of a local file: 8 hexadecimal digits."""
     with path.open("rb") as file:
-        if not path.stat().st_size:  # which cannot be mapped
+        if not path.stat().st_size:  # an empty file cannot be mapped
             return _hex(0)
         with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
             return _hex(_crc(content))

@@ -27,7 +27,7 @@ from runtime.storage.whole import whole
 
 PIECE = 4 << 20  # bytes of a column that are read at once: a request to an object store, held for each column
 FEW_ROWS = 128  # read at once: a dictionary page of 1 MB may stand for texts of gigabytes
-FEW_BYTES = 128 << 20  # of a dictionary page times the rows read at once, as one text may be all of the page
+FEW_BYTES = 128 << 20  # a dictionary page's bytes times the rows read at once, as each text may be the whole page
 BATCH_BYTES = 16 << 20  # of a batch, at most about
 _HEAD = 16  # bytes of a page's header, which hold its kind and size
 _DICTIONARY = 2
@@ -190,7 +190,7 @@ class BoundedParquet:
             self._table = pq.ParquetFile(
                 self._gate, pre_buffer=False, buffer_size=PIECE, page_checksum_verification=True
             )
-        except UnicodeDecodeError as error:  # Arrow makes strings of the names of all columns
+        except UnicodeDecodeError as error:  # Arrow decodes the names of all columns
             raise pa.ArrowInvalid(f"the name of a column, {error.object!r}, is not UTF-8; rename it") from None
         self.schema: pa.Schema = self._table.schema_arrow
 
@@ -289,7 +289,7 @@ def key_part(high: np.ndarray, parts: int) -> np.ndarray:
     >>> key_part(np.array([-(2**63), -1, 0, 2**63 - 1]), 3).tolist()
     [0, 1, 1, 2]
     """
-    leading = (high >> 32) + (1 << 31)  # its first 32 bits, from 0
+    leading = (high >> 32) + (1 << 31)  # the first 32 bits, as a number from 0
     return (leading * parts) >> 32
 
 

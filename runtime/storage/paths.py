@@ -59,7 +59,7 @@ def as_path(path: str | os.PathLike) -> Path:
     if not mark or protocol == "file":
         return Path(rest if mark else path)
     try:
-        # A listing that s3fs remembers would not show what another process wrote a moment ago.
+        # A listing that s3fs has cached would lack files that another process has just written.
         return cast(Path, UPath(f"{protocol}://{rest.rstrip('/')}", use_listings_cache=False))
     except ValueError as error:
         raise InputError(f"{path} is no URL that can be opened: {error}") from None
@@ -135,7 +135,7 @@ def is_full(error: OSError) -> bool:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the content of a file."""
+    """Return the content of a file or URL."""
     return path.fs.cat_file(path.path) if is_url(path) else path.read_bytes()
 
 
@@ -153,7 +153,7 @@ def names(folder: Path) -> set[str]:
     """Return the names of all files and folders directly in a folder; an empty set if there is no folder."""
     if is_url(folder):
         return {name for name, _ in _listed(folder)}
-    with suppress(FileNotFoundError):  # where another run removes the folder at that moment
+    with suppress(FileNotFoundError):  # another run may remove the folder at this moment
         if os.path.isdir(folder):
             return set(os.listdir(folder))
     return set()

@@ -142,7 +142,7 @@ class RemoteFile(io.RawIOBase):
             _go_to(file, at)
         try:
             block = file.read(size)
-        except ValueError as error:  # fsspec's, of a server that sends whole files only
+        except ValueError as error:  # fsspec raises it for a server that sends only whole files
             if "range requests" not in str(error):
                 raise
             raise InputError(

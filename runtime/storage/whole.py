@@ -160,7 +160,7 @@ class Parts:
         begun = self.work / name
         remove(begun)
         if not is_url(begun):
-            begun.mkdir(parents=True)  # which fails where something could not be removed
+            begun.mkdir(parents=True)  # fails if something could not be removed
         return begun
 
     def reopen(self, name: str) -> Path:
@@ -212,7 +212,7 @@ class Parts:
         final, begun = self.folder / name, files(self.work / name)
         names = {file.name for file in begun or files(final)}
         missing = (stamp or {}).get("checksums", {}).keys() - names
-        if missing:  # from a listing that is late
+        if missing:  # a listing may lack new files
             raise OwnFile(self.work / name / min(missing), None, AGAIN).damaged(FileNotFoundError())
         self._take_stamp(name)
         if begun:
