@@ -151,7 +151,7 @@ class Parser(argparse.ArgumentParser):
         return 0 if groups == [self._runs] else sum(len(group._group_actions) for group in groups)
 
     def _usage(self) -> str:
-        """Return the shortest command line; arguments without a flag come first: no flag takes them as values."""
+        """Return the shortest command line; arguments without a flag come first, or a flag could take them."""
         required = [each for each in self._actions if each.required]
         words = [_spelled(each) for each in sorted(required, key=lambda each: bool(each.option_strings))]
         for group in self._mutually_exclusive_groups:
@@ -162,7 +162,7 @@ class Parser(argparse.ArgumentParser):
         return wrapped.removeprefix("usage: ").replace("\xa0", " ").replace("%", "%%")
 
     def take_defaults(self, config: type) -> None:
-        """Set the defaults of flags to those of a config's fields, and add them to help that lacked them."""
+        """Set the defaults of flags to those of the fields of `config`, and add these defaults to the help."""
         defaults = _defaults(config)
         for action in self._actions:
             if action.dest in defaults and action.default is None:
@@ -216,7 +216,7 @@ class Stored(argparse._StoreAction):
 
 
 class _HelpAll(argparse.Action):
-    """Prints the help of all flags as soon as it is parsed, so that no flag is missing."""
+    """Prints the help of all flags as soon as --help-all is parsed, even if required flags are missing."""
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, *_: Any) -> None:
         print(parser.format_help(everything=True), end="")
@@ -305,7 +305,7 @@ def add_engine(group: argparse._ArgumentGroup) -> None:
 
 
 def apply_format(given: Sequence[str]) -> None:
-    """Apply the flags for output before a command line is parsed, so that its errors are written in that format."""
+    """Apply the flags for output before a command line is parsed, so that errors of parsing are written accordingly."""
     asked = [f"{flag}={value}" for flag, value in zip(given, given[1:], strict=False)]
     terminal.write_as("json" if "--log-format=json" in (*given, *asked) else "text", "--quiet" in given)
 
@@ -348,7 +348,7 @@ def _memory(text: str) -> str:
 
 
 class _Completion(argparse.Action):
-    """Prints a shell's script of completion as soon as it is parsed, so that no flag is missing."""
+    """Prints a shell's completion script as soon as the flag is parsed, even if required flags are missing."""
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
         try:

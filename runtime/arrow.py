@@ -92,7 +92,7 @@ def list_array(offsets: np.ndarray, ids: np.ndarray, like: pa.Array) -> pa.Array
 
 
 def parts(lists: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """Return the items of all lists as one array, and int64[lists + 1], the offsets of the lists in the array.
+    """Return the items of all lists as one array, and the offset of each list in it as int64[lists + 1].
 
     A null list is empty.
     """
@@ -172,10 +172,10 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 def gather_reduced(
     batches: Iterable[pa.RecordBatch], reduce: Callable[[list[pa.RecordBatch]], pa.RecordBatch], size: int
 ) -> list[pa.RecordBatch]:
-    """Return batches of which `reduce` makes the same as of all `batches`; `reduce` shrinks them on the way.
+    """Return few batches of which `reduce` makes the same result as of all `batches`, by reducing them on the way.
 
-    Once the batches held take more than `size` bytes, `reduce` replaces them by one batch; so again, once they take
-    more than twice the bytes of that result. So memory holds hardly more than `size`, or twice the result.
+    The batches held are replaced by `reduce(held)` once they take more than `size` bytes, and from then on once they
+    take more than twice the bytes of the last result. So memory holds little more than `size`, or twice the result.
 
     >>> batches = [pa.RecordBatch.from_pydict({"n": [number]}) for number in range(9)]
     >>> last = lambda held: held[-1]

@@ -209,7 +209,7 @@ def by_bucket(
 
 
 def _together(sizes: dict[int, int]) -> Iterator[tuple[list[int], int]]:
-    """Yield lists of buckets, in order, each with the sum of its `sizes`; neighbours share a list to FEWEST_BYTES."""
+    """Yield lists of neighbouring buckets, each of one bucket or of up to FEWEST_BYTES, and the bytes of each list."""
     held: list[int] = []
     total = 0
     for bucket, size in sizes.items():
@@ -223,7 +223,7 @@ def _together(sizes: dict[int, int]) -> Iterator[tuple[list[int], int]]:
 
 
 class Packer:
-    """Packs rows by bucket: rows wait until they suffice for a block of each bucket, or exceed WAITING_BYTES."""
+    """Packs rows by bucket: rows wait until there are enough for a block of each bucket, or exceed WAITING_BYTES."""
 
     def __init__(self, buckets: int):
         self._buckets = buckets
@@ -267,7 +267,7 @@ class Packer:
 
 
 class Store:
-    """Blocks by bucket, in memory up to HELD_BYTES, then in a temporary file, which is deleted with the context."""
+    """Blocks by bucket, in memory, beyond HELD_BYTES in a temporary file; a context that deletes them at its end."""
 
     def __init__(self, folder: Path | None = None):
         self._folder = folder or cache_folder()

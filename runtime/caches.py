@@ -174,5 +174,5 @@ def _at_home() -> Path | None:
 
 
 def _below(folder: Path) -> Path:
-    """Return the folder `kernels` in `folder`, closed to others, as the rights of Numba's files depend on umask."""
+    """Return the folder `kernels` in `folder`; nobody else can enter it, whatever rights umask gives Numba's files."""
     return own_folder(folder / "kernels", _REMEDY)

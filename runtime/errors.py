@@ -42,7 +42,7 @@ _SEEDS = (-(2**63), 2**64 - 1)  # integers of 64 bits, with or without a sign
 
 
 class InputError(ValueError):
-    """Something that came from outside cannot be used; the message says what came, what was expected, what to do.
+    """Input cannot be used; the message says what was given, what was expected and what to do, without secrets of URLs.
 
     >>> str(InputError("https://me:word@a.org/b?token=0f does not exist"))
     'https://a.org/b does not exist'

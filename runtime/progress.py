@@ -118,7 +118,7 @@ class Progress:
         self._stages.append(stage)
 
     def note(self, line: str) -> None:
-        """Ignore a line that a person should read before the next stage."""
+        """Ignore `line`; subclasses show it to the user before the next stage."""
 
     def times(self) -> list[dict]:
         """Return title, seconds, unit, items and rows of each stage that has ended, as dictionaries."""

@@ -45,7 +45,7 @@ class Shipped:
     checksum: str | None = None  # of a file; in a folder, files to map have their own checksums
 
     def path(self) -> Path:
-        """Return the artefact's path on this machine, in a worker; InputError if the file was damaged once shipped."""
+        """Return the artefact's path on this machine, in a worker; InputError if its file was damaged on the way."""
         return compared(self._here())
 
     def opened(self, open: Callable[[Path], Any]) -> Any:
@@ -53,7 +53,7 @@ class Shipped:
         return _opened(open, self.path())
 
     def array(self) -> np.ndarray:
-        """Return the array in an artefact of `save_array`, mapped into memory, in a worker; a process maps it once."""
+        """Return the array of a shipped `save_array` file, mapped into memory, in a worker; a process maps it once."""
         return _opened(open_array, self._here())
 
     def _here(self) -> OwnFile:
@@ -142,7 +142,7 @@ def is_connect(spark: SparkSession) -> bool:
 
 
 def require_shared(spark: SparkSession, folder: Path, remedy: str = SHARED) -> None:
-    """Raise an InputError, which ends with `remedy`, if workers on other machines do not see the folder.
+    """Raise an InputError if workers on other machines do not see the folder; `remedy` ends the message.
 
     A URL means the same to all machines, and is accepted.
     """

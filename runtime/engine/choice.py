@@ -21,7 +21,7 @@ Given: TypeAlias = "Engine | SparkSession | Callable[[], SparkSession] | None"
 
 
 def engine_of(given: Given) -> Engine:
-    """Return the engine `given`, or one for a Spark session or a function that makes one, or for None this machine's.
+    """Return `given` if it is an engine, a Spark engine for a session or a function that makes one, or Local for None.
 
     ParameterError for anything else.
     """
@@ -38,7 +38,7 @@ def engine_of(given: Given) -> Engine:
 
 
 def engine_for(args: Namespace, name: str) -> Engine:
-    """Return the engine of the command `name`: Spark under spark-submit or with --master, else this machine's."""
+    """Return the engine of the command `name`: Spark under spark-submit or with --master, else Local."""
     start = partial(_session, name)
     return _spark(start) if _is_submitted() or args.master else Local(args.cores, partial(_spark, start))
 

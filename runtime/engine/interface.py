@@ -82,7 +82,10 @@ class Engine(Protocol):
         """Raise an InputError if workers do not see the folder."""
 
     def sql(self, why: str) -> Spark:
-        """Return an engine whose session evaluates SQL: this one, or a Spark engine started now; `why` says why."""
+        """Return an engine whose session evaluates SQL, this one or a Spark engine started now; `why` is the need.
+
+        The user is told `why` Spark starts.
+        """
 
 
 def spread(items: list[Item], engine: Engine) -> list[list[Item]]:

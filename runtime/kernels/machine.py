@@ -136,7 +136,7 @@ def count_below(builder, ids, value, count):
 
 @instruction(results=1)
 def matches(builder, table, i, even, odd):
-    """Return an int64 whose bit k, 0 to 7, is set if table[i + k] equals `even`, or for an odd k equals `odd`."""
+    """Return an int64 whose bit k, 0 to 7, is set if table[i + k] equals `even` (for an even k) or `odd` (odd k)."""
     line = builder.load(at(builder, table, i, _LINE), align=8)
     wanted = ir.Constant(_LINE, ir.Undefined)
     for place in range(8):

@@ -256,7 +256,7 @@ def _warn_of(kinds: dict[str, str], path: str) -> None:
 
 
 def _in_folder(system: AbstractFileSystem, folder: str, deep: bool) -> _Listed:
-    """Return information on the files below a folder, or if not `deep` directly in it; hidden files are apart."""
+    """Return information on the files in a folder, with `deep` also below it, and the names of hidden files apart."""
     found = system.find(folder, maxdepth=None if deep else 1, detail=True)
     below = len(folder.rstrip("/"))
     hidden = [name for name in found if _is_hidden(name[below:].lstrip("/"))]

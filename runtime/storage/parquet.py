@@ -181,7 +181,7 @@ class _Gate:
 
 
 class BoundedParquet:
-    """The table in a Parquet file, read in small batches: memory never holds a whole row group."""
+    """The table in a Parquet file, read in small batches, so that memory need not hold whole row groups."""
 
     def __init__(self, file: BinaryIO):
         self._file = file
