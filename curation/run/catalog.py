@@ -1,6 +1,6 @@
-"""Find the columns of pairs in Spark tables, and copy tables of a catalog to files that a run reads as its inputs.
+"""Find the columns of pairs in Spark tables, and copy tables of a catalog to Parquet files that a run reads as inputs.
 
-A copy's files are named by their content, so an unchanged table gives the same inputs in every run.
+Copied files are named by a digest of their content, so an unchanged table gives the same inputs in every run.
 """
 
 from __future__ import annotations
@@ -34,9 +34,11 @@ COPIED = pa.schema([pa.field("name", pa.string()), pa.field("size", pa.int64())]
 
 
 def copy(spark: SparkSession, table: str, columns: TableOptions, tables: Path) -> list[Input]:
-    """Copy the columns of pairs of a table into a folder of its own below `tables`; return the files as inputs.
+    """Copy a table's columns of pairs into a folder below `tables`; return the files as inputs.
 
-    Each partition becomes a file. What an earlier copy left and the table no longer has is removed.
+    The folder is named after the table. Each non-empty partition becomes one Parquet file. Files of an earlier copy
+    that this copy did not write are removed. InputError if Spark cannot read the table or the table has no such
+    columns.
     """
     folder = make_folder(tables / folder_of(table))
     rows, schema = _columns(_opened(spark, table), columns, f"{PREFIX}{table}")
@@ -60,14 +62,17 @@ def _opened(spark: SparkSession, table: str) -> DataFrame:
 
 
 def _columns(frame: DataFrame, options: TableOptions, name: str) -> tuple[DataFrame, pa.Schema]:
-    """Return the columns of pairs under numbers, and the schema of their copy, which has their own names."""
+    """Return the columns of pairs, renamed to c0, c1, ..., and the schema of the copy, with the original names."""
     names = list(dict.fromkeys(pair_columns(frame, options, name, FLAG).values()))
     schema = pa.schema([pa.field(each, pa.binary()) for each in names])
     return selected(frame, ((f"c{number}", own) for number, own in enumerate(names))), schema
 
 
 def _copy(batches: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path) -> Iterator[pa.RecordBatch]:
-    """Write one partition into a file; yield its name and size. Strings stay the bytes that they are."""
+    """Write one partition into a Parquet file; yield one row with the file's name and size in bytes.
+
+    Strings are copied as bytes. An empty partition writes no file and yields nothing.
+    """
     with staged() as local:
         path = local / "part"
         with part_writer(path, schema, ROW_GROUP) as writer:
@@ -93,9 +98,10 @@ def _partition() -> int:
 
 
 def pair_columns(frame: DataFrame, options: TableOptions, name: str, naming: str) -> dict[str, str]:
-    """Return the column of each field of candidates; refuse a table, called `name`, without them or with other types.
+    """Return the name of the column of each field of candidates, by field.
 
-    `naming` is how the refusal tells a user to name a column.
+    InputError if the table has no such columns or if a column does not hold strings. `name` is what the error calls the
+    table; `naming` is how the error tells a user to name a column.
     """
     wanted = set(named_columns(frame.columns, options, name, naming).values())
     fields = [_arrow_field(each, name) for each in frame.schema.fields if each.name in wanted]
@@ -103,9 +109,10 @@ def pair_columns(frame: DataFrame, options: TableOptions, name: str, naming: str
 
 
 def selected(frame: DataFrame, columns: Iterable[tuple[str, str]]) -> DataFrame:
-    """Return these columns, each a pair of its new name and its own, by position.
+    """Return a DataFrame with these columns, given as pairs (new name, existing name).
 
-    By name Spark takes url and URL for one column, and a dot in a name for the member of a struct.
+    Columns are selected by position: by name, Spark would take url and URL for the same column, and a dot for a
+    struct's member.
     """
     numbers = {name: number for number, name in enumerate(frame.columns)}
     numbered = frame.toDF(*(f"c{number}" for number in range(len(numbers))))
@@ -113,7 +120,7 @@ def selected(frame: DataFrame, columns: Iterable[tuple[str, str]]) -> DataFrame:
 
 
 def require_columns(frame: DataFrame, names: Iterable[str], maker: str) -> None:
-    """Refuse a DataFrame without the columns that the function `maker` gives it."""
+    """Refuse a DataFrame that lacks one of the columns `names`, which the function `maker` would have written."""
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise InputError(
@@ -124,7 +131,7 @@ def require_columns(frame: DataFrame, names: Iterable[str], maker: str) -> None:
 
 def _arrow_field(field: StructField, name: str) -> pa.Field:
     kind = field.dataType.simpleString()
-    if "timestamp" not in kind:  # for which pyspark asks for a time zone, and not in all versions
+    if "timestamp" not in kind:  # pyspark needs a time zone for timestamps, in some versions
         with suppress(PySparkTypeError):
             return to_arrow_schema(StructType([field])).field(0)
     raise InputError(f"column {field.name} of {name} holds {kind}; expected strings: name another column")

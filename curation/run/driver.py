@@ -1,6 +1,6 @@
-"""Run the steps of a curation on the driver: submit tasks, check results, and name finished folders.
+"""Run the steps of a curation on the driver: submit tasks, check results, and rename finished folders into place.
 
-The order of the steps is in `order`; the tasks of a step are in `tasks`.
+`order` has the order of the steps; `tasks` has the tasks of each step.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from runtime.tallies import Tallies
 
 @dataclass(frozen=True)
 class MatchedImages:
-    """Files with one row an image, and the number of all their rows."""
+    """Parquet files with one row per image, and their total number of rows."""
 
     files: list[OwnFile]
     number: int
@@ -57,12 +57,12 @@ class Balanced:
 
     thresholds: Thresholds
     rates: np.ndarray
-    sized: SizedThreshold | None  # where a number of images was asked for
+    sized: SizedThreshold | None  # None unless config.target_size is set
 
 
 @dataclass(frozen=True)
 class Counted:
-    """All counts of a run: from matching, of entries, from sampling, and at the gate, with the balance."""
+    """All counts of a run (matching, entries, sampling and the gate), with the balance."""
 
     matched: Tallies
     counts: EntryCounts
@@ -73,7 +73,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Steps:
-    """The steps of one run, which writes into an output folder that it has claimed."""
+    """The steps of one run, which writes into the claimed output folder `output`."""
 
     engine: Engine
     request: Request
@@ -81,7 +81,10 @@ class Steps:
     progress: Progress
 
     def match(self) -> Tallies:
-        """Write the matched images, unless an earlier run has; return the tallies of reading and matching."""
+        """Match all inputs, unless matched/ is already complete; return the tallies of reading and matching.
+
+        InputError if the tallies show that the inputs are unusable.
+        """
         self.engine.require_shared(self.output.path)
         tallies = self.output.matched_tallies()
         if tallies is None:
@@ -89,15 +92,15 @@ class Steps:
         return require_sound(tallies, self.request.config)
 
     def matched_images(self, matched: Tallies) -> MatchedImages:
-        """Return the matched images, given what matching counted; a damaged folder is refused."""
+        """Return the files of matched images; `matched` has the tallies of `match`. Refuse damaged folders."""
         return self._complete(self.output.matched_files(), int(matched["matched"]))
 
     def open_gate(self) -> GateHook | None:
-        """Return the gate that is asked for, checked before anything is read, or None."""
+        """Return the run's gate, already checked, or None if the run has no gate."""
         return self.request.gate.open(self.engine) if self.request.gate else None
 
     def gate(self, images: MatchedImages, opened: GateHook) -> tuple[MatchedImages, GatedHook]:
-        """Write the matched images that pass the gate; return them, and the gate's counts."""
+        """Write the matched images that pass the gate into gated/; return these images and the gate's counts."""
         files, gated = opened.let_pass(images.files, self._context)
         number = self._complete(files, int(gated.last["passed"])).number
         checksums = {file.path.name: str(file.checksum) for file in files}
@@ -106,12 +109,15 @@ class Steps:
         return MatchedImages(own_files(self.output.gated, checksums, AGAIN), number), gated
 
     def count(self, images: MatchedImages) -> EntryCounts:
-        """Return the number of texts that contain each entry."""
+        """Return, for each entry, the number of texts that contain it."""
         with self.progress.stage("count entries"):
             return tasks.count(self.engine, images.files, self.request.entries, self.output.parts.begin("counts"))
 
     def balance(self, images: MatchedImages, counts: EntryCounts) -> Balanced:
-        """Return thresholds and rates for the English threshold or, searched for, for the number of images wanted."""
+        """Return the thresholds of languages and the sampling rates of entries.
+
+        The English threshold is config.english_threshold or, if config.target_size is set, the one found for that size.
+        """
         config, languages = self.request.config, self.request.entries.languages
         distributions = {code: Distribution.of(c) for code, c in counts.by_language(languages).items()}
         if config.target_size is None:
@@ -123,7 +129,10 @@ class Steps:
         return Balanced(thresholds, rates_of(counts.values, languages, thresholds), sized)
 
     def sample(self, images: MatchedImages, rates: np.ndarray) -> Tallies:
-        """Write the curated files; return the expected and the actual numbers of kept pairs."""
+        """Write the curated files; return tallies with the expected and the actual number of kept pairs.
+
+        `rates` has the sampling rate of each entry.
+        """
         config, output = self.request.config, self.output
         number = max(1, -(-images.number // config.rows_per_file))
         output.retract_results()
@@ -138,7 +147,7 @@ class Steps:
         return tallies
 
     def write_results(self, images: MatchedImages, counted: Counted) -> None:
-        """Write what describes the run, and what observers see."""
+        """Let the observers observe, then write run.json, the report and the other files that describe the run."""
         output = self.output
         run = Run(
             config=self.request.config,
@@ -173,7 +182,7 @@ class Steps:
         ledger.prune()
         tallies = require_sound(ledger.tallies(), self.request.config)
         if not unique:
-            checksums_in(tallies)  # of pairs/, which are in its stamps
+            checksums_in(tallies)  # drops the checksums of pairs/ from the tallies, as the stamps have them
             with self.progress.stage("group by image", "ranges"):
                 tallies += tasks.group(self.engine, ledger, plan.max_texts, self.output.parts.begin("matched"))
         self.output.finish_matched(tallies)
@@ -181,16 +190,16 @@ class Steps:
 
     @cached_property
     def _match_plan(self) -> tasks.MatchPlan:
-        """How texts are matched, with all that workers need for it shipped once."""
+        """The plan for matching texts; the artefacts that workers need are shipped once."""
         return tasks.MatchPlan.of(self.request.config, self._artefacts())
 
     @property
     def _context(self) -> Context:
-        """What leaves need to work."""
+        """The context that gates and observers are given."""
         return Context(self.engine, self.request.config, self.output, self.progress, lambda: self._match_plan)
 
     def _artefacts(self) -> tasks.Artefacts:
-        """Make what workers need to match, and ship it to them."""
+        """Build what workers need for matching (entries, model, exclusion, letters), and ship it."""
         request, folder = self.request, self.output.artefacts
         matched, exclusion = folder / "strings", folder / "exclusion"
         excluded = self._exclusion(folder)
@@ -209,7 +218,7 @@ class Steps:
         )
 
     def _exclusion(self, work: Path) -> Exclusion:
-        """Return what is excluded, with the images that have listed hashes."""
+        """Return the exclusion, extended by the keys of images that have listed hashes."""
         own, gate, bits = self.request.exclusion, self.request.gate, self.request.options.near
         if not own.hashes or gate is None:
             return own
@@ -218,7 +227,7 @@ class Steps:
 
     @cached_property
     def _lettered(self) -> Shipped:
-        """Which entries have letters, shipped once."""
+        """A shipped mask, bool[entry]: which entries have letters. Shipped once."""
         return self.engine.ship(save_array(self.output.artefacts / "lettered.npy", self.request.entries.lettered))
 
     def _threshold_for_size(
@@ -241,13 +250,13 @@ class Steps:
 
     @staticmethod
     def _complete(files: list[OwnFile], number: int) -> MatchedImages:
-        """Return the images in files, or refuse files that do not hold as many as were written."""
+        """Return the images in `files`; refuse files that do not hold `number` rows in all."""
         require_rows(files, number)
         return MatchedImages(files, number)
 
 
 def _require_stamps(ledger: Ledger, output: Output) -> None:
-    """Refuse to go on without what workers say they have written."""
+    """Refuse to go on if inputs lack a stamp although their tasks have ended."""
     if ledger.missing:
         raise InputError(
             f"what {len(ledger.missing)} inputs gave was written but is not in {output.path}: that is no folder that "

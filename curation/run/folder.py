@@ -1,6 +1,6 @@
 """The output folder of a run, local or at a URL: its parts, its lock, and how finished parts get their names.
 
-`pairs/` holds what each input gave, with stamps (`ledger`): a run that was interrupted, or that has more inputs,
+`pairs/` holds the matched pairs of each input, with stamps (`ledger`): an interrupted run, or a run with more inputs,
 continues from there. `matched/`, `gated/` and `curated/` get these names when they are complete. `matched/` also holds
 the description of what it was made from, so that a run with another threshold, seed or target size can reuse it.
 Inputs may be added and exclusion lists may change; a folder that differs from its run in anything else is refused.
@@ -36,39 +36,41 @@ from runtime.storage.whole import Parts, read_json, require_no_link, write_json
 from runtime.tallies import Tallies
 
 VERSION = 1
-CLAIM = "run.json"  # in the folder of what is unfinished: what the run is that began it
-CALLED = {"matched_version": "version of this program"}  # to a user
-MAY_DIFFER = ("inputs", "exclusion")  # in one folder: images are then matched again, those of new inputs or all
+CLAIM = "run.json"  # in the work folder: the description of the run that began
+CALLED = {"matched_version": "version of this program"}  # names of the description as users know them
+MAY_DIFFER = ("inputs", "exclusion")  # else refused; new inputs, or all, are matched again
 
-SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
-DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a sample; the first is written last
+SAMPLE_ROWS = 1000  # curated rows from which the report picks examples of each language
+DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a finished run; the first, run.json, is written last
 RESULTS = ("counts.parquet", "thresholds.json")
-REMOVED_PART = "gate_removed"  # a sample of what a gate removed
+REMOVED_PART = "gate_removed"  # a sample of the images that the gate removed
 PARTS = (FOLDER, "pairs", "matched", "gated", REMOVED_PART, "curated", *RESULTS, *DESCRIPTIONS)
-REOPENED = ("matched",)  # what a run adds to there, for the next run to go on with if it breaks off
+REOPENED = ("matched",)  # parts that the next run continues if this one breaks off
 
 
 @dataclass(frozen=True)
 class Output:
-    """An output folder claimed by one run, for images matched as `description` says; a context that releases it."""
+    """An output folder that one run has claimed; a context manager that releases the claim."""
 
     path: Path
-    description: dict  # what matched/ depends on: inputs, digests, parameters
+    description: dict  # all that matched/ depends on: inputs, digests, parameters
     artefacts: Path  # a local folder for what the driver makes for workers
     owner: Owner
     checksums: dict[str, str] = field(default_factory=dict)  # of the files of results, filled as they are finished
 
     @classmethod
     def claim(cls, path: str | PathLike[str], description: dict, overwrite: bool = False) -> Output:
-        """Return the folder, made if need be; one that holds another run is refused, or emptied with `overwrite`.
+        """Claim the folder `path`, which is created if needed, for a run that matches as `description` says.
 
-        So is a local one into which another run is writing; a URL is taken over (`locks`).
+        InputError for a folder that holds another run, unless `overwrite` says to empty the folder first. A local
+        folder into which another run is writing is refused, too; at a URL, this run takes the folder over (see
+        `locks`).
         """
         description = json.loads(json.dumps(description))
         with usable(path) as folder:
             work = folder / WORK
             if is_url(folder) or not os.path.exists(work):
-                require_claimable(folder, description, overwrite)  # before anything of ours is in it
+                require_claimable(folder, description, overwrite)  # before this run writes anything into the folder
             owner = own(folder)
             try:
                 if overwrite or require_like(folder, description):
@@ -80,7 +82,7 @@ class Output:
             except BaseException:
                 owner.release()
                 raise
-        # New for each run: workers of a session that goes on keep what they have opened, by its path.
+        # New for each run: workers of a long session cache opened artefacts by path.
         artefacts = Path(tempfile.mkdtemp(prefix="clip-curation-")) if is_url(folder) else make_folder(owner.work)
         return cls(folder, description, artefacts, owner)
 
@@ -91,20 +93,23 @@ class Output:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if isinstance(error, Exception):  # of which another run that has taken over may well be the reason
+            if isinstance(error, Exception):  # a run that has taken over may be the cause of the error
                 self.owner.require()
         finally:
             self.release()
 
     def release(self) -> None:
-        """Let other runs write into the folder; what was made for workers goes, so that no list of exclusions stays."""
+        """Remove the artefacts (so that no exclusion list stays on disk), and let other runs claim the folder."""
         try:
             remove(self.artefacts)
         finally:
             self.owner.release()
 
     def described(self, description: dict) -> Output:
-        """Return the output for a description with the files that tables were copied into."""
+        """Return this output with a new description, which is also written into the claim.
+
+        The new description has the files that tables were copied into.
+        """
         description = json.loads(json.dumps(description))
         self.owner.require()
         write_json(self.path / WORK / CLAIM, stamped(description))
@@ -127,17 +132,20 @@ class Output:
 
     @property
     def parts(self) -> Parts:
-        """The parts of the output that come to their names whole."""
+        """The parts of the output, each of which gets its name only when it is complete."""
         return Parts(self.path, self.owner.work)
 
     @property
     def pairs(self) -> Path:
-        """The folder of what each input gave."""
+        """The folder of the matched pairs of each input."""
         return self.path / "pairs"
 
     def ledger(self, inputs: list[Input], unique_images: bool = False) -> Ledger:
-        """Return which of the run's inputs have been read and matched already, into pairs/ or, if unique, matched/."""
-        self.owner.require()  # what is reopened, or pruned then, may be of a run that has taken over
+        """Return the ledger of the inputs that are already matched.
+
+        It is the ledger of pairs/ or, if the inputs state each image once (`unique_images`), of matched/.
+        """
+        self.owner.require()  # a run that has taken over may own what is reopened or pruned
         if unique_images:
             folder = self.parts.reopen("matched")
         else:
@@ -146,24 +154,24 @@ class Output:
         return Ledger.open(folder, {**stamped(self.description), "made_from": made_from}, inputs)
 
     def matched_tallies(self) -> Tallies | None:
-        """Return the tallies of an earlier run's matched/ with the same inputs and lists, or None."""
+        """Return the tallies of matched/ if an earlier run made it of the same inputs and lists, else None."""
         stamp = self.parts.stamp("matched")
         if stamp is None or not all(is_same(stamp, self.description, name) for name in MAY_DIFFER):
             return None
         return Tallies(stamp["tallies"])
 
     def matched_files(self) -> list[OwnFile]:
-        """Return the matched files; one that is missing or of another run is refused."""
+        """Return the files of matched/; InputError if a file is missing or is not of this run."""
         checksums = (self.parts.stamp("matched") or {}).get("checksums")
         self._record("matched", checksums or {})
         return own_files(self.matched, checksums, f"delete {self.matched} and {AGAIN}")
 
     def lineage(self) -> list[dict]:
-        """Return, for each run that brought new inputs, their number, and the first and last of them."""
+        """Return one dict for each run that added inputs: the number, the first and the last of the inputs it added."""
         return self._earlier().get("lineage", [])
 
     def finish_matched(self, tallies: Tallies) -> None:
-        """Move the matched files to their place, stamped with description, lineage, tallies and checksums."""
+        """Rename matched/ into place, stamped with description, lineage, tallies and checksums."""
         known = {*map(identity, self._earlier().get("made_from", {}).get("inputs", []))}
         added = [each["path"] for each in self.description["inputs"] if identity(each) not in known]
         lineage = self.lineage()
@@ -175,13 +183,16 @@ class Output:
         self.parts.finish("matched", stamped(self.description) | more)
 
     def finish(self, part: str, checksums: dict[str, str]) -> None:
-        """Move the files of a part of the results to their place; `checksums` has the checksum of each."""
+        """Rename a finished part of the results into place; `checksums` maps the name of each file to its checksum."""
         self.owner.require()
         self.parts.finish(part)
         self._record(part, checksums)
 
     def write_results(self, run: Run, rates: np.ndarray, times: list[dict]) -> None:
-        """Write what describes the run and the `times` of its stages, run.json last: then the folder is complete."""
+        """Write the files that describe the run; run.json is the last, and makes the folder complete.
+
+        `rates` has the sampling rate of each entry; `times` has the duration of each stage.
+        """
         self.owner.require()
         if not run.gate:
             remove(self.gated)  # of an earlier run
@@ -197,17 +208,17 @@ class Output:
         interrupts.complete()
 
     def retract_results(self) -> None:
-        """Remove what describes the earlier sample, so that nothing half replaced looks whole."""
-        self.owner.require()  # it may be the sample of a run that has taken over
+        """Remove run.json, report.html and times.json, so that a half-replaced result does not look whole."""
+        self.owner.require()  # the sample may belong to a run that has taken over
         for name in DESCRIPTIONS:
             remove(self.path / name)
 
     def _earlier(self) -> dict:
-        """Return what the matched images were made from before, also where someone has deleted them."""
+        """Return the stamp that matched/ has or had, else the content of run.json, else {}."""
         return self.parts.earlier("matched") or read_json(self.path / "run.json") or {}
 
     def files(self, part: str) -> list[OwnFile]:
-        """Return the files of a part that this run has finished; none of one that it does not write."""
+        """Return the files of a part that this run has finished; an empty list for any other part."""
         prefix = f"{part}/"
         own = {path.removeprefix(prefix): each for path, each in self.checksums.items() if path.startswith(prefix)}
         return own_files(self.path / part, own, AGAIN) if own else []
@@ -216,7 +227,7 @@ class Output:
         self.checksums.update({f"{part}/{name}": checksum for name, checksum in checksums.items()})
 
     def remove_work(self) -> None:
-        """Remove the folder of unfinished work, what keeps other runs out last."""
+        """Remove the work folder; the lock that keeps other runs out goes last."""
         work = self.path / WORK
         if is_url(work):
             with suppress(OSError):  # the results are complete: what is left beside them does no harm
@@ -228,7 +239,7 @@ class Output:
 
 
 def require_claimable(path: str | PathLike[str], description: dict, overwrite: bool = False) -> None:
-    """Refuse a folder that a run could not write into; nothing is written."""
+    """Refuse a folder that a run with this description could not claim; nothing is written."""
     with usable(path) as folder:
         if not overwrite:
             require_like(folder, json.loads(json.dumps(description)))
@@ -245,19 +256,19 @@ def _clear_work(work: Path, kept: tuple[str, ...] = ()) -> None:
 
 
 def stamped(description: dict) -> dict:
-    """Return the description of the run that a folder holds."""
+    """Return a description with the version of the format, as stamps and claims hold it."""
     return {"version": VERSION, "made_from": description}
 
 
 def is_same(stamp: dict, description: dict, name: str) -> bool:
-    """Return whether a part of the description equals the stamp's."""
+    """Say whether the value of `name` is the same in the stamp and in the description."""
     return stamp.get("made_from", {}).get(name) == description[name]
 
 
 def require_like(path: Path, description: dict) -> bool:
-    """Refuse a folder that holds something else than a run like this one, over some of its inputs.
+    """Refuse a folder that holds anything but a run with this description, over all or some of its inputs.
 
-    Say whether another run began in it that ended before it had read anything: what it left is in the way of this one.
+    Return True if the folder must be emptied first: it has another run's beginnings, and that run had read nothing.
     """
     if is_free(path):
         return False
@@ -275,10 +286,10 @@ def require_like(path: Path, description: dict) -> bool:
 
 
 def _differing(stamp: dict, description: dict, path: Path) -> list[str]:
-    """Return what differs between the run of a stamp and this one, as a user calls it."""
+    """Return the names, as users know them, of what differs between the stamp's run and this description."""
     names = [name for name in description if name not in MAY_DIFFER and not is_same(stamp, description, name)]
     differing = [_called(name, stamp["made_from"].get(name), description[name]) for name in names]
-    read = [each for each in stamp["made_from"].get("inputs", []) if not is_table(each["path"])]  # but a table's copies
+    read = [each for each in stamp["made_from"].get("inputs", []) if not is_table(each["path"])]  # not copies of tables
     if not _paths(read, path) <= _paths(description["inputs"], path):
         differing.append("inputs")
     if not differing and stamp.get("version") != VERSION:
@@ -287,7 +298,10 @@ def _differing(stamp: dict, description: dict, path: Path) -> list[str]:
 
 
 def _called(name: str, there: object, here: object) -> str:
-    """Return a part of the description as a user calls it; of columns, also which differ."""
+    """Return a name of the description as users know it; for columns, also both values of each that differs.
+
+    `there` is the value in the stamp, `here` the value of this run.
+    """
     if name != "columns" or not isinstance(there, dict) or not isinstance(here, dict):
         return CALLED.get(name, name)
     fields = [field for field in here if there.get(field) != here[field]]
@@ -296,14 +310,14 @@ def _called(name: str, there: object, here: object) -> str:
 
 
 def _given(column: object) -> str:
-    """Return the value of a flag of columns as it was given."""
+    """Return the value of a column's flag as a user would type it."""
     if column is None:
         return "not given"
     return " ".join(map(str, column)) if isinstance(column, list | tuple) else str(column)
 
 
 def _paths(inputs: list[dict], output: Path) -> set[str]:
-    """Return the paths of inputs, and the names of tables for the files of their copies."""
+    """Return the paths of inputs; a file copied from a table is replaced by the name of its table."""
     return {input_of(each["path"], hidden(str(tables_in(output)))) for each in inputs}
 
 
@@ -312,7 +326,7 @@ def _claim(path: Path) -> dict | None:
 
 
 def _is_unread(path: Path) -> bool:
-    """Say whether the run that began in a folder ended before it had read or matched any of its inputs."""
+    """Say whether the run that began in a folder ended before it had matched any input."""
     parts = (path / "pairs", path / "matched", path / WORK / "matched")
     stamps = (file for part in parts for file in files(part, ".json") if STAMP_NAME.fullmatch(file.name))
     return _claim(path) is not None and read_json(path / "run.json") is None and not any(stamps)

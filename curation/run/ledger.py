@@ -28,29 +28,29 @@ from runtime.tallies import Tallies
 
 Item = TypeVar("Item")
 
-BUCKET_ROWS = 1 << 18  # pairs that are grouped together in memory: some 250 MB
-MOST_BUCKETS = 1 << 13  # that a task sends to, where it could not hold enough rows for larger blocks
-BLOCK_ROWS = 100  # rows of a block for which an input should be enough, else a task takes several
-TASK_ROWS = 1 << 20  # pairs that a task groups, bucket after bucket
-FEW_TASKS = 1 << 8  # up to so many take one bucket each, so that cores are not idle
-TURNS = 4  # tasks a core behind matching, whose items take less than a second each
+BUCKET_ROWS = 1 << 18  # pairs of a bucket, grouped in memory: some 250 MB
+MOST_BUCKETS = 1 << 13  # buckets a task sends to: with more, its blocks would be too small
+BLOCK_ROWS = 100  # rows each block should have; a task takes several inputs if one has too few
+TASK_ROWS = 1 << 20  # pairs that a task groups, one bucket after another
+FEW_TASKS = 1 << 8  # up to this number of tasks, each takes one bucket, so that no core is idle
+TURNS = 4  # tasks per core in the steps after matching, whose items take under a second
 
 TASK_BYTES = 64 << 20  # compressed bytes of input for one task
 TASKS_PER_CORE = 3
 STAMP_NAME = re.compile(r"_.*\.json")
 
-FACTS = ("run.json", "clusters.json")  # in the folder above: of curate, and of clip-cluster
-_WRITTEN_BY_OTHERS = re.compile("https?://|.*://.*::", re.DOTALL)  # servers of pages, and what is in an archive
+FACTS = ("run.json", "clusters.json")  # in the parent folder: written by curate and by clip-cluster
+_WRITTEN_BY_OTHERS = re.compile("https?://|.*://.*::", re.DOTALL)  # URLs of web servers, and files inside archives
 _CHECKSUM = re.compile("[0-9a-f]{8}")
 
 
 def pair_buckets(files: list[Input]) -> int:
-    """Return the buckets for the files of pairs, judged by the size of all inputs; rather too many than too few."""
+    """Return the number of buckets for the pairs of all `files`, estimated from sizes; rather too many than too few."""
     return min(MOST_BUCKETS, 2 * buckets_for(sum(map(pairs_in, files)), BUCKET_ROWS))
 
 
 def group_buckets(rows: float) -> tuple[int, int]:
-    """Return into how many buckets this many pairs are grouped, and how many tasks take the buckets in turn.
+    """Return the number of buckets that `rows` pairs are grouped in, and the number of tasks for these buckets.
 
     >>> group_buckets(1e6), group_buckets(5e7), group_buckets(1e9), group_buckets(1e11)
     ((4, 4), (256, 256), (4096, 1024), (524288, 8192))
@@ -61,7 +61,10 @@ def group_buckets(rows: float) -> tuple[int, int]:
 
 
 def senders(items: Sequence[Item], rows: float, buckets: int) -> list[list[Item]]:
-    """Return items with so many rows in all in lists, one for each task: with few rows, blocks of a bucket are small.
+    """Return the items split into one list for each task.
+
+    `rows` is the number of rows in all items. The fewer rows there are, the more items a task takes, so that the block
+    that it sends to each of the `buckets` is not too small.
 
     >>> senders("abcdef", 1e6, 4), [len(files) for files in senders([""] * 4000, 1e9, 8192)][:2]
     ([['a'], ['b'], ['c'], ['d'], ['e'], ['f']], [34, 34])
@@ -72,20 +75,20 @@ def senders(items: Sequence[Item], rows: float, buckets: int) -> list[list[Item]
 
 
 def sending(buckets: int) -> Packer:
-    """Return the packer of such a task. Who takes its blocks deals them out to all buckets, where these are more."""
+    """Return a packer for at most MOST_BUCKETS buckets; if there are more, the receivers split its blocks further."""
     return Packer(min(buckets, MOST_BUCKETS))
 
 
 def pairs_in(file: Input) -> float:
-    """Return about how many pairs a file has, judged by its size."""
+    """Return the estimated number of pairs in a file, from its size."""
     return file.size / formats()[file.format].pair_bytes
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """The record of a finished task: its inputs, and the files and tallies that it made of them."""
+    """The record of a finished task: its inputs, the files that it wrote, and its tallies."""
 
-    made_from: str  # digest of what its files depend on besides the inputs
+    made_from: str  # digest of all that the files depend on, except the inputs
     inputs: list[dict]
     files: list[str]
     tallies: list[dict]
@@ -93,10 +96,11 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Stamps:
-    """The stamps of a run, as its workers write them into a folder.
+    """The stamps of a run, one JSON file per finished task, which workers write into `folder`.
 
-    The files are beside the stamps, and a stamp has their names; or they are in the folders `parts`, and it has the
-    name of the folder before each: curated/00000.parquet; or they are in and below the folder `root`.
+    By default a task's files are in `folder` too, and the stamp has their names. With `parts`, the files are in these
+    folders, and the stamp has the folder's name before each file name: curated/00000.parquet. With `root`, the stamp
+    has paths relative to the folder `root`.
     """
 
     folder: Path
@@ -105,17 +109,20 @@ class Stamps:
     root: Path | None = None
 
     def name_of(self, inputs: Sequence[Input]) -> str:
-        """Return the name of the files that a task makes of `inputs`."""
+        """Return the name, without extension, of the files that a task makes of `inputs`: a digest."""
         return digest_of({"made_from": self.made_from, "inputs": _dicts(inputs)})
 
     def write(self, inputs: Sequence[Input], files: list[str], tallies: Tallies) -> None:
-        """Write the stamp of a task over `inputs`: from then on its files count."""
+        """Write the stamp of a finished task over `inputs`; only from then on do the task's files count."""
         content = asdict(Stamp(self.made_from, _dicts(inputs), files, tallies.rows()))
         content["checksum"] = digest_of(content)
         write_json(self.folder / f"_{self.name_of(inputs)}.json", content)
 
     def read(self) -> Iterator[tuple[Path, Stamp]]:
-        """Yield the stamps of this run, or of one like it with other inputs, whose files all exist; few are held."""
+        """Yield the path and content of each stamp with this `made_from` whose files all exist.
+
+        Stamps of runs over other inputs are among them. Few stamps are in memory at a time.
+        """
         present = files(self.folder)
         paths = [path for path in present if STAMP_NAME.fullmatch(path.name)]
         names = {f"{part.name}/{path.name}" for part in self.parts for path in files(part)}
@@ -126,14 +133,14 @@ class Stamps:
                 yield path, stamp
 
     def forget_damaged(self) -> None:
-        """Remove the stamps of tasks of which a file is not as it was written: these tasks are to be done again."""
+        """Remove the stamp of each task with a file whose checksum differs, so that the task runs again."""
         stamped = [(path, file) for path, stamp in self.read() for file in self._recorded(stamp)]
         sound = in_threads(is_sound, (file for _, file in stamped))
         for path in {path for (path, _), is_whole in zip(stamped, sound, strict=True) if not is_whole}:
             remove(path)
 
     def _recorded(self, stamp: Stamp) -> Iterator[OwnFile]:
-        """Yield the files of a stamp whose checksums its task has tallied."""
+        """Yield the files of a stamp that have a checksum in its tallies."""
         parts = {part.name: part for part in self.parts}
         checksums = checksums_in(Tallies(stamp.tallies))
         for name in checksums.keys() & {*stamp.files}:
@@ -143,12 +150,12 @@ class Stamps:
 
 
 def is_stamp(content: object) -> bool:
-    """Return whether the content of a file is a stamp with the right checksum."""
+    """Say whether the content of a file is a stamp with the right checksum."""
     return isinstance(content, dict) and _stamp(dict(content)) is not None
 
 
 def _stamp(content: dict) -> Stamp | None:
-    """Return the stamp with the content of a file, or None if that is no stamp or is damaged."""
+    """Return the Stamp that a file's content describes, or None if the content is no stamp or is damaged."""
     checksum = content.pop("checksum", None)
     is_whole = content.keys() == Stamp.__dataclass_fields__.keys() and checksum == digest_of(content)
     return Stamp(**content) if is_whole else None
@@ -156,7 +163,7 @@ def _stamp(content: dict) -> Stamp | None:
 
 @dataclass(frozen=True)
 class Done:
-    """The files of a finished task, and the number of their rows."""
+    """The files of a finished task, and the total number of their rows."""
 
     files: list[str]
     rows: int
@@ -164,21 +171,21 @@ class Done:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The tasks of a run that are done, by their stamps, and the inputs that are not."""
+    """The finished tasks of a run, by their stamps, and the inputs that no finished task covers."""
 
     stamps: Stamps
     done: dict[Path, Done]
-    missing: list[Input]  # inputs that no stamp covers
+    missing: list[Input]  # inputs that no stamp in `done` covers
     sums: Tallies  # of all that is done
 
     @classmethod
     def open(cls, folder: Path, description: dict, inputs: list[Input]) -> Ledger:
-        """Return the ledger of a folder for a run of `inputs`; `description` names all else that the run depends on."""
+        """Return the ledger of a folder for a run of `inputs`; `description` has all else that the run depends on."""
         return cls.of(Stamps(folder, digest_of(description)), inputs)
 
     @classmethod
     def of(cls, stamps: Stamps, inputs: Sequence[Input]) -> Ledger:
-        """Return the ledger of these stamps for a run of `inputs`."""
+        """Return the ledger of these stamps for a run of `inputs`; stamps that cover other inputs are left out."""
         wanted = {identity(asdict(each)): each for each in inputs}
         done: dict[Path, Done] = {}
         covered: set[str] = set()
@@ -194,20 +201,23 @@ class Ledger:
 
     @property
     def files(self) -> list[Path]:
-        """The files of all that is done."""
+        """The files of all finished tasks."""
         return [self.stamps.folder / name for each in self.done.values() for name in each.files]
 
     def files_of(self, rows: int) -> list[list[Path]]:
-        """Return the files of all finished tasks, in lists of about `rows` rows, counted by their tallies."""
+        """Return the files of all finished tasks in lists of about `rows` rows; no task is split between lists."""
         parts = gather(self.done.values(), lambda each: each.rows, rows)
         return [[self.stamps.folder / name for each in part for name in each.files] for part in parts]
 
     def tallies(self) -> Tallies:
-        """Return the tallies of all that is done."""
+        """Return a copy of the tallies of all finished tasks, summed."""
         return Tallies(self.sums.rows())
 
     def said_of_inputs(self, prefix: str) -> dict[str, str]:
-        """Return the rest of the names of tallies that begin with `prefix`, by the path of their task's one input."""
+        """Return the remainders of tally names that begin with `prefix`, by input path, sorted by path.
+
+        The path is that of the task's first input; such tallies come from tasks with a single input.
+        """
         said = (
             (stamp.inputs[0]["path"], rest)
             for path, stamp in self.stamps.read()
@@ -217,13 +227,13 @@ class Ledger:
         return dict(sorted(said))
 
     def tasks(self, cores: int, task_bytes: float = TASK_BYTES) -> list[list[Input]]:
-        """Return the missing inputs, one list for each task: of `task_bytes`, or less where cores would be idle."""
+        """Return the missing inputs, one list per task, each of about `task_bytes`, or less to keep all cores busy."""
         size = sum(each.size for each in self.missing)
         limit = min(task_bytes, size // (cores * TASKS_PER_CORE))
         return list(gather(self.missing, lambda each: each.size, limit))
 
     def prune(self) -> None:
-        """Remove all other files of the folder: made of inputs that have changed, or left by tasks that broke off."""
+        """Remove all files in the stamps' folder but the ledger's: outdated ones, and those of broken-off tasks."""
         folder = self.stamps.folder
         kept = {*self.done, *self.files, folder / STAMP, folder / EARLIER}
         for path in set(files(folder)) - kept:
@@ -235,17 +245,17 @@ def _dicts(inputs: Sequence[Input]) -> list[dict]:
 
 
 def identity(each: dict) -> str:
-    """Return what an input is known by again, given as in a stamp."""
+    """Return a string that is equal for equal inputs; `each` is an input as a stamp has it."""
     return json.dumps(each, sort_keys=True)
 
 
 def digest_of(content: dict) -> str:
-    """Return a digest of what can be written as JSON: 24 hexadecimal digits."""
+    """Return a digest, 24 hexadecimal digits, of a dict that JSON can represent."""
     return blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
 def recorded(paths: Iterable[str]) -> dict[str, str]:
-    """Return the checksums of these files by path, for the files that have one."""
+    """Return the checksums of those files for which this project has recorded one, by path."""
     by_folder: dict[str, list[str]] = {}
     for path in paths:
         if not _WRITTEN_BY_OTHERS.match(path):
@@ -254,7 +264,7 @@ def recorded(paths: Iterable[str]) -> dict[str, str]:
 
 
 def stamp_of(file: str) -> str:
-    """Return the name of the JSON file with the checksum of a Parquet file that stays beside it.
+    """Return the name of the JSON file, in the same folder, that holds the checksum of a Parquet file.
 
     >>> stamp_of("0a.parquet")
     '_0a.json'
@@ -275,7 +285,7 @@ def _in_folder(folder: str, paths: list[str]) -> dict[str, str]:
 
 
 def checksums_of(path: Path) -> dict[str, str]:
-    """Return the checksums in a stamp: among the tallies of a task, or by name."""
+    """Return the checksums in a JSON file, by file name: from the tallies of a task's stamp, or from `checksums`."""
     content = read_json(path)
     if is_stamp(content):
         return checksums_in(Tallies((content or {})["tallies"]))

@@ -1,4 +1,4 @@
-"""Make files of a folder in tasks, of an item each; the same command goes on after one that broke off.
+"""Make a folder's files in tasks, one item per task; after an interruption, the same command continues the work.
 
 Exports, removals and indexes are such folders, made of the files of a finished run, local or at a URL. An example, for
 a file of URLs per curated file:
@@ -14,11 +14,11 @@ a file of URLs per curated file:
         tallies = folder.each_file("list URLs", curated_files(run), write, "urls")
         write_json(folder.path / "urls.json", {"urls": tallies["urls"]})
 
-A part, here `urls/`, gets its name when all its files are there; at a URL, whose parts cannot be renamed, its files are
-there before. In both places the folder is whole once it has the file `whole_by`, which a caller writes last. What is
-done is in stamps below `.work` (`ledger`), with all that tasks tallied; the stamps go when the folder is whole. Before
-a command goes on it compares what is done with the checksums in these stamps, and makes anew what is damaged. Last of
-all, `.checksums.json` lists the checksums of all files; those of a removal are in its run.json.
+A part, here `urls/`, gets its name when all its files are there; at a URL, where a folder cannot be renamed, the files
+are in the part from the start. The folder is whole once it has the file `whole_by`, which the caller writes last.
+Finished tasks have stamps below `.work` (`ledger`) with their tallies; the stamps are removed when the folder is whole.
+A command that continues compares the finished files with the checksums in the stamps, and makes damaged files anew. At
+the end `.checksums.json` lists the checksums of all files; those of a removal are in its run.json.
 
 `fill` makes a folder with one file per input, for one run at a time: clip-hash and clip-score write their tables so.
 """
@@ -49,40 +49,41 @@ from runtime.storage.paths import absolute, files, files_below, make_folder, nam
 from runtime.storage.whole import PARTIAL, STAMP, finished, read_json, text_of, whole, write_json
 from runtime.tallies import Tallies
 
-STAMPS = ".stamps"  # ends the name of the folder of a part's stamps, below the folder of work
+STAMPS = ".stamps"  # suffix of the folder of a part's stamps, in the work folder
 CHECKSUMS = ".checksums.json"  # of all files of a whole folder; programs that read the folder pass over the name
 Content = TypeVar("Content")
 
-CLAIM = "derived.json"  # below WORK: what the folder will be made from
+CLAIM = "derived.json"  # in the folder WORK: the digest of what the output is made from
 
-STATUS = "status."  # before the status of rows: the name of a tally
+STATUS = "status."  # prefix of a tally's name; the status of rows follows
 ROW_GROUP = 50_000
 
 
 @dataclass(frozen=True)
 class Made:
-    """What a task makes of an item: paths of files in the folders of parts, and what it tallies."""
+    """The output of a task for one item: the names of the files that it wrote, and its tallies."""
 
-    folder: Path  # of the parts
+    folder: Path  # the parent folder of the parts
     tallies: Tallies = field(default_factory=Tallies)
     names: list[str] = field(default_factory=list)
 
     def path(self, part: str, name: str) -> Path:
-        """Return the path of a file of a part, or of a folder or the folder itself where there are no parts.
+        """Return the path at which to write a file of a part; the part's folder is created.
 
-        It is to be written whole.
+        Without parts, `part` is a subfolder of the output, or "" for the output folder itself. The file must be written
+        whole.
         """
         return make_folder(self.folder / part) / name
 
     def wrote(self, part: str, name: str, checksum: str) -> None:
-        """Note a file that is written; its checksum is tallied under its part and name."""
+        """Record that a file of a part is written, and tally its checksum under `part/name`."""
         self.names.append(f"{part}/{name}" if part else name)
         self.tallies.add(*recorded(self.names[-1], checksum))
 
 
 @dataclass(frozen=True)
 class Item(Generic[Content]):
-    """What a task is given, and the input as which its stamp knows it."""
+    """The content that a task is given, and the input by which the task's stamp identifies the item."""
 
     known_as: Input
     content: Content
@@ -90,7 +91,7 @@ class Item(Generic[Content]):
 
 @dataclass(frozen=True)
 class Task(Generic[Content]):
-    """Makes the files of an item, then their stamp."""
+    """Makes the files of one item by calling `make`, then writes their stamp."""
 
     folder: Path
     stamps: Stamps
@@ -100,7 +101,7 @@ class Task(Generic[Content]):
         made = Made(self.folder)
         self.make(item.content, made, *more)
         self.stamps.write([item.known_as], made.names, made.tallies)
-        return Tallies()  # which the stamp has
+        return Tallies()  # the tallies are in the stamp
 
 
 Begin = Callable[[list[Item[Content]], Task[Content]], object]
@@ -108,7 +109,7 @@ Begin = Callable[[list[Item[Content]], Task[Content]], object]
 
 @dataclass(frozen=True, eq=False)
 class Derived:
-    """A folder that is being made, at `path`."""
+    """A folder that is being made from other files, at `path`."""
 
     parts: Claimed
     made_from: str
@@ -118,24 +119,24 @@ class Derived:
 
     @property
     def path(self) -> Path:
-        """The folder."""
+        """The folder that is being made."""
         return self.parts.folder
 
     @cached_property
     def engine(self) -> Engine:
-        """The engine, which starts when it is first asked for."""
+        """The engine, which starts when this property is first read."""
         self._engine.start(self.progress)
-        self._engine.require_shared(self.parts.work.parent)  # where nothing that it may leave is in the way
+        self._engine.require_shared(self.parts.work.parent)  # a leftover here does no harm
         return self._engine
 
     def each_file(
         self, title: str, own: Sequence[OwnFile], make: Callable[[OwnFile, Made], object], *parts: str
     ) -> Tallies:
-        """Let tasks make the files of these parts, of one file of the run each; return the sums of all tallies."""
+        """Make the files of `parts` in tasks, one file of the run per task; return the sums of all tallies."""
         return self.each(title, items_of(own), make, *parts)
 
     def each(self, title: str, items: Sequence[Item[Content]], make: Callable[..., object], *parts: str) -> Tallies:
-        """Let tasks make the files of these parts, of one item each; return the sums of all tallies."""
+        """Make the files of `parts` in tasks, one item per task; return the sums of all tallies."""
 
         def begin(missing: list[Item[Content]], task: Task[Content]) -> None:
             with self.progress.stage(f"{title} of {len(missing)} of {len(items)} files"):
@@ -146,10 +147,12 @@ class Derived:
     def fill(
         self, items: Sequence[Item[Content]], make: Callable[..., object], begin: Begin[Content], *parts: str
     ) -> Tallies:
-        """Let `begin` call a task for each item that is missing, in workers; finish the parts, return all tallies.
+        """Make the files of `parts` for all items that have no stamp yet; return the sums of all tallies.
 
-        The task calls `make(content, made)`, or `make(content, made, *more)` with what it is called with besides.
-        Without parts, files have their names in the folder or in folders in it as soon as they are written.
+        `begin(missing items, task)` must call the task on each of these items in workers. The task calls `make(content,
+        made)`, or `make(content, made, *more)` if it is called with more arguments than the item. Without parts, files
+        are written directly into the output folder or its subfolders. InputError if items still have no stamp after
+        `begin`.
         """
         self.parts.owner.require()
         work, known = self.parts.work.parent, {item.known_as: item for item in items}
@@ -175,25 +178,28 @@ class Derived:
         return ledger.sums
 
     def finish(self, part: str) -> None:
-        """Give a part its name, also one that the driver has written itself (`parts.reopen`)."""
+        """Rename a part into place: one that tasks have made, or one that the driver has written (`parts.reopen`)."""
         self.parts.owner.require()
         self.parts.finish(part)
 
     def write_last(self, name: str, content: dict) -> None:
-        """Write a JSON file after the checksums of all files, its own among them: whoever finds it finds those, too."""
+        """Write the JSON file `name`; the list of all checksums, including this file's, is written just before."""
         with whole(self.path / name) as file:
             file.write_text(text_of(content), encoding="utf-8")
             self._checksums[name] = checksum_of(file)
             self.seal(name)
 
     def seal(self, *last: str) -> None:
-        """List the checksums of all files of the folder, for `clip-verify`; files that come last are not there yet."""
+        """Write the checksums of all files of the folder, for `clip-verify`.
+
+        `last` has the names of files that are written later, whose checksums are already known.
+        """
         found = {name for name in files_below(self.path) if not name.endswith(PARTIAL)} - {CHECKSUMS}
         checksums = {name: self._checksums.get(name) or _checksum(self.path / name) for name in sorted(found | {*last})}
         write_json(self.path / CHECKSUMS, {"checksums": checksums})
 
     def forget(self) -> None:
-        """Forget what is done, so that nothing is left after an error."""
+        """Remove the stamps of finished tasks, so that after an error the folder is emptied."""
         self.parts.owner.require()
         work = self.parts.work.parent
         for name in names(work):
@@ -207,16 +213,17 @@ def _checksum(path: Path) -> str:
 
 
 def items_of(own: Sequence[OwnFile]) -> list[Item[OwnFile]]:
-    """Return files of a run as items: a stamp has their name and their checksum."""
+    """Return one item per file of a run, which a stamp identifies by the file's name and checksum."""
     return [Item(Input(file.path.name, "own", 1, etag=file.checksum), file) for file in own]
 
 
 @dataclass(frozen=True)
 class Derivation:
-    """What a folder is made from: `description` has all that its bytes follow from, in JSON.
+    """The description of a folder to make: `description` has, as JSON, all that the folder's bytes depend on.
 
-    The file `whole_by`, written last, says that the folder is whole. The folder must be apart from the `inputs`. A
-    folder that holds something is refused, or with `overwrite` replaced; it is None where a user cannot ask for that.
+    The caller writes the file `whole_by` last, when the folder is complete. The output folder must be apart from the
+    `inputs`. A folder that holds anything else is refused, unless `overwrite` says to replace it; `overwrite` is None
+    if the command has no such option.
     """
 
     description: dict[str, Any]
@@ -230,7 +237,7 @@ class Derivation:
         return digest_of(self.description)
 
     def require_usable(self, folder: Path) -> None:
-        """Refuse a folder that holds something else than what the same command left when it broke off."""
+        """Refuse a folder unless it is free, `overwrite` is set, or the same command began to make it."""
         if self.overwrite or is_free(folder) or self.has_begun(folder):
             return
         more = "" if self.overwrite is None else ", or --overwrite this"
@@ -255,16 +262,16 @@ def deriving(
     progress: Progress | None = None,
     wait: bool = False,
 ) -> Iterator[Derived]:
-    """Claim a folder, and yield it to be made during the block; go on with what the same command has begun.
+    """Claim a folder, and yield a Derived through which the block makes its files; continue what was left unfinished.
 
-    After an error what is done stays for the next command; nothing is left where nothing was done. With `wait` another
-    command that is at work on a local folder is waited for.
+    After an error, finished tasks are kept for the next run of the same command; if no task has finished, the folder is
+    emptied. With `wait`, wait for another command that is writing into the same local folder.
     """
     require_apart(output, wanted.inputs)
     with claimed(absolute(output), wanted.require_usable, wait) as parts:
         folder = parts.folder
         has_begun = wanted.has_begun(folder)
-        parts.owner.require()  # a second run at a URL, which nothing keeps out, may be ahead
+        parts.owner.require()  # at a URL, another run may have taken over
         if not has_begun:
             _clear(parts)
             write_json(folder / WORK / CLAIM, {"made_from": wanted.made_from})
@@ -277,13 +284,13 @@ def deriving(
         try:
             yield derived
         except BaseException:
-            parts.owner.require()  # it may be the folder of a run that has taken over
+            parts.owner.require()  # the folder may belong to a run that has taken over
             if not _are_stamped(folder):
                 _clear(parts)
             raise
         parts.owner.require()
         for name in files_below(folder):
-            if name.endswith(PARTIAL):  # of a task, or a command, that was killed
+            if name.endswith(PARTIAL):  # left by a task or command that was killed
                 remove(folder / name)
         if wanted.whole_by != "run.json" and CHECKSUMS not in names(folder):  # run.json lists checksums itself
             derived.seal()
@@ -300,13 +307,13 @@ def _claim(folder: Path) -> str | None:
 
 
 def _are_stamped(folder: Path) -> bool:
-    """Say whether a task has ended in a folder."""
+    """Say whether at least one task has finished in a folder."""
     work = folder / WORK
     return any(files(work / name) for name in names(work) if name.endswith(STAMPS))
 
 
 def _clear(parts: Claimed) -> None:
-    """Remove all that is in a folder; first its files, as readers know by one of them that it is whole."""
+    """Remove all that is in a folder: the files first, because one of them tells readers that the folder is whole."""
     for path in files(parts.folder):
         remove(path)
     for name in names(parts.folder) - {WORK}:
@@ -316,7 +323,7 @@ def _clear(parts: Claimed) -> None:
 
 def _clear_work(parts: Claimed) -> None:
     work = parts.folder / WORK
-    for _ in range(2):  # a listing may be late: what it lacks comes with the next one
+    for _ in range(2):  # a listing may be late; the second one has what the first lacks
         for name in names(work) - {LOCK, TOKEN, CLAIM, parts.work.name}:
             remove(work / name)
     remove(work / CLAIM)
@@ -324,14 +331,14 @@ def _clear_work(parts: Claimed) -> None:
 
 @dataclass(frozen=True)
 class Claim:
-    """The intended content of a folder; `description` names all that its files depend on besides the inputs."""
+    """The intended content of a folder; `description` has all that the folder's files depend on besides the inputs."""
 
-    called: str  # the files, to a user: hashes
-    of_what: str  # pictures
+    called: str  # what messages call the files, such as hashes
+    of_what: str  # what the files are about, such as pictures
     description: dict
 
     def ledger(self, folder: Path, inputs: Sequence[Input]) -> Ledger:
-        """Return what is done and not done in a folder; refuse one with files of other inputs."""
+        """Return the ledger of a folder for these inputs; InputError if the folder also has files of other inputs."""
         ledger = Ledger.open(folder, self.description, list(inputs))
         paths = {each.path for each in inputs}
         others = {each["path"] for _, stamp in ledger.stamps.read() for each in stamp.inputs} - paths
@@ -345,7 +352,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Filled:
-    """A folder with the file of each input, and the content of its JSON file."""
+    """A complete folder with one file per input; `facts` is the content of the folder's JSON summary."""
 
     path: Path
     facts: dict[str, Any]
@@ -364,10 +371,11 @@ def fill(
     describe: Callable[[Ledger], dict[str, Any]],
     overwrite: bool = False,
 ) -> Filled:
-    """Let `make` write the files that a folder lacks for the inputs, and `describe` summarise all of them.
+    """Make the files that a folder lacks, one per input, and write a JSON summary; return the complete folder.
 
-    `make` is given a folder for temporary files, too. A folder that holds something else is refused, and one that holds
-    such files is emptied with `overwrite`.
+    `make(ledger, temporary folder)` writes the missing files; `describe(ledger)` returns the summary of all files. A
+    folder that holds files of another kind is refused. Files of this kind that were made in another way are refused,
+    too; with `overwrite`, the folder is emptied first.
     """
     with claimed(output, partial(_require_like, claim=claim, overwrite=overwrite)) as parts:
         folder = parts.folder
@@ -380,7 +388,7 @@ def fill(
             ledger = claim.ledger(folder, inputs)
         summary = folder / f"_{claim.called}.json"
         if ledger.missing:
-            remove(summary)  # else it would describe a folder that holds more by and by
+            remove(summary)  # it would not describe the new files
             make(ledger, parts.work)
             ledger = claim.ledger(folder, inputs)
         if ledger.missing:
@@ -394,7 +402,10 @@ def fill(
 def write_part(
     stamps: Stamps, inputs: Sequence[Input], rows: Iterable[pa.RecordBatch], schema: pa.Schema, tallies: Tallies
 ) -> None:
-    """Write the rows of a task's inputs, then its stamp with the tallies, to which rows by status are added."""
+    """Write the rows of a task's inputs as one Parquet file, then the task's stamp with the tallies.
+
+    The number of rows of each status is added to the tallies.
+    """
     path = stamps.folder / f"{stamps.name_of(inputs)}.parquet"
     with part_writer(path, schema, ROW_GROUP) as writer:
         for batch in rows:
@@ -407,12 +418,12 @@ def write_part(
 
 
 def statuses(ledger: Ledger) -> dict[str, int]:
-    """Return how many rows have which status."""
+    """Return the number of rows of each status."""
     return {status: int(number) for status, number in ledger.tallies().beginning(STATUS).items()}
 
 
 def _require_like(folder: Path, claim: Claim, overwrite: bool) -> None:
-    """Refuse a folder of something else, or, without `overwrite`, of such files that were made otherwise."""
+    """Refuse a folder of another kind and, without `overwrite`, files that were made in another way."""
     if is_free(folder) or finished(names(folder)) - {WORK} == {STAMP}:  # claimed by a run that made nothing
         return
     made, wanted = read_json(folder / STAMP), claim.description

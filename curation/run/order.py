@@ -37,13 +37,13 @@ def curate(
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """Write the curated manifest of `inputs`, and all that tells how it came about, into the folder `output`.
+    """Curate `inputs`: write the manifest, the report and all figures into the folder `output`; return the results.
 
     `inputs` are files, folders, globs, URLs, crawls or tables of the session's catalog (`table:NAME`); `metadata` is a
     folder that clip-metadata wrote, or entries.
-    `engine` runs the tasks: None for processes of this machine, a Spark session, or a function that makes one, which is
-    called once the inputs are found and checked.
-    InputError for what cannot be used; the same call goes on after a run that broke off.
+    `engine` runs the tasks: None for processes of this machine, a Spark session, or a function that returns a session,
+    which is called once the inputs are found and checked.
+    InputError if an argument or an input cannot be used. After an interruption, the same call continues the run.
     """
     progress = progress or Progress()
     request = asked(config, inputs, metadata, output, options or Options(), progress)
@@ -68,7 +68,7 @@ def asked(
     options: Options,
     progress: Progress,
 ) -> Request:
-    """Return the request of a run, of which everything but the output folder's content is checked."""
+    """Return the request of a run, with everything checked except the content of the output folder."""
     request = Request.find(config, inputs, metadata, options)
     require_apart(output, request.paths(inputs))
     for line in dialects(request.files):
@@ -77,7 +77,7 @@ def asked(
 
 
 def copy_tables(engine: Engine, request: Request, output: Output, progress: Progress) -> tuple[Request, Output]:
-    """Copy the tables that are asked for into the output folder; return request and output with the files of copies."""
+    """Copy the request's tables into the output folder; return request and output with the copied files as inputs."""
     from curation.run import catalog  # here, as Spark takes long to import
 
     engine.require_shared(output.path)
@@ -92,7 +92,7 @@ def copy_tables(engine: Engine, request: Request, output: Output, progress: Prog
 
 
 def run(steps: Steps) -> None:
-    """Match, count, balance and sample; where a gate is asked for, over the images that pass it."""
+    """Run all steps: match, count, balance and sample, with a gate after matching if the request has one."""
     gate = steps.open_gate()
     matched = steps.match()
     images, gated = steps.matched_images(matched), None

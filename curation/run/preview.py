@@ -1,7 +1,7 @@
-"""Foresee a run from samples of its inputs: what is read, matched and kept, and what that costs.
+"""Estimate from samples of a run's inputs what the run would read, match and keep, and what it would cost.
 
-All that a run checks at its start is checked by the run's own functions, and no file is written: the result is lines
-of at most 80 columns. Spark is started for a condition on images alone, which it parses.
+All checks that a run makes at its start are made by the run's own functions, and no file is written. `lines` returns
+the text for the console, at most 80 columns wide. Spark is started only to parse a condition on images.
 """
 
 from __future__ import annotations
@@ -48,64 +48,67 @@ from runtime.progress import Progress
 from runtime.terminal import in_one_line, readable
 from runtime.warming import compile_kernels
 
-# Of a core, for each pair behind reading, in all processes: tests/bench/MEASURED.md, "What a dry run reckons with".
+# Core-seconds per pair after reading: tests/bench/MEASURED.md, "What a dry run reckons with".
 PAIR_SECONDS = 9e-6
-# Bytes of a row in each part of the output beside URL, text and page; measured likewise.
+# Bytes per row, besides URL, text and page, in pairs/, matched/ and curated/; and per entry in counts.parquet.
 PAIR, MATCHED, CURATED, ENTRY = 70, 55, 55, 16
 
 WIDTH = 80
-LEAST_COST = 0.01  # core-hours that are told apart
-ROWS = 2  # of each group of inputs
-LANGUAGES = 8  # those with the most pairs
-REASONS = 4  # for which rows were dropped
+LEAST_COST = 0.01  # core-hours; less is shown as less than this
+ROWS = 2  # rows shown of each group of inputs
+LANGUAGES = 8  # languages shown, those with the most pairs
+REASONS = 4  # reasons shown for dropped rows
 
 
 @dataclass(frozen=True)
 class SampledInputs:
-    """A sample of some inputs, with the language of each of its texts and the entries in it."""
+    """A sample of a group of inputs, with the language of each text and the entries in it."""
 
     sample: InputSample
-    rows: pa.RecordBatch  # CANDIDATES of the sample: those that are not excluded, with texts as they are matched
+    rows: pa.RecordBatch  # CANDIDATES that no list excludes, with texts cut as for matching
     texts: pa.RecordBatch  # language, lid_score and entries of each row
 
     @property
     def weight(self) -> float:
-        """The pairs of the inputs for each row of the sample."""
+        """The estimated number of pairs of the inputs per row of the sample."""
         return self.sample.pairs / max(1, len(self.sample.rows))
 
     @cached_property
     def row_bytes(self) -> float:
-        """Bytes of URL, text and page of a row, as Parquet packs them."""
+        """Bytes per row for URL, text and page URL, compressed in Parquet."""
         packed = io.BytesIO()
         pq.write_table(pa.table(self.rows.select(["url", "text", "page_url"])), packed, compression="zstd")
         return packed.tell() / max(1, self.rows.num_rows)
 
     @cached_property
     def is_matched(self) -> np.ndarray:
-        """Whether each text has an entry."""
+        """A mask, bool[row]: which texts have at least one entry."""
         return pc.greater(pc.list_value_length(self.texts["entries"]), 0).to_numpy(zero_copy_only=False)
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What a run would do, as far as samples show it; numbers of pairs are estimates for all inputs."""
+    """The expected outcome of a run; numbers of pairs are estimates, from samples, for all inputs."""
 
     request: Request
     found: list[SampledInputs]
 
     @property
     def pairs(self) -> float:
-        """Pairs of all inputs, before lists exclude any."""
+        """The number of pairs in all inputs, before exclusion lists are applied."""
         return sum(each.sample.pairs for each in self.found)
 
     @property
     def matched(self) -> float:
-        """Pairs with a match: as many images at most, as images that are met again are one."""
+        """The number of pairs with a match: an upper bound of the images, as pairs of one image are grouped."""
         return sum(each.weight * int(each.is_matched.sum()) for each in self.found)
 
     @cached_property
     def kept(self) -> float | None:
-        """Pairs that balancing keeps; None where each row stands for more of them than the threshold."""
+        """The number of pairs that balancing keeps.
+
+        None if a row of a sample stands for more pairs than the threshold.
+        """
         config, weights = self.request.config, [each.weight for each in self.found]
         if config.target_size is not None:
             least = self._kept_at(1, [min(1.0, weight) for weight in weights])  # more pairs have more entries
@@ -115,7 +118,10 @@ class Preview:
         return self._kept_at(config.english_threshold, weights)
 
     def _kept_at(self, t: int, weights: Sequence[float]) -> float:
-        """Return the pairs that balancing keeps where each row of a sample stands for so many."""
+        """Return the number of pairs that balancing keeps at the English threshold `t`.
+
+        `weights` has, for each sample, the number of pairs that one of its rows stands for.
+        """
         config, entries = self.request.config, self.request.entries
         counts = np.zeros(len(entries))
         for each, weight in zip(self.found, weights, strict=True):
@@ -127,7 +133,7 @@ class Preview:
         return sum(weight * size for weight, size in zip(weights, kept, strict=True))
 
     def languages(self) -> list[tuple[str, float, float]]:
-        """Return each language with its pairs and those with a match, the most frequent first."""
+        """Return (language, pairs, matched pairs) of each language, the most frequent first."""
         total: dict[str, np.ndarray] = {}
         for each in self.found:
             codes = each.texts["language"].dictionary_encode()
@@ -138,7 +144,7 @@ class Preview:
         return sorted(((code, *sums.tolist()) for code, sums in total.items()), key=lambda row: (-row[1], row[0]))
 
     def disk(self) -> dict[str, float]:
-        """Return the bytes of each part of the output folder that grows with the inputs."""
+        """Return the expected bytes of each part of the output folder that depends on the inputs or entries."""
         packed = sum(each.row_bytes * each.sample.pairs for each in self.found) / max(1, self.pairs)
         parts = {"pairs/": (packed + PAIR) * self.pairs, "matched/": (packed + MATCHED) * self.matched}
         parts |= {"gated/": parts["matched/"]} if self.request.gate else {}
@@ -147,7 +153,7 @@ class Preview:
 
     @property
     def core_seconds(self) -> float:
-        """Seconds of one core for all of the run but its start and its gate."""
+        """Core-seconds for the whole run except its start and its gate."""
         reading = sum(formats()[each.sample.format].seconds_a_gb * each.sample.size / 1e9 for each in self.found)
         return reading + PAIR_SECONDS * self.pairs
 
@@ -174,9 +180,9 @@ def preview(
     progress: Progress | None = None,
     engine: Engine | None = None,
 ) -> Preview:
-    """Return what `curate` would do when called in the same way; InputError for what it would refuse at its start.
+    """Return what `curate` would do with the same arguments; InputError for all that it would refuse at its start.
 
-    A condition in SQL is checked by the engine; without one, only a run would see what is wrong with it.
+    A condition in SQL is checked only if `engine` is given.
     """
     progress = progress or Progress()
     request = asked(config, inputs, metadata, output, options or Options(), progress)
@@ -193,7 +199,7 @@ def preview(
 
 
 def _require_texts(found: list[SampledInputs]) -> None:
-    """Refuse inputs that are of no use, as far as samples show: their files are then read to the end."""
+    """Refuse inputs whose samples hold no pair; such samples were read to the end of the files."""
     if not any(each.sample.rows.num_rows for each in found):
         tally = sum((each.sample.tally for each in found), Counter[str]())
         dropped = {name.removeprefix("dropped."): rows for name, rows in tally.items() if name.startswith("dropped.")}
@@ -215,7 +221,7 @@ def _found(sample: InputSample, request: Request, matching: Matching) -> Sampled
 
 
 def lines(preview: Preview) -> str:
-    """Return what the console shows of a preview."""
+    """Return the console's text for a preview."""
     request = preview.request
     size = readable(sum(each.size for each in request.files))
     tables = [f"table:{each}: Spark reads it, and nothing of it is in these figures" for each in request.tables]
@@ -230,7 +236,7 @@ def lines(preview: Preview) -> str:
 
 
 def _group(found: SampledInputs) -> list[str]:
-    """Return what is said of one group of inputs: its columns, and its first rows as they are read."""
+    """Return the lines about one group of inputs: format, size, columns, dropped rows, and the first rows."""
     sample = found.sample
     dialect = f" ({sample.dialect})" if sample.dialect else ""
     about = f"about {short(sample.pairs)} pairs"
@@ -257,7 +263,7 @@ def _languages(preview: Preview) -> list[tuple[str, ...]]:
 
 
 def _expected(preview: Preview) -> Iterator[str]:
-    """Yield the lines about all inputs."""
+    """Yield the lines about all inputs together: pairs, kept pairs, disk, time and cost."""
     config, parts = preview.request.config, preview.disk()
     share = percent(preview.matched, preview.pairs)
     yield f"expected: {short(preview.pairs)} pairs, {short(preview.matched)} with a match ({share})"
@@ -273,7 +279,7 @@ def _expected(preview: Preview) -> Iterator[str]:
 
 
 def _plainly(hours: float) -> str:
-    """Return a number of two digits without an exponent.
+    """Return core-hours as text with two significant digits and without an exponent.
 
     >>> _plainly(7.3e-05), _plainly(0.0234), _plainly(12_345)
     ('under 0.01', '0.023', '12,000')
@@ -284,7 +290,7 @@ def _plainly(hours: float) -> str:
 
 
 def _kept(kept: float | None, config: CurationConfig) -> str:
-    """Return the line about the pairs that are kept."""
+    """Return the line about the number of kept pairs; `kept` is None if it is unknown."""
     asked = config.target_size
     t = f"at t = {config.english_threshold:,}" if config.balance else "without balancing"
     if kept is None:
@@ -303,7 +309,7 @@ def _wrapped(line: str) -> list[str]:
 
 
 def _lasting(seconds: float) -> str:
-    """Return a duration.
+    """Return a duration in seconds as text with a unit.
 
     >>> _lasting(3.2), _lasting(600), _lasting(7200), _lasting(500_000)
     ('3 s', '10 minutes', '2.0 hours', '5.8 days')
@@ -315,7 +321,7 @@ def _lasting(seconds: float) -> str:
 
 
 def _fitted(text: str, width: int) -> str:
-    """Return a line of at most so many columns of a terminal, in which nothing acts on it.
+    """Return a line cut to at most `width` columns of a terminal, with control characters escaped.
 
     >>> _fitted("  a\\tb\\x1b[2J", 40), _fitted("  猫と犬と鳥", 9)
     ('  a\\\\u0009b\\\\u001b[2J', '  猫と犬…')

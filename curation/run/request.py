@@ -1,7 +1,6 @@
 """The request of a run: its config and all files that it reads, found and checked before any task starts.
 
-Also the interfaces between a run and its gate and observers: what each receives and returns. The run depends on nothing
-else of them.
+Also the interfaces between a run and its gate and observers. A run knows gates and observers by these interfaces only.
 """
 
 from __future__ import annotations
@@ -40,15 +39,15 @@ PDQ_NEAR = 31  # bits; what the authors of PDQ recommend
 @typed
 @dataclass(frozen=True)
 class Options:
-    """The options of a run besides inputs, metadata and numbers.
+    """The options of a run besides inputs, metadata and the numbers of its config.
 
-    columns: the columns that hold the pairs, where they are not recognised.
-    unique_images: the inputs state each image once; nothing is brought together by image.
-    exclude: files of lists of what must not be in the manifest.
-    exclude_bits: bits in which the PDQ of an image may differ from a listed one; None: PDQ_NEAR.
-    gate: what is asked of images.
+    columns: the columns that hold the pairs, if their names are not recognised.
+    unique_images: the inputs state each image once, so pairs are not grouped by image.
+    exclude: paths of exclusion lists.
+    exclude_bits: the number of bits in which an image's PDQ hash may differ from a listed hash; None: PDQ_NEAR.
+    gate: the conditions on images.
     classes: {"en": FILE}, classes of an evaluation set in each language, whose alignment the report shows.
-    templates: {"en": FILE}, the forms in which their names are looked for.
+    templates: {"en": FILE}, the templates in which the names of classes are looked for.
     model: a fastText language identification model; None: lid.176.ftz.
     overwrite: replace another run in the output folder.
     """
@@ -70,13 +69,13 @@ class Options:
 
     @property
     def near(self) -> int:
-        """The bits in which the PDQ of an image may differ from a listed one."""
+        """The number of bits in which an image's PDQ hash may differ from a listed hash."""
         return PDQ_NEAR if self.exclude_bits is None else self.exclude_bits
 
 
 @dataclass(frozen=True)
 class Request:
-    """The numbers of a run and all that it reads."""
+    """The config of a run, with all that the run reads."""
 
     config: CurationConfig
     options: Options
@@ -86,14 +85,14 @@ class Request:
     identifier: Identifier
     gate: GatePlanHook | None
     observers: dict[str, Observer]
-    tables: list[str] = field(default_factory=list)  # of Spark's catalog, to be copied into files
-    passed_over: dict[str, str] = field(default_factory=dict)  # path among the inputs, of no regular file → its kind
+    tables: list[str] = field(default_factory=list)  # tables of Spark's catalog that are not copied into files yet
+    passed_over: dict[str, str] = field(default_factory=dict)  # path of an input that is no regular file → its kind
 
     @classmethod
     def find(
         cls, config: CurationConfig, inputs: Sequence[str | Path], metadata: str | Path | Entries, options: Options
     ) -> Request:
-        """Return a request whose files were found and opened once; InputError for one that cannot be used."""
+        """Find the files of a run, and open each once; return the request. InputError for all that cannot be used."""
         require_several("inputs", inputs)
         given = list(map(str, inputs))
         tables = list(dict.fromkeys(table_name(each) for each in given if is_table(each)))
@@ -124,12 +123,12 @@ class Request:
         )
 
     def paths(self, inputs: Sequence[str | Path]) -> list[str]:
-        """Return the paths among `inputs`, and the paths of all files that were found."""
+        """Return the paths among `inputs` (without tables and crawls), and the paths of all files found."""
         given = (each for each in map(str, inputs) if not (is_table(each) or is_crawl(each)))
         return [*given, *(file.path for file in self.files)]
 
     def _excluded(self) -> str | None:
-        """Return a digest of what is excluded: by lists and, of hashes, by tables that have them."""
+        """Return a digest of all that is excluded, or None: of the lists and, for listed hashes, of the hash tables."""
         own = self.exclusion
         if own.hashes and self.gate is not None:
             files = self.gate.hashes.files()
@@ -137,11 +136,14 @@ class Request:
         return own.digest if len(own) else None
 
     def with_copies(self, copies: list[Input]) -> Request:
-        """Return the request with tables replaced by the files of their copies."""
+        """Return the request with the tables replaced by the files that they were copied into."""
         return replace(self, files=[*self.files, *copies], tables=[])
 
     def made_from(self) -> dict:
-        """Return what the matched images depend on; of tables that are not copied yet, only their names."""
+        """Return, as a JSON-ready dict, all that the matched images depend on.
+
+        A table that is not copied yet appears by its name only.
+        """
         tables = [{"path": f"{PREFIX}{table}"} for table in self.tables]
         return {
             "inputs": [*(asdict(file) for file in self.files), *tables],
@@ -172,7 +174,7 @@ def _gate(options: Options, exclusion: Exclusion) -> GatePlanHook | None:
 
 
 def entries_for(config: CurationConfig, metadata: str | Path | Entries) -> Entries:
-    """Return the entries that texts are matched against: all, those of one language, or all in one list."""
+    """Return the entries to match texts with: all, those of one language, or all merged into one list."""
     entries = metadata if isinstance(metadata, Entries) else Entries.open(metadata)
     if config.merge_languages:
         return entries.merged()
@@ -181,73 +183,76 @@ def entries_for(config: CurationConfig, metadata: str | Path | Entries) -> Entri
 
 @dataclass(frozen=True)
 class Context:
-    """What a gate works with: the Spark session, the run's config, its folder, and how it matches texts."""
+    """What gates and observers work with: engine, config, output folder, progress, and the plan for matching texts."""
 
     engine: Engine
     config: CurationConfig
     output: Output
     progress: Progress
-    match_plan: Callable[[], MatchPlan]  # made when it is first asked for
+    match_plan: Callable[[], MatchPlan]  # makes the plan on the first call
 
 
 class GatedHook(Protocol):
-    """The images that passed a gate, and its counts."""
+    """The result of a gate's run: its tallies and its facts for run.json."""
 
     @property
     def last(self) -> Tallies:
-        """The tallies of the step that wrote the files, with `passed` and the checksum of each."""
+        """The tallies of the step that wrote the files, with `passed` and the checksum of each file."""
 
     def facts(self) -> dict[str, Any]:
-        """Return what run.json says: `gate`, and `downloads` where a download was asked for."""
+        """Return the gate's entries of run.json: `gate`, and `downloads` if the gate downloads images."""
 
 
 class GateHook(Protocol):
     """A gate for matched images, checked and ready to run."""
 
     def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], GatedHook]:
-        """Write the images that pass to the part `gated` of the output, begun anew; return its files."""
+        """Write the images that pass into the output's part `gated`, begun anew; return its files and the counts."""
 
 
 class HashTablesHook(Protocol):
-    """The tables of images that have hashes of kinds that are listed."""
+    """The tables of images' hashes, of the kinds that exclusion lists name."""
 
     def files(self) -> list[tuple[str, str]]:
-        """Return all files, each with its version."""
+        """Return the path and version of each file of the tables."""
 
     def find(self, engine: Engine, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
-        """Return the keys of the images with one of these hashes, uint64[image, 2]; those of PDQ within `bits`."""
+        """Return the keys, uint64[image, 2], of the images that have one of these hashes.
+
+        `hashes` maps a kind of hash to its listed hashes. PDQ hashes match if they differ in at most `bits` bits.
+        """
 
 
 class GatePlanHook(Protocol):
-    """The conditions on matched images, with files found before any task starts; false if there are none."""
+    """The conditions on matched images, with all files found before any task starts; false without conditions."""
 
     @property
     def hashes(self) -> HashTablesHook:
-        """The tables that listed hashes are looked up in."""
+        """The tables in which listed hashes are looked up."""
 
     @property
     def keep(self) -> str | None:
-        """The condition over columns of tables, which Spark alone can parse."""
+        """The SQL condition over columns of tables, which only Spark can parse, or None."""
 
     def __bool__(self) -> bool: ...
 
     def lines(self) -> list[str]:
-        """Return what is asked of images, a line for each condition and table."""
+        """Return the conditions as text, one line for each condition and table."""
 
     def open(self, engine: Engine) -> GateHook:
-        """Return the gate; InputError for what Spark cannot evaluate."""
+        """Return the gate, ready to run; InputError for a condition that Spark cannot evaluate."""
 
 
 class GateOptionsHook(Protocol):
     """A user's options for the gate."""
 
     def find(self, hashes: Sequence[str] = ()) -> GatePlanHook:
-        """Return the plan, with tables that have these kinds of hashes; InputError for what cannot be used."""
+        """Return the plan of the gate, with tables that have the kinds `hashes`; InputError for unusable options."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What an observer is given: the images that were counted, the manifest, and the numbers of the run."""
+    """What an observer is given: the counted images, the manifest, and the numbers of the run."""
 
     context: Context
     images: list[OwnFile]
@@ -256,19 +261,19 @@ class Observation:
 
 
 class Observer(Protocol):
-    """Sees the images before balancing, and the manifest."""
+    """Observes the images before balancing, and the manifest."""
 
     def observe(self, seen: Observation) -> Observed:
-        """Return what run.json says, and a section of the report."""
+        """Return the observer's entry of run.json and its section of the report."""
 
 
 class Finds(Protocol):
-    """Returns the observer for a run with these options, with all that it reads, or None."""
+    """Returns the observer for a run's options, with all that it reads found, or None if the options ask for none."""
 
     def __call__(self, options: Options) -> Observer | None: ...
 
 
 def observers(options: Options) -> dict[str, Observer]:
-    """Return those who observe a run with these options, by name."""
+    """Return the observers that the options of a run ask for, by name."""
     found = {name: find(options) for name, find in hooks("clip_curation.observers").items()}
     return {name: each for name, each in found.items() if each is not None}

@@ -1,8 +1,8 @@
 """Read a finished run: its figures, counts and images, for notebooks, exports and a Python prompt.
 
-Counts are arrays with one number per entry. Images are read batch by batch, so a folder of any size can be read; files
-with missing rows are refused. Two runs can be compared by the images that they kept. The folder itself is written by
-`folder`.
+Counts are arrays with one number per entry. Images are read batch by batch, so memory does not grow with the folder;
+files with missing rows are refused. Two runs can be compared by the images that they kept. `folder` writes what this
+module reads.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from runtime.storage.whole import content_of
 
 BATCH = 50_000  # images in memory at a time
 SAMPLE = 1_000_000  # images that an estimate reads
-MATCHED_PART = "matched"  # which runs take over from one another; all other parts are written anew
+MATCHED_PART = "matched"  # later runs reuse this part; they write all others anew
 RERUN = "run the same command of curate again"
 EXPECTED = "give the output folder of a finished run of clip-curate or clip-remove"
 
@@ -57,7 +57,7 @@ class Results:
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Results:
-        """Return the results in a folder; refuse a folder without a finished run."""
+        """Return the results in the folder `path`; InputError if the folder has no finished run."""
         path = as_path(path)
         try:
             with reachable(path):
@@ -87,7 +87,7 @@ class Results:
 
     @cached_property
     def languages(self) -> dict[str, slice]:
-        """The ids of the entries of each language."""
+        """The slice of entry ids of each language."""
         column = read_table(self._counts_file, columns=["language"])["language"].combine_chunks()
         runs = pc.run_end_encode(column)
         ends = runs.run_ends.to_pylist()
@@ -95,31 +95,30 @@ class Results:
 
     @cached_property
     def distributions(self) -> dict[str, Distribution]:
-        """The counts above zero of each language, ascending."""
+        """The Distribution of each language's counts."""
         return {code: Distribution.of(self.counts[ids]) for code, ids in self.languages.items()}
 
     @property
     def largest(self) -> list[str]:
-        """The languages with matches, those with the most first."""
+        """The languages that have matches, sorted by their number of matches, the largest first."""
         matches = {code: distribution.total for code, distribution in self.distributions.items() if distribution.total}
         return sorted(matches, key=lambda code: -matches[code])
 
     def entries(self, code: str) -> pa.Table:
-        """Return the rows of counts.parquet of one language; other rows are not read."""
+        """Return the rows of counts.parquet for one language; row groups of other languages are skipped."""
         return read_table(self._counts_file, rows=pc.equal(pc.field("language"), code))
 
     @property
     def counted(self) -> tuple[Path, int]:
-        """The folder and number of the images that were counted: all matched ones, or those that passed a gate."""
+        """The folder and the number of the counted images: all matched images, or those that passed the gate."""
         rows = self.facts["rows"]
         part = "gated" if "gated" in rows else "matched"
         return self.path / part, rows[part]
 
     def matched(self, images: int | None = SAMPLE) -> Iterator[pa.RecordBatch]:
-        """Yield MATCHED batches of `images` of the counted images, or of all if None.
+        """Yield MATCHED batches of the first `images` counted images, or of all if None.
 
-        Files come in an order that is drawn, the same each time: a file may hold the images of one input alone, so the
-        first files would be no sample.
+        The files are read in a fixed random order, because the first files may hold the images of one input alone.
         """
         if images is not None:
             require_integer("images", images, 0)
@@ -128,7 +127,10 @@ class Results:
         return _batches([files[number] for number in order], rows=images)
 
     def examples(self, ids: Sequence[int] | np.ndarray, images: int | None = SAMPLE) -> dict[int, str]:
-        """Return a text that contains the entry, for each of `ids` that so many `images` contain."""
+        """Return one example text for each entry id in `ids`, by id, from the first `images` images of `matched`.
+
+        Ids that none of these images contains are left out.
+        """
         wanted, found = np.zeros(len(self.counts), bool), dict[int, str]()
         wanted[np.asarray(ids, np.int64)] = True
         for batch in self.matched(images):
@@ -145,15 +147,15 @@ class Results:
         return found
 
     def thresholds(self, english_threshold: int, tail_share: float | None = None) -> Thresholds:
-        """Return the thresholds that the run would have had with this English threshold, or with this tail share."""
+        """Return the thresholds that the run would have with this English threshold or this tail share."""
         if self._one_threshold and tail_share is None:
             return Thresholds.same(self.distributions, english_threshold)
         return Thresholds.of(self.distributions, english_threshold, tail_share)
 
     def expected(self, thresholds: Sequence[Thresholds], images: int | None = SAMPLE) -> dict[str, np.ndarray]:
-        """Return the number of images that each of the thresholds is expected to keep, by language of the kept text.
+        """Return how many images each of the thresholds is expected to keep: by language, float64[threshold].
 
-        If the run counted more images than `images`, the number is estimated from so many.
+        The language is that of the kept text. If the run counted more images than `images`, the number is extrapolated.
         """
         none = np.zeros(len(thresholds))
         sums, read = dict.fromkeys(self.languages, none), 0
@@ -165,7 +167,7 @@ class Results:
         return {code: sizes * scale for code, sizes in sums.items()}
 
     def threshold_for(self, size: float, images: int | None = SAMPLE) -> SizedThreshold:
-        """Return the smallest English threshold that is expected to keep `size` images."""
+        """Return the smallest English threshold that is expected to keep `size` images; read `images` images."""
 
         def size_of(candidates: list[int]) -> list[float]:
             expected = self.expected([self.thresholds(t) for t in candidates], images)
@@ -175,13 +177,16 @@ class Results:
         return threshold_for_size(size_of, size, unlimited_threshold(limiting))
 
     def pairs(self, columns: Sequence[str], images: int | None = SAMPLE) -> Iterator[pa.RecordBatch]:
-        """Yield some columns of `images` kept images, or of all if None; the manifest is in random order."""
+        """Yield batches of `columns` of the first `images` kept images, or of all if None.
+
+        The manifest is in random order, so its first rows are a random sample.
+        """
         return _batches(self.files("curated"), [*columns], images)
 
     def kept(self, share: float = 1.0) -> pa.Table:
-        """Return uid, language and probability of the kept images, or of a share of them.
+        """Return uid, language and probability of the kept images, or of a random `share` of them.
 
-        The share is drawn by uid, the same in every run, so that shares of two runs can be compared.
+        Whether an image is in the share depends on its uid alone, so the shares of two runs can be compared.
         """
         require_share("share", share)
         columns = ["uid", "language", "probability"]
@@ -197,9 +202,9 @@ class Results:
         return counts.values
 
     def files(self, part: str) -> list[OwnFile]:
-        """Return the Parquet files of a part, such as curated; refuse a part with missing or additional files.
+        """Return the Parquet files of a part, such as curated; InputError if files are missing or unknown.
 
-        What images were removed from has a manifest alone.
+        After a removal, a folder has a manifest but no matched images.
         """
         if self.facts.get("removals") and part in (MATCHED_PART, self.counted[0].name):
             raise InputError(
@@ -209,15 +214,15 @@ class Results:
         known, prefix = self.facts.get("checksums", {}), f"{part}/"
         own = {path.removeprefix(prefix): each for path, each in known.items() if path.startswith(prefix)}
         remedy = f"delete {self.path / part} and {RERUN}" if part == MATCHED_PART else self._remedy
-        return own_files(self.path / part, own or None, remedy)  # none: run.json states none of this part
+        return own_files(self.path / part, own or None, remedy)  # None: run.json has no checksums for this part
 
     def file(self, name: str) -> OwnFile:
-        """Return a file of the results with its checksum."""
+        """Return a file of the results, such as counts.parquet, with its checksum."""
         return OwnFile(self.path / name, self.facts.get("checksums", {}).get(name), self._remedy)
 
     @property
     def one_list(self) -> str | None:
-        """The language of the one list that texts of every language were matched against; None for many lists."""
+        """The language of the single list of entries that all texts were matched with; None for many lists."""
         made_from = self.facts["made_from"]
         return OTHER.code if made_from.get("merge_languages") else made_from.get("metadata_of")
 
@@ -238,7 +243,7 @@ class Results:
 def _batches(
     files: list[OwnFile], columns: list[str] | None = None, rows: int | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the first `rows` rows of Parquet files, or all rows."""
+    """Yield batches of `columns` of the first `rows` rows of Parquet files, or of all rows."""
     for file in files:
         for batch in batches(file, BATCH, columns):
             if rows is not None:
@@ -251,23 +256,26 @@ def _batches(
 
 
 def curated_files(run: Results) -> list[OwnFile]:
-    """Return the files of the manifest; refuse a manifest with other rows than the run wrote."""
+    """Return the files of the manifest; InputError if they do not have as many rows as the run wrote."""
     return _whole_files(run, "curated", run.facts["rows"]["kept"])
 
 
 def matched_files(run: Results) -> list[OwnFile]:
-    """Return the files of the matched images that were counted; refuse them if rows are missing."""
+    """Return the files of the counted images; InputError if rows are missing."""
     folder, rows = run.counted
     return _whole_files(run, folder.name, rows)
 
 
 def pool_files(run: Results) -> list[OwnFile]:
-    """Return the files of the counted images; if images were removed from the run, those of its manifest."""
+    """Return the files of the counted images or, after a removal, those of the manifest."""
     return curated_files(run) if run.facts.get("removals") else matched_files(run)
 
 
 def overlap(one: Results, other: Results, share: float = 1.0) -> pa.Table:
-    """Return how many images `only_one`, `both` and `only_other` kept, by language; with a `share`, of a sample."""
+    """Return a table with, per language, the numbers of images that only one, both, or only the other run kept.
+
+    With a `share` below 1, a sample of that share is compared. The columns are language, only_one, both and only_other.
+    """
     left = one.kept(share).select(["uid", "language"]).rename_columns(["uid", "left"])
     right = other.kept(share).select(["uid", "language"]).rename_columns(["uid", "right"])
     joined = left.join(right, "uid", join_type="full outer")

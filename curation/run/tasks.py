@@ -1,4 +1,4 @@
-"""The steps of a run as lists of tasks; the rows of an input get the languages of their hosts, as sure texts show them.
+"""The steps of a run as lists of tasks, and the language of each host, judged from its confidently identified texts.
 
 The engine starts the tasks, collects their tallies, and moves packed rows between tasks (`runtime.engine`).
 """
@@ -56,16 +56,17 @@ from runtime.storage.parquet import batches, part_writer, read_table
 from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
 
-ROWS = 131_072  # counted together, so that memory is bounded; a host comes with all its pages in a row, or at random
+ROWS = 131_072  # rows judged together, to bound memory; a host's pages are adjacent, or in random order
 BYTES = 128 << 20
 
 
 def with_host_languages(
     batches: Iterable[pa.RecordBatch], identifier: Identifier, max_text_length: int
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the CANDIDATES of one input, with LABELS, in larger batches whose texts say which language a host is in.
+    """Yield one input's CANDIDATES with LABELS added and `host_language` filled in.
 
-    The host is that of the page, or else of the image. Labels are those of the texts as they are matched.
+    The host is that of the page or, without a page, of the image. Its language is judged from its texts, over up to
+    ROWS rows at a time. LABELS are predicted for the texts as they are matched, cut to `max_text_length`.
     """
     for rows in gather_rows(batches, ROWS, BYTES):
         texts, _ = shorter(texts_of(rows), max_text_length)
@@ -80,12 +81,12 @@ def with_host_languages(
 
 @dataclass(frozen=True)
 class Artefacts:
-    """The artefacts that matching workers open."""
+    """The files that matching workers open."""
 
-    entries: Shipped  # as matchers; for the engine `ahocorasick` as metadata
+    entries: Shipped  # matchers; for the matcher `ahocorasick`, the strings of entries
     model: Shipped
-    exclusion: Shipped | None  # where there are lists
-    lettered: Shipped | None = None  # which entries have letters, where a text needs one that has
+    exclusion: Shipped | None  # None without exclusion lists
+    lettered: Shipped | None = None  # mask of the entries with letters; None if texts need no such entry
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class MatchPlan:
     max_texts: int
     languages: LanguageRules
     max_text_length: int
-    one_list: str | None  # the language of the list that texts of all languages are matched against
+    one_list: str | None  # language of the single list for all texts, or None
 
     @classmethod
     def of(cls, config: CurationConfig, artefacts: Artefacts) -> MatchPlan:
@@ -108,7 +109,7 @@ class MatchPlan:
         return cls(artefacts, config.matcher, config.rules, *numbers, config.one_list)
 
     def open(self) -> Matching:
-        """Open what the plan names, in a worker."""
+        """Open the plan's artefacts in a worker; return a Matching."""
         compile_kernels(warm.CALLS)  # on machines where the driver has not
         entries = self.artefacts.entries.path()
         finders = open_matchers(entries) if self.matcher == "trie" else open_automata(entries, self.rules)
@@ -117,7 +118,7 @@ class MatchPlan:
         return Matching(Identifier.open(self.artefacts.model.path()), finders, self.languages, lettered)
 
     def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield CANDIDATES batches without excluded and unwanted rows, and with long texts cut."""
+        """Yield CANDIDATES batches without excluded rows, with long texts cut to the maximum length."""
         if "page" not in self.languages.witnesses:
             batches = map(_without_page_language, batches)
         if self.artefacts.exclusion is not None:
@@ -127,7 +128,7 @@ class MatchPlan:
 
 @dataclass(frozen=True)
 class Sampling:
-    """What tasks need to sample: rate and letters of each entry, the seed, and the number of curated files."""
+    """What sampling tasks need: each entry's rate and letters, the seed, and the number of curated files."""
 
     rates: Shipped
     lettered: Shipped
@@ -136,9 +137,9 @@ class Sampling:
 
 
 def match(engine: Engine, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
-    """Step 1: the pairs of all missing inputs with the entries of their texts, by image; `buckets` 0 for unique ones.
+    """Step 1: match all missing inputs; write their pairs with the entries of each text, grouped by image.
 
-    The tallies of what was read and matched are in the ledger.
+    `buckets` is the number of buckets, or 0 if each image is stated once. The tallies are in the ledger.
     """
     task = partial(_match, stamps=ledger.stamps, columns=columns, plan=plan, buckets=buckets)
     missing = ledger.missing
@@ -148,7 +149,7 @@ def match(engine: Engine, ledger: Ledger, columns: TableOptions, plan: MatchPlan
 
 
 def group(engine: Engine, ledger: Ledger, max_texts: int, folder: Path) -> Tallies:
-    """Step 2: the matched images, one row each."""
+    """Step 2: write the matched images, one row each, into `folder`; return the tallies."""
     rows, cores = ledger.tallies()["rows"], engine.cores
     number, partitions = group_buckets(rows)
     files = ledger.files_of(int(max(min(TASK_ROWS, rows / (2 * cores)), rows / MOST_BUCKETS)))
@@ -158,7 +159,7 @@ def group(engine: Engine, ledger: Ledger, max_texts: int, folder: Path) -> Talli
 
 
 def count(engine: Engine, files: list[OwnFile], entries: Entries, folder: Path) -> EntryCounts:
-    """Step 3: the number of texts that contain each entry."""
+    """Step 3: return, for each entry, the number of texts that contain it."""
     written = engine.run(
         spread(files, engine),
         partial(_count, entries=len(entries), folder=folder),
@@ -170,12 +171,15 @@ def count(engine: Engine, files: list[OwnFile], entries: Entries, folder: Path) 
 
 
 def expected_sizes(engine: Engine, files: list[OwnFile], rates: Shipped) -> Tallies:
-    """Step 4, asked several times: expected kept images for each column of the rates, saved as [id, column]."""
+    """Step 4, run several times: tally the number of images that each candidate threshold is expected to keep.
+
+    `rates` is a saved array [id, candidate].
+    """
     return engine.run(files, partial(_expected_sizes, rates=rates), TURNS)
 
 
 def sample(engine: Engine, files: list[OwnFile], sampling: Sampling, folder: Path, row_group_rows: int) -> Tallies:
-    """Steps 5 and 6: the curated files, each in the order of draws, of the pairs that balanced sampling keeps."""
+    """Steps 5 and 6: write the curated files with the pairs that sampling keeps, each file sorted by draw."""
     send = partial(_sample, sampling=sampling)
     receive = partial(_write_curated, sampling=sampling, folder=folder, row_group_rows=row_group_rows)
     return engine.exchange(files, send, receive, sampling.files)
@@ -198,14 +202,14 @@ def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: Match
 
 
 def _counted_pairs(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield CANDIDATES batches, and count their rows but for tallies."""
+    """Yield the batches unchanged, and report progress by their rows; rows that are tallies do not count."""
     for batch in batches:
         advance(rows=batch["tally"].null_count)
         yield batch
 
 
 def _read(source: Input, columns: TableOptions, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of one input, with the languages of their hosts if these are asked for."""
+    """Yield the candidates of one input, with the languages of hosts if `languages.witnesses` has `host`."""
     batches_read = limits.tally_damage(read(source, columns), source.path)
     if "host" not in plan.languages.witnesses:
         return batches_read

@@ -1,4 +1,4 @@
-"""Check file by file that a folder which one of the commands wrote is undamaged, for `clip-verify`."""
+"""Check, file by file, that a folder that one of the commands wrote is undamaged, for `clip-verify`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from runtime.storage.own_files import OwnFile, content_digest, intact, part_file
 from runtime.storage.paths import FullDisk, as_path, files, files_below, in_threads, names, reachable, read_bytes
 from runtime.storage.whole import EARLIER, STAMP, content_of, is_exact, read_json, text_of
 
-CLUSTERED = "clusters.json"  # of a folder that clip-cluster wrote
-# Folders whose files are all known.
+CLUSTERED = "clusters.json"  # in a folder that clip-cluster wrote
+# Folders in which every file has a recorded checksum.
 PARTS = ("curated", "removed", "matched", "gated", "gate_removed", "clusters", "copies")
-NAMED = 5  # files that a sentence names
+NAMED = 5  # at most this number of faults is listed
 BUILD, CLUSTER = "build the metadata again", "cluster again with --overwrite"
 MAKE = "make the folder again, under another name or with --overwrite"
 REMEDIES = {
@@ -35,18 +35,18 @@ REMEDIES = {
 
 @dataclass(frozen=True)
 class FolderCheck:
-    """A check of one file, given by its path in the folder: a function that raises an error if it is damaged."""
+    """A check of one file: `name` is the path in the folder, and `require` raises an error if the file is damaged."""
 
     name: str
     require: Callable[[], object]
 
     def fault(self) -> str | None:
-        """Return what is wrong with the file, or None."""
+        """Return a sentence about what is wrong with the file, or None if it is undamaged."""
         try:
             self.require()
         except FileNotFoundError:
             return f"{self.name} is missing"
-        except FullDisk:  # where a file at a URL is copied to
+        except FullDisk:  # no room for the local copy of a remote file
             raise
         except ValueError:
             return f"{self.name} is damaged"
@@ -54,7 +54,7 @@ class FolderCheck:
 
 
 def verify(folder: str | PathLike[str]) -> str:
-    """Return a sentence if all files of a folder of ours are as they were written; else InputError."""
+    """Return a sentence if all files of a folder are as they were written; else raise InputError, naming faults."""
     path = as_path(folder)
     with reachable(path):
         found = names(path)
@@ -93,7 +93,7 @@ def _remedy(faults: list[str]) -> str:
 
 
 def _of_run(path: Path, facts: dict) -> list[FolderCheck]:
-    """Return the checks of a run's files; those that run.json does not know have checksums of their own."""
+    """Return the checks of a run's files: those that run.json lists, and those that have checksums of their own."""
     checks = [
         FolderCheck(name, partial(_require_bytes, path / name, each)) for name, each in facts["checksums"].items()
     ]
@@ -114,14 +114,14 @@ def _of_pairs(path: Path) -> Iterator[FolderCheck]:
 
 
 def _of_tables(path: Path) -> Iterator[FolderCheck]:
-    """Yield the checks of copies of tables, whose names end with a digest of their bytes."""
+    """Yield the checks of copied tables, whose file names end with a digest of the file's bytes."""
     for table in sorted(names(path / FOLDER)):
         for file in files(path / FOLDER / table, ".parquet"):
             yield FolderCheck(f"{FOLDER}/{table}/{file.name}", partial(_require_named, file))
 
 
 def _of_checksums(path: Path, name: str, facts: dict) -> list[FolderCheck]:
-    """Return the checks of the file `name`, which was compared with its own checksum, and of those that it knows."""
+    """Return the checks of the file `name`, which is already checked, and of the files whose checksums it lists."""
     known = [
         FolderCheck(each, partial(_require_bytes, path / each, checksum))
         for each, checksum in facts["checksums"].items()
@@ -130,7 +130,7 @@ def _of_checksums(path: Path, name: str, facts: dict) -> list[FolderCheck]:
 
 
 def _of_stamps(path: Path) -> tuple[list[FolderCheck], list[str]]:
-    """Return the checks of tables of hashes, scores or embeddings, and the names of the tables without a stamp."""
+    """Return the checks of tables of hashes, scores or embeddings, and the names of Parquet files without a stamp."""
     jsons = [file for file in files(path, ".json") if file.name.startswith("_")]
     checks = [
         FolderCheck(file.name, partial(_require_json, file))
@@ -142,7 +142,7 @@ def _of_stamps(path: Path) -> tuple[list[FolderCheck], list[str]]:
 
 
 def _of_sources(path: Path) -> list[FolderCheck]:
-    """Return the checks of what was counted of the sources of metadata, where that is on this machine."""
+    """Return the checks of the stamps and counts of metadata's sources; none if the folder is at a URL."""
     checks = []
     for stamp in sorted(Path(path).glob(f"sources/**/{STAMP}")) if isinstance(path, Path) else []:
         part = stamp.parent.relative_to(path).as_posix()
@@ -153,7 +153,7 @@ def _of_sources(path: Path) -> list[FolderCheck]:
 
 
 def _facts(path: Path, remedy: str) -> dict:
-    """Return the content of the file that lists the others; it must equal, byte for byte, what this project writes."""
+    """Return the content of a JSON file that lists checksums; refuse a file that other programs have changed."""
     data = read_bytes(path)
     try:
         facts = content_of(data)
@@ -169,7 +169,7 @@ def _has_part(facts: dict, part: str) -> bool:
 
 
 def _unknown(path: Path, known: dict[str, str]) -> list[str]:
-    """Return the files in folders of results that the run did not write."""
+    """Return the files, in folders whose files are all recorded, that have no recorded checksum."""
     found = [(part, name) for part in PARTS for name in sorted(names(path / part))]
     own = [f"{part}/{name}" for part, name in found if not (part == "matched" and STAMP_NAME.fullmatch(name))]
     return [name for name in own if name not in known]

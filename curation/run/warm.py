@@ -34,7 +34,7 @@ TEXTS = ["a cat, a dog", "ein Häuschen", "猫と犬"]
 
 
 def find_entries() -> None:
-    """Build a matcher, and find entries by it as workers do: in files."""
+    """Warm the kernels that find entries: build and save a matcher, then open and use it, as workers do."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "matcher")
         Matcher.build(["cat", "a dog", "猫"]).save(path)
@@ -42,13 +42,13 @@ def find_entries() -> None:
 
 
 def find_heads() -> None:
-    """Find the heads of WARC records."""
+    """Warm the kernels that find the heads of WARC records."""
     data, none = np.frombuffer(b" ", np.uint8), np.zeros(0, np.int64)
     read_heads(data, none, none, np.zeros((0, COLUMNS), np.int64))
 
 
 def read_wat() -> None:
-    """Read the images of a WAT file."""
+    """Warm the kernels that read WAT files."""
     link = {"path": "IMG@/src", "url": r"/a.jpg", "alt": TEXTS[0]}
     html = {"Head": {"Title": "t"}, "Links": [{"path": "A@/href", "url": "/", "text": "x"}, link]}
     response = {"HTTP-Response-Metadata": {"HTML-Metadata": html}}
@@ -64,12 +64,12 @@ def read_wat() -> None:
 
 
 def read_page() -> None:
-    """Read the images of a page of HTML."""
+    """Warm the kernels that find images in HTML."""
     html_pages.elements(b"<img src=/a.jpg alt=x>")
 
 
 def read_table() -> None:
-    """Read pairs from a table, and leave out those that a list names."""
+    """Warm the kernels that read tables and look rows up in exclusion lists."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.jsonl")
         path.write_text("".join(json.dumps({"url": f"http://a.example/{text}", "text": text}) + "\n" for text in TEXTS))
@@ -82,13 +82,13 @@ def read_table() -> None:
 
 
 def identify_languages() -> None:
-    """Identify the languages of texts."""
+    """Warm the kernels that identify languages."""
     texts = pa.array(TEXTS, pa.large_string())
     judge(texts, *Identifier.open().predict(texts), LanguageRules(witnesses=WITNESSES))
 
 
 def group_and_sample() -> None:
-    """Group pairs by image, count their entries, and sample them."""
+    """Warm the kernels that group pairs by image, count entries, and sample."""
     urls = [f"http://a.example/{k // 2}" for k in range(len(TEXTS))]
     rows = combine(keyed(candidates({"url": urls, "text": TEXTS, "kind": ["alt"] * len(TEXTS)})), 2, Tallies())
     found = [pa.array(["en"] * len(rows)), pa.array([1.0] * len(rows), pa.float32()), pa.array([[0, 1]] * len(rows))]
@@ -99,20 +99,20 @@ def group_and_sample() -> None:
     counts.count(parts(matched["candidates"])[0].field("entries"))
     counts.add_seen(counts.seen())
     rates = np.full((2, 2), 0.5, np.float32)
-    rates.flags.writeable = False  # as in workers, which open them from a file
+    rates.flags.writeable = False  # as in workers, whose rates are mapped from a file
     manifest.expected_size(matched, rates)
     manifest.expected_size(matched, rates[0])
     manifest.sample_batch(matched, rates[0], 0)
     manifest.texts_by_language(matched, rates[0])
 
 
-# With the number of kernels that each compiles; the longest begin first.
+# Each call with the number of kernels that it compiles; the longest calls begin first.
 CALLS: dict[Call, int] = {find_entries: 10, identify_languages: 5, read_table: 6, group_and_sample: 8}
 CRAWLS: dict[str, dict[Call, int]] = {"wat": {read_wat: 25}, "warc": {read_page: 17, find_heads: 2}}  # by format
 ALL = CRAWLS["wat"] | CALLS | CRAWLS["warc"]
 
 
 def needed(inputs: Iterable[Input]) -> dict[Call, int]:
-    """Return the calls for a run over these inputs."""
+    """Return the calls that warm all kernels of a run over these inputs, with the number of kernels of each."""
     formats = {each.format for each in inputs}
     return CALLS | {call: number for name in sorted(formats & set(CRAWLS)) for call, number in CRAWLS[name].items()}
