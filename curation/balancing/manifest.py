@@ -1,8 +1,8 @@
-"""Sample matched images by the rates of their entries, and write the pairs that stay as the curated Parquet files.
+"""Sample matched images by the rates of their entries, and write the kept pairs as the curated Parquet files.
 
-One text is chosen per image, and kept with the probability that its entries give it; `thresholds` computes the rates.
-Each pair has a draw for the purpose "order". It decides the pair's position in the manifest, and so its file and its
-section of that file. Each section is a bucket in which `runtime.engine` gathers rows.
+One text is chosen per image, and kept with the probability that follows from the rates of the text's entries
+(`thresholds`). A draw in [0, 1), by uid, for the purpose "order" gives each pair's position in the manifest, and so its
+file and its section of that file. Each section is a bucket in which `runtime.engine` gathers rows.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from runtime.storage.own_files import tally
 from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies
 
-SECTIONS = 8  # of a file, sorted one by one; a power of two, so that the product with a draw has the same bits
-RUN_BYTES = 64 << 20  # drawn rows that are sorted together before they are written
+SECTIONS = 8  # of a file, each sorted in memory; a power of two, so that draw * files * SECTIONS rounds as draw * files
+RUN_BYTES = 64 << 20  # bytes of sampled rows that are packed at a time
 DRAWN = CURATED.append(pa.field("draw", pa.float64()))
 
 
 def keep_probability(entries: pa.Array | pa.ChunkedArray | Sequence, rates: ArrayLike) -> np.ndarray:
-    """Return the probability that each text is kept, 1 - Π(1 - rate) over its entries; 0 for none or a null.
+    """Return the probability that each text is kept, 1 - Π(1 - rate) over its entries; 0 without entries or for null.
 
     >>> keep_probability([[0, 1], [1], [], None], [0.5, 0.25]).tolist()
     [0.625, 0.25, 0.0, 0.0]
@@ -46,9 +46,9 @@ def keep_probability(entries: pa.Array | pa.ChunkedArray | Sequence, rates: Arra
 
 
 def expected_size(batch: pa.RecordBatch, rates: ArrayLike) -> np.ndarray:
-    """Return the probability that each image of a SAMPLED batch is kept: the mean over its texts.
+    """Return the probability that each image of a SAMPLED batch is kept, float64[image]: the mean over its texts.
 
-    Rates [id, column] of several thresholds give several columns, all in one pass.
+    Rates [id, column] of several thresholds give float64[image, column], in one pass.
     """
     batch, rates = require(batch, SAMPLED), _checked_rates(rates, dimensions=(1, 2))
     _, image_offsets, ids, text_offsets = _texts(batch, len(rates))
@@ -59,7 +59,7 @@ def expected_size(batch: pa.RecordBatch, rates: ArrayLike) -> np.ndarray:
 
 
 def sample_batch(batch: pa.RecordBatch, rates: ArrayLike, seed: int) -> pa.RecordBatch:
-    """Return the CURATED rows of a SAMPLED batch: of each image one text at random, kept with its probability."""
+    """Return the CURATED rows of a SAMPLED batch: one random text per image, kept with the text's probability."""
     batch, rates = require(batch, SAMPLED), _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
     uids = batch.column("uid")
@@ -77,9 +77,10 @@ def sample_batch(batch: pa.RecordBatch, rates: ArrayLike, seed: int) -> pa.Recor
 
 
 def texts_by_language(batch: pa.RecordBatch, rates: ArrayLike) -> pa.Table:
-    """Return `language`, `texts`, `matches` and `expected` (images kept with such a text) of a SAMPLED batch.
+    """Return a table of `language`, `texts`, `matches` and `expected` for a SAMPLED batch.
 
-    Tables of several batches add up.
+    `expected` is the expected number of kept images whose text is in the language. Tables of several batches can be
+    summed.
     """
     batch, rates = require(batch, SAMPLED), _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
@@ -95,9 +96,9 @@ def texts_by_language(batch: pa.RecordBatch, rates: ArrayLike) -> pa.Table:
 def expected_sizes(
     batch: pa.RecordBatch, counts: np.ndarray, languages: dict[str, slice], thresholds: Sequence[Thresholds]
 ) -> dict[str, np.ndarray]:
-    """Return the number of images of a MATCHED batch that each of the thresholds is expected to keep, by language."""
+    """Return how many images of a MATCHED batch each threshold is expected to keep: by language, float64[threshold]."""
     texts, image_offsets, ids, text_offsets = _texts(batch, len(counts))
-    # Only the batch's own entries get rates: rates of thirty million, for each threshold, would fill the memory.
+    # Rates are computed for the batch's entries only: for all thirty million, at each threshold, memory would not do.
     own, ids = np.unique(ids, return_inverse=True)
     slices = {code: slice(*np.searchsorted(own, (all.start, all.stop))) for code, all in languages.items()}
     codes, choices = texts.field("language").dictionary_encode(), _choices(image_offsets)
@@ -109,32 +110,35 @@ def expected_sizes(
 
 
 def kept_by_language(batch: pa.RecordBatch) -> pa.Table:
-    """Return `language` and `kept`, the number of its rows, of a CURATED batch."""
+    """Return a table of `language` and `kept`, the number of rows, for a CURATED batch."""
     return _sums({"language": batch.column("language"), "kept": np.ones(batch.num_rows, np.int64)})
 
 
 def _texts(batch: pa.RecordBatch, size: int) -> tuple[pa.StructArray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the texts of all images, the offsets of each image in them, their ids, and the offsets of each text."""
+    """Return all texts, each image's offset in the texts, the ids of all texts, and each text's offset in the ids."""
     texts, image_offsets = parts(batch.column("candidates"))
     ids, text_offsets = entry_ids(texts.field("entries"), size)
     return texts, image_offsets, ids, text_offsets
 
 
 def _probability(ids: np.ndarray, text_offsets: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    """Return the probability of each text, given all ids and the bounds of each text's ids."""
+    """Return the probability that each text is kept, float64[text].
+
+    The ids of text i are ids[text_offsets[i]:text_offsets[i + 1]].
+    """
     out = np.empty(len(text_offsets) - 1)
     kernels.keep_probability(ids, text_offsets, rates, out)
     return out
 
 
 def _choices(image_offsets: np.ndarray) -> np.ndarray:
-    """Return for each text the number of texts of its image, from which one is chosen."""
+    """Return, for each text, the number of texts of its image."""
     texts = np.diff(image_offsets)
     return np.repeat(texts, texts)
 
 
 def _sums(columns: dict[str, pa.Array | np.ndarray]) -> pa.Table:
-    """Return the sums of all columns over the rows of each language, in the order of languages."""
+    """Return the sum of each column per language, sorted by language."""
     names = [name for name in columns if name != "language"]
     table = pa.table(columns).group_by("language", use_threads=False).aggregate([(name, "sum") for name in names])
     table = table.select(["language", *(f"{name}_sum" for name in names)]).rename_columns(["language", *names])
@@ -151,7 +155,7 @@ def _checked_rates(rates: ArrayLike, dimensions: tuple[int, ...]) -> np.ndarray:
 def draw_pairs(
     batches: Iterable[pa.RecordBatch], rates: np.ndarray, seed: int, files: int, tallies: Tallies
 ) -> Iterator[Block]:
-    """Yield the pairs that sampling keeps of SAMPLED batches, by section; tally expected and kept pairs."""
+    """Yield the pairs of SAMPLED batches that sampling keeps, as blocks by section; tally expected and kept pairs."""
     packer = Packer(files * SECTIONS)
     kept = (sampled(batch, rates, seed, tallies) for batch in batches)
     for rows in gather_rows(kept, maxsize, RUN_BYTES):
@@ -160,7 +164,7 @@ def draw_pairs(
 
 
 def sampled(batch: pa.RecordBatch, rates: np.ndarray, seed: int, tallies: Tallies) -> pa.RecordBatch:
-    """Return the pairs of a SAMPLED batch that are kept, each with the draw of its position, as DRAWN rows."""
+    """Return the kept pairs of a SAMPLED batch as DRAWN rows, each with the draw for its position in the manifest."""
     _tally_expected(batch, rates, tallies)
     kept = sample_batch(batch, rates, seed)
     tallies.add("kept", kept.num_rows)
@@ -171,14 +175,14 @@ def sampled(batch: pa.RecordBatch, rates: np.ndarray, seed: int, tallies: Tallie
 
 
 def by_section(rows: pa.RecordBatch, files: int, packer: Packer) -> Iterator[Block]:
-    """Add DRAWN rows to a packer of files × SECTIONS buckets, and yield its blocks."""
+    """Add DRAWN rows to a packer of files × SECTIONS buckets, and yield the blocks that become full."""
     return packer.add(rows, (rows["draw"].to_numpy() * (files * SECTIONS)).astype(np.int64))
 
 
 def write_curated(blocks: Iterable[bytes], file: int, path: Path, row_group_rows: int, lettered: np.ndarray) -> Tallies:
-    """Write one curated file, in the order of draws, from blocks of drawn pairs; return what was written.
+    """Write one curated file, sorted by draw, from blocks of DRAWN rows; return the tallies of what was written.
 
-    `lettered` tells which entries have letters.
+    `lettered` is a mask, bool[id]: which entries have letters.
     """
     tallies = Tallies()
     with Store() as store, part_writer(path, CURATED, row_group_rows) as writer:
@@ -195,7 +199,7 @@ def write_curated(blocks: Iterable[bytes], file: int, path: Path, row_group_rows
 
 
 def tally_doubts(kept: pa.RecordBatch, lettered: np.ndarray, tallies: Tallies) -> None:
-    """Tally, per language, CURATED rows of a low score, and those that rest on entries without letters alone."""
+    """Tally, per language, the CURATED rows with a low language score, and those without an entry with letters."""
     low = pc.less(kept["lid_score"], DOUBTFUL_SCORE).fill_null(False)
     for name, doubtful in (("kept_doubtful", low), ("kept_without_letters", ~hold_any(kept["entries"], lettered))):
         for each in pc.value_counts(kept["language"].filter(doubtful)).to_pylist():
@@ -203,7 +207,7 @@ def tally_doubts(kept: pa.RecordBatch, lettered: np.ndarray, tallies: Tallies) -
 
 
 def in_order(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Return rows in the order of draws; if two draws are equal (chance 2^-53), the smaller uid is first."""
+    """Return rows sorted by draw; if two draws are equal (probability 2^-53), the smaller uid is first."""
     draw = rows["draw"].to_numpy()
     order = np.argsort(draw)
     if (np.diff(draw[order]) == 0).any():
@@ -215,7 +219,7 @@ def _tally_expected(batch: pa.RecordBatch, rates: np.ndarray, tallies: Tallies) 
     expected = expected_size(batch, rates)
     tallies.add("images", batch.num_rows)
     tallies.add("expected", expected.sum())
-    tallies.add("variance", (expected * np.maximum(1 - expected, 0)).sum())  # a mean of ones may be above 1 by a bit
+    tallies.add("variance", (expected * np.maximum(1 - expected, 0)).sum())  # rounding can put a mean of ones above 1
     for row in texts_by_language(batch, rates).to_pylist():
         for name in ("texts", "matches", "expected"):
             tallies.add(f"language.{name}", row[name], row["language"])

@@ -1,7 +1,7 @@
 """Count the texts that contain each entry, and turn the counts into thresholds and sampling rates.
 
-A count is an exact integer per entry id, over all languages. The rest is arithmetic on arrays, the balancing step of
-the algorithm; `manifest` samples by the rates.
+A count is an exact integer per entry id, over the texts of all languages. The rest is arithmetic on arrays, the
+balancing step of the algorithm; `manifest` samples by the rates.
 """
 
 from bisect import bisect_left
@@ -32,31 +32,34 @@ SEEN = pa.schema([pa.field("id", pa.int32()), pa.field("count", pa.int64())])
 @typed
 @dataclass(frozen=True, eq=False)
 class EntryCounts:
-    """The number of texts that contain each entry, with the digest of the entries to which its ids belong."""
+    """The number of texts that contain each entry, with the digest of the metadata that numbers the entries."""
 
     values: np.ndarray  # int64, one per id
     digest: str
 
     @classmethod
     def zeros(cls, size: int, digest: str) -> "EntryCounts":
-        """Return the counts of no texts."""
+        """Return `size` counts of zero."""
         require_integer("size", size, 0)
         return cls(np.zeros(size, np.int64), digest)
 
     def count(self, entries: pa.Array | pa.ChunkedArray | Sequence) -> "EntryCounts":
-        """Add one to each entry for each text that contains it, in place; `entries` are Arrow lists of distinct ids."""
+        """Add to each entry's count the number of these texts that contain the entry, in place; return self.
+
+        `entries` has one list of distinct entry ids per text.
+        """
         chunks = [entry_ids(chunk, len(self.values))[0] for chunk in entry_chunks(entries)]
         for ids in chunks:
             np.add.at(self.values, ids, 1)
         return self
 
     def seen(self) -> pa.RecordBatch:
-        """Return `id` and `count` of the entries that were seen; a worker sends these, few beside all entries."""
+        """Return a batch of `id` and `count` for the entries with a count above zero; workers send this batch."""
         ids = np.flatnonzero(self.values).astype(np.int32)
         return pa.RecordBatch.from_arrays([pa.array(ids), pa.array(self.values[ids])], schema=SEEN)
 
     def add_seen(self, batch: pa.RecordBatch | pa.Table) -> "EntryCounts":
-        """Add the counts of a batch or table of `seen`, in place."""
+        """Add the counts of a batch or table that `seen` returned, in place; return self."""
         ids, counts = batch.column("id").to_numpy(), batch.column("count").to_numpy()
         require_among(ids, len(self.values))
         np.add.at(self.values, ids, counts)
@@ -70,18 +73,18 @@ class EntryCounts:
         return len(self.values)
 
     def by_language(self, languages: Mapping[str, slice]) -> dict[str, np.ndarray]:
-        """Return the counts of each language, given its slice of ids."""
+        """Return the counts of each language; `languages` maps a language to its slice of ids."""
         return {language: self.values[ids] for language, ids in languages.items()}
 
     def save(self, path: str | Path, entries: Entries, rates: np.ndarray | None = None) -> str:
-        """Write one Parquet row per entry, with its rate where rates are given; return the checksum of the file."""
+        """Write a Parquet file with one row per entry, with null rates if `rates` is None; return its checksum."""
         self._require_digest(entries.digest, "the entries")
         schema = COUNTS.with_metadata({b"version": VERSION, b"digest": self.digest.encode()})
         return write_tables(as_path(path), self._tables(entries, rates, schema), schema)
 
     @classmethod
     def open(cls, path: str | Path, digest: str | None = None) -> "EntryCounts":
-        """Read the counts at `path`; refuse a damaged file, or counts of entries with another digest than `digest`."""
+        """Read the counts at `path`; InputError for a damaged file, or if the metadata's digest is not `digest`."""
         own = counts_file(as_path(path))
         with refusing(own):
             try:
@@ -102,17 +105,17 @@ class EntryCounts:
             raise InputError(
                 f"{path} is of version {stated.get(b'version')!r}, this program reads {VERSION!r}; count again"
             )
-        read = file.iter_batches() if file.num_row_groups else ()  # all columns, so that all checksums are compared
+        read = file.iter_batches() if file.num_row_groups else ()  # all columns, to compare all checksums
         batches = [(batch.column("id").to_numpy(False), batch.column("count").to_numpy(False)) for batch in read]
         ids = np.concatenate([np.empty(0, np.int32), *(ids for ids, _ in batches)])
         values = np.concatenate([np.empty(0, np.int64), *(values for _, values in batches)])
         whole = len(ids) == file.metadata.num_rows and np.array_equal(ids, np.arange(len(ids)))
-        if not whole or values.dtype != np.int64 or (values < 0).any():  # nulls would have made floats of them
+        if not whole or values.dtype != np.int64 or (values < 0).any():  # a column with nulls would be read as floats
             raise InputError(f"{path} does not hold one count for each entry; count again")
         return cls(values, stated[b"digest"].decode())
 
     def _tables(self, entries: Entries, rates: np.ndarray | None, schema: pa.Schema) -> Iterator[pa.Table]:
-        """Yield the rows of one language after the other."""
+        """Yield the rows of each language as one table."""
         for language, ids in entries.languages.items():
             values = self.values[ids]
             columns = [
@@ -133,13 +136,13 @@ class EntryCounts:
 
 
 def counts_file(path: Path) -> OwnFile:
-    """Return a file of counts with the checksum that the run.json beside it states."""
+    """Return a file of counts with the checksum that run.json in the same folder states, if any."""
     facts = read_json(path.with_name("run.json")) or {}
     return OwnFile(path, facts.get("checksums", {}).get(path.name), "run the same command of curate again")
 
 
 def entry_ids(entries: pa.Array, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ids of all lists as one int32 array, and the offsets of each list; refuse ids outside 0 … size - 1."""
+    """Return the ids of all lists as one int32 array, and each list's offset in it; refuse ids not below `size`."""
     ids, offsets = parts(entries)
     if ids.null_count:
         raise InputError(f"{ids.null_count} entry ids are null; every id must be a number below {size}")
@@ -149,14 +152,14 @@ def entry_ids(entries: pa.Array, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def hold_any(entries: pa.Array, wanted: np.ndarray) -> np.ndarray:
-    """Return whether each list holds an id that is wanted, given a bool for each id."""
+    """Return a mask, bool[list]: which lists hold at least one id for which `wanted` (bool[id]) is true."""
     ids, offsets = entry_ids(entries, len(wanted))
     before = np.concatenate([[0], np.cumsum(wanted[ids])])
     return before[offsets[1:]] > before[offsets[:-1]]
 
 
 def entry_chunks(entries: pa.Array | pa.ChunkedArray | Iterable) -> list[pa.Array]:
-    """Return `entries`, given as anything that is lists of ids, as Arrow arrays of (large) lists of int32."""
+    """Return lists of ids, given as Arrow or Python sequences, as a list of Arrow arrays of (large) lists of int32."""
     if not isinstance(entries, pa.Array | pa.ChunkedArray):
         entries = _arrow(entries)
     if entries.type not in (ENTRY_IDS, pa.large_list(pa.int32())):
@@ -179,14 +182,14 @@ def _cast(entries: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
 
 
 def require_among(ids: np.ndarray, size: int) -> None:
-    """Refuse ids outside 0 … size - 1."""
+    """Refuse ids below 0 or not below `size`."""
     for id in (ids.min(), ids.max()) if len(ids) else ():
         if not 0 <= id < size:
             raise InputError(f"entry id {id} is not among the {size} entries; these ids belong to other metadata")
 
 
 def tail_share(counts: ArrayLike, t: float) -> float:
-    """Return the share of all matches that fall on entries counted less than `t`; that of no matches is 0.
+    """Return the share of all matches that belong to entries counted less than `t`; 0 if there are no matches.
 
     >>> tail_share([1, 2, 7, 10], t=5)
     0.15
@@ -195,7 +198,7 @@ def tail_share(counts: ArrayLike, t: float) -> float:
 
 
 def threshold(counts: ArrayLike, p: float) -> int:
-    """Return the count up to which entries hold about the share `p` of all matches: the nearest, the first of two.
+    """Return the count whose cumulative share of matches is nearest to `p`; of two equally near, the smaller.
 
     >>> threshold([1, 3, 6, 10], p=0.15)
     3
@@ -204,7 +207,7 @@ def threshold(counts: ArrayLike, p: float) -> int:
 
 
 def rates(counts: ArrayLike, t: float) -> np.ndarray:
-    """Return the float32 sampling rate of each entry: at most about `t` texts are kept for its sake.
+    """Return the float32 sampling rate of each entry, min(1, t / count): about `t` texts at most are kept for an entry.
 
     >>> rates([0, 3, 6, 10], t=3).round(2).tolist()
     [1.0, 1.0, 0.5, 0.30000001192092896]
@@ -220,12 +223,12 @@ class Distribution:
     Shares are quotients of exact integers, which Python rounds correctly.
     """
 
-    ascending: np.ndarray  # the counts above zero: entries never seen would only push a rare language to t = 0
-    sums: np.ndarray  # sums[i] = ascending[:i].sum(), one longer
+    ascending: np.ndarray  # counts above zero; with zeros, a rare language would get t = 0
+    sums: np.ndarray  # sums[i] = ascending[:i].sum(); one element longer than ascending
 
     @classmethod
     def of(cls, counts: "ArrayLike | Distribution") -> "Distribution":
-        """Return the distribution of `counts`, in any order; one that is a Distribution already stays as it is."""
+        """Return the distribution of `counts`, which need not be sorted; a Distribution is returned unchanged."""
         if isinstance(counts, Distribution):
             return counts
         counts = _checked_counts(counts)
@@ -234,19 +237,19 @@ class Distribution:
 
     @property
     def total(self) -> int:
-        """All matches of the language."""
+        """The number of all matches of the language."""
         return int(self.sums[-1])
 
     def tail_share(self, t: float) -> float:
-        """Return the share of all matches that fall on entries counted less than `t`."""
+        """Return the share of all matches that belong to entries counted less than `t`."""
         return self.tail_matches(t) / self.total if self.total else 0.0
 
     def tail_matches(self, t: float) -> int:
-        """Return the number of matches that fall on entries counted less than `t`."""
+        """Return the number of matches that belong to entries counted less than `t`."""
         return int(self.sums[bisect_left(self.ascending, _checked_threshold(t))])
 
     def threshold(self, p: float) -> int:
-        """Return the count whose cumulative share is nearest to `p`; 1 where nothing was counted."""
+        """Return the count whose cumulative share of matches is nearest to `p`; 1 if there are no matches."""
         p = _checked_share(p)
         if not self.total:
             return 1
@@ -262,19 +265,20 @@ class Distribution:
 @typed
 @dataclass(frozen=True)
 class Thresholds:
-    """The threshold of each language, and the tail share that all languages share."""
+    """The threshold of each language, and the tail share that these thresholds have in common."""
 
     tail_share: float
     of_language: Mapping[str, int]
-    assumed: bool = False  # no English match and no tail share given: `tail_share` is ASSUMED_TAIL_SHARE
+    assumed: bool = False  # True: without English matches or a given share, it is ASSUMED_TAIL_SHARE
 
     @classmethod
     def of(
         cls, counts: Mapping[str, ArrayLike | Distribution], english_threshold: int, tail_share: float | None = None
     ) -> "Thresholds":
-        """Return the thresholds at which all languages have the tail share of English, or the one given.
+        """Return thresholds that give every language the tail share of English at its threshold, or `tail_share`.
 
-        `counts` maps a language to its counts or their `Distribution`. English keeps `english_threshold` in any case.
+        `counts` maps a language to its counts or their `Distribution`. The threshold of English is always
+        `english_threshold`.
         """
         english_threshold = _whole_threshold(english_threshold)
         distributions = {language: Distribution.of(of_language) for language, of_language in counts.items()}
@@ -292,7 +296,7 @@ class Thresholds:
 
     @classmethod
     def same(cls, counts: Mapping[str, ArrayLike | Distribution], t: int) -> "Thresholds":
-        """Return the threshold `t` for every language, with the tail share of the matches of all languages together."""
+        """Return the threshold `t` for every language; the tail share is that of all languages' matches together."""
         distributions = {language: Distribution.of(of_language) for language, of_language in counts.items()}
         total = sum(each.total for each in distributions.values())
         tail = sum(each.tail_matches(t) for each in distributions.values())
@@ -306,7 +310,7 @@ class Thresholds:
 
 
 def thresholds_at(t: int, counts: Mapping[str, ArrayLike | Distribution], config: CurationConfig) -> Thresholds:
-    """Return the thresholds of every list of entries where English has `t`, by the rule that `config` asks for."""
+    """Return the threshold of each language if English has the threshold `t`, by the rule that `config` sets."""
     if not config.balance:
         return Thresholds.unlimited(counts)
     return Thresholds.same(counts, t) if config.one_threshold else Thresholds.of(counts, t, config.tail_share)
@@ -314,7 +318,7 @@ def thresholds_at(t: int, counts: Mapping[str, ArrayLike | Distribution], config
 
 @typed
 def rates_of(counts: ArrayLike, languages: Mapping[str, slice], thresholds: Thresholds) -> np.ndarray:
-    """Return one float32 rate per id, over all languages; `languages` maps a language to its slice of ids."""
+    """Return the float32 rate of each id; `languages` maps a language to its slice of ids."""
     counts = _checked_counts(counts)
     out = np.ones(len(counts), np.float32)
     for language, ids in languages.items():
@@ -323,7 +327,7 @@ def rates_of(counts: ArrayLike, languages: Mapping[str, slice], thresholds: Thre
 
 
 def rates_of_each(counts: np.ndarray, languages: Mapping[str, slice], candidates: list[Thresholds]) -> np.ndarray:
-    """Return `rates_of` for several thresholds, float32 [id, candidate]: the rates of an entry are side by side."""
+    """Return the rates for several thresholds, float32[id, candidate], so that an entry's rates are adjacent."""
     out = np.empty((len(counts), len(candidates)), np.float32)
     for column, thresholds in enumerate(candidates):
         out[:, column] = rates_of(counts, languages, thresholds)
@@ -332,15 +336,15 @@ def rates_of_each(counts: np.ndarray, languages: Mapping[str, slice], candidates
 
 @dataclass(frozen=True)
 class SizedThreshold:
-    """The English threshold found for a target size, and the size that it gives."""
+    """The English threshold found for a target size, and the expected number of images at this threshold."""
 
     threshold: int
     size: float
-    reached: bool  # False: not even the largest threshold, where every match is kept, gives the target
+    reached: bool  # False: even keeping every match gives fewer than the target
 
 
 def unlimited_threshold(counts: ArrayLike) -> int:
-    """Return the smallest threshold that keeps as much as an infinite one: all counts are below it."""
+    """Return the smallest threshold above all counts, at which every rate is 1."""
     return int(np.max(_checked_counts(counts), initial=0)) + 1
 
 
@@ -349,7 +353,8 @@ def threshold_for_size(
 ) -> SizedThreshold:
     """Return the smallest threshold from 1 to `upper` whose expected size is at least `target`, or else `upper`.
 
-    `size_of` answers several thresholds, ascending, at once (one pass over the data); sizes never fall as t grows.
+    `size_of` maps a list of ascending thresholds to their sizes in one pass over the data; a larger threshold never has
+    a smaller size. Each call has at most `probes` thresholds.
     """
     if not isinstance(target, Real) or not target > 0:
         raise InputError(f"the target size is {target!r}; it must be a number above 0")
@@ -369,9 +374,9 @@ def threshold_for_size(
 
 
 def _probes(low: int, high: int, number: int) -> list[int]:
-    """Return at most `number` thresholds in low … high - 1: by ratio while the range is wide, then evenly spaced.
+    """Return at most `number` ascending thresholds in low … high - 1: spaced by ratio in a wide range, else evenly.
 
-    Thresholds worth asking for are small beside the largest count, so ratios save passes.
+    The thresholds looked for are small compared with the largest count, so ratios save passes.
     """
     if high > low * (number + 1):
         spaced = [round(low * (high / low) ** (i / (number + 1))) for i in range(1, number + 1)]
@@ -381,7 +386,7 @@ def _probes(low: int, high: int, number: int) -> list[int]:
 
 
 def _checked_counts(counts: ArrayLike) -> np.ndarray:
-    """Return `counts` as int64; refuse anything but a list of numbers of texts."""
+    """Return `counts` as int64; InputError unless it is one-dimensional, of whole numbers of at least 0."""
     array = np.asarray(counts)
     if array.ndim != 1 or array.dtype.kind not in "iuf":
         raise InputError(f"counts are {array.dtype} of shape {array.shape}; give one row of non-negative integers")

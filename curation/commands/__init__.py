@@ -1,4 +1,4 @@
-"""The command lines of the core; `leaves` have those of their own."""
+"""The command lines of the core; each leaf has its own commands."""
 
 from functools import partial
 

@@ -69,14 +69,14 @@ class FlagsHook(Protocol):
     """Flags that a leaf, or another package, adds to clip-curate."""
 
     def add(self, parser: Parser) -> None:
-        """Add the flags, under a heading of their own where most runs need none of them."""
+        """Add the flags to the parser; flags that most runs do not need go into a group of their own."""
 
     def options(self, args: Namespace) -> dict[str, Any]:
-        """Return the fields of `Options` that the flags give."""
+        """Return the fields of `Options` that these flags set, by name."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; bad input ends in one sentence and status 2."""
+    """Run clip-curate, or preview it with --dry-run; bad input ends in one sentence and exit status 2."""
     args = parse_curate(argv)
     with command(NAME):
         if args.dry_run:
@@ -89,12 +89,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run(args: Namespace) -> Results:
-    """Curate as the values of a command line say."""
+    """Curate with the arguments of a command line; return the results."""
     return curate(engine_for(args, "curate"), **called(args))
 
 
 def called(args: Namespace) -> dict[str, Any]:
-    """Return what a run, or a look ahead at it, is called with."""
+    """Return the keyword arguments for `curate` or `preview`."""
     config, options = made(CurationConfig, args), options_of(args)
     progress = ConsoleProgress()
     return {
@@ -108,10 +108,10 @@ def called(args: Namespace) -> dict[str, Any]:
 
 
 def metadata_of(args: Namespace, config: CurationConfig, progress: Progress) -> str | Entries:
-    """Return the metadata or the entries that a command line gives; without any, starter metadata, and say so."""
+    """Return the metadata folder or the entries that a command line names; without any, build starter metadata."""
     if args.metadata or args.entries:
         return args.metadata or Entries.build(read_lists(args.entries))
-    from metadata.pipeline import starter_metadata  # here, as readers of sources take long to import
+    from metadata.pipeline import starter_metadata  # here, as the readers of metadata's sources take long to import
 
     entries = starter_metadata(MetadataConfig(rules=config.rules), progress)
     progress.note(f"Neither --metadata nor --entries is given. {warnings.starter(entries.about)}")
@@ -119,7 +119,7 @@ def metadata_of(args: Namespace, config: CurationConfig, progress: Progress) -> 
 
 
 def options_of(args: Namespace) -> Options:
-    """Return the options of a command line."""
+    """Return the Options that a command line sets."""
     given = vars(args) | {"columns": made(TableOptions, args)}
     for flags in _hooked():
         given |= flags.options(args)
@@ -127,7 +127,7 @@ def options_of(args: Namespace) -> Options:
 
 
 def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
-    """Return the values of the command line of clip-curate."""
+    """Parse the command line of clip-curate; return the values."""
     parser = Parser(
         NAME,
         "Keep the balanced fraction of image-text pairs: match metadata entries in each text, count, "

@@ -1,4 +1,4 @@
-"""Flags that several commands have."""
+"""Flags that several commands share."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ LANGUAGE = {
     "--wrong-script": "what becomes of a text whose letters are all of scripts that the language of its label is not "
     "written in",
 }
-NOBODY = "none"  # that no witness is asked
+NOBODY = "none"  # the value of --witnesses that means no witness
 
 
 def add_exclude(group: _ActionsContainer, **options: Any) -> None:
-    """Add --exclude, which curate and remove share."""
+    """Add the flag --exclude, which clip-curate and clip-remove share."""
     group.add_argument(
         "--exclude",
         nargs="+",
@@ -31,7 +31,7 @@ def add_exclude(group: _ActionsContainer, **options: Any) -> None:
 
 
 def add_language_rules(group: _ActionsContainer) -> None:
-    """Add the flags that decide when a text counts as in the language of its label."""
+    """Add the flags that decide when a text counts as written in the language of its label."""
     group.add_argument(
         "--min-language-score",
         action=_Scores,
@@ -54,10 +54,10 @@ def add_language_rules(group: _ActionsContainer) -> None:
 
 
 class _Witnesses(Stored):
-    """Stores the names of witnesses; none of them where `none` is said."""
+    """Stores the names of witnesses as a list, which is empty if only `none` is given."""
 
     def __call__(self, parser: Any, namespace: Namespace, values: Any, *_: Any) -> None:
-        """Refuse witnesses beside `none`."""
+        """Store the names; ArgumentError if `none` is given together with witnesses."""
         super().__call__(parser, namespace, values)
         asked = getattr(namespace, self.dest)
         if NOBODY in asked and {*asked} != {NOBODY}:
@@ -66,10 +66,10 @@ class _Witnesses(Stored):
 
 
 class _Scores(Stored):
-    """Stores a number under its own name, and those of `LANGUAGE=NUMBER` by language under its name with an s."""
+    """Stores one score under the flag's name, and scores by language, from `LANGUAGE=NUMBER`, under that name with s."""
 
     def __call__(self, parser: Any, namespace: Namespace, values: Any, *_: Any) -> None:
-        """Refuse what is no number, and two numbers for one language or for all."""
+        """Store the scores; ArgumentError for a value that is no number, or two scores for the same language."""
         super().__call__(parser, namespace, values)
         scores: dict[str | None, float] = {}
         for value in getattr(namespace, self.dest):

@@ -14,14 +14,14 @@ NAME = "clip-verify"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Say that all files are as they were written; else end with status 2 and say which are not."""
+    """Print that all files of a folder are as they were written; otherwise name the faults and exit with status 2."""
     args = parse(argv)
     with command(NAME):
         say(verify(args.run))
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
-    """Return the values of the command line."""
+    """Parse the command line of clip-verify; return the values."""
     parser = Parser(
         NAME,
         "Check that the files of a folder that one of the commands has finished are as they were written, and name "

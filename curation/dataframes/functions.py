@@ -54,18 +54,18 @@ NOT_HONOURED = {
     "row_group_rows": "whoever writes a DataFrame decides on its row groups",
 }
 
-DIGEST = "entries"  # in the metadata of a column of ids: the digest of the entries that they number
+DIGEST = "entries"  # key in a column's metadata: the digest of the entries that the column's ids number
 
 
 @typed
 @dataclass(frozen=True)
 class MatchOptions:
-    """The options of `match` besides pairs, metadata and numbers.
+    """The options of `match` besides pairs, metadata and the numbers of a config.
 
-    columns: the columns that hold the pairs, where they are not recognised.
-    kind_column: a column of kinds of text, such as alt or title; None: all are `text`, as in tables.
-    unique_images: each row is an image of its own; nothing is brought together.
-    exclude: files of lists of what must not be matched.
+    columns: the columns that hold the pairs, if their names are not recognised.
+    kind_column: the column with the kind of each text, such as alt or title; None: every kind is `text`, as in tables.
+    unique_images: each row is an image of its own, so rows are not grouped by image.
+    exclude: paths of exclusion lists.
     model: a fastText language identification model; None: lid.176.ftz.
     artefacts: a folder or URL that all machines see; None: Spark ships what workers need.
     """
@@ -82,7 +82,7 @@ class MatchOptions:
 
 
 def honoured(config: CurationConfig | None) -> CurationConfig:
-    """Return the config, or the default of a run if None; refuse one that DataFrames cannot honour."""
+    """Return the config, or the default config if None; ParameterError for a value that DataFrames do not support."""
     config = config or CurationConfig()
     for name, reason in NOT_HONOURED.items():
         if (value := getattr(config, name)) != getattr(CurationConfig, name):
@@ -102,8 +102,8 @@ class Balance:
 
     thresholds: Thresholds
     rates: np.ndarray  # float32, one per id
-    digest: str | None  # of the entries that the ids number; None where the counts do not say
-    seed: int = 0  # of the config that gave the thresholds
+    digest: str | None  # digest of the entries that the ids number; None if the counts do not state it
+    seed: int = 0  # the seed in the config of the thresholds
 
 
 @typed
@@ -116,7 +116,7 @@ def match(
     """Return one row for each image that has a text with a match: the columns and rows of a run's matched/.
 
     `pairs` has a column of URLs and one of texts, and may have `uid`, `page_url` and `language`. `dropped` counts the
-    rows that are no pairs. Matchers are built at once, all else runs when Spark needs the rows.
+    rows that are not pairs. Matchers are built at once; all else runs when Spark needs the rows.
     """
     config, options = honoured(config), options or MatchOptions()
     entries = entries_for(config, metadata)
@@ -136,10 +136,10 @@ def dropped(
     config: CurationConfig | None = None,
     options: MatchOptions | None = None,
 ) -> DataFrame:
-    """Return `name` and `count` of what `match` reads and drops of the same pairs, under the names of run.json.
+    """Return a DataFrame of `name` and `count`: what `match` reads and drops of the same pairs, named as in run.json.
 
-    These are `records`, `pairs`, `cut_text` and `dropped.REASON`. The pairs are read and brought together by image once
-    more, but not matched. What is not there was not counted.
+    The names are `records`, `pairs`, `cut_text` and `dropped.REASON`; a name without a row has the count 0. Spark reads
+    the pairs and groups them by image once more, but does not match them.
     """
     config, options = honoured(config), options or MatchOptions()
     entries = entries_for(config, metadata)
@@ -157,9 +157,9 @@ def count(
     config: CurationConfig | None = None,
     artefacts: Folder | None = None,
 ) -> DataFrame:
-    """Return `id`, `language`, `entry` and `count` of every entry: the number of texts that contain it.
+    """Return `id`, `language`, `entry` and `count` (the number of texts that contain the entry) of every entry.
 
-    Metadata and config are those that the images were matched with.
+    `metadata` and `config` must be those that the images were matched with.
     """
     entries = entries_for(honoured(config), metadata)
     require_columns(matched, ["candidates"], "match")
@@ -176,7 +176,7 @@ def count(
 
 @typed
 def thresholds(counts: DataFrame, config: CurationConfig | None = None) -> Balance:
-    """Return thresholds and rates, given all rows that `count` returns; they are collected, but for the entries."""
+    """Return the thresholds and rates for `counts`, all rows that `count` returned; the driver collects their numbers."""
     config = honoured(config)
     require_columns(counts, ["id", "language", "count"], "count")
     values, languages = _by_id(counts.select("id", "language", "count").toArrow())
@@ -187,9 +187,9 @@ def thresholds(counts: DataFrame, config: CurationConfig | None = None) -> Balan
 
 @typed
 def sample(matched: DataFrame, balance: Balance, seed: int | None = None, artefacts: Folder | None = None) -> DataFrame:
-    """Return the rows of a run's curated/, in no order: one text of each image, kept with its probability.
+    """Return the rows of a run's curated/, unsorted: one text of each image, kept with the text's probability.
 
-    Without a seed that of the config is taken which `thresholds` was given.
+    If `seed` is None, the seed of the config that was given to `thresholds` is used.
     """
     seed = balance.seed if seed is None else seed
     require_seed(seed)
@@ -202,7 +202,7 @@ def sample(matched: DataFrame, balance: Balance, seed: int | None = None, artefa
 
 
 def _candidate_columns(pairs: DataFrame, options: MatchOptions) -> DataFrame:
-    """Return the columns that `match` reads, named by field."""
+    """Return the columns that `match` reads, renamed to the fields of candidates."""
     columns = pair_columns(pairs, options.columns, "the DataFrame", FIELD)
     if options.kind_column is not None:
         if options.kind_column not in pairs.columns:
@@ -215,7 +215,7 @@ def _candidate_columns(pairs: DataFrame, options: MatchOptions) -> DataFrame:
 
 
 def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: MatchOptions) -> MatchPlan:
-    """Make what workers need to match, and send it to them."""
+    """Build what workers need for matching, and ship it; return the plan."""
     model, exclusion = Identifier.open(options.model), Exclusion.without_hashes(options.exclude)
     send = sender(pairs.sparkSession, options.artefacts, _scratch())
     compile_kernels(warm.CALLS)
@@ -230,7 +230,7 @@ def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: M
 
 @lru_cache(maxsize=1)
 def _scratch() -> Path:
-    """Return this process's folder for artefacts of workers; it stays while the process runs and computes."""
+    """Return this process's folder of artefacts for workers; it is removed when the process exits."""
     folder = Path(tempfile.mkdtemp(prefix="clip-curation-", dir=cache_folder().parent))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -256,7 +256,7 @@ def _lettered(entries: Entries) -> Path:
 
 
 def _by_id(table: pa.Table) -> tuple[np.ndarray, dict[str, slice]]:
-    """Return the count of each id, and the ids of each language; refuse counts that miss an entry."""
+    """Return the counts by id, and the slice of ids of each language; InputError if ids are unknown or missing."""
     table = table.sort_by("id").combine_chunks()
     if table["language"].null_count:
         unknown = table.filter(pc.is_null(table["language"]))["id"][0]
@@ -273,7 +273,7 @@ def _digest(frame: DataFrame, column: str) -> str | None:
 
 
 def _require_digest(matched: DataFrame, digest: str) -> None:
-    """Refuse images that were matched with other entries, where their column says with which."""
+    """Refuse images whose column states that they were matched with other entries."""
     own = _digest(matched, "candidates")
     if own not in (None, digest):
         raise InputError(

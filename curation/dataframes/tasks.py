@@ -1,4 +1,4 @@
-"""The functions that the DataFrame steps run on Spark workers, from batches of a partition to batches."""
+"""The functions that the DataFrame steps run in Spark workers, from batches of a partition to batches."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
 
 Batches = Iterable[pa.RecordBatch]
-BUCKETS = 1 << 10  # ranges of keys: enough for many tasks, and few enough that a partition fills its blocks
+BUCKETS = 1 << 10  # ranges of keys: enough for many tasks, few enough that a partition's blocks are full
 BLOCKS = pa.schema([pa.field("bucket", pa.int32()), pa.field("block", pa.binary())])
-BATCH_ROWS = 1 << 14  # of images that Spark gets at a time
+BATCH_ROWS = 1 << 14  # images in a batch that Spark gets
 TALLIES = pa.schema([pa.field("name", pa.string()), pa.field("count", pa.int64())])
-COUNTED = pa.schema([*BLOCKS, *TALLIES])  # a block, or a tally
+COUNTED = pa.schema([*BLOCKS, *TALLIES])  # rows that are each a block or a tally
 NAMED = pa.schema([COUNTS.field(name) for name in ("id", "language", "entry")])
 
 
 def match_pairs(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the pairs in a partition with the entries of their texts, each text of an image once, as BLOCKS."""
+    """Yield the pairs of a partition with the entries of their texts, as BLOCKS; an image's equal texts are merged."""
     matching = plan.open()
     gc.freeze()
     for block in pack_pairs(_candidates(batches, plan), matching, plan.max_texts, BUCKETS, Tallies()):
@@ -45,7 +45,7 @@ def match_pairs(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
 
 
 def match_unique(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the matched images of a partition in which each row is an image."""
+    """Yield the matched images of a partition in which each row is an image of its own."""
     matching, tallied = plan.open(), Tallies()
     gc.freeze()
     for run in runs(keyed(rows) for rows in without_tallies(_candidates(batches, plan), tallied)):
@@ -53,7 +53,7 @@ def match_unique(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
 
 
 def group(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
-    """Yield the matched images of BLOCKS, given all of a bucket."""
+    """Yield the matched images of BLOCKS; the partition must have all blocks of its buckets."""
     _prepare()
     blocks = (block.as_buffer() for batch in batches for block in batch["block"])
     for images in images_of(blocks, BUCKETS, max_texts, Tallies()):
@@ -62,9 +62,9 @@ def group(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
 
 
 def tallies(batches: Batches, plan: MatchPlan, unique: bool) -> Iterator[pa.RecordBatch]:
-    """Yield the tallies of reading a partition, and its pairs, each text of an image once, as COUNTED.
+    """Yield the tallies of reading a partition, and its pairs as blocks, as COUNTED rows.
 
-    `unique`: each row is an image of its own, and no pair is needed.
+    With `unique`, each row is an image of its own, and no blocks are yielded.
     """
     _prepare()
     tallied, packer = Tallies(), Packer(BUCKETS)
@@ -77,7 +77,10 @@ def tallies(batches: Batches, plan: MatchPlan, unique: bool) -> Iterator[pa.Reco
 
 
 def all_tallies(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
-    """Yield the tallies among COUNTED rows, given all of a bucket, and those of the texts that its images drop."""
+    """Yield the summed tallies of COUNTED rows, as TALLIES, including the texts that grouping by image drops.
+
+    The partition must have all rows of its buckets.
+    """
     _prepare()
     tallied = Tallies()
 
@@ -92,7 +95,7 @@ def all_tallies(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
 
 
 def entries(batches: Batches, saved: Shipped) -> Iterator[pa.RecordBatch]:
-    """Yield id, language and entry of saved entries; the rows of `batches` number the row groups to read."""
+    """Yield id, language and entry of saved entries; the column `id` of `batches` has the row groups to read."""
     with intact(entries_file(saved.path())) as path, open_parquet(path) as file:
         for batch in batches:
             for number in batch["id"].to_pylist():
@@ -100,13 +103,13 @@ def entries(batches: Batches, saved: Shipped) -> Iterator[pa.RecordBatch]:
 
 
 def row_groups(saved: Path) -> int:
-    """Return the number of row groups of entries saved in a folder."""
+    """Return the number of row groups of the entries saved in a folder."""
     with open_parquet(entries_file(saved).path) as file:
         return file.num_row_groups
 
 
 def sample(batches: Batches, rates: Shipped, seed: int) -> Iterator[pa.RecordBatch]:
-    """Yield the CURATED rows of SAMPLED batches."""
+    """Yield the CURATED rows that sampling keeps of each SAMPLED batch."""
     _prepare()
     opened = rates.array()
     for batch in batches:
@@ -122,7 +125,7 @@ def _rows(tallied: Tallies) -> list[dict]:
 
 
 def _candidates(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of batches whose columns are named by field, without excluded rows, and all tallies."""
+    """Yield candidates without excluded rows, and all tallies; the columns of `batches` are named by field."""
     return plan.candidates(_read(batches))
 
 
@@ -135,6 +138,6 @@ def _read(batches: Batches) -> Iterator[pa.RecordBatch]:
 
 @lru_cache(maxsize=1)
 def _prepare() -> None:
-    """Make sure, once in a process, that this machine has its kernels."""
+    """Compile the kernels that this machine does not have yet; once per process."""
     compile_kernels(warm.CALLS)
     gc.freeze()

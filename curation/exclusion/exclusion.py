@@ -1,7 +1,7 @@
 """Exclude rows by uid, URL, domain, page or pattern, a batch at a time.
 
-`lists` reads exclusion lists and has the sets in which rows are looked up. Listed hashes of files exclude the images
-that have them: `without` takes their keys, which the run finds in tables of hashes.
+`lists` reads exclusion lists and has the sets in which rows are looked up. A listed hash excludes the images whose file
+has it: the run finds the keys of these images in tables of hashes, and adds the keys with `without`.
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ _LISTED = tuple(kind for kind in KINDS if kind not in HASHES)
 REASONS = ("excluded_hash", *(f"excluded_{kind}" for kind in _LISTED))  # a row gets the first that applies
 _NAMES = pa.array(REASONS)
 _HEADER = "exclusion.json"
-_SETS = {"uids": "uid", "urls": "url", "domains": "domain", "pages": "page"}  # and the kind of value of each
+_SETS = {"uids": "uid", "urls": "url", "domains": "domain", "pages": "page"}  # set → kind of value
 _SAVED = (*_SETS, "hits")
 _NONE = KeySet.of([])
 
 
 @dataclass(frozen=True, eq=False)
 class Exclusion:
-    """Sets of uids and URLs, domains of images and of their pages, and regular expressions that a URL may match."""
+    """All that is excluded: sets of uids, URLs, domains of images and domains of pages, and patterns of URLs."""
 
     uids: KeySet
     urls: KeySet
     domains: KeySet
     pages: KeySet
     regexes: tuple[str, ...]
-    digest: str  # 32 hex digits of what is excluded; files, their order and repetitions do not change it
-    hashes: Mapping[str, np.ndarray] = field(default_factory=dict)  # of each kind of HASHES that is listed, as uint64
-    hits: KeySet = _NONE  # keys of the images that have one
+    digest: str  # 32 hex digits; independent of files, order and repetitions
+    hashes: Mapping[str, np.ndarray] = field(default_factory=dict)  # kind → uint64[hash, word]
+    hits: KeySet = _NONE  # keys of the images that have a listed hash
 
     @classmethod
     def read(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:
-        """Return what the lists in these files exclude; without files, nothing."""
+        """Return what the lists in these files exclude; without files, nothing is excluded."""
         return cls._of_values(part for path in paths for part in read_whole_list(str(path), "the exclusion list"))
 
     @classmethod
     def without_hashes(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:
-        """Return what `read` does, where no table has hashes of images: lists of hashes are refused."""
+        """Return what `read` returns; InputError if a list names hashes, which need tables of hashes."""
         read = cls.read(paths)
         if read.hashes:
             raise InputError(
@@ -73,7 +73,7 @@ class Exclusion:
         pages: Iterable[str] = (),
         regexes: Iterable[str] = (),
     ) -> Exclusion:
-        """Return what these strings exclude.
+        """Return the exclusion of these uids, URLs, domains, domains of pages, and patterns of URLs.
 
         >>> exclusion = Exclusion.of(domains=["example.org"], regexes=[r"\\.gif$"])
         >>> urls = ["https://www.example.org/a.jpg", "https://example.com/b.gif", "https://badexample.org/c.jpg"]
@@ -91,7 +91,7 @@ class Exclusion:
 
     @classmethod
     def _of_values(cls, given: Iterable[tuple[str, pa.Array]]) -> Exclusion:
-        """Return what values exclude, given many at once with their kind."""
+        """Return the exclusion of values, given as pairs of a kind and an array of its values."""
         values: dict[str, list] = {kind: [] for kind in KINDS}
         for kind, some in given:
             values[kind].append(KINDS[kind].form(some))
@@ -119,18 +119,18 @@ class Exclusion:
         return cls(**sets, regexes=regexes, digest=hashed.hexdigest(), hashes=hashes)
 
     def without(self, hits: np.ndarray) -> Exclusion:
-        """Return the exclusion also of the images with these keys, uint64[image, 2]: those of listed hashes."""
+        """Return this exclusion extended by images with listed hashes, given by key, uint64[image, 2]."""
         return replace(self, hits=KeySet.of([hits]))
 
     def __len__(self) -> int:
-        """The number of uids, URLs, domains, pages and patterns, each once, and of images with listed hashes."""
+        """Return the number of distinct uids, URLs, domains, pages, patterns, and images with listed hashes."""
         return len(self.regexes) + sum(len(getattr(self, name)) for name in _SAVED)
 
     def excluded(self, batch: pa.RecordBatch) -> pa.Array:
-        """Return for each row why it is excluded, one of REASONS, or null.
+        """Return the reason why each row is excluded, one of REASONS, or null for a row that stays.
 
-        The columns url, uid and, if pages are excluded, page_url are read; the MD5 of the URL stands for a uid that is
-        null or missing. A row whose url is null is no image and stays.
+        The batch must have the column url and, if pages are excluded, page_url. If uid is null or missing, the MD5 of
+        the URL is used. A row whose url is null is a tally and stays.
         """
         if not len(self):
             return pa.nulls(batch.num_rows, pa.string())
@@ -141,7 +141,10 @@ class Exclusion:
         return _NAMES.take(pa.array(numbers, mask=is_kept))
 
     def out_of(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield CANDIDATES batches without what is excluded, and then tallies: less `pairs`, more `dropped.REASON`."""
+        """Yield CANDIDATES batches without excluded rows, then a batch of tallies.
+
+        The tallies are `dropped.REASON`, and `pairs` as a negative number that corrects the count of pairs.
+        """
         dropped: Counter[str] = Counter()
         for batch in batches:
             reasons = self.excluded(batch)
@@ -155,7 +158,7 @@ class Exclusion:
             yield tallies(Counter(rows | {"pairs": -dropped.total()}))
 
     def save(self, directory: str | PathLike[str]) -> str:
-        """Write the exclusion to a folder, for workers to open; return its path."""
+        """Write the exclusion into a folder, for workers to open; return the folder's path."""
         sets = {name: getattr(self, name) for name in _SAVED}
         arrays = {f"{name}_{part}": getattr(each, part) for name, each in sets.items() for part in ("keys", "starts")}
         header = {"version": VERSION, "digest": self.digest, "regexes": self.regexes}
@@ -164,7 +167,7 @@ class Exclusion:
 
     @classmethod
     def open(cls, directory: str | PathLike[str]) -> Exclusion:
-        """Map a saved exclusion into memory, which all processes of a machine share; a damaged one is refused."""
+        """Map a saved exclusion into memory shared by all processes of a machine; InputError if it is damaged."""
         header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
         try:
             sets: dict[str, Any] = {name: KeySet(arrays[f"{name}_keys"], arrays[f"{name}_starts"]) for name in _SAVED}
@@ -173,7 +176,7 @@ class Exclusion:
             raise InputError(f"{directory} holds no whole exclusion ({error}): build it again") from None
 
     def _found(self, batch: pa.RecordBatch) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield reasons with the rows to which they apply, those that need the least work first."""
+        """Yield each reason with a mask, bool[row], of the rows to which it applies; the cheapest reasons first."""
         urls = batch["url"]
         if len(self.hits):
             of_uids = _keys(batch, lambda uids: exact_numbers(uids).view(np.uint64))
@@ -195,7 +198,7 @@ def _each_once(lists: list[list[str]]) -> list[str]:
 
 
 def _keys(batch: pa.RecordBatch, numbers: Callable[[pa.Array], np.ndarray] = uid_numbers) -> np.ndarray:
-    """Return the key of each row's uid, as `numbers` makes it; if a row has no uid, the key of its URL."""
+    """Return the key of each row's uid, uint64[row, 2], as `numbers` computes it; without a uid, the key of the URL."""
     if "uid" not in batch.schema.names or batch["uid"].null_count == batch.num_rows:
         return url_keys(batch["url"])
     given = flags(batch["uid"].is_valid())

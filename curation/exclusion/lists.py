@@ -1,9 +1,9 @@
 """Read exclusion lists into sets of uids, URLs, domains with their subdomains, and hashes of files.
 
 A list is lines of text, or a table with a column of such values. A line is `kind:value`, or a value whose form shows
-its kind. Blank lines and lines that begin with # are skipped. The path of a list of hashes may have their kind before
-it, as `md5=list.txt`. No message repeats a hash: they are of illegal pictures. Sets are looked up a batch at a time, by
-keys of 16 bytes.
+its kind. Blank lines and lines that begin with # are skipped. The path of a list of hashes may be prefixed by the kind
+of hash, as `md5=list.txt`. No message repeats a hash: listed hashes are of illegal pictures. Sets are looked up a batch
+at a time, by keys of 16 bytes.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from runtime.arrow import string_array, string_buffers, uid_numbers
 from runtime.errors import InputError
 from runtime.kernels.hashes import md5
 
-_KEYS_IN_BUCKET = 4  # about so many share their first bits: a search ends within one or two lines of the cache
+_KEYS_IN_BUCKET = 4  # keys per bucket, about: a search reads one or two cache lines
 _LONGEST_LABEL, _LONGEST_NAME = 63, 253  # characters, of DNS
-# The host that the kernel `host_span` finds, for URLs that are not plain ASCII.
+# The same host as the kernel `host_span` finds, also for URLs that are not plain ASCII.
 _HOST = r"^[^:]*://(?:[^/?#\\]*@)?(?P<host>[^:/?#\\]*)"
 _LABELS = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}|\[[0-9a-f:.]+\]")
 _NUMBERS = re.compile(r"(?:.*\.)?\d+")
@@ -40,10 +40,10 @@ _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 
 _DOMAIN = "domain; give one such as example.org, which covers its subdomains, and patterns behind regex:"
 
-_ANY_HASH = "hash"  # a column of lists whose kind the path says
+_ANY_HASH = "hash"  # name of the column of hashes if the path states their kind
 
 _HASH = re.compile("[0-9a-fA-F]{32}")
-_HEAD = 1 << 16  # bytes of a file without values in which a comment or a header is looked for
+_HEAD = 1 << 16  # bytes searched for a comment or a header in a file without values
 _SHOWN = 80  # characters of a bad line that a refusal shows
 
 # A line without `kind:` is of the first kind whose form it has.
@@ -58,14 +58,14 @@ _KIND_OF_COLUMN = {name: kind for kind in ("uid", "url") for name in RECOGNISED[
 
 @dataclass(frozen=True, eq=False)
 class KeySet:
-    """Keys of 16 bytes, as two uint64 each, ascending; `starts` has where keys with the same first bits begin."""
+    """A set of 16-byte keys, uint64[key, 2], sorted; starts[b] is the index of the first key with the leading bits b."""
 
     keys: np.ndarray
     starts: np.ndarray
 
     @classmethod
     def of(cls, arrays: Iterable[np.ndarray]) -> KeySet:
-        """Return the set of the keys in arrays of two uint64 each."""
+        """Return the set of all keys in these arrays, uint64[key, 2]."""
         keys = _ascending(np.concatenate([np.empty((0, 2), np.uint64), *arrays]))
         bits = max(1, (len(keys) // _KEYS_IN_BUCKET).bit_length())
         first = np.arange(1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
@@ -75,17 +75,17 @@ class KeySet:
         return len(self.keys)
 
     def contains(self, keys: np.ndarray) -> np.ndarray:
-        """Return which keys are in the set."""
+        """Return a mask, bool[key]: which of these keys are in the set."""
         return self.find(keys) >= 0
 
     def find(self, keys: np.ndarray) -> np.ndarray:
-        """Return the position of each key in the set, -1 if it is not in the set."""
+        """Return the index of each key in the sorted set, or -1 for a key that is not in the set."""
         out = np.empty(len(keys), np.int64)
         find_keys(self.keys, self.starts, self._shift, keys, out)
         return out
 
     def covers(self, urls: pa.Array) -> np.ndarray:
-        """Return which URLs have a host that is a domain whose key is in the set, or below one; a null has none."""
+        """Return a mask, bool[url]: whose host is a domain in the set, or a subdomain of one; false for null."""
         out = self._find_hosts(urls)
         unusual = np.flatnonzero(out == UNUSUAL)
         if len(unusual):
@@ -104,7 +104,7 @@ class KeySet:
 
 
 def url_keys(urls: pa.Array) -> np.ndarray:
-    """Return the key of each URL: its MD5, which is also the uid of an image without one of its own."""
+    """Return the key of each URL, uint64[url, 2]: its MD5, which is also the uid of an image without its own uid."""
     offsets, data = string_buffers(string_array(urls, "urls"))
     words = np.empty((len(urls), 4), np.uint32)
     md5(data, offsets, words)
@@ -112,7 +112,7 @@ def url_keys(urls: pa.Array) -> np.ndarray:
 
 
 def domain_keys(domains: pa.Array) -> np.ndarray:
-    """Return the key of each domain, given in the form of `canonical`: a hash of 128 bits."""
+    """Return the key of each domain, uint64[domain, 2], a 128-bit hash; domains must be in `canonical` form."""
     offsets, data = string_buffers(domains)
     keys = np.empty((len(domains), 2), np.uint64)
     hash_names(data, offsets, keys)
@@ -120,7 +120,7 @@ def domain_keys(domains: pa.Array) -> np.ndarray:
 
 
 def canonical(host: str) -> str:
-    """Return a host as registries write it: lower case, other scripts in Punycode, no dot at its end.
+    """Return a host as registries write it: in lower case, other scripts in Punycode, without a final dot.
 
     >>> canonical("Bücher.Example."), canonical("b%C3%BCcher.example"), canonical("XN--bcher-kva.example")
     ('xn--bcher-kva.example', 'xn--bcher-kva.example', 'xn--bcher-kva.example')
@@ -132,15 +132,18 @@ def canonical(host: str) -> str:
 
 
 def hosts(urls: pa.Array, form: Callable[[str], str] = canonical) -> pa.Array:
-    """Return the host of each URL in a form, which is asked for once for each spelling; of a null, null."""
+    """Return the host of each URL in canonical form, or as `form` returns it; null for a null.
+
+    `form` is called once for each distinct spelling of a host.
+    """
     found = pc.extract_regex(urls, _HOST).field("host").dictionary_encode()
     return pa.array(map(form, found.dictionary.to_pylist()), pa.string()).take(found.indices)
 
 
 def registered_domain(host: str) -> str:
-    """Return the registered domain that a host belongs to; an address, or a suffix itself, is returned unchanged.
+    """Return the registered domain that a host belongs to; an IP address or a bare suffix is returned unchanged.
 
-    It is one label below a suffix of publicsuffix.org, which has those of providers below which others publish, too.
+    It is one label below a suffix of publicsuffix.org, whose list includes hosting providers such as github.io.
 
     >>> [registered_domain(host) for host in ("img.Shop.co.uk", "cdn.me.github.io", "a.münchen.example", "10.0.0.1")]
     ['shop.co.uk', 'me.github.io', 'xn--mnchen-3ya.example', '10.0.0.1']
@@ -148,7 +151,7 @@ def registered_domain(host: str) -> str:
     return _registered(host) if len(host) <= _LONGEST_NAME else canonical(host)
 
 
-@lru_cache(maxsize=1 << 17)  # hosts come again in each batch
+@lru_cache(maxsize=1 << 17)  # the same hosts recur in each batch
 def _registered(host: str) -> str:
     name = canonical(host)
     if _NUMBERS.fullmatch(name) or name.startswith("["):
@@ -162,7 +165,7 @@ def _suffixes() -> PublicSuffixList:
 
 
 def is_top_level(label: str) -> bool:
-    """Return whether the list of publicsuffix.org has names below a label.
+    """Say whether publicsuffix.org lists this label as a suffix.
 
     >>> [is_top_level(label) for label in ("org", "ORG", "рф", "png")]
     [True, True, True, False]
@@ -171,25 +174,25 @@ def is_top_level(label: str) -> bool:
 
 
 def is_domain(name: str) -> bool:
-    """Return whether a canonical name can be the host of a URL, or the end of a host, or is an IP address."""
+    """Say whether a canonical name can be a host, the end of a host, or an IPv4 or bracketed IPv6 address."""
     if not _LABELS.fullmatch(name):
         return False
     return not _NUMBERS.fullmatch(name) or bool(_IPV4.fullmatch(name))
 
 
 def _ascii_label(label: str) -> str:
-    if label.isascii() or len(label) > _LONGEST_LABEL:  # too long for a name: Punycode takes the square of the length
+    if label.isascii() or len(label) > _LONGEST_LABEL:  # too long for DNS; Punycode would take quadratic time
         return label
     return "xn--" + label.encode("punycode").decode()
 
 
 def _respelled(urls: pa.Array) -> pa.Array:
-    """Return URLs of the hosts of these, in canonical form, and of nothing else."""
+    """Return a URL for the host of each of these URLs, in canonical form, without path or query."""
     return pc.binary_join_element_wise("http://", hosts(urls), "").cast(pa.large_string())
 
 
 def _ascending(keys: np.ndarray) -> np.ndarray:
-    """Return the keys in order, each once; the given array is overwritten, since it may fill the memory."""
+    """Return the keys, uint64[key, 2], sorted and without duplicates; the given array is overwritten to save memory."""
     ordered = keys.byteswap(inplace=True).view("S16").reshape(-1)  # sorts twice as fast as by two numbers
     ordered.sort()
     first = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
@@ -199,7 +202,7 @@ def _ascending(keys: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of listed value: its check, the form in which it is gathered, and the expected form for error messages."""
+    """A kind of listed value: the check of values, their conversion, and what error messages say was expected."""
 
     is_right: Callable[[pa.Array], np.ndarray]
     form: Callable[[pa.Array], np.ndarray | Sequence[str]]
@@ -207,18 +210,18 @@ class Kind:
 
 
 def flags(values: pa.Array) -> np.ndarray:
-    """Return an Arrow array of truth values as NumPy's; a null is false."""
+    """Return an Arrow array of booleans as a NumPy array; a null is false."""
     return values.fill_null(False).to_numpy(zero_copy_only=False)
 
 
 def first_bad(kind: str, values: pa.Array) -> int | None:
-    """Return the position of the first value that is none of a kind of KINDS, or None where all are."""
+    """Return the index of the first value that is not valid for a kind of KINDS, or None if all are valid."""
     bad = ~KINDS[kind].is_right(values)
     return int(bad.argmax()) if bad.any() else None
 
 
 def refusal(pattern: str) -> str | None:
-    """Return why RE2 refuses a regular expression, or None."""
+    """Return why RE2 refuses a regular expression, or None if it is valid."""
     try:
         pc.match_substring_regex(pa.array([""]), pattern)
     except pa.ArrowInvalid as error:
@@ -239,7 +242,7 @@ def _is_hash(values: pa.Array, size: int) -> np.ndarray:
 
 
 def _words(values: pa.Array, size: int) -> np.ndarray:
-    """Return the numbers that hashes of `size` bytes spell, uint64[hash, size / 8]."""
+    """Return hashes of `size` bytes, given in hexadecimal, as big-endian numbers, uint64[hash, size / 8]."""
     spelt = bytes.fromhex("".join(values.to_pylist()))
     return np.frombuffer(spelt, ">u8").astype(np.uint64).reshape(-1, size // 8)
 
@@ -261,7 +264,7 @@ KINDS = {
         "regular expression of RE2; mend it (https://github.com/google/re2/wiki/Syntax)",
     ),
 }
-HASHES = {"sha256": 32, "md5": 16, "pdq": 32}  # kinds of hashes, and the bytes of each
+HASHES = {"sha256": 32, "md5": 16, "pdq": 32}  # kind of hash → its length in bytes
 
 KINDS |= {
     name: Kind(
@@ -283,14 +286,17 @@ _KIND_OF_HASHES = {name: name for name in HASHES}
 
 
 def read_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
-    """Yield kind and values, many at once, of a file; one that cannot be read, or a bad line, is refused."""
+    """Yield pairs (kind, values), many values at a time, from a list; InputError if it is unreadable or a line is bad.
+
+    `path` may be prefixed by a kind of hash and `=`; `what` is what errors call the file.
+    """
     only, path = _kind_and_path(path)
     with opened(path, what) as file:
         yield from (_read_table if is_table(path) else _read_text)(file, path, only)
 
 
 def read_whole_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
-    """Yield what `read_list` does; refuse an empty file, which may be one that was not written to its end."""
+    """Yield what `read_list` yields; InputError for a list without values and comments, as it may be cut off."""
     number = 0
     for kind, values in read_list(path, what):
         number += len(values)
@@ -305,7 +311,7 @@ def read_whole_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
 
 
 def _kind_and_path(given: str) -> tuple[str | None, str]:
-    """Return the kind of hashes that is stated before the path of a list, if one is, and the path."""
+    """Return the kind of hash that prefixes a list's path, or None, and the path without the prefix."""
     kind, equals, path = given.partition("=")
     return (kind, path) if equals and kind in HASHES else (None, given)
 
@@ -321,7 +327,7 @@ def _read_text(file: BinaryIO, path: str, only: str | None) -> Iterator[tuple[st
 
 
 def _refused(kind: str, value: str) -> str:
-    """Return what is wrong with a line or value, which is shown unless it may be a hash."""
+    """Return what is wrong with a line or value; the message shows the value unless it may be a hash."""
     if kind not in KINDS and _HASH.search(value):
         return _NO_HASH
     expected = f"no {KINDS[kind].expected}" if kind in KINDS else _NO_FORM
@@ -329,7 +335,7 @@ def _refused(kind: str, value: str) -> str:
 
 
 def _by_kind(lines: pa.Array, only: str | None) -> Iterator[tuple[str, np.ndarray, pa.Array]]:
-    """Yield each kind with its line numbers, from 0, and values; last the lines of no kind, as `none`."""
+    """Yield, for each kind, the kind, line numbers (from 0) and values; lines without a kind come last, as `none`."""
     left = np.flatnonzero(flags(pc.and_not(pc.not_equal(lines, ""), pc.starts_with(lines, "#"))))
     if only is not None:
         yield only, left, lines.take(pa.array(left))
@@ -346,7 +352,7 @@ def _by_kind(lines: pa.Array, only: str | None) -> Iterator[tuple[str, np.ndarra
 
 
 def _split(lines: pa.Array, numbers: np.ndarray, form: Callable[[pa.Array], pa.Array]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of the lines that have the form, and the others."""
+    """Return the numbers of the lines that have the form, and the numbers of the other lines."""
     has_form = flags(form(lines.take(pa.array(numbers))))
     return numbers[has_form], numbers[~has_form]
 
@@ -368,7 +374,11 @@ def _read_table(file: BinaryIO, path: str, only: str | None) -> Iterator[tuple[s
 
 
 def _columns(names: list[str], path: str, only: str | None) -> list[str]:
-    """Return the columns that are read: uid and url, or else hashes, or those of one kind; others are ignored."""
+    """Return the names of the columns to read; InputError if there are none.
+
+    With a kind of hash, `only`, these are the columns of hashes; otherwise uid and url or, without these, sha256, md5,
+    pdq.
+    """
     choices = [[*_KIND_OF_COLUMN], [*_KIND_OF_HASHES]] if only is None else [[only, _ANY_HASH]]
     for known in choices:
         columns = [name for name in dict.fromkeys(names) if name.lower() in known]

@@ -1,10 +1,10 @@
-"""Look rows up in exclusion lists: keys of 16 bytes in a sorted array, and hosts of URLs by their parent domains."""
+"""Look rows up in exclusion lists: 16-byte keys in a sorted array, and hosts of URLs by their parent domains."""
 
 import numpy as np
 
 from runtime.kernels import inline, lean
 
-NOT_LISTED, LISTED, UNUSUAL = 0, 1, 2  # UNUSUAL: a host that is not spelled in plain ASCII, for the caller to respell
+NOT_LISTED, LISTED, UNUSUAL = 0, 1, 2  # UNUSUAL: not plain ASCII, or with %; the caller must respell the host
 _COLON, _SLASH, _DOT = (np.uint8(ord(c)) for c in ":/.")
 _FIRST_BASIS, _SECOND_BASIS = np.uint64(0xCBF29CE484222325), np.uint64(0x9E3779B97F4A7C15)  # the first of FNV-1a
 _FIRST_PRIME, _SECOND_PRIME = np.uint64(0x100000001B3), np.uint64(0xC2B2AE3D27D4EB4F)
@@ -13,14 +13,14 @@ _PLAIN, _STOP, _USER, _PORT, _BRACKET = range(5)  # the role of a byte in the pa
 _ROLES = np.full(256, _PLAIN, np.uint8)
 _ROLES[list(b"/\\?#")], _ROLES[list(b"@:]")] = _STOP, (_USER, _PORT, _BRACKET)
 _FOREIGN = np.uint8(0)
-# Each byte in lower case; _FOREIGN for bytes that may spell a host in another way: % and those outside ASCII.
+# Each byte in lower case; _FOREIGN for % and bytes outside ASCII, which a canonical host does not have.
 _LOWER = np.frombuffer(bytes(range(256)).lower(), np.uint8).copy()
 _LOWER[128:] = _LOWER[ord("%")] = _FOREIGN
 
 
 @inline
 def place_among(keys, low, high, first, second):
-    """Return the position of the key (first, second) in keys[low:high, 0:2], which ascend; -1 if it is not there."""
+    """Return the index of the key (first, second) in the sorted keys[low:high, 0:2]; -1 if it is not there."""
     end = high
     while low < high:
         middle = (low + high) >> 1
@@ -33,21 +33,24 @@ def place_among(keys, low, high, first, second):
 
 @inline
 def place_of(keys, starts, shift, first, second):
-    """Return the position of a key; those whose first `64 - shift` bits are b are keys[starts[b]:starts[b + 1]]."""
+    """Return the index of the key (first, second), or -1.
+
+    Keys whose leading `64 - shift` bits are b are keys[starts[b]:starts[b + 1]].
+    """
     bucket = np.int64(first >> shift)
     return place_among(keys, starts[bucket], starts[bucket + 1], first, second)
 
 
 @lean
 def find_keys(keys, starts, shift, wanted, out):
-    """out[row] = the position of wanted[row, 0:2] in keys[:, 0:2], all uint64; -1 where it is not there."""
+    """Set out[row] to the index of wanted[row, 0:2] in keys[:, 0:2], all uint64; -1 if it is not there."""
     for row in range(len(out)):
         out[row] = place_of(keys, starts, shift, wanted[row, 0], wanted[row, 1])
 
 
 @inline
 def host_span(data, begin, end):
-    """Return where the host of the URL data[begin:end] begins and ends, without userinfo, port, and dot at its end."""
+    """Return the begin and the end of the host in the URL data[begin:end], without userinfo, port and final dots."""
     i = begin
     while i < end and data[i] != _COLON:
         i += 1
@@ -75,13 +78,13 @@ def host_span(data, begin, end):
 
 @inline
 def hashed_with(first, second, byte):
-    """Return the key of a name, or the end of one, as two uint64, after the byte before it."""
+    """Return the key (first, second) updated by one more byte; names are hashed from their last byte to their first."""
     return (first ^ np.uint64(byte)) * _FIRST_PRIME, (second ^ np.uint64(byte)) * _SECOND_PRIME
 
 
 @lean
 def hash_names(names, bounds, out):
-    """out[k, 0:2] = the key of the name names[bounds[k]:bounds[k + 1]], in lower case, read from its end."""
+    """Set out[k, 0:2] to the key of the lower-case name names[bounds[k]:bounds[k + 1]], hashed from its end."""
     for number in range(len(out)):
         first, second = _FIRST_BASIS, _SECOND_BASIS
         for i in range(bounds[number + 1] - 1, bounds[number] - 1, -1):
@@ -91,9 +94,9 @@ def hash_names(names, bounds, out):
 
 @lean
 def find_hosts(data, offsets, keys, starts, shift, out):
-    """out[row] = LISTED where the host of the URL data[offsets[row]:offsets[row + 1]] is a name or ends in .name.
+    """Set out[row] to LISTED if the host of the URL data[offsets[row]:offsets[row + 1]] is a listed name or below one.
 
-    Names are given by their keys, as to `find_keys`.
+    Listed names are given by their keys, as to `find_keys`. Other hosts get NOT_LISTED, or UNUSUAL.
     """
     for row in range(len(out)):
         begin, end = host_span(data, offsets[row], offsets[row + 1])

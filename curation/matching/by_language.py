@@ -31,25 +31,26 @@ _ADDED = pa.schema([PAIRS.field(name) for name in PAIRS.names[len(KEYED.names) :
 @typed
 @dataclass(frozen=True)
 class Matching:
-    """All parts of matching: an identifier of languages, finders of entries, and rules of when a language counts."""
+    """All parts of matching: a language identifier, finders of entries, and the rules for accepting a language."""
 
     identifier: Identifier
     finders: Finders
     rules: LanguageRules = field(default_factory=LanguageRules)
-    lettered: np.ndarray | None = None  # whether each entry has letters, where a text needs one that has
+    lettered: np.ndarray | None = None  # bool[id]: the entry has letters; None: texts need no such entry
 
     @classmethod
     def of(cls, entries: Entries, rules: Rules = "unicode", model: str | PathLike[str] | None = None) -> Matching:
-        """Return a matching as in a run by default, without a folder or Spark; `model` is lid.176.ftz by default."""
+        """Return a matching with the defaults of a run, without a folder or Spark; `model` is lid.176.ftz by default."""
         require_rules(rules)
         return cls(Identifier.open(model), built_finders(entries, rules), LanguageRules.of(CurationConfig()))
 
     def find(
         self, texts: Iterable[str | None] | pa.Array, languages: Iterable[str | None] | pa.Array | None = None
     ) -> pa.RecordBatch:
-        """Return `language`, `lid_score` and `entries` of each text; the model is asked where a language is null.
+        """Return a batch of `language`, `lid_score` and `entries`, one row per text.
 
-        A null text is in no language and holds no entry.
+        The model identifies the language of each text for which `languages` is null or not given. A null text has no
+        language and no entries. InputError unless there are as many languages as texts.
         """
         texts = string_array(texts, "texts")
         given = pa.nulls(len(texts), pa.string()) if languages is None else string_array(languages, "languages")
@@ -58,9 +59,9 @@ class Matching:
         return self._found(texts, given, Stated.nothing(len(texts)), None).select([each.name for each in FOUND])
 
     def match(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return a KEYED batch as PAIRS: each row with the language of its text and the entries in it.
+        """Return a KEYED batch as PAIRS: with the language of each row's text, and the entries in the text.
 
-        The model is asked if the batch has no LABELS.
+        If the batch has LABELS, these are used; otherwise the model predicts them.
         """
         rows = require(batch, KEYED)
         texts, given = string_array(rows["text"], "texts"), string_array(rows["given"], "languages")
@@ -70,13 +71,13 @@ class Matching:
         return pa.RecordBatch.from_arrays([*rows.columns, *found.columns], schema=PAIRS)
 
     def _found(self, texts: pa.Array, given: pa.Array, stated: Stated, labelled: Labelled | None) -> pa.RecordBatch:
-        """Return the columns that matching adds to KEYED rows."""
+        """Return the columns that PAIRS have besides those of KEYED rows."""
         names, scores, reasons = self._languages(texts, given, stated, labelled)
         entries = self._with_evidence(self._entries(texts, names.fill_null(OTHER.code)))
         return pa.RecordBatch.from_arrays([names, scores, entries, reasons], schema=_ADDED)
 
     def _with_evidence(self, entries: pa.Array) -> pa.Array:
-        """Return the lists of ids, empty where entries with letters are asked for and none is in the list."""
+        """Return the lists of ids; if `lettered` is set, a list without an entry with letters becomes empty."""
         if self.lettered is None:
             return entries
         ids, offsets = parts(entries)
@@ -87,9 +88,9 @@ class Matching:
     def _languages(
         self, texts: pa.Array, given: pa.Array, stated: Stated, labelled: Labelled | None = None
     ) -> tuple[pa.Array, pa.Array, pa.Array]:
-        """Return the language of each text, the model's score, and who or what decided.
+        """Return the language of each text, the model's score, and the reason, as `judge` returns it.
 
-        Where the input states a language, that is it, without the others.
+        A language in `given` is taken as it is; its score and reason are null.
         """
         if given.null_count == len(given):
             return self._identified(texts, stated, labelled)
@@ -113,7 +114,7 @@ class Matching:
         return languages, scores, reasons
 
     def _entries(self, texts: pa.Array, languages: pa.Array) -> pa.Array:
-        """Return the ids of the entries in each text, from the entries of its own language."""
+        """Return the ids of the entries of a text's own language that the text contains, for each text."""
         codes = languages.dictionary_encode()
         indices = codes.indices.to_numpy()
         order = np.argsort(indices, kind="stable")

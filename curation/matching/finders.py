@@ -1,4 +1,4 @@
-"""Open, build and save the finder of each language, which finds entries in texts: a matcher, or an automaton.
+"""Open, build and save the finder of each language, which finds entries in texts: a Matcher or an automaton.
 
 The automaton is pyahocorasick's: the second, slower engine, and the reference in the matcher's tests. Each process
 builds it from the entries. It is never pickled: pickling leaks memory in pyahocorasick 2.3.1.
@@ -40,31 +40,31 @@ _BETWEEN = "\x1f"  # a control character, which no symbol holds
 if TYPE_CHECKING:
     import ahocorasick
 
-INDEX = "index.json"  # ids and digest of each language
-PROCESS_ENTRIES = 2_000_000  # for each process: these take two seconds to build, as long as a process takes to start
+INDEX = "index.json"  # file with the ids and the digest of each language
+PROCESS_ENTRIES = 2_000_000  # entries per process: they take two seconds to build, as long as a process takes to start
 
 _entries = lru_cache(maxsize=1)(Entries.of_strings)
 
 
 class Finder(Protocol):
-    """Finds the entries of one language: a Matcher, or an automaton of the slower second engine."""
+    """Finds the entries of one language: a Matcher, or an AhoCorasick automaton."""
 
     def find(self, texts: pa.Array) -> pa.Array:
-        """Return the positions of the entries in each text, as list<int32>."""
+        """Return the positions, in the language's list, of the entries in each text, as list<int32>."""
 
 
 class Finders:
-    """The finders of all languages; each is opened or built when the first text of its language comes."""
+    """The finders of all languages; each is opened or built when the first text of its language is searched."""
 
     def __init__(self, ids: dict[str, range], finder_of: Callable[[str], Finder], one_list: str | None = None) -> None:
         self._ids, self._finder_of, self._one_list = ids, lru_cache(maxsize=None)(finder_of), one_list
 
     def of_one_list(self, language: str | None) -> Finders:
-        """Return finders that look for the entries of one language in texts of all; None: in each its own."""
+        """Return finders that search all texts for the entries of `language`; None: of each text's own language."""
         return Finders(self._ids, self._finder_of, language)
 
     def find(self, language: str, texts: pa.Array) -> pa.ListArray:
-        """Return the ids of the entries of `language` in each text; none in a null text."""
+        """Return the ids of the entries of `language` in each text, as list<int32>; an empty list for a null text."""
         language = self._one_list or language
         if not self._ids.get(language):
             return pa.ListArray.from_arrays(pa.array(np.zeros(len(texts) + 1, np.int32)), pa.nulls(0, pa.int32()))
@@ -74,22 +74,22 @@ class Finders:
 
 
 def built_finders(entries: Entries, rules: Rules) -> Finders:
-    """Return matchers of this process alone, each built when the first text of its language comes."""
+    """Return finders whose matchers this process builds, each when the first text of its language is searched."""
     return Finders(_ids(entries), lambda language: Matcher.build(entries.of(language), rules))
 
 
 @lru_cache(maxsize=1)
 def open_automata(strings: Path, rules: Rules) -> Finders:
-    """Return automata of the entries whose strings were saved in a folder; a process has one such object."""
+    """Return finders that build automata of the entries whose strings were saved in a folder; cached."""
     entries = Entries.of_strings(strings)
     return Finders(_ids(entries), lambda language: AhoCorasick.build(entries.of(language), rules))
 
 
 @lru_cache(maxsize=1)
 def open_matchers(folder: Path) -> Finders:
-    """Return the matchers that `save_matchers` put into a folder; a process has one such object.
+    """Return finders that open the matchers which `save_matchers` wrote into a folder; cached.
 
-    The entries themselves are not read: each worker would hold those of all languages, which is gigabytes.
+    The entries themselves are not read: in each worker, the entries of all languages would take gigabytes.
     """
     saved = read_json(folder / INDEX)
     if saved is None:
@@ -100,14 +100,14 @@ def open_matchers(folder: Path) -> Finders:
 
 
 def matchers_of(entries: Entries, rules: Rules) -> Path:
-    """Return the folder of all matchers, which are built once on a machine."""
-    versions = f"{VERSION}-{unicodedata.unidata_version}-{regex.__version__}"  # of classes of characters
+    """Return the folder of the matchers of all languages, which are built once per machine."""
+    versions = f"{VERSION}-{unicodedata.unidata_version}-{regex.__version__}"  # versions of the character classes
     folder = cache_folder() / f"matchers-{entries.digest}-{rules}-{versions}"
     return kept(folder, lambda matchers: save_matchers(entries, rules, matchers))
 
 
 def save_matchers(entries: Entries, rules: Rules, matchers: Path, processes: int | None = None) -> None:
-    """Build the matchers of all languages; by default in processes if that pays."""
+    """Build the matchers of all languages and save them in a folder; by default in processes if that is faster."""
     if processes is None:
         processes = min(os.cpu_count() or 1, len(entries) // PROCESS_ENTRIES)
     if processes < 2:
@@ -128,7 +128,7 @@ def save_matchers(entries: Entries, rules: Rules, matchers: Path, processes: int
 
 
 def save_matcher(entries: Entries, language: str, rules: Rules, matchers: str | PathLike[str]) -> None:
-    """Build the matcher of a language and put it, whole, into the folder `matchers`."""
+    """Build the matcher of one language, and save it in the folder `matchers`; a partial matcher is never visible."""
     folder = Path(matchers) / language
     unfinished = folder.with_name(f"{language}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -158,14 +158,14 @@ def _open_matcher(folder: Path, digest: str) -> Matcher:
 
 @dataclass(frozen=True)
 class AhoCorasick:
-    """Finds the entries of one list in texts; an entry's id is its position in that list."""
+    """Finds the entries of one list in texts by an automaton; an entry's id is its position in that list."""
 
-    automaton: ahocorasick.Automaton | None  # maps a string to the ids of the entries read as it; None: no entry
+    automaton: ahocorasick.Automaton | None  # maps a form to the ids of the entries with this form; None: no entry
     read: Callable[[str], str]  # returns a text in the form that the automaton searches
 
     @classmethod
     def build(cls, entries: Iterable[str] | pa.Array, rules: Rules = "unicode") -> AhoCorasick:
-        """Return the automaton of a sequence or an Arrow array of strings; an empty or null entry is refused."""
+        """Return the automaton for a sequence or an Arrow array of strings; InputError for an empty or null entry."""
         require_rules(rules)
         read_entry, read_text = (joined, joined) if rules == "unicode" else (meta_entry, meta_text)
         ids = defaultdict(list)
@@ -174,7 +174,7 @@ class AhoCorasick:
         ids.pop(_BETWEEN, None)  # entries without a symbol
         if not ids:
             return cls(None, read_text)
-        import ahocorasick  # only here: most runs do without it
+        import ahocorasick  # here, as most runs do not need it
 
         automaton = ahocorasick.Automaton()
         for string, positions in ids.items():

@@ -1,6 +1,6 @@
 """Match texts against the entries of one language, whose trie a Matcher holds as read-only arrays.
 
-`metadata.rules` defines how texts and entries are read; the loops are in `curation.kernels.trie`.
+`metadata.rules` defines how texts and entries are read as symbols; the loops are in `curation.kernels.trie`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from runtime.errors import InputError, typed
 from runtime.storage.arrays import open_arrays, save_arrays
 
 VERSION = 1  # of the saved form
-LEVELS = 4  # symbols that all walks over a group of texts take in step
+LEVELS = 4  # symbols of each walk that are looked up for a whole group of texts at once
 
 
 @typed
@@ -40,7 +40,7 @@ class Matcher:
 
     @classmethod
     def build(cls, entries: Iterable[str] | pa.Array, rules: Rules = "unicode") -> Matcher:
-        """Return the matcher of a sequence or an Arrow array of strings; an empty or null entry is refused."""
+        """Return the matcher for a sequence or an Arrow array of strings; InputError for an empty or null entry."""
         require_rules(rules)
         entries = require_entries(entries)
         table = character_table() if rules == "unicode" else None
@@ -54,7 +54,7 @@ class Matcher:
         return cls(rules, digest_of(entries), len(entries), tuple(tries), table)
 
     def find(self, texts: Iterable[str | None] | pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-        """Return for each text the ids of the entries that it contains, ascending, each once, as list<int32>.
+        """Return the ids of the entries that each text contains, ascending and distinct, as list<int32>.
 
         A null text gives null; a ChunkedArray gives a ChunkedArray.
         """
@@ -71,7 +71,7 @@ class Matcher:
         return list_array(*_merged(found, len(texts)), like=texts)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the matcher as a folder of plain arrays."""
+        """Write the matcher into a folder, as plain arrays."""
         header = {"version": VERSION, "rules": self.rules, "digest": self.digest, "size": self.size}
         arrays = {f"{name}{i}": array for i, trie in enumerate(self.tries) for name, array in trie._asdict().items()}
         if self.table is not None:
@@ -81,7 +81,7 @@ class Matcher:
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Matcher:
-        """Map a saved matcher into memory; a folder that is damaged or of another version is refused."""
+        """Map a saved matcher into memory; InputError for a damaged folder or one of another version."""
         header, arrays = open_arrays(Path(path), "matcher.json", VERSION)
         table = None
         if header["rules"] == "unicode":
@@ -97,7 +97,7 @@ class Matcher:
 
 
 def _by_reader(entries: pa.Array, table: CharacterTable | None) -> list[tuple[pa.Array, np.ndarray]]:
-    """Return for each reader of the rules its entries, as it reads them, and their positions."""
+    """Return, for each reader of the rules, the entries in the form that it reads, and the entries' positions."""
     positions = np.arange(len(entries))
     if table is not None:
         return [(normal_form(entries, table), positions)]
@@ -109,7 +109,7 @@ def _by_reader(entries: pa.Array, table: CharacterTable | None) -> list[tuple[pa
 
 
 def _borders(padded: pa.Array) -> np.ndarray:
-    """Return the table of the bytes that begin an open character at either end of an entry."""
+    """Return uint8[256]: 1 for each byte that begins a character, other than a space, at either end of an entry."""
     borders = np.zeros(256, np.uint8)
     ends = {character for entry in padded.to_pylist() for character in (entry[0], entry[-1])}
     borders[[character.encode()[0] for character in ends - {" "}]] = 1
@@ -117,12 +117,12 @@ def _borders(padded: pa.Array) -> np.ndarray:
 
 
 def _search(trie: Trie, reader: Reader, offsets: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (offsets, ids) of the entries of one trie in all texts, which are given by their own offsets and bytes."""
+    """Return (offsets, ids) of the entries of one trie in all texts; the texts are data[offsets[i]:offsets[i + 1]]."""
     if len(trie.borders):
         reader = reader._replace(of_texts=(True, trie.borders))
     out = np.zeros(len(offsets), np.int64)
     ids = np.empty(16 * len(offsets) + int(trie.sizes[1]) + 100, np.int32)
-    stamps = np.zeros(int(trie.sizes[1]), np.int32)  # memory that the system gives only where it is written
+    stamps = np.zeros(int(trie.sizes[1]), np.int32)  # the system allocates only the pages that are written
     space = np.empty((3 + LEVELS, 0), np.int64)
     for read in read_texts(reader, offsets, data):
         if read.size + LEVELS > space.shape[1]:
@@ -137,7 +137,7 @@ def _search(trie: Trie, reader: Reader, offsets: np.ndarray, data: np.ndarray) -
 
 
 def _merged(found: list[tuple[np.ndarray, np.ndarray]], texts: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (offsets, ids) of the entries that any trie found in so many texts."""
+    """Return (offsets, ids) of the entries that one or two tries found; `texts` is the number of texts."""
     if not found:
         return np.zeros(texts + 1, np.int64), np.zeros(0, np.int32)
     if len(found) == 1 or not len(found[1][1]):

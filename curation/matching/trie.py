@@ -1,4 +1,4 @@
-"""Read entries and texts as sequences of symbols, and build the trie of a list of entries, which compares these.
+"""Read entries and texts as sequences of symbols, and build a trie of the symbols of a list of entries.
 
 The rules `unicode` have one reader of symbols: the characters and words of normalised text. The rules `meta` have two
 readers. An entry with a space at both ends is read as words between single spaces; any other entry is read as
@@ -33,17 +33,17 @@ from metadata.rules.characters import RULES, CharacterTable, normalise
 from runtime.arrow import string_array, string_buffers
 from runtime.errors import InputError
 
-GROUP_BYTES = 1 << 15  # of texts that are read at a time: their symbols stay in the processor's second cache
+GROUP_BYTES = 1 << 15  # bytes of texts read at a time: the symbols fit into the processor's L2 cache
 GROUP_TEXTS = 1 << 12
 
-LOAD = 0.5  # share of a hash table that is used; fuller tables are smaller, and slower where a key is missing
-MANY = 10_000  # symbols from which on a table of all characters of three bytes is not too large
-HINT_BITS = 16  # for each edge: of the pairs that are no edge, one in sixteen is taken for one
+LOAD = 0.5  # share of a hash table that is filled; a fuller table is smaller, but slower for missing keys
+MANY = 10_000  # number of symbols that justifies a table of all characters of three bytes
+HINT_BITS = 16  # bits per edge of a bit filter: one in sixteen pairs that are no edge passes it
 _ROOT = 1
 
 
 class Reader(NamedTuple):
-    """A kernel that reads symbols, and its argument `how` for texts and for entries."""
+    """A kernel that reads symbols, and the value of its argument `how` for texts and for entries."""
 
     read: Callable[..., int]
     of_texts: Any
@@ -51,7 +51,7 @@ class Reader(NamedTuple):
 
 
 class Symbols(NamedTuple):
-    """The symbols of the texts first to last, laid out as `kernels.trie.symbols` says."""
+    """The symbols of texts[first:last], in the layout that `kernels.trie.symbols` describes."""
 
     first: int
     last: int
@@ -59,11 +59,11 @@ class Symbols(NamedTuple):
     highs: np.ndarray
     begins: np.ndarray
     bounds: np.ndarray
-    size: int  # number of keys: symbols, and an end after each text
+    size: int  # number of keys: the symbols, and one end key per text
 
 
 def readers(table: CharacterTable | None) -> tuple[Reader, ...]:
-    """Return the reader of `unicode`, given its table of characters; without a table, those of words and characters."""
+    """Return the readers of symbols: one for `unicode`, whose character table is given; without a table, two for `meta`."""
     if table is None:
         of_texts, of_entries = (True, np.zeros(0, np.uint8)), (False, np.zeros(0, np.uint8))
         return Reader(read_words, of_texts, of_entries), Reader(read_characters, of_texts, of_entries)
@@ -72,7 +72,7 @@ def readers(table: CharacterTable | None) -> tuple[Reader, ...]:
 
 
 def normal_form(texts: pa.Array, table: CharacterTable) -> pa.Array:
-    """Return the texts as the `unicode` rules read them; only those that may differ are touched."""
+    """Return the texts in the normal form of the `unicode` rules; only texts that may change are normalised."""
     offsets, data = string_buffers(texts)
     unsure = np.empty(len(texts), bool)
     unnormalised(offsets, data, table.pages, table.order, unsure)
@@ -87,7 +87,7 @@ def normal_form(texts: pa.Array, table: CharacterTable) -> pa.Array:
 
 
 def _woven(texts: pa.Array, others: pa.Array, mask: np.ndarray) -> pa.Array:
-    """Return the texts, with `others` in their order where the mask is true; runs of either are copied as one."""
+    """Return `texts` with the elements of `others`, in order, at the positions where the mask is true."""
     bounds = np.flatnonzero(np.diff(mask, prepend=~mask[:1], append=~mask[-1:])).tolist()
     runs, taken = [], 0
     for begin, end in zip(bounds, bounds[1:], strict=False):
@@ -100,7 +100,7 @@ def _woven(texts: pa.Array, others: pa.Array, mask: np.ndarray) -> pa.Array:
 
 
 def read_texts(reader: Reader, offsets: np.ndarray, data: np.ndarray) -> Iterator[Symbols]:
-    """Yield the symbols of all texts, group by group; the arrays are used again for the next group."""
+    """Yield the symbols of all texts, a group of texts at a time; the next group overwrites most of the arrays."""
     space = _space(0)
     for first, last in _groups(offsets):
         size = _most_symbols(offsets, first, last)
@@ -112,7 +112,7 @@ def read_texts(reader: Reader, offsets: np.ndarray, data: np.ndarray) -> Iterato
 
 
 def read_entries(reader: Reader, entries: pa.Array) -> tuple[np.ndarray, Symbols]:
-    """Return the entries' bytes and their symbols."""
+    """Return the bytes of all entries, and their symbols."""
     offsets, data = string_buffers(entries)
     last = len(entries)
     space, bounds = _space(_most_symbols(offsets, 0, last)), np.empty(last + 1, np.int64)
@@ -121,7 +121,7 @@ def read_entries(reader: Reader, entries: pa.Array) -> tuple[np.ndarray, Symbols
 
 
 def _groups(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield (first, last) over all texts, in groups of about GROUP_BYTES; a longer text is a group of its own."""
+    """Yield (first, last) for groups of about GROUP_BYTES of texts[first:last]; a longer text is a group of its own."""
     first, texts = 0, len(offsets) - 1
     while first < texts:
         last = int(np.searchsorted(offsets, offsets[first] + GROUP_BYTES, "right")) - 1
@@ -131,23 +131,26 @@ def _groups(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def _most_symbols(offsets: np.ndarray, first: int, last: int) -> int:
-    """Return how many keys the texts can give: three a byte (a wrapped mark as characters), three a text."""
+    """Return an upper bound of the keys of texts[first:last]: three per byte and three per text.
+
+    A character can give three keys per byte if it is a wrapped mark that is read as characters.
+    """
     return 3 * int(offsets[last] - offsets[first] + last - first)
 
 
 def _space(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return room for the two integers of so many keys, and for where their bytes begin."""
+    """Return three int64 arrays for `size` keys: the low and high integer of each key, and the begin of its bytes."""
     return np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
 
 
 def require_rules(rules: str) -> None:
-    """Refuse a name that is not one of a rule set."""
+    """Refuse a name that is not in RULES."""
     if rules not in RULES:
         raise InputError(f"rules are {rules!r}; there are {' and '.join(RULES)}")
 
 
 def require_entries(entries: Iterable[str] | pa.Array) -> pa.Array:
-    """Return the entries as an Arrow array; refuse a list with a null or an empty entry."""
+    """Return the entries as an Arrow array; InputError if an entry is null or empty."""
     entries = string_array(entries, "entries")
     if entries.null_count:
         position = pc.index(pc.is_null(entries), True).as_py()
@@ -159,23 +162,23 @@ def require_entries(entries: Iterable[str] | pa.Array) -> pa.Array:
 
 
 class Vocabulary(NamedTuple):
-    """The distinct symbols by first appearance, from 1 on; 0 is the end of an entry."""
+    """The distinct symbols, numbered from 1 in the order of first appearance; 0 is the end of an entry."""
 
-    numbers: np.ndarray  # int64: of each symbol that was read
-    lows: np.ndarray  # int64: of the key of each distinct symbol
-    highs: np.ndarray  # int64, with the place in the pool
-    pool: np.ndarray  # uint8: the bytes of those that are hashed
+    numbers: np.ndarray  # int64[key]: the number of each symbol that was read
+    lows: np.ndarray  # int64[number]: the low integer of the symbol's key
+    highs: np.ndarray  # int64[number]: the high integer, with the offset in the pool
+    pool: np.ndarray  # uint8: the bytes of the symbols whose keys are hashes
 
 
 class Paths(NamedTuple):
-    """The nodes of a trie, from the root on; the child of an edge is two behind its place."""
+    """The nodes of a trie, numbered from the root, _ROOT; edges[i] leads to node i + 2."""
 
-    edges: np.ndarray  # int64: the parent's number << 32 | the symbol's
-    ends: np.ndarray  # int64: the node where each entry ends
+    edges: np.ndarray  # int64[edge]: parent node << 32 | symbol
+    ends: np.ndarray  # int64[entry]: the node at which the entry ends
 
 
 def build_trie(entries: pa.Array, positions: np.ndarray, size: int, reader: Reader) -> Trie:
-    """Return the trie of `entries`, which stand at `positions` (int64) of a list of `size` entries."""
+    """Return the trie of `entries`, which have the positions `positions` (int64) in a list of `size` entries."""
     data, symbols = read_entries(reader, entries)
     _require_sizes(symbols, size)
     vocabulary = _vocabulary(data, symbols)
@@ -198,7 +201,7 @@ def build_trie(entries: pa.Array, positions: np.ndarray, size: int, reader: Read
 
 
 def _require_sizes(symbols: Symbols, size: int) -> None:
-    """Refuse what the tables' fields of 24, 29 and 32 bits do not hold."""
+    """Refuse entries that overflow the tables' fields of 24, 29 and 32 bits."""
     highs = symbols.highs[: symbols.size]
     if symbols.size + size > NUMBER or np.any((highs >= HASHED) & (highs & MOST_BYTES == MOST_BYTES)):
         raise InputError(
@@ -207,8 +210,8 @@ def _require_sizes(symbols: Symbols, size: int) -> None:
 
 
 def _vocabulary(data: np.ndarray, symbols: Symbols) -> Vocabulary:
-    """Return the vocabulary; no number rests on a hash."""
-    keys = np.zeros((symbols.size + 1, 2), np.int64)  # that of an end comes first
+    """Return the vocabulary of the symbols; equal numbers mean equal bytes, not only equal hashes."""
+    keys = np.zeros((symbols.size + 1, 2), np.int64)  # row 0 is the key of an end
     keys[1:, 0], keys[1:, 1] = symbols.lows[: symbols.size], symbols.highs[: symbols.size]
     hashed = np.flatnonzero(keys[:, 1] >= HASHED)
     begins = symbols.begins[hashed - 1]
@@ -216,7 +219,7 @@ def _vocabulary(data: np.ndarray, symbols: Symbols) -> Vocabulary:
     slices = pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), max(len(bounds) - 1, 0), [None, pa.py_buffer(bounds), pa.py_buffer(data)]
     )
-    words = slices.take(pa.array(np.arange(0, len(slices), 2))).dictionary_encode()  # without what is between
+    words = slices.take(pa.array(np.arange(0, len(slices), 2))).dictionary_encode()  # without the bytes between the words
     exact = keys.copy()
     exact[hashed, 0] = words.indices.to_numpy()
     distinct = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(exact), [None, pa.py_buffer(exact)])
@@ -229,7 +232,7 @@ def _vocabulary(data: np.ndarray, symbols: Symbols) -> Vocabulary:
 
 
 def _paths(numbers: np.ndarray, bounds: np.ndarray) -> Paths:
-    """Return the nodes to which the symbols of all entries lead, level by level."""
+    """Return the nodes of all prefixes of entries, numbered level by level."""
     lengths, ends = np.diff(bounds) - 1, np.full(len(bounds) - 1, _ROOT)
     edges, last, level = [np.empty(0, np.int64)], _ROOT, 0
     going = np.flatnonzero(lengths)
@@ -243,7 +246,10 @@ def _paths(numbers: np.ndarray, bounds: np.ndarray) -> Paths:
 
 
 def _terminals(paths: Paths, positions: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the position of the first entry that ends at each node, or -1, and of the next one for each entry."""
+    """Return the position of the first entry that ends at each node, and of the next entry at the same node.
+
+    The first array is per node, the second per entry; -1 stands for no entry.
+    """
     terminal, same = np.full(len(paths.edges) + 2, -1), np.full(size, -1, np.int32)
     order = np.argsort(paths.ends, kind="stable")
     order = order[paths.ends[order] > _ROOT]  # entries with a symbol
@@ -255,7 +261,7 @@ def _terminals(paths: Paths, positions: np.ndarray, size: int) -> tuple[np.ndarr
 
 
 def _codes(paths: Paths, terminal: np.ndarray, same: np.ndarray, symbols: int) -> tuple[int, np.ndarray, np.ndarray]:
-    """Return the highest number of a node, and the codes of nodes and of so many symbols, as `Trie` has them."""
+    """Return the highest node number, the code of each node, and the code of each symbol, as `Trie` describes them."""
     parents, symbols_of_edges = paths.edges >> 32, paths.edges & NUMBER
     below = parents > _ROOT
     ends, inner = np.flatnonzero(terminal >= 0), np.flatnonzero(terminal[2:] < 0) + 2
@@ -272,12 +278,12 @@ def _codes(paths: Paths, terminal: np.ndarray, same: np.ndarray, symbols: int) -
 
 
 def _are_many_characters(symbols: Symbols) -> bool:
-    """Return whether the symbols are mostly of three bytes, as those of Chinese, Japanese and Thai are."""
+    """Say whether most symbols are characters of three bytes, such as Chinese, Japanese or Thai."""
     return symbols.size > MANY and int((symbols.highs[: symbols.size] == 4 << 56).sum()) * 2 > symbols.size
 
 
 def _table(keys: int, bucket: int) -> np.ndarray:
-    """Return an empty table for so many keys, `bucket` in a bucket; buckets are cache lines, in a mapped file too."""
+    """Return an empty hash table for `keys` keys, `bucket` per bucket; a bucket is one aligned cache line."""
     space = np.zeros((int(keys / (bucket * LOAD)) + 2) * LINE, np.int64)
     begin = -space.ctypes.data % 64 // 8
     return space[begin : len(space) - LINE + begin]
