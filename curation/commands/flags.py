@@ -66,7 +66,7 @@ class _Witnesses(Stored):
 
 
 class _Scores(Stored):
-    """Stores one score under the flag's name, and scores by language, from `LANGUAGE=NUMBER`, under that name with s."""
+    """Stores one score under the flag's name, and scores by language, from `LANGUAGE=NUMBER`, under the name + s."""
 
     def __call__(self, parser: Any, namespace: Namespace, values: Any, *_: Any) -> None:
         """Store the scores; ArgumentError for a value that is no number, or two scores for the same language."""

@@ -176,7 +176,7 @@ def count(
 
 @typed
 def thresholds(counts: DataFrame, config: CurationConfig | None = None) -> Balance:
-    """Return the thresholds and rates for `counts`, all rows that `count` returned; the driver collects their numbers."""
+    """Return thresholds and rates for `counts`, all rows that `count` returned; the driver collects the numbers."""
     config = honoured(config)
     require_columns(counts, ["id", "language", "count"], "count")
     values, languages = _by_id(counts.select("id", "language", "count").toArrow())

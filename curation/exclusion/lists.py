@@ -58,7 +58,7 @@ _KIND_OF_COLUMN = {name: kind for kind in ("uid", "url") for name in RECOGNISED[
 
 @dataclass(frozen=True, eq=False)
 class KeySet:
-    """A set of 16-byte keys, uint64[key, 2], sorted; starts[b] is the index of the first key with the leading bits b."""
+    """A set of 16-byte keys, uint64[key, 2], sorted; starts[b] is the index of the first key with leading bits b."""
 
     keys: np.ndarray
     starts: np.ndarray

@@ -27,17 +27,17 @@ from runtime.storage.listing import ListedFile, Version
 from runtime.storage.paths import in_threads
 from runtime.storage.remote import A_GLANCE, AHEAD, AS_ASKED, Reading
 
-# Yields the candidates of a file, given opened and with its path, and its tallies. Of a format that is split it takes
-# the numbers of the pieces to read, too, as `pieces`.
+# Yields the candidates of an opened file, then its tallies; called with the file, its path and the options. If the
+# format is split, the argument `pieces` has the numbers of the pieces to read.
 Reader = Callable[..., Iterator[pa.RecordBatch]]
-# Refuses a file without the columns that are needed, and returns what else it has seen.
+# Returns the facts that the beginning of a file shows; InputError if needed columns are missing.
 Check = Callable[[BinaryIO, str, TableOptions], Glance]
 
 GROUP = "clip_curation.formats"
 _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
-SPLIT_BYTES = 128 << 20  # compressed bytes that one task reads of a file that is split
-OPENED_AT_ONCE = 16  # files whose columns are looked up at the same time: remote ones take 50 ms each
+SPLIT_BYTES = 128 << 20  # compressed bytes of one part of a split file
+OPENED_AT_ONCE = 16  # files that are checked at the same time: a remote one takes 50 ms
 
 
 @dataclass(frozen=True)
@@ -45,26 +45,26 @@ class Format:
     """A format of files of pairs."""
 
     name: str
-    endings: tuple[str, ...]  # of file names, without that of a packing
+    endings: tuple[str, ...]  # extensions of files, without .gz or .zst
     reader: Reader
-    check: Check | None  # None: it has no columns
-    pair_bytes: int  # of compressed input for each pair that is left to group, roughly
-    seconds_a_gb: float = 12  # that a core needs to read compressed input: tests/bench/MEASURED.md
-    typical_bytes: int = 0  # of a file, where its size is not known without asking for each
+    check: Check | None  # None: the format has no columns
+    pair_bytes: int  # rough number of compressed input bytes per pair that reaches grouping
+    seconds_a_gb: float = 12  # core-seconds to read a GB of compressed input: tests/bench/MEASURED.md
+    typical_bytes: int = 0  # size of a file, if asking for sizes would take a request per file
     reading: Reading = AHEAD
     checking: Reading = A_GLANCE
     is_packed: bool = False  # a file may also end in .gz or .zst
-    is_split: bool = False  # of a big file, a task reads some pieces
+    is_split: bool = False  # a task reads some pieces of a big file
 
     def read(
         self, file: BinaryIO, path: str, options: TableOptions, pieces: range | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the candidates of an opened file, or of some of its pieces, and its tallies."""
+        """Yield the candidates of an opened file (of all pieces, or of `pieces`), then its tallies."""
         part = {} if pieces is None else {"pieces": pieces}
         return self.reader(self._unpacked(file, path), path, options, **part)
 
     def glance(self, file: BinaryIO, path: str, options: TableOptions) -> Glance:
-        """Return what the beginning of an opened file shows; refuse a file without its columns."""
+        """Return the facts that the beginning of an opened file shows; InputError if needed columns are missing."""
         return self.check(self._unpacked(file, path), path, options) if self.check else Glance()
 
     def _unpacked(self, file: BinaryIO, path: str) -> BinaryIO:
@@ -79,7 +79,7 @@ OWN = (
         check=None,
         pair_bytes=500,
         seconds_a_gb=13,
-        typical_bytes=200 << 20,  # about what files of Common Crawl have, as for WARC
+        typical_bytes=200 << 20,  # about the size of Common Crawl's files, as for WARC
     ),
     Format(
         name="warc",
@@ -121,12 +121,12 @@ OWN = (
 
 @lru_cache(maxsize=1)
 def formats() -> dict[str, Format]:
-    """Return the formats by name, including the formats of other installed packages."""
+    """Return all formats by name, including the formats of other installed packages."""
     return hooks(GROUP) | {each.name: each for each in OWN}
 
 
 def format_of(path: str) -> Format | None:
-    """Return the format of a file, by the ending of its path.
+    """Return the format of a file by its extension, or None if the extension is unknown.
 
     >>> format_of("https://example.org/A.Jsonl.gz?signature=x.csv").name
     'json'
@@ -136,7 +136,7 @@ def format_of(path: str) -> Format | None:
 
 
 def expected() -> str:
-    """Return the sentence that names the endings of all formats.
+    """Return the phrase of error messages that lists the extensions of all formats.
 
     >>> expected()
     'expected .wat.gz, .warc.gz, .parquet, .jsonl, .ndjson, .json, .csv or .tsv (the last five also with .gz or .zst)'
@@ -155,18 +155,18 @@ def _endings(format: Format) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Input:
-    """The file that a task reads, or for a big Parquet file the row groups first to last - 1."""
+    """A file that a task reads or, of a big Parquet file, the row groups from the first to the last - 1."""
 
     path: str
-    format: str  # the name of one of FORMATS
-    size: int  # compressed bytes; a typical number where the size is not known without asking for each file
-    modified: int | None = None  # nanoseconds since 1970, where the file system states it
+    format: str  # the name of one of formats()
+    size: int  # compressed bytes; the format's typical size if the size is not known
+    modified: int | None = None  # time of modification, nanoseconds since 1970, if the file system states it
     row_groups: tuple[int, int] | None = None
     etag: str | None = None  # likewise
-    file_size: int | None = None  # bytes of the whole file, likewise
-    changed: int | None = None  # nanoseconds since 1970, of the inode of a local file
+    file_size: int | None = None  # bytes of the whole file, if the file system states them
+    changed: int | None = None  # time of the inode's change, nanoseconds since 1970, of a local file
     inode: int | None = None  # likewise
-    dialect: str | None = None  # of CSV and TSV
+    dialect: str | None = None  # name of the dialect, of CSV and TSV
 
 
 def find(
@@ -176,10 +176,11 @@ def find(
     seed: int = 0,
     passed_over: dict[str, str] | None = None,
 ) -> list[Input]:
-    """Return the files that `paths` name, by path; refuse what is missing, unknown or lacks the columns.
+    """Return the files that `paths` name, sorted by path; InputError for missing or unknown files or columns.
 
-    `sample_files` takes that many of them. The choice depends on the seed and each one's path only, so that a larger
-    sample holds a smaller one. `passed_over` gets path and kind of what is no regular file.
+    With `sample_files`, only that many files are chosen. The choice depends on the seed and on each file's path only,
+    so a larger sample contains a smaller one. `passed_over` is filled with the path and kind of each thing that is no
+    regular file.
     """
     options = options or TableOptions()
     _require_one_secret(paths)
@@ -192,7 +193,7 @@ def find(
 
 
 def dialects(files: list[Input]) -> list[str]:
-    """Return a line for each dialect in which some of the files are read, with one of them as an example."""
+    """Return one line for each dialect among the files, with one file as an example."""
     each: dict[str, list[str]] = {}
     for file in files:
         if file.dialect is not None:
@@ -204,9 +205,9 @@ def dialects(files: list[Input]) -> list[str]:
 
 
 def read(source: Input, options: TableOptions | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of one input, and its tallies.
+    """Yield the candidates of one input, then its tallies.
 
-    InputError if the file is not the one that was found, before or after it is read; OSError if it cannot be read.
+    InputError if the file has changed since it was found; OSError if the file cannot be read.
     """
     file, format = listed(source), formats()[source.format]
     pieces = range(*source.row_groups) if source.row_groups else None
@@ -215,7 +216,7 @@ def read(source: Input, options: TableOptions | None = None) -> Iterator[pa.Reco
         with file.open(format.reading) as opened:
             yield from format.read(opened, source.path, options, pieces)
     except OSError:
-        file.check()  # that it has changed explains more than the error that follows from it
+        file.check()  # if the file has changed, that explains the error
         raise
     file.check()
     if file.retries:
@@ -223,7 +224,7 @@ def read(source: Input, options: TableOptions | None = None) -> Iterator[pa.Reco
 
 
 def listed(file: Input) -> ListedFile:
-    """Return the file of an input, which opens only as it was found."""
+    """Return the file of an input, which opens only in the version that was found; OSError if it cannot be opened."""
     try:
         return ListedFile(file.path, Version(file.file_size, file.modified, file.etag))
     except (ImportError, ValueError) as error:
@@ -231,7 +232,7 @@ def listed(file: Input) -> ListedFile:
 
 
 def _require_one_secret(paths: list[str]) -> None:
-    """Refuse URLs that only secrets tell apart: they would count as one input, and might not be one."""
+    """Refuse URLs that differ only in secrets, because they count as the same input."""
     given: dict[str, str] = {}
     for path in paths:
         shown = hidden(path)
@@ -247,7 +248,7 @@ def _sample(paths: list[str], number: int, seed: int) -> list[str]:
 
 
 def _files(path: str, kind_of: KindOf, passed_over: dict[str, str]) -> list[Input]:
-    """Return the files that one path, folder, glob, URL or crawl names; none is opened yet."""
+    """Return the files that one path, folder, glob, URL or crawl names; no file is opened."""
     if is_crawl(path):
         kind, names = crawl_files(path)
         return [_input(name, formats()[kind], Version()) for name in names]
@@ -262,7 +263,7 @@ def _files(path: str, kind_of: KindOf, passed_over: dict[str, str]) -> list[Inpu
 
 
 def _known(path: str, found: listing.Found) -> list[Input]:
-    """Return the files that can be read: of several, those with a known ending."""
+    """Return the files with a known extension; InputError if there are none."""
     formats = [format_of(each) for each in found.paths]
     if not any(formats):
         what = "has an unknown ending" if found.is_file else "holds no file that can be read"
@@ -286,7 +287,7 @@ def _input(path: str, format: Format, version: Version) -> Input:
 
 
 def checked(file: Input, options: TableOptions) -> list[Input]:
-    """Return `file`, in parts if it is big, after a look at its columns."""
+    """Return `file` after a check of its columns, split into parts if it is big; InputError if it cannot be read."""
     format = formats()[file.format]
     if format.check is None:
         return [file]
@@ -295,7 +296,7 @@ def checked(file: Input, options: TableOptions) -> list[Input]:
             seen = format.glance(opened, file.path, options)
     except InputError:
         raise
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last of names of columns
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # UnicodeDecodeError: in names of columns
         raise InputError(f"{file.path} cannot be read as {file.format}: {error}") from error
     if format.is_split and file.size > SPLIT_BYTES:
         return _parts(file, seen.piece_bytes)
@@ -303,7 +304,7 @@ def checked(file: Input, options: TableOptions) -> list[Input]:
 
 
 def _parts(file: Input, pieces: list[int]) -> list[Input]:
-    """Return parts of a file, each of the fewest pieces that have SPLIT_BYTES, the last of the rest."""
+    """Return parts of a file; each has the fewest pieces that reach SPLIT_BYTES, and the last has the rest."""
     bounds, size = [0], 0
     for i, more in enumerate(pieces):
         size += more

@@ -18,7 +18,7 @@ from runtime.errors import InputError
 from runtime.tallies import Tallies
 
 CUT = "cut_text"
-BAD_FILES = ("bad_file", "corrupt_file", "truncated")  # a file has at most one of these, where it ends
+BAD_FILES = ("bad_file", "corrupt_file", "truncated")  # a file has at most one of these, because reading ends there
 BAD_RECORDS = (
     "bad_encoding",
     "bad_http",
@@ -29,16 +29,16 @@ BAD_RECORDS = (
     "long_line",
     "too_large",
 )
-DAMAGED = "damaged."  # before the path of an input: the name of the tally of its bad files or records
-DAMAGED_LINE = "damaged_line."  # likewise: that of the line of its first bad record, where it is known
-SHARED_UIDS = "shared_uids"  # uids that an input gave to several URLs
-SHARED = "shared_uid."  # before such a uid and two of its URLs: the name of a tally, one a task
-WORTH_NAMING = 0.01  # share of an input's records that are bad
-SHOWN = 3  # reasons and inputs that a refusal names
+DAMAGED = "damaged."  # prefix of a tally's name, followed by an input's path: its number of bad files and records
+DAMAGED_LINE = "damaged_line."  # prefix, too: the line of the input's first bad record, if it is known
+SHARED_UIDS = "shared_uids"  # tally of the uids that an input gave to several URLs
+SHARED = "shared_uid."  # prefix of a tally's name, followed by such a uid and two of its URLs; one per task
+WORTH_NAMING = 0.01  # share of bad records above which an input gets its own tally
+SHOWN = 3  # reasons and inputs that an error lists
 
 
 def cut(batches: Iterable[pa.RecordBatch], length: int) -> Iterator[pa.RecordBatch]:
-    """Yield CANDIDATES batches with texts of at most `length` characters, and then a tally of those that were cut."""
+    """Yield CANDIDATES batches with texts of at most `length` characters, then a tally of the number of cut texts."""
     total = 0
     for batch in batches:
         texts, number = shorter(texts_of(batch), length)
@@ -52,12 +52,12 @@ def cut(batches: Iterable[pa.RecordBatch], length: int) -> Iterator[pa.RecordBat
 
 
 def texts_of(rows: pa.RecordBatch) -> pa.Array:
-    """Return the texts of CANDIDATES; null for a tally, whose `text` is a name."""
+    """Return the texts of CANDIDATES; null for rows that are tallies, whose `text` is the tally's name."""
     return pc.if_else(rows["tally"].is_null(), rows["text"], None)
 
 
 def shorter(texts: pa.Array, length: int) -> tuple[pa.Array, int]:
-    """Return texts cut to `length` characters, and how many were longer."""
+    """Return texts cut to `length` characters, without white space at the cut, and the number of cut texts."""
     is_long = pc.greater(pc.utf8_length(texts), length)
     if not is_long.true_count:
         return texts, 0
@@ -66,13 +66,13 @@ def shorter(texts: pa.Array, length: int) -> tuple[pa.Array, int]:
 
 
 def tally_damage(batches: Iterable[pa.RecordBatch], path: str) -> Iterator[pa.RecordBatch]:
-    """Yield the batches of one input, and then, if much of it is damaged, a tally with its path."""
+    """Yield the batches of one input, then, if much of the input is damaged, a tally with its path."""
     counted: Counter[str] = Counter()
     for batch in batches:
         if batch["tally"].null_count < batch.num_rows:
             rows = batch.filter(batch["tally"].is_valid())
             counted.update(dict(zip(rows["text"].to_pylist(), rows["tally"].to_pylist(), strict=True)))
-            # The number of a line is left out: those of several files must not add up.
+            # The tally of the line number is dropped: those of several files must not be summed.
             batch = batch.filter(pc.or_kleene(batch["tally"].is_null(), pc.not_equal(batch["text"], FIRST_BAD)))
         yield batch
     files = sum(counted[f"dropped.{reason}"] for reason in BAD_FILES)
@@ -82,8 +82,8 @@ def tally_damage(batches: Iterable[pa.RecordBatch], path: str) -> Iterator[pa.Re
 
 
 def require_sound(read: Tallies, config: CurationConfig) -> Tallies:
-    """Return the tallies of reading; refuse a run with more damage than its limits allow."""
-    records = read["records"] + read["dropped.corrupt_gzip"]  # a broken member's records were never counted
+    """Return the tallies of reading; InputError if damage or shared uids exceed the limits of `config`."""
+    records = read["records"] + read["dropped.corrupt_gzip"]  # records of a broken gzip member were never counted
     _require("files", BAD_FILES, read["files"], read, config.max_bad_files)
     _require("records", BAD_RECORDS, records, read, config.max_bad_records)
     _require_own_uids(read, config.max_shared_uids)
@@ -109,7 +109,7 @@ def _first_line(number: float | None) -> str:
 
 
 def _require_own_uids(read: Tallies, limit: float) -> None:
-    """Refuse a run in which too many uids are of several images, which would become one."""
+    """Refuse a run in which too many uids belong to several images, which would become one image."""
     shared, images = read[SHARED_UIDS], read["images"]
     if shared > limit * images:
         example = next(iter(read.beginning(SHARED)), "")
@@ -121,5 +121,5 @@ def _require_own_uids(read: Tallies, limit: float) -> None:
 
 
 def rounded_up(share: float) -> float:
-    """Return a limit that allows this share, in whole percents."""
+    """Return a share rounded up to whole percents."""
     return min(1.0, ceil(share * 100) / 100)

@@ -12,30 +12,30 @@ from curation.inputs.tables.columns import GIVEN, Glance, TableOptions
 from curation.schemas import CANDIDATES
 from runtime.storage.paths import in_threads
 
-FILES = 6  # of a group that are looked into
-ROWS = 1_000  # pairs after which the next file is looked into: readers give up to 8,192 at once
+FILES = 6  # files of a group that are looked into
+ROWS = 1_000  # pairs after which reading of a file stops; readers yield up to 8,192 at once
 
 
 @dataclass(frozen=True)
 class InputSample:
-    """The inputs of one format whose columns are found alike, and the first pairs of some of them."""
+    """A group of inputs with the same format, dialect and given columns, and the first pairs of some inputs."""
 
     format: str
     dialect: str | None
     files: list[Input]
-    columns: dict[str, list[str]]  # of each field, in the files that were looked into
+    columns: dict[str, list[str]]  # field → names of its columns in the files that were looked into
     rows: pa.Table  # CANDIDATES
-    tally: Counter[str]  # of files that were read to their end
-    pairs: float  # that all of the files hold, estimated
+    tally: Counter[str]  # of the files that were looked into; most tallies come at a file's end
+    pairs: float  # estimated number of pairs in all of the files
 
     @property
     def size(self) -> int:
-        """Bytes of the files; typical ones where sizes are not known."""
+        """The compressed bytes of all files; typical bytes for files of unknown size."""
         return sum(each.size for each in self.files)
 
 
 def samples(found: list[Input], options: TableOptions) -> list[InputSample]:
-    """Return the groups of the inputs, the largest first, each with the first pairs of up to FILES of its inputs."""
+    """Return the groups of inputs, the largest first, each with the first pairs of up to FILES of its inputs."""
     groups: dict[tuple, list[Input]] = {}
     for file in found:
         names = (options.candidates(field, file.path) for field in GIVEN)
@@ -68,7 +68,7 @@ def _sample(files: list[Input], options: TableOptions) -> InputSample:
 
 @dataclass(frozen=True)
 class _Look:
-    """What the beginning of one input shows."""
+    """The facts and the first pairs of one input; `pairs` is the estimated number of pairs in the input."""
 
     glance: Glance
     rows: pa.Table
@@ -95,7 +95,7 @@ def _look(source: Input, options: TableOptions) -> _Look:
         else:
             glance = replace(glance, rows=None)
     rows = pa.Table.from_batches(batches, CANDIDATES)
-    if glance.rows is None:  # or all were read
+    if glance.rows is None:  # or the whole input was read
         pairs = len(rows) * source.size / max(1, min(used, source.size))
     else:
         pairs = glance.rows * source.size / max(1, source.file_size or source.size)

@@ -1,13 +1,13 @@
 """Choose samples: by the probabilities of their entries, by clocks, by weights of a mix, or by the gain for a batch.
 
-`text_offsets` cut `ids` (entry ids) into texts, and `image_offsets` cut the texts into images; both start at 0.
+`text_offsets` split `ids` (entry ids) into texts, and `image_offsets` split the texts into images; both start at 0.
 
 The exponential clock of an image has the times at which soft cap sampling draws it (`export.soft_cap`). The j-th time
 is t_j = the sum over k = 1 … j of E_k / exp(-below - penalty * (k - 1)), where E_k is drawn from Exp(1) and `below` is
-how far the image's logit is below the greatest one. Such numbers would overflow. A kernel keeps
-a_j = t_j * exp(-below - penalty * (j - 1)), which is a_(j-1) * exp(-penalty) + E_j, and takes for the time the
-logarithm of t_j, log(a_j) + below + penalty * (j - 1), as a uint64 that compares as this number does. In all kernels of
-clocks `keys` is uint64[image], `below` float64[image], and `decay` is exp(-penalty).
+the greatest logit minus the image's logit. As t_j would overflow, a kernel keeps
+a_j = t_j * exp(-below - penalty * (j - 1)), which is a_(j-1) * exp(-penalty) + E_j. Its time is the logarithm of t_j,
+log(a_j) + below + penalty * (j - 1), as a uint64 that sorts as the logarithm does. In all kernels of clocks `keys` is
+uint64[image], `below` is float64[image], and `decay` is exp(-penalty).
 
 A batch is chosen sample by sample, each with the largest gain; a sample is a list of entry ids.
 """
@@ -25,9 +25,9 @@ LN2_HIGH, LN2_LOW = 0.6931471805592082, 7.371002565167799e-13  # log(2): its fir
 
 @inline
 def natural_log(x):
-    """The natural logarithm of a normal number above 0, off by at most two units in its last place.
+    """Return the natural logarithm of a normal number above 0, with an error of at most two units in the last place.
 
-    It is made of sums and products alone, so that all machines agree on it; those of their libraries differ. For
+    It uses sums and products alone, so that all machines agree on it; the logarithms of their libraries differ. For
     x = 2**exponent * part it is exponent * log(2) + 2 * artanh((part - 1) / (part + 1)), whose series ends where a
     term no longer counts: (part - 1) / (part + 1) is at most 0.1716.
     """
@@ -45,27 +45,33 @@ def natural_log(x):
 
 @inline
 def waited(key, number):
-    """E of this number, made of the 52 highest bits of a number that the key gives; never 0."""
+    """Return E_number of the image `key`, from the 52 highest bits of a hash of both; never 0."""
     return -natural_log((float(np.int64(numbered(key, number) >> U(12))) + 0.5) * 2.0**-52)
 
 
 @inline
 def ordered(x):
-    """The bits of a number as a uint64 that compares as it does."""
+    """Return the bits of a float64 as a uint64 that sorts as the number does."""
     bits = np.float64(x).view(np.uint64)
     return ~bits if bits & SIGN else bits | SIGN
 
 
 @inline
 def next_time(key, below, penalty, decay, number, a, time):
-    """a and the time of this number, given those before it; a time is never before the last one, also when rounded."""
+    """Return a_number and the time of this number, from those of the number before.
+
+    A time is never before the previous one, also if rounded.
+    """
     a = a * decay + waited(key, number)
     return a, max(time, ordered(natural_log(a) + (below + penalty * (number - 1))))
 
 
 @kernel
 def count_times(keys, below, penalty, decay, low, high, shift, out):
-    """out[0] += the times before `low`, out[1 + (time - low >> shift)] += those from there up to `high`."""
+    """Add the number of times before `low` to out[0], and those from `low` to `high` to intervals of 2^shift.
+
+    A time t from `low` to `high` is counted in out[1 + (t - low >> shift)].
+    """
     for row in range(len(keys)):
         number, a, time = 0, 0.0, U(0)
         while True:
@@ -78,7 +84,7 @@ def count_times(keys, below, penalty, decay, low, high, shift, out):
 
 @kernel
 def count_until(keys, below, penalty, decay, last, out):
-    """out[row] = the number of times up to `last`."""
+    """Set out[row] to the number of times up to and including `last`."""
     for row in range(len(keys)):
         number, a, time = 0, 0.0, U(0)
         while time <= last:
@@ -89,7 +95,7 @@ def count_until(keys, below, penalty, decay, last, out):
 
 @kernel
 def times_of(key, below, penalty, decay, before, out):
-    """out[number - 1 - before] = the time of this number, of one image."""
+    """Set out[number - 1 - before] to the time of each number from before + 1 on, for one image."""
     a, time = 0.0, U(0)
     for number in range(1, before + len(out) + 1):
         a, time = next_time(key, below, penalty, decay, number, a, time)
@@ -99,14 +105,14 @@ def times_of(key, below, penalty, decay, before, out):
 
 @kernel
 def count_distances(below, out):
-    """out[bin] += the logits of each distance below the greatest one; a bin is a 512th of a power of two of 1 + it."""
+    """Add to out[bin] the number of logits at each distance below the greatest; bin = 512 * log2(1 + distance)."""
     for row in range(len(below)):
         out[min(len(out) - 1, int(512.0 * min(200.0, np.log2(1.0 + below[row]))))] += 1
 
 
 @inline
 def probability(ids, start, stop, rates):
-    """1 - product of (1 - rates[id]) over ids[start:stop]."""
+    """Return 1 - the product of (1 - rates[id]) over ids[start:stop]."""
     miss = 1.0
     for i in range(start, stop):
         miss *= 1.0 - rates[ids[i]]
@@ -115,14 +121,17 @@ def probability(ids, start, stop, rates):
 
 @kernel
 def keep_probability(ids, text_offsets, rates, out):
-    """out[text] = the probability that its ids give it."""
+    """Set out[text] to the probability that the text is kept, given by its ids."""
     for text in range(len(out)):
         out[text] = probability(ids, text_offsets[text], text_offsets[text + 1], rates)
 
 
 @kernel
 def expected_size(ids, text_offsets, image_offsets, rates, out):
-    """out[image, column] = the mean probability of its texts under rates[:, column]; `out` comes as zeros."""
+    """Set out[image, column] to the mean probability of the image's texts under rates[:, column].
+
+    `out` must be zeros.
+    """
     for image in range(len(out)):
         first, last = image_offsets[image], image_offsets[image + 1]
         for text in range(first, last):
@@ -135,7 +144,10 @@ def expected_size(ids, text_offsets, image_offsets, rates, out):
 
 @kernel
 def choose(ids, text_offsets, image_offsets, rates, text_draws, chosen, out):
-    """chosen[image] = one of its texts by its draw, out[image] = that text's probability; both come as zeros."""
+    """Set chosen[image] to one of the image's texts, by its draw, and out[image] to the text's probability.
+
+    Both arrays must be zeros, and stay zero for an image without texts.
+    """
     for image in range(len(out)):
         first, last = image_offsets[image], image_offsets[image + 1]
         if last > first:
@@ -146,9 +158,9 @@ def choose(ids, text_offsets, image_offsets, rates, text_draws, chosen, out):
 
 @kernel
 def deal(weights, taken, out):
-    """out[i] = the part that is furthest behind its share, the first of equal ones; `taken` counts what each has.
+    """Set out[i] to the part that is furthest behind its share; among equals, the first.
 
-    Of n samples a part is to have weights[part] * n.
+    Of n samples a part should have weights[part] * n. `taken` has the number of samples of each part, and is updated.
     """
     number = 0
     for part in range(len(taken)):
@@ -166,7 +178,10 @@ def deal(weights, taken, out):
 
 @inline
 def gain(ids, start, stop, targets, masses):
-    """The growth of the sum of t * m / (t + m) over all entries when ids[start:stop] share a mass of 1 evenly."""
+    """Return the growth of the sum of t * m / (t + m) over all entries if ids[start:stop] share a mass of 1 evenly.
+
+    t is the entry's number in `targets`, m its number in `masses`.
+    """
     share, total = 1.0 / max(stop - start, 1), 0.0
     for i in range(start, stop):
         target = targets[ids[i]]
@@ -179,7 +194,7 @@ def gain(ids, start, stop, targets, masses):
 
 @inline
 def sift(heap, size, gains):
-    """Move heap[0] down until no row below it has a larger gain, or an equal one and a smaller number."""
+    """Move heap[0] down until no row below it has a larger gain, or an equal gain and a smaller number."""
     at = 0
     row = heap[0]
     while True:
@@ -201,7 +216,7 @@ def sift(heap, size, gains):
 
 @kernel
 def gather(ids, begins, offsets, out):
-    """out[offsets[row]:offsets[row + 1]] = the ids from begins[row] on."""
+    """Set out[offsets[row]:offsets[row + 1]] to the ids from begins[row] on."""
     for row in range(len(begins)):
         for i in range(offsets[row + 1] - offsets[row]):
             out[offsets[row] + i] = ids[begins[row] + i]
@@ -209,17 +224,17 @@ def gather(ids, begins, offsets, out):
 
 @kernel
 def all_gains(ids, offsets, targets, masses, gains):
-    """gains[row] = the gain of ids[offsets[row]:offsets[row + 1]]."""
+    """Set gains[row] to the gain of ids[offsets[row]:offsets[row + 1]]."""
     for row in range(len(gains)):
         gains[row] = gain(ids, offsets[row], offsets[row + 1], targets, masses)
 
 
 @kernel
 def choose_batch(ids, offsets, targets, masses, gains, heap, chosen):
-    """chosen[i] = the row with the largest gain after chosen[:i], the first of equal ones; masses grow.
+    """Set chosen[i] to the row with the largest gain after chosen[:i], the first of equals; add to `masses`.
 
-    `gains` come as those of an empty batch, and `heap` as the rows in their order. No gain grows when samples are
-    added, also as it is rounded: so one that is larger than all others were is the largest.
+    `gains` must be those of an empty batch, and `heap` the rows sorted by gain, the largest first. Adding samples never
+    raises a gain, even with rounding, so an updated gain above all outdated ones is the largest.
     """
     size = len(heap)
     for i in range(len(chosen)):

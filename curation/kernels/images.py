@@ -1,8 +1,8 @@
 """Compare strings of an image's rows, and find hashes of pictures within a Hamming distance.
 
-Each string is compared with the one before it, and all of them to find the smallest. Hashes are found by shuffled keys
-and look-ups with flipped bits; then leaders are chosen. A hash is a row of uint64, one or four words. Its bit `b` is
-bit b % 64 of word b // 64, the lowest one first.
+`differs_from_last` compares each string with the one before; `smallest` finds the smallest string of each image. Hashes
+are found by shuffled keys and by look-ups with flipped bits; then leaders are chosen. A hash is a row of uint64, one or
+four words. Bit `b` of a hash is bit b % 64 of word b // 64, where bit 0 is the lowest.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from runtime.kernels.machine import load_word, ones
 
 U = np.uint64
 GAMMA, ONE, SIXTY_THREE = U(0x9E3779B97F4A7C15), U(1), U(63)
-# The finalizer of SplitMix64 (Steele, Lea, Flood, 2014): xor-shifts and odd factors; the others undo it.
+# The finalizer of SplitMix64 (Steele, Lea, Flood, 2014): xor-shifts and odd factors; the UNDO_ factors invert it.
 S30, S27, S31, S60, S54, S62 = U(30), U(27), U(31), U(60), U(54), U(62)
 M1, M2 = U(0xBF58476D1CE4E5B9), U(0x94D049BB133111EB)
 UNDO_M1, UNDO_M2 = U(0x96DE1B173F119089), U(0x319642B2D24D8EC3)
@@ -20,7 +20,7 @@ UNDO_M1, UNDO_M2 = U(0x96DE1B173F119089), U(0x319642B2D24D8EC3)
 
 @inline
 def common(data, begin, other, size):
-    """Return how many of the first `size` bytes from data[begin] and data[other] on are the same."""
+    """Return the length of the common prefix of data[begin:begin + size] and data[other:other + size]."""
     k = 0
     while k + 8 <= size and load_word(data, begin + k) == load_word(data, other + k):
         k += 8
@@ -31,7 +31,7 @@ def common(data, begin, other, size):
 
 @kernel
 def differs_from_last(offsets, data, order, places, out):
-    """out[k] = whether the string of row order[places[k]] differs from the string of the row before it in order."""
+    """Set out[k] to whether the string of row order[places[k]] differs from that of row order[places[k] - 1]."""
     for k in range(len(out)):
         row, last = order[places[k]], order[places[k] - 1]
         size = offsets[row + 1] - offsets[row]
@@ -41,7 +41,10 @@ def differs_from_last(offsets, data, order, places, out):
 
 @kernel
 def smallest(offsets, data, valid, order, bounds, out):
-    """out[image] = the row in order[bounds[image]:bounds[image + 1]] with the smallest string; -1 if none is valid."""
+    """Set out[image] to the row in order[bounds[image]:bounds[image + 1]] with the smallest string; -1 without any.
+
+    Rows that are not `valid` do not count.
+    """
     for image in range(len(out)):
         best = np.int64(-1)
         for place in range(bounds[image], bounds[image + 1]):
@@ -86,7 +89,7 @@ def mixed_rest(words, row):
 
 @kernel
 def shuffle(words, out):
-    """out[row] = the key of a hash: its first word mixed with all others, which stay; no two hashes have one key."""
+    """Set out[row] to the key of a hash: its first word mixed with the others; distinct hashes have distinct keys."""
     for row in range(len(words)):
         out[row] = words[row]
         out[row, 0] = mixed(words[row, 0] ^ mixed_rest(words, row))
@@ -94,7 +97,7 @@ def shuffle(words, out):
 
 @kernel
 def unshuffle(keys, out):
-    """out[row] = the hash of a key."""
+    """Set out[row] to the hash of a key: the inverse of `shuffle`."""
     for row in range(len(keys)):
         out[row] = keys[row]
         out[row, 0] = unmixed(keys[row, 0]) ^ mixed_rest(keys, row)
@@ -102,7 +105,7 @@ def unshuffle(keys, out):
 
 @inline
 def value_of(words, row, places):
-    """Return the number that the bits at `places` spell, the first one lowest."""
+    """Return the number that the bits at `places` of a hash form, the first of them lowest."""
     value = np.int64(0)
     for k in range(len(places)):
         bit = places[k]
@@ -112,22 +115,22 @@ def value_of(words, row, places):
 
 @kernel
 def values(words, places, out):
-    """out[row] = the number that the bits at `places` of a hash spell."""
+    """Set out[row] to the number that the bits at `places` of a hash form."""
     for row in range(len(words)):
         out[row] = value_of(words, row, places)
 
 
 @kernel
 def fill_table(words, places, begin, starts, members):
-    """Index the hashes begin to begin + len(members) - 1 by the bits at `places`.
+    """Index the hashes begin to begin + len(members) - 1 by the number that their bits at `places` form.
 
-    The rows with value v, ascending, are members[starts[v]:starts[v + 1]]. `starts` comes as zeros.
+    The rows with value v, ascending, are members[starts[v]:starts[v + 1]]. `starts` must be zeros.
     """
     for row in range(begin, begin + len(members)):
         starts[value_of(words, row, places) + 1] += 1
     for value in range(len(starts) - 1):
         starts[value + 1] += starts[value]
-    for row in range(begin + len(members) - 1, begin - 1, -1):  # from the ends of the lists, which become their starts
+    for row in range(begin + len(members) - 1, begin - 1, -1):  # each list is filled from its end
         value = value_of(words, row, places) + 1
         starts[value] -= 1
         members[starts[value]] = row
@@ -154,12 +157,13 @@ def bits_apart_in(words, row, other, mask):
 
 @kernel
 def find_pairs(words, places, starts, members, flips, ends, masks, most, k, begin, out):
-    """Write pairs (row, an indexed row before it) at most `k` bits apart to `out`, for rows from `begin` on.
+    """Write to `out` the pairs (row, earlier indexed row) at most `k` bits apart, for rows from `begin` on.
 
-    Look-ups are in `len(places)` tables, one for the bits places[t] of a hash, with flips[:ends[t]] of their value.
-    A pair is left out if an earlier mask differs in at most most[i] bits: masks[:i] for the tables before this one, and
-    those behind masks[len(places):], of which a look-up elsewhere has found the pair. Returns the row to go on with,
-    where `out` has no room for all rows of an index, and the number of pairs.
+    Look-ups are in `len(places)` tables: table t indexes the bits places[t] of a hash, and is searched for that value
+    with each of flips[:ends[t]] applied by xor. A pair is left out if it differs in at most most[i] bits of an earlier
+    mask i: the masks of the tables before this one, which have found the pair already, and masks[len(places):], by
+    which a look-up elsewhere has found it. Return the next row, which is not the end if `out` may be too short for it,
+    and the number of pairs.
     """
     found, row, tables = 0, begin, len(places)
     while row < len(words) and found + members.shape[1] <= len(out):
@@ -187,7 +191,7 @@ def find_pairs(words, places, starts, members, flips, ends, masks, most, k, begi
 
 @inline
 def compared(some, row, others, other):
-    """Return -1, 0 or 1 as a row of words is smaller than another, equal or larger."""
+    """Return -1, 0 or 1 if some[row] is smaller than, equal to or larger than others[other], word by word."""
     for word in range(some.shape[1]):
         if some[row, word] != others[other, word]:
             return -1 if some[row, word] < others[other, word] else 1
@@ -196,10 +200,10 @@ def compared(some, row, others, other):
 
 @kernel
 def find_leaders(later, earlier, copies, number, out):
-    """out[pair] = whether the earlier hash leads the later one: it is no copy, and the smallest such.
+    """Set out[pair] to whether the earlier hash leads the later one: it is no copy, and the smallest such hash.
 
-    Pairs come in the order of (later, earlier). copies[:number] are the copies that pairs before have shown, ascending;
-    those of these pairs are added. Returns their number.
+    Pairs are sorted by (later, earlier). copies[:number] are the copies, ascending, that previous pairs have shown; the
+    copies of these pairs are appended. Return the new number of copies.
     """
     for pair in range(len(later)):
         out[pair] = False

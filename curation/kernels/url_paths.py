@@ -1,4 +1,4 @@
-"""Find the paths and file names of URLs, and read them with %-escapes decoded."""
+"""Find the paths and file names of URLs, and decode %-escapes in them."""
 
 from string import hexdigits
 
@@ -21,7 +21,7 @@ def is_escape(data, i, end):
 
 @inline
 def byte_of(data, i, end):
-    """Return the byte at data[i], or the one that a %-escape there means."""
+    """Return the byte at data[i], decoded if a %-escape begins there."""
     if is_escape(data, i, end):
         return np.uint8(_DIGITS[data[i + 1]] * 16 + _DIGITS[data[i + 2]])
     return data[i]
@@ -39,9 +39,9 @@ def is_stop(byte):
 
 @lean
 def find_paths(data, offsets, paths):
-    """paths[row] = where the host of URL data[offsets[row]:offsets[row + 1]] begins, and where its path ends.
+    """Set paths[row] to the begin of the host of the URL data[offsets[row]:offsets[row + 1]] and the end of its path.
 
-    A path ends before query and fragment. A URL without a host has its end there.
+    The path ends before query and fragment. For a URL without a host, both are its end.
     """
     for row in range(len(paths)):
         i, end = offsets[row], offsets[row + 1]
@@ -50,7 +50,7 @@ def find_paths(data, offsets, paths):
         i = min(i + 3, end)
         paths[row, 0] = i
         stops = 0
-        while stops == 0 and i + _AT_ONCE <= end:  # a loop over a known number of bytes becomes vector instructions
+        while stops == 0 and i + _AT_ONCE <= end:  # a loop of fixed length becomes vector instructions
             for byte in data[i : i + _AT_ONCE]:
                 stops += (byte == _QUERY) | (byte == _FRAGMENT)
             if stops == 0:
@@ -62,9 +62,10 @@ def find_paths(data, offsets, paths):
 
 @lean
 def find_names(data, paths, names):
-    """names[row] = where the file name of a URL begins and ends, and where its ending begins; all after one another.
+    """Set names[row] to the begin and the end of a URL's file name, and the begin of the name's extension.
 
-    The file name is the last part of the path; without an ending that place is the end. `paths` is of find_paths.
+    The file name is the last part of the path, as `find_paths` gives `paths`. Without an extension, the third number is
+    the end.
     """
     for row in range(len(names)):
         host, end = paths[row, 0], paths[row, 1]

@@ -10,11 +10,11 @@ from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at
 
 UNUSUAL, METADATA, RESPONSE, OTHER = range(4)
-KIND, BEGIN, END, COLUMNS = 0, 1, 2, 3  # columns of a head: kind of the record, where its block begins and ends
+KIND, BEGIN, END, COLUMNS = 0, 1, 2, 3  # columns of a head: the record's kind, and the begin and end of its block
 
 _CR, _LF, _COLON, _DASH, _ZERO = (ord(character) for character in "\r\n:-0")
-_MOST_DIGITS = 8  # of a length
-_LINE_ENDS = 4  # bytes behind a block
+_MOST_DIGITS = 8  # digits of a content length
+_LINE_ENDS = 4  # bytes after a block
 
 
 def _bytes(text):
@@ -28,14 +28,14 @@ _METADATA, _RESPONSE, _END, _ENDS = map(_bytes, ("metadata\r", "response\r", "\r
 
 @lean
 def read_heads(data, begins, ends, heads):
-    """Fill a row of `heads` for each member data[begins[k]:ends[k]]."""
+    """Set heads[k] to KIND, BEGIN and END of the record in the gzip member data[begins[k]:ends[k]]."""
     for member in range(len(ends)):
         read_head(data, begins[member], ends[member], heads[member])
 
 
 @lean
 def read_head(data, begin, end, head):
-    """Fill `head` for the member data[begin:end]; its kind is UNUSUAL if it is no single record of the usual form."""
+    """Set `head` for the member data[begin:end]; its kind is UNUSUAL unless it is one record of the usual form."""
     kind, i = read_kind(data, begin, end)
     length = 0
     while i >= 0 and not says(data, i, end, _END):
@@ -50,7 +50,7 @@ def read_head(data, begin, end, head):
 
 @inline
 def says(data, i, end, text):
-    """Return whether data[i:end] begins with the bytes of `text`."""
+    """Say whether data[i:end] begins with the bytes of `text`."""
     k = 0
     while k < len(text) and i + k < end and byte_at(data, i + k) == text[k]:
         k += 1
@@ -59,7 +59,7 @@ def says(data, i, end, text):
 
 @inline
 def read_kind(data, i, end):
-    """Return the kind of the record that begins at data[i], and where its third line does; -1 if not as usual."""
+    """Return the kind of the record that begins at data[i], and the begin of its third line; -1 if it is unusual."""
     at = i + len(_VERSION) + 1
     versioned = says(data, i, end, _VERSION) and says(data, at, end, _WARC_TYPE) and byte_at(data, at - 1) & ~1 == _ZERO
     begin = at + len(_WARC_TYPE)
@@ -72,7 +72,7 @@ def read_kind(data, i, end):
 
 @inline
 def read_length(data, i, end):
-    """Return the length in the line from data[i] on, and the place behind the line; -1 if it is no length."""
+    """Return the length in the line from data[i] on, and the begin of the next line; -1 if it is no length."""
     begin, length = i, 0
     while i < min(end, begin + _MOST_DIGITS) and _ZERO <= byte_at(data, i) <= _ZERO + 9:
         length = 10 * length + byte_at(data, i) - _ZERO
@@ -83,7 +83,7 @@ def read_length(data, i, end):
 
 @inline
 def after_field(data, i, end):
-    """Return the place behind the line of a field that does not matter, or -1."""
+    """Return the begin of the line after a field that is not needed; -1 if the line is no such field."""
     begin = i + len(_WARC) if says(data, i, end, _WARC) else -1
     if begin >= 0 and not says(data, begin, end, _TYPE):
         i = begin

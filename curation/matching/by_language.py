@@ -40,7 +40,7 @@ class Matching:
 
     @classmethod
     def of(cls, entries: Entries, rules: Rules = "unicode", model: str | PathLike[str] | None = None) -> Matching:
-        """Return a matching with the defaults of a run, without a folder or Spark; `model` is lid.176.ftz by default."""
+        """Return a matching with the defaults of a run, without a folder or Spark; `model` defaults to lid.176.ftz."""
         require_rules(rules)
         return cls(Identifier.open(model), built_finders(entries, rules), LanguageRules.of(CurationConfig()))
 

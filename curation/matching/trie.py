@@ -63,7 +63,7 @@ class Symbols(NamedTuple):
 
 
 def readers(table: CharacterTable | None) -> tuple[Reader, ...]:
-    """Return the readers of symbols: one for `unicode`, whose character table is given; without a table, two for `meta`."""
+    """Return the readers of symbols: one for `unicode`, given its character table; without a table, two for `meta`."""
     if table is None:
         of_texts, of_entries = (True, np.zeros(0, np.uint8)), (False, np.zeros(0, np.uint8))
         return Reader(read_words, of_texts, of_entries), Reader(read_characters, of_texts, of_entries)
@@ -219,7 +219,7 @@ def _vocabulary(data: np.ndarray, symbols: Symbols) -> Vocabulary:
     slices = pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), max(len(bounds) - 1, 0), [None, pa.py_buffer(bounds), pa.py_buffer(data)]
     )
-    words = slices.take(pa.array(np.arange(0, len(slices), 2))).dictionary_encode()  # without the bytes between the words
+    words = slices.take(pa.array(np.arange(0, len(slices), 2))).dictionary_encode()  # the words alone
     exact = keys.copy()
     exact[hashed, 0] = words.indices.to_numpy()
     distinct = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(exact), [None, pa.py_buffer(exact)])

@@ -1,7 +1,7 @@
 """Find the columns of a table that hold URL, text, uid, language and page URL, by name or by number.
 
-Also names of inputs that are not paths: `commoncrawl:CC-MAIN-2024-10`, which stands for all WAT files of the crawl (or,
-with /warc, all its WARC files), and `table:sales.pairs`, a table of Spark's catalog.
+Also the names of inputs that are not paths: `commoncrawl:CC-MAIN-2024-10` means all WAT files of the crawl (with /warc,
+all its WARC files), and `table:sales.pairs` means a table of Spark's catalog.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from runtime.storage.paths import absolute
 
 CRAWL = "commoncrawl:"
 BASE = "https://data.commoncrawl.org"
-BASE_VARIABLE = "COMMON_CRAWL_URL"  # another copy: a mirror, a folder, or s3://commoncrawl
+BASE_VARIABLE = "COMMON_CRAWL_URL"  # environment variable for another base: a mirror, a folder, or s3://commoncrawl
 EXAMPLE = "commoncrawl:CC-MAIN-2024-10"
 _reference = re.compile(r"commoncrawl:(?P<crawl>CC-MAIN-\d{4}(?:-\d{2}|-\d{4})?)(?:/(?P<kind>wat|warc))?")
-_line = re.compile(r"crawl-data/(?:[\w-][\w.-]*/)*[\w-][\w.-]*\.gz", re.ASCII)  # never outside the base
+_line = re.compile(r"crawl-data/(?:[\w-][\w.-]*/)*[\w-][\w.-]*\.gz", re.ASCII)  # a path that cannot leave the base
 PREFIX = "table:"
-FOLDER = "tables"  # in the output folder: the copies
+FOLDER = "tables"  # folder of copied tables, in the output folder
 
-RECOGNISED = {  # in this order, and in any case
+RECOGNISED = {  # tried in this order; upper and lower case are the same
     "url": ("url", "URL", "image_url"),
     "text": ("text", "TEXT", "caption", "alt"),
     "uid": ("uid",),
@@ -40,12 +40,12 @@ RECOGNISED = {  # in this order, and in any case
     "page_url": ("page_url",),
 }
 REQUIRED = ("url", "text")
-GIVEN = (*REQUIRED, "uid")  # fields whose columns may be given
-NONE = "none"  # as a column: there is none, whatever the table has
+GIVEN = (*REQUIRED, "uid")  # fields whose columns a user can name
+NONE = "none"  # given as a column: ignore any such column of the table
 MOST_COLUMNS = 10**6
 Given = str | int | Sequence[str | int] | None
 
-# How a user names a column, of a file and of a DataFrame.
+# How messages tell a user to name a column: of a file, and of a DataFrame.
 FLAG = "--{}-column (a number from 0 if it is a CSV or TSV without header; PATTERN=NAME for some inputs)"
 FIELD = "{}_column of TableOptions"
 
@@ -53,16 +53,17 @@ FIELD = "{}_column of TableOptions"
 @typed
 @dataclass(frozen=True)
 class TableOptions:
-    """The columns that hold the pairs: names, or for CSV and TSV without header numbers from 0; None: usual names.
+    """The columns that hold the pairs: names, or numbers from 0 for CSV and TSV without header; None: usual names.
 
-    Of several names the first that a file has is taken. PATTERN=NAME is for inputs that the pattern matches, and no
-    other name counts there: it matches what the path ends in, as `cc3m*.tsv` or `wit/*`; * also stands for folders.
+    Of several names, the first that a file has is used. PATTERN=NAME applies to the inputs that the pattern matches;
+    for them, names without a pattern are ignored. A pattern matches the end of a path, as `cc3m*.tsv` or `wit/*`; *
+    also matches /.
     """
 
     url_column: Given = None
     text_column: Given = None
-    uid_column: Given = None  # `none`: an image is known by its URL
-    dialect: str | None = None  # of CSV and TSV, one of DIALECTS; None: what the first rows of each file show
+    uid_column: Given = None  # `none`: the URL identifies the image
+    dialect: str | None = None  # one of DIALECTS, for CSV and TSV; None: recognised from each file's first rows
 
     def __post_init__(self) -> None:
         for name in GIVEN:
@@ -73,16 +74,19 @@ class TableOptions:
         for given in GIVEN:
             if any(not name or pattern == "" for pattern, name in self._parts(given)):
                 raise ParameterError("names no column; expected NAME, or PATTERN=NAME", f"{given}_column")
-        self.numbers("")  # refuses what no file can have
+        self.numbers("")  # refuses combinations that no file can have
 
     def candidates(self, field: str, path: str) -> tuple[str, ...]:
-        """Return the names, or the number, given for the column of a field in a file; none where none is given."""
+        """Return the names (or the number) given for a field's column in the file `path`; () if none is given."""
         parts = [*self._parts(field)]
         own = [name for pattern, name in parts if pattern is not None and is_like(path, pattern)]
         return tuple(own or [name for pattern, name in parts if pattern is None])
 
     def numbers(self, path: str) -> dict[str, int] | None:
-        """Return the number of each required column where a file's columns are numbers, so that it has no header."""
+        """Return the column number of each required field in the file `path`; None if columns have names.
+
+        InputError unless either no required field has a number, or each has exactly one.
+        """
         given = {field: self.candidates(field, path) for field in REQUIRED}
         numbered = [_is_number(name) for names in given.values() for name in names or ("",)]
         if not any(numbered):
@@ -97,7 +101,7 @@ class TableOptions:
         return {field: int(name) for field, (name,) in given.items()}
 
     def require_use(self, paths: Sequence[str]) -> None:
-        """Refuse a pattern that none of the inputs has: what it says would count for nothing."""
+        """Refuse a pattern that matches none of the inputs `paths`."""
         for given in GIVEN:
             for pattern, name in self._parts(given):
                 if pattern is not None and not any(is_like(path, pattern) for path in paths):
@@ -108,19 +112,19 @@ class TableOptions:
         return {"url": self.url_column, "text": self.text_column, "uid": self.uid_column}.get(field)
 
     def _parts(self, field: str) -> Iterator[tuple[str | None, str]]:
-        """Yield the pattern, or None, and the name of each column that is given for a field."""
+        """Yield (pattern or None, name) for each column that is given for a field."""
         for each in self.as_given(field):
             pattern, equals, name = each.partition("=")
             yield (pattern, name) if equals else (None, pattern)
 
     def as_given(self, field: str) -> list[str]:
-        """Return what a user gave for a field, patterns included."""
+        """Return all values that a user gave for a field's column, with their patterns."""
         given = self._of(field)
         return [] if given is None else [str(given)] if isinstance(given, str | int) else [*map(str, given)]
 
 
 def is_like(path: str, pattern: str) -> bool:
-    """Return whether a pattern matches what a path, or a URL without its query, ends in.
+    """Say whether a pattern matches the end of a path, or of a URL without its query.
 
     >>> is_like("/data/cc3m/val.tsv", "cc3m/*"), is_like("https://a.org/wit/x.jsonl?key=1", "*.jsonl")
     (True, True)
@@ -130,20 +134,20 @@ def is_like(path: str, pattern: str) -> bool:
     (True, True)
     """
     plain = path.partition("?")[0] if "://" in path else path
-    if is_table(pattern) and not is_table(path):  # a copy of the table
+    if is_table(pattern) and not is_table(path):  # the file may be a copy of the table
         pattern = copies_like(pattern)
     return fnmatchcase(plain, pattern) or fnmatchcase(plain, f"*/{pattern}")
 
 
 def _given(column: Given, may_be_number: bool) -> Given:
-    """Return one name or number as such, and several as a tuple, which JSON makes a list."""
+    """Return a single name or number unwrapped, and several as a tuple; digits become an int if `may_be_number`."""
     if isinstance(column, Sequence) and not isinstance(column, str):
         return _given(column[0], may_be_number) if len(column) == 1 else tuple(column) or None
     return int(column) if may_be_number and column is not None and _is_number(column) else column
 
 
 def _require_column(name: str, given: object) -> None:
-    """Refuse what is neither a name nor a number that a column may have."""
+    """Refuse values that are neither names nor valid column numbers."""
     for column in given if isinstance(given, Sequence) and not isinstance(given, str) else [given]:
         if isinstance(column, str) and column.isascii() and column.isdigit():
             column = int(column)
@@ -157,18 +161,19 @@ def _is_number(name: str | int) -> bool:
 
 @dataclass(frozen=True)
 class Glance:
-    """Facts from a first look at a file, besides that it has its columns."""
+    """The facts that a first look at a file shows."""
 
-    columns: dict[str, str] = field(default_factory=dict)  # name, or number, of the column of each field
-    rows: int | None = None  # where the file states it
-    piece_bytes: list[int] = field(default_factory=list)  # of each piece of a file that is split
+    columns: dict[str, str] = field(default_factory=dict)  # field → name or number of its column
+    rows: int | None = None  # None unless the file states it
+    piece_bytes: list[int] = field(default_factory=list)  # compressed bytes of each piece, if the format is split
     dialect: str | None = None  # of CSV and TSV
 
 
 def named_columns(names: Sequence[str], options: TableOptions, path: str, naming: str = FLAG) -> dict[str, str]:
-    """Return the name of the column for each field of candidates that a table has; refuse one without url or text.
+    """Return the name of each field's column, for the fields that the table has; InputError without url or text.
 
-    `naming` is how the refusal tells a user to name a column.
+    If a column for uid is given (not `none`), it must exist, too. `naming` is how the error tells a user to name a
+    column.
     """
     if options.numbers(path):
         raise InputError(
@@ -190,9 +195,9 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
 
 
 def recognised(field: str, names: Sequence[str], path: str, remedy: str = "leave out the others") -> str | None:
-    """Return the column with the first name, in any case, that RECOGNISED has for a field and a table has, too.
+    """Return the column whose name RECOGNISED has first for a field, in any case; None if there is none.
 
-    Several that differ in case only are refused.
+    InputError if several columns differ only in case; `remedy` ends its message.
 
     >>> recognised("url", ["Image_URL", "Url", "text"], "a table"), recognised("uid", ["text"], "a table")
     ('Url', None)
@@ -220,7 +225,7 @@ def _one(found: list[str], path: str, remedy: str) -> str | None:
 
 
 def is_crawl(path: str) -> bool:
-    """Say whether a path names a crawl.
+    """Say whether an input names a crawl.
 
     >>> is_crawl("commoncrawl:CC-MAIN-2024-10"), is_crawl("crawl/a.wat.gz")
     (True, False)
@@ -229,7 +234,10 @@ def is_crawl(path: str) -> bool:
 
 
 def crawl_files(reference: str, base: str | None = None) -> tuple[str, list[str]]:
-    """Return the kind, wat or warc, and the paths of all files of a crawl; only their list is fetched."""
+    """Return the kind, wat or warc, and the paths of all files of a crawl; only the crawl's list of files is fetched.
+
+    InputError if `reference` names no crawl or the list cannot be had.
+    """
     crawl, kind = _parsed(reference)
     base = (base or os.environ.get(BASE_VARIABLE) or BASE).rstrip("/")
     listing = hidden(f"{base}/crawl-data/{crawl}/{kind}.paths.gz")
@@ -255,7 +263,7 @@ def _lines(listing: str, crawl: str) -> list[str]:
     try:
         with ListedFile(listing).open() as file:
             return gzip.decompress(file.read()).decode().split()
-    except (InputError, PermissionError) as error:  # S3 forbids what is not there
+    except (InputError, PermissionError) as error:  # S3 answers 403 for missing objects
         raise InputError(
             f"there is no crawl {crawl}, as {listing} cannot be had; https://index.commoncrawl.org lists all crawls"
         ) from error
@@ -264,7 +272,7 @@ def _lines(listing: str, crawl: str) -> list[str]:
 
 
 def is_table(given: str) -> bool:
-    """Say whether an input names a table.
+    """Say whether an input names a table of Spark's catalog.
 
     >>> is_table("table:web.pairs"), is_table("tables/pairs.parquet")
     (True, False)
@@ -273,7 +281,7 @@ def is_table(given: str) -> bool:
 
 
 def table_name(given: str) -> str:
-    """Return the name of the table that an input names."""
+    """Return the name of the table without the prefix `table:`; InputError if the name is empty."""
     name = given.removeprefix(PREFIX).strip()
     if not name:
         raise InputError(f"{given} names no table; expected one of Spark's catalog, such as table:db.pairs")
@@ -281,12 +289,12 @@ def table_name(given: str) -> str:
 
 
 def tables_in(output: Path) -> Path:
-    """Return the folder for copies of tables in an output folder, as its path is given to workers."""
+    """Return the folder of copied tables in an output folder, as an absolute path for workers."""
     return absolute(output / FOLDER)
 
 
 def folder_of(table: str) -> str:
-    """Return the name of the folder for the copy of a table.
+    """Return the name of the folder for the copy of a table: the table's name, percent-encoded.
 
     >>> folder_of("web.`pairs 2024`")
     'web.%60pairs%202024%60'
@@ -295,7 +303,7 @@ def folder_of(table: str) -> str:
 
 
 def copies_like(pattern: str) -> str:
-    """Return the pattern that the files of the copies of tables have which a pattern of inputs matches.
+    """Return the pattern of copied files for a pattern of tables.
 
     >>> copies_like("table:web.*")
     'tables/web.*/*'
@@ -304,7 +312,7 @@ def copies_like(pattern: str) -> str:
 
 
 def input_of(path: str, tables: str) -> str:
-    """Return the input that a file belongs to: the table of which it is a copy in the folder `tables`, or the file.
+    """Return the input that a file comes from: `table:NAME` for a copy below the folder `tables`, else the file.
 
     >>> input_of("/out/tables/web.pairs/00000-1a.parquet", "/out/tables"), input_of("/data/a.parquet", "/out/tables")
     ('table:web.pairs', '/data/a.parquet')

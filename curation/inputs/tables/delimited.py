@@ -1,4 +1,4 @@
-"""Read CSV and TSV, with or without a header, in the dialect that is given or that their first rows show.
+"""Read CSV and TSV, with or without a header, in a given dialect or in the one that a file's first rows show.
 
 A quote that is opened and never closed would swallow all rows after it, so it is read as an ordinary character.
 """
@@ -20,13 +20,13 @@ from curation.inputs.tables.columns import Glance, TableOptions, named_columns
 from curation.inputs.tables.lines import DIALECTS, ESCAPED, LONGEST_LINE, PLAIN, Dialect, dialect_of, first_lines, lines
 from runtime.errors import InputError
 
-Fields = list[str] | None  # of a row; None for a broken one
+Fields = list[str] | None  # the fields of a row; None for a broken row
 _WEB = re.compile(HTTP_URL)
-_QUOTED_OR_BACKSLASH = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\Z))|\\', re.S)  # the first in a quoted field, the second not
+_QUOTED_OR_BACKSLASH = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\Z))|\\', re.S)  # a quoted field (group 1), or a backslash
 
 
 def read(file: BinaryIO, path: str, options: TableOptions) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates in a file, unpacked, and its tallies."""
+    """Yield the candidates in an unpacked file, then its tallies."""
     tally = Counter(files=1)
     rows, first, columns = _opened(file, path, options, tally)
     if first is not None:
@@ -38,7 +38,7 @@ def read(file: BinaryIO, path: str, options: TableOptions) -> Iterator[pa.Record
 
 
 def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
-    """Refuse a file, unpacked, without the columns that are needed, or without any row; return its dialect."""
+    """Return the columns and the dialect of an unpacked file; InputError if needed columns or all rows are missing."""
     tally: Counter[str] = Counter()
     rows, first, columns = _opened(file, path, options, tally)
     numbers = options.numbers(path)
@@ -52,7 +52,10 @@ def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
 def _opened(
     file: BinaryIO, path: str, options: TableOptions, tally: Counter[str]
 ) -> tuple[DelimitedRows, Fields, dict[str, int]]:
-    """Return the rows of a file behind the first that is not broken, that one, and the position of each field in it."""
+    """Return the rows after the first unbroken row, this first row, and the column number of each field.
+
+    The first row is None, and the columns are {}, if every row is broken.
+    """
     text = lines(file, tally)
     if options.dialect is not None:
         dialect = DIALECTS[options.dialect]
@@ -65,7 +68,10 @@ def _opened(
 
 
 def _worth(rows: Iterator[list[str]], options: TableOptions, path: str) -> int:
-    """Return the number of rows that have a web address where it is expected; for a header whether it names columns."""
+    """Return the score of one delimiter, by which the delimiters are compared.
+
+    With a header, 1 if it names the needed columns, else 0. Without one, the number of rows with a web address as URL.
+    """
     first = next(rows, [])
     try:
         columns = _columns(first, options, path)
@@ -78,7 +84,7 @@ def _worth(rows: Iterator[list[str]], options: TableOptions, path: str) -> int:
 
 
 def _columns(first: list[str], options: TableOptions, path: str) -> dict[str, int]:
-    """Return the position of each field of candidates, by the first row of the file."""
+    """Return the column number of each field of candidates, from the first row of the file or from the options."""
     columns = options.numbers(path)
     if columns is None:
         return {field: first.index(name) for field, name in named_columns(first, options, path).items()}
@@ -91,7 +97,7 @@ def _columns(first: list[str], options: TableOptions, path: str) -> dict[str, in
 
 
 def _of_width(data: Iterable[Fields], rows: DelimitedRows, tally: Counter[str]) -> Iterator[list[str]]:
-    """Yield the rows with as many fields as the first row; count other rows, and note the first one's line."""
+    """Yield the rows with as many fields as the first row; count other rows, and note the first such row's line."""
     for row in data:
         tally["records"] += 1
         if row is not None and len(row) == rows.width:
@@ -102,17 +108,20 @@ def _of_width(data: Iterable[Fields], rows: DelimitedRows, tally: Counter[str]) 
 
 
 class DelimitedRows:
-    """The rows of lines that are not blank; `line` is the number, from 1, of the line on which the last row began."""
+    """Iterator over the rows of non-blank lines; a broken row is None.
+
+    `line` is the number, from 1, of the line on which the latest row began.
+    """
 
     def __init__(self, text: Iterable[str], dialect: Dialect):
         self.dialect = dialect
         self.line = 0
-        self.width: int | None = None  # fields of a row, once they are known
-        self.is_pair: Callable[[list[str]], bool] = lambda row: False  # likewise: whether a row of this width is one
+        self.width: int | None = None  # number of fields in a row, once it is known
+        self.is_pair: Callable[[list[str]], bool] = lambda row: False  # is this row a pair?
         self._text = iter(text)
-        self._own: list[str] = []  # lines of the row that is read
-        self._again: list[str] = []  # a line that was read for another row
-        self._left = LONGEST_LINE  # characters that the row may still have
+        self._own: list[str] = []  # lines of the row that is being read
+        self._again: list[str] = []  # a line that was read but belongs to the next row
+        self._left = LONGEST_LINE  # number of characters that the row may still have
         self._rows = self._plain() if dialect.quotes == PLAIN else self._quoted()
 
     def __iter__(self) -> Iterator[Fields]:
@@ -133,7 +142,7 @@ class DelimitedRows:
                 row = next(reader)
             except StopIteration:
                 return
-            except csv.Error:  # also a quote that never ends: at csv's limit for one field, 128 KB
+            except csv.Error:  # also if a quote never ends, at csv's limit of 128 KB per field
                 if len(self._own) > 1:  # the line that broke the row begins the next one
                     self._again.append(self._own.pop())
                 yield from self._alone()
@@ -161,7 +170,7 @@ class DelimitedRows:
         return _escaped(line, len(self._own) > 1) if is_escaped else line
 
     def _alone(self) -> Iterator[Fields]:
-        """Yield a row for each of the lines, in which quotes have no partner."""
+        """Yield one row for each line of the current row, because its quotes have no partner."""
         for number, line in enumerate(self._own, self.line):
             if line.strip():
                 self.line = number
@@ -183,9 +192,9 @@ class DelimitedRows:
 
 
 def _escaped(line: str, is_inside: bool) -> str:
-    """Return a line with backslashes outside of quoted fields doubled: Spark writes these as they are.
+    """Return a line with each backslash outside of quoted fields doubled: Spark writes such backslashes unescaped.
 
-    `is_inside`: the line begins in a quoted field.
+    `is_inside` says that the line begins inside a quoted field.
     """
     begin = '"' * is_inside
     return _QUOTED_OR_BACKSLASH.sub(lambda found: found[1] or "\\\\", begin + line)[len(begin) :]

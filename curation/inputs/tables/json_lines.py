@@ -15,14 +15,14 @@ from curation.inputs.tables.lines import lines
 from runtime.arrow import gather
 from runtime.errors import InputError
 
-PROBED = 100  # objects that are looked at for their keys: a key may be left out where its value is null
-_KEY_BYTES = 100  # that a key costs beside its characters
+PROBED = 100  # objects searched for keys, as an object may leave out a key whose value is null
+_KEY_BYTES = 100  # memory of a key, besides its characters
 
 Object = dict[str, Any]
 
 
 def read(file: BinaryIO, path: str, options: TableOptions) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates in a file, unpacked, and its tallies."""
+    """Yield the candidates in an unpacked file, then its tallies."""
     tally = Counter(files=1)
     objects = _objects(lines(file, tally), tally)
     probe = _probe(objects)
@@ -38,7 +38,7 @@ def read(file: BinaryIO, path: str, options: TableOptions) -> Iterator[pa.Record
 
 
 def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
-    """Refuse a file, unpacked, without the columns that are needed; an empty one passes."""
+    """Return the columns of an unpacked file; InputError if needed columns are missing; an empty file passes."""
     tally: Counter[str] = Counter()
     probe = _probe(_objects(lines(file, tally), tally))
     if tally and not probe:
@@ -47,7 +47,7 @@ def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
 
 
 def _objects(text: Iterable[str], tally: Counter[str]) -> Iterator[Object]:
-    """Yield the object of each line that is not blank; count lines without one, and note the first of them."""
+    """Yield the object of each non-blank line; count lines without an object, and note the first such line."""
     for number, line in enumerate(text, 1):
         if not line.strip():
             continue
@@ -63,7 +63,7 @@ def _objects(text: Iterable[str], tally: Counter[str]) -> Iterator[Object]:
 def _json(line: str) -> Any:
     try:
         return orjson.loads(line)
-    except ValueError:  # also for lone surrogates; the standard library reads them, and they are counted as bad UTF-8
+    except ValueError:  # also for lone surrogates, which json reads, so that they are counted as bad UTF-8
         pass
     try:
         return json.loads(line)
@@ -72,7 +72,7 @@ def _json(line: str) -> Any:
 
 
 def _probe(objects: Iterator[Object]) -> list[Object]:
-    """Return the first PROBED objects, or fewer large ones, with strings for scalars and None for any other value."""
+    """Return up to PROBED first objects (fewer if they are large), with scalars as strings and other values as None."""
     strings = ({name: _string(value) for name, value in each.items()} for each in objects)
     return next(gather(strings, _size, BYTES, PROBED), [])
 
@@ -82,12 +82,12 @@ def _size(values: Object) -> int:
 
 
 def _columns(objects: list[Object], options: TableOptions, path: str) -> dict[str, str]:
-    """Return the key of each field of candidates that any of `objects` has."""
+    """Return the key of each field of candidates, from the keys of all `objects`."""
     return named_columns(list(dict.fromkeys(chain.from_iterable(objects))), options, path)
 
 
 def _string(value: Any) -> str | None:
-    """Return a JSON value as a string: numbers as they are written, None if it is not a scalar."""
+    """Return a JSON string or number as a string, None for any other value."""
     if type(value) is str:
         return value
     return str(value) if type(value) in (int, float) else None

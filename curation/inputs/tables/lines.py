@@ -1,8 +1,8 @@
 """Unpack text files, cut them into lines, and recognise the dialect of CSV and TSV by a file's first lines.
 
-A line that is too long is counted and skipped. pandas and Excel quote the fields that need it and double the quotes
-inside. Arrow quotes all strings. Spark puts a backslash before a quote inside a field. Other programs write captions
-unchanged, and their quotes are plain characters.
+A line that is too long is counted and skipped. pandas and Excel quote only the fields that need quotes, and double the
+quotes inside. Arrow quotes all strings. Spark puts a backslash before a quote inside a field. Other programs write
+captions unchanged, and their quotes are plain characters.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ import pyarrow.csv as pa_csv
 
 from runtime.arrow import gather
 
-LONGEST_LINE = 4 << 20  # characters; what is longer is no pair, and may not end before memory does
+LONGEST_LINE = 4 << 20  # characters; a longer line is no pair, and might not fit into memory
 PACKINGS = (".gz", ".zst")
 
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";"}
 QUOTED, ESCAPED, PLAIN = "quoted", "escaped", "plain"
-SAMPLE = 256 << 10  # characters of the first lines that show the dialect
+SAMPLE = 256 << 10  # characters of the first lines, from which the dialect is recognised
 _FIELDS = {QUOTED: r'"([^"]*(?:""[^"]*)*)"', ESCAPED: r'"([^"\\]*(?:\\.[^"\\]*)*)"'}
 _MEANINGS = {
     QUOTED: "fields may stand in quotes",
@@ -40,7 +40,7 @@ _MEANINGS = {
 
 
 def plain_name(path: str) -> str:
-    """Return the part of a path or URL that ends as the file's name does, in lower case.
+    """Return a path or URL in lower case and without a query, so that it ends in the file's extension.
 
     >>> plain_name("https://example.org/A.TSV.gz?signature=x.csv")
     'https://example.org/a.tsv.gz'
@@ -49,7 +49,7 @@ def plain_name(path: str) -> str:
 
 
 def unpacked_name(path: str) -> str:
-    """Return `plain_name` without the ending that says how the file is packed.
+    """Return `plain_name` without the extension of a packing, .gz or .zst.
 
     >>> unpacked_name("A.TSV.gz")
     'a.tsv'
@@ -61,7 +61,7 @@ def unpacked_name(path: str) -> str:
 
 
 def unpack(file: BinaryIO, path: str) -> BinaryIO:
-    """Return `file` unpacked, by the ending of its path."""
+    """Return `file` unpacked according to its path's extension; a file of another extension is returned unchanged."""
     name = plain_name(path)
     if name.endswith(".gz"):
         return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]  # its stub lacks parts of BinaryIO
@@ -71,9 +71,10 @@ def unpack(file: BinaryIO, path: str) -> BinaryIO:
 
 
 def lines(file: BinaryIO, tally: Counter[str]) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file with their ends; bytes that are not UTF-8 become lone surrogates.
+    """Yield the lines of a UTF-8 file with their line ends; bytes that are not UTF-8 become lone surrogates.
 
-    A packed file that is cut or broken ends there, and is counted; a disk or network that fails is still an OSError.
+    If a packed file is truncated or corrupt, the lines end there, and `tally` counts the file. OSError if a disk or
+    network fails.
     """
     try:
         with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="\n") as text:
@@ -92,7 +93,7 @@ def lines(file: BinaryIO, tally: Counter[str]) -> Iterator[str]:
 
 
 def _short(text: io.TextIOBase, tally: Counter[str]) -> Iterator[str]:
-    """Yield the lines of up to LONGEST_LINE characters; skip longer ones piece by piece, and count them."""
+    """Yield the lines of up to LONGEST_LINE characters; count longer lines in `tally`, and skip them."""
     readline = partial(text.readline, LONGEST_LINE)
     for line in iter(readline, ""):
         if len(line) < LONGEST_LINE or line.endswith("\n"):
@@ -106,21 +107,21 @@ def _short(text: io.TextIOBase, tally: Counter[str]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a line is cut into fields, and what quotes mean."""
+    """The delimiter between a line's fields, and the meaning of quotes."""
 
-    name: str  # as users give it
+    name: str  # the value of --dialect
     delimiter: str
-    quotes: str  # one of QUOTED, where a quote in a quoted field is doubled, ESCAPED and PLAIN
+    quotes: str  # QUOTED (quotes in quoted fields are doubled), ESCAPED or PLAIN
 
     def __str__(self) -> str:
         return f"a {self.name.partition('-')[0]} between fields, and {_MEANINGS[self.quotes]}"
 
     def plain_row(self, line: str) -> list[str]:
-        """Return the fields of a line in which quotes mean nothing."""
+        """Return the fields of a line, with quotes as ordinary characters."""
         return line.rstrip("\r\n").split(self.delimiter)
 
     def arrow(self) -> pa_csv.ParseOptions:
-        """Return the options by which Arrow reads it."""
+        """Return Arrow's parse options for this dialect."""
         return pa_csv.ParseOptions(
             delimiter=self.delimiter,
             quote_char=False if self.quotes == PLAIN else '"',
@@ -137,14 +138,15 @@ DIALECTS = {
 
 
 def first_lines(text: Iterator[str]) -> list[str]:
-    """Take lines from `text` up to SAMPLE characters, or one more."""
+    """Take the first lines from `text`: until they have SAMPLE characters, or all."""
     return next(gather(text, len, SAMPLE), [])
 
 
 def dialect_of(lines: list[str], path: str, worth: Callable[[Iterator[list[str]]], int]) -> Dialect:
-    """Return the dialect of a file, given its first lines.
+    """Return the dialect of a file, recognised from its first lines.
 
-    The delimiter is the one whose rows have the largest `worth`, of several that of the ending of the file's path.
+    The delimiter is the one whose rows have the largest `worth`; among equals, the tab for .tsv and the comma for
+    others.
     """
     own = "tab" if unpacked_name(path).endswith(".tsv") else "comma"
     names = sorted(DELIMITERS, key=lambda name: name != own)
@@ -153,15 +155,16 @@ def dialect_of(lines: list[str], path: str, worth: Callable[[Iterator[list[str]]
 
 
 def _rows(lines: list[str], delimiter: str) -> Iterator[list[str]]:
-    with suppress(csv.Error):  # a quote that never ends
+    with suppress(csv.Error):  # the file has a quote that never ends
         yield from filter(None, csv.reader(lines, delimiter=delimiter))
 
 
 def _quotes(text: str, delimiter: str) -> str:
-    """Return what quotes mean.
+    """Return the meaning of quotes: QUOTED, ESCAPED or PLAIN.
 
-    Between tabs they mean nothing, unless more fields need their quotes than have stray ones, or half of the lines have
-    some around a field. Between commas a quote that means nothing does no harm (`delimited.Rows`).
+    In TSV, quotes are plain unless more fields need quotes than have stray ones, or unless half of the lines have
+    quoted fields and more fields have needless quotes than stray ones. In CSV, quotes are never plain, as a stray quote
+    does no harm there (`DelimitedRows`).
     """
     if '"' not in text or (delimiter != "\t" and r"\"" not in text):
         return PLAIN if delimiter == "\t" else QUOTED
@@ -187,5 +190,5 @@ def _counts(text: str, delimiter: str, style: str) -> tuple[int, int, int]:
 
 
 def _is_even(text: str, delimiter: str) -> bool:
-    """Return whether all whole lines have as many delimiters, so that no field in quotes holds a line end."""
+    """Say whether all complete lines have the same number of delimiters, so that no quoted field holds a line end."""
     return len({line.count(delimiter) for line in text.split("\n")[:-1] if line.strip()}) <= 1

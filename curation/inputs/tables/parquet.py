@@ -28,26 +28,26 @@ from runtime.errors import InputError
 from runtime.storage.listing import Found, name_of, names_in
 from runtime.storage.parquet import BoundedParquet
 
-# Of each kind of table: the folder in it that makes it one, and the names of files in that.
+# Kind of table → the subfolder that marks it, and a pattern for the names of files in this subfolder.
 MARKS = {
     "Delta": ("_delta_log", r"[^/]+"),
     "Iceberg": ("metadata", r"(v\d+|\d+-[0-9a-f-]{36})(\.gz)?\.metadata\.json(\.gz)?"),
     "Hudi": (".hoodie", r"hoodie\.properties"),
 }
 _PATTERNS = {kind: re.compile(f"(?P<table>.+)/{re.escape(folder)}/{name}") for kind, (folder, name) in MARKS.items()}
-KindOf = Callable[[str], str | None]  # the kind of table that a folder is
-_WITHOUT_FOLDERS = ("http://", "https://")  # a server may answer anything for a folder that it does not have
+KindOf = Callable[[str], str | None]  # maps a folder to its kind of table, or None
+_WITHOUT_FOLDERS = ("http://", "https://")  # a web server may answer with anything for a missing folder
 
-_TEXT_BYTES = 16 << 20  # of text that is read at once
+_TEXT_BYTES = 16 << 20  # bytes of text that are read at once
 _ROWS = 1 << 20  # rows of a table that are read at once
 _BOM = b"\xef\xbb\xbf"
 _UNREADABLE = (OSError, EOFError, ImportError, ValueError, zlib.error, pa.ArrowException)
 
-Columns = Callable[[list[str]], list[str]]  # chooses among the names of a table's columns, or refuses
+Columns = Callable[[list[str]], list[str]]  # maps the names of all columns to those to read, or raises InputError
 
 
 def read(file: BinaryIO, path: str, options: TableOptions, pieces: range | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates in these row groups (pieces) of a file, or in all if None, and its tallies."""
+    """Yield the candidates in the row groups `pieces` of a file (None: in all), then the tallies."""
     table = BoundedParquet(file)
     columns = string_columns(table.schema, options, path)
     tally = Counter(files=1)
@@ -61,14 +61,14 @@ def read(file: BinaryIO, path: str, options: TableOptions, pieces: range | None 
 
 
 def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
-    """Refuse a file without the columns that are needed; return the compressed bytes of each row group."""
+    """Return columns, rows and compressed bytes per row group of a file; InputError if needed columns are missing."""
     table = BoundedParquet(file)
     columns = string_columns(table.schema, options, path)
     return Glance(columns, table.rows, table.group_bytes())
 
 
 def string_columns(schema: pa.Schema, options: TableOptions, path: str, naming: str = FLAG) -> dict[str, str]:
-    """Return the column of each field of candidates that a table has; refuse one that cannot be strings."""
+    """Return the name of each field's column, for the fields that the table has; InputError for nested columns."""
     columns = named_columns(schema.names, options, path, naming)
     for name in columns.values():
         kind = schema.field(name).type
@@ -78,12 +78,15 @@ def string_columns(schema: pa.Schema, options: TableOptions, path: str, naming: 
 
 
 def from_batch(batch: pa.RecordBatch, columns: dict[str, str], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates in a batch, given the column of each field, and count the other rows."""
+    """Yield the candidates in a batch, and count in `tally` the rows that are dropped.
+
+    `columns` maps each field to its column.
+    """
     tally["records"] += batch.num_rows
     arrays = [uid_bytes(batch[name]) if field == "uid" else as_bytes(batch[name]) for field, name in columns.items()]
     try:
         strings = [array.cast(pa.string()) for array in arrays]
-    except pa.ArrowInvalid:  # a table's strings may hold any bytes
+    except pa.ArrowInvalid:  # strings of a table may not be UTF-8
         rows = zip(*(array.to_pylist() for array in arrays), strict=True)
         valid = pa.array([all(map(_is_utf8, row)) for row in rows], pa.bool_())
         tally["dropped.bad_utf8"] += valid.false_count
@@ -92,7 +95,7 @@ def from_batch(batch: pa.RecordBatch, columns: dict[str, str], tally: Counter[st
 
 
 def as_bytes(array: pa.Array) -> pa.Array:
-    """Return a column as binary: UTF-8 is checked only where binary is cast to strings."""
+    """Return a column as binary, without checking UTF-8: Arrow checks only when binary is cast to strings."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if isinstance(array, pa.ExtensionArray):  # such as UUIDs
@@ -104,7 +107,7 @@ def as_bytes(array: pa.Array) -> pa.Array:
 
 
 def uid_bytes(array: pa.Array) -> pa.Array:
-    """Return uids as binary that is UTF-8: those that are not, such as digests and UUIDs, as hexadecimal digits."""
+    """Return uids as binary that is valid UTF-8; other bytes, such as digests and UUIDs, become hexadecimal digits."""
     values = as_bytes(array)
     try:
         values.cast(pa.string())
@@ -123,9 +126,9 @@ def _is_utf8(value: bytes | None) -> bool:
 
 
 def require_no_table(found: Found, kind_of: KindOf) -> None:
-    """Refuse files in a table, whether files, a glob, a folder of tables or a part of one was given.
+    """Refuse files that are part of a Delta, Iceberg or Hudi table.
 
-    `kind_of` is `kind_of_table`, which remembers what it found.
+    `kind_of` is `kind_of_table` or a cached version of it, called for folders whose files were not listed.
     """
     tables = {table: kind for path in [*found.paths, *found.hidden] for table, kind in _marked(path)}
     listed = tuple(f"{folder.rstrip('/')}/" for folder in found.folders)
@@ -143,7 +146,7 @@ def require_no_table(found: Found, kind_of: KindOf) -> None:
 
 
 def _marked(path: str) -> Iterator[tuple[str, str]]:
-    """Yield the folder of a table and its kind if a path is that of a file that makes it one."""
+    """Yield (folder of the table, kind) if the file `path` marks its folder as a table."""
     for kind, pattern in _PATTERNS.items():
         found = pattern.fullmatch(path)
         if found:
@@ -151,7 +154,7 @@ def _marked(path: str) -> Iterator[tuple[str, str]]:
 
 
 def kind_of_table(folder: str) -> str | None:
-    """Return the kind of table that a folder is, looked up in it."""
+    """Return the kind of table in a folder, or None; the folder is listed to find out."""
     if folder.startswith(_WITHOUT_FOLDERS) or "::" in folder:
         return None
     paths = (f"{folder}/{mark}/{name}" for mark, _ in MARKS.values() for name in names_in(f"{folder}/{mark}"))
@@ -159,7 +162,7 @@ def kind_of_table(folder: str) -> str | None:
 
 
 def _parents(path: str) -> Iterator[str]:
-    """Yield the folders that a file is in, the nearest first; of a URL none above its host or bucket."""
+    """Yield the folders that contain a file, the innermost first; for a URL, none above the host or bucket."""
     root = path.find("://") + 3 if "://" in path else 0
     end = path.rfind("/")
     while end > root:
@@ -169,7 +172,7 @@ def _parents(path: str) -> Iterator[str]:
 
 @contextmanager
 def opened(path: str, what: str) -> Iterator[BinaryIO]:
-    """Yield the file unpacked; refuse one that cannot be read, in a sentence that calls it `what`."""
+    """Yield the unpacked file; InputError if it cannot be read, with a message that calls the file `what`."""
     try:
         with fsspec.open(path, "rb") if "://" in path else open(path, "rb") as file:
             yield unpack(file, name_of(path))
@@ -180,12 +183,15 @@ def opened(path: str, what: str) -> Iterator[BinaryIO]:
 
 
 def is_table(path: str) -> bool:
-    """Return whether `table_batches` reads a file, by its ending."""
+    """Say whether `table_batches` can read a file, by its extension."""
     return _ending(path) in _READERS
 
 
 def text_lines(file: BinaryIO, path: str) -> Iterator[tuple[int, pa.Array]]:
-    """Yield lines, many at once, without the white space at their ends; with the number of the first, from 1."""
+    """Yield (number of the first line, from 1, and lines), many lines at once, stripped of white space.
+
+    InputError for bytes that are not UTF-8.
+    """
     number, rest = 1, file.read(len(_BOM)).removeprefix(_BOM)
     for data in chain(iter(lambda: file.read(_TEXT_BYTES), b""), [b"\n"]):
         whole, end, after = data.rpartition(b"\n")
@@ -200,7 +206,7 @@ def text_lines(file: BinaryIO, path: str) -> Iterator[tuple[int, pa.Array]]:
 
 
 def table_batches(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
-    """Yield these columns of the rows of a Parquet, CSV or TSV file as large strings."""
+    """Yield the rows of a Parquet, CSV or TSV file as large strings, with the columns that `columns` chooses."""
     for batch in _READERS[_ending(path)](file, path, columns):
         names = batch.schema.names
         if repeated := [name for name, number in Counter(names).items() if number > 1]:
@@ -210,7 +216,7 @@ def table_batches(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.Re
 
 
 def _require_utf8(text: bytes, number: int, path: str) -> None:
-    """Refuse lines that are not UTF-8; `number` is that of the first."""
+    """Refuse text that is not UTF-8; `number` is the number of the text's first line."""
     try:
         text.decode()
     except UnicodeDecodeError as error:
@@ -228,7 +234,7 @@ def _read_parquet(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.Re
 
 
 def _read_csv(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
-    # Columns are chosen by name: Arrow would guess the types of the others, and fail where it guessed wrong.
+    # Only the chosen columns are read: Arrow would guess the types of the others, and fail if it guessed wrong.
     with opened(path, "the file") as again:
         begin = first_lines(lines(again, Counter()))
     dialect = dialect_of(begin, path, partial(_has_columns, columns))

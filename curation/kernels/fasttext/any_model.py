@@ -1,9 +1,9 @@
 """Predict labels and scores for the UTF-8 bytes of many texts, with a fastText model of any shape.
 
-A text's vector is the sum of its words' sums, most of which are remembered (`WordSums`). fastText adds row by row
-instead, so numbers differ in the last digits. The vectors of 64 texts are multiplied by the output matrix
-(`multiply`), and a label is chosen (`losses`). Where another label is so close that rounding may decide, the text is
-summed and decided again in fastText's order. So labels always equal fastText's.
+A text's vector is the sum of its words' sums, most of which are cached (`WordSums`). fastText adds row by row instead,
+so numbers differ in the last digits. The vectors of 64 texts are multiplied by the output matrix (`multiply`), and a
+label is chosen (`losses`). If another label is so close that rounding may decide, the text is summed again and decided
+in fastText's order. So labels always equal fastText's.
 """
 
 from typing import NamedTuple
@@ -29,32 +29,32 @@ from curation.kernels.trie.tables import key_of_bytes
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import prefetch
 
-UNKNOWN = -1  # instead of a label: the model knows no part of the text
-TILE = 64  # texts whose vectors are multiplied together
-_ROUNDING = 2.0**-24  # of a float32, as a share of it
+UNKNOWN = -1  # label of a text of which the model knows no part
+TILE = 64  # texts whose vectors are multiplied in one step
+_ROUNDING = 2.0**-24  # relative rounding error of a float32
 
 
 class OutputMatrix(NamedTuple):
-    """The arrays that turn a text's vector into its label."""
+    """The arrays that map a text's vector to its label."""
 
     loss: int
-    rows: int  # one a label, or one an inner node of the tree
-    outputs: np.ndarray  # as in `multiply_block`
+    rows: int  # one row per label or, for a tree, per inner node
+    outputs: np.ndarray  # float32 [blocks, width, BLOCK], as in `multiply_block`
     scales: np.ndarray  # float32: a factor for each row, or empty
-    longest: float  # the length of the longest row, times its scale
+    longest: float  # the largest Euclidean length of a row, times the row's scale
     tree: Tree
 
 
 class WordSums(NamedTuple):
-    """A table with the sum of the rows of each word met so far: most words occur again.
+    """A cache of the sum of the rows of each word met so far: most words recur.
 
-    Sum 0 is that of the end of sentence. Behind the sums that are remembered there is one for each word read at a time,
-    for words that are too long to be remembered.
+    Sum 0 is that of the end of sentence. After the cached sums there are AT_ONCE more, for words of the current pass
+    that are too long to be cached.
     """
 
-    slots: np.ndarray  # int64 [2^k, 4]: a word's key (`kernels.trie.tables`), the number of its sum, its first letter
-    letters: np.ndarray  # uint8: the bytes of the words whose key does not hold them
-    hashes: np.ndarray  # int64: the hash of each word, -1 for a label
+    slots: np.ndarray  # int64 [2^k, 4]: key (`kernels.trie.tables`), number of the sum, first letter
+    letters: np.ndarray  # uint8: the bytes of the words that are too long for a key
+    hashes: np.ndarray  # int64: the hash of the word of each sum, -1 for a label
     used: np.ndarray  # int64 [2]: the numbers of sums and of letters
     sums: NgramSums
 
@@ -63,20 +63,20 @@ class Scratch(NamedTuple):
     """Working memory for one call."""
 
     words: np.ndarray  # int64 [AT_ONCE, 5]
-    numbers: np.ndarray  # int64 [AT_ONCE]: of the sum of each word
-    hashes: np.ndarray  # int64: those of the longest text's words and one more; empty without n-grams of words
-    texts: NgramSums  # of TILE texts
+    numbers: np.ndarray  # int64 [AT_ONCE]: number of the sum of each word
+    hashes: np.ndarray  # int64: hashes of a text's words and its end; empty without n-grams of words
+    texts: NgramSums  # sums of TILE texts
     products: np.ndarray  # float32 [TILE, outputs of whole blocks]
-    doubtful: np.ndarray  # int64 [TILE]
+    doubtful: np.ndarray  # int64 [TILE]: texts whose label is uncertain
 
 
 @inline
 def most_wrong(texts, i, width, longest):
-    """Return by how much a product of text i and a row of the output may differ from what fastText computes.
+    """Return an upper bound of the difference between a product of text i and fastText's product.
 
-    If n numbers are added or multiplied in any order, rounding takes n times 2^-24 of the sum of their sizes at most.
-    The rows of a text are added, then its vector and a row of the output are multiplied; fastText rounds, and these
-    kernels do.
+    If n numbers are added or multiplied in any order, the rounding error is at most n times 2^-24 of the sum of their
+    sizes. The rows of a text are added, then its vector and a row of the output are multiplied; both fastText and these
+    kernels round. `longest` is OutputMatrix.longest.
     """
     size = max(texts.sizes[i], 1)
     return 1.01 * 2 * _ROUNDING * (size + width + 16) * longest * texts.norms[i] / size
@@ -84,7 +84,7 @@ def most_wrong(texts, i, width, longest):
 
 @inline
 def divide(texts, count):
-    """Make the sums of the first `count` texts the means of their rows."""
+    """Divide the sums of the first `count` texts by their numbers of rows, so that they become means."""
     for i in range(count):
         scale = np.float32(1.0 / np.float64(max(texts.sizes[i], 1)))
         for k in range(texts.vectors.shape[1]):
@@ -93,7 +93,7 @@ def divide(texts, count):
 
 @lean
 def forget_if_full(table, most):
-    """Forget all words, unless as many as are read at a time fit into a table that holds `most`."""
+    """Empty the cache of words unless there is room for AT_ONCE more; it holds at most `most` sums."""
     if table.used[0] + AT_ONCE > most or table.used[1] + AT_ONCE * LONGEST > len(table.letters):
         for slot in range(len(table.slots)):
             table.slots[slot, 1] = 0
@@ -102,7 +102,7 @@ def forget_if_full(table, most):
 
 @lean
 def sum_of_word(model, data, word, table):
-    """Return the number of the sum of a word (begin, size, key) that the table may hold; a new one is added to it."""
+    """Return the number of the cached sum of a word (begin, size, low, high); a new word is summed and cached."""
     begin, size, low, high = word
     slots, used = table.slots, table.used
     slot = slot_of(slots, table.letters, data, begin, size, low, high)
@@ -114,14 +114,14 @@ def sum_of_word(model, data, word, table):
 
 @lean
 def add_up(model, data, begin, size, table, number):
-    """Set sum `number` to the sum of the word data[begin:begin + size]."""
+    """Set sum `number` to the sum of the rows of the word data[begin:begin + size]."""
     clear(table.sums, number)
     table.hashes[number] = add_word(model, data, begin, begin + size, table.sums, number)
 
 
 @lean
 def find_sums(model, data, table, scratch, count):
-    """scratch.numbers[word] = the number of the sum of each of the words that were read, 0 for the end of a text."""
+    """Set scratch.numbers[word] to the number of the sum of each of `count` words; 0 for the end of a text."""
     found = scratch.words
     for k in range(count):
         word = found[k, BEGIN], found[k, SIZE], found[k, LOW], found[k, HIGH]
@@ -137,7 +137,7 @@ def find_sums(model, data, table, scratch, count):
 
 @inline
 def word_end(data, i, end):
-    """Return where the word that begins at i ends."""
+    """Return the end of the word that begins at i."""
     while i < end and not separates(data[i]):
         i += 1
     return i
@@ -145,7 +145,7 @@ def word_end(data, i, end):
 
 @lean
 def sum_in_order(model, data, i, end, scratch, text):
-    """Make sum `text` the sum of all rows of the text data[i:end], in the order of fastText."""
+    """Set sum `text` to the sum of all rows of the text data[i:end], added in fastText's order."""
     clear(scratch.texts, text)
     count, stop = 0, word_end(data, i, end)
     while i < end and key_of_bytes(data, i, stop - i) != (END_LOW, END_HIGH):
@@ -164,14 +164,14 @@ def sum_in_order(model, data, i, end, scratch, text):
 
 @inline
 def multiply_texts(output, scratch, count):
-    """Turn the sums of the first `count` texts into their products with the output."""
+    """Turn the sums of the first `count` texts into means, and multiply these by the output matrix."""
     divide(scratch.texts, count)
     multiply(scratch.texts.vectors, count, output.outputs, output.scales, output.rows, scratch.products)
 
 
 @lean
 def decide(offsets, data, model, output, scratch, first, count, labels, scores):
-    """Fill labels and scores of `count` texts from `first` on, whose sums are ready; return how many took two looks."""
+    """Set labels and scores of `count` texts from `first` on, from their sums; return how many had to be summed again."""
     texts, products, doubtful = scratch.texts, scratch.products, 0
     multiply_texts(output, scratch, count)
     for k in range(count):
@@ -195,10 +195,10 @@ def decide(offsets, data, model, output, scratch, first, count, labels, scores):
 
 @lean
 def predict(offsets, data, model, table, output, scratch, labels, scores):
-    """labels[text], scores[text] = the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
+    """Set labels[text] and scores[text] to the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
 
-    The label is UNKNOWN where the model knows no part of the text, and DAMAGED where a product is no number. Returns
-    how many texts were summed once more because another label was near.
+    The label is UNKNOWN if the model knows no part of the text, and DAMAGED if a product is not finite. Return the
+    number of texts that were summed again because another label was near.
     """
     texts, sums = scratch.texts, table.sums
     word_ngrams, most = model.words.word_ngrams > 1, len(table.hashes) - AT_ONCE

@@ -1,7 +1,7 @@
 """Read the dictionary of a fastText model in place, from the bytes of the model file.
 
 An entry is its name, a zero, its count (eight bytes) and its kind (one byte, 0 for a word and 1 for a label). Words
-come first. `entries` int64 [number of entries + 1] holds the position of each entry, and the end of the last one.
+come before labels. `entries` int64 [number of entries + 1] holds the position of each entry, and the end of the last.
 """
 
 import numpy as np
@@ -10,21 +10,21 @@ from curation.kernels.trie.tables import same_bytes
 from runtime.kernels import inline, kernel
 from runtime.kernels.machine import load_word, product
 
-TAIL = 10  # bytes of an entry behind its name
+TAIL = 10  # bytes of an entry after its name
 FNV_START, _FNV_FACTOR, LOWEST_32 = 2166136261, 16777619, 0xFFFFFFFF
-OPEN, CLOSE = ord("<"), ord(">")  # around a word whose n-grams are hashed
+OPEN, CLOSE = ord("<"), ord(">")  # enclose a word whose n-grams are hashed
 _LABEL = int.from_bytes(b"__label_", "little")
 
 
 @inline
 def hash_on(hashed, byte):
-    """Return the FNV-1a hash of one byte more, in the lowest 32 bits; fastText takes the byte as signed."""
+    """Return the FNV-1a hash `hashed` updated by one byte, in the lowest 32 bits; fastText takes the byte as signed."""
     return product(hashed ^ np.int64(np.int8(byte)), _FNV_FACTOR)
 
 
 @inline
 def hash_of(data, begin, end):
-    """Return the FNV-1a hash of data[begin:end] as 32 bits."""
+    """Return the 32-bit FNV-1a hash of data[begin:end]."""
     hashed = FNV_START
     for i in range(begin, end):
         hashed = hash_on(hashed, data[i])
@@ -33,7 +33,7 @@ def hash_of(data, begin, end):
 
 @kernel
 def find_entries(content, position, entries):
-    """Fill `entries` for a dictionary that begins at `position`; return whether all entries are within the content."""
+    """Fill `entries` for a dictionary that begins at `position`; return whether all entries fit into `content`."""
     for entry in range(len(entries) - 1):
         entries[entry] = position
         while position < len(content) and content[position] != 0:
@@ -45,7 +45,10 @@ def find_entries(content, position, entries):
 
 @kernel
 def index_entries(content, entries, slots):
-    """Put each entry into `slots`, int32 [2^k] of -1, more than there are entries; the later one of equal names."""
+    """Put each entry into the hash table `slots`; of two entries with one name, the later replaces the earlier.
+
+    `slots` is int32 [2^k], longer than there are entries, filled with -1.
+    """
     for entry in range(len(entries) - 1):
         begin, end = entries[entry], entries[entry + 1] - TAIL
         slot = slot_of_name(content, entries, slots, content, begin, end - begin, hash_of(content, begin, end))
@@ -54,7 +57,7 @@ def index_entries(content, entries, slots):
 
 @inline
 def slot_of_name(content, entries, slots, data, begin, size, hashed):
-    """Return the slot of the entry called data[begin:begin + size], or the free one where it belongs."""
+    """Return the slot of the entry called data[begin:begin + size], or the free slot for it."""
     slot = hashed & (len(slots) - 1)
     while slots[slot] >= 0:
         entry = entries[slots[slot]]
@@ -67,12 +70,12 @@ def slot_of_name(content, entries, slots, data, begin, size, hashed):
 
 @kernel
 def number_of(content, entries, slots, name):
-    """Return the number of the entry of that name, -1 where there is none, and the hash of the name."""
+    """Return the number of the entry called `name`, or -1 if there is none, and the hash of the name."""
     hashed = hash_of(name, 0, len(name))
     return np.int64(slots[slot_of_name(content, entries, slots, name, 0, len(name), hashed)]), hashed
 
 
 @inline
 def is_label(data, begin, size):
-    """Return whether the word begins with `__label__`, and so has no rows."""
+    """Say whether the word begins with `__label__`: such a word has no rows."""
     return size > 8 and load_word(data, begin) == _LABEL and data[begin + 8] == ord("_")

@@ -1,8 +1,8 @@
 """Predict labels and scores for the UTF-8 bytes of many texts, with a fastText model of lid.176.ftz's shape.
 
 About a hundred words are read at a time, in three passes, so that memory loads while other words are read. First the
-words are found, and their slots in the table of words are prefetched. Then their rows are looked up (`word_rows`) and
-prefetched. Then the rows are summed, and each text that ends gets its label (`losses`). Any bytes are accepted; a
+words are found, and their slots in the table of words are prefetched. Then the words' rows are looked up (`word_rows`)
+and prefetched. Then the rows are summed, and each text that ends gets its label (`losses`). Any bytes are accepted; a
 line feed separates words like a space.
 """
 
@@ -26,28 +26,28 @@ from runtime.kernels import inline, lean
 from runtime.kernels.machine import lowest, prefetch, trailing_zeros, without_lowest
 from runtime.kernels.masks import copy_window, separator_mask
 
-AT_ONCE = 128  # words; their rows fit into the first cache
-BEGIN, SIZE, LOW, HIGH, STOP = range(5)  # of a word: its bytes, its key, and where its rows end among those found
-_WINDOW = 64  # bytes that are read at a time, at most 32 words and the end of a text
-_COPIED = 32  # ids of rows in 64 bytes
-_LONG = 1 << 14  # bytes of words that the table does not hold; after so many no more are read
+AT_ONCE = 128  # words; their rows fit into the L1 cache
+BEGIN, SIZE, LOW, HIGH, STOP = range(5)  # columns of a word: its bytes, its key, and the end of its rows in `found`
+_WINDOW = 64  # bytes read at a time: at most 32 words and the end of a text
+_COPIED = 32  # number of row ids in 64 bytes
+_LONG = 1 << 14  # bytes of words too long for the table, after which a pass reads no further word
 END_LOW, END_HIGH = int.from_bytes(b"</s>", "little"), 5 << 56  # the key of the end of sentence
 
 
 def most_rows(longest: int) -> int:
-    """Return the most rows that can be found at once, if the longest text has so many bytes."""
+    """Return the most rows that one pass can find, if the longest text has `longest` bytes."""
     return AT_ONCE * MOST_IDS + 3 * (_LONG + longest)
 
 
 @inline
 def separates(byte):
-    """Return whether a byte separates words."""
+    """Say whether a byte separates words."""
     return byte == 32 or 9 <= byte <= 13 or byte == 0
 
 
 @inline
 def word_ends(data, i, end):
-    """Return a bit for each of the next 64 bytes that separates words, and one for the end if it is among them."""
+    """Return a mask of the separators among the next 64 bytes, with a bit for `end` if it is among these bytes."""
     size = min(end - i, _WINDOW)
     mask = 0
     if i + _WINDOW <= len(data):
@@ -60,9 +60,9 @@ def word_ends(data, i, end):
 
 @inline
 def read_words(offsets, data, slots, place, words):
-    """Read on from `place` (text, next byte, begin of the word there); return the new place and the number of words.
+    """Read words from `place` (text, next byte, begin of the word there); return the new place and the word count.
 
-    words[k] = BEGIN, SIZE, LOW and HIGH of each; a text is followed by a word of size 0.
+    words[k] is BEGIN, SIZE, LOW and HIGH of each word; a word of size 0 follows the words of each text.
     """
     text, i, begin = place
     count, long = 0, 0
@@ -94,7 +94,10 @@ def read_words(offsets, data, slots, place, words):
 
 @lean  # not inlined: that would take Numba three seconds longer to compile
 def find_rows(data, kept, before, table, words, count, found):
-    """found[:words[k, STOP]] = the ids of the rows of the words up to k; return the number of all rows."""
+    """Write the row ids of all words to `found`; return their number.
+
+    words[k, STOP] becomes the end of the ids of word k.
+    """
     slots, ids, letters, _, _, _ = table
     rows = 0
     for word in range(count):
@@ -111,7 +114,7 @@ def find_rows(data, kept, before, table, words, count, found):
             if slots[slot, 1] == 0:
                 slot = slot_of_new(table, data, begin, size, low, high, kept, before)
             first, number = slots[slot, 2] >> 16, slots[slot, 2] & 0xFFFF
-            copy_window(ids, first, found, rows)  # mostly these are all
+            copy_window(ids, first, found, rows)  # mostly, a word has no more
             for k in range(_COPIED, number):
                 found[rows + k] = ids[first + k]
             rows += number
@@ -121,7 +124,7 @@ def find_rows(data, kept, before, table, words, count, found):
 
 @inline
 def label_of_sum(children, weights, total, number, waiting):
-    """Return label and score of a text, whose `number` rows sum up to `total`."""
+    """Return the label and the score of a text whose `number` rows have the sum `total`; changes `total`."""
     scale = np.float32(1.0 / np.float64(number))
     for k in range(LANES):
         total[k] *= scale
@@ -133,11 +136,11 @@ def label_of_sum(children, weights, total, number, waiting):
 
 @lean
 def predict(offsets, data, model, table, scratch, labels, scores):
-    """labels[text], scores[text] = the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
+    """Set labels[text] and scores[text] to the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
 
     `model` is rows, kept, before, children and weights of `curation.language.fasttext_arrays.ModelArrays`. `table` is
-    the table of `word_rows`, which learns new words. `scratch` is words, int64 [AT_ONCE, 5]; found, uint16 [most_rows];
-    total, float32 [16]; and `waiting` of `likeliest`.
+    the table of `word_rows`, to which new words are added. `scratch` is words, int64 [AT_ONCE, 5]; found, uint16
+    [most_rows]; total, float32 [16]; and `waiting` of `likeliest`.
     """
     rows, kept, before, children, weights = model
     words, found, total, waiting = scratch

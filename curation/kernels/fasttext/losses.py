@@ -2,14 +2,14 @@
 
 Each loss has two functions. The fast one takes products that may be wrong by `error`, and returns the label and whether
 it is certain. The other is for texts whose label is uncertain: it computes in the types and the order of fastText. If
-labels are equally likely, both take the later one.
+labels are equally likely, both choose the later one.
 
 The Huffman tree of a model is two arrays. `children` int64 [2 labels - 1, 2] has the left and right child of each node;
 the leaves come first and are the labels, the root comes last. `weights` float32 [2 labels - 1, 16]: a node goes right
 with probability 1 / (1 + exp(-weights · mean)). If these products are known already, the caller passes them as
 `weights`, float32 [labels - 1], and the number of labels as `mean`. A label's score is the sum of log(p + 0.00001) over
 the probabilities p on its path. Types and order of operations are fastText's: otherwise labels with close scores would
-change places.
+be swapped.
 """
 
 import math
@@ -25,27 +25,27 @@ from runtime.kernels import inline, lean
 from runtime.kernels.machine import HALF, WORD, at, instruction
 
 _EPSILON = 1e-5
-_LEAST = np.float32(math.log(_EPSILON))  # fastText leaves out labels with a lower score
-# A node's descendants may score above it, by 0.00001 a level, and rounding adds less: enough for paths of 150 nodes.
+_LEAST = np.float32(math.log(_EPSILON))  # fastText drops labels with a lower score
+# A descendant may score above its node by 0.00001 per level, plus less for rounding: enough for 150 levels.
 NEAR = 1 - 2e-3
 MOST_LEVELS = 150
 
 DAMAGED = -2
 TREE, NEGATIVE_SAMPLING, SOFTMAX, ONE_VS_ALL = 1, 2, 3, 4
-_ROUNDING = 1e-5  # by which the logarithms of probabilities differ from fastText's at most, if products are equal
-_STEPS, _MOST = 512, 8.0  # of the table of the logistic function, and where it ends
-_MOST_ERROR = 1e20  # beyond it no product is certain, and some may be no numbers
-# A score that may be wrong by more is computed once more. Scores really were wrong by less than a 1500th of what they
-# may be, so they are within 0.00001 of fastText's.
+_ROUNDING = 1e-5  # largest difference of a log probability from fastText's, if products are equal
+_STEPS, _MOST = 512, 8.0  # steps of fastText's table of the logistic function, and its last argument
+_MOST_ERROR = 1e20  # with a larger error no product is certain, and some may not be finite
+# A score that may be wrong by more is computed again. Actual errors were less than a 1500th of what they
+# may be, so scores are within 0.00001 of fastText's.
 _MOST_SHIFT = 0.01
-_LEAST_POWER = np.float32(-87.0)  # exp of less is no normal float32
+_LEAST_POWER = np.float32(-87.0)  # exp of a smaller number is no normal float32
 
 # exp(x) = 2^n 2^f: the terms of 2^f for f from -0.5 to 0.5 (Taylor's).
 _TERM_0, _TERM_1, _TERM_2, _TERM_3, _TERM_4, _TERM_5, _TERM_6, _TERM_7 = (
     np.float32(math.log(2) ** k / math.factorial(k)) for k in range(8)
 )
 _PER_HALVING = np.float32(1 / math.log(2))
-_SHIFT = np.float32(1.5 * 2**23)  # added to a number it leaves the nearest integer in the lowest bits
+_SHIFT = np.float32(1.5 * 2**23)  # added to a number, it leaves the nearest integer in the lowest bits
 
 
 @inline
@@ -56,30 +56,30 @@ def right_probability(weights, node, mean):
 
 @inline
 def left_probability(right):
-    """Return the probability of the left child beside a right one's."""
+    """Return the probability of the left child, given that of the right child."""
     return np.float32(1.0 - np.float64(right))
 
 
 @inline
 def log_probability(p):
-    """Return the term that a probability adds to a score."""
+    """Return the term that a probability adds to a score: log(p + 0.00001), as float32."""
     return np.float32(math.log(np.float64(p) + _EPSILON))
 
 
 @inline
 def likeliest(children, weights, mean, near_enough, waiting):
-    """Return the likeliest label, its score, and whether another is so near that only the order of the search decides.
+    """Return the likeliest label, its score, and whether another label is so near that the search order decides.
 
-    A label is so near if its probability is `near_enough` times the other's, NEAR at most. The likelier child of each
-    node comes first; mostly no other needs a look. `waiting` is scratch memory, four arrays
-    as long as the tree. They hold for each node that waits: its number (int64), the product of the probabilities on
-    its path (float64), its parent's score and its own probability (float32).
+    A label is near if its probability is at least `near_enough` times the best one's; `near_enough` is at most NEAR.
+    The likelier child of each node is visited first; mostly no other child needs a look. `waiting` is scratch memory,
+    four arrays as long as the tree. They hold, for each node that waits, its number (int64), the product of the
+    probabilities on its path (float64), its parent's score and its own probability (float32).
     """
     nodes, products, scores, probabilities = waiting
     root, labels = len(children) - 1, len(children) // 2 + 1
     label, best, score, near = 0, 0.0, np.float32(0.0), False
     nodes[0], products[0] = root, 1.0
-    left = 1  # nodes that wait
+    left = 1  # number of nodes that wait
     while left > 0:
         left -= 1
         node, product = nodes[left], products[left]
@@ -105,7 +105,7 @@ def likeliest(children, weights, mean, near_enough, waiting):
 
 @inline
 def likeliest_in_order(children, weights, mean, waiting):
-    """Return the likeliest label and its score as fastText finds them: left before right, the later one of equals."""
+    """Return the likeliest label and its score by fastText's search: left before right, the later of equals."""
     nodes, _, scores, _ = waiting
     labels = len(children) // 2 + 1
     label, best = 0, _LEAST
@@ -130,14 +130,14 @@ def likeliest_in_order(children, weights, mean, waiting):
 class Tree(NamedTuple):
     """The Huffman tree of a hierarchical softmax; empty arrays for other losses."""
 
-    children: np.ndarray  # as described above
-    depth: int  # the most inner nodes on a path
+    children: np.ndarray  # int64 [2 labels - 1, 2], see the module
+    depth: int  # the largest number of inner nodes on a path
     waiting: tuple  # scratch memory of `likeliest`
 
 
 @instruction(results=2, of=types.float32)
 def best_two(builder, products, begin, size):
-    """Return the largest and the second largest number of products[begin:begin + size]; size is a multiple of LANES."""
+    """Return the two largest numbers of products[begin:begin + size], the larger first; LANES divides `size`."""
     least = ir.Constant(VECTOR, [-np.inf] * LANES)
     first, second = (cgutils.alloca_once_value(builder, least) for _ in range(2))
     end, step = builder.add(begin, size), ir.Constant(WORD, LANES)
@@ -155,7 +155,7 @@ def best_two(builder, products, begin, size):
 
 
 def _first_two(builder, best, runner_up, value):
-    """Return the two largest of three numbers, or vectors of numbers, of which the first is not below the second."""
+    """Return the two largest of three numbers (or vectors of numbers), given that `best` is at least `runner_up`."""
     more = builder.fcmp_ordered(">", value, best)
     loser = builder.select(more, best, value)
     larger = builder.select(builder.fcmp_ordered(">", loser, runner_up), loser, runner_up)
@@ -164,16 +164,16 @@ def _first_two(builder, best, runner_up, value):
 
 @inline
 def best_two_of_row(products, row):
-    """Return the largest and the second largest number of products[row]."""
+    """Return the two largest numbers of products[row], the larger first."""
     columns = products.shape[1]
     return best_two(products, row * columns, columns)
 
 
 @inline
 def raise_powers(products, row, best):
-    """Replace each of products[row] by exp(product - best).
+    """Replace each number of products[row] by exp(number - best).
 
-    The relative error is 0.0000003, and 0.0000001 for each unit below the best: small where the power is not.
+    The relative error is 0.0000003, plus 0.0000001 for each unit below `best`: it is small unless the power is small.
     """
     for k in range(products.shape[1]):
         halvings = max(np.float32(products[row, k] - best), _LEAST_POWER) * _PER_HALVING
@@ -187,9 +187,9 @@ def raise_powers(products, row, best):
 
 @inline
 def likeliest_of_softmax(products, text, labels, error):
-    """Return label and score, and whether the label is certain; the products become powers.
+    """Return label, score, and whether the label is certain; the products are replaced by powers.
 
-    These are added one after the other as in fastText, which so loses up to 0.00001 of two thousand small ones.
+    The powers are added one after the other as in fastText, which so loses up to 0.00001 of two thousand small ones.
     """
     best, second = best_two_of_row(products, text)
     label = 0
@@ -204,7 +204,7 @@ def likeliest_of_softmax(products, text, labels, error):
 
 @inline
 def softmax_in_order(products, text, labels):
-    """Return label and score, as fastText computes them; the products become probabilities."""
+    """Return label and score as fastText computes them; the products are replaced by probabilities."""
     best = products[text, 0]
     for label in range(labels):
         best = max(best, products[text, label])
@@ -222,7 +222,7 @@ def softmax_in_order(products, text, labels):
 
 @inline
 def step_of(product):
-    """Return the place of a product in the table of the logistic function; -1 and 513 before and behind it."""
+    """Return the index of a product in the table of the logistic function; -1 below the table, 513 above it."""
     if product < -_MOST:
         return np.int64(-1)
     if product > _MOST:
@@ -232,7 +232,7 @@ def step_of(product):
 
 @inline
 def score_of_step(step):
-    """Return the score of a label whose product is at that place of the table."""
+    """Return the score of a label whose product has this index in the table."""
     p = np.float32(1.0) if step > _STEPS else np.float32(0.0)
     if 0 <= step <= _STEPS:
         x = np.float32(np.float32(step * 2 * _MOST) / np.float32(_STEPS)) - np.float32(_MOST)
@@ -242,7 +242,7 @@ def score_of_step(step):
 
 @inline
 def likeliest_of_binary(products, text, labels, error):
-    """Return label and score, and whether the label is certain: of negative sampling, or of one against all."""
+    """Return label, score, and whether the label is certain, for negative sampling or one against all."""
     best, _ = best_two_of_row(products, text)
     step = step_of(best)
     label, certain = -1, True
@@ -257,7 +257,7 @@ def likeliest_of_binary(products, text, labels, error):
 
 @inline
 def likeliest_of_tree(tree, products, text, error):
-    """Return label and score, and whether the label is certain."""
+    """Return label, score, and whether the label is certain, for a hierarchical softmax."""
     near = NEAR - 2 * tree.depth * error
     if not near > 0:
         return 0, np.float32(0.0), False
@@ -267,7 +267,7 @@ def likeliest_of_tree(tree, products, text, error):
 
 @inline
 def tree_in_order(tree, products, text):
-    """Return label and score."""
+    """Return label and score as fastText computes them, for a hierarchical softmax."""
     label, score = likeliest_in_order(tree.children, products[text], len(tree.children) // 2 + 1, tree.waiting)
     return label, np.float32(math.exp(score))
 
@@ -288,7 +288,7 @@ def likeliest_label(loss, tree, products, text, labels, error):
 
 @lean
 def label_in_order(loss, tree, products, text, labels):
-    """Return the likeliest label and its score as fastText finds them; label DAMAGED where a product is no number."""
+    """Return the likeliest label and its score as fastText finds them; DAMAGED if a product is not finite."""
     for label in range(labels):
         if not abs(products[text, label]) < np.inf:
             return DAMAGED, np.float32(0.0)

@@ -22,27 +22,27 @@ from curation.kernels.fasttext.rows import Rows, add_row, prefetch_dense
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import ones, product
 
-AHEAD = 32  # rows that are asked for before the first of them is added
+AHEAD = 32  # rows that are prefetched before the first of them is added
 _WORDS_FACTOR = 116049371
 
 
 class DictionaryWords(NamedTuple):
-    """A model's dictionary and buckets."""
+    """A model's dictionary and its buckets of n-grams."""
 
-    content: np.ndarray  # uint8: the file
-    entries: np.ndarray  # as `dictionary` describes it
-    slots: np.ndarray  # likewise
-    known: int  # words, which come before the labels
-    end: int  # the end of sentence; -1: it is no word of the model
+    content: np.ndarray  # uint8: the bytes of the model file
+    entries: np.ndarray  # int64: positions of entries (see `dictionary`)
+    slots: np.ndarray  # int32: hash table of entries (see `dictionary`)
+    known: int  # number of words, which come before the labels
+    end: int  # number of the word for the end of sentence; -1: no word of the model
     end_hash: int  # its hash
-    buckets: int  # into which n-grams are hashed
+    buckets: int  # number of buckets that n-grams are hashed into
     shortest: int  # characters
-    longest: int  # characters; 0: no n-grams
-    word_ngrams: int  # words in the longest n-gram of words
+    longest: int  # characters in the longest n-gram; 0: no n-grams
+    word_ngrams: int  # number of words in the longest n-gram of words
     pruned: bool
-    kept: np.ndarray  # int64: of a pruned model, bit b & 63 of kept[b >> 6] tells whether bucket b has a row
+    kept: np.ndarray  # int64: bit b & 63 of kept[b >> 6] is 1 if bucket b of a pruned model has a row
     before: np.ndarray  # int32: the number of buckets kept before those of kept[b >> 6]
-    ranks: np.ndarray  # int32: the row of each bucket that is kept, behind the words, in the order of buckets
+    ranks: np.ndarray  # int32: row of each kept bucket, counted from the end of the words, in the order of buckets
 
 
 class Model(NamedTuple):
@@ -50,20 +50,20 @@ class Model(NamedTuple):
 
     words: DictionaryWords
     rows: Rows
-    waiting: np.ndarray  # int64 [AHEAD]: rows that were asked for, and are not added yet
+    waiting: np.ndarray  # int64 [AHEAD]: rows that are prefetched, but not added yet
 
 
 class NgramSums(NamedTuple):
-    """Vectors to which rows are added, and the state of each."""
+    """Vectors to which rows are added, with the state of each vector."""
 
     vectors: np.ndarray  # float32 [number, padded width]
-    sizes: np.ndarray  # int64: rows that were added
-    norms: np.ndarray  # float64: the sum of the lengths of these rows
+    sizes: np.ndarray  # int64: number of rows added to each vector
+    norms: np.ndarray  # float64: sum of the Euclidean lengths of these rows
 
 
 @inline
 def row_of_bucket(words, hashed):
-    """Return the row of an n-gram; -1 where the model did not keep it."""
+    """Return the row of an n-gram with this hash, or -1 if the model did not keep it."""
     bucket = hashed % words.buckets
     if not words.pruned:
         return words.known + bucket
@@ -75,7 +75,7 @@ def row_of_bucket(words, hashed):
 
 @lean
 def add_waiting(model, count, sums, i):
-    """Add the first `count` of the waiting rows to sums i."""
+    """Add the first `count` of the waiting rows to sum i."""
     for k in range(count):
         sums.norms[i] += math.sqrt(np.float64(add_row(model.rows, model.waiting[k], sums.vectors, i)))
     sums.sizes[i] += count
@@ -83,7 +83,10 @@ def add_waiting(model, count, sums, i):
 
 @inline
 def ask_for(model, row, count, sums, i):
-    """Let a row wait behind `count` others, if it is one; return how many wait. Too many are added first."""
+    """Prefetch a row and append it to the `count` waiting rows, unless it is -1; return the new number of waiting rows.
+
+    If AHEAD rows are waiting, they are added to sum i first.
+    """
     if row < 0:
         return count
     if count == AHEAD:
@@ -104,10 +107,9 @@ def byte_at(data, begin, end, i):
 
 @lean
 def add_ngrams(model, data, begin, end, count, sums, i):
-    """Add `count` waiting rows, then those of the n-grams of `<` + data[begin:end] + `>`, to sums i.
+    """Add the `count` waiting rows, then those of the n-grams of `<` + data[begin:end] + `>`, to sum i.
 
-    They are in the order of their first characters, then of their lengths. A single character counts only between
-    others.
+    The n-grams are sorted by their first character, then by length. The single characters `<` and `>` do not count.
     """
     words, size = model.words, end - begin + 2
     for first in range(size if words.longest > 0 else 0):
@@ -129,7 +131,7 @@ def add_ngrams(model, data, begin, end, count, sums, i):
 
 @lean
 def add_word(model, data, begin, end, sums, i):
-    """Add the rows of the word data[begin:end] to sums i; return its hash, or -1 for a label, which has no rows."""
+    """Add the rows of the word data[begin:end] to sum i; return its hash, or -1 for a label, which has no rows."""
     words = model.words
     hashed = hash_of(data, begin, end)
     slot = slot_of_name(words.content, words.entries, words.slots, data, begin, end - begin, hashed)
@@ -142,7 +144,7 @@ def add_word(model, data, begin, end, sums, i):
 
 @lean
 def add_word_ngrams(model, hashes, count, sums, i):
-    """Add the rows of the n-grams of the words whose hashes are hashes[:count] to sums i."""
+    """Add to sum i the rows of the n-grams of words; hashes[:count] are the hashes of the text's words."""
     words, waiting = model.words, 0
     for first in range(count):
         hashed = np.uint64(np.int64(np.int32(hashes[first])))
@@ -155,13 +157,13 @@ def add_word_ngrams(model, hashes, count, sums, i):
 
 @lean
 def add_end(model, sums, i):
-    """Add the row of the end of sentence, if the model has it, to sums i."""
+    """Add the row of the end of sentence, if the model has it, to sum i."""
     add_waiting(model, ask_for(model, model.words.end, 0, sums, i), sums, i)
 
 
 @inline
 def clear(sums, i):
-    """Make sum i the sum of no rows."""
+    """Reset sum i to zero rows."""
     sums.sizes[i], sums.norms[i] = 0, 0.0
     for k in range(sums.vectors.shape[1]):
         sums.vectors[i, k] = 0

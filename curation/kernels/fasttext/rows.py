@@ -18,32 +18,35 @@ from numba.extending import intrinsic
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import HALF, WORD, at, every, instruction, pointer, prefetch
 
-LANES = 16  # numbers that are added at once; vectors are padded to a multiple
+LANES = 16  # numbers added at once; vectors are padded to a multiple of LANES
 FLOAT = ir.FloatType()
 VECTOR = ir.VectorType(FLOAT, LANES)
-ABREAST = 4  # texts that are multiplied at once
-BLOCK = 2 * LANES  # labels likewise; their products and those of the texts fit into the processor's registers
+ABREAST = 4  # texts multiplied at once
+BLOCK = 2 * LANES  # labels multiplied at once; the products of such a block fit into the registers
 _BLOCK_VECTORS = BLOCK // LANES
-CENTROIDS = 256  # of each part of a quantised row: a code is one byte
+CENTROIDS = 256  # centroids of each part of a quantised row: a code is one byte
 _ID = ir.IntType(16)
 
 
 class Rows(NamedTuple):
-    """A matrix as a model's file holds it: a float32 for each number, or codes of centroids."""
+    """A matrix as a model's file holds it: dense, with a float32 per number, or quantised, with codes of centroids."""
 
     rows: int
     width: int  # numbers in a row
-    content: np.ndarray  # uint8: the bytes of all numbers, or the codes
+    content: np.ndarray  # uint8: the bytes of all numbers, or all codes
     parts: int  # codes in a row; 0: the matrix is dense
-    part: int  # numbers that a code means, in the last part perhaps fewer
+    part: int  # numbers that a code stands for; the last part may have fewer
     centroids: np.ndarray  # float32 [256 * width]
-    norm_codes: np.ndarray  # uint8: for each row the code of the norm by which it is multiplied; empty: no norms
+    norm_codes: np.ndarray  # uint8[row]: the code of the norm that multiplies the row; empty: no norms
     norms: np.ndarray  # float32 [256]
 
 
 @instruction(results=0)
 def add_rows(builder, rows, ids, first, last, total):
-    """Add rows[id] to total, both of LANES numbers, for each of ids[first:last], of uint16, one after the other."""
+    """Add rows[id] to `total` for each id in ids[first:last] (uint16), one after the other.
+
+    Each row and `total` have LANES numbers.
+    """
     target = at(builder, total, 0, VECTOR)
     sum_ = cgutils.alloca_once_value(builder, builder.load(target, align=4))  # becomes a register
     with cgutils.for_range_slice(builder, first, last, _constant(1)) as (k, _):
@@ -57,7 +60,7 @@ def add_rows(builder, rows, ids, first, last, total):
 def dot(typingctx, rows, i, vector):
     """Return the product of rows[i] and a vector, both of LANES numbers; the terms are added one after the other.
 
-    Where `rows` are products already, of float32, it is the one at i - vector.
+    If `rows` has one dimension (float32), it holds the products already: return rows[i - vector].
     """
 
     def look_up(context, builder, signature, args):
@@ -79,9 +82,9 @@ def dot(typingctx, rows, i, vector):
 
 @instruction(results=1, of=types.float32)
 def add_dense(builder, content, position, width, sums, place):
-    """Add the `width` float32 in `content` from `position` on to those of `sums` from `place` on.
+    """Add the `width` float32 of `content` from `position` on to sums[place:place + width].
 
-    Return the sum of their squares.
+    Return the sum of the squares of the numbers added.
     """
     row, target = at(builder, content, position, FLOAT), at(builder, sums, place, FLOAT)
     squares = cgutils.alloca_once_value(builder, ir.Constant(VECTOR, [0.0] * LANES))
@@ -97,7 +100,7 @@ def add_dense(builder, content, position, width, sums, place):
 
 
 def _total(builder, lanes):
-    """Return the sum of a vector's numbers, half by half."""
+    """Return the sum of a vector's numbers, by adding its halves repeatedly."""
     half = LANES // 2
     while half:
         upper = ir.Constant(ir.VectorType(HALF, LANES), [(lane + half) % LANES for lane in range(LANES)])
@@ -111,7 +114,7 @@ def _constant(value):
 
 @inline
 def prefetch_dense(rows, row):
-    """Ask for the memory of a row, unless it is quantised, and go on without it."""
+    """Prefetch the memory of a row, unless the matrix is quantised."""
     if rows.parts == 0:
         begin = 4 * rows.width * row
         for line in range(0, 4 * rows.width, 64):
@@ -120,7 +123,7 @@ def prefetch_dense(rows, row):
 
 @inline
 def add_row(rows, row, sums, i):
-    """Add a row of the model to sums[i]; return the sum of its squares."""
+    """Add a row of the model to sums[i]; return the sum of the squares of the row's numbers."""
     if rows.parts == 0:
         return add_dense(rows.content, 4 * rows.width * row, rows.width, sums, i * sums.shape[1])
     norm = rows.norms[rows.norm_codes[row]] if len(rows.norm_codes) != 0 else np.float32(1.0)
@@ -138,7 +141,7 @@ def add_row(rows, row, sums, i):
 
 @inline
 def add_vector(vectors, i, sums, k):
-    """Add vectors[i] to sums[k], two arrays of rows of equal length."""
+    """Add vectors[i] to sums[k]; the rows of both arrays have the same length."""
     for place in range(vectors.shape[1]):
         sums[k, place] += vectors[i, place]
 
@@ -170,10 +173,10 @@ def multiply_block(builder, vectors, text, stride, outputs, block, width, produc
 
 @lean
 def multiply(vectors, count, outputs, scales, labels, products):
-    """products[text, label] = the product of a text's vector and a label's, for the first `count` texts.
+    """Set products[text, label] to the product of a text's vector and a label's row, for the first `count` texts.
 
-    `scales` float32 has a factor for each label, or is empty. The products of what fills up the last block become minus
-    infinity. `products` has room for a multiple of ABREAST texts.
+    `scales` float32 has a factor for each label, or is empty. Columns that only fill up the last block become minus
+    infinity. `products` must have room for a multiple of ABREAST texts.
     """
     blocks, width, _ = outputs.shape
     for block in range(blocks):

@@ -1,4 +1,4 @@
-"""Find the ids of the rows that a fastText model sums for a word, in a table that remembers the words it has met.
+"""Find the ids of the rows that a fastText model sums for a word, in a table that caches the words met so far.
 
 A word has its own row, if it is in the dictionary, and the rows of its character n-grams that the model kept. The table
 holds the dictionary from the start. It is six arrays:
@@ -18,23 +18,23 @@ from curation.kernels.trie.tables import HASHED, key_of_bytes, same_bytes
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import ones, product
 
-BUCKETS = 2_000_000  # into which n-grams are hashed
-LONGEST = 63  # bytes of a word that the table may hold; longer words hardly come twice
-MOST_IDS = 3 * LONGEST + 1  # rows of such a word
+BUCKETS = 2_000_000  # buckets that n-grams are hashed into
+LONGEST = 63  # bytes of the longest word in the table; longer words hardly recur
+MOST_IDS = 3 * LONGEST + 1  # most rows of a word in the table
 
 _FACTOR = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
 
 
 @inline
 def bucket_of(hashed, kept):
-    """Return the bucket of an n-gram; -1 where the model did not keep it."""
+    """Return the bucket of an n-gram with this hash, or -1 if the model did not keep it."""
     bucket = (hashed & LOWEST_32) % BUCKETS
     return bucket if kept[bucket >> 6] >> (bucket & 63) & 1 else -1
 
 
 @inline
 def add_bucket(bucket, kept, before, ids, count):
-    """Append the row of a bucket, if it is one, to ids[:count]; return the new count."""
+    """Append the row of a bucket to ids[:count], unless the bucket is -1; return the new count."""
     if bucket >= 0:
         ids[count] = before[bucket >> 6] + ones(kept[bucket >> 6] & ((1 << (bucket & 63)) - 1))
         count += 1
@@ -45,14 +45,14 @@ def add_bucket(bucket, kept, before, ids, count):
 def add_ngrams(data, begin, end, kept, before, ids, count):
     """Append the rows of the n-grams of `<` + data[begin:end] + `>` to ids[:count]; return the new count.
 
-    They are in the order of their first characters, then of their lengths, two to four characters: at most three a
-    byte. The n-grams that end at one character are hashed together. Those that begin at one character wait until the
-    longest of them is hashed.
+    The n-grams have two to four characters, and are sorted by their first character, then by length: at most three per
+    byte. All n-grams that end at one character are hashed together. The n-grams that begin at one character wait until
+    the longest of them is hashed.
     """
     one, two, three = hash_on(FNV_START, OPEN), 0, 0  # hashes of the last character, the last two, the last three
     pair, last_pair, triple = -1, -1, -1  # buckets: of the pair before the last, the last pair, the last triple
     i = begin
-    while i < end and data[i] & 0xC0 == 0x80:  # bytes that are not UTF-8 may begin so
+    while i < end and data[i] & 0xC0 == 0x80:  # text that is not UTF-8 may begin with such bytes
         one = hash_on(one, data[i])
         i += 1
     characters = 1
@@ -65,7 +65,7 @@ def add_ngrams(data, begin, end, kept, before, ids, count):
             own, one, two, three = hash_on(own, byte), hash_on(one, byte), hash_on(two, byte), hash_on(three, byte)
             i += 1
         four = bucket_of(three, kept) if characters > 2 else -1
-        if pair & triple & four >= 0:  # at least one is kept
+        if pair & triple & four >= 0:  # at least one is kept (not -1)
             count = add_bucket(pair, kept, before, ids, count)
             count = add_bucket(triple, kept, before, ids, count)
             count = add_bucket(four, kept, before, ids, count)
@@ -80,13 +80,13 @@ def add_ngrams(data, begin, end, kept, before, ids, count):
 
 @inline
 def first_slot(slots, low, high):
-    """Return where the search for a key begins."""
+    """Return the slot at which the search for a key begins."""
     return product(low ^ product(high, _FACTOR), _FACTOR) >> 32 & (len(slots) - 1)
 
 
 @inline
 def slot_of(slots, letters, data, begin, size, low, high):
-    """Return the slot of the word data[begin:begin + size], whose key is given, or the free one where it belongs."""
+    """Return the slot of the word data[begin:begin + size], whose key is given, or the free slot for it."""
     slot = first_slot(slots, low, high)
     while slots[slot, 1] != 0:
         if slots[slot, 0] == low and slots[slot, 1] == high:
@@ -98,7 +98,7 @@ def slot_of(slots, letters, data, begin, size, low, high):
 
 @inline
 def slot_of_new(table, data, begin, size, low, high, kept, before):
-    """Return the slot of a word that the table does not hold, after putting it there; a full table forgets first."""
+    """Add a word to the table, and return its slot; a full table is first reset to the dictionary."""
     slots, ids, letters, used, first_slots, first_used = table
     if 2 * used[0] >= len(slots) or used[1] + LONGEST > len(letters) or used[2] + MOST_IDS > len(ids):
         forget(slots, used, first_slots, first_used)
@@ -113,7 +113,7 @@ def slot_of_new(table, data, begin, size, low, high, kept, before):
 
 @inline
 def forget(slots, used, first_slots, first_used):
-    """Leave the dictionary alone in the table."""
+    """Reset the table to the words of the dictionary."""
     for slot in range(len(slots)):
         for k in range(4):
             slots[slot, k] = first_slots[slot, k]
@@ -123,7 +123,7 @@ def forget(slots, used, first_slots, first_used):
 
 @inline
 def remember(slots, letters, used, slot, data, begin, size, low, high, value):
-    """Put a word and a value into its free slot; `used` begins with the numbers of words and letters."""
+    """Put a word with a value into a free slot; used[:2] are the numbers of words and of letters."""
     slots[slot, 0], slots[slot, 1], slots[slot, 2], slots[slot, 3] = low, high, value, used[1]
     used[0] += 1
     if high >= HASHED:
@@ -134,7 +134,7 @@ def remember(slots, letters, used, slot, data, begin, size, low, high, value):
 
 @lean
 def learn_dictionary(offsets, data, kept, before, table):
-    """Fill an empty table with the words data[offsets[word]:offsets[word + 1]], whose own rows are `word`."""
+    """Fill an empty table with the words data[offsets[word]:offsets[word + 1]]; the own row of each is `word`."""
     slots, ids, letters, used, first_slots, first_used = table
     for word in range(len(offsets) - 1):
         begin, size = offsets[word], offsets[word + 1] - offsets[word]

@@ -1,7 +1,7 @@
 """Find the entries of a trie in texts read as symbols: look symbols up, step from node to node, and sort the ids found.
 
-A *group* is the symbols of several texts, read together; `curation.matching.trie` forms groups. Ids in one text are
-deduplicated, and those of entries with the same symbols are added.
+A *group* is the symbols of several texts, read together; `curation.matching.trie` forms groups. A text's ids are
+sorted and distinct, and include entries with the same symbols as an entry found.
 """
 
 import numpy as np
@@ -28,16 +28,19 @@ from curation.kernels.trie.tables import (
 from runtime.kernels import inline, kernel
 from runtime.kernels.machine import count_below, prefetch
 
-LANES = 32  # ids that are compared at once
+LANES = 32  # ids that are compared in one SIMD step
 
-_AHEAD = 64  # symbols whose buckets are asked for before the first of them is looked up
-_FEW_OF = 32  # another level does not pay for fewer than one symbol in so many
-_SPACE = 4096  # ids that a text may give, repeated ones included, without stamps
+_AHEAD = 64  # symbols whose buckets are prefetched before the first of them is looked up
+_FEW_OF = 32  # another level is not worthwhile for fewer walks than one symbol in 32
+_SPACE = 4096  # most ids of a text, with repetitions, that are sorted without stamps
 
 
 @inline
 def gather_same(same, found, size):
-    """Append to found[:size] the entries with the same symbols as one of these; return their number, -1 if too many."""
+    """Append to found[:size] all entries with the same symbols as one of these; return the new size.
+
+    The size is -1 if `found` is too short.
+    """
     once = size
     for i in range(once):
         twin = same[found[i]]
@@ -52,9 +55,9 @@ def gather_same(same, found, size):
 
 @inline
 def append_ranked(found, size, space, ids, used):
-    """Append found[:size], at most LANES ids, sorted and each once, to ids[:used]; return their end.
+    """Append the sorted, distinct ids of found[:size], at most LANES ids, to ids[:used]; return the new `used`.
 
-    Each id goes to the position that is the number of smaller ones, without a branch.
+    Each id is moved, without a branch, to the index that equals the number of smaller ids.
     """
     taken = 0
     for i in range(size):
@@ -69,7 +72,7 @@ def append_ranked(found, size, space, ids, used):
 
 @kernel
 def append_sorted(found, size, ids, used):
-    """Append found[:size], sorted and each once, to ids[:used]; return their end."""
+    """Append the sorted, distinct ids of found[:size] to ids[:used]; return the new `used`. Sorts `found`."""
     found[:size].sort()
     for i in range(size):
         if i == 0 or found[i] != found[i - 1]:
@@ -80,7 +83,10 @@ def append_sorted(found, size, ids, used):
 
 @kernel
 def append_same(same, ids, first, used):
-    """Append to ids[:used] the entries with the same symbols as one of ids[first:used]; sort all, return their end."""
+    """Append to ids[:used] all entries with the same symbols as one of ids[first:used]; return the new `used`.
+
+    Afterwards ids[first:used] is sorted.
+    """
     once = used if len(same) != 0 else first
     for i in range(first, once):
         twin = same[ids[i]]
@@ -95,7 +101,7 @@ def append_same(same, ids, first, used):
 
 @kernel
 def merge(offsets, ids, other_offsets, other_ids, out_offsets, out):
-    """Merge two lists of ascending ids per text, which have no id in common, into ascending lists."""
+    """Merge two lists of ascending ids per text, without a common id, into one ascending list per text."""
     used = 0
     out_offsets[0] = 0
     for text in range(len(offsets) - 1):
@@ -113,7 +119,7 @@ def merge(offsets, ids, other_offsets, other_ids, out_offsets, out):
 
 @kernel
 def look_up(data, lows, highs, begins, count, trie, out):
-    """out[i] = code of the i-th symbol of a group, or 0 if no entry holds it."""
+    """Set out[i] to the code of the i-th symbol of a group, or to 0 if no entry holds the symbol."""
     vocabulary, pool, characters = trie.vocabulary, trie.pool, trie.characters
     for first in range(0, count, _AHEAD):
         last = min(first + _AHEAD, count)
@@ -132,10 +138,11 @@ def look_up(data, lows, highs, begins, count, trie, out):
 
 @kernel
 def step(codes, count, trie, places, buckets, nodes):
-    """Take the first steps of the walks that start at each symbol of a group; return how many levels are filled.
+    """Take the first steps of the walks that start at each symbol of a group; return the number of levels filled.
 
-    nodes[k, i] becomes the code of the node to which the symbols i to i + k lead, or 0. It stops where few walks go on,
-    or all levels are filled. `codes`, `places` and `buckets` are longer than `count` by as many as there are levels.
+    nodes[k, i] becomes the code of the node to which the symbols i to i + k lead, or 0. Stepping ends when few walks
+    continue or all levels are filled. `codes`, `places` and `buckets` must be longer than `count` by the number of
+    levels.
     """
     going = count
     for i in range(count):
@@ -158,7 +165,10 @@ def step(codes, count, trie, places, buckets, nodes):
 
 @inline
 def those_that_may(codes, last, level, places, going):
-    """Keep those `places` whose node has children and whose next symbol follows others; return how many."""
+    """Keep those of places[:going] whose node has children and whose next symbol can follow another one.
+
+    Return the number of places kept.
+    """
     kept = 0
     for k in range(going):
         i = places[k]
@@ -169,7 +179,10 @@ def those_that_may(codes, last, level, places, going):
 
 @inline
 def those_hinted(codes, last, level, trie, places, buckets, going):
-    """Keep those `places` whose edge has a hint, with the bucket of the edge; return how many."""
+    """Keep those of places[:going] whose next edge has its bit set in the hints; return their number.
+
+    buckets[k] becomes the bucket in which to search for the edge of places[k].
+    """
     kept = 0
     for first in range(0, going, _AHEAD):
         end = min(first + _AHEAD, going)
@@ -187,11 +200,11 @@ def those_hinted(codes, last, level, trie, places, buckets, going):
 
 @kernel
 def walk(codes, nodes, bounds, first, trie, stamps, stamp, ids, ends):
-    """Find the entries in a group's texts from `first` on, as long as `ids` is sure to hold those of the next text.
+    """Find the entries in a group's texts from `first` on, while `ids` has room for all entries of the next text.
 
-    ids[ends[k]:ends[k + 1]] become the positions of the entries in text k, ascending, each once, where ends[first] is
-    given. `codes` come from look_up, `nodes` from step. `stamps` holds an int32 per entry, none of them `stamp` + k for
-    a text k. Return the first text not read.
+    ids[ends[k]:ends[k + 1]] become the positions of the entries in text k, ascending and distinct; ends[first] is
+    given. `codes` are those of `look_up`, `nodes` those of `step`. `stamps` has an int32 per entry, none of which may
+    equal `stamp` + k for a text k. Return the index of the first text that was not read.
     """
     edges, same = trie.edges, trie.same
     terminals, depth = trie.sizes[1], trie.sizes[2]
@@ -222,10 +235,10 @@ def walk(codes, nodes, bounds, first, trie, stamps, stamp, ids, ends):
 
 @inline
 def gather(codes, nodes, levels, begin, end, edges, terminals, found):
-    """Put the positions of the entries in a text's symbols begin to end into `found`, some repeatedly.
+    """Write the positions of the entries in the symbols begin to end - 1 of a text to `found`, possibly repeated.
 
-    Return their number, and the bits seen in their codes. The levels that `step` filled are read without a branch, as
-    no processor can predict which of their nodes end entries.
+    Return the number of positions, and the bitwise or of all codes seen. The levels that `step` filled are read without
+    a branch, as no processor can predict which of their nodes end entries.
     """
     size, seen = 0, 0
     for start in range(begin, end):
@@ -250,9 +263,9 @@ def gather(codes, nodes, levels, begin, end, edges, terminals, found):
 
 @kernel
 def gather_once(codes, begin, end, edges, terminals, stamps, stamp, ids, used):
-    """Append the positions of the entries in a text's symbols to ids[:used], sorted and each once; return their end.
+    """Append the positions of the entries in a text's symbols, sorted and distinct, to ids[:used].
 
-    For texts so long, or entries so nested, that ids found many times over would need much space.
+    Return the new `used`. This is for texts so long, or entries so nested, that repeated ids would need much space.
     """
     first = used
     for start in range(begin, end):

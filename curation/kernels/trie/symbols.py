@@ -1,8 +1,9 @@
 """Read texts as symbols by the rules `unicode` or `meta`, and check whether a text is in normal form.
 
-The symbols of a group of texts are written one after the other: bounds[k] is the position of the first symbol of the
-k-th text, and each text is followed by one key (0, 0). The readers for the rules `meta`, of words between single spaces
-and of characters, have the same signature.
+A reader writes the keys (lows[i], highs[i]) of the symbols of several texts one after the other; begins[i] is the index
+in `data` of the first byte of symbol i. bounds[k] is the index of the first symbol of the k-th text, and one key (0, 0)
+follows the symbols of each text. The readers for the rules `meta`, of words between single spaces and of characters,
+have the same signature.
 """
 
 import numpy as np
@@ -25,7 +26,7 @@ from runtime.kernels.machine import leading_ones, load_word, lowest, run_length,
 from runtime.kernels.masks import ascii_masks, mask_of_leads, meta_masks, triples
 
 _SPACE = 32
-_ONE_BYTE = 2 << 56  # the high integer of the key of one byte
+_ONE_BYTE = 2 << 56  # the high integer of a key of one byte
 
 # The classes of metadata.rules.characters.
 SEPARATOR, PUNCTUATION, SPACELESS, MARK, WORD = range(5)
@@ -34,11 +35,11 @@ UNNORMALISED = 255
 
 @kernel
 def read_words(offsets, data, first, last, how, lows, highs, begins, bounds):
-    """Read texts first to last as the words, some of them empty, between single spaces; return the number of keys.
+    """Read texts first to last - 1 as words, possibly empty, between single spaces; return the number of keys.
 
-    `how` is `wraps`, and an array that only characters need. With `wraps` the texts are read as the `meta` rules search
-    them: a tab or line end is a space, and each of the wrapped marks is a word with a space on both sides. Without,
-    they are entries, which only spaces divide.
+    `how` is `wraps`, and an array that only `read_characters` needs. With `wraps` the texts are read as the `meta`
+    rules search them: a tab or line end is a space, and each of the wrapped marks is a word with a space on both sides.
+    Without `wraps`, they are entries, and only spaces divide words.
     """
     wraps = how[0]
     count = 0
@@ -69,9 +70,9 @@ def read_words(offsets, data, first, last, how, lows, highs, begins, bounds):
 
 @inline
 def read_window(data, i, begin, end, lows, highs, begins, count):
-    """Read the words that end within a window of data[i:end], the first beginning at `begin`, by bit masks.
+    """Read, by bit masks, the words that end within the first WINDOW bytes of data[i:end].
 
-    Return where the next one begins and the number of keys.
+    The first word begins at `begin`. Return the begin of the next word and the new number of keys.
     """
     ends, wrapped = meta_masks(data, i)
     ends &= lowest(end - i)
@@ -86,7 +87,7 @@ def read_window(data, i, begin, end, lows, highs, begins, count):
             key = key_of_bytes(data, begin, size)
         lows[count], highs[count] = key
         count += 1
-        lows[count], highs[count] = np.int64(data[i + place]), _ONE_BYTE  # stays where it is a mark
+        lows[count], highs[count] = np.int64(data[i + place]), _ONE_BYTE  # kept only if the separator is a wrapped mark
         count += wrapped >> place & 1
         begin = i + place + 1
     return begin, count
@@ -94,11 +95,11 @@ def read_window(data, i, begin, end, lows, highs, begins, count):
 
 @kernel
 def read_characters(offsets, data, first, last, how, lows, highs, begins, bounds):
-    """Read texts first to last as characters; return the number of keys.
+    """Read texts first to last - 1 as characters; return the number of keys.
 
-    `how` is `wraps` and `borders`. With `wraps` they are the characters of the text that the `meta` rules search, and a
-    text without a byte that is set in `borders`, where that is not empty, counts as empty. Characters have no hashed
-    keys, so `begins` stay as they are.
+    `how` is `wraps` and `borders`. With `wraps` the characters are those of the text that the `meta` rules search. If
+    `borders` is not empty, a text without any byte that is set in `borders` is read as empty. Keys of characters are
+    never hashes, so `begins` is not written.
     """
     wraps, borders = how
     count = 0
@@ -145,7 +146,7 @@ def read_characters(offsets, data, first, last, how, lows, highs, begins, bounds
 
 @inline
 def has_border(data, i, end, borders):
-    """Return whether a byte of data[i:end] that is no ASCII letter, digit or space is set in `borders`."""
+    """Say whether data[i:end] has a byte, other than an ASCII letter, digit or space, that is set in `borders`."""
     found = 0
     while i < end and found == 0:
         mark, high = -1, 0
@@ -161,19 +162,19 @@ def has_border(data, i, end, borders):
 
 @inline
 def is_wrapped(byte):
-    """Return whether `meta` puts spaces around the character: , . : ; ? ! and the backtick."""
+    """Say whether `meta` puts spaces around the character: , . : ; ? ! and the backtick."""
     return byte in (44, 46, 58, 59, 63, 33, 96)
 
 
 @inline
 def is_space(byte):
-    """Return whether `meta` turns the character into a space: tab, line feed, carriage return."""
+    """Say whether `meta` turns the character into a space: tab, line feed, carriage return."""
     return byte in (9, 10, 13)
 
 
 @kernel
 def unnormalised(offsets, data, pages, order, out):
-    """out[text] = whether the text may not be in the normal form: the quick check of Unicode's Annex 15."""
+    """Set out[text] to True if the text may not be in normal form: the quick check of Unicode's Annex 15."""
     text, last = 0, offsets[len(out)]
     while text < len(out):
         i = skip_plain(data, offsets[text], last)
@@ -187,7 +188,7 @@ def unnormalised(offsets, data, pages, order, out):
 
 @inline
 def may_differ(data, i, end, pages, order):
-    """Return whether the text data[i:end] may not be in the normal form."""
+    """Say whether the text data[i:end] may not be in normal form."""
     before, differs = 0, False
     while i < end and not differs:
         character, size = decode(data, i, end)
@@ -200,7 +201,7 @@ def may_differ(data, i, end, pages, order):
 
 @inline
 def skip_plain(data, i, end):
-    """Return the place of the first character of data[i:end] that normalising may touch, or one before it."""
+    """Return an index in data[i:end], or `end`, before which normalising changes nothing."""
     found = end
     while i < found:
         leads = mask_of_leads(data, i) if i + WINDOW <= len(data) else 1
@@ -212,7 +213,7 @@ def skip_plain(data, i, end):
 
 @kernel
 def read_symbols(offsets, data, first, last, table, lows, highs, begins, bounds):
-    """Read texts first to last, which are in normal form, by the `unicode` rules; return the number of keys.
+    """Read texts first to last - 1, in normal form, by the `unicode` rules; return the number of keys.
 
     `table` is pages, classes and twins of metadata.rules.characters.CharacterTable.
     """
@@ -234,15 +235,15 @@ def read_symbols(offsets, data, first, last, table, lows, highs, begins, bounds)
 
 @inline
 def read_ascii(data, i, end, lows, highs, begins, count):
-    """Read the ASCII symbols that end within a window of data[i:end], by bit masks.
+    """Read, by bit masks, the ASCII symbols that end within the first WINDOW bytes of data[i:end].
 
-    Return where the next one begins, the number of keys, and whether it, too, may be read so.
+    Return the begin of the next symbol, the new number of keys, and whether `read_ascii` may read the next symbol, too.
     """
     word, mark, high = ascii_masks(data, i)
     size = min(end - i, WINDOW)
     high &= lowest(size)
     stop = min(trailing_zeros(high), size)
-    if stop > 0 and (stop < size or i + size < end):  # the word that touches the stop may go on
+    if stop > 0 and (stop < size or i + size < end):  # a word that reaches `stop` may continue behind it
         stop -= leading_ones(word << (WINDOW - stop))
     word, mark = word & lowest(stop), mark & lowest(stop)
     tokens = mark | word & ~(word << 1)
@@ -263,9 +264,10 @@ def read_ascii(data, i, end, lows, highs, begins, count):
 
 @inline
 def read_triples(data, i, end, pages, classes, lows, highs, count):
-    """Read the characters from data[i] on, as long as each has three bytes and is a symbol; return how many.
+    """Read the characters from data[i] on, as long as each has three bytes and is a symbol; return their number.
 
-    Apart from all others, as here no character has to wait until the size of the one before is known.
+    This loop is separate because all its characters have the same size, so none must wait for the size of the one
+    before.
     """
     many = min(triples(data, i), (end - i) // 3)
     for k in range(many):
@@ -280,12 +282,12 @@ def read_triples(data, i, end, pages, classes, lows, highs, count):
 
 @inline
 def read_others(data, i, end, table, lows, highs, begins, count):
-    """Read the symbols of data[i:end] character by character, to behind the next ASCII one that is no part of a word.
+    """Read symbols of data[i:end] character by character, until after the next ASCII character outside a word.
 
-    Return that place and the number of keys.
+    Return the index after this character and the new number of keys.
     """
     pages, classes, twins = table
-    begin, before, ends = i, SEPARATOR, False  # `before`: the class of the symbol at `begin`, which others may join
+    begin, before, ends = i, SEPARATOR, False  # `before`: class of the symbol from `begin` on
     while i < end and not ends:
         if before != WORD and data[i] >= 0xE0 and i + REACH < len(data):
             many = read_triples(data, i, end, pages, classes, lows, highs, count)

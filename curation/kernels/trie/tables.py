@@ -1,13 +1,13 @@
 """Make keys of symbols, and fill and search the two hash tables of a trie over symbols: its vocabulary and its edges.
 
-A key (low, high) holds up to fifteen bytes, the first byte lowest, and above them their number plus one. For a longer
-symbol, `low` is a hash and `high` is HASHED plus the number of bytes; then the caller must compare the bytes, too. No
-key is (0, 0).
+A key (low, high) holds up to fifteen bytes, the first byte lowest, and above the bytes their number plus one. For a
+longer symbol, `low` is a hash and `high` is HASHED plus the number of bytes; then the caller must compare the bytes,
+too. No key is (0, 0).
 
-One number stands for a symbol and for the node to which that symbol leads from the root, so that the first step of a
-walk needs no look-up. Nodes from 1 to `terminals` are ends of entries (the entry's position plus one). Nodes above, up
-to `nodes`, are inside entries. Numbers above `nodes` are symbols with which no entry begins. 0 is no node. A *code* is
-a number with the bits SHARED, FOLLOWS and OPENS. matching/DESIGN.md gives the reasons for this layout.
+A symbol has the same number as the node to which the symbol leads from the root, so that the first step of a walk needs
+no look-up. Nodes from 1 to `terminals` are ends of entries (the entry's position plus one). Nodes above, up to `nodes`,
+are inside entries. Numbers above `nodes` are symbols with which no entry begins. 0 is no node. A *code* is a number
+with the bits SHARED, FOLLOWS and OPENS. matching/DESIGN.md gives the reasons for this layout.
 """
 
 from typing import NamedTuple
@@ -17,27 +17,27 @@ import numpy as np
 from runtime.kernels import inline, kernel
 from runtime.kernels.machine import half_word, load_word, matches, product, trailing_zeros
 
-INLINE = 15  # most bytes that a key holds themselves
+INLINE = 15  # longest symbol whose bytes are in the key
 HASHED = 0x7F << 56
-MOST_BYTES = (1 << 24) - 1  # the number of bytes in a key; a longer symbol has this number, too
+MOST_BYTES = (1 << 24) - 1  # mask of the number of bytes in `high`; the number stored for longer symbols
 WINDOW = 64  # bytes that are read at a time
-REACH = WINDOW + INLINE  # bytes that must follow: a key may read 16 bytes from the last byte of a window on
+REACH = WINDOW + INLINE  # bytes that must follow: a key may read 16 bytes from the last byte of a window
 _FACTOR = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
 
-NUMBER = (1 << 29) - 1  # the bits of a code that are the number
-SHARED = 1 << 29  # set where several entries end
-FOLLOWS = 1 << 30  # set where the symbol stands in an entry after another one
-OPENS = 1 << 31  # set where the node has children
+NUMBER = (1 << 29) - 1  # mask of the number in a code
+SHARED = 1 << 29  # set if several entries end at the node
+FOLLOWS = 1 << 30  # set if an entry has the symbol after another symbol
+OPENS = 1 << 31  # set if the node has children
 
 WORDS, EDGES = 3, 5  # keys in a bucket
-LINE = 8  # int64 in a bucket, a cache line
+LINE = 8  # int64 values in a bucket, one cache line
 LOW_HALF = 0xFFFFFFFF
 _OTHER_FACTOR = -4417276706812531889  # another odd number of irregular bits
 
 
 @inline
 def decode(data, i, end):
-    """Return the character whose UTF-8 begins at data[i], and its number of bytes; a cut one is one byte long."""
+    """Return the character whose UTF-8 begins at data[i], and its number of bytes, which is 1 if it is cut at `end`."""
     byte = np.int64(data[i])
     if byte < 0x80:
         return byte, 1
@@ -55,7 +55,7 @@ def decode(data, i, end):
 
 @inline
 def decode_quickly(data, i, end):
-    """Return what `decode` returns; read three bytes, as of Han, kana and Thai, with one access to memory."""
+    """Return what `decode` returns; characters of three bytes (Han, kana, Thai) take one memory access."""
     word = load_word(data, i) if i + 8 <= len(data) else 0
     if word & 0xC0C0F0 == 0x8080E0 and i + 2 < end:
         character, size = three_bytes(word), 3
@@ -72,8 +72,8 @@ def three_bytes(low):
 
 @inline
 def short_key(low, high, size):
-    """Return the key of the first `size` bytes, up to 15, of the sixteen in `low` and then `high`."""
-    part = (1 << 8 * (size & 7)) - 1  # of the half that is not whole
+    """Return the key of the first `size` (at most 15) of sixteen bytes: the eight in `low`, then those in `high`."""
+    part = (1 << 8 * (size & 7)) - 1  # mask for the half that is used in part
     return low & (part if size < 8 else -1), high & (0 if size < 8 else part) | (size + 1) << 56
 
 
@@ -95,7 +95,7 @@ def key_of_bytes(data, begin, size):
 
 @inline
 def hash_of_bytes(data, begin, size):
-    """Return a hash of at least eight bytes, read eight at a time; the last eight may overlap the ones before."""
+    """Return a hash of data[begin:begin + size], at least eight bytes, eight at a time; the last eight may overlap."""
     hashed = size
     for i in range(begin, begin + size - 8, 8):
         hashed = product(hashed ^ load_word(data, i), _FACTOR)
@@ -105,7 +105,7 @@ def hash_of_bytes(data, begin, size):
 
 @inline
 def low_key_of_character(character):
-    """Return the UTF-8 form of a character, and its number of bytes."""
+    """Return the UTF-8 bytes of a character as an integer, the first byte lowest, and their number."""
     if character < 0x80:
         return character, 1
     if character < 0x800:
@@ -119,7 +119,7 @@ def low_key_of_character(character):
 
 @inline
 def same_bytes(data, begin, other, place, size):
-    """Return whether data[begin:begin + size] are the bytes of `other` from `place` on."""
+    """Say whether data[begin:begin + size] equals other[place:place + size]."""
     alike = 0
     while alike < size and data[begin + alike] == other[place + alike]:
         alike += 1
@@ -130,15 +130,15 @@ class Trie(NamedTuple):
     """The arrays of a trie.
 
     `vocabulary` and `edges` are hash tables of buckets of 8 int64, filled from the left; a search ends at the first
-    bucket that has room. A bucket of the vocabulary holds three keys of two integers and then three codes of 32 bits;
-    an edge's key is node << 32 | symbol, of which a bucket holds five, and then five codes of the child. The high
-    integer of a hashed symbol's key also holds, above 24 bits, the place of its bytes in `pool` (uint8).
-    `hints` (uint8) has a bit set for each edge; without this bit a pair is no edge, so most need no look at the edges.
-    `same` (int32) leads from an entry to the next one with the same symbols, or -1; it is empty if no two are the same.
-    `sizes` (int64) is `nodes`, `terminals`, and the number of symbols of the longest entry.
-    `characters` (uint32, 65,536 or none) holds the codes of symbols of three bytes once more, by code point.
-    `borders` (uint8, 256 or none) says whether a byte begins an open character at either end of an entry, for the
-    characters of `meta`: a text without any such byte holds no entry.
+    bucket that has room. A bucket of the vocabulary holds three keys of two integers and then three codes of 32 bits.
+    The key of an edge is node << 32 | symbol; a bucket holds five such keys, and then five codes of children. The high
+    integer of a hashed symbol's key also holds, above 24 bits, the index of the symbol's bytes in `pool` (uint8).
+    `hints` (uint8) is a bit filter: a pair whose bit is not set is no edge, so most pairs need no look-up in `edges`.
+    `same` (int32) maps an entry to the next entry with the same symbols, or to -1; it is empty if no two are the same.
+    `sizes` (int64) is `nodes`, `terminals`, and the number of symbols of the longest entry. `characters` (uint32,
+    65,536 or none) maps a code point to the code of its symbol, for symbols of three bytes. `borders` (uint8, 256 or
+    none) is 1 for each byte that begins an open character at either end of an entry, for the characters of `meta`: a
+    text without any such byte holds no entry.
     """
 
     vocabulary: np.ndarray
@@ -153,7 +153,7 @@ class Trie(NamedTuple):
 
 @inline
 def bucket_of_word(low, high, vocabulary):
-    """Return the place of the bucket at which the search for a symbol's key begins."""
+    """Return the index of the bucket at which the search for a symbol's key begins."""
     mixed = product(low, _FACTOR) ^ product(high, _OTHER_FACTOR)
     mixed = product(mixed ^ mixed >> 29, _FACTOR)
     return ((mixed >> 32 & LOW_HALF) * (len(vocabulary) >> 3) >> 32) << 3
@@ -161,47 +161,47 @@ def bucket_of_word(low, high, vocabulary):
 
 @inline
 def edge_key(node, symbol):
-    """Return the key of the edge from a node by a symbol, given by their codes."""
+    """Return the key of the edge from a node by a symbol; both are given by their codes."""
     return (node & NUMBER) << 32 | symbol & NUMBER
 
 
 @inline
 def mixed_edge(key):
-    """Return a hash of 64 bits of an edge's key; its highest bits are the best."""
+    """Return a 64-bit hash of an edge's key; its highest bits are mixed best."""
     return product(key ^ key >> 32, _FACTOR)
 
 
 @inline
 def bucket_of_mixed(mixed, edges):
-    """Return the place of the bucket at which the search for an edge begins."""
+    """Return the index of the bucket at which the search for an edge begins, given the hash of its key."""
     return ((mixed >> 32 & LOW_HALF) * (len(edges) >> 3) >> 32) << 3
 
 
 @inline
 def bucket_of_edge(key, edges):
-    """Return the place of the bucket at which the search for an edge's key begins."""
+    """Return the index of the bucket at which the search for an edge begins, given its key."""
     return bucket_of_mixed(mixed_edge(key), edges)
 
 
 @inline
 def hint_of_mixed(mixed, hints):
-    """Return the place of the bit that hints at an edge."""
+    """Return the index of an edge's bit in `hints`, given the hash of its key."""
     return (mixed >> 32 & LOW_HALF) * (len(hints) << 3) >> 32
 
 
 @inline
 def next_bucket(bucket, table):
-    """Return the place of the bucket after one; after the last comes the first."""
+    """Return the index of the next bucket; the first one follows the last."""
     return bucket + LINE if bucket + LINE < len(table) else 0
 
 
 @inline
 def word_code(low, high, bucket, vocabulary):
-    """Return the code of a symbol that is not hashed, or 0."""
+    """Return the code of a symbol whose key is no hash, or 0 if the vocabulary does not have it."""
     while True:
         both = matches(vocabulary, bucket, low, high)
         place = trailing_zeros(both & both >> 1 & 0b010101 | 0b1000000)
-        code = half_word(vocabulary, bucket, 4 * WORDS + (place >> 1))  # 0 for a fourth, which does not exist
+        code = half_word(vocabulary, bucket, 4 * WORDS + (place >> 1))  # 0 if no slot matches
         if (place < 2 * WORDS) | (vocabulary[bucket + 2 * WORDS - 1] == 0):
             break
         bucket = next_bucket(bucket, vocabulary)
@@ -210,10 +210,10 @@ def word_code(low, high, bucket, vocabulary):
 
 @inline
 def edge_code(key, bucket, edges):
-    """Return the code of the child to which an edge leads, or 0."""
+    """Return the code of the child to which an edge leads, or 0 if there is no such edge."""
     while True:
         place = trailing_zeros(matches(edges, bucket, key, key) & 0b11111 | 0b100000)
-        code = half_word(edges, bucket, 2 * EDGES + place)  # 0 for a sixth, which does not exist
+        code = half_word(edges, bucket, 2 * EDGES + place)  # 0 if no slot matches
         if (place < EDGES) | (edges[bucket + EDGES - 1] == 0):
             break
         bucket = next_bucket(bucket, edges)
@@ -222,7 +222,7 @@ def edge_code(key, bucket, edges):
 
 @inline
 def find_hashed(low, high, data, begin, vocabulary, pool):
-    """Return the bucket and the slot of a hashed symbol, or the free slot where it would go."""
+    """Return the bucket and the slot of a hashed symbol or, if it is not there, of the free slot for it."""
     bucket, slot = bucket_of_word(low, high, vocabulary), 0
     while True:
         there = vocabulary[bucket + 2 * slot + 1]
@@ -237,19 +237,19 @@ def find_hashed(low, high, data, begin, vocabulary, pool):
 
 @inline
 def code_at(table, bucket, keys, slot):
-    """Return the code in a slot of a bucket whose codes begin after `keys` integers."""
+    """Return the code in a slot of a bucket; `keys` is the number of integers before the bucket's codes."""
     return table[bucket + keys + (slot >> 1)] >> (32 * (slot & 1)) & LOW_HALF
 
 
 @kernel
 def put_words(lows, highs, codes, table, characters):
-    """Put keys that differ, or whose bytes do, into an empty vocabulary, and those of three bytes into `characters`.
+    """Put distinct symbols, with their codes, into an empty vocabulary; symbols of three bytes also into `characters`.
 
-    The first key is none: it is that of an end.
+    The first key, of the end of an entry, is left out.
     """
     for i in range(1, len(lows)):
         low, high = lows[i], highs[i]
-        hashed = high & (HASHED | MOST_BYTES) if high >= HASHED else high  # without the place
+        hashed = high & (HASHED | MOST_BYTES) if high >= HASHED else high  # without the index in the pool
         bucket, slot = bucket_of_word(low, hashed, table), 0
         while table[bucket + 2 * slot + 1] != 0:
             slot += 1
@@ -263,7 +263,7 @@ def put_words(lows, highs, codes, table, characters):
 
 @kernel
 def put_edges(keys, codes, table, hints):
-    """Put the keys of edges, which all differ, and the codes of their children into an empty table; set their hints."""
+    """Put distinct keys of edges, with the codes of their children, into an empty table; set the bits of `hints`."""
     for i in range(len(keys)):
         bit = hint_of_mixed(mixed_edge(keys[i]), hints)
         hints[bit >> 3] |= 1 << (bit & 7)
