@@ -171,7 +171,7 @@ def multiply_texts(output, scratch, count):
 
 @lean
 def decide(offsets, data, model, output, scratch, first, count, labels, scores):
-    """Set labels and scores of `count` texts from `first` on, from their sums; return how many had to be summed again."""
+    """Set labels and scores of `count` texts from `first` on, from their sums; return how many were summed again."""
     texts, products, doubtful = scratch.texts, scratch.products, 0
     multiply_texts(output, scratch, count)
     for k in range(count):

@@ -34,9 +34,9 @@ class DictionaryWords(NamedTuple):
     slots: np.ndarray  # int32: hash table of entries (see `dictionary`)
     known: int  # number of words, which come before the labels
     end: int  # number of the word for the end of sentence; -1: no word of the model
-    end_hash: int  # its hash
+    end_hash: int  # hash of the end of sentence
     buckets: int  # number of buckets that n-grams are hashed into
-    shortest: int  # characters
+    shortest: int  # characters in the shortest n-gram
     longest: int  # characters in the longest n-gram; 0: no n-grams
     word_ngrams: int  # number of words in the longest n-gram of words
     pruned: bool

@@ -27,9 +27,9 @@ from runtime.storage.parquet import MOST_PARTS, in_parts
 
 CAPTION, SCORE, SOURCE = "caption", "score", "source"
 EXPECTED = "tables of captions: Parquet files with the columns uid (or url) and caption"
-NO_SCORE = -np.inf  # of a caption without one: any other caption of the image is better
-PART_BYTES = 64 << 20  # of a table, compressed, in memory at a time
-# One row a caption that has a letter or other sign, cleaned as an alt text is.
+NO_SCORE = -np.inf  # score of a caption without one: any caption with a score is better
+PART_BYTES = 64 << 20  # compressed bytes of a table in memory at a time
+# One row per caption; captions are cleaned as alt texts are, and empty ones left out.
 ROWS = pa.schema([*KEY, pa.field(CAPTION, pa.string()), pa.field(SCORE, pa.float64()), pa.field(SOURCE, pa.string())])
 
 
@@ -48,7 +48,10 @@ class Captions(MappedRows):
 
 @dataclass(frozen=True)
 class Captioned:
-    """Captions, and how many images of a run have none: of all that it counted, or only of its manifest."""
+    """Captions, the number of images of a run, and the number of images without a caption.
+
+    After a removal, the images are those of the manifest, otherwise all that the run counted.
+    """
 
     captions: Captions
     images: int
@@ -56,7 +59,10 @@ class Captioned:
 
 
 def find_captions(paths: Paths, source: str | None = None) -> ImageTable:
-    """Return the table in files, folders, globs or URLs; InputError for one without captions, or their sources."""
+    """Return the table of captions in files, folders, globs or URLs; with a source, it must have a column of sources.
+
+    InputError if a column is missing or has another type.
+    """
     table = ImageTable.find(paths, EXPECTED, CAPTION)
     for name, is_such, kind in _TYPES:
         if name in table.columns.names and not is_such(found := table.columns.field(name).type):
@@ -67,7 +73,7 @@ def find_captions(paths: Paths, source: str | None = None) -> ImageTable:
 
 
 def caption_rows(table: ImageTable, file: tuple[str, Version], source: str | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the captions in a file of a table, or only those of a source, as ROWS in its order."""
+    """Yield the captions in a file of a table as ROWS, in the file's order; with a source, only its captions."""
     columns = [name for name in (CAPTION, SCORE, SOURCE) if name in table.columns.names]
     for batch in table.read(file, columns):
         given = {name: batch[name] for name in batch.schema.names}
@@ -87,9 +93,10 @@ def build(
     part_bytes: int = PART_BYTES,
     source: str | None = None,
 ) -> Captioned:
-    """Write the captions of `tables`, or only those of a source, to one file; count the images that have none.
+    """Write the best caption of each image to the file `path`; count the images of the run without a caption.
 
-    Tables of which no such row is of the run are refused. About `part_bytes` of a table are sorted at a time.
+    With a source, only its captions are used. InputError if no caption in `tables` is of an image of the run. About
+    `part_bytes` of a table are sorted at a time.
     """
     table = find_captions(tables, source)
     parts = min(MOST_PARTS, max(1, -(-table.bytes // part_bytes)))
@@ -102,9 +109,9 @@ def build(
 
 
 def _best(rows: pa.Table) -> pa.RecordBatch:
-    """Return the best of ROWS for each key, the first of equally good ones."""
+    """Return the best of ROWS for each key, sorted by key; of equally good captions, the first one."""
     rows = rows.rename_columns(Captions.schema.names)
-    rows = rows.cast(Captions.schema)  # large strings, before any are brought together
+    rows = rows.cast(Captions.schema)  # large strings, as the columns will be concatenated
     best, is_repeated = in_order(rows, -rows[SCORE].to_numpy())
     best = best.filter(pa.array(~is_repeated))
     score = pc.if_else(pc.equal(best[SCORE], NO_SCORE), np.nan, best[SCORE])
@@ -115,7 +122,7 @@ def _best(rows: pa.Table) -> pa.RecordBatch:
 def _scores(scores: pa.Array | None, rows: int) -> pa.Array:
     if scores is None:
         return pa.repeat(pa.scalar(NO_SCORE), rows)
-    scores = scores.cast(pa.float64(), safe=False)  # the floats nearest to large whole numbers
+    scores = scores.cast(pa.float64(), safe=False)  # large integers are rounded to the nearest float
     return pc.if_else(pc.fill_null(pc.is_nan(scores), True), NO_SCORE, scores)
 
 

@@ -34,13 +34,13 @@ from runtime.storage.whole import read_json
 EXPECTED = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"
 REMEDY = "run the same command of clip-cluster again, with --overwrite"
 KEPT = b"kept"
-OF_NONE = {"coarse": None, "fine": -1, "distance": np.nan}  # where a table has no such column
-PART_ROWS = 1 << 20  # in memory at a time
-ROW_BYTES = 16  # of a table at least: those of the uid
+OF_NONE = {"coarse": None, "fine": -1, "distance": np.nan}  # values for a table without the column
+PART_ROWS = 1 << 20  # rows in memory at a time
+ROW_BYTES = 16  # least bytes of a row in a table: those of the uid
 
 
 class Clusters(MappedRows):
-    """The coarse and the fine cluster of many images, and each image's distance from its centre."""
+    """The coarse and the fine cluster of many images, and each image's distance from its cluster's centre."""
 
     schema = sorted_schema(
         b"1", pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()), pa.field("distance", pa.float32())
@@ -49,18 +49,18 @@ class Clusters(MappedRows):
 
     @cached_property
     def kept(self) -> dict[int, int]:
-        """The number of images that the run kept of each coarse cluster in which it matched any."""
+        """The number of images that the run kept, for each coarse cluster with a kept image."""
         return {int(cluster): images for cluster, images in json.loads(self.rows.schema.metadata[KEPT]).items()}
 
     def coarse(self, uids: pa.Array) -> np.ndarray:
-        """Return the coarse cluster of each image, -1 where it has none."""
+        """Return the coarse cluster of each image, or -1 for an image without a cluster."""
         found = self.find(uids)
         return np.where(found < 0, -1, self.rows["coarse"].to_numpy()[found])
 
 
 @dataclass(frozen=True)
 class Clustered:
-    """Clusters, and the number of images of a run that have none."""
+    """Clusters, the number of images of a run, and the number of images without a cluster."""
 
     clusters: Clusters
     images: int
@@ -69,10 +69,10 @@ class Clustered:
 
 @typed
 def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Clustered:
-    """Write the clusters of the run's images to one file, and count the images that have none.
+    """Write the clusters of the run's images to the file `path`, and count the images without a cluster.
 
-    Memory holds about a million rows at a time, or a 256th of them. Tables of which no row is of the run are refused,
-    and those that give an image no cluster, or two different ones.
+    Memory holds about a million rows at a time, or a 256th of all. InputError if no row is of an image of the run, or
+    if a table gives an image no valid cluster or two different clusters.
     """
     path, names, counted = Path(path), named(tables), _Counted()
     table, keys = find_clusters(tables), pa.schema(KEY)
@@ -98,25 +98,28 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Clustered:
 
 
 def find_clusters(tables: Paths) -> ImageTable:
-    """Return the table in folders of clip-cluster, files, folders, globs or URLs; InputError for one without."""
+    """Return the table of clusters in folders of clip-cluster, files, folders, globs or URLs.
+
+    InputError if there is none.
+    """
     return ImageTable.find([table_in(str(each), "clusters") for each in tables], EXPECTED, "coarse")
 
 
 def named(tables: Paths) -> str:
-    """Return the tables' names as they were given."""
+    """Return the paths as the user gave them, without secrets, separated by commas."""
     return ", ".join(hidden(str(each)) for each in tables)
 
 
 @dataclass
 class _Counted:
-    """What the parts of a run are found to have."""
+    """The counts of a run's images, summed over the parts of the join."""
 
     images: int = 0
     without: int = 0
     kept: Counter[int] = field(default_factory=Counter)
 
     def joined(self, rows: pa.RecordBatch, pool: pa.Table, kept: pa.Table) -> pa.RecordBatch:
-        """Return the rows of the images of the pool, and count these and the kept ones; `rows` are sorted."""
+        """Return the rows about images of the pool, sorted by key, and add to the counts; `rows` must be sorted."""
         found, of_kept = (rows_of(rows, np.stack([*map(np.asarray, keys.columns)], axis=1)) for keys in (pool, kept))
         self.images += len(found)
         self.without += int((found < 0).sum())
@@ -125,7 +128,10 @@ class _Counted:
 
 
 def table_in(path: str, name: str) -> str:
-    """Return where a folder of clip-cluster has a table, which must be whole; any other path is a table itself."""
+    """Return the path of the table `name` in a folder of clip-cluster; any other path is returned unchanged.
+
+    InputError if files of the table are missing, or if a folder of clip-cluster has no copies.
+    """
     folder = as_path(path)
     with reachable(path):
         facts = read_json(folder / "clusters.json")
@@ -135,24 +141,24 @@ def table_in(path: str, name: str) -> str:
     checksums = {file.removeprefix(prefix): each for file, each in known.items() if file.startswith(prefix)}
     if name == "copies" and not checksums:
         raise InputError(f"{hidden(path)} has clusters, and no copies; cluster with --same-meaning to find them")
-    own_files(folder / name, checksums, REMEDY)  # none is missing; each is compared when it is read
+    own_files(folder / name, checksums, REMEDY)  # checks that no file is missing; each is compared when it is read
     return str(folder / name)
 
 
 def _number(table: ImageTable, run: Results) -> int:
-    """Return the number of parts that are joined one after the other."""
+    """Return the number of parts in which the join is done, one after the other."""
     return min(MOST_PARTS, 1 + max(table.bytes // ROW_BYTES, run.counted[1]) // PART_ROWS)
 
 
 def _keys(files: list[OwnFile]) -> Iterator[pa.RecordBatch]:
-    """Yield the KEY of each image in files."""
+    """Yield batches with the KEY of each image in files."""
     for file in files:
         for batch in batches(file, PART_ROWS, ["uid"]):
             yield pa.RecordBatch.from_arrays(key_columns(batch["uid"]), schema=pa.schema(KEY))
 
 
 def cluster_rows(table: ImageTable, file: tuple[str, Version]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows in a file of a table in the schema of clusters."""
+    """Yield the rows in a file of a table in the schema of Clusters."""
     given = [name for name in OF_NONE if name in table.columns.names]
     for batch in table.read(file, given):
         values = [_column(batch, name, file[0]) for name in OF_NONE]
@@ -160,7 +166,7 @@ def cluster_rows(table: ImageTable, file: tuple[str, Version]) -> Iterator[pa.Re
 
 
 def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
-    """Return a column in the type of the clusters schema; refuse values that are no cluster or no distance."""
+    """Return a column in the type of the schema of Clusters; InputError for a value that is no cluster or distance."""
     kind = Clusters.schema.field(name).type
     if name not in batch.schema.names:
         return pa.repeat(pa.scalar(OF_NONE[name], kind), len(batch))
@@ -177,14 +183,17 @@ def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
 
 
 def _sorted(rows: pa.Table, names: str) -> pa.RecordBatch:
-    """Return rows in the order of keys, equal ones as they came; refuse one key with different clusters."""
+    """Return rows sorted by key, rows with the same key in their order; InputError if these have different clusters."""
     ordered, is_repeated = in_order(rows)
     require_one_cluster(ordered, is_repeated, names)
     return ordered
 
 
 def require_one_cluster(rows: pa.RecordBatch, is_repeated: np.ndarray, names: str) -> None:
-    """Refuse rows of which some are of the image of the row before, and of another cluster; a key is in front."""
+    """Refuse an image in two clusters.
+
+    `is_repeated` is a mask of rows about the same image as the row before; KEY must be the first columns of `rows`.
+    """
     coarse, fine = (rows[name].to_numpy() for name in ("coarse", "fine"))
     wrong = np.flatnonzero(is_repeated[1:] & ((coarse[1:] != coarse[:-1]) | (fine[1:] != fine[:-1])))
     if len(wrong):

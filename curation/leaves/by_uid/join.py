@@ -1,6 +1,6 @@
-"""Join tables by uid to the images of files, and bring what is found to the tasks that rewrite these files.
+"""Join tables by uid to the images of files, and send the joined rows to the tasks that rewrite these files.
 
-Rows travel as packed blocks: by key to where those of one image meet, and from there by file. A task holds a bucket.
+Rows are sent as packed blocks: first by key, so that the rows of an image meet, then by file. A task holds a bucket.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies
 
-SIDE = pa.field("side", pa.int8())  # of a row on its way: 0 for a place, else its table's number, from 1
-FOUND_ROWS = 8192  # places that get the values of tables: one image may be in many places
-FILE_ROWS = 1 << 18  # that a task brings in order at a time
+SIDE = pa.field("side", pa.int8())  # origin of a row: 0 for an image, else the number of its table, from 1
+FOUND_ROWS = 8192  # images in a batch of joined rows: an image may be in many places
+FILE_ROWS = 1 << 18  # images per task that sorts and writes joined rows
 READ_ROWS = 1 << 16
-TURNS = 3  # tasks a core, where files are few
+TURNS = 3  # tasks per core if there are few files
 
 Once = Callable[[pa.RecordBatch, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Images:
-    """Files with a row an image: `read(file)` yields `row` and KEY of those that have a uid, in order."""
+    """Files with one row per image: `read(file)` yields `row` and KEY of the images that have a uid, sorted by row."""
 
     files: Sequence[Any]
     sizes: Sequence[int]  # rows of each file
@@ -41,52 +41,53 @@ class Images:
 
     @property
     def rows(self) -> int:
-        """The rows of all files."""
+        """The number of rows in all files."""
         return sum(self.sizes)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of images: `read(file)` yields KEY, `fields` and `order`.
+    """Rows about images: `read(file)` yields KEY, `fields` and `order`.
 
-    `once(rows, images)` returns which rows count, one of each image at most; `images` has the number of each row's.
+    `once(rows, images)` returns the indices of the rows that count, at most one per image; `images` has the number of
+    the image of each row.
     """
 
     files: Sequence[Any]
-    rows: float  # about
+    rows: float  # estimated number
     read: Callable[[Any], Iterator[pa.RecordBatch]]
     once: Once
-    fields: Sequence[pa.Field]  # what is joined, null where the table does not have an image
-    order: Sequence[pa.Field] = ()  # what else `once` needs
-    others: str = ""  # the name under which the number of an image's rows that do not count is joined, if at all
+    fields: Sequence[pa.Field]  # the joined columns; null for an image without a row
+    order: Sequence[pa.Field] = ()  # more columns that `once` needs
+    others: str = ""  # name of a joined column with the number of an image's rows that do not count; "": none
 
     @property
     def joined(self) -> list[pa.Field]:
-        """What is joined to an image."""
+        """The fields that are joined to an image."""
         return [*self.fields, *([pa.field(self.others, pa.int64())] if self.others else [])]
 
 
 @dataclass(frozen=True)
 class Join:
-    """Images of files, and tables of which some may have them."""
+    """Images in files, and tables that are joined to these images."""
 
     images: Images
     tables: Sequence[Table]
 
     @property
     def fields(self) -> list[pa.Field]:
-        """What tables have of a place."""
+        """The fields that all tables join to an image."""
         return [field for table in self.tables for field in table.joined]
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns of a row on its way to where those of an image meet."""
+        """The columns of the rows that are sent by key."""
         return pa.schema([*ROWS, SIDE, *(field for table in self.tables for field in (*table.fields, *table.order))])
 
     def write(self, engine: Engine, write: Write) -> Tallies:
-        """Let `write(number, stream)` write each file, and return the sums of what it tallies.
+        """Call `write(number, stream)` for each file of images; return the sums of the tallies.
 
-        The stream has PLACE and the fields of all tables, of the images that some table has.
+        The stream has PLACE and the fields of all tables, for the images that at least one table has.
         """
         wanted = max(self.images.rows // FILE_ROWS, TURNS * engine.cores)
         places = Places.of(self.images.sizes, min(wanted, MOST_BUCKETS))
@@ -97,13 +98,13 @@ class Join:
         return engine.exchange(self._items(buckets), send, receive, places.tasks, [relay])
 
     def count(self, engine: Engine, count: Callable[[pa.RecordBatch], Tallies]) -> Tallies:
-        """Return the sums of what `count` tallies of such rows, as they come."""
+        """Return the sums of what `count` tallies of batches of joined rows, which are not sorted."""
         buckets, tasks = self._cut
         receive = partial(self.counted, buckets=buckets, count=count)
         return engine.exchange(self._items(buckets), partial(self.sent, buckets=buckets), receive, tasks)
 
     def _items(self, buckets: int) -> list[list[tuple[int, int]]]:
-        """Return the files of all sides, in lists for tasks: the number of the side, and of the file."""
+        """Return the files of all sides as lists for tasks of (number of the side, number of the file)."""
         sizes = [(len(self.images.files), self.images.rows), *((len(own.files), own.rows) for own in self.tables)]
         return [
             items
@@ -116,7 +117,7 @@ class Join:
         return group_buckets(self.images.rows + sum(table.rows for table in self.tables))
 
     def sent(self, items: list[tuple[int, int]], tallies: Tallies, buckets: int) -> Iterator[Block]:
-        """Yield the rows of files of places, or of a table."""
+        """Yield blocks by key of the rows in files of images or tables."""
         packer = sending(buckets)
         for side, number in items:
             of_side = self.tables[side - 1] if side else self.images
@@ -131,7 +132,7 @@ class Join:
     def joined(
         self, partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int, places: Places
     ) -> Iterator[Block]:
-        """Yield what tables have of each place, by file."""
+        """Yield blocks by file of the joined rows of each image in some buckets."""
         packer = Packer(places.tasks)
         for rows in by_bucket(blocks, buckets, self.schema, spread_keys):
             for found in self._found(pa.concat_batches([*rows])):
@@ -141,12 +142,12 @@ class Join:
     def counted(
         self, partition: int, blocks: Iterator[bytes], buckets: int, count: Callable[[pa.RecordBatch], Tallies]
     ) -> Tallies:
-        """Return what is tallied of the places in some buckets."""
+        """Return the tallies of the joined rows in some buckets."""
         met = map(pa.concat_batches, map(list, by_bucket(blocks, buckets, self.schema, spread_keys)))
         return Tallies(row for rows in met for found in self._found(rows) for row in count(found).rows())
 
     def _found(self, rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        """Yield the values of all tables for the places in the rows of some images."""
+        """Yield the joined rows for the images in one bucket's rows; an image that no table has is left out."""
         side, image = rows["side"].to_numpy(), Groups.of(rows).numbers
         places = np.flatnonzero(side == 0)
         found, others = (np.zeros((len(self.tables), len(places)), np.int64) for _ in range(2))
@@ -177,12 +178,12 @@ def images_in(files: Sequence[OwnFile]) -> Images:
 
 
 def first(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
-    """Return one row of each image, where all say the same."""
+    """Return the index of the first row of each image, for tables in which all rows of an image say the same."""
     return np.unique(images, return_index=True)[1]
 
 
 def keys(file: OwnFile) -> Iterator[pa.RecordBatch]:
-    """Yield the KEY of each image in a file of a run."""
+    """Yield batches with the KEY of each image in a file of a run."""
     for batch in batches(file, READ_ROWS, ["uid"]):
         yield pa.RecordBatch.from_arrays(key_columns(batch["uid"]), schema=pa.schema(KEY))
 

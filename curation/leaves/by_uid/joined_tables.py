@@ -1,6 +1,6 @@
-"""Captions, clusters and scores of a user's tables, as they are joined to images.
+"""Captions, clusters and scores from a user's tables, in the form in which they are joined to images.
 
-Also counted is how many images have them.
+`known` also counts the images that have captions or clusters.
 """
 
 from __future__ import annotations
@@ -30,42 +30,42 @@ CAPTION = (
     pa.field("caption_source", pa.string()),
 )
 CLUSTER = (pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()))
-ROW_BYTES = 16  # of a table at least: those of a uid
-OF_SOURCE = "caption_"  # before the name of a source: the field with its caption
-_PLACE = pa.field("caption_place", pa.int64())  # in its table: of equally good captions the first is taken
-_ORDER = (CAPTION[1], _PLACE)  # what tells which caption of an image is the best
-_CAPTIONED = "captioned"  # images that have a caption: the name of a tally
-KEPT = "kept."  # before the number of a coarse cluster: the name of a tally
+ROW_BYTES = 16  # least bytes of a row in a table: those of a uid
+OF_SOURCE = "caption_"  # prefix of a field's name, followed by a source: the source's caption
+_PLACE = pa.field("caption_place", pa.int64())  # row number in the table: of equally good captions the first is taken
+_ORDER = (CAPTION[1], _PLACE)  # fields by which the best caption of an image is chosen
+_CAPTIONED = "captioned"  # tally of the images that have a caption
+KEPT = "kept."  # prefix of a tally's name, followed by a coarse cluster's number
 _KEPT = pa.field("is_kept", pa.bool_())
 _File = tuple[str, Version]
 
 EXPECTED = "tables of scores: Parquet files with the columns uid (or url) and columns of numbers"
-_SCORE = "score "  # before the name of a column: no name of a column that joins have
+_SCORE = "score "  # prefix of a joined field, followed by the column's name: no other joined field has it
 
 
 @dataclass(frozen=True)
 class Known:
-    """What tables say of the images of a run."""
+    """Tables of captions and clusters for a run, with the number of images that have them."""
 
-    captions: Sequence[Table] = ()  # one, or one of each source
+    captions: Sequence[Table] = ()  # one table, or one per source
     clusters: Table | None = None
-    images: int = 0  # that the run counted; after a removal, those of its manifest
+    images: int = 0  # images that the run counted or, after a removal, images of the manifest
     without_caption: int = 0
     without_cluster: int = 0
-    kept: dict[int, int] = field(default_factory=dict)  # of each coarse cluster of which some image was matched
+    kept: dict[int, int] = field(default_factory=dict)  # coarse cluster → number of kept images, if any
 
     @property
     def tables(self) -> list[Table]:
-        """The tables that are given."""
+        """All given tables."""
         return [*self.captions, *([self.clusters] if self.clusters else [])]
 
 
 def known(
     engine: Engine, run: Results, of_captions: Paths = (), of_clusters: Paths = (), sources: Sequence[str] = ()
 ) -> Known:
-    """Return what tables of captions and clusters say of the images of a run; refuse those that say nothing of them.
+    """Find the captions and clusters of a run's images; InputError if a table has no image of the run.
 
-    If `sources` are given, each joins a caption of its own.
+    If `sources` are given, the captions of each source become a table of their own.
     """
     wanted: Sequence[str | None] = sources or [None]
     of_source = [caption_table(find_captions(of_captions, each), each) for each in wanted] if of_captions else []
@@ -88,7 +88,7 @@ def known(
 
 
 def field_of(source: str) -> str:
-    """Return the name of the field with the captions of a source; a slash reads `--`, as in the cache of the Hub.
+    """Return the name of the field with the captions of a source; a slash becomes `--`, as in the cache of the Hub.
 
     >>> field_of("org/model-7b")
     'caption_org--model-7b'
@@ -97,9 +97,9 @@ def field_of(source: str) -> str:
 
 
 def caption_table(table: ImageTable, source: str | None = None) -> Table:
-    """Return a table of captions, of which an image gets the one with the highest score, else the first one.
+    """Return a table of captions; each image gets the caption with the highest score, or else the first one.
 
-    With a source, only its captions count, and neither score nor source is joined.
+    With a source, only its captions are used, and neither score nor source is joined.
     """
     fields, order = [*CAPTION], [_PLACE]
     if source is not None:
@@ -111,7 +111,7 @@ def caption_table(table: ImageTable, source: str | None = None) -> Table:
 
 
 def cluster_table(paths: Paths) -> Table:
-    """Return tables of clusters; one image in two clusters is refused when they are joined."""
+    """Return a table of clusters; the join raises InputError for an image in two clusters."""
     table = find_clusters(paths)
     once = partial(_one_cluster, names=named(paths))
     return Table(table.files, table.bytes // ROW_BYTES, partial(_clusters, table=table), once, CLUSTER)
@@ -136,7 +136,7 @@ def _captions(
 
 
 def _best(rows: pa.RecordBatch, images: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Return the row with the best caption of each image, the first of equally good ones; score and place are named."""
+    """Return the index of the row with the best caption of each image; `names` are the columns of score and place."""
     score, place = (rows[name] for name in names)
     order = np.lexsort((place.to_numpy(), -pc.fill_null(score, NO_SCORE).to_numpy(), images))
     return order[first(rows, images[order])]
@@ -165,7 +165,7 @@ def _kept(file: OwnFile) -> Iterator[pa.RecordBatch]:
 
 
 def _counted(rows: pa.RecordBatch, captions: Sequence[str]) -> Tallies:
-    """Tally the images of the pool with any caption, with each kind, with a cluster, and those kept of each cluster."""
+    """Tally the images with any caption, with each kind of caption, with a cluster, and the kept ones per cluster."""
     tallies = Tallies()
     for name in {*captions, CLUSTER[0].name} & {*rows.schema.names}:
         tallies.add(name, rows.num_rows - rows[name].null_count)
@@ -180,15 +180,15 @@ def _counted(rows: pa.RecordBatch, captions: Sequence[str]) -> Tallies:
 
 
 def score_field(name: str) -> pa.Field:
-    """Return the field in which a column of scores is joined: null without a row or value."""
+    """Return the field to which a column of scores is joined; it is null for an image without a row or score."""
     return pa.field(f"{_SCORE}{name}", pa.float64())
 
 
 def score_tables(paths: Paths, names: Sequence[str]) -> list[Table]:
-    """Return the tables that have these columns; paths with the same ones are one table.
+    """Return the tables that have the columns `names`; paths with the same of these columns form one table.
 
-    Of several rows of an image the first counts. A column that no path has, or that some have beside others of these
-    columns, is refused.
+    Of several rows of an image, the first one counts. InputError for a column that no path has, or that paths with
+    different columns have.
     """
     found: dict[tuple[str, ...], list[str]] = {}
     for path in map(str, paths):

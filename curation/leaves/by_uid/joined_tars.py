@@ -1,6 +1,6 @@
-"""Scan tars, and join their samples by uid to the images of a run and to tables, for whoever writes each tar.
+"""Scan tars, and join their samples by uid to the images of a run and to tables, for the tasks that rewrite the tars.
 
-A sample belongs to the image whose uid it states. `join` brings what is known of it to the task of its tar.
+A sample belongs to the image whose uid it states. `join` brings the joined rows to the task of the sample's tar.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from runtime.storage.paths import make_folder, remove
 from runtime.tallies import Tallies
 
 _log = logging.getLogger(__name__)
-AT_ONCE = 1 << 13  # samples that a writer is given
-IMAGES_AT_ONCE = 1 << 14  # of a run, that a task reads
-WITHOUT, FIRST, SIZE = "without", "first.", "size."  # names of tallies: samples without uid, the first one, all
-NO_PICTURE, FIRST_OF_NONE = "no_picture", "no_picture."  # keys without a picture, and the first one
+AT_ONCE = 1 << 13  # samples that a writer is given at a time
+IMAGES_AT_ONCE = 1 << 14  # images of a run that a task reads at a time
+WITHOUT, FIRST, SIZE = "without", "first.", "size."  # tallies: samples without uid, the first one, all
+NO_PICTURE, FIRST_OF_NONE = "no_picture", "no_picture."  # names of tallies: keys without a picture, the first such key
 
 TEXT = CURATED.field("text")
 
-Numbered = tuple[int, Input]  # a tar, and its number among all
+Numbered = tuple[int, Input]  # number of a tar among all, and the tar
 
 
 @dataclass(frozen=True)
 class Scan:
-    """The SAMPLES of a tar in a file, and what is known of some of them."""
+    """The SAMPLES of a tar in a file, and a stream of the rows that are joined to some of the samples."""
 
     number: int
     file: OwnFile
@@ -52,7 +52,10 @@ class Scan:
     stream: RowStream
 
     def read(self) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]:
-        """Yield the samples, some at a time, with what is known of some of these; `row` is that of the batch."""
+        """Yield batches of samples, each with the rows joined to some of them, or None without such rows.
+
+        The column `row` has the index of the sample in the batch.
+        """
         begin = 0
         for batch in batches(self.file, AT_ONCE):
             known = self.stream.take(self.number, begin, begin + batch.num_rows)
@@ -67,7 +70,7 @@ Make = Callable[[Numbered, Made, Scan], object]
 
 
 def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequence[Table], make: Make) -> Tallies:
-    """Let `make` write what becomes of each tar, whose samples are joined to tables; return the sums of all tallies."""
+    """Let `make` write the output of each tar, whose samples are joined to tables; return the sums of all tallies."""
 
     def begin(missing: list[Item[Numbered]], task: Task[Numbered]) -> None:
         number, scans = f"{len(missing)} of {len(tars)} tars", folder.parts.work / "scans"
@@ -78,23 +81,23 @@ def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequenc
         with folder.progress.stage(f"{title} of {number}"):
             write = partial(_made, files=files, sizes=sizes, items=missing, task=task)
             join_samples(files, sizes, tables).write(folder.engine, write)
-        remove(scans)  # before the folder is whole: a task that is late makes no new files there
+        remove(scans)  # before the folder is whole, so that a late task makes no new files there
 
     return folder.fill([Item(tar, (number, tar)) for number, tar in enumerate(tars)], make, begin)
 
 
 def join_samples(files: Sequence[OwnFile], sizes: Sequence[int], tables: Sequence[Table]) -> Join:
-    """Return the join of the samples in files of SAMPLES, of which the rows are known, with tables."""
+    """Return a join of tables with the samples in files of SAMPLES; `sizes` has the rows of each file."""
     return Join(Images(files, sizes, _images), tables)
 
 
 def scan(
     engine: Engine, tars: Sequence[Input], folder: Path, most_damaged: float = 0.0, done: int = 0
 ) -> tuple[list[OwnFile], list[int]]:
-    """Write the SAMPLES of each tar to a file in `folder`, which all machines see; return files, and rows of each.
+    """Write the SAMPLES of each tar to a file in `folder`, which all machines see; return files, and rows per file.
 
-    Refuse tars of which a larger share than `most_damaged` is damaged, and tars none of whose samples states a uid,
-    unless others are `done`; samples without uid are counted.
+    InputError if more than the share `most_damaged` of the tars is damaged, or if no sample states a uid (allowed if
+    other tars are `done`). Samples without uid are counted and logged.
     """
     tallies = engine.run([*enumerate(tars)], partial(_scan, folder=make_folder(folder)))
     require_sound({tars[number].path: fault for number, fault in _said(tallies, TALLY)}, len(tars), most_damaged)
@@ -112,12 +115,12 @@ def scan(
 
 
 def matched_images(files: Sequence[OwnFile], rows: int) -> Table:
-    """Return images in files of a run, with TRAINED_TEXTS."""
+    """Return the images in files of a run, with TRAINED_TEXTS, as a table for a join; `rows` is their number."""
     return Table(files, rows, _candidates, _unique, [TRAINED_TEXTS])
 
 
 def curated_images(run: Results) -> Table:
-    """Return the images of a manifest with TEXT."""
+    """Return the images of a manifest, with TEXT, as a table for a join."""
     return Table(curated_files(run), run.facts["rows"]["kept"], _texts, _unique, [TEXT])
 
 
@@ -133,7 +136,7 @@ def _made(
 
 
 def _scan(numbered: Numbered, folder: Path) -> Tallies:
-    """Write the SAMPLES of a tar; tally how many there are, those without uid and the first of them, and damage."""
+    """Write the SAMPLES of a tar; tally damage, all samples, samples without uid, and keys without a picture."""
     (number, tar), tallies = numbered, Tallies()
     found, path = samples_in(opened(tar)), folder / _name(number)
     if fault := fault_of(found):
@@ -158,18 +161,18 @@ def _name(number: int) -> str:
 
 
 def _first(tallies: Tallies, prefix: str, tars: Sequence[Input]) -> str:
-    """Return the first key that tallies name behind the number of its tar, and the tar."""
+    """Return the first key that names of tallies with this prefix state, with its tar, as text; "" if there is none."""
     return next((f"{key} in {tars[number].path}" for number, key in _said(tallies, prefix)), "")
 
 
 def _said(tallies: Tallies, prefix: str) -> list[tuple[int, str]]:
-    """Return what stands in names of tallies behind the number of a tar, by that number."""
+    """Return pairs of a tar's number and the rest of the tally's name, sorted, for names with this prefix."""
     parted = (name.partition(".") for name in tallies.beginning(prefix))
     return sorted((int(number), rest) for number, _, rest in parted)
 
 
 def _report(without: int, number: int, first: str, done: int) -> None:
-    """Log how many samples have no uid, with `first` as an example; refuse tars in which no sample has one."""
+    """Log the number of samples without uid, with `first` as an example; InputError if no sample has a uid."""
     if without == number > 0 and not done:
         raise InputError(
             f"none of {number:,} samples has a json that states uid or url, such as {first}; give tars as img2dataset "
@@ -183,7 +186,7 @@ def _report(without: int, number: int, first: str, done: int) -> None:
 
 
 def _images(scan: OwnFile) -> Iterator[pa.RecordBatch]:
-    """Yield the row and the KEY of each sample that states a uid."""
+    """Yield the row number and the KEY of each sample that states a uid."""
     row = 0
     for batch in batches(scan, READ_ROWS, ["uid"]):
         rows = np.arange(row, row := row + batch.num_rows)
@@ -193,7 +196,7 @@ def _images(scan: OwnFile) -> Iterator[pa.RecordBatch]:
 
 
 def _candidates(file: OwnFile) -> Iterator[pa.RecordBatch]:
-    """Yield KEY and TRAINED_TEXTS of the matched images that have any."""
+    """Yield KEY and TRAINED_TEXTS of each matched image that has texts to train on."""
     for batch in batches(file, IMAGES_AT_ONCE, ["uid", TRAINED_TEXTS.name]):
         batch = batch.filter(pc.greater(pc.list_value_length(batch[TRAINED_TEXTS.name]), 0))
         columns = [*key_columns(batch["uid"]), batch[TRAINED_TEXTS.name].cast(TRAINED_TEXTS.type)]
@@ -206,7 +209,7 @@ def _texts(file: OwnFile) -> Iterator[pa.RecordBatch]:
 
 
 def _unique(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
-    """Return all rows; refuse two of one image."""
+    """Return the indices of all rows; InputError for two rows of one image."""
     number, times = np.unique(images, return_counts=True)
     repeated = number[times > 1]
     if len(repeated):

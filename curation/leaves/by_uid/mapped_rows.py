@@ -20,36 +20,36 @@ from runtime.storage.own_files import OwnFile, checksum_of
 from runtime.storage.parquet import batches
 from runtime.storage.whole import read_json, whole, write_json
 
-CHECKSUM = "crc32"  # in the JSON file beside rows: that of the file with the rows
+CHECKSUM = "crc32"  # key in the JSON file next to the rows: the checksum of the file of rows
 HALVES = ("high", "low")  # the columns of the key, as in `exact_numbers`
 Opened = TypeVar("Opened", bound="MappedRows")
 
 
 def sorted_schema(version: bytes, *values: pa.Field) -> pa.Schema:
-    """Return the schema of a kind of rows: their key, and some values."""
+    """Return a schema with the two columns of the key, the columns `values`, and the version as metadata."""
     return pa.schema([*(pa.field(half, pa.int64()) for half in HALVES), *values], {b"version": version})
 
 
 @dataclass(frozen=True, eq=False)
 class MappedRows:
-    """One row per image for many images, in the order of their keys.
+    """One row per image for many images, sorted by the key of the uid.
 
-    Nothing in a row is null. What is not known is NaN, an empty text, or a number below 0.
+    No value is null. An unknown value is NaN, an empty string, or a number below 0.
     """
 
     schema: ClassVar[pa.Schema]
-    what: ClassVar[str]  # also the name of the public module that builds them
+    what: ClassVar[str]  # name of the rows in messages, and of the public module that builds them
 
     rows: pa.RecordBatch
     digest: str
     path: str
 
     def __reduce__(self) -> tuple:
-        return type(self).open, (self.path,)  # another process maps the file, too
+        return type(self).open, (self.path,)  # another process maps the file anew
 
     @classmethod
     def open(cls: type[Opened], path: str | PathLike[str]) -> Opened:
-        """Map rows into memory; refuse a file without such rows, of another version, or damaged."""
+        """Map rows into memory; InputError for a file without such rows, of another version, or damaged."""
         file = Path(path)
         remedy = f"build them again with curation.{cls.what}.build"
         if not file.exists():
@@ -68,11 +68,11 @@ class MappedRows:
         return self.rows.num_rows
 
     def find(self, uids: pa.Array) -> np.ndarray:
-        """Return the row of each image, -1 where it has none."""
+        """Return the index of the row of each image; -1 for an image without a row."""
         return rows_of(self.rows, exact_numbers(uids))
 
     def of(self, uids: pa.Array, names: Sequence[str] = ()) -> pa.RecordBatch:
-        """Return some values of each image, or all, null where they are not known."""
+        """Return the columns `names` (default: all values) for each image; null if the value is unknown."""
         found = self.find(uids)
         rows = pa.array(found, mask=found < 0)
         names = names or self.schema.names[len(HALVES) :]
@@ -80,8 +80,8 @@ class MappedRows:
 
 
 def save_rows(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
-    """Write rows in one batch, as only the columns of one can be mapped as arrays, and their checksum beside them."""
-    options = pa.ipc.IpcWriteOptions(allow_64bit=True)  # for more rows than an int32 can count
+    """Write rows as one record batch, so that each column can be mapped as one array; write their checksum as JSON."""
+    options = pa.ipc.IpcWriteOptions(allow_64bit=True)  # allows more rows than an int32 can count
     with whole(path) as partial:
         with pa.ipc.new_file(str(partial), rows.schema, options=options) as file:
             file.write_batch(rows)
@@ -90,9 +90,10 @@ def save_rows(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
 
 
 def save_rows_of(path: str | PathLike[str], rows: pa.RecordBatch, run: Results, what: str) -> tuple[int, int]:
-    """Write rows about images of a run; return the number of all its images, and of those that have none.
+    """Write rows about images; return the number of images in a run, and of those without a row.
 
-    Rows of which none is of the run are refused, as `what`, and not written.
+    InputError, before anything is written, if no row is about an image of the run; `what` names the rows in the
+    message.
     """
     images = without = 0
     for file in pool_files(run):
@@ -106,16 +107,16 @@ def save_rows_of(path: str | PathLike[str], rows: pa.RecordBatch, run: Results, 
 
 
 def facts_path(path: Path) -> Path:
-    """Return the path of the JSON file that has the checksum of rows."""
+    """Return the path of the JSON file with the checksum of the rows at `path`."""
     return path.with_name(f"{path.name}.json")
 
 
 def rows_of(rows: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:
-    """Return the row of each of `exact_numbers`, -1 where it has none; `rows` are sorted by their HALVES."""
+    """Return the row index of each key, int64[key, 2] as of `exact_numbers`, or -1; `rows` must be sorted by HALVES."""
     high, low = (rows[half].to_numpy() for half in HALVES)
     at = np.searchsorted(high, keys[:, 0])
     found, sought = np.full(len(at), -1), np.arange(len(at))
-    while len(sought):  # more than once only where the first halves of keys are equal
+    while len(sought):  # repeats only if first halves of keys are equal
         sought = sought[at[sought] < len(high)]
         sought = sought[high[at[sought]] == keys[sought, 0]]
         is_same = low[at[sought]] == keys[sought, 1]
@@ -126,9 +127,9 @@ def rows_of(rows: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:
 
 
 def in_order(rows: pa.Table, *first: np.ndarray) -> tuple[pa.RecordBatch, np.ndarray]:
-    """Return rows in the order of their keys, and whether each has the key of the row before.
+    """Return rows sorted by key, and a mask, bool[row]: whether the row has the same key as the row before.
 
-    Rows of one key come in the order of the numbers `first`, or else as they came.
+    Rows with the same key are sorted by the arrays `first`; without these, they keep their order.
     """
     high, low = (rows[half].to_numpy() for half in HALVES)
     order = np.lexsort((*first, low, high))
@@ -140,7 +141,7 @@ def in_order(rows: pa.Table, *first: np.ndarray) -> tuple[pa.RecordBatch, np.nda
 
 
 def _known(values: pa.Array) -> pa.Array:
-    """Return values in the types of a table, null where they are not known."""
+    """Return values in the types of a table: unknown values become null, large strings become strings."""
     if pa.types.is_floating(values.type):
         is_known = pc.invert(pc.is_nan(values))
     elif pa.types.is_large_string(values.type):

@@ -1,7 +1,7 @@
 """Find and read tables of images by key, such as img2dataset's results or scores, with types that Spark can compare.
 
-A row belongs to the image that its uid names or, in a table without uids, to the MD5 of its URL. A key is two int64.
-NaN becomes null.
+A row belongs to the image that its uid names or, in a table without uids, to the image whose uid is the MD5 of the URL.
+A key is two int64. NaN becomes null in `comparable`.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # tho
     (pa.types.is_duration, pa.duration("us")),
 )
 
-KEY = (pa.field("_uid_high", pa.int64()), pa.field("_uid_low", pa.int64()))  # no columns of a user's
+KEY = (pa.field("_uid_high", pa.int64()), pa.field("_uid_low", pa.int64()))  # reserved names
 KEY_NAMES = [field.name for field in KEY]
-ROWS = 1 << 16  # of a table in memory at a time
+ROWS = 1 << 16  # rows of a table in memory at a time
 PARQUET = ".parquet"
 DAMAGED = (
     "delete it and run the command that wrote it again, or put a copy that others have changed into another folder"
@@ -55,19 +55,20 @@ Paths = Sequence[str | PathLike[str]]
 
 @dataclass(frozen=True, eq=False)
 class ImageTable:
-    """The Parquet files of a table of images, each with its version; `columns` are those of the first file."""
+    """A user's Parquet table of images: its files, each with a version; `columns` is the schema of the first file."""
 
-    name: str  # as it was given
+    name: str  # paths as the user gave them, without secrets
     files: tuple[tuple[str, Version], ...]
     identity: str  # the column that names the image
-    is_uid: bool  # rather than a URL
+    is_uid: bool  # whether `identity` holds uids; otherwise it holds URLs
     columns: pa.Schema
 
     @classmethod
     def find(cls, paths: Paths, expected: str = EXPECTED, column: str | None = None) -> ImageTable:
         """Return the table in files, folders, globs or URLs.
 
-        InputError where there is none, or one without uid and url, or without this column.
+        InputError if there is none, or if it has neither uid nor url, or lacks `column`; `expected` says in messages
+        what a user should give.
         """
         given = [*map(str, paths)]
         name = ", ".join(map(hidden, given))
@@ -87,7 +88,7 @@ class ImageTable:
         return cls(name, files, identity, kind == "uid", columns)
 
     def read(self, file: tuple[str, Version], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a file that name an image, with its KEY and these columns, in the table's types."""
+        """Yield the rows of a file that name an image: KEY and the given columns, in the types of the table."""
         schema = self.row_schema(columns)
         wanted = list(dict.fromkeys([self.identity, *columns]))
         with opened(*file) as table:
@@ -104,11 +105,11 @@ class ImageTable:
 
     @property
     def bytes(self) -> int:
-        """The size of all files, as far as it is known."""
+        """The total size of all files whose size is known."""
         return sum(version.size or 0 for _, version in self.files)
 
     def row_schema(self, columns: Sequence[str]) -> pa.Schema:
-        """Return the schema of what `read` yields; InputError for a column that cannot be told from another."""
+        """Return the schema of what `read` yields; InputError for a repeated or reserved column name."""
         for name in columns:
             if name in KEY_NAMES or self.columns.names.count(name) > 1:
                 raise InputError(f"{self.name} has several columns {name}, or one that is reserved; rename it")
@@ -116,18 +117,18 @@ class ImageTable:
 
 
 def key_columns(uids: pa.Array) -> list[pa.Array]:
-    """Return the columns of KEY of these uids."""
+    """Return the two columns of KEY for these uids."""
     return [pa.array(numbers) for numbers in exact_numbers(uids).T.copy()]
 
 
 def spelled(rows: pa.RecordBatch, row: int) -> str:
-    """Return the key of a row, whose first columns are those of KEY, in digits: the uid, if that is an MD5."""
+    """Return the key of a row in 32 hexadecimal digits: the uid itself if it is an MD5. KEY must come first in rows."""
     return "".join(f"{rows.column(half)[int(row)].as_py() % 2**64:016x}" for half in range(len(KEY)))
 
 
 @contextmanager
 def opened(path: str, version: Version) -> Iterator[BoundedParquet]:
-    """Open a user's table; InputError for a file that is not Parquet, or that this project wrote and is damaged."""
+    """Open a user's table; InputError if it is not Parquet, or if this project wrote it and it is damaged."""
     try:
         with _content(path, version) as file:
             yield BoundedParquet(file)
@@ -136,7 +137,7 @@ def opened(path: str, version: Version) -> Iterator[BoundedParquet]:
 
 
 def parquet_files(path: str, expected: str) -> list[tuple[str, Version]]:
-    """Return the Parquet files that a path names, in order, with their versions."""
+    """Return the Parquet files that a path names, sorted by path, each with its version and known checksum."""
     with looking_up(path), reachable(path):
         found = expand(path)
         checksums = recorded(found.paths) if found else {}
@@ -151,7 +152,7 @@ def parquet_files(path: str, expected: str) -> list[tuple[str, Version]]:
 
 @contextmanager
 def _content(path: str, version: Version) -> Iterator[BinaryIO]:
-    """Open a file; if its checksum is known, compare it (a file at a URL is copied to this machine first)."""
+    """Open a file; a known checksum is compared first (a file at a URL is then copied to this machine)."""
     listed = ListedFile(path, version)
     if version.checksum is None:
         with listed.open(AS_ASKED) as file:
@@ -165,24 +166,24 @@ def _content(path: str, version: Version) -> Iterator[BinaryIO]:
 
 def _cast(column: pa.Array, kind: pa.DataType, path: str, name: str) -> pa.Array:
     try:
-        return column.cast(kind, safe=not pa.types.is_floating(kind))  # the floats nearest to whole numbers
+        return column.cast(kind, safe=not pa.types.is_floating(kind))  # integers are rounded to the nearest float
     except pa.ArrowException as error:
         raise InputError(f"{path}: column {name} is {column.type}, not {kind} as in the first file ({error})") from None
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type of Spark that has the values of a column: strings for a dictionary of them, signed numbers."""
+    """Return the type in which Spark holds a column: for a dictionary the type of its values, for uint64 a decimal."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return next((other for is_such, other in _TYPES if is_such(kind)), kind)
 
 
 def comparable_schema(columns: pa.Schema) -> pa.Schema:
-    """Return the columns in the types that `comparable` gives them."""
+    """Return the schema of the columns after `comparable`."""
     return pa.schema([_field(field) for field in columns])
 
 
 def comparable_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type in which Spark holds a column, in lists and structs, too.
+    """Return the type in which Spark can compare a column; the same for items of lists and fields of structs.
 
     >>> comparable_type(pa.large_list(pa.timestamp("ns"))).value_type
     TimestampType(timestamp[us])
@@ -198,7 +199,10 @@ def comparable_type(kind: pa.DataType) -> pa.DataType:
 
 
 def comparable(column: pa.Array, table: str = "the table") -> pa.Array:
-    """Return a column in its comparable type; NaN is null, and nanoseconds are cut off; a year 300,000 is refused."""
+    """Return a column in its comparable type: NaN becomes null, and nanoseconds are cut to microseconds.
+
+    InputError for a value that the type cannot hold, such as the year 300,000.
+    """
     kind = comparable_type(column.type)
     if kind != column.type:
         try:

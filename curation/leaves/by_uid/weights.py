@@ -1,7 +1,7 @@
 """Read weights of images from tables, and sort them into one file by uid: how often an epoch of training shows each.
 
-A table has the columns `uid` (or `url`) and `weight`, as exports that draw by scores write it. A row whose weight is
-null or 0 says as little as none.
+A table has the columns `uid` (or `url`) and `weight`, as exports that draw by scores write it. A row with a weight of
+null or 0 is ignored.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from runtime.storage.parquet import MOST_PARTS, in_parts
 
 WEIGHT = "weight"
 EXPECTED = "tables of weights: Parquet files with the columns uid (or url) and weight"
-MOST = 1e6  # times that an epoch shows an image
-PART_ROWS = 1 << 20  # in memory at a time
-ROW_BYTES = 16  # of a table at least: those of the uid
+MOST = 1e6  # largest weight: times that an epoch shows an image
+PART_ROWS = 1 << 20  # rows in memory at a time
+ROW_BYTES = 16  # least bytes of a row in a table: those of the uid
 
 
 class Weights(MappedRows):
@@ -37,14 +37,14 @@ class Weights(MappedRows):
     what = "weights"
 
     def weight(self, uids: pa.Array) -> np.ndarray:
-        """Return the weight of each image, 0 where it has none."""
+        """Return the weight of each image, or 0 for an image without a weight."""
         found = self.find(uids)
         return np.where(found < 0, 0.0, self.rows[WEIGHT].to_numpy()[found] if len(self) else 0.0)
 
 
 @dataclass(frozen=True)
 class Weighted:
-    """Weights, and the number of images of a run that have none."""
+    """Weights, the number of images of a run, and the number of images without a weight."""
 
     weights: Weights
     images: int
@@ -53,10 +53,10 @@ class Weighted:
 
 @typed
 def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Weighted:
-    """Write the weights of `tables` to one file, and count the images of the run that have none.
+    """Write the weights in `tables` to the file `path`, and count the images of the run without a weight.
 
-    Memory holds about a million rows at a time, or a 256th of them. Tables of which no row is of the run are refused,
-    and those that give an image two weights.
+    Memory holds about a million rows at a time, or a 256th of all. InputError if no row is of an image of the run, or
+    if an image has two different weights.
     """
     table = ImageTable.find(tables, EXPECTED, WEIGHT)
     parts = min(MOST_PARTS, 1 + table.bytes // ROW_BYTES // PART_ROWS)
@@ -69,7 +69,7 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Weighted:
 
 
 def _rows(table: ImageTable, file: tuple[str, Version]) -> Iterator[pa.RecordBatch]:
-    """Yield the keys and weights of a file; refuse a weight that is none."""
+    """Yield the keys and weights of a file, without weights of 0; InputError for an invalid weight."""
     for batch in table.read(file, [WEIGHT]):
         try:
             weights = batch[WEIGHT].cast(pa.float64()).fill_null(0)
@@ -84,7 +84,7 @@ def _rows(table: ImageTable, file: tuple[str, Version]) -> Iterator[pa.RecordBat
 
 
 def _once(rows: pa.Table, name: str) -> pa.RecordBatch:
-    """Return rows in the order of keys, each once; refuse one key with different weights."""
+    """Return rows sorted by key, one per key; InputError for a key with two different weights."""
     ordered, is_repeated = in_order(rows)
     weights = ordered[WEIGHT].to_numpy()
     wrong = np.flatnonzero(is_repeated[1:] & (weights[1:] != weights[:-1]))

@@ -16,7 +16,7 @@ from runtime.terminal import say
 
 NAME = "clip-export"
 
-# Flags of all forms, and what is said where a form does not take them.
+# Flags that several forms take → message for a form that does not take them.
 SHARED = {
     "tars": "tars are for the formats {takers}; {form} is written without them",
     "captions": "captions are for the formats {takers}; {form} has none",
@@ -30,7 +30,7 @@ DRAWN = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; bad input ends in one sentence and status 2."""
+    """Run clip-export; bad input ends in one sentence and exit status 2."""
     with command(NAME):
         known = forms()
         args = parse(argv, known)
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
-    """Return the form that a command line asks for; refuse what that form does not take."""
+    """Return the form that a command line asks for; InputError for a flag that this form does not take."""
     given = vars(args) | {"clusters": ByCluster(args.clusters, args.expert, args.outsiders, args.seed)}
     takes = {name: {field.name: field.default for field in fields(form)} for name, form in known.items()}
     taken = takes[args.format]
@@ -50,13 +50,13 @@ def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
             raise InputError(sentence.format(takers=takers, form=args.format))
     for form, defaults in takes.items():
         own = [name for name in defaults if name not in taken and name not in (*SHARED, "seed")]
-        if flags := [flag(name) for name in own if given[name] not in (defaults[name], [])]:  # [] of no values
+        if flags := [flag(name) for name in own if given[name] not in (defaults[name], [])]:  # [] is no value
             raise InputError(known[form].elsewhere.format(flags=", ".join(flags), form=args.format))
     return known[args.format](**{name: given[name] for name in taken})
 
 
 def parse(argv: Sequence[str] | None, known: dict[str, type[Form]]) -> Namespace:
-    """Return the values of the command line."""
+    """Parse the command line of clip-export; return the values. `known` has the forms by name."""
     written = "; ".join(form.writes for form in known.values())
     parser = Parser(NAME, f"Write a finished run of curate for other programs: {written}.")
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")

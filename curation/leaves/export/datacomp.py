@@ -1,6 +1,6 @@
 """Export `datacomp`: one .npy file of uids in DataComp's subset format, each two 64-bit numbers, sorted.
 
-With scores a uid is there as often as soft cap sampling draws it (`soft_cap`).
+With scores, a uid is written as many times as soft cap sampling draws its image (`soft_cap`).
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ from runtime.tallies import Tallies
 UIDS = "uids.npy"
 SUBSET = np.dtype("u8,u8")  # the first and the last 16 of a uid's 32 hexadecimal digits
 HALVES = pa.schema([pa.field("first", pa.uint64()), pa.field("last", pa.uint64())])
-WEIGHTED = HALVES.append(WEIGHED.field("weight"))  # how often the uid is written
+WEIGHTED = HALVES.append(WEIGHED.field("weight"))  # number of times that the uid is written
 CHOSEN = pa.schema([pa.field("uid", pa.string())])
 BATCH_ROWS = 1 << 16
-WRITTEN_ROWS = 1 << 20  # in memory at a time
+WRITTEN_ROWS = 1 << 20  # rows in memory at a time
 
 
 @dataclass(frozen=True)
 class DataComp(Form):
-    """A file of the uids, of all images or of those of an expert, or of those that are drawn by scores."""
+    """The form of a file of uids: of all images, of the images of an expert, or of images drawn by scores."""
 
     clusters: ByCluster = ALL
     scores: Sequence[str | Path] = ()
@@ -70,7 +70,7 @@ class DataComp(Form):
                 "images are drawn by scores where tables of scores, weights of their columns and a number of draws are "
                 "given (--scores, --weights, --draws); give all three"
             )
-        _ = self.soft_cap  # its numbers are checked
+        _ = self.soft_cap  # checks the numbers of the options
 
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
@@ -86,13 +86,13 @@ class DataComp(Form):
 
     @property
     def soft_cap(self) -> SoftCap | None:
-        """How images are drawn, if they are."""
+        """The soft cap sampling that the options ask for, or None."""
         if self.draws is None:
             return None
         return SoftCap(weights_of(self.weights), self.draws, self.penalty, self.seed)
 
     def write(self, run: Results, folder: Derived) -> str:
-        """Write uids.npy."""
+        """Write uids.npy; return a description."""
         soft_cap = self.soft_cap
         scores = score_tables(self.scores, sorted(soft_cap.weights)) if soft_cap else []  # before any task starts
         files, beside = curated_files(run), Beside.of(folder.engine, run, (), self.clusters)
@@ -108,10 +108,10 @@ class DataComp(Form):
 
 
 def sorted_pieces(engine: Engine, files: Sequence[OwnFile], folder: Path, schema: pa.Schema = HALVES) -> list[OwnFile]:
-    """Sort the uids in Parquet files; return files of pairs of numbers, each of which goes on where the last one ends.
+    """Sort the uids in Parquet files; return files of sorted pairs of numbers that continue each other.
 
-    A task holds the uids of some leading bits: a quarter of a million where they are MD5 or otherwise spread. In the
-    schema WEIGHTED the files have a column `weight`, and a uid is written as often.
+    A task holds the uids with some leading bits: a quarter of a million if uids are MD5s or otherwise spread. With the
+    schema WEIGHTED the files have a column `weight`, the number of times that a uid is written.
     """
     rows = sum(map(rows_of, files))
     buckets, tasks = group_buckets(rows)
@@ -121,10 +121,10 @@ def sorted_pieces(engine: Engine, files: Sequence[OwnFile], folder: Path, schema
 
 
 def write_subset(pieces: Sequence[OwnFile], path: Path) -> int:
-    """Put sorted pieces together as DataComp's subset file; return the number of uids."""
+    """Concatenate sorted pieces into DataComp's subset file; return the number of uids."""
     rows = 0
     with whole(path) as local, local.open("wb") as out:
-        _write_header(out, rows)  # which has as many bytes for any number of rows
+        _write_header(out, rows)  # the header has the same size for any number of rows
         begin = out.tell()
         for piece in pieces:
             with intact(piece) as own, own.open("rb") as file:
@@ -136,7 +136,7 @@ def write_subset(pieces: Sequence[OwnFile], path: Path) -> int:
 
 
 def _chosen(files: Sequence[OwnFile], folder: Derived, tables: Sequence[Table], choice: Choice) -> list[OwnFile]:
-    """Write the uids that clusters choose; return a file of them for each file."""
+    """Write the uids that the choice of clusters takes; return one file of uids for each file."""
     chosen = folder.parts.begin("chosen")
     with folder.progress.stage(f"choose images of {counted(len(files), 'file')}"):
         join = Join(images_in(files), tables)
@@ -145,14 +145,14 @@ def _chosen(files: Sequence[OwnFile], folder: Derived, tables: Sequence[Table], 
 
 
 def _own(folder: Path, tallies: Tallies) -> list[OwnFile]:
-    """Return the files that tasks wrote into a folder, by name."""
+    """Return the files that tasks wrote into a folder, sorted by name."""
     return [OwnFile(folder / name, checksum, AGAIN) for name, checksum in checksums_in(tallies).items()]
 
 
 def _choose(
     number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, fields: Sequence[pa.Field], choice: Choice
 ) -> Tallies:
-    """Write the uids of a file that are chosen."""
+    """Write the chosen uids of a file."""
     file, begin, tallies = files[number], 0, Tallies()
     path = folder / file.path.name
     with part_writer(path, CHOSEN, BATCH_ROWS) as writer:
@@ -165,7 +165,7 @@ def _choose(
 
 
 def _halves(files: list[OwnFile], tallies: Tallies, buckets: int, schema: pa.Schema) -> Iterator[Block]:
-    """Yield the uids of files as rows of the schema, by their leading bits."""
+    """Yield the uids in files as rows of the schema, in blocks by their leading bits."""
     packer, more = sending(buckets), schema.names[len(HALVES) :]
     for batch in advanced(chain.from_iterable(batches(file, BATCH_ROWS, [*CHOSEN.names, *more]) for file in files)):
         numbers = hex_numbers(batch["uid"])
@@ -176,7 +176,7 @@ def _halves(files: list[OwnFile], tallies: Tallies, buckets: int, schema: pa.Sch
 
 
 def _sorted(partition: int, blocks: Iterator[bytes], buckets: int, folder: Path, schema: pa.Schema) -> Tallies:
-    """Write the uids of a partition in order, each as often as it is to come."""
+    """Write the sorted uids of a partition, each as many times as its weight says."""
     path, tallies = folder / f"{partition:05d}.uids", Tallies()
     with whole(path) as local:
         with local.open("wb") as out:
@@ -191,7 +191,7 @@ def _sorted(partition: int, blocks: Iterator[bytes], buckets: int, folder: Path,
 
 
 def _repeated(rows: np.ndarray, weights: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield each row as often as its weight says, WRITTEN_ROWS at a time."""
+    """Yield the rows, each repeated as its weight says, WRITTEN_ROWS at a time."""
     ends = np.cumsum(weights)
     for begin in range(0, int(weights.sum()), WRITTEN_ROWS):
         places = np.arange(begin, min(begin + WRITTEN_ROWS, ends[-1]))

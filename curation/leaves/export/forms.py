@@ -42,37 +42,37 @@ from runtime.storage.paths import absolute, as_path
 class Form(Protocol):
     """A format in which a finished run is written for other programs.
 
-    A form is a dataclass. Its fields are the flags that it takes, by their names; `clusters` is a ByCluster. The
-    command has the flags `tars`, `captions`, `caption_sources`, `clusters` and `seed` for all forms. What `tars`,
-    `captions`, `clusters`, `scores` and `status` name is not written over.
+    A form is a dataclass. Its fields have the names of the flags that it takes; `clusters` is a ByCluster. The flags
+    `tars`, `captions`, `caption_sources`, `clusters` and `seed` are shared by all forms. The output may not overwrite
+    the paths given as `tars`, `captions`, `clusters`, `scores` and `status`.
 
     Other packages name forms in entry points of the group `clip_curation.export_forms`.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
-    writes: ClassVar[str]  # as the help says
-    elsewhere: ClassVar[str] = "{flags} cannot be given with --format {form}"  # what is said of its own flags then
+    writes: ClassVar[str]  # what the form writes, as the help says
+    elsewhere: ClassVar[str] = "{flags} cannot be given with --format {form}"  # for flags of this form with another
 
     @property
     def whole_by(self) -> str:
-        """The file that is written last: a folder without it is not whole."""
+        """The name of the file that is written last: a folder without it is not whole."""
         ...
 
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
-        """Add the flags of this form alone; the defaults are the defaults of its fields."""
+        """Add the flags that only this form takes; their defaults are those of the fields."""
 
     def write(self, run: Results, folder: Derived) -> str:
-        """Make the folder of a run; return a description of what was written, for a person."""
+        """Write the files of the form for a run; return a description of the result for a person."""
         ...
 
 
 @dataclass(frozen=True)
 class ByCluster:
-    """Tables of clusters by uid, and the coarse clusters of an expert with its share of outsiders."""
+    """Tables of clusters by uid, and the choice of an expert: coarse clusters and a share of outsiders."""
 
     tables: Sequence[str] = ()
-    coarse: Sequence[int] = ()  # none: all images
+    coarse: Sequence[int] = ()  # empty: all images
     outsiders: float = 0.0
     seed: int = 0
 
@@ -83,7 +83,7 @@ class ByCluster:
             raise InputError("there are outsiders of chosen clusters only; choose some (--expert)")
 
     def require_choice(self, form: str) -> None:
-        """Refuse tables of which no cluster is chosen, for a form that has no columns of clusters."""
+        """Refuse tables without chosen clusters, for a `form` that has no columns of clusters."""
         if self.tables and not self.coarse:
             raise InputError(
                 f"clusters are columns of the format huggingface; for {form} choose some of them (--expert)"
@@ -106,7 +106,10 @@ _SOURCE_NAME = (
 
 
 def source_shares(given: Sequence[str]) -> dict[str, float]:
-    """Return the share of each source of captions, 0 where none is given: NAME or NAME=SHARE, in the order of names."""
+    """Return the share of each source, given as NAME or NAME=SHARE, sorted by name; without SHARE it is 0.
+
+    InputError for an invalid or repeated name, or a share that is not from 0 to 1.
+    """
     shares: dict[str, float] = {}
     for each in given:
         name, _, share = each.partition("=")
@@ -135,10 +138,10 @@ def export(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> str:
-    """Write the run in folder `source` to folder `to` in a form; return a sentence about what was written.
+    """Write the run in folder `source` to folder `to` in the format `form`; return a sentence about the result.
 
-    Both may be URLs. `engine` is None for processes of this machine, a Spark session, or a function that starts
-    one. The same call goes on after one that broke off.
+    Both may be URLs. `engine` is None for processes of this machine, a Spark session, or a function that starts a
+    session. After an interruption, the same call continues.
     """
     run = Results.open(absolute(source))
     read = (name for name in ("tars", "captions", "scores", "status") if hasattr(form, name))
@@ -150,7 +153,7 @@ def export(
 
 
 def _description(run: Results, form: Form, given: Iterable[str | PathLike[str]]) -> dict[str, Any]:
-    """Return all that an export follows from: the run, the form with its options, and the versions of what it reads."""
+    """Return all that an export depends on: the run, the form with its options, and the versions of files read."""
     options = {name: repr(getattr(form, name)) for name in form.__dataclass_fields__}
     read = [[hidden(path), repr(version)] for each in given for path, version in _listed(each)]
     name = f"{type(form).__module__}.{type(form).__qualname__}"
@@ -158,7 +161,7 @@ def _description(run: Results, form: Form, given: Iterable[str | PathLike[str]])
 
 
 def _listed(path: str | PathLike[str]) -> list[tuple[str, Version]]:
-    """Return the files that a path names; none where it names none, which the form refuses."""
+    """Return the files that a path names, with versions; [] if there are none, which the form then refuses."""
     with suppress(OSError, ImportError, ValueError):
         found = expand(str(path))
         return found.files if found else []
@@ -166,7 +169,7 @@ def _listed(path: str | PathLike[str]) -> list[tuple[str, Version]]:
 
 
 def of_clusters(choice: Choice) -> str:
-    """Name the chosen clusters, with the share of outsiders."""
+    """Return the chosen clusters, with the share of outsiders, as text."""
     numbers = sorted({*choice.coarse})
     name = f"coarse cluster{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
     return f"{name}, with {percent(choice.outsiders)} of outsiders" if choice.outsiders else name
@@ -174,7 +177,7 @@ def of_clusters(choice: Choice) -> str:
 
 @dataclass(frozen=True)
 class Beside:
-    """What tables say beside the images of a run, and which images clusters choose; None: all."""
+    """The tables that are joined to a run's images, and the choice of images by clusters; None: all images."""
 
     known: Known
     choice: Choice | None = None
@@ -183,27 +186,27 @@ class Beside:
     def of(
         cls, engine: Engine, run: Results, captions: Paths, by_cluster: ByCluster, sources: Sequence[str] = ()
     ) -> Beside:
-        """Look for the images of a run in tables; refuse tables that have none, and a choice that cannot be."""
+        """Find the images of a run in tables; InputError if a table has none of them, or for an invalid choice."""
         found, coarse = known(engine, run, captions, by_cluster.tables, sources), tuple(by_cluster.coarse)
         return cls(found, Choice(found.kept, coarse, by_cluster.outsiders, by_cluster.seed) if coarse else None)
 
     @property
     def tables(self) -> list[Table]:
-        """What is joined to the images."""
+        """The tables to join to the images."""
         return self.known.tables
 
     @property
     def fields(self) -> list[pa.Field]:
-        """The columns that tables have of an image."""
+        """The fields that tables join to an image."""
         return [field for table in self.tables for field in table.fields]
 
     @property
     def lack(self) -> str:
-        """Say how many images have no caption."""
+        """Text about the number of images without a caption."""
         return f"{self.known.without_caption:,} of {counted(self.known.images, 'image')} have no caption"
 
     def __str__(self) -> str:
-        """Say which images these are, in brackets; nothing without clusters."""
+        """Return, in brackets, the chosen clusters and the number of images without a cluster; "" without clusters."""
         if self.known.clusters is None:
             return ""
         without = f"{counted(self.known.without_cluster, 'image')} of the pool have no cluster"
@@ -211,18 +214,18 @@ class Beside:
 
 
 def coarse_of(rows: pa.RecordBatch) -> np.ndarray:
-    """Return the coarse cluster of each joined row, -1 where it has none."""
+    """Return the coarse cluster of each joined row, or -1 for a row without a cluster."""
     return rows["coarse"].fill_null(-1).to_numpy()
 
 
 def with_kept(facts: dict[str, Any], kept: Counter[str]) -> dict[str, Any]:
-    """Return the content of run.json with other numbers of kept pairs, given by language."""
+    """Return the content of run.json with new numbers of kept pairs, given by language."""
     languages = {code: row | {"kept": kept[code]} for code, row in facts["languages"].items()}
     return facts | {"rows": facts["rows"] | {"kept": kept.total()}, "languages": languages}
 
 
 def distinct_tars(given: Sequence[str | Path]) -> list[Input]:
-    """Return the tars that are given; refuse two of one name."""
+    """Return the tars that are given; InputError for two tars of the same name."""
     tars = tars_at(given)
     stem, number = Counter(Path(tar_name(tar)).stem for tar in tars).most_common(1)[0]
     if number > 1:

@@ -49,23 +49,23 @@ from runtime.storage.whole import copied, whole
 from runtime.tallies import Tallies
 
 _log = logging.getLogger(__name__)
-GROUP_ROWS = 100_000  # of a file that is written anew
+GROUP_ROWS = 100_000  # rows per row group of a file that is written anew
 DATA, ENTRIES = "data", "entries"  # parts
-SHA256 = "sha256."  # before the SHA-256 and the path of a file: the name of a tally
+SHA256 = "sha256."  # prefix of a tally's name, followed by the SHA-256 and the path of a file
 KEPT = "kept"
 
 
 @dataclass(frozen=True)
 class HuggingFace(Form):
-    """The manifest with its entries, its publisher's statements, and columns of captions and clusters.
+    """The form of the manifest with entries, the publisher's statements, and columns of captions and clusters.
 
-    What is None is not stated.
+    A statement that is None is left out.
     """
 
     dataset_name: str | None = None
-    license: str | None = None  # of the manifest: texts and images belong to their authors
+    license: str | None = None  # licence of the manifest; texts and images belong to their authors
     dataset_version: str | None = None
-    date: str | None = None  # of publication
+    date: str | None = None  # date of publication
     cite: str | None = None
     captions: Sequence[str | Path] = ()
     caption_sources: Sequence[str] = ()
@@ -93,10 +93,10 @@ class HuggingFace(Form):
         group.add_argument("--cite", metavar="TEXT", help="how to cite the dataset")
 
     def write(self, run: Results, folder: Derived) -> str:
-        """Write the files of the folder.
+        """Write the files of the folder; return a description.
 
-        Files of the run get a second name (a hard link), or are copied if the folder is elsewhere. With columns beside
-        theirs, or if some rows are left out, they are written anew.
+        Files of the run are hard-linked, or copied if the folder is elsewhere. Files with additional columns, or
+        without some rows, are written anew. InputError if counts.parquet and run.json are of two runs.
         """
         if self.license is not None and self.license not in LICENSES:
             near = get_close_matches(self.license.lower(), LICENSES, 1)
@@ -136,14 +136,14 @@ class HuggingFace(Form):
 
 @dataclass(frozen=True)
 class _Written:
-    """What the card says of the files that are written: the content of run.json, and the SHA-256 of each path."""
+    """The facts for the dataset card: the content of run.json, and the SHA-256 of each written file by its path."""
 
     facts: dict[str, Any]
     digests: dict[str, str]
 
     @classmethod
     def of(cls, run: Results, tallies: Tallies, choice: Choice | None) -> _Written:
-        """Return what tasks have tallied; of an expert, its pairs count as kept."""
+        """Return the facts from the tasks' tallies; if clusters are chosen, only chosen pairs count as kept."""
         named = (found.partition(" ") for found in tallies.beginning(SHA256))
         digests = dict(sorted((path, digest) for digest, _, path in named))
         if choice is None:
@@ -153,13 +153,13 @@ class _Written:
 
 
 def _copy(file: OwnFile, made: Made) -> None:
-    """Give a file a second name, or copy it."""
+    """Hard-link a file into the folder or, if that is impossible, copy it."""
     name = file.path.name
     made.wrote(DATA, name, copied(file, made.path(DATA, name), partial(_note_digest, made, name)))
 
 
 def _write_joined(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> Tallies:
-    """Write files of the rows that are chosen with columns from tables."""
+    """Write files of the chosen rows, with columns from tables; return the tallies."""
 
     def begin(missing: list[Item[OwnFile]], task: Task[OwnFile]) -> None:
         with folder.progress.stage(f"write {len(missing)} of {counted(len(files), 'file')} with columns"):
@@ -177,7 +177,10 @@ def _write_each(number: int, stream: RowStream, items: Sequence[Item[OwnFile]], 
 def _write_rows(
     file: OwnFile, made: Made, number: int, stream: RowStream, fields: Sequence[pa.Field], choice: Choice | None
 ) -> None:
-    """Write the rows of one file, and tally those of each language; the stream has what tables say of its images."""
+    """Write the rows of one file with `fields` from the stream, and tally the rows of each language.
+
+    With a `choice`, only the rows that it takes are written.
+    """
     name, begin, schema = file.path.name, 0, pa.schema([*CURATED, *fields])
     with part_writer(made.path(DATA, name), schema, GROUP_ROWS, partial(_note_digest, made, name)) as writer:
         for batch in advanced(batches(file, GROUP_ROWS)):

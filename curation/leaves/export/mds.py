@@ -1,8 +1,9 @@
 """Export `mds`: a run's curated pairs of downloaded tars as shards in MDS format, which mosaicml's streaming reads.
 
-A shard is a file of little-endian numbers of 4 bytes: how many samples it has, then where each begins and the last
-ends; the columns as JSON; and the samples. A sample is the sizes of its values, then the values, by the names of their
-columns. index.json lists all shards. Each value here is bytes or text, so that a batch is lists of them.
+A shard is a file of little-endian numbers of 4 bytes (the number of samples, the begin of each sample and the end of
+the last one), then the columns as JSON, then the samples. A sample is the sizes of its values, then the values, both
+sorted by the names of columns. index.json lists all shards. Each value here is bytes or text, so that a batch is lists
+of values.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ from runtime.storage.whole import whole
 from runtime.tallies import Tallies
 
 INDEX = "index.json"
-VERSION = 2  # of the format
-IMAGE, JSON, TEXT, DRAWN, UID = "image", "json", "text", "txt", "uid"  # columns; those of captions have their names
-MOST_BYTES = (1 << 32) - 1  # which the numbers of a shard can count
-SHARD = "shard "  # begins the name of a tally: the number of samples, by the shard's SHA-1, bytes and name
+VERSION = 2  # version of the MDS format
+IMAGE, JSON, TEXT, DRAWN, UID = "image", "json", "text", "txt", "uid"  # columns; those of captions are called as fields
+MOST_BYTES = (1 << 32) - 1  # largest offset in a shard
+SHARD = "shard "  # prefix of a tally of samples, followed by the shard's SHA-1, bytes and name
 
 
 @dataclass(frozen=True)
 class Mds(CuratedSamples):
-    """The shards of each given tar; and index.json."""
+    """The form of MDS shards, some for each given tar, and index.json."""
 
     shard_bytes: int = 1 << 26  # as mosaicml's own writer
 
@@ -51,17 +52,17 @@ class Mds(CuratedSamples):
 
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
-        """Add the size of shards; the draw of captions is that of `webdataset`."""
+        """Add the flag for the size of shards; the flags for captions are those of `webdataset`."""
         group = parser.add_argument_group("shards, for mds")
         add_fields(group, cls, {"--shard-bytes N": "the most that a shard of several samples has"})
 
     @property
     def writer(self) -> Write:
-        """What writes the shards of a tar."""
+        """A function that writes the shards of one tar."""
         return partial(write_shards, shape=self._shape)
 
     def finish(self, folder: Path, tars: list[str], tallies: Tallies) -> None:
-        """Write the index of all shards, in the order of tars."""
+        """Write the index of all shards, sorted by tar."""
         shards = []
         for told, samples in tallies.beginning(SHARD).items():
             digest, size, name = told.split(" ", 2)
@@ -74,13 +75,13 @@ class Mds(CuratedSamples):
 
     @property
     def _shape(self) -> dict[str, Any]:
-        """What index.json and each shard say of a shard's columns."""
+        """The description of a shard's columns in index.json and in each shard."""
         captions = [DRAWN, *self.caption_fields] if self.captions else []
         columns = sorted([IMAGE, JSON, TEXT, UID, *captions])
         return {
             "column_encodings": ["bytes" if name == IMAGE else "str" for name in columns],
             "column_names": columns,
-            "column_sizes": [None] * len(columns),  # of which none is fixed
+            "column_sizes": [None] * len(columns),  # no column has a fixed size
             "compression": None,
             "format": "mds",
             "hashes": ["sha1"],
@@ -90,7 +91,7 @@ class Mds(CuratedSamples):
 
 
 def write_shards(tar: str, samples: Iterable[CuratedSample], made: Made, shape: dict[str, Any]) -> None:
-    """Write the shards of a tar, and tally what the index says of each."""
+    """Write the shards of a tar, and tally the facts of each that the index states."""
     head = json.dumps(shape, sort_keys=True).encode()
     rows = (_row(tar, sample, shape["column_names"]) for sample in samples)
     for number, shard in enumerate(cut(rows, shape["size_limit"] - len(head))):
@@ -110,7 +111,9 @@ def write_shards(tar: str, samples: Iterable[CuratedSample], made: Made, shape: 
 
 
 def cut(rows: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
-    """Yield the rows of each shard: as many as there is room for with a number each and two more, and at least one.
+    """Yield the rows of each shard: as many as fit into `most` bytes, at least one.
+
+    A shard has 4 more bytes per row, and 8 bytes besides.
 
     >>> [len(shard) for shard in cut([b"1234", b"12", b"12", b"1", b"123456789"], 20)]
     [1, 2, 1, 1]
@@ -128,12 +131,12 @@ def cut(rows: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
 
 
 def stem_of(tar: str) -> str:
-    """Return the name of a tar without its ending."""
+    """Return the name of a tar without its extension."""
     return Path(tar).stem
 
 
 def _row(tar: str, sample: CuratedSample, columns: Sequence[str]) -> bytes:
-    """Return a sample as a shard has it; an empty text stands for a caption that is not there."""
+    """Return a sample as bytes of a shard; a missing caption is an empty text."""
     texts = sample.texts
     drawn = texts.text if texts.drawn is None else texts.drawn
     values = {TEXT: texts.text, UID: texts.uid, DRAWN: drawn, **texts.captions}

@@ -3,10 +3,10 @@
 An entry id is a position, from 0, in its language's list of entries, array of counts and array of probabilities. The
 names follow Algorithm 1 of "Demystifying CLIP Data".
 
-Where tars are given, one JSON file per tar is written for each of Meta CLIP's two data loaders instead. The loader of
-version 1.2 draws a text of an image and keeps it with the probability that the file states beside it. The file for the
-worldwide loader has the entry ids of each text, with an array of probabilities per list of entries. Images have the
-keys of the tar, in its order; those without texts are left out.
+If tars are given, one JSON file per tar is written for each of Meta CLIP's two data loaders instead. The loader of
+version 1.2 draws a text of an image and keeps it with the probability that the file states next to the text. The file
+for the worldwide loader has the entry ids of each text; an array of probabilities is written per list of entries.
+Images have the keys of the tar, in the tar's order; images without texts are left out.
 """
 
 from __future__ import annotations
@@ -55,20 +55,20 @@ LOADERS = (TEXT_PROBABILITIES, TEXT_ENTRIES)
 ARRAYS = f"{TEXT_ENTRIES}/per_lang_t"
 SAMPLES = "samples"  # the name of a tally
 NAMES, KEYS = "names.csv", "keys.parquet"
-KEY_DIGITS = 24  # of the SHA-224 of a URL without blanks and tabs, in hex: the keys of Meta CLIP's own tars
+KEY_DIGITS = 24  # hex digits of the SHA-224 of a URL without blanks and tabs: a key of Meta CLIP's own tars
 URL_KEYS = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.string())])
-COLUMNS = ("language", "name", "t")  # of the table of names
+COLUMNS = ("language", "name", "t")  # columns of the table of names
 Sample = tuple[str, list[list], list[list]]  # key, [text, probability] …, [text, language, [entry ids]] …
-_NAME = re.compile(r"[\w.-]+")  # of a part of a file's name
+_NAME = re.compile(r"[\w.-]+")  # pattern of what can be part of a file's name
 
 METADATA, COUNTS, PROBABILITIES, SHARDS = "metadata", "entry_counts", "entry_probs", "texts"
 INDEX = "index.json"
-IMAGES, TEXTS = "images of ", "texts of "  # before the name of a shard: names of tallies
+IMAGES, TEXTS = "images of ", "texts of "  # prefixes of tallies' names, followed by the name of a shard
 
 
 @dataclass(frozen=True)
 class MetaClip(Form):
-    """Entries, counts, probabilities and texts; or, if tars are given, a JSON file for each tar."""
+    """The form of entries, counts, probabilities and texts or, if tars are given, of a JSON file for each tar."""
 
     tars: Sequence[str | Path] = ()
     names: str | Path | None = None
@@ -86,7 +86,7 @@ class MetaClip(Form):
 
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
-        """Add the flag of a table of names."""
+        """Add the flag --names, of a table of names of languages."""
         group = parser.add_argument_group("other names of languages, for metaclip")
         group.add_argument(
             "--names",
@@ -96,11 +96,11 @@ class MetaClip(Form):
 
     @property
     def whole_by(self) -> str:
-        """The file that is written last."""
+        """The file that is written last: a folder with it is whole."""
         return NAMES if self.tars else INDEX
 
     def write(self, run: Results, folder: Derived) -> str:
-        """Write the files of a loader, or those of both of Meta CLIP's own."""
+        """Write the files for a balancing loader or, with tars, for Meta CLIP's two loaders; return a description."""
         if self.tars:
             tars, names = distinct_tars(self.tars), names_of(run, self.names)
             beside = Beside.of(folder.engine, run, (), self.clusters)
@@ -144,7 +144,7 @@ def _write_languages(run: Results, folder: Path) -> None:
     """Write each language's entries (JSON), counts (int64 .npy) and sampling rates (float32 .npy) to `folder`."""
     metadata, counts, probabilities = (make_folder(folder / name) for name in (METADATA, COUNTS, PROBABILITIES))
     with intact(run.file("counts.parquet")) as path:
-        local = Results(path.parent, run.facts)  # else each language would fetch the file from a URL
+        local = Results(path.parent, run.facts)  # if the run is at a URL, each language would fetch the file again
         for code, ids in local.languages.items():
             write_json(metadata / f"{code}.json", local.entries(code)["entry"].to_pylist())
             save_array(counts / f"{code}.npy", local.counts[ids])
@@ -154,7 +154,7 @@ def _write_languages(run: Results, folder: Path) -> None:
 def _images(
     batch: pa.RecordBatch, languages: Mapping[str, slice], one_list: str | None
 ) -> Iterator[tuple[str, list[dict]]]:
-    """Yield the uid and the texts of each image of a MATCHED batch."""
+    """Yield the uid of each image of a MATCHED batch, with its texts as they are written."""
     texts, offsets = parts(batch["candidates"])
     texts = of_list(texts, one_list)
     columns = (texts.field("text"), texts.field("language"), local_ids(texts, languages))
@@ -168,7 +168,10 @@ def _images(
 
 @dataclass(frozen=True)
 class Names:
-    """The name of each language's list of entries, and the t in the names of all arrays: a number, or such as `20k`."""
+    """The names in files for Meta CLIP's loaders: of each language's list, and the t in the names of all arrays.
+
+    `t` is a number or text such as `20k`.
+    """
 
     t: str
     of: Mapping[str, str]
@@ -176,7 +179,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Lists:
-    """What tasks need of a run's lists of entries: the rates, which ids are whose, the one list, and names."""
+    """What tasks need of a run's lists of entries: rates, slices of ids, the one list if there is one, and names."""
 
     rates: Shipped
     languages: Mapping[str, slice]
@@ -185,7 +188,10 @@ class Lists:
 
 
 def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside, folder: Derived) -> int:
-    """Write the JSON of each tar for both loaders, the arrays, keys.parquet and names.csv; return the samples."""
+    """Write the JSON of each tar for both loaders, the arrays, keys.parquet and names.csv.
+
+    Return the number of samples.
+    """
     _require_numbers(tars)
     files = matched_files(run)
     with TemporaryDirectory(prefix="clip-curation-") as local:
@@ -202,7 +208,7 @@ def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside,
 
 
 def write_tar(numbered: Numbered, made: Made, scan: Scan, lists: Lists, choice: Choice | None) -> None:
-    """Write both JSON files of a tar, a sample a line, and tally the samples."""
+    """Write both JSON files of a tar, one sample per line, and tally the samples."""
     number, jsons = 0, jsons_of(number_of(numbered[1]))
     with ExitStack() as stack:
         paths = [stack.enter_context(whole(made.path(*each))) for each in jsons]
@@ -229,7 +235,7 @@ def _samples(scan: Scan, lists: Lists, choice: Choice | None) -> Iterator[Sample
 
 
 def of_samples(keys: Sequence[str], rows: pa.RecordBatch, lists: Lists) -> Iterator[Sample]:
-    """Yield the samples with these keys, one for each of `rows`, with their texts."""
+    """Yield one sample for each of `rows`, with its texts; `keys` has the samples' keys in the same order."""
     texts, offsets = parts(rows[TRAINED_TEXTS.name])
     probability = keep_probability(texts.field("entries"), lists.rates.array()).tolist()
     of_lists = of_list(texts, lists.one_list)
@@ -243,7 +249,7 @@ def of_samples(keys: Sequence[str], rows: pa.RecordBatch, lists: Lists) -> Itera
 
 
 def local_ids(texts: pa.StructArray, languages: Mapping[str, slice]) -> pa.ListArray:
-    """Return the entries of each text as positions in its language's list; refuse entries of another language."""
+    """Return the entries of each text as positions in its language's list; InputError for another language's entry."""
     ids, offsets = parts(texts.field("entries"))
     codes = texts.field("language").dictionary_encode()
     slices = [languages.get(code, slice(0, 0)) for code in codes.dictionary.to_pylist()] + [slice(0, 0)]  # null: last
@@ -260,7 +266,7 @@ def local_ids(texts: pa.StructArray, languages: Mapping[str, slice]) -> pa.ListA
 
 
 def of_list(texts: pa.StructArray, one_list: str | None) -> pa.StructArray:
-    """Return texts labelled with the language of their entries' list; `one_list` if all share one list."""
+    """Return texts labelled with the language of their entries' list, which is `one_list` if that is not None."""
     if one_list is None:
         return texts
     columns = {"text": texts.field("text"), "language": pa.repeat(one_list, len(texts))}
@@ -268,9 +274,9 @@ def of_list(texts: pa.StructArray, one_list: str | None) -> pa.StructArray:
 
 
 def names_of(run: Results, table: str | Path | None = None) -> Names:
-    """Return the names for a run, from a CSV table of language, name and t, or else our codes and English's t.
+    """Return the names for a run, from a CSV table of language, name and t, or else language codes and English's t.
 
-    Where a run has no entries in English, the t of its first language stands in the names.
+    If a run has no entries in English, the t of its first language is used. InputError for a table that does not fit.
     """
     given, known = _read(Path(table)) if table else {}, [*run.languages]
     if unknown := given.keys() - run.languages.keys():
@@ -287,12 +293,12 @@ def names_of(run: Results, table: str | Path | None = None) -> Names:
 
 
 def member(number: int, key: str, value: Any) -> bytes:
-    """Return a member of a JSON object, on a line of its own; `number` is the number of members before it."""
+    """Return a member of a JSON object on its own line, after `{` if it is the first (`number` is 0), else after `,`."""
     return b"%b\n%b: %b" % (b"," if number else b"{", orjson.dumps(key), orjson.dumps(value))
 
 
 def jsons_of(number: int) -> list[tuple[str, str]]:
-    """Return the folder and the name of the JSON of a tar, for each of LOADERS.
+    """Return the folder and the name of the JSON file of tar `number`, for each of LOADERS.
 
     >>> jsons_of(4321)
     [('text_probabilities/21', '4321.json'), ('text_entries/4000', '4321.json')]
@@ -302,7 +308,7 @@ def jsons_of(number: int) -> list[tuple[str, str]]:
 
 
 def number_of(tar: Input) -> int:
-    """Return the number that is a tar's name; refuse another name.
+    """Return the number that is a tar's name; InputError for any other name.
 
     >>> number_of(Input("images/04321.tar", "tar", 0))
     4321
@@ -337,7 +343,7 @@ def _write_names(names: Names, path: Path) -> None:
 
 
 def _write_keys(files: Sequence[OwnFile], made: Made) -> None:
-    """Write the uid of each image, and the key that Meta CLIP's own tars have for its URL."""
+    """Write a table with the uid of each image, and the key that Meta CLIP's own tars have for the image's URL."""
     with part_writer(made.path("", KEYS), URL_KEYS, row_group_rows=1 << 20) as writer:
         for file in files:
             for batch in batches(file, columns=["uid", "url"]):
@@ -356,7 +362,7 @@ def key_of(url: str) -> str:
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:
-    """Return the rows of a table of names, by language."""
+    """Return the rows of a table of names, by language; InputError for another table."""
     try:
         rows = [*csv.DictReader(StringIO(path.read_text("utf-8-sig")), restval="", strict=True)]
     except (OSError, ValueError, csv.Error) as error:

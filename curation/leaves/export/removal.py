@@ -1,7 +1,7 @@
 """Copy a finished manifest without the images that exclusion lists name, and list the removed rows.
 
-Counts, rates and probabilities stay as the run computed them: nothing is sampled again. The sample of what a gate
-removed is copied without the excluded rows, too.
+Counts, rates and probabilities stay as the run computed them: nothing is sampled again. If a gate wrote a sample of
+the images that it removed, the sample is copied without excluded rows, too.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from runtime.tallies import Tallies
 
 REMOVED = pa.schema([CURATED.field("uid"), CURATED.field("url"), pa.field("why", pa.string())])
 LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
-REMOVED_GROUP = 1 << 16  # rows of a row group
+REMOVED_GROUP = 1 << 16  # rows per row group
 PARTS = ("curated", "removed")
 RUN = "run.json"
-REASON = "removed."  # before a reason: the name of a tally of rows by language
+REASON = "removed."  # prefix of a tally of rows by language, followed by a reason
 
 
 def remove(
@@ -47,10 +47,10 @@ def remove(
     to: str | PathLike[str],
     progress: Progress | None = None,
 ) -> str:
-    """Copy the manifest in `source` without excluded images to a new folder; return a sentence about it.
+    """Copy the manifest in `source` without excluded images to a new folder `to`; return a sentence about the result.
 
-    Both may be URLs. `engine` is None for processes of this machine, a Spark session, or a function that starts
-    one. The same call goes on after one that broke off.
+    Both may be URLs. `engine` is None for processes of this machine, a Spark session, or a function that starts a
+    session. After an interruption, the same call continues.
     """
     run = Results.open(absolute(source))
     description = {"run": digest_of(run.facts), "exclusion": exclusion.digest, "versions": versions()}
@@ -65,9 +65,9 @@ def remove(
 
 
 def _write_rows(files: list[OwnFile], sample: list[OwnFile], exclusion: Exclusion, folder: Derived) -> Tallies:
-    """Write the kept rows to files of the same names in curated/, and the others to such files in removed/.
+    """Write the kept rows to curated/ and the removed rows to removed/, in files of the same names; return tallies.
 
-    The rows of `sample`, of what a gate removed, are written where they are not excluded.
+    The rows of `sample`, a gate's sample of removed images, are written unless they are excluded.
     """
     with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
         shipped = folder.engine.ship(Path(exclusion.save(Path(local, "exclusion"))))
@@ -80,7 +80,7 @@ def _write_rows(files: list[OwnFile], sample: list[OwnFile], exclusion: Exclusio
 
 
 def _write_file(file: OwnFile, made: Made, exclusion: Shipped) -> None:
-    """Write both files of a file, and tally the removed rows by reason and language."""
+    """Write the kept and the removed rows of a file to two files; tally the removed rows by reason and language."""
     own, rows_of_group, name = exclusion.opened(Exclusion.open), row_group_rows([file]), file.path.name
     kept_path, removed_path = (made.path(part, name) for part in PARTS)
     with (
@@ -101,7 +101,7 @@ def _write_file(file: OwnFile, made: Made, exclusion: Shipped) -> None:
 
 
 def _write_sample(file: OwnFile, made: Made, exclusion: Shipped) -> None:
-    """Write the rows of a file that are not excluded."""
+    """Write the rows of a file of the gate's sample that are not excluded."""
     own, name = exclusion.opened(Exclusion.open), file.path.name
     with part_writer(made.path(REMOVED_PART, name), GATE_REMOVED, REMOVED_GROUP) as writer:
         for rows in counted(batches(file)):
@@ -110,12 +110,12 @@ def _write_sample(file: OwnFile, made: Made, exclusion: Shipped) -> None:
 
 
 def _reasons(tallies: Tallies) -> dict[str, int]:
-    """Return the number of removed rows of each reason."""
+    """Return the number of removed rows for each reason."""
     return {reason: int(rows) for reason, rows in sorted(tallies.beginning(REASON).items())}
 
 
 def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
-    """Return the content of run.json: the run's own, with the number kept now and a record of the removal."""
+    """Return the content of the new run.json: the run's own, with new numbers of kept pairs and a removal record."""
     facts, reasons = run.facts, _reasons(tallies)
     kept = Counter({code: row["kept"] for code, row in facts["languages"].items()})
     for reason in reasons:

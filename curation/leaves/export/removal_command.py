@@ -18,7 +18,7 @@ NAME = "clip-remove"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; bad input ends in one sentence and status 2."""
+    """Run clip-remove; bad input ends in one sentence and exit status 2."""
     args = parse(argv)
     with command(NAME):
         exclusion = Exclusion.without_hashes(args.exclude)
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
-    """Return the values of the command line."""
+    """Parse the command line of clip-remove; return the values."""
     parser = Parser(
         NAME,
         "Write a finished manifest once more, without the images that lists name by uid, URL, domain, "

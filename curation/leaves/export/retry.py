@@ -1,7 +1,7 @@
 """Export `retry`: the images of a run whose download failed for reasons that may pass, for img2dataset to try again.
 
-img2dataset writes for each URL a `status` (success, failed_to_download, failed_to_resize) and an `error_message`. Of a
-failed download that is the text of the exception of Python's urllib; REASONS tells these texts apart.
+img2dataset writes for each URL a `status` (success, failed_to_download, failed_to_resize) and an `error_message`. After
+a failed download, the message is the text of the exception of Python's urllib; REASONS classifies these texts.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ from runtime.storage.whole import write_json
 from runtime.tallies import Tallies
 
 URLS, FACTS = "urls", "retry.json"
-CURATED, MATCHED = "curated", "matched"  # the parts of a run that img2dataset reads
+CURATED, MATCHED = "curated", "matched"  # parts of a run whose URLs img2dataset downloads
 SUCCESS, RESIZE, OTHER = "success", "not_resized", "other"
 GROUP_ROWS = 1 << 16
-TALLY = "reason."  # before a reason: the name of a tally
+TALLY = "reason."  # prefix of a tally's name, followed by a reason
 _EXPECTED = "results of img2dataset, with 00000.parquet beside 00000.tar"
 _STATUS, _MESSAGE = "status", "error_message"
-_REASON = pa.field("reason", pa.int8())  # a position in ORDER
+_REASON = pa.field("reason", pa.int8())  # index in ORDER
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why downloads fail: a pattern of RE2 for the message, and whether a later try may succeed."""
+    """A reason for failed downloads: its name, an RE2 pattern for the message, and whether a later try may succeed."""
 
     name: str
     pattern: str
     passes: bool
 
 
-# The first that a message matches counts; a message that none matches is OTHER, which does not pass.
+# The first pattern that a message matches counts; without any, the reason is OTHER, which does not pass.
 REASONS = (
     Reason("http_429", r"^HTTP Error 429\b", True),
-    Reason("http_408", r"^HTTP Error (408|425)\b", True),  # the server waited too long for us, or not long enough
+    Reason("http_408", r"^HTTP Error (408|425)\b", True),  # the server timed out, or did not want to wait
     Reason("http_5xx", r"^HTTP Error 5\d\d\b", True),
     Reason("http_gone", r"^HTTP Error (404|410)\b", False),
     Reason("http_other", r"^HTTP Error \d\d\d\b", False),
@@ -68,7 +68,7 @@ REASONS = (
     Reason("own_network", r"Network is (unreachable|down)|Cannot assign requested address|Too many open files", True),
     Reason("opted_out", r"X-Robots-Tag", False),
 )
-# Of several tries of an image the first of these counts: what a later try found out lasts.
+# If an image was tried several times, the reason that comes first here counts: lasting ones are first.
 ORDER = (
     SUCCESS,
     RESIZE,
@@ -81,7 +81,7 @@ PASSING = {each.name for each in REASONS if each.passes}
 
 @dataclass(frozen=True)
 class Retry(Form):
-    """The rows of curated/, or of matched/, that img2dataset may try again, given its results."""
+    """The form of the rows of curated/, or of matched/, whose images img2dataset may try again, given its results."""
 
     status: Sequence[str | Path] = ()
     urls_of: str = CURATED
@@ -107,7 +107,10 @@ class Retry(Form):
         )
 
     def write(self, run: Results, folder: Derived) -> str:
-        """Write the rows to files of the same names, and the number of images by reason."""
+        """Write the rows to files of the same names, and the number of images by reason; return a description.
+
+        InputError if the results have none of the run's images.
+        """
         files = curated_files(run) if self.urls_of == CURATED else run.files(MATCHED)
         if not files:
             raise InputError(f"{run.path / MATCHED} holds no images; give the run that it was downloaded from")
@@ -133,7 +136,7 @@ class Retry(Form):
 
 
 def results_of(paths: Sequence[str | Path]) -> Table:
-    """Return the results of downloads, of which an image gets one reason; InputError for other tables."""
+    """Return the results of downloads as a table with one reason per image; InputError for other tables."""
     table = ImageTable.find(paths, _EXPECTED, _STATUS)
     if _MESSAGE not in table.columns.names:
         raise InputError(f"{table.name} has no column {_MESSAGE}; expected {_EXPECTED}")
@@ -141,7 +144,7 @@ def results_of(paths: Sequence[str | Path]) -> Table:
 
 
 def reasons_of(status: pa.Array, messages: pa.Array) -> np.ndarray:
-    """Return the reason of each row, as a position in ORDER.
+    """Return the reason of each row, as its index in ORDER, int8[row].
 
     >>> rows = [("success", None), ("failed_to_download", "HTTP Error 503: Busy"), ("failed_to_resize", "too small")]
     >>> [ORDER[each] for each in reasons_of(*map(pa.array, zip(*rows)))]
@@ -160,14 +163,14 @@ def reasons_of(status: pa.Array, messages: pa.Array) -> np.ndarray:
 
 
 def _read(file: tuple[str, Version], table: ImageTable) -> Iterator[pa.RecordBatch]:
-    """Yield KEY and reason of each row of a file."""
+    """Yield KEY and reason of each row of a file of results."""
     for batch in table.read(file, [_STATUS, _MESSAGE]):
         reasons = pa.array(reasons_of(batch[_STATUS], batch[_MESSAGE]))
         yield pa.RecordBatch.from_arrays([*batch.columns[: len(KEY)], reasons], schema=pa.schema([*KEY, _REASON]))
 
 
 def _first(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
-    """Return the row of each image whose reason comes first in ORDER."""
+    """Return the index of the row of each image whose reason comes first in ORDER."""
     order = np.lexsort((rows[_REASON.name].to_numpy(), images))
     return order[first(rows, images[order])]
 
@@ -177,7 +180,7 @@ def _write_each(number: int, stream: RowStream, items: Sequence[Item[OwnFile]], 
 
 
 def _write_rows(file: OwnFile, made: Made, number: int, stream: RowStream) -> None:
-    """Write the rows of a file whose reason may pass, with all their columns; tally all rows by reason."""
+    """Write the rows of a file whose reason may pass, with all columns; tally all rows by reason."""
     name, begin = file.path.name, 0
     passing = pa.array([ORDER.index(each) for each in ORDER if each in PASSING], pa.int8())
     with open_parquet(file.path) as opened:
@@ -193,7 +196,7 @@ def _write_rows(file: OwnFile, made: Made, number: int, stream: RowStream) -> No
 
 
 def _facts(tallies: Tallies, part: str) -> dict[str, Any]:
-    """Return the content of retry.json."""
+    """Return the content of retry.json: the numbers of images by reason."""
     reasons = {name: int(images) for name, images in tallies.beginning(TALLY).items()}
     tried = {name: images for name, images in reasons.items() if name}
     return {

@@ -1,8 +1,9 @@
 """Draw N of a run's images by their scores, each with a falling chance of being drawn again: soft cap sampling.
 
-As in FLYT (arXiv 2503.08805): an image i has the logit s_i, a weighted sum of columns of scores. At each of the N
-draws, one after the other, its chance is in proportion to exp(s_i - penalty * k_i), where k_i is how often it was drawn
-before. FLYT draws batches of G images without repeats, and takes the penalty off after each batch; this is G = 1.
+As in FLYT (arXiv 2503.08805): an image i has the logit s_i, a weighted sum of columns of scores. The draws are
+sequential; at each, the probability of image i is proportional to exp(s_i - penalty * k_i), where k_i is the number of
+times that it was drawn before. FLYT draws batches of G images without repeats, and subtracts the penalty after each
+batch; this is G = 1.
 
 No task holds the pool. Each image has a clock of its own (`kernels.batches`): E_1, E_2, … from Exp(1), functions of
 (seed, uid, k), and is drawn at the times t_ij, the sum over k = 1 … j of E_k / exp(s_i - penalty * (k - 1)).
@@ -39,29 +40,29 @@ from runtime.storage.parquet import batches, part_writer, rows_of
 from runtime.tallies import Tallies
 
 LOGITS = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.uint64()), pa.field("logit", pa.float64())])
-NUMBERS = LOGITS.names[1:]  # what is read where images are not named
-BINS = 1 << 16  # of a pass
-FEW = 4096  # times that the driver looks at one by one
+NUMBERS = LOGITS.names[1:]  # columns that are read if uids are not needed
+BINS = 1 << 16  # intervals in which a pass counts times
+FEW = 4096  # number of times that the driver sorts itself
 BATCH_ROWS = 1 << 16
-_SPARE = 0.1  # of the draws, by which those that are expected may be too many or too few
-_TIME = "time."  # before a time, a number and a uid: the name of a tally
+_SPARE = 0.1  # share of the draws by which the expected number of draws may be wrong
+_TIME = "time."  # prefix of a tally's name, followed by a time, a number and a uid
 
-MOST_DRAWS = 10**11  # the longest trainings saw 40 billion samples
-MOST_WEIGHT = sys.float_info.max  # sums that are not finite are counted
-MOST_PENALTY = 100.0  # with it an image comes again when all of its kind have come as often
-WEIGHTS = "weights"  # a part
+MOST_DRAWS = 10**11  # more than the longest trainings, of 40 billion samples
+MOST_WEIGHT = sys.float_info.max  # images with an infinite sum are counted and left out
+MOST_PENALTY = 100.0  # at this penalty, an image is drawn again only after its equals
+WEIGHTS = "weights"  # name of the part of the output
 WEIGHED = pa.schema([pa.field("uid", pa.string()), pa.field("weight", pa.int64())])
 GROUP_ROWS = 1 << 16
-PURPOSE = "soft cap"  # of the clocks
+PURPOSE = "soft cap"  # purpose of the hashes that seed the clocks
 WITHOUT, NOT_FINITE, GREATEST = "without a score", "not finite", "greatest "  # names of tallies; the last is of a file
 
 
 @typed
 @dataclass(frozen=True)
 class SoftCap:
-    """How many images are drawn, and by which weighted sum of columns of scores."""
+    """The options of soft cap sampling: the number of draws, and the weights of columns of scores in the logit."""
 
-    weights: Mapping[str, float]  # of columns
+    weights: Mapping[str, float]  # column → weight
     draws: int
     penalty: float = 0.15  # as in FLYT
     seed: int = 0
@@ -75,11 +76,11 @@ class SoftCap:
 
     @property
     def decay(self) -> float:
-        """The factor exp(-penalty), rounded alike on all machines."""
+        """The factor exp(-penalty), rounded the same on all machines."""
         return float((-Decimal(float(self.penalty))).exp())
 
     def logits(self, rows: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the weighted sum of columns of scores, given in the order of their names."""
+        """Return the weighted sum of columns of scores, float64[image]; `rows` has the columns sorted by name."""
         total = np.zeros(len(rows[0]))
         with np.errstate(over="ignore", invalid="ignore"):
             for (_, weight), scores in zip(sorted(self.weights.items()), rows, strict=True):
@@ -87,7 +88,10 @@ class SoftCap:
         return total
 
     def draw(self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived) -> SoftCapDraw:
-        """Write how often each image of the files is drawn, in the part WEIGHTS: rows of WEIGHED of those that are."""
+        """Draw images of the files, and write rows of WEIGHED, for images drawn at least once, to the part WEIGHTS.
+
+        InputError if no image has a finite score.
+        """
         logits, tallies = self._logits(files, scores, folder)
         without, not_finite = (int(tallies[name]) for name in (WITHOUT, NOT_FINITE))
         greatest = max(tallies.beginning(GREATEST).values(), default=None)
@@ -107,7 +111,7 @@ class SoftCap:
     def _logits(
         self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived
     ) -> tuple[list[OwnFile], Tallies]:
-        """Write LOGITS of the images of each file that have finite scores, in its order."""
+        """Write LOGITS of the images in each file that have finite scores, in order; return files and tallies."""
         to = folder.parts.begin("logits")
         with folder.progress.stage(f"join scores to {counted(len(files), 'file')}"):
             write = partial(_write_logits, files=list(files), folder=to, soft_cap=self)
@@ -117,21 +121,21 @@ class SoftCap:
 
 @dataclass(frozen=True)
 class SoftCapDraw:
-    """Files of WEIGHED, and how many images were left out."""
+    """Files of WEIGHED, and the numbers of images left out: without a score, and with one that is not finite."""
 
     files: list[OwnFile]
     without: int
     not_finite: int
 
     def __str__(self) -> str:
-        """Say of how many images the draws are, in brackets."""
+        """Return, in brackets, the number of images drawn and the numbers of images left out."""
         images = f"of {counted(sum(map(rows_of, self.files)), 'image')}"
         left = f"{self.without:,} without a score and {self.not_finite:,} with one that is not finite are left out"
         return f" ({images}; {left})"
 
 
 def weights_of(given: Sequence[str]) -> dict[str, float]:
-    """Return the weight of each column of scores, given as NAME=NUMBER."""
+    """Return the weight of each column of scores, given as NAME=NUMBER; InputError for anything else."""
     weights: dict[str, float] = {}
     for each in given:
         name, _, number = each.rpartition("=")
@@ -146,7 +150,7 @@ def weights_of(given: Sequence[str]) -> dict[str, float]:
 
 
 def _write_logits(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, soft_cap: SoftCap) -> Tallies:
-    """Write LOGITS of a file, and tally the images that are left out and its greatest logit."""
+    """Write LOGITS of a file; tally the numbers of images left out, and the file's greatest logit."""
     file, begin, tallies, greatest = files[number], 0, Tallies(), -math.inf
     path, fields = folder / file.path.name, [score_field(name) for name in sorted(soft_cap.weights)]
     with part_writer(path, LOGITS, GROUP_ROWS) as writer:
@@ -168,7 +172,7 @@ def _write_logits(number: int, stream: RowStream, files: Sequence[OwnFile], fold
 
 
 def _write_drawn(file: OwnFile, made: Made, clocks: Clocks, last: LastDraw) -> None:
-    """Write WEIGHED of the images of a file of LOGITS that are drawn."""
+    """Write WEIGHED of the images in a file of LOGITS that are drawn."""
     name = file.path.name
     with part_writer(made.path(WEIGHTS, name), WEIGHED, GROUP_ROWS) as writer:
         for uids, number in clocks.drawn(file, last):
@@ -180,7 +184,7 @@ def _write_drawn(file: OwnFile, made: Made, clocks: Clocks, last: LastDraw) -> N
 
 @dataclass(frozen=True)
 class LastDraw:
-    """The last time that counts; of some images times that are equal to it do not."""
+    """The time of the last draw; `without` has, by uid, how many draws at exactly this time do not count."""
 
     time: int
     without: dict[str, int] = field(default_factory=dict)  # by uid
@@ -188,19 +192,19 @@ class LastDraw:
 
 @dataclass(frozen=True)
 class Clocks:
-    """The clocks of all images: their logits are below the greatest one, and fall by the penalty."""
+    """The clocks of all images, by the distance of their logits from the greatest one, and the penalty."""
 
     penalty: float
     decay: float  # exp(-penalty)
     greatest: float
 
     def last(self, engine: Engine, files: Sequence[OwnFile], draws: int) -> LastDraw:
-        """Return the time of the last one of so many draws, exactly, given files of LOGITS.
+        """Return the time of the last of `draws` draws, exactly, given files of LOGITS.
 
-        A time is a uint64 that compares as the logarithm of the time does. The first pass over the logits counts times
-        in 65,536 equal intervals around the one that the logits let expect, and each further pass in one interval of
-        the last, until that holds few. Of times that are equal in all bits the one of the smaller uid comes first, and
-        of one image the one of the smaller number.
+        A time is a uint64 that sorts as the logarithm of the time does. The first pass over the logits counts times in
+        65,536 equal intervals around the expected time of the last draw. Each further pass splits one interval of the
+        pass before, until that interval holds few times. Times that are equal in all bits are sorted by uid, and then
+        by number.
         """
         low, high = self._expected(engine.added(list(files), self.distances, TURNS), draws)
         while True:
@@ -209,7 +213,7 @@ class Clocks:
             until = np.cumsum(engine.added(list(files), count, TURNS))
             at = int(np.searchsorted(until, draws))
             if at == 0:
-                low = 1  # before any time
+                low = 1  # 1 is before any time
             elif at == len(until):
                 high = _bits(_number(high) + max(1.0, _number(high) - _number(max(low, _bits(-1.0)))))
             else:
@@ -219,21 +223,21 @@ class Clocks:
                     return _last(times, draws - int(until[at - 1]))
 
     def distances(self, file: OwnFile) -> np.ndarray:
-        """Return how many logits of a file are at each distance from the greatest one."""
+        """Return the number of logits of a file at each distance from the greatest one, int64[bin]."""
         found = np.zeros(BINS, np.int64)
         for _, below, _ in self._rows(file, NUMBERS):
             kernels.count_distances(below, found)
         return found
 
     def counted(self, file: OwnFile, low: int, high: int, shift: int) -> np.ndarray:
-        """Return how many times of a file are before `low`, and in each interval from there to `high`."""
+        """Return the numbers of times of a file before `low`, and in each interval of 2^shift from `low` to `high`."""
         found = np.zeros(1 + BINS, np.int64)
         for keys, below, _ in self._rows(file, NUMBERS):
             kernels.count_times(keys, below, *self._falling, *map(np.uint64, (low, high, shift)), found)
         return found
 
     def drawn(self, file: OwnFile, last: LastDraw) -> Iterator[tuple[pa.Array, np.ndarray]]:
-        """Yield uids of a file, and how often each is drawn."""
+        """Yield batches of uids of a file, with the number of draws of each."""
         for keys, below, rows in self._rows(file):
             number = self.until(keys, below, last.time)
             if last.without:
@@ -241,13 +245,13 @@ class Clocks:
             yield rows["uid"], number
 
     def until(self, keys: np.ndarray, below: np.ndarray, last: int) -> np.ndarray:
-        """Return how many times each image has up to `last`, of which 0 is before all."""
+        """Return the number of times of each image up to the time `last`; 0 is before all times."""
         found = np.empty(len(keys), np.int64)
         kernels.count_until(keys, below, *self._falling, np.uint64(last), found)
         return found
 
     def listed(self, file: OwnFile, low: int, high: int) -> Tallies:
-        """Tally each time of a file from `low` to `high`, with its number and uid."""
+        """Tally each time of a file from `low` to `high`, with its number and its image's uid."""
         tallies = Tallies()
         for keys, below, rows in self._rows(file):
             begin, end = (self.until(keys, below, time) for time in (low - 1, high))
@@ -259,7 +263,7 @@ class Clocks:
         return tallies
 
     def below(self, logits: np.ndarray) -> np.ndarray:
-        """Return how far logits are below the greatest one."""
+        """Return the distances of logits from the greatest one."""
         with np.errstate(over="ignore"):
             return self.greatest - logits
 
@@ -274,9 +278,10 @@ class Clocks:
             yield batch["key"].to_numpy(), self.below(batch["logit"].to_numpy()), batch
 
     def _expected(self, found: np.ndarray, draws: int) -> tuple[int, int]:
-        """Return bounds between which the last draw is expected, given numbers of images by distance.
+        """Return bounds between which the time of the last draw is expected.
 
-        An image has about log(1 + penalty * x) / penalty times up to x / exp(its logit).
+        `found` has the number of images in each bin of distance. An image has about log(1 + penalty * x) / penalty
+        times up to x / exp(its logit).
         """
         bins = np.flatnonzero(found)
         images, below = found[bins], np.exp2((bins + 0.5) / 512) - 1
@@ -292,7 +297,7 @@ class Clocks:
 
 
 def _solved(times: Callable[[float], float], wanted: float) -> float:
-    """Return about where a function that rises is so large."""
+    """Return approximately the argument at which an increasing function reaches `wanted`."""
     low, high = -64.0, 64.0
     while times(high) < wanted:
         high *= 2
@@ -303,7 +308,7 @@ def _solved(times: Callable[[float], float], wanted: float) -> float:
 
 
 def _last(times: Tallies, draws: int) -> LastDraw:
-    """Return the last of so many draws, given the times of an interval."""
+    """Return the last of `draws` draws among the listed times of an interval."""
     listed = []
     for name, _ in times.take(_TIME).items():
         time, number, uid = name.split(" ", 2)
@@ -314,11 +319,11 @@ def _last(times: Tallies, draws: int) -> LastDraw:
 
 
 def _bits(number: float) -> int:
-    """Return the bits of a number as `kernels.batches` has them."""
+    """Return the bits of a float64 as an integer that sorts as the number does, like `ordered` of `kernels.batches`."""
     bits = int(np.float64(number).view(np.uint64))
     return bits ^ (2**64 - 1) if bits >> 63 else bits | 1 << 63
 
 
 def _number(bits: int) -> float:
-    """Return the number of such bits."""
+    """Return the float64 that `_bits` maps to these bits."""
     return float(np.uint64(bits ^ 1 << 63 if bits >> 63 else bits ^ (2**64 - 1)).view(np.float64))

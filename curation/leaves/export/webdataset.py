@@ -3,8 +3,8 @@
 `txt` is the curated text. With captions, `txt` of a drawn share of the samples is the image's caption, and `alt.txt` is
 the curated text. All other members keep their names and bytes.
 
-`CuratedSamples` also serves other forms made of tars: the choice of samples, the draw of captions and experts are the
-same in all; a form writes the samples of a tar, and the file that makes the folder whole.
+`CuratedSamples` also serves other forms made of tars. The choice of samples, the draw of captions and experts are
+the same in all of them; a form writes the samples of a tar, and the file that makes the folder whole.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import whole
 from runtime.tallies import Tallies
 
-CAPTION = "caption"  # the field with the best caption of an image
+CAPTION = "caption"  # name of the field with the best caption of an image
 SAMPLES, CAPTIONS = "samples", "captions"  # names of tallies
 
 TXT, ALT = "txt", "alt.txt"  # webdataset cuts a name at its first dot: these are two members of one sample
-STATED = "text"  # in the json of a sample, beside its captions by source: the curated text
-SIZES = "sizes.json"  # in which open_clip looks for the number of samples of each tar
-SIZE = "samples of "  # begins the name of a tally, of one tar
+STATED = "text"  # key of the curated text in a sample's json, next to captions by source
+SIZES = "sizes.json"  # the file in which open_clip looks for the number of samples of each tar
+SIZE = "samples of "  # prefix of a tally's name, followed by the name of a tar
 
 
 class Texts(NamedTuple):
-    """The texts of a sample: of the manifest, the caption drawn in its place, and all captions by their fields."""
+    """The texts of a sample: the manifest's text, the caption drawn to replace it or None, all captions by field."""
 
     uid: str
     text: str
@@ -66,15 +66,15 @@ class Texts(NamedTuple):
 
 
 class CuratedSample(NamedTuple):
-    """A curated sample in the tar that it comes from."""
+    """A curated sample in a tar that is read."""
 
     key: str
-    files: dict[str, Member]  # by extension
+    files: dict[str, Member]  # extension → member
     texts: Texts
     tar: mmap.mmap
 
     def content(self, extension: str) -> bytes:
-        """Return the bytes of a member."""
+        """Return the bytes of the member with this extension."""
         member = self.files[extension]
         return self.tar[member.offset : member.offset + member.size]
 
@@ -84,7 +84,7 @@ Write = Callable[[str, Iterator[CuratedSample], Made], object]
 
 @dataclass(frozen=True)
 class CuratedSamples(Form):
-    """Of each given tar, the samples that are in the manifest."""
+    """The base of forms made of tars: the samples of each given tar that are in the manifest."""
 
     tars: Sequence[str | Path] = ()
     captions: Sequence[str | Path] = ()
@@ -94,7 +94,7 @@ class CuratedSamples(Form):
     seed: int = CaptionDraw.seed
     clusters: ByCluster = ALL
 
-    name: ClassVar[str]  # of the form
+    name: ClassVar[str]  # name of the form
 
     def __post_init__(self) -> None:
         if not self.tars:
@@ -107,20 +107,20 @@ class CuratedSamples(Form):
         require_captions(self.captions, self.caption_sources)
         if self.caption_sources and self.caption_ratio != RATIO:
             raise InputError("of captions by source each has a share of its own: NAME=SHARE; give no --caption-ratio")
-        _ = self._draw  # its numbers are checked
+        _ = self._draw  # checks the numbers of the options
         self.clusters.require_choice(self.name)
 
     @property
     @abstractmethod
     def writer(self) -> Write:
-        """What writes the samples of a tar in a task, given its name."""
+        """A function that writes the samples of one tar in a task, given the tar's name."""
 
     @abstractmethod
     def finish(self, folder: Path, tars: list[str], tallies: Tallies) -> None:
-        """Write the file that makes the folder whole, given the names of tars and all that tasks tallied."""
+        """Write the file that makes the folder whole; `tars` are names, `tallies` the sums over all tasks."""
 
     def write(self, run: Results, folder: Derived) -> str:
-        """Write the samples."""
+        """Write the samples; return a description. InputError if no sample is in the manifest."""
         tars = distinct_tars(self.tars)
         beside = Beside.of(folder.engine, run, self.captions, self.clusters, [*source_shares(self.caption_sources)])
         make = partial(_write_tar, write=self.writer, choice=beside.choice, draw=self._draw)
@@ -138,7 +138,7 @@ class CuratedSamples(Form):
 
     @property
     def caption_fields(self) -> list[str]:
-        """The fields of captions that each sample has."""
+        """The names of the fields of captions in each sample."""
         return [*map(field_of, source_shares(self.caption_sources))] or [CAPTION] * bool(self.captions)
 
     @property
@@ -149,7 +149,7 @@ class CuratedSamples(Form):
 def _write_tar(
     numbered: Numbered, made: Made, scan: Scan, write: Write, choice: Choice | None, draw: CaptionDraw
 ) -> None:
-    """Let a leaf write the samples of a tar that have a text; tally the samples, and the captions in them."""
+    """Let `write` write the samples of a tar that have a text; tally the samples and the drawn captions."""
     _, tar = numbered
     with opened(tar) as data, closing(_texts(scan, choice, draw, made.tallies)) as texts:
         write(tar_name(tar), _samples(data, texts), made)
@@ -165,7 +165,7 @@ def _samples(data: mmap.mmap, texts: Iterator[Texts | None]) -> Iterator[Curated
 def _texts(
     scan: Scan, choice: Choice | None, draw: CaptionDraw, tallies: Tallies
 ) -> Generator[Texts | None, None, None]:
-    """Yield the texts of each sample of a tar, None for one that is not written."""
+    """Yield the texts of each sample of a tar, or None for a sample that is not written."""
     for samples, known in scan.read():
         texts: list[Texts | None] = [None] * samples.num_rows
         if known is not None:
@@ -175,7 +175,7 @@ def _texts(
                 is_taken = pa.array(choice.takes(uids, coarse_of(known)))
                 known, uids = known.filter(is_taken), uids.filter(is_taken)
             names = [name for name in known.schema.names if name == CAPTION or name.startswith(OF_SOURCE)]
-            own = known.select(names if isinstance(draw.ratio, Mapping) else names[:1])  # not its score and source
+            own = known.select(names if isinstance(draw.ratio, Mapping) else names[:1])  # without score and source
             drawn = draw.drawn(own.columns, uids) if own.num_columns else pa.nulls(len(uids))
             captions = own.to_pylist() if own.num_columns else [{}] * len(uids)
             columns = (uids.to_pylist(), known[TEXT.name].to_pylist(), drawn.to_pylist(), captions)
@@ -188,7 +188,7 @@ def _texts(
 
 @dataclass(frozen=True)
 class WebDataset(CuratedSamples):
-    """For each given tar, a tar of its curated pairs; and sizes.json."""
+    """The form of one tar of curated pairs for each given tar, and sizes.json."""
 
     name = "webdataset"
     writes = "tars of the curated pairs"
@@ -196,7 +196,7 @@ class WebDataset(CuratedSamples):
 
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
-        """Add the flags of the draw of captions, which `mds` has, too."""
+        """Add the flags of the draw of captions, which also apply to `mds`."""
         group = parser.add_argument_group("captions in place of texts, for webdataset and mds")
         helps = {
             "--caption-ratio SHARE": "of the samples with a caption, those whose txt it is",
@@ -206,11 +206,11 @@ class WebDataset(CuratedSamples):
 
     @property
     def writer(self) -> Write:
-        """What writes a tar."""
+        """A function that writes one tar."""
         return partial(write_tar, states_captions=bool(self.caption_sources))
 
     def finish(self, folder: Path, tars: list[str], tallies: Tallies) -> None:
-        """Write the number of samples of each tar."""
+        """Write the number of samples of each tar as JSON."""
         sizes = tallies.beginning(SIZE)
         content = json.dumps({name: int(sizes[name]) for name in tars}, indent=1) + "\n"
         with whole(folder / SIZES) as path:
@@ -218,7 +218,7 @@ class WebDataset(CuratedSamples):
 
 
 def write_tar(name: str, samples: Iterator[CuratedSample], made: Made, states_captions: bool) -> None:
-    """Write a tar, and tally its samples; its json may state the texts."""
+    """Write a tar, and tally its samples; with `states_captions`, each sample's json also has all texts."""
     number = 0
     with whole(made.path("", name)) as path:
         with writing(path) as out:
@@ -237,10 +237,10 @@ def write_tar(name: str, samples: Iterator[CuratedSample], made: Made, states_ca
 
 
 def _members(texts: Texts) -> list[tuple[str, str]]:
-    """Return the extensions and contents of the texts of a sample."""
+    """Return pairs of extension and content for the texts of a sample."""
     return [(TXT, texts.text)] if texts.drawn is None else [(TXT, texts.drawn), (ALT, texts.text)]
 
 
 def _stated(content: bytes, texts: Texts) -> bytes:
-    """Return the json of a sample with its texts."""
+    """Return the json of a sample extended by its texts."""
     return json.dumps(json.loads(content) | {STATED: texts.text} | texts.captions, indent=4).encode()
