@@ -130,7 +130,7 @@ class Exclusion:
         """Return the reason why each row is excluded, one of REASONS, or null for a row that stays.
 
         The batch must have the column url and, if pages are excluded, page_url. If uid is null or missing, the MD5 of
-        the URL is used. A row whose url is null is a tally and stays.
+        the URL is used. A row whose url is null is no image (but a tally, say) and stays.
         """
         if not len(self):
             return pa.nulls(batch.num_rows, pa.string())

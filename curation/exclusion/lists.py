@@ -85,7 +85,7 @@ class KeySet:
         return out
 
     def covers(self, urls: pa.Array) -> np.ndarray:
-        """Return a mask, bool[url]: whose host is a domain in the set, or a subdomain of one; false for null."""
+        """Return a mask, bool[url]: the URL's host is a domain in the set, or a subdomain of one; false for null."""
         out = self._find_hosts(urls)
         unusual = np.flatnonzero(out == UNUSUAL)
         if len(unusual):

@@ -155,17 +155,17 @@ def _endings(format: Format) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Input:
-    """A file that a task reads or, of a big Parquet file, the row groups from the first to the last - 1."""
+    """A file that a task reads or, of a big Parquet file, a range of row groups."""
 
     path: str
     format: str  # the name of one of formats()
     size: int  # compressed bytes; the format's typical size if the size is not known
     modified: int | None = None  # time of modification, nanoseconds since 1970, if the file system states it
-    row_groups: tuple[int, int] | None = None
-    etag: str | None = None  # likewise
+    row_groups: tuple[int, int] | None = None  # first, and last + 1; None: the whole file
+    etag: str | None = None  # if the file system states it
     file_size: int | None = None  # bytes of the whole file, if the file system states them
     changed: int | None = None  # time of the inode's change, nanoseconds since 1970, of a local file
-    inode: int | None = None  # likewise
+    inode: int | None = None  # of a local file
     dialect: str | None = None  # name of the dialect, of CSV and TSV
 
 

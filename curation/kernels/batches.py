@@ -5,9 +5,9 @@
 The exponential clock of an image has the times at which soft cap sampling draws it (`export.soft_cap`). The j-th time
 is t_j = the sum over k = 1 … j of E_k / exp(-below - penalty * (k - 1)), where E_k is drawn from Exp(1) and `below` is
 the greatest logit minus the image's logit. As t_j would overflow, a kernel keeps
-a_j = t_j * exp(-below - penalty * (j - 1)), which is a_(j-1) * exp(-penalty) + E_j. Its time is the logarithm of t_j,
-log(a_j) + below + penalty * (j - 1), as a uint64 that sorts as the logarithm does. In all kernels of clocks `keys` is
-uint64[image], `below` is float64[image], and `decay` is exp(-penalty).
+a_j = t_j * exp(-below - penalty * (j - 1)), which is a_(j-1) * exp(-penalty) + E_j. In all kernels, a time is given as
+its logarithm, log(a_j) + below + penalty * (j - 1), in the form of a uint64 that sorts as the logarithm does. Further,
+`keys` is uint64[image], `below` is float64[image], and `decay` is exp(-penalty).
 
 A batch is chosen sample by sample, each with the largest gain; a sample is a list of entry ids.
 """

@@ -160,10 +160,10 @@ def find_pairs(words, places, starts, members, flips, ends, masks, most, k, begi
     """Write to `out` the pairs (row, earlier indexed row) at most `k` bits apart, for rows from `begin` on.
 
     Look-ups are in `len(places)` tables: table t indexes the bits places[t] of a hash, and is searched for that value
-    with each of flips[:ends[t]] applied by xor. A pair is left out if it differs in at most most[i] bits of an earlier
-    mask i: the masks of the tables before this one, which have found the pair already, and masks[len(places):], by
-    which a look-up elsewhere has found it. Return the next row, which is not the end if `out` may be too short for it,
-    and the number of pairs.
+    with each of flips[:ends[t]] applied by xor. A pair is left out if it differs in at most most[i] bits of mask i:
+    for the masks of the tables before this one, which have found the pair already, and for masks[len(places):], by
+    which a look-up elsewhere has found it. Return the row to continue with, which is len(words) at the end and
+    smaller if `out` may be too short for the row's pairs, and the number of pairs.
     """
     found, row, tables = 0, begin, len(places)
     while row < len(words) and found + members.shape[1] <= len(out):

@@ -1,4 +1,4 @@
-"""Run the steps of a curation on the driver: submit tasks, check results, and rename finished folders into place.
+"""Run the steps of a curation on the driver: submit tasks, check results, and finish the parts of the output folder.
 
 `order` has the order of the steps; `tasks` has the tasks of each step.
 """

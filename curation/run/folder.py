@@ -38,7 +38,7 @@ from runtime.tallies import Tallies
 VERSION = 1
 CLAIM = "run.json"  # in the work folder: the description of the run that began
 CALLED = {"matched_version": "version of this program"}  # names of the description as users know them
-MAY_DIFFER = ("inputs", "exclusion")  # else refused; new inputs, or all, are matched again
+MAY_DIFFER = ("inputs", "exclusion")  # of runs in one folder; new inputs, or all, are matched again
 
 SAMPLE_ROWS = 1000  # curated rows from which the report picks examples of each language
 DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a finished run; the first, run.json, is written last
@@ -171,7 +171,7 @@ class Output:
         return self._earlier().get("lineage", [])
 
     def finish_matched(self, tallies: Tallies) -> None:
-        """Rename matched/ into place, stamped with description, lineage, tallies and checksums."""
+        """Finish matched/, which gets its name, and a stamp of description, lineage, tallies and checksums."""
         known = {*map(identity, self._earlier().get("made_from", {}).get("inputs", []))}
         added = [each["path"] for each in self.description["inputs"] if identity(each) not in known]
         lineage = self.lineage()
@@ -183,7 +183,7 @@ class Output:
         self.parts.finish("matched", stamped(self.description) | more)
 
     def finish(self, part: str, checksums: dict[str, str]) -> None:
-        """Rename a finished part of the results into place; `checksums` maps the name of each file to its checksum."""
+        """Finish a part of the results, which gets its name; `checksums` maps each file's name to its checksum."""
         self.owner.require()
         self.parts.finish(part)
         self._record(part, checksums)
@@ -266,9 +266,9 @@ def is_same(stamp: dict, description: dict, name: str) -> bool:
 
 
 def require_like(path: Path, description: dict) -> bool:
-    """Refuse a folder that holds anything but a run with this description, over all or some of its inputs.
+    """Refuse a folder that holds anything but a run with this description, over all or some of these inputs.
 
-    Return True if the folder must be emptied first: it has another run's beginnings, and that run had read nothing.
+    Return True if the folder must be emptied first: another run began there, and ended before it had read anything.
     """
     if is_free(path):
         return False

@@ -1,8 +1,8 @@
-"""Record which inputs have been read into which files, and say into how many buckets, tasks and blocks pairs are cut.
+"""Record which inputs have been read into which files, and choose numbers of buckets, tasks and rows per block.
 
-Each finished task has one JSON stamp, beside its files. A stamp is valid only for the same metadata, rules, model and
-numbers, and for unchanged inputs. `recorded` finds the checksums that this project's commands recorded for Parquet
-files which a user gives as tables.
+Each finished task has one JSON stamp, in the folder of the task's files. A stamp is valid only for the same metadata,
+rules, model and numbers, and for unchanged inputs. `recorded` finds the checksums that this project's commands recorded
+for Parquet files which a user gives as tables.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class Ledger:
     stamps: Stamps
     done: dict[Path, Done]
     missing: list[Input]  # inputs that no stamp in `done` covers
-    sums: Tallies  # of all that is done
+    sums: Tallies  # tallies of all finished tasks, summed
 
     @classmethod
     def open(cls, folder: Path, description: dict, inputs: list[Input]) -> Ledger:

@@ -178,7 +178,7 @@ class Derived:
         return ledger.sums
 
     def finish(self, part: str) -> None:
-        """Rename a part into place: one that tasks have made, or one that the driver has written (`parts.reopen`)."""
+        """Finish a part, which gets its name: one that tasks made, or that the driver wrote (`parts.reopen`)."""
         self.parts.owner.require()
         self.parts.finish(part)
 
@@ -237,7 +237,10 @@ class Derivation:
         return digest_of(self.description)
 
     def require_usable(self, folder: Path) -> None:
-        """Refuse a folder unless it is free, `overwrite` is set, or the same command began to make it."""
+        """Refuse a folder with any files but those that the same command left unfinished.
+
+        With `overwrite`, no folder is refused.
+        """
         if self.overwrite or is_free(folder) or self.has_begun(folder):
             return
         more = "" if self.overwrite is None else ", or --overwrite this"
@@ -262,10 +265,10 @@ def deriving(
     progress: Progress | None = None,
     wait: bool = False,
 ) -> Iterator[Derived]:
-    """Claim a folder, and yield a Derived through which the block makes its files; continue what was left unfinished.
+    """Claim a folder, and yield a Derived through which the block makes its files; continue unfinished work.
 
-    After an error, finished tasks are kept for the next run of the same command; if no task has finished, the folder is
-    emptied. With `wait`, wait for another command that is writing into the same local folder.
+    Only work of the same command is continued. After an error, finished tasks are kept for its next run; if no task has
+    finished, the folder is emptied. With `wait`, wait for another command that is writing into the same local folder.
     """
     require_apart(output, wanted.inputs)
     with claimed(absolute(output), wanted.require_usable, wait) as parts:

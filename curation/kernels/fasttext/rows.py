@@ -148,7 +148,7 @@ def add_vector(vectors, i, sums, k):
 
 @instruction(results=0)
 def multiply_block(builder, vectors, text, stride, outputs, block, width, products, line):
-    """Fill products[text:text + ABREAST, block * BLOCK:(block + 1) * BLOCK].
+    """Set products[text:text + ABREAST, block * BLOCK:(block + 1) * BLOCK] to products of vectors and outputs.
 
     `vectors` float32 [texts, stride], `outputs` float32 [blocks, width, BLOCK], `products` float32 [texts, line].
     """

@@ -31,7 +31,7 @@ _TAKEN = 1 << 16  # rows in a batch of a RowStream
 
 
 class RowStream:
-    """Rows sorted by the columns `file` and `row`, which are read in step with the images of a file."""
+    """Reads rows, which are sorted by their columns `file` and `row`, in step with the images of a file."""
 
     def __init__(self, batches: Iterable[pa.RecordBatch]):
         self._batches = iter(batches)
@@ -39,7 +39,7 @@ class RowStream:
         self._begin = 0
 
     def files(self) -> Iterator[int]:
-        """Yield the number of each file that has rows; the caller must take all rows of a file in between."""
+        """Yield the number of each file that has rows; take all rows of one file before asking for the next."""
         while (held := self._peek()) is not None:
             yield held["file"][0].as_py()
 

@@ -30,7 +30,7 @@ from runtime.tallies import Tallies
 
 INDEX = "index.json"
 VERSION = 2  # version of the MDS format
-IMAGE, JSON, TEXT, DRAWN, UID = "image", "json", "text", "txt", "uid"  # columns; those of captions are called as fields
+IMAGE, JSON, TEXT, DRAWN, UID = "image", "json", "text", "txt", "uid"  # columns; captions add those of their fields
 MOST_BYTES = (1 << 32) - 1  # largest offset in a shard
 SHARD = "shard "  # prefix of a tally of samples, followed by the shard's SHA-1, bytes and name
 

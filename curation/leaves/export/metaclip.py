@@ -144,7 +144,7 @@ def _write_languages(run: Results, folder: Path) -> None:
     """Write each language's entries (JSON), counts (int64 .npy) and sampling rates (float32 .npy) to `folder`."""
     metadata, counts, probabilities = (make_folder(folder / name) for name in (METADATA, COUNTS, PROBABILITIES))
     with intact(run.file("counts.parquet")) as path:
-        local = Results(path.parent, run.facts)  # if the run is at a URL, each language would fetch the file again
+        local = Results(path.parent, run.facts)  # else, at a URL, each language would fetch the file again
         for code, ids in local.languages.items():
             write_json(metadata / f"{code}.json", local.entries(code)["entry"].to_pylist())
             save_array(counts / f"{code}.npy", local.counts[ids])
@@ -293,7 +293,7 @@ def names_of(run: Results, table: str | Path | None = None) -> Names:
 
 
 def member(number: int, key: str, value: Any) -> bytes:
-    """Return a member of a JSON object on its own line, after `{` if it is the first (`number` is 0), else after `,`."""
+    """Return a member of a JSON object on its own line, after `{` if it is the first (number 0), else after `,`."""
     return b"%b\n%b: %b" % (b"," if number else b"{", orjson.dumps(key), orjson.dumps(value))
 
 
