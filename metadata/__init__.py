@@ -1,6 +1,6 @@
 """Build and hold the entries of each language, the strings that texts are matched against.
 
-`build_metadata` runs the whole build; `Entries` opens what it wrote.
+`build_metadata` runs the whole build; `Entries.open` opens the folder that a build wrote.
 """
 
 from functools import partial
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Entries", "InputError", "MetadataConfig", "Sources", "build_metadata"]
 
-# Each is imported when it is first asked for: programs that only match need none of the build.
+# The module of each name, imported at the first access: programs that only match need no module of the build.
 _MODULES = {
     "Entries": "metadata.entries",
     "InputError": "runtime.errors",

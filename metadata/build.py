@@ -1,7 +1,7 @@
-"""Record from which files each counted part of a build was made, and merge the entries that several sources give.
+"""Record the files from which each counted part of a build was made, and merge the entries of all sources.
 
-A later build reuses the parts whose record still holds. The first source with an entry decides its position and score;
-all sources with the entry are recorded. This is the driver's work; tasks count the parts in `stages`.
+A later build reuses the parts whose files and numbers have not changed. The first source with an entry decides the
+entry's position and score; all sources with the entry are recorded. The driver does this; tasks count parts (`stages`).
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ NUMBERS = tuple(str(number) for number in range(100))  # entries of every langua
 
 log = logging.getLogger("metadata")
 
-VERSION = 1  # of the parts; another one is counted anew
+VERSION = 1  # of the parts' format; parts of another version are counted again
 ROUND_BYTES = 1 << 30  # of dumps, after which a round of languages that are counted together ends
 LISTED = 100  # dropped entries of one language and reason that metadata.json lists; it counts all
 NGRAMS = "ngrams"  # a folder of parts, one a language
 _TITLES = "titles"
-_OTHERS = re.compile("title|zipf")  # in the names of numbers on which words and pairs do not depend
+_OTHERS = re.compile("title|zipf")  # in the names of parameters on which words and pairs do not depend
 
-Read = Mapping[str, Counter]  # of a kind of source: how much was read of it, and dropped by reason
+Read = Mapping[str, Counter]  # by kind of source: how much was read, and how much dropped by reason
 
 
 @dataclass(frozen=True)
 class BuildPart:
-    """A folder of counted entries, which is counted again if `made_from` changes."""
+    """A folder of counted entries, `name` below the folder of parts; it is counted again if `made_from` changes."""
 
     name: str
     title: str
@@ -60,7 +60,7 @@ class BuildPart:
 
 @dataclass(frozen=True)
 class Build:
-    """One build: its parts (the n-grams of each language, and the titles of all languages), and how they are merged."""
+    """One build: its parts (the n-grams of each language, the titles of all languages) and the merge of all sources."""
 
     config: MetadataConfig
     sources: Sources
@@ -74,16 +74,16 @@ class Build:
         return BuildPart(_ngrams(code), f"words of {language(code).name}", made_from)
 
     def rounds(self) -> list[list[str]]:
-        """Return the languages whose words and pairs must be counted, in rounds to be counted together."""
+        """Return the codes of the languages whose n-grams must be counted, in lists to be counted together."""
         codes = [code for code in self.sources.counted if not self.has(self.ngrams(code))]
         return list(gather(codes, self.bytes_of, ROUND_BYTES))
 
     def bytes_of(self, code: str) -> int:
-        """Return the size of a language's dumps."""
+        """Return the number of bytes of a language's dumps."""
         return sum(size for _, size, *_ in self._dumps(code))
 
     def _dumps(self, code: str) -> list[list]:
-        """Return the identities of a language's dumps."""
+        """Return the identity (see `_identity`) of each of a language's dumps, sorted."""
         return sorted(_identity(path) for path in {file.path for file in self.sources.wikipedias_of(code)})
 
     def article_titles(self, code: str) -> list[OwnFile]:
@@ -91,7 +91,7 @@ class Build:
         return [file for name, file in self._files(_ngrams(code)).items() if name.startswith("titles-")]
 
     def _files(self, part: str) -> dict[str, OwnFile]:
-        """Return the files of a part by name; refuse a part that lacks some."""
+        """Return the files of a part by name; InputError if a file is missing."""
         folder = self.parts.folder / part
         checksums = self._stamp(part).get("checksums")
         return {file.path.name: file for file in own_files(folder, checksums, f"delete {folder} and {AGAIN}")}
@@ -105,13 +105,16 @@ class Build:
         return BuildPart(_TITLES, "titles", {"version": VERSION, "files": files, **known, "config": config})
 
     def _articles(self) -> dict[str, list]:
-        """Return the dumps on whose articles titles depend; those of a language with a list may stay as they were."""
+        """Return the identities of the dumps on which titles depend, by language.
+
+        A language that now has a list keeps the dumps of the earlier build, so that titles are not counted again.
+        """
         before = ((self.parts.stamp(_TITLES) or {}).get("made_from") or {}).get("dumps", {})
         kept = {code: before[code] for code in self.sources.lists if code in before}
         return {code: self._dumps(code) for code in self.sources.counted} | kept
 
     def has(self, part: BuildPart) -> bool:
-        """Return whether a part is whole and undamaged, and made from the same files and numbers."""
+        """Return whether a part is complete, undamaged, and made from the same files and numbers."""
         stamp = self.parts.stamp(part.name)
         if stamp is None or stamp["made_from"] != json.loads(json.dumps(part.made_from)):
             return False
@@ -119,11 +122,11 @@ class Build:
         return all(is_sound(OwnFile(folder / name, each, AGAIN)) for name, each in stamp.get("checksums", {}).items())
 
     def sources_of(self, code: str, read: Read) -> list[EntrySource]:
-        """Return the sources of a language, in the order in which they own entries; count in `read` what they hold."""
+        """Return a language's sources, in the order of their precedence; add to `read` what was read and dropped."""
         if code in self.sources.lists:
             return [EntrySource("list", self.sources.lists[code])]
         own = self.sources.wordnets_of(code)
-        # Sorted, as the files of a language come in any order.
+        # Sorted, as the order of the language's files is arbitrary.
         lemmas = sorted(
             {lemma for file in own for lemma in readers.lemmas(file, read["wordnet"], names_only=code == ENGLISH)}
         )
@@ -141,9 +144,9 @@ class Build:
         return [EntrySource("numbers", NUMBERS), EntrySource("wordnet", lemmas), *chosen, *frequent]
 
     def write(self, output: Path, check: Callable[[], None]) -> None:
-        """Write the merged entries of all languages, and the facts about them, to a folder.
+        """Write the merged entries of all languages, and metadata.json, to a folder.
 
-        Memory holds one language. `check` is called just before files get their names.
+        Memory holds one language. `check` is called just before the files get their names, and may raise.
         """
         read: Read = {"wordnet": Counter(), "frequencies": Counter()}
         owned: dict[str, dict[str, int]] = {}
@@ -156,7 +159,10 @@ class Build:
         write_entries(output, self._merged(read, owned, dropped), facts)
 
     def _merged(self, read: Read, owned: dict[str, dict[str, int]], dropped: dict[str, dict]) -> Iterator[pa.Table]:
-        """Yield the entries of each language that has some; note how many each source owns, and which were dropped."""
+        """Yield a table of entries for each language that has some; InputError if no language has.
+
+        Record in `owned` the number of entries of each source, and in `dropped` the dropped ones, both by language.
+        """
         for code in self.sources.languages:
             merged = merge(code, self.sources_of(code, read), self.config.rules, self.config.longest_entry)
             by_source = merged.by_source()
@@ -192,7 +198,7 @@ class Build:
         }
 
     def _without_articles(self) -> list[str]:
-        """Return the paths of the Wikipedia files in which no article was found, and warn of them."""
+        """Return the paths of the Wikipedia files in which no article was found; log them as a warning."""
         tallies = [self._tally(_ngrams(code)) for code in self.sources.counted]
         paths = [path for tally in tallies for path in articles.without_articles(tally)]
         if paths:
@@ -200,18 +206,18 @@ class Build:
         return paths
 
     def _tally(self, part: str) -> dict[str, int]:
-        """Return how much was read for a part, and how much of it was dropped for each reason."""
+        """Return the tallies of a part without a language: how much was read, and how much dropped by reason."""
         return {row["name"]: int(row["value"]) for row in self._tallies(part) if row["language"] is None}
 
     def _excerpts(self) -> list[str]:
-        """Return the languages whose dumps were taken for excerpts when titles were chosen."""
+        """Return the languages whose dumps counted as excerpts when titles were chosen."""
         return [row["language"] for row in self._tallies(_TITLES) if row["name"] == "excerpt"]
 
     def _tallies(self, part: str) -> list[dict]:
         return self._stamp(part).get("tallies", [])
 
     def _stamp(self, part: str) -> dict:
-        """Return the stamp of a part that was counted; refuse a damaged one, for which the part is counted again."""
+        """Return the stamp of a part that was counted; InputError if the stamp is missing or damaged."""
         stamp = self.parts.stamp(part)
         if stamp is None:
             raise OwnFile(self.parts.folder / part / STAMP, None, AGAIN).damaged("it cannot be read")
@@ -223,7 +229,7 @@ def _ngrams(code: str) -> str:
 
 
 def _identity(path: str) -> list:
-    """Return path, size and the other marks by which a file is known again."""
+    """Return the identity of a file: path, size, ETag or modification time, change time and inode."""
     system, inner = fsspec.url_to_fs(with_secrets(path))
     version = version_of(system, system.info(inner))
     return [path, version.size, version.etag or version.modified, version.changed, version.inode]
@@ -240,29 +246,29 @@ def _listed(dropped: Mapping[str, Sequence[str]]) -> dict:
 
 @dataclass(frozen=True)
 class EntrySource:
-    """The entries that one source brings for a language, best first, with their scores where it has some."""
+    """The entries of a language from one source, best first, and their scores (None if the source has no scores)."""
 
     name: str
     entries: Sequence[str]
     scores: Sequence[float] | None = None
 
     def rows(self) -> Iterable[tuple[str, float | None]]:
-        """Yield each entry with its score."""
+        """Return pairs of an entry and its score, which is None if the source has no scores."""
         scores: Sequence[float | None] = self.scores or [None] * len(self.entries)
         return zip(self.entries, scores, strict=True)
 
 
 @dataclass
 class Merged:
-    """The entries of one language, and those that were left out, by reason."""
+    """The merged entries of one language, and the dropped strings by reason."""
 
     language: str
-    sources: dict[str, list[str]] = field(default_factory=dict)  # of each entry, in the entries' order
+    sources: dict[str, list[str]] = field(default_factory=dict)  # by entry, in the order of entries
     scores: dict[str, float | None] = field(default_factory=dict)
     dropped: dict[str, list[str]] = field(default_factory=dict)
 
     def table(self) -> pa.Table:
-        """Return language, entry, sources and score, in the entries' order."""
+        """Return a table with the columns language, entry, sources and score, in the order of entries."""
         kinds = {id(names): names for names in self.sources.values()}  # few: most entries share those of their source
         places = {key: place for place, key in enumerate(kinds)}
         owners = pa.array([places[id(names)] for names in self.sources.values()], pa.int32())
@@ -275,14 +281,16 @@ class Merged:
         return pa.table(columns)
 
     def by_source(self) -> dict[str, int]:
-        """Return how many entries each source owns."""
+        """Return the number of entries that each source gave first, by name of the source."""
         return dict(Counter(names[0] for names in self.sources.values()))
 
 
 def merge(
     language: str, sources: Iterable[EntrySource], rules: str = "unicode", longest: int = MetadataConfig.longest_entry
 ) -> Merged:
-    """Return the entries of a language, at most `longest` characters each, in the form in which the rules find them.
+    """Return the merged entries of a language, each normalised by `rules`; strings that cannot be entries are dropped.
+
+    An entry has at most `longest` characters.
 
     >>> merge("en", [EntrySource("wordnet", ["dog", "l’été"]), EntrySource("titles", ["dog", "..."], [70, 80])]).sources
     {'dog': ['wordnet', 'titles'], "l'été": ['wordnet']}
@@ -290,7 +298,7 @@ def merge(
     form, merged = _FORMS[rules], Merged(language)
     owners, scores = merged.sources, merged.scores
     for source in sources:
-        own = [source.name]  # of all entries that it alone has
+        own = [source.name]  # shared by all entries that only this source has
         for written, score in source.rows():
             entry = written
             if not is_plain(written) or len(written) > longest:
@@ -310,7 +318,7 @@ def _unicode_form(entry: str) -> str:
 
 
 def _refusal(entry: str, rules: str, longest: int) -> str | None:
-    """Return why a string is no entry, or None if it is one."""
+    """Return the reason why a normalised string cannot be an entry, or None if it can."""
     if not entry:
         return "empty"
     if len(entry) > longest:
@@ -328,6 +336,6 @@ def _fits_padded_text(entry: str) -> bool:
     return meta_can_match(meta_entry(entry))
 
 
-# By rules: the form in which an entry is found, and whether one can be found at all.
+# By rule set: the function that normalises an entry, and the one that returns whether a text can match the entry.
 _FORMS: dict[str, Callable[[str], str]] = {"unicode": _unicode_form, "meta": str.strip}
 _MATCHABLE: dict[str, Callable[[str], bool]] = {"unicode": _has_symbols, "meta": _fits_padded_text}

@@ -32,7 +32,7 @@ from runtime.terminal import readable, say
 NAME = "clip-metadata"
 log = logging.getLogger("metadata")
 
-COLUMNS = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles", "frequencies")  # of the printed table
+COLUMNS = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles", "frequencies")  # sources in the printed table
 NUMBERS = {
     "--bigram-score": "how word pairs are ranked",
     "--bigram-min-pmi PMI": "least PMI of a pair, with --bigram-score pmi",
@@ -46,7 +46,7 @@ NUMBERS = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; bad input ends in one sentence and status 2."""
+    """Run the command line `argv` (None: the process's own); bad input prints one sentence and exits with status 2."""
     parser = command_line()
     args = parser.parse_args(argv)
     with command(NAME):
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run(args: Namespace) -> None:
-    """Fetch what is asked for, build the entries of all languages, and print how many each source gave."""
+    """Fetch the sources that the flags name, build all entries, and print the number of entries from each source."""
     wanted = follow(args) if args.recipe else None
     config = made(MetadataConfig, args)
     output = require_output(Path(args.output))
@@ -88,7 +88,10 @@ def run(args: Namespace) -> None:
 
 
 def follow(args: Namespace) -> dict[str, Any]:
-    """Return the recipe of a command line, whose numbers, languages and, where none are given, sources are taken."""
+    """Return the recipe that `--recipe` names, and set its parameters and languages in `args`.
+
+    The recipe's sources are set, too, if the command line names no source. InputError if flags contradict the recipe.
+    """
     if made(MetadataConfig, args) != MetadataConfig() or args.languages:
         raise InputError("--recipe says which numbers, rules and languages are taken; leave the flags of these out")
     found = read_recipe(args.recipe)
@@ -102,14 +105,14 @@ def follow(args: Namespace) -> dict[str, Any]:
 
 
 def require_output(output: Path) -> Path:
-    """Return the output folder; refuse the folder of a package, as `--output metadata` in a checkout would be."""
+    """Return the output folder; InputError for a Python package, such as `--output metadata` in a checkout."""
     if (output / "__init__.py").exists():
         raise InputError(f"output {output} is the folder of a Python package; give another")
     return output
 
 
 def require_contact(contact: str) -> str:
-    """Return the contact that servers are given, which Wikimedia asks of every program."""
+    """Return the contact to send to servers, which Wikimedia asks of every program; InputError if it is blank."""
     if not contact.strip():
         raise InputError(
             "--download asks Wikimedia's servers, whose policy is that programs say how to reach their users; give"
@@ -119,7 +122,10 @@ def require_contact(contact: str) -> str:
 
 
 def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
-    """Fetch what is asked for; return the paths of what has come, by the flag that would name them."""
+    """Fetch the sources that `--download` names; return the paths of their files by kind of source.
+
+    With `--dry-run` only print the files and sizes. Without `--download` return no paths.
+    """
     paths: dict[str, list[str]] = {name: [] for name in SOURCES}
     if args.download is None:
         if args.dry_run:
@@ -142,7 +148,7 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
 
 
 def command_line() -> Parser:
-    """Return the parser of the command's flags; their defaults are those of the config."""
+    """Return the parser of the command's flags, with the defaults of MetadataConfig."""
     parser = Parser(
         NAME,
         "Build the metadata entries of each language: numbers, the lemmas of its wordnets, the words, word pairs and "
@@ -218,7 +224,7 @@ def _add_downloads(group: Group) -> None:
 
 
 def table(facts: dict) -> str:
-    """Return the entries of each language by source as lines, given the content of metadata.json."""
+    """Return a text table, one line per language, of the number of entries by source; `facts` is metadata.json."""
     counts: dict[str, dict[str, int]] = facts["sources"]
     names = [name for name in COLUMNS if any(name in own for own in counts.values())]
     total = {code: sum(own.values()) for code, own in counts.items()}
@@ -233,7 +239,7 @@ def table(facts: dict) -> str:
 
 
 def listing(results: Iterable[Result]) -> list[str]:
-    """Return a line per download, and one of their sum."""
+    """Return a line for each download, with size, outcome and path or reason, and a last line with the total size."""
     results = list(results)
     lines = [
         f"{readable(each.size):>9}  {each.outcome:7}  "

@@ -1,4 +1,4 @@
-"""The numbers that decide what becomes an entry, with their sources.
+"""The numbers that decide which strings become entries, with the paper that each number is from.
 
 [1] is "Demystifying CLIP Data" (arXiv 2309.16671), [2] "Meta CLIP 2: A Worldwide Scaling Recipe" (arXiv 2507.22062).
 """
@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from metadata.rules.characters import RULES, Rules
 from runtime.errors import MOST_ROWS, require_integer, require_number, require_one_of, require_share, typed
 
-ENGLISH = "en"  # has a least count or views instead of a share [1]
+ENGLISH = "en"  # the language whose words need a least count, and titles least views, instead of a share [1]
 BigramScore = Literal["association", "pmi"]
 BIGRAM_SCORES: tuple[BigramScore, ...] = get_args(BigramScore)
 
@@ -17,23 +17,23 @@ BIGRAM_SCORES: tuple[BigramScore, ...] = get_args(BigramScore)
 @typed
 @dataclass(frozen=True)
 class MetadataConfig:
-    """The parameters of one build; their defaults are those of the command line.
+    """The parameters of one build; the command line has the same defaults.
 
     unigram_share: the share of a language's distinct words that become entries, the most frequent first.
-    unigram_limit: so many of them at most.
-    english_unigram_count: an English word must occur so often, instead of the share.
-    bigram_share: the number of pairs of words that become entries, as a share of the words that do.
-    bigram_limit: so many of them at most.
+    unigram_limit: the most words of a language that become entries.
+    english_unigram_count: the least count of an English word that becomes an entry; replaces `unigram_share`.
+    bigram_share: the number of word pairs that become entries, divided by the number of words that become entries.
+    bigram_limit: the most word pairs of a language that become entries.
     title_share: the share of a language's titles that become entries, the most viewed first.
-    title_limit: so many of them at most.
-    english_title_views: an English title must be viewed so often, instead of the share.
-    least_zipf: the Zipf value from which on a word of a frequency list becomes an entry.
-    bigram_score: how pairs are ordered: by PMI and count, or by the rule of Demystifying CLIP Data.
-    pmi_percentile: the percentile of PMI that counts as none.
-    count_exponent: the weight of a pair's count against its PMI.
-    bigram_min_pmi: the least PMI of the rule "pmi".
-    longest_entry: characters of an entry at most.
-    rules: how entries will be matched.
+    title_limit: the most titles of a language that become entries.
+    english_title_views: the least views of an English title that becomes an entry; replaces `title_share`.
+    least_zipf: the least Zipf value of a word of a frequency list that becomes an entry.
+    bigram_score: the score that ranks word pairs: "association" is of PMI and count, "pmi" is the PMI alone [1].
+    pmi_percentile: the percentile of the PMIs of a language that "association" subtracts from each PMI.
+    count_exponent: the exponent of a pair's count in the score "association".
+    bigram_min_pmi: with "pmi", only pairs with a higher PMI become entries.
+    longest_entry: the most characters of an entry.
+    rules: the rules by which entries will be matched, `unicode` or `meta`.
     """
 
     unigram_share: float = 0.10  # [2]
@@ -68,5 +68,5 @@ class MetadataConfig:
         require_one_of("rules", self.rules, RULES)
 
     def numbers(self) -> dict:
-        """Return the parameters by name, without the rules: counts do not depend on them."""
+        """Return the parameters by name, except `rules`, on which counts do not depend."""
         return {name: value for name, value in asdict(self).items() if name != "rules"}

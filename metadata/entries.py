@@ -1,6 +1,6 @@
-"""Hold the metadata entries of every language in one order, with a digest that identifies them.
+"""Hold the metadata entries of all languages in one array, with a digest that identifies the array.
 
-An entry's id is its position over all languages, which come in the order of languages.csv.
+An entry's id is its index in this array. Languages follow each other in the order of languages.csv.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from runtime.storage.parquet import read_table
 from runtime.storage.paths import as_path, is_url, names, reachable, read_bytes, room
 from runtime.storage.whole import content_of
 
-SHOWN = 5  # languages in a repr
+SHOWN = 5  # languages that `repr` lists
 EXPECTED = f"give a folder of clip-metadata, with {FACTS} and {ENTRIES}"
 ABOUT = ("name", "starter", "versions", "licences")
 _STRINGS = "strings.json"
@@ -56,7 +56,7 @@ _STRINGS = "strings.json"
 class Entries:
     """All entries; `table` has the columns of SCHEMA, and `languages` maps each code to its slice of ids.
 
-    `about` has what metadata.json says of where they come from, of the members in ABOUT.
+    `about` has those members of metadata.json that ABOUT lists; it is empty for entries built from lists.
     """
 
     table: pa.Table
@@ -65,7 +65,10 @@ class Entries:
 
     @classmethod
     def build(cls, lists: Mapping[str, Sequence[str] | pa.Array], source: str = "list") -> Entries:
-        """Return the entries given as {language code: strings}; a repeated, empty or null entry is refused."""
+        """Return the entries given as {language code: strings}, with `source` as the source of all.
+
+        InputError for an unknown language, or an entry that is repeated in its language, empty or null.
+        """
         columns = {language(code).code: _distinct(code, strings) for code, strings in lists.items()}
         rows = [
             pa.table({"language": pa.repeat(known.code, len(columns[known.code])), "entry": columns[known.code]})
@@ -82,12 +85,12 @@ class Entries:
 
     @classmethod
     def of_table(cls, table: pa.Table) -> Entries:
-        """Return the entries of a table with the columns language, entry, sources and score, in its order."""
+        """Return the entries of a table with the columns language, entry, sources and score; ids are row numbers."""
         require_number(len(table))
         table = table.append_column("id", pa.array(np.arange(len(table), dtype=np.int32)))
         table = require(table, SCHEMA)
         require_room(size_of(table["entry"]))
-        # The entries alone are made one array: all columns take 50 bytes an entry.
+        # Only the column `entry` is copied into one array: all columns would take 50 bytes an entry.
         place = SCHEMA.get_field_index("entry")
         table = table.set_column(place, SCHEMA.field(place), one_array(table["entry"]))
         return cls(table, _ids(table["language"]))
@@ -102,32 +105,32 @@ class Entries:
 
     @cached_property
     def strings(self) -> pa.Array:
-        """The entries themselves, at their ids."""
+        """The strings of all entries; the index of each string is its id."""
         return one_array(self.table["entry"])
 
     @cached_property
     def lettered(self) -> np.ndarray:
-        """Whether each entry has two letters, or one character of a script without spaces, by id."""
+        """A bool per id: True if the entry has two letters, or one character of a script without spaces."""
         return have_letters(self.strings)
 
     @cached_property
     def digest(self) -> str:
-        """32 hex digits that change with any entry, its language or its position."""
+        """The digest of all entries: 32 hex digits that depend on each entry's string, language and id."""
         return digest_of_all({code: digest_of(self.of(code)) for code in self.languages})
 
     @property
     def name(self) -> str:
-        """The name of the metadata, which is that of all languages for a part of them; of lists it is undated."""
+        """The name of the metadata; entries of one language keep the name of all, and lists get an undated name."""
         return self.about.get("name") or named(
             None, sha256_of_all({code: sha256_of(self.of(code)) for code in self.languages})
         )
 
     def entry(self, id: int) -> str:
-        """Return the entry with that id."""
+        """Return the string of the entry with this id; InputError for an id out of range."""
         return self.strings[self._known(id)].as_py()
 
     def language(self, id: int) -> str:
-        """Return the code of the language to which the entry with that id belongs."""
+        """Return the code of the language of the entry with this id; InputError for an id out of range."""
         known = self._known(id)
         return next(code for code, ids in self.languages.items() if ids.start <= known < ids.stop)
 
@@ -138,23 +141,23 @@ class Entries:
         return id
 
     def ids(self, code: str) -> slice:
-        """Return the ids of a language as a slice, empty where it has no entries."""
+        """Return the ids of a language as a slice, which is empty if the language has no entries."""
         return self.languages.get(language(code).code, slice(0, 0))
 
     def of(self, code: str) -> pa.Array:
-        """Return the entries of a language: a slice, without a copy, of `strings`."""
+        """Return the strings of a language's entries: a slice of `strings`, not a copy."""
         ids = self.ids(code)
         return self.strings[ids.start : ids.stop]
 
     def only(self, code: str) -> Entries:
-        """Return the entries of one language alone, with ids from 0."""
+        """Return the entries of one language alone, with ids from 0; InputError if there are none."""
         ids = self.ids(code)
         if ids.start == ids.stop:
             raise InputError(f"there are no entries of {code}; there are those of {', '.join(self.languages)}")
         return self._like(self.table.slice(ids.start, ids.stop - ids.start).drop_columns("id"))
 
     def merged(self) -> Entries:
-        """Return all entries as one list, that of `other`; an entry of several languages keeps its first position."""
+        """Return all entries with the language `other`, each string once, in the order of their first ids."""
         first = self.table.group_by("entry").aggregate([("id", "min")])["id_min"].sort()
         others = pa.repeat(OTHER.code, len(first))
         table = self.table.take(first).drop_columns("id")
@@ -164,13 +167,13 @@ class Entries:
         return replace(Entries.of_table(table), about=self.about)
 
     def save(self, directory: str | Path, facts: dict | None = None) -> None:
-        """Write entries.parquet, and metadata.json, which holds `facts`, too: where the entries come from."""
+        """Write entries.parquet and metadata.json to a folder; `facts` are further members of metadata.json."""
         rows = self.table.drop_columns("id")
         languages = (rows.slice(ids.start, ids.stop - ids.start) for ids in self.languages.values())
         write_entries(directory, languages, lambda: facts or {})
 
     def save_strings(self, folder: Path) -> None:
-        """Write the entries themselves, and which are of which language, for `of_strings`."""
+        """Write the strings of all entries and the ids of each language to a folder, for `of_strings`."""
         offsets, data = string_buffers(self.strings)
         languages = {code: [ids.start, ids.stop] for code, ids in self.languages.items()}
         header = {"version": VERSION, "digest": self.digest, "languages": languages}
@@ -180,14 +183,14 @@ class Entries:
 
     @classmethod
     def of_strings(cls, folder: Path) -> Entries:
-        """Return the entries of `save_strings`, mapped into memory, without scores and sources."""
+        """Return the entries that `save_strings` wrote, mapped into memory, without scores and sources."""
         return _Strings(folder)
 
     @classmethod
     def open(cls, directory: str | Path) -> Entries:
-        """Return saved entries, with strings that this machine's cache holds mapped into memory.
+        """Return the entries in a folder of clip-metadata; their strings are cached on this machine and memory-mapped.
 
-        A folder that is damaged, or of another version or digest, is refused.
+        InputError for a folder that is damaged, or whose version or digest differs.
         """
         directory = as_path(directory)
         with _readable(directory):
@@ -202,7 +205,7 @@ class Entries:
 
 
 class _Strings(Entries):
-    """Entries of which the strings alone are at hand, mapped from the folder of `save_strings`."""
+    """Entries with strings, languages and digest only, memory-mapped from a folder of `save_strings`."""
 
     def __init__(self, folder: Path) -> None:
         header, arrays = open_arrays(folder, _STRINGS, VERSION)
@@ -213,7 +216,7 @@ class _Strings(Entries):
 
 
 class _Saved(_Strings):
-    """Entries of a folder, whose strings this machine's cache holds; what else is asked for is read then."""
+    """Entries of a folder: the strings are mapped from this machine's cache, other columns are read on first use."""
 
     _file: OwnFile
 
@@ -226,12 +229,12 @@ class _Saved(_Strings):
 
     @cached_property
     def table(self) -> pa.Table:
-        """All columns."""
+        """The table of all entries with the columns of SCHEMA, read from entries.parquet."""
         return _read(self._file, self.digest).table
 
 
 def _read(file: OwnFile, digest: str) -> Entries:
-    """Return the entries of a file; refuse any but those of the digest."""
+    """Return the entries of entries.parquet; InputError if it is damaged or their digest is not `digest`."""
     with _readable(file.path.parent):
         table = read_table(file)
     try:
@@ -248,7 +251,7 @@ def _read(file: OwnFile, digest: str) -> Entries:
 
 @contextmanager
 def _readable(directory: Path) -> Iterator[None]:
-    """Refuse a folder that does not hold what the block reads."""
+    """Raise InputError, with what `directory` holds instead of metadata, if the block fails to read it."""
     try:
         with reachable(directory):
             yield
@@ -260,7 +263,7 @@ def _readable(directory: Path) -> Iterator[None]:
 
 
 def _ids(languages: pa.ChunkedArray) -> dict[str, slice]:
-    """Return the ids of each language, given those of all entries in the order of ids."""
+    """Return the slice of ids of each language, given the language code of each entry in the order of ids."""
     found: dict[str, slice] = {}
     begin = 0
     for chunk in filter(len, languages.chunks):
@@ -273,7 +276,7 @@ def _ids(languages: pa.ChunkedArray) -> dict[str, slice]:
 
 
 def _distinct(code: str, strings: Sequence[str] | pa.Array) -> pa.Array:
-    """Return the entries of one language, or say which of them cannot be one."""
+    """Return the entries of one language as an array; InputError for a null, empty or repeated entry."""
     require_several(f"entries of {code}", strings)
     try:
         given = strings if isinstance(strings, pa.Array) else pa.array(strings, pa.string())

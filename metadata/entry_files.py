@@ -1,7 +1,7 @@
-"""Write the entries of all languages to files, a table and the facts about it, and read lists of entries from files.
+"""Write the entries of all languages to entries.parquet and metadata.json, and read a user's lists of entries.
 
-Entries are written a language at a time; `Entries.open` reads them. A list is a JSON array of strings, or has one entry
-per line.
+Entries are written one language at a time; `Entries.open` reads these files. A user's list is a JSON array of strings,
+or text with one entry per line.
 """
 
 from __future__ import annotations
@@ -36,20 +36,21 @@ SCHEMA = pa.schema(
     ]
 )
 
-VERSION = 1  # of the saved form
+VERSION = 1  # of the format of the two files
 ENTRIES, FACTS = "entries.parquet", "metadata.json"
 REMEDY = "build the metadata again"
 
 _ROWS = 1 << 20  # of a row group
-_MOST_BYTES = np.iinfo(np.int32).max  # of all entries together: Arrow's arrays of strings hold no more
+_MOST_BYTES = np.iinfo(np.int32).max  # of all entries together: the most that one Arrow array of strings holds
 
 FilesOfLanguages = Mapping[str, str | Path] | Sequence[str]  # the path of each language, or arguments such as en=FILE
 
 
 def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: Callable[[], dict]) -> None:
-    """Write the entries of each language, a table with the columns of SCHEMA whose ids are given here, and facts.
+    """Write entries.parquet and metadata.json to `directory`; InputError for too many entries or bytes.
 
-    Memory holds a row group, and the entries of one language. `facts` is called once all tables were taken.
+    `languages` has a table per language with the columns of SCHEMA except `id`, which is set here. `facts()` returns
+    further members of metadata.json; it is called after the last table. Memory holds a row group and one language.
     """
     directory, written = make_folder(as_path(directory)), _EntriesWritten()
     with whole(directory / ENTRIES) as file:
@@ -69,7 +70,7 @@ def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: C
 
 
 class _EntriesWritten:
-    """The number of entries of each language and their digests, as they are written, and the bytes of all strings."""
+    """The counts and digests of the languages written so far, by code, and the bytes of all their entries."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -78,7 +79,7 @@ class _EntriesWritten:
         self.bytes = 0
 
     def numbered(self, rows: pa.Table) -> Iterator[pa.RecordBatch]:
-        """Yield the entries of a language with their ids."""
+        """Yield the rows of one language with ids, which continue those of the languages before; update the counts."""
         code, begin = rows["language"][0].as_py(), sum(self.counts.values())
         require_number(begin + len(rows))
         entries = one_array(rows["entry"])
@@ -89,13 +90,13 @@ class _EntriesWritten:
 
 
 def entries_file(directory: Path) -> OwnFile:
-    """Return the file of saved entries with the checksum that the metadata.json beside it states."""
+    """Return entries.parquet of a folder, with its checksum from metadata.json (None if that states none)."""
     checksums = (read_json(directory / FACTS) or {}).get("checksums", {})
     return OwnFile(directory / ENTRIES, checksums.get(ENTRIES), REMEDY)
 
 
 def digest_of(strings: pa.Array) -> str:
-    """Return 32 hex digits that change with any of the strings or their order."""
+    """Return the digest of an array of strings: 32 hex digits that depend on each string and on the order."""
     offsets, data = string_buffers(strings)
     hashed = blake2b(np.diff(offsets).tobytes(), digest_size=16)
     hashed.update(data[offsets[0] : offsets[-1]].data)
@@ -103,13 +104,13 @@ def digest_of(strings: pa.Array) -> str:
 
 
 def digest_of_all(digests: dict[str, str]) -> str:
-    """Return the digest of all entries, given those of each language in their order."""
+    """Return the digest of all entries (32 hex digits), given each language's code and digest, in the order of ids."""
     parts = [f"{code} {digest}" for code, digest in digests.items()]
     return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
 
 def sha256_of(strings: pa.Array) -> str:
-    """Return the SHA-256 of the strings in the order of their bytes, each with a line feed behind it.
+    """Return the SHA-256, in hex, of the strings sorted by their bytes, with a line feed after each string.
 
     >>> sha256_of(pa.array(["dog", "cat"])) == sha256(b"cat\\ndog\\n").hexdigest()
     True
@@ -120,12 +121,15 @@ def sha256_of(strings: pa.Array) -> str:
 
 
 def sha256_of_all(languages: dict[str, str]) -> str:
-    """Return the SHA-256 of what `sha256sum` prints of files of sorted lines, one a language, named by its code."""
+    """Return the SHA-256 of all entries, given each language's by code.
+
+    It is that of the output of `sha256sum` for one file per language, named by its code, with the sorted entries.
+    """
     return sha256("".join(f"{languages[code]}  {code}\n" for code in sorted(languages)).encode()).hexdigest()
 
 
 def named(day: str | None, digest: str) -> str:
-    """Return the name of metadata, given the newest day that a source names, if any, and the SHA-256 of their entries.
+    """Return the name of metadata, given the newest day in its sources' names (None: undated) and its entries' SHA-256.
 
     >>> named("2024-12-30", "0f3a99c2" + 56 * "0"), named(None, "0f3a99c2" + 56 * "0")
     ('clip-metadata-2024-12-30-0f3a99c2', 'clip-metadata-undated-0f3a99c2')
@@ -134,29 +138,32 @@ def named(day: str | None, digest: str) -> str:
 
 
 def size_of(entries: pa.Array | pa.ChunkedArray) -> int:
-    """Return the bytes of all strings."""
+    """Return the number of bytes of all strings together."""
     return pc.sum(pc.binary_length(entries)).as_py() or 0
 
 
 def require_room(size: int) -> None:
-    """Refuse entries of more bytes than one array of strings holds."""
+    """Refuse entries of `size` bytes if one array of strings cannot hold them."""
     if size > _MOST_BYTES:
         raise InputError(f"the entries have {size:,} bytes together, more than {_MOST_BYTES:,}; leave some out")
 
 
 def require_number(entries: int) -> None:
-    """Refuse more entries than ids can number."""
+    """Refuse a number of entries that 32-bit ids cannot number."""
     if entries > np.iinfo(np.int32).max:
         raise InputError(f"{entries:,} entries are more than ids of 32 bits can number")
 
 
 def read_lists(arguments: FilesOfLanguages) -> dict[str, list[str]]:
-    """Return the entries of each language, given as arguments of the form en=FILE."""
+    """Return the entries of each language by code, read from the files that arguments such as en=FILE name."""
     return {code: read_list(path) for code, path in files_of_languages(arguments, "entries", "en=words.txt").items()}
 
 
 def files_of_languages(arguments: FilesOfLanguages, what: str, example: str) -> dict[str, str | Path]:
-    """Return the file of each language, given as arguments of the form en=FILE; `what` they hold is for a refusal."""
+    """Return the file of each language by code, given a mapping or arguments such as en=FILE.
+
+    InputError, which names the content as `what` and shows `example`, for another form or a language given twice.
+    """
     if isinstance(arguments, Mapping):
         return {language(code).code: path for code, path in arguments.items()}
     files: dict[str, str | Path] = {}
@@ -171,7 +178,10 @@ def files_of_languages(arguments: FilesOfLanguages, what: str, example: str) -> 
 
 
 def read_list(path: str | Path) -> list[str]:
-    """Return the entries of a file unchanged; in a file of lines, only blank lines are left out."""
+    """Return the entries of a file, a JSON array or one per line, unchanged; blank lines are skipped.
+
+    InputError if the file cannot be read, is not UTF-8, or holds no entries.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:

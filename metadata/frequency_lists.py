@@ -1,11 +1,11 @@
-"""Find and read frequency lists: words of a language with how often they occur, from files or the package wordfreq.
+"""Find and read frequency lists, the words of a language with their frequencies, from files or the package wordfreq.
 
-The frequency of a word is its Zipf value, the decimal logarithm of how often it occurs in a billion words. A file has
-one word a line with a tab and a number behind it, `count`, `zipf` or `rank` as its first line says, which may be
-missing for counts. A count is divided by the sum of the file. Ranks say no frequency, so all words with one are taken.
+The frequency of a word is its Zipf value: the decimal logarithm of its occurrences per billion words. Each line of a
+file is a word, a tab and a number. The first line may name the numbers: `count` (the default), `zipf` or `rank`. A
+count is divided by the sum of all counts in the file. Ranks give no frequency, so all words of a ranked list are taken.
 
-Lists whose case was folded are wrong about every word that is written with a capital somewhere, and matching minds the
-case. So in a list without any capital letter a word stands for two entries: `istanbul` for itself and for `İstanbul`.
+Matching is sensitive to case, and a list in lower case lacks the capitals of names. So in a list without any capital
+letter, each word gives two entries: `istanbul` gives `istanbul` and `İstanbul`.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from runtime.packages import require_packages
 from runtime.redaction import with_secrets
 from runtime.storage.listing import expand
 
-WORDFREQ = "wordfreq"  # the package, and what stands for its lists
-LICENCE = "CC BY-SA 4.0"  # of its lists, as it states
+WORDFREQ = "wordfreq"  # the package, and the argument that names its lists
+LICENCE = "CC BY-SA 4.0"  # of wordfreq's lists, as the package states
 EXPECTED = (
     "a frequency list has a word, a tab and a number a line, and perhaps `word`, a tab and `count`, `zipf` or `rank` "
     "above them"
 )
 _KINDS = ("count", "zipf", "rank")
 _NAMES = re.compile(r".+\.(tsv|txt)(\.(gz|bz2|xz))?")
-_ONE_LIST = {"sh": ("sh", "bs", "hr", "sr")}  # of wordfreq, which counts these together
+_ONE_LIST = {"sh": ("sh", "bs", "hr", "sr")}  # languages that share one list in wordfreq
 _NUMERAL = re.compile(r"\d[\d.,]")  # in wordfreq 00 stands for all numbers of two digits
-_DOTTED = ("az", "crh", "gag", "tr")  # whose capital of i is İ
+_DOTTED = ("az", "crh", "gag", "tr")  # languages in which the capital of i is İ
 
-Rated = tuple[list[str], list[float] | None]  # words, best first, and their Zipf values where they have some
+Rated = tuple[list[str], list[float] | None]  # words, the most frequent first, and their Zipf values; None for ranks
 
 
 @dataclass(frozen=True)
 class FrequencyList:
-    """The frequency list of a language: a file, and what reads the words in it of at least some Zipf value."""
+    """A file with the frequency list of a language; `read(path, least, tally)` returns the words above a Zipf value."""
 
     path: str
     language: Language
@@ -53,17 +53,20 @@ class FrequencyList:
 
     @property
     def source(self) -> str:
-        """What it is known by: its path, or the package that brings it."""
+        """The name of the list's source: `wordfreq`, or the path of the file."""
         return WORDFREQ if self.read is _read_package else self.path
 
     @property
     def licence(self) -> str | None:
-        """The licence that the source states."""
+        """The licence of the list; None for a file, which states none."""
         return LICENCE if self.source == WORDFREQ else None
 
 
 def find(arguments: Iterable[str]) -> list[FrequencyList]:
-    """Return the lists that arguments name: `wordfreq`, paths, or LANGUAGE=PATH; refuse one that is or holds none."""
+    """Return the lists, each once, that arguments name: `wordfreq`, a file, a folder, or LANGUAGE=PATH.
+
+    InputError for a path without a list, or if neither the argument nor the path names a language.
+    """
     found: list[FrequencyList] = []
     for argument in map(str, arguments):
         found += _of_package() if argument == WORDFREQ else _of_path(argument)
@@ -71,7 +74,10 @@ def find(arguments: Iterable[str]) -> list[FrequencyList]:
 
 
 def words(given: FrequencyList, least: float, tally: Counter) -> Rated:
-    """Return the words of a list with a Zipf value of at least `least`, the most frequent first, and these values."""
+    """Return the words of a list with a Zipf value of at least `least`, the most frequent first, and their Zipf values.
+
+    A ranked list gives all its words, and None for the values. `tally` counts words and dropped lines.
+    """
     found, zipf = given.read(given.path, least, tally)
     tally["words"] += len(found)
     if any(word != word.lower() for word in found):
@@ -89,7 +95,7 @@ def words(given: FrequencyList, least: float, tally: Counter) -> Rated:
 
 
 def capitalised(word: str, code: str) -> str:
-    """Return a word of the language `code` as it begins a sentence or a name.
+    """Return a word of the language `code` with a capital as its first letter.
 
     >>> capitalised("istanbul", "tr"), capitalised("istanbul", "en"), capitalised("東京", "ja")
     ('İstanbul', 'Istanbul', '東京')
@@ -113,7 +119,7 @@ def _read_package(path: str, least: float, tally: Counter) -> Rated:
 
     found: list[str] = []
     zipf: list[float] = []
-    for centibels, alike in enumerate(read_cBpack(path)):  # below a word that is every word
+    for centibels, alike in enumerate(read_cBpack(path)):  # words by centibels below a word that is every word
         value = (900 - centibels) / 100
         if value < least:
             break
@@ -143,7 +149,10 @@ def _name(path: str) -> str:
 
 
 def _language_of(path: str) -> Language:
-    """Return the language that the name of a file or its folder says: en.tsv, en-news.tsv.gz, news_en.tsv, en/a.tsv."""
+    """Return the language in the name of a file or its folder: en.tsv, en-news.tsv.gz, news_en.tsv, en/a.tsv.
+
+    InputError if there is none.
+    """
     stem = _name(path).partition(".")[0]
     parts = re.split("[-_]", stem)
     for name in (stem, parts[0], parts[-1], PurePosixPath(path).parent.name):
@@ -173,7 +182,10 @@ def _read_file(path: str, least: float, tally: Counter) -> Rated:
 
 
 def _rows(path: str, lines: list[str], tally: Counter) -> tuple[str, list[tuple[str, float]]]:
-    """Return what the numbers of a file are, and its words with them; other lines are counted and dropped."""
+    """Return the kind of a file's numbers (count, zipf or rank), and each word with its number.
+
+    Lines without a word and a valid number are dropped and counted in `tally`. InputError if no line is left.
+    """
     head, kind = lines[0].split("\t"), "count"
     if len(head) > 1 and _number(head[1]) is None:
         kind, lines = head[1].strip().lower(), lines[1:]

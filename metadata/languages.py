@@ -1,20 +1,21 @@
-"""The metadata languages: one row of languages.csv each, in the order that gives entries their ids.
+"""The metadata languages, one row of languages.csv each; the order of rows decides the order of entries' ids.
 
-Only this module looks up what other programs call a language (Wikipedia, wordnets, language-ID models).
+Only this module looks up the names that Wikipedia, wordnets and language-ID models use for a language.
 
 The table was made by these rules:
 
 - A Wikipedia has its own row if some language-ID model has a label for its language: lid.176 (the default), OpenLID,
   NLLB's lid218e or GlotLID. The few Wikipedias that no model is known to label are merged into `other`. If a label of
   lid.176 were required, Hausa and Zulu would be merged, too: lid.176, whose only label for `other` is lrc, would gain
-  nothing, and the other models would lose two languages. map_bms and roa_tara have no label; they are for tables of
-  pairs that state their languages.
-- A variety that lid.176 labels as a larger language is merged into that language, so that the default model finds its
-  entries: ary into ar, hyw into hy, nds_nl into nds, be_tarask (whose dump is be_x_old) into be, simple into en.
-  Varieties that lid.176 distinguishes (arz, azb, pnb; sh beside bs, hr and sr) are languages of their own.
+  nothing, and the other models would lose two languages. map_bms and roa_tara have no label; their rows are for tables
+  of pairs that state their languages.
+- A variety that lid.176 labels as a larger language is merged into that language, so that texts that the default model
+  labels match the variety's entries: ary into ar, hyw into hy, nds_nl into nds, be_tarask (whose dump is be_x_old) into
+  be, simple into en. Varieties that lid.176 distinguishes (arz, azb, pnb; sh beside bs, hr and sr) are languages of
+  their own.
 - Chinese in Han characters is one language, although lid.176 has labels for more: of 1,650 Chinese Wikipedia phrases
-  and titles it labelled one as Wu and none as Cantonese, too few to balance. Southern Min and Hakka stay separate:
-  their Wikipedias are in Latin letters, and would only crowd out Chinese words.
+  and titles, lid.176 labelled one as Wu and none as Cantonese, too few to balance. Southern Min and Hakka stay
+  separate: their Wikipedias are in Latin letters, and would only crowd out Chinese words.
 - `als` is Albanian (sq) in wordnets and in the label als_Latn, by ISO 639-3; in Wikipedia and lid.176 it is Alemannic.
 - The labels include iw, fil and nb, which tables of pairs use.
 - Labels of OpenLID, lid218e and GlotLID are ISO 639-3 codes with a script. A macrolanguage and its parts, and all
@@ -23,7 +24,7 @@ The table was made by these rules:
   `no`, as in Wikipedia and lid.176, and Nynorsk (nno) is `nn`.
 - The row `other` lists labels that are known to have no language of their own here: labels of lid218e and OpenLID
   without a Wikipedia that has a row, and the codes for no language (und, zxx, mis, mul), in any script. Most of
-  GlotLID's 2,102 labels are in no row and also mean `other`; `is_label` tells whether a label is in the table.
+  GlotLID's 2,102 labels are in no row and also mean `other`; `is_label` returns whether a label is in the table.
 
 The scripts of each language are in scripts.csv, which tests/support/cldr_scripts.py makes from CLDR. All other names
 that a table of pairs may use for a language, such as its English name, are in language_names.csv, made by
@@ -60,7 +61,7 @@ def _read() -> tuple[Language, ...]:
 
 
 def rows(table: str) -> csv.DictReader:
-    """Return the rows of a table in this package."""
+    """Return the rows, as dictionaries, of a CSV file of this package; `table` is its path in the package."""
     return csv.DictReader(files("metadata").joinpath(table).read_text("utf-8").splitlines())
 
 
@@ -70,7 +71,7 @@ def _of_row(row: dict[str, str], scripts: tuple[str, ...]) -> Language:
 
 
 LANGUAGES = _read()
-OTHER = LANGUAGES[-1]  # whatever has no language of its own
+OTHER = LANGUAGES[-1]  # stands for every language without a row
 
 
 def _index(column: str) -> dict[str, Language]:
@@ -80,21 +81,21 @@ def _index(column: str) -> dict[str, Language]:
 _BY_CODE = {language.code: language for language in LANGUAGES}
 _BY_WIKIPEDIA = _index("wikipedia")
 _BY_WORDNET = _index("wordnet")
-_BY_LABEL = _BY_WIKIPEDIA | _BY_CODE | _index("labels")  # a model's own label comes before a code that looks like it
-_SCRIPTS_OF_TAGS = ("hans", "hant", "jpan", "kore")  # which scripts.csv spells out
-LONGEST_NAME = 100  # characters; what is longer is no name of a language
+_BY_LABEL = _BY_WIKIPEDIA | _BY_CODE | _index("labels")  # a model's label wins over an equal code
+_SCRIPTS_OF_TAGS = ("hans", "hant", "jpan", "kore")  # scripts.csv has the scripts that these stand for
+LONGEST_NAME = 100  # characters; a longer string is no name of a language
 _BY_NAME = {language.name.lower(): language for language in LANGUAGES}
 
 
 def language(code: str) -> Language:
-    """Return the language whose metadata code is `code`."""
+    """Return the language with the metadata code `code`; InputError, which suggests codes, if there is none."""
     if code not in _BY_CODE:
         raise InputError(f"{code!r} is no metadata language; {_advice(code)}")
     return _BY_CODE[code]
 
 
 def of_label(label: str) -> Language:
-    """Return the language that a label of a language-ID model means; a label that is not in the table means `other`.
+    """Return the language of a label of a language-ID model; `other` if the table does not have the label.
 
     >>> of_label("__label__jpn_Jpan").code, of_label("ja").code, of_label("tlh_Latn").code
     ('ja', 'ja', 'other')
@@ -103,7 +104,7 @@ def of_label(label: str) -> Language:
 
 
 def is_label(label: str) -> bool:
-    """Return whether the table knows a label; a label that it lacks means `other` as well.
+    """Return whether the table has a label, also one in the row `other`; `of_label` maps all others to `other`, too.
 
     >>> is_label("__label__jpn_Jpan"), is_label("zxx_Zxxx"), is_label("bem_Latn"), is_label("tlh_Latn")
     (True, True, True, False)
@@ -113,7 +114,7 @@ def is_label(label: str) -> bool:
 
 
 def of_tag(tag: str) -> Language | None:
-    """Return the language of a BCP 47 tag, by its primary subtag; None if there is none for it in the table.
+    """Return the language of a BCP 47 tag, by the tag's primary subtag; None if the table has no such language.
 
     >>> of_tag("zh-Hant").code, of_tag("EN_us").code, of_tag("x-default"), of_tag("und")
     ('zh', 'en', None, None)
@@ -124,7 +125,7 @@ def of_tag(tag: str) -> Language | None:
 
 
 def of_stated(stated: str) -> Language | None:
-    """Return the language that a table states, by a label, a BCP 47 tag or an English name; None if it is not known.
+    """Return the language that a table of pairs states as a label, a BCP 47 tag or an English name; None if unknown.
 
     >>> [of_stated(each).code for each in ("eng_Latn", "EN", "en-US", "Simplified Chinese", "ger", "und")]
     ['en', 'en', 'en', 'zh', 'de', 'other']
@@ -134,7 +135,7 @@ def of_stated(stated: str) -> Language | None:
     return _of_stated(stated) if len(stated) <= LONGEST_NAME else None
 
 
-@lru_cache(maxsize=1 << 16)  # a column may hold millions, where it is one of texts
+@lru_cache(maxsize=1 << 16)  # bounded, as a column may hold millions of values, such as texts
 def _of_stated(stated: str) -> Language | None:
     name = stated.strip().removeprefix("__label__")
     if is_label(name):
@@ -149,7 +150,7 @@ def _of_stated(stated: str) -> Language | None:
 
 
 def key(name: str) -> str:
-    """Return a language's tag or name without case, accents and punctuation, for comparison.
+    """Return a language's tag or name in lower case, without accents, and with `_` for punctuation, for comparison.
 
     >>> key("zh-Hant"), key("Chinese (Simplified)"), key("Norwegian Bokmål")
     ('zh_hant', 'chinese_simplified', 'norwegian_bokmal')
@@ -162,7 +163,7 @@ def key(name: str) -> str:
 
 @cache
 def _stated_names() -> dict[str, Language]:
-    """Return the languages by all keys of their names, and by their own names as they are: Mon is not `mon`."""
+    """Return the languages by the `key` of each label and other name, and by their own exact names (Mon, not mon)."""
     others = {row["name"]: _BY_CODE[row["code"]] for row in rows("language_names.csv")}
     labels = {key(label): language for label, language in _BY_LABEL.items()}
     return others | labels | {language.name: language for language in LANGUAGES}
@@ -170,14 +171,14 @@ def _stated_names() -> dict[str, Language]:
 
 @cache
 def _stated_tag() -> re.Pattern[str]:
-    """Return the pattern of a BCP 47 tag whose language a script, a region with variants, or an extension follows."""
+    """Return the pattern of a BCP 47 tag: `language`, then perhaps a script, a region with variants, an extension."""
     scripts = {script.lower() for language in LANGUAGES for script in language.scripts} | {*_SCRIPTS_OF_TAGS}
     region = r"([a-z]{2}|[0-9]{3})(_([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"
     return re.compile(rf"(?P<language>[a-z0-9_]+?)(_({'|'.join(sorted(scripts))}))?(_{region})?(_[a-z0-9]_.+)?")
 
 
 def of_wikipedia(code: str) -> Language:
-    """Return the language into which a Wikipedia is merged.
+    """Return the language into which the Wikipedia `code` is merged; InputError for an unknown code.
 
     >>> of_wikipedia("zh-yue").code, of_wikipedia("simple").code, of_wikipedia("als").code
     ('zh', 'en', 'als')
@@ -188,12 +189,12 @@ def of_wikipedia(code: str) -> Language:
 
 
 def is_wikipedia(code: str) -> bool:
-    """Return whether `code` names a Wikipedia of the table; other Wikimedia projects, such as commons, are none."""
+    """Return whether `code` is that of a Wikipedia in the table; other Wikimedia projects, such as commons, are not."""
     return _plain(code) in _BY_WIKIPEDIA
 
 
 def of_wordnet(code: str) -> Language:
-    """Return the language of a wordnet with the ISO 639-3 code `code`.
+    """Return the language of a wordnet with the ISO 639-3 code `code`; InputError for an unknown code.
 
     >>> of_wordnet("als").code, of_wordnet("cmn").code
     ('sq', 'zh')

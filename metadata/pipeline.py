@@ -1,7 +1,7 @@
-"""Build the entries of each language from its sources, first stage to last, or from packages alone: starter metadata.
+"""Run a build of all entries, from the first stage to the last, or build starter metadata from packages alone.
 
-Starter metadata are the frequent words of many languages, without a download. They are built once for each set of
-versions, into the folder that caches what jobs of this machine share.
+Starter metadata are the frequent words of many languages; they need no download. They are built once for each set of
+package versions, into this machine's cache folder, which all jobs share.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from runtime.tallies import Tallies
 
 log = logging.getLogger("metadata")
 
-COUNTED, DOWNLOADS = "sources", "downloads"  # folders in the output: what was counted, and what was fetched
-_COUNTS = "counts"  # a folder of what is counted until entries are chosen
+COUNTED, DOWNLOADS = "sources", "downloads"  # folders in the output: of counted parts, and of fetched files
+_COUNTS = "counts"  # a temporary folder for counts, until entries are chosen
 
-EXTRA = "starter"  # that brings what is needed
+EXTRA = "starter"  # the extra that installs the packages of starter metadata
 
 
 @typed
@@ -58,9 +58,9 @@ def write_metadata(
 ) -> None:
     """Write the entries of all languages to a folder.
 
-    A source that was counted already, from the same files, is not counted again. `engine` is
-    None for processes of this machine, a Spark session, or a function that starts one: it is called only if something
-    must be counted. `progress` is entered for each stage that workers work on.
+    A part that was counted before, from the same files and numbers, is not counted again. `engine` is None for
+    processes of this machine, a Spark session, or a function that returns a session, which is called only if something
+    must be counted. `progress` shows each stage that workers work on.
     """
     with claimed(Path(output), require_claimable) as parts:
         build = Build(config, sources, Parts(Path(output, COUNTED), parts.work))
@@ -72,7 +72,7 @@ def write_metadata(
 
 
 def require_claimable(folder: Path) -> None:
-    """Refuse a folder that holds anything but metadata, or what a build of them began with."""
+    """Refuse a folder that holds anything but metadata or the beginning of a build."""
     found = finished(names(folder)) - {WORK}
     if FACTS not in found and (more := sorted(found - {ENTRIES, COUNTED, DOWNLOADS})):
         raise InputError(f"output {folder} holds {more[0]}, which is of no metadata; give an empty or new folder")
@@ -80,14 +80,14 @@ def require_claimable(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Counting:
-    """Counts the parts of a build, but for those that were counted before."""
+    """The counting of the parts of a build; parts that were counted before are skipped."""
 
     build: Build
     engine: Engine
     progress: Progress
 
     def count_ngrams(self) -> None:
-        """Count words and pairs of each language's Wikipedias, and keep those that become entries."""
+        """Count the words and word pairs of each language's Wikipedias, and write those that become entries."""
         build = self.build
         for code in build.sources.counted:
             self._has(build.ngrams(code))
@@ -106,7 +106,7 @@ class Counting:
             remove(work)
 
     def count_titles(self) -> None:
-        """Add up the page views of all languages, and keep the titles that become entries."""
+        """Sum the page views of each title in all languages, and write the titles that become entries."""
         sources, parts = self.build.sources, self.build.parts
         part = self.build.titles()
         if not sources.pageviews or self._has(part):
@@ -121,21 +121,21 @@ class Counting:
         self._finish(part, tallies)
 
     def _has(self, part: BuildPart) -> bool:
-        """Return whether a part exists, made from the same files and numbers, and say so."""
+        """Return whether a part exists that was made from the same files and numbers; log it if so."""
         found = self.build.has(part)
         if found:
             log.info("%s: counted before", part.title)
         return found
 
     def _finish(self, part: BuildPart, tallies: Tallies) -> None:
-        checksums = checksums_in(tallies)  # as their writers say: a folder on another machine may be listed late
+        checksums = checksums_in(tallies)  # from the tasks that wrote the files: a listing of the folder may lag behind
         stamp = {"made_from": part.made_from, "tallies": tallies.rows(), "checksums": checksums}
         self.build.parts.finish(part.name, stamp)
         log.debug("%s: counted", part.title)
 
     @cached_property
     def _workers(self) -> Engine:
-        """The engine, whose workers see the folder that they are to write to."""
+        """The engine, started, after a check that its workers see the folder for unfinished parts."""
         self.engine.start(self.progress)
         work = self.build.parts.work
         work.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,7 @@ class Counting:
 
 
 def paths() -> dict[str, list[str]]:
-    """Return what stands for the starter's sources, by the flag that takes it; refuse where wordfreq is missing."""
+    """Return the arguments that name the starter's sources, by flag; InputError if wordfreq is not installed."""
     try:
         require_packages([WORDFREQ])
     except InputError as error:
@@ -155,7 +155,7 @@ def paths() -> dict[str, list[str]]:
 
 
 def starter_metadata(config: MetadataConfig, progress: Progress | None = None) -> Entries:
-    """Return the starter's entries; the first process builds them, and a damaged copy is built again."""
+    """Return the starter's entries from this machine's cache; build them if they are missing or damaged."""
     found = paths()
     sources = Sources.find(frequencies=found["frequencies"], wordnet=found["wordnet"])
     folder = cache_folder() / f"{EXTRA}-{_key(config, sources)}"
@@ -169,10 +169,10 @@ def _build(folder: Path, config: MetadataConfig, sources: Sources, progress: Pro
 
 
 def _key(config: MetadataConfig, sources: Sources) -> str:
-    """Return 32 hex digits of all that decides the entries: versions, numbers, rules and the code of this package."""
+    """Return a digest, 32 hex digits, of all that decides the entries: versions, config and this package's code."""
     versions = sources.versions() | {"program": __version__, "unicode": unicodedata.unidata_version}
     hashed = blake2b(json.dumps([versions, asdict(config)], sort_keys=True).encode(), digest_size=16)
     code = (path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".csv"))
-    for path in sorted(code):  # none where the package is in an archive
+    for path in sorted(code):  # empty if the package is in an archive
         hashed.update(path.read_bytes())
     return hashed.hexdigest()

@@ -1,7 +1,7 @@
-"""Find the files and lists from which entries are made, and describe them in a recipe.
+"""Find the files and lists from which entries are made, and describe these sources in a recipe.
 
-The recipe has each file's name, size and SHA-256, the versions of what reads them, and the name of the metadata;
-metadata.json holds it. Two labs that have the same sources can say so, and build the same entries.
+The recipe is a part of metadata.json: it has each file's name, size and SHA-256, and the versions of the programs that
+read the files. With it two labs can check that they have the same sources, and build the same entries.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from runtime.redaction import with_secrets
 from runtime.storage.paths import as_path, reachable, read_bytes
 from runtime.storage.whole import content_of
 
-HASHED = 1 << 26  # bytes of a file of which the SHA-256 is stated; to read a dump again takes long
+HASHED = 1 << 26  # bytes of the largest file whose SHA-256 a recipe states: to read a dump again takes long
 PAGEVIEWS, FREQUENCIES = "pageviews", "frequencies"
 _DAY = re.compile(r"(?<!\d)(20\d\d)-?(\d\d)-?(\d\d)(?!\d)")
 _PIECE = 1 << 20
-_MEMBERS = ("name", "sha256", "sha256_of", "rules", "parameters")  # of metadata.json, which a recipe needs
+_MEMBERS = ("name", "sha256", "sha256_of", "rules", "parameters")  # members of metadata.json to follow a recipe
 
 
 @typed
 @dataclass(frozen=True)
 class Sources:
-    """The files of a build as their modules find them, and lists of entries that replace them in some languages."""
+    """The source files of a build, and the lists of entries that replace all other sources of some languages."""
 
     wordnets: Sequence[WordnetFile] = ()
     wikipedias: Sequence[WikipediaFile] = ()
@@ -66,9 +66,9 @@ class Sources:
         languages: Sequence[str] | None = None,
         wikipedia_code: str | None = None,
     ) -> Sources:
-        """Return the sources in files, folders, globs or URLs; refuse what is missing or of another kind.
+        """Return the sources in files, folders, globs or URLs; InputError for a missing file or another kind of file.
 
-        `wikipedia_code` says of which Wikipedia the dumps are, where neither their paths nor their heads do.
+        `wikipedia_code` is the Wikipedia of all dumps, needed if neither a dump's path nor its header names one.
         """
         given = {"wordnet": wordnet, "wikipedia": wikipedia, "pageviews": pageviews, "frequencies": frequencies}
         for name, paths in given.items():
@@ -90,7 +90,10 @@ class Sources:
 
     @cached_property
     def languages(self) -> list[str]:
-        """The languages to build, in the fixed order; with page views alone that is every one that is wanted."""
+        """The codes of the languages to build, in the order of languages.csv.
+
+        They are the wanted languages with a source. Page views are a source of every language with a Wikipedia.
+        """
         with_source = {file.language.code for file in self.wordnets} | set(self.lists)
         with_source |= {each.language.code for each in self.frequencies}
         with_source |= {of_wikipedia(file.wikipedia).code for file in self.wikipedias}
@@ -102,40 +105,40 @@ class Sources:
 
     @cached_property
     def counted(self) -> list[str]:
-        """The languages whose words and pairs are counted."""
+        """The codes of the languages whose words and pairs are counted: those with a Wikipedia and without a list."""
         return [code for code in self.languages if code not in self.lists and self.wikipedias_of(code)]
 
     def wordnets_of(self, code: str) -> list[WordnetFile]:
-        """Return the wordnets of a language."""
+        """Return the wordnet files of the language `code`."""
         return [file for file in self.wordnets if file.language.code == code]
 
     def frequencies_of(self, code: str) -> list[FrequencyList]:
-        """Return the frequency lists of a language."""
+        """Return the frequency lists of the language `code`."""
         return [each for each in self.frequencies if each.language.code == code]
 
     @property
     def is_starter(self) -> bool:
-        """Whether frequency lists stand in for Wikipedia and page views."""
+        """Whether there are frequency lists, and neither Wikipedia files nor page views."""
         return bool(self.frequencies) and not (self.wikipedias or self.pageviews)
 
     def licences(self) -> dict[str, str]:
-        """Return the licence of each source that states one, by its name."""
+        """Return the licence of each frequency list and wordnet that states one, by the source's name."""
         lists = {each.source: each.licence for each in self.frequencies if each.licence}
         return lists | readers.licences(self.wordnets)
 
     def versions(self) -> dict[str, str]:
-        """Return the versions of the packages that bring sources."""
+        """Return the versions of the packages that hold frequency lists or wordnets, by the package's name."""
         sources = {each.source for each in self.frequencies}
         own = {WORDFREQ: version(WORDFREQ)} if WORDFREQ in sources else {}
         return own | packing.versions([file.path for file in self.wordnets])
 
     def wikipedias_of(self, code: str) -> list[WikipediaFile]:
-        """Return the files of the Wikipedias that are merged into a language."""
+        """Return the files of the Wikipedias that are merged into the language `code`."""
         return [file for file in self.wikipedias if of_wikipedia(file.wikipedia).code == code]
 
     @cached_property
     def namespaces(self) -> dict[str, list[str]]:
-        """The namespaces of each Wikipedia, from the headers of its dumps; perhaps only one of them has a header."""
+        """The names of namespaces by Wikipedia code, from the headers of all dumps of a Wikipedia together."""
         found = defaultdict(set)
         for file in self.wikipedias:
             found[file.wikipedia].update(articles.namespaces(file))
@@ -143,7 +146,7 @@ class Sources:
 
 
 def inputs(sources: Sources) -> dict[str, list[str]]:
-    """Return the paths of each kind of source, by the flag that takes it."""
+    """Return the sorted paths of each kind of source, by the name of its flag."""
     return {
         "wordnet": sorted(file.path for file in sources.wordnets),
         "wikipedia": sorted({file.path for file in sources.wikipedias}),
@@ -153,7 +156,7 @@ def inputs(sources: Sources) -> dict[str, list[str]]:
 
 
 def recipe(sources: Sources) -> dict[str, Any]:
-    """Return what metadata.json says of the sources of a build: their files, in an order that no path decides."""
+    """Return the recipe of a build's sources, a member of metadata.json; files are sorted by name, not by path."""
     files = inputs(sources) | {FREQUENCIES: [each.path for each in sources.frequencies]}  # a package brings several
     described = {kind: _described(paths) for kind, paths in files.items()}
     lists = sorted(sources.lists.items())
@@ -169,7 +172,7 @@ def recipe(sources: Sources) -> dict[str, Any]:
 
 
 def days(name: str) -> list[str]:
-    """Return the days in the name of a file.
+    """Return the valid dates in the name of a file, as YYYY-MM-DD.
 
     >>> days("dewiki-20251101-pages-articles.xml.bz2"), days("pageviews-20240229-130000.gz"), days("a-20259999.gz")
     (['2025-11-01'], ['2024-02-29'], [])
@@ -185,7 +188,7 @@ def _day(*numbers: int) -> str | None:
 
 
 def _described(paths: Iterable[str]) -> list[dict[str, Any]]:
-    """Return name, size and digest of each file; an archive is one file."""
+    """Return name, bytes and, of small files, sha256 of each file, sorted by these; an archive is one file."""
     described = [_file(path) for path in {path.rpartition("::")[2] for path in paths}]
     return sorted(described, key=lambda file: (file["name"], file["bytes"] or 0, file.get("sha256", "")))
 
@@ -194,7 +197,7 @@ def _file(path: str) -> dict[str, Any]:
     system, inner = fsspec.url_to_fs(with_secrets(path))
     name = basename(path.partition("?")[0] if "://" in path else path)
     found = {"name": name, "bytes": system.size(inner)}
-    if found["bytes"] is None or found["bytes"] > HASHED:  # not every server says a size
+    if found["bytes"] is None or found["bytes"] > HASHED:  # None: not every server states sizes
         return found
     hashed = sha256()
     with system.open(inner, "rb") as file:
@@ -208,7 +211,7 @@ def _of_list(entries: Sequence[str]) -> str:
 
 
 def read_recipe(path: str) -> dict[str, Any]:
-    """Return the content of a metadata.json with a recipe."""
+    """Return the members of a metadata.json that are needed to follow its recipe; InputError if one is missing."""
     try:
         with reachable(as_path(path)):
             facts = content_of(read_bytes(as_path(path)))
@@ -223,7 +226,10 @@ def read_recipe(path: str) -> dict[str, Any]:
 
 
 def require_sources(wanted: dict[str, Any], found: dict[str, Any], name: str) -> None:
-    """Refuse sources that are not those of the recipe of the metadata `name`; say which one differs first, and how."""
+    """Raise InputError, which names the first difference, if the recipe `found` has other sources than `wanted`.
+
+    `name` is that of the metadata of the recipe `wanted`.
+    """
     for kind in dict.fromkeys([*wanted["sources"], *found["sources"]]):
         expected, given = (each["sources"].get(kind, []) for each in (wanted, found))
         lacking, more = (
@@ -238,7 +244,10 @@ def require_sources(wanted: dict[str, Any], found: dict[str, Any], name: str) ->
 
 
 def require_entries(wanted: dict[str, Any], found: dict[str, Any]) -> None:
-    """Refuse entries, which were built by a recipe, that are others than it promises; say in which languages."""
+    """Raise InputError, which names the languages that differ, if built entries are not those of the recipe.
+
+    `wanted` is the recipe's metadata.json, `found` that of the build.
+    """
     if wanted["sha256"] == found["sha256"]:
         return
     codes = sorted(

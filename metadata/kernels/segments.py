@@ -2,16 +2,17 @@
 
 from runtime.kernels import kernel
 
-# What a character is to words, to symbols of the `unicode` rules, and to the gap between two words; bits.
+# Bits of a character's kind: its role in words, in symbols of the `unicode` rules, and in the gap between two words.
 LETTER, IN_WORD, SPACELESS, MARK, SEPARATOR, GAP = 1, 2, 4, 8, 16, 32
 
 
 @kernel
 def find_words(kinds, begins, starts, ends, follows):
-    """Find the segments with a LETTER; return how many. follows[i]: only GAP is between words i - 1 and i.
+    """Write the words, which are the segments with a LETTER, and return their number.
 
-    kinds[i] (uint8) is what character i is, and begins[i] says that a segment begins there. A boundary inside a symbol
-    of the `unicode` rules is none, and a separator is always a segment of its own.
+    Word i is the characters starts[i] to ends[i] - 1. follows[i] is True if all characters between words i - 1 and i
+    are GAP. kinds[j] (uint8) has the bits of character j, and begins[j] is True if ICU begins a segment there. A
+    boundary inside a symbol of the `unicode` rules is ignored, and a separator is always a segment of its own.
     """
     found, last = 0, 0
     start, has_letter, is_gap, only_gap = 0, False, False, False

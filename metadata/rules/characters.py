@@ -1,7 +1,8 @@
 """Normalise texts and entries by two rule sets, `unicode` and `meta`, and classify characters, letters and scripts.
 
-`unicode` reads both as sequences of symbols; `meta` pads both with spaces, as Meta CLIP's reference does. The functions
-over texts are the definition; curation's kernels read the paged tables, such as `CharacterTable`.
+`unicode` reads texts and entries as sequences of symbols; `meta` pads texts and entries with spaces, as Meta CLIP's
+reference code does. The functions over strings define the rules; curation's kernels read the same rules from paged
+tables, such as `CharacterTable`.
 """
 
 import unicodedata
@@ -26,10 +27,10 @@ _META_WRAPPED = ",.;:?!`"
 _META_SPACES = "\t\n\r"
 _META_SPACING = str.maketrans({mark: f" {mark} " for mark in _META_WRAPPED} | dict.fromkeys(_META_SPACES, " "))
 _MARK = f"[{_META_WRAPPED}]"
-# Each mark has spaces of its own on both sides, so two of them stand between two marks.
+# Each mark has its own space on both sides, so there are two spaces between two marks.
 _META_IMPOSSIBLE = regex.compile(rf"[{_META_SPACES}]|[^ ]{_MARK}|{_MARK}[^ ]|{_MARK} {_MARK}", regex.DOTALL)
-# What needs no space beside it under `meta`: ASCII and CJK punctuation, ideographs and radicals, and the blocks of
-# Thai, Lao, Myanmar, Khmer and Tibetan. Kana are not among them.
+# Characters that need no space beside them under `meta`: ASCII and CJK punctuation, ideographs and radicals, and the
+# blocks of Thai, Lao, Myanmar, Khmer and Tibetan. Kana are not among these characters.
 _META_OPEN = regex.compile(
     r"[!-/:-@\[-`{-~，。、；：？！“”‘’（）【】《》〈〉「」『』～—"
     r"\u4E00-\u9FFF\u3400-\u4DBF\U00020000-\U0002A6DF\U0002A700-\U0002B73F\U0002B740-\U0002B81F\U0002B820-\U0002CEAF"
@@ -42,7 +43,7 @@ SEPARATOR, PUNCTUATION, SPACELESS, MARK, WORD = range(5)
 
 SPACELESS_SCRIPTS = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
 UNNORMALISED = 255  # in CharacterTable.order, where combining classes end at 240
-MOST = 62  # scripts that a table tells apart
+MOST = 62  # scripts that have bits of their own in a letter table
 # A character of these scripts is a word or a part of one; a syllable of Hangul is two letters or more.
 _ENOUGH = "".join(rf"\p{{{script}}}" for script in (*SPACELESS_SCRIPTS, "Hangul"))
 _LETTERED = rf"\p{{L}}.*\p{{L}}|[{_ENOUGH}]"
@@ -50,13 +51,13 @@ _ALL = np.arange(0x110000, dtype="<u4").tobytes().decode("utf-32-le", "surrogate
 _HANGUL_TAILS = (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))  # vowels and finals that join the syllable before
 
 CHINESE, JAPANESE = 1, 2  # bits
-NO_SIGN = "のノ"  # kana that Chinese names of shops are adorned with
-# The first byte of the last character that a set counts among the frequent ones.
+NO_SIGN = "のノ"  # kana that Chinese shop names use as decoration
+# The largest first byte of a frequent character in each character set.
 _LAST = {"gb2312": 0xD7, "big5": 0xC6, "euc_jp": 0xCF}
 
 
 def normalise(text: str) -> str:
-    """Return `text` as the `unicode` rules read it: NFKC, one kind of apostrophe, trade mark signs as spaces.
+    """Return `text` in the normal form of the `unicode` rules: NFKC, one kind of apostrophe, spaces for ™ and ℠.
 
     >>> normalise("LEGO™ l’été ＡＢＣ")
     "LEGO  l'été ABC"
@@ -68,7 +69,7 @@ def normalise(text: str) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Return whether a text is letters and digits alone and in normal form, so that both rules read it as it is.
+    """Return whether a text has only letters and digits and is in normal form: both rule sets leave it unchanged.
 
     >>> is_plain("dog"), is_plain("ＡＢＣ"), is_plain("St. Louis"), is_plain("")
     (True, False, False, False)
@@ -77,7 +78,7 @@ def is_plain(text: str) -> bool:
 
 
 def meta_text(text: str) -> str:
-    """Return `text` as the `meta` rules search it.
+    """Return `text` padded as the `meta` rules search it: a space at both ends and on both sides of each mark.
 
     >>> meta_text("a dog, a cat")
     ' a dog ,  a cat '
@@ -86,7 +87,7 @@ def meta_text(text: str) -> str:
 
 
 def meta_entry(entry: str) -> str:
-    """Return the string that the `meta` rules look for: padded on each side that is not open.
+    """Return the string that the `meta` rules search for: `entry` with a space on each side that needs one.
 
     >>> meta_entry("C++"), meta_entry("dog")
     (' C++', ' dog ')
@@ -97,7 +98,7 @@ def meta_entry(entry: str) -> str:
 
 
 def meta_can_match(padded: str) -> bool:
-    """Return whether any text can hold a padded entry: texts have spaces around each wrapped mark, and no line ends.
+    """Return whether any text can contain this padded entry: texts have spaces around each mark, and no line ends.
 
     >>> meta_can_match(" Yahoo!"), meta_can_match(" C++")
     (False, True)
@@ -107,11 +108,11 @@ def meta_can_match(padded: str) -> bool:
 
 @dataclass(frozen=True)
 class CharacterTable:
-    """Properties of all code points in pages of 256: code point `c` is at `pages[c >> 8] << 8 | c & 255`.
+    """Properties of all code points in pages of 256: those of code point `c` are at `pages[c >> 8] << 8 | c & 255`.
 
-    `classes` (uint8) hold the class. `twins` (int32) is the punctuation mark as which `c` is read because it
-    normalises to it, else 0. `order` (uint8) is the canonical combining class, or UNNORMALISED where a text that holds
-    the character may not be in normal form: such a text needs `normalise` before it can be read.
+    `classes` (uint8) has the class of `c`. `twins` (int32) has the punctuation mark to which `c` normalises, else 0.
+    `order` (uint8) has the canonical combining class, or UNNORMALISED if a text with `c` may not be in normal form:
+    call `normalise` on such a text before it is matched.
     """
 
     pages: np.ndarray
@@ -121,7 +122,7 @@ class CharacterTable:
 
 
 def symbols(text: str) -> list[str]:
-    """Return the symbols of a text or an entry under the `unicode` rules.
+    """Return the symbols, in order, of a text or an entry under the `unicode` rules.
 
     >>> symbols("l’homme, ラーメン")
     ['l', "'", 'homme', ',', 'ラ', 'ー', 'メ', 'ン']
@@ -156,13 +157,13 @@ def character_classes() -> np.ndarray:
     classes[(kinds == b"P") | (kinds == b"S")] = PUNCTUATION
     classes[(kinds == b"Z") | (categories == b"Cc")] = SEPARATOR
     classes[[0x200B, 0xFEFF]] = SEPARATOR  # zero-width space, byte order mark
-    classes[(categories == b"Cn") | _matching(r"\p{Cn}")] = WORD  # unknown to one of the two
+    classes[(categories == b"Cn") | _matching(r"\p{Cn}")] = WORD  # unassigned in `unicodedata` or in `regex`
     return classes
 
 
 @lru_cache(maxsize=1)
 def character_table() -> CharacterTable:
-    """Return the table for this Python's Unicode version."""
+    """Return the character table for this Python's Unicode version, cached and read-only."""
     classes = character_classes().copy()
     twins = np.zeros(0x110000, np.int32)
     order = np.fromiter(map(unicodedata.combining, _ALL), np.uint8, 0x110000)
@@ -188,7 +189,7 @@ def _changed_by_normalising() -> list[int]:
 
 
 def _joining() -> list[int]:
-    """Return the characters that may join one before them in NFKC; a text that holds one needs a closer look."""
+    """Return the sorted code points that NFKC may join with a character before; texts with one must be normalised."""
     forms = [form.split() for form in map(unicodedata.decomposition, _ALL) if form and not form.startswith("<")]
     return sorted({int(form[1], 16) for form in forms if len(form) == 2}.union(_HANGUL_TAILS))
 
@@ -201,7 +202,10 @@ def _matching(pattern: str) -> np.ndarray:
 
 
 def paged(*properties: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return page numbers, and each property with equal pages stored once: most of Unicode is alike. ASCII is first."""
+    """Return the page number of each 256 code points (int16), and each property's distinct pages, ASCII first.
+
+    `properties` are arrays of shape (0x110000,). The value of code point `c` is at `pages[c >> 8] << 8 | c & 255`.
+    """
     tables = [values.reshape(-1, 256) for values in properties]
     first: dict[tuple[bytes, ...], int] = {}  # where each page appears first
     equal = [
@@ -213,10 +217,11 @@ def paged(*properties: np.ndarray) -> tuple[np.ndarray, ...]:
 
 @lru_cache(maxsize=1)
 def letter_table(scripts: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return page numbers (int16), and the bit of each letter's script (int64): 1 << k for the k-th of `scripts`.
+    """Return page numbers (int16) and the bit of each letter's script (int64): 1 << k for scripts[k].
 
-    The bit of code point `c` is at `pages[c >> 8] << 8 | c & 255`; 1 << MOST stands for all scripts that are not asked
-    for. It is 0 for what is no letter, and for letters of no one script, such as the Japanese sign of length.
+    The bit of code point `c` is at `pages[c >> 8] << 8 | c & 255`. It is 1 << MOST for letters of scripts not in
+    `scripts`. It is 0 for characters that are not letters, and for letters of several scripts, such as the length mark
+    of Japanese.
     """
     numbers = np.zeros(0x110000, np.int32)
     numbers[_letters(r"[^\p{Script=Common}\p{Script=Inherited}]")] = MOST + 1
@@ -230,7 +235,7 @@ def letter_table(scripts: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _letters(pattern: str) -> np.ndarray:
-    """Return the code points of the letters that match."""
+    """Return the code points (uint32) of all letters that match `pattern`."""
     found = "".join(regex.findall(f"{pattern}+", _all_letters()))
     return np.frombuffer(found.encode("utf-32-le"), np.uint32)
 
@@ -241,7 +246,7 @@ def _all_letters() -> str:
 
 
 def have_letters(entries: pa.Array) -> np.ndarray:
-    """Return whether each entry has two letters, or one character of a script without spaces.
+    """Return a bool per entry: True if it has two letters, or one character of Hangul or of a script without spaces.
 
     >>> have_letters(pa.array(["dog", "2034", "b", "b 12 c", "犬", "개", "+"])).tolist()
     [True, False, False, True, True, True, False]
@@ -251,8 +256,10 @@ def have_letters(entries: pa.Array) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def han_table() -> tuple[np.ndarray, np.ndarray]:
-    """Return page numbers (int16), and the bits of each character (int64): those of code point `c` are at
-    `pages[c >> 8] << 8 | c & 255`; kana have the bit of Japanese."""
+    """Return page numbers (int16) and the bits CHINESE and JAPANESE of each character (int64), by `han_bits`.
+
+    The bits of code point `c` are at `pages[c >> 8] << 8 | c & 255`. Kana, except NO_SIGN, have JAPANESE.
+    """
     found = np.zeros(0x110000, np.int64)
     for code in range(0x4E00, 0xA000):
         found[code] = han_bits(chr(code))
@@ -267,11 +274,10 @@ def han_table() -> tuple[np.ndarray, np.ndarray]:
 
 
 def han_bits(character: str) -> int:
-    """Return the bits of a Han character that only Chinese or only Japanese writes today, by the sets of both.
+    """Return CHINESE or JAPANESE for a Han character that only that language writes today, 0 for other characters.
 
-    A character is Chinese if GB 2312 or Big5 has it among the frequent ones and JIS X 0208 lacks it; it is Japanese if
-    JIS X 0208 has it among the frequent ones and both others lack it. Most characters are neither: both languages write
-    them.
+    A character is Chinese if it is frequent in GB 2312 or Big5 and missing in JIS X 0208. It is Japanese if it is
+    frequent in JIS X 0208 and missing in GB 2312 and Big5. Most characters have 0: both languages write them.
 
     >>> [han_bits(character) for character in "们駅山"]
     [1, 2, 0]

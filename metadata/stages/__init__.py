@@ -1,5 +1,5 @@
-"""The Spark stages of a build: count n-grams and titles, and choose the entries among them.
+"""The stages of a build that workers run: count n-grams and titles, and choose the entries among them.
 
 Each stage handles a group of languages together, with the language as a column. Workers get paths and numbers, and open
-the files themselves. Spark's shuffle gathers the rows of a language; no task holds all of them.
+the files themselves. The engine's exchange groups rows by key; no task holds all rows of a language.
 """

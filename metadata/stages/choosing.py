@@ -1,7 +1,7 @@
-"""Bring rows of many languages together by a string, find exact percentiles, and write the best rows to a file.
+"""Group rows of many languages by a string, find exact percentiles, and write the best rows of each language to a file.
 
-Neither a task nor the driver holds all rows of a language. In rows that meet, a language is a number, its position in
-languages.csv: codes would be a fifth of all packed bytes.
+Neither a task nor the driver holds all rows of a language. In rows that travel between tasks a language is a number,
+its index in languages.csv: codes would be a fifth of all packed bytes.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from runtime.tallies import Tallies
 
 LANGUAGE = pa.field("language", pa.int16())
 
-BUCKET_BYTES = 8 << 20  # of a build's files, whose rows meet in one bucket: some 20 MB
-TASK_BYTES = 4 * BUCKET_BYTES  # whose buckets one task takes in turn: a few seconds
-HELD_BYTES = 64 << 20  # of rows, after which those of the same key are combined
+BUCKET_BYTES = 8 << 20  # of a build's files for each bucket, whose rows then take some 20 MB
+TASK_BYTES = 4 * BUCKET_BYTES  # of a build's files for each task, which takes its buckets in turn: a few seconds
+HELD_BYTES = 64 << 20  # of rows in memory, after which rows of the same key are combined
 
 _CODES = pa.array([language.code for language in LANGUAGES])
 
 CHOSEN = pa.schema([("entry", pa.string()), ("score", pa.float64())])
 
-FINENESS = 256  # ranges to a unit of the values, by which rows are counted first
+FINENESS = 256  # ranges per unit of the values, for the first count of rows
 
 _ROWS = 1 << 20  # of a row group
-_HELD_BYTES = 64 << 20  # of rows, after which those that cannot be among the best go
+_HELD_BYTES = 64 << 20  # of rows in memory, after which all but the best are dropped
 _KEYS = pa.schema([LANGUAGE, ("key", pa.float64()), ("count", pa.int64())])
 _SUMS = {"count": "sum"}
 
@@ -51,7 +51,7 @@ Rows = Callable[[], Iterator[pa.RecordBatch]]
 
 @dataclass(frozen=True)
 class CountMeeting:
-    """The rows that come together: their schema, and the column whose string decides, with the language, where."""
+    """How rows are grouped: into buckets by the hash of the language and of the string in the column `column`."""
 
     schema: pa.Schema
     column: str
@@ -59,23 +59,23 @@ class CountMeeting:
 
     @property
     def buckets(self) -> int:
-        """The number of buckets."""
+        """The number of buckets, a power of two."""
         return buckets_for(self.size, BUCKET_BYTES)
 
     @property
     def partitions(self) -> int:
-        """The number of tasks that take the buckets."""
+        """The number of tasks that take the buckets, a power of two."""
         return buckets_for(self.size, TASK_BYTES)
 
     def dealt(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Block]:
-        """Yield the rows of all batches in blocks of one bucket each."""
+        """Yield the rows of all batches, packed into blocks of one bucket each."""
         packer = Packer(self.buckets)
         for batch in batches:
             yield from packer.deal(batch, self._keys(batch))
         yield from packer.finish()
 
     def met(self, blocks: Iterable[bytes]) -> Iterator[Iterator[pa.RecordBatch]]:
-        """Yield the rows of each bucket among blocks."""
+        """Yield an iterator over the rows of each bucket in `blocks`."""
         return by_bucket(blocks, self.buckets, self.schema, self._keys)
 
     def _keys(self, rows: pa.RecordBatch) -> np.ndarray:
@@ -86,7 +86,7 @@ class CountMeeting:
 
 
 def combined(batches: Iterable[pa.RecordBatch], values: Mapping[str, str]) -> pa.RecordBatch:
-    """Return rows whose other columns differ; `values` says how Arrow combines each column that is a value."""
+    """Return rows grouped by all columns but those in `values`, which maps a column to the name of its aggregation."""
     combine = partial(_combined, values=values)
     return combine(gather_reduced(batches, combine, HELD_BYTES))
 
@@ -101,27 +101,28 @@ def _combined(batches: list[pa.RecordBatch], values: Mapping[str, str]) -> pa.Re
 
 
 def numbers_of(codes: pa.Array) -> pa.Array:
-    """Return the numbers of languages, given their codes."""
+    """Return the index in languages.csv of each language code, as int16; null for null and for an unknown code."""
     return pc.index_in(codes, _CODES).cast(LANGUAGE.type)
 
 
 def codes_of(rows: pa.RecordBatch) -> pa.Array:
-    """Return the codes of the languages of rows."""
+    """Return the language code of each row, given rows whose column `language` has indices in languages.csv."""
     return _CODES.take(rows["language"])
 
 
 @dataclass(frozen=True)
 class Percentile:
-    """A percentile of a language's values, and their number."""
+    """A percentile of the values of a language: `value`; `number` is how many values the language has."""
 
     number: int
     value: float
 
 
 def percentiles(engine: Engine, files: list[OwnFile], percent: float, work: Path) -> dict[str, Percentile]:
-    """Return a percentile of the float64 column `value` of files, as NumPy computes it, by the column `language`.
+    """Return, by language, the `percent`th percentile of the float64 column `value` of files, as NumPy computes it.
 
-    Rows are counted by narrow ranges of values first, and by values only in the ranges that hold its two neighbours.
+    A first pass counts rows by narrow ranges of values. A second pass counts rows by value, but only in the ranges that
+    hold the two neighbours of the percentile. `work` is a folder for these counts.
     """
     numbers, before, holding = {}, {}, {}
     for code, keys, ends in _counted(engine, files, _range, make_folder(work / "ranges")):
@@ -140,7 +141,10 @@ def percentiles(engine: Engine, files: list[OwnFile], percent: float, work: Path
 def _counted(
     engine: Engine, files: list[OwnFile], keys_of: Callable[[str, np.ndarray], np.ndarray], folder: Path
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yield each language with the keys of its rows in order, and how many rows have one of the keys up to there."""
+    """Yield each language's code, distinct keys in ascending order, and the cumulative number of rows up to each key.
+
+    `keys_of(code, values)` returns the keys of values. `folder` is for the counts that tasks write.
+    """
     items = spread(files, engine)
     partitions = min(len(items), len(LANGUAGES))
     engine.exchange(items, partial(_send_keys, keys_of=keys_of), partial(_add_up, folder=folder), partitions)
@@ -173,7 +177,7 @@ def _add_up(partition: int, blocks: Iterator[bytes], folder: Path) -> Tallies:
 
 
 def file_of(folder: Path, partition: int) -> OwnFile:
-    """Return the file that the task of a partition writes, of which no checksum is known."""
+    """Return the Parquet file in `folder` that the task of a partition writes, without a checksum."""
     return OwnFile(folder / f"{partition:05}.parquet", None, AGAIN)
 
 
@@ -186,18 +190,18 @@ def _value(code: str, values: np.ndarray, holding: Mapping[str, np.ndarray]) -> 
 
 
 def rows_of(files: list[OwnFile], columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of some files."""
+    """Yield the rows of all files, file by file; `columns` limits them to these columns."""
     return chain.from_iterable(batches(file, columns=columns) for file in files)
 
 
 def percentile_ranks(number: int, percent: float) -> np.ndarray:
-    """Return the ranks, from 0, of the two values between which a percentile of `number` values is."""
+    """Return the ranks, from 0, of the two neighbours between which the percentile of `number` sorted values lies."""
     low = int((number - 1) * (percent / 100))
     return np.array([low, min(low + 1, number - 1)])
 
 
 def percentile(neighbours: tuple[float, float], number: int, percent: float) -> float:
-    """Return the percentile by linear interpolation between its neighbours, as NumPy computes it.
+    """Return the percentile of `number` values by linear interpolation between its two neighbours, as NumPy does.
 
     >>> values = [1.0, 2.0, 4.0, 8.0]
     >>> low, high = (values[rank] for rank in percentile_ranks(4, 30))
@@ -210,10 +214,10 @@ def percentile(neighbours: tuple[float, float], number: int, percent: float) -> 
 
 
 def write_best(engine: Engine, candidates: Sequence[Rows], name: str, taken: Mapping[str, int], path: Path) -> Tallies:
-    """Write the best rows of RATED of each language, by score and then by entry; return their number and checksums.
+    """Write the rows of RATED with the highest scores of each language; ties go to the entry that sorts first.
 
-    `candidates` yield rows of any languages. `taken` is how many of each language are written, `name` the name of the
-    tally of their number, `path` that of the files, with {language} in it.
+    Return tallies: the number of written rows under `name`, and the files' checksums. `candidates` yield rows of any
+    languages. `taken` maps each language to the number of rows to write. `path` has {language} for the code.
     """
     codes = sorted(taken)
     if not codes:
@@ -245,7 +249,7 @@ def _write(
 
 
 def _best(batches: list[pa.RecordBatch], most: int) -> pa.RecordBatch:
-    """Return the best rows, in their order."""
+    """Return the `most` rows with the highest scores, sorted by descending score and then by entry."""
     rows = pa.Table.from_batches(batches)
     order = pc.sort_indices(rows, [("score", "descending"), ("entry", "ascending")])
     return one_batch(rows.take(order.slice(0, most)))

@@ -1,7 +1,8 @@
-"""Count the words and word pairs of a group of languages, and bring each pair together with the counts of its words.
+"""Count the words and word pairs of a group of languages, and join each pair with the counts of its two words.
 
-Rows meet twice: all pairs of a first word and that word, where counts are added up, and then all pairs of a second word
-and that word, which gives the PMI. What the first tasks hand on to the second waits in files of packed blocks.
+Rows are grouped twice. First each word is grouped with all pairs that begin with the word, and counts are summed. Then
+each word is grouped with all pairs that end with the word, which gives the PMI. Between the two, rows are in files of
+packed blocks.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies
 
 TITLES = pa.schema([("title", pa.string())])  # of articles
-# A word has null instead of the other word of a pair.
+# A row is a pair of words, or one word, whose other column is null.
 NGRAMS = pa.schema([LANGUAGE, *COUNTS])
 HALF_KNOWN = NGRAMS.append(pa.field("first_count", pa.int64()))
 # Entry, count and PMI of a pair.
@@ -41,7 +42,7 @@ MUTUAL = pa.schema(
     [("language", pa.string()), ("entry", pa.string()), ("count", pa.float64()), ("value", pa.float64())]
 )
 
-# RATED with the number of the language.
+# RATED with the index of the language instead of its code.
 SCORED = pa.schema([LANGUAGE, *[*RATED][1:]])
 
 _TITLE_ROWS = 1 << 16  # of a row group
@@ -50,9 +51,9 @@ _ROWS = 1 << 18  # of a row group of words or pairs
 
 @dataclass(frozen=True)
 class NgramPlan:
-    """The numbers by which n-grams are chosen, a folder with one of each language in it, and one for work.
+    """The parameters and folders of the n-grams' stage.
 
-    `size` are the bytes of all files that are read.
+    `folder` holds a folder of entries per language, `work` holds counts; `size` is the bytes of all dumps to read.
     """
 
     config: MetadataConfig
@@ -62,29 +63,29 @@ class NgramPlan:
 
     @property
     def by_entry(self) -> CountMeeting:
-        """How the pairs that make one entry come together."""
+        """How scored pairs are grouped by the entry that their words make."""
         return CountMeeting(SCORED, "entry", self.size)
 
     @property
     def by_first(self) -> CountMeeting:
-        """How the pairs of a first word come together."""
+        """How words and pairs are grouped by the first word."""
         return CountMeeting(NGRAMS, "first", self.size)
 
     @property
     def by_second(self) -> CountMeeting:
-        """How the pairs of a second word come together."""
+        """How words and pairs are grouped by the second word."""
         return CountMeeting(HALF_KNOWN, "second", self.size)
 
     def words(self) -> list[OwnFile]:
-        """Return the files of all words with their counts, which have the columns of RATED."""
+        """Return the Parquet files of all words, rows of RATED with the count as the score."""
         return self._files("words", ".parquet", self.by_first)
 
     def pairs(self) -> list[OwnFile]:
-        """Return the files of all pairs with the counts of their first words."""
+        """Return the files of blocks with all words and pairs, rows of HALF_KNOWN, by their second words."""
         return self._files("pairs", ENDING, self.by_first)
 
     def mutual(self) -> list[OwnFile]:
-        """Return the files of all pairs with their PMI."""
+        """Return the Parquet files of all pairs with their PMI, rows of MUTUAL."""
         return self._files("mutual", ".parquet", self.by_second)
 
     def _files(self, name: str, ending: str, meeting: CountMeeting) -> list[OwnFile]:
@@ -94,7 +95,7 @@ class NgramPlan:
 
 @dataclass(frozen=True)
 class _Dump:
-    """A file of a language, and its position among them."""
+    """A Wikipedia file of a language, and its index among the language's files."""
 
     language: str
     position: int
@@ -102,7 +103,10 @@ class _Dump:
 
 
 def count(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> Tallies:
-    """Write all words, and all pairs with the counts of their first words; return what was read of each language."""
+    """Write the plan's files `words` and `pairs`, and the titles of articles; return tallies of what was read.
+
+    `files` has the Wikipedia files of each language by code.
+    """
     for name in ("words", "pairs"):
         make_folder(plan.work / name)
     dumps = [_Dump(code, position, file) for code, own in files.items() for position, file in enumerate(own)]
@@ -111,7 +115,7 @@ def count(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramP
 
 
 def inform(engine: Engine, totals: Mapping[str, float], plan: NgramPlan) -> None:
-    """Write MUTUAL of all pairs, given the number of all words of each language."""
+    """Write the plan's files `mutual`, the PMI of all pairs; `totals` is the count of all words of each language."""
     make_folder(plan.work / "mutual")
     files = [file.path for file in plan.pairs()]
     receive = partial(_inform, totals=totals, plan=plan)
@@ -130,14 +134,14 @@ def _send_counts(dump: _Dump, tallies: Tallies, plan: NgramPlan) -> Iterator[Blo
 
 
 def _texts(batches: Iterable[pa.RecordBatch], titles: PartWriter) -> Iterator[pa.Array]:
-    """Yield the texts of articles, and write their titles in the spelling of page views."""
+    """Yield the texts of articles; write the articles' titles, in the spelling of page views, to `titles`."""
     for batch in batches:
         titles.write(pa.RecordBatch.from_arrays([spaced(batch["title"])], schema=TITLES))
         yield batch["text"]
 
 
 def _ngrams(code: str, counts: pa.Table) -> pa.RecordBatch:
-    """Return counts of a language as rows of NGRAMS."""
+    """Return rows of COUNTS of one language as rows of NGRAMS."""
     numbers = pa.repeat(numbers_of(pa.array([code]))[0], len(counts))
     return one_batch(counts.add_column(0, LANGUAGE, numbers))
 
@@ -150,7 +154,7 @@ def _add_up(partition: int, blocks: Iterator[bytes], plan: NgramPlan) -> Tallies
 
 
 def _added_up(buckets: Iterable[Iterator[pa.RecordBatch]], writer: PartWriter) -> Iterator[pa.RecordBatch]:
-    """Write the words of each bucket, and yield its words and pairs as rows of HALF_KNOWN."""
+    """Write each bucket's words with their counts, and yield the bucket's words and pairs as rows of HALF_KNOWN."""
     for batches in buckets:
         words, pairs = _joined(combined(batches, {"count": "sum"}), "first", "second")
         strings, counts = words["first"], words["count"]
@@ -174,7 +178,10 @@ def _inform(partition: int, blocks: Iterator[bytes], totals: Mapping[str, float]
 
 
 def _joined(rows: pa.RecordBatch, side: str, other: str) -> tuple[pa.RecordBatch, pa.Table]:
-    """Return the words among rows, which have null as their `other` word, and the pairs with the counts of a side."""
+    """Return the words in `rows` (`other` is null), and the pairs, each joined with the count of its word `side`.
+
+    `side` and `other` are "first" and "second", or the reverse.
+    """
     is_pair = pc.is_valid(rows[other])
     words = rows.filter(pc.invert(is_pair))
     counts = pa.table([words["language"], words[side], words["count"]], ["language", side, f"{side}_count"])
@@ -183,7 +190,7 @@ def _joined(rows: pa.RecordBatch, side: str, other: str) -> tuple[pa.RecordBatch
 
 
 def _informed(pairs: pa.RecordBatch, totals: Mapping[str, float]) -> Iterator[pa.RecordBatch]:
-    """Yield pairs, with the counts of both words, as rows of MUTUAL, a language at a time."""
+    """Yield pairs that have the counts of both words as rows of MUTUAL, one language at a time."""
     numbers = [pairs[name].cast(pa.float64()) for name in ("count", "first_count", "second_count")]
     columns = [codes_of(pairs), pairs["first"], pairs["second"], *numbers]
     rows = pa.RecordBatch.from_arrays(columns, ["language", "first", "second", "count", "first_count", "second_count"])

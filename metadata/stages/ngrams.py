@@ -1,7 +1,8 @@
-"""Choose the entries among the words and word pairs of a group of languages, and among the titles by their page views.
+"""Choose the entries among the words and word pairs of a group of languages, and among titles by their page views.
 
-Page views also name redirects, special pages and deleted pages. If a language's dump is given, only titles of its
-articles stay. But a dump whose articles have less than half of the views is an excerpt: then other titles stay, too.
+Page views also name redirects, special pages and deleted pages. If a language's dump is given, only titles of articles
+in the dump are kept. But if these articles have less than half of the language's views, the dump is an excerpt, and
+other titles are kept, too.
 """
 
 from __future__ import annotations
@@ -44,17 +45,20 @@ from runtime.tallies import Tallies
 _ROWS = 1 << 18  # of a row group of scored pairs
 
 VIEWED = pa.schema([LANGUAGE, ("title", pa.string()), ("views", pa.int64()), ("article", pa.bool_())])
-# A title with views.
+# Titles with views, the score.
 TITLES = pa.schema([*RATED, ("article", pa.bool_())])
 
-LEAST_SHARE = 0.5  # of the views that a dump's articles have, or it is an excerpt
+LEAST_SHARE = 0.5  # of a language's views that the articles of its dump have; with less, the dump is an excerpt
 
 _VALUES = {"views": "sum", "article": "max"}
-_ARTICLES = "articles."  # begins the name of a figure of titles that are articles
+_ARTICLES = "articles."  # prefix of the tallies that count only titles of articles
 
 
 def ngram_entries(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> dict[str, Tallies]:
-    """Write the unigram and bigram entries, and the titles of all articles, of each language; return its tallies."""
+    """Write each language's unigram and bigram entries and titles of articles; return tallies by language code.
+
+    `files` has the Wikipedia files of each language by code.
+    """
     read = count(engine, files, plan)
     found = engine.run(spread(plan.words(), engine), partial(_figures, config=plan.config))
     unigrams = _write_unigrams(engine, found, plan)
@@ -80,13 +84,16 @@ def _write_unigrams(engine: Engine, found: Tallies, plan: NgramPlan) -> Tallies:
 def write_bigrams(
     engine: Engine, pairs: Mapping[str, Percentile], unigrams: Mapping[str, float], plan: NgramPlan
 ) -> Tallies:
-    """Write the best pairs of each language, given PMI_30% and the number of its words that are entries."""
+    """Write the pairs with the highest scores of each language; return their numbers and checksums as tallies.
+
+    `pairs` has the percentile of the PMIs of each language, `unigrams` the number of its words that are entries.
+    """
     taken = {code: selection.bigrams(int(unigrams.get(code, 0)), plan.config).most for code in pairs}
     floors = {code: found.value for code, found in pairs.items()}
     scored = partial(_scored, floors=floors, config=plan.config)
     best = partial(selection.best, taken=taken, longest=plan.config.longest_entry)
     files = spread(plan.mutual(), engine)
-    # With a space between its words a pair is an entry of its own. Without one, 中 + 国人 is 中国 + 人.
+    # With a space between the words, each pair makes another entry. Without one, 中 + 国人 makes the same as 中国 + 人.
     candidates = [partial(_best_scored, some, scored, best) for some in files]
     if not all(language(code).spaced for code in pairs):
         candidates += [partial(_best_of, [file], best) for file in _alike(engine, files, scored, plan)]
@@ -94,7 +101,7 @@ def write_bigrams(
 
 
 def _alike(engine: Engine, files: list[list[OwnFile]], scored: partial, plan: NgramPlan) -> list[OwnFile]:
-    """Write the pairs of languages without spaces, of those that make one entry the best; return their files."""
+    """Write the pairs of languages without spaces, each entry once with its highest score; return the files."""
     folder = make_folder(plan.work / "alike")
     send, receive = partial(_send_scored, scored=scored, plan=plan), partial(_best_alike, plan=plan, folder=folder)
     engine.exchange(files, send, receive, plan.by_entry.partitions)
@@ -115,7 +122,7 @@ def _best_alike(partition: int, blocks: Iterator[bytes], plan: NgramPlan, folder
 
 
 def _tallies_of(code: str, read: Tallies, written: Tallies) -> Tallies:
-    """Return what was read for a language, and what of it was written, which alone keeps its code."""
+    """Return the tallies of one language: of `read` without its code, and of `written` with its code."""
     own = [row | {"language": None} for row in read.rows() if row["language"] == code]
     return Tallies([*own, *(row for row in written.rows() if row["language"] == code)])
 
@@ -136,7 +143,10 @@ def _best_scored(files: list[OwnFile], scored: partial, best: partial) -> Iterat
 def _scored(
     files: list[OwnFile], floors: Mapping[str, float], config: MetadataConfig, spaced: bool
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the scored pairs of languages that are written with spaces, or without."""
+    """Yield pairs with their scores as rows of RATED, of the languages written with spaces, or without (`spaced`).
+
+    `floors` has the percentile of the PMIs of each language. Pairs without a score are left out.
+    """
     for code, rows in selection.by_language(rows_of(files)):
         if language(code).spaced is spaced:
             found = selection.scores(rows["count"], rows["value"], floors[code], config)
@@ -146,10 +156,10 @@ def _scored(
 
 @dataclass(frozen=True)
 class TitlePlan:
-    """The numbers by which titles are chosen, the languages wanted, namespaces per wiki; folders for them and for work.
+    """The parameters and folders of the titles' stage; `namespaces` has further namespaces by Wikipedia code.
 
-    `articles` has the files of titles that the n-grams' stage wrote, by language. `size` are the bytes of page
-    views.
+    `articles` has the files of articles' titles that the n-grams' stage wrote, by language. Title entries go to
+    `folder`, counts to `work`. `size` is the bytes of all page-view files.
     """
 
     config: MetadataConfig
@@ -162,17 +172,20 @@ class TitlePlan:
 
     @property
     def meeting(self) -> CountMeeting:
-        """How the views of a title come together."""
+        """How views are grouped by title."""
         return CountMeeting(VIEWED, "title", self.size)
 
     @cached_property
     def viewed(self) -> list[OwnFile]:
-        """The files of all titles with views."""
+        """The files of all titles with views, rows of TITLES, one file a partition."""
         return [file_of(self.work, number) for number in range(self.meeting.partitions)]
 
 
 def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> Tallies:
-    """Write the title entries of the plan's languages to files of its folder, one a language; return tallies."""
+    """Write the title entries of each language to a file in the plan's folder; return tallies.
+
+    `files` are paths of page-view files.
+    """
     items = [*files, *((code, file) for code, own in plan.articles.items() for file in own)]
     send, receive = partial(_send, plan=plan), partial(_add_up, plan=plan)
     make_folder(plan.work)
@@ -187,7 +200,7 @@ def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> Tallies:
 
 
 def _is_whole(found: Tallies, code: str) -> bool:
-    """Return whether a language's articles have enough of its views that other titles cannot be articles."""
+    """Return whether a language's dump is whole: its articles have at least LEAST_SHARE of the language's views."""
     views = found.by_language("sum").get(code, 0)
     return found.by_language(f"{_ARTICLES}sum").get(code, 0) >= LEAST_SHARE * views
 
@@ -199,7 +212,10 @@ def _taken(found: Tallies, code: str, strict: bool, plan: TitlePlan) -> int:
 
 
 def _judged(found: Tallies, strict: list[str], plan: TitlePlan) -> Tallies:
-    """Return how many titles are dropped as no articles, and of how many languages the dump is an excerpt."""
+    """Return tallies of the titles dropped because they are not articles, and of languages whose dump is an excerpt.
+
+    `strict` lists the languages whose dump is whole.
+    """
     tally, rows, articles = Tallies(), found.by_language("rows"), found.by_language(f"{_ARTICLES}rows")
     for code in plan.articles:
         if code in strict:
@@ -211,7 +227,7 @@ def _judged(found: Tallies, strict: list[str], plan: TitlePlan) -> Tallies:
 
 
 def _send(item: str | tuple[str, OwnFile], tallies: Tallies, plan: TitlePlan) -> Iterator[Block]:
-    """Yield blocks of the views in a file, or of the titles of articles."""
+    """Yield rows of VIEWED in blocks: of a page-view file (a path), or of articles' titles (language code and file)."""
     tally: Counter = Counter()
     batches = _titles_in(item, tally, plan) if isinstance(item, str) else _articles_in(*item)
     yield from plan.meeting.dealt(combined([rows], _VALUES) for rows in batches)
@@ -249,7 +265,7 @@ def _add_up(partition: int, blocks: Iterator[bytes], plan: TitlePlan) -> Tallies
 
 
 def _title_figures(files: list[OwnFile], plan: TitlePlan) -> Tallies:
-    """Return the figures of all titles, and of articles alone, by language."""
+    """Return the tallies of `selection.figures` for all titles, and, with the prefix _ARTICLES, for articles alone."""
     rules = {code: selection.titles(language(code), plan.config) for code in plan.languages}
     tally = Tallies()
     for batch in rows_of(files):
@@ -260,7 +276,7 @@ def _title_figures(files: list[OwnFile], plan: TitlePlan) -> Tallies:
 
 
 def _best(files: list[OwnFile], strict: list[str], taken: Mapping[str, int], longest: int) -> Iterator[pa.RecordBatch]:
-    """Yield the titles that may be among the best of their language: in a strict one only articles."""
+    """Yield titles that may be among the best `taken` of their language; in languages of `strict`, only articles."""
     judged = pa.array(strict, pa.string())
     kept = (
         rows.filter(pc.or_(rows["article"], pc.invert(pc.is_in(rows["language"], judged)))) for rows in rows_of(files)

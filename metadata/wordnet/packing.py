@@ -4,9 +4,9 @@
 
 (`./`, since pip takes a bare name for that of a package of PyPI.)
 
-A wordnet becomes a packed tab file of its distinct words, of English the names of synsets. What its files say about
-licence and citation goes with it: line 1, and the LICENSE and README beside the file. One whose stated licence is not
-known to permit redistribution is left out.
+A wordnet becomes a compressed tab file of its distinct words, or of an English wordnet the names of synsets. Line 1 of
+the wordnet's file and the LICENSE and README beside it are copied, as they state licence and citation. A wordnet is
+left out if its licence is not known to permit redistribution.
 """
 
 from __future__ import annotations
@@ -45,54 +45,54 @@ PERMITTED = {
     "NICT wordnet licence": "LicenseRef-NICT",
     "wordnet": "LicenseRef-WordNet",
 }
-_OWN_TEXT = ("wordnet", "NICT wordnet licence", "CeCILL-C", "MIT", "Apache 2.0")  # must come with every copy
+_OWN_TEXT = ("wordnet", "NICT wordnet licence", "CeCILL-C", "MIT", "Apache 2.0")  # licences whose text every copy needs
 _ENGLISH = "eng"
 _PRINCETON = {"name": "Princeton WordNet", "code": _ENGLISH, "url": "https://wordnet.princeton.edu/"}
 _BESIDE = re.compile(r"(LICEN[CS]E|README|CITATION)\b.*", re.IGNORECASE)
 
 
 def folder() -> str | None:
-    """Return the folder of the package, with wordnets as tab files; None where it is not installed."""
+    """Return the folder of the package, with wordnets as tab files; None if the package is not installed."""
     found = find_spec(MODULE)
     return str(Path(found.origin).parent) if found and found.origin else None
 
 
 def versions(paths: list[str]) -> dict[str, str]:
-    """Return the version of the package by its name, if one of the wordnets at these paths is in it."""
+    """Return {package name: version}, or an empty dictionary if none of these paths is in the package."""
     own = folder()
     return {PACKAGE: version(PACKAGE)} if own and any(path.startswith(own) for path in paths) else {}
 
 
 @dataclass(frozen=True)
 class Wordnet:
-    """A wordnet: what it says of itself, its files in one folder, and the texts beside them."""
+    """A wordnet: its name, code, url and, if stated, licence in `head`, and its files, which are in one folder."""
 
     head: dict[str, str]
     files: list[WordnetFile]
 
     @property
     def folder(self) -> Path:
-        """The folder of its files."""
+        """The folder of the wordnet's files."""
         return Path(self.files[0].path).parent
 
     @property
     def name(self) -> str:
-        """The name of its file in the package."""
+        """The name of the wordnet's file in the package, without ending."""
         file = self.files[0]
         return Path(file.path).name.partition(".")[0] if file.form == "tab" else "wn-princeton-eng"
 
     @property
     def texts(self) -> list[Path]:
-        """The files beside it that say its licence and how to cite it."""
+        """The files in the wordnet's folder whose names begin with LICENSE, README or CITATION, sorted."""
         return sorted(path for path in self.folder.iterdir() if _BESIDE.fullmatch(path.name))
 
     def words(self) -> list[str]:
-        """Return its distinct words, cleaned, in the order of code points."""
+        """Return the wordnet's distinct words, cleaned and sorted by code points."""
         names = self.head["code"] == _ENGLISH
         return sorted({word for file in self.files for word in readers.lemmas(file, Counter(), names_only=names)})
 
     def refusal(self) -> str | None:
-        """Return why it is left out; None where it is packed."""
+        """Return the reason to leave out the wordnet, or None if it may be packed."""
         licence = self.head.get("licence", "")
         if licence not in PERMITTED:
             return f"its licence, {licence or 'which it does not state'}, is not known to permit redistribution"
@@ -102,7 +102,7 @@ class Wordnet:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; bad input ends in one sentence and status 2."""
+    """Run the command line `argv` (None: the process's own); bad input prints one sentence and exits with status 2."""
     parser = Parser("packing", str(__doc__).split("\n", 1)[0])
     parser.add_argument("input", nargs="+", metavar="PATH", help="wordnets, as clip-metadata --wordnet takes them")
     parser.add_output("folder of the project, made anew")
@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def find(paths: Iterable[str]) -> list[Wordnet]:
-    """Return the wordnets among local files, by language and name."""
+    """Return the wordnets in local files and folders, sorted by language, name and folder."""
     found: dict[tuple, Wordnet] = {}
     for file in readers.find(paths):
         head = readers.tab_head(file.path) if file.form == "tab" else _head_of_dict(file)
@@ -125,7 +125,10 @@ def find(paths: Iterable[str]) -> list[Wordnet]:
 
 
 def pack(wordnets: Iterable[Wordnet], project: Path, version: str) -> list[str]:
-    """Write the project into a new folder; return a line for each wordnet."""
+    """Write the project of the package into a new folder; return a line for each wordnet that says what became of it.
+
+    InputError if the folder exists, or if no wordnet may be redistributed.
+    """
     if project.exists():
         raise InputError(f"output {project} exists; give a new folder")
     module, rows, lines, licences = project / MODULE, [], [], set()
@@ -150,7 +153,7 @@ def pack(wordnets: Iterable[Wordnet], project: Path, version: str) -> list[str]:
 
 
 def _write(wordnet: Wordnet, module: Path) -> int:
-    """Write the words of a wordnet, and the texts beside it; return the number of words."""
+    """Write the words of a wordnet and a copy of its `texts` to the folder `module`; return the number of words."""
     head, words = wordnet.head, wordnet.words()
     lines = ["\t".join((f"# {head['name']}", head["code"], head["url"], head["licence"]))]
     lines += (f"-\tlemma\t{word}" for word in words)
@@ -167,7 +170,10 @@ def _filled(template: str, known: dict[str, str]) -> str:
 
 
 def _head_of_dict(file: WordnetFile) -> dict[str, str]:
-    """Return what Princeton's files are, with the licence that each begins with; nothing of other files."""
+    """Return the head of one of Princeton's dict files, with the licence if the file begins with it.
+
+    Other files have an empty one.
+    """
     if file.form != "dict":
         return {}
     with readers.opened(file.path) as opened:

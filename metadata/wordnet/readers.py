@@ -1,7 +1,7 @@
 """Find wordnet files, and read clean lemmas from each format: Princeton's dict files, OMW's tab files, and WN-LMF.
 
-To add a format, add a row to FORMATS with two functions: one returns the language codes of a file, one yields its
-lemmas as the file spells them. `words` then cleans these.
+To add a format, add a row to FORMATS with two functions: one returns the language codes of a file, the other yields
+the file's lemmas, cleaned by `words` where the format needs it.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from runtime.errors import InputError
 from runtime.redaction import with_secrets
 from runtime.storage.listing import expand
 
-_INVISIBLE = "\u00ad\u200b\u200e\u200f\ufeff"  # not the joiners, which Persian and Hindi spell with
+_INVISIBLE = "\u00ad\u200b\u200e\u200f\ufeff"  # without the joiners, which the spelling of Persian and Hindi needs
 
-# Applied in this order: a gloss can only be seen as one after the markup around it is gone.
+# Applied in this order: a gloss can only be recognised after the markup around it is removed.
 _REPAIRS = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -56,7 +56,7 @@ _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 _PLACEHOLDERS = {"GAP!", "PSEUDOGAP!"}
 _LOST_LETTER = re.compile(r"\w\?+\w|[\s-]\?|\ufffd")  # sva?a, latón ?
 
-# Signs that dictionaries write and captions leave out. Not for Yiddish and Urdu, whose spelling needs some of them.
+# Vowel signs that dictionaries write and captions leave out. Yiddish and Urdu keep theirs: their spelling needs some.
 _ARABIC_POINTS = re.compile("[\u0640\u064b-\u0652\u0670]")
 _HEBREW_POINTS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]")
 _POINTS = {"ar": _ARABIC_POINTS, "fa": _ARABIC_POINTS, "he": _HEBREW_POINTS}
@@ -74,22 +74,22 @@ _UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile
 
 @dataclass(frozen=True)
 class WordnetFile:
-    """One file of lemmas of one language; a file of WN-LMF with lexicons of two languages is two of these."""
+    """One file with the lemmas of one language; a WN-LMF file with lexicons in two languages gives two of these."""
 
     path: str  # a path or an fsspec URL, perhaps into an archive
-    form: str  # a key of formats.FORMATS
+    form: str  # a key of FORMATS
     language: Language
 
 
 def opened(path: str) -> OpenFile:
-    """Return a context that opens a file, unpacked by its ending."""
+    """Return a context manager that opens a file for reading bytes, decompressed by its ending."""
     return fsspec.open(with_secrets(path), "rb", compression="infer")
 
 
 def lines(path: str, tally: Counter) -> Iterator[str]:
-    """Yield the lines of a file; those that are not UTF-8 are dropped, and counted."""
+    """Yield the lines of a file without line ends; lines that are not UTF-8 are dropped and counted in `tally`."""
     with opened(path) as file:
-        data = file.read()  # some MB: packed files are slow to iterate over
+        data = file.read()  # some MB: compressed files are slow to iterate over
     for line in data.removesuffix(b"\n").split(b"\n") if data else ():
         tally["lines"] += 1
         try:
@@ -99,19 +99,25 @@ def lines(path: str, tally: Counter) -> Iterator[str]:
 
 
 def language_of(code: str) -> Language:
-    """Return the language that wordnets call `code`: ISO 639-3 in tab files, a tag such as pt-BR in WN-LMF."""
+    """Return the language of a wordnet's code: ISO 639-3 in tab files, a tag such as pt-BR in WN-LMF.
+
+    InputError for an unknown code.
+    """
     plain = code.replace("_", "-").partition("-")[0].lower()
     by_label = of_label(plain)
     return of_wordnet(plain) if len(plain) == 3 or by_label is OTHER else by_label
 
 
 def princeton_codes(path: str) -> list[str]:
-    """Return the code of the one language that these files are of."""
+    """Return the language codes of one of Princeton's dict files, which is English alone."""
     return ["eng"]
 
 
 def princeton_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[str]:
-    """Yield the words of each synset line: `offset file type count word id word id … | gloss`, count in hex."""
+    """Yield the words of each synset, in a line `offset file type count word id word id … | gloss` with count in hex.
+
+    With `names_only` yield only the first word of each synset. `tally` counts synsets and dropped lines.
+    """
     for line in lines(file.path, tally):
         if line.startswith("  "):  # the licence
             continue
@@ -126,7 +132,10 @@ def princeton_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Ite
 
 
 def tab_head(path: str) -> dict[str, str]:
-    """Return what line 1 says (`# name TAB code TAB url TAB licence`); nothing where it is another line."""
+    """Return name, code, url and licence as line 1 states them (`# name TAB code TAB url TAB licence`).
+
+    The dictionary lacks fields that line 1 lacks, and is empty if line 1 does not begin with #.
+    """
     with opened(path) as file:
         head = file.readline().decode("utf-8-sig", "replace")
     fields = (field.strip() for field in head.removeprefix("#").split("\t"))
@@ -134,7 +143,7 @@ def tab_head(path: str) -> dict[str, str]:
 
 
 def tab_codes(path: str) -> list[str]:
-    """Return the code in line 1, or else the one that ends the file's name."""
+    """Return a list with the language code in line 1, or else in the file's name (-xxx.tab); InputError without one."""
     if code := tab_head(path).get("code"):
         return [code]
     named = re.search(r"-([a-z]{3})\.tab", path)
@@ -144,7 +153,10 @@ def tab_codes(path: str) -> list[str]:
 
 
 def tab_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[str]:
-    """Yield the words of each line `synset TAB key TAB lemma` whose key says lemma."""
+    """Yield the words of each line `synset TAB key TAB lemma` whose key is `lemma` or `xxx:lemma`.
+
+    `names_only` is ignored. `tally` counts dropped lines and lemmas.
+    """
     for line in lines(file.path, tally):
         fields = line.split("\t")
         if line.startswith(("#", "\ufeff#")):
@@ -158,7 +170,7 @@ def tab_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[
 
 
 def lmf_codes(path: str) -> list[str]:
-    """Return the language of each lexicon."""
+    """Return the language code of each lexicon in a WN-LMF file; InputError if there is no lexicon."""
     with opened(path) as file:
         found = _LEXICON.findall(file.read())
     if not found:
@@ -167,7 +179,10 @@ def lmf_codes(path: str) -> list[str]:
 
 
 def lmf_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[str]:
-    """Yield the words of each lexical entry in the language of `file`; `names_only`: of those that name a synset."""
+    """Yield the words of each lexical entry in the language of `file`; `tally` counts entries and dropped lemmas.
+
+    With `names_only`, only entries that are the first member of a synset count, if the lexicon's synsets list members.
+    """
     for lexicon in _lexicons(file.path):
         if language_of(lexicon["language"]) != file.language:
             continue
@@ -182,7 +197,7 @@ def lmf_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[
 def _namesakes(lexicon: Mapping[str, Any], tally: Counter) -> set[str] | None:
     """Return the ids of the entries that are the first member of a synset; None if no synset lists its members.
 
-    Members are ids of entries in Open English WordNet, and may be ids of senses.
+    Members are ids of entries (as in Open English WordNet) or of senses. `tally` counts synsets without members.
     """
     entry_of = {entry["id"]: entry["id"] for entry in lexicon.get("entries", [])}
     for entry in lexicon.get("entries", []):
@@ -194,8 +209,8 @@ def _namesakes(lexicon: Mapping[str, Any], tally: Counter) -> set[str] | None:
 
 
 def _lexicons(path: str) -> Sequence[Mapping[str, Any]]:
-    """Return the lexicons of a WN-LMF file, read by `wn`, which takes files that are not compressed."""
-    from wn import Error, lmf  # here, as it brings an HTTP client along that nothing else needs
+    """Return the lexicons of a WN-LMF file, read by `wn` from an uncompressed copy; InputError if `wn` cannot."""
+    from wn import Error, lmf  # here, as it imports an HTTP client that nothing else needs
 
     with tempfile.NamedTemporaryFile(suffix=".xml") as plain:
         with opened(path) as file:
@@ -209,7 +224,7 @@ def _lexicons(path: str) -> Sequence[Mapping[str, Any]]:
 
 @dataclass(frozen=True)
 class WordnetFormat:
-    """A format of wordnets: its file names, and functions that read it."""
+    """A format of wordnets: the pattern of its file names, and the two functions that read its files."""
 
     names: re.Pattern[str]
     codes: Callable[[str], list[str]]  # path → codes of the languages in the file
@@ -224,15 +239,19 @@ FORMATS = {
 
 
 def find(paths: Iterable[str]) -> list[WordnetFile]:
-    """Return the wordnet files that `paths` are or hold, each once; a path that is or holds none is refused."""
+    """Return the wordnet files at `paths`, which are files, folders, globs, archives or URLs, each once.
+
+    InputError for a path without wordnet files.
+    """
     return list(dict.fromkeys(file for path in paths for file in _of_path(str(path))))
 
 
 def lemmas(file: WordnetFile, tally: Counter, names_only: bool = False) -> list[str]:
-    """Return the distinct lemmas of `file`, in its order, spaced by spaces, and count what it holds in `tally`.
+    """Return the distinct lemmas of `file`, in the file's order and with spaces instead of underscores.
 
-    `names_only` keeps the first lemma of each synset, by which the synset is called; Princeton's files and WN-LMF whose
-    synsets list their members state it.
+    `names_only` keeps only the first lemma of each synset, which names the synset; dict files state it, and so do
+    WN-LMF files whose synsets list their members. Other files give all lemmas. `tally` counts what was read and
+    dropped. InputError if the file cannot be read to its end.
     """
     try:
         found = list(dict.fromkeys(FORMATS[file.form].lemmas(file, tally, names_only)))
@@ -243,7 +262,7 @@ def lemmas(file: WordnetFile, tally: Counter, names_only: bool = False) -> list[
 
 
 def licences(files: Iterable[WordnetFile]) -> dict[str, str]:
-    """Return the licence of each wordnet by its name, where a file states both; only tab files do, in line 1."""
+    """Return the licence of each wordnet by the wordnet's name, from line 1 of tab files; other files state none."""
     heads = (tab_head(file.path) for file in files if file.form == "tab")
     return {head["name"]: head["licence"] for head in heads if "licence" in head}
 
@@ -265,7 +284,10 @@ def _form(path: str) -> str | None:
 
 
 def _members(path: str) -> list[str]:
-    """Return the file `path` itself, or the files in the folder, glob or archive that it is, and in archives there."""
+    """Return the sorted paths of all files at `path`: the file itself, or the files in a folder, glob or archive.
+
+    Files in archives in the folder are included. InputError if `path` does not exist or cannot be opened.
+    """
     try:
         found = expand(_inside(path))
         if found is None:
@@ -284,13 +306,13 @@ def _is_archive(path: str) -> bool:
 
 
 def _inside(path: str) -> str:
-    """Return the URL that stands for the files in an archive; the path itself of anything else."""
+    """Return the fsspec URL of the files in an archive, such as zip://::PATH; for other files, return `path`."""
     found = _ARCHIVE.fullmatch(path)
     return f"{found[1] or 'zip'}://::{path}" if found else path
 
 
 def _languages(path: str, form: str) -> list[Language]:
-    """Return the languages of the file at `path`; all but WN-LMF hold one."""
+    """Return the distinct languages of the file at `path`, one except for WN-LMF; `form` is a key of FORMATS."""
     try:
         return list(dict.fromkeys(language_of(code) for code in FORMATS[form].codes(path)))
     except _UNREADABLE as error:
@@ -300,19 +322,22 @@ def _languages(path: str, form: str) -> list[Language]:
 
 
 def refusal(lemma: str) -> str | None:
-    """Return why `lemma` is no word at all, or None.
+    """Return the reason why `lemma` is not a word (placeholder or lost_letter), or None if it may be one.
 
     >>> refusal("GAP!"), refusal("sva?a"), refusal("wat is je baan?")
     ('placeholder', 'lost_letter', None)
     """
     if lemma in _PLACEHOLDERS:
         return "placeholder"
-    odd = "?" in lemma or "\ufffd" in lemma  # without which the pattern, which takes longer, finds nothing
+    odd = "?" in lemma or "\ufffd" in lemma  # a quick test: without these the slower pattern cannot match
     return "lost_letter" if odd and _LOST_LETTER.search(lemma) else None
 
 
 def kept_words(lemma: str, language: str, tally: Counter) -> list[str]:
-    """Return the words that a lemma means; a lemma that means none is counted in `tally` under its reason."""
+    """Return the words in a lemma; a lemma without words is counted in `tally` under the reason.
+
+    `language` is a metadata code.
+    """
     reason = refusal(lemma)
     found = [] if reason else words(lemma, language)
     if not found:
@@ -321,12 +346,11 @@ def kept_words(lemma: str, language: str, tally: Counter) -> list[str]:
 
 
 def words(lemma: str, language: str) -> list[str]:
-    """Return the words, often one, perhaps none, that a lemma of a wordnet of `language` (a metadata code) means.
+    """Return the cleaned words, often one, perhaps none, in a lemma of a wordnet of `language` (a metadata code).
 
-    The oddities are those of the Open Multilingual Wordnet, which has many contributors: remnants of wiki markup and
-    HTML (French), glosses in parentheses (Slovak), several words in one field (Thai), morpheme signs (Chinese),
-    placeholders for English words without an equivalent (Italian, Hebrew), vowel points that nobody types (Hebrew,
-    Arabic).
+    The repairs are for the Open Multilingual Wordnet, which has many contributors: remnants of wiki markup and HTML
+    (French), glosses in parentheses (Slovak), several words in one field (Thai), morpheme signs (Chinese), placeholders
+    for English words without an equivalent (Italian, Hebrew), vowel points that nobody types (Hebrew, Arabic).
 
     >>> words("morse_(animal)|fr:morse", "fr"), words("napeti,napenjati", "sl"), words("(Ath", "is")
     (['morse'], ['napeti', 'napenjati'], [])
@@ -355,5 +379,5 @@ def _unescaped(lemma: str) -> str:
 
 
 def _quotes_paired(word: str) -> str:
-    """Return `word` without a quotation mark at an end that lacks its partner; דו"ח keeps its own."""
+    """Return `word` without a single unpaired quotation mark at its start or end; the one inside דו"ח is kept."""
     return word.strip('" ') if word.count('"') == 1 else word
