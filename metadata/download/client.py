@@ -1,6 +1,6 @@
-"""Send HTTP requests, and retry them with growing waits, or after the wait that the server asks for.
+"""Send HTTP requests, and retry failed ones after growing waits, or after the wait that the server asks for.
 
-Everything here is about requests; what their answers mean for a file is in `fetch`.
+This module knows requests only; `fetch` turns their responses into files.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from runtime.packages import PROJECT, __version__
 from runtime.redaction import redacted
 from runtime.storage.remote import BUSY, TRIES, Waits, try_again
 
-TIMEOUT = (10.0, 60.0)  # seconds to connect, and without a byte
-_WAITS = Waits(first=1.0, longest=60.0)  # between tries where the server names no time
-_LONGEST_WAIT = 3600.0  # seconds; a server that asks for more ends the file's turn
-_FIRST_CONTACT = 3  # tries at a host that has never answered: more likely there is no network
+TIMEOUT = (10.0, 60.0)  # seconds to connect, and seconds without a byte
+_WAITS = Waits(first=1.0, longest=60.0)  # between tries, if the server asks for no wait
+_LONGEST_WAIT = 3600.0  # seconds; if a server asks for a longer wait, the file fails
+_FIRST_CONTACT = 3  # tries at a host that has never answered: then there is probably no network
 _PIECE = 1 << 18
 _LONGEST_TEXT = 16 << 20  # bytes of a list of checksums
 
@@ -34,15 +34,18 @@ Result = TypeVar("Result")
 
 
 class Refused(Exception):
-    """A request failed, and another try would not help."""
+    """The failure of a request that another try would not help."""
 
 
 class Stopped(Exception):
-    """The run ends; nothing is wrong with this file."""
+    """The end of the run in the middle of a file, without a fault of the file."""
 
 
 class Again(Exception):
-    """This try failed, but another may succeed; `after` is the wait in seconds that the server asks for."""
+    """The failure of a try after which another may succeed; `after` is the wait that the server asks for (s), or 0.
+
+    `no_network` is True if the host has not answered any request so far.
+    """
 
     def __init__(self, reason: str, after: float = 0.0, no_network: bool = False):
         super().__init__(reason)
@@ -51,10 +54,10 @@ class Again(Exception):
 
 @dataclass(frozen=True)
 class Manners:
-    """The terms of requests to servers; Wikimedia wants a contact (URL or e-mail address) in the User-Agent."""
+    """The contact sent to servers and the number of parallel downloads; Wikimedia wants a URL or e-mail as contact."""
 
     contact: str = ""
-    jobs: int = 2  # files at a time; Wikimedia allows 3 connections per address
+    jobs: int = 2  # files at a time; Wikimedia allows 3 connections per IP address
 
     def __post_init__(self) -> None:
         if not (self.contact.isascii() and self.contact.isprintable()):
@@ -62,7 +65,7 @@ class Manners:
 
 
 class Client:
-    """A session that all threads of one run share."""
+    """An HTTP session that all threads of one run share."""
 
     def __init__(self, manners: Manners):
         self.jobs = manners.jobs
@@ -71,7 +74,7 @@ class Client:
         self._session.max_redirects = 5
         about = "; ".join(filter(None, ("clip-metadata", manners.contact)))
         agent = f"{PROJECT}/{__version__} ({about}) requests/{requests.__version__}"
-        # Without encodings: a file is wanted as it is stored, and Range counts its own bytes.
+        # No content encoding: files are fetched as they are stored, and Range counts the stored bytes.
         self._session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})
         self._heard: set[str] = set()
 
@@ -80,18 +83,19 @@ class Client:
         self._session.close()
 
     def pause(self) -> None:
-        """Raise Stopped if the run is to end."""
+        """Raise Stopped if the run must end."""
         if self.stop.is_set():
             raise Stopped
 
     def sleep(self, seconds: float) -> None:
-        """Return after this number of seconds, or once the run is to end."""
+        """Wait for this number of seconds, or until the run must end."""
         self.stop.wait(seconds)
 
     def persist(self, step: Callable[[], Result], size: Callable[[], int] = lambda: 0) -> Result:
-        """Return what `step` returns; where it raises Again, try again, but not for ever.
+        """Return the result of `step()`; if it raises Again, wait and call it again, at most TRIES times in a row.
 
-        A try after which `size` is larger than ever does not count as a failure.
+        A try after which `size()` has grown does not count as a failure. Then Refused; InputError if there seems to be
+        no network.
         """
         failures, most = 0, size()
 
@@ -114,7 +118,7 @@ class Client:
         return try_again(step, seconds_after, self.sleep)
 
     def text(self, url: str) -> str:
-        """Return the text at `url`."""
+        """Return the text at `url`, retrying as `persist` does; Refused if it is too long or cannot be fetched."""
         return self.persist(lambda: self._text(url))
 
     def _text(self, url: str) -> str:
@@ -128,7 +132,10 @@ class Client:
 
     @contextmanager
     def open(self, url: str, headers: dict[str, str] | None = None, method: str = "GET") -> Iterator[requests.Response]:
-        """Yield the response to one request, its body unread; a server that is busy or does not answer raises Again."""
+        """Yield the response to one request, its body unread.
+
+        Again if the server is busy or does not answer; Refused for another failure.
+        """
         self.pause()
         host = _host_of(url)
         try:
@@ -145,7 +152,7 @@ class Client:
             yield response
 
     def pieces(self, response: requests.Response) -> Iterator[bytes]:
-        """Yield the body as it was sent; where it breaks off, raise Again."""
+        """Yield the body of a response in pieces, undecoded; Again if the connection breaks off."""
         try:
             for piece in response.raw.stream(_PIECE, decode_content=False):
                 self.pause()
@@ -167,7 +174,7 @@ def _check(url: str, response: requests.Response) -> None:
 
 
 def _seconds_asked_for(retry_after: str) -> float:
-    """Return the wait that Retry-After asks for, which is a number of seconds or a date; 0 where it asks for none."""
+    """Return the wait in seconds that a Retry-After header asks for, as seconds or a date; 0 if it is neither."""
     try:
         if retry_after.strip().isdecimal():
             return float(retry_after)
@@ -181,6 +188,6 @@ def _host_of(url: str) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the innermost reason of an error of requests, without its nesting."""
+    """Return the message of the innermost error nested in an error of `requests`."""
     inner = [each for each in (getattr(error, "reason", None), *error.args) if isinstance(each, BaseException)]
     return _reason(inner[0]) if inner else str(error).rpartition(": ")[2] or type(error).__name__

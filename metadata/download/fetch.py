@@ -1,4 +1,4 @@
-"""Fetch the sources of a build over HTTP, a few files at a time: each is resumed, checked, and only then named.
+"""Fetch the sources of a build over HTTP, a few files at a time: each file is resumed, checked, and then renamed.
 
 `sources` plans the files; `client` sends requests.
 """
@@ -27,7 +27,7 @@ from runtime.storage import locks
 from runtime.storage.paths import room
 from runtime.storage.whole import PARTIAL, read_json, sync, write_json
 
-_CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+)")  # a star where nothing follows the bytes that we have
+_CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+)")  # a star if the file has no bytes after those requested
 _MB = 10**6
 
 _LOCK = ".downloading"
@@ -37,7 +37,7 @@ Found = TypeVar("Found")
 
 
 def look_up(planned: Iterable[Download | Listing], manners: Manners) -> tuple[list[Download], list[Result]]:
-    """Return the files to fetch, in order, and a failed result for each dump whose files cannot be listed."""
+    """Return the files to fetch, in the planned order, and a failed result for each dump that cannot be listed."""
     with closing(Client(manners)) as client:
         found = _parallel(lambda item: _listed(client, item), list(planned), client)
     downloads = [download for each in found if isinstance(each, list) for download in each]
@@ -45,7 +45,7 @@ def look_up(planned: Iterable[Download | Listing], manners: Manners) -> tuple[li
 
 
 def _listed(client: Client, item: Download | Listing) -> list[Download] | Result:
-    """Return the files of a dump, or why there are none; a download is listed already."""
+    """Return the files of a dump, or a failed result if it has none; of a download, return a list of itself."""
     if isinstance(item, Download):
         return [item]
     try:
@@ -63,10 +63,10 @@ def _listed(client: Client, item: Download | Listing) -> list[Download] | Result
 def fetch(
     downloads: Iterable[Download], directory: str | Path, manners: Manners, dry_run: bool = False
 ) -> list[Result]:
-    """Return the outcome of each download, in order: files below `directory`, or failures with a reason.
+    """Fetch files to `directory`; return the result of each download, in order.
 
-    A file has its name only when it is whole and checked; one that was fetched and checked before is kept. A dry run
-    writes nothing and asks for sizes. An obstacle to every file (no network, no room) is an InputError.
+    A file gets its name only when it is whole and checked. A file that was fetched and checked before is kept. A dry
+    run writes nothing and requests sizes only. InputError for an obstacle to all files (no network, no room).
     """
     downloads, folder = list(downloads), Path(directory)
     with nullcontext() if dry_run else _claimed(folder), closing(Client(manners)) as client:
@@ -74,13 +74,13 @@ def fetch(
 
 
 def _parallel(work: Callable[[Item], Found], items: list[Item], client: Client) -> list[Found]:
-    """Return the results in order; the first exception, or Ctrl-C, stops all of them at their next piece."""
+    """Return `work(item)` of each item, in order, run in threads; an exception or Ctrl-C stops all items soon."""
 
     def stopping(item: Item) -> Found:
         try:
             return work(item)
         except BaseException:
-            client.stop.set()  # here, before this thread begins its next item
+            client.stop.set()  # set before this thread begins its next item
             raise
 
     executor = ThreadPoolExecutor(client.jobs, thread_name_prefix="download")
@@ -88,7 +88,7 @@ def _parallel(work: Callable[[Item], Found], items: list[Item], client: Client) 
         futures = [executor.submit(stopping, item) for item in items]
         wait(futures)
         for error in [future.exception() for future in futures]:
-            if error and not isinstance(error, Stopped):  # the others were stopped because of one of these
+            if error and not isinstance(error, Stopped):  # Stopped is a consequence of another item's error
                 raise error
         return [future.result() for future in futures]
     finally:
@@ -98,7 +98,7 @@ def _parallel(work: Callable[[Item], Found], items: list[Item], client: Client) 
 
 @contextmanager
 def _claimed(folder: Path) -> Iterator[None]:
-    """Keep other runs out of `folder`, whose partial files would be theirs too."""
+    """Lock `folder` for this run, as two runs would write the same partial files; InputError if it is locked."""
     try:
         with writable(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -118,15 +118,15 @@ class Result:
 
     download: Download
     path: Path
-    size: int | None  # None where the server does not say
+    size: int | None  # bytes; None if the server does not state them
     outcome: str  # "fetched", "kept" (it was fetched before), "planned" (a dry run), "failed"
-    check: str = ""  # the checksum that it passed: "sha1 da39…", or "its own" where none is published
+    check: str = ""  # the checksum that the file passed: "sha1 da39…", or "its own" if none is published
     reason: str = ""  # of a failure
 
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Say in one sentence why `path` cannot be written, where the block ends for that reason."""
+    """Raise InputError, which says why `path` cannot be written, if the block raises OSError."""
     try:
         with room(path.parent):
             yield
@@ -136,11 +136,11 @@ def writable(path: Path) -> Iterator[None]:
 
 
 class Transfer:
-    """The fetching of one file to its path below a folder, from where an earlier try broke off.
+    """The fetching of one file to its path below a folder, continued at the byte where an earlier try broke off.
 
-    Unfinished bytes are in `name.partial`. A hidden record beside it holds `validator`, by which the server recognises
-    the version of the file. When the file is complete, the record holds `size`, `mtime_ns` and `check`, by which a
-    later run recognises it.
+    Unfinished bytes are in `name.partial`. A hidden file beside it, the record, has the `validator` that names the
+    file's version to the server. Of a complete file the record has `size`, `mtime_ns` and `check`, by which a later run
+    recognises the file.
     """
 
     def __init__(self, download: Download, folder: Path, client: Client):
@@ -152,9 +152,9 @@ class Transfer:
         self._shown = 0, 0
 
     def run(self, dry: bool) -> Result:
-        """Fetch the file unless that was done before; a dry run asks for its size only.
+        """Fetch the file unless an earlier run did, and return the result; a dry run requests the size only.
 
-        A file that cannot be fetched is a failed result; a disk that cannot be written is an InputError.
+        If the file cannot be fetched, the result is a failed one. InputError if the disk cannot be written.
         """
         record = read_json(self._record) or {}
         try:
@@ -181,11 +181,11 @@ class Transfer:
         return self._result(outcome, self.target.stat().st_size, check)
 
     def _persist(self) -> None:
-        """Fetch the file, and once more if it is wrong, but not for ever: it may be large."""
+        """Fetch the file to its partial path, and a second time if the first fails its check; then Refused."""
         for _ in range(2):
             self._client.persist(self._receive, self._size)
             found = self._fault(self._partial)
-            if found and self._digest:  # the published checksums may be newer than they were
+            if found and self._digest:  # new checksums may have been published meanwhile
                 self._digest = self._read_digest()
                 found = self._fault(self._partial)
             if not found:
@@ -194,7 +194,10 @@ class Transfer:
         raise Refused(f"{redacted(self.download.url)} is not what was published: {found}")
 
     def _receive(self) -> None:
-        """Bring the partial file to its end, from where it is if the server still has the same version."""
+        """Fetch the rest of the partial file, or all of it if the server now has another version of the file.
+
+        Again if the response is not the part that was requested.
+        """
         have, version = self._size(), (read_json(self._record) or {}).get("validator", "")
         if have and not version:
             self._partial.unlink()
@@ -229,13 +232,13 @@ class Transfer:
             raise Again(f"{redacted(self.download.url)} ended after {done:,} of {total:,} bytes")
 
     def _show(self, done: int, total: int | None) -> None:
-        """Set the progress of the stage to this number of bytes of this file."""
+        """Set this file's part of the stage's progress to `done` of `total` bytes."""
         shown = done // _MB, (total or done) // _MB
         advance(done=shown[0] - self._shown[0], total=shown[1] - self._shown[1])
         self._shown = shown
 
     def _read_digest(self) -> str | None:
-        """Return the published checksum; a publisher who has none for this file after all is a failure."""
+        """Return the published checksum in hex; None if none is published, Refused if the list lacks this file."""
         published = self.download.published
         if published is None:
             return None
@@ -263,12 +266,12 @@ class Transfer:
 
 
 def _version(response: requests.Response) -> str:
-    """Return what names this version of the file to If-Range: a strong ETag, or else its date, or else nothing."""
+    """Return the file's version for If-Range: a strong ETag, or else the date of Last-Modified, or else empty."""
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
 def _length(response: requests.Response) -> int | None:
-    """Return the bytes of the body, where it is sent as one piece whose length is stated."""
+    """Return the number of bytes of the body, or None if the response does not state it or is sent in chunks."""
     text = "" if "Transfer-Encoding" in response.headers else response.headers.get("Content-Length", "")
     return int(text) if text.isdecimal() else None

@@ -1,6 +1,6 @@
 """Plan the files to fetch for a build, with the URLs at which they are published, and check files against checksums.
 
-All URLs of the project's sources are in this module. None of them has been tried: they follow the layouts that the
+All URLs of the project's sources are in this module. No URL has been tried: the URLs follow the layouts that the
 publishers describe, and a first real run may find one that has moved. Fetching is in `fetch`.
 """
 
@@ -26,7 +26,7 @@ from runtime.errors import InputError, ParameterError
 
 _DATE = re.compile(r"-\d{8}-")
 
-_KINDS = {32: "md5", 40: "sha1", 64: "sha256"}  # by the number of hex digits
+_KINDS = {32: "md5", 40: "sha1", 64: "sha256"}  # checksums by their number of hex digits
 _SUMS_LINE = re.compile(r"\\?([0-9a-f]+) [ *](?:\./)?(\S.*)", re.IGNORECASE)  # of md5sum, sha1sum, sha256sum
 _PACKAGE = re.compile(r"<package\s[^>]*>")
 _ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*[\"']([^\"']*)[\"']")
@@ -39,24 +39,25 @@ NLTK = "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages"  # untried
 
 # Below WIKIMEDIA. `wiki` is a Wikipedia's code with underscores and "wiki" behind it, `dump` is "latest" or YYYYMMDD.
 DUMP = "{wiki}/{dump}"
-DUMP_CHECKSUMS = f"{DUMP}/{{wiki}}-{{dump}}-sha1sums.txt"  # that of "latest" lists the names with the date
+DUMP_CHECKSUMS = f"{DUMP}/{{wiki}}-{{dump}}-sha1sums.txt"  # the list of "latest" has names with the date
 # The successor of the dumps, published in parts; a dump is whole once it has the file _SUCCESS.
 CONTENT_CURRENT = "other/mediawiki_content_current/{wiki}/{day}/xml/bzip2"
 CONTENT_CHECKSUMS, CONTENT_MARKER = "SHA256SUMS", "_SUCCESS"
 HOURLY = "other/pageviews/{day:%Y}/{day:%Y-%m}/pageviews-{day:%Y%m%d}-{hour:02}0000.gz"  # no checksums published
-PAGEVIEW_DAYS = [date(2024, 1, 1) + timedelta(i) for i in range(366)]  # from which DRAWN_DAYS are drawn
-DRAWN_DAYS = 26  # an hour of each, of all Wikipedias: about 50 MB
+PAGEVIEW_DAYS = [date(2024, 1, 1) + timedelta(i) for i in range(366)]  # DRAWN_DAYS of these are drawn
+DRAWN_DAYS = 26  # one hour of each day is fetched: a file of about 50 MB with all Wikipedias
 
-NLTK_INDEX = "index.xml"  # below NLTK; checksums are attributes in it
+NLTK_INDEX = "index.xml"  # below NLTK; has checksums as attributes
 # Releases without published checksums, as the index of the package wn 1.1.1 lists them; untried, too.
 OMW = "https://github.com/omwn/omw-data/releases/download/v2.0"
-OMW_LEXICONS = (  # name of a lexicon, and its language where the name is no ISO 639-3
+OMW_LEXICONS = (  # names of lexicons, with the language's ISO 639-3 code behind a colon if it is not the name
     "arb bg:bul ca:cat cmn da:dan el:ell en:eng es:spa eu:eus fi:fin fr:fra gl:glg he:heb hr:hrv id:ind is:isl it:ita"
     " iwn:ita ja:jpn lt:lit nb:nob nl:nld nn:nno pl:pol pt:por ro:ron sk:slk sl:slv sq:als sv:swe th:tha zsm"
 )
 
-# What --download-wordnets names: URLs, and the languages of each. English entries are names of synsets, which the
-# files of Princeton and the members of synsets in Open English WordNet give; of English in OMW it is not known.
+# The wordnets that --download-wordnets can name: URLs, and the languages of each. English entries are names of synsets,
+# which the files of Princeton and the members of synsets in Open English WordNet give. It is not known whether the
+# English files of OMW do.
 WORDNETS = {
     "wordnet": {f"{NLTK}/packages/corpora/wordnet.zip": "eng"},
     "omw-1.4": {
@@ -73,12 +74,15 @@ WORDNETS = {
 
 Item = TypeVar("Item")
 
-_DUMP_OF = {"be_tarask": "be_x_old"}  # Wikipedias whose dump has a name of its own
+_DUMP_OF = {"be_tarask": "be_x_old"}  # Wikipedias whose dump has another name
 
 
 @dataclass(frozen=True)
 class Published:
-    """The published checksum of a file: at `url`, beside `name`, in the form of sha1sum or of NLTK's index."""
+    """The location of a file's published checksum: the list at `url`, and the file's `name` in it.
+
+    `form` is "sums" for the output of sha1sum and the like, or "nltk" for NLTK's index.
+    """
 
     url: str
     name: str
@@ -89,7 +93,7 @@ class Published:
 class Download:
     """One file to fetch; `path` is relative to the folder of downloads.
 
-    Without `published`, only the checksums that .gz, .bz2 and .xz carry inside are checked.
+    Without `published`, only the checksums inside of .gz, .bz2 and .xz files are checked.
     """
 
     url: str
@@ -99,16 +103,16 @@ class Download:
 
 @dataclass(frozen=True)
 class Listing:
-    """A dump whose published checksums name its files, so that they must be read before a file can be chosen."""
+    """A dump whose files are named only in its list of checksums, which must be read before files can be chosen."""
 
     sums: str  # URL of the checksums
     folder: str  # URL of the folder of the files
-    path: str  # of the folder below that of downloads
+    path: str  # of the dump's folder below the folder of downloads
     choose: Callable[[Iterable[str]], list[str]]  # names with a checksum → names to fetch
     marker: str | None = None  # URL of a file that exists once the dump is whole
 
     def downloads(self, listed: Iterable[str]) -> list[Download]:
-        """Return the files to fetch of those that are listed."""
+        """Return the chosen files as downloads, given the names in the list of checksums."""
         return [
             Download(f"{self.folder}/{name}", f"{self.path}/{name}", Published(self.sums, name))
             for name in self.choose(listed)
@@ -116,7 +120,7 @@ class Listing:
 
 
 def require_http(url: str) -> str:
-    """Return `url` if it is one of http or https, with a host."""
+    """Return `url` if it is an http or https URL with a host, else raise InputError."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
@@ -128,15 +132,15 @@ def require_http(url: str) -> str:
 
 
 def redated(name: str, date: str) -> str:
-    """Return the name of a dump's file with another date: the checksums of "latest" list dated names."""
+    """Return the name of a dump's file with its date replaced; needed as the checksums of "latest" have dated names."""
     return _DATE.sub(f"-{date}-", name, count=1)
 
 
 def pages_articles(wiki: str, dump: str, listed: Iterable[str]) -> list[str]:
-    """Return the numbered parts of pages-articles where there are such, else the multistream dump with its index.
+    """Return the names of the numbered parts of pages-articles, or else of the multistream dump with its index.
 
-    Parts are preferred because tasks read them in parallel. The whole is made of the parts, so parts without it are
-    perhaps not all published yet.
+    `listed` are the published names. Parts are preferred because tasks read parts in parallel. The whole dump is made
+    from the parts, so parts count only if the whole dump is listed, too: else some may not be published yet.
     """
     names = {redated(name, dump) for name in listed}
     start = f"{wiki}-{dump}-pages-articles"
@@ -152,12 +156,15 @@ def pages_articles(wiki: str, dump: str, listed: Iterable[str]) -> list[str]:
 
 
 def content_current(wiki: str, day: str, listed: Iterable[str]) -> list[str]:
-    """Return all files with pages of mediawiki_content_current, of a day such as 2025-11-01."""
+    """Return the names of all files with pages of mediawiki_content_current, of a day such as 2025-11-01."""
     return list(_by_page(rf"{wiki}-{day}-(p)(\d+)p(\d+)\.xml\.bz2", listed))
 
 
 def _parts(pattern: str, names: Iterable[str]) -> list[str]:
-    """Return the names of parts in the order of their pages; none if a number is missing or pages are in two parts."""
+    """Return the names of parts in the order of their pages; empty if a part is missing or parts overlap.
+
+    `pattern` has groups for the number of the part, and for its first and last page.
+    """
     found = _by_page(pattern, names)
     numbers = {int(part[1]) for part in found.values()}
     pages = [(int(part[2]), int(part[3])) for part in found.values()]
@@ -172,7 +179,7 @@ def _by_page(pattern: str, names: Iterable[str]) -> dict[str, re.Match[str]]:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The dumps and wordnets to take."""
+    """The day and kind of the dumps to fetch, and the wordnets to fetch."""
 
     dump: str = "latest"  # or the day a dump began, YYYYMMDD
     content_current: bool = False  # instead of pages-articles
@@ -187,7 +194,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class _WantedFiles:
-    """The languages whose files are planned, where they are, and the seed that draws the days."""
+    """The languages and snapshot whose files are planned, the servers' base URL, and the seed that draws days."""
 
     languages: list[Language]
     base: str  # URL of Wikimedia's dumps
@@ -202,10 +209,10 @@ def plan(
     mirror: str | None = None,
     snapshot: Snapshot | None = None,
 ) -> list[Download | Listing]:
-    """Return the files of each of `sources` for these languages (None: all), in a fixed order.
+    """Return the downloads of each of `sources` (keys of SOURCES) for these languages (None: all), in a fixed order.
 
-    A dump is a listing, whose files `fetch.look_up` finds. `mirror` is the URL of a copy of dumps.wikimedia.org. The
-    days and hours that are drawn depend on the seed alone.
+    A dump is a Listing, whose files `fetch.look_up` finds. `mirror` is the URL of a copy of dumps.wikimedia.org. The
+    drawn days and hours of page views depend on the seed alone.
     """
     names = set(sources)
     codes = None if languages is None else {language(code).code for code in languages}
@@ -216,7 +223,7 @@ def plan(
 
 
 def _wordnets(wanted: _WantedFiles) -> Iterator[Download]:
-    """Yield each archive of the chosen wordnets that has a chosen language."""
+    """Yield each archive of the wanted wordnets that has a wanted language."""
     languages = {code for each in wanted.languages for code in each.wordnet}
     for url, codes in [item for name in wanted.snapshot.wordnets for item in WORDNETS[name].items()]:
         if languages & set(codes.split()):
@@ -226,7 +233,7 @@ def _wordnets(wanted: _WantedFiles) -> Iterator[Download]:
 
 
 def _dumps(wanted: _WantedFiles) -> Iterator[Listing]:
-    """Yield the dump of each Wikipedia that is merged into a chosen language."""
+    """Yield the dump of each Wikipedia that is merged into a wanted language."""
     snapshot = wanted.snapshot
     for code in dict.fromkeys(_DUMP_OF.get(code, code) for each in wanted.languages for code in each.wikipedia):
         wiki = f"{code}wiki"
@@ -242,7 +249,7 @@ def _dumps(wanted: _WantedFiles) -> Iterator[Listing]:
 
 
 def _pageviews(wanted: _WantedFiles) -> Iterator[Download]:
-    """Yield the file of an hour of each drawn day; each holds all Wikipedias."""
+    """Yield the file of one drawn hour of each drawn day; each file has all Wikipedias."""
     for day in sorted(_drawn(wanted.seed, "day", PAGEVIEW_DAYS, DRAWN_DAYS)):
         [hour] = _drawn(wanted.seed, f"hour of {day}", range(24), 1)
         path = HOURLY.format(day=day, hour=hour)
@@ -250,7 +257,7 @@ def _pageviews(wanted: _WantedFiles) -> Iterator[Download]:
 
 
 def _drawn(seed: int, purpose: str, items: Iterable[Item], count: int) -> list[Item]:
-    """Return the `count` items whose hashes with the seed are smallest."""
+    """Return the `count` items with the smallest hashes, keyed by seed and purpose."""
     key = f"{seed}/pageviews/{purpose}".encode()
     return sorted(items, key=lambda item: blake2b(str(item).encode(), digest_size=8, key=key).digest())[:count]
 
@@ -263,7 +270,7 @@ SOURCES: dict[str, Callable[[_WantedFiles], Iterator[Download | Listing]]] = {
 
 
 def published_digest(published: Published, text: str) -> str | None:
-    """Return the checksum in hex that the published `text` gives for a file, or None if it gives none.
+    """Return the checksum in hex of a file in `text`, the content of the published list; None if it has none.
 
     >>> sums = "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709  enwiki-20240101-pages.xml.bz2"
     >>> published_digest(Published("https://a.org/sums", "enwiki-latest-pages.xml.bz2"), sums)
@@ -278,12 +285,12 @@ def published_digest(published: Published, text: str) -> str | None:
 
 
 def listed(text: str) -> dict[str, str]:
-    """Return the checksum of each file that the output of md5sum and the like lists, by its name."""
+    """Return the checksums by file name in `text`, the output of md5sum and the like."""
     return {match[2].rstrip(): match[1] for match in map(_SUMS_LINE.fullmatch, text.splitlines()) if match}
 
 
 def _in_nltk_index(name: str, text: str) -> str:
-    """Return the better of the two checksums of a package."""
+    """Return a package's SHA-256 in NLTK's index, or else its attribute `checksum`, or else an empty string."""
     for package in _PACKAGE.findall(text):
         attributes = dict(_ATTRIBUTE.findall(package))
         if attributes.get("id") == name:
@@ -292,15 +299,15 @@ def _in_nltk_index(name: str, text: str) -> str:
 
 
 def kind(digest: str) -> str:
-    """Return the name of the checksum that has as many digits as `digest`."""
+    """Return the kind of a checksum (md5, sha1 or sha256), by its number of hex digits."""
     return _KINDS[len(digest)]
 
 
 def fault(path: Path, digest: str | None, name: str, pause: Callable[[], None]) -> str:
-    """Return why a file is not the one with this checksum, or an empty string.
+    """Return the reason why a file fails its check, or an empty string if it passes.
 
-    Without one, those inside a compressed file called `name` decide; a file of another ending has none and passes.
-    `pause` is called after each piece and may raise.
+    The file must have the checksum `digest`. If `digest` is None, the checksums inside of a compressed file, by the
+    ending of `name`, must be right; files of other endings pass. `pause` is called after each piece and may raise.
     """
     if digest is None:
         return _damage(path, Path(name).suffix, pause)
@@ -318,7 +325,7 @@ def _damage(path: Path, ending: str, pause: Callable[[], None]) -> str:
             with _READERS[ending](path) as file:
                 while file.read(_PIECE):
                     pause()
-            return "" if path.stat().st_size else "it is empty"  # gzip takes a file of no bytes for a whole one
+            return "" if path.stat().st_size else "it is empty"  # gzip accepts an empty file
     except _BROKEN as error:
         return f"it is no whole {ending} file ({error})"
     return ""

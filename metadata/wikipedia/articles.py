@@ -1,7 +1,7 @@
 """Read the articles in Wikipedia files, and convert their wikitext to plain text.
 
-Skipped pages are counted by reason; what must count once per file is tallied as `file TAB what TAB path`, because
-several tasks may read parts of one dump. `files` decides to which Wikipedia a file belongs.
+Skipped pages are counted by reason. Several tasks may read parts of one dump, so facts that must count once per file
+are tallied under `file TAB fact TAB path`. `files` decides to which Wikipedia a file belongs.
 """
 
 import html
@@ -20,7 +20,7 @@ from runtime.arrow import gather
 from runtime.redaction import with_secrets
 from runtime.storage.parquet import BoundedParquet
 
-# The names that every Wikipedia knows for these, beside those of its own language.
+# The names of the namespaces of files and categories that work in every Wikipedia, beside the local names.
 FILES_AND_CATEGORIES = ("File", "Image", "Media", "Category")
 
 _MARKUP = re.compile(r"[\[\]<>&]|://|^(?:=|----)")
@@ -32,7 +32,7 @@ _FOOTER = re.compile(r"(?:\s*\[\[\s*[^\[\]|:]+:\S[^\[\]]*\]\])+\s*")  # categori
 _HEADING = re.compile(r"(={1,6})(.+)\1\s*")
 _RULE = re.compile(r"^-{4,}")
 _LINK = re.compile(r"\[\[([^\[\]|]*)(?:\|((?:[^\[\]]|\[(?!\[)|\](?!\](?!\])))*))?\]\]")
-# A whole address or none: where the search may shorten it, one without an end takes time by the square of its length.
+# A whole address or none: if a match could be shorter, an address without an end would take quadratic time.
 _URL = r"[^\s\[\]<>]*(?![^\s\[\]<>])"
 _ADDRESS_WITH_TEXT = re.compile(
     rf"\[(?:(?:[a-z]+:)?//|(?:mailto|news|tel|urn):){_URL}((?:[^\[\]]|\[[^\[\]]*\])*)\]", re.IGNORECASE
@@ -48,13 +48,13 @@ _REMAINS = re.compile(r"\[\[|\]\]|\{\{|\}\}|\{\||\|\}|<!--|-->")
 _INVISIBLE = re.compile("[\u00ad\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")  # typesetting, no part of a word
 _EMPTY = re.compile(r"[(（][\s,;:،、·/–-]*[)）]")
 
-# Tags whose content is no running text. MediaWiki, too, takes these out before it reads templates, and templates
+# Tags whose content is not running text. MediaWiki, too, removes these before it reads templates, and reads templates
 # before tables and links.
 SILENT_TAGS = frozenset(
     "ce categorytree chem code gallery graph hiero imagemap includeonly indicator inputbox mapframe maplink math"
     " pre ref references score script source style syntaxhighlight templatedata templatestyles timeline".split()
 )
-# Files are recognised by their ending, too: each language has its own names for the namespace, and old ones as well.
+# Links to files are also recognised by these endings: each language has its own names for the namespace, old and new.
 MEDIA = "djvu|flac|gif|jpe?g|midi?|mp3|mpe?g|og[agvx]|opus|pdf|png|stl|svg|tiff?|wav|webm|webp|xcf"
 
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
@@ -63,7 +63,7 @@ _ARGUMENT = re.compile(r"\{\{\{[^{}]*\}\}\}")
 _BRACES = re.compile(r"(\{\{)|\}\}")
 _TABLE = re.compile(r"^[ \t:*#]*(\{\|)|^[ \t]*\|\}(?!\})|(<table\b)[^<>]*>|</table\s*>", re.MULTILINE | re.IGNORECASE)
 _TABLE_LINE = re.compile(r"^[ \t]*(?:\{\||\||!(?=.*(?:!!|\|))).*$", re.MULTILINE)
-_SQUARES = re.compile(r"(\[\[)|\]\](?:\](?!\]))?")  # ]]] ends an address in a caption, and the caption
+_SQUARES = re.compile(r"(\[\[)|\]\](?:\](?!\]))?")  # ]]] ends an address in a caption, and then the caption
 _FILE = re.compile(rf"\[\[[^\[\]|:]+:[^\[\]|]*\.(?:{MEDIA})\s*[|\]]", re.IGNORECASE)
 _PREFIX = re.compile(r"\[\[\s*([^\[\]|:]*[^\[\]|:\s])\s*:")
 _VARIANTS = re.compile(r"-\{(?:([^{}|]*)\|)?([^{}]*)\}-")
@@ -73,22 +73,22 @@ _HIDDEN_VARIANTS = frozenset("THDN-")  # flags of rules that show nothing: title
 ARTICLES = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("text", pa.string())])
 BATCH_ROWS = 1_000
 BATCH_CHARACTERS = 4 << 20
-PAGE_CHARACTERS = 2 << 20  # MediaWiki's own limit is 2 MiB a page, so what is longer is no article
+PAGE_CHARACTERS = 2 << 20  # MediaWiki's limit is 2 MiB a page, so a longer text is not an article
 
 _OF_FILE = "file\t"
 _ARTICLE = "0"  # the namespace
 _HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files, categories: links into them show nothing
-# #REDIRECT [[…]], in any language: dumps before 2010 say no more
+# #REDIRECT [[…]], in any language: dumps before 2010 mark redirects only in the text
 _REDIRECT = re.compile(r"\s*#[^\s\[\]#*:]+\s*:?\s*\[\[")
 
 
 def articles(file: WikipediaFile, tally: Counter) -> Iterator[pa.RecordBatch]:
-    """Yield the articles of `file` as batches of ARTICLES; what is left out is counted in `tally` under its reason.
+    """Yield the articles of `file` as batches of ARTICLES; count skipped pages in `tally` by reason.
 
-    A file or span that ends early, or is damaged, yields the articles before. What counts once a file is counted with
-    its path.
+    A file or span that is cut or damaged yields the articles before the damage. Facts of the file are counted with its
+    path, for `summed`.
     """
-    _count(tally, file.path, "read")  # a file, or a span of one
+    _count(tally, file.path, "read")  # once for a file, or for each span of a file
     _count(tally, file.path, "conflicts.language", file.conflict)
     before = {what: tally[what] for what in ("pages", "articles")}
     for rows in gather(_articles(file, tally), lambda row: len(row[1]), BATCH_CHARACTERS, BATCH_ROWS):
@@ -101,7 +101,7 @@ def articles(file: WikipediaFile, tally: Counter) -> Iterator[pa.RecordBatch]:
 
 
 def summed(tally: Mapping[str, int]) -> dict[str, int]:
-    """Return a tally in which each fault and conflict counts once a file, and with the number of files.
+    """Return the tally of `articles` in which each file counts once: its faults, conflicts, and itself under `files`.
 
     >>> summed({"pages": 0, "file\\tread\\ta.xml": 2, "file\\tdropped.corrupt\\ta.xml": 2})
     {'pages': 0, 'files': 1, 'dropped.corrupt': 1, 'dropped.no_pages': 1}
@@ -117,7 +117,7 @@ def summed(tally: Mapping[str, int]) -> dict[str, int]:
 
 
 def without_articles(tally: Mapping[str, int]) -> list[str]:
-    """Return the paths of the files in which no article was found, in order."""
+    """Return the sorted paths of the files in which no article was found, given a tally of `articles`."""
     return sorted(path for path, facts in _by_file(tally).items() if not facts["articles"])
 
 
@@ -131,13 +131,13 @@ def _by_file(tally: Mapping[str, int]) -> dict[str, Counter]:
 
 
 def _count(tally: Counter, path: str, what: str, number: int = 1) -> None:
-    """Count `number` of something in the file at `path`."""
+    """Add `number` to the count of the fact `what` of the file at `path`."""
     if number:
         tally[f"{_OF_FILE}{what}\t{path}"] += number
 
 
 def namespaces(file: WikipediaFile) -> list[str]:
-    """Return the names of the namespaces in a dump's header, without the namespace of articles."""
+    """Return the names of the namespaces in a dump's header, except the namespace of articles."""
     return [name for number, name in file.namespaces if number != 0]
 
 
@@ -164,7 +164,7 @@ def _until_cut(file: WikipediaFile, tally: Counter) -> Iterator[DumpPage]:
 
 
 def _reason(page: DumpPage, file: WikipediaFile, known: Namespaces) -> str | None:
-    """Return why `page` is no article that can be read; None if it is one."""
+    """Return the reason to skip `page`, or None if it is an article that can be read."""
     if not (page.title or "").strip():
         return "no_title"
     if not _is_article(page, file, known):
@@ -208,13 +208,13 @@ def _parquet_pages(file: WikipediaFile, tally: Counter) -> Iterator[DumpPage]:
                     if not code or code[0].replace("-", "_") == file.wikipedia:
                         yield DumpPage(title, text)
     except (pa.ArrowInvalid, OSError) as error:
-        if getattr(error, "errno", None):  # the disk or the network, not the file
+        if getattr(error, "errno", None):  # the disk or the network failed; a damaged file sets no errno
             raise
         raise CutError("corrupt") from None
 
 
 def _strings(column: pa.Array) -> list[str | None]:
-    """Return the values of a column; bytes that are no UTF-8, which Parquet does not rule out, are replaced."""
+    """Return the strings of a column; invalid UTF-8, which Parquet permits, is replaced by U+FFFD."""
     values = column.cast(pa.string()).cast(pa.binary()).to_pylist()
     return [None if value is None else value.decode(errors="replace") for value in values]
 
@@ -223,14 +223,14 @@ _READERS = {"xml": _xml_pages, "cirrus": _cirrus_pages, "parquet": _parquet_page
 
 
 def plain_text(wikitext: str, namespaces: Iterable[str] = FILES_AND_CATEGORIES) -> str:
-    """Return the running text, with headings, list items and paragraphs on lines of their own.
+    """Return the running text of wikitext, with headings, list items and paragraphs on lines of their own.
 
-    What is not running text is dropped first; the rest is parsed by line with regular expressions. Templates are
-    dropped, not expanded: that would take the wiki's template pages and its Lua. Each pass takes linear time, even if
-    brackets are unbalanced; a full parser does not (DESIGN.md, "Wikitext to plain text"). If an opening bracket is
-    never closed, only its brackets are removed; the text after it stays.
+    Blocks that are not running text are dropped first; the rest is parsed by line with regular expressions. Templates
+    are dropped, not expanded: to expand them would take the wiki's template pages and its Lua. Each pass takes linear
+    time, even if brackets are unbalanced; a full parser does not (DESIGN.md, "Wikitext to plain text"). If an opening
+    bracket is never closed, only the bracket is removed; the text after it stays.
 
-    `namespaces` are those whose links show nothing where they stand: files and categories.
+    `namespaces` are names of namespaces (files, categories) whose links are dropped, as MediaWiki shows no text there.
 
     >>> plain_text("== Dogs ==\\n* '''[[Dog|Dogs]]''' bark&nbsp;at {{cats}}night.<ref>Often.</ref>\\n[[de:Hund]]")
     'Dogs\\nDogs bark at night.'
@@ -242,7 +242,7 @@ def plain_text(wikitext: str, namespaces: Iterable[str] = FILES_AND_CATEGORIES) 
 
 
 def tidy(text: str) -> str:
-    """Return `text` without invisible characters, empty brackets and lines without a word, and with single spaces."""
+    """Return `text` with single spaces, without invisible characters, empty brackets and lines without a word."""
     text = _EMPTY.sub("", _INVISIBLE.sub("", text))
     lines = (" ".join(line.split()) for line in text.split("\n"))
     return "\n".join(filter(_WORD.search, lines))
@@ -260,7 +260,7 @@ def _line(line: str) -> str:
 
 
 def _shown(link: re.Match) -> str:
-    """Return the visible text of a link: its text or its target; nothing if it leads to another language."""
+    """Return the visible text of a link: its text, or else its target; empty for a target in another Wikipedia."""
     target, text = link.groups()
     if text is not None:
         return text
@@ -269,13 +269,15 @@ def _shown(link: re.Match) -> str:
 
 
 def _swept(line: str) -> str:
-    """Return `line` without tags, bare addresses, and the remains of markup that nothing closes."""
+    """Return `line` without tags, bare addresses and unclosed markup."""
     line = _TAG.sub("", _BREAK.sub("\n", line))
     return _REMAINS.sub("", _TARGET.sub("", _ADDRESS.sub("", line)))
 
 
 def without_blocks(wikitext: str, namespaces: Iterable[str] = ()) -> str:
-    """Return `wikitext` less all that is no running text; links into `namespaces` (files, categories) go with it.
+    """Return `wikitext` without blocks that are not running text, such as templates, tables, files and references.
+
+    Links into `namespaces` (names of namespaces, such as Category) are removed, too.
 
     >>> without_blocks("{{Box|a={{b}}}}[[File:X.jpg|thumb|A [[dog]]]]Dogs<ref>[[Cats]]</ref> bark")
     'Dogs bark'
@@ -289,8 +291,8 @@ def without_blocks(wikitext: str, namespaces: Iterable[str] = ()) -> str:
 
 
 def _without_comments(text: str) -> str:
-    """Return `text` without comments; one that is never closed only loses its opening."""
-    end = text.rfind("-->") + len("-->")  # beyond it the search for an end would run over all the rest again and again
+    """Return `text` without comments; of an unclosed comment, only the opening `<!--` is removed."""
+    end = text.rfind("-->") + len("-->")  # after it, each search for an end would scan the whole rest in vain
     return _COMMENT.sub("", text[:end]) + text[end:].replace("<!--", "")
 
 
@@ -313,7 +315,10 @@ def _without_silent_tags(text: str) -> str:
 
 
 def _pairs(text: str, edge: re.Pattern, chosen: Callable[[int], bool] = lambda start: True) -> list[tuple[int, int]]:
-    """Return start and end of each opening that is closed, inner ones too; a match of `edge` with a group opens."""
+    """Return (start, end) of each pair of an opening and its closing bracket, inner pairs included.
+
+    `edge` matches brackets; a match with a group is an opening one. Pairs whose start is not `chosen` are left out.
+    """
     opened, pairs = [], []
     for match in edge.finditer(text):
         if match.lastindex:
@@ -344,7 +349,7 @@ def _is_dropped(text: str, start: int, namespaces: set[str]) -> bool:
 
 
 def _variant(match: re.Match) -> str:
-    """Return the text of the first variant in -{zh-hans:…;zh-hant:…}-."""
+    """Return the text of the first variant in -{zh-hans:…;zh-hant:…}-; empty if a flag hides the text."""
     if match[1] and _HIDDEN_VARIANTS & set(match[1]):
         return ""
     first = _FIRST_VARIANT.match(match[2])

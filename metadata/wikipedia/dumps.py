@@ -1,7 +1,7 @@
 """Read the pages in a dump: MediaWiki's XML, or the JSON lines of Cirrus search dumps.
 
-XML is cut at <page> and </page> and parsed page by page. So an invalid page costs only that page, memory is bounded by
-a page, and a document type, which could define entities, is never parsed.
+XML is cut at <page> and </page> and parsed page by page. So only the invalid pages of a dump are lost, memory is
+bounded by a page, and a document type, which could define entities, is never parsed.
 """
 
 import bz2
@@ -24,7 +24,7 @@ from metadata.wikipedia.forms import MarkupSection, Span
 from runtime.redaction import with_secrets
 
 CHUNK = 1 << 20  # bytes read at a time
-READ_AHEAD = 4 << 20  # bytes that a URL is asked for beyond a chunk: more would come in vain at the end of each span
+READ_AHEAD = 4 << 20  # bytes requested from a URL beyond a chunk: more would be wasted at the end of each span
 PAGE_BYTES = 32 << 20  # of XML; a page of Wikipedia has at most 2 MiB of wikitext
 
 Decompressor = bz2.BZ2Decompressor | lzma.LZMADecompressor
@@ -36,7 +36,7 @@ _BEGIN, _END = b"<page>", b"</page>"
 
 @dataclass(frozen=True)
 class DumpPage:
-    """A page of a dump; None stands for what the dump does not say."""
+    """A page of a dump; a field is None if the dump does not state it."""
 
     title: str | None
     text: str | None
@@ -46,14 +46,14 @@ class DumpPage:
 
 
 def drop(tally: Counter, reason: str, pages: int = 1) -> None:
-    """Count pages that are left out."""
+    """Count a number of pages in `tally` as dropped for `reason`."""
     if pages:
         tally["pages"] += pages
         tally[f"dropped.{reason}"] += pages
 
 
 class CutError(Exception):
-    """The file ends before its content does; `reason` is truncated or corrupt."""
+    """A dump cannot be read to its end; `reason` is "truncated" or "corrupt"."""
 
     def __init__(self, reason: str):
         super().__init__(reason)
@@ -61,12 +61,18 @@ class CutError(Exception):
 
 
 def unpacked(path: str, span: Span | None = None) -> Iterator[bytes]:
-    """Yield the content of a file or a span, as UTF-8, unpacked by its ending; CutError where it is cut or damaged."""
+    """Yield the decompressed content of a file, or of a span of it, converted to UTF-8, in chunks.
+
+    The file's ending decides how to decompress it. CutError at the place where the file is cut or damaged.
+    """
     return _as_utf8(pieces(path, span))
 
 
 def pieces(path: str, span: Span | None = None) -> Iterator[bytes]:
-    """Yield the bytes of a file or a span, unpacked by its ending; CutError where it is cut or damaged."""
+    """Yield the decompressed bytes of a file, or of a span of it, in chunks.
+
+    The file's ending decides how to decompress it. CutError at the place where the file is cut or damaged.
+    """
     reader = _READERS.get(path[path.rfind(".") :].lower(), _plain)
     system, inner = fsspec.url_to_fs(with_secrets(path))
     how = {"block_size": READ_AHEAD} if span else {"compression": "infer"} if reader is _plain else {}
@@ -78,7 +84,10 @@ def pieces(path: str, span: Span | None = None) -> Iterator[bytes]:
 
 
 def xml_pages(chunks: Iterable[bytes], tally: Counter, last: bool = True) -> Iterator[DumpPage]:
-    """Yield the pages of a MediaWiki dump, or of a span of one; `last` says that nothing follows the chunks."""
+    """Yield the pages of a MediaWiki dump, or of a span of one; count invalid pages in `tally`.
+
+    If `last`, the chunks reach the end of the dump: CutError if they end inside of a page.
+    """
     for page in _cut(chunks, tally, last):
         try:
             yield _of_xml(ElementTree.fromstring(page))
@@ -87,7 +96,7 @@ def xml_pages(chunks: Iterable[bytes], tally: Counter, last: bool = True) -> Ite
 
 
 def cirrus_pages(chunks: Iterable[bytes], tally: Counter) -> Iterator[DumpPage]:
-    """Yield the pages of a Cirrus search dump; its index lines, one before each page, say nothing of use."""
+    """Yield the pages of a Cirrus search dump; skip the index line before each page, and count bad JSON in `tally`."""
     for line in _lines(chunks):
         source = _json(line)
         if source is None:
@@ -97,7 +106,7 @@ def cirrus_pages(chunks: Iterable[bytes], tally: Counter) -> Iterator[DumpPage]:
 
 
 def first_source(chunks: Iterable[bytes]) -> dict | None:
-    """Return the first page of a Cirrus search dump, or None if there is none among the first lines."""
+    """Return the JSON object of the first page of a Cirrus search dump, or None if the first ten lines have no page."""
     head = (line for _, line in zip(range(10), _lines(chunks), strict=False))
     return next((source for line in head if (source := _json(line)) and "title" in source and "text" in source), None)
 
@@ -110,14 +119,17 @@ def _plain(file: BinaryIO) -> Iterator[bytes]:
 def _gzip(file: BinaryIO) -> Iterator[bytes]:
     try:
         with gzip.GzipFile(fileobj=file) as content:
-            while chunk := content.read1(CHUNK):  # read would lose the bytes right before the damage
+            while chunk := content.read1(CHUNK):  # `read` would lose the bytes right before the damage
                 yield chunk
     except (gzip.BadGzipFile, zlib.error):
         raise CutError("corrupt") from None
 
 
 def _streams(file: BinaryIO, decompressor: Callable[[], Decompressor]) -> Iterator[bytes]:
-    """Yield the content of all streams; bz2.open ends in silence where a later stream is damaged in its first bytes."""
+    """Yield the decompressed content of all streams of a file.
+
+    `bz2.open` would end without an error if the first bytes of a later stream are damaged.
+    """
     packed = file.read(CHUNK)
     while packed:
         stream = decompressor()
@@ -161,18 +173,18 @@ def _declared(head: bytes) -> str:
     try:
         return codecs.lookup(found[1].decode()).name if found else "utf-8"
     except LookupError:
-        return "utf-8"  # pages with bytes that are not are dropped, and counted
+        return "utf-8"  # pages with invalid UTF-8 are dropped and counted
 
 
 def _cut(chunks: Iterable[bytes], tally: Counter, last: bool) -> Iterator[bytes]:
-    """Yield each <page>…</page>; a page that never ends, or is beyond PAGE_BYTES, is counted."""
+    """Yield the bytes of each <page>…</page>; drop and count pages that never end or have more than PAGE_BYTES."""
     buffer, too_long = b"", False
     for chunk in chunks:
         buffer += chunk
         position = 0
         while (end := buffer.find(_END, position)) >= 0:
             begin = buffer.rfind(_BEGIN, position, end)
-            drop(tally, "bad_xml", buffer.count(_BEGIN, position, max(position, begin)))  # those that were never closed
+            drop(tally, "bad_xml", buffer.count(_BEGIN, position, max(position, begin)))  # pages that were never closed
             if begin >= 0:
                 yield buffer[begin : end + len(_END)]
             else:
@@ -188,7 +200,7 @@ def _cut(chunks: Iterable[bytes], tally: Counter, last: bool) -> Iterator[bytes]
 
 
 def _of_xml(page: ElementTree.Element) -> DumpPage:
-    revision = ([page, *page.findall("revision")])[-1]  # of several, the latest comes last
+    revision = ([page, *page.findall("revision")])[-1]  # the latest revision comes last
     text = revision.find("text")
     return DumpPage(
         title=page.findtext("title"),
@@ -214,7 +226,7 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
         yield from filter(bytes.strip, lines)
-        rest = rest[:PAGE_BYTES]  # a longer line is none of a dump, and bad JSON when it ends
+        rest = rest[:PAGE_BYTES]  # no dump has a longer line; cut, the line is counted as bad JSON
     if rest.strip():
         yield rest
 

@@ -1,8 +1,8 @@
-"""Find the files of Wikipedias, and the Wikipedia of each: dumps (XML), Cirrus search dumps (JSON), tables (Parquet).
+"""Find Wikipedia files (XML dumps, Cirrus search dumps in JSON, Parquet tables), and the Wikipedia of each file.
 
-The Wikipedia is decided by the user's argument, else by the path, else by a table's column, else by the file's content
-(the header of a dump, the URLs of a table). Files of Wikimedia's other projects, such as Wiktionary and Commons, are
-never read as a Wikipedia: dumps name their database (`enwiktionary`) in the file name and in the header of their XML.
+The user's argument decides the Wikipedia, else the path, else a table's column, else the file's content (the header of
+a dump, the URLs of a table). Files of Wikimedia's other projects, such as Wiktionary and Commons, are never read as a
+Wikipedia: the file name and the XML header of a dump name the database (`enwiktionary`).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from runtime.storage.listing import expand
 from runtime.storage.parquet import BoundedParquet
 
 _PACKED = r"(\.(gz|bz2|xz))?"
-_KINDS = {  # of a file, by its name
+_KINDS = {  # the patterns of file names, by kind
     "xml": re.compile(rf".+\.xml(-[^.]+)?{_PACKED}", re.IGNORECASE),
     "cirrus": re.compile(rf".+\.(json|jsonl|ndjson){_PACKED}", re.IGNORECASE),
     "parquet": re.compile(r".+\.parquet", re.IGNORECASE),
 }
-# Other files in a dump's folder.
+# Files in a dump's folder that hold no pages.
 _NO_PAGES = re.compile(r"[._].*|.*-(abstract|all-titles|pages-(logging|meta)|siteinfo|stub).*")
 # Cirrus search dumps of articles: enwiki-20240101-cirrussearch-content.json.gz, and since 2025
 # index_name=enwiki_content/enwiki_content-20251102-00000.json.bz2. `general` holds all other pages.
@@ -44,7 +44,7 @@ _FOLDER_CODE = re.compile(
 )
 
 _FAMILIES = "wikibooks wikimedia wikinews wikiquote wikisource wikiversity wikivoyage wiktionary".split()
-# Databases `…wiki` that are no Wikipedia's.
+# Databases `…wiki` that do not belong to a Wikipedia.
 WIKIS = (
     "advisory apiportal commons donate foundation incubator labs labtest login mediawiki meta nostalgia outreach "
     "quality sources species strategy ten test test2 testcommons testwikidata thankyou usability vote wikidata "
@@ -58,8 +58,8 @@ _SITES = "mediawiki wikibooks wikidata wikifunctions wikimedia wikinews wikiquot
 _ADDRESS = re.compile(rf"//((?:[a-z0-9-]+\.)*(?:{'|'.join([*_SITES.split(), 'wiktionary'])})\.org)\b")
 
 COLUMNS = ("title", "text")
-LOOKED_AT = 1 << 16  # rows of a table whose languages are looked at together
-# The first of these that a table has names the Wikipedia of each row.
+LOOKED_AT = 1 << 16  # rows of a batch from which the languages of a table are collected
+# The first of these columns that a table has names the Wikipedia of each row.
 LANGUAGE_COLUMNS = ("wikipedia", "wiki", "language", "lang")
 
 _DBNAME = re.compile(r"<dbname>\s*([a-z0-9_]+)\s*</dbname>")
@@ -70,13 +70,13 @@ _EXPECTED = "a Wikipedia is a dump (.xml, also .bz2, .gz or .xz), a Cirrus searc
 
 
 def kind_of(path: str) -> str | None:
-    """Return the kind of a file (xml, cirrus or parquet), None for another one."""
+    """Return the kind of a file by its name: xml, cirrus or parquet, or None."""
     name = PurePosixPath(path).name
     return next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(name)), None)
 
 
 def is_sought(path: str) -> bool:
-    """Return whether a file in a folder is to be read: there, unlike by name, JSON may be anything."""
+    """Return whether to read a file found in a folder; of JSON files, only those named as Cirrus dumps of articles."""
     pure, kind = PurePosixPath(path), kind_of(path)
     if kind is None or _NO_PAGES.fullmatch(pure.name):
         return False
@@ -84,7 +84,7 @@ def is_sought(path: str) -> bool:
 
 
 def code_in_path(path: str) -> str | None:
-    """Return the Wikipedia in the name of a file, or else of its folder.
+    """Return the Wikipedia code in the name of a file, or else in the name of its folder; None if there is none.
 
     >>> code_in_path("dumps/enwiki-latest-pages-articles.xml.bz2"), code_in_path("20231101.zh-yue/train.parquet")
     ('en', 'zh_yue')
@@ -95,7 +95,9 @@ def code_in_path(path: str) -> str | None:
 
 
 def project_in_path(path: str) -> str | None:
-    """Return the other project in the name of a file, or of the two folders above it; None for a Wikipedia's name.
+    """Return the database of another project in the name of a file, or of the two folders above it.
+
+    None if there is none, or if the file's name is that of a Wikipedia.
 
     >>> project_in_path("en/enwiktionary-latest.xml"), project_in_path("commonswiki/enwiki-latest.xml")
     ('enwiktionary', None)
@@ -109,12 +111,12 @@ def project_in_path(path: str) -> str | None:
 
 
 def known(code: str) -> str | None:
-    """Return a Wikipedia's code as languages.csv has it, None for another one."""
+    """Return a Wikipedia's code as languages.csv spells it; None if the table does not have the code."""
     return code.replace("-", "_") if is_wikipedia(code) else None
 
 
 def is_other_project(database: str) -> bool:
-    """Return whether a database belongs to another project than Wikipedia.
+    """Return whether a database belongs to another Wikimedia project than Wikipedia.
 
     >>> is_other_project("enwiktionary"), is_other_project("commonswiki"), is_other_project("enwiki")
     (True, True, False)
@@ -123,7 +125,7 @@ def is_other_project(database: str) -> bool:
 
 
 def project_in_address(address: str) -> str | None:
-    """Return the host of another project in an address, or None.
+    """Return the host in an address if it belongs to another Wikimedia project, else None.
 
     >>> project_in_address("https://en.wiktionary.org/wiki/dog"), project_in_address("https://en.wikipedia.org/wiki/Dog")
     ('en.wiktionary.org', None)
@@ -134,20 +136,20 @@ def project_in_address(address: str) -> str | None:
 
 @dataclass(frozen=True)
 class WikipediaFile:
-    """A file and the Wikipedia whose pages are read from it; a table of two Wikipedias is two of these."""
+    """A file, and the Wikipedia whose pages are read from it; a table of two Wikipedias gives two of these."""
 
     path: str
     kind: str  # xml, cirrus or parquet
     wikipedia: str  # its code, as in languages.csv
     conflict: bool = False  # path, head or argument name different Wikipedias
-    column: str | None = None  # of a table: only rows that say `wikipedia` here are read
+    column: str | None = None  # of a table: only rows with `wikipedia` in this column are read
     namespaces: tuple[tuple[int, str], ...] = ()  # numbers and names, from a dump's head
     span: Span | None = None  # of a multistream dump: the part of the file that is read
 
 
 @dataclass(frozen=True)
 class _Content:
-    """The Wikipedia and the namespaces that a file's content names."""
+    """What a file's content states: its Wikipedia, namespaces, and in a table the column of Wikipedias."""
 
     wikipedia: str | None = None
     namespaces: tuple[tuple[int, str], ...] = ()  # numbers and names, from a dump's head
@@ -156,10 +158,10 @@ class _Content:
 
 
 def find(paths: Iterable[str], language: str | None = None) -> list[WikipediaFile]:
-    """Return the files that `paths` are or hold, each once; with `language`, all are of that Wikipedia.
+    """Return the Wikipedia files at `paths` (files, folders, globs, URLs); of each dump only one form.
 
-    A long multistream dump with its index is one of these for each of its spans. All that is no Wikipedia is refused
-    together.
+    `language` is the Wikipedia code of all files, if given. A long multistream dump with its index gives a file for
+    each span. InputError, which names all faulty files and paths together.
     """
     if language is not None:
         of_wikipedia(language)
@@ -176,7 +178,7 @@ def find(paths: Iterable[str], language: str | None = None) -> list[WikipediaFil
 
 
 def _sentence(faults: dict[str, str]) -> str:
-    """Return a sentence that names every file, grouped by fault."""
+    """Return the message of a refusal that names every file, grouped by fault; `faults` maps path to fault."""
     by_fault: dict[str, list[str]] = {}
     for path, fault in faults.items():
         by_fault.setdefault(fault, []).append(path)
@@ -185,7 +187,7 @@ def _sentence(faults: dict[str, str]) -> str:
 
 
 def _files(paths: Iterable[str], faults: dict[str, str]) -> dict[str, int]:
-    """Return the files that `paths` are or hold, with their bytes; a path that holds none is one of the faults."""
+    """Return the bytes of each file at `paths`, by path; add paths without a dump to `faults`."""
     files: dict[str, int] = {}
     indexes = []
     for path in paths:
@@ -197,7 +199,7 @@ def _files(paths: Iterable[str], faults: dict[str, str]) -> dict[str, int]:
         if not (found and found.files):
             faults[path] = "no file or folder is there, or an empty one"
         elif found.is_file and forms.is_index(path):
-            indexes.append(path)  # as `dumps/*` means them, too
+            indexes.append(path)  # a shell expands `dumps/*` to indexes, too
         elif sought := [(name, version.size or 0) for name, version in found.files if found.is_file or is_sought(name)]:
             files.update(sorted(sought))
         else:
@@ -226,13 +228,13 @@ def _described(path: str, language: str | None) -> Iterator[WikipediaFile]:
 
 
 def _in_spans(file: WikipediaFile) -> list[WikipediaFile]:
-    """Return the file once for each of its spans; once, where it is read as a whole."""
+    """Return a copy of `file` for each of its spans, or `file` alone if it has none."""
     spans = forms.spans(file.path) if file.kind == "xml" else []
     return [replace(file, span=span) for span in spans] or [file]
 
 
 def _refuse_project(project: str | None) -> None:
-    """Refuse a file of another project than Wikipedia."""
+    """Raise InputError if `project`, another project than Wikipedia, is not None or empty."""
     if project:
         raise InputError(f"of {project}, another project")
 
@@ -252,7 +254,10 @@ def _look_into_xml(path: str) -> _Content:
 
 
 def _head(path: str) -> str:
-    """Return the beginning of a dump, up to its first page; the end of a cut one is missed, and counted, in `dumps`."""
+    """Return the beginning of a dump, with its first page or CHUNK bytes.
+
+    InputError if it is damaged from the first byte on. Other damage is ignored here, and counted when pages are read.
+    """
     head = b""
     try:
         for chunk in unpacked(path):

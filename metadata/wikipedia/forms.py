@@ -1,11 +1,11 @@
 """Choose one form of each dump, and cut a multistream dump into spans of whole bz2 streams.
 
-Wikimedia publishes a dump whole and in numbered parts, plain and multistream. Each form holds all articles, so reading
-two would count them twice.
+Wikimedia publishes each dump as one file and in numbered parts, both plain and multistream. Each form holds all
+articles, so to read two forms would count all articles twice.
 
-A line of a multistream dump's index is `offset:page id:title`. Each offset is the start of a stream of a hundred pages;
-the stream before the first one holds the dump's header. A span starts where a stream starts, so it can be unpacked
-without the bytes before it.
+A line of a multistream dump's index is `offset:page id:title`. Each offset is the start of a bz2 stream of a hundred
+pages; the first stream of the dump, before these, holds the header. A span starts where a stream starts, so it can be
+decompressed without the bytes before it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from runtime.redaction import with_secrets
 
 log = logging.getLogger("metadata.wikipedia")
 
-WHOLE_SHARE = 0.8  # of the largest form's bytes; a form of fewer lacks parts: streams make a dump a tenth longer
+WHOLE_SHARE = 0.8  # of the largest form's bytes; a smaller form lacks parts: multistream adds only a tenth
 
 _NAME = re.compile(r"([a-z_]+wiki-(?:\d{8}|latest))-pages-articles(-multistream)?(\d*)\.xml(?:-p\d+p\d+)?(?:\.\w+)?")
-# Files whose names begin alike hold different articles of one dump: pages-articles, content_current, Cirrus.
+# Files that share the first group hold different articles of one dump: pages-articles, content_current, Cirrus.
 _DAY = re.compile(
     r"(([a-z_]+wiki)(?:-(?:\d{8}|latest)-pages-articles|-\d{4}-\d\d-\d\d(?=-p\d)|-\d{8}-cirrussearch|_content-\d{8}(?=-\d)))"
 )
-# The forms of a dump, the best first: what is cut into most tasks.
+# The forms of a dump, the best first: the form that gives the most tasks.
 _INDEXED, _PARTS, _STREAM_PARTS, _STREAM, _PLAIN = (
     "the multistream dump with its index",
     "its parts",
@@ -44,16 +44,19 @@ _INDEXED, _PARTS, _STREAM_PARTS, _STREAM, _PLAIN = (
 _ORDER = (_INDEXED, _PARTS, _STREAM_PARTS, _STREAM, _PLAIN)
 
 SPAN_BYTES = 64 << 20  # of a packed dump: a task of some 20 seconds, and 320 of them for 20 GB
-LONG_TASK = 1 << 30  # bytes of a packed dump; one that is longer should not be one task
+LONG_TASK = 1 << 30  # bytes of a packed dump; a longer dump should not be one task
 
 _DUMP = re.compile(r"(.*-multistream)(\d*)\.xml(-p\d+p\d+)?(\.bz2)")
 _INDEX = re.compile(r".*-multistream-index\d*\.txt(-p\d+p\d+)?(\.bz2)?")
-_STREAM_START = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")  # a stream's first block, or its end where it has none
+_STREAM_START = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")  # a stream's head, then its first block or its end
 _STREAM_BYTES = 10
 
 
 def one_form(files: Mapping[str, int]) -> list[str]:
-    """Return the paths of files (path → bytes) without further forms of the same dump, which the log names."""
+    """Return the paths to read of `files` (path → bytes): of each dump given in several forms, only the best whole one.
+
+    The log names the forms that are left out, and Wikipedias with several dumps.
+    """
     dumps: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for path in files:
         if found := _NAME.fullmatch(PurePosixPath(path).name):
@@ -68,7 +71,7 @@ def one_form(files: Mapping[str, int]) -> list[str]:
 
 
 def _warn_of_several(paths: list[str]) -> None:
-    """Warn of Wikipedias with dumps of several days or kinds: each dump holds all articles."""
+    """Log a warning for each Wikipedia with dumps of several days or kinds: each dump holds all articles."""
     dumps: dict[str, set[str]] = defaultdict(set)
     for found in filter(None, (_DAY.match(PurePosixPath(path).name) for path in paths)):
         dumps[found[2]].add(found[1])
@@ -86,7 +89,7 @@ def _form(path: str, multi: bool, numbered: bool) -> str:
 
 
 def _left_out(dump: str, forms: Mapping[str, list[str]], files: Mapping[str, int]) -> list[str]:
-    """Return the paths of all forms but the best of those that are whole."""
+    """Return the paths of all forms of a dump except the best whole form; log which form is read."""
     size = {form: sum(files[path] for path in paths) for form, paths in forms.items()}
     whole = [form for form in _ORDER if form in size and size[form] >= WHOLE_SHARE * max(size.values())]
     others = [form for form in _ORDER if form in size and form != whole[0]]
@@ -97,38 +100,38 @@ def _left_out(dump: str, forms: Mapping[str, list[str]], files: Mapping[str, int
 
 @dataclass(frozen=True)
 class Span:
-    """The packed bytes of a dump from `start` up to `end`: whole bz2 streams."""
+    """The compressed bytes from `start` up to `end` (excluded) of a dump: whole bz2 streams."""
 
     start: int
     end: int
-    last: bool = False  # of the dump
+    last: bool = False  # whether it ends the dump
 
 
 class MarkupSection:
-    """A file that ends at the end of a span."""
+    """A file-like object that reads the bytes of one span of a file."""
 
     def __init__(self, file: BinaryIO, span: Span):
         self._file, self._rest = file, span.end - span.start
         file.seek(span.start)
 
     def read(self, size: int) -> bytes:
-        """Return the next bytes, at most `size`; none at the end of the span."""
+        """Return the next bytes of the span, at most `size`; empty at its end."""
         found = self._file.read(min(size, self._rest))
         self._rest -= len(found)
         return found
 
 
 class _MisfitError(Exception):
-    """The index is not that of the dump."""
+    """The index does not belong to the dump."""
 
 
 def is_index(path: str) -> bool:
-    """Return whether a file is the index of a multistream dump, by its name."""
+    """Return whether the file name in `path` is that of the index of a multistream dump."""
     return _INDEX.fullmatch(path.rpartition("/")[2]) is not None
 
 
 def index_path(dump: str) -> str | None:
-    """Return the path that the index of a dump has; None for a dump that is not multistream.
+    """Return the path at which the index of a dump is published; None for a dump that is not multistream.
 
     >>> index_path("a/enwiki-20240101-pages-articles-multistream1.xml-p1p41242.bz2")
     'a/enwiki-20240101-pages-articles-multistream-index1.txt-p1p41242.bz2'
@@ -139,7 +142,10 @@ def index_path(dump: str) -> str | None:
 
 
 def spans(dump: str) -> list[Span]:
-    """Return the spans of a dump; none for one that is read as a whole: it is small, or has no index that fits it."""
+    """Return the spans of a dump, in order; an empty list if it is small or has no matching index: read it whole.
+
+    If a large dump has no usable index, log a warning.
+    """
     if not dump.lower().endswith(".bz2"):
         return []
     system, inner = fsspec.url_to_fs(with_secrets(dump))
@@ -168,7 +174,7 @@ def _advice(dump: str) -> str:
 
 
 def _index_beside(dump: str) -> str | None:
-    """Return the path of the index, packed or not, if there is one."""
+    """Return the path of the existing index of a dump, compressed or not; None if there is none."""
     packed = index_path(dump)
     names = [packed, packed.removesuffix(".bz2")] if packed else []
     return next((name for name in names if _exists(name)), None)
@@ -180,7 +186,10 @@ def _exists(path: str) -> bool:
 
 
 def _starts(index: str, size: int) -> list[int]:
-    """Return where spans after the first one start: at the first stream that is SPAN_BYTES behind the start before."""
+    """Return the start offsets of all spans but the first: streams at least SPAN_BYTES after the start before.
+
+    `size` is the number of bytes of the dump. _MisfitError if offsets do not ascend or exceed `size`.
+    """
     starts: list[int] = []
     last = 0
     for offset in _offsets(index):
@@ -193,7 +202,7 @@ def _starts(index: str, size: int) -> list[int]:
 
 
 def _offsets(index: str) -> Iterator[int]:
-    """Yield each offset once; the lines of its pages follow one another."""
+    """Yield each distinct offset of an index; lines with the same offset follow one another."""
     before = b""
     with fsspec.open(with_secrets(index), "rb", compression="infer") as lines:
         for line in lines:

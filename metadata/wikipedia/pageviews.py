@@ -1,4 +1,4 @@
-"""Read page-view files into rows of Wikipedia, title and views, and drop titles that are not of articles.
+"""Read page-view files into rows of Wikipedia, title and views, and drop titles of pages that are not articles.
 
 Hourly files have lines `project title views bytes`; complete daily files have `wiki title page_id access views hourly`.
 The number of fields tells which format a line has. Dropped lines are counted by reason.
@@ -22,12 +22,12 @@ from runtime.errors import InputError
 from runtime.storage.listing import expand, looking_up
 
 _ESCAPE = "%[0-9A-Fa-f]{2}"
-# What MediaWiki allows in no title; an escape left after decoding was escaped twice.
+# What MediaWiki allows in no title; an escape that is left after decoding shows that the title was escaped twice.
 _ILLEGAL = rf"^(:|$)|[\x00-\x1f\x7f#<>\[\]{{|}}\x{{fffd}}]|{_ESCAPE}|&#?[A-Za-z0-9]+;"
 _LONGEST = 255  # bytes of a title
-# A letter and a sign as cp1252 shows the two bytes of one letter: Ã©.
+# Two characters as which cp1252 shows the two bytes of one letter, such as Ã©.
 _LIKE_MOJIBAKE = r"[\x{c2}-\x{f4}][\x{80}-\x{bf}ŒœŠšŸŽžƒˆ˜–-›€™]"
-# Domains that an address without a scheme has before its first slash: en.wikipedia.org/wiki/Dog, but not St.John/Bahn.
+# Top-level domains of addresses without a scheme: en.wikipedia.org/wiki/Dog is an address, St.John/Bahn is not.
 _DOMAINS = "com net org edu gov mil info biz io tv at au br ca ch cn cz de es eu fr it jp kr nl pl ru se uk".split()
 _URL = (
     r"(?i)(?:https?|ftp):/|(?:^|[^\p{L}\p{N}.])www\.[\p{L}\p{N}]|"
@@ -36,7 +36,7 @@ _URL = (
 
 _EVERYWHERE = "*"
 
-# Links to sister projects; with the codes of Wikipedias, no title can begin with one and a colon.
+# Prefixes of links to sister projects. No title can begin with one of these, or a Wikipedia's code, and a colon.
 _INTERWIKI = frozenset(
     "b c commons d foundation m meta mw n q s species v voy w wikibooks wikidata wikinews wikipedia wikiquote "
     "wikisource wikispecies wikiversity wikivoyage wikt wiktionary wmf".split()
@@ -48,8 +48,8 @@ MAIN_PAGES = frozenset(
 VIEWS = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("views", pa.int64())])
 
 BLOCK = 16 << 20  # bytes of lines that are read together: some 400,000 lines
-HEAD = 64 << 10  # bytes of the lines by which a page-view file is recognised
-NAMED = 10  # files in a sentence
+HEAD = 64 << 10  # bytes at the beginning of a file by which a page-view file is recognised
+NAMED = 10  # files that a message names
 
 _EXPECTED = (
     "expected lines `project title views bytes` or `wiki title page_id access views hourly`, as dumps.wikimedia.org "
@@ -57,11 +57,11 @@ _EXPECTED = (
 )
 _VIEWS_FIELD = {4: 2, 6: 4}  # number of a line's fields → position of the one with the views
 _SITES = {"": 4, "m": 4, "zero": 4, "wikipedia": 6}  # en, en.m (mobile), en.zero (Wikipedia Zero) → fields of a line
-_COUNT = "^[0-9]{1,9}$"  # more than 999,999,999 is no count: all Wikipedias together have fewer a day
+_COUNT = "^[0-9]{1,9}$"  # a larger number is not a count: all Wikipedias together have fewer than a billion views a day
 
 
 def find(paths: Iterable[str]) -> list[str]:
-    """Return the page-view files that paths, folders and globs mean, in order; other files are refused."""
+    """Return the sorted page-view files at paths, folders and globs; InputError for other files or none."""
     found = sorted({file for path in paths for file in _files(path)})
     others = [path for path in found if not _has_pageviews(path)]
     if others:
@@ -73,9 +73,9 @@ def find(paths: Iterable[str]) -> list[str]:
 def views(
     path: str, tally: Counter, namespaces: Mapping[str, Collection[str]] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of VIEWS that the page-view file at `path` holds; count its lines and what is dropped in `tally`.
+    """Yield batches of VIEWS with the articles' titles in a page-view file; count lines, titles and drops in `tally`.
 
-    `namespaces` names more namespaces of a Wikipedia code, as a dump's siteinfo does.
+    `namespaces` has further names of namespaces by Wikipedia code, such as those in a dump's siteinfo.
     """
     known = Namespaces(namespaces)
     counts: Counter = Counter()
@@ -96,7 +96,7 @@ def _files(path: str) -> list[str]:
 
 
 def _has_pageviews(path: str) -> bool:
-    """Return whether a line of page views is at the beginning of a file; one without any line passes, too."""
+    """Return whether the first HEAD bytes of a file have a line of page views, or the file is empty."""
     head = b""
     try:
         for piece in _pieces(path, Counter()):
@@ -116,7 +116,7 @@ def _is_pageview(line: bytes) -> bool:
 
 
 def _blocks(path: str, counts: Counter) -> Iterator[bytes]:
-    """Yield the bytes of the file in blocks of whole lines; a file that breaks off keeps what came before."""
+    """Yield the content of a file in blocks of whole lines; of a damaged file, the content before the damage."""
     rest = b""
     for some in gather(_pieces(path, counts), len, BLOCK):
         lines, line_feed, rest = b"".join([rest, *some]).rpartition(b"\n")
@@ -127,7 +127,10 @@ def _blocks(path: str, counts: Counter) -> Iterator[bytes]:
 
 
 def _pieces(path: str, counts: Counter) -> Iterator[bytes]:
-    """Yield the content in pieces, and count under a reason that the file breaks off."""
+    """Yield the decompressed content of a file in pieces; if it breaks off, count `dropped.rest_of_file`.
+
+    InputError if not even the first piece can be read, or if the disk or server fails.
+    """
     begun = False
     try:
         for piece in pieces(path):
@@ -157,7 +160,10 @@ def _read_block(block: bytes, known: Namespaces, counts: Counter) -> pa.RecordBa
 
 
 def _fields(block: bytes, counts: Counter) -> pa.RecordBatch:
-    """Return project, title, views (binary) and the number of fields of the lines that have as many as a known form."""
+    """Return project, title, views (binary) and number of fields of each line with 4 or 6 fields.
+
+    Other lines are dropped and counted.
+    """
     lines = pc.split_pattern(pa.array([block], pa.binary()), b"\n").flatten()[:-1]
     fields = pc.split_pattern(lines, b" ")
     number = pc.list_value_length(fields)
@@ -181,7 +187,10 @@ def _kept(rows: pa.RecordBatch, keep: pa.Array, reason: str, counts: Counter) ->
 
 
 def _with_wikipedia(rows: pa.RecordBatch, counts: Counter) -> pa.RecordBatch:
-    """Return wikipedia, title and views of the rows of Wikipedias whose lines have the form that the project says."""
+    """Return wikipedia, title and views of the rows of Wikipedias whose number of fields fits the project's format.
+
+    Other rows are dropped and counted.
+    """
     projects = rows["project"].dictionary_encode()
     known = [_wikipedia(project) for project in projects.dictionary.to_pylist()]
     codes = pa.array([each and each[0] for each in known], pa.string()).take(projects.indices)
@@ -194,7 +203,7 @@ def _with_wikipedia(rows: pa.RecordBatch, counts: Counter) -> pa.RecordBatch:
 
 @lru_cache(maxsize=10_000)
 def _wikipedia(project: bytes) -> tuple[str, int] | None:
-    """Return the Wikipedia of `project` and how many fields its lines have, or None for another project.
+    """Return the Wikipedia code of `project` and the number of fields in its lines, or None for another project.
 
     >>> _wikipedia(b"zh-yue.m"), _wikipedia(b"en.wikipedia"), _wikipedia(b"en.d"), _wikipedia(b"commons.m")
     (('zh_yue', 4), ('en', 6), None, None)
@@ -216,7 +225,7 @@ def _folded(names: Iterable[str]) -> frozenset[str]:
 
 
 def folded(name: str) -> str:
-    """Return `name` as MediaWiki compares namespaces: case and the kind of space do not count.
+    """Return `name` with folded case and single spaces, as MediaWiki compares names of namespaces.
 
     >>> folded("User_Talk")
     'user talk'
@@ -229,10 +238,10 @@ _MAIN_PAGES = _by_wikipedia("main_pages")
 
 
 class Namespaces:
-    """The namespaces of every Wikipedia: the table's, and those that `more` adds to a code (from a dump's siteinfo).
+    """The names of namespaces of each Wikipedia: those of namespaces.csv, and those in `more`, by Wikipedia code.
 
-    namespaces.csv has the namespace names of each large Wikipedia. Its row `*` holds the canonical English names, which
-    work in every Wikipedia. A small Wikipedia is listed in the row of the large one whose names it uses, too.
+    namespaces.csv has a row for each large Wikipedia. Its row `*` has the canonical English names, which work in every
+    Wikipedia. A small Wikipedia is listed in the row of the large Wikipedia whose names it also uses.
 
     >>> Namespaces().hold("de", "Datei"), Namespaces().hold("de", "Star Trek")
     (True, False)
@@ -242,69 +251,69 @@ class Namespaces:
         self._more = {code.replace("-", "_"): _folded(names) for code, names in (more or {}).items()}
 
     def hold(self, wikipedia: str, prefix: str) -> bool:
-        """Return whether a title of `wikipedia` that begins with `prefix` and a colon is no article's."""
+        """Return whether `prefix` before a colon shows that a title of `wikipedia` is not that of an article."""
         known = (_NAMES.get(wikipedia, _NAMES[_EVERYWHERE]), _INTERWIKI, self._more.get(wikipedia, frozenset()))
         return any(folded(prefix) in names for names in known) or is_wikipedia(prefix.lower())
 
 
 def _is_main_page_of(wikipedia: str, title: str) -> bool:
-    """Return whether `title` is that of the main page of `wikipedia`."""
+    """Return whether `title` is the main page's title in `wikipedia`."""
     return folded(title) in _MAIN_PAGES.get(wikipedia, _MAIN_PAGES[_EVERYWHERE])
 
 
 def unescaped(titles: pa.Array) -> pa.Array:
-    """Return titles (binary) with %C3%A9 and the like as the bytes they encode."""
+    """Return titles (binary) in which percent-encoded bytes such as %C3%A9 are decoded."""
     escaped = pc.match_substring_regex(titles, _ESCAPE)
     plain = [unquote_to_bytes(each) for each in titles.filter(escaped).to_pylist()]
     return pc.replace_with_mask(titles, escaped, pa.array(plain, pa.binary()))
 
 
 def decodes(titles: pa.Array) -> pa.Array:
-    """Return of each title (binary) whether it is UTF-8."""
+    """Return a bool per title (binary): True if it is valid UTF-8."""
     try:
         titles.cast(pa.string())
         return pa.array(np.ones(len(titles), bool))
-    except pa.ArrowInvalid:  # Arrow does not say which
+    except pa.ArrowInvalid:  # Arrow does not say which title is invalid
         return pa.array([each.decode("utf-8", "replace").encode() == each for each in titles.to_pylist()], pa.bool_())
 
 
 def spaced(titles: pa.Array) -> pa.Array:
-    """Return titles as strings with single spaces instead of underscores."""
+    """Return titles as strings with single spaces instead of underscores, trimmed."""
     with_spaces = pc.replace_substring(titles.cast(pa.string()), "_", " ")
     return pc.utf8_trim(pc.replace_substring_regex(with_spaces, "  +", " "), " ")
 
 
 def is_illegal(titles: pa.Array) -> pa.Array:
-    """Return of each title whether MediaWiki allows no such one."""
+    """Return a bool per title: True if MediaWiki does not allow such a title."""
     return pc.or_(pc.match_substring_regex(titles, _ILLEGAL), pc.greater(pc.binary_length(titles), _LONGEST))
 
 
 def is_mojibake(titles: pa.Array) -> pa.Array:
-    """Return of each title whether a word of it is UTF-8 that was read as cp1252 or Latin-1, once or several times."""
+    """Return a bool per title: True if a word in it is UTF-8 that was decoded as cp1252 or Latin-1, once or more."""
     return _where(pc.match_substring_regex(titles, _LIKE_MOJIBAKE), _was_decoded_wrongly, titles)
 
 
 def has_url(titles: pa.Array) -> pa.Array:
-    """Return of each title whether an address is in it."""
+    """Return a bool per title: True if it contains a web address."""
     return pc.match_substring_regex(titles, _URL)
 
 
 def is_main_page(wikipedias: pa.Array, titles: pa.Array) -> pa.Array:
-    """Return for each title whether it is the main page of its Wikipedia."""
+    """Return a bool per title: True if it is the title of the main page of its Wikipedia."""
     candidates = pc.is_in(titles, pa.array(sorted(MAIN_PAGES)))
     return _where(candidates, _is_main_page_of, wikipedias, titles)
 
 
 def is_in_namespace(wikipedias: pa.Array, titles: pa.Array, known: Namespaces) -> pa.Array:
-    """Return of each title whether it begins with the name of a namespace of its Wikipedia, other than articles."""
+    """Return a bool per title: True if it begins with a name of a namespace, other than articles, of its Wikipedia."""
     prefixes = pc.replace_substring_regex(titles, "(?s):.*", "")
     return _where(pc.match_substring(titles, ":"), known.hold, wikipedias, prefixes)
 
 
 def _was_decoded_wrongly(title: str) -> bool:
-    """Return whether the bytes of a word, as Latin-1 or cp1252 has them, are UTF-8 of another word.
+    """Return whether a word of `title`, encoded as Latin-1 or cp1252, gives the UTF-8 bytes of another word.
 
-    One step back is enough: what was encoded several times is still UTF-8 after it.
+    To undo one wrong decoding is enough: a word that was decoded wrongly several times gives UTF-8 as well.
 
     >>> [_was_decoded_wrongly(title) for title in ("Café Ã©", "CafÃƒÂ©", "ÃƒÂ\\x81rbol", "São Paulo")]
     [True, True, True, False]
@@ -320,12 +329,15 @@ def _decoded_again(word: str) -> str | None:
 
 
 def _byte(character: str) -> bytes:
-    """Return the byte that browsers show as this character: of cp1252, or where that has none of Latin-1."""
+    """Return the byte that browsers show as this character: its byte in Latin-1, or else in cp1252.
+
+    UnicodeError if neither has the character.
+    """
     return character.encode("latin-1" if character <= "\xff" else "cp1252")
 
 
 def _where(candidates: pa.Array, decide: Callable[..., bool], *columns: pa.Array) -> pa.Array:
-    """Return `decide` of the columns' values in the rows that are candidates, and False elsewhere."""
+    """Return a bool per row: `decide` of the columns' values if the row is a candidate, else False."""
     decided = np.zeros(len(candidates), bool)
     values = zip(*(column.filter(candidates).to_pylist() for column in columns), strict=True)
     answer = lru_cache(maxsize=None)(decide)  # a block has few different prefixes

@@ -1,8 +1,8 @@
 """Count words and word pairs exactly, score the pairs, and choose the words, pairs and titles that become entries.
 
-A pair is two words of one line with only white space, or in Tibetan a tsheg, between them. The best by count, score or
-views are ordered by value, then by string, so the choice does not depend on the order of rows or how they were counted.
-Rows come in batches of many languages. Memory holds one number, and no string, per chosen entry.
+A pair is two words of one line with only white space, or in Tibetan a tsheg, between them. Candidates are sorted by
+value (count, score or views) and then by string, so the choice does not depend on the order of rows. Rows come in
+batches of many languages. Memory holds one number, and no string, per chosen entry.
 """
 
 from __future__ import annotations
@@ -22,25 +22,26 @@ from metadata.words.segment import TIBETAN, TSHEG, Words, segment
 from runtime.arrow import gather
 from runtime.tallies import Tallies
 
-# Arrow's regular expressions know no script extensions, so the length mark that Hiragana and Katakana share is named.
+# Arrow's regular expressions lack script extensions, so the length mark of Hiragana and Katakana is listed.
 _SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}ー]"
 _TIBETAN = r"^\p{Tibetan}+$"
 
 COUNTS = pa.schema([("first", pa.string()), ("second", pa.string()), ("count", pa.int64())])
 
-WORDS = 1 << 23  # that are counted together, in some 400 MB beside the batch that is cut
+WORDS = 1 << 23  # words that are counted together, in some 400 MB beside the batch that is cut
 
-_ROWS = 1 << 18  # of pairs that are written out together
+_ROWS = 1 << 18  # the most pairs in a yielded table
 
 RATED = pa.schema([("language", pa.string()), ("entry", pa.string()), ("score", pa.float64())])
 
-_PUNCTUATION = r"^\p{P}*$"  # the empty string too
+_PUNCTUATION = r"^\p{P}*$"  # matches the empty string, too
 
 
 def count_batches(batches: Iterable[pa.Array], language: Language, most: int = WORDS) -> Iterator[pa.Table]:
-    """Yield tables of COUNTS that add up to the counts of all texts; a word has null instead of a second one.
+    """Yield tables of COUNTS whose sum is the counts of all words (`second` is null) and pairs in the texts.
 
-    A word or pair is in more than one table only if the texts have more than `most` words. A batch has less than 2 GB.
+    `batches` are arrays of texts, each below 2 GB. A word or pair is in more than one table only if the texts have more
+    than `most` words.
 
     >>> from metadata.languages import language
     >>> tables = count_batches([pa.array(["New York, New York", None])], language("en"))
@@ -58,7 +59,7 @@ def _words(texts: pa.Array, language: Language) -> Words:
 
 
 def _counted(words: list[Words]) -> Iterator[pa.Table]:
-    """Yield the counts of the words of some batches, and then of the pairs among them."""
+    """Yield a table of COUNTS of the words in some batches, and then tables of the pairs."""
     encoded = pa.chunked_array([each.strings for each in words]).unify_dictionaries().combine_chunks()
     strings, numbers = encoded.dictionary, encoded.indices.to_numpy()
     counts = pa.array(np.bincount(numbers, minlength=len(strings)), pa.int64())
@@ -74,9 +75,10 @@ def _counted(words: list[Words]) -> Iterator[pa.Table]:
 
 
 def joined(first: pa.Array, second: pa.Array, language: Language) -> pa.Array:
-    """Return the entry that each pair makes: with a space, or without where the language writes none.
+    """Return the entry of each pair: both words with a space between, or without if the language writes no spaces.
 
-    Two words of scripts that are written with spaces, such as Latin, or digits, keep theirs in any language.
+    Two words of digits or of a script with spaces, such as Latin, get a space in any language. Two words in Tibetan
+    script get a tsheg in the languages of TIBETAN.
 
     >>> from metadata.languages import language
     >>> joined(pa.array(["New", "東京"]), pa.array(["York", "タワー"]), language("ja")).to_pylist()
@@ -102,20 +104,22 @@ def _either(pattern: str, *sides: pa.Array) -> pa.Array:
 
 
 def information(counts: pa.Array, first: pa.Array, second: pa.Array, total: float) -> pa.Array:
-    """Return the PMI of pairs, log2(c N / (c1 c2)), from c, c1 and c2 of each, and N; all are float64.
+    """Return the PMI of pairs, log2(c N / (c1 c2)), as float64.
 
-    c is the count of the pair, c1 and c2 are those of its words, and N is the count of all words.
+    c is the count of a pair (`counts`), c1 and c2 are the counts of its words (`first`, `second`), all float64, and N
+    is the count of all words (`total`).
 
-    Arrow's functions give a value the same bits wherever it is in an array, which NumPy's vector loops may not.
+    Arrow's functions give a value the same bits at any index of an array, which NumPy's vector loops may not.
     """
     return pc.log2(pc.divide(pc.multiply(counts, total), pc.multiply(first, second)))
 
 
 def scores(counts: pa.Array, mutual: pa.Array, floor: float, config: MetadataConfig) -> pa.Array:
-    """Return the score of each pair, by which the best are taken; null for those that the rule `pmi` leaves out.
+    """Return the score of each pair, given float64 arrays of counts and PMIs (`mutual`).
 
-    The score is (c + 1)^0.7 (PMI - PMI_30%) [2, appendix], or with `bigram_score="pmi"` the PMI itself, of the pairs
-    where it is above `bigram_min_pmi`. PMI_30% is the 30th percentile over the distinct pairs of a language.
+    The score is (c + 1)^0.7 (PMI - PMI_30%) [2, appendix], where 0.7 is `count_exponent` and PMI_30%, the 30th
+    percentile over the distinct pairs of the language, is `floor`. With `bigram_score="pmi"` the score is the PMI, or
+    null if the PMI is not above `bigram_min_pmi`.
     """
     if config.bigram_score == "pmi":
         return pc.if_else(pc.greater(mutual, config.bigram_min_pmi), mutual, None)
@@ -124,9 +128,9 @@ def scores(counts: pa.Array, mutual: pa.Array, floor: float, config: MetadataCon
 
 @dataclass(frozen=True)
 class ChoiceRule:
-    """The best rows of a language that are taken: at most `most`, that `share` of its candidates, none below `least`.
+    """How many of the best rows of a language become entries: at most `most`, and at most `share` of the candidates.
 
-    Candidates are the rows whose strings can be entries.
+    Rows with a value below `least` do not count. Candidates are the rows whose strings can be entries.
     """
 
     most: int
@@ -136,7 +140,7 @@ class ChoiceRule:
     def taken(self, candidates: int, enough: int) -> int:
         """Return how many rows are taken from `candidates` rows, of which `enough` are not below the least value.
 
-        A part of a row is a row, so a small table keeps one.
+        The share is rounded up, so a small table keeps one row.
 
         >>> ChoiceRule(most=100, share=0.1).taken(31, 31), ChoiceRule(most=100, least=70).taken(31, 5)
         (4, 5)
@@ -145,28 +149,29 @@ class ChoiceRule:
 
 
 def unigrams(language: Language, config: MetadataConfig) -> ChoiceRule:
-    """Return the rule for words by their count."""
+    """Return the rule that chooses words by their counts."""
     if language.code == ENGLISH:
         return ChoiceRule(config.unigram_limit, least=config.english_unigram_count)
     return ChoiceRule(config.unigram_limit, config.unigram_share)
 
 
 def bigrams(unigram_entries: int, config: MetadataConfig) -> ChoiceRule:
-    """Return the rule for word pairs by their score, given how many words of the language are entries."""
+    """Return the rule that chooses word pairs by their scores, given how many words of the language are entries."""
     return ChoiceRule(min(config.bigram_limit, _part(unigram_entries, config.bigram_share)))
 
 
 def titles(language: Language, config: MetadataConfig) -> ChoiceRule:
-    """Return the rule for titles by their views."""
+    """Return the rule that chooses titles by their views."""
     if language.code == ENGLISH:
         return ChoiceRule(config.title_limit, least=config.english_title_views)
     return ChoiceRule(config.title_limit, config.title_share)
 
 
 def figures(batches: Iterable[pa.RecordBatch], rules: Mapping[str, ChoiceRule], longest: int) -> Tallies:
-    """Return the `rows` of RATED of each language, the `sum` of their scores, the `candidates`, and `enough`.
+    """Return tallies by language over batches of RATED: `rows`, the `sum` of scores, `candidates` and `enough`.
 
-    `enough` are the candidates that are not below the least value of the language's rule.
+    `enough` counts the candidates whose score is not below the least value of the language's rule. A candidate has at
+    most `longest` characters.
     """
     tally = Tallies()
     for code, rows in by_language(batches):
@@ -181,7 +186,7 @@ def figures(batches: Iterable[pa.RecordBatch], rules: Mapping[str, ChoiceRule], 
 def best(batches: Iterable[pa.RecordBatch], taken: Mapping[str, int], longest: int) -> Iterator[pa.RecordBatch]:
     """Yield the candidates among rows of RATED that can be among the best `taken` of their language.
 
-    The best of these are the best of all; how many others are among them depends on the order of rows.
+    The best of the yielded rows are the best of all. How many other rows are yielded depends on the order of rows.
     """
     best = {code: np.empty(0) for code in taken}
     least = {code: -np.inf if most else np.inf for code, most in taken.items()}
@@ -198,7 +203,7 @@ def best(batches: Iterable[pa.RecordBatch], taken: Mapping[str, int], longest: i
 
 
 def by_language(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Yield the rows of each batch in parts of one language."""
+    """Yield the code and the rows of each language in each batch."""
     for batch in batches:
         codes = pc.unique(batch["language"]).to_pylist()
         for code in codes:
@@ -206,10 +211,10 @@ def by_language(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, pa.Rec
 
 
 def can_be_entry(entries: pa.Array, longest: int) -> pa.Array:
-    """Return of each string whether it can be an entry: it is neither null, empty, pure punctuation nor too long."""
+    """Return a bool per string: False if it is null, empty, only punctuation, or longer than `longest` characters."""
     short = pc.less_equal(pc.utf8_length(entries), longest)
     return pc.fill_null(pc.and_not(short, pc.match_substring_regex(entries, _PUNCTUATION)), False)
 
 
 def _part(rows: int, share: float) -> int:
-    return ceil(rows * Fraction(str(share)))  # as written: 0.1 of 30 is 3, of which floats make 3.0000000000000004
+    return ceil(rows * Fraction(str(share)))  # exact: 30 * 0.1 is 3, but in floats 3.0000000000000004
