@@ -1,4 +1,4 @@
-"""Hash the pictures in tars and folders: size, SHA-256 and perceptual hashes, one row per picture."""
+"""Write a table with the size, SHA-256 and perceptual hashes of each picture in tars and folders."""
 
 from functools import partial
 

@@ -19,14 +19,14 @@ NAME = "clip-hash"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; bad input ends in one sentence and status 2."""
+    """Run the command line `argv` (None: the process's own); bad input prints one sentence and exits with status 2."""
     args = parse(argv)
     with command(NAME):
         say(summary(run(args)))
 
 
 def run(args: Namespace) -> Hashes:
-    """Hash pictures as the values of a command line say."""
+    """Hash pictures by the values of a command line, and return the folder of hashes."""
     return hash_images(
         engine_for(args, "hash"),
         args.input,
@@ -38,7 +38,7 @@ def run(args: Namespace) -> Hashes:
 
 
 def summary(hashes: Hashes) -> str:
-    """Return the summary that the command prints at the end."""
+    """Return the lines that the command prints at the end: counts by status, damaged tars and the output folder."""
     broken = {status: number for status, number in hashes.statuses.items() if status != OK}
     reasons = ", ".join(f"{number:,} {status}" for status, number in broken.items()) or "none"
     first = f"{counted(hashes.statuses.get(OK, 0), 'picture')} hashed; without a hash: {reasons}"
@@ -46,7 +46,7 @@ def summary(hashes: Hashes) -> str:
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
-    """Return the values of the command line."""
+    """Return the values of the command line `argv` (None: the process's own)."""
     parser = Parser(
         NAME,
         "Write size, SHA-256 and perceptual hash of each picture: of the tars that img2dataset wrote, or of a folder "

@@ -1,9 +1,9 @@
 """Hash all pictures of tars and folders into a folder of Parquet files; an interrupted run is resumed.
 
-SHA-256 is of the bytes of a file, pHash and PDQ are of its visible content. A pHash compares the 64 lowest frequencies
-of a grey picture of 32 × 32 pixels with their median, one bit each. The bits equal those of `imagehash.phash`, in the
-order of its hexadecimal form. Here the cosines are integers, so sums are exact: if frequencies tie, as in a plain or
-mirrored picture, no rounding error decides a bit.
+SHA-256 is of the bytes of a file, pHash and PDQ are of the visible content. A bit of a pHash is set if one of the 64
+lowest frequencies of the picture, in grey and scaled to 32 × 32 pixels, is above their median. The bits equal those of
+`imagehash.phash`, in the order of its hexadecimal form. Here the cosines are integers, so sums are exact: if
+frequencies tie, as in a plain or mirrored picture, no rounding error decides a bit.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from runtime.tallies import Tallies
 if TYPE_CHECKING:
     from PIL import Image
 
-SIDE, KEPT = 32, 8  # pixels; frequencies in each direction, from the constant one up
-_SCALE = 1 << 22  # of cosines: sums of 1024 pixels of 255 are below 2^62
+SIDE, KEPT = 32, 8  # side of the scaled picture in pixels; frequencies in each direction, from zero up
+_SCALE = 1 << 22  # factor of the cosines: sums over 1024 pixels of 255 stay below 2^62
 _ANGLES = np.pi / (2 * SIDE) * np.outer(np.arange(KEPT), 2 * np.arange(SIDE) + 1)
 _COSINES = np.rint(_SCALE * np.cos(_ANGLES)).astype(np.int64)
 
@@ -51,24 +51,24 @@ HASHED = pa.schema(
         pa.field("height", pa.int32()),
         pa.field("sha256", pa.string()),  # of the stored bytes, in hexadecimal digits
         pa.field("phash", pa.binary(8)),
-        pa.field("phash_mirrored", pa.binary(8)),  # of the mirror image, which evaluation sets are compared by, too
+        pa.field("phash_mirrored", pa.binary(8)),  # of the mirror image, to find mirrored copies in evaluation sets
         pa.field("pdq", pa.binary(32)),
         pa.field("status", pa.string()),  # ok, or the reason why there is no hash
     ]
 )
 VERSION = 1
-TASK_PICTURES, TASK_BYTES = 10_000, 1 << 30  # of a folder, that one task hashes into one file
+TASK_PICTURES, TASK_BYTES = 10_000, 1 << 30  # limits of the pictures of folders that one task hashes into one file
 NO_PICTURE = "no_picture"
 _BATCH = 1000  # rows
 
 
 @dataclass(frozen=True)
 class Hashes(Filled):
-    """The folder of hashes, in files of HASHED rows, and the content of _hashes.json."""
+    """The folder of hashes, Parquet files with rows of HASHED, and the content of _hashes.json."""
 
     tars: int
-    damaged: dict[str, str]  # what is wrong with tars that were read up to their damage, by path
-    statuses: dict[str, int]  # pictures, and as NO_PICTURE keys of tars that have none, and no row
+    damaged: dict[str, str]  # path of each damaged tar → its fault
+    statuses: dict[str, int]  # pictures by status; NO_PICTURE counts keys of tars without a picture, which have no row
 
 
 @typed
@@ -83,9 +83,10 @@ def hash_images(
 ) -> Hashes:
     """Write the hashes of all pictures in `inputs`, which are tars, folders, globs or URLs, into the folder `output`.
 
-    A file is written for each tar, and for each 10,000 pictures of folders. The same call goes on after a run that
-    broke off, and hashes only what was added. A damaged tar is read up to its damage. `pdq` needs the package pdqhash.
-    InputError for what cannot be used, and for tars most of which are damaged.
+    A file is written for each tar, and for each 10,000 pictures of folders. The same call continues an interrupted run,
+    and hashes only pictures that were added. A damaged tar is read up to the damage. `pdq` adds PDQ hashes, and needs
+    the package pdqhash; `overwrite` replaces other hashes in the folder. InputError for unusable inputs or output, or
+    if too many tars are damaged or too many pictures have no hash.
     """
     progress = progress or Progress()
     require_packages(("PIL", "pdqhash") if pdq else ("PIL",))
@@ -112,7 +113,7 @@ def hash_images(
 
 
 def _require_pictures(statuses: dict[str, int]) -> None:
-    """Refuse pictures most of which have no hash; samples of tars without a picture do not count."""
+    """Raise InputError if more than the share MOST of the pictures has no hash; NO_PICTURE does not count."""
     broken = {status: number for status, number in statuses.items() if status not in (OK, NO_PICTURE)}
     bad = sum(broken.values())
     total = bad + statuses.get(OK, 0)
@@ -124,7 +125,7 @@ def _require_pictures(statuses: dict[str, int]) -> None:
 
 
 def tasks(sources: Iterable[Input]) -> list[list[Source]]:
-    """Return what each task hashes into a file: a tar, or many pictures."""
+    """Return the sources of each task, which hashes them into one file: one tar, or many pictures."""
     own = cast("list[Source]", list(sources))
     pictures = (each for each in own if each.format == PICTURE)
     return [[each] for each in own if each.format == TAR] + list(
@@ -133,7 +134,7 @@ def tasks(sources: Iterable[Input]) -> list[list[Source]]:
 
 
 def rows_of(pictures: Iterable[Picture], pdq: bool) -> Iterator[pa.RecordBatch]:
-    """Yield HASHED rows of pictures."""
+    """Yield the hashes of pictures as batches of HASHED; `pdq` adds PDQ hashes."""
     for some in gather(pictures, lambda _: 1, _BATCH):
         yield pa.RecordBatch.from_pylist([_row(each, pdq) for each in some], schema=HASHED)
 
@@ -150,7 +151,7 @@ def _hash(task: list[Source], stamps: Stamps, pdq: bool) -> Tallies:
 
 
 def _pictures(task: list[Source], tallies: Tallies) -> Iterator[Picture]:
-    """Yield the pictures of all sources, of a damaged tar those before the damage, which is tallied."""
+    """Yield the pictures of all sources of a task; of a damaged tar, those before the damage, and tally the fault."""
     for source in task:
         try:
             yield from read(source, lambda _: tallies.add(f"{STATUS}{NO_PICTURE}"))
@@ -159,7 +160,10 @@ def _pictures(task: list[Source], tallies: Tallies) -> Iterator[Picture]:
 
 
 def hash_picture(data: bytes, with_pdq: bool = False) -> dict[str, Any]:
-    """Return width, height, sha256, hashes and status of a picture; what cannot be known is None."""
+    """Return the fields of HASHED, except uid and url, of a picture; `data` are its file's bytes.
+
+    Fields of a picture that cannot be decoded are None, except sha256, status and perhaps the size.
+    """
     with strict_about_size():
         found = decoded(data, partial(_hashes, with_pdq=with_pdq))
     hashes = dict.fromkeys(("phash", "phash_mirrored", "pdq"))
@@ -181,12 +185,12 @@ def _pdq(flat: Image.Image) -> bytes:
 
 
 def phash(pixels: np.ndarray) -> bytes:
-    """Return the 8 bytes of the hash of grey values, uint8[32, 32].
+    """Return the 8 bytes of the pHash of a picture scaled to grey pixels, uint8[32, 32].
 
     >>> phash(np.zeros((32, 32), np.uint8)).hex(), phash(np.full((32, 32), 7, np.uint8)).hex()
     ('0000000000000000', '8000000000000000')
     """
     frequencies = (_COSINES @ pixels.astype(np.int64) @ _COSINES.T).ravel()
-    # Above the median of an even number is what is above the lower one of the middle two: nothing is between them.
+    # The median lies between the middle two of an even number of values, so values above the lower one are above it.
     lower_middle = np.partition(frequencies, KEPT * KEPT // 2 - 1)[KEPT * KEPT // 2 - 1]
     return np.packbits(frequencies > lower_middle).tobytes()

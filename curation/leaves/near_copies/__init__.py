@@ -1,1 +1,1 @@
-"""Find copies of pictures by their hashes, and choose the image that stays for each group of copies."""
+"""Find near copies of pictures by perceptual hashes, and choose the one image that stays of each group of copies."""

@@ -1,13 +1,13 @@
-"""Find near copies among the hashes of all images, on Spark: map each copy to the image that stays for it.
+"""Find near copies among the hashes of all images, on Spark, and map each copy to the image that stays for it.
 
 First, images with equal hashes are merged. To find hashes that differ in at most k bits, the bits are cut into k + 1
-bands, and each distinct hash is sent to k + 1 tasks, which the values of its bands choose. These tasks return the pairs
-within the distance k. Of many pairs rounds of joins decide most; one task sweeps over the
-others in order.
+bands. Each distinct hash is sent to k + 1 tasks, one for the value of each band. These tasks write the pairs of hashes
+within the distance k. If there are many pairs, joins in rounds decide most of them; one task sweeps over the rest in
+order.
 
-Hashes are ordered by their shuffled keys. A *leader* has no leader before it within the distance; any other hash is a
+Hashes are sorted by their shuffled keys. A *leader* has no earlier leader within the distance; any other hash is a
 *copy* of the first leader within the distance. So no two leaders are near each other, every copy is near its leader,
-and the order of rows and their partitions change nothing. DESIGN.md gives the reasons, also for comparing in rounds.
+and neither the order nor the partitions of rows change the result. DESIGN.md gives the reasons, also for the rounds.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ from runtime.storage.paths import make_folder, remove
 from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
 
-PARTITION_HASHES = 1 << 20  # that a task compares, where the values of a band are enough to part them
-SENT_HASHES = 1 << 17  # at a time
-FIRST_SHARE = 256  # of all hashes, those that are the first of so many are compared with all others in a first round
-ONE_ROUND = 1 << 14  # hashes that are compared in one round
-SWEPT_PAIRS = 1 << 24  # that one task sorts and sweeps over
+PARTITION_HASHES = 1 << 20  # the most hashes that a task compares, if a band has enough distinct values
+SENT_HASHES = 1 << 17  # hashes that a task sends at a time
+FIRST_SHARE = 256  # in a first round, the first 256th of all hashes is compared with all hashes
+ONE_ROUND = 1 << 14  # the most hashes that are compared in one round
+SWEPT_PAIRS = 1 << 24  # the most pairs that one task sorts and sweeps over
 _ROW_GROUP = 1 << 17
 _PAIRS = pa.schema([pa.field("later", pa.binary()), pa.field("earlier", pa.binary())])
 _COPIES = pa.schema([pa.field("key", pa.binary()), pa.field("leader", pa.binary())])
@@ -59,26 +59,26 @@ _SENT = pa.schema([_COPIES.field("key")])
 
 @dataclass(frozen=True)
 class Comparison:
-    """The hashes that are compared in one round, their largest distance, and the number of parts of each band."""
+    """One round of comparisons: the bits of a hash, the largest distance, and the number of parts of each band."""
 
     bits: int
     distance: int
     parts: int  # a power of two
-    indexed_below: bytes | None  # only hashes with keys below are compared with all others; None: all
+    indexed_below: bytes | None  # only hashes with keys below this are compared with all hashes; None: all
 
     @property
     def partitions(self) -> int:
-        """The number of tasks that compare."""
+        """The number of tasks that compare: one for each part of each band."""
         return (self.distance + 1) * self.parts
 
 
 def copies_of(images: DataFrame, distance: int, work: str | Path, bits: int = 64) -> DataFrame:
-    """Return all images that have a copy, with `copy_of`: their own uid if they stay, else the leader's uid.
+    """Return the images that belong to a group of copies, with `copy_of`: the uid of the image that stays.
 
-    `images` has one row each, with `uid` and `hash`, bytes or hexadecimal digits of so many bits; without a hash it is
-    no copy. It may instead have the `key` of the hash (`keys_of_hashes`) and any other columns, which stay. `images` is
-    read several times. Of images with one hash that with the smallest uid stays.
-    `work` is a local folder that all machines share, for what is found on the way; the rows are read from there.
+    `images` has one row per image, with `uid` and `hash` (bytes or hexadecimal digits of `bits` bits); an image without
+    a hash has no copies. Instead of `hash` it may have `key` (from `keys_of_hashes`) and any other columns, which are
+    kept. `images` is read several times. Of images with equal hashes, the one with the smallest uid stays.
+    `work` is a local folder that all machines share, for intermediate files, from which the result is read.
     """
     require_distance(distance, bits)
     if "key" not in images.columns:
@@ -92,7 +92,7 @@ def copies_of(images: DataFrame, distance: int, work: str | Path, bits: int = 64
 
 
 def _keyed(images: DataFrame, bits: int) -> DataFrame:
-    """Return uid and key of the images that have a hash."""
+    """Return uid and key of the images that have a hash; InputError if a column is missing."""
     if missing := {"uid", "hash"} - {*images.columns}:
         raise InputError(f"the images have no column {' and '.join(sorted(missing))}; give uid and hash of each")
     return map_batches(images.select("uid", "hash"), partial(_with_keys, bits=bits), _KEYED)
@@ -105,7 +105,7 @@ def _with_keys(rows: Iterable[pa.RecordBatch], bits: int) -> Iterator[pa.RecordB
 
 
 def compare_some() -> None:
-    """Find copies among a few hashes, so that Numba compiles the kernels."""
+    """Find copies among a few hashes, so that Numba compiles the kernels before tasks need them."""
     for words in (1, 4):
         hashes = np.zeros((4, words), np.uint64)
         hashes[:, 0] = np.arange(4)
@@ -115,18 +115,21 @@ def compare_some() -> None:
 
 
 def shares(number: int) -> tuple[int, ...]:
-    """Return, for each round, the share of the undecided hashes that is compared with all of them, as a divisor."""
+    """Return, for each round, the divisor d: the first 1/d of the undecided hashes is compared with all of them."""
     return (1,) if number <= ONE_ROUND else (FIRST_SHARE, 1)
 
 
 class Leaders:
-    """The sweep over pairs in the order of (later, earlier), batch by batch: it finds each copy's leader."""
+    """The sweep over batches of pairs, sorted by (later, earlier), that finds each copy's leader.
+
+    `words` is the number of uint64 in a hash.
+    """
 
     def __init__(self, words: int):
         self._copies, self._number = np.empty((1024, words), np.uint64), 0
 
     def of(self, later: np.ndarray, earlier: np.ndarray) -> np.ndarray:
-        """Return whether each pair names a copy and its leader; rows of uint64 that compare as the hashes do."""
+        """Return a bool per pair: True if it is a copy and its leader; both arrays are keys, uint64[pair, word]."""
         if self._number + len(later) > len(self._copies):
             more = max(len(later), len(self._copies))
             self._copies = np.concatenate([self._copies, np.empty((more, self._copies.shape[1]), np.uint64)])
@@ -136,7 +139,7 @@ class Leaders:
 
 
 def _copies(distinct: DataFrame, distance: int, folder: Path, bits: int) -> DataFrame:
-    """Return key and leader of the distinct hashes that are near copies."""
+    """Return the columns key and leader of the distinct hashes that are copies; both columns are keys."""
     spark, number, found = distinct.sparkSession, distinct.count(), []
     undecided, files = distinct.select("key"), folder / "distinct"
     for share in shares(number):
@@ -157,10 +160,10 @@ def _copies(distinct: DataFrame, distance: int, folder: Path, bits: int) -> Data
 
 
 def _led(pairs: DataFrame, number: int, work: Path, bits: int) -> DataFrame:
-    """Return the copies that a number of pairs show, and the leader of each.
+    """Return the columns key and leader of the copies among `number` pairs, which have the columns later and earlier.
 
-    Of many pairs Spark decides most in rounds: a hash that no pair calls a later one leads, and what it leads are
-    copies. One task sweeps over the pairs that are left.
+    If there are many pairs, joins decide most of them in rounds: a hash that is not the later one of any pair is a
+    leader, and the later hashes of its pairs are copies. One task sweeps over the remaining pairs.
     """
     left, decided = pairs, list[DataFrame]()
     while number > SWEPT_PAIRS:
@@ -186,7 +189,10 @@ def _keys(pairs: DataFrame, side: str) -> DataFrame:
 
 
 def _named(images: DataFrame, distinct: DataFrame, copies: DataFrame) -> DataFrame:
-    """Return images with copy_of, given the leader of each hash that is a copy."""
+    """Return the images that belong to a group of copies, with `copy_of`.
+
+    `distinct` has key, first (uid) and copies (count) of each hash, `copies` the key and leader of each copy.
+    """
     led = distinct.join(copies, on="key", how="left").selectExpr("key", "copies", "coalesce(leader, key) as leader")
     sizes = led.groupBy("leader").agg({"copies": "sum"}).toDF("leader", "size").where("size > 1")
     staying = distinct.selectExpr("key as leader", "first as copy_of")
@@ -195,13 +201,13 @@ def _named(images: DataFrame, distinct: DataFrame, copies: DataFrame) -> DataFra
 
 
 def _parts(number: int, distance: int, bits: int) -> int:
-    """Return into how many parts each band is cut, so that a task compares a million hashes or fewer."""
+    """Return the number of parts of each band, a power of two, so that a task compares about a million hashes."""
     wanted = max(0, -(-number // PARTITION_HASHES) - 1).bit_length()
     return 1 << min(wanted, bits // (distance + 1))
 
 
 def _send(file: Path, _: Tallies, comparison: Comparison) -> Iterator[Block]:
-    """Yield the keys of a file of distinct hashes, once for each band, in blocks by the band's value."""
+    """Yield the keys in a file of distinct hashes, once for each band, in blocks by the value of the band."""
     packer = Packer(comparison.partitions)
     for batch in batches(OwnFile(file, None, AGAIN), SENT_HASHES, ["key"]):
         keys = words_of_keys(batch["key"], comparison.bits)
@@ -213,7 +219,7 @@ def _send(file: Path, _: Tallies, comparison: Comparison) -> Iterator[Block]:
 
 
 def _compare(partition: int, blocks: Iterator[bytes], comparison: Comparison, folder: Path) -> Tallies:
-    """Write the pairs within the distance among the hashes that came to a partition."""
+    """Write the pairs within the distance among the hashes of a partition, and tally their number as `pairs`."""
     bits, limit = comparison.bits, comparison.indexed_below
     received = [words_of_keys(unpack(block, _SENT)["key"], bits) for block in blocks]
     keys = np.concatenate([np.empty((0, bits // 64), np.uint64), *received])
@@ -228,7 +234,7 @@ def _compare(partition: int, blocks: Iterator[bytes], comparison: Comparison, fo
 
 
 def _swept(rows: Iterable[pa.RecordBatch], bits: int) -> Iterator[pa.RecordBatch]:
-    """Yield copies with their leaders, given all pairs in the order of (later, earlier)."""
+    """Yield rows of _COPIES, given all pairs sorted by (later, earlier)."""
     leaders = Leaders(bits // 64)
     for batch in rows:
         is_led = leaders.of(words_of_keys(batch["later"], bits), words_of_keys(batch["earlier"], bits))

@@ -1,6 +1,6 @@
-"""Find pairs of perceptual hashes that differ in few bits, with an index of the values of their bands.
+"""Find pairs of perceptual hashes that differ in few bits, with an index of the values of bands.
 
-A hash is a row of uint64. A band is a subset of its bits; DESIGN.md says why no pair is missed.
+A hash is a row of uint64, the words. A band is a subset of the bits of a hash. DESIGN.md says why no pair is missed.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from runtime.errors import InputError
 
 WORD_BITS = 64
 _MOST_BAND_BITS = 62
-# A picture that varies in one direction only (one colour, a gradient, stripes) has 8 frequencies at most that are not
-# zero, so that at most 8 bits of its pHash are set; of a photograph 32 are.
+# A picture that varies in one direction only (one colour, a gradient, stripes) has at most 8 frequencies that are not
+# zero, so at most 8 bits of its pHash are set; the pHash of a photograph has 32 bits set.
 PLAIN_BITS = 8
 _EXPECTED = "hashes are binaries of 8 or 32 bytes, their hexadecimal digits, or integers of 64 bits"
 
-INDEXED = 1 << 22  # hashes in the tables at a time: some 40 bytes of tables each
-PAIRS = 1 << 20  # found before they are handed on
-_MOST_VALUE_BITS = 22  # of the look-up in a table of tens of megabytes
-_LOOKUP_COST, _FILL_COST = 4.0, 6.0  # of a look-up in an empty list, and of making it, in comparisons
-_SEEN = 1024  # hashes that tell which bits vary
+INDEXED = 1 << 22  # hashes in the tables at a time: some 40 bytes of tables for each hash
+PAIRS = 1 << 20  # pairs that are found before they are yielded
+_MOST_VALUE_BITS = 22  # bits of a table's values: the table then has tens of megabytes
+_LOOKUP_COST, _FILL_COST = 4.0, 6.0  # of a look-up in an empty list, and of making the list, in comparisons
+_SEEN = 1024  # sampled hashes that show which bits vary
 
 
 @dataclass(frozen=True)
 class Tables:
-    """The look-ups in a group: so many tables over `width` bits, in each up to so many bits flipped."""
+    """The plan of an index: a table over `width` bits for each number in `flips`, the most bits flipped in look-ups."""
 
     width: int
     flips: tuple[int, ...]
 
     @cached_property
     def masks(self) -> tuple[np.ndarray, np.ndarray]:
-        """The flips of a value, those of few bits first, and how many of them each table is looked up with."""
+        """All flips of a value (int64 masks, fewest bits first), and the number of flips that each table needs."""
         flipped = [bits for n in range(max(self.flips) + 1) for bits in combinations(range(self.width), n)]
         flips = np.array([sum(1 << bit for bit in bits) for bits in flipped], np.int64)
         return flips, np.array([_flips(self.width, most) for most in self.flips])
@@ -50,12 +50,12 @@ class Tables:
 
 @lru_cache
 def tables_for(indexed: int, bits: int, k: int) -> Tables:
-    """Return the cheapest tables of hashes that vary in `bits` bits; their number is a power of two.
+    """Return the cheapest tables to find pairs within `k` bits among hashes that vary in `bits` bits.
 
-    With tables that allow f1, f2, ... flips, a pair that no table shows differs in (f1 + 1) + (f2 + 1) + ... bits at
-    least, and that is k + 1.
+    `indexed` is the number of hashes in the tables, a power of two. With tables that allow f1, f2, ... flips, a pair
+    that no table finds differs in at least (f1 + 1) + (f2 + 1) + ... bits, and this sum is k + 1.
     """
-    best, least = Tables(0, (0,)), float(indexed)  # one list with all hashes in it
+    best, least = Tables(0, (0,)), float(indexed)  # one list of all hashes
     for number in range(1, k + 2):
         each, more = divmod(k + 1 - number, number)
         flips = tuple(each + (table < more) for table in range(number))
@@ -73,16 +73,19 @@ def _flips(width: int, most: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class BandIndex:
-    """Tables of some rows of hashes, in which rows behind them are looked up."""
+    """Tables of a range of rows of hashes, in which later rows are looked up."""
 
     tables: Tables
-    places: np.ndarray  # the bits that each table is over, int64[table, width]
-    starts: np.ndarray  # for each table and value where its rows begin in `members`
-    members: np.ndarray  # rows, int32[table, row]
+    places: np.ndarray  # the positions of each table's bits, int64[table, width]
+    starts: np.ndarray  # for each table and value, the index in `members` of the first row with this value
+    members: np.ndarray  # row numbers sorted by value, int32[table, row]
 
     @classmethod
     def of(cls, words: np.ndarray, rows: range, bits: np.ndarray, k: int) -> BandIndex:
-        """Index these rows, one at least, by some bits, in which hashes that are looked up differ from them."""
+        """Return an index of `rows`, at least one, of the hashes `words`, to find pairs within `k` bits.
+
+        `bits` are the positions of the bits in which hashes may differ.
+        """
         tables = tables_for(1 << (len(rows) - 1).bit_length(), len(bits), k)
         number = len(tables.flips)
         free = _most_varied(words, bits)
@@ -94,9 +97,9 @@ class BandIndex:
         return cls(tables, places, starts, members)
 
     def pairs(self, words: np.ndarray, k: int, begin: int, found: Iterable[np.ndarray] = ()) -> Iterator[np.ndarray]:
-        """Yield pairs (row, an indexed row before it) within `k` bits, for the rows from `begin` on, each pair once.
+        """Yield pairs within `k` bits, int64[pair, 2]: a row from `begin` on, and an indexed row before it, each once.
 
-        Left out are pairs that are alike in one of the sets of bits `found`.
+        Pairs that are equal in all bits of one of the sets `found` (arrays of bit positions) are left out.
         """
         found = [*found]
         masks = np.stack([_mask(some, WORD_BITS * words.shape[1]) for some in [*self.places, *found]])
@@ -111,7 +114,7 @@ class BandIndex:
 
 
 def _most_varied(words: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """Return bits, those first that tell most hashes apart, as far as a sample of them shows."""
+    """Return `bits` sorted by how much they vary in a sample of hashes: first the bits nearest to half ones."""
     some = words[:: -(-len(words) // _SEEN)]
     ones = np.unpackbits(some.astype("<u8").view(np.uint8), axis=1, bitorder="little").sum(axis=0, dtype=np.int64)
     return bits[np.argsort(abs(2 * ones[bits] - len(some)), kind="stable")]
@@ -124,9 +127,9 @@ def _mask(places: np.ndarray, bits: int) -> np.ndarray:
 
 
 def pairs_in_band(words: np.ndarray, k: int, indexed: int, band: int) -> Iterator[np.ndarray]:
-    """Yield pairs of distinct hashes within `k` bits that share this band, and none before it, each once.
+    """Yield the pairs of distinct hashes within `k` bits that share this band and no earlier band, each once.
 
-    A pair is the positions of the later and the earlier hash, and the earlier one is among the first `indexed`.
+    Pairs are int64[pair, 2]: the positions of the later and the earlier hash, which is one of the first `indexed`.
     """
     values = band_of(words, band, k)
     order = np.argsort(values, kind="stable")
@@ -140,7 +143,7 @@ def pairs_in_band(words: np.ndarray, k: int, indexed: int, band: int) -> Iterato
 
 
 def _pairs_in_group(words: np.ndarray, k: int, indexed: int, band: int) -> Iterator[np.ndarray]:
-    """Yield pairs of hashes that share a band, some of the index and some of the pairs at a time."""
+    """Yield the pairs, as `pairs_in_band` does, among hashes that share the band's value; positions are in `words`."""
     bits = WORD_BITS * words.shape[1]
     free = np.setdiff1d(np.arange(bits), band_bits(band, k, bits))
     before = [band_bits(other, k, bits) for other in range(band)]
@@ -150,26 +153,26 @@ def _pairs_in_group(words: np.ndarray, k: int, indexed: int, band: int) -> Itera
 
 
 def shuffled(words: np.ndarray) -> np.ndarray:
-    """Return the keys of hashes, whose order is the order of hashes; both are uint64[rows, words]."""
+    """Return the keys by which hashes are sorted, one key for each hash; both are uint64[row, word]."""
     out = np.empty(words.shape, np.uint64)
     kernels.shuffle(words, out)
     return out
 
 
 def unshuffled(keys: np.ndarray) -> np.ndarray:
-    """Return the hashes of keys."""
+    """Return the hashes of keys, the inverse of `shuffled`; both are uint64[row, word]."""
     out = np.empty(keys.shape, np.uint64)
     kernels.unshuffle(keys, out)
     return out
 
 
 def words_of(data: bytes | memoryview | np.ndarray, bits: int) -> np.ndarray:
-    """Return hashes, or keys, of consecutive bytes as rows of uint64: numbers are in the order of the bytes."""
+    """Return consecutive hashes or keys of `bits` bits as uint64[row, word], read as big-endian numbers."""
     return np.frombuffer(data, ">u8").astype(np.uint64).reshape(-1, bits // WORD_BITS)
 
 
 def words_in(fixed: pa.FixedSizeBinaryArray) -> np.ndarray:
-    """Return the hashes, or keys, of a column as rows of uint64; for nulls the numbers are arbitrary."""
+    """Return the hashes or keys of a column as uint64[row, word]; the rows of nulls are arbitrary."""
     size, data = fixed.type.byte_width, fixed.buffers()[1]
     if data is None:
         return np.zeros((len(fixed), size // 8), np.uint64)
@@ -177,24 +180,27 @@ def words_in(fixed: pa.FixedSizeBinaryArray) -> np.ndarray:
 
 
 def bytes_of(words: np.ndarray) -> np.ndarray:
-    """Return the bytes of rows of uint64, the inverse of `words_of`."""
+    """Return the big-endian bytes of uint64[row, word] as uint8[row, byte], the inverse of `words_of`."""
     return words.astype(">u8").view(np.uint8)
 
 
 def in_order(keys: np.ndarray) -> np.ndarray:
-    """Return the positions of keys in ascending order."""
+    """Return the positions that sort keys, uint64[row, word], in ascending order."""
     return np.argsort(keys[:, 0], kind="stable") if keys.shape[1] == 1 else np.lexsort(keys.T[::-1])
 
 
 def band_of(words: np.ndarray, band: int, k: int) -> np.ndarray:
-    """Return the value of one of k + 1 bands of bits in each hash: two hashes within `k` bits share one at least."""
+    """Return the value of one of k + 1 bands of each hash, int64[row].
+
+    Two hashes within `k` bits have the same value of at least one band.
+    """
     out = np.empty(len(words), np.int64)
     kernels.values(words, band_bits(band, k, WORD_BITS * words.shape[1]), out)
     return out
 
 
 def band_bits(band: int, k: int, bits: int) -> np.ndarray:
-    """Return the bits of one of k + 1 bands, not more than an int64 holds.
+    """Return the positions of the bits of one of k + 1 bands in a hash of `bits` bits, at most 62 of them.
 
     >>> band_bits(1, 2, 64).tolist()[:2], len(band_bits(1, 2, 64))
     ([21, 22], 21)
@@ -203,7 +209,10 @@ def band_bits(band: int, k: int, bits: int) -> np.ndarray:
 
 
 def hash_bits(batches: Iterable[pa.Array], name: str) -> int:
-    """Return the bits of the hashes in a column, by the first that is not null; InputError where there is none."""
+    """Return the number of bits of the hashes in a column, given as arrays, by the first that is not null.
+
+    InputError, which calls the column `name`, if there is none, or if hashes of so many bits are not supported.
+    """
     for column in batches:
         known = column.drop_null()
         if len(known):
@@ -215,7 +224,10 @@ def hash_bits(batches: Iterable[pa.Array], name: str) -> int:
 
 
 def hash_binaries(column: pa.Array, name: str) -> pa.Array:
-    """Return hashes as binaries: the bytes that digits spell, or of integers the bytes, the most significant first."""
+    """Return hashes as binaries, given as binaries, hexadecimal digits, or integers (big-endian); null stays null.
+
+    InputError, which calls the column `name`, for other types or malformed digits.
+    """
     if pa.types.is_integer(column.type):
         numbers = column.fill_null(0).to_numpy(zero_copy_only=False).astype(">u8", casting="unsafe")
         return pc.if_else(column.is_valid(), binaries(numbers.tobytes(), 8), None)
@@ -229,14 +241,14 @@ def hash_binaries(column: pa.Array, name: str) -> pa.Array:
 
 
 def is_bytes(kind: pa.DataType) -> bool:
-    """Return whether a type is one of binaries."""
+    """Return whether a type is one of Arrow's types of binaries."""
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
 
 
 def hash_words(column: pa.Array, name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return hashes of `size` bytes as rows of uint64, and which rows have one; nulls have arbitrary numbers.
+    """Return hashes of `size` bytes as uint64[row, word], and a bool per row: False for null.
 
-    InputError for hashes of another size.
+    The words of null are arbitrary. InputError, which calls the column `name`, for hashes of another size.
     """
     try:
         fixed = hash_binaries(column, name).cast(pa.binary(size))
@@ -246,7 +258,7 @@ def hash_words(column: pa.Array, name: str, size: int) -> tuple[np.ndarray, np.n
 
 
 def is_plain(words: np.ndarray) -> np.ndarray:
-    """Return which pHashes are of pictures that vary in one direction at most, such as plain pictures.
+    """Return a bool per pHash: True if few bits are set, as in pictures that vary in one direction only or not at all.
 
     >>> is_plain(np.array([[0x8000000000000000], [0xFF], [0x1FF]], np.uint64)).tolist()
     [True, True, False]
@@ -270,19 +282,19 @@ def _of_digits(column: pa.Array, name: str) -> pa.Array:
 
 
 def binaries(data: bytes | np.ndarray, size: int) -> pa.Array:
-    """Return the binaries of `size` bytes that follow each other in `data`."""
+    """Return consecutive binaries of `size` bytes in `data` as an array."""
     rows = len(data) // size if size else 0
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), rows, [None, pa.py_buffer(data)]).cast(pa.binary())
 
 
 def keys_of_hashes(hashes: pa.Array, bits: int) -> pa.Array:
-    """Return the keys of hashes, both as binaries; null is null, and a hash of another size is refused."""
+    """Return the keys of hashes, both as binaries of `bits` bits; null stays null. InputError for another size."""
     keys = binaries_of_keys(shuffled(words_of_keys(hashes, bits)))
     return pc.if_else(hashes.is_valid(), keys, None) if hashes.null_count else keys
 
 
 def words_of_keys(column: pa.Array, bits: int) -> np.ndarray:
-    """Return the hashes or keys of a column as rows of uint64; refuse hashes of another size."""
+    """Return the hashes or keys of a column as uint64[row, word]; InputError if they do not have `bits` bits."""
     try:
         fixed = column.cast(pa.binary(bits // 8))
     except pa.ArrowException:
@@ -292,5 +304,5 @@ def words_of_keys(column: pa.Array, bits: int) -> np.ndarray:
 
 
 def binaries_of_keys(words: np.ndarray) -> pa.Array:
-    """Return rows of uint64 as binaries."""
+    """Return uint64[row, word] as an array of binaries, big-endian."""
     return binaries(bytes_of(words).ravel(), 8 * words.shape[1])

@@ -1,1 +1,1 @@
-"""Read and write img2dataset's tars, and decode pictures."""
+"""Read and write tars in img2dataset's form, and decode pictures."""

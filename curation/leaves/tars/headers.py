@@ -1,8 +1,8 @@
-"""Read and write the headers of a tar: the name of each file, and the position of its bytes; refuse damaged tars.
+"""Read and write the headers of tars: the name, offset and size of each file; refuse damaged tars.
 
 A header that no tar writer could have made counts as damage; its content is not guessed. A damaged tar is read up to
-its damage; a run in which too many are damaged is refused. The bytes of a written tar depend only on the names and
-contents of its members: no times, users or groups. They equal those that `tarfile` writes in GNU's format, but
+the damage; a run with too many damaged tars is refused. The bytes of a written tar depend only on the names and
+contents of its members: no times, users or groups. These bytes equal those that `tarfile` writes in GNU's format, but
 `tarfile` spends most of its time on headers; the tests compare the two.
 """
 
@@ -21,43 +21,43 @@ from curation.config import CurationConfig
 from runtime.errors import InputError
 from runtime.terminal import WARNING, in_one_line
 
-TALLY = "damage."  # before what is wrong with the tar of a task: the name of a tally
-MOST = CurationConfig.max_bad_files  # share of the tars of a run
-SHOWN = 3  # tars that are named
+TALLY = "damage."  # prefix of the name of a tally; the rest of the name is the fault of a task's tar
+MOST = CurationConfig.max_bad_files  # the largest share of damaged tars in a run
+SHOWN = 3  # damaged tars that a message names
 
 TAR_BLOCK = 512  # bytes: tar pads headers and files to whole blocks
-MOST_EXTENDED = 1 << 20  # bytes of a header that states a long name
+MOST_EXTENDED = 1 << 20  # bytes of an extended header, which states a long name
 _CHECKSUM = slice(148, 156)  # in a header
 _ADLER = 65_521  # the largest prime below 2^16
 _OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
 _DECIMAL = re.compile(rb"[0-9]{1,18}")
-_RECORD = re.compile(rb"([0-9]{1,8}) ([^=]+)=")  # of a pax header: its length, and a keyword
+_RECORD = re.compile(rb"([0-9]{1,8}) ([^=]+)=")  # the begin of a record in a pax header: its length and keyword
 _FILE = (b"0", b"\0")
 _GNU_NAME, _PAX = b"L", b"x"
 
 NAME, SIZE = slice(0, 100), slice(124, 136)  # in a header
 CHECKSUM = slice(148, 155)
-LARGE = 1 << 33  # bytes, which eleven octal digits cannot count
+LARGE = 1 << 33  # bytes: the first size that eleven octal digits cannot state
 ENCODING = ("utf-8", "surrogateescape")
 
 
 class Member(NamedTuple):
     """One file of a tar, its bytes at tar[offset:offset + size]."""
 
-    name: str  # bytes that are no UTF-8 are surrogates
+    name: str  # with surrogates for bytes that are not UTF-8
     offset: int
     size: int
 
 
 class _Stated(NamedTuple):
-    """What an extended header states about the next member."""
+    """The name (empty if not stated) and the size that an extended header states for the next member."""
 
     name: bytes = b""
     size: int | None = None
 
 
 def members(data: bytes | mmap.mmap) -> Iterator[Member]:
-    """Yield the files of a tar, given as its bytes; DamagedTar where the damage begins."""
+    """Yield the regular files of a tar, given as its bytes; raise DamagedTar at the first damage."""
     position, stated = 0, _Stated()
     while (header := data[position : position + TAR_BLOCK]).lstrip(b"\0"):  # a block of zeros ends a tar
         _require_whole(header, position)
@@ -69,7 +69,7 @@ def members(data: bytes | mmap.mmap) -> Iterator[Member]:
         if kind in _FILE:
             yield Member(_text(stated.name or _name(header)), offset, size)
         stated = _stated(kind, data, offset, size)
-    if position >= len(data):  # whoever wrote it did not close it: files of its last sample may be missing
+    if position >= len(data):  # the writer did not close the tar: files of the last sample may be missing
         raise _cut("has no end")
 
 
@@ -85,9 +85,10 @@ def _require_whole(header: bytes, position: int) -> None:
 
 
 def _is_summed(header: bytes) -> bool:
-    """Return whether the sum of a header's other bytes, and 8 spaces, is its checksum; old writers added signed bytes.
+    """Return whether a header's checksum is the sum of its bytes, with 8 spaces for the checksum itself.
 
-    Adler-32 adds bytes, modulo 65,521, in a tenth of the time of `sum`.
+    Old writers summed signed bytes, which is accepted, too. Adler-32 sums bytes, modulo 65,521, ten times as fast as
+    `sum`.
     """
     field = header[_CHECKSUM]
     stated = _OCTAL.match(field)
@@ -103,14 +104,14 @@ def _size(field: bytes) -> int:
     octal = _OCTAL.fullmatch(field)
     if octal:
         return int(octal[1], 8)
-    if field[0] != 0x80:  # of GNU's form for 8 GiB and more, in which 0xff begins a negative number
+    if field[0] != 0x80:  # the first byte of GNU's binary form for 8 GiB and more (0xff: a negative number)
         raise _damaged("size", field)
     return int.from_bytes(field[1:], "big")
 
 
 def _name(header: bytes) -> bytes:
     name, prefix = (field.partition(b"\0")[0] for field in (header[:100], header[345:500]))
-    return prefix + b"/" + name if prefix and header[262:263] == b"\0" else name  # GNU has no prefix
+    return prefix + b"/" + name if prefix and header[262:263] == b"\0" else name  # GNU's format has no prefix
 
 
 def _stated(kind: bytes, data: bytes | mmap.mmap, offset: int, size: int) -> _Stated:
@@ -129,7 +130,7 @@ def _stated(kind: bytes, data: bytes | mmap.mmap, offset: int, size: int) -> _St
 
 
 def _records(content: bytes) -> dict[bytes, bytes]:
-    """Return the values of a pax header by their keywords."""
+    """Return the values of a pax header by keyword; DamagedTar for a malformed record."""
     found, begin = {}, 0
     while content[begin : begin + 1] not in (b"", b"\0"):
         record = _RECORD.match(content, begin)
@@ -154,11 +155,11 @@ def _damaged(what: str, found: object) -> DamagedTar:
 
 
 class DamagedTar(InputError):
-    """A tar cannot be read to its end; the message says what is wrong with it, without its path."""
+    """The refusal of a tar that cannot be read to its end; the message is the fault, without the tar's path."""
 
 
 def require_sound(damaged: Mapping[str, str], tars: int, most: float = 0.0) -> None:
-    """Refuse tars of which more than this share is damaged.
+    """Raise InputError if more than the share `most` of `tars` tars is damaged; `damaged` maps a path to its fault.
 
     >>> require_sound({"0.tar": "is cut; download it again", "2.tar": "is empty"}, tars=9)
     Traceback (most recent call last):
@@ -170,7 +171,7 @@ def require_sound(damaged: Mapping[str, str], tars: int, most: float = 0.0) -> N
 
 
 def told(damaged: Mapping[str, str], tars: int) -> list[str]:
-    """Return the warning that says which tars were read up to their damage, as a line; none where all are whole.
+    """Return a list with the one-line warning of damaged tars, given path → fault; empty if all `tars` are whole.
 
     >>> told({"0.tar": "is cut", "2.tar": "is empty"}, tars=9)
     ['warning: damaged tars: 2 of 9, read up to the damage: 0.tar is cut, 2.tar is empty']
@@ -188,26 +189,26 @@ def _named(damaged: Mapping[str, str]) -> list[str]:
 
 
 class TarWriter:
-    """A tar that is being written."""
+    """A writer of tars in GNU's format."""
 
     def __init__(self, file: BinaryIO):
         self._file = file
 
     def add(self, name: str, content: bytes) -> None:
-        """Append a file."""
+        """Append a file with this name and content to the tar."""
         self._file.write(_header(name, len(content)))
         self._file.write(content)
         self._file.write(bytes(-len(content) % tarfile.BLOCKSIZE))
 
     def finish(self) -> None:
-        """Append the end of the tar."""
+        """Write the end of the tar, padded to a whole record; the file stays open."""
         self._file.write(bytes(2 * tarfile.BLOCKSIZE))
         self._file.write(bytes(-self._file.tell() % tarfile.RECORDSIZE))
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[TarWriter]:
-    """Yield a tar to write, which is whole when the block ends."""
+    """Yield the writer of a new tar at `path`, which is finished and closed after the block."""
     with path.open("wb") as file:
         tar = TarWriter(file)
         yield tar
@@ -232,4 +233,4 @@ def _by_tarfile(name: str, size: int) -> bytes:
 
 
 _EMPTY = _by_tarfile("", 0)
-_SUM = int(_EMPTY[CHECKSUM].rstrip(b"\0"), 8) - sum(_EMPTY[SIZE])  # of what is the same in all headers
+_SUM = int(_EMPTY[CHECKSUM].rstrip(b"\0"), 8) - sum(_EMPTY[SIZE])  # of the bytes that are the same in all headers

@@ -1,6 +1,6 @@
-"""Decode one picture, given as the bytes of its file, or name the reason why it cannot be decoded.
+"""Decode one picture, given as the bytes of its file, or return the reason why it cannot be decoded.
 
-EXIF orientation is ignored, as img2dataset and training data loaders do. Of several frames the first one is taken.
+EXIF orientation is ignored, as in img2dataset and training data loaders. Of several frames the first one is decoded.
 Transparent pixels become white, and 16-bit channels keep their upper 8 bits.
 """
 
@@ -25,22 +25,25 @@ if TYPE_CHECKING:
 
 OK = "ok"
 NOT_AN_IMAGE, TRUNCATED, DAMAGED, TOO_LARGE = "not_an_image", "truncated", "damaged", "too_large"
-MOST_PIXELS = 64_000_000  # 4 to 12 bytes each while a picture is decoded; below what Pillow itself warns of
-MOST_PIXELS_OF = {"WEBP": 40_000_000, "JPEG2000": 32_000_000}  # of 15 to 23 bytes each
+MOST_PIXELS = 64_000_000  # each takes 4 to 12 bytes while a picture is decoded; below the limit of Pillow's warning
+MOST_PIXELS_OF = {"WEBP": 40_000_000, "JPEG2000": 32_000_000}  # each takes 15 to 23 bytes
 MOST_SCANNED = 50 * MOST_PIXELS  # pixels of a JPEG times its scans: 2 to 13 s of work
-LONGEST = 1000  # times as long as wide, which scaling to a square of 32 pixels, or a model's, has no memory for
-MOST_BYTES = 256 << 20  # of a file
+LONGEST = 1000  # the largest ratio of the sides: above it, scaling to a square takes too much memory
+MOST_BYTES = 256 << 20  # of a picture's file
 JPEGS = ("JPEG", "MPO")
-# What the web's pictures are: Pillow knows others whose decoders nobody fuzzes, or that start programs.
+# The formats of pictures on the web. Pillow has other decoders, which nobody fuzzes or which start programs.
 FORMATS = (*JPEGS, "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
-_SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")  # marker, length, components: all that are
+_SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")  # marker, length and number of components
 
 Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
 class Decoded(Generic[Seen]):
-    """A picture's size, what was seen in it, and its status: OK, or the reason why nothing was seen."""
+    """The result for one picture: `status` is OK, or the reason why it was not decoded.
+
+    `seen` is the caller's result for the decoded picture (None unless OK); width and height are None if unknown.
+    """
 
     status: str
     width: int | None = None
@@ -49,7 +52,10 @@ class Decoded(Generic[Seen]):
 
 
 def decoded(data: bytes, see: Callable[[Image.Image], Seen]) -> Decoded[Seen]:
-    """Return what `see` makes of a picture; call it within `strict_about_size`."""
+    """Return the size and status of a picture, and `see(image)` if it can be decoded; `data` are its file's bytes.
+
+    Call this within `strict_about_size`. A picture that cannot be decoded raises nothing.
+    """
     from PIL import Image, UnidentifiedImageError
 
     size: tuple[int, int] | tuple[()] = ()
@@ -76,7 +82,7 @@ def _can_be_decoded(image: Image.Image, data: bytes) -> bool:
 
 
 def flattened(image: Image.Image) -> Image.Image:
-    """Return a picture without transparency, of 8 bits a channel."""
+    """Return a picture on white instead of transparency, with 8 bits per channel."""
     from PIL import Image
 
     if image.mode.startswith("I"):
@@ -91,17 +97,17 @@ def flattened(image: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=1)
 def _formats() -> tuple[str, ...]:
-    """Return the formats that this Pillow was built with; silence its libtiff."""
+    """Return those of FORMATS that this Pillow can decode; silence the console output of Pillow and its libtiff."""
     from PIL import Image
 
     Image.init()
-    logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its complaints about files go to the console
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Pillow logs faults of files to the console
     _silence_libtiff()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _silence_libtiff() -> None:
-    """Leave out the lines that libtiff writes to the console for each broken TIFF, where Pillow brings a libtiff."""
+    """Stop the libtiff that Pillow may bring from writing a line to the console for each broken TIFF."""
     import PIL
 
     package = Path(PIL.__file__).parent
@@ -115,7 +121,7 @@ def _silence_libtiff() -> None:
 
 @contextmanager
 def strict_about_size() -> Iterator[None]:
-    """Raise what Pillow only warns of where a picture is too large; its other warnings say nothing new."""
+    """Turn Pillow's warning of a picture that is too large into an exception in the block; hide its other warnings."""
     from PIL import Image
 
     with warnings.catch_warnings():

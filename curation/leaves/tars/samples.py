@@ -1,9 +1,9 @@
-"""Find the tars and pictures that paths name, map tars into memory, and find uid, URL, texts and bytes of their images.
+"""Find tars and pictures at paths, map tars into memory, and find uid, URL, text and bytes of each image in a tar.
 
-Tars are img2dataset's, or any in WebDataset's form, in which the files of a sample share one key. A sample's uid is the
-one in its json, else the MD5 of the URL in its json, else NAME_OF_TAR/KEY. The uid of a picture in a folder is its path
-relative to the folder that was named. Only headers and json members are read: `tarfile` of the standard library gives
-the same answers and takes ten times as long; the tests compare the two.
+Tars are img2dataset's, or others in WebDataset's form, in which the files of a sample share one key. A sample's uid is
+the one in its json, else the MD5 of the URL in its json, else NAME_OF_TAR/KEY. The uid of a picture in a folder is its
+path relative to the folder that was named. Only headers and json members are read: `tarfile` of the standard library
+gives the same results and takes ten times as long; the tests compare the two.
 """
 
 from __future__ import annotations
@@ -38,29 +38,29 @@ TAR, PICTURE = "tar", "picture"
 # One row per image of a tar, in the order of the tar. The image's bytes are tar[offset:offset + size].
 SAMPLES = pa.schema(
     [
-        pa.field("uid", pa.string()),  # null where no json states it
-        pa.field("key", pa.string()),  # what the member names of a sample have in common
+        pa.field("uid", pa.string()),  # null if no json states a uid or URL
+        pa.field("key", pa.string()),  # the common part of the names of a sample's files
         pa.field("image", pa.string()),  # extension of the image: jpg
         pa.field("offset", pa.int64()),
         pa.field("size", pa.int64()),
     ]
 )
-# In the metadata of SAMPLES: what is wrong with a damaged tar; how many keys have no picture, and the first of them.
+# Names in the schema metadata of SAMPLES: the fault of a damaged tar; the number of keys without a picture; the first.
 FAULT, WITHOUT, FIRST = b"fault", b"without", b"first"
-IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2")  # the first that a sample has
-MOST_JSON, MOST_TEXT = 16 << 20, 1 << 16  # bytes that are read of a json and of a text
+IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2")  # a sample's first of these is read
+MOST_JSON, MOST_TEXT = 16 << 20, 1 << 16  # the most bytes of a json that is read, and the bytes read of a text
 Identity = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True)
 class Source(Input):
-    """A tar, or a picture with its uid."""
+    """An input file: a tar (`uid` is None), or a picture in a folder with its uid."""
 
     uid: str | None = None
 
 
 class Picture(NamedTuple):
-    """A picture's file; `data` is None where it is larger than is read."""
+    """A picture: uid, URL if known, and the bytes of its file; `data` is None if these are more than MOST_BYTES."""
 
     uid: str
     url: str | None
@@ -68,7 +68,10 @@ class Picture(NamedTuple):
 
 
 def find(paths: Iterable[str | PathLike[str]]) -> list[Source]:
-    """Return the tars and pictures that files, folders, globs and URLs name, by path; refuse what names none."""
+    """Return the tars and pictures at files, folders, globs and URLs, each once, sorted by path.
+
+    InputError for a path without tars and pictures, or no paths.
+    """
     require_several("inputs", paths)
     found = {source.path: source for path in paths for source in _found(str(path))}
     if not found:
@@ -79,7 +82,7 @@ def find(paths: Iterable[str | PathLike[str]]) -> list[Source]:
 def read(source: Source, pass_over: Callable[[str], object] = lambda key: None) -> Iterator[Picture]:
     """Yield the pictures of a source; `pass_over` is called with each key of a tar that has files but no picture.
 
-    DamagedTar where a tar's damage begins, InputError if the source has changed.
+    DamagedTar at a tar's first damage; InputError if the source has changed since it was listed.
     """
     if source.format == PICTURE:
         with _listed(source).open() as file:
@@ -96,9 +99,9 @@ def read(source: Source, pass_over: Callable[[str], object] = lambda key: None) 
 
 
 def tars_at(given: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Input]:
-    """Return all tars that paths, folders, globs and URLs name, by path and each once; of folders those directly in it.
+    """Return all tars at paths, folders (directly in it), globs and URLs, each once, sorted by path.
 
-    InputError where there is none.
+    InputError if there is no tar.
     """
     paths = _several(given)
     found = {tar.path: tar for path in paths for tar in _tars_of(path)}
@@ -110,7 +113,7 @@ def tars_at(given: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[
 
 
 def local_tars_at(given: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Input]:
-    """Return all tars that paths, folders and globs name; a URL is refused."""
+    """Return all tars at local paths, folders and globs, as `tars_at` does; InputError for a URL."""
     paths = _several(given)
     for path in paths:
         if "://" in path:
@@ -119,7 +122,7 @@ def local_tars_at(given: str | PathLike[str] | Iterable[str | PathLike[str]]) ->
 
 
 def tar_name(tar: Input) -> str:
-    """Return the name of a tar's file.
+    """Return the file name of a tar, without folder and query.
 
     >>> tar_name(Input("s3://bucket/images/00001.tar", "tar", 0))
     '00001.tar'
@@ -129,7 +132,10 @@ def tar_name(tar: Input) -> str:
 
 @contextmanager
 def opened(tar: Input) -> Iterator[mmap.mmap]:
-    """Map a tar into memory; one at a URL is copied to this machine first. InputError if it has changed."""
+    """Yield a tar mapped into memory; a tar at a URL is first copied to this machine.
+
+    InputError if the tar has changed since it was listed; DamagedTar if it is empty.
+    """
     with _local(_listed(tar)) as file, mapped(file) as data:
         yield data
 
@@ -172,7 +178,7 @@ def _source(name: str, version: Version, path: str, found: listing.Found) -> Sou
 
 
 def _below(name: str, found: listing.Found) -> str:
-    """Return the path of a picture below the folder that was listed, or its name."""
+    """Return the path of a picture relative to the listed folder, or else its file name."""
     folders = [folder.rstrip("/") + "/" for folder in found.folders]
     outer = min((folder for folder in folders if name.startswith(folder)), key=len, default="")
     return name.removeprefix(outer) if outer else name.rpartition("/")[2]
@@ -185,7 +191,7 @@ def _kind(name: str) -> str:
 
 @contextmanager
 def _local(file: ListedFile) -> Iterator[BinaryIO]:
-    """Open a file, one at a URL as a copy on a disk of this machine."""
+    """Yield an opened file; of a file at a URL, a temporary copy on this machine."""
     with file.open() as opened:
         if "://" not in file.path:
             yield opened
@@ -203,14 +209,15 @@ def _picture(tar: str, key: str, files: dict[str, Member], image: Member, data: 
 
 
 def samples(path: Path) -> pa.RecordBatch:
-    """Return the SAMPLES of one local tar."""
+    """Return the rows of SAMPLES of one local tar; InputError if it cannot be opened. See `samples_in`."""
     return samples_in(_opened(path))
 
 
 def samples_in(opened: AbstractContextManager[mmap.mmap]) -> pa.RecordBatch:
-    """Return the SAMPLES of one tar; files without an image beside them are left out, and counted by `passed_over`.
+    """Return the rows of SAMPLES of one tar, given a context manager that maps it into memory.
 
-    Of a damaged tar they are those before the damage, and `fault_of` says what is wrong with it.
+    Keys with files but no image are left out; `passed_over` counts them. Of a damaged tar the rows are the samples
+    before the damage; `fault_of` returns its fault.
     """
     rows: list[tuple] = []
     without: list[str] = []
@@ -231,19 +238,19 @@ def samples_in(opened: AbstractContextManager[mmap.mmap]) -> pa.RecordBatch:
 
 
 def fault_of(found: pa.RecordBatch) -> str | None:
-    """Return the fault of the tar that these SAMPLES come from, None if it is whole."""
+    """Return the fault of the tar from which these rows of SAMPLES are, or None if the tar is whole."""
     fault = (found.schema.metadata or {}).get(FAULT)
     return None if fault is None else fault.decode()
 
 
 def passed_over(found: pa.RecordBatch) -> tuple[int, str]:
-    """Return how many keys of the tar of these SAMPLES have files but no picture, and the first of them."""
+    """Return how many keys of the tar of these rows of SAMPLES have files but no picture, and the first such key."""
     stated = found.schema.metadata or {}
     return int(stated.get(WITHOUT, b"0")), stated.get(FIRST, b"").decode()
 
 
 def texts(path: Path) -> list[bytes | None]:
-    """Return the beginning of the `txt` of each of the samples of one tar, None where it has none."""
+    """Return the first MOST_TEXT bytes of the `txt` file of each sample of a local tar, None for a sample without."""
     found: list[bytes | None] = []
     with suppress(DamagedTar), _opened(path) as data:
         for _, files in by_key(members(data)):
@@ -255,7 +262,7 @@ def texts(path: Path) -> list[bytes | None]:
 
 @contextmanager
 def mapped(file: BinaryIO) -> Iterator[mmap.mmap]:
-    """Map an opened tar into memory."""
+    """Yield an opened tar mapped into memory; DamagedTar if it is empty."""
     try:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except ValueError:
@@ -274,14 +281,16 @@ def _opened(path: Path) -> Iterator[mmap.mmap]:
 
 
 def by_key(found: Iterator[Member]) -> Iterator[tuple[str, dict[str, Member]]]:
-    """Yield each key with its members by extension; like webdataset, join only members that are neighbours."""
+    """Yield each key with its members by lower-case extension; as in webdataset, only adjacent members are grouped."""
     named = ((*parted, member) for member in found if (parted := _parted(member.name)))
     for key, group in groupby(named, itemgetter(0)):
         yield key, {extension.lower(): member for _, extension, member in group}
 
 
 def _parted(name: str) -> tuple[str, str] | None:
-    r"""Return key and extension, cut where webdataset cuts: as `((?:.*/|)[^.]+)[.]([^/]*)` in linear time.
+    r"""Return the key and the extension of a member's name, or None if it has none, as webdataset splits names.
+
+    The split is that of the pattern `((?:.*/|)[^.]+)[.]([^/]*)`, but in linear time.
 
     >>> _parted("a.b/c.alt.txt"), _parted("a/.jpg"), _parted("a.jpg/b")
     (('a.b/c', 'alt.txt'), ('a/', 'jpg'), None)
@@ -294,12 +303,15 @@ def _parted(name: str) -> tuple[str, str] | None:
 
 
 def image_of(files: dict[str, Member]) -> str | None:
-    """Return the extension of the image among the files of a key, or None."""
+    """Return the extension of the image among the files of a key (members by extension), or None if there is none."""
     return next((extension for extension in IMAGES if extension in files), None)
 
 
 def identity(files: dict[str, Member], data: bytes | mmap.mmap) -> Identity:
-    """Return the uid and the URL that a sample's json states, None each where it does not; a URL gives a uid."""
+    """Return the uid and the URL in a sample's json, each None if missing; the uid may be the MD5 of the URL.
+
+    `files` are the sample's members by extension, `data` the bytes of the tar.
+    """
     json = files.get("json")
     if json is None or json.size > MOST_JSON:
         return None, None
@@ -315,7 +327,7 @@ def identity(files: dict[str, Member], data: bytes | mmap.mmap) -> Identity:
 
 
 def readable(key: str) -> str:
-    r"""Return a key as text: bytes of it that are no UTF-8 are shown by their numbers.
+    r"""Return a key as valid Unicode: bytes that are not UTF-8 become escapes such as \xff.
 
     >>> print(readable(b"a\xff".decode("utf-8", "surrogateescape")))
     a\xff
@@ -324,7 +336,7 @@ def readable(key: str) -> str:
 
 
 def _sample(key: str, files: dict[str, Member], data: bytes | mmap.mmap) -> tuple | None:
-    """Return a row of SAMPLES, or None without an image."""
+    """Return a row of SAMPLES for the files of one key, or None if there is no image."""
     image = image_of(files)
     if image is None:
         return None
