@@ -1,4 +1,4 @@
-"""Cluster images by embeddings with balanced k-means, and write the cluster of each image of a finished run."""
+"""Cluster the images of a finished run by embeddings with balanced k-means, and write the cluster of each image."""
 
 from functools import partial
 

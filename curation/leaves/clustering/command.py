@@ -18,7 +18,7 @@ from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
 NAME = "clip-cluster"
-SHOWN = 60  # characters of a text
+SHOWN = 60  # characters of a text that are printed
 NUMBERS = {
     "--fine N": "fine clusters",
     "--coarse N": "coarse clusters, of the fine centres",
@@ -32,7 +32,7 @@ NUMBERS = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; bad input ends in one sentence and status 2."""
+    """Run the command line `argv` (None: the process's own); bad input prints one sentence and exits with status 2."""
     args = parse(argv)
     with command(NAME):
         say(summary(run(args)))
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run(args: Namespace) -> dict[str, Any]:
-    """Cluster images as the values of a command line say."""
+    """Cluster images by the values of a command line, and return the content of clusters.json."""
     config = made(ClusterConfig, args)
     request = ClusterRequest(
         args.run, args.output, config, args.embeddings, args.embedding_column, args.encoder, args.overwrite
@@ -49,7 +49,7 @@ def run(args: Namespace) -> dict[str, Any]:
 
 
 def summary(facts: dict[str, Any]) -> str:
-    """Return the summary that the command prints at the end."""
+    """Return the lines that the command prints at the end, given the content of clusters.json."""
     rows = [("cluster", "images", "", "a text near its centre")]
     for each, (size, texts) in enumerate(zip(facts["coarse_sizes"], facts["coarse_texts"], strict=True)):
         first = texts[0]["text"][:SHOWN] if texts else ""
@@ -70,7 +70,7 @@ def summary(facts: dict[str, Any]) -> str:
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
-    """Return the values of the command line."""
+    """Return the values of the command line `argv` (None: the process's own)."""
     parser = Parser(
         NAME,
         "Cluster the images of a finished run by balanced k-means, as MoDE does for its data experts: a table of uid, "

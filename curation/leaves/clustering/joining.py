@@ -1,6 +1,6 @@
-"""Join the clusters of embeddings to the images of a run by uid, and write one file per file of images.
+"""Join the clusters of embeddings to the images of a run by uid, and write one file of clusters per file of images.
 
-The texts nearest to each centre are collected at the same time.
+The texts nearest to each centre are collected in the same pass.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import PartWriter, batches, part_writer, row_counts, write_tables
 from runtime.tallies import Tallies
 
-# One row an embedding, with its distances to the centres of both clusters.
+# A row per embedding, with its fine cluster and its distances to the fine and the coarse centre.
 ASSIGNED = pa.schema(
     [
         *KEY,
         pa.field("fine", pa.int32()),
         pa.field("distance", pa.float32()),
         pa.field("coarse_distance", pa.float32()),
-        pa.field("place", pa.int64()),  # of the embedding: the file's number, and the row's among the usable ones
+        pa.field("place", pa.int64()),  # file number << ROW_BITS | index among the file's usable embeddings
     ]
 )
-ROW_BITS = 40  # of a place
+ROW_BITS = 40  # low bits of a place
 FINE, COARSE = "fine", "coarse"
-MORE = "more"  # embeddings of an image than the one that counts
-_NEARER = ("distance", "fine", "coarse_distance", "place")  # by these the nearest of them is found
-NEAREST_OF = "nearest-"  # before the name of a file of clusters: that of the file with its nearest texts
-CHOSEN_OF = "chosen-"  # likewise: of the file that says which embedding of each image counts
-SHOWN = {FINE: 5, COARSE: 12}  # texts of a cluster
-CHARACTERS = 300  # of a text
+MORE = "more"  # the number of an image's embeddings besides the one that counts
+_NEARER = ("distance", "fine", "coarse_distance", "place")  # the sort key of an image's embeddings; the first counts
+NEAREST_OF = "nearest-"  # prefix of the file with the nearest texts, before the name of the file of clusters
+CHOSEN_OF = "chosen-"  # prefix of the file that states which embedding of each image counts
+SHOWN = {FINE: 5, COARSE: 12}  # the most texts of a cluster
+CHARACTERS = 300  # the most of a text
 NEAREST = pa.schema(
     [
-        pa.field("cluster", pa.int32()),  # a fine one, or from -1 down a coarse one
+        pa.field("cluster", pa.int32()),  # the number of a fine cluster, or ~number of a coarse one
         pa.field("distance", pa.float32()),
         *TEXT,
     ]
@@ -65,9 +65,10 @@ Number = TypeVar("Number", int, np.ndarray)
 
 @dataclass(frozen=True)
 class JoinedOutput:
-    """Where files of clusters go, and what tasks need to write them: the folder of nearest texts, `coarse_of`.
+    """The folders for files of clusters and of nearest texts, and the parameters of the tasks that write these.
 
-    Where `chosen` is a folder, files of CHOSEN go there.
+    `coarse_of` has the coarse cluster of each fine one. `texts` is curated or pool. `seed` is the run's. If `chosen` is
+    a folder, files of CHOSEN are written to it.
     """
 
     clusters: Path
@@ -79,13 +80,13 @@ class JoinedOutput:
 
 
 class Nearest:
-    """NEAREST rows: the texts nearest to each cluster's centre, each text once."""
+    """The texts nearest to each cluster's centre, each text once per cluster, as rows of NEAREST."""
 
     def __init__(self) -> None:
         self.rows = NEAREST.empty_table()
 
     def add(self, rows: pa.Table) -> None:
-        """Add rows whose texts may be among the nearest."""
+        """Add rows of NEAREST, and keep only the nearest texts of each cluster."""
         held = pa.concat_tables([self.rows, rows]).sort_by(_NEAREST_FIRST)
         texts = held["text"].combine_chunks().dictionary_encode().indices.to_numpy()
         clusters = held["cluster"].to_numpy()
@@ -96,7 +97,10 @@ class Nearest:
         self.rows = held.filter(pa.array(place < most)).combine_chunks()
 
     def of(self, kind: str, clusters: int) -> list[list[dict]]:
-        """Return the texts of each cluster of a kind, the nearest first."""
+        """Return a list of texts for each of `clusters` clusters of a kind (fine or coarse), the nearest text first.
+
+        A text is a dictionary with text, language, uid and distance.
+        """
         found: dict[int, list[dict]] = {_own_number(kind, each): [] for each in range(clusters)}
         for row in self.rows.to_pylist():
             if row["cluster"] in found:
@@ -105,21 +109,24 @@ class Nearest:
 
 
 def nearest_rows(kind: str, clusters: np.ndarray, distances: pa.Array, texts: pa.RecordBatch) -> pa.Table:
-    """Return TEXT rows as NEAREST rows, long texts cut."""
+    """Return rows of TEXT as rows of NEAREST, given each row's cluster of that kind and distance; cut long texts."""
     cut = pc.utf8_slice_codeunits(texts["text"], 0, CHARACTERS)
     columns = [pa.array(_own_number(kind, clusters)), distances, texts["uid"], cut, texts["language"]]
     return pa.Table.from_arrays(columns, schema=NEAREST)
 
 
 def _own_number(kind: str, cluster: Number) -> Number:
-    """Return the number of a cluster in NEAREST rows."""
+    """Return a cluster's number in rows of NEAREST: `cluster` for a fine one, ~cluster for a coarse one."""
     return cluster if kind == FINE else ~cluster
 
 
 def write_assigned(
     numbered: tuple[int, tuple[str, Version]], embeddings: Embeddings, clusters: Shipped, folder: Path
 ) -> Tallies:
-    """Write the clusters of a file of embeddings, ASSIGNED rows."""
+    """Write the clusters of a file of embeddings as rows of ASSIGNED; tally `embeddings`, `unusable` and the checksum.
+
+    `numbered` is the number of the file, and its path and version.
+    """
     (number, file), begin = numbered, numbered[0] << ROW_BITS
     path, opened, tallies = folder / f"{number:05d}.parquet", clusters.opened(TrainedClusters.open), Tallies()
     with part_writer(path, ASSIGNED, _ROW_GROUP) as writer:
@@ -136,9 +143,9 @@ def write_assigned(
 def write_clusters(
     engine: Engine, files: Sequence[OwnFile], assigned: Sequence[OwnFile], output: JoinedOutput
 ) -> Tallies:
-    """Write a file of CLUSTERS for each file of images of which some have embeddings; return counts and checksums.
+    """Write a file of CLUSTERS for each file of images that has images with embeddings; return counts and checksums.
 
-    Of several embeddings of one image the one nearest to its centre counts.
+    `assigned` are files of ASSIGNED. Of several embeddings of one image, the one nearest to its centre counts.
     """
     fields = [ASSIGNED.field(name) for name in _NEARER]
     embeddings = Table(assigned, sum(row_counts(assigned)), batches, _nearest, fields, others=MORE)
@@ -146,13 +153,19 @@ def write_clusters(
 
 
 def _nearest(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
-    """Return the embedding of each image that is nearest to its centre."""
+    """Return for each image the index of the row of ASSIGNED whose embedding is nearest to its centre.
+
+    `images` has the number of each row's image.
+    """
     order = np.lexsort([*(rows[name].to_numpy() for name in reversed(_NEARER)), images])
     return order[first(rows, images[order])]
 
 
 def _write(number: int, stream: RowStream, files: Sequence[OwnFile], output: JoinedOutput) -> Tallies:
-    """Write clusters and nearest texts of a file of images, to files of its number, if some have embeddings."""
+    """Write the clusters, nearest texts and, if asked for, chosen embeddings of the images in the file `number`.
+
+    Nothing is written if no image in it has an embedding. Return counts and checksums.
+    """
     if not stream.has(number):
         return Tallies()
     file, tallies, nearest, path = files[number], Tallies(), Nearest(), output.clusters / f"{number:05d}.parquet"
@@ -169,7 +182,7 @@ def _write(number: int, stream: RowStream, files: Sequence[OwnFile], output: Joi
             nearest.add(nearest_rows(FINE, fine, found["distance"], texts))
             nearest.add(nearest_rows(COARSE, coarse, found["coarse_distance"], texts))
             squares = np.square(found["distance"].to_numpy().astype(np.float64))
-            tallies.add(f"inertia.{number}", float(squares.sum()))  # by file: sums of floats depend on their order
+            tallies.add(f"inertia.{number}", float(squares.sum()))  # by file, as a sum of floats depends on the order
             _count(found, coarse, texts, tallies)
     tally(tallies, path, writer.checksum)
     if chosen and output.chosen:
@@ -180,14 +193,14 @@ def _write(number: int, stream: RowStream, files: Sequence[OwnFile], output: Joi
 
 
 def _choosing(output: JoinedOutput, name: str) -> AbstractContextManager[PartWriter | None]:
-    """Return a writer of CHOSEN rows, if these are asked for."""
+    """Return a context manager that yields a writer of rows of CHOSEN, or None if these are not asked for."""
     return part_writer(output.chosen / f"{CHOSEN_OF}{name}", CHOSEN, _ROW_GROUP) if output.chosen else nullcontext()
 
 
 def _found(
     number: int, file: OwnFile, stream: RowStream, output: JoinedOutput
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Yield the joined columns of the images of a file, and their TEXT rows."""
+    """Yield, for the images with embeddings in the file `number`, the joined columns and the rows of TEXT."""
     begin = 0
     for batch in batches(file, MATCHED_ROW_GROUP, COLUMNS[output.texts]):
         found = stream.take(number, begin, begin + batch.num_rows)
@@ -198,7 +211,7 @@ def _found(
 
 
 def _count(found: pa.RecordBatch, coarse: np.ndarray, texts: pa.RecordBatch, tallies: Tallies) -> None:
-    """Tally images by fine cluster, and by coarse cluster and language."""
+    """Tally the number of images: of all, by fine cluster, and by coarse cluster and language."""
     tallies.add("images", found.num_rows)
     tallies.add("more", int(found[MORE].to_numpy().sum()))
     for number, images in enumerate(np.bincount(found["fine"].to_numpy())):

@@ -1,21 +1,21 @@
 """Assign vectors to cluster centres, sum the vectors of each cluster, and find vectors by their cosines, exactly.
 
 The score of a centre for a vector is their squared distance plus the centre's price (which balances the sizes of
-clusters). The lowest score wins; ties go to the lower centre number. Products from a matrix library, whose last bits
-vary, only narrow down the centres and the pairs of vectors. The final scores and cosines are computed here, in float64
-and in one fixed order.
+clusters). The centre with the lowest score is chosen; ties go to the lower centre number. Products from a matrix
+library, whose last bits vary, are only estimates that exclude most centres and pairs of vectors. The final scores and
+cosines are computed here, in float64 and in one fixed order.
 """
 
 import numpy as np
 
 from runtime.kernels import inline, kernel
 
-SPAN = 64  # estimates that are looked at together
+SPAN = 64  # estimates that are compared in one loop
 
 
 @inline
 def product(vectors, row, others, other):
-    """The sum of the products of the numbers of two vectors, as eight sums, so that the processor adds several."""
+    """Return the dot product of vectors[row] and others[other] in float64; eight sums let the processor add several."""
     a = b = c = d = e = f = g = h = 0.0
     width = vectors.shape[1]
     whole = width - width % 8
@@ -35,17 +35,17 @@ def product(vectors, row, others, other):
 
 @kernel
 def squares(vectors, out):
-    """out[row] = the square of the length of each vector."""
+    """Write the squared length of each vector to out[row]."""
     for row in range(len(out)):
         out[row] = product(vectors, row, vectors, row)
 
 
 @kernel
 def first_within(vectors, own, others, of_others, estimates, limits, lengths, cosine, found, cosines):
-    """found[row] = the first other vector with at least this cosine with vectors[row], cosines[row] = theirs; else -1.
+    """Write to found[row] the first row of `others` whose cosine with vectors[row] is at least `cosine`, or else -1.
 
-    It is among those with estimates[row, other] not below limits[row] * lengths[other]. `own` and `of_others` are the
-    squares of lengths.
+    cosines[row] gets the cosine of the two. Only others with estimates[row, other] >= limits[row] * lengths[other] are
+    tried; estimates are products. `own` and `of_others` are the squared lengths of vectors and others.
     """
     for row in range(len(found)):
         found[row] = -1
@@ -68,9 +68,10 @@ def first_within(vectors, own, others, of_others, estimates, limits, lengths, co
 
 @kernel
 def lead(vectors, own, estimates, limits, lengths, cosine, found, cosines):
-    """found[row] = the first vector before it that leads and has at least this cosine with it; -1 for one that leads.
+    """Write to found[row] the first earlier leader whose cosine with vectors[row] is at least `cosine`.
 
-    A vector leads if there is none; cosines[row] is that of both.
+    If there is none, the vector is itself a leader, with -1 in found[row]. cosines[row] gets the cosine of the two.
+    Only pairs with estimates[row, other] >= limits[row] * lengths[other] are tried. `own` are the squared lengths.
     """
     for row in range(len(found)):
         found[row] = -1
@@ -93,7 +94,7 @@ def lead(vectors, own, estimates, limits, lengths, cosine, found, cosines):
 
 @kernel
 def equal_to(vectors, others, out):
-    """out[row] = whether vectors[row] and vectors[others[row]] have the same numbers."""
+    """Write to out[row] whether vectors[row] and vectors[others[row]] are equal."""
     for row in range(len(out)):
         out[row] = True
         for i in range(vectors.shape[1]):
@@ -104,7 +105,7 @@ def equal_to(vectors, others, out):
 
 @inline
 def squared_distance(vectors, row, centres, centre):
-    """The square of the Euclidean distance, as eight sums, so that the processor adds several at once."""
+    """Return the squared distance of vectors[row] and centres[centre]; eight sums let the processor add several."""
     a = b = c = d = e = f = g = h = 0.0
     width = vectors.shape[1]
     whole = width - width % 8
@@ -133,16 +134,16 @@ def squared_distance(vectors, row, centres, centre):
 
 @kernel
 def squared_distances(vectors, centres, number, out):
-    """out[row] = the squared distance of each vector to its centre number[row]."""
+    """Write to out[row] the squared distance of vectors[row] to centres[number[row]]."""
     for row in range(len(out)):
         out[row] = squared_distance(vectors, row, centres, number[row])
 
 
 @kernel
 def nearest(vectors, centres, estimates, prices, limits, lists, squares):
-    """lists[row] = the centres with the lowest scores, the lowest first, squares[row] = the squared distances to them.
+    """Write to lists[row] the centres with the lowest scores, sorted by score, and to squares their squared distances.
 
-    They are among those with estimates[row, centre] not above limits[row]; NaN is not above.
+    Centres with estimates[row, centre] > limits[row] are left out; NaN is not greater.
     """
     length = lists.shape[1]
     for row in range(len(lists)):
@@ -164,7 +165,7 @@ def nearest(vectors, centres, estimates, prices, limits, lists, squares):
 
 @kernel
 def choose(lists, squares, prices, weights, sizes, out):
-    """out[row] = the centre of the row's list with the lowest score; sizes[centre] = the weight of its rows."""
+    """Write to out[row] the centre in lists[row] with the lowest score; sizes[centre] is the weight of its rows."""
     sizes[:] = 0.0
     for row in range(len(out)):
         best, own = np.inf, lists[row, 0]
@@ -178,7 +179,7 @@ def choose(lists, squares, prices, weights, sizes, out):
 
 @kernel
 def add_up(vectors, number, weights, sums):
-    """sums[centre] = the weighted sum of the vectors with that number, added in their order; `sums` comes as zeros."""
+    """Add each vector, times its weight, to sums[number[row]], in the order of rows; the caller zeroes `sums`."""
     for row in range(len(number)):
         centre, weight = number[row], weights[row]
         for i in range(vectors.shape[1]):
@@ -187,7 +188,7 @@ def add_up(vectors, number, weights, sums):
 
 @kernel
 def normalise(vectors, out):
-    """out[row] = vectors[row] with length 1, in float32; a row of zeros stays."""
+    """Write to out[row] vectors[row] scaled to length 1; a row of zeros stays zeros."""
     for row in range(len(vectors)):
         largest = 0.0
         for i in range(vectors.shape[1]):

@@ -1,7 +1,7 @@
 """Cluster the images of a finished run: embed texts, train on a sample, assign each image, and describe the clusters.
 
-The output folder keeps the embeddings for the next run. The page clusters.html shows sizes, languages and nearest texts
-in the style of the report of a run. `clusters.json` is written last: a folder with it is complete.
+The output folder keeps the embeddings for the next clustering. The page clusters.html shows sizes, languages and
+nearest texts in the style of a run's report. `clusters.json` is written last: a folder with this file is complete.
 """
 
 from __future__ import annotations
@@ -54,16 +54,16 @@ from runtime.tallies import Tallies
 
 VERSION = 1
 FACTS, PAGE, CENTRES, COARSE_CENTRES = "clusters.json", "clusters.html", "centres.parquet", "coarse_centres.parquet"
-LANGUAGES = 30  # rows of the page's table; the others are added up
+LANGUAGES = 30  # rows of the page's table; other languages are summed in a last row
 FEW = 3  # languages named beside a coarse cluster
 
-CLUSTERS, COPIES, EMBEDDINGS = "clusters", "copies", "embeddings"  # folders
+CLUSTERS, COPIES, EMBEDDINGS = "clusters", "copies", "embeddings"  # folders in the output
 OWN = {CLUSTERS, COPIES, EMBEDDINGS, FACTS, PAGE, CENTRES, COARSE_CENTRES, WORK}
 
 
 @dataclass(frozen=True)
 class ClusterRequest:
-    """The run whose images are clustered, where their embeddings come from, and into which folder."""
+    """The run whose images are clustered, the source of embeddings, the config, and the output folder."""
 
     run: str
     output: str
@@ -74,7 +74,7 @@ class ClusterRequest:
     overwrite: bool = False
 
     def require_free(self, folder: Path) -> None:
-        """Refuse a folder that holds something else, or clusters without `overwrite`."""
+        """Raise InputError if `folder` holds other files, or holds clusters and `overwrite` is False."""
         found = finished(names(folder))
         if FACTS in found and not self.overwrite:
             raise InputError(f"output {folder} holds clusters; give another folder, or --overwrite")
@@ -83,10 +83,10 @@ class ClusterRequest:
 
 
 def cluster(engine: Given, request: ClusterRequest, progress: Progress | None = None) -> dict[str, Any]:
-    """Write the clusters of a run's images into a folder, and return the content of its clusters.json.
+    """Write the clusters of a run's images into the output folder, and return the content of clusters.json.
 
-    The same call goes on after a run that broke off: texts that are embedded stay so. InputError for what cannot be
-    used.
+    The same call continues after an interruption: embedded texts are not embedded again. InputError for an unusable
+    run, output folder, or source of embeddings.
     """
     progress = progress or Progress()
     source = Results.open(request.run)
@@ -110,7 +110,7 @@ def cluster(engine: Given, request: ClusterRequest, progress: Progress | None = 
 
 @dataclass(frozen=True)
 class ClusterSteps:
-    """The steps of a clustering, as the driver takes them."""
+    """The steps of a clustering, which the driver runs one after another."""
 
     engine: Engine
     request: ClusterRequest
@@ -120,14 +120,17 @@ class ClusterSteps:
     progress: Progress
 
     def made_from(self, given: Embeddings | Path) -> dict[str, Any]:
-        """Return what clusters.json says of the run and of the embeddings, or of the encoder."""
+        """Return the members run, tables and encoder of clusters.json; `given` is a table, or an encoder's folder."""
         run = {"run": content_digest(self.run.path / "run.json")}
         if isinstance(given, Path):
             return run | {"tables": [], "encoder": described(self.request.encoder, given)}
         return run | {"tables": [hidden(path) for path, _ in given.table.files], "encoder": None}
 
     def embed(self, encoder: Path, made_from: dict[str, Any]) -> Embeddings:
-        """Embed the texts that are not yet embedded."""
+        """Embed all texts that have no embeddings yet, and return the table of all embeddings.
+
+        `encoder` is the encoder's folder, `made_from` the result of the method of this name.
+        """
         texts, digest = self.request.config.texts, made_from["encoder"]["digest"]
         stamp = {"run": made_from["run"], "texts": texts, "encoder": digest, "images_per_file": SPAN}
         folder = embeddings_folder(self.parts.folder / EMBEDDINGS, stamp, self.request.overwrite)
@@ -140,7 +143,10 @@ class ClusterSteps:
         return Embeddings.find([str(folder)], "embedding")
 
     def sample(self, embeddings: Embeddings) -> np.ndarray:
-        """Return the vectors of drawn images of the manifest."""
+        """Return the vectors of a random sample of the manifest's images, float32[vector, dimension].
+
+        InputError if too few images have an embedding.
+        """
         config, files = self.request.config, curated_files(self.run)
         share = config.share(self.run.facts["rows"]["kept"], embeddings.dimension)
         with self.progress.stage(f"read the embeddings to train on, of {share:.0%} of the manifest"):
@@ -158,14 +164,17 @@ class ClusterSteps:
         return found
 
     def train(self, sample: np.ndarray) -> TrainedClusters:
-        """Train fine and coarse clusters on vectors."""
+        """Return fine and coarse clusters trained on the vectors of `sample`."""
         config = self.request.config
         title = f"train {config.fine:,} fine and {config.coarse:,} coarse clusters on {len(sample):,} images"
         with self.progress.stage(title, unit="turns"):
             return TrainedClusters.of(sample, config.fine, config.coarse, config.seed)
 
     def assign(self, embeddings: Embeddings, clusters: TrainedClusters, trained_on: int) -> ClusterCounts:
-        """Write the cluster of each image that has an embedding."""
+        """Write the cluster of each image that has an embedding, and copies if asked for; return the counts.
+
+        `trained_on` is the number of training vectors.
+        """
         files = files_of(self.run, self.request.config.texts)
         folder, texts = self.parts.begin("assigned"), self.parts.begin("nearest")
         is_asked = self.request.config.same_meaning is not None
@@ -193,7 +202,10 @@ class ClusterSteps:
     def copies(
         self, embeddings: Embeddings, assigned: Sequence[OwnFile], chosen: Sequence[OwnFile], images: Sequence[int]
     ) -> Tallies:
-        """Write the images of each fine cluster that are copies of others, for files of so many images."""
+        """Write the semantic copies in each fine cluster; return their counts and checksums.
+
+        `assigned` are files of ASSIGNED, `chosen` of CHOSEN; `images` has the number of images in each file of the run.
+        """
         config, rows = self.request.config, Places.of([*map(rows_of, assigned)])
         cosine = config.same_meaning or 1.0
         with self.progress.stage(f"find copies, with a cosine of {cosine} or more"):
@@ -201,7 +213,7 @@ class ClusterSteps:
             return write_copies(self.engine, chosen, how, self.parts.begin(COPIES))
 
     def finish(self, clusters: TrainedClusters, counted: ClusterCounts, made_from: dict[str, Any]) -> dict[str, Any]:
-        """Write all but the embeddings under their names, clusters.json last; return its content."""
+        """Give all outputs but the embeddings their names, clusters.json last; return the content of clusters.json."""
         folder = self.parts.folder
         sums = {f"{CLUSTERS}/{name}": each for name, each in counted.checksums.items()}
         sums |= {f"{COPIES}/{name}": each for name, each in checksums_in(counted.copies).items()}
@@ -228,21 +240,21 @@ def _own(folder: Path, tallies: Tallies) -> list[OwnFile]:
 
 @dataclass(frozen=True)
 class ClusterCounts:
-    """What the steps of a clustering counted."""
+    """The counts of a clustering, for clusters.json."""
 
-    images: int  # of the run, that were to get a cluster
-    trained_on: int  # vectors
-    assigned: Tallies
-    written: Tallies
+    images: int  # of the run, with or without an embedding
+    trained_on: int  # number of training vectors
+    assigned: Tallies  # of `write_assigned`
+    written: Tallies  # of `write_clusters`
     nearest: Nearest
-    copies: Tallies  # where copies were asked for
-    checksums: dict[str, str]  # of the files of clusters
+    copies: Tallies  # of `write_copies`; empty if copies were not asked for
+    checksums: dict[str, str]  # of the files of clusters, by name
 
 
 def facts_of(
     config: ClusterConfig, made_from: dict[str, Any], clusters: TrainedClusters, counted: ClusterCounts
 ) -> dict[str, Any]:
-    """Return the content of clusters.json, except the checksums; `made_from` names the run and the embeddings."""
+    """Return the content of clusters.json, except the checksums; `made_from` has its members on run and embeddings."""
     fine, coarse = len(clusters.fine), len(clusters.coarse)
     written, embeddings = counted.written, int(counted.assigned["embeddings"])
     images, more = int(written["images"]), int(written["more"])
@@ -292,7 +304,7 @@ def _spread(sizes: list[int]) -> dict[str, float]:
 
 
 def _languages(written: Tallies, coarse: int) -> dict[str, list[int]]:
-    """Return the images of each language by coarse cluster, the largest language first."""
+    """Return for each language the number of its images in each coarse cluster, the largest language first."""
     found: dict[str, list[int]] = {}
     for each in range(coarse):
         for code, images in written.by_language(f"{COARSE}.{each}").items():
@@ -301,11 +313,11 @@ def _languages(written: Tallies, coarse: int) -> dict[str, list[int]]:
 
 
 def write_centres(folder: Path, clusters: TrainedClusters, facts: dict[str, Any]) -> dict[str, str]:
-    """Write the centres to two tables; return the checksum of each."""
+    """Write the fine and the coarse centres to two Parquet files in `folder`; return their checksums by name."""
     fine = {
         "fine": np.arange(len(clusters.fine), dtype=np.int32),
         "coarse": clusters.coarse_of,
-        "price": clusters.fine.prices,  # what is added to the squared distance to this centre when centres are compared
+        "price": clusters.fine.prices,  # is added to the squared distance to the centre when centres are compared
         "images": facts["fine_sizes"],
         "centre": _vectors(clusters.fine.vectors),
     }
@@ -323,14 +335,14 @@ def _vectors(vectors: np.ndarray) -> pa.Array:
 
 
 def write_page(path: Path, facts: dict[str, Any]) -> str:
-    """Write the page and return its checksum."""
+    """Write the page clusters.html to `path`, given the content of clusters.json; return its checksum."""
     with whole(path) as file:
         file.write_text(render(facts), encoding="utf-8", errors="backslashreplace")
         return checksum_of(file)
 
 
 def render(facts: dict[str, Any]) -> str:
-    """Return the page of the content of clusters.json."""
+    """Return the HTML of the page clusters.html, given the content of clusters.json."""
     template = environment(__package__).get_template("clusters.html")
     return template.render(
         facts=facts,
@@ -344,14 +356,17 @@ def render(facts: dict[str, Any]) -> str:
 
 
 def _named(facts: dict[str, Any], coarse: int) -> str:
-    """Return the largest languages of a coarse cluster with their shares."""
+    """Return the FEW largest languages of a coarse cluster with their shares, as text."""
     of_it = sorted(((row[coarse], code) for code, row in facts["languages"].items() if row[coarse]), reverse=True)
     shares = ((language(code).name, percent(own, facts["coarse_sizes"][coarse])) for own, code in of_it[:FEW])
     return ", ".join(f"{name} {share}" for name, share in shares)
 
 
 def _language_rows(facts: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
-    """Return name, code and the share of each coarse cluster, of the languages with the most images."""
+    """Return the rows of the page's table: a language's name, code, number of images, and share of each coarse cluster.
+
+    The last row sums all languages after the first LANGUAGES.
+    """
     found = [*facts["languages"].items()]
     rows = [(language(code).name, code, own) for code, own in found[:LANGUAGES]]
     if rest := [own for _, own in found[LANGUAGES:]]:

@@ -1,13 +1,12 @@
-"""Train balanced clusters on a sample of vectors: k-means, balanced k-means, then coarse clusters of its centres.
+"""Train balanced clusters on a sample of vectors: k-means, balanced k-means, then coarse clusters of the fine centres.
 
 The paper is "MoDE: CLIP Data Experts via Clustering" (arXiv 2404.16030). A vector belongs to the centre with the least
-squared distance plus price. A centre's price rises while it has too many vectors and falls while it has too few; these
-are the prices of the transport problem. The first centres are those of k-means++ with several candidates per centre
-(Arthur and Vassilvitskii, 2007).
+squared distance plus price. A centre's price rises while the centre has too many vectors and falls while it has too
+few; these are the prices of the transport problem. The first centres are those of k-means++ with several candidates
+per centre (Arthur and Vassilvitskii, 2007).
 
-The result depends only on the vectors, their order and the seed. It is the same to the bit, however vectors are cut
-into blocks and whichever matrix library multiplies them: its products only narrow the choice of centres, and
-`kernels.clusters` decides.
+The result depends only on the vectors, their order and the seed. It is the same to the bit for any block size and any
+matrix library: products of the library only exclude centres, and `kernels` computes the distances that decide.
 """
 
 from __future__ import annotations
@@ -29,36 +28,36 @@ from runtime.storage.arrays import open_arrays, save_arrays
 Texts = Literal["curated", "pool"]
 TEXTS: tuple[Texts, ...] = get_args(Texts)
 FEWEST = 8  # training vectors for each fine cluster
-SIZED_BY = 8192  # vectors for each fine cluster, if there are so many: by chance, sizes are then off by 1 %
+SIZED_BY = 8192  # vectors for each fine cluster, if there are so many: then the sizes' random error is 1 %
 MOST_FINE = 10**6  # the largest clusterings of image-text pairs had 100,000
 MOST_BYTES = 2 << 30  # of training vectors in the driver
 
 BLOCK = 1024  # vectors whose products are in memory together
-LIST = 32  # centres of which a vector chooses while prices change; then lists are made anew
-ROUNDS, STEPS = 6, 200  # lists, and changes of prices with each
-NEARLY = 0.002  # root of the mean square of the sizes' deviations, at which nothing is left to do
-FASTER, SLOWER = 1.2, 0.5  # by which a step grows while it goes on, and shrinks once it has gone too far
-LARGEST = 4  # step, in gaps between the nearest centre and the next
+LIST = 32  # the nearest centres, of which a vector chooses while prices change; then lists are computed again
+ROUNDS, STEPS = 6, 200  # how often lists are computed, and changes of prices with each list
+NEARLY = 0.002  # root mean square of the sizes' relative deviations at which balancing stops
+FASTER, SLOWER = 1.2, 0.5  # factors of a step that keeps its direction, and of one that reverses it
+LARGEST = 4  # the largest step, in gaps between the nearest centre and the next
 _UNIT = 2.0**-24  # the rounding error of a float32
-_SMALL, _LARGE = 1e-12, 1e37  # lengths below and products above are not float32's
+_SMALL, _LARGE = 1e-12, 1e37  # the smallest length and the largest product for estimates in float32
 
 NAME, VERSION = "clusters.json", 1
 CANDIDATES = 4  # for each of the first centres
-START_ROWS, MEAN_ROWS = 16, 256  # vectors for each centre, of which the first centres and the means are made
-PLAIN, BALANCED = 12, 10  # turns of Lloyd's algorithm
-TIMES, NEARLY_EQUAL = 5, 1.05  # of balancing at the end, unless the largest cluster has so much of the mean
+START_ROWS, MEAN_ROWS = 16, 256  # vectors per centre from which the first centres are drawn, and means are computed
+PLAIN, BALANCED = 12, 10  # iterations of Lloyd's algorithm without prices, and with prices
+TIMES, NEARLY_EQUAL = 5, 1.05  # the most rounds of balancing at the end, and the largest / mean size that ends them
 
 
 @dataclass(frozen=True)
 class ClusterConfig:
-    """The parameters of a clustering; their defaults are those of the command line.
+    """The parameters of a clustering; the command line has the same defaults.
 
-    fine: fine clusters, of images.
-    coarse: coarse clusters, of fine ones.
-    seed: another seed gives other clusters.
-    sample: the share of the manifest that centres and prices are made of; small manifests give more.
-    texts: the images that get a cluster: those of the manifest, or all that were counted.
-    same_meaning: the cosine from which on images of a fine cluster are copies; None: none are looked for.
+    fine: the number of fine clusters, each a group of images.
+    coarse: the number of coarse clusters, each a group of fine clusters.
+    seed: the seed of the sample and of the first centres.
+    sample: the share of the manifest on which centres and prices are trained; of small manifests a larger share is.
+    texts: the images that get a cluster: "curated", those of the manifest, or "pool", all that a run matched.
+    same_meaning: the least cosine of copies in a fine cluster; None: copies are not searched.
     """
 
     fine: int = 1024  # as in the paper
@@ -84,12 +83,12 @@ class ClusterConfig:
             )
 
     def share(self, images: int, dimension: int) -> float:
-        """Return the share of this number of images that training takes."""
+        """Return the share, up to 1, of `images` images of the manifest whose vectors training uses."""
         wanted = max(self.sample * images, SIZED_BY * self.fine)
         return min(1.0, wanted / max(images, 1), MOST_BYTES / (4 * dimension * max(images, 1)))
 
     def require_enough(self, vectors: int) -> None:
-        """Refuse too few training vectors."""
+        """Raise InputError if `vectors` training vectors are too few for the fine clusters."""
         if vectors < FEWEST * self.fine:
             most = vectors // FEWEST
             remedy = f"ask for {most:,} at most (--fine)" if most >= self.coarse else "curate more images"
@@ -98,7 +97,7 @@ class ClusterConfig:
 
 @dataclass(frozen=True, eq=False)
 class Centres:
-    """Cluster centres, float32[centre, dimension], and the price of each, float64."""
+    """Cluster centres, float32[centre, dimension], and their prices, float64[centre]."""
 
     vectors: np.ndarray
     prices: np.ndarray
@@ -107,18 +106,21 @@ class Centres:
         return len(self.vectors)
 
     def assign(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the centre of each of float32[vector, dimension], int32, and its squared distance, float64."""
+        """Return the best centre (int32) of each of float32[vector, dimension], and the squared distance (float64)."""
         numbers, squares = self.nearest(vectors, 1)
         return numbers[:, 0], squares[:, 0]
 
     def nearest(self, vectors: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the `number` best centres of each vector, int32[vector, place], and their squared distances."""
+        """Return the `number` best centres of each vector, int32[vector, number], and their squared distances.
+
+        The best centre has the least squared distance plus price; float64 distances have the same shape.
+        """
         lists, squares = np.zeros((len(vectors), number), np.int32), np.zeros((len(vectors), number))
         room = np.empty((min(BLOCK, len(vectors)), len(self)), np.float32)
         for begin in range(0, len(vectors), BLOCK):
             some = slice(begin, begin + BLOCK)
             block = np.ascontiguousarray(vectors[some], np.float32)
-            with np.errstate(over="ignore", invalid="ignore"):  # of float32: all centres are then in question
+            with np.errstate(over="ignore", invalid="ignore"):  # after an overflow of float32 all centres are tried
                 estimates = np.matmul(block, self._doubled.T, out=room[: len(block)])
                 estimates += self._bias
                 limits = _least(estimates, number) + self._slack(block)
@@ -127,7 +129,7 @@ class Centres:
 
     @cached_property
     def _doubled(self) -> np.ndarray:
-        """The centres times -2, which rounds nothing: a score, less the vector's square, is bias - 2 * product."""
+        """The centres times -2, exactly: a score minus the vector's squared length is bias - 2 * product."""
         return np.float32(-2) * self.vectors
 
     @cached_property
@@ -141,7 +143,7 @@ class Centres:
         return max(_SMALL, float(np.sqrt(np.square(self.vectors, dtype=np.float64).sum(axis=1).max())))
 
     def _slack(self, vectors: np.ndarray) -> np.ndarray:
-        """Return twice the most by which an estimate may be off: n terms, added in any order, lose n units."""
+        """Return for each vector twice the largest error of an estimate: a sum of n terms is off by up to n units."""
         lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
         products = np.maximum(lengths, _SMALL).astype(np.float64) * self._longest
         units = (2 * vectors.shape[1] + 16) * products + 8 * float(np.abs(self._bias).max())
@@ -149,23 +151,30 @@ class Centres:
 
 
 def balanced(vectors: np.ndarray, weights: np.ndarray, centres: Centres, rounds: int = ROUNDS) -> Centres:
-    """Return the centres with prices that make the weights of their vectors as equal as can be."""
+    """Return the centres with new prices, with which the sums of the weights of their vectors are most equal.
+
+    Prices are adapted in `rounds` rounds; each computes the nearest centres of each vector again.
+    """
     for _ in range(rounds):
         lists, squares = centres.nearest(vectors, min(LIST, len(centres)))
         prices = _prices(lists, squares, weights, centres.prices)
-        if prices is centres.prices:  # nothing better was met, nor would be in the same lists
+        if prices is centres.prices:  # no better prices were found, nor would be with the same lists
             break
         centres = Centres(centres.vectors, prices)
     return centres
 
 
 def _least(estimates: np.ndarray, number: int) -> np.ndarray:
-    """Return the largest of the `number` least estimates of each row."""
+    """Return the `number`-th smallest estimate of each row."""
     return estimates.min(axis=1) if number == 1 else np.partition(estimates, number - 1, axis=1)[:, number - 1]
 
 
 def _prices(lists: np.ndarray, squares: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Return the best prices that were met on the way, each centre's step adapted to how its size follows."""
+    """Return the prices, of up to STEPS changes from `start`, with the most equal sizes; `start` if none is better.
+
+    `lists` and `squares` are the nearest centres of each vector and their squared distances. Each centre has a step of
+    its own, which grows while its size stays too large or too small, and shrinks once that reverses.
+    """
     sizes, out = np.empty(len(start)), np.empty(len(lists), np.int32)
     mean, gap, reach = weights.sum() / len(start), _gap(squares), _reach(lists, squares, start)
     prices, best, least = start, start, np.inf
@@ -178,7 +187,7 @@ def _prices(lists: np.ndarray, squares: np.ndarray, weights: np.ndarray, start: 
             best, least = prices, spread
         if least < NEARLY:
             break
-        off[np.abs(sizes - mean) < 1] = 0  # no vector can be cut
+        off[np.abs(sizes - mean) < 1] = 0  # a difference below one vector cannot be balanced
         turn, before = np.sign(off) * before, np.sign(off)
         step = np.where(turn > 0, step * FASTER, np.where(turn < 0, step * SLOWER, step)).clip(max=LARGEST * gap)
         prices = (prices + step * off.clip(-1, 1)).clip(start - reach, start + reach)
@@ -186,13 +195,13 @@ def _prices(lists: np.ndarray, squares: np.ndarray, weights: np.ndarray, start: 
 
 
 def _gap(squares: np.ndarray) -> float:
-    """Return by how much the next centre of a vector is farther than the nearest, mostly."""
+    """Return the median over vectors of the gap between the two smallest squared distances; 0 for one centre."""
     nearest = np.sort(squares, axis=1)
     return float(np.median(nearest[:, 1] - nearest[:, 0])) if squares.shape[1] > 1 else 0.0
 
 
 def _reach(lists: np.ndarray, squares: np.ndarray, prices: np.ndarray) -> float:
-    """Return by how much prices may change, so that most vectors would choose no centre that is not in their list."""
+    """Return by how much prices may change so that most vectors still choose a centre in their list."""
     if lists.shape[1] == len(prices):
         return np.inf
     scores = squares[:, [0, -1]] + prices[lists[:, [0, -1]]]
@@ -201,7 +210,7 @@ def _reach(lists: np.ndarray, squares: np.ndarray, prices: np.ndarray) -> float:
 
 @dataclass(frozen=True, eq=False)
 class TrainedClusters:
-    """Fine centres with their prices, the coarse cluster of each, int32, and the coarse centres, float32."""
+    """Fine centres with prices, the coarse cluster of each fine one (int32), and the coarse centres (float32)."""
 
     fine: Centres
     coarse_of: np.ndarray
@@ -209,7 +218,10 @@ class TrainedClusters:
 
     @classmethod
     def of(cls, vectors: np.ndarray, fine: int, coarse: int, seed: int) -> TrainedClusters:
-        """Train on vectors; fine clusters of one coarse cluster have numbers that follow each other."""
+        """Return clusters trained on float32[vector, dimension]; `fine` and `coarse` are the numbers of clusters.
+
+        Fine clusters are sorted by coarse cluster. InputError if too few vectors differ.
+        """
         centres = train(vectors, np.ones(len(vectors)), fine, seed)
         sizes = np.bincount(centres.assign(vectors)[0], minlength=fine).astype(np.float64)
         above = train(centres.vectors, sizes, coarse, seed, mean_rows=fine)
@@ -218,26 +230,29 @@ class TrainedClusters:
         return cls(Centres(centres.vectors[order], centres.prices[order]), coarse_of[order], above.vectors)
 
     def distances(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the fine cluster of each vector, its distance to that centre, and to the coarse one, float32."""
+        """Return the fine cluster (int32) of each vector, and its distances (float32) to the fine and coarse centre."""
         fine, squares = self.fine.assign(vectors)
         to_coarse = _squares(vectors, self.coarse, self.coarse_of[fine])
         return fine, np.sqrt(squares).astype(np.float32), np.sqrt(to_coarse).astype(np.float32)
 
     def save(self, folder: Path) -> Path:
-        """Write all to a folder, for workers to open."""
+        """Write the clusters to a folder, for workers to open, and return the folder."""
         arrays = {"fine": self.fine.vectors, "prices": self.fine.prices}
         save_arrays(folder, NAME, {"version": VERSION}, arrays | {"coarse_of": self.coarse_of, "coarse": self.coarse})
         return folder
 
     @classmethod
     def open(cls, folder: Path) -> TrainedClusters:
-        """Return what `save` wrote."""
+        """Return the clusters that `save` wrote to a folder."""
         _, arrays = open_arrays(folder, NAME, VERSION)
         return cls(Centres(arrays["fine"], arrays["prices"]), arrays["coarse_of"], arrays["coarse"])
 
 
 def train(vectors: np.ndarray, weights: np.ndarray, number: int, seed: int, mean_rows: int = MEAN_ROWS) -> Centres:
-    """Return `number` centres of float32[vector, dimension], each with about the same weight of them."""
+    """Return `number` centres of float32[vector, dimension], to each of which about the same weight is assigned.
+
+    Means are computed from the first `mean_rows` vectors per centre, prices from all. InputError if too few differ.
+    """
     some, own = vectors[: number * mean_rows], weights[: number * mean_rows]
     rows = spread(some[: number * START_ROWS], number, seed)
     if len(rows) < number:
@@ -254,7 +269,7 @@ def train(vectors: np.ndarray, weights: np.ndarray, number: int, seed: int, mean
 
 
 def _settled(vectors: np.ndarray, weights: np.ndarray, centres: Centres) -> Centres:
-    """Return the centres with balanced prices; where these have far to go, they are balanced some times."""
+    """Return the centres with balanced prices; balance up to TIMES times, until sizes are nearly equal."""
     for _ in range(TIMES):
         before, centres = centres, balanced(vectors, weights, centres)
         sizes = np.bincount(centres.assign(vectors)[0], weights, len(centres))
@@ -264,7 +279,7 @@ def _settled(vectors: np.ndarray, weights: np.ndarray, centres: Centres) -> Cent
 
 
 def moved(vectors: np.ndarray, weights: np.ndarray, centres: Centres) -> Centres:
-    """Return the centres in the mean of their vectors; one without vectors stays where it is."""
+    """Return the centres moved to the weighted means of their vectors; a centre without vectors is not moved."""
     numbers, _ = centres.assign(vectors)
     sums = np.zeros(centres.vectors.shape)
     kernels.add_up(vectors, numbers, weights, sums)
@@ -274,9 +289,10 @@ def moved(vectors: np.ndarray, weights: np.ndarray, centres: Centres) -> Centres
 
 
 def spread(vectors: np.ndarray, number: int, seed: int) -> np.ndarray:
-    """Return the rows of `number` vectors far from one another, fewer where no more are distinct.
+    """Return the row numbers of `number` vectors far from one another, by k-means++; fewer if fewer are distinct.
 
-    Each is the best of some candidates, drawn in proportion to the squared distance to the nearest chosen before.
+    Each row is the best of CANDIDATES rows, drawn with probabilities in proportion to the squared distance to the
+    nearest row chosen before.
     """
     chance = draws(seed, "first centres", pa.array(map(str, range(number * CANDIDATES)), pa.string()))
     all_to_one = np.zeros(len(vectors), np.int32)
@@ -296,7 +312,7 @@ def spread(vectors: np.ndarray, number: int, seed: int) -> np.ndarray:
 
 
 def _squares(vectors: np.ndarray, centres: np.ndarray, number: np.ndarray) -> np.ndarray:
-    """Return the squared distance of each vector to the centre with its number."""
+    """Return the squared distance (float64) of each vector to the centre centres[number[row]]."""
     out = np.empty(len(vectors))
     kernels.squared_distances(vectors, centres, number, out)
     return out

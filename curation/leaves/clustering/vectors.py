@@ -1,7 +1,7 @@
-"""Read embeddings from tables as vectors of length 1, and draw the images whose vectors clusters are trained on.
+"""Read embeddings from tables as vectors of length 1, and draw the images on whose vectors clusters are trained.
 
-Rows without a usable embedding are counted and skipped. Training gets drawn images of the manifest, in the order of
-their draws.
+Rows without a usable embedding are skipped and counted. Training uses a random sample of the images of the manifest,
+sorted by their draws.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ROW_GROUP = 8192
 
 @dataclass(frozen=True)
 class Vectors:
-    """Vectors, float32[vector, dimension], the KEY of the image of each, and how many more rows held none."""
+    """Vectors, float32[vector, dimension], the columns of KEY of their images, and the number of unusable rows."""
 
     keys: list[pa.Array]
     vectors: np.ndarray
@@ -43,7 +43,7 @@ class Vectors:
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """A table of images with their embeddings."""
+    """A table of images with embeddings of length `dimension` in the column `column`."""
 
     table: ImageTable
     column: str
@@ -51,12 +51,12 @@ class Embeddings:
 
     @classmethod
     def find(cls, paths: Sequence[str], column: str) -> Embeddings:
-        """Return the table in files, folders, globs or URLs; InputError where it holds no embeddings."""
+        """Return the table in files, folders, globs or URLs; InputError if it has no embeddings."""
         table = ImageTable.find(paths, EXPECTED)
         return cls(table, column, dimension_of(table, column))
 
     def read(self, file: tuple[str, Version]) -> Iterator[Vectors]:
-        """Yield the vectors of a file of the table, and count its rows."""
+        """Yield the vectors, of length 1, in a file of the table; report its rows to the progress of the stage."""
         for batch in self.table.read(file, [self.column]):
             *keys, column = batch.columns
             vectors, rows = unit_vectors(column, self.dimension, file[0])
@@ -64,9 +64,9 @@ class Embeddings:
             advance(rows=batch.num_rows)
 
     def numbers(self, file: tuple[str, Version]) -> Iterator[np.ndarray]:
-        """Yield the numbers of all usable rows of a file, in the order of `read`, as they came, but float32 at least.
+        """Yield the embeddings of all usable rows of a file, in the order of `read`, as float32[vector, dimension].
 
-        Of float64 those are `scaled`.
+        float16 and float32 are unchanged; float64 is `scaled`.
         """
         for batch in self.table.read(file, [self.column]):
             numbers, _ = usable_numbers(batch[self.column], self.dimension, file[0])
@@ -74,13 +74,16 @@ class Embeddings:
 
     @property
     def kind(self) -> pa.DataType:
-        """A list of the narrowest numbers that hold those of `numbers`."""
+        """The Arrow type, a fixed-size list of float16 or float32, that holds the results of `numbers` exactly."""
         is_half = self.table.columns.field(self.column).type.value_type == pa.float16()
         return pa.list_(pa.float16() if is_half else pa.float32(), self.dimension)
 
 
 def dimension_of(table: ImageTable, column: str) -> int:
-    """Return the length of the embeddings of a table; InputError where a column holds none."""
+    """Return the length of the embeddings in a column of a table.
+
+    InputError if the column is missing, has another type, or is null in every row.
+    """
     if column not in table.columns.names:
         raise InputError(
             f"{table.name} has the columns {', '.join(table.columns.names)}; expected {EXPECTED}, "
@@ -100,7 +103,10 @@ def dimension_of(table: ImageTable, column: str) -> int:
 
 
 def unit_vectors(column: pa.Array, dimension: int, path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return float32[vector, dimension] of length 1, and the rows that they come from."""
+    """Return the usable embeddings as float32[vector, dimension] of length 1, and their row numbers.
+
+    `path` is the file that InputError names for an embedding of another length.
+    """
     numbers, rows = usable_numbers(column, dimension, path)
     out = np.empty(numbers.shape, np.float32)
     kernels.normalise(numbers, out)
@@ -108,10 +114,10 @@ def unit_vectors(column: pa.Array, dimension: int, path: str) -> tuple[np.ndarra
 
 
 def usable_numbers(column: pa.Array, dimension: int, path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return float32[vector, dimension], or float64 where these came, and the rows that they come from.
+    """Return the usable embeddings as float32[vector, dimension] (float64 if given so), and their row numbers.
 
-    A row is left out that is null, or holds a null, something infinite or no number, or zeros only. An embedding of
-    another length is refused.
+    An embedding is not usable if it is null, contains a null, an infinity or NaN, or is zero everywhere. InputError,
+    which names the file `path`, for an embedding of another length.
     """
     lengths = pc.list_value_length(column)
     other = pc.not_equal(lengths, dimension).fill_null(False)
@@ -128,9 +134,10 @@ def usable_numbers(column: pa.Array, dimension: int, path: str) -> tuple[np.ndar
 
 
 def scaled(numbers: np.ndarray) -> np.ndarray:
-    """Return float32[vector, dimension], each multiplied by the power of two that makes its largest number 0.5 to 1.
+    """Return float32[vector, dimension], each vector times the power of two that scales its largest number to 0.5-1.
 
-    So no square is too large or too small. Of float16 and float32 no number is rounded that could change a cosine.
+    So squared lengths neither overflow nor underflow. Scaling float16 or float32 rounds no number that could change a
+    cosine.
     """
     _, exponents = np.frexp(np.abs(numbers).max(axis=1, initial=0.0))
     return np.ldexp(numbers, -exponents[:, np.newaxis].astype(np.int32)).astype(np.float32) + np.float32(0)  # no -0.0
@@ -141,14 +148,20 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def drawn_keys(engine: Engine, files: Sequence[OwnFile], share: float, seed: int, folder: Path) -> np.ndarray:
-    """Return the `placed` keys of a share of the images in files; `folder` is for what tasks write on the way."""
+    """Return the keys, as `placed` returns them, of a random share of the images in `files`.
+
+    `folder` is for temporary files of tasks, which all machines share.
+    """
     written = engine.run([*enumerate(files)], partial(_write_drawn, share=share, seed=seed, folder=folder))
     rows = [batch for file in own_files(folder, checksums_in(written), AGAIN) for batch in batches(file)]
     return placed(*(column.to_numpy() for column in pa.Table.from_batches(rows, DRAWN).columns))
 
 
 def placed(high: np.ndarray, low: np.ndarray, draw: np.ndarray) -> np.ndarray:
-    """Return int64[4, image]: both halves of a key mixed, by which images are sorted, these, the place among draws."""
+    """Return int64[4, image], sorted by the first row: hash of the key, both halves of the key, rank of the draw.
+
+    `high` and `low` are the halves of each image's key, `draw` its draw.
+    """
     mixed, place = _mixed(high, low), np.empty(len(high), np.int64)
     place[np.lexsort((low, high, draw))] = np.arange(len(high))
     order = np.lexsort((low, high, mixed))
@@ -158,7 +171,11 @@ def placed(high: np.ndarray, low: np.ndarray, draw: np.ndarray) -> np.ndarray:
 def write_vectors(
     numbered: tuple[int, tuple[str, Version]], embeddings: Embeddings, keys: Shipped, folder: Path
 ) -> Tallies:
-    """Write place and vector of the drawn images in a file of embeddings."""
+    """Write the rank of the draw (`place`) and the vector of each drawn image in a file of embeddings.
+
+    `numbered` is the number of the file, and its path and version; `keys` are those of `drawn_keys`. Return the tally
+    of the checksum.
+    """
     number, file = numbered
     path, drawn, tallies = folder / f"{number:05d}.parquet", keys.array(), Tallies()
     vector = pa.field("vector", pa.list_(pa.float32(), embeddings.dimension))
@@ -174,22 +191,25 @@ def write_vectors(
 
 
 def places_of(drawn: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Return the place of each key among `placed` ones, -1 where it is none of them."""
+    """Return the rank of the draw of each key, -1 for a key that was not drawn; `drawn` is a result of `placed`."""
     mixed, *halves, place = drawn
     if not len(place):
         return np.full(len(high), -1)
-    # Of two keys that give one number, a matter of 2^-64, only the first is found: training then lacks a vector.
+    # Of two keys with the same hash (probability 2^-64) only the first is found; then training lacks one vector.
     row = np.minimum(np.searchsorted(mixed.view(np.uint64), _mixed(high, low)), len(place) - 1)
     return np.where((halves[0][row] == high) & (halves[1][row] == low), place[row], -1)
 
 
 def _mixed(high: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Return one number of both halves: an input's own uids may all begin, or end, alike."""
+    """Return a hash (uint64) of both halves of each key: the uids of an input may all share one half."""
     return high.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + low.view(np.uint64)
 
 
 def read_vectors(files: Sequence[OwnFile], number: int, dimension: int) -> np.ndarray:
-    """Return the vectors of `number` drawn images in order; those that a table lacks, or has twice, are left out."""
+    """Return the vectors of `number` drawn images, sorted by their draws, as float32[vector, dimension].
+
+    Images that the files lack, or have more than once, are left out.
+    """
     vectors, times = np.zeros((number, dimension), np.float32), np.zeros(number, np.int64)
     for file in files:
         for batch in batches(file):
@@ -197,7 +217,7 @@ def read_vectors(files: Sequence[OwnFile], number: int, dimension: int) -> np.nd
             vectors[places] = batch["vector"].flatten().to_numpy().reshape(-1, dimension)
             np.add.at(times, places, 1)
     kept = np.flatnonzero(times == 1)
-    for begin in range(0, len(kept), _ROW_GROUP):  # in place: there may be no room for a second copy
+    for begin in range(0, len(kept), _ROW_GROUP):  # in place: memory may lack room for a second copy
         rows = kept[begin : begin + _ROW_GROUP]
         vectors[begin : begin + len(rows)] = vectors[rows]
     return vectors[: len(kept)]

@@ -1,4 +1,4 @@
-"""Score how well images of tars fit their texts, with a CLIP model in one process per machine or GPU."""
+"""Score how well the images in tars fit their texts, with a CLIP model in one process per machine or GPU."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""The command `clip-score`: score how well each image of tars fits its text by a CLIP model."""
+"""The command `clip-score`: score with a CLIP model how well each image in tars fits its text."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ PACKAGES = ("open_clip", "transformers", "torch", "PIL")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; bad input ends in one sentence and status 2."""
+    """Run the command line `argv` (None: the process's own); bad input prints one sentence and exits with status 2."""
     args = parse(argv)
     with command(NAME):
         say(table(run(args)))
 
 
 def run(args: Namespace) -> Filled:
-    """Score images as the values of a command line say."""
+    """Score images by the values of a command line, and return the folder of scores."""
     require_packages(PACKAGES, "score")
     config = made(ScoringConfig, args)
     request = ScoreRequest(args.input, args.output, args.run, args.overwrite)
@@ -46,7 +46,7 @@ def run(args: Namespace) -> Filled:
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
-    """Return the values of the command line."""
+    """Return the values of the command line `argv` (None: the process's own)."""
     parser = Parser(
         NAME,
         "Write how well each image of img2dataset's tars fits its text: the cosine similarity that a CLIP model gives "

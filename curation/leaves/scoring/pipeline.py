@@ -1,7 +1,7 @@
-"""Score the images of tars, tar by tar, into a folder of Parquet files; a rerun continues after an interruption.
+"""Score the images in tars, tar by tar, into a folder of Parquet files; a rerun continues an interrupted run.
 
-The texts of images come from the tars or from the matched images of a run. Images are decoded in threads a few batches
-ahead; the order of samples does not depend on the threads.
+The texts of images are those in the tars, or those that a run matched. Threads decode images a few batches ahead of the
+model; the order of samples does not depend on the threads.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ if TYPE_CHECKING:
     from PIL import Image
 
 VERSION = 1
-NOT_FINITE = "not_finite"  # half precision can overflow; and to Spark a NaN is above every cut
+NOT_FINITE = "not_finite"  # half precision can overflow, and Spark takes NaN as larger than any number
 # One row per image of a tar, in its order.
 SCORED = pa.schema(
     [
         pa.field("uid", pa.string()),
         pa.field("key", pa.string()),  # of the sample in its tar
-        pa.field("clip_score", pa.float32()),  # cosine of image and text, the highest where there are several texts
+        pa.field("clip_score", pa.float32()),  # cosine of image and text, the highest if there are several texts
         pa.field("status", pa.string()),  # ok, or the reason why there is no score
     ]
 )
-# With the texts of a run, where an image may have several.
+# The rows if the texts are those of a run, in which an image may have several texts.
 SCORED_OF_RUN = pa.schema(
     [
         *SCORED,
@@ -67,7 +67,7 @@ SCORED_OF_RUN = pa.schema(
 )
 
 NO_TEXT, NO_UID = "no_text", "no_uid"
-TEXTS, TEXTS_ROWS = pa.schema([TRAINED_TEXTS]), 1 << 16  # a row a sample of a tar, and rows of a row group
+TEXTS, TEXTS_ROWS = pa.schema([TRAINED_TEXTS]), 1 << 16  # a row per sample of a tar; rows of a row group
 AHEAD = 2  # batches that are decoded while the model works
 Prepare = Callable[["Image.Image"], Any]
 
@@ -78,19 +78,19 @@ class ScoreRequest:
 
     inputs: Sequence[str]  # tars: files, folders or globs
     output: str | PathLike[str]
-    texts: str | PathLike[str] | None = None  # output folder of curate; None: the texts in the tars
+    texts: str | PathLike[str] | None = None  # output folder of clip-curate; None: the texts in the tars
     overwrite: bool = False
 
 
 def score_images(
     request: ScoreRequest, scorer: Scorer, progress: Progress | None = None, engine: Given = None
 ) -> Filled:
-    """Write the scores of all images, a file for each tar; InputError for what cannot be used.
+    """Write the scores of all images to the output folder, a file for each tar, and return the folder.
 
-    The texts of a run are joined to the tars by `engine`: a Spark session, or None for processes of this machine.
+    `engine` joins the texts of a run to the tars: a Spark session, or None for processes of this machine.
 
-    The same call goes on after a run that broke off, and scores only what was added. A damaged tar is read up to its
-    damage; tars most of which are damaged are refused.
+    The same call continues an interrupted run, and scores only tars that were added. A damaged tar is read up to the
+    damage. InputError for unusable inputs or output, or if most tars are damaged.
     """
     progress = progress or Progress()
     tars, run = find(request.inputs), None if request.texts is None else Results.open(request.texts)
@@ -119,20 +119,20 @@ def _claim(scorer: Scorer, run: Results | None) -> Claim:
 
 
 def _digest(run: Results) -> str:
-    """Return what changes with the matched images, but not with a threshold or a gate."""
+    """Return a checksum of a run's matched images; it does not change with a threshold or a gate."""
     files = [(file.path.name, file.checksum or file.path.stat().st_size) for file in matched(run)]
     return f"{zlib.crc32(repr(files).encode()):08x}"
 
 
 def _texts(tars: Sequence[Input], run: Results | None, work: Path, engine: Given) -> Iterator[Tar]:
-    """Return the tars with their texts, which are in `work` if they are those of a run."""
+    """Return the tars with their texts; `work` is a folder for temporary files, needed for the texts of a run."""
     if run is None:
         return with_own_texts(tars)
     return with_texts_of(run, tars, work, engine_of(engine))
 
 
 def _score(tars: Iterable[Tar], scorer: Scorer, stamps: Stamps) -> None:
-    """Write the table of each tar, and then its stamp."""
+    """Write a table of scores for each tar, and after each table its stamp."""
     with strict_about_size(), threads(scorer.config.workers) as pool:
         found = batches(tars, scorer.config.batch_size, scorer.prepare, pool)
         for _, of_tar in groupby(found, key=lambda batch: batch.tar.source.path):
@@ -159,7 +159,10 @@ def _scores(batch: Batch, scorer: Scorer) -> list:
 
 
 def rows_of(batch: Batch, scores: Sequence[np.ndarray]) -> pa.RecordBatch:
-    """Return the rows of a batch, given the scores of the texts of each image that could be decoded."""
+    """Return the rows of SCORED or SCORED_OF_RUN of a batch.
+
+    `scores` has for each decoded image, in order, an array with the scores of its texts.
+    """
     samples = batch.tar.samples.slice(batch.begin, len(batch.images))
     seen, rows = iter(scores), []
     for number, (uid, key) in enumerate(zip(*(samples[name].to_pylist() for name in ("uid", "key")), strict=True)):
@@ -173,7 +176,10 @@ def rows_of(batch: Batch, scores: Sequence[np.ndarray]) -> pa.RecordBatch:
 
 
 def _of_image(scores: np.ndarray, languages: list[str] | None) -> dict[str, Any]:
-    """Return the row of an image whose texts have these scores and languages."""
+    """Return the fields of an image's row that depend on the scores and languages of its texts.
+
+    If no score is finite, return only the status NOT_FINITE.
+    """
     finite = np.isfinite(scores)
     if not finite.any():
         return {"status": NOT_FINITE}
@@ -183,7 +189,7 @@ def _of_image(scores: np.ndarray, languages: list[str] | None) -> dict[str, Any]
 
 
 class Tar(NamedTuple):
-    """A tar, and the texts of each of its samples with their languages, where these are known."""
+    """A tar, and a list of texts for each sample; `languages` has a language for each text, or is None if unknown."""
 
     source: Input
     samples: pa.RecordBatch  # of SAMPLES
@@ -192,7 +198,7 @@ class Tar(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Some samples of a tar, from `begin` on, each as the model takes it or with the reason why it is not there."""
+    """Consecutive samples of a tar from row `begin` on: each image, prepared for the model, or why it is skipped."""
 
     tar: Tar
     begin: int
@@ -200,12 +206,12 @@ class Batch(NamedTuple):
 
 
 def find(paths: Sequence[str]) -> list[Input]:
-    """Return the tars that files, folders and globs name, by path."""
+    """Return the tars at local files, folders and globs, sorted by path; InputError if there is none."""
     return local_tars_at(paths)
 
 
 def with_own_texts(tars: Sequence[Input]) -> Iterator[Tar]:
-    """Yield tars with the `txt` of each sample."""
+    """Yield each tar with the text in the `txt` file of each sample; a sample with a blank or no file has no text."""
     for tar in tars:
         path = Path(tar.path)
         own = [(text or b"").decode("utf-8", "replace") for text in texts(path)]
@@ -213,7 +219,10 @@ def with_own_texts(tars: Sequence[Input]) -> Iterator[Tar]:
 
 
 def with_texts_of(run: Results, tars: Sequence[Input], work: Path, engine: Engine) -> Iterator[Tar]:
-    """Return tars with all texts that a run matched, before any gate; `work` is a folder for temporary files."""
+    """Return the tars, each with all texts that a run matched to a sample's image, before any gate.
+
+    `work` is a folder for temporary files.
+    """
     files, sizes = scan(engine, tars, work / "scans", most_damaged=1.0)
     images, folder = matched_images(matched(run), run.facts["rows"]["matched"]), make_folder(work / "texts")
     write = partial(_write_texts, files=files, sizes=sizes, folder=folder)
@@ -225,7 +234,7 @@ def with_texts_of(run: Results, tars: Sequence[Input], work: Path, engine: Engin
 def _write_texts(
     number: int, stream: RowStream, files: Sequence[OwnFile], sizes: Sequence[int], folder: Path
 ) -> Tallies:
-    """Write the texts of the samples of a tar, null of those that have none."""
+    """Write a row of TEXTS for each sample of tar `number`, null for samples without texts; tally the checksum."""
     path, tallies = folder / f"{number:05}.parquet", Tallies()
     with part_writer(path, TEXTS, TEXTS_ROWS) as writer:
         for samples, known in Scan(number, files[number], sizes[number], stream).read():
@@ -247,13 +256,13 @@ def _tar(tar: Input, scanned: OwnFile, texts: OwnFile) -> Tar:
 
 
 def matched(run: Results) -> list[OwnFile]:
-    """Return the files of all images that a run matched."""
+    """Return the files of all images that a run matched to entries."""
     return run.files(MATCHED_PART)
 
 
 @contextmanager
 def threads(number: int) -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool of threads, which at the end drops work that has not begun."""
+    """Yield a pool of threads; after the block, work that has not begun is cancelled."""
     pool = ThreadPoolExecutor(number)
     try:
         yield pool
@@ -262,7 +271,10 @@ def threads(number: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def batches(tars: Iterable[Tar], size: int, prepare: Prepare, pool: ThreadPoolExecutor) -> Iterator[Batch]:
-    """Yield the samples of each tar, in order, `size` at a time; a tar without samples gives an empty batch."""
+    """Yield the samples of each tar in order, `size` at a time, decoded and prepared in `pool`.
+
+    A tar without samples gives an empty batch.
+    """
     begun: deque[tuple[Tar, int, list[Future]]] = deque()
     for tar in tars:
         rows = range(tar.samples.num_rows)
@@ -293,5 +305,5 @@ def _prepared(tar: Tar, row: int, prepare: Prepare) -> Decoded[Any]:
 
 
 def _seen(image: Image.Image, prepare: Prepare) -> Any:
-    """Return an image as the model takes it."""
+    """Return the model's input for an image: flattened, in RGB, and through `prepare`."""
     return prepare(flattened(image).convert("RGB"))

@@ -1,8 +1,8 @@
-"""Load an image-text model, from a folder or by name, and score images and texts: the cosine of their embeddings.
+"""Load an image-text model from a folder or by name, and score images and texts by the cosine of their embeddings.
 
 A model is loaded with the library it is made for: open_clip, or transformers for CLIP, MetaCLIP 2, SigLIP and other
-models that give features of images and of texts. Of the options only the precision changes scores beyond their last
-digits. PyTorch is imported only when a scorer is opened, so importing this module does not need it.
+models that embed images and texts. Of the options only the precision changes more than the last digits of scores.
+PyTorch is imported only when a scorer is opened, so this module can be imported without PyTorch.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ MOST_BATCH, MOST_WORKERS = 1 << 16, 1 << 12  # more images would not fit a GPU, 
 _DEVICE = re.compile(rf"{AUTO}|{CPU}|cuda(:[0-9]+)?")
 
 OPEN_CLIP, TRANSFORMERS = "open_clip", "transformers"
-SCHEMES = ("hf-hub:", "local-dir:")  # which open_clip knows
-_CONFIGS = {OPEN_CLIP_CONFIG: OPEN_CLIP, "config.json": TRANSFORMERS}  # the first that a folder has counts
+SCHEMES = ("hf-hub:", "local-dir:")  # prefixes of names that open_clip knows
+_CONFIGS = {OPEN_CLIP_CONFIG: OPEN_CLIP, "config.json": TRANSFORMERS}  # the first file in a folder decides the library
 _NO_CODE = {"trust_remote_code": False}
 
-MOST_CHARACTERS = 4096  # of a text: some tokenizers take seconds for a longer word, and no model reads so far
+MOST_CHARACTERS = 4096  # of a text: some tokenizers take seconds for a longer word, and no model reads more
 
 
 @dataclass(frozen=True)
 class ScoringConfig:
     """How a model runs.
 
-    batch_size: images that the model sees at a time; three batches are in memory.
-    device: cpu, cuda, or of several GPUs cuda:1; auto: the first GPU where there is one.
-    precision: that of products of matrices; weights and scores are fp32.
-    workers: threads that read and decode images.
+    batch_size: the number of images that the model embeds at a time; three batches are in memory.
+    device: cpu, cuda, a certain GPU such as cuda:1, or auto, which is the first GPU if there is one, else cpu.
+    precision: the type in which matrices are multiplied; weights and scores are fp32.
+    workers: the number of threads that read and decode images.
     """
 
     batch_size: int = 256
@@ -71,19 +71,22 @@ class ScoringConfig:
 
 @dataclass(frozen=True)
 class ScoringModel:
-    """A model on the CPU in fp32; tensors of images have no dimension of the batch, those of texts have."""
+    """A model on the CPU in fp32, and its functions; `image` returns tensors without a batch dimension.
+
+    `texts` returns tensors with a batch dimension, and both features take tensors with one.
+    """
 
     module: torch.nn.Module
-    image: Callable[[Image.Image], Tensors]  # its own preprocessing
-    texts: Callable[[list[str]], Tensors]  # its own tokenizer, which cuts what is too long
+    image: Callable[[Image.Image], Tensors]  # the model's preprocessing
+    texts: Callable[[list[str]], Tensors]  # the model's tokenizer, which cuts long texts
     image_features: Callable[[Tensors], torch.Tensor]
     text_features: Callable[[Tensors], torch.Tensor]
-    versions: dict[str, Any]  # of the library
+    versions: dict[str, Any]  # version of the library by its name
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model with its weights, named as its library needs it."""
+    """The name of a model and of its weights, as the library `library` expects them."""
 
     library: str
     name: str
@@ -91,12 +94,13 @@ class Checkpoint:
 
     @classmethod
     def find(cls, name: str, pretrained: str | None, known: Mapping[str, Sequence[str]]) -> Checkpoint:
-        """Return the model that a name stands for; `known` has open_clip's models with the tags of their weights.
+        """Return the checkpoint for a name on the command line and the weights that `--pretrained` names, if any.
 
-        A folder is of the library whose config it holds. open_clip's own names come next, and any other OWNER/NAME is
-        a repository of transformers.
+        A folder belongs to the library whose config file it holds. Then names of open_clip are tried, and any other
+        OWNER/NAME is a repository for transformers. `known` has the tags of weights by model of open_clip. InputError
+        for any other name, or weights that do not exist.
         """
-        own = name.replace("/", "-")  # open_clip takes ViT-B/32, too
+        own = name.replace("/", "-")  # open_clip accepts ViT-B/32, too
         if not os.path.isdir(name) and own in known:
             return cls(OPEN_CLIP, own, _weights(own, pretrained, known[own]))
         if pretrained is not None:
@@ -114,12 +118,12 @@ class Checkpoint:
         )
 
     def load(self) -> ScoringModel:
-        """Return the model with its weights; one that brings code is refused, and one that lacks weights."""
+        """Return the model with its weights; InputError if the model brings code or lacks weights."""
         return (_of_open_clip if self.library == OPEN_CLIP else _of_transformers)(self)
 
 
 def known_models() -> dict[str, list[str]]:
-    """Return open_clip's models with the tags of their weights."""
+    """Return the tags of weights by model of open_clip."""
     import open_clip
 
     return {name: open_clip.list_pretrained_tags_by_model(name) for name in open_clip.list_models()}
@@ -160,7 +164,7 @@ def _of_open_clip(checkpoint: Checkpoint) -> ScoringModel:
 
 
 def _text_tower(name: str) -> dict[str, Any]:
-    """Return what the configuration of a model says of its texts; refuse a model that brings code, or names such."""
+    """Return the text part of the configuration of an open_clip model; InputError if it brings or names code."""
     import open_clip
 
     scheme = next((scheme for scheme in SCHEMES if name.startswith(scheme)), None)
@@ -192,7 +196,7 @@ def _of_transformers(checkpoint: Checkpoint) -> ScoringModel:
         return {name: values[0] for name, values in prepared.items()}
 
     def texts(given: list[str]) -> Tensors:
-        # All as long: padding shorter batches less would round the same text otherwise.
+        # All texts are padded to one length: with another padding the same text would be rounded differently.
         return dict(tokenizer(given, padding="max_length", truncation=True, max_length=longest, return_tensors="pt"))
 
     return ScoringModel(
@@ -206,7 +210,10 @@ def _of_transformers(checkpoint: Checkpoint) -> ScoringModel:
 
 
 def _config_of(name: str, file: str) -> Path:
-    """Return a configuration file of a folder or repository; all other ones in a folder are checked, too."""
+    """Return the path of the configuration `file` of a folder or repository, which is downloaded.
+
+    InputError if any configuration in a folder names code.
+    """
     if os.path.isdir(name):
         require_no_code(Path(name))
         return Path(name, file)
@@ -216,7 +223,7 @@ def _config_of(name: str, file: str) -> Path:
 
 
 def _require_plain(name: str) -> None:
-    """Refuse a model, in a folder or a repository, that is not of the classes of transformers itself."""
+    """Raise InputError if a model, in a folder or repository, needs classes that transformers itself does not have."""
     import transformers
 
     require_no_code_in(_config_of(name, "config.json"))
@@ -224,7 +231,7 @@ def _require_plain(name: str) -> None:
 
 
 def _show_only_downloads() -> None:
-    """Leave out progress bars of single seconds."""
+    """Disable the progress bars of transformers, and keep those of downloads."""
     from huggingface_hub.utils import enable_progress_bars
     from transformers.utils import logging
 
@@ -233,12 +240,12 @@ def _show_only_downloads() -> None:
 
 
 def _pooled(features: Any) -> Any:
-    """Return the features themselves: since version 5 they come with all hidden states."""
+    """Return the pooled features; since transformers 5 models return them with all hidden states."""
     return getattr(features, "pooler_output", features)
 
 
 class Scorer:
-    """A model on its device; `made_by` is what scores depend on, `ran_on` all else."""
+    """A model on its device; `made_by` states what scores depend on, `ran_on` the device, batch size and versions."""
 
     def __init__(self, model: ScoringModel, checkpoint: Checkpoint, config: ScoringConfig):
         import PIL
@@ -263,11 +270,15 @@ class Scorer:
         }
 
     def prepare(self, image: Image.Image) -> Tensors:
-        """Return an image as the model takes it."""
+        """Return the model's input for an image: tensors without a batch dimension."""
         return self._model.image(image)
 
     def scores(self, images: list[Tensors], texts: list[list[str]]) -> list[np.ndarray]:
-        """Return the scores of the texts of each image."""
+        """Return for each image an array with the cosines of its texts, float32[text].
+
+        `images` are results of `prepare`, `texts` has a list of one or more texts for each image. InputError if the
+        device has too little memory.
+        """
         with self._torch.inference_mode(), self._autocast(), self._memory():
             stacked = {name: self._torch.stack([each[name] for each in images]) for name in images[0]}
             of_images = _unit(self._model.image_features(self._moved(stacked)))
@@ -279,7 +290,7 @@ class Scorer:
         return np.split(np.concatenate(cosines), np.cumsum([len(each) for each in texts])[:-1])
 
     def _embedded(self, texts: list[str]) -> Iterator[tuple[int, list[str], torch.Tensor]]:
-        """Yield the embeddings of texts, a batch at a time, with the number of the first."""
+        """Yield batches of texts: the index of the first text, the texts, and their embeddings of length 1."""
         for begin in range(0, len(texts), self.config.batch_size):
             some = texts[begin : begin + self.config.batch_size]
             inputs = self._model.texts([text[:MOST_CHARACTERS] for text in some])
@@ -296,7 +307,7 @@ class Scorer:
     def _memory(self) -> Iterator[None]:
         try:
             yield
-        except RuntimeError as error:  # CUDA's is one, the CPU's has no class of its own
+        except RuntimeError as error:  # CUDA raises a subclass, OutOfMemoryError; the CPU raises this class itself
             if not isinstance(error, self._torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
                 raise
             raise InputError(
@@ -306,8 +317,8 @@ class Scorer:
 
 
 def open_scorer(name: str, pretrained: str | None, config: ScoringConfig) -> Scorer:
-    """Return the scorer that a name stands for; InputError where it cannot be loaded."""
-    device_of(config.device)  # before minutes of loading
+    """Return a scorer with the model `name` and the weights `pretrained`; InputError if it cannot be loaded."""
+    device_of(config.device)  # checked first, as loading takes minutes
     checkpoint = Checkpoint.find(name, pretrained, known_models())
     try:
         with _without_logs():
@@ -321,7 +332,7 @@ def open_scorer(name: str, pretrained: str | None, config: ScoringConfig) -> Sco
 
 @contextmanager
 def _without_logs() -> Iterator[None]:
-    """Leave out what libraries log for those who train, and each try to reach a server."""
+    """Disable logging up to errors in the block: libraries log hints for training, and each try to reach a server."""
     logging.disable(logging.ERROR)
     try:
         yield
@@ -330,7 +341,7 @@ def _without_logs() -> Iterator[None]:
 
 
 def device_of(wanted: str) -> str:
-    """Return the device that was asked for, or the first GPU; refuse one that is not there."""
+    """Return the wanted device; for auto, the first GPU or else the CPU. InputError for a GPU that does not exist."""
     import torch
 
     if wanted == AUTO:
@@ -342,7 +353,7 @@ def device_of(wanted: str) -> str:
 
 
 def checksum_of_weights(module: torch.nn.Module) -> str:
-    """Return a checksum of all weights, by which two models of one name are told apart."""
+    """Return the CRC-32 (8 hex digits) of the names and values of all weights, to distinguish models of one name."""
     import torch
 
     checksum = 0

@@ -1,6 +1,7 @@
 """Describe scores by quantiles, over all images and by language, so that a person can choose a minimum score.
 
-A quantile is rounded down to 0.0001, so an image whose score is exactly the quantile passes a cut at the rounded value.
+A quantile is rounded down to a multiple of 0.0001, so an image whose score is the quantile passes a minimum of the
+rounded value.
 """
 
 from __future__ import annotations
@@ -24,24 +25,24 @@ from runtime.storage.own_files import OwnFile, checksums_in
 from runtime.storage.parquet import batches
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
-LANGUAGES = 12  # that the console shows
-_STEPS = 10_000  # of a score, from 0 to 1
+LANGUAGES = 12  # languages that the console shows
+_STEPS = 10_000  # steps of the histogram per unit of score
 
 
 class Histogram:
-    """The number of images with each score."""
+    """The number of images by score, in steps of 0.0001 from -1 to 1, and the sum of all scores."""
 
     def __init__(self) -> None:
         self._counts, self._sum = np.zeros(2 * _STEPS + 1, np.int64), 0.0
 
     def add(self, scores: np.ndarray) -> None:
-        """Count scores, from -1 to 1."""
+        """Count an array of scores, each from -1 to 1."""
         steps = np.floor((scores.astype(np.float64) + 1) * _STEPS).astype(np.int64)
         self._counts += np.bincount(np.clip(steps, 0, 2 * _STEPS), minlength=len(self._counts))
         self._sum += float(scores.sum(dtype=np.float64))
 
     def facts(self) -> dict[str, Any]:
-        """Return number, mean, and the score below which each of SHARES of the images is."""
+        """Return the number of images, the mean score (None without images), and the quantile of each of SHARES."""
         images = int(self._counts.sum())
         if not images:
             return {"images": 0, "mean": None, "quantiles": {}}
@@ -52,7 +53,10 @@ class Histogram:
 
 
 def summary(ledger: Ledger) -> dict[str, Any]:
-    """Return how many images have which status, and the figures of their scores, by language where it is known."""
+    """Return the number of images by status, and the facts of their scores: of all, and by language if known.
+
+    Languages are sorted by their number of images, the largest first.
+    """
     whole, by_language = Histogram(), defaultdict[str, Histogram](Histogram)
     for rows in _rows(ledger):
         whole.add(_scored(rows))
@@ -64,7 +68,7 @@ def summary(ledger: Ledger) -> dict[str, Any]:
 
 
 def table(scores: Filled) -> str:
-    """Return the summary for a person: the number of scored images, quantiles, and the folder."""
+    """Return the lines that the command prints at the end: counts, quantiles, damaged tars and the output folder."""
     facts = scores.facts
     reasons = ", ".join(f"{number(each)} {status}" for status, each in facts["statuses"].items() if status != OK)
     lines = [f"{counted(facts['scores']['images'], 'image')} scored; without a score: {reasons or 'none'}"]
