@@ -41,8 +41,8 @@ log = logging.getLogger("metadata")
 
 VERSION = 1  # of the parts' format; parts of another version are counted again
 ROUND_BYTES = 1 << 30  # of dumps, after which a round of languages that are counted together ends
-LISTED = 100  # dropped entries of one language and reason that metadata.json lists; it counts all
-NGRAMS = "ngrams"  # a folder of parts, one a language
+LISTED = 100  # the most dropped entries per language and reason that metadata.json lists; all are counted
+NGRAMS = "ngrams"  # the folder of the parts of n-grams, one part per language
 _TITLES = "titles"
 _OTHERS = re.compile("title|zipf")  # in the names of parameters on which words and pairs do not depend
 
@@ -269,7 +269,7 @@ class Merged:
 
     def table(self) -> pa.Table:
         """Return a table with the columns language, entry, sources and score, in the order of entries."""
-        kinds = {id(names): names for names in self.sources.values()}  # few: most entries share those of their source
+        kinds = {id(names): names for names in self.sources.values()}  # few, as most entries share one list object
         places = {key: place for place, key in enumerate(kinds)}
         owners = pa.array([places[id(names)] for names in self.sources.values()], pa.int32())
         columns = {
@@ -329,7 +329,7 @@ def _refusal(entry: str, rules: str, longest: int) -> str | None:
 
 
 def _has_symbols(entry: str) -> bool:
-    return any(map(str.isalnum, entry)) or bool(symbols(entry))  # no letter or digit separates symbols
+    return any(map(str.isalnum, entry)) or bool(symbols(entry))  # any letter or digit is in a symbol
 
 
 def _fits_padded_text(entry: str) -> bool:

@@ -239,7 +239,7 @@ def _read(file: OwnFile, digest: str) -> Entries:
         table = read_table(file)
     try:
         entries = Entries.of_table(require(table, SCHEMA).drop_columns("id"))
-    except (ValueError, KeyError, pa.ArrowException) as error:  # also names that are no UTF-8
+    except (ValueError, KeyError, pa.ArrowException) as error:  # ValueError: also for invalid UTF-8
         raise InputError(f"{file.path} is damaged ({error}): build it again") from None
     if entries.digest != digest:
         raise InputError(

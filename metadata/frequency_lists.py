@@ -45,7 +45,7 @@ Rated = tuple[list[str], list[float] | None]  # words, the most frequent first, 
 
 @dataclass(frozen=True)
 class FrequencyList:
-    """A file with the frequency list of a language; `read(path, least, tally)` returns the words above a Zipf value."""
+    """A file with the frequency list of a language; `read(path, least, tally)` returns its words from `least` up."""
 
     path: str
     language: Language

@@ -14,8 +14,8 @@ The table was made by these rules:
   be, simple into en. Varieties that lid.176 distinguishes (arz, azb, pnb; sh beside bs, hr and sr) are languages of
   their own.
 - Chinese in Han characters is one language, although lid.176 has labels for more: of 1,650 Chinese Wikipedia phrases
-  and titles, lid.176 labelled one as Wu and none as Cantonese, too few to balance. Southern Min and Hakka stay
-  separate: their Wikipedias are in Latin letters, and would only crowd out Chinese words.
+  and titles, lid.176 labelled one as Wu and none as Cantonese, too few to balance. Southern Min and Hakka have rows of
+  their own, as their Wikipedias are in Latin letters and would only crowd out Chinese words.
 - `als` is Albanian (sq) in wordnets and in the label als_Latn, by ISO 639-3; in Wikipedia and lid.176 it is Alemannic.
 - The labels include iw, fil and nb, which tables of pairs use.
 - Labels of OpenLID, lid218e and GlotLID are ISO 639-3 codes with a script. A macrolanguage and its parts, and all
@@ -52,7 +52,7 @@ class Language:
     wordnet: tuple[str, ...]  # ISO 639-3, as wordnets use it
     labels: tuple[str, ...]  # of language-ID models, without __label__
     spaced: bool  # whether spaces separate words
-    scripts: tuple[str, ...]  # ISO 15924 codes of the scripts it is written in; empty where none is known
+    scripts: tuple[str, ...]  # ISO 15924 codes of the language's scripts; empty if none is known
 
 
 def _read() -> tuple[Language, ...]:

@@ -157,7 +157,7 @@ def inputs(sources: Sources) -> dict[str, list[str]]:
 
 def recipe(sources: Sources) -> dict[str, Any]:
     """Return the recipe of a build's sources, a member of metadata.json; files are sorted by name, not by path."""
-    files = inputs(sources) | {FREQUENCIES: [each.path for each in sources.frequencies]}  # a package brings several
+    files = inputs(sources) | {FREQUENCIES: [each.path for each in sources.frequencies]}  # a package has several files
     described = {kind: _described(paths) for kind, paths in files.items()}
     lists = sorted(sources.lists.items())
     described["lists"] = [{"name": code, "sha256": _of_list(strings)} for code, strings in lists]

@@ -92,10 +92,10 @@ class Client:
         self.stop.wait(seconds)
 
     def persist(self, step: Callable[[], Result], size: Callable[[], int] = lambda: 0) -> Result:
-        """Return the result of `step()`; if it raises Again, wait and call it again, at most TRIES times in a row.
+        """Return the result of `step()`; if it raises Again, wait and call it again, up to TRIES failures in a row.
 
-        A try after which `size()` has grown does not count as a failure. Then Refused; InputError if there seems to be
-        no network.
+        A try after which `size()` has grown is not a failure. Refused after the last failure, or if the server asks for
+        too long a wait; InputError if there seems to be no network.
         """
         failures, most = 0, size()
 

@@ -18,7 +18,7 @@ import regex
 Rules = Literal["unicode", "meta"]
 RULES: tuple[Rules, ...] = get_args(Rules)
 
-REMAPPED = "™℠\u2018\u2019\u02bc\u00b4"  # read as a space or an apostrophe, whatever NFKC makes of them
+REMAPPED = "™℠\u2018\u2019\u02bc\u00b4"  # replaced by a space or an apostrophe, before NFKC
 _REMAPPED = regex.compile(f"[{REMAPPED}]")
 _SIGNS = str.maketrans(REMAPPED, "  ''''")
 _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc", "'''")
@@ -42,7 +42,7 @@ _META_OPEN = regex.compile(
 SEPARATOR, PUNCTUATION, SPACELESS, MARK, WORD = range(5)
 
 SPACELESS_SCRIPTS = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
-UNNORMALISED = 255  # in CharacterTable.order, where combining classes end at 240
+UNNORMALISED = 255  # in CharacterTable.order; the largest combining class is 240
 MOST = 62  # scripts that have bits of their own in a letter table
 # A character of these scripts is a word or a part of one; a syllable of Hangul is two letters or more.
 _ENOUGH = "".join(rf"\p{{{script}}}" for script in (*SPACELESS_SCRIPTS, "Hangul"))
@@ -179,7 +179,7 @@ def character_table() -> CharacterTable:
             order[code] = UNNORMALISED
     table = CharacterTable(*paged(classes, twins, order))
     for array in vars(table).values():
-        array.flags.writeable = False  # like one read from a file: Numba compiles once for both
+        array.flags.writeable = False  # as in arrays read from a file, so that Numba compiles once for both
     return table
 
 
@@ -207,7 +207,7 @@ def paged(*properties: np.ndarray) -> tuple[np.ndarray, ...]:
     `properties` are arrays of shape (0x110000,). The value of code point `c` is at `pages[c >> 8] << 8 | c & 255`.
     """
     tables = [values.reshape(-1, 256) for values in properties]
-    first: dict[tuple[bytes, ...], int] = {}  # where each page appears first
+    first: dict[tuple[bytes, ...], int] = {}  # the number of the first page with each content
     equal = [
         first.setdefault(tuple(row.tobytes() for row in rows), at) for at, rows in enumerate(zip(*tables, strict=True))
     ]
@@ -230,7 +230,7 @@ def letter_table(scripts: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     pages, in_pages = paged(numbers)
     bits = np.where(in_pages > 0, np.left_shift(1, np.maximum(in_pages - 1, 0), dtype=np.int64), 0)
     for array in (pages, bits):
-        array.flags.writeable = False  # like Arrow's buffers: Numba compiles once
+        array.flags.writeable = False  # as in Arrow's buffers, so that Numba compiles once
     return pages, bits
 
 
@@ -269,7 +269,7 @@ def han_table() -> tuple[np.ndarray, np.ndarray]:
     found[[ord(character) for character in kana if character not in NO_SIGN]] = JAPANESE
     pages, bits = paged(found)
     for array in (pages, bits):
-        array.flags.writeable = False  # like Arrow's buffers: Numba compiles once
+        array.flags.writeable = False  # as in Arrow's buffers, so that Numba compiles once
     return pages, bits
 
 

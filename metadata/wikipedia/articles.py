@@ -101,7 +101,7 @@ def articles(file: WikipediaFile, tally: Counter) -> Iterator[pa.RecordBatch]:
 
 
 def summed(tally: Mapping[str, int]) -> dict[str, int]:
-    """Return the tally of `articles` in which each file counts once: its faults, conflicts, and itself under `files`.
+    """Return a tally of `articles` without paths: faults and conflicts count once per file, `files` counts files.
 
     >>> summed({"pages": 0, "file\\tread\\ta.xml": 2, "file\\tdropped.corrupt\\ta.xml": 2})
     {'pages': 0, 'files': 1, 'dropped.corrupt': 1, 'dropped.no_pages': 1}

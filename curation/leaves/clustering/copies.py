@@ -1,9 +1,9 @@
 """Find semantic copies: images of one fine cluster whose embeddings have a cosine of at least a threshold.
 
 This is SemDeDup (arXiv 2303.09540), but with leaders: a *leader* has no earlier leader with at least that cosine; any
-other vector is a *copy* of the first leader with at least that cosine (DESIGN.md gives the reasons). Rows travel three
-times: images to the task that reads the file of their embedding, vectors to the task of their fine cluster, and copies
-to the task of their file of images.
+other vector is a *copy* of the first leader with at least that cosine (DESIGN.md gives the reasons). Rows travel in
+three steps: images to the task that reads the file of their embedding, vectors to the task of their fine cluster, and
+copies to the task of their file of images.
 
 Results are the same to the bit for any block size and any matrix library: products of the library only exclude leaders,
 and `kernels` computes the cosines that decide.

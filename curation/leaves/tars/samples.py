@@ -47,7 +47,7 @@ SAMPLES = pa.schema(
 )
 # Names in the schema metadata of SAMPLES: the fault of a damaged tar; the number of keys without a picture; the first.
 FAULT, WITHOUT, FIRST = b"fault", b"without", b"first"
-IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2")  # a sample's first of these is read
+IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2")  # the first in a sample counts
 MOST_JSON, MOST_TEXT = 16 << 20, 1 << 16  # the most bytes of a json that is read, and the bytes read of a text
 Identity = tuple[str | None, str | None]
 
@@ -99,7 +99,7 @@ def read(source: Source, pass_over: Callable[[str], object] = lambda key: None) 
 
 
 def tars_at(given: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Input]:
-    """Return all tars at paths, folders (directly in it), globs and URLs, each once, sorted by path.
+    """Return all tars at paths, globs and URLs, and directly in folders, each once, sorted by path.
 
     InputError if there is no tar.
     """
