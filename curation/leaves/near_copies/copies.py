@@ -77,8 +77,9 @@ def copies_of(images: DataFrame, distance: int, work: str | Path, bits: int = 64
 
     `images` has one row per image, with `uid` and `hash` (bytes or hexadecimal digits of `bits` bits); an image without
     a hash has no copies. Instead of `hash` it may have `key` (from `keys_of_hashes`) and any other columns, which are
-    kept. `images` is read several times. Of images with equal hashes, the one with the smallest uid stays.
-    `work` is a local folder that all machines share, for intermediate files, from which the result is read.
+    kept. `images` is read several times. Of images with equal hashes, the one with the smallest uid stays. Hashes are
+    near if they differ in at most `distance` bits. `work` is a local folder that all machines share, for intermediate
+    files, from which the result is read.
     """
     require_distance(distance, bits)
     if "key" not in images.columns:

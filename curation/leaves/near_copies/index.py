@@ -28,7 +28,7 @@ _EXPECTED = "hashes are binaries of 8 or 32 bytes, their hexadecimal digits, or 
 
 INDEXED = 1 << 22  # hashes in the tables at a time: some 40 bytes of tables for each hash
 PAIRS = 1 << 20  # pairs that are found before they are yielded
-_MOST_VALUE_BITS = 22  # bits of a table's values: the table then has tens of megabytes
+_MOST_VALUE_BITS = 22  # the most bits of a value: a table then has tens of megabytes
 _LOOKUP_COST, _FILL_COST = 4.0, 6.0  # of a look-up in an empty list, and of making the list, in comparisons
 _SEEN = 1024  # sampled hashes that show which bits vary
 

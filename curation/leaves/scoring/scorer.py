@@ -223,7 +223,7 @@ def _config_of(name: str, file: str) -> Path:
 
 
 def _require_plain(name: str) -> None:
-    """Raise InputError if a model, in a folder or repository, needs classes that transformers itself does not have."""
+    """Refuse a model, in a folder or repository, that needs other classes than those of transformers itself."""
     import transformers
 
     require_no_code_in(_config_of(name, "config.json"))
