@@ -1,10 +1,11 @@
 """Measure whether a pair costs the same however many pairs, inputs and ranges of keys a run has.
 
-    python tests/bench/bench_growth.py --entries DIR --data SHARED_DATA [pairs inputs ranges large]
+    python tests/bench/bench_growth.py --entries DIR --data SHARED_DATA [pairs inputs ranges engines large]
 
 pairs:  the whole job on 2, 8 and 20 million captions in Parquet files of 200,000.
 inputs: on 2 million captions in 10, 200 and 2,000 files.
 ranges: on 2 million captions whose keys are cut into 8, 512 and 4,096 buckets, grouped by 8 tasks; and 512 by as many.
+engines: on 2 and 20 million, by processes of this machine and on Spark, in turns.
 large:  a run of --millions of pairs with short URLs, its export for Hugging Face, and the same steps on DataFrames;
         not measured unless it is named.
 The processor time of all processes on two cores, start-up (a run of 1,000 pairs) left out.
@@ -32,6 +33,24 @@ def pairs(args) -> None:
     """Print the figures for more and more pairs."""
     for millions in (2, 8, 20):
         _print_row(args, f"{millions} million pairs", _files(args, millions * MILLION, millions * 5), JOB)
+
+
+def engines(args) -> None:
+    """Print the figures of both engines, and the memory of all their processes together."""
+    for millions in (2, 20):
+        folder, few = _files(args, millions * MILLION, millions * 5), _files(args, 1_000, 1)
+        turns: dict[str, list[tuple[usage.Usage, usage.Usage]]] = {"processes": [], "Spark": []}
+        for _ in range(args.turns):
+            for engine, found in turns.items():
+                job = JOB if engine == "Spark" else [sys.executable, *JOB]
+                with tempfile.TemporaryDirectory(dir=args.folder) as output:
+                    found.append(tuple(_run(args, each, job, Path(output, each.name)) for each in (folder, few)))
+        for engine, found in turns.items():
+            cost = median(sum(whole.cpu.values()) - sum(start.cpu.values()) for whole, start in found) / millions
+            wall, sums = median(whole.wall for whole, _ in found), max(whole.together for whole, _ in found)
+            largest = max(max(whole.peak.values()) for whole, _ in found)
+            cells = f"{cost:.2f} | {wall:.0f} | {largest:.0f} | {sums:.0f}"
+            print(f"| {millions} million pairs, {engine}: µs, s, largest process, all together | {cells} |", flush=True)
 
 
 def inputs(args) -> None:
@@ -103,7 +122,8 @@ def _run(args, folder: Path, job: list[str], output: Path) -> usage.Usage:
 def _submit(job: list[str]) -> usage.Usage:
     here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": here, "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
-    return usage.run(["spark-submit", "--master", "local[2]", *job], cwd=ROOT, env=environment)
+    on_spark = [] if job[0] == sys.executable else ["spark-submit", "--master", "local[2]"]
+    return usage.run([*on_spark, *job], cwd=ROOT, env=environment)
 
 
 def main() -> None:
@@ -119,7 +139,7 @@ def main() -> None:
     print("| | µs a pair, all processes | workers | wall, s | largest worker, MB | JVM, MB |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name in args.parts:
-        {"pairs": pairs, "inputs": inputs, "ranges": ranges, "large": large}[name](args)
+        {"pairs": pairs, "inputs": inputs, "ranges": ranges, "engines": engines, "large": large}[name](args)
 
 
 if __name__ == "__main__":

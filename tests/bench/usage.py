@@ -22,6 +22,7 @@ class Usage:
     output: str
     cpu: dict[str, float] = field(default_factory=dict)
     peak: dict[str, float] = field(default_factory=dict)  # of the largest process of the kind, without shared pages
+    together: float = 0.0  # the most that all processes had at a time, likewise
 
 
 def run(command: list[str], **options) -> Usage:
@@ -36,7 +37,7 @@ def run(command: list[str], **options) -> Usage:
         watcher.join()
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
-    return Usage(time.monotonic() - begin, output, *watched.sums())
+    return Usage(time.monotonic() - begin, output, *watched.sums(), watched.together)
 
 
 class _Watched:
@@ -47,6 +48,7 @@ class _Watched:
         self._cpu: dict[int, float] = {}
         self._peak: dict[int, float] = {}
         self._kind: dict[int, str] = {}
+        self.together = 0.0
 
     def until(self, over: threading.Event) -> None:
         while not over.wait(_EVERY):
@@ -59,12 +61,15 @@ class _Watched:
         return cpu, peak
 
     def _look(self) -> None:
+        now: dict[int, float] = {}
         stats = {int(path.name): stat for path in Path("/proc").glob("[0-9]*") if (stat := _stat(path))}
         for pid, (_, cpu) in stats.items():
             if self._is_below(pid, stats) and (kind := _kind(pid)):
                 self._kind.setdefault(pid, kind)
                 self._cpu[pid] = max(cpu, self._cpu.get(pid, 0.0))
-                self._peak[pid] = max(_memory(pid), self._peak.get(pid, 0.0))
+                now[pid] = _memory(pid)
+                self._peak[pid] = max(now[pid], self._peak.get(pid, 0.0))
+        self.together = max(self.together, sum(now.values()))
 
     def _is_below(self, pid: int, stats: dict) -> bool:
         while pid in stats and pid != self._root:
