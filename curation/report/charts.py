@@ -1,7 +1,7 @@
 """Compute the charts of the report: rows of bars, and shapes with pixel coordinates.
 
-Bars show the rows left after each step, dropped rows by reason, and head and tail. Shapes show counts by rank, the
-cumulative share of matches, and thresholds; the macro `chart` of templates/charts.html draws them as SVG.
+Bars show the rows left after each step, dropped rows by reason, and texts kept for head and tail. Shapes show counts by
+rank, the cumulative share of matches, and thresholds; the macro `chart` of templates/charts.html draws shapes as SVG.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ DROPPED = {
     "too_large": "records that are too large to be read",
     "truncated": "files or gzip members that end too early",
 }
-# Reasons why the language of a text is undetermined: it belongs to `other`, whatever its label says.
+# Reasons why the language of a text is undetermined: such a text counts as `other`, whatever its label says.
 UNDETERMINED = {
     "file_name": "the text is the name of a file",
     "address": "the text is an address of the web or of a mailbox",
@@ -57,15 +57,15 @@ UNDETERMINED = {
     "script": "all letters are of scripts in which the language of the label is not written",
     "score": "the model gives the label a lower score than is asked for",
 }
-LABEL = 32  # characters of a condition in a label
+LABEL = 32  # most characters of the label of a condition
 
 WIDTH, HEIGHT = 420, 298
 LEFT, RIGHT, TOP, BOTTOM = 58, 406, 22, 254  # of the area between the axes
-POINTS = 160  # of a line, evenly spaced on a logarithmic axis
+POINTS = 160  # most points of a line, evenly spaced on a logarithmic axis
 PLOTTED = 3  # languages with charts of their own, those with the most matches
-LABELLED = 24  # dots that may get a label
-HALF_LABEL = 62  # half the width of the widest label above the border of the head
-LABEL_ROOM = (26, 11)  # width and height of a label beside a dot
+LABELLED = 24  # dots that may get a label: languages with the most matches
+HALF_LABEL = 62  # pixels: half the width of the widest label above the border of the head
+LABEL_ROOM = (26, 11)  # width and height in pixels of a label beside a dot
 BY_RANK = "entries by rank, most frequent first"
 
 Points = list[tuple[float, float]]
@@ -73,20 +73,20 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Bar:
-    """A row of a bar chart. The console shows the remark, and the page also the meaning."""
+    """A row of a bar chart. The page shows the remark and the meaning, the console the remark alone."""
 
     label: str
     value: float
     remark: str = ""
     meaning: str = ""
-    has_bar: bool = True
+    has_bar: bool = True  # False: no bar is drawn
 
 
 def funnel(facts: dict[str, Any]) -> list[Bar]:
-    """Return the number of rows that are left after each step of a run, given the content of run.json."""
+    """Return a bar for each step of a run, with the rows left after the step; `facts` is the content of run.json."""
     rows = facts["rows"]
     matched, past, kept = rows["matched"], rows.get("gated"), rows["kept"]
-    bars = [Bar("files", rows["files"], has_bar=False)]  # other steps are no parts of files or pages
+    bars = [Bar("files", rows["files"], has_bar=False)]  # no bar: other steps do not count files or pages
     if rows["pages"]:
         bars.append(Bar("pages with images", rows["pages"], has_bar=False))
     bars += [
@@ -117,15 +117,15 @@ def _of_texts(rows: dict[str, int], name: str) -> str:
 
 
 def expected(facts: dict[str, Any]) -> str:
-    """Return the number of kept images that is expected, and the standard deviation of that number."""
+    """Return a text with the expected number of kept images and its standard deviation, given the facts of run.json."""
     kept, deviation = (number(facts["expected"][name]) for name in ("kept", "standard_deviation"))
     return f"{kept} expected (standard deviation {deviation})"
 
 
 def _conditions(facts: dict[str, Any]) -> Iterator[Bar]:
-    """Yield a step for each condition of the gate that images fail: those that it and the conditions before it left.
+    """Yield a bar for each gate condition that images failed, with the images left after this and earlier conditions.
 
-    The first one names the matched images that were not downloaded, by status.
+    The remark of the first bar also counts the matched images that were not downloaded, by status.
     """
     left = facts["rows"]["matched"]
     downloads = facts["downloads"].get("images", {}).items()
@@ -141,13 +141,16 @@ def _conditions(facts: dict[str, Any]) -> Iterator[Bar]:
 
 
 def reasons(counts: dict[str, int], meanings: dict[str, str]) -> list[Bar]:
-    """Return a bar for each reason that occurred."""
+    """Return a bar for each reason with a count above 0; the remark is the meaning of the reason."""
     return [Bar(reason, value, meanings.get(reason, "")) for reason, value in counts.items() if value]
 
 
 def head_and_tail(run: Run, rates: np.ndarray) -> list[Bar]:
-    """Return the expected texts that each entry keeps, summed over head and tail, beside the expected images."""
-    tail, head = np.zeros(2), np.zeros(2)  # entries seen, texts kept for their sake
+    """Return four bars: expected texts kept for head entries, for tail entries and for both, and expected images.
+
+    `rates` has the rate of each entry, by id.
+    """
+    tail, head = np.zeros(2), np.zeros(2)  # entries seen, texts kept for these entries
     for code, ids in run.entries.languages.items():
         counts = run.counts.values[ids]
         kept, in_tail = counts * np.asarray(rates[ids], np.float64), counts < run.thresholds.of_language[code]
@@ -171,28 +174,31 @@ class Axis:
     end: float
 
     def place(self, values: ArrayLike) -> np.ndarray:
-        """Return the pixels of values."""
+        """Return the position in pixels of each value, a share from 0 to 1, as float64."""
         return self.begin + (self.end - self.begin) * np.asarray(values)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return pixels with their labels: a tick for each quarter."""
+        """Return the position in pixels and the label of five ticks, from 0 to 100 %."""
         return [(float(self.place(quarter / 4)), f"{25 * quarter} %") for quarter in range(5)]
 
 
 @dataclass(frozen=True)
 class LogAxis(Axis):
-    """A logarithmic axis from the decade of `low` to `high`, at least a decade."""
+    """A logarithmic axis from the power of 10 at or below `low` to `high`, over at least one decade."""
 
     high: float
     low: float = 1
 
     def place(self, values: ArrayLike) -> np.ndarray:
-        """Return the pixels of values."""
+        """Return the position in pixels of each value, a number above 0, as float64."""
         low, high = self._bounds()
         return super().place((np.log10(values) - low) / (high - low))
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return a tick for each decade; for every second if they are many, and at 2 and 5 too if they are few."""
+        """Return the position in pixels and the label of each tick.
+
+        Each decade has a tick; below two decades 2 and 5 have ticks, too; from seven on some decades have none.
+        """
         low, high = self._bounds()
         decades = range(low, floor(high + 1e-9) + 1, 1 + int(high - low) // 7)
         steps = (1, 2, 5) if high - low < 2 else (1,)
@@ -200,25 +206,25 @@ class LogAxis(Axis):
         return [(float(self.place(value)), short(value)) for value in values if log10(value) <= high + 1e-9]
 
     def _bounds(self) -> tuple[int, float]:
-        """Return the ends as powers of 10."""
+        """Return the exponents of 10 at the two ends of the axis."""
         low = floor(log10(self.low) + 1e-9)
         return low, max(log10(self.high), low + 1)
 
 
 @dataclass(frozen=True)
 class Label:
-    """A text at a point, which is its start, middle or end."""
+    """A text at a point in pixels; `anchor` says if the point is the start, middle or end of the text."""
 
     x: float
     y: float
     text: str
     anchor: str = "start"
-    name: str | None = None  # by which the style sheet colours it
+    name: str | None = None  # class in the style sheet, which sets the colour
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart: its axes with their titles, and the shapes between them."""
+    """A chart: two axes with titles, and shapes in the area between the axes, in pixels."""
 
     title: str
     x: Axis
@@ -227,13 +233,16 @@ class Chart:
     y_title: str
     area: Points = field(default_factory=list)
     border: Points = field(default_factory=list)  # a dashed line between two points, where head and tail meet
-    lines: Mapping[str, Points] = field(default_factory=dict)  # by name, which the style sheet colours: before, after
-    dots: list[tuple[float, float, str]] = field(default_factory=list)  # with a title for who points at it
+    lines: Mapping[str, Points] = field(default_factory=dict)  # by class in the style sheet: before, after
+    dots: list[tuple[float, float, str]] = field(default_factory=list)  # x, y, and a text to show on hovering
     labels: Sequence[Label] = ()
 
 
 def distributions(run: Run) -> list[tuple[str, Distribution, int, tuple[Chart, Chart]]]:
-    """Return code, distribution, t and the charts of the languages with the most matches."""
+    """Return code, distribution, t and two charts of the PLOTTED languages with the most matches, largest first.
+
+    The charts are those of `counts_by_rank` and `cumulative_share`.
+    """
     all_of = {code: Distribution.of(run.counts.values[ids]) for code, ids in run.entries.languages.items()}
     found = []
     for code in sorted((code for code in all_of if all_of[code].total), key=lambda code: -all_of[code].total)[:PLOTTED]:
@@ -243,9 +252,9 @@ def distributions(run: Run) -> list[tuple[str, Distribution, int, tuple[Chart, C
 
 
 def counts_by_rank(ascending: np.ndarray, t: int) -> Chart:
-    """Return a chart of the counts, most frequent entry first, with t and the texts that balancing leaves below it.
+    """Return a chart of the counts by rank, with a line at `t`, and below it the area of counts after balancing.
 
-    `ascending` has the counts above 0, int64, sorted.
+    `ascending` has the counts above 0 of the entries of a language, int64, sorted.
     """
     counts = ascending[::-1]
     ranks = _ranks(len(counts))
@@ -259,15 +268,15 @@ def counts_by_rank(ascending: np.ndarray, t: int) -> Chart:
         area=[(LEFT, BOTTOM), *kept, (kept[-1][0], BOTTOM)],
         border=[(LEFT, level), (RIGHT, level)],
         lines={"before": points(x, y, ranks, counts[ranks - 1])},
-        # At the left, where the line of counts is far above or below.
+        # At the left, where the line of counts is far above or below the label.
         labels=[Label(LEFT + 6, level - 5, f"t = {number(t)}", "start", "t")],
     )
 
 
 def cumulative_share(ascending: np.ndarray, t: int) -> Chart:
-    """Return a chart of the share of all matches on the most frequent entries, with all texts and at their rates.
+    """Return a chart of the cumulative share of matches by rank, most frequent entry first, before and after balancing.
 
-    `ascending` has the counts above 0, int64, sorted.
+    `ascending` has the counts above 0 of the entries of a language, int64, sorted. Balancing cuts a count to `t`.
     """
     counts = ascending[::-1]
     ranks = _ranks(len(counts))
@@ -288,9 +297,9 @@ def cumulative_share(ascending: np.ndarray, t: int) -> Chart:
 
 
 def thresholds(languages: Mapping[str, dict[str, Any]]) -> Chart | None:
-    """Return a chart of t over the number of matches of each language; None if no text has a match.
+    """Return a chart with a dot for each language, t over its number of matches; None if no text has a match.
 
-    Those with the most matches are labelled first. `languages` has their rows of run.json.
+    `languages` has the rows of languages in run.json, by code. Languages with more matches are labelled first.
     """
     rows = largest(languages.items(), "matches", len(languages))
     if not rows:
@@ -310,7 +319,10 @@ def thresholds(languages: Mapping[str, dict[str, Any]]) -> Chart | None:
 
 
 def _apart(dots: list[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
-    """Return the dots, as (code, x, y), whose label at their right hides no other dot and no earlier label."""
+    """Return the dots to label: of the first LABELLED those whose label covers no other dot and no earlier label.
+
+    A dot is (code, x, y) in pixels, and its label is at the right of it.
+    """
     width, height = LABEL_ROOM
     labelled: list[tuple[str, float, float]] = []
     for code, a, b in dots[:LABELLED]:
@@ -321,10 +333,10 @@ def _apart(dots: list[tuple[str, float, float]]) -> list[tuple[str, float, float
 
 
 def _ranks(entries: int) -> np.ndarray:
-    """Return ranks from 1 to the number of entries, evenly spaced on a logarithmic axis, int64."""
+    """Return at most POINTS ranks from 1 to `entries`, int64, evenly spaced on a logarithmic axis."""
     return np.unique(np.geomspace(1, entries, POINTS).round().astype(np.int64))
 
 
 def points(x: Axis, y: Axis, across: ArrayLike, up: ArrayLike) -> Points:
-    """Return the pixels of values on two axes."""
+    """Return the point (x, y) in pixels of each pair of values: `across` on axis `x`, `up` on axis `y`."""
     return list(zip(x.place(across).tolist(), y.place(up).tolist(), strict=True))

@@ -11,8 +11,8 @@ from curation.report.languages import KEPT, MEAN_SCORE, SHARE, TAIL_SHARE, TEXTS
 from runtime.terminal import in_one_line
 
 COLUMNS = {"texts": TEXTS, "matched": SHARE, "mean score": MEAN_SCORE, "t": T, "tail share": TAIL_SHARE, "kept": KEPT}
-LANGUAGES = 7  # shown one by one, those with the most texts
-REASONS = 4  # shown one by one, the most frequent
+LANGUAGES = 7  # with a line of their own: those with the most texts
+REASONS = 4  # with a line of their own: the most frequent
 NOTE_WIDTH = 100
 
 
@@ -47,7 +47,7 @@ def _languages(facts: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def aligned(rows: Sequence[tuple[str, ...]], left: Sequence[int] = (0,)) -> list[str]:
-    """Return the rows as lines with aligned columns: the columns in `left` to the left, all others to the right."""
+    """Return each row as a line with aligned columns: to the left if the column index is in `left`, else right."""
     rows = [tuple(map(in_one_line, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

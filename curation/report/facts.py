@@ -26,14 +26,14 @@ from metadata.languages import OTHER
 from runtime.tallies import Tallies
 
 VERSION = 1  # of run.json
-TOP = 20  # entries listed per language, and damaged inputs
+TOP = 20  # entries listed per language; also damaged inputs and unknown labels listed
 FASTTEXT = "fasttext-predict" if sys.version_info < (3, 14) else "fasttext-predict-v2"  # as in setup.cfg
 LIBRARIES = ("numpy", "numba", "pyarrow", "pyspark", "pyahocorasick", FASTTEXT, "fastwarc", "clip-curation")
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the report: a heading with its anchor, and HTML, in which text of users or data is escaped."""
+    """A section of the report: anchor, heading, and HTML in which text from users or data is already escaped."""
 
     anchor: str
     title: str
@@ -42,7 +42,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Observed:
-    """What an observer saw: facts for run.json, under its name, and a section of the report; None for neither."""
+    """The result of an observer: facts, which run.json has under the name of the observer, and a section of the report.
+
+    Either is None if there is none.
+    """
 
     facts: dict[str, Any] | None = None
     section: Section | None = None
@@ -50,7 +53,7 @@ class Observed:
 
 @dataclass(frozen=True)
 class Run:
-    """The numbers of a finished run."""
+    """The numbers of a finished run, from which run.json, thresholds.json and the report are made."""
 
     config: CurationConfig
     made_from: dict[str, Any]  # what matched/ depends on: inputs, digests, parameters
@@ -62,8 +65,8 @@ class Run:
     sized: SizedThreshold | None = None  # of a run with a target size
     lineage: Sequence[dict[str, Any]] = ()  # the inputs that each earlier run into the same folder brought
     downloads: dict[str, Any] = field(default_factory=dict)  # img2dataset's folders, and matched `images` by status
-    gate: dict[str, Any] = field(default_factory=dict)  # its tables and conditions, and what each found and removed
-    passed_over: dict[str, str] = field(default_factory=dict)  # path among the inputs, of no regular file → its kind
+    gate: dict[str, Any] = field(default_factory=dict)  # tables and conditions, and what each found and removed
+    passed_over: dict[str, str] = field(default_factory=dict)  # path of an input that is no regular file → kind of file
     observed: Mapping[str, Observed] = field(default_factory=dict)  # by the name of the observer
 
     def thresholds_json(self) -> dict[str, Any]:
@@ -103,17 +106,20 @@ class Run:
             "languages": {code: self.language_row(code) for code in self.codes()},
             "notes": self._notes(),
         }
-        # An observer of another package replaces no number of the run, whatever its name.
+        # The keys of the run win: an observer of another package replaces no number of the run, whatever its name.
         facts = {name: each.facts for name, each in self.observed.items() if each.facts is not None} | facts
         return facts | {"warnings": ["".join(warning) for warning in warnings(facts)]}
 
     def _shared_uids(self) -> dict[str, Any]:
-        """Return the number of uids that are of several URLs, and one with two of them; empty without any."""
+        """Return `uids`, the number of uids with several URLs, and `example`, such a uid with two URLs; {} if none."""
         uids = self.matched[SHARED_UIDS]
         return {"uids": uids, "example": next(iter(self.matched.beginning(SHARED)), "")} if uids else {}
 
     def top_entries(self, code: str, number: int = TOP) -> list[dict[str, Any]]:
-        """Return the entries of a language with the most matches, as id, entry and count."""
+        """Return id, entry and count of the `number` entries of a language with the largest counts, largest first.
+
+        Entries with a count of 0 are left out.
+        """
         ids = self.entries.ids(code)
         values = self.counts.values[ids]
         top = np.argsort(-values, kind="stable")[:number]
@@ -121,7 +127,7 @@ class Run:
         return [{"id": id, "entry": self.entries.entry(id), "count": count} for id, count in found]
 
     def codes(self) -> list[str]:
-        """Return the languages with entries or texts, the one with the most texts first."""
+        """Return the codes of languages with entries or texts, sorted by number of texts, largest first."""
         texts = self.matched.by_language("language.texts")
         return sorted({*self.entries.languages, *texts}, key=lambda code: (-texts.get(code, 0), code))
 
@@ -144,7 +150,10 @@ class Run:
 
     @property
     def _least_size(self) -> int | None:
-        """The size at t = 1, where a smaller one was asked for; without English matches t has no part in it."""
+        """The expected size at t = 1 if the target size is smaller; else None.
+
+        None, too, if English has no match: t then has no effect on the size.
+        """
         if self.sized is None or self.config.target_size is None or self.thresholds.assumed or self.sized.threshold > 1:
             return None
         size = round(self.sized.size)
@@ -165,7 +174,7 @@ class Run:
         }
 
     def language_row(self, code: str) -> dict[str, Any]:
-        """Return what run.json says of a language."""
+        """Return the row of a language in run.json."""
         ids = self.entries.ids(code)
         matched = {name: self.matched.by_language(f"language.{name}").get(code, 0) for name in _MATCHED_COLUMNS}
         kept = {name: self.curated.by_language(f"language.{name}").get(code, 0) for name in _KEPT_COLUMNS}
@@ -174,7 +183,10 @@ class Run:
         return row | {"top": self.top_entries(code)}
 
     def _unknown_languages(self) -> dict[str, Any]:
-        """Return the rows whose inputs state a language that is not known, of all labels and of the most frequent."""
+        """Return `rows`, the number of rows that state an unknown language, and `labels`, rows by label; {} if none.
+
+        Only the TOP most frequent labels are listed.
+        """
         labels = self.matched.beginning(UNKNOWN_LANGUAGE)
         named = {label: rows for label, rows in labels.items() if label}
         return {"rows": sum(labels.values()), "labels": dict(islice(named.items(), TOP))} if labels else {}
@@ -207,7 +219,7 @@ _KEPT_COLUMNS = ("expected", "kept", "kept_doubtful", "kept_without_letters")
 
 
 def versions() -> dict[str, str | None]:
-    """Return the versions of Python and of the packages that decide the result; None for one that is not installed."""
+    """Return the versions of Python and of the packages that affect results, by name; None if not installed."""
     return {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES}
 
 

@@ -1,6 +1,6 @@
 """Columns of the language tables on the report page and the console, each read from a language's row in run.json.
 
-Also formats of numbers for people: counts with separators, shares in percent, large numbers abbreviated.
+Functions format numbers for people: counts with separators, shares in percent, large numbers abbreviated.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from metadata.languages import language
 
 
 def number(value: float | None) -> str:
-    """Return a count, rounded to a whole number; a dash if it is None.
+    """Return a count as text, rounded to a whole number; a dash for None.
 
     >>> number(1234567), number(12.6), number(None)
     ('1,234,567', '13', '–')
@@ -22,7 +22,7 @@ def number(value: float | None) -> str:
 
 
 def counted(value: float, thing: str) -> str:
-    """Return a count and its noun, in the plural unless the count is 1.
+    """Return a count and the noun `thing`, in the plural unless the count is 1.
 
     >>> counted(1, "file"), counted(2500, "file")
     ('1 file', '2,500 files')
@@ -31,12 +31,12 @@ def counted(value: float, thing: str) -> str:
 
 
 def quotient(part: float, whole: float) -> float | None:
-    """Return the share that `part` is of `whole`; None if the whole is 0."""
+    """Return `part` / `whole`; None if `whole` is 0."""
     return part / whole if whole else None
 
 
 def percent(part: float | None, whole: float = 1) -> str:
-    """Return a share in percent, with two significant digits if it is below 0.1 %; a dash if it has no value.
+    """Return `part` / `whole` in percent, with two significant digits below 0.1 %; a dash for None or a `whole` of 0.
 
     >>> percent(1, 8), percent(0.00012345), percent(0), percent(1, 0)
     ('12.5 %', '0.012 %', '0.0 %', '–')
@@ -48,7 +48,7 @@ def percent(part: float | None, whole: float = 1) -> str:
 
 
 def decimal(value: float | None, digits: int = 2) -> str:
-    """Return a number with some decimals; a dash if it is None.
+    """Return a number with `digits` decimals; a dash for None.
 
     >>> decimal(0.4567), decimal(3.55, 1), decimal(None)
     ('0.46', '3.5', '–')
@@ -57,7 +57,7 @@ def decimal(value: float | None, digits: int = 2) -> str:
 
 
 def short(value: float) -> str:
-    """Return a count with three digits and a unit: k, M or B.
+    """Return a count with at most three digits and, from 1,000 on, a unit: k, M or B.
 
     >>> [short(each) for each in (7, 1000, 25_000, 999_999, 1_600_000, 10**9)]
     ['7', '1k', '25k', '1M', '1.6M', '1B']
@@ -70,17 +70,20 @@ def short(value: float) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its heading, its name in a language's row of run.json, its format and its meaning."""
+    """A column of a table of languages: heading, key in the row of a language in run.json, format and meaning."""
 
     heading: str
     name: str
     written: Callable[[Any], str]
     meaning: str
     is_summed: bool = True
-    whole: str | None = None  # the name of what it is a share of
+    whole: str | None = None  # key of the number of which the column shows a share
 
     def value(self, row: Mapping[str, Any]) -> float | None:
-        """Return the number in the row of a language, or of sums; None where it has none."""
+        """Return the number, or its share of `whole`, in the row of a language or of `sums`.
+
+        None if the row lacks the number, or if the whole is 0.
+        """
         return quotient(row[self.name], row[self.whole]) if self.whole else row.get(self.name)
 
 
@@ -133,13 +136,13 @@ SUMMED = {column.name for column in (*COLUMNS, *DOUBTS) if column.is_summed}
 
 
 def sums(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the sums of the columns over the rows of languages."""
+    """Return the sums of the columns in SUMMED over the rows of languages, by key."""
     found = [*rows]
     return {name: sum(row[name] for row in found) for name in SUMMED}
 
 
 def largest(rows: Iterable[tuple[str, dict[str, Any]]], name: str, most: int) -> list[tuple[str, dict[str, Any]]]:
-    """Return the languages with the largest numbers of a name, and their rows; none whose number is 0."""
+    """Return the `most` pairs of code and row with the largest row[name] above 0, largest first."""
     found = [(code, row) for code, row in rows if row[name]]
     return sorted(found, key=lambda each: -each[1][name])[:most]
 

@@ -1,7 +1,7 @@
 """Write report.html, one file that needs no network, from the templates beside this module.
 
-It shows sample rows of the manifest: each text with its entries marked, and why it was kept. Other pages and drawings
-use the same templates through `environment`.
+The page shows sample rows of the manifest: each text with its entries marked, and the reason why the text was kept.
+Other pages and drawings use the same templates through `environment`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ Rows = Sequence[dict[str, Any]]
 
 @cache
 def environment(leaf: str | None = None) -> Environment:
-    """Return the Jinja environment of pages and drawings, which escapes every value that is filled in.
+    """Return the Jinja environment of pages and drawings, which escapes every value that a template shows.
 
-    `leaf` is a package with a folder `templates` of its own.
+    `leaf` is a package with a folder `templates` of its own, in which templates are looked for first.
     """
     templates = Environment(
         loader=ChoiceLoader([PackageLoader(each) for each in filter(None, (leaf, "curation.report"))]),
@@ -55,7 +55,7 @@ def environment(leaf: str | None = None) -> Environment:
 
 
 def _sha256(text: str) -> str:
-    """Return the digest of a script as a Content Security Policy names it."""
+    """Return the SHA-256 of a script in base64, as a Content Security Policy states it."""
     return b64encode(sha256(text.encode()).digest()).decode()
 
 
@@ -71,7 +71,10 @@ def written(value: Any) -> str:
 
 
 def write_report(path: str | PathLike[str], run: Run, rates: np.ndarray, rows: Rows) -> str:
-    """Write report.html and return its checksum, with `rates` of entries, and CURATED rows of which some are shown."""
+    """Write the report of a run to `path`; return the checksum of the file.
+
+    `rates` has the rate of each entry, by id; `rows` are CURATED rows, of which some are shown.
+    """
     page = render(run, rates, rows)
     with whole(path) as file:
         file.write_text(page, encoding="utf-8", errors="backslashreplace")  # a path may hold bytes that are not UTF-8
@@ -79,7 +82,7 @@ def write_report(path: str | PathLike[str], run: Run, rates: np.ndarray, rows: R
 
 
 def render(run: Run, rates: np.ndarray, rows: Rows) -> str:
-    """Return the page."""
+    """Return the HTML of the report; the arguments are those of `write_report`."""
     facts = run.run_json()
     return (
         environment()
@@ -115,22 +118,25 @@ class Match:
 
     @property
     def kind(self) -> str:
-        """`tail` for an entry that keeps every text, `head` for one that does not; the style sheet colours both."""
+        """`tail` if the entry keeps all of its texts, else `head`; a class in the style sheet."""
         return "tail" if self.rate >= 1 else "head"
 
 
-Piece = tuple[str, Match | None]  # of a text, and the entry that it is, if it is marked
-Sample = tuple[dict[str, Any], list[Piece], list[Match]]  # a row, and the entries in its text
+Piece = tuple[str, Match | None]  # a piece of a text, and the entry that is marked there, or None
+Sample = tuple[dict[str, Any], list[Piece], list[Match]]  # a row, the pieces of its text, and the entries in the text
 
 
 def samples_of(rows: Sequence[dict[str, Any]], run: Run, rates: np.ndarray) -> list[Sample]:
-    """Return some of the CURATED rows, with `rates` as the rate of each entry."""
+    """Return at most SHOWN_ROWS samples of CURATED rows, languages in turns; `rates` has a rate for each entry id."""
     shown = [(row, _matches(row, run, rates)) for row in in_turns(rows)[:SHOWN_ROWS]]
     return [(row, marked(row["text"], matches), matches) for row, matches in shown]
 
 
 def in_turns(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows with the languages taking turns, the largest first, so that small languages are shown too."""
+    """Return all rows, reordered so that languages take turns and the first rows are of as many languages as possible.
+
+    Languages are sorted by number of rows, largest first.
+    """
     of_language = defaultdict(list)
     for row in rows:
         of_language[row["language"]].append(row)
@@ -140,7 +146,7 @@ def in_turns(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _matches(row: dict[str, Any], run: Run, rates: np.ndarray) -> list[Match]:
-    """Return the entries of a row, those with the highest rate first."""
+    """Return the entries in the text of a row, sorted by rate, highest first, then by count."""
     matches = []
     for id in row["entries"] or []:
         t = run.thresholds.of_language.get(run.entries.language(id), 1)
@@ -149,7 +155,10 @@ def _matches(row: dict[str, Any], run: Run, rates: np.ndarray) -> list[Match]:
 
 
 def marked(text: str, matches: list[Match]) -> list[Piece]:
-    """Return the beginning of a text in pieces; entries that are literally in it are marked, longer ones first."""
+    """Return the first SHOWN_CHARACTERS of a text in pieces; pieces that equal an entry have its `Match`.
+
+    Of overlapping entries the longest is marked.
+    """
     shown = text[:SHOWN_CHARACTERS]
     spans: list[tuple[int, int, Match]] = []
     for match in sorted(matches, key=lambda match: -len(match.entry)):
@@ -166,7 +175,7 @@ def marked(text: str, matches: list[Match]) -> list[Piece]:
 
 
 def _occurrences(entry: str, text: str) -> list[tuple[int, int]]:
-    """Return the spans of the entry in the text: as a whole word or, if there is none, inside of words."""
+    """Return (begin, end) of each occurrence of the entry in the text: whole words or, if there are none, in words."""
     plain = re.escape(entry)
     found = list(re.finditer(rf"(?<!\w){plain}(?!\w)", text)) or re.finditer(plain, text)
     return [match.span() for match in found]

@@ -13,16 +13,16 @@ from curation.config import DOUBTFUL_SCORE
 from curation.report.languages import counted, number, percent
 from metadata.languages import OTHER, language
 
-DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why an input was read in part only
+DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why only a part of an input was read
 LOW_SHARE = 0.2  # a lower share of matched texts is a sign of unfit metadata; half of English texts match
-DOUBTFUL_SHARE = 0.3  # of the kept rows, those of a low score, or those that rest on numbers alone
-FOREIGN_SHARE = 0.1  # of texts in scripts in which the language is not written
+DOUBTFUL_SHARE = 0.3  # largest usual share of kept rows that have a low score, or are kept for numbers alone
+FOREIGN_SHARE = 0.1  # largest usual share of texts in scripts in which the language is not written
 MOST = 0.5  # share of a language's matches that a single entry should not exceed
 ENOUGH = 20  # texts or matches that a language needs before it is judged
-LABELS = 5  # of languages that are not known, likewise
+LABELS = 5  # labels of unknown languages that a warning names
 NAMED = 6  # languages or inputs that a warning names
 
-Sentence = tuple[str, ...]  # its parts; those from the crawl or the metadata are `Quoted`
+Sentence = tuple[str, ...]  # the parts of a warning; parts from the crawl or the metadata are `Quoted`
 
 
 class Quoted(str):
@@ -31,18 +31,18 @@ class Quoted(str):
 
 @dataclass(frozen=True)
 class Doubt:
-    """A fault that a language may have, and the wording of the warning that lists such languages."""
+    """A fault that a language may have, and the wording of the warning that lists languages with this fault."""
 
-    applies: Callable[[dict[str, Any]], bool]  # to a language's row of run.json
-    details: Callable[[dict[str, Any]], tuple[str, ...]]
+    applies: Callable[[dict[str, Any]], bool]  # whether the language with this row of run.json has the fault
+    details: Callable[[dict[str, Any]], tuple[str, ...]]  # what the warning says of the language, in brackets
     before: str
     after: str
     of_other: bool = True  # whether `other`, which is no language, is checked, too
-    asks: Callable[[dict[str, Any]], bool] = lambda parameters: True  # whether it is a fault in a run with these
+    asks: Callable[[dict[str, Any]], bool] = lambda parameters: True  # whether a run with these parameters is checked
 
 
 def warnings(facts: dict[str, Any]) -> list[Sentence]:
-    """Return the warnings of a run, given the other content of run.json."""
+    """Return the warnings of a run; `facts` is the content of run.json without the warnings."""
     checked = (_of_languages(facts["languages"], check) for check in CHECKS if check.asks(facts["parameters"]))
     return [
         *_of_metadata(facts.get("metadata", {})),
@@ -69,7 +69,7 @@ def _of_metadata(about: dict[str, Any]) -> Iterator[Sentence]:
 
 
 def starter(about: dict[str, Any]) -> str:
-    """Return the warning about starter metadata, given what metadata.json says of it."""
+    """Return the warning about starter metadata; `about` is what metadata.json says of the metadata."""
     packages = [f"{name} {version}" for name, version in about["versions"].items() if name != "icu"]
     return (
         f"The entries are starter metadata, frequent words from {' and '.join(packages) or 'lists'}: they lack most "
@@ -78,7 +78,7 @@ def starter(about: dict[str, Any]) -> str:
 
 
 def without_texts(records: int, dropped: Mapping[str, int]) -> str:
-    """Return why inputs of so many records give no text of any image.
+    """Return why inputs of `records` records give no text of an image; `dropped` has rows by reason.
 
     >>> without_texts(0, {}), without_texts(8, {"not_http": 6, "no_text": 2})
     ('the inputs hold no rows', 'of 8 records none has a text and the URL of an image (6 not_http, 2 no_text)')
@@ -140,7 +140,7 @@ def _of_rows(facts: dict[str, Any]) -> Iterator[Sentence]:
 
 
 def unknown_languages(rows: int, labels: dict[str, int]) -> Sentence:
-    """Return the warning about rows whose stated language is not known, given the most frequent labels."""
+    """Return the warning that `rows` rows state unknown languages; `labels` has rows by label, most frequent first."""
     return (
         f"{number(rows)} rows state a language that is not known, and count as “other”; the most frequent: ",
         *_listed((Quoted(label), f" ({number(times)})") for label, times in list(labels.items())[:LABELS]),
@@ -173,7 +173,10 @@ def _of_gate(gate: dict[str, Any]) -> Iterator[Sentence]:
 
 
 def _of_languages(languages: dict[str, dict[str, Any]], check: Doubt) -> Sentence | None:
-    """Return the warning about the languages to which a check applies; None if it applies to no language."""
+    """Return the warning that lists the languages with the fault `check`; None if no language has it.
+
+    `languages` has the rows of languages in run.json, by code.
+    """
     found = [
         (code, row) for code, row in languages.items() if check.applies(row) and (check.of_other or code != OTHER.code)
     ]
