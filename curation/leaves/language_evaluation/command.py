@@ -39,7 +39,7 @@ BARS = 60  # languages of the plot
 
 
 def _read_delimited(file: Any, path: str, column: str) -> pa.Table:
-    """Return a table of CSV or TSV with this column, in the dialect that its first rows show."""
+    """Return the table in a CSV or TSV file, read in the dialect in which the first row has the name `column`."""
     begin = StringIO(file.read(SAMPLE).decode("utf-8-sig", "replace"), newline="\n")
     file.seek(0)
     dialect = dialect_of(begin.readlines(), path, lambda rows: int(column in next(rows, [])))
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run(args: Namespace) -> tuple[pa.Table, pa.Table]:
-    """Evaluate as the values of a command line say; write the tables and the plot, and return the tables."""
+    """Evaluate by a parsed command line and write tables and plot; return a table of EVALUATED and one of WITNESSED."""
     table = read_gold(args.gold, args.text_column, args.language_column)
     names = args.text_column, args.language_column
     texts, languages = (one_array(table[name].cast(pa.large_string())) for name in names)
@@ -96,21 +96,21 @@ def run(args: Namespace) -> tuple[pa.Table, pa.Table]:
 
 
 def stated_by(table: pa.Table, texts: pa.Array, identifier: Identifier) -> Stated:
-    """Return what the columns `page_language` and `page_url` say, where a table of gold has them.
+    """Return the languages of the pages and hosts of texts, by the columns `page_language` and `page_url` if present.
 
-    The texts of a host are counted in the table, so each text should come with the others of its page.
+    The language of a host is that of most texts of the host in the table, so the table should hold all texts of a page.
     """
     pages, urls = (
         one_array(table[name].cast(pa.string())) if name in table.column_names else pa.nulls(len(table), pa.string())
         for name in ("page_language", "page_url")
     )
     pages = coded(pages)
-    pages = pc.if_else(pc.equal(pages, OTHER.code), None, pages)  # also where it is empty
+    pages = pc.if_else(pc.equal(pages, OTHER.code), None, pages)  # empty labels, too, became `other`
     return Stated(pages, host_languages(texts, identifier.predict(texts), hosts(urls, str.lower)))
 
 
 def read_gold(path: str, text_column: str, language_column: str) -> pa.Table:
-    """Return a table with texts and languages; refuse one that cannot be read or lacks a column."""
+    """Return the table at `path`; InputError if the file cannot be read, or lacks one of the two columns."""
     reader = READERS.get(Path(path).suffix)
     if reader is None:
         raise InputError(f"{path} is no table of {', '.join(READERS)}: give one of these")
@@ -129,7 +129,7 @@ def read_gold(path: str, text_column: str, language_column: str) -> pa.Table:
 
 
 def summary(table: pa.Table) -> str:
-    """Return what the console shows of a table of `curation.leaves.language_evaluation.evaluation`."""
+    """Return the text that the console shows of a table of EVALUATED: lines of LINES languages, the others, and all."""
     rows = table.to_pylist()
     own = [each for each in rows if each["texts"]]
     lines: list[tuple[str, ...]] = [("language", "texts", "recall", "precision", "share", "found", "mistaken for")]
@@ -146,7 +146,7 @@ def summary(table: pa.Table) -> str:
 
 
 def witness_summary(table: pa.Table) -> str:
-    """Return what the console shows of witnesses: each line of a table of `evaluate_witnesses` that is of all texts."""
+    """Return the text that the console shows of a table of WITNESSED: a line for each row that is over all texts."""
     lines: list[tuple[str, ...]] = [("witnesses", "decided", "of texts", "right", "before", "recall", "precision")]
     for each in table.to_pylist():
         if each["language"] is None:
@@ -157,13 +157,13 @@ def witness_summary(table: pa.Table) -> str:
 
 
 def plot(table: pa.Table) -> str:
-    """Return an SVG with the recall and precision of the languages with the most texts."""
+    """Return an SVG with recall and precision of the BARS languages with the most texts in a table of EVALUATED."""
     rows = [each for each in table.to_pylist() if each["texts"]]
     return environment(__package__).get_template("evaluation.svg").render(rows=rows[:BARS])
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
-    """Return the values of the command line."""
+    """Return the parsed command line; `argv` is sys.argv[1:] by default."""
     parser = Parser(
         NAME,
         "Compare the languages that a model and the rules of clip-curate give texts with those that they are in: "

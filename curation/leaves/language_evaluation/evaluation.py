@@ -16,27 +16,27 @@ from runtime.arrow import string_array
 EVALUATED = pa.schema(
     [
         pa.field("language", pa.string()),
-        pa.field("texts", pa.int64()),  # in the language
-        pa.field("found", pa.int64()),  # that get the language
-        pa.field("right", pa.int64()),  # both
+        pa.field("texts", pa.int64()),  # texts in the language
+        pa.field("found", pa.int64()),  # texts that get the language
+        pa.field("right", pa.int64()),  # texts in the language that get it
         pa.field("recall", pa.float64()),  # right / texts
         pa.field("precision", pa.float64()),  # right / found
         pa.field("share", pa.float64()),  # texts / all texts
         pa.field("found_share", pa.float64()),  # found / all texts
-        pa.field("mistaken_for", pa.string()),  # the language that most other of its texts get
-        pa.field("mean_score", pa.float64()),  # of its texts
+        pa.field("mistaken_for", pa.string()),  # the wrong language that most texts in the language get
+        pa.field("mean_score", pa.float64()),  # mean score of the model over texts in the language
     ]
 )
 WITNESSED = pa.schema(
     [
-        pa.field("witnesses", pa.string()),  # that are asked, with spaces between
-        pa.field("language", pa.string()),  # of the texts; null: of all
+        pa.field("witnesses", pa.string()),  # names of the witnesses that are asked, with spaces between
+        pa.field("language", pa.string()),  # true language of the texts; null: all texts
         pa.field("texts", pa.int64()),
-        pa.field("decided", pa.int64()),  # texts on which a witness decides
-        pa.field("right", pa.float64()),  # share of these that get their language
-        pa.field("right_before", pa.float64()),  # share of these that have it without witnesses
-        pa.field("recall", pa.float64()),  # of all texts
-        pa.field("precision", pa.float64()),  # of the texts that get the language; all: of those that get one
+        pa.field("decided", pa.int64()),  # texts whose language a witness decides
+        pa.field("right", pa.float64()),  # share of decided texts that get their true language
+        pa.field("right_before", pa.float64()),  # share of decided texts that get it without witnesses
+        pa.field("recall", pa.float64()),  # share of texts that get their true language
+        pa.field("precision", pa.float64()),  # share right of texts that get the language (null: any but `other`)
     ]
 )
 
@@ -44,9 +44,10 @@ WITNESSED = pa.schema(
 def evaluate(
     texts: pa.Array, gold: pa.Array, identifier: Identifier, rules: LanguageRules, stated: Stated | None = None
 ) -> pa.Table:
-    """Return a row of EVALUATED for each language that texts are in or get, the one with the most texts first.
+    """Return a row of EVALUATED for each language that texts are in or get, sorted by number of texts, largest first.
 
-    `gold` holds what tables of pairs may state; rows for which `is_gold` says no are left out.
+    `gold` has the true language of each text, by any label that a table of pairs may state. Rows for which `is_gold` is
+    False are left out.
     """
     texts, names, stated = _usable(texts, gold, stated)
     labels, scores = identifier.predict(texts)
@@ -60,7 +61,10 @@ def evaluate(
 def evaluate_witnesses(
     texts: pa.Array, gold: pa.Array, identifier: Identifier, rules: LanguageRules, stated: Stated | None = None
 ) -> pa.Table:
-    """Return rows of WITNESSED: for no witness, each of those in `rules` alone and all of them, by language."""
+    """Return rows of WITNESSED without witnesses, with each witness in `rules` alone, and with all of these witnesses.
+
+    Each choice of witnesses has a row for all texts, and one for each true language. Arguments are as for `evaluate`.
+    """
     texts, names, stated = _usable(texts, gold, stated)
     labels, scores = identifier.predict(texts)
     parts = [(), *((name,) for name in rules.witnesses), *[tuple(rules.witnesses)] * (len(rules.witnesses) > 1)]
@@ -88,7 +92,7 @@ def _mean(values: np.ndarray, mask: np.ndarray) -> float | None:
 def _usable(
     texts: pa.Array, gold: pa.Array, stated: Stated | None
 ) -> tuple[pa.Array, pa.DictionaryArray, Stated | None]:
-    """Return the rows for which `is_gold` says yes."""
+    """Return texts, true languages and stated languages of the rows for which `is_gold` is True."""
     texts, gold = string_array(texts, "texts"), string_array(gold, "languages")
     both = is_gold(texts, gold)
     rows = pa.array(np.flatnonzero(both.to_numpy(zero_copy_only=False)))
@@ -96,7 +100,7 @@ def _usable(
 
 
 def is_gold(texts: pa.Array, gold: pa.Array) -> pa.BooleanArray:
-    """Return whether each row has a text, beside white space, and a language."""
+    """Return whether each row has a text and a language, neither of them null or only white space."""
     has_text, has_language = (
         pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(each), ""), False) for each in (texts, gold)
     )
@@ -104,7 +108,10 @@ def is_gold(texts: pa.Array, gold: pa.Array) -> pa.BooleanArray:
 
 
 def _numbered(*columns: pa.DictionaryArray) -> tuple[list[str], list[np.ndarray]]:
-    """Return the codes in all columns, and each column as positions in them."""
+    """Return the sorted language codes in all columns, and each column as int64 indices into these codes.
+
+    Unknown labels mean `other`.
+    """
     each = [[(of_stated(label) or OTHER).code for label in column.dictionary.to_pylist()] for column in columns]
     codes = sorted({code for own in each for code in own})
     numbers = [np.array([codes.index(code) for code in own], np.int64) for own in each]
@@ -122,6 +129,6 @@ def _table(codes: list[str], pairs: np.ndarray, scores: np.ndarray) -> pa.Table:
 
 
 def _shares(parts: np.ndarray, wholes: np.ndarray) -> pa.Array:
-    """Return the quotients; null where the whole is 0."""
+    """Return `parts` / `wholes`, null where the whole is 0."""
     wholes = np.broadcast_to(wholes, parts.shape)
     return pa.array(parts / np.maximum(wholes, 1), mask=wholes == 0)

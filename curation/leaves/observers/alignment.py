@@ -1,8 +1,8 @@
 """Measure how the classes of evaluation sets are distributed in a run's pool (before balancing) and in its manifest.
 
-It works as an observer during a run, and on a finished run. Tasks count the texts that name each class. The
-names are in a JSON array or object, or in a text file with one class per line, for each language. A class may have
-several names. Templates such as `a photo of a {}` define the forms in which a name is looked for.
+The module works as an observer during a run, and on a finished run. Tasks count the texts that name each class. The
+classes of a language are read from a JSON array or object, or from a text file with one class per line. A class may
+have several names. Templates such as `a photo of a {}` define the forms in which a name is looked for.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from runtime.storage.parquet import batches
 from runtime.storage.whole import whole, write_json
 from runtime.tallies import Tallies
 
-BETWEEN_NAMES = "|"  # of one class in a line of text; names have commas
+BETWEEN_NAMES = "|"  # separates the names of one class in a line of text; commas would not do, as names have some
 AS_IT_IS = ("{}",)
 FORM = "give a JSON array of names, or of arrays of the names of a class, a JSON object of them, or a class a line"
 POOL, MANIFEST = "pool", "manifest"
-TEXTS, NAMING, CLASSES = 0, 1, 2  # of counts, int64: all texts, those that name a class, from CLASSES on each class's
+TEXTS, NAMING, CLASSES = 0, 1, 2  # indices of counts: all texts, texts naming a class, then texts of each class
 
 Rows = Iterable[tuple[pa.Array, pa.Array]]  # batches of texts and their languages
 
@@ -56,14 +56,18 @@ LEGEND = (Label(RIGHT - 6, TOP + 14, "pool", "end", "before"), Label(RIGHT - 6, 
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes of one language: the names of each, and the forms in which they are looked for."""
+    """The classes of one language: a label of each class, and the forms in which names of the class are looked for."""
 
     labels: tuple[str, ...]
     forms: tuple[tuple[str, ...], ...]  # of each class
 
 
 def read_classes(arguments: FilesOfLanguages, templates: FilesOfLanguages = ()) -> dict[str, Classes]:
-    """Return the classes of each language, whose files are given by language, or as arguments of the form en=FILE."""
+    """Return the classes of each language, by code.
+
+    `arguments` name the files of classes and `templates` those of templates, as {"en": FILE} or as strings `en=FILE`.
+    InputError for a file that cannot be used, a template without {}, and templates of a language without classes.
+    """
     wanted = {code: _lines(path) for code, path in _files(templates, "templates").items()}
     for code, lines in wanted.items():
         if unfit := next((line for line in lines if "{}" not in line), None):
@@ -93,7 +97,7 @@ def _classes(named: list[tuple[str, Sequence[Any]]], templates: Sequence[str], p
 
 
 def _read(path: Path) -> list[tuple[str, Sequence[Any]]]:
-    """Return the label and the names of each class."""
+    """Return the label and the names of each class in a file, unchecked; the label is the key or the first name."""
     text = _text(path)
     if text.lstrip()[:1] not in ("[", "{"):
         return [(names[0].strip(), names) for names in (line.split(BETWEEN_NAMES) for line in _lines(path))]
@@ -130,24 +134,30 @@ class ClassFinder:
         self.classes = len(classes.labels)
 
     def named(self, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-        """Return the places of texts and the classes that they name; a text has each class once."""
+        """Return index of text and index of class, for each pair of a text and a class that the text names.
+
+        Both are int64 arrays. Pairs are distinct, and sorted by text and class.
+        """
         found, offsets = parts(self._matcher.find(pc.utf8_lower(texts)))
         text = np.repeat(np.arange(len(texts)), np.diff(offsets))
         return np.divmod(np.unique(text * self.classes + self._class_of[found.to_numpy()]), self.classes)
 
 
 def finders_of(classes: dict[str, Classes], rules: Rules) -> dict[str, ClassFinder]:
-    """Return what finds the classes of each language, by the rules of a run."""
+    """Return a finder of the classes of each language, by code; `rules` are the rules by which a run matches."""
     return {code: ClassFinder(each, rules) for code, each in classes.items()}
 
 
 def no_counts(classes: int) -> np.ndarray:
-    """Return the counts of no texts."""
+    """Return counts of 0 for a number of classes, as int64[CLASSES + classes]."""
     return np.zeros(CLASSES + classes, np.int64)
 
 
 def count_classes(rows: Rows, finders: dict[str, ClassFinder]) -> dict[str, np.ndarray]:
-    """Return the counts of each language: texts of the language, whole words, whatever the case."""
+    """Return, by language, the counts over the texts in that language, in the form of `no_counts`.
+
+    `rows` are batches of texts and their languages. Case is ignored.
+    """
     counts = {code: no_counts(finder.classes) for code, finder in finders.items()}
     for texts, languages in rows:
         for code, finder in finders.items():
@@ -159,9 +169,9 @@ def count_classes(rows: Rows, finders: dict[str, ClassFinder]) -> dict[str, np.n
 
 
 def divergence(counts: np.ndarray) -> float | None:
-    """Return the Kullback-Leibler divergence of the shares of counts from equal ones, in nats; None if all are 0.
+    """Return the Kullback-Leibler divergence of the shares of counts from equal shares, in nats; None if all are 0.
 
-    It is 0 where all counts are equal, and log(number of counts) where one has everything.
+    The divergence is 0 if all counts are equal, and log(number of counts) if all counts but one are 0.
 
     >>> divergence(np.array([5, 5])), round(divergence(np.array([8, 0])), 4), divergence(np.array([0]))
     (0.0, 0.6931, None)
@@ -173,10 +183,10 @@ def divergence(counts: np.ndarray) -> float | None:
 
 
 def alignment(classes: Classes, counts: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Return the figures of one language, with the classes in the order of their counts in the pool.
+    """Return the figures of one language, with the classes sorted by count in the pool, largest first.
 
-    `counts` has what `count_classes` counted in the pool and in the manifest. Both divergences are over the classes
-    that the pool has.
+    `counts` has the counts of the language from `count_classes` for POOL and for MANIFEST. Both divergences are over
+    the classes that occur in the pool.
     """
     named = {part: each[CLASSES:] for part, each in counts.items()}
     order = np.argsort(-named[POOL], kind="stable").tolist()
@@ -197,7 +207,7 @@ class AlignmentObserver:
     classes: tuple[tuple[str, Classes], ...]
 
     def observe(self, seen: Observation) -> Observed:
-        """Count where the files are read."""
+        """Count in tasks that read the files; return the figures of each language and the section of the report."""
         files, context = {POOL: seen.images, MANIFEST: seen.manifest}, seen.context
         with context.progress.stage("count classes"):
             found = _counted(context.engine, files, self.classes, context.config.rules)
@@ -205,13 +215,16 @@ class AlignmentObserver:
 
 
 def find(options: Options) -> AlignmentObserver | None:
-    """Return the observer of the classes that are asked for, or None."""
+    """Return the observer of the classes in `options`; None if there are none."""
     classes = read_classes(options.classes, options.templates)
     return AlignmentObserver(tuple(classes.items())) if classes else None
 
 
 def align(engine: Given, run: Results, classes: dict[str, Classes], progress: Progress | None = None) -> Figures:
-    """Return the alignment of each language in a finished run, local or at a URL."""
+    """Return the figures of each language of `classes` in a finished run, local or at a URL.
+
+    InputError if the run lacks one of these languages.
+    """
     known = run.facts["languages"]
     if strange := [code for code in classes if code not in known]:
         raise InputError(
@@ -227,7 +240,7 @@ def align(engine: Given, run: Results, classes: dict[str, Classes], progress: Pr
 def _counted(
     engine: Engine, files: dict[str, list[OwnFile]], classes: tuple[tuple[str, Classes], ...], rules: Rules
 ) -> Figures:
-    """Count the classes where the files of pool and manifest are read."""
+    """Count classes in tasks that read `files`, those of POOL and MANIFEST; return the figures of each language."""
     parts = [(name, file) for name, own in files.items() for file in own]
     counts = {name: {code: no_counts(len(each.labels)) for code, each in classes} for name in _READERS}
     for row in engine.run(parts, partial(_count, classes=classes, rules=rules)).rows():
@@ -241,14 +254,14 @@ def _aligned(classes: Iterable[tuple[str, Classes]], counts: dict[str, dict[str,
 
 
 def write(found: Figures, folder: Path) -> None:
-    """Write alignment.svg and then alignment.json into a folder."""
+    """Write the figures of each language into a folder: alignment.svg, then alignment.json."""
     with whole(folder / PLOT) as file:
         file.write_text(drawing(found), encoding="utf-8")
     write_json(folder / JSON, {"version": 1, "languages": found})
 
 
 def of_pool(files: Iterable[OwnFile]) -> Iterator[tuple[pa.Array, pa.Array]]:
-    """Yield all texts of the images that were balanced, and their languages."""
+    """Yield batches of all texts of the images that were balanced, and of the languages of these texts."""
     for file in files:
         for batch in batches(file, columns=["candidates"]):
             texts = parts(batch["candidates"])[0]
@@ -256,7 +269,7 @@ def of_pool(files: Iterable[OwnFile]) -> Iterator[tuple[pa.Array, pa.Array]]:
 
 
 def of_manifest(files: Iterable[OwnFile]) -> Iterator[tuple[pa.Array, pa.Array]]:
-    """Yield the texts that were kept, and their languages."""
+    """Yield batches of the texts that were kept, and of the languages of these texts."""
     for file in files:
         for batch in batches(file, columns=["text", "language"]):
             yield batch["text"], batch["language"]
@@ -266,7 +279,10 @@ _READERS: dict[str, Callable[[Iterable[OwnFile]], Rows]] = {POOL: of_pool, MANIF
 
 
 def _count(part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], rules: Rules) -> Tallies:
-    """Return the counts of a file of the pool or the manifest, which add up by language and place."""
+    """Return the counts above 0 in a file as tallies by language; the name of a tally is POOL or MANIFEST.index.
+
+    `part` is POOL or MANIFEST with a file of it; the index is that in an array of counts.
+    """
     (name, file), tallies = part, Tallies()
     for code, counts in count_classes(_READERS[name]([file]), _finders(classes, rules)).items():
         for place in np.flatnonzero(counts):
@@ -280,26 +296,27 @@ def _finders(classes: tuple[tuple[str, Classes], ...], rules: Rules) -> dict[str
 
 
 def section(found: Figures) -> Section:
-    """Return what the report shows: a row for each language, and the charts of those whose classes occur."""
+    """Return the section of the report: a table with a row for each language, and the charts of `charts_of`."""
     template = environment(__package__).get_template("alignment.html")
     html = template.render(headings=HEADINGS, rows=_rows(found), drawn=charts_of(found))
     return Section("alignment", "Classes of evaluation sets", html)
 
 
 def table(found: Figures) -> str:
-    """Return one line a language."""
+    """Return the figures as a text: a line of headings, and one line for each language."""
     return "\n".join(aligned([HEADINGS, *_rows(found)]))
 
 
 def drawing(found: Figures) -> str:
-    """Return an SVG with a chart of each language for which the pool names a class."""
+    """Return an SVG with the charts of `charts_of`."""
     return environment(__package__).get_template("alignment.svg").render(drawn=charts_of(found))
 
 
 def charts_of(found: Figures) -> list[Chart]:
-    """Return a chart of each language for which the pool names a class.
+    """Return a chart of each language for which a text in the pool names a class.
 
-    It has the texts that name each class, the most frequent first, in the pool and in the manifest.
+    A chart shows the texts that name a class by rank of the class, in the pool and in the manifest, each with its own
+    ranks.
     """
     return [_chart(language(code).name, each["counts"]) for code, each in found.items() if each["found"][POOL]]
 

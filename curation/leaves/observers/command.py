@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run(args: Namespace) -> Figures:
-    """Count as the values of a command line say."""
+    """Return the figures of each language for a parsed command line; write the figures if --output is given."""
     source, classes, progress = Results.open(args.run), read_classes(args.classes, args.templates), ConsoleProgress()
     engine = engine_for(args, "align")
     if args.output is None:
@@ -42,7 +42,7 @@ def run(args: Namespace) -> Figures:
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
-    """Return the values of the command line."""
+    """Return the parsed command line; `argv` is sys.argv[1:] by default."""
     parser = Parser(
         NAME,
         "Count the texts of a finished run that name the classes of an evaluation set, in the pool that was balanced "

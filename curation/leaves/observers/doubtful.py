@@ -15,8 +15,8 @@ from curation.report.page import environment
 from curation.run.request import Observation, Options
 from runtime.storage.parquet import batches
 
-FILES = 8  # of the manifest that are searched
-ROWS = 10  # of a language
+FILES = 8  # first files of the manifest, which are searched
+ROWS = 10  # most rows of a language
 LANGUAGES = 60  # those with the most kept rows of a low score
 
 
@@ -30,21 +30,21 @@ class DoubtfulObserver:
 
 
 def find(options: Options) -> DoubtfulObserver:
-    """Return the observer, which nobody need ask for."""
+    """Return the observer, whatever the options."""
     return DoubtfulObserver()
 
 
 def section(rows: dict[str, list[dict[str, Any]]], run: Run) -> Section:
-    """Return what the report shows of these rows, the languages with the most texts first."""
+    """Return the section that shows `rows`, CURATED rows by language; languages with the most texts come first."""
     doubtful = [(code, run.language_row(code), rows[code]) for code in run.codes() if code in rows]
     html = environment(__package__).get_template("doubtful.html").render(doubtful=doubtful, entry=run.entries.entry)
     return Section("doubtful-rows", "Doubtful rows", html)
 
 
 def first_doubtful(batches: Iterable[pa.RecordBatch], run: Run) -> dict[str, list[dict[str, Any]]]:
-    """Return the first kept rows of a low score in each language, given CURATED batches in the order of draws.
+    """Return, by language, the first ROWS kept rows with a low score, for the LANGUAGES languages with most such rows.
 
-    No more is read than that takes.
+    `batches` are CURATED batches in the random order of the manifest; reading stops once all of these rows are found.
     """
     counts = run.curated.by_language("language.kept_doubtful")
     most = sorted(counts, key=lambda code: -counts[code])[:LANGUAGES]

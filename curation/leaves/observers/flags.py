@@ -15,12 +15,12 @@ def add(parser: Parser) -> None:
 
 
 def options(args: Namespace) -> dict[str, Any]:
-    """Return the fields of `Options` that the flags give."""
+    """Return the values of the flags as fields of `Options`, by name."""
     return {"classes": args.classes, "templates": args.templates}
 
 
 def add_classes(group: _ActionsContainer, **options: Any) -> None:
-    """Add --classes and --templates, which curate and align share."""
+    """Add --classes and --templates to a group or parser; add_argument gets `options` for --classes alone."""
     group.add_argument(
         "--classes",
         nargs="+",

@@ -1,6 +1,6 @@
-"""Observe what a gate removed: some texts of each rule from the sample in gate_removed/, and the entries that it thins.
+"""Observe what a gate removed: some texts of each rule, from the sample in gate_removed/, and entries that it thins.
 
-Entries are counted over all matched images, and compared with the counts of those that passed.
+The counts of entries over all matched images are compared with the counts over the images that passed the gate.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import Tallies
 
-PURPOSE = "shown"  # of the draw of the texts that are shown
-ROWS = 10  # of a rule
-FEW = 0.1  # an entry is thinned that has less than this share of its texts left
+PURPOSE = "shown"  # of the draws that choose the texts to show
+ROWS = 10  # most rows of a rule in a step
+FEW = 0.1  # an entry is thinned if less than this share of its texts passed
 TOP = 20  # entries listed per language
-THINGS = {"conditions": "image", "texts": "text"}  # what is counted of each table of the gate
+THINGS = {"conditions": "image", "texts": "text"}  # what rules remove, by the key of the rules in Run.gate
 
 
 @dataclass(frozen=True)
 class RemovedObserver:
-    """Shows what a gate removed, of which a share of the images was written down."""
+    """Shows what a gate removed; `share` is the share of removed images that was written to gate_removed/."""
 
     share: float
 
     def observe(self, seen: Observation) -> Observed:
-        """Return the entries that were thinned by language, and the section of the report."""
+        """Return the share and the thinned entries of each language as facts, and the section of the report."""
         engine, output = seen.context.engine, seen.context.output
         with seen.context.progress.stage("see what the gate removed"):
             sample, shown = output.files(REMOVED_PART), output.parts.begin("shown")
@@ -53,13 +53,16 @@ class RemovedObserver:
 
 
 def find(options: Options) -> RemovedObserver | None:
-    """Return the observer where a sample is asked for."""
+    """Return the observer if the gate is to write a sample of removed images; else None."""
     share = getattr(options.gate, "keep_removed", None)
     return None if share is None else RemovedObserver(share)
 
 
 def some_of_each(engine: Engine, files: list[OwnFile], seed: int, folder: Path) -> list[dict[str, Any]]:
-    """Return GATE_REMOVED rows, of each step and rule those with the smallest draws; tasks write theirs to a folder."""
+    """Return at most ROWS rows of GATE_REMOVED with the smallest draws for each step and rule in `files`.
+
+    Each task writes such rows of its files to `folder`; the result is chosen from what the tasks wrote.
+    """
     if not files:  # no step wrote any
         return []
     written = checksums_in(engine.run(spread(files, engine), partial(_write_some, seed=seed, folder=folder)))
@@ -68,7 +71,10 @@ def some_of_each(engine: Engine, files: list[OwnFile], seed: int, folder: Path) 
 
 
 def first_rows(rows: Iterable[pa.RecordBatch], seed: int) -> pa.Table:
-    """Return the rows of each step and rule that have the smallest draws, by uid; never more are held at a time."""
+    """Return at most ROWS rows of each step and rule with the smallest draws by uid, sorted by step, rule and draw.
+
+    Memory holds these rows and one batch.
+    """
     held = GATE_REMOVED.empty_table()
     for batch in rows:
         both = pa.concat_tables([held, pa.Table.from_batches([batch])])
@@ -84,9 +90,11 @@ def first_rows(rows: Iterable[pa.RecordBatch], seed: int) -> pa.Table:
 
 
 def thinned(before: np.ndarray, run: Run) -> dict[str, dict[str, Any]]:
-    """Return, by language, the entries with texts before the gate, those without any after it, and those with FEW.
+    """Return, for each language with thinned entries, how much the gate removed; languages with most matches first.
 
-    `texts` and `left` are matches. The entries among them with the largest counts before are listed.
+    `before` has the count of each entry over all matched images, by id. The result has numbers of entries: `seen` with
+    texts before the gate, `none` of these without texts after it, `few` with less than the share FEW left. `matches`
+    and `left` are matches before and after the gate. `top` lists the thinned entries with the largest counts before.
     """
     found: dict[str, dict[str, Any]] = {}
     for code, ids in run.entries.languages.items():
@@ -106,7 +114,10 @@ def thinned(before: np.ndarray, run: Run) -> dict[str, dict[str, Any]]:
 
 
 def section(rows: Sequence[dict[str, Any]], entries: dict[str, dict[str, Any]], run: Run) -> Section:
-    """Return what the report shows of rows of each rule, in the order of the gate's tables, and of thinned entries."""
+    """Return the section of the report: removed `rows` by rule, in the order of rules in Run.gate, and thinned entries.
+
+    `rows` come from `some_of_each`, `entries` from `thinned`.
+    """
     rules: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         rules.setdefault((row["rule"], row["step"]), []).append(row)
@@ -123,7 +134,7 @@ def section(rows: Sequence[dict[str, Any]], entries: dict[str, dict[str, Any]], 
 
 
 def _write_some(files: list[OwnFile], seed: int, folder: Path) -> Tallies:
-    """Write the rows of some files that may be shown."""
+    """Write the rows that `first_rows` chooses from `files` to a file in `folder`; return its checksum as a tally."""
     path, tallies = folder / files[0].path.name, Tallies()
     with part_writer(path, GATE_REMOVED, 1 << 16) as writer:
         for batch in first_rows((batch for file in files for batch in batches(file)), seed).to_batches():
@@ -133,7 +144,7 @@ def _write_some(files: list[OwnFile], seed: int, folder: Path) -> Tallies:
 
 
 def _codes(rows: pa.Table) -> np.ndarray:
-    """Return a number for the step and the rule of each row."""
+    """Return a number for each row; rows have the same number if they have the same step and rule."""
     step, rule = (rows[name].combine_chunks().dictionary_encode() for name in ("step", "rule"))
     return step.indices.to_numpy() * max(1, len(rule.dictionary)) + rule.indices.to_numpy()
 

@@ -29,7 +29,7 @@ class ShapeObserver:
     """Compares the counts of a run with the paper's figures."""
 
     def observe(self, seen: Observation) -> Observed:
-        """Return the shape; empty without a match."""
+        """Return the shape as facts, and the section of the report; without a match empty facts and no section."""
         shape = shape_of_run(seen.run)
         if not shape:
             return Observed({})
@@ -38,12 +38,12 @@ class ShapeObserver:
 
 
 def find(options: Options) -> ShapeObserver:
-    """Return the observer, which nobody need ask for."""
+    """Return the observer, whatever the options."""
     return ShapeObserver()
 
 
 def shape_of_run(run: Run) -> dict[str, Any]:
-    """Return the shape of the counts of English or of the one list, and its most frequent entries."""
+    """Return the shape and the most frequent entries of English, or of the only list of entries; {} without a match."""
     code, texts = run.config.one_list or ENGLISH, run.curated.by_language("language.texts")
     counts = run.counts.values[run.entries.ids(code)]
     if not counts.any():
@@ -54,7 +54,10 @@ def shape_of_run(run: Run) -> dict[str, Any]:
 
 
 def shape_of(counts: np.ndarray, t: int, texts: float) -> dict[str, float | None]:
-    """Return the shape of the counts of one list, found in so many texts; an entry in t texts or more is above t."""
+    """Return the shape of the counts of one list of entries: shares of entries and matches, and matches per text.
+
+    `texts` is the number of texts with a match. An entry in `t` texts or more is above t. Quotients by 0 are None.
+    """
     above, matches = counts >= t, int(counts.sum())
     return {
         "never_matched": quotient(int((counts == 0).sum()), len(counts)),
