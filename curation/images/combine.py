@@ -29,17 +29,17 @@ _DIGITS = 32  # of a uid
 
 DUPLICATE = "dropped.duplicate_text"
 OVER_LIMIT = "dropped.text_over_limit"
-SEVERAL_URLS = 1 << 30  # the bit of `signals` by which pairs carry that; no signal of a page, and not in matched/
+SEVERAL_URLS = 1 << 30  # bit of `signals`: the uid has several URLs; no signal of a page, not in matched/
 SHOWN_CHARACTERS = 200  # of a uid or URL in an example
 
-OF_TEXT = ("page_url", "copies")  # the smallest and the sum of all rows of a text
+OF_TEXT = ("page_url", "copies")  # columns with one value per text: the smallest and the sum over its rows
 
 
 def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.RecordBatch:
     """Return KEYED rows or PAIRS, each text of an image once and at most `max_texts` of them.
 
-    They are in the order of key, uid, hash, text, kind, given, page_language and host_language; of equal texts the
-    first stays. Rows over the limit are counted in `tallies`; rows that repeat another are counted in its `copies`.
+    Rows are sorted by key, uid, hash, text, kind, given, page_language and host_language; of equal texts the first
+    stays. `tallies` counts rows over the limit; `copies` of a row counts the rows that were combined into it.
     Each row has the smallest page_url of its text, the smallest url and all signals of its image, and the largest width
     and height that are stated.
     """
@@ -64,9 +64,9 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
 def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.RecordBatch:
     """Return the images of combined PAIRS that have a text with a match, with those texts, as MATCHED rows.
 
-    `tallies` gets images, texts, duplicates, texts that are undetermined by reason, and those that a witness decided
-    on; per language the texts, those that the model identified, their scores and how many of these are low, those in
-    other scripts, and those matched.
+    `tallies` gets the number of images, texts and duplicates, of undetermined texts by reason, and of texts decided by
+    each witness. Per language it gets the number of all texts, of texts identified by the model, with the sum of their
+    scores and the number of low scores, of texts in other scripts, and of matched texts.
     `unique`: each row is an image of its own.
     """
     new_image = np.ones(rows.num_rows, bool) if unique else _new_images(rows, np.arange(rows.num_rows))
@@ -86,14 +86,14 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
 
 
 def tally_duplicates(rows: pa.RecordBatch, tallies: Tallies) -> None:
-    """Count the rows that combined rows stand for besides themselves."""
+    """Add to `tallies` the number of rows that were combined into `rows`, less the number of `rows`."""
     tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
 
 
 def _marked(rows: pa.RecordBatch, order: np.ndarray, new_image: np.ndarray, tallies: Tallies) -> pa.RecordBatch:
-    """Return rows with the bit SEVERAL_URLS where an image has another URL than in the row before it in the order.
+    """Return `rows`, with the bit SEVERAL_URLS where the URL differs from that of the row before of the same image.
 
-    `tallies` gets an example, if it has none.
+    `order` sorts rows, and `new_image` is in that order. `tallies` gets an example, unless it has one.
     """
     (offsets, data), known = string_buffers(rows["url"]), rows["url"].is_valid().to_numpy(zero_copy_only=False)
     places = np.flatnonzero(~new_image)
@@ -118,7 +118,7 @@ def _with_signals(rows: pa.RecordBatch, signals: np.ndarray) -> pa.RecordBatch:
 
 
 def _ordered(rows: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the positions of rows in their order, and whether each begins a new image and a new text."""
+    """Return the indices that sort rows, and in that order, whether each row begins a new image and a new text."""
     order = _order_by_numbers(rows)
     new_image, new_text, is_exact = _begins(rows, order)
     if not is_exact:
@@ -128,7 +128,7 @@ def _ordered(rows: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
-    """Return the order of rows, if no two uids have one key and no two texts of an image one hash."""
+    """Return the indices that sort rows, right if no two uids share a key and no two texts of an image a hash."""
     keys, hashes = rows["key"].to_numpy(), rows["hash"].to_numpy()
     order = np.argsort(keys, kind="stable")
     shared = ~differs(keys[order])
@@ -139,7 +139,7 @@ def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
 
 
 def _preference(rows: pa.RecordBatch) -> np.ndarray:
-    """Return numbers that sort by kind, then given language (none first), then page's and host's (none last)."""
+    """Return int64 numbers that sort by kind, given language (null first), language of page and of host (null last)."""
     first = [rows["kind"], rows["given"], *(_none_last(rows[name]) for name in ("page_language", "host_language"))]
     numbers = np.zeros(rows.num_rows, np.int64)
     for ranks in map(_ranks, first):
@@ -152,7 +152,7 @@ def _none_last(codes: pa.Array) -> pa.Array:
 
 
 def _ranks(strings: pa.Array) -> np.ndarray:
-    """Return the rank of each string among the different ones, from 1 on; 0 for a null."""
+    """Return the rank of each string among the distinct strings, from 1 on; 0 for a null."""
     codes = strings.dictionary_encode()
     ranks = np.empty(len(codes.dictionary), np.int64)
     ranks[pc.sort_indices(codes.dictionary).to_numpy()] = np.arange(1, len(ranks) + 1)
@@ -169,25 +169,25 @@ def _begins(rows: pa.RecordBatch, order: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _new_images(rows: pa.RecordBatch, order: np.ndarray) -> np.ndarray:
-    """Return whether each row, in this order, is of another image than the one before."""
+    """Return whether each row, in this order, is of another image than the row before."""
     return _differs_too(differs(rows["key"].to_numpy()[order]), rows["uid"], order)
 
 
 def _exact_order(rows: pa.RecordBatch) -> np.ndarray:
-    """Return the order of rows by the strings themselves, too: chances of 2^-64 need it."""
+    """Return the indices that sort rows by uids and texts, too, which rows with colliding keys or hashes need."""
     uids, texts = _ranks(rows["uid"]), _ranks(rows["text"])
     return np.lexsort((_preference(rows), texts, rows["hash"].to_numpy(), uids, rows["key"].to_numpy()))
 
 
 def differs(values: np.ndarray) -> np.ndarray:
-    """Return whether each value differs from the one before; the first does."""
+    """Return whether each value differs from the value before; True for the first."""
     out = np.ones(len(values), bool)
     np.not_equal(values[1:], values[:-1], out=out[1:])
     return out
 
 
 def _differs_too(differs: np.ndarray, strings: pa.Array, order: np.ndarray) -> np.ndarray:
-    """Return where `differs` says so, or the string differs from the one before in the order."""
+    """Return whether, for each row in `order`, `differs` is True or the string differs from that of the row before."""
     offsets, data = string_buffers(strings)
     alike = np.flatnonzero(~differs)
     found = np.empty(len(alike), bool)
@@ -198,16 +198,16 @@ def _differs_too(differs: np.ndarray, strings: pa.Array, order: np.ndarray) -> n
 
 
 def _smallest(column: pa.Array, order: np.ndarray, bounds: np.ndarray, images: np.ndarray) -> pa.Array:
-    """Return the smallest string of each of `images`, null if it has none; `bounds` are theirs in the order.
+    """Return the smallest string of each of `images`, null if an image has none.
 
-    `images` may be texts, too.
+    Image i has the rows order[bounds[i] : bounds[i + 1]], and `images` are indices i; texts may stand for images.
     """
     rows = _smallest_rows(column, order, bounds)[images]
     return column.take(pa.array(rows, mask=rows < 0))
 
 
 def _smallest_rows(column: pa.Array, order: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-    """Return the row of the smallest string of each image, -1 if it has none; `bounds` are theirs in the order."""
+    """Return the row of the smallest string of each image, -1 if an image has none; arguments as for `_smallest`."""
     offsets, data = string_buffers(column)
     rows = np.empty(len(bounds) - 1, np.int64)
     smallest(offsets, data, column.is_valid().to_numpy(zero_copy_only=False), order, bounds, rows)
@@ -215,12 +215,12 @@ def _smallest_rows(column: pa.Array, order: np.ndarray, bounds: np.ndarray) -> n
 
 
 def _all_bits(column: pa.Array, order: np.ndarray, bounds: np.ndarray, images: np.ndarray) -> pa.Array:
-    """Return the bits that any number of each of `images` has; `bounds` are theirs in the order."""
+    """Return the bitwise OR of the numbers of each of `images`; arguments as for `_smallest`."""
     return pa.array(_reduced(np.bitwise_or, column.to_numpy()[order], bounds)[images])
 
 
 def _largest(column: pa.Array, order: np.ndarray, bounds: np.ndarray, images: np.ndarray) -> pa.Array:
-    """Return the largest number of each of `images`, null if it has none; `bounds` are theirs in the order."""
+    """Return the largest number of each of `images`, null if an image has none; arguments as for `_smallest`."""
     largest = _reduced(np.maximum, pc.fill_null(column, -1).to_numpy()[order], bounds)[images]
     return pa.array(largest, mask=largest < 0)
 
@@ -229,7 +229,7 @@ def _reduced(function: np.ufunc, values: np.ndarray, bounds: np.ndarray) -> np.n
     return function.reduceat(values, bounds[:-1]) if len(values) else values
 
 
-# Columns that are the same in all rows of an image, and how they come about.
+# Columns with one value per image, and the function that computes the value from all rows of the image.
 OF_IMAGE = {
     "url": _smallest,
     "signals": _all_bits,
@@ -261,7 +261,7 @@ def _tally_languages(rows: pa.RecordBatch, found: pa.Array, tallies: Tallies) ->
 
 
 def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:
-    """Return the images of rows that come image after image, given the number of each row's image."""
+    """Return MATCHED rows made of PAIRS sorted by image; `image` has the number of the image of each row."""
     starts = np.flatnonzero(differs(image))
     columns = {name: rows[name].take(pa.array(starts)) for name in ("uid", *OF_IMAGE)}
     columns["page_url"], pages = _pages(rows["page_url"], starts)
@@ -272,7 +272,11 @@ def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:
 
 
 def _pages(pages: pa.Array, starts: np.ndarray) -> tuple[pa.Array, pa.Array]:
-    """Return the page of each image, and the page of each text if it differs; images begin at `starts`."""
+    """Return the page of each image, and the page of each text, null if it is that of the image.
+
+    Rows are sorted by image, and images begin at the rows `starts`. The page of an image is the smallest of its texts,
+    null if a text has none.
+    """
     bounds, rows = np.append(starts, len(pages)), np.arange(len(pages))
     is_known = pages.is_valid().to_numpy(zero_copy_only=False)
     first = _smallest_rows(pages, rows, bounds)
@@ -302,13 +306,13 @@ def uids(urls: Strings, given: Strings | None = None) -> pa.StringArray:
 
 
 def uid_hashes(uids: pa.Array) -> np.ndarray:
-    """Return Spark's xxhash64(uid) as int64; for a null it is the seed."""
+    """Return Spark's xxhash64(uid) as int64; SEED for a null."""
     uids = string_array(uids, "uids")
     return _hashed(uids, np.full(len(uids), SEED, np.uint64)).view(np.int64)
 
 
 def hashes(uids: pa.Array, texts: pa.Array) -> np.ndarray:
-    """Return what Spark's xxhash64(uid, text) is, as int64: the hash of the uid is the seed for the text."""
+    """Return Spark's xxhash64(uid, text) as int64: the hash of the uid is the seed of the hash of the text."""
     seeds = uid_hashes(uids).view(np.uint64)
     texts = string_array(texts, "texts")
     _require_as_many(texts, "texts", seeds, "uids")

@@ -1,4 +1,4 @@
-"""Make blocks of pairs from candidates, and matched images from these blocks: the tasks of two Spark stages.
+"""Make blocks of pairs from candidates, and matched images from these blocks: the tasks of two stages.
 
 All pairs of an image are in the same bucket, which is a range of keys. Blocks (`runtime.buckets`) are saved per
 input, so an interrupted run, or one with more inputs, repeats no work. Then `runtime.engine` gathers the blocks of a
@@ -33,7 +33,10 @@ MATCHED_ROW_GROUP = 50_000  # images; a worker holds so many at a time when it r
 def pack_pairs(
     batches: Iterable[pa.RecordBatch], matching: Matching, max_texts: int, buckets: int, tallies: Tallies
 ) -> Iterator[Block]:
-    """Yield blocks of the pairs of CANDIDATES batches; `tallies` gets the batches' tallies, and `rows` packed."""
+    """Combine and match CANDIDATES batches; yield the pairs in blocks, each of one of `buckets` buckets.
+
+    `tallies` gets the tallies in the batches, those of combining, and the number of pairs as `rows`.
+    """
     packer = Packer(buckets)
     for run in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
         tally_signals(run, tallies)
@@ -44,7 +47,7 @@ def pack_pairs(
 
 
 def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Path) -> Tallies:
-    """Write the matched images of CANDIDATES batches that state each image once; return all tallies."""
+    """Write the matched images of CANDIDATES batches in which each row is an image of its own; return all tallies."""
     tallies = Tallies()
     with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
         for run in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
@@ -56,7 +59,7 @@ def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Pa
 
 
 def write_images(blocks: Iterable[bytes], number: int, max_texts: int, path: Path) -> Tallies:
-    """Write the matched images of blocks of pairs in this number of buckets, of which a file gets some."""
+    """Write the matched images of blocks of pairs to `path`; return all tallies. `number` is that of `images_of`."""
     tallies = Tallies()
     with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
         for images in images_of(blocks, number, max_texts, tallies):
@@ -67,24 +70,24 @@ def write_images(blocks: Iterable[bytes], number: int, max_texts: int, path: Pat
 
 
 def images_of(blocks: Iterable[bytes], number: int, max_texts: int, tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield the matched images of blocks of pairs in this number of buckets, one bucket after the other."""
+    """Yield the matched images of blocks of pairs, bucket by bucket, with keys divided into `number` buckets."""
     for pairs in by_bucket(blocks, number, PAIRS, key_of):
         yield group(_combined(pairs, max_texts, tallies), tallies)
 
 
 def tally_copies(blocks: Iterable[bytes], number: int, max_texts: int, tallies: Tallies) -> None:
-    """Count what `images_of` drops, given blocks of KEYED rows that were not matched."""
+    """Add to `tallies` the texts that `images_of` would drop from blocks of KEYED rows, which are not matched."""
     for rows in by_bucket(blocks, number, KEYED, key_of):
         tally_duplicates(_combined(rows, max_texts, tallies), tallies)
 
 
 def key_of(pairs: pa.RecordBatch) -> np.ndarray:
-    """Return the key by which pairs come together."""
+    """Return the key of each pair as uint64, by which pairs are grouped."""
     return pairs["key"].to_numpy()
 
 
 def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Return CANDIDATES as KEYED rows, which keep LABELS if they have these."""
+    """Return CANDIDATES as KEYED rows, with the columns LABELS if `rows` has them."""
     ids = uids(rows["url"], rows["uid"])
     columns = {name: rows[name] for name in ("url", "page_url", "stated_width", "stated_height", "text", "kind")} | {
         "signals": pc.fill_null(rows["signals"], 0),
@@ -99,9 +102,10 @@ def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
-    """Return PAIRS of MATCHED images, which are copies of the images with these uids; a leader is its own copy.
+    """Return the texts of MATCHED images as PAIRS under the uid of the image that stays, in `copy_of` for each image.
 
-    So the texts of the copies of a picture can come together as one image's do.
+    So the texts of all copies of a picture can be grouped as if they were of one image. The image that stays is a copy
+    of itself.
     """
     texts, offsets = parts(images["candidates"])
     image = pa.array(np.repeat(np.arange(images.num_rows), np.diff(offsets)))
@@ -119,19 +123,22 @@ def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
 
 
 def _keys(uids: pa.Array, texts: pa.Array) -> dict[str, pa.Array]:
-    """Return what the rows of an image are brought together by, each of them a single row."""
+    """Return the columns by which rows are grouped by image: key, hash and uid, and copies, which is 1 in each row."""
     key, copies = uid_hashes(uids).view(np.uint64), np.ones(len(uids), np.int32)
     return {"key": pa.array(key), "hash": pa.array(hashes(uids, texts)), "uid": uids, "copies": pa.array(copies)}
 
 
 def _origins(texts: pa.StructArray) -> pa.Array:
-    """Return the language of each text, marked where the input stated it: of equal texts the smallest counts."""
+    """Return the language of each text, with "!" behind it if the input stated the language (the score is null).
+
+    Of equal texts of one kind, `combine` keeps the smallest of these strings.
+    """
     stated = pc.binary_join_element_wise(texts.field("language"), "", "!")
     return pc.if_else(texts.field("lid_score").is_null(), stated, texts.field("language"))
 
 
 def tally_signals(rows: pa.RecordBatch, tallies: Tallies) -> None:
-    """Count the KEYED rows that carry each signal."""
+    """Add to `tallies` the number of KEYED rows with each signal."""
     signals = rows["signals"].to_numpy()
     for name, bit in SIGNALS.items():
         if pairs := int(np.count_nonzero(signals & bit)):
@@ -139,7 +146,7 @@ def tally_signals(rows: pa.RecordBatch, tallies: Tallies) -> None:
 
 
 def without_tallies(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield CANDIDATES batches without the tally rows among them, which are added to `tallies`."""
+    """Yield CANDIDATES batches without their tally rows, which are added to `tallies`."""
     for batch in batches:
         is_tally = pc.is_null(batch["url"])
         if is_tally.true_count:
@@ -151,7 +158,7 @@ def without_tallies(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iter
 
 
 def _combined(batches: Iterable[pa.RecordBatch], max_texts: int, tallies: Tallies) -> pa.RecordBatch:
-    """Return all batches combined."""
+    """Return the rows of all batches in one batch, as `combine` does."""
 
     def reduce(held: list[pa.RecordBatch]) -> pa.RecordBatch:
         return combine(_one(held), max_texts, tallies)
@@ -160,7 +167,7 @@ def _combined(batches: Iterable[pa.RecordBatch], max_texts: int, tallies: Tallie
 
 
 def runs(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of all batches in larger ones."""
+    """Yield the rows of all batches in batches of at least RUN_ROWS rows or RUN_BYTES bytes, except the last."""
     return gather_rows(batches, RUN_ROWS, RUN_BYTES)
 
 
