@@ -1,7 +1,7 @@
 """Match, count, balance and sample image-text pairs.
 
-`curate` does a whole run; `dataframes` has its steps as functions of DataFrames. `Results` reads a finished run, and
-`BalancedDataset` balances while a model trains. The other names are parts of a run.
+`curate` does a whole run; `dataframes` has the steps of a run as functions of DataFrames. `Results` reads a
+finished run, and `BalancedDataset` balances while a model trains. The other names are parts of a run.
 """
 
 import sys
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from runtime.packages import __version__ as __version__
     from runtime.packages import deprecated as deprecated
 
-# Each is imported when it is first asked for: who matches needs neither PyTorch nor reports, and `--help` none of them.
+# A module is imported on the first access to a name in it: matching needs no PyTorch or reports, `--help` no module.
 _MODULES = {
     "BalancedDataset": "curation.leaves.online.dataset",
     "CurationConfig": "curation.config",
@@ -87,7 +87,7 @@ _MOVED = {"by_uid", "clustering", "export", "gate", "hashing", "near_copies", "o
 
 
 class _Moved(MetaPathFinder, Loader):
-    """Imports what was `curation.gate` from `curation.leaves.gate`, with a warning."""
+    """An import hook that finds `curation.gate` and other old names of leaves in `curation.leaves`, with a warning."""
 
     def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
         package, _, name = fullname.partition(".")

@@ -1,4 +1,4 @@
-"""The numbers that decide which pairs are kept, with their sources.
+"""The parameters and constants that decide which pairs are kept, with the sources of their values.
 
 [1] is "Demystifying CLIP Data" (arXiv 2309.16671), [2] "Meta CLIP 2: A Worldwide Scaling Recipe" (arXiv 2507.22062).
 """
@@ -21,11 +21,11 @@ from runtime.errors import (
     typed,
 )
 
-ENGLISH = "en"  # the language whose threshold is given; all others follow from it [2, Algorithm 1]
-ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; taken where a run has no English match
-SIZE_PROBES = 15  # thresholds tried in one pass over the data when a size is asked for: each pass gives four bits of t
-DOUBTFUL_SCORE = 0.5  # a lower one is a sign of a text that is in no language, or in another
-SURE_SCORE = 0.75  # from here on a text says what language its host is in; below, what others say counts more
+ENGLISH = "en"  # the thresholds of all other languages follow from that of English [2, Algorithm 1]
+ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; used if a run has no English match
+SIZE_PROBES = 15  # thresholds tried per pass over the data for a target size: 16 ranges, so a pass gives 4 bits of t
+DOUBTFUL_SCORE = 0.5  # a lower language score is a sign that the text is in no language, or in another one
+SURE_SCORE = 0.75  # from this language score on, texts show the language of their host; below, witnesses are asked
 MatcherName = Literal["trie", "ahocorasick"]
 MATCHERS: tuple[MatcherName, ...] = get_args(MatcherName)
 Evidence = Literal["any", "letters"]
@@ -34,10 +34,8 @@ Fate = Literal["other", "keep"]
 FATES: tuple[Fate, ...] = get_args(Fate)
 Witness = Literal["han", "host", "page"]
 WITNESSES: tuple[Witness, ...] = get_args(Witness)
-HASH_BITS = (64, 256)  # of hashes of pictures: pHash, PDQ
-MOST_SHARE = (
-    4  # hashes of copies differ in a quarter of the bits at most: those of unrelated pictures do in half of them
-)
+HASH_BITS = (64, 256)  # bits of a hash of a picture: 64 of a pHash, 256 of a PDQ
+MOST_SHARE = 4  # hashes of copies differ in at most 1/4 of the bits; hashes of unrelated pictures in about 1/2
 OtherThreshold = Literal["own", "same"]
 THRESHOLDS: tuple[OtherThreshold, ...] = get_args(OtherThreshold)
 
@@ -45,37 +43,38 @@ THRESHOLDS: tuple[OtherThreshold, ...] = get_args(OtherThreshold)
 @typed
 @dataclass(frozen=True)
 class CurationConfig:
-    """The parameters of one curation; their defaults are those of the command line.
+    """The parameters of one curation; the defaults are those of the command line.
 
     How much is kept:
-      english_threshold: t of English; the other languages follow through its tail share.
-      target_size: images to keep, instead of english_threshold, which is then searched for.
-      tail_share: p of all languages but English, instead of the one that English has at its t.
+      english_threshold: t of English; the tail share of English at this t gives the t of every other language.
+      target_size: images to keep; given instead of english_threshold, which is then searched for.
+      tail_share: p of all languages but English, instead of the tail share that English has at its t.
       seed: another seed keeps other pairs.
     What is read:
-      sample_files: number of files to read, chosen by the seed; None: all.
-      max_texts: texts of one image at most, chosen by hash.
-      max_text_length: characters of a text; longer ones are cut.
-      max_bad_files, max_bad_records: share of damaged ones above which a run stops.
-      max_shared_uids: share of images whose uid has several URLs, or in a table of a gate rows that differ, above
-        which a run stops.
+      sample_files: number of files to read, chosen by the seed; None: all files.
+      max_texts: most texts of one image; those with the smallest hashes are taken.
+      max_text_length: most characters of a text; longer texts are cut.
+      max_bad_files, max_bad_records: share of damaged files or records above which a run stops.
+      max_shared_uids: share above which a run stops: of images whose uid has several URLs, and of images with rows
+        in a table of the gate that contradict each other.
     How texts are matched:
-      rules: what is a match: symbols of normalised text, or padded substrings as in Meta CLIP's reference.
-      matcher: the engine; both give the same matches.
-      evidence: what a text needs to be matched: any entry, or one with two letters.
-      min_language_score: texts whose language is less certain belong to `other`.
-      min_language_scores: the same for single languages, as {"da": 0.6}, instead of min_language_score.
-      no_language: what becomes of texts without letters, names of files, addresses and HTML.
-      wrong_script: what becomes of a text whose letters are all of scripts that its language is not written in.
-      witnesses: who is asked for the language of a doubtful text, the first that knows it counts: its Han characters
-        and kana, the texts of its host, its WARC page.
+      rules: what counts as a match: `unicode`, symbols of normalised text; `meta`, padded substrings as in Meta CLIP's
+        reference.
+      matcher: the search algorithm; both find the same matches.
+      evidence: what a text needs to count as matched: any entry, or (`letters`) an entry with two letters.
+      min_language_score: texts with a lower language score count as `other`.
+      min_language_scores: scores of single languages, as {"da": 0.6}, that replace min_language_score.
+      no_language: the language of file names, addresses, HTML and texts without letters: `other`, or `keep` the label.
+      wrong_script: likewise for texts whose letters are all of scripts in which the label's language is not written.
+      witnesses: sources that are asked in turn for the language of a doubtful text, until one knows: its Han
+        characters and kana (`han`), other texts of its host (`host`), its WARC page (`page`).
     How the manifest is cut into files:
-      rows_per_file: matched images for each curated file.
-      row_group_rows: rows of a row group in it.
-    What the papers leave out to see what it is worth:
-      metadata_of: match texts of every language against the entries of this one.
-      merge_languages: match every text against one list of all entries.
-      threshold_per_language: t of each language but English: its own, from its tail share, or the same.
+      rows_per_file: matched images for each curated file, which holds those that are kept.
+      row_group_rows: rows of a row group in a curated file.
+    Ablations of the papers:
+      metadata_of: match texts of every language against the entries of this language.
+      merge_languages: match every text against one list of the entries of all languages.
+      threshold_per_language: t of each language but English: `own`, from the tail share, or the `same` as English.
       balance: False keeps every image that has a match: all rates are 1.
     """
 
@@ -88,15 +87,15 @@ class CurationConfig:
     matcher: MatcherName = "trie"
     evidence: Evidence = "any"  # as in [1, 2]
     max_texts: int = 64  # a spacer image has millions
-    max_text_length: int = 8_192  # of a million captions of a crawl, hardly one has so many
+    max_text_length: int = 8_192  # hardly one in a million captions of a crawl is longer
     max_bad_files: float = 0.5  # a few broken files are usual, more than half are a mistake
     max_bad_records: float = 0.2  # in Common Crawl far less than one in a thousand
-    max_shared_uids: float = 0.01  # our choice; right uids share none
+    max_shared_uids: float = 0.01  # our choice; the share is 0 if uids are right
     min_language_score: float = 0.0  # as in [2]
     min_language_scores: dict[str, float] = field(default_factory=dict)
-    no_language: Fate = "keep"  # `other` asks for more than [2]
-    wrong_script: Fate = "other"  # of 1,598 labels that this takes from 124,545 texts, none was right
-    witnesses: Sequence[Witness] = ("han", "page")  # no language lost by them; [2] asks nobody
+    no_language: Fate = "keep"  # `other` is stricter than [2]
+    wrong_script: Fate = "other"  # of 124,545 texts 1,598 lost their label by this, and no such label was right
+    witnesses: Sequence[Witness] = ("han", "page")  # no language got worse by these two; [2] has no witnesses
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
     row_group_rows: int = 100_000
     metadata_of: str | None = None  # [2, ablation]
@@ -134,7 +133,7 @@ class CurationConfig:
 
     @property
     def one_list(self) -> str | None:
-        """The language of the one list that every text is matched against; `other` for a merged one, None for many."""
+        """The language of the only list of entries, `other` for a merged list; None if each language has a list."""
         return OTHER.code if self.merge_languages else self.metadata_of
 
     @property
@@ -143,7 +142,7 @@ class CurationConfig:
         return self.one_list is not None or self.threshold_per_language == "same"
 
     def _require_nothing_beside_size(self) -> None:
-        # A threshold that equals the default counts as not given: it is what `replace` hands over.
+        # A threshold that equals the default counts as not given, as dataclasses.replace passes all fields on.
         if self.english_threshold != CurationConfig.english_threshold:
             fault = "are both given; the threshold of a target size is searched for: give one"
             raise ParameterError(fault, "target_size", "english_threshold")
@@ -166,7 +165,10 @@ class CurationConfig:
 
 
 def require_distance(k: int, bits: int, name: str = "distance") -> None:
-    """Refuse a distance that is none, or too large to mean a copy; `name` is that of the parameter."""
+    """Raise a ParameterError, naming `name`, unless `k` is an integer from 0 to a quarter of `bits`.
+
+    `k` is the number of bits in which hashes of copies may differ. InputError if `bits` is not in HASH_BITS.
+    """
     require_integer(name, k, 0)
     if bits not in HASH_BITS:
         raise InputError(f"the hashes have {bits} bits; give hashes of 64 bits, as pHash, or of 256, as PDQ")

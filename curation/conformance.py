@@ -1,7 +1,7 @@
-"""Check an implementation of the algorithm against cases whose results come from its definition.
+"""Check an implementation of the algorithm against cases whose results follow from the definition of the algorithm.
 
-`python -m curation.conformance` checks this one. `--cases` prints the path of conformance.json, which other programs
-read; the reference of formats describes it.
+`python -m curation.conformance` checks this package, and with `--cases` prints the path of the file of cases. Other
+programs can read this file, as docs/reference/files/conformance.md describes.
 """
 
 import json
@@ -51,7 +51,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def checked(functions: Mapping[str, Callable[..., Any]] = FUNCTIONS) -> dict[str, dict[str, bool]]:
-    """Return for each function whether it gives what is expected, by the label of the case."""
+    """Return {name of a function: {label of a case: whether the function returned what the case expects}}."""
     content = json.loads(CASES.read_text("utf-8"))
     answers: dict[str, dict[str, bool]] = {name: {} for name in functions}
     for case in content["cases"]:
@@ -62,7 +62,7 @@ def checked(functions: Mapping[str, Callable[..., Any]] = FUNCTIONS) -> dict[str
 
 
 def alike(found: Any, expected: Any, tolerance: float) -> bool:
-    """Return whether two results are equal, but for floats that differ by no more than a relative tolerance."""
+    """Return whether `found` equals `expected`, member by member; floats may differ by the relative `tolerance`."""
     if not isinstance(expected, dict | list):
         return isclose(found, expected, rel_tol=tolerance) if isinstance(expected, float) else bool(found == expected)
     if type(found) is not type(expected) or len(found) != len(expected):

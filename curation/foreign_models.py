@@ -1,7 +1,7 @@
-"""Refuse third-party models whose configuration would run code, before a library loads them.
+"""Refuse third-party models whose configuration would run code, before a library loads such a model.
 
-A configuration can do so by an argument that the library passes on, or by the name of a class, of another repository or
-of a compiled kernel. Only JSON files are read, so the check needs no model library.
+A configuration can run code by an argument that the library passes on, or by naming a class, another repository or a
+compiled kernel. Only JSON files are read, so the check needs no model library.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from typing import Any
 from runtime.errors import InputError
 
 OPEN_CLIP_CONFIG = "open_clip_config.json"
-MOST_BYTES = 256 << 20  # of a file; vocabularies of 100 languages have 20 MB
-# Arguments that open_clip passes on, from a tower of its configuration; all that its own models state.
+MOST_BYTES = 256 << 20  # of a JSON file; vocabularies of 100 languages have 20 MB
+# Members of a tower whose arguments open_clip passes on, and the arguments that open_clip's own models state.
 _ARGUMENTS = {
     "tokenizer_kwargs": {"clean", "language", "strip_sep_token"},
     "norm_kwargs": {"eps"},
     "act_kwargs": {"approximate"},
 }
-# Names of other models: of an architecture of timm, and of a repository of transformers.
+# Members of a tower that name another model, and the form of a harmless name: of timm, and of transformers.
 _NAMES = {"timm_model_name": r"\w[\w.]*", "hf_model_name": r"\w[\w.-]*(/\w[\w.-]*)?"}
 _CLASSES = ("type", "types", "tokenizer_class", "activation_function")  # members that name classes to be imported
 _KNOWN_CLASS = re.compile(r"[^.]*|(sentence_transformers|torch\.nn)\.[\w.]+")
 
 
 def require_no_code(folder: Path) -> None:
-    """Refuse a folder in which a JSON file asks for code."""
+    """Raise an InputError if a JSON file in the folder or its subfolders asks for code."""
     for path in sorted(folder.rglob("*.json")):
         require_no_code_in(path)
 
 
 def require_no_code_in(path: Path) -> Any:
-    """Return the content of a JSON file; refuse one that asks for code."""
+    """Return the content of a JSON file; InputError if the file asks for code, is too large or is no JSON."""
     content = _read(path)
     for name, value in _members(content):
         if name == "trust_remote_code" and value:
@@ -50,7 +50,10 @@ def require_no_code_in(path: Path) -> Any:
 
 
 def open_clip_towers(path: Path) -> dict[str, dict]:
-    """Return the objects in open_clip's configuration, such as text_cfg; refuse one that asks for code."""
+    """Return the objects in the `model_cfg` of an open_clip configuration, by name, such as text_cfg.
+
+    InputError if the configuration asks for code, or has no `model_cfg`.
+    """
     content = require_no_code_in(path)
     model = content.get("model_cfg") if isinstance(content, dict) else None
     if not isinstance(model, dict):
@@ -83,7 +86,7 @@ def _read(path: Path) -> Any:
 
 
 def _members(content: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the members of all objects in a JSON value."""
+    """Yield the name and value of each member of each object in a JSON value, however deep."""
     left = [content]
     while left:
         value = left.pop()

@@ -4,8 +4,8 @@ import pyarrow as pa
 
 ENTRY_IDS = pa.list_(pa.int32())
 
-# What the page of an image says of its use and its size: `signals` has a bit for each of `SIGNALS` in
-# inputs/crawl/page_signals.py; sizes are null where none is stated.
+# What the page of an image says of the use and the size of the image: `signals` has the bits of SIGNALS in
+# inputs/crawl/links.py; a size is null if the page states none.
 STATED = (
     pa.field("signals", pa.int32()),
     pa.field("stated_width", pa.int32()),
@@ -13,8 +13,8 @@ STATED = (
 )
 
 # One row per (image URL, text) as a page or table states it. A row whose url is null is a tally: `text` names what was
-# counted (see inputs/candidates.py) and `tally` says how many: they come with the data of one input, and are kept
-# with it, so that an input that is read twice is not counted twice.
+# counted (see inputs/candidates.py), `tally` is the count. Tallies travel and are stored with the rows of their input,
+# so that an input that is read twice is not counted twice.
 CANDIDATES = pa.schema(
     [
         pa.field("url", pa.string()),
@@ -22,16 +22,16 @@ CANDIDATES = pa.schema(
         pa.field("kind", pa.string()),  # alt, title or data-image-title on pages; text in tables
         pa.field("page_url", pa.string()),
         *STATED,  # null in tables
-        pa.field("uid", pa.string()),  # the table's own; null: MD5 of the URL
-        pa.field("language", pa.string()),  # the table's own; null: to be identified
-        pa.field("page_language", pa.string()),  # that a WARC page states, as a code; null where it is to be ignored
-        pa.field("host_language", pa.string()),  # of most texts of the host in this input, likewise
+        pa.field("uid", pa.string()),  # as the table states it; null: MD5 of the URL
+        pa.field("language", pa.string()),  # as the table states it; null: to be identified
+        pa.field("page_language", pa.string()),  # code that a WARC page states; null: none, or not asked for
+        pa.field("host_language", pa.string()),  # code of most texts of the host in this input; null likewise
         pa.field("tally", pa.int64()),
     ]
 )
 
-# The same on the way to where an image's rows come together: `key`, a hash of the uid, says where that is, and by
-# `hash`, one of uid and text, the texts of an image are ordered.
+# CANDIDATES on the way to the task that groups rows by image: `key`, a hash of the uid, decides on the bucket, and
+# `hash`, of uid and text, on the order of the texts of an image.
 KEYED = pa.schema(
     [
         pa.field("key", pa.uint64()),
@@ -45,20 +45,21 @@ KEYED = pa.schema(
         pa.field("given", pa.string()),  # the language as the input states it
         pa.field("page_language", pa.string()),
         pa.field("host_language", pa.string()),
-        pa.field("copies", pa.int32()),  # rows of the input that this one stands for
+        pa.field("copies", pa.int32()),  # number of input rows that were combined into this row
     ]
 )
 
-# What a model says of the text, where it is asked before rows come together: more columns of CANDIDATES and KEYED.
-LABELS = ("label", "label_score")  # a dictionary of strings, float32
+# Label and score of the text by the language model, if it is asked before rows are grouped by image: further columns of
+# CANDIDATES and KEYED.
+LABELS = ("label", "label_score")  # types: dictionary of strings, float32
 
 FOUND = (
     pa.field("language", pa.string()),
-    pa.field("lid_score", pa.float32()),  # null where the input brought the language
+    pa.field("lid_score", pa.float32()),  # null if the input states the language
     pa.field("entries", ENTRY_IDS),
 )
-# `judged` is the reason for which a text belongs to `other` whatever its label means, or the witness whose language it
-# has; else null.
+# `judged` is the reason why a text counts as `other` whatever its label is, or the witness that decided on the language
+# of the text; else null.
 PAIRS = pa.schema([*KEYED, *FOUND, pa.field("judged", pa.string())])
 
 CANDIDATE = pa.struct(
@@ -66,13 +67,13 @@ CANDIDATE = pa.struct(
         pa.field("text", pa.string()),
         pa.field("kind", pa.string()),
         *FOUND,
-        pa.field("page_url", pa.string()),  # the smallest page that has the text; null where it is that of the image
+        pa.field("page_url", pa.string()),  # the smallest page that has the text; null if it is the page of the image
     ]
 )
 
-# One row per image that has a text with a match. `page_url` is the smallest page of its texts, null where one of them
-# has none: a text without a page of its own has that of the image.
-# The version is part of what a run's images were made from: a run whose images mean something else is not gone on with.
+# One row per image that has a text with a match. `page_url` is the smallest page of the image's texts, null if one of
+# these texts has no page. A candidate whose own `page_url` is null has the page of the image.
+# The version is stored with a run, so that a run with images of another version is not continued.
 MATCHED_VERSION = 2  # 1 had no signal `noml`, and left the references in texts that a site had escaped twice
 MATCHED = pa.schema(
     [
@@ -87,7 +88,7 @@ MATCHED = pa.schema(
 # The texts of an image as training reads them, which needs no pages.
 TRAINED_TEXTS = pa.field("candidates", pa.list_(pa.struct([field for field in CANDIDATE if field.name != "page_url"])))
 
-# What sampling needs of it.
+# The columns of MATCHED that sampling reads.
 SAMPLED = pa.schema([MATCHED.field(name) for name in ("uid", "url", "page_url", "candidates")])
 
 CURATED = pa.schema(
@@ -132,13 +133,13 @@ CLUSTERS = pa.schema(
     ]
 )
 
-COSINE = b"cosine"  # in the metadata of SEMANTIC_COPIES, once they are written: from which cosine on images are copies
+COSINE = b"cosine"  # key in the metadata of files of SEMANTIC_COPIES: the least cosine of copies
 
 # One row per image that is a semantic copy of another one, as `clip-cluster` writes them.
 SEMANTIC_COPIES = pa.schema(
     [
         pa.field("uid", pa.string()),
-        pa.field("copy_of", pa.string()),  # the uid of the image that stays for it
-        pa.field("cosine", pa.float64()),  # of the embeddings of both
+        pa.field("copy_of", pa.string()),  # the uid of the image that stays
+        pa.field("cosine", pa.float64()),  # of the embeddings of both images
     ]
 )
