@@ -86,7 +86,7 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
 
 
 def tally_duplicates(rows: pa.RecordBatch, tallies: Tallies) -> None:
-    """Add to `tallies` the number of rows that were combined into `rows`, less the number of `rows`."""
+    """Add to `tallies` the number of duplicates: of all rows that were combined into `rows`, less `rows`."""
     tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
 
 
@@ -128,7 +128,7 @@ def _ordered(rows: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
-    """Return the indices that sort rows, right if no two uids share a key and no two texts of an image a hash."""
+    """Return the indices that sort rows; wrong if two uids share a key, or two texts of an image share a hash."""
     keys, hashes = rows["key"].to_numpy(), rows["hash"].to_numpy()
     order = np.argsort(keys, kind="stable")
     shared = ~differs(keys[order])

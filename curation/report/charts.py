@@ -148,7 +148,7 @@ def reasons(counts: dict[str, int], meanings: dict[str, str]) -> list[Bar]:
 def head_and_tail(run: Run, rates: np.ndarray) -> list[Bar]:
     """Return four bars: expected texts kept for head entries, for tail entries and for both, and expected images.
 
-    `rates` has the rate of each entry, by id.
+    A text counts once for each of its entries. `rates` has the rate of each entry, by id.
     """
     tail, head = np.zeros(2), np.zeros(2)  # entries seen, texts kept for these entries
     for code, ids in run.entries.languages.items():

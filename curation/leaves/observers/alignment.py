@@ -279,9 +279,9 @@ _READERS: dict[str, Callable[[Iterable[OwnFile]], Rows]] = {POOL: of_pool, MANIF
 
 
 def _count(part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], rules: Rules) -> Tallies:
-    """Return the counts above 0 in a file as tallies by language; the name of a tally is POOL or MANIFEST.index.
+    """Return the counts above 0 in a file as tallies by language, named `pool.INDEX` or `manifest.INDEX`.
 
-    `part` is POOL or MANIFEST with a file of it; the index is that in an array of counts.
+    INDEX is an index in the array of counts. `part` is POOL or MANIFEST, with one of its files.
     """
     (name, file), tallies = part, Tallies()
     for code, counts in count_classes(_READERS[name]([file]), _finders(classes, rules)).items():
