@@ -1,8 +1,8 @@
-"""Build the index of online balancing, and read it: for each tar, where its images begin and their texts.
+"""Build and read the index of online balancing: for each tar, the offsets of its images and their texts.
 
-The samples of tars are joined to matched images. An index is a folder with one memory-mapped file of ROWS per tar. Its
-record batches are *blocks*, the units that readers divide among themselves. index.json is written last: a folder with
-it is complete.
+The samples of tars are joined to matched images. An index is a folder with one file of ROWS per tar, which readers map
+into memory. A record batch of such a file is a *block*; readers divide the blocks among themselves. index.json is
+written last: a folder with it is complete.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from runtime.tallies import Tallies
 
 VERSION = 1
 NAME = "index.json"
-OPEN = 1024  # files of rows that stay mapped in a process: readers come back to a tar for each of its blocks
-# One row per sample that has a matched image, with what training needs of both.
+OPEN = 1024  # the most files of rows that a process keeps mapped: readers come back to a tar for each block
+# One row per sample that has a matched image: the sample, and the texts of the image.
 ROWS = SAMPLES.append(TRAINED_TEXTS)
 
-BLOCK_ROWS = 1024  # matched samples in a block: few enough to share out evenly, enough to read at once
-WRITTEN = ROWS.with_metadata({})  # as Arrow's tables have it: two ways to have none, with other bytes
-_SAMPLES, _MATCHED = "samples.", "matched."  # before the number of a shard: names of tallies
+BLOCK_ROWS = 1024  # rows of a block: few enough to share blocks out evenly, enough to read at once
+WRITTEN = ROWS.with_metadata({})  # empty metadata, as in Arrow's tables: None would give files other bytes
+_SAMPLES, _MATCHED = "samples.", "matched."  # names of tallies begin with these; the number of a shard follows
 
 
 @dataclass(frozen=True)
@@ -55,26 +55,29 @@ class Shard:
 
     name: str  # path below the common folder of all tars
     bytes: int
-    modified: int  # ns; a copy may have another
+    modified: int  # time of modification in ns; a copy of the tar may have another
     samples: int = 0  # images in the tar
     matched: int = 0  # images with a matched text: rows of the index
-    checksum: str | None = None  # of the checksums of these rows
+    checksum: str | None = None  # of the file that holds the checksums of these rows
 
 
 @dataclass(frozen=True)
 class Index:
-    """An index folder, opened."""
+    """An opened index folder."""
 
     folder: Path
     tars: Path  # the common folder of the tars
     shards: tuple[Shard, ...]
     block_rows: int
-    metadata: str | None  # digest of the entries that the ids belong to
-    digest: int  # of shards and matched images
+    metadata: str | None  # digest of the metadata whose entries the ids number
+    digest: int  # CRC-32 of the shards and of the matched images
 
     @classmethod
     def open(cls, folder: str | PathLike[str], tars: str | PathLike[str] | None = None) -> Index:
-        """Return the index in `folder`; `tars` is the common folder of the tars, if they were moved."""
+        """Return the index in `folder`; `tars` is the common folder of the tars, if they were moved.
+
+        InputError if index.json is missing, damaged or of another version.
+        """
         folder = Path(folder)
         content = read_json(folder / NAME)
         if content is None:
@@ -104,16 +107,19 @@ class Index:
 
     @cached_property
     def first_blocks(self) -> np.ndarray:
-        """The number of each shard's first block, and at the end the number of all blocks."""
+        """The number of the first block of each shard, and at the end the number of all blocks: int64[shards + 1]."""
         blocks = [-(-shard.matched // self.block_rows) for shard in self.shards]
         return np.concatenate([[0], np.cumsum(blocks, dtype=np.int64)])
 
     def shard_of(self, block: int) -> int:
-        """Return the number of the shard that holds a block."""
+        """Return the number of the shard that holds the block with this number."""
         return int(np.searchsorted(self.first_blocks, block, "right")) - 1
 
     def rows(self, shard: int) -> MappedBatches:
-        """Return the rows of a shard, a record batch for each block, mapped into memory."""
+        """Return the ROWS of a shard, mapped into memory: one record batch per block.
+
+        InputError if the file does not belong to index.json.
+        """
         path = self.folder / file_name(shard)
         remedy = f"delete {self.folder} and build the index again"
         rows = _mapped(OwnFile(path, self.shards[shard].checksum, remedy))
@@ -132,7 +138,7 @@ def _mapped(file: OwnFile) -> MappedBatches:
 
 
 def file_name(shard: int) -> str:
-    """Return the name of the file of a shard's rows."""
+    """Return the name of the file with the rows of a shard."""
     return f"{shard:05d}.arrow"
 
 
@@ -144,11 +150,12 @@ def build(
     engine: Given = None,
     progress: Progress | None = None,
 ) -> Index:
-    """Return the index in `folder` of tars (paths, folders or globs); build it unless it is there already.
+    """Return the index of tars in `folder`; build it unless it is there already.
 
-    `curated` is an output folder of curate, or its URL: its matched/, or gated/ after a gate, says which texts each
-    image may have. `engine` is a Spark session, or None for processes of this machine. The same call goes on after one
-    that broke off.
+    `tars` are paths, folders or globs. `curated` is an output folder of curate, or its URL; the texts of each image are
+    read from its gated/ if the run had a gate, otherwise from matched/. `engine` is a Spark session, or None for
+    processes of this machine. A repeated call continues one that broke off. InputError if `folder` is a URL or holds
+    anything but this index.
     """
     if block_rows < 1:
         raise InputError(f"block_rows is {block_rows}; it must be at least 1")
@@ -161,7 +168,7 @@ def build(
     wanted = _Wanted(_made_from(base, shards, run.facts["made_from"], files, block_rows), NAME)
     with suppress(_IsThere):
         wanted.require_usable(folder)  # before anything starts
-        # Of the processes of a training, one builds and the others find.
+        # One process of a training builds the index; the others wait until it is there.
         with deriving(engine, folder, wanted, progress, wait=True) as made:
             write = partial(_write, block_rows=block_rows)
             tallies = each_tar(made, "write the rows", found, [matched_images(files, run.counted[1])], write)
@@ -172,15 +179,15 @@ def build(
 
 
 class _IsThere(Exception):
-    """The index that is asked for is in its folder."""
+    """Raised if the folder holds the whole index that is asked for."""
 
 
 @dataclass(frozen=True)
 class _Wanted(Derivation):
-    """An index."""
+    """The description of the index to build."""
 
     def require_usable(self, folder: Path) -> None:
-        """Refuse a folder that holds anything but this index, or a part of it; raise _IsThere if it holds all of it."""
+        """Refuse a folder that holds anything but this index, whole or in part; raise _IsThere if it is whole."""
         content = read_json(folder / NAME)
         if content is None:
             if not (is_free(folder) or is_begun(folder)):
@@ -200,7 +207,7 @@ def _shard(tar: Input, base: Path) -> Shard:
 
 
 def _made_from(base: Path, shards: list[Shard], run: dict, files: list[OwnFile], block_rows: int) -> dict:
-    """Return what the index is made from, to tell it from an index of other tars or images."""
+    """Return the description of all that the index is made from; an index of other tars or images has another one."""
     described = repr([run, [(file.path.name, file.path.stat().st_size) for file in files]])
     return {
         "tars": str(base),
@@ -212,7 +219,7 @@ def _made_from(base: Path, shards: list[Shard], run: dict, files: list[OwnFile],
 
 
 def _write(numbered: Numbered, made: Made, scan: Scan, block_rows: int) -> None:
-    """Write the ROWS of a tar, a record batch for each block; tally its samples, and those that are matched."""
+    """Write the ROWS of a tar, a record batch per block; tally all samples, and the matched ones."""
     number, _ = numbered
     path = made.path("", file_name(number))
     rows = gather_rows(_rows(scan, number, made.tallies), block_rows, maxsize, exact=True)
@@ -223,7 +230,7 @@ def _write(numbered: Numbered, made: Made, scan: Scan, block_rows: int) -> None:
 
 
 def _rows(scan: Scan, number: int, tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield the ROWS of a tar, and tally them."""
+    """Yield the ROWS of a tar in batches of any size; tally their number."""
     for samples, known in scan.read():
         if known is not None:
             columns = [*samples.take(known["row"]).columns, known[TRAINED_TEXTS.name]]
@@ -236,7 +243,7 @@ def _sums_name(number: int) -> str:
 
 
 def _described(shards: list[Shard], tallies: Tallies) -> list[dict]:
-    """Return what index.json says of the shards."""
+    """Return the shards as index.json lists them, one dict each; counts and checksums are from `tallies`."""
     checksums = checksums_in(tallies)
     samples, matched = (tallies.take(name) for name in (_SAMPLES, _MATCHED))
     numbers = [

@@ -1,4 +1,4 @@
-"""Mix several balanced datasets into one stream by their weights, with rates by the common counts of their runs."""
+"""Mix several balanced datasets into one stream by weights; compute common rates from the counts of several runs."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from curation.run.results import Results
 from runtime.errors import InputError, ParameterError, require_kind, require_number, require_several
 
 MOST_WEIGHT = 1e12
-RUN = 1024  # samples that are dealt out at a time
+RUN = 1024  # turns that are computed at a time
 
-AGAIN = 1 << 20  # added to the epoch of a part that begins again: no epoch of the mix has the same draws
+AGAIN = 1 << 20  # added to the epoch of a part that begins again, so that it shares no draws with a later epoch
 
 
 @dataclass(frozen=True)
 class Mix:
-    """The share of each part among the samples of a mix: its weight divided by the sum of all.
+    """The share of each part among the samples of a mix: its weight divided by the sum of all weights.
 
-    Every reader takes from the part that is furthest behind its share, so that shares hold in each stretch of its
-    samples, not only on average. An epoch of the mix is one of the part `epoch_of`, by default the one with the largest
-    weight, of equal ones the first by name; parts that end before begin again, drawn anew.
+    Every reader takes the next sample from the part that is furthest behind its share. So the shares hold in each
+    stretch of a reader's samples, not only on average. An epoch of the mix ends with the epoch of the part `epoch_of`.
+    The default is the part with the largest weight; among equals, the first by name. A part that ends earlier begins
+    again, with new draws.
     """
 
     weights: Mapping[str, float]
@@ -51,27 +52,27 @@ class Mix:
 
     @property
     def names(self) -> list[str]:
-        """The parts, in the order of their names."""
+        """The names of the parts, sorted."""
         return sorted(self.weights)
 
     @property
     def whole(self) -> str:
-        """The part whose epoch is an epoch of the mix."""
+        """The name of the part whose epoch is an epoch of the mix."""
         return self.epoch_of or max(self.names, key=lambda name: self.weights[name])
 
     @property
     def shares(self) -> np.ndarray:
-        """The share of each part, in the order of names."""
+        """The share of each part, float64, in the order of `names`."""
         weights = np.array([self.weights[name] for name in self.names], np.float64)
         return weights / weights.sum()
 
     @property
     def description(self) -> dict[str, Any]:
-        """What tells this mix from another, as JSON has it."""
+        """The shares and the part `whole`, as JSON can represent them: equal for equal mixes."""
         return {"shares": dict(zip(self.names, self.shares.tolist(), strict=True)), "epoch_of": self.whole}
 
     def turns(self, taken: Mapping[str, int]) -> Iterator[str]:
-        """Yield the part of each next sample, given how many samples of each were taken; without end."""
+        """Yield, without end, the part of each next sample; `taken` has the number of samples taken from each part."""
         counts, names = np.array([taken.get(name, 0) for name in self.names], np.int64), self.names
         out = np.empty(RUN, np.int64)
         while True:
@@ -80,7 +81,10 @@ class Mix:
                 yield names[part]
 
     def sizes(self, whole: Sequence[int]) -> list[int]:
-        """Return how many samples the mix has until the part `epoch_of` ends, for each number of its own samples."""
+        """Return the number of samples in an epoch of the mix for each number in `whole`.
+
+        `whole` has numbers of samples in an epoch of the part with the same name, whose end ends the epoch of the mix.
+        """
         place, counts = self.names.index(self.whole), np.zeros(len(self.names), np.int64)
         out, begin = np.empty(1 << 16, np.int64), 0
         found: dict[int, int] = {}
@@ -97,10 +101,11 @@ class Mix:
 def common_rates(
     runs: Sequence[str | PathLike[str]], english_threshold: int = CurationConfig.english_threshold
 ) -> np.ndarray:
-    """Return one rate per entry, float32, by the sums of the counts of several runs over the same metadata.
+    """Return one rate per entry, float32, from the summed counts of several runs over the same metadata.
 
-    English has this threshold, and other languages its tail share, as in one run over the inputs of all. Runs that read
-    an input in common, or that match by different rules, are refused.
+    English has the threshold `english_threshold`; each other language has the threshold with the same tail share, as in
+    one run over the inputs of all runs. InputError for runs that read an input in common, or that match by different
+    rules.
     """
     require_several("runs", runs)
     if not runs:
@@ -114,7 +119,7 @@ def common_rates(
 
 
 def _require_addable(one: Results, other: Results) -> None:
-    """Refuse two runs that count the same texts, or whose counts mean different things."""
+    """Refuse two runs that count the same texts, or that match by different rules."""
     of_one, of_other = one.facts["made_from"], other.facts["made_from"]
     for name in ("rules", "evidence", "metadata_of", "merge_languages"):
         values = [each.get(name, getattr(CurationConfig, name)) for each in (of_one, of_other)]
@@ -130,14 +135,14 @@ def _require_addable(one: Results, other: Results) -> None:
 
 
 def _inputs(made_from: Mapping[str, Any]) -> set[tuple[str, ...]]:
-    """Return what tells the inputs of a run from others, the path first; a row group of a file is one of its own."""
+    """Return a tuple for each input of a run: path, row groups, size, time of modification and ETag, as text."""
     names = ("path", "row_groups", "file_size", "modified", "etag")
     return {tuple(str(each.get(name)) for name in names) for each in made_from.get("inputs", [])}
 
 
 @dataclass(frozen=True)
 class _Progress:
-    """How far a reader has come in an epoch: the samples of each part, and its position."""
+    """A reader's progress in an epoch: the number of samples taken from each part, and the position in each part."""
 
     epoch: int
     taken: dict[str, int]
@@ -147,7 +152,8 @@ class _Progress:
 class MixedDataset(Resumable):
     """The samples of several datasets in one stream, in the shares of a Mix.
 
-    Each dataset balances by its own rates, which may be those of `common_rates`. All must have the same `world`.
+    Each dataset balances by its own rates, which may be those of `common_rates`. All datasets must have the same
+    `world`.
     """
 
     def __init__(self, parts: Mapping[str, BalancedDataset], mix: Mix) -> None:
@@ -167,7 +173,10 @@ class MixedDataset(Resumable):
         self.parts, self.mix = dict(parts), mix
 
     def steps(self, batch_size: int, workers: int = 0) -> int:
-        """Return the full batches that every rank gets this epoch, with so many workers each and drop_last=True."""
+        """Return the number of full batches that every rank gets this epoch, with drop_last=True.
+
+        `workers` is the number of workers of each rank.
+        """
         whole = self.parts[self.mix.whole]
         whole.set_epoch(self.epoch)
         return full_batches(self.mix.sizes(whole.shares(workers)), batch_size, whole.world.size)
@@ -178,12 +187,12 @@ class MixedDataset(Resumable):
         return _Progress(epoch, dict.fromkeys(names, 0), dict.fromkeys(names, Position(epoch)))
 
     def saved(self, position: dict) -> _Progress:
-        """Return the position that a state has."""
+        """Return the position that a state's dict describes."""
         positions = {name: Position(**each) for name, each in position["positions"].items()}
         return _Progress(position["epoch"], dict(position["taken"]), positions)
 
     def samples(self, progress: _Progress) -> Iterator[tuple[Any, _Progress]]:
-        """Yield the samples of this worker that come after a position, each with it: it is moved on in place."""
+        """Yield the samples of this worker after `progress`, each with `progress` itself, which is updated in place."""
         taken, positions = progress.taken, progress.positions
         streams = {name: part.samples(positions[name]) for name, part in self.parts.items()}
         for name in self.mix.turns(taken):
@@ -200,6 +209,6 @@ class MixedDataset(Resumable):
             yield sample, progress
 
     def layout(self) -> dict:
-        """Return all that must be the same for a saved position to mean the same."""
+        """Return, as JSON can represent it, all that must be unchanged for a saved position to be valid."""
         of_parts = ((name, part.layout()) for name, part in self.parts.items())
         return {"mix": self.mix.description} | {f"{name}: {key}": each[key] for name, each in of_parts for key in each}

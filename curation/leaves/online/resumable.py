@@ -1,4 +1,4 @@
-"""Iterate PyTorch datasets that go on where a saved state left them: each sample comes with the position after it."""
+"""PyTorch datasets that continue from a saved state: each sample comes with the position after it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ else:
     try:
         import torch
         from torch.utils.data import IterableDataset, get_worker_info
-    except ImportError:  # a dataset says what to install when it is made
+    except ImportError:  # Resumable.__init__ says what to install
         torch, IterableDataset = None, object
 
 
 class Resumable(IterableDataset):
-    """Samples of epochs, from a position on; a position is a dataclass of what JSON has."""
+    """The base of datasets over epochs of samples, which are yielded from any position on.
+
+    A position is a dataclass whose fields JSON can represent.
+    """
 
     def __init__(self) -> None:
         if torch is None:
@@ -33,7 +36,7 @@ class Resumable(IterableDataset):
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._position: Any = None
         self._resumed: Any = None
-        self._loaded_in = 0  # the process
+        self._loaded_in = 0  # the id of the process that loaded the state
 
     @abstractmethod
     def samples(self, position: Any) -> Iterator[tuple[Any, Any]]:
@@ -45,26 +48,26 @@ class Resumable(IterableDataset):
 
     @abstractmethod
     def saved(self, position: dict) -> Any:
-        """Return the position that a state has."""
+        """Return the position that a state's dict describes."""
 
     @abstractmethod
     def layout(self) -> dict:
-        """Return all that must be the same for a saved position to mean the same."""
+        """Return, as JSON can represent it, all that must be unchanged for a saved position to be valid."""
 
     @property
     def epoch(self) -> int:
-        """The epoch that is drawn when the dataset is iterated next."""
+        """The epoch that the next iteration draws."""
         return int(self._epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw for this epoch (0, 1, …) when the dataset is iterated next; call it before each epoch."""
+        """Set the epoch (0, 1, …) that the next iteration draws; call this before each epoch."""
         self._epoch.fill_(epoch)
 
     def __iter__(self) -> Iterator[Any]:
         resumed, self._resumed = self._resumed, None
         if resumed and self._loaded_in != os.getpid():
             raise InputError("a process has loaded a state of its own, not of its workers; use a StatefulDataLoader")
-        if resumed is None or resumed.epoch != self.epoch:  # another one was set
+        if resumed is None or resumed.epoch != self.epoch:  # another epoch was set
             resumed = self.beginning(self.epoch)
         self._position = resumed
         return self._taken(resumed)
@@ -75,14 +78,15 @@ class Resumable(IterableDataset):
             yield sample
 
     def state_dict(self) -> dict:
-        """Return how far this worker has come, for `load_state_dict` of the same worker in the same layout."""
+        """Return the layout and the position of this worker, for `load_state_dict` of the same worker."""
         position = self._resumed or self._position or self.beginning(self.epoch)
         return {"layout": self.layout(), "position": asdict(position)}
 
     def load_state_dict(self, state: dict) -> None:
-        """Go on, when iterated next, after the sample that was the last when `state` was taken.
+        """Let the next iteration continue after the last sample before `state` was taken.
 
-        Where a later epoch is set, before or after, that epoch begins instead.
+        If a later epoch is set, before or after this call, that epoch begins instead. InputError for a state of another
+        layout.
         """
         layout, taken = self.layout(), state.get("layout", {})
         differing = [name for name in layout | taken if taken.get(name) != layout.get(name)]
