@@ -38,34 +38,37 @@ from runtime.storage.own_files import OwnFile
 from runtime.storage.remote import AS_ASKED
 from runtime.tallies import Tallies
 
-File = tuple[int, tuple[str, Version]]  # of a table, with its number
-KIND = "caption"  # of a text that is one
-TITLE = "an entry in the caption"  # of an image that has one
+File = tuple[int, tuple[str, Version]]  # number, path and version of a file of a table
+KIND = "caption"  # the kind of a text that is a caption
+TITLE = "an entry in the caption"  # the condition on an image that has a caption
 _READ = 1 << 20  # bytes at a time
 
 
 @dataclass(frozen=True)
 class CaptionStep(Step):
-    """A table of captions. Images without a caption keep their alt texts; those whose caption has no entry go."""
+    """The step: the caption of an image replaces its alt texts; without a caption, an image keeps its alt texts.
+
+    An image whose caption matches no entry is removed.
+    """
 
     table: ImageTable
-    digest: str = ""  # of the bytes of its files, once they were read
+    digest: str = ""  # of the bytes of the table's files; empty before `prepare`
 
     def prepare(self, context: Context) -> CaptionStep:
-        """Read the files of the table for their digest."""
+        """Return the step with the digest of the table's files, which are read for it."""
         context.match_plan()  # a stage of its own
         with context.progress.stage("read captions"):
             digests = context.engine.run(list(enumerate(self.table.files)), _digest, TURNS).beginning("")
         return replace(self, digest=blake2b("".join(sorted(digests)).encode(), digest_size=16).hexdigest())
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
-        """Write the images with their captions; tally `texts` by language as those that go less those that come."""
+        """Write the images with their captions; tally `texts` by language: replaced alt texts minus new captions."""
         change = Captioner(context.match_plan())
         write = partial(rewrite_one, images=list(images), change=change, folder=folder)
         return Join(images_in(images), [caption_table(self.table)]).write(context.engine, write)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Refuse captions of other images, and captions without any entry."""
+        """Refuse a table that has captions of none of the images, and captions that leave no image."""
         if not counted["captioned"]:
             raise InputError(
                 f"{self.table.name} has a caption of none of the matched images: its {self.table.identity}s are not "
@@ -75,7 +78,7 @@ class CaptionStep(Step):
             raise InputError(f"every matched image has a caption in {self.table.name}, and no entry is in any of them")
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
-        """Return the table, and how many images have a caption of each language."""
+        """Return facts for run.json: the table, and the numbers of captions and matched captions by language."""
         table, captions, matched = self.table, counted.by_language("captions"), counted.by_language("matched")
         facts = {
             "table": {"name": table.name, "files": len(table.files), "bytes": table.bytes, "digest": self.digest},
@@ -88,25 +91,25 @@ class CaptionStep(Step):
 
 
 def step(engine: Engine, plan: GatePlan) -> CaptionStep | None:
-    """Return the step where captions are asked for."""
+    """Return the step, or None if the plan has no table of captions."""
     return CaptionStep(plan.captions) if plan.captions else None
 
 
 @dataclass(frozen=True)
 class Captioner:
-    """Replaces the texts of the images of a batch by their captions, in a task."""
+    """A Change for `rewrite_one` that replaces the texts of images by their captions."""
 
     plan: MatchPlan
 
     @cached_property
     def matching(self) -> Matching:
-        """What finds language and entries, opened in the process that asks."""
+        """The matching, which finds the language and the entries of texts; opened on first use in each process."""
         return self.plan.open()
 
     def __call__(
         self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
     ) -> pa.RecordBatch:
-        """Return MATCHED images whose one text is the caption, where a row has one."""
+        """Return the MATCHED images that stay; an image with a caption in `rows` has the caption as its only text."""
         best = filled(rows, begin.row, begin.row + batch.num_rows, CAPTION[0])
         texts, offsets = parts(batch["candidates"])
         has = best.is_valid().to_numpy(zero_copy_only=False)
@@ -128,7 +131,7 @@ class Captioner:
         return batch.filter(pa.array(stays)).set_column(place, MATCHED.field("candidates"), candidates)
 
     def find(self, captions: pa.Array, tallies: Tallies) -> pa.StructArray:
-        """Return captions as CANDIDATEs; tally those that are cut, all by language, and those with an entry."""
+        """Return captions as CANDIDATEs; tally `cut` ones and, by language, all `captions` and the `matched` ones."""
         texts, cut = shorter(captions, self.plan.max_text_length)
         found = self.matching.find(texts)
         tallies.add("cut", cut)
@@ -141,7 +144,7 @@ class Captioner:
 
 
 def _digest(numbered: File) -> Tallies:
-    """Return a tally whose name is the number of a file and the digest of its bytes."""
+    """Return one tally, whose name is the number of a file and the digest of its bytes."""
     number, (path, version) = numbered
     hashed, tallies = blake2b(digest_size=16), Tallies()
     try:
@@ -162,7 +165,7 @@ def _joined(texts: pa.StructArray, more: pa.StructArray) -> pa.StructArray:
 
 
 def _lists(texts: pa.StructArray, begins: np.ndarray, lengths: np.ndarray) -> pa.ListArray:
-    """Return lists of these lengths, given the position at which each begins."""
+    """Return a list array: list i has the `lengths[i]` texts from the index `begins[i]` on."""
     offsets = np.append(0, np.cumsum(lengths))
     taken = np.repeat(begins - offsets[:-1], lengths) + np.arange(offsets[-1])
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), texts.take(pa.array(taken)))

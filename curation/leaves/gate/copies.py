@@ -1,7 +1,7 @@
 """The step `copies`: keep one of the images that show the same picture, with the texts of all of them.
 
-Copies are found by hashes alone (`near_copies.copies`). Then each file is rewritten without its copies, whose texts are
-sent to the image that stays. The texts are combined like the texts of one URL.
+Copies are found by hashes alone (`near_copies.copies`). Then each file is rewritten without the images that have
+copies. The texts of these images are sent to the image that stays, and combined like the texts of one URL.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from runtime.tallies import Tallies
 if TYPE_CHECKING:
     from curation.leaves.gate.plan import GatePlan
 
-TEXTS_OF_COPY = 2  # about so many travel with a copy
+TEXTS_OF_COPY = 2  # estimated texts that are sent per copy
 
 
 @dataclass(frozen=True)
 class Copies(Step):
-    """The step: of the images that show the same picture one stays."""
+    """The step: of the images that show the same picture, one stays."""
 
     pictures: Pictures
-    is_alone: bool = False  # no other step counts the images that the table has
+    is_alone: bool = False  # whether no other step counts the images in the table
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
-        """Write each picture once; tally the texts of copies that do not stay."""
+        """Write one image of each picture; tally `texts`, by language: the texts of copies that are not kept."""
         marks = context.output.parts.begin("marks")
         work = context.output.artefacts / "hashes"
         marked = write_marks(context.engine, images, self.pictures, work, marks)
@@ -60,13 +60,13 @@ class Copies(Step):
         return marked + context.engine.exchange(items, send, receive, partitions)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Refuse a table of other images, and one with several rows of too many of them."""
+        """Refuse a table that has none of the images, and one with differing rows of too many images."""
         if self.is_alone:
             require_found(self.pictures.table, 0, counted)
             require_own_rows(self.pictures.table, [self.pictures.same.column], 0, counted, config)
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
-        """Return how many copies were removed, and what the table has if no other step says so."""
+        """Return the number of removed copies and, if no other step reports the table, the images in it."""
         tables = [{"name": self.pictures.table.name, **of_table(0, counted)}] if self.is_alone else []
         return {"tables": tables, "conditions": [removed(self._title, counted)]}
 
@@ -76,14 +76,14 @@ class Copies(Step):
 
 
 def step(engine: Engine, plan: GatePlan) -> Copies | None:
-    """Return the step where copies are asked for."""
+    """Return the step, or None if the plan has no pictures to compare."""
     return Copies(plan.pictures, not plan.asks) if plan.pictures else None
 
 
 def _send(
     item: tuple[OwnFile, OwnFile | None], tallies: Tallies, buckets: int, folder: StepFolder, rule: str
 ) -> Iterator[Block]:
-    """Write the images of a file that have no copies; yield the texts of all other images, packed."""
+    """Write the images of a file that have no copies; yield the PAIRS of all other images, in blocks by key."""
     file, marks = item
     rows, copy_of = _marks(marks)
     packer, begin, path = Packer(buckets), 0, folder / file.path.name
@@ -105,13 +105,13 @@ def _send(
 
 
 def _marks(file: OwnFile | None) -> tuple[np.ndarray, pa.Array]:
-    """Return the rows of the copies in a file of images, and the uids of the images that stay for them."""
+    """Return the rows, ascending, of the images in a file that have copies, and for each the uid that stays."""
     marks = MARKS.empty_table() if file is None else read_table(file)
     return marks["row"].to_numpy(), pa.concat_arrays([pa.array([], pa.string()), *marks["copy_of"].chunks])
 
 
 def _tallied(images: pa.RecordBatch, copy_of: pa.Array, goes: np.ndarray, tallies: Tallies) -> pa.RecordBatch:
-    """Return the pairs of copies, which are counted."""
+    """Return the PAIRS of images that have copies; tally the pictures, the images that go, and all texts."""
     tallies.add("pictures", int((~goes).sum()))
     tallies.add("removed", int(goes.sum()))
     tally_texts(images, np.ones(images.num_rows, bool), "texts", tallies)
@@ -119,11 +119,11 @@ def _tallied(images: pa.RecordBatch, copy_of: pa.Array, goes: np.ndarray, tallie
 
 
 def _receive(partition: int, blocks: Iterator[bytes], number: int, max_texts: int, folder: Path) -> Tallies:
-    """Write the images that stay for others, each with the texts of all copies."""
+    """Write the images that stay for copies, each with the texts of all its copies."""
     path, tallies = folder / f"copies-{partition:05d}.parquet", Tallies()
     written = write_images(blocks, number, max_texts, path)
     tallies.add("passed", written["matched"])
     for language, texts in written.by_language("language.matched").items():
-        tallies.add("texts", -texts, language)  # those that are left
+        tallies.add("texts", -texts, language)  # kept texts are not removed
     tally(tallies, path, checksums_in(written)[path.name])
     return tallies

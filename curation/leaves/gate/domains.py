@@ -1,7 +1,8 @@
 """The step `domains`: keep at most N images per registered domain, those with the smallest draws.
 
-So the choice does not depend on the order of rows. Tasks drop what is over the limit before the images of a domain come
-together: none gets a whole domain. A domain is a hash of 64 bits: of a billion domains hardly two share one.
+A draw depends on the uid, so the choice does not depend on the order of rows. Tasks drop images over the limit before
+the images of a domain are grouped, so no task holds all images of a large domain. A domain is compared by a hash of 64
+bits: of a billion domains hardly two share one.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies
 
-PURPOSE = "domain"  # of the draw
+PURPOSE = "domain"  # the name of the draw
 _DRAWN = pa.schema([pa.field("domain", pa.uint64()), pa.field("draw", pa.float64()), *KEY, *PLACE])
 
 
@@ -44,7 +45,7 @@ class Domains(Step):
     most: int
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
-        """Write the images with the smallest draws of each domain."""
+        """Write, of each domain, the images with the smallest draws."""
         places = Places.of(row_counts(images))
         buckets, tasks = group_buckets(places.images)
         items = senders([*enumerate(images)], places.images, buckets)
@@ -56,7 +57,7 @@ class Domains(Step):
         return context.engine.exchange(items, send, receive, places.tasks, [relay])
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
-        """Return how many images were removed."""
+        """Return the number of removed images."""
         return {"conditions": [removed(self._title, counted)]}
 
     @property
@@ -65,12 +66,12 @@ class Domains(Step):
 
 
 def step(engine: Engine, plan: GatePlan) -> Domains | None:
-    """Return the step where a number is asked for."""
+    """Return the step, or None if the plan has no limit per domain."""
     return Domains(plan.images_per_domain) if plan.images_per_domain else None
 
 
 def _send(images: Sequence[tuple[int, OwnFile]], _: Tallies, buckets: int, most: int, seed: int) -> Iterator[Block]:
-    """Yield the images of files that may stay, in blocks by domain."""
+    """Yield _DRAWN rows of the images in files, at most `most` per domain, in blocks by domain."""
     packer = sending(buckets)
     drawn = chain.from_iterable(_drawn(number, file, seed) for number, file in images)
     for rows in _smallest(drawn, most):
@@ -91,7 +92,7 @@ def _drawn(number: int, file: OwnFile, seed: int) -> Iterator[pa.RecordBatch]:
 def _pass_on(
     partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int, most: int, places: Places
 ) -> Iterator[Block]:
-    """Yield the images that stay, in blocks by file."""
+    """Yield the PLACE of each image that stays, in blocks by file."""
     packer = Packer(places.tasks)
     for bucket in by_bucket(blocks, buckets, _DRAWN, _domains):
         for rows in _smallest(bucket, most):
@@ -101,7 +102,7 @@ def _pass_on(
 
 
 def _smallest(drawn: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
-    """Yield so many images of each domain, those with the smallest draws."""
+    """Yield, as one batch, the `most` images of each domain with the smallest draws; nothing without images."""
     reduce = partial(_reduced, most=most)
     if held := gather_reduced(drawn, reduce, BUCKET_BYTES):
         yield reduce(held)
@@ -123,7 +124,7 @@ def _domains(rows: pa.RecordBatch) -> np.ndarray:
 def _stay(
     batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies, rule: str
 ) -> pa.RecordBatch:
-    """Return the images whose rows come."""
+    """Return the images of a MATCHED batch about which `rows` has a row; tally the others."""
     goes = np.ones(batch.num_rows, bool)
     if rows is not None:
         goes[rows["row"].to_numpy() - begin.row] = False

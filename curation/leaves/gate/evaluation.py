@@ -1,8 +1,8 @@
 """Find the pictures of evaluation sets among images: by URL, by SHA-256 of the file, and by pHash within a distance.
 
 Keys of 16 bytes (of URLs and files) must be equal; picture hashes may differ in some bits. A set has the pHash of each
-picture and the pHash of its mirror image. Which sets have an image is a mask: bit k is of the k-th set. Exact texts of
-evaluation sets are found in `evaluation_texts`.
+picture and the pHash of its mirror image. A mask, uint64, says which sets have an image: bit k stands for the k-th set.
+`evaluation_texts` finds the exact texts of evaluation sets.
 """
 
 from __future__ import annotations
@@ -30,41 +30,41 @@ from runtime.storage.arrays import open_arrays, save_arrays
 NO_SET = np.uint64(0)
 
 VERSION = 1
-MOST_SETS = 60  # as many as bits of a mask
+MOST_SETS = 60  # each set is a bit of a mask
 SHA256_BYTES, PHASH_BYTES = 32, 8
 _MIRRORED = "phash_mirrored"
 _HASHES = ("phash", _MIRRORED)  # the columns of a table whose hashes an image is compared with
 _HEADER = "evaluation.json"
 _EXPECTED = "a table of pictures: Parquet files with a column url, sha256 or phash, as clip-hash writes them"
-_OF_THE_WEB = "^[0-9a-fA-F]{32}$"  # uids that are no paths in a folder
+_OF_THE_WEB = "^[0-9a-fA-F]{32}$"  # matches the uid of a URL, and no uid that is a path in a folder
 
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """An evaluation set as its table describes it."""
+    """The name of an evaluation set, and numbers of pictures in its table."""
 
     name: str
     pictures: int
-    plain: int  # of them, pictures with a pHash of plain ones, which is not looked for
-    unmirrored: int  # of them, pictures with another pHash, and none of the mirror image
+    plain: int  # pictures with the pHash of a plain picture, which is not looked up
+    unmirrored: int  # pictures with any other pHash, but none of the mirror image
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationSets:
-    """The pictures of evaluation sets. A mask, uint64, says which sets have an image: bit k stands for sets[k]."""
+    """The pictures of evaluation sets; a mask, uint64, says which sets have an image: bit k stands for sets[k]."""
 
     sets: tuple[EvaluationSet, ...]
     distance: int
     urls: KeysOfSets
     sha256: KeysOfSets
     hashes: HashesOfSets
-    digest: str  # 32 hex digits of what is looked for; no order of tables, files or rows changes it
+    digest: str  # of all that is compared, 32 hex digits; the order of tables, files and rows does not change it
 
     @classmethod
     def read(cls, tables: Iterable[str | PathLike[str]], distance: int) -> EvaluationSets:
         """Return the sets in tables: files, folders, globs or URLs of Parquet, named by the last part of the path.
 
-        InputError for a table without pictures, and for a distance that means no copy.
+        InputError for a table without URLs and hashes, and for a distance that is too large for copies.
         """
         require_distance(distance, WORD_BITS)
         found = [_read(name, path) for name, path in sorted(_named(list(map(str, tables))).items())]
@@ -74,10 +74,10 @@ class EvaluationSets:
         return cls(sets, distance, *keys, hashes, _digest(sets, distance, *keys, hashes))
 
     def by_url(self, uids: Strings | np.ndarray) -> np.ndarray:
-        """Return the sets that have the URL or the uid of each image.
+        """Return, for each image, the mask of the sets that have its URL or uid: uint64[image].
 
-        Images are given by uid, or by keys as `uid_numbers` and `url_keys` make them: the MD5 of a URL is a uid, too.
-        A null matches nothing.
+        `uids` are uids, or keys from `uid_numbers` or `url_keys`: the MD5 of a URL is a uid, too. A null matches
+        nothing.
         """
         if isinstance(uids, np.ndarray):
             return self.urls.find(uids)
@@ -87,14 +87,14 @@ class EvaluationSets:
         return out
 
     def by_sha256(self, column: pa.Array) -> np.ndarray:
-        """Return the sets that have a file with the SHA-256 of each image, bytes or digits; a null matches nothing."""
+        """Return, for each image, the mask of the sets that have its SHA-256 (bytes or digits); 0 for null."""
         keys, is_given = _sha256_keys(column)
         return np.where(is_given, self.sha256.find(keys), np.uint64(0))
 
     def by_phash(self, column: pa.Array) -> np.ndarray:
-        """Return the sets that have a picture within the distance of each image; a null matches nothing.
+        """Return, for each image, the mask of the sets with a pHash within the distance of its own; 0 for null.
 
-        Nor does the hash of a plain picture: that of an evaluation set would be near every plain one.
+        The mask is also 0 for the hash of a plain picture, which would be near every plain picture.
         """
         words, is_given = hash_words(column, "phash", PHASH_BYTES)
         rows = np.flatnonzero(is_given & ~is_plain(words))
@@ -113,11 +113,11 @@ class EvaluationSets:
         return len(self.urls.keys) > 0
 
     def known(self, batch: pa.RecordBatch) -> np.ndarray:
-        """Return the sets that have the uid or the URL of each image of a MATCHED batch."""
+        """Return, for each image of a MATCHED batch, the mask of the sets that have its uid or URL."""
         return self.by_url(batch["uid"]) | self.by_url(url_keys(batch["url"]))
 
     def save(self, directory: str | PathLike[str]) -> str:
-        """Write the sets to a folder, for workers to open; return its path."""
+        """Write the sets to a folder, for workers to open; return the path of the folder."""
         header = {"version": VERSION, "digest": self.digest, "distance": self.distance}
         sets = [vars(each) for each in self.sets]
         parts: dict[str, KeysOfSets | HashesOfSets] = {"urls": self.urls, "sha256": self.sha256, "hashes": self.hashes}
@@ -127,7 +127,7 @@ class EvaluationSets:
 
     @classmethod
     def open(cls, directory: str | PathLike[str]) -> EvaluationSets:
-        """Map saved sets into memory, which all processes of a machine share; damaged ones are refused."""
+        """Map saved sets into memory, which all processes of a machine share; InputError for damaged ones."""
         header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
 
         def of(name: str) -> dict[str, np.ndarray]:
@@ -142,14 +142,14 @@ class EvaluationSets:
 
 
 def _sha256_keys(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first 16 bytes of each SHA-256 as two uint64, and which rows have one."""
+    """Return the first 16 bytes of each SHA-256, uint64[row, 2], and a mask, bool[row]: which rows have one."""
     words, is_given = hash_words(column, "sha256", SHA256_BYTES)
     return np.ascontiguousarray(words[:, :2]), is_given
 
 
 @dataclass
 class _Table:
-    """The keys and hashes in the rows of an evaluation set's table, as arrays."""
+    """The keys and hashes in an evaluation set's table, which are collected batch by batch."""
 
     name: str
     pictures: int = 0
@@ -160,7 +160,7 @@ class _Table:
     _hashes: list[np.ndarray] = field(default_factory=list)
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Add rows of the columns url, uid, sha256 and _HASHES, as far as the table has them."""
+        """Add a batch of rows; it may have the columns url, uid, sha256 and _HASHES."""
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         self.pictures += batch.num_rows
         if "url" in columns:
@@ -195,7 +195,7 @@ class _Table:
 
 
 def _named(paths: Sequence[str]) -> dict[str, str]:
-    """Return each path by the name of its set."""
+    """Return the paths by the names of their sets, the last parts of the paths; InputError for equal names."""
     named = {(path.partition("?")[0] if "://" in path else path).rstrip("/").rpartition("/")[2]: path for path in paths}
     if len(named) < len(paths):
         given = ", ".join(map(hidden, paths))
@@ -223,7 +223,10 @@ def _read(name: str, path: str) -> _Table:
 
 
 def _columns(names: Sequence[str], path: str) -> dict[str, str]:
-    """Return what each of the columns that are read is."""
+    """Return the columns to read, by name: each is a url, a uid, a sha256 or one of _HASHES.
+
+    InputError if none of `names` is a URL or a hash.
+    """
     known = {column: kind for kind in ("url", "uid") for column in RECOGNISED[kind]}
     known |= {column: column for column in ("sha256", *_HASHES)}
     found = {name: kind for name in names if (kind := known.get(name.lower()))}
@@ -244,43 +247,49 @@ def _digest(
 
 @dataclass(frozen=True, eq=False)
 class KeysOfSets:
-    """Distinct keys of 16 bytes, and for each the mask of the sets that have it, uint64."""
+    """Distinct keys of 16 bytes; sets[i] is the mask, uint64, of the sets that have the i-th key."""
 
     keys: KeySet
     sets: np.ndarray
 
     @classmethod
     def of(cls, given: Sequence[np.ndarray]) -> KeysOfSets:
-        """Return the keys of each set, uint64[key, 2]."""
+        """Return the distinct keys of all sets; `given` has the keys of each set, uint64[key, 2]."""
         keys = KeySet.of(given)
         return cls(keys, _sets([keys.find(each) for each in given], len(keys)))
 
     def find(self, keys: np.ndarray) -> np.ndarray:
-        """Return the sets that have each key."""
+        """Return the mask of the sets that have each key, uint64[key, 2]; NO_SET for an unknown key."""
         places = self.keys.find(keys)
-        return np.append(self.sets, NO_SET)[places]  # the last one where there is none
+        return np.append(self.sets, NO_SET)[places]  # an unknown key has the index -1
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return what `open` takes."""
+        """Return the arrays by name, as `open` takes them."""
         return {"keys": self.keys.keys, "starts": self.keys.starts, "sets": self.sets}
 
     @classmethod
     def open(cls, arrays: dict[str, np.ndarray]) -> KeysOfSets:
-        """Return the keys whose arrays these are."""
+        """Return the keys that `arrays` returned as these arrays."""
         return cls(KeySet(arrays["keys"], arrays["starts"]), arrays["sets"])
 
 
 @dataclass(frozen=True, eq=False)
 class HashesOfSets:
-    """Distinct hashes of as many bits, for each the mask of the sets that have it, and an index by distance."""
+    """Distinct hashes of one length, and an index to find near ones.
+
+    sets[i] is the mask, uint64, of the sets that have the i-th hash.
+    """
 
     words: np.ndarray  # uint64[hash, words]
     sets: np.ndarray
-    index: BandIndex | None  # None where there is no hash
+    index: BandIndex | None  # None if there are no hashes
 
     @classmethod
     def of(cls, given: Sequence[np.ndarray], distance: int) -> HashesOfSets:
-        """Return the hashes of each set, one at least, uint64[hash, words]."""
+        """Return the distinct hashes of all sets, and index them for `distance`.
+
+        `given` has the hashes of each set, uint64[hash, words]; there must be at least one set.
+        """
         words, places = np.unique(np.concatenate(given), axis=0, return_inverse=True)
         ends = np.cumsum([len(each) for each in given])[:-1]
         sets = _sets(np.split(places.reshape(-1), ends), len(words))
@@ -288,7 +297,7 @@ class HashesOfSets:
         return cls(words, sets, BandIndex.of(words, range(len(words)), bits, distance) if len(words) else None)
 
     def find(self, words: np.ndarray, distance: int) -> np.ndarray:
-        """Return the sets that have a hash within the distance of each of these, the distance of the index."""
+        """Return, for each of `words`, the mask of the sets with a hash within `distance`, that of the index."""
         out = np.zeros(len(words), np.uint64)
         if self.index is not None:
             both = np.concatenate([self.words, words])
@@ -297,7 +306,7 @@ class HashesOfSets:
         return out
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return what `open` takes."""
+        """Return the arrays by name, as `open` takes them."""
         arrays = {"words": self.words, "sets": self.sets}
         if self.index is not None:
             parts = {name: getattr(self.index, name) for name in ("places", "starts", "members")}
@@ -306,7 +315,7 @@ class HashesOfSets:
 
     @classmethod
     def open(cls, arrays: dict[str, np.ndarray]) -> HashesOfSets:
-        """Return the hashes whose arrays these are."""
+        """Return the hashes that `arrays` returned as these arrays."""
         index = None
         if "flips" in arrays:
             tables = Tables(arrays["places"].shape[1], tuple(arrays["flips"].tolist()))
@@ -315,7 +324,7 @@ class HashesOfSets:
 
 
 def _sets(places: Sequence[np.ndarray], number: int) -> np.ndarray:
-    """Return the mask of the sets that name each of so many places."""
+    """Return a mask of sets for each of `number` indices: places[k] are the indices that the k-th set has."""
     sets = np.zeros(number, np.uint64)
     for bit, own in enumerate(places):
         sets[own] |= np.uint64(1 << bit)

@@ -33,22 +33,25 @@ _HEADER = "evaluation_texts.json"
 
 @dataclass(frozen=True, eq=False)
 class EvaluationTexts:
-    """Texts that no image may have, as keys of 16 bytes: whole texts, cleaned as alts are, in one case and in NFC."""
+    """Texts that no image may have, as keys of 16 bytes.
+
+    A key is that of a whole text, which is cleaned like alt texts, case-folded and in NFC.
+    """
 
     keys: KeySet
-    digest: str  # 32 hex digits; neither files nor their order and repetitions change it
+    digest: str  # 32 hex digits; the same for the same texts, whatever their files, order and repetitions
 
     @classmethod
     def read(cls, paths: Iterable[str | PathLike[str]]) -> EvaluationTexts:
         """Return the texts in files: one a line, or in the column text or caption of Parquet, CSV or TSV.
 
-        Files may be packed (.gz, .zst). InputError for one that cannot be read, or that holds no text.
+        Files may be packed (.gz, .zst). InputError for a file that cannot be read, or that holds no text.
         """
         return cls._of([keys for path in paths for keys in _read(str(path))])
 
     @classmethod
     def of(cls, texts: Strings) -> EvaluationTexts:
-        """Return these texts.
+        """Return the set of these texts.
 
         >>> texts = EvaluationTexts.of(["A photo of a dog. ", "Straße"])
         >>> texts.fails(pa.array(["a Photo of a Dog.", "a photo of a dog", "STRASSE", None])).tolist()
@@ -62,23 +65,26 @@ class EvaluationTexts:
         return cls(found, blake2b(np.ascontiguousarray(found.keys).data, digest_size=16).hexdigest())
 
     def __len__(self) -> int:
-        """The number of texts, each once."""
+        """Return the number of distinct texts."""
         return len(self.keys)
 
     def fails(self, texts: pa.Array) -> np.ndarray:
-        """Return which texts, cleaned as the texts of images are, are in this set; a null is not."""
+        """Return a mask, bool[text]: which texts are in this set; false for null.
+
+        The texts must be cleaned as the texts of images are.
+        """
         strings = string_array(texts, "texts")
         return self.keys.contains(url_keys(_folded(strings))) & _is_text(strings)
 
     def save(self, directory: str | PathLike[str]) -> str:
-        """Write the texts' keys to a folder, for workers to open; return its path."""
+        """Write the keys of the texts to a folder, for workers to open; return the path of the folder."""
         header = {"version": VERSION, "digest": self.digest}
         save_arrays(Path(directory), _HEADER, header, {"keys": self.keys.keys, "starts": self.keys.starts})
         return str(directory)
 
     @classmethod
     def open(cls, directory: str | PathLike[str]) -> EvaluationTexts:
-        """Map saved texts into memory, which all processes of a machine share; a damaged folder is refused."""
+        """Map saved texts into memory, which all processes of a machine share; InputError for damaged ones."""
         header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
         try:
             return cls(KeySet(arrays["keys"], arrays["starts"]), header["digest"])
@@ -87,18 +93,18 @@ class EvaluationTexts:
 
 
 def find_texts(context: Context, images: Sequence[OwnFile], texts: EvaluationTexts) -> Rule:
-    """Return the rule that removes these texts."""
+    """Return the rule that removes these texts; `images` are not needed for it."""
     texts.save(folder := context.output.artefacts / "evaluation_texts")
     return partial(is_of_evaluation, known=context.engine.ship(folder))
 
 
 def is_of_evaluation(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, known: Shipped) -> np.ndarray:
-    """Return which texts are among those of evaluation sets."""
+    """Return a mask, bool[text]: which texts are in `known`, the shipped EvaluationTexts."""
     return known.opened(EvaluationTexts.open).fails(texts.field("text"))
 
 
 def _read(path: str) -> list[np.ndarray]:
-    """Return the keys of the texts in a file."""
+    """Return the keys of the texts in a file, batch by batch; InputError for a file without text."""
     with opened(path, "the file of evaluation texts") as file:
         found = [_keys(clean_array(texts)) for texts in _texts(file, path)]
     if not any(map(len, found)):
@@ -122,7 +128,7 @@ def _column(names: list[str], path: str) -> list[str]:
 
 
 def _keys(texts: pa.Array) -> np.ndarray:
-    """Return the keys of those that are texts: neither null nor empty."""
+    """Return the keys, uint64[text, 2], of the texts that are neither null nor empty."""
     return url_keys(_folded(texts.filter(pa.array(_is_text(texts)))))
 
 
@@ -131,7 +137,7 @@ def _is_text(texts: pa.Array) -> np.ndarray:
 
 
 def _folded(texts: pa.Array) -> pa.Array:
-    """Return texts in NFC, and in the one case that Unicode has for comparisons."""
+    """Return texts case-folded and in NFC; a null stays null."""
     folded = pc.ascii_lower(texts)
     foreign = pc.invert(pc.string_is_ascii(texts)).fill_null(False)
     if not pc.any(foreign).as_py():

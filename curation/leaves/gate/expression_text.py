@@ -1,6 +1,6 @@
 """Scan the text of a condition before Spark parses it: its length, its depth, and the columns that it names.
 
-If the tokens alone do not decide whether every name is a column, no names are returned, and Spark's parser decides.
+If the tokens alone do not show which names are columns, no names are returned, and Spark's parser decides.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from runtime.errors import InputError
 
 MOST_CHARACTERS = 20_000  # a list of 3,000 numbers
 MOST_SIGNS = 400  # Spark's stack, of 1 MB, overflows at twice as many, as in NOT NOT NOT …, and seldom at 500
-MOST_DEPTH = 100  # brackets; its parser overflows at 400
+MOST_DEPTH = 100  # nested brackets; the parser's stack overflows at 400
 NOT_OF_ONE = (
     "is not of one image alone; leave out aggregates, windows, subqueries, chance, and what another run has otherwise: "
     "the time of day, the user, the version"
@@ -30,7 +30,7 @@ _TOKENS = re.compile(
 _OPEN, _CLOSE = {"(", "[", "{", "CASE"}, {")", "]", "}", "END"}
 _KEYWORDS = set("AND OR NOT IS NULL TRUE FALSE IN BETWEEN LIKE ILIKE RLIKE REGEXP DIV CASE WHEN THEN ELSE END".split())
 _SIGNS = set("( ) [ ] , . + - * / % = == != <> < <= > >= <=> || & | ^ ~ !".split())
-# Words that are no columns where none has their name, or that say that other words are none.
+# Words that Spark reads as values of the run or as parts of its syntax, unless a column has the name.
 _OF_A_RUN = set(
     "CURRENT_CATALOG CURRENT_DATABASE CURRENT_DATE CURRENT_PATH CURRENT_SCHEMA CURRENT_TIME CURRENT_TIMESTAMP "
     "CURRENT_TIMEZONE CURRENT_USER LOCALTIME LOCALTIMESTAMP SESSION_USER USER".split()
@@ -43,21 +43,21 @@ _WHEN = re.compile(r"""[rR]?['"]\s*(?:now|today|tomorrow|yesterday)\b""", re.IGN
 
 @dataclass(frozen=True)
 class Condition:
-    """One operand of the ANDs of an expression: its text, the columns in it, and its form for people."""
+    """One of the conditions that AND joins in an expression: its text, its columns, and its title for people."""
 
     text: str
     columns: tuple[str, ...]
-    title: str | None = None  # instead of the text
+    title: str | None = None  # shown instead of the text
     sql: str | None = None  # what is evaluated instead of the text
 
     @property
     def evaluated(self) -> str:
-        """The condition as Spark evaluates it."""
+        """The SQL that Spark evaluates."""
         return self.sql or self.text
 
     @property
     def shown(self) -> str:
-        """The condition as a person reads it."""
+        """The text that a person reads."""
         return self.title or self.text
 
 
@@ -72,7 +72,7 @@ class _Token:
 
     @property
     def name(self) -> str | None:
-        """The name that a token may be, of a column or of something else."""
+        """The name that the token may be, of a column or of something else; None for any other token."""
         if self.kind == "quoted":
             return self.text[1:-1].replace("``", "`")
         return self.text if self.kind == "word" and not self.is_keyword else None
@@ -82,7 +82,7 @@ _END = _Token("end", "")
 
 
 def require_short(expression: str) -> None:
-    """Refuse an expression that Spark's parser would need very long for, or would end in an overflow of its stack."""
+    """Refuse an expression so long or deep that Spark's parser would be very slow, or overflow its stack."""
     signs = depth = deepest = 0
     for token in _tokens(expression) if len(expression) <= MOST_CHARACTERS else ():
         signs += token.kind not in ("number", "string") and token.text not in ("(", ")", ",")
@@ -101,7 +101,7 @@ def require_short(expression: str) -> None:
 
 
 def require_no_day_of_the_run(expression: str) -> None:
-    """Refuse times such as timestamp'now', for which Spark's parser puts the time at which it reads them."""
+    """Refuse times such as timestamp'now', which Spark's parser replaces by the time of parsing."""
     tokens = _tokens(expression)
     for before, token in zip(tokens, tokens[1:], strict=False):
         if before.kind == "word" and before.text.upper().startswith(("DATE", "TIME")) and _is_day_of_the_run(token):
@@ -109,7 +109,9 @@ def require_no_day_of_the_run(expression: str) -> None:
 
 
 def names_in(expression: str, known: Sequence[str]) -> list[str]:
-    """Return the columns that an expression names; none where only Spark can say whether each name is a column.
+    """Return the names of the columns in an expression; [] if only Spark can say whether each name is a column.
+
+    `known` are the columns of tables; a word of Spark's that is one of them is read as a column.
 
     >>> names_in("`a b` >= 2 AND (nsfw.score < 0.4 OR least(width, height) IS NULL)", [])
     ['a b', 'nsfw', 'width', 'height']
@@ -135,17 +137,20 @@ def names_in(expression: str, known: Sequence[str]) -> list[str]:
 
 
 def names_a_day_of_the_run(expression: str) -> bool:
-    """Return whether a string is what Spark takes for a time of the run where it expects one, such as 'today'."""
+    """Return whether an expression has a string, such as 'today', that Spark may read as a time of the run."""
     return any(map(_is_day_of_the_run, _tokens(expression)))
 
 
 def beginnings(expression: str) -> list[int]:
-    """Return where the words and signs of an expression begin."""
+    """Return the offset of each token in an expression, but for white space and comments."""
     return [each.start() for each in _TOKENS.finditer(expression) if each.lastgroup != "space"]
 
 
 def require_columns(names: Sequence[str], tables: Mapping[str, Sequence[str]]) -> None:
-    """Refuse columns that none of the tables (name: columns) has, that several have, or one under several names."""
+    """Refuse names of columns that are in no table, in several tables, or in one table in several spellings.
+
+    `tables` has the columns of each table by the name of the table.
+    """
     for column in names:
         owners = {name: [each for each in own if each.lower() == column.lower()] for name, own in tables.items()}
         owners = {name: own for name, own in owners.items() if own}
@@ -174,5 +179,8 @@ def _is_day_of_the_run(token: _Token) -> bool:
 
 
 def _is_beside(token: _Token, brackets: str) -> bool:
-    """Return whether a token right before or behind a name shows that the name is not a column."""
+    """Return whether a token next to a name shows that the name is no column.
+
+    Such tokens are names, strings, numbers and any of the `brackets`.
+    """
     return token.name is not None or token.kind in ("string", "number") or token.text in [*brackets]

@@ -1,7 +1,6 @@
-"""Split a condition over columns of images into its parts, and check it, with Spark's own parser and analyser.
+"""Split an expression over columns of images into conditions, and check these with Spark's parser and analyser.
 
-Before Spark parses a condition its text is scanned: its length, its depth, and the columns that it names. If the tokens
-alone do not decide whether every name is a column, no names are returned, and Spark's parser decides.
+`expression_text` scans the text before: its length, its depth, and the columns that it names.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ from curation.leaves.gate.expression_text import (
 from runtime.engine.spark import settings
 from runtime.errors import InputError
 
-MOST = 60  # conditions: each is a bit of a number
+MOST = 60  # conditions of an expression: each is a bit of a number
 _NAMED = ("Alias", "MultiAlias")
-_LOG = "SQLQueryContextLogger"  # pyspark's own, which repeats each error with all of its stack
-_OF_MANY_ROWS = (  # Spark's names of what it says where an aggregate, a window or a generator stands beside columns
+_LOG = "SQLQueryContextLogger"  # pyspark's own logger, which repeats each error with its stack trace
+_OF_MANY_ROWS = (  # Spark's names of its errors about an aggregate, a window or a generator beside columns
     "AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION",
     "MISSING_GROUP_BY",
     "NESTED_AGGREGATE_FUNCTION",
@@ -53,9 +52,10 @@ _TIMES = ("date", "timestamp", "timestamp_ntz")
 def checked(
     spark: SparkSession, expression: str, tables: Sequence[pa.Schema], names: Mapping[str, Sequence[str]]
 ) -> list[Condition]:
-    """Return the conditions of an expression over the columns of tables, in the form that is evaluated.
+    """Return the conditions of an expression over the columns of tables, in the form that Spark evaluates.
 
-    `names` has those of each table, as users call it. InputError for what cannot be evaluated of one image alone.
+    `tables` are the schemas of the tables; `names` has their columns by the users' names of the tables. InputError for
+    a condition that cannot be evaluated for one image alone.
     """
     found = []
     with lenient(spark):
@@ -70,7 +70,7 @@ def checked(
 
 
 def conditions(spark: SparkSession, expression: str) -> list[Condition]:
-    """Return the conditions that AND joins in an expression, in its order; InputError where Spark cannot parse it.
+    """Return the conditions that AND joins in an expression, in order; InputError if Spark cannot parse it.
 
     >>> [each.text for each in conditions(spark, "width >= 200 AND (nsfw < 0.4 OR nsfw IS NULL)")]  # doctest: +SKIP
     ['width >= 200', 'nsfw < 0.4 OR nsfw IS NULL']
@@ -81,7 +81,7 @@ def conditions(spark: SparkSession, expression: str) -> list[Condition]:
             tree = parser.parseExpression(expression)
         except ParseException as error:
             raise InputError(f"--keep {expression!r} is no expression of Spark SQL: {_reason(error)}") from None
-        if tree.getClass().getSimpleName() in _NAMED:  # what comes behind an expression is taken for its name
+        if tree.getClass().getSimpleName() in _NAMED:  # Spark reads a word behind an expression as its name
             raise InputError(f"--keep {expression!r} is no condition: {tree.name()!r} is too much at its end")
         if tree.containsPattern(_pattern(spark, "PLAN_EXPRESSION")):
             raise InputError(f"--keep {expression!r} {NOT_OF_ONE}")
@@ -92,12 +92,12 @@ def conditions(spark: SparkSession, expression: str) -> list[Condition]:
 
 
 def require_boolean(spark: SparkSession, condition: Condition, columns: pa.Schema) -> None:
-    """Refuse a condition that is not true or false for a single row, given the columns that it names."""
+    """Refuse a condition that is not true or false for a single row; `columns` are those that it names."""
     try:
         with _silent():
             rows = spark.createDataFrame([], from_arrow_schema(columns))
             checked = rows.select(expr(condition.text))
-    except (AnalysisException, PySparkTypeError, Py4JJavaError) as error:  # the last: a bug of its analyser
+    except (AnalysisException, PySparkTypeError, Py4JJavaError) as error:  # the last: a bug of Spark's analyser
         if (getattr(error, "getCondition", str)() or "").partition(".")[0] in _OF_MANY_ROWS:
             raise InputError(f"condition {condition.text!r} of --keep {NOT_OF_ONE}") from None
         raise InputError(f"condition {condition.text!r} of --keep cannot be evaluated: {_reason(error)}") from None
@@ -111,7 +111,10 @@ def require_boolean(spark: SparkSession, condition: Condition, columns: pa.Schem
 
 
 def nan_is_null(spark: SparkSession, condition: Condition, columns: pa.Schema) -> Condition:
-    """Return a condition that is evaluated with null for each part that is NaN, such as sqrt(-1); not in lambdas."""
+    """Return the condition with `sql`, in which parts such as sqrt(-1) are null instead of NaN.
+
+    Parts within lambdas are left as they are. `columns` are those that the condition names.
+    """
     parser, text = spark._jsparkSession.sessionState().sqlParser(), condition.text
     with _silent():
         places = [_place(parser, part, text) for part in _computed(parser.parseExpression(text))]
@@ -119,7 +122,7 @@ def nan_is_null(spark: SparkSession, condition: Condition, columns: pa.Schema) -
         try:
             rows = spark.createDataFrame([], from_arrow_schema(columns))
             fields = rows.select(*(expr(text[slice(*span)]) for span in spans)).schema.fields
-        except AnalysisException:  # a part that means something within the whole alone
+        except AnalysisException:  # a part that Spark cannot analyse outside the condition
             return condition
     numbers = [span for span, field in zip(spans, fields, strict=True) if isinstance(field.dataType, _FLOATS)]
     opening, closing = (Counter(places) for places in zip(*numbers, strict=True)) if numbers else (Counter(), Counter())
@@ -128,7 +131,7 @@ def nan_is_null(spark: SparkSession, condition: Condition, columns: pa.Schema) -
 
 
 def _computed(tree: Any) -> Iterator[Any]:
-    """Yield the parts that may be NaN although no column is; of sums and products, the whole expressions."""
+    """Yield the parts of a tree that may be NaN though no column is: functions, casts, and whole sums and products."""
     open_ = [(tree, False)]
     while open_:
         part, is_within = open_.pop()
@@ -149,18 +152,18 @@ def _joined_by_and(tree: Any) -> Iterator[Any]:
 
 
 def _text(parser: Any, part: Any, expression: str) -> str:
-    """Return what the user wrote of a part; where Spark does not say which that is, the part as Spark writes it."""
+    """Return the text that a user wrote for a part; if Spark does not locate the part, the part as Spark writes it."""
     if place := _place(parser, part, expression):
         return expression[slice(*place)]
     sql = part.sql()
     end = part.origin().stopIndex().get() + 1 if part.origin().stopIndex().isDefined() else len(expression)
-    # Spark leaves out brackets that its parser needs, as in (name LIKE 'a%') IS NULL, which it has begin at IS.
+    # Spark may write a part without brackets that its parser needs: (name LIKE 'a%') IS NULL, located from IS on.
     texts = (expression[begin:end] for begin in reversed(beginnings(expression)) if begin < end)
     return next((text for text in (sql, *texts) if _parsed(parser, text) == sql), sql)
 
 
 def _parsed(parser: Any, text: str) -> str | None:
-    """Return an expression as Spark writes it, None if it is none."""
+    """Return the text that Spark writes for a parsed expression; None if Spark cannot parse it."""
     try:
         return parser.parseExpression(text).sql()
     except ParseException:
@@ -168,7 +171,7 @@ def _parsed(parser: Any, text: str) -> str | None:
 
 
 def _place(parser: Any, part: Any, expression: str) -> tuple[int, int] | None:
-    """Return where the text of a part begins and ends; None where Spark does not say which that is."""
+    """Return the begin and the end of a part's text in the expression; None if Spark does not locate the part."""
     begin, end = (getattr(part.origin(), name)() for name in ("startIndex", "stopIndex"))
     if begin.isDefined() and end.isDefined():
         place = begin.get(), end.get() + 1
@@ -178,7 +181,7 @@ def _place(parser: Any, part: Any, expression: str) -> tuple[int, int] | None:
 
 
 def _columns(part: Any) -> Iterator[str]:
-    """Yield the names of the columns in a part; for a field of a struct, the name of the struct."""
+    """Yield the name of each column in a part; for a field of a struct, the name of the struct."""
     leaves = part.collectLeaves()
     for leaf in map(leaves.apply, range(leaves.size())):
         if leaf.getClass().getSimpleName() == "UnresolvedAttribute":
@@ -186,7 +189,7 @@ def _columns(part: Any) -> Iterator[str]:
 
 
 def _is_of_one_row(spark: SparkSession, checked: DataFrame, rows: DataFrame) -> bool:
-    """Say whether a selection looks at no other rows, and gives the same in each run."""
+    """Say whether a selection from `rows` depends on one row alone, and is the same in each run."""
     plan, source = (each._jdf.queryExecution().analyzed() for each in (checked, rows))
     is_plain = plan.getClass().getSimpleName() == "Project" and plan.child().getClass() == source.getClass()
     if not is_plain or not plan.deterministic() or plan.subqueries().size():
@@ -204,7 +207,7 @@ def _is_of_a_day(condition: Condition, checked: DataFrame) -> bool:
 
 
 def _nodes(plan: Any) -> Iterator[Any]:
-    """Yield all parts of the one expression that a plan selects."""
+    """Yield all nodes of the only expression that a plan selects."""
     open_ = [plan.expressions().apply(0)]
     while open_:
         node = open_.pop()
@@ -219,13 +222,13 @@ def _pattern(spark: SparkSession, name: str) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """Return what Spark says, without its code and the plan behind it."""
+    """Return Spark's message without the error code before it and the plan behind it."""
     text = str(error).partition("SQLSTATE")[0].strip().removesuffix(".")
     return " ".join(text.partition("] ")[2].split()) or text
 
 
 def lenient(spark: SparkSession) -> AbstractContextManager[None]:
-    """Make Spark return null for x / 0 and the like, so that one row of a user's table cannot end a run; set UTC."""
+    """Let Spark, within a context, return null for x / 0 and the like, so that no row can end a run; set UTC."""
     return settings(spark, {"spark.sql.ansi.enabled": "false", "spark.sql.session.timeZone": "UTC"})
 
 

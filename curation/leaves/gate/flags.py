@@ -42,7 +42,7 @@ GATE = {
 
 
 def add(parser: Parser) -> None:
-    """Add those that most gates need, and the others under a heading of their own."""
+    """Add the flags of the gate to a parser: the most common ones first, the others under their own heading."""
     parser.add_argument(
         "--images",
         nargs="+",
@@ -64,5 +64,5 @@ def add(parser: Parser) -> None:
 
 
 def options(args: Namespace) -> dict[str, Any]:
-    """Return the field of `Options` that the flags give."""
+    """Return the field `gate` of `Options`: the GateOptions that the flags give."""
     return {"gate": made(GateOptions, args)}

@@ -1,4 +1,4 @@
-"""Read robots.txt, tdmrep.json and ai.txt of hosts, and decide what they and their content signals say of paths.
+"""Read the robots.txt, tdmrep.json and ai.txt of hosts, and find the signals that they state for paths.
 
 The files come from Common Crawl's `robotstxt` WARC files or from tables.
 """
@@ -46,29 +46,29 @@ from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile, Version, expand, looking_up, name_of
 from runtime.storage.paths import reachable
 
-NO_JSON = "no_json"  # a fault of tdmrep.json, which then says nothing
-WILDCARDS = "wildcards"  # a fault: so many that some patterns are read up to their first one only
-# What counts as a refusal of training, and what as a permission, in the words of each field.
+NO_JSON = "no_json"  # a fault: tdmrep.json is no JSON, and is ignored
+WILDCARDS = "wildcards"  # a fault: so many that some patterns are cut at the first one
+# Of each field, the names that mean training, and the values: True refuses it, False permits it.
 _STATED = {
     CONTENT_SIGNAL: ({"ai-train"}, {"no": True, "yes": False}),
     CONTENT_USAGE: ({"train-ai", "train-genai"}, {"n": True, "y": False}),
 }
-Patterns = list[tuple[bool, str]]  # whether it refuses the paths, and a pattern of them
+Patterns = list[tuple[bool, str]]  # pairs: whether the pattern refuses paths, and the pattern
 
 ROBOTS_TXT, TDMREP, AI_TXT = "/robots.txt", "/.well-known/tdmrep.json", "/ai.txt"
 PATHS = (ROBOTS_TXT, TDMREP, AI_TXT)
-# A file of a host: `host` as `authorities` gives it, `date` in seconds since 1970, 0 where it is not known.
+# A file of a host: `host` is an authority of `parts_of`, `date` is in seconds since 1970, 0 if it is not known.
 HOST_FILES = pa.schema(
     [
         pa.field("host", pa.string()),
         pa.field("name", pa.string()),  # one of PATHS
         pa.field("date", pa.int64()),
-        pa.field("content", pa.binary()),  # as much as is read of it, and a byte more where there is more
+        pa.field("content", pa.binary()),  # cut to one byte more than is read, which shows that there is more
     ]
 )
 WARC, PARQUET = ".warc.gz", ".parquet"
 _EXPECTED = "robots.txt of hosts: WARC files (.warc.gz), or Parquet with the columns host and text"
-_BYTES, _ROWS = 16 << 20, 4096  # of a batch at most
+_BYTES, _ROWS = 16 << 20, 4096  # the most bytes and rows of a batch
 # The host of a URL as `exclusion.lists.hosts` finds it, its port, and its path with the query.
 _PARTS = r"^[^:]*://(?:[^/?#\\]*@)?(?P<host>[^:/?#\\]*)(?::(?P<port>[0-9]*))?(?P<path>[^#]*)"
 _DEFAULT_PORTS = ("", "80", "443")
@@ -76,14 +76,17 @@ _DEFAULT_PORTS = ("", "80", "443")
 
 @dataclass(frozen=True)
 class HostFiles:
-    """The files that name what hosts say; they are read in tasks."""
+    """The WARC files and tables that have files of hosts; tasks read them."""
 
-    name: str  # as they were given
+    name: str  # paths as the user gave them, without secrets
     files: tuple[tuple[str, Version], ...]
 
     @classmethod
     def find(cls, paths: Paths) -> HostFiles:
-        """Return the files in files, folders, globs or URLs; InputError for none, or a table without host."""
+        """Return the WARC files and tables in files, folders, globs or URLs.
+
+        InputError if there are none, or if a table has no column host or text.
+        """
         given = [*map(str, paths)]
         found = {name: version for path in given for name, version in _files(path)}
         for name, version in found.items():
@@ -93,12 +96,12 @@ class HostFiles:
 
     @property
     def bytes(self) -> int:
-        """The size of all files, as far as it is known."""
+        """The total size of all files whose size is known."""
         return sum(version.size or 0 for _, version in self.files)
 
 
 def read(path: str, version: Version, tally: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the HOST_FILES in a file; count all its records in `tally`, and under reasons those that are left out."""
+    """Yield the HOST_FILES in a WARC file or table; count all records in `tally`, and by reason those left out."""
     if name_of(path).endswith(PARQUET):
         yield from _batches(_rows_of_table(path, version, tally), tally)
         return
@@ -110,10 +113,10 @@ def read(path: str, version: Version, tally: Counter[str]) -> Iterator[pa.Record
 
 
 def parts_of(urls: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Return the authority and the path, with its query, of each URL; of what is none, nulls.
+    """Return the authority and the path, with its query, of each URL, as two arrays; null for a text that is no URL.
 
-    An authority is the host in the form of `canonical`, with its port if that is neither 80 nor 443: what a host says
-    counts for both schemes.
+    An authority is the host in the form of `canonical`, with the port if it is neither 80 nor 443: a host's files count
+    for both schemes.
 
     >>> [each[0].as_py() for each in parts_of(pa.array(["HTTPS://a@Bücher.example:443?x#y"]))]
     ['xn--bcher-kva.example', '/?x']
@@ -129,7 +132,7 @@ def parts_of(urls: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 
 def _batches(rows: Iterator[tuple[str, int, bytes]], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """Yield HOST_FILES of rows of URL, date and content, of which other URLs are counted."""
+    """Yield HOST_FILES from rows of URL, date and content; rows of other paths or of bad hosts are only counted."""
     for held in gather(rows, lambda row: len(row[2]), _BYTES, _ROWS):
         urls, dates, contents = zip(*held, strict=True)
         hosts, names = parts_of(pa.array(urls, pa.string()))
@@ -146,7 +149,7 @@ def _batches(rows: Iterator[tuple[str, int, bytes]], tally: Counter[str]) -> Ite
 
 
 def _rows_of_warc(file: BinaryIO, tally: Counter[str]) -> Iterator[tuple[str, int, bytes]]:
-    """Yield the responses of a WARC file with status 200; others are counted."""
+    """Yield URL, date and content of the responses with status 200 in a WARC file; count all others by reason."""
     for record, block in warc.responses(members(file, tally), tally):
         row = _row(record, block)
         if isinstance(row, str):
@@ -156,7 +159,7 @@ def _rows_of_warc(file: BinaryIO, tally: Counter[str]) -> Iterator[tuple[str, in
 
 
 def _row(record: WarcRecord, block: bytes) -> tuple[str, int, bytes] | str:
-    """Return URL, date and content of a response, or why it is left out."""
+    """Return URL, date and content of a response, or the reason why it is left out."""
     status = block.partition(b"\n")[0].split()[1:2]
     if not block.startswith(b"HTTP/") or not status:
         return "bad_http"
@@ -172,7 +175,7 @@ def _row(record: WarcRecord, block: bytes) -> tuple[str, int, bytes] | str:
 
 
 def _seconds(date: str) -> int:
-    """Return a WARC-Date in seconds since 1970; 0 where it is no date."""
+    """Return a WARC-Date in seconds since 1970; 0 if it is no date."""
     try:
         return int(datetime.strptime(date[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp())
     except ValueError:
@@ -180,7 +183,10 @@ def _seconds(date: str) -> int:
 
 
 def _rows_of_table(path: str, version: Version, tally: Counter[str]) -> Iterator[tuple[str, int, bytes]]:
-    """Yield the rows of a table: host, or a URL of it, text and perhaps path."""
+    """Yield URL, date (0) and content of each row of a table with host, text and perhaps path.
+
+    The column host may have hosts or URLs of hosts.
+    """
     with opened(path, version) as table:
         names = table.schema.names
         if missing := [name for name in ("host", "text") if name not in names]:
@@ -211,10 +217,10 @@ def _files(path: str) -> list[tuple[str, Version]]:
 
 
 class HostRules:
-    """What one host says of its paths, of which `signals` are the bits; `faults` are those of its files.
+    """The rules that the files of one host state for its paths, and `faults`, the faults of these files.
 
-    size: the bytes that it takes, about.
-    agents: names in lower case; what any of them is refused counts.
+    size: approximate memory in bytes.
+    agents: names in lower case; a path has a signal if it is refused to any of the agents.
     """
 
     def __init__(self, files: Mapping[str, bytes], agents: Sequence[str]):
@@ -230,7 +236,7 @@ class HostRules:
         return not self._always and not self._sometimes
 
     def signals(self, path: str) -> int:
-        """Return the signals of a path with its query, as bits."""
+        """Return the signals of a path with its query, as bits of SIGNALS and HOST_SIGNALS."""
         found, path = self._always, compared(spelled(path))
         for bit, rules in self._sometimes:
             if not found & bit and rules.refuse(path):
@@ -238,7 +244,7 @@ class HostRules:
         return found
 
     def _refused(self, files: Mapping[str, bytes], agents: Sequence[str]) -> Iterator[tuple[int, PathRules]]:
-        """Yield the bit of each signal that some paths have, with rules of paths; a signal may come several times."""
+        """Yield pairs: the bit of a signal, and rules that refuse the paths with the signal. A bit may come again."""
         for name, signal in ((ROBOTS_TXT, "robots"), (AI_TXT, "ai.txt")):
             if name not in files:
                 continue
@@ -254,7 +260,7 @@ class HostRules:
             yield from self._rules(SIGNALS[TDM_RESERVATION], [self._reserved(files[TDMREP])], in_order)
 
     def _reserved(self, content: bytes) -> Patterns:
-        """Return the patterns in tdmrep.json, in its order, with whether it reserves their paths."""
+        """Return the patterns of tdmrep.json in its order, each with whether it reserves its paths."""
         if len(content) > MOST_BYTES:
             self.faults.append(CUT)
             return []
@@ -270,7 +276,7 @@ class HostRules:
     def _rules(
         self, bit: int, lists: Iterable[Patterns], made: Callable[[Patterns], PathRules] = PathRules
     ) -> Iterator[tuple[int, PathRules]]:
-        """Yield the bit with the rules of each list that refuses any path; equal lists once."""
+        """Yield the bit with the rules of each list that has a refusing pattern; equal lists count once."""
         for patterns in dict.fromkeys(map(tuple, lists)):
             if any(refuses for refuses, _ in patterns):
                 rules = made([*patterns])
@@ -280,30 +286,30 @@ class HostRules:
 
 
 def _fetching(found: Sequence[Group], agents: Sequence[str]) -> Iterator[Patterns]:
-    """Yield what each agent may not fetch, and what it may."""
+    """Yield the patterns for each agent: which paths it may not fetch, and which it may."""
     for agent in _asked(found, agents):
         rules = _rules_of(found, agent)
         yield [(rule.field == DISALLOW, rule.value) for rule in rules if rule.field in (ALLOW, DISALLOW)]
 
 
 def _asked(found: Sequence[Group], agents: Sequence[str]) -> list[str]:
-    """Return the agents that groups name, and EVERYONE for all others, which have the same rules."""
+    """Return the agents that groups name, and EVERYONE if other agents are left, which share its rules."""
     named = {agent for group in found for agent in group.agents}
     own = [agent for agent in agents if agent in named]
     return own if len(own) == len(agents) else [*own, EVERYONE]
 
 
 def _rules_of(found: Sequence[Group], agent: str) -> list[PathRule]:
-    """Return the rules of all groups that name an agent, or else of those for everyone."""
+    """Return the rules of all groups that name an agent; if none does, those of the groups for EVERYONE."""
     own = [group for group in found if agent in group.agents]
     named = own or [group for group in found if EVERYONE in group.agents]
     return [rule for group in named for rule in group.rules]
 
 
 def _stated(found: Sequence[Group], field: str, agents: Sequence[str]) -> Iterator[Patterns]:
-    """Yield the paths of which everyone, each agent, and a line outside of all groups say that they may not train.
+    """Yield the patterns that a field states: before all groups, in the groups for EVERYONE, and for each agent.
 
-    A group for everyone counts also where all agents have groups of their own: it is about uses, not about crawlers.
+    A group for EVERYONE counts even if all agents have their own groups: it is about uses, not about crawlers.
     """
     before = [rule for group in found[:1] for rule in group.rules]
     for rules in (before, *(_rules_of(found, agent) for agent in {EVERYONE, *_asked(found, agents)})):
@@ -311,7 +317,7 @@ def _stated(found: Sequence[Group], field: str, agents: Sequence[str]) -> Iterat
 
 
 def _preferences(field: str, value: str) -> Iterator[tuple[bool, str]]:
-    """Yield what a line says of training: `ai-train=no` of all paths, or behind a path of those below it."""
+    """Yield the patterns of a line about training: `ai-train=no` is about all paths, `/a ai-train=no` about /a."""
     names, words = _STATED[field]
     path, space, rest = value.partition(" ")
     path, stated = (path, rest) if space and path.startswith("/") else ("/", value)
@@ -322,7 +328,7 @@ def _preferences(field: str, value: str) -> Iterator[tuple[bool, str]]:
 
 
 def _firm(patterns: Iterable[tuple[bool, str]]) -> Patterns:
-    """Return patterns without those that permit what an equal one refuses."""
+    """Return distinct patterns, without each permitting one that an equal pattern contradicts by refusing."""
     given = [*dict.fromkeys(patterns)]
     refused = {pattern for refuses, pattern in given if refuses}
     return [(refuses, pattern) for refuses, pattern in given if refuses or pattern not in refused]

@@ -1,8 +1,8 @@
 """The step `hosts`: give images the signals that the hosts of their URL and of their pages state.
 
-Files of hosts and URLs of images meet by host in one exchange, the files first, so a task holds the files of one bucket
-of hosts and one batch of URLs. There `KnownHosts` answers which signals the URLs have, and this goes on to the tasks of
-the files of images.
+One exchange groups files of hosts and URLs of images by host. The files come first, so a task holds the files of one
+range of hosts and one batch of URLs. `KnownHosts` returns the signals of the URLs, which are then sent to the tasks of
+the images' files.
 """
 
 from __future__ import annotations
@@ -42,12 +42,13 @@ from runtime.storage.parquet import batches, row_counts
 from runtime.storage.paths import room
 from runtime.tallies import Tallies
 
-IMAGE, PAGE = "image", "page"  # the kind of URL that a row asks for
+IMAGE, PAGE = "image", "page"  # kinds of URLs: of an image, and of a page of it
 OF_PAGES = 16  # bits by which the signals of pages are shifted in FOUND
-ASKED_FOR, KNOWN, FAULT = "asked.", "known.", "fault."  # before names of tallies
-HELD_BYTES = 32 << 20  # of packed files of hosts that are in memory; more are on a disk
-RULES_BYTES = 128 << 20  # of the rules of hosts that are in memory; those of more hosts are parsed again
-# A file of a host, of which `file` and what follows are null, or a URL of an image, of which `name` and what follows.
+ASKED_FOR, KNOWN, FAULT = "asked.", "known.", "fault."  # names of tallies begin with these
+HELD_BYTES = 32 << 20  # of packed files of hosts held in memory; if there are more, they are on a disk
+RULES_BYTES = 128 << 20  # of rules of hosts held in memory; rules that do not fit are parsed again
+# A row is a host's file or an image's URL; `high` and `low` are the key of the host. In a row of a file, `file` and all
+# later columns are null; in a row of a URL, `name`, `date`, `content` and `faults`.
 ASKED = pa.schema(
     [
         pa.field("high", pa.uint64()),
@@ -64,22 +65,26 @@ ASKED = pa.schema(
 FOUND = pa.schema([*PLACE, pa.field("signals", pa.int32())])
 
 BITS = HOST_SIGNALS | {TDM_RESERVATION: SIGNALS[TDM_RESERVATION]}
-URLS_OF_IMAGE = 3  # about so many are asked for: its own, and those of its pages
-BUCKET_BYTES = 4 << 20  # of packed files of hosts, of which a task holds few unpacked, whatever their size
-READ, SIGNALLED = "host_files.", "signalled."  # before names of tallies
+URLS_OF_IMAGE = 3  # estimated URLs per image: its own, and those of its pages
+BUCKET_BYTES = 4 << 20  # of files of hosts in a bucket, as their size is on disk; a task unpacks few of them at a time
+READ, SIGNALLED = "host_files.", "signalled."  # names of tallies begin with these
 Item = tuple[int, OwnFile] | list[tuple[str, Version]]  # a file of images with its number, or files of hosts
 
 
 @dataclass(frozen=True)
 class Meeting:
-    """How files of hosts and URLs meet: in how many buckets, and for which agents; and how they go on to images."""
+    """The layout of the exchange that groups files of hosts and URLs by host, and sends the signals to the images."""
 
-    buckets: int  # of two for each range of hosts: the first has files, the second URLs
+    buckets: int  # two per range of hosts: the first for files, the second for URLs
     places: Places
     agents: tuple[str, ...]
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
-        """Return the keys of ASKED rows: a range of hosts, whether it is a URL, and the other bits of the host."""
+        """Return a sort key, uint64, of each ASKED row.
+
+        Its bits, from the highest: the range of hosts, 1 for a URL or 0 for a file, and the other bits of the host's
+        `high`.
+        """
         ranges = self.buckets.bit_length() - 2  # bits
         high = rows["high"].to_numpy()
         is_url = rows["path"].is_valid().to_numpy(zero_copy_only=False)
@@ -87,7 +92,7 @@ class Meeting:
         return high & ~self._below(ranges) | is_url.astype(np.uint64) << np.uint64(63 - ranges) | rest
 
     def range_of(self, rows: pa.RecordBatch) -> int:
-        """Return the range of hosts of the rows of a bucket."""
+        """Return the range of hosts that all rows of a bucket belong to."""
         return int(rows["high"][0].as_py() >> (64 - (self.buckets.bit_length() - 2)))
 
     def _below(self, bits: int) -> np.uint64:
@@ -96,7 +101,7 @@ class Meeting:
 
 @dataclass(frozen=True)
 class Hosts(Step):
-    """The step: no image is removed, but gets signals that rules look at."""
+    """The step: images get the signals that their hosts state, which rules may test; no image is removed."""
 
     files: HostFiles
     agents: tuple[str, ...]
@@ -119,7 +124,7 @@ class Hosts(Step):
         return context.engine.exchange(items, send, receive, places.tasks, [relay])
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Refuse files that say nothing of any of the images."""
+        """Refuse files of which none is from a host of an image or of its pages."""
         if not counted[f"{KNOWN}{IMAGE}"] and not counted[f"{KNOWN}{PAGE}"]:
             raise InputError(
                 f"{self.files.name} has files of none of the hosts of the matched images and of their pages; "
@@ -127,7 +132,7 @@ class Hosts(Step):
             )
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
-        """Return what was read of hosts, and the number of images with each signal."""
+        """Return, for run.json, what was read of hosts, and the number of images with each signal."""
         images = {name: {each: counted[f"{SIGNALLED}{name}.{each}"] for each in ("any", IMAGE, PAGE)} for name in BITS}
         facts = {
             "name": self.files.name,
@@ -143,7 +148,7 @@ class Hosts(Step):
 
 
 def step(engine: Engine, plan: GatePlan) -> Hosts | None:
-    """Return the step where files of hosts are given."""
+    """Return the step, or None if the plan has no files of hosts."""
     return Hosts(plan.hosts, plan.agents) if plan.hosts else None
 
 
@@ -155,7 +160,7 @@ def _send(item: Item, tallies: Tallies, meeting: Meeting) -> Iterator[Block]:
 
 
 def _files_of_hosts(files: Sequence[tuple[str, Version]], tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield ASKED rows of the files that hosts have; tally what was read."""
+    """Yield ASKED rows of the hosts' files in some WARC files or tables; tally what was read."""
     tally: Counter[str] = Counter()
     for path, version in files:
         for batch in read(path, version, tally):
@@ -170,12 +175,12 @@ def _files_of_hosts(files: Sequence[tuple[str, Version]], tallies: Tallies) -> I
 
 
 def _condensed(name: str, content: bytes) -> tuple[bytes, list[str]]:
-    """Return what counts of a file, and its faults as far as they are known without parsing it."""
+    """Return the content of a host's file without ignored parts, and the faults that are known without parsing it."""
     return (content, []) if name == TDMREP else condensed(content)
 
 
 def _urls(number: int, file: OwnFile) -> Iterator[pa.RecordBatch]:
-    """Yield ASKED rows of the URLs of images and of their pages, those of each image once."""
+    """Yield ASKED rows of the URLs of a file's images and of their pages; a page comes once per image."""
     begin = 0
     for batch in batches(file, MATCHED_ROW_GROUP, ["url", "page_url", "candidates.list.element.page_url"]):
         texts, offsets = parts(batch["candidates"])
@@ -214,7 +219,10 @@ def _asked(hosts: pa.Array, columns: dict[str, pa.Array]) -> pa.RecordBatch:
 
 
 def _pass_on(partition: int, blocks: Iterable[bytes], tallies: Tallies, meeting: Meeting) -> Iterator[Block]:
-    """Yield the signals of images by file. All rows of a batch are of one range of hosts; its files come first."""
+    """Yield FOUND rows in blocks by file.
+
+    All rows of a bucket are of one range of hosts; the bucket of its files comes right before that of its URLs.
+    """
     packer = Packer(meeting.places.tasks)
     own: int | None = None
     with Contents() as contents:
@@ -231,7 +239,7 @@ def _pass_on(partition: int, blocks: Iterable[bytes], tallies: Tallies, meeting:
 
 
 def _marked(batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies) -> pa.RecordBatch:
-    """Return all images of a batch, with the signals in FOUND rows; tally those that have each."""
+    """Return all images of a MATCHED batch, with the signals in FOUND rows added; tally the images with each signal."""
     found = np.zeros(batch.num_rows, np.int32)
     if rows is not None:
         np.bitwise_or.at(found, rows["row"].to_numpy() - begin.row, rows["signals"].to_numpy())
@@ -245,7 +253,7 @@ def _marked(batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, ta
 
 
 class _File(NamedTuple):
-    """A file of a host: its date, where its content begins, and the sizes of that packed and unpacked."""
+    """A file of a host: date, offset of its packed content, size of the content packed and unpacked, and faults."""
 
     date: int
     begin: int
@@ -255,7 +263,7 @@ class _File(NamedTuple):
 
 
 class Contents:
-    """The contents of files of hosts, packed, on a disk where they are many; a context, at whose end they are gone."""
+    """The packed contents of hosts' files, on a disk if they are many; a context, whose end deletes them."""
 
     def __init__(self) -> None:
         self._folder, self._codec = cache_folder(), pa.Codec("zstd", compression_level=1)
@@ -268,12 +276,12 @@ class Contents:
         self._file.close()
 
     def clear(self) -> None:
-        """Forget all."""
+        """Delete all contents."""
         self._file.seek(0)
         self._file.truncate()
 
     def add(self, date: int, content: bytes, faults: list[str]) -> _File:
-        """Keep the content of a file."""
+        """Store the content of a file; return the record by which `of` finds it."""
         data = self._codec.compress(content, asbytes=True)
         begin = self._file.seek(0, os.SEEK_END)
         with room(self._folder):
@@ -287,18 +295,18 @@ class Contents:
 
 
 class KnownHosts:
-    """The files of some hosts, the newest of each name, which are parsed once they are asked for."""
+    """The files of some hosts, the newest of each name; a host's files are parsed on its first look-up."""
 
     def __init__(self, agents: Sequence[str], tallies: Tallies, contents: Contents):
         self._agents, self._tallies, self._contents = agents, tallies, contents
         self._files: dict[tuple[int, int], dict[str, _File]] = {}
-        self._rules: dict[tuple[int, int], HostRules] = {}  # the last one asked for is at the end
+        self._rules: dict[tuple[int, int], HostRules] = {}  # sorted by the last look-up
         self._asked: set[tuple[int, int]] = set()
         self._size = 0
         contents.clear()
 
     def learn(self, rows: pa.RecordBatch) -> None:
-        """Take in files: of several the newest counts, and of equally new ones the greatest in the order of bytes."""
+        """Add files from ASKED rows: of files with one name, the newest; of equally new ones, the greatest in bytes."""
         columns = (rows[name].to_pylist() for name in ("high", "low", "name", "date", "content", "faults"))
         for high, low, name, date, content, faults in zip(*columns, strict=True):
             held = self._files.setdefault((high, low), {})
@@ -309,7 +317,7 @@ class KnownHosts:
         return self._contents.of(file) if file.date == date else b""
 
     def found(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Return FOUND rows of the URLs with signals; tally those that are asked for, and those of known hosts."""
+        """Return FOUND rows of the URLs with signals; tally all URLs, and the URLs of known hosts."""
         high, low, out = rows["high"].to_numpy(), rows["low"].to_numpy(), np.zeros(rows.num_rows, np.int32)
         is_page = pc.equal(rows["kind"], PAGE).to_numpy(zero_copy_only=False)
         is_known = np.zeros(rows.num_rows, bool)
