@@ -1,6 +1,7 @@
 """Evaluate conditions over the columns of tables of images, with Spark's SQL, row by row.
 
-Tables that one condition names are joined before, the others are not. `verdicts` brings the results to the images.
+Before that, tables are joined if one condition names columns of both; other tables are not. `verdicts` joins the
+results to the images.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from runtime.engine.spark import BLOCKS, SHUFFLED_JOINS, as_row, map_batches, ov
 
 
 def facts(spark: SparkSession, asked: Asked, join: VerdictJoin) -> DataFrame:
-    """Return BLOCKS of KEY and some columns of `facts_schema`, of the joined rows of each part of the tables."""
+    """Return a DataFrame of BLOCKS, whose rows are of `facts_schema`: facts about the joined rows of each part."""
     frames = [
         map_batches(
             _joined(spark, asked, part).selectExpr(*KEY_NAMES, *_facts(asked, part)),
@@ -40,13 +41,13 @@ def facts(spark: SparkSession, asked: Asked, join: VerdictJoin) -> DataFrame:
 
 @contextmanager
 def evaluating(spark: SparkSession) -> Iterator[None]:
-    """Let Spark evaluate conditions as `expressions` checked them, and join all tables by its shuffle."""
+    """Let Spark, within a context, evaluate conditions as `expressions` checked them, and join tables by shuffling."""
     with lenient(spark), settings(spark, SHUFFLED_JOINS):
         yield
 
 
 def with_unmet(spark: SparkSession, asked: Asked) -> list[Part]:
-    """Return the parts, with the conditions that an image meets which no table has: all columns are null."""
+    """Return the parts with `unmet`: the conditions that hold for an image in no table, whose columns are all null."""
     tables = zip(asked.tables, asked.columns, strict=True)
     fields = {name: kind for table, columns in tables for name, kind in _sql_types(table.row_schema(columns)).items()}
     nulls = [f"cast(null as {kind}) as {_quoted(name)}" for name, kind in fields.items()]
@@ -57,7 +58,7 @@ def with_unmet(spark: SparkSession, asked: Asked) -> list[Part]:
 
 
 def _joined(spark: SparkSession, asked: Asked, part: Part) -> DataFrame:
-    """Return the rows of the tables of a part, joined by image."""
+    """Return the rows of the tables of a part, joined by image; an image may be missing in some tables."""
     tables = enumerate(zip(asked.tables, asked.columns, asked.compared, strict=True))
     frames = [_rows_of(spark, *table, number) for number, table in tables if part.tables >> number & 1]
     return reduce(lambda one, other: one.join(other, KEY_NAMES, "full"), frames)
@@ -66,7 +67,10 @@ def _joined(spark: SparkSession, asked: Asked, part: Part) -> DataFrame:
 def _rows_of(
     spark: SparkSession, table: Table, columns: Sequence[str], compared: Sequence[str], number: int
 ) -> DataFrame:
-    """Return some columns of a table, with one that says that it has the image, and a hash of the `compared` ones."""
+    """Return KEY and `columns` of a table, a column that is true for all rows, and a hash of the `compared` columns.
+
+    The names of the last two columns are FOUND and ROW with the table's `number`.
+    """
     wanted = [*dict.fromkeys([*columns, *compared])]
     schema = comparable_schema(table.row_schema(wanted))
     rows = over(spark, list(table.files), partial(_read, table=table, columns=wanted), schema)
@@ -75,25 +79,25 @@ def _rows_of(
 
 
 def _hash(columns: Sequence[pa.Field]) -> str:
-    """Return the expression of a row's hash; null for one that says nothing: all is null, or the download failed."""
+    """Return the SQL of a row's hash; it is null if all columns are null or the download failed."""
     values = {_quoted(field.name): field.type for field in columns}
     if not values:
         return "cast(null as bigint)"
     hashed = [f"cast({name} as string)" if pa.types.is_nested(kind) else name for name, kind in values.items()]
-    nulls = [f"{name} is null" for name in values]  # which no hash tells
+    nulls = [f"{name} is null" for name in values]  # Spark's hash leaves out nulls
     failed = [f"startswith(cast({name} as string), '{FAILED}')" for name in values if name.lower() == f"`{STATUS}`"]
     says_nothing = " or ".join([f"({' and '.join(nulls)})", *failed])
     return f"if({says_nothing}, null, xxhash64({', '.join([*hashed, *nulls])}))"
 
 
 def _facts(asked: Asked, part: Part) -> list[str]:
-    """Return the expressions of facts over a joined row of the tables of a part."""
+    """Return the SQL of each fact about a joined row of a part's tables."""
     own = [number for number in range(len(asked.tables)) if part.tables >> number & 1]
     expressions = {"met": _met(asked, part.conditions)}
     if len(own) > 1:
         expressions["found"] = _sum([f"if({FOUND}{number}, {1 << number}L, 0L)" for number in own])
     if asked.plan.results and 0 in own:
-        # The smallest of several: an empty string, which stands for success, comes before all others.
+        # The smallest of several statuses counts: an empty string stands for success, and is smaller than all others.
         named = f"if({STATUS} = '{SUCCESS}', '', coalesce(cast({STATUS} as string), '{NO_STATUS}'))"
         expressions["status"] = f"if({FOUND}0, {named}, null)"
     compared = [*asked.compared]
@@ -125,7 +129,7 @@ def _read(file: Any, table: Table, columns: Sequence[str]) -> Iterator[pa.Record
 
 
 def _packed(rows: Iterable[pa.RecordBatch], join: VerdictJoin, found: int) -> Iterator[pa.RecordBatch]:
-    """Yield BLOCKS of facts, which are of the tables `found` where rows do not say."""
+    """Yield BLOCKS of facts by key; rows without a column `found` get `found`, the bits of the part's tables."""
     packer = sending(join.buckets)
     for batch in rows:
         known = {"found": pa.repeat(pa.scalar(found, pa.int64()), batch.num_rows)}

@@ -1,6 +1,7 @@
-"""Find the URLs whose file or folders have a name that says: a part of the page, not a picture on it.
+"""Find URLs whose file or folder is named like a part of the page, such as a button, and not like a picture on it.
 
-Also find the texts that are a name in the host of a URL."""
+Also find the texts that are a name in the host of a URL.
+"""
 
 import numpy as np
 
@@ -9,16 +10,16 @@ from curation.kernels.texts import BASIS, bits_of, joined
 from curation.kernels.url_paths import LOWERED, byte_of, is_stop, size_of
 from runtime.kernels import inline, lean
 
-# What a listed word means, by where it stands.
+# The flags of a listed word: where in a name it counts, as `image_rules.PLACES` says.
 ANY, EDGE, ONLY, BESIDE, FOLDER, FOLDERS, NO, PICTURE = (np.uint8(1 << bit) for bit in range(8))
-MOST_WORDS = 5  # of a name at whose edges a word counts: longer ones describe
+MOST_WORDS = 5  # of a name whose first and last word may count as EDGE: longer names describe a picture
 
 _SLASH, _DOT, _Z = (np.uint8(ord(character)) for character in "/.z")
 _SVG = np.frombuffer(b".svg", np.uint8)
 
 _NONE = np.uint8(0)
 
-LEAST = 3  # letters and digits of a name
+LEAST = 3  # letters and digits of a site's name
 _DASH = np.uint8(ord("-"))
 
 _OTHER, _LOWER, _UPPER = range(3)  # letters outside ASCII count as lower case
@@ -30,7 +31,7 @@ _PARTS = np.array([kind == _OTHER and chr(byte) not in "/.%" for byte, kind in e
 
 @inline
 def last_dot(data, begin, end):
-    """Return where the ending of the last part of a path begins; -1 if it has none."""
+    """Return the index of the last dot in the last part of the path data[begin:end]; -1 if it has none."""
     i = end - 1
     while i >= begin and data[i] != _SLASH:
         if data[i] == _DOT:
@@ -41,8 +42,11 @@ def last_dot(data, begin, end):
 
 @inline
 def counted(own, words, known, seen, first, final, last):
-    """Return the state of a part of a path with one word more, which has the bits `own`: words other than BESIDE,
-    whether all are listed, the bits of all, those of the first and the final word other than BESIDE, and of the last.
+    """Return the state of a part of a path after one more word, whose flags are `own`.
+
+    The state: the number of words that count, whether all words are listed, the flags of all words together, of the
+    first and of the final word that counts, and of the last word. A listed word with no flags but BESIDE, PICTURE and
+    NO does not count.
     """
     known = known and own != 0
     if last & NO and own & PICTURE:
@@ -57,17 +61,18 @@ def counted(own, words, known, seen, first, final, last):
 
 @inline
 def is_named(words, known, seen, first, final):
-    """Return whether the words are those of a file that is a part of the page."""
+    """Return whether words name a part of the page; the arguments are from the state of `counted`."""
     at_edge = words <= MOST_WORDS and (first | final) & EDGE != 0
     return seen & ANY != 0 or at_edge or (known and seen & ONLY != 0)
 
 
 @lean
 def find_url_words(data, paths, keys, bits, out):
-    """out[row] = whether names in the path of a URL are those of parts of a page; `paths` is of find_paths.
+    """Set out[row] to whether a folder or the file in the path of a URL is named like a part of the page.
 
-    Words are runs of letters in any case, and end before an upper-case letter behind a lower-case one, and before the
-    last upper-case letter of several that a lower-case one follows. `keys` and `bits` hold the listed ones.
+    `paths` is from find_paths; `keys` and `bits` are a WordTable of listed words. A word is a run of letters in any
+    case. It ends before an upper-case letter behind a lower-case one, and before the last of several upper-case letters
+    that a lower-case one follows.
     """
     for row in range(len(out)):
         i, end = paths[row, 0], paths[row, 1]
@@ -100,7 +105,7 @@ def find_url_words(data, paths, keys, bits, out):
                 named, behind_dot = is_named(words, known, seen, first, final), True
             last = kind
             i += size_of(data, i, end)
-            if kind == _LOWER:  # the bulk of a path: letters that end no word, and signs that begin none
+            if kind == _LOWER:  # a fast loop over most of a path: letters that end no word, and signs that begin none
                 while i < end and _CLASSES[data[i]] == _LOWER:
                     word = joined(word, LOWERED[data[i]])
                     size += 1
@@ -118,9 +123,9 @@ def find_url_words(data, paths, keys, bits, out):
 
 @lean
 def find_svg(data, offsets, paths, out):
-    """out[row] = whether URL data[offsets[row]:offsets[row + 1]] ends, before query and fragment, in .svg or .svgz.
+    """Set out[row] to whether the file of URL data[offsets[row]:offsets[row + 1]] ends in .svg or .svgz.
 
-    `paths` is of find_paths.
+    Query and fragment are left out. `paths` is from find_paths.
     """
     for row in range(len(out)):
         begin, end = offsets[row], paths[row, 1]
@@ -134,14 +139,17 @@ def find_svg(data, offsets, paths, out):
         out[row] = found
 
 
-_IS_NAMED = np.zeros(256, np.bool_)  # bytes that a name is made of
+_IS_NAMED = np.zeros(256, np.bool_)  # whether each byte may be in a name: ASCII letters and digits
 for _byte in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789":
     _IS_NAMED[_byte] = True
 
 
 @inline
 def is_in_host(text, begin, end, data, i, host_end):
-    """Return whether a text is whole labels of a host from i on; dots, dashes and signs are passed over."""
+    """Return whether text[begin:end] is one or more whole labels at the begin of the rest of a host, data[i:host_end].
+
+    Signs in the text, and dots and hyphens in the host, are skipped. A text with other letters than ASCII's is not.
+    """
     k, size = begin, 0
     while True:
         while k < end and not _IS_NAMED[text[k]]:
@@ -161,10 +169,10 @@ def is_in_host(text, begin, end, data, i, host_end):
 
 @lean
 def find_site_names(offsets, text, own_offsets, own, page_offsets, page, url_offsets, url, images, out):
-    """out[row] = whether a text is one or more whole labels of the host of its page.
+    """Set out[row] to whether a text is one or more whole labels of the host of its page.
 
-    That is own[own_offsets[row]:...], or where this is empty page[page_offsets[images[row]]:...], or else `url`,
-    likewise by image.
+    The URL of the page is own[own_offsets[row]:own_offsets[row + 1]]. If this is empty, `page` has it for the image
+    images[row]; if that is empty too, `url`, the image's own URL, is used.
     """
     for row in range(len(out)):
         begin, end, image = offsets[row], offsets[row + 1], images[row]

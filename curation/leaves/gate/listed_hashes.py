@@ -1,8 +1,8 @@
-"""Find the images that lists name: those whose hashes are listed as illegal, and those that alone may stay.
+"""Find the images that lists name: those whose hashes are listed as illegal, and the only images that may stay.
 
-Hashes (SHA-256, MD5 or PDQ) are found in the tables of images of a run. Only the keys of such images leave the tasks,
-for the exclusion that the run applies before anything is matched. A list of uids or URLs of the only images that may
-stay is read as a table of images without other columns.
+Tasks look up the hashes (SHA-256, MD5 or PDQ) in the tables of images of a run, and return the keys of images with a
+listed hash. The run excludes these images before anything is matched. A list of uids or URLs of the only images that
+may stay is read as a table of images without other columns.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ from runtime.storage.listing import Version, expand, looking_up
 from runtime.storage.paths import reachable
 from runtime.tallies import Tallies
 
-NEAR = "pdq"  # whose hashes may differ in some bits
+NEAR = "pdq"  # the kind whose hashes may differ in some bits
 _VERSION, _HEADER = 1, "listed_hashes.json"
-_HIT, _HASHES = "hit.", "hashes."  # names of tallies: before the key of an image, and before a kind
+_HIT, _HASHES = "hit.", "hashes."  # names of tallies begin with these; the key of an image, or a kind, follows
 
 
 @dataclass(frozen=True, eq=False)
 class ListedHashes:
-    """The listed hashes of each kind, and the bits in which those of NEAR may differ."""
+    """The listed hashes of each kind; hashes of NEAR may differ in `distance` bits."""
 
     kinds: Mapping[str, KeysOfSets | HashesOfSets]
     distance: int
 
     @classmethod
     def of(cls, hashes: Mapping[str, np.ndarray], distance: int) -> ListedHashes:
-        """Return the hashes of each kind, uint64[hash, words]."""
+        """Return the listed hashes; `hashes` has those of each kind, uint64[hash, words]."""
         return cls({kind: _of_kind(kind, [words], distance) for kind, words in hashes.items()}, distance)
 
     def has(self, kind: str, column: pa.Array) -> tuple[np.ndarray, int]:
-        """Return which hashes of a kind are listed, bool[row], and how many are not null."""
+        """Return a mask, bool[row], of the hashes in a column that are listed, and the number that are not null."""
         words, is_given = hash_words(column, kind, HASHES[kind])
         rows, listed = np.flatnonzero(is_given), self.kinds[kind]
         found = (
@@ -61,7 +61,7 @@ class ListedHashes:
         return out, len(rows)
 
     def save(self, directory: str | PathLike[str]) -> str:
-        """Write the hashes to a folder, for workers to open; return its path."""
+        """Write the hashes to a folder, for workers to open; return the path of the folder."""
         arrays = {f"{kind}_{name}": array for kind, own in self.kinds.items() for name, array in own.arrays().items()}
         save_arrays(Path(directory), _HEADER, {"version": _VERSION, "distance": self.distance}, arrays)
         return str(directory)
@@ -80,13 +80,13 @@ class ListedHashes:
 
 @dataclass(frozen=True, eq=False)
 class HashTables:
-    """The tables of images that have each kind of listed hashes."""
+    """The tables of images that have a column of hashes, by kind of hash."""
 
     of_kind: Mapping[str, Sequence[ImageTable]]
 
     @classmethod
     def among(cls, tables: Sequence[ImageTable], kinds: Sequence[str]) -> HashTables:
-        """Return the tables that have hashes of these kinds; InputError for a kind that none has."""
+        """Return those of the tables that have hashes of these kinds; InputError for a kind in no table."""
         found = {kind: [table for table in tables if kind in table.columns.names] for kind in kinds}
         for kind in kinds:
             if not found[kind]:
@@ -94,13 +94,17 @@ class HashTables:
         return cls(found)
 
     def files(self) -> list[tuple[str, str]]:
-        """Return all files, each with its version."""
+        """Return pairs of path and version of all files, sorted, as text without secrets."""
         tables = [table for own in self.of_kind.values() for table in own]
         files = {path: version for table in tables for path, version in table.files}
         return sorted((hidden(path), _named(version)) for path, version in files.items())
 
     def find(self, engine: Engine, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
-        """Return the keys of the images with one of these hashes, uint64[image, 2]; those of NEAR within `bits`."""
+        """Return the keys of the images with a listed hash, uint64[image, 2].
+
+        Hashes of NEAR may differ in `bits` bits; `work` is a folder for the hashes that are shipped. InputError for a
+        kind whose columns hold only nulls.
+        """
         lists = engine.ship(Path(ListedHashes.of(hashes, bits).save(work / "listed_hashes")))
         items = [(table, file, kind) for kind, own in self.of_kind.items() for table in own for file in table.files]
         counted = engine.run(items, partial(_find, lists=lists))
@@ -124,7 +128,7 @@ def _find(item: tuple[ImageTable, tuple[str, Version], str], lists: Shipped) -> 
 
 
 def _named(version: Version) -> str:
-    """Return what tells one content of a file from another: of a file of this project its checksum."""
+    """Return text that identifies the content of a file: its checksum, or else size, time of modification and ETag."""
     return version.checksum or f"{version.size} {version.modified} {version.etag}"
 
 
@@ -133,7 +137,7 @@ def _of_kind(kind: str, words: list[np.ndarray], distance: int) -> KeysOfSets | 
 
 
 def _key(words: np.ndarray) -> np.ndarray:
-    """Return the first 16 bytes of hashes."""
+    """Return the first 16 bytes of each hash, uint64[hash, 2]."""
     return np.ascontiguousarray(words[:, :2])
 
 
@@ -144,16 +148,16 @@ def _by(kind: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class UidList:
-    """Files that name images, one a line, or in a column uid or url; they are read in tasks."""
+    """Files that name images, one a line, or in a column uid or url; tasks read them."""
 
-    name: str  # as it was given
+    name: str  # paths as the user gave them, without secrets
     files: tuple[str, ...]
     identity: str = "uid"
     columns: pa.Schema = pa.schema([])
 
     @classmethod
     def find(cls, paths: Paths) -> UidList:
-        """Return the lists in files, folders, globs or URLs; InputError for none, or one that begins wrong."""
+        """Return the lists in files, folders, globs or URLs; InputError for none, or one that names no uids or URLs."""
         given = [*map(str, paths)]
         found = cls(", ".join(map(hidden, given)), tuple(file for path in given for file in _files(path)))
         for file in found.files:
@@ -161,7 +165,7 @@ class UidList:
         return found
 
     def read(self, file: str, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-        """Yield the KEY of each image that a file names."""
+        """Yield the KEY of each image that a file names; InputError for a file of domains or hashes."""
         for kind, values in read_list(file, "the list"):
             if len(values) and kind not in IDENTITIES:
                 shown = "" if kind in HASHES else f", {values[0].as_py()!r}"

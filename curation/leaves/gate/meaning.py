@@ -1,7 +1,8 @@
 """The step `meaning`: remove the images that a table says are semantic copies of others that are left.
 
-A copy goes with its texts, as it is another picture than the one that stays for it. Of a leader that is not left no
-copy goes. Rows of the table, which `--same-meaning` names, meet leaders by key, and from there copies.
+The *leader* of a copy is the image that stays for it. A copy is another picture than its leader, so its texts go with
+it. If the leader was removed before, its copies stay. The rows of the table, which `--same-meaning` names, are joined
+first to leaders by key, and then to copies.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ from runtime.tallies import Tallies
 if TYPE_CHECKING:
     from curation.leaves.gate.plan import GatePlan
 
-# On the way to the leader a row of the table has the leader's KEY and, here, that of the copy. Then it has the KEY of
-# the copy, and `leads` says whether the leader is left; of an image `leads` says whether it has copies.
+# In _TO_LEADER, a row of the table has the KEY of the leader, and in the columns _COPY the KEY of the copy. In _TO_COPY
+# it has the KEY of the copy, and `leads` says whether the leader is left. In the row of an image, `leads` says whether
+# the image has copies.
 _COPY = [pa.field(f"copy{name}", pa.int64()) for name in KEY_NAMES]
 _TO_LEADER = pa.schema([*ROWS, *_COPY])
 _TO_COPY = pa.schema([*ROWS, pa.field("leads", pa.bool_())])
@@ -47,12 +49,12 @@ EXPECTED = "a folder that clip-cluster wrote with --same-meaning, or Parquet fil
 
 @dataclass(frozen=True)
 class Meaning(Step):
-    """The step: of the images of one meaning one stays."""
+    """The step: of the images of one meaning, one stays."""
 
     same: SameMeaning
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
-        """Write the images that are no copies of others that are left."""
+        """Write the images that are no copies, and the copies whose leader is not among `images`."""
         places = Places.of(row_counts(images))
         buckets, tasks = group_buckets(2 * places.images)
         items: list[list[tuple[int, Any]]] = senders([*enumerate(images)], places.images, buckets)
@@ -68,7 +70,7 @@ class Meaning(Step):
         return context.engine.exchange(items, send, receive, places.tasks, relays)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Refuse a table of other images, and one in which an image that stays for others is a copy itself."""
+        """Refuse a table that has none of the images, and a table in which a leader is itself a copy."""
         name = self.same.table.name
         if counted["rows"] and not counted["found"]:
             raise InputError(
@@ -83,18 +85,21 @@ class Meaning(Step):
             )
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
-        """Return how many copies the table has, and how many were removed."""
+        """Return, for run.json, the number of copies in the table, and the number of removed images."""
         table = {"name": self.same.table.name, "found": counted["found"]}
         return {"tables": [table], "conditions": [removed(str(self.same), counted)]}
 
 
 def step(engine: Engine, plan: GatePlan) -> Meaning | None:
-    """Return the step where a table of semantic copies is given."""
+    """Return the step, or None if the plan has no table of semantic copies."""
     return Meaning(plan.meaning) if plan.meaning else None
 
 
 def _send(items: Sequence[tuple[int, Any]], tallies: Tallies, same: SameMeaning, buckets: int) -> Iterator[Block]:
-    """Yield KEY and PLACE of the images of files, or the rows of files of the table, by their leaders."""
+    """Yield KEY and PLACE of images, and rows of the table by the KEY of the leader.
+
+    Each item is a file of images with its number, or a file of the table with -1.
+    """
     packer = sending(buckets)
     for number, file in items:
         if number >= 0:
@@ -109,7 +114,7 @@ def _send(items: Sequence[tuple[int, Any]], tallies: Tallies, same: SameMeaning,
 
 
 def _to_copies(partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int) -> Iterator[Block]:
-    """Yield images, and the rows of the table by their copies, each with `leads`."""
+    """Yield images, and rows of the table by the KEY of their copies, both with `leads`."""
     packer = sending(buckets)
     for rows, groups in buckets_of(blocks, buckets, _TO_LEADER):
         is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
@@ -126,7 +131,7 @@ def _to_copies(partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int
 def _to_files(
     partition: int, blocks: Iterator[bytes], tallies: Tallies, buckets: int, places: Places
 ) -> Iterator[Block]:
-    """Yield the places of copies whose leaders are left; tally images that the table has, and those that are both."""
+    """Yield the PLACE of each copy whose leader is left; tally copies in the table, and copies that are leaders."""
     packer = Packer(places.tasks)
     for rows, groups in buckets_of(blocks, buckets, _TO_COPY):
         is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
@@ -147,7 +152,7 @@ def _to_files(
 def _left(
     batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies, rule: str
 ) -> pa.RecordBatch:
-    """Return the images whose rows do not come."""
+    """Return the images of a MATCHED batch about which `rows` has no row; tally the others."""
     goes = np.zeros(batch.num_rows, bool)
     if rows is not None:
         goes[rows["row"].to_numpy() - begin.row] = True
@@ -159,11 +164,14 @@ class SameMeaning:
     """A table of images that are semantic copies of others."""
 
     table: ImageTable
-    cosine: str | None  # that its first file states
+    cosine: str | None  # the cosine that the first file states
 
     @classmethod
     def find(cls, paths: Paths) -> SameMeaning:
-        """Return the table in folders of clip-cluster, files, folders, globs or URLs; InputError for one without."""
+        """Return the table in folders of clip-cluster, files, folders, globs or URLs.
+
+        InputError if there is none, or if it has no column uid or copy_of.
+        """
         table = ImageTable.find([table_in(str(each), "copies") for each in paths], EXPECTED, "copy_of")
         if not table.is_uid:
             raise InputError(f"{named(paths)} has no column uid; expected {EXPECTED}")
@@ -172,7 +180,7 @@ class SameMeaning:
         return cls(table, stated and stated.decode(errors="replace"))
 
     def read(self, file: tuple[str, Version]) -> Iterator[tuple[list[pa.Array], list[pa.Array]]]:
-        """Yield the KEY columns of the copies in a file, and those of the other images that stay for them."""
+        """Yield two lists of KEY columns, of copies in a file and of their leaders; a leader's own row is left out."""
         for batch in self.table.read(file, ["copy_of"]):
             try:
                 leaders = batch["copy_of"].cast(pa.string())

@@ -19,7 +19,10 @@ from runtime.tallies import Tallies
 
 
 def near_marks(engine: Engine, pictures: Pictures, places: Places, work: Path, write: Receive) -> Tallies:
-    """Send the MARKS of near copies among the images in a folder of `work` to `write`, by file."""
+    """Find near copies among the VALUES stored in `work`, and send their MARKS, by file, to `write`.
+
+    Return the sums of the tallies that `write` returns.
+    """
     spark = engine.sql("near copies are joined by Spark")
     with settings(spark.session, SHUFFLED_JOINS):
         stored = rows_in(spark.session, work / VALUES_FOLDER, from_arrow_schema(VALUES))

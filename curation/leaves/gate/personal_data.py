@@ -1,8 +1,8 @@
 """Policy rules over texts that hold personal data: e-mail addresses, phone numbers, card numbers and IBANs.
 
-They are recognised by patterns of RE2 and by check digits, in texts in ASCII's lower case whose digits, hyphens, spaces
-and full-width signs are read as ASCII's (`plain`). Of CARD, IBAN and EMAIL a group is still to be judged: its check
-digits or its host. A rule says which texts hold one; no value is returned, kept or logged.
+Before the search, texts are put into ASCII's lower case, and digits, hyphens, spaces and full-width signs are read as
+ASCII's (`plain`). Then patterns of RE2 are searched. What a group of CARD, IBAN or EMAIL captures is checked further:
+the check digits or the host. A rule returns which texts hold such data; no value is returned, kept or logged.
 
 Precision comes before recall: most numbers in texts are ids, dates and names of files, and one id in ten has Luhn's
 digit. So a number needs the form in which people write it, or a word before it, and nothing around it that makes it a
@@ -43,7 +43,7 @@ _CODE = (
 )
 _AREA = "[2-9][0-8][0-9]"  # of North America
 _SUBSCRIBER = "[2-9][0-9]{2}"
-PHONES = {  # forms of numbers; digits are apart as they are written in such countries
+PHONES = {  # forms of numbers, with digits grouped as people in such countries write them
     "world": rf"\+{_CODE}[ ()/-]{{0,2}}(?:\(0\)|0)?[ ()/-]{{0,2}}[1-9](?:[ ()/-]{{0,3}}[0-9]){{6,12}}",
     "world, dots": rf"\+{_CODE}\.(?:\(0\)\.?)?[1-9][0-9]{{0,3}}(?:\.[0-9]{{2,4}}){{2,5}}",
     "world, 00": rf"00 ?{_CODE}[ ()/-]{{1,3}}[1-9](?:[ ()/-]{{0,2}}[0-9]){{6,12}}",
@@ -73,7 +73,7 @@ PHONES = {  # forms of numbers; digits are apart as they are written in such cou
 }
 _NUMBER = r"[+(]{0,2}[0-9](?:[ ./()-]{0,3}[0-9])"
 
-# A number does not go on before or behind these: no part of a code, a decimal, a date, a time, a name.
+# What may stand before and behind a number, so that it is no part of a code, a decimal, a date, a time or a name.
 _BEFORE, _BEHIND = "(?:^|[^0-9a-z_+./#-])", "(?:$|[^0-9a-z_./:-]|-(?:$|[^0-9a-z])|[./:](?:$|[^0-9]))"
 
 # Words before a card number without groups: such numbers are mostly ids, and one in ten of any has the check digit.
@@ -81,24 +81,24 @@ CARD_WORDS = (
     "card credit debit visa mastercard amex discover diners jcb unionpay maestro karte kreditkarte carte tarjeta carta "
     "cartão kart kaart kort карта карты カード 卡 카드 thẻ بطاقة"
 ).split()
-# By the first digits of their issuers: 16 in fours, 15 of American Express, 14 of Diners Club.
+# By the first digits of the issuers: 16 digits in fours, 15 of American Express, 14 of Diners Club.
 _SIXTEEN = "(?:4[0-9]{3}|5[1-5][0-9]{2}|2[2-7][0-9]{2}|35[2-8][0-9]|6(?:011|2[0-9]{2}|4[4-9][0-9]|5[0-9]{2}))"
 _OTHERS = "(?:3[47][0-9]{2}%s[0-9]{6}%s[0-9]{5}|3(?:0[0-5]|[689][0-9])[0-9]%s[0-9]{6}%s[0-9]{4})"
 
-# Countries by the characters of their IBANs, of SWIFT's registry.
+# Countries by the length of their IBANs, from SWIFT's registry.
 IBANS = {
     15: "NO", 16: "BE", 18: "DK FI FK FO GL NL SD", 19: "MK SI", 20: "AT BA EE KZ LT LU MN XK", 21: "CH HR LI LV",
     22: "BG BH CR DE GB GE IE ME RS VA", 23: "AE GI IL IQ OM SO TL", 24: "AD CZ ES MD PK RO SA SE SK TN VG",
     25: "LY PT ST", 26: "IS TR", 27: "BI DJ FR GR IT MC MR SM", 28: "AL AZ BY CY DO GT HU LB NI PL SV",
     29: "BR EG PS QA UA", 30: "JO KW MU", 31: "MT SC", 32: "LC", 33: "RU",
 }  # fmt: skip
-LEAST_DIGITS = 10  # of an IBAN; all that are in use have more
+LEAST_DIGITS = 10  # of an IBAN; all IBANs in use have more
 LENGTHS = {country: length for length, countries in IBANS.items() for country in countries.lower().split()}
 IBAN = rf"(?:^|[^0-9a-z])((?:{'|'.join(LENGTHS)})[0-9]{{2}}(?:[ -]?[0-9a-z]){{11,30}})"
 _LABEL = r"[0-9a-z\x{A1}-\x{10FFFF}](?:[0-9a-z\x{A1}-\x{10FFFF}-]*[0-9a-z\x{A1}-\x{10FFFF}])?"
 EMAIL = rf"(?:^|[^0-9a-z._%+-])[0-9a-z._%+-]*[0-9a-z_%+-]@({_LABEL}(?:\.{_LABEL})+)"
 
-_BETWEEN, _GONE = "\ud800", 0x110000  # no character of a text
+_BETWEEN, _GONE = "\ud800", 0x110000  # a separator of texts, and the code of a sign to remove: no text has them
 _HIDDEN = (0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFE0F, 0xFEFF)
 
 
@@ -112,7 +112,7 @@ PHONE = f"(?:{_BEFORE}{_any(PHONES.values())}|{_ANNOUNCED}){_BEHIND}"
 
 
 def _cards(between: str) -> str:
-    """Return the pattern of card numbers with this between groups."""
+    """Return the pattern of card numbers whose groups of digits are separated by `between`."""
     sixteen = _SIXTEEN + f"{between}[0-9]{{4}}" * 3
     return f"(?:{sixteen}|{_OTHERS.replace('%s', between)})"
 
@@ -123,7 +123,7 @@ CARD = f"(?:{_GROUPED}|{_BEHIND_WORD}){_BEHIND}"
 
 
 def holds(kind: str, texts: Strings) -> np.ndarray:
-    """Return which texts hold what a kind of KINDS names; a null holds nothing.
+    """Return a mask, bool[text]: which texts hold data of a kind, a key of KINDS; false for null.
 
     >>> holds("email_address", ["mail ann@example.org", "logo@2x.png", "photo by @ann", "Shelly @ Cookies"]).tolist()
     [True, False, False, False]
@@ -156,13 +156,16 @@ def plain(texts: list[str]) -> list[str]:
 
 
 def _is_in_use(host: str) -> bool:
-    """Return whether a label is a top-level domain; letters behind it may be of a text without spaces."""
+    """Return whether any label of a host but the first is a top-level domain, or begins with one and then a sign.
+
+    Such a sign is none of a to z: a text in another script may follow the host without a space.
+    """
     labels = host.split(".")[1:]
     return any(is_top_level(each) for label in labels for each in (label, re.split("[^a-z]", label)[0]))
 
 
 def _is_iban(begin: str) -> bool:
-    """Return whether characters begin with a whole IBAN: of its country's length, and 1 modulo 97 (ISO 13616)."""
+    """Return whether `begin` begins with a whole IBAN: of its country's length, and 1 modulo 97 (ISO 13616)."""
     length = LENGTHS[begin[:2]]
     found = re.match(f"(?:[ -]?[0-9a-z]){{{length}}}(?![0-9a-z])", begin)
     if not found:
@@ -176,7 +179,7 @@ def _is_iban(begin: str) -> bool:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of personal data: a text with one matches, has so many digits, and a right group where that is checked."""
+    """A kind of personal data: its name, its pattern, the least digits of a text, and a check of the captured group."""
 
     what: str
     pattern: str
@@ -194,7 +197,7 @@ KINDS = {
 
 
 def _holding(texts: pa.Array, signs: tuple[np.ndarray, np.ndarray], kind: _Kind) -> np.ndarray:
-    """Return which texts hold a kind, given the signs of each."""
+    """Return a mask, bool[text]: which texts hold a kind, given what `_signs` returns of the texts."""
     digits, may_have_at = signs
     rows = np.flatnonzero(may_have_at if kind.has_at else digits >= kind.digits)
     some = texts.take(pa.array(rows))
@@ -215,7 +218,7 @@ def _holding(texts: pa.Array, signs: tuple[np.ndarray, np.ndarray], kind: _Kind)
 
 
 def _signs(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return the number of digits of each text, of any script, and whether it may have an @."""
+    """Return the number of digits of any script in each text, int64, and whether the text may have an @, bool."""
     offsets, data = string_buffers(texts)
     digits, may_have_at = np.empty(len(texts), np.int64), np.empty(len(texts), bool)
     find_signs(data, offsets, *_digit_table(), max(kind.digits for kind in KINDS.values()), digits, may_have_at)
@@ -223,13 +226,13 @@ def _signs(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _of_python(pattern: str) -> str:
-    """Return a pattern of RE2 as Python's `re` writes it."""
+    """Return a pattern of RE2 in the syntax of Python's `re`."""
     return re.sub(r"\\x\{([0-9A-F]+)\}", lambda code: rf"\U{code[1]:0>8}", pattern)
 
 
 @lru_cache(maxsize=1)
 def _ascii() -> np.ndarray:
-    """Return as which code point `plain` reads each, uint32; _GONE for what it leaves out."""
+    """Return the code point that `plain` writes for each code point, uint32; _GONE for one that it leaves out."""
     read = np.arange(sys.maxunicode + 1, dtype="<u4")
     for code in range(128, len(read)):
         kind = unicodedata.category(chr(code))
@@ -242,7 +245,7 @@ def _ascii() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _digit_table() -> tuple[np.ndarray, np.ndarray]:
-    """Return page numbers (int16), and whether each code point is a decimal digit, in pages as `paged` makes them."""
+    """Return page numbers (int16) and pages (bool) of `paged`, by which a code point is looked up: is it a digit?"""
     pages, digits = paged((_ascii() >= ord("0")) & (_ascii() <= ord("9")))
     pages.flags.writeable = digits.flags.writeable = False  # one type, so one compilation
     return pages, digits

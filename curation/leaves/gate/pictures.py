@@ -1,8 +1,8 @@
-"""Mark the images that show the same picture: all of them, with the uid of the image that stays for them.
+"""Mark all images that show the same picture as another, with the uid of the image that stays for them.
 
-`--same-image` names a column of a table whose values decide. The values meet the images by KEY. Images whose values are
-equal then come together; those whose hashes are near each other are found by `near_copies.copies`, with Spark's joins.
-Marks are written by file.
+`--same-image` names a column of a table. Its values are joined to the images by KEY. Then images with equal values are
+grouped; images whose hashes are near each other are found by `near_copies.copies`, with Spark's joins. Marks are
+written by file.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
 _SIZES = pa.schema([VALUE, pa.field("uid", pa.string()), pa.field("size", pa.int64())])
 _UID = pa.field("uid", pa.string())
 _JOINED = pa.schema([*ROWS, _UID, VALUE])
-VALUES = pa.schema([*PLACE, _UID, VALUE])  # one row an image
-VALUES_FOLDER = "values"  # of the images that have a value, for near copies
-ROWS_OF_IMAGE = 2  # about so many are joined for an image
+VALUES = pa.schema([*PLACE, _UID, VALUE])  # one row per image
+VALUES_FOLDER = "values"  # the folder of the images that have a value, for near copies
+ROWS_OF_IMAGE = 2  # estimated rows per image: its own, and one of the table
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class SameImage:
 
     @classmethod
     def parse(cls, text: str) -> SameImage:
-        """Return what `--same-image` asks for.
+        """Return the column and the distance in a value of `--same-image`; InputError for any other text.
 
         >>> SameImage.parse("sha256"), SameImage.parse("phash:4")
         (SameImage(column='sha256', distance=None), SameImage(column='phash', distance=4))
@@ -78,11 +78,11 @@ class Pictures:
 
     table: ImageTable
     same: SameImage
-    bits: int | None = None  # of the hashes, where these may differ
+    bits: int | None = None  # of each hash; None if no bit may differ
 
     @classmethod
     def find(cls, table: ImageTable, same: SameImage) -> Pictures:
-        """Return the column of a table; InputError for one whose hashes cannot be within the distance."""
+        """Return the column of a table; InputError if the distance is too large for hashes of its length."""
         if same.distance is None:
             return cls(table, same)
         column = same.column
@@ -91,7 +91,10 @@ class Pictures:
         return cls(table, same, bits)
 
     def read(self, file: tuple[str, Version]) -> Iterator[pa.RecordBatch]:
-        """Yield KEY and the value of each row of a file of the table, as bytes; of hashes that may differ the key."""
+        """Yield KEY and value, as bytes, of each row of a file of the table.
+
+        If hashes may differ in some bits, the value is the hash's key (`keys_of_hashes`).
+        """
         for batch in self.table.read(file, [self.same.column]):
             *keys, values = batch.columns
             if self.bits is None:
@@ -102,7 +105,7 @@ class Pictures:
 
 
 def value_bytes(values: pa.Array) -> pa.Array:
-    """Return bytes that are equal where values are; of integers, texts and bytes they are in the order of these."""
+    """Return each value as bytes: equal for equal values, and for integers, texts and bytes in their order."""
     if pa.types.is_integer(values.type):
         numbers = values.fill_null(0).to_numpy().astype(np.int64).view(np.uint64) ^ np.uint64(1 << 63)
         return pc.if_else(values.is_valid(), binaries(numbers.astype(">u8").tobytes(), 8), None)
@@ -116,7 +119,7 @@ def value_bytes(values: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True)
 class Finding:
-    """How images meet values: the pictures, in how many buckets, and where the images are."""
+    """The layout of the exchange that joins images to values: the column, the number of buckets, and the places."""
 
     pictures: Pictures
     buckets: int
@@ -124,9 +127,10 @@ class Finding:
 
 
 def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, work: Path, folder: Path) -> Tallies:
-    """Write a file of MARKS for each file of images that has copies, named by its number; tally `copies`, all of them.
+    """Write a file of MARKS, named by its number, for each file of images that has copies; return the tallies.
 
-    Of the table, `found` and `differing` images are tallied, and an example. `work` is for what is found on the way.
+    `copies` is the number of MARKS. `found` and `differing` are the numbers of images in the table, and of images with
+    differing rows there, of which an example is tallied. `work` is a folder for intermediate files.
     """
     places = Places.of(row_counts(images))
     buckets, tasks = group_buckets(ROWS_OF_IMAGE * places.images)
@@ -147,7 +151,7 @@ def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, w
 
 
 def _send(items: Sequence[tuple[int, Any]], _: Tallies, finding: Finding) -> Iterator[Block]:
-    """Yield KEY and uid of the images of files, or KEY and value of the rows of a table's files."""
+    """Yield KEY, PLACE and uid of images, and KEY and value of a table's rows; the table's files have number -1."""
     packer = sending(finding.buckets)
     for number, file in items:
         if number >= 0:
@@ -160,7 +164,7 @@ def _send(items: Sequence[tuple[int, Any]], _: Tallies, finding: Finding) -> Ite
 
 
 def _with_values(partition: int, blocks: Iterator[bytes], tallies: Tallies, finding: Finding) -> Iterator[Block]:
-    """Yield the images that have a value, with it, by value."""
+    """Yield VALUES of the images that have a value, in blocks by value."""
     packer = sending(finding.buckets)
     for rows, groups in buckets_of(blocks, finding.buckets, _JOINED):
         found = _images_with_values(rows, groups, finding, tallies)
@@ -185,9 +189,9 @@ def _images_with_values(rows: pa.RecordBatch, groups: Groups, finding: Finding, 
 
 
 def _values(values: pa.Array, groups: Groups, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the row of the smallest value of each group, -1 if it has none, and whether it has several ones.
+    """Return the row of the smallest value of each group, -1 if it has none, and whether it has different ones.
 
-    `known` are the positions, in the order of groups, of rows with a value.
+    `known` has the positions, in the order of groups, of the rows with a value.
     """
     chosen, differing = np.full(len(groups.starts), -1), np.zeros(len(groups.starts), bool)
     group, rows = groups.group[known], groups.order[known]
@@ -204,7 +208,7 @@ def _values(values: pa.Array, groups: Groups, known: np.ndarray) -> tuple[np.nda
 
 
 def _ranks(values: pa.Array) -> np.ndarray:
-    """Return the rank of each value among the different ones."""
+    """Return the rank of each value among the distinct values, int64."""
     codes = values.dictionary_encode()
     ranks = np.empty(len(codes.dictionary), np.int64)
     ranks[pc.sort_indices(codes.dictionary).to_numpy()] = np.arange(len(ranks))
@@ -216,7 +220,7 @@ def _value_keys(rows: pa.RecordBatch) -> np.ndarray:
 
 
 def _equal(partition: int, blocks: Iterator[bytes], _: Tallies, finding: Finding) -> Iterator[Block]:
-    """Yield the MARKS of the images whose value others have, by file."""
+    """Yield MARKS of the images that share their value with others, in blocks by file."""
     packer, places = Packer(finding.places.tasks), finding.places
     for bucket in by_bucket(blocks, finding.buckets, VALUES, _value_keys):
         for marks in equal_images(bucket):
@@ -225,9 +229,9 @@ def _equal(partition: int, blocks: Iterator[bytes], _: Tallies, finding: Finding
 
 
 def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield MARKS of the images whose value others have; the smallest uid stays.
+    """Yield MARKS of the images that share their value with others; the one with the smallest uid stays.
 
-    One value may be that of any number of images, so they wait on a disk while its smallest uid is looked for.
+    Any number of images may share a value, so the images are stored on a disk until its smallest uid is known.
     """
     with Store() as store:
         shared = _by_value(gather_reduced(_stored(rows, store), _by_value, BUCKET_BYTES))
@@ -240,7 +244,7 @@ def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _stored(rows: Iterable[pa.RecordBatch], store: Store) -> Iterator[pa.RecordBatch]:
-    """Put rows into a store, and yield _SIZES of them."""
+    """Put rows into a store; yield the _SIZES of them, each row with size 1."""
     for batch in gather_rows(rows, RUN_ROWS, RUN_BYTES):
         store.add(0, packed(batch.serialize()).data, batch.nbytes)
         sizes = pa.array(np.ones(batch.num_rows, np.int64))
@@ -248,13 +252,13 @@ def _stored(rows: Iterable[pa.RecordBatch], store: Store) -> Iterator[pa.RecordB
 
 
 def _by_value(held: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """Return the smallest uid of each value, and how many images have it."""
+    """Return _SIZES with one row per value: the smallest uid, and the number of images."""
     groups = pa.Table.from_batches(held, _SIZES).group_by("value", use_threads=False)
     return one_batch(groups.aggregate([("uid", "min"), ("size", "sum")]).rename_columns(_SIZES.names))
 
 
 def _store(partition: int, blocks: Iterator[bytes], finding: Finding, folder: Path) -> Tallies:
-    """Write the images that have a value."""
+    """Write the VALUES of a partition's images to a Parquet file; nothing is tallied."""
     with part_writer(folder / f"{partition:05d}.parquet", VALUES, MATCHED_ROW_GROUP) as writer:
         for bucket in by_bucket(blocks, finding.buckets, VALUES, _value_keys):
             for rows in bucket:
@@ -263,7 +267,7 @@ def _store(partition: int, blocks: Iterator[bytes], finding: Finding, folder: Pa
 
 
 def _write(partition: int, blocks: Iterator[bytes], places: Places, folder: Path) -> Tallies:
-    """Write a file of MARKS for each file of images that has copies; tally how many there are."""
+    """Write a file of MARKS for each file of images that has copies; tally `copies`, the number of MARKS."""
     tallies, rows = Tallies(), places.stream(blocks, MARKS)
     for number in rows.files():
         path = folder / f"{number}.parquet"

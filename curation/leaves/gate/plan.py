@@ -1,7 +1,7 @@
-"""Check the options of a gate, and find and open what they name: tables about images, conditions and rules.
+"""Check the options of a gate, and find and open the files that they name: tables, conditions and rules.
 
-The gate decides which matched images stay, and with which of their texts. Options that serve nothing are refused before
-any file is opened, and all is opened before any task starts.
+The gate decides which matched images stay, and with which of their texts. An option without an effect is refused before
+any file is opened, and all files are opened before any task starts.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _PATHS = ("status", "only", "images", "robots", "decontaminate", "decontaminate_
 _SEVERAL = (*_PATHS, "robots_agents", "policy", "steps")  # options that are lists
 
 STATUS, SUCCESS = "status", "success"  # img2dataset's column, and its word for an image that was downloaded
-NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # a matched image that is in no result, and one whose result is null
-EVALUATION_COLUMNS = ("sha256", "phash")  # of tables of images, that are compared with evaluation sets
-FOUND = "_found_in_"  # the beginning of the names of columns that no user's table has
-ROW = "_row_of_"  # likewise: of hashes of rows
-FAILED = "failed"  # begins img2dataset's words for other tries
+NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # statuses: an image in no result; one whose status is null
+EVALUATION_COLUMNS = ("sha256", "phash")  # columns of tables of images that are compared with evaluation sets
+FOUND = "_found_in_"  # added columns begin with this; no user's table has such names
+ROW = "_row_of_"  # added columns with hashes of rows begin with this
+FAILED = "failed"  # img2dataset's statuses of other tries begin with this
 Table = ImageTable | UidList
 
 
@@ -49,20 +49,20 @@ Table = ImageTable | UidList
 class GateOptions:
     """The options of a gate, before any of its files is found or opened.
 
-    status: img2dataset's output folders, where matched images were downloaded; those that exist stay.
+    status: img2dataset's output folders of the matched images; an image that was downloaded stays.
     only: files of lists of the uids or URLs that may stay.
     images: tables of images, by uid or url: for each a list of its files or folders.
     keep: the condition over columns of images and status that an image must meet, in Spark SQL.
     policy: names of rules, some with a number, as min_words:3.
-    robots: WARC files or tables of robots.txt, tdmrep.json and ai.txt of hosts: images get the signals that they state.
-    robots_agents: agents, or files of them, whose rules in robots.txt count; without any, those of robots_agents.txt.
+    robots: WARC files or tables of hosts' robots.txt, tdmrep.json and ai.txt: images get the signals of their hosts.
+    robots_agents: agents, or files of agents, whose rules in robots.txt count; by default those in robots_agents.txt.
     decontaminate: tables of the pictures of evaluation sets, which are removed.
     decontaminate_within: bits in which the pHash of such a picture may differ.
     decontaminate_texts: files of texts of evaluation sets, which are removed.
-    same_image: a column of images or status, as sha256 or phash:4: one image of those that are alike in it stays.
-    same_meaning: a table of semantic copies, with uid and copy_of: a copy goes where the image that it is one of stays.
+    same_image: a column of images or status, as sha256 or phash:4: of images alike in that column, one stays.
+    same_meaning: a table of semantic copies, with uid and copy_of: an image goes if its copy_of is left.
     captions: a table of captions, by uid or url.
-    match_captions: balance images by their captions; by alt texts where there is none.
+    match_captions: balance images by their captions; an image without a caption by its alt texts.
     steps: steps of other packages, by name, some with a value, as min_saturation=0.2.
     keep_removed: the share of removed images whose texts are written to gate_removed/; None: of none.
     """
@@ -96,18 +96,18 @@ class GateOptions:
 
     @property
     def asks_of_images(self) -> bool:
-        """Whether anything is asked that columns of tables of images answer."""
+        """Whether any option needs the columns of tables of images."""
         return self.keep is not None or self.same_image is not None or bool(self.decontaminate)
 
     def find(self, hashes: Sequence[str] = ()) -> GatePlan:
-        """Return the plan for what is asked for; InputError for tables that cannot be read, or that serve nothing.
+        """Return the plan of these options; InputError for tables that cannot be read, or that no option needs.
 
-        Of `hashes`, kinds that are listed, tables of images must have columns.
+        `hashes` are kinds of listed hashes; for each, a table of images must have a column.
         """
         return GatePlan.find(self, hashes)
 
     def require_use(self, hashes: Sequence[str] = ()) -> None:
-        """Refuse tables that nothing asks for, and conditions without a table."""
+        """Refuse tables that no option needs, and conditions without a table."""
         if self.captions and not self.match_captions:
             raise InputError(
                 f"--captions {self.captions[0]} changes nothing where alt texts are balanced; give --match-captions to "
@@ -132,13 +132,13 @@ class GateOptions:
 
 @dataclass(frozen=True)
 class GatePlan:
-    """The results of a download, other tables of images, and the conditions on images and texts."""
+    """The opened tables of a gate, and its conditions on images and texts."""
 
     results: ImageTable | None = None
-    folders: Sequence[str] = ()  # of them, as a user may see their paths
+    folders: Sequence[str] = ()  # of the results, without secrets
     only: UidList | None = None
-    images: tuple[ImageTable, ...] = ()  # where anything is asked of them
-    hashes: HashTables = HashTables({})  # where hashes are listed
+    images: tuple[ImageTable, ...] = ()  # empty if no option needs them
+    hashes: HashTables = HashTables({})  # empty if no hashes are listed
     keep: str | None = None
     policy: Policy = Policy()
     hosts: HostFiles | None = None
@@ -147,13 +147,16 @@ class GatePlan:
     evaluation_texts: EvaluationTexts | None = None
     pictures: Pictures | None = None
     meaning: SameMeaning | None = None
-    captions: ImageTable | None = None  # they take the place of alt texts
-    named: Mapping[str, str] = field(default_factory=dict)  # steps of other packages, with their values
+    captions: ImageTable | None = None  # a table of captions that replace alt texts
+    named: Mapping[str, str] = field(default_factory=dict)  # values of steps of other packages, by name
     keep_removed: float | None = None  # the share of removed images that is written down
 
     @classmethod
     def find(cls, options: GateOptions, hashes: Sequence[str] = ()) -> GatePlan:
-        """Return the plan for what is asked for; InputError for tables that cannot be read, or that serve nothing."""
+        """Return the plan of options; InputError for tables that cannot be read, or that no option needs.
+
+        `hashes` are kinds of listed hashes; for each, a table of images must have a column.
+        """
         options.require_use(hashes)
         same = None if options.same_image is None else SameImage.parse(options.same_image)
         plan = cls(
@@ -193,19 +196,19 @@ class GatePlan:
 
     @property
     def removes(self) -> bool:
-        """Whether images or texts may go: what hosts say alone removes none."""
+        """Whether images or texts may be removed: files of hosts alone remove none."""
         return any((self.asks, self.pictures, self.meaning, self.captions, self.images_per_domain, self.named))
 
     @property
     def asks(self) -> bool:
-        """Whether anything is asked of single images or texts, besides that a caption is matched."""
+        """Whether single images or texts are checked: by tables, conditions, rules or evaluation sets."""
         is_for_copies = self.pictures and self.keep is None and self.tables == (self.pictures.table,)
         is_joined = self.tables and (not is_for_copies or self.results is not None)
         rules = [chosen for chosen in self.policy.rules if chosen.rule is not RULES["max_images_per_domain"]]
         return any((is_joined, rules, self.evaluation, self.evaluation_texts))
 
     def lines(self) -> list[str]:
-        """Return what is asked of images, a line for each condition and table."""
+        """Return all that the gate asks of images, as lines for people: one per kind of condition, one of tables."""
         sets = self.evaluation.names if self.evaluation else []
         conditions = {
             "downloaded": [f"{STATUS} = '{SUCCESS}'"] if self.results else [],
@@ -226,11 +229,11 @@ class GatePlan:
         return [f"{what}: {', '.join(each)}" for what, each in (conditions | {"tables": tables}).items() if each]
 
     def open(self, engine: Engine) -> Gate:
-        """Return the gate, whose expression is checked."""
+        """Return the gate with its steps; InputError for an expression that Spark cannot evaluate."""
         return Gate.open(engine, self)
 
     def require_comparable(self) -> None:
-        """Refuse evaluation sets that cannot be compared: they have hashes, but no table has any, and no URLs."""
+        """Refuse evaluation sets without URLs if no table of images has a column to compare their hashes with."""
         if self.evaluation and not self.evaluation.has_urls and not any(map(self.tables_with, EVALUATION_COLUMNS)):
             raise InputError(
                 "the tables of --decontaminate have hashes of pictures, and no table of images has sha256 or phash; "
@@ -238,27 +241,27 @@ class GatePlan:
             )
 
     def tables_with(self, column: str) -> list[ImageTable]:
-        """Return the tables of images that have a column."""
+        """Return the tables of images that have a column of this name."""
         return [table for table in (self.results, *self.images) if table is not None and column in table.columns.names]
 
     @property
     def images_per_text(self) -> int | None:
-        """A text that more images have is removed."""
+        """The largest number of images that a text may have, or it is removed; None: any number."""
         return self.policy.number_of("max_images_per_text")
 
     @property
     def images_per_domain(self) -> int | None:
-        """The largest number of images of a registered domain that stay."""
+        """The largest number of images of a registered domain that stay; None: all."""
         return self.policy.number_of("max_images_per_domain")
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """All tables: first the results of a download, then what may stay."""
+        """All tables: the results of a download, the list of images that may stay, and the tables of images."""
         return tuple(filter(None, (self.results, self.only, *self.images)))
 
     @property
     def columns(self) -> list[tuple[Table, pa.Schema]]:
-        """The columns of each table that may be asked for: of those that the download has, its own are meant."""
+        """Each table with the columns that conditions may name; the download's columns hide equal names of others."""
         of_download = {*map(str.lower, self.results.columns.names)} if self.results else set()
         seen = []
         for table in self.tables:
@@ -268,11 +271,14 @@ class GatePlan:
 
     @property
     def column_names(self) -> dict[str, list[str]]:
-        """The names of these columns by the name of their table."""
+        """The names in `columns`, by the name of the table."""
         return {table.name: columns.names for table, columns in self.columns}
 
     def table_with(self, column: str, flag: str) -> ImageTable:
-        """Return the one table of images that has a column; InputError where none or several have it."""
+        """Return the only table of images that has a column; InputError if none or several have it.
+
+        `flag` is named in errors as the one that asks for the column.
+        """
         seen = [table for table, columns in self.columns if column in columns.names]
         found = [table for table in self.tables_with(column) if table in seen]
         if len(found) > 1:

@@ -1,6 +1,6 @@
-"""Find the texts that many images have, and give each file of images the hashes of those among its own texts.
+"""Find the texts that many images have, and write for each file of images the hashes of its repeated texts.
 
-A hash has 64 bits: of ten billion texts none is likely to share that of one of a million repeated ones.
+A hash has 64 bits: among ten billion texts, none is likely to have the hash of one of a million repeated texts.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer, read_table, row_counts
 from runtime.tallies import Tallies
 
-TEXTS_OF_IMAGE = 2  # about so many
+TEXTS_OF_IMAGE = 2  # estimated texts per image
 _COUNTS = pa.schema([pa.field("hash", pa.uint64()), pa.field("images", pa.int64()), pa.field("file", pa.int32())])
 _FOUND = pa.schema([_COUNTS.field("hash"), _COUNTS.field("file")])
 _OF_FILE = pa.schema([_COUNTS.field("hash")])
 
 
 def find_repeated(context: Context, images: Sequence[OwnFile], most: int) -> Rule:
-    """Return the rule that removes the texts which more than `most` of the images have."""
+    """Return the rule that removes the texts that more than `most` of the images have."""
     places, folder = Places.of(row_counts(images)), context.output.parts.begin("repeated")
     buckets, tasks = group_buckets(TEXTS_OF_IMAGE * places.images)
     send = partial(_send, buckets=buckets)
@@ -48,7 +48,11 @@ def find_repeated(context: Context, images: Sequence[OwnFile], most: int) -> Rul
 def is_repeated(
     texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, file: str, repeated: Mapping[str, OwnFile]
 ) -> np.ndarray:
-    """Return which texts are among the repeated ones of their file of images."""
+    """Return a mask, bool[text]: which texts are repeated ones.
+
+    `repeated` has, by the name of a file of images, the file with the hashes of its repeated texts; `file` is such a
+    name.
+    """
     hashes = _hashes(texts)
     known = _opened(repeated[file]) if file in repeated else hashes[:0]
     places = np.searchsorted(known, hashes)
@@ -67,7 +71,7 @@ def _hashes(texts: pa.StructArray) -> np.ndarray:
 
 
 def _send(images: Sequence[tuple[int, OwnFile]], _: Tallies, buckets: int) -> Iterator[Block]:
-    """Yield the number of images with each text, of some images at a time: an image has a text once."""
+    """Yield _COUNTS, in blocks by hash: how many images of a batch have each text. An image has a text once."""
     packer = sending(buckets)
     for number, file in images:
         for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.text"]):
@@ -80,7 +84,7 @@ def _send(images: Sequence[tuple[int, OwnFile]], _: Tallies, buckets: int) -> It
 def _pass_on(
     partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int, places: Places, most: int
 ) -> Iterator[Block]:
-    """Yield the hashes of repeated texts by the files that have them."""
+    """Yield the hashes of repeated texts, in blocks by the files that have the texts."""
     packer = Packer(places.tasks)
     for bucket in by_bucket(blocks, buckets, _COUNTS, _keys):
         found = repeated_in(pa.concat_batches([*bucket]), most)
@@ -89,7 +93,7 @@ def _pass_on(
 
 
 def repeated_in(counts: pa.RecordBatch, most: int) -> pa.RecordBatch:
-    """Return `hash` and `file` of the texts that more than `most` images have, given all counts of some texts."""
+    """Return `hash` and `file` of the texts that more than `most` images have; `counts` has all counts of them."""
     hashes = _keys(counts)
     order = np.argsort(hashes)
     starts = np.flatnonzero(np.append(True, hashes[order][1:] != hashes[order][:-1])[: len(order)])
@@ -103,13 +107,13 @@ def _keys(rows: pa.RecordBatch) -> np.ndarray:
 
 
 def _by_file(rows: pa.RecordBatch, places: Places) -> np.ndarray:
-    """Return keys whose leading bits are the file, and the others those of the hash."""
+    """Return a sort key, uint64, of each row: the file in the highest bits, and then the hash."""
     bits = places.buckets.bit_length() - 1
     return rows["file"].to_numpy().astype(np.uint64) << np.uint64(64 - bits) | _keys(rows) >> np.uint64(bits)
 
 
 def _receive(partition: int, blocks: Iterator[bytes], names: Sequence[str], places: Places, folder: Path) -> Tallies:
-    """Write the hashes of repeated texts of each file that has some, ascending, each once."""
+    """Write, for each file with repeated texts, their distinct hashes, ascending; `names` are the files' names."""
     tallies, keys = Tallies(), partial(_by_file, places=places)
     held: list[pa.RecordBatch] = []
     for bucket in by_bucket(blocks, places.buckets, _FOUND, keys):

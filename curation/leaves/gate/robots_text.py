@@ -1,9 +1,10 @@
 """Read robots.txt, and ai.txt of the same form, and match paths with their patterns, as RFC 9309 defines them.
 
-Rules are in groups for agents; those that count are named in robots_agents.txt or by a user. `host_files` chooses the
-groups. The rule with the most octets decides; of equally long ones, one that allows (section 2.2). In tdmrep.json the
-first one decides. Patterns without a wildcard are sorted, and each knows the next shorter one that it begins with. So
-the longest that a path begins with is found by bisection, and all others are its ancestors.
+Rules are in groups for agents; the agents that count are named in robots_agents.txt or by a user. `host_files` chooses
+the groups. Of the rules that fit a path, the one with the most octets decides; of equally long rules, one that allows
+(section 2.2). In tdmrep.json the first one that fits decides. Patterns without a wildcard are sorted, and each is
+linked to the longest other pattern that it begins with. So bisection and links find the longest pattern that a path
+begins with.
 """
 
 from __future__ import annotations
@@ -19,24 +20,24 @@ from runtime.errors import InputError
 
 _NAME = re.compile(r"\*|[A-Za-z0-9_.-]+")
 
-# Of all patterns of a list, the wildcards that are looked at: each costs a search in the path.
+# The most wildcards that are read in all patterns of a list: each costs a search in the path.
 MOST_WILDCARDS = 2048
-_RULE_BYTES = 400  # of a rule, besides its pattern
+_RULE_BYTES = 400  # estimated memory of a rule, besides its pattern
 _OCTET = re.compile(r"%[0-9A-Fa-f]{2}|[^!-~]")
 _RESERVED = re.compile(r"[^A-Za-z0-9._~/%-]")
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 _ALL = {"/", "/*", "*"}  # patterns of all paths
 
-Rank = tuple[int, bool]  # a greater one decides; whether it allows
+Rank = tuple[int, bool]  # length (or minus position), and whether the rule allows; the greatest decides
 _NONE: Rank = (-(1 << 62), True)
 
-MOST_BYTES = 500 << 10  # that are read: a parser may stop there (RFC 9309, section 2.5)
+MOST_BYTES = 500 << 10  # of a file that are read: a parser may stop there (RFC 9309, section 2.5)
 ALLOW, DISALLOW, CONTENT_SIGNAL, CONTENT_USAGE = "allow", "disallow", "content-signal", "content-usage"
-EVERYONE = "*"  # the agent that stands for all that have no group of their own
+EVERYONE = "*"  # stands for all agents without a group of their own
 CUT, BINARY, NOT_UTF8 = "cut", "binary", "not_utf8"  # faults of a file, which is read all the same
 
 _AGENT = "user-agent"
-# Fields as they are written, also wrongly: crawlers understand the same misspellings.
+# Fields by spelling, with the misspellings that crawlers understand.
 _FIELDS = dict.fromkeys((_AGENT, "useragent", "user agent"), _AGENT) | {
     **dict.fromkeys((DISALLOW, "dissallow", "dissalow", "disalow", "diasllow", "disallaw"), DISALLOW),
     **{name: name for name in (ALLOW, CONTENT_SIGNAL, CONTENT_USAGE)},
@@ -49,21 +50,21 @@ _COMMENT, _EMPTY_LINES = re.compile(r" *#[^\n]*"), re.compile(r"\n[\n ]+")
 
 
 class PathRule(NamedTuple):
-    """A line of a group: its field and its value, which is not empty."""
+    """A line of a group: its field, and its value, which is not empty."""
 
     field: str
     value: str
 
 
 class Group(NamedTuple):
-    """Some agents, in lower case, and the rules for them; the rules before any agent have no agents."""
+    """Some agents, in lower case, and the rules for them; the group of rules before any agent has no agents."""
 
     agents: list[str]
     rules: list[PathRule]
 
 
 def decoded(content: bytes) -> tuple[str, list[str]]:
-    """Return the text of a file in ASCII, where other bytes are %-escaped as in URLs, and the faults of the file.
+    """Return the text of a file in ASCII, with all other bytes %-escaped as in URLs, and the faults of the file.
 
     So a path in any encoding is compared byte by byte, as RFC 9309 demands of UTF-8.
 
@@ -86,7 +87,7 @@ def decoded(content: bytes) -> tuple[str, list[str]]:
 
 
 def condensed(content: bytes) -> tuple[bytes, list[str]]:
-    """Return a file without comments and empty lines, which says the same, and the faults of the file.
+    """Return a file without comments and empty lines, which has the same rules, and the faults of the file.
 
     >>> condensed(b"# mine\\nUser-agent: *\\r\\n\\r\\nDisallow: /x # why")
     (b'\\nUser-agent: *\\nDisallow: /x', [])
@@ -96,14 +97,14 @@ def condensed(content: bytes) -> tuple[bytes, list[str]]:
 
 
 def escaped(text: str) -> str:
-    """Return a text with what is neither ASCII nor a line end %-escaped, and controls: characters to U+FF are bytes."""
+    """Return a text with all characters but printable ASCII and line ends %-escaped: each, to U+FF, is a byte."""
     return _NO_PATH.sub(lambda found: f"%{ord(found[0]):02X}", text)
 
 
 def groups(text: str) -> Iterator[Group]:
-    """Yield the groups of a file; first, with no agent, the rules that come before any group.
+    """Yield the groups of a file; the first has no agents, and the rules before any group.
 
-    Lines of other fields, such as Sitemap and Crawl-delay, end nothing (section 2.2.4).
+    Lines of other fields, such as Sitemap and Crawl-delay, end no group (section 2.2.4).
 
     >>> [*groups("User-agent: A\\nCrawl-delay: 1\\nUser-agent: b/2\\nDisallow: /x # why\\nUser-agent: *\\nAllow: /")][1]
     Group(agents=['a', 'b'], rules=[PathRule(field='disallow', value='/x')])
@@ -126,7 +127,7 @@ def groups(text: str) -> Iterator[Group]:
 
 
 def _split(line: str) -> tuple[str | None, str]:
-    """Return the field of a line, None for one that counts for nothing, and its value."""
+    """Return the field of a line and its value; the field is None if the line has no known one."""
     line = line.partition("#")[0]
     name, colon, value = line.partition(":")
     if not colon:  # two words are read as field and value
@@ -138,7 +139,7 @@ def _split(line: str) -> tuple[str | None, str]:
 
 
 def _without_utf_16(content: bytes) -> bytes:
-    """Return the content in UTF-8, where it begins as UTF-16 does."""
+    """Return the content in UTF-8 if it begins as UTF-16 does, otherwise unchanged."""
     begin = content[:2]
     if begin not in _UTF_16 and b"\0" not in begin:
         return content
@@ -147,7 +148,9 @@ def _without_utf_16(content: bytes) -> bytes:
 
 
 def robots_agents(given: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the agents that are given by name or in files, one a line; without any, those of robots_agents.txt.
+    """Return distinct agents given by name or in files, one a line; by default those in robots_agents.txt.
+
+    InputError for a name with signs that no agent has, and a file that cannot be read or names none.
 
     >>> robots_agents(["GPTBot"]), robots_agents()[:2]
     (('GPTBot',), ('CCBot', 'GPTBot'))
@@ -182,7 +185,7 @@ def _names(text: str) -> list[str]:
 
 
 def spelled(text: str) -> str:
-    """Return a path with each octet in one spelling: %-escaped outside ASCII, and not where it is unreserved.
+    """Return a path with one spelling per octet: not %-escaped if unreserved, %-escaped outside printable ASCII.
 
     >>> spelled("/é%7eu%2f%e9%zz")
     '/%C3%A9~u%2F%E9%zz'
@@ -197,7 +200,7 @@ def _spelled(found: re.Match) -> str:
 
 
 def compared(spelled: str) -> str:
-    """Return a spelled path as it is compared: also reserved octets are %-escaped, but for the / between its parts.
+    """Return a path from `spelled` in the form for comparisons: reserved octets are %-escaped too, except /.
 
     >>> compared("/a?b=$*")
     '/a%3Fb%3D%24%2A'
@@ -206,14 +209,14 @@ def compared(spelled: str) -> str:
 
 
 class _Wild(NamedTuple):
-    """A pattern with a wildcard: its parts between wildcards, and whether the last is the end of a path."""
+    """A pattern with wildcards: rank, parts between the wildcards, and whether the last part must end the path."""
 
     rank: Rank
     parts: list[str]
     ends: bool
 
     def fits(self, path: str) -> bool:
-        """Return whether it fits a path; the first place of each part is the best one."""
+        """Return whether the pattern fits a path; the first place at which each part fits leaves most to the next."""
         first, *middle, last = self.parts
         if not path.startswith(first):
             return False
@@ -227,9 +230,10 @@ class _Wild(NamedTuple):
 
 
 class PathRules:
-    """Patterns of paths, each of which refuses what it fits or allows it.
+    """Patterns of paths, each of which refuses or allows the paths that it fits.
 
-    in_order: the first that fits decides, instead of the longest.
+    patterns: pairs of whether the pattern refuses, and the pattern.
+    in_order: the first pattern that fits decides, instead of the longest.
     """
 
     def __init__(self, patterns: Iterable[tuple[bool, str]], in_order: bool = False):
@@ -237,7 +241,7 @@ class PathRules:
         self.refuse_all = all(refuses for refuses, _ in given) and any(pattern in _ALL for _, pattern in given)
         self.size = sum(_RULE_BYTES + 4 * len(pattern) for _, pattern in given)
         self.are_cut = False
-        self._whole: dict[str, Rank] = {}  # patterns that a $ ends
+        self._whole: dict[str, Rank] = {}  # patterns without wildcards that end in $
         self._wild: list[_Wild] = []
         beginnings: dict[str, Rank] = {}
         left = MOST_WILDCARDS
@@ -260,7 +264,7 @@ class PathRules:
         self._shorter, self._ranks = _nested(self._beginnings, beginnings)
 
     def refuse(self, path: str) -> bool:
-        """Return whether the rules refuse a path with its query, as `compared` returns it."""
+        """Return whether the rules refuse a path with its query, which must be in the form of `compared`."""
         best = max(self._rank_of_beginning(path), self._whole.get(path, _NONE))
         for wild in self._wild:
             if wild.rank <= best:
@@ -278,7 +282,7 @@ class PathRules:
 
 
 def _parts(pattern: str) -> tuple[list[str], bool]:
-    """Return the parts of a pattern between its wildcards, as they are compared, and whether it ends in $.
+    """Return the parts of a pattern between its wildcards, in the form of `compared`, and whether it ends in $.
 
     >>> _parts("/a**b$c*$"), _parts("/a?$")
     ((['/a', 'b%24c', ''], True), (['/a%3F'], True))
@@ -290,8 +294,11 @@ def _parts(pattern: str) -> tuple[list[str], bool]:
 
 
 def _nested(ordered: list[str], ranks: dict[str, Rank]) -> tuple[list[int], list[Rank]]:
-    """Return for each beginning the number of the longest other one that it begins with, or -1, and the best rank of
-    it and of all that it begins with."""
+    """Return the parent of each of the sorted beginnings, and its best rank.
+
+    The parent is the index of the longest other beginning that it begins with, or -1. The best rank is the greatest of
+    `ranks` for the beginning, its parent, the parent of that, and so on.
+    """
     shorter: list[int] = []
     best: list[Rank] = []
     open_ones: list[int] = []

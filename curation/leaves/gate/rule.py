@@ -1,8 +1,8 @@
-"""The dataclass of a policy's rule, tables of words for rules, and the work that several rules about a batch share.
+"""The dataclass of a policy's rule, tables of words for rules, and results that several rules about a batch share.
 
-The rules themselves are in `image_rules`, `text_rules`, `personal_data` and `policies`. Tables of words and phrases are
-looked up by hash in kernels: `kernels.texts` has the same arithmetic. Shared work is done for the first rule that asks,
-and kept while the batch is.
+The rules themselves are in `image_rules`, `text_rules`, `personal_data` and `policies`. Kernels look up words and
+phrases by hash; `kernels.texts` has the same arithmetic. A shared result is computed for the first rule that needs it,
+and cached as long as the batch exists.
 """
 
 from __future__ import annotations
@@ -32,20 +32,21 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Rule:
-    """A row of a table of rules: what the rule removes, `N` being its number.
+    """A rule of a policy: `removes` says what the rule removes, where `N` stands for its number.
 
-    `check` of a rule over IMAGES gets a MATCHED batch, and returns which images it removes. Of one over TEXTS it gets
-    their structs, the row of each one's image and the batch, and returns which texts it removes. What a rule that
-    `is_silent` would remove is never written down.
+    `check` of a rule over IMAGES takes a MATCHED batch, and returns a mask, bool[image], of the images to remove.
+    `check` of a rule over TEXTS takes the structs of texts, the row of each text's image and the batch; it returns a
+    mask, bool[text], of the texts to remove. If the rule has a number, `check` takes it as `number`. What an
+    `is_silent` rule would remove is never written down.
     """
 
     name: str
     scope: str
     removes: str
     check: Callable[..., np.ndarray] | None = None
-    numbers: tuple[int, int] | None = None  # the least and the most; None: it takes no number
+    numbers: tuple[int, int] | None = None  # the smallest and the largest number; None: it takes no number
     is_recommended: bool = False
-    recommended: int | None = None  # its number then
+    recommended: int | None = None  # the number that is recommended
     is_silent: bool = False
 
     @property
@@ -55,20 +56,23 @@ class Rule:
 
 
 def numbered(row: Rule, numbers: tuple[int, int], recommended: int | None = None) -> Rule:
-    """Return a rule that takes a number from the first to the last of `numbers`."""
+    """Return a rule that takes a number from the first to the last of `numbers`.
+
+    If `recommended` is given, the rule is recommended with this number.
+    """
     is_recommended = recommended is not None
     return replace(row, numbers=numbers, recommended=recommended, is_recommended=is_recommended)
 
 
 class WordTable(NamedTuple):
-    """An open table: the key of each place, 0 where it is empty, and its bits."""
+    """A hash table with open addressing: the key in each slot, 0 if the slot is empty, and the flags of the key."""
 
     keys: np.ndarray
     bits: np.ndarray
 
     @classmethod
     def of(cls, bits: Mapping[int, int]) -> WordTable:
-        """Return the table of keys with their bits, at most half full."""
+        """Return the table of these keys and their flags, at most half full; ValueError for too many keys."""
         places = 1 << max(4, (2 * len(bits) - 1).bit_length())
         if places > PLACES:
             raise ValueError(f"{len(bits)} words are more than a table has place for")
@@ -90,7 +94,7 @@ def word_key(units: Iterable[int]) -> int:
 
 
 def phrase_key(words: Iterable[int]) -> int:
-    """Return the hash of a phrase, given those of its words."""
+    """Return the hash of a phrase, given the hashes of its words."""
     key = 0
     for word in words:
         key = key * int(SPREAD) + word & _ALL
@@ -98,12 +102,12 @@ def phrase_key(words: Iterable[int]) -> int:
 
 
 def listed(name: str) -> list[dict[str, str]]:
-    """Return the rows of a table of this package."""
+    """Return the rows of a CSV file of this package, each as a dict by column."""
     return [*csv.DictReader(files("curation.leaves.gate").joinpath(name).read_text("utf-8").splitlines())]
 
 
 def shared(make: Callable[[Given], Made]) -> Callable[[Given], Made]:
-    """Return the function, which keeps what it has last made, as long as what that was made of is alive."""
+    """Return the function with a cache of its last result, which is dropped when the argument is deleted."""
     last: list[tuple[ref[Given], Made]] = []
 
     @wraps(make)
@@ -116,7 +120,10 @@ def shared(make: Callable[[Given], Made]) -> Callable[[Given], Made]:
 
 
 class Urls(NamedTuple):
-    """The URLs of images: offsets and bytes, and of each where its host begins and where its path ends."""
+    """The URLs of images: offsets, bytes and `paths`.
+
+    paths: int64[image, 2], the begin of the host and the end of the path in the bytes.
+    """
 
     offsets: np.ndarray
     data: np.ndarray

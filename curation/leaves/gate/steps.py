@@ -3,8 +3,9 @@
 Each step reads the files that the step before wrote. Another installed package can add a step through the entry point
 GROUP. A user asks for it with `--gate-step NAME=VALUE`.
 
-Tasks that rewrite files of images write the sample. Whether an image is in it is drawn by its uid, so the same rows are
-written however files and tasks are cut. What a rule that `is_silent` would remove is not written, whatever removed it.
+The tasks that rewrite files of images also write the sample. The uid alone decides whether an image is drawn for it, so
+the same rows are written however files and tasks are cut. What an `is_silent` rule would remove is not written,
+whichever rule removed it.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ from runtime.tallies import Tallies
 if TYPE_CHECKING:
     from curation.leaves.gate.plan import GatePlan
 
-PURPOSE = "removed"  # of the draw
+PURPOSE = "removed"  # the name of the draw
 ROW_GROUP = 1 << 16
 
 GROUP = "clip_curation.gate_steps"
 LAST = "gated"  # the name of the folder that the last step writes
-COUNTS = ("failed", "alone", "removed")  # images, or texts, that fail a condition; that fail no other; fail it first
+COUNTS = ("failed", "alone", "removed")  # images, or texts, that fail a condition; fail only it; fail it first
 
 
 class Step:
@@ -51,7 +52,7 @@ class Step:
     removes = True  # whether images or texts may go
 
     def prepare(self, context: Context) -> Step:
-        """Return the step after reading what it needs besides images."""
+        """Return the step after reading all that it needs besides images."""
         return self
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
@@ -59,27 +60,27 @@ class Step:
         raise NotImplementedError
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Refuse, by the counts, options that cannot be meant."""
+        """Refuse options that cannot be meant, given the tallies of `write`."""
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
-        """Return what run.json says of the step: lists are added to those of the steps before."""
+        """Return facts about the step for run.json; lists are appended to those of the steps before."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Gated:
-    """The steps that a gate has run, and the counts of each."""
+    """The steps that a gate has run, and the tallies of each."""
 
     steps: Mapping[str, Step]
     counted: Mapping[str, Tallies]
 
     @property
     def last(self) -> Tallies:
-        """What the last step counted."""
+        """The tallies of the last step."""
         return [*self.counted.values()][-1]
 
     def facts(self) -> dict[str, Any]:
-        """Return what run.json says: `gate`, and `downloads` where a download was asked for."""
+        """Return the facts for run.json: `gate` and, if a download was asked for, `downloads`."""
         gate: dict[str, Any] = {"tables": [], "conditions": [], "texts": []}
         for name, step in self.steps.items():
             for key, value in step.facts(self.counted[name]).items():
@@ -92,7 +93,7 @@ class Gated:
 class Gate:
     """The steps of a run's gate, checked and ready to run.
 
-    `keep_removed` is the share of removed images that is written down, with nothing of `silent` rules.
+    `keep_removed` is the share of removed images that is written down, without those that `silent` rules would remove.
     """
 
     steps: Mapping[str, Step]
@@ -101,14 +102,14 @@ class Gate:
 
     @classmethod
     def open(cls, engine: Engine, plan: GatePlan) -> Gate:
-        """Return the steps that are asked for; InputError for an expression that cannot be evaluated."""
+        """Return the gate with the steps of the plan; InputError for an expression that cannot be evaluated."""
         asked = {name: step(engine, plan) for name, step in hooks(GROUP).items()}
         steps = {name: step for name, step in asked.items() if step is not None}
         silent = tuple(rule for rule in plan.policy.rules if rule.rule.is_silent)
         return cls(steps, plan.keep_removed or 0.0, silent)
 
     def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
-        """Write the images that pass to the part LAST of the output, begun anew; return its files."""
+        """Run all steps; return the files of the images that pass, in the part LAST of the output, and the tallies."""
         steps = {name: step.prepare(context) for name, step in self.steps.items()}
         counted: dict[str, Tallies] = {}
         sampled: dict[str, str] = {}
@@ -129,7 +130,7 @@ class Gate:
 
 
 def named(asked: Sequence[str]) -> dict[str, str]:
-    """Return the values of steps that are asked for by name; InputError for a name that nothing hangs on.
+    """Return the values of NAME=VALUE, by name; InputError for an unknown name, or a name with two values.
 
     >>> named([])
     {}
@@ -146,14 +147,20 @@ def named(asked: Sequence[str]) -> dict[str, str]:
 
 
 def removed(title: str, counted: Tallies) -> dict[str, Any]:
-    """Return what a step removed that looks only at images which the steps before it left: they fail nothing else."""
+    """Return, for run.json, the condition of a step that sees only images that the steps before it left.
+
+    An image fails no other condition of the gate then, so all COUNTS are equal.
+    """
     texts = {code: number for code, number in counted.by_language("texts").items() if number}
     return {"text": title} | dict.fromkeys(COUNTS, counted["removed"]) | {"removed_texts": texts}
 
 
 @dataclass(frozen=True)
 class RemovedSample:
-    """The share of removed images that a step writes down, and the folder of the files; nothing of `silent` rules."""
+    """The sample of removed images that a step writes: folder, name of the step, share, seed, and silent rules.
+
+    What `silent` rules would remove is left out.
+    """
 
     folder: Path
     step: str
@@ -162,7 +169,7 @@ class RemovedSample:
     silent: tuple[ChosenRule, ...] = ()
 
     def is_silent(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
-        """Return which texts, or the images of which, a silent rule would remove, bool[text]."""
+        """Return a mask, bool[text]: whether a silent rule would remove the text or its image."""
         found = np.zeros(len(texts), bool)
         for rule in self.silent:
             found |= rule.fails(batch)[images] if rule.rule.scope == IMAGES else rule.fails(texts, images, batch)
@@ -170,19 +177,20 @@ class RemovedSample:
 
 
 class Removed:
-    """Writes the texts that a step removes from one file of images, of the images that are drawn."""
+    """Writes the texts that a step removes from one file of images, if the image of the text is drawn."""
 
     def __init__(self, sample: RemovedSample, writer: PartWriter):
         self._sample, self._writer = sample, writer
 
     def drawn(self, batch: pa.RecordBatch) -> np.ndarray:
-        """Return which images of a batch are in the sample, if they are removed, bool[image]."""
+        """Return a mask, bool[image]: which images of a batch are in the sample if they are removed."""
         return draws(self._sample.seed, PURPOSE, batch["uid"]) < self._sample.share
 
     def add(self, batch: pa.RecordBatch, texts: pa.StructArray, images: np.ndarray, rules: pa.Array) -> None:
-        """Write CANDIDATEs of drawn images, given the row in the batch of each one's image, and what removes it.
+        """Write CANDIDATEs of drawn images of a batch with the rules that remove them, but for those of silent rules.
 
-        One whose rule is null stays.
+        images: the row in the batch of each text's image.
+        rules: the title of the rule that removes each text; null if the text stays, which is then not written.
         """
         goes = rules.is_valid().to_numpy(zero_copy_only=False) & ~self._sample.is_silent(texts, images, batch)
         texts, rules, own = texts.filter(pa.array(goes)), rules.filter(pa.array(goes)), pa.array(images[goes])
@@ -200,7 +208,7 @@ class Removed:
 
 @dataclass(frozen=True)
 class StepFolder:
-    """The folder to which a step writes the images that stay, and the sample of those that go, if one is asked for."""
+    """The folder for the images that stay, and the sample of those that go; None if no sample is asked for."""
 
     path: Path
     sample: RemovedSample | None = None
@@ -210,7 +218,10 @@ class StepFolder:
 
     @contextmanager
     def removed(self, name: str, tallies: Tallies) -> Iterator[Removed | None]:
-        """Yield what takes the texts that go from a file of images; its file is tallied as one of REMOVED_PART."""
+        """Yield a Removed for the file of images `name`, or None without a sample.
+
+        The file that it writes is tallied as one of REMOVED_PART.
+        """
         if self.sample is None:
             yield None
             return
@@ -221,7 +232,7 @@ class StepFolder:
 
 
 def parts_in(checksums: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the checksums of a step's files of images, and those of its files of REMOVED_PART."""
+    """Return checksums of a step in two parts: of its files of images, and of its files of REMOVED_PART."""
     prefix = f"{REMOVED_PART}/"
     own = {name: each for name, each in checksums.items() if not name.startswith(prefix)}
     return own, {name.removeprefix(prefix): each for name, each in checksums.items() if name.startswith(prefix)}

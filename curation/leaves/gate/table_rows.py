@@ -1,7 +1,7 @@
-"""Read what tables say of images: rows with the conditions that they meet, for `verdicts`.
+"""Read the rows of tables of images, with the conditions that the rows meet, for `verdicts`.
 
-A condition written in SQL is evaluated by `verdicts`; all others are evaluated here, row by row of one table. What a
-table has of the images is told by what tasks counted; a table of other images, or of several rows each, is refused.
+`joined_tables` evaluates conditions written in SQL; all others are evaluated here, row by row of one table. The tallies
+of tasks say which images a table has; a table of other images, or with differing rows of too many images, is refused.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from runtime.tallies import Tallies
 
 FACTS = {"met": pa.int64(), "found": pa.int64(), "sets": pa.int64(), "status": pa.string()}
 
-Rows = Callable[[], Iterator[dict[str, pa.Array]]]  # KEY and some columns of `facts_schema`, batch by batch
+Rows = Callable[[], Iterator[dict[str, pa.Array]]]  # yields KEY and some columns of `facts_schema`, in batches
 
 _FINDERS: dict[str, Callable[[EvaluationSets, pa.Array], np.ndarray]] = {
     "sha256": EvaluationSets.by_sha256,
@@ -51,7 +51,10 @@ _FINDERS: dict[str, Callable[[EvaluationSets, pa.Array], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class Part:
-    """Some tables, and the conditions over their columns, both as bits; `unmet` are met where no table has an image."""
+    """Some tables, and the conditions over their columns, both as bits.
+
+    `unmet` are the conditions that hold for an image in no table.
+    """
 
     tables: int
     conditions: int
@@ -67,19 +70,22 @@ class Asked:
 
     @property
     def tables(self) -> Sequence[Table]:
-        """The tables that are asked for."""
+        """The tables of the plan, in the order of their bits."""
         return self.plan.tables
 
     @property
     def columns(self) -> Iterator[list[str]]:
-        """The columns of each table that conditions ask for."""
+        """The columns of each table that conditions name."""
         needed = {column.lower() for condition in self.conditions for column in condition.columns}
         for _, columns in self.plan.columns:
             yield [name for name in columns.names if name.lower() in needed]
 
     @property
     def compared(self) -> Iterator[list[str]]:
-        """The columns of each table by uid that anything asks for; none of one by URL, which may have a row a text."""
+        """The columns of each table in which rows of one image must not differ: all that any option needs.
+
+        A table by URL has none, as it may have a row per text.
+        """
         plan = self.plan
         same = [(plan.pictures.table, plan.pictures.same.column)] if plan.pictures else []
         hashes = EVALUATION_COLUMNS if plan.evaluation else ()
@@ -90,7 +96,7 @@ class Asked:
 
     @property
     def parts(self) -> list[Part]:
-        """The tables in parts that no condition joins."""
+        """The tables in parts: tables of which one condition names columns are in the same part."""
         parts = [Part(1 << number, 0) for number in range(len(self.tables))]
         columns = [{*map(str.lower, names)} for names in self.columns]
         for bit, condition in enumerate(self.conditions):
@@ -103,13 +109,13 @@ class Asked:
 
 
 def facts_schema(tables: int) -> pa.Schema:
-    """Return the columns of a row about an image, from any part: what it meets, and of which tables it is."""
-    hashes = [pa.field(f"{ROW}{number}", pa.int64()) for number in range(tables)]  # of the row of each table
+    """Return the schema of facts about an image: conditions it meets, tables and sets it is in, and hashes of rows."""
+    hashes = [pa.field(f"{ROW}{number}", pa.int64()) for number in range(tables)]  # one per table
     return pa.schema([*ROWS, *(pa.field(name, kind) for name, kind in FACTS.items()), *hashes])
 
 
 def rows_of_tables(asked: Asked) -> list[Rows]:
-    """Return what reads the rows of each file of the tables; no condition may be written in SQL."""
+    """Return for each file of the tables a function that yields its rows; no condition may be written in SQL."""
     given = zip(asked.tables, asked.compared, strict=True)
     return [
         partial(_rows_of, file, table=table, asked=asked, number=number, compared=tuple(compared))
@@ -119,7 +125,7 @@ def rows_of_tables(asked: Asked) -> list[Rows]:
 
 
 def rows_of_sets(plan: GatePlan, sets: Shipped) -> list[Rows]:
-    """Return what reads the images whose hashes evaluation sets have, of each file of tables with hashes."""
+    """Return for each file of tables with hashes a function that yields the images that are in evaluation sets."""
     return [
         partial(_in_sets, file, table=table, column=column, sets=sets)
         for column in EVALUATION_COLUMNS
@@ -138,7 +144,7 @@ def _rows_of(
         known["found"] = pa.repeat(pa.scalar(1 << number, pa.int64()), len(batch))
         known["met"] = _met(asked, number, columns, len(batch))
         if is_download:
-            # The smallest of several: an empty string, which stands for success, comes before all others.
+            # Of several statuses the smallest counts: an empty string stands for success, and is smaller than others.
             status = pc.fill_null(columns[STATUS].cast(pa.string()), NO_STATUS)
             known["status"] = pc.if_else(pc.equal(status, SUCCESS), "", status)
         if compared:
@@ -147,7 +153,7 @@ def _rows_of(
 
 
 def _met(asked: Asked, number: int, columns: dict[str, pa.Array], rows: int) -> pa.Array:
-    """Return the bits of the conditions that rows of a table meet: that it has them, and that they were downloaded."""
+    """Return the bits, int64[row], of conditions that rows of a table meet: that it has them, that they succeeded."""
     met = np.zeros(rows, np.int64)
     for bit, condition in enumerate(asked.conditions):
         if condition.text == f"{FOUND}{number}":
@@ -159,7 +165,7 @@ def _met(asked: Asked, number: int, columns: dict[str, pa.Array], rows: int) -> 
 
 
 def _hashes(columns: Sequence[pa.Array], names: Sequence[str]) -> pa.Array:
-    """Return a hash of each row; null for one that says nothing: all is null, or the download failed."""
+    """Return a hash of each row, int64; null if all columns are null or the download failed."""
     hashes, says_nothing = np.zeros(len(columns[0]), np.uint64), np.ones(len(columns[0]), bool)
     for column in columns:
         is_null = column.is_null().to_numpy(zero_copy_only=False)
@@ -186,7 +192,7 @@ def _in_sets(file: Any, table: ImageTable, column: str, sets: Shipped) -> Iterat
 
 
 def of_table(number: int, counted: Tallies) -> dict[str, Any]:
-    """Return how many images a table has, and how many have rows that differ, with an example where there are."""
+    """Return the number of images in a table and, if rows of some images differ, their number and an example."""
     differing = counted[f"differing.{number}"]
     examples = counted.beginning(f"differing_uid.{number}.")
     return {"found": counted[f"found.{number}"]} | (

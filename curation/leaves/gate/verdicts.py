@@ -1,8 +1,8 @@
-"""Join what tables say of images to the images, and bring the verdicts to the tasks that rewrite the images' files.
+"""Join facts from tables to images, and send the verdicts to the tasks that rewrite the files of the images.
 
 Of several rows of an image the one that meets the most conditions counts: of several tries, one that succeeded.
-Conditions over columns of tables are evaluated with Spark's SQL, row by row; tables that one condition names are joined
-before, the others are not.
+`joined_tables` evaluates conditions over columns with Spark's SQL, row by row; before that, tables are joined if one
+condition names columns of both.
 """
 
 from __future__ import annotations
@@ -34,12 +34,15 @@ if TYPE_CHECKING:
 
 WHY = "--keep is evaluated by Spark"
 _LIMITS = np.iinfo(np.int64)
-ROWS_OF_IMAGE = 2  # about so many are joined for an image
+ROWS_OF_IMAGE = 2  # estimated rows per image: its own, and one of a table
 
 
 @dataclass(frozen=True)
 class VerdictJoin:
-    """How images meet rows of tables: in how many buckets and tasks, the tables in parts, whether any has downloads."""
+    """The layout of the join of images and rows of tables: buckets, tasks, places of images, and parts of tables.
+
+    `has_status` says whether the first table is the result of a download.
+    """
 
     buckets: int
     tasks: int
@@ -50,14 +53,14 @@ class VerdictJoin:
 
     @classmethod
     def of(cls, images: Sequence[OwnFile], asked: Asked, parts: Sequence[Part]) -> VerdictJoin:
-        """Return how the images of files meet the tables."""
+        """Return the layout for the images in these files and the tables of `asked`."""
         places = Places.of(row_counts(images))
         buckets, tasks = group_buckets(ROWS_OF_IMAGE * places.images)
         return cls(buckets, tasks, places, parts, len(asked.tables), asked.plan.results is not None)
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns of what is joined."""
+        """The schema of all rows of the join."""
         return facts_schema(self.tables)
 
 
@@ -70,7 +73,10 @@ def rewritten(
     folder: StepFolder,
     blocks: DataFrame | None = None,
 ) -> Tallies:
-    """Rewrite all files with the images that pass the checks, given `rows` of tables, and more of them in `blocks`."""
+    """Rewrite all files with the images that pass the checks; return the tallies.
+
+    `rows` yield facts from tables; `blocks` has facts that Spark evaluated.
+    """
     send, relay = partial(_send, join=join), Relay(partial(_pass_on, join=join), join.places.relays(join.tasks))
     write = partial(rewrite_one, images=list(images), change=checks, folder=folder)
     receive = partial(join.places.written, schema=VERDICTS, write=write)
@@ -83,7 +89,7 @@ def rewritten(
 
 
 def _send(items: Sequence[tuple[int, Any]], _: Tallies, join: VerdictJoin) -> Iterator[Block]:
-    """Yield the places of the images of files, and rows of tables, where the number is negative."""
+    """Yield KEY and PLACE of images, and rows of tables, in blocks by key; items of tables have the number -1."""
     packer = sending(join.buckets)
     for number, each in items:
         if number >= 0:
@@ -95,7 +101,7 @@ def _send(items: Sequence[tuple[int, Any]], _: Tallies, join: VerdictJoin) -> It
 
 
 def _pass_on(partition: int, blocks: Iterator[bytes], _: Tallies, join: VerdictJoin) -> Iterator[Block]:
-    """Yield the verdicts of images by file."""
+    """Yield VERDICTS of images, in blocks by file."""
     packer = Packer(join.places.tasks)
     for rows, groups in buckets_of(blocks, join.buckets, join.schema):
         verdicts = judged(rows, groups, join)
@@ -104,7 +110,7 @@ def _pass_on(partition: int, blocks: Iterator[bytes], _: Tallies, join: VerdictJ
 
 
 def judged(rows: pa.RecordBatch, groups: Groups, join: VerdictJoin) -> pa.RecordBatch:
-    """Return VERDICTS of the images among rows that are grouped by image."""
+    """Return the VERDICTS of the images among rows that are grouped by image."""
     numbers = {name: rows[name].fill_null(0).to_numpy()[groups.order] for name in ("met", "found", "sets")}
     met = np.zeros(len(groups.starts), np.int64)
     for part in join.parts:
@@ -125,7 +131,11 @@ def judged(rows: pa.RecordBatch, groups: Groups, join: VerdictJoin) -> pa.Record
 
 
 def _best(met: np.ndarray, is_own: np.ndarray, part: Part, groups: Groups) -> np.ndarray:
-    """Return the conditions of a part that the best row of each group meets: the most, and of as many the last ones."""
+    """Return the bits of the conditions of a part that the best row of each group meets.
+
+    The best row meets the most conditions; of equal rows, the one with the greatest bits. `is_own` says which rows are
+    of the part; a group without such rows meets `part.unmet`.
+    """
     numbers = np.where(is_own, _ones(met), -1)
     most = groups.reduced(np.maximum, numbers)
     best = groups.reduced(np.maximum, np.where(numbers == most[groups.group], met, 0))
@@ -133,12 +143,15 @@ def _best(met: np.ndarray, is_own: np.ndarray, part: Part, groups: Groups) -> np
 
 
 def _ones(numbers: np.ndarray) -> np.ndarray:
-    """Return how many bits of each number are set."""
+    """Return the number of bits that are set in each int64."""
     return np.unpackbits(numbers.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1, dtype=np.int64)
 
 
 def _smallest(statuses: pa.Array, groups: Groups, has_status: bool) -> pa.Array:
-    """Return the smallest status of each group: an empty one stands for success, none for an image without tries."""
+    """Return the smallest status of each group; SUCCESS for an empty one, NOT_TRIED for a group without any.
+
+    Without a download all are null.
+    """
     if not has_status:
         return pa.nulls(len(groups.starts), pa.string())
     codes = statuses.dictionary_encode()
@@ -151,7 +164,7 @@ def _smallest(statuses: pa.Array, groups: Groups, has_status: bool) -> pa.Array:
 
 
 def _differing(rows: pa.RecordBatch, groups: Groups, tables: int) -> np.ndarray:
-    """Return, as bits, the tables in which rows of a group differ."""
+    """Return the bits, int64[group], of the tables whose rows in a group differ."""
     out = np.zeros(len(groups.starts), np.int64)
     for number in range(tables):
         hashes = rows[f"{ROW}{number}"]
