@@ -131,7 +131,7 @@ class Captioner:
         return batch.filter(pa.array(stays)).set_column(place, MATCHED.field("candidates"), candidates)
 
     def find(self, captions: pa.Array, tallies: Tallies) -> pa.StructArray:
-        """Return captions as CANDIDATEs; tally `cut` ones and, by language, all `captions` and the `matched` ones."""
+        """Return captions as CANDIDATEs; tally how many are `cut` and, by language, `captions` and `matched` ones."""
         texts, cut = shorter(captions, self.plan.max_text_length)
         found = self.matching.find(texts)
         tallies.add("cut", cut)

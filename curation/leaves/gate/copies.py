@@ -1,6 +1,6 @@
 """The step `copies`: keep one of the images that show the same picture, with the texts of all of them.
 
-Copies are found by hashes alone (`near_copies.copies`). Then each file is rewritten without the images that have
+`pictures` finds the copies by the values of a column alone. Then each file is rewritten without the images that have
 copies. The texts of these images are sent to the image that stays, and combined like the texts of one URL.
 """
 

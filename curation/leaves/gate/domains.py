@@ -1,8 +1,8 @@
 """The step `domains`: keep at most N images per registered domain, those with the smallest draws.
 
-A draw depends on the uid, so the choice does not depend on the order of rows. Tasks drop images over the limit before
-the images of a domain are grouped, so no task holds all images of a large domain. A domain is compared by a hash of 64
-bits: of a billion domains hardly two share one.
+A draw depends on seed and uid alone, so the choice does not depend on the order of rows. Tasks drop images over the
+limit before the images of a domain are grouped, so no task holds all images of a large domain. A domain is compared by
+a hash of 64 bits: of a billion domains hardly two share one.
 """
 
 from __future__ import annotations

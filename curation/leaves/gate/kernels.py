@@ -148,7 +148,7 @@ for _byte in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789":
 def is_in_host(text, begin, end, data, i, host_end):
     """Return whether text[begin:end] is one or more whole labels at the begin of the rest of a host, data[i:host_end].
 
-    Signs in the text, and dots and hyphens in the host, are skipped. A text with other letters than ASCII's is not.
+    Signs in the text, and dots and hyphens in the host, are skipped. A text with a sign outside ASCII is in no host.
     """
     k, size = begin, 0
     while True:

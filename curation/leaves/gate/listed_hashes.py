@@ -86,7 +86,7 @@ class HashTables:
 
     @classmethod
     def among(cls, tables: Sequence[ImageTable], kinds: Sequence[str]) -> HashTables:
-        """Return those of the tables that have hashes of these kinds; InputError for a kind in no table."""
+        """Return the tables among `tables` that have hashes of these kinds; InputError for a kind in no table."""
         found = {kind: [table for table in tables if kind in table.columns.names] for kind in kinds}
         for kind in kinds:
             if not found[kind]:

@@ -180,7 +180,10 @@ class SameMeaning:
         return cls(table, stated and stated.decode(errors="replace"))
 
     def read(self, file: tuple[str, Version]) -> Iterator[tuple[list[pa.Array], list[pa.Array]]]:
-        """Yield two lists of KEY columns, of copies in a file and of their leaders; a leader's own row is left out."""
+        """Yield two lists of KEY columns, of the copies in a file and of their leaders, batch by batch.
+
+        Rows without a leader, or with the image itself as leader, are left out.
+        """
         for batch in self.table.read(file, ["copy_of"]):
             try:
                 leaders = batch["copy_of"].cast(pa.string())

@@ -156,9 +156,9 @@ def plain(texts: list[str]) -> list[str]:
 
 
 def _is_in_use(host: str) -> bool:
-    """Return whether any label of a host but the first is a top-level domain, or begins with one and then a sign.
+    """Return whether any label of a host but the first is a top-level domain, alone or before signs other than a to z.
 
-    Such a sign is none of a to z: a text in another script may follow the host without a space.
+    Text may go on behind a host without a space, as in `example.com写真`.
     """
     labels = host.split(".")[1:]
     return any(is_top_level(each) for label in labels for each in (label, re.split("[^a-z]", label)[0]))
@@ -245,7 +245,7 @@ def _ascii() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _digit_table() -> tuple[np.ndarray, np.ndarray]:
-    """Return page numbers (int16) and pages (bool) of `paged`, by which a code point is looked up: is it a digit?"""
+    """Return page numbers (int16) and pages (bool), as `paged` makes them, that say which code points are digits."""
     pages, digits = paged((_ascii() >= ord("0")) & (_ascii() <= ord("9")))
     pages.flags.writeable = digits.flags.writeable = False  # one type, so one compilation
     return pages, digits

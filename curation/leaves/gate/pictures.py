@@ -189,7 +189,7 @@ def _images_with_values(rows: pa.RecordBatch, groups: Groups, finding: Finding, 
 
 
 def _values(values: pa.Array, groups: Groups, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the row of the smallest value of each group, -1 if it has none, and whether it has different ones.
+    """Return the row of the smallest value of each group, -1 if it has none, and which groups have different values.
 
     `known` has the positions, in the order of groups, of the rows with a value.
     """
@@ -231,7 +231,7 @@ def _equal(partition: int, blocks: Iterator[bytes], _: Tallies, finding: Finding
 def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield MARKS of the images that share their value with others; the one with the smallest uid stays.
 
-    Any number of images may share a value, so the images are stored on a disk until its smallest uid is known.
+    Any number of images may share a value, so images are stored on a disk until the smallest uid is known.
     """
     with Store() as store:
         shared = _by_value(gather_reduced(_stored(rows, store), _by_value, BUCKET_BYTES))

@@ -97,7 +97,7 @@ def condensed(content: bytes) -> tuple[bytes, list[str]]:
 
 
 def escaped(text: str) -> str:
-    """Return a text with all characters but printable ASCII and line ends %-escaped: each, to U+FF, is a byte."""
+    """Return a text with each character but printable ASCII and line ends %-escaped as a byte; none is above U+FF."""
     return _NO_PATH.sub(lambda found: f"%{ord(found[0]):02X}", text)
 
 

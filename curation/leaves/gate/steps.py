@@ -3,9 +3,9 @@
 Each step reads the files that the step before wrote. Another installed package can add a step through the entry point
 GROUP. A user asks for it with `--gate-step NAME=VALUE`.
 
-The tasks that rewrite files of images also write the sample. The uid alone decides whether an image is drawn for it, so
-the same rows are written however files and tasks are cut. What an `is_silent` rule would remove is not written,
-whichever rule removed it.
+The tasks that rewrite files of images also write the sample. An image is drawn for it by seed and uid, so the same rows
+are written however files and tasks are cut. What an `is_silent` rule would remove is not written, whichever rule
+removed it.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Gate:
         return cls(steps, plan.keep_removed or 0.0, silent)
 
     def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
-        """Run all steps; return the files of the images that pass, in the part LAST of the output, and the tallies."""
+        """Run all steps; return the files of the images that pass, in the part LAST of the output, and a Gated."""
         steps = {name: step.prepare(context) for name, step in self.steps.items()}
         counted: dict[str, Tallies] = {}
         sampled: dict[str, str] = {}

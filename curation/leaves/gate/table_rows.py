@@ -153,7 +153,7 @@ def _rows_of(
 
 
 def _met(asked: Asked, number: int, columns: dict[str, pa.Array], rows: int) -> pa.Array:
-    """Return the bits, int64[row], of conditions that rows of a table meet: that it has them, that they succeeded."""
+    """Return the bits, int64[row], of conditions that rows meet: the table has the image, its download succeeded."""
     met = np.zeros(rows, np.int64)
     for bit, condition in enumerate(asked.conditions):
         if condition.text == f"{FOUND}{number}":

@@ -1,7 +1,7 @@
 """Balance during training: a PyTorch dataset that draws texts and images anew in each epoch.
 
-`build` makes the index that the dataset reads, from tars of all matched images. Only the datasets need PyTorch, and
-only `build` Spark; both are imported on first use.
+`build` makes the index that the dataset reads, from tars of all matched images. Only the datasets need PyTorch, which
+is imported on their first use; `build` can run on Spark.
 """
 
 from __future__ import annotations

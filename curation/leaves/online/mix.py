@@ -83,7 +83,7 @@ class Mix:
     def sizes(self, whole: Sequence[int]) -> list[int]:
         """Return the number of samples in an epoch of the mix for each number in `whole`.
 
-        `whole` has numbers of samples in an epoch of the part with the same name, whose end ends the epoch of the mix.
+        A number in `whole` is the samples of an epoch of the part whose end also ends the epoch of the mix.
         """
         place, counts = self.names.index(self.whole), np.zeros(len(self.names), np.int64)
         out, begin = np.empty(1 << 16, np.int64), 0
@@ -135,7 +135,7 @@ def _require_addable(one: Results, other: Results) -> None:
 
 
 def _inputs(made_from: Mapping[str, Any]) -> set[tuple[str, ...]]:
-    """Return a tuple for each input of a run: path, row groups, size, time of modification and ETag, as text."""
+    """Return a set with a tuple for each input of a run: path, row groups, size, time of modification and ETag."""
     names = ("path", "row_groups", "file_size", "modified", "etag")
     return {tuple(str(each.get(name)) for name in names) for each in made_from.get("inputs", [])}
 
