@@ -76,7 +76,7 @@ def require_packages(packages: Iterable[str], extra: str | None = None) -> None:
     """
     for package in packages:
         if find_spec(package) is None:
-            raise InputError(missing(package, extra or _EXTRAS[package]))
+            raise InputError(missing(package, extra or _EXTRAS.get(package)))
 
 
 def _packages(extra: str | None) -> list[str]:
