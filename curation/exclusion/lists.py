@@ -125,6 +125,8 @@ def canonical(host: str) -> str:
     >>> canonical("Bücher.Example."), canonical("b%C3%BCcher.example"), canonical("XN--bcher-kva.example")
     ('xn--bcher-kva.example', 'xn--bcher-kva.example', 'xn--bcher-kva.example')
     """
+    if host.isascii() and "%" not in host:
+        return host.lower().rstrip(".")
     text = unicodedata.normalize("NFKC", unquote(host)).replace("\xad", "").replace("。", ".")
     # Letter by letter: of a whole word, Python would make the last Greek sigma another letter than registries do.
     text = unicodedata.normalize("NFKC", "".join(map(str.lower, text)))

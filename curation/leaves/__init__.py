@@ -2,7 +2,7 @@
 
 The core knows none of them. What a leaf adds to a run hangs on a hook: HOOKS has a row for each, and other packages
 hang theirs on the same hooks by entry points. To pick off a leaf, remove its folder and the lines that name it, as
-tests/leaves/picked_off.py does. `by_uid`, `near_copies` and `tars` are what leaves share.
+tests/leaves/picked_off.py does. `by_uid`, `near_copies`, `origins` and `tars` are what leaves share.
 """
 
 HOOKS = {
@@ -30,11 +30,13 @@ HOOKS = {
     },
     # Formats of exports: classes as `export.forms.Form`.
     "clip_curation.export_forms": {
+        "card": "curation.leaves.export.huggingface:Card",
         "datacomp": "curation.leaves.export.datacomp:DataComp",
         "huggingface": "curation.leaves.export.huggingface:HuggingFace",
         "mds": "curation.leaves.export.mds:Mds",
         "metaclip": "curation.leaves.export.metaclip:MetaClip",
         "retry": "curation.leaves.export.retry:Retry",
+        "summary": "curation.leaves.papers.summary:Summary",
         "webdataset": "curation.leaves.export.webdataset:WebDataset",
     },
 }

@@ -34,7 +34,8 @@ KEYWORDS = {
     "how-to/clusters.md": ["deduplicate", "semantic duplicates"],
     "how-to/object-storage.md": ["S3", "GCS", "Azure"],
     "how-to/jobs.md": ["resume", "restart"],
-    "how-to/removing.md": ["delete", "blocklist"],
+    "how-to/papers.md": ["compliance", "datasheet", "GPAI"],
+    "how-to/removing.md": ["delete", "blocklist", "takedown"],
     "how-to/gates.md": ["filter", "NSFW"],
 }
 LINK = re.compile(r"(```.*?```|`[^`\n]*`)|(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)", re.DOTALL)

@@ -7,22 +7,23 @@ shows it as it is: in a line, as code, or as a block.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from curation.config import CurationConfig
+from curation.report.charts import DROPPED, funnel
 from curation.report.languages import counted, number
+from curation.report.markdown import code, escaped, templates
+from curation.report.page import environment
 from curation.report.warnings import starter
 from metadata.languages import language
-from runtime.terminal import in_one_line
 
 if TYPE_CHECKING:
-    from curation.leaves.export.huggingface import HuggingFace
+    from curation.leaves.export.huggingface import Card
 
+MOST_LANGUAGES = 5  # of the texts that a rule removed
 WITNESSES = {"han": "its Han characters and kana", "host": "the other texts of its host", "page": "its WARC page"}
 
 # ISO 639 codes of languages whose metadata code, that of their Wikipedia, is another; None if they have none.
@@ -49,7 +50,6 @@ LICENSES = (
     *("apache-2.0", "mit", "bsd", "bsd-2-clause", "bsd-3-clause", "isc", "mpl-2.0", "unlicense", "wtfpl", "zlib"),
     *("gpl", "gpl-2.0", "gpl-3.0", "lgpl", "lgpl-2.1", "lgpl-3.0", "agpl-3.0", "openrail", "unknown", "other"),
 )
-_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 # Of the columns beside those of the manifest.
 MEANINGS = {
@@ -63,8 +63,10 @@ MEANINGS = {
 OF_SOURCE = "The caption of the image by the source in the name of the column; null if there is none."
 
 
-def card(facts: dict[str, Any], about: HuggingFace, name: str, columns: Sequence[pa.Field] = ()) -> str:
-    """Return the content of README.md, given the content of run.json; `columns` are further ones."""
+def card(
+    facts: dict[str, Any], about: Card, name: str, columns: Sequence[pa.Field] = (), has_data: bool = False
+) -> str:
+    """Return the content of README.md, given the content of run.json; `columns` are further ones of data beside it."""
     codes, rows = _kept_languages(facts), facts["rows"]
     return _rendered(
         "card.md",
@@ -76,6 +78,9 @@ def card(facts: dict[str, Any], about: HuggingFace, name: str, columns: Sequence
         tags=sorted({tag for code in codes if (tag := ISO_639.get(code, code))}),
         size=size_category(rows["kept"]),
         columns=columns,
+        has_data=has_data,
+        dropped=[(DROPPED.get(reason, reason), rows) for reason, rows in facts["dropped"].items() if rows],
+        removed=removed_by_language(facts),
         sentences=sentences(facts),
         balanced=is_balanced(facts),
         filtered=is_filtered(facts),
@@ -84,7 +89,7 @@ def card(facts: dict[str, Any], about: HuggingFace, name: str, columns: Sequence
 
 
 def croissant(
-    facts: dict[str, Any], about: HuggingFace, name: str, digests: dict[str, str], columns: Sequence[pa.Field] = ()
+    facts: dict[str, Any], about: Card, name: str, digests: dict[str, str], columns: Sequence[pa.Field] = ()
 ) -> dict[str, Any]:
     """Return the content of croissant.json, given that of run.json; `digests` has the SHA-256 of each file's path."""
     rendered = _rendered(
@@ -102,6 +107,24 @@ def croissant(
         columns=columns,
     )
     return json.loads(rendered)
+
+
+def funnel_figure(facts: dict[str, Any]) -> str:
+    """Return an SVG of the rows that are left after each step, given the content of run.json."""
+    rows = [bar for bar in funnel(facts) if bar.has_bar]
+    return environment("curation.leaves.export").get_template("funnel.svg").render(rows=rows)
+
+
+def removed_by_language(facts: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+    """Return what each rule of a gate removed: the rule, texts, and those of the languages with the most."""
+    gate, found = facts.get("gate", {}), []
+    for row in (row for group in ("conditions", "texts") for row in gate.get(group, [])):
+        texts = sorted(row.get("removed_texts", {}).items(), key=lambda each: (-each[1], each[0]))
+        if texts:
+            most = ", ".join(f"{code} {number(removed)}" for code, removed in texts[:MOST_LANGUAGES])
+            more = ", …" if len(texts) > MOST_LANGUAGES else ""
+            found.append((row.get("removes") or row["text"], sum(removed for _, removed in texts), most + more))
+    return found
 
 
 def description(facts: dict[str, Any]) -> str:
@@ -128,54 +151,14 @@ def size_category(rows: int) -> str:
 
 
 def _rendered(template: str, **values: Any) -> str:
-    templates = Environment(
-        loader=PackageLoader("curation.leaves.export"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    # Strings are quoted as in JSON, in YAML too, or Norwegian's `no` would be read as false.
-    templates.globals |= {"meanings": MEANINGS, "of_source": OF_SOURCE}
-    templates.filters.update(json=_json, number=number, escaped=escaped, code=code, block=block)
-    return templates.get_template(template).render(values)
+    page = templates("curation.leaves.export").get_template(template)
+    return page.render(values, meanings=MEANINGS, of_source=OF_SOURCE)
 
 
 def _kept_languages(facts: dict[str, Any]) -> list[str]:
     """Return the languages of the kept texts, the one with the most texts first."""
     kept = {code: row["kept"] for code, row in facts["languages"].items() if row["kept"]}
     return sorted(kept, key=lambda code: (-kept[code], code))
-
-
-def _json(value: Any) -> str:
-    """Return JSON that is YAML, too, in which some characters cannot stand as they are."""
-    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found.group()):04x}", json.dumps(value, ensure_ascii=False))
-
-
-def escaped(text: str) -> str:
-    """Return a text escaped for one line of Markdown: the name of a folder may look like a link."""
-    return re.sub(r"[\\`*_\[\]<>&|~$]|#(?=#*$)", r"\\\g<0>", _line(text))
-
-
-def code(text: str) -> str:
-    """Return a text as code within a line of Markdown, between more backticks than it has."""
-    line = _line(text) or " "
-    fence, space = _fence(line, 1), " " if "`" in line else ""
-    return f"{fence}{space}{line}{space}{fence}"
-
-
-def block(text: str) -> str:
-    """Return the lines of a text as a block, between more backticks than it has."""
-    lines = "\n".join(map(in_one_line, text.strip().splitlines())).encode("utf-8", "backslashreplace").decode()
-    fence = _fence(lines, 3)
-    return f"{fence}\n{lines}\n{fence}"
-
-
-def _fence(text: str, least: int) -> str:
-    return "`" * max(least, 1 + max(map(len, re.findall("`+", text)), default=0))
-
-
-def _line(text: str) -> str:
-    return in_one_line(" ".join(text.split())).encode("utf-8", "backslashreplace").decode()
 
 
 def _witnesses(asked: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import fields
 
-from curation.leaves.export.forms import ByCluster, Form, export, forms
+from curation.leaves.export.forms import ByCluster, Form, answers_in, export, forms
 from runtime.arguments import Parser, add_fields, flag
 from runtime.console import command
 from runtime.engine.choice import engine_for
@@ -21,6 +21,7 @@ SHARED = {
     "tars": "tars are for the formats {takers}; {form} is written without them",
     "captions": "captions are for the formats {takers}; {form} has none",
     "caption_sources": "sources of captions are for the formats {takers}; {form} has none",
+    "answers": "answers are for the formats {takers}; {form} asks for none",
     "clusters": "clusters are for the formats {takers}; {form} has no choice of images",
 }
 DRAWN = {
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
     """Return the form that a command line asks for; InputError for a flag that this form does not take."""
     given = vars(args) | {"clusters": ByCluster(args.clusters, args.expert, args.outsiders, args.seed)}
+    given["answers"] = answers_in(args.answers)
     takes = {name: {field.name: field.default for field in fields(form)} for name, form in known.items()}
     taken = takes[args.format]
     for name, sentence in SHARED.items():
@@ -102,6 +104,11 @@ def _add_tables(parser: Parser) -> None:
         default=[],
         metavar="PATH",
         help="folder of clip-cluster, or Parquet files with uid, coarse and perhaps fine: columns of huggingface",
+    )
+    parser.add_argument(
+        "--answers",
+        metavar="FILE",
+        help="JSON of answers to what only a person knows, as answers.json of summary: text by name of the question",
     )
     parser.add_argument(
         "--expert",

@@ -5,10 +5,11 @@ An export is a folder made of a run's files (`curation.run.making`), local or at
 
 from __future__ import annotations
 
+import json
 import re
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
@@ -36,15 +37,15 @@ from runtime.packages import hooks
 from runtime.progress import Progress
 from runtime.redaction import hidden
 from runtime.storage.listing import Version, expand
-from runtime.storage.paths import absolute, as_path
+from runtime.storage.paths import absolute, as_path, read_bytes
 
 
 class Form(Protocol):
     """A format in which a finished run is written for other programs.
 
-    A form is a dataclass. Its fields have the names of the flags that it takes; `clusters` is a ByCluster. The flags
-    `tars`, `captions`, `caption_sources`, `clusters` and `seed` are shared by all forms. The output may not overwrite
-    the paths given as `tars`, `captions`, `clusters`, `scores` and `status`.
+    A form is a dataclass. Its fields have the names of the flags that it takes; `clusters` is a ByCluster, `answers` are
+    texts by name. The flags `tars`, `captions`, `caption_sources`, `clusters`, `answers` and `seed` are shared by all
+    forms. The output may not overwrite the paths given as `tars`, `captions`, `clusters`, `scores` and `status`.
 
     Other packages name forms in entry points of the group `clip_curation.export_forms`.
     """
@@ -91,6 +92,28 @@ class ByCluster:
 
 
 ALL = ByCluster()
+
+
+def answers_in(path: str | PathLike[str] | None) -> dict[str, str]:
+    """Return the answers in a JSON file by the names of their questions, without those that are null; none of None."""
+    if path is None:
+        return {}
+    try:
+        given = json.loads(read_bytes(as_path(path)))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"the answers in {path} cannot be read ({error}); give a file as answers.json of a summary"
+        ) from None
+    if not isinstance(given, dict) or not all(isinstance(each, str | None) for each in given.values()):
+        raise InputError(f"{path} holds no answers; give an object in JSON: name of a question → text, or null")
+    return {name: answer for name, answer in given.items() if answer is not None}
+
+
+def require_questions(answers: Mapping[str, str], questions: Iterable[str]) -> None:
+    """Refuse answers to questions that a form does not ask."""
+    known = [*questions]
+    if unknown := sorted({*answers} - {*known}):
+        raise InputError(f"answers to {', '.join(unknown)} are given; the questions are {', '.join(known)} (--answers)")
 
 
 def require_captions(captions: Sequence[str | Path], sources: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Export `huggingface`: a folder with the manifest, its entries, the dataset card and Croissant metadata."""
+"""Exports `huggingface`, a folder with manifest, entries, dataset card and Croissant, and `card`, the card alone."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import logging
 import re
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
 from functools import partial
@@ -23,7 +23,7 @@ from curation.balancing.thresholds import EntryCounts
 from curation.leaves.by_uid.by_key import RowStream
 from curation.leaves.by_uid.choices import Choice
 from curation.leaves.by_uid.join import Join, images_in
-from curation.leaves.export.card import LICENSES, card, croissant
+from curation.leaves.export.card import LICENSES, card, croissant, funnel_figure
 from curation.leaves.export.forms import (
     ALL,
     Beside,
@@ -32,15 +32,18 @@ from curation.leaves.export.forms import (
     coarse_of,
     of_clusters,
     require_captions,
+    require_questions,
     source_shares,
     with_kept,
 )
+from curation.leaves.export.responsible import QUESTIONS, provenance, responsible
+from curation.leaves.origins.domains import DomainCounts, count_domains
 from curation.report.languages import counted
 from curation.run.making import Derived, Item, Made, Task, items_of
 from curation.run.results import Results, curated_files
 from curation.schemas import CURATED
 from runtime.arrow import require
-from runtime.errors import InputError
+from runtime.errors import AGAIN, InputError
 from runtime.progress import counted as advanced
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, part_writer
@@ -53,31 +56,56 @@ GROUP_ROWS = 100_000  # rows per row group of a file that is written anew
 DATA, ENTRIES = "data", "entries"  # parts
 SHA256 = "sha256."  # prefix of a tally's name, followed by the SHA-256 and the path of a file
 KEPT = "kept"
+FUNNEL = "funnel.svg"
 
 
 @dataclass(frozen=True)
-class HuggingFace(Form):
-    """The form of the manifest with entries, the publisher's statements, and columns of captions and clusters.
-
-    A statement that is None is left out.
-    """
+class Card(Form):
+    """The form of a card alone, with its publisher's statements. A statement that is None is left out."""
 
     dataset_name: str | None = None
     license: str | None = None  # licence of the manifest; texts and images belong to their authors
     dataset_version: str | None = None
     date: str | None = None  # date of publication
     cite: str | None = None
-    captions: Sequence[str | Path] = ()
-    caption_sources: Sequence[str] = ()
-    clusters: ByCluster = ALL
 
-    writes = "a folder for Hugging Face with data, card and Croissant"
+    writes = "its card alone"
     whole_by = "README.md"
     elsewhere = "{flags} would be said on a dataset card; --format {form} writes none"
 
     def __post_init__(self) -> None:
         if self.date is not None and not _is_date(self.date):
             raise InputError(f"the date is {self.date!r}; give one such as 2026-11-25")
+
+    @classmethod
+    def add_flags(cls, parser: ArgumentParser) -> None:
+        """Add nothing: the flags are those of `huggingface`."""
+
+    def write(self, run: Results, folder: Derived) -> str:
+        """Write README.md and its figure."""
+        _write_text(folder.path / FUNNEL, funnel_figure(run.facts))
+        _write_text(folder.path / self.whole_by, card(run.facts, self, self.name_of(run)))
+        return f"README.md and {FUNNEL}"
+
+    def name_of(self, run: Results) -> str:
+        """Return the name of the dataset: that of the folder, where none is given."""
+        return self.dataset_name or (run.path if is_url(run.path) else run.path.resolve()).name
+
+
+@dataclass(frozen=True)
+class HuggingFace(Card):
+    """The form of the manifest with entries, the publisher's statements, and columns of captions and clusters."""
+
+    captions: Sequence[str | Path] = ()
+    caption_sources: Sequence[str] = ()
+    clusters: ByCluster = ALL
+    answers: Mapping[str, str] = field(default_factory=dict)  # for Croissant, by the names of properties
+
+    writes = "a folder for Hugging Face with data, card and Croissant"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_questions(self.answers, QUESTIONS)
         require_captions(self.captions, self.caption_sources)
         if any(source_shares(self.caption_sources).values()):
             raise InputError("shares of sources are drawn for webdataset; for columns of huggingface give their names")
@@ -85,7 +113,7 @@ class HuggingFace(Form):
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
         """Add the flags for the publisher's statements."""
-        group = parser.add_argument_group("the dataset card, for huggingface; what is not given is left out")
+        group = parser.add_argument_group("the dataset card, for huggingface and card; what is not given is left out")
         group.add_argument("--dataset-name", metavar="NAME", help="name of the dataset (default: that of RUN)")
         group.add_argument("--license", metavar="ID", help="licence of the manifest, such as cc-by-4.0")
         group.add_argument("--dataset-version", metavar="VERSION", help="such as 1.0.0")
@@ -126,12 +154,20 @@ class HuggingFace(Form):
         path = folder.parts.reopen(ENTRIES) / f"{ENTRIES}.parquet"
         copied(counts, path, lambda local: digests.update({f"{ENTRIES}/{path.name}": _sha256(local)}))
         folder.finish(ENTRIES)
-        name = self.dataset_name or (run.path if is_url(run.path) else run.path.resolve()).name
+        name = self.name_of(run)
+        domains = self._domains(folder, written)
+        stated = responsible(written.facts, domains, [each.name for each in columns], self.answers)
         described = croissant(written.facts, self, name, written.digests | digests, columns)
-        content = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
-        for file, text in (("croissant.json", content), (self.whole_by, card(written.facts, self, name, columns))):
-            with whole(folder.path / file) as local:
-                local.write_text(text, "utf-8")
+        content = json.dumps(described | stated | provenance(written.facts), indent=1, ensure_ascii=False) + "\n"
+        _write_text(folder.path / "croissant.json", content)
+        _write_text(folder.path / FUNNEL, funnel_figure(written.facts))
+        _write_text(folder.path / self.whole_by, card(written.facts, self, name, columns, has_data=True))
+
+    def _domains(self, folder: Derived, written: _Written) -> DomainCounts:
+        """Return the registered domains of the images that are written."""
+        files = [OwnFile(folder.path / path, None, AGAIN) for path in written.digests]
+        with folder.progress.stage(f"count the domains of {counted(len(files), 'file')}"):
+            return count_domains(folder.engine, files, "url", folder.parts.begin("domains"))
 
 
 @dataclass(frozen=True)
@@ -196,6 +232,11 @@ def _write_rows(
 
 def _note_digest(made: Made, name: str, local: Path) -> None:
     made.tallies.add(f"{SHA256}{_sha256(local)} {DATA}/{name}")
+
+
+def _write_text(path: Path, text: str) -> None:
+    with whole(path) as local:
+        local.write_text(text, "utf-8")
 
 
 def _sha256(file: Path) -> str:

@@ -1,0 +1,57 @@
+"""Group URLs by the spelling of their host."""
+
+import numpy as np
+
+from curation.kernels.exclusion import host_span
+from runtime.kernels import inline, lean
+
+_BASIS, _PRIME, _SPREAD = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
+
+
+@inline
+def is_same(data, one, other, size):
+    for i in range(size):
+        if data[one + i] != data[other + i]:
+            return False
+    return True
+
+
+@lean
+def group_hosts(data, offsets, table, spans, counts):
+    """Return how many different hosts the URLs data[offsets[row]:offsets[row + 1]] have; URLs without one are left out.
+
+    spans[k, 0:2] = where the k-th of them begins and ends in data; counts[k] = its URLs. `table`, all zeros, has a
+    power of two of places, more than there are rows.
+    """
+    found = 0
+    last = np.uint64(len(table) - 1)
+    for row in range(len(offsets) - 1):
+        begin, end = host_span(data, offsets[row], offsets[row + 1])
+        size = end - begin
+        if size == 0:
+            continue
+        key = _BASIS
+        for i in range(begin, end):
+            key = (key ^ np.uint64(data[i])) * _PRIME
+        place = ((key * _SPREAD) >> np.uint64(32)) & last
+        while True:
+            held = np.int64(table[place]) - 1
+            if held < 0:
+                table[place] = found + 1
+                spans[found, 0], spans[found, 1], counts[found] = begin, end, 1
+                found += 1
+                break
+            if spans[held, 1] - spans[held, 0] == size and is_same(data, spans[held, 0], begin, size):
+                counts[held] += 1
+                break
+            place = (place + np.uint64(1)) & last
+    return found
+
+
+@lean
+def copy_spans(data, spans, bounds, out):
+    """out[bounds[k]:bounds[k + 1]] = data[spans[k, 0]:spans[k, 1]]."""
+    for number in range(len(bounds) - 1):
+        begin = spans[number, 0] - bounds[number]
+        for i in range(bounds[number], bounds[number + 1]):
+            out[i] = data[begin + i]

@@ -1,0 +1,138 @@
+"""Croissant states what a run has counted of its collection, biases and limitations, and asks what it cannot know."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from curation.leaves.export.forms import export
+from curation.leaves.export.huggingface import Card, HuggingFace
+from curation.leaves.export.responsible import OPEN, QUESTIONS
+from curation.report.languages import counted, number, percent
+from curation.run.results import Results
+from metadata import InputError
+from tests.naive.papers import column, naive_domains
+from tests.support.in_turn import in_turn
+
+# Of RAI 1.0: properties with one value, and with many.
+ONE = "dataCollection dataCollectionMissingData dataCollectionRawData dataImputationProtocol dataManipulationProtocol"
+ONE_TOO = "dataAnnotationProtocol dataSocialImpact annotationsPerItem"
+MANY = "dataCollectionType dataCollectionTimeframe dataPreprocessingProtocol dataAnnotationPlatform"
+MANY_TOO = "dataAnnotationAnalysis dataReleaseMaintenancePlan personalSensitiveInformation dataBiases dataLimitations"
+MANY_MORE = "dataUseCases annotatorDemographics machineAnnotationTools"
+
+
+@pytest.fixture(scope="module")
+def folders(runs, tmp_path_factory) -> dict[str, Path]:
+    """What is exported of each run."""
+    folder = tmp_path_factory.mktemp("published")
+    for kind, run in runs.items():
+        export(in_turn(), run, folder / kind, HuggingFace())
+    return {kind: folder / kind for kind in runs}
+
+
+def rai(folder: Path) -> dict:
+    stated = json.loads((folder / "croissant.json").read_text("utf-8"))
+    return {name.removeprefix("rai:"): value for name, value in stated.items() if name.startswith("rai:")}
+
+
+@pytest.mark.parametrize("kind", ["gate", "tables", "removed"])
+def test_biases_are_counts_over_the_manifest(runs, folders, kind):
+    languages, domains, _ = rai(folders[kind])["dataBiases"]
+    codes = Counter(column(runs[kind], "curated", "language"))
+    hosts = naive_domains(column(runs[kind], "curated", "url"))
+    assert f"{percent(codes['en'], codes.total())} English (en)" in languages
+    assert languages.endswith(f"; {counted(len(codes), 'language')} in all.")
+    assert f"domains of images: {counted(len(hosts), 'domain')}; 100.0 % of images are of the largest: " in domains
+    for name, images in hosts.items():
+        assert f"{name} {percent(images, hosts.total())}" in domains
+
+
+@pytest.mark.parametrize("kind", ["gate", "tables", "removed"])
+def test_properties_are_those_of_rai_with_one_value_or_many(folders, kind):
+    stated = rai(folders[kind])
+    many = f"{MANY} {MANY_TOO} {MANY_MORE}".split()
+    assert {*stated} <= {*f"{ONE} {ONE_TOO}".split(), *many, "hasSyntheticData"}
+    assert [name for name, value in stated.items() if isinstance(value, list) and name not in many] == []
+    assert [name for name, value in stated.items() if not value and value is not False] == []
+    assert stated["hasSyntheticData"] is False
+
+
+def test_rules_are_stated_with_what_they_removed(runs, folders):
+    gate = Results.open(runs["gate"]).facts["gate"]
+    (row,) = (row for row in gate["texts"] if row["text"] == "email_address")
+    assert row["removed"] > 10
+    said = f"Removed were texts that hold an e-mail address: {number(row['removed'])}."
+    assert said in rai(folders["gate"])["personalSensitiveInformation"]
+    assert "No rule removed texts with personal data." in rai(folders["tables"])["personalSensitiveInformation"]
+    assert any("`noai` to robots" in each for each in rai(folders["gate"])["dataPreprocessingProtocol"])
+
+
+def test_what_only_a_person_knows_is_asked_until_it_is_answered(runs, folders, tmp_path):
+    assert {name: rai(folders["gate"])[name] for name in QUESTIONS} == {
+        name: f"{OPEN}{question}" for name, question in QUESTIONS.items()
+    }
+    export(in_turn(), runs["gate"], tmp_path / "out", HuggingFace(answers={"dataUseCases": "Research."}))
+    assert rai(tmp_path / "out") == rai(folders["gate"]) | {"dataUseCases": "Research."}
+    with pytest.raises(InputError, match="answers to provider are given; the questions are dataUseCases, dataSocial"):
+        HuggingFace(answers={"provider": "Ada"})
+
+
+def test_provenance_names_inputs_metadata_and_program(runs, folders):
+    stated, facts = (
+        json.loads((folders["gate"] / "croissant.json").read_text("utf-8")),
+        Results.open(runs["gate"]).facts,
+    )
+    (derived,) = stated["prov:wasDerivedFrom"]
+    assert (derived["prov:label"], derived["description"]) == ("laion-gate", "1 file, parquet; its path names LAION")
+    made = stated["prov:wasGeneratedBy"]
+    assert made["prov:used"]["identifier"] == facts["made_from"]["metadata"]
+    assert made["prov:wasAssociatedWith"]["version"] == facts["versions"]["clip-curation"]
+    assert stated["conformsTo"] == ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
+
+
+def test_captions_are_synthetic_data(runs, tmp_path):
+    uids = column(runs["tables"], "curated", "uid")
+    pq.write_table(
+        pq.read_table(runs["tables"] / "curated").select(["uid"]).append_column("caption", [uids]),
+        tmp_path / "c.parquet",
+    )
+    export(in_turn(), runs["tables"], tmp_path / "out", HuggingFace(captions=[tmp_path / "c.parquet"]))
+    assert rai(tmp_path / "out")["hasSyntheticData"] is True
+
+
+# The card
+
+
+@pytest.mark.parametrize("kind", ["gate", "tables", "removed"])
+def test_the_card_of_a_run_is_that_of_its_export_without_what_is_about_files(runs, folders, tmp_path, kind):
+    export(in_turn(), runs[kind], tmp_path / "card", Card(dataset_name="pairs"))
+    export(in_turn(), runs[kind], tmp_path / "out", HuggingFace(dataset_name="pairs"))
+    alone, beside = ((tmp_path / each / "README.md").read_text("utf-8") for each in ("card", "out"))
+    assert sorted(path.name for path in (tmp_path / "card").iterdir() if not path.name.startswith(".")) == [
+        "README.md",
+        "funnel.svg",
+    ]
+    assert ("configs:" in alone, "## Use" in alone, "load_dataset" in alone) == (False, False, False)
+    assert alone.split("## How it was made")[1] == beside.split("## How it was made")[1]
+    figures = [(tmp_path / each / "funnel.svg").read_bytes() for each in ("card", "out")]
+    assert figures[0] == figures[1]
+
+
+def test_the_card_says_what_each_rule_removed_by_language(runs, tmp_path):
+    export(in_turn(), runs["gate"], tmp_path / "card", Card())
+    written = (tmp_path / "card" / "README.md").read_text("utf-8")
+    texts = [text for each in column(runs["gate"], "matched", "candidates") for text in each if "@" in text["text"]]
+    codes = Counter(text["language"] for text in texts)
+    most = ", ".join(f"{code} {number(codes[code])}" for code in sorted(codes, key=lambda code: (-codes[code], code)))
+    assert f"| texts that hold an e-mail address | {len(texts)} | {most} |\n" in written
+    assert "![Rows that are left after each step](funnel.svg)" in written
+
+
+def test_the_figure_has_a_bar_for_each_step(runs, tmp_path):
+    export(in_turn(), runs["gate"], tmp_path / "card", Card())
+    figure, rows = (tmp_path / "card" / "funnel.svg").read_text("utf-8"), Results.open(runs["gate"]).facts["rows"]
+    for name in ("images", "texts", "matched", "gated", "kept"):
+        assert f">{rows[name]}</text>" in figure

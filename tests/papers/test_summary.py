@@ -1,0 +1,197 @@
+"""The summary of training content: each number is a count over the Parquet files, and no answer is invented."""
+
+import csv
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from jsonschema import Draft202012Validator
+
+from curation.leaves.export import command
+from curation.leaves.export.forms import export
+from curation.leaves.export.responsible import PERSONAL as RULES
+from curation.leaves.gate import image_rules, personal_data
+from curation.leaves.papers.sections import OPT_OUTS, PERSONAL, questions
+from curation.leaves.papers.summary import Summary
+from curation.run.results import Results
+from metadata import InputError
+from runtime.storage.whole import content_of
+from tests.naive.papers import column, naive_domains, naive_ranks
+from tests.support.checkout import ROOT
+from tests.support.in_turn import in_turn
+from tests.support.refusals import refusal
+
+KINDS = ["gate", "tables", "removed"]
+SCHEMA = json.loads((ROOT / "docs/reference/files/summary.schema.json").read_text("utf-8"))
+
+
+def facts(out: Path) -> dict[str, dict]:
+    """Return the facts of a summary by name."""
+    content = json.loads((out / "summary.json").read_text("utf-8"))
+    return {fact["name"]: fact for section in content["sections"] for fact in section["facts"]}
+
+
+def blanks(out: Path) -> dict[str, str | None]:
+    content = json.loads((out / "summary.json").read_text("utf-8"))
+    return {blank["blank"]: blank["answer"] for section in content["sections"] for blank in section["blanks"]}
+
+
+@pytest.fixture(scope="module")
+def papers(runs, tmp_path_factory) -> dict[str, Path]:
+    """The summary of each run."""
+    folder = tmp_path_factory.mktemp("summaries")
+    for kind, run in runs.items():
+        export(in_turn(), run, folder / kind, Summary())
+    return {kind: folder / kind for kind in runs}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lists_have_the_tenth_of_the_domains_with_the_most_images(runs, papers, kind):
+    parts = ["kept"] if kind == "removed" else ["kept", "matched"]
+    rows = {row["file"]: row for row in facts(papers[kind])["domains"]["rows"]}
+    assert len(rows) == 2 * len(parts)
+    for part in parts:
+        for things, name in (("images", "url"), ("pages", "page_url")):
+            counts = naive_domains(column(runs[kind], {"kept": "curated"}.get(part, part), name))
+            file = f"domains/{part}_{things}.csv"
+            written = [*csv.reader((papers[kind] / file).read_text("utf-8").splitlines())]
+            want = naive_ranks(counts)
+            assert written[1:] == [[str(at), name, str(images)] for at, (name, images) in enumerate(want, 1)]
+            row = rows[file]
+            assert (row["domains"], row["images"], row["listed"]) == (len(counts), counts.total(), len(want))
+            assert row["share"] == sum(images for _, images in want) / max(1, counts.total())
+            assert row["listed_if_small"] == min(1000, (len(counts) + 19) // 20)
+
+
+def test_a_run_without_pages_has_no_domains_of_pages(papers):
+    rows = {row["of"]: row for row in facts(papers["tables"])["domains"]["rows"]}
+    assert rows["pages of kept images"] == {
+        "of": "pages of kept images",
+        "images": 0,
+        "domains": 0,
+        "listed": 0,
+        "share": 0,
+        "listed_if_small": 0,
+        "file": "domains/kept_pages.csv",
+    }
+    assert rows["kept images"]["domains"] == 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sizes_and_languages_are_those_of_the_manifest(runs, papers, kind):
+    found = facts(papers[kind])
+    texts, languages = (column(runs[kind], "curated", name) for name in ("text", "language"))
+    assert found["images"]["value"] == len(texts) > 20
+    assert found["text_bytes"]["value"] == sum(len(text.encode()) for text in texts)
+    assert {row["code"]: row["kept"] for row in found["languages"]["rows"]} == {
+        code: languages.count(code) for code in {*languages}
+    }
+
+
+def test_a_gate_counts_what_its_rules_removed(runs, papers):
+    matched = [len(each) for each in column(runs["gate"], "matched", "candidates")]
+    found = facts(papers["gate"])
+    rules = {row["rule"]: row for name in ("opt_outs", "personal_data", "conditions") for row in found[name]["rows"]}
+    left = sum(len(each) for each in column(runs["gate"], "gated", "candidates"))
+    assert sum(row["removed"] for row in rules.values() if row["what"] == "texts") == sum(matched) - left > 20
+    mailed = [text for each in column(runs["gate"], "matched", "candidates") for text in each if "@" in text["text"]]
+    assert [(row["rule"], row["removed"]) for row in found["personal_data"]["rows"]] == [("email_address", len(mailed))]
+    assert [row["rule"] for row in found["opt_outs"]["rows"]] == ["noai"]
+    assert facts(papers["tables"])["opt_outs"]["rows"] == []
+
+
+def test_a_removal_says_what_it_removed(runs, papers):
+    gone = pq.read_table(runs["removed"] / "removed")
+    assert facts(papers["removed"])["removal"]["rows"] == [{"list": "domain", "pairs": len(gone)}]
+    assert len(gone) > 20
+
+
+def test_inputs_are_named_by_folder_with_the_public_set_in_their_path(runs, papers):
+    (row,) = facts(papers["gate"])["inputs"]["rows"]
+    path = Path(Results.open(runs["gate"]).facts["made_from"]["inputs"][0]["path"])
+    assert row == {
+        "name": "laion-gate",
+        "format": "parquet",
+        "files": 1,
+        "bytes": path.stat().st_size,
+        "set": "LAION",
+        "link": "https://laion.ai",
+        "begin": None,
+        "end": None,
+        "share": 1.0,
+    }
+    assert str(path.parent.parent) not in (papers["gate"] / "summary.json").read_text("utf-8")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_json_is_of_the_schema_in_the_reference(papers, kind):
+    Draft202012Validator.check_schema(SCHEMA)
+    content = json.loads((papers[kind] / "summary.json").read_text("utf-8"))
+    assert [error.message for error in Draft202012Validator(SCHEMA).iter_errors(content)] == []
+    assert content_of((papers[kind] / "summary.json").read_bytes())  # its checksum is right
+
+
+def test_the_markdown_has_each_sentence_and_question_and_is_no_legal_advice(papers):
+    written = (papers["gate"] / "summary.md").read_text("utf-8")
+    for fact in facts(papers["gate"]).values():
+        assert fact["says"] in written
+    for row in questions():
+        assert f"\n{row['question']}\n\n**Open** (`{row['blank']}`)\n" in written
+    assert "This is no legal advice." in written
+
+
+# Answers
+
+
+def test_answers_fill_their_blanks_and_change_nothing_else(runs, papers, tmp_path):
+    answers = json.loads((papers["gate"] / "answers.json").read_text("utf-8"))
+    assert set(answers.values()) == {None}
+    (tmp_path / "filled.json").write_text(
+        json.dumps(answers | {"provider": "Ada *Ltd*\n# not a heading", "sme": "Yes"})
+    )
+    asked = command.answers_in(tmp_path / "filled.json")
+    export(in_turn(), runs["gate"], tmp_path / "out", Summary(asked))
+    assert blanks(tmp_path / "out") == answers | {"provider": "Ada *Ltd*\n# not a heading", "sme": "Yes"}
+    assert json.loads((tmp_path / "out" / "answers.json").read_text("utf-8")) == blanks(tmp_path / "out")
+    before, after = (path / "summary.md" for path in (papers["gate"], tmp_path / "out"))
+    old, new = (path.read_text("utf-8") for path in (before, after))
+    assert new == old.replace("**Open** (`provider`)", "```\nAda *Ltd*\n# not a heading\n```").replace(
+        "**Open** (`sme`)", "```\nYes\n```"
+    )
+    assert facts(tmp_path / "out") == facts(papers["gate"])
+    for name in ("kept_images", "kept_pages", "matched_images", "matched_pages"):
+        one, other = (path / "domains" / f"{name}.csv" for path in (papers["gate"], tmp_path / "out"))
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_answers_to_what_is_not_asked_are_refused():
+    with pytest.raises(InputError, match="answers to color are given; the questions are version, updated, provider"):
+        Summary({"color": "blue"})
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("[", "the answers in .* cannot be read"),
+        ('["provider"]', "holds no answers; give an object in JSON"),
+        ('{"provider": 3}', "holds no answers; give an object in JSON"),
+    ],
+)
+def test_a_file_that_holds_no_answers_is_refused(tmp_path, content, sentence):
+    (tmp_path / "answers.json").write_text(content)
+    with pytest.raises(InputError, match=sentence):
+        command.answers_in(tmp_path / "answers.json")
+
+
+def test_answers_for_a_form_that_asks_nothing_are_refused(runs, tmp_path, capsys):
+    (tmp_path / "a.json").write_text("{}")
+    options = [str(runs["gate"]), "--format", "datacomp", "--output", str(tmp_path / "o")]
+    said = refusal(capsys, command.main, *options, "--answers", tmp_path / "a.json")
+    assert "answers are for the formats huggingface and summary; datacomp asks for none" in said
+
+
+def test_rules_of_opt_outs_and_personal_data_are_those_of_the_gate():
+    signals = {rule.name for rule in image_rules.ROWS if getattr(rule.check, "func", None) is image_rules.has_signal}
+    assert signals == {*OPT_OUTS}
+    assert {rule.name for rule in personal_data.ROWS} == {*PERSONAL} == {*RULES}
