@@ -9,7 +9,7 @@ import pytest
 
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import Card, HuggingFace
-from curation.leaves.export.responsible import OPEN, QUESTIONS
+from curation.leaves.export.responsible import OPEN, QUESTIONS, responsible
 from curation.report.languages import counted, number, percent
 from curation.run.results import Results
 from metadata import InputError
@@ -86,11 +86,27 @@ def test_provenance_names_inputs_metadata_and_program(runs, folders):
         Results.open(runs["gate"]).facts,
     )
     (derived,) = stated["prov:wasDerivedFrom"]
-    assert (derived["prov:label"], derived["description"]) == ("laion-gate", "1 file, parquet; its path names LAION")
+    assert (derived["prov:label"], derived["description"]) == ("laion-gate", "1 file, parquet, by its path of LAION")
     made = stated["prov:wasGeneratedBy"]
     assert made["prov:used"]["identifier"] == facts["made_from"]["metadata"]
     assert made["prov:wasAssociatedWith"]["version"] == facts["versions"]["clip-curation"]
     assert stated["conformsTo"] == ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
+
+
+def test_a_time_is_stated_only_if_it_is_that_of_all_inputs(runs):
+    facts = Results.open(runs["gate"]).facts
+    dated = {
+        "path": "s3://c/CC-MAIN-2024-22/CC-MAIN-20240517233122-20240518023122-0.wat.gz",
+        "format": "wat",
+        "size": 1,
+    }
+    inputs = facts["made_from"]["inputs"]
+
+    def time(*given: dict) -> str | None:
+        made_from = facts["made_from"] | {"inputs": given}
+        return responsible(facts | {"made_from": made_from}, None, [], {}).get("rai:dataCollectionTimeframe")
+
+    assert (time(dated), time(dated, *inputs), time(*inputs), time()) == ("2024-05-17/2024-05-18", None, None, None)
 
 
 def test_captions_are_synthetic_data(runs, tmp_path):
@@ -128,6 +144,10 @@ def test_the_card_says_what_each_rule_removed_by_language(runs, tmp_path):
     codes = Counter(text["language"] for text in texts)
     most = ", ".join(f"{code} {number(codes[code])}" for code in sorted(codes, key=lambda code: (-codes[code], code)))
     assert f"| texts that hold an e-mail address | {len(texts)} | {most} |\n" in written
+    gate = Results.open(runs["gate"]).facts["gate"]
+    removed = {row.get("removes") or row["text"] for row in gate["conditions"] + gate["texts"] if row["removed_texts"]}
+    assert len(removed) == 2
+    assert all(f"\n| {each} |" in written for each in removed)
     assert "![Rows that are left after each step](funnel.svg)" in written
 
 

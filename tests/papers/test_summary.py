@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from jsonschema import Draft202012Validator
@@ -12,10 +13,12 @@ from curation.leaves.export import command
 from curation.leaves.export.forms import export
 from curation.leaves.export.responsible import PERSONAL as RULES
 from curation.leaves.gate import image_rules, personal_data
-from curation.leaves.papers.sections import OPT_OUTS, PERSONAL, questions
-from curation.leaves.papers.summary import Summary
+from curation.leaves.origins.domains import COUNTED, DomainCounts
+from curation.leaves.papers.sections import OPT_OUTS, PERSONAL, STATED, Ranked, RunNumbers, questions
+from curation.leaves.papers.summary import Summary, _write_list
 from curation.run.results import Results
 from metadata import InputError
+from runtime.storage.own_files import own_files
 from runtime.storage.whole import content_of
 from tests.naive.papers import column, naive_domains, naive_ranks
 from tests.support.checkout import ROOT
@@ -87,6 +90,36 @@ def test_sizes_and_languages_are_those_of_the_manifest(runs, papers, kind):
     assert {row["code"]: row["kept"] for row in found["languages"]["rows"]} == {
         code: languages.count(code) for code in {*languages}
     }
+
+
+@pytest.mark.parametrize(("found", "listed", "small"), [(0, 0, 0), (1, 1, 1), (41, 5, 3), (20_001, 2001, 1000)])
+def test_a_small_enterprise_lists_a_twentieth_or_a_thousand(found, listed, small):
+    ranked = Ranked(DomainCounts([], found, found), "kept images", "")
+    assert (ranked.listed, ranked.small) == (listed, small)
+
+
+def test_a_spreadsheet_computes_nothing_of_a_host(tmp_path):
+    counts = pa.table({"name": ["=cmd|calc", "a.example"], "images": [2, 1]}, COUNTED)
+    pq.write_table(counts, tmp_path / "counts.parquet")
+    ranked = Ranked(DomainCounts(own_files(tmp_path, None, ""), 11, 3), "kept images", "")
+    _write_list(ranked, tmp_path / "list.csv")
+    assert (tmp_path / "list.csv").read_text() == "rank,domain,images\n1,'=cmd|calc,2\n2,a.example,1\n"
+
+
+def test_captions_and_hosts_are_named_without_their_folder():
+    captions = {"table": {"name": "/home/ada/blip.parquet"}, "images": 2, "without": 1, "languages": {}}
+    hosts = {"name": "/home/ada/robots.parquet", "files": 3, "agents": ["a_b"]}
+    facts = {"made_from": {}, "dropped": {"excluded_hash": 4}, "gate": {"captions": captions, "hosts": hosts}}
+    known = RunNumbers(facts, 0, [])
+    (stated,) = STATED["2.5"](known)
+    assert stated["value"] == {"table": {"name": "blip.parquet"}, "images": 2, "without": 1}
+    assert "Of 2 matched images captions of blip.parquet took the place of texts; 1 with" in stated["says"]
+    said = {fact["name"]: fact for fact in STATED["3.1"](known)}["hosts"]
+    assert (said["says"], said["value"]["name"]) == (
+        "3 files of hosts were read, for the agents a\\_b.",
+        "robots.parquet",
+    )
+    assert [fact["value"] for fact in STATED["3.2"](known)] == [4]
 
 
 def test_a_gate_counts_what_its_rules_removed(runs, papers):

@@ -33,7 +33,7 @@ def responsible(
 ) -> dict[str, Any]:
     """Return RAI properties by name, given the content of run.json and the domains of the kept images."""
     found = origins(facts)
-    days = period(found)
+    days = period(found) if all(each.begin for each in found) else None  # of all inputs, or it would mislead
     asked = {name: answers.get(name, f"{OPEN}{question}") for name, question in QUESTIONS.items()}
     stated: dict[str, Any] = {
         "dataCollection": _collection(facts, found),
@@ -81,13 +81,13 @@ def _version(facts: Mapping[str, Any]) -> str:
 
 
 def _public(origin: Origin) -> str:
-    return f"; its path names {origin.set}" if origin.set else ""
+    return f", by its path of {origin.set}" if origin.set else ""
 
 
 def _collection(facts: Mapping[str, Any], found: Sequence[Origin]) -> str:
     rows = facts["rows"]
     read = ", ".join(
-        f"{counted(origin.files, 'file')} of {origin.name} ({origin.format}){_public(origin)}" for origin in found
+        f"{counted(origin.files, 'file')} of {origin.name} ({origin.format}{_public(origin)})" for origin in found
     )
     pages = f", on {counted(rows['pages'], 'page')} with images" if rows["pages"] else ""
     return (

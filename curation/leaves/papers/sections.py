@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import PurePosixPath
 from typing import Any
 
 from curation.leaves.origins.domains import DomainCounts
@@ -142,8 +143,8 @@ def _size(known: RunNumbers) -> Iterator[Fact]:
     rows, kept = known.facts["rows"], known.facts["rows"]["kept"]
     yield _fact("modalities", ["image", "text"], "Images, by URL, each with a text of a page or table that names it.")
     yield _fact("images_read", rows["images"], f"{counted(rows['images'], 'image')} were read.")
-    yield _fact("images", kept, f"{counted(kept, 'image')} were kept for training: {image_bin(kept)}.")
-    yield _fact("image_bin", image_bin(kept), f"Size of the images: {image_bin(kept)}.")
+    yield _fact("images", kept, f"{counted(kept, 'image')} were kept for training.")
+    yield _fact("image_bin", image_bin(kept), f"That is {image_bin(kept)}.")
     bound = "; a token has a byte or more, so these are less than 1 billion tokens" if known.text_bytes < TOKENS else ""
     yield _fact("text_bytes", known.text_bytes, f"Kept texts have {counted(known.text_bytes, 'byte')} in UTF-8{bound}.")
     yield _newest(known.origins)
@@ -195,11 +196,13 @@ def _synthetic(known: RunNumbers) -> Iterator[Fact]:
             "captions", None, "Texts are those of the inputs: the run matched no captions of models beside them."
         )
         return
+    table, images, without = (captions[name] for name in ("table", "images", "without"))
+    table = table | {"name": PurePosixPath(table["name"]).name}  # not where it is
     says = (
-        f"Captions of the table {escaped(captions['table']['name'])} took the place of texts of "
-        f"{counted(captions['images'], 'image')}; images without a caption, {number(captions['without'])}, kept texts."
+        f"Of {counted(images, 'matched image')} captions of {escaped(table['name'])} took the place of texts; "
+        f"{number(without)} without a caption have their texts."
     )
-    yield _fact("captions", {name: captions[name] for name in ("table", "images", "without")}, says)
+    yield _fact("captions", {"table": table, "images": images, "without": without}, says)
 
 
 def _reservations(known: RunNumbers) -> Iterator[Fact]:
@@ -211,6 +214,7 @@ def _reservations(known: RunNumbers) -> Iterator[Fact]:
     yield _table("opt_outs", known.rules(OPT_OUTS), says, "No rule removed images by what pages or hosts state.")
     if hosts := known.gate.get("hosts"):
         agents = ", ".join(map(escaped, hosts["agents"]))
+        hosts = hosts | {"name": PurePosixPath(hosts["name"]).name}
         yield _fact("hosts", hosts, f"{counted(hosts['files'], 'file')} of hosts were read, for the agents {agents}.")
     lists = [{"list": name, "texts": texts} for name, texts in known.excluded.items() if name != "hash"]
     yield _table("lists", lists, "Texts that lists of opt-outs kept out.", "No list of opt-outs kept any text out.")

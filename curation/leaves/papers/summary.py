@@ -39,6 +39,7 @@ NOTICE = (
 )
 MOST = 50  # rows of a table in Markdown
 ROWS = 1 << 16
+FORMULA = ("=", "+", "-", "@")  # begin what a spreadsheet would compute
 BYTES = "text_bytes"
 
 
@@ -120,7 +121,8 @@ def _write_list(ranked: Ranked, path: Path) -> None:
     with whole(path) as local, local.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["rank", "domain", "images"])
-        writer.writerows((rank, *row) for rank, row in enumerate(ranked.counted.largest(ranked.listed), 1))
+        for rank, (name, images) in enumerate(ranked.counted.largest(ranked.listed), 1):
+            writer.writerow([rank, f"'{name}" if name[:1] in FORMULA else name, images])
 
 
 def _text_bytes(file: OwnFile) -> Tallies:
