@@ -131,6 +131,7 @@ def test_the_export_has_a_column_of_captions(run, captioned, tmp_path, capsys):
     assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == {
         "README.md",
         "croissant.json",
+        "funnel.svg",
         "data",
         "entries",
     }

@@ -83,7 +83,7 @@ def test_the_folder_for_hugging_face_holds_the_rows_of_the_expert_with_their_clu
     card = (out / "README.md").read_text("utf-8")
     assert f"; kept of coarse clusters 1, 2, with 25.0 % of outsiders: {len(expected)}\n" in card
     assert f"{len(expected)} image-text pairs in" in json.loads((out / "croissant.json").read_text())["description"]
-    assert {path.name for path in out.glob("[!.]*")} == {"README.md", "croissant.json", "data", "entries"}
+    assert {path.name for path in out.glob("[!.]*")} == {"README.md", "croissant.json", "data", "entries", "funnel.svg"}
 
 
 def test_without_a_chosen_cluster_all_rows_have_theirs(run, export, rows, tmp_path):

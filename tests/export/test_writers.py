@@ -39,7 +39,7 @@ except InputError as error:
 MADE = {
     "remove": {"curated", "removed", "run.json", "counts.parquet"},
     "datacomp": {"uids.npy"},
-    "huggingface": {"README.md", "croissant.json", "data", "entries"},
+    "huggingface": {"README.md", "croissant.json", "data", "entries", "funnel.svg"},
 }
 
 

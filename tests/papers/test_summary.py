@@ -14,14 +14,16 @@ from curation.leaves.export.forms import export
 from curation.leaves.export.responsible import PERSONAL as RULES
 from curation.leaves.gate import image_rules, personal_data
 from curation.leaves.origins.domains import COUNTED, DomainCounts
-from curation.leaves.papers.sections import OPT_OUTS, PERSONAL, STATED, Ranked, RunNumbers, questions
+from curation.leaves.papers.sections import OPT_OUTS, PERSONAL, STATED, Ranked, RunNumbers, questions, summary
 from curation.leaves.papers.summary import Summary, _write_list
+from curation.report.markdown import templates
 from curation.run.results import Results
 from metadata import InputError
 from runtime.storage.own_files import own_files
 from runtime.storage.whole import content_of
 from tests.naive.papers import column, naive_domains, naive_ranks
 from tests.support.checkout import ROOT
+from tests.support.hostile_strings import ACTING, EVERY
 from tests.support.in_turn import in_turn
 from tests.support.refusals import refusal
 
@@ -196,6 +198,26 @@ def test_answers_fill_their_blanks_and_change_nothing_else(runs, papers, tmp_pat
     for name in ("kept_images", "kept_pages", "matched_images", "matched_pages"):
         one, other = (path / "domains" / f"{name}.csv" for path in (papers["gate"], tmp_path / "out"))
         assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("text", EVERY, ids=range(len(EVERY)))
+def test_nothing_that_is_answered_or_named_acts_in_the_summary(runs, text):
+    facts = dict(Results.open(runs["gate"]).facts)
+    row = {"path": f"/data/{text}/a.parquet", "format": text, "size": 1}
+    rule = {"text": text, "removes": None, "removed": 1}
+    facts |= {
+        "made_from": {"inputs": [row]},
+        "dropped": {"excluded_url": 2, text: 3},
+        "gate": {
+            "conditions": [rule],
+            "texts": [rule],
+            "captions": {"table": {"name": text}, "images": 1, "without": 1},
+            "hosts": {"name": text, "files": 1, "agents": [text]},
+        },
+    }
+    sections = summary(RunNumbers(facts, 1, []), {"provider": text})
+    values = {"name": text, "notice": "", "sections": sections, "most": 9}
+    assert ACTING.findall(templates("curation.leaves.papers").get_template("summary.jinja").render(values)) == []
 
 
 def test_answers_to_what_is_not_asked_are_refused():

@@ -236,7 +236,7 @@ def _note_digest(made: Made, name: str, local: Path) -> None:
 
 def _write_text(path: Path, text: str) -> None:
     with whole(path) as local:
-        local.write_text(text, "utf-8")
+        local.write_text(text, "utf-8", errors="backslashreplace")  # a path may hold bytes that are not UTF-8
 
 
 def _sha256(file: Path) -> str:

@@ -75,10 +75,10 @@ class Summary:
         sections = summary(known, self.answers)
         values = {"name": run.path.name, "notice": NOTICE, "sections": sections, "most": MOST}
         with whole(folder.path / "summary.md") as local:
-            local.write_text(templates(__package__).get_template("summary.md").render(values), "utf-8")
+            local.write_text(templates(__package__).get_template("summary.jinja").render(values), "utf-8")
         blanks = {row["blank"]: self.answers.get(row["blank"]) for row in questions()}
         with whole(folder.path / "answers.json") as local:  # for a person to fill in: without a checksum
-            local.write_text(json.dumps(blanks, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            local.write_text(json.dumps(blanks, indent=1, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
         write_json(folder.path / self.whole_by, self._facts(run, sections))
         still_open = counted(sum(answer is None for answer in blanks.values()), "open question")
         return f"summary.md, summary.json, {counted(len(known.domains), 'list')} of domains and {still_open}"
