@@ -93,6 +93,21 @@ def test_names_of_common_crawl_state_the_crawl_and_its_time():
 
 
 @pytest.mark.parametrize(
+    ("name", "days"),
+    [
+        ("IAH-20080430204825-00000-blackbook.warc.wat.gz", ("2008-04-30", "2008-04-30")),
+        ("CC-MAIN-20240517233122-20240518023122-00000.warc.wat.gz", ("2024-05-17", "2024-05-18")),
+        ("recipes.warc.wat.gz", None),
+        ("120240517233122.warc.wat.gz", None),
+    ],
+)
+def test_times_are_those_in_the_name_of_the_file(name, days):
+    assert period(origins(facts(f"/20200101000000/{name}"))) == days
+    table = {"path": f"/t/{name}", "format": "parquet", "size": 1}
+    assert period(origins({"made_from": {"inputs": [table]}})) is None
+
+
+@pytest.mark.parametrize(
     ("path", "named"),
     [
         ("/data/laion-400m/0.parquet", "LAION"),

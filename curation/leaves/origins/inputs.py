@@ -27,7 +27,7 @@ KNOWN = {
 }
 _WORD = re.compile(rf"(?:^|[/_.-])({'|'.join(KNOWN)})(?=$|[/_.-]|\d)", re.IGNORECASE)
 _CRAWL = re.compile(r"CC-MAIN-\d{4}-\d{2}(?!\d)")
-_TIMES = re.compile(r"CC-MAIN-(\d{14})-(\d{14})")  # between which the pages of a file of Common Crawl were fetched
+_TIME = re.compile(r"(?<!\d)(?:19|20)\d{12}(?!\d)")  # in names of WARC files and those made of them: of some pages
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _source(name: str, format: str, rows: list[dict[str, Any]]) -> Origin:
     paths = sorted({row["path"] for row in rows})
     words = {found.group(1).lower() for path in paths if (found := _WORD.search("/".join(path.split("/")[-2:])))}
     known = sorted({KNOWN[word] for word in words} | ({KNOWN["cc-main"]} if _CRAWL.match(name) else set()))
-    times = [time for path in paths for time in _TIMES.findall(path)]
+    times = [time for path in paths for time in _TIME.findall(PurePosixPath(path).name)] if format in PAGES else []
     return Origin(
         name=name,
         format=format,
@@ -81,8 +81,8 @@ def _source(name: str, format: str, rows: list[dict[str, Any]]) -> Origin:
         bytes=sum(row["size"] or 0 for row in rows),
         set=", ".join(each for each, _ in known) or None,
         link=", ".join(link for _, link in known) or None,
-        begin=min((_day(begin) for begin, _ in times), default=None),
-        end=max((_day(end) for _, end in times), default=None),
+        begin=min(map(_day, times), default=None),
+        end=max(map(_day, times), default=None),
         digest=digest_of({"inputs": rows}),
     )
 
