@@ -23,7 +23,7 @@ from metadata.languages import language
 if TYPE_CHECKING:
     from curation.leaves.export.huggingface import Card
 
-MOST_LANGUAGES = 5  # of the texts that a rule removed
+MOST_LANGUAGES = 5  # languages named for each rule of the gate
 WITNESSES = {"han": "its Han characters and kana", "host": "the other texts of its host", "page": "its WARC page"}
 
 # ISO 639 codes of languages whose metadata code, that of their Wikipedia, is another; None if they have none.

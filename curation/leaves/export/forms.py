@@ -43,9 +43,10 @@ from runtime.storage.paths import absolute, as_path, read_bytes
 class Form(Protocol):
     """A format in which a finished run is written for other programs.
 
-    A form is a dataclass. Its fields have the names of the flags that it takes; `clusters` is a ByCluster, `answers` are
-    texts by name. The flags `tars`, `captions`, `caption_sources`, `clusters`, `answers` and `seed` are shared by all
-    forms. The output may not overwrite the paths given as `tars`, `captions`, `clusters`, `scores` and `status`.
+    A form is a dataclass. Its fields have the names of the flags that it takes; `clusters` is a ByCluster, `answers`
+    maps names of questions to texts. The flags `tars`, `captions`, `caption_sources`, `clusters`, `answers` and `seed`
+    are shared by all forms. The output may not overwrite the paths given as `tars`, `captions`, `clusters`, `scores`
+    and `status`.
 
     Other packages name forms in entry points of the group `clip_curation.export_forms`.
     """

@@ -22,10 +22,10 @@ QUESTIONS = {
     "dataSocialImpact": "Which effects on people may the data have, and what was done about harmful ones?",
     "dataReleaseMaintenancePlan": "Who maintains the data, until when, and how are removals asked for?",
 }
-OPEN = "To be answered by the publisher: "  # begins a question
-PERSONAL = ("email_address", "phone_number", "card_number", "iban")  # rules
-FEW = 10  # languages and domains that are named
-SYNTHETIC = ("caption", "caption_")  # begin names of columns of captions
+OPEN = "To be answered by the publisher: "  # prefix of a question
+PERSONAL = ("email_address", "phone_number", "card_number", "iban")  # rules about personal data
+FEW = 10  # number of languages and of domains that are named
+SYNTHETIC = ("caption",)  # prefix of the names of columns of captions
 
 
 def responsible(

@@ -30,12 +30,12 @@ from runtime.storage.own_files import OwnFile, checksums_in, tally
 from runtime.storage.parquet import batches, part_writer, row_counts
 from runtime.tallies import Tallies
 
-NAME = "name"  # of a host, and then of a domain
+NAME = "name"  # column with the name of a host, and later of a domain
 COUNTED = pa.schema([pa.field(NAME, pa.string()), pa.field("images", pa.int64())])
-BATCH_ROWS = 1 << 17  # whose hosts are grouped together
-WRITTEN_ROWS = 1 << 12  # of a row group
-READ_ROWS = 1 << 10  # of each file of counts at a time
-DOMAINS, IMAGES = "domains", "images"  # tallies
+BATCH_ROWS = 1 << 17  # rows whose hosts are grouped together
+WRITTEN_ROWS = 1 << 12  # rows per row group
+READ_ROWS = 1 << 10  # rows in memory from each file of counts
+DOMAINS, IMAGES = "domains", "images"  # names of tallies
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class DomainCounts:
 
     files: Sequence[OwnFile]
     domains: int
-    images: int  # without those that have no URL with a host
+    images: int  # images whose URL has a host
 
     def largest(self, number: int) -> Iterator[tuple[str, int]]:
         """Yield so many domains with their images, those with the most first; of as many, in the order of names."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from curation.run.ledger import digest_of
 
-PAGES = ("wat", "warc")  # formats of inputs that hold pages
+PAGES = ("wat", "warc")  # formats of inputs with pages
 
 # Words in paths, and the public set that they name. A path is a hint: it may hold a part of the set, or another one.
 KNOWN = {
@@ -27,7 +27,7 @@ KNOWN = {
 }
 _WORD = re.compile(rf"(?:^|[/_.-])({'|'.join(KNOWN)})(?=$|[/_.-]|\d)", re.IGNORECASE)
 _CRAWL = re.compile(r"CC-MAIN-\d{4}-\d{2}(?!\d)")
-_TIME = re.compile(r"(?<!\d)(?:19|20)\d{12}(?!\d)")  # in names of WARC files and those made of them: of some pages
+_TIME = re.compile(r"(?<!\d)(?:19|20)\d{12}(?!\d)")  # time in the name of a WARC or WAT file
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Origin:
     bytes: int
     set: str | None  # the public set that the paths name
     link: str | None
-    begin: str | None  # of the time that names of files state, YYYY-MM-DD
-    end: str | None
-    digest: str  # of what the run knows its inputs by: names, sizes, times or ETags, not contents
+    begin: str | None  # first day that names of files state, YYYY-MM-DD
+    end: str | None  # last such day
+    digest: str  # digest of names, sizes, times and ETags; not of contents
 
     @property
     def row(self) -> dict[str, Any]:

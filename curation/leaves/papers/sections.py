@@ -24,8 +24,8 @@ OPT_OUTS = ("noai", "noimageai", "noml", "tdm_reservation", "data_noai", "robots
 PERSONAL = ("email_address", "phone_number", "card_number", "iban")
 EXCLUDED = "excluded_"  # begins reasons
 NO_TIME = "No name of an input states a time."
-TOKENS = 1_000_000_000  # at which the smallest bin of texts ends
-SMALL = 1000  # domains that a small enterprise lists at most
+TOKENS = 1_000_000_000  # end of the smallest bin of texts
+SMALL = 1000  # the most domains that a small enterprise lists
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Ranked:
     """The domains of images or pages, and how many of them are listed in which file."""
 
     counted: DomainCounts
-    of: str  # kept images, pages of matched images
+    of: str  # what was counted, such as "pages of matched images"
     file: str
 
     @property
@@ -62,10 +62,10 @@ class Ranked:
 
 @dataclass(frozen=True)
 class RunNumbers:
-    """What is known of a run: the content of run.json, and what tasks have counted."""
+    """The numbers of a run: the content of run.json, and what tasks have counted."""
 
     facts: Mapping[str, Any]
-    text_bytes: int  # of the kept texts
+    text_bytes: int  # bytes of all kept texts
     domains: Sequence[Ranked]
 
     @property
@@ -197,7 +197,7 @@ def _synthetic(known: RunNumbers) -> Iterator[Fact]:
         )
         return
     table, images, without = (captions[name] for name in ("table", "images", "without"))
-    table = table | {"name": PurePosixPath(table["name"]).name}  # not where it is
+    table = table | {"name": PurePosixPath(table["name"]).name}  # without its folder
     says = (
         f"Of {counted(images, 'matched image')} captions of {escaped(table['name'])} took the place of texts; "
         f"{number(without)} without a caption have their texts."

@@ -37,9 +37,9 @@ NOTICE = (
     f"After the {TEMPLATE}, as published reports describe it: the official text was not read. Numbers are those of a "
     "finished run of clip-curation. This is no legal advice."
 )
-MOST = 50  # rows of a table in Markdown
+MOST = 50  # rows of a table that Markdown shows
 ROWS = 1 << 16
-FORMULA = ("=", "+", "-", "@")  # begin what a spreadsheet would compute
+FORMULA = ("=", "+", "-", "@")  # first characters of cells that a spreadsheet computes
 BYTES = "text_bytes"
 
 
