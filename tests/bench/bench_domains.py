@@ -1,0 +1,67 @@
+"""Time what counting domains costs a URL, in one process: python tests/bench/bench_domains.py [URLS].
+
+URLs are made up: hosts are drawn by Zipf's law from 300,000 domains, so that 10 million have 190,000 domains.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+
+from curation.leaves.origins.domains import BATCH_ROWS, _pass_on, _send, _write
+from runtime.storage.own_files import own_files
+from runtime.storage.parquet import batches, part_writer
+from runtime.tallies import Tallies
+
+SUFFIXES = ("com", "org", "co.uk", "de", "github.io", "com.br")
+URL = pa.schema([pa.field("url", pa.string())])
+FILE_ROWS, DOMAINS, BUCKETS = 1_000_000, 300_000, 16
+
+
+@contextmanager
+def timed(what: str, urls: int) -> Iterator[None]:
+    """Print the processor time of a block for each URL."""
+    begin = time.process_time()
+    yield
+    print(f"{what}: {1e6 * (time.process_time() - begin) / urls:.2f} µs a URL")
+
+
+def write_urls(folder: Path, urls: int) -> None:
+    chance = np.random.default_rng(0)
+    for number in range(-(-urls // FILE_ROWS)):
+        rows = min(FILE_ROWS, urls - number * FILE_ROWS)
+        columns = [chance.zipf(1.3, rows) % DOMAINS, chance.integers(0, 3, rows), chance.integers(0, 10**9, rows)]
+        names = [
+            f"https://{('', 'www.', 'img.')[prefix]}site{domain}.{SUFFIXES[domain % 6]}/wp-content/2020/{path}.jpg"
+            for domain, prefix, path in zip(*(column.tolist() for column in columns), strict=True)
+        ]
+        with part_writer(folder / f"{number:05}.parquet", URL, 100_000) as writer:
+            writer.write(pa.RecordBatch.from_arrays([pa.array(names)], schema=URL))
+
+
+def main(urls: int = 10_000_000) -> None:
+    with TemporaryDirectory() as folder:
+        write_urls(Path(folder), urls)
+        files = own_files(Path(folder), None, "")
+        list(_send(files[:1], Tallies(), "url", BUCKETS))  # kernels are compiled
+        with timed("column read", urls):
+            for file in files:
+                for _ in batches(file, BATCH_ROWS, ["url"]):
+                    pass
+        with timed("column read, hosts grouped, sent", urls):
+            hosts = [block.data for file in files for block in _send([file], Tallies(), "url", BUCKETS)]
+        with timed("domains of hosts", urls):
+            found = [block.data for block in _pass_on(0, iter(hosts), Tallies(), BUCKETS)]
+        with timed("domains written", urls):
+            (Path(folder) / "out").mkdir()
+            tallies = _write(0, iter(found), Path(folder) / "out")
+        print(f"{tallies['domains']:,} domains of {tallies['images']:,} URLs")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
