@@ -27,6 +27,7 @@ from metadata.sources import Sources, inputs, recipe
 from metadata.wikipedia import articles
 from metadata.wordnet import readers
 from metadata.words.segment import ICU_VERSION
+from metadata.words.two_scripts import in_both_alphabets
 from runtime.arrow import gather
 from runtime.errors import AGAIN, InputError
 from runtime.redaction import with_secrets
@@ -141,7 +142,9 @@ class Build:
         frequent = [
             EntrySource("frequencies", *frequency_lists.words(each, least, read["frequencies"])) for each in lists
         ]
-        return [EntrySource("numbers", NUMBERS), EntrySource("wordnet", lemmas), *chosen, *frequent]
+        found = [EntrySource("wordnet", lemmas), *chosen, *frequent]
+        both = (EntrySource(each.name, *in_both_alphabets(code, each.entries, each.scores)) for each in found)
+        return [EntrySource("numbers", NUMBERS), *both]
 
     def write(self, output: Path, check: Callable[[], None]) -> None:
         """Write the merged entries of all languages, and metadata.json, to a folder.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.config import DOUBTFUL_SCORE
-from curation.report.languages import counted, number, percent
+from curation.report.languages import counted, decimal, number, percent
 from metadata.languages import OTHER, language
 
 DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why only a part of an input was read
@@ -272,9 +272,10 @@ CHECKS = (
     ),
     Doubt(
         _is_without_entries,
-        lambda row: (counted(row["texts"], "text"),),
-        "No entries: ",
-        ". Texts in a language without entries are never kept.",
+        lambda row: (f"{counted(row['texts'], 'text')}, mean score {decimal(row['mean_score'])}",),
+        "No entries, so all texts are lost: ",
+        ". Where the score is high, most are in the language: clip-metadata makes its entries from its Wikipedia or a "
+        "list of words (docs/start/new-language.md). Where it is low, most are in another: --witnesses han pool.",
         asks=lambda parameters: parameters.get("metadata_of") is None and not parameters.get("merge_languages"),
     ),
 )

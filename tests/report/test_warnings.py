@@ -50,7 +50,10 @@ def test_a_run_in_which_nothing_is_remarkable_has_no_warning():
             "Texts in scripts in which the language is not written: Swahili (10.1 % of 1,000 texts)",
         ),
         ({"matched": 199}, "Few texts match: Swahili (19.9 % with 50 entries)"),
-        ({"entries": 0, "matches": 0, "top": []}, "No entries: Swahili (1,000 texts)"),
+        (
+            {"entries": 0, "matches": 0, "top": []},
+            "No entries, so all texts are lost: Swahili (1,000 texts, mean score 0.90)",
+        ),
     ],
 )
 def test_a_language_that_calls_for_a_second_look_is_warned_of(changes, expected):
@@ -82,7 +85,7 @@ def test_a_language_at_the_border_or_of_few_texts_is_not_warned_of(changes):
 def test_one_text_is_no_plural():
     changes = {"entries": 0, "texts": 1, "identified": 1, "matches": 0}
     (warning,) = said(facts_of(**changes))
-    assert "(1 text)" in warning
+    assert "(1 text," in warning
 
 
 def test_many_languages_with_one_fault_are_named_in_one_warning():
