@@ -25,14 +25,15 @@ ENGLISH = "en"  # the thresholds of all other languages follow from that of Engl
 ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; used if a run has no English match
 SIZE_PROBES = 15  # thresholds tried per pass over the data for a target size: 16 ranges, so a pass gives 4 bits of t
 DOUBTFUL_SCORE = 0.5  # a lower language score is a sign that the text is in no language, or in another one
-SURE_SCORE = 0.75  # from this language score on, texts show the language of their host; below, witnesses are asked
+SURE_SCORE = 0.75  # from this language score on, texts count for the languages around other texts
+CLEAR_SCORE = 0.9  # from this language score on, the label of a text stays, whatever the texts around it say
 MatcherName = Literal["trie", "ahocorasick"]
 MATCHERS: tuple[MatcherName, ...] = get_args(MatcherName)
 Evidence = Literal["any", "letters"]
 EVIDENCE: tuple[Evidence, ...] = get_args(Evidence)
 Fate = Literal["other", "keep"]
 FATES: tuple[Fate, ...] = get_args(Fate)
-Witness = Literal["han", "host", "page"]
+Witness = Literal["han", "pool", "page"]
 WITNESSES: tuple[Witness, ...] = get_args(Witness)
 HASH_BITS = (64, 256)  # bits of a hash of a picture: 64 of a pHash, 256 of a PDQ
 MOST_SHARE = 4  # hashes of copies differ in at most 1/4 of the bits; hashes of unrelated pictures in about 1/2
@@ -67,7 +68,9 @@ class CurationConfig:
       no_language: the language of file names, addresses, HTML and texts without letters: `other`, or `keep` the label.
       wrong_script: likewise for texts whose letters are all of scripts in which the label's language is not written.
       witnesses: sources that are asked in turn for the language of a doubtful text, until one knows: its Han
-        characters and kana (`han`), other texts of its host (`host`), its WARC page (`page`).
+        characters and kana (`han`), the texts of its page, host and file (`pool`), its WARC page (`page`).
+      pool_shares: shares of languages in the pool, as {"en": 0.9, "de": 0.02}, which `pool` weighs instead of the texts
+        around a text.
     How the manifest is cut into files:
       rows_per_file: matched images for each curated file, which holds those that are kept.
       row_group_rows: rows of a row group in a curated file.
@@ -96,6 +99,7 @@ class CurationConfig:
     no_language: Fate = "keep"  # `other` is stricter than [2]
     wrong_script: Fate = "other"  # of 124,545 texts 1,598 lost their label by this, and no such label was right
     witnesses: Sequence[Witness] = ("han", "page")  # no language got worse by these two; [2] has no witnesses
+    pool_shares: dict[str, float] = field(default_factory=dict)
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
     row_group_rows: int = 100_000
     metadata_of: str | None = None  # [2, ablation]
@@ -128,6 +132,11 @@ class CurationConfig:
         require_several("witnesses", self.witnesses)
         for witness in self.witnesses:
             require_one_of("witnesses", witness, WITNESSES)
+        for code, share in self.pool_shares.items():
+            language(code)
+            require_share("pool_shares", share)
+        if self.pool_shares and "pool" not in self.witnesses:
+            raise ParameterError("is given, and only the witness `pool` weighs it: add it to witnesses", "pool_shares")
         require_one_of("threshold_per_language", self.threshold_per_language, THRESHOLDS)
         self._require_consistent_ablations()
 

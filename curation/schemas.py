@@ -25,7 +25,7 @@ CANDIDATES = pa.schema(
         pa.field("uid", pa.string()),  # as the table states it; null: MD5 of the URL
         pa.field("language", pa.string()),  # as the table states it; null: to be identified
         pa.field("page_language", pa.string()),  # code that a WARC page states; null: none, or not asked for
-        pa.field("host_language", pa.string()),  # code of most texts of the host in this input; null likewise
+        pa.field("pool_language", pa.string()),  # code that the texts around it in this input say; null likewise
         pa.field("tally", pa.int64()),
     ]
 )
@@ -44,7 +44,7 @@ KEYED = pa.schema(
         pa.field("kind", pa.string()),
         pa.field("given", pa.string()),  # the language as the input states it
         pa.field("page_language", pa.string()),
-        pa.field("host_language", pa.string()),
+        pa.field("pool_language", pa.string()),
         pa.field("copies", pa.int32()),  # number of input rows that were combined into this row
     ]
 )

@@ -48,8 +48,16 @@ def add_language_rules(group: _ActionsContainer) -> None:
         default=CurationConfig.witnesses,
         metavar="NAME",
         help="who is asked for the language of a doubtful text; the first that knows it counts: han (its kana, and "
-        "characters that only Chinese or Japanese writes), host (where 80 %% of five or more sure texts are in one), "
-        f"page (`lang` of a WARC page), or {NOBODY} (default: {' '.join(CurationConfig.witnesses)})",
+        "characters that only Chinese or Japanese writes), pool (those of its page, host and file, weighed with "
+        f"its scores), page (`lang` of a WARC page), or {NOBODY} (default: {' '.join(CurationConfig.witnesses)})",
+    )
+    group.add_argument(
+        "--pool-share",
+        action=_Scores,
+        nargs="+",
+        metavar="LANGUAGE=SHARE",
+        help="shares of languages in the pool, as en=0.9 de=0.02, which the witness `pool` weighs instead of the texts "
+        "around a text",
     )
 
 
@@ -81,6 +89,8 @@ class _Scores(Stored):
                     self, f"expected a number, or a language and a number as da=0.6; got {value!r}"
                 ) from None
             if scores.setdefault(code if equals else None, number) != number:
-                raise ArgumentError(self, f"two scores for {code or 'all languages'}; give one")
+                raise ArgumentError(self, f"two numbers for {code or 'all languages'}; give one")
+        if None in scores and parser.get_default(self.dest) is None:
+            raise ArgumentError(self, f"expected a language and a number as da=0.6; got {scores[None]:g}")
         setattr(namespace, self.dest, scores.pop(None, parser.get_default(self.dest)))
         setattr(namespace, f"{self.dest}s", scores)

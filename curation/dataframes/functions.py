@@ -87,10 +87,10 @@ def honoured(config: CurationConfig | None) -> CurationConfig:
     for name, reason in NOT_HONOURED.items():
         if (value := getattr(config, name)) != getattr(CurationConfig, name):
             raise ParameterError(f"is {value}, and {reason}: leave it out, or use curation.curate", name)
-    if "host" in config.witnesses:
+    if "pool" in config.witnesses and not config.pool_shares:
         raise ParameterError(
-            "has host, whose texts are counted in each file of inputs, and a DataFrame has none: leave it out, or use "
-            "curation.curate",
+            "has pool, which counts the texts of each file of inputs, and a DataFrame has none: give pool_shares, "
+            "leave it out, or use curation.curate",
             "witnesses",
         )
     return config

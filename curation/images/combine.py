@@ -38,7 +38,7 @@ OF_TEXT = ("page_url", "copies")  # columns with one value per text: the smalles
 def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.RecordBatch:
     """Return KEYED rows or PAIRS, each text of an image once and at most `max_texts` of them.
 
-    Rows are sorted by key, uid, hash, text, kind, given, page_language and host_language; of equal texts the first
+    Rows are sorted by key, uid, hash, text, kind, given, page_language and pool_language; of equal texts the first
     stays. `tallies` counts rows over the limit; `copies` of a row counts the rows that were combined into it.
     Each row has the smallest page_url of its text, the smallest url and all signals of its image, and the largest width
     and height that are stated.
@@ -139,8 +139,8 @@ def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
 
 
 def _preference(rows: pa.RecordBatch) -> np.ndarray:
-    """Return int64 numbers that sort by kind, given language (null first), language of page and of host (null last)."""
-    first = [rows["kind"], rows["given"], *(_none_last(rows[name]) for name in ("page_language", "host_language"))]
+    """Return int64 numbers that sort by kind, given language (null first), language of page and of pool (null last)."""
+    first = [rows["kind"], rows["given"], *(_none_last(rows[name]) for name in ("page_language", "pool_language"))]
     numbers = np.zeros(rows.num_rows, np.int64)
     for ranks in map(_ranks, first):
         numbers = numbers * (int(ranks.max(initial=0)) + 1) + ranks

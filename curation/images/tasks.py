@@ -93,7 +93,7 @@ def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
         "signals": pc.fill_null(rows["signals"], 0),
         "given": rows["language"],
         "page_language": rows["page_language"],
-        "host_language": rows["host_language"],
+        "pool_language": rows["pool_language"],
     }
     columns |= _keys(ids, rows["text"])
     keyed = pa.RecordBatch.from_arrays([columns[name] for name in KEYED.names], schema=KEYED)
@@ -117,7 +117,7 @@ def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
         "url": pc.if_else(stays, images["url"], None).take(image),  # of the image that stays: null is never smallest
         "page_url": pc.coalesce(texts.field("page_url"), images["page_url"].take(image)),
         "given": _origins(texts),
-        **dict.fromkeys(("page_language", "host_language", "judged"), pa.nulls(len(texts), pa.string())),
+        **dict.fromkeys(("page_language", "pool_language", "judged"), pa.nulls(len(texts), pa.string())),
     }
     return pa.RecordBatch.from_arrays([columns[name] for name in PAIRS.names], schema=PAIRS)
 

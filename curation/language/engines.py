@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from hashlib import blake2b
@@ -26,7 +27,7 @@ import pyarrow.compute as pc
 from curation.kernels.fasttext import any_model, language_id
 from curation.kernels.fasttext.any_model import TILE, UNKNOWN, OutputMatrix, Scratch, WordSums
 from curation.kernels.fasttext.language_id import AT_ONCE, most_rows
-from curation.kernels.fasttext.losses import DAMAGED
+from curation.kernels.fasttext.losses import DAMAGED, spread_products
 from curation.kernels.fasttext.ngrams import AHEAD, Model, NgramSums, add_end
 from curation.kernels.fasttext.rows import LANES
 from curation.kernels.fasttext.word_rows import LONGEST, MOST_IDS, learn_dictionary
@@ -75,12 +76,23 @@ class LanguageModel:
 
     def predict(self, texts: pa.Array) -> Answers:
         """Return the likeliest label of each text and its score; null gives null."""
+        labels, scores = self._predict(texts, np.empty((0, LANES), np.float32))
+        return _answers(texts, labels, scores, self._labels)
+
+    def spread(self, texts: pa.Array, columns: Mapping[str, int], out: np.ndarray) -> None:
+        """Add the score of each label of each text to the column of `out` that it has, if it has one."""
+        means = np.empty((len(texts), LANES), np.float32)
+        _, scores = self._predict(texts, means)
+        with self._lock:
+            language_id.spread(self._model, means, scores, self._waiting, _columns(self._labels, columns), out)
+
+    def _predict(self, texts: pa.Array, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         strings, longest, labels, scores = _prepared(texts)
         words, found = np.empty((AT_ONCE, 5), np.int64), np.empty(most_rows(longest), np.uint16)
         scratch = words, found, np.empty(LANES, np.float32), self._waiting
         with self._lock:
-            language_id.predict(*strings, self._model, self._table, scratch, labels, scores)
-        return _answers(texts, labels, scores, self._labels)
+            language_id.predict(*strings, self._model, self._table, scratch, labels, scores, means)
+        return labels, scores
 
 
 class AnyModel:
@@ -108,14 +120,27 @@ class AnyModel:
 
         A text of which the model knows no part is `other`, with score 0.
         """
+        labels, scores = self._predict(texts, np.empty((0, 0), np.float32))
+        return _answers(texts, labels, scores, self._labels)
+
+    def spread(self, texts: pa.Array, columns: Mapping[str, int], out: np.ndarray) -> None:
+        """Add the score of each label of each text to the column of `out` that it has, if it has one."""
+        blocks, _, labels = self._output.outputs.shape
+        products = np.empty((len(texts), blocks * labels), np.float32)
+        _, scores = self._predict(texts, products)
+        own = _columns(self._labels[:-1], columns)
+        with self._lock:
+            spread_products(self._output.loss, self._output.tree, products, scores, own, out)
+
+    def _predict(self, texts: pa.Array, products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         strings, longest, labels, scores = _prepared(texts)
         state = self._model, self._table, self._output, self._scratch(longest)
         with self._lock:
-            self.summed_twice += any_model.predict(*strings, *state, labels, scores)
+            self.summed_twice += any_model.predict(*strings, *state, labels, scores, products)
         if (labels == DAMAGED).any():
             raise InputError(f"{self._path} holds damaged vectors; download it again")
         labels[labels == UNKNOWN] = len(self._labels) - 1
-        return _answers(texts, labels, scores, self._labels)
+        return labels, scores
 
     def _scratch(self, longest: int) -> Scratch:
         blocks, _, labels = self._output.outputs.shape
@@ -156,6 +181,13 @@ class FastText:
         scores = pa.array(np.array([score for score, _ in found], np.float32))
         return labels.take(texts.indices), scores.take(texts.indices)
 
+    def spread(self, texts: pa.Array, columns: Mapping[str, int], out: np.ndarray) -> None:
+        """Add the score of each label of each text to the column of `out` that it has, if it has one."""
+        for row, text in zip(out, pc.replace_substring(texts, "\n", " ").to_pylist(), strict=True):
+            for score, label in self._predict(text + "\n", -1, 0.0, "replace"):
+                if label in columns:
+                    row[columns[label]] += score
+
 
 def opened_engine(path: Path) -> LanguageModel | AnyModel | FastText:
     """Return the fastest engine that reads a model as fastText does."""
@@ -169,6 +201,10 @@ def _prepared(texts: pa.Array) -> tuple[tuple[np.ndarray, np.ndarray], int, np.n
     offsets.flags.writeable = data.flags.writeable = False  # as Arrow's mostly are: one type, so one compilation
     longest = int(np.diff(offsets).max(initial=0))
     return (offsets, data), longest, np.empty(len(texts), np.int32), np.empty(len(texts), np.float32)
+
+
+def _columns(labels: pa.Array, columns: Mapping[str, int]) -> np.ndarray:
+    return np.array([columns.get(label, -1) for label in labels.to_pylist()])
 
 
 def _answers(texts: pa.Array, labels: np.ndarray, scores: np.ndarray, names: pa.Array) -> Answers:
@@ -237,6 +273,14 @@ class Identifier:
         """
         return self.engine.predict(string_array(texts, "texts"))
 
+    def spread(self, texts: pa.Array, languages: Sequence[str]) -> np.ndarray:
+        """Return the sum of the scores of labels that mean each language, float32 [text, language]; no text is null."""
+        columns = {code: column for column, code in enumerate(languages)}
+        own = {label: columns[code] for label in self.labels if (code := code_of_label(label)) in columns}
+        out = np.zeros((len(texts), len(languages)), np.float32)
+        self.engine.spread(string_array(texts, "texts"), own, out)
+        return out
+
     def identify(self, texts: pa.Array) -> tuple[pa.StringArray, pa.FloatArray]:
         """Return the metadata language that the label of each text means, and its score; null gives null."""
         labels, scores = self.predict(texts)
@@ -251,7 +295,12 @@ class Identifier:
     @property
     def unknown_labels(self) -> list[str]:
         """The model's labels that languages.csv lacks: their texts are `other`."""
-        return [name for label in ModelFile.open(self.path).labels() if not is_label(name := label.text)]
+        return [label for label in self.labels if not is_label(label)]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """All labels of the model."""
+        return [label.text for label in ModelFile.open(self.path).labels()]
 
     @cached_property
     def digest(self) -> str:

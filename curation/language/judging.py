@@ -2,8 +2,7 @@
 
 A witness has a second opinion: it is a function from texts that are in question to languages. It says nothing (null)
 where it knows nothing. The first in the order that a run states counts, unless the text cannot be in the language that
-it names, by the scripts of its letters: then the next one is asked. One witness is the host: most hosts write in one
-language, which the sure texts on them show.
+it names, by the scripts of its letters: then the next one is asked. What the texts around it say is in `pool`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.config import DOUBTFUL_SCORE, SURE_SCORE, CurationConfig
+from curation.config import CLEAR_SCORE, DOUBTFUL_SCORE, SURE_SCORE, CurationConfig
 from curation.kernels.texts import find_bits
 from curation.language.engines import code_of_label
 from curation.language.text_kinds import KINDS, can_write, is_foreign, text_kinds
@@ -29,9 +28,6 @@ _LETTERS = 3  # of the Latin script, that say about as much as a character of Ha
 
 REASONS = (*KINDS, "script", "score")  # why a text is undetermined; of several the first counts
 
-LEAST = 5  # different sure texts of a host
-SHARE = 0.8  # of them in one language
-
 
 @dataclass(frozen=True)
 class LanguageRules:
@@ -42,13 +38,14 @@ class LanguageRules:
     check_scripts: bool = True  # some letter must be of a script of the language
     check_kinds: bool = False  # the text must have letters, and be no file name, address or HTML
     witnesses: tuple[str, ...] = ()  # asked for the language of doubtful texts, in this order
+    pool_shares: Mapping[str, float] = field(default_factory=dict)  # of languages, instead of those around a text
 
     @classmethod
     def of(cls, config: CurationConfig) -> LanguageRules:
         """Return the rules that the numbers of a run state."""
         scores = config.min_language_score, config.min_language_scores
         checks = config.wrong_script == OTHER.code, config.no_language == OTHER.code
-        return cls(*scores, *checks, tuple(config.witnesses))
+        return cls(*scores, *checks, tuple(config.witnesses), config.pool_shares)
 
     def least_score(self, code: str) -> float:
         """Return the score that a label needs which means the language `code`."""
@@ -103,7 +100,7 @@ class Stated:
     """What an input says of the languages of its texts, as codes; null where it says nothing."""
 
     pages: pa.StringArray  # that the pages of the texts state
-    hosts: pa.StringArray  # that most sure texts of their hosts are in
+    pools: pa.StringArray  # that `pool.weighed` gives
 
     @classmethod
     def nothing(cls, rows: int) -> Stated:
@@ -112,7 +109,7 @@ class Stated:
 
     def take(self, rows: pa.Array) -> Stated:
         """Return the same of some rows."""
-        return Stated(self.pages.take(rows), self.hosts.take(rows))
+        return Stated(self.pages.take(rows), self.pools.take(rows))
 
 
 @dataclass(frozen=True)
@@ -123,11 +120,6 @@ class Question:
     languages: pa.StringArray
     scores: np.ndarray
     stated: Stated
-
-
-def _host(asked: Question) -> pa.StringArray:
-    """Return the language of the host of each text that is not sure."""
-    return _where(asked.scores < SURE_SCORE, asked.stated.hosts)
 
 
 def _page(asked: Question) -> pa.StringArray:
@@ -144,24 +136,30 @@ def _han(asked: Question) -> pa.StringArray:
     offsets.flags.writeable = data.flags.writeable = False  # one type, so one compilation
     bits = np.empty(len(asked.texts), np.int64)
     find_bits(offsets, data, *han_table(), bits)
-    known = (bits == CHINESE) | (bits == JAPANESE)
-    others = np.flatnonzero(known & ~pc.is_in(asked.languages, _OF_HAN).to_numpy(zero_copy_only=False))
+    of_han = pc.is_in(asked.languages, _OF_HAN).to_numpy(zero_copy_only=False)
+    known = ((bits == CHINESE) | (bits == JAPANESE)) & (of_han | (asked.scores < SURE_SCORE))
+    others = np.flatnonzero(known & ~of_han)
     latin, own = (pc.count_substring_regex(asked.texts.take(pa.array(others)), of) for of in (_LATIN, _OWN))
     known[others] = latin.to_numpy() <= _LETTERS * own.to_numpy()
     return _OF_HAN.take(pa.array((bits == JAPANESE).astype(np.int8), mask=~known))
 
 
-WITNESSES: dict[str, Callable[[Question], pa.StringArray]] = {"han": _han, "host": _host, "page": _page}
+WITNESSES: dict[str, Callable[[Question], pa.StringArray]] = {
+    "han": _han,
+    "pool": lambda asked: asked.stated.pools,
+    "page": _page,
+}
 
 
 def opinions(asked: Question, may_ask: np.ndarray, witnesses: Sequence[str]) -> tuple[pa.StringArray, pa.StringArray]:
     """Return the language that a witness gives each text, and the name of that witness; null where none decides.
 
-    Asked are those of a score below SURE_SCORE, and of whatever score those labelled Chinese or Japanese. To agree
+    Asked are those of a score below CLEAR_SCORE, and of whatever score those labelled Chinese or Japanese. To agree
     with a sure label is to decide nothing.
     """
     sure = asked.scores >= SURE_SCORE
-    rows = np.flatnonzero(may_ask & (~sure | pc.is_in(asked.languages, _OF_HAN).to_numpy(zero_copy_only=False)))
+    unclear = asked.scores < CLEAR_SCORE
+    rows = np.flatnonzero(may_ask & (unclear | pc.is_in(asked.languages, _OF_HAN).to_numpy(zero_copy_only=False)))
     places = pa.array(rows)
     some = Question(
         asked.texts.take(places), asked.languages.take(places), asked.scores[rows], asked.stated.take(places)
@@ -181,31 +179,3 @@ def opinions(asked: Question, may_ask: np.ndarray, witnesses: Sequence[str]) -> 
 
 def _where(mask: np.ndarray, languages: pa.StringArray) -> pa.StringArray:
     return pc.if_else(pa.array(mask), languages, None)
-
-
-def host_languages(
-    texts: pa.Array, labelled: tuple[pa.DictionaryArray, pa.FloatArray], hosts: pa.StringArray
-) -> pa.StringArray:
-    """Return for each text the language in which SHARE of the sure texts of its host are, if these are LEAST.
-
-    `labelled` is what the model says of the texts. The same text of a host counts once. A null text is none, and a
-    null host has no language.
-    """
-    labels, scores = labelled
-    languages, _ = judge(texts, labels, scores, LanguageRules())
-    sure = pc.and_(pc.greater_equal(scores, SURE_SCORE), pc.not_equal(languages, OTHER.code))
-    sure = np.flatnonzero(pc.and_(sure, hosts.is_valid()).fill_null(False))
-    coded = hosts.dictionary_encode()
-    own = coded.indices.fill_null(0).to_numpy()[sure]
-    numbers, found = (column.take(pa.array(sure)).dictionary_encode() for column in (texts, languages))
-    once = np.unique(own * np.int64(len(numbers.dictionary)) + numbers.indices.to_numpy(), return_index=True)[1]
-    pairs, counts = np.unique(
-        own[once] * np.int64(len(found.dictionary)) + found.indices.to_numpy()[once], return_counts=True
-    )
-    host, language = np.divmod(pairs, max(1, len(found.dictionary)))
-    totals = np.bincount(own[once], minlength=len(coded.dictionary))
-    most = (counts >= SHARE * totals[host]) & (totals[host] >= LEAST)
-    of_host = np.full(len(coded.dictionary), -1)
-    of_host[host[most]] = language[most]
-    answers = found.dictionary.take(pa.array(of_host, mask=of_host < 0))
-    return answers.take(coded.indices).cast(pa.string())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 
 import numpy as np
@@ -15,6 +15,7 @@ from curation.config import CurationConfig
 from curation.inputs.candidates import coded
 from curation.language import Identifier
 from curation.language.judging import LanguageRules, Stated, judge
+from curation.language.pool import weighed
 from curation.matching.finders import Finders, built_finders
 from curation.matching.trie import require_rules
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, LABELS, PAIRS
@@ -65,7 +66,7 @@ class Matching:
         """
         rows = require(batch, KEYED)
         texts, given = string_array(rows["text"], "texts"), string_array(rows["given"], "languages")
-        stated = Stated(rows["page_language"], rows["host_language"])
+        stated = Stated(rows["page_language"], rows["pool_language"])
         labelled = (batch["label"], batch["label_score"]) if LABELS[0] in batch.schema.names else None
         found = self._found(texts, given, stated, labelled)
         return pa.RecordBatch.from_arrays([*rows.columns, *found.columns], schema=PAIRS)
@@ -110,6 +111,9 @@ class Matching:
         self, texts: pa.Array, stated: Stated, labelled: Labelled | None
     ) -> tuple[pa.Array, pa.Array, pa.Array]:
         labels, scores = labelled or self.identifier.predict(texts)
+        if self.rules.pool_shares:
+            pools = weighed(texts, (labels, scores), self.identifier, self.rules.pool_shares)
+            stated = replace(stated, pools=pools)
         languages, reasons = judge(texts, labels, scores, self.rules, stated)
         return languages, scores, reasons
 

@@ -162,6 +162,7 @@ class Request:
             "no_language": self.config.no_language,
             "wrong_script": self.config.wrong_script,
             "witnesses": list(self.config.witnesses),
+            **({"pool_shares": shares} if (shares := self.config.pool_shares) else {}),
             "metadata_of": self.config.metadata_of,
             "merge_languages": self.config.merge_languages,
         }

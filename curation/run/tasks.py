@@ -1,4 +1,4 @@
-"""The steps of a run as lists of tasks, and the language of each host, judged from its confidently identified texts.
+"""The steps of a run as lists of tasks, and the language that the texts of an input give each doubtful text in it.
 
 The engine starts the tasks, collects their tallies, and moves packed rows between tasks (`runtime.engine`).
 """
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curation.balancing import manifest
 from curation.balancing.manifest import expected_size
@@ -27,7 +26,8 @@ from curation.inputs.files import Input, read
 from curation.inputs.limits import shorter, texts_of
 from curation.inputs.tables.columns import TableOptions
 from curation.language.engines import Identifier
-from curation.language.judging import LanguageRules, host_languages
+from curation.language.judging import LanguageRules
+from curation.language.pool import Surroundings, weighed
 from curation.matching.by_language import Matching
 from curation.matching.finders import open_automata, open_matchers
 from curation.run import warm
@@ -56,24 +56,25 @@ from runtime.storage.parquet import batches, part_writer, read_table
 from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
 
-ROWS = 131_072  # rows judged together, to bound memory; a host's pages are adjacent, or in random order
+ROWS = 131_072  # rows weighed together, to bound memory; a host's pages are adjacent, or in random order
 BYTES = 128 << 20
 
 
-def with_host_languages(
+def with_pool_languages(
     batches: Iterable[pa.RecordBatch], identifier: Identifier, max_text_length: int
 ) -> Iterator[pa.RecordBatch]:
-    """Yield one input's CANDIDATES with LABELS added and `host_language` filled in.
+    """Yield one input's CANDIDATES with LABELS added and `pool_language` filled in.
 
-    The host is that of the page or, without a page, of the image. Its language is judged from its texts, over up to
-    ROWS rows at a time. LABELS are predicted for the texts as they are matched, cut to `max_text_length`.
+    Up to ROWS rows are weighed at a time. Hosts are those of pages: a server of images serves many sites. LABELS are
+    predicted for the texts as they are matched, cut to `max_text_length`.
     """
     for rows in gather_rows(batches, ROWS, BYTES):
         texts, _ = shorter(texts_of(rows), max_text_length)
         labelled = identifier.predict(texts)
-        urls = pc.coalesce(rows["page_url"], rows["url"]).dictionary_encode()  # a page has many images
-        found = host_languages(texts, labelled, hosts(urls.dictionary, str.lower).take(urls.indices))
-        place = rows.schema.get_field_index("host_language")
+        pages = rows["page_url"].dictionary_encode()  # a page has many images
+        own = hosts(pages.dictionary, str.lower).take(pages.indices)
+        found = weighed(texts, labelled, identifier, Surroundings(rows["page_url"], own, rows["page_language"]))
+        place = rows.schema.get_field_index("pool_language")
         columns = [*rows.columns[:place], found, *rows.columns[place + 1 :], *labelled]
         found = pa.RecordBatch.from_arrays(columns, [*rows.schema.names, *LABELS])
         yield from (found.slice(begin, ROWS_READ) for begin in range(0, found.num_rows, ROWS_READ))
@@ -209,11 +210,11 @@ def _counted_pairs(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch
 
 
 def _read(source: Input, columns: TableOptions, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of one input, with the languages of hosts if `languages.witnesses` has `host`."""
+    """Yield the candidates of one input, weighed if `languages.witnesses` has `pool` and no shares are given."""
     batches_read = limits.tally_damage(read(source, columns), source.path)
-    if "host" not in plan.languages.witnesses:
+    if "pool" not in plan.languages.witnesses or plan.languages.pool_shares:
         return batches_read
-    return with_host_languages(batches_read, Identifier.open(plan.artefacts.model.path()), plan.max_text_length)
+    return with_pool_languages(batches_read, Identifier.open(plan.artefacts.model.path()), plan.max_text_length)
 
 
 def _send_pairs(files: list[Path], _: Tallies, partitions: int) -> Iterator[Block]:

@@ -222,7 +222,7 @@ def test_defaults_of_a_curation_are_those_of_the_paper():
         ("no_language", "drop"),
         ("wrong_script", "drop"),
         ("witnesses", ["judge"]),
-        ("witnesses", "host"),
+        ("witnesses", "pool"),
         ("max_texts", 0),
         ("min_language_score", -0.1),
         ("rows_per_file", 0),
@@ -232,6 +232,16 @@ def test_defaults_of_a_curation_are_those_of_the_paper():
 def test_a_parameter_out_of_range_is_refused_by_name(name, value):
     with pytest.raises(InputError, match=name):
         CurationConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [({"da": 1.1}, "pool_shares is 1.1; it must"), ({"daa": 0.5}, "did you mean da"), ({"da": 0.5}, "add it to")],
+)
+def test_shares_of_the_pool_are_checked_and_need_the_witness_that_weighs_them(shares, message):
+    CurationConfig(witnesses=["pool"], pool_shares={"da": 0.5})
+    with pytest.raises(InputError, match=message):
+        CurationConfig(pool_shares=shares)
 
 
 @pytest.mark.parametrize(

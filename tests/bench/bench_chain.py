@@ -130,7 +130,7 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
     rows = [own("uids and hashes", lambda b=batch: tasks.keyed(b)) for batch in batches]
     for run in tasks.runs(rows):
         rows = own("combine", lambda run=run: combine(run, 64, Tallies()))
-        asked = rows["text"], rows["given"], Stated(rows["page_language"], rows["host_language"])
+        asked = rows["text"], rows["given"], Stated(rows["page_language"], rows["pool_language"])
         languages, *_ = own("identify", lambda asked=asked: matching._languages(*asked))
         languages = languages.fill_null("other")
         own("find entries", lambda rows=rows, languages=languages: matching._entries(rows["text"], languages))

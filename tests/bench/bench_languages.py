@@ -4,12 +4,13 @@ Gold is made of the folder of real data (SHARED_DATA): captions of WIT, sentence
 wordnets. `calibrated` weighs labels by the corpus' own shares instead: scores of all labels by fastText itself, shares
 by expectation maximisation, over texts drawn in the shares of languages that a run.json gives. `witnesses` asks
 witnesses, where pages are a simulation, since no gold data has them: each text gets a page that states its language,
-or, one of ten, `en`, as templates do that nobody translated. `hosts` takes texts of a crawl as gold for their own
-first words.
+or, one of ten, `en`, as templates do that nobody translated. `pools` weighs texts in pools of one language, of many
+and of 97 % English. `hosts` takes texts of a crawl as gold for their own first words.
 
     python tests/bench/bench_languages.py
     python tests/bench/bench_languages.py calibrated out/run.json
     python tests/bench/bench_languages.py witnesses
+    python tests/bench/bench_languages.py pools
     python tests/bench/bench_languages.py hosts ../shared/data/wat ../shared/data/warc
 """
 
@@ -24,20 +25,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from zlib import crc32
 
 import fasttext
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from language_texts import cc3m
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation.config import SURE_SCORE
 from curation.exclusion.lists import hosts
 from curation.inputs.files import find, read
 from curation.language.engines import Identifier, default_model
-from curation.language.judging import LEAST, SHARE, LanguageRules, Stated, judge
+from curation.language.judging import LanguageRules, Stated, judge
+from curation.language.pool import Surroundings, weighed
 from curation.leaves.language_evaluation.evaluation import evaluate_witnesses
 from curation.run.tasks import BYTES as HOST_BYTES
 from curation.run.tasks import ROWS as HOST_ROWS
@@ -50,6 +52,8 @@ DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
 WORDS = 3_000  # of each language's wordnet
 DRAWN = 8_000  # texts for `calibrated`
 ROUNDS = 50
+LEAST = 30  # texts of a language in a balanced pool
+FILES = 20  # pools of each kind
 TRANSLATED = 0.9  # share of the pages of `pages` that state the language of the caption
 FREQUENT = ("en", "de", "es", "fr")
 RULES = {
@@ -160,50 +164,124 @@ def witnesses(rows: list[tuple[str, str, str]]) -> None:
                 print(f"{'':>12}{row['language']} loses: {_figures(first)} to {_figures(row)}")
 
 
-def hosts_of_crawl(paths: list[str]) -> None:
-    """Print how often hosts know the language of a text, by score and by language.
+def pools(rows: list[tuple[str, str, str]]) -> None:
+    """Print what a plain cut by score, the page's word and weighing do to texts in pools of several kinds.
 
-    A sure text of 25 characters or more in files of pairs is cut to its first words, whose language is that of the
-    whole; the text itself does not count for its host.
+    `en`: recall of English; `others`: the mean recall of other languages, and the precision of their labels.
     """
-    by_score, by_language = {}, {}
+    for kinds, words in ((("caption", "sentence"), 99), (("caption", "sentence"), 4), (("phrase", "word"), 99)):
+        own: dict[str, list[str]] = {}
+        for kind, code, text in rows:
+            if kind in kinds:
+                own.setdefault(code, []).append(_first(text, words))
+        own = {code: sorted({*texts}) for code, texts in own.items() if len({*texts}) >= LEAST}
+        english = [_first(text, words) for _, text in cc3m()] if "caption" in kinds else own["en"]
+        for name, drawn in (("balanced", _balanced(own)), ("97 % English", _english(own, english))):
+            print(f"\n{' and '.join(kinds)}s, at most {words} words, {name}")
+            _weigh(drawn)
+        alone = {code: _answers(texts, [code] * len(texts), Random(0)) for code, texts in own.items()}
+        shares = {code: [np.mean(each[name] == code) for name in ("labels", "pool")] for code, each in alone.items()}
+        print("a language alone: {:.4f} to {:.4f}; worse:".format(*np.mean([*shares.values()], axis=0)), end=" ")
+        print({code: (round(a, 3), round(b, 3)) for code, (a, b) in shares.items() if b < a - 0.005})
+
+
+def _balanced(own: dict[str, list[str]]) -> Iterator[list[tuple[str, str]]]:
+    random = Random(0)
+    for _ in range(FILES):
+        yield [(code, text) for code, texts in own.items() for text in random.sample(texts, LEAST)]
+
+
+def _english(own: dict[str, list[str]], english: list[str]) -> Iterator[list[tuple[str, str]]]:
+    others = [(code, text) for code, texts in own.items() if code != "en" for text in texts]
+    Random(0).shuffle(others)
+    step = round(len(english) * 0.03 / 0.97)
+    for begin in range(0, min(len(others), FILES * step), step):
+        yield [*(("en", text) for text in english), *others[begin : begin + step]]
+
+
+def _answers(texts: list[str], codes: list[str], random: Random) -> dict[str, np.ndarray]:
+    """Return the languages that each way gives the texts of a file."""
+    identifier, array = Identifier.open(), pa.array(texts, pa.large_string())
+    labelled = identifier.predict(array)
+    stated = pa.array([code if random.random() < TRANSLATED else "en" for code in codes])
+    nothing, pages = pa.nulls(len(texts), pa.string()), pa.array([f"http://h/{row}" for row in range(len(texts))])
+    found = {"labels": (LanguageRules(), Stated.nothing(len(texts)))}
+    found |= {f"score {least}, en=0": (LanguageRules(least, {"en": 0.0}), None) for least in (0.5, 0.75)}
+    found["han page"] = LanguageRules(witnesses=("han", "page")), Stated(stated, nothing)
+    for name, places in (
+        ("pool", Surroundings(nothing, nothing, nothing)),
+        ("pool with pages", Surroundings(pages, nothing, stated)),
+    ):
+        given = weighed(array, labelled, identifier, places)
+        found[name] = LanguageRules(witnesses=("han", "pool")), Stated(nothing, given)
+    return {
+        name: np.array(judge(array, *labelled, rules, each)[0].to_pylist()) for name, (rules, each) in found.items()
+    }
+
+
+def _weigh(drawn: Iterator[list[tuple[str, str]]]) -> None:
+    random, parts = Random(0), []
+    for file in drawn:
+        codes, texts = map(list, zip(*file, strict=True))
+        parts.append(_answers(texts, codes, random) | {"gold": np.array(codes)})
+    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    gold = found.pop("gold")
+    masks = {code: gold == code for code in sorted({*gold.tolist()})}
+    before = {code: np.mean(found["labels"][mask] == code) for code, mask in masks.items()}
+    for name, given in found.items():
+        recall = {code: np.mean(given[mask] == code) for code, mask in masks.items()}
+        known = ~np.isin(given, ("en", "other"))
+        others = np.mean([share for code, share in recall.items() if code != "en"])
+        lost = sorted((100 * (recall[code] - before[code]), code) for code in masks)
+        shown = ", ".join(f"{code} {points:.1f}" for points, code in lost[:4])
+        precision = np.mean((given == gold)[known])
+        print(f"{name:>18}: en {recall['en']:.4f}, others {others:.4f}, precision {precision:.4f}; most lost: {shown}")
+
+
+def hosts_of_crawl(paths: list[str]) -> None:
+    """Print how often the first words of sure texts get the language of the whole, by what is near them.
+
+    Every second sure text of 25 characters or more is cut to its first words, and no longer speaks for its host.
+    """
+    identifier, right = Identifier.open(), {}
     for source in find(paths):
         for rows in gather_rows((each.filter(each["url"].is_valid()) for each in read(source)), HOST_ROWS, HOST_BYTES):
-            for score, code, label, host in _cut(rows):
-                for table, name in ((by_score, f"score {min(int(score * 4), 3) / 4:.2f}"), (by_language, code)):
-                    if table is by_score or score < SURE_SCORE:
-                        own = table.setdefault(name, Counter())
-                        own.update(texts=1, label=label == code)
-                        own.update(decided=1, host=host == code, label_of_these=label == code) if host else None
-    for table in (by_score, by_language):
-        for name, own in sorted(table.items(), key=lambda each: (table is by_language and -each[1]["texts"], each[0])):
-            print(f"{name:>10}: {dict(own)}")
+            before = rows["text"].to_pylist()
+            labels, scores = identifier.predict(rows["text"])
+            codes = judge(rows["text"], labels, scores, LanguageRules())[0].to_pylist()
+            cut = [len(text) >= 25 and score >= 0.9 for text, score in zip(before, scores.to_pylist(), strict=True)]
+            cut = [each and hash_of(text) % 2 == 0 for each, text in zip(cut, before, strict=True)]
+            texts = pa.array(
+                [_first(text, 2)[:14] if own else text for text, own in zip(before, cut, strict=True)],
+                pa.large_string(),
+            )
+            labelled = identifier.predict(texts)
+            hosts_of = hosts(rows["page_url"], str.lower)
+            nothing = pa.nulls(len(texts), pa.string())
+            found = {"labels": judge(texts, *labelled, LanguageRules())[0]}
+            for name, places in (
+                ("file", Surroundings(nothing, nothing, nothing)),
+                ("host", Surroundings(nothing, hosts_of, nothing)),
+                ("page", Surroundings(rows["page_url"], hosts_of, rows["page_language"])),
+            ):
+                given = weighed(texts, labelled, identifier, places)
+                rules = LanguageRules(witnesses=("han", "pool"))
+                found[name] = judge(texts, *labelled, rules, Stated(nothing, given))[0]
+            for name, answers in found.items():
+                own = right.setdefault(name, Counter())
+                for code, answer, is_cut in zip(codes, answers.to_pylist(), cut, strict=True):
+                    own.update(texts=is_cut, right=is_cut and code == answer)
+    for name, own in right.items():
+        print(f"{name:>8}: {own['right'] / own['texts']:.4f} of {own['texts']:,}")
 
 
-def _cut(rows: pa.RecordBatch) -> Iterator[tuple[float, str, str, str | None]]:
-    """Yield score and label of the first words of each different sure text, its own language and that of its host."""
-    identifier, urls = Identifier.open(), pc.coalesce(rows["page_url"], rows["url"])
-    own, (labels, scores) = hosts(urls, str.lower), identifier.predict(rows["text"])
-    codes = judge(rows["text"], labels, scores, LanguageRules())[0].to_pylist()
-    counts: dict[str, Counter[str]] = {}
-    each = {
-        (text, host): (code, score)
-        for text, host, code, score in zip(
-            rows["text"].to_pylist(), own.to_pylist(), codes, scores.to_pylist(), strict=True
-        )
-        if score >= SURE_SCORE and code != "other"
-    }
-    for (_, host), (code, _) in each.items():
-        counts.setdefault(host, Counter())[code] += 1
-    whole = [key for key, (_, score) in each.items() if score >= 0.9 and len(key[0]) >= 25]
-    parts = [" ".join(text.split()[:2])[: 14 if text.isascii() or " " in text else 3] for text, _ in whole]
-    labels, scores = identifier.predict(pa.array(parts, pa.string()))
-    for key, label, score in zip(whole, labels.to_pylist(), scores.to_pylist(), strict=True):
-        code = each[key][0]
-        others = counts[key[1]] - Counter([code])
-        told, most = others.most_common(1)[0] if others else (None, 0)
-        enough = others.total() >= LEAST and most >= SHARE * others.total()
-        yield score, code, of_label(label).code, told if enough else None
+def hash_of(text: str) -> int:
+    """Return a number of a text that is the same in each process."""
+    return crc32(text.encode())
+
+
+def _first(text: str, words: int) -> str:
+    return " ".join(text.split()[:words]) if " " in text else text[: 4 * words]
 
 
 def _figures(row: dict) -> str:
@@ -244,6 +322,8 @@ if __name__ == "__main__":
             calibrated(gold(), path)
         case ["witnesses"]:
             witnesses(gold())
+        case ["pools"]:
+            pools(gold())
         case ["hosts", *paths]:
             hosts_of_crawl(paths)
         case _:

@@ -50,11 +50,13 @@ HONOURED = {  # a value with which other rows are kept, or the same ones with ot
     "no_language": "other",
     "wrong_script": "keep",
     "witnesses": (),
+    "pool_shares": {"fr": 1.0},
     "metadata_of": "de",
     "merge_languages": True,
     "threshold_per_language": "same",
     "balance": False,
 }
+BESIDE = {"pool_shares": {"witnesses": ("pool",)}}  # what a field needs
 SAME_ROWS = ("matcher", "witnesses")  # another engine for the same matches; all texts are sure or say nothing
 REFUSED = {
     "target_size": 5,
@@ -128,7 +130,7 @@ def test_the_tables_name_each_field_with_another_value_than_its_default():
 @pytest.mark.spark
 @pytest.mark.parametrize("name", ["none", *HONOURED])
 def test_each_number_gives_what_it_gives_in_the_job(spark, folder, default, name):
-    base = {} if name == "balance" else BASE  # without balance a threshold is refused
+    base = {} if name == "balance" else BASE | BESIDE.get(name, {})  # without balance a threshold is refused
     config = CurationConfig(**base | ({name: HONOURED[name]} if name in HONOURED else {}))
     expected, found = of_job(spark, folder, config), on_dataframes(spark, folder, config)
     for part in expected:
@@ -160,6 +162,7 @@ def test_images_matched_against_a_merged_list_are_counted_with_that_config_alone
         dataframes.count(matched, ENTRIES)
 
 
-def test_the_host_is_no_witness_of_a_dataframe():
-    with pytest.raises(InputError, match="^witnesses has host, whose texts are counted in each file of inputs"):
-        honoured(CurationConfig(witnesses=["han", "host"]))
+def test_the_pool_is_no_witness_of_a_dataframe_unless_its_shares_are_given():
+    with pytest.raises(InputError, match="^witnesses has pool, which counts the texts of each file of inputs"):
+        honoured(CurationConfig(witnesses=["han", "pool"]))
+    honoured(CurationConfig(witnesses=["han", "pool"], pool_shares={"en": 0.9}))

@@ -37,7 +37,8 @@ PARAMETERS = {
     "min_language_scores": ({"da": 0.6, "no": 0.5}, "in other languages: below 0.6 in Danish, 0.5 in Norwegian."),
     "no_language": ("other", "Texts without letters, names of files, addresses and HTML count as texts in other"),
     "wrong_script": ("keep", "Texts in scripts that their language is not written in keep that language."),
-    "witnesses": (("host",), "The language of a doubtful text was asked of the other texts of its host."),
+    "witnesses": (("pool",), "The language of a doubtful text was asked of the texts around it."),
+    "pool_shares": ({"en": 0.9, "de": 0.1}, "shares of languages were weighed: English 0.9, German 0.1."),
     "metadata_of": ("ja", "Texts of all languages were matched against the entries in Japanese."),
     "merge_languages": (True, "Texts of all languages were matched against one list of all entries."),
     "threshold_per_language": ("same", "All languages have the t of English."),
@@ -163,6 +164,7 @@ def test_each_parameter_has_a_sentence_or_decides_about_no_rows(facts, name):
         return
     value, sentence = PARAMETERS[name]
     given = {name: value} | ({"english_threshold": CurationConfig.english_threshold} if name in SIZED else {})
+    given |= {"witnesses": ("pool",)} if name == "pool_shares" else {}
     assert sentence in page(with_parameters(facts, **given))
     assert sentence not in usual
 

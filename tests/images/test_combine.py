@@ -161,7 +161,7 @@ def test_of_equal_texts_the_smallest_kind_stays_and_then_the_smallest_given_lang
 
 
 @pytest.mark.parametrize("order", [*permutations([None, "de", "ja"])])
-@pytest.mark.parametrize("name", ["page_language", "host_language"])
+@pytest.mark.parametrize("name", ["page_language", "pool_language"])
 def test_of_equal_texts_the_smallest_language_of_a_page_or_host_stays_one_that_is_stated_first(order, name):
     rows = pairs(*({"uid": "a", "text": "x", name: code} for code in order))
     for number in range(1, 4):

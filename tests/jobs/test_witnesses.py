@@ -45,14 +45,16 @@ SURE = {
 
 
 @pytest.mark.parametrize("unique", [False, True])
-def test_a_doubtful_text_gets_the_language_of_its_host_however_inputs_are_cut_into_tasks(engine, tmp_path, unique):
+def test_a_doubtful_text_gets_the_language_of_those_around_it_however_inputs_are_cut_into_tasks(
+    engine, tmp_path, unique
+):
     for code, texts in SURE.items():
         rows = [(f"http://{code}.example/{text}", f"{text} 123") for text in texts.split("|")]
         rows.append(("http://both.example/a" if not unique else f"http://{code}.example/a", "xq 123"))
         pages = [f"http://www.{code}.example/"] * len(rows)
         columns = [*zip(*rows, strict=True), pages]
         pq.write_table(pa.table(columns, names=["url", "text", "page_url"]), tmp_path / f"{code}.parquet")
-    config, found = CurationConfig(english_threshold=5, witnesses=["host"]), []
+    config, found = CurationConfig(english_threshold=5, witnesses=["pool"]), []
     for order in (["de", "fr"], ["fr", "de"]):
         for code in order:  # one after the other, so that the second run matches the second input alone
             inputs = [str(tmp_path / f"{each}.parquet") for each in order[: order.index(code) + 1]]
@@ -61,5 +63,5 @@ def test_a_doubtful_text_gets_the_language_of_its_host_however_inputs_are_cut_in
         images = pq.read_table(tmp_path / order[0] / "matched").to_pylist()
         texts = [text for image in images for text in image["candidates"]]
         found.append(sorted(text["language"] for text in texts if text["text"] == "xq 123"))
-        assert run.facts["witnesses"] == {"host": len(found[-1])}
+        assert run.facts["witnesses"] == {"pool": len(found[-1])}
     assert found == [["de", "fr"] if unique else ["de"]] * 2

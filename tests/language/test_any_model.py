@@ -16,7 +16,7 @@ from curation.language.fasttext_file import ModelFile
 from metadata.languages import OTHER
 from runtime.errors import InputError
 from tests.naive.language_model import NaiveModel
-from tests.support.any_models import LAYOUTS, MANY, QUANTISED, answers, opened, same
+from tests.support.any_models import LAYOUTS, MANY, QUANTISED, answers, opened, same, spread_alike
 from tests.support.language_models import (
     NEGATIVE_SAMPLING,
     ONE_VS_ALL,
@@ -61,6 +61,14 @@ def test_labels_and_scores_of_any_layout_are_those_of_fasttext(directory, layout
 def test_labels_and_scores_of_many_layouts_are_those_of_fasttext(directory, layout, texts):
     engine, oracle = opened(model_bytes(layout), directory)
     same(answers(engine, texts), answers(oracle, texts))
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=25)
+@given(LAYOUTS | QUANTISED, TEXTS)
+def test_scores_of_all_labels_are_those_of_fasttext(directory, layout, texts):
+    engine, oracle = opened(model_bytes(layout), directory)
+    spread_alike(engine, oracle, engine._labels.to_pylist()[:-1], texts)
 
 
 @settings(deadline=None, max_examples=20)

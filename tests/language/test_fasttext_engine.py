@@ -20,6 +20,7 @@ from curation.kernels.trie.tables import HASHED, same_bytes
 from curation.language import engines
 from curation.language.engines import FastText, Identifier, LanguageModel, default_model
 from tests.naive.language_model import NaiveModel, fnv
+from tests.support.any_models import spread_alike
 from tests.support.language_models import COUNTS, SOFTMAX, TREE, WORDS, Layout, model_bytes
 from tests.support.odd_texts import BYTES, TEXTS
 
@@ -92,6 +93,7 @@ def test_bytes_that_are_no_utf8_are_answered_by_the_definition_too(small, texts)
 @given(TEXTS)
 def test_the_default_model_answers_as_fasttext_does(texts):
     same(answers(default()[0], texts), answers(default()[1], texts))
+    spread_alike(*default(), Identifier.open().labels, texts)
 
 
 @settings(deadline=None, max_examples=20)

@@ -22,14 +22,14 @@ KNOWN = st.lists(st.none() | CODES.filter("other".__ne__), min_size=8, max_size=
 ORDERS = st.lists(st.sampled_from(NAMES), unique=True)
 
 
-def judged(rows, pages, hosts, **rules):
-    stated = Stated(pa.array(pages, pa.string()), pa.array(hosts, pa.string()))
+def judged(rows, pages, pools, **rules):
+    stated = Stated(pa.array(pages, pa.string()), pa.array(pools, pa.string()))
     found = judge(*columns(rows), LanguageRules(**rules), stated)
     return list(zip(*(each.to_pylist() for each in found), strict=True))
 
 
-def one(text, label, score, page=None, host=None, witnesses=("han", "host", "page"), **rules):
-    return judged([(text, label, score)], [page], [host], witnesses=witnesses, **rules)[0]
+def one(text, label, score, page=None, pool=None, witnesses=("han", "pool", "page"), **rules):
+    return judged([(text, label, score)], [page], [pool], witnesses=witnesses, **rules)[0]
 
 
 def written(code):
@@ -39,14 +39,14 @@ def written(code):
 @given(ROWS, RULES, KNOWN, KNOWN, ORDERS)
 @example([(None, "en", 0.1), ("dog", "ru", 0.1)], {"min_score": 0.5}, ["de"] * 8, [None] * 8, ["page"])
 @example([("犬们 abcdef", "en", 0.1), ("犬们 abcdefg", "en", 0.1)], {}, [None] * 8, ["de"] * 8, ["han"])
-@example([("犬们", "ja", 0.9), ("犬いぬ", "zh", 1.0), ("犬の", "zh", 0.2)], {}, [None] * 8, ["ja"] * 8, ["han", "host"])
-def test_languages_and_who_decided_are_those_of_the_definition(rows, rules, pages, hosts, witnesses):
-    pages, hosts = pages[: len(rows)], hosts[: len(rows)]
+@example([("犬们", "ja", 0.9), ("犬いぬ", "zh", 1.0), ("犬の", "zh", 0.2)], {}, [None] * 8, ["ja"] * 8, ["han", "pool"])
+def test_languages_and_who_decided_are_those_of_the_definition(rows, rules, pages, pools, witnesses):
+    pages, pools = pages[: len(rows)], pools[: len(rows)]
     expected = [
-        naive_judge_with_witnesses(*row, written(row[1]), page, host, witnesses, written, **rules)
-        for row, page, host in zip(rows, pages, hosts, strict=True)
+        naive_judge_with_witnesses(*row, written(row[1]), page, pool, witnesses, written, **rules)
+        for row, page, pool in zip(rows, pages, pools, strict=True)
     ]
-    assert judged(rows, pages, hosts, witnesses=tuple(witnesses), **rules) == expected
+    assert judged(rows, pages, pools, witnesses=tuple(witnesses), **rules) == expected
 
 
 def test_names_are_those_of_the_config_and_no_reason_is_called_like_a_witness():
@@ -60,13 +60,15 @@ def test_a_doubtful_text_gets_the_language_of_its_page_and_no_other_text_does():
     assert one("Hund", "en", 0.4, "de", witnesses=()) == ("en", None)
 
 
-def test_the_host_is_asked_for_texts_that_are_not_sure_and_the_order_decides():
-    assert one("Hund", "en", 0.74, host="de") == ("de", "host")
-    assert one("Hund", "en", 0.75, host="de") == ("en", None)
-    assert one("Hund", "de", 0.6, host="de", min_score=0.7) == ("de", "host")
+def test_the_pool_is_asked_for_texts_that_are_not_clear_and_the_order_decides():
+    assert one("Hund", "en", 0.89, pool="de") == ("de", "pool")
+    assert one("Hund", "en", 0.9, pool="de") == ("en", None)
+    assert one("Hund", "en", 0.8, pool="en") == ("en", None)
+    assert one("a 我们", "en", 0.75) == ("en", None)
+    assert one("Hund", "de", 0.6, pool="de", min_score=0.7) == ("de", "pool")
     assert one("Hund", "de", 0.6, min_score=0.7) == ("other", "score")
-    assert one("Hund", "en", 0.4, page="nl", host="de") == ("de", "host")
-    assert one("Hund", "en", 0.4, page="nl", host="de", witnesses=("page", "host")) == ("nl", "page")
+    assert one("Hund", "en", 0.4, page="nl", pool="de") == ("de", "pool")
+    assert one("Hund", "en", 0.4, page="nl", pool="de", witnesses=("page", "pool")) == ("nl", "page")
 
 
 def test_letters_that_contradict_a_witness_count_more():

@@ -69,16 +69,16 @@ def test_a_language_may_be_stated_by_tag_or_name_and_an_empty_text_is_in_none():
 def test_witnesses_are_compared_alone_and_together_by_language():
     texts, gold = ["dog", "hund", "Hund", "Hund", "hund"], ["en", "da", "de", "de", "de"]
     stated = Stated(pa.array([None, None, "de", None, "de"]), pa.array([None, "da", "nl", "de", None]))
-    rules = LanguageRules(witnesses=("page", "host"))
+    rules = LanguageRules(witnesses=("page", "pool"))
     columns = pa.array(texts), pa.array(gold)
     table = evaluate_witnesses(*columns, Lookup(), rules, stated)
     assert table.schema == WITNESSED
     found = {(row.pop("witnesses"), row.pop("language")): tuple(row.values()) for row in table.to_pylist()}
     assert found["", None] == (5, 0, None, None, 0.4, 0.4)
     assert found["page", None] == (5, 2, 1.0, 0.0, 0.8, 0.8)
-    assert found["host", None] == (5, 3, pytest.approx(2 / 3), pytest.approx(1 / 3), 0.6, 0.6)
-    assert found["page host", None] == (5, 4, 1.0, 0.25, 1.0, 1.0)
-    assert found["page host", "de"] == (3, 3, 1.0, 0.0, 1.0, 1.0)
+    assert found["pool", None] == (5, 3, pytest.approx(2 / 3), pytest.approx(1 / 3), 0.6, 0.6)
+    assert found["page pool", None] == (5, 4, 1.0, 0.25, 1.0, 1.0)
+    assert found["page pool", "de"] == (3, 3, 1.0, 0.0, 1.0, 1.0)
     assert found["", "da"] == (1, 0, None, None, 1.0, 0.5)
 
 
@@ -145,18 +145,28 @@ def test_the_command_compares_witnesses_with_what_the_table_states_of_pages(gold
     lines = [f"{text},de,http://a.example/{number},\n" for number, text in enumerate(sure)]
     lines += ["xq,de,http://A.example/z,\n", "xq,fr,,fr-CA\n"]
     (gold / "pages.csv").write_text("text,language,page_url,page_language\n" + "".join(lines), "utf-8")
-    main([*COMMAND, "pages.csv", "--witnesses", "host", "page"])
+    main([*COMMAND, "pages.csv", "--witnesses", "pool", "page"])
     found = pq.read_table("out/witnesses.parquet").to_pylist()
     assert [(row["witnesses"], row["decided"]) for row in found if row["language"] is None] == [
         ("", 0),
-        ("host", 1),
+        ("pool", 2),
         ("page", 1),
-        ("host page", 2),
+        ("pool page", 2),
     ]
     assert csv.read_csv("out/witnesses.csv").num_rows == len(found)
-    assert ["host", "page", "2", "28.6", "%", "100.0", "%", "0.0", "%", "100.0", "%", "100.0", "%"] in [
+    assert ["pool", "page", "2", "28.6", "%", "100.0", "%", "0.0", "%", "100.0", "%", "100.0", "%"] in [
         line.split() for line in capsys.readouterr().err.splitlines()
     ]
+
+
+def test_shares_that_are_given_decide_on_doubtful_texts(gold, capsys):
+    (gold / "short.csv").write_text("text,language\nHund,nl\nIMG_2034.jpg,nl\n", "utf-8")
+    main([*COMMAND, "short.csv", "--witnesses", "pool", "--pool-share", "nl=1", "en=0"])
+    assert pq.read_table("out/witnesses.parquet").to_pylist()[0]["decided"] == 0
+    for shares, fault in ((["1"], "expected a language and a number"), (["nl=1", "nl=0"], "two numbers for nl")):
+        with pytest.raises(SystemExit):
+            main([*COMMAND, "short.csv", "--witnesses", "pool", "--pool-share", *shares])
+        assert fault in capsys.readouterr().err
 
 
 def test_gold_is_read_in_the_dialect_that_it_shows(gold):

@@ -31,7 +31,7 @@ def naive_combine(rows: list[dict], max_texts: int) -> tuple[list[dict], int]:
 
 
 def _preference(row: dict) -> tuple:
-    hints = [(row[name] is None, row[name]) for name in ("page_language", "host_language")]
+    hints = [(row[name] is None, row[name]) for name in ("page_language", "pool_language")]
     return row["kind"], row["given"] is not None, row["given"], *hints
 
 
@@ -53,7 +53,7 @@ def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict],
         tallies["language.doubtful", row["language"]] += row["lid_score"] is not None and row["lid_score"] < 0.5
         written = {*language(row["language"]).scripts}
         tallies["language.other_script", row["language"]] += naive_is_foreign(row["text"], written)
-        if row["judged"] in ("han", "host", "page"):
+        if row["judged"] in ("han", "pool", "page"):
             tallies[f"witness.{row['judged']}", None] += 1
         elif row["judged"]:
             tallies[f"undetermined.{row['judged']}", None] += 1

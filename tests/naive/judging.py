@@ -7,6 +7,9 @@ from tests.naive.text_kinds import naive_kinds
 KINDS = ["file_name", "address", "html", "no_letters"]  # of several the first is the reason
 
 
+SCRIPTS = {"de": {"Latn"}, "en": {"Latn"}, "fr": {"Latn"}, "ru": {"Cyrl"}}
+
+
 def naive_scripts(text: str, scripts: set[str]) -> list[str | None]:
     """Return the script of each letter that belongs to one: None for a script that is not among `scripts`."""
     letters = regex.findall(r"(?=\p{L})[^\p{Script=Common}\p{Script=Inherited}]", text)
@@ -33,15 +36,47 @@ def naive_judge(text, language, score, written, min_score=0.0, min_scores=(), ch
     return ("other", reason) if reason and language != "other" else (language, None)
 
 
-def naive_witness(name, text, language, score, page, host):
+def naive_witness(name, text, language, score, page, pool):
     """Return the language that a witness gives a text, or None."""
     if name == "han":
         found = {bits for bits in map(naive_han, text) if bits}
         latin, own = (len(regex.findall(of, text)) for of in (r"\p{Latin}", r"[\p{Han}\p{Hiragana}\p{Katakana}]"))
-        if language not in ("ja", "zh") and latin > 3 * own:
+        if language not in ("ja", "zh") and (latin > 3 * own or score >= 0.75):
             return None
         return ("zh" if found == {"Chinese"} else "ja" if found == {"Japanese"} else None) if found else None
-    return (page if score < 0.5 else None) if name == "page" else host if score < 0.75 else None
+    return (page if score < 0.5 else None) if name == "page" else pool
+
+
+def naive_weighed(rows):
+    """Return the answers, of almost equal ones all, for rows of text, scores, page, host and stated language."""
+    best = [max(scores.items(), key=lambda each: each[1], default=(None, 0)) for (_, scores, *_) in rows]
+    sure = {
+        (text, code, page, host)
+        for (text, _, page, host, _), (code, score) in zip(rows, best, strict=True)
+        if text and score >= 0.75 and code != "other" and not naive_is_foreign(text, SCRIPTS[code])
+    }
+    codes = {code for _, code, _, _ in sure} | {stated for *_, stated in rows if stated}
+
+    def counts(at=slice(0), place=()):
+        found = {each[:2] for each in sure if each[at] == place and None not in place}
+        return {code: sum(own == code for _, own in found) for code in codes}
+
+    answers = []
+    for (_, scores, page, host, stated), (_, score) in zip(rows, best, strict=True):
+        values = {None: score}
+        pool, of_host, of_page = counts(), counts(slice(3, 4), (host,)), counts(slice(2, 3), (page,))
+        if stated:
+            of_page[stated] += 3
+        for code in codes:
+            weight = 14 * pool[code] / (sum(pool.values()) + 20)
+            for near in (of_host, of_page):
+                weight = (100 * near[code] + 3 * weight) / (sum(near.values()) + 3)
+            if weight > 1:
+                values[code] = weight * scores.get(code, 0)
+        most = max(values.values())
+        is_asked = 0 < score < 0.9
+        answers.append({code for code, value in values.items() if value > most - 1e-5} if is_asked else {None})
+    return answers
 
 
 def naive_can_write(text, written):
@@ -69,12 +104,13 @@ def naive_han(character):
     return "Japanese" if first["euc_jp"] <= 0xCF and not first["gb2312"] and not first["big5"] else None
 
 
-def naive_judge_with_witnesses(text, language, score, written, page, host, witnesses, scripts, **rules):
+def naive_judge_with_witnesses(text, language, score, written, page, pool, witnesses, scripts, **rules):
     """Return the same where witnesses are asked in their order; `scripts` gives those of a language's code."""
     if text is not None and not (rules.get("check_kinds") and naive_kinds(text)):
         for name in witnesses:
-            said = naive_witness(name, text, language, score, page, host)
-            asked = score < 0.75 or (language in ("ja", "zh") and said != language)
+            said = naive_witness(name, text, language, score, page, pool)
+            is_asked = score < 0.9 or language in ("ja", "zh")
+            asked = is_asked and (score < 0.75 or said != language)
             if asked and said is not None and naive_can_write(text, scripts(said)):
                 return said, name
     return naive_judge(text, language, score, written, **rules)

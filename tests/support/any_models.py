@@ -3,10 +3,13 @@
 from dataclasses import replace
 from itertools import count
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import strategies as st
 
+from curation.kernels.fasttext.losses import MOST_WEIGHT
 from curation.language.engines import AnyModel, FastText
 from curation.language.fasttext_file import ModelFile
 from tests.support.language_models import COUNTS, NEGATIVE_SAMPLING, ONE_VS_ALL, SOFTMAX, TREE, WORDS, Layout
@@ -55,3 +58,15 @@ def answers(engine, texts):
 def same(found, expected):
     assert [label for label, _ in found] == [label for label, _ in expected]
     assert [score for _, score in found] == pytest.approx([score for _, score in expected], abs=1e-5)
+
+
+def spread_alike(engine, oracle, labels, texts):
+    """Compare the scores of some labels, two to a column, of texts of which the model knows a part."""
+    strings = pa.array(texts, pa.large_string())
+    strings = strings.filter(pc.greater(oracle.predict(strings)[1], 1e-3))
+    columns = {label: number // 2 for number, label in enumerate(labels) if number % 5}
+    found, expected = np.zeros((2, len(strings), len(labels)), np.float32)
+    engine.spread(strings, columns, found)
+    oracle.spread(strings, columns, expected)
+    least = 2 * oracle.predict(strings)[1].to_numpy() / MOST_WEIGHT
+    assert (np.abs(found - expected) <= least[:, None] + 1e-3).all()

@@ -46,7 +46,7 @@ def _pair(uid: str, text: str, given: str | None = None, **more) -> dict:
         "language": given or "en",
         "lid_score": None if given else (0.5, 0.25)[len(text) % 2],
         "entries": [len(text)] if len(text) % 2 else [],
-        "judged": {1: "script", 3: "score", 4: "host"}.get(len(text)),
+        "judged": {1: "script", 3: "score", 4: "pool"}.get(len(text)),
     }
     return filled | {"uid": uid, "text": text, "given": given} | more
 
@@ -60,7 +60,7 @@ def random_pairs(random: Random, rows: int, images: int = 30) -> pa.RecordBatch:
                 "text": random.choice(TEXTS),
                 "given": random.choice(GIVEN),
                 "page_language": random.choice([None, None, "en", "ja"]),
-                "host_language": random.choice([None, "en", "ja"]),
+                "pool_language": random.choice([None, "en", "ja"]),
                 "kind": random.choice(["alt", "title", "text"]),
                 "copies": random.randrange(1, 4),
                 "url": f"http://é/{random.randrange(5)}",
@@ -96,7 +96,7 @@ def random_candidates(random: Random, rows: int, images: int = 30) -> pa.RecordB
                 "uid": random.choice([None, None, None, "own", "自"]),
                 "language": random.choice(GIVEN),
                 "page_language": random.choice([None, "en", "ja"]),
-                "host_language": random.choice([None, None, "en", "ja"]),
+                "pool_language": random.choice([None, None, "en", "ja"]),
             }
             for _ in range(rows)
         )

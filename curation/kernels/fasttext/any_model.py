@@ -170,12 +170,14 @@ def multiply_texts(output, scratch, count):
 
 
 @lean
-def decide(offsets, data, model, output, scratch, first, count, labels, scores):
+def decide(offsets, data, model, output, scratch, first, count, labels, scores, kept):
     """Set labels and scores of `count` texts from `first` on, from their sums; return how many were summed again."""
     texts, products, doubtful = scratch.texts, scratch.products, 0
     multiply_texts(output, scratch, count)
     for k in range(count):
         error = most_wrong(texts, k, model.rows.width, output.longest)
+        for column in range(kept.shape[1]):
+            kept[first + k, column] = products[k, column]
         label, score, certain = likeliest_label(output.loss, output.tree, products, k, output.rows, error)
         labels[first + k], scores[first + k] = label, score
         if texts.sizes[k] == 0:
@@ -194,7 +196,7 @@ def decide(offsets, data, model, output, scratch, first, count, labels, scores):
 
 
 @lean
-def predict(offsets, data, model, table, output, scratch, labels, scores):
+def predict(offsets, data, model, table, output, scratch, labels, scores, kept):
     """Set labels[text] and scores[text] to the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
 
     The label is UNKNOWN if the model knows no part of the text, and DAMAGED if a product is not finite. Return the
@@ -224,7 +226,7 @@ def predict(offsets, data, model, table, output, scratch, labels, scores):
                     spoken = 0
                 text += 1
                 if text - first == TILE or text == len(labels):
-                    again += decide(offsets, data, model, output, scratch, first, text - first, labels, scores)
+                    again += decide(offsets, data, model, output, scratch, first, text - first, labels, scores, kept)
                     first = text
                 if text < len(labels):
                     clear(texts, text - first)

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from curation.kernels.fasttext.losses import NEAR, likeliest, likeliest_in_order
+from curation.kernels.fasttext.losses import NEAR, likeliest, likeliest_in_order, spread_tree
 from curation.kernels.fasttext.rows import LANES, add_rows
 from curation.kernels.fasttext.word_rows import (
     LONGEST,
@@ -135,12 +135,13 @@ def label_of_sum(children, weights, total, number, waiting):
 
 
 @lean
-def predict(offsets, data, model, table, scratch, labels, scores):
+def predict(offsets, data, model, table, scratch, labels, scores, means):
     """Set labels[text] and scores[text] to the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
 
     `model` is rows, kept, before, children and weights of `curation.language.fasttext_arrays.ModelArrays`. `table` is
     the table of `word_rows`, to which new words are added. `scratch` is words, int64 [AT_ONCE, 5]; found, uint16
-    [most_rows]; total, float32 [16]; and `waiting` of `likeliest`.
+    [most_rows]; total, float32 [16]; and `waiting` of `likeliest`. means[text], float32 [texts, 16] or [0, 16], is set
+    to the mean of the rows.
     """
     rows, kept, before, children, weights = model
     words, found, total, waiting = scratch
@@ -159,9 +160,19 @@ def predict(offsets, data, model, table, scratch, labels, scores):
                 stop = words[word, STOP]
                 add_rows(rows, found, first, stop, total)
                 labels[text], scores[text] = label_of_sum(children, weights, total, number + stop - first, waiting)
+                for k in range(LANES):
+                    if len(means):
+                        means[text, k] = total[k]
+                    total[k] = 0
                 text += 1
                 first, number = stop, 0
-                for k in range(LANES):
-                    total[k] = 0
         add_rows(rows, found, first, last, total)
         number += last - first
+
+
+@lean
+def spread(model, means, scores, waiting, columns, out):
+    """Add the probability of each label to out[text, columns[label]], given means[text] and the best score."""
+    _, _, _, children, weights = model
+    for text in range(len(out)):
+        spread_tree(children, weights, means[text], scores[text], waiting, columns, out[text])

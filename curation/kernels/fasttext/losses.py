@@ -29,6 +29,7 @@ _LEAST = np.float32(math.log(_EPSILON))  # fastText drops labels with a lower sc
 # A descendant may score above its node by 0.00001 per level, plus less for rounding: enough for 150 levels.
 NEAR = 1 - 2e-3
 MOST_LEVELS = 150
+MOST_WEIGHT = 100  # by which scores may be multiplied: a label with a smaller share of the best score is left out
 
 DAMAGED = -2
 TREE, NEGATIVE_SAMPLING, SOFTMAX, ONE_VS_ALL = 1, 2, 3, 4
@@ -125,6 +126,27 @@ def likeliest_in_order(children, weights, mean, waiting):
         scores[left + 1] = score + log_probability(left_probability(right))
         left += 2
     return label, best
+
+
+@inline
+def spread_tree(children, weights, mean, score, waiting, columns, out):
+    """Add the probability of each label to out[columns[label]], if it matters beside the best one's; -1 is none."""
+    nodes, products, _, _ = waiting
+    labels = len(children) // 2 + 1
+    nodes[0], products[0] = len(children) - 1, 1.0
+    left, least = 1, score / MOST_WEIGHT
+    while left > 0:
+        left -= 1
+        node, product = nodes[left], products[left]
+        if node < labels:
+            if columns[node] >= 0:
+                out[columns[node]] += product
+            continue
+        right = right_probability(weights, node, mean)
+        for side, probability in ((1, right), (0, left_probability(right))):
+            if product * probability >= least:
+                nodes[left], products[left] = children[node, side], product * probability
+                left += 1
 
 
 class Tree(NamedTuple):
@@ -298,3 +320,19 @@ def label_in_order(loss, tree, products, text, labels):
         return softmax_in_order(products, text, labels)
     label, score, _ = likeliest_of_binary(products, text, labels, np.float32(0.0))
     return label, score
+
+
+@lean
+def spread_products(loss, tree, products, scores, columns, out):
+    """Add the score of each label to out[text, columns[label]], given products[text] and the best score."""
+    for text in range(len(out)):
+        if loss == TREE:
+            spread_tree(tree.children, products[text], len(columns), scores[text], tree.waiting, columns, out[text])
+            continue
+        if loss == SOFTMAX:
+            raise_powers(products, text, best_two_of_row(products, text)[0])  # that of the best is 1
+        for label in range(len(columns)):
+            if columns[label] >= 0:
+                product = products[text, label]
+                score = product * scores[text] if loss == SOFTMAX else score_of_step(step_of(product))
+                out[text, columns[label]] += score

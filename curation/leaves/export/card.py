@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from curation.leaves.export.huggingface import Card
 
 MOST_LANGUAGES = 5  # languages named for each rule of the gate
-WITNESSES = {"han": "its Han characters and kana", "host": "the other texts of its host", "page": "its WARC page"}
+WITNESSES = {"han": "its Han characters and kana", "pool": "the texts around it", "page": "its WARC page"}
 
 # ISO 639 codes of languages whose metadata code, that of their Wikipedia, is another; None if they have none.
 ISO_639 = {
@@ -191,6 +191,10 @@ OF_PARAMETERS: dict[str, Callable[[Any], str]] = {
     ),
     "wrong_script": lambda _: "Texts in scripts that their language is not written in keep that language.",
     "witnesses": _witnesses,
+    "pool_shares": lambda shares: (
+        "Instead of the texts around a text, shares of languages were weighed: "
+        f"{', '.join(f'{escaped(language(each).name)} {share:g}' for each, share in shares.items())}."
+    ),
     "metadata_of": lambda each: f"Texts of all languages were matched against the entries in {language(each).name}.",
     "merge_languages": lambda _: "Texts of all languages were matched against one list of all entries.",
     "threshold_per_language": lambda _: "All languages have the t of English.",

@@ -18,7 +18,8 @@ from curation.exclusion.lists import hosts
 from curation.inputs.candidates import coded, unknown_labels
 from curation.inputs.tables.lines import SAMPLE, dialect_of
 from curation.language.engines import Identifier
-from curation.language.judging import LanguageRules, Stated, host_languages
+from curation.language.judging import LanguageRules, Stated
+from curation.language.pool import Surroundings, weighed
 from curation.leaves.language_evaluation.evaluation import evaluate, evaluate_witnesses, is_gold
 from curation.report.console import aligned
 from curation.report.languages import named, number, percent
@@ -82,7 +83,7 @@ def run(args: Namespace) -> tuple[pa.Table, pa.Table]:
     if unknown:
         say(f"warning: {in_one_line(''.join(unknown_languages(unknown.total(), dict(unknown.most_common()))))}")
     identifier, rules = Identifier.open(args.model), LanguageRules.of(made(CurationConfig, args))
-    asked = texts, languages, identifier, rules, stated_by(table, texts, identifier)
+    asked = texts, languages, identifier, rules, stated_by(table, texts, identifier, rules)
     found, witnessed = evaluate(*asked), evaluate_witnesses(*asked)
     folder = make_folder(as_path(args.output))
     for name, rows in {"languages": found, **({"witnesses": witnessed} if rules.witnesses else {})}.items():
@@ -95,10 +96,10 @@ def run(args: Namespace) -> tuple[pa.Table, pa.Table]:
     return found, witnessed
 
 
-def stated_by(table: pa.Table, texts: pa.Array, identifier: Identifier) -> Stated:
-    """Return the languages of the pages and hosts of texts, by the columns `page_language` and `page_url` if present.
+def stated_by(table: pa.Table, texts: pa.Array, identifier: Identifier, rules: LanguageRules) -> Stated:
+    """Return the languages that pages and the texts around a text give, by `page_language` and `page_url` if present.
 
-    The language of a host is that of most texts of the host in the table, so the table should hold all texts of a page.
+    The texts around a text are those of the table, so the table should hold all texts of a page.
     """
     pages, urls = (
         one_array(table[name].cast(pa.string())) if name in table.column_names else pa.nulls(len(table), pa.string())
@@ -106,7 +107,10 @@ def stated_by(table: pa.Table, texts: pa.Array, identifier: Identifier) -> State
     )
     pages = coded(pages)
     pages = pc.if_else(pc.equal(pages, OTHER.code), None, pages)  # empty labels, too, became `other`
-    return Stated(pages, host_languages(texts, identifier.predict(texts), hosts(urls, str.lower)))
+    if "pool" not in rules.witnesses:
+        return Stated(pages, pa.nulls(len(table), pa.string()))
+    around = rules.pool_shares or Surroundings(urls, hosts(urls, str.lower), pages)
+    return Stated(pages, weighed(texts, identifier.predict(texts), identifier, around))
 
 
 def read_gold(path: str, text_column: str, language_column: str) -> pa.Table:
