@@ -64,7 +64,7 @@ def test_labels_and_scores_of_many_layouts_are_those_of_fasttext(directory, layo
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(LAYOUTS | QUANTISED, TEXTS)
 def test_scores_of_all_labels_are_those_of_fasttext(directory, layout, texts):
     engine, oracle = opened(model_bytes(layout), directory)

@@ -75,7 +75,7 @@ def test_a_page_and_its_host_weigh_more_than_the_pool_and_few_texts_are_enough()
 
 def test_a_text_counts_once_and_without_others_nothing_is_lifted():
     repeated = [("de-80 a", "http://b/1", None)] * 60
-    assert asked([*repeated, ("de-1 en-40 x", None, None)])[-1] is None
+    assert asked([*repeated, ("de-5 en-40 x", None, None)])[-1] is None
     assert asked([("de-5 en-40 x", None, None)]) == [None]
     assert asked([]) == []
 
