@@ -98,6 +98,9 @@ def test_texts_of_an_image_are_counted_by_language_and_those_of_archives_are_not
         (100, None, False),
         (None, None, False),
         (0, 0, True),
+        (16, 9, False),
+        (1, 1, True),
+        (None, 9, True),
     ],
 )
 def test_the_smaller_stated_side_counts(width, height, fails):

@@ -110,7 +110,7 @@ def random_images(chance: random.Random, number: int) -> list[dict]:
             chance.choice(PHRASES),
             f"{chance.choice(['Kim', 'the house of Kim', '京都', ''])} {chance.choice(PHRASES)}{made()}",
         ]
-        sizes = [chance.choice([None, 0, 1, 99, 100, 2000]) for _ in range(2)]
+        sizes = [chance.choice([None, 0, 1, 3, 4, 99, 100, 2000]) for _ in range(2)]
         page = chance.choice(
             [None, url, "http://www.with-example.com", "https://a.b:80/c", "http://a@No-Image.example"]
         )

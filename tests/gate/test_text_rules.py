@@ -107,6 +107,8 @@ def test_words_are_counted_by_spaces_or_by_characters(text, language, fails):
         ("GRÖßE.PNG", "http://a.example/größe.png", True),
         ("a.dog", "http://a.example/a.dog.jpg", True),
         ("a", "http://a.example/a.dog.jpg", False),
+        ("my big dog", "http://a.example/my%20big%20dog.jpg", False),
+        ("my dog", "http://a.example/my%20dog.jpg", True),
         ("dog", "http://a.example/dog", True),
         ("dog", "http://a.example/dog/", False),
         ("dog.png", "http://a.example/dog.jpg", False),

@@ -6,7 +6,7 @@ from collections import Counter
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from curation.leaves.gate.image_rules import PLACES, url_words
+from curation.leaves.gate.image_rules import PLACES, RATIOS, url_words
 from curation.leaves.gate.rule import listed
 from curation.leaves.gate.text_rules import ARCHIVES
 from metadata.languages import language
@@ -27,6 +27,8 @@ def naive_fails_image(rule: str, number: int | None, image: dict) -> bool:
     if rule == "max_texts_per_image":
         often = Counter(text["language"] for text in image["candidates"] or [])
         return max(often.values(), default=0) > number and not is_archived(image["url"])
+    if (image["stated_width"], image["stated_height"]) in RATIOS:
+        return False
     sides = [side for side in (image["stated_width"], image["stated_height"]) if side is not None]
     return bool(sides) and min(sides) < number
 
@@ -36,7 +38,7 @@ def naive_fails_text(rule: str, number: int | None, text: dict, image: dict) -> 
         one = language(text["language"])
         return naive_words(text["text"] or "", one.spaced and one.code != "ko") < number
     if rule == "equals_url":
-        return naive_equals_url(text["text"], image["url"])
+        return naive_equals_url(text["text"], image["url"]) and naive_fails_text("min_words", 3, text, image)
     if rule == "site_name":
         page = text.get("page_url") or image["page_url"] or image["url"]
         return naive_is_site_name(text["text"] or "", page or "")

@@ -10,14 +10,24 @@ from curation.config import CurationConfig
 from curation.leaves.gate.conditions import Conditions, step
 from curation.leaves.gate.plan import GateOptions, GatePlan
 from curation.leaves.gate.steps import Gated
+from curation.matching.by_language import Matching
 from curation.run.request import Context
 from curation.schemas import MATCHED
+from metadata import Entries
 from runtime.engine.interface import Engine
 from runtime.progress import Progress
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import read_table
 from runtime.storage.whole import Parts
-from tests.support.finished_run import write_parts
+from tests.support.finished_run import LISTS, write_parts
+
+
+def matching() -> Matching:
+    """Return what finds the entries of finished_run."""
+    return Matching.of(Entries.build(LISTS))
+
+
+MATCHES = SimpleNamespace(open=matching)  # in place of a run's plan of matching
 
 
 def gated(
@@ -41,7 +51,7 @@ def gated(
         retract_results=lambda: None,
         finish=lambda part, checksums: parts_of_run.finish(part),
     )
-    context = Context(engine, config or CurationConfig(), output, Progress(), NotImplemented)
+    context = Context(engine, config or CurationConfig(), output, Progress(), lambda: MATCHES)
     files, counted = opened.let_pass(own_files(place / "in", None, ""), context)
     assert all(pq.read_schema(file.path) == MATCHED for file in files)
     return [row for file in files for row in read_table(file).to_pylist()], counted

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.leaves.by_uid.by_key import RowStream
+from curation.leaves.gate.mending import Mending
 from curation.leaves.gate.steps import Removed, StepFolder
 from curation.run.request import Context
 from curation.schemas import MATCHED
@@ -95,11 +96,12 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class Checks:
-    """All checks in order, and the number of tables whose verdicts are joined."""
+    """All checks in order, the number of tables whose verdicts are joined, and what mends texts before."""
 
     checks: tuple[Check, ...]
     tables: int = 0
     known: Callable[[pa.RecordBatch], np.ndarray] | None = None  # the sets that have the URL of each image, as bits
+    mending: Mending | None = None
 
     @cached_property
     def of_images(self) -> list[Check]:
@@ -120,13 +122,16 @@ class Checks:
         self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
     ) -> pa.RecordBatch:
         """Return the images of a MATCHED batch that pass all checks, with the texts that may stay; tally the others."""
+        stated = parts(batch["candidates"])[0]  # what was counted in files
+        batch = self.mending(batch, tallies) if self.mending else batch
         verdicts = Verdicts.of(batch, require_rows_of(batch, rows) if self.tables else None)
         self._tally_tables(batch, verdicts, tallies)
         if self.known is not None:
             verdicts = replace(verdicts, sets=verdicts.sets | self.known(batch).astype(np.int64))
         texts, offsets = parts(batch["candidates"])
         image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
-        of_texts = Failures([check.in_file(begin.file)(texts, image, batch) for check in self.of_texts], len(texts))
+        checked = ((check.in_file(begin.file), stated if check.by_file else texts) for check in self.of_texts)
+        of_texts = Failures([rule(own, image, batch) for rule, own in checked], len(texts))
         of_images = Failures([check.rule(batch, verdicts) for check in self.of_images], batch.num_rows)
         by_image, number = of_images.first[image], len(self.of_images)
         first = np.where(by_image < number, by_image, number + of_texts.first)  # the first check that removes each text

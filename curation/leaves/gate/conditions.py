@@ -16,6 +16,7 @@ from curation.leaves.gate.checks import Check, Checks, Rule, Verdicts, rewrite
 from curation.leaves.gate.evaluation import EvaluationSets
 from curation.leaves.gate.evaluation_texts import find_texts
 from curation.leaves.gate.expression_text import Condition
+from curation.leaves.gate.mending import MENDED, MENDS, Mending
 from curation.leaves.gate.plan import FOUND, STATUS, SUCCESS, GatePlan
 from curation.leaves.gate.policies import RULES
 from curation.leaves.gate.repeated_texts import find_repeated
@@ -47,13 +48,20 @@ class Conditions(Step):
     asked: Asked
     checks: tuple[Check, ...]
 
+    def prepare(self, context: Context) -> Conditions:
+        """Make what finds the entries of texts that are mended, which is a stage of its own."""
+        if self.asked.plan.policy.mends:
+            context.match_plan()
+        return self
+
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write the images that pass all checks to files of the same names."""
         engine, asked, plan = context.engine, self.asked, self.asked.plan
         evaluation = plan.evaluation
         sets = engine.ship(Path(evaluation.save(context.output.artefacts / "evaluation"))) if evaluation else None
         made = tuple(check.made(context, images) for check in self.checks)
-        checks = Checks(made, len(plan.tables), partial(_known_sets, sets=sets) if sets else None)
+        known, mends = partial(_known_sets, sets=sets) if sets else None, plan.policy.mends
+        checks = Checks(made, len(plan.tables), known, Mending(context.match_plan(), mends) if mends else None)
         if not plan.tables:
             return engine.run(list(images), partial(rewrite, change=checks, folder=folder))
         rows = rows_of_sets(plan, sets) if sets else []
@@ -86,7 +94,9 @@ class Conditions(Step):
         tables = [{"name": table.name, **of_table(number, counted)} for number, table in enumerate(plan.tables)]
         facts: dict[str, Any] = {"tables": tables, "conditions": [*self._of_images(counted)]}
         facts["texts"] = [
-            _counts(check.title, counted, number, "rule.", check.removes) for number, check in enumerate(texts)
+            _counts(check.title, counted, number, "rule.", check.removes)
+            | ({"mended": counted[f"{MENDED}{check.title}"]} if check.title in MENDS else {})
+            for number, check in enumerate(texts)
         ]
         if plan.evaluation and plan.tables_with("phash"):
             facts["decontaminate_within"] = plan.evaluation.distance

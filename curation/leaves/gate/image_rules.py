@@ -26,6 +26,10 @@ PLACES = {
     "picture": kernel.PICTURE,
 }
 
+# Ratios that pages state in place of sizes: of width and height.
+RATIOS = ((16, 9), (4, 3), (3, 2), (5, 4), (2, 1), (16, 10), (21, 9), (9, 16), (3, 4), (2, 3), (4, 5), (1, 2))
+_RATIOS = pa.array([width * 1000 + height for width, height in RATIOS], pa.int32())
+
 
 def has_signal(batch: pa.RecordBatch, name: str) -> np.ndarray:
     """Return which images have a signal of SIGNALS or HOST_SIGNALS; a null has none."""
@@ -67,9 +71,14 @@ def has_many_texts(batch: pa.RecordBatch, number: int) -> np.ndarray:
 
 
 def is_stated_small(batch: pa.RecordBatch, number: int) -> np.ndarray:
-    """Return which images have a stated side below `number` pixels; one without a stated size has none."""
-    least = pc.min_element_wise(batch["stated_width"], batch["stated_height"])
-    return pc.less(least, number).fill_null(False).to_numpy(zero_copy_only=False)
+    """Return which images have a stated side below `number` pixels; one without a stated size has none.
+
+    What states a ratio, such as 16 by 9, states no size.
+    """
+    sides = batch["stated_width"], batch["stated_height"]
+    is_small = pc.less(pc.min_element_wise(*sides), number).fill_null(False)
+    is_ratio = pc.is_in(pc.add(pc.multiply(sides[0].fill_null(0), 1000), sides[1].fill_null(0)), _RATIOS)
+    return pc.and_not(is_small, is_ratio).to_numpy(zero_copy_only=False)
 
 
 def url_words() -> dict[str, int]:

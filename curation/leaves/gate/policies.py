@@ -1,7 +1,8 @@
 """Policies: rules, chosen by name, for which images and texts may be trained on.
 
-RULES has all rules. `image_rules`, `text_rules` and `personal_data` define the rules about one image or one text and
-check them in tasks. The rules about all images of a run need Spark: `repeated_texts` and `domains` apply them.
+RULES has all rules. `image_rules`, `text_rules`, `mending` and `personal_data` define the rules about one image or
+one text and check them in tasks. The rules about all images of a run need an exchange: `repeated_texts` and `domains`
+apply them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from curation.leaves.gate import image_rules, personal_data, text_rules
+from curation.leaves.gate import image_rules, mending, personal_data, text_rules
 from curation.leaves.gate.rule import RUN, Rule, numbered
 from runtime.errors import InputError
 
@@ -24,7 +25,7 @@ _OF_RUN = (
     numbered(Rule("max_images_per_text", RUN, "texts that more than N images have"), (1, _MOST)),
     numbered(Rule("max_images_per_domain", RUN, "images of a registered domain beyond N, by draw"), (1, _MOST)),
 )
-_ROWS = (*image_rules.ROWS, *text_rules.ROWS, *personal_data.ROWS, *_OF_RUN)
+_ROWS = (*image_rules.ROWS, *text_rules.ROWS, *mending.ROWS, *personal_data.ROWS, *_OF_RUN)
 RULES = {rule.name: rule for rule in _ROWS}
 
 
@@ -90,6 +91,11 @@ class Policy:
     def over(self, scope: str) -> tuple[ChosenRule, ...]:
         """Return the rules over IMAGES, over TEXTS, or over the whole RUN."""
         return tuple(chosen for chosen in self.rules if chosen.rule.scope == scope)
+
+    @property
+    def mends(self) -> tuple[str, ...]:
+        """The names of the rules that mend texts."""
+        return tuple(chosen.rule.name for chosen in self.rules if chosen.rule.name in mending.MENDS)
 
     def number_of(self, name: str) -> int | None:
         """Return the number of a rule, or None where the policy does not have it."""

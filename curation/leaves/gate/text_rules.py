@@ -73,6 +73,7 @@ _ALONE = (  # blocks whose characters are words: Thai to Lao, Burmese, Khmer, ka
 # Languages in which a character is half a word: those that write no spaces, and Korean, whose words are long.
 _HALVES = pa.array([language.code for language in LANGUAGES if not language.spaced or language.code == "ko"])
 
+_HEADLINE = 3  # words
 _WORDS = (
     "texts of fewer than N words; where words have no spaces between them, and in Korean, n characters outside ASCII "
     "are 1 + n/2 words, rounded down"
@@ -84,7 +85,7 @@ _LOGOS = (
     "texts of logos, icons, avatars and sharing, such as “BBC logo”, “avatar of Kim” or “share on Facebook”, likewise"
 )
 _SITE = "texts that are the name of their page's site"
-_EQUALS_URL = "texts that repeat the URL of their image, or the name of its file"
+_EQUALS_URL = "texts of one or two words that repeat the URL of their image, or the name of its file"
 
 
 def outside_archives(images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
@@ -216,9 +217,10 @@ def is_site_name(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatc
 
 
 def equals_url(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
-    """Return which texts are the URL of their image, or the name of its file, with or without the ending.
+    """Return which texts of fewer than _HEADLINE words are the URL of their image, or the name of its file.
 
-    Case makes no difference, nor what is written as %-escapes. The name of the file is the last part of the path.
+    The ending of the file may be missing. Case makes no difference, nor what is written as %-escapes. The name of the
+    file is the last part of the path. Longer texts are captions after which a site names its files.
     """
     strings = texts.field("text")
     offsets, data, paths = urls_of(batch)
@@ -234,7 +236,7 @@ def equals_url(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch)
         named = (data[first:end].tobytes() for end in (last, dot) if first < last)
         given = _folded(strings[text].as_py().encode())
         out[text] = any(given == _folded(each) for each in (whole, *named))
-    return out
+    return out & has_few_words(texts, images, batch, _HEADLINE) if out.any() else out
 
 
 def _folded(written: bytes) -> str:
@@ -252,7 +254,7 @@ ROWS = (
     numbered(Rule("min_words", TEXTS, _WORDS, has_few_words), (2, 1_000), recommended=2),
     _kind("file_name", "texts that are the name of a file, such as IMG_0450"),
     _kind("address", "texts that are a URL, a domain or an e-mail address"),
-    _kind("html", "texts with remnants of HTML, such as tags"),
+    _kind("html", "texts with remnants of HTML; tags are taken out first, if an entry is left"),
     Rule("generic_text", TEXTS, _GENERIC, is_generic, is_recommended=True),
     Rule("logo_text", TEXTS, _LOGOS, is_logo_text, is_recommended=True),
     Rule("site_name", TEXTS, _SITE, is_site_name, is_recommended=True),

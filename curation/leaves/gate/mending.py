@@ -1,0 +1,159 @@
+"""Mend texts before they are checked, and recognise credits: a text that is one, and one at the end of a caption.
+
+Tags are taken out for the rule `html`, credits cut for `cut_credits`. A mended text stays in its language; its entries
+are found anew. Where it holds none, or the image has the same text already, the text stays as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.language.text_kinds import ELEMENTS, WORD_ELEMENTS, MarkedTexts
+from curation.leaves.gate.rule import TEXTS, Rule
+from curation.schemas import MATCHED
+from runtime.arrow import parts
+from runtime.tallies import Tallies
+
+if TYPE_CHECKING:
+    from curation.matching.by_language import Matching
+    from curation.run.tasks import MatchPlan
+
+MENDED = "mended."  # before the name of a rule: the tally of the texts that are mended for it
+
+_IN_LINE = "a abbr b cite code em font i s small span strike strong sub sup u".split()  # these part no words
+_TAG = r"(?is)</?(?:{})(?:[ \t\n/][^<>]*)?(?:>|\z)"
+_IN_WORDS, _BETWEEN = _TAG.format("|".join(_IN_LINE)), _TAG.format("|".join(ELEMENTS + WORD_ELEMENTS))
+_COMMENT = r"(?s)<!--.*?-->"
+
+_AGENCIES = (
+    r"(?:dpa|afp|apa?|epa|efe|ansa|ntb|reuters|getty|imago|picture[ -]alliance|mauritius images|shutterstock|"
+    r"adobe ?stock|stock\.adobe|istock(?:photo)?|alamy|keystone|unsplash|pixabay|pexels|depositphotos|fotolia)\b"
+    r"(?:\.com)?"
+)
+_NAMED = (  # what is before a name: Foto: Kim Lee
+    r"(?:(?:photo|image|picture|bild|foto)? ?credits?|photos?|images?|pictures?|fotos?|"
+    r"bild(?:er|quelle|rechte|nachweis)?|quelle|crédits?(?: photo)?|fotó|фото|fot\.|zdjęcie|kuva|kép|"
+    r"imagen|immagine|illustration)"
+)
+_BY = r" ?(?::|©| by ) ?"
+_WORDS = r"[^ ]+(?: [^ ]+){{0,{}}}"  # one and so many more
+_SIX = _WORDS.format(5)
+_WHOLE = (
+    rf"(?:©|\(c\)|copyright(?: ©| by|:)) ?{_SIX}",
+    rf"{_NAMED} by {_SIX}",
+    rf"(?:{_NAMED}{_BY}(?:{_WORDS.format(3)} ?[/|–-] ?)?)?{_AGENCIES}(?: images)?(?: [0-9]+)?(?: ?[/|,] ?{_SIX})?",
+)
+_CREDIT = rf"(?i)\A[(\[]?(?:{'|'.join(_WHOLE)})[)\]]?\z"
+_AT_END = (
+    rf" ?[(\[](?:{_NAMED}{_BY}|©|(?:ap|afp) photo)[^()\[\]]*[)\]]",
+    rf"(?: ?\|| -| ?[–—]+) ?(?:{_NAMED}{_BY})?(?:{_WORDS.format(2)} ?[/|] ?)?{_AGENCIES}[^.]*",
+    rf"(?: ?[|,]| -| ?[–—]+|[.!?:]) ?{_NAMED}{_BY}{_SIX}",
+    rf" © ?{_SIX}",
+)
+_CREDIT_AT_END = rf"(?i)(?:{'|'.join(_AT_END)})\z"
+_CAPTION = r"[^ ]+ +[^ ]"  # two words
+
+
+def without_tags(texts: pa.Array) -> pa.Array:
+    """Return texts without tags and comments; tags between words leave a space.
+
+    >>> without_tags(pa.array(["a <b>d</b>og<br />on <i>grass", "1 < 2 <br", "a &nbsp; b"])).to_pylist()
+    ['a dog on grass', '1 < 2', 'a &nbsp; b']
+    """
+    mask = pa.array(MarkedTexts.of(texts).are("html"))
+    stripped = texts.filter(mask)
+    for pattern, instead in ((_COMMENT, " "), (_IN_WORDS, ""), (_BETWEEN, " "), (r"\s+", " ")):
+        stripped = pc.replace_substring_regex(stripped, pattern, instead)
+    return pc.replace_with_mask(texts, mask, pc.utf8_trim_whitespace(stripped))
+
+
+def without_credits(texts: pa.Array) -> pa.Array:
+    """Return texts without the credit at the end, where two words are left before it.
+
+    >>> without_credits(pa.array(["A red dog. Foto: Kim Lee/dpa", "A dog (Photo: Getty)", "Foto: Kim"])).to_pylist()
+    ['A red dog', 'A dog', 'Foto: Kim']
+    """
+    mask = pc.match_substring_regex(texts, _CREDIT_AT_END).fill_null(False)
+    found = texts.filter(mask)
+    cut = pc.utf8_trim_whitespace(pc.replace_substring_regex(found, _CREDIT_AT_END, ""))
+    return pc.replace_with_mask(texts, mask, pc.if_else(pc.match_substring_regex(cut, _CAPTION), cut, found))
+
+
+def is_credit(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    """Return which texts say who made or owns the picture, and nothing else."""
+    return pc.match_substring_regex(texts.field("text"), _CREDIT).fill_null(False).to_numpy(zero_copy_only=False)
+
+
+def _removes_none(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    return np.zeros(len(texts), bool)
+
+
+MENDS: dict[str, Callable[[pa.Array], pa.Array]] = {"html": without_tags, "cut_credits": without_credits}
+
+
+@dataclass(frozen=True)
+class Mending:
+    """Mends the texts of images for some rules of MENDS, in a task."""
+
+    plan: MatchPlan
+    rules: tuple[str, ...]
+
+    @cached_property
+    def matching(self) -> Matching:
+        """What finds entries, opened in the process that asks, for the first text that is mended."""
+        return self.plan.open()
+
+    def __call__(self, batch: pa.RecordBatch, tallies: Tallies) -> pa.RecordBatch:
+        """Return MATCHED images with their texts mended; tally these by rule."""
+        for rule in self.rules:
+            batch = self._mended(batch, rule, tallies)
+        return batch
+
+    def _mended(self, batch: pa.RecordBatch, rule: str, tallies: Tallies) -> pa.RecordBatch:
+        texts, offsets = parts(batch["candidates"])
+        mended = MENDS[rule](texts.field("text"))
+        rows = np.flatnonzero(pc.not_equal(mended, texts.field("text")).fill_null(False))
+        rows = rows[_are_new(mended, offsets, rows)]
+        if not len(rows):
+            return batch
+        found = self.matching.find(mended.take(pa.array(rows)), texts.field("language").take(pa.array(rows)))
+        has_entry = pc.greater(pc.list_value_length(found["entries"]), 0)
+        rows = rows[has_entry.to_numpy(zero_copy_only=False)]
+        tallies.add(f"{MENDED}{rule}", len(rows))
+        new = {"text": mended.take(pa.array(rows)), "entries": found["entries"].filter(has_entry)}
+        old = texts.take(pa.array(rows))
+        columns = [new.get(field.name, old.field(field.name)).cast(field.type) for field in texts.type]
+        order = np.arange(len(texts))
+        order[rows] = len(texts) + np.arange(len(rows))
+        every = pa.concat_arrays([texts, pa.StructArray.from_arrays(columns, fields=list(texts.type))])
+        lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), every.take(pa.array(order)))
+        place = batch.schema.get_field_index("candidates")
+        return batch.set_column(place, MATCHED.field("candidates"), lists)
+
+
+def _are_new(texts: pa.Array, offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return which of some rows are a text that no other one of the image is, or the first of these rows that is."""
+    own, new = set(rows.tolist()), np.zeros(len(rows), bool)
+    image_of = np.searchsorted(offsets, rows, side="right") - 1
+    for image in np.unique(image_of).tolist():
+        begin = int(offsets[image])
+        values = texts.slice(begin, int(offsets[image + 1]) - begin).to_pylist()
+        seen = {text for row, text in enumerate(values, begin) if row not in own} | {""}
+        for k in np.flatnonzero(image_of == image).tolist():
+            text = values[int(rows[k]) - begin]
+            new[k] = text not in seen
+            seen.add(text)
+    return new
+
+
+ROWS = (
+    Rule("credit", TEXTS, "texts that are a credit alone, such as “Foto: Kim Lee/dpa”", is_credit, is_recommended=True),
+    Rule("cut_credits", TEXTS, "texts, but only a credit at their end", _removes_none),
+)
