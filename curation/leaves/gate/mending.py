@@ -155,5 +155,5 @@ def _are_new(texts: pa.Array, offsets: np.ndarray, rows: np.ndarray) -> np.ndarr
 
 ROWS = (
     Rule("credit", TEXTS, "texts that are a credit alone, such as “Foto: Kim Lee/dpa”", is_credit, is_recommended=True),
-    Rule("cut_credits", TEXTS, "texts, but only a credit at their end", _removes_none),
+    Rule("cut_credits", TEXTS, "texts only in part: a credit at their end", _removes_none),
 )
