@@ -4,8 +4,8 @@ import pyarrow as pa
 
 ENTRY_IDS = pa.list_(pa.int32())
 
-# What the page of an image says of the use and the size of the image: `signals` has the bits of SIGNALS in
-# inputs/crawl/links.py; a size is null if the page states none.
+# What the page of an image says of the use, the place and the size of the image: `signals` has the bits of SIGNALS and
+# IMAGE_PLACES in inputs/crawl/links.py; a size is null if the page states none.
 STATED = (
     pa.field("signals", pa.int32()),
     pa.field("stated_width", pa.int32()),
@@ -46,6 +46,7 @@ KEYED = pa.schema(
         pa.field("page_language", pa.string()),
         pa.field("pool_language", pa.string()),
         pa.field("copies", pa.int32()),  # number of input rows that were combined into this row
+        pa.field("shown", pa.int32()),  # number of these whose text is the alt of an image on a page
     ]
 )
 
@@ -73,14 +74,16 @@ CANDIDATE = pa.struct(
 
 # One row per image that has a text with a match. `page_url` is the smallest page of the image's texts, null if one of
 # these texts has no page. A candidate whose own `page_url` is null has the page of the image.
-# The version is stored with a run, so that a run with images of another version is not continued.
-MATCHED_VERSION = 2  # 1 had no signal `noml`, and left the references in texts that a site had escaped twice
+# The version is stored with a run, so that a run with images of another version is not continued. 1 had no signal
+# `noml`, and left the references in texts that a site had escaped twice; 2 had neither IMAGE_PLACES nor `shown`.
+MATCHED_VERSION = 3
 MATCHED = pa.schema(
     [
         pa.field("uid", pa.string()),
         pa.field("url", pa.string()),
         pa.field("page_url", pa.string()),
         *STATED,
+        pa.field("shown", pa.int32()),  # how often pages show it with an alt
         pa.field("candidates", pa.list_(CANDIDATE)),
     ]
 )

@@ -32,7 +32,8 @@ OVER_LIMIT = "dropped.text_over_limit"
 SEVERAL_URLS = 1 << 30  # bit of `signals`: the uid has several URLs; no signal of a page, not in matched/
 SHOWN_CHARACTERS = 200  # of a uid or URL in an example
 
-OF_TEXT = ("page_url", "copies")  # columns with one value per text: the smallest and the sum over its rows
+_SUMS = ("copies", "shown")
+OF_TEXT = ("page_url", *_SUMS)  # columns with one value per text: the smallest and the sums over its rows
 
 
 def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.RecordBatch:
@@ -49,7 +50,8 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
     images, of_texts = np.append(np.flatnonzero(new_image), len(order)), np.append(texts, len(order))
     image_of_text = np.cumsum(new_image)[texts] - 1
     rank = np.arange(len(texts)) - np.flatnonzero(new_image[texts])[image_of_text]  # among the texts of the image
-    copies, stays = _reduced(np.add, rows["copies"].to_numpy()[order].astype(np.int64), of_texts), rank < max_texts
+    copies, shown = (_reduced(np.add, rows[name].to_numpy()[order].astype(np.int64), of_texts) for name in _SUMS)
+    stays = rank < max_texts
     tallies.add(OVER_LIMIT, int(copies[~stays].sum()))
 
     kept = pa.array(order[texts[stays]])
@@ -57,7 +59,7 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
     columns["page_url"] = _smallest(rows["page_url"], order, of_texts, np.flatnonzero(stays))
     for name, of_image in OF_IMAGE.items():
         columns[name] = of_image(rows[name], order, images, image_of_text[stays])
-    columns["copies"] = pa.array(copies[stays], pa.int32())
+    columns |= {name: pa.array(sums[stays], pa.int32()) for name, sums in zip(_SUMS, (copies, shown), strict=True)}
     return pa.RecordBatch.from_arrays([columns[name] for name in rows.schema.names], schema=rows.schema)
 
 
@@ -78,11 +80,19 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
         rows = _with_signals(rows, signals & ~SEVERAL_URLS)
     tallies.add("texts", rows.num_rows)
     tally_duplicates(rows, tallies)
+    rows = _with_shown(rows, new_image)
     for each in pc.value_counts(rows["judged"].drop_null()).to_pylist():
         name = each["values"]
         tallies.add(f"{'witness' if name in WITNESSES else 'undetermined'}.{name}", each["counts"])
     _tally_languages(rows, found, tallies)
     return _images(rows.filter(found), (np.cumsum(new_image) - 1)[found.to_numpy(zero_copy_only=False)])
+
+
+def _with_shown(rows: pa.RecordBatch, new_image: np.ndarray) -> pa.RecordBatch:
+    """Return rows with what is `shown` of all texts of their image."""
+    bounds, place = np.append(np.flatnonzero(new_image), rows.num_rows), rows.schema.get_field_index("shown")
+    shown = np.repeat(_reduced(np.add, rows["shown"].to_numpy().astype(np.int64), bounds), np.diff(bounds))
+    return rows.set_column(place, rows.schema.field(place), pa.array(shown, pa.int32()))
 
 
 def tally_duplicates(rows: pa.RecordBatch, tallies: Tallies) -> None:
@@ -263,7 +273,7 @@ def _tally_languages(rows: pa.RecordBatch, found: pa.Array, tallies: Tallies) ->
 def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:
     """Return MATCHED rows made of PAIRS sorted by image; `image` has the number of the image of each row."""
     starts = np.flatnonzero(differs(image))
-    columns = {name: rows[name].take(pa.array(starts)) for name in ("uid", *OF_IMAGE)}
+    columns = {name: rows[name].take(pa.array(starts)) for name in ("uid", *OF_IMAGE, "shown")}
     columns["page_url"], pages = _pages(rows["page_url"], starts)
     texts = [pages if field.name == "page_url" else rows[field.name] for field in CANDIDATE]
     candidates = pa.StructArray.from_arrays(texts, fields=list(CANDIDATE))

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.images.combine import combine, group, hashes, tally_duplicates, uid_hashes, uids
-from curation.inputs.crawl.links import SIGNAL, SIGNALS
+from curation.images.combine import combine, differs, group, hashes, tally_duplicates, uid_hashes, uids
+from curation.inputs.crawl.links import ALT, SIGNAL, SIGNALS
 from curation.matching.by_language import Matching
 from curation.schemas import KEYED, LABELS, MATCHED, PAIRS
 from runtime.arrow import gather_reduced, gather_rows, parts
@@ -96,6 +96,7 @@ def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
         "pool_language": rows["pool_language"],
     }
     columns |= _keys(ids, rows["text"])
+    columns["shown"] = pc.equal(rows["kind"], ALT).fill_null(False).cast(pa.int32())
     keyed = pa.RecordBatch.from_arrays([columns[name] for name in KEYED.names], schema=KEYED)
     labels = [name for name in LABELS if name in rows.schema.names]
     return pa.RecordBatch.from_arrays([*keyed.columns, *map(rows.column, labels)], [*KEYED.names, *labels])

@@ -22,7 +22,7 @@ BREAKOUT = (
     *("h1", "h2", "h3", "h4", "h5", "h6", "i", "img", "li", "listing", "menu", "meta", "nobr", "ol", "p", "pre"),
     *("ruby", "s", "small", "span", "strong", "strike", "sub", "sup", "table", "tt", "u", "ul", "var"),
 )
-OTHERS = ("template", "font", "picture", "noscript")
+OTHERS = ("template", "font", "picture", "noscript", "a", "figure")
 SETS = ("data-srcset", "data-lazy-srcset", "srcset")  # of an image or of a <source>, that of scripts first
 ATTRIBUTES = (  # the links of an image, then its texts, then others
     *("src", "data-src", "data-lazy-src", "data-original", *SETS),
@@ -31,21 +31,24 @@ ATTRIBUTES = (  # the links of an image, then its texts, then others
     *("color", "face", "size"),  # a <font> with one of these ends SVG and MathML
 )
 
-# What an image has from other elements: the set of the <source> before it, the src of the <noscript> behind it. No
-# attribute has such a name.
-OF_SOURCE, OF_NOSCRIPT = "source srcset", "noscript src"
+# What an image has from other elements: the set of the <source> before it, the src of the <noscript> behind it, the
+# href of the <a> around it, an empty value if it is in a <figure>. No attribute has such a name.
+OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE = "source srcset", "noscript src", "a href", "in figure"
 
 # Columns of an element: its kind, of WANTED, and for each of SPANS where its value begins and ends, or -1 twice.
-SPANS = (*ATTRIBUTES, OF_SOURCE, OF_NOSCRIPT)
+SPANS = (*ATTRIBUTES, OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE)
 KIND, VALUES = 0, 1
 COLUMNS = VALUES + 2 * len(SPANS)
 _LONGEST = 16  # bytes of a name
 _NUL = 255  # instead of 0, which fills the integers
 
 IMG, IMAGE, BASE, META, HTML, SOURCE = range(len(WANTED))
-SRC, HREF, CONTENT, CHARSET, LANG, COLOR, FACE, SIZE, SOURCE_SET, NOSCRIPT_SRC = (
+SRC, HREF, CONTENT, CHARSET, LANG, COLOR, FACE, SIZE, SOURCE_SET, NOSCRIPT_SRC, LINK_HREF, IN_FIGURE = (
     VALUES + 2 * SPANS.index(name)
-    for name in ("src", "href", "content", "charset", "lang", "color", "face", "size", OF_SOURCE, OF_NOSCRIPT)
+    for name in (
+        *("src", "href", "content", "charset", "lang", "color", "face", "size"),
+        *(OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE),
+    )
 )
 FIRST_SET, FIRST_TEXT, TEXTS_END = (VALUES + 2 * ATTRIBUTES.index(name) for name in (SETS[0], "alt", "width"))
 
@@ -79,8 +82,9 @@ def _tags(names):
 IS_RAW, IS_BREAKOUT = _tags(RAW), _tags(BREAKOUT)
 IS_POINT = np.array([_tags(names) for names in POINTS])
 WANTED_KINDS = np.array([WANTED.index(name) if name in WANTED else -1 for name in _TAGS])
-SCRIPT, PLAINTEXT, TEMPLATE, FONT, SVG, MATH, P, BR, PICTURE, NOSCRIPT = map(
-    _TAGS.index, ("script", "plaintext", "template", "font", "svg", "math", "p", "br", "picture", "noscript")
+SCRIPT, PLAINTEXT, TEMPLATE, FONT, SVG, MATH, P, BR, PICTURE, NOSCRIPT, A, FIGURE = map(
+    _TAGS.index,
+    ("script", "plaintext", "template", "font", "svg", "math", "p", "br", "picture", "noscript", "a", "figure"),
 )
 
 
@@ -118,13 +122,15 @@ def number_of(data, begin, end, names):
 def find_elements(data, end, frames, elements):
     """Fill a row of `elements` for each wanted element of data[:end] outside of templates; return their number.
 
-    An image has the set of the first <source> with one before it in its <picture>, and the src of an image without text
-    in the <noscript> behind it. `frames` is for what is open, and has end // 4 + 2 rows; `elements` has end // 9 + 2.
+    An image has the set of the first <source> with one before it in its <picture>, the src of an image without text in
+    the <noscript> behind it, and the href of the <a> that is open. `frames` is for what is open, and has end // 4 + 2
+    rows; `elements` has end // 9 + 2.
     """
     # A plain 0 is a type of its own, for which Numba would compile what it is handed to once more.
     i, depth, templates, count = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     in_picture, source, source_end = False, np.int64(-1), np.int64(-1)
     image, after_image = np.int64(0), np.int64(-1)  # the row of the last image, and its end
+    link, figures = np.int64(-1), np.int64(0)  # where the attributes of the open <a> begin; the open figures
     waiting = np.int64(NO_ELEMENT)  # in a noscript behind an image: the row of that image
     while i >= 0 and i + 1 < end:
         if byte_at(data, i) != _LESS:
@@ -144,6 +150,9 @@ def find_elements(data, end, frames, elements):
         if is_end:
             depth, templates = after_end(frames, depth, tag, templates)
             waiting = NO_ELEMENT if tag == NOSCRIPT else waiting
+            if (tag == A or tag == FIGURE) and templates == 0 and not is_foreign(frames, depth):
+                link = -1 if tag == A else link
+                figures -= tag == FIGURE and figures > 0
             if tag == PICTURE:
                 in_picture = False
                 after_image = i if is_blank(data, after_image, begin - 2) else -1
@@ -159,6 +168,10 @@ def find_elements(data, end, frames, elements):
             templates += tag == TEMPLATE
         elif IS_RAW[tag]:
             i = end if tag == PLAINTEXT else end_of_raw(data, begin, stop, i, end, tag == SCRIPT)
+        elif tag == A:
+            link = stop if templates == 0 else link
+        elif tag == FIGURE:
+            figures += templates == 0
         elif tag == PICTURE:
             in_picture, source = templates == 0, -1
         elif tag == NOSCRIPT:
@@ -177,6 +190,14 @@ def find_elements(data, end, frames, elements):
                 if in_picture:
                     element[SOURCE_SET], element[SOURCE_SET + 1] = source, source_end
                     kept |= source >= 0
+                if kept and link >= 0:  # read into the next row, which nothing has filled yet
+                    read_attributes(data, link, end, elements, count + 1)
+                    element[LINK_HREF], element[LINK_HREF + 1] = (
+                        elements[count + 1, HREF],
+                        elements[count + 1, HREF + 1],
+                    )
+                if figures > 0:
+                    element[IN_FIGURE] = element[IN_FIGURE + 1] = 0
                 in_picture, waiting, image, after_image = False, NO_ELEMENT, count, i if kept else -1
             element[KIND] = kind
             count += kept

@@ -2,6 +2,7 @@
 
 import pytest
 
+from curation.inputs.crawl.links import IMAGE_PLACES
 from curation.leaves.gate.image_rules import url_words
 from curation.leaves.gate.rule import listed
 from tests.support.rules import failing_images
@@ -86,6 +87,25 @@ def test_texts_of_an_image_are_counted_by_language_and_those_of_archives_are_not
         image(texts=[]),
     ]
     assert failing_images("max_texts_per_image", batch(*rows)) == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("places", "shown", "home", "away"),
+    [
+        (["in home link"], 1, True, False),
+        (["in home link", "in figure"], 9, False, False),
+        (["in link away"], 2, False, False),
+        (["in link away"], 3, False, True),
+        (["in link away"], None, False, False),
+        (["in home link", "in link away"], 3, True, True),
+        (["in figure"], 9, False, False),
+        ([], 9, False, False),
+    ],
+)
+def test_the_link_around_an_image_counts_where_no_figure_is(places, shown, home, away):
+    row = image(signals=1 | sum(IMAGE_PLACES[place] for place in places), shown=shown)
+    assert failing_images("home_link", batch(row, image())) == [home, False]
+    assert failing_images("link_away", batch(row, image())) == [away, False]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_the_recommended_rules_are_those_of_the_table_and_a_given_number_counts(
 
 
 def test_every_rule_is_of_one_scope_and_says_in_a_line_what_it_removes():
-    others = ["cut_credits", "max_images_per_text:10", "max_images_per_domain:10", *OF_HOSTS]
+    others = ["cut_credits", "link_away:3", "max_images_per_text:10", "max_images_per_domain:10", *OF_HOSTS]
     policy = Policy.parse(["recommended", *others])
     assert sum(len(policy.over(scope)) for scope in (IMAGES, TEXTS, RUN)) == len(policy.rules) == len(RULES)
     for rule in RULES.values():

@@ -117,7 +117,8 @@ def random_images(chance: random.Random, number: int) -> list[dict]:
         row = image(
             chance.choice([url] * 20 + [None]),
             chance.sample([(text, chance.choice(["en", "ja", "th", "other"])) for text in texts], chance.randrange(4)),
-            signals=chance.choice([None, *range(128)]),
+            signals=chance.choice([None, *range(128)]) if chance.random() < 0.5 else 2048 * chance.randrange(8),
+            shown=chance.choice([None, *range(6)]),
             stated_width=sizes[0],
             stated_height=sizes[1],
             page_url=page,

@@ -19,6 +19,10 @@ def test_copies_become_pairs_of_the_image_that_stays():
 
 def test_the_texts_of_copies_keep_their_pages():
     texts = [{"text": "dog", "page_url": None}, {"text": "Hund", "page_url": "http://de"}]
-    rows = [{"uid": uid, "url": uid, "page_url": f"http://{uid}", "signals": 0, "candidates": texts} for uid in "ab"]
+    rows = [
+        {"uid": uid, "url": uid, "page_url": f"http://{uid}", "signals": 0, "shown": 5, "candidates": texts}
+        for uid in "ab"
+    ]
     found = pairs_of(pa.RecordBatch.from_pylist(rows, MATCHED), pa.array(["a", "a"]))
+    assert found["shown"].to_pylist() == [5, 0, 5, 0]
     assert found["page_url"].to_pylist() == ["http://a", "http://de", "http://b", "http://de"]

@@ -20,11 +20,11 @@ def naive_combine(rows: list[dict], max_texts: int) -> tuple[list[dict], int]:
             of_image[name] = max((row[name] for row in own if row[name] is not None), default=None)
         for rank, (_, text) in enumerate(sorted({(row["hash"], row["text"]) for row in own})):
             same = [row for row in own if row["text"] == text]
-            copies = sum(row["copies"] for row in same)
+            copies, shown = (sum(row[name] for row in same) for name in ("copies", "shown"))
             if rank < max_texts:
                 stays = min(same, key=_preference)
                 page = min((row["page_url"] for row in same if row["page_url"] is not None), default=None)
-                combined.append({**stays, **of_image, "page_url": page, "copies": copies})
+                combined.append({**stays, **of_image, "page_url": page, "copies": copies, "shown": shown})
             else:
                 over += copies
     return combined, over
@@ -57,7 +57,11 @@ def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict],
             tallies[f"witness.{row['judged']}", None] += 1
         elif row["judged"]:
             tallies[f"undetermined.{row['judged']}", None] += 1
-    matched = [[row for row in rows if row["entries"]] for rows in images.values()]
+    shown = [sum(row["shown"] for row in rows) for rows in images.values()]
+    matched = [
+        [row | {"shown": number} for row in rows if row["entries"]]
+        for rows, number in zip(images.values(), shown, strict=True)
+    ]
     return [_image(rows) for rows in matched if rows], {name: value for name, value in tallies.items() if value}
 
 
@@ -68,6 +72,6 @@ def _image(rows: list[dict]) -> dict:
     candidates = [
         text | {"page_url": None if own == page else own} for text, own in zip(candidates, pages, strict=True)
     ]
-    of_image = {name: rows[0][name] for name in ("uid", "url", "stated_width", "stated_height")}
+    of_image = {name: rows[0][name] for name in ("uid", "url", "stated_width", "stated_height", "shown")}
     of_image["signals"] = rows[0]["signals"] % 2**30
     return of_image | {"page_url": page, "candidates": candidates}

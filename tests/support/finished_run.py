@@ -42,6 +42,7 @@ def image(number: int, url: str | None = None) -> dict:
         "signals": 0,
         "stated_width": None,
         "stated_height": None,
+        "shown": 1,
     }
 
 

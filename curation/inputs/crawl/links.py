@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import pyarrow as pa
 
 from curation.inputs.candidates import BYTES, HTTP_URL, ROWS, Row, candidates, clean, columns_of, tallies
+from curation.kernels.html import OF_FIGURE
 from curation.schemas import CANDIDATES, STATED
 from runtime.arrow import gather_rows
 
@@ -44,9 +45,16 @@ TDM_RESERVATION, DATA_NOAI = "tdm-reservation", "data-noai"
 
 SIGNAL = "signal."  # before the name of a signal: the name of the tally of its pairs
 
+# A link to a host, or from the root: host, without user and port, path, and query.
+_TARGET = re.compile(
+    r"(?:(?:https?:)?//(?:[^/?#@]*@)?([^/?#:@]+)(?::[0-9]*)?(?=[/?#]|\Z)|(?=/))([^?#]*)(\?[^#]*)?", re.I
+)
+_is_picture = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)\Z", re.I | re.A).search
+
 _NUMBER = re.compile(r"\s*\+?([0-9]{1,6})(?:\.[0-9]*)?\s*(?:px)?\s*", re.I | re.A)
 
-KINDS = ("alt", "title", "data-image-title")
+ALT = "alt"
+KINDS = (ALT, "title", "data-image-title")
 _NAMES = ("url", "text", "kind", "page_url", *(field.name for field in STATED), "page_language")
 PAGE_PAIRS = pa.schema([CANDIDATES.field(name) for name in _NAMES])
 
@@ -135,6 +143,10 @@ SIGNALS = {"noai": 1, "noimageai": 2, "noindex": 4, "noimageindex": 8, TDM_RESER
 # Those that hosts state, which `gate.hosts` adds; TDM_RESERVATION is stated by pages and by hosts.
 HOST_SIGNALS = {"robots": 128, "content-signal": 256, "content-usage": 512, "ai.txt": 1024}
 
+# Bits of the place that a page gives an image: in a link to the root of a site, in one to another site, in a figure.
+IMAGE_PLACES = {"in home link": 2048, "in link away": 4096, "in figure": 8192}
+_HOME, _AWAY, _ = IMAGE_PLACES.values()
+
 _ROBOTS = {name: SIGNALS[name] for name in ("noai", "noimageai", "noindex", "noimageindex", "noml")}
 _ROBOTS["none"] = SIGNALS["noindex"]  # short for noindex and nofollow
 _BITS = {"robots": _ROBOTS, "x-robots-tag": _ROBOTS, TDM_RESERVATION: {"1": SIGNALS[TDM_RESERVATION]}}  # by token
@@ -163,6 +175,7 @@ def states_signals(name: str) -> bool:
 def image_signals(attributes: dict[str, str]) -> tuple[int, int | None, int | None]:
     """Return the signals of an image, and its width and height in pixels; None where they are not stated as such."""
     signals = SIGNALS[DATA_NOAI] if DATA_NOAI in attributes else 0
+    signals |= IMAGE_PLACES[OF_FIGURE] if OF_FIGURE in attributes else 0
     return signals, _pixels(attributes.get("width")), _pixels(attributes.get("height"))
 
 
@@ -171,8 +184,41 @@ def _pixels(value: str | None) -> int | None:
     return int(found[1]) if found else None
 
 
+def place_of(link: str, host: str) -> int:
+    """Return the bits of IMAGE_PLACES for an image in a link, given the host of its page in lower case.
+
+    A site is the last two labels of a host, and the last three where the second last has at most three letters and the
+    last two. A link to a picture leads to what the image shows, so it is none to another site.
+
+    >>> [place_of(link, "www.shop.co.uk") for link in ("/", "//a.org#x", "http://img.Shop.co.uk/b", "//a.co.uk/b.JPG")]
+    [2048, 6144, 0, 0]
+    >>> place_of("https://a.co.uk/?b", "www.shop.co.uk")
+    4096
+    """
+    found = _TARGET.match(_trim(link))
+    if not found:
+        return 0
+    other, path, query = found.groups()
+    bits = _HOME if path in ("", "/") and not query and (other is not None or path) else 0
+    if other is None or _site(other.lower()) == _site(host) or _is_picture(path):
+        return bits
+    return bits | _AWAY
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL, or "" where it has none, in lower case."""
+    found = _TARGET.match(url)
+    return (found[1] or "").lower() if found else ""
+
+
+def _site(host: str) -> str:
+    labels = host.split(".")
+    is_long = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
+    return ".".join(labels[-3 if is_long else -2 :])
+
+
 class Image(NamedTuple):
-    """An image of a page: its link, all attributes, and the signals, size and language that they state."""
+    """An image of a page: its link, all attributes, the signals, size and language that they state, the link around."""
 
     link: Any
     attributes: dict[str, Any]
@@ -180,6 +226,7 @@ class Image(NamedTuple):
     width: int | None = None
     height: int | None = None
     language: str | None = None
+    target: str | None = None
 
 
 class Page(NamedTuple):
@@ -200,6 +247,7 @@ def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
         return
     tally["pages"] += 1
     tally["image_links"] += len(page.images)
+    host = host_of(page.url)
     for image in page.images:
         texts, link = _texts(image.attributes, tally), image.link
         if not texts:
@@ -208,8 +256,9 @@ def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
         if reason is not None:
             tally[reason] += len(texts)
             continue
+        signals = page.signals | image.signals | (place_of(image.target, host) if image.target else 0)
         for kind, text in texts:
-            yield url, text, kind, page.url, page.signals | image.signals, image.width, image.height, image.language
+            yield url, text, kind, page.url, signals, image.width, image.height, image.language
 
 
 def _texts(attributes: dict[str, Any], tally: Counter[str]) -> list[tuple[str, str]]:

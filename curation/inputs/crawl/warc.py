@@ -27,6 +27,7 @@ from curation.inputs.crawl.links import (
     page_signals,
     pairs_of_page,
 )
+from curation.kernels.html import OF_LINK
 from curation.kernels.warc_heads import BEGIN, COLUMNS, KIND, METADATA, RESPONSE, UNUSUAL, read_heads
 from metadata.languages import of_tag
 from runtime.arrow import gather
@@ -89,7 +90,8 @@ def _page(record: WarcRecord, block: bytes) -> Page | str | None:
 
 def _image(attributes: dict[str, str], page_language: str) -> Image:
     language = of_tag(attributes.get("lang", page_language))  # an empty one says that it is in another, not known
-    return Image(link_of(attributes), attributes, *image_signals(attributes), language.code if language else None)
+    stated = image_signals(attributes)
+    return Image(link_of(attributes), attributes, *stated, language and language.code, attributes.get(OF_LINK))
 
 
 def members(file: BinaryIO, tally: Counter[str]) -> Iterator["Member"]:

@@ -25,9 +25,11 @@ from curation.inputs.crawl.links import (
     Page,
     candidates_of_file,
     from_rows,
+    host_of,
     page_pairs,
     page_signals,
     pairs_of_page,
+    place_of,
     states_signals,
 )
 from curation.inputs.crawl.warc import MemberBlocks, members
@@ -35,6 +37,8 @@ from curation.kernels.wat import pages as kernels
 from curation.kernels.wat import tokens
 from curation.kernels.wat.links import DEEPEST, scan
 from curation.kernels.wat.pages import read_pages
+from curation.kernels.wat.targets import ODD, find_places
+from runtime.arrow import string_buffers
 from runtime.kernels.masks import SLACK
 
 MAX_BYTES = 16 << 20  # of a record, whose tree takes thirty times as many; hardly any record of a real page has 1 MB
@@ -43,6 +47,7 @@ SMALLEST = len('{"path":"IMG@/src","alt":""}')  # bytes of an image with a text
 REASON_NAMES = ("dropped.empty_text", EMPTY, NOT_HTTP)  # as `kernels.wat.pages` numbers them
 
 _KINDS = pa.array(KINDS)
+_DECODER = json.JSONDecoder()
 
 
 def page_of(block: bytes, tally: Counter[str]) -> Page | None:
@@ -63,9 +68,20 @@ def page_of(block: bytes, tally: Counter[str]) -> Page | None:
         return None
     objects = [link for link in links if type(link) is dict]
     tally["dropped.bad_link"] += len(links) - len(objects)
-    images = [Image(link.get("url"), link) for link in objects if link.get("path") == "IMG@/src"]
+    followed = zip(objects, [*objects[1:], {}], strict=True)
+    images = [
+        Image(link.get("url"), link, target=target_of(behind))
+        for link, behind in followed
+        if link.get("path") == "IMG@/src"
+    ]
     signals = signals_of(_at(response, "Headers"), _at(html, "Head", "Metas"))
     return Page(url.strip("<>"), base if type(base) is str else None, images, signals)
+
+
+def target_of(link: dict[str, Any]) -> str | None:
+    """Return where a link leads that is around the image before it: one with a text may follow the image only."""
+    url = link.get("url") if link.get("path") == "A@/href" and "text" not in link else None
+    return url if type(url) is str else None
 
 
 def signals_of(headers: Any, metas: Any) -> int:
@@ -123,6 +139,7 @@ class _Group:
         self._links: dict[int, Links] = {}  # by record, where they are needed
         self._urls, self._prefixes = self._read_pages()
         self._signals = self._read_signals()
+        self._hosts = [host_of(url or "") for url in self._urls.to_pylist()]
 
     def _scan(self) -> tuple[np.ndarray, np.ndarray]:
         """Return what the kernel finds: int32 [record, PAGE_COLUMNS] and [image, IMAGE_COLUMNS]."""
@@ -211,7 +228,18 @@ class _Group:
 
     def _fast(self, at: int, stop: int) -> Iterator[pa.RecordBatch]:
         for begin in range(at, stop, ROWS):
-            yield self._batch(*self._write(self._images[begin : min(begin + ROWS, stop)]))
+            images = self._images[begin : min(begin + ROWS, stop)]
+            yield self._batch(*self._write(images), self._places(images))
+
+    def _places(self, images: np.ndarray) -> np.ndarray:
+        """Return the bits of the place of each image, int32[image]."""
+        places, link = np.empty(len(images), np.int32), np.empty(len(self._data) + SLACK, np.uint8)
+        find_places(self._data, images, *string_buffers(pa.array(self._hosts)), link, places)
+        for image in np.flatnonzero(places == ODD).tolist():
+            record, _, *_, begin = images[image].tolist()
+            target = target_of(_object_in(self._joined[begin : self._ends[record]]))
+            places[image] = place_of(target, self._hosts[record]) if target else 0
+        return places
 
     def _write(self, images: np.ndarray) -> tuple[pa.Array, pa.Array, np.ndarray]:
         """Return URLs and texts of all pairs, some not finished, and int32 [pair, ROW_COLUMNS]."""
@@ -228,7 +256,7 @@ class _Group:
         self._tally.update(dict(zip(REASON_NAMES, counts.tolist(), strict=True)))
         return _strings(url_ends, urls, count), _strings(text_ends, written, count), rows[:count]
 
-    def _batch(self, urls: pa.Array, written: pa.Array, rows: np.ndarray) -> pa.RecordBatch:
+    def _batch(self, urls: pa.Array, written: pa.Array, rows: np.ndarray, places: np.ndarray) -> pa.RecordBatch:
         """Return the pairs that `_write` began, finished: texts are clean, and links resolved."""
         kept = np.ones(len(rows), bool)
         odd = np.flatnonzero(rows[:, kernels.ROW_ODD_TEXT])
@@ -244,12 +272,26 @@ class _Group:
         rows, written = rows[kept], _changed(written, odd, cleaned, kept)
         kinds = _KINDS.take(pa.array(rows[:, kernels.ROW_KIND]))
         pages = self._urls.take(pa.array(rows[:, kernels.ROW_RECORD]))
-        return page_pairs(urls, written, kinds, pages, pa.array(self._signals[rows[:, kernels.ROW_RECORD]]))
+        signals = self._signals[rows[:, kernels.ROW_RECORD]] | places[rows[:, kernels.ROW_IMAGE]]
+        return page_pairs(urls, written, kinds, pages, pa.array(signals))
 
     def _links_of(self, record: int) -> Links:
         if record not in self._links:
             self._links[record] = Links(self._urls[record].as_py())
         return self._links[record]
+
+
+def _object_in(json_after: bytes) -> Any:
+    """Return the first object in bytes; most are short."""
+    size = 1 << 10
+    while True:
+        try:
+            text = json_after[:size].decode("utf-8", "surrogateescape").lstrip(" ,\t\n\r")
+            return _DECODER.raw_decode(text)[0]
+        except ValueError:
+            if size > len(json_after):
+                raise
+            size *= 4
 
 
 def _changed(strings: pa.Array, at: np.ndarray, values: Sequence[str | None], kept: np.ndarray) -> pa.Array:

@@ -89,7 +89,9 @@ def scan_record(data, begin, record, stack, stops, page, images, count):
             if is_other_link or role == tokens.OTHER or role == tokens.FIELDS:
                 i, at = after_strings(data, i, stops, at, False)
         while i >= 0 and byte_at(data, i) == closing(role):
-            count += close_link(seen, page) if role == tokens.LINK else 0
+            if role == tokens.LINK:
+                images[count, tokens.END] = i + 1
+                count += close_link(seen, page)
             if role == tokens.META_LIST or role == tokens.FIELDS:
                 page[(tokens.HEADERS if role == tokens.FIELDS else tokens.METAS) + 1] = i + 1
             depth -= 1

@@ -32,8 +32,9 @@ from runtime.kernels.masks import WINDOW, backslashes, copy_window, places_of_le
 LEFT_OUT, LOOKED_AT, PREFIXED = 0, 1, 2
 PREFIXES = 6  # columns of `bounds`: where the prefixes begin and end that links of a page may have
 
-# Columns of `rows`: the record, the kind of text, whether the caller has to resolve the link and to clean the text.
-ROW_RECORD, ROW_KIND, ROW_ODD_LINK, ROW_ODD_TEXT, ROW_COLUMNS = 0, 1, 2, 3, 4
+# Columns of `rows`: the record, the kind of text, whether the caller has to resolve the link and to clean the text, and
+# the row of the image.
+ROW_RECORD, ROW_KIND, ROW_ODD_LINK, ROW_ODD_TEXT, ROW_IMAGE, ROW_COLUMNS = 0, 1, 2, 3, 4, 5
 
 # Reasons that are counted.
 EMPTY_TEXTS, EMPTY_URLS, OTHER_SCHEMES, REASONS = 0, 1, 2, 3
@@ -87,6 +88,7 @@ def write_rows(data, images, pages, link, url_strings, text_strings, rows, count
             written = end
             rows[count, ROW_RECORD], rows[count, ROW_KIND] = record, kind
             rows[count, ROW_ODD_LINK], rows[count, ROW_ODD_TEXT] = way >= _BY_LOOKING, odd
+            rows[count, ROW_IMAGE] = image
             count += 1
             url_ends[count], text_ends[count] = used, written
     return count

@@ -16,8 +16,9 @@ from runtime.kernels.masks import WINDOW, string_stops
 # headers, an object, and of metas, members of a list, are here only if they may hold signals.
 READ, PAGE, BASE, HEADERS, METAS, IMAGE_LINKS, NO_TEXT, PAGE_COLUMNS = 0, 1, 3, 5, 7, 9, 10, 11
 
-# Columns of `images`: the record, then the spans of url, alt, title and data-image-title. An absent url is empty.
-RECORD, URL, TEXTS, IMAGE_COLUMNS = 0, 1, 3, 9
+# Columns of `images`: the record, the spans of url, alt, title and data-image-title, and the place behind the object.
+# An absent url is empty.
+RECORD, URL, TEXTS, END, IMAGE_COLUMNS = 0, 1, 3, 9, 10
 
 # Meanings of values, by their names and the objects they are in. The first are arrays, then objects, then strings.
 OTHER_LIST, META_LIST, LINKS, OTHER, LINK, ROOT, ENVELOPE, PAYLOAD, RESPONSE, FIELDS, HTML, HEAD, HEADER = range(13)
@@ -195,7 +196,9 @@ def read_links(data, i, stops, at, record, page, images, count):
             last = after_members(data, stops, at + 3)
         if load_word(data, stops[last]) != _NEXT_LINK or load_word(data, stops[last] + 4) != _PATH_FOLLOWS:
             break
-        count += close_link(seen, page) if image else 0
+        if image:
+            images[count, END] = stops[last] + 2
+            count += close_link(seen, page)
         at = last + 1
         i = np.int64(stops[at]) - 1
     return i, at, count
@@ -248,7 +251,7 @@ def clear_image(record, images, row):
     """Set a row to an image without any value."""
     images[row, RECORD] = record
     images[row, URL] = images[row, URL + 1] = 0
-    for column in range(TEXTS, IMAGE_COLUMNS):
+    for column in range(TEXTS, END):
         images[row, column] = -1
 
 

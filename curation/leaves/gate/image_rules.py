@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.inputs.crawl.links import DATA_NOAI, HOST_SIGNALS, SIGNALS, TDM_RESERVATION
+from curation.inputs.crawl.links import DATA_NOAI, HOST_SIGNALS, IMAGE_PLACES, SIGNALS, TDM_RESERVATION
 from curation.leaves.gate import kernels as kernel
 from curation.leaves.gate.rule import IMAGES, Rule, WordTable, listed, numbered, urls_of, word_key
 from curation.leaves.gate.text_rules import outside_archives
@@ -35,6 +35,22 @@ def has_signal(batch: pa.RecordBatch, name: str) -> np.ndarray:
     """Return which images have a signal of SIGNALS or HOST_SIGNALS; a null has none."""
     signals = batch["signals"].fill_null(0).to_numpy()
     return signals & (SIGNALS | HOST_SIGNALS)[name] != 0
+
+
+def is_home_link(batch: pa.RecordBatch) -> np.ndarray:
+    """Return which images are in a link to the root of a site and, on all pages, outside of figures."""
+    return _is_placed(batch, "in home link")
+
+
+def is_shown_away(batch: pa.RecordBatch, number: int) -> np.ndarray:
+    """Return which images with an alt on `number` places of pages or more are in a link to another site, likewise."""
+    often = pc.greater_equal(batch["shown"], number).fill_null(False).to_numpy(zero_copy_only=False)
+    return often & _is_placed(batch, "in link away")
+
+
+def _is_placed(batch: pa.RecordBatch, place: str) -> np.ndarray:
+    bit, figure = IMAGE_PLACES[place], IMAGE_PLACES["in figure"]
+    return batch["signals"].fill_null(0).to_numpy() & (bit | figure) == bit
 
 
 def has_url_word(batch: pa.RecordBatch) -> np.ndarray:
@@ -104,6 +120,8 @@ _ROBOTS = "images whose URL or page robots.txt forbids to one of the agents of `
 _CONTENT_SIGNAL = "images whose URL or page robots.txt keeps from training (`Content-Signal: ai-train=no`)"
 _AI_TXT = "images whose URL or page ai.txt forbids"
 _SIZE = "images that a page shows with a side below N pixels; those without a stated size pass"
+_HOME = "images in a link to the home page of a site, if in no figure: logos and banners, in any language"
+_AWAY = "images in a link to another site, if in no figure, that pages show N times or more: advertisements"
 _URL_WORDS = "images whose file or folder has the name of a part of the page, such as logo, icons or placeholder"
 _SVG = "images in SVG, unless from a media archive such as Wikimedia Commons"
 _TEXTS = "images with more than N texts of one language: what many pages show in place of other pictures"
@@ -119,6 +137,8 @@ ROWS = (
     _of_hosts("ai_txt", "ai.txt", _AI_TXT),
     Rule("url_words", IMAGES, _URL_WORDS, has_url_word, is_recommended=True),
     Rule("svg", IMAGES, _SVG, is_svg, is_recommended=True),
+    Rule("home_link", IMAGES, _HOME, is_home_link, is_recommended=True),
+    numbered(Rule("link_away", IMAGES, _AWAY, is_shown_away), (1, 1_000_000)),
     numbered(Rule("max_texts_per_image", IMAGES, _TEXTS, has_many_texts), (1, 1_000), recommended=4),
     numbered(Rule("min_stated_size", IMAGES, _SIZE, is_stated_small), (2, 10_000), recommended=64),
 )
