@@ -49,6 +49,7 @@ SIGNAL = "signal."  # before the name of a signal: the name of the tally of its 
 _TARGET = re.compile(
     r"(?:(?:https?:)?//(?:[^/?#@]*@)?([^/?#:@]+)(?::[0-9]*)?(?=[/?#]|\Z)|(?=/))([^?#]*)(\?[^#]*)?", re.I
 )
+_plain_host = re.compile(r"https?://([A-Za-z0-9.-]+)/").match
 _is_picture = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)\Z", re.I | re.A).search
 
 _NUMBER = re.compile(r"\s*\+?([0-9]{1,6})(?:\.[0-9]*)?\s*(?:px)?\s*", re.I | re.A)
@@ -207,6 +208,8 @@ def place_of(link: str, host: str) -> int:
 
 def host_of(url: str) -> str:
     """Return the host of a URL, or "" where it has none, in lower case."""
+    if plain := _plain_host(url):  # as most have
+        return plain[1].lower()
     found = _TARGET.match(url)
     return (found[1] or "").lower() if found else ""
 

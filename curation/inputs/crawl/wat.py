@@ -48,6 +48,7 @@ REASON_NAMES = ("dropped.empty_text", EMPTY, NOT_HTTP)  # as `kernels.wat.pages`
 
 _KINDS = pa.array(KINDS)
 _DECODER = json.JSONDecoder()
+_SHORT = 1 << 9  # bytes
 
 
 def page_of(block: bytes, tally: Counter[str]) -> Page | None:
@@ -139,7 +140,7 @@ class _Group:
         self._links: dict[int, Links] = {}  # by record, where they are needed
         self._urls, self._prefixes = self._read_pages()
         self._signals = self._read_signals()
-        self._hosts = [host_of(url or "") for url in self._urls.to_pylist()]
+        self._hosts = pa.array([host_of(url) if url else "" for url in self._urls.to_pylist()], pa.string())
 
     def _scan(self) -> tuple[np.ndarray, np.ndarray]:
         """Return what the kernel finds: int32 [record, PAGE_COLUMNS] and [image, IMAGE_COLUMNS]."""
@@ -234,11 +235,11 @@ class _Group:
     def _places(self, images: np.ndarray) -> np.ndarray:
         """Return the bits of the place of each image, int32[image]."""
         places, link = np.empty(len(images), np.int32), np.empty(len(self._data) + SLACK, np.uint8)
-        find_places(self._data, images, *string_buffers(pa.array(self._hosts)), link, places)
+        find_places(self._data, images, *string_buffers(self._hosts), link, places)
         for image in np.flatnonzero(places == ODD).tolist():
             record, _, *_, begin = images[image].tolist()
-            target = target_of(_object_in(self._joined[begin : self._ends[record]]))
-            places[image] = place_of(target, self._hosts[record]) if target else 0
+            target = target_of(_object_in(self._joined, begin, int(self._ends[record])))
+            places[image] = place_of(target, self._hosts[record].as_py()) if target else 0
         return places
 
     def _write(self, images: np.ndarray) -> tuple[pa.Array, pa.Array, np.ndarray]:
@@ -281,17 +282,18 @@ class _Group:
         return self._links[record]
 
 
-def _object_in(json_after: bytes) -> Any:
-    """Return the first object in bytes; most are short."""
-    size = 1 << 10
+def _object_in(data: bytes, begin: int, end: int) -> Any:
+    """Return the first object in JSON from data[begin] on; most are short."""
+    stop = begin
     while True:
+        stop += _SHORT
         try:
-            text = json_after[:size].decode("utf-8", "surrogateescape").lstrip(" ,\t\n\r")
+            text = data[begin : min(stop, end)].decode("utf-8", "surrogateescape").lstrip(" ,\t\n\r")
             return _DECODER.raw_decode(text)[0]
         except ValueError:
-            if size > len(json_after):
+            if stop >= end:
                 raise
-            size *= 4
+            stop += 4 * (stop - begin)
 
 
 def _changed(strings: pa.Array, at: np.ndarray, values: Sequence[str | None], kept: np.ndarray) -> pa.Array:

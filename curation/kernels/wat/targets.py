@@ -11,8 +11,10 @@ from curation.kernels.url_paths import LOWERED
 from curation.kernels.wat.pages import unescape
 from curation.kernels.wat.tokens import END, QUOTE, RECORD, after_space
 from runtime.kernels import inline, lean
-from runtime.kernels.machine import byte_at, load_word
+from runtime.kernels.machine import byte_at, load_word, lowest, trailing_zeros
+from runtime.kernels.masks import WINDOW, backslashes, string_stops
 
+_SCHEME = 9  # bytes of the longest one, and of a host's first
 HOME, AWAY = 2048, 4096  # as in links.IMAGE_PLACES
 ODD = -1
 NONE = 0
@@ -36,18 +38,25 @@ def find_places(data, images, host_offsets, hosts, link, places):
     """
     for k in range(len(places)):
         record, begin = images[k, RECORD], np.int64(images[k, END])
-        begin, end = target_of(data, begin)
-        places[k] = begin if begin <= 0 else NONE
+        begin, end, is_plain = target_of(data, begin)
+        places[k] = min(begin, 0)
         if begin > 0:
-            size = unescape(data, begin, end, link, np.int64(0))
-            places[k] = place(link, size, hosts, np.int64(host_offsets[record]), np.int64(host_offsets[record + 1]))
+            host, host_end = np.int64(host_offsets[record]), np.int64(host_offsets[record + 1])
+            if is_plain:
+                places[k] = place(data, begin, end, hosts, host, host_end)
+            else:
+                end = unescape(data, begin, end, link, np.int64(0))
+                places[k] = place(link, np.int64(0), end, hosts, host, host_end)
 
 
 @inline
 def target_of(data, i):
-    """Return where the url begins and ends of a link without text that follows an object; NONE or ODD twice if none."""
+    """Return where the url begins and ends of a link without text that follows an object, and whether it has no escape.
+
+    It begins at NONE if there is none, at ODD if that is to be seen.
+    """
     i = after_space(data, i)
-    begin, end = np.int64(NONE), np.int64(NONE)
+    begin, end, is_plain = np.int64(NONE), np.int64(NONE), True
     if byte_at(data, i) == _COMMA:
         i = after_space(data, i + 1)
         is_usual = byte_at(data, i) == _OPEN and load_word(data, i + 1) == _PATH
@@ -55,92 +64,104 @@ def target_of(data, i):
         is_link = first == _LINK or (first == _ESCAPED and byte_at(data, i + 17) == QUOTE)
         i += 17 + (first == _ESCAPED)
         if not is_usual or (is_link and load_word(data, i) != _ITS_URL):
-            begin = end = np.int64(ODD)
+            begin = np.int64(ODD)
         elif is_link:
             begin = i + 8
-            end = string_end_of(data, begin)
-            begin, end = without_text(data, begin, end)
-    return begin, end
+            end, is_plain = string_end_of(data, begin)
+            begin = without_text(data, begin, end)
+    return begin, end, is_plain
 
 
 @inline
 def string_end_of(data, i):
-    """Return where the string ends whose bytes begin at data[i]."""
-    while byte_at(data, i) != QUOTE:
-        i += 1 + (byte_at(data, i) == _BACKSLASH)
-    return i
+    """Return where the string ends whose bytes begin at data[i], and whether it has no escape."""
+    is_plain, stop = True, i
+    while True:
+        stops, slashes = string_stops(data, stop), backslashes(data, stop)
+        if stops == 0:
+            is_plain &= slashes == 0
+            stop += WINDOW
+            continue
+        size = trailing_zeros(stops)
+        is_plain &= slashes & lowest(size) == 0
+        stop += size
+        if byte_at(data, stop) == QUOTE:
+            return stop, is_plain
+        is_plain = False
+        stop += 1 + (byte_at(data, stop) == _BACKSLASH)
 
 
 @inline
 def without_text(data, begin, end):
-    """Return the bounds of a url, NONE twice if its link has a text, ODD twice if other members are unusual."""
+    """Return where a url up to data[end] begins, NONE if its link has a text, ODD if other members are unusual."""
     i = end + 1
     while begin > 0 and byte_at(data, i) != _CLOSE:
-        name = i + 1
-        first = load_word(data, name)
-        if byte_at(data, i) != _COMMA or byte_at(data, name) != QUOTE:
-            begin = end = np.int64(ODD)
+        first = load_word(data, i + 1)
+        if byte_at(data, i) != _COMMA or byte_at(data, i + 1) != QUOTE:
+            begin = np.int64(ODD)
         elif first & _6_BYTES == _TEXT:
-            begin = end = np.int64(NONE)
+            begin = np.int64(NONE)
         else:
-            i = string_end_of(data, name + 1)
-            is_plain = byte_at(data, i + 1) == _COLON and byte_at(data, i + 2) == QUOTE
-            if not is_plain or first & _5_BYTES == _A_URL or has_escape(data, name + 1, i):
-                begin = end = np.int64(ODD)
+            i, is_plain = string_end_of(data, i + 2)
+            is_string = byte_at(data, i + 1) == _COLON and byte_at(data, i + 2) == QUOTE
+            if not is_string or not is_plain or first & _5_BYTES == _A_URL:
+                begin = np.int64(ODD)
             else:
-                i = string_end_of(data, i + 3) + 1
-    return begin, end
-
-
-@inline
-def has_escape(data, i, end):
-    """Return whether a backslash is in data[i:end]."""
-    while i < end and byte_at(data, i) != _BACKSLASH:
-        i += 1
-    return i < end
+                i = string_end_of(data, i + 3)[0] + 1
+    return begin
 
 
 @lean
-def place(link, size, hosts, host, host_end):
-    """Return what `place_of` says of link[:size] on a page with the host hosts[host:host_end]; ODD if it is unusual."""
-    for i in range(size):
-        if byte_at(link, i) <= ord(" ") or byte_at(link, i) >= 0x7F:
+def place(link, begin, end, hosts, host, host_end):
+    """Return what `place_of` says of link[begin:end] on a page with the host hosts[host:host_end]; ODD if unusual."""
+    for i in range(begin, min(end, begin + _SCHEME)):
+        if is_odd(byte_at(link, i)):
             return ODD
-    first = byte_at(link, 0) if size > 0 else 0
-    begin = after_scheme(link, size)
-    if begin == 0:
-        is_root = first == _SLASH and (size == 1 or byte_at(link, 1) == _HASH)
-        return HOME if is_root else NONE
-    stop = begin
-    while stop < size and not ends_host(byte_at(link, stop)):
+    start = after_scheme(link, begin, end)
+    if start == 0:
+        is_root = begin < end and byte_at(link, begin) == _SLASH
+        return HOME if is_root and (end == begin + 1 or byte_at(link, begin + 1) == _HASH) else NONE
+    stop = start
+    while stop < end and is_of_host(byte_at(link, stop)):
         stop += 1
-    odd = stop == begin or (stop < size and (byte_at(link, stop) == _AT or byte_at(link, stop) == _COLON))
+    last = byte_at(link, stop) if stop < end else _HASH
+    after = byte_at(link, stop + 1) if stop + 1 < end else _HASH
+    odd = stop == start or last == _AT or last == _COLON or is_odd(last) or is_odd(after)
     for i in range(host, host_end):
         odd |= byte_at(hosts, i) >= 0x80
     if odd:
         return ODD
-    end = stop
-    while end < size and byte_at(link, end) != _QUESTION and byte_at(link, end) != _HASH:
-        end += 1
-    is_home = end - stop <= 1 and (end == size or byte_at(link, end) == _HASH)
-    is_away = not is_same(link, site(link, begin, stop), stop, hosts, site(hosts, host, host_end), host_end)
-    return HOME * is_home | AWAY * (is_away and not is_picture(link, stop, end))
+    bits = HOME if last == _HASH or (last == _SLASH and after == _HASH) else NONE
+    if is_same(link, site(link, start, stop), stop, hosts, site(hosts, host, host_end), host_end):
+        return bits
+    path_end = end
+    for i in range(stop, end):
+        if is_odd(byte_at(link, i)):
+            return ODD
+        path_end = min(path_end, i) if byte_at(link, i) == _QUESTION or byte_at(link, i) == _HASH else path_end
+    return bits if is_picture(link, stop, path_end) else bits | AWAY
 
 
 @inline
-def after_scheme(link, size):
+def is_odd(byte):
+    return byte <= ord(" ") or byte >= 0x7F
+
+
+@inline
+def is_of_host(byte):
+    return not (is_odd(byte) or byte == _SLASH or byte == _QUESTION or byte == _HASH or byte == _COLON or byte == _AT)
+
+
+@inline
+def after_scheme(link, begin, end):
     """Return where the host of a link begins, 0 if it has none."""
-    i = np.int64(0)
-    if size > 7 and load_word(link, 0) & _4_BYTES | 0x20202020 == HTTP:
-        i = np.int64(4) + (byte_at(link, 4) | 32 == ord("s"))
-        i = i + 1 if byte_at(link, i) == _COLON else np.int64(-1)
-    is_host = i >= 0 and i + 1 < size and byte_at(link, i) == _SLASH and byte_at(link, i + 1) == _SLASH
+    i = begin
+    if end - begin > 7 and load_word(link, begin) & _4_BYTES | 0x20202020 == HTTP:
+        i += 4
+        i += byte_at(link, i) | 32 == ord("s")
+        i = i + 1 if byte_at(link, i) == _COLON else end
+    is_host = i + 1 < end and byte_at(link, i) == _SLASH and byte_at(link, i + 1) == _SLASH
     return i + 2 if is_host else np.int64(0)
-
-
-@inline
-def ends_host(byte):
-    return byte == _SLASH or byte == _QUESTION or byte == _HASH or byte == _COLON or byte == _AT
 
 
 @inline

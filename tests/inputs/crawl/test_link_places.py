@@ -72,7 +72,9 @@ def test_the_kernel_says_what_the_definition_says():
             chance.choice([*HOSTS, "é.org", ""]),
         )
         given, hosts = (np.frombuffer(each.encode() + bytes(SLACK), np.uint8) for each in (link, host))
-        found = place(given, np.int64(len(link.encode())), hosts, np.int64(0), np.int64(len(host.encode())))
+        found = place(
+            given, np.int64(0), np.int64(len(link.encode())), hosts, np.int64(0), np.int64(len(host.encode()))
+        )
         odd += found == ODD
         assert found in (ODD, place_of(link, host)), (link, host)
     assert odd < 10_000
