@@ -32,22 +32,29 @@ ATTRIBUTES = (  # the links of an image, then its texts, then others
 )
 
 # What an image has from other elements: the set of the <source> before it, the src of the <noscript> behind it, the
-# href of the <a> around it, an empty value if it is in a <figure>. No attribute has such a name.
-OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE = "source srcset", "noscript src", "a href", "in figure"
+# href of the <a> around it, an empty value if it is in a <figure>. And the first other attribute that looks like the
+# address of a picture, from its name on. No attribute has such a name.
+OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE, OF_OTHER = (
+    "source srcset",
+    "noscript src",
+    "a href",
+    "in figure",
+    "other src",
+)
 
 # Columns of an element: its kind, of WANTED, and for each of SPANS where its value begins and ends, or -1 twice.
-SPANS = (*ATTRIBUTES, OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE)
+SPANS = (*ATTRIBUTES, OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE, OF_OTHER)
 KIND, VALUES = 0, 1
 COLUMNS = VALUES + 2 * len(SPANS)
 _LONGEST = 16  # bytes of a name
 _NUL = 255  # instead of 0, which fills the integers
 
 IMG, IMAGE, BASE, META, HTML, SOURCE = range(len(WANTED))
-SRC, HREF, CONTENT, CHARSET, LANG, COLOR, FACE, SIZE, SOURCE_SET, NOSCRIPT_SRC, LINK_HREF, IN_FIGURE = (
+SRC, HREF, CONTENT, CHARSET, LANG, COLOR, FACE, SIZE, SOURCE_SET, NOSCRIPT_SRC, LINK_HREF, IN_FIGURE, OTHER_SRC = (
     VALUES + 2 * SPANS.index(name)
     for name in (
         *("src", "href", "content", "charset", "lang", "color", "face", "size"),
-        *(OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE),
+        *(OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE, OF_OTHER),
     )
 )
 FIRST_SET, FIRST_TEXT, TEXTS_END = (VALUES + 2 * ATTRIBUTES.index(name) for name in (SETS[0], "alt", "width"))
@@ -55,6 +62,7 @@ FIRST_SET, FIRST_TEXT, TEXTS_END = (VALUES + 2 * ATTRIBUTES.index(name) for name
 _SPACE, _SLASH, _EQUALS, _LESS, _GREATER, _QUOTE, _APOSTROPHE = (ord(character) for character in " /=<>\"'")
 _TAB, _LF, _FF, _CR = (ord(character) for character in "\t\n\f\r")
 _DASH, _BANG, _QUESTION = (ord(character) for character in "-!?")
+_JPG, _JPEG, _PNG, _WEBP, _AVIF = (int.from_bytes(end, "big") for end in (b"jpg", b"jpeg", b"png", b"webp", b"avif"))
 NO_ELEMENT = -1  # instead of a row: the values are not wanted
 
 
@@ -346,6 +354,26 @@ def read_attributes(data, i, end, elements, row):
         if known >= 0 and elements[row, ATTRIBUTE_COLUMNS[known]] < 0:
             elements[row, ATTRIBUTE_COLUMNS[known]] = value
             elements[row, ATTRIBUTE_COLUMNS[known] + 1] = stop
+        elif known < 0 <= row and elements[row, OTHER_SRC] < 0 and is_picture(data, value, stop):
+            elements[row, OTHER_SRC], elements[row, OTHER_SRC + 1] = begin, stop
+
+
+@lean
+def is_picture(data, i, end):
+    """Return whether data[i:end] looks like the address of a picture: a path with its ending, then at most a query."""
+    slash, dot = False, np.int64(-1)
+    while i < end and byte_at(data, i) != _QUESTION:
+        byte = byte_at(data, i)
+        if byte <= _SPACE or byte == ord("{") or byte == _QUOTE:
+            return False
+        slash |= byte == _SLASH
+        dot = i if byte == ord(".") else dot
+        i += 1
+    ending = np.int64(0)
+    if slash and dot >= 0 and 3 <= i - dot - 1 <= 4:
+        for k in range(dot + 1, i):
+            ending = ending << 8 | lower(byte_at(data, k))
+    return ending == _JPG or ending == _JPEG or ending == _PNG or ending == _WEBP or ending == _AVIF
 
 
 @lean

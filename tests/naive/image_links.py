@@ -13,6 +13,9 @@ def naive_link(attributes):
     for name in ("data-srcset", "data-lazy-srcset", "srcset", "source srcset"):
         instead.append(naive_largest(attributes.get(name, "")) or "")
     instead.append(attributes.get("noscript src", ""))
+    name, _, link = attributes.get("other src", "").partition("=")
+    names_another = any(word in name.lower() for word in "placeholder fallback error hover poster alt gt-".split())
+    instead.append("" if names_another else link.strip(" \t\n\f\r\"'"))
     found = [] if naive_shows(src) else [link for link in instead if naive_shows(link) and "{" not in link]
     return found[0] if found else attributes.get("src")
 

@@ -20,7 +20,18 @@ from fastwarc.stream_io import BrotliReader
 from webencodings import lookup
 
 from curation.inputs.candidates import unescape
-from curation.kernels.html import COLUMNS, KIND, OF_NOSCRIPT, OF_SOURCE, SETS, SPANS, VALUES, WANTED, find_elements
+from curation.kernels.html import (
+    COLUMNS,
+    KIND,
+    OF_NOSCRIPT,
+    OF_OTHER,
+    OF_SOURCE,
+    SETS,
+    SPANS,
+    VALUES,
+    WANTED,
+    find_elements,
+)
 from runtime.arrow import gather
 
 ENOUGH = 16 << 10  # bytes of texts: more change the answer hardly ever
@@ -42,8 +53,11 @@ _CHARSET = re.compile(r"charset\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"';]+))", 
 # Where the link of an image may be, in this order. A set holds links of one picture in several sizes.
 _LAZY = ("data-src", "data-lazy-src", "data-original")
 _SETS = (*SETS, OF_SOURCE)
-_INSTEAD = (*_LAZY, *_SETS, OF_NOSCRIPT)
+_INSTEAD = (*_LAZY, *_SETS, OF_NOSCRIPT, OF_OTHER)
 LINKS = ("src", *_INSTEAD)
+
+# In the names of attributes with links of what is shown in another's place, and of the flags of GTranslate's menu.
+_of_another = re.compile("placeholder|fallback|error|hover|poster|alt|gt-", re.I | re.A).search
 
 # Nothing, a part of the page, IE's //:0, and what is not of the web, such as data.
 _shows_nothing = re.compile(r"[\0-\x20]*(?:\Z|#|//:0|(?!https?:)[a-z][a-z0-9+.-]*:)", re.I | re.A).match
@@ -270,9 +284,17 @@ def link_of(attributes: dict[str, str]) -> str | None:
     if src is None or _shows_nothing(src) or _is_placeholder(_name(src)):
         for name in _INSTEAD:
             value = attributes.get(name)
-            if value and (link := largest(value) if name in _SETS else value) and _may_show(link):
+            if value and (link := _read(value, name)) and _may_show(link):
                 return link
     return src
+
+
+def _read(value: str, name: str) -> str | None:
+    """Return the link in what one of LINKS holds."""
+    if name == OF_OTHER:
+        attribute, _, link = value.partition("=")
+        return None if _of_another(attribute) else link.strip(" \t\n\f\r\"'")
+    return largest(value) if name in _SETS else value
 
 
 def largest(value: str) -> str | None:

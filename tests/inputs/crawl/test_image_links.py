@@ -25,6 +25,14 @@ PARTS = [
     *("\n", "\t", "(", ")", "( ,)", "1w", "320w", "640w", "0w", "1h", "0h", "1x", "2x", "1.5x", ".5x", "1.x", "+1x"),
     *("-1x", "-0x", "1e3x", "1e999x", "w", "x", "2X", "é", "1w 2h", "3x,", "a 1x, b 2x"),
 ]
+SRCS_OF_OTHERS = [
+    "data-x=/a.jpg",
+    "x = '/b/c.png'",
+    "data-gt-src=/f.png",
+    "data-fallback='/d.jpg'",
+    "y",
+    "z=/blank.gif",
+]
 SETS = st.lists(st.sampled_from(PARTS), max_size=9).map("".join)
 SRCS = [
     "",
@@ -49,7 +57,7 @@ def test_the_largest_of_a_set_is_what_the_standard_reads(value):
 
 
 @settings(deadline=None)
-@given(st.dictionaries(st.sampled_from(LINKS), st.one_of(st.sampled_from(SRCS), SETS), max_size=4))
+@given(st.dictionaries(st.sampled_from(LINKS), st.one_of(st.sampled_from(SRCS + SRCS_OF_OTHERS), SETS), max_size=4))
 def test_the_link_of_an_image_is_that_of_the_definition(attributes):
     assert link_of(attributes) == naive_link(attributes)
 
@@ -82,3 +90,27 @@ def test_images_that_wait_for_a_script_are_candidates():
     folder = PAGE.rpartition("/")[0]
     assert pairs == [(f"{folder}/{name}", str(k), "alt", PAGE) for k, name in enumerate(names, 1)]
     assert (tally["image_links"], dropped(tally)) == (9, {"not_http": 1, "no_text": 1})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name"),
+    [
+        ("data-img-url='/a.jpg'", "/a.jpg"),
+        ("src=data:, data-td-src-property = https://a.org/b.JPEG?w=1", "https://a.org/b.JPEG?w=1"),
+        ("src=/blank.gif data-zeen-src=//a.org/b.webp", "https://a.org/b.webp"),
+        ("src='' nitro-lazy-src='/a b.png' data-ezsrc=/b.avif", "/b.avif"),
+        ("src=/a.png data-cfsrc=/b.png", "/a.png"),
+        ("data-cfsrc='/a.png' data-src='/b.png'", "/b.png"),
+        ("data-gt-lazy-src='/flags/de.png'", None),
+        ("data-fallback='/none.jpg'", None),
+        ("data-x='a.jpg'", None),
+        ("data-x='{&quot;a&quot;:&quot;/a.jpg'", None),
+        ("data-x='/a.jpgs' data-y='/a.gi' data-z='/a.png/b' data-w='/ajpg'", None),
+        ("data-x='/é.png&amp;b?a&amp;b' data-y", None),
+        ("data-x='/é.png?a&amp;b' data-y", "/é.png?a&b"),
+    ],
+)
+def test_another_attribute_that_looks_like_an_address_stands_for_a_missing_src(attributes, name):
+    pairs, _ = of_warc(warc(f"<img {attributes} alt='a dog'>"))
+    root = "https://example.org"
+    assert [url for url, *_ in pairs] == ([name if "//" in name else root + name] if name else [])
