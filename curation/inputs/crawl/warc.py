@@ -91,7 +91,7 @@ def _page(record: WarcRecord, block: bytes) -> Page | str | None:
 def _image(attributes: dict[str, str], page_language: str) -> Image:
     language = of_tag(attributes.get("lang", page_language))  # an empty one says that it is in another, not known
     stated = image_signals(attributes)
-    return Image(link_of(attributes), attributes, *stated, language and language.code, attributes.get(OF_LINK))
+    return Image(link_of(attributes), attributes, *stated, language.code if language else None, attributes.get(OF_LINK))
 
 
 def members(file: BinaryIO, tally: Counter[str]) -> Iterator["Member"]:
