@@ -40,7 +40,8 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
     """Return KEYED rows or PAIRS, each text of an image once and at most `max_texts` of them.
 
     Rows are sorted by key, uid, hash, text, kind, given, page_language and pool_language; of equal texts the first
-    stays. `tallies` counts rows over the limit; `copies` of a row counts the rows that were combined into it.
+    stays. `tallies` counts rows over the limit; of a row, `copies` counts the rows that were combined into it, and
+    `shown` is the sum over these.
     Each row has the smallest page_url of its text, the smallest url and all signals of its image, and the largest width
     and height that are stated.
     """

@@ -119,6 +119,8 @@ def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
         "page_url": pc.coalesce(texts.field("page_url"), images["page_url"].take(image)),
         "given": _origins(texts),
         **dict.fromkeys(("page_language", "pool_language", "judged"), pa.nulls(len(texts), pa.string())),
+        # The first text of an image has the number of the image.
+        "shown": pc.if_else(pa.array(differs(image.to_numpy())), columns["shown"].fill_null(0), 0),
     }
     return pa.RecordBatch.from_arrays([columns[name] for name in PAIRS.names], schema=PAIRS)
 

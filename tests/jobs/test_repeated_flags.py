@@ -8,7 +8,7 @@ from tests.docs.test_commands import SITE
 
 PARSERS = SITE["parsers"]()
 ENDING = ("--help", "--help-all", "--version", "--print-completion")  # a command as soon as they are met
-VALUES = [("a", "b"), ("1", "2"), ("0.1", "0.2"), ("1g", "2g"), ("0.1", "da=0.2")]
+VALUES = [("a", "b"), ("1", "2"), ("0.1", "0.2"), ("1g", "2g"), ("0.1", "da=0.2"), ("da=0.1", "en=0.2")]
 FLAGS = [
     (name, action.option_strings[-1])
     for name, parser in PARSERS.items()
@@ -74,6 +74,6 @@ def test_two_scores_of_a_language_and_two_values_of_a_step(capsys):
         PARSERS["clip-lid-eval"].parse_args(
             ["--gold", "a.csv", "--output", "out", "--min-language-score", "da=0.6", "0.5", "da=0.7"]
         )
-    assert "argument --min-language-score: two scores for da; give one" in capsys.readouterr().err
+    assert "argument --min-language-score: two numbers for da; give one" in capsys.readouterr().err
     with pytest.raises(InputError, match="--gate-step min_saturation is given twice, with different values"):
         named(["min_saturation=0.2", "min_saturation=0.3"])

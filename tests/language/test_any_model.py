@@ -141,7 +141,7 @@ def test_threads_that_share_a_model_take_turns_with_its_table(monkeypatch, small
     inside, most = [], []
 
     def watched(*arguments):
-        arguments[-2][:] = 0  # labels
+        arguments[-3][:] = 0  # labels
         inside.append(None)
         most.append(len(inside))
         sleep(0.01)
