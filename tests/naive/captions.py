@@ -48,3 +48,13 @@ def naive_source(draw: float, shares: dict[str, float]) -> str | None:
         if draw < end:
             return name
     return None
+
+
+def naive_sentence(sentences: list[str], kind: str, draw: float) -> str:
+    """Return what a caption of these sentences shows: all of it, its first, or the one in whose part a draw lies."""
+    if kind == "whole":
+        return " ".join(sentences)
+    ends = [place / len(sentences) for place in range(1, len(sentences) + 1)]
+    return (
+        sentences[0] if kind == "first" else next(one for one, end in zip(sentences, ends, strict=True) if draw < end)
+    )

@@ -1,4 +1,4 @@
-"""Draws by uid: which captions stand for texts, and which images of other clusters come along.
+"""Draws by uid: which captions, or sentences of them, stand for texts, and which images of other clusters come along.
 
 What is drawn is a function of the seed, a purpose and the uid, so that an export and a loader draw the same.
 """
@@ -11,14 +11,20 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from icu4py.breakers import SentenceBreaker
 
 from curation.leaves.by_uid.captions import Captions
+from metadata.words.segment import LOCALE
 from runtime.draws import draws
 from runtime.errors import InputError, ParameterError, require_integer, require_kind, require_seed, require_share
 
 RATIO = 0.15  # as in Altogether (2410.17251)
 # The share of samples with a caption whose text it is, or such shares by source.
 Ratio = float | Mapping[str, float]
+WHOLE, RANDOM = "whole", "random"
+SENTENCES = (WHOLE, "first", RANDOM)
+# What a caption shows, one of SENTENCES; by source, where captions are, WHOLE of those that are not named.
+Sentence = str | Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -26,15 +32,18 @@ class CaptionDraw:
     """Draws which captions replace the texts of their images: a share of them, by seed, epoch and uid.
 
     Of shares by source each image has one draw: the source in whose part of [0, 1) it lies, in the order of names,
-    gives the caption. Where the image has none of this source, its text stays.
+    gives the caption. Where the image has none of this source, its text stays. Of a caption that is not to be shown
+    whole, one sentence is: the first, or one that is drawn by seed, epoch and uid, too.
     """
 
     ratio: Ratio = RATIO
     seed: int = 0
     epoch: int = 0
+    sentence: Sentence = WHOLE
 
     def __post_init__(self) -> None:
         require_ratio(self.ratio)
+        require_sentence(self.sentence, self.ratio)
         require_seed(self.seed)
         require_integer("epoch", self.epoch, 0)
 
@@ -59,7 +68,32 @@ class CaptionDraw:
         ends = np.cumsum([*shares.values()])
         source = np.searchsorted(ends, draws(self.seed, purpose("caption", self.epoch), uids, numbers), "right")
         null = pa.scalar(None, pa.string())
-        return pc.choose(pa.array(source), *captions, pa.repeat(null, len(uids)))
+        chosen = pc.choose(pa.array(source), *captions, pa.repeat(null, len(uids)))
+        return self._cut(
+            chosen, np.array([*(self._sentence_of(name) for name in shares), WHOLE])[source], uids, numbers
+        )
+
+    def _sentence_of(self, source: str) -> str:
+        return self.sentence if isinstance(self.sentence, str) else self.sentence.get(source, WHOLE)
+
+    def _cut(self, captions: pa.Array, sentence: np.ndarray, uids: pa.Array, numbers: np.ndarray | None) -> pa.Array:
+        """Return captions, each whole or as the one of its sentences that `sentence` asks for."""
+        is_cut = pa.array((sentence != WHOLE) & captions.is_valid().to_numpy(zero_copy_only=False))
+        own, each = uids.filter(is_cut), None if numbers is None else numbers[np.asarray(is_cut)]
+        drawn = draws(self.seed, purpose("sentence", self.epoch), own, each)
+        drawn[sentence[np.asarray(is_cut)] != RANDOM] = 0
+        cut = map(sentence_at, captions.filter(is_cut).to_pylist(), drawn.tolist())
+        return pc.replace_with_mask(captions, is_cut, pa.array([*cut], captions.type))
+
+
+def sentence_at(text: str, draw: float) -> str:
+    """Return the sentence of a text, by ICU's boundaries, in whose part of [0, 1) a draw lies; all parts are equal.
+
+    >>> [sentence_at("A dog. It runs! 犬。", draw) for draw in (0, 0.5, 0.9)]
+    ['A dog.', 'It runs!', '犬。']
+    """
+    sentences = [*filter(None, map(str.strip, SentenceBreaker(text, LOCALE)))] or [text]
+    return sentences[int(draw * len(sentences))]
 
 
 def require_ratio(ratio: Ratio, called: str = "caption_ratio") -> None:
@@ -71,6 +105,17 @@ def require_ratio(ratio: Ratio, called: str = "caption_ratio") -> None:
     if not ratio or sum(ratio.values()) > 1 + 1e-9:
         raise ParameterError(f"is {dict(ratio)}; give shares of some sources that add up to at most 1", called)
     return None
+
+
+def require_sentence(sentence: Sentence, ratio: Ratio) -> None:
+    """Refuse what is none of SENTENCES, and sentences by sources that have no share."""
+    by_source = sentence if isinstance(sentence, Mapping) else {}
+    unknown = sorted({*by_source} - {*(ratio if isinstance(ratio, Mapping) else ())})
+    if unknown:
+        raise ParameterError(f"names {unknown[0]}; give captions and a share of this source, too", "caption_sentence")
+    wrong = [each for each in (by_source.values() if by_source else [sentence]) if each not in SENTENCES]
+    if wrong:
+        raise ParameterError(f"is {wrong[0]!r}; give {', '.join(SENTENCES)}, or one by source", "caption_sentence")
 
 
 def by_name(ratio: Mapping[str, float]) -> dict[str, float]:

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.kernels import batches as kernels
-from curation.leaves.by_uid.choices import CaptionDraw, Choice, Ratio, require_ratio
+from curation.leaves.by_uid.choices import CaptionDraw, Choice, Ratio, Sentence, require_ratio, require_sentence
 from curation.leaves.by_uid.clusters import Clusters
 from curation.leaves.by_uid.weights import Weights
 from runtime.errors import InputError, ParameterError, require_integer, require_kind, require_seed
@@ -149,6 +149,7 @@ class OnlineConfig:
     seed: another seed keeps other samples, in another order.
     mixed_blocks: blocks of the index whose samples are shuffled among each other.
     caption_ratio: of samples with a caption, the share whose text it is; by source, where captions are given so.
+    caption_sentence: what such a caption shows: whole, its first sentence or a random one of each draw; or by source.
     expert: the expert whose images alone are kept; None: all.
     batches: what chooses batches by their entries; None: all samples come.
     weights: how often an epoch shows each image on average, in place of balancing; None: it is balanced.
@@ -157,6 +158,7 @@ class OnlineConfig:
     seed: int = 0
     mixed_blocks: int = 16
     caption_ratio: Ratio = CaptionDraw.ratio
+    caption_sentence: Sentence = CaptionDraw.sentence
     expert: Expert | None = None
     batches: ByEntries | None = None
     weights: Weights | None = None
@@ -165,6 +167,7 @@ class OnlineConfig:
         require_seed(self.seed)
         require_integer("mixed_blocks", self.mixed_blocks, 1)
         require_ratio(self.caption_ratio)
+        require_sentence(self.caption_sentence, self.caption_ratio)
         if self.expert is not None:
             require_kind("expert", self.expert, Expert, "an Expert of some clusters, or None")
         if self.batches is not None:

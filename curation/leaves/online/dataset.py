@@ -13,7 +13,7 @@ import numpy as np
 
 from curation.balancing.thresholds import EntryCounts, counts_file
 from curation.leaves.by_uid.captions import Captions
-from curation.leaves.by_uid.choices import Ratio
+from curation.leaves.by_uid.choices import WHOLE, Ratio
 from curation.leaves.online.building import Index
 from curation.leaves.online.config import OnlineConfig, World
 from curation.leaves.online.epochs import Epoch, groups, order_of_blocks, read, require_any, taken
@@ -126,6 +126,8 @@ class BalancedDataset(Resumable):
         numbers: dict[str, Any] = {"seed": self.config.seed, "mixed_blocks": self.config.mixed_blocks}
         if self.captions is not None:
             data["captions"], numbers["caption_ratio"] = _digests(self.captions), self.config.caption_ratio
+            if self.config.caption_sentence != WHOLE:
+                numbers["caption_sentence"] = self.config.caption_sentence
         if self.config.expert is not None:
             data["expert"] = self.config.expert.description
         if self.config.weights is not None:

@@ -105,7 +105,8 @@ class Epoch:
         numbers = _numbers(drawn)
         order = self._shuffled(table["uid"], numbers)
         table, numbers = table.take(order), None if numbers is None else numbers[order]
-        draw = CaptionDraw(self.config.caption_ratio, self.config.seed, self.number)
+        config = self.config
+        draw = CaptionDraw(config.caption_ratio, config.seed, self.number, config.caption_sentence)
         captions = draw.of(self.captions, table["uid"].combine_chunks(), numbers)
         return table.append_column(KEPT.field("caption"), captions)
 
