@@ -50,3 +50,18 @@ def naive_weighted_epoch(images: list[dict], weights: dict[str, float], seed: in
         for number in range(times):
             shown.append((uid, texts[int(naive_draw(seed, "text" + suffix, uid, number) * len(texts))]["text"]))
     return shown
+
+
+def naive_lift(
+    groups: dict[str, list[list[int]]], sizes: dict[int, int], samples: int, power: float, most: float
+) -> dict[str, float]:
+    """The weight of each uid by its texts, a text being the groups that it belongs to, of so many images or texts.
+
+    A cluster is the one group of an image's one text.
+    """
+    shares = {}
+    for uid, texts in groups.items():
+        of_texts = [max(sizes[group] ** power / sizes[group] for group in text) if text else 0.0 for text in texts]
+        shares[uid] = sum(of_texts) / len(of_texts) if of_texts else 0.0
+    total = sum(shares.values())
+    return {uid: min(most, samples * share / total) for uid, share in shares.items()}

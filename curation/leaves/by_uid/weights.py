@@ -1,7 +1,7 @@
 """Read weights of images from tables, and sort them into one file by uid: how often an epoch of training shows each.
 
 A table has the columns `uid` (or `url`) and `weight`, as exports that draw by scores write it. A row with a weight of
-null or 0 is ignored.
+null or 0 is ignored. Weights that lift the tail are computed from a run, or from clusters.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 
+from curation.balancing.thresholds import entry_ids
+from curation.leaves.by_uid.clusters import Clusters
 from curation.leaves.by_uid.mapped_rows import MappedRows, in_order, save_rows_of, sorted_schema
-from curation.leaves.by_uid.tables import KEY, ImageTable, Paths, spelled
-from curation.run.results import Results
-from runtime.errors import InputError, typed
+from curation.leaves.by_uid.tables import KEY, ImageTable, Paths, key_columns, spelled
+from curation.run.results import Results, matched_files
+from runtime.arrow import parts as lists_of
+from runtime.errors import InputError, require_integer, require_number, typed
 from runtime.storage.arrays import mapped
 from runtime.storage.listing import Version
-from runtime.storage.parquet import MOST_PARTS, in_parts
+from runtime.storage.parquet import MOST_PARTS, batches, in_parts
 
 WEIGHT = "weight"
 EXPECTED = "tables of weights: Parquet files with the columns uid (or url) and weight"
@@ -95,3 +98,89 @@ def _once(rows: pa.Table, name: str) -> pa.RecordBatch:
             "tables of one draw"
         )
     return ordered.filter(pa.array(~is_repeated))
+
+
+@dataclass(frozen=True)
+class Lift:
+    """How often an epoch shows the images of a cluster, or of an entry, of n images: in proportion to n^power.
+
+    samples: what an epoch would show in all, were it not for `most`.
+    power: 1 shows all images alike often, 0 all clusters. 0.2 is that of DynamiCS, after its published code.
+    most: how often an epoch shows an image at most, on average. With 1, as there, nothing is shown twice.
+    """
+
+    samples: int
+    power: float = 0.2
+    most: float = 2.0
+
+    def __post_init__(self) -> None:
+        require_integer("samples", self.samples, 1)
+        require_number("power", self.power, 0, 1)
+        require_number("most", self.most, 0.001, MOST)
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """Weights, and what an epoch shows on average: samples, and those of images that it showed before."""
+
+    weights: Weights
+    samples: float
+    again: float
+    without: int  # images of the run that have none
+
+
+@typed
+def lift(how: Lift, run: Results, path: str | PathLike[str], clusters: Clusters | None = None) -> Lifted:
+    """Write the weights of a run's images to one file: by their fine clusters (coarse, if there are none), or entries.
+
+    By entries, our own variant, a text has the weight of its rarest entry, and an image the mean of its texts'.
+    """
+    with TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.") as work:
+        rows = _by_entries(run, how.power, Path(work)) if clusters is None else _by_clusters(clusters.rows, how.power)
+        shares = rows[WEIGHT].to_numpy()
+        wanted = shares * (how.samples / (shares.sum() or 1))
+        weights = np.minimum(wanted, how.most)
+        rows = rows.set_column(len(KEY), Weights.schema.field(WEIGHT), pa.array(weights)).filter(pa.array(weights > 0))
+        _, without = save_rows_of(path, rows, run, "weights")
+    again = np.maximum(weights - 1, 0).sum()
+    return Lifted(Weights.open(path), float(weights.sum()), float(again), without)
+
+
+def _by_clusters(rows: pa.RecordBatch, power: float) -> pa.RecordBatch:
+    """Return n^(power - 1) of each image's cluster, which has n images."""
+    own = rows["fine"].to_numpy()
+    own = own if (own >= 0).all() else rows["coarse"].to_numpy()
+    _, cluster, images = np.unique(own, return_inverse=True, return_counts=True)
+    weights = pa.array((images ** (power - 1.0))[cluster])
+    return pa.RecordBatch.from_arrays([*rows.columns[: len(KEY)], weights], schema=Weights.schema)
+
+
+def _by_entries(run: Results, power: float, work: Path) -> pa.RecordBatch:
+    """Return the mean over an image's texts of n^(power - 1) of their rarest entry, which is in n texts."""
+    of_entries = np.maximum(run.counts, 1) ** (power - 1.0)
+    rows = (
+        pa.RecordBatch.from_arrays(
+            [*key_columns(batch["uid"]), pa.array(_means(batch, of_entries))], schema=Weights.schema
+        )
+        for file in matched_files(run)
+        for batch in batches(file, PART_ROWS, ["uid", "candidates"])
+    )
+    parts = min(MOST_PARTS, 1 + run.counted[1] // PART_ROWS)
+    return mapped(
+        (in_order(part)[0] for part in in_parts(rows, Weights.schema, parts, work / "parts")), Weights.schema, work
+    )
+
+
+def _means(batch: pa.RecordBatch, of_entries: np.ndarray) -> np.ndarray:
+    texts, of_images = lists_of(batch["candidates"])
+    ids, of_texts = entry_ids(texts.field("entries"), len(of_entries))
+    largest = _reduced(np.maximum, of_entries[ids], of_texts)
+    return _reduced(np.add, largest, of_images) / np.maximum(np.diff(of_images), 1)
+
+
+def _reduced(by: np.ufunc, values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Return the values between offsets reduced to one; 0 where there are none."""
+    out, is_any = np.zeros(len(offsets) - 1), np.diff(offsets) > 0
+    if is_any.any():
+        out[is_any] = by.reduceat(values, offsets[:-1][is_any])
+    return out
