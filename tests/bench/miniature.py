@@ -370,7 +370,7 @@ class Samples:
             self.folder / "decided" / f"{arm['run']}-{arm['t'] or 100}",
         )
         rates = np.load(run / "rates.npy")
-        weights = self.flat(arm["run"]) if arm["draw"] == "flat" else None
+        weights = self.lifted(arm["run"], arm["power"]) if arm["draw"] == "lifted" else None
         if arm["draw"] == "uniform":
             rates = np.ones_like(rates)
         config = online.OnlineConfig(seed=seed if arm["draw"] != "manifest" else 0, weights=weights)
@@ -387,25 +387,13 @@ class Samples:
                 yield from dataset
             epoch += 1
 
-    def flat(self, run: str):
-        """Return weights by which each entry that is rarest in a text comes equally often."""
+    def lifted(self, run: str, power: float):
+        """Return weights by entries: of n texts, in proportion to n^power."""
         from curation import Results, weights
 
-        path = self.folder / f"{run}-flat.arrow"
-        if not path.exists():
-            counts = pq.read_table(self.folder / run / "counts.parquet", columns=["count"])["count"].to_numpy()
-            matched = pq.read_table(
-                self.folder / run / ("gated" if run == "gated" else "matched"), columns=["uid", "candidates"]
-            )
-            uids, rarest = [], []
-            for row in matched.to_pylist():
-                uids.append(row["uid"])
-                rarest.append(min(int(counts[entry]) for each in row["candidates"] for entry in each["entries"]))
-            weight = 1 / np.array(rarest)
-            table = pa.table({"uid": uids, "weight": weight * (len(uids) / weight.sum())})
-            pq.write_table(table, self.folder / f"{run}-flat.parquet")
-            weights.build([str(self.folder / f"{run}-flat.parquet")], Results.open(self.folder / run), path)
-        return weights.Weights.open(path) if hasattr(weights, "Weights") else path
+        path = self.folder / f"{run}-lifted-{power}.arrow"
+        found = Results.open(self.folder / run)
+        return weights.lift(weights.Lift(found.counted[1], power, most=100), found, path).weights
 
 
 # Training
@@ -414,7 +402,8 @@ class Samples:
 ARMS = {
     "uniform": {"run": "run", "t": None, "draw": "uniform"},
     **{f"{draw} t={t}": {"run": "run", "t": t, "draw": draw} for t in THRESHOLDS for draw in ("online", "manifest")},
-    "flat": {"run": "run", "t": None, "draw": "flat"},
+    "lifted": {"run": "run", "t": None, "draw": "lifted", "power": 0.2},
+    "flat": {"run": "run", "t": None, "draw": "lifted", "power": 0.0},
     "one list t=100": {"run": "merged", "t": 100, "draw": "online"},
     "gated uniform": {"run": "gated", "t": None, "draw": "uniform"},
     "gated online t=100": {"run": "gated", "t": 100, "draw": "online"},
@@ -535,7 +524,7 @@ def results(folder: Path) -> list[dict]:
 
 T_OF = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}  # Student's t, 95 %, by the number of seeds
 GROUPS = {"head": "#d55e00", "middle": "#777777", "tail": "#0072b2"}
-HUMP = ("uniform", *(f"online t={t}" for t in THRESHOLDS), "flat")
+HUMP = ("uniform", *(f"online t={t}" for t in THRESHOLDS), "lifted", "flat")
 PAIRED = ("manifest t=100", "online t=100", "one list t=100", "gated uniform", "gated online t=100")
 
 

@@ -119,6 +119,12 @@ def test_head_and_tail_are_summed_up_beside_what_is_expected():
     assert "expected322images" in text
 
 
+def test_the_page_says_how_long_to_train_for_english_to_be_seen_as_often():
+    text = " ".join(page(*finished()).text.split())
+    assert "96.2 % of the images are kept with an English text." in text  # 300 of 312
+    assert "training needs 1.04 times as many pairs" in text
+
+
 def test_many_inputs_are_named_by_number():
     run, rates = finished(inputs=[{"path": f"/data/{i}.parquet", "size": 1_000 * i} for i in range(1_020)])
     text = page(run, rates).text
