@@ -522,16 +522,47 @@ def results(folder: Path) -> list[dict]:
 
 # The figure
 
-T_OF = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}  # Student's t, 95 %, by the number of seeds
-GROUPS = {"head": "#d55e00", "middle": "#777777", "tail": "#0072b2"}
+T_OF = {3: 4.30, 4: 3.18, 5: 2.78}  # Student's t, 95 %, by the number of seeds; of fewer no interval is given
+GROUPS = {"head": "#d55e00", "middle": "#777777", "tail": "#0072b2", "all": "#000000"}
 HUMP = ("uniform", *(f"online t={t}" for t in THRESHOLDS), "lifted", "flat")
 PAIRED = ("manifest t=100", "online t=100", "one list t=100", "gated uniform", "gated online t=100")
 
 
 def interval(values: list[float]) -> tuple[float, float]:
-    """Return the mean over seeds, and half of its 95 % interval; 0 of one seed."""
-    spread = T_OF.get(len(values), 2) * np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else 0
+    """Return the mean over seeds, and half of its 95 % interval; 0 of fewer than three."""
+    spread = T_OF[len(values)] * np.std(values, ddof=1) / len(values) ** 0.5 if len(values) in T_OF else 0
     return float(np.mean(values)), float(spread)
+
+
+def print_differences(rows: list[dict]) -> None:
+    """Print what each arm gains over the uniform draw, by pairs of models of one seed."""
+    of = {(row["arm"], row["seed"]): row["found"] for row in rows}
+    for name in ARMS:
+        seeds = [seed for arm, seed in of if arm == name and ("uniform", seed) in of]
+        for code, group in ((code, group) for code in SHARES for group in (*BINS, "all", "as drawn") if seeds):
+            gains = [of[name, seed][code][group] - of["uniform", seed][code][group] for seed in seeds]
+            mean, half = interval(gains)
+            print(
+                f"gain: {name}, {code} {group}: {mean:+.3f}" + (f" ± {half:.3f}" if half else f" ({len(seeds)} seeds)")
+            )
+
+
+def print_gate(folder: Path) -> None:
+    """Print which share of right and of wrong texts the gate leaves, by language and rank of what the picture shows."""
+    concepts, places = np.load(folder / "concepts.npy"), ranks()
+    named = {name: (code, concept) for code, each in names().items() for concept, name in enumerate(each)}
+    images = {uid(image): int(concept) for image, concept in enumerate(concepts)}
+    counts: dict[str, Counter] = {}
+    for part in ("run/matched", "gated/gated"):
+        counts[part] = Counter()
+        for row in pq.read_table(folder / part, columns=["uid", "candidates"]).to_pylist():
+            shown = images[row["uid"]]
+            for each in row["candidates"]:
+                for code, concept in (named[word] for word in each["text"].lower().split() if word in named):
+                    bins = [name for name, (low, high) in BINS.items() if low <= places[code][shown] < high]
+                    counts[part].update((("right" if concept == shown else "wrong", *bins, code),))
+    for key, before in sorted(counts["run/matched"].items()):
+        print("gate:", *key, f"{counts['gated/gated'][key]:,} of {before:,}, {counts['gated/gated'][key] / before:.2f}")
 
 
 def draw(folder: Path, figure: Path, seen: int) -> None:
@@ -558,25 +589,31 @@ def draw(folder: Path, figure: Path, seen: int) -> None:
         numbers = [found[(name, *cell)] for cell in cells]
         texts = [f"{mean:.3f}" + (f" ± {half:.3f}" if half else "") for mean, half in numbers]
         print(f"| {name} | {sum(row['arm'] == name for row in rows)} | " + " | ".join(texts) + " |")
+    print_differences(rows)
+    if (folder / "gated").exists():
+        print_gate(folder)
     mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "miniature", "font.size": 9, "axes.spines.top": False}
     mpl.rcParams |= {"axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left"}
     _, panels = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained", sharey=True)
     titles = ("English: 70 % of alt texts", "Finnish: 6 %", "English, other arms")
-    for axes, title, code, names in zip(panels, titles, ("en", "fi", "en"), (HUMP, HUMP, PAIRED), strict=True):
-        names = [name for name in names if name in arms]
+    hump, paired = ([name for name in names if name in arms] for names in (HUMP, PAIRED))
+    for axes, title, code, names in zip(panels, titles, ("en", "fi", "en"), (hump, hump, paired), strict=True):
         for group, colour in GROUPS.items():
             values = np.array([found[name, code, group] for name in names])
-            form = "o" if names and names[0] in PAIRED else "o-"
-            axes.errorbar(
-                range(len(names)), values[:, 0], values[:, 1], fmt=form, color=colour, ms=4, capsize=3, label=group
-            )
+            form = {"fmt": "o" if names is paired else "o-", "color": colour, "ms": 4, "capsize": 3, "label": group}
+            axes.errorbar(range(len(names)), values[:, 0], values[:, 1] * (values[:, 1] > 0), **form)
+            own = [
+                (at, row["found"][code][group]) for row in rows for at, name in enumerate(names) if row["arm"] == name
+            ]
+            axes.plot(*zip(*own, strict=True), ".", color=colour, ms=3, alpha=0.4)
         axes.set_xticks(
             range(len(names)), [name.replace("online ", "").replace(" t=", "\nt=", 1) for name in names], fontsize=8
         )
+        axes.set_xlim(-0.5, len(names) - 0.5)
         axes.set_title(title)
     panels[0].set_ylim(bottom=0)
     panels[0].set_ylabel("zero-shot accuracy")
-    panels[0].legend(frameon=False, ncols=3)
+    panels[0].legend(frameon=False, ncols=4, columnspacing=1, handletextpad=0.3, loc="upper right")
     plt.savefig(figure, metadata={"Date": None})
 
 
