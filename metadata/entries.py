@@ -35,11 +35,11 @@ from metadata.entry_files import (
 from metadata.languages import LANGUAGES, OTHER, language
 from metadata.rules.characters import have_letters
 from runtime.arrow import one_array, require, string_buffers
-from runtime.caches import cache_folder
 from runtime.errors import InputError, require_integer, require_several, typed
+from runtime.kernel_caches import cache_folder
 from runtime.storage.arrays import open_arrays, save_arrays
-from runtime.storage.kept import opened
 from runtime.storage.listing import described
+from runtime.storage.machine_cache import opened
 from runtime.storage.own_files import OwnFile, compared
 from runtime.storage.parquet import read_table
 from runtime.storage.paths import as_path, is_url, names, reachable, read_bytes, room

@@ -21,16 +21,16 @@ from metadata.entry_files import ENTRIES, FACTS
 from metadata.frequency_lists import WORDFREQ
 from metadata.sources import Sources
 from metadata.stages.counts import NgramPlan
-from metadata.stages.ngrams import TitlePlan, ngram_entries, title_entries
+from metadata.stages.ngrams_and_titles import TitlePlan, ngram_entries, title_entries
 from metadata.wordnet import packing
-from runtime.caches import cache_folder
 from runtime.engine.choice import Given, engine_of
 from runtime.engine.interface import Engine
 from runtime.errors import InputError, typed
+from runtime.kernel_caches import cache_folder
 from runtime.packages import __version__, require_packages
 from runtime.progress import Progress
-from runtime.storage.kept import opened
 from runtime.storage.locks import WORK, claimed
+from runtime.storage.machine_cache import opened
 from runtime.storage.own_files import checksums_in
 from runtime.storage.paths import names, remove
 from runtime.storage.whole import Parts, finished

@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 from isal import isal_zlib as zlib
 
-from runtime.caches import cache_folder
 from runtime.errors import InputError
+from runtime.kernel_caches import cache_folder
 from runtime.storage.own_files import checksum_of
 from runtime.storage.paths import is_url, room
 from runtime.storage.whole import whole

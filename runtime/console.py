@@ -18,9 +18,9 @@ from pathlib import Path
 
 from runtime import terminal
 from runtime.arguments import flag
-from runtime.caches import require_safe
 from runtime.errors import AGAIN, InputError, ParameterError, few_files, refusal_in, without_secrets
 from runtime.interrupts import INTERRUPTED, interruptible
+from runtime.kernel_caches import require_safe
 from runtime.packages import missing_package
 from runtime.progress import current
 from runtime.storage.paths import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_outside

@@ -19,10 +19,10 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 import numpy as np
 import pyarrow as pa
 
-from runtime.caches import cache_folder
 from runtime.errors import AGAIN, InputError
+from runtime.kernel_caches import cache_folder
 from runtime.storage.arrays import open_array
-from runtime.storage.kept import kept
+from runtime.storage.machine_cache import kept
 from runtime.storage.own_files import OwnFile, checksum_of, compared, content_digest
 from runtime.storage.paths import absolute, as_path, make_folder, staged
 from runtime.storage.whole import whole

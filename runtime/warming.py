@@ -25,7 +25,7 @@ import llvmlite.binding
 import numba
 from numba.core import event
 
-from runtime.caches import require_safe
+from runtime.kernel_caches import require_safe
 from runtime.kernels.hashes import siphash
 from runtime.progress import Progress
 from runtime.storage.locks import alone

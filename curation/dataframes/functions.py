@@ -35,9 +35,9 @@ from curation.run.tasks import Artefacts, MatchPlan
 from curation.schemas import CURATED, MATCHED, SAMPLED
 from metadata.entries import Entries
 from runtime.arrow import one_array
-from runtime.caches import cache_folder
 from runtime.engine.spark import map_batches
 from runtime.errors import InputError, ParameterError, require_seed, require_several, typed
+from runtime.kernel_caches import cache_folder
 from runtime.shipping import sender
 from runtime.storage.arrays import save_array
 from runtime.warming import compile_kernels

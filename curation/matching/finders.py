@@ -28,10 +28,10 @@ from metadata.entries import Entries
 from metadata.entry_files import digest_of
 from metadata.rules.characters import Rules, meta_entry, meta_text, symbols
 from runtime.arrow import list_array, parts, string_array
-from runtime.caches import cache_folder
 from runtime.errors import AGAIN, InputError
 from runtime.interrupts import process_pool
-from runtime.storage.kept import kept
+from runtime.kernel_caches import cache_folder
+from runtime.storage.machine_cache import kept
 from runtime.storage.paths import room
 from runtime.storage.whole import read_json, write_json
 

@@ -30,8 +30,8 @@ from curation.matching.finders import matchers_of
 from curation.report.facts import Run
 from curation.report.languages import counted
 from curation.run import tasks
-from curation.run.folder import Output
 from curation.run.ledger import Ledger, pair_buckets
+from curation.run.output_folder import Output
 from curation.run.request import Context, GatedHook, GateHook, Observation, Request
 from runtime.engine.interface import Engine
 from runtime.errors import AGAIN, InputError

@@ -13,7 +13,7 @@ from curation.inputs.files import dialects
 from curation.inputs.tables.columns import PREFIX
 from curation.run import warm
 from curation.run.driver import Counted, Steps
-from curation.run.folder import Output
+from curation.run.output_folder import Output
 from curation.run.request import Options, Request
 from curation.run.results import Results
 from metadata.entries import Entries

@@ -36,8 +36,8 @@ from curation.report.console import aligned
 from curation.report.languages import counted, named, percent, short
 from curation.report.warnings import without_texts
 from curation.run import warm
-from curation.run.folder import require_claimable
 from curation.run.order import asked
+from curation.run.output_folder import require_claimable
 from curation.run.request import Options, Request
 from curation.schemas import CANDIDATES
 from metadata.entries import Entries

@@ -19,8 +19,8 @@ from curation.inputs.files import Input
 from curation.inputs.tables.columns import PREFIX, TableOptions, is_crawl, is_table, table_name
 from curation.language.engines import Identifier
 from curation.report.facts import Observed, Run
-from curation.run.folder import Output
 from curation.run.ledger import digest_of
+from curation.run.output_folder import Output
 from curation.run.tasks import MatchPlan
 from curation.schemas import MATCHED_VERSION
 from metadata.entries import Entries

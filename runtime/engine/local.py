@@ -31,7 +31,6 @@ import numpy as np
 
 from runtime.arrow import ALLOCATORS
 from runtime.buckets import Block
-from runtime.caches import cache_folder
 from runtime.engine.interface import (
     FEW,
     Receive,
@@ -46,6 +45,7 @@ from runtime.engine.interface import (
     to_do,
 )
 from runtime.errors import InputError, without_secrets
+from runtime.kernel_caches import cache_folder
 from runtime.progress import Progress, advance, advanced, current
 from runtime.redaction import known, learn
 from runtime.shipping import Shipped, opened_itself

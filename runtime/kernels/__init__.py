@@ -1,6 +1,6 @@
 """Kernels that Numba compiles: loops over arrays, without checks, with one integer type per kernel."""
 
-from runtime.caches import cached
+from runtime.kernel_caches import cached
 
 kernel = cached(nogil=True)
 inline = cached(nogil=True, inline="always")  # array arguments would cost reference counts in a call

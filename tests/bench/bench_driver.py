@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from curation.config import CurationConfig
-from curation.run.folder import Output
+from curation.run.output_folder import Output
 from curation.run.request import Options, Request
 from metadata.entries import Entries
 from runtime.tallies import Tallies

@@ -13,7 +13,7 @@ from curation.commands import curate
 from curation.commands.curate import parse_curate
 from curation.config import CurationConfig
 from curation.run import driver
-from curation.run.folder import Output
+from curation.run.output_folder import Output
 from curation.run.request import Options, Request
 from metadata import Entries, InputError
 from runtime.arguments import made

@@ -12,7 +12,7 @@ from curation.balancing.thresholds import Thresholds, rates_of, thresholds_at
 from curation.config import CurationConfig
 from curation.matching.by_language import Matching
 from curation.matching.finders import built_finders
-from curation.run.folder import Output
+from curation.run.output_folder import Output
 from curation.run.request import Options, Request
 from curation.run.results import Results
 from metadata import Entries

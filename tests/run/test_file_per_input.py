@@ -9,7 +9,7 @@ from threading import Lock
 
 import pytest
 
-from curation.run.folder import Output
+from curation.run.output_folder import Output
 from metadata import InputError
 from runtime.storage import locks
 from runtime.storage.paths import files, is_url, names
@@ -52,7 +52,7 @@ def test_a_second_run_into_a_local_folder_is_refused_while_the_first_goes_on(tmp
 @pytest.mark.parametrize("signal", ["SIGTERM", "SIGKILL"])
 def test_a_folder_is_free_when_the_process_that_had_it_is_gone_however_it_ended(tmp_path, signal):
     program = (
-        "import sys, time; from curation.run.folder import Output; "
+        "import sys, time; from curation.run.output_folder import Output; "
         "output = Output.claim(sys.argv[1], {'inputs': []}); print('has it', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program, tmp_path / "out"], stdout=subprocess.PIPE) as process:

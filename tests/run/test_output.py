@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from curation.run.folder import Output
+from curation.run.output_folder import Output
 from metadata import InputError
 from runtime.storage.paths import files, make_folder, names, remove
 from runtime.storage.whole import PARTIAL, STAMP, read_json, write_json

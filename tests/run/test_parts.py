@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from curation.run.folder import Output
+from curation.run.output_folder import Output
 from runtime.errors import InputError
 from runtime.storage import paths
 from runtime.storage.own_files import TALLY

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.caches import cache_folder, own_folder
 from runtime.errors import InputError
+from runtime.kernel_caches import cache_folder, own_folder
 
 
 def test_copies_lie_where_the_executors_of_a_machine_share_a_disk(tmp_path, monkeypatch):

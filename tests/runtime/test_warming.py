@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 from curation.run import warm
-from runtime import caches, warming
+from runtime import kernel_caches as caches
+from runtime import warming
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.storage.locks import alone

@@ -22,7 +22,7 @@ from curation.run.verify import verify
 from metadata import MetadataConfig, Sources, build_metadata, pipeline
 from metadata.stages.choosing import CHOSEN
 from metadata.stages.counts import TITLES, NgramPlan
-from metadata.stages.ngrams import TitlePlan
+from metadata.stages.ngrams_and_titles import TitlePlan
 from metadata.wikipedia import articles
 from metadata.wikipedia.files import WikipediaFile
 from runtime.engine.interface import Engine

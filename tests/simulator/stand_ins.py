@@ -32,7 +32,7 @@ from pyspark.sql.functions import expr
 from curation.leaves.gate import expressions, joined_tables
 from curation.leaves.gate.steps import GROUP
 from curation.report import page
-from runtime.caches import cache_folder
+from runtime.kernel_caches import cache_folder
 from runtime.packages import hooks
 from runtime.storage.paths import as_path
 from runtime.storage.whole import text_of

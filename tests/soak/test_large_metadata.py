@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from metadata.config import MetadataConfig
 from metadata.stages.choosing import TASK_BYTES, Percentile, percentiles
 from metadata.stages.counts import MUTUAL, NgramPlan
-from metadata.stages.ngrams import write_bigrams
+from metadata.stages.ngrams_and_titles import write_bigrams
 from runtime.engine.spark import Spark
 from runtime.storage.parquet import part_writer
 

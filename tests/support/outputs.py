@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from curation.inputs.files import Input
-from curation.run.folder import Output
+from curation.run.output_folder import Output
 from runtime.tallies import Tallies
 
 A, B, C = (Input(f"/data/{name}.parquet", "parquet", 10, modified=1) for name in ("a", "ü犬", "c"))

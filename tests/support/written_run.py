@@ -9,7 +9,7 @@ from curation.balancing.manifest import kept_by_language, sample_batch, texts_by
 from curation.balancing.thresholds import EntryCounts, Thresholds, rates_of
 from curation.config import CurationConfig
 from curation.report.facts import Run
-from curation.run.folder import Output
+from curation.run.output_folder import Output
 from curation.schemas import CURATED, MATCHED
 from metadata import Entries
 from runtime.arrow import parts

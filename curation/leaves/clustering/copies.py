@@ -30,9 +30,9 @@ from curation.run.ledger import MOST_BUCKETS, sending
 from curation.schemas import COSINE, SEMANTIC_COPIES
 from runtime.arrow import one_array
 from runtime.buckets import Block, Packer, buckets_for, by_bucket
-from runtime.caches import cache_folder
 from runtime.draws import draws
 from runtime.engine.interface import Engine, Relay
+from runtime.kernel_caches import cache_folder
 from runtime.kernels.hashes import xxhash
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer, row_counts

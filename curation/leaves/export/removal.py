@@ -17,9 +17,9 @@ import pyarrow as pa
 from curation.exclusion import Exclusion
 from curation.leaves.export.forms import with_kept
 from curation.report.facts import versions
-from curation.run.folder import REMOVED_PART
 from curation.run.ledger import digest_of
 from curation.run.making import Derivation, Derived, Made, deriving
+from curation.run.output_folder import REMOVED_PART
 from curation.run.results import Results, curated_files
 from curation.schemas import CURATED, GATE_REMOVED
 from runtime.arrow import require

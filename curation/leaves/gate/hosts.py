@@ -33,9 +33,9 @@ from curation.run.ledger import group_buckets, sending
 from curation.run.request import Context
 from runtime.arrow import parts
 from runtime.buckets import Block, Packer, buckets_for, by_bucket
-from runtime.caches import cache_folder
 from runtime.engine.interface import Engine, Relay, spread
 from runtime.errors import InputError
+from runtime.kernel_caches import cache_folder
 from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts

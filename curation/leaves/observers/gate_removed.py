@@ -18,7 +18,7 @@ from curation.report.facts import Observed, Run, Section
 from curation.report.languages import counted
 from curation.report.page import environment
 from curation.run import tasks
-from curation.run.folder import REMOVED_PART
+from curation.run.output_folder import REMOVED_PART
 from curation.run.request import Observation, Options
 from curation.schemas import GATE_REMOVED
 from runtime.draws import draws

@@ -27,8 +27,8 @@ import pyarrow as pa
 from curation.inputs.files import Input
 from curation.leaves.tars.headers import DamagedTar, Member, members
 from curation.leaves.tars.pictures import MOST_BYTES
-from runtime.caches import cache_folder
 from runtime.errors import InputError, require_several
+from runtime.kernel_caches import cache_folder
 from runtime.redaction import hidden
 from runtime.storage import listing
 from runtime.storage.listing import ListedFile, Version, name_of

@@ -8,11 +8,11 @@ from random import Random
 import pytest
 from pyspark.errors import PythonException
 
-from runtime.caches import cache_folder
 from runtime.engine import spark
 from runtime.engine.interface import Relay
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
+from runtime.kernel_caches import cache_folder
 from runtime.tallies import Tallies
 from tests.simulator.engine import Engine, JobFailed, Session
 from tests.simulator.machine import Machine

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime.caches import cache_folder
 from runtime.engine.interface import spread
 from runtime.engine.local import TRIES, Local, WorkerLost
 from runtime.errors import InputError
+from runtime.kernel_caches import cache_folder
 from runtime.progress import Progress
 from runtime.tallies import Tallies
 from tests.support import exchanges

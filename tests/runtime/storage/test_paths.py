@@ -14,7 +14,7 @@ from botocore import retryhandler
 
 from curation.matching.finders import save_matcher
 from metadata import Entries, InputError
-from runtime.caches import cache_folder
+from runtime.kernel_caches import cache_folder
 from runtime.storage import paths
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, own_files, part_files

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime import caches
-from runtime.caches import _cache_for, cached, require_safe
+from runtime import kernel_caches as caches
 from runtime.errors import InputError
+from runtime.kernel_caches import _cache_for, cached, require_safe
 from tests.support.checkout import ROOT
 
 HARMLESS = "from runtime.kernels import kernel\n\n\n@kernel\ndef twice(x):\n    return x + x\n"
