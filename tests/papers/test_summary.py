@@ -14,8 +14,19 @@ from curation.leaves.export.forms import export
 from curation.leaves.export.responsible import PERSONAL as RULES
 from curation.leaves.gate import image_rules, personal_data
 from curation.leaves.origins.domains import COUNTED, DomainCounts
-from curation.leaves.papers.sections import OPT_OUTS, PERSONAL, STATED, Ranked, RunNumbers, questions, summary
+from curation.leaves.papers.sections import (
+    OPT_OUTS,
+    PERSONAL,
+    SETTLED,
+    STATED,
+    TOKENS,
+    Ranked,
+    RunNumbers,
+    questions,
+    summary,
+)
 from curation.leaves.papers.summary import Summary, _write_list
+from curation.report.languages import number, percent
 from curation.report.markdown import templates
 from curation.run.results import Results
 from metadata import InputError
@@ -66,14 +77,18 @@ def test_lists_have_the_tenth_of_the_domains_with_the_most_images(runs, papers, 
             row = rows[file]
             assert (row["domains"], row["images"], row["listed"]) == (len(counts), counts.total(), len(want))
             assert row["share"] == sum(images for _, images in want) / max(1, counts.total())
+            assert (
+                row["no_domain"] == len(column(runs[kind], {"kept": "curated"}.get(part, part), name)) - counts.total()
+            )
             assert row["listed_if_small"] == min(1000, (len(counts) + 19) // 20)
 
 
-def test_a_run_without_pages_has_no_domains_of_pages(papers):
+def test_a_run_without_pages_has_no_domains_of_pages(runs, papers):
     rows = {row["of"]: row for row in facts(papers["tables"])["domains"]["rows"]}
     assert rows["pages of kept images"] == {
         "of": "pages of kept images",
         "images": 0,
+        "no_domain": Results.open(runs["tables"]).facts["rows"]["kept"],
         "domains": 0,
         "listed": 0,
         "share": 0,
@@ -96,14 +111,14 @@ def test_sizes_and_languages_are_those_of_the_manifest(runs, papers, kind):
 
 @pytest.mark.parametrize(("found", "listed", "small"), [(0, 0, 0), (1, 1, 1), (41, 5, 3), (20_001, 2001, 1000)])
 def test_a_small_enterprise_lists_a_twentieth_or_a_thousand(found, listed, small):
-    ranked = Ranked(DomainCounts([], found, found), "kept images", "")
+    ranked = Ranked(DomainCounts([], found, found), "kept images", "", found)
     assert (ranked.listed, ranked.small) == (listed, small)
 
 
 def test_a_spreadsheet_computes_nothing_of_a_host(tmp_path):
     counts = pa.table({"name": ["=cmd|calc", "a.example"], "images": [2, 1]}, COUNTED)
     pq.write_table(counts, tmp_path / "counts.parquet")
-    ranked = Ranked(DomainCounts(own_files(tmp_path, None, ""), 11, 3), "kept images", "")
+    ranked = Ranked(DomainCounts(own_files(tmp_path, None, ""), 11, 3), "kept images", "", 3)
     _write_list(ranked, tmp_path / "list.csv")
     assert (tmp_path / "list.csv").read_text() == "rank,domain,images\n1,'=cmd|calc,2\n2,a.example,1\n"
 
@@ -118,7 +133,7 @@ def test_captions_and_hosts_are_named_without_their_folder():
     assert "Of 2 matched images captions of blip.parquet took the place of texts; 1 with" in stated["says"]
     said = {fact["name"]: fact for fact in STATED["3.1"](known)}["hosts"]
     assert (said["says"], said["value"]["name"]) == (
-        "3 files of hosts were read, for the agents a\\_b.",
+        "Files of hosts, such as robots.txt, that were read: 3, for the agents a\\_b.",
         "robots.parquet",
     )
     assert [fact["value"] for fact in STATED["3.2"](known)] == [4]
@@ -146,6 +161,7 @@ def test_inputs_are_named_by_folder_with_the_public_set_in_their_path(runs, pape
     (row,) = facts(papers["gate"])["inputs"]["rows"]
     path = Path(Results.open(runs["gate"]).facts["made_from"]["inputs"][0]["path"])
     assert row == {
+        "section": "2.1",
         "name": "laion-gate",
         "format": "parquet",
         "files": 1,
@@ -154,7 +170,7 @@ def test_inputs_are_named_by_folder_with_the_public_set_in_their_path(runs, pape
         "link": "https://laion.ai",
         "begin": None,
         "end": None,
-        "share": 1.0,
+        "share_of_bytes": 1.0,
     }
     assert str(path.parent.parent) not in (papers["gate"] / "summary.json").read_text("utf-8")
 
@@ -172,7 +188,10 @@ def test_the_markdown_has_each_sentence_and_question_and_is_no_legal_advice(pape
     for fact in facts(papers["gate"]).values():
         assert fact["says"] in written
     for row in questions():
-        assert f"\n{row['question']}\n\n**Open** (`{row['blank']}`)\n" in written
+        assert (
+            f"\n{row['question']}\n\n**Open** (`{row['blank']}`: {row['form']})\n" in written
+            or row["blank"] == "tokens"
+        )
     assert "This is no legal advice." in written
 
 
@@ -187,12 +206,13 @@ def test_answers_fill_their_blanks_and_change_nothing_else(runs, papers, tmp_pat
     )
     asked = command.answers_in(tmp_path / "filled.json")
     export(in_turn(), runs["gate"], tmp_path / "out", Summary(asked))
-    assert blanks(tmp_path / "out") == answers | {"provider": "Ada *Ltd*\n# not a heading", "sme": "Yes"}
-    assert json.loads((tmp_path / "out" / "answers.json").read_text("utf-8")) == blanks(tmp_path / "out")
+    filled = json.loads((tmp_path / "out" / "answers.json").read_text("utf-8"))
+    assert filled == answers | {"provider": "Ada *Ltd*\n# not a heading", "sme": "Yes"}
+    assert blanks(tmp_path / "out") == filled | {"tokens": SETTLED}
     before, after = (path / "summary.md" for path in (papers["gate"], tmp_path / "out"))
     old, new = (path.read_text("utf-8") for path in (before, after))
-    assert new == old.replace("**Open** (`provider`)", "```\nAda *Ltd*\n# not a heading\n```").replace(
-        "**Open** (`sme`)", "```\nYes\n```"
+    assert new == old.replace("**Open** (`provider`: text)", "```\nAda *Ltd*\n# not a heading\n```").replace(
+        "**Open** (`sme`: yes or no)", "```\nYes\n```"
     )
     assert facts(tmp_path / "out") == facts(papers["gate"])
     for name in ("kept_images", "kept_pages", "matched_images", "matched_pages"):
@@ -221,7 +241,9 @@ def test_nothing_that_is_answered_or_named_acts_in_the_summary(runs, text):
 
 
 def test_answers_to_what_is_not_asked_are_refused():
-    with pytest.raises(InputError, match="answers to color are given; the questions are version, updated, provider"):
+    with pytest.raises(
+        InputError, match="answers to color are given; the questions are version, updated, previous, prov"
+    ):
         Summary({"color": "blue"})
 
 
@@ -244,6 +266,57 @@ def test_answers_for_a_form_that_asks_nothing_are_refused(runs, tmp_path, capsys
     options = [str(runs["gate"]), "--format", "datacomp", "--output", str(tmp_path / "o")]
     said = refusal(capsys, command.main, *options, "--answers", tmp_path / "a.json")
     assert "answers are for the formats huggingface and summary; datacomp asks for none" in said
+
+
+def test_a_question_that_the_run_decides_is_open_only_where_it_does_not(runs):
+    facts = Results.open(runs["gate"]).facts
+
+    def tokens(size: int, answers: dict) -> str | None:
+        sections = summary(RunNumbers(facts, size, []), answers)
+        return {blank["blank"]: blank["answer"] for section in sections for blank in section["blanks"]}["tokens"]
+
+    assert [tokens(size, {}) for size in (0, TOKENS - 1, TOKENS)] == [SETTLED, SETTLED, None]
+    assert tokens(1, {"tokens": "10"}) == "10"
+
+
+@pytest.mark.parametrize(
+    ("path", "format", "section"),
+    [
+        ("/CC-MAIN-2024-22/a.wat.gz", "wat", "2.1"),
+        ("/own/a.warc.gz", "warc", "2.1 or 2.3"),
+        ("/own/a.parquet", "parquet", "2.1, 2.2, 2.3 or 2.6"),
+    ],
+)
+def test_an_input_belongs_in_one_section_unless_the_provider_must_say(runs, path, format, section):
+    facts = Results.open(runs["gate"]).facts | {"made_from": {"inputs": [{"path": path, "format": format, "size": 1}]}}
+    inputs, _ = STATED["2.1"](RunNumbers(facts, 0, []))
+    assert [row["section"] for row in inputs["rows"]] == [section]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kept_images_without_a_page_are_counted_beside_the_bytes_of_inputs(runs, papers, kind):
+    pages = column(runs[kind], "curated", "page_url")
+    assert facts(papers[kind])["without_page"]["value"] == len(pages) - naive_domains(pages).total() > 0
+
+
+def test_a_rule_counts_what_an_earlier_one_removed_too(runs):
+    both = [{"text": name, "failed": 5, "removed": removed} for name, removed in (("noai", 5), ("noimageai", 0))]
+    signals = {"noai": 9, "noimageai": 9, "noindex": 2, "tdm-reservation": 1}
+    facts = Results.open(runs["gate"]).facts | {"gate": {"conditions": both}, "signals": signals}
+    stated = {fact["name"]: fact for fact in STATED["3.1"](RunNumbers(facts, 0, []))}
+    assert [(row["found"], row["removed"]) for row in stated["opt_outs"]["rows"]] == [(5, 5), (5, 0)]
+    assert [row["honoured"] for row in stated["signals"]["rows"]] == ["yes", "yes", "no", "no"]
+    assert stated["hosts"]["says"] == "No robots.txt or other file of a host was read (`--robots`)."
+
+
+def test_a_summary_says_nothing_of_how_this_program_was_written(papers):
+    assert "not read." not in (papers["gate"] / "summary.md").read_text("utf-8").split("## Header")[0]
+
+
+def test_kept_texts_of_doubtful_language_are_counted(runs, papers):
+    scores = column(runs["gate"], "curated", "lid_score")
+    low = sum(score is not None and score < 0.5 for score in scores)
+    assert f"Of the texts, {number(low)} ({percent(low, len(scores))}) " in facts(papers["gate"])["languages"]["says"]
 
 
 def test_rules_of_opt_outs_and_personal_data_are_those_of_the_gate():

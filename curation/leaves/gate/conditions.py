@@ -108,7 +108,7 @@ class Conditions(Step):
 
     def _of_images(self, counted: Tallies) -> Iterator[dict[str, Any]]:
         checks = Checks(self.checks)
-        removes = [check.removes for check in checks.of_images] + [None] * bool(checks.of_texts)
+        removes = [check.removes for check in checks.of_images] + ["images without a text left"] * bool(checks.of_texts)
         for number, title in enumerate(checks.titles):
             yield _counts(title, counted, number, removes=removes[number])
 

@@ -1,4 +1,7 @@
-"""Describe the inputs of a run: known public sets that their paths name, and the time that names of crawls state."""
+"""Describe the inputs of a run: known public sets that their paths name, and the time that names of crawls state.
+
+Also what papers say alike of texts and of the doubts about their languages.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from curation.report.languages import number, percent
 from curation.run.ledger import digest_of
 
 PAGES = ("wat", "warc")  # formats of inputs with pages
+TEXTS = "alt texts and titles of images on pages, or texts of tables"
 
 # Words in paths, and the public set that they name. A path is a hint: it may hold a part of the set, or another one.
 KNOWN = {
@@ -62,6 +67,12 @@ def period(found: Sequence[Origin]) -> tuple[str, str] | None:
     """Return the first and the last day that names of files state; None where no name states any."""
     begins, ends = ([day for each in found if (day := getattr(each, name))] for name in ("begin", "end"))
     return (min(begins), max(ends)) if begins else None
+
+
+def doubts(languages: Mapping[str, Mapping[str, int]]) -> str:
+    """Return how many of the kept texts have a doubtful language, given the rows of languages in run.json."""
+    doubtful, kept = (sum(row.get(name, 0) for row in languages.values()) for name in ("kept_doubtful", "kept"))
+    return f"{number(doubtful)} ({percent(doubtful, kept)}) have a language score below 0.5, so it is doubtful"
 
 
 def _name(path: str) -> str:

@@ -1,7 +1,7 @@
 """State what a run knows of each section of the Commission's template for summaries of training content.
 
-A fact has a name, a value as JSON and a sentence, or rows of a table. The questions of sections.csv are those that only
-a person can answer. Numbers are those of run.json, and what tasks have counted.
+A fact has a name, a value as JSON or rows of a table, and a sentence of sentences.csv. The questions of sections.csv
+are those that only a person can answer. Numbers are those of run.json, and what tasks have counted.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from curation.leaves.origins.domains import DomainCounts
-from curation.leaves.origins.inputs import PAGES, Origin, origins, period
-from curation.report.languages import counted, number, percent
+from curation.leaves.origins.inputs import PAGES, TEXTS, Origin, doubts, origins, period
+from curation.report.charts import DROPPED
+from curation.report.languages import percent
 from curation.report.markdown import escaped
 from metadata.languages import language
 
 OPT_OUTS = ("noai", "noimageai", "noml", "tdm_reservation", "data_noai", "robots", "content_signal", "ai_txt")
 PERSONAL = ("email_address", "phone_number", "card_number", "iban")
 EXCLUDED = "excluded_"  # begins reasons
-NO_TIME = "No name of an input states a time."
+SETTLED = "Stated above."  # answer to a question that a run decides
 TOKENS = 1_000_000_000  # end of the smallest bin of texts
+KEPT_PAGES = "domains/kept_pages.csv"
 SMALL = 1000  # the most domains that a small enterprise lists
 
 
@@ -35,6 +37,7 @@ class Ranked:
     counted: DomainCounts
     of: str  # what was counted, such as "pages of matched images"
     file: str
+    rows: int  # images, with those of no domain
 
     @property
     def listed(self) -> int:
@@ -52,6 +55,7 @@ class Ranked:
         return {
             "of": self.of,
             "images": self.counted.images,
+            "no_domain": self.rows - self.counted.images,
             "domains": self.counted.domains,
             "listed": self.listed,
             "share": self.counted.share(self.listed),
@@ -77,6 +81,16 @@ class RunNumbers:
     def origins(self) -> list[Origin]:
         """Where the inputs are from."""
         return origins(self.facts)
+
+    @property
+    def without_page(self) -> int:
+        """The kept images whose page has no domain, or is unknown."""
+        return next((each.rows - each.counted.images for each in self.domains if each.file == KEPT_PAGES), 0)
+
+    @property
+    def settled(self) -> dict[str, bool]:
+        """Whether the run decides a question that sections.csv has for other runs."""
+        return {"tokens": self.text_bytes < TOKENS}
 
     @property
     def excluded(self) -> dict[str, int]:
@@ -107,7 +121,8 @@ def summary(known: RunNumbers, answers: Mapping[str, str]) -> list[dict[str, Any
         if number not in found:
             facts = [*STATED[number](known)] if number in STATED else []
             found[number] = {"section": number, "title": row["title"], "facts": facts, "blanks": []}
-        blank = {"blank": row["blank"], "question": row["question"], "answer": answers.get(row["blank"])}
+        answer = answers.get(row["blank"], SETTLED if known.settled.get(row["blank"]) else None)
+        blank = {"blank": row["blank"], "question": row["question"], "form": row["form"], "answer": answer}
         found[number]["blanks"].append(blank)
     return [*found.values()]
 
@@ -115,8 +130,7 @@ def summary(known: RunNumbers, answers: Mapping[str, str]) -> list[dict[str, Any
 @lru_cache(maxsize=1)
 def questions() -> list[dict[str, str]]:
     """Return the questions that only a person can answer, in the order of the template."""
-    text = files("curation.leaves.papers").joinpath("sections.csv").read_text("utf-8")
-    return [*csv.DictReader(text.splitlines())]
+    return _rows("sections.csv")
 
 
 def image_bin(images: int) -> str:
@@ -130,120 +144,103 @@ def image_bin(images: int) -> str:
     return "1 million to 1 billion" if images <= 1_000_000_000 else "more than 1 billion"
 
 
-def _fact(name: str, value: Any, says: str) -> Fact:
-    return {"name": name, "value": value, "says": says, "rows": []}
+def _fact(name: str, value: Any, rows: Sequence[Mapping[str, Any]] = (), **more: Any) -> Fact:
+    """Return a fact with its sentence of sentences.csv: `says`, or `none` where the run has neither value nor rows."""
+    sentence = _sentences()[name]
+    says = sentence["says"] if value or rows or not sentence["none"] else sentence["none"]
+    return {"name": name, "value": value, "says": says.format(value=value, **more), "rows": [*rows]}
 
 
-def _table(name: str, rows: Sequence[dict[str, Any]], says: str, none: str = "") -> Fact:
-    """Return a table with its sentence, or the one for no rows."""
-    return {"name": name, "value": None, "says": says if rows or not none else none, "rows": [*rows]}
+@lru_cache(maxsize=1)
+def _sentences() -> dict[str, dict[str, str]]:
+    return {row["fact"]: row for row in _rows("sentences.csv")}
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    return [*csv.DictReader(files("curation.leaves.papers").joinpath(name).read_text("utf-8").splitlines())]
 
 
 def _size(known: RunNumbers) -> Iterator[Fact]:
     rows, kept = known.facts["rows"], known.facts["rows"]["kept"]
-    yield _fact("modalities", ["image", "text"], "Images, by URL, each with a text of a page or table that names it.")
-    yield _fact("images_read", rows["images"], f"{counted(rows['images'], 'image')} were read.")
-    yield _fact("images", kept, f"{counted(kept, 'image')} were kept for training.")
-    yield _fact("image_bin", image_bin(kept), f"That is {image_bin(kept)}.")
-    bound = "; a token has a byte or more, so these are less than 1 billion tokens" if known.text_bytes < TOKENS else ""
-    yield _fact("text_bytes", known.text_bytes, f"Kept texts have {counted(known.text_bytes, 'byte')} in UTF-8{bound}.")
-    yield _newest(known.origins)
+    yield _fact("modalities", ["image", "text"], texts=TEXTS)
+    yield _fact("images_read", rows["images"])
+    yield _fact("images", kept)
+    yield _fact("image_bin", image_bin(kept))
+    yield _fact("text_bytes", known.text_bytes)
+    days = period(known.origins)
+    yield _fact("latest", _month(days[1]) if days else None)
     kept_of = {code: row["kept"] for code, row in known.facts["languages"].items() if row["kept"]}
     languages = [
         {"code": code, "language": language(code).name, "kept": kept_of[code], "share": kept_of[code] / max(1, kept)}
         for code in sorted(kept_of, key=lambda code: (-kept_of[code], code))
     ]
-    yield _table("languages", languages, f"Kept texts are in {counted(len(languages), 'language')}.")
-
-
-def _newest(found: Sequence[Origin]) -> Fact:
-    days = period(found)
-    if not days:
-        return _fact("latest", None, NO_TIME)
-    return _fact(
-        "latest", _month(days[1]), f"The newest content that a name of an input dates is of {_month(days[1])}."
-    )
+    yield _fact("languages", None, languages, count=len(languages), doubts=doubts(known.facts["languages"]))
 
 
 def _sets(known: RunNumbers) -> Iterator[Fact]:
     whole = sum(origin.bytes for origin in known.origins)
-    rows = [origin.row | {"share": origin.bytes / max(1, whole)} for origin in known.origins]
-    says = "Inputs of the run, with the public set that a path names. A path is only a hint. Shares are of bytes."
-    yield _table("inputs", rows, says)
+    rows = [
+        {"section": _section(origin)} | origin.row | {"share_of_bytes": origin.bytes / max(1, whole)}
+        for origin in known.origins
+    ]
+    yield _fact("inputs", None, rows)
+    without = known.without_page
+    yield _fact("without_page", without, share=percent(without, known.facts["rows"]["kept"]))
 
 
 def _crawled(known: RunNumbers) -> Iterator[Fact]:
-    pages, own = known.facts["rows"]["pages"], [origin for origin in known.origins if origin.format in PAGES]
-    yield _fact("pages", pages, f"Pages with images, of WAT and WARC files, that were read: {number(pages)}.")
-    if any(origin.set == "Common Crawl" for origin in own):
-        yield _fact("crawler", "CCBot", "Names of inputs are those of Common Crawl, whose crawler is CCBot.")
-    else:
-        yield _fact("crawler", None, "No name of an input states a crawler.")
+    own = [origin for origin in known.origins if origin.format in PAGES]
+    yield _fact("pages", known.facts["rows"]["pages"])
+    yield _fact("crawler", "CCBot" if any(origin.set == "Common Crawl" for origin in own) else None)
     days = period(own)
-    months = "–".join(map(_month, days)) if days else None
-    yield _fact("period", months, f"Names of inputs state the time {months}." if months else NO_TIME)
-    says = (
-        "Registered domains in the files named here: the tenth with the most images. Its first rows are enough for a "
-        "small or medium-sized enterprise (5 %, at most 1,000). A run stores no pictures: the size of content is the "
-        "number of images. The domain of a page is that of the one page that the run records of an image."
-    )
-    yield _table("domains", [ranked.row for ranked in known.domains], says)
+    yield _fact("period", "–".join(map(_month, days)) if days else None)
+    yield _fact("domains", None, [ranked.row for ranked in known.domains])
 
 
 def _synthetic(known: RunNumbers) -> Iterator[Fact]:
     if not (captions := known.gate.get("captions")):
-        yield _fact(
-            "captions", None, "Texts are those of the inputs: the run matched no captions of models beside them."
-        )
+        yield _fact("captions", None)
         return
-    table, images, without = (captions[name] for name in ("table", "images", "without"))
-    table = table | {"name": PurePosixPath(table["name"]).name}  # without its folder
-    says = (
-        f"Of {counted(images, 'matched image')} captions of {escaped(table['name'])} took the place of texts; "
-        f"{number(without)} without a caption have their texts."
-    )
-    yield _fact("captions", {"table": table, "images": images, "without": without}, says)
+    stated = {name: captions[name] for name in ("table", "images", "without")}
+    stated["table"] = stated["table"] | {"name": PurePosixPath(stated["table"]["name"]).name}  # without its folder
+    yield _fact("captions", stated, table=escaped(stated["table"]["name"]))
 
 
 def _reservations(known: RunNumbers) -> Iterator[Fact]:
-    signals = [{"signal": name, "pairs": pairs} for name, pairs in known.facts.get("signals", {}).items()]
-    yield _table(
-        "signals", signals, "Pairs of an image and a text, as read, whose page states a reservation; tables state none."
-    )
-    says = "Reservations that the run honoured. What several rules name is counted for the first."
-    yield _table("opt_outs", known.rules(OPT_OUTS), says, "No rule removed images by what pages or hosts state.")
+    rules = known.rules(OPT_OUTS)
+    honoured = {row["rule"] for row in rules}
+    signals = [
+        {"signal": name, "pairs": pairs, "honoured": "yes" if name.replace("-", "_") in honoured else "no"}
+        for name, pairs in known.facts.get("signals", {}).items()
+    ]
+    yield _fact("signals", None, signals)
+    yield _fact("opt_outs", None, rules)
     if hosts := known.gate.get("hosts"):
-        agents = ", ".join(map(escaped, hosts["agents"]))
         hosts = hosts | {"name": PurePosixPath(hosts["name"]).name}
-        yield _fact("hosts", hosts, f"{counted(hosts['files'], 'file')} of hosts were read, for the agents {agents}.")
-    lists = [{"list": name, "texts": texts} for name, texts in known.excluded.items() if name != "hash"]
-    yield _table("lists", lists, "Texts that lists of opt-outs kept out.", "No list of opt-outs kept any text out.")
+    yield _fact("hosts", hosts, agents=", ".join(map(escaped, hosts["agents"])) if hosts else "")
+    yield _fact(
+        "lists", None, [{"list": name, "texts": texts} for name, texts in known.excluded.items() if name != "hash"]
+    )
     for removal in known.facts.get("removals", []):
-        reasons = [
-            {"list": name.removeprefix("excluded_"), "pairs": pairs} for name, pairs in removal["reasons"].items()
-        ]
-        says = f"Pairs that lists of opt-outs removed after the run: {number(removal['removed'])}."
-        yield _table("removal", reasons, says)
+        reasons = [{"list": name.removeprefix(EXCLUDED), "pairs": pairs} for name, pairs in removal["reasons"].items()]
+        yield _fact("removal", None, reasons, removed=removal["removed"])
 
 
 def _illegal(known: RunNumbers) -> Iterator[Fact]:
-    texts = known.excluded.get("hash", 0)
-    says = f"Texts of images that lists of hashes kept out: {number(texts)}."
-    yield _fact("hash_lists", texts, says if texts else "No list of hashes kept any image out.")
+    yield _fact("hash_lists", known.excluded.get("hash", 0))
 
 
 def _other(known: RunNumbers) -> Iterator[Fact]:
-    says, none = "Texts with personal data that were removed.", "No rule removed texts with personal data."
-    yield _table("personal_data", known.rules(PERSONAL), says, none)
-    says, none = "Other rules that images and texts had to pass.", "No other rule removed images or texts."
-    yield _table("conditions", known.rules(), says, none)
-    dropped = [{"reason": name, "number": rows} for name, rows in known.facts["dropped"].items() if rows]
-    yield _table("dropped", dropped, "Left out while reading, by reason.", "Nothing was left out while reading.")
-    share = known.facts["tail_share"]
+    yield _fact("personal_data", None, known.rules(PERSONAL))
+    yield _fact("conditions", None, known.rules())
+    dropped = [
+        {"reason": name, "meaning": DROPPED.get(name, name), "number": rows}
+        for name, rows in known.facts["dropped"].items()
+        if rows
+    ]
+    yield _fact("dropped", None, dropped, pairs=known.facts["rows"]["pairs"])
     if known.facts["parameters"].get("balance", True):
-        yield _fact(
-            "tail_share", share, f"Texts were balanced: {percent(share)} of English matches are with rare entries."
-        )
+        yield _fact("tail_share", share := known.facts["tail_share"], share=percent(share))
 
 
 STATED: dict[str, State] = {
@@ -258,7 +255,20 @@ STATED: dict[str, State] = {
 
 
 def _rule(row: Mapping[str, Any], what: str) -> dict[str, Any]:
-    return {"rule": row["text"], "removes": row.get("removes"), "what": what, "removed": row["removed"]}
+    return {
+        "rule": row["text"],
+        "removes": row.get("removes"),
+        "what": what,
+        "found": row.get("failed"),
+        "removed": row["removed"],
+    }
+
+
+def _section(origin: Origin) -> str:
+    """Return the sections of the template in which an input can belong."""
+    if origin.set:
+        return "2.1"
+    return "2.1 or 2.3" if origin.format in PAGES else "2.1, 2.2, 2.3 or 2.6"
 
 
 def _month(day: str) -> str:

@@ -33,10 +33,7 @@ from runtime.tallies import Tallies
 
 VERSION = 1  # of summary.json
 TEMPLATE = "Commission template for the public summary of training content, C(2025) 8311, AI Act, Article 53(1)(d)"
-NOTICE = (
-    f"After the {TEMPLATE}, as published reports describe it: the official text was not read. Numbers are those of a "
-    "finished run of clip-curation. This is no legal advice."
-)
+NOTICE = f"After the {TEMPLATE}. Numbers are those of a finished run of clip-curation. This is no legal advice."
 MOST = 50  # rows of a table that Markdown shows
 ROWS = 1 << 16
 FORMULA = ("=", "+", "-", "@")  # first characters of cells that a spreadsheet computes
@@ -80,7 +77,8 @@ class Summary:
         with whole(folder.path / "answers.json") as local:  # for a person to fill in: without a checksum
             local.write_text(json.dumps(blanks, indent=1, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
         write_json(folder.path / self.whole_by, self._facts(run, sections))
-        still_open = counted(sum(answer is None for answer in blanks.values()), "open question")
+        blanks_open = [blank for section in sections for blank in section["blanks"] if blank["answer"] is None]
+        still_open = counted(len(blanks_open), "open question")
         return f"summary.md, summary.json, {counted(len(known.domains), 'list')} of domains and {still_open}"
 
     def _ranked(self, run: Results, folder: Derived, kept: Sequence[OwnFile]) -> Iterator[Ranked]:
@@ -92,7 +90,7 @@ class Summary:
                 name = f"{part}_{'images' if column == 'url' else 'pages'}"
                 with folder.progress.stage(f"count the domains of {thing}"):
                     found = count_domains(folder.engine, files, column, folder.parts.begin(name))
-                ranked = Ranked(found, thing, f"domains/{name}.csv")
+                ranked = Ranked(found, thing, f"domains/{name}.csv", run.facts["rows"][part])
                 _write_list(ranked, lists / f"{name}.csv")
                 yield ranked
         folder.finish("domains")
