@@ -17,6 +17,7 @@ from curation.leaves.gate import expressions
 from curation.leaves.gate.expression_text import Condition
 from curation.leaves.gate.plan import GateOptions, GatePlan
 from curation.leaves.gate.steps import Gate, Gated
+from curation.report.languages import percent
 from curation.run.results import Results
 from runtime.tallies import Tallies
 from tests.support.hostile_strings import ACTING, EVERY
@@ -193,6 +194,21 @@ def test_a_rule_says_what_it_removes_and_how_many(facts, tables):
     assert "with a matching text: 60; that passed what is asked below: 60; kept" in written
 
 
+def test_a_rule_that_earlier_ones_leave_nothing_to_does_not_look_ignored(facts):
+    gate = {"conditions": [{"text": "noimageai", "removes": "images of Ada", "failed": 1775, "removed": 0}]}
+    written = page(facts | {"gate": gate})
+    assert "\n- Removed were images of Ada (0 removed, 1,775 more by earlier rules).\n" in written
+    assert "\n- No robots.txt or other file of a host was read.\n" in written
+    assert "host was read" not in page(facts | {"gate": gate | {"hosts": {"name": "a", "agents": ["b"]}}})
+
+
+def test_the_card_counts_kept_texts_of_doubtful_language(facts):
+    doubtful = {code: row | {"kept_doubtful": 2} for code, row in facts["languages"].items()}
+    kept = sum(row["kept"] for row in doubtful.values())
+    said = f"\nOf the kept texts, {2 * len(doubtful)} ({percent(2 * len(doubtful), kept)}) have a doubtful language"
+    assert said in page(facts | {"languages": doubtful})
+
+
 def test_gates_of_before_are_not_said_to_keep_what_their_rules_removed(facts):
     gate = {"conditions": [{"text": "noai", "removed": 7}], "texts": []}
     assert "- Of images it was asked: `noai` (7 removed).\n" in page(facts | {"gate": gate})
@@ -201,11 +217,14 @@ def test_gates_of_before_are_not_said_to_keep_what_their_rules_removed(facts):
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        ({}, "They were not filtered for safety, privacy or quality; they were only balanced, as described here."),
-        ({"balance": False}, "They were not filtered for safety, privacy or quality; they were only matched, as"),
-        ({"gate": {"conditions": [{"text": "a > 1"}]}}, "They were filtered and balanced as described here; nothing"),
-        ({"removals": [{"removed": 3}]}, "They were filtered and balanced as described here; nothing more was done"),
-        ({"exclusion": "ab", "balance": False}, "They were filtered as described here; nothing more was done for"),
+        ({}, "The run did not filter them for safety, privacy or quality; they were only balanced, as described"),
+        ({"balance": False}, "The run did not filter them for safety, privacy or quality; they were only matched, as"),
+        (
+            {"gate": {"conditions": [{"text": "a > 1"}]}},
+            "They were filtered and balanced as described here; the run did",
+        ),
+        ({"removals": [{"removed": 3}]}, "They were filtered and balanced as described here; the run did nothing more"),
+        ({"exclusion": "ab", "balance": False}, "They were filtered as described here; the run did nothing more for"),
     ],
 )
 def test_the_card_says_whether_rows_were_filtered_and_balanced(facts, more, sentence):
@@ -213,7 +232,7 @@ def test_the_card_says_whether_rows_were_filtered_and_balanced(facts, more, sent
     made_from = facts["made_from"] | {"exclusion": exclusion}
     made = facts | more | {"made_from": made_from, "parameters": facts["parameters"] | {"balance": balance}}
     assert f"\n{sentence}" in page(made)
-    assert page(made).count("They were") == 1
+    assert page(made).lower().count("they were") == 1
 
 
 def test_without_balancing_nothing_speaks_of_thresholds(facts):
@@ -257,7 +276,9 @@ def test_one_thing_is_no_plural(facts):
 def test_the_card_has_what_was_stated_and_leaves_out_the_rest(facts):
     bare = page(facts)
     stated = card(facts, HuggingFace(license="cc-by-4.0", cite="Ada: Pairs,\n  2026"), "Paare für alle")
-    assert "license" not in bare
+    assert "\nlicense:" not in bare
+    assert "**Open** (`--license`)" in bare
+    assert "**Open** (`--license`)" not in stated
     assert "Citation" not in bare
     assert 'license: "cc-by-4.0"\n' in stated
     assert 'pretty_name: "Paare für alle"\n' in stated

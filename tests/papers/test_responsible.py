@@ -7,9 +7,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from curation.leaves.export.card import QUESTIONS
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import Card, HuggingFace
-from curation.leaves.export.responsible import OPEN, QUESTIONS, responsible
+from curation.leaves.export.responsible import OPEN, responsible
 from curation.report.languages import counted, number, percent
 from curation.run.results import Results
 from metadata import InputError
@@ -56,28 +57,63 @@ def test_properties_are_those_of_rai_with_one_value_or_many(folders, kind):
     many = f"{MANY} {MANY_TOO} {MANY_MORE}".split()
     assert {*stated} <= {*f"{ONE} {ONE_TOO}".split(), *many, "hasSyntheticData"}
     assert [name for name, value in stated.items() if isinstance(value, list) and name not in many] == []
-    assert [name for name, value in stated.items() if not value and value is not False] == []
-    assert stated["hasSyntheticData"] is False
+    assert [name for name, value in stated.items() if not value] == []
+    assert [name for name in stated if name.startswith("hasS")] == []  # the pictures were not looked at
 
 
 def test_rules_are_stated_with_what_they_removed(runs, folders):
     gate = Results.open(runs["gate"]).facts["gate"]
     (row,) = (row for row in gate["texts"] if row["text"] == "email_address")
     assert row["removed"] > 10
-    said = f"Removed were texts that hold an e-mail address: {number(row['removed'])}."
+    said = f"Removed were texts that hold an e-mail address ({number(row['removed'])} removed)."
     assert said in rai(folders["gate"])["personalSensitiveInformation"]
     assert "No rule removed texts with personal data." in rai(folders["tables"])["personalSensitiveInformation"]
     assert any("`noai` to robots" in each for each in rai(folders["gate"])["dataPreprocessingProtocol"])
 
 
 def test_what_only_a_person_knows_is_asked_until_it_is_answered(runs, folders, tmp_path):
-    assert {name: rai(folders["gate"])[name] for name in QUESTIONS} == {
-        name: f"{OPEN}{question}" for name, question in QUESTIONS.items()
+    named = {name: f"{OPEN} (--answers, {name}): {question}" for name, question in QUESTIONS.items()}
+    bare = rai(folders["gate"])
+    assert {name: bare[name] for name in named if name.startswith("data")} == {
+        name: question for name, question in named.items() if name.startswith("data")
     }
+    assert bare["personalSensitiveInformation"][-1] == named["people"]
     export(in_turn(), runs["gate"], tmp_path / "out", HuggingFace(answers={"dataUseCases": "Research."}))
-    assert rai(tmp_path / "out") == rai(folders["gate"]) | {"dataUseCases": "Research."}
-    with pytest.raises(InputError, match="answers to provider are given; the questions are dataUseCases, dataSocial"):
-        HuggingFace(answers={"provider": "Ada"})
+    changed = {name for name, value in rai(tmp_path / "out").items() if bare[name] != value}
+    assert changed == {"dataUseCases", "dataLimitations"}  # limitations list what is open
+    assert rai(tmp_path / "out")["dataUseCases"] == "Research."
+
+
+@pytest.mark.parametrize("form", [Card, HuggingFace])
+@pytest.mark.parametrize(
+    ("answers", "sentence"),
+    [
+        ({"provider": "Ada"}, "answers to provider are given; the questions are creator, url, dataUseCases"),
+        ({"hasSyntheticData": "no"}, "the answer hasSyntheticData is 'no'; give true or false"),
+    ],
+)
+def test_answers_that_croissant_cannot_state_are_refused(form, answers, sentence):
+    with pytest.raises(InputError, match=sentence):
+        form(answers=answers)
+
+
+def test_croissant_names_what_is_open_and_states_what_was_answered(runs, tmp_path):
+    answers = {name: f"{name} of Ada" for name in QUESTIONS} | {"hasSyntheticData": "false"}
+    given = {"license": "cc-by-4.0", "dataset_version": "1.0.0", "date": "2026-11-25"}
+    limits = {}
+    for name, form in {"bare": HuggingFace(), "full": HuggingFace(answers=answers, **given)}.items():
+        export(in_turn(), runs["tables"], tmp_path / name, form)
+        limits[name] = [each for each in rai(tmp_path / name)["dataLimitations"] if "publisher has not stated" in each]
+    assert limits["full"] == []
+    (said,) = limits["bare"]
+    assert said.split(": ")[1] == f"--license, --dataset-version, --date, {', '.join(QUESTIONS)}."
+    stated = json.loads((tmp_path / "full" / "croissant.json").read_text("utf-8"))
+    assert stated["creator"] == {"@type": "Organization", "name": "creator of Ada"}
+    assert (stated["url"], stated["rai:hasSyntheticData"]) == ("url of Ada", False)
+    assert OPEN not in json.dumps(stated)
+    cards = [(tmp_path / name / "README.md").read_text("utf-8") for name in ("bare", "full")]
+    assert [written.count("**Open** (`") for written in cards] == [len(QUESTIONS) + 3, 0]
+    assert "\n```\ncreator of Ada\n```\n" in cards[1]
 
 
 def test_provenance_names_inputs_metadata_and_program(runs, folders):
@@ -104,7 +140,7 @@ def test_a_time_is_stated_only_if_it_is_that_of_all_inputs(runs):
 
     def time(*given: dict) -> str | None:
         made_from = facts["made_from"] | {"inputs": given}
-        return responsible(facts | {"made_from": made_from}, None, [], {}).get("rai:dataCollectionTimeframe")
+        return responsible(facts | {"made_from": made_from}, None, [], Card()).get("rai:dataCollectionTimeframe")
 
     assert (time(dated), time(dated, *inputs), time(*inputs), time()) == ("2024-05-17/2024-05-18", None, None, None)
 

@@ -265,7 +265,7 @@ def test_answers_for_a_form_that_asks_nothing_are_refused(runs, tmp_path, capsys
     (tmp_path / "a.json").write_text("{}")
     options = [str(runs["gate"]), "--format", "datacomp", "--output", str(tmp_path / "o")]
     said = refusal(capsys, command.main, *options, "--answers", tmp_path / "a.json")
-    assert "answers are for the formats huggingface and summary; datacomp asks for none" in said
+    assert "answers are for the formats card, huggingface and summary; datacomp asks for none" in said
 
 
 def test_a_question_that_the_run_decides_is_open_only_where_it_does_not(runs):

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from curation.config import CurationConfig
+from curation.leaves.origins.inputs import TEXTS, doubts
 from curation.report.charts import DROPPED, funnel
 from curation.report.languages import counted, number
 from curation.report.markdown import code, escaped, templates
 from curation.report.page import environment
 from curation.report.warnings import starter
 from metadata.languages import language
+from runtime.arguments import flag
 
 if TYPE_CHECKING:
     from curation.leaves.export.huggingface import Card
@@ -60,6 +62,23 @@ MEANINGS = {
     "fine": "The fine cluster of the image; null if there is none.",
 }
 
+# What only the publisher states: by a flag, or as an answer under the name of a property of Croissant, or of its part.
+FLAGS = {
+    "license": "Which licence has the manifest?",
+    "dataset_version": "Which version is this?",
+    "date": "When was it published?",
+}
+QUESTIONS = {
+    "creator": "Who publishes the data?",
+    "url": "At which address is the data, or a page about it?",
+    "dataUseCases": "For which uses was the data made, and for which should it not be used?",
+    "dataSocialImpact": "Which effects on people may the data have, and what was done about harmful ones?",
+    "dataReleaseMaintenancePlan": "Who maintains the data, until when, and whom does one ask for a removal?",
+    "dataCollectionType": "Were the inputs collected by others (Secondary Data Analysis), or by you (Web Scraping)?",
+    "people": "Do pictures show, or texts name, people, children among them, and what was done about faces and names?",
+    "hasSyntheticData": "Did models make any of the pictures or texts (true or false)?",
+}
+
 OF_SOURCE = "The caption of the image by the source in the name of the column; null if there is none."
 
 
@@ -82,6 +101,8 @@ def card(
         dropped=[(DROPPED.get(reason, reason), rows) for reason, rows in facts["dropped"].items() if rows],
         removed=removed_by_language(facts),
         sentences=sentences(facts),
+        doubts=doubts(facts["languages"]),
+        asked=asked(about),
         balanced=is_balanced(facts),
         filtered=is_filtered(facts),
         language=language,
@@ -102,11 +123,21 @@ def croissant(
             "version": about.dataset_version,
             "datePublished": about.date,
             "citeAs": about.cite,
+            "url": about.answers.get("url"),
+            "creator": {"@type": "Organization", "name": about.answers["creator"]}
+            if "creator" in about.answers
+            else None,
         },
         digests=digests,
         columns=columns,
     )
     return json.loads(rendered)
+
+
+def asked(about: Card) -> list[tuple[str, str, str | None]]:
+    """Return what only the publisher states: the flag or the name of an answer, the question, and what was stated."""
+    flags = [(flag(name), question, getattr(about, name)) for name, question in FLAGS.items()]
+    return flags + [(name, question, about.answers.get(name)) for name, question in QUESTIONS.items()]
 
 
 def funnel_figure(facts: dict[str, Any]) -> str:
@@ -133,7 +164,7 @@ def description(facts: dict[str, Any]) -> str:
     how = "balanced over" if is_balanced(facts) else "matched with"
     return (
         f"{counted(rows['kept'], 'image-text pair')} in {counted(len(codes), 'language')}, {how} metadata entries "
-        f"from {counted(rows['images'], 'image')} of the web: image URLs and alt texts, without the images."
+        f"from {counted(rows['images'], 'image')} of the web: image URLs with {TEXTS}, without the images."
     )
 
 
@@ -247,16 +278,19 @@ def _of_gate(gate: Mapping[str, Any]) -> Iterator[str]:
     if hosts := gate.get("hosts"):
         agents = ", ".join(map(code, hosts["agents"]))
         yield f"What hosts state was read from {code(hosts['name'])}; their robots.txt for the agents {agents}."
+    elif gate.get("conditions"):
+        yield "No robots.txt or other file of a host was read."
     for key, thing in (("conditions", "image"), ("texts", "text")):
-        yield from (_of_row(row, thing) for row in gate.get(key, []))
+        yield from (of_row(row, thing) for row in gate.get(key, []))
     if "decontaminate_within" in gate:
         bits = counted(gate["decontaminate_within"], "bit")
         yield f"An image is in an evaluation set if its pHash is within {bits} of that of one of its pictures."
 
 
-def _of_row(row: Mapping[str, Any], thing: str) -> str:
+def of_row(row: Mapping[str, Any], thing: str) -> str:
     """Return the sentence for a condition, or for a rule of a policy: `removes` says of which images or texts it is."""
-    gone = f"{number(row.get('removed'))} removed"
+    before = row.get("failed", 0) - row.get("removed", 0)
+    gone = f"{number(row.get('removed'))} removed" + (f", {number(before)} more by earlier rules" if before > 0 else "")
     if removes := row.get("removes"):
         return f"Removed were {removes} ({gone})."
     return f"Of {thing}s it was asked: {code(row['text'])} ({gone})."

@@ -23,7 +23,7 @@ from curation.balancing.thresholds import EntryCounts
 from curation.leaves.by_uid.by_key import RowStream
 from curation.leaves.by_uid.choices import Choice
 from curation.leaves.by_uid.join import Join, images_in
-from curation.leaves.export.card import LICENSES, card, croissant, funnel_figure
+from curation.leaves.export.card import LICENSES, QUESTIONS, card, croissant, funnel_figure
 from curation.leaves.export.forms import (
     ALL,
     Beside,
@@ -36,7 +36,7 @@ from curation.leaves.export.forms import (
     source_shares,
     with_kept,
 )
-from curation.leaves.export.responsible import QUESTIONS, provenance, responsible
+from curation.leaves.export.responsible import IS_SYNTHETIC, provenance, responsible
 from curation.leaves.origins.domains import DomainCounts, count_domains
 from curation.report.languages import counted
 from curation.run.making import Derived, Item, Made, Task, items_of
@@ -61,13 +61,14 @@ FUNNEL = "funnel.svg"
 
 @dataclass(frozen=True)
 class Card(Form):
-    """The form of a card alone, with its publisher's statements. A statement that is None is left out."""
+    """The form of a card alone, with its publisher's statements. A statement that is None is open."""
 
     dataset_name: str | None = None
     license: str | None = None  # licence of the manifest; texts and images belong to their authors
     dataset_version: str | None = None
     date: str | None = None  # date of publication
     cite: str | None = None
+    answers: Mapping[str, str] = field(default_factory=dict)  # by the names of QUESTIONS
 
     writes = "its card alone"
     whole_by = "README.md"
@@ -76,6 +77,9 @@ class Card(Form):
     def __post_init__(self) -> None:
         if self.date is not None and not _is_date(self.date):
             raise InputError(f"the date is {self.date!r}; give one such as 2026-11-25")
+        require_questions(self.answers, QUESTIONS)
+        if (said := self.answers.get("hasSyntheticData", "true")) not in IS_SYNTHETIC:
+            raise InputError(f"the answer hasSyntheticData is {said!r}; give true or false (--answers)")
 
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
@@ -99,13 +103,11 @@ class HuggingFace(Card):
     captions: Sequence[str | Path] = ()
     caption_sources: Sequence[str] = ()
     clusters: ByCluster = ALL
-    answers: Mapping[str, str] = field(default_factory=dict)  # for Croissant, by the names of properties
 
     writes = "a folder for Hugging Face with data, card and Croissant"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_questions(self.answers, QUESTIONS)
         require_captions(self.captions, self.caption_sources)
         if any(source_shares(self.caption_sources).values()):
             raise InputError("shares of sources are drawn for webdataset; for columns of huggingface give their names")
@@ -113,7 +115,9 @@ class HuggingFace(Card):
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
         """Add the flags for the publisher's statements."""
-        group = parser.add_argument_group("the dataset card, for huggingface and card; what is not given is left out")
+        group = parser.add_argument_group(
+            "the dataset card, for huggingface and card; what is not given is named as open"
+        )
         group.add_argument("--dataset-name", metavar="NAME", help="name of the dataset (default: that of RUN)")
         group.add_argument("--license", metavar="ID", help="licence of the manifest, such as cc-by-4.0")
         group.add_argument("--dataset-version", metavar="VERSION", help="such as 1.0.0")
@@ -156,7 +160,7 @@ class HuggingFace(Card):
         folder.finish(ENTRIES)
         name = self.name_of(run)
         domains = self._domains(folder, written)
-        stated = responsible(written.facts, domains, [each.name for each in columns], self.answers)
+        stated = responsible(written.facts, domains, [each.name for each in columns], self)
         described = croissant(written.facts, self, name, written.digests | digests, columns)
         content = json.dumps(described | stated | provenance(written.facts), indent=1, ensure_ascii=False) + "\n"
         _write_text(folder.path / "croissant.json", content)

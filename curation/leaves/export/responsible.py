@@ -7,51 +7,53 @@ question, until an answer replaces it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from curation.leaves.export.card import sentences
+from curation.leaves.export.card import asked, of_row, sentences
 from curation.leaves.origins.domains import DomainCounts
-from curation.leaves.origins.inputs import PAGES, Origin, origins, period
+from curation.leaves.origins.inputs import TEXTS, Origin, doubts, origins, period
 from curation.report.charts import DROPPED
 from curation.report.facts import versions
 from curation.report.languages import counted, named, number, percent
 
-# What only a person knows: the property and the question.
-QUESTIONS = {
-    "dataUseCases": "For which uses was the data made, and for which should it not be used?",
-    "dataSocialImpact": "Which effects on people may the data have, and what was done about harmful ones?",
-    "dataReleaseMaintenancePlan": "Who maintains the data, until when, and how are removals asked for?",
-}
-OPEN = "To be answered by the publisher: "  # prefix of a question
+if TYPE_CHECKING:
+    from curation.leaves.export.huggingface import Card
+
+OPEN = "To be answered by the publisher"  # begins a question
 PERSONAL = ("email_address", "phone_number", "card_number", "iban")  # rules about personal data
 FEW = 10  # number of languages and of domains that are named
+IS_SYNTHETIC = {"true": True, "false": False}  # by the answer
 SYNTHETIC = ("caption",)  # prefix of the names of columns of captions
 
 
 def responsible(
-    facts: Mapping[str, Any], domains: DomainCounts | None, columns: Sequence[str], answers: Mapping[str, str]
+    facts: Mapping[str, Any], domains: DomainCounts | None, columns: Sequence[str], about: Card
 ) -> dict[str, Any]:
     """Return RAI properties by name, given the content of run.json and the domains of the kept images."""
     found = origins(facts)
     days = period(found) if all(each.begin for each in found) else None  # of all inputs, or it would mislead
-    asked = {name: answers.get(name, f"{OPEN}{question}") for name, question in QUESTIONS.items()}
+    answered = {name: answer or f"{OPEN} (--answers, {name}): {question}" for name, question, answer in asked(about)}
     stated: dict[str, Any] = {
         "dataCollection": _collection(facts, found),
-        "dataCollectionType": _kinds(found),
         "dataCollectionTimeframe": "/".join(days) if days else None,
         "dataCollectionMissingData": "Left out while reading: " + (", ".join(_dropped(facts)) or "nothing") + ".",
-        "dataCollectionRawData": "Image URLs, with alt texts or titles of pages, or texts of tables; no pictures.",
+        "dataCollectionRawData": f"Image URLs with {TEXTS}; no pictures.",
         "dataPreprocessingProtocol": sentences(facts),
         "dataManipulationProtocol": _balancing(facts),
         "dataAnnotationProtocol": "Programs found the language of each text and the metadata entries in it; nobody "
         "looked at them.",
         "machineAnnotationTools": _tools(facts),
         "dataBiases": [*_biases(facts, domains)],
-        "dataLimitations": [*_limitations(facts)],
-        "personalSensitiveInformation": [*_personal(facts)],
-        "hasSyntheticData": "captions" in facts.get("gate", {}) or any(name.startswith(SYNTHETIC) for name in columns),
+        "dataLimitations": [*_limitations(facts, about)],
+        "personalSensitiveInformation": [*_personal(facts), answered["people"]],
+        "hasSyntheticData": _is_synthetic(facts, columns)
+        or IS_SYNTHETIC.get(about.answers.get("hasSyntheticData", "")),
     }
-    return {f"rai:{name}": value for name, value in (stated | asked).items() if value is not None}
+    return {
+        f"rai:{name}": value
+        for name, value in (stated | {name: said for name, said in answered.items() if name.startswith("data")}).items()
+        if value is not None
+    }
 
 
 def provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,9 +97,8 @@ def _collection(facts: Mapping[str, Any], found: Sequence[Origin]) -> str:
     )
 
 
-def _kinds(found: Sequence[Origin]) -> list[str]:
-    kinds = {"Web Scraping" if origin.format in PAGES else "Secondary Data Analysis" for origin in found}
-    return sorted(kinds) or ["Others"]
+def _is_synthetic(facts: Mapping[str, Any], columns: Sequence[str]) -> bool:
+    return "captions" in facts.get("gate", {}) or any(name.startswith(SYNTHETIC) for name in columns)
 
 
 def _dropped(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -135,14 +136,12 @@ def _biases(facts: Mapping[str, Any], domains: DomainCounts | None) -> Iterator[
         yield f"Tail share of English: {percent(facts['tail_share'])} of matches are with entries rarer than its t."
 
 
-def _limitations(facts: Mapping[str, Any]) -> Iterator[str]:
+def _limitations(facts: Mapping[str, Any], about: Card) -> Iterator[str]:
     yield "Links break, and the images behind them change. Nothing here was checked against the pictures."
-    rows = facts["languages"].values()
-    doubtful, without = (sum(row.get(name, 0) for row in rows) for name in ("kept_doubtful", "kept_without_letters"))
-    doubts = (
-        f"with a language score below 0.5 {number(doubtful)}, for entries without two letters alone {number(without)}"
-    )
-    yield f"Kept texts: {doubts}."
+    without = sum(row.get("kept_without_letters", 0) for row in facts["languages"].values())
+    yield f"Of the kept texts, {doubts(facts['languages'])}; {number(without)} are kept for numbers and single letters."
+    if unknown := ", ".join(name for name, _, answer in asked(about) if answer is None):
+        yield f"The publisher has not stated yet, by flags or answers: {unknown}."
     yield from facts.get("warnings", [])
 
 
@@ -150,6 +149,6 @@ def _personal(facts: Mapping[str, Any]) -> Iterator[str]:
     yield "Texts, URLs and the pictures behind them may name or show people. They come from the open web as they were."
     rules = [row for row in facts.get("gate", {}).get("texts", []) if row["text"] in PERSONAL]
     for row in rules:
-        yield f"Removed were {row['removes']}: {number(row['removed'])}."
+        yield of_row(row, "text")
     if not rules:
         yield "No rule removed texts with personal data."

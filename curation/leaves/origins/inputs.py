@@ -72,7 +72,7 @@ def period(found: Sequence[Origin]) -> tuple[str, str] | None:
 def doubts(languages: Mapping[str, Mapping[str, int]]) -> str:
     """Return how many of the kept texts have a doubtful language, given the rows of languages in run.json."""
     doubtful, kept = (sum(row.get(name, 0) for row in languages.values()) for name in ("kept_doubtful", "kept"))
-    return f"{number(doubtful)} ({percent(doubtful, kept)}) have a language score below 0.5, so it is doubtful"
+    return f"{number(doubtful)} ({percent(doubtful, kept)}) have a doubtful language, with a score below 0.5"
 
 
 def _name(path: str) -> str:
