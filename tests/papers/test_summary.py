@@ -38,6 +38,7 @@ from tests.support.hostile_strings import ACTING, EVERY
 from tests.support.in_turn import in_turn
 from tests.support.refusals import refusal
 
+RULED = [("noai", 5), ("noimageai", 0), ("tdm_reservation", 1)]
 KINDS = ["gate", "tables", "removed"]
 SCHEMA = json.loads((ROOT / "docs/reference/files/summary.schema.json").read_text("utf-8"))
 
@@ -148,6 +149,7 @@ def test_a_gate_counts_what_its_rules_removed(runs, papers):
     mailed = [text for each in column(runs["gate"], "matched", "candidates") for text in each if "@" in text["text"]]
     assert [(row["rule"], row["removed"]) for row in found["personal_data"]["rows"]] == [("email_address", len(mailed))]
     assert [row["rule"] for row in found["opt_outs"]["rows"]] == ["noai"]
+    assert all(row["removes"] for row in rules.values())  # a rule's own name is no sentence
     assert facts(papers["tables"])["opt_outs"]["rows"] == []
 
 
@@ -300,12 +302,12 @@ def test_kept_images_without_a_page_are_counted_beside_the_bytes_of_inputs(runs,
 
 
 def test_a_rule_counts_what_an_earlier_one_removed_too(runs):
-    both = [{"text": name, "failed": 5, "removed": removed} for name, removed in (("noai", 5), ("noimageai", 0))]
-    signals = {"noai": 9, "noimageai": 9, "noindex": 2, "tdm-reservation": 1}
+    both = [{"text": name, "failed": 5, "removed": removed} for name, removed in RULED]
+    signals = {"noai": 9, "noimageai": 9, "tdm-reservation": 1, "noindex": 2, "noml": 3}
     facts = Results.open(runs["gate"]).facts | {"gate": {"conditions": both}, "signals": signals}
     stated = {fact["name"]: fact for fact in STATED["3.1"](RunNumbers(facts, 0, []))}
-    assert [(row["found"], row["removed"]) for row in stated["opt_outs"]["rows"]] == [(5, 5), (5, 0)]
-    assert [row["honoured"] for row in stated["signals"]["rows"]] == ["yes", "yes", "no", "no"]
+    assert [(row["found"], row["removed"]) for row in stated["opt_outs"]["rows"]] == [(5, 5), (5, 0), (5, 1)]
+    assert [row["honoured"] for row in stated["signals"]["rows"]] == ["yes", "yes", "yes", "no", "no"]
     assert stated["hosts"]["says"] == "No robots.txt or other file of a host was read (`--robots`)."
 
 
