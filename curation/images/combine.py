@@ -32,16 +32,15 @@ OVER_LIMIT = "dropped.text_over_limit"
 SEVERAL_URLS = 1 << 30  # bit of `signals`: the uid has several URLs; no signal of a page, not in matched/
 SHOWN_CHARACTERS = 200  # of a uid or URL in an example
 
-_SUMS = ("copies", "shown")
-OF_TEXT = ("page_url", *_SUMS)  # columns with one value per text: the smallest and the sums over its rows
+OF_TEXT = ("page_url", "copies", "shown")  # columns with one value per text: the smallest, and sums
 
 
 def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.RecordBatch:
     """Return KEYED rows or PAIRS, each text of an image once and at most `max_texts` of them.
 
     Rows are sorted by key, uid, hash, text, kind, given, page_language and pool_language; of equal texts the first
-    stays. `tallies` counts rows over the limit; of a row, `copies` counts the rows that were combined into it, and
-    `shown` is the sum over these.
+    stays. `tallies` counts rows over the limit; of a row, `copies` counts the rows that were combined into it.
+    The first text of an image has `shown` of all rows of the image, also of those over the limit; others have 0.
     Each row has the smallest page_url of its text, the smallest url and all signals of its image, and the largest width
     and height that are stated.
     """
@@ -51,7 +50,10 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
     images, of_texts = np.append(np.flatnonzero(new_image), len(order)), np.append(texts, len(order))
     image_of_text = np.cumsum(new_image)[texts] - 1
     rank = np.arange(len(texts)) - np.flatnonzero(new_image[texts])[image_of_text]  # among the texts of the image
-    copies, shown = (_reduced(np.add, rows[name].to_numpy()[order].astype(np.int64), of_texts) for name in _SUMS)
+    copies, shown = (
+        _reduced(np.add, rows[name].to_numpy()[order].astype(np.int64), bounds)
+        for name, bounds in (("copies", of_texts), ("shown", images))
+    )
     stays = rank < max_texts
     tallies.add(OVER_LIMIT, int(copies[~stays].sum()))
 
@@ -60,7 +62,8 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
     columns["page_url"] = _smallest(rows["page_url"], order, of_texts, np.flatnonzero(stays))
     for name, of_image in OF_IMAGE.items():
         columns[name] = of_image(rows[name], order, images, image_of_text[stays])
-    columns |= {name: pa.array(sums[stays], pa.int32()) for name, sums in zip(_SUMS, (copies, shown), strict=True)}
+    sums = {"copies": copies, "shown": np.where(rank == 0, shown[image_of_text], 0)}
+    columns |= {name: pa.array(each[stays], pa.int32()) for name, each in sums.items()}
     return pa.RecordBatch.from_arrays([columns[name] for name in rows.schema.names], schema=rows.schema)
 
 

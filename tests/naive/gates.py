@@ -53,14 +53,21 @@ def naive_pictures(values: dict[str, Any], leaders: dict[Any, Any]) -> dict[str,
 
 
 def naive_merged(images: list[dict], copy_of: dict[str, str], max_texts: int) -> list[dict]:
-    """Return the images that stay, each with the different texts of its copies, of many those with the least hash."""
+    """Return the images that stay, each with the different texts of its copies, of many those with the least hash.
+
+    An image is shown as often as all its copies.
+    """
     texts: dict[str, dict[str, dict]] = {uid: {} for uid in copy_of.values()}
+    shown = Counter[str]()
     for row in images:
+        shown[copy_of.get(row["uid"], row["uid"])] += row["shown"] or 0
         for text in row["candidates"] if row["uid"] in copy_of else ():
             texts[copy_of[row["uid"]]].setdefault(text["text"], text)
     staying = [row for row in images if copy_of.get(row["uid"], row["uid"]) == row["uid"]]
     return [
-        row | {"candidates": _first(row["uid"], texts[row["uid"]], max_texts)} if row["uid"] in texts else row
+        row | {"candidates": _first(row["uid"], texts[row["uid"]], max_texts), "shown": shown[row["uid"]]}
+        if row["uid"] in texts
+        else row
         for row in staying
     ]
 

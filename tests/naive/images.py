@@ -20,7 +20,7 @@ def naive_combine(rows: list[dict], max_texts: int) -> tuple[list[dict], int]:
             of_image[name] = max((row[name] for row in own if row[name] is not None), default=None)
         for rank, (_, text) in enumerate(sorted({(row["hash"], row["text"]) for row in own})):
             same = [row for row in own if row["text"] == text]
-            copies, shown = (sum(row[name] for row in same) for name in ("copies", "shown"))
+            copies, shown = sum(row["copies"] for row in same), 0 if rank else sum(row["shown"] for row in own)
             if rank < max_texts:
                 stays = min(same, key=_preference)
                 page = min((row["page_url"] for row in same if row["page_url"] is not None), default=None)
