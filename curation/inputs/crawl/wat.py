@@ -7,6 +7,7 @@ unusual links to `links`; this slower code defines the correct result.
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -69,10 +70,9 @@ def page_of(block: bytes, tally: Counter[str]) -> Page | None:
         return None
     objects = [link for link in links if type(link) is dict]
     tally["dropped.bad_link"] += len(links) - len(objects)
-    followed = zip(objects, [*objects[1:], {}], strict=True)
     images = [
         Image(link.get("url"), link, target=target_of(behind))
-        for link, behind in followed
+        for link, behind in pairwise([*objects, {}])
         if link.get("path") == "IMG@/src"
     ]
     signals = signals_of(_at(response, "Headers"), _at(html, "Head", "Metas"))
