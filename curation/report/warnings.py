@@ -275,7 +275,8 @@ CHECKS = (
         lambda row: (f"{counted(row['texts'], 'text')}, mean score {decimal(row['mean_score'])}",),
         "No entries, so all texts are lost: ",
         ". Where the score is high, most are in the language: clip-metadata makes its entries from its Wikipedia or a "
-        "list of words (docs/start/new-language.md). Where it is low, most are in another (docs/explanation/languages.md).",
+        "list of words (docs/start/new-language.md). Where it is low, most are in another language "
+        "(docs/explanation/languages.md).",
         asks=lambda parameters: parameters.get("metadata_of") is None and not parameters.get("merge_languages"),
     ),
 )
