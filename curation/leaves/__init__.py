@@ -2,7 +2,7 @@
 
 The core knows none of them. What a leaf adds to a run hangs on a hook: HOOKS has a row for each, and other packages
 hang theirs on the same hooks by entry points. To pick off a leaf, remove its folder and the lines that name it, as
-tests/leaves/picked_off.py does. `by_uid`, `near_copies`, `origins` and `tars` are what leaves share.
+tests/test_leaves.py does. `by_uid`, `near_copies`, `origins` and `tars` are what leaves share.
 """
 
 HOOKS = {
@@ -19,7 +19,7 @@ HOOKS = {
         "shape": "curation.leaves.observers.shape:find",
         "alignment": "curation.leaves.observers.alignment:find",
     },
-    # Steps of the gate, in their order: functions as `gate.steps.MakesStep`.
+    # Steps of the gate, in their order: functions that return a `gate.steps.Step`, or None if it is not asked for.
     "clip_curation.gate_steps": {
         "captions": "curation.leaves.gate.captions:step",
         "hosts": "curation.leaves.gate.hosts:step",

@@ -3,17 +3,10 @@
 import numpy as np
 
 from curation.kernels.exclusion import host_span
-from runtime.kernels import inline, lean
+from curation.kernels.trie.tables import same_bytes
+from runtime.kernels import lean
 
 _BASIS, _PRIME, _SPREAD = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
-
-
-@inline
-def is_same(data, one, other, size):
-    for i in range(size):
-        if data[one + i] != data[other + i]:
-            return False
-    return True
 
 
 @lean
@@ -41,7 +34,7 @@ def group_hosts(data, offsets, table, spans, counts):
                 spans[found, 0], spans[found, 1], counts[found] = begin, end, 1
                 found += 1
                 break
-            if spans[held, 1] - spans[held, 0] == size and is_same(data, spans[held, 0], begin, size):
+            if spans[held, 1] - spans[held, 0] == size and same_bytes(data, spans[held, 0], data, begin, size):
                 counts[held] += 1
                 break
             place = (place + np.uint64(1)) & last
