@@ -22,7 +22,8 @@ from tests.support.cluster import wait_for
 
 # A program whose workers write their number to a file each, and then wait to be ended.
 WAITING = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that begin in the background ignore it
 from pathlib import Path
 from functools import partial
 from runtime.engine.local import Local
