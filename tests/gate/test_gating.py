@@ -62,9 +62,9 @@ def kept(
     return rows, counted.last
 
 
-@pytest.mark.smoke
 @pytest.mark.spark
-def test_images_pass_as_the_naive_twin_says_however_files_are_cut(engine, tmp_path):
+@pytest.mark.parametrize("files", [1, pytest.param(7, marks=pytest.mark.smoke)])
+def test_images_pass_as_the_naive_twin_says_however_files_are_cut(engine, tmp_path, files):
     chance = random.Random(1)
     images = [image(number) for number in range(300)]
     results, scores = tables_of(images, chance)
@@ -72,22 +72,21 @@ def test_images_pass_as_the_naive_twin_says_however_files_are_cut(engine, tmp_pa
     expected = [row for row in images if not failed[row["uid"]]]
     assert 20 < len(expected) < 280
     given = [write_table(results, tmp_path / "results"), write_table(scores, tmp_path / "scores", 1)]
-    for files in (1, 7):
-        rows, tallies = kept(engine, tmp_path, images, given, KEEP, files)
-        assert rows == expected
-        for number in range(4):
-            assert tallies[f"failed.{number}"] == sum(number in each for each in failed.values())
-            assert tallies[f"alone.{number}"] == sum(each == [number] for each in failed.values())
-            first = [row for row in images if failed[row["uid"]][:1] == [number]]
-            assert tallies[f"removed.{number}"] == len(first)
-            texts = [text["language"] for row in first for text in row["candidates"]]
-            assert tallies.by_language(f"texts.{number}") == {code: texts.count(code) for code in sorted({*texts})}
-        assert tallies["passed"] == len(expected)
-        own = {row["uid"] for row in images}
-        assert tallies["found.0"] == len(own & {row["uid"] for row in results})
-        assert tallies["found.1"] == len(own & {row["uid"] for row in scores})
-        assert tallies["differing.0"] == naive_differing(images, results, ["status", "width", "height"]) > 20
-        assert tallies["differing.1"] == 0
+    rows, tallies = kept(engine, tmp_path, images, given, KEEP, files)
+    assert rows == expected
+    for number in range(4):
+        assert tallies[f"failed.{number}"] == sum(number in each for each in failed.values())
+        assert tallies[f"alone.{number}"] == sum(each == [number] for each in failed.values())
+        first = [row for row in images if failed[row["uid"]][:1] == [number]]
+        assert tallies[f"removed.{number}"] == len(first)
+        texts = [text["language"] for row in first for text in row["candidates"]]
+        assert tallies.by_language(f"texts.{number}") == {code: texts.count(code) for code in sorted({*texts})}
+    assert tallies["passed"] == len(expected)
+    own = {row["uid"] for row in images}
+    assert tallies["found.0"] == len(own & {row["uid"] for row in results})
+    assert tallies["found.1"] == len(own & {row["uid"] for row in scores})
+    assert tallies["differing.0"] == naive_differing(images, results, ["status", "width", "height"]) > 20
+    assert tallies["differing.1"] == 0
 
 
 @pytest.mark.spark
