@@ -76,9 +76,11 @@ test: style
 
 slow:
 	@.ci/setup test
+	@command -v chromedriver >/dev/null || .ci/apt chromium-driver || \
+		echo "no Chromium and chromedriver: the tests of the report in a browser will be skipped" >&2
 	.ci/in-venv mypy
 	$(PYTEST) -m "spark and not smoke and not soak"
-	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST) -m "slow and not spark and not soak"
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST) -m "(slow or browser) and not spark and not soak"
 
 # Users bring their own versions, of Spark too. Kernels are compiled into a cache of their own.
 floors:
