@@ -16,8 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard, TypeVar, cast
 
-from upath import UPath
-
 from runtime.arrow import gather
 from runtime.errors import InputError
 from runtime.packages import missing_package
@@ -53,11 +51,13 @@ def as_path(path: str | os.PathLike) -> Path:
 
     InputError if no installed package opens such a URL.
     """
-    if isinstance(path, Path | UPath):
-        return path
+    if isinstance(path, Path) or hasattr(type(path), "fs"):
+        return cast(Path, path)
     protocol, mark, rest = str(path).partition("://")
     if not mark or protocol == "file":
         return Path(rest if mark else path)
+    from upath import UPath  # here, as most runs have no URL
+
     try:
         # A listing that s3fs has cached would lack files that another process has just written.
         return cast(Path, UPath(f"{protocol}://{rest.rstrip('/')}", use_listings_cache=False))

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO, NoReturn, TypeVar, cast
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from fsspec.spec import AbstractBufferedFile
-from tenacity import RetryCallState, Retrying
 
 from runtime.draws import draws
 from runtime.errors import InputError
@@ -208,12 +207,13 @@ def try_again(
     `seconds_after` is called with each error and the number of the failed try, from 1. It returns the seconds to sleep
     before the next try, or raises the error that ends the tries.
     """
-
-    def wait(state: RetryCallState) -> float:
-        error = state.outcome and state.outcome.exception()
-        return seconds_after(cast(Exception, error), state.attempt_number)
-
-    return Retrying(wait=wait, sleep=sleep)(step)
+    failures = 0
+    while True:
+        try:
+            return step()
+        except Exception as error:
+            failures += 1
+            sleep(seconds_after(error, failures))
 
 
 def persist(path: str, step: Callable[[], Result], failed: Callable[[], None], tries: int = TRIES) -> Result:
