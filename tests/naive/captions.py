@@ -4,6 +4,8 @@ import math
 from collections import Counter
 from collections.abc import Callable
 
+from icu4py.breakers import SentenceBreaker
+
 Found = tuple[str, float, list[int]]  # language, score, entries
 
 
@@ -58,3 +60,8 @@ def naive_sentence(sentences: list[str], kind: str, draw: float) -> str:
     return (
         sentences[0] if kind == "first" else next(one for one, end in zip(sentences, ends, strict=True) if draw < end)
     )
+
+
+def naive_cut(text: str) -> list[str]:
+    """The sentences of one caption, as ICU cuts it by itself."""
+    return [each.strip() for each in SentenceBreaker(text, "root") if each.strip()]

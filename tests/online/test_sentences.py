@@ -1,8 +1,9 @@
 """A sentence of a caption stands for a text: the first, or another in each draw, by source."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import islice
+from random import Random
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +12,11 @@ import pytest
 
 from curation import captions as module
 from curation import online
-from curation.leaves.by_uid.choices import CaptionDraw, sentence_at
+from curation.leaves.by_uid.choices import CaptionDraw, sentences
 from curation.leaves.online.epochs import Epoch
 from curation.run.results import Results
 from runtime.errors import InputError
-from tests.naive.captions import naive_sentence, naive_source
+from tests.naive.captions import naive_cut, naive_sentence, naive_source
 from tests.naive.sampling import naive_draw
 from tests.support.online_run import FORKS, pairs
 from tests.support.stand_ins import needed
@@ -23,7 +24,7 @@ from tests.support.stand_ins import needed
 SHARES = {"long": 0.6, "short": 0.3}
 ASKED = {"long": "random", "short": "first"}
 SENTENCES = ["A dog runs over 3.5 fields.", "Is it old?", "犬が走る。", "It barks… loudly!", "ΑΒΓ δεζ", "No end"]
-CHI_OF_3 = 11.34  # p = 0.01 at three degrees of freedom
+LIMITS = {2: 8.62, 3: 11.41, 4: 13.71}  # χ² of p = 0.01 / 3, corrected for three tests, by the number of sentences
 
 
 def parts_of(number: int) -> list[str]:
@@ -50,7 +51,7 @@ def dataset(made, captions, sentence, rank=0, ranks=1, **more):
 
 
 @pytest.mark.parametrize(
-    ("text", "sentences"),
+    ("text", "expected"),
     [
         (" ".join(SENTENCES[:4]), SENTENCES[:4]),
         (
@@ -61,14 +62,20 @@ def dataset(made, captions, sentence, rank=0, ranks=1, **more):
         ("यह कुत्ता है। वह दौड़ता है।", ["यह कुत्ता है।", "वह दौड़ता है।"]),
         ("no end at all", ["no end at all"]),
         ("ends. lower", ["ends. lower"]),
-        (" \u2003 ", [" \u2003 "]),
+        (" \u2003 ", [""]),
         ("Dr. Who is here.", ["Dr.", "Who is here."]),  # ICU's boundaries know no abbreviations
     ],
 )
-def test_a_caption_is_cut_at_the_ends_of_its_sentences(text, sentences):
-    places = (np.arange(len(sentences)) + 0.5) / len(sentences)
-    assert [sentence_at(text, draw) for draw in places] == sentences
-    assert sentence_at(text, 1 - 2.0**-53) == sentences[-1]
+def test_a_caption_is_cut_at_the_ends_of_its_sentences(text, expected):
+    assert [*sentences([text])] == [expected]
+
+
+def test_captions_that_are_cut_together_are_cut_as_each_alone():
+    parts = [*"Abßé犬。！.!?…3,;:—(”)」\u0301\u00ad\u200d\ufeff\u0964\u203d\t\u2003\u3000  ", "Dr. ", " the ", "🐕"]
+    chance = Random(0)
+    for _ in range(500):
+        texts = ["".join(chance.choices(parts, k=chance.randint(1, 15))) for _ in range(chance.randint(0, 9))]
+        assert [*sentences(texts)] == [naive_cut(text) or [""] for text in texts]
 
 
 @pytest.mark.parametrize("asked", ["whole", "first", "random", ASKED, {"short": "random"}])
@@ -89,15 +96,17 @@ def test_an_epoch_shows_what_the_definition_says(made, captions, asked):
 
 
 def test_over_twenty_epochs_each_sentence_comes_as_often(made, captions):
-    uids = pa.array([row["uid"] for number, row in enumerate(made.images) if number % 4 == 3])
-    seen = Counter()
+    numbers = {row["uid"]: number for number, row in enumerate(made.images)}
+    uids, seen = pa.array([*numbers]), defaultdict(Counter)
     for epoch in range(20):
-        seen.update(
-            CaptionDraw(SHARES, 1, epoch, ASKED | {"short": "random"}).of(captions, uids).drop_null().to_pylist()
-        )
-    assert {*seen} == {*SENTENCES[:4]}
-    expected = seen.total() / 4
-    assert sum((found - expected) ** 2 for found in seen.values()) / expected < CHI_OF_3
+        drawn = CaptionDraw(SHARES, 1, epoch, ASKED | {"short": "random"}).of(captions, uids)
+        for uid, sentence in zip(uids.to_pylist(), drawn.to_pylist(), strict=True):
+            seen[numbers[uid] % 4 + 1][sentence] += sentence is not None
+    for length, limit in LIMITS.items():
+        expected = seen[length].total() / length
+        found = [seen[length][sentence] for sentence in SENTENCES[:length]]
+        assert sum(found) == expected * length
+        assert sum((each - expected) ** 2 for each in found) / expected < limit
 
 
 def test_repeats_of_an_image_show_sentences_of_their_own(captions, made):

@@ -5,7 +5,7 @@ What is drawn is a function of the seed, a purpose and the uid, so that an expor
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,12 +69,9 @@ class CaptionDraw:
         source = np.searchsorted(ends, draws(self.seed, purpose("caption", self.epoch), uids, numbers), "right")
         null = pa.scalar(None, pa.string())
         chosen = pc.choose(pa.array(source), *captions, pa.repeat(null, len(uids)))
-        return self._cut(
-            chosen, np.array([*(self._sentence_of(name) for name in shares), WHOLE])[source], uids, numbers
-        )
-
-    def _sentence_of(self, source: str) -> str:
-        return self.sentence if isinstance(self.sentence, str) else self.sentence.get(source, WHOLE)
+        asked = dict.fromkeys(shares, self.sentence) if isinstance(self.sentence, str) else self.sentence
+        sentence = np.array([*(asked.get(name, WHOLE) for name in shares), WHOLE])[source]
+        return self._cut(chosen, sentence, uids, numbers)
 
     def _cut(self, captions: pa.Array, sentence: np.ndarray, uids: pa.Array, numbers: np.ndarray | None) -> pa.Array:
         """Return captions, each whole or as the one of its sentences that `sentence` asks for."""
@@ -82,18 +79,25 @@ class CaptionDraw:
         own, each = uids.filter(is_cut), None if numbers is None else numbers[np.asarray(is_cut)]
         drawn = draws(self.seed, purpose("sentence", self.epoch), own, each)
         drawn[sentence[np.asarray(is_cut)] != RANDOM] = 0
-        cut = map(sentence_at, captions.filter(is_cut).to_pylist(), drawn.tolist())
-        return pc.replace_with_mask(captions, is_cut, pa.array([*cut], captions.type))
+        found = zip(sentences(captions.filter(is_cut).to_pylist()), drawn.tolist(), strict=True)
+        cut = pa.array([one[int(draw * len(one))] for one, draw in found], captions.type)
+        return pc.replace_with_mask(captions, is_cut, cut)
 
 
-def sentence_at(text: str, draw: float) -> str:
-    """Return the sentence of a text, by ICU's boundaries, in whose part of [0, 1) a draw lies; all parts are equal.
+def sentences(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the sentences of each text, by ICU's boundaries; no text may hold a line feed.
 
-    >>> [sentence_at("A dog. It runs! 犬。", draw) for draw in (0, 0.5, 0.9)]
-    ['A dog.', 'It runs!', '犬。']
+    All are cut as one text, since ICU takes longer to begin than for a caption; a line feed ends a sentence.
+
+    >>> [*sentences(["A dog. It runs! 犬。", "A cat"])]
+    [['A dog.', 'It runs!', '犬。'], ['A cat']]
     """
-    sentences = [*filter(None, map(str.strip, SentenceBreaker(text, LOCALE)))] or [text]
-    return sentences[int(draw * len(sentences))]
+    held: list[str] = []
+    for piece in SentenceBreaker("\n".join([*texts, ""]), LOCALE):
+        held.append(piece.strip())
+        if piece[-1] == "\n":
+            yield [*filter(None, held)] or [""]
+            held = []
 
 
 def require_ratio(ratio: Ratio, called: str = "caption_ratio") -> None:
