@@ -25,3 +25,8 @@ def naive_greedy(samples: list[list[int]], targets: list[Fraction], size: int) -
 def naive_best(samples: list[list[int]], targets: list[Fraction], size: int) -> Fraction:
     """The largest sum that any batch has."""
     return max(naive_sum([samples[i] for i in batch], targets) for batch in combinations(range(len(samples)), size))
+
+
+def naive_most(samples: list[list[int]], size: int) -> list[int]:
+    """The samples with most entries, the first of equal ones."""
+    return sorted(range(len(samples)), key=lambda i: (-len(samples[i]), i))[:size]

@@ -13,7 +13,7 @@ from curation import online
 from curation.leaves.online.config import ByEntries, choose
 from curation.leaves.online.epochs import Epoch, order_of_blocks
 from runtime.errors import InputError
-from tests.naive.batches import naive_best, naive_greedy, naive_sum
+from tests.naive.batches import naive_best, naive_greedy, naive_most, naive_sum
 from tests.support.online_run import FORKS, pairs
 
 ENTRIES = 12
@@ -66,6 +66,15 @@ def test_a_batch_is_near_the_best_one(form):
         assert reached > 0.95  # seen; the bound is for the worst of all sets
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_batch_has_the_samples_with_most_entries(seed):
+    chance = random.Random(seed)
+    samples = [*drawn(chance, 30, most=6), [], [0], []]
+    size = chance.choice([1, 7, 33])
+    targets = ByEntries(size, most=True).targets(ENTRIES)
+    assert choose(*lists(samples), size, targets).tolist() == naive_most(samples, size)
+
+
 def entropy(entries):
     shares = np.bincount(np.concatenate(entries)) / sum(map(len, entries))
     shares = shares[shares > 0]
@@ -108,7 +117,8 @@ def in_batches(found, size=8):
     return [found[begin : begin + size] for begin in range(0, len(found), size)]
 
 
-def test_each_super_batch_gives_the_samples_that_were_chosen_of_its_blocks(made, needs_torch):
+@pytest.mark.parametrize("batches", [ByEntries(8), ByEntries(8, most=True)])
+def test_each_super_batch_gives_the_samples_that_were_chosen_of_its_blocks(made, needs_torch, batches):
     config = online.OnlineConfig(1, 4)
     order = order_of_blocks(int(made.index.first_blocks[-1]), 1, 0)
     expected = []
@@ -117,22 +127,24 @@ def test_each_super_batch_gives_the_samples_that_were_chosen_of_its_blocks(made,
         kept = Epoch(made.index, made.rates, config, 0).kept(order[begin : begin + 4])
         entries = lists([entries_of[text] for text in kept["text"].to_pylist()])
         if len(kept) >= 8:
-            rows = np.sort(choose(*entries, 8, np.ones(5)))
+            rows = np.sort(choose(*entries, 8, batches.targets(5)))
             expected += zip(*(kept.take(rows)[name].to_pylist() for name in ("uid", "text")), strict=True)
-    assert pairs(dataset(made)) == expected
-    assert len(expected) == 8 * dataset(made).steps(8) > 0
+    assert pairs(dataset(made, batches=batches)) == expected
+    assert len(expected) == 8 * dataset(made, batches=batches).steps(8) > 0
 
 
 @FORKS
-@pytest.mark.parametrize("workers", [1, 2])
-def test_the_stream_is_the_same_for_any_number_of_workers(made, needs_torch, workers):
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # more workers than cores
+@pytest.mark.parametrize("batches", [ByEntries(8), ByEntries(8, most=True)])
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_the_stream_is_the_same_for_any_number_of_workers(made, needs_torch, workers, batches):
     loader = needs_torch.utils.data.DataLoader(
-        dataset(made, transform=lambda sample: sample["__uid__"]),
+        dataset(made, transform=lambda sample: sample["__uid__"], batches=batches),
         batch_size=8,
         num_workers=workers,
         multiprocessing_context="fork",
     )
-    assert [*loader] == in_batches([uid for uid, _ in pairs(dataset(made))])
+    assert [*loader] == in_batches([uid for uid, _ in pairs(dataset(made, batches=batches))])
 
 
 def test_ranks_take_turns_with_the_batches_of_one_stream(made, needs_torch):
@@ -155,7 +167,12 @@ def test_a_state_of_other_batches_is_refused(made, needs_torch):
     target = ByEntries(8, [1, 0, 0, 2, 1])
     state = json.loads(json.dumps(dataset(made, batches=target).state_dict()))
     dataset(made, batches=ByEntries(8, np.array([1, 0, 0, 2, 1]))).load_state_dict(state)
-    for other in (ByEntries(8), ByEntries(4, [1, 0, 0, 2, 1]), ByEntries(8, [1, 0, 0, 2, 2])):
+    for other in (
+        ByEntries(8),
+        ByEntries(8, most=True),
+        ByEntries(4, [1, 0, 0, 2, 1]),
+        ByEntries(8, [1, 0, 0, 2, 2]),
+    ):
         with pytest.raises(InputError, match="resume with the same"):
             dataset(made, batches=other).load_state_dict(state)
     assert "batches" not in made.dataset().state_dict()["layout"]
@@ -197,6 +214,11 @@ def test_a_reader_has_no_batch_where_only_super_batches_of_others_are_large_enou
 def test_batches_that_cannot_be_are_refused(batch, target, fault):
     with pytest.raises(InputError, match=fault):
         ByEntries(batch, target)
+
+
+def test_a_batch_of_most_entries_has_no_target():
+    with pytest.raises(InputError, match="most entries or comes near a target"):
+        ByEntries(8, [1.0], most=True)
 
 
 def test_a_target_of_other_entries_is_refused(made, needs_torch):

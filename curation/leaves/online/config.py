@@ -28,29 +28,34 @@ from runtime.errors import InputError, ParameterError, require_integer, require_
 class ByEntries:
     """Choose one batch from each super-batch, which is all samples that an epoch keeps of `mixed_blocks` blocks.
 
-    The batch has the samples whose entries are most diverse, or nearest to a target. Each sample of a batch divides a
-    mass of 1 evenly among its entries; m is the mass of an entry in the batch. Samples are added one after the other.
-    Each time the sample is taken that adds most to
+    The batch has the samples whose entries are most diverse, or nearest to a target, or those with most entries. For
+    the first two, each sample of a batch divides a mass of 1 evenly among its entries; m is the mass of an entry in the
+    batch. Samples are added one after the other. Each time the sample is taken that adds most to
 
         the sum over all entries of t * m / (t + m)
 
     For a target, t is the mass of the entry in a batch that has the target's distribution. The sum is then half that of
     the harmonic means of t and m, so a larger one is a smaller Vincze-Le Cam distance, the sum of (t - m)^2 / (t + m).
     For diversity, t is 1 for each entry: a sample adds less, the more of its entries the batch already has. The sum is
-    submodular and never falls, so greedy choice reaches at least 1 - 1/e of its maximum. Both forms are defined here
-    and are not the formulas of concept-aware batch sampling (arXiv 2511.20643).
+    submodular and never falls, so greedy choice reaches at least 1 - 1/e of its maximum. Concept-aware batch sampling
+    (arXiv 2511.20643) takes the mean over a sample's entries of (t - n) / t + 1 / f instead of a gain, where n samples
+    of the batch and f of the super-batch have the entry, and nothing once n is t. With `most` the choice is theirs.
 
     batch: samples of a batch. A super-batch with fewer yields none.
     target: one number of 0 or more per entry, only their proportions count; None: the most diverse batch.
+    most: take the samples with most entries instead, in the order of the epoch where numbers are equal.
     """
 
     batch: int
     target: Sequence[float] | np.ndarray | None = None
+    most: bool = False
 
     def __post_init__(self) -> None:
         require_integer("batch", self.batch, 1)
         if self.target is None:
             return
+        if self.most:
+            raise InputError("a batch has most entries or comes near a target; give one of them")
         target = np.asarray(self.target)
         if target.ndim != 1 or target.dtype.kind not in "iuf":
             raise InputError(f"the target is {target.dtype} of shape {target.shape}; give one number per entry")
@@ -63,10 +68,12 @@ class ByEntries:
     def description(self) -> dict[str, Any]:
         """What tells these batches from others, as JSON has it."""
         target = None if self.target is None else zlib.crc32(np.asarray(self.target).data)
-        return {"batch": int(self.batch), "target": target}
+        return {"batch": int(self.batch), "target": target} | ({"most": True} if self.most else {})
 
-    def targets(self, entries: int) -> np.ndarray:
-        """Return t of each of so many entries, which are not written to."""
+    def targets(self, entries: int) -> np.ndarray | None:
+        """Return t of each of so many entries, which are not written to; None if the number of entries decides."""
+        if self.most:
+            return None
         return np.broadcast_to(1.0, entries) if self.target is None else self._scaled
 
     @cached_property
@@ -99,8 +106,13 @@ def lists_at(order: np.ndarray, parts: Sequence[tuple[np.ndarray, ...]]) -> tupl
     return out, offsets
 
 
-def choose(ids: np.ndarray, offsets: np.ndarray, size: int, targets: np.ndarray) -> np.ndarray:
-    """Return the rows of the batch of `size` that greedy choice makes of lists of entries, in the order of choice."""
+def choose(ids: np.ndarray, offsets: np.ndarray, size: int, targets: np.ndarray | None) -> np.ndarray:
+    """Return the rows of the batch of `size` that greedy choice makes of lists of entries, in the order of choice.
+
+    Without targets, the longest lists.
+    """
+    if targets is None:
+        return np.argsort(-np.diff(offsets), kind="stable")[:size]
     masses, gains = np.zeros(len(targets)), np.empty(len(offsets) - 1)
     kernels.all_gains(ids, offsets, targets, masses, gains)
     chosen = np.empty(size, np.int64)
