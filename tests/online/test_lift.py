@@ -103,6 +103,22 @@ def test_over_twenty_epochs_clusters_come_as_their_power_says(made, clustered, t
     assert [cluster for cluster, _ in seen.most_common()] == [0, 1, 2, 3, 4]  # the order of sizes
 
 
+def test_over_twenty_epochs_images_come_as_their_weights_say(made, lifted):
+    uids = pa.array([row["uid"] for row in made.images])
+    weights, config = lifted.weights.weight(uids), online.OnlineConfig(1, weights=lifted.weights)
+    seen = Counter()
+    for epoch in range(20):
+        seen.update(draw(batch(made.images), made.rates, config, epoch).uids.to_pylist())
+    found = np.array([seen[uid] for uid in uids.to_pylist()])
+    alike, group, images = np.unique(weights, return_inverse=True, return_counts=True)
+    times, chance = np.bincount(group, found), alike % 1  # of an image's weight the rest is drawn
+    assert np.array_equal(times[chance == 0], 20 * (alike * images)[chance == 0])
+    spread = 20 * images * chance * (1 - chance)
+    chi = ((times - 20 * images * alike)[chance > 0] ** 2 / spread[chance > 0]).sum()
+    groups = (chance > 0).sum()
+    assert chi < groups * (1 - 2 / (9 * groups) + 2.576 * (2 / (9 * groups)) ** 0.5) ** 3  # p = 0.01 / 2: two tests
+
+
 def dataset(made, lifted):
     config = online.OnlineConfig(3, 2, weights=lifted.weights)
     return online.BalancedDataset(made.index, made.rates, config, world=online.World(0, 1))
