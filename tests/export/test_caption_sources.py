@@ -1,6 +1,8 @@
 """Captions of several sources: all in each tar's json under stable keys, one drawn as txt; columns for Hugging Face."""
 
 import json
+from collections import Counter
+from random import Random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +15,7 @@ from curation.leaves.export.webdataset import WebDataset
 from runtime.errors import InputError
 from tests.export.test_webdataset import samples_in
 from tests.naive.captions import naive_best, naive_source
+from tests.naive.loaders import open_clip_text
 from tests.naive.sampling import naive_draw
 from tests.support.in_turn import in_turn
 from tests.support.online_run import write_tar
@@ -66,21 +69,45 @@ def test_a_tar_has_all_texts_in_its_json_and_the_drawn_one_as_txt(run, rows, cap
     assert f"with {stand} captions as txt (0 of 60 images have no caption)" in capsys.readouterr().err
 
 
-def test_a_reader_of_json_keys_with_probabilities_gets_each_source_in_its_share(run, captions, tmp_path):
-    """A trainer that draws a key of the json for each sample needs the same keys in all; null: there is none."""
+def test_open_clip_draws_each_source_from_the_json_in_its_share(run, rows, captions, tmp_path):
+    """By --json-text-key and --json-text-key-probs, as published; without the drawn caption, another text."""
     write_tar(tmp_path / "0.tar", run.images)
     sentence = export(in_turn(), run.path, tmp_path / "out", WebDataset([tmp_path / "0.tar"], [captions], [*SOURCES]))
     assert " with 0 captions as txt" in sentence
     keys = {"text": 0.85, "caption_altogether": 0.1, DFN: 0.05}
-    counts, passes = dict.fromkeys(keys, 0), 300
-    samples = [json.loads(sample["json"]) for sample in samples_in(tmp_path / "out" / "0.tar").values()]
-    for number in range(passes):
-        for sample in samples:
-            source = naive_source(naive_draw(number, "key", sample["uid"]), keys)
-            counts[source] += sample[source] is not None
-    for key, share in keys.items():
-        trials = passes * sum(sample[key] is not None for sample in samples)
-        assert abs(counts[key] - trials * share) < 4 * (trials * share * (1 - share)) ** 0.5
+    joined, chances = ";".join(keys), " ".join(map(str, keys.values()))
+    samples = [sample["json"] for sample in samples_in(tmp_path / "out" / "0.tar").values()]
+    found, chance, passes = {True: Counter(), False: Counter()}, Random(0), 300
+    for stated in samples:
+        texts = {json.loads(stated)[key]: key for key in keys}
+        for _ in range(passes):
+            found[None in texts][texts[open_clip_text(stated, joined, chances, chance)]] += 1
+    assert sum(map(Counter.total, found.values())) == passes * len(samples)  # none is dropped
+    for lacks, drawn in found.items():
+        there = {key: share for key, share in keys.items() if not lacks or key != "caption_altogether"}
+        assert drawn.keys() == there.keys()
+        for key, share in there.items():
+            # A missing caption's share falls to the others in proportion to theirs: its key is drawn, then another.
+            expected = share / sum(there.values())
+            assert abs(drawn[key] - drawn.total() * expected) < 3 * (drawn.total() * expected * (1 - expected)) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("stated", "chances", "expected"),
+    [
+        (b'{"a": " x ", "b": "y"}', None, "x"),  # the order of the keys, where there are no chances
+        (b'{"a": " ", "b": "y"}', None, "y"),
+        (b'{"a": 3, "b": null}', None, None),
+        (b'{"a": "x", "b": "y"}', "0 1", "y"),
+        (b'{"a": "x", "b": ""}', "0 1", "x"),  # a weight of 0 is for what is left
+        (b'{"a": "x"', None, None),
+        (None, None, None),
+    ],
+)
+def test_the_stand_in_of_open_clip_does_as_published(stated, chances, expected):
+    assert open_clip_text(stated, "a;b", chances, Random(0)) == expected
+    with pytest.raises(ValueError):  # noqa: PT011 - as open_clip's
+        open_clip_text(stated, "a;b", "1 1 1", Random(0))
 
 
 def test_a_dataset_for_hugging_face_has_a_column_of_each_source(run, rows, captions, tmp_path):

@@ -1,6 +1,7 @@
-"""Readers of what two loaders of Meta CLIP open, made from the published facts about them alone.
+"""Readers of what others' loaders open, made from the published facts about them alone: two of Meta CLIP, open_clip's.
 
-Both take a tar by its number n, which they write without zeros before it, and of its members those that end in `.jpeg`.
+Those of Meta CLIP take a tar by its number n, which they write without zeros before it, and of its members those that
+end in `.jpeg`.
 """
 
 import json
@@ -73,3 +74,21 @@ class SecondLoader:
                 if any(chance.random() < probabilities[id] for id in ids):
                     found[key] = text
         return found
+
+
+def open_clip_text(stated: bytes | None, keys: str, chances: str | None, chance: Random) -> str | None:
+    """The text of a sample by its json, as --json-text-key and --json-text-key-probs ask for; None: it is dropped."""
+    names, given = keys.split(";"), [float(each) for each in (chances or "").split()]
+    if len(given) > len(names):
+        raise ValueError
+    weights = dict(zip(names, given + [0.0] * len(names), strict=False))
+    order, rest = [], [name for name in names if weights[name] > 0]
+    while rest:
+        order.append(chance.choices(rest, [weights[name] for name in rest])[0])
+        rest.remove(order[-1])
+    try:
+        values = json.loads(stated or b"")
+    except ValueError:
+        return None
+    found = [values.get(name) for name in [*order, *(name for name in names if weights[name] <= 0)]]
+    return next((text.strip() for text in found if isinstance(text, str) and text.strip()), None)
