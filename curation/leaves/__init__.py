@@ -18,6 +18,7 @@ HOOKS = {
         "gate_removed": "curation.leaves.observers.gate_removed:find",
         "shape": "curation.leaves.observers.shape:find",
         "alignment": "curation.leaves.observers.alignment:find",
+        "tokens": "curation.leaves.observers.tokens:find",
     },
     # Steps of the gate, in their order: functions that return a `gate.steps.Step`, or None if it is not asked for.
     "clip_curation.gate_steps": {

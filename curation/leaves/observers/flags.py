@@ -1,22 +1,27 @@
-"""Flags of classes of evaluation sets, which clip-curate and clip-align share."""
+"""Flags of what the report counts; those of classes of evaluation sets clip-curate and clip-align share."""
 
 from __future__ import annotations
 
 from argparse import Namespace, _ActionsContainer
 from typing import Any
 
-from runtime.arguments import Parser
+from curation.run.request import Options
+from runtime.arguments import Parser, add_fields
+
+TOKENIZER = {"--tokenizer FILE": "tokenizer.json of a model: the share of kept texts over 77 tokens"}
+TEMPLATES = "one a line, with {} for the name; a class is named where one of them is in the text (default: the name)"
 
 
 def add(parser: Parser) -> None:
     """Add the flags to clip-curate, under a heading of their own."""
-    group = parser.add_argument_group("which classes the report counts (docs/how-to/alignment.md)")
+    group = parser.add_argument_group("what else the report counts (docs/how-to/alignment.md)")
     add_classes(group, default=[])
+    add_fields(group, Options, TOKENIZER)
 
 
 def options(args: Namespace) -> dict[str, Any]:
     """Return the values of the flags as fields of `Options`, by name."""
-    return {"classes": args.classes, "templates": args.templates}
+    return {"classes": args.classes, "templates": args.templates, "tokenizer": args.tokenizer}
 
 
 def add_classes(group: _ActionsContainer, **options: Any) -> None:
@@ -30,10 +35,4 @@ def add_classes(group: _ActionsContainer, **options: Any) -> None:
         "names of one class",
         **options,
     )
-    group.add_argument(
-        "--templates",
-        nargs="+",
-        default=[],
-        metavar="LANGUAGE=FILE",
-        help="one a line, with {} for the name; a class is named where one of them is in the text (default: the name)",
-    )
+    add_fields(group, Options, {"--templates LANGUAGE=FILE": TEMPLATES})
