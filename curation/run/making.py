@@ -75,6 +75,14 @@ class Made:
         """
         return make_folder(self.folder / part) / name
 
+    @contextmanager
+    def file(self, part: str, name: str) -> Iterator[Path]:
+        """Yield a local path to write a file of a part to; after the block, the file is whole and recorded."""
+        with whole(self.path(part, name)) as path:
+            yield path
+            checksum = checksum_of(path)
+        self.wrote(part, name, checksum)
+
     def wrote(self, part: str, name: str, checksum: str) -> None:
         """Record that a file of a part is written, and tally its checksum under `part/name`."""
         self.names.append(f"{part}/{name}" if part else name)

@@ -12,6 +12,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from mmap import ACCESS_READ, MADV_DONTNEED, mmap
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from isal import isal_zlib as zlib  # computes checksums in a quarter of zlib's time
@@ -139,9 +140,9 @@ def checksum_of(path: Path) -> str:
             return _hex(_crc(content))
 
 
-def content_digest(path: Path) -> str:
-    """Return the BLAKE2b of a file's bytes, as 32 hexadecimal digits, by which to name the file."""
-    hashed = blake2b(digest_size=16)
+def content_digest(path: Path, hashed: Any = None) -> str:
+    """Return the BLAKE2b of a file's bytes, as 32 hexadecimal digits, or its digest by `hashed`, a new hash object."""
+    hashed = hashed or blake2b(digest_size=16)
     with path.open("rb") as file:
         while data := file.read(1 << 20):
             hashed.update(data)

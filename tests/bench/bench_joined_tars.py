@@ -46,11 +46,11 @@ def make(folder: Path, images: int, size: int) -> None:
             pq.write_table(rows, folder / "run" / part / f"{number:05}.parquet", 50_000, compression="zstd")
     noise, order = chance.bytes(size), chance.permutation(images)
     for number, begin in enumerate(range(0, images, OF_TAR)):
-        with writing(folder / "tars" / f"{number:05}.tar") as tar:
+        with writing(folder / "tars" / f"{number:05}.tar") as add:
             for place, image in enumerate(order[begin : begin + OF_TAR].tolist()):
                 key, stated = f"{number:05}{place:04}", {"uid": uids[image], "caption": "old"}
-                tar.add(f"{key}.jpg", noise)
-                tar.add(f"{key}.json", json.dumps(stated).encode())
+                add(f"{key}.jpg", noise)
+                add(f"{key}.json", json.dumps(stated).encode())
     facts = {"rows": {"matched": images, "kept": images}, "languages": {}, "made_from": {"metadata": "made up"}}
     (folder / "run" / "run.json").write_text(json.dumps(facts))
 

@@ -20,9 +20,9 @@ MEMBERS = {
 
 @pytest.mark.parametrize("names", [[], ["00000.jpg"], [*MEMBERS]])
 def test_a_tar_has_the_bytes_of_the_standard_library(tmp_path, names):
-    with writing(tmp_path / "ours.tar") as tar:
+    with writing(tmp_path / "ours.tar") as add:
         for name in names:
-            tar.add(name, MEMBERS[name])
+            add(name, MEMBERS[name])
     with tarfile.open(tmp_path / "theirs.tar", "w", format=tarfile.GNU_FORMAT, encoding="utf-8") as tar:
         for name in names:
             member = tarfile.TarInfo(name)

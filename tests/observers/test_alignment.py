@@ -33,7 +33,7 @@ def test_texts_that_name_a_class_are_counted_as_the_definition_says(rules):
     rows = pa.array(texts), pa.array(languages)
     cuts = [(0, 100), (100, 0), (100, 300)]
     batches = [tuple(column.slice(begin, size) for column in rows) for begin, size in cuts]
-    counts = count_classes(batches, finders_of({"en": CLASSES, "ja": CLASSES}, rules))
+    counts = count_classes(batches, finders_of((("en", CLASSES), ("ja", CLASSES)), rules))
     named = [naive_named(text, FORMS, rules) for text, code in zip(texts, languages, strict=True) if code == "en"]
     assert counts["en"][2:].tolist() == [sum(number in each for each in named) for number in range(len(FORMS))]
     assert counts["en"][:2].tolist() == [languages.count("en"), sum(map(bool, named))]
@@ -42,7 +42,7 @@ def test_texts_that_name_a_class_are_counted_as_the_definition_says(rules):
 
 def test_a_null_text_names_nothing():
     counts = count_classes(
-        [(pa.array([None, "a dog"]), pa.array(["en", "en"]))], finders_of({"en": CLASSES}, "unicode")
+        [(pa.array([None, "a dog"]), pa.array(["en", "en"]))], finders_of((("en", CLASSES),), "unicode")
     )
     assert counts["en"][2:].tolist() == [1, 0, 0, 0, 0, 0, 0]
 

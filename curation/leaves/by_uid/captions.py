@@ -87,11 +87,7 @@ def caption_rows(table: ImageTable, file: tuple[str, Version], source: str | Non
 
 @typed
 def build(
-    tables: Paths,
-    run: Results,
-    path: str | PathLike[str],
-    part_bytes: int = PART_BYTES,
-    source: str | None = None,
+    tables: Paths, run: Results, path: str | PathLike[str], part_bytes: int = PART_BYTES, source: str | None = None
 ) -> Captioned:
     """Write the best caption of each image to the file `path`; count the images of the run without a caption.
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,15 +20,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.leaves.by_uid.join import keys
 from curation.leaves.by_uid.mapped_rows import MappedRows, in_order, rows_of, save_rows, sorted_schema
-from curation.leaves.by_uid.tables import KEY, ImageTable, Paths, key_columns, spelled
+from curation.leaves.by_uid.tables import KEY, ImageTable, Paths, spelled
 from curation.run.results import Results, curated_files, pool_files
 from runtime.errors import InputError, typed
 from runtime.redaction import hidden
 from runtime.storage.arrays import mapped
 from runtime.storage.listing import Version
-from runtime.storage.own_files import OwnFile, own_files
-from runtime.storage.parquet import MOST_PARTS, batches, in_parts
+from runtime.storage.own_files import own_files
+from runtime.storage.parquet import MOST_PARTS, in_parts
 from runtime.storage.paths import as_path, reachable
 from runtime.storage.whole import read_json
 
@@ -75,18 +77,16 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Clustered:
     if a table gives an image no valid cluster or two different clusters.
     """
     path, names, counted = Path(path), named(tables), _Counted()
-    table, keys = find_clusters(tables), pa.schema(KEY)
+    table = find_clusters(tables)
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         work, number = Path(folder), _number(table, run)
+        given = (rows for file in table.files for rows in cluster_rows(table, file))
         spread = (
-            in_parts(
-                (rows for file in table.files for rows in cluster_rows(table, file)),
-                Clusters.schema,
-                number,
-                work / "rows",
+            in_parts(given, Clusters.schema, number, work / "rows"),
+            *(
+                in_parts(chain.from_iterable(map(keys, files(run))), pa.schema(KEY), number, work / files.__name__)
+                for files in (pool_files, curated_files)
             ),
-            in_parts(_keys(pool_files(run)), keys, number, work / "pool"),
-            in_parts(_keys(curated_files(run)), keys, number, work / "kept"),
         )
         joined = (counted.joined(_sorted(rows, names), pool, kept) for rows, pool, kept in zip(*spread, strict=True))
         rows = mapped(joined, Clusters.schema, work)
@@ -120,7 +120,7 @@ class _Counted:
 
     def joined(self, rows: pa.RecordBatch, pool: pa.Table, kept: pa.Table) -> pa.RecordBatch:
         """Return the rows about images of the pool, sorted by key, and add to the counts; `rows` must be sorted."""
-        found, of_kept = (rows_of(rows, np.stack([*map(np.asarray, keys.columns)], axis=1)) for keys in (pool, kept))
+        found, of_kept = (rows_of(rows, np.stack([*map(np.asarray, own.columns)], axis=1)) for own in (pool, kept))
         self.images += len(found)
         self.without += int((found < 0).sum())
         self.kept.update(rows["coarse"].to_numpy()[of_kept[of_kept >= 0]].tolist())
@@ -148,13 +148,6 @@ def table_in(path: str, name: str) -> str:
 def _number(table: ImageTable, run: Results) -> int:
     """Return the number of parts in which the join is done, one after the other."""
     return min(MOST_PARTS, 1 + max(table.bytes // ROW_BYTES, run.counted[1]) // PART_ROWS)
-
-
-def _keys(files: list[OwnFile]) -> Iterator[pa.RecordBatch]:
-    """Yield batches with the KEY of each image in files."""
-    for file in files:
-        for batch in batches(file, PART_ROWS, ["uid"]):
-            yield pa.RecordBatch.from_arrays(key_columns(batch["uid"]), schema=pa.schema(KEY))
 
 
 def cluster_rows(table: ImageTable, file: tuple[str, Version]) -> Iterator[pa.RecordBatch]:

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.by_uid.by_key import PLACE, ROWS, Groups, Places, Write, deal, spread_keys
+from curation.leaves.by_uid.by_key import PLACE, ROWS, Groups, Places, RowStream, Write, deal, spread_keys
 from curation.leaves.by_uid.tables import KEY, KEY_NAMES, key_columns
+from curation.report.languages import counted
 from curation.run.ledger import MOST_BUCKETS, group_buckets, senders, sending
+from curation.run.making import Derived, Item, Task, items_of
 from runtime.buckets import Block, Packer, by_bucket
 from runtime.engine.interface import Engine, Relay
 from runtime.storage.own_files import OwnFile
@@ -172,6 +174,31 @@ class Join:
             yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*PLACE, *self.fields]))
 
 
+def each_joined(
+    folder: Derived,
+    title: str,
+    files: Sequence[OwnFile],
+    tables: Sequence[Table],
+    make: Callable[..., object],
+    part: str,
+) -> Tallies:
+    """Let `make(file, made, number, stream)` write a file of `part` for each file, whose images are joined to tables.
+
+    Return the sums of all tallies.
+    """
+
+    def begin(missing: list[Item[OwnFile]], task: Task[OwnFile]) -> None:
+        with folder.progress.stage(f"{title} of {len(missing)} of {counted(len(files), 'file')}"):
+            join = Join(images_in([item.content for item in missing]), tables)
+            join.write(folder.engine, partial(_made, items=missing, task=task))
+
+    return folder.fill(items_of(files), make, begin, part)
+
+
+def _made(number: int, stream: RowStream, items: Sequence[Item[OwnFile]], task: Task[OwnFile]) -> Tallies:
+    return task(items[number], number, stream)
+
+
 def images_in(files: Sequence[OwnFile]) -> Images:
     """Return the images in files of a run."""
     return Images(files, row_counts(files), _rows)
@@ -180,6 +207,12 @@ def images_in(files: Sequence[OwnFile]) -> Images:
 def first(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
     """Return the index of the first row of each image, for tables in which all rows of an image say the same."""
     return np.unique(images, return_index=True)[1]
+
+
+def first_by(rows: pa.RecordBatch, images: np.ndarray, name: str) -> np.ndarray:
+    """Return the index of the row of each image with the smallest value in a column of numbers."""
+    order = np.lexsort((rows[name].to_numpy(), images))
+    return order[first(rows, images[order])]
 
 
 def keys(file: OwnFile) -> Iterator[pa.RecordBatch]:

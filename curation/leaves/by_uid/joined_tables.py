@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from curation.leaves.by_uid.captions import NO_SCORE, caption_rows, find_captions
 from curation.leaves.by_uid.clusters import cluster_rows, find_clusters, named, require_one_cluster
-from curation.leaves.by_uid.join import Join, Table, first, images_in, keys
+from curation.leaves.by_uid.join import Join, Table, first, first_by, images_in, keys
 from curation.leaves.by_uid.tables import KEY, ImageTable, Paths
 from curation.run.results import Results, curated_files, pool_files
 from runtime.engine.interface import Engine
@@ -73,7 +73,7 @@ def known(
     if not (of_source or clusters):
         return Known()
     pool, found = images_in(pool_files(run)), Known(of_source, clusters)
-    kept = [_kept_table(run)] if clusters else []
+    kept = [Table(curated_files(run), run.facts["rows"]["kept"], _kept, first, [_KEPT])] if clusters else []
     texts = [table.fields[0].name for table in of_source]
     tallies = Join(pool, [*kept, *found.tables]).count(engine, partial(_counted, captions=texts))
     captioned, clustered = int(tallies[_CAPTIONED]), int(tallies[CLUSTER[0].name])
@@ -115,11 +115,6 @@ def cluster_table(paths: Paths) -> Table:
     table = find_clusters(paths)
     once = partial(_one_cluster, names=named(paths))
     return Table(table.files, table.bytes // ROW_BYTES, partial(_clusters, table=table), once, CLUSTER)
-
-
-def _kept_table(run: Results) -> Table:
-    files = curated_files(run)
-    return Table(files, run.facts["rows"]["kept"], _kept, first, [_KEPT])
 
 
 def _captions(
@@ -214,7 +209,7 @@ def _table(table: ImageTable, names: Sequence[str]) -> Table:
     place = pa.field(f"place of {names[0]}", pa.int64())  # in the table
     fields = [score_field(name) for name in names]
     read = partial(_rows, table=table, names=names, schema=pa.schema([*KEY, *fields, place]))
-    once = partial(_first, place=place.name)
+    once = partial(first_by, name=place.name)
     return Table([*enumerate(table.files)], table.bytes // ROW_BYTES, read, once, fields, [place])
 
 
@@ -226,8 +221,3 @@ def _rows(
     for batch in table.read(file, names):
         place = pa.array(np.arange(row, row := row + len(batch)))
         yield pa.RecordBatch.from_arrays([*batch.columns, place], schema=schema)
-
-
-def _first(rows: pa.RecordBatch, images: np.ndarray, place: str) -> np.ndarray:
-    order = np.lexsort((rows[place].to_numpy(), images))
-    return order[first(rows, images[order])]

@@ -192,12 +192,6 @@ def _kept_languages(facts: dict[str, Any]) -> list[str]:
     return sorted(kept, key=lambda code: (-kept[code], code))
 
 
-def _witnesses(asked: Sequence[str]) -> str:
-    if not asked:
-        return "Doubtful texts keep the language that was identified."
-    return f"The language of a doubtful text was asked of {', then '.join(WITNESSES[each] for each in asked)}."
-
-
 def _scores(scores: Mapping[str, float]) -> str:
     least = ", ".join(f"{score:g} in {escaped(language(each).name)}" for each, score in scores.items())
     return f"Texts whose language is less certain count as texts in other languages: below {least}."
@@ -221,7 +215,11 @@ OF_PARAMETERS: dict[str, Callable[[Any], str]] = {
         "Texts without letters, names of files, addresses and HTML count as texts in other languages."
     ),
     "wrong_script": lambda _: "Texts in scripts that their language is not written in keep that language.",
-    "witnesses": _witnesses,
+    "witnesses": lambda asked: (
+        f"The language of a doubtful text was asked of {', then '.join(WITNESSES[each] for each in asked)}."
+        if asked
+        else "Doubtful texts keep the language that was identified."
+    ),
     "pool_shares": lambda shares: (
         "Instead of the texts around a text, shares of languages were weighed: "
         f"{', '.join(f'{escaped(language(each).name)} {share:g}' for each, share in shares.items())}."
@@ -248,13 +246,13 @@ def is_filtered(facts: Mapping[str, Any]) -> bool:
 
 def sentences(facts: Mapping[str, Any]) -> list[str]:
     """Return a sentence for the metadata, for each option and for each removal, given the content of run.json."""
-    return [*_of_metadata(facts), *_of_parameters(facts), *_of_gate(facts.get("gate", {})), *_of_removals(facts)]
-
-
-def _of_metadata(facts: Mapping[str, Any]) -> Iterator[str]:
-    about = facts.get("metadata", {})
-    if about.get("starter"):
-        yield escaped(starter(about))
+    about, removals = facts.get("metadata", {}), facts.get("removals", [])
+    return [
+        *([escaped(starter(about))] if about.get("starter") else []),
+        *_of_parameters(facts),
+        *_of_gate(facts.get("gate", {})),
+        *(f"Exclusion lists removed {counted(each['removed'], 'pair')} after sampling." for each in removals),
+    ]
 
 
 def _of_parameters(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -294,8 +292,3 @@ def of_row(row: Mapping[str, Any], thing: str) -> str:
     if removes := row.get("removes"):
         return f"Removed were {removes} ({gone})."
     return f"Of {thing}s it was asked: {code(row['text'])} ({gone})."
-
-
-def _of_removals(facts: Mapping[str, Any]) -> Iterator[str]:
-    for removal in facts.get("removals", []):
-        yield f"Exclusion lists removed {counted(removal['removed'], 'pair')} after sampling."

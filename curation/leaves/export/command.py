@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from curation.leaves.export.forms import ByCluster, Form, answers_in, export, forms
+from curation.leaves.export.webdataset import CuratedSamples
 from runtime.arguments import Parser, add_fields, flag
 from runtime.console import command
 from runtime.engine.choice import engine_for
@@ -24,6 +25,18 @@ SHARED = {
     "answers": "answers are for the formats {takers}; {form} asks for none",
     "clusters": "clusters are for the formats {takers}; {form} has no choice of images",
 }
+TABLES = {
+    "--tars PATH": "tars of img2dataset: for metaclip, write a JSON for each, as Meta CLIP's own loaders read it; for "
+    "webdataset and mds, its curated pairs",
+    "--captions TABLE": "Parquet files with uid, caption and perhaps score and source: columns of huggingface beside "
+    "the text, or in place of some texts of webdataset and mds",
+    "--caption-sources NAME[=SHARE]": "write a caption of each of these sources of --captions: as columns caption_NAME "
+    "of huggingface and mds, in the json of webdataset, and as txt of a share of the samples of mds and webdataset "
+    "(default: 0)",
+}
+CLUSTERS = "folder of clip-cluster, or Parquet files with uid, coarse and perhaps fine: columns of huggingface"
+ANSWERS = "JSON of answers to what only a person knows, as answers.json of summary: text by name of the question"
+EXPERT = "write the images of these coarse clusters alone, of --clusters; not for metaclip without tars"
 DRAWN = {
     "--outsiders SHARE": "expected share of images of other clusters than those of --expert, from 0 to 1",
     "--seed N": "another seed draws others",
@@ -74,47 +87,7 @@ def parse(argv: Sequence[str] | None, known: dict[str, type[Form]]) -> Namespace
 
 
 def _add_tables(parser: Parser) -> None:
-    parser.add_argument(
-        "--tars",
-        nargs="+",
-        default=[],
-        metavar="PATH",
-        help="tars of img2dataset: for metaclip, write a JSON for each, as Meta CLIP's own loaders read it; for "
-        "webdataset and mds, its curated pairs",
-    )
-    parser.add_argument(
-        "--captions",
-        nargs="+",
-        default=[],
-        metavar="TABLE",
-        help="Parquet files with uid, caption and perhaps score and source: columns of huggingface beside the text, "
-        "or in place of some texts of webdataset and mds",
-    )
-    parser.add_argument(
-        "--caption-sources",
-        nargs="+",
-        default=[],
-        metavar="NAME[=SHARE]",
-        help="write a caption of each of these sources of --captions: as columns caption_NAME of huggingface and mds, "
-        "in the json of webdataset, and as txt of a share of the samples of mds and webdataset (default: 0)",
-    )
-    parser.add_argument(
-        "--clusters",
-        nargs="+",
-        default=[],
-        metavar="PATH",
-        help="folder of clip-cluster, or Parquet files with uid, coarse and perhaps fine: columns of huggingface",
-    )
-    parser.add_argument(
-        "--answers",
-        metavar="FILE",
-        help="JSON of answers to what only a person knows, as answers.json of summary: text by name of the question",
-    )
-    parser.add_argument(
-        "--expert",
-        nargs="+",
-        type=int,
-        default=[],
-        metavar="CLUSTER",
-        help="write the images of these coarse clusters alone, of --clusters; not for metaclip without tars",
-    )
+    add_fields(parser, CuratedSamples, TABLES)
+    parser.add_argument("--clusters", nargs="+", default=[], metavar="PATH", help=CLUSTERS)
+    parser.add_argument("--answers", metavar="FILE", help=ANSWERS)
+    parser.add_argument("--expert", nargs="+", type=int, default=[], metavar="CLUSTER", help=EXPERT)

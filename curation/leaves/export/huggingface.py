@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
@@ -22,7 +22,7 @@ from curation.balancing.manifest import kept_by_language
 from curation.balancing.thresholds import EntryCounts
 from curation.leaves.by_uid.by_key import RowStream
 from curation.leaves.by_uid.choices import Choice
-from curation.leaves.by_uid.join import Join, images_in
+from curation.leaves.by_uid.join import each_joined
 from curation.leaves.export.card import LICENSES, QUESTIONS, card, croissant, funnel_figure
 from curation.leaves.export.forms import (
     ALL,
@@ -39,13 +39,13 @@ from curation.leaves.export.forms import (
 from curation.leaves.export.responsible import IS_SYNTHETIC, provenance, responsible
 from curation.leaves.origins.domains import DomainCounts, count_domains
 from curation.report.languages import counted
-from curation.run.making import Derived, Item, Made, Task, items_of
+from curation.run.making import Derived, Made
 from curation.run.results import Results, curated_files
 from curation.schemas import CURATED
 from runtime.arrow import require
 from runtime.errors import AGAIN, InputError
 from runtime.progress import counted as advanced
-from runtime.storage.own_files import OwnFile
+from runtime.storage.own_files import OwnFile, content_digest
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import is_url
 from runtime.storage.whole import copied, whole
@@ -143,7 +143,8 @@ class HuggingFace(Card):
         files, sources = curated_files(run), [*source_shares(self.caption_sources)]
         beside = Beside.of(folder.engine, run, self.captions, self.clusters, sources)
         if beside.tables:
-            tallies = _write_joined(files, folder, beside)
+            write = partial(_write_rows, fields=beside.fields, choice=beside.choice)
+            tallies = each_joined(folder, "write the rows", files, beside.tables, write, DATA)
         else:
             tallies = folder.each_file("copy the rows", files, _copy, DATA)
         self._describe(run, folder, _Written.of(run, tallies, beside.choice), beside.fields, counts)
@@ -156,7 +157,7 @@ class HuggingFace(Card):
         """Write the entries, croissant.json and README.md."""
         digests: dict[str, str] = {}
         path = folder.parts.reopen(ENTRIES) / f"{ENTRIES}.parquet"
-        copied(counts, path, lambda local: digests.update({f"{ENTRIES}/{path.name}": _sha256(local)}))
+        copied(counts, path, lambda local: digests.update({f"{ENTRIES}/{path.name}": content_digest(local, sha256())}))
         folder.finish(ENTRIES)
         name = self.name_of(run)
         domains = self._domains(folder, written)
@@ -198,22 +199,6 @@ def _copy(file: OwnFile, made: Made) -> None:
     made.wrote(DATA, name, copied(file, made.path(DATA, name), partial(_note_digest, made, name)))
 
 
-def _write_joined(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> Tallies:
-    """Write files of the chosen rows, with columns from tables; return the tallies."""
-
-    def begin(missing: list[Item[OwnFile]], task: Task[OwnFile]) -> None:
-        with folder.progress.stage(f"write {len(missing)} of {counted(len(files), 'file')} with columns"):
-            join = Join(images_in([item.content for item in missing]), beside.tables)
-            join.write(folder.engine, partial(_write_each, items=missing, task=task))
-
-    write = partial(_write_rows, fields=beside.fields, choice=beside.choice)
-    return folder.fill(items_of(files), write, begin, DATA)
-
-
-def _write_each(number: int, stream: RowStream, items: Sequence[Item[OwnFile]], task: Task[OwnFile]) -> Tallies:
-    return task(items[number], number, stream)
-
-
 def _write_rows(
     file: OwnFile, made: Made, number: int, stream: RowStream, fields: Sequence[pa.Field], choice: Choice | None
 ) -> None:
@@ -235,7 +220,7 @@ def _write_rows(
 
 
 def _note_digest(made: Made, name: str, local: Path) -> None:
-    made.tallies.add(f"{SHA256}{_sha256(local)} {DATA}/{name}")
+    made.tallies.add(f"{SHA256}{content_digest(local, sha256())} {DATA}/{name}")
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -243,16 +228,7 @@ def _write_text(path: Path, text: str) -> None:
         local.write_text(text, "utf-8", errors="backslashreplace")  # a path may hold bytes that are not UTF-8
 
 
-def _sha256(file: Path) -> str:
-    digest = sha256()
-    with file.open("rb") as opened:
-        while block := opened.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _is_date(text: str) -> bool:
-    try:
-        return bool(re.fullmatch(r"\d{4}-\d\d-\d\d", text)) and bool(date.fromisoformat(text))
-    except ValueError:
-        return False
+    with suppress(ValueError):
+        return date.fromisoformat(text).isoformat() == text
+    return False

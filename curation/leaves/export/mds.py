@@ -24,7 +24,6 @@ from curation.leaves.tars.samples import image_of
 from curation.run.making import Made
 from runtime.arguments import add_fields
 from runtime.errors import InputError
-from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import whole
 from runtime.tallies import Tallies
 
@@ -100,13 +99,10 @@ def write_shards(tar: str, samples: Iterable[CuratedSample], made: Made, shape: 
         bounds = [*accumulate(map(len, shard), initial=begin)]
         _require_size(bounds[-1], tar)
         digest = sha1(usedforsecurity=False)
-        with whole(made.path("", name)) as path:
-            with path.open("wb") as out:
-                for part in chain([pack(f"<{len(bounds) + 1}I", len(shard), *bounds), head], shard):
-                    digest.update(part)
-                    out.write(part)
-            checksum = checksum_of(path)
-        made.wrote("", name, checksum)
+        with made.file("", name) as path, path.open("wb") as out:
+            for part in chain([pack(f"<{len(bounds) + 1}I", len(shard), *bounds), head], shard):
+                digest.update(part)
+                out.write(part)
         made.tallies.add(f"{SHARD}{digest.hexdigest()} {bounds[-1]} {name}", len(shard))
 
 

@@ -45,7 +45,7 @@ from runtime.errors import InputError
 from runtime.progress import counted as advancing
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
-from runtime.storage.own_files import OwnFile, checksum_of, intact
+from runtime.storage.own_files import OwnFile, intact
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder
 from runtime.storage.whole import whole, write_json
@@ -88,11 +88,8 @@ class MetaClip(Form):
     def add_flags(cls, parser: ArgumentParser) -> None:
         """Add the flag --names, of a table of names of languages."""
         group = parser.add_argument_group("other names of languages, for metaclip")
-        group.add_argument(
-            "--names",
-            metavar="FILE",
-            help="CSV of language, name and t: what Meta CLIP's loaders call each list of entries, and English's t",
-        )
+        help = "CSV of language, name and t: what Meta CLIP's loaders call each list of entries, and English's t"
+        group.add_argument("--names", metavar="FILE", help=help)
 
     @property
     def whole_by(self) -> str:
@@ -127,15 +124,12 @@ def write_shard(file: OwnFile, made: Made, languages: Mapping[str, slice], one_l
     """
     images = texts = 0
     name = f"{file.path.stem}.json"
-    with whole(made.path(SHARDS, name)) as path:
-        with path.open("wb") as out:
-            for batch in advancing(batches(file, columns=["uid", "candidates"])):
-                for uid, of_image in _images(batch, languages, one_list):
-                    out.write(member(images, uid, of_image))
-                    images, texts = images + 1, texts + len(of_image)
-            out.write(b"\n}\n" if images else b"{\n}\n")
-        checksum = checksum_of(path)
-    made.wrote(SHARDS, name, checksum)
+    with made.file(SHARDS, name) as path, path.open("wb") as out:
+        for batch in advancing(batches(file, columns=["uid", "candidates"])):
+            for uid, of_image in _images(batch, languages, one_list):
+                out.write(member(images, uid, of_image))
+                images, texts = images + 1, texts + len(of_image)
+        out.write(b"\n}\n" if images else b"{\n}\n")
     made.tallies.add(f"{IMAGES}{file.path.stem}", images)
     made.tallies.add(f"{TEXTS}{file.path.stem}", texts)
 
@@ -202,26 +196,25 @@ def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside,
         tallies = each_tar(folder, "write the texts", tars, tables, make)
     keys = Item(Input(KEYS, "own", 1), files)
     folder.each("write the keys of images", [keys], _write_keys)
-    _write_arrays(run, names, folder.path)
+    arrays = make_folder(folder.path / ARRAYS)
+    for code, ids in run.languages.items():
+        save_array(arrays / f"{names.t}_{names.of[code]}.npy", run.rates[ids].astype(np.float32))
     _write_names(names, folder.path / NAMES)
     return int(tallies[SAMPLES])
 
 
 def write_tar(numbered: Numbered, made: Made, scan: Scan, lists: Lists, choice: Choice | None) -> None:
     """Write both JSON files of a tar, one sample per line, and tally the samples."""
-    number, jsons = 0, jsons_of(number_of(numbered[1]))
+    number = 0
     with ExitStack() as stack:
-        paths = [stack.enter_context(whole(made.path(*each))) for each in jsons]
-        with paths[0].open("wb") as first, paths[1].open("wb") as second:
-            for key, with_probability, with_entries in _samples(scan, lists, choice):
-                first.write(member(number, key.removeprefix("./"), with_probability))
-                second.write(member(number, key, with_entries))
-                number += 1
-            for file in (first, second):
-                file.write(b"\n}\n" if number else b"{}\n")
-        checksums = [*map(checksum_of, paths)]
-    for each, checksum in zip(jsons, checksums, strict=True):
-        made.wrote(*each, checksum)
+        paths = [stack.enter_context(made.file(*each)) for each in jsons_of(number_of(numbered[1]))]
+        first, second = (stack.enter_context(path.open("wb")) for path in paths)
+        for key, with_probability, with_entries in _samples(scan, lists, choice):
+            first.write(member(number, key.removeprefix("./"), with_probability))
+            second.write(member(number, key, with_entries))
+            number += 1
+        for file in (first, second):
+            file.write(b"\n}\n" if number else b"{}\n")
     made.tallies.add(SAMPLES, number)
 
 
@@ -327,12 +320,6 @@ def _require_numbers(tars: Sequence[Input]) -> None:
         other = found.setdefault(number_of(tar), tar)
         if other is not tar:
             raise InputError(f"{other.path} and {tar.path} have one number, and would have one JSON: give one of them")
-
-
-def _write_arrays(run: Results, names: Names, folder: Path) -> None:
-    arrays = make_folder(folder / ARRAYS)
-    for code, ids in run.languages.items():
-        save_array(arrays / f"{names.t}_{names.of[code]}.npy", run.rates[ids].astype(np.float32))
 
 
 def _write_names(names: Names, path: Path) -> None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 from curation.exclusion import Exclusion
 from curation.leaves.export.forms import with_kept
 from curation.report.facts import versions
+from curation.report.languages import counted
 from curation.run.ledger import digest_of
 from curation.run.making import Derivation, Derived, Made, deriving
 from curation.run.output_folder import REMOVED_PART
@@ -24,7 +25,8 @@ from curation.run.results import Results, curated_files
 from curation.schemas import CURATED, GATE_REMOVED
 from runtime.arrow import require
 from runtime.engine.choice import Given
-from runtime.progress import Progress, counted
+from runtime.progress import Progress
+from runtime.progress import counted as advanced
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, checksums_in, content_digest
 from runtime.storage.parquet import batches, part_writer, row_group_rows
@@ -87,7 +89,7 @@ def _write_file(file: OwnFile, made: Made, exclusion: Shipped) -> None:
         part_writer(kept_path, CURATED, rows_of_group) as kept,
         part_writer(removed_path, REMOVED, REMOVED_GROUP) as removed,
     ):
-        for batch in counted(batches(file)):
+        for batch in advanced(batches(file)):
             rows = require(batch, CURATED)
             reasons = own.excluded(rows)
             kept.write(rows.filter(reasons.is_null()))
@@ -104,7 +106,7 @@ def _write_sample(file: OwnFile, made: Made, exclusion: Shipped) -> None:
     """Write the rows of a file of the gate's sample that are not excluded."""
     own, name = exclusion.opened(Exclusion.open), file.path.name
     with part_writer(made.path(REMOVED_PART, name), GATE_REMOVED, REMOVED_GROUP) as writer:
-        for rows in counted(batches(file)):
+        for rows in advanced(batches(file)):
             writer.write(rows.filter(own.excluded(rows).is_null()))
     made.wrote(REMOVED_PART, name, writer.checksum)
 
@@ -137,8 +139,7 @@ def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
 
 def _summary(before: int, removed: dict[str, int], to: Path) -> str:
     reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in removed.items())
-    pairs = f"{before:,} pair{'s' if before != 1 else ''}"
     return (
-        f"removed {sum(removed.values()):,} of {pairs}{f' ({reasons})' if reasons else ''}; "
+        f"removed {sum(removed.values()):,} of {counted(before, 'pair')}{f' ({reasons})' if reasons else ''}; "
         f"the others are in {to / 'curated'}, what went is in {to / 'removed'}"
     )

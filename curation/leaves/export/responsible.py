@@ -23,7 +23,6 @@ OPEN = "To be answered by the publisher"  # begins a question
 PERSONAL = ("email_address", "phone_number", "card_number", "iban")  # rules about personal data
 FEW = 10  # number of languages and of domains that are named
 IS_SYNTHETIC = {"true": True, "false": False}  # by the answer
-SYNTHETIC = ("caption",)  # prefix of the names of columns of captions
 
 
 def responsible(
@@ -33,10 +32,11 @@ def responsible(
     found = origins(facts)
     days = period(found) if all(each.begin for each in found) else None  # of all inputs, or it would mislead
     answered = {name: answer or f"{OPEN} (--answers, {name}): {question}" for name, question, answer in asked(about)}
+    dropped = [f"{number(rows)} {DROPPED.get(reason, reason)}" for reason, rows in facts["dropped"].items() if rows]
     stated: dict[str, Any] = {
         "dataCollection": _collection(facts, found),
         "dataCollectionTimeframe": "/".join(days) if days else None,
-        "dataCollectionMissingData": "Left out while reading: " + (", ".join(_dropped(facts)) or "nothing") + ".",
+        "dataCollectionMissingData": f"Left out while reading: {', '.join(dropped) or 'nothing'}.",
         "dataCollectionRawData": f"Image URLs with {TEXTS}; no pictures.",
         "dataPreprocessingProtocol": sentences(facts),
         "dataManipulationProtocol": _balancing(facts),
@@ -46,7 +46,8 @@ def responsible(
         "dataBiases": [*_biases(facts, domains)],
         "dataLimitations": [*_limitations(facts, about)],
         "personalSensitiveInformation": [*_personal(facts), answered["people"]],
-        "hasSyntheticData": _is_synthetic(facts, columns)
+        "hasSyntheticData": "captions" in facts.get("gate", {})
+        or any(name.startswith("caption") for name in columns)
         or IS_SYNTHETIC.get(about.answers.get("hasSyntheticData", "")),
     }
     return {
@@ -95,16 +96,6 @@ def _collection(facts: Mapping[str, Any], found: Sequence[Origin]) -> str:
     return (
         f"Read were {read or 'inputs'}: {counted(rows['pairs'], 'pair')} of {counted(rows['images'], 'image')}{pages}."
     )
-
-
-def _is_synthetic(facts: Mapping[str, Any], columns: Sequence[str]) -> bool:
-    return "captions" in facts.get("gate", {}) or any(name.startswith(SYNTHETIC) for name in columns)
-
-
-def _dropped(facts: Mapping[str, Any]) -> Iterator[str]:
-    for reason, rows in facts["dropped"].items():
-        if rows:
-            yield f"{number(rows)} {DROPPED.get(reason, reason)}"
 
 
 def _balancing(facts: Mapping[str, Any]) -> str:

@@ -11,20 +11,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.leaves.by_uid.by_key import RowStream
-from curation.leaves.by_uid.join import Join, Table, first, images_in
+from curation.leaves.by_uid.join import Table, each_joined, first_by
 from curation.leaves.by_uid.joined_tables import ROW_BYTES
 from curation.leaves.by_uid.tables import KEY, ImageTable
 from curation.leaves.export.forms import Form
 from curation.report.languages import counted
-from curation.run.making import Derived, Item, Made, Task, items_of
+from curation.run.making import Derived, Made
 from curation.run.results import Results, curated_files
+from runtime.arguments import add_fields
 from runtime.errors import InputError
 from runtime.progress import counted as advanced
 from runtime.storage.listing import Version
@@ -41,6 +42,7 @@ TALLY = "reason."  # prefix of a tally's name, followed by a reason
 _EXPECTED = "results of img2dataset, with 00000.parquet beside 00000.tar"
 _STATUS, _MESSAGE = "status", "error_message"
 _REASON = pa.field("reason", pa.int8())  # index in ORDER
+_FIRST = partial(first_by, name=_REASON.name)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Retry(Form):
     """The form of the rows of curated/, or of matched/, whose images img2dataset may try again, given its results."""
 
     status: Sequence[str | Path] = ()
-    urls_of: str = CURATED
+    urls_of: Literal["curated", "matched"] = "curated"
 
     writes = "what img2dataset may download again"
     whole_by = FACTS
@@ -98,13 +100,11 @@ class Retry(Form):
     def add_flags(cls, parser: ArgumentParser) -> None:
         """Add the flags that say what was downloaded."""
         group = parser.add_argument_group("what was downloaded, for retry")
-        group.add_argument("--status", nargs="+", default=(), metavar="FOLDER", help="what img2dataset wrote")
-        group.add_argument(
-            "--urls-of",
-            choices=(CURATED, MATCHED),
-            default=cls.urls_of,
-            help="the part of RUN whose URLs it downloaded (default: %(default)s)",
-        )
+        helps = {
+            "--status FOLDER": "what img2dataset wrote",
+            "--urls-of": "the part of RUN whose URLs it downloaded",
+        }
+        add_fields(group, cls, helps)
 
     def write(self, run: Results, folder: Derived) -> str:
         """Write the rows to files of the same names, and the number of images by reason; return a description.
@@ -115,13 +115,7 @@ class Retry(Form):
         if not files:
             raise InputError(f"{run.path / MATCHED} holds no images; give the run that it was downloaded from")
         table = results_of(self.status)
-
-        def begin(missing: list[Item[OwnFile]], task: Task[OwnFile]) -> None:
-            with folder.progress.stage(f"look for the URLs of {len(missing)} of {counted(len(files), 'file')}"):
-                join = Join(images_in([item.content for item in missing]), [table])
-                join.write(folder.engine, partial(_write_each, items=missing, task=task))
-
-        tallies = folder.fill(items_of(files), _write_rows, begin, URLS)
+        tallies = each_joined(folder, "look for the URLs", files, [table], _write_rows, URLS)
         facts = _facts(tallies, self.urls_of)
         if facts["not_tried"] == facts["images"]:
             folder.forget()
@@ -140,7 +134,7 @@ def results_of(paths: Sequence[str | Path]) -> Table:
     table = ImageTable.find(paths, _EXPECTED, _STATUS)
     if _MESSAGE not in table.columns.names:
         raise InputError(f"{table.name} has no column {_MESSAGE}; expected {_EXPECTED}")
-    return Table(table.files, table.bytes // ROW_BYTES, partial(_read, table=table), _first, [_REASON])
+    return Table(table.files, table.bytes // ROW_BYTES, partial(_read, table=table), _FIRST, [_REASON])
 
 
 def reasons_of(status: pa.Array, messages: pa.Array) -> np.ndarray:
@@ -167,16 +161,6 @@ def _read(file: tuple[str, Version], table: ImageTable) -> Iterator[pa.RecordBat
     for batch in table.read(file, [_STATUS, _MESSAGE]):
         reasons = pa.array(reasons_of(batch[_STATUS], batch[_MESSAGE]))
         yield pa.RecordBatch.from_arrays([*batch.columns[: len(KEY)], reasons], schema=pa.schema([*KEY, _REASON]))
-
-
-def _first(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
-    """Return the index of the row of each image whose reason comes first in ORDER."""
-    order = np.lexsort((rows[_REASON.name].to_numpy(), images))
-    return order[first(rows, images[order])]
-
-
-def _write_each(number: int, stream: RowStream, items: Sequence[Item[OwnFile]], task: Task[OwnFile]) -> Tallies:
-    return task(items[number], number, stream)
 
 
 def _write_rows(file: OwnFile, made: Made, number: int, stream: RowStream) -> None:

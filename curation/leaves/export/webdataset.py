@@ -43,7 +43,6 @@ from curation.run.making import Derived, Made
 from curation.run.results import Results
 from runtime.arguments import add_fields
 from runtime.errors import InputError
-from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import whole
 from runtime.tallies import Tallies
 
@@ -220,19 +219,16 @@ class WebDataset(CuratedSamples):
 def write_tar(name: str, samples: Iterator[CuratedSample], made: Made, states_captions: bool) -> None:
     """Write a tar, and tally its samples; with `states_captions`, each sample's json also has all texts."""
     number = 0
-    with whole(made.path("", name)) as path:
-        with writing(path) as out:
-            for sample in samples:
-                for extension, member in sample.files.items():
-                    if extension not in (TXT, ALT):
-                        content = sample.content(extension)
-                        is_stated = states_captions and extension == "json"
-                        out.add(member.name, _stated(content, sample.texts) if is_stated else content)
-                for extension, text in _members(sample.texts):
-                    out.add(f"{sample.key}.{extension}", text.encode())
-                number += 1
-        checksum = checksum_of(path)
-    made.wrote("", name, checksum)
+    with made.file("", name) as path, writing(path) as add:
+        for sample in samples:
+            for extension, member in sample.files.items():
+                if extension not in (TXT, ALT):
+                    content = sample.content(extension)
+                    is_stated = states_captions and extension == "json"
+                    add(member.name, _stated(content, sample.texts) if is_stated else content)
+            for extension, text in _members(sample.texts):
+                add(f"{sample.key}.{extension}", text.encode())
+            number += 1
     made.tallies.add(f"{SIZE}{name}", number)
 
 

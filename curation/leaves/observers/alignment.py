@@ -143,9 +143,10 @@ class ClassFinder:
         return np.divmod(np.unique(text * self.classes + self._class_of[found.to_numpy()]), self.classes)
 
 
-def finders_of(classes: dict[str, Classes], rules: Rules) -> dict[str, ClassFinder]:
+@lru_cache(maxsize=1)
+def finders_of(classes: tuple[tuple[str, Classes], ...], rules: Rules) -> dict[str, ClassFinder]:
     """Return a finder of the classes of each language, by code; `rules` are the rules by which a run matches."""
-    return {code: ClassFinder(each, rules) for code, each in classes.items()}
+    return {code: ClassFinder(each, rules) for code, each in classes}
 
 
 def no_counts(classes: int) -> np.ndarray:
@@ -284,15 +285,10 @@ def _count(part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], 
     INDEX is an index in the array of counts. `part` is POOL or MANIFEST, with one of its files.
     """
     (name, file), tallies = part, Tallies()
-    for code, counts in count_classes(_READERS[name]([file]), _finders(classes, rules)).items():
+    for code, counts in count_classes(_READERS[name]([file]), finders_of(classes, rules)).items():
         for place in np.flatnonzero(counts):
             tallies.add(f"{name}.{place}", int(counts[place]), code)
     return tallies
-
-
-@lru_cache(maxsize=1)
-def _finders(classes: tuple[tuple[str, Classes], ...], rules: Rules) -> dict[str, ClassFinder]:
-    return finders_of(dict(classes), rules)
 
 
 def section(found: Figures) -> Section:

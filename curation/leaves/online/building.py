@@ -21,7 +21,6 @@ from sys import maxsize
 import numpy as np
 import pyarrow as pa
 
-from curation.inputs.files import Input
 from curation.leaves.by_uid.joined_tars import Numbered, Scan, each_tar, matched_images
 from curation.leaves.tars.samples import SAMPLES, local_tars_at
 from curation.run.making import Derivation, Made, deriving, is_begun
@@ -163,7 +162,7 @@ def build(
         raise InputError(f"the index is to be at {folder}; give a local folder: training maps its files into memory")
     folder, found, run = absolute(folder), local_tars_at(tars), Results.open(absolute(curated))
     base = Path(commonpath([Path(tar.path).parent for tar in found]))
-    shards = [_shard(tar, base) for tar in found]
+    shards = [Shard(Path(tar.path).relative_to(base).as_posix(), tar.size, tar.modified or 0) for tar in found]
     files = matched_files(run)
     wanted = _Wanted(_made_from(base, shards, run.facts["made_from"], files, block_rows), NAME)
     with suppress(_IsThere):
@@ -202,10 +201,6 @@ class _Wanted(Derivation):
         raise _IsThere
 
 
-def _shard(tar: Input, base: Path) -> Shard:
-    return Shard(Path(tar.path).relative_to(base).as_posix(), tar.size, tar.modified or 0)
-
-
 def _made_from(base: Path, shards: list[Shard], run: dict, files: list[OwnFile], block_rows: int) -> dict:
     """Return the description of all that the index is made from; an index of other tars or images has another one."""
     described = repr([run, [(file.path.name, file.path.stat().st_size) for file in files]])
@@ -238,16 +233,13 @@ def _rows(scan: Scan, number: int, tallies: Tallies) -> Iterator[pa.RecordBatch]
             yield pa.RecordBatch.from_arrays(columns, schema=WRITTEN)
 
 
-def _sums_name(number: int) -> str:
-    return sums_of(Path(file_name(number))).name
-
-
 def _described(shards: list[Shard], tallies: Tallies) -> list[dict]:
     """Return the shards as index.json lists them, one dict each; counts and checksums are from `tallies`."""
     checksums = checksums_in(tallies)
     samples, matched = (tallies.take(name) for name in (_SAMPLES, _MATCHED))
-    numbers = [
-        {"samples": int(samples[name]), "matched": int(matched.get(name, 0)), "checksum": checksums[_sums_name(number)]}
-        for number, name in enumerate(map(str, range(len(shards))))
+    return [
+        asdict(shard)
+        | {"samples": int(samples[str(number)]), "matched": int(matched.get(str(number), 0))}
+        | {"checksum": checksums[sums_of(Path(file_name(number))).name]}
+        for number, shard in enumerate(shards)
     ]
-    return [asdict(shard) | more for shard, more in zip(shards, numbers, strict=True)]

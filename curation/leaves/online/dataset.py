@@ -120,21 +120,21 @@ class BalancedDataset(Resumable):
 
     def layout(self) -> dict:
         """Return all that must be the same for a saved position to mean the same."""
-        worker, workers = this_worker()
+        (worker, workers), config = this_worker(), self.config
         reader = {"rank": self.world.rank, "ranks": self.world.size, "worker": worker, "workers": workers}
-        data: dict[str, Any] = {"index": self.index.digest, "rates": self._rates_digest}
-        numbers: dict[str, Any] = {"seed": self.config.seed, "mixed_blocks": self.config.mixed_blocks}
+        given: dict[str, Any] = {
+            "index": self.index.digest,
+            "rates": self._rates_digest,
+            "seed": config.seed,
+            "mixed_blocks": config.mixed_blocks,
+            "expert": config.expert and config.expert.description,
+            "weights": None if config.weights is None else config.weights.digest,
+            "batches": config.batches and config.batches.description,
+        }
         if self.captions is not None:
-            data["captions"], numbers["caption_ratio"] = _digests(self.captions), self.config.caption_ratio
-            if self.config.caption_sentence != WHOLE:
-                numbers["caption_sentence"] = self.config.caption_sentence
-        if self.config.expert is not None:
-            data["expert"] = self.config.expert.description
-        if self.config.weights is not None:
-            data["weights"] = self.config.weights.digest
-        if self.config.batches is not None:
-            numbers["batches"] = self.config.batches.description
-        return reader | data | numbers
+            given |= {"captions": _digests(self.captions), "caption_ratio": config.caption_ratio}
+            given["caption_sentence"] = None if config.caption_sentence == WHOLE else config.caption_sentence
+        return reader | {name: each for name, each in given.items() if each is not None}
 
 
 def read_rates(path: str | PathLike[str], metadata: str | None = None) -> np.ndarray:

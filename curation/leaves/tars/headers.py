@@ -12,10 +12,10 @@ import mmap
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from curation.config import CurationConfig
 from runtime.errors import InputError
@@ -188,31 +188,15 @@ def _named(damaged: Mapping[str, str]) -> list[str]:
     return named[:SHOWN] + more
 
 
-class TarWriter:
-    """A writer of tars in GNU's format."""
-
-    def __init__(self, file: BinaryIO):
-        self._file = file
-
-    def add(self, name: str, content: bytes) -> None:
-        """Append a file with this name and content to the tar."""
-        self._file.write(_header(name, len(content)))
-        self._file.write(content)
-        self._file.write(bytes(-len(content) % tarfile.BLOCKSIZE))
-
-    def finish(self) -> None:
-        """Write the end of the tar, padded to a whole record; the file stays open."""
-        self._file.write(bytes(2 * tarfile.BLOCKSIZE))
-        self._file.write(bytes(-self._file.tell() % tarfile.RECORDSIZE))
-
-
 @contextmanager
-def writing(path: Path) -> Iterator[TarWriter]:
-    """Yield the writer of a new tar at `path`, which is finished and closed after the block."""
+def writing(path: Path) -> Iterator[Callable[[str, bytes], None]]:
+    """Yield a function that appends a file, given by name and content, to a new tar at `path` in GNU's format."""
     with path.open("wb") as file:
-        tar = TarWriter(file)
-        yield tar
-        tar.finish()
+        yield lambda name, content: file.writelines(
+            [_header(name, len(content)), content, bytes(-len(content) % TAR_BLOCK)]
+        )
+        file.write(bytes(2 * TAR_BLOCK))  # the end
+        file.write(bytes(-file.tell() % tarfile.RECORDSIZE))
 
 
 def _header(name: str, size: int) -> bytes:
