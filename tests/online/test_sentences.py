@@ -67,15 +67,20 @@ def dataset(made, captions, sentence, rank=0, ranks=1, **more):
     ],
 )
 def test_a_caption_is_cut_at_the_ends_of_its_sentences(text, expected):
-    assert [*sentences([text])] == [expected]
+    places = (np.arange(len(expected)) + 0.5) / len(expected)
+    assert sentences([text] * len(places), places) == expected
+    assert sentences([text], np.array([1 - 2.0**-53])) == expected[-1:]
 
 
 def test_captions_that_are_cut_together_are_cut_as_each_alone():
     parts = [*"Abßé犬。！.!?…3,;:—(”)」\u0301\u00ad\u200d\ufeff\u0964\u203d\t\u2003\u3000  ", "Dr. ", " the ", "🐕"]
     chance = Random(0)
     for _ in range(500):
-        texts = ["".join(chance.choices(parts, k=chance.randint(1, 15))) for _ in range(chance.randint(0, 9))]
-        assert [*sentences(texts)] == [naive_cut(text) or [""] for text in texts]
+        texts = ["".join(chance.choices(parts, k=chance.randint(1, 15))).strip() for _ in range(chance.randint(0, 9))]
+        draws = [chance.random() for _ in texts]
+        cut = [naive_cut(text) or [""] for text in texts]
+        expected = [own[int(draw * len(own))] for own, draw in zip(cut, draws, strict=True)]
+        assert sentences(texts, np.array(draws)) == expected
 
 
 @pytest.mark.parametrize("asked", ["whole", "first", "random", ASKED, {"short": "random"}])

@@ -5,7 +5,7 @@ What is drawn is a function of the seed, a purpose and the uid, so that an expor
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,25 +79,23 @@ class CaptionDraw:
         own, each = uids.filter(is_cut), None if numbers is None else numbers[np.asarray(is_cut)]
         drawn = draws(self.seed, purpose("sentence", self.epoch), own, each)
         drawn[sentence[np.asarray(is_cut)] != RANDOM] = 0
-        found = zip(sentences(captions.filter(is_cut).to_pylist()), drawn.tolist(), strict=True)
-        cut = pa.array([one[int(draw * len(one))] for one, draw in found], captions.type)
-        return pc.replace_with_mask(captions, is_cut, cut)
+        cut = sentences(captions.filter(is_cut).to_pylist(), drawn)
+        return pc.replace_with_mask(captions, is_cut, pa.array(cut, captions.type))
 
 
-def sentences(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the sentences of each text, by ICU's boundaries; no text may hold a line feed.
+def sentences(texts: Sequence[str], draws: np.ndarray) -> list[str]:
+    """Return the sentence of each text, by ICU's boundaries, in whose part of [0, 1) its draw lies; parts are equal.
 
-    All are cut as one text, since ICU takes longer to begin than for a caption; a line feed ends a sentence.
+    All texts are cut as one, since ICU takes longer to begin than for a caption. A line feed, which no text may hold,
+    ends a sentence.
 
-    >>> [*sentences(["A dog. It runs! 犬。", "A cat"])]
-    [['A dog.', 'It runs!', '犬。'], ['A cat']]
+    >>> sentences(["A dog. It runs! 犬。", "A cat"], np.array([0.5, 0.9]))
+    ['It runs!', 'A cat']
     """
-    held: list[str] = []
-    for piece in SentenceBreaker("\n".join([*texts, ""]), LOCALE):
-        held.append(piece.strip())
-        if piece[-1] == "\n":
-            yield [*filter(None, held)] or [""]
-            held = []
+    pieces = [*SentenceBreaker("\n".join([*texts, ""]), LOCALE)]
+    first = np.append(0, 1 + np.flatnonzero([piece[-1] == "\n" for piece in pieces]))
+    chosen = first[:-1] + (draws * np.diff(first)).astype(np.int64)
+    return [pieces[piece].strip() for piece in chosen.tolist()]
 
 
 def require_ratio(ratio: Ratio, called: str = "caption_ratio") -> None:
