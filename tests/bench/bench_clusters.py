@@ -1,6 +1,6 @@
 """Measure balanced k-means against scikit-learn's, and the assignment of vectors against the bare matrix product.
 
-    python tests/bench/bench_clusters.py [blobs real unseen training assign copies real_copies] --millions 10 \\
+    python tests/bench/bench_clusters.py [blobs real unseen training assign copies real_copies looks] --millions 10 \\
         --real embeddings.parquet
 
 blobs:  sizes and inertia where balance costs nothing: groups of equal size; needs scikit-learn (`make bench`).
@@ -14,12 +14,15 @@ copies: what leaders of one fine cluster cost an image, by its size: one where n
         are; with the digests of the answers for other blocks.
 real_copies: by cosine, how many vectors of --real, or made-up ones, stay in one cluster and in --clusters, beside what
         SemDeDup's own rule keeps; leaders are compared with those by all pairs, and pairs with faiss's if it is there.
+looks:  clip-cluster over made-up vectors with planted copies (a quarter, of a cosine of 0.95 to 1): what one, two and
+        three looks lose of the pairs, beside processor seconds of the search, and of all, in turns.
 """
 
 import argparse
 import os
 import resource
 import sys
+import tempfile
 import time
 from hashlib import blake2b
 from importlib.util import find_spec
@@ -34,10 +37,13 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.leaves.clustering import copies as leading
+from curation.leaves.clustering import pipeline
 from curation.leaves.clustering import training as module
-from curation.leaves.clustering.training import Centres, TrainedClusters, train
+from curation.leaves.clustering.training import Centres, ClusterConfig, TrainedClusters, train
 from curation.leaves.clustering.vectors import scaled
+from runtime.engine.local import Local
 from runtime.interrupts import process_pool
+from tests.support.finished_run import finished_run, image
 
 DIMENSION, CENTRES, PART = 384, 1024, 1 << 16  # vectors of one file
 COSINES = (0.98, 0.95, 0.9, 0.85, 0.8)
@@ -156,6 +162,66 @@ def real_copies(args) -> None:
             )
             share = len(inside) / max(1, len(near))
             print(f"| {number:,} | {cosine} | {len(near):,} | {share:.1%} | {stay:.2%} | {their:.2%} |", flush=True)
+
+
+def looks(args) -> None:
+    """Print a row for each number of clusters, kind of vectors and number of looks."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number, chance = round(args.millions * 1e6), np.random.default_rng(0)
+    images = [image(each) for each in range(number)]
+    uids, spectrum = [each["uid"] for each in images], np.arange(1, DIMENSION + 1) ** -0.7
+    kinds = {
+        "3,000 groups": _near(chance.normal(size=(3000, DIMENSION)).astype(np.float32), number, chance),
+        "one cloud, variances as i^-1.4": chance.normal(size=(number, DIMENSION)) * spectrum,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        run = finished_run(Path(folder) / "run", images, t=10**9)
+        for kind, vectors in kinds.items():
+            vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+            half = number // 4
+            vectors[half : 2 * half] = _planted(vectors[:half], chance)
+            column = pa.FixedSizeListArray.from_arrays(vectors.ravel(), DIMENSION)
+            pq.write_table(pa.table({"uid": uids, "embedding": column}), f"{folder}/embeddings.parquet")
+            for fine in args.clusters:
+                for looked in (1, 2, 3):
+                    config = ClusterConfig(fine, texts="pool", same_meaning=COSINES[1], looks=looked)
+                    search, whole, gone = _looked(folder, run.path, config)
+                    lost = sum(a not in gone and b not in gone for a, b in zip(uids[:half], uids[half:], strict=False))
+                    row = f"| {kind} | {fine:,} | {looked} | {lost / half:.2%} | {len(gone):,} |"
+                    print(f"{row} {search:.1f} s | {whole:.0f} s |", flush=True)
+
+
+def _planted(vectors: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+    """Return a vector of length 1 for each of `vectors`, with a cosine of 0.95 to 1, in any direction."""
+    away = chance.normal(size=vectors.shape)
+    away -= np.einsum("ij,ij->i", away, vectors)[:, np.newaxis] * vectors
+    away /= np.linalg.norm(away, axis=1, keepdims=True)
+    cosine = chance.uniform(0.9501, 1, (len(vectors), 1))
+    return cosine * vectors + np.sqrt(1 - cosine**2) * away
+
+
+def _looked(folder: str, run: Path, config: ClusterConfig) -> tuple[float, float, set[str]]:
+    """Return the processor seconds of the search for copies and of the whole command, and the copies."""
+    import pyarrow.parquet as pq
+
+    spent, write = [], pipeline.write_copies
+    pipeline.write_copies = lambda *given: _timed_call(spent, write, *given)
+    output = f"{folder}/clusters"
+    begin = time.process_time()
+    pipeline.cluster(
+        Local(1), pipeline.ClusterRequest(str(run), output, config, [f"{folder}/embeddings.parquet"], overwrite=True)
+    )
+    whole, pipeline.write_copies = time.process_time() - begin, write
+    return sum(spent), whole, {*pq.read_table(f"{output}/copies")["uid"].to_pylist()}
+
+
+def _timed_call(spent: list[float], function, *given):
+    begin = time.process_time()
+    found = function(*given)
+    spent.append(time.process_time() - begin)
+    return found
 
 
 def _table(path: str) -> np.ndarray:

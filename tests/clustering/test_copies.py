@@ -12,12 +12,13 @@ import pytest
 from curation.leaves.clustering import copies as module
 from curation.leaves.clustering.command import main, summary
 from curation.leaves.clustering.pipeline import ClusterRequest, cluster
-from curation.leaves.clustering.training import ClusterConfig
+from curation.leaves.clustering.training import Centres, ClusterConfig, TrainedClusters
 from curation.report.languages import counted
 from curation.run.verify import verify
 from curation.schemas import SEMANTIC_COPIES
 from runtime.draws import draws
 from runtime.errors import InputError
+from tests.naive.clusters import naive_centre, naive_unit
 from tests.naive.semantic_copies import naive_copies, naive_cosine
 from tests.support.embeddings import embeddings_of, uids_of
 from tests.support.finished_run import FinishedRun, finished_run, image
@@ -56,11 +57,11 @@ def rows_of(folder: Path) -> list[dict]:
     return table.to_pylist()
 
 
-def require_right(folder: Path, vectors: dict[str, np.ndarray], cosine: float) -> int:
-    """Compare copies with the naive twin, given the clusters; return how many there are."""
+def require_right(folder: Path, vectors: dict[str, np.ndarray], cosine: float, *more: dict[str, int]) -> int:
+    """Compare copies with the naive twin, given the clusters, and those of `more` looks; return how many there are."""
     clusters = {row["uid"]: row["fine"] for row in pq.read_table(folder / "clusters").to_pylist()}
     own = {uid: vectors[uid].tolist() for uid in clusters}
-    expected = naive_copies(own, clusters, lambda uid: draws(CONFIG.seed, module.PURPOSE, [uid])[0], cosine)
+    expected = naive_copies(own, [clusters, *more], lambda uid: draws(CONFIG.seed, module.PURPOSE, [uid])[0], cosine)
     rows = rows_of(folder)
     assert {row["uid"]: row["copy_of"] for row in rows} == expected
     assert len(rows) == len(expected)
@@ -102,6 +103,37 @@ def test_copies_are_those_of_the_naive_twin_in_the_same_bytes_however_embeddings
     cluster(engine, ClusterRequest(str(run.path), str(a), replace(alone, same_meaning=None), [one], overwrite=True))
     assert not (a / "copies").exists()
     assert "copies" not in json.loads((a / "clusters.json").read_text())
+
+
+@pytest.mark.slow
+def test_more_looks_find_copies_that_a_clustering_parts(run, engine, tmp_path, monkeypatch):
+    vectors = {uid: vector.astype(np.float16) for uid, vector in embeddings_of(uids_of(run)[:-9], groups=1).items()}
+    wide = {uid: vector.astype(np.float64) * 2.0**500 for uid, vector in vectors.items()}
+    one = table_of(tmp_path / "one", vectors, 1, pa.list_(pa.float16()))
+    many = table_of(tmp_path / "many", wide, 5, pa.large_list(pa.float64()))
+    made, of = list[TrainedClusters](), TrainedClusters.of
+    monkeypatch.setattr(TrainedClusters, "of", lambda *given: made.append(of(*given)) or made[-1])
+    config, found = replace(CONFIG, fine=8, same_meaning=0.97), []
+    for looks in (None, 1, 2, 3):
+        made.clear()
+        folder = tmp_path / f"{looks}"
+        cluster(engine, ClusterRequest(str(run.path), str(folder), replace(config, looks=looks), [one]))
+        more = [{uid: number_of(vectors[uid], each.fine) for uid in vectors} for each in made[1:]]
+        found.append(require_right(folder, vectors, 0.97, *more))
+    assert found[0] == found[1] < found[2] < found[3]
+    assert contents(tmp_path / "None") == contents(tmp_path / "1")
+    cluster(engine, ClusterRequest(str(run.path), str(tmp_path / "b"), replace(config, looks=3), [many]))
+    assert contents(tmp_path / "3") == contents(tmp_path / "b")
+    assert verify(tmp_path / "3").endswith("all 10 files are as they were written")
+
+
+def number_of(vector: np.ndarray, centres: Centres) -> int:
+    return naive_centre(naive_unit(vector), centres.vectors.tolist(), centres.prices.tolist())
+
+
+def test_looks_without_a_search_for_copies_are_refused():
+    with pytest.raises(InputError, match="--looks is about the search for copies; ask for it by --same-meaning"):
+        ClusterConfig(looks=2)
 
 
 @pytest.mark.parametrize("cosine", [0, -0.5, 1.01, float("nan")])

@@ -23,15 +23,22 @@ def naive_leaders(vectors, cosine: float) -> list[int]:
 
 
 def naive_copies(
-    vectors: dict[str, list[float]], clusters: dict[str, int], draw: Callable[[str], float], cosine: float
+    vectors: dict[str, list[float]], looks: list[dict[str, int]], draw: Callable[[str], float], cosine: float
 ) -> dict[str, str]:
-    """Return the image that stays for each copy; images of a cluster come in the order of their draws."""
-    copy_of = {}
-    for cluster in {*clusters.values()}:
-        uids = sorted((uid for uid, own in clusters.items() if own == cluster), key=draw)
-        for uid, leader in zip(uids, naive_leaders([vectors[uid] for uid in uids], cosine), strict=True):
-            if uids[leader] != uid:
-                copy_of[uid] = uids[leader]
+    """Return the image that stays for each copy; images of a cluster come in the order of their draws.
+
+    Each look has the cluster of each image. What has copies by an earlier look comes first, and stays.
+    """
+    copy_of: dict[str, str] = {}
+    for clusters in looks:
+        leading, left = {*copy_of.values()}, {uid: own for uid, own in clusters.items() if uid not in copy_of}
+        for cluster in {*clusters.values()}:
+            uids = sorted(
+                (uid for uid, own in left.items() if own == cluster), key=lambda u: (u not in leading, draw(u))
+            )
+            for uid, leader in zip(uids, naive_leaders([vectors[uid] for uid in uids], cosine), strict=True):
+                if uids[leader] != uid and uid not in leading:
+                    copy_of[uid] = uids[leader]
     return copy_of
 
 

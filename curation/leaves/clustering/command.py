@@ -28,6 +28,8 @@ NUMBERS = {
     "--texts": "images that get a cluster: of the manifest, or of the whole pool",
     "--same-meaning COSINE": "also write which images of a fine cluster are copies of others: those whose embeddings "
     "have this cosine or more, as 0.95",
+    "--looks N": "find the copies in N clusterings, one after the other: borders of clusters part copies, and a second "
+    "clustering has other borders (default: 1)",
 }
 
 

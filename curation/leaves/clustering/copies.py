@@ -3,7 +3,8 @@
 This is SemDeDup (arXiv 2303.09540), but with leaders: a *leader* has no earlier leader with at least that cosine; any
 other vector is a *copy* of the first leader with at least that cosine (DESIGN.md gives the reasons). Rows travel in
 three steps: images to the task that reads the file of their embedding, vectors to the task of their fine cluster, and
-copies to the task of their file of images.
+copies to the task of their file of images. A further look takes what is left to the clusters of another clustering,
+where leaders that have copies come first, and stay.
 
 Results are the same to the bit for any block size and any matrix library: products of the library only exclude leaders,
 and `kernels` computes the cosines that decide.
@@ -19,23 +20,27 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from curation.images.combine import differs
 from curation.leaves.by_uid.by_key import PLACE, Places, RowStream
 from curation.leaves.by_uid.join import TURNS
 from curation.leaves.by_uid.tables import key_columns
 from curation.leaves.clustering import kernels
 from curation.leaves.clustering.joining import CHOSEN, ROW_BITS
-from curation.leaves.clustering.vectors import Embeddings, scaled
+from curation.leaves.clustering.training import TrainedClusters
+from curation.leaves.clustering.vectors import Embeddings, scaled, units
 from curation.run.ledger import MOST_BUCKETS, sending
 from curation.schemas import COSINE, SEMANTIC_COPIES
-from runtime.arrow import one_array
+from runtime.arrow import one_array, one_batch
 from runtime.buckets import Block, Packer, buckets_for, by_bucket
 from runtime.draws import draws
 from runtime.engine.interface import Engine, Relay
 from runtime.kernel_caches import cache_folder
 from runtime.kernels.hashes import xxhash
+from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, tally
-from runtime.storage.parquet import batches, part_writer, row_counts
+from runtime.storage.parquet import batches, part_writer, read_table, row_counts
 from runtime.storage.paths import room
 from runtime.tallies import Tallies
 
@@ -51,13 +56,17 @@ COMPARED_BYTES = 32 << 20  # of vectors of a cluster that are compared at a time
 _READ_ROWS = 1 << 16
 _ROW_GROUP = 1 << 16
 _IMAGE = [pa.field(f"image_{each.name}", each.type) for each in PLACE]
-_SENT = pa.schema([*PLACE, CHOSEN.field("uid"), CHOSEN.field("fine"), *_IMAGE])  # PLACE is of the embedding
-_FOUND = pa.schema([*PLACE, *SEMANTIC_COPIES])
+_LEADS = pa.field("leads", pa.bool_())  # whether an image has copies by an earlier look
+_SENT = pa.schema([*PLACE, CHOSEN.field("uid"), CHOSEN.field("fine"), _LEADS, *_IMAGE])  # PLACE is of the embedding
+_FOUND = pa.schema([*PLACE, *SEMANTIC_COPIES])  # a leader that has copies is a row, too: as its own copy
 
 
 @dataclass(frozen=True)
 class MeaningComparison:
-    """The embeddings and images to compare, the least cosine of copies, and the seed that draws the order of images."""
+    """A look: the embeddings and images to compare, the least cosine of copies, and the seed that draws their order.
+
+    `clusters` is the clustering of a further look, and `before` are the files of _FOUND of all looks before.
+    """
 
     embeddings: Embeddings
     rows: Places  # how rows travel to the tasks of files of embeddings
@@ -65,6 +74,13 @@ class MeaningComparison:
     fine: int  # number of fine clusters
     cosine: float
     seed: int
+    clusters: Shipped | None = None  # None: the clusters are those of CHOSEN
+    before: Sequence[OwnFile] = ()
+    is_last: bool = True
+
+    def found_before(self, number: int) -> pa.Table:
+        """Return the rows of _FOUND of the images in the file with a number."""
+        return read_table(self.before[number]) if self.before else _FOUND.empty_table()
 
     @property
     def schema(self) -> pa.Schema:
@@ -86,25 +102,30 @@ class MeaningComparison:
 
 
 def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: MeaningComparison, folder: Path) -> Tallies:
-    """Write a file of SEMANTIC_COPIES for each file of images; tally `copies`, and as `copied` the leaders with copies.
+    """Write a file of _FOUND, by the last look of SEMANTIC_COPIES, for each file of images.
 
-    `chosen` are files of CHOSEN, which state the embedding that counts for each image.
+    Tally `copies`, and as `copied` the leaders with copies. `chosen` are files of CHOSEN, which state the embedding
+    that counts for each image.
     """
     size = sum(row_counts(chosen)) * how.embeddings.dimension * 4
     wanted = max(size // TASK_BYTES, TURNS * engine.cores)
     tasks = min(1 << how.bits, buckets_for(wanted, 1), MOST_BUCKETS)
     relays = [Relay(partial(_with_vectors, how=how), how.rows.tasks), Relay(partial(_compared, how=how), tasks)]
-    receive = partial(how.images.written, schema=_FOUND, write=partial(_write, cosine=how.cosine, folder=folder))
+    receive = partial(how.images.written, schema=_FOUND, write=partial(_write, how=how, folder=folder))
     return engine.exchange([*chosen], partial(_send, how=how), receive, how.images.tasks, relays)
 
 
 def _send(file: OwnFile, _: Tallies, how: MeaningComparison) -> Iterator[Block]:
-    """Yield the images in a file of CHOSEN as rows of _SENT, in blocks by the file of their embedding."""
+    """Yield the images in a file of CHOSEN that are left as rows of _SENT, in blocks by the file of their embedding."""
     packer = Packer(how.rows.tasks)
     for batch in batches(file, _READ_ROWS):
+        found = how.found_before(batch["file"][0].as_py())
+        at = pc.index_in(batch["row"], value_set=found["row"])
+        leads = one_array(pc.equal(found["uid"], found["copy_of"])).take(at)  # null for an image without copies
+        batch, leads = (each.filter(leads.fill_null(True)) for each in (batch, leads))
         place = batch["place"].to_numpy()
         of_embedding = [pa.array((place >> ROW_BITS).astype(np.int32)), pa.array(place & ((1 << ROW_BITS) - 1))]
-        columns = [*of_embedding, batch["uid"], batch["fine"], batch["file"], batch["row"]]
+        columns = [*of_embedding, batch["uid"], batch["fine"], leads.is_valid(), batch["file"], batch["row"]]
         rows = pa.RecordBatch.from_arrays(columns, schema=_SENT)
         yield from packer.deal(rows, how.rows.keys(rows))
     yield from packer.finish()
@@ -128,12 +149,15 @@ def _with_vectors(partition: int, blocks: Iterator[bytes], _: Tallies, how: Mean
 def _with_numbers(rows: pa.RecordBatch, numbers: np.ndarray, how: MeaningComparison) -> pa.RecordBatch:
     narrow = numbers.astype(how.embeddings.kind.value_type.to_pandas_dtype())
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(narrow.ravel()), how.embeddings.dimension)
-    drawn = pa.array(draws(how.seed, PURPOSE, rows["uid"]))
-    columns = [rows["uid"], rows["image_file"], rows["image_row"], rows["fine"], drawn, vectors]
+    drawn, leads = draws(how.seed, PURPOSE, rows["uid"]), rows["leads"].to_numpy(zero_copy_only=False)
+    fine = rows["fine"]
+    if how.clusters:
+        fine = pa.array(how.clusters.opened(TrainedClusters.open).fine.assign(units(numbers))[0])
+    columns = [rows["uid"], rows["image_file"], rows["image_row"], fine, pa.array((drawn + ~leads) / 2), vectors]
     return pa.RecordBatch.from_arrays(columns, schema=how.schema)
 
 
-def _compared(partition: int, blocks: Iterator[bytes], tallies: Tallies, how: MeaningComparison) -> Iterator[Block]:
+def _compared(partition: int, blocks: Iterator[bytes], _: Tallies, how: MeaningComparison) -> Iterator[Block]:
     """Yield the copies in the received clusters as rows of _FOUND, in blocks by file of images."""
     packer, cluster = Packer(how.images.tasks), None
     for bucket in by_bucket(blocks, 1 << how.bits, how.schema, how.keys):  # in the order of keys
@@ -143,7 +167,7 @@ def _compared(partition: int, blocks: Iterator[bytes], tallies: Tallies, how: Me
                 if cluster:
                     cluster.close()
                 cluster = _Cluster(fine, how)
-            found = cluster.copies(rows, tallies)
+            found = cluster.copies(rows)
             yield from packer.deal(found, how.images.keys(found))
     if cluster:
         cluster.close()
@@ -168,40 +192,51 @@ class _Cluster:
     def __init__(self, fine: int, how: MeaningComparison) -> None:
         self.fine = fine
         self._leaders = MeaningLeaders(how.embeddings.dimension, how.cosine)
-        self._uids, self._has_copies = list[pa.Array](), np.zeros(0, bool)
+        self._rows, self._has_copies = list[pa.RecordBatch](), np.zeros(0, bool)
 
-    def copies(self, rows: pa.RecordBatch, tallies: Tallies) -> pa.RecordBatch:
-        """Return the copies among the cluster's next rows, as rows of _FOUND; tally leaders that get a first copy."""
+    def copies(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the copies among the cluster's next rows, and leaders that get a first copy, as rows of _FOUND."""
         values = rows["vector"].flatten().to_numpy().reshape(rows.num_rows, -1)
         before = self._leaders.number
         numbers, cosines = self._leaders.of(scaled(values.astype(np.float32)))
         _, first = np.unique(numbers, return_index=True)
         leads = np.zeros(len(numbers), bool)
         leads[first] = numbers[first] >= before
-        self._uids.append(rows["uid"].filter(pa.array(leads)))
+        own = rows.select(_FOUND.names[:3])
+        self._rows.append(own.filter(pa.array(leads)))
         self._has_copies = np.concatenate([self._has_copies, np.zeros(int(leads.sum()), bool)])
-        copied = np.unique(numbers[~leads])
-        tallies.add("copied", int((~self._has_copies[copied]).sum()))
+        goes = ~leads & (rows["draw"].to_numpy() >= 0.5)  # a leader of an earlier look stays
+        copied = np.unique(numbers[goes])
+        copied = copied[~self._has_copies[copied]]
         self._has_copies[copied] = True
-        is_copy = pa.array(~leads)
-        own = rows.filter(is_copy)
-        copy_of = one_array(pa.chunked_array(self._uids).take(pa.array(numbers[~leads])))
-        columns = [own["file"], own["row"], own["uid"], copy_of, pa.array(cosines[~leads])]
-        return pa.RecordBatch.from_arrays(columns, schema=_FOUND)
+        found = pa.concat_batches([own.filter(pa.array(goes)), self._led(copied)])
+        copy_of = self._led(np.concatenate([numbers[goes], copied]))["uid"]
+        cosine = pa.array(np.concatenate([cosines[goes], np.ones(len(copied))]))
+        return pa.RecordBatch.from_arrays([*found.columns, copy_of, cosine], schema=_FOUND)
+
+    def _led(self, leaders: np.ndarray) -> pa.RecordBatch:
+        return one_batch(pa.Table.from_batches(self._rows).take(pa.array(leaders)))
 
     def close(self) -> None:
         """Remove the file of leaders."""
         self._leaders.close()
 
 
-def _write(number: int, rows: RowStream, cosine: float, folder: Path) -> Tallies:
-    """Write the copies among the images of the file `number`; tally their number and the checksum."""
-    path, tallies = folder / f"{number:05d}.parquet", Tallies()
-    schema = SEMANTIC_COPIES.with_metadata({COSINE: repr(cosine)})
+def _write(number: int, rows: RowStream, how: MeaningComparison, folder: Path) -> Tallies:
+    """Write the copies among the images of the file `number`, of this look and those before; tally the checksum."""
+    path, tallies, schema = folder / f"{number:05d}.parquet", Tallies(), _FOUND
+    found = pa.concat_tables([how.found_before(number), pa.Table.from_batches(rows.rest_of(number), _FOUND)])
+    found = found.sort_by("row")
+    found = found.filter(pa.array(differs(found["row"].to_numpy())))  # a leader may get copies in several looks
+    if how.is_last:
+        schema = SEMANTIC_COPIES.with_metadata({COSINE: repr(how.cosine)})
+        copies = found.filter(pc.not_equal(found["uid"], found["copy_of"]))
+        tallies.add("copies", len(copies))
+        tallies.add("copied", len(found) - len(copies))
+        found = copies.select(schema.names)
     with part_writer(path, schema, _ROW_GROUP) as writer:
-        for found in rows.rest_of(number):
-            writer.write(pa.RecordBatch.from_arrays(found.select(SEMANTIC_COPIES.names).columns, schema=schema))
-    tallies.add("copies", writer.rows)
+        for batch in found.cast(schema).to_batches():
+            writer.write(batch)
     tally(tallies, path, writer.checksum)
     return tallies
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def cluster(engine: Given, request: ClusterRequest, progress: Progress | None = 
             embeddings = given if isinstance(given, Embeddings) else steps.embed(given, made_from)
             sample = steps.sample(embeddings)
             clusters = steps.train(sample)
-            counted = steps.assign(embeddings, clusters, len(sample))
+            counted = steps.assign(embeddings, clusters, sample)
             return steps.finish(clusters, counted, made_from)
 
 
@@ -163,17 +163,17 @@ class ClusterSteps:
         config.require_enough(len(found))
         return found
 
-    def train(self, sample: np.ndarray) -> TrainedClusters:
-        """Return fine and coarse clusters trained on the vectors of `sample`."""
+    def train(self, sample: np.ndarray, look: int = 0) -> TrainedClusters:
+        """Return fine and coarse clusters trained on the vectors of `sample`; each look has clusters of its own."""
         config = self.request.config
         title = f"train {config.fine:,} fine and {config.coarse:,} coarse clusters on {len(sample):,} images"
         with self.progress.stage(title, unit="turns"):
-            return TrainedClusters.of(sample, config.fine, config.coarse, config.seed)
+            return TrainedClusters.of(sample, config.fine, config.coarse, config.seed + look)
 
-    def assign(self, embeddings: Embeddings, clusters: TrainedClusters, trained_on: int) -> ClusterCounts:
+    def assign(self, embeddings: Embeddings, clusters: TrainedClusters, sample: np.ndarray) -> ClusterCounts:
         """Write the cluster of each image that has an embedding, and copies if asked for; return the counts.
 
-        `trained_on` is the number of training vectors.
+        `sample` are the training vectors.
         """
         files = files_of(self.run, self.request.config.texts)
         folder, texts = self.parts.begin("assigned"), self.parts.begin("nearest")
@@ -196,21 +196,33 @@ class ClusterSteps:
         for file in own_files(texts, of_texts, AGAIN):
             nearest.add(read_table(file))
         if chosen:
-            copies = self.copies(embeddings, rows, own_files(chosen, of_chosen, AGAIN), images)
-        return ClusterCounts(sum(images), trained_on, assigned, written, nearest, copies, sums)
+            copies = self.copies(embeddings, rows, own_files(chosen, of_chosen, AGAIN), images, sample)
+        return ClusterCounts(sum(images), len(sample), assigned, written, nearest, copies, sums)
 
     def copies(
-        self, embeddings: Embeddings, assigned: Sequence[OwnFile], chosen: Sequence[OwnFile], images: Sequence[int]
+        self,
+        embeddings: Embeddings,
+        assigned: Sequence[OwnFile],
+        chosen: Sequence[OwnFile],
+        images: Sequence[int],
+        sample: np.ndarray,
     ) -> Tallies:
-        """Write the semantic copies in each fine cluster; return their counts and checksums.
+        """Write the semantic copies in each fine cluster, look by look; return their counts and checksums.
 
-        `assigned` are files of ASSIGNED, `chosen` of CHOSEN; `images` has the number of images in each file of the run.
+        `assigned` are files of ASSIGNED, `chosen` of CHOSEN; `images` has the number of images in each file of the run,
+        and `sample` the training vectors.
         """
         config, rows = self.request.config, Places.of([*map(rows_of, assigned)])
-        cosine = config.same_meaning or 1.0
-        with self.progress.stage(f"find copies, with a cosine of {cosine} or more"):
-            how = MeaningComparison(embeddings, rows, Places.of(images), config.fine, cosine, config.seed)
-            return write_copies(self.engine, chosen, how, self.parts.begin(COPIES))
+        cosine, last = config.same_meaning or 1.0, config.looks or 1
+        how = MeaningComparison(embeddings, rows, Places.of(images), config.fine, cosine, config.seed)
+        for look in range(1, last + 1):
+            folder = self.parts.begin(COPIES if look == last else f"look-{look}")
+            with self.progress.stage(f"find copies, with a cosine of {cosine} or more"):
+                found = write_copies(self.engine, chosen, replace(how, is_last=look == last), folder)
+            if look < last:
+                again = self.engine.ship(self.train(sample, look).save(self.local / f"clusters-{look}"))
+                how = replace(how, clusters=again, before=_own(folder, found))
+        return found
 
     def finish(self, clusters: TrainedClusters, counted: ClusterCounts, made_from: dict[str, Any]) -> dict[str, Any]:
         """Give all outputs but the embeddings their names, clusters.json last; return the content of clusters.json."""

@@ -30,6 +30,7 @@ TEXTS: tuple[Texts, ...] = get_args(Texts)
 FEWEST = 8  # training vectors for each fine cluster
 SIZED_BY = 8192  # vectors for each fine cluster, if there are so many: then the sizes' random error is 1 %
 MOST_FINE = 10**6  # the largest clusterings of image-text pairs had 100,000
+MOST_LOOKS = 8
 MOST_BYTES = 2 << 30  # of training vectors in the driver
 
 BLOCK = 1024  # vectors whose products are in memory together
@@ -58,6 +59,7 @@ class ClusterConfig:
     sample: the share of the manifest on which centres and prices are trained; of small manifests a larger share is.
     texts: the images that get a cluster: "curated", those of the manifest, or "pool", all that a run matched.
     same_meaning: the least cosine of copies in a fine cluster; None: copies are not searched.
+    looks: in how many clusterings copies are searched, one after the other; None: in one.
     """
 
     fine: int = 1024  # as in the paper
@@ -66,6 +68,7 @@ class ClusterConfig:
     sample: float = 0.05
     texts: Texts = "curated"
     same_meaning: float | None = None
+    looks: int | None = None
 
     def __post_init__(self) -> None:
         require_integer("fine", self.fine, 1, MOST_FINE)
@@ -77,6 +80,10 @@ class ClusterConfig:
             raise ParameterError(
                 f"is {self.same_meaning}; it is a cosine, above 0 and at most 1, as 0.95", "same_meaning"
             )
+        if self.looks is not None:
+            require_integer("looks", self.looks, 1, MOST_LOOKS)
+            if self.same_meaning is None:
+                raise InputError("--looks is about the search for copies; ask for it by --same-meaning")
         if self.coarse > self.fine:
             raise InputError(
                 f"{self.coarse:,} coarse clusters cannot be made of {self.fine:,} fine ones; ask for fewer"

@@ -108,9 +108,14 @@ def unit_vectors(column: pa.Array, dimension: int, path: str) -> tuple[np.ndarra
     `path` is the file that InputError names for an embedding of another length.
     """
     numbers, rows = usable_numbers(column, dimension, path)
+    return units(numbers), rows
+
+
+def units(numbers: np.ndarray) -> np.ndarray:
+    """Return vectors scaled to length 1, as float32[vector, dimension]."""
     out = np.empty(numbers.shape, np.float32)
     kernels.normalise(numbers, out)
-    return out, rows
+    return out
 
 
 def usable_numbers(column: pa.Array, dimension: int, path: str) -> tuple[np.ndarray, np.ndarray]:
