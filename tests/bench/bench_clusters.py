@@ -36,11 +36,11 @@ import numpy as np
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.leaves.clustering import copies as leading
 from curation.leaves.clustering import pipeline
 from curation.leaves.clustering import training as module
 from curation.leaves.clustering.training import Centres, ClusterConfig, TrainedClusters, train
-from curation.leaves.clustering.vectors import scaled
+from curation.leaves.near_copies import vectors as leading
+from curation.leaves.near_copies.vectors import scaled
 from runtime.engine.local import Local
 from runtime.interrupts import process_pool
 from tests.support.finished_run import finished_run, image

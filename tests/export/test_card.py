@@ -76,6 +76,10 @@ OPTIONS = {
         {"images": [["hashes.parquet"]], "decontaminate": ["pets.parquet"], "decontaminate_within": 2},
         "An image is in an evaluation set if its pHash is within 2 bits of that of one of its pictures.",
     ),
+    "decontaminate_cosine": (
+        {"images": [["hashes.parquet"]], "decontaminate": ["pets.parquet"], "decontaminate_cosine": 0.9},
+        "An image is in an evaluation set if its embedding has a cosine of at least 0.9 with one of its.",
+    ),
     "decontaminate_texts": (
         {"decontaminate_texts": ["only.txt"]},
         "Of texts it was asked: `no text of an evaluation set`",
@@ -114,8 +118,8 @@ def tables(tmp_path, monkeypatch) -> None:
     (tmp_path / "results").mkdir()
     uid, hashes = "0" * 32, pa.array([b"\x12\x34" * 4])
     for path, columns in {
-        "hashes": {"uid": [uid], "noai": [True], "sha256": ["ab" * 32], "phash": hashes},
-        "pets": {"uid": ["a.jpg"], "phash": hashes},
+        "hashes": {"uid": [uid], "noai": [True], "sha256": ["ab" * 32], "phash": hashes, "embedding": [[1.0]]},
+        "pets": {"uid": ["a.jpg"], "phash": hashes, "embedding": [[1.0]]},
         "robots": {"host": ["a.example"], "text": ["User-agent: *\nDisallow: /"]},
         "copies": {"uid": [uid], "copy_of": ["1" * 32], "cosine": pa.array([0.9], pa.float32())},
         "captions": {"uid": [uid], "caption": ["a dog"]},

@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -10,6 +11,8 @@ from curation.leaves.gate.conditions import step
 from curation.leaves.gate.plan import GateOptions, GatePlan
 from runtime.errors import InputError
 from runtime.tallies import Tallies
+from tests.naive.evaluation import naive_sets_by_cosine
+from tests.support.embeddings import embeddings_of
 from tests.support.finished_run import image
 from tests.support.gates import gated
 
@@ -55,6 +58,59 @@ def test_images_of_evaluation_sets_are_removed_and_counted_by_set(engine, tmp_pa
             "not in evaluation set pets.parquet": len(of_pets),
         }
     assert 5 < len(of_flowers) < 30
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.float16()), pa.list_(pa.float32(), 12), pa.large_list(pa.float64())])
+def test_images_near_those_of_sets_by_embedding_are_those_of_the_naive_twin(engine, tmp_path, kind):
+    images = [image(number) for number in range(60)]
+    vectors = embeddings_of([row["uid"] for row in images], groups=9)
+    given = [vector.astype(np.float16).tolist() for vector in vectors.values()]
+    given[3], given[5], given[7] = None, [0.0] * 12, [float("nan"), *given[7][1:]]
+    given[9] = [3 * number for number in given[8]]
+    table = pa.table({"uid": [row["uid"] for row in images], "embedding": pa.array(given, kind)})
+    pq.write_table(table.slice(0, 50), tmp_path / "pool.parquet")
+    near = [[number / 2 for number in vector] for vector in given[8:20]] + [None, [0.0] * 12]
+    sets = {"a": near, "b": given[40:60], "c.parquet": []}
+    for name in ("a", "b"):
+        pq.write_table(pa.table({"embedding": pa.array(sets[name], pa.list_(pa.float32()))}), tmp_path / name)
+    pq.write_table(pa.table({"url": ["http://é.example/59.jpg"]}), tmp_path / "c.parquet")
+    tables = [str(tmp_path / name) for name in sets]
+    asked = {"images": [[str(tmp_path / "pool.parquet")]], "decontaminate": tables}
+    found = [naive_sets_by_cosine(each, sets, 0.97) for each in given[:50]] + [set()] * 9 + [{"c.parquet"}]
+    for files in (1, 5):
+        options = GateOptions(**asked, decontaminate_cosine=0.97)
+        rows, counted = gated(engine, tmp_path / "gates", images, options, files)
+        assert rows == [row for row, own in zip(images, found, strict=True) if not own]
+        facts = counted.facts()["gate"]
+        failed = {each["text"].rpartition(" ")[2]: each["failed"] for each in facts["conditions"]}
+        assert failed == {name: sum(name in own for own in found) for name in sets}
+        assert facts["decontaminate_cosine"] == 0.97
+    assert all(12 <= failed[name] < 40 for name in ("a", "b"))
+    plain = gated(engine, tmp_path / "gates", images, GateOptions(decontaminate=tables[2:]))[0]
+    assert plain == images[:59]
+
+
+def test_embeddings_that_cannot_be_compared_are_refused(engine, tmp_path):
+    for name, column in {"flat": [[1.0, 2.0]], "other": [[1.0, 2.0, 3.0]], "texts": ["1.0"]}.items():
+        pq.write_table(pa.table({"uid": ["0" * 32], "embedding": pa.array(column)}), tmp_path / name)
+    pq.write_table(pa.table({"uid": ["0" * 32], "url": ["http://a.example"]}), tmp_path / "urls")
+
+    def refused(images: str, *sets: str, cosine: float = 0.9) -> str:
+        paths = {"images": [[str(tmp_path / images)]], "decontaminate": [str(tmp_path / each) for each in sets]}
+        with pytest.raises(InputError) as caught:
+            GateOptions(**paths, decontaminate_cosine=cosine).find()
+        return str(caught.value)
+
+    assert "decontaminate_cosine is 1.5; it is a cosine" in refused("flat", "other", cosine=1.5)
+    assert "its tables have embeddings of 2 lengths" in refused("flat", "flat", "other")
+    assert "its tables have no column embedding" in refused("flat", "urls")
+    assert "column embedding is string; embeddings are lists" in refused("flat", "texts")
+    assert "needs a column embedding in a table of images" in refused("urls", "flat")
+    with pytest.raises(InputError, match="name their tables by --decontaminate"):
+        GateOptions(decontaminate_cosine=0.9).find()
+    options = GateOptions(images=[[tmp_path / "other"]], decontaminate=[tmp_path / "flat"], decontaminate_cosine=0.9)
+    with pytest.raises(InputError, match="tables of images and of sets: an embedding has 3 numbers, the first one 2"):
+        gated(engine, tmp_path / "gates", [image(0)], options)
 
 
 def test_without_tables_images_are_found_by_their_urls_and_texts_by_themselves(engine, tmp_path):

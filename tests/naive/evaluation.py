@@ -2,6 +2,9 @@
 
 import unicodedata
 from hashlib import md5
+from math import isfinite
+
+from tests.naive.semantic_copies import naive_cosine
 
 
 def naive_sets(image: dict, tables: dict[str, list[dict]], distance: int) -> dict[str, set[str]]:
@@ -19,6 +22,17 @@ def naive_sets(image: dict, tables: dict[str, list[dict]], distance: int) -> dic
             if any(naive_near(own, other, distance) for other in others):
                 found["phash"].add(name)
     return found
+
+
+def naive_sets_by_cosine(vector, tables: dict[str, list], cosine: float) -> set[str]:
+    """Return the names of the sets with an embedding of at least this cosine with a vector; None has no sets."""
+    if vector is None or not any(vector) or not all(map(isfinite, vector)):
+        return set()
+    return {
+        name
+        for name, rows in tables.items()
+        if any(row is not None and any(row) and naive_cosine(vector, row) >= cosine for row in rows)
+    }
 
 
 def naive_near(one: bytes | None, other: bytes | None, distance: int) -> bool:

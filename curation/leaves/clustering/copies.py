@@ -6,13 +6,11 @@ three steps: images to the task that reads the file of their embedding, vectors 
 copies to the task of their file of images. A further look takes what is left to the clusters of another clustering,
 where leaders that have copies come first, and stay.
 
-Results are the same to the bit for any block size and any matrix library: products of the library only exclude leaders,
-and `kernels` computes the cosines that decide.
+Results are the same to the bit for any block size and any matrix library, as those of `near_copies.vectors` are.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,28 +24,20 @@ from curation.images.combine import differs
 from curation.leaves.by_uid.by_key import PLACE, Places, RowStream
 from curation.leaves.by_uid.join import TURNS
 from curation.leaves.by_uid.tables import key_columns
-from curation.leaves.clustering import kernels
 from curation.leaves.clustering.joining import CHOSEN, ROW_BITS
 from curation.leaves.clustering.training import TrainedClusters
-from curation.leaves.clustering.vectors import Embeddings, scaled, units
+from curation.leaves.clustering.vectors import Embeddings, units
+from curation.leaves.near_copies.vectors import MeaningLeaders, scaled
 from curation.run.ledger import MOST_BUCKETS, sending
 from curation.schemas import COSINE, SEMANTIC_COPIES
 from runtime.arrow import one_array, one_batch
 from runtime.buckets import Block, Packer, buckets_for, by_bucket
 from runtime.draws import draws
 from runtime.engine.interface import Engine, Relay
-from runtime.kernel_caches import cache_folder
-from runtime.kernels.hashes import xxhash
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer, read_table, row_counts
-from runtime.storage.paths import room
 from runtime.tallies import Tallies
-
-FIRST, BLOCK = 64, 1024  # vectors that are compared with each other: in the first block, and in the largest
-CHUNK = 4096  # leaders that a block is compared with at a time
-HELD_BYTES = 128 << 20  # of leaders in memory; further leaders are in a file
-_UNIT = 2.0**-24  # the rounding error of a float32
 
 PURPOSE = "semantic copies"  # of the draw
 TASK_BYTES = 64 << 20  # of vectors for each task that compares
@@ -239,134 +229,3 @@ def _write(number: int, rows: RowStream, how: MeaningComparison, folder: Path) -
             writer.write(batch)
     tally(tallies, path, writer.checksum)
     return tallies
-
-
-class MeaningLeaders:
-    """The leaders among the vectors of a cluster, which come in batches in their order."""
-
-    def __init__(self, dimension: int, cosine: float) -> None:
-        self.number = 0
-        self._cosine, self._kept = cosine, _Kept(dimension)
-        self._size = FIRST
-        error = (dimension + 24) * _UNIT  # a sum of n products, in any order, is off by n units; the limit is rounded
-        self._least = cosine - 1.1 * error if error < 0.05 else -np.inf
-
-    def of(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the number (int64) of each vector's leader, and the cosine (float64) of the vector and its leader.
-
-        `vectors` is float32[vector, dimension], as `scaled` returns it. Leaders are numbered from 0 in their order. A
-        leader has its own number, and a cosine of 1.
-        """
-        first, of_first = _distinct(vectors)
-        leaders, cosines = np.empty(len(first), np.int64), np.ones(len(first))
-        begin = 0
-        while begin < len(first):
-            some = slice(begin, begin + self._size)
-            leaders[some], cosines[some] = self._block(vectors[first[some]])
-            begin, self._size = begin + self._size, min(2 * self._size, BLOCK)
-        return leaders[of_first], np.minimum(cosines[of_first], 1.0)
-
-    def close(self) -> None:
-        """Remove the file of leaders."""
-        self._kept.close()
-
-    def _block(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        squares = np.empty(len(vectors))
-        kernels.squares(vectors, squares)
-        leaders, cosines = np.full(len(vectors), -1), np.ones(len(vectors))
-        left, begin = np.arange(len(vectors)), 0
-        for others, of_others in self._kept.chunks():
-            found, own = self._within(vectors[left], squares[left], others, of_others)
-            leaders[left], cosines[left] = np.where(found < 0, -1, found + begin), own
-            left, begin = left[found < 0], begin + len(others)
-            if not len(left):
-                return leaders, cosines
-        found, cosines[left] = self._lead(vectors[left], squares[left])
-        leads = found < 0
-        numbers = self.number + np.cumsum(leads) - 1
-        leaders[left] = np.where(leads, numbers, numbers[found])
-        self.number += int(leads.sum())
-        self._kept.add(vectors[left[leads]], squares[left[leads]])
-        return leaders, cosines
-
-    def _within(
-        self, vectors: np.ndarray, squares: np.ndarray, others: np.ndarray, of_others: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        found, cosines = np.empty(len(vectors), np.int64), np.ones(len(vectors))
-        limits, lengths = self._limits(squares), _lengths(of_others)
-        estimates = vectors @ others.T
-        kernels.first_within(
-            vectors, squares, others, of_others, estimates, limits, lengths, self._cosine, found, cosines
-        )
-        return found, cosines
-
-    def _lead(self, vectors: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found, cosines = np.empty(len(vectors), np.int64), np.ones(len(vectors))
-        limits, estimates = self._limits(squares), vectors @ vectors.T
-        kernels.lead(vectors, squares, estimates, limits, _lengths(squares), self._cosine, found, cosines)
-        return found, cosines
-
-    def _limits(self, squares: np.ndarray) -> np.ndarray:
-        """Return for each vector the least (product / length of the other vector) with which the cosine may suffice."""
-        return (self._least * np.sqrt(squares)).astype(np.float32)
-
-
-class _Kept:
-    """Vectors and their squared lengths, in chunks: the first chunks are in memory, further chunks in a file."""
-
-    def __init__(self, dimension: int) -> None:
-        self._dimension, self._chunks, self._squares = dimension, list[np.ndarray](), list[np.ndarray]()
-        self._last, self._of_last = np.empty((0, dimension), np.float32), np.empty(0)
-        self._file = tempfile.SpooledTemporaryFile(1, dir=str(cache_folder()))
-
-    def add(self, vectors: np.ndarray, squares: np.ndarray) -> None:
-        """Append vectors and their squared lengths."""
-        self._last = np.concatenate([self._last, vectors])
-        self._of_last = np.concatenate([self._of_last, squares])
-        while len(self._last) >= CHUNK:
-            self._keep(self._last[:CHUNK])
-            self._squares.append(self._of_last[:CHUNK].copy())
-            self._last, self._of_last = self._last[CHUNK:].copy(), self._of_last[CHUNK:].copy()
-
-    def _keep(self, chunk: np.ndarray) -> None:
-        if (len(self._chunks) + 1) * chunk.nbytes <= HELD_BYTES:
-            self._chunks.append(chunk.copy())
-            return
-        self._file.seek(0, 2)
-        with room(cache_folder()):
-            self._file.write(chunk.tobytes())
-            self._file.flush()
-
-    def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield all vectors, float32[vector, dimension], and squared lengths, chunk by chunk, in their order."""
-        yield from zip(self._chunks, self._squares, strict=False)
-        size = CHUNK * self._dimension * 4
-        for number, squares in enumerate(self._squares[len(self._chunks) :]):
-            self._file.seek(number * size)
-            yield np.frombuffer(self._file.read(size), np.float32).reshape(CHUNK, self._dimension), squares
-        if len(self._last):
-            yield self._last, self._of_last
-
-    def close(self) -> None:
-        """Remove the file."""
-        self._file.close()
-
-
-def _lengths(squares: np.ndarray) -> np.ndarray:
-    return np.sqrt(squares).astype(np.float32)
-
-
-def _distinct(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the row at which each distinct vector first appears, ascending, and for each row its index among these.
-
-    If several vectors have one 64-bit hash, each that differs from the first of them counts as distinct.
-    """
-    hashes, same = np.empty(len(vectors), np.uint64), np.empty(len(vectors), bool)
-    offsets = np.arange(len(vectors) + 1) * (4 * vectors.shape[1])
-    xxhash(vectors.reshape(-1).view(np.uint8), offsets, np.zeros(len(vectors), np.uint64), hashes)
-    _, first, numbers = np.unique(hashes, return_index=True, return_inverse=True)
-    of_rows = first[numbers]
-    kernels.equal_to(vectors, of_rows, same)
-    of_rows = np.where(same, of_rows, np.arange(len(vectors)))
-    rows = np.unique(of_rows)
-    return rows, np.searchsorted(rows, of_rows)

@@ -20,8 +20,9 @@ import numpy as np
 import pyarrow as pa
 
 from curation.leaves.clustering import kernels
+from curation.leaves.near_copies.vectors import require_cosine
 from runtime.draws import draws
-from runtime.errors import InputError, ParameterError, require_integer, require_one_of, require_seed, require_share
+from runtime.errors import InputError, require_integer, require_one_of, require_seed, require_share
 from runtime.progress import advance
 from runtime.storage.arrays import open_arrays, save_arrays
 
@@ -76,10 +77,7 @@ class ClusterConfig:
         require_seed(self.seed)
         require_share("sample", self.sample)
         require_one_of("texts", self.texts, TEXTS)
-        if self.same_meaning is not None and not 0 < self.same_meaning <= 1:
-            raise ParameterError(
-                f"is {self.same_meaning}; it is a cosine, above 0 and at most 1, as 0.95", "same_meaning"
-            )
+        require_cosine("same_meaning", self.same_meaning)
         if self.looks is not None:
             require_integer("looks", self.looks, 1, MOST_LOOKS)
             if self.same_meaning is None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curation.leaves.by_uid.tables import KEY, ImageTable, key_columns, opened
 from curation.leaves.clustering import kernels
+from curation.leaves.near_copies.vectors import require_vectors, scaled, usable_numbers
 from runtime.draws import draws
 from runtime.engine.interface import Engine
 from runtime.errors import AGAIN, InputError
@@ -90,8 +90,7 @@ def dimension_of(table: ImageTable, column: str) -> int:
             "or name the column (--embedding-column)"
         )
     kind = table.columns.field(column).type
-    if not (_is_list(kind) and pa.types.is_floating(kind.value_type)):
-        raise InputError(f"column {column} of {table.name} is {kind}; embeddings are lists of floating-point numbers")
+    require_vectors(kind, f"column {column} of {table.name}")
     if pa.types.is_fixed_size_list(kind):
         return kind.list_size
     for path, version in table.files:
@@ -116,40 +115,6 @@ def units(numbers: np.ndarray) -> np.ndarray:
     out = np.empty(numbers.shape, np.float32)
     kernels.normalise(numbers, out)
     return out
-
-
-def usable_numbers(column: pa.Array, dimension: int, path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the usable embeddings as float32[vector, dimension] (float64 if given so), and their row numbers.
-
-    An embedding is not usable if it is null, contains a null, an infinity or NaN, or is zero everywhere. InputError,
-    which names the file `path`, for an embedding of another length.
-    """
-    lengths = pc.list_value_length(column)
-    other = pc.not_equal(lengths, dimension).fill_null(False)
-    if pc.any(other).as_py():
-        wrong = lengths.filter(other)[0].as_py()
-        raise InputError(f"{path}: an embedding has {wrong:,} numbers, the first one {dimension:,}; give one model's")
-    rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
-    numbers = column.drop_null().flatten()
-    if numbers.type == pa.float16():
-        numbers = numbers.cast(pa.float32())
-    vectors = numbers.fill_null(float("nan")).to_numpy(zero_copy_only=False).reshape(len(rows), dimension)
-    usable = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
-    return vectors[usable], rows[usable]
-
-
-def scaled(numbers: np.ndarray) -> np.ndarray:
-    """Return float32[vector, dimension], each vector times the power of two that scales its largest number to 0.5-1.
-
-    So squared lengths neither overflow nor underflow. Scaling float16 or float32 rounds no number that could change a
-    cosine.
-    """
-    _, exponents = np.frexp(np.abs(numbers).max(axis=1, initial=0.0))
-    return np.ldexp(numbers, -exponents[:, np.newaxis].astype(np.int32)).astype(np.float32) + np.float32(0)  # no -0.0
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
 def drawn_keys(engine: Engine, files: Sequence[OwnFile], share: float, seed: int, folder: Path) -> np.ndarray:

@@ -283,6 +283,8 @@ def _of_gate(gate: Mapping[str, Any]) -> Iterator[str]:
     if "decontaminate_within" in gate:
         bits = counted(gate["decontaminate_within"], "bit")
         yield f"An image is in an evaluation set if its pHash is within {bits} of that of one of its pictures."
+    if cosine := gate.get("decontaminate_cosine"):
+        yield f"An image is in an evaluation set if its embedding has a cosine of at least {cosine} with one of its."
 
 
 def of_row(row: Mapping[str, Any], thing: str) -> str:

@@ -100,6 +100,8 @@ class Conditions(Step):
         ]
         if plan.evaluation and plan.tables_with("phash"):
             facts["decontaminate_within"] = plan.evaluation.distance
+        if plan.evaluation and plan.evaluation.vectors:
+            facts["decontaminate_cosine"] = float(plan.evaluation.vectors.cosine[0])
         if unmirrored := _unmirrored(plan):
             facts["unmirrored"] = unmirrored
         if plan.folders:

@@ -1,8 +1,8 @@
-"""Find the pictures of evaluation sets among images: by URL, by SHA-256 of the file, and by pHash within a distance.
+"""Find the pictures of evaluation sets among images: by URL, file (SHA-256), pHash within a distance, or embedding.
 
-Keys of 16 bytes (of URLs and files) must be equal; picture hashes may differ in some bits. A set has the pHash of each
-picture and the pHash of its mirror image. A mask, uint64, says which sets have an image: bit k stands for the k-th set.
-`evaluation_texts` finds the exact texts of evaluation sets.
+Keys of 16 bytes (of URLs and files) must be equal; picture hashes may differ in some bits, and embeddings must have a
+least cosine. A set has the pHash of each picture and the pHash of its mirror image. A mask, uint64, says which sets
+have an image: bit k stands for the k-th set. `evaluation_texts` finds the exact texts of evaluation sets.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 
@@ -22,12 +23,13 @@ from curation.exclusion.lists import KeySet, url_keys
 from curation.inputs.tables.columns import RECOGNISED
 from curation.leaves.by_uid.tables import ROWS, opened, parquet_files
 from curation.leaves.near_copies.index import WORD_BITS, BandIndex, Tables, hash_words, is_plain
+from curation.leaves.near_copies.vectors import LeastCosine, require_vectors, scaled, usable_numbers
 from runtime.arrow import Strings, string_array, uid_numbers
 from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
 
-NO_SET = np.uint64(0)
+NO_SET, _NONE = np.uint64(0), np.empty((0, 0), np.float32)
 
 VERSION = 1
 MOST_SETS = 60  # each set is a bit of a mask
@@ -35,6 +37,7 @@ SHA256_BYTES, PHASH_BYTES = 32, 8
 _MIRRORED = "phash_mirrored"
 _HASHES = ("phash", _MIRRORED)  # the columns of a table whose hashes an image is compared with
 _HEADER = "evaluation.json"
+EMBEDDING = "embedding"
 _EXPECTED = "a table of pictures: Parquet files with a column url, sha256 or phash, as clip-hash writes them"
 _OF_THE_WEB = "^[0-9a-fA-F]{32}$"  # matches the uid of a URL, and no uid that is a path in a folder
 
@@ -59,19 +62,23 @@ class EvaluationSets:
     sha256: KeysOfSets
     hashes: HashesOfSets
     digest: str  # of all that is compared, 32 hex digits; the order of tables, files and rows does not change it
+    vectors: VectorsOfSets | None = None  # None: embeddings are not compared
 
     @classmethod
-    def read(cls, tables: Iterable[str | PathLike[str]], distance: int) -> EvaluationSets:
+    def read(cls, tables: Iterable[str | PathLike[str]], distance: int, cosine: float | None = None) -> EvaluationSets:
         """Return the sets in tables: files, folders, globs or URLs of Parquet, named by the last part of the path.
 
-        InputError for a table without URLs and hashes, and for a distance that is too large for copies.
+        `cosine` is the least one of embeddings; None: these are not compared. InputError for a table without URLs,
+        hashes and embeddings, and for a distance that is too large for copies.
         """
         require_distance(distance, WORD_BITS)
-        found = [_read(name, path) for name, path in sorted(_named(list(map(str, tables))).items())]
+        paths = sorted(_named(list(map(str, tables))).items())
+        found = [_read(name, path, cosine is not None) for name, path in paths]
         keys = (KeysOfSets.of([each.urls() for each in found]), KeysOfSets.of([each.sha256() for each in found]))
         hashes = HashesOfSets.of([each.hashes() for each in found], distance)
         sets = tuple(each.described for each in found)
-        return cls(sets, distance, *keys, hashes, _digest(sets, distance, *keys, hashes))
+        vectors = None if cosine is None else VectorsOfSets.of([each.vectors() for each in found], cosine)
+        return cls(sets, distance, *keys, hashes, _digest(sets, distance, *keys, hashes, vectors), vectors)
 
     def by_url(self, uids: Strings | np.ndarray) -> np.ndarray:
         """Return, for each image, the mask of the sets that have its URL or uid: uint64[image].
@@ -102,6 +109,20 @@ class EvaluationSets:
         out[rows] = self.hashes.find(words[rows], self.distance)
         return out
 
+    def by_embedding(self, column: pa.Array) -> np.ndarray:
+        """Return, for each image, the mask of the sets with an embedding near its own; 0 for null, zeros and NaN."""
+        out = np.zeros(len(column), np.uint64)
+        if self.vectors is not None:
+            require_vectors(column.type, f"column {EMBEDDING} of a table of images")
+            numbers, rows = usable_numbers(column, self.vectors.vectors.shape[1], "tables of images and of sets")
+            out[rows] = self.vectors.find(scaled(numbers))
+        return out
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of tables of images that are compared with the sets."""
+        return ["sha256", "phash"] + [EMBEDDING] * (self.vectors is not None)
+
     @property
     def names(self) -> list[str]:
         """The names of the sets, in the order of the bits of a mask."""
@@ -120,7 +141,9 @@ class EvaluationSets:
         """Write the sets to a folder, for workers to open; return the path of the folder."""
         header = {"version": VERSION, "digest": self.digest, "distance": self.distance}
         sets = [vars(each) for each in self.sets]
-        parts: dict[str, KeysOfSets | HashesOfSets] = {"urls": self.urls, "sha256": self.sha256, "hashes": self.hashes}
+        parts: dict[str, KeysOfSets | HashesOfSets | VectorsOfSets]
+        parts = {"urls": self.urls, "sha256": self.sha256, "hashes": self.hashes}
+        parts |= {"vectors": self.vectors} if self.vectors else {}
         arrays = {f"{name}_{key}": array for name, part in parts.items() for key, array in part.arrays().items()}
         save_arrays(Path(directory), _HEADER, header | {"sets": sets}, arrays)
         return str(directory)
@@ -136,7 +159,9 @@ class EvaluationSets:
         try:
             sets = tuple(EvaluationSet(**each) for each in header["sets"])
             keys = KeysOfSets.open(of("urls_")), KeysOfSets.open(of("sha256_"))
-            return cls(sets, header["distance"], *keys, HashesOfSets.open(of("hashes_")), header["digest"])
+            hashes, own = HashesOfSets.open(of("hashes_")), of("vectors_")
+            vectors = VectorsOfSets(**own) if own else None
+            return cls(sets, header["distance"], *keys, hashes, header["digest"], vectors)
         except (KeyError, TypeError) as error:
             raise InputError(f"{directory} holds no whole evaluation sets ({error}): build them again") from None
 
@@ -158,9 +183,10 @@ class _Table:
     _urls: list[np.ndarray] = field(default_factory=list)
     _sha256: list[np.ndarray] = field(default_factory=list)
     _hashes: list[np.ndarray] = field(default_factory=list)
+    _vectors: list[np.ndarray] = field(default_factory=list)
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Add a batch of rows; it may have the columns url, uid, sha256 and _HASHES."""
+        """Add a batch of rows; it may have the columns url, uid, sha256, EMBEDDING and _HASHES."""
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         self.pictures += batch.num_rows
         if "url" in columns:
@@ -171,6 +197,10 @@ class _Table:
         if "sha256" in columns:
             keys, is_given = _sha256_keys(columns["sha256"])
             self._sha256.append(keys[is_given])
+        if EMBEDDING in columns:
+            require_vectors(columns[EMBEDDING].type, f"column {EMBEDDING}")
+            known = columns[EMBEDDING].drop_null()
+            self._vectors.append(scaled(usable_numbers(known, len(known[0]), self.name)[0]) if len(known) else _NONE)
         mirrored = columns.get(_MIRRORED, pa.nulls(batch.num_rows))
         for name in filter(columns.__contains__, _HASHES):
             words, is_given = hash_words(columns[name], name, PHASH_BYTES)
@@ -189,6 +219,12 @@ class _Table:
     def hashes(self) -> np.ndarray:
         return np.concatenate([np.empty((0, 1), np.uint64), *self._hashes])
 
+    def vectors(self) -> np.ndarray:
+        own = [each for each in self._vectors if each.size]
+        if len({each.shape[1] for each in own}) > 1:
+            raise InputError(f"{self.name} has embeddings of several lengths; give one model's")
+        return np.concatenate(own) if own else _NONE
+
     @property
     def described(self) -> EvaluationSet:
         return EvaluationSet(self.name, self.pictures, self.plain, self.unmirrored)
@@ -205,30 +241,31 @@ def _named(paths: Sequence[str]) -> dict[str, str]:
     return named
 
 
-def _read(name: str, path: str) -> _Table:
-    """Return the keys and hashes in the files of a table; refuse a table without any URL or hash."""
+def _read(name: str, path: str, with_vectors: bool) -> _Table:
+    """Return what is compared in the files of a table; refuse a table without any URL, hash or embedding."""
     table = _Table(name)
     for file, version in parquet_files(path, _EXPECTED):
         with opened(file, version) as parquet:
-            known = _columns(parquet.schema.names, file)
+            known = _columns(parquet.schema.names, file, [EMBEDDING] if with_vectors else [])
             for batch in parquet.batches([*known], ROWS):
                 try:
                     table.add(pa.RecordBatch.from_arrays(batch.columns, [known[each] for each in batch.schema.names]))
                 except InputError as error:
                     raise InputError(f"{file}: {error}") from None
-    if not any(len(each) for each in (table.urls(), table.sha256(), table.hashes())) and not table.plain:
+    found = (table.urls(), table.sha256(), table.hashes(), table.vectors())
+    if not any(len(each) for each in found) and not table.plain:
         shown = hidden(path)
         raise InputError(f"{shown} names no picture: it holds no URL, no SHA-256 and no pHash; expected {_EXPECTED}")
     return table
 
 
-def _columns(names: Sequence[str], path: str) -> dict[str, str]:
-    """Return the columns to read, by name: each is a url, a uid, a sha256 or one of _HASHES.
+def _columns(names: Sequence[str], path: str, more: Sequence[str]) -> dict[str, str]:
+    """Return the columns to read, by name: each is a url, a uid, a sha256, one of _HASHES or one of `more`.
 
     InputError if none of `names` is a URL or a hash.
     """
     known = {column: kind for kind in ("url", "uid") for column in RECOGNISED[kind]}
-    known |= {column: column for column in ("sha256", *_HASHES)}
+    known |= {column: column for column in ("sha256", *_HASHES, *more)}
     found = {name: kind for name in names if (kind := known.get(name.lower()))}
     if not {*found.values()} - {"uid"}:
         raise InputError(f"{path} has the columns {', '.join(names)}; expected {_EXPECTED}")
@@ -236,10 +273,16 @@ def _columns(names: Sequence[str], path: str) -> dict[str, str]:
 
 
 def _digest(
-    sets: tuple[EvaluationSet, ...], distance: int, urls: KeysOfSets, sha256: KeysOfSets, hashes: HashesOfSets
+    sets: tuple[EvaluationSet, ...],
+    distance: int,
+    urls: KeysOfSets,
+    sha256: KeysOfSets,
+    hashes: HashesOfSets,
+    vectors: VectorsOfSets | None,
 ) -> str:
     hashed = blake2b(f"{[each.name for each in sets]} {distance}".encode(), digest_size=16)
-    for array in (urls.keys.keys, urls.sets, sha256.keys.keys, sha256.sets, hashes.words, hashes.sets):
+    arrays = [urls.keys.keys, urls.sets, sha256.keys.keys, sha256.sets, hashes.words, hashes.sets]
+    for array in arrays + ([*vectors.arrays().values()] if vectors else []):
         hashed.update(f"\n{len(array)}\n".encode())
         hashed.update(np.ascontiguousarray(array).data)
     return hashed.hexdigest()
@@ -321,6 +364,41 @@ class HashesOfSets:
             tables = Tables(arrays["places"].shape[1], tuple(arrays["flips"].tolist()))
             index = BandIndex(tables, *(arrays[name] for name in ("places", "starts", "members")))
         return cls(arrays["words"], arrays["sets"], index)
+
+
+@dataclass(frozen=True, eq=False)
+class VectorsOfSets:
+    """The distinct embeddings of each set, sorted, and the least cosine, an array of one number.
+
+    bounds[k] and bounds[k + 1] are the begin and the end of the k-th set in `vectors`.
+    """
+
+    vectors: np.ndarray  # float32[vector, dimension], `scaled`
+    bounds: np.ndarray
+    cosine: np.ndarray
+
+    @classmethod
+    def of(cls, given: Sequence[np.ndarray], cosine: float) -> VectorsOfSets:
+        """Return the embeddings of all sets; InputError if there is none, or if their lengths differ."""
+        widths = {each.shape[1] for each in given if each.size}
+        if len(widths) != 1:
+            found = f"embeddings of {len(widths)} lengths" if widths else f"no column {EMBEDDING}"
+            raise InputError(
+                f"--decontaminate-cosine compares embeddings, and its tables have {found}; give one model's"
+            )
+        own = [np.unique(each.reshape(-1, *widths), axis=0) for each in given]
+        return cls(np.concatenate(own), np.cumsum([0, *map(len, own)]), np.array([cosine]))
+
+    def find(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the mask of the sets that have an embedding near each of float32[vector, dimension], `scaled`."""
+        near, out = LeastCosine(self.vectors.shape[1], float(self.cosine[0])), np.zeros(len(vectors), np.uint64)
+        for bit, (begin, end) in enumerate(pairwise(self.bounds.tolist())):
+            out |= near.has_near(vectors, self.vectors[begin:end]).astype(np.uint64) << np.uint64(bit)
+        return out
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays by name."""
+        return {name: getattr(self, name) for name in ("vectors", "bounds", "cosine")}
 
 
 def _sets(places: Sequence[np.ndarray], number: int) -> np.ndarray:

@@ -26,6 +26,8 @@ GATE = {
     "--decontaminate TABLE": "remove the images of evaluation sets: tables of their pictures, as clip-hash writes "
     "them, are compared by URL, and with the sha256 and phash in --images or --status",
     "--decontaminate-within K": "bits in which the pHash of an evaluation set's picture may differ",
+    "--decontaminate-cosine C": "also remove images whose embedding has this cosine or more with one of an evaluation "
+    "set, as 0.9: by the column embedding in both tables (default: not compared)",
     "--decontaminate-texts FILE": "remove texts that are prompts or captions of evaluation sets: one a line, or in a "
     "column text or caption",
     "--same-image COLUMN[:K]": "one image of a picture stays, with the texts of all copies: those with the same value "

@@ -15,7 +15,7 @@ import pyarrow as pa
 from curation.config import require_distance
 from curation.leaves.by_uid.captions import find_captions
 from curation.leaves.by_uid.tables import ImageTable, Paths
-from curation.leaves.gate.evaluation import EvaluationSets
+from curation.leaves.gate.evaluation import EMBEDDING, EvaluationSets
 from curation.leaves.gate.evaluation_texts import EvaluationTexts
 from curation.leaves.gate.expression_text import names_in, require_columns, require_no_day_of_the_run, require_short
 from curation.leaves.gate.host_files import HostFiles
@@ -27,6 +27,7 @@ from curation.leaves.gate.policies import RULES, Policy
 from curation.leaves.gate.robots_text import robots_agents
 from curation.leaves.gate.steps import Gate, named
 from curation.leaves.near_copies.index import WORD_BITS
+from curation.leaves.near_copies.vectors import require_cosine
 from curation.report.languages import counted
 from runtime.engine.interface import Engine
 from runtime.errors import InputError, require_several, typed
@@ -37,7 +38,6 @@ _SEVERAL = (*_PATHS, "robots_agents", "policy", "steps")  # options that are lis
 
 STATUS, SUCCESS = "status", "success"  # img2dataset's column, and its word for an image that was downloaded
 NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # statuses: an image in no result; one whose status is null
-EVALUATION_COLUMNS = ("sha256", "phash")  # columns of tables of images that are compared with evaluation sets
 FOUND = "_found_in_"  # added columns begin with this; no user's table has such names
 ROW = "_row_of_"  # added columns with hashes of rows begin with this
 FAILED = "failed"  # img2dataset's statuses of other tries begin with this
@@ -58,6 +58,7 @@ class GateOptions:
     robots_agents: agents, or files of agents, whose rules in robots.txt count; by default those in robots_agents.txt.
     decontaminate: tables of the pictures of evaluation sets, which are removed.
     decontaminate_within: bits in which the pHash of such a picture may differ.
+    decontaminate_cosine: the least cosine of embeddings of such a picture; None: embeddings are not compared.
     decontaminate_texts: files of texts of evaluation sets, which are removed.
     same_image: a column of images or status, as sha256 or phash:4: of images alike in that column, one stays.
     same_meaning: a table of semantic copies, with uid and copy_of: an image goes if its copy_of is left.
@@ -76,6 +77,7 @@ class GateOptions:
     robots_agents: Sequence[str] = ()
     decontaminate: Paths = ()
     decontaminate_within: int = 4
+    decontaminate_cosine: float | None = None
     decontaminate_texts: Paths = ()
     same_image: str | None = None
     same_meaning: Paths = ()
@@ -86,6 +88,7 @@ class GateOptions:
 
     def __post_init__(self) -> None:
         require_distance(self.decontaminate_within, WORD_BITS, "decontaminate_within")
+        require_cosine("decontaminate_cosine", self.decontaminate_cosine)
         share = self.keep_removed
         if share is not None and not (isinstance(share, Real) and 0 < share <= 1):
             raise InputError(f"keep_removed is {share!r}; it is a share of images, above 0 and at most 1")
@@ -125,6 +128,10 @@ class GateOptions:
             raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")
         if self.keep is not None and not self.images and not self.status:
             raise InputError(f"--keep {self.keep!r} is over columns of tables of images; name them by --images")
+        if self.decontaminate_cosine is not None and not self.decontaminate:
+            raise InputError(
+                "--decontaminate-cosine compares with evaluation sets; name their tables by --decontaminate"
+            )
         if self.keep is not None:
             require_short(self.keep)
             require_no_day_of_the_run(self.keep)
@@ -234,7 +241,12 @@ class GatePlan:
 
     def require_comparable(self) -> None:
         """Refuse evaluation sets without URLs if no table of images has a column to compare their hashes with."""
-        if self.evaluation and not self.evaluation.has_urls and not any(map(self.tables_with, EVALUATION_COLUMNS)):
+        sets = self.evaluation
+        if sets and sets.vectors and not self.tables_with(EMBEDDING):
+            raise InputError(
+                f"--decontaminate-cosine needs a column {EMBEDDING} in a table of images; name it by --images"
+            )
+        if sets and not sets.has_urls and not any(map(self.tables_with, sets.columns)):
             raise InputError(
                 "the tables of --decontaminate have hashes of pictures, and no table of images has sha256 or phash; "
                 "hash the downloaded pictures by clip-hash, and give the hashes by --images"
@@ -295,7 +307,7 @@ class GatePlan:
 def _evaluation(options: GateOptions) -> EvaluationSets | None:
     if not options.decontaminate:
         return None
-    return EvaluationSets.read(options.decontaminate, options.decontaminate_within)
+    return EvaluationSets.read(options.decontaminate, options.decontaminate_within, options.decontaminate_cosine)
 
 
 def _results(folders: Paths) -> ImageTable:

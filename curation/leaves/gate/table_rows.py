@@ -19,11 +19,10 @@ from curation.config import CurationConfig
 from curation.inputs.limits import rounded_up
 from curation.leaves.by_uid.by_key import ROWS
 from curation.leaves.by_uid.tables import KEY, ImageTable, comparable
-from curation.leaves.gate.evaluation import EvaluationSets
+from curation.leaves.gate.evaluation import EMBEDDING, EvaluationSets
 from curation.leaves.gate.expression_text import Condition
 from curation.leaves.gate.pictures import value_bytes
 from curation.leaves.gate.plan import (
-    EVALUATION_COLUMNS,
     FAILED,
     FOUND,
     NO_STATUS,
@@ -46,6 +45,7 @@ Rows = Callable[[], Iterator[dict[str, pa.Array]]]  # yields KEY and some column
 _FINDERS: dict[str, Callable[[EvaluationSets, pa.Array], np.ndarray]] = {
     "sha256": EvaluationSets.by_sha256,
     "phash": EvaluationSets.by_phash,
+    "embedding": EvaluationSets.by_embedding,
 }
 
 
@@ -88,7 +88,7 @@ class Asked:
         """
         plan = self.plan
         same = [(plan.pictures.table, plan.pictures.same.column)] if plan.pictures else []
-        hashes = EVALUATION_COLUMNS if plan.evaluation else ()
+        hashes = [name for name in plan.evaluation.columns if name != EMBEDDING] if plan.evaluation else []
         asked = [*same, *((table, name) for name in hashes for table in plan.tables_with(name))]
         for table, columns in zip(self.tables, self.columns, strict=True):
             names = dict.fromkeys([*columns, *(name for own, name in asked if own is table)])
@@ -128,7 +128,7 @@ def rows_of_sets(plan: GatePlan, sets: Shipped) -> list[Rows]:
     """Return for each file of tables with hashes a function that yields the images that are in evaluation sets."""
     return [
         partial(_in_sets, file, table=table, column=column, sets=sets)
-        for column in EVALUATION_COLUMNS
+        for column in (plan.evaluation.columns if plan.evaluation else ())
         for table in plan.tables_with(column)
         for file in table.files
     ]

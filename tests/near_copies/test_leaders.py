@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from curation.leaves.clustering import copies as module
-from curation.leaves.clustering.copies import MeaningLeaders
-from curation.leaves.clustering.vectors import scaled
+from curation.leaves.near_copies import vectors as module
+from curation.leaves.near_copies.vectors import LeastCosine, MeaningLeaders, scaled
 from tests.naive.semantic_copies import naive_cosine, naive_leaders
 
 
@@ -77,14 +76,12 @@ def test_zero_vectors_are_no_block():
 def test_a_dense_cluster_is_compared_with_few(monkeypatch):
     compared = []
 
-    def count(name, number):
-        whole = getattr(MeaningLeaders, name)
-        monkeypatch.setattr(
-            MeaningLeaders, name, lambda self, *given: (compared.append(number(*given)), whole(self, *given))[1]
-        )
+    def within(self, vectors, squares, given=None):
+        compared.append(len(vectors) * len(given[0] if given else vectors))
+        return whole(self, vectors, squares, given)
 
-    count("_within", lambda vectors, _, others, __: len(vectors) * len(others))
-    count("_lead", lambda vectors, _: len(vectors) ** 2)
+    whole = LeastCosine.within
+    monkeypatch.setattr(LeastCosine, "within", within)
     random = np.random.default_rng(0)
     vectors = (np.ones(64) + 0.05 * random.normal(size=(20_000, 64))).astype(np.float32)
     assert len({*found(vectors, 0.9)[0]}) == 1

@@ -1,0 +1,214 @@
+"""Find vectors within a cosine of others, exactly: among vectors of a batch, or the leaders of many batches.
+
+Results are the same to the bit for any block size and any matrix library: products of the library only exclude pairs,
+and `kernels` computes the cosines that decide.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.leaves.near_copies import kernels
+from runtime.errors import InputError, ParameterError
+from runtime.kernel_caches import cache_folder
+from runtime.kernels.hashes import xxhash
+from runtime.storage.paths import room
+
+FIRST, BLOCK = 64, 1024  # vectors that are compared with each other: in the first block, and in the largest
+CHUNK = 4096  # other vectors that a block is compared with at a time
+HELD_BYTES = 128 << 20  # of leaders in memory; further leaders are in a file
+_UNIT = 2.0**-24  # the rounding error of a float32
+
+
+def require_cosine(name: str, value: float | None) -> None:
+    """Raise a ParameterError unless a value is a cosine above 0, or None."""
+    if value is not None and not (isinstance(value, Real) and 0 < value <= 1):
+        raise ParameterError(f"is {value}; it is a cosine, above 0 and at most 1, as 0.95", name)
+
+
+def require_vectors(kind: pa.DataType, name: str) -> None:
+    """Raise InputError, which calls the column `name`, unless a type is one of lists of floating-point numbers."""
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not (is_list and pa.types.is_floating(kind.value_type)):
+        raise InputError(f"{name} is {kind}; embeddings are lists of floating-point numbers")
+
+
+def usable_numbers(column: pa.Array, dimension: int, path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the usable embeddings as float32[vector, dimension] (float64 if given so), and their row numbers.
+
+    An embedding is not usable if it is null, contains a null, an infinity or NaN, or is zero everywhere. InputError,
+    which names the file `path`, for an embedding of another length.
+    """
+    lengths = pc.list_value_length(column)
+    other = pc.not_equal(lengths, dimension).fill_null(False)
+    if pc.any(other).as_py():
+        wrong = lengths.filter(other)[0].as_py()
+        raise InputError(f"{path}: an embedding has {wrong:,} numbers, the first one {dimension:,}; give one model's")
+    rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+    numbers = column.drop_null().flatten()
+    if numbers.type == pa.float16():
+        numbers = numbers.cast(pa.float32())
+    vectors = numbers.fill_null(float("nan")).to_numpy(zero_copy_only=False).reshape(len(rows), dimension)
+    usable = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
+    return vectors[usable], rows[usable]
+
+
+def scaled(numbers: np.ndarray) -> np.ndarray:
+    """Return float32[vector, dimension], each vector times the power of two that scales its largest number to 0.5-1.
+
+    So squared lengths neither overflow nor underflow. Scaling float16 or float32 rounds no number that could change a
+    cosine.
+    """
+    _, exponents = np.frexp(np.abs(numbers).max(axis=1, initial=0.0))
+    return np.ldexp(numbers, -exponents[:, np.newaxis].astype(np.int32)).astype(np.float32) + np.float32(0)  # no -0.0
+
+
+def squares_of(vectors: np.ndarray) -> np.ndarray:
+    """Return the squared length (float64) of each of float32[vector, dimension]."""
+    out = np.empty(len(vectors))
+    kernels.squares(vectors, out)
+    return out
+
+
+@dataclass(frozen=True)
+class LeastCosine:
+    """The least cosine of vectors that count as near, and the length of the vectors, which are `scaled`."""
+
+    dimension: int
+    cosine: float
+
+    def within(
+        self, vectors: np.ndarray, squares: np.ndarray, given: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the row (int64) of the first of others that is near each vector, or -1, and their cosine (float64).
+
+        `given` has the others and their squared lengths, as `squares` those of `vectors`. If it is None, the others are
+        the vectors before, of which those are tried that are near none.
+        """
+        others, of_others = given or (vectors, squares)
+        error = (self.dimension + 24) * _UNIT  # a sum of n products, in any order, is off by n units; and rounding
+        least = self.cosine - 1.1 * error if error < 0.05 else -np.inf
+        found, cosines = np.empty(len(vectors), np.int64), np.ones(len(vectors))
+        limits, lengths = ((each).astype(np.float32) for each in (least * np.sqrt(squares), np.sqrt(of_others)))
+        estimates = vectors @ others.T
+        kernels.first_within(
+            vectors, squares, others, of_others, estimates, limits, lengths, self.cosine, not given, found, cosines
+        )
+        return found, cosines
+
+    def has_near(self, vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Return a bool for each vector: whether any of `others` is near it."""
+        out, squares = np.zeros(len(vectors), bool), squares_of(vectors)
+        for begin in range(0, len(others), CHUNK):
+            some = others[begin : begin + CHUNK], squares_of(others[begin : begin + CHUNK])
+            for rows in np.split(left := np.flatnonzero(~out), range(BLOCK, len(left), BLOCK)):
+                out[rows] = self.within(vectors[rows], squares[rows], some)[0] >= 0
+        return out
+
+
+class MeaningLeaders:
+    """The leaders among the vectors of a cluster, which come in batches in their order."""
+
+    def __init__(self, dimension: int, cosine: float) -> None:
+        self.number = 0
+        self._cosine, self._kept, self._size = LeastCosine(dimension, cosine), _Kept(dimension), FIRST
+
+    def of(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the number (int64) of each vector's leader, and the cosine (float64) of the vector and its leader.
+
+        `vectors` is float32[vector, dimension], as `scaled` returns it. Leaders are numbered from 0 in their order. A
+        leader has its own number, and a cosine of 1.
+        """
+        first, of_first = _distinct(vectors)
+        leaders, cosines = np.empty(len(first), np.int64), np.ones(len(first))
+        begin = 0
+        while begin < len(first):
+            some = slice(begin, begin + self._size)
+            leaders[some], cosines[some] = self._block(vectors[first[some]])
+            begin, self._size = begin + self._size, min(2 * self._size, BLOCK)
+        return leaders[of_first], np.minimum(cosines[of_first], 1.0)
+
+    def close(self) -> None:
+        """Remove the file of leaders."""
+        self._kept.close()
+
+    def _block(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        squares = squares_of(vectors)
+        leaders, cosines = np.full(len(vectors), -1), np.ones(len(vectors))
+        left, begin = np.arange(len(vectors)), 0
+        for others in self._kept.chunks():
+            found, own = self._cosine.within(vectors[left], squares[left], others)
+            leaders[left], cosines[left] = np.where(found < 0, -1, found + begin), own
+            left, begin = left[found < 0], begin + len(others[0])
+            if not len(left):
+                return leaders, cosines
+        found, cosines[left] = self._cosine.within(vectors[left], squares[left])
+        leads = found < 0
+        numbers = self.number + np.cumsum(leads) - 1
+        leaders[left] = np.where(leads, numbers, numbers[found])
+        self.number += int(leads.sum())
+        self._kept.add(vectors[left[leads]], squares[left[leads]])
+        return leaders, cosines
+
+
+class _Kept:
+    """Vectors and their squared lengths, in chunks: the first chunks are in memory, further chunks in a file."""
+
+    def __init__(self, dimension: int) -> None:
+        self._dimension, self._chunks, self._squares = dimension, list[np.ndarray](), list[np.ndarray]()
+        self._last, self._of_last = np.empty((0, dimension), np.float32), np.empty(0)
+        self._file = tempfile.SpooledTemporaryFile(1, dir=str(cache_folder()))
+
+    def add(self, vectors: np.ndarray, squares: np.ndarray) -> None:
+        """Append vectors and their squared lengths."""
+        self._last = np.concatenate([self._last, vectors])
+        self._of_last = np.concatenate([self._of_last, squares])
+        while len(self._last) >= CHUNK:
+            self._keep(self._last[:CHUNK])
+            self._squares.append(self._of_last[:CHUNK].copy())
+            self._last, self._of_last = self._last[CHUNK:].copy(), self._of_last[CHUNK:].copy()
+
+    def _keep(self, chunk: np.ndarray) -> None:
+        if (len(self._chunks) + 1) * chunk.nbytes <= HELD_BYTES:
+            self._chunks.append(chunk.copy())
+            return
+        self._file.seek(0, 2)
+        with room(cache_folder()):
+            self._file.write(chunk.tobytes())
+            self._file.flush()
+
+    def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield all vectors, float32[vector, dimension], and squared lengths, chunk by chunk, in their order."""
+        yield from zip(self._chunks, self._squares, strict=False)
+        size = CHUNK * self._dimension * 4
+        for number, squares in enumerate(self._squares[len(self._chunks) :]):
+            self._file.seek(number * size)
+            yield np.frombuffer(self._file.read(size), np.float32).reshape(CHUNK, self._dimension), squares
+        if len(self._last):
+            yield self._last, self._of_last
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._file.close()
+
+
+def _distinct(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the row at which each distinct vector first appears, ascending, and for each row its index among these.
+
+    If several vectors have one 64-bit hash, each that differs from the first of them counts as distinct.
+    """
+    hashes = np.empty(len(vectors), np.uint64)
+    offsets = np.arange(len(vectors) + 1) * (4 * vectors.shape[1])
+    xxhash(vectors.reshape(-1).view(np.uint8), offsets, np.zeros(len(vectors), np.uint64), hashes)
+    _, first, numbers = np.unique(hashes, return_index=True, return_inverse=True)
+    of_rows = first[numbers]
+    of_rows = np.where((vectors == vectors[of_rows]).all(axis=1), of_rows, np.arange(len(vectors)))
+    rows = np.unique(of_rows)
+    return rows, np.searchsorted(rows, of_rows)
