@@ -8,43 +8,15 @@ float64 and in one fixed order.
 
 import numpy as np
 
-from runtime.kernels import inline, kernel
-
-
-@inline
-def squared_distance(vectors, row, centres, centre):
-    """Return the squared distance of vectors[row] and centres[centre]; eight sums let the processor add several."""
-    a = b = c = d = e = f = g = h = 0.0
-    width = vectors.shape[1]
-    whole = width - width % 8
-    for i in range(0, whole, 8):
-        t = np.float64(vectors[row, i]) - np.float64(centres[centre, i])
-        a += t * t
-        t = np.float64(vectors[row, i + 1]) - np.float64(centres[centre, i + 1])
-        b += t * t
-        t = np.float64(vectors[row, i + 2]) - np.float64(centres[centre, i + 2])
-        c += t * t
-        t = np.float64(vectors[row, i + 3]) - np.float64(centres[centre, i + 3])
-        d += t * t
-        t = np.float64(vectors[row, i + 4]) - np.float64(centres[centre, i + 4])
-        e += t * t
-        t = np.float64(vectors[row, i + 5]) - np.float64(centres[centre, i + 5])
-        f += t * t
-        t = np.float64(vectors[row, i + 6]) - np.float64(centres[centre, i + 6])
-        g += t * t
-        t = np.float64(vectors[row, i + 7]) - np.float64(centres[centre, i + 7])
-        h += t * t
-    for i in range(whole, width):
-        t = np.float64(vectors[row, i]) - np.float64(centres[centre, i])
-        a += t * t
-    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+from curation.leaves.near_copies.kernels import total
+from runtime.kernels import kernel
 
 
 @kernel
 def squared_distances(vectors, centres, number, out):
     """Write to out[row] the squared distance of vectors[row] to centres[number[row]]."""
     for row in range(len(out)):
-        out[row] = squared_distance(vectors, row, centres, number[row])
+        out[row] = total(vectors, row, centres, number[row], True)
 
 
 @kernel
@@ -59,7 +31,7 @@ def nearest(vectors, centres, estimates, prices, limits, lists, squares):
         for centre in range(len(prices)):
             if estimates[row, centre] > limits[row]:
                 continue
-            square = squared_distance(vectors, row, centres, centre)
+            square = total(vectors, row, centres, centre, True)
             score = square + prices[centre]
             place = held
             while place > 0 and squares[row, place - 1] + prices[lists[row, place - 1]] > score:

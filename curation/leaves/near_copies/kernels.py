@@ -12,22 +12,29 @@ SPAN = 64  # estimates that are compared in one loop
 
 
 @inline
-def product(vectors, row, others, other):
-    """Return the dot product of vectors[row] and others[other] in float64; eight sums let the processor add several."""
+def term(vectors, row, others, other, i, is_difference):
+    """Return the product of two numbers in float64, or the square of their difference."""
+    x, y = np.float64(vectors[row, i]), np.float64(others[other, i])
+    return (x - y) * (x - y) if is_difference else x * y
+
+
+@inline
+def total(vectors, row, others, other, is_difference):
+    """Return the sum of the terms of vectors[row] and others[other]; eight sums let the processor add several."""
     a = b = c = d = e = f = g = h = 0.0
     width = vectors.shape[1]
     whole = width - width % 8
     for i in range(0, whole, 8):
-        a += np.float64(vectors[row, i]) * np.float64(others[other, i])
-        b += np.float64(vectors[row, i + 1]) * np.float64(others[other, i + 1])
-        c += np.float64(vectors[row, i + 2]) * np.float64(others[other, i + 2])
-        d += np.float64(vectors[row, i + 3]) * np.float64(others[other, i + 3])
-        e += np.float64(vectors[row, i + 4]) * np.float64(others[other, i + 4])
-        f += np.float64(vectors[row, i + 5]) * np.float64(others[other, i + 5])
-        g += np.float64(vectors[row, i + 6]) * np.float64(others[other, i + 6])
-        h += np.float64(vectors[row, i + 7]) * np.float64(others[other, i + 7])
+        a += term(vectors, row, others, other, i, is_difference)
+        b += term(vectors, row, others, other, i + 1, is_difference)
+        c += term(vectors, row, others, other, i + 2, is_difference)
+        d += term(vectors, row, others, other, i + 3, is_difference)
+        e += term(vectors, row, others, other, i + 4, is_difference)
+        f += term(vectors, row, others, other, i + 5, is_difference)
+        g += term(vectors, row, others, other, i + 6, is_difference)
+        h += term(vectors, row, others, other, i + 7, is_difference)
     for i in range(whole, width):
-        a += np.float64(vectors[row, i]) * np.float64(others[other, i])
+        a += term(vectors, row, others, other, i, is_difference)
     return ((a + b) + (c + d)) + ((e + f) + (g + h))
 
 
@@ -35,7 +42,7 @@ def product(vectors, row, others, other):
 def squares(vectors, out):
     """Write the squared length of each vector to out[row]."""
     for row in range(len(out)):
-        out[row] = product(vectors, row, vectors, row)
+        out[row] = total(vectors, row, vectors, row, False)
 
 
 @kernel
@@ -58,7 +65,7 @@ def first_within(vectors, own, others, of_others, estimates, limits, lengths, co
                 continue
             for other in range(begin, end):
                 if estimates[row, other] >= limits[row] * lengths[other] and not (is_own and found[other] >= 0):
-                    exact = product(vectors, row, others, other) / np.sqrt(own[row] * of_others[other])
+                    exact = total(vectors, row, others, other, False) / np.sqrt(own[row] * of_others[other])
                     if exact >= cosine:
                         found[row], cosines[row] = other, exact
                         break

@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 from curation.leaves.near_copies import kernels
 from runtime.errors import InputError, ParameterError
 from runtime.kernel_caches import cache_folder
-from runtime.kernels.hashes import xxhash
 from runtime.storage.paths import room
 
 FIRST, BLOCK = 64, 1024  # vectors that are compared with each other: in the first block, and in the largest
@@ -126,14 +125,18 @@ class MeaningLeaders:
         `vectors` is float32[vector, dimension], as `scaled` returns it. Leaders are numbered from 0 in their order. A
         leader has its own number, and a cosine of 1.
         """
-        first, of_first = _distinct(vectors)
-        leaders, cosines = np.empty(len(first), np.int64), np.ones(len(first))
+        _, first, numbers = np.unique(
+            vectors.view(f"V{vectors[:1].nbytes or 1}"), return_index=True, return_inverse=True
+        )
+        rows = np.sort(first)  # the first of equal vectors
+        leaders, cosines = np.empty(len(rows), np.int64), np.ones(len(rows))
         begin = 0
-        while begin < len(first):
+        while begin < len(rows):
             some = slice(begin, begin + self._size)
-            leaders[some], cosines[some] = self._block(vectors[first[some]])
+            leaders[some], cosines[some] = self._block(vectors[rows[some]])
             begin, self._size = begin + self._size, min(2 * self._size, BLOCK)
-        return leaders[of_first], np.minimum(cosines[of_first], 1.0)
+        of_rows = np.searchsorted(rows, first[numbers.ravel()])
+        return leaders[of_rows], np.minimum(cosines[of_rows], 1.0)
 
     def close(self) -> None:
         """Remove the file of leaders."""
@@ -159,56 +162,34 @@ class MeaningLeaders:
 
 
 class _Kept:
-    """Vectors and their squared lengths, in chunks: the first chunks are in memory, further chunks in a file."""
+    """Vectors and their squared lengths, in chunks; vectors of more than HELD_BYTES are in a file."""
 
     def __init__(self, dimension: int) -> None:
-        self._dimension, self._chunks, self._squares = dimension, list[np.ndarray](), list[np.ndarray]()
+        self._dimension, self._squares = dimension, list[np.ndarray]()
         self._last, self._of_last = np.empty((0, dimension), np.float32), np.empty(0)
-        self._file = tempfile.SpooledTemporaryFile(1, dir=str(cache_folder()))
+        self._chunks = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(cache_folder()))
 
     def add(self, vectors: np.ndarray, squares: np.ndarray) -> None:
         """Append vectors and their squared lengths."""
         self._last = np.concatenate([self._last, vectors])
         self._of_last = np.concatenate([self._of_last, squares])
         while len(self._last) >= CHUNK:
-            self._keep(self._last[:CHUNK])
+            self._chunks.seek(0, 2)
+            with room(cache_folder()):
+                self._chunks.write(self._last[:CHUNK].tobytes())
+                self._chunks.flush()
             self._squares.append(self._of_last[:CHUNK].copy())
             self._last, self._of_last = self._last[CHUNK:].copy(), self._of_last[CHUNK:].copy()
 
-    def _keep(self, chunk: np.ndarray) -> None:
-        if (len(self._chunks) + 1) * chunk.nbytes <= HELD_BYTES:
-            self._chunks.append(chunk.copy())
-            return
-        self._file.seek(0, 2)
-        with room(cache_folder()):
-            self._file.write(chunk.tobytes())
-            self._file.flush()
-
     def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield all vectors, float32[vector, dimension], and squared lengths, chunk by chunk, in their order."""
-        yield from zip(self._chunks, self._squares, strict=False)
         size = CHUNK * self._dimension * 4
-        for number, squares in enumerate(self._squares[len(self._chunks) :]):
-            self._file.seek(number * size)
-            yield np.frombuffer(self._file.read(size), np.float32).reshape(CHUNK, self._dimension), squares
+        for number, squares in enumerate(self._squares):
+            self._chunks.seek(number * size)
+            yield np.frombuffer(self._chunks.read(size), np.float32).reshape(CHUNK, self._dimension), squares
         if len(self._last):
             yield self._last, self._of_last
 
     def close(self) -> None:
         """Remove the file."""
-        self._file.close()
-
-
-def _distinct(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the row at which each distinct vector first appears, ascending, and for each row its index among these.
-
-    If several vectors have one 64-bit hash, each that differs from the first of them counts as distinct.
-    """
-    hashes = np.empty(len(vectors), np.uint64)
-    offsets = np.arange(len(vectors) + 1) * (4 * vectors.shape[1])
-    xxhash(vectors.reshape(-1).view(np.uint8), offsets, np.zeros(len(vectors), np.uint64), hashes)
-    _, first, numbers = np.unique(hashes, return_index=True, return_inverse=True)
-    of_rows = first[numbers]
-    of_rows = np.where((vectors == vectors[of_rows]).all(axis=1), of_rows, np.arange(len(vectors)))
-    rows = np.unique(of_rows)
-    return rows, np.searchsorted(rows, of_rows)
+        self._chunks.close()
