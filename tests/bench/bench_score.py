@@ -19,9 +19,10 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.leaves.scoring.pipeline import ScoreRequest, batches, find, score_images, threads, with_own_texts  # noqa: E402
+from curation.leaves.scoring.pipeline import ScoreRequest, batches, score_images, threads, with_own_texts  # noqa: E402
 from curation.leaves.scoring.scorer import Scorer, ScoringConfig, open_scorer
 from curation.leaves.tars.pictures import strict_about_size
+from curation.leaves.tars.samples import local_tars_at
 from tests.support.clip_models import open_clip_model
 from tests.support.photographs import encoded, pictures
 from tests.support.pictures import write_tar
@@ -46,12 +47,12 @@ def main() -> None:
 
 def reading(scorer: Scorer, work: Path, turn: str) -> int:
     """Read members and headers of all tars, without decoding."""
-    return sum(tar.samples.num_rows for tar in with_own_texts(find([str(work / "tars")])))
+    return sum(tar.samples.num_rows for tar in with_own_texts(local_tars_at([str(work / "tars")])))
 
 
 def decoding(scorer: Scorer, work: Path, turn: str) -> int:
     """Read and decode all images, and scale them as the model takes them."""
-    tars = with_own_texts(find([str(work / "tars")]))
+    tars = with_own_texts(local_tars_at([str(work / "tars")]))
     with strict_about_size(), threads(scorer.config.workers) as pool:
         return sum(len(batch.images) for batch in batches(tars, 256, scorer.prepare, pool))
 

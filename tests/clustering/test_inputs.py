@@ -8,7 +8,8 @@ import pytest
 from curation.balancing.manifest import sample_batch
 from curation.leaves.clustering.embedding import texts_of
 from curation.leaves.clustering.training import ClusterConfig
-from curation.leaves.clustering.vectors import Embeddings, placed, places_of, read_vectors, unit_vectors
+from curation.leaves.clustering.vectors import Embeddings, placed, places_of, read_vectors
+from curation.leaves.near_copies.vectors import usable_numbers
 from curation.schemas import MATCHED
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile
@@ -48,10 +49,10 @@ def test_lists_of_any_kind_become_vectors_of_length_1_and_what_is_none_is_counte
 
 def test_a_slice_gives_the_vectors_of_its_rows():
     column = pa.array([[9.0, 9.0], [3.0, 4.0], None, [0.0, 2.0], [9.0, 9.0]], pa.list_(pa.float32(), 2))
-    vectors, rows = unit_vectors(column.slice(1, 3), 2, "a")
+    vectors, rows = usable_numbers(column.slice(1, 3), 2, "a")
     assert rows.tolist() == [0, 2]
-    assert vectors.tolist() == [pytest.approx([0.6, 0.8]), [0, 1]]
-    assert unit_vectors(column.slice(2, 1), 2, "a")[0].shape == (0, 2)
+    assert vectors.tolist() == [[3, 4], [0, 2]]
+    assert usable_numbers(column.slice(2, 1), 2, "a")[0].shape == (0, 2)
 
 
 def test_embeddings_of_different_length_are_refused(tmp_path):

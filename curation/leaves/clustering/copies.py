@@ -12,8 +12,10 @@ Results are the same to the bit for any block size and any matrix library, as th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
@@ -149,18 +151,15 @@ def _with_numbers(rows: pa.RecordBatch, numbers: np.ndarray, how: MeaningCompari
 
 def _compared(partition: int, blocks: Iterator[bytes], _: Tallies, how: MeaningComparison) -> Iterator[Block]:
     """Yield the copies in the received clusters as rows of _FOUND, in blocks by file of images."""
-    packer, cluster = Packer(how.images.tasks), None
-    for bucket in by_bucket(blocks, 1 << how.bits, how.schema, how.keys):  # in the order of keys
-        for rows in _of_clusters(pa.concat_batches([*bucket]), how.embeddings.dimension):
-            fine = rows["fine"][0].as_py()
-            if cluster is None or cluster.fine != fine:
-                if cluster:
-                    cluster.close()
-                cluster = _Cluster(fine, how)
-            found = cluster.copies(rows)
-            yield from packer.deal(found, how.images.keys(found))
-    if cluster:
-        cluster.close()
+    packer, buckets = (
+        Packer(how.images.tasks),
+        by_bucket(blocks, 1 << how.bits, how.schema, how.keys),
+    )  # ordered by keys
+    parts = chain.from_iterable(_of_clusters(pa.concat_batches([*each]), how.embeddings.dimension) for each in buckets)
+    for _, own in groupby(parts, lambda rows: rows["fine"][0].as_py()):
+        with closing(MeaningLeaders(how.embeddings.dimension, how.cosine)) as leaders:
+            for found in _copies(own, leaders):
+                yield from packer.deal(found, how.images.keys(found))
     yield from packer.finish()
 
 
@@ -176,40 +175,25 @@ def _of_clusters(rows: pa.RecordBatch, dimension: int) -> Iterator[pa.RecordBatc
             yield rows.take(pa.array(order[some : min(some + most, end)]))
 
 
-class _Cluster:
-    """The comparison of the images of one fine cluster, which come in batches sorted by draw."""
+def _copies(cluster: Iterator[pa.RecordBatch], leaders: MeaningLeaders) -> Iterator[pa.RecordBatch]:
+    """Yield the copies in a cluster, and leaders once they have a copy, as rows of _FOUND.
 
-    def __init__(self, fine: int, how: MeaningComparison) -> None:
-        self.fine = fine
-        self._leaders = MeaningLeaders(how.embeddings.dimension, how.cosine)
-        self._rows, self._has_copies = list[pa.RecordBatch](), np.zeros(0, bool)
-
-    def copies(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the copies among the cluster's next rows, and leaders that get a first copy, as rows of _FOUND."""
-        values = rows["vector"].flatten().to_numpy().reshape(rows.num_rows, -1)
-        before = self._leaders.number
-        numbers, cosines = self._leaders.of(scaled(values.astype(np.float32)))
-        _, first = np.unique(numbers, return_index=True)
-        leads = np.zeros(len(numbers), bool)
-        leads[first] = numbers[first] >= before
+    The images of the cluster come in batches, sorted by draw.
+    """
+    images, copied = list[pa.RecordBatch](), np.zeros(0, np.int64)  # of leaders; numbers of those that have copies
+    for rows in cluster:
+        values, last = rows["vector"].flatten().to_numpy().reshape(rows.num_rows, -1), leaders.number - 1
+        numbers, cosines = leaders.of(scaled(values.astype(np.float32)))
+        leads = numbers > np.maximum.accumulate(np.append(last, numbers[:-1]))
         own = rows.select(_FOUND.names[:3])
-        self._rows.append(own.filter(pa.array(leads)))
-        self._has_copies = np.concatenate([self._has_copies, np.zeros(int(leads.sum()), bool)])
+        images.append(own.filter(pa.array(leads)))
         goes = ~leads & (rows["draw"].to_numpy() >= 0.5)  # a leader of an earlier look stays
-        copied = np.unique(numbers[goes])
-        copied = copied[~self._has_copies[copied]]
-        self._has_copies[copied] = True
-        found = pa.concat_batches([own.filter(pa.array(goes)), self._led(copied)])
-        copy_of = self._led(np.concatenate([numbers[goes], copied]))["uid"]
-        cosine = pa.array(np.concatenate([cosines[goes], np.ones(len(copied))]))
-        return pa.RecordBatch.from_arrays([*found.columns, copy_of, cosine], schema=_FOUND)
-
-    def _led(self, leaders: np.ndarray) -> pa.RecordBatch:
-        return one_batch(pa.Table.from_batches(self._rows).take(pa.array(leaders)))
-
-    def close(self) -> None:
-        """Remove the file of leaders."""
-        self._leaders.close()
+        first = np.setdiff1d(numbers[goes], copied)
+        copied = np.append(copied, first)
+        of_both = one_batch(pa.Table.from_batches(images).take(pa.array(np.append(numbers[goes], first))))
+        found = pa.concat_batches([own.filter(pa.array(goes)), of_both.slice(goes.sum())])
+        cosine = pa.array(np.append(cosines[goes], np.ones(len(first))))
+        yield pa.RecordBatch.from_arrays([*found.columns, of_both["uid"], cosine], schema=_FOUND)
 
 
 def _write(number: int, rows: RowStream, how: MeaningComparison, folder: Path) -> Tallies:

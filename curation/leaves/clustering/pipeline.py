@@ -196,28 +196,20 @@ class ClusterSteps:
         for file in own_files(texts, of_texts, AGAIN):
             nearest.add(read_table(file))
         if chosen:
-            copies = self.copies(embeddings, rows, own_files(chosen, of_chosen, AGAIN), images, sample)
+            places, config = (Places.of([*map(rows_of, rows)]), Places.of(images)), self.request.config
+            first = MeaningComparison(embeddings, *places, config.fine, config.same_meaning or 1.0, config.seed)
+            copies = self.copies(first, own_files(chosen, of_chosen, AGAIN), sample)
         return ClusterCounts(sum(images), len(sample), assigned, written, nearest, copies, sums)
 
-    def copies(
-        self,
-        embeddings: Embeddings,
-        assigned: Sequence[OwnFile],
-        chosen: Sequence[OwnFile],
-        images: Sequence[int],
-        sample: np.ndarray,
-    ) -> Tallies:
+    def copies(self, how: MeaningComparison, chosen: Sequence[OwnFile], sample: np.ndarray) -> Tallies:
         """Write the semantic copies in each fine cluster, look by look; return their counts and checksums.
 
-        `assigned` are files of ASSIGNED, `chosen` of CHOSEN; `images` has the number of images in each file of the run,
-        and `sample` the training vectors.
+        `how` is the first look, `chosen` are files of CHOSEN, and `sample` are the training vectors.
         """
-        config, rows = self.request.config, Places.of([*map(rows_of, assigned)])
-        cosine, last = config.same_meaning or 1.0, config.looks or 1
-        how = MeaningComparison(embeddings, rows, Places.of(images), config.fine, cosine, config.seed)
+        last = self.request.config.looks or 1
         for look in range(1, last + 1):
             folder = self.parts.begin(COPIES if look == last else f"look-{look}")
-            with self.progress.stage(f"find copies, with a cosine of {cosine} or more"):
+            with self.progress.stage(f"find copies, with a cosine of {how.cosine} or more"):
                 found = write_copies(self.engine, chosen, replace(how, is_last=look == last), folder)
             if look < last:
                 again = self.engine.ship(self.train(sample, look).save(self.local / f"clusters-{look}"))

@@ -59,8 +59,8 @@ class Embeddings:
         """Yield the vectors, of length 1, in a file of the table; report its rows to the progress of the stage."""
         for batch in self.table.read(file, [self.column]):
             *keys, column = batch.columns
-            vectors, rows = unit_vectors(column, self.dimension, file[0])
-            yield Vectors([key.take(pa.array(rows)) for key in keys], vectors, batch.num_rows - len(rows))
+            numbers, rows = usable_numbers(column, self.dimension, file[0])
+            yield Vectors([key.take(pa.array(rows)) for key in keys], units(numbers), batch.num_rows - len(rows))
             advance(rows=batch.num_rows)
 
     def numbers(self, file: tuple[str, Version]) -> Iterator[np.ndarray]:
@@ -99,15 +99,6 @@ def dimension_of(table: ImageTable, column: str) -> int:
                 if batch[column].is_valid()[0].as_py():
                     return max(1, len(batch[column][0]))
     raise InputError(f"{table.name} holds no embedding: column {column} is null in every row")
-
-
-def unit_vectors(column: pa.Array, dimension: int, path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the usable embeddings as float32[vector, dimension] of length 1, and their row numbers.
-
-    `path` is the file that InputError names for an embedding of another length.
-    """
-    numbers, rows = usable_numbers(column, dimension, path)
-    return units(numbers), rows
 
 
 def units(numbers: np.ndarray) -> np.ndarray:

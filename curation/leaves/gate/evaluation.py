@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
@@ -29,7 +28,9 @@ from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
 
-NO_SET, _NONE = np.uint64(0), np.empty((0, 0), np.float32)
+NO_SET = np.uint64(0)
+_NOTHING = {kind: np.empty((0, words), np.uint64) for kind, words in (("urls", 2), ("sha256", 2), ("hashes", 1))}
+_NOTHING["vectors"] = np.empty((0, 0), np.float32)
 
 VERSION = 1
 MOST_SETS = 60  # each set is a bit of a mask
@@ -61,7 +62,6 @@ class EvaluationSets:
     urls: KeysOfSets
     sha256: KeysOfSets
     hashes: HashesOfSets
-    digest: str  # of all that is compared, 32 hex digits; the order of tables, files and rows does not change it
     vectors: VectorsOfSets | None = None  # None: embeddings are not compared
 
     @classmethod
@@ -74,11 +74,13 @@ class EvaluationSets:
         require_distance(distance, WORD_BITS)
         paths = sorted(_named(list(map(str, tables))).items())
         found = [_read(name, path, cosine is not None) for name, path in paths]
-        keys = (KeysOfSets.of([each.urls() for each in found]), KeysOfSets.of([each.sha256() for each in found]))
-        hashes = HashesOfSets.of([each.hashes() for each in found], distance)
-        sets = tuple(each.described for each in found)
-        vectors = None if cosine is None else VectorsOfSets.of([each.vectors() for each in found], cosine)
-        return cls(sets, distance, *keys, hashes, _digest(sets, distance, *keys, hashes, vectors), vectors)
+        own = {kind: [each.all(kind) for each in found] for kind in _NOTHING}
+        keys, hashes = (
+            (KeysOfSets.of(own["urls"]), KeysOfSets.of(own["sha256"])),
+            HashesOfSets.of(own["hashes"], distance),
+        )
+        vectors = None if cosine is None else VectorsOfSets.of(own["vectors"], cosine)
+        return cls(tuple(each.described for each in found), distance, *keys, hashes, vectors)
 
     def by_url(self, uids: Strings | np.ndarray) -> np.ndarray:
         """Return, for each image, the mask of the sets that have its URL or uid: uint64[image].
@@ -139,13 +141,12 @@ class EvaluationSets:
 
     def save(self, directory: str | PathLike[str]) -> str:
         """Write the sets to a folder, for workers to open; return the path of the folder."""
-        header = {"version": VERSION, "digest": self.digest, "distance": self.distance}
-        sets = [vars(each) for each in self.sets]
+        header = {"version": VERSION, "distance": self.distance, "sets": [vars(each) for each in self.sets]}
         parts: dict[str, KeysOfSets | HashesOfSets | VectorsOfSets]
         parts = {"urls": self.urls, "sha256": self.sha256, "hashes": self.hashes}
         parts |= {"vectors": self.vectors} if self.vectors else {}
         arrays = {f"{name}_{key}": array for name, part in parts.items() for key, array in part.arrays().items()}
-        save_arrays(Path(directory), _HEADER, header | {"sets": sets}, arrays)
+        save_arrays(Path(directory), _HEADER, header, arrays)
         return str(directory)
 
     @classmethod
@@ -161,7 +162,7 @@ class EvaluationSets:
             keys = KeysOfSets.open(of("urls_")), KeysOfSets.open(of("sha256_"))
             hashes, own = HashesOfSets.open(of("hashes_")), of("vectors_")
             vectors = VectorsOfSets(**own) if own else None
-            return cls(sets, header["distance"], *keys, hashes, header["digest"], vectors)
+            return cls(sets, header["distance"], *keys, hashes, vectors)
         except (KeyError, TypeError) as error:
             raise InputError(f"{directory} holds no whole evaluation sets ({error}): build them again") from None
 
@@ -180,50 +181,39 @@ class _Table:
     pictures: int = 0
     plain: int = 0
     unmirrored: int = 0
-    _urls: list[np.ndarray] = field(default_factory=list)
-    _sha256: list[np.ndarray] = field(default_factory=list)
-    _hashes: list[np.ndarray] = field(default_factory=list)
-    _vectors: list[np.ndarray] = field(default_factory=list)
+    found: dict[str, list[np.ndarray]] = field(default_factory=lambda: {kind: [] for kind in _NOTHING})
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add a batch of rows; it may have the columns url, uid, sha256, EMBEDDING and _HASHES."""
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         self.pictures += batch.num_rows
         if "url" in columns:
-            self._urls.append(url_keys(columns["url"].drop_null()))
+            self.found["urls"].append(url_keys(columns["url"].drop_null()))
         if "uid" in columns:
             uids = columns["uid"].cast(pa.large_string())
-            self._urls.append(uid_numbers(uids.filter(pc.match_substring_regex(uids, _OF_THE_WEB))))
+            self.found["urls"].append(uid_numbers(uids.filter(pc.match_substring_regex(uids, _OF_THE_WEB))))
         if "sha256" in columns:
             keys, is_given = _sha256_keys(columns["sha256"])
-            self._sha256.append(keys[is_given])
+            self.found["sha256"].append(keys[is_given])
         if EMBEDDING in columns:
             require_vectors(columns[EMBEDDING].type, f"column {EMBEDDING}")
-            known = columns[EMBEDDING].drop_null()
-            self._vectors.append(scaled(usable_numbers(known, len(known[0]), self.name)[0]) if len(known) else _NONE)
+            for first in (known := columns[EMBEDDING].drop_null()).slice(0, 1):
+                self.found["vectors"].append(scaled(usable_numbers(known, len(first), self.name)[0]))
         mirrored = columns.get(_MIRRORED, pa.nulls(batch.num_rows))
         for name in filter(columns.__contains__, _HASHES):
             words, is_given = hash_words(columns[name], name, PHASH_BYTES)
             plain = is_plain(words)
-            self._hashes.append(words[is_given & ~plain])
+            self.found["hashes"].append(words[is_given & ~plain])
             if name != _MIRRORED:
                 self.plain += int((is_given & plain).sum())
                 self.unmirrored += pc.sum(mirrored.filter(pa.array(is_given & ~plain)).is_null()).as_py() or 0
 
-    def urls(self) -> np.ndarray:
-        return np.concatenate([np.empty((0, 2), np.uint64), *self._urls])
-
-    def sha256(self) -> np.ndarray:
-        return np.concatenate([np.empty((0, 2), np.uint64), *self._sha256])
-
-    def hashes(self) -> np.ndarray:
-        return np.concatenate([np.empty((0, 1), np.uint64), *self._hashes])
-
-    def vectors(self) -> np.ndarray:
-        own = [each for each in self._vectors if each.size]
+    def all(self, kind: str) -> np.ndarray:
+        """Return all that was found of a kind; InputError for embeddings of several lengths."""
+        own = [each for each in self.found[kind] if len(each)]
         if len({each.shape[1] for each in own}) > 1:
             raise InputError(f"{self.name} has embeddings of several lengths; give one model's")
-        return np.concatenate(own) if own else _NONE
+        return np.concatenate(own) if own else _NOTHING[kind]
 
     @property
     def described(self) -> EvaluationSet:
@@ -252,8 +242,7 @@ def _read(name: str, path: str, with_vectors: bool) -> _Table:
                     table.add(pa.RecordBatch.from_arrays(batch.columns, [known[each] for each in batch.schema.names]))
                 except InputError as error:
                     raise InputError(f"{file}: {error}") from None
-    found = (table.urls(), table.sha256(), table.hashes(), table.vectors())
-    if not any(len(each) for each in found) and not table.plain:
+    if not any(map(len, map(table.all, _NOTHING))) and not table.plain:
         shown = hidden(path)
         raise InputError(f"{shown} names no picture: it holds no URL, no SHA-256 and no pHash; expected {_EXPECTED}")
     return table
@@ -270,22 +259,6 @@ def _columns(names: Sequence[str], path: str, more: Sequence[str]) -> dict[str, 
     if not {*found.values()} - {"uid"}:
         raise InputError(f"{path} has the columns {', '.join(names)}; expected {_EXPECTED}")
     return found
-
-
-def _digest(
-    sets: tuple[EvaluationSet, ...],
-    distance: int,
-    urls: KeysOfSets,
-    sha256: KeysOfSets,
-    hashes: HashesOfSets,
-    vectors: VectorsOfSets | None,
-) -> str:
-    hashed = blake2b(f"{[each.name for each in sets]} {distance}".encode(), digest_size=16)
-    arrays = [urls.keys.keys, urls.sets, sha256.keys.keys, sha256.sets, hashes.words, hashes.sets]
-    for array in arrays + ([*vectors.arrays().values()] if vectors else []):
-        hashed.update(f"\n{len(array)}\n".encode())
-        hashed.update(np.ascontiguousarray(array).data)
-    return hashed.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

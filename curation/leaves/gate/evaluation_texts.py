@@ -6,7 +6,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
@@ -39,7 +38,6 @@ class EvaluationTexts:
     """
 
     keys: KeySet
-    digest: str  # 32 hex digits; the same for the same texts, whatever their files, order and repetitions
 
     @classmethod
     def read(cls, paths: Iterable[str | PathLike[str]]) -> EvaluationTexts:
@@ -47,7 +45,7 @@ class EvaluationTexts:
 
         Files may be packed (.gz, .zst). InputError for a file that cannot be read, or that holds no text.
         """
-        return cls._of([keys for path in paths for keys in _read(str(path))])
+        return cls(KeySet.of([keys for path in paths for keys in _read(str(path))]))
 
     @classmethod
     def of(cls, texts: Strings) -> EvaluationTexts:
@@ -57,12 +55,7 @@ class EvaluationTexts:
         >>> texts.fails(pa.array(["a Photo of a Dog.", "a photo of a dog", "STRASSE", None])).tolist()
         [True, False, True, False]
         """
-        return cls._of([_keys(clean_array(string_array(texts, "texts")))])
-
-    @classmethod
-    def _of(cls, keys: list[np.ndarray]) -> EvaluationTexts:
-        found = KeySet.of(keys)
-        return cls(found, blake2b(np.ascontiguousarray(found.keys).data, digest_size=16).hexdigest())
+        return cls(KeySet.of([_keys(clean_array(string_array(texts, "texts")))]))
 
     def __len__(self) -> int:
         """Return the number of distinct texts."""
@@ -78,16 +71,16 @@ class EvaluationTexts:
 
     def save(self, directory: str | PathLike[str]) -> str:
         """Write the keys of the texts to a folder, for workers to open; return the path of the folder."""
-        header = {"version": VERSION, "digest": self.digest}
-        save_arrays(Path(directory), _HEADER, header, {"keys": self.keys.keys, "starts": self.keys.starts})
+        arrays = {"keys": self.keys.keys, "starts": self.keys.starts}
+        save_arrays(Path(directory), _HEADER, {"version": VERSION}, arrays)
         return str(directory)
 
     @classmethod
     def open(cls, directory: str | PathLike[str]) -> EvaluationTexts:
         """Map saved texts into memory, which all processes of a machine share; InputError for damaged ones."""
-        header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
+        _, arrays = open_arrays(Path(directory), _HEADER, VERSION)
         try:
-            return cls(KeySet(arrays["keys"], arrays["starts"]), header["digest"])
+            return cls(KeySet(arrays["keys"], arrays["starts"]))
         except KeyError as error:
             raise InputError(f"{directory} holds no whole evaluation texts ({error}): build them again") from None
 

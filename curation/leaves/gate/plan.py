@@ -175,7 +175,11 @@ class GatePlan:
             policy=Policy.parse(options.policy),
             hosts=HostFiles.find(options.robots) if options.robots else None,
             agents=robots_agents(options.robots_agents) if options.robots else (),
-            evaluation=_evaluation(options),
+            evaluation=EvaluationSets.read(
+                options.decontaminate, options.decontaminate_within, options.decontaminate_cosine
+            )
+            if options.decontaminate
+            else None,
             evaluation_texts=EvaluationTexts.read(options.decontaminate_texts) if options.decontaminate_texts else None,
             meaning=SameMeaning.find(options.same_meaning) if options.same_meaning else None,
             captions=find_captions(options.captions) if options.captions else None,
@@ -302,12 +306,6 @@ class GatePlan:
                 "and phash of downloaded pictures"
             )
         return found[0]
-
-
-def _evaluation(options: GateOptions) -> EvaluationSets | None:
-    if not options.decontaminate:
-        return None
-    return EvaluationSets.read(options.decontaminate, options.decontaminate_within, options.decontaminate_cosine)
 
 
 def _results(folders: Paths) -> ImageTable:

@@ -34,7 +34,6 @@ from curation.run.making import Claim, Filled, fill, write_part
 from curation.run.results import MATCHED_PART, Results
 from curation.schemas import TRAINED_TEXTS
 from runtime.engine.choice import Given, engine_of
-from runtime.engine.interface import Engine
 from runtime.errors import AGAIN
 from runtime.progress import Progress, advance
 from runtime.storage.locks import require_apart
@@ -93,16 +92,17 @@ def score_images(
     damage. InputError for unusable inputs or output, or if most tars are damaged.
     """
     progress = progress or Progress()
-    tars, run = find(request.inputs), None if request.texts is None else Results.open(request.texts)
+    tars, run = local_tars_at(request.inputs), None if request.texts is None else Results.open(request.texts)
     given = [*request.inputs, *(tar.path for tar in tars), *([] if run is None else [str(run.path)])]
     require_apart(request.output, given)
-    claim = _claim(scorer, run)
+    texts = "those of the tars" if run is None else f"those that a run matched ({_digest(run)})"
+    claim = Claim("scores", "images", {"version": VERSION, **scorer.made_by, "texts": texts})
 
     def make(ledger: Ledger, work: Path) -> None:
         with progress.stage(f"score the images of {len(ledger.missing)} of {len(tars)} tars", "tars"):
             advance(total=len(ledger.missing))
-            with_texts = _texts(ledger.missing, run, work, engine)
-            _score(with_texts, scorer, ledger.stamps)
+            own = with_own_texts(ledger.missing) if run is None else with_texts_of(run, ledger.missing, work, engine)
+            _score(own, scorer, ledger.stamps)
 
     def describe(ledger: Ledger) -> dict[str, Any]:
         damaged = {"tars": len(tars), "damaged": ledger.said_of_inputs(TALLY)}
@@ -113,22 +113,10 @@ def score_images(
     return scores
 
 
-def _claim(scorer: Scorer, run: Results | None) -> Claim:
-    texts = "those of the tars" if run is None else f"those that a run matched ({_digest(run)})"
-    return Claim("scores", "images", {"version": VERSION, **scorer.made_by, "texts": texts})
-
-
 def _digest(run: Results) -> str:
     """Return a checksum of a run's matched images; it does not change with a threshold or a gate."""
-    files = [(file.path.name, file.checksum or file.path.stat().st_size) for file in matched(run)]
+    files = [(file.path.name, file.checksum or file.path.stat().st_size) for file in run.files(MATCHED_PART)]
     return f"{zlib.crc32(repr(files).encode()):08x}"
-
-
-def _texts(tars: Sequence[Input], run: Results | None, work: Path, engine: Given) -> Iterator[Tar]:
-    """Return the tars with their texts; `work` is a folder for temporary files, needed for the texts of a run."""
-    if run is None:
-        return with_own_texts(tars)
-    return with_texts_of(run, tars, work, engine_of(engine))
 
 
 def _score(tars: Iterable[Tar], scorer: Scorer, stamps: Stamps) -> None:
@@ -205,11 +193,6 @@ class Batch(NamedTuple):
     images: list[Decoded[Any]]
 
 
-def find(paths: Sequence[str]) -> list[Input]:
-    """Return the tars at local files, folders and globs, sorted by path; InputError if there is none."""
-    return local_tars_at(paths)
-
-
 def with_own_texts(tars: Sequence[Input]) -> Iterator[Tar]:
     """Yield each tar with the text in the `txt` file of each sample; a sample with a blank or no file has no text."""
     for tar in tars:
@@ -218,13 +201,14 @@ def with_own_texts(tars: Sequence[Input]) -> Iterator[Tar]:
         yield Tar(tar, samples(path), [[text] if text.strip() else [] for text in own])
 
 
-def with_texts_of(run: Results, tars: Sequence[Input], work: Path, engine: Engine) -> Iterator[Tar]:
+def with_texts_of(run: Results, tars: Sequence[Input], work: Path, given: Given) -> Iterator[Tar]:
     """Return the tars, each with all texts that a run matched to a sample's image, before any gate.
 
     `work` is a folder for temporary files.
     """
+    engine = engine_of(given)
     files, sizes = scan(engine, tars, work / "scans", most_damaged=1.0)
-    images, folder = matched_images(matched(run), run.facts["rows"]["matched"]), make_folder(work / "texts")
+    images, folder = matched_images(run.files(MATCHED_PART), run.facts["rows"]["matched"]), make_folder(work / "texts")
     write = partial(_write_texts, files=files, sizes=sizes, folder=folder)
     checksums = checksums_in(join_samples(files, sizes, [images]).write(engine, write))
     own = [OwnFile(folder / name, checksum, AGAIN) for name, checksum in checksums.items()]
@@ -255,11 +239,6 @@ def _tar(tar: Input, scanned: OwnFile, texts: OwnFile) -> Tar:
     return Tar(tar, pa.RecordBatch.from_arrays(columns, schema=samples.schema), *of_each)
 
 
-def matched(run: Results) -> list[OwnFile]:
-    """Return the files of all images that a run matched to entries."""
-    return run.files(MATCHED_PART)
-
-
 @contextmanager
 def threads(number: int) -> Iterator[ThreadPoolExecutor]:
     """Yield a pool of threads; after the block, work that has not begun is cancelled."""
@@ -283,8 +262,7 @@ def batches(tars: Iterable[Tar], size: int, prepare: Prepare, pool: ThreadPoolEx
             begun.append((tar, begin, images))
             if len(begun) > AHEAD:
                 yield _finished(*begun.popleft())
-    while begun:
-        yield _finished(*begun.popleft())
+    yield from (_finished(*each) for each in begun)
 
 
 def _finished(tar: Tar, begin: int, images: list[Future]) -> Batch:
