@@ -151,10 +151,7 @@ def _with_numbers(rows: pa.RecordBatch, numbers: np.ndarray, how: MeaningCompari
 
 def _compared(partition: int, blocks: Iterator[bytes], _: Tallies, how: MeaningComparison) -> Iterator[Block]:
     """Yield the copies in the received clusters as rows of _FOUND, in blocks by file of images."""
-    packer, buckets = (
-        Packer(how.images.tasks),
-        by_bucket(blocks, 1 << how.bits, how.schema, how.keys),
-    )  # ordered by keys
+    packer, buckets = Packer(how.images.tasks), by_bucket(blocks, 1 << how.bits, how.schema, how.keys)  # by cluster
     parts = chain.from_iterable(_of_clusters(pa.concat_batches([*each]), how.embeddings.dimension) for each in buckets)
     for _, own in groupby(parts, lambda rows: rows["fine"][0].as_py()):
         with closing(MeaningLeaders(how.embeddings.dimension, how.cosine)) as leaders:

@@ -7,9 +7,9 @@ have an image: bit k stands for the k-th set. `evaluation_texts` finds the exact
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 from os import PathLike
 from pathlib import Path
 
@@ -29,8 +29,7 @@ from runtime.redaction import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
 
 NO_SET = np.uint64(0)
-_NOTHING = {kind: np.empty((0, words), np.uint64) for kind, words in (("urls", 2), ("sha256", 2), ("hashes", 1))}
-_NOTHING["vectors"] = np.empty((0, 0), np.float32)
+_WORDS = {"urls": 2, "sha256": 2, "hashes": 1}  # uint64 in a key or hash of each kind
 
 VERSION = 1
 MOST_SETS = 60  # each set is a bit of a mask
@@ -74,12 +73,12 @@ class EvaluationSets:
         require_distance(distance, WORD_BITS)
         paths = sorted(_named(list(map(str, tables))).items())
         found = [_read(name, path, cosine is not None) for name, path in paths]
-        own = {kind: [each.all(kind) for each in found] for kind in _NOTHING}
+        own = {kind: [each.all(kind) for each in found] for kind in _WORDS}
         keys, hashes = (
             (KeysOfSets.of(own["urls"]), KeysOfSets.of(own["sha256"])),
             HashesOfSets.of(own["hashes"], distance),
         )
-        vectors = None if cosine is None else VectorsOfSets.of(own["vectors"], cosine)
+        vectors = None if cosine is None else VectorsOfSets.of([each.found[EMBEDDING] for each in found], cosine)
         return cls(tuple(each.described for each in found), distance, *keys, hashes, vectors)
 
     def by_url(self, uids: Strings | np.ndarray) -> np.ndarray:
@@ -145,24 +144,19 @@ class EvaluationSets:
         parts: dict[str, KeysOfSets | HashesOfSets | VectorsOfSets]
         parts = {"urls": self.urls, "sha256": self.sha256, "hashes": self.hashes}
         parts |= {"vectors": self.vectors} if self.vectors else {}
-        arrays = {f"{name}_{key}": array for name, part in parts.items() for key, array in part.arrays().items()}
-        save_arrays(Path(directory), _HEADER, header, arrays)
+        save_arrays(Path(directory), _HEADER, header, joined(parts))
         return str(directory)
 
     @classmethod
     def open(cls, directory: str | PathLike[str]) -> EvaluationSets:
         """Map saved sets into memory, which all processes of a machine share; InputError for damaged ones."""
         header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
-
-        def of(name: str) -> dict[str, np.ndarray]:
-            return {key.removeprefix(name): array for key, array in arrays.items() if key.startswith(name)}
-
+        own = parted(arrays)
         try:
             sets = tuple(EvaluationSet(**each) for each in header["sets"])
-            keys = KeysOfSets.open(of("urls_")), KeysOfSets.open(of("sha256_"))
-            hashes, own = HashesOfSets.open(of("hashes_")), of("vectors_")
-            vectors = VectorsOfSets(**own) if own else None
-            return cls(sets, header["distance"], *keys, hashes, vectors)
+            vectors = VectorsOfSets(**own["vectors"]) if "vectors" in own else None
+            keys = KeysOfSets.open(own["urls"]), KeysOfSets.open(own["sha256"])
+            return cls(sets, header["distance"], *keys, HashesOfSets.open(own["hashes"]), vectors)
         except (KeyError, TypeError) as error:
             raise InputError(f"{directory} holds no whole evaluation sets ({error}): build them again") from None
 
@@ -181,7 +175,7 @@ class _Table:
     pictures: int = 0
     plain: int = 0
     unmirrored: int = 0
-    found: dict[str, list[np.ndarray]] = field(default_factory=lambda: {kind: [] for kind in _NOTHING})
+    found: dict[str, list[np.ndarray]] = field(default_factory=lambda: {kind: [] for kind in (*_WORDS, EMBEDDING)})
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add a batch of rows; it may have the columns url, uid, sha256, EMBEDDING and _HASHES."""
@@ -198,7 +192,7 @@ class _Table:
         if EMBEDDING in columns:
             require_vectors(columns[EMBEDDING].type, f"column {EMBEDDING}")
             for first in (known := columns[EMBEDDING].drop_null()).slice(0, 1):
-                self.found["vectors"].append(scaled(usable_numbers(known, len(first), self.name)[0]))
+                self.found[EMBEDDING].append(scaled(usable_numbers(known, len(first), self.name)[0]))
         mirrored = columns.get(_MIRRORED, pa.nulls(batch.num_rows))
         for name in filter(columns.__contains__, _HASHES):
             words, is_given = hash_words(columns[name], name, PHASH_BYTES)
@@ -209,11 +203,8 @@ class _Table:
                 self.unmirrored += pc.sum(mirrored.filter(pa.array(is_given & ~plain)).is_null()).as_py() or 0
 
     def all(self, kind: str) -> np.ndarray:
-        """Return all that was found of a kind; InputError for embeddings of several lengths."""
-        own = [each for each in self.found[kind] if len(each)]
-        if len({each.shape[1] for each in own}) > 1:
-            raise InputError(f"{self.name} has embeddings of several lengths; give one model's")
-        return np.concatenate(own) if own else _NOTHING[kind]
+        """Return all keys or hashes of a kind."""
+        return np.concatenate([np.empty((0, _WORDS[kind]), np.uint64), *self.found[kind]])
 
     @property
     def described(self) -> EvaluationSet:
@@ -242,7 +233,7 @@ def _read(name: str, path: str, with_vectors: bool) -> _Table:
                     table.add(pa.RecordBatch.from_arrays(batch.columns, [known[each] for each in batch.schema.names]))
                 except InputError as error:
                     raise InputError(f"{file}: {error}") from None
-    if not any(map(len, map(table.all, _NOTHING))) and not table.plain:
+    if not any(map(len, chain.from_iterable(table.found.values()))) and not table.plain:
         shown = hidden(path)
         raise InputError(f"{shown} names no picture: it holds no URL, no SHA-256 and no pHash; expected {_EXPECTED}")
     return table
@@ -351,15 +342,18 @@ class VectorsOfSets:
     cosine: np.ndarray
 
     @classmethod
-    def of(cls, given: Sequence[np.ndarray], cosine: float) -> VectorsOfSets:
-        """Return the embeddings of all sets; InputError if there is none, or if their lengths differ."""
-        widths = {each.shape[1] for each in given if each.size}
+    def of(cls, given: Sequence[list[np.ndarray]], cosine: float) -> VectorsOfSets:
+        """Return the embeddings of all sets; InputError if there is none, or if their lengths differ.
+
+        `given` has for each set arrays of float32[vector, dimension], `scaled`.
+        """
+        widths = {each.shape[1] for each in chain.from_iterable(given)}
         if len(widths) != 1:
             found = f"embeddings of {len(widths)} lengths" if widths else f"no column {EMBEDDING}"
             raise InputError(
                 f"--decontaminate-cosine compares embeddings, and its tables have {found}; give one model's"
             )
-        own = [np.unique(each.reshape(-1, *widths), axis=0) for each in given]
+        own = [np.unique(np.concatenate([np.empty((0, *widths), np.float32), *each]), axis=0) for each in given]
         return cls(np.concatenate(own), np.cumsum([0, *map(len, own)]), np.array([cosine]))
 
     def find(self, vectors: np.ndarray) -> np.ndarray:
@@ -372,6 +366,20 @@ class VectorsOfSets:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays by name."""
         return {name: getattr(self, name) for name in ("vectors", "bounds", "cosine")}
+
+
+def joined(parts: Mapping[str, KeysOfSets | HashesOfSets | VectorsOfSets]) -> dict[str, np.ndarray]:
+    """Return the arrays of parts, whose names hold no underscore, as `parted` takes them."""
+    return {f"{name}_{key}": array for name, part in parts.items() for key, array in part.arrays().items()}
+
+
+def parted(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Return the arrays of each part by name."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in arrays.items():
+        part, _, key = name.partition("_")
+        found.setdefault(part, {})[key] = array
+    return found
 
 
 def _sets(places: Sequence[np.ndarray], number: int) -> np.ndarray:

@@ -19,7 +19,7 @@ import pyarrow as pa
 from curation.exclusion.lists import HASHES, read_list
 from curation.images.combine import uids
 from curation.leaves.by_uid.tables import IDENTITIES, KEY, KEY_NAMES, ImageTable, Paths, key_columns
-from curation.leaves.gate.evaluation import HashesOfSets, KeysOfSets
+from curation.leaves.gate.evaluation import HashesOfSets, KeysOfSets, joined, parted
 from curation.leaves.near_copies.index import hash_words
 from runtime.engine.interface import Engine
 from runtime.errors import InputError
@@ -62,19 +62,15 @@ class ListedHashes:
 
     def save(self, directory: str | PathLike[str]) -> str:
         """Write the hashes to a folder, for workers to open; return the path of the folder."""
-        arrays = {f"{kind}_{name}": array for kind, own in self.kinds.items() for name, array in own.arrays().items()}
-        save_arrays(Path(directory), _HEADER, {"version": _VERSION, "distance": self.distance}, arrays)
+        save_arrays(Path(directory), _HEADER, {"version": _VERSION, "distance": self.distance}, joined(self.kinds))
         return str(directory)
 
     @classmethod
     def open(cls, directory: str | PathLike[str]) -> ListedHashes:
         """Map saved hashes into memory, which all processes of a machine share."""
         header, arrays = open_arrays(Path(directory), _HEADER, _VERSION)
-        kinds = {}
-        for kind in HASHES:
-            own = {name.removeprefix(f"{kind}_"): each for name, each in arrays.items() if name.startswith(f"{kind}_")}
-            if own:
-                kinds[kind] = HashesOfSets.open(own) if kind == NEAR else KeysOfSets.open(own)
+        own = parted(arrays)
+        kinds = {kind: (HashesOfSets if kind == NEAR else KeysOfSets).open(own[kind]) for kind in own}
         return cls(kinds, header["distance"])
 
 

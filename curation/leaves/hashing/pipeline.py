@@ -136,12 +136,9 @@ def tasks(sources: Iterable[Input]) -> list[list[Source]]:
 def rows_of(pictures: Iterable[Picture], pdq: bool) -> Iterator[pa.RecordBatch]:
     """Yield the hashes of pictures as batches of HASHED; `pdq` adds PDQ hashes."""
     for some in gather(pictures, lambda _: 1, _BATCH):
-        yield pa.RecordBatch.from_pylist([_row(each, pdq) for each in some], schema=HASHED)
-
-
-def _row(picture: Picture, pdq: bool) -> dict:
-    found = {"status": TOO_LARGE} if picture.data is None else hash_picture(picture.data, pdq)
-    return {"uid": picture.uid, "url": picture.url, **found}
+        found = ({"status": TOO_LARGE} if each.data is None else hash_picture(each.data, pdq) for each in some)
+        rows = [{"uid": each.uid, "url": each.url, **row} for each, row in zip(some, found, strict=True)]
+        yield pa.RecordBatch.from_pylist(rows, schema=HASHED)
 
 
 def _hash(task: list[Source], stamps: Stamps, pdq: bool) -> Tallies:

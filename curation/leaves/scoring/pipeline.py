@@ -279,9 +279,4 @@ def _prepared(tar: Tar, row: int, prepare: Prepare) -> Decoded[Any]:
         return Decoded(TOO_LARGE)
     with open(tar.source.path, "rb") as file:
         file.seek(offset)
-        return decoded(file.read(size), partial(_seen, prepare=prepare))
-
-
-def _seen(image: Image.Image, prepare: Prepare) -> Any:
-    """Return the model's input for an image: flattened, in RGB, and through `prepare`."""
-    return prepare(flattened(image).convert("RGB"))
+        return decoded(file.read(size), lambda image: prepare(flattened(image).convert("RGB")))
