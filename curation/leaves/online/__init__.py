@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 from curation.leaves.by_uid.captions import Captions
 from curation.leaves.by_uid.clusters import Clusters
 from curation.leaves.by_uid.weights import Weights
-from curation.leaves.online.building import Index
+from curation.leaves.online.building import Index, build
 from curation.leaves.online.config import ByEntries, Expert, OnlineConfig, World
-from curation.leaves.online.mix import Mix, common_rates
 
 if TYPE_CHECKING:
-    from curation.leaves.online.building import build
     from curation.leaves.online.dataset import BalancedDataset
-    from curation.leaves.online.mix import MixedDataset
+    from curation.leaves.online.mix import Mix, MixedDataset, common_rates
 
 __all__ = [
     "BalancedDataset",
@@ -38,14 +36,10 @@ __all__ = [
 ]
 
 
-_MODULES = {
-    "BalancedDataset": "curation.leaves.online.dataset",
-    "MixedDataset": "curation.leaves.online.mix",
-    "build": "curation.leaves.online.building",
-}
+_MODULES = {"BalancedDataset": "dataset", "Mix": "mix", "MixedDataset": "mix", "common_rates": "mix"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
