@@ -155,9 +155,11 @@ def test_ranks_take_turns_with_the_batches_of_one_stream(made, needs_torch):
         assert {dataset(made, rank, ranks).steps(8) for rank in range(ranks)} == {len(whole) // ranks}
 
 
+@pytest.mark.parametrize("batches", [ByEntries(8), ByEntries(8, most=True)])
 @pytest.mark.parametrize("done", [0, 5, 8, 19])
-def test_a_stream_goes_on_where_it_was_left(made, needs_torch, done):
-    whole, left, resumed = pairs(dataset(made)), dataset(made), dataset(made)
+def test_a_stream_goes_on_where_it_was_left(made, needs_torch, done, batches):
+    whole = pairs(dataset(made, batches=batches))
+    left, resumed = (dataset(made, batches=batches) for _ in range(2))
     assert len([*islice(left, done)]) == done
     resumed.load_state_dict(json.loads(json.dumps(left.state_dict())))
     assert pairs(resumed) == whole[done:]

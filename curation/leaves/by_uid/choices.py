@@ -64,7 +64,7 @@ class CaptionDraw:
 
         `captions` has one array for each source, in the order of the names of sources.
         """
-        shares = by_name(self.ratio) if isinstance(self.ratio, Mapping) else {"": self.ratio}
+        shares = dict(sorted(self.ratio.items())) if isinstance(self.ratio, Mapping) else {"": self.ratio}
         ends = np.cumsum([*shares.values()])
         source = np.searchsorted(ends, draws(self.seed, purpose("caption", self.epoch), uids, numbers), "right")
         null = pa.scalar(None, pa.string())
@@ -118,11 +118,6 @@ def require_sentence(sentence: Sentence, ratio: Ratio) -> None:
     wrong = [each for each in (by_source.values() if by_source else [sentence]) if each not in SENTENCES]
     if wrong:
         raise ParameterError(f"is {wrong[0]!r}; give {', '.join(SENTENCES)}, or one by source", "caption_sentence")
-
-
-def by_name(ratio: Mapping[str, float]) -> dict[str, float]:
-    """Return shares in the order of the names of their sources."""
-    return {name: ratio[name] for name in sorted(ratio)}
 
 
 def purpose(name: str, epoch: int) -> str:

@@ -79,7 +79,8 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Clustered:
     path, names, counted = Path(path), named(tables), _Counted()
     table = find_clusters(tables)
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        work, number = Path(folder), _number(table, run)
+        work = Path(folder)
+        number = min(MOST_PARTS, 1 + max(table.bytes // ROW_BYTES, run.counted[1]) // PART_ROWS)  # of parts, in turn
         given = (rows for file in table.files for rows in cluster_rows(table, file))
         spread = (
             in_parts(given, Clusters.schema, number, work / "rows"),
@@ -143,11 +144,6 @@ def table_in(path: str, name: str) -> str:
         raise InputError(f"{hidden(path)} has clusters, and no copies; cluster with --same-meaning to find them")
     own_files(folder / name, checksums, REMEDY)  # checks that no file is missing; each is compared when it is read
     return str(folder / name)
-
-
-def _number(table: ImageTable, run: Results) -> int:
-    """Return the number of parts in which the join is done, one after the other."""
-    return min(MOST_PARTS, 1 + max(table.bytes // ROW_BYTES, run.counted[1]) // PART_ROWS)
 
 
 def cluster_rows(table: ImageTable, file: tuple[str, Version]) -> Iterator[pa.RecordBatch]:

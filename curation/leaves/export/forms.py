@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.inputs.files import Input
-from curation.leaves.by_uid.choices import Choice, by_name, require_ratio
+from curation.leaves.by_uid.choices import Choice, require_ratio
 from curation.leaves.by_uid.join import Table
 from curation.leaves.by_uid.joined_tables import Known, field_of, known
 from curation.leaves.by_uid.tables import Paths
@@ -146,7 +146,7 @@ def source_shares(given: Sequence[str]) -> dict[str, float]:
             raise InputError(f"the share of {name} is {share}; give a number from 0 to 1") from None
     if shares:
         require_ratio(shares, "caption_sources")
-    return by_name(shares)
+    return dict(sorted(shares.items()))
 
 
 def forms() -> dict[str, type[Form]]:

@@ -211,9 +211,8 @@ class WebDataset(CuratedSamples):
     def finish(self, folder: Path, tars: list[str], tallies: Tallies) -> None:
         """Write the number of samples of each tar as JSON."""
         sizes = tallies.beginning(SIZE)
-        content = json.dumps({name: int(sizes[name]) for name in tars}, indent=1) + "\n"
         with whole(folder / SIZES) as path:
-            path.write_text(content, "utf-8")
+            path.write_text(json.dumps({name: int(sizes[name]) for name in tars}, indent=1) + "\n", "utf-8")
 
 
 def write_tar(name: str, samples: Iterator[CuratedSample], made: Made, states_captions: bool) -> None:

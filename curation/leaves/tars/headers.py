@@ -192,9 +192,13 @@ def _named(damaged: Mapping[str, str]) -> list[str]:
 def writing(path: Path) -> Iterator[Callable[[str, bytes], None]]:
     """Yield a function that appends a file, given by name and content, to a new tar at `path` in GNU's format."""
     with path.open("wb") as file:
-        yield lambda name, content: file.writelines(
-            [_header(name, len(content)), content, bytes(-len(content) % TAR_BLOCK)]
-        )
+
+        def add(name: str, content: bytes) -> None:
+            file.write(_header(name, len(content)))
+            file.write(content)
+            file.write(bytes(-len(content) % TAR_BLOCK))
+
+        yield add
         file.write(bytes(2 * TAR_BLOCK))  # the end
         file.write(bytes(-file.tell() % tarfile.RECORDSIZE))
 
