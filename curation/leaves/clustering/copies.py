@@ -142,9 +142,8 @@ def _with_numbers(rows: pa.RecordBatch, numbers: np.ndarray, how: MeaningCompari
     narrow = numbers.astype(how.embeddings.kind.value_type.to_pandas_dtype())
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(narrow.ravel()), how.embeddings.dimension)
     drawn, leads = draws(how.seed, PURPOSE, rows["uid"]), rows["leads"].to_numpy(zero_copy_only=False)
-    fine = rows["fine"]
-    if how.clusters:
-        fine = pa.array(how.clusters.opened(TrainedClusters.open).fine.assign(units(numbers))[0])
+    again = how.clusters and how.clusters.opened(TrainedClusters.open).fine.assign(units(numbers))[0]
+    fine = rows["fine"] if again is None else pa.array(again)
     columns = [rows["uid"], rows["image_file"], rows["image_row"], fine, pa.array((drawn + ~leads) / 2), vectors]
     return pa.RecordBatch.from_arrays(columns, schema=how.schema)
 

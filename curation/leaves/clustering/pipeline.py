@@ -104,8 +104,7 @@ def cluster(engine: Given, request: ClusterRequest, progress: Progress | None = 
             embeddings = given if isinstance(given, Embeddings) else steps.embed(given, made_from)
             sample = steps.sample(embeddings)
             clusters = steps.train(sample)
-            counted = steps.assign(embeddings, clusters, sample)
-            return steps.finish(clusters, counted, made_from)
+            return steps.finish(clusters, steps.assign(embeddings, clusters, sample), made_from)
 
 
 @dataclass(frozen=True)
@@ -121,10 +120,9 @@ class ClusterSteps:
 
     def made_from(self, given: Embeddings | Path) -> dict[str, Any]:
         """Return the members run, tables and encoder of clusters.json; `given` is a table, or an encoder's folder."""
-        run = {"run": content_digest(self.run.path / "run.json")}
-        if isinstance(given, Path):
-            return run | {"tables": [], "encoder": described(self.request.encoder, given)}
-        return run | {"tables": [hidden(path) for path, _ in given.table.files], "encoder": None}
+        tables = [] if isinstance(given, Path) else [hidden(path) for path, _ in given.table.files]
+        encoder = described(self.request.encoder, given) if isinstance(given, Path) else None
+        return {"run": content_digest(self.run.path / "run.json"), "tables": tables, "encoder": encoder}
 
     def embed(self, encoder: Path, made_from: dict[str, Any]) -> Embeddings:
         """Embed all texts that have no embeddings yet, and return the table of all embeddings.

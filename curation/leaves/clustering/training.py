@@ -31,7 +31,6 @@ TEXTS: tuple[Texts, ...] = get_args(Texts)
 FEWEST = 8  # training vectors for each fine cluster
 SIZED_BY = 8192  # vectors for each fine cluster, if there are so many: then the sizes' random error is 1 %
 MOST_FINE = 10**6  # the largest clusterings of image-text pairs had 100,000
-MOST_LOOKS = 8
 MOST_BYTES = 2 << 30  # of training vectors in the driver
 
 BLOCK = 1024  # vectors whose products are in memory together
@@ -79,7 +78,7 @@ class ClusterConfig:
         require_one_of("texts", self.texts, TEXTS)
         require_cosine("same_meaning", self.same_meaning)
         if self.looks is not None:
-            require_integer("looks", self.looks, 1, MOST_LOOKS)
+            require_integer("looks", self.looks, 1)
             if self.same_meaning is None:
                 raise InputError("--looks is about the search for copies; ask for it by --same-meaning")
         if self.coarse > self.fine:

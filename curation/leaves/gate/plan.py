@@ -166,6 +166,7 @@ class GatePlan:
         """
         options.require_use(hashes)
         same = None if options.same_image is None else SameImage.parse(options.same_image)
+        evaluation = (options.decontaminate, options.decontaminate_within, options.decontaminate_cosine)
         plan = cls(
             results=_results(options.status) if options.status else None,
             folders=[hidden(str(each)) for each in options.status],
@@ -175,11 +176,7 @@ class GatePlan:
             policy=Policy.parse(options.policy),
             hosts=HostFiles.find(options.robots) if options.robots else None,
             agents=robots_agents(options.robots_agents) if options.robots else (),
-            evaluation=EvaluationSets.read(
-                options.decontaminate, options.decontaminate_within, options.decontaminate_cosine
-            )
-            if options.decontaminate
-            else None,
+            evaluation=EvaluationSets.read(*evaluation) if options.decontaminate else None,
             evaluation_texts=EvaluationTexts.read(options.decontaminate_texts) if options.decontaminate_texts else None,
             meaning=SameMeaning.find(options.same_meaning) if options.same_meaning else None,
             captions=find_captions(options.captions) if options.captions else None,

@@ -42,12 +42,6 @@ FACTS = {"met": pa.int64(), "found": pa.int64(), "sets": pa.int64(), "status": p
 
 Rows = Callable[[], Iterator[dict[str, pa.Array]]]  # yields KEY and some columns of `facts_schema`, in batches
 
-_FINDERS: dict[str, Callable[[EvaluationSets, pa.Array], np.ndarray]] = {
-    "sha256": EvaluationSets.by_sha256,
-    "phash": EvaluationSets.by_phash,
-    "embedding": EvaluationSets.by_embedding,
-}
-
 
 @dataclass(frozen=True)
 class Part:
@@ -184,7 +178,7 @@ def _hashes(columns: Sequence[pa.Array], names: Sequence[str]) -> pa.Array:
 def _in_sets(file: Any, table: ImageTable, column: str, sets: Shipped) -> Iterator[dict[str, pa.Array]]:
     for batch in table.read(file, [column]):
         *keys, hashes = batch.columns
-        found = _FINDERS[column](sets.opened(EvaluationSets.open), hashes)
+        found = getattr(sets.opened(EvaluationSets.open), f"by_{column}")(hashes)
         names = [*(field.name for field in KEY), "sets"]
         rows = pa.RecordBatch.from_arrays([*keys, pa.array(found.astype(np.int64))], names=names)
         kept = rows.filter(pa.array(found != 0))
