@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from curation.leaves.by_uid import captions as captions
     from curation.leaves.by_uid import clusters as clusters
     from curation.leaves.by_uid import weights as weights
-    from curation.leaves.gate.plan import GateOptions as GateOptions
+    from curation.leaves.gate.options import GateOptions as GateOptions
     from curation.leaves.hashing.pipeline import hash_images as hash_images
     from curation.leaves.online.dataset import BalancedDataset as BalancedDataset
     from curation.matching import Matcher as Matcher
@@ -48,7 +48,7 @@ _MODULES = {
     "CurationConfig": "curation.config",
     "DeprecatedWarning": "runtime.packages",
     "EntryCounts": "curation.balancing.thresholds",
-    "GateOptions": "curation.leaves.gate.plan",
+    "GateOptions": "curation.leaves.gate.options",
     "InputError": "runtime.errors",
     "Matcher": "curation.matching",
     "Matching": "curation.matching",

@@ -16,7 +16,7 @@ from curation import CurationConfig, DeprecatedWarning, GateOptions, InputError,
 from curation.dataframes.functions import MatchOptions
 from curation.leaves.clustering.training import ClusterConfig
 from curation.leaves.gate import steps
-from curation.leaves.gate.plan import GatePlan
+from curation.leaves.gate.options import Gate
 from curation.leaves.observers.alignment import read_classes
 from curation.leaves.online import OnlineConfig
 from curation.leaves.scoring.scorer import ScoringConfig
@@ -118,18 +118,17 @@ def test_paths_of_a_gate_may_be_paths(tmp_path):
     pq.write_table(pa.table(rows), tables / "0.parquet")
     lists.write_text("http://a.example/1.jpg\n")
 
-    def planned(kind) -> GatePlan:
+    def found(kind) -> Gate:
         given, names = [kind(tables)], [kind(lists)]
         asked = dict(status=given, only=names, images=[[kind(scores)]], keep="score > 0", captions=given)
-        return GatePlan.find(GateOptions(**asked, match_captions=True, decontaminate=given, decontaminate_texts=names))
+        return GateOptions(**asked, match_captions=True, decontaminate=given, decontaminate_texts=names).find()
 
-    by_paths, by_strings = planned(Path), planned(str)
-    assert [(table.name, table.files) for table in by_paths.tables] == [
-        (table.name, table.files) for table in by_strings.tables
-    ]
-    assert by_paths.captions.name == by_strings.captions.name == str(tables)
-    assert by_paths.column_names == by_strings.column_names
-    assert by_paths.evaluation.digest == by_strings.evaluation.digest
+    by_paths, by_strings = found(Path), found(str)
+    assert by_paths.lines() == by_strings.lines()
+    assert f"balanced by: {tables}" in by_paths.lines()
+    of_paths, of_strings = (each.steps["conditions"] for each in (by_paths, by_strings))
+    assert of_paths.asked.tables.column_names == of_strings.asked.tables.column_names
+    assert of_paths.evaluation.sets == of_strings.evaluation.sets
 
 
 def test_pictures_to_hash_may_be_paths(tmp_path):

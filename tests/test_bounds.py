@@ -15,7 +15,7 @@ from curation.inputs.tables.columns import TableOptions
 from curation.leaves.by_uid.choices import CaptionDraw, Choice
 from curation.leaves.clustering.training import ClusterConfig
 from curation.leaves.export.soft_cap import SoftCap
-from curation.leaves.gate.plan import GateOptions
+from curation.leaves.gate.options import GateOptions
 from curation.leaves.online.config import ByEntries, OnlineConfig, World
 from curation.leaves.online.mix import Mix
 from curation.leaves.scoring.scorer import ScoringConfig

@@ -8,7 +8,7 @@ tests/test_leaves.py does. `by_uid`, `near_copies`, `origins` and `tars` are wha
 HOOKS = {
     # Flags of clip-curate: modules as `commands.curate.FlagsHook`, in the order of the help.
     "clip_curation.curate_flags": {
-        "gate": "curation.leaves.gate.flags",
+        "gate": "curation.leaves.gate.options",
         "alignment": "curation.leaves.observers.flags",
     },
     # Who observes a run, by the name under which run.json has what was seen: as `run.request.Finds`, in the order of
@@ -20,14 +20,15 @@ HOOKS = {
         "alignment": "curation.leaves.observers.alignment:find",
         "tokens": "curation.leaves.observers.tokens:find",
     },
-    # Steps of the gate, in their order: functions that return a `gate.steps.Step`, or None if it is not asked for.
+    # Steps of the gate, in their order: functions of GateOptions that return a `gate.steps.Step`, or None if it is not
+    # asked for.
     "clip_curation.gate_steps": {
-        "captions": "curation.leaves.gate.captions:step",
-        "hosts": "curation.leaves.gate.hosts:step",
-        "conditions": "curation.leaves.gate.conditions:step",
-        "copies": "curation.leaves.gate.copies:step",
-        "meaning": "curation.leaves.gate.meaning:step",
-        "domains": "curation.leaves.gate.domains:step",
+        "captions": "curation.leaves.gate.captions:find",
+        "hosts": "curation.leaves.gate.hosts:find",
+        "conditions": "curation.leaves.gate.conditions:find",
+        "copies": "curation.leaves.gate.copies:find",
+        "meaning": "curation.leaves.gate.meaning:find",
+        "domains": "curation.leaves.gate.limits:find",
     },
     # Formats of exports: classes as `export.forms.Form`.
     "clip_curation.export_forms": {

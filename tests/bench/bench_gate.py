@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from curation.config import CurationConfig
 from curation.images.tasks import MATCHED_ROW_GROUP
-from curation.leaves.gate.plan import GateOptions, GatePlan
+from curation.leaves.gate.options import GateOptions
 from curation.schemas import MATCHED
 
 FILE, FEW = 1_000_000, 1_000  # images
@@ -130,7 +130,7 @@ def run(part: str, folder: Path) -> None:
     spark = session("bench")
     (folder / "artefacts").mkdir(exist_ok=True)
     output = SimpleNamespace(parts=Parts(folder, folder / "work"), artefacts=folder / "artefacts")
-    gate = GatePlan.find(options_of(part, folder)).open(spark)
+    gate = options_of(part, folder).find().open(spark)
     context = Context(spark, CurationConfig(), output, Progress(), NotImplemented)
     _, counted = gate.let_pass(own_files(folder / "matched", None, ""), context)
     print(f"passed {counted.last['passed']}")

@@ -13,10 +13,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.leaves.gate.checks import Checks, rewrite
-from curation.leaves.gate.conditions import _checks
-from curation.leaves.gate.plan import GateOptions, GatePlan
-from curation.leaves.gate.steps import RemovedSample, StepFolder
+from curation.leaves.gate.checks import rewrite
+from curation.leaves.gate.conditions import find
+from curation.leaves.gate.options import GateOptions
+from curation.leaves.gate.steps import Removed, StepFolder
 from runtime.storage.own_files import own_files
 
 IMAGES, TURNS = 1_000_000, 2
@@ -27,8 +27,8 @@ def main() -> None:
     """Print the time of each share in each turn."""
     from bench_gate import write_inputs
 
-    plan = GatePlan.find(GateOptions(policy=["recommended", "min_words:4"]))
-    checks, silent = Checks(tuple(_checks(plan, []))), tuple(rule for rule in plan.policy.rules if rule.rule.is_silent)
+    options = GateOptions(policy=["recommended", "min_words:4"])
+    checks, silent = find(options).checks, options.rules.silent
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_inputs(folder, IMAGES)
@@ -38,9 +38,7 @@ def main() -> None:
         rewrite(file, checks, StepFolder(folder / "gated"))  # which compiles
         for turn in range(TURNS):
             for share in SHARES:
-                sample = (
-                    None if share is None else RemovedSample(folder / "gate_removed", "conditions", share, 0, silent)
-                )
+                sample = None if share is None else Removed(folder / "gate_removed", "conditions", share, 0, silent)
                 begin = time.process_time()
                 rewrite(file, checks, StepFolder(folder / "gated", sample))
                 used = time.process_time() - begin

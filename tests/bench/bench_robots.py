@@ -12,7 +12,7 @@ from collections import Counter
 from urllib.robotparser import RobotFileParser
 
 from curation.inputs.crawl.links import HOST_SIGNALS
-from curation.leaves.gate.host_files import HostRules
+from curation.leaves.gate.robots_text import HostRules
 from tests.naive.robots import naive_is_allowed
 from tests.support.robots_files import AGENTS, paths, robots_file
 

@@ -25,8 +25,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.inputs import files
-from curation.leaves.gate.evaluation import HashesOfSets
-from curation.leaves.gate.evaluation_texts import EvaluationTexts
+from curation.leaves.gate.evaluation import EvaluationTexts, HashesOfSets
 from curation.leaves.gate.policies import Policy
 from curation.leaves.gate.rule import IMAGES
 

@@ -14,9 +14,8 @@ from curation.config import CurationConfig
 from curation.leaves.export.card import card, croissant, description
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.gate import expressions
-from curation.leaves.gate.expression_text import Condition
-from curation.leaves.gate.plan import GateOptions, GatePlan
-from curation.leaves.gate.steps import Gate, Gated
+from curation.leaves.gate.options import Gated, GateOptions
+from curation.leaves.gate.verdicts import Condition
 from curation.report.languages import percent
 from curation.run.results import Results
 from runtime.tallies import Tallies
@@ -107,8 +106,8 @@ class Secure(Step):
     def facts(self, counted):
         return {"conditions": [removed("an address with https", counted)]}
 
-def step(engine, plan):
-    return Secure() if "secure" in plan.named else None
+def find(options):
+    return Secure() if "secure" in options.named else None
 """
 
 
@@ -128,7 +127,7 @@ def tables(tmp_path, monkeypatch) -> None:
         pq.write_table(pa.table(columns), tmp_path / f"{path}.parquet")
     (tmp_path / "only.txt").write_text(uid)
     install(
-        monkeypatch, tmp_path / "installed", "my_parts", STEP, "[clip_curation.gate_steps]\nsecure = my_parts:step\n"
+        monkeypatch, tmp_path / "installed", "my_parts", STEP, "[clip_curation.gate_steps]\nsecure = my_parts:find\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(expressions, "checked", lambda spark, keep, *_: [Condition(keep, (keep,))])
@@ -147,7 +146,7 @@ def with_parameters(facts: dict, **given) -> dict:
 def with_gate(facts: dict, **options) -> dict:
     """Facts of a run with a gate of these options that removed nothing."""
     engine = SimpleNamespace(sql=lambda why: SimpleNamespace(session=None))
-    steps = Gate.open(engine, GatePlan.find(GateOptions(**options))).steps
+    steps = GateOptions(**options).find().open(engine).steps
     gate = Gated(steps, {name: Tallies() for name in steps}).facts()["gate"]
     return facts | {"gate": gate, "rows": facts["rows"] | {"gated": 60}}
 

@@ -68,14 +68,14 @@ def test_copies_of_evaluation_pictures_are_found_after_the_download(downloaded, 
     pq.write_table(pa.Table.from_pylist(evaluation), tmp_path / "evaluation.parquet")
     sets = EvaluationSets.read([tmp_path / "evaluation.parquet"], 4)
     hashed = dict(_hashed(folder))
-    near = dict(zip(hashed, sets.by_phash(pa.array(hashed.values())).tolist(), strict=True))
+    near = dict(zip(hashed, sets.by_hash("phash", pa.array(hashed.values())).tolist(), strict=True))
     assert all(not near[uid] or rows[uid]["original"] in own for uid in hashed)
     sought = [uid for uid in hashed if rows[uid]["original"] in own]
     assert all(near[uid] for uid in sought if rows[uid]["kind"] in (ORIGINAL, SAME_FILE))
     anew = [near[uid] for uid in sought if rows[uid]["kind"] in STORED_ANEW]
     assert sum(anew) >= 0.8 * len(anew) > 0
     files = {uid: row["sha256"] for uid, row in results(folder).items() if row["status"] == "success"}
-    same = sets.by_sha256(pa.array(files.values()))
+    same = sets.by_hash("sha256", pa.array(files.values()))
     expected = [rows[uid]["original"] in own and rows[uid]["kind"] in (ORIGINAL, SAME_FILE) for uid in files]
     assert same.astype(bool).tolist() == expected
 

@@ -7,8 +7,8 @@ from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from curation.leaves.by_uid.tables import comparable_schema
-from curation.leaves.gate.expression_text import names_in, require_no_day_of_the_run, require_short
 from curation.leaves.gate.expressions import checked, lenient
+from curation.leaves.gate.verdicts import require_no_day_of_the_run, require_short
 from runtime.errors import InputError
 from tests.fuzz.expressions import COLUMNS, condition, rows, spoilt
 
@@ -18,7 +18,7 @@ NAMES = {"the table": COLUMNS.names}
 
 def stays(spark, keeps: list[str], table: list[dict]) -> list[list[bool]]:
     """Return for each condition which rows meet it, as a gate evaluates it."""
-    parts = [[part.evaluated for part in checked(spark, keep, [COLUMNS], NAMES)] for keep in keeps]
+    parts = [[part.sql or part.text for part in checked(spark, keep, [COLUMNS], NAMES)] for keep in keeps]
     with lenient(spark):
         frame = spark.createDataFrame(
             [tuple(row.values()) for row in table], from_arrow_schema(comparable_schema(COLUMNS))
@@ -53,4 +53,3 @@ def require_text(keep: str) -> None:
     """Refuse what is refused before Spark starts."""
     require_short(keep)
     require_no_day_of_the_run(keep)
-    names_in(keep, COLUMNS.names)

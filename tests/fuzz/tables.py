@@ -24,8 +24,8 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from curation.leaves.by_uid.captions import caption_rows, find_captions
 from curation.leaves.by_uid.tables import KEY_NAMES, ImageTable, comparable_schema
 from curation.leaves.gate.evaluation import EvaluationSets
-from curation.leaves.gate.joined_tables import _read
-from curation.leaves.gate.listed_hashes import UidList
+from curation.leaves.gate.expressions import _read
+from curation.leaves.gate.tables import UidList
 from curation.leaves.observers.alignment import read_classes
 from metadata.entry_files import read_list
 from runtime.errors import InputError

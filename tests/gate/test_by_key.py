@@ -9,18 +9,18 @@ import pyarrow as pa
 from curation.leaves.by_uid import by_key
 from curation.leaves.by_uid.by_key import Groups, Places, _together
 from curation.leaves.by_uid.tables import KEY_NAMES
-from curation.leaves.gate import pictures
-from curation.leaves.gate.pictures import MARKS, equal_images
-from curation.leaves.gate.repeated_texts import _COUNTS, repeated_in
-from curation.leaves.gate.table_rows import Part, facts_schema
-from curation.leaves.gate.verdicts import VerdictJoin, judged
+from curation.leaves.gate import copies
+from curation.leaves.gate.copies import MARKS, equal_images
+from curation.leaves.gate.limits import _COUNTS, repeated_in
+from curation.leaves.gate.verdicts import Part, VerdictJoin, facts_schema, judged
 from runtime.buckets import bucket_of
+from runtime.tallies import Tallies
 
 PLACES = Places.of([1000, 250, 0, 900])
 
 
 def test_the_smallest_uid_stays_of_images_with_one_value(monkeypatch):
-    monkeypatch.setattr(pictures, "RUN_ROWS", 30)
+    monkeypatch.setattr(copies, "RUN_ROWS", 30)
     chance = Random(1)
     rows = [
         {"file": number % 3, "row": number, "uid": f"{chance.getrandbits(64):x}", "value": b"%d" % chance.randrange(60)}
@@ -60,9 +60,10 @@ def test_of_each_part_the_row_that_meets_most_counts_and_keys_may_share_a_half(m
         expected.append(met)
     batch = pa.RecordBatch.from_pylist(chance.sample(rows, len(rows)), facts_schema(3))
     batch = _together(batch.slice(at, 9) for at in range(0, batch.num_rows, 9))
-    found = judged(batch, Groups.of(batch), VerdictJoin(1, 1, PLACES, parts, 3, False)).sort_by("row")
+    tallies = Tallies()
+    found = judged(batch, Groups.of(batch), VerdictJoin(None, parts, 3, False), tallies).sort_by("row")
     assert found["met"].to_pylist() == expected
-    assert found["status"].null_count == len(found)
+    assert not tallies.beginning("status.")
 
 
 def test_texts_that_more_images_have_come_to_the_files_that_have_them():
@@ -73,7 +74,7 @@ def test_texts_that_more_images_have_come_to_the_files_that_have_them():
     for each in counts:
         number[each["hash"]] += each["images"]
     expected = sorted({(each["file"], each["hash"]) for each in counts if number[each["hash"]] > 8})
-    found = repeated_in(pa.RecordBatch.from_pylist(counts, _COUNTS), 8).to_pylist()
+    (found,) = (each.to_pylist() for each in repeated_in([pa.RecordBatch.from_pylist(counts, _COUNTS)], 8))
     assert sorted({(each["file"], each["hash"]) for each in found}) == expected
     assert 0 < len(expected) < len({(each["file"], each["hash"]) for each in counts})
 

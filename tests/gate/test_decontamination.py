@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.gate.conditions import step
-from curation.leaves.gate.plan import GateOptions, GatePlan
+from curation.leaves.gate.conditions import find
+from curation.leaves.gate.options import GateOptions
 from runtime.errors import InputError
 from runtime.tallies import Tallies
 from tests.naive.evaluation import naive_sets_by_cosine
@@ -142,12 +142,12 @@ def test_a_set_of_before_mirror_images_were_hashed_is_named_where_pictures_are_c
         columns = {"phash": [b"12345678"], "phash_mirrored": pa.array([mirrored], pa.binary())}
         pq.write_table(pa.table(columns), tmp_path / name / "a.parquet")
     sets = [tmp_path / "flowers", tmp_path / "pets"]
-    plan = GatePlan.find(GateOptions(images=[[tmp_path / "hashes.parquet"]], decontaminate=sets))
-    facts = step(None, plan).facts(Tallies())
+    step = find(GateOptions(images=[[tmp_path / "hashes.parquet"]], decontaminate=sets))
+    facts = step.facts(Tallies())
     assert facts.get("unmirrored", {}) == unmirrored
 
 
 def test_hashes_that_nothing_can_be_compared_with_are_refused(tmp_path):
     pq.write_table(pa.table({"phash": [b"12345678"]}), tmp_path / "eval.parquet")
     with pytest.raises(InputError, match="no table of images has sha256 or phash; hash the downloaded pictures"):
-        GatePlan.find(GateOptions(decontaminate=[str(tmp_path / "eval.parquet")]))
+        GateOptions(decontaminate=[str(tmp_path / "eval.parquet")]).find()

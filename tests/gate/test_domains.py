@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from curation.config import CurationConfig
 from curation.exclusion.lists import hosts, registered_domain
-from curation.leaves.gate.domains import PURPOSE, Domains
+from curation.leaves.gate.limits import PURPOSE, Domains
 from curation.leaves.gate.steps import StepFolder
 from curation.run.request import Context
 from curation.schemas import MATCHED

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.gate.plan import GateOptions, GatePlan
+from curation.leaves.gate.options import GateOptions
 from runtime.errors import InputError
 from runtime.tallies import Tallies
 from tests.naive.export import naive_existing, naive_statuses
@@ -91,7 +91,7 @@ def test_a_table_without_images_of_this_run_and_conditions_that_none_meets_are_r
 
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no Parquet file"):
-        GatePlan.find(downloaded(tmp_path))
+        downloaded(tmp_path).find()
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ def test_a_folder_without_results_is_refused(tmp_path):
 )
 def test_tables_that_are_no_results_are_refused(tmp_path, columns, sentence):
     with pytest.raises(InputError, match=sentence):
-        GatePlan.find(downloaded(results(tmp_path / "a", [{}], columns)))
+        downloaded(results(tmp_path / "a", [{}], columns)).find()
 
 
 def test_tables_without_a_condition_and_a_condition_without_tables_are_refused(tmp_path):
     with pytest.raises(InputError, match="no --keep says which of them stay"):
-        GatePlan.find(downloaded(images=[[str(tmp_path)]]))
+        downloaded(images=[[str(tmp_path)]]).find()
     with pytest.raises(InputError, match="name them by --images"):
-        GatePlan.find(downloaded(keep="a > 1"))
+        downloaded(keep="a > 1").find()

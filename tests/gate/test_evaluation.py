@@ -62,7 +62,7 @@ def test_plain_pictures_match_none_by_hash_and_are_counted_but_match_by_file_and
     masks = found(sets, images)
     assert masks["phash"] == [set()] * 4 + [{"plain"}]
     assert masks["sha256"] == [{"plain"}] * 5
-    assert sets.by_url(url_keys(pa.array([image["url"] for image in images]))).tolist() == [1] * 5
+    assert sets.kinds["url"].find(url_keys(pa.array([image["url"] for image in images])), 0).tolist() == [1] * 5
     assert (sets.sets[0].pictures, sets.sets[0].plain) == (5, 4)
 
 
@@ -83,11 +83,11 @@ def test_a_mirrored_copy_of_a_picture_is_found_by_the_hash_of_the_mirror_image(t
     images = [{"uid": None, "url": None, **hash_picture(stored(each, "PNG"))} for each in pictures]
     mirrored = [hash_picture(stored(ImageOps.mirror(each))) for each in pictures]
     sets = EvaluationSets.read([write_set(tmp_path, "set", images)], 4)
-    assert sets.by_phash(pa.array([each["phash"] for each in mirrored], pa.binary(8))).tolist() == [1] * 20
+    assert sets.by_hash("phash", pa.array([each["phash"] for each in mirrored], pa.binary(8))).tolist() == [1] * 20
     assert sets.sets[0].unmirrored == 0
     of_before = [row | {"phash_mirrored": None} for row in images]
     before = EvaluationSets.read([write_set(tmp_path, "before", of_before)], 4)
-    assert before.by_phash(pa.array([each["phash"] for each in mirrored], pa.binary(8))).tolist() == [0] * 20
+    assert before.by_hash("phash", pa.array([each["phash"] for each in mirrored], pa.binary(8))).tolist() == [0] * 20
     assert before.sets[0].unmirrored == 20
 
 
@@ -114,21 +114,25 @@ def test_tables_with_any_of_the_columns_and_digits_for_bytes_are_read(tmp_path):
     sets = EvaluationSets.read([tmp_path / f"{name}.parquet" for name in tables], 2)
     assert [each.name for each in sets.sets] == ["bytes.parquet", "digits.parquet", "urls.parquet"]
     for column in (pa.array([image["phash"]], pa.binary()), pa.array([image["phash"].hex()], pa.large_string())):
-        assert sets.by_phash(column).tolist() == [2]
+        assert sets.by_hash("phash", column).tolist() == [2]
     for column in (pa.array([None, image["sha256"]]), pa.array([None, bytes.fromhex(image["sha256"])])):
-        assert sets.by_sha256(column).tolist() == [0, 1]
-    assert sets.by_url(url_keys(pa.array(["http://a.example/1", "http://a.example/2"]))).tolist() == [4, 0]
+        assert sets.by_hash("sha256", column).tolist() == [0, 1]
+    assert sets.kinds["url"].find(url_keys(pa.array(["http://a.example/1", "http://a.example/2"])), 0).tolist() == [
+        4,
+        0,
+    ]
 
 
 def test_slices_nulls_and_nothing_match_as_they_should(tables):
     rows, paths = tables
     sets = EvaluationSets.read(paths, 4)
     hashes = pa.array([None, *(row["phash"] for row in rows["flowers"])], pa.binary(8))
-    whole = sets.by_phash(hashes)
+    whole = sets.by_hash("phash", hashes)
     assert whole[0] == 0
-    assert np.array_equal(sets.by_phash(hashes.slice(7, 30)), whole[7:37])
+    assert np.array_equal(sets.by_hash("phash", hashes.slice(7, 30)), whole[7:37])
     for empty in (pa.array([], pa.binary(8)), pa.nulls(3, pa.binary(8)), pa.nulls(2), pa.nulls(2, pa.string())):
-        assert sets.by_phash(empty).tolist() == sets.by_sha256(empty.cast(pa.string())).tolist() == [0] * len(empty)
+        for kind, column in (("phash", empty), ("sha256", empty.cast(pa.string()))):
+            assert sets.by_hash(kind, column).tolist() == [0] * len(empty)
     assert sets.by_url([]).tolist() == []
 
 
@@ -165,7 +169,7 @@ def test_sets_that_cannot_be_told_apart_and_distances_of_no_copies_are_refused(t
 def test_saved_sets_that_are_damaged_are_refused(tables, tmp_path):
     path = tmp_path / "saved"
     EvaluationSets.read(tables[1], 4).save(path)
-    file = path / "hashes_words.npy"
+    file = path / "phash_words.npy"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     with pytest.raises(InputError, match="damaged"):
         EvaluationSets.open(path)

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.gate.checks import Failures, tally_languages_by
+from curation.leaves.gate.checks import first_failed, tally_failures, tally_languages_by
 from runtime.tallies import Tallies
 
 
@@ -15,7 +15,7 @@ def test_rows_count_for_all_checks_that_they_fail_for_the_only_one_and_for_the_f
         random.seed(seed)
         rows, checks = random.choice([0, 1, 50]), random.choice([0, 1, 4, 300])
         failed = np.array([[random.random() < 2 / (checks + 1) for _ in range(checks)] for _ in range(rows)], bool)
-        failures, tallies = Failures([*failed.reshape(rows, checks).T], rows), Tallies()
+        failed, tallies = failed.reshape(rows, checks), Tallies()
         expected: Counter = Counter(
             {f"{kind}.{each}": 0 for kind in ("failed", "alone", "removed") for each in range(checks)}
         )
@@ -24,9 +24,10 @@ def test_rows_count_for_all_checks_that_they_fail_for_the_only_one_and_for_the_f
             expected.update(f"failed.{number}" for number in numbers)
             expected.update(f"alone.{number}" for number in numbers if len(numbers) == 1)
             expected.update(f"removed.{number}" for number in numbers[:1])
-        failures.tally(failures.first, "", tallies)
+        first = first_failed(failed.T)
+        tally_failures(failed.T, first, "", tallies)
         assert {row["name"]: row["value"] for row in tallies.rows()} == expected
-        assert [first == checks for first in failures.first.tolist()] == [not any(row) for row in failed.tolist()]
+        assert [each == checks for each in first.tolist()] == [not any(row) for row in failed.tolist()]
 
 
 def test_texts_of_some_kinds_are_tallied_by_language():

@@ -11,7 +11,7 @@ import pytest
 
 from curation.config import CurationConfig
 from curation.leaves.by_uid.tables import ImageTable
-from curation.leaves.gate.plan import GateOptions
+from curation.leaves.gate.options import GateOptions
 from runtime.errors import InputError
 from runtime.tallies import Tallies
 from tests.naive.gates import naive_differing, naive_failed

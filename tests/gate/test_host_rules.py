@@ -10,8 +10,16 @@ from collections.abc import Sequence
 import pytest
 
 from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS
-from curation.leaves.gate.host_files import AI_TXT, ROBOTS_TXT, TDMREP, HostFiles, HostRules, read
-from curation.leaves.gate.robots_text import MOST_BYTES, MOST_WILDCARDS, robots_agents
+from curation.leaves.gate.host_files import HostFiles, read
+from curation.leaves.gate.robots_text import (
+    AI_TXT,
+    MOST_BYTES,
+    MOST_WILDCARDS,
+    ROBOTS_TXT,
+    TDMREP,
+    HostRules,
+    robots_agents,
+)
 from runtime.errors import InputError
 from tests.naive.robots import naive_is_allowed, naive_is_reserved
 from tests.support.robots_files import AGENTS, paths, robots_file

@@ -11,10 +11,10 @@ import pytest
 
 from curation.leaves.by_uid.by_key import Places
 from curation.leaves.gate import hosts as known_hosts
-from curation.leaves.gate.host_files import HostFiles, HostRules
-from curation.leaves.gate.hosts import ASKED, BITS, FOUND, Contents, KnownHosts, Meeting, _pass_on, _send
-from curation.leaves.gate.plan import GateOptions
-from curation.leaves.gate.robots_text import condensed
+from curation.leaves.gate.host_files import HostFiles
+from curation.leaves.gate.hosts import ASKED, BITS, FOUND, KnownHosts, Meeting, _pass_on, _send, contents
+from curation.leaves.gate.options import GateOptions
+from curation.leaves.gate.robots_text import HostRules, condensed
 from curation.schemas import MATCHED
 from runtime.buckets import unpack
 from runtime.errors import InputError
@@ -188,8 +188,8 @@ def asked(hosts: Sequence[int], **columns: Sequence[object]) -> pa.RecordBatch:
 def test_what_hosts_say_takes_bounded_memory_however_much_it_is():
     """Here 300 hosts have rules of 12 MB, which come 10 hosts at a time and are asked for twice."""
     numbers, tallies = range(300), Tallies()
-    with patch.multiple(known_hosts, HELD_BYTES=1 << 18, RULES_BYTES=2 << 20), Contents() as contents:
-        known, answers = KnownHosts(("gptbot",), tallies, contents), []
+    with patch.multiple(known_hosts, HELD_BYTES=1 << 18, RULES_BYTES=2 << 20), contents() as held:
+        known, answers = KnownHosts(("gptbot",), tallies, held), []
         tracemalloc.start()
         for begin in range(0, 300, 10):
             some = numbers[begin : begin + 10]

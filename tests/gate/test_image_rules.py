@@ -3,8 +3,8 @@
 import pytest
 
 from curation.inputs.crawl.links import IMAGE_PLACES
-from curation.leaves.gate.image_rules import url_words
 from curation.leaves.gate.rule import listed
+from curation.leaves.gate.rules import url_words
 from tests.support.rules import failing_images
 from tests.support.stated_images import batch, image
 

@@ -10,7 +10,7 @@ import pytest
 from curation.leaves.by_uid.captions import caption_rows, find_captions
 from curation.leaves.gate.captions import Captioner
 from curation.leaves.gate.checks import Begin
-from curation.leaves.gate.plan import GateOptions, GatePlan
+from curation.leaves.gate.options import GateOptions
 from curation.schemas import CURATED, MATCHED
 from runtime.errors import InputError
 from runtime.tallies import Tallies
@@ -73,7 +73,7 @@ def _cleaned(caption: str | None) -> str | None:
 )
 def test_captions_that_serve_nothing_are_refused(options, fault):
     with pytest.raises(InputError, match=fault):
-        GatePlan.find(options)
+        options.find()
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.gate.plan import GateOptions, GatePlan
+from curation.leaves.gate.options import GateOptions
 from curation.run import ledger
 from curation.schemas import SEMANTIC_COPIES
 from runtime.errors import InputError
@@ -106,13 +106,13 @@ def test_what_is_no_table_of_copies_is_refused_before_spark_starts(tmp_path):
         ("urls.parquet", "urls.parquet has no column uid; expected a folder that clip-cluster wrote"),
     ):
         with pytest.raises(InputError, match=re.escape(sentence)):
-            GatePlan.find(GateOptions(same_meaning=[str(tmp_path / name)]))
+            GateOptions(same_meaning=[str(tmp_path / name)]).find()
     path = folder / "copies" / "00000.parquet"
     pq.write_table(pa.table({"uid": ["a"], "copy_of": ["b"]}), path)
     (folder / "clusters.json").write_text(json.dumps({"checksums": {"copies/00000.parquet": checksum_of(path)}}))
-    plan = GatePlan.find(GateOptions(same_meaning=[str(folder)]))
+    plan = GateOptions(same_meaning=[str(folder)]).find()
     assert plan
     assert f"no copy in: {folder}/copies" in plan.lines()
     path.unlink()
     with pytest.raises(InputError, match="00000.parquet is missing; run the same command of clip-cluster again"):
-        GatePlan.find(GateOptions(same_meaning=[str(folder)]))
+        GateOptions(same_meaning=[str(folder)]).find()

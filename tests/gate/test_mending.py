@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from curation.leaves.gate.mending import Mending, without_credits, without_tags
-from curation.leaves.gate.plan import GateOptions
+from curation.leaves.gate.options import GateOptions
 from curation.schemas import MATCHED
 from runtime.tallies import Tallies
 from tests.support.finished_run import candidate, image

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.images.combine import uids
-from curation.leaves.gate.listed_hashes import UidList
-from curation.leaves.gate.plan import GateOptions, GatePlan
+from curation.leaves.gate.options import GateOptions
+from curation.leaves.gate.tables import UidList
 from runtime.errors import InputError
 from tests.support.finished_run import image
 from tests.support.gates import gated
@@ -61,7 +61,7 @@ def test_lists_that_name_no_images_are_refused(engine, tmp_path, images, line, s
 
 def test_a_list_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"gone.txt does not exist; expected a list of the uids or URLs"):
-        GatePlan.find(GateOptions(only=[str(tmp_path / "gone.txt")]))
+        GateOptions(only=[str(tmp_path / "gone.txt")]).find()
 
 
 def test_an_empty_list_is_refused_before_anything_is_read(tmp_path):

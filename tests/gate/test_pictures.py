@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.config import CurationConfig
-from curation.leaves.gate.plan import GateOptions, GatePlan, SameImage
+from curation.leaves.gate.copies import Pictures
+from curation.leaves.gate.options import GateOptions
+from curation.leaves.gate.tables import GivenTables
 from runtime.errors import InputError
 from tests.naive.gates import naive_merged, naive_pictures
 from tests.support.finished_run import candidate, image
@@ -98,7 +100,7 @@ def test_only_images_that_pass_are_copies_of_one_another(engine, tmp_path):
 @pytest.mark.parametrize("asked", ["", ":4", "phash:", "phash:-1", "phash:65", "phash:x", "phash:٤"])
 def test_what_is_no_column_with_a_distance_is_refused(asked):
     with pytest.raises(InputError, match="--same-image is .*; give a column, as sha256"):
-        SameImage.parse(asked)
+        Pictures.named(asked, GivenTables())
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_hashes_that_cannot_be_compared_are_refused_before_spark_starts(tmp_path
     pq.write_table(pa.table({"uid": ["a", "b"], "hash": hashes}), tmp_path / "t.parquet")
     options = GateOptions(images=[[str(tmp_path / "t.parquet")]], same_image=asked)
     with pytest.raises(InputError, match=sentence):
-        GatePlan.find(options)
+        options.find()
 
 
 def test_images_whose_value_cannot_be_compared_are_no_copies(engine, tmp_path):

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from curation.leaves.gate.image_rules import OF_HOSTS
 from curation.leaves.gate.policies import RULES, Policy
 from curation.leaves.gate.rule import IMAGES, RUN, TEXTS
+from curation.leaves.gate.rules import OF_HOSTS
 from runtime.errors import InputError
 from tests.support.checkout import ROOT
 
@@ -30,7 +30,7 @@ def test_a_policy_is_read_back_from_its_names_and_travels_to_workers():
 
 def test_the_recommended_rules_are_those_of_the_table_and_a_given_number_counts():
     expected = [f"{rule.name}:{rule.recommended}" if rule.numbers else rule.name for rule in RULES.values()]
-    recommended = tuple(name for name, rule in zip(expected, RULES.values(), strict=True) if rule.is_recommended)
+    recommended = tuple(name for name, rule in zip(expected, RULES.values(), strict=True) if rule.recommended)
     assert Policy.parse(["recommended"]).names == recommended
     assert "min_words:2" in recommended
     for names in (["recommended", "min_words:5"], ["min_words:5", "recommended"]):
@@ -49,8 +49,8 @@ def test_every_rule_is_of_one_scope_and_says_in_a_line_what_it_removes():
 def test_the_page_about_policies_has_the_table_of_rules():
     page = (ROOT / "docs" / "how-to" / "policies.md").read_text("utf-8")
     for rule in RULES.values():
-        number = f"`{rule.name}:{rule.recommended}`" if rule.recommended else "yes"
-        assert f"| `{rule.form}` | {rule.removes} | {number if rule.is_recommended else ''} |" in page
+        number = f"`{rule.name}:{rule.recommended}`" if rule.numbers else "yes"
+        assert f"| `{rule.form}` | {rule.removes} | {number if rule.recommended else ''} |" in page
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ import pytest
 from curation.config import CurationConfig
 from curation.leaves.gate import policies
 from curation.leaves.gate.checks import Begin, Checks
-from curation.leaves.gate.domains import PURPOSE
-from curation.leaves.gate.plan import GateOptions
+from curation.leaves.gate.limits import PURPOSE
+from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import Policy
 from curation.leaves.gate.rule import IMAGES, TEXTS, Rule
 from curation.leaves.gate.steps import PURPOSE as SAMPLED
-from curation.leaves.gate.steps import Removed, RemovedSample
+from curation.leaves.gate.steps import Removed
 from curation.schemas import GATE_REMOVED, MATCHED
 from runtime.draws import draws
 from runtime.engine.local import Local
@@ -143,10 +143,10 @@ def test_bytes_are_the_same_for_any_number_of_cores(tmp_path):
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.3, 1])
 def test_the_share_is_that_of_images_and_a_larger_one_has_the_same_and_more(share):
     batch = pa.record_batch({"uid": [f"{number:032x}" for number in range(100_000)]})
-    drawn = Removed(RemovedSample(Path(), "conditions", share, SEED), None).drawn(batch)
+    drawn = Removed(Path(), "conditions", share, SEED).drawn(batch)
     deviation = math.sqrt(len(drawn) * share * (1 - share))
     assert abs(drawn.sum() - share * len(drawn)) <= 4 * deviation
-    more = Removed(RemovedSample(Path(), "copies", min(1, 2 * share), SEED), None).drawn(batch)
+    more = Removed(Path(), "copies", min(1, 2 * share), SEED).drawn(batch)
     assert not (drawn & ~more).any()
 
 
@@ -215,14 +215,14 @@ def test_texts_with_personal_data_are_not_written_where_another_step_removes_the
     images = [image(number) | {"candidates": [candidate(text, "en")]} for number, text in enumerate(texts)]
     batch, written = pa.RecordBatch.from_pylist(images, MATCHED), []
     for silent in ((), Policy.parse(["email_address"]).rules):
-        removed = Removed(RemovedSample(Path(), "captions", 1.0, SEED, silent), SimpleNamespace(write=written.append))
+        removed = Removed(Path(), "captions", 1.0, SEED, silent, SimpleNamespace(write=written.append))
         removed.add(batch, batch["candidates"].flatten(), np.arange(3), pa.array(["x", "x", None]))
     assert [rows["text"].to_pylist() for rows in written] == [texts[:2], texts[:1]]
 
 
 def test_a_step_that_asks_nothing_of_single_images_writes_no_sample():
     batch, written = pa.RecordBatch.from_pylist([image(1) | {"candidates": [candidate("a dog", "en")]}], MATCHED), []
-    removed = Removed(RemovedSample(Path(), "conditions", 1.0, SEED), SimpleNamespace(write=written.append))
+    removed = Removed(Path(), "conditions", 1.0, SEED, (), SimpleNamespace(write=written.append))
     assert Checks(())(batch, None, Begin("00000.parquet", 0, removed), Tallies()).num_rows == 1
     assert written == []
 

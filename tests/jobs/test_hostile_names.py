@@ -11,7 +11,7 @@ import yaml
 from curation.commands import verify
 from curation.language.engines import Identifier
 from curation.leaves.export import command as export
-from curation.leaves.gate.plan import GateOptions
+from curation.leaves.gate.options import GateOptions
 from curation.leaves.hashing import command as hash_images
 from curation.leaves.observers.alignment import read_classes
 from curation.leaves.tars.headers import told

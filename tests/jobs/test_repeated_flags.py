@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.leaves.gate.steps import named
+from curation.leaves.gate.options import GateOptions
 from runtime.errors import InputError
 from tests.docs.test_commands import SITE
 
@@ -76,4 +76,4 @@ def test_two_scores_of_a_language_and_two_values_of_a_step(capsys):
         )
     assert "argument --min-language-score: two numbers for da; give one" in capsys.readouterr().err
     with pytest.raises(InputError, match="--gate-step min_saturation is given twice, with different values"):
-        named(["min_saturation=0.2", "min_saturation=0.3"])
+        GateOptions(steps=["min_saturation=0.2", "min_saturation=0.3"]).find()

@@ -9,7 +9,7 @@ import pytest
 from curation.config import CurationConfig
 from curation.exclusion import Exclusion
 from curation.leaves.export.removal import remove
-from curation.leaves.gate.plan import GateOptions
+from curation.leaves.gate.options import GateOptions
 from curation.run.order import curate
 from curation.run.request import Options
 from metadata import Entries

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from curation.leaves.export import command
 from curation.leaves.export.forms import export
 from curation.leaves.export.responsible import PERSONAL as RULES
-from curation.leaves.gate import image_rules, personal_data
+from curation.leaves.gate import personal_data, rules
 from curation.leaves.origins.domains import COUNTED, DomainCounts
 from curation.leaves.papers.sections import (
     OPT_OUTS,
@@ -322,6 +322,6 @@ def test_kept_texts_of_doubtful_language_are_counted(runs, papers):
 
 
 def test_rules_of_opt_outs_and_personal_data_are_those_of_the_gate():
-    signals = {rule.name for rule in image_rules.ROWS if getattr(rule.check, "func", None) is image_rules.has_signal}
+    signals = {rule.name for rule in rules.ROWS if getattr(rule.check, "func", None) is rules.has_signal}
     assert signals == {*OPT_OUTS}
     assert {rule.name for rule in personal_data.ROWS} == {*PERSONAL} == {*RULES}

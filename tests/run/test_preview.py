@@ -12,7 +12,7 @@ from curation.config import CurationConfig
 from curation.inputs import samples
 from curation.inputs.files import find
 from curation.inputs.tables.columns import TableOptions
-from curation.leaves.gate.plan import GatePlan
+from curation.leaves.gate.options import Gate
 from curation.run.preview import SampledInputs, preview
 from metadata.entries import Entries
 from runtime.engine.local import Local
@@ -111,7 +111,7 @@ def test_what_samples_cannot_tell_is_unknown(said, monkeypatch):
 
 def test_it_says_what_is_asked_of_images(said, folder, monkeypatch):
     monkeypatch.setattr(curate, "engine_for", lambda args, name: Local(1))
-    monkeypatch.setattr(GatePlan, "open", lambda plan, engine: None)
+    monkeypatch.setattr(Gate, "open", lambda gate, engine: None)
     pq.write_table(pa.table({"url": ["https://a.org/1"], "width": [200]}), folder / "sizes.parquet")
     _, text = said("--images", folder / "sizes.parquet", "--keep", "width >= 200", "--policy", "min_words:3")
     lines = [line.strip() for line in text.partition("asked of images:")[2].splitlines()]

@@ -15,11 +15,9 @@ import pyarrow as pa
 from pyspark.sql import Row
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
-from curation.leaves.by_uid.tables import KEY, KEY_NAMES, comparable_schema
-from curation.leaves.gate.expression_text import Condition
-from curation.leaves.gate.joined_tables import _packed, _read
-from curation.leaves.gate.table_rows import Asked, Part
-from curation.leaves.gate.verdicts import VerdictJoin
+from curation.leaves.by_uid.tables import KEY, KEY_NAMES
+from curation.leaves.gate.expressions import _packed, _read, read_schema
+from curation.leaves.gate.verdicts import Asked, Condition, Part, VerdictJoin
 from runtime.engine.spark import BLOCKS, map_batches, over
 from tests.simulator.engine import Engine, Rows, Session
 
@@ -88,9 +86,8 @@ def checked(spark: Session, expression: str, tables: Sequence[pa.Schema], names:
 
 def facts(spark: Session, asked: Asked, join: VerdictJoin) -> Frame:
     """Return blocks of KEY of the images of one table, with whether they meet the one condition."""
-    (table,), (columns,), (condition,) = asked.tables, asked.columns, asked.conditions
-    read = comparable_schema(table.row_schema(columns))
-    rows = over(spark, list(table.files), partial(_read, table=table, columns=columns), read)
+    (table,), (condition,), schema = asked.tables.every, asked.conditions, read_schema(asked, 0)
+    rows = over(spark, list(table.files), partial(_read, asked=asked, number=0, schema=schema), schema)
     made = pa.schema([*KEY, pa.field("met", pa.int64())])
     judged = rows.mapInArrow(partial(_judged, condition=condition.text), from_arrow_schema(made))
     return map_batches(judged, partial(_packed, join=join, found=join.parts[0].tables), BLOCKS)

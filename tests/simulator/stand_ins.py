@@ -29,8 +29,8 @@ import pyspark
 from filelock import Timeout, UnixFileLock
 from pyspark.sql.functions import expr
 
-from curation.leaves.gate import expressions, joined_tables
-from curation.leaves.gate.steps import GROUP
+from curation.leaves.gate import expressions
+from curation.leaves.gate.options import GROUP
 from curation.report import page
 from runtime.kernel_caches import cache_folder
 from runtime.packages import hooks
@@ -104,8 +104,8 @@ def _places(disk: Disk, held: dict[int, tuple[Process, IO]]) -> Iterator[tuple[M
         text_of: _text_of,
         expr: str,
         expressions.checked: frames.checked,
-        joined_tables.facts: frames.facts,
-        joined_tables.with_unmet: frames.with_unmet,
+        expressions.facts: frames.facts,
+        expressions.with_unmet: frames.with_unmet,
         entry_points: _ENTRY_POINTS,
     }
     for real, stand_in in stand_ins.items():

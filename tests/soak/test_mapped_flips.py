@@ -20,8 +20,7 @@ from curation.leaves.export.datacomp import DataComp
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.removal import remove
-from curation.leaves.gate.evaluation import EvaluationSets
-from curation.leaves.gate.evaluation_texts import EvaluationTexts
+from curation.leaves.gate.evaluation import EvaluationSets, EvaluationTexts
 from curation.run.results import Results
 from metadata import Entries
 from runtime.shipping import Placed, put
@@ -152,7 +151,7 @@ def test_saved_arrays(tmp_path, checked):
 
     def of_sets(folder: Path) -> object:
         sets = EvaluationSets.open(folder)
-        return sets.known(rows).tolist(), sets.hashes.find(hashes, 4).tolist(), sets.sets
+        return sets.known(rows).tolist(), sets.kinds["phash"].find(hashes, 4).tolist(), sets.sets
 
     def of_model(folder: Path) -> object:
         return [each.tolist() for each in TrainedClusters.open(folder).distances(np.eye(8, dtype=np.float32))]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation import CurationConfig, Options, Results, curate
-from curation.leaves.gate.plan import GateOptions
+from curation.leaves.gate.options import GateOptions
 from curation.matching import Matching
 from metadata import Entries
 

@@ -50,8 +50,8 @@ def found(sets: EvaluationSets, images: list[dict]) -> dict[str, list[set[str]]]
     columns = {name: pa.array([row[name] for row in images], kind) for name, kind in COLUMNS.items()}
     masks = {
         "url": sets.by_url(columns["uid"]),
-        "sha256": sets.by_sha256(columns["sha256"]),
-        "phash": sets.by_phash(columns["phash"]),
+        "sha256": sets.by_hash("sha256", columns["sha256"]),
+        "phash": sets.by_hash("phash", columns["phash"]),
     }
     return {
         by: [{each.name for bit, each in enumerate(sets.sets) if int(mask) >> bit & 1} for mask in found.tolist()]

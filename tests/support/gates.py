@@ -7,9 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
-from curation.leaves.gate.conditions import Conditions, step
-from curation.leaves.gate.plan import GateOptions, GatePlan
-from curation.leaves.gate.steps import Gated
+from curation.leaves.gate.conditions import Conditions, find
+from curation.leaves.gate.options import Gated, GateOptions
 from curation.matching.by_language import Matching
 from curation.run.request import Context
 from curation.schemas import MATCHED
@@ -42,7 +41,7 @@ def gated(
     folder.mkdir(exist_ok=True)
     place = folder / f"gate{len(list(folder.iterdir()))}"
     write_parts(place / "in", pa.RecordBatch.from_pylist(images, MATCHED), parts)
-    opened = GatePlan.find(options).open(engine)
+    opened = options.find().open(engine)
     (place / "artefacts").mkdir()
     parts_of_run = Parts(place, place / "work")
     output = SimpleNamespace(
@@ -59,7 +58,7 @@ def gated(
 
 def opened_gate(engine: Engine, tables: list[str], keep: str) -> Conditions:
     """Return the step of a condition over some tables."""
-    return step(engine, GatePlan.find(GateOptions(images=[[table] for table in tables], keep=keep)))
+    return find(GateOptions(images=[[table] for table in tables], keep=keep)).open(engine)
 
 
 def write_table(rows: list[dict], folder: Path, files: int = 2) -> str:

@@ -74,7 +74,8 @@ def rows_of(folder: Path) -> object:
 def evaluation_of(folder: Path) -> object:
     """Return what --decontaminate knows of a table."""
     sets = EvaluationSets.read([str(folder)], 4)
-    return [each.tolist() for each in (sets.urls.keys.keys, sets.sha256.keys.keys, sets.hashes.words)]
+    kinds = sets.kinds
+    return [each.tolist() for each in (kinds["url"].keys.keys, kinds["sha256"].keys.keys, kinds["phash"].words)]
 
 
 def vectors_of(folder: Path) -> object:

@@ -18,19 +18,20 @@ import pyarrow.compute as pc
 from curation.config import CurationConfig
 from curation.inputs.limits import shorter
 from curation.leaves.by_uid.by_key import filled
+from curation.leaves.by_uid.captions import find_captions
 from curation.leaves.by_uid.join import Join, images_in
 from curation.leaves.by_uid.joined_tables import CAPTION, caption_table
 from curation.leaves.by_uid.tables import ImageTable
 from curation.leaves.gate.checks import Begin, rewrite_one, tally_languages
-from curation.leaves.gate.plan import GatePlan
+from curation.leaves.gate.mending import with_texts
+from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.steps import Step, StepFolder, removed
 from curation.matching.by_language import Matching
 from curation.run.ledger import TURNS
 from curation.run.request import Context
 from curation.run.tasks import MatchPlan
-from curation.schemas import CANDIDATE, MATCHED
+from curation.schemas import CANDIDATE
 from runtime.arrow import parts
-from runtime.engine.interface import Engine
 from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile, Version
@@ -53,6 +54,10 @@ class CaptionStep(Step):
 
     table: ImageTable
     digest: str = ""  # of the bytes of the table's files; empty before `prepare`
+
+    def asks(self) -> dict[str, list[str]]:
+        """Return the name of the table."""
+        return {"balanced by": [self.table.name]}
 
     def prepare(self, context: Context) -> CaptionStep:
         """Return the step with the digest of the table's files, which are read for it."""
@@ -90,9 +95,17 @@ class CaptionStep(Step):
         return {"conditions": [removed(TITLE, counted)], "captions": facts}
 
 
-def step(engine: Engine, plan: GatePlan) -> CaptionStep | None:
-    """Return the step, or None if the plan has no table of captions."""
-    return CaptionStep(plan.captions) if plan.captions else None
+def find(options: GateOptions) -> CaptionStep | None:
+    """Return the step, or None without captions; InputError for captions that are not balanced by."""
+    if options.match_captions and not options.captions:
+        raise InputError("--match-captions balances by captions; name tables of them by --captions")
+    if options.captions and not options.match_captions:
+        raise InputError(
+            f"--captions {options.captions[0]} changes nothing where alt texts are balanced; give --match-captions to "
+            "balance by captions, or give the captions to clip-export and BalancedDataset, which put them beside "
+            "texts"
+        )
+    return CaptionStep(find_captions(options.captions)) if options.captions else None
 
 
 @dataclass(frozen=True)
@@ -126,9 +139,10 @@ class Captioner:
             rules = pa.repeat(TITLE, len(gone))
             begin.removed.add(batch, found.take(pa.array(np.cumsum(has)[gone] - 1)), gone, rules)
         begins = np.where(has, len(texts) + np.cumsum(has) - 1, offsets[:-1])[stays]
-        candidates = _lists(_joined(texts, found), begins, np.where(has, 1, np.diff(offsets))[stays])
-        place = batch.schema.get_field_index("candidates")
-        return batch.filter(pa.array(stays)).set_column(place, MATCHED.field("candidates"), candidates)
+        lengths = np.where(has, 1, np.diff(offsets))[stays]
+        ends = np.cumsum(lengths)
+        taken = np.repeat(begins - ends + lengths, lengths) + np.arange(lengths.sum())
+        return with_texts(batch, stays, pa.concat_arrays([texts, found]).take(pa.array(taken)), lengths)
 
     def find(self, captions: pa.Array, tallies: Tallies) -> pa.StructArray:
         """Return captions as CANDIDATEs; tally how many are `cut` and, by language, `captions` and `matched` ones."""
@@ -155,17 +169,3 @@ def _digest(numbered: File) -> Tallies:
         raise InputError(f"{hidden(path)} cannot be read ({error})") from None
     tallies.add(f"{number:09d} {hashed.hexdigest()}")
     return tallies
-
-
-def _joined(texts: pa.StructArray, more: pa.StructArray) -> pa.StructArray:
-    columns = [
-        pa.concat_arrays([each.field(field.name).cast(field.type) for each in (texts, more)]) for field in CANDIDATE
-    ]
-    return pa.StructArray.from_arrays(columns, fields=list(CANDIDATE))
-
-
-def _lists(texts: pa.StructArray, begins: np.ndarray, lengths: np.ndarray) -> pa.ListArray:
-    """Return a list array: list i has the `lengths[i]` texts from the index `begins[i]` on."""
-    offsets = np.append(0, np.cumsum(lengths))
-    taken = np.repeat(begins - offsets[:-1], lengths) + np.arange(offsets[-1])
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), texts.take(pa.array(taken)))

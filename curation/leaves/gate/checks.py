@@ -6,43 +6,45 @@ under its first failed check if its image stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.images.tasks import MATCHED_ROW_GROUP
-from curation.leaves.by_uid.by_key import RowStream
-from curation.leaves.gate.mending import Mending
+from curation.leaves.by_uid.by_key import Groups, Places, RowStream, buckets_of, deal, send_images
+from curation.leaves.by_uid.tables import KEY_NAMES
+from curation.leaves.gate.mending import Mending, with_texts
 from curation.leaves.gate.steps import Removed, StepFolder
+from curation.run.ledger import group_buckets, senders, sending
 from curation.run.request import Context
 from curation.schemas import MATCHED
 from runtime.arrow import parts
+from runtime.buckets import Block
+from runtime.engine.interface import Receive
 from runtime.storage.own_files import OwnFile, tally
-from runtime.storage.parquet import batches, part_writer
+from runtime.storage.parquet import batches, part_writer, row_counts
 from runtime.tallies import Tallies
 
 TEXT_LEFT = "a text is left"  # the last check of images where there are any of texts
-# One row an image: a bit of `met` is a condition that holds, one of `found` a table that has the image, one of `sets`
-# an evaluation set that has it, one of `differing` a table in which rows of the image differ. `status` is that of its
-# download, where one was given.
+# One row an image: a bit of `met` is a condition that holds, one of `sets` an evaluation set that has the image, one of
+# `differing` a table in which rows of the image differ.
 VERDICTS = pa.schema(
     [
         pa.field("file", pa.int32()),
         pa.field("row", pa.int64()),
         pa.field("met", pa.int64()),
-        pa.field("found", pa.int64()),
         pa.field("sets", pa.int64()),
-        pa.field("status", pa.string()),
         pa.field("differing", pa.int64()),
     ]
 )
-# A rule of images takes a MATCHED batch and its verdicts; it returns which images must go, bool[image]. A rule of texts
-# takes all texts of the batch, the row of each text's image, and the batch; it returns which texts must go, bool[text].
+# A rule of images takes a MATCHED batch, and `met` and `sets` of its verdicts as arrays; it returns which images must
+# go, bool[image]. A rule of texts takes all texts of the batch, the row of each text's image, and the batch; it returns
+# which texts must go, bool[text].
 Rule = Callable[..., np.ndarray]
 
 
@@ -75,26 +77,6 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Verdicts:
-    """The results of the joined tables for the images of a batch, as numpy columns; empty without tables."""
-
-    met: np.ndarray
-    found: np.ndarray
-    sets: np.ndarray
-    status: pa.Array
-    differing: np.ndarray
-
-    @classmethod
-    def of(cls, batch: pa.RecordBatch, rows: pa.RecordBatch | None) -> Verdicts:
-        """Return the verdicts in VERDICTS rows, one for each image of a batch; None where there are no tables."""
-        if rows is None:
-            none = np.zeros(batch.num_rows, np.int64)
-            return cls(none, none, none, pa.nulls(batch.num_rows, pa.string()), none)
-        met, found, sets, differing = (rows[name].to_numpy() for name in ("met", "found", "sets", "differing"))
-        return cls(met, found, sets, rows["status"], differing)
-
-
-@dataclass(frozen=True)
 class Checks:
     """All checks in order, the number of tables whose verdicts are joined, and what mends texts before."""
 
@@ -124,37 +106,37 @@ class Checks:
         """Return the images of a MATCHED batch that pass all checks, with the texts that may stay; tally the others."""
         stated = parts(batch["candidates"])[0]  # what was counted in files
         batch = self.mending(batch, tallies) if self.mending else batch
-        verdicts = Verdicts.of(batch, require_rows_of(batch, rows) if self.tables else None)
-        self._tally_tables(batch, verdicts, tallies)
+        verdicts = dict.fromkeys(("met", "sets"), np.zeros(batch.num_rows, np.int64))
+        if self.tables:
+            rows = require_rows_of(batch, rows)
+            verdicts = {name: rows[name].to_numpy() for name in verdicts}
+            self._tally_differing(batch, rows, tallies)
         if self.known is not None:
-            verdicts = replace(verdicts, sets=verdicts.sets | self.known(batch).astype(np.int64))
+            verdicts["sets"] = verdicts["sets"] | self.known(batch).astype(np.int64)
         texts, offsets = parts(batch["candidates"])
         image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
         checked = ((check.in_file(begin.file), stated if check.by_file else texts) for check in self.of_texts)
-        of_texts = Failures([rule(own, image, batch) for rule, own in checked], len(texts))
-        of_images = Failures([check.rule(batch, verdicts) for check in self.of_images], batch.num_rows)
-        by_image, number = of_images.first[image], len(self.of_images)
-        first = np.where(by_image < number, by_image, number + of_texts.first)  # the first check that removes each text
+        of_texts = _matrix([rule(own, image, batch) for rule, own in checked], len(texts))
+        of_images = _matrix([check.rule(batch, verdicts) for check in self.of_images], batch.num_rows)
+        by_image, by_text, number = first_failed(of_images)[image], first_failed(of_texts), len(self.of_images)
+        first = np.where(by_image < number, by_image, number + by_text)  # the first check that removes each text
         if begin.removed and self.checks:
             self._show(batch, texts, image, first, begin.removed)
         if self.of_texts:
-            left = np.bincount(image[of_texts.first == len(self.of_texts)], minlength=batch.num_rows)
-            of_images = Failures([*of_images.failed, left == 0], batch.num_rows)
-        of_images.tally(of_images.first, "", tallies)
-        of_texts.tally(first - number, "rule.", tallies)
-        tally_languages_by(texts.field("language"), first, self._names, tallies)
-        passes = of_images.first == len(of_images.failed)
+            left = np.bincount(image[by_text == len(self.of_texts)], minlength=batch.num_rows)
+            of_images = np.concatenate([of_images, [left == 0]])
+        first_of_image = first_failed(of_images)
+        tally_failures(of_images, first_of_image, "", tallies)
+        tally_failures(of_texts, first - number, "rule.", tallies)
+        names = [f"texts.{each}" for each in range(number)]
+        names += [f"rule.texts.{each}" for each in range(len(self.of_texts))]
+        tally_languages_by(texts.field("language"), first, names, tallies)
+        passes = first_of_image == len(of_images)
         if not self.of_texts:
             return batch.filter(pa.array(passes))
         stays = first == len(self.checks)
         lengths = np.bincount(image[stays], minlength=batch.num_rows)[passes]
-        return _with_texts(batch, passes, texts.filter(pa.array(stays)), lengths)
-
-    @property
-    def _names(self) -> list[str]:
-        """The names under which texts are tallied by language, of all checks in order."""
-        of_images = (f"texts.{number}" for number in range(len(self.of_images)))
-        return [*of_images, *(f"rule.texts.{number}" for number in range(len(self.of_texts)))]
+        return with_texts(batch, passes, texts.filter(pa.array(stays)), lengths)
 
     def _show(
         self, batch: pa.RecordBatch, texts: pa.StructArray, image: np.ndarray, first: np.ndarray, removed: Removed
@@ -165,67 +147,42 @@ class Checks:
         rules = titles.take(pa.array(first[chosen], mask=first[chosen] == len(titles)))
         removed.add(batch, texts.take(pa.array(chosen)), image[chosen], rules)
 
-    def _tally_tables(self, batch: pa.RecordBatch, verdicts: Verdicts, tallies: Tallies) -> None:
-        """Tally the images in each table, the images with several rows that differ in it, and images by status."""
-        found, differing = bits(verdicts.found, self.tables), bits(verdicts.differing, self.tables)
+    def _tally_differing(self, batch: pa.RecordBatch, verdicts: pa.RecordBatch, tallies: Tallies) -> None:
+        """Tally the images with several rows that differ in a table."""
         for table in range(self.tables):
-            tallies.add(f"found.{table}", int(found[:, table].sum()))
-            several = np.flatnonzero(differing[:, table])
+            several = np.flatnonzero(verdicts["differing"].to_numpy() >> table & 1)
             if len(several):
                 if not tallies[f"differing.{table}"]:
                     tallies.add(f"differing_uid.{table}.{batch['uid'][several[0]]}")
                 tallies.add(f"differing.{table}", len(several))
-        for status, images in counted(verdicts.status):
-            tallies.add(f"status.{status}", images)
 
 
-def bits(numbers: np.ndarray, count: int) -> np.ndarray:
-    """Return bool[row, bit] of the lowest `count` bits of numbers."""
-    return (numbers[:, None] >> np.arange(count)[None, :] & 1).astype(bool)
+def _matrix(failed: Sequence[np.ndarray], rows: int) -> np.ndarray:
+    """Return bool[check, row] of the rows that fail each check."""
+    return np.array(failed, bool).reshape(len(failed), rows)
 
 
-def _with_texts(batch: pa.RecordBatch, stays: np.ndarray, texts: pa.StructArray, lengths: np.ndarray) -> pa.RecordBatch:
-    """Return the images of a MATCHED batch that stay, with these numbers of texts as their candidates."""
-    lists = pa.ListArray.from_arrays(pa.array(np.append(0, np.cumsum(lengths)), pa.int32()), texts)
-    place = batch.schema.get_field_index("candidates")
-    return batch.remove_column(place).filter(pa.array(stays)).add_column(place, MATCHED.field("candidates"), lists)
+def first_failed(failed: np.ndarray) -> np.ndarray:
+    """Return the number of the first check that each row fails, given bool[check, row]; that of all if it passes."""
+    passed = np.ones((1, failed.shape[1]), bool)
+    return np.concatenate([failed, passed]).argmax(axis=0)
 
 
-class Failures:
-    """The rows that fail each of some checks, bool[row] of each."""
-
-    def __init__(self, failed: Sequence[np.ndarray], rows: int):
-        self.failed, self.rows = failed, rows
-
-    @cached_property
-    def first(self) -> np.ndarray:
-        """The number of the first check that each row fails; that of all checks if it passes."""
-        first = np.full(self.rows, len(self.failed), np.int32)
-        for number in reversed(range(len(self.failed))):
-            first[self.failed[number]] = number
-        return first
-
-    def tally(self, first: np.ndarray, prefix: str, tallies: Tallies) -> None:
-        """Tally `failed`, `alone` and `removed` of each check; a row is removed by check `first`, if there is such."""
-        checks = len(self.failed)
-        once = sum(self.failed, start=np.zeros(self.rows, np.int16)) == 1
-        removed = np.bincount(first[(first >= 0) & (first < checks)], minlength=checks)
-        for number, failed in enumerate(self.failed):
-            tallies.add(f"{prefix}failed.{number}", int(np.count_nonzero(failed)))
-            tallies.add(f"{prefix}alone.{number}", int(np.count_nonzero(failed & once)))
-            tallies.add(f"{prefix}removed.{number}", int(removed[number]))
+def tally_failures(failed: np.ndarray, first: np.ndarray, prefix: str, tallies: Tallies) -> None:
+    """Tally `failed`, `alone` and `removed` of each check, given bool[check, row]; `first` removes a row."""
+    once = failed.sum(axis=0, dtype=np.int16) == 1
+    for number, own in enumerate(failed):
+        for name, rows in (("failed", own), ("alone", own & once), ("removed", first == number)):
+            tallies.add(f"{prefix}{name}.{number}", int(np.count_nonzero(rows)))
 
 
 def tally_languages_by(languages: pa.Array, kinds: np.ndarray, names: Sequence[str], tallies: Tallies) -> None:
     """Tally texts by their language under the name of the kind of each; those of other kinds are not counted."""
-    rows = np.flatnonzero(kinds < len(names))
-    encoded = languages.take(pa.array(rows)).dictionary_encode()
-    known = encoded.dictionary.to_pylist()
-    codes = encoded.indices.fill_null(len(known)).to_numpy()
-    shape = (len(names), len(known) + 1)
-    counts = np.bincount(kinds[rows] * shape[1] + codes, minlength=shape[0] * shape[1]).reshape(shape)
-    for kind, code in np.argwhere(counts[:, : len(known)]).tolist():
-        tallies.add(names[kind], int(counts[kind, code]), known[code])
+    is_counted = pc.and_(pa.array(kinds < len(names)), languages.is_valid())
+    rows = pa.table({"kind": kinds, "language": languages}).filter(is_counted)
+    counts = rows.group_by(["kind", "language"], use_threads=False).aggregate([([], "count_all")])
+    for row in counts.to_pylist():
+        tallies.add(names[row["kind"]], row["count_all"], row["language"])
 
 
 class Begin(NamedTuple):
@@ -242,6 +199,14 @@ class Begin(NamedTuple):
 # A change takes a MATCHED batch, the rows about its images (None if the step has no rows), where the batch begins, and
 # tallies to add to. It returns the images that stay, as they shall be written.
 Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, Begin, Tallies], pa.RecordBatch]
+
+
+def written(
+    images: Sequence[OwnFile], places: Places, schema: pa.Schema, change: Change, folder: StepFolder
+) -> Receive:
+    """Return the function of tasks that rewrite the files of images, given blocks of rows about them by file."""
+    write = partial(rewrite_one, images=[*images], change=change, folder=folder)
+    return partial(places.written, schema=schema, write=write)
 
 
 def rewrite_one(number: int, rows: RowStream, images: Sequence[OwnFile], change: Change, folder: StepFolder) -> Tallies:
@@ -264,6 +229,59 @@ def rewrite(
     return tallies
 
 
+@dataclass(frozen=True)
+class ByKey:
+    """The exchange in which the images in files meet rows of tables by KEY; results go to the files of the images.
+
+    `read(file)` yields KEY and other columns of `schema` of the rows in a file of a table. Of each image, KEY, PLACE
+    and the columns `named` are sent.
+    """
+
+    images: list[OwnFile]
+    read: Callable[[Any], Iterator[dict[str, pa.Array]]]
+    schema: pa.Schema
+    named: tuple[str, ...] = ()
+
+    @cached_property
+    def places(self) -> Places:
+        """The layout of the images in their files."""
+        return Places.of(row_counts(self.images))
+
+    @property
+    def buckets(self) -> int:
+        """The number of buckets of keys."""
+        return self.cut[0]
+
+    @property
+    def cut(self) -> tuple[int, int]:
+        """The numbers of buckets of keys, and of tasks for them, where each image is estimated to have one row."""
+        return group_buckets(2 * self.places.images)
+
+    def items(self, files: Sequence[Any]) -> list[list[tuple[int, Any]]]:
+        """Return the items of `send`: files of images with their numbers, and these files of tables with -1."""
+        sides: list[list[tuple[int, Any]]] = [[*enumerate(self.images)], [(-1, file) for file in files]]
+        return [item for side in sides for item in senders(side, self.places.images, self.buckets)]
+
+    def send(self, items: Sequence[tuple[int, Any]], tallies: Tallies) -> Iterator[Block]:
+        """Yield images, and rows of tables, which are tallied, in blocks by key."""
+        packer = sending(self.buckets)
+        for number, file in items:
+            if number >= 0:
+                yield from send_images(number, file, self.schema, packer, self._columns)
+                continue
+            for known in self.read(file):
+                tallies.add("rows", len(known[KEY_NAMES[0]]))
+                yield from deal(packer, known, self.schema, len(known[KEY_NAMES[0]]))
+        yield from packer.finish()
+
+    def _columns(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
+        return {name: batch[name] for name in self.named}
+
+    def grouped(self, blocks: Iterator[bytes]) -> Iterator[tuple[pa.RecordBatch, Groups]]:
+        """Yield the rows of each bucket, and their groups by image."""
+        return buckets_of(blocks, self.buckets, self.schema)
+
+
 def require_rows_of(batch: pa.RecordBatch, rows: pa.RecordBatch | None) -> pa.RecordBatch:
     """Return rows that are one for each image of a batch."""
     if rows is None or rows.num_rows != batch.num_rows:
@@ -282,6 +300,24 @@ def without(
     tally_texts(batch, goes, "texts", tallies)
     show_images(batch, goes, rule, removed)
     return batch.filter(pa.array(~goes))
+
+
+def without_rows(
+    batch: pa.RecordBatch,
+    rows: pa.RecordBatch | None,
+    begin: Begin,
+    tallies: Tallies,
+    rule: str,
+    stay: bool = False,
+) -> pa.RecordBatch:
+    """Return the images of a MATCHED batch about which `rows` has no row, or with `stay` the others.
+
+    Tally those that go, by `without`.
+    """
+    goes = np.full(batch.num_rows, stay)
+    if rows is not None:
+        goes[rows["row"].to_numpy() - begin.row] = not stay
+    return without(batch, goes, rule, begin.removed, tallies)
 
 
 def show_images(batch: pa.RecordBatch, goes: np.ndarray, rule: str, removed: Removed | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,151 +12,202 @@ import numpy as np
 import pyarrow as pa
 
 from curation.config import CurationConfig
-from curation.leaves.gate.checks import Check, Checks, Rule, Verdicts, rewrite
-from curation.leaves.gate.evaluation import EvaluationSets
-from curation.leaves.gate.evaluation_texts import find_texts
-from curation.leaves.gate.expression_text import Condition
+from curation.leaves.gate.checks import Check, Checks, Rule, rewrite
+from curation.leaves.gate.copies import Pictures
+from curation.leaves.gate.evaluation import EMBEDDING, EvaluationSets, EvaluationTexts
+from curation.leaves.gate.limits import find_repeated
 from curation.leaves.gate.mending import MENDED, MENDS, Mending
-from curation.leaves.gate.plan import FOUND, STATUS, SUCCESS, GatePlan
-from curation.leaves.gate.policies import RULES
-from curation.leaves.gate.repeated_texts import find_repeated
+from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.rule import IMAGES, TEXTS
 from curation.leaves.gate.steps import COUNTS, Step, StepFolder
-from curation.leaves.gate.table_rows import (
+from curation.leaves.gate.tables import of_table, require_found, require_own_rows
+from curation.leaves.gate.verdicts import (
+    DOWNLOADED,
+    SUCCESS,
+    WHY,
     Asked,
-    of_table,
-    require_found,
-    require_own_rows,
+    VerdictJoin,
+    require_no_day_of_the_run,
+    require_short,
+    rewritten,
     rows_of_sets,
     rows_of_tables,
 )
-from curation.leaves.gate.verdicts import WHY, VerdictJoin, rewritten
+from curation.report.languages import counted
 from curation.run.request import Context
 from runtime.engine.interface import Engine
 from runtime.errors import InputError
+from runtime.redaction import hidden
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile
 from runtime.tallies import Tallies
 
-DOWNLOADED = Condition(f"{STATUS} = '{SUCCESS}'", (STATUS,))
+_NO_TEXT = "no text of an evaluation set"
 
 
 @dataclass(frozen=True)
 class Conditions(Step):
     """The step: conditions on joined tables, and all other checks of images and texts."""
 
+    options: GateOptions
     asked: Asked
-    checks: tuple[Check, ...]
+    evaluation: EvaluationSets | None = None
+    texts: EvaluationTexts | None = None
+
+    def asks(self) -> dict[str, list[str]]:
+        """Return the conditions, rules and sets, and the tables."""
+        tables, keep = self.asked.tables, self.options.keep
+        return {
+            "downloaded": [DOWNLOADED.text] if tables.results else [],
+            "named in": [tables.only.name] if tables.only else [],
+            "keep": [keep] if keep is not None else [],
+            "policy": [str(rule) for rule in self.options.rules.of_single],
+            "no picture of": self.evaluation.names if self.evaluation else [],
+            "no text of": [f"{counted(len(self.texts), 'text')} of evaluation sets"] if self.texts else [],
+            "tables": tables.lines,
+        }
+
+    def open(self, engine: Engine) -> Conditions:
+        """Return the step with the conditions of --keep; InputError for an expression that Spark cannot evaluate."""
+        if self.options.keep is None:
+            return self
+        from curation.leaves.gate.expressions import checked  # here, as Spark takes long to import
+
+        tables = self.asked.tables
+        found = checked(engine.sql(WHY).session, self.options.keep, tables.columns, tables.column_names)
+        return replace(self, asked=replace(self.asked, conditions=[*self.asked.conditions, *found]))
 
     def prepare(self, context: Context) -> Conditions:
         """Make what finds the entries of texts that are mended, which is a stage of its own."""
-        if self.asked.plan.policy.mends:
+        if self.options.rules.mends:
             context.match_plan()
         return self
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write the images that pass all checks to files of the same names."""
-        engine, asked, plan = context.engine, self.asked, self.asked.plan
-        evaluation = plan.evaluation
-        sets = engine.ship(Path(evaluation.save(context.output.artefacts / "evaluation"))) if evaluation else None
-        made = tuple(check.made(context, images) for check in self.checks)
-        known, mends = partial(_known_sets, sets=sets) if sets else None, plan.policy.mends
-        checks = Checks(made, len(plan.tables), known, Mending(context.match_plan(), mends) if mends else None)
-        if not plan.tables:
+        engine, asked, tables, mends = context.engine, self.asked, self.asked.tables, self.options.rules.mends
+        saved = self.evaluation.save(context.output.artefacts / "evaluation") if self.evaluation else None
+        sets = engine.ship(Path(saved)) if saved else None
+        checks = Checks(
+            tuple(check.made(context, images) for check in self.checks.checks),
+            len(tables.every),
+            partial(_known_sets, sets=sets) if sets else None,
+            Mending(context.match_plan(), mends) if mends else None,
+        )
+        if not tables.every:
             return engine.run(list(images), partial(rewrite, change=checks, folder=folder))
-        rows = rows_of_sets(plan, sets) if sets else []
-        if plan.keep is None:
+        rows = rows_of_sets(tables, self.evaluation.columns, sets) if self.evaluation and sets else []
+        if self.options.keep is None:
             join = VerdictJoin.of(images, asked, asked.parts)
-            return rewritten(engine, join, [*rows, *rows_of_tables(asked)], images, checks, folder)
-        from curation.leaves.gate import joined_tables  # here, as Spark takes long to import
+            return rewritten(engine, join, [*rows, *rows_of_tables(asked)], checks, folder)
+        from curation.leaves.gate import expressions  # here, as Spark takes long to import
 
         spark = engine.sql(WHY).session
-        with joined_tables.evaluating(spark):
-            join = VerdictJoin.of(images, asked, joined_tables.with_unmet(spark, asked))
-            blocks = joined_tables.facts(spark, asked, join)
-            return rewritten(engine, join, rows, images, checks, folder, blocks)
+        with expressions.evaluating(spark):
+            join = VerdictJoin.of(images, asked, expressions.with_unmet(spark, asked))
+            return rewritten(engine, join, rows, checks, folder, expressions.facts(spark, asked, join))
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Refuse a download without matched images, tables of other images, and what lets nothing pass."""
-        if self.asked.plan.results:
-            require_success(_statuses(counted))
-        for number, table in enumerate(self.asked.plan.tables):
+        tables = self.asked.tables
+        if tables.results and not (statuses := _statuses(counted)).get(SUCCESS):
+            counts = ", ".join(f"{number:,} {status}" for status, number in statuses.items()) or "there is none"
+            raise InputError(
+                f"no matched image was downloaded ({counts}); give the results of downloading this run's matched/, "
+                "with `uid` among --save_additional_columns where the input brought its own uids"
+            )
+        for number, table in enumerate(tables.every):
             require_found(table, number, counted)
         if not counted["passed"]:
             failed = (f"{each['failed']:,} {each['text']}" for each in self._of_images(counted))
             raise InputError(f"no matched image meets all conditions (failed: {', '.join(failed)}); ask for less")
-        for number, (table, columns) in enumerate(zip(self.asked.plan.tables, self.asked.compared, strict=True)):
+        for number, (table, columns) in enumerate(zip(tables.every, self.asked.compared, strict=True)):
             require_own_rows(table, columns, number, counted, config)
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return the tables, the number that each check removed, and the figures of a download."""
-        plan, texts = self.asked.plan, Checks(self.checks).of_texts
-        tables = [{"name": table.name, **of_table(number, counted)} for number, table in enumerate(plan.tables)]
-        facts: dict[str, Any] = {"tables": tables, "conditions": [*self._of_images(counted)]}
+        tables, hashed = self.asked.tables, self.evaluation and self.asked.tables.having("phash")
+        every = [{"name": table.name, **of_table(number, counted)} for number, table in enumerate(tables.every)]
+        facts: dict[str, Any] = {"tables": every, "conditions": [*self._of_images(counted)]}
         facts["texts"] = [
             _counts(check.title, counted, number, "rule.", check.removes)
             | ({"mended": counted[f"{MENDED}{check.title}"]} if check.title in MENDS else {})
-            for number, check in enumerate(texts)
+            for number, check in enumerate(self.checks.of_texts)
         ]
-        if plan.evaluation and plan.tables_with("phash"):
-            facts["decontaminate_within"] = plan.evaluation.distance
-        if plan.evaluation and plan.evaluation.vectors:
-            facts["decontaminate_cosine"] = float(plan.evaluation.vectors.cosine[0])
-        if unmirrored := _unmirrored(plan):
+        if self.evaluation and hashed:
+            facts["decontaminate_within"] = self.evaluation.distance
+        if self.evaluation and self.evaluation.cosine is not None:
+            facts["decontaminate_cosine"] = self.evaluation.cosine
+        # Pictures whose mirror image has no pHash are not compared with it.
+        sets = self.evaluation.sets if self.evaluation and hashed else ()
+        if unmirrored := {each.name: each.unmirrored for each in sets if each.unmirrored}:
             facts["unmirrored"] = unmirrored
-        if plan.folders:
-            facts["downloads"] = {"folders": list(plan.folders), "images": _statuses(counted)}
+        if tables.results:
+            folders = [hidden(str(each)) for each in self.options.status]
+            facts["downloads"] = {"folders": folders, "images": _statuses(counted)}
         return facts
 
     def _of_images(self, counted: Tallies) -> Iterator[dict[str, Any]]:
-        checks = Checks(self.checks)
+        checks = self.checks
         removes = [check.removes for check in checks.of_images] + ["images without a text left"] * bool(checks.of_texts)
         for number, title in enumerate(checks.titles):
             yield _counts(title, counted, number, removes=removes[number])
 
+    @property
+    def checks(self) -> Checks:
+        """All checks: first of images, in the order of their bits, then of texts."""
+        return Checks((*self._image_checks(), *self._text_checks()))
 
-def step(engine: Engine, plan: GatePlan) -> Conditions | None:
-    """Return the step where anything is asked besides captions; InputError for what Spark cannot evaluate."""
-    if not plan.asks:
+    def _image_checks(self) -> Iterator[Check]:
+        for bit, condition in enumerate(self.asked.conditions):
+            yield Check(condition.title or condition.text, partial(_is_unmet, bit=bit))
+        for rule in self.options.rules.over(IMAGES):
+            yield Check(str(rule), partial(_of_batch, rule=rule.fails), removes=rule.removes)
+        for bit, name in enumerate(self.evaluation.names if self.evaluation else ()):
+            yield Check(f"not in evaluation set {name}", partial(_is_in_set, bit=bit))
+
+    def _text_checks(self) -> Iterator[Check]:
+        for rule in self.options.rules.of_single:
+            if rule.rule.scope == TEXTS:
+                yield Check(str(rule), rule.fails, of_texts=True, removes=rule.removes)
+            elif rule.rule.scope != IMAGES:
+                make = partial(find_repeated, most=rule.number or 0)
+                yield Check(str(rule), of_texts=True, make=make, by_file=True, removes=rule.removes)
+        if self.texts:
+            yield Check(_NO_TEXT, of_texts=True, make=partial(_find_texts, texts=self.texts))
+
+
+def find(options: GateOptions) -> Conditions | None:
+    """Return the step where single images or texts are checked."""
+    if options.keep is not None:
+        if not options.images and not options.status:
+            raise InputError(f"--keep {options.keep!r} is over columns of tables of images; name them by --images")
+        require_short(options.keep)
+        require_no_day_of_the_run(options.keep)
+    if options.decontaminate_cosine is not None and not options.decontaminate:
+        raise InputError("--decontaminate-cosine compares with evaluation sets; name their tables by --decontaminate")
+    if not options.asks_of_single:
         return None
-    found = [DOWNLOADED] if plan.results else []
-    if plan.only:
-        found.append(Condition(f"{FOUND}{plan.tables.index(plan.only)}", (), f"in {plan.only.name}"))
-    if plan.keep is not None:
-        from curation.leaves.gate.expressions import checked
-
-        found += checked(
-            engine.sql(WHY).session, plan.keep, [columns for _, columns in plan.columns], plan.column_names
-        )
-    return Conditions(Asked(plan, found), tuple(_checks(plan, found)))
-
-
-def require_success(statuses: Mapping[str, int]) -> None:
-    """Refuse a download without any matched image, given the number of matched images by status."""
-    if not statuses.get(SUCCESS):
-        counts = ", ".join(f"{images:,} {status}" for status, images in statuses.items()) or "there is none"
-        raise InputError(
-            f"no matched image was downloaded ({counts}); give the results of downloading this run's matched/, with "
-            "`uid` among --save_additional_columns where the input brought its own uids"
-        )
-
-
-def _checks(plan: GatePlan, found: Sequence[Condition]) -> Iterator[Check]:
-    """Yield all checks: first of images, in the order of their bits, then of texts."""
-    for bit, condition in enumerate(found):
-        yield Check(condition.shown, partial(_is_unmet, bit=bit))
-    for rule in plan.policy.over(IMAGES):
-        yield Check(str(rule), partial(_of_batch, rule=rule.fails), removes=rule.removes)
-    for bit, name in enumerate(plan.evaluation.names if plan.evaluation else ()):
-        yield Check(f"not in evaluation set {name}", partial(_is_in_set, bit=bit))
-    for rule in plan.policy.rules:
-        if rule.rule.scope == TEXTS:
-            yield Check(str(rule), rule.fails, of_texts=True, removes=rule.removes)
-        elif rule.rule is RULES["max_images_per_text"] and plan.images_per_text:
-            make = partial(find_repeated, most=plan.images_per_text)
-            yield Check(str(rule), of_texts=True, make=make, by_file=True, removes=rule.removes)
-    if texts := plan.evaluation_texts:
-        yield Check("no text of an evaluation set", of_texts=True, make=partial(find_texts, texts=texts))
+    tables, sets, texts = options.tables, None, None
+    if options.decontaminate:
+        cosine = options.decontaminate_cosine
+        sets = EvaluationSets.read(options.decontaminate, options.decontaminate_within, cosine)
+        if cosine is not None and not tables.having(EMBEDDING):
+            raise InputError(
+                f"--decontaminate-cosine needs a column {EMBEDDING} in a table of images; name it by --images"
+            )
+        if not sets.has_urls and not any(map(tables.having, sets.columns)):
+            raise InputError(
+                "the tables of --decontaminate have hashes of pictures, and no table of images has sha256 or phash; "
+                "hash the downloaded pictures by clip-hash, and give the hashes by --images"
+            )
+    if options.decontaminate_texts:
+        texts = EvaluationTexts.read(options.decontaminate_texts)
+    same = None if options.same_image is None else Pictures.named(options.same_image, tables)
+    also = [(same.table, same.column)] if same else []
+    hashes = [name for name in sets.columns if name != EMBEDDING] if sets else []
+    also += [(table, name) for name in hashes for table in tables.having(name)]
+    return Conditions(options, Asked.of(tables, also), sets, texts)
 
 
 def _known_sets(batch: pa.RecordBatch, sets: Shipped) -> np.ndarray:
@@ -164,27 +215,31 @@ def _known_sets(batch: pa.RecordBatch, sets: Shipped) -> np.ndarray:
     return sets.opened(EvaluationSets.open).known(batch)
 
 
-def _is_unmet(batch: pa.RecordBatch, verdicts: Verdicts, bit: int) -> np.ndarray:
-    return verdicts.met >> bit & 1 == 0
+def _find_texts(context: Context, images: Sequence[OwnFile], texts: EvaluationTexts) -> Rule:
+    """Return the rule that removes these texts; `images` are not needed for it."""
+    folder = texts.save(context.output.artefacts / "evaluation_texts")
+    return partial(_is_of_evaluation, known=context.engine.ship(Path(folder)))
 
 
-def _is_in_set(batch: pa.RecordBatch, verdicts: Verdicts, bit: int) -> np.ndarray:
-    return verdicts.sets >> bit & 1 == 1
+def _is_of_evaluation(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, known: Shipped) -> np.ndarray:
+    return known.opened(EvaluationTexts.open).fails(texts.field("text"))
 
 
-def _of_batch(batch: pa.RecordBatch, verdicts: Verdicts, rule: Rule) -> np.ndarray:
+def _is_unmet(batch: pa.RecordBatch, verdicts: Mapping[str, np.ndarray], bit: int) -> np.ndarray:
+    return verdicts["met"] >> bit & 1 == 0
+
+
+def _is_in_set(batch: pa.RecordBatch, verdicts: Mapping[str, np.ndarray], bit: int) -> np.ndarray:
+    return verdicts["sets"] >> bit & 1 == 1
+
+
+def _of_batch(batch: pa.RecordBatch, verdicts: Mapping[str, np.ndarray], rule: Rule) -> np.ndarray:
     return rule(batch)
 
 
 def _statuses(counted: Tallies) -> dict[str, int]:
     """Return the number of matched images by the status of their download."""
     return {status: int(images) for status, images in counted.beginning("status.").items()}
-
-
-def _unmirrored(plan: GatePlan) -> dict[str, int]:
-    """Return the number of pictures of each evaluation set whose mirror image has no pHash, and is not compared."""
-    sets = plan.evaluation.sets if plan.evaluation and plan.tables_with("phash") else ()
-    return {each.name: each.unmirrored for each in sets if each.unmirrored}
 
 
 def _counts(title: str, counted: Tallies, number: int, prefix: str = "", removes: str | None = None) -> dict[str, Any]:

@@ -1,41 +1,108 @@
 """The step `copies`: keep one of the images that show the same picture, with the texts of all of them.
 
-`pictures` finds the copies by the values of a column alone. Then each file is rewritten without the images that have
-copies. The texts of these images are sent to the image that stays, and combined like the texts of one URL.
+`--same-image` names a column of a table. Its values are joined to the images by KEY. Then images with equal values are
+grouped; images whose hashes are near each other are found by `near_copies.copies`, with Spark's joins. The copies are
+marked with the uid of the image that stays for them, in files by file of images.
+
+Then each file is rewritten without the images that have copies. The texts of these images are sent to the image that
+stays, and combined like the texts of one URL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.config import CurationConfig
-from curation.images.tasks import MATCHED_ROW_GROUP, key_of, pairs_of, write_images
-from curation.leaves.gate.checks import show_images, tally_texts
-from curation.leaves.gate.pictures import MARKS, Pictures, write_marks
+from curation.config import HASH_BITS, MOST_SHARE, CurationConfig, require_distance
+from curation.images.combine import uid_hashes
+from curation.images.tasks import MATCHED_ROW_GROUP, RUN_BYTES, RUN_ROWS, key_of, pairs_of, write_images
+from curation.leaves.by_uid.by_key import PLACE, ROWS, Groups, Places
+from curation.leaves.by_uid.tables import KEY_NAMES, ImageTable, comparable
+from curation.leaves.gate.checks import ByKey, show_images, tally_texts
+from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.steps import Step, StepFolder, removed
-from curation.leaves.gate.table_rows import of_table, require_found, require_own_rows
-from curation.run.ledger import group_buckets
+from curation.leaves.gate.tables import GivenTables, of_table, require_found, require_own_rows, value_bytes
+from curation.leaves.near_copies.index import hash_binaries, hash_bits, keys_of_hashes
+from curation.run.ledger import group_buckets, sending
 from curation.run.request import Context
 from curation.schemas import MATCHED
-from runtime.buckets import Block, Packer
-from runtime.engine.interface import Engine
-from runtime.errors import AGAIN
+from runtime.arrow import gather_reduced, gather_rows, one_batch
+from runtime.buckets import BUCKET_BYTES, Block, Packer, Store, by_bucket, packed, unpack
+from runtime.engine.interface import Engine, Receive, Relay
+from runtime.errors import AGAIN, InputError
+from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer, read_table
+from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies
 
-if TYPE_CHECKING:
-    from curation.leaves.gate.plan import GatePlan
+VALUE = pa.field("value", pa.binary())
 
+MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
+_SIZES = pa.schema([VALUE, pa.field("uid", pa.string()), pa.field("size", pa.int64())])
+_UID = pa.field("uid", pa.string())
+_JOINED = pa.schema([*ROWS, _UID, VALUE])
+VALUES = pa.schema([*PLACE, _UID, VALUE])  # one row per image
+VALUES_FOLDER = "values"  # the folder of the images that have a value, for near copies
 TEXTS_OF_COPY = 2  # estimated texts that are sent per copy
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The column of a table that identifies copies of a picture, and how many bits may differ; None: no bit."""
+
+    table: ImageTable
+    column: str
+    distance: int | None = None
+    bits: int | None = None  # of each hash, if some may differ
+
+    @classmethod
+    def named(cls, asked: str, tables: GivenTables) -> Pictures:
+        """Return what a value of `--same-image` names; InputError for any other text.
+
+        InputError if none of the tables or several have the column.
+        """
+        column, colon, number = asked.partition(":")
+        most = max(HASH_BITS) // MOST_SHARE
+        if not column or (colon and not (number.isascii() and number.isdigit() and int(number) <= most)):
+            raise InputError(
+                f"--same-image is {asked!r}; give a column, as sha256, or one with the number of bits in which copies "
+                "differ at most, as phash:4"
+            )
+        return cls(tables.with_column(column, "--same-image"), column, int(number) if colon and int(number) else None)
+
+    def measured(self) -> Pictures:
+        """Return the column with the length of its hashes; InputError if the distance is too large for them."""
+        if self.distance is None:
+            return self
+        column = self.column
+        read = (batch[column] for file in self.table.files for batch in self.table.read(file, [column]))
+        bits = hash_bits(read, column)
+        require_distance(self.distance, bits)
+        return replace(self, bits=bits)
+
+    def read(self, file: tuple[str, Version]) -> Iterator[dict[str, pa.Array]]:
+        """Yield KEY and value, as bytes, of each row of a file of the table.
+
+        If hashes may differ in some bits, the value is the hash's key (`keys_of_hashes`).
+        """
+        for batch in self.table.read(file, [self.column]):
+            values = batch[self.column]
+            if self.bits is None:
+                values = value_bytes(comparable(values, self.table.name))
+            else:
+                values = keys_of_hashes(hash_binaries(values, self.column), self.bits)
+            yield {name: batch[name] for name in KEY_NAMES} | {VALUE.name: values}
+
+    def __str__(self) -> str:
+        return self.column if self.distance is None else f"{self.column} within {self.distance} bits"
 
 
 @dataclass(frozen=True)
@@ -45,6 +112,11 @@ class Copies(Step):
     pictures: Pictures
     is_alone: bool = False  # whether no other step counts the images in the table
 
+    def asks(self) -> dict[str, list[str]]:
+        """Return the column, and the table if no other step names it."""
+        table = GivenTables(images=(self.pictures.table,))
+        return {"one image for each": [str(self.pictures)], "tables": table.lines if self.is_alone else []}
+
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write one image of each picture; tally `texts`, by language: the texts of copies that are not kept."""
         marks = context.output.parts.begin("marks")
@@ -52,7 +124,7 @@ class Copies(Step):
         marked = write_marks(context.engine, images, self.pictures, work, marks)
         own = own_files(marks, checksums_in(marked), AGAIN)
         number, partitions = group_buckets(TEXTS_OF_COPY * marked["copies"])
-        send = partial(_send, buckets=number, folder=folder, rule=self._title)
+        send = partial(_rewrite, buckets=number, folder=folder, rule=self._title)
         most = context.config.max_texts
         receive = partial(_receive, number=number, max_texts=most, folder=folder.path)
         by_file = {int(file.path.stem): file for file in own}
@@ -63,7 +135,7 @@ class Copies(Step):
         """Refuse a table that has none of the images, and one with differing rows of too many images."""
         if self.is_alone:
             require_found(self.pictures.table, 0, counted)
-            require_own_rows(self.pictures.table, [self.pictures.same.column], 0, counted, config)
+            require_own_rows(self.pictures.table, [self.pictures.column], 0, counted, config)
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return the number of removed copies and, if no other step reports the table, the images in it."""
@@ -72,15 +144,18 @@ class Copies(Step):
 
     @property
     def _title(self) -> str:
-        return f"one image of a picture, by {self.pictures.same}"
+        return f"one image of a picture, by {self.pictures}"
 
 
-def step(engine: Engine, plan: GatePlan) -> Copies | None:
-    """Return the step, or None if the plan has no pictures to compare."""
-    return Copies(plan.pictures, not plan.asks) if plan.pictures else None
+def find(options: GateOptions) -> Copies | None:
+    """Return the step, or None without --same-image."""
+    if options.same_image is None:
+        return None
+    pictures = Pictures.named(options.same_image, options.tables).measured()
+    return Copies(pictures, not options.asks_of_single)
 
 
-def _send(
+def _rewrite(
     item: tuple[OwnFile, OwnFile | None], tallies: Tallies, buckets: int, folder: StepFolder, rule: str
 ) -> Iterator[Block]:
     """Write the images of a file that have no copies; yield the PAIRS of all other images, in blocks by key."""
@@ -127,3 +202,162 @@ def _receive(partition: int, blocks: Iterator[bytes], number: int, max_texts: in
         tallies.add("texts", -texts, language)  # kept texts are not removed
     tally(tallies, path, checksums_in(written)[path.name])
     return tallies
+
+
+def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, work: Path, folder: Path) -> Tallies:
+    """Write a file of MARKS, named by its number, for each file of images that has copies; return the tallies.
+
+    `copies` is the number of MARKS. `found` and `differing` are the numbers of images in the table, and of images with
+    differing rows there, of which an example is tallied. `work` is a folder for intermediate files.
+    """
+    met = ByKey([*images], pictures.read, _JOINED, (_UID.name,))
+    items, places, tasks = met.items(pictures.table.files), met.places, met.cut[1]
+    write = partial(_write, places=places, folder=folder)
+    joining = Relay(partial(_with_values, met=met, is_uid=pictures.table.is_uid), tasks)
+    if pictures.bits is None or pictures.distance is None:
+        equal = Relay(partial(_equal, buckets=met.buckets, places=places), tasks)
+        return engine.exchange(items, met.send, write, places.tasks, [joining, equal])
+    values = make_folder(work / VALUES_FOLDER)
+    store = partial(_store, buckets=met.buckets, folder=values)
+    counted = engine.exchange(items, met.send, store, tasks, [joining])
+    return counted + _near_marks(engine, pictures, places, work, write)
+
+
+def _with_values(
+    partition: int, blocks: Iterator[bytes], tallies: Tallies, met: ByKey, is_uid: bool
+) -> Iterator[Block]:
+    """Yield VALUES of the images that have a value, in blocks by value."""
+    packer = sending(met.buckets)
+    for rows, groups in met.grouped(blocks):
+        found = _images_with_values(rows, groups, is_uid, tallies)
+        yield from packer.deal(found, _value_keys(found))
+    yield from packer.finish()
+
+
+def _images_with_values(rows: pa.RecordBatch, groups: Groups, is_uid: bool, tallies: Tallies) -> pa.RecordBatch:
+    file = rows["file"].fill_null(-1).to_numpy()[groups.order]
+    images = np.flatnonzero(file >= 0)
+    is_found = groups.reduced(np.logical_or, file < 0)
+    tallies.add("found.0", int(is_found[groups.group[images]].sum()))
+    has_value = rows["value"].is_valid().to_numpy(zero_copy_only=False)[groups.order]
+    chosen, differing = _values(rows["value"], groups, np.flatnonzero(has_value))
+    if is_uid and len(several := images[differing[groups.group[images]]]):
+        tallies.add("differing.0", len(several))
+        tallies.add(f"differing_uid.0.{pc.min(rows['uid'].take(pa.array(groups.order[several])))}")
+    images = images[chosen[groups.group[images]] >= 0]
+    own, values = (pa.array(each) for each in (groups.order[images], chosen[groups.group[images]]))
+    columns = [*(rows[name].take(own) for name in VALUES.names[:-1]), rows["value"].take(values)]
+    return pa.RecordBatch.from_arrays(columns, schema=VALUES)
+
+
+def _values(values: pa.Array, groups: Groups, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the row of the smallest value of each group, -1 if it has none, and which groups have different values.
+
+    `known` has the positions, in the order of groups, of the rows with a value.
+    """
+    chosen, differing = np.full(len(groups.starts), -1), np.zeros(len(groups.starts), bool)
+    group, rows = groups.group[known], groups.order[known]
+    chosen[group] = rows
+    several = np.flatnonzero(np.bincount(group, minlength=len(chosen))[group] > 1)
+    if len(several):
+        own = values.take(pa.array(rows[several]))
+        ranks = pc.rank(own, tiebreaker="dense").to_numpy()
+        order = np.lexsort((ranks, group[several]))[::-1]  # the smallest of a group is assigned last
+        chosen[group[several][order]] = rows[several][order]
+        ranks, firsts = ranks[order], np.flatnonzero(np.diff(group[several][order], prepend=-1))
+        is_other = np.minimum.reduceat(ranks, firsts) != np.maximum.reduceat(ranks, firsts)
+        differing[group[several][order][firsts]] = is_other
+    return chosen, differing
+
+
+def _value_keys(rows: pa.RecordBatch) -> np.ndarray:
+    return uid_hashes(rows["value"].view(pa.string())).view(np.uint64)
+
+
+def _equal(partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int, places: Places) -> Iterator[Block]:
+    """Yield MARKS of the images that share their value with others, in blocks by file."""
+    packer = Packer(places.tasks)
+    for bucket in by_bucket(blocks, buckets, VALUES, _value_keys):
+        for marks in equal_images(bucket):
+            yield from packer.deal(marks, places.keys(marks))
+    yield from packer.finish()
+
+
+def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield MARKS of the images that share their value with others; the one with the smallest uid stays.
+
+    Any number of images may share a value, so images are stored on a disk until the smallest uid is known.
+    """
+    with Store() as store:
+        shared = _by_value(gather_reduced(_stored(rows, store), _by_value, BUCKET_BYTES))
+        shared = shared.filter(pc.greater(shared["size"], 1))
+        for data in store.take(0):
+            batch = unpack(data, VALUES)
+            places = pc.index_in(batch["value"], value_set=shared["value"])
+            own, copy_of = batch.filter(places.is_valid()), shared["uid"].take(places.drop_null())
+            yield pa.RecordBatch.from_arrays([own["file"], own["row"], copy_of], schema=MARKS)
+
+
+def _stored(rows: Iterable[pa.RecordBatch], store: Store) -> Iterator[pa.RecordBatch]:
+    """Put rows into a store; yield the _SIZES of them, each row with size 1."""
+    for batch in gather_rows(rows, RUN_ROWS, RUN_BYTES):
+        store.add(0, packed(batch.serialize()).data, batch.nbytes)
+        sizes = pa.array(np.ones(batch.num_rows, np.int64))
+        yield pa.RecordBatch.from_arrays([batch["value"], batch["uid"], sizes], schema=_SIZES)
+
+
+def _by_value(held: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Return _SIZES with one row per value: the smallest uid, and the number of images."""
+    groups = pa.Table.from_batches(held, _SIZES).group_by("value", use_threads=False)
+    return one_batch(groups.aggregate([("uid", "min"), ("size", "sum")]).rename_columns(_SIZES.names))
+
+
+def _store(partition: int, blocks: Iterator[bytes], buckets: int, folder: Path) -> Tallies:
+    """Write the VALUES of a partition's images to a Parquet file; nothing is tallied."""
+    with part_writer(folder / f"{partition:05d}.parquet", VALUES, MATCHED_ROW_GROUP) as writer:
+        for bucket in by_bucket(blocks, buckets, VALUES, _value_keys):
+            for rows in bucket:
+                writer.write(rows)
+    return Tallies()
+
+
+def _write(partition: int, blocks: Iterator[bytes], places: Places, folder: Path) -> Tallies:
+    """Write a file of MARKS for each file of images that has copies; tally `copies`, the number of MARKS."""
+    tallies, rows = Tallies(), places.stream(blocks, MARKS)
+    for number in rows.files():
+        path = folder / f"{number}.parquet"
+        with part_writer(path, MARKS, MATCHED_ROW_GROUP) as writer:
+            for batch in rows.rest_of(number):
+                writer.write(batch)
+        tallies.add("copies", writer.rows)
+        tally(tallies, path, writer.checksum)
+    return tallies
+
+
+def _near_marks(engine: Engine, pictures: Pictures, places: Places, work: Path, write: Receive) -> Tallies:
+    """Find near copies among the VALUES stored in `work`, and send their MARKS, by file, to `write`.
+
+    Return the sums of the tallies that `write` returns.
+    """
+    from pyspark.sql.pandas.types import from_arrow_schema  # here, as Spark takes long to import
+
+    from curation.leaves.near_copies.copies import copies_of
+    from runtime.engine.spark import BLOCKS, SHUFFLED_JOINS, map_batches, rows_in, settings
+
+    spark = engine.sql("near copies are joined by Spark")
+    with settings(spark.session, SHUFFLED_JOINS):
+        stored = rows_in(spark.session, work / VALUES_FOLDER, from_arrow_schema(VALUES))
+        keyed = stored.withColumnRenamed(VALUE.name, "key")
+        copies = copies_of(keyed, pictures.distance or 0, work, pictures.bits or 0).select(*MARKS.names)
+        blocks = map_batches(copies, partial(_packed, places=places), BLOCKS)
+        return spark.exchange([], partial(iter, ()), write, places.tasks, rows=blocks)
+
+
+def _packed(marks: Iterable[pa.RecordBatch], places: Places) -> Iterator[pa.RecordBatch]:
+    """Yield BLOCKS of MARKS by file."""
+    from runtime.engine.spark import as_row
+
+    packer = Packer(places.tasks)
+    for batch in marks:
+        yield from map(as_row, packer.deal(batch, places.keys(batch)))
+    yield from map(as_row, packer.finish())

@@ -1,15 +1,17 @@
-"""Split an expression over columns of images into conditions, and check these with Spark's parser and analyser.
+"""Split an expression over columns of images into conditions, which Spark checks, and evaluates over rows of tables.
 
-`expression_text` scans the text before: its length, its depth, and the columns that it names.
+`verdicts` scans the text before, and joins the results to the images. Tables are joined before if one condition names
+columns of both.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial, reduce
 from typing import Any
 
 import pyarrow as pa
@@ -21,15 +23,21 @@ from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import BooleanType, DoubleType, FloatType
 
-from curation.leaves.by_uid.tables import comparable_schema
-from curation.leaves.gate.expression_text import (
+from curation.leaves.by_uid.by_key import deal
+from curation.leaves.by_uid.tables import KEY_NAMES, comparable, comparable_schema
+from curation.leaves.gate.verdicts import (
+    FOUND,
     NOT_OF_ONE,
+    ROW,
+    Asked,
     Condition,
+    Part,
+    VerdictJoin,
     beginnings,
     names_a_day_of_the_run,
-    require_columns,
 )
-from runtime.engine.spark import settings
+from curation.run.ledger import sending
+from runtime.engine.spark import BLOCKS, SHUFFLED_JOINS, as_row, map_batches, over, settings
 from runtime.errors import InputError
 
 MOST = 60  # conditions of an expression: each is a bit of a number
@@ -46,7 +54,13 @@ _OF_MANY_ROWS = (  # Spark's names of its errors about an aggregate, a window or
 _ARITHMETIC = ("Add", "Subtract", "Multiply", "Divide", "Remainder", "UnaryMinus")
 _FUNCTIONS = ("UnresolvedFunction", "UnresolvedExtractValue", "Cast")
 _FLOATS = (DoubleType, FloatType)
+# Words that Spark reads as values of the run, unless a column has the name.
+_OF_A_RUN = set(
+    "CURRENT_CATALOG CURRENT_DATABASE CURRENT_DATE CURRENT_PATH CURRENT_SCHEMA CURRENT_TIME CURRENT_TIMESTAMP "
+    "CURRENT_TIMEZONE CURRENT_USER LOCALTIME LOCALTIMESTAMP SESSION_USER USER".split()
+)
 _TIMES = ("date", "timestamp", "timestamp_ntz")
+_TRIED = pa.field("_tried", pa.string())  # the status of a download, as `Asked.read` has it
 
 
 def checked(
@@ -69,6 +83,29 @@ def checked(
     return found
 
 
+def require_columns(names: Sequence[str], tables: Mapping[str, Sequence[str]]) -> None:
+    """Refuse names of columns that are in no table, in several tables, or in one table in several spellings.
+
+    `tables` has the columns of each table by the name of the table.
+    """
+    for column in names:
+        owners = {name: [each for each in own if each.lower() == column.lower()] for name, own in tables.items()}
+        owners = {name: own for name, own in owners.items() if own}
+        if len(owners) > 1:
+            raise InputError(f"column {column} of --keep is in several tables ({' and '.join(owners)}); rename one")
+        for name, own in owners.items():
+            if len(own) > 1:
+                raise InputError(
+                    f"column {column} of --keep may be {' or '.join(own)} of {name}, which Spark SQL does not tell "
+                    "apart; rename one"
+                )
+        if not owners and column.upper() in _OF_A_RUN:
+            raise InputError(f"{column} of --keep {NOT_OF_ONE}")
+        if not owners:
+            known = "; ".join(f"{name} has {', '.join(columns)}" for name, columns in tables.items())
+            raise InputError(f"column {column} of --keep is in no table of images: {known}")
+
+
 def conditions(spark: SparkSession, expression: str) -> list[Condition]:
     """Return the conditions that AND joins in an expression, in order; InputError if Spark cannot parse it.
 
@@ -82,7 +119,7 @@ def conditions(spark: SparkSession, expression: str) -> list[Condition]:
         except ParseException as error:
             raise InputError(f"--keep {expression!r} is no expression of Spark SQL: {_reason(error)}") from None
         if tree.getClass().getSimpleName() in _NAMED:  # Spark reads a word behind an expression as its name
-            raise InputError(f"--keep {expression!r} is no condition: {tree.name()!r} is too much at its end")
+            raise InputError(f"--keep {expression!r} is no condition: {_named(tree)!r} is too much at its end")
         if tree.containsPattern(_pattern(spark, "PLAN_EXPRESSION")):
             raise InputError(f"--keep {expression!r} {NOT_OF_ONE}")
         parts = list(_joined_by_and(tree))
@@ -130,6 +167,11 @@ def nan_is_null(spark: SparkSession, condition: Condition, columns: pa.Schema) -
     return replace(condition, sql="".join(pieces)) if numbers else condition
 
 
+def _named(tree: Any) -> str:
+    """Return the name, or the names, that an expression gives itself."""
+    return tree.name() if tree.getClass().getSimpleName() == "Alias" else tree.names().mkString(", ")
+
+
 def _computed(tree: Any) -> Iterator[Any]:
     """Yield the parts of a tree that may be NaN though no column is: functions, casts, and whole sums and products."""
     open_ = [(tree, False)]
@@ -139,8 +181,7 @@ def _computed(tree: Any) -> Iterator[Any]:
         if name in _FUNCTIONS or (name in _ARITHMETIC and not is_within):
             yield part
         if name != "LambdaFunction":
-            children = part.children()
-            open_ += [(children.apply(number), name in _ARITHMETIC) for number in range(children.size())]
+            open_ += [(child, name in _ARITHMETIC) for child in _each(part.children())]
 
 
 def _joined_by_and(tree: Any) -> Iterator[Any]:
@@ -182,8 +223,7 @@ def _place(parser: Any, part: Any, expression: str) -> tuple[int, int] | None:
 
 def _columns(part: Any) -> Iterator[str]:
     """Yield the name of each column in a part; for a field of a struct, the name of the struct."""
-    leaves = part.collectLeaves()
-    for leaf in map(leaves.apply, range(leaves.size())):
+    for leaf in _each(part.collectLeaves()):
         if leaf.getClass().getSimpleName() == "UnresolvedAttribute":
             yield leaf.nameParts().apply(0)
 
@@ -212,8 +252,11 @@ def _nodes(plan: Any) -> Iterator[Any]:
     while open_:
         node = open_.pop()
         yield node
-        children = node.children()
-        open_ += map(children.apply, range(children.size()))
+        open_ += _each(node.children())
+
+
+def _each(sequence: Any) -> list[Any]:
+    return [sequence.apply(number) for number in range(sequence.size())]
 
 
 def _pattern(spark: SparkSession, name: str) -> Any:
@@ -241,3 +284,96 @@ def _silent() -> Iterator[None]:
         yield
     finally:
         log.setLevel(before)
+
+
+def facts(spark: SparkSession, asked: Asked, join: VerdictJoin) -> DataFrame:
+    """Return a DataFrame of BLOCKS, whose rows are of `facts_schema`: facts about the joined rows of each part."""
+    frames = [
+        map_batches(
+            _joined(spark, asked, part).selectExpr(*KEY_NAMES, *_facts(asked, part)),
+            partial(_packed, join=join, found=part.tables),
+            BLOCKS,
+        )
+        for part in join.parts
+    ]
+    return reduce(DataFrame.union, frames)
+
+
+@contextmanager
+def evaluating(spark: SparkSession) -> Iterator[None]:
+    """Let Spark, within a context, evaluate conditions as `expressions` checked them, and join tables by shuffling."""
+    with lenient(spark), settings(spark, SHUFFLED_JOINS):
+        yield
+
+
+def with_unmet(spark: SparkSession, asked: Asked) -> list[Part]:
+    """Return the parts with `unmet`: the conditions that hold for an image in no table, whose columns are all null."""
+    named = (read_schema(asked, number).remove(0).remove(0) for number in range(len(asked.tables.every)))
+    found = [pa.field(f"{FOUND}{number}", pa.bool_()) for number in range(len(asked.tables.every))]
+    columns = from_arrow_schema(pa.schema([*(field for each in named for field in each), *found]))
+    ((unmet,),) = spark.createDataFrame([(None,) * len(columns)], columns).selectExpr(_met(asked, -1)).collect()
+    return [replace(part, unmet=unmet & part.conditions) for part in asked.parts]
+
+
+def _joined(spark: SparkSession, asked: Asked, part: Part) -> DataFrame:
+    """Return the rows of the tables of a part, joined by image; an image may be missing in some tables."""
+    frames = [_rows_of(spark, asked, number) for number in _numbers(asked, part)]
+    return reduce(lambda one, other: one.join(other, KEY_NAMES, "full"), frames)
+
+
+def _numbers(asked: Asked, part: Part) -> list[int]:
+    return [number for number in range(len(asked.tables.every)) if part.tables >> number & 1]
+
+
+def _rows_of(spark: SparkSession, asked: Asked, number: int) -> DataFrame:
+    """Return KEY, the columns that conditions name, and facts of a table; FOUND is true for all rows."""
+    schema = read_schema(asked, number)
+    read = partial(_read, asked=asked, number=number, schema=schema)
+    rows = over(spark, list(asked.tables.every[number].files), read, schema)
+    return rows.selectExpr("*", f"true as {FOUND}{number}")
+
+
+def read_schema(asked: Asked, number: int) -> pa.Schema:
+    """Return the schema of a table's rows: KEY, the columns that conditions name, the hash of a row, and its status."""
+    known = comparable_schema(asked.tables.every[number].row_schema(asked.columns[number]))
+    hashed = [pa.field(f"{ROW}{number}", pa.int64())] if asked.compared[number] else []
+    return pa.schema([*known, *hashed, *([_TRIED] if asked.is_download(number) else [])])
+
+
+def _facts(asked: Asked, part: Part) -> list[str]:
+    """Return the SQL of each fact about a joined row of a part's tables."""
+    own = _numbers(asked, part)
+    expressions = {"met": _met(asked, part.conditions)}
+    if len(own) > 1:
+        expressions["found"] = _sum([f"if({FOUND}{number}, {1 << number}L, 0L)" for number in own])
+    if any(map(asked.is_download, own)):
+        expressions["status"] = _TRIED.name
+    expressions |= {f"{ROW}{number}": f"{ROW}{number}" for number in own if asked.compared[number]}
+    return [f"{expression} as {name}" for name, expression in expressions.items()]
+
+
+def _met(asked: Asked, conditions: int) -> str:
+    chosen = ((bit, each) for bit, each in enumerate(asked.conditions) if conditions >> bit & 1)
+    return _sum([f"if({each.sql or each.text}, {1 << bit}L, 0L)" for bit, each in chosen])
+
+
+def _sum(terms: Sequence[str]) -> str:
+    return " + ".join(terms) or "0L"
+
+
+def _read(file: Any, asked: Asked, number: int, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    names, table = asked.columns[number], asked.tables.every[number].name
+    for batch, known in asked.read(file, number, names):
+        columns = known | {_TRIED.name: known.get("status")}
+        columns |= {name: comparable(batch[name], table) for name in names}  # of which one may be named like a fact
+        yield pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+def _packed(rows: Iterable[pa.RecordBatch], join: VerdictJoin, found: int) -> Iterator[pa.RecordBatch]:
+    """Yield BLOCKS of facts by key; rows without a column `found` get `found`, the bits of the part's tables."""
+    packer = sending(join.by_key.buckets)
+    for batch in rows:
+        known = {"found": pa.repeat(pa.scalar(found, pa.int64()), batch.num_rows)}
+        known |= dict(zip(batch.schema.names, batch.columns, strict=True))
+        yield from map(as_row, deal(packer, known, join.by_key.schema, batch.num_rows))
+    yield from map(as_row, packer.finish())

@@ -1,16 +1,14 @@
-"""Read the robots.txt, tdmrep.json and ai.txt of hosts, and find the signals that they state for paths.
+"""Read the robots.txt, tdmrep.json and ai.txt of hosts; `robots_text` finds the signals that they state.
 
 The files come from Common Crawl's `robotstxt` WARC files or from tables.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
 from operator import itemgetter
 from typing import BinaryIO
 
@@ -21,42 +19,15 @@ from fastwarc.warc import WarcRecord
 from curation.exclusion.lists import canonical, is_domain
 from curation.inputs.crawl import warc
 from curation.inputs.crawl.html_pages import headers, unpack
-from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from curation.inputs.crawl.warc import members
 from curation.leaves.by_uid.tables import Paths, opened
-from curation.leaves.gate.robots_text import (
-    ALLOW,
-    CONTENT_SIGNAL,
-    CONTENT_USAGE,
-    CUT,
-    DISALLOW,
-    EVERYONE,
-    MOST_BYTES,
-    Group,
-    PathRule,
-    PathRules,
-    compared,
-    decoded,
-    groups,
-    spelled,
-)
+from curation.leaves.gate.robots_text import MOST_BYTES, PATHS, ROBOTS_TXT
 from runtime.arrow import gather
 from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile, Version, expand, looking_up, name_of
 from runtime.storage.paths import reachable
 
-NO_JSON = "no_json"  # a fault: tdmrep.json is no JSON, and is ignored
-WILDCARDS = "wildcards"  # a fault: so many that some patterns are cut at the first one
-# Of each field, the names that mean training, and the values: True refuses it, False permits it.
-_STATED = {
-    CONTENT_SIGNAL: ({"ai-train"}, {"no": True, "yes": False}),
-    CONTENT_USAGE: ({"train-ai", "train-genai"}, {"n": True, "y": False}),
-}
-Patterns = list[tuple[bool, str]]  # pairs: whether the pattern refuses paths, and the pattern
-
-ROBOTS_TXT, TDMREP, AI_TXT = "/robots.txt", "/.well-known/tdmrep.json", "/ai.txt"
-PATHS = (ROBOTS_TXT, TDMREP, AI_TXT)
 # A file of a host: `host` is an authority of `parts_of`, `date` is in seconds since 1970, 0 if it is not known.
 HOST_FILES = pa.schema(
     [
@@ -214,121 +185,3 @@ def _files(path: str) -> list[tuple[str, Version]]:
     if not files:
         raise InputError(f"{path} holds no such file; expected {_EXPECTED}")
     return files
-
-
-class HostRules:
-    """The rules that the files of one host state for its paths, and `faults`, the faults of these files.
-
-    size: approximate memory in bytes.
-    agents: names in lower case; a path has a signal if it is refused to any of the agents.
-    """
-
-    def __init__(self, files: Mapping[str, bytes], agents: Sequence[str]):
-        self.faults: list[str] = []
-        refused = [*self._refused(files, agents)]
-        self._always = sum({bit for bit, rules in refused if rules.refuse_all})
-        self._sometimes = [(bit, rules) for bit, rules in refused if not bit & self._always]
-        self.size = sum(rules.size for _, rules in self._sometimes)
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether no path has a signal."""
-        return not self._always and not self._sometimes
-
-    def signals(self, path: str) -> int:
-        """Return the signals of a path with its query, as bits of SIGNALS and HOST_SIGNALS."""
-        found, path = self._always, compared(spelled(path))
-        for bit, rules in self._sometimes:
-            if not found & bit and rules.refuse(path):
-                found |= bit
-        return found
-
-    def _refused(self, files: Mapping[str, bytes], agents: Sequence[str]) -> Iterator[tuple[int, PathRules]]:
-        """Yield pairs: the bit of a signal, and rules that refuse the paths with the signal. A bit may come again."""
-        for name, signal in ((ROBOTS_TXT, "robots"), (AI_TXT, "ai.txt")):
-            if name not in files:
-                continue
-            text, faults = decoded(files[name])
-            self.faults += faults
-            found = [*groups(text)]
-            yield from self._rules(HOST_SIGNALS[signal], _fetching(found, agents))
-            if name == ROBOTS_TXT:
-                for field in _STATED:
-                    yield from self._rules(HOST_SIGNALS[field], _stated(found, field, agents))
-        if TDMREP in files:
-            in_order = partial(PathRules, in_order=True)
-            yield from self._rules(SIGNALS[TDM_RESERVATION], [self._reserved(files[TDMREP])], in_order)
-
-    def _reserved(self, content: bytes) -> Patterns:
-        """Return the patterns of tdmrep.json in its order, each with whether it reserves its paths."""
-        if len(content) > MOST_BYTES:
-            self.faults.append(CUT)
-            return []
-        try:
-            rows = json.loads(content)
-        except (ValueError, RecursionError):
-            self.faults.append(NO_JSON)
-            return []
-        rows = [row for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, dict)]
-        stated = ((str(row.get(TDM_RESERVATION)), row.get("location")) for row in rows)
-        return [(value == "1", at.strip()) for value, at in stated if isinstance(at, str) and at.strip()]
-
-    def _rules(
-        self, bit: int, lists: Iterable[Patterns], made: Callable[[Patterns], PathRules] = PathRules
-    ) -> Iterator[tuple[int, PathRules]]:
-        """Yield the bit with the rules of each list that has a refusing pattern; equal lists count once."""
-        for patterns in dict.fromkeys(map(tuple, lists)):
-            if any(refuses for refuses, _ in patterns):
-                rules = made([*patterns])
-                if rules.are_cut and WILDCARDS not in self.faults:
-                    self.faults.append(WILDCARDS)
-                yield bit, rules
-
-
-def _fetching(found: Sequence[Group], agents: Sequence[str]) -> Iterator[Patterns]:
-    """Yield the patterns for each agent: which paths it may not fetch, and which it may."""
-    for agent in _asked(found, agents):
-        rules = _rules_of(found, agent)
-        yield [(rule.field == DISALLOW, rule.value) for rule in rules if rule.field in (ALLOW, DISALLOW)]
-
-
-def _asked(found: Sequence[Group], agents: Sequence[str]) -> list[str]:
-    """Return the agents that groups name, and EVERYONE if other agents are left, which share its rules."""
-    named = {agent for group in found for agent in group.agents}
-    own = [agent for agent in agents if agent in named]
-    return own if len(own) == len(agents) else [*own, EVERYONE]
-
-
-def _rules_of(found: Sequence[Group], agent: str) -> list[PathRule]:
-    """Return the rules of all groups that name an agent; if none does, those of the groups for EVERYONE."""
-    own = [group for group in found if agent in group.agents]
-    named = own or [group for group in found if EVERYONE in group.agents]
-    return [rule for group in named for rule in group.rules]
-
-
-def _stated(found: Sequence[Group], field: str, agents: Sequence[str]) -> Iterator[Patterns]:
-    """Yield the patterns that a field states: before all groups, in the groups for EVERYONE, and for each agent.
-
-    A group for EVERYONE counts even if all agents have their own groups: it is about uses, not about crawlers.
-    """
-    before = [rule for group in found[:1] for rule in group.rules]
-    for rules in (before, *(_rules_of(found, agent) for agent in {EVERYONE, *_asked(found, agents)})):
-        yield _firm(each for rule in rules if rule.field == field for each in _preferences(*rule))
-
-
-def _preferences(field: str, value: str) -> Iterator[tuple[bool, str]]:
-    """Yield the patterns of a line about training: `ai-train=no` is about all paths, `/a ai-train=no` about /a."""
-    names, words = _STATED[field]
-    path, space, rest = value.partition(" ")
-    path, stated = (path, rest) if space and path.startswith("/") else ("/", value)
-    for each in stated.split(","):
-        name, _, word = (part.strip().lower() for part in each.partition("="))
-        if name in names and word in words:
-            yield words[word], path
-
-
-def _firm(patterns: Iterable[tuple[bool, str]]) -> Patterns:
-    """Return distinct patterns, without each permitting one that an equal pattern contradicts by refusing."""
-    given = [*dict.fromkeys(patterns)]
-    refused = {pattern for refuses, pattern in given if refuses}
-    return [(refuses, pattern) for refuses, pattern in given if refuses or pattern not in refused]

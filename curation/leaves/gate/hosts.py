@@ -8,32 +8,35 @@ the images' files.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from tempfile import SpooledTemporaryFile
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from isal import isal_zlib as zlib
 
 from curation.config import CurationConfig
 from curation.exclusion.lists import domain_keys
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from curation.leaves.by_uid.by_key import PLACE, Places
-from curation.leaves.gate.checks import Begin, rewrite_one
-from curation.leaves.gate.host_files import TDMREP, HostFiles, HostRules, parts_of, read
-from curation.leaves.gate.plan import GatePlan
-from curation.leaves.gate.robots_text import condensed
+from curation.leaves.gate.checks import Begin, written
+from curation.leaves.gate.host_files import HostFiles, parts_of, read
+from curation.leaves.gate.options import GateOptions
+from curation.leaves.gate.robots_text import TDMREP, HostRules, condensed, robots_agents
+from curation.leaves.gate.rules import OF_HOSTS
 from curation.leaves.gate.steps import Step, StepFolder
+from curation.report.languages import counted
 from curation.run.ledger import group_buckets, sending
 from curation.run.request import Context
 from runtime.arrow import parts
 from runtime.buckets import Block, Packer, buckets_for, by_bucket
-from runtime.engine.interface import Engine, Relay, spread
+from runtime.engine.interface import Relay, spread
 from runtime.errors import InputError
 from runtime.kernel_caches import cache_folder
 from runtime.storage.listing import Version
@@ -89,14 +92,11 @@ class Meeting:
         high = rows["high"].to_numpy()
         is_url = rows["path"].is_valid().to_numpy(zero_copy_only=False)
         rest = high << np.uint64(ranges) >> np.uint64(ranges + 1)
-        return high & ~self._below(ranges) | is_url.astype(np.uint64) << np.uint64(63 - ranges) | rest
+        return high & ~np.uint64(2 ** (64 - ranges) - 1) | is_url.astype(np.uint64) << np.uint64(63 - ranges) | rest
 
     def range_of(self, rows: pa.RecordBatch) -> int:
         """Return the range of hosts that all rows of a bucket belong to."""
         return int(rows["high"][0].as_py() >> (64 - (self.buckets.bit_length() - 2)))
-
-    def _below(self, bits: int) -> np.uint64:
-        return np.uint64(2 ** (64 - bits) - 1)
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,10 @@ class Hosts(Step):
 
     removes = False
 
+    def asks(self) -> dict[str, list[str]]:
+        """Return the files of hosts."""
+        return {"hosts say": [f"{self.files.name} ({counted(len(self.files.files), 'file')})"]}
+
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write all images with the signals of their hosts."""
         places = Places.of(row_counts(images))
@@ -115,13 +119,9 @@ class Hosts(Step):
         number = max(number, buckets_for(self.files.bytes, BUCKET_BYTES))
         meeting = Meeting(2 * number, places, tuple(map(str.lower, self.agents)))
         items: list[Item] = [*spread([*self.files.files], context.engine), *enumerate(images)]
-        send, relay = (
-            partial(_send, meeting=meeting),
-            Relay(partial(_pass_on, meeting=meeting), places.relays(tasks)),
-        )
-        write = partial(rewrite_one, images=list(images), change=_marked, folder=folder)
-        receive = partial(places.written, schema=FOUND, write=write)
-        return context.engine.exchange(items, send, receive, places.tasks, [relay])
+        relay = Relay(partial(_pass_on, meeting=meeting), places.relays(tasks))
+        receive = written(images, places, FOUND, _marked, folder)
+        return context.engine.exchange(items, partial(_send, meeting=meeting), receive, places.tasks, [relay])
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Refuse files of which none is from a host of an image or of its pages."""
@@ -147,9 +147,15 @@ class Hosts(Step):
         return {"hosts": facts}
 
 
-def step(engine: Engine, plan: GatePlan) -> Hosts | None:
-    """Return the step, or None if the plan has no files of hosts."""
-    return Hosts(plan.hosts, plan.agents) if plan.hosts else None
+def find(options: GateOptions) -> Hosts | None:
+    """Return the step, or None without files of hosts; InputError for options that need such files."""
+    if options.robots:
+        return Hosts(HostFiles.find(options.robots), robots_agents(options.robots_agents))
+    if options.robots_agents:
+        raise InputError("--robots-agents names agents of robots.txt; give files of robots.txt by --robots")
+    if unfed := [rule for rule in OF_HOSTS if rule in options.policy]:
+        raise InputError(f"the rule {unfed[0]} is about what hosts say; give files of robots.txt by --robots")
+    return None
 
 
 def _send(item: Item, tallies: Tallies, meeting: Meeting) -> Iterator[Block]:
@@ -211,11 +217,11 @@ def _of_images(
     return _asked(hosts.filter(has_host), columns)
 
 
-def _asked(hosts: pa.Array, columns: dict[str, pa.Array]) -> pa.RecordBatch:
+def _asked(hosts: pa.Array, known: dict[str, pa.Array]) -> pa.RecordBatch:
     keys = domain_keys(hosts)
-    known = {"high": pa.array(keys[:, 0]), "low": pa.array(keys[:, 1])} | columns
-    nulls = {field.name: pa.nulls(len(hosts), field.type) for field in ASKED if field.name not in known}
-    return pa.RecordBatch.from_arrays([(known | nulls)[name] for name in ASKED.names], schema=ASKED)
+    known |= {"high": pa.array(keys[:, 0]), "low": pa.array(keys[:, 1])}
+    columns = [known.get(field.name, pa.nulls(len(hosts), field.type)) for field in ASKED]
+    return pa.RecordBatch.from_arrays(columns, schema=ASKED)
 
 
 def _pass_on(partition: int, blocks: Iterable[bytes], tallies: Tallies, meeting: Meeting) -> Iterator[Block]:
@@ -225,11 +231,11 @@ def _pass_on(partition: int, blocks: Iterable[bytes], tallies: Tallies, meeting:
     """
     packer = Packer(meeting.places.tasks)
     own: int | None = None
-    with Contents() as contents:
+    with contents() as held:
         for bucket in by_bucket(blocks, meeting.buckets, ASKED, meeting.keys):
             for rows in bucket:
                 if (first := meeting.range_of(rows)) != own:
-                    known, own = KnownHosts(meeting.agents, tallies, contents), first
+                    known, own = KnownHosts(meeting.agents, tallies, held), first
                 if rows["path"].null_count:
                     known.learn(rows)
                     continue
@@ -253,68 +259,46 @@ def _marked(batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, ta
 
 
 class _File(NamedTuple):
-    """A file of a host: date, offset of its packed content, size of the content packed and unpacked, and faults."""
+    """A file of a host: date, offset and size of its packed content, and faults."""
 
     date: int
     begin: int
-    packed: int
     size: int
     faults: list[str]
 
 
-class Contents:
-    """The packed contents of hosts' files, on a disk if they are many; a context, whose end deletes them."""
-
-    def __init__(self) -> None:
-        self._folder, self._codec = cache_folder(), pa.Codec("zstd", compression_level=1)
-
-    def __enter__(self) -> Contents:
-        self._file = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(self._folder))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def clear(self) -> None:
-        """Delete all contents."""
-        self._file.seek(0)
-        self._file.truncate()
-
-    def add(self, date: int, content: bytes, faults: list[str]) -> _File:
-        """Store the content of a file; return the record by which `of` finds it."""
-        data = self._codec.compress(content, asbytes=True)
-        begin = self._file.seek(0, os.SEEK_END)
-        with room(self._folder):
-            self._file.write(data)
-        return _File(date, begin, len(data), len(content), faults)
-
-    def of(self, file: _File) -> bytes:
-        """Return the content of a file."""
-        self._file.seek(file.begin)
-        return self._codec.decompress(self._file.read(file.packed), file.size, asbytes=True)
+def contents() -> SpooledTemporaryFile[bytes]:
+    """Return a file for the packed contents of hosts' files: in memory, and on a disk if they are many."""
+    return SpooledTemporaryFile(HELD_BYTES, dir=str(cache_folder()))
 
 
 class KnownHosts:
     """The files of some hosts, the newest of each name; a host's files are parsed on its first look-up."""
 
-    def __init__(self, agents: Sequence[str], tallies: Tallies, contents: Contents):
+    def __init__(self, agents: Sequence[str], tallies: Tallies, contents: SpooledTemporaryFile[bytes]):
         self._agents, self._tallies, self._contents = agents, tallies, contents
         self._files: dict[tuple[int, int], dict[str, _File]] = {}
         self._rules: dict[tuple[int, int], HostRules] = {}  # sorted by the last look-up
         self._asked: set[tuple[int, int]] = set()
         self._size = 0
-        contents.clear()
+        contents.seek(0)
+        contents.truncate()
 
     def learn(self, rows: pa.RecordBatch) -> None:
         """Add files from ASKED rows: of files with one name, the newest; of equally new ones, the greatest in bytes."""
         columns = (rows[name].to_pylist() for name in ("high", "low", "name", "date", "content", "faults"))
         for high, low, name, date, content, faults in zip(*columns, strict=True):
             held = self._files.setdefault((high, low), {})
-            if name not in held or (held[name].date, self._content(held[name], date)) < (date, content):
-                held[name] = self._contents.add(date, content, faults)
+            known = held.get(name)
+            if not known or (known.date, self._content(known) if known.date == date else b"") < (date, content):
+                packed, begin = zlib.compress(content, 1), self._contents.seek(0, os.SEEK_END)
+                with room(cache_folder()):
+                    self._contents.write(packed)
+                held[name] = _File(date, begin, len(packed), faults)
 
-    def _content(self, file: _File, date: int) -> bytes:
-        return self._contents.of(file) if file.date == date else b""
+    def _content(self, file: _File) -> bytes:
+        self._contents.seek(file.begin)
+        return zlib.decompress(self._contents.read(file.size))
 
     def found(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return FOUND rows of the URLs with signals; tally all URLs, and the URLs of known hosts."""
@@ -345,7 +329,7 @@ class KnownHosts:
         rules = self._rules.pop(host, None)
         if rules is None:
             files = self._files[host]
-            rules = HostRules({name: self._contents.of(file) for name, file in files.items()}, self._agents)
+            rules = HostRules({name: self._content(file) for name, file in files.items()}, self._agents)
             self._size += rules.size
             if host not in self._asked:
                 self._asked.add(host)

@@ -10,31 +10,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import CurationConfig
-from curation.leaves.by_uid.by_key import PLACE, ROWS, Places, buckets_of, deal, send_images
+from curation.leaves.by_uid.by_key import PLACE, ROWS, Places, buckets_of, deal
 from curation.leaves.by_uid.clusters import named, table_in
-from curation.leaves.by_uid.tables import KEY, KEY_NAMES, ImageTable, Paths, key_columns, opened, spelled
-from curation.leaves.gate.checks import Begin, rewrite_one, without
+from curation.leaves.by_uid.tables import KEY, KEY_NAMES, ImageTable, key_columns, opened, spelled
+from curation.leaves.gate.checks import ByKey, without_rows, written
+from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.steps import Step, StepFolder, removed
-from curation.run.ledger import group_buckets, senders, sending
+from curation.run.ledger import sending
 from curation.run.request import Context
 from curation.schemas import COSINE
 from runtime.buckets import Block, Packer
-from runtime.engine.interface import Engine, Relay
+from runtime.engine.interface import Relay
 from runtime.errors import InputError
 from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import row_counts
 from runtime.tallies import Tallies
-
-if TYPE_CHECKING:
-    from curation.leaves.gate.plan import GatePlan
 
 # In _TO_LEADER, a row of the table has the KEY of the leader, and in the columns _COPY the KEY of the copy. In _TO_COPY
 # it has the KEY of the copy, and `leads` says whether the leader is left. In the row of an image, `leads` says whether
@@ -49,29 +46,29 @@ EXPECTED = "a folder that clip-cluster wrote with --same-meaning, or Parquet fil
 
 @dataclass(frozen=True)
 class Meaning(Step):
-    """The step: of the images of one meaning, one stays."""
+    """The step: of the images of one meaning, one stays, as a table of semantic copies says."""
 
-    same: SameMeaning
+    table: ImageTable
+    cosine: str | None  # the cosine that the first file states
+
+    def asks(self) -> dict[str, list[str]]:
+        """Return the name of the table."""
+        return {"no copy in": [self.table.name]}
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write the images that are no copies, and the copies whose leader is not among `images`."""
-        places = Places.of(row_counts(images))
-        buckets, tasks = group_buckets(2 * places.images)
-        items: list[list[tuple[int, Any]]] = senders([*enumerate(images)], places.images, buckets)
-        items += senders([(-1, file) for file in self.same.table.files], places.images, buckets)
-        send = partial(_send, same=self.same, buckets=buckets)
+        met = ByKey([*images], self.read, _TO_LEADER)
+        places, tasks = met.places, met.cut[1]
         relays = [
-            Relay(partial(_to_copies, buckets=buckets), tasks),
-            Relay(partial(_to_files, buckets=buckets, places=places), places.relays(tasks)),
+            Relay(partial(_to_copies, met=met), tasks),
+            Relay(partial(_to_files, buckets=met.buckets, places=places), places.relays(tasks)),
         ]
-        left = partial(_left, rule=str(self.same))
-        write = partial(rewrite_one, images=list(images), change=left, folder=folder)
-        receive = partial(places.written, schema=_PLACES, write=write)
-        return context.engine.exchange(items, send, receive, places.tasks, relays)
+        receive = written(met.images, met.places, _PLACES, partial(without_rows, rule=self._title), folder)
+        return context.engine.exchange(met.items(self.table.files), met.send, receive, places.tasks, relays)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Refuse a table that has none of the images, and a table in which a leader is itself a copy."""
-        name = self.same.table.name
+        name = self.table.name
         if counted["rows"] and not counted["found"]:
             raise InputError(
                 f"{name} has none of the matched images: its uids are not those of this run; cluster the pool of this "
@@ -86,37 +83,49 @@ class Meaning(Step):
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return, for run.json, the number of copies in the table, and the number of removed images."""
-        table = {"name": self.same.table.name, "found": counted["found"]}
-        return {"tables": [table], "conditions": [removed(str(self.same), counted)]}
+        table = {"name": self.table.name, "found": counted["found"]}
+        return {"tables": [table], "conditions": [removed(self._title, counted)]}
+
+    def read(self, file: tuple[str, Version]) -> Iterator[dict[str, pa.Array]]:
+        """Yield KEY of the leaders in a file, and _COPY of their copies, batch by batch.
+
+        Rows without a leader, or with the image itself as leader, are left out.
+        """
+        for batch in self.table.read(file, ["copy_of"]):
+            try:
+                leaders = batch["copy_of"].cast(pa.string())
+            except pa.ArrowException:
+                raise InputError(f"{file[0]}: column copy_of is {batch['copy_of'].type}; it holds uids") from None
+            own, theirs = batch.filter(is_known := pc.is_valid(leaders)).columns[: len(KEY)], leaders.filter(is_known)
+            keys = key_columns(theirs)
+            differs = pc.or_(*map(pc.not_equal, own, keys))
+            names = [*KEY_NAMES, *(field.name for field in _COPY)]
+            yield {name: each.filter(differs) for name, each in zip(names, [*keys, *own], strict=True)}
+
+    @property
+    def _title(self) -> str:
+        return "one image of a meaning" + (f", by a cosine of {self.cosine}" if self.cosine else "")
 
 
-def step(engine: Engine, plan: GatePlan) -> Meaning | None:
-    """Return the step, or None if the plan has no table of semantic copies."""
-    return Meaning(plan.meaning) if plan.meaning else None
+def find(options: GateOptions) -> Meaning | None:
+    """Return the step, or None without a table of semantic copies.
 
-
-def _send(items: Sequence[tuple[int, Any]], tallies: Tallies, same: SameMeaning, buckets: int) -> Iterator[Block]:
-    """Yield KEY and PLACE of images, and rows of the table by the KEY of the leader.
-
-    Each item is a file of images with its number, or a file of the table with -1.
+    InputError if there are no such files, or if they have no column uid or copy_of.
     """
-    packer = sending(buckets)
-    for number, file in items:
-        if number >= 0:
-            yield from send_images(number, file, _TO_LEADER, packer)
-            continue
-        for copies, leaders in same.read(file):
-            tallies.add("rows", len(copies[0]))
-            known = dict(zip(KEY_NAMES, leaders, strict=True))
-            known |= {field.name: key for field, key in zip(_COPY, copies, strict=True)}
-            yield from deal(packer, known, _TO_LEADER, len(copies[0]))
-    yield from packer.finish()
+    if not options.same_meaning:
+        return None
+    table = ImageTable.find([table_in(str(each), "copies") for each in options.same_meaning], EXPECTED, "copy_of")
+    if not table.is_uid:
+        raise InputError(f"{named(options.same_meaning)} has no column uid; expected {EXPECTED}")
+    with opened(*table.files[0]) as file:
+        stated = (file.schema.metadata or {}).get(COSINE)
+    return Meaning(table, stated and stated.decode(errors="replace"))
 
 
-def _to_copies(partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int) -> Iterator[Block]:
+def _to_copies(partition: int, blocks: Iterator[bytes], _: Tallies, met: ByKey) -> Iterator[Block]:
     """Yield images, and rows of the table by the KEY of their copies, both with `leads`."""
-    packer = sending(buckets)
-    for rows, groups in buckets_of(blocks, buckets, _TO_LEADER):
+    packer = sending(met.buckets)
+    for rows, groups in met.grouped(blocks):
         is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
         own = is_image[groups.order]
         has_image, has_rows = (groups.reduced(np.logical_or, each)[groups.numbers] for each in (own, ~own))
@@ -147,52 +156,3 @@ def _to_files(
         found = rows.filter(pa.array(goes)).select(_PLACES.names)
         yield from packer.deal(found, places.keys(found))
     yield from packer.finish()
-
-
-def _left(
-    batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies, rule: str
-) -> pa.RecordBatch:
-    """Return the images of a MATCHED batch about which `rows` has no row; tally the others."""
-    goes = np.zeros(batch.num_rows, bool)
-    if rows is not None:
-        goes[rows["row"].to_numpy() - begin.row] = True
-    return without(batch, goes, rule, begin.removed, tallies)
-
-
-@dataclass(frozen=True)
-class SameMeaning:
-    """A table of images that are semantic copies of others."""
-
-    table: ImageTable
-    cosine: str | None  # the cosine that the first file states
-
-    @classmethod
-    def find(cls, paths: Paths) -> SameMeaning:
-        """Return the table in folders of clip-cluster, files, folders, globs or URLs.
-
-        InputError if there is none, or if it has no column uid or copy_of.
-        """
-        table = ImageTable.find([table_in(str(each), "copies") for each in paths], EXPECTED, "copy_of")
-        if not table.is_uid:
-            raise InputError(f"{named(paths)} has no column uid; expected {EXPECTED}")
-        with opened(*table.files[0]) as file:
-            stated = (file.schema.metadata or {}).get(COSINE)
-        return cls(table, stated and stated.decode(errors="replace"))
-
-    def read(self, file: tuple[str, Version]) -> Iterator[tuple[list[pa.Array], list[pa.Array]]]:
-        """Yield two lists of KEY columns, of the copies in a file and of their leaders, batch by batch.
-
-        Rows without a leader, or with the image itself as leader, are left out.
-        """
-        for batch in self.table.read(file, ["copy_of"]):
-            try:
-                leaders = batch["copy_of"].cast(pa.string())
-            except pa.ArrowException:
-                raise InputError(f"{file[0]}: column copy_of is {batch['copy_of'].type}; it holds uids") from None
-            own, theirs = batch.filter(is_known := pc.is_valid(leaders)).columns[: len(KEY)], leaders.filter(is_known)
-            keys = key_columns(theirs)
-            differs = pc.or_(*map(pc.not_equal, own, keys))
-            yield [each.filter(differs) for each in own], [each.filter(differs) for each in keys]
-
-    def __str__(self) -> str:
-        return "one image of a meaning" + (f", by a cosine of {self.cosine}" if self.cosine else "")

@@ -134,9 +134,14 @@ class Mending:
         order = np.arange(len(texts))
         order[rows] = len(texts) + np.arange(len(rows))
         every = pa.concat_arrays([texts, pa.StructArray.from_arrays(columns, fields=list(texts.type))])
-        lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), every.take(pa.array(order)))
-        place = batch.schema.get_field_index("candidates")
-        return batch.set_column(place, MATCHED.field("candidates"), lists)
+        return with_texts(batch, np.ones(batch.num_rows, bool), every.take(pa.array(order)), np.diff(offsets))
+
+
+def with_texts(batch: pa.RecordBatch, stays: np.ndarray, texts: pa.StructArray, lengths: np.ndarray) -> pa.RecordBatch:
+    """Return the images of a MATCHED batch that stay, with these numbers of texts as their candidates."""
+    lists = pa.ListArray.from_arrays(pa.array(np.append(0, np.cumsum(lengths)), pa.int32()), texts)
+    place = batch.schema.get_field_index("candidates")
+    return batch.remove_column(place).filter(pa.array(stays)).add_column(place, MATCHED.field("candidates"), lists)
 
 
 def _are_new(texts: pa.Array, offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -155,6 +160,6 @@ def _are_new(texts: pa.Array, offsets: np.ndarray, rows: np.ndarray) -> np.ndarr
 
 
 ROWS = (
-    Rule("credit", TEXTS, "texts that are a credit alone, such as “Foto: Kim Lee/dpa”", is_credit, is_recommended=True),
+    Rule("credit", TEXTS, "texts that are a credit alone, such as “Foto: Kim Lee/dpa”", is_credit, recommended=True),
     Rule("cut_credits", TEXTS, "texts only in part: a credit at their end", _removes_none),
 )

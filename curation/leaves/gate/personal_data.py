@@ -261,8 +261,6 @@ def _of_texts(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, 
 
 
 ROWS = tuple(
-    Rule(
-        name, TEXTS, f"texts that hold {kind.what}", partial(_of_texts, kind=name), is_recommended=True, is_silent=True
-    )
+    Rule(name, TEXTS, f"texts that hold {kind.what}", partial(_of_texts, kind=name), recommended=True, is_silent=True)
     for name, kind in KINDS.items()
 )

@@ -14,18 +14,19 @@ from functools import partial
 
 import numpy as np
 
-from curation.leaves.gate import image_rules, mending, personal_data, text_rules
-from curation.leaves.gate.rule import RUN, Rule, numbered
+from curation.leaves.gate import mending, personal_data, rules
+from curation.leaves.gate.rule import RUN, Rule
 from runtime.errors import InputError
 
 RECOMMENDED = "recommended"  # stands for the rules that the table recommends
 PERSONAL_DATA = "personal_data"  # stands for the rules of `personal_data`
+OF_DOMAINS = "max_images_per_domain"  # the only rule with a step of its own
 _MOST = 1_000_000_000
 _OF_RUN = (
-    numbered(Rule("max_images_per_text", RUN, "texts that more than N images have"), (1, _MOST)),
-    numbered(Rule("max_images_per_domain", RUN, "images of a registered domain beyond N, by draw"), (1, _MOST)),
+    Rule("max_images_per_text", RUN, "texts that more than N images have", numbers=(1, _MOST)),
+    Rule(OF_DOMAINS, RUN, "images of a registered domain beyond N, by draw", numbers=(1, _MOST)),
 )
-_ROWS = (*image_rules.ROWS, *text_rules.ROWS, *mending.ROWS, *personal_data.ROWS, *_OF_RUN)
+_ROWS = (*rules.ROWS, *mending.ROWS, *personal_data.ROWS, *_OF_RUN)
 RULES = {rule.name: rule for rule in _ROWS}
 
 
@@ -78,7 +79,8 @@ class Policy:
                 if given.setdefault(chosen.rule.name, chosen.number) != chosen.number:
                     raise InputError(f"the rule {chosen.rule.name} is given twice, with different numbers; give one")
         if RECOMMENDED in names:
-            given = {rule.name: rule.recommended for rule in _ROWS if rule.is_recommended} | given
+            wanted = [rule for rule in _ROWS if rule.recommended]
+            given = {rule.name: rule.recommended if rule.numbers else None for rule in wanted} | given
         if PERSONAL_DATA in names:
             given |= {rule.name: None for rule in personal_data.ROWS}
         return cls(tuple(ChosenRule(rule, given[rule.name]) for rule in _ROWS if rule.name in given))
@@ -91,6 +93,16 @@ class Policy:
     def over(self, scope: str) -> tuple[ChosenRule, ...]:
         """Return the rules over IMAGES, over TEXTS, or over the whole RUN."""
         return tuple(chosen for chosen in self.rules if chosen.rule.scope == scope)
+
+    @property
+    def of_single(self) -> tuple[ChosenRule, ...]:
+        """The rules that single images or texts are checked by: all but those over domains."""
+        return tuple(chosen for chosen in self.rules if chosen.rule.name != OF_DOMAINS)
+
+    @property
+    def silent(self) -> tuple[ChosenRule, ...]:
+        """The rules whose removed texts are never written down."""
+        return tuple(chosen for chosen in self.rules if chosen.rule.is_silent)
 
     @property
     def mends(self) -> tuple[str, ...]:

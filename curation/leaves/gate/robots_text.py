@@ -1,21 +1,23 @@
-"""Read robots.txt, and ai.txt of the same form, and match paths with their patterns, as RFC 9309 defines them.
+"""Read robots.txt, ai.txt of the same form and tdmrep.json of a host, and find the signals that they state for paths.
 
-Rules are in groups for agents; the agents that count are named in robots_agents.txt or by a user. `host_files` chooses
-the groups. Of the rules that fit a path, the one with the most octets decides; of equally long rules, one that allows
-(section 2.2). In tdmrep.json the first one that fits decides. Patterns without a wildcard are sorted, and each is
-linked to the longest other pattern that it begins with. So bisection and links find the longest pattern that a path
-begins with.
+Paths are matched with patterns as RFC 9309 defines it. Rules are in groups for agents; the agents that count are named
+in robots_agents.txt or by a user. Of the rules that fit a path, the one with the most octets decides; of equally long
+rules, one that allows (section 2.2). In tdmrep.json the first one that fits decides. Patterns without a wildcard are
+looked up by the beginnings of a path that are as long as one of them.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
+from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from runtime.errors import InputError
 
 _NAME = re.compile(r"\*|[A-Za-z0-9_.-]+")
@@ -47,6 +49,19 @@ _TOKEN = re.compile(r"\*$|[^\s/*;,()]+")  # of an agent: `GPTBot/1.0` names GPTB
 _LINE_ENDS = re.compile(r"\r\n?|\n")
 _NO_PATH = re.compile(r"[^\x20-\x7e\n]")
 _COMMENT, _EMPTY_LINES = re.compile(r" *#[^\n]*"), re.compile(r"\n[\n ]+")
+
+
+NO_JSON = "no_json"  # a fault: tdmrep.json is no JSON, and is ignored
+WILDCARDS = "wildcards"  # a fault: so many that some patterns are cut at the first one
+# Of each field, the names that mean training, and the values: True refuses it, False permits it.
+_STATED = {
+    CONTENT_SIGNAL: ({"ai-train"}, {"no": True, "yes": False}),
+    CONTENT_USAGE: ({"train-ai", "train-genai"}, {"n": True, "y": False}),
+}
+Patterns = list[tuple[bool, str]]  # pairs: whether the pattern refuses paths, and the pattern
+
+ROBOTS_TXT, TDMREP, AI_TXT = "/robots.txt", "/.well-known/tdmrep.json", "/ai.txt"
+PATHS = (ROBOTS_TXT, TDMREP, AI_TXT)
 
 
 class PathRule(NamedTuple):
@@ -243,7 +258,7 @@ class PathRules:
         self.are_cut = False
         self._whole: dict[str, Rank] = {}  # patterns without wildcards that end in $
         self._wild: list[_Wild] = []
-        beginnings: dict[str, Rank] = {}
+        self._beginnings: dict[str, Rank] = {}  # all others: patterns that a path begins with
         left = MOST_WILDCARDS
         for place, (refuses, pattern) in enumerate(given):
             pattern = spelled(pattern)
@@ -257,11 +272,10 @@ class PathRules:
                 self.are_cut, ends = True, False
                 if not refuses:
                     continue
-            known = self._whole if ends else beginnings
+            known = self._whole if ends else self._beginnings
             known[parts[0]] = max(rank, known.get(parts[0], _NONE))
         self._wild.sort(key=lambda wild: wild.rank, reverse=True)
-        self._beginnings = sorted(beginnings)
-        self._shorter, self._ranks = _nested(self._beginnings, beginnings)
+        self._lengths = sorted({*map(len, self._beginnings)})
 
     def refuse(self, path: str) -> bool:
         """Return whether the rules refuse a path with its query, which must be in the form of `compared`."""
@@ -275,10 +289,8 @@ class PathRules:
         return not best[1]
 
     def _rank_of_beginning(self, path: str) -> Rank:
-        number = bisect_right(self._beginnings, path) - 1
-        while number >= 0 and not path.startswith(self._beginnings[number]):
-            number = self._shorter[number]
-        return self._ranks[number] if number >= 0 else _NONE
+        begun = (path[:length] for length in self._lengths[: bisect_right(self._lengths, len(path))])
+        return max((self._beginnings.get(each, _NONE) for each in begun), default=_NONE)
 
 
 def _parts(pattern: str) -> tuple[list[str], bool]:
@@ -293,20 +305,119 @@ def _parts(pattern: str) -> tuple[list[str], bool]:
     return [compared(part) for part in (first, *wild)], ends
 
 
-def _nested(ordered: list[str], ranks: dict[str, Rank]) -> tuple[list[int], list[Rank]]:
-    """Return the parent of each of the sorted beginnings, and its best rank.
+class HostRules:
+    """The rules that the files of one host state for its paths, and `faults`, the faults of these files.
 
-    The parent is the index of the longest other beginning that it begins with, or -1. The best rank is the greatest of
-    `ranks` for the beginning, its parent, the parent of that, and so on.
+    size: approximate memory in bytes.
+    agents: names in lower case; a path has a signal if it is refused to any of the agents.
     """
-    shorter: list[int] = []
-    best: list[Rank] = []
-    open_ones: list[int] = []
-    for number, beginning in enumerate(ordered):
-        while open_ones and not beginning.startswith(ordered[open_ones[-1]]):
-            open_ones.pop()
-        above = open_ones[-1] if open_ones else -1
-        shorter.append(above)
-        best.append(max(ranks[beginning], best[above] if above >= 0 else _NONE))
-        open_ones.append(number)
-    return shorter, best
+
+    def __init__(self, files: Mapping[str, bytes], agents: Sequence[str]):
+        self.faults: list[str] = []
+        refused = [*self._refused(files, agents)]
+        self._always = sum({bit for bit, rules in refused if rules.refuse_all})
+        self._sometimes = [(bit, rules) for bit, rules in refused if not bit & self._always]
+        self.size = sum(rules.size for _, rules in self._sometimes)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no path has a signal."""
+        return not self._always and not self._sometimes
+
+    def signals(self, path: str) -> int:
+        """Return the signals of a path with its query, as bits of SIGNALS and HOST_SIGNALS."""
+        found, path = self._always, compared(spelled(path))
+        for bit, rules in self._sometimes:
+            if not found & bit and rules.refuse(path):
+                found |= bit
+        return found
+
+    def _refused(self, files: Mapping[str, bytes], agents: Sequence[str]) -> Iterator[tuple[int, PathRules]]:
+        """Yield pairs: the bit of a signal, and rules that refuse the paths with the signal. A bit may come again."""
+        for name, signal in ((ROBOTS_TXT, "robots"), (AI_TXT, "ai.txt")):
+            if name not in files:
+                continue
+            text, faults = decoded(files[name])
+            self.faults += faults
+            found = [*groups(text)]
+            yield from self._rules(HOST_SIGNALS[signal], _fetching(found, agents))
+            if name == ROBOTS_TXT:
+                for field in _STATED:
+                    yield from self._rules(HOST_SIGNALS[field], _stated(found, field, agents))
+        if TDMREP in files:
+            in_order = partial(PathRules, in_order=True)
+            yield from self._rules(SIGNALS[TDM_RESERVATION], [self._reserved(files[TDMREP])], in_order)
+
+    def _reserved(self, content: bytes) -> Patterns:
+        """Return the patterns of tdmrep.json in its order, each with whether it reserves its paths."""
+        if len(content) > MOST_BYTES:
+            self.faults.append(CUT)
+            return []
+        try:
+            rows = json.loads(content)
+        except (ValueError, RecursionError):
+            self.faults.append(NO_JSON)
+            return []
+        rows = [row for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, dict)]
+        stated = ((str(row.get(TDM_RESERVATION)), row.get("location")) for row in rows)
+        return [(value == "1", at.strip()) for value, at in stated if isinstance(at, str) and at.strip()]
+
+    def _rules(
+        self, bit: int, lists: Iterable[Patterns], made: Callable[[Patterns], PathRules] = PathRules
+    ) -> Iterator[tuple[int, PathRules]]:
+        """Yield the bit with the rules of each list that has a refusing pattern; equal lists count once."""
+        for patterns in dict.fromkeys(map(tuple, lists)):
+            if any(refuses for refuses, _ in patterns):
+                rules = made([*patterns])
+                if rules.are_cut and WILDCARDS not in self.faults:
+                    self.faults.append(WILDCARDS)
+                yield bit, rules
+
+
+def _fetching(found: Sequence[Group], agents: Sequence[str]) -> Iterator[Patterns]:
+    """Yield the patterns for each agent: which paths it may not fetch, and which it may."""
+    for agent in _asked(found, agents):
+        rules = _rules_of(found, agent)
+        yield [(rule.field == DISALLOW, rule.value) for rule in rules if rule.field in (ALLOW, DISALLOW)]
+
+
+def _asked(found: Sequence[Group], agents: Sequence[str]) -> list[str]:
+    """Return the agents that groups name, and EVERYONE if other agents are left, which share its rules."""
+    named = {agent for group in found for agent in group.agents}
+    own = [agent for agent in agents if agent in named]
+    return own if len(own) == len(agents) else [*own, EVERYONE]
+
+
+def _rules_of(found: Sequence[Group], agent: str) -> list[PathRule]:
+    """Return the rules of all groups that name an agent; if none does, those of the groups for EVERYONE."""
+    own = [group for group in found if agent in group.agents]
+    named = own or [group for group in found if EVERYONE in group.agents]
+    return [rule for group in named for rule in group.rules]
+
+
+def _stated(found: Sequence[Group], field: str, agents: Sequence[str]) -> Iterator[Patterns]:
+    """Yield the patterns that a field states: before all groups, in the groups for EVERYONE, and for each agent.
+
+    A group for EVERYONE counts even if all agents have their own groups: it is about uses, not about crawlers.
+    """
+    before = [rule for group in found[:1] for rule in group.rules]
+    for rules in (before, *(_rules_of(found, agent) for agent in {EVERYONE, *_asked(found, agents)})):
+        yield _firm(each for rule in rules if rule.field == field for each in _preferences(*rule))
+
+
+def _preferences(field: str, value: str) -> Iterator[tuple[bool, str]]:
+    """Yield the patterns of a line about training: `ai-train=no` is about all paths, `/a ai-train=no` about /a."""
+    names, words = _STATED[field]
+    path, space, rest = value.partition(" ")
+    path, stated = (path, rest) if space and path.startswith("/") else ("/", value)
+    for each in stated.split(","):
+        name, _, word = (part.strip().lower() for part in each.partition("="))
+        if name in names and word in words:
+            yield words[word], path
+
+
+def _firm(patterns: Iterable[tuple[bool, str]]) -> Patterns:
+    """Return distinct patterns, without each permitting one that an equal pattern contradicts by refusing."""
+    given = [*dict.fromkeys(patterns)]
+    refused = {pattern for refuses, pattern in given if refuses}
+    return [(refuses, pattern) for refuses, pattern in given if refuses or pattern not in refused]

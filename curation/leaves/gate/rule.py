@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from importlib.resources import files
 from typing import NamedTuple, TypeVar
@@ -45,23 +45,13 @@ class Rule:
     removes: str
     check: Callable[..., np.ndarray] | None = None
     numbers: tuple[int, int] | None = None  # the smallest and the largest number; None: it takes no number
-    is_recommended: bool = False
-    recommended: int | None = None  # the number that is recommended
+    recommended: bool | int = False  # for a rule with a number, the number that is recommended
     is_silent: bool = False
 
     @property
     def form(self) -> str:
         """The rule in the form in which a user gives it."""
         return self.name if self.numbers is None else f"{self.name}:N"
-
-
-def numbered(row: Rule, numbers: tuple[int, int], recommended: int | None = None) -> Rule:
-    """Return a rule that takes a number from the first to the last of `numbers`.
-
-    If `recommended` is given, the rule is recommended with this number.
-    """
-    is_recommended = recommended is not None
-    return replace(row, numbers=numbers, recommended=recommended, is_recommended=is_recommended)
 
 
 class WordTable(NamedTuple):

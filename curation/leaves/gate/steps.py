@@ -1,7 +1,6 @@
-"""The steps of the gate in order, the gate that runs them, and the sample of what they remove.
+"""The base class of the gate's steps, and the sample of what they remove.
 
-Each step reads the files that the step before wrote. Another installed package can add a step through the entry point
-GROUP. A user asks for it with `--gate-step NAME=VALUE`.
+Each step reads the files that the step before wrote. `options` runs the steps; its GROUP is their hook.
 
 The tasks that rewrite files of images also write the sample. An image is drawn for it by seed and uid, so the same rows
 are written however files and tasks are cut. What an `is_silent` rule would remove is not written, whichever rule
@@ -10,11 +9,11 @@ removed it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,30 +25,30 @@ from curation.leaves.gate.rule import IMAGES
 from curation.run.output_folder import REMOVED_PART
 from curation.run.request import Context
 from curation.schemas import GATE_REMOVED
-from runtime.console import AGAIN
 from runtime.draws import draws
 from runtime.engine.interface import Engine
-from runtime.errors import InputError
-from runtime.packages import hooks, own_hooks
-from runtime.storage.own_files import OwnFile, checksums_in, own_files, recorded
+from runtime.storage.own_files import OwnFile, recorded
 from runtime.storage.parquet import PartWriter, part_writer
 from runtime.tallies import Tallies
-
-if TYPE_CHECKING:
-    from curation.leaves.gate.plan import GatePlan
 
 PURPOSE = "removed"  # the name of the draw
 ROW_GROUP = 1 << 16
 
-GROUP = "clip_curation.gate_steps"
-LAST = "gated"  # the name of the folder that the last step writes
 COUNTS = ("failed", "alone", "removed")  # images, or texts, that fail a condition; fail only it; fail it first
 
 
 class Step:
-    """A step of the gate, with all its options."""
+    """A step of the gate, with all its options, and with all files found that it reads."""
 
     removes = True  # whether images or texts may go
+
+    def asks(self) -> dict[str, list[str]]:
+        """Return what the step asks of images, for people, by kind of condition."""
+        return {}
+
+    def open(self, engine: Engine) -> Step:
+        """Return the step, ready to run; InputError for an expression that Spark cannot evaluate."""
+        return self
 
     def prepare(self, context: Context) -> Step:
         """Return the step after reading all that it needs besides images."""
@@ -67,85 +66,6 @@ class Step:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class Gated:
-    """The steps that a gate has run, and the tallies of each."""
-
-    steps: Mapping[str, Step]
-    counted: Mapping[str, Tallies]
-
-    @property
-    def last(self) -> Tallies:
-        """The tallies of the last step."""
-        return [*self.counted.values()][-1]
-
-    def facts(self) -> dict[str, Any]:
-        """Return the facts for run.json: `gate` and, if a download was asked for, `downloads`."""
-        gate: dict[str, Any] = {"tables": [], "conditions": [], "texts": []}
-        for name, step in self.steps.items():
-            for key, value in step.facts(self.counted[name]).items():
-                gate[key] = gate[key] + value if key in gate else value
-        downloads = gate.pop("downloads", None)
-        return {"gate": gate} | ({"downloads": downloads} if downloads else {})
-
-
-@dataclass(frozen=True)
-class Gate:
-    """The steps of a run's gate, checked and ready to run.
-
-    `keep_removed` is the share of removed images that is written down, without those that `silent` rules would remove.
-    """
-
-    steps: Mapping[str, Step]
-    keep_removed: float = 0.0
-    silent: tuple[ChosenRule, ...] = ()
-
-    @classmethod
-    def open(cls, engine: Engine, plan: GatePlan) -> Gate:
-        """Return the gate with the steps of the plan; InputError for an expression that cannot be evaluated."""
-        asked = {name: step(engine, plan) for name, step in hooks(GROUP).items()}
-        steps = {name: step for name, step in asked.items() if step is not None}
-        silent = tuple(rule for rule in plan.policy.rules if rule.rule.is_silent)
-        return cls(steps, plan.keep_removed or 0.0, silent)
-
-    def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
-        """Run all steps; return the files of the images that pass, in the part LAST of the output, and a Gated."""
-        steps = {name: step.prepare(context) for name, step in self.steps.items()}
-        counted: dict[str, Tallies] = {}
-        sampled: dict[str, str] = {}
-        removed = context.output.parts.begin(REMOVED_PART) if self.keep_removed else None
-        with context.progress.stage("gate images"):
-            for name, step in steps.items():
-                folder = context.output.parts.begin(LAST if name == [*steps][-1] else name)
-                asked = (self.keep_removed, context.config.seed, self.silent)
-                sample = RemovedSample(removed, name, *asked) if removed and step.removes else None
-                counted[name] = step.write(images, StepFolder(folder, sample), context)
-                step.require(counted[name], context.config)
-                own, more = parts_in(checksums_in(counted[name]))
-                images, sampled = own_files(folder, own, AGAIN), sampled | more
-        if sampled:
-            context.output.retract_results()
-            context.output.finish(REMOVED_PART, sampled)
-        return list(images), Gated(steps, counted)
-
-
-def named(asked: Sequence[str]) -> dict[str, str]:
-    """Return the values of NAME=VALUE, by name; InputError for an unknown name, or a name with two values.
-
-    >>> named([])
-    {}
-    """
-    values: dict[str, str] = {}
-    for name, _, value in (each.partition("=") for each in asked):
-        if values.setdefault(name, value) != value:
-            raise InputError(f"--gate-step {name} is given twice, with different values; give one")
-    known = hooks(GROUP).keys() - own_hooks(GROUP).keys() if asked else set()
-    if unknown := values.keys() - known:
-        others = ", ".join(sorted(known)) or "none"
-        raise InputError(f"--gate-step {min(unknown)} is no step of the gate; installed are: {others}")
-    return values
-
-
 def removed(title: str, counted: Tallies) -> dict[str, Any]:
     """Return, for run.json, the condition of a step that sees only images that the steps before it left.
 
@@ -156,10 +76,11 @@ def removed(title: str, counted: Tallies) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class RemovedSample:
+class Removed:
     """The sample of removed images that a step writes: folder, name of the step, share, seed, and silent rules.
 
-    What `silent` rules would remove is left out.
+    `writer` writes the texts that the step removes from one file of images, if the image of the text is drawn. What
+    `silent` rules would remove is left out.
     """
 
     folder: Path
@@ -167,6 +88,7 @@ class RemovedSample:
     share: float
     seed: int
     silent: tuple[ChosenRule, ...] = ()
+    writer: PartWriter | None = None
 
     def is_silent(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
         """Return a mask, bool[text]: whether a silent rule would remove the text or its image."""
@@ -175,16 +97,9 @@ class RemovedSample:
             found |= rule.fails(batch)[images] if rule.rule.scope == IMAGES else rule.fails(texts, images, batch)
         return found
 
-
-class Removed:
-    """Writes the texts that a step removes from one file of images, if the image of the text is drawn."""
-
-    def __init__(self, sample: RemovedSample, writer: PartWriter):
-        self._sample, self._writer = sample, writer
-
     def drawn(self, batch: pa.RecordBatch) -> np.ndarray:
         """Return a mask, bool[image]: which images of a batch are in the sample if they are removed."""
-        return draws(self._sample.seed, PURPOSE, batch["uid"]) < self._sample.share
+        return draws(self.seed, PURPOSE, batch["uid"]) < self.share
 
     def add(self, batch: pa.RecordBatch, texts: pa.StructArray, images: np.ndarray, rules: pa.Array) -> None:
         """Write CANDIDATEs of drawn images of a batch with the rules that remove them, but for those of silent rules.
@@ -192,7 +107,7 @@ class Removed:
         images: the row in the batch of each text's image.
         rules: the title of the rule that removes each text; null if the text stays, which is then not written.
         """
-        goes = rules.is_valid().to_numpy(zero_copy_only=False) & ~self._sample.is_silent(texts, images, batch)
+        goes = rules.is_valid().to_numpy(zero_copy_only=False) & ~self.is_silent(texts, images, batch)
         texts, rules, own = texts.filter(pa.array(goes)), rules.filter(pa.array(goes)), pa.array(images[goes])
         columns = [
             batch["uid"].take(own),
@@ -200,10 +115,11 @@ class Removed:
             texts.field("text"),
             texts.field("language"),
             pc.coalesce(texts.field("page_url"), batch["page_url"].take(own)),
-            pa.repeat(self._sample.step, len(rules)),
+            pa.repeat(self.step, len(rules)),
             rules,
         ]
-        self._writer.write(pa.RecordBatch.from_arrays(columns, schema=GATE_REMOVED))
+        if self.writer:
+            self.writer.write(pa.RecordBatch.from_arrays(columns, schema=GATE_REMOVED))
 
 
 @dataclass(frozen=True)
@@ -211,7 +127,7 @@ class StepFolder:
     """The folder for the images that stay, and the sample of those that go; None if no sample is asked for."""
 
     path: Path
-    sample: RemovedSample | None = None
+    sample: Removed | None = None
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -227,7 +143,7 @@ class StepFolder:
             return
         path = self.sample.folder / f"{self.sample.step}-{name}"
         with part_writer(path, GATE_REMOVED, ROW_GROUP) as writer:
-            yield Removed(self.sample, writer)
+            yield replace(self.sample, writer=writer)
         tallies.add(*recorded(f"{REMOVED_PART}/{path.name}", writer.checksum))
 
 

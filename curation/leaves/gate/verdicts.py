@@ -1,74 +1,304 @@
 """Join facts from tables to images, and send the verdicts to the tasks that rewrite the files of the images.
 
-Of several rows of an image the one that meets the most conditions counts: of several tries, one that succeeded.
-`joined_tables` evaluates conditions over columns with Spark's SQL, row by row; before that, tables are joined if one
-condition names columns of both.
+The text of a condition is scanned before Spark parses it: its length, its depth, and times of the run.
+Conditions over columns are evaluated by Spark's SQL in `expressions`; all others here, row by row of one table. Of
+several rows of an image the one that meets the most conditions counts: of several tries, one that succeeded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.leaves.by_uid.by_key import Groups, Places, buckets_of, deal, send_images
-from curation.leaves.by_uid.tables import KEY_NAMES
-from curation.leaves.gate.checks import VERDICTS, Checks, rewrite_one
-from curation.leaves.gate.plan import NOT_TRIED, ROW, SUCCESS
+from curation.leaves.by_uid.by_key import ROWS, Groups
+from curation.leaves.by_uid.tables import KEY, KEY_NAMES, ImageTable, comparable
+from curation.leaves.gate.checks import VERDICTS, ByKey, Checks, counted, written
+from curation.leaves.gate.evaluation import EvaluationSets
 from curation.leaves.gate.steps import StepFolder
-from curation.leaves.gate.table_rows import Asked, Part, Rows, facts_schema
-from curation.run.ledger import group_buckets, senders, sending
+from curation.leaves.gate.tables import STATUS, GivenTables, value_bytes
+from runtime.arrow import string_buffers
 from runtime.buckets import Block, Packer
 from runtime.engine.interface import Engine, Relay
+from runtime.errors import InputError
+from runtime.kernels.hashes import xxhash
+from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import row_counts
 from runtime.tallies import Tallies
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 WHY = "--keep is evaluated by Spark"
+SUCCESS = "success"  # img2dataset's word for an image that was downloaded
+FAILED = "failed"  # its statuses of other tries begin with this
+NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # statuses: an image in no result; one whose status is null
+FOUND = "_found_in_"  # added columns begin with this; no user's table has such names
+ROW = "_row_of_"  # added columns with hashes of rows begin with this
 _LIMITS = np.iinfo(np.int64)
-ROWS_OF_IMAGE = 2  # estimated rows per image: its own, and one of a table
+MOST_CHARACTERS = 20_000  # a list of 3,000 numbers
+MOST_SIGNS = 400  # Spark's stack, of 1 MB, overflows at twice as many, as in NOT NOT NOT …, and seldom at 500
+MOST_DEPTH = 100  # nested brackets; the parser's stack overflows at 400
+NOT_OF_ONE = (
+    "is not of one image alone; leave out aggregates, windows, subqueries, chance, and what another run has otherwise: "
+    "the time of day, the user, the version"
+)
+_TOKENS = re.compile(
+    r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)
+    |(?P<string>[rR]'[^']*'|[rR]"[^"]*"|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
+    |(?P<quoted>`(?:[^`]|``)+`)
+    |(?P<number>\d\w*(?:\.\d\w*)?)
+    |(?P<word>\w+)
+    |(?P<sign><=>|->|=>|::|<=|>=|<>|!=|==|\|\||.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_OPEN, _CLOSE = {"(", "[", "{", "CASE"}, {")", "]", "}", "END"}
+_WHEN = re.compile(r"""[rR]?['"]\s*(?:now|today|tomorrow|yesterday)\b""", re.IGNORECASE)
+
+Rows = Callable[[], Iterator[dict[str, pa.Array]]]  # yields KEY and some columns of `facts_schema`, in batches
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One of the conditions that AND joins in an expression: its text, its columns, and its title for people."""
+
+    text: str
+    columns: tuple[str, ...]
+    title: str | None = None  # shown instead of the text
+    sql: str | None = None  # what is evaluated instead of the text
+
+
+DOWNLOADED = Condition(f"{STATUS} = '{SUCCESS}'", (STATUS,))
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+
+
+def _tokens(expression: str) -> list[_Token]:
+    found = (_Token(str(each.lastgroup), each.group()) for each in _TOKENS.finditer(expression))
+    return [token for token in found if token.kind != "space"]
+
+
+def _is_day_of_the_run(token: _Token) -> bool:
+    return token.kind == "string" and _WHEN.match(token.text) is not None
+
+
+def require_short(expression: str) -> None:
+    """Refuse an expression so long or deep that Spark's parser would be very slow, or overflow its stack."""
+    signs = depth = deepest = 0
+    for token in _tokens(expression) if len(expression) <= MOST_CHARACTERS else ():
+        signs += token.kind not in ("number", "string") and token.text not in ("(", ")", ",")
+        depth += (token.text.upper() in _OPEN) - (token.text.upper() in _CLOSE)
+        deepest = max(deepest, depth)
+    for number, most, what in (
+        (len(expression), MOST_CHARACTERS, "characters"),
+        (signs, MOST_SIGNS, "words and signs, besides numbers, strings, commas and brackets"),
+        (deepest, MOST_DEPTH, "brackets, or CASEs, within one another"),
+    ):
+        if number > most:
+            raise InputError(
+                f"--keep {expression[:40]!r}… has {number:,} {what}; at most {most:,} are read. Write `x IN (…)` for "
+                "many ORs, and give lists of images by --only"
+            )
+
+
+def require_no_day_of_the_run(expression: str) -> None:
+    """Refuse times such as timestamp'now', which Spark's parser replaces by the time of parsing."""
+    tokens = _tokens(expression)
+    for before, token in zip(tokens, tokens[1:], strict=False):
+        if before.kind == "word" and before.text.upper().startswith(("DATE", "TIME")) and _is_day_of_the_run(token):
+            raise InputError(f"{before.text} {token.text} of --keep {NOT_OF_ONE}")
+
+
+def names_a_day_of_the_run(expression: str) -> bool:
+    """Return whether an expression has a string, such as 'today', that Spark may read as a time of the run."""
+    return any(map(_is_day_of_the_run, _tokens(expression)))
+
+
+def beginnings(expression: str) -> list[int]:
+    """Return the offset of each token in an expression, but for white space and comments."""
+    return [each.start() for each in _TOKENS.finditer(expression) if each.lastgroup != "space"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some tables, and the conditions over their columns, both as bits.
+
+    `unmet` are the conditions that hold for an image in no table.
+    """
+
+    tables: int
+    conditions: int
+    unmet: int = 0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The conditions on tables, in the order of their bits, and the columns that they name.
+
+    `also` are pairs of a table and a column that other options need.
+    """
+
+    tables: GivenTables
+    conditions: Sequence[Condition] = ()
+    also: Sequence[tuple[ImageTable, str]] = ()
+
+    @classmethod
+    def of(cls, tables: GivenTables, also: Sequence[tuple[ImageTable, str]]) -> Asked:
+        """Return the conditions on an image but for --keep: it was downloaded, and it is in the list."""
+        found = [DOWNLOADED] if tables.results else []
+        if tables.only:
+            found.append(Condition(f"{FOUND}{tables.every.index(tables.only)}", (), f"in {tables.only.name}"))
+        return cls(tables, found, also)
+
+    @cached_property
+    def columns(self) -> list[list[str]]:
+        """The columns of each table that conditions name."""
+        needed = {column.lower() for condition in self.conditions for column in condition.columns}
+        return [[name for name in own.names if name.lower() in needed] for own in self.tables.columns]
+
+    @cached_property
+    def compared(self) -> list[list[str]]:
+        """The columns of each table in which rows of one image must not differ: all that any option needs.
+
+        A table by URL has none, as it may have a row per text.
+        """
+        named = [
+            [*dict.fromkeys([*columns, *(name for own, name in self.also if own is table)])]
+            for table, columns in zip(self.tables.every, self.columns, strict=True)
+        ]
+        is_by_uid = (isinstance(table, ImageTable) and table.is_uid for table in self.tables.every)
+        return [names if is_own else [] for names, is_own in zip(named, is_by_uid, strict=True)]
+
+    @property
+    def parts(self) -> list[Part]:
+        """The tables in parts: tables of which one condition names columns are in the same part."""
+        parts = [Part(1 << number, 0) for number in range(len(self.tables.every))]
+        columns = [{*map(str.lower, names)} for names in self.columns]
+        for bit, condition in enumerate(self.conditions):
+            names = {*map(str.lower, condition.columns)}
+            own = [n for n, known in enumerate(columns) if names & known or condition.text == f"{FOUND}{n}"] or [0]
+            joined = [part for part in parts if any(part.tables >> n & 1 for n in own)]
+            tables, conditions = (sum(getattr(part, name) for part in joined) for name in ("tables", "conditions"))
+            parts = [part for part in parts if part not in joined] + [Part(tables, conditions | 1 << bit)]
+        return parts
+
+    def is_download(self, number: int) -> bool:
+        """Return whether the table with a number is the result of a download."""
+        return number == 0 and self.tables.results is not None
+
+    def read(self, file: Any, number: int, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, dict]]:
+        """Yield the rows of a file of a table, with `columns`, and all facts that they state but the conditions met."""
+        table, compared = self.tables.every[number], self.compared[number]
+        status = [STATUS] if self.is_download(number) else []
+        for batch in table.read(file, [*dict.fromkeys([*columns, *compared, *status])]):
+            known = {field.name: batch[field.name] for field in KEY}
+            known["found"] = pa.repeat(pa.scalar(1 << number, pa.int64()), len(batch))
+            if status:
+                # Of several statuses the smallest counts: an empty string, for success, is smaller than others.
+                tried = pc.fill_null(batch[STATUS].cast(pa.string()), NO_STATUS)
+                known["status"] = pc.if_else(pc.equal(tried, SUCCESS), "", tried)
+            if compared:
+                values = [comparable(batch[name], table.name) for name in compared]
+                known[f"{ROW}{number}"] = _hashes(values, compared)
+            yield batch, known
+
+
+def facts_schema(tables: int) -> pa.Schema:
+    """Return the schema of facts about an image: conditions it meets, tables and sets it is in, and hashes of rows."""
+    facts = [pa.field(name, pa.int64()) for name in ("met", "found", "sets")]
+    hashes = [pa.field(f"{ROW}{number}", pa.int64()) for number in range(tables)]  # one per table
+    return pa.schema([*ROWS, *facts, pa.field("status", pa.string()), *hashes])
+
+
+def rows_of_tables(asked: Asked) -> list[Rows]:
+    """Return for each file of the tables a function that yields its rows; no condition may be written in SQL."""
+    tables = enumerate(asked.tables.every)
+    return [partial(_rows_of, file, asked=asked, number=number) for number, table in tables for file in table.files]
+
+
+def rows_of_sets(tables: GivenTables, columns: Sequence[str], sets: Shipped) -> list[Rows]:
+    """Return for each file of tables with such columns a function that yields the images in evaluation sets."""
+    return [
+        partial(_in_sets, file, table=table, column=column, sets=sets)
+        for column in columns
+        for table in tables.having(column)
+        for file in table.files
+    ]
+
+
+def _rows_of(file: Any, asked: Asked, number: int) -> Iterator[dict[str, pa.Array]]:
+    for batch, known in asked.read(file, number, ()):
+        met = np.zeros(len(batch), np.int64)
+        for bit, condition in enumerate(asked.conditions):
+            if condition.text == f"{FOUND}{number}":
+                met |= 1 << bit
+            elif condition.columns == (STATUS,) and asked.is_download(number):
+                is_success = pc.fill_null(pc.equal(batch[STATUS].cast(pa.string()), SUCCESS), False)
+                met |= is_success.to_numpy(zero_copy_only=False).astype(np.int64) << bit
+        yield known | {"met": pa.array(met)}
+
+
+def _hashes(columns: Sequence[pa.Array], names: Sequence[str]) -> pa.Array:
+    """Return a hash of each row, int64; null if all columns are null or the download failed."""
+    hashes, says_nothing = np.zeros(len(columns[0]), np.uint64), np.ones(len(columns[0]), bool)
+    for column in columns:
+        is_null = column.is_null().to_numpy(zero_copy_only=False)
+        says_nothing &= is_null
+        offsets, data = string_buffers(pc.fill_null(value_bytes(column), b"").view(pa.string()))
+        seeds = hashes * np.uint64(2) + is_null.astype(np.uint64)
+        hashes = np.empty_like(seeds)
+        xxhash(data, offsets, seeds, hashes)
+    for column, name in zip(columns, names, strict=True):
+        if name.lower() == STATUS:
+            is_failed = pc.fill_null(pc.starts_with(column.cast(pa.string()), FAILED), False)
+            says_nothing |= is_failed.to_numpy(zero_copy_only=False)
+    return pa.array(hashes.view(np.int64), mask=says_nothing)
+
+
+def _in_sets(file: Any, table: ImageTable, column: str, sets: Shipped) -> Iterator[dict[str, pa.Array]]:
+    for batch in table.read(file, [column]):
+        found = pa.array(sets.opened(EvaluationSets.open).by_column(column, batch[column]).astype(np.int64))
+        rows = batch.select(KEY_NAMES).append_column("sets", found).filter(pc.not_equal(found, 0))
+        yield {name: rows[name] for name in rows.schema.names}
 
 
 @dataclass(frozen=True)
 class VerdictJoin:
-    """The layout of the join of images and rows of tables: buckets, tasks, places of images, and parts of tables.
+    """The join of images and rows of tables, and the parts of these tables.
 
     `has_status` says whether the first table is the result of a download.
     """
 
-    buckets: int
-    tasks: int
-    places: Places
+    by_key: ByKey
     parts: Sequence[Part]
     tables: int
     has_status: bool
 
     @classmethod
     def of(cls, images: Sequence[OwnFile], asked: Asked, parts: Sequence[Part]) -> VerdictJoin:
-        """Return the layout for the images in these files and the tables of `asked`."""
-        places = Places.of(row_counts(images))
-        buckets, tasks = group_buckets(ROWS_OF_IMAGE * places.images)
-        return cls(buckets, tasks, places, parts, len(asked.tables), asked.plan.results is not None)
+        """Return the join of the images in these files and the tables of `asked`."""
+        number = len(asked.tables.every)
+        by_key = ByKey([*images], _called, facts_schema(number))
+        return cls(by_key, parts, number, asked.tables.results is not None)
 
-    @property
-    def schema(self) -> pa.Schema:
-        """The schema of all rows of the join."""
-        return facts_schema(self.tables)
+
+def _called(rows: Rows) -> Iterator[dict[str, pa.Array]]:
+    return rows()
 
 
 def rewritten(
     engine: Engine,
     join: VerdictJoin,
     rows: Sequence[Rows],
-    images: Sequence[OwnFile],
     checks: Checks,
     folder: StepFolder,
     blocks: DataFrame | None = None,
@@ -77,40 +307,28 @@ def rewritten(
 
     `rows` yield facts from tables; `blocks` has facts that Spark evaluated.
     """
-    send, relay = partial(_send, join=join), Relay(partial(_pass_on, join=join), join.places.relays(join.tasks))
-    write = partial(rewrite_one, images=list(images), change=checks, folder=folder)
-    receive = partial(join.places.written, schema=VERDICTS, write=write)
-    items: list[Any] = senders([*enumerate(images)], join.places.images, join.buckets)
-    items += senders([(-1, each) for each in rows], join.places.images, join.buckets)
+    met, places = join.by_key, join.by_key.places
+    relay = Relay(partial(_pass_on, join=join), places.relays(met.cut[1]))
+    items, receive = met.items(rows), written(met.images, met.places, VERDICTS, checks, folder)
     if blocks is None:
-        return engine.exchange(items, send, receive, join.places.tasks, [relay])
-    sql = engine.sql(WHY)
-    return sql.exchange(items, send, receive, join.places.tasks, [relay], blocks)
+        return engine.exchange(items, met.send, receive, places.tasks, [relay])
+    return engine.sql(WHY).exchange(items, met.send, receive, places.tasks, [relay], blocks)
 
 
-def _send(items: Sequence[tuple[int, Any]], _: Tallies, join: VerdictJoin) -> Iterator[Block]:
-    """Yield KEY and PLACE of images, and rows of tables, in blocks by key; items of tables have the number -1."""
-    packer = sending(join.buckets)
-    for number, each in items:
-        if number >= 0:
-            yield from send_images(number, each, join.schema, packer)
-            continue
-        for known in each():
-            yield from deal(packer, known, join.schema, len(known[KEY_NAMES[0]]))
+def _pass_on(partition: int, blocks: Iterator[bytes], tallies: Tallies, join: VerdictJoin) -> Iterator[Block]:
+    """Yield VERDICTS of images, in blocks by file; tally the images in each table, and by status."""
+    packer = Packer(join.by_key.places.tasks)
+    for rows, groups in join.by_key.grouped(blocks):
+        verdicts = judged(rows, groups, join, tallies)
+        yield from packer.deal(verdicts, join.by_key.places.keys(verdicts))
     yield from packer.finish()
 
 
-def _pass_on(partition: int, blocks: Iterator[bytes], _: Tallies, join: VerdictJoin) -> Iterator[Block]:
-    """Yield VERDICTS of images, in blocks by file."""
-    packer = Packer(join.places.tasks)
-    for rows, groups in buckets_of(blocks, join.buckets, join.schema):
-        verdicts = judged(rows, groups, join)
-        yield from packer.deal(verdicts, join.places.keys(verdicts))
-    yield from packer.finish()
+def judged(rows: pa.RecordBatch, groups: Groups, join: VerdictJoin, tallies: Tallies) -> pa.RecordBatch:
+    """Return the VERDICTS of the images among rows that are grouped by image.
 
-
-def judged(rows: pa.RecordBatch, groups: Groups, join: VerdictJoin) -> pa.RecordBatch:
-    """Return the VERDICTS of the images among rows that are grouped by image."""
+    Tally the images in each table, and by status.
+    """
     numbers = {name: rows[name].fill_null(0).to_numpy()[groups.order] for name in ("met", "found", "sets")}
     met = np.zeros(len(groups.starts), np.int64)
     for part in join.parts:
@@ -118,16 +336,16 @@ def judged(rows: pa.RecordBatch, groups: Groups, join: VerdictJoin) -> pa.Record
     file = rows["file"].fill_null(-1).to_numpy()[groups.order]
     images = np.flatnonzero(file >= 0)
     group = groups.group[images]
-    columns = {
-        "file": file[images],
-        "row": rows["row"].fill_null(-1).to_numpy()[groups.order[images]],
-        "met": met[group],
-        "found": groups.reduced(np.bitwise_or, numbers["found"])[group],
-        "sets": groups.reduced(np.bitwise_or, numbers["sets"])[group],
-        "status": _smallest(rows["status"], groups, join.has_status).take(pa.array(group)),
-        "differing": _differing(rows, groups, join.tables)[group],
-    }
-    return pa.RecordBatch.from_arrays([pa.array(columns[field.name]) for field in VERDICTS], schema=VERDICTS)
+    found = groups.reduced(np.bitwise_or, numbers["found"])[group]
+    for table in range(join.tables):
+        tallies.add(f"found.{table}", int(np.count_nonzero(found >> table & 1)))
+    if join.has_status:
+        for status, number in counted(_smallest(rows["status"], groups).take(pa.array(group))):
+            tallies.add(f"status.{status}", number)
+    row = rows["row"].fill_null(-1).to_numpy()[groups.order[images]]
+    sets = groups.reduced(np.bitwise_or, numbers["sets"])[group]
+    columns = [file[images], row, met[group], sets, _differing(rows, groups, join.tables)[group]]
+    return pa.RecordBatch.from_arrays([*map(pa.array, columns)], schema=VERDICTS)
 
 
 def _best(met: np.ndarray, is_own: np.ndarray, part: Part, groups: Groups) -> np.ndarray:
@@ -147,20 +365,12 @@ def _ones(numbers: np.ndarray) -> np.ndarray:
     return np.unpackbits(numbers.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1, dtype=np.int64)
 
 
-def _smallest(statuses: pa.Array, groups: Groups, has_status: bool) -> pa.Array:
-    """Return the smallest status of each group; SUCCESS for an empty one, NOT_TRIED for a group without any.
-
-    Without a download all are null.
-    """
-    if not has_status:
-        return pa.nulls(len(groups.starts), pa.string())
-    codes = statuses.dictionary_encode()
-    order = pc.sort_indices(codes.dictionary).to_numpy()
-    ranks = np.empty(len(order) + 1, np.int64)
-    ranks[order], ranks[-1] = np.arange(len(order)), len(order)
-    own = ranks[codes.indices.fill_null(len(order)).to_numpy()][groups.order]
-    named = [SUCCESS if each == "" else each for each in codes.dictionary.take(pa.array(order)).to_pylist()]
-    return pa.array([*named, NOT_TRIED]).take(pa.array(groups.reduced(np.minimum, own)))
+def _smallest(statuses: pa.Array, groups: Groups) -> pa.Array:
+    """Return the smallest status of each group; SUCCESS for an empty one, NOT_TRIED for a group without any."""
+    known = pa.array(sorted(statuses.unique().drop_null().to_pylist()), pa.string())
+    ranks = pc.index_in(statuses, known).fill_null(len(known)).to_numpy()[groups.order]
+    named = [each or SUCCESS for each in known.to_pylist()]
+    return pa.array([*named, NOT_TRIED]).take(pa.array(groups.reduced(np.minimum, ranks)))
 
 
 def _differing(rows: pa.RecordBatch, groups: Groups, tables: int) -> np.ndarray:

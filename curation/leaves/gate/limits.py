@@ -1,0 +1,230 @@
+"""Rules over all images of a run: at most N images of a text, and at most N images of a registered domain.
+
+The step `domains` keeps, of each domain, the images with the smallest draws. A draw depends on seed and uid alone, so
+the choice does not depend on the order of rows. Tasks drop images over the limit before the images of a domain are
+grouped, so no task holds all images of a large domain. Repeated texts are found for a check of texts, which reads the
+hashes of those that a file of images has. Texts and domains are compared by a hash of 64 bits: among ten billion texts,
+none is likely to have the hash of one of a million repeated texts, and of a billion domains hardly two share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from curation.exclusion.lists import hosts, registered_domain
+from curation.images.combine import differs, uid_hashes
+from curation.images.tasks import MATCHED_ROW_GROUP
+from curation.leaves.by_uid.by_key import PLACE, Places, RowStream, Write
+from curation.leaves.by_uid.tables import KEY, KEY_NAMES, key_columns
+from curation.leaves.gate.checks import Rule, without_rows, written
+from curation.leaves.gate.options import GateOptions
+from curation.leaves.gate.policies import OF_DOMAINS
+from curation.leaves.gate.steps import Step, StepFolder, removed
+from curation.run.ledger import group_buckets, senders, sending
+from curation.run.request import Context
+from runtime.arrow import gather_reduced, parts
+from runtime.buckets import BUCKET_BYTES, Block, Packer, by_bucket
+from runtime.draws import draws
+from runtime.engine.interface import Engine, Receive, Relay
+from runtime.errors import AGAIN
+from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
+from runtime.storage.parquet import batches, part_writer, read_table, row_counts
+from runtime.tallies import Tallies
+
+PURPOSE = "domain"  # the name of the draw
+_DRAWN = pa.schema([pa.field("domain", pa.uint64()), pa.field("draw", pa.float64()), *KEY, *PLACE])
+TEXTS_OF_IMAGE = 2  # estimated texts per image
+_COUNTS = pa.schema([pa.field("hash", pa.uint64()), pa.field("images", pa.int64()), PLACE[0]])
+_FOUND = pa.schema([*PLACE, _COUNTS.field("hash")])
+_OF_FILE = pa.schema([_COUNTS.field("hash")])
+
+
+@dataclass(frozen=True)
+class ByHash:
+    """The exchange in which rows about images meet by a hash; those that are kept go to the files of the images.
+
+    `rows(files)` yields rows of `schema`, whose first column is the hash, of some numbered files of images. `keep`
+    takes all rows with the hashes of a bucket, and yields rows with a PLACE.
+    """
+
+    schema: pa.Schema
+    rows: Callable[[Sequence[tuple[int, OwnFile]]], Iterator[pa.RecordBatch]]
+    keep: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+    def run(
+        self, engine: Engine, images: Sequence[OwnFile], each: int, received: Callable[[Places], Receive]
+    ) -> Tallies:
+        """Return the sums of all tallies; `each` is the estimated number of rows about an image."""
+        places = Places.of(row_counts(images))
+        buckets, tasks = group_buckets(each * places.images)
+        items = senders([*enumerate(images)], places.images, buckets)
+        relay = Relay(partial(self._pass_on, buckets=buckets, places=places), places.relays(tasks))
+        return engine.exchange(items, partial(self._send, buckets=buckets), received(places), places.tasks, [relay])
+
+    def _send(self, files: Sequence[tuple[int, OwnFile]], _: Tallies, buckets: int) -> Iterator[Block]:
+        packer = sending(buckets)
+        for rows in self.rows(files):
+            yield from packer.deal(rows, _hash_of(rows))
+        yield from packer.finish()
+
+    def _pass_on(
+        self, partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int, places: Places
+    ) -> Iterator[Block]:
+        packer = Packer(places.tasks)
+        for bucket in by_bucket(blocks, buckets, self.schema, _hash_of):
+            for rows in self.keep(bucket):
+                yield from packer.deal(rows, places.keys(rows))
+        yield from packer.finish()
+
+
+def _hash_of(rows: pa.RecordBatch) -> np.ndarray:
+    return rows.column(0).to_numpy()
+
+
+@dataclass(frozen=True)
+class Domains(Step):
+    """The step: at most a given number of images of each domain stay."""
+
+    most: int
+
+    def asks(self) -> dict[str, list[str]]:
+        """Return the rule."""
+        return {"policy": [f"{OF_DOMAINS}:{self.most}"]}
+
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
+        """Write, of each domain, the images with the smallest draws."""
+        rows = partial(_drawn, most=self.most, seed=context.config.seed)
+        stay = partial(without_rows, rule=self._title, stay=True)
+        received = partial(written, images, schema=pa.schema(PLACE), change=stay, folder=folder)
+        return ByHash(_DRAWN, rows, partial(_placed, most=self.most)).run(context.engine, images, 1, received)
+
+    def facts(self, counted: Tallies) -> dict[str, Any]:
+        """Return the number of removed images."""
+        return {"conditions": [removed(self._title, counted)]}
+
+    @property
+    def _title(self) -> str:
+        return f"at most {self.most:,} images of a registered domain"
+
+
+def find(options: GateOptions) -> Domains | None:
+    """Return the step, or None without a limit per domain."""
+    most = options.rules.number_of(OF_DOMAINS)
+    return Domains(most) if most else None
+
+
+def _drawn(files: Sequence[tuple[int, OwnFile]], most: int, seed: int) -> Iterator[pa.RecordBatch]:
+    """Yield _DRAWN rows of the images in files, at most `most` per domain."""
+    yield from _smallest(chain.from_iterable(_draws(number, file, seed) for number, file in files), most)
+
+
+def _draws(number: int, file: OwnFile, seed: int) -> Iterator[pa.RecordBatch]:
+    row = 0
+    for batch in batches(file, MATCHED_ROW_GROUP, ["uid", "url"]):
+        domains = uid_hashes(hosts(batch["url"], registered_domain)).view(np.uint64)
+        places = [np.full(len(batch), number, np.int32), np.arange(row, row := row + len(batch))]
+        drawn = pa.array(draws(seed, PURPOSE, batch["uid"]))
+        columns = [pa.array(domains), drawn, *key_columns(batch["uid"]), *map(pa.array, places)]
+        yield pa.RecordBatch.from_arrays(columns, schema=_DRAWN)
+
+
+def _placed(drawn: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
+    """Yield the PLACE of each image that stays."""
+    for rows in _smallest(drawn, most):
+        yield rows.select([field.name for field in PLACE])
+
+
+def _smallest(drawn: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
+    """Yield, as one batch, the `most` images of each domain with the smallest draws; nothing without images."""
+    reduce = partial(_reduced, most=most)
+    if held := gather_reduced(drawn, reduce, BUCKET_BYTES):
+        yield reduce(held)
+
+
+def _reduced(held: Sequence[pa.RecordBatch], most: int) -> pa.RecordBatch:
+    rows = pa.concat_batches(held)
+    keys = [rows[name].to_numpy() for name in (*reversed(KEY_NAMES), "draw", "domain")]
+    order = np.lexsort(keys)
+    is_new = differs(keys[-1][order])
+    rank = np.arange(len(order)) - np.flatnonzero(is_new)[np.cumsum(is_new) - 1]
+    return rows.take(pa.array(order[rank < most]))
+
+
+def find_repeated(context: Context, images: Sequence[OwnFile], most: int) -> Rule:
+    """Return the rule that removes the texts that more than `most` of the images have."""
+    folder = context.output.parts.begin("repeated")
+    write = partial(_write, names=[file.path.name for file in images], folder=folder)
+    exchange = ByHash(_COUNTS, _counts, partial(repeated_in, most=most))
+    received = partial(_received, write=write)
+    files = own_files(folder, checksums_in(exchange.run(context.engine, images, TEXTS_OF_IMAGE, received)), AGAIN)
+    return partial(is_repeated, repeated={file.path.name: file for file in files})
+
+
+def _received(places: Places, write: Write) -> Receive:
+    return partial(places.written, schema=_FOUND, write=write)
+
+
+def is_repeated(
+    texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, file: str, repeated: Mapping[str, OwnFile]
+) -> np.ndarray:
+    """Return a mask, bool[text]: which texts are repeated ones.
+
+    `repeated` has, by the name of a file of images, the file with the hashes of its repeated texts; `file` is such a
+    name.
+    """
+    hashes = _hashes(texts)
+    known = _opened(repeated[file]) if file in repeated else hashes[:0]
+    places = np.searchsorted(known, hashes)
+    out = places < len(known)
+    out[out] = known[places[out]] == hashes[out]
+    return out
+
+
+@lru_cache(maxsize=1)
+def _opened(file: OwnFile) -> np.ndarray:
+    return read_table(file)["hash"].to_numpy()
+
+
+def _hashes(texts: pa.StructArray) -> np.ndarray:
+    return uid_hashes(texts.field("text")).view(np.uint64)
+
+
+def _counts(files: Sequence[tuple[int, OwnFile]]) -> Iterator[pa.RecordBatch]:
+    """Yield _COUNTS: how many images of a batch have each text. An image has a text once."""
+    for number, file in files:
+        for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.text"]):
+            hashes, counts = np.unique(_hashes(parts(batch["candidates"])[0]), return_counts=True)
+            columns = [pa.array(each) for each in (hashes, counts, np.full(len(hashes), number, np.int32))]
+            yield pa.RecordBatch.from_arrays(columns, schema=_COUNTS)
+
+
+def repeated_in(bucket: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
+    """Yield _FOUND rows of the texts that more than `most` images have; the bucket has all _COUNTS of its texts."""
+    counts = pa.concat_batches([*bucket])
+    hashes = _hash_of(counts)
+    order = np.argsort(hashes)
+    starts = np.flatnonzero(differs(hashes[order]))
+    images = np.add.reduceat(counts["images"].to_numpy()[order], starts) if len(starts) else starts
+    is_repeated = np.repeat(images > most, np.diff(np.append(starts, len(order))))
+    found = counts.take(pa.array(order[is_repeated]))
+    row = pa.array(np.zeros(len(found), np.int64))  # no matter: the texts of a file are not told apart by image
+    yield pa.RecordBatch.from_arrays([found["file"], row, found["hash"]], schema=_FOUND)
+
+
+def _write(number: int, rows: RowStream, names: Sequence[str], folder: Path) -> Tallies:
+    """Write the distinct hashes of a file's repeated texts, ascending, if it has any; `names` are the files' names."""
+    tallies = Tallies()
+    if held := [batch["hash"].to_numpy() for batch in rows.rest_of(number)]:
+        path = folder / names[number]
+        with part_writer(path, _OF_FILE, MATCHED_ROW_GROUP) as writer:
+            writer.write(pa.RecordBatch.from_arrays([pa.array(np.unique(np.concatenate(held)))], schema=_OF_FILE))
+        tally(tallies, path, writer.checksum)
+    return tallies

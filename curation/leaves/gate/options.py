@@ -1,0 +1,309 @@
+"""The options of a gate, the flags that give them, and the gate: an ordered list of steps that are each whole.
+
+The gate decides which matched images stay, and with which of their texts. All files are opened before any task starts.
+Each step reads the files that the step before wrote. Another installed package can add a step through the entry point
+GROUP; a user asks for it with `--gate-step NAME=VALUE`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from inspect import signature
+from numbers import Real
+from typing import Any
+
+from curation.config import require_distance
+from curation.leaves.by_uid.tables import Paths
+from curation.leaves.gate.policies import RULES, Policy
+from curation.leaves.gate.steps import Removed, Step, StepFolder, parts_in
+from curation.leaves.gate.tables import GivenTables, HashTables
+from curation.leaves.near_copies.index import WORD_BITS
+from curation.leaves.near_copies.vectors import require_cosine
+from curation.run.output_folder import REMOVED_PART
+from curation.run.request import Context
+from runtime.arguments import Parser, add_fields, made
+from runtime.engine.interface import Engine
+from runtime.errors import AGAIN, InputError, require_several, typed
+from runtime.packages import DeprecatedWarning, hooks, own_hooks
+from runtime.storage.own_files import OwnFile, checksums_in, own_files
+from runtime.tallies import Tallies
+
+GROUP = "clip_curation.gate_steps"
+LAST = "gated"  # the name of the folder that the last step writes
+
+
+@typed
+@dataclass(frozen=True)
+class GateOptions:
+    """The options of a gate, before any of its files is found or opened.
+
+    status: img2dataset's output folders of the matched images; an image that was downloaded stays.
+    only: files of lists of the uids or URLs that may stay.
+    images: tables of images, by uid or url: for each a list of its files or folders.
+    keep: the condition over columns of images and status that an image must meet, in Spark SQL.
+    policy: names of rules, some with a number, as min_words:3.
+    robots: WARC files or tables of hosts' robots.txt, tdmrep.json and ai.txt: images get the signals of their hosts.
+    robots_agents: agents, or files of agents, whose rules in robots.txt count; by default those in robots_agents.txt.
+    decontaminate: tables of the pictures of evaluation sets, which are removed.
+    decontaminate_within: bits in which the pHash of such a picture may differ.
+    decontaminate_cosine: the least cosine of embeddings of such a picture; None: embeddings are not compared.
+    decontaminate_texts: files of texts of evaluation sets, which are removed.
+    same_image: a column of images or status, as sha256 or phash:4: of images alike in that column, one stays.
+    same_meaning: a table of semantic copies, with uid and copy_of: an image goes if its copy_of is left.
+    captions: a table of captions, by uid or url.
+    match_captions: balance images by their captions; an image without a caption by its alt texts.
+    steps: steps of other packages, by name, some with a value, as min_saturation=0.2.
+    keep_removed: the share of removed images whose texts are written to gate_removed/; None: of none.
+    """
+
+    status: Paths = ()
+    only: Paths = ()
+    images: Sequence[Paths] = ()
+    keep: str | None = None
+    policy: Sequence[str] = ()
+    robots: Paths = ()
+    robots_agents: Sequence[str] = ()
+    decontaminate: Paths = ()
+    decontaminate_within: int = 4
+    decontaminate_cosine: float | None = None
+    decontaminate_texts: Paths = ()
+    same_image: str | None = None
+    same_meaning: Paths = ()
+    captions: Paths = ()
+    match_captions: bool = False
+    steps: Sequence[str] = ()
+    keep_removed: float | None = None
+
+    def __post_init__(self) -> None:
+        require_distance(self.decontaminate_within, WORD_BITS, "decontaminate_within")
+        require_cosine("decontaminate_cosine", self.decontaminate_cosine)
+        share = self.keep_removed
+        if share is not None and not (isinstance(share, Real) and 0 < share <= 1):
+            raise InputError(f"keep_removed is {share!r}; it is a share of images, above 0 and at most 1")
+        for each in fields(self):
+            if each.default == ():
+                require_several(each.name, getattr(self, each.name))
+        for table in self.images:
+            require_several("each table of images", table)
+
+    @property
+    def asks_of_images(self) -> bool:
+        """Whether any option needs the columns of tables of images."""
+        return self.keep is not None or self.same_image is not None or bool(self.decontaminate)
+
+    @property
+    def asks_of_single(self) -> bool:
+        """Whether single images or texts are checked; a table that only --same-image needs is joined for it alone."""
+        is_joined = self.status or self.only or self.keep is not None or (self.same_image and len(self.images) > 1)
+        return any((is_joined, self.rules.of_single, self.decontaminate, self.decontaminate_texts))
+
+    @cached_property
+    def given(self) -> GivenTables:
+        """All tables that the options name; opened on the first access."""
+        return GivenTables.find(self.status, self.only, self.images)
+
+    @property
+    def tables(self) -> GivenTables:
+        """The tables that conditions on images need."""
+        return self.given if self.asks_of_images else replace(self.given, images=())
+
+    @cached_property
+    def rules(self) -> Policy:
+        """The rules that `policy` names."""
+        return Policy.parse(self.policy)
+
+    @cached_property
+    def named(self) -> dict[str, str]:
+        """The values of `steps`, by name; InputError for an unknown name, or a name with two values.
+
+        >>> GateOptions().named
+        {}
+        """
+        values: dict[str, str] = {}
+        for name, _, value in (each.partition("=") for each in self.steps):
+            if values.setdefault(name, value) != value:
+                raise InputError(f"--gate-step {name} is given twice, with different values; give one")
+        known = hooks(GROUP).keys() - own_hooks(GROUP).keys() if self.steps else set()
+        if unknown := values.keys() - known:
+            others = ", ".join(sorted(known)) or "none"
+            raise InputError(f"--gate-step {min(unknown)} is no step of the gate; installed are: {others}")
+        return values
+
+    def find(self, hashes: Sequence[str] = ()) -> Gate:
+        """Return the gate of these options; InputError for files that cannot be read, or that no option needs.
+
+        `hashes` are kinds of listed hashes; for each, a table of images must have a column.
+        """
+        if self.images and not self.asks_of_images and not hashes:
+            name = self.images[0][0]
+            raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")
+        named = self.named
+        found = {name: _found(name, find, self, name in named) for name, find in hooks(GROUP).items()}
+        steps = {name: step for name, step in found.items() if step is not None}
+        if self.keep_removed is not None and not any(step.removes for step in steps.values()):
+            raise InputError(
+                "--keep-removed writes down what a gate removes, and nothing is asked for that removes images; give a "
+                "condition or a policy"
+            )
+        return Gate(self, steps, HashTables.among(self.given, hashes))
+
+
+def _found(name: str, find: Callable[..., Any], options: GateOptions, is_named: bool) -> Step | None:
+    """Return the step that options ask for; until 0.4 another package may have a function of engine and options."""
+    if len(signature(find).parameters) == 1:
+        return find(options)
+    message = f"the function of the step {name} takes engine and plan; 0.4 will call it with the options of the gate"
+    warnings.warn(message, DeprecatedWarning, stacklevel=2)
+    return _StepOfEngine(find, options) if is_named else None
+
+
+@dataclass(frozen=True)
+class _StepOfEngine(Step):
+    """A step of another package that its function returns once the engine is known."""
+
+    find: Callable[..., Step]
+    options: GateOptions
+
+    def open(self, engine: Engine) -> Step:
+        return self.find(engine, self.options)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The gate of a run: its steps in order, with all files found; false without steps.
+
+    `hashes` are the tables in which listed hashes are looked up.
+    """
+
+    options: GateOptions
+    steps: Mapping[str, Step]
+    hashes: HashTables
+
+    def __bool__(self) -> bool:
+        return bool(self.steps)
+
+    @property
+    def keep(self) -> str | None:
+        """The condition that only Spark can parse."""
+        return self.options.keep
+
+    def lines(self) -> list[str]:
+        """Return all that the steps ask of images, as lines for people: one per kind of condition."""
+        asked: dict[str, list[str]] = {}
+        for step in self.steps.values():
+            for what, each in step.asks().items():
+                asked.setdefault(what, []).extend(each)
+        asked |= {"steps": [*self.options.steps]}
+        return [f"{what}: {', '.join(dict.fromkeys(each))}" for what, each in asked.items() if each]
+
+    def open(self, engine: Engine) -> Gate:
+        """Return the gate, ready to run; InputError for an expression that Spark cannot evaluate."""
+        return replace(self, steps={name: step.open(engine) for name, step in self.steps.items()})
+
+    def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
+        """Run all steps; return the files of the images that pass, in the part LAST of the output, and a Gated."""
+        steps = {name: step.prepare(context) for name, step in self.steps.items()}
+        counted: dict[str, Tallies] = {}
+        sampled: dict[str, str] = {}
+        share, silent = self.options.keep_removed or 0.0, self.options.rules.silent
+        removed = context.output.parts.begin(REMOVED_PART) if share else None
+        with context.progress.stage("gate images"):
+            for name, step in steps.items():
+                folder = context.output.parts.begin(LAST if name == [*steps][-1] else name)
+                asked = (share, context.config.seed, silent)
+                sample = Removed(removed, name, *asked) if removed and step.removes else None
+                counted[name] = step.write(images, StepFolder(folder, sample), context)
+                step.require(counted[name], context.config)
+                own, more = parts_in(checksums_in(counted[name]))
+                images, sampled = own_files(folder, own, AGAIN), sampled | more
+        if sampled:
+            context.output.retract_results()
+            context.output.finish(REMOVED_PART, sampled)
+        return list(images), Gated(steps, counted)
+
+
+@dataclass(frozen=True)
+class Gated:
+    """The steps that a gate has run, and the tallies of each."""
+
+    steps: Mapping[str, Step]
+    counted: Mapping[str, Tallies]
+
+    @property
+    def last(self) -> Tallies:
+        """The tallies of the last step."""
+        return [*self.counted.values()][-1]
+
+    def facts(self) -> dict[str, Any]:
+        """Return the facts for run.json: `gate` and, if a download was asked for, `downloads`."""
+        gate: dict[str, Any] = {"tables": [], "conditions": [], "texts": []}
+        for name, step in self.steps.items():
+            for key, value in step.facts(self.counted[name]).items():
+                gate[key] = gate[key] + value if key in gate else value
+        downloads = gate.pop("downloads", None)
+        return {"gate": gate} | ({"downloads": downloads} if downloads else {})
+
+
+MOST = {
+    "--status FOLDER": "what img2dataset wrote when it downloaded matched/: count and sample the images that exist",
+    "--policy RULE": "remove what rules name, some of them with a number; `recommended` stands for those with a star: "
+    + ", ".join(f"{rule.form}{'*' * bool(rule.recommended)}" for rule in RULES.values()),
+    "--robots FILE": "robots.txt, tdmrep.json and ai.txt of hosts, as robotstxt WARC files of Common Crawl or a table "
+    "with host and text: images get the signals that the hosts of their URL and pages state, which rules remove",
+    "--keep EXPRESSION": "keep the images for which this holds, in Spark SQL over the columns of --images and "
+    '--status, as "least(width, height) >= 200 AND clip_score > 0.28"',
+}
+GATE = {
+    "--only LIST": "count and sample only what these files name: uids or URLs, one a line (also .gz, .zst), or "
+    "Parquet, CSV, TSV with a column uid or url",
+    "--robots-agents NAME": "agents whose rules in robots.txt count, or files with one a line (default: those in "
+    "curation/leaves/gate/robots_agents.txt, such as GPTBot, CCBot and Google-Extended)",
+    "--decontaminate TABLE": "remove the images of evaluation sets: tables of their pictures, as clip-hash writes "
+    "them, are compared by URL, and with the sha256 and phash in --images or --status",
+    "--decontaminate-within K": "bits in which the pHash of an evaluation set's picture may differ",
+    "--decontaminate-cosine C": "also remove images whose embedding has this cosine or more with one of an evaluation "
+    "set, as 0.9: by the column embedding in both tables (default: not compared)",
+    "--decontaminate-texts FILE": "remove texts that are prompts or captions of evaluation sets: one a line, or in a "
+    "column text or caption",
+    "--same-image COLUMN[:K]": "one image of a picture stays, with the texts of all copies: those with the same value "
+    "in a column of --images or --status, as sha256, or with hashes that differ in K bits at most, as phash:4",
+    "--same-meaning TABLE": "remove semantic copies with their texts: the folder or the table that clip-cluster "
+    "--same-meaning wrote says for which image each goes",
+    "--captions TABLE": "captions of images, with --match-captions: Parquet files with uid (or url), caption and "
+    "perhaps score",
+    "--match-captions": "balance an image by its caption: the caption's language and entries take the place of the alt "
+    "texts'; an image without a caption keeps its alt texts",
+    "--keep-removed SHARE": "write the texts of this share of the images that all of this removes to gate_removed/, "
+    "and show in the report texts of each rule, and the entries that lose most of theirs",
+}
+
+
+def add(parser: Parser) -> None:
+    """Add the flags of the gate to a parser: the most common ones first, the others under their own heading."""
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        action="append",
+        metavar="PATH",
+        help="a table of images, by uid or url: Parquet files or folders of scores; give it again for another",
+    )
+    add_fields(parser, GateOptions, MOST)
+    group = parser.add_argument_group("which images stay")
+    add_fields(group, GateOptions, GATE)
+    group.add_argument(
+        "--gate-step",
+        dest="steps",
+        nargs="+",
+        metavar="NAME[=VALUE]",
+        help="steps of the gate that other installed packages bring, as docs/how-to/extending.md says; they come last",
+    )
+    parser.take_defaults(GateOptions)
+
+
+def options(args: Namespace) -> dict[str, Any]:
+    """Return the field `gate` of `Options`: the GateOptions that the flags give."""
+    return {"gate": made(GateOptions, args)}

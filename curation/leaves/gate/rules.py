@@ -1,0 +1,380 @@
+"""Policy rules over single images and texts, with the words of URLs and the phrases of templates, in many languages.
+
+ROWS has the rules. The function of a rule over images takes a MATCHED batch; the function of a rule over texts takes
+`texts`, the candidates of all images of a batch, `images`, the row of each text's image, and the batch. Media archives
+are exempt from some rules: their pictures have a subject also where they are drawings, logos, or on many pages.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from functools import lru_cache, partial
+from urllib.parse import unquote_to_bytes
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.inputs.crawl.links import DATA_NOAI, HOST_SIGNALS, IMAGE_PLACES, SIGNALS, TDM_RESERVATION
+from curation.kernels import texts as words
+from curation.kernels.url_paths import find_names
+from curation.language.text_kinds import MarkedTexts
+from curation.leaves.gate import kernels
+from curation.leaves.gate.rule import (
+    IMAGES,
+    TEXTS,
+    Rule,
+    WordTable,
+    listed,
+    phrase_key,
+    shared,
+    urls_of,
+    word_key,
+)
+from metadata.languages import LANGUAGES
+from runtime.arrow import parts, string_buffers
+
+ARCHIVES = (
+    "wikimedia.org",
+    "wikipedia.org",
+    "openclipart.org",
+    "freesvg.org",
+    "publicdomainvectors.org",
+    "svgsilh.com",
+)
+_HOSTS = rf"\A[a-z+.-]+://(?:[^/?#]*[.])?(?:{'|'.join(map(re.escape, ARCHIVES))})(?:[:/?#]|\z)"
+
+# Where phrases of a kind of template_phrases.csv stand in a text.
+WHOLES = {"generic": words.WHOLE, "control": words.WHOLE, "network": words.WHOLE}
+PARTS = {
+    "logo": words.WHOLE | words.FIRST | words.LAST,
+    "icon": words.WHOLE | words.LAST,
+    "icon of": words.FIRST,
+    "avatar": words.WHOLE | words.LAST,
+    "avatar of": words.FIRST,
+    "share": words.FIRST,
+    "share last": words.LAST,
+}
+_ALONE = (  # blocks whose characters are words: Thai to Lao, Burmese, Khmer, kana, Han
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x3040, 0x30FF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+)
+
+# Languages in which a character is half a word: those that write no spaces, and Korean, whose words are long.
+_HALVES = pa.array([language.code for language in LANGUAGES if not language.spaced or language.code == "ko"])
+
+_HEADLINE = 3  # words
+
+# Where words of url_words.csv count, by the name of the place there.
+PLACES = {
+    "any": kernels.ANY,  # in the name of the file
+    "edge": kernels.EDGE,  # first or last in a short name
+    "only": kernels.ONLY,  # in a name of listed words only
+    "beside": kernels.BESIDE,  # these may stand beside others
+    "folder": kernels.FOLDER,  # in the name of a folder, if that has listed words only
+    "folders": kernels.FOLDERS,  # last in the name of a folder
+    "no": kernels.NO,  # before one of the next kind
+    "picture": kernels.PICTURE,
+}
+
+# Ratios that pages state in place of sizes: of width and height.
+RATIOS = ((16, 9), (4, 3), (3, 2), (5, 4), (2, 1), (16, 10), (21, 9), (9, 16), (3, 4), (2, 3), (4, 5), (1, 2))
+_RATIOS = pa.array([width * 1000 + height for width, height in RATIOS], pa.int32())
+
+
+def outside_archives(images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    """Return bool[image]: those of `images`, likewise, whose URL has no host of ARCHIVES and none below one."""
+    urls = batch["url"].filter(pa.array(images))
+    found = pc.match_substring_regex(urls, _HOSTS, ignore_case=True).fill_null(False)
+    out = images.copy()
+    out[images] = ~found.to_numpy(zero_copy_only=False)
+    return out
+
+
+def has_signal(batch: pa.RecordBatch, name: str) -> np.ndarray:
+    """Return which images have a signal of SIGNALS or HOST_SIGNALS; a null has none."""
+    signals = batch["signals"].fill_null(0).to_numpy()
+    return signals & (SIGNALS | HOST_SIGNALS)[name] != 0
+
+
+def is_home_link(batch: pa.RecordBatch) -> np.ndarray:
+    """Return which images are in a link to the root of a site and, on all pages, outside of figures."""
+    return _is_placed(batch, "in home link")
+
+
+def is_shown_away(batch: pa.RecordBatch, number: int) -> np.ndarray:
+    """Return which images with an alt on `number` places of pages or more are in a link to another site, likewise."""
+    often = pc.greater_equal(batch["shown"], number).fill_null(False).to_numpy(zero_copy_only=False)
+    return often & _is_placed(batch, "in link away")
+
+
+def _is_placed(batch: pa.RecordBatch, place: str) -> np.ndarray:
+    bit, figure = IMAGE_PLACES[place], IMAGE_PLACES["in figure"]
+    return batch["signals"].fill_null(0).to_numpy() & (bit | figure) == bit
+
+
+def has_url_word(batch: pa.RecordBatch) -> np.ndarray:
+    """Return which images outside archives have, in the path of their URL, a name that `url_words` make."""
+    _, data, paths = urls_of(batch)
+    out = np.empty(batch.num_rows, bool)
+    kernels.find_url_words(data, paths, *_url_table(), out)
+    return outside_archives(out, batch)
+
+
+def is_svg(batch: pa.RecordBatch) -> np.ndarray:
+    """Return which images are SVG by the ending of their file, without those of archives."""
+    offsets, data, paths = urls_of(batch)
+    out = np.empty(batch.num_rows, bool)
+    kernels.find_svg(data, offsets, paths, out)
+    return outside_archives(out, batch)
+
+
+def has_many_texts(batch: pa.RecordBatch, number: int) -> np.ndarray:
+    """Return which images have more than `number` texts of one language, without those of archives."""
+    texts, offsets = parts(batch["candidates"])
+    counts = np.diff(offsets)
+    out, may_have = np.zeros(batch.num_rows, bool), outside_archives(counts > number, batch)
+    image, inside = np.repeat(np.arange(batch.num_rows), counts), np.repeat(may_have, counts)
+    rows = pa.table({"image": image[inside], "language": texts.field("language").filter(pa.array(inside))})
+    found = rows.group_by(["image", "language"], use_threads=False).aggregate([([], "count_all")])
+    out[found.filter(pc.greater(found["count_all"], number))["image"].to_numpy()] = True
+    return out
+
+
+def is_stated_small(batch: pa.RecordBatch, number: int) -> np.ndarray:
+    """Return which images have a stated side below `number` pixels; one without a stated size has none.
+
+    What states a ratio, such as 16 by 9, states no size.
+    """
+    sides = batch["stated_width"], batch["stated_height"]
+    is_small = pc.less(pc.min_element_wise(*sides), number).fill_null(False)
+    is_ratio = pc.is_in(pc.add(pc.multiply(sides[0].fill_null(0), 1000), sides[1].fill_null(0)), _RATIOS)
+    return pc.and_not(is_small, is_ratio).to_numpy(zero_copy_only=False)
+
+
+def url_words() -> dict[str, int]:
+    """Return the words of url_words.csv, with the bits of their places."""
+    return {row["word"]: sum(int(PLACES[place]) for place in row["places"].split()) for row in listed("url_words.csv")}
+
+
+@lru_cache(maxsize=1)
+def _url_table() -> WordTable:
+    return WordTable.of({word_key(word.encode()): bits for word, bits in url_words().items()})
+
+
+def _signal(name: str, signal: str, removes: str, is_recommended: bool = True) -> Rule:
+    return Rule(name, IMAGES, removes, partial(has_signal, name=signal), recommended=is_recommended)
+
+
+def _of_hosts(name: str, signal: str, removes: str) -> Rule:
+    return _signal(name, signal, f"{removes}; needs `--robots`", is_recommended=False)
+
+
+def has_phrase(texts: pa.Array, kinds: tuple[str, ...]) -> np.ndarray:
+    """Return which texts are a phrase of these kinds, or begin or end with one and have few other words.
+
+    Case, accents, digits and signs make no difference.
+    """
+    offsets, data = string_buffers(texts)
+    out = np.empty(len(texts), bool)
+    may_end = any((WHOLES | PARTS)[kind] & words.LAST for kind in kinds)
+    words.find_candidates(data, offsets, letters(), *_table(kinds), may_end, out)
+    rows = np.flatnonzero(out)
+    found = np.empty(len(rows), bool)
+    words.find_phrases(data, offsets, letters(), *_table(kinds), may_end, rows, found)
+    out[rows] = found
+    return out
+
+
+def folded(text: str) -> list[str]:
+    """Return the words of a text as they are compared.
+
+    >>> folded("Logo: l’Équipe (2012)"), folded("東京のロゴ")
+    (['logo', 'l', 'equipe'], ['東', '京', 'の', 'ロ', 'コ'])
+    """
+    known, found, is_inside = letters(), [], False
+    for character in text:
+        letter = int(known[ord(character)]) if ord(character) < words.LETTERS else words.APART
+        if letter >= words.ALONE:
+            found.append(chr(letter - words.ALONE))
+        elif letter not in (words.MARK, words.APART):
+            found[-1:] = [found[-1] + chr(letter)] if is_inside else [*found[-1:], chr(letter)]
+        is_inside = letter < words.ALONE and letter != words.APART and (is_inside or letter != words.MARK)
+    return found
+
+
+@lru_cache(maxsize=1)
+def letters() -> np.ndarray:
+    """Return the class of each character that find_phrases asks for."""
+    return np.array([_letter(chr(code)) for code in range(words.LETTERS)], np.int32)
+
+
+def _letter(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return words.MARK
+    base, marks = (whole := unicodedata.normalize("NFKD", character))[0], whole[1:]
+    if ord(base) >= words.LETTERS or any(unicodedata.category(mark) != "Mn" for mark in marks):
+        base = character
+    if unicodedata.category(base)[0] not in "LM":
+        return words.APART
+    code = ord(base.lower()[0])
+    return code + words.ALONE * any(first <= code <= last for first, last in _ALONE)
+
+
+@lru_cache(maxsize=4)
+def _table(kinds: tuple[str, ...]) -> WordTable:
+    bits: defaultdict[int, int] = defaultdict(int)
+    places = WHOLES | PARTS
+    for row in listed("template_phrases.csv"):
+        if row["kind"] in kinds:
+            place, keys = int(places[row["kind"]]), [word_key(_units(word)) for word in folded(row["phrase"])]
+            bits[phrase_key(keys)] |= place
+            for number in range(1, len(keys) + 1) if place & int(words.WHOLE | words.FIRST) else ():
+                bits[phrase_key(keys[:number])] |= int(words.BEGINS)
+            bits[keys[-1]] |= int(words.ENDS) if place & int(words.LAST) else 0
+    return WordTable.of(bits)
+
+
+def _units(word: str) -> list[int]:
+    """Return the characters of a folded word as `find_phrases` hashes them."""
+    return [int(letters()[ord(each)]) for each in word]
+
+
+def has_few_words(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, number: int) -> np.ndarray:
+    """Return which texts have fewer than `number` words.
+
+    Words are separated by white space. In languages that write none between words, and in Korean, whose words hold what
+    others part, characters outside ASCII are one word and one more for each two of them: words of Chinese and Japanese
+    have about two, and two characters may be two words. A name in Latin letters stays one word.
+    """
+    spaced = pc.invert(pc.is_in(texts.field("language"), _HALVES))
+    offsets, data = string_buffers(texts.field("text"))
+    out = np.empty(len(texts), bool)
+    words.find_few_words(data, offsets, spaced.to_numpy(zero_copy_only=False), number, out)
+    return out
+
+
+def is_of_kind(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:
+    """Return which texts are of a kind of `text_kinds`."""
+    return _marked(texts).are(kind)
+
+
+@shared
+def _marked(texts: pa.StructArray) -> MarkedTexts:
+    return MarkedTexts.of(texts.field("text"))
+
+
+def is_generic(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    """Return which texts are phrases that say nothing of a picture."""
+    return has_phrase(texts.field("text"), tuple(WHOLES))
+
+
+def is_logo_text(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    """Return which texts of images outside archives are, begin or end with a phrase of logos, icons or avatars."""
+    out = has_phrase(texts.field("text"), tuple(PARTS))
+    may_go = np.zeros(batch.num_rows, bool)
+    may_go[images[out]] = True
+    return out & outside_archives(may_go, batch)[images]
+
+
+def is_site_name(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    """Return which texts are the name in the host of their page: `Cookie and Kate` on www.cookieandkate.com.
+
+    The page is the text's own, else that of the image; without one the host is that of the image's URL.
+    """
+    out = np.empty(len(texts), bool)
+    pages = (texts.field("page_url"), batch["page_url"], batch["url"])
+    buffers = [buffer for strings in pages for buffer in string_buffers(strings)]
+    kernels.find_site_names(*string_buffers(texts.field("text")), *buffers, images, out)
+    return out
+
+
+def equals_url(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    """Return which texts of fewer than _HEADLINE words are the URL of their image, or the name of its file.
+
+    The ending of the file may be missing. Case makes no difference, nor what is written as %-escapes. The name of the
+    file is the last part of the path. Longer texts are captions after which a site names its files.
+    """
+    strings = texts.field("text")
+    offsets, data, paths = urls_of(batch)
+    names = np.empty((batch.num_rows, 3), np.int64)
+    find_names(data, paths, names)
+    text_offsets, text_data = string_buffers(strings)
+    found = np.empty(len(texts), np.uint8)
+    words.find_names_in_texts(text_data, text_offsets, images, data, offsets, names, found)
+    out = found == words.YES
+    for text in np.flatnonzero(found == words.UNSURE).tolist():
+        first, last, dot = names[images[text]].tolist()
+        whole = data[offsets[images[text]] : offsets[images[text] + 1]].tobytes()
+        named = (data[first:end].tobytes() for end in (last, dot) if first < last)
+        given = _folded(strings[text].as_py().encode())
+        out[text] = any(given == _folded(each) for each in (whole, *named))
+    return out & has_few_words(texts, images, batch, _HEADLINE) if out.any() else out
+
+
+def _folded(written: bytes) -> str:
+    """Return a string with %-escapes undone, each character in lower case if that is one of its kind, ASCII or not."""
+    text = unquote_to_bytes(written).decode("utf-8", "surrogateescape")
+    lower = ((each, each.lower()) for each in text)
+    return "".join(low if len(low) == 1 and low.isascii() == each.isascii() else each for each, low in lower)
+
+
+def _kind(kind: str, removes: str) -> Rule:
+    return Rule(kind, TEXTS, removes, partial(is_of_kind, kind=kind), recommended=True)
+
+
+_TDM = "images of pages, and with `--robots` of hosts, that reserve text and data mining (`tdm-reservation: 1`)"
+_ROBOTS = "images whose URL or page robots.txt forbids to one of the agents of `--robots-agents`"
+_CONTENT_SIGNAL = "images whose URL or page robots.txt keeps from training (`Content-Signal: ai-train=no`)"
+_AI_TXT = "images whose URL or page ai.txt forbids"
+_SIZE = "images that a page shows with a side below N pixels; those without a stated size pass"
+_HOME = "images in a link to the home page of a site, if in no figure: logos and banners, in any language"
+_AWAY = "images in a link to another site, if in no figure, that pages show N times or more: advertisements"
+_URL_WORDS = "images whose file or folder has the name of a part of the page, such as logo, icons or placeholder"
+_SVG = "images in SVG, unless from a media archive such as Wikimedia Commons"
+_TEXTS = "images with more than N texts of one language: what many pages show in place of other pictures"
+OF_HOSTS = ("robots", "content_signal", "ai_txt")  # rules that only --robots feeds
+_WORDS = (
+    "texts of fewer than N words; where words have no spaces between them, and in Korean, n characters outside ASCII "
+    "are 1 + n/2 words, rounded down"
+)
+_GENERIC = (
+    "texts that say nothing of the picture, such as “no image available”, “menu” or “Google Play”, in 79 languages"
+)
+_LOGOS = (
+    "texts of logos, icons, avatars and sharing, such as “BBC logo”, “avatar of Kim” or “share on Facebook”, likewise"
+)
+_SITE = "texts that are the name of their page's site"
+_EQUALS_URL = "texts of one or two words that repeat the URL of their image, or the name of its file"
+ROWS = (
+    _signal("noai", "noai", "images of pages that state `noai` to robots"),
+    _signal("noimageai", "noimageai", "images of pages that state `noimageai` to robots"),
+    _signal("noml", "noml", "images of pages that state `noml` to robots"),
+    _signal("tdm_reservation", TDM_RESERVATION, _TDM),
+    _signal("data_noai", DATA_NOAI, "images whose element has the attribute `data-noai`"),
+    _of_hosts("robots", "robots", _ROBOTS),
+    _of_hosts("content_signal", "content-signal", _CONTENT_SIGNAL),
+    _of_hosts("ai_txt", "ai.txt", _AI_TXT),
+    Rule("url_words", IMAGES, _URL_WORDS, has_url_word, recommended=True),
+    Rule("svg", IMAGES, _SVG, is_svg, recommended=True),
+    Rule("home_link", IMAGES, _HOME, is_home_link, recommended=True),
+    Rule("link_away", IMAGES, _AWAY, is_shown_away, numbers=(1, 1_000_000)),
+    Rule("max_texts_per_image", IMAGES, _TEXTS, has_many_texts, numbers=(1, 1_000), recommended=4),
+    Rule("min_stated_size", IMAGES, _SIZE, is_stated_small, numbers=(2, 10_000), recommended=64),
+    Rule("min_words", TEXTS, _WORDS, has_few_words, numbers=(2, 1_000), recommended=2),
+    _kind("file_name", "texts that are the name of a file, such as IMG_0450"),
+    _kind("address", "texts that are a URL, a domain or an e-mail address"),
+    _kind("html", "texts with remnants of HTML; tags are taken out first, if an entry is left"),
+    Rule("generic_text", TEXTS, _GENERIC, is_generic, recommended=True),
+    Rule("logo_text", TEXTS, _LOGOS, is_logo_text, recommended=True),
+    Rule("site_name", TEXTS, _SITE, is_site_name, recommended=True),
+    Rule("equals_url", TEXTS, _EQUALS_URL, equals_url, recommended=True),
+)

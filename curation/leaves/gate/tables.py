@@ -1,0 +1,265 @@
+"""Find the tables of images that options name, and the images with listed hashes in them.
+
+The tables are the results of a download, tables of images, and lists of the only images that may stay, which are read
+as tables without other columns. Tasks look up listed hashes (SHA-256, MD5 or PDQ) in the tables, and return the keys of
+images with such a hash; the run excludes these images before anything is matched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.config import CurationConfig
+from curation.exclusion.lists import HASHES, read_list
+from curation.images.combine import uids
+from curation.inputs.limits import rounded_up
+from curation.leaves.by_uid.tables import IDENTITIES, KEY, KEY_NAMES, ImageTable, Paths, key_columns
+from curation.leaves.gate.evaluation import NEAR, HashesOfSets, KeysOfSets, SavedSets
+from curation.leaves.near_copies.index import binaries
+from curation.report.languages import counted
+from runtime.engine.interface import Engine
+from runtime.errors import InputError
+from runtime.redaction import hidden
+from runtime.shipping import Shipped
+from runtime.storage.listing import Version, expand, looking_up
+from runtime.storage.paths import reachable
+from runtime.tallies import Tallies
+
+STATUS = "status"  # img2dataset's column
+_HIT, _HASHES = "hit.", "hashes."  # names of tallies begin with these; the key of an image, or a kind, follows
+
+
+@dataclass(frozen=True)
+class GivenTables:
+    """The results of a download, the list of the images that may stay, and tables of images."""
+
+    results: ImageTable | None = None
+    only: UidList | None = None
+    images: tuple[ImageTable, ...] = ()
+
+    @classmethod
+    def find(cls, status: Paths, only: Paths, images: Sequence[Paths]) -> GivenTables:
+        """Return the tables in these paths; InputError for tables that cannot be read."""
+        results = _results(status) if status else None
+        return cls(results, UidList.find(only) if only else None, tuple(map(ImageTable.find, images)))
+
+    @property
+    def every(self) -> tuple[ImageTable | UidList, ...]:
+        """All tables, in the order of their numbers."""
+        return tuple(filter(None, (self.results, self.only, *self.images)))
+
+    @property
+    def columns(self) -> list[pa.Schema]:
+        """The columns of each table that conditions may name; the download's columns hide equal names of others."""
+        of_download = {*map(str.lower, self.results.columns.names)} if self.results else set()
+        return [
+            pa.schema([each for each in table.columns if table is self.results or each.name.lower() not in of_download])
+            for table in self.every
+        ]
+
+    @property
+    def column_names(self) -> dict[str, list[str]]:
+        """The names in `columns`, by the name of the table."""
+        return {table.name: columns.names for table, columns in zip(self.every, self.columns, strict=True)}
+
+    @property
+    def lines(self) -> list[str]:
+        """The tables for people, with the numbers of their files."""
+        return [f"{table.name} ({counted(len(table.files), 'file')})" for table in self.every]
+
+    def having(self, column: str) -> list[ImageTable]:
+        """Return the tables of images that have a column of this name."""
+        return [table for table in (self.results, *self.images) if table is not None and column in table.columns.names]
+
+    def with_column(self, column: str, flag: str) -> ImageTable:
+        """Return the only table of images that has a column; InputError if none or several have it.
+
+        `flag` is named in errors as the one that asks for the column.
+        """
+        found = [table for table in self.having(column) if column in self.column_names[table.name]]
+        if len(found) > 1:
+            names = " and ".join(table.name for table in found)
+            raise InputError(f"column {column} of {flag} is in several tables ({names}); rename one")
+        if not found:
+            raise InputError(
+                f"column {column} of {flag} is in no table of images; give one by --images: clip-hash writes sha256 "
+                "and phash of downloaded pictures"
+            )
+        return found[0]
+
+
+def _results(folders: Paths) -> ImageTable:
+    table = ImageTable.find(folders, "results of img2dataset, with 00000.parquet beside 00000.tar")
+    if STATUS not in table.columns.names:
+        raise InputError(
+            f"{table.files[0][0]} has the columns {table.columns.names}; results of img2dataset have status and uid "
+            "or url"
+        )
+    return table
+
+
+def value_bytes(values: pa.Array) -> pa.Array:
+    """Return each value as bytes: equal for equal values, and for integers, texts and bytes in their order."""
+    if pa.types.is_integer(values.type):
+        numbers = values.fill_null(0).to_numpy().astype(np.int64).view(np.uint64) ^ np.uint64(1 << 63)
+        return pc.if_else(values.is_valid(), binaries(numbers.astype(">u8").tobytes(), 8), None)
+    if pa.types.is_nested(values.type):
+        texts = [None if value is None else repr(value) for value in values.to_pylist()]
+        return pa.array(texts, pa.string()).cast(pa.binary())
+    if pa.types.is_floating(values.type):
+        values = pc.add(values, 0.0)  # -0.0 is 0.0
+    return values.cast(pa.binary() if pa.types.is_binary(values.type) else pa.string()).cast(pa.binary())
+
+
+def of_table(number: int, counted: Tallies) -> dict[str, Any]:
+    """Return the number of images in a table and, if rows of some images differ, their number and an example."""
+    differing = counted[f"differing.{number}"]
+    examples = counted.beginning(f"differing_uid.{number}.")
+    return {"found": counted[f"found.{number}"]} | (
+        {"differing": differing, "example": min(examples)} if differing else {}
+    )
+
+
+def require_found(table: ImageTable | UidList, number: int, counted: Tallies) -> None:
+    """Refuse a table that has none of the images."""
+    if not counted[f"found.{number}"]:
+        raise InputError(
+            f"{table.name} has none of the matched images: its {table.identity}s are not those of this run; "
+            "give a table with the column uid of matched/, or url"
+        )
+
+
+def require_own_rows(
+    table: ImageTable | UidList, columns: Sequence[str], number: int, counted: Tallies, config: CurationConfig
+) -> None:
+    """Refuse a table in which rows of too many images differ in columns that are asked for."""
+    found = of_table(number, counted)
+    differing = found.get("differing", 0)
+    if differing > config.max_shared_uids * found["found"]:
+        raise InputError(
+            f"{table.name} has several rows of {differing:,} of {found['found']:,} images, such as "
+            f"{found['example']}, that differ in {', '.join(columns)}; expected one image a "
+            f"{table.identity}: leave one row of each, or allow more with --max-shared-uids "
+            f"{rounded_up(differing / found['found'])}"
+        )
+
+
+class ListedHashes(SavedSets):
+    """The listed hashes of each kind; hashes of NEAR may differ in `distance` bits."""
+
+    @classmethod
+    def of(cls, hashes: Mapping[str, np.ndarray], distance: int) -> ListedHashes:
+        """Return the listed hashes; `hashes` has those of each kind, uint64[hash, words]."""
+        kinds = {
+            kind: HashesOfSets.of([words], distance) if kind == NEAR else KeysOfSets.of([words])
+            for kind, words in hashes.items()
+        }
+        return cls(kinds, distance)
+
+
+@dataclass(frozen=True, eq=False)
+class HashTables:
+    """The tables of images that have a column of hashes, by kind of hash."""
+
+    of_kind: Mapping[str, Sequence[ImageTable]]
+
+    @classmethod
+    def among(cls, tables: GivenTables, kinds: Sequence[str]) -> HashTables:
+        """Return the tables among `tables` that have hashes of these kinds; InputError for a kind in no table."""
+        found = {kind: tables.having(kind) for kind in kinds}
+        for kind in kinds:
+            if not found[kind]:
+                raise InputError(f"{kind} hashes are listed, and no table of images has a column {kind}; {_by(kind)}")
+        return cls(found)
+
+    def files(self) -> list[tuple[str, str]]:
+        """Return pairs of path and version of all files, sorted, as text without secrets."""
+        tables = [table for own in self.of_kind.values() for table in own]
+        files = {path: version for table in tables for path, version in table.files}
+        return sorted((hidden(path), _named(version)) for path, version in files.items())
+
+    def find(self, engine: Engine, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
+        """Return the keys of the images with a listed hash, uint64[image, 2].
+
+        Hashes of NEAR may differ in `bits` bits; `work` is a folder for the hashes that are shipped. InputError for a
+        kind whose columns hold only nulls.
+        """
+        lists = engine.ship(Path(ListedHashes.of(hashes, bits).save(work / "listed_hashes")))
+        items = [(table, file, kind) for kind, own in self.of_kind.items() for table in own for file in table.files]
+        counted = engine.run(items, partial(_find, lists=lists))
+        for kind in self.of_kind:
+            if not counted[f"{_HASHES}{kind}"]:
+                raise InputError(f"{kind} hashes are listed, and tables of images have nulls in {kind}; {_by(kind)}")
+        hits = "".join(sorted(counted.beginning(_HIT)))
+        return np.frombuffer(bytes.fromhex(hits), ">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def _find(item: tuple[ImageTable, tuple[str, Version], str], lists: Shipped) -> Tallies:
+    table, file, kind = item
+    listed, tallies = lists.opened(ListedHashes.open), Tallies()
+    for batch in table.read(file, [kind]):
+        tallies.add(f"{_HASHES}{kind}", len(batch) - batch[kind].null_count)
+        keys = np.column_stack([batch[name].to_numpy() for name in KEY_NAMES])[listed.by_hash(kind, batch[kind]) != 0]
+        for key in keys.astype(">i8"):
+            tallies.add(f"{_HIT}{key.tobytes().hex()}", 1)
+    return tallies
+
+
+def _named(version: Version) -> str:
+    """Return text that identifies the content of a file: its checksum, or else size, time of modification and ETag."""
+    return version.checksum or f"{version.size} {version.modified} {version.etag}"
+
+
+def _by(kind: str) -> str:
+    by = {"sha256": "clip-hash writes it", "pdq": "clip-hash --pdq writes it"}
+    return f"give one by --images: {by.get(kind, f'img2dataset writes it with --compute_hash {kind}')}"
+
+
+@dataclass(frozen=True, eq=False)
+class UidList:
+    """Files that name images, one a line, or in a column uid or url; tasks read them."""
+
+    name: str  # paths as the user gave them, without secrets
+    files: tuple[str, ...]
+    identity: str = "uid"
+    columns: pa.Schema = pa.schema([])
+
+    @classmethod
+    def find(cls, paths: Paths) -> UidList:
+        """Return the lists in files, folders, globs or URLs; InputError for none, or one that names no uids or URLs."""
+        given = [*map(str, paths)]
+        found = cls(", ".join(map(hidden, given)), tuple(file for path in given for file in _files(path)))
+        for file in found.files:
+            next((batch for batch in found.read(file) if batch.num_rows), None)
+        return found
+
+    def read(self, file: str, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield the KEY of each image that a file names; InputError for a file of domains or hashes."""
+        for kind, values in read_list(file, "the list"):
+            if len(values) and kind not in IDENTITIES:
+                shown = "" if kind in HASHES else f", {values[0].as_py()!r}"
+                raise InputError(f"{hidden(file)} names a {kind}{shown}; --only takes uids and URLs")
+            keys = key_columns(uids(values) if kind == "url" else values)
+            yield pa.RecordBatch.from_arrays(keys, schema=self.row_schema())
+
+    def row_schema(self, columns: Sequence[str] = ()) -> pa.Schema:
+        """Return the schema of what `read` yields."""
+        return pa.schema(KEY)
+
+
+def _files(path: str) -> list[str]:
+    with looking_up(path), reachable(path):
+        found = expand(path)
+    if found is None or not found.paths:
+        raise InputError(f"{path} does not exist; expected a list of the uids or URLs of images that may stay")
+    if all(version.size == 0 for _, version in found.files):
+        raise InputError(f"{path} is empty; give the uids or URLs of images that may stay, or leave out --only")
+    return sorted(found.paths)
