@@ -71,8 +71,8 @@ def test_every_kind_of_file_gives_the_same_texts(tmp_path):
     (tmp_path / "a.csv").write_text('id,caption\n1,a Photo of a Häuschen\n2,"#1, a dog"\n3,犬\n', encoding="utf-8")
     (tmp_path / "a.tsv").write_text("TEXT\tid\na Photo of a Häuschen\t1\n#1, a dog\t2\n犬\t3\n", encoding="utf-8")
     for paths in (*([path] for path in sorted(tmp_path.iterdir())), [*tmp_path.iterdir()]):
-        found = EvaluationTexts.read(paths).kinds["text"].keys.keys
-        assert found.tolist() == EvaluationTexts.of(texts).kinds["text"].keys.keys.tolist()
+        found = EvaluationTexts.read(paths).kinds["text"].keys
+        assert found.tolist() == EvaluationTexts.of(texts).kinds["text"].keys.tolist()
 
 
 def test_saved_texts_are_opened_again_and_damaged_ones_refused(tmp_path):

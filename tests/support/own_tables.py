@@ -75,7 +75,7 @@ def evaluation_of(folder: Path) -> object:
     """Return what --decontaminate knows of a table."""
     sets = EvaluationSets.read([str(folder)], 4)
     kinds = sets.kinds
-    return [each.tolist() for each in (kinds["url"].keys.keys, kinds["sha256"].keys.keys, kinds["phash"].words)]
+    return [each.tolist() for each in (kinds["url"].keys, kinds["sha256"].keys, kinds["phash"].words)]
 
 
 def vectors_of(folder: Path) -> object:

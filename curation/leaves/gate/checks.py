@@ -42,7 +42,7 @@ VERDICTS = pa.schema(
         pa.field("differing", pa.int64()),
     ]
 )
-# A rule of images takes a MATCHED batch, and `met` and `sets` of its verdicts as arrays; it returns which images must
+# A rule of images takes a MATCHED batch with the columns `met` and `sets` of its verdicts; it returns which images must
 # go, bool[image]. A rule of texts takes all texts of the batch, the row of each text's image, and the batch; it returns
 # which texts must go, bool[text].
 Rule = Callable[..., np.ndarray]
@@ -106,18 +106,18 @@ class Checks:
         """Return the images of a MATCHED batch that pass all checks, with the texts that may stay; tally the others."""
         stated = parts(batch["candidates"])[0]  # what was counted in files
         batch = self.mending(batch, tallies) if self.mending else batch
-        verdicts = dict.fromkeys(("met", "sets"), np.zeros(batch.num_rows, np.int64))
+        met, sets = np.zeros((2, batch.num_rows), np.int64)
         if self.tables:
             rows = require_rows_of(batch, rows)
-            verdicts = {name: rows[name].to_numpy() for name in verdicts}
+            met, sets = (rows[name].to_numpy() for name in ("met", "sets"))
             self._tally_differing(batch, rows, tallies)
-        if self.known is not None:
-            verdicts["sets"] = verdicts["sets"] | self.known(batch).astype(np.int64)
+        sets = sets if self.known is None else sets | self.known(batch).astype(np.int64)
+        judged = batch.append_column("met", pa.array(met)).append_column("sets", pa.array(sets))
         texts, offsets = parts(batch["candidates"])
         image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
         checked = ((check.in_file(begin.file), stated if check.by_file else texts) for check in self.of_texts)
-        of_texts = _matrix([rule(own, image, batch) for rule, own in checked], len(texts))
-        of_images = _matrix([check.rule(batch, verdicts) for check in self.of_images], batch.num_rows)
+        of_texts = _matrix([rule(own, image, judged) for rule, own in checked], len(texts))
+        of_images = _matrix([check.rule(judged) for check in self.of_images], batch.num_rows)
         by_image, by_text, number = first_failed(of_images)[image], first_failed(of_texts), len(self.of_images)
         first = np.where(by_image < number, by_image, number + by_text)  # the first check that removes each text
         if begin.removed and self.checks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -162,7 +162,7 @@ class Conditions(Step):
         for bit, condition in enumerate(self.asked.conditions):
             yield Check(condition.title or condition.text, partial(_is_unmet, bit=bit))
         for rule in self.options.rules.over(IMAGES):
-            yield Check(str(rule), partial(_of_batch, rule=rule.fails), removes=rule.removes)
+            yield Check(str(rule), rule.fails, removes=rule.removes)
         for bit, name in enumerate(self.evaluation.names if self.evaluation else ()):
             yield Check(f"not in evaluation set {name}", partial(_is_in_set, bit=bit))
 
@@ -225,16 +225,12 @@ def _is_of_evaluation(texts: pa.StructArray, images: np.ndarray, batch: pa.Recor
     return known.opened(EvaluationTexts.open).fails(texts.field("text"))
 
 
-def _is_unmet(batch: pa.RecordBatch, verdicts: Mapping[str, np.ndarray], bit: int) -> np.ndarray:
-    return verdicts["met"] >> bit & 1 == 0
+def _is_unmet(batch: pa.RecordBatch, bit: int) -> np.ndarray:
+    return batch["met"].to_numpy() >> bit & 1 == 0
 
 
-def _is_in_set(batch: pa.RecordBatch, verdicts: Mapping[str, np.ndarray], bit: int) -> np.ndarray:
-    return verdicts["sets"] >> bit & 1 == 1
-
-
-def _of_batch(batch: pa.RecordBatch, verdicts: Mapping[str, np.ndarray], rule: Rule) -> np.ndarray:
-    return rule(batch)
+def _is_in_set(batch: pa.RecordBatch, bit: int) -> np.ndarray:
+    return batch["sets"].to_numpy() >> bit & 1 == 1
 
 
 def _statuses(counted: Tallies) -> dict[str, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, pairwise
@@ -52,9 +52,10 @@ _OF_THE_WEB = "^[0-9a-fA-F]{32}$"  # matches the uid of a URL, and no uid that i
 
 @dataclass(frozen=True, eq=False)
 class KeysOfSets:
-    """Distinct keys of 16 bytes; sets[i] is the mask, uint64, of the sets that have the i-th key."""
+    """Distinct keys of 16 bytes, as a KeySet has them; sets[i] is the mask, uint64, of the sets that have the i-th."""
 
-    keys: KeySet
+    keys: np.ndarray
+    starts: np.ndarray
     sets: np.ndarray
 
     @classmethod
@@ -62,33 +63,27 @@ class KeysOfSets:
         """Return the distinct keys of all sets: the first 16 bytes of each of `given`, uint64[key, words]."""
         cut = [np.ascontiguousarray(each[:, :2]) for each in given]
         keys = KeySet.of(cut)
-        return cls(keys, _sets([keys.find(each) for each in cut], len(keys)))
+        return cls(keys.keys, keys.starts, _sets([keys.find(each) for each in cut], len(keys)))
 
     def find(self, words: np.ndarray, distance: int = 0) -> np.ndarray:
         """Return the mask of the sets that have each key, uint64[key, words]; 0 for an unknown key."""
-        places = self.keys.find(np.ascontiguousarray(words[:, :2]))
+        places = KeySet(self.keys, self.starts).find(np.ascontiguousarray(words[:, :2]))
         return np.append(self.sets, np.uint64(0))[places]  # an unknown key has the index -1
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return the arrays by name, as `open` takes them."""
-        return vars(self.keys) | {"sets": self.sets}
-
-    @classmethod
-    def open(cls, arrays: dict[str, np.ndarray]) -> KeysOfSets:
-        """Return the keys that `arrays` returned as these arrays."""
-        return cls(KeySet(arrays["keys"], arrays["starts"]), arrays["sets"])
 
 
 @dataclass(frozen=True, eq=False)
 class HashesOfSets:
-    """Distinct hashes of one length, and an index to find near ones.
+    """Distinct hashes of one length, and the arrays of an index to find near ones.
 
     sets[i] is the mask, uint64, of the sets that have the i-th hash.
     """
 
     words: np.ndarray  # uint64[hash, words]
     sets: np.ndarray
-    index: BandIndex | None  # None if there are no hashes
+    flips: np.ndarray  # and the next ones: of a BandIndex; empty if there are no hashes
+    places: np.ndarray
+    starts: np.ndarray
+    members: np.ndarray
 
     @classmethod
     def of(cls, given: Sequence[np.ndarray], distance: int) -> HashesOfSets:
@@ -99,34 +94,22 @@ class HashesOfSets:
         words, places = np.unique(np.concatenate(given), axis=0, return_inverse=True)
         ends = np.cumsum([len(each) for each in given])[:-1]
         sets = _sets(np.split(places.reshape(-1), ends), len(words))
-        bits = np.arange(WORD_BITS * words.shape[1])
-        return cls(words, sets, BandIndex.of(words, range(len(words)), bits, distance) if len(words) else None)
+        if not len(words):
+            return cls(words, sets, *[np.empty(0, np.int64)] * 4)
+        index = BandIndex.of(words, range(len(words)), np.arange(WORD_BITS * words.shape[1]), distance)
+        flips = np.array(index.tables.flips, np.int64)
+        return cls(words, sets, flips, index.places, index.starts, index.members)
 
     def find(self, words: np.ndarray, distance: int) -> np.ndarray:
         """Return, for each of `words`, the mask of the sets with a hash within `distance`, that of the index."""
         out = np.zeros(len(words), np.uint64)
-        if self.index is not None:
+        if len(self.words):
+            tables = Tables(self.places.shape[1], tuple(self.flips.tolist()))
             both = np.concatenate([self.words, words])
-            for pairs in self.index.pairs(both, distance, len(self.words)):
+            index = BandIndex(tables, self.places, self.starts, self.members)
+            for pairs in index.pairs(both, distance, len(self.words)):
                 np.bitwise_or.at(out, pairs[:, 0] - len(self.words), self.sets[pairs[:, 1]])
         return out
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return the arrays by name, as `open` takes them."""
-        arrays = {"words": self.words, "sets": self.sets}
-        if self.index is not None:
-            parts = {name: getattr(self.index, name) for name in ("places", "starts", "members")}
-            arrays |= parts | {"flips": np.array(self.index.tables.flips, np.int64)}
-        return arrays
-
-    @classmethod
-    def open(cls, arrays: dict[str, np.ndarray]) -> HashesOfSets:
-        """Return the hashes that `arrays` returned as these arrays."""
-        index = None
-        if "flips" in arrays:
-            tables = Tables(arrays["places"].shape[1], tuple(arrays["flips"].tolist()))
-            index = BandIndex(tables, *(arrays[name] for name in ("places", "starts", "members")))
-        return cls(arrays["words"], arrays["sets"], index)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,15 +145,6 @@ class VectorsOfSets:
             out |= near.has_near(vectors, self.vectors[begin:end]).astype(np.uint64) << np.uint64(bit)
         return out
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return the arrays by name."""
-        return {name: getattr(self, name) for name in ("vectors", "bounds", "cosine")}
-
-    @classmethod
-    def open(cls, arrays: dict[str, np.ndarray]) -> VectorsOfSets:
-        """Return the embeddings that `arrays` returned as these arrays."""
-        return cls(**arrays)
-
 
 def _sets(places: Sequence[np.ndarray], number: int) -> np.ndarray:
     """Return a mask of sets for each of `number` indices: places[k] are the indices that the k-th set has."""
@@ -181,7 +155,7 @@ def _sets(places: Sequence[np.ndarray], number: int) -> np.ndarray:
 
 
 Kept = KeysOfSets | HashesOfSets | VectorsOfSets
-_KINDS: dict[str, type[HashesOfSets | VectorsOfSets]] = {
+_KINDS: dict[str, Callable[..., Kept]] = {
     PHASH: HashesOfSets,
     NEAR: HashesOfSets,
     EMBEDDING: VectorsOfSets,
@@ -220,7 +194,7 @@ class SavedSets:
     def save(self, directory: str | PathLike[str]) -> str:
         """Write the sets to a folder, for workers to open; return the path of the folder."""
         header = {"version": VERSION, "distance": self.distance, "sets": [vars(each) for each in self.sets]}
-        arrays = {f"{kind}_{key}": array for kind, own in self.kinds.items() for key, array in own.arrays().items()}
+        arrays = {f"{kind}_{key}": array for kind, own in self.kinds.items() for key, array in vars(own).items()}
         save_arrays(Path(directory), _HEADER, header, arrays)
         return str(directory)
 
@@ -233,7 +207,7 @@ class SavedSets:
             kind, _, key = name.partition("_")
             found[kind][key] = array
         try:
-            kinds: dict[str, Kept] = {kind: _KINDS.get(kind, KeysOfSets).open(own) for kind, own in found.items()}
+            kinds: dict[str, Kept] = {kind: _KINDS.get(kind, KeysOfSets)(**own) for kind, own in found.items()}
             return cls(kinds, header["distance"], tuple(EvaluationSet(**each) for each in header["sets"]))
         except (KeyError, TypeError) as error:
             raise InputError(f"{directory} holds no whole sets ({error}): build them again") from None
@@ -300,7 +274,7 @@ class EvaluationSets(SavedSets):
     @property
     def has_urls(self) -> bool:
         """Whether any picture can be found by its URL."""
-        return len(self.kinds["url"].arrays()["sets"]) > 0
+        return bool(len(vars(self.kinds["url"])["keys"]))
 
     def known(self, batch: pa.RecordBatch) -> np.ndarray:
         """Return, for each image of a MATCHED batch, the mask of the sets that have its uid or URL."""
@@ -423,7 +397,7 @@ class EvaluationTexts(SavedSets):
 
     def __len__(self) -> int:
         """Return the number of distinct texts."""
-        return len(self.kinds["text"].arrays()["sets"])
+        return len(vars(self.kinds["text"])["keys"])
 
     def fails(self, texts: pa.Array) -> np.ndarray:
         """Return a mask, bool[text]: which texts are in this set; false for null.

@@ -22,7 +22,7 @@ import pyarrow as pa
 from curation.exclusion.lists import hosts, registered_domain
 from curation.images.combine import differs, uid_hashes
 from curation.images.tasks import MATCHED_ROW_GROUP
-from curation.leaves.by_uid.by_key import PLACE, Places, RowStream, Write
+from curation.leaves.by_uid.by_key import PLACE, Places, RowStream
 from curation.leaves.by_uid.tables import KEY, KEY_NAMES, key_columns
 from curation.leaves.gate.checks import Rule, without_rows, written
 from curation.leaves.gate.options import GateOptions
@@ -163,13 +163,11 @@ def find_repeated(context: Context, images: Sequence[OwnFile], most: int) -> Rul
     folder = context.output.parts.begin("repeated")
     write = partial(_write, names=[file.path.name for file in images], folder=folder)
     exchange = ByHash(_COUNTS, _counts, partial(repeated_in, most=most))
-    received = partial(_received, write=write)
-    files = own_files(folder, checksums_in(exchange.run(context.engine, images, TEXTS_OF_IMAGE, received)), AGAIN)
+    counted = exchange.run(
+        context.engine, images, TEXTS_OF_IMAGE, lambda places: partial(places.written, schema=_FOUND, write=write)
+    )
+    files = own_files(folder, checksums_in(counted), AGAIN)
     return partial(is_repeated, repeated={file.path.name: file for file in files})
-
-
-def _received(places: Places, write: Write) -> Receive:
-    return partial(places.written, schema=_FOUND, write=write)
 
 
 def is_repeated(
