@@ -3,7 +3,8 @@
 Paths are matched with patterns as RFC 9309 defines it. Rules are in groups for agents; the agents that count are named
 in robots_agents.txt or by a user. Of the rules that fit a path, the one with the most octets decides; of equally long
 rules, one that allows (section 2.2). In tdmrep.json the first one that fits decides. Patterns without a wildcard are
-looked up by the beginnings of a path that are as long as one of them.
+sorted, and each is linked to the longest other pattern that it begins with. So bisection and links find the longest
+pattern that a path begins with.
 """
 
 from __future__ import annotations
@@ -258,7 +259,7 @@ class PathRules:
         self.are_cut = False
         self._whole: dict[str, Rank] = {}  # patterns without wildcards that end in $
         self._wild: list[_Wild] = []
-        self._beginnings: dict[str, Rank] = {}  # all others: patterns that a path begins with
+        beginnings: dict[str, Rank] = {}
         left = MOST_WILDCARDS
         for place, (refuses, pattern) in enumerate(given):
             pattern = spelled(pattern)
@@ -272,10 +273,11 @@ class PathRules:
                 self.are_cut, ends = True, False
                 if not refuses:
                     continue
-            known = self._whole if ends else self._beginnings
+            known = self._whole if ends else beginnings
             known[parts[0]] = max(rank, known.get(parts[0], _NONE))
         self._wild.sort(key=lambda wild: wild.rank, reverse=True)
-        self._lengths = sorted({*map(len, self._beginnings)})
+        self._beginnings = sorted(beginnings)
+        self._shorter, self._ranks = _nested(self._beginnings, beginnings)
 
     def refuse(self, path: str) -> bool:
         """Return whether the rules refuse a path with its query, which must be in the form of `compared`."""
@@ -289,8 +291,10 @@ class PathRules:
         return not best[1]
 
     def _rank_of_beginning(self, path: str) -> Rank:
-        begun = (path[:length] for length in self._lengths[: bisect_right(self._lengths, len(path))])
-        return max((self._beginnings.get(each, _NONE) for each in begun), default=_NONE)
+        number = bisect_right(self._beginnings, path) - 1
+        while number >= 0 and not path.startswith(self._beginnings[number]):
+            number = self._shorter[number]
+        return self._ranks[number] if number >= 0 else _NONE
 
 
 def _parts(pattern: str) -> tuple[list[str], bool]:
@@ -303,6 +307,25 @@ def _parts(pattern: str) -> tuple[list[str], bool]:
     first, *others = (pattern[:-1] if ends else pattern).split("*")
     wild = [*filter(None, others[:-1]), *others[-1:]]  # of several wildcards in a row, one counts
     return [compared(part) for part in (first, *wild)], ends
+
+
+def _nested(ordered: list[str], ranks: dict[str, Rank]) -> tuple[list[int], list[Rank]]:
+    """Return the parent of each of the sorted beginnings, and its best rank.
+
+    The parent is the index of the longest other beginning that it begins with, or -1. The best rank is the greatest of
+    `ranks` for the beginning, its parent, the parent of that, and so on.
+    """
+    shorter: list[int] = []
+    best: list[Rank] = []
+    open_ones: list[int] = []
+    for number, beginning in enumerate(ordered):
+        while open_ones and not beginning.startswith(ordered[open_ones[-1]]):
+            open_ones.pop()
+        above = open_ones[-1] if open_ones else -1
+        shorter.append(above)
+        best.append(max(ranks[beginning], best[above] if above >= 0 else _NONE))
+        open_ones.append(number)
+    return shorter, best
 
 
 class HostRules:
