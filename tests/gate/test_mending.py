@@ -25,6 +25,8 @@ from tests.support.stated_images import image as stated
         ("Bild: fizkes - stock.adobe.com", True),
         ("imago images 0845114767", True),
         ("Фото: Reuters", True),
+        ("(credit: CBS 2)", True),
+        ("credit where it is due", False),
         ("Foto: ein Hund", False),
         ("Ein Hund | dpa", False),
         ("Reuters building in London", False),

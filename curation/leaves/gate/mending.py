@@ -48,6 +48,7 @@ _SIX = _WORDS.format(5)
 _WHOLE = (
     rf"(?:©|\(c\)|copyright(?: ©| by|:)) ?{_SIX}",
     rf"{_NAMED} by {_SIX}",
+    rf"(?:photo |image )?credits?: {_SIX}",
     rf"(?:{_NAMED}{_BY}(?:{_WORDS.format(3)} ?[/|–-] ?)?)?{_AGENCIES}(?: images)?(?: [0-9]+)?(?: ?[/|,] ?{_SIX})?",
 )
 _CREDIT = rf"(?i)\A[(\[]?(?:{'|'.join(_WHOLE)})[)\]]?\z"
