@@ -164,8 +164,10 @@ def _matrix(failed: Sequence[np.ndarray], rows: int) -> np.ndarray:
 
 def first_failed(failed: np.ndarray) -> np.ndarray:
     """Return the number of the first check that each row fails, given bool[check, row]; that of all if it passes."""
-    passed = np.ones((1, failed.shape[1]), bool)
-    return np.concatenate([failed, passed]).argmax(axis=0)
+    first = np.full(failed.shape[1], len(failed), np.int32)
+    for number in reversed(range(len(failed))):  # argmax over rows takes four times as long
+        first[failed[number]] = number
+    return first
 
 
 def tally_failures(failed: np.ndarray, first: np.ndarray, prefix: str, tallies: Tallies) -> None:
