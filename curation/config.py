@@ -37,6 +37,9 @@ Witness = Literal["han", "pool", "page"]
 WITNESSES: tuple[Witness, ...] = get_args(Witness)
 HASH_BITS = (64, 256)  # bits of a hash of a picture: 64 of a pHash, 256 of a PDQ
 MOST_SHARE = 4  # hashes of copies differ in at most 1/4 of the bits; hashes of unrelated pictures in about 1/2
+ExtraColumn = Literal["license", "record"]
+EXTRA_COLUMNS: tuple[ExtraColumn, ...] = get_args(ExtraColumn)
+LICENSE, RECORD = EXTRA_COLUMNS
 OtherThreshold = Literal["own", "same"]
 THRESHOLDS: tuple[OtherThreshold, ...] = get_args(OtherThreshold)
 
@@ -74,6 +77,8 @@ class CurationConfig:
     How the manifest is cut into files:
       rows_per_file: matched images for each curated file, which holds those that are kept.
       row_group_rows: rows of a row group in a curated file.
+      extra_columns: further columns: `license`, that pages of the image state of themselves; `record`, of the page in
+        its crawl.
     Ablations of the papers:
       metadata_of: match texts of every language against the entries of this language.
       merge_languages: match every text against one list of the entries of all languages.
@@ -102,6 +107,7 @@ class CurationConfig:
     pool_shares: dict[str, float] = field(default_factory=dict)
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
     row_group_rows: int = 100_000
+    extra_columns: Sequence[ExtraColumn] = ()
     metadata_of: str | None = None  # [2, ablation]
     merge_languages: bool = False  # [2, ablation]
     threshold_per_language: OtherThreshold = "own"  # [2, ablation]
@@ -132,6 +138,9 @@ class CurationConfig:
         require_several("witnesses", self.witnesses)
         for witness in self.witnesses:
             require_one_of("witnesses", witness, WITNESSES)
+        require_several("extra_columns", self.extra_columns)
+        for name in self.extra_columns:
+            require_one_of("extra_columns", name, EXTRA_COLUMNS)
         for code, share in self.pool_shares.items():
             language(code)
             require_share("pool_shares", share)

@@ -4,8 +4,12 @@ import pyarrow as pa
 
 ENTRY_IDS = pa.list_(pa.int32())
 
+# Where the record of a page is: the file, from the name of its crawl on where its path has one, and the byte at which
+# the member of gzip begins that holds the record.
+RECORD = pa.struct([pa.field("file", pa.string()), pa.field("offset", pa.int64())])
+
 # What the page of an image says of the use, the place and the size of the image: `signals` has the bits of SIGNALS and
-# IMAGE_PLACES in inputs/crawl/links.py; a size is null if the page states none.
+# IMAGE_PLACES in inputs/crawl/links.py, and of LICENCES beside it; a size is null if the page states none.
 STATED = (
     pa.field("signals", pa.int32()),
     pa.field("stated_width", pa.int32()),
@@ -26,6 +30,7 @@ CANDIDATES = pa.schema(
         pa.field("language", pa.string()),  # as the table states it; null: to be identified
         pa.field("page_language", pa.string()),  # code that a WARC page states; null: none, or not asked for
         pa.field("pool_language", pa.string()),  # code that the texts around it in this input say; null likewise
+        pa.field("record", RECORD),  # of the page; null in tables, or not asked for
         pa.field("tally", pa.int64()),
     ]
 )
@@ -47,6 +52,7 @@ KEYED = pa.schema(
         pa.field("pool_language", pa.string()),
         pa.field("copies", pa.int32()),  # number of input rows that were combined into this row
         pa.field("shown", pa.int32()),  # number of these whose text is the alt of an image on a page
+        pa.field("record", RECORD),  # of page_url
     ]
 )
 
@@ -69,14 +75,16 @@ CANDIDATE = pa.struct(
         pa.field("kind", pa.string()),
         *FOUND,
         pa.field("page_url", pa.string()),  # the smallest page that has the text; null if it is the page of the image
+        pa.field("record", RECORD),  # of that page, also where page_url is null; null unless asked for
     ]
 )
 
 # One row per image that has a text with a match. `page_url` is the smallest page of the image's texts, null if one of
 # these texts has no page. A candidate whose own `page_url` is null has the page of the image.
 # The version is stored with a run, so that a run with images of another version is not continued. 1 had no signal
-# `noml`, and left the references in texts that a site had escaped twice; 2 had neither IMAGE_PLACES nor `shown`.
-MATCHED_VERSION = 3
+# `noml`, and left the references in texts that a site had escaped twice; 2 had neither IMAGE_PLACES nor `shown`;
+# 3 neither licences nor `record`.
+MATCHED_VERSION = 4
 MATCHED = pa.schema(
     [
         pa.field("uid", pa.string()),
@@ -89,7 +97,8 @@ MATCHED = pa.schema(
 )
 
 # The texts of an image as training reads them, which needs no pages.
-TRAINED_TEXTS = pa.field("candidates", pa.list_(pa.struct([field for field in CANDIDATE if field.name != "page_url"])))
+_OF_PAGES = ("page_url", "record")
+TRAINED_TEXTS = pa.field("candidates", pa.list_(pa.struct([each for each in CANDIDATE if each.name not in _OF_PAGES])))
 
 # The columns of MATCHED that sampling reads.
 SAMPLED = pa.schema([MATCHED.field(name) for name in ("uid", "url", "page_url", "candidates")])
@@ -106,6 +115,9 @@ CURATED = pa.schema(
         pa.field("page_url", pa.string()),
     ]
 )
+
+# Columns that CURATED has if they are asked for: the licence that pages of the image state, and the record of page_url.
+EXTRA = pa.schema([pa.field("license", pa.string()), pa.field("record", RECORD)])
 
 # One row per text of an image in the sample of what a gate removed, with the step and the rule that removed it.
 GATE_REMOVED = pa.schema(

@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 
 from curation.balancing.thresholds import Thresholds, entry_chunks, entry_ids, hold_any, rates_of
-from curation.config import DOUBTFUL_SCORE
+from curation.config import DOUBTFUL_SCORE, LICENSE, RECORD, ExtraColumn
 from curation.kernels import batches as kernels
-from curation.schemas import CURATED, SAMPLED
+from curation.licences import license_column
+from curation.schemas import CURATED, EXTRA, SAMPLED
 from runtime.arrow import gather_rows, parts, require
 from runtime.buckets import Block, Packer, Store, unpack
 from runtime.draws import draws
@@ -31,7 +32,8 @@ from runtime.tallies import Tallies
 
 SECTIONS = 8  # of a file, each sorted in memory; a power of two, so that draw * files * SECTIONS rounds as draw * files
 RUN_BYTES = 64 << 20  # bytes of sampled rows that are packed at a time
-DRAWN = CURATED.append(pa.field("draw", pa.float64()))
+DRAW = pa.field("draw", pa.float64())
+DRAWN = CURATED.append(DRAW)
 
 
 def keep_probability(entries: pa.Array | pa.ChunkedArray | Sequence, rates: ArrayLike) -> np.ndarray:
@@ -58,9 +60,19 @@ def expected_size(batch: pa.RecordBatch, rates: ArrayLike) -> np.ndarray:
     return out if rates.ndim == 2 else out[:, 0]
 
 
-def sample_batch(batch: pa.RecordBatch, rates: ArrayLike, seed: int) -> pa.RecordBatch:
-    """Return the CURATED rows of a SAMPLED batch: one random text per image, kept with the text's probability."""
-    batch, rates = require(batch, SAMPLED), _checked_rates(rates, dimensions=(1,))
+def with_extra(extra: Sequence[ExtraColumn]) -> pa.Schema:
+    """Return CURATED with columns of EXTRA."""
+    return pa.schema([*CURATED, *(EXTRA.field(name) for name in extra)])
+
+
+def sample_batch(
+    batch: pa.RecordBatch, rates: ArrayLike, seed: int, extra: Sequence[ExtraColumn] = ()
+) -> pa.RecordBatch:
+    """Return the CURATED rows of a SAMPLED batch: one random text per image, kept with the text's probability.
+
+    With `extra` columns of EXTRA; `license` needs the column `signals` of the batch.
+    """
+    given, batch, rates = batch, require(batch, SAMPLED), _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
     uids = batch.column("uid")
     chosen, probability = np.zeros(batch.num_rows, np.int64), np.zeros(batch.num_rows)
@@ -73,7 +85,12 @@ def sample_batch(batch: pa.RecordBatch, rates: ArrayLike, seed: int) -> pa.Recor
     own_pages = texts.field("page_url").take(pa.array(chosen[kept]))
     columns["page_url"] = pc.coalesce(own_pages, columns["page_url"])
     columns["probability"] = pa.array(probability[kept])
-    return pa.RecordBatch.from_arrays([columns[name] for name in CURATED.names], schema=CURATED)
+    schema = with_extra(extra)
+    if LICENSE in extra:
+        columns[LICENSE] = license_column(given["signals"].take(pa.array(kept)))
+    if RECORD in extra:
+        columns[RECORD] = texts.field(RECORD).take(pa.array(chosen[kept]))
+    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
 def texts_by_language(batch: pa.RecordBatch, rates: ArrayLike) -> pa.Table:
@@ -153,25 +170,32 @@ def _checked_rates(rates: ArrayLike, dimensions: tuple[int, ...]) -> np.ndarray:
 
 
 def draw_pairs(
-    batches: Iterable[pa.RecordBatch], rates: np.ndarray, seed: int, files: int, tallies: Tallies
+    batches: Iterable[pa.RecordBatch],
+    rates: np.ndarray,
+    seed: int,
+    files: int,
+    tallies: Tallies,
+    extra: Sequence[ExtraColumn] = (),
 ) -> Iterator[Block]:
     """Yield the pairs of SAMPLED batches that sampling keeps, as blocks by section; tally expected and kept pairs."""
     packer = Packer(files * SECTIONS)
-    kept = (sampled(batch, rates, seed, tallies) for batch in batches)
+    kept = (sampled(batch, rates, seed, tallies, extra) for batch in batches)
     for rows in gather_rows(kept, maxsize, RUN_BYTES):
         yield from by_section(rows, files, packer)
     yield from packer.finish()
 
 
-def sampled(batch: pa.RecordBatch, rates: np.ndarray, seed: int, tallies: Tallies) -> pa.RecordBatch:
+def sampled(
+    batch: pa.RecordBatch, rates: np.ndarray, seed: int, tallies: Tallies, extra: Sequence[ExtraColumn] = ()
+) -> pa.RecordBatch:
     """Return the kept pairs of a SAMPLED batch as DRAWN rows, each with the draw for its position in the manifest."""
     _tally_expected(batch, rates, tallies)
-    kept = sample_batch(batch, rates, seed)
+    kept = sample_batch(batch, rates, seed, extra)
     tallies.add("kept", kept.num_rows)
     advance(rows=kept.num_rows)
     for row in kept_by_language(kept).to_pylist():
         tallies.add("language.kept", row["kept"], row["language"])
-    return pa.RecordBatch.from_arrays([*kept.columns, pa.array(draws(seed, "order", kept["uid"]))], schema=DRAWN)
+    return kept.append_column(DRAW, pa.array(draws(seed, "order", kept["uid"])))
 
 
 def by_section(rows: pa.RecordBatch, files: int, packer: Packer) -> Iterator[Block]:
@@ -179,18 +203,25 @@ def by_section(rows: pa.RecordBatch, files: int, packer: Packer) -> Iterator[Blo
     return packer.add(rows, (rows["draw"].to_numpy() * (files * SECTIONS)).astype(np.int64))
 
 
-def write_curated(blocks: Iterable[bytes], file: int, path: Path, row_group_rows: int, lettered: np.ndarray) -> Tallies:
+def write_curated(
+    blocks: Iterable[bytes],
+    file: int,
+    path: Path,
+    row_group_rows: int,
+    lettered: np.ndarray,
+    extra: Sequence[ExtraColumn] = (),
+) -> Tallies:
     """Write one curated file, sorted by draw, from blocks of DRAWN rows; return the tallies of what was written.
 
     `lettered` is a mask, bool[id]: which entries have letters.
     """
-    tallies = Tallies()
-    with Store() as store, part_writer(path, CURATED, row_group_rows) as writer:
+    tallies, schema = Tallies(), with_extra(extra)
+    with Store() as store, part_writer(path, schema, row_group_rows) as writer:
         for block in map(Block.of, blocks):
             store.add(block.bucket, block.data, block.unpacked)
         for section in range(file * SECTIONS, (file + 1) * SECTIONS):
-            if rows := [unpack(data, DRAWN) for data in store.take(section)]:
-                kept = in_order(pa.concat_batches(rows)).select(CURATED.names)
+            if rows := [unpack(data, schema.append(DRAW)) for data in store.take(section)]:
+                kept = in_order(pa.concat_batches(rows)).select(schema.names)
                 writer.write(kept)
                 tally_doubts(kept, lettered, tallies)
     tallies.add("written", writer.rows)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from curation.commands.flags import add_exclude, add_language_rules
-from curation.config import CurationConfig
+from curation.config import EXTRA_COLUMNS, CurationConfig
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.lines import DIALECTS
 from curation.report import warnings
@@ -137,6 +137,14 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     _add_inputs(parser.add_argument_group("what is read"))
     written = parser.add_argument_group("what is written")
     add_fields(written, CurationConfig, {"--rows-per-file N": "matched images for each curated file"})
+    written.add_argument(
+        "--extra-columns",
+        nargs="+",
+        choices=EXTRA_COLUMNS,
+        metavar="NAME",
+        help="further columns of the manifest: license (stated by pages of the image, of themselves and not of a "
+        "picture: CC licences by name, other, several or none), record (file and offset of the page in its crawl)",
+    )
     share = "tail share of all languages but English, instead of the one that English has at its t"
     amount = {"--tail-share P": share, "--seed N": "another seed keeps other pairs"}
     add_fields(parser.add_argument_group("how much is kept"), CurationConfig, amount)

@@ -52,6 +52,7 @@ NOT_HONOURED = {
     "max_shared_uids": "the uids of a DataFrame are not compared",
     "rows_per_file": "whoever writes a DataFrame decides on its files",
     "row_group_rows": "whoever writes a DataFrame decides on its row groups",
+    "extra_columns": "DataFrames of pairs have neither pages' licences nor their records",
 }
 
 DIGEST = "entries"  # key in a column's metadata: the digest of the entries that the column's ids number

@@ -32,7 +32,7 @@ OVER_LIMIT = "dropped.text_over_limit"
 SEVERAL_URLS = 1 << 30  # bit of `signals`: the uid has several URLs; no signal of a page, not in matched/
 SHOWN_CHARACTERS = 200  # of a uid or URL in an example
 
-OF_TEXT = ("page_url", "copies", "shown")  # columns with one value per text: the smallest, and sums
+OF_TEXT = ("page_url", "record", "copies", "shown")  # columns with one value per text: the smallest, and sums
 
 
 def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.RecordBatch:
@@ -41,8 +41,8 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
     Rows are sorted by key, uid, hash, text, kind, given, page_language and pool_language; of equal texts the first
     stays. `tallies` counts rows over the limit; of a row, `copies` counts the rows that were combined into it.
     The first text of an image has `shown` of all rows of the image, also of those over the limit; others have 0.
-    Each row has the smallest page_url of its text, the smallest url and all signals of its image, and the largest width
-    and height that are stated.
+    Each row has the smallest page_url of its text, with its record, the smallest url and all signals of its image, and
+    the largest width and height that are stated.
     """
     order, new_image, new_text = _ordered(rows)
     rows = _marked(rows, order, new_image, tallies)
@@ -59,7 +59,8 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
 
     kept = pa.array(order[texts[stays]])
     columns = {name: rows[name].take(kept) for name in rows.schema.names if name not in (*OF_IMAGE, *OF_TEXT)}
-    columns["page_url"] = _smallest(rows["page_url"], order, of_texts, np.flatnonzero(stays))
+    pages = _smallest_rows(_with_records(rows), order, of_texts)[stays]
+    columns |= {name: rows[name].take(pa.array(pages, mask=pages < 0)) for name in ("page_url", "record")}
     for name, of_image in OF_IMAGE.items():
         columns[name] = of_image(rows[name], order, images, image_of_text[stays])
     sums = {"copies": copies, "shown": np.where(rank == 0, shown[image_of_text], 0)}
@@ -218,6 +219,15 @@ def _smallest(column: pa.Array, order: np.ndarray, bounds: np.ndarray, images: n
     """
     rows = _smallest_rows(column, order, bounds)[images]
     return column.take(pa.array(rows, mask=rows < 0))
+
+
+def _with_records(rows: pa.RecordBatch) -> pa.Array:
+    """Return the page of each row; with its record behind a NUL, the smallest character, where one is known."""
+    records, pages = rows["record"], rows["page_url"]
+    if records.null_count == len(records):
+        return pages
+    file, offset = (pc.struct_field(records, name).cast(pa.string()).fill_null("") for name in ("file", "offset"))
+    return pc.binary_join_element_wise(pages, file, offset, "\0")
 
 
 def _smallest_rows(column: pa.Array, order: np.ndarray, bounds: np.ndarray) -> np.ndarray:

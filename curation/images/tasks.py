@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from curation.images.combine import combine, differs, group, hashes, tally_duplicates, uid_hashes, uids
 from curation.inputs.crawl.links import ALT, SIGNAL, SIGNALS
+from curation.licences import TALLY, license_column
 from curation.matching.by_language import Matching
 from curation.schemas import KEYED, LABELS, MATCHED, PAIRS
 from runtime.arrow import gather_reduced, gather_rows, parts
@@ -94,6 +95,7 @@ def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
         "given": rows["language"],
         "page_language": rows["page_language"],
         "pool_language": rows["pool_language"],
+        "record": rows["record"],
     }
     columns |= _keys(ids, rows["text"])
     columns["shown"] = pc.equal(rows["kind"], ALT).fill_null(False).cast(pa.int32())
@@ -141,11 +143,13 @@ def _origins(texts: pa.StructArray) -> pa.Array:
 
 
 def tally_signals(rows: pa.RecordBatch, tallies: Tallies) -> None:
-    """Add to `tallies` the number of KEYED rows with each signal."""
+    """Add to `tallies` the number of KEYED rows with each signal, and with each licence."""
     signals = rows["signals"].to_numpy()
     for name, bit in SIGNALS.items():
         if pairs := int(np.count_nonzero(signals & bit)):
             tallies.add(f"{SIGNAL}{name}", pairs)
+    for each in pc.value_counts(license_column(rows["signals"])).to_pylist():
+        tallies.add(f"{TALLY}{each['values']}", each["counts"])
 
 
 def without_tallies(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iterator[pa.RecordBatch]:

@@ -75,7 +75,7 @@ OWN = (
     Format(
         name="wat",
         endings=(".wat.gz",),
-        reader=lambda file, path, options: wat.read(file),
+        reader=lambda file, path, options: wat.read(file, path),
         check=None,
         pair_bytes=500,
         seconds_a_gb=13,
@@ -84,7 +84,7 @@ OWN = (
     Format(
         name="warc",
         endings=(".warc.gz",),
-        reader=lambda file, path, options: warc.read(file),
+        reader=lambda file, path, options: warc.read(file, path),
         check=None,
         pair_bytes=2000,
         seconds_a_gb=23,

@@ -9,6 +9,7 @@ for has more than 16 bytes.
 
 import numpy as np
 
+from curation.kernels.licences import find_license
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at
 
@@ -16,18 +17,22 @@ RAW = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "nofr
 FOREIGN = ("svg", "math")
 POINTS = (("foreignobject", "desc", "title"), ("mi", "mo", "mn", "ms", "mtext"))  # in these, HTML goes on
 WANTED = ("img", "image", "base", "meta", "html", "source")
+STATING = ("a", "area", "link", "script", "meta")  # wanted once more where they may state a licence
+KINDS = (*WANTED, *(f"{name} license" for name in STATING))  # `content` of a script is its text
 # Start tags that end SVG and MathML.
 BREAKOUT = (
     *("b", "big", "blockquote", "body", "br", "center", "code", "dd", "div", "dl", "dt", "em", "embed", "head", "hr"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "i", "img", "li", "listing", "menu", "meta", "nobr", "ol", "p", "pre"),
     *("ruby", "s", "small", "span", "strong", "strike", "sub", "sup", "table", "tt", "u", "ul", "var"),
 )
-OTHERS = ("template", "font", "picture", "noscript", "a", "figure")
+OTHERS = ("template", "font", "picture", "noscript", "figure", *STATING[:3])
 SETS = ("data-srcset", "data-lazy-srcset", "srcset")  # of an image or of a <source>, that of scripts first
+OF_LICENCES = ("property", "itemprop", "rel", "type")  # attributes of elements that state licences
 ATTRIBUTES = (  # the links of an image, then its texts, then others
     *("src", "data-src", "data-lazy-src", "data-original", *SETS),
     *("alt", "title", "data-image-title", "width", "height", "data-noai", "lang"),
     *("href", "charset", "http-equiv", "name", "content"),
+    *OF_LICENCES,
     *("color", "face", "size"),  # a <font> with one of these ends SVG and MathML
 )
 
@@ -42,7 +47,7 @@ OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE, OF_OTHER = (
     "other src",
 )
 
-# Columns of an element: its kind, of WANTED, and for each of SPANS where its value begins and ends, or -1 twice.
+# Columns of an element: its kind, of KINDS, and for each of SPANS where its value begins and ends, or -1 twice.
 SPANS = (*ATTRIBUTES, OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE, OF_OTHER)
 KIND, VALUES = 0, 1
 COLUMNS = VALUES + 2 * len(SPANS)
@@ -90,6 +95,7 @@ def _tags(names):
 IS_RAW, IS_BREAKOUT = _tags(RAW), _tags(BREAKOUT)
 IS_POINT = np.array([_tags(names) for names in POINTS])
 WANTED_KINDS = np.array([WANTED.index(name) if name in WANTED else -1 for name in _TAGS])
+STATING_KINDS = np.array([len(WANTED) + STATING.index(name) if name in STATING else -1 for name in _TAGS])
 SCRIPT, PLAINTEXT, TEMPLATE, FONT, SVG, MATH, P, BR, PICTURE, NOSCRIPT, A, FIGURE = map(
     _TAGS.index,
     ("script", "plaintext", "template", "font", "svg", "math", "p", "br", "picture", "noscript", "a", "figure"),
@@ -140,6 +146,7 @@ def find_elements(data, end, frames, elements):
     image, after_image = np.int64(0), np.int64(-1)  # the row of the last image, and its end
     link, figures = np.int64(-1), np.int64(0)  # where the attributes of the open <a> begin; the open figures
     waiting = np.int64(NO_ELEMENT)  # in a noscript behind an image: the row of that image
+    mention = find_license(data, np.int64(0), end)
     while i >= 0 and i + 1 < end:
         if byte_at(data, i) != _LESS:
             i += 1
@@ -170,12 +177,24 @@ def find_elements(data, end, frames, elements):
                 depth = depth if closes else in_foreign(frames, depth, tag)
                 continue
             depth = html_depth(frames, depth)
+        text, text_end = i, i
+        if IS_RAW[tag]:
+            i = end if tag == PLAINTEXT else end_of_raw(data, begin, stop, i, end, tag == SCRIPT)
+            text_end = i
+        if mention < i:
+            mention = find_license(data, begin, end) if mention < begin else mention
+            if mention < i and templates == 0 and STATING_KINDS[tag] >= 0:
+                read_attributes(data, stop, end, elements, count)
+                if tag == SCRIPT:
+                    elements[count, CONTENT], elements[count, CONTENT + 1] = text, text_end
+                elements[count, KIND] = STATING_KINDS[tag]
+                count += 1
+                if is_wanted:
+                    read_attributes(data, stop, end, elements, count)
         if tag == TEMPLATE or ((tag == SVG or tag == MATH) and not closes):
             frames[depth] = tag
             depth += 1
             templates += tag == TEMPLATE
-        elif IS_RAW[tag]:
-            i = end if tag == PLAINTEXT else end_of_raw(data, begin, stop, i, end, tag == SCRIPT)
         elif tag == A:
             link = stop if templates == 0 else link
         elif tag == FIGURE:

@@ -6,7 +6,7 @@ import math
 import platform
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
@@ -19,7 +19,8 @@ from curation.config import CurationConfig
 from curation.inputs.candidates import UNKNOWN_LANGUAGE
 from curation.inputs.crawl.links import SIGNAL, SIGNALS
 from curation.inputs.limits import CUT, DAMAGED, SHARED, SHARED_UIDS
-from curation.report.languages import quotient
+from curation.licences import NAMES, NONE, SEVERAL, TALLY
+from curation.report.languages import counted, quotient
 from curation.report.warnings import warnings
 from metadata.entries import Entries
 from metadata.languages import OTHER
@@ -93,6 +94,7 @@ class Run:
             **({"witnesses": asked} if (asked := self.matched.beginning("witness.")) else {}),
             **({"unknown_languages": unknown} if (unknown := self._unknown_languages()) else {}),
             "signals": {name: self.matched[f"{SIGNAL}{name}"] for name in SIGNALS},
+            "licenses": self._licenses,
             "damaged": dict(islice(self.matched.beginning(DAMAGED).items(), TOP)),
             "passed_over": dict(Counter(self.passed_over.values())),
             **({"shared_uids": shared} if (shared := self._shared_uids()) else {}),
@@ -159,6 +161,11 @@ class Run:
         size = round(self.sized.size)
         return size if size > self.config.target_size else None
 
+    @property
+    def _licenses(self) -> dict[str, int]:
+        """The pairs read by the licence that their page states."""
+        return {name: int(self.matched[f"{TALLY}{name}"]) for name in (*NAMES, SEVERAL, NONE)}
+
     def _expected(self) -> dict[str, float]:
         return {"kept": self.curated["expected"], "standard_deviation": math.sqrt(self.curated["variance"])}
 
@@ -197,6 +204,7 @@ class Run:
             notes.append(f"No English match: the tail share p is taken as {self.thresholds.tail_share}.")
         if self.sized and self._least_size is None:
             notes.append(self._note_on_size(self.sized))
+        notes += of_licenses(self._licenses)
         if cut := self.matched[CUT]:
             notes.append(f"Texts longer than {self.config.max_text_length:,} characters were cut: {cut:,}.")
         if retries := self.matched["retries"]:
@@ -216,6 +224,13 @@ class Run:
 
 _MATCHED_COLUMNS = ("texts", "identified", "doubtful", "other_script", "matched", "score")
 _KEPT_COLUMNS = ("expected", "kept", "kept_doubtful", "kept_without_letters")
+
+
+def of_licenses(pairs: Mapping[str, int]) -> Iterator[str]:
+    """Yield a sentence about the licences that pages state, given the pairs of each, unless they state none."""
+    found = ", ".join(f"{counted(number, 'pair')} {name}" for name, number in pairs.items() if number and name != NONE)
+    if found:
+        yield f"Pages state licences, of themselves and not of each picture: {found}."
 
 
 def versions() -> dict[str, str | None]:

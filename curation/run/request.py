@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from curation.config import CurationConfig, require_distance
+from curation.config import RECORD, CurationConfig, require_distance
 from curation.exclusion import Exclusion
 from curation.inputs import files
 from curation.inputs.files import Input
@@ -164,6 +164,7 @@ class Request:
             "no_language": self.config.no_language,
             "wrong_script": self.config.wrong_script,
             "witnesses": list(self.config.witnesses),
+            **({"records": True} if RECORD in self.config.extra_columns else {}),
             **({"pool_shares": shares} if (shares := self.config.pool_shares) else {}),
             "metadata_of": self.config.metadata_of,
             "merge_languages": self.config.merge_languages,

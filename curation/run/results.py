@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.balancing.manifest import expected_sizes
+from curation.balancing.manifest import expected_sizes, with_extra
 from curation.balancing.thresholds import (
     Distribution,
     EntryCounts,
@@ -182,6 +182,11 @@ class Results:
         The manifest is in random order, so its first rows are a random sample.
         """
         return _batches(self.files("curated"), [*columns], images)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the manifest."""
+        return with_extra(self.facts.get("parameters", {}).get("extra_columns", ()))
 
     def kept(self, share: float = 1.0) -> pa.Table:
         """Return uid, language and probability of the kept images, or of a random `share` of them.

@@ -5,7 +5,7 @@ The engine starts the tasks, collects their tallies, and moves packed rows betwe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import pyarrow as pa
 from curation.balancing import manifest
 from curation.balancing.manifest import expected_size
 from curation.balancing.thresholds import SEEN, EntryCounts
-from curation.config import CurationConfig, MatcherName
+from curation.config import LICENSE, RECORD, CurationConfig, ExtraColumn, MatcherName
 from curation.exclusion import Exclusion
 from curation.exclusion.lists import hosts
 from curation.images.tasks import MATCHED_ROW_GROUP, key_of, pack_pairs, write_images, write_unique
@@ -101,13 +101,14 @@ class MatchPlan:
     languages: LanguageRules
     max_text_length: int
     one_list: str | None  # language of the single list for all texts, or None
+    has_records: bool = False  # whether the manifest tells the record of each page
 
     @classmethod
     def of(cls, config: CurationConfig, artefacts: Artefacts) -> MatchPlan:
         """Return the plan for these artefacts with the numbers of `config`."""
         languages = LanguageRules.of(config)
         numbers = (config.max_texts, languages, config.max_text_length)
-        return cls(artefacts, config.matcher, config.rules, *numbers, config.one_list)
+        return cls(artefacts, config.matcher, config.rules, *numbers, config.one_list, RECORD in config.extra_columns)
 
     def open(self) -> Matching:
         """Open the plan's artefacts in a worker; return a Matching."""
@@ -121,7 +122,9 @@ class MatchPlan:
     def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield CANDIDATES batches without excluded rows, with long texts cut to the maximum length."""
         if "page" not in self.languages.witnesses:
-            batches = map(_without_page_language, batches)
+            batches = map(partial(_without, name="page_language"), batches)
+        if not self.has_records:
+            batches = map(partial(_without, name="record"), batches)
         if self.artefacts.exclusion is not None:
             batches = self.artefacts.exclusion.opened(Exclusion.open).out_of(batches)
         return limits.cut(batches, self.max_text_length)
@@ -135,6 +138,7 @@ class Sampling:
     lettered: Shipped
     seed: int
     files: int
+    extra: Sequence[ExtraColumn] = ()
 
 
 def match(engine: Engine, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
@@ -247,20 +251,22 @@ def _expected_sizes(file: OwnFile, rates: Shipped) -> Tallies:
 
 
 def _sample(file: OwnFile, tallies: Tallies, sampling: Sampling) -> Iterator[Block]:
-    return manifest.draw_pairs(_sampled(file), sampling.rates.array(), sampling.seed, sampling.files, tallies)
+    drawn = _sampled(file, sampling.extra)
+    return manifest.draw_pairs(drawn, sampling.rates.array(), sampling.seed, sampling.files, tallies, sampling.extra)
 
 
 def _write_curated(
     file: int, blocks: Iterator[bytes], sampling: Sampling, folder: Path, row_group_rows: int
 ) -> Tallies:
     path, lettered = folder / f"{file:05d}.parquet", sampling.lettered.array()
-    return manifest.write_curated(blocks, file, path, row_group_rows, lettered)
+    return manifest.write_curated(blocks, file, path, row_group_rows, lettered, sampling.extra)
 
 
-def _sampled(file: OwnFile) -> Iterator[pa.RecordBatch]:
-    return batches(file, MATCHED_ROW_GROUP, SAMPLED.names)
+def _sampled(file: OwnFile, extra: Sequence[ExtraColumn] = ()) -> Iterator[pa.RecordBatch]:
+    return batches(file, MATCHED_ROW_GROUP, [*SAMPLED.names, *(["signals"] if LICENSE in extra else [])])
 
 
-def _without_page_language(batch: pa.RecordBatch) -> pa.RecordBatch:
-    place, name = batch.schema.get_field_index("page_language"), "page_language"
-    return batch.set_column(place, name, pa.nulls(batch.num_rows, pa.string()))
+def _without(batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
+    place = batch.schema.get_field_index(name)
+    field = batch.schema.field(place)
+    return batch.set_column(place, field, pa.nulls(batch.num_rows, field.type))

@@ -50,7 +50,7 @@ def find_heads() -> None:
 def read_wat() -> None:
     """Warm the kernels that read WAT files."""
     link = {"path": "IMG@/src", "url": r"/a.jpg", "alt": TEXTS[0]}
-    html = {"Head": {"Title": "t"}, "Links": [{"path": "A@/href", "url": "/", "text": "x"}, link]}
+    html = {"Head": {"Title": "t"}, "Links": [{"path": "A@/href", "url": "/", "rel": "license"}, link]}
     response = {"HTTP-Response-Metadata": {"HTML-Metadata": html}}
     header = {"WARC-Type": "response", "WARC-Target-URI": "http://a.example/b"}
     envelope = {"Payload-Metadata": response, "WARC-Header-Metadata": header}
@@ -108,7 +108,7 @@ def group_and_sample() -> None:
 
 # Each call with the number of kernels that it compiles; the longest calls begin first.
 CALLS: dict[Call, int] = {find_entries: 10, identify_languages: 5, read_table: 6, group_and_sample: 8}
-CRAWLS: dict[str, dict[Call, int]] = {"wat": {read_wat: 25}, "warc": {read_page: 17, find_heads: 2}}  # by format
+CRAWLS: dict[str, dict[Call, int]] = {"wat": {read_wat: 27}, "warc": {read_page: 19, find_heads: 2}}  # by format
 ALL = CRAWLS["wat"] | CALLS | CRAWLS["warc"]
 
 

@@ -52,6 +52,7 @@ DECIDE_NOTHING = {
     "max_shared_uids": 0.9,
     "rows_per_file": 9,
     "row_group_rows": 9,
+    "extra_columns": ["license", "record"],
 }
 # Of each option of a gate values of all that it needs, and what the card then says.
 OPTIONS = {

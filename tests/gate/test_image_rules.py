@@ -1,10 +1,14 @@
 """Words of URLs, drawings, texts of an image and stated sizes count as the rules over images say, case by case."""
 
+from random import Random
+
 import pytest
 
 from curation.inputs.crawl.links import IMAGE_PLACES
+from curation.leaves.gate.policies import Policy
 from curation.leaves.gate.rule import listed
 from curation.leaves.gate.rules import url_words
+from curation.licences import LICENCES
 from tests.support.rules import failing_images
 from tests.support.stated_images import batch, image
 
@@ -135,3 +139,16 @@ def test_the_smaller_stated_side_counts(width, height, fails):
 def test_words_of_urls_are_lower_case_letters_and_listed_once():
     assert all(word.isascii() and word.isalpha() and word.islower() for word in url_words())
     assert len(listed("url_words.csv")) == len(url_words()) >= 200
+
+
+@pytest.mark.parametrize("names", ["cc0", "cc-by,cc0", "other", ",".join(LICENCES)])
+def test_an_image_stays_if_its_pages_state_licences_and_none_but_those(names):
+    draw = Random(names)
+    stated = [[*draw.sample([*LICENCES], draw.choice([0, 1, 1, 2, 3]))] for _ in range(300)]
+    own = [sum(map(LICENCES.get, each)) | draw.choice([0, 1, 8192]) for each in stated]
+    [chosen] = Policy.parse([f"license:{names}"]).rules
+    stays = [bool(each) and {*each} <= {*names.split(",")} for each in stated]
+    rows = batch(*(image(signals=bits) for bits in own), image())
+    assert chosen.fails(rows).tolist() == [*(not each for each in stays), True]
+    assert chosen.fails(rows.slice(7, 9)).tolist() == [not each for each in stays[7:16]]
+    assert chosen.fails(rows.slice(0, 0)).tolist() == []

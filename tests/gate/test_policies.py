@@ -38,12 +38,19 @@ def test_the_recommended_rules_are_those_of_the_table_and_a_given_number_counts(
 
 
 def test_every_rule_is_of_one_scope_and_says_in_a_line_what_it_removes():
-    others = ["cut_credits", "link_away:3", "max_images_per_text:10", "max_images_per_domain:10", *OF_HOSTS]
+    others = [
+        "cut_credits",
+        "license:cc0",
+        "link_away:3",
+        "max_images_per_text:10",
+        "max_images_per_domain:10",
+        *OF_HOSTS,
+    ]
     policy = Policy.parse(["recommended", *others])
     assert sum(len(policy.over(scope)) for scope in (IMAGES, TEXTS, RUN)) == len(policy.rules) == len(RULES)
     for rule in RULES.values():
         assert rule.removes.startswith("texts " if rule.scope == TEXTS or rule.name.endswith("text") else "images ")
-        assert (" N " in rule.removes) == (rule.numbers is not None) or rule.name == "max_images_per_domain"
+        assert (" N " in rule.removes) == bool(rule.numbers or rule.names) or rule.name == "max_images_per_domain"
 
 
 def test_the_page_about_policies_has_the_table_of_rules():
@@ -65,6 +72,9 @@ def test_the_page_about_policies_has_the_table_of_rules():
         ([""], "'' is no rule"),
         (["noai:1"], "'noai:1': the rule noai takes no number"),
         (["noai:"], "takes no number"),
+        (["license"], "'license': the rule license takes some of cc-by,cc-by-sa,.*,other; got ''"),
+        (["license:cc-by,by"], "takes some of .*; got 'by'"),
+        (["license:cc0", "license:other"], "the rule license is given twice, with different numbers; give one"),
         (["min_words"], "'min_words': the rule min_words takes a number from 2 to 1000, such as min_words:2"),
         (["min_words:"], "takes a number"),
         (["min_words:1"], "takes a number from 2"),
@@ -81,6 +91,14 @@ def test_what_is_no_rule_is_refused_in_a_sentence_that_says_what_there_is(names,
     with pytest.raises(InputError, match=sentence) as refused:
         Policy.parse(names)
     assert not re.search("\n", str(refused.value))
+
+
+def test_names_of_a_rule_come_in_their_order_once_and_are_in_its_sentence():
+    [chosen] = Policy.parse(["license:cc0,cc-by,cc0", "license:cc-by,cc0"]).rules
+    assert str(chosen) == "license:cc-by,cc0"
+    assert chosen.removes == (
+        "images unless licences of cc-by,cc0 are all that their pages state: statements of pages, not of pictures"
+    )
 
 
 def test_a_rule_about_the_whole_run_has_no_check_of_a_batch():

@@ -23,11 +23,17 @@ def naive_combine(rows: list[dict], max_texts: int) -> tuple[list[dict], int]:
             copies, shown = sum(row["copies"] for row in same), 0 if rank else sum(row["shown"] for row in own)
             if rank < max_texts:
                 stays = min(same, key=_preference)
-                page = min((row["page_url"] for row in same if row["page_url"] is not None), default=None)
-                combined.append({**stays, **of_image, "page_url": page, "copies": copies, "shown": shown})
+                pages = [(row["page_url"], _place(row), row["record"]) for row in same if row["page_url"] is not None]
+                page, _, record = min(pages, key=lambda each: each[:2], default=(None, None, None))
+                found = {"page_url": page, "record": record, "copies": copies, "shown": shown}
+                combined.append({**stays, **of_image, **found})
             else:
                 over += copies
     return combined, over
+
+
+def _place(row: dict) -> list[str]:
+    return [] if row["record"] is None else [row["record"]["file"], str(row["record"]["offset"])]
 
 
 def _preference(row: dict) -> tuple:
@@ -68,7 +74,9 @@ def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict],
 def _image(rows: list[dict]) -> dict:
     pages = [row["page_url"] for row in rows]
     page = None if None in pages else min(pages)
-    candidates = [{name: row[name] for name in ("text", "kind", "language", "lid_score", "entries")} for row in rows]
+    candidates = [
+        {name: row[name] for name in ("text", "kind", "language", "lid_score", "entries", "record")} for row in rows
+    ]
     candidates = [
         text | {"page_url": None if own == page else own} for text, own in zip(candidates, pages, strict=True)
     ]

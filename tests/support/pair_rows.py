@@ -52,7 +52,12 @@ def _pair(uid: str, text: str, given: str | None = None, **more) -> dict:
     return filled | {"uid": uid, "text": text, "given": given} | more
 
 
-def random_pairs(random: Random, rows: int, images: int = 30) -> pa.RecordBatch:
+def random_record(random: Random, page: str | None) -> dict | None:
+    place = {"file": random.choice(["ü.gz", "a"]), "offset": random.choice([0, 9, 10, 1 << 40])}
+    return None if page is None else place
+
+
+def random_pairs(random: Random, rows: int, images: int = 30, has_records: bool = True) -> pa.RecordBatch:
     """Return pairs with repeated texts, hashes and keys that collide, nulls, and strings that are not ASCII."""
     return pairs(
         *(
@@ -66,7 +71,8 @@ def random_pairs(random: Random, rows: int, images: int = 30) -> pa.RecordBatch:
                 "copies": random.randrange(1, 4),
                 "shown": random.randrange(4),
                 "url": f"http://é/{random.randrange(5)}",
-                "page_url": random.choice(PAGES),
+                "page_url": (page := random.choice(PAGES)),
+                "record": random_record(random, page) if has_records else None,
                 "signals": random.choice([0, 0, 1, 2, 5, 32]),
                 **stated_sizes(random),
             }

@@ -12,7 +12,7 @@ import io
 import math
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +22,10 @@ from webencodings import lookup
 from curation.inputs.candidates import unescape
 from curation.kernels.html import (
     COLUMNS,
+    CONTENT,
     KIND,
+    KINDS,
+    OF_LICENCES,
     OF_NOSCRIPT,
     OF_OTHER,
     OF_SOURCE,
@@ -32,6 +35,7 @@ from curation.kernels.html import (
     WANTED,
     find_elements,
 )
+from curation.licences import licences_of
 from runtime.arrow import gather
 
 ENOUGH = 16 << 10  # bytes of texts: more change the answer hardly ever
@@ -79,7 +83,8 @@ MAX_BYTES = 8 << 20  # of an unpacked page; Common Crawl cuts pages at 1 or 5 MB
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK = re.compile(rb"(?:\r\n)?([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _IMAGE = re.compile(rb"<im", re.I)  # <image> is read as <img>
-_SPANS = [(name, VALUES + 2 * k) for k, name in enumerate(SPANS)]
+_ALL_SPANS = [(name, VALUES + 2 * k) for k, name in enumerate(SPANS)]
+_SPANS = [span for span in _ALL_SPANS if span[0] not in OF_LICENCES]
 
 
 def headers(response: bytes) -> tuple[list[tuple[str, str]], bytes]:
@@ -143,7 +148,7 @@ _UNPACKERS = {"gzip": _inflate, "x-gzip": _inflate, "deflate": _inflate, "br": _
 
 
 class Element(NamedTuple):
-    """An element `img`, `image`, `base`, `meta` or `html`, with the values of its relevant attributes."""
+    """An element of one of KINDS, with the values of its relevant attributes; `content` of a script is its text."""
 
     tag: str
     attributes: dict[str, str]
@@ -156,6 +161,7 @@ class Html(NamedTuple):
     language: str  # lang of its `<html>`; empty if it has none
     images: list[dict[str, str]]
     metas: list[dict[str, str]]
+    licences: int  # the bits of those that it states
 
 
 def parse(page: bytes, fields: dict[str, str]) -> Html:
@@ -165,7 +171,24 @@ def parse(page: bytes, fields: dict[str, str]) -> Html:
     lang = next((element.attributes["lang"] for element in found if element.tag == "html"), "")
     images = [element.attributes for element in found if element.tag in ("img", "image")]  # which are the same
     images = [attributes for attributes in images if not attributes.keys().isdisjoint(LINKS)]
-    return Html(base, lang, images, [element.attributes for element in found if element.tag == "meta"])
+    metas = [element.attributes for element in found if element.tag == "meta"]
+    stating = [element for element in found if element.tag.endswith(" license")]
+    return Html(base, lang, images, metas, _licences(stating) if stating else 0)
+
+
+def _licences(stating: Sequence[Element]) -> int:
+    """Return the bits of the licences that elements state."""
+    links, metas, scripts = [], [], []
+    for tag, attributes in stating:
+        if tag == "script license":
+            is_json = attributes.get("type", "").strip().lower() == "application/ld+json"
+            scripts += [attributes["content"]] * is_json
+        elif tag == "meta license":
+            named = filter(None, map(attributes.get, ("name", "property", "itemprop")))
+            metas += [(name, attributes.get("content", "")) for name in named]
+        elif "href" in attributes:
+            links.append((f"{attributes.get('rel', '')} {attributes.get('itemprop', '')}", attributes["href"]))
+    return licences_of(links, metas, scripts)
 
 
 def _elements(page: bytes, content_type: str) -> list[Element]:
@@ -186,11 +209,15 @@ def elements(page: bytes) -> list[Element]:
     frames = np.empty(len(page) // 4 + 2, np.int32)  # memory that is not used costs nothing
     rows = np.empty((len(page) // 9 + 2, COLUMNS), np.int32)
     count = find_elements(np.frombuffer(page, np.uint8), len(page), frames, rows)
-    return [Element(WANTED[row[KIND]], _attributes(page, row)) for row in rows[:count].tolist()]
+    return [Element(KINDS[row[KIND]], _attributes(page, row)) for row in rows[:count].tolist()]
 
 
 def _attributes(page: bytes, row: list[int]) -> dict[str, str]:
-    return {name: _value(page[row[k] : row[k + 1]]) for name, k in _SPANS if row[k] >= 0}
+    spans = _SPANS if row[KIND] < len(WANTED) else _ALL_SPANS
+    found = {name: _value(page[row[k] : row[k + 1]]) for name, k in spans if row[k] >= 0}
+    if KINDS[row[KIND]] == "script license":  # whose text has no references
+        found["content"] = page[row[CONTENT] : row[CONTENT + 1]].decode("utf-8", "replace")
+    return found
 
 
 def _value(raw: bytes) -> str:

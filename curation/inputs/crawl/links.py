@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from curation.inputs.candidates import BYTES, HTTP_URL, ROWS, Row, candidates, clean, columns_of, tallies
 from curation.kernels.html import OF_FIGURE
-from curation.schemas import CANDIDATES, STATED
+from curation.schemas import CANDIDATES, RECORD, STATED
 from runtime.arrow import gather_rows
 
 EMPTY, BAD, NOT_HTTP = "dropped.empty_url", "dropped.bad_url", "dropped.not_http"
@@ -57,7 +57,8 @@ _NUMBER = re.compile(r"\s*\+?([0-9]{1,6})(?:\.[0-9]*)?\s*(?:px)?\s*", re.I | re.
 ALT = "alt"
 KINDS = (ALT, "title", "data-image-title")
 _NAMES = ("url", "text", "kind", "page_url", *(field.name for field in STATED), "page_language")
-PAGE_PAIRS = pa.schema([CANDIDATES.field(name) for name in _NAMES])
+PAGE_PAIRS = pa.schema([*(CANDIDATES.field(name) for name in _NAMES), RECORD.field("offset")])
+_file_of_crawl = re.compile(r"(?:crawl-data/)?CC-MAIN-\d{4}-\d{2}(?:-\d{2})?/[^?#]+|[^/?#]+(?=[?#]|\Z)", re.A).search
 
 
 class Links:
@@ -233,12 +234,13 @@ class Image(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A page, its images, and its signals. Links and texts are not checked yet."""
+    """A page, its images, its signals, and where its record begins. Links and texts are not checked yet."""
 
     url: str
     base: str | None
     images: list[Image]
     signals: int = 0
+    offset: int = 0
 
 
 def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
@@ -261,7 +263,7 @@ def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
             continue
         signals = page.signals | image.signals | (place_of(image.target, host) if image.target else 0)
         for kind, text in texts:
-            yield url, text, kind, page.url, signals, image.width, image.height, image.language
+            yield url, text, kind, page.url, signals, image.width, image.height, image.language, page.offset
 
 
 def _texts(attributes: dict[str, Any], tally: Counter[str]) -> list[tuple[str, str]]:
@@ -278,10 +280,22 @@ def _texts(attributes: dict[str, Any], tally: Counter[str]) -> list[tuple[str, s
     return texts
 
 
-def page_pairs(*columns: pa.Array) -> pa.RecordBatch:
-    """Return a PAGE_PAIRS batch of these columns; the last ones may be left out, and are null."""
-    nulls = [pa.nulls(len(columns[0]), field.type) for field in list(PAGE_PAIRS)[len(columns) :]]
-    return pa.RecordBatch.from_arrays([*columns, *nulls], schema=PAGE_PAIRS)
+def name_of_file(path: str) -> str:
+    """Return the path of a file from the name of its crawl on; the last part of a path that names none.
+
+    >>> name_of_file("https://a.org/crawl-data/CC-MAIN-2024-10/segments/1/wat/b.wat.gz?key=1"), name_of_file("/c/b.gz")
+    ('crawl-data/CC-MAIN-2024-10/segments/1/wat/b.wat.gz', 'b.gz')
+    """
+    found = _file_of_crawl(path)
+    return found[0] if found else path
+
+
+def page_pairs(*columns: pa.Array, offsets: pa.Array | None = None) -> pa.RecordBatch:
+    """Return a PAGE_PAIRS batch of these columns; the last ones, but for offsets, may be left out, and are null."""
+    stated = [*columns, *([] if offsets is None else [offsets])]
+    fields = list(PAGE_PAIRS)[len(columns) : len(PAGE_PAIRS) - len(stated) + len(columns)]
+    nulls = [pa.nulls(len(columns[0]), field.type) for field in fields]
+    return pa.RecordBatch.from_arrays([*columns, *nulls, *stated[len(columns) :]], schema=PAGE_PAIRS)
 
 
 def from_rows(rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
@@ -290,11 +304,15 @@ def from_rows(rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBat
         yield page_pairs(*columns)
 
 
-def candidates_of_file(pairs: Iterable[pa.RecordBatch], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+def candidates_of_file(
+    pairs: Iterable[pa.RecordBatch], tally: Counter[str], path: str = ""
+) -> Iterator[pa.RecordBatch]:
     """Yield the PAGE_PAIRS of a file as candidates, then its tallies; a file without records counts as bad."""
+    file = name_of_file(path)
     for batch in gather_rows(pairs, ROWS, BYTES, exact=True):
         tally["pairs"] += batch.num_rows
-        yield candidates({name: batch[name] for name in PAGE_PAIRS.names})
+        places = pa.StructArray.from_arrays([pa.repeat(file, batch.num_rows), batch["offset"]], fields=list(RECORD))
+        yield candidates({name: batch[name] for name in _NAMES} | {"record": places})
     if not tally["records"] and not tally["dropped.truncated"] and not tally["dropped.corrupt_gzip"]:
         tally = Counter({"files": 1, "dropped.bad_file": 1})
     yield tallies(tally)

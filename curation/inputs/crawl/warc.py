@@ -48,21 +48,23 @@ MAX_RECORD = 64 << 20  # bytes; larger ones are films and archives
 GROUP = 2 << 20  # bytes of the records that are read at once; more leave the second cache
 
 
-def read(file: BinaryIO) -> Iterator[pa.RecordBatch]:
+def read(file: BinaryIO, path: str = "") -> Iterator[pa.RecordBatch]:
     """Yield the candidates of a WARC file, and its tallies; unreadable records are skipped and counted."""
-    tally = Counter(files=1)
-    rows = (row for page in _pages(responses(members(file, tally), tally), tally) for row in pairs_of_page(page, tally))
-    yield from candidates_of_file(from_rows(rows, tally), tally)
+    tally, offsets = Counter(files=1), [0]
+    found = responses(members(file, tally, offsets), tally)
+    rows = (row for page in _pages(found, tally, offsets) for row in pairs_of_page(page, tally))
+    yield from candidates_of_file(from_rows(rows, tally), tally, path)
 
 
-def _pages(responses: Iterator[tuple[WarcRecord, bytes]], tally: Counter[str]) -> Iterator[Page]:
-    """Yield the pages among responses; those that cannot be read are counted."""
+def _pages(responses: Iterator[tuple[WarcRecord, bytes]], tally: Counter[str], offsets: list[int]) -> Iterator[Page]:
+    """Yield the pages among responses; those that cannot be read are counted. The last of offsets is the response's."""
     for record, block in responses:
         page = _page(record, block)
         if isinstance(page, str):
             tally[page] += 1
         elif page and page.images:
-            yield page
+            yield page._replace(offset=offsets[-1])
+        del offsets[:-1]
 
 
 def _page(record: WarcRecord, block: bytes) -> Page | str | None:
@@ -85,7 +87,7 @@ def _page(record: WarcRecord, block: bytes) -> Page | str | None:
         return "dropped.bad_encoding"
     metas = [(meta.get("name", ""), meta.get("content", "")) for meta in parsed.metas]
     images = [_image(attributes, parsed.language) for attributes in parsed.images]
-    return Page(url.strip("<>"), parsed.base, images, page_signals([*stated, *metas]))
+    return Page(url.strip("<>"), parsed.base, images, page_signals([*stated, *metas]) | parsed.licences)
 
 
 def _image(attributes: dict[str, str], page_language: str) -> Image:
@@ -94,23 +96,24 @@ def _image(attributes: dict[str, str], page_language: str) -> Image:
     return Image(link_of(attributes), attributes, *stated, language.code if language else None, attributes.get(OF_LINK))
 
 
-def members(file: BinaryIO, tally: Counter[str]) -> Iterator["Member"]:
+def members(file: BinaryIO, tally: Counter[str], offsets: list[int] | None = None) -> Iterator["Member"]:
     """Yield the bytes of each gzip member of `file`; count what cannot be read in `tally`.
 
-    A member larger than WHOLE, as of a file that was compressed in one go, is given on as a stream while it is read;
-    where it breaks, its stream ends.
+    Where each begins in the file is appended to `offsets` before it is given on. A member larger than WHOLE, as of a
+    file that was compressed in one go, is given on as a stream while it is read; where it breaks, its stream ends.
     """
     source = _Source(file)
     if not source.more() or not source.begins_member():
         tally["dropped.bad_file"] += 1
         return
+    offsets = [] if offsets is None else offsets
     while source.more():
+        offset = source.offset
         member = source.at_once()
-        if member is not None:
-            yield member
-            continue
         try:
-            yield from _by_pieces(source)
+            for each in _by_pieces(source) if member is None else [member]:
+                offsets.append(offset)
+                yield each
         except (_BROKEN, EOFError) as error:
             found = source.skip()
             cut = isinstance(error, EOFError) and not found
@@ -138,8 +141,13 @@ class _Source:
 
     def __init__(self, file: BinaryIO):
         self._file = file
-        self._data, self._at = b"", 0
+        self._data, self._at, self._size = b"", 0, 0
         self._searched = np.frombuffer(bytes(SLACK), np.uint8)
+
+    @property
+    def offset(self) -> int:
+        """Where in the file the next member begins."""
+        return self._size - len(self._data) + self._at
 
     def more(self) -> bool:
         """Go to where the next member begins; False at the end of the file. Zeros between are padding."""
@@ -222,6 +230,7 @@ class _Source:
         """Read on; False at the end of the file."""
         chunk = self._file.read(max(CHUNK, (len(self._data) - self._at) // 4))  # what is kept is copied
         if chunk:
+            self._size += len(chunk)
             self._set(self._data[self._at :] + chunk)
         return bool(chunk)
 
@@ -277,20 +286,31 @@ class MemberBlocks(NamedTuple):
     """The blocks (contents) of several records, as ranges of the same bytes."""
 
     data: bytes  # each block is followed by zeros, or line ends and then zeros; all by SLACK zeros
-    begins: np.ndarray  # int64, one a block, like ends
+    begins: np.ndarray  # int64, one a block, like the others
     ends: np.ndarray
+    offsets: np.ndarray  # where the member of each begins in the file
 
 
-def metadata(members: Iterable[Member], tally: Counter[str]) -> Iterator[MemberBlocks]:
-    """Yield the blocks of all metadata records, about GROUP bytes at a time."""
+def metadata(
+    members: Iterable[Member], tally: Counter[str], offsets: list[int] | None = None
+) -> Iterator[MemberBlocks]:
+    """Yield the blocks of all metadata records, about GROUP bytes at a time; the members' `offsets` are taken away."""
     for is_whole, alike in groupby(members, _is_whole):
         if is_whole:
             for group in gather(cast(Iterator[bytes], alike), len, GROUP):
-                yield _metadata_of(group, tally)
+                yield _metadata_of(group, tally, _taken(offsets, len(group)))
             continue
         for stream in alike:
+            own = _taken(offsets, 1)
             blocks = (block for _, block in _parsed(stream, WarcRecordType.metadata, tally))
-            yield from map(joined, gather(blocks, len, GROUP))
+            yield from (joined(some, own * len(some)) for some in gather(blocks, len, GROUP))
+
+
+def _taken(offsets: list[int] | None, number: int) -> list[int]:
+    if offsets is None:
+        return [0] * number
+    taken, offsets[:number] = offsets[:number], []
+    return taken
 
 
 def responses(members: Iterable[Member], tally: Counter[str]) -> Iterator[tuple[WarcRecord, bytes]]:
@@ -302,27 +322,31 @@ def responses(members: Iterable[Member], tally: Counter[str]) -> Iterator[tuple[
             yield from _parsed(member, WarcRecordType.response, tally)
 
 
-def joined(blocks: Sequence[bytes]) -> MemberBlocks:
-    """Return blocks one behind the other."""
+def joined(blocks: Sequence[bytes], offsets: Sequence[int] | None = None) -> MemberBlocks:
+    """Return blocks one behind the other; `offsets` are 0 where they are not given."""
     sizes, ends = _bounds(blocks)
-    return MemberBlocks(b"\0".join((*blocks, bytes(SLACK))), ends - sizes, ends)
+    return MemberBlocks(
+        b"\0".join((*blocks, bytes(SLACK))), ends - sizes, ends, np.array(offsets or [0] * len(blocks), np.int64)
+    )
 
 
-def _metadata_of(members: list[bytes], tally: Counter[str]) -> MemberBlocks:
+def _metadata_of(members: list[bytes], tally: Counter[str], offsets: list[int]) -> MemberBlocks:
     """Return the blocks of the metadata records in some members that are no streams."""
     data = b"\0".join((*members, bytes(SLACK)))
     heads = _heads(data, members)
     usual = heads[:, KIND] != UNUSUAL
     tally["records"] += int(usual.sum())
     if usual.all():
-        return MemberBlocks(data, *heads[heads[:, KIND] == METADATA, BEGIN:].T)
-    blocks = []
-    for member, (kind, begin, end) in zip(members, heads.tolist(), strict=True):
+        wanted = heads[:, KIND] == METADATA
+        begins, ends = heads[wanted, BEGIN:].T
+        return MemberBlocks(data, begins, ends, np.array(offsets, np.int64)[wanted])
+    blocks: list[tuple[bytes, int]] = []
+    for member, (kind, begin, end), offset in zip(members, heads.tolist(), offsets, strict=True):
         if kind == UNUSUAL:
-            blocks += [block for _, block in _parsed(member, WarcRecordType.metadata, tally)]
+            blocks += [(block, offset) for _, block in _parsed(member, WarcRecordType.metadata, tally)]
         elif kind == METADATA:
-            blocks.append(data[begin:end])
-    return joined(blocks)
+            blocks.append((data[begin:end], offset))
+    return joined([block for block, _ in blocks], [offset for _, offset in blocks])
 
 
 def _heads(data: bytes | bytearray, members: Sequence[bytes | bytearray]) -> np.ndarray:

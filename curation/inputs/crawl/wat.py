@@ -34,11 +34,13 @@ from curation.inputs.crawl.links import (
     states_signals,
 )
 from curation.inputs.crawl.warc import MemberBlocks, members
+from curation.kernels.licences import find_statement
 from curation.kernels.wat import pages as kernels
 from curation.kernels.wat import tokens
 from curation.kernels.wat.links import DEEPEST, scan
 from curation.kernels.wat.pages import read_pages
 from curation.kernels.wat.targets import ODD, find_places
+from curation.licences import licences_of
 from runtime.arrow import string_buffers
 from runtime.kernels.masks import SLACK
 
@@ -47,6 +49,7 @@ MAX_BYTES = 16 << 20  # of a record, whose tree takes thirty times as many; hard
 SMALLEST = len('{"path":"IMG@/src","alt":""}')  # bytes of an image with a text
 REASON_NAMES = ("dropped.empty_text", EMPTY, NOT_HTTP)  # as `kernels.wat.pages` numbers them
 
+_LINKING = ("A@/href", "AREA@/href", "LINK@/href")  # paths of links that may state licences
 _KINDS = pa.array(KINDS)
 _DECODER = json.JSONDecoder()
 _SHORT = 1 << 9  # bytes
@@ -75,7 +78,7 @@ def page_of(block: bytes, tally: Counter[str]) -> Page | None:
         for link, behind in pairwise([*objects, {}])
         if link.get("path") == "IMG@/src"
     ]
-    signals = signals_of(_at(response, "Headers"), _at(html, "Head", "Metas"))
+    signals = signals_of(_at(response, "Headers"), _at(html, "Head", "Metas")) | licences_in(html)
     return Page(url.strip("<>"), base if type(base) is str else None, images, signals)
 
 
@@ -95,6 +98,24 @@ def signals_of(headers: Any, metas: Any) -> int:
     return page_signals((name, value) for name, values in repeated for value in values if type(value) is str)
 
 
+def licences_in(html: Any) -> int:
+    """Return the licences of a page as bits, given what its record holds of the HTML."""
+    lists = _at(html, "Links"), _at(html, "Head", "Link"), _at(html, "Head", "Metas")
+    return licences_of_objects(each for some in lists if type(some) is list for each in some if type(each) is dict)
+
+
+def licences_of_objects(objects: Iterable[dict[str, Any]]) -> int:
+    """Return the licences that links and metas of a record state; odd values say nothing."""
+    links, metas = [], []
+    for each in objects:
+        rel, url, content = each.get("rel", ""), each.get("url"), each.get("content")
+        if each.get("path") in _LINKING and type(rel) is str and type(url) is str:
+            links.append((rel, url))
+        elif type(content) is str:
+            metas += [(name, content) for name in (each.get("name"), each.get("property")) if type(name) is str]
+    return licences_of(links, metas)
+
+
 def json_of(block: bytes) -> Any:
     """Return what JSON says, as Python has it; a ValueError if it is none."""
     try:
@@ -110,11 +131,11 @@ def _at(tree: Any, *keys: str) -> Any:
     return tree
 
 
-def read(file: BinaryIO) -> Iterator[pa.RecordBatch]:
+def read(file: BinaryIO, path: str = "") -> Iterator[pa.RecordBatch]:
     """Yield the candidates of a WAT file, and its tallies; unreadable records are skipped and counted."""
-    tally = Counter(files=1)
-    blocks = warc.metadata(members(file, tally), tally)
-    yield from candidates_of_file(read_blocks(blocks, tally), tally)
+    tally, offsets = Counter(files=1), list[int]()
+    blocks = warc.metadata(members(file, tally, offsets), tally, offsets)
+    yield from candidates_of_file(read_blocks(blocks, tally), tally, path)
 
 
 def read_blocks(groups: Iterable[MemberBlocks], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
@@ -123,14 +144,14 @@ def read_blocks(groups: Iterable[MemberBlocks], tally: Counter[str]) -> Iterator
         small = blocks.ends - blocks.begins <= MAX_BYTES
         tally["dropped.too_large"] += int(np.count_nonzero(~small))
         if small.any():
-            yield from _Group(MemberBlocks(blocks.data, blocks.begins[small], blocks.ends[small]), tally).batches()
+            yield from _Group(MemberBlocks(blocks.data, *(each[small] for each in blocks[1:])), tally).batches()
 
 
 class _Group:
     """Records that are read at once."""
 
     def __init__(self, blocks: MemberBlocks, tally: Counter[str]):
-        self._joined, self._begins, self._ends = blocks
+        self._joined, self._begins, self._ends, self._offsets = blocks
         self._tally = tally
         self._data = np.frombuffer(self._joined, np.uint8)
         self._pages, self._images = self._scan()
@@ -209,7 +230,28 @@ class _Group:
             fields = json_of(self._joined[headers:headers_end]) if headers >= 0 else None
             objects = json_of(b"[%b]" % self._joined[metas:metas_end]) if metas >= 0 else None
             signals[record] = signals_of(fields, objects)
+        for record in np.flatnonzero(
+            (self._pages[:, tokens.LICENCE] >= 0) & (self._modes != kernels.LEFT_OUT)
+        ).tolist():
+            signals[record] |= self._licences(record)
         return signals
+
+    def _licences(self, record: int) -> int:
+        """Return the licences of a page as bits; of its record, the objects are read that may state one."""
+        objects, begin, end = [], int(self._begins[record]), int(self._ends[record])
+        at = find_statement(self._data, self._pages[record, tokens.LICENCE], end)
+        while at < end:
+            start = self._joined.rfind(b'{"', begin, at)
+            try:
+                found, size = _object_in(self._joined, start, end)
+            except ValueError:
+                size = 0
+            if start + size <= at or "path" not in found and "content" not in found:
+                tree = json_of(self._block(record).tobytes())
+                return licences_in(_at(tree, "Envelope", "Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata"))
+            objects.append(found)
+            at = find_statement(self._data, start + size, end)
+        return licences_of_objects(objects)
 
     def _string(self, page: list[int], column: int) -> str:
         begin, end = page[column : column + 2]
@@ -223,6 +265,7 @@ class _Group:
             if page and page.images:
                 stop = int(np.searchsorted(self._images[:, tokens.RECORD], record))
                 yield from self._fast(at, stop)
+                page = page._replace(offset=int(self._offsets[record]))
                 yield from from_rows(pairs_of_page(page, self._tally), self._tally)
                 at = stop
         yield from self._fast(at, len(self._images))
@@ -238,7 +281,7 @@ class _Group:
         find_places(self._data, images, *string_buffers(self._hosts), link, places)
         for image in np.flatnonzero(places == ODD).tolist():
             record, _, *_, begin = images[image].tolist()
-            target = target_of(_object_in(self._joined, begin, int(self._ends[record])))
+            target = target_of(_object_in(self._joined, begin, int(self._ends[record]))[0])
             places[image] = place_of(target, self._hosts[record].as_py()) if target else 0
         return places
 
@@ -274,7 +317,8 @@ class _Group:
         kinds = _KINDS.take(pa.array(rows[:, kernels.ROW_KIND]))
         pages = self._urls.take(pa.array(rows[:, kernels.ROW_RECORD]))
         signals = self._signals[rows[:, kernels.ROW_RECORD]] | places[rows[:, kernels.ROW_IMAGE]]
-        return page_pairs(urls, written, kinds, pages, pa.array(signals))
+        offsets = pa.array(self._offsets[rows[:, kernels.ROW_RECORD]])
+        return page_pairs(urls, written, kinds, pages, pa.array(signals), offsets=offsets)
 
     def _links_of(self, record: int) -> Links:
         if record not in self._links:
@@ -282,14 +326,16 @@ class _Group:
         return self._links[record]
 
 
-def _object_in(data: bytes, begin: int, end: int) -> Any:
-    """Return the first object in JSON from data[begin] on; most are short."""
+def _object_in(data: bytes, begin: int, end: int) -> tuple[Any, int]:
+    """Return the first object in JSON from data[begin] on, and the bytes up to its end; most are short."""
     stop = begin
     while True:
         stop += _SHORT
         try:
-            text = data[begin : min(stop, end)].decode("utf-8", "surrogateescape").lstrip(" ,\t\n\r")
-            return _DECODER.raw_decode(text)[0]
+            text = data[begin : min(stop, end)].decode("utf-8", "surrogateescape")
+            first = len(text) - len(text.lstrip(" ,\t\n\r"))
+            found, last = _DECODER.raw_decode(text, first)
+            return found, len(text[:last].encode("utf-8", "surrogateescape"))
         except ValueError:
             if stop >= end:
                 raise

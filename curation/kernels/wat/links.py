@@ -47,14 +47,16 @@ def scan(data, begins, ends, stack, stops, pages, images):
         pages[record, tokens.PAGE : tokens.IMAGE_LINKS] = -1
         pages[record, tokens.IMAGE_LINKS :] = 0
         pages[record, tokens.READ] = 1
+        pages[record, tokens.LICENCE] = -1
         if find_bytes(data, begin, end, _IMG, 4) < 0:
             continue
-        find_stops(data, begin, end, stops)
+        license = find_stops(data, begin, end, stops)
         found, rows = scan_record(data, begin, record, stack, stops, pages[record], images, count)
         pages[record, tokens.READ] = found == end
         if found == end:
             count = rows
             mark_signals(data, stops, pages[record])
+            pages[record, tokens.LICENCE] = license if license < end else -1
     return count
 
 

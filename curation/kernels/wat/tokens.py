@@ -8,13 +8,15 @@ lists, are skipped: they are most of a WAT file. Any other JSON is left to `link
 
 import numpy as np
 
+from curation.kernels.licences import is_license
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at, load_word, lowest, ones, trailing_zeros, without_lowest
-from runtime.kernels.masks import WINDOW, string_stops
+from runtime.kernels.masks import WINDOW, license_mask, string_stops
 
 # Columns of `pages`; a span is two columns, where it begins (-1: there is none) and ends, without the quotes. Those of
-# headers, an object, and of metas, members of a list, are here only if they may hold signals.
-READ, PAGE, BASE, HEADERS, METAS, IMAGE_LINKS, NO_TEXT, PAGE_COLUMNS = 0, 1, 3, 5, 7, 9, 10, 11
+# headers, an object, and of metas, members of a list, are here only if they may hold signals. LICENCE is a place
+# before which no licence is stated, -1 where none is.
+READ, PAGE, BASE, HEADERS, METAS, IMAGE_LINKS, NO_TEXT, LICENCE, PAGE_COLUMNS = 0, 1, 3, 5, 7, 9, 10, 11, 12
 
 # Columns of `images`: the record, the spans of url, alt, title and data-image-title, and the place behind the object.
 # An absent url is empty.
@@ -98,11 +100,17 @@ def find_stops(data, begin, end, stops):
     """Write the places in data[begin:end] where a string may end or needs a look, ascending, and places behind.
 
     As many places behind are written as are ever looked at, the first a control at data[end]. Room is needed for all,
-    and SLACK. Finding all stops at once takes half the time of a search from each quote on.
+    and SLACK. Finding all stops at once takes half the time of a search from each quote on. Return the place before
+    which the word `license` is not in data[begin:end], or end: what is loaded is looked at once more in less time.
     """
-    count = 0
+    count, first = 0, end
     for i in range(begin, end + 1, WINDOW):
         bits = string_stops(data, i)
+        places = license_mask(data, i)
+        while places != 0 and first == end:
+            place = i + trailing_zeros(places)
+            first = place if place < end and is_license(data, place) else end
+            places = without_lowest(places)
         more = ones(bits)
         for k in range(_AT_ONCE):  # mostly fewer: what is written too much is overwritten
             stops[count + k] = i + trailing_zeros(bits)
@@ -112,6 +120,7 @@ def find_stops(data, begin, end, stops):
             bits = without_lowest(bits)
         count += more
     stops[count : count + _AHEAD] = end + WINDOW
+    return first
 
 
 @lean

@@ -15,6 +15,7 @@ import pyarrow as pa
 from curation.config import CurationConfig
 from curation.leaves.origins.inputs import TEXTS, doubts
 from curation.report.charts import DROPPED, funnel
+from curation.report.facts import of_licenses
 from curation.report.languages import counted, number
 from curation.report.markdown import code, escaped, templates
 from curation.report.page import environment
@@ -59,6 +60,8 @@ MEANINGS = {
     "caption_score": "The score of the caption, as the table of captions gives it; null if it gives none.",
     "caption_source": "What wrote the caption, as the table of captions says; null if it does not say.",
     "coarse": "The coarse cluster of the image; null if there is none.",
+    "license": "The licence that pages of the image state, of themselves and not of the picture; `none`: no statement.",
+    "record": "The file and the offset of the record of the page in its crawl; null for tables.",
     "fine": "The fine cluster of the image; null if there is none.",
 }
 
@@ -250,6 +253,7 @@ def sentences(facts: Mapping[str, Any]) -> list[str]:
     return [
         *([escaped(starter(about))] if about.get("starter") else []),
         *_of_parameters(facts),
+        *of_licenses(facts.get("licenses", {})),
         *_of_gate(facts.get("gate", {})),
         *(f"Exclusion lists removed {counted(each['removed'], 'pair')} after sampling." for each in removals),
     ]

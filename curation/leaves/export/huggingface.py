@@ -143,11 +143,12 @@ class HuggingFace(Card):
         files, sources = curated_files(run), [*source_shares(self.caption_sources)]
         beside = Beside.of(folder.engine, run, self.captions, self.clusters, sources)
         if beside.tables:
-            write = partial(_write_rows, fields=beside.fields, choice=beside.choice)
+            write = partial(_write_rows, schema=run.schema, fields=beside.fields, choice=beside.choice)
             tallies = each_joined(folder, "write the rows", files, beside.tables, write, DATA)
         else:
             tallies = folder.each_file("copy the rows", files, _copy, DATA)
-        self._describe(run, folder, _Written.of(run, tallies, beside.choice), beside.fields, counts)
+        columns = [*list(run.schema)[len(CURATED) :], *beside.fields]
+        self._describe(run, folder, _Written.of(run, tallies, beside.choice), columns, counts)
         captions = f" with captions ({beside.lack})" if self.captions else ""
         return f"README.md, croissant.json, the entries and {counted(len(files), 'file')} of data{captions}{beside}"
 
@@ -200,17 +201,23 @@ def _copy(file: OwnFile, made: Made) -> None:
 
 
 def _write_rows(
-    file: OwnFile, made: Made, number: int, stream: RowStream, fields: Sequence[pa.Field], choice: Choice | None
+    file: OwnFile,
+    made: Made,
+    number: int,
+    stream: RowStream,
+    schema: pa.Schema,
+    fields: Sequence[pa.Field],
+    choice: Choice | None,
 ) -> None:
-    """Write the rows of one file with `fields` from the stream, and tally the rows of each language.
+    """Write the rows of one file, of a schema, with `fields` from the stream; tally the rows of each language.
 
     With a `choice`, only the rows that it takes are written.
     """
-    name, begin, schema = file.path.name, 0, pa.schema([*CURATED, *fields])
-    with part_writer(made.path(DATA, name), schema, GROUP_ROWS, partial(_note_digest, made, name)) as writer:
+    name, begin, joined = file.path.name, 0, pa.schema([*schema, *fields])
+    with part_writer(made.path(DATA, name), joined, GROUP_ROWS, partial(_note_digest, made, name)) as writer:
         for batch in advanced(batches(file, GROUP_ROWS)):
             more = stream.columns(number, begin, begin := begin + batch.num_rows, fields)
-            rows = pa.RecordBatch.from_arrays([*require(batch, CURATED).columns, *more], schema=schema)
+            rows = pa.RecordBatch.from_arrays([*require(batch, schema).columns, *more], schema=joined)
             if choice:
                 rows = rows.filter(pa.array(choice.takes(rows["uid"], coarse_of(rows))))
             writer.write(rows)

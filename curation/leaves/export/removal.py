@@ -57,7 +57,7 @@ def remove(
     run = Results.open(absolute(source))
     description = {"run": digest_of(run.facts), "exclusion": exclusion.digest, "versions": versions()}
     with deriving(engine, to, Derivation(description, RUN, [run.path]), progress) as folder:
-        tallies = _write_rows(curated_files(run), run.files(REMOVED_PART), exclusion, folder)
+        tallies = _write_rows(run, exclusion, folder)
         checksums = checksums_in(tallies)
         for name in sorted({*LEFT_AS_THEY_ARE} & names(run.path)):
             checksums[name] = copied(run.file(name), folder.path / name)
@@ -66,14 +66,15 @@ def remove(
     return _summary(run.facts["rows"]["kept"], _reasons(tallies), as_path(to))
 
 
-def _write_rows(files: list[OwnFile], sample: list[OwnFile], exclusion: Exclusion, folder: Derived) -> Tallies:
+def _write_rows(run: Results, exclusion: Exclusion, folder: Derived) -> Tallies:
     """Write the kept rows to curated/ and the removed rows to removed/, in files of the same names; return tallies.
 
-    The rows of `sample`, a gate's sample of removed images, are written unless they are excluded.
+    The rows of a gate's sample of removed images are written unless they are excluded.
     """
+    files, sample = curated_files(run), run.files(REMOVED_PART)
     with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
         shipped = folder.engine.ship(Path(exclusion.save(Path(local, "exclusion"))))
-        write = partial(_write_file, exclusion=shipped)
+        write = partial(_write_file, exclusion=shipped, schema=run.schema)
         tallies = folder.each_file("remove images", files, write, *PARTS)
         if sample:
             write = partial(_write_sample, exclusion=shipped)
@@ -81,16 +82,16 @@ def _write_rows(files: list[OwnFile], sample: list[OwnFile], exclusion: Exclusio
         return tallies
 
 
-def _write_file(file: OwnFile, made: Made, exclusion: Shipped) -> None:
+def _write_file(file: OwnFile, made: Made, exclusion: Shipped, schema: pa.Schema) -> None:
     """Write the kept and the removed rows of a file to two files; tally the removed rows by reason and language."""
     own, rows_of_group, name = exclusion.opened(Exclusion.open), row_group_rows([file]), file.path.name
     kept_path, removed_path = (made.path(part, name) for part in PARTS)
     with (
-        part_writer(kept_path, CURATED, rows_of_group) as kept,
+        part_writer(kept_path, schema, rows_of_group) as kept,
         part_writer(removed_path, REMOVED, REMOVED_GROUP) as removed,
     ):
         for batch in advanced(batches(file)):
-            rows = require(batch, CURATED)
+            rows = require(batch, schema)
             reasons = own.excluded(rows)
             kept.write(rows.filter(reasons.is_null()))
             gone, reasons = rows.filter(reasons.is_valid()), reasons.drop_null()

@@ -32,10 +32,10 @@ RULES = {rule.name: rule for rule in _ROWS}
 
 @dataclass(frozen=True)
 class ChosenRule:
-    """A rule of a policy with its number; None if the rule takes none."""
+    """A rule of a policy with its number, or names; None if the rule takes neither."""
 
     rule: Rule
-    number: int | None = None
+    number: int | str | None = None
 
     def __str__(self) -> str:
         return self.rule.name if self.number is None else f"{self.rule.name}:{self.number}"
@@ -72,7 +72,7 @@ class Policy:
         >>> Policy.parse(["max_images_per_text:10", "noai"]).names
         ('noai', 'max_images_per_text:10')
         """
-        given: dict[str, int | None] = {}
+        given: dict[str, int | str | None] = {}
         for name in names:
             if name not in (RECOMMENDED, PERSONAL_DATA):
                 chosen = _chosen(name)
@@ -80,7 +80,7 @@ class Policy:
                     raise InputError(f"the rule {chosen.rule.name} is given twice, with different numbers; give one")
         if RECOMMENDED in names:
             wanted = [rule for rule in _ROWS if rule.recommended]
-            given = {rule.name: rule.recommended if rule.numbers else None for rule in wanted} | given
+            given = {**{rule.name: rule.recommended if rule.numbers else None for rule in wanted}, **given}
         if PERSONAL_DATA in names:
             given |= {rule.name: None for rule in personal_data.ROWS}
         return cls(tuple(ChosenRule(rule, given[rule.name]) for rule in _ROWS if rule.name in given))
@@ -111,7 +111,7 @@ class Policy:
 
     def number_of(self, name: str) -> int | None:
         """Return the number of a rule, or None where the policy does not have it."""
-        return next((chosen.number for chosen in self.rules if chosen.rule.name == name), None)
+        return next((int(chosen.number) for chosen in self.rules if chosen.rule.name == name and chosen.number), None)
 
     def __bool__(self) -> bool:
         return bool(self.rules)
@@ -124,6 +124,11 @@ def _chosen(given: str) -> ChosenRule:
         known = ", ".join([RECOMMENDED, PERSONAL_DATA, *(rule.form for rule in _ROWS)])
         raise InputError(f"{given!r} is no rule; the rules are {known}")
     rule = RULES[name]
+    if rule.names:
+        asked = number.split(",")
+        if unknown := [each for each in asked if each not in rule.names]:
+            raise InputError(f"{given!r}: the rule {name} takes some of {','.join(rule.names)}; got {unknown[0]!r}")
+        return ChosenRule(rule, ",".join(each for each in rule.names if each in asked))
     if rule.numbers is None:
         if colon:
             raise InputError(f"{given!r}: the rule {name} takes no number")

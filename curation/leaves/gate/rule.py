@@ -32,7 +32,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of a policy: `removes` says what the rule removes, where `N` stands for its number.
+    """A rule of a policy: `removes` says what the rule removes, where `N` stands for its number, or names.
 
     `check` of a rule over IMAGES takes a MATCHED batch, and returns a mask, bool[image], of the images to remove.
     `check` of a rule over TEXTS takes the structs of texts, the row of each text's image and the batch; it returns a
@@ -45,13 +45,14 @@ class Rule:
     removes: str
     check: Callable[..., np.ndarray] | None = None
     numbers: tuple[int, int] | None = None  # the smallest and the largest number; None: it takes no number
+    names: tuple[str, ...] = ()  # those of which it takes some instead of a number, with commas between
     recommended: bool | int = False  # for a rule with a number, the number that is recommended
     is_silent: bool = False
 
     @property
     def form(self) -> str:
         """The rule in the form in which a user gives it."""
-        return self.name if self.numbers is None else f"{self.name}:N"
+        return f"{self.name}:N" if self.numbers or self.names else self.name
 
 
 class WordTable(NamedTuple):

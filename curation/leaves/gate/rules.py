@@ -33,6 +33,7 @@ from curation.leaves.gate.rule import (
     urls_of,
     word_key,
 )
+from curation.licences import MASK, NAMES, bits_of
 from metadata.languages import LANGUAGES
 from runtime.arrow import parts, string_buffers
 
@@ -103,6 +104,12 @@ def has_signal(batch: pa.RecordBatch, name: str) -> np.ndarray:
     """Return which images have a signal of SIGNALS or HOST_SIGNALS; a null has none."""
     signals = batch["signals"].fill_null(0).to_numpy()
     return signals & (SIGNALS | HOST_SIGNALS)[name] != 0
+
+
+def has_other_licence(batch: pa.RecordBatch, number: str) -> np.ndarray:
+    """Return which images are on no page that states a licence, or on one with another than those in `number`."""
+    stated = batch["signals"].fill_null(0).to_numpy() & MASK
+    return (stated == 0) | (stated & ~bits_of(number) != 0)
 
 
 def is_home_link(batch: pa.RecordBatch) -> np.ndarray:
@@ -338,6 +345,7 @@ _AI_TXT = "images whose URL or page ai.txt forbids"
 _SIZE = "images that a page shows with a side below N pixels; those without a stated size pass"
 _HOME = "images in a link to the home page of a site, if in no figure: logos and banners, in any language"
 _AWAY = "images in a link to another site, if in no figure, that pages show N times or more: advertisements"
+_LICENSE = "images unless licences of N are all that their pages state: statements of pages, not of pictures"
 _URL_WORDS = "images whose file or folder has the name of a part of the page, such as logo, icons or placeholder"
 _SVG = "images in SVG, unless from a media archive such as Wikimedia Commons"
 _TEXTS = "images with more than N texts of one language: what many pages show in place of other pictures"
@@ -366,6 +374,7 @@ ROWS = (
     Rule("url_words", IMAGES, _URL_WORDS, has_url_word, recommended=True),
     Rule("svg", IMAGES, _SVG, is_svg, recommended=True),
     Rule("home_link", IMAGES, _HOME, is_home_link, recommended=True),
+    Rule("license", IMAGES, _LICENSE, has_other_licence, names=NAMES),
     Rule("link_away", IMAGES, _AWAY, is_shown_away, numbers=(1, 1_000_000)),
     Rule("max_texts_per_image", IMAGES, _TEXTS, has_many_texts, numbers=(1, 1_000), recommended=4),
     Rule("min_stated_size", IMAGES, _SIZE, is_stated_small, numbers=(2, 10_000), recommended=64),

@@ -194,6 +194,8 @@ def _crawled(known: RunNumbers) -> Iterator[Fact]:
     yield _fact("crawler", "CCBot" if any(origin.set == "Common Crawl" for origin in own) else None)
     days = period(own)
     yield _fact("period", "–".join(map(_month, days)) if days else None)
+    licences = [{"licence": name, "pairs": pairs} for name, pairs in known.facts.get("licenses", {}).items() if pairs]
+    yield _fact("licenses", None, licences)
     yield _fact("domains", None, [ranked.row for ranked in known.domains])
 
 
