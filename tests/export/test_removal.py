@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation import CurationConfig, curate
 from curation.exclusion import Exclusion
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import HuggingFace
@@ -19,10 +20,11 @@ from curation.leaves.export.removal_command import main
 from curation.run.results import Results
 from curation.run.verify import verify
 from curation.schemas import CURATED, GATE_REMOVED
-from metadata import InputError
+from metadata import Entries, InputError
 from runtime.storage.own_files import part_files
 from runtime.storage.paths import names
 from tests.naive.exclusion import naive_excluded
+from tests.support.crawl_records import warc
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import finished_run, image, write_parts
 from tests.support.in_turn import in_turn
@@ -245,3 +247,21 @@ def test_the_command_refuses_a_bad_list_in_one_sentence_and_writes_nothing(run, 
     said = refusal(capsys, main, run.path, "--exclude", tmp_path / "list.txt", "--output", tmp_path / "new")
     assert said.startswith(f"clip-remove: {tmp_path / 'list.txt'}, line 2: 'regex:[' is no regular expression")
     assert not (tmp_path / "new").exists()
+
+
+def test_further_columns_of_the_manifest_stay(tmp_path):
+    run = tmp_path / "run"
+    config = CurationConfig(extra_columns=["license", "record"])
+    page = warc("<link rel=license href=//creativecommons.org/licenses/by/4.0><img src=/a alt=dog><img src=/b alt=dog>")
+    (tmp_path / "a.warc.gz").write_bytes(page)
+    entries = Entries.build({"en": ["dog"]})
+    curate(in_turn(), config, inputs=[tmp_path / "a.warc.gz"], metadata=entries, output=run)
+    remove(in_turn(), run, Exclusion.of(urls=["https://example.org/b"]), tmp_path / "less")
+    [row] = pq.read_table(tmp_path / "less" / "curated").to_pylist()
+    assert (row["license"], row["record"]) == ("cc-by", {"file": "a.warc.gz", "offset": 0})
+    export(in_turn(), run, tmp_path / "hub", HuggingFace())
+    card = (tmp_path / "hub" / "README.md").read_text("utf-8")
+    assert "Pages state licences, of themselves and not of each picture: 2 pairs cc-by." in card
+    assert "| `license` | The licence that pages of the image state, of themselves and not of the picture" in card
+    described = json.loads((tmp_path / "hub" / "croissant.json").read_text("utf-8"))
+    assert described["recordSet"][0]["field"][-1]["name"] == "license"

@@ -83,6 +83,7 @@ MAX_BYTES = 8 << 20  # of an unpacked page; Common Crawl cuts pages at 1 or 5 MB
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK = re.compile(rb"(?:\r\n)?([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _IMAGE = re.compile(rb"<im", re.I)  # <image> is read as <img>
+_STATING = {*KINDS[len(WANTED) :]}
 _ALL_SPANS = [(name, VALUES + 2 * k) for k, name in enumerate(SPANS)]
 _SPANS = [span for span in _ALL_SPANS if span[0] not in OF_LICENCES]
 
@@ -172,7 +173,7 @@ def parse(page: bytes, fields: dict[str, str]) -> Html:
     images = [element.attributes for element in found if element.tag in ("img", "image")]  # which are the same
     images = [attributes for attributes in images if not attributes.keys().isdisjoint(LINKS)]
     metas = [element.attributes for element in found if element.tag == "meta"]
-    stating = [element for element in found if element.tag.endswith(" license")]
+    stating = [element for element in found if element.tag in _STATING]
     return Html(base, lang, images, metas, _licences(stating) if stating else 0)
 
 
@@ -213,8 +214,9 @@ def elements(page: bytes) -> list[Element]:
 
 
 def _attributes(page: bytes, row: list[int]) -> dict[str, str]:
-    spans = _SPANS if row[KIND] < len(WANTED) else _ALL_SPANS
-    found = {name: _value(page[row[k] : row[k + 1]]) for name, k in spans if row[k] >= 0}
+    if row[KIND] < len(WANTED):
+        return {name: _value(page[row[k] : row[k + 1]]) for name, k in _SPANS if row[k] >= 0}
+    found = {name: _value(page[row[k] : row[k + 1]]) for name, k in _ALL_SPANS if row[k] >= 0}
     if KINDS[row[KIND]] == "script license":  # whose text has no references
         found["content"] = page[row[CONTENT] : row[CONTENT + 1]].decode("utf-8", "replace")
     return found
