@@ -123,8 +123,6 @@ class MatchPlan:
         """Yield CANDIDATES batches without excluded rows, with long texts cut to the maximum length."""
         if "page" not in self.languages.witnesses:
             batches = map(partial(_without, name="page_language"), batches)
-        if not self.has_records:
-            batches = map(partial(_without, name="record"), batches)
         if self.artefacts.exclusion is not None:
             batches = self.artefacts.exclusion.opened(Exclusion.open).out_of(batches)
         return limits.cut(batches, self.max_text_length)
@@ -216,6 +214,8 @@ def _counted_pairs(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch
 def _read(source: Input, columns: TableOptions, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
     """Yield the candidates of one input, weighed if `languages.witnesses` has `pool` and no shares are given."""
     batches_read = limits.tally_damage(read(source, columns), source.path)
+    if not plan.has_records:
+        batches_read = map(partial(_without, name="record"), batches_read)
     if "pool" not in plan.languages.witnesses or plan.languages.pool_shares:
         return batches_read
     return with_pool_languages(batches_read, Identifier.open(plan.artefacts.model.path()), plan.max_text_length)

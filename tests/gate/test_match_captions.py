@@ -36,6 +36,8 @@ def test_a_batch_of_images_gets_its_captions_as_the_naive_twin_says():
     chance = Random(2)
     images = [image(number) for number in range(80)]
     images[3]["candidates"] = []
+    for number, text in enumerate(text for row in images for text in row["candidates"]):
+        text |= {"page_url": chance.choice([None, "http://p"]), "record": {"file": "é", "offset": number}}
     rows = captions_of(images, chance)
     expected, counts = naive_captioned(images, rows, find, MOST)
     batch = pa.RecordBatch.from_pylist([image(99), *images, image(98)], MATCHED).slice(1, len(images))

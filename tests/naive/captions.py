@@ -33,8 +33,15 @@ def naive_captioned(
         counts["removed"] += not entries
         if entries:
             only = {"text": text[:most].rstrip(), "kind": "caption", "language": language, "lid_score": score}
-            left.append(image | {"candidates": [only | {"entries": entries, "page_url": None}]})
+            left.append(
+                image | {"candidates": [only | {"entries": entries, "page_url": None, "record": _record(image)}]}
+            )
     return left, counts
+
+
+def _record(image: dict) -> dict | None:
+    """The record of the first text that is on the page of its image."""
+    return next((text["record"] for text in image["candidates"] if text["page_url"] is None), None)
 
 
 def _score(row: dict) -> float:

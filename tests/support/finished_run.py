@@ -49,7 +49,7 @@ def image(number: int, url: str | None = None) -> dict:
 def candidate(text: str, code: str) -> dict:
     """A text of an image in a language, with the entries that occur in it, on the page of its image."""
     found = {"language": code, "lid_score": 0.5, "entries": ids_in(text, code)}
-    return {"text": text, "kind": "alt", **found, "page_url": None}
+    return {"text": text, "kind": "alt", **found, "page_url": None, "record": None}
 
 
 def ids_in(text: str, code: str) -> list[int]:

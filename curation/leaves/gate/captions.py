@@ -126,7 +126,7 @@ class Captioner:
         best = filled(rows, begin.row, begin.row + batch.num_rows, CAPTION[0])
         texts, offsets = parts(batch["candidates"])
         has = best.is_valid().to_numpy(zero_copy_only=False)
-        found = self.find(best.drop_null(), tallies)
+        found = self.find(best.drop_null(), _records(texts, offsets).filter(best.is_valid()), tallies)
         is_matched = pc.greater(pc.list_value_length(found.field("entries")), 0).to_numpy(zero_copy_only=False)
         stays = ~has
         stays[has] = is_matched
@@ -144,8 +144,11 @@ class Captioner:
         taken = np.repeat(begins - ends + lengths, lengths) + np.arange(lengths.sum())
         return with_texts(batch, stays, pa.concat_arrays([texts, found]).take(pa.array(taken)), lengths)
 
-    def find(self, captions: pa.Array, tallies: Tallies) -> pa.StructArray:
-        """Return captions as CANDIDATEs; tally how many are `cut` and, by language, `captions` and `matched` ones."""
+    def find(self, captions: pa.Array, records: pa.Array, tallies: Tallies) -> pa.StructArray:
+        """Return captions, of pages with these records, as CANDIDATEs; tally them.
+
+        Tallied are those that are `cut` and, by language, `captions` and `matched` ones.
+        """
         texts, cut = shorter(captions, self.plan.max_text_length)
         found = self.matching.find(texts)
         tallies.add("cut", cut)
@@ -153,7 +156,7 @@ class Captioner:
         tally_languages(languages, "captions", tallies)
         tally_languages(languages.filter(is_matched), "matched", tallies)
         of_caption = {"text": texts, "kind": pa.repeat(KIND, len(texts)), "page_url": pa.nulls(len(texts), pa.string())}
-        columns = of_caption | dict(zip(found.schema.names, found.columns, strict=True))
+        columns = of_caption | {"record": records} | dict(zip(found.schema.names, found.columns, strict=True))
         return pa.StructArray.from_arrays([columns[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
 
 
@@ -169,3 +172,10 @@ def _digest(numbered: File) -> Tallies:
         raise InputError(f"{hidden(path)} cannot be read ({error})") from None
     tallies.add(f"{number:09d} {hashed.hexdigest()}")
     return tallies
+
+
+def _records(texts: pa.StructArray, offsets: np.ndarray) -> pa.Array:
+    """Return the record of the page of each image: that of its first text that has this page, null if none has."""
+    rows, of_page = np.full(len(offsets) - 1, -1), np.flatnonzero(texts.field("page_url").is_null())
+    rows[np.searchsorted(offsets, of_page[::-1], side="right") - 1] = of_page[::-1]
+    return texts.field("record").take(pa.array(rows, mask=rows < 0))
