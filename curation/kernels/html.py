@@ -32,7 +32,6 @@ ATTRIBUTES = (  # the links of an image, then its texts, then others
     *("src", "data-src", "data-lazy-src", "data-original", *SETS),
     *("alt", "title", "data-image-title", "width", "height", "data-noai", "lang"),
     *("href", "charset", "http-equiv", "name", "content"),
-    *OF_LICENCES,
     *("color", "face", "size"),  # a <font> with one of these ends SVG and MathML
 )
 
@@ -48,9 +47,10 @@ OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE, OF_OTHER = (
 )
 
 # Columns of an element: its kind, of KINDS, and for each of SPANS where its value begins and ends, or -1 twice.
-SPANS = (*ATTRIBUTES, OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE, OF_OTHER)
+SPANS = (*ATTRIBUTES, OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE, OF_OTHER, *OF_LICENCES)
 KIND, VALUES = 0, 1
 COLUMNS = VALUES + 2 * len(SPANS)
+WANTED_COLUMNS = COLUMNS - 2 * len(OF_LICENCES)  # of the elements of WANTED, the others are not needed
 _LONGEST = 16  # bytes of a name
 _NUL = 255  # instead of 0, which fills the integers
 
@@ -84,8 +84,8 @@ def _table(names):
 
 
 _TAGS, TAG_NAMES = _table({*RAW, *FOREIGN, *POINTS[0], *POINTS[1], *WANTED, *BREAKOUT, *OTHERS})
-_ORDERED_ATTRIBUTES, ATTRIBUTE_NAMES = _table(ATTRIBUTES)
-ATTRIBUTE_COLUMNS = np.array([VALUES + 2 * ATTRIBUTES.index(name) for name in _ORDERED_ATTRIBUTES])
+_ORDERED_ATTRIBUTES, ATTRIBUTE_NAMES = _table((*ATTRIBUTES, *OF_LICENCES))
+ATTRIBUTE_COLUMNS = np.array([VALUES + 2 * SPANS.index(name) for name in _ORDERED_ATTRIBUTES])
 
 
 def _tags(names):

@@ -33,6 +33,7 @@ from curation.kernels.html import (
     SPANS,
     VALUES,
     WANTED,
+    WANTED_COLUMNS,
     find_elements,
 )
 from curation.licences import licences_of
@@ -84,8 +85,8 @@ _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK = re.compile(rb"(?:\r\n)?([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _IMAGE = re.compile(rb"<im", re.I)  # <image> is read as <img>
 _STATING = {*KINDS[len(WANTED) :]}
-_ALL_SPANS = [(name, VALUES + 2 * k) for k, name in enumerate(SPANS)]
-_SPANS = [span for span in _ALL_SPANS if span[0] not in OF_LICENCES]
+_SPANS = [(name, VALUES + 2 * k) for k, name in enumerate(SPANS)]
+_SPANS, _OF_LICENCES = _SPANS[: -len(OF_LICENCES)], _SPANS[-len(OF_LICENCES) :]
 
 
 def headers(response: bytes) -> tuple[list[tuple[str, str]], bytes]:
@@ -210,16 +211,17 @@ def elements(page: bytes) -> list[Element]:
     frames = np.empty(len(page) // 4 + 2, np.int32)  # memory that is not used costs nothing
     rows = np.empty((len(page) // 9 + 2, COLUMNS), np.int32)
     count = find_elements(np.frombuffer(page, np.uint8), len(page), frames, rows)
-    return [Element(KINDS[row[KIND]], _attributes(page, row)) for row in rows[:count].tolist()]
+    found = [Element(KINDS[row[KIND]], _attributes(page, row)) for row in rows[:count, :WANTED_COLUMNS].tolist()]
+    for number in np.flatnonzero(rows[:count, KIND] >= len(WANTED)).tolist():
+        row, (tag, attributes) = rows[number].tolist(), found[number]
+        attributes |= {name: _value(page[row[k] : row[k + 1]]) for name, k in _OF_LICENCES if row[k] >= 0}
+        if tag == "script license":  # whose text has no references
+            attributes["content"] = page[row[CONTENT] : row[CONTENT + 1]].decode("utf-8", "replace")
+    return found
 
 
 def _attributes(page: bytes, row: list[int]) -> dict[str, str]:
-    if row[KIND] < len(WANTED):
-        return {name: _value(page[row[k] : row[k + 1]]) for name, k in _SPANS if row[k] >= 0}
-    found = {name: _value(page[row[k] : row[k + 1]]) for name, k in _ALL_SPANS if row[k] >= 0}
-    if KINDS[row[KIND]] == "script license":  # whose text has no references
-        found["content"] = page[row[CONTENT] : row[CONTENT + 1]].decode("utf-8", "replace")
-    return found
+    return {name: _value(page[row[k] : row[k + 1]]) for name, k in _SPANS if row[k] >= 0}
 
 
 def _value(raw: bytes) -> str:
