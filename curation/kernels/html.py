@@ -136,6 +136,8 @@ def number_of(data, begin, end, names):
 def find_elements(data, end, frames, elements):
     """Fill a row of `elements` for each wanted element of data[:end] outside of templates; return their number.
 
+    With it comes the number of those that may state a licence.
+
     An image has the set of the first <source> with one before it in its <picture>, the src of an image without text in
     the <noscript> behind it, and the href of the <a> that is open. `frames` is for what is open, and has end // 4 + 2
     rows; `elements` has end // 9 + 2.
@@ -146,7 +148,7 @@ def find_elements(data, end, frames, elements):
     image, after_image = np.int64(0), np.int64(-1)  # the row of the last image, and its end
     link, figures = np.int64(-1), np.int64(0)  # where the attributes of the open <a> begin; the open figures
     waiting = np.int64(NO_ELEMENT)  # in a noscript behind an image: the row of that image
-    mention = find_license(data, np.int64(0), end)
+    mention, stating = find_license(data, np.int64(0), end), np.int64(0)
     while i >= 0 and i + 1 < end:
         if byte_at(data, i) != _LESS:
             i += 1
@@ -189,6 +191,7 @@ def find_elements(data, end, frames, elements):
                     elements[count, CONTENT], elements[count, CONTENT + 1] = text, text_end
                 elements[count, KIND] = STATING_KINDS[tag]
                 count += 1
+                stating += 1
                 if is_wanted:
                     read_attributes(data, stop, end, elements, count)
         if tag == TEMPLATE or ((tag == SVG or tag == MATH) and not closes):
@@ -228,7 +231,7 @@ def find_elements(data, end, frames, elements):
                 in_picture, waiting, image, after_image = False, NO_ELEMENT, count, i if kept else -1
             element[KIND] = kind
             count += kept
-    return count
+    return count, stating
 
 
 @inline

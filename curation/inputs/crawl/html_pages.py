@@ -210,9 +210,9 @@ def elements(page: bytes) -> list[Element]:
     """Return the elements of a page, in their order, those in templates left out."""
     frames = np.empty(len(page) // 4 + 2, np.int32)  # memory that is not used costs nothing
     rows = np.empty((len(page) // 9 + 2, COLUMNS), np.int32)
-    count = find_elements(np.frombuffer(page, np.uint8), len(page), frames, rows)
+    count, stating = find_elements(np.frombuffer(page, np.uint8), len(page), frames, rows)
     found = [Element(KINDS[row[KIND]], _attributes(page, row)) for row in rows[:count, :WANTED_COLUMNS].tolist()]
-    for number in np.flatnonzero(rows[:count, KIND] >= len(WANTED)).tolist():
+    for number in np.flatnonzero(rows[:count, KIND] >= len(WANTED)).tolist() if stating else ():
         row, (tag, attributes) = rows[number].tolist(), found[number]
         attributes |= {name: _value(page[row[k] : row[k + 1]]) for name, k in _OF_LICENCES if row[k] >= 0}
         if tag == "script license":  # whose text has no references

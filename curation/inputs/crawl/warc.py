@@ -110,8 +110,12 @@ def members(file: BinaryIO, tally: Counter[str], offsets: list[int] | None = Non
     while source.more():
         offset = source.offset
         member = source.at_once()
+        if member is not None:
+            offsets.append(offset)
+            yield member
+            continue
         try:
-            for each in _by_pieces(source) if member is None else [member]:
+            for each in _by_pieces(source):
                 offsets.append(offset)
                 yield each
         except (_BROKEN, EOFError) as error:
