@@ -85,7 +85,7 @@ class Request:
     exclusion: Exclusion
     entries: Entries
     identifier: Identifier
-    gate: GatePlanHook | None
+    gate: GateHook | None
     observers: dict[str, Observer]
     tables: list[str] = field(default_factory=list)  # tables of Spark's catalog that are not copied into files yet
     passed_over: dict[str, str] = field(default_factory=dict)  # path of an input that is no regular file → its kind
@@ -171,7 +171,7 @@ class Request:
         }
 
 
-def _gate(options: Options, exclusion: Exclusion) -> GatePlanHook | None:
+def _gate(options: Options, exclusion: Exclusion) -> GateHook | None:
     if exclusion.hashes and options.gate is None:
         raise InputError("hashes are listed, and no table of images is given that has hashes; give one in GateOptions")
     return options.gate.find([*exclusion.hashes]) if options.gate else None
@@ -207,13 +207,6 @@ class GatedHook(Protocol):
         """Return the gate's entries of run.json: `gate`, and `downloads` if the gate downloads images."""
 
 
-class GateHook(Protocol):
-    """A gate for matched images, checked and ready to run."""
-
-    def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], GatedHook]:
-        """Write the images that pass into the output's part `gated`, begun anew; return its files and the counts."""
-
-
 class HashTablesHook(Protocol):
     """The tables of images' hashes, of the kinds that exclusion lists name."""
 
@@ -227,7 +220,7 @@ class HashTablesHook(Protocol):
         """
 
 
-class GatePlanHook(Protocol):
+class GateHook(Protocol):
     """The conditions on matched images, with all files found before any task starts; false without conditions."""
 
     @property
@@ -246,12 +239,15 @@ class GatePlanHook(Protocol):
     def open(self, engine: Engine) -> GateHook:
         """Return the gate, ready to run; InputError for a condition that Spark cannot evaluate."""
 
+    def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], GatedHook]:
+        """Write the images that pass into the output's part `gated`, begun anew; return its files and the counts."""
+
 
 class GateOptionsHook(Protocol):
     """A user's options for the gate."""
 
-    def find(self, hashes: Sequence[str] = ()) -> GatePlanHook:
-        """Return the plan of the gate, with tables that have the kinds `hashes`; InputError for unusable options."""
+    def find(self, hashes: Sequence[str] = ()) -> GateHook:
+        """Return the gate, with tables that have the kinds `hashes`; InputError for unusable options."""
 
 
 @dataclass(frozen=True)
