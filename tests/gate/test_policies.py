@@ -50,7 +50,8 @@ def test_every_rule_is_of_one_scope_and_says_in_a_line_what_it_removes():
     assert sum(len(policy.over(scope)) for scope in (IMAGES, TEXTS, RUN)) == len(policy.rules) == len(RULES)
     for rule in RULES.values():
         assert rule.removes.startswith("texts " if rule.scope == TEXTS or rule.name.endswith("text") else "images ")
-        assert (" N " in rule.removes) == bool(rule.numbers or rule.names) or rule.name == "max_images_per_domain"
+        assert (" N " in rule.removes) == bool(rule.numbers) or rule.name == "max_images_per_domain"
+        assert ("NAMES" in rule.removes) == bool(rule.names)
 
 
 def test_the_page_about_policies_has_the_table_of_rules():
@@ -97,7 +98,7 @@ def test_names_of_a_rule_come_in_their_order_once_and_are_in_its_sentence():
     [chosen] = Policy.parse(["license:cc0,cc-by,cc0", "license:cc-by,cc0"]).rules
     assert str(chosen) == "license:cc-by,cc0"
     assert chosen.removes == (
-        "images unless licences of cc-by,cc0 are all that their pages state: statements of pages, not of pictures"
+        "images unless their pages state cc-by,cc0 and no other licence: statements of pages, not of pictures"
     )
 
 

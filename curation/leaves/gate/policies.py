@@ -47,7 +47,7 @@ class ChosenRule:
         >>> Policy.parse(["min_stated_size:64"]).rules[0].removes
         'images that a page shows with a side below 64 pixels'
         """
-        return re.sub(r"\bN\b", str(self.number), self.rule.removes.partition("; ")[0])
+        return re.sub(r"\b(?:N|NAMES)\b", str(self.number), self.rule.removes.partition("; ")[0])
 
     @property
     def fails(self) -> Callable[..., np.ndarray]:

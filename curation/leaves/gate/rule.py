@@ -32,7 +32,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of a policy: `removes` says what the rule removes, where `N` stands for its number, or names.
+    """A rule of a policy: `removes` says what the rule removes, where `N` stands for its number, `NAMES` for its names.
 
     `check` of a rule over IMAGES takes a MATCHED batch, and returns a mask, bool[image], of the images to remove.
     `check` of a rule over TEXTS takes the structs of texts, the row of each text's image and the batch; it returns a
@@ -52,7 +52,7 @@ class Rule:
     @property
     def form(self) -> str:
         """The rule in the form in which a user gives it."""
-        return f"{self.name}:N" if self.numbers or self.names else self.name
+        return f"{self.name}:{'NAMES' if self.names else 'N'}" if self.numbers or self.names else self.name
 
 
 class WordTable(NamedTuple):
