@@ -22,9 +22,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from curation.leaves.by_uid.captions import caption_rows, find_captions
-from curation.leaves.by_uid.tables import KEY_NAMES, ImageTable, comparable_schema
+from curation.leaves.by_uid.tables import KEY_NAMES, ImageTable, comparable, comparable_schema
 from curation.leaves.gate.evaluation import EvaluationSets
-from curation.leaves.gate.expressions import _read
 from curation.leaves.gate.tables import UidList
 from curation.leaves.observers.alignment import read_classes
 from metadata.entry_files import read_list
@@ -139,9 +138,10 @@ def _require_comparable(table: ImageTable, name: str) -> None:
         from_arrow_schema(schema)
     except PySparkException:  # which --keep turns into a sentence
         return
-    for rows in _read(table.files[0], table, [name]):
-        rows.validate()
-        assert rows.schema == schema
+    for rows in table.read(table.files[0], [name]):
+        column = comparable(rows[name], table.name)
+        column.validate()
+        assert column.type == schema.field(name).type
 
 
 def _key(uid: bytes) -> tuple[int, int]:

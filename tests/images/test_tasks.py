@@ -114,6 +114,10 @@ def test_images_are_those_of_the_definition_however_candidates_are_packed_and_de
         own, more = packed(part, buckets << task % 2, max_texts)
         blocks, tallies = blocks + own, tallies + more
     expected, expected_tallies = naive_images(rows, max_texts)
+    stated = Counter(
+        {1 << 14: "cc-by", 3 << 14: "several"}.get(signals, "none") for signals in rows["signals"].to_pylist()
+    )
+    expected_tallies |= {(f"license.{name}", None): pairs for name, pairs in stated.items()}
     for order in (blocks, blocks[::-1], Random(buckets).sample(blocks, len(blocks))):
         found, more = written(tmp_path, order, number, max_texts, partitions)
         assert checksums_in(more) == {path.name: checksum_of(path) for path in tmp_path.iterdir()}

@@ -99,7 +99,7 @@ def random_candidates(random: Random, rows: int, images: int = 30) -> pa.RecordB
                 "text": random.choice(TEXTS),
                 "kind": random.choice(["alt", "title"]),
                 "page_url": random.choice(PAGES),
-                "signals": random.choice([None, 0, 1, 3, 4, 16]),
+                "signals": random.choice([None, 0, 1, 3, 4, 16, 1 << 14, 3 << 14]),
                 **stated_sizes(random),
                 "uid": random.choice([None, None, None, "own", "自"]),
                 "language": random.choice(GIVEN),

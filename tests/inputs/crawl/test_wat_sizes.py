@@ -30,7 +30,7 @@ def test_many_links_of_a_page_with_a_long_url_need_little_memory():
     found = wat.read_blocks([warc.joined([block])], Counter())
     sizes = [batch.nbytes for batch in gather_rows(found, ROWS, BYTES, exact=True)]
     assert sum(sizes) > 20_000 * 16_000
-    assert max(sizes) < 2 * BYTES
+    assert max(sizes) < 2 * BYTES + 4096 * 16  # of strings, and a number a row
     assert tracemalloc.get_traced_memory()[1] < 8 * BYTES
     tracemalloc.stop()
 
