@@ -10,7 +10,7 @@ from curation.kernels.texts import BASIS, bits_of, joined
 from curation.kernels.url_paths import LOWERED, byte_of, is_stop, size_of
 from runtime.kernels import inline, lean
 
-# The flags of a listed word: where in a name it counts, as `image_rules.PLACES` says.
+# The flags of a listed word: where in a name it counts, as `rules.PLACES` says.
 ANY, EDGE, ONLY, BESIDE, FOLDER, FOLDERS, NO, PICTURE = (np.uint8(1 << bit) for bit in range(8))
 MOST_WORDS = 5  # of a name whose first and last word may count as EDGE: longer names describe a picture
 

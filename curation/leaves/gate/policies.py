@@ -1,8 +1,7 @@
 """Policies: rules, chosen by name, for which images and texts may be trained on.
 
-RULES has all rules. `image_rules`, `text_rules`, `mending` and `personal_data` define the rules about one image or
-one text and check them in tasks. The rules about all images of a run need an exchange: `repeated_texts` and `domains`
-apply them.
+RULES has all rules. `rules`, `mending` and `personal_data` define the rules about one image or one text and check them
+in tasks. The rules about all images of a run need an exchange: `limits` applies them.
 """
 
 from __future__ import annotations

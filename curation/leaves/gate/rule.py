@@ -1,6 +1,6 @@
 """The dataclass of a policy's rule, tables of words for rules, and results that several rules about a batch share.
 
-The rules themselves are in `image_rules`, `text_rules`, `personal_data` and `policies`. Kernels look up words and
+The rules themselves are in `rules`, `mending`, `personal_data` and `policies`. Kernels look up words and
 phrases by hash; `kernels.texts` has the same arithmetic. A shared result is computed for the first rule that needs it,
 and cached as long as the batch exists.
 """
