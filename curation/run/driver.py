@@ -34,7 +34,7 @@ from curation.run.ledger import Ledger, pair_buckets
 from curation.run.output_folder import Output
 from curation.run.request import Context, GatedHook, GateHook, Observation, Request
 from runtime.engine.interface import Engine
-from runtime.errors import AGAIN, InputError
+from runtime.errors import AGAIN
 from runtime.progress import Progress
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
@@ -169,16 +169,8 @@ class Steps:
     def _match_inputs(self) -> Tallies:
         inputs, unique = self.request.files, self.request.options.unique_images
         plan = self._match_plan
-        ledger = self.output.ledger(inputs, unique)
-        if ledger.done:
-            with self.progress.stage("compare what is done"):
-                ledger.stamps.forget_damaged()
-            ledger = self.output.ledger(inputs, unique)
-        with self.progress.stage(f"match {len(ledger.missing)} of {len(inputs)} files"):
-            buckets = 0 if unique else pair_buckets(inputs)
-            tasks.match(self.engine, ledger, self.request.options.columns, plan, buckets)
-        ledger = self.output.ledger(inputs, unique)
-        _require_stamps(ledger, self.output)
+        ledger = self.output.ledger(inputs, unique).completed(self._match_missing, self.output.path, self.progress)
+        self.output.owner.require()  # a run that has taken over may own what is pruned
         ledger.prune()
         tallies = require_sound(ledger.tallies(), self.request.config)
         if not unique:
@@ -187,6 +179,12 @@ class Steps:
                 tallies += tasks.group(self.engine, ledger, plan.max_texts, self.output.parts.begin("matched"))
         self.output.finish_matched(tallies)
         return tallies
+
+    def _match_missing(self, ledger: Ledger) -> None:
+        options = self.request.options
+        buckets = 0 if options.unique_images else pair_buckets(self.request.files)
+        with self.progress.stage(f"match {len(ledger.missing)} of {len(ledger.inputs)} files"):
+            tasks.match(self.engine, ledger, options.columns, self._match_plan, buckets)
 
     @cached_property
     def _match_plan(self) -> tasks.MatchPlan:
@@ -253,12 +251,3 @@ class Steps:
         """Return the images in `files`; refuse files that do not hold `number` rows in all."""
         require_rows(files, number)
         return MatchedImages(files, number)
-
-
-def _require_stamps(ledger: Ledger, output: Output) -> None:
-    """Refuse to go on if inputs lack a stamp although their tasks have ended."""
-    if ledger.missing:
-        raise InputError(
-            f"what {len(ledger.missing)} inputs gave was written but is not in {output.path}: that is no folder that "
-            "all machines share, or it shows files late; run the same command again to go on"
-        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -18,7 +18,8 @@ from typing import TypeVar
 from curation.inputs.files import Input, formats
 from runtime.arrow import gather
 from runtime.buckets import FEWEST_ROWS, Packer, buckets_for
-from runtime.errors import AGAIN
+from runtime.errors import AGAIN, InputError
+from runtime.progress import Progress
 from runtime.redaction import with_secrets
 from runtime.storage.listing import names_in
 from runtime.storage.own_files import OwnFile, checksums_in, is_sound
@@ -174,6 +175,7 @@ class Ledger:
     """The finished tasks of a run, by their stamps, and the inputs that no finished task covers."""
 
     stamps: Stamps
+    inputs: Sequence[Input]  # of the run
     done: dict[Path, Done]
     missing: list[Input]  # inputs that no stamp in `done` covers
     sums: Tallies  # tallies of all finished tasks, summed
@@ -197,7 +199,28 @@ class Ledger:
                 done[path] = Done(stamp.files, int(Tallies(stamp.tallies)["rows"]))
                 covered |= own
                 sums.update(stamp.tallies)
-        return cls(stamps, done, [each for id, each in wanted.items() if id not in covered], sums)
+        return cls(stamps, inputs, done, [each for id, each in wanted.items() if id not in covered], sums)
+
+    def completed(self, run: Callable[[Ledger], object], folder: Path, progress: Progress | None = None) -> Ledger:
+        """Return the ledger with all inputs done, after `run(ledger)` has run the tasks of its missing inputs.
+
+        A finished task with a damaged file is done again. InputError if inputs still have no stamp in the output
+        `folder` then.
+        """
+        ledger = self
+        if ledger.done:
+            with (progress or Progress()).stage("compare what is done"):
+                self.stamps.forget_damaged()
+            ledger = Ledger.of(self.stamps, self.inputs)
+        if ledger.missing:
+            run(ledger)
+            ledger = Ledger.of(self.stamps, self.inputs)
+        if ledger.missing:
+            raise InputError(
+                f"what {len(ledger.missing)} inputs gave was written but is not in {folder}: that is no folder that "
+                "all machines share, or it shows files late; run the same command again to go on"
+            )
+        return ledger
 
     @property
     def files(self) -> list[Path]:

@@ -159,27 +159,17 @@ class Derived:
 
         `begin(missing items, task)` must call the task on each of these items in workers. The task calls `make(content,
         made)`, or `make(content, made, *more)` if it is called with more arguments than the item. Without parts, files
-        are written directly into the output folder or its subfolders. InputError if items still have no stamp after
-        `begin`.
+        are written directly into the output folder or its subfolders. InputError if items still have no stamp then.
         """
         self.parts.owner.require()
         work, known = self.parts.work.parent, {item.known_as: item for item in items}
         folders = tuple(map(self.parts.reopen, parts))
         own = make_folder(work / f"{'+'.join(parts)}{STAMPS}")
         stamps = Stamps(own, self.made_from, folders, None if parts else self.path)
-        if names(own):
-            with self.progress.stage("compare what is done"):
-                stamps.forget_damaged()
-        ledger = Ledger.of(stamps, [*known])
-        if ledger.missing:
-            within = folders[0].parent if parts else self.path
-            begin([known[each] for each in ledger.missing], Task(within, stamps, make))
-            ledger = Ledger.of(stamps, [*known])
-        if ledger.missing:
-            raise InputError(
-                f"what {len(ledger.missing)} files gave is not in {self.path}: that is no folder that all machines "
-                "share, or it shows files late; run the same command again to go on"
-            )
+        task: Task[Content] = Task(folders[0].parent if parts else self.path, stamps, make)
+        ledger = Ledger.of(stamps, [*known]).completed(
+            lambda ledger: begin([known[each] for each in ledger.missing], task), self.path, self.progress
+        )
         for part in parts:
             self.finish(part)
         self._checksums.update(checksums_in(ledger.tallies()))
@@ -394,16 +384,13 @@ def fill(
             remove(folder / name)
         write_json(folder / STAMP, claim.description)
         ledger = claim.ledger(folder, inputs)
-        if ledger.done:
-            ledger.stamps.forget_damaged()
-            ledger = claim.ledger(folder, inputs)
         summary = folder / f"_{claim.called}.json"
-        if ledger.missing:
+
+        def run(ledger: Ledger) -> None:
             remove(summary)  # it would not describe the new files
             make(ledger, parts.work)
-            ledger = claim.ledger(folder, inputs)
-        if ledger.missing:
-            raise InputError(f"what {len(ledger.missing)} inputs gave is not in {folder}; run the same again")
+
+        ledger = ledger.completed(run, folder)
         ledger.prune()
         facts = describe(ledger)
         write_json(summary, facts)  # readers of Parquet pass over names that begin with _

@@ -2,7 +2,6 @@
 
 import gzip
 from pathlib import Path
-from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +11,8 @@ from s3fs import S3FileSystem
 from curation.commands import curate
 from curation.commands.curate import parse_curate
 from curation.config import CurationConfig
-from curation.run import driver
+from curation.inputs.files import Input
+from curation.run.ledger import Ledger
 from curation.run.output_folder import Output
 from curation.run.request import Options, Request
 from metadata import Entries, InputError
@@ -261,7 +261,7 @@ def test_an_output_in_a_folder_that_is_read(refused, words, pairs, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"words.txt", "pairs.parquet"}
 
 
-def test_an_output_that_does_not_hold_what_workers_wrote():
+def test_an_output_that_does_not_hold_what_workers_wrote(tmp_path):
+    inputs = [Input(f"{name}.wat.gz", "wat", 10) for name in "ab"]
     with pytest.raises(InputError, match="what 2 inputs gave was written but is not in out"):
-        driver._require_stamps(SimpleNamespace(missing=["a.wat.gz", "b.wat.gz"]), SimpleNamespace(path="out"))
-    driver._require_stamps(SimpleNamespace(missing=[]), SimpleNamespace(path="out"))
+        Ledger.open(tmp_path, {}, inputs).completed(lambda ledger: None, Path("out"))

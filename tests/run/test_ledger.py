@@ -212,3 +212,18 @@ def test_few_inputs_are_enough_tasks_for_all_cores_and_small_ones_share_a_task(t
 def test_inputs_that_are_done_are_in_no_task(folder):
     done(opened(folder, A, B), [A])
     assert opened(folder, A, B, C).tasks(1) == [[B], [C]]
+
+
+def test_a_ledger_is_completed_by_running_what_is_missing_and_what_is_damaged(tmp_path):
+    asked = []
+
+    def run(ledger: Ledger) -> None:
+        asked.append(ledger.missing)
+        done(ledger, *([each] for each in ledger.missing))
+
+    completed = opened(tmp_path, A, B).completed(run, tmp_path)
+    assert (completed.missing, len(completed.done)) == ([], 2)
+    opened(tmp_path, A, B).completed(run, tmp_path)
+    (tmp_path / f"{completed.stamps.name_of([A])}-0.arrows.zst").unlink()
+    assert opened(tmp_path, A, B, C).completed(run, tmp_path).missing == []
+    assert asked == [[A, B], [A, C]]
