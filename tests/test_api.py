@@ -13,7 +13,7 @@ import pytest
 
 import curation
 from curation import CurationConfig, DeprecatedWarning, GateOptions, InputError, Matching, Options, Results, uids
-from curation.dataframes.functions import MatchOptions
+from curation.dataframes import MatchOptions
 from curation.leaves.clustering.training import ClusterConfig
 from curation.leaves.gate import steps
 from curation.leaves.gate.options import Gate

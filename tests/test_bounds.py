@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from curation.config import CurationConfig
-from curation.dataframes.functions import MatchOptions
+from curation.dataframes import MatchOptions
 from curation.inputs.tables.columns import TableOptions
 from curation.leaves.by_uid.choices import CaptionDraw, Choice
 from curation.leaves.clustering.training import ClusterConfig

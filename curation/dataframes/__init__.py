@@ -1,15 +1,285 @@
-"""Run the steps of a curation on DataFrames: match, count, compute thresholds, sample."""
+"""Run the steps of a curation on DataFrames: match, count, compute thresholds, sample.
 
-from curation.dataframes.functions import (
-    DIGEST,
-    Balance,
-    Folder,
-    MatchOptions,
-    count,
-    dropped,
-    match,
-    sample,
-    thresholds,
-)
+For the same pairs they return the same rows and numbers as `curation.curate`. They also work on Spark Connect.
+NOT_HONOURED has the fields of CurationConfig that only a run on files supports.
+"""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from itertools import pairwise
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+
+from curation.balancing.thresholds import Thresholds, rates_of, thresholds_at
+from curation.config import CurationConfig
+from curation.dataframes import tasks
+from curation.exclusion import Exclusion
+from curation.inputs.tables.columns import FIELD, TableOptions
+from curation.language.engines import Identifier
+from curation.matching.finders import matchers_of
+from curation.run import warm
+from curation.run.catalog import pair_columns, require_columns, selected
+from curation.run.request import entries_for
+from curation.run.tasks import Artefacts, MatchPlan
+from curation.schemas import CURATED, MATCHED, SAMPLED
+from metadata.entries import Entries
+from runtime.arrow import one_array
+from runtime.engine.spark import map_batches
+from runtime.errors import InputError, ParameterError, require_seed, require_several, typed
+from runtime.kernel_caches import cache_folder
+from runtime.shipping import sender
+from runtime.storage.arrays import save_array
+from runtime.warming import compile_kernels
 
 __all__ = ["DIGEST", "Balance", "Folder", "MatchOptions", "count", "dropped", "match", "sample", "thresholds"]
+
+Folder = str | Path
+# Fields of CurationConfig that only a run can honour: any value but the default is refused.
+NOT_HONOURED = {
+    "target_size": "its threshold is searched for in several passes over the images",
+    "sample_files": "a DataFrame has no files of inputs to choose from",
+    "max_bad_files": "it is Spark that reads the files of a DataFrame",
+    "max_bad_records": "it is Spark that reads the records of a DataFrame",
+    "max_shared_uids": "the uids of a DataFrame are not compared",
+    "rows_per_file": "whoever writes a DataFrame decides on its files",
+    "row_group_rows": "whoever writes a DataFrame decides on its row groups",
+    "extra_columns": "DataFrames of pairs have neither pages' licences nor their records",
+}
+
+DIGEST = "entries"  # key in a column's metadata: the digest of the entries that the column's ids number
+
+
+@typed
+@dataclass(frozen=True)
+class MatchOptions:
+    """The options of `match` besides pairs, metadata and the numbers of a config.
+
+    columns: the columns that hold the pairs, if their names are not recognised.
+    kind_column: the column with the kind of each text, such as alt or title; None: every kind is `text`, as in tables.
+    unique_images: each row is an image of its own, so rows are not grouped by image.
+    exclude: paths of exclusion lists.
+    model: a fastText language identification model; None: lid.176.ftz.
+    artefacts: a folder or URL that all machines see; None: Spark ships what workers need.
+    """
+
+    columns: TableOptions = field(default_factory=TableOptions)
+    kind_column: str | None = None
+    unique_images: bool = False
+    exclude: Sequence[str] = ()
+    model: str | None = None
+    artefacts: Folder | None = None
+
+    def __post_init__(self) -> None:
+        require_several("exclude", self.exclude)
+
+
+def honoured(config: CurationConfig | None) -> CurationConfig:
+    """Return the config, or the default config if None; ParameterError for a value that DataFrames do not support."""
+    config = config or CurationConfig()
+    for name, reason in NOT_HONOURED.items():
+        if (value := getattr(config, name)) != getattr(CurationConfig, name):
+            raise ParameterError(f"is {value}, and {reason}: leave it out, or use curation.curate", name)
+    if "pool" in config.witnesses and not config.pool_shares:
+        raise ParameterError(
+            "has pool, which counts the texts of each file of inputs, and a DataFrame has none: give pool_shares, "
+            "leave it out, or use curation.curate",
+            "witnesses",
+        )
+    return config
+
+
+@dataclass(frozen=True, eq=False)
+class Balance:
+    """The threshold of each language, and the sampling rate of each entry."""
+
+    thresholds: Thresholds
+    rates: np.ndarray  # float32, one per id
+    digest: str | None  # digest of the entries that the ids number; None if the counts do not state it
+    seed: int = 0  # the seed in the config of the thresholds
+
+
+@typed
+def match(
+    pairs: DataFrame,
+    metadata: Folder | Entries,
+    config: CurationConfig | None = None,
+    options: MatchOptions | None = None,
+) -> DataFrame:
+    """Return one row for each image that has a text with a match: the columns and rows of a run's matched/.
+
+    `pairs` has a column of URLs and one of texts, and may have `uid`, `page_url` and `language`. `dropped` counts the
+    rows that are not pairs. Matchers are built at once; all else runs when Spark needs the rows.
+    """
+    config, options = honoured(config), options or MatchOptions()
+    entries = entries_for(config, metadata)
+    rows, plan = _candidate_columns(pairs, options), _plan(pairs, entries, config, options)
+    if options.unique_images:
+        images = map_batches(rows, partial(tasks.match_unique, plan=plan), MATCHED)
+    else:
+        blocks = map_batches(rows, partial(tasks.match_pairs, plan=plan), tasks.BLOCKS).repartition("bucket")
+        images = map_batches(blocks, partial(tasks.group, max_texts=config.max_texts), MATCHED)
+    return images.withMetadata("candidates", {DIGEST: entries.digest})
+
+
+@typed
+def dropped(
+    pairs: DataFrame,
+    metadata: Folder | Entries,
+    config: CurationConfig | None = None,
+    options: MatchOptions | None = None,
+) -> DataFrame:
+    """Return a DataFrame of `name` and `count`: what `match` reads and drops of the same pairs, named as in run.json.
+
+    The names are `records`, `pairs`, `cut_text` and `dropped.REASON`; a name without a row has the count 0. Spark reads
+    the pairs and groups them by image once more, but does not match them.
+    """
+    config, options = honoured(config), options or MatchOptions()
+    entries = entries_for(config, metadata)
+    rows, plan = _candidate_columns(pairs, options), _plan(pairs, entries, config, options)
+    read = map_batches(rows, partial(tasks.tallies, plan=plan, unique=options.unique_images), tasks.COUNTED)
+    buckets = read.repartition("bucket")
+    tallies = map_batches(buckets, partial(tasks.all_tallies, max_texts=config.max_texts), tasks.TALLIES)
+    return tallies.groupBy("name").sum("count").withColumnRenamed("sum(count)", "count")
+
+
+@typed
+def count(
+    matched: DataFrame,
+    metadata: Folder | Entries,
+    config: CurationConfig | None = None,
+    artefacts: Folder | None = None,
+) -> DataFrame:
+    """Return `id`, `language`, `entry` and `count` (the number of texts that contain the entry) of every entry.
+
+    `metadata` and `config` must be those that the images were matched with.
+    """
+    entries = entries_for(honoured(config), metadata)
+    require_columns(matched, ["candidates"], "match")
+    _require_digest(matched, entries.digest)
+    ids = matched.selectExpr("explode(flatten(filter(candidates.entries, ids -> ids is not null))) as id")
+    seen = ids.groupBy("id").count()
+    saved = sender(matched.sparkSession, artefacts, _scratch())(_saved(entries))
+    groups = matched.sparkSession.range(tasks.row_groups(_saved(entries)))
+    named = map_batches(groups, partial(tasks.entries, saved=saved), tasks.NAMED)
+    counts = named.join(seen, on="id", how="full")  # not left: an id that is no entry's must not vanish
+    counts = counts.selectExpr("id", "language", "entry", "coalesce(`count`, 0L) as `count`")
+    return counts.withMetadata("id", {DIGEST: entries.digest})
+
+
+@typed
+def thresholds(counts: DataFrame, config: CurationConfig | None = None) -> Balance:
+    """Return thresholds and rates for `counts`, all rows that `count` returned; the driver collects the numbers."""
+    config = honoured(config)
+    require_columns(counts, ["id", "language", "count"], "count")
+    values, languages = _by_id(counts.select("id", "language", "count").toArrow())
+    each = {code: values[ids] for code, ids in languages.items()}
+    found = thresholds_at(config.english_threshold, each, config)
+    return Balance(found, rates_of(values, languages, found), _digest(counts, "id"), config.seed)
+
+
+@typed
+def sample(matched: DataFrame, balance: Balance, seed: int | None = None, artefacts: Folder | None = None) -> DataFrame:
+    """Return the rows of a run's curated/, unsorted: one text of each image, kept with the text's probability.
+
+    If `seed` is None, the seed of the config that was given to `thresholds` is used.
+    """
+    seed = balance.seed if seed is None else seed
+    require_seed(seed)
+    require_columns(matched, SAMPLED.names, "match")
+    if balance.digest is not None:
+        _require_digest(matched, balance.digest)
+    rates = save_array(_scratch() / f"rates-{uuid4().hex}.npy", balance.rates)
+    shipped = sender(matched.sparkSession, artefacts, _scratch())(rates)
+    return map_batches(matched.select(*SAMPLED.names), partial(tasks.sample, rates=shipped, seed=seed), CURATED)
+
+
+def _candidate_columns(pairs: DataFrame, options: MatchOptions) -> DataFrame:
+    """Return the columns that `match` reads, renamed to the fields of candidates."""
+    columns = pair_columns(pairs, options.columns, "the DataFrame", FIELD)
+    if options.kind_column is not None:
+        if options.kind_column not in pairs.columns:
+            raise InputError(
+                f"the DataFrame has no column {options.kind_column} for the kind; it has {', '.join(pairs.columns)}: "
+                "name the right one with kind_column of MatchOptions"
+            )
+        columns["kind"] = options.kind_column
+    return selected(pairs, columns.items())
+
+
+def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: MatchOptions) -> MatchPlan:
+    """Build what workers need for matching, and ship it; return the plan."""
+    model, exclusion = Identifier.open(options.model), Exclusion.without_hashes(options.exclude)
+    send = sender(pairs.sparkSession, options.artefacts, _scratch())
+    compile_kernels(warm.CALLS)
+    found = matchers_of(entries, config.rules) if config.matcher == "trie" else _strings(entries)
+    excluded = _scratch() / f"exclusion-{exclusion.digest}"
+    if len(exclusion) and not excluded.exists():
+        exclusion.save(excluded)
+    lettered = send(_lettered(entries)) if config.evidence == "letters" else None
+    artefacts = Artefacts(send(found), send(model.path), send(excluded) if len(exclusion) else None, lettered)
+    return MatchPlan.of(config, artefacts)
+
+
+@lru_cache(maxsize=1)
+def _scratch() -> Path:
+    """Return this process's folder of artefacts for workers; it is removed when the process exits."""
+    folder = Path(tempfile.mkdtemp(prefix="clip-curation-", dir=cache_folder().parent))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _saved(entries: Entries) -> Path:
+    folder = _scratch() / f"metadata-{entries.digest}"
+    if not folder.exists():
+        entries.save(folder)
+    return folder
+
+
+def _strings(entries: Entries) -> Path:
+    folder = _scratch() / f"strings-{entries.digest}"
+    if not folder.exists():
+        entries.save_strings(folder)
+    return folder
+
+
+def _lettered(entries: Entries) -> Path:
+    path = _scratch() / f"lettered-{entries.digest}.npy"
+    return path if path.exists() else save_array(path, entries.lettered)
+
+
+def _by_id(table: pa.Table) -> tuple[np.ndarray, dict[str, slice]]:
+    """Return the counts by id, and the slice of ids of each language; InputError if ids are unknown or missing."""
+    table = table.sort_by("id").combine_chunks()
+    if table["language"].null_count:
+        unknown = table.filter(pc.is_null(table["language"]))["id"][0]
+        raise InputError(f"id {unknown} is no entry's: count with the metadata that the images were matched with")
+    if not np.array_equal(table["id"].to_numpy(), np.arange(len(table))):
+        raise InputError(f"the {len(table):,} counts are not those of all entries; give all rows that count returned")
+    runs = pc.run_end_encode(one_array(table["language"]))
+    codes, ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
+    return table["count"].to_numpy(), {code: slice(*ids) for code, ids in zip(codes, pairwise([0, *ends]), strict=True)}
+
+
+def _digest(frame: DataFrame, column: str) -> str | None:
+    return frame.schema[column].metadata.get(DIGEST)
+
+
+def _require_digest(matched: DataFrame, digest: str) -> None:
+    """Refuse images whose column states that they were matched with other entries."""
+    own = _digest(matched, "candidates")
+    if own not in (None, digest):
+        raise InputError(
+            f"these images were matched with metadata {own}, this is metadata {digest}; use the metadata and "
+            "the config that they were matched with, or match again"
+        )

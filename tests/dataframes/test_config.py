@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import CurationConfig, curate, dataframes
-from curation.dataframes.functions import honoured
+from curation.dataframes import honoured
 from curation.run.request import Options
 from metadata import Entries, InputError
 
