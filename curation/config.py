@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from metadata.languages import OTHER, language
-from metadata.rules.characters import RULES, Rules
+from metadata.rules import RULES, Rules
 from runtime.errors import (
     MOST_ROWS,
     InputError,

@@ -18,16 +18,14 @@ from pathlib import Path
 import fsspec
 import pyarrow as pa
 
-from metadata import frequency_lists
+from metadata import frequency_lists, wordnet
 from metadata.config import ENGLISH, MetadataConfig
-from metadata.entry_files import SCHEMA, write_entries
+from metadata.entries import SCHEMA, write_entries
 from metadata.languages import language
-from metadata.rules.characters import is_plain, meta_can_match, meta_entry, normalise, symbols
+from metadata.rules import is_plain, meta_can_match, meta_entry, normalise, symbols
 from metadata.sources import Sources, inputs, recipe
 from metadata.wikipedia import articles
-from metadata.wordnet import readers
-from metadata.words.segment import ICU_VERSION
-from metadata.words.two_scripts import in_both_alphabets
+from metadata.words import ICU_VERSION, in_both_alphabets
 from runtime.arrow import gather
 from runtime.errors import AGAIN, InputError
 from runtime.redaction import with_secrets
@@ -129,7 +127,7 @@ class Build:
         own = self.sources.wordnets_of(code)
         # Sorted, as the order of the language's files is arbitrary.
         lemmas = sorted(
-            {lemma for file in own for lemma in readers.lemmas(file, read["wordnet"], names_only=code == ENGLISH)}
+            {lemma for file in own for lemma in wordnet.lemmas(file, read["wordnet"], names_only=code == ENGLISH)}
         )
         files: dict[str, OwnFile | None] = {}
         if code in self.sources.counted:

@@ -10,14 +10,13 @@ from typing import Any
 
 from metadata import pipeline
 from metadata.config import MetadataConfig
-from metadata.download.client import Manners
-from metadata.download.fetch import Result, fetch, look_up
+from metadata.download.fetch import Manners, Result, fetch, look_up
 from metadata.download.sources import SOURCES, WORDNETS, Snapshot, plan
-from metadata.entry_files import FACTS, read_lists
+from metadata.entries import FACTS, read_lists
 from metadata.frequency_lists import WORDFREQ
 from metadata.languages import language
 from metadata.pipeline import DOWNLOADS
-from metadata.rules.characters import RULES
+from metadata.rules import RULES
 from metadata.sources import Sources, read_recipe, recipe, require_entries, require_sources
 from runtime.arguments import Group, Parser, add_fields, made
 from runtime.console import command

@@ -6,7 +6,7 @@
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
-from metadata.rules.characters import RULES, Rules
+from metadata.rules import RULES, Rules
 from runtime.errors import MOST_ROWS, require_integer, require_number, require_one_of, require_share, typed
 
 ENGLISH = "en"  # the language whose words need a least count, and titles least views, instead of a share [1]

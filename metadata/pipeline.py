@@ -16,13 +16,12 @@ from pathlib import Path
 
 from metadata.build import NGRAMS, Build, BuildPart
 from metadata.config import MetadataConfig
-from metadata.entries import Entries
-from metadata.entry_files import ENTRIES, FACTS
+from metadata.entries import ENTRIES, FACTS, Entries
 from metadata.frequency_lists import WORDFREQ
 from metadata.sources import Sources
 from metadata.stages.counts import NgramPlan
 from metadata.stages.ngrams_and_titles import TitlePlan, ngram_entries, title_entries
-from metadata.wordnet import packing
+from metadata.wordnet import package_folder
 from runtime.engine.choice import Given, engine_of
 from runtime.engine.interface import Engine
 from runtime.errors import InputError, typed
@@ -151,7 +150,7 @@ def paths() -> dict[str, list[str]]:
         raise InputError(
             f"starter metadata needs the extra `{EXTRA}`: {error}; or give --metadata or --entries"
         ) from None
-    return {"frequencies": [WORDFREQ], "wordnet": list(filter(None, [packing.folder()]))}
+    return {"frequencies": [WORDFREQ], "wordnet": list(filter(None, [package_folder()]))}
 
 
 def starter_metadata(config: MetadataConfig, progress: Progress | None = None) -> Entries:

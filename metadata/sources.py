@@ -21,14 +21,14 @@ from typing import Any
 import fsspec
 
 from metadata import frequency_lists
+from metadata import wordnet as wordnet_files
 from metadata.frequency_lists import WORDFREQ, FrequencyList
 from metadata.languages import LANGUAGES, language, of_wikipedia
 from metadata.wikipedia import articles, files
 from metadata.wikipedia import pageviews as views
 from metadata.wikipedia.files import WikipediaFile
-from metadata.wordnet import packing, readers
-from metadata.wordnet.readers import WordnetFile
-from metadata.words.segment import ICU_VERSION
+from metadata.wordnet import WordnetFile
+from metadata.words import ICU_VERSION
 from runtime.errors import InputError, require_several, typed
 from runtime.packages import PROJECT, __version__
 from runtime.redaction import with_secrets
@@ -74,7 +74,7 @@ class Sources:
         for name, paths in given.items():
             require_several(name, paths)
         return cls(
-            wordnets=readers.find(wordnet),
+            wordnets=wordnet_files.find(wordnet),
             wikipedias=files.find(wikipedia, wikipedia_code),
             pageviews=views.find(pageviews),
             frequencies=frequency_lists.find(frequencies),
@@ -124,13 +124,13 @@ class Sources:
     def licences(self) -> dict[str, str]:
         """Return the licence of each frequency list and wordnet that states one, by the source's name."""
         lists = {each.source: each.licence for each in self.frequencies if each.licence}
-        return lists | readers.licences(self.wordnets)
+        return lists | wordnet_files.licences(self.wordnets)
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the packages that hold frequency lists or wordnets, by the package's name."""
         sources = {each.source for each in self.frequencies}
         own = {WORDFREQ: version(WORDFREQ)} if WORDFREQ in sources else {}
-        return own | packing.versions([file.path for file in self.wordnets])
+        return own | wordnet_files.package_versions(file.path for file in self.wordnets)
 
     def wikipedias_of(self, code: str) -> list[WikipediaFile]:
         """Return the files of the Wikipedias that are merged into the language `code`."""

@@ -20,8 +20,7 @@ from curation.run.preview import lines, preview
 from curation.run.request import PDQ_NEAR, Options
 from curation.run.results import Results
 from metadata.config import MetadataConfig
-from metadata.entries import Entries
-from metadata.entry_files import read_lists
+from metadata.entries import Entries, read_lists
 from runtime.arguments import Parser, add_fields, made
 from runtime.console import command
 from runtime.engine.choice import engine_for

@@ -18,7 +18,7 @@ from curation.inputs.tables.parquet import from_batch
 from curation.run import warm
 from curation.run.tasks import MatchPlan
 from curation.schemas import COUNTS, SAMPLED
-from metadata.entry_files import entries_file
+from metadata.entries import entries_file
 from runtime.arrow import require
 from runtime.buckets import Block, Packer
 from runtime.shipping import Shipped

@@ -99,7 +99,7 @@ def find_signs(data, offsets, pages, is_digit, enough, digits, may_have_at):
 def find_foreign(offsets, data, pages, bits, written, foreign):
     """Set foreign[text] to whether the text has letters and none of their bits is among written[text].
 
-    `pages` and `bits` are those of metadata.rules.characters.
+    `pages` and `bits` are those of metadata.rules.
     """
     for text in range(len(foreign)):
         i, end, seen = offsets[text], offsets[text + 1], 0

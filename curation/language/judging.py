@@ -19,7 +19,7 @@ from curation.kernels.texts import find_bits
 from curation.language.engines import code_of_label
 from curation.language.text_kinds import KINDS, can_write, is_foreign, text_kinds
 from metadata.languages import OTHER
-from metadata.rules.characters import CHINESE, JAPANESE, han_table
+from metadata.rules import CHINESE, JAPANESE, han_table
 from runtime.arrow import string_buffers
 
 _OF_HAN = pa.array(["zh", "ja"])

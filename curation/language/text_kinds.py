@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from curation.kernels.texts import DIGIT, DOT, LETTER, SPACE, SUFFIX, find_bits, find_foreign, find_marks
 from metadata.languages import LANGUAGES, of_label
-from metadata.rules.characters import letter_table
+from metadata.rules import letter_table
 from runtime.arrow import Strings, string_array, string_buffers
 
 SCRIPTS = tuple(sorted({script for language in LANGUAGES for script in language.scripts}))

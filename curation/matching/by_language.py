@@ -21,7 +21,7 @@ from curation.matching.trie import require_rules
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, LABELS, PAIRS
 from metadata.entries import Entries
 from metadata.languages import OTHER
-from metadata.rules.characters import Rules
+from metadata.rules import Rules
 from runtime.arrow import parts, require, string_array
 from runtime.errors import InputError, typed
 

@@ -24,9 +24,8 @@ import regex
 
 from curation.matching.matcher import VERSION, Matcher
 from curation.matching.trie import require_entries, require_rules
-from metadata.entries import Entries
-from metadata.entry_files import digest_of
-from metadata.rules.characters import Rules, meta_entry, meta_text, symbols
+from metadata.entries import Entries, digest_of
+from metadata.rules import Rules, meta_entry, meta_text, symbols
 from runtime.arrow import list_array, parts, string_array
 from runtime.errors import AGAIN, InputError
 from runtime.interrupts import process_pool

@@ -17,8 +17,8 @@ import pyarrow as pa
 from curation.kernels.trie.finding import look_up, merge, step, walk
 from curation.kernels.trie.tables import Trie
 from curation.matching.trie import Reader, build_trie, normal_form, read_texts, readers, require_entries, require_rules
-from metadata.entry_files import digest_of
-from metadata.rules.characters import CharacterTable, Rules, character_table, meta_can_match, meta_entry
+from metadata.entries import digest_of
+from metadata.rules import CharacterTable, Rules, character_table, meta_can_match, meta_entry
 from runtime.arrow import list_array, string_array, string_buffers
 from runtime.errors import InputError, typed
 from runtime.storage.arrays import open_arrays, save_arrays

@@ -29,7 +29,7 @@ from curation.kernels.trie.tables import (
     put_edges,
     put_words,
 )
-from metadata.rules.characters import RULES, CharacterTable, normalise
+from metadata.rules import RULES, CharacterTable, normalise
 from runtime.arrow import string_array, string_buffers
 from runtime.errors import InputError
 

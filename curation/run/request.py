@@ -23,8 +23,7 @@ from curation.run.ledger import digest_of
 from curation.run.output_folder import Output
 from curation.run.tasks import MatchPlan
 from curation.schemas import MATCHED_VERSION
-from metadata.entries import Entries
-from metadata.entry_files import FilesOfLanguages
+from metadata.entries import Entries, FilesOfLanguages
 from runtime.engine.interface import Engine
 from runtime.errors import InputError, require_several, typed
 from runtime.packages import hooks

@@ -44,7 +44,7 @@ from curation.run.ledger import (
 )
 from curation.schemas import LABELS, PAIRS, SAMPLED
 from metadata.entries import Entries
-from metadata.rules.characters import Rules
+from metadata.rules import Rules
 from runtime.arrow import gather_rows, parts
 from runtime.buckets import ENDING, Block, in_buckets, read_blocks, write_blocks
 from runtime.engine.interface import Engine, spread

@@ -12,7 +12,7 @@ from curation.inputs.tables.columns import FOLDER
 from curation.run.ledger import STAMP_NAME, checksums_of, is_stamp
 from curation.run.making import CHECKSUMS
 from curation.run.results import RERUN
-from metadata.entry_files import ENTRIES, FACTS
+from metadata.entries import ENTRIES, FACTS
 from runtime.buckets import ENDING, read_blocks
 from runtime.errors import InputError
 from runtime.storage.listing import described

@@ -30,7 +30,7 @@ merged. A label that is in no row means `other`.
 - **GlotLID, OpenLID**: the labels of models that write ISO 639-3 and a script. Those in bold are of OpenLID or NLLB's
   lid218e; GlotLID has most of all.
 - **Words**: what cuts text into words: ICU at boundaries, ICU with a dictionary, or the tsheg between syllables.
-  `SEGMENTERS` in `metadata/words/segment.py` can name another segmenter for a language.
+  `SEGMENTERS` in `metadata/words.py` can name another segmenter for a language.
 """
 BUILT = """- **Entries**: in `{name}`, which `{command}` builds. metadata.json of other metadata says theirs.
 """
@@ -59,7 +59,7 @@ def of_lid176(language) -> list[str]:
 
 def words(language) -> str:
     """Return how text in a language is cut into words."""
-    from metadata.words.segment import SEGMENTERS, TIBETAN
+    from metadata.words import SEGMENTERS, TIBETAN
 
     if language.code in SEGMENTERS:
         return f"`{SEGMENTERS[language.code].__module__}`"

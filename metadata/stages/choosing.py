@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metadata.languages import LANGUAGES
-from metadata.words.selection import RATED, by_language
+from metadata.words import RATED, by_language
 from runtime.arrow import gather_reduced, one_batch, string_buffers
 from runtime.buckets import Block, Packer, buckets_for, by_bucket, unpack
 from runtime.engine.interface import Engine, spread

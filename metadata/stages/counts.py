@@ -22,8 +22,7 @@ from metadata.stages.choosing import LANGUAGE, CountMeeting, codes_of, combined,
 from metadata.wikipedia import articles
 from metadata.wikipedia.files import WikipediaFile
 from metadata.wikipedia.pageviews import spaced
-from metadata.words import selection
-from metadata.words.selection import COUNTS, RATED, by_language, count_batches
+from metadata.words import COUNTS, RATED, by_language, count_batches, information, joined
 from runtime.arrow import one_batch
 from runtime.buckets import ENDING, Block, read_blocks, write_blocks
 from runtime.engine.interface import Engine
@@ -196,6 +195,6 @@ def _informed(pairs: pa.RecordBatch, totals: Mapping[str, float]) -> Iterator[pa
     rows = pa.RecordBatch.from_arrays(columns, ["language", "first", "second", "count", "first_count", "second_count"])
     for code, own in by_language([rows]):
         counts = own["count"]
-        mutual = selection.information(counts, own["first_count"], own["second_count"], totals[code])
-        entries = selection.joined(own["first"], own["second"], language(code))
+        mutual = information(counts, own["first_count"], own["second_count"], totals[code])
+        entries = joined(own["first"], own["second"], language(code))
         yield pa.RecordBatch.from_arrays([own["language"], entries, counts, mutual], schema=MUTUAL)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metadata import words
 from metadata.config import MetadataConfig
 from metadata.languages import LANGUAGES, language, of_wikipedia
 from metadata.stages.choosing import (
@@ -33,8 +34,7 @@ from metadata.stages.choosing import (
 from metadata.stages.counts import NgramPlan, count, inform
 from metadata.wikipedia.files import WikipediaFile
 from metadata.wikipedia.pageviews import views
-from metadata.words import selection
-from metadata.words.selection import RATED
+from metadata.words import RATED
 from runtime.buckets import Block
 from runtime.engine.interface import Engine, spread
 from runtime.storage.own_files import OwnFile
@@ -74,9 +74,9 @@ def ngram_entries(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan
 
 def _write_unigrams(engine: Engine, found: Tallies, plan: NgramPlan) -> Tallies:
     candidates, enough = found.by_language("candidates"), found.by_language("enough")
-    rules = {code: selection.unigrams(language(code), plan.config) for code in candidates}
+    rules = {code: words.unigrams(language(code), plan.config) for code in candidates}
     taken = {code: rule.taken(int(candidates[code]), int(enough[code])) for code, rule in rules.items()}
-    best = partial(selection.best, taken=taken, longest=plan.config.longest_entry)
+    best = partial(words.best, taken=taken, longest=plan.config.longest_entry)
     rows = [partial(_best_of, files, best) for files in spread(plan.words(), engine)]
     return write_best(engine, rows, "unigrams", taken, plan.folder / "{language}/unigrams.parquet")
 
@@ -88,10 +88,10 @@ def write_bigrams(
 
     `pairs` has the percentile of the PMIs of each language, `unigrams` the number of its words that are entries.
     """
-    taken = {code: selection.bigrams(int(unigrams.get(code, 0)), plan.config).most for code in pairs}
+    taken = {code: words.bigrams(int(unigrams.get(code, 0)), plan.config).most for code in pairs}
     floors = {code: found.value for code, found in pairs.items()}
     scored = partial(_scored, floors=floors, config=plan.config)
-    best = partial(selection.best, taken=taken, longest=plan.config.longest_entry)
+    best = partial(words.best, taken=taken, longest=plan.config.longest_entry)
     files = spread(plan.mutual(), engine)
     # With a space between the words, each pair makes another entry. Without one, 中 + 国人 makes the same as 中国 + 人.
     candidates = [partial(_best_scored, some, scored, best) for some in files]
@@ -128,8 +128,8 @@ def _tallies_of(code: str, read: Tallies, written: Tallies) -> Tallies:
 
 
 def _figures(files: list[OwnFile], config: MetadataConfig) -> Tallies:
-    rules = {each.code: selection.unigrams(each, config) for each in LANGUAGES}
-    return selection.figures(rows_of(files), rules, config.longest_entry)
+    rules = {each.code: words.unigrams(each, config) for each in LANGUAGES}
+    return words.figures(rows_of(files), rules, config.longest_entry)
 
 
 def _best_of(files: list[OwnFile], best: partial) -> Iterator[pa.RecordBatch]:
@@ -147,9 +147,9 @@ def _scored(
 
     `floors` has the percentile of the PMIs of each language. Pairs without a score are left out.
     """
-    for code, rows in selection.by_language(rows_of(files)):
+    for code, rows in words.by_language(rows_of(files)):
         if language(code).spaced is spaced:
-            found = selection.scores(rows["count"], rows["value"], floors[code], config)
+            found = words.scores(rows["count"], rows["value"], floors[code], config)
             scored = pa.RecordBatch.from_arrays([rows["language"], rows["entry"], found], schema=RATED)
             yield scored.filter(pc.is_valid(found))
 
@@ -208,7 +208,7 @@ def _is_whole(found: Tallies, code: str) -> bool:
 def _taken(found: Tallies, code: str, strict: bool, plan: TitlePlan) -> int:
     names = (f"{_ARTICLES if strict else ''}{name}" for name in ("candidates", "enough"))
     candidates, enough = (int(found.by_language(name).get(code, 0)) for name in names)
-    return selection.titles(language(code), plan.config).taken(candidates, enough)
+    return words.titles(language(code), plan.config).taken(candidates, enough)
 
 
 def _judged(found: Tallies, strict: list[str], plan: TitlePlan) -> Tallies:
@@ -265,12 +265,12 @@ def _add_up(partition: int, blocks: Iterator[bytes], plan: TitlePlan) -> Tallies
 
 
 def _title_figures(files: list[OwnFile], plan: TitlePlan) -> Tallies:
-    """Return the tallies of `selection.figures` for all titles, and, with the prefix _ARTICLES, for articles alone."""
-    rules = {code: selection.titles(language(code), plan.config) for code in plan.languages}
+    """Return the tallies of `words.figures` for all titles, and, with the prefix _ARTICLES, for articles alone."""
+    rules = {code: words.titles(language(code), plan.config) for code in plan.languages}
     tally = Tallies()
     for batch in rows_of(files):
         for begin, rows in (("", batch), (_ARTICLES, batch.filter(batch["article"]))):
-            for row in selection.figures([rows], rules, plan.config.longest_entry).rows():
+            for row in words.figures([rows], rules, plan.config.longest_entry).rows():
                 tally.add(f"{begin}{row['name']}", row["value"], row["language"])
     return tally
 
@@ -281,4 +281,4 @@ def _best(files: list[OwnFile], strict: list[str], taken: Mapping[str, int], lon
     kept = (
         rows.filter(pc.or_(rows["article"], pc.invert(pc.is_in(rows["language"], judged)))) for rows in rows_of(files)
     )
-    return selection.best((rows.select(RATED.names) for rows in kept), taken, longest)
+    return words.best((rows.select(RATED.names) for rows in kept), taken, longest)

@@ -17,9 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metadata.languages import is_wikipedia, of_wikipedia
-from metadata.wikipedia import forms
-from metadata.wikipedia.dumps import CHUNK, CutError, first_source, unpacked
-from metadata.wikipedia.forms import Span
+from metadata.wikipedia.dumps import CHUNK, CutError, Span, first_source, is_index, one_form, spans, unpacked
 from runtime.errors import InputError
 from runtime.redaction import with_secrets
 from runtime.storage.listing import expand
@@ -167,7 +165,7 @@ def find(paths: Iterable[str], language: str | None = None) -> list[WikipediaFil
         of_wikipedia(language)
     described: list[WikipediaFile] = []
     faults: dict[str, str] = {}
-    for file in forms.one_form(_files(map(str, paths), faults)):
+    for file in one_form(_files(map(str, paths), faults)):
         try:
             described += _described(file, language)
         except InputError as error:
@@ -198,7 +196,7 @@ def _files(paths: Iterable[str], faults: dict[str, str]) -> dict[str, int]:
             continue
         if not (found and found.files):
             faults[path] = "no file or folder is there, or an empty one"
-        elif found.is_file and forms.is_index(path):
+        elif found.is_file and is_index(path):
             indexes.append(path)  # a shell expands `dumps/*` to indexes, too
         elif sought := [(name, version.size or 0) for name, version in found.files if found.is_file or is_sought(name)]:
             files.update(sorted(sought))
@@ -229,8 +227,8 @@ def _described(path: str, language: str | None) -> Iterator[WikipediaFile]:
 
 def _in_spans(file: WikipediaFile) -> list[WikipediaFile]:
     """Return a copy of `file` for each of its spans, or `file` alone if it has none."""
-    spans = forms.spans(file.path) if file.kind == "xml" else []
-    return [replace(file, span=span) for span in spans] or [file]
+    cut = spans(file.path) if file.kind == "xml" else []
+    return [replace(file, span=span) for span in cut] or [file]
 
 
 def _refuse_project(project: str | None) -> None:

@@ -1,7 +1,7 @@
 """Read a remote file by large requests, fetching the next block ahead, and retry requests that fail for a moment.
 
 A *block* is the bytes that one request returned. `may_pass` decides which errors of fsspec's file systems may be
-temporary. Servers of metadata's sources state when to retry; `metadata.download.client` handles that.
+temporary. Servers of metadata's sources state when to retry; `metadata.download.fetch` handles that.
 """
 
 import io

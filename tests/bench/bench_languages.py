@@ -43,9 +43,9 @@ from curation.language.pool import Surroundings, weighed
 from curation.leaves.language_evaluation.evaluation import evaluate_witnesses
 from curation.run.tasks import BYTES as HOST_BYTES
 from curation.run.tasks import ROWS as HOST_ROWS
+from metadata import wordnet
 from metadata.languages import of_label, of_wikipedia
 from metadata.wikipedia import articles, files
-from metadata.wordnet import readers
 from runtime.arrow import gather_rows
 
 DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
@@ -88,8 +88,8 @@ def _sentences() -> Iterator[tuple[str, str, str]]:
 
 def _words() -> Iterator[tuple[str, str, str]]:
     words: dict[str, set[str]] = {}
-    for file in readers.find([str(DATA / "wordnet" / name) for name in ("omw", "wiktionary", "english")]):
-        words.setdefault(file.language.code, set()).update(readers.lemmas(file, Counter()))
+    for file in wordnet.find([str(DATA / "wordnet" / name) for name in ("omw", "wiktionary", "english")]):
+        words.setdefault(file.language.code, set()).update(wordnet.lemmas(file, Counter()))
     for code, lemmas in sorted(words.items()):
         for word in Random(0).sample(sorted(lemmas), min(WORDS, len(lemmas))):
             yield "phrase" if " " in word else "word", code, word

@@ -19,7 +19,7 @@ import symspellpy
 import wordfreq
 
 from curation import Matcher
-from metadata.rules.characters import meta_entry, meta_text
+from metadata.rules import meta_entry, meta_text
 
 TEXTS, WORDS, REPEATS = 100_000, 10, 7
 PEER_TEXTS = 10_000

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
-from metadata.wikipedia import forms
+from metadata.wikipedia import dumps
 
 STREAMS, PAGES = 25_000, 100
 STREAM_BYTES = 750_000
@@ -26,7 +26,7 @@ def main() -> None:
                     title = f"{draw.randrange(10**9)} ({draw.choice(kinds)})"
                     file.write(f"{600 + stream * STREAM_BYTES}:{stream * PAGES + page}:{title}\n")
         begin = perf_counter()
-        starts = forms._starts(str(index), STREAMS * STREAM_BYTES + 1_000)
+        starts = dumps._starts(str(index), STREAMS * STREAM_BYTES + 1_000)
         seconds = perf_counter() - begin
         print(f"{STREAMS * PAGES:,} pages, index of {index.stat().st_size / 1e6:.0f} MB, {len(starts) + 1} spans")
         print(f"{seconds:.1f} s, {seconds / (STREAMS * PAGES) * 1e6:.1f} s a million pages")

@@ -13,9 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from metadata.languages import language
-from metadata.rules.characters import normalise
-from metadata.words.segment import ICU_VERSION, icu, segment
-from metadata.words.selection import count_batches
+from metadata.rules import normalise
+from metadata.words import ICU_VERSION, count_batches, icu, segment
 
 # Letters of made-up words; what ICU's dictionaries make of them takes it longer than real text.
 ALPHABETS = {

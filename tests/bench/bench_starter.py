@@ -28,11 +28,11 @@ from language_texts import DATA, cc3m, links, wit
 from curation.language import Identifier
 from curation.language.judging import LanguageRules, judge
 from curation.matching.matcher import Matcher
+from metadata import wordnet
 from metadata.build import Build, merge
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
 from metadata.sources import Sources
-from metadata.wordnet import readers
 from runtime.storage.whole import Parts
 
 CONCRETE = {"05", "06", "08", "13", "17", "20"}  # files of Princeton's lexicographers
@@ -67,7 +67,7 @@ def recalls(names: list[str], builds: list[set[str]]) -> list[str]:
 
 def builds(code: str, wordnets: Path) -> Iterable[list[str]]:
     """Yield the entries of a language from wordnets, from wordfreq, and from both."""
-    own, lists = readers.find([str(wordnets)]), Sources.find(frequencies=["wordfreq"]).frequencies
+    own, lists = wordnet.find([str(wordnets)]), Sources.find(frequencies=["wordfreq"]).frequencies
     for sources in (Sources(own), Sources(frequencies=lists), Sources(own, frequencies=lists)):
         build = Build(MetadataConfig(), sources, Parts(NONE, NONE))
         yield list(merge(code, build.sources_of(code, defaultdict(Counter))).sources)
@@ -118,9 +118,9 @@ def hold_out(folder: Path) -> dict[str, set[str]]:
             path = into / part.parent.name / part.name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("\n".join(lines) + "\n", "utf-8")
-    for file in readers.find([str(folder / "out")]):
+    for file in wordnet.find([str(folder / "out")]):
         code = file.language.code
-        things[code].update(readers.lemmas(file, Counter(), names_only=code == "en"))
+        things[code].update(wordnet.lemmas(file, Counter(), names_only=code == "en"))
     return things
 
 

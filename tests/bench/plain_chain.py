@@ -17,7 +17,7 @@ import fasttext
 from curation import threshold
 from curation.language.engines import default_model
 from metadata.languages import of_label
-from metadata.rules.characters import meta_entry, meta_text
+from metadata.rules import meta_entry, meta_text
 
 
 def candidates(path: Path):

@@ -32,7 +32,7 @@ sys.path[:0] = [str(ROOT)]
 from curation import Matcher
 from curation.language.engines import default_model, opened_engine
 from metadata.entries import Entries
-from metadata.rules.characters import meta_text
+from metadata.rules import meta_text
 from tests.sample.make_sample import make_sample
 from tests.sample.texts import sentence
 

@@ -26,7 +26,7 @@ from curation.leaves.by_uid.tables import KEY_NAMES, ImageTable, comparable, com
 from curation.leaves.gate.evaluation import EvaluationSets
 from curation.leaves.gate.tables import UidList
 from curation.leaves.observers.alignment import read_classes
-from metadata.entry_files import read_list
+from metadata.entries import read_list
 from runtime.errors import InputError
 from tests.fuzz.inputs import OF_A_PAGE
 from tests.fuzz.mutations import damaged

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from metadata.entry_files import read_lists
+from metadata.entries import read_lists
 from tests.naive.ablations import naive_found, naive_rates_at
 from tests.support.sample_runs import curated, facts
 from tests.support.spark_jobs import run_here

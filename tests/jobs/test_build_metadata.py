@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from metadata import Entries, commands
-from metadata.entry_files import SCHEMA
+from metadata.entries import SCHEMA
 from runtime.engine.local import Local
 from tests.sample.texts import LANGUAGES
 from tests.sample.views import OTHER_PROJECTS

@@ -13,9 +13,9 @@ import pytest
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from curation.language.engines import default_model
+from metadata import wordnet
 from metadata.entries import Entries
 from metadata.wikipedia import files as wikifiles
-from metadata.wordnet import readers
 from tests.sample.archives import BROKEN
 from tests.sample.make_sample import make_sample
 from tests.sample.texts import LANGUAGES, SPACELESS, entries, names, sections, sentence, zipf
@@ -171,9 +171,9 @@ def test_page_views_are_of_all_languages_mobile_and_other_projects(directory):
 
 
 def test_wordnets_can_be_read_in_both_forms(directory):
-    files, tally = readers.find([directory / "wordnet"]), Counter()
+    files, tally = wordnet.find([directory / "wordnet"]), Counter()
     assert {file.language.code for file in files} == {"en", *CODES}
-    assert all(len(readers.lemmas(file, tally)) > 20 for file in files)
+    assert all(len(wordnet.lemmas(file, tally)) > 20 for file in files)
     assert tally["other_keys"] > 100
 
 

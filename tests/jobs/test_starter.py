@@ -11,8 +11,7 @@ import pytest
 from curation import Results
 from metadata import InputError, pipeline
 from metadata.config import MetadataConfig
-from metadata.entries import Entries
-from metadata.entry_files import ENTRIES
+from metadata.entries import ENTRIES, Entries
 from metadata.pipeline import starter_metadata
 from runtime import packages
 from tests.support.checkout import ROOT

@@ -10,7 +10,7 @@ from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, judge
 from curation.language.text_kinds import SCRIPTS, is_foreign
 from metadata.languages import LANGUAGES, language, of_label
-from metadata.rules.characters import MOST
+from metadata.rules import MOST
 from tests.naive.judging import naive_is_foreign, naive_judge
 from tests.support.checkout import ROOT
 from tests.support.cldr_scripts import scripts_csv

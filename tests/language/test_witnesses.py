@@ -12,7 +12,7 @@ from curation.language.judging import REASONS, WITNESSES, LanguageRules, Stated,
 from curation.matching.by_language import Matching
 from curation.matching.finders import built_finders
 from metadata.languages import language
-from metadata.rules.characters import CHINESE, JAPANESE, han_table
+from metadata.rules import CHINESE, JAPANESE, han_table
 from runtime.tallies import Tallies
 from tests.language.test_judging import CODES, ROWS, RULES, columns
 from tests.naive.judging import naive_han, naive_judge_with_witnesses

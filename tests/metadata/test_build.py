@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from metadata import InputError, build
+from metadata import InputError, build, wordnet
 from metadata.build import Build
 from metadata.config import MetadataConfig
 from metadata.sources import Sources
 from metadata.wikipedia import articles
+from metadata.wikipedia.dumps import Span
 from metadata.wikipedia.files import WikipediaFile
-from metadata.wikipedia.forms import Span
-from metadata.wordnet import readers
 from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import Parts
 from tests.support import dumps as pages
@@ -27,7 +26,7 @@ def planned(folder: Path, *dumps: WikipediaFile, wordnets=(), lists=None, **numb
         views.touch()
     config = MetadataConfig(**numbers)
     parts = Parts(folder / "sources", folder / ".work")
-    return Build(config, Sources(readers.find(wordnets), list(dumps), [str(views)], lists or {}), parts)
+    return Build(config, Sources(wordnet.find(wordnets), list(dumps), [str(views)], lists or {}), parts)
 
 
 def dump_of(path: Path, *namespaces: str) -> WikipediaFile:

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metadata import Entries, InputError, entry_files
+from metadata import Entries, InputError
 from metadata import entries as entries_module
-from metadata.entry_files import digest_of, read_list, read_lists
+from metadata import entries as module
+from metadata.entries import digest_of, read_list, read_lists
 from tests.support.flips import flip
 
 LISTS = {"ja": ["猫", "写真"], "en": ["photo", "dog", "St. Louis"], "other": ["x"], "de": ["Hund"]}
@@ -23,7 +24,7 @@ def test_ids_follow_the_order_of_languages_and_lists():
 
 
 def test_entries_that_one_array_of_strings_cannot_hold_are_refused(monkeypatch):
-    monkeypatch.setattr(entry_files, "_MOST_BYTES", 4)
+    monkeypatch.setattr(module, "_MOST_BYTES", 4)
     assert len(Entries.build({"en": ["ab", "é"]})) == 2
     for lists in ({"en": ["abc", "é"]}, {"en": ["abc"], "de": ["é"]}):
         with pytest.raises(InputError, match="the entries have 5 bytes together, more than 4; leave some out"):
@@ -115,7 +116,7 @@ def test_what_is_damaged_in_the_cache_is_read_again(tmp_path, monkeypatch, name)
 
 def test_row_groups_go_across_languages(tmp_path, monkeypatch):
     entries = Entries.build(LISTS)
-    monkeypatch.setattr(entry_files, "_ROWS", 2)
+    monkeypatch.setattr(module, "_ROWS", 2)
     entries.save(tmp_path)
     pq.write_table(entries.table.combine_chunks(), tmp_path / "whole.parquet", row_group_size=2)
     assert (tmp_path / "entries.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()

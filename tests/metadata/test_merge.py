@@ -5,7 +5,7 @@ import random
 import pytest
 
 from metadata.build import NUMBERS, EntrySource, merge
-from metadata.rules.characters import meta_entry, meta_text
+from metadata.rules import meta_entry, meta_text
 
 
 def test_the_first_source_owns_an_entry_and_all_are_recorded():

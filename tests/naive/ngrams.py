@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from icu4py.breakers import WordBreaker
 
-from metadata.rules.characters import normalise, symbols
+from metadata.rules import normalise, symbols
 
 LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 TSHEG = "\u0f0b"

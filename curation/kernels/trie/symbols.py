@@ -28,7 +28,7 @@ from runtime.kernels.masks import ascii_masks, mask_of_leads, meta_masks, triple
 _SPACE = 32
 _ONE_BYTE = 2 << 56  # the high integer of a key of one byte
 
-# The classes of metadata.rules.characters.
+# The classes of metadata.rules.
 SEPARATOR, PUNCTUATION, SPACELESS, MARK, WORD = range(5)
 UNNORMALISED = 255
 
@@ -215,7 +215,7 @@ def skip_plain(data, i, end):
 def read_symbols(offsets, data, first, last, table, lows, highs, begins, bounds):
     """Read texts first to last - 1, in normal form, by the `unicode` rules; return the number of keys.
 
-    `table` is pages, classes and twins of metadata.rules.characters.CharacterTable.
+    `table` is pages, classes and twins of metadata.rules.CharacterTable.
     """
     count = 0
     for text in range(first, last):

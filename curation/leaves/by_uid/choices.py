@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from icu4py.breakers import SentenceBreaker
 
 from curation.leaves.by_uid.captions import Captions
-from metadata.words.segment import LOCALE
+from metadata.words import LOCALE
 from runtime.draws import draws
 from runtime.errors import InputError, ParameterError, require_integer, require_kind, require_seed, require_share
 

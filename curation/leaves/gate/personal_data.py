@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from curation.exclusion.lists import is_top_level
 from curation.kernels.texts import find_signs
 from curation.leaves.gate.rule import TEXTS, Rule, shared
-from metadata.rules.characters import paged
+from metadata.rules import paged
 from runtime.arrow import Strings, string_array, string_buffers
 
 # Words before a phone number, in lower case.

@@ -26,9 +26,9 @@ from curation.report.languages import decimal, named, number, percent
 from curation.report.page import environment
 from curation.run.request import Observation, Options
 from curation.run.results import Results, curated_files, matched_files
-from metadata.entry_files import FilesOfLanguages, files_of_languages
+from metadata.entries import FilesOfLanguages, files_of_languages
 from metadata.languages import language
-from metadata.rules.characters import Rules
+from metadata.rules import Rules
 from runtime.arrow import parts
 from runtime.engine.choice import Given, engine_of
 from runtime.engine.interface import Engine

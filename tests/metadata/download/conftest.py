@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from metadata.download.client import Client, Manners
+from metadata.download.fetch import Client, Manners
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ import pytest
 import requests
 
 from metadata.commands import listing
-from metadata.download.client import Manners
-from metadata.download.fetch import fetch
+from metadata.download.fetch import Manners, fetch
 from metadata.download.sources import SOURCES, Download, plan
 from runtime.errors import InputError
 from tests.support.downloads import one, visible

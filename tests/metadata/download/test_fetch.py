@@ -8,10 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from metadata.commands import listing
-from metadata.download import client
 from metadata.download import fetch as transfer
-from metadata.download.client import Manners
-from metadata.download.fetch import fetch
+from metadata.download.fetch import Manners, fetch
 from metadata.download.sources import Download
 from runtime.errors import InputError
 from runtime.progress import advanced
@@ -158,7 +156,7 @@ def test_an_interrupted_run_ends_its_transfers_and_keeps_what_came(server, tmp_p
     def interrupt(**figures):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(client, "TIMEOUT", (5, 0.3))
+    monkeypatch.setattr(transfer, "TIMEOUT", (5, 0.3))
     monkeypatch.setattr(transfer, "advance", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fetch(downloads, tmp_path, Manners())

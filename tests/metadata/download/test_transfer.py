@@ -7,9 +7,8 @@ from email.utils import formatdate
 
 import pytest
 
-from metadata.download import client
-from metadata.download.client import Manners
-from metadata.download.fetch import fetch
+from metadata.download import fetch as transfer
+from metadata.download.fetch import Manners, fetch
 from metadata.download.sources import Download
 from tests.support.downloads import BODY, one, published, visible
 from tests.support.http_server import NO_LENGTH, Answer, file
@@ -119,7 +118,7 @@ def test_a_refusal_is_not_asked_again(server, tmp_path, manners, status):
 
 
 def test_a_server_that_falls_silent_is_left_and_asked_for_the_rest(server, tmp_path, manners, monkeypatch):
-    monkeypatch.setattr(client, "TIMEOUT", (30, 0.3))
+    monkeypatch.setattr(transfer, "TIMEOUT", (30, 0.3))
     result = one(server, tmp_path, manners, file(BODY, sent=600_000, waits=True), file(BODY))
     assert result.path.read_bytes() == BODY
     assert int(server.asked("/a.bin")[1].headers["Range"].strip("bytes=-")) > 0

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metadata.entries import Entries
-from metadata.rules.characters import have_letters
+from metadata.rules import have_letters
 from tests.naive.evidence import naive_has_letters
 
 PIECES = st.sampled_from([*"aZé1 .-+犬いイーกกິខမབ개ㅎß\u0301\nⅧ〇कि"])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.matching.trie import normal_form
-from metadata.rules.characters import (
+from metadata.rules import (
     SPACELESS_SCRIPTS,
     character_classes,
     character_table,

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from metadata.wikipedia import forms
+from metadata.wikipedia import dumps
 from metadata.wikipedia.files import find
 from tests.support.dumps import INDEX, articles_of, dump, page, read, write
 from tests.support.dumps import multistream as streams
@@ -135,5 +135,5 @@ def test_cirrus_dumps_of_articles_are_found_in_folders_and_those_of_other_pages_
 
 def test_a_short_multistream_dump_is_one_file_with_or_without_its_index(tmp_path):
     path = streams(tmp_path, [[page("a")], [page("b")]])
-    assert path.stat().st_size < forms.SPAN_BYTES
+    assert path.stat().st_size < dumps.SPAN_BYTES
     assert titles_of(tmp_path) == ["a", "b"]

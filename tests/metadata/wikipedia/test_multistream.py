@@ -8,9 +8,9 @@ import re
 import fsspec
 import pytest
 
-from metadata.wikipedia import forms
+from metadata.wikipedia import dumps
+from metadata.wikipedia.dumps import Span, index_path, spans
 from metadata.wikipedia.files import find
-from metadata.wikipedia.forms import Span, index_path, spans
 from runtime.errors import InputError
 from tests.naive.wikipedia import naive_articles, naive_spans
 from tests.support.dumps import INDEX, dump, page, read, write
@@ -21,7 +21,7 @@ from tests.support.http_server import Answer
 @pytest.fixture(autouse=True)
 def short_spans(monkeypatch):
     """Every stream is a span, unless a test says otherwise."""
-    monkeypatch.setattr(forms, "SPAN_BYTES", 1)
+    monkeypatch.setattr(dumps, "SPAN_BYTES", 1)
 
 
 def named(count: int, first: int = 0) -> list[list[str]]:
@@ -44,7 +44,7 @@ def whole(path):
 
 @pytest.mark.parametrize("least", [1, 600, 3_000, 1 << 20])
 def test_spans_give_the_articles_and_tallies_of_the_whole_dump(tmp_path, monkeypatch, least):
-    monkeypatch.setattr(forms, "SPAN_BYTES", least)
+    monkeypatch.setattr(dumps, "SPAN_BYTES", least)
     draw = random.Random(least)
     kinds = [
         lambda i: page(f"Ä{i}", f"Text {i} " * draw.randrange(1, 300)),
@@ -80,7 +80,7 @@ def test_a_span_ends_after_the_least_bytes(tmp_path, monkeypatch):
     path = written(tmp_path, named(20))
     each = spans(str(path))
     assert len(each) == 20 + 1
-    monkeypatch.setattr(forms, "SPAN_BYTES", each[0].end + 1)
+    monkeypatch.setattr(dumps, "SPAN_BYTES", each[0].end + 1)
     fewer = spans(str(path))
     assert fewer[0] == Span(0, each[1].end)
     assert [span.end for span in fewer[:-1]] == [span.start for span in fewer[1:]]
@@ -184,7 +184,7 @@ def test_an_index_is_no_dump(tmp_path):
 def test_a_small_dump_is_not_split_and_its_index_not_read(tmp_path, monkeypatch):
     path = written(tmp_path, named(5))
     path.with_name(INDEX.format("", "")).write_bytes(b"none")
-    monkeypatch.setattr(forms, "SPAN_BYTES", path.stat().st_size)
+    monkeypatch.setattr(dumps, "SPAN_BYTES", path.stat().st_size)
     assert [file.span for file in find([path])] == [None]
 
 
@@ -197,7 +197,7 @@ def test_of_a_long_dump_that_is_one_task_the_log_says_what_to_fetch(tmp_path, mo
     path = write(tmp_path / f"dewiki-20240101-{name}.xml.bz2", dump(page()), bz2.compress)
     assert spans(str(path)) == []
     assert caplog.text == ""
-    monkeypatch.setattr(forms, "LONG_TASK", 10)
+    monkeypatch.setattr(dumps, "LONG_TASK", 10)
     assert spans(str(path)) == []
     assert advice in caplog.text
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from metadata.wordnet.readers import refusal, words
+from metadata.wordnet import refusal, words
 from tests.support.checkout import CASES
 
 CASES = json.loads((CASES / "lemmas.json").read_text("utf-8"))

@@ -5,10 +5,9 @@ from collections import Counter
 
 import pytest
 
-from metadata import InputError
+from metadata import InputError, wordnet
 from metadata.sources import Sources
-from metadata.wordnet import packing, readers
-from metadata.wordnet import packing as packaged
+from tools import pack_wordnets as packing
 
 DANISH = "# DanNet\tdan\thttp://wordnet.dk\twordnet \n1-n\tlemma\thund\n2-n\tlemma\tgå_''til\n3-n\tlemma\thund\n"
 CROATIAN = "# CroWN\thrv\thttp://a.example\tCC BY 3.0\n1-n\thrv:lemma\tpas\n1-n\thrv:def\tx\n"
@@ -33,8 +32,8 @@ def wordnets(tmp_path):
 def words_in(folder) -> dict[str, list[str]]:
     """Return the words that a build finds in a folder, by language."""
     return {
-        each.language.code: readers.lemmas(each, Counter(), each.language.code == "en")
-        for each in readers.find([str(folder)])
+        each.language.code: wordnet.lemmas(each, Counter(), each.language.code == "en")
+        for each in wordnet.find([str(folder)])
     }
 
 
@@ -46,11 +45,11 @@ def test_a_package_has_the_words_of_the_wordnets_that_may_be_passed_on(wordnets,
         "fa  PWN: left out, as its licence, Free to use, is not known to permit redistribution",
         "hr  CroWN: 1 words, CC BY 3.0",
     ]
-    module = tmp_path / "made" / packaged.MODULE
+    module = tmp_path / "made" / wordnet.MODULE
     assert words_in(module) == {"da": ["gå til", "hund"], "en": ["black dog"], "hr": ["pas"]}
     assert (module / "licences/a/LICENSE").read_text() == "of DanNet"
     assert (module / "licences/a/README").read_text() == "cite us"
-    assert readers.licences(readers.find([str(module)]))["CroWN"] == "CC BY 3.0"
+    assert wordnet.licences(wordnet.find([str(module)]))["CroWN"] == "CC BY 3.0"
     assert "| hr | [CroWN](http://a.example) | 1 | CC BY 3.0 |" in (tmp_path / "made/README.md").read_text()
     project = (tmp_path / "made/pyproject.toml").read_text()
     assert 'license = "CC-BY-3.0 AND LicenseRef-WordNet"' in project
@@ -71,9 +70,9 @@ def test_a_build_states_the_package_where_its_wordnets_are_of_it(wordnets, tmp_p
     packing.pack(packing.find([str(wordnets)]), tmp_path / "made", "1.0")
     monkeypatch.syspath_prepend(str(tmp_path / "made"))
     importlib.invalidate_caches()
-    monkeypatch.setattr(packaged, "version", lambda package: f"1.0 of {package}")
-    assert packaged.folder() == str(tmp_path / "made" / packaged.MODULE)
-    assert Sources.find(wordnet=[packaged.folder()]).versions() == {
+    monkeypatch.setattr(wordnet, "version", lambda package: f"1.0 of {package}")
+    assert wordnet.package_folder() == str(tmp_path / "made" / wordnet.MODULE)
+    assert Sources.find(wordnet=[wordnet.package_folder()]).versions() == {
         "clip-curation-wordnets": "1.0 of clip-curation-wordnets"
     }
     assert Sources.find(wordnet=[str(wordnets)]).versions() == {}

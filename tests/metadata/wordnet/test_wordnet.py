@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 
 from metadata import InputError
-from metadata.wordnet.readers import find, lemmas
+from metadata.wordnet import find, lemmas
 from tests.naive.wordnet import naive_dict_lemmas, naive_tab_fields
 
 LICENCE = "  1 This software and database is being provided to you, the LICENSEE  \n"

@@ -11,7 +11,7 @@ import pytest
 from metadata.config import MetadataConfig
 from metadata.languages import language
 from metadata.stages.choosing import percentile, percentile_ranks
-from metadata.words.selection import WORDS, count_batches, information, joined, scores
+from metadata.words import WORDS, count_batches, information, joined, scores
 from tests.naive import ngrams as naive
 
 EN = language("en")

@@ -8,9 +8,8 @@ import pytest
 from icu4py.breakers import WordBreaker
 
 from metadata.languages import LANGUAGES
-from metadata.rules.characters import normalise, symbols
-from metadata.words import segment
-from metadata.words.segment import LOCALE
+from metadata.rules import normalise, symbols
+from metadata.words import LOCALE, SEGMENTERS, segment
 from tests.naive import ngrams as naive
 
 CLASSES = " \u0301!aא1_·,.'\""  # a character of each kind that breaks words in its own way
@@ -18,7 +17,7 @@ FOREIGN = ("\u00ad", "\u200d", "©", "カ", "の", "ไ", "ท", "中", "😀", 
 
 
 def words(text: str, code: str) -> list[str]:
-    return segment.segment(text, code).strings.to_pylist()
+    return segment(text, code).strings.to_pylist()
 
 
 def test_every_language_is_cut_alike_by_icu():
@@ -79,8 +78,8 @@ def test_no_text_has_no_words():
 
 
 def test_another_segmenter_is_one_line_in_the_table(monkeypatch):
-    monkeypatch.setitem(segment.SEGMENTERS, "ja", lambda text: [text])
-    monkeypatch.setitem(segment.SEGMENTERS, "zh", list)
+    monkeypatch.setitem(SEGMENTERS, "ja", lambda text: [text])
+    monkeypatch.setitem(SEGMENTERS, "zh", list)
     assert words("東京都", "zh") == ["東", "京", "都"]
     assert words("東京", "ja") == ["東京"]
 

@@ -5,10 +5,10 @@ import random
 import pyarrow as pa
 import pytest
 
+from metadata import words
 from metadata.config import MetadataConfig
 from metadata.languages import language
-from metadata.words import selection
-from metadata.words.selection import RATED, ChoiceRule
+from metadata.words import RATED, ChoiceRule
 from tests.naive import ngrams as naive
 
 EN, DE = language("en"), language("de")
@@ -20,7 +20,7 @@ def rated(rows: list[tuple]) -> pa.RecordBatch:
 
 def candidates(rows: list[tuple], taken: dict[str, int], size: int, longest: int = 256) -> list[tuple]:
     batches = [rated(rows[i : i + size]) for i in range(0, len(rows), size)]
-    found = pa.Table.from_batches(selection.best(batches, taken, longest), RATED)
+    found = pa.Table.from_batches(words.best(batches, taken, longest), RATED)
     return list(zip(*found.to_pydict().values(), strict=True))
 
 
@@ -54,7 +54,7 @@ def test_what_can_be_no_entry_is_no_candidate_and_displaces_none():
 def test_figures_are_those_of_each_language():
     rows = [("en", "a", 2.0), ("en", "!", 9.0), ("en", "b", 1.0), ("de", "c", 4.0)]
     rules = {"en": ChoiceRule(10, least=2), "de": ChoiceRule(10, share=0.1)}
-    found = selection.figures([rated(rows[:2]), rated([]), rated(rows[2:])], rules, 256)
+    found = words.figures([rated(rows[:2]), rated([]), rated(rows[2:])], rules, 256)
     assert found.by_language("rows") == {"de": 1, "en": 3}
     assert found.by_language("sum") == {"de": 4, "en": 12}
     assert found.by_language("candidates") == {"de": 1, "en": 2}
@@ -63,22 +63,22 @@ def test_figures_are_those_of_each_language():
 
 @pytest.mark.parametrize(("rows", "kept"), [(0, 0), (1, 1), (9, 1), (10, 1), (30, 3), (31, 4)])
 def test_a_tenth_of_the_words_are_entries(rows, kept):
-    assert selection.unigrams(DE, MetadataConfig()).taken(rows, rows) == kept
+    assert words.unigrams(DE, MetadataConfig()).taken(rows, rows) == kept
 
 
 def test_english_words_need_a_count_and_all_others_a_share():
-    assert selection.unigrams(EN, MetadataConfig()).taken(150, 51) == 51
-    assert selection.unigrams(EN, MetadataConfig()).least == 100
-    assert selection.unigrams(EN, MetadataConfig(unigram_limit=7)).taken(150, 51) == 7
-    assert selection.unigrams(DE, MetadataConfig(unigram_limit=7)).taken(150, 150) == 7
+    assert words.unigrams(EN, MetadataConfig()).taken(150, 51) == 51
+    assert words.unigrams(EN, MetadataConfig()).least == 100
+    assert words.unigrams(EN, MetadataConfig(unigram_limit=7)).taken(150, 51) == 7
+    assert words.unigrams(DE, MetadataConfig(unigram_limit=7)).taken(150, 150) == 7
 
 
 def test_bigrams_are_four_tenths_of_the_unigram_entries_and_titles_three_quarters_of_all():
-    assert selection.bigrams(10, MetadataConfig()).most == 4
-    assert selection.bigrams(10, MetadataConfig(bigram_limit=2)).most == 2
-    assert selection.titles(language("ja"), MetadataConfig()).taken(100, 100) == 76
-    assert selection.titles(EN, MetadataConfig()).taken(100, 31) == 31
-    assert selection.titles(EN, MetadataConfig()).least == 70
+    assert words.bigrams(10, MetadataConfig()).most == 4
+    assert words.bigrams(10, MetadataConfig(bigram_limit=2)).most == 2
+    assert words.titles(language("ja"), MetadataConfig()).taken(100, 100) == 76
+    assert words.titles(EN, MetadataConfig()).taken(100, 31) == 31
+    assert words.titles(EN, MetadataConfig()).least == 70
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metadata import frequency_lists
-from metadata.words.two_scripts import in_both_alphabets, in_other_alphabet
+from metadata.words import in_both_alphabets, in_other_alphabet
 from tests.metadata.test_frequency_lists import built, list_of
 
 SERBIAN = (

@@ -1,7 +1,8 @@
 """Find wordnet files, and read clean lemmas from each format: Princeton's dict files, OMW's tab files, and WN-LMF.
 
 To add a format, add a row to FORMATS with two functions: one returns the language codes of a file, the other yields
-the file's lemmas, cleaned by `words` where the format needs it.
+the file's lemmas, cleaned by `words` where the format needs it. The package clip-curation-wordnets, if installed, holds
+wordnets whose licence permits it; tools/pack_wordnets.py makes the package.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from posixpath import basename
 from typing import Any
 from urllib.parse import unquote
@@ -28,6 +32,8 @@ from metadata.languages import OTHER, Language, of_label, of_wordnet
 from runtime.errors import InputError
 from runtime.redaction import with_secrets
 from runtime.storage.listing import expand
+
+PACKAGE, MODULE = "clip-curation-wordnets", "clip_curation_wordnets"
 
 _INVISIBLE = "\u00ad\u200b\u200e\u200f\ufeff"  # without the joiners, which the spelling of Persian and Hindi needs
 
@@ -265,6 +271,18 @@ def licences(files: Iterable[WordnetFile]) -> dict[str, str]:
     """Return the licence of each wordnet by the wordnet's name, from line 1 of tab files; other files state none."""
     heads = (tab_head(file.path) for file in files if file.form == "tab")
     return {head["name"]: head["licence"] for head in heads if "licence" in head}
+
+
+def package_folder() -> str | None:
+    """Return the folder of the package clip-curation-wordnets; None if the package is not installed."""
+    found = find_spec(MODULE)
+    return str(Path(found.origin).parent) if found and found.origin else None
+
+
+def package_versions(paths: Iterable[str]) -> dict[str, str]:
+    """Return {package name: version}, or an empty dictionary if none of these paths is in the package."""
+    own = package_folder()
+    return {PACKAGE: version(PACKAGE)} if own and any(path.startswith(own) for path in paths) else {}
 
 
 def _of_path(path: str) -> Iterator[WordnetFile]:

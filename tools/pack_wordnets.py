@@ -1,6 +1,6 @@
-"""Pack published wordnets into the project of a data package, clip-curation-wordnets, and find it where installed.
+"""Pack published wordnets into the project of a data package, clip-curation-wordnets, which builds take if installed.
 
-    python -m metadata.wordnet.packing wordnets/ --output packed && pip wheel --no-deps ./packed
+    python tools/pack_wordnets.py wordnets/ --output packed && pip wheel --no-deps ./packed
 
 (`./`, since pip takes a bare name for that of a package of PyPI.)
 
@@ -17,20 +17,16 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
-from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 
-from metadata.wordnet import readers
-from metadata.wordnet.readers import WordnetFile
+from metadata import wordnet
+from metadata.wordnet import MODULE, PACKAGE, WordnetFile
 from runtime.arguments import Parser
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.terminal import say
 
-PACKAGE = "clip-curation-wordnets"
-MODULE = "clip_curation_wordnets"
+TEMPLATES = Path(__file__).parent / "wordnets"
 
 # Licences that permit redistribution, as line 1 of tab files spells them, by SPDX.
 PERMITTED = {
@@ -49,18 +45,6 @@ _OWN_TEXT = ("wordnet", "NICT wordnet licence", "CeCILL-C", "MIT", "Apache 2.0")
 _ENGLISH = "eng"
 _PRINCETON = {"name": "Princeton WordNet", "code": _ENGLISH, "url": "https://wordnet.princeton.edu/"}
 _BESIDE = re.compile(r"(LICEN[CS]E|README|CITATION)\b.*", re.IGNORECASE)
-
-
-def folder() -> str | None:
-    """Return the folder of the package, with wordnets as tab files; None if the package is not installed."""
-    found = find_spec(MODULE)
-    return str(Path(found.origin).parent) if found and found.origin else None
-
-
-def versions(paths: list[str]) -> dict[str, str]:
-    """Return {package name: version}, or an empty dictionary if none of these paths is in the package."""
-    own = folder()
-    return {PACKAGE: version(PACKAGE)} if own and any(path.startswith(own) for path in paths) else {}
 
 
 @dataclass(frozen=True)
@@ -89,7 +73,7 @@ class Wordnet:
     def words(self) -> list[str]:
         """Return the wordnet's distinct words, cleaned and sorted by code points."""
         names = self.head["code"] == _ENGLISH
-        return sorted({word for file in self.files for word in readers.lemmas(file, Counter(), names_only=names)})
+        return sorted({word for file in self.files for word in wordnet.lemmas(file, Counter(), names_only=names)})
 
     def refusal(self) -> str | None:
         """Return the reason to leave out the wordnet, or None if it may be packed."""
@@ -116,8 +100,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def find(paths: Iterable[str]) -> list[Wordnet]:
     """Return the wordnets in local files and folders, sorted by language, name and folder."""
     found: dict[tuple, Wordnet] = {}
-    for file in readers.find(paths):
-        head = readers.tab_head(file.path) if file.form == "tab" else _head_of_dict(file)
+    for file in wordnet.find(paths):
+        head = wordnet.tab_head(file.path) if file.form == "tab" else _head_of_dict(file)
         if "name" in head and "code" in head:
             key = (head["code"], head["name"], str(Path(file.path).parent))
             found.setdefault(key, Wordnet(head, [])).files.append(file)
@@ -147,20 +131,19 @@ def pack(wordnets: Iterable[Wordnet], project: Path, version: str) -> list[str]:
     known = {"PACKAGE": PACKAGE, "MODULE": MODULE, "VERSION": version, "ROWS": "\n".join(rows)}
     known["LICENCES"] = " AND ".join(sorted(licences))
     for file in ("README.md", "pyproject.toml"):
-        template = files("metadata.wordnet").joinpath("package", f"{file}.txt").read_text("utf-8")
-        (project / file).write_text(_filled(template, known), "utf-8")
+        (project / file).write_text(_filled((TEMPLATES / f"{file}.txt").read_text("utf-8"), known), "utf-8")
     return lines
 
 
-def _write(wordnet: Wordnet, module: Path) -> int:
+def _write(packed: Wordnet, module: Path) -> int:
     """Write the words of a wordnet and a copy of its `texts` to the folder `module`; return the number of words."""
-    head, words = wordnet.head, wordnet.words()
+    head, words = packed.head, packed.words()
     lines = ["\t".join((f"# {head['name']}", head["code"], head["url"], head["licence"]))]
     lines += (f"-\tlemma\t{word}" for word in words)
-    texts = module / "licences" / wordnet.name
+    texts = module / "licences" / packed.name
     texts.mkdir(parents=True)
-    (module / f"{wordnet.name}.tab.xz").write_bytes(lzma.compress(("\n".join(lines) + "\n").encode(), preset=9))
-    for path in wordnet.texts:
+    (module / f"{packed.name}.tab.xz").write_bytes(lzma.compress(("\n".join(lines) + "\n").encode(), preset=9))
+    for path in packed.texts:
         shutil.copyfile(path, texts / path.name)
     return len(words)
 
@@ -176,7 +159,7 @@ def _head_of_dict(file: WordnetFile) -> dict[str, str]:
     """
     if file.form != "dict":
         return {}
-    with readers.opened(file.path) as opened:
+    with wordnet.opened(file.path) as opened:
         states = b"Permission to use, copy, modify and distribute" in opened.read(4096)
     return _PRINCETON | ({"licence": "wordnet"} if states else {})
 

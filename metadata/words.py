@@ -1,26 +1,119 @@
-"""Count words and word pairs exactly, score the pairs, and choose the words, pairs and titles that become entries.
+"""Cut texts of every language into words, at ICU's word boundaries.
 
-A pair is two words of one line with only white space, or in Tibetan a tsheg, between them. Candidates are sorted by
-value (count, score or views) and then by string, so the choice does not depend on the order of rows. Rows come in
-batches of many languages. Memory holds one number, and no string, per chosen entry.
+A word is a segment with a letter or a digit, in the normal form of the `unicode` rules. A symbol of these rules stays
+whole, also if ICU cuts the symbol, such as the Korean `18일`. Boundaries, above all those from ICU's dictionaries, may
+differ between ICU versions; `ICU_VERSION` is the version in use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache, lru_cache
 from math import ceil
 
+import icu4py
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import regex
+from icu4py.breakers import WordBreaker
 
+from metadata import kernels
 from metadata.config import ENGLISH, MetadataConfig
 from metadata.languages import Language
-from metadata.words.segment import TIBETAN, TSHEG, Words, segment
+from metadata.rules import MARK, SEPARATOR, SPACELESS, WORD, character_classes, normalise
 from runtime.arrow import gather
 from runtime.tallies import Tallies
+
+ICU_VERSION = icu4py.icu_version
+LOCALE = "root"  # ICU 78 cuts words by the same rules in every language of languages.csv, as a test checks
+
+Segmenter = Callable[[str], Iterable[str]]  # text → its segments, which joined give the text
+
+LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+TSHEG = "\u0f0b"  # ends a syllable of Tibetan
+TIBETAN = ("bo", "dz")
+_CLAUSE_END = regex.compile(r"(?<=\p{Tibetan})[^\S\n]+(?=\p{Tibetan})")  # Tibetan has a space only where a clause ends
+_BYTE_ORDER_MARK = "\ufeff"  # a separator in the `unicode` rules, but ICU would keep it in the word before
+_SEPARATES_IN_ICU = "\u200b"
+# Thai and Lao AM, each as NFKC decomposes it and as ICU's dictionaries spell it.
+_RESPELLED = (("\u0e4d\u0e32", "\u0e33"), ("\u0ecd\u0eb2", "\u0eb3"))
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words in reading order, in normal form.
+
+    `follows[i]` is True if only white space, or in Tibetan a tsheg, is between words i - 1 and i: no punctuation, no
+    symbol, no line end.
+    """
+
+    strings: pa.Array
+    follows: np.ndarray
+
+
+def segment(text: str, code: str) -> Words:
+    """Return the words of a text, or of several texts joined by line feeds, in the language `code`.
+
+    >>> segment("The 3.5 cats' U.S. house, isn’t it?", "en").strings.to_pylist()
+    ['The', '3.5', 'cats', 'U.S', 'house', "isn't", 'it']
+    >>> segment("ภาษาไทย", "th").strings.to_pylist(), segment("བོད་ཡིག", "bo").strings.to_pylist()
+    (['ภาษา', 'ไทย'], ['བོད', 'ཡིག'])
+    """
+    text = text.replace(_BYTE_ORDER_MARK, _SEPARATES_IN_ICU)
+    if code in TIBETAN:
+        text = _CLAUSE_END.sub("\n", text)
+    text = _readable(text)
+    kinds = _kinds(code in TIBETAN)[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
+    begins = np.zeros(len(text) + 1, np.bool_)
+    begins[np.cumsum(np.fromiter(map(len, SEGMENTERS.get(code, icu)(text)), np.int32))] = True
+    starts, ends, follows = np.empty(len(text), np.int32), np.empty(len(text), np.int32), np.empty(len(text), np.bool_)
+    found = kernels.find_words(kinds, begins, starts, ends, follows)
+    spans = zip(starts[:found].tolist(), ends[:found].tolist(), strict=True)
+    strings = pa.array([text[start:end] for start, end in spans], pa.string())
+    for normal, read in _RESPELLED:
+        strings = pc.replace_substring(strings, read, normal)
+    return Words(strings, follows[:found])
+
+
+def icu(text: str) -> Iterable[str]:
+    """Return ICU's segments of a text, which joined give the text."""
+    return WordBreaker(text, LOCALE)
+
+
+# Segmenters by language code, for languages where another segmenter is better than ICU, such as "zh": jieba.cut.
+SEGMENTERS: dict[str, Segmenter] = {}
+
+
+def _readable(text: str) -> str:
+    """Return a text in normal form, except that Thai and Lao AM are spelled as in ICU's dictionaries."""
+    text = "\n".join(map(normalise, text.split("\n")))  # most lines are in normal form; no mark joins a line feed
+    for normal, read in _RESPELLED:
+        text = text.replace(normal, read)
+    return text
+
+
+@lru_cache(maxsize=2)
+def _kinds(tsheg_is_gap: bool) -> np.ndarray:
+    """Return the kind of each code point, uint8 of shape (0x110000,), in the bits of `kernels`."""
+    categories = np.array([unicodedata.category(chr(code))[0] for code in range(0x110000)])
+    kinds = np.zeros(0x110000, np.uint8)
+    kinds[(categories == "L") | (categories == "N")] = kernels.LETTER
+    classes = character_classes()
+    kinds[classes == SEPARATOR] = kernels.SEPARATOR | kernels.GAP
+    kinds[classes == SPACELESS] |= kernels.SPACELESS
+    kinds[classes == MARK] |= kernels.MARK
+    kinds[classes == WORD] |= kernels.IN_WORD
+    kinds[[ord(am) for _, am in _RESPELLED]] |= kernels.MARK  # in normal form AM begins with a mark
+    kinds[[*map(ord, LINE_ENDS)]] = kernels.SEPARATOR
+    if tsheg_is_gap:
+        kinds[ord(TSHEG)] = kernels.GAP
+    return kinds
+
 
 # Arrow's regular expressions lack script extensions, so the length mark of Hiragana and Katakana is listed.
 _SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}ー]"
@@ -218,3 +311,63 @@ def can_be_entry(entries: pa.Array, longest: int) -> pa.Array:
 
 def _part(rows: int, share: float) -> int:
     return ceil(rows * Fraction(str(share)))  # exact: 30 * 0.1 is 3, but in floats 3.0000000000000004
+
+
+MINORITY = 0.1  # of the entries of a source, that may be in the alphabet which is not its own: names, abbreviations
+
+_SERBIAN = "аa бb вv гg дd ђđ еe жž зz иi јj кk лl љlj мm нn њnj оo пp рr сs тt ћć уu фf хh цc чč џdž шš"
+_UZBEK = "аa бb вv гg дd еe еye ёyo жj зz иi йy кk лl мm нn оo пp рr сs тt уu фf хx чch шsh ъ' эe юyu яya ўo' қq ғg' ҳh"
+ALPHABETS = {"sh": _SERBIAN, "sr": _SERBIAN, "uz": _UZBEK}  # each Cyrillic letter with Latin ones
+
+_LATIN, _CYRILLIC = re.compile(r"[a-zà-ɏ]", re.IGNORECASE), re.compile(r"[\u0400-\u04ff]")
+_APOSTROPHES = re.compile("[ʻʼ`‘’]")
+# What an Uzbek е is called at the begin of a word and behind a vowel, and what an e there is.
+_UZBEK_E = re.compile(r"\bе|(?<=[аеёиоуъэюяў])е", re.IGNORECASE), "йе"
+_UZBEK_BEGIN = re.compile(r"\be", re.IGNORECASE), "э"
+
+
+def in_other_alphabet(entry: str, code: str) -> str | None:
+    """Return an entry of a language in its other alphabet; None if it has both or none, or letters of neither.
+
+    >>> [in_other_alphabet(each, "sr") for each in ("Ljubav", "ЊЕГОВ", "queen", "7")], in_other_alphabet("ер", "uz")
+    (['Љубав', 'NJEGOV', None, None], 'yer')
+    """
+    is_latin = bool(_LATIN.search(entry))
+    if is_latin == bool(_CYRILLIC.search(entry)):
+        return None
+    letters, pattern = _letters(code, is_latin)
+    entry = _APOSTROPHES.sub("'", entry)
+    if code == "uz":
+        sounds, letter = _UZBEK_BEGIN if is_latin else _UZBEK_E
+        entry = sounds.sub(lambda found: _cased(letter, found[0], found[0]), entry)
+    found = pattern.sub(lambda found: _cased(letters[found[0].lower()], found[0], entry), entry)
+    return None if (_LATIN if is_latin else _CYRILLIC).search(found) else found
+
+
+def in_both_alphabets(
+    code: str, entries: Sequence[str], scores: Sequence[float] | None
+) -> tuple[Sequence[str], Sequence[float] | None]:
+    """Return the entries of a source, and their scores, each followed by itself in the other alphabet."""
+    latin, cyrillic = (sum(bool(each.search(entry)) for entry in entries) for each in (_LATIN, _CYRILLIC))
+    if code not in ALPHABETS or min(latin, cyrillic) > MINORITY * max(latin, cyrillic):
+        return entries, scores
+    both = [(entry, in_other_alphabet(entry, code)) for entry in entries]
+    repeated = [score for score, each in zip(scores, both, strict=True) for form in each if form] if scores else scores
+    return [form for each in both for form in each if form], repeated
+
+
+@cache
+def _letters(code: str, is_latin: bool) -> tuple[dict[str, str], re.Pattern[str]]:
+    pairs = [(each[0], each[1:]) for each in ALPHABETS[code].split()]
+    letters = {latin: cyrillic for cyrillic, latin in pairs} if is_latin else dict(reversed(pairs))
+    if is_latin and code == "uz":
+        letters |= {"e": "е", "yo'": "йў"}  # an э has been read, at the begin
+    longest_first = sorted(letters, key=len, reverse=True)
+    return letters, re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+
+
+def _cased(letters: str, written: str, entry: str) -> str:
+    """Return letters in the case of those that they stand for, all capitals in an entry of capitals."""
+    if written == written.lower():
+        return letters
+    return letters.upper() if entry.isupper() and len(entry) > 1 else letters.capitalize()

@@ -1,1 +1,0 @@
-"""Read the lemmas of published wordnets."""
