@@ -20,7 +20,7 @@ from metadata.rules import RULES
 from metadata.sources import Sources, read_recipe, recipe, require_entries, require_sources
 from runtime.arguments import Group, Parser, add_fields, made
 from runtime.console import command
-from runtime.engine.choice import engine_for
+from runtime.engine import engine_for
 from runtime.errors import InputError
 from runtime.progress import ConsoleProgress
 from runtime.redaction import redacted

@@ -22,8 +22,7 @@ from metadata.sources import Sources
 from metadata.stages.counts import NgramPlan
 from metadata.stages.ngrams_and_titles import TitlePlan, ngram_entries, title_entries
 from metadata.wordnet import package_folder
-from runtime.engine.choice import Given, engine_of
-from runtime.engine.interface import Engine
+from runtime.engine import Engine, Given, engine_of
 from runtime.errors import InputError, typed
 from runtime.kernel_caches import cache_folder
 from runtime.packages import __version__, require_packages

@@ -14,7 +14,7 @@ from curation.config import EXTRA_COLUMNS, CurationConfig
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.lines import DIALECTS
 from curation.report import warnings
-from curation.report.console import summary
+from curation.report.page import summary
 from curation.run.order import curate
 from curation.run.preview import lines, preview
 from curation.run.request import PDQ_NEAR, Options
@@ -23,7 +23,7 @@ from metadata.config import MetadataConfig
 from metadata.entries import Entries, read_lists
 from runtime.arguments import Parser, add_fields, made
 from runtime.console import command
-from runtime.engine.choice import engine_for
+from runtime.engine import engine_for
 from runtime.packages import hooks
 from runtime.progress import ConsoleProgress, Progress
 from runtime.terminal import say

@@ -1,8 +1,12 @@
-"""Find the input files that paths, folders, globs, URLs and crawls name, refuse unusable ones, and read a file.
+"""Find the input files that paths, folders, globs, URLs and crawls name, refuse unusable ones, and read them.
+
+`samples` reads the first pairs of some inputs, and estimates how many pairs all inputs hold.
 
 To add a format, add a row to OWN and a module with its reader and its check of columns. Another installed package can
 add one through an entry point of GROUP that names its `Format`. File systems are in `runtime.storage.listing`.
 """
+
+from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,10 +18,11 @@ import pyarrow as pa
 
 from curation.inputs.candidates import tallies
 from curation.inputs.crawl import warc, wat
-from curation.inputs.tables import delimited, json_lines, parquet
-from curation.inputs.tables.columns import Glance, TableOptions, crawl_files, is_crawl
+from curation.inputs.tables import parquet, text
+from curation.inputs.tables.columns import GIVEN, Glance, TableOptions, crawl_files, is_crawl
 from curation.inputs.tables.lines import DIALECTS, PACKINGS, plain_name, unpack
 from curation.inputs.tables.parquet import KindOf, kind_of_table, require_no_table
+from curation.schemas import CANDIDATES
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.packages import hooks
@@ -103,16 +108,16 @@ OWN = (
     Format(
         name="json",
         endings=(".jsonl", ".ndjson", ".json"),
-        reader=json_lines.read,
-        check=json_lines.check,
+        reader=text.read_json,
+        check=text.check_json,
         pair_bytes=100,
         is_packed=True,
     ),
     Format(
         name="csv",
         endings=(".csv", ".tsv"),
-        reader=delimited.read,
-        check=delimited.check,
+        reader=text.read_delimited,
+        check=text.check_delimited,
         pair_bytes=100,
         is_packed=True,
     ),
@@ -313,3 +318,93 @@ def _parts(file: Input, pieces: list[int]) -> list[Input]:
             size = 0
     ranges = zip(bounds, bounds[1:], strict=False)
     return [replace(file, row_groups=(begin, end), size=sum(pieces[begin:end])) for begin, end in ranges]
+
+
+FILES = 6  # files of a group that are looked into
+ROWS = 1_000  # pairs after which reading of a file stops; readers yield up to 8,192 at once
+
+
+@dataclass(frozen=True)
+class InputSample:
+    """A group of inputs with the same format, dialect and given columns, and the first pairs of some inputs."""
+
+    format: str
+    dialect: str | None
+    files: list[Input]
+    columns: dict[str, list[str]]  # field → names of its columns in the files that were looked into
+    rows: pa.Table  # CANDIDATES
+    tally: Counter[str]  # of the files that were looked into; most tallies come at a file's end
+    pairs: float  # estimated number of pairs in all of the files
+
+    @property
+    def size(self) -> int:
+        """The compressed bytes of all files; typical bytes for files of unknown size."""
+        return sum(each.size for each in self.files)
+
+
+def samples(found: list[Input], options: TableOptions) -> list[InputSample]:
+    """Return the groups of inputs, the largest first, each with the first pairs of up to FILES of its inputs."""
+    groups: dict[tuple, list[Input]] = {}
+    for file in found:
+        names = (options.candidates(field, file.path) for field in GIVEN)
+        groups.setdefault((file.format, file.dialect, *names), []).append(file)
+    each = (_group_sample(files, options) for files in groups.values())
+    return sorted(each, key=lambda sample: (-sample.size, sample.format))
+
+
+def _group_sample(files: list[Input], options: TableOptions) -> InputSample:
+    number = min(FILES, len(files))
+    chosen = [files[place * len(files) // number] for place in range(number)]
+    looks = [*in_threads(lambda file: _look(file, options), chosen, FILES)]
+    columns: dict[str, list[str]] = {}
+    for look in looks:
+        for field, name in look.glance.columns.items():
+            names = columns.setdefault(field, [])
+            if name not in names:
+                names.append(name)
+    density = sum(look.pairs for look in looks) / max(1, sum(file.size for file in chosen))
+    return InputSample(
+        format=files[0].format,
+        dialect=files[0].dialect,
+        files=files,
+        columns=columns,
+        rows=pa.concat_tables(look.rows for look in looks),
+        tally=sum((look.tally for look in looks), Counter()),
+        pairs=density * sum(file.size for file in files),
+    )
+
+
+@dataclass(frozen=True)
+class _Look:
+    """The facts and the first pairs of one input; `pairs` is the estimated number of pairs in the input."""
+
+    glance: Glance
+    rows: pa.Table
+    tally: Counter[str]
+    pairs: float
+
+
+def _look(source: Input, options: TableOptions) -> _Look:
+    format, file = formats()[source.format], listed(source)
+    with file.open(format.checking) as opened:
+        glance = format.glance(opened, source.path, options)
+    batches: list[pa.RecordBatch] = []
+    tally, used = Counter[str](), source.size
+    with file.open(format.reading) as opened:
+        pieces = range(*source.row_groups) if source.row_groups else None
+        for batch in format.read(opened, source.path, replace(options, dialect=source.dialect), pieces):
+            is_more = sum(each.num_rows for each in batches) >= ROWS
+            counted = batch.filter(batch["tally"].is_valid())
+            tally.update(dict(zip(counted["text"].to_pylist(), counted["tally"].to_pylist(), strict=True)))
+            batches.append(batch.filter(batch["tally"].is_null()))
+            if is_more and batches[-1].num_rows:
+                used = source.size if opened.closed else opened.tell()
+                break
+        else:
+            glance = replace(glance, rows=None)
+    rows = pa.Table.from_batches(batches, CANDIDATES)
+    if glance.rows is None:  # or the whole input was read
+        pairs = len(rows) * source.size / max(1, min(used, source.size))
+    else:
+        pairs = glance.rows * source.size / max(1, source.file_size or source.size)
+    return _Look(glance, rows, tally, pairs)

@@ -28,9 +28,8 @@ from curation.kernels.fasttext import any_model, language_id
 from curation.kernels.fasttext.any_model import TILE, UNKNOWN, OutputMatrix, Scratch, WordSums
 from curation.kernels.fasttext.language_id import AT_ONCE, most_rows
 from curation.kernels.fasttext.losses import DAMAGED, spread_products
-from curation.kernels.fasttext.ngrams import AHEAD, Model, NgramSums, add_end
+from curation.kernels.fasttext.ngrams import AHEAD, LONGEST, MOST_IDS, Model, NgramSums, add_end, learn_dictionary
 from curation.kernels.fasttext.rows import LANES
-from curation.kernels.fasttext.word_rows import LONGEST, MOST_IDS, learn_dictionary
 from curation.language.fasttext_file import ModelArrays, ModelFile, read_arrays, read_output, read_words, waiting
 from metadata.languages import OTHER, is_label, of_label
 from runtime.arrow import string_array, string_buffers
@@ -213,7 +212,7 @@ def _answers(texts: pa.Array, labels: np.ndarray, scores: np.ndarray, names: pa.
 
 
 def _table_of_rows(arrays: ModelArrays) -> tuple[np.ndarray, ...]:
-    """Return the table of words that `kernels.fasttext.word_rows` describes, with the dictionary in it."""
+    """Return the table of words that `kernels.fasttext.ngrams` describes, with the dictionary in it."""
     count = len(arrays.words)
     slots = max(_SLOTS, 1 << (4 * count).bit_length())
     table = (

@@ -23,11 +23,17 @@ from typing import NamedTuple
 import numpy as np
 
 from curation.kernels.fasttext.any_model import OutputMatrix
-from curation.kernels.fasttext.dictionary import TAIL, find_entries, index_entries, number_of
 from curation.kernels.fasttext.losses import MOST_LEVELS, TREE, Tree
-from curation.kernels.fasttext.ngrams import DictionaryWords
+from curation.kernels.fasttext.ngrams import (
+    BUCKETS,
+    LONGEST,
+    TAIL,
+    DictionaryWords,
+    find_entries,
+    index_entries,
+    number_of,
+)
 from curation.kernels.fasttext.rows import BLOCK, CENTROIDS, LANES, Rows
-from curation.kernels.fasttext.word_rows import BUCKETS, LONGEST
 from runtime.errors import InputError
 
 _POPULATE = 22  # MADV_POPULATE_READ, which mmap has no name for

@@ -1,15 +1,17 @@
 """Columns of the language tables on the report page and the console, each read from a language's row in run.json.
 
-Functions format numbers for people: counts with separators, shares in percent, large numbers abbreviated.
+Functions format numbers for people: counts with separators, shares in percent, large numbers abbreviated; and tables
+of text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from metadata.languages import language
+from runtime.terminal import in_one_line
 
 
 def number(value: float | None) -> str:
@@ -154,3 +156,16 @@ def named(code: str) -> str:
     'German (de)'
     """
     return f"{language(code).name} ({code})"
+
+
+def aligned(rows: Sequence[tuple[str, ...]], left: Sequence[int] = (0,)) -> list[str]:
+    """Return each row as a line with aligned columns: to the left if the column index is in `left`, else right."""
+    rows = [tuple(map(in_one_line, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,11 +1,13 @@
-"""Write report.html, one file that needs no network, from the templates beside this module.
+"""Show a run to a person: write report.html, one file that needs no network, and the summary on the console.
 
 The page shows sample rows of the manifest: each text with its entries marked, and the reason why the text was kept.
-Other pages and drawings use the same templates through `environment`.
+Other pages and drawings use the same templates through `environment`. Filters of `templates`, for Markdown and JSON,
+escape text of users and data, so that it is shown as it is.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from collections import defaultdict
@@ -14,18 +16,35 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from os import PathLike
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from curation.report import charts, languages
+from curation.report.charts import funnel
 from curation.report.facts import Run
-from curation.report.languages import counted, decimal, number, percent
+from curation.report.languages import (
+    KEPT,
+    MEAN_SCORE,
+    SHARE,
+    TAIL_SHARE,
+    TEXTS,
+    T,
+    aligned,
+    counted,
+    decimal,
+    named,
+    number,
+    percent,
+    sums,
+)
 from curation.report.warnings import Quoted, warnings
 from metadata.languages import language
 from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import whole
+from runtime.terminal import in_one_line
 
 SHOWN_ROWS = 24
 SHOWN_CHARACTERS = 500  # of a text
@@ -39,19 +58,19 @@ def environment(leaf: str | None = None) -> Environment:
 
     `leaf` is a package with a folder `templates` of its own, in which templates are looked for first.
     """
-    templates = Environment(
+    found = Environment(
         loader=ChoiceLoader([PackageLoader(each) for each in filter(None, (leaf, "curation.report"))]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters.update(counted=counted, decimal=decimal, number=number, percent=percent, sha256=_sha256)
-    templates.filters.update(largest=languages.largest, named=languages.named, written=written)
-    templates.filters["language"] = lambda code: language(code).name
-    templates.tests["quoted"] = lambda part: isinstance(part, Quoted)
-    templates.globals["charts"] = charts  # sizes in pixels
-    return templates
+    found.filters.update(counted=counted, decimal=decimal, number=number, percent=percent, sha256=_sha256)
+    found.filters.update(largest=languages.largest, named=languages.named, written=written)
+    found.filters["language"] = lambda code: language(code).name
+    found.tests["quoted"] = lambda part: isinstance(part, Quoted)
+    found.globals["charts"] = charts  # sizes in pixels
+    return found
 
 
 def _sha256(text: str) -> str:
@@ -179,3 +198,95 @@ def _occurrences(entry: str, text: str) -> list[tuple[int, int]]:
     plain = re.escape(entry)
     found = list(re.finditer(rf"(?<!\w){plain}(?!\w)", text)) or re.finditer(plain, text)
     return [match.span() for match in found]
+
+
+ON_CONSOLE = {
+    "texts": TEXTS,
+    "matched": SHARE,
+    "mean score": MEAN_SCORE,
+    "t": T,
+    "tail share": TAIL_SHARE,
+    "kept": KEPT,
+}
+LANGUAGES = 7  # with a line of their own: those with the most texts
+REASONS = 4  # with a line of their own: the most frequent
+NOTE_WIDTH = 100
+
+
+def summary(facts: dict[str, Any]) -> str:
+    """Return what the console shows at the end of a run, given the content of run.json."""
+    blocks = [
+        aligned([(step.label, number(step.value), step.remark) for step in funnel(facts)], left=(0, 2)),
+        *(aligned(_reasons(title, facts[title])) for title in ("dropped", "undetermined")),
+        aligned(_language_lines(facts)),
+        [f"warning: {in_one_line(warning)}" for warning in facts["warnings"]],
+        [line for note in facts["notes"] for line in wrap(note, NOTE_WIDTH)],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _reasons(title: str, counts: dict[str, int]) -> list[tuple[str, ...]]:
+    found = [(reason, value) for reason, value in counts.items() if value]
+    if rest := found[REASONS:]:
+        found[REASONS:] = [(f"{len(rest)} more", sum(value for _, value in rest))]
+    return [(title, ""), *((f"  {reason}", number(value)) for reason, value in found)] if found else []
+
+
+def _language_lines(facts: dict[str, Any]) -> list[tuple[str, ...]]:
+    seen = [(named(code), row) for code, row in facts["languages"].items() if row["texts"]]
+    if rest := [row for _, row in seen[LANGUAGES:]]:
+        seen[LANGUAGES:] = [(f"{len(rest)} more", sums(rest))]
+    lines = [
+        (
+            name,
+            *(column.written(column.value(row)) if column.name in row else "" for column in ON_CONSOLE.values()),
+        )
+        for name, row in seen
+    ]
+    return [("language", *ON_CONSOLE), *lines] if lines else []
+
+
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+
+@cache
+def templates(package: str) -> Environment:
+    """Return the Jinja environment of a package's folder `templates`; only filters escape what is filled in."""
+    found = Environment(
+        loader=PackageLoader(package), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+    # Strings are quoted as in JSON, in YAML too, or Norwegian's `no` would be read as false.
+    found.filters.update(json=as_json, number=number, percent=percent, escaped=escaped, code=code, block=block)
+    return found
+
+
+def as_json(value: Any) -> str:
+    """Return JSON that is YAML, too, in which some characters cannot stand as they are."""
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found.group()):04x}", json.dumps(value, ensure_ascii=False))
+
+
+def escaped(text: str) -> str:
+    """Return a text escaped for one line of Markdown: the name of a folder may look like a link."""
+    return re.sub(r"[\\`*_\[\]<>&|~$]|#(?=#*$)", r"\\\g<0>", _line(text))
+
+
+def code(text: str) -> str:
+    """Return a text as code within a line of Markdown, between more backticks than it has."""
+    line = _line(text) or " "
+    fence, space = _fence(line, 1), " " if "`" in line else ""
+    return f"{fence}{space}{line}{space}{fence}"
+
+
+def block(text: str) -> str:
+    """Return the lines of a text as a block, between more backticks than it has."""
+    lines = "\n".join(map(in_one_line, text.strip().splitlines())).encode("utf-8", "backslashreplace").decode()
+    fence = _fence(lines, 3)
+    return f"{fence}\n{lines}\n{fence}"
+
+
+def _fence(text: str, least: int) -> str:
+    return "`" * max(least, 1 + max(map(len, re.findall("`+", text)), default=0))
+
+
+def _line(text: str) -> str:
+    return in_one_line(" ".join(text.split())).encode("utf-8", "backslashreplace").decode()

@@ -26,14 +26,14 @@ from curation.balancing.thresholds import (
 from curation.config import ENGLISH
 from curation.exclusion import Exclusion
 from curation.inputs.limits import require_sound
-from curation.matching.finders import matchers_of
+from curation.matching.by_language import matchers_of
 from curation.report.facts import Run
 from curation.report.languages import counted
 from curation.run import tasks
 from curation.run.ledger import Ledger, pair_buckets
 from curation.run.output_folder import Output
 from curation.run.request import Context, GatedHook, GateHook, Observation, Request
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.errors import AGAIN
 from runtime.progress import Progress
 from runtime.shipping import Shipped

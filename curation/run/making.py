@@ -38,8 +38,7 @@ import pyarrow as pa
 
 from curation.inputs.files import Input
 from curation.run.ledger import Ledger, Stamps, digest_of
-from runtime.engine.choice import Given, engine_of
-from runtime.engine.interface import Engine
+from runtime.engine import Engine, Given, engine_of
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress, advance
 from runtime.storage.locks import LOCK, TOKEN, WORK, Claimed, claimed, is_free, require_apart

@@ -17,8 +17,7 @@ from curation.run.output_folder import Output
 from curation.run.request import Options, Request
 from curation.run.results import Results
 from metadata.entries import Entries
-from runtime.engine.choice import Given, engine_of
-from runtime.engine.interface import Engine
+from runtime.engine import Engine, Given, engine_of
 from runtime.errors import typed
 from runtime.progress import Progress
 from runtime.storage.locks import require_apart

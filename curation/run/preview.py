@@ -26,14 +26,11 @@ import pyarrow.parquet as pq
 from curation.balancing.manifest import keep_probability
 from curation.balancing.thresholds import Distribution, EntryCounts, rates_of, thresholds_at
 from curation.config import CurationConfig
-from curation.inputs.files import formats
+from curation.inputs.files import InputSample, formats, samples
 from curation.inputs.limits import cut
-from curation.inputs.samples import InputSample, samples
 from curation.language.judging import LanguageRules
-from curation.matching.by_language import Matching
-from curation.matching.finders import built_finders
-from curation.report.console import aligned
-from curation.report.languages import counted, named, percent, short
+from curation.matching.by_language import Matching, built_finders
+from curation.report.languages import aligned, counted, named, percent, short
 from curation.report.warnings import without_texts
 from curation.run import warm
 from curation.run.order import asked
@@ -42,7 +39,7 @@ from curation.run.request import Options, Request
 from curation.schemas import CANDIDATES
 from metadata.entries import Entries
 from runtime.arrow import one_batch
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.terminal import in_one_line, readable

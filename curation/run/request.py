@@ -24,7 +24,7 @@ from curation.run.output_folder import Output
 from curation.run.tasks import MatchPlan
 from curation.schemas import MATCHED_VERSION
 from metadata.entries import Entries, FilesOfLanguages
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.errors import InputError, require_several, typed
 from runtime.packages import hooks
 from runtime.progress import Progress

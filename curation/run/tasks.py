@@ -28,8 +28,7 @@ from curation.inputs.tables.columns import TableOptions
 from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules
 from curation.language.pool import Surroundings, weighed
-from curation.matching.by_language import Matching
-from curation.matching.finders import open_automata, open_matchers
+from curation.matching.by_language import Matching, open_automata, open_matchers
 from curation.run import warm
 from curation.run.ledger import (
     BLOCK_ROWS,
@@ -47,7 +46,7 @@ from metadata.entries import Entries
 from metadata.rules import Rules
 from runtime.arrow import gather_rows, parts
 from runtime.buckets import ENDING, Block, in_buckets, read_blocks, write_blocks
-from runtime.engine.interface import Engine, spread
+from runtime.engine import Engine, spread
 from runtime.errors import AGAIN
 from runtime.progress import advance, counted
 from runtime.shipping import Shipped

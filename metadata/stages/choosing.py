@@ -21,7 +21,7 @@ from metadata.languages import LANGUAGES
 from metadata.words import RATED, by_language
 from runtime.arrow import gather_reduced, one_batch, string_buffers
 from runtime.buckets import Block, Packer, buckets_for, by_bucket, unpack
-from runtime.engine.interface import Engine, spread
+from runtime.engine import Engine, spread
 from runtime.errors import AGAIN
 from runtime.kernels.hashes import xxhash
 from runtime.storage.own_files import OwnFile, recorded

@@ -25,7 +25,7 @@ from metadata.wikipedia.pageviews import spaced
 from metadata.words import COUNTS, RATED, by_language, count_batches, information, joined
 from runtime.arrow import one_batch
 from runtime.buckets import ENDING, Block, read_blocks, write_blocks
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.errors import AGAIN
 from runtime.storage.own_files import OwnFile, recorded
 from runtime.storage.parquet import PartWriter, part_writer

@@ -36,7 +36,7 @@ from metadata.wikipedia.files import WikipediaFile
 from metadata.wikipedia.pageviews import views
 from metadata.words import RATED
 from runtime.buckets import Block
-from runtime.engine.interface import Engine, spread
+from runtime.engine import Engine, spread
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder

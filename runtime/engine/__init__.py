@@ -1,1 +1,179 @@
-"""Run the tasks of a command: on processes of this machine, or on Spark."""
+"""The interface of an engine, which runs functions over items in workers and moves packed rows from task to task.
+
+`local.Local` runs them in processes of one machine, `spark.Spark` in a Spark session. Both call the same functions with
+the same items, and add up the same tallies in the same order, so the files that tasks write are the same. The flags of
+a command choose its engine, and so does the argument `engine` of a function.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, cast
+
+import numpy as np
+
+from runtime.buckets import Block
+from runtime.errors import ParameterError
+from runtime.progress import Progress
+from runtime.shipping import Shipped
+from runtime.tallies import Tallies
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from runtime.engine.spark import Spark
+
+
+FEW = 256  # items whose tallies the driver adds up one by one; those of more items are added up in parts
+
+Item = TypeVar("Item")
+Send = Callable[[Any, Tallies], Iterator[Block]]
+Receive = Callable[[int, Iterator[bytes]], Tallies]
+Tallied = tuple[int, list[dict]]  # the index of an item among all, and the rows of its tallies
+
+
+class Relay(NamedTuple):
+    """A stage between senders and receivers, of `partitions` tasks, each of which passes on the blocks of a partition.
+
+    `pass_on(partition, blocks, tallies)` yields the blocks to send on.
+    """
+
+    pass_on: Callable[[int, Iterator[bytes], Tallies], Iterator[Block]]
+    partitions: int
+
+
+class Engine(Protocol):
+    """Runs functions over items in workers.
+
+    Functions and items are pickled. They carry numbers, paths and artefacts; workers open the files themselves.
+    """
+
+    @property
+    def cores(self) -> int:
+        """The number of tasks that run at the same time."""
+
+    def start(self, progress: Progress) -> None:
+        """Start, as a stage of `progress`, whatever takes long to start."""
+
+    def run(self, items: list[Any], function: Callable[[Any], Tallies], tasks_per_core: int | None = None) -> Tallies:
+        """Call `function(item)` for each item; return the sums of the tallies that the calls return.
+
+        `tasks_per_core` limits the number of tasks, each of which then takes several items: for items that are shorter
+        than the start of a task.
+        """
+
+    def added(self, items: list[Any], function: Callable[[Any], np.ndarray], tasks_per_core: int) -> np.ndarray:
+        """Call `function(item)` for each item; return the sum of the arrays of whole numbers, which have one length."""
+
+    def exchange(
+        self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
+    ) -> Tallies:
+        """Send the blocks of all items to partitions; return the sums of all tallies of senders, relays and receivers.
+
+        `send(item, tallies)` yields the blocks of an item; each block must be of at least as many buckets as there are
+        partitions. `receive(partition, blocks)` is called for each partition with its blocks, in any order, and returns
+        its tallies. Blocks pass through the `relays`, if any, on the way.
+        """
+
+    def ship(self, source: Path) -> Shipped:
+        """Return a file or a folder as an artefact, which workers can open; it must not change any more."""
+
+    def require_shared(self, folder: Path) -> None:
+        """Raise an InputError if workers do not see the folder."""
+
+    def sql(self, why: str) -> Spark:
+        """Return an engine whose session evaluates SQL, this one or a Spark engine started now; `why` is the need.
+
+        The user is told `why` Spark starts.
+        """
+
+
+def spread(items: list[Item], engine: Engine) -> list[list[Item]]:
+    """Return the items, in order, as lists of about one size: at most two lists per core."""
+    size = max(1, -(-len(items) // (2 * engine.cores)))
+    return [items[begin : begin + size] for begin in range(0, len(items), size)]
+
+
+def size(item: object) -> int:
+    """Return the number of inputs in an item: the length of a list, tuple or range, and 1 for anything else.
+
+    >>> size(["a.parquet", "b.parquet"]), size("a.parquet")
+    (2, 1)
+    """
+    return len(item) if isinstance(item, list | tuple | range) else 1
+
+
+def to_do(items: Iterable[object]) -> Counter[str]:
+    """Return the number of inputs in all items as the `total` of a stage's progress."""
+    return Counter(total=sum(map(size, items)))
+
+
+def part_of(place: int, number: int) -> int:
+    """Return the part of `parts(number)` that the item at `place` among `number` is in when tallies are added up."""
+    return place * parts(number) // number
+
+
+def parts(number: int) -> int:
+    """Return the number of parts in which the tallies of `number` items are added up: the integer square root."""
+    return math.isqrt(number)
+
+
+def sum_of_part(part: int, tallied: Iterable[Tallied]) -> Tallied:
+    """Return the number of a part, and the rows of the summed tallies of its items."""
+    return part, in_order(tallied).rows()
+
+
+def in_order(tallied: Iterable[Tallied]) -> Tallies:
+    """Return the sums of tallies, added in the order of the items: sums of floats depend on the order."""
+    return Tallies(chain.from_iterable(rows for _, rows in sorted(tallied, key=itemgetter(0))))
+
+
+Given: TypeAlias = "Engine | SparkSession | Callable[[], SparkSession] | None"
+
+
+def engine_of(given: Given) -> Engine:
+    """Return `given` if it is an engine, a Spark engine for a session or a function that makes one, or Local for None.
+
+    ParameterError for anything else.
+    """
+    if hasattr(given, "exchange"):
+        return cast(Engine, given)
+    if given is None:
+        from runtime.engine.local import Local  # here, as `local` imports this module
+
+        return Local()
+    if not (callable(given) or hasattr(given, "sparkContext")):
+        raise ParameterError(
+            f"is of type {type(given).__name__}; give None for processes of this machine, Local(), or a Spark session",
+            "engine",
+        )
+    return _spark(given)
+
+
+def engine_for(args: Namespace, name: str) -> Engine:
+    """Return the engine of the command `name`: Spark under spark-submit or with --master, else Local."""
+    from runtime.engine.local import Local
+
+    start = partial(_session, name)
+    on_spark = "PYSPARK_GATEWAY_PORT" in os.environ or args.master
+    return _spark(start) if on_spark else Local(args.cores, partial(_spark, start))
+
+
+def _spark(session: SparkSession | Callable[[], SparkSession]) -> Spark:
+    from runtime.engine.spark import Spark  # here, as most commands do without Spark, which takes long to import
+
+    return Spark(session)
+
+
+def _session(name: str) -> SparkSession:
+    from runtime.session import session
+
+    return session(name)

@@ -31,7 +31,7 @@ import numpy as np
 
 from runtime.arrow import ALLOCATORS
 from runtime.buckets import Block
-from runtime.engine.interface import (
+from runtime.engine import (
     FEW,
     Receive,
     Relay,

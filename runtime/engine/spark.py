@@ -25,7 +25,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
 from runtime.buckets import Block
-from runtime.engine.interface import (
+from runtime.engine import (
     FEW,
     Item,
     Receive,

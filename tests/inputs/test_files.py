@@ -229,8 +229,8 @@ def test_real_tables_lose_no_row():
 def test_a_format_of_another_installed_package_is_read(tmp_path, monkeypatch):
     code = (
         "from curation.inputs.files import Format\n"
-        "from curation.inputs.tables import json_lines\n"
-        "MADE_UP = Format('made_up', ('.pairs',), json_lines.read, json_lines.check, pair_bytes=100)\n"
+        "from curation.inputs.tables import text\n"
+        "MADE_UP = Format('made_up', ('.pairs',), text.read_json, text.check_json, pair_bytes=100)\n"
     )
     install(monkeypatch, tmp_path / "site", "made_up", code, f"[{GROUP}]\nmade_up = made_up:MADE_UP\n")
     formats.cache_clear()

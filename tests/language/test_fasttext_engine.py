@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curation.inputs import files
-from curation.kernels.fasttext.word_rows import remember, slot_of
+from curation.kernels.fasttext.ngrams import remember, slot_of
 from curation.kernels.trie.tables import HASHED, same_bytes
 from curation.language import engines
 from curation.language.engines import FastText, Identifier, LanguageModel, default_model

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.kernels.fasttext.dictionary import find_entries, index_entries, number_of
 from curation.kernels.fasttext.losses import best_two_of_row, raise_powers
+from curation.kernels.fasttext.ngrams import find_entries, index_entries, number_of
 from curation.kernels.fasttext.rows import ABREAST, BLOCK, multiply
 from runtime.kernels import kernel
 from tests.naive.model_kernels import naive_best_two, naive_entries, naive_powers, naive_products

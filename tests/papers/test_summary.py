@@ -27,7 +27,7 @@ from curation.leaves.papers.sections import (
 )
 from curation.leaves.papers.summary import Summary, _write_list
 from curation.report.languages import number, percent
-from curation.report.markdown import templates
+from curation.report.page import templates
 from curation.run.results import Results
 from metadata import InputError
 from runtime.storage.own_files import own_files

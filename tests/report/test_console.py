@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import dropwhile, takewhile
 
 from curation.report.charts import DROPPED
-from curation.report.console import summary
+from curation.report.page import summary
 from metadata.languages import LANGUAGES
 from runtime.terminal import plain
 from tests.report.runs import cells, finished, hostile, nothing_read, page

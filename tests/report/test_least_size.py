@@ -6,8 +6,7 @@ import pytest
 
 from curation.balancing.thresholds import SizedThreshold
 from curation.config import CurationConfig
-from curation.report.console import summary
-from curation.report.page import render
+from curation.report.page import render, summary
 from tests.report.runs import Page, finished
 
 REACHED = "is the smallest that gives the target size"

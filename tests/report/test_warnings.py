@@ -2,8 +2,7 @@
 
 import pytest
 
-from curation.report.console import summary
-from curation.report.page import render
+from curation.report.page import render, summary
 from curation.report.warnings import warnings
 from metadata.languages import LANGUAGES
 from tests.report.runs import Page, finished, page

@@ -9,7 +9,7 @@ import pytest
 
 from curation.commands import curate
 from curation.config import CurationConfig
-from curation.inputs import samples
+from curation.inputs import files
 from curation.inputs.files import find
 from curation.inputs.tables.columns import TableOptions
 from curation.leaves.gate.options import Gate
@@ -152,13 +152,13 @@ def test_no_jvm_is_started(said, monkeypatch):
 
 
 def test_pairs_are_estimated_from_the_beginning_of_a_large_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(samples, "ROWS", 10)
+    monkeypatch.setattr(files, "ROWS", 10)
     number = 60_000
     urls = [f"https://example.org/{n}.jpg" for n in range(number)]
     (tmp_path / "a.jsonl").write_text(json_lines(*({"url": url, "text": "a dog"} for url in urls)))
     (tmp_path / "a.csv").write_text("url,text\n" + "".join(f"{url},a dog\n" for url in urls))
     pq.write_table(pa.table({"url": urls, "text": ["a dog"] * number}), tmp_path / "a.parquet")
-    found = samples.samples(find([str(tmp_path)]), TableOptions())
+    found = files.samples(find([str(tmp_path)]), TableOptions())
     for each in found:
         assert len(each.rows) < number
         assert each.pairs == pytest.approx(number, rel=0.1)

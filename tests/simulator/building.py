@@ -25,7 +25,7 @@ from metadata.stages.counts import TITLES, NgramPlan
 from metadata.stages.ngrams_and_titles import TitlePlan
 from metadata.wikipedia import articles
 from metadata.wikipedia.files import WikipediaFile
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.storage.own_files import OwnFile, recorded
 from runtime.storage.parquet import part_writer, read_table
 from runtime.storage.whole import read_json

@@ -12,8 +12,7 @@ from curation.inputs.candidates import clean
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.report import page as report
-from curation.report.console import summary
-from curation.report.page import render
+from curation.report.page import render, summary
 from curation.run.order import curate
 from curation.run.results import Results
 from metadata.entries import Entries

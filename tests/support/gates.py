@@ -13,7 +13,7 @@ from curation.matching.by_language import Matching
 from curation.run.request import Context
 from curation.schemas import MATCHED
 from metadata import Entries
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.progress import Progress
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import read_table

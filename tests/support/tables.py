@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 
 from curation.inputs.tables import parquet
 from curation.inputs.tables.columns import TableOptions
-from curation.inputs.tables.delimited import read as read_csv
-from curation.inputs.tables.json_lines import read as read_json
 from curation.inputs.tables.lines import unpack
+from curation.inputs.tables.text import read_delimited as read_csv
+from curation.inputs.tables.text import read_json
 from curation.schemas import CANDIDATES
 
 URL = "https://example.org/a.jpg"

@@ -22,8 +22,8 @@ import pyarrow.csv as pa_csv
 
 from curation.inputs.candidates import ROWS, from_columns, tallies
 from curation.inputs.tables.columns import FLAG, Glance, TableOptions, named_columns
-from curation.inputs.tables.delimited import DelimitedRows
 from curation.inputs.tables.lines import dialect_of, first_lines, lines, unpack
+from curation.inputs.tables.text import DelimitedRows
 from runtime.errors import InputError
 from runtime.storage.listing import Found, name_of, names_in
 from runtime.storage.parquet import BoundedParquet

@@ -22,9 +22,17 @@ from curation.kernels.fasttext.language_id import (
     separates,
 )
 from curation.kernels.fasttext.losses import Tree, label_in_order, likeliest_label
-from curation.kernels.fasttext.ngrams import NgramSums, add_end, add_word, add_word_ngrams, clear
+from curation.kernels.fasttext.ngrams import (
+    LONGEST,
+    NgramSums,
+    add_end,
+    add_word,
+    add_word_ngrams,
+    clear,
+    remember,
+    slot_of,
+)
 from curation.kernels.fasttext.rows import add_vector, multiply
-from curation.kernels.fasttext.word_rows import LONGEST, remember, slot_of
 from curation.kernels.trie.tables import key_of_bytes
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import prefetch

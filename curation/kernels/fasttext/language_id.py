@@ -1,7 +1,7 @@
 """Predict labels and scores for the UTF-8 bytes of many texts, with a fastText model of lid.176.ftz's shape.
 
 About a hundred words are read at a time, in three passes, so that memory loads while other words are read. First the
-words are found, and their slots in the table of words are prefetched. Then the words' rows are looked up (`word_rows`)
+words are found, and their slots in the table of words are prefetched. Then the words' rows are looked up (`ngrams`)
 and prefetched. Then the rows are summed, and each text that ends gets its label (`losses`). Any bytes are accepted; a
 line feed separates words like a space.
 """
@@ -11,16 +11,16 @@ import math
 import numpy as np
 
 from curation.kernels.fasttext.losses import NEAR, likeliest, likeliest_in_order, spread_tree
-from curation.kernels.fasttext.rows import LANES, add_rows
-from curation.kernels.fasttext.word_rows import (
+from curation.kernels.fasttext.ngrams import (
     LONGEST,
     MOST_IDS,
-    add_ngrams,
+    append_ngrams,
     first_slot,
     is_label,
     slot_of,
     slot_of_new,
 )
+from curation.kernels.fasttext.rows import LANES, add_rows
 from curation.kernels.trie.tables import key_of_bytes
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import lowest, prefetch, trailing_zeros, without_lowest
@@ -107,7 +107,7 @@ def find_rows(data, kept, before, table, words, count, found):
             rows += 1
         elif size > LONGEST:
             if not is_label(data, begin, size):
-                rows = add_ngrams(data, begin, begin + size, kept, before, found, rows)
+                rows = append_ngrams(data, begin, begin + size, kept, before, found, rows)
         else:
             low, high = words[word, LOW], words[word, HIGH]
             slot = slot_of(slots, letters, data, begin, size, low, high)
@@ -139,7 +139,7 @@ def predict(offsets, data, model, table, scratch, labels, scores, means):
     """Set labels[text] and scores[text] to the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
 
     `model` is rows, kept, before, children and weights of `curation.language.fasttext_arrays.ModelArrays`. `table` is
-    the table of `word_rows`, to which new words are added. `scratch` is words, int64 [AT_ONCE, 5]; found, uint16
+    the table of `ngrams`, to which new words are added. `scratch` is words, int64 [AT_ONCE, 5]; found, uint16
     [most_rows]; total, float32 [16]; and `waiting` of `likeliest`. means[text], float32 [texts, 16] or [0, 16], is set
     to the mean of the rows.
     """

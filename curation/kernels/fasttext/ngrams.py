@@ -1,6 +1,20 @@
-"""Add up the rows of a word, of its character n-grams and of word n-grams, for any fastText model.
+"""Find and add up the rows of a word, of its character n-grams and of word n-grams, for models of two shapes.
 
-The rows are added in fastText's order, whether a text is summed word by word or row by row.
+The dictionary of any model is read in place, from the bytes of the model file. An entry is its name, a zero, its count
+(eight bytes) and its kind (one byte, 0 for a word and 1 for a label). Words come before labels. `entries` int64 [number
+of entries + 1] holds the position of each entry, and the end of the last. Rows are added in fastText's order, whether a
+text is summed word by word or row by row.
+
+For models of lid.176.ftz's shape, a table caches the ids of the rows of the words met so far: a word's own row, if it
+is in the dictionary, and the rows of its character n-grams that the model kept. The table holds the dictionary from the
+start. It is six arrays:
+
+- `slots` int64 [2^k, 4]: two columns are the word's key (see `kernels.trie.tables`); one is the position in `ids` at
+  which its rows begin, times 2^16, plus the number of its rows; one is the position of its bytes in `letters`;
+- `ids` uint16: the rows of all words;
+- `letters` uint8: the bytes of the words that are too long for a key to hold them;
+- `used` int64 [3]: the numbers of words, letters and ids;
+- copies of `slots` and `used` with the dictionary alone, to which a full table is reset.
 """
 
 import math
@@ -8,19 +22,81 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curation.kernels.fasttext.dictionary import (
-    CLOSE,
-    FNV_START,
-    LOWEST_32,
-    OPEN,
-    hash_of,
-    hash_on,
-    is_label,
-    slot_of_name,
-)
 from curation.kernels.fasttext.rows import Rows, add_row, prefetch_dense
-from runtime.kernels import inline, lean
-from runtime.kernels.machine import ones, product
+from curation.kernels.trie.tables import HASHED, key_of_bytes, same_bytes
+from runtime.kernels import inline, kernel, lean
+from runtime.kernels.machine import load_word, ones, product
+
+TAIL = 10  # bytes of an entry after its name
+FNV_START, _FNV_FACTOR, LOWEST_32 = 2166136261, 16777619, 0xFFFFFFFF
+OPEN, CLOSE = ord("<"), ord(">")  # enclose a word whose n-grams are hashed
+_LABEL = int.from_bytes(b"__label_", "little")
+
+
+@inline
+def hash_on(hashed, byte):
+    """Return the FNV-1a hash `hashed` updated by one byte, in the lowest 32 bits; fastText takes the byte as signed."""
+    return product(hashed ^ np.int64(np.int8(byte)), _FNV_FACTOR)
+
+
+@inline
+def hash_of(data, begin, end):
+    """Return the 32-bit FNV-1a hash of data[begin:end]."""
+    hashed = FNV_START
+    for i in range(begin, end):
+        hashed = hash_on(hashed, data[i])
+    return hashed & LOWEST_32
+
+
+@kernel
+def find_entries(content, position, entries):
+    """Fill `entries` for a dictionary that begins at `position`; return whether all entries fit into `content`."""
+    for entry in range(len(entries) - 1):
+        entries[entry] = position
+        while position < len(content) and content[position] != 0:
+            position += 1
+        position += TAIL
+    entries[-1] = position
+    return position <= len(content)
+
+
+@kernel
+def index_entries(content, entries, slots):
+    """Put each entry into the hash table `slots`; of two entries with one name, the later replaces the earlier.
+
+    `slots` is int32 [2^k], longer than there are entries, filled with -1.
+    """
+    for entry in range(len(entries) - 1):
+        begin, end = entries[entry], entries[entry + 1] - TAIL
+        slot = slot_of_name(content, entries, slots, content, begin, end - begin, hash_of(content, begin, end))
+        slots[slot] = entry
+
+
+@inline
+def slot_of_name(content, entries, slots, data, begin, size, hashed):
+    """Return the slot of the entry called data[begin:begin + size], or the free slot for it."""
+    slot = hashed & (len(slots) - 1)
+    while slots[slot] >= 0:
+        entry = entries[slots[slot]]
+        if entries[slots[slot] + 1] - TAIL - entry == size:
+            if same_bytes(content, entry, data, begin, size):
+                break
+        slot = (slot + 1) & (len(slots) - 1)
+    return slot
+
+
+@kernel
+def number_of(content, entries, slots, name):
+    """Return the number of the entry called `name`, or -1 if there is none, and the hash of the name."""
+    hashed = hash_of(name, 0, len(name))
+    return np.int64(slots[slot_of_name(content, entries, slots, name, 0, len(name), hashed)]), hashed
+
+
+@inline
+def is_label(data, begin, size):
+    """Say whether the word begins with `__label__`: such a word has no rows."""
+    return size > 8 and load_word(data, begin) == _LABEL and data[begin + 8] == ord("_")
+
 
 AHEAD = 32  # rows that are prefetched before the first of them is added
 _WORDS_FACTOR = 116049371
@@ -30,8 +106,8 @@ class DictionaryWords(NamedTuple):
     """A model's dictionary and its buckets of n-grams."""
 
     content: np.ndarray  # uint8: the bytes of the model file
-    entries: np.ndarray  # int64: positions of entries (see `dictionary`)
-    slots: np.ndarray  # int32: hash table of entries (see `dictionary`)
+    entries: np.ndarray  # int64: positions of entries (see the module)
+    slots: np.ndarray  # int32: hash table of entries (see the module)
     known: int  # number of words, which come before the labels
     end: int  # number of the word for the end of sentence; -1: no word of the model
     end_hash: int  # hash of the end of sentence
@@ -167,3 +243,132 @@ def clear(sums, i):
     sums.sizes[i], sums.norms[i] = 0, 0.0
     for k in range(sums.vectors.shape[1]):
         sums.vectors[i, k] = 0
+
+
+BUCKETS = 2_000_000  # buckets that n-grams are hashed into
+LONGEST = 63  # bytes of the longest word in the table; longer words hardly recur
+MOST_IDS = 3 * LONGEST + 1  # most rows of a word in the table
+
+_FACTOR = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
+
+
+@inline
+def bucket_of(hashed, kept):
+    """Return the bucket of an n-gram with this hash, or -1 if the model did not keep it."""
+    bucket = (hashed & LOWEST_32) % BUCKETS
+    return bucket if kept[bucket >> 6] >> (bucket & 63) & 1 else -1
+
+
+@inline
+def add_bucket(bucket, kept, before, ids, count):
+    """Append the row of a bucket to ids[:count], unless the bucket is -1; return the new count."""
+    if bucket >= 0:
+        ids[count] = before[bucket >> 6] + ones(kept[bucket >> 6] & ((1 << (bucket & 63)) - 1))
+        count += 1
+    return count
+
+
+@inline
+def append_ngrams(data, begin, end, kept, before, ids, count):
+    """Append the rows of the n-grams of `<` + data[begin:end] + `>` to ids[:count]; return the new count.
+
+    The n-grams have two to four characters, and are sorted by their first character, then by length: at most three per
+    byte. All n-grams that end at one character are hashed together. The n-grams that begin at one character wait until
+    the longest of them is hashed.
+    """
+    one, two, three = hash_on(FNV_START, OPEN), 0, 0  # hashes of the last character, the last two, the last three
+    pair, last_pair, triple = -1, -1, -1  # buckets: of the pair before the last, the last pair, the last triple
+    i = begin
+    while i < end and data[i] & 0xC0 == 0x80:  # text that is not UTF-8 may begin with such bytes
+        one = hash_on(one, data[i])
+        i += 1
+    characters = 1
+    while i <= end:
+        byte = np.int64(data[i]) if i < end else CLOSE
+        own, one, two, three = hash_on(FNV_START, byte), hash_on(one, byte), hash_on(two, byte), hash_on(three, byte)
+        i += 1
+        while i < end and data[i] & 0xC0 == 0x80:
+            byte = np.int64(data[i])
+            own, one, two, three = hash_on(own, byte), hash_on(one, byte), hash_on(two, byte), hash_on(three, byte)
+            i += 1
+        four = bucket_of(three, kept) if characters > 2 else -1
+        if pair & triple & four >= 0:  # at least one is kept (not -1)
+            count = add_bucket(pair, kept, before, ids, count)
+            count = add_bucket(triple, kept, before, ids, count)
+            count = add_bucket(four, kept, before, ids, count)
+        pair, last_pair = last_pair, bucket_of(one, kept)
+        triple = bucket_of(two, kept) if characters > 1 else -1
+        one, two, three = own, one, two
+        characters += 1
+    count = add_bucket(pair, kept, before, ids, count)
+    count = add_bucket(triple, kept, before, ids, count)
+    return add_bucket(last_pair, kept, before, ids, count)
+
+
+@inline
+def first_slot(slots, low, high):
+    """Return the slot at which the search for a key begins."""
+    return product(low ^ product(high, _FACTOR), _FACTOR) >> 32 & (len(slots) - 1)
+
+
+@inline
+def slot_of(slots, letters, data, begin, size, low, high):
+    """Return the slot of the word data[begin:begin + size], whose key is given, or the free slot for it."""
+    slot = first_slot(slots, low, high)
+    while slots[slot, 1] != 0:
+        if slots[slot, 0] == low and slots[slot, 1] == high:
+            if high < HASHED or same_bytes(data, begin, letters, slots[slot, 3], size):
+                break
+        slot = (slot + 1) & (len(slots) - 1)
+    return slot
+
+
+@inline
+def slot_of_new(table, data, begin, size, low, high, kept, before):
+    """Add a word to the table, and return its slot; a full table is first reset to the dictionary."""
+    slots, ids, letters, used, first_slots, first_used = table
+    if 2 * used[0] >= len(slots) or used[1] + LONGEST > len(letters) or used[2] + MOST_IDS > len(ids):
+        forget(slots, used, first_slots, first_used)
+    slot = slot_of(slots, letters, data, begin, size, low, high)
+    stop = used[2]
+    if not is_label(data, begin, size):
+        stop = append_ngrams(data, begin, begin + size, kept, before, ids, stop)
+    remember(slots, letters, used, slot, data, begin, size, low, high, used[2] << 16 | (stop - used[2]))
+    used[2] = stop
+    return slot
+
+
+@inline
+def forget(slots, used, first_slots, first_used):
+    """Reset the table to the words of the dictionary."""
+    for slot in range(len(slots)):
+        for k in range(4):
+            slots[slot, k] = first_slots[slot, k]
+    for k in range(len(used)):
+        used[k] = first_used[k]
+
+
+@inline
+def remember(slots, letters, used, slot, data, begin, size, low, high, value):
+    """Put a word with a value into a free slot; used[:2] are the numbers of words and of letters."""
+    slots[slot, 0], slots[slot, 1], slots[slot, 2], slots[slot, 3] = low, high, value, used[1]
+    used[0] += 1
+    if high >= HASHED:
+        for i in range(size):
+            letters[used[1] + i] = data[begin + i]
+        used[1] += size
+
+
+@lean
+def learn_dictionary(offsets, data, kept, before, table):
+    """Fill an empty table with the words data[offsets[word]:offsets[word + 1]]; the own row of each is `word`."""
+    slots, ids, letters, used, first_slots, first_used = table
+    for word in range(len(offsets) - 1):
+        begin, size = offsets[word], offsets[word + 1] - offsets[word]
+        low, high = key_of_bytes(data, begin, size)
+        slot = slot_of(slots, letters, data, begin, size, low, high)
+        ids[used[2]] = word
+        stop = append_ngrams(data, begin, begin + size, kept, before, ids, used[2] + 1)
+        remember(slots, letters, used, slot, data, begin, size, low, high, used[2] << 16 | (stop - used[2]))
+        used[2] = stop
+    forget(first_slots, first_used, slots, used)

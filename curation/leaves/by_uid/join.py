@@ -19,7 +19,7 @@ from curation.report.languages import counted
 from curation.run.ledger import MOST_BUCKETS, group_buckets, senders, sending
 from curation.run.making import Derived, Item, Task, items_of
 from runtime.buckets import Block, Packer, by_bucket
-from runtime.engine.interface import Engine, Relay
+from runtime.engine import Engine, Relay
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies

@@ -18,7 +18,7 @@ from curation.leaves.by_uid.clusters import cluster_rows, find_clusters, named, 
 from curation.leaves.by_uid.join import Join, Table, first, first_by, images_in, keys
 from curation.leaves.by_uid.tables import KEY, ImageTable, Paths
 from curation.run.results import Results, curated_files, pool_files
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.errors import InputError
 from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile

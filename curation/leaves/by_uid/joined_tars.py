@@ -24,7 +24,7 @@ from curation.leaves.tars.samples import IMAGES, fault_of, opened, passed_over, 
 from curation.run.making import Derived, Item, Made, Task
 from curation.run.results import Results, curated_files
 from curation.schemas import CURATED, TRAINED_TEXTS
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.errors import AGAIN, InputError
 from runtime.storage.own_files import OwnFile, checksums_in, tally
 from runtime.storage.parquet import batches, part_writer

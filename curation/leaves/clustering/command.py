@@ -9,11 +9,10 @@ from typing import Any
 from curation.leaves.clustering.embedding import DEFAULT
 from curation.leaves.clustering.pipeline import ClusterRequest, cluster
 from curation.leaves.clustering.training import ClusterConfig
-from curation.report.console import aligned
-from curation.report.languages import counted, number, percent
+from curation.report.languages import aligned, counted, number, percent
 from runtime.arguments import Parser, absolute, add_fields, made
 from runtime.console import command
-from runtime.engine.choice import engine_for
+from runtime.engine import engine_for
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 

@@ -35,7 +35,7 @@ from curation.schemas import COSINE, SEMANTIC_COPIES
 from runtime.arrow import one_array, one_batch
 from runtime.buckets import Block, Packer, buckets_for, by_bucket
 from runtime.draws import draws
-from runtime.engine.interface import Engine, Relay
+from runtime.engine import Engine, Relay
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer, read_table, row_counts

@@ -24,7 +24,7 @@ from curation.leaves.clustering.embedding import COLUMNS, TEXT, texts_of
 from curation.leaves.clustering.training import TrainedClusters
 from curation.leaves.clustering.vectors import Embeddings
 from curation.schemas import CLUSTERS
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.shipping import Shipped
 from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile, tally

@@ -39,8 +39,7 @@ from curation.report.languages import number, percent
 from curation.report.page import environment
 from curation.run.results import Results, curated_files
 from metadata.languages import language
-from runtime.engine.choice import Given, engine_of
-from runtime.engine.interface import Engine
+from runtime.engine import Engine, Given, engine_of
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
 from runtime.redaction import hidden

@@ -18,7 +18,7 @@ from curation.leaves.by_uid.tables import KEY, ImageTable, key_columns, opened
 from curation.leaves.clustering import kernels
 from curation.leaves.near_copies.vectors import require_vectors, scaled, usable_numbers
 from runtime.draws import draws
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.errors import AGAIN, InputError
 from runtime.progress import advance
 from runtime.shipping import Shipped

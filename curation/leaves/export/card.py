@@ -17,8 +17,7 @@ from curation.leaves.origins.inputs import TEXTS, doubts
 from curation.report.charts import DROPPED, funnel
 from curation.report.facts import of_licenses
 from curation.report.languages import counted, number
-from curation.report.markdown import code, escaped, templates
-from curation.report.page import environment
+from curation.report.page import code, environment, escaped, templates
 from curation.report.warnings import starter
 from metadata.languages import language
 from runtime.arguments import flag

@@ -10,7 +10,7 @@ from curation.leaves.export.forms import ByCluster, Form, answers_in, export, fo
 from curation.leaves.export.webdataset import CuratedSamples
 from runtime.arguments import Parser, add_fields, flag
 from runtime.console import command
-from runtime.engine.choice import engine_for
+from runtime.engine import engine_for
 from runtime.errors import InputError
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say

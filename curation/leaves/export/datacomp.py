@@ -30,7 +30,7 @@ from curation.run.results import Results, curated_files
 from runtime.arguments import add_fields
 from runtime.arrow import hex_numbers
 from runtime.buckets import Block, by_bucket
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.errors import AGAIN, InputError
 from runtime.progress import counted as advanced
 from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, tally

@@ -30,8 +30,7 @@ from curation.report.languages import counted, percent
 from curation.run.ledger import digest_of
 from curation.run.making import Derivation, Derived, deriving
 from curation.run.results import Results
-from runtime.engine.choice import Given
-from runtime.engine.interface import Engine
+from runtime.engine import Engine, Given
 from runtime.errors import InputError
 from runtime.packages import hooks
 from runtime.progress import Progress

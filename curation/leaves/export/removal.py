@@ -24,7 +24,7 @@ from curation.run.output_folder import REMOVED_PART
 from curation.run.results import Results, curated_files
 from curation.schemas import CURATED, GATE_REMOVED
 from runtime.arrow import require
-from runtime.engine.choice import Given
+from runtime.engine import Given
 from runtime.progress import Progress
 from runtime.progress import counted as advanced
 from runtime.shipping import Shipped

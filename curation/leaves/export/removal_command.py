@@ -10,7 +10,7 @@ from curation.exclusion import Exclusion
 from curation.leaves.export.removal import remove
 from runtime.arguments import Parser
 from runtime.console import command
-from runtime.engine.choice import engine_for
+from runtime.engine import engine_for
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 

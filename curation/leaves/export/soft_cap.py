@@ -32,7 +32,7 @@ from curation.report.languages import counted
 from curation.run.ledger import TURNS
 from curation.run.making import Derived, Made
 from runtime.draws import hashes
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.errors import AGAIN, InputError, require_integer, require_number, require_seed, typed
 from runtime.progress import counted as advanced
 from runtime.storage.own_files import OwnFile, checksums_in, tally

@@ -25,7 +25,7 @@ from curation.run.request import Context
 from curation.schemas import MATCHED
 from runtime.arrow import parts
 from runtime.buckets import Block
-from runtime.engine.interface import Receive
+from runtime.engine import Receive
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer, row_counts
 from runtime.tallies import Tallies

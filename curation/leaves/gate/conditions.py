@@ -35,7 +35,7 @@ from curation.leaves.gate.verdicts import (
 )
 from curation.report.languages import counted
 from curation.run.request import Context
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.shipping import Shipped

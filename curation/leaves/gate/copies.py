@@ -35,7 +35,7 @@ from curation.run.request import Context
 from curation.schemas import MATCHED
 from runtime.arrow import gather_reduced, gather_rows, one_batch
 from runtime.buckets import BUCKET_BYTES, Block, Packer, Store, by_bucket, packed, unpack
-from runtime.engine.interface import Engine, Receive, Relay
+from runtime.engine import Engine, Receive, Relay
 from runtime.errors import AGAIN, InputError
 from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally

@@ -36,7 +36,7 @@ from curation.run.ledger import group_buckets, sending
 from curation.run.request import Context
 from runtime.arrow import parts
 from runtime.buckets import Block, Packer, buckets_for, by_bucket
-from runtime.engine.interface import Relay, spread
+from runtime.engine import Relay, spread
 from runtime.errors import InputError
 from runtime.kernel_caches import cache_folder
 from runtime.storage.listing import Version

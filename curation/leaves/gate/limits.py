@@ -33,7 +33,7 @@ from curation.run.request import Context
 from runtime.arrow import gather_reduced, parts
 from runtime.buckets import BUCKET_BYTES, Block, Packer, by_bucket
 from runtime.draws import draws
-from runtime.engine.interface import Engine, Receive, Relay
+from runtime.engine import Engine, Receive, Relay
 from runtime.errors import AGAIN
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer, read_table, row_counts

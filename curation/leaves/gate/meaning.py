@@ -27,7 +27,7 @@ from curation.run.ledger import sending
 from curation.run.request import Context
 from curation.schemas import COSINE
 from runtime.buckets import Block, Packer
-from runtime.engine.interface import Relay
+from runtime.engine import Relay
 from runtime.errors import InputError
 from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile

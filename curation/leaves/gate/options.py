@@ -26,7 +26,7 @@ from curation.leaves.near_copies.vectors import require_cosine
 from curation.run.output_folder import REMOVED_PART
 from curation.run.request import Context
 from runtime.arguments import Parser, add_fields, made
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.errors import AGAIN, InputError, require_several, typed
 from runtime.packages import DeprecatedWarning, hooks, own_hooks
 from runtime.storage.own_files import OwnFile, checksums_in, own_files

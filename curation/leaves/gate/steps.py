@@ -26,7 +26,7 @@ from curation.run.output_folder import REMOVED_PART
 from curation.run.request import Context
 from curation.schemas import GATE_REMOVED
 from runtime.draws import draws
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.storage.own_files import OwnFile, recorded
 from runtime.storage.parquet import PartWriter, part_writer
 from runtime.tallies import Tallies

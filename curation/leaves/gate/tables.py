@@ -25,7 +25,7 @@ from curation.leaves.by_uid.tables import IDENTITIES, KEY, KEY_NAMES, ImageTable
 from curation.leaves.gate.evaluation import NEAR, HashesOfSets, KeysOfSets, SavedSets
 from curation.leaves.near_copies.index import binaries
 from curation.report.languages import counted
-from runtime.engine.interface import Engine
+from runtime.engine import Engine
 from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.shipping import Shipped

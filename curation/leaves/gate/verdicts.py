@@ -25,7 +25,7 @@ from curation.leaves.gate.steps import StepFolder
 from curation.leaves.gate.tables import STATUS, GivenTables, value_bytes
 from runtime.arrow import string_buffers
 from runtime.buckets import Block, Packer
-from runtime.engine.interface import Engine, Relay
+from runtime.engine import Engine, Relay
 from runtime.errors import InputError
 from runtime.kernels.hashes import xxhash
 from runtime.shipping import Shipped

@@ -11,7 +11,7 @@ from curation.leaves.tars.pictures import OK
 from curation.report.languages import counted
 from runtime.arguments import Parser
 from runtime.console import command
-from runtime.engine.choice import engine_for
+from runtime.engine import engine_for
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 

@@ -27,7 +27,7 @@ from curation.leaves.tars.samples import PICTURE, TAR, Picture, Source, find, re
 from curation.run.ledger import Ledger, Stamps
 from curation.run.making import STATUS, Claim, Filled, fill, statuses, write_part
 from runtime.arrow import gather
-from runtime.engine.choice import Given, engine_of
+from runtime.engine import Given, engine_of
 from runtime.errors import InputError, typed
 from runtime.packages import require_packages
 from runtime.progress import Progress

@@ -21,8 +21,7 @@ from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, Stated
 from curation.language.pool import Surroundings, weighed
 from curation.leaves.language_evaluation.evaluation import evaluate, evaluate_witnesses, is_gold
-from curation.report.console import aligned
-from curation.report.languages import named, number, percent
+from curation.report.languages import aligned, named, number, percent
 from curation.report.page import environment
 from curation.report.warnings import unknown_languages
 from metadata.languages import OTHER

@@ -20,9 +20,8 @@ import pyarrow.compute as pc
 
 from curation.matching.matcher import Matcher
 from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Label, LogAxis, points
-from curation.report.console import aligned
 from curation.report.facts import Observed, Section
-from curation.report.languages import decimal, named, number, percent
+from curation.report.languages import aligned, decimal, named, number, percent
 from curation.report.page import environment
 from curation.run.request import Observation, Options
 from curation.run.results import Results, curated_files, matched_files
@@ -30,8 +29,7 @@ from metadata.entries import FilesOfLanguages, files_of_languages
 from metadata.languages import language
 from metadata.rules import Rules
 from runtime.arrow import parts
-from runtime.engine.choice import Given, engine_of
-from runtime.engine.interface import Engine
+from runtime.engine import Engine, Given, engine_of
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile

@@ -13,7 +13,7 @@ from curation.run.making import Derivation, deriving
 from curation.run.results import Results
 from runtime.arguments import Parser
 from runtime.console import command
-from runtime.engine.choice import engine_for
+from runtime.engine import engine_for
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 

@@ -22,7 +22,7 @@ from curation.run.output_folder import REMOVED_PART
 from curation.run.request import Observation, Options
 from curation.schemas import GATE_REMOVED
 from runtime.draws import draws
-from runtime.engine.interface import Engine, spread
+from runtime.engine import Engine, spread
 from runtime.errors import AGAIN
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer

@@ -27,7 +27,7 @@ from curation.run.making import Derivation, Made, deriving, is_begun
 from curation.run.results import Results, matched_files
 from curation.schemas import TRAINED_TEXTS
 from runtime.arrow import gather_rows
-from runtime.engine.choice import Given
+from runtime.engine import Given
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.storage.arrays import MappedBatches, sums_of, write_batches

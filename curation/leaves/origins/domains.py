@@ -23,7 +23,7 @@ from curation.leaves.origins.kernels import copy_spans, group_hosts
 from curation.run.ledger import FEW_TASKS, group_buckets, senders, sending
 from runtime.arrow import gather_reduced, one_batch, string_buffers
 from runtime.buckets import BUCKET_BYTES, Block, unpack
-from runtime.engine.interface import Engine, Relay
+from runtime.engine import Engine, Relay
 from runtime.errors import AGAIN
 from runtime.progress import counted
 from runtime.storage.own_files import OwnFile, checksums_in, tally

@@ -18,7 +18,7 @@ from curation.leaves.origins.domains import DomainCounts
 from curation.leaves.origins.inputs import PAGES, TEXTS, Origin, doubts, origins, period
 from curation.report.charts import DROPPED
 from curation.report.languages import percent
-from curation.report.markdown import escaped
+from curation.report.page import escaped
 from metadata.languages import language
 
 OPT_OUTS = ("noai", "noimageai", "noml", "tdm_reservation", "data_noai", "robots", "content_signal", "ai_txt")

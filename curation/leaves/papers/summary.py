@@ -20,7 +20,7 @@ from curation.leaves.origins.domains import count_domains
 from curation.leaves.papers.sections import Ranked, RunNumbers, questions, summary
 from curation.report.facts import versions
 from curation.report.languages import counted
-from curation.report.markdown import templates
+from curation.report.page import templates
 from curation.run.ledger import digest_of
 from curation.run.making import Derived
 from curation.run.results import MATCHED_PART, Results, curated_files

@@ -33,7 +33,7 @@ from curation.run.ledger import Ledger, Stamps
 from curation.run.making import Claim, Filled, fill, write_part
 from curation.run.results import MATCHED_PART, Results
 from curation.schemas import TRAINED_TEXTS
-from runtime.engine.choice import Given, engine_of
+from runtime.engine import Given, engine_of
 from runtime.errors import AGAIN
 from runtime.progress import Progress, advance
 from runtime.storage.locks import require_apart

@@ -16,8 +16,7 @@ import pyarrow.compute as pc
 
 from curation.leaves.tars.headers import told
 from curation.leaves.tars.pictures import OK
-from curation.report.console import aligned
-from curation.report.languages import counted, number
+from curation.report.languages import aligned, counted, number
 from curation.run.ledger import Ledger
 from curation.run.making import Filled, statuses
 from metadata.languages import language

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.inputs.tables.columns import TableOptions
-from curation.inputs.tables.delimited import check as check_csv
-from curation.inputs.tables.json_lines import check as check_json
+from curation.inputs.tables.text import check_delimited as check_csv
+from curation.inputs.tables.text import check_json
 from runtime.errors import InputError
 from tests.naive.inputs import naive_pair
 from tests.support.tables import URL, dropped, json_lines, of_csv, of_json, of_parquet, texts

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.inputs.tables.columns import TableOptions
-from curation.inputs.tables.delimited import check
 from curation.inputs.tables.lines import DIALECTS, SAMPLE
+from curation.inputs.tables.text import check_delimited as check
 from runtime.errors import InputError
 from tests.naive.inputs import naive_pair
 from tests.support.checkout import SHARED

@@ -8,8 +8,7 @@ from random import Random
 import pytest
 from pyspark.errors import PythonException
 
-from runtime.engine import spark
-from runtime.engine.interface import Relay
+from runtime.engine import Relay, spark
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
 from runtime.kernel_caches import cache_folder

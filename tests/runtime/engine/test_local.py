@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.engine.interface import spread
+from runtime.engine import spread
 from runtime.engine.local import TRIES, Local, WorkerLost
 from runtime.errors import InputError
 from runtime.kernel_caches import cache_folder
