@@ -32,6 +32,13 @@ NAME = "clip-metadata"
 log = logging.getLogger("metadata")
 
 COLUMNS = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles", "frequencies")  # sources in the printed table
+PATHS = (
+    ("--wordnet", "PATH", "Princeton dict folders, OMW tab files, WN-LMF, or folders, zips and tars of them"),
+    ("--wikipedia", "PATH", "pages-articles dumps, Cirrus dumps or Parquet with title and text: files or folders"),
+    ("--pageviews", "PATH", "hourly or daily page-view files, or folders of them"),
+    ("--frequencies", "PATH", "`wordfreq`, the package, or lists of word, tab and count a line: files or folders"),
+    ("--entries", "LANGUAGE=FILE", "a list to take instead of these sources"),
+)
 NUMBERS = {
     "--bigram-score": "how word pairs are ranked",
     "--bigram-min-pmi PMI": "least PMI of a pair, with --bigram-score pmi",
@@ -131,7 +138,7 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
             raise InputError("--dry-run prints what --download would fetch; give --download, too")
         return paths
     manners = Manners(contact=require_contact(args.contact))
-    snapshot = Snapshot(dump=args.dump, content_current=args.content_current, wordnets=tuple(args.download_wordnets))
+    snapshot = Snapshot(args.dump, args.content_current, tuple(args.download_wordnets))
     planned = plan(args.languages, args.download or SOURCES, args.seed, args.mirror, snapshot)
     downloads, failed = look_up(planned, manners)
     with ConsoleProgress().stage(f"download {len(downloads)} files", "MB of those begun"):
@@ -154,15 +161,7 @@ def command_line() -> Parser:
         "titles of its Wikipedia, and frequent words. A language whose source is missing is built from the others.",
     )
     _add_main(parser)
-    sources = parser.add_argument_group("sources")
-    sources.add_argument(
-        "--wikipedia-code", metavar="CODE", help="Wikipedia code of the dumps, where neither path nor dump says it"
-    )
-    sources.add_argument(
-        "--recipe",
-        metavar="FILE",
-        help="a metadata.json: build what it describes again, from its sources or from copies that are given",
-    )
+    _add_sources(parser.add_argument_group("sources"))
     _add_downloads(parser.add_argument_group("downloads"))
     add_fields(parser.add_argument_group("what becomes an entry"), MetadataConfig, NUMBERS)
     parser.add_engine()
@@ -172,54 +171,37 @@ def command_line() -> Parser:
 
 def _add_main(parser: Parser) -> None:
     """Add the flags that most builds need."""
-    for flag, meaning in (
-        ("--wordnet", "Princeton dict folders, OMW tab files, WN-LMF, or folders, zips and tars of them"),
-        ("--wikipedia", "pages-articles dumps, Cirrus dumps or Parquet with title and text: files or folders"),
-        ("--pageviews", "hourly or daily page-view files, or folders of them"),
-        (
-            "--frequencies",
-            "`wordfreq`, the package, or lists of word, tab and count a line: files or folders",
-        ),
-    ):
-        parser.add_argument(flag, nargs="+", default=[], metavar="PATH", help=meaning)
-    parser.add_argument(
-        "--entries", nargs="+", default=[], metavar="LANGUAGE=FILE", help="a list to take instead of these sources"
-    )
-    parser.add_argument(
-        "--starter",
-        action="store_true",
-        help="take what needs no download: --frequencies wordfreq, and the package clip-curation-wordnets if installed",
-    )
-    parser.add_argument(
-        "--download",
-        nargs="*",
-        choices=tuple(SOURCES),
-        metavar="SOURCE",
-        help="fetch these sources of the languages first, or all: wordnet, wikipedia, pageviews",
-    )
-    parser.add_argument("--contact", default="", metavar="ADDRESS", help="e-mail or URL, which --download needs")
-    parser.add_argument("--dry-run", action="store_true", help="print files and sizes, fetch and build nothing")
-    parser.add_argument("--languages", nargs="+", metavar="CODE", help="the languages to build (default: all found)")
-    parser.add_argument("--rules", choices=RULES, help="how entries will be matched")
+    add = parser.add_argument
+    for flag, value, meaning in PATHS:
+        add(flag, nargs="+", default=[], metavar=value, help=meaning)
+    starter = "take what needs no download: --frequencies wordfreq, and the package clip-curation-wordnets if installed"
+    add("--starter", action="store_true", help=starter)
+    fetched = "fetch these sources of the languages first, or all: wordnet, wikipedia, pageviews"
+    add("--download", nargs="*", choices=tuple(SOURCES), metavar="SOURCE", help=fetched)
+    add("--contact", default="", metavar="ADDRESS", help="e-mail or URL, which --download needs")
+    add("--dry-run", action="store_true", help="print files and sizes, fetch and build nothing")
+    add("--languages", nargs="+", metavar="CODE", help="the languages to build (default: all found)")
+    add("--rules", choices=RULES, help="how entries will be matched")
     parser.add_output("folder of the metadata, shared by all machines; what is counted is kept")
 
 
+def _add_sources(group: Group) -> None:
+    code = "Wikipedia code of the dumps, where neither path nor dump says it"
+    group.add_argument("--wikipedia-code", metavar="CODE", help=code)
+    recipe = "a metadata.json: build what it describes again, from its sources or from copies that are given"
+    group.add_argument("--recipe", metavar="FILE", help=recipe)
+
+
 def _add_downloads(group: Group) -> None:
-    group.add_argument("--download-to", metavar="DIR", help="where to (default: downloads in --output)")
-    group.add_argument("--mirror", metavar="URL", help="a copy of dumps.wikimedia.org")
-    group.add_argument("--dump", default="latest", metavar="DAY", help="the day the dumps began, such as 20251101")
-    group.add_argument(
-        "--content-current", action="store_true", help="take mediawiki_content_current, the successor of these dumps"
-    )
-    group.add_argument(
-        "--download-wordnets",
-        nargs="+",
-        choices=tuple(WORDNETS),
-        default=list(Snapshot.wordnets),
-        metavar="NAME",
-        help=f"the wordnets to fetch, of {', '.join(WORDNETS)} (default: {' '.join(Snapshot.wordnets)})",
-    )
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="which days of page views (default: 0)")
+    add, names, usual = group.add_argument, tuple(WORDNETS), list(Snapshot.wordnets)
+    add("--download-to", metavar="DIR", help="where to (default: downloads in --output)")
+    add("--mirror", metavar="URL", help="a copy of dumps.wikimedia.org")
+    add("--dump", default="latest", metavar="DAY", help="the day the dumps began, such as 20251101")
+    current = "take mediawiki_content_current, the successor of these dumps"
+    add("--content-current", action="store_true", help=current)
+    wordnets = f"the wordnets to fetch, of {', '.join(names)} (default: {' '.join(usual)})"
+    add("--download-wordnets", nargs="+", choices=names, default=usual, metavar="NAME", help=wordnets)
+    add("--seed", type=int, default=0, metavar="N", help="which days of page views (default: 0)")
 
 
 def table(facts: dict) -> str:
@@ -239,12 +221,10 @@ def table(facts: dict) -> str:
 
 def listing(results: Iterable[Result]) -> list[str]:
     """Return a line for each download, with size, outcome and path or reason, and a last line with the total size."""
-    results = list(results)
-    lines = [
-        f"{readable(each.size):>9}  {each.outcome:7}  "
-        + (each.reason or f"{each.download.path}  {redacted(each.download.url)}")
-        for each in results
-    ]
+    results, lines = [*results], []
+    for each in results:
+        about = each.reason or f"{each.download.path}  {redacted(each.download.url)}"
+        lines.append(f"{readable(each.size):>9}  {each.outcome:7}  {about}")
     known = sum(each.size or 0 for each in results)
     unknown = sum(each.size is None for each in results)
     more = f", {unknown} of unknown size" if unknown else ""

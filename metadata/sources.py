@@ -38,7 +38,6 @@ from runtime.storage.whole import content_of
 HASHED = 1 << 26  # bytes of the largest file whose SHA-256 a recipe states: to read a dump again takes long
 PAGEVIEWS, FREQUENCIES = "pageviews", "frequencies"
 _DAY = re.compile(r"(?<!\d)(20\d\d)-?(\d\d)-?(\d\d)(?!\d)")
-_PIECE = 1 << 20
 _MEMBERS = ("name", "sha256", "sha256_of", "rules", "parameters")  # members of metadata.json to follow a recipe
 
 
@@ -199,11 +198,8 @@ def _file(path: str) -> dict[str, Any]:
     found = {"name": name, "bytes": system.size(inner)}
     if found["bytes"] is None or found["bytes"] > HASHED:  # None: not every server states sizes
         return found
-    hashed = sha256()
     with system.open(inner, "rb") as file:
-        while data := file.read(_PIECE):
-            hashed.update(data)
-    return found | {"sha256": hashed.hexdigest()}
+        return found | {"sha256": sha256(file.read()).hexdigest()}
 
 
 def _of_list(entries: Sequence[str]) -> str:
@@ -250,11 +246,7 @@ def require_entries(wanted: dict[str, Any], found: dict[str, Any]) -> None:
     """
     if wanted["sha256"] == found["sha256"]:
         return
-    codes = sorted(
-        code
-        for code in wanted["sha256_of"].keys() | found["sha256_of"].keys()
-        if wanted["sha256_of"].get(code) != found["sha256_of"].get(code)
-    )
+    codes = sorted({code for code, _ in wanted["sha256_of"].items() ^ found["sha256_of"].items()})
     ours, theirs = found["recipe"]["made_with"], wanted["recipe"]["made_with"]
     other = ", ".join(
         f"{name} {theirs.get(name)} where this is {ours[name]}" for name in ours if theirs.get(name) != ours[name]

@@ -88,8 +88,17 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--output", required=True, type=absolute, metavar="DIR", help=help)
 
     def add_engine(self) -> None:
-        """Add the flags that say where tasks run."""
-        add_engine(self._runs)
+        """Add the flags of a command whose tasks run on processes of this machine, or on Spark."""
+        cores = "processes that work at once (default: one a core)"
+        self._runs.add_argument("--cores", type=_cores, metavar="N", help=cores)
+        self._runs.add_argument(
+            "--master",
+            metavar="URL",
+            help="run on Spark: as spark://host:7077, or local[*] for a Spark of this machine (default: without Spark, "
+            "which starts by itself for what is written in SQL)",
+        )
+        memory = "memory of Spark's Java, such as 8g, where it starts"
+        self._runs.add_argument("--memory", type=_memory, metavar="SIZE", help=memory)
 
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Return the arguments in one line of a file of arguments.
@@ -288,20 +297,6 @@ def add(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     hidden = argparse.SUPPRESS
     parser.add_argument("--print-completion", action=_Completion, choices=SHELLS, dest=hidden, help=hidden)
     return group
-
-
-def add_engine(group: argparse._ArgumentGroup) -> None:
-    """Add the flags of a command whose tasks run on processes of this machine, or on Spark."""
-    group.add_argument("--cores", type=_cores, metavar="N", help="processes that work at once (default: one a core)")
-    group.add_argument(
-        "--master",
-        metavar="URL",
-        help="run on Spark: as spark://host:7077, or local[*] for a Spark of this machine (default: without Spark, "
-        "which starts by itself for what is written in SQL)",
-    )
-    group.add_argument(
-        "--memory", type=_memory, metavar="SIZE", help="memory of Spark's Java, such as 8g, where it starts"
-    )
 
 
 def apply_format(given: Sequence[str]) -> None:

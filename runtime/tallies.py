@@ -8,11 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-import pyarrow as pa
-
 UNKNOWN = "unknown_"  # begins names that end in a value from the input, such as `unknown_language.` and a label
 MOST = 1000  # such names that have their own sums
-SCHEMA = pa.schema([pa.field("name", pa.string()), pa.field("language", pa.string()), pa.field("value", pa.float64())])
 
 
 class Tallies:
@@ -24,7 +21,7 @@ class Tallies:
         self.update(rows)
 
     def update(self, rows: Iterable[dict]) -> None:
-        """Add rows of SCHEMA, given as dictionaries."""
+        """Add rows, dictionaries of name, language and value."""
         for row in rows:
             self.add(row["name"], row["value"], row["language"])
 
@@ -72,13 +69,9 @@ class Tallies:
         return {name: _number(value) for (name, _), value in taken._sums.items()}
 
     def rows(self) -> list[dict]:
-        """Return one row of SCHEMA per sum, as dictionaries, sorted by name and language."""
+        """Return one row per sum, dictionaries of name, language and value, sorted by name and language."""
         keys = sorted(self._sums, key=lambda key: (key[0], key[1] or ""))
         return [{"name": name, "language": code, "value": self._sums[name, code]} for name, code in keys]
-
-    def batch(self) -> pa.RecordBatch:
-        """Return the rows as a record batch of SCHEMA."""
-        return pa.RecordBatch.from_pylist(self.rows(), schema=SCHEMA)
 
 
 def _number(value: float) -> float:

@@ -27,7 +27,7 @@ from curation.dataframes import tasks
 from curation.exclusion import Exclusion
 from curation.inputs.tables.columns import FIELD, TableOptions
 from curation.language.engines import Identifier
-from curation.matching.by_language import matchers_of
+from curation.matching import matchers_of
 from curation.run import warm
 from curation.run.catalog import pair_columns, require_columns, selected
 from curation.run.request import entries_for

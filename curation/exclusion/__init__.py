@@ -1,5 +1,210 @@
-"""Exclude images by uid, URL, domain, page or pattern, as exclusion lists say."""
+"""Exclude rows by uid, URL, domain, page or pattern, a batch at a time.
 
-from curation.exclusion.exclusion import REASONS, Exclusion
+`lists` reads exclusion lists and has the sets in which rows are looked up. A listed hash excludes the images whose file
+has it: the run finds the keys of these images in tables of hashes, and adds the keys with `without`.
+"""
 
-__all__ = ["REASONS", "Exclusion"]
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from itertools import chain
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.exclusion.lists import HASHES, KINDS, KeySet, domain_keys, first_bad, flags, read_whole_list, url_keys
+from curation.inputs.candidates import tallies
+from runtime.arrow import exact_numbers, string_array, string_buffers, uid_numbers
+from runtime.errors import InputError
+from runtime.storage.arrays import open_arrays, save_arrays
+
+VERSION = 3
+_LISTED = tuple(kind for kind in KINDS if kind not in HASHES)
+REASONS = ("excluded_hash", *(f"excluded_{kind}" for kind in _LISTED))  # a row gets the first that applies
+_NAMES = pa.array(REASONS)
+_HEADER = "exclusion.json"
+_SETS = {"uids": "uid", "urls": "url", "domains": "domain", "pages": "page"}  # set → kind of value
+_SAVED = (*_SETS, "hits")
+_NONE = KeySet.of([])
+
+
+@dataclass(frozen=True, eq=False)
+class Exclusion:
+    """All that is excluded: sets of uids, URLs, domains of images and domains of pages, and patterns of URLs."""
+
+    uids: KeySet
+    urls: KeySet
+    domains: KeySet
+    pages: KeySet
+    regexes: tuple[str, ...]
+    digest: str  # 32 hex digits; independent of files, order and repetitions
+    hashes: Mapping[str, np.ndarray] = field(default_factory=dict)  # kind → uint64[hash, word]
+    hits: KeySet = _NONE  # keys of the images that have a listed hash
+
+    @classmethod
+    def read(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:
+        """Return what the lists in these files exclude; without files, nothing is excluded."""
+        return cls._of_values(part for path in paths for part in read_whole_list(str(path), "the exclusion list"))
+
+    @classmethod
+    def without_hashes(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:
+        """Return what `read` returns; InputError if a list names hashes, which need tables of hashes."""
+        read = cls.read(paths)
+        if read.hashes:
+            raise InputError(
+                f"the exclusion lists name hashes ({', '.join(read.hashes)}), which are looked up in tables of hashes; "
+                "give them to clip-curate, with the hashes of clip-hash as --images"
+            )
+        return read
+
+    @classmethod
+    def of(
+        cls,
+        uids: Iterable[str] = (),
+        urls: Iterable[str] = (),
+        domains: Iterable[str] = (),
+        pages: Iterable[str] = (),
+        regexes: Iterable[str] = (),
+    ) -> Exclusion:
+        """Return the exclusion of these uids, URLs, domains, domains of pages, and patterns of URLs.
+
+        >>> exclusion = Exclusion.of(domains=["example.org"], regexes=[r"\\.gif$"])
+        >>> urls = ["https://www.example.org/a.jpg", "https://example.com/b.gif", "https://badexample.org/c.jpg"]
+        >>> exclusion.excluded(pa.record_batch({"url": urls})).to_pylist()
+        ['excluded_domain', 'excluded_regex', None]
+        """
+        given: list[tuple[str, pa.Array]] = []
+        for kind, values in zip(_LISTED, (uids, urls, domains, pages, regexes), strict=True):
+            strings = string_array(values, f"the {kind} list")
+            bad = first_bad(kind, strings)
+            if bad is not None:
+                raise InputError(f"{strings[bad].as_py()!r} is no {KINDS[kind].expected}")
+            given.append((kind, strings))
+        return cls._of_values(given)
+
+    @classmethod
+    def _of_values(cls, given: Iterable[tuple[str, pa.Array]]) -> Exclusion:
+        """Return the exclusion of values, given as pairs of a kind and an array of its values."""
+        values: dict[str, list] = {kind: [] for kind in KINDS}
+        for kind, some in given:
+            values[kind].append(KINDS[kind].form(some))
+        sets: dict[str, Any] = {}
+        hashed = blake2b(digest_size=16)
+        for name, kind in _SETS.items():
+            if name in ("uids", "urls"):
+                sets[name] = KeySet.of(values[kind])
+                content = [sets[name].keys]
+            else:
+                domains = pa.array(_each_once(values[kind]), pa.large_string())
+                sets[name] = KeySet.of([domain_keys(domains)])
+                content = list(reversed(string_buffers(domains)))
+            hashed.update(f"{name} {len(sets[name])}\n".encode())
+            for part in content:
+                hashed.update(np.ascontiguousarray(part).data)
+        regexes = tuple(_each_once(values["regex"]))
+        hashed.update("\n".join(regexes).encode())
+        hashes = {
+            kind: np.unique(np.concatenate(values[kind]), axis=0) for kind in HASHES if any(map(len, values[kind]))
+        }
+        for kind, words in hashes.items():
+            hashed.update(f"{kind} {len(words)}\n".encode())
+            hashed.update(words.data)
+        return cls(**sets, regexes=regexes, digest=hashed.hexdigest(), hashes=hashes)
+
+    def without(self, hits: np.ndarray) -> Exclusion:
+        """Return this exclusion extended by images with listed hashes, given by key, uint64[image, 2]."""
+        return replace(self, hits=KeySet.of([hits]))
+
+    def __len__(self) -> int:
+        """Return the number of distinct uids, URLs, domains, pages, patterns, and images with listed hashes."""
+        return len(self.regexes) + sum(len(getattr(self, name)) for name in _SAVED)
+
+    def excluded(self, batch: pa.RecordBatch) -> pa.Array:
+        """Return the reason why each row is excluded, one of REASONS, or null for a row that stays.
+
+        The batch must have the column url and, if pages are excluded, page_url. If uid is null or missing, the MD5 of
+        the URL is used. A row whose url is null is no image (but a tally, say) and stays.
+        """
+        if not len(self):
+            return pa.nulls(batch.num_rows, pa.string())
+        numbers = np.full(batch.num_rows, len(REASONS))
+        for reason, found in self._found(batch):
+            numbers[found & (numbers == len(REASONS))] = REASONS.index(reason)
+        is_kept = (numbers == len(REASONS)) | ~flags(batch["url"].is_valid())
+        return _NAMES.take(pa.array(numbers, mask=is_kept))
+
+    def out_of(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield CANDIDATES batches without excluded rows, then a batch of tallies.
+
+        The tallies are `dropped.REASON`, and `pairs` as a negative number that corrects the count of pairs.
+        """
+        dropped: Counter[str] = Counter()
+        for batch in batches:
+            reasons = self.excluded(batch)
+            if reasons.null_count < len(reasons):
+                dropped.update(reasons.drop_null().to_pylist())
+                batch = batch.filter(reasons.is_null())
+            if batch.num_rows:
+                yield batch
+        if dropped:
+            rows = {f"dropped.{reason}": rows for reason, rows in dropped.items()}
+            yield tallies(Counter(rows | {"pairs": -dropped.total()}))
+
+    def save(self, directory: str | PathLike[str]) -> str:
+        """Write the exclusion into a folder, for workers to open; return the folder's path."""
+        sets = {name: getattr(self, name) for name in _SAVED}
+        arrays = {f"{name}_{part}": getattr(each, part) for name, each in sets.items() for part in ("keys", "starts")}
+        header = {"version": VERSION, "digest": self.digest, "regexes": self.regexes}
+        save_arrays(Path(directory), _HEADER, header, arrays)
+        return str(directory)
+
+    @classmethod
+    def open(cls, directory: str | PathLike[str]) -> Exclusion:
+        """Map a saved exclusion into memory shared by all processes of a machine; InputError if it is damaged."""
+        header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
+        try:
+            sets: dict[str, Any] = {name: KeySet(arrays[f"{name}_keys"], arrays[f"{name}_starts"]) for name in _SAVED}
+            return cls(**sets, regexes=tuple(header["regexes"]), digest=header["digest"])
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{directory} holds no whole exclusion ({error}): build it again") from None
+
+    def _found(self, batch: pa.RecordBatch) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield each reason with a mask, bool[row], of the rows to which it applies; the cheapest reasons first."""
+        urls = batch["url"]
+        if len(self.hits):
+            of_uids = _keys(batch, lambda uids: exact_numbers(uids).view(np.uint64))
+            yield "excluded_hash", self.hits.contains(of_uids) | self.hits.contains(url_keys(urls))
+        if len(self.uids):
+            yield "excluded_uid", self.uids.contains(_keys(batch))
+        if len(self.urls):
+            yield "excluded_url", self.urls.contains(url_keys(urls))
+        if len(self.domains):
+            yield "excluded_domain", self.domains.covers(urls)
+        if len(self.pages):
+            yield "excluded_page", self.pages.covers(batch["page_url"])
+        for pattern in self.regexes:
+            yield "excluded_regex", flags(pc.match_substring_regex(urls, pattern))
+
+
+def _each_once(lists: list[list[str]]) -> list[str]:
+    return sorted(set(chain.from_iterable(lists)))
+
+
+def _keys(batch: pa.RecordBatch, numbers: Callable[[pa.Array], np.ndarray] = uid_numbers) -> np.ndarray:
+    """Return the key of each row's uid, uint64[row, 2], as `numbers` computes it; without a uid, the key of the URL."""
+    if "uid" not in batch.schema.names or batch["uid"].null_count == batch.num_rows:
+        return url_keys(batch["url"])
+    given = flags(batch["uid"].is_valid())
+    if given.all():
+        return numbers(batch["uid"])
+    keys = np.empty((batch.num_rows, 2), np.uint64)
+    keys[given] = numbers(batch["uid"].drop_null())
+    keys[~given] = url_keys(batch["url"].filter(pa.array(~given)))
+    return keys

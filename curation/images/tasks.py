@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from curation.images.combine import combine, differs, group, hashes, tally_duplicates, uid_hashes, uids
 from curation.inputs.crawl.links import ALT, SIGNAL, SIGNALS
 from curation.licences import TALLY, license_column
-from curation.matching.by_language import Matching
+from curation.matching import Matching
 from curation.schemas import KEYED, LABELS, MATCHED, PAIRS
 from runtime.arrow import gather_reduced, gather_rows, parts
 from runtime.buckets import BUCKET_BYTES, Block, Packer, bucket_of, by_bucket

@@ -1,6 +1,323 @@
-"""Match texts: find the entries of a text's own language in it."""
+"""Match texts of any language: identify the language of each, and find the entries of that language in it.
 
-from curation.matching.by_language import Matching
-from curation.matching.matcher import Matcher
+Finders are opened, built and saved here, one per language: a Matcher or an automaton. The automaton is pyahocorasick's:
+the second, slower engine, and the reference in the matcher's tests. Each process builds it from the entries. It is
+never pickled: pickling leaks memory in pyahocorasick 2.3.1.
+"""
 
-__all__ = ["Matcher", "Matching"]
+from __future__ import annotations
+
+import os
+import shutil
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from itertools import chain
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import regex
+
+from curation.balancing.thresholds import hold_any
+from curation.config import CurationConfig
+from curation.inputs.candidates import coded
+from curation.language import Identifier
+from curation.language.judging import LanguageRules, Stated, judge
+from curation.language.pool import weighed
+from curation.matching.matcher import VERSION, Matcher
+from curation.matching.trie import require_entries, require_rules
+from curation.schemas import ENTRY_IDS, FOUND, KEYED, LABELS, PAIRS
+from metadata.entries import Entries, digest_of
+from metadata.languages import OTHER
+from metadata.rules import Rules, meta_entry, meta_text, symbols
+from runtime.arrow import list_array, parts, require, string_array
+from runtime.errors import AGAIN, InputError, typed
+from runtime.kernel_caches import cache_folder
+from runtime.storage.machine_cache import kept
+from runtime.storage.paths import room
+from runtime.storage.whole import read_json, write_json
+from runtime.tallies import Tallies
+
+_BETWEEN = "\x1f"  # a control character, which no symbol holds
+
+if TYPE_CHECKING:
+    import ahocorasick
+
+INDEX = "index.json"  # file with the ids and the digest of each language
+PROCESS_ENTRIES = 2_000_000  # entries per process: they take two seconds to build, as long as a process takes to start
+
+_entries = lru_cache(maxsize=1)(Entries.of_strings)
+
+
+class Finder(Protocol):
+    """Finds the entries of one language: a Matcher, or an AhoCorasick automaton."""
+
+    def find(self, texts: pa.Array) -> pa.Array:
+        """Return the positions, in the language's list, of the entries in each text, as list<int32>."""
+
+
+class Finders:
+    """The finders of all languages; each is opened or built when the first text of its language is searched."""
+
+    def __init__(self, ids: dict[str, range], finder_of: Callable[[str], Finder], one_list: str | None = None) -> None:
+        self._ids, self._finder_of, self._one_list = ids, lru_cache(maxsize=None)(finder_of), one_list
+
+    def of_one_list(self, language: str | None) -> Finders:
+        """Return finders that search all texts for the entries of `language`; None: of each text's own language."""
+        return Finders(self._ids, self._finder_of, language)
+
+    def find(self, language: str, texts: pa.Array) -> pa.ListArray:
+        """Return the ids of the entries of `language` in each text, as list<int32>; an empty list for a null text."""
+        language = self._one_list or language
+        if not self._ids.get(language):
+            return pa.ListArray.from_arrays(pa.array(np.zeros(len(texts) + 1, np.int32)), pa.nulls(0, pa.int32()))
+        positions, offsets = parts(self._finder_of(language).find(texts))
+        ids = positions.to_numpy() + np.int32(self._ids[language].start)
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(ids))
+
+
+def built_finders(entries: Entries, rules: Rules) -> Finders:
+    """Return finders whose matchers this process builds, each when the first text of its language is searched."""
+    return Finders(_ids(entries), lambda language: Matcher.build(entries.of(language), rules))
+
+
+@lru_cache(maxsize=1)
+def open_automata(strings: Path, rules: Rules) -> Finders:
+    """Return finders that build automata of the entries whose strings were saved in a folder; cached."""
+    entries = Entries.of_strings(strings)
+    return Finders(_ids(entries), lambda language: AhoCorasick.build(entries.of(language), rules))
+
+
+@lru_cache(maxsize=1)
+def open_matchers(folder: Path) -> Finders:
+    """Return finders that open the matchers which `save_matchers` wrote into a folder; cached.
+
+    The entries themselves are not read: in each worker, the entries of all languages would take gigabytes.
+    """
+    saved = read_json(folder / INDEX)
+    if saved is None:
+        raise InputError(f"{folder} holds no {INDEX} of saved matchers; build the matchers again")
+    digests = {code: each["digest"] for code, each in saved.items()}
+    ids = {code: range(each["first"], each["stop"]) for code, each in saved.items()}
+    return Finders(ids, lambda language: _open_matcher(folder / language, digests[language]))
+
+
+def matchers_of(entries: Entries, rules: Rules) -> Path:
+    """Return the folder of the matchers of all languages, which are built once per machine."""
+    versions = f"{VERSION}-{unicodedata.unidata_version}-{regex.__version__}"  # versions of the character classes
+    folder = cache_folder() / f"matchers-{entries.digest}-{rules}-{versions}"
+    return kept(folder, lambda matchers: save_matchers(entries, rules, matchers))
+
+
+def save_matchers(entries: Entries, rules: Rules, matchers: Path, processes: int | None = None) -> None:
+    """Build the matchers of all languages and save them in a folder; by default in processes if that is faster."""
+    if processes is None:
+        processes = min(os.cpu_count() or 1, len(entries) // PROCESS_ENTRIES)
+    if processes < 2:
+        for language in entries.languages:
+            save_matcher(entries, language, rules, matchers)
+    else:
+        from runtime.engine.local import Local  # here, as few metadata are so large
+
+        entries.save_strings(strings := matchers / "strings")
+        Local(processes).run([*entries.languages], partial(_save_one, strings=strings, rules=rules, matchers=matchers))
+        shutil.rmtree(strings)
+    index = {
+        code: {"first": ids.start, "stop": ids.stop, "digest": digest_of(entries.of(code))}
+        for code, ids in _ids(entries).items()
+    }
+    write_json(matchers / INDEX, index)
+
+
+def save_matcher(entries: Entries, language: str, rules: Rules, matchers: str | PathLike[str]) -> None:
+    """Build the matcher of one language, and save it in the folder `matchers`; a partial matcher is never visible."""
+    folder = Path(matchers) / language
+    unfinished = folder.with_name(f"{language}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    with room(matchers):
+        Matcher.build(entries.of(language), rules).save(unfinished)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.replace(folder)
+
+
+def _save_one(language: str, strings: Path, rules: Rules, matchers: Path) -> Tallies:
+    save_matcher(_entries(strings), language, rules, matchers)
+    return Tallies()
+
+
+def _ids(entries: Entries) -> dict[str, range]:
+    return {code: range(ids.start, ids.stop) for code, ids in entries.languages.items()}
+
+
+def _open_matcher(folder: Path, digest: str) -> Matcher:
+    try:
+        matcher = Matcher.open(folder)
+    except InputError as error:
+        raise InputError(f"{error}: delete {folder.parent} and {AGAIN}") from None
+    if matcher.digest != digest:
+        raise InputError(f"{folder} was built from other entries; build the matchers again")
+    return matcher
+
+
+@dataclass(frozen=True)
+class AhoCorasick:
+    """Finds the entries of one list in texts by an automaton; an entry's id is its position in that list."""
+
+    automaton: ahocorasick.Automaton | None  # maps a form to the ids of the entries with this form; None: no entry
+    read: Callable[[str], str]  # returns a text in the form that the automaton searches
+
+    @classmethod
+    def build(cls, entries: Iterable[str] | pa.Array, rules: Rules = "unicode") -> AhoCorasick:
+        """Return the automaton for a sequence or an Arrow array of strings; InputError for an empty or null entry."""
+        require_rules(rules)
+        read_entry, read_text = (joined, joined) if rules == "unicode" else (meta_entry, meta_text)
+        ids = defaultdict(list)
+        for position, entry in enumerate(require_entries(entries).to_pylist()):
+            ids[read_entry(entry)].append(position)
+        ids.pop(_BETWEEN, None)  # entries without a symbol
+        if not ids:
+            return cls(None, read_text)
+        import ahocorasick  # here, as most runs do not need it
+
+        automaton = ahocorasick.Automaton()
+        for string, positions in ids.items():
+            automaton.add_word(string, tuple(positions))
+        automaton.make_automaton()
+        return cls(automaton, read_text)
+
+    def find(self, texts: Iterable[str | None] | pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+        """Return for each text the ids of the entries that it contains, as `Matcher.find` does."""
+        if isinstance(texts, pa.ChunkedArray):
+            return pa.chunked_array([self.find(chunk) for chunk in texts.chunks], pa.list_(pa.int32()))
+        texts = string_array(texts, "texts")
+        found = [self._found(text) for text in texts.to_pylist()]
+        offsets = np.append(0, np.cumsum([*map(len, found)], dtype=np.int64))
+        ids = np.fromiter(chain.from_iterable(found), np.int32, offsets[-1])
+        return list_array(offsets, ids, like=texts)
+
+    def _found(self, text: str | None) -> list[int]:
+        if text is None or self.automaton is None:
+            return []
+        return sorted({id for _, ids in self.automaton.iter(self.read(text)) for id in ids})
+
+
+def joined(text: str) -> str:
+    r"""Return the symbols of a text or an entry with a control character around each.
+
+    >>> joined("a dog")
+    '\x1fa\x1fdog\x1f'
+    """
+    return _BETWEEN + "".join(symbol + _BETWEEN for symbol in symbols(text))
+
+
+Labelled = tuple[pa.DictionaryArray, pa.FloatArray]  # label and score of each text
+_ADDED = pa.schema([PAIRS.field(name) for name in PAIRS.names[len(KEYED.names) :]])
+
+
+@typed
+@dataclass(frozen=True)
+class Matching:
+    """All parts of matching: a language identifier, finders of entries, and the rules for accepting a language."""
+
+    identifier: Identifier
+    finders: Finders
+    rules: LanguageRules = field(default_factory=LanguageRules)
+    lettered: np.ndarray | None = None  # bool[id]: the entry has letters; None: texts need no such entry
+
+    @classmethod
+    def of(cls, entries: Entries, rules: Rules = "unicode", model: str | PathLike[str] | None = None) -> Matching:
+        """Return a matching with the defaults of a run, without a folder or Spark; `model` defaults to lid.176.ftz."""
+        require_rules(rules)
+        return cls(Identifier.open(model), built_finders(entries, rules), LanguageRules.of(CurationConfig()))
+
+    def find(
+        self, texts: Iterable[str | None] | pa.Array, languages: Iterable[str | None] | pa.Array | None = None
+    ) -> pa.RecordBatch:
+        """Return a batch of `language`, `lid_score` and `entries`, one row per text.
+
+        The model identifies the language of each text for which `languages` is null or not given. A null text has no
+        language and no entries. InputError unless there are as many languages as texts.
+        """
+        texts = string_array(texts, "texts")
+        given = pa.nulls(len(texts), pa.string()) if languages is None else string_array(languages, "languages")
+        if len(given) != len(texts):
+            raise InputError(f"{len(given):,} languages came with {len(texts):,} texts; give one for each")
+        return self._found(texts, given, Stated.nothing(len(texts)), None).select([each.name for each in FOUND])
+
+    def match(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return a KEYED batch as PAIRS: with the language of each row's text, and the entries in the text.
+
+        If the batch has LABELS, these are used; otherwise the model predicts them.
+        """
+        rows = require(batch, KEYED)
+        texts, given = string_array(rows["text"], "texts"), string_array(rows["given"], "languages")
+        stated = Stated(rows["page_language"], rows["pool_language"])
+        labelled = (batch["label"], batch["label_score"]) if LABELS[0] in batch.schema.names else None
+        found = self._found(texts, given, stated, labelled)
+        return pa.RecordBatch.from_arrays([*rows.columns, *found.columns], schema=PAIRS)
+
+    def _found(self, texts: pa.Array, given: pa.Array, stated: Stated, labelled: Labelled | None) -> pa.RecordBatch:
+        """Return the columns that PAIRS have besides those of KEYED rows."""
+        names, scores, reasons = self._languages(texts, given, stated, labelled)
+        entries = self._with_evidence(self._entries(texts, names.fill_null(OTHER.code)))
+        return pa.RecordBatch.from_arrays([names, scores, entries, reasons], schema=_ADDED)
+
+    def _with_evidence(self, entries: pa.Array) -> pa.Array:
+        """Return the lists of ids; if `lettered` is set, a list without an entry with letters becomes empty."""
+        if self.lettered is None:
+            return entries
+        ids, offsets = parts(entries)
+        lengths, proven = np.diff(offsets), hold_any(entries, self.lettered)
+        kept = pa.array(np.append(0, np.cumsum(lengths * proven)), pa.int32())
+        return pa.ListArray.from_arrays(kept, ids.filter(pa.array(np.repeat(proven, lengths))))
+
+    def _languages(
+        self, texts: pa.Array, given: pa.Array, stated: Stated, labelled: Labelled | None = None
+    ) -> tuple[pa.Array, pa.Array, pa.Array]:
+        """Return the language of each text, the model's score, and the reason, as `judge` returns it.
+
+        A language in `given` is taken as it is; its score and reason are null.
+        """
+        if given.null_count == len(given):
+            return self._identified(texts, stated, labelled)
+        given = coded(given)
+        unknown = given.is_null()
+        labelled = labelled and (labelled[0].filter(unknown), labelled[1].filter(unknown))
+        stated = stated.take(pa.array(np.flatnonzero(unknown)))
+        names, scores, reasons = self._identified(texts.filter(unknown), stated, labelled)
+        no_scores, no_reasons = pa.nulls(len(texts), pa.float32()), pa.nulls(len(texts), pa.string())
+        return (
+            pc.replace_with_mask(given, unknown, names),
+            pc.replace_with_mask(no_scores, unknown, scores),
+            pc.replace_with_mask(no_reasons, unknown, reasons),
+        )
+
+    def _identified(
+        self, texts: pa.Array, stated: Stated, labelled: Labelled | None
+    ) -> tuple[pa.Array, pa.Array, pa.Array]:
+        labels, scores = labelled or self.identifier.predict(texts)
+        if self.rules.pool_shares:
+            pools = weighed(texts, (labels, scores), self.identifier, self.rules.pool_shares)
+            stated = replace(stated, pools=pools)
+        languages, reasons = judge(texts, labels, scores, self.rules, stated)
+        return languages, scores, reasons
+
+    def _entries(self, texts: pa.Array, languages: pa.Array) -> pa.Array:
+        """Return the ids of the entries of a text's own language that the text contains, for each text."""
+        codes = languages.dictionary_encode()
+        indices = codes.indices.to_numpy()
+        order = np.argsort(indices, kind="stable")
+        bounds = np.searchsorted(indices[order], np.arange(len(codes.dictionary) + 1))
+        found = [
+            self.finders.find(code, texts.take(pa.array(order[begin:end])))
+            for code, begin, end in zip(codes.dictionary.to_pylist(), bounds, bounds[1:], strict=False)
+        ]
+        if not found:
+            return pa.nulls(0, ENTRY_IDS)
+        return pa.concat_arrays(found).take(pa.array(np.argsort(order)))

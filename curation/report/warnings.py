@@ -85,12 +85,8 @@ def without_texts(records: int, dropped: Mapping[str, int]) -> str:
     """
     often = sorted(((rows, reason) for reason, rows in dropped.items() if rows), reverse=True)[:NAMED]
     reasons = ", ".join(f"{number(rows)} {reason}" for rows, reason in often)
-    found = (
-        f"of {counted(records, 'record')} none has a text and the URL of an image"
-        if records
-        else "the inputs hold no rows"
-    )
-    return f"{found} ({reasons})" if reasons else found
+    of_records = f"of {counted(records, 'record')} none has a text and the URL of an image"
+    return (of_records if records else "the inputs hold no rows") + (f" ({reasons})" if reasons else "")
 
 
 def _empty(rows: dict[str, int], dropped: dict[str, int]) -> Iterator[Sentence]:
@@ -151,13 +147,8 @@ def unknown_languages(rows: int, labels: dict[str, int]) -> Sentence:
 def _of_gate(gate: dict[str, Any]) -> Iterator[Sentence]:
     if differing := [table for table in gate.get("tables", []) if table.get("differing")]:
         named = (
-            (
-                Quoted(table["name"]),
-                f" ({counted(table['differing'], 'image')}, such as ",
-                Quoted(table["example"]),
-                ")",
-            )
-            for table in differing[:NAMED]
+            (Quoted(each["name"]), f" ({counted(each['differing'], 'image')}, such as ", Quoted(each["example"]), ")")
+            for each in differing[:NAMED]
         )
         yield (
             "Tables have several rows of an image, with other values: ",
@@ -187,38 +178,6 @@ def _of_languages(languages: dict[str, dict[str, Any]], check: Doubt) -> Sentenc
     return (check.before, *_listed(named), more + check.after)
 
 
-def _is_unbalanced(row: dict[str, Any]) -> bool:
-    return row["matches"] >= ENOUGH and row["top"][0]["count"] <= row["t"]
-
-
-def _is_dominated(row: dict[str, Any]) -> bool:
-    return row["matches"] >= ENOUGH and row["top"][0]["count"] > MOST * row["matches"]
-
-
-def _is_doubtful(row: dict[str, Any]) -> bool:
-    return row["identified"] >= ENOUGH and row["mean_score"] < DOUBTFUL_SCORE
-
-
-def _is_hardly_matched(row: dict[str, Any]) -> bool:
-    return row["entries"] > 0 and row["texts"] >= ENOUGH and row["matched"] < LOW_SHARE * row["texts"]
-
-
-def _is_without_entries(row: dict[str, Any]) -> bool:
-    return row["texts"] > 0 and not row["entries"]
-
-
-def _is_kept_doubtfully(row: dict[str, Any]) -> bool:
-    return row["kept"] >= ENOUGH and row["kept_doubtful"] > DOUBTFUL_SHARE * row["kept"]
-
-
-def _is_kept_by_numbers(row: dict[str, Any]) -> bool:
-    return row["kept"] >= ENOUGH and row["kept_without_letters"] > DOUBTFUL_SHARE * row["kept"]
-
-
-def _is_in_other_scripts(row: dict[str, Any]) -> bool:
-    return row["texts"] >= ENOUGH and row["other_script"] > FOREIGN_SHARE * row["texts"]
-
-
 def _top_entry(row: dict[str, Any]) -> tuple[str, ...]:
     top, matches = row["top"][0], row["matches"]
     return Quoted(top["entry"]), f", {percent(top['count'], matches)} of {number(matches)} matches"
@@ -226,20 +185,20 @@ def _top_entry(row: dict[str, Any]) -> tuple[str, ...]:
 
 CHECKS = (
     Doubt(
-        _is_unbalanced,
+        lambda row: row["matches"] >= ENOUGH and row["top"][0]["count"] <= row["t"],
         lambda row: (f"t = {number(row['t'])}",),
         "Not balanced, because no entry is in more than t texts: ",
         ". All texts with a match were kept; a lower English threshold or target size balances more.",
         asks=lambda parameters: parameters.get("balance", True),
     ),
     Doubt(
-        _is_dominated,
+        lambda row: row["matches"] >= ENOUGH and row["top"][0]["count"] > MOST * row["matches"],
         _top_entry,
         "One entry has most of the matches: ",
         ". Is it a word of the language, or part of a website's template?",
     ),
     Doubt(
-        _is_doubtful,
+        lambda row: row["identified"] >= ENOUGH and row["mean_score"] < DOUBTFUL_SCORE,
         lambda row: (f"{row['mean_score']:.2f} over {counted(row['identified'], 'text')}",),
         "Low mean language score: ",
         ". Many of these texts may be in another language or, like file names, in none; "
@@ -247,31 +206,31 @@ CHECKS = (
         of_other=False,
     ),
     Doubt(
-        _is_kept_doubtfully,
+        lambda row: row["kept"] >= ENOUGH and row["kept_doubtful"] > DOUBTFUL_SHARE * row["kept"],
         lambda row: (f"{percent(row['kept_doubtful'], row['kept'])} of {number(row['kept'])}",),
         "Many kept rows have a score below 0.5: ",
         ". The report shows ten of each language.",
     ),
     Doubt(
-        _is_kept_by_numbers,
+        lambda row: row["kept"] >= ENOUGH and row["kept_without_letters"] > DOUBTFUL_SHARE * row["kept"],
         lambda row: (f"{percent(row['kept_without_letters'], row['kept'])} of {number(row['kept'])}",),
         "Many rows are kept for numbers or single letters alone: ",
         ". --evidence letters asks for more.",
     ),
     Doubt(
-        _is_in_other_scripts,
+        lambda row: row["texts"] >= ENOUGH and row["other_script"] > FOREIGN_SHARE * row["texts"],
         lambda row: (f"{percent(row['other_script'], row['texts'])} of {counted(row['texts'], 'text')}",),
         "Texts in scripts in which the language is not written: ",
         ". Is the language that the input states right?",
     ),
     Doubt(
-        _is_hardly_matched,
+        lambda row: row["entries"] > 0 and row["texts"] >= ENOUGH and row["matched"] < LOW_SHARE * row["texts"],
         lambda row: (f"{percent(row['matched'], row['texts'])} with {number(row['entries'])} entries",),
         "Few texts match: ",
         ". The entries may be too few, or of another kind than the texts.",
     ),
     Doubt(
-        _is_without_entries,
+        lambda row: row["texts"] > 0 and not row["entries"],
         lambda row: (f"{counted(row['texts'], 'text')}, mean score {decimal(row['mean_score'])}",),
         "No entries, so all texts are lost: ",
         ". Where the score is high, most are in the language: clip-metadata makes its entries from its Wikipedia or a "

@@ -26,7 +26,7 @@ from curation.balancing.thresholds import (
 from curation.config import ENGLISH
 from curation.exclusion import Exclusion
 from curation.inputs.limits import require_sound
-from curation.matching.by_language import matchers_of
+from curation.matching import matchers_of
 from curation.report.facts import Run
 from curation.report.languages import counted
 from curation.run import tasks

@@ -29,7 +29,7 @@ from curation.config import CurationConfig
 from curation.inputs.files import InputSample, formats, samples
 from curation.inputs.limits import cut
 from curation.language.judging import LanguageRules
-from curation.matching.by_language import Matching, built_finders
+from curation.matching import Matching, built_finders
 from curation.report.languages import aligned, counted, named, percent, short
 from curation.report.warnings import without_texts
 from curation.run import warm

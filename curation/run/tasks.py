@@ -28,7 +28,7 @@ from curation.inputs.tables.columns import TableOptions
 from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules
 from curation.language.pool import Surroundings, weighed
-from curation.matching.by_language import Matching, open_automata, open_matchers
+from curation.matching import Matching, open_automata, open_matchers
 from curation.run import warm
 from curation.run.ledger import (
     BLOCK_ROWS,

@@ -11,12 +11,10 @@ import random
 import re
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -150,9 +148,7 @@ class Client:
         self.pause()
         host = _host_of(url)
         try:
-            response = self._session.request(
-                method, url, headers=headers, stream=True, timeout=TIMEOUT, allow_redirects=True
-            )
+            response = self._session.request(method, url, headers=headers, stream=True, timeout=TIMEOUT)
         except (requests.ConnectionError, requests.Timeout) as error:
             raise Again(f"no answer from {host} ({_reason(error)})", no_network=host not in self._heard) from error
         except (requests.RequestException, ValueError) as error:
@@ -187,10 +183,8 @@ def _check(url: str, response: requests.Response) -> None:
 def _seconds_asked_for(retry_after: str) -> float:
     """Return the wait in seconds that a Retry-After header asks for, as seconds or a date; 0 if it is neither."""
     try:
-        if retry_after.strip().isdecimal():
-            return float(retry_after)
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
+        return urllib3.Retry().parse_retry_after(retry_after)
+    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
         return 0.0
 
 

@@ -25,7 +25,6 @@ from metadata.languages import LANGUAGES, Language, language
 from runtime.errors import InputError, ParameterError
 
 _DATE = re.compile(r"-\d{8}-")
-
 _KINDS = {32: "md5", 40: "sha1", 64: "sha256"}  # checksums by their number of hex digits
 _SUMS_LINE = re.compile(r"\\?([0-9a-f]+) [ *](?:\./)?(\S.*)", re.IGNORECASE)  # of md5sum, sha1sum, sha256sum
 _PACKAGE = re.compile(r"<package\s[^>]*>")
@@ -192,16 +191,6 @@ class Snapshot:
             raise InputError("mediawiki_content_current has no latest dump; give --dump with its day, such as 20251101")
 
 
-@dataclass(frozen=True)
-class _WantedFiles:
-    """The languages and snapshot whose files are planned, the servers' base URL, and the seed that draws days."""
-
-    languages: list[Language]
-    base: str  # URL of Wikimedia's dumps
-    seed: int
-    snapshot: Snapshot
-
-
 def plan(
     languages: Iterable[str] | None,
     sources: Iterable[str],
@@ -218,42 +207,41 @@ def plan(
     codes = None if languages is None else {language(code).code for code in languages}
     chosen = [each for each in LANGUAGES if codes is None or each.code in codes]
     base = require_http(mirror or WIKIMEDIA).rstrip("/")
-    wanted = _WantedFiles(chosen, base, seed, snapshot or Snapshot())
-    return [download for name in SOURCES if name in names for download in SOURCES[name](wanted)]
+    wanted = chosen, base, seed, snapshot or Snapshot()
+    return [download for name in SOURCES if name in names for download in SOURCES[name](*wanted)]
 
 
-def _wordnets(wanted: _WantedFiles) -> Iterator[Download]:
+def _wordnets(languages: list[Language], _: str, seed: int, snapshot: Snapshot) -> Iterator[Download]:
     """Yield each archive of the wanted wordnets that has a wanted language."""
-    languages = {code for each in wanted.languages for code in each.wordnet}
-    for url, codes in [item for name in wanted.snapshot.wordnets for item in WORDNETS[name].items()]:
-        if languages & set(codes.split()):
+    wanted = {code for each in languages for code in each.wordnet}
+    for url, codes in [item for name in snapshot.wordnets for item in WORDNETS[name].items()]:
+        if wanted & set(codes.split()):
             name = PurePosixPath(url)
             published = Published(f"{NLTK}/{NLTK_INDEX}", name.stem, form="nltk") if url.startswith(NLTK) else None
             yield Download(url, f"wordnet/{name.name}", published)
 
 
-def _dumps(wanted: _WantedFiles) -> Iterator[Listing]:
+def _dumps(languages: list[Language], base: str, seed: int, snapshot: Snapshot) -> Iterator[Listing]:
     """Yield the dump of each Wikipedia that is merged into a wanted language."""
-    snapshot = wanted.snapshot
-    for code in dict.fromkeys(_DUMP_OF.get(code, code) for each in wanted.languages for code in each.wikipedia):
+    for code in dict.fromkeys(_DUMP_OF.get(code, code) for each in languages for code in each.wikipedia):
         wiki = f"{code}wiki"
         if snapshot.content_current:
             day = f"{snapshot.dump[:4]}-{snapshot.dump[4:6]}-{snapshot.dump[6:]}"
-            folder = f"{wanted.base}/{CONTENT_CURRENT.format(wiki=wiki, day=day)}"
+            folder = f"{base}/{CONTENT_CURRENT.format(wiki=wiki, day=day)}"
             sums, marker = f"{folder}/{CONTENT_CHECKSUMS}", f"{folder}/{CONTENT_MARKER}"
             yield Listing(sums, folder, "wikipedia", partial(content_current, wiki, day), marker)
         else:
             names = {"wiki": wiki, "dump": snapshot.dump}
-            folder, sums = (f"{wanted.base}/{form.format(**names)}" for form in (DUMP, DUMP_CHECKSUMS))
+            folder, sums = (f"{base}/{form.format(**names)}" for form in (DUMP, DUMP_CHECKSUMS))
             yield Listing(sums, folder, "wikipedia", partial(pages_articles, wiki, snapshot.dump))
 
 
-def _pageviews(wanted: _WantedFiles) -> Iterator[Download]:
+def _pageviews(languages: list[Language], base: str, seed: int, snapshot: Snapshot) -> Iterator[Download]:
     """Yield the file of one drawn hour of each drawn day; each file has all Wikipedias."""
-    for day in sorted(_drawn(wanted.seed, "day", PAGEVIEW_DAYS, DRAWN_DAYS)):
-        [hour] = _drawn(wanted.seed, f"hour of {day}", range(24), 1)
+    for day in sorted(_drawn(seed, "day", PAGEVIEW_DAYS, DRAWN_DAYS)):
+        [hour] = _drawn(seed, f"hour of {day}", range(24), 1)
         path = HOURLY.format(day=day, hour=hour)
-        yield Download(f"{wanted.base}/{path}", f"pageviews/{PurePosixPath(path).name}")
+        yield Download(f"{base}/{path}", f"pageviews/{PurePosixPath(path).name}")
 
 
 def _drawn(seed: int, purpose: str, items: Iterable[Item], count: int) -> list[Item]:
@@ -262,7 +250,8 @@ def _drawn(seed: int, purpose: str, items: Iterable[Item], count: int) -> list[I
     return sorted(items, key=lambda item: blake2b(str(item).encode(), digest_size=8, key=key).digest())[:count]
 
 
-SOURCES: dict[str, Callable[[_WantedFiles], Iterator[Download | Listing]]] = {
+# Plan a source, given languages, the URL of Wikimedia's dumps, the seed that draws days, and the snapshot.
+SOURCES: dict[str, Callable[[list[Language], str, int, Snapshot], Iterator[Download | Listing]]] = {
     "wordnet": _wordnets,
     "wikipedia": _dumps,
     "pageviews": _pageviews,

@@ -29,21 +29,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cloudpickle
 import numpy as np
 
+from runtime import engine
 from runtime.arrow import ALLOCATORS
 from runtime.buckets import Block
-from runtime.engine import (
-    FEW,
-    Receive,
-    Relay,
-    Send,
-    Tallied,
-    in_order,
-    part_of,
-    size,
-    spread,
-    sum_of_part,
-    to_do,
-)
+from runtime.engine import Receive, Relay, Send, Tallied
 from runtime.errors import InputError, without_secrets
 from runtime.kernel_caches import cache_folder
 from runtime.progress import Progress, advance, advanced, current
@@ -93,7 +82,7 @@ class Local:
 
     def added(self, items: list[Any], function: Callable[[Any], np.ndarray], tasks_per_core: int) -> np.ndarray:
         """Call `function(item)` for each item; return the sum of the arrays that the calls return."""
-        first, *others = self._each(spread(items, self), partial(_added, function=function))
+        first, *others = self._each(engine.spread(items, self), partial(_added, function=function))
         for array in others:
             first = first + array
         return first
@@ -150,11 +139,11 @@ class Local:
         """Yield what `call(place, item)` returns for each item, in any order; `place` is the item's index."""
         if len(items) > 1 and self.cores > 1:
             return self._in_processes(items, call)
-        advance(total=to_do(items)["total"])
+        advance(total=engine.to_do(items)["total"])
         return (_here(call, *each) for each in enumerate(items))
 
     def _in_processes(self, items: Sequence[Any], call: Call) -> Iterator[Any]:
-        done, waiting = to_do(items), deque(_Task(*each) for each in enumerate(items))
+        done, waiting = engine.to_do(items), deque(_Task(*each) for each in enumerate(items))
         current().follow(lambda: done)
         with _scratch() as folder:
             path = folder / "call"
@@ -237,24 +226,24 @@ class Sums:
 
     def __init__(self, number: int) -> None:
         self._number = number
-        self._sizes = Counter(part_of(place, number) for place in range(number) if number > FEW)
+        self._sizes = Counter(engine.part_of(place, number) for place in range(number) if number > engine.FEW)
         self._waiting: dict[int, list[Tallied]] = {}  # by part
         self._added: list[Tallied] = []
 
     def add(self, tallied: Tallied) -> None:
         """Add the tallies of an item; with more than FEW items, each part is summed once its last item is added."""
-        if self._number <= FEW:
+        if self._number <= engine.FEW:
             self._added.append(tallied)
             return
-        part = part_of(tallied[0], self._number)
+        part = engine.part_of(tallied[0], self._number)
         waiting = self._waiting.setdefault(part, [])
         waiting.append(tallied)
         if len(waiting) == self._sizes[part]:
-            self._added.append(sum_of_part(part, self._waiting.pop(part)))
+            self._added.append(engine.sum_of_part(part, self._waiting.pop(part)))
 
     def total(self) -> Tallies:
         """Return the sums over all items."""
-        return in_order(self._added)
+        return engine.in_order(self._added)
 
 
 def _gathered(sent: Iterator[_Sent], partitions: int, sums: Sums) -> list[list[Blocks]]:
@@ -319,7 +308,7 @@ def _read(blocks: list[Blocks]) -> Iterator[bytes]:
 def _here(call: Call, place: int, item: Any) -> Any:
     """Run a task in this process; return the result."""
     result = call(place, item)
-    advance(done=size(item))
+    advance(done=engine.size(item))
     return result
 
 
@@ -335,7 +324,7 @@ def _called(path: Path, place: int, item: Any) -> tuple[Any, Counter[str]]:
         result = call(place, item)
     except Exception as error:
         raise _portable(without_secrets(error)) from None
-    return result, advanced() - before + Counter(done=size(item))
+    return result, advanced() - before + Counter(done=engine.size(item))
 
 
 @lru_cache(maxsize=1)

@@ -24,21 +24,9 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
+from runtime import engine
 from runtime.buckets import Block
-from runtime.engine import (
-    FEW,
-    Item,
-    Receive,
-    Relay,
-    Send,
-    Tallied,
-    in_order,
-    part_of,
-    parts,
-    size,
-    sum_of_part,
-    to_do,
-)
+from runtime.engine import Item, Receive, Relay, Send, Tallied
 from runtime.errors import InputError, refusal_in, without_secrets
 from runtime.progress import Progress, advanced, current
 from runtime.redaction import known, learn
@@ -114,7 +102,7 @@ class Spark:
         """
         each = self.session.sparkContext.broadcast((function, known()))
         tasks = min(len(items), tasks_per_core * self.cores)
-        number = tasks if tasks <= FEW_ARRAYS else parts(tasks)
+        number = tasks if tasks <= FEW_ARRAYS else engine.parts(tasks)
         sums_of = partial(_sum_of_arrays, each=each, parts=number, counter=follow(self.session, items))
         sums = self._numbered(items, tasks).mapPartitionsWithIndex(sums_of)
         if number < tasks:
@@ -175,17 +163,22 @@ class Spark:
 def follow(spark: SparkSession, items: list) -> Accumulator[Counter[str]]:
     """Return an accumulator of the progress that workers make with `items`; the current stage shows the progress."""
     counter = spark.sparkContext.accumulator(Counter(), _Counts())
-    total = to_do(items)
+    total = engine.to_do(items)
     current().follow(lambda: total + counter.value)
     return counter
 
 
 @contextmanager
-def counting(item: object, counter: Accumulator[Counter[str]]) -> Iterator[None]:
+def counting(item: object, counter: Accumulator[Counter[str]], addresses: dict[str, str]) -> Iterator[None]:
     """Count an item as done, with the progress that the block reports, in a worker.
 
-    An error in the block is raised without the secrets of URLs, as Spark shows and stores its trace.
+    The block knows the URLs with secrets, `addresses`; an error in it is raised without these secrets, as Spark shows
+    and stores its trace.
     """
+    # After each task Spark has Python look for garbage among all objects: those that libraries made stay, and looking
+    # at them again and again takes a tenth of a worker's time.
+    gc.freeze()
+    learn(addresses)
     before = advanced()
     try:
         yield
@@ -194,7 +187,7 @@ def counting(item: object, counter: Accumulator[Counter[str]]) -> Iterator[None]
         if shown is error:
             raise
         raise shown from None
-    counter.add(advanced() - before + Counter(done=size(item)))
+    counter.add(advanced() - before + Counter(done=engine.size(item)))
 
 
 def _summed(tallied: RDD[Tallied], number: int) -> Tallies:
@@ -203,39 +196,33 @@ def _summed(tallied: RDD[Tallied], number: int) -> Tallies:
     The tallies of more than FEW items are first summed by part in Spark, as an item tallies up to some hundred bytes
     for each language and name.
     """
-    if number > FEW:
-        placed = tallied.map(partial(_placed, number=number)).partitionBy(parts(number), int)
+    if number > engine.FEW:
+        placed = tallied.map(partial(_placed, number=number)).partitionBy(engine.parts(number), int)
         tallied = placed.mapPartitionsWithIndex(_sum)
-    return in_order(tallied.collect())
+    return engine.in_order(tallied.collect())
 
 
 def _placed(tallied: Tallied, number: int) -> tuple[int, Tallied]:
-    return part_of(tallied[0], number), tallied
+    return engine.part_of(tallied[0], number), tallied
 
 
 def _sum(part: int, placed: Iterable[tuple[int, Tallied]]) -> Iterator[Tallied]:
-    yield sum_of_part(part, (each for _, each in placed))
+    yield engine.sum_of_part(part, (each for _, each in placed))
 
 
 def _rows_of(numbered: tuple[int, Any], each: Broadcast, counter: Accumulator) -> Tallied:
-    # After each task Spark has Python look for garbage among all objects: those that libraries made stay, and looking
-    # at them again and again takes a tenth of a worker's time.
-    gc.freeze()
     (number, item), (function, addresses) = numbered, each.value
-    learn(addresses)
-    with counting(item, counter):
+    with counting(item, counter, addresses):
         return number, function(item).rows()
 
 
 def _sum_of_arrays(
     task: int, numbered: Iterable[tuple[int, Any]], each: Broadcast, parts: int, counter: Accumulator
 ) -> Iterator[tuple[int, np.ndarray]]:
-    gc.freeze()
     function, addresses = each.value
-    learn(addresses)
     total: np.ndarray | None = None
     for _, item in numbered:
-        with counting(item, counter):
+        with counting(item, counter, addresses):
             array = function(item)
         total = array if total is None else total + array
     if total is not None:
@@ -249,10 +236,8 @@ def _sum_of_sums(part: int, sums: Iterable[tuple[int, np.ndarray]]) -> Iterator[
 
 
 def _send(numbered: tuple[int, Any], each: Broadcast, partitions: int, counter: Accumulator) -> Iterator[Sent]:
-    gc.freeze()  # as in _rows_of
     (number, item), (send, _, _, addresses) = numbered, each.value
-    learn(addresses)
-    with counting(item, counter):
+    with counting(item, counter, addresses):
         tallies = Tallies()
         for block in send(item, tallies):
             yield block.scaled(partitions), block.data
@@ -267,11 +252,9 @@ def _of_row(row: Row, partitions: int) -> Sent:
 def _pass_on(
     partition: int, sent: Iterable[Sent], each: Broadcast, relay: int, first: int, partitions: int, counter: Accumulator
 ) -> Iterator[Sent]:
-    gc.freeze()
     _, _, relays, addresses = each.value
-    learn(addresses)
     tallied: list[Tallied] = []
-    with counting(partition, counter):
+    with counting(partition, counter, addresses):
         tallies = Tallies()
         blocks = _blocks(sent, tallied)
         for block in relays[relay].pass_on(partition, blocks, tallies):
@@ -284,11 +267,9 @@ def _pass_on(
 def _receive(
     partition: int, sent: Iterable[Sent], each: Broadcast, first: int, counter: Accumulator
 ) -> Iterator[Tallied]:
-    gc.freeze()
     _, receive, _, addresses = each.value
-    learn(addresses)
     tallied: list[Tallied] = []
-    with counting(partition, counter):
+    with counting(partition, counter, addresses):
         blocks = _blocks(sent, tallied)
         own = receive(partition, blocks)
         _exhaust(blocks)
@@ -370,8 +351,7 @@ def as_row(block: Block) -> pa.RecordBatch:
 
 def _each(batches: Iterable[pa.RecordBatch], each: Broadcast, counter: Accumulator) -> Iterator[pa.RecordBatch]:
     items, function, addresses = each.value
-    learn(addresses)
     for batch in batches:
         for number in batch["id"].to_pylist():
-            with counting(items[number], counter):
+            with counting(items[number], counter, addresses):
                 yield from function(items[number])

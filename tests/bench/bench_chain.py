@@ -34,7 +34,7 @@ from curation.images.combine import combine, group
 from curation.inputs import files as inputs
 from curation.language.engines import default_model
 from curation.language.judging import Stated
-from curation.matching.by_language import save_matchers
+from curation.matching import save_matchers
 from curation.run.tasks import Artefacts, MatchPlan
 from metadata.entries import Entries
 from runtime.arrow import parts

@@ -36,13 +36,14 @@ import numpy as np
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
+from concurrent.futures import ProcessPoolExecutor
+
 from curation.leaves.clustering import pipeline
 from curation.leaves.clustering import training as module
 from curation.leaves.clustering.training import Centres, ClusterConfig, TrainedClusters, train
 from curation.leaves.near_copies import vectors as leading
 from curation.leaves.near_copies.vectors import scaled
 from runtime.engine.local import Local
-from runtime.interrupts import process_pool
 from tests.support.finished_run import finished_run, image
 
 DIMENSION, CENTRES, PART = 384, 1024, 1 << 16  # vectors of one file
@@ -100,7 +101,7 @@ def _near(groups: np.ndarray, number: int, chance: np.random.Generator) -> np.nd
 def assign(args) -> None:
     """Print the speed of both, and the digest of the answers for other blocks."""
     parts = [PART] * max(1, round(args.millions * 1e6 / PART))
-    with process_pool(2) as pool:
+    with ProcessPoolExecutor(2) as pool:
         seconds = list(pool.map(_timed, range(len(parts))))
         rows, product, ours, made = (sum(column) for column in zip(*seconds, strict=True))
     print(f"{rows:,} vectors; rows/s of a process: product {rows / product:,.0f}, assignment {rows / ours:,.0f}")

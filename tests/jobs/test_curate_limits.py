@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.commands import curate
-from curation.matching.by_language import open_matchers
+from curation.matching import open_matchers
 from runtime import shipping
 from runtime.engine.local import Local
 from tests.naive.exclusion import naive_excluded

@@ -9,7 +9,7 @@ from curation.config import WITNESSES as NAMES
 from curation.images.combine import group
 from curation.images.tasks import keyed
 from curation.language.judging import REASONS, WITNESSES, LanguageRules, Stated, judge
-from curation.matching.by_language import Matching, built_finders
+from curation.matching import Matching, built_finders
 from metadata.languages import language
 from metadata.rules import CHINESE, JAPANESE, han_table
 from runtime.tallies import Tallies

@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.matching.by_language import AhoCorasick
+from curation.matching import AhoCorasick
 from curation.matching.matcher import Matcher
 from tests.support.matching import saved
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from curation.images.tasks import keyed
-from curation.matching.by_language import Matching, built_finders
+from curation.matching import Matching, built_finders
 from curation.schemas import KEYED, PAIRS
 from metadata import Entries, InputError
 from tests.naive.evidence import naive_evidence

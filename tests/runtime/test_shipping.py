@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
-from curation.matching.by_language import save_matchers
+from curation.matching import save_matchers
 from curation.matching.matcher import Matcher
 from metadata import Entries, InputError
 from runtime.shipping import Placed, pack, put, unpacked

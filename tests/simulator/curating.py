@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from curation.config import CurationConfig
 from curation.images.combine import uids
 from curation.leaves.gate.options import GateOptions
-from curation.matching.by_language import open_automata, open_matchers
+from curation.matching import open_automata, open_matchers
 from curation.run import ledger
 from curation.run.order import curate
 from curation.run.request import Options

@@ -17,7 +17,7 @@ from curation.exclusion import Exclusion
 from curation.language import engines
 from curation.language.engines import Identifier, default_model
 from curation.leaves.gate.options import GateOptions
-from curation.matching.by_language import open_matchers, save_matchers
+from curation.matching import open_matchers, save_matchers
 from curation.run import tasks
 from curation.run.ledger import Stamps
 from curation.run.request import Options

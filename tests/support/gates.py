@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from curation.config import CurationConfig
 from curation.leaves.gate.conditions import Conditions, find
 from curation.leaves.gate.options import Gated, GateOptions
-from curation.matching.by_language import Matching
+from curation.matching import Matching
 from curation.run.request import Context
 from curation.schemas import MATCHED
 from metadata import Entries

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.language.judging import LanguageRules
-from curation.matching.by_language import Matching, built_finders
+from curation.matching import Matching, built_finders
 from curation.schemas import CANDIDATES, PAIRS
 from metadata import Entries
 

@@ -26,7 +26,7 @@ from curation.leaves.gate.checks import Begin, rewrite_one, tally_languages
 from curation.leaves.gate.mending import with_texts
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.steps import Step, StepFolder, removed
-from curation.matching.by_language import Matching
+from curation.matching import Matching
 from curation.run.ledger import TURNS
 from curation.run.request import Context
 from curation.run.tasks import MatchPlan

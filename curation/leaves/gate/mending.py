@@ -22,7 +22,7 @@ from runtime.arrow import parts
 from runtime.tallies import Tallies
 
 if TYPE_CHECKING:
-    from curation.matching.by_language import Matching
+    from curation.matching import Matching
     from curation.run.tasks import MatchPlan
 
 MENDED = "mended."  # before the name of a rule: the tally of the texts that are mended for it

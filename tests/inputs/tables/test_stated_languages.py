@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from curation.inputs.candidates import MOST, UNKNOWN_LANGUAGE, coded, count_unknown, unknown_labels
-from curation.matching.by_language import Matching
+from curation.matching import Matching
 from curation.report.warnings import unknown_languages
 from metadata.entries import Entries
 from runtime import tallies
