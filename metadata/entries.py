@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b, sha256
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,8 @@ import pyarrow.parquet as pq
 
 from metadata.languages import LANGUAGES, OTHER, language
 from metadata.rules import have_letters
-from runtime.arrow import one_array, require, string_buffers
-from runtime.errors import InputError, require_integer, require_several, typed
+from runtime.arrow import one_array, require, string_array, string_buffers
+from runtime.errors import InputError, require_integer, typed
 from runtime.kernel_caches import cache_folder
 from runtime.storage.arrays import open_arrays, save_arrays
 from runtime.storage.listing import described
@@ -60,41 +59,28 @@ def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: C
     `languages` has a table per language with the columns of SCHEMA except `id`, which is set here. `facts()` returns
     further members of metadata.json; it is called after the last table. Memory holds a row group and one language.
     """
-    directory, written = make_folder(as_path(directory)), _EntriesWritten()
+    directory, size = make_folder(as_path(directory)), 0
+    counts, digests, sums = dict[str, int](), dict[str, str](), dict[str, str]()  # by code
     with whole(directory / ENTRIES) as file:
         with pq.ParquetWriter(file, SCHEMA) as parquet:
             writer = PartWriter(parquet, _ROWS)
-            for batch in chain.from_iterable(map(written.numbered, languages)):
-                writer.write(batch)
+            for rows in languages:
+                code, entries = rows["language"][0].as_py(), one_array(rows["entry"])
+                counts[code], digests[code], sums[code] = len(rows), digest_of(entries), sha256_of(entries)
+                require_number(sum(counts.values()))
+                size += size_of(entries)
+                ids = pa.array(np.arange(writer.rows, writer.rows + len(rows), dtype=np.int32))
+                for batch in require(rows.append_column("id", ids), SCHEMA).to_batches():
+                    writer.write(batch)
             writer.finish()
         checksum = checksum_of(file)
-        require_room(written.bytes)
+        require_room(size)
         more = facts()
-    together = sha256_of_all(written.sha256)
+    together = sha256_of_all(sums)
     own = {"version": VERSION, "name": named(more.get("recipe", {}).get("date"), together)}
-    own |= {"digest": digest_of_all(written.digests), "sha256": together, "sha256_of": written.sha256}
-    own |= {"entries": writer.rows, "languages": written.counts}
+    own |= {"digest": digest_of_all(digests), "sha256": together, "sha256_of": sums}
+    own |= {"entries": writer.rows, "languages": counts}
     write_json(directory / FACTS, own | more | {"checksums": {ENTRIES: checksum}})
-
-
-class _EntriesWritten:
-    """The counts and digests of the languages written so far, by code, and the bytes of all their entries."""
-
-    def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
-        self.digests: dict[str, str] = {}
-        self.sha256: dict[str, str] = {}
-        self.bytes = 0
-
-    def numbered(self, rows: pa.Table) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of one language with ids, which continue those of the languages before; update the counts."""
-        code, begin = rows["language"][0].as_py(), sum(self.counts.values())
-        require_number(begin + len(rows))
-        entries = one_array(rows["entry"])
-        self.counts[code], self.digests[code], self.sha256[code] = len(rows), digest_of(entries), sha256_of(entries)
-        self.bytes += size_of(rows["entry"])
-        ids = pa.array(np.arange(begin, begin + len(rows), dtype=np.int32))
-        yield from require(rows.append_column("id", ids), SCHEMA).to_batches()
 
 
 def entries_file(directory: Path) -> OwnFile:
@@ -453,13 +439,9 @@ def _ids(languages: pa.ChunkedArray) -> dict[str, slice]:
 
 def _distinct(code: str, strings: Sequence[str] | pa.Array) -> pa.Array:
     """Return the entries of one language as an array; InputError for a null, empty or repeated entry."""
-    require_several(f"entries of {code}", strings)
-    try:
-        given = strings if isinstance(strings, pa.Array) else pa.array(strings, pa.string())
-        column = given.cast(pa.string())
-    except (pa.ArrowException, UnicodeEncodeError, TypeError) as error:
-        raise InputError(f"entries of {code} must be strings of valid Unicode; {error}") from None
-    require_room(size_of(column))
+    given = string_array(strings, f"entries of {code}")
+    require_room(size_of(given))
+    column = given.cast(pa.string())
     if column.null_count:
         raise InputError(f"entry {pc.index(pc.is_null(column), True)} of {code} is null: leave it out")
     empty = pc.index(pc.binary_length(column), pa.scalar(0, pa.int32())).as_py()

@@ -86,11 +86,9 @@ def words(given: FrequencyList, least: float, tally: Counter) -> Rated:
     forms: list[str] = []
     values: list[float] = []
     for word, value in zip(found, zipf or repeat(0.0), strict=zipf is not None):
-        forms.append(word)
-        values.append(value)
-        if (capital := capitals[word[0]]) != word[0]:
-            forms.append(capital + word[1:])
-            values.append(value)
+        both = dict.fromkeys((word, capitals[word[0]] + word[1:]))
+        forms += both
+        values += [value] * len(both)
     return forms, zipf and values
 
 

@@ -183,17 +183,9 @@ def joined(first: pa.Array, second: pa.Array, language: Language) -> pa.Array:
     joint = TSHEG if language.code in TIBETAN else ""
     close = pc.binary_join_element_wise(first, second, joint)
     apart = pc.binary_join_element_wise(first, second, "")
-    return pc.case_when(
-        pc.make_struct(_both(_TIBETAN, first, second), _either(_SPACELESS, first, second)), close, apart, spaced
-    )
-
-
-def _both(pattern: str, *sides: pa.Array) -> pa.Array:
-    return pc.and_(*(pc.match_substring_regex(side, pattern) for side in sides))
-
-
-def _either(pattern: str, *sides: pa.Array) -> pa.Array:
-    return pc.or_(*(pc.match_substring_regex(side, pattern) for side in sides))
+    both_tibetan = pc.and_(*(pc.match_substring_regex(side, _TIBETAN) for side in (first, second)))
+    one_spaceless = pc.or_(*(pc.match_substring_regex(side, _SPACELESS) for side in (first, second)))
+    return pc.case_when(pc.make_struct(both_tibetan, one_spaceless), close, apart, spaced)
 
 
 def information(counts: pa.Array, first: pa.Array, second: pa.Array, total: float) -> pa.Array:

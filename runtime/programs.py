@@ -23,13 +23,9 @@ _FIRST, _NEXT, _MINUTE, _LATER = 1.0, 4.8, 60.0, 35.0
 def start(name: str, module: str) -> None:
     """Import `module`, and run its function `main` as the program `name`."""
     signal.signal(signal.SIGINT, partial(_stop, name))
-    from runtime import (
-        arguments,
-        interrupts,
-        terminal,  # from here on Ctrl-C leaves no trace
-    )
+    from runtime import arguments, interrupts, terminal
 
-    terminal.attach()
+    terminal.attach()  # from here on Ctrl-C leaves no trace
     arguments.apply_format(sys.argv)
     over = threading.Event()
     if not any(each.startswith("@") for each in sys.argv):  # a file of arguments may ask for another format

@@ -122,15 +122,11 @@ class Progress:
 
     def times(self) -> list[dict]:
         """Return title, seconds, unit, items and rows of each stage that has ended, as dictionaries."""
+        ended = [(each, each.figures()) for each in self._stages]
         return [
-            {
-                "stage": stage.title,
-                "seconds": round(stage.seconds or 0.0, 3),
-                "unit": stage.unit,
-                "items": stage.figures()["done"],
-                "rows": stage.figures()["rows"],
-            }
-            for stage in self._stages
+            {"stage": each.title, "seconds": round(each.seconds or 0.0, 3), "unit": each.unit}
+            | {"items": figures["done"], "rows": figures["rows"]}
+            for each, figures in ended
         ]
 
     @contextmanager

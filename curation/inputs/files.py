@@ -20,7 +20,7 @@ from curation.inputs.candidates import tallies
 from curation.inputs.crawl import warc, wat
 from curation.inputs.tables import parquet, text
 from curation.inputs.tables.columns import GIVEN, Glance, TableOptions, crawl_files, is_crawl
-from curation.inputs.tables.lines import DIALECTS, PACKINGS, plain_name, unpack
+from curation.inputs.tables.lines import DIALECTS, PACKINGS, unpack
 from curation.inputs.tables.parquet import KindOf, kind_of_table, require_no_table
 from curation.schemas import CANDIDATES
 from runtime.draws import draws
@@ -136,7 +136,7 @@ def format_of(path: str) -> Format | None:
     >>> format_of("https://example.org/A.Jsonl.gz?signature=x.csv").name
     'json'
     """
-    name = plain_name(path)
+    name = listing.name_of(path)
     return next((each for each in formats().values() if name.endswith(_endings(each))), None)
 
 
@@ -355,36 +355,24 @@ def samples(found: list[Input], options: TableOptions) -> list[InputSample]:
 def _group_sample(files: list[Input], options: TableOptions) -> InputSample:
     number = min(FILES, len(files))
     chosen = [files[place * len(files) // number] for place in range(number)]
-    looks = [*in_threads(lambda file: _look(file, options), chosen, FILES)]
+    glances, rows, tallied, pairs = zip(*in_threads(lambda file: _look(file, options), chosen, FILES), strict=True)
     columns: dict[str, list[str]] = {}
-    for look in looks:
-        for field, name in look.glance.columns.items():
-            names = columns.setdefault(field, [])
-            if name not in names:
-                names.append(name)
-    density = sum(look.pairs for look in looks) / max(1, sum(file.size for file in chosen))
+    for field, name in dict.fromkeys(item for glance in glances for item in glance.columns.items()):
+        columns.setdefault(field, []).append(name)
+    density = sum(pairs) / max(1, sum(file.size for file in chosen))
     return InputSample(
         format=files[0].format,
         dialect=files[0].dialect,
         files=files,
         columns=columns,
-        rows=pa.concat_tables(look.rows for look in looks),
-        tally=sum((look.tally for look in looks), Counter()),
+        rows=pa.concat_tables(rows),
+        tally=sum(tallied, Counter()),
         pairs=density * sum(file.size for file in files),
     )
 
 
-@dataclass(frozen=True)
-class _Look:
-    """The facts and the first pairs of one input; `pairs` is the estimated number of pairs in the input."""
-
-    glance: Glance
-    rows: pa.Table
-    tally: Counter[str]
-    pairs: float
-
-
-def _look(source: Input, options: TableOptions) -> _Look:
+def _look(source: Input, options: TableOptions) -> tuple[Glance, pa.Table, Counter[str], float]:
+    """Return what one input shows, its first pairs, its tallies, and the estimated number of all its pairs."""
     format, file = formats()[source.format], listed(source)
     with file.open(format.checking) as opened:
         glance = format.glance(opened, source.path, options)
@@ -407,4 +395,4 @@ def _look(source: Input, options: TableOptions) -> _Look:
         pairs = len(rows) * source.size / max(1, min(used, source.size))
     else:
         pairs = glance.rows * source.size / max(1, source.file_size or source.size)
-    return _Look(glance, rows, tally, pairs)
+    return glance, rows, tally, pairs

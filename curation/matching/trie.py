@@ -14,21 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.kernels.trie import tables
 from curation.kernels.trie.symbols import read_characters, read_symbols, read_words, unnormalised
-from curation.kernels.trie.tables import (
-    EDGES,
-    FOLLOWS,
-    HASHED,
-    LINE,
-    MOST_BYTES,
-    NUMBER,
-    OPENS,
-    SHARED,
-    WORDS,
-    Trie,
-    put_edges,
-    put_words,
-)
+from curation.kernels.trie.tables import NUMBER, Trie, put_edges, put_words
 from metadata.rules import RULES, CharacterTable, normalise
 from runtime.arrow import string_array, string_buffers
 from runtime.errors import InputError
@@ -83,20 +71,7 @@ def normal_form(texts: pa.Array, table: CharacterTable) -> pa.Array:
     except UnicodeDecodeError as error:
         raise InputError(f"a string holds bytes that are no UTF-8 ({error}); clean or drop it first") from None
     forms = pa.array([None if t is None else normalise(t) for t in strings], texts.type)
-    return _woven(texts, forms, unsure)
-
-
-def _woven(texts: pa.Array, others: pa.Array, mask: np.ndarray) -> pa.Array:
-    """Return `texts` with the elements of `others`, in order, at the positions where the mask is true."""
-    bounds = np.flatnonzero(np.diff(mask, prepend=~mask[:1], append=~mask[-1:])).tolist()
-    runs, taken = [], 0
-    for begin, end in zip(bounds, bounds[1:], strict=False):
-        if mask[begin]:
-            runs.append(others.slice(taken, end - begin))
-            taken += end - begin
-        else:
-            runs.append(texts.slice(begin, end - begin))
-    return pa.concat_arrays(runs)
+    return pc.replace_with_mask(texts, pa.array(unsure), forms)
 
 
 def read_texts(reader: Reader, offsets: np.ndarray, data: np.ndarray) -> Iterator[Symbols]:
@@ -186,13 +161,13 @@ def build_trie(entries: pa.Array, positions: np.ndarray, size: int, reader: Read
     terminal, same = _terminals(paths, positions, size)
     nodes, node_codes, symbol_codes = _codes(paths, terminal, same, len(vocabulary.lows))
 
-    words = _table(len(vocabulary.lows) - 1, WORDS)
+    words = _table(len(vocabulary.lows) - 1, tables.WORDS)
     characters = np.zeros(0x10000 if _are_many_characters(symbols) else 0, np.uint32)
     put_words(vocabulary.lows, vocabulary.highs, symbol_codes, words, characters)
     below = paths.edges >> 32 > _ROOT
     parents, symbols_of_edges = paths.edges[below] >> 32, paths.edges[below] & NUMBER
     keys = (node_codes[parents] & NUMBER) << 32 | symbol_codes[symbols_of_edges] & NUMBER
-    edges, hints = _table(len(keys), EDGES), np.zeros(HINT_BITS * len(keys) // 8 + 1, np.uint8)
+    edges, hints = _table(len(keys), tables.EDGES), np.zeros(HINT_BITS * len(keys) // 8 + 1, np.uint8)
     put_edges(keys, node_codes[2:][below], edges, hints)
     depth = int(np.diff(symbols.bounds).max(initial=1)) - 1
     repeated = same if (same >= 0).any() else same[:0]
@@ -203,7 +178,8 @@ def build_trie(entries: pa.Array, positions: np.ndarray, size: int, reader: Read
 def _require_sizes(symbols: Symbols, size: int) -> None:
     """Refuse entries that overflow the tables' fields of 24, 29 and 32 bits."""
     highs = symbols.highs[: symbols.size]
-    if symbols.size + size > NUMBER or np.any((highs >= HASHED) & (highs & MOST_BYTES == MOST_BYTES)):
+    too_long = (highs >= tables.HASHED) & (highs & tables.MOST_BYTES == tables.MOST_BYTES)
+    if symbols.size + size > NUMBER or too_long.any():
         raise InputError(
             f"{size:,} entries of {symbols.size:,} words, or a word among them of 16 MB, are too many; drop some"
         )
@@ -213,9 +189,9 @@ def _vocabulary(data: np.ndarray, symbols: Symbols) -> Vocabulary:
     """Return the vocabulary of the symbols; equal numbers mean equal bytes, not only equal hashes."""
     keys = np.zeros((symbols.size + 1, 2), np.int64)  # row 0 is the key of an end
     keys[1:, 0], keys[1:, 1] = symbols.lows[: symbols.size], symbols.highs[: symbols.size]
-    hashed = np.flatnonzero(keys[:, 1] >= HASHED)
+    hashed = np.flatnonzero(keys[:, 1] >= tables.HASHED)
     begins = symbols.begins[hashed - 1]
-    bounds = np.stack((begins, begins + (keys[hashed, 1] & MOST_BYTES)), axis=1).ravel()
+    bounds = np.stack((begins, begins + (keys[hashed, 1] & tables.MOST_BYTES)), axis=1).ravel()
     slices = pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), max(len(bounds) - 1, 0), [None, pa.py_buffer(bounds), pa.py_buffer(data)]
     )
@@ -266,10 +242,10 @@ def _codes(paths: Paths, terminal: np.ndarray, same: np.ndarray, symbols: int) -
     below = parents > _ROOT
     ends, inner = np.flatnonzero(terminal >= 0), np.flatnonzero(terminal[2:] < 0) + 2
     node_codes, symbol_codes = np.zeros(len(terminal), np.int64), np.zeros(symbols, np.int64)
-    node_codes[ends] = terminal[ends] + 1 | np.where(same[terminal[ends]] >= 0, SHARED, 0)
+    node_codes[ends] = terminal[ends] + 1 | np.where(same[terminal[ends]] >= 0, tables.SHARED, 0)
     node_codes[inner] = len(same) + 1 + np.arange(len(inner))
-    node_codes[parents[below]] |= OPENS
-    symbol_codes[symbols_of_edges[below]] |= FOLLOWS
+    node_codes[parents[below]] |= tables.OPENS
+    symbol_codes[symbols_of_edges[below]] |= tables.FOLLOWS
     symbol_codes[symbols_of_edges[~below]] |= node_codes[2:][~below]
     others = np.flatnonzero(symbol_codes[1:] & NUMBER == 0) + 1
     nodes = len(same) + len(inner)
@@ -284,6 +260,6 @@ def _are_many_characters(symbols: Symbols) -> bool:
 
 def _table(keys: int, bucket: int) -> np.ndarray:
     """Return an empty hash table for `keys` keys, `bucket` per bucket; a bucket is one aligned cache line."""
-    space = np.zeros((int(keys / (bucket * LOAD)) + 2) * LINE, np.int64)
+    space = np.zeros((int(keys / (bucket * LOAD)) + 2) * tables.LINE, np.int64)
     begin = -space.ctypes.data % 64 // 8
-    return space[begin : len(space) - LINE + begin]
+    return space[begin : len(space) - tables.LINE + begin]

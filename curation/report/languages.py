@@ -134,6 +134,7 @@ DOUBTS = (
         "images kept with a text in which no entry has two letters: for numbers and single letters alone",
     ),
 )
+CONSOLE = {"texts": TEXTS, "matched": SHARE, "mean score": MEAN_SCORE, "t": T, "tail share": TAIL_SHARE, "kept": KEPT}
 SUMMED = {column.name for column in (*COLUMNS, *DOUBTS) if column.is_summed}
 
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
+from itertools import zip_longest
 from os import PathLike
 from textwrap import wrap
 from typing import Any
@@ -23,23 +24,8 @@ import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from curation.report import charts, languages
-from curation.report.charts import funnel
 from curation.report.facts import Run
-from curation.report.languages import (
-    KEPT,
-    MEAN_SCORE,
-    SHARE,
-    TAIL_SHARE,
-    TEXTS,
-    T,
-    aligned,
-    counted,
-    decimal,
-    named,
-    number,
-    percent,
-    sums,
-)
+from curation.report.languages import aligned, counted, decimal, named, number, percent
 from curation.report.warnings import Quoted, warnings
 from metadata.languages import language
 from runtime.storage.own_files import checksum_of
@@ -48,6 +34,10 @@ from runtime.terminal import in_one_line
 
 SHOWN_ROWS = 24
 SHOWN_CHARACTERS = 500  # of a text
+LANGUAGES = 7  # with a line of their own on the console: those with the most texts
+REASONS = 4  # with a line of their own on the console: the most frequent
+NOTE_WIDTH = 100
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 Rows = Sequence[dict[str, Any]]
 
@@ -66,7 +56,7 @@ def environment(leaf: str | None = None) -> Environment:
         lstrip_blocks=True,
     )
     found.filters.update(counted=counted, decimal=decimal, number=number, percent=percent, sha256=_sha256)
-    found.filters.update(largest=languages.largest, named=languages.named, written=written)
+    found.filters.update(largest=languages.largest, named=named, written=written)
     found.filters["language"] = lambda code: language(code).name
     found.tests["quoted"] = lambda part: isinstance(part, Quoted)
     found.globals["charts"] = charts  # sizes in pixels
@@ -160,8 +150,7 @@ def in_turns(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         of_language[row["language"]].append(row)
     largest = sorted(of_language.values(), key=len, reverse=True)
-    turns = ((turn, row) for of_one in largest for turn, row in enumerate(of_one))
-    return [row for _, row in sorted(turns, key=lambda pair: pair[0])]
+    return [row for turn in zip_longest(*largest) for row in turn if row is not None]
 
 
 def _matches(row: dict[str, Any], run: Run, rates: np.ndarray) -> list[Match]:
@@ -200,23 +189,10 @@ def _occurrences(entry: str, text: str) -> list[tuple[int, int]]:
     return [match.span() for match in found]
 
 
-ON_CONSOLE = {
-    "texts": TEXTS,
-    "matched": SHARE,
-    "mean score": MEAN_SCORE,
-    "t": T,
-    "tail share": TAIL_SHARE,
-    "kept": KEPT,
-}
-LANGUAGES = 7  # with a line of their own: those with the most texts
-REASONS = 4  # with a line of their own: the most frequent
-NOTE_WIDTH = 100
-
-
 def summary(facts: dict[str, Any]) -> str:
     """Return what the console shows at the end of a run, given the content of run.json."""
     blocks = [
-        aligned([(step.label, number(step.value), step.remark) for step in funnel(facts)], left=(0, 2)),
+        aligned([(step.label, number(step.value), step.remark) for step in charts.funnel(facts)], left=(0, 2)),
         *(aligned(_reasons(title, facts[title])) for title in ("dropped", "undetermined")),
         aligned(_language_lines(facts)),
         [f"warning: {in_one_line(warning)}" for warning in facts["warnings"]],
@@ -235,18 +211,13 @@ def _reasons(title: str, counts: dict[str, int]) -> list[tuple[str, ...]]:
 def _language_lines(facts: dict[str, Any]) -> list[tuple[str, ...]]:
     seen = [(named(code), row) for code, row in facts["languages"].items() if row["texts"]]
     if rest := [row for _, row in seen[LANGUAGES:]]:
-        seen[LANGUAGES:] = [(f"{len(rest)} more", sums(rest))]
+        seen[LANGUAGES:] = [(f"{len(rest)} more", languages.sums(rest))]
+    columns = languages.CONSOLE
     lines = [
-        (
-            name,
-            *(column.written(column.value(row)) if column.name in row else "" for column in ON_CONSOLE.values()),
-        )
+        (name, *(each.written(each.value(row)) if each.name in row else "" for each in columns.values()))
         for name, row in seen
     ]
-    return [("language", *ON_CONSOLE), *lines] if lines else []
-
-
-_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+    return [("language", *columns), *lines] if lines else []
 
 
 @cache

@@ -11,10 +11,12 @@ import random
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -183,8 +185,10 @@ def _check(url: str, response: requests.Response) -> None:
 def _seconds_asked_for(retry_after: str) -> float:
     """Return the wait in seconds that a Retry-After header asks for, as seconds or a date; 0 if it is neither."""
     try:
-        return urllib3.Retry().parse_retry_after(retry_after)
-    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+        if retry_after.strip().isdecimal():
+            return float(retry_after)
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
         return 0.0
 
 

@@ -191,14 +191,6 @@ def _is_article(page: DumpPage, file: WikipediaFile, known: Namespaces) -> bool:
     return not (colon and known.hold(file.wikipedia, prefix))
 
 
-def _xml_pages(file: WikipediaFile, tally: Counter) -> Iterator[DumpPage]:
-    return xml_pages(unpacked(file.path, file.span), tally, last=file.span is None or file.span.last)
-
-
-def _cirrus_pages(file: WikipediaFile, tally: Counter) -> Iterator[DumpPage]:
-    return cirrus_pages(unpacked(file.path), tally)
-
-
 def _parquet_pages(file: WikipediaFile, tally: Counter) -> Iterator[DumpPage]:
     columns = [*COLUMNS, *([file.column] if file.column else [])]
     try:
@@ -219,7 +211,11 @@ def _strings(column: pa.Array) -> list[str | None]:
     return [None if value is None else value.decode(errors="replace") for value in values]
 
 
-_READERS = {"xml": _xml_pages, "cirrus": _cirrus_pages, "parquet": _parquet_pages}
+_READERS: dict[str, Callable[[WikipediaFile, Counter], Iterator[DumpPage]]] = {
+    "xml": lambda file, tally: xml_pages(unpacked(file.path, file.span), tally, file.span is None or file.span.last),
+    "cirrus": lambda file, tally: cirrus_pages(unpacked(file.path), tally),
+    "parquet": _parquet_pages,
+}
 
 
 def plain_text(wikitext: str, namespaces: Iterable[str] = FILES_AND_CATEGORIES) -> str:

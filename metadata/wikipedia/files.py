@@ -172,7 +172,8 @@ def find(paths: Iterable[str], language: str | None = None) -> list[WikipediaFil
             faults[file] = str(error)
     if faults:
         raise InputError(_sentence(faults))
-    return [part for file in described for part in _in_spans(file)]
+    cut = ((file, spans(file.path) if file.kind == "xml" else []) for file in described)
+    return [replace(file, span=span) for file, own in cut for span in own or (None,)]
 
 
 def _sentence(faults: dict[str, str]) -> str:
@@ -223,12 +224,6 @@ def _described(path: str, language: str | None) -> Iterator[WikipediaFile]:
     if wikipedia is None:
         raise InputError("of an unknown Wikipedia: give --wikipedia-code, such as --wikipedia-code en")
     yield WikipediaFile(path, kind, wikipedia, len({*candidates} - {None}) > 1, namespaces=content.namespaces)
-
-
-def _in_spans(file: WikipediaFile) -> list[WikipediaFile]:
-    """Return a copy of `file` for each of its spans, or `file` alone if it has none."""
-    cut = spans(file.path) if file.kind == "xml" else []
-    return [replace(file, span=span) for span in cut] or [file]
 
 
 def _refuse_project(project: str | None) -> None:
@@ -287,7 +282,8 @@ def _look_into_parquet(path: str) -> _Content:
             names = table.schema.names
             if missing := [name for name in COLUMNS if name not in names]:
                 raise InputError(f"it lacks the columns {missing}, and has {names}")
-            address = _first_address(table) if "url" in names else ""
+            first = next(table.batches(["url"], 1), None) if "url" in names else None
+            address = str(first["url"][0]) if first else ""
             _refuse_project(project_in_address(address))
             column = next((name for name in LANGUAGE_COLUMNS if name in names), None)
             codes = _codes(table, column) if column else ()
@@ -304,11 +300,6 @@ def _codes(table: BoundedParquet, column: str) -> tuple[str, ...]:
             f"its column {column} holds {strange[:3]}, no Wikipedia: mend it, or give --wikipedia-code for the file"
         )
     return tuple(sorted({str(value).replace("-", "_") for value in values}))
-
-
-def _first_address(table: BoundedParquet) -> str:
-    first = next(table.batches(["url"], 1), None)
-    return str(first["url"][0]) if first else ""
 
 
 _LOOKS: dict[str, Callable[[str], _Content]] = {

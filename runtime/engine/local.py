@@ -20,7 +20,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from multiprocessing import forkserver, resource_tracker, spawn
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -82,10 +82,7 @@ class Local:
 
     def added(self, items: list[Any], function: Callable[[Any], np.ndarray], tasks_per_core: int) -> np.ndarray:
         """Call `function(item)` for each item; return the sum of the arrays that the calls return."""
-        first, *others = self._each(engine.spread(items, self), partial(_added, function=function))
-        for array in others:
-            first = first + array
-        return first
+        return reduce(np.add, self._each(engine.spread(items, self), partial(_added, function=function)))
 
     def exchange(
         self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
@@ -268,10 +265,7 @@ def _tallied(place: int, item: Any, function: Callable[[Any], Tallies]) -> Talli
 
 
 def _added(_: int, items: list[Any], function: Callable[[Any], np.ndarray]) -> np.ndarray:
-    total, *others = map(function, items)
-    for array in others:
-        total = total + array
-    return total
+    return reduce(np.add, map(function, items))
 
 
 def _send(place: int, item: Any, send: Send, folder: Path, partitions: int) -> _Sent:

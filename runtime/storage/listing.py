@@ -210,18 +210,14 @@ def _infos(system: AbstractFileSystem, inner: str, deep: bool) -> _Listed | None
         return _in_folder(system, inner, deep)
     if not has_magic(inner):
         return None
-    matches = system.glob(inner, detail=True)
-    shown = {name: info for name, info in matches.items() if not _is_hidden(name.rpartition("/")[2])}
-    found = [
-        _in_folder(system, name, deep) if info["type"] == "directory" else _Listed([info])
-        for name, info in shown.items()
-    ]
-    joined = _Listed(
-        infos=[info for each in found for info in each.infos],
-        hidden=[name for each in found for name in each.hidden],
-        folders=[name for each in found for name in each.folders],
-    )
-    return joined if joined.infos else None
+    found = _Listed([])
+    for name, info in system.glob(inner, detail=True).items():
+        if not _is_hidden(name.rpartition("/")[2]):
+            own = _in_folder(system, name, deep) if info["type"] == "directory" else _Listed([info])
+            found.infos += own.infos
+            found.hidden += own.hidden
+            found.folders += own.folders
+    return found if found.infos else None
 
 
 def _file_info(system: AbstractFileSystem, inner: str) -> Info | None:
@@ -259,9 +255,8 @@ def _in_folder(system: AbstractFileSystem, folder: str, deep: bool) -> _Listed:
     """Return information on the files in a folder, with `deep` also below it, and the names of hidden files apart."""
     found = system.find(folder, maxdepth=None if deep else 1, detail=True)
     below = len(folder.rstrip("/"))
-    hidden = [name for name in found if _is_hidden(name[below:].lstrip("/"))]
-    shown = found.keys() - set(hidden)
-    return _Listed([info for name, info in found.items() if name in shown], hidden=hidden, folders=[folder])
+    hidden = {name: None for name in found if _is_hidden(name[below:].lstrip("/"))}
+    return _Listed([found[name] for name in found if name not in hidden], hidden=[*hidden], folders=[folder])
 
 
 def _is_hidden(path: str) -> bool:

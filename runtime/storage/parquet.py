@@ -293,14 +293,8 @@ def key_part(high: np.ndarray, parts: int) -> np.ndarray:
     return (leading * parts) >> 32
 
 
-def in_parts(
-    batches: Iterable[pa.RecordBatch],
-    schema: pa.Schema,
-    parts: int,
-    work: Path,
-    part_of: Callable[[np.ndarray, int], np.ndarray] = key_part,
-) -> Iterator[pa.Table]:
-    """Yield the rows of all batches as `parts` tables; `part_of` returns the part of each row from its first column.
+def in_parts(batches: Iterable[pa.RecordBatch], schema: pa.Schema, parts: int, work: Path) -> Iterator[pa.Table]:
+    """Yield the rows of all batches as `parts` tables, each of a range of the keys in the first column.
 
     `work` is an empty folder for temporary files, or is made.
     """
@@ -309,7 +303,7 @@ def in_parts(
     with ExitStack() as stack:
         files = [stack.enter_context(pa.ipc.new_file(str(path), schema)) for path in paths]
         for batch in batches:
-            part = part_of(batch[schema.names[0]].to_numpy(), parts).astype(np.uint8)  # sorted in linear time
+            part = key_part(batch[schema.names[0]].to_numpy(), parts).astype(np.uint8)  # sorted in linear time
             order = np.argsort(part, kind="stable")
             ends = np.searchsorted(part[order], np.arange(parts + 1))
             batch = batch.take(pa.array(order))

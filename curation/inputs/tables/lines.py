@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from itertools import product
 from typing import BinaryIO
 
@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from runtime.arrow import gather
+from runtime.storage.listing import name_of
 
 LONGEST_LINE = 4 << 20  # characters; a longer line is no pair, and might not fit into memory
 PACKINGS = (".gz", ".zst")
@@ -39,30 +40,18 @@ _MEANINGS = {
 }
 
 
-def plain_name(path: str) -> str:
-    """Return a path or URL in lower case and without a query, so that it ends in the file's extension.
-
-    >>> plain_name("https://example.org/A.TSV.gz?signature=x.csv")
-    'https://example.org/a.tsv.gz'
-    """
-    return path.partition("?")[0].lower() if "://" in path else path.lower()
-
-
 def unpacked_name(path: str) -> str:
-    """Return `plain_name` without the extension of a packing, .gz or .zst.
+    """Return `name_of` a path without the extension of a packing, .gz or .zst.
 
     >>> unpacked_name("A.TSV.gz")
     'a.tsv'
     """
-    name = plain_name(path)
-    for packing in PACKINGS:
-        name = name.removesuffix(packing)
-    return name
+    return reduce(str.removesuffix, PACKINGS, name_of(path))
 
 
 def unpack(file: BinaryIO, path: str) -> BinaryIO:
     """Return `file` unpacked according to its path's extension; a file of another extension is returned unchanged."""
-    name = plain_name(path)
+    name = name_of(path)
     if name.endswith(".gz"):
         return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]  # its stub lacks parts of BinaryIO
     if name.endswith(".zst"):

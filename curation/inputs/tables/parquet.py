@@ -22,10 +22,10 @@ import pyarrow.csv as pa_csv
 
 from curation.inputs.candidates import ROWS, from_columns, tallies
 from curation.inputs.tables.columns import FLAG, Glance, TableOptions, named_columns
-from curation.inputs.tables.lines import dialect_of, first_lines, lines, unpack
+from curation.inputs.tables.lines import dialect_of, first_lines, lines, unpack, unpacked_name
 from curation.inputs.tables.text import DelimitedRows
 from runtime.errors import InputError
-from runtime.storage.listing import Found, name_of, names_in
+from runtime.storage.listing import Found, names_in
 from runtime.storage.parquet import BoundedParquet
 
 # Kind of table → the subfolder that marks it, and a pattern for the names of files in this subfolder.
@@ -175,7 +175,7 @@ def opened(path: str, what: str) -> Iterator[BinaryIO]:
     """Yield the unpacked file; InputError if it cannot be read, with a message that calls the file `what`."""
     try:
         with fsspec.open(path, "rb") if "://" in path else open(path, "rb") as file:
-            yield unpack(file, name_of(path))
+            yield unpack(file, path)
     except InputError:
         raise
     except _UNREADABLE as error:
@@ -225,7 +225,7 @@ def _require_utf8(text: bytes, number: int, path: str) -> None:
 
 
 def _ending(path: str) -> str:
-    return name_of(path).removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
+    return unpacked_name(path).rpartition(".")[2]
 
 
 def _read_parquet(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
