@@ -19,8 +19,8 @@ from metadata.config import MetadataConfig
 from metadata.entries import ENTRIES, FACTS, Entries
 from metadata.frequency_lists import WORDFREQ
 from metadata.sources import Sources
-from metadata.stages.counts import NgramPlan
-from metadata.stages.ngrams_and_titles import TitlePlan, ngram_entries, title_entries
+from metadata.stages.ngrams import NgramPlan, ngram_entries
+from metadata.stages.titles import TitlePlan, title_entries
 from metadata.wordnet import package_folder
 from runtime.engine import Engine, Given, engine_of
 from runtime.errors import InputError, typed

@@ -21,8 +21,8 @@ import pyarrow as pa
 from curation.run.verify import verify
 from metadata import MetadataConfig, Sources, build_metadata, pipeline
 from metadata.stages.choosing import CHOSEN
-from metadata.stages.counts import TITLES, NgramPlan
-from metadata.stages.ngrams_and_titles import TitlePlan
+from metadata.stages.ngrams import TITLES, NgramPlan
+from metadata.stages.titles import TitlePlan
 from metadata.wikipedia import articles
 from metadata.wikipedia.files import WikipediaFile
 from runtime.engine import Engine

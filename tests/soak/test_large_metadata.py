@@ -14,8 +14,7 @@ from pyspark.sql import SparkSession
 
 from metadata.config import MetadataConfig
 from metadata.stages.choosing import TASK_BYTES, Percentile, percentiles
-from metadata.stages.counts import MUTUAL, NgramPlan
-from metadata.stages.ngrams_and_titles import write_bigrams
+from metadata.stages.ngrams import MUTUAL, NgramPlan, write_bigrams
 from runtime.engine.spark import Spark
 from runtime.storage.parquet import part_writer
 
@@ -52,9 +51,9 @@ def test_the_best_of_pairs_whose_entries_have_more_than_two_gigabytes(spark, tmp
     (tmp_path / "en").mkdir()
     (tmp_path / "work/mutual").mkdir(parents=True)
     plan = NgramPlan(MetadataConfig(), tmp_path, tmp_path / "work", TASKS * TASK_BYTES)
-    for number, file in enumerate(plan.mutual()):
+    for number, file in enumerate(plan.files("mutual")):
         write_pairs(file.path, number)
-    found = percentiles(Spark(spark), plan.mutual(), 30, tmp_path / "percentiles")
+    found = percentiles(Spark(spark), plan.files("mutual"), 30, tmp_path / "percentiles")
     assert found == {"en": Percentile(ROWS, 2.0)}
     write_bigrams(Spark(spark), found, {"en": 250_000}, plan)
     entries = pq.read_table(tmp_path / "en/bigrams.parquet")["entry"].to_pylist()

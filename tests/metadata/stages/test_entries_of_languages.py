@@ -11,8 +11,8 @@ import pytest
 from metadata.config import MetadataConfig
 from metadata.languages import language
 from metadata.stages.choosing import TASK_BYTES, percentiles
-from metadata.stages.counts import NgramPlan
-from metadata.stages.ngrams_and_titles import TitlePlan, ngram_entries, title_entries
+from metadata.stages.ngrams import NgramPlan, ngram_entries
+from metadata.stages.titles import TitlePlan, title_entries
 from metadata.wikipedia.files import WikipediaFile
 from runtime.storage.own_files import OwnFile
 from tests.naive import ngrams as naive

@@ -1,4 +1,4 @@
-"""Choose the entries among the words and word pairs of a group of languages, and among titles by their page views.
+"""Sum the page views of each title in all languages, and choose the entries among the titles.
 
 Page views also name redirects, special pages and deleted pages. If a language's dump is given, only titles of articles
 in the dump are kept. But if these articles have less than half of the language's views, the dump is an excerpt, and
@@ -18,21 +18,9 @@ import pyarrow.compute as pc
 
 from metadata import words
 from metadata.config import MetadataConfig
-from metadata.languages import LANGUAGES, language, of_wikipedia
-from metadata.stages.choosing import (
-    LANGUAGE,
-    CountMeeting,
-    Percentile,
-    codes_of,
-    combined,
-    file_of,
-    numbers_of,
-    percentiles,
-    rows_of,
-    write_best,
-)
-from metadata.stages.counts import NgramPlan, count, inform
-from metadata.wikipedia.files import WikipediaFile
+from metadata.languages import language, of_wikipedia
+from metadata.stages import choosing
+from metadata.stages.choosing import LANGUAGE, CountMeeting, codes_of, combined, numbers_of, rows_of
 from metadata.wikipedia.pageviews import views
 from metadata.words import RATED
 from runtime.buckets import Block
@@ -42,7 +30,7 @@ from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies
 
-_ROWS = 1 << 18  # of a row group of scored pairs
+_ROWS = 1 << 18  # of a row group of titles
 
 VIEWED = pa.schema([LANGUAGE, ("title", pa.string()), ("views", pa.int64()), ("article", pa.bool_())])
 # Titles with views, the score.
@@ -52,106 +40,6 @@ LEAST_SHARE = 0.5  # of a language's views that the articles of its dump have; w
 
 _VALUES = {"views": "sum", "article": "max"}
 _ARTICLES = "articles."  # prefix of the tallies that count only titles of articles
-
-
-def ngram_entries(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> dict[str, Tallies]:
-    """Write each language's unigram and bigram entries and titles of articles; return tallies by language code.
-
-    `files` has the Wikipedia files of each language by code.
-    """
-    read = count(engine, files, plan)
-    found = engine.run(spread(plan.words(), engine), partial(_figures, config=plan.config))
-    unigrams = _write_unigrams(engine, found, plan)
-    inform(engine, found.by_language("sum"), plan)
-    pairs = percentiles(engine, plan.mutual(), plan.config.pmi_percentile, plan.work)
-    bigrams = write_bigrams(engine, pairs, unigrams.by_language("unigrams"), plan)
-    for code in files:
-        read.add("words", found.by_language("sum").get(code, 0), code)
-        read.add("distinct_words", found.by_language("rows").get(code, 0), code)
-        read.add("distinct_pairs", pairs[code].number if code in pairs else 0, code)
-    return {code: _tallies_of(code, read, unigrams + bigrams) for code in files}
-
-
-def _write_unigrams(engine: Engine, found: Tallies, plan: NgramPlan) -> Tallies:
-    candidates, enough = found.by_language("candidates"), found.by_language("enough")
-    rules = {code: words.unigrams(language(code), plan.config) for code in candidates}
-    taken = {code: rule.taken(int(candidates[code]), int(enough[code])) for code, rule in rules.items()}
-    best = partial(words.best, taken=taken, longest=plan.config.longest_entry)
-    rows = [partial(_best_of, files, best) for files in spread(plan.words(), engine)]
-    return write_best(engine, rows, "unigrams", taken, plan.folder / "{language}/unigrams.parquet")
-
-
-def write_bigrams(
-    engine: Engine, pairs: Mapping[str, Percentile], unigrams: Mapping[str, float], plan: NgramPlan
-) -> Tallies:
-    """Write the pairs with the highest scores of each language; return their numbers and checksums as tallies.
-
-    `pairs` has the percentile of the PMIs of each language, `unigrams` the number of its words that are entries.
-    """
-    taken = {code: words.bigrams(int(unigrams.get(code, 0)), plan.config).most for code in pairs}
-    floors = {code: found.value for code, found in pairs.items()}
-    scored = partial(_scored, floors=floors, config=plan.config)
-    best = partial(words.best, taken=taken, longest=plan.config.longest_entry)
-    files = spread(plan.mutual(), engine)
-    # With a space between the words, each pair makes another entry. Without one, 中 + 国人 makes the same as 中国 + 人.
-    candidates = [partial(_best_scored, some, scored, best) for some in files]
-    if not all(language(code).spaced for code in pairs):
-        candidates += [partial(_best_of, [file], best) for file in _alike(engine, files, scored, plan)]
-    return write_best(engine, candidates, "bigrams", taken, plan.folder / "{language}/bigrams.parquet")
-
-
-def _alike(engine: Engine, files: list[list[OwnFile]], scored: partial, plan: NgramPlan) -> list[OwnFile]:
-    """Write the pairs of languages without spaces, each entry once with its highest score; return the files."""
-    folder = make_folder(plan.work / "alike")
-    send, receive = partial(_send_scored, scored=scored, plan=plan), partial(_best_alike, plan=plan, folder=folder)
-    engine.exchange(files, send, receive, plan.by_entry.partitions)
-    return [file_of(folder, partition) for partition in range(plan.by_entry.partitions)]
-
-
-def _send_scored(files: list[OwnFile], _: Tallies, scored: partial, plan: NgramPlan) -> Iterator[Block]:
-    rows = scored(files, spaced=False)
-    return plan.by_entry.dealt(batch.set_column(0, LANGUAGE, numbers_of(batch["language"])) for batch in rows)
-
-
-def _best_alike(partition: int, blocks: Iterator[bytes], plan: NgramPlan, folder: Path) -> Tallies:
-    with part_writer(file_of(folder, partition).path, RATED, _ROWS) as writer:
-        for batches in plan.by_entry.met(blocks):
-            rows = combined(batches, {"score": "max"})
-            writer.write(pa.RecordBatch.from_arrays([codes_of(rows), rows["entry"], rows["score"]], schema=RATED))
-    return Tallies()
-
-
-def _tallies_of(code: str, read: Tallies, written: Tallies) -> Tallies:
-    """Return the tallies of one language: of `read` without its code, and of `written` with its code."""
-    own = [row | {"language": None} for row in read.rows() if row["language"] == code]
-    return Tallies([*own, *(row for row in written.rows() if row["language"] == code)])
-
-
-def _figures(files: list[OwnFile], config: MetadataConfig) -> Tallies:
-    rules = {each.code: words.unigrams(each, config) for each in LANGUAGES}
-    return words.figures(rows_of(files), rules, config.longest_entry)
-
-
-def _best_of(files: list[OwnFile], best: partial) -> Iterator[pa.RecordBatch]:
-    return best(rows_of(files))
-
-
-def _best_scored(files: list[OwnFile], scored: partial, best: partial) -> Iterator[pa.RecordBatch]:
-    return best(scored(files, spaced=True))
-
-
-def _scored(
-    files: list[OwnFile], floors: Mapping[str, float], config: MetadataConfig, spaced: bool
-) -> Iterator[pa.RecordBatch]:
-    """Yield pairs with their scores as rows of RATED, of the languages written with spaces, or without (`spaced`).
-
-    `floors` has the percentile of the PMIs of each language. Pairs without a score are left out.
-    """
-    for code, rows in words.by_language(rows_of(files)):
-        if language(code).spaced is spaced:
-            found = words.scores(rows["count"], rows["value"], floors[code], config)
-            scored = pa.RecordBatch.from_arrays([rows["language"], rows["entry"], found], schema=RATED)
-            yield scored.filter(pc.is_valid(found))
 
 
 @dataclass(frozen=True)
@@ -178,7 +66,7 @@ class TitlePlan:
     @cached_property
     def viewed(self) -> list[OwnFile]:
         """The files of all titles with views, rows of TITLES, one file a partition."""
-        return [file_of(self.work, number) for number in range(self.meeting.partitions)]
+        return [choosing.file_of(self.work, number) for number in range(self.meeting.partitions)]
 
 
 def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> Tallies:
@@ -195,7 +83,7 @@ def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> Tallies:
     taken = {code: _taken(found, code, code in strict, plan) for code in found.by_language("rows")}
     best = partial(_best, strict=strict, taken=taken, longest=plan.config.longest_entry)
     candidates = [partial(best, files) for files in spread(plan.viewed, engine)]
-    written = write_best(engine, candidates, "titles", taken, plan.folder / "{language}.parquet")
+    written = choosing.write_best(engine, candidates, "titles", taken, plan.folder / "{language}.parquet")
     return read + written + _judged(found, strict, plan)
 
 
