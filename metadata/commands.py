@@ -1,7 +1,5 @@
 """The command `clip-metadata`: build the metadata entries of each language."""
 
-from __future__ import annotations
-
 import logging
 from argparse import Namespace
 from collections.abc import Iterable, Sequence

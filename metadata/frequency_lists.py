@@ -8,8 +8,6 @@ Matching is sensitive to case, and a list in lower case lacks the capitals of na
 letter, each word gives two entries: `istanbul` gives `istanbul` and `İstanbul`.
 """
 
-from __future__ import annotations
-
 import lzma
 import math
 import re

@@ -5,8 +5,6 @@ the file's lemmas, cleaned by `words` where the format needs it. The package cli
 wordnets whose licence permits it; tools/pack_wordnets.py makes the package.
 """
 
-from __future__ import annotations
-
 import html
 import lzma
 import re

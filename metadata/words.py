@@ -5,8 +5,6 @@ whole, also if ICU cuts the symbol, such as the Korean `18일`. Boundaries, abov
 differ between ICU versions; `ICU_VERSION` is the version in use.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -4,8 +4,6 @@ The shared flags say how a command runs: what it writes to the terminal, where i
 completion by shells.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

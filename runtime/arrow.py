@@ -4,8 +4,6 @@ The key of a uid of 32 hexadecimal digits is the 16 bytes that the digits spell;
 input) is its BLAKE2b. So no string per image is needed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from sys import maxsize

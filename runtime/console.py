@@ -3,8 +3,6 @@
 The sentence names bad input, a failure of files or networks, or what Spark reports.
 """
 
-from __future__ import annotations
-
 import errno
 import logging
 import os

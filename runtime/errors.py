@@ -1,7 +1,5 @@
 """Define the exceptions of all packages for input that cannot be used, and checks of parameters and their types."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 import os

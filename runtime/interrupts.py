@@ -4,8 +4,6 @@ A message is printed immediately. Ctrl-C after all results are written is ignore
 is killed.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

@@ -6,8 +6,6 @@ beside its source, ~/.cache, Spark's local disk or the folder of temporary files
 kernel. A kernel is compiled again when any kernel has changed, as kernels that it inlines may be in other files.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re

@@ -4,8 +4,6 @@ A hook (a group of entry points) has parts of this project and parts of other in
 and formats are removed only after a release that warns of it; CONTRIBUTING.md states the policy.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 import shlex

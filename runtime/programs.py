@@ -4,8 +4,6 @@ Importing a command takes seconds. During the import, too, Ctrl-C or a missing p
 sentence, and the program says that it is starting.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

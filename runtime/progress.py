@@ -5,8 +5,6 @@ calls `advance`, on the driver and in workers, and an engine sends the workers' 
 display only: a task that runs twice is counted twice.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter

@@ -12,8 +12,6 @@ hidden everywhere, they would remove letters from words. A secret that could be 
 such as = or :, but not in a sentence.
 """
 
-from __future__ import annotations
-
 import re
 from base64 import b64encode
 from collections.abc import Iterator

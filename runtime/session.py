@@ -1,7 +1,5 @@
 """Start the Spark session of a command, without Spark's own messages on the terminal."""
 
-from __future__ import annotations
-
 import os
 import resource
 import shlex

@@ -41,7 +41,7 @@ class Shipped:
     """An artefact, a folder or a file, that workers open wherever they run."""
 
     source: Path  # on the driver's disk
-    packed: str | None = None  # the name of its archive in Spark; None if workers open the source itself
+    packed: str | None = None  # its archive: a name in Spark, or a path or URL that all machines see; None: no archive
     checksum: str | None = None  # of a file; in a folder, files to map have their own checksums
 
     def path(self) -> Path:
@@ -60,26 +60,19 @@ class Shipped:
         """Return the artefact on this machine, before its checksum is compared."""
         if self.packed is None:
             return OwnFile(self.source, self.checksum, AGAIN)
-        from pyspark import SparkFiles  # here, as processes of one machine need no Spark
-
-        return self._in(unpacked(Path(SparkFiles.get(self.packed)), cache_folder()))
-
-    def _in(self, copy: Path) -> OwnFile:
-        """Return the artefact in `copy`, the unpacked copy on this machine, which later jobs use, too."""
+        try:
+            copy = unpacked(_archive(self.packed), cache_folder())  # which later jobs use, too
+        except FileNotFoundError as error:
+            raise InputError(f"{self.packed} is not seen by {gethostname()}; {SHARED}") from error
         return OwnFile(copy / self.source.name, self.checksum, f"delete {copy} and {AGAIN}")
 
 
-@dataclass(frozen=True)
-class Placed(Shipped):
-    """A packed artefact that all machines can read: `packed` is the path or URL of its archive."""
+def _archive(packed: str) -> Path:
+    if "/" in packed:
+        return as_path(packed)
+    from pyspark import SparkFiles  # here, as processes of one machine need no Spark
 
-    def _here(self) -> OwnFile:
-        packed = as_path(str(self.packed))
-        try:
-            copy = unpacked(packed, cache_folder())
-        except FileNotFoundError as error:
-            raise InputError(f"{packed} is not seen by {gethostname()}; {SHARED}") from error
-        return self._in(copy)
+    return Path(SparkFiles.get(packed))
 
 
 def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -> Callable[[Path], Shipped]:
@@ -92,7 +85,7 @@ def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -
         shared = absolute(folder)
         make_folder(shared)
         require_shared(spark, shared)
-        return lambda source: Placed(source, str(put(source, shared)), _checksum(source))
+        return lambda source: Shipped(source, str(put(source, shared)), _checksum(source))
     if is_connect(spark):
         require_shared(spark, own, "name a folder that they see as `artefacts`, or a URL")
         return opened_itself

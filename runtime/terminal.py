@@ -3,8 +3,6 @@
 A line of a text that begins with `warning: ` is a warning; `level` states the level of all other lines.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -4,8 +4,6 @@ Numba caches compiled kernels on each machine. With an empty cache, all processe
 same time, for up to a minute.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib
 import logging

@@ -4,8 +4,6 @@ Importing this module is enough. Commands import it, and so do their workers: no
 objects. Programs that import this library are not affected.
 """
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 

@@ -9,8 +9,6 @@ the wordnet's file and the LICENSE and README beside it are copied, as they stat
 left out if its licence is not known to permit redistribution.
 """
 
-from __future__ import annotations
-
 import lzma
 import re
 import shutil

@@ -6,8 +6,6 @@ To add a format, add a row to OWN and a module with its reader and its check of 
 add one through an entry point of GROUP that names its `Format`. File systems are in `runtime.storage.listing`.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace

@@ -3,8 +3,6 @@
 Cut texts and damage are counted. Damage is also counted per input, so that a person can look at the worst inputs.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import ceil

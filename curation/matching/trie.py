@@ -5,8 +5,6 @@ readers. An entry with a space at both ends is read as words between single spac
 characters of the padded text. A list with both kinds of entries therefore makes `meta` read each text twice.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 

@@ -4,8 +4,6 @@ Bars show the rows left after each step, dropped rows by reason, and texts kept 
 rank, the cumulative share of matches, and thresholds; the macro `chart` of templates/charts.html draws shapes as SVG.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import floor, log10

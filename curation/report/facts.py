@@ -1,7 +1,5 @@
 """Compute the content of run.json and thresholds.json: what a run read, dropped and kept, and its thresholds."""
 
-from __future__ import annotations
-
 import math
 import platform
 import sys

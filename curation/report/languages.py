@@ -4,8 +4,6 @@ Functions format numbers for people: counts with separators, shares in percent, 
 of text.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

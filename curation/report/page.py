@@ -5,8 +5,6 @@ Other pages and drawings use the same templates through `environment`. Filters o
 escape text of users and data, so that it is shown as it is.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from base64 import b64encode

@@ -3,8 +3,6 @@
 The page, the console and run.json show the same warnings.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ All URLs of the project's sources are in this module. No URL has been tried: the
 publishers describe, and a first real run may find one that has moved. Fetching is in `fetch`.
 """
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import hashlib

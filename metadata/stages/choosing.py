@@ -4,8 +4,6 @@ Neither a task nor the driver holds all rows of a language. In rows that travel 
 its index in languages.csv: codes would be a fifth of all packed bytes.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ each word is grouped with all pairs that end with the word, which gives the PMI.
 packed blocks.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

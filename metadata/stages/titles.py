@@ -5,8 +5,6 @@ in the dump are kept. But if these articles have less than half of the language'
 other titles are kept, too.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

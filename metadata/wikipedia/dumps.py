@@ -4,8 +4,6 @@ XML is cut at <page> and </page> and parsed page by page. So only the invalid pa
 bounded by a page, and a document type, which could define entities, is never parsed.
 """
 
-from __future__ import annotations
-
 import bz2
 import codecs
 import gzip
@@ -38,14 +36,13 @@ _DAY = re.compile(
     r"(([a-z_]+wiki)(?:-(?:\d{8}|latest)-pages-articles|-\d{4}-\d\d-\d\d(?=-p\d)|-\d{8}-cirrussearch|_content-\d{8}(?=-\d)))"
 )
 # The forms of a dump, the best first: the form that gives the most tasks.
-_INDEXED, _PARTS, _STREAM_PARTS, _STREAM, _PLAIN = (
+_INDEXED, _PARTS, _STREAM_PARTS, _STREAM, _PLAIN = _ORDER = (
     "the multistream dump with its index",
     "its parts",
     "its multistream parts",
     "the multistream dump",
     "the whole dump",
 )
-_ORDER = (_INDEXED, _PARTS, _STREAM_PARTS, _STREAM, _PLAIN)
 
 SPAN_BYTES = 64 << 20  # of a packed dump: a task of some 20 seconds, and 320 of them for 20 GB
 LONG_TASK = 1 << 30  # bytes of a packed dump; a longer dump should not be one task

@@ -5,8 +5,6 @@ a dump, the URLs of a table). Files of Wikimedia's other projects, such as Wikti
 Wikipedia: the file name and the XML header of a dump name the database (`enwiktionary`).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace

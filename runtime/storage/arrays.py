@@ -4,8 +4,6 @@ A file's checksum is compared before any of its content is used. The offsets in 
 offset outside the mapping would crash the process.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack

@@ -1,7 +1,5 @@
 """Make folders in a cache, each once and complete, for all processes of this machine; remove those no longer used."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import time

@@ -3,8 +3,6 @@
 The checksum is the CRC-32, computed at 11 to 25 GB per second. It finds damage, but does not protect from forgery.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ A file of this project is read with its page checksums, after the checksum of al
 (`own_files`). Rows are also split by key into parts on disk, to sort or join tables larger than memory.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain

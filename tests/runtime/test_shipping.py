@@ -16,7 +16,7 @@ import pytest
 from curation.matching import save_matchers
 from curation.matching.matcher import Matcher
 from metadata import Entries, InputError
-from runtime.shipping import Placed, pack, put, unpacked
+from runtime.shipping import Shipped, pack, put, unpacked
 from runtime.storage.own_files import checksum_of, content_digest
 from runtime.storage.paths import files
 from tests.support.flips import flip
@@ -183,7 +183,7 @@ def test_an_artefact_in_a_shared_folder_or_at_a_url_is_unpacked_from_there(
     tars = [put(folder, shared) for _ in range(2)]
     assert tars[0] == tars[1]
     assert files(shared) == tars[:1]
-    copy = Placed(folder, str(tars[0])).path()
+    copy = Shipped(folder, str(tars[0])).path()
     assert copy.name == folder.name
     assert tmp_path / "disk" in copy.parents
     assert np.array_equal(np.load(copy / "größe 犬" / "numbers.npy"), np.arange(1000))
@@ -192,7 +192,7 @@ def test_an_artefact_in_a_shared_folder_or_at_a_url_is_unpacked_from_there(
 def test_a_file_that_is_damaged_after_it_was_unpacked_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "disk"))
     np.save(tmp_path / "rates.npy", np.arange(1000))
-    artefact = Placed(
+    artefact = Shipped(
         tmp_path / "rates.npy", str(put(tmp_path / "rates.npy", tmp_path)), checksum_of(tmp_path / "rates.npy")
     )
     copy = artefact.path()
@@ -207,4 +207,4 @@ def test_a_shared_artefact_that_a_worker_does_not_see_is_refused(folder, tmp_pat
     with pytest.raises(
         InputError, match="gone.packed is not seen by .*; give a folder that all machines share, or a URL"
     ):
-        Placed(folder, str(tmp_path / "gone.packed")).path()
+        Shipped(folder, str(tmp_path / "gone.packed")).path()

@@ -23,7 +23,7 @@ from curation.leaves.export.removal import remove
 from curation.leaves.gate.evaluation import EvaluationSets, EvaluationTexts
 from curation.run.results import Results
 from metadata import Entries
-from runtime.shipping import Placed, put
+from runtime.shipping import Shipped, put
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import checksum_of
 from tests.support import flips as by_flips
@@ -174,16 +174,16 @@ def test_what_is_packed_and_unpacked(tmp_path, checked, monkeypatch):
 
     def answer(folder: Path) -> object:
         shutil.rmtree(tmp_path / "disk", ignore_errors=True)
-        return np.load(Placed(rates, str(folder / tar.name), checksum_of(rates)).path()).tolist()
+        return np.load(Shipped(rates, str(folder / tar.name), checksum_of(rates)).path()).tolist()
 
     def of_copy(folder: Path) -> object:
         (cache,) = (tmp_path / "disk").iterdir()
         shutil.rmtree(cache / tar.stem)
         shutil.copytree(folder, cache / tar.stem)
-        return np.load(Placed(rates, str(tar), checksum_of(rates)).path()).tolist()
+        return np.load(Shipped(rates, str(tar), checksum_of(rates)).path()).tolist()
 
     checked(tmp_path / "shared", "an artefact, packed", "*", answer)
     shutil.rmtree(tmp_path / "disk", ignore_errors=True)
-    copy = Placed(rates, str(tar), checksum_of(rates)).path()
+    copy = Shipped(rates, str(tar), checksum_of(rates)).path()
     shutil.copytree(copy.parent, tmp_path / "copy")
     checked(tmp_path / "copy", "an artefact, unpacked on a machine", "*", of_copy)

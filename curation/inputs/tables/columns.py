@@ -4,8 +4,6 @@ Also the names of inputs that are not paths: `commoncrawl:CC-MAIN-2024-10` means
 all its WARC files), and `table:sales.pairs` means a table of Spark's catalog.
 """
 
-from __future__ import annotations
-
 import gzip
 import os
 import re

@@ -5,8 +5,6 @@ quotes inside. Arrow quotes all strings. Spark puts a backslash before a quote i
 captions unchanged, and their quotes are plain characters.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io

@@ -4,8 +4,6 @@ Single values, such as URLs or captions, are lines of text, or a column of a tab
 Delta, Iceberg and Hudi tables are refused: they also hold deleted and replaced rows.
 """
 
-from __future__ import annotations
-
 import re
 import zlib
 from collections import Counter
