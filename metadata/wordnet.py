@@ -308,17 +308,14 @@ def _members(path: str) -> list[str]:
         found = expand(_inside(path))
         if found is None:
             raise InputError(f"no file or folder at {path}; {EXPECTED}")
-        archives = [] if found.is_file else filter(_is_archive, found.paths)
+        in_folder = [] if found.is_file else found.paths
+        archives = (each for each in in_folder if "::" not in each and _ARCHIVE.fullmatch(each))
         inside = [each for archive in map(expand, map(_inside, archives)) if archive for each in archive.paths]
     except (ValueError, ImportError, *_UNREADABLE) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} cannot be opened ({error}); {EXPECTED}") from error
     return sorted({*found.paths, *inside})
-
-
-def _is_archive(path: str) -> bool:
-    return "::" not in path and _ARCHIVE.fullmatch(path) is not None
 
 
 def _inside(path: str) -> str:

@@ -178,12 +178,8 @@ def _index_beside(dump: str) -> str | None:
     """Return the path of the existing index of a dump, compressed or not; None if there is none."""
     packed = index_path(dump)
     names = [packed, packed.removesuffix(".bz2")] if packed else []
-    return next((name for name in names if _exists(name)), None)
-
-
-def _exists(path: str) -> bool:
-    system, inner = fsspec.url_to_fs(with_secrets(path))
-    return cast(bool, system.exists(inner))
+    found = ((name, *fsspec.url_to_fs(with_secrets(name))) for name in names)
+    return next((name for name, system, inner in found if system.exists(inner)), None)
 
 
 def _starts(index: str, size: int) -> list[int]:
@@ -413,13 +409,10 @@ def _of_xml(page: ElementTree.Element) -> DumpPage:
 
 
 def _of_cirrus(source: dict) -> DumpPage:
-    title, text, model = (_string(source.get(name)) for name in ("title", "text", "content_model"))
+    values = (source.get(name) for name in ("title", "text", "content_model"))
+    title, text, model = (value if isinstance(value, str) else None for value in values)
     namespace = source.get("namespace")
     return DumpPage(title, text, None if namespace is None else str(namespace), model)
-
-
-def _string(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -131,7 +131,8 @@ def expand(path: str, deep: bool = True) -> Found | None:
         return None
     for info in found.infos:
         require_utf8(info["name"])
-    kinds = {info["name"]: kind for info in found.infos if (kind := _other_kind(system, info))}
+    odd = [info["name"] for info in found.infos if isinstance(system, LocalFileSystem) and info["type"] != "file"]
+    kinds = {name: kind for name in odd if (kind := other_kind(name))}
     infos = [info for info in found.infos if info["name"] not in kinds]
     files = [(_full_path(system, info["name"], path), version_of(system, info)) for info in infos]
     hidden, folders = ([_full_path(system, name, path) for name in names] for names in (found.hidden, found.folders))
@@ -236,12 +237,6 @@ def _file_info(system: AbstractFileSystem, inner: str) -> Info | None:
             raise
         return None
     return info if info["type"] == "file" else None
-
-
-def _other_kind(system: AbstractFileSystem, info: Info) -> str | None:
-    """Return the kind of a listed local name that is not a regular file, such as "FIFO"; None for a regular file."""
-    is_local = isinstance(system, LocalFileSystem)
-    return other_kind(info["name"]) if is_local and info["type"] != "file" else None
 
 
 def _warn_of(kinds: dict[str, str], path: str) -> None:
