@@ -83,8 +83,8 @@ CANDIDATE = pa.struct(
 # these texts has no page. A candidate whose own `page_url` is null has the page of the image.
 # The version is stored with a run, so that a run with images of another version is not continued. 1 had no signal
 # `noml`, and left the references in texts that a site had escaped twice; 2 had neither IMAGE_PLACES nor `shown`;
-# 3 neither licences nor `record`.
-MATCHED_VERSION = 4
+# 3 neither licences nor `record`, 4 of the places only links and figures.
+MATCHED_VERSION = 5
 MATCHED = pa.schema(
     [
         pa.field("uid", pa.string()),

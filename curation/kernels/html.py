@@ -1,15 +1,27 @@
 """Find the images, bases, metas and language of a page in one pass over its tokens, in linear time.
 
-Tags, and what is no tag, are read by the rules of the HTML standard's tokenizer. No tree is built: it may be as deep as
-the page is long, and building it may take quadratic time. Instead a stack of frames, each the number of a tag name,
-records whether the current token is in a template, in SVG, in MathML, or in HTML inside these. An end tag closes frames
-only; other open elements are ignored. A name is held as two integers, its bytes in lower case; no name that is looked
-for has more than 16 bytes.
+No tree is built: it may be as deep as the page is long, and building it may take quadratic time. Instead a stack of
+frames, each the number of a tag name, records whether the current token is in a template, in SVG, in MathML, or in HTML
+inside these. A second stack has the open CONTAINERS: what they and their names say of the place of an image is read
+where an image is in them, once. An end tag closes these two only; other open elements are ignored.
 """
 
 import numpy as np
 
-from curation.kernels.licences import find_license
+from curation.kernels.markup import (
+    after_name,
+    after_other,
+    end_of_raw,
+    ends_name,
+    find_license,
+    is_blank,
+    is_space,
+    is_without,
+    lower,
+    number_of,
+    read_value,
+    table_of,
+)
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at
 
@@ -25,9 +37,14 @@ BREAKOUT = (
     *("h1", "h2", "h3", "h4", "h5", "h6", "i", "img", "li", "listing", "menu", "meta", "nobr", "ol", "p", "pre"),
     *("ruby", "s", "small", "span", "strong", "strike", "sub", "sup", "table", "tt", "u", "ul", "var"),
 )
-OTHERS = ("template", "font", "picture", "noscript", "figure", *STATING[:3])
+# Elements whose names tell the place of what is in them; all end with an end tag.
+CONTAINERS = (
+    *("div", "section", "article", "main", "nav", "aside", "header", "footer", "figure", "form", "table", "ul", "ol"),
+)
+OTHERS = ("template", "font", "picture", "noscript", *STATING[:3], *CONTAINERS)
 SETS = ("data-srcset", "data-lazy-srcset", "srcset")  # of an image or of a <source>, that of scripts first
 OF_LICENCES = ("property", "itemprop", "rel", "type")  # attributes of elements that state licences
+OF_PLACES = ("id", "class", "role")  # attributes that, with rel, may tell the place of an image
 ATTRIBUTES = (  # the links of an image, then its texts, then others
     *("src", "data-src", "data-lazy-src", "data-original", *SETS),
     *("alt", "title", "data-image-title", "width", "height", "data-noai", "lang"),
@@ -36,55 +53,65 @@ ATTRIBUTES = (  # the links of an image, then its texts, then others
 )
 
 # What an image has from other elements: the set of the <source> before it, the src of the <noscript> behind it, the
-# href of the <a> around it, an empty value if it is in a <figure>. And the first other attribute that looks like the
-# address of a picture, from its name on. No attribute has such a name.
-OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE, OF_OTHER = (
-    "source srcset",
-    "noscript src",
-    "a href",
-    "in figure",
-    "other src",
-)
+# href of the <a> around it. And the first other attribute that looks like the address of a picture, from its name on.
+# No attribute has such a name.
+OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_OTHER = ("source srcset", "noscript src", "a href", "other src")
 
-# Columns of an element: its kind, of KINDS, and for each of SPANS where its value begins and ends, or -1 twice.
-SPANS = (*ATTRIBUTES, OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE, OF_OTHER, *OF_LICENCES)
-KIND, VALUES = 0, 1
+# Columns of an element: its kind, of KINDS, the bits of its place, and for each of SPANS where its value begins and
+# ends, or -1 twice.
+WANTED_SPANS = (*ATTRIBUTES, OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_OTHER)  # of the elements of WANTED
+SPANS = (*WANTED_SPANS, *OF_LICENCES, *OF_PLACES)
+KIND, PLACES, VALUES = 0, 1, 2
 COLUMNS = VALUES + 2 * len(SPANS)
-WANTED_COLUMNS = COLUMNS - 2 * len(OF_LICENCES)  # of the elements of WANTED, the others are not needed
-_LONGEST = 16  # bytes of a name
-_NUL = 255  # instead of 0, which fills the integers
+WANTED_COLUMNS = VALUES + 2 * len(WANTED_SPANS)
+
+# Bits of a place, as in links.IMAGE_PLACES.
+FIGURE, HEADER, FOOTER, MENU, ADVERT, INTERFACE, CONTENTS = (1 << bit for bit in (13, *range(24, 30)))
+# Whole words of ids, classes, roles and tags that say where an image is, or what it is. Others, such as `search`,
+# `author` and `aside`, stand as often around pictures that are described.
+NAMES_OF_PLACES = {
+    HEADER: "head header hdr masthead topbar",
+    FOOTER: "colophon contentinfo foot footer ftr",
+    MENU: (
+        "breadcrumb breadcrumbs dropdown megamenu menu menubar nav navbar navi navigation submenu subnav toolbar topnav"
+    ),
+    ADVERT: (
+        "ad ads adsbygoogle adsense advert advertisement advertisements advertising adverts banner banners dfp "
+        "leaderboard mpu promo promos promotion promotions skyscraper sponsor sponsored sponsors"
+    ),
+    INTERFACE: (
+        "avatar avatars badge badges button buttons captcha close comment commentlist comments cookie emoticon flag "
+        "flags follow gravatar ico icon icons inlineimg language languages loader loading login logo logos modal "
+        "payment payments popup rating ratings share sharing smilie smiley smilies social spinner stars statusicon "
+        "subforumicon userpic"
+    ),
+    CONTENTS: (
+        "album article caption entry gallery grid hentry item items listing photo photos picture pictures portfolio "
+        "post product products recipe related result results story teaser thumb thumbnail thumbnails thumbs"
+    ),
+}
 
 IMG, IMAGE, BASE, META, HTML, SOURCE = range(len(WANTED))
-SRC, HREF, CONTENT, CHARSET, LANG, COLOR, FACE, SIZE, SOURCE_SET, NOSCRIPT_SRC, LINK_HREF, IN_FIGURE, OTHER_SRC = (
+SRC, HREF, CONTENT, CHARSET, LANG, COLOR, FACE, SIZE, REL, ID, CLASS, ROLE = (
     VALUES + 2 * SPANS.index(name)
-    for name in (
-        *("src", "href", "content", "charset", "lang", "color", "face", "size"),
-        *(OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_FIGURE, OF_OTHER),
-    )
+    for name in ("src", "href", "content", "charset", "lang", "color", "face", "size", "rel", "id", "class", "role")
+)
+SOURCE_SET, NOSCRIPT_SRC, LINK_HREF, OTHER_SRC = (
+    VALUES + 2 * SPANS.index(name) for name in (OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_OTHER)
 )
 FIRST_SET, FIRST_TEXT, TEXTS_END = (VALUES + 2 * ATTRIBUTES.index(name) for name in (SETS[0], "alt", "width"))
 
-_SPACE, _SLASH, _EQUALS, _LESS, _GREATER, _QUOTE, _APOSTROPHE = (ord(character) for character in " /=<>\"'")
-_TAB, _LF, _FF, _CR = (ord(character) for character in "\t\n\f\r")
-_DASH, _BANG, _QUESTION = (ord(character) for character in "-!?")
+_SPACE, _SLASH, _EQUALS, _LESS, _GREATER, _QUOTE, _QUESTION = (ord(character) for character in ' /=<>"?')
 _JPG, _JPEG, _PNG, _WEBP, _AVIF = (int.from_bytes(end, "big") for end in (b"jpg", b"jpeg", b"png", b"webp", b"avif"))
 NO_ELEMENT = -1  # instead of a row: the values are not wanted
 
+# Columns of an open container: the number of its tag, where its attributes begin, and the bits of the place of what is
+# in it, -1 where they are not known yet.
+TAG, BEGIN, BITS = range(3)
+NEAR = 64  # an end tag closes one of so many containers that are open last
 
-def _packed(name):
-    return np.frombuffer(name.encode().ljust(_LONGEST, b"\0"), "<i8")
-
-
-def _table(names):
-    """Return the names in order of their integers, and these integers."""
-    ordered = sorted(names, key=lambda name: tuple(_packed(name)))
-    integers = np.array([_packed(name) for name in ordered])
-    integers.flags.writeable = False  # or it is of one type in its own module, and of another as a name of the module
-    return ordered, integers
-
-
-_TAGS, TAG_NAMES = _table({*RAW, *FOREIGN, *POINTS[0], *POINTS[1], *WANTED, *BREAKOUT, *OTHERS})
-_ORDERED_ATTRIBUTES, ATTRIBUTE_NAMES = _table((*ATTRIBUTES, *OF_LICENCES))
+_TAGS, TAG_NAMES = table_of({*RAW, *FOREIGN, *POINTS[0], *POINTS[1], *WANTED, *BREAKOUT, *OTHERS})
+_ORDERED_ATTRIBUTES, ATTRIBUTE_NAMES = table_of((*ATTRIBUTES, *OF_LICENCES, *OF_PLACES))
 ATTRIBUTE_COLUMNS = np.array([VALUES + 2 * SPANS.index(name) for name in _ORDERED_ATTRIBUTES])
 
 
@@ -92,66 +119,41 @@ def _tags(names):
     return np.array([name in names for name in _TAGS])
 
 
-IS_RAW, IS_BREAKOUT = _tags(RAW), _tags(BREAKOUT)
+IS_RAW, IS_BREAKOUT, IS_CONTAINER = _tags(RAW), _tags(BREAKOUT), _tags(CONTAINERS)
 IS_POINT = np.array([_tags(names) for names in POINTS])
 WANTED_KINDS = np.array([WANTED.index(name) if name in WANTED else -1 for name in _TAGS])
 STATING_KINDS = np.array([len(WANTED) + STATING.index(name) if name in STATING else -1 for name in _TAGS])
-SCRIPT, PLAINTEXT, TEMPLATE, FONT, SVG, MATH, P, BR, PICTURE, NOSCRIPT, A, FIGURE = map(
-    _TAGS.index,
-    ("script", "plaintext", "template", "font", "svg", "math", "p", "br", "picture", "noscript", "a", "figure"),
+SCRIPT, PLAINTEXT, TEMPLATE, FONT, SVG, MATH, P, BR, PICTURE, NOSCRIPT, A = map(
+    _TAGS.index, ("script", "plaintext", "template", "font", "svg", "math", "p", "br", "picture", "noscript", "a")
 )
-
-
-@inline
-def lower(byte):
-    return byte | 32 if ord("A") <= byte <= ord("Z") else byte
-
-
-@lean
-def number_of(data, begin, end, names):
-    """Return which of `names` data[begin:end] is in any case, or -1."""
-    if end - begin > _LONGEST:
-        return -1
-    first, second = np.int64(0), np.int64(0)
-    for k in range(end - begin):
-        byte = lower(byte_at(data, begin + k))
-        byte = byte if byte else np.int64(_NUL)
-        if k < 8:
-            first |= byte << (8 * k)
-        else:
-            second |= byte << (8 * (k - 8))
-    low, high = 0, len(names)
-    while low < high:
-        middle = (low + high) >> 1
-        if names[middle, 0] < first:
-            low = middle + 1
-        else:
-            high = middle
-    while low + 1 < len(names) and names[low, 0] == first and names[low, 1] < second:
-        low += 1  # names may share their first eight bytes
-    return low if low < len(names) and names[low, 0] == first and names[low, 1] == second else -1
+_BIT_OF = {name: bit for bit, names in NAMES_OF_PLACES.items() for name in names.split()}
+_ORDERED_NAMES, PLACE_NAMES = table_of(_BIT_OF)
+PLACE_BITS = np.array([_BIT_OF[name] for name in _ORDERED_NAMES])
+TAG_BITS = np.array([{"figure": FIGURE, **_BIT_OF}.get(name, 0) if name in CONTAINERS else 0 for name in _TAGS])
 
 
 @lean
-def find_elements(data, end, frames, elements):
+def find_elements(data, end, frames, opened, elements):
     """Fill a row of `elements` for each wanted element of data[:end] outside of templates; return their number.
 
     With it comes the number of those that may state a licence.
 
     An image has the set of the first <source> with one before it in its <picture>, the src of an image without text in
-    the <noscript> behind it, and the href of the <a> that is open. `frames` is for what is open, and has end // 4 + 2
-    rows; `elements` has end // 9 + 2.
+    the <noscript> behind it, the href of the <a> that is open, and the bits of its place. `frames` and `opened` are for
+    what is open, and have end // 4 + 2 rows; `elements` has end // 9 + 2.
     """
     # A plain 0 is a type of its own, for which Numba would compile what it is handed to once more.
     i, depth, templates, count = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     in_picture, source, source_end = False, np.int64(-1), np.int64(-1)
     image, after_image = np.int64(0), np.int64(-1)  # the row of the last image, and its end
-    link, figures = np.int64(-1), np.int64(0)  # where the attributes of the open <a> begin; the open figures
+    containers = np.int64(0)  # how many of `opened` are open
+    link, link_bits = np.int64(-1), np.int64(-1)  # where the attributes of the open <a> begin; the bits of its names
+    href, href_end = np.int64(-1), np.int64(-1)  # of this <a>, like its bits known once an image is in it
     waiting = np.int64(NO_ELEMENT)  # in a noscript behind an image: the row of that image
     mention, stating = find_license(data, np.int64(0), end), np.int64(0)
     while i >= 0 and i + 1 < end:
         if byte_at(data, i) != _LESS:
-            i += 1
+            i += 8 if i + 8 <= end and is_without(data, i, _LESS) else 1
             continue
         is_end = byte_at(data, i + 1) == _SLASH
         begin = i + 1 + is_end
@@ -167,9 +169,9 @@ def find_elements(data, end, frames, elements):
         if is_end:
             depth, templates = after_end(frames, depth, tag, templates)
             waiting = NO_ELEMENT if tag == NOSCRIPT else waiting
-            if (tag == A or tag == FIGURE) and templates == 0 and not is_foreign(frames, depth):
+            if (tag == A or IS_CONTAINER[tag]) and templates == 0 and not is_foreign(frames, depth):
                 link = -1 if tag == A else link
-                figures -= tag == FIGURE and figures > 0
+                containers = containers if tag == A else after_container(opened, containers, tag)
             if tag == PICTURE:
                 in_picture = False
                 after_image = i if is_blank(data, after_image, begin - 2) else -1
@@ -198,10 +200,11 @@ def find_elements(data, end, frames, elements):
             frames[depth] = tag
             depth += 1
             templates += tag == TEMPLATE
-        elif tag == A:
-            link = stop if templates == 0 else link
-        elif tag == FIGURE:
-            figures += templates == 0
+        elif IS_CONTAINER[tag] and templates == 0:
+            opened[containers, TAG], opened[containers, BEGIN], opened[containers, BITS] = tag, stop, -1
+            containers += 1
+        elif tag == A and templates == 0:
+            link, link_bits = stop, -1
         elif tag == PICTURE:
             in_picture, source = templates == 0, -1
         elif tag == NOSCRIPT:
@@ -220,26 +223,86 @@ def find_elements(data, end, frames, elements):
                 if in_picture:
                     element[SOURCE_SET], element[SOURCE_SET + 1] = source, source_end
                     kept |= source >= 0
-                if kept and link >= 0:  # read into the next row, which nothing has filled yet
-                    read_attributes(data, link, end, elements, count + 1)
-                    element[LINK_HREF], element[LINK_HREF + 1] = (
-                        elements[count + 1, HREF],
-                        elements[count + 1, HREF + 1],
-                    )
-                if figures > 0:
-                    element[IN_FIGURE] = element[IN_FIGURE + 1] = 0
+                if kept:
+                    bits = bits_inside(data, end, opened, containers, elements, count + 1)
+                    if link >= 0:
+                        if link_bits < 0:  # read into the next row, which nothing has filled yet
+                            read_attributes(data, link, end, elements, count + 1)
+                            href, href_end = elements[count + 1, HREF], elements[count + 1, HREF + 1]
+                            link_bits = own_bits(data, elements[count + 1], np.int64(0))
+                        element[LINK_HREF], element[LINK_HREF + 1] = href, href_end
+                        bits = inner_bits(bits, link_bits)
+                    element[PLACES] = inner_bits(bits, own_bits(data, element, np.int64(0)))
                 in_picture, waiting, image, after_image = False, NO_ELEMENT, count, i if kept else -1
             element[KIND] = kind
             count += kept
     return count, stating
 
 
-@inline
-def is_blank(data, i, end):
-    """Return whether white space alone, or nothing, is in data[i:end]; not where i is below 0."""
-    while 0 <= i < end and is_space(byte_at(data, i)):
+@lean
+def after_container(opened, containers, tag):
+    """Return how many containers are open after the end tag of `tag`: that, with all in it, is closed if it is NEAR."""
+    last = containers - 1
+    while last >= 0 and last >= containers - NEAR and opened[last, TAG] != tag:
+        last -= 1
+    return last if last >= 0 and last >= containers - NEAR else containers
+
+
+@lean
+def bits_inside(data, end, opened, containers, elements, row):
+    """Return the bits of the place of what is in opened[:containers]; elements[row] is used for their attributes."""
+    known = containers
+    while known > 0 and opened[known - 1, BITS] < 0:
+        known -= 1
+    bits = np.int64(opened[known - 1, BITS]) if known > 0 else np.int64(0)
+    for k in range(known, containers):
+        read_attributes(data, np.int64(opened[k, BEGIN]), end, elements, row)
+        bits = inner_bits(bits, own_bits(data, elements[row], TAG_BITS[opened[k, TAG]]))
+        opened[k, BITS] = bits
+    return bits
+
+
+@lean
+def inner_bits(outer, own):
+    """Return the bits of the place of what is in an element, given those around it and those of its own names.
+
+    Of contents and interface, the nearer counts. An item of a menu is no contents, a header in contents not the page's.
+    """
+    if own & (MENU | INTERFACE):
+        own &= ~CONTENTS
+    if (own | outer) & CONTENTS:
+        own &= ~(HEADER | FOOTER)
+    if own & CONTENTS:
+        outer &= ~INTERFACE
+    elif own & INTERFACE:
+        outer &= ~CONTENTS
+    return outer | own
+
+
+@lean
+def own_bits(data, element, bits):
+    """Return `bits` and those of the words in id, class, role and rel of an element; of rel only `sponsored` counts."""
+    bits |= bits_of_words(data, element[ID], element[ID + 1])
+    bits |= bits_of_words(data, element[CLASS], element[CLASS + 1])
+    bits |= bits_of_words(data, element[REL], element[REL + 1]) & ADVERT
+    role = bits_of_words(data, element[ROLE], element[ROLE + 1])
+    return bits | (role & ~ADVERT | HEADER if role & ADVERT else role)  # the role `banner` is a header's
+
+
+@lean
+def bits_of_words(data, begin, end):
+    """Return the bits of the words in data[begin:end]: runs of letters, cut before a capital behind a small letter."""
+    bits, i, was_small = np.int64(0), np.int64(begin), False
+    while i <= end:
+        byte = byte_at(data, i) if i < end else _SPACE
+        is_letter = ord("a") <= byte | 32 <= ord("z") or byte >= 0x80
+        if not is_letter or (was_small and byte < ord("a")):
+            number = number_of(data, begin, i, PLACE_NAMES) if begin < i else -1
+            bits |= PLACE_BITS[number] if number >= 0 else 0
+            begin = i if is_letter else i + 1
+        was_small = is_letter and byte >= ord("a")
         i += 1
-    return i == end
+    return bits
 
 
 @inline
@@ -323,31 +386,6 @@ def after_end(frames, depth, tag, templates):
     return depth, templates
 
 
-def _bytes(text):
-    return np.frombuffer(text.encode(), np.uint8)
-
-
-_COMMENT, _CDATA, _CDATA_END, _TAG_END = map(_bytes, ("--", "[CDATA[", "]]>", ">"))
-
-
-@inline
-def is_space(byte):
-    return byte == _SPACE or byte == _LF or byte == _TAB or byte == _CR or byte == _FF
-
-
-@inline
-def ends_name(byte):
-    return is_space(byte) or byte == _SLASH or byte == _GREATER
-
-
-@lean
-def after_name(data, i, end):
-    """Return where the name of the tag at data[i] ends."""
-    while i < end and not ends_name(byte_at(data, i)):
-        i += 1
-    return i
-
-
 @lean
 def read_attributes(data, i, end, elements, row):
     """Return the place behind the tag whose name ends at data[i], and whether it closes itself; -1 if it never ends.
@@ -396,105 +434,3 @@ def is_picture(data, i, end):
         for k in range(dot + 1, i):
             ending = ending << 8 | lower(byte_at(data, k))
     return ending == _JPG or ending == _JPEG or ending == _PNG or ending == _WEBP or ending == _AVIF
-
-
-@lean
-def read_value(data, i, end):
-    """Return the place behind an attribute whose name ends at data[i], and where its value begins and ends."""
-    while i < end and is_space(byte_at(data, i)):
-        i += 1
-    if i >= end or byte_at(data, i) != _EQUALS:
-        return i, i, i
-    i += 1
-    while i < end and is_space(byte_at(data, i)):
-        i += 1
-    quote = byte_at(data, i) if i < end else 0
-    if quote == _QUOTE or quote == _APOSTROPHE:
-        begin = i + 1
-        i = begin
-        while i < end and byte_at(data, i) != quote:
-            i += 1
-        return (i + 1 if i < end else -1), begin, i
-    begin = i
-    while i < end and not is_space(byte_at(data, i)) and byte_at(data, i) != _GREATER:
-        i += 1
-    return i, begin, i
-
-
-@lean
-def says(data, i, end, text):
-    """Return whether data[i:end] begins with the bytes of `text`."""
-    k = 0
-    while k < len(text) and i + k < end and byte_at(data, i + k) == text[k]:
-        k += 1
-    return k == len(text)
-
-
-@lean
-def after_other(data, i, end, may_be_cdata):
-    """Return the place behind what begins with the < at data[i] and is no tag: a comment, or a character of text."""
-    after = byte_at(data, i + 1)
-    if after == _BANG and says(data, i + 2, end, _COMMENT):
-        return after_comment(data, i + 2 + len(_COMMENT), end)
-    if after == _BANG and may_be_cdata and says(data, i + 2, end, _CDATA):
-        return after_text(data, i + 2 + len(_CDATA), end, _CDATA_END)
-    is_comment = after == _BANG or after == _SLASH or after == _QUESTION
-    return after_text(data, i + 2, end, _TAG_END) if is_comment else i + 1
-
-
-@lean
-def after_comment(data, i, end):
-    """Return the place behind the comment whose text begins at data[i]."""
-    if i < end and byte_at(data, i) == _GREATER:
-        return i + 1
-    if i + 1 < end and byte_at(data, i) == _DASH and byte_at(data, i + 1) == _GREATER:
-        return i + 2
-    while i + 2 < end:
-        if byte_at(data, i) == _DASH and byte_at(data, i + 1) == _DASH:
-            if byte_at(data, i + 2) == _GREATER:
-                return i + 3
-            if i + 3 < end and byte_at(data, i + 2) == _BANG and byte_at(data, i + 3) == _GREATER:
-                return i + 4
-        i += 1
-    return end
-
-
-@lean
-def after_text(data, i, end, text):
-    """Return the place behind the next `text` from data[i] on, the end if there is none."""
-    while i < end and not says(data, i, end, text):
-        i += 1
-    return min(i + len(text), end)
-
-
-@lean
-def is_name(data, i, end, begin, stop):
-    """Return whether the name at data[i] is data[begin:stop], in any case, and ends there."""
-    k = 0
-    while begin + k < stop and i + k < end and lower(byte_at(data, i + k)) == lower(byte_at(data, begin + k)):
-        k += 1
-    return begin + k == stop and i + k < end and ends_name(byte_at(data, i + k))
-
-
-@lean
-def end_of_raw(data, begin, stop, i, end, is_script):
-    """Return where the end tag of the raw element begins whose name is data[begin:stop] and whose text begins at i.
-
-    In a comment in a script, another script hides its own end tag.
-    """
-    in_comment, in_script = False, False
-    while i + 1 < end:
-        byte, after = byte_at(data, i), byte_at(data, i + 1)
-        if byte == _LESS and after == _SLASH and is_name(data, i + 2, end, begin, stop):
-            if not in_script:
-                return i
-            in_script = False
-        elif is_script and byte == _LESS and after == _BANG and not in_comment and says(data, i + 2, end, _COMMENT):
-            in_comment = True
-            i += 1
-        elif in_comment and byte == _LESS and not in_script and is_name(data, i + 1, end, begin, stop):
-            in_script = True
-        elif in_comment and byte == _DASH and after == _DASH and i + 2 < end and byte_at(data, i + 2) == _GREATER:
-            in_comment, in_script = False, False
-        i += 1
-    return end

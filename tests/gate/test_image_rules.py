@@ -98,21 +98,30 @@ def test_texts_of_an_image_are_counted_by_language_and_those_of_archives_are_not
 
 
 @pytest.mark.parametrize(
-    ("places", "shown", "home", "away"),
+    ("places", "shown", "structure", "away"),
     [
         (["in home link"], 1, True, False),
+        (["in home link", "in contents"], 1, True, False),
         (["in home link", "in figure"], 9, False, False),
         (["in link away"], 2, False, False),
         (["in link away"], 3, False, True),
         (["in link away"], None, False, False),
+        (["in link away", "in figure"], 3, False, False),
         (["in home link", "in link away"], 3, True, True),
+        (["in header"], 2, False, False),
+        (["in header"], 3, True, False),
+        (["in header", "in menu"], None, True, False),
+        (["in header", "in menu", "in contents"], 9, False, False),
+        (["in footer"], 1, True, False),
+        (["in interface"], 1, True, False),
+        (["in interface", "in contents"], 1, False, False),
         (["in figure"], 9, False, False),
         ([], 9, False, False),
     ],
 )
-def test_the_link_around_an_image_counts_where_no_figure_is(places, shown, home, away):
+def test_the_places_of_an_image_speak_for_or_against_it(places, shown, structure, away):
     row = image(signals=1 | sum(IMAGE_PLACES[place] for place in places), shown=shown)
-    assert failing_images("home_link", batch(row, image())) == [home, False]
+    assert failing_images("structure", batch(row, image())) == [structure, False]
     assert failing_images("link_away", batch(row, image())) == [away, False]
 
 

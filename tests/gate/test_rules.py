@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from curation.inputs.crawl.links import IMAGE_PLACES
 from curation.leaves.gate.rule import IMAGES, TEXTS, listed
 from curation.leaves.gate.rules import url_words
 from tests.naive.policies import naive_fails_image, naive_fails_text
@@ -85,6 +86,9 @@ PHRASES = [row["phrase"] for row in listed("template_phrases.csv")][::50] + [
 ]
 
 
+PLACES = [*IMAGE_PLACES.values()]
+
+
 def random_images(chance: random.Random, number: int) -> list[dict]:
     def made() -> str:
         return "".join(chance.choices(PIECES, k=chance.randrange(6)))
@@ -117,7 +121,7 @@ def random_images(chance: random.Random, number: int) -> list[dict]:
         row = image(
             chance.choice([url] * 20 + [None]),
             chance.sample([(text, chance.choice(["en", "ja", "th", "other"])) for text in texts], chance.randrange(4)),
-            signals=chance.choice([None, *range(128)]) if chance.random() < 0.5 else 2048 * chance.randrange(8),
+            signals=chance.choice([None, *range(128), *(sum(chance.sample(PLACES, 3)) for _ in range(128))]),
             shown=chance.choice([None, *range(6)]),
             stated_width=sizes[0],
             stated_height=sizes[1],

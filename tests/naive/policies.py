@@ -14,15 +14,25 @@ from tests.naive.text_kinds import naive_kinds
 BITS = {"noai": 1, "noimageai": 2, "noml": 64, "tdm_reservation": 16, "data_noai": 32}
 BITS |= {"robots": 128, "content_signal": 256, "ai_txt": 1024}
 
-PLACES_OF = {"home_link": 2048, "link_away": 4096}
+# Bits of places, and the points of each.
+HOME, AWAY, FIGURE, HEADER, FOOTER, MENU, ADVERT, INTERFACE, CONTENTS = (
+    1 << 11,
+    1 << 12,
+    1 << 13,
+    *(1 << k for k in range(24, 30)),
+)
+POINTS = {HOME: 5, AWAY: 1, FIGURE: -4, HEADER: 1, FOOTER: 2, MENU: 1, ADVERT: 1, INTERFACE: 3, CONTENTS: -3}
 
 
 def naive_fails_image(rule: str, number: int | None, image: dict) -> bool:
     if rule in BITS:
         return (image["signals"] or 0) & BITS[rule] != 0
-    if rule in PLACES_OF:
-        bits = {bit for bit in (2048, 4096, 8192) if (image["signals"] or 0) & bit}
-        return PLACES_OF[rule] in bits and 8192 not in bits and (image["shown"] or 0) >= (number or 0)
+    places, shown = {bit for bit in POINTS if (image["signals"] or 0) & bit}, image["shown"] or 0
+    if rule == "link_away":
+        return AWAY in places and FIGURE not in places and shown >= number
+    if rule == "structure":
+        is_repeated = shown >= 3 and places & {HEADER, MENU, ADVERT}
+        return sum(map(POINTS.get, places)) + bool(is_repeated) >= number
     if rule == "url_words":
         return naive_has_url_words(image["url"] or "") and not is_archived(image["url"])
     if rule == "svg":

@@ -8,6 +8,10 @@ LATIN = IMAGE.encode() + b"\xe9 "
 # Name → a page, given how often its piece is repeated. Each has one image at least.
 PAGES: dict[str, Callable[[int], str | bytes]] = {
     "deep": lambda n: "<div>" * n + IMAGE,
+    "navs that other tags end": lambda n: "<nav class=menu><ul></div></section></form>" * n + IMAGE,
+    "containers between images": lambda n: ("<div class=ad>" + IMAGE) * n,
+    "names": lambda n: "<div class='" + "ad " * n + "'>" + IMAGE * (n // 8 + 1),
+    "names of a link": lambda n: "<a class='" + "logo-" * n + "' id='" + "Xy" * n + "'>" + IMAGE * (n // 8 + 1),
     "formatting": lambda n: "<b><i><a>" * n + IMAGE,
     "formatting again and again": lambda n: "".join(f"<font a{k}>" for k in range(n)) + "<p>" * n + IMAGE,
     "paragraphs": lambda n: "<p>" * n + IMAGE,

@@ -29,11 +29,13 @@ from curation.kernels.html import (
     OF_NOSCRIPT,
     OF_OTHER,
     OF_SOURCE,
+    PLACES,
     SETS,
     SPANS,
     VALUES,
     WANTED,
     WANTED_COLUMNS,
+    WANTED_SPANS,
     find_elements,
 )
 from curation.licences import licences_of
@@ -86,7 +88,7 @@ _CHUNK = re.compile(rb"(?:\r\n)?([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _IMAGE = re.compile(rb"<im", re.I)  # <image> is read as <img>
 _STATING = {*KINDS[len(WANTED) :]}
 _SPANS = [(name, VALUES + 2 * k) for k, name in enumerate(SPANS)]
-_SPANS, _OF_LICENCES = _SPANS[: -len(OF_LICENCES)], _SPANS[-len(OF_LICENCES) :]
+_SPANS, _OF_LICENCES = _SPANS[: len(WANTED_SPANS)], [each for each in _SPANS if each[0] in OF_LICENCES]
 
 
 def headers(response: bytes) -> tuple[list[tuple[str, str]], bytes]:
@@ -154,14 +156,15 @@ class Element(NamedTuple):
 
     tag: str
     attributes: dict[str, str]
+    places: int  # of an image, the bits of IMAGE_PLACES but for those of its link
 
 
 class Html(NamedTuple):
-    """The relevant parts of a page: the attributes of each `<img>` with a link, and of each `<meta>`."""
+    """The relevant parts of a page: each `<img>` with a link, and the attributes of each `<meta>`."""
 
     base: str | None  # href of its `<base>`
     language: str  # lang of its `<html>`; empty if it has none
-    images: list[dict[str, str]]
+    images: list[Element]
     metas: list[dict[str, str]]
     licences: int  # the bits of those that it states
 
@@ -171,8 +174,8 @@ def parse(page: bytes, fields: dict[str, str]) -> Html:
     found = _elements(page, fields.get("content-type", ""))
     base = next((element.attributes["href"] for element in found if element.tag == "base"), None)
     lang = next((element.attributes["lang"] for element in found if element.tag == "html"), "")
-    images = [element.attributes for element in found if element.tag in ("img", "image")]  # which are the same
-    images = [attributes for attributes in images if not attributes.keys().isdisjoint(LINKS)]
+    images = [element for element in found if element.tag in ("img", "image")]  # which are the same
+    images = [image for image in images if not image.attributes.keys().isdisjoint(LINKS)]
     metas = [element.attributes for element in found if element.tag == "meta"]
     stating = [element for element in found if element.tag in _STATING]
     return Html(base, lang, images, metas, _licences(stating) if stating else 0)
@@ -181,7 +184,7 @@ def parse(page: bytes, fields: dict[str, str]) -> Html:
 def _licences(stating: Sequence[Element]) -> int:
     """Return the bits of the licences that elements state."""
     links, metas, scripts = [], [], []
-    for tag, attributes in stating:
+    for tag, attributes, _ in stating:
         if tag == "script license":
             is_json = attributes.get("type", "").strip().lower() == "application/ld+json"
             scripts += [attributes["content"]] * is_json
@@ -209,11 +212,13 @@ def _elements(page: bytes, content_type: str) -> list[Element]:
 def elements(page: bytes) -> list[Element]:
     """Return the elements of a page, in their order, those in templates left out."""
     frames = np.empty(len(page) // 4 + 2, np.int32)  # memory that is not used costs nothing
+    opened = np.empty((len(page) // 4 + 2, 3), np.int32)
     rows = np.empty((len(page) // 9 + 2, COLUMNS), np.int32)
-    count, stating = find_elements(np.frombuffer(page, np.uint8), len(page), frames, rows)
-    found = [Element(KINDS[row[KIND]], _attributes(page, row)) for row in rows[:count, :WANTED_COLUMNS].tolist()]
+    count, stating = find_elements(np.frombuffer(page, np.uint8), len(page), frames, opened, rows)
+    wanted = rows[:count, :WANTED_COLUMNS].tolist()
+    found = [Element(KINDS[row[KIND]], _attributes(page, row), row[PLACES]) for row in wanted]
     for number in np.flatnonzero(rows[:count, KIND] >= len(WANTED)).tolist() if stating else ():
-        row, (tag, attributes) = rows[number].tolist(), found[number]
+        row, (tag, attributes, _) = rows[number].tolist(), found[number]
         attributes |= {name: _value(page[row[k] : row[k + 1]]) for name, k in _OF_LICENCES if row[k] >= 0}
         if tag == "script license":  # whose text has no references
             attributes["content"] = page[row[CONTENT] : row[CONTENT + 1]].decode("utf-8", "replace")

@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import pyarrow as pa
 
 from curation.inputs.candidates import BYTES, HTTP_URL, ROWS, Row, candidates, clean, columns_of, tallies
-from curation.kernels.html import OF_FIGURE
+from curation.kernels import html
 from curation.schemas import CANDIDATES, RECORD, STATED
 from runtime.arrow import gather_rows
 
@@ -145,9 +145,20 @@ SIGNALS = {"noai": 1, "noimageai": 2, "noindex": 4, "noimageindex": 8, TDM_RESER
 # Those that hosts state, which `gate.hosts` adds; TDM_RESERVATION is stated by pages and by hosts.
 HOST_SIGNALS = {"robots": 128, "content-signal": 256, "content-usage": 512, "ai.txt": 1024}
 
-# Bits of the place that a page gives an image: in a link to the root of a site, in one to another site, in a figure.
-IMAGE_PLACES = {"in home link": 2048, "in link away": 4096, "in figure": 8192}
-_HOME, _AWAY, _ = IMAGE_PLACES.values()
+# Bits of the place that a page gives an image: in a link to the root of a site, in one to another site, in a figure;
+# and in what has the tag or, among its names, a word of NAMES_OF_PLACES in `kernels.html`.
+_HOME, _AWAY = 2048, 4096
+IMAGE_PLACES = {
+    "in home link": _HOME,
+    "in link away": _AWAY,
+    "in figure": html.FIGURE,
+    "in header": html.HEADER,
+    "in footer": html.FOOTER,
+    "in menu": html.MENU,
+    "in advertisement": html.ADVERT,
+    "in interface": html.INTERFACE,
+    "in contents": html.CONTENTS,
+}
 
 _ROBOTS = {name: SIGNALS[name] for name in ("noai", "noimageai", "noindex", "noimageindex", "noml")}
 _ROBOTS["none"] = SIGNALS["noindex"]  # short for noindex and nofollow
@@ -174,10 +185,9 @@ def states_signals(name: str) -> bool:
     return name.strip().lower() in _BITS
 
 
-def image_signals(attributes: dict[str, str]) -> tuple[int, int | None, int | None]:
+def image_signals(attributes: dict[str, str], places: int) -> tuple[int, int | None, int | None]:
     """Return the signals of an image, and its width and height in pixels; None where they are not stated as such."""
-    signals = SIGNALS[DATA_NOAI] if DATA_NOAI in attributes else 0
-    signals |= IMAGE_PLACES[OF_FIGURE] if OF_FIGURE in attributes else 0
+    signals = places | (SIGNALS[DATA_NOAI] if DATA_NOAI in attributes else 0)
     return signals, _pixels(attributes.get("width")), _pixels(attributes.get("height"))
 
 

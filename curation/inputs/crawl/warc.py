@@ -86,13 +86,14 @@ def _page(record: WarcRecord, block: bytes) -> Page | str | None:
     except ValueError:
         return "dropped.bad_encoding"
     metas = [(meta.get("name", ""), meta.get("content", "")) for meta in parsed.metas]
-    images = [_image(attributes, parsed.language) for attributes in parsed.images]
+    images = [_image(element, parsed.language) for element in parsed.images]
     return Page(url.strip("<>"), parsed.base, images, page_signals([*stated, *metas]) | parsed.licences)
 
 
-def _image(attributes: dict[str, str], page_language: str) -> Image:
+def _image(element: html_pages.Element, page_language: str) -> Image:
+    attributes = element.attributes
     language = of_tag(attributes.get("lang", page_language))  # an empty one says that it is in another, not known
-    stated = image_signals(attributes)
+    stated = image_signals(attributes, element.places)
     return Image(link_of(attributes), attributes, *stated, language.code if language else None, attributes.get(OF_LINK))
 
 

@@ -34,7 +34,7 @@ from curation.inputs.crawl.links import (
     states_signals,
 )
 from curation.inputs.crawl.warc import MemberBlocks, members
-from curation.kernels.licences import find_statement
+from curation.kernels.markup import find_statement
 from curation.kernels.wat import pages as kernels
 from curation.kernels.wat import tokens
 from curation.kernels.wat.links import DEEPEST, scan

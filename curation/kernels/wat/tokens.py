@@ -8,7 +8,7 @@ lists, are skipped: they are most of a WAT file. Any other JSON is left to `link
 
 import numpy as np
 
-from curation.kernels.licences import is_license
+from curation.kernels.markup import is_license
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at, load_word, lowest, ones, trailing_zeros, without_lowest
 from runtime.kernels.masks import WINDOW, license_mask, string_stops

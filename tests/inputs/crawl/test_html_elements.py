@@ -130,7 +130,7 @@ def test_images_of_many_made_up_pages_are_those_of_the_tree():
     ],
 )
 def test_an_image_may_have_the_link_of_the_noscript_right_behind_it(html, expected):
-    assert [each.get(OF_NOSCRIPT) for each in html_pages.parse(html.encode(), {}).images] == expected
+    assert [each.attributes.get(OF_NOSCRIPT) for each in html_pages.parse(html.encode(), {}).images] == expected
 
 
 def test_the_first_base_with_a_href_counts():

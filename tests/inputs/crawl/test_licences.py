@@ -9,7 +9,7 @@ import pytest
 from fastwarc.warc import ArchiveIterator
 
 from curation.inputs.crawl import html_pages
-from curation.kernels.licences import find_license
+from curation.kernels.markup import find_license
 from curation.licences import LICENCES, NAMES, license_column, name_of
 from tests.naive.licences import naive_licences, naive_stated
 from tests.support.checkout import SHARED

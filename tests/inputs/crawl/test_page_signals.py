@@ -83,5 +83,5 @@ def test_a_page_speaks_for_all_its_images_and_an_image_for_itself():
 )
 def test_images_say_their_size_and_what_they_reserve(attributes, said):
     (image,) = elements(f"<img src=a {attributes}>".encode())
-    signals, *size = image_signals(image.attributes)
+    signals, *size = image_signals(image.attributes, image.places)
     assert (said_in(signals), *size) == said

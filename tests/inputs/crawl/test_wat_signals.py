@@ -198,7 +198,9 @@ def test_real_pages_say_what_they_say():
 def test_a_crawl_says_the_same_through_warc_and_wat(page, links):
     through_warc = read_back((SHARED / "warc" / f"{page}.warc.gz").read_bytes())
     through_wat = read_back((SHARED / "wat" / f"{links}.warc.wat.gz").read_bytes(), read_wat)
-    key = ("url", "text", "page_url", "signals")
-    assert sorted([row[name] for name in key] for row in through_warc) == sorted(
-        [row[name] for name in key] for row in through_wat
-    )
+    places = sum(bit for name, bit in IMAGE_PLACES.items() if "link" not in name)  # which WAT does not tell
+    rows = [
+        sorted((row["url"], row["text"], row["page_url"], row["signals"] & ~places) for row in read)
+        for read in (through_warc, through_wat)
+    ]
+    assert rows[0] == rows[1]
