@@ -73,7 +73,10 @@ def test_the_credit_at_the_end_of_a_caption_is_cut(caption, credit):
     ],
 )
 def test_tags_are_taken_out_and_the_text_stays(text, plain):
-    assert without_tags(pa.array([text, None, "a  b"])).to_pylist() == [plain, None, "a  b"]
+    texts = pa.array([text, "", None, "a  b", text, "<br"])
+    wanted = [plain, "", None, "a  b", plain, ""]
+    assert without_tags(texts).to_pylist() == wanted
+    assert without_tags(texts.slice(1, 4)).to_pylist() == wanted[1:5]
 
 
 def texts_of(*texts: str) -> dict:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from curation.language.text_kinds import ELEMENTS, WORD_ELEMENTS, MarkedTexts
 from curation.leaves.gate.rule import TEXTS, Rule
 from curation.schemas import MATCHED
-from runtime.arrow import parts
+from runtime.arrow import parts, string_buffers
 from runtime.tallies import Tallies
 
 if TYPE_CHECKING:
@@ -68,8 +68,12 @@ def without_tags(texts: pa.Array) -> pa.Array:
     >>> without_tags(pa.array(["a <b>d</b>og<br />on <i>grass", "1 < 2 <br", "a &nbsp; b"])).to_pylist()
     ['a dog on grass', '1 < 2', 'a &nbsp; b']
     """
-    mask = pc.match_substring(texts, "<").fill_null(False)  # RE2 sees few
-    mask = pc.replace_with_mask(mask, mask, pa.array(MarkedTexts.of(texts.filter(mask)).are("html")))
+    offsets, data = string_buffers(texts)
+    signs = np.flatnonzero(data[offsets[0] : offsets[-1]] == ord("<")) + offsets[0]  # a fifth of Arrow's time
+    rows = np.unique(np.searchsorted(offsets, signs, side="right") - 1)  # few, which RE2 sees
+    mask = np.zeros(len(texts), bool)
+    mask[rows] = MarkedTexts.of(texts.take(pa.array(rows))).are("html")
+    mask = pa.array(mask)
     stripped = texts.filter(mask)
     for pattern, instead in ((_COMMENT, " "), (_IN_WORDS, ""), (_BETWEEN, " "), (r"\s+", " ")):
         stripped = pc.replace_substring_regex(stripped, pattern, instead)

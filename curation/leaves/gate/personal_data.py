@@ -134,8 +134,7 @@ def holds(kind: str, texts: Strings) -> np.ndarray:
     >>> holds("iban", ["IBAN GB82 WEST 1234 5698 7654 32", "GB83 WEST 1234 5698 7654 32"]).tolist()
     [True, False]
     """
-    given = string_array(texts, "texts")
-    return _holding(given, _signs(given), KINDS[kind])
+    return _Read.of(string_array(texts, "texts")).hold(KINDS[kind])
 
 
 def is_luhn(number: str) -> bool:
@@ -194,35 +193,49 @@ KINDS = {
     "card_number": _Kind("the number of a payment card, with its check digit", CARD, 14, is_right=is_luhn),
     "iban": _Kind("an IBAN, with its check digits", IBAN, LEAST_DIGITS, is_right=_is_iban),
 }
+_DIGITS = [kind.digits for kind in KINDS.values() if kind.digits]
 
 
-def _holding(texts: pa.Array, signs: tuple[np.ndarray, np.ndarray], kind: _Kind) -> np.ndarray:
-    """Return a mask, bool[text]: which texts hold a kind, given what `_signs` returns of the texts."""
-    digits, may_have_at = signs
-    rows = np.flatnonzero(may_have_at if kind.has_at else digits >= kind.digits)
-    some = texts.take(pa.array(rows))
-    foreign = pc.invert(pc.string_is_ascii(some))
-    if pc.any(foreign).as_py():
-        read = pa.array(plain(some.filter(foreign).to_pylist()), some.type)
-        some = pc.replace_with_mask(some, foreign, read)
-    some = pc.ascii_lower(some)
-    found = pc.match_substring_regex(some, f"(?s){kind.pattern}").to_numpy(zero_copy_only=False)
-    if kind.is_right is not None:
-        each = re.compile(f"(?s)(?={_of_python(kind.pattern)})")
-        for number in np.flatnonzero(found).tolist():
-            groups = (match[match.lastindex or 0] for match in each.finditer(some[number].as_py()))
-            found[number] = any(map(kind.is_right, groups))
-    out = np.zeros(len(texts), bool)
-    out[rows] = found
-    return out
+@dataclass(frozen=True)
+class _Read:
+    """Texts of which those that may hold a kind are read once, for all kinds: `plain` and in lower case.
 
+    rows: the rows of these. digits: how many each has, in any script. may_have_at: which of them may have an @.
+    """
 
-def _signs(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return the number of digits of any script in each text, int64, and whether the text may have an @, bool."""
-    offsets, data = string_buffers(texts)
-    digits, may_have_at = np.empty(len(texts), np.int64), np.empty(len(texts), bool)
-    find_signs(data, offsets, *_digit_table(), max(kind.digits for kind in KINDS.values()), digits, may_have_at)
-    return digits, may_have_at
+    number: int  # of all texts
+    rows: np.ndarray
+    texts: pa.Array
+    digits: np.ndarray
+    may_have_at: np.ndarray
+
+    @classmethod
+    def of(cls, texts: pa.Array) -> _Read:
+        """Return texts, read; a null holds nothing."""
+        offsets, data = string_buffers(texts)
+        digits, may_have_at = np.empty(len(texts), np.int64), np.empty(len(texts), bool)
+        find_signs(data, offsets, *_digit_table(), max(_DIGITS), digits, may_have_at)
+        rows = np.flatnonzero((digits >= min(_DIGITS)) | may_have_at)
+        some = texts.take(pa.array(rows))
+        foreign = pc.invert(pc.string_is_ascii(some))
+        if pc.any(foreign).as_py():
+            read = pa.array(plain(some.filter(foreign).to_pylist()), some.type)
+            some = pc.replace_with_mask(some, foreign, read)
+        return cls(len(texts), rows, pc.ascii_lower(some), digits[rows], may_have_at[rows])
+
+    def hold(self, kind: _Kind) -> np.ndarray:
+        """Return a mask, bool[text]: which texts hold a kind."""
+        may = self.may_have_at if kind.has_at else self.digits >= kind.digits
+        some = self.texts.filter(pa.array(may))
+        found = pc.match_substring_regex(some, f"(?s){kind.pattern}").to_numpy(zero_copy_only=False)
+        if kind.is_right is not None:
+            each = re.compile(f"(?s)(?={_of_python(kind.pattern)})")
+            for number in np.flatnonzero(found).tolist():
+                groups = (match[match.lastindex or 0] for match in each.finditer(some[number].as_py()))
+                found[number] = any(map(kind.is_right, groups))
+        out = np.zeros(self.number, bool)
+        out[self.rows[may]] = found
+        return out
 
 
 def _of_python(pattern: str) -> str:
@@ -252,12 +265,12 @@ def _digit_table() -> tuple[np.ndarray, np.ndarray]:
 
 
 @shared
-def _signs_of(texts: pa.StructArray) -> tuple[np.ndarray, np.ndarray]:
-    return _signs(texts.field("text"))
+def _read(texts: pa.StructArray) -> _Read:
+    return _Read.of(texts.field("text"))
 
 
 def _of_texts(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:
-    return _holding(texts.field("text"), _signs_of(texts), KINDS[kind])
+    return _read(texts).hold(KINDS[kind])
 
 
 ROWS = tuple(

@@ -341,14 +341,17 @@ def equals_url(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch)
     text_offsets, text_data = string_buffers(strings)
     found = np.empty(len(texts), np.uint8)
     words.find_names_in_texts(text_data, text_offsets, images, data, offsets, names, found)
-    out = found == words.YES
-    for text in np.flatnonzero(found == words.UNSURE).tolist():
+    rows = np.flatnonzero(found != words.NO)
+    rows = rows[has_few_words(texts.take(pa.array(rows)), images[rows], batch, _HEADLINE)]
+    out = np.zeros(len(texts), bool)
+    out[rows] = found[rows] == words.YES
+    for text in rows[found[rows] == words.UNSURE].tolist():
         first, last, dot = names[images[text]].tolist()
         whole = data[offsets[images[text]] : offsets[images[text] + 1]].tobytes()
         named = (data[first:end].tobytes() for end in (last, dot) if first < last)
         given = _folded(strings[text].as_py().encode())
         out[text] = any(given == _folded(each) for each in (whole, *named))
-    return out & has_few_words(texts, images, batch, _HEADLINE) if out.any() else out
+    return out
 
 
 def _folded(written: bytes) -> str:
