@@ -33,7 +33,7 @@ from runtime.kernels.hashes import md5
 _KEYS_IN_BUCKET = 4  # keys per bucket, about: a search reads one or two cache lines
 _LONGEST_LABEL, _LONGEST_NAME = 63, 253  # characters, of DNS
 # The same host as the kernel `host_span` finds, also for URLs that are not plain ASCII.
-_HOST = r"^[^:]*://(?:[^/?#\\]*@)?(?P<host>[^:/?#\\]*)"
+HOST = r"^[^:]*://(?:[^/?#\\]*@)?(?P<host>[^:/?#\\]*)"
 _LABELS = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}|\[[0-9a-f:.]+\]")
 _NUMBERS = re.compile(r"(?:.*\.)?\d+")
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
@@ -138,7 +138,7 @@ def hosts(urls: pa.Array, form: Callable[[str], str] = canonical) -> pa.Array:
 
     `form` is called once for each distinct spelling of a host.
     """
-    found = pc.extract_regex(urls, _HOST).field("host").dictionary_encode()
+    found = pc.extract_regex(urls, HOST).field("host").dictionary_encode()
     return pa.array(map(form, found.dictionary.to_pylist()), pa.string()).take(found.indices)
 
 

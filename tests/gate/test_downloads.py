@@ -90,7 +90,7 @@ def test_a_table_without_images_of_this_run_and_conditions_that_none_meets_are_r
 
 
 def test_a_folder_without_results_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds no Parquet file"):
+    with pytest.raises(InputError, match=r"holds no file \*.parquet"):
         downloaded(tmp_path).find()
 
 

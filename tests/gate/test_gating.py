@@ -162,7 +162,7 @@ def test_a_path_that_is_no_table_of_images_is_refused(tmp_path):
     for path, sentence in (
         (tmp_path / "name.parquet", r"cannot be read as Parquet \(the name of a column, .* is not UTF-8; rename it"),
         (tmp_path / "gone", "does not exist"),
-        (tmp_path / "empty", "holds no Parquet file"),
+        (tmp_path / "empty", r"holds no file \*.parquet"),
         (tmp_path / "text.parquet", "cannot be read as Parquet"),
         (table, "has the columns id, score; a table of images has `uid`, or `url`"),
     ):

@@ -149,7 +149,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
         GateOptions(policy=["robots"]).find()
     with pytest.raises(InputError, match="give files of robots.txt by --robots"):
         GateOptions(robots_agents=["GPTBot"]).find()
-    with pytest.raises(InputError, match="holds no such file; expected robots.txt of hosts"):
+    with pytest.raises(InputError, match=r"holds no file \*.warc.gz or \*.parquet; expected robots.txt of hosts"):
         GateOptions(robots=[folder]).find()
     robots_warc(folder / "1.warc.gz", [])
     with pytest.raises(InputError, match="'a b' is no agent, and no file of agents"):

@@ -72,7 +72,7 @@ class ImageTable:
         """
         given = [*map(str, paths)]
         name = ", ".join(map(hidden, given))
-        files = tuple(file for path in given for file in parquet_files(path, expected))
+        files = tuple(file for path in given for file in files_in(path, expected))
         with opened(*files[0]) as file:
             schema = file.schema
         found = ((kind, recognised(kind, schema.names, files[0][0])) for kind in IDENTITIES)
@@ -136,16 +136,20 @@ def opened(path: str, version: Version) -> Iterator[BoundedParquet]:
         raise InputError(f"{path} cannot be read as Parquet ({' '.join(str(error).split())})") from None
 
 
-def parquet_files(path: str, expected: str) -> list[tuple[str, Version]]:
-    """Return the Parquet files that a path names, sorted by path, each with its version and known checksum."""
+def files_in(path: str, expected: str, endings: Sequence[str] = (PARQUET,)) -> list[tuple[str, Version]]:
+    """Return the files that a path names, sorted by path, each with its version and known checksum.
+
+    Of a folder or a glob, only files with these endings are returned. InputError if there are none.
+    """
     with looking_up(path), reachable(path):
         found = expand(path)
         checksums = recorded(found.paths) if found else {}
     if found is None:
         raise InputError(f"{path} does not exist; expected {expected}")
-    files = found.files if found.is_file else [file for file in found.files if name_of(file[0]).endswith(PARQUET)]
+    files = [file for file in found.files if found.is_file or name_of(file[0]).endswith(tuple(endings))]
     if not files:
-        raise InputError(f"{path} holds no Parquet file; expected {expected}")
+        wanted = " or ".join(f"*{each}" for each in endings)
+        raise InputError(f"{path} holds no file {wanted}; expected {expected}")
     known = [(file, replace(version, checksum=checksums.get(file))) for file, version in files]
     return sorted(known, key=lambda file: file[0])
 

@@ -6,7 +6,7 @@ under its first failed check if its image stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.images.tasks import MATCHED_ROW_GROUP
-from curation.leaves.by_uid.by_key import Groups, Places, RowStream, buckets_of, deal, send_images
+from curation.leaves.by_uid.by_key import PLACE, Groups, Places, RowStream, buckets_of, deal, send_images
 from curation.leaves.by_uid.tables import KEY_NAMES
 from curation.leaves.gate.mending import Mending, with_texts
 from curation.leaves.gate.steps import Removed, StepFolder
@@ -24,7 +24,7 @@ from curation.run.ledger import group_buckets, senders, sending
 from curation.run.request import Context
 from curation.schemas import MATCHED
 from runtime.arrow import parts
-from runtime.buckets import Block
+from runtime.buckets import Block, Packer
 from runtime.engine import Receive
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer, row_counts
@@ -33,15 +33,7 @@ from runtime.tallies import Tallies
 TEXT_LEFT = "a text is left"  # the last check of images where there are any of texts
 # One row an image: a bit of `met` is a condition that holds, one of `sets` an evaluation set that has the image, one of
 # `differing` a table in which rows of the image differ.
-VERDICTS = pa.schema(
-    [
-        pa.field("file", pa.int32()),
-        pa.field("row", pa.int64()),
-        pa.field("met", pa.int64()),
-        pa.field("sets", pa.int64()),
-        pa.field("differing", pa.int64()),
-    ]
-)
+VERDICTS = pa.schema([*PLACE, *(pa.field(name, pa.int64()) for name in ("met", "sets", "differing"))])
 # A rule of images takes a MATCHED batch with the columns `met` and `sets` of its verdicts; it returns which images must
 # go, bool[image]. A rule of texts takes all texts of the batch, the row of each text's image, and the batch; it returns
 # which texts must go, bool[text].
@@ -108,7 +100,8 @@ class Checks:
         batch = self.mending(batch, tallies) if self.mending else batch
         met, sets = np.zeros((2, batch.num_rows), np.int64)
         if self.tables:
-            rows = require_rows_of(batch, rows)
+            if rows is None or rows.num_rows != batch.num_rows:
+                raise ValueError(f"{rows.num_rows if rows else 0} rows came for {batch.num_rows} images")
             met, sets = (rows[name].to_numpy() for name in ("met", "sets"))
             self._tally_differing(batch, rows, tallies)
         sets = sets if self.known is None else sets | self.known(batch).astype(np.int64)
@@ -284,11 +277,13 @@ class ByKey:
         return buckets_of(blocks, self.buckets, self.schema)
 
 
-def require_rows_of(batch: pa.RecordBatch, rows: pa.RecordBatch | None) -> pa.RecordBatch:
-    """Return rows that are one for each image of a batch."""
-    if rows is None or rows.num_rows != batch.num_rows:
-        raise ValueError(f"{rows.num_rows if rows else 0} rows came for {batch.num_rows} images")
-    return rows
+def dealt(
+    packer: Packer, batches: Iterable[pa.RecordBatch], keys: Callable[[pa.RecordBatch], np.ndarray]
+) -> Iterator[Block]:
+    """Yield the rows of all batches in blocks of a packer, by their keys."""
+    for rows in batches:
+        yield from packer.deal(rows, keys(rows))
+    yield from packer.finish()
 
 
 def without(

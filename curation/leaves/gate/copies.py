@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from curation.images.combine import uid_hashes
 from curation.images.tasks import MATCHED_ROW_GROUP, RUN_BYTES, RUN_ROWS, key_of, pairs_of, write_images
 from curation.leaves.by_uid.by_key import PLACE, ROWS, Groups, Places
 from curation.leaves.by_uid.tables import KEY_NAMES, ImageTable, comparable
-from curation.leaves.gate.checks import ByKey, show_images, tally_texts
+from curation.leaves.gate.checks import ByKey, dealt, show_images, tally_texts
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.steps import Step, StepFolder, removed
 from curation.leaves.gate.tables import GivenTables, of_table, require_found, require_own_rows, value_bytes
@@ -227,11 +228,8 @@ def _with_values(
     partition: int, blocks: Iterator[bytes], tallies: Tallies, met: ByKey, is_uid: bool
 ) -> Iterator[Block]:
     """Yield VALUES of the images that have a value, in blocks by value."""
-    packer = sending(met.buckets)
-    for rows, groups in met.grouped(blocks):
-        found = _images_with_values(rows, groups, is_uid, tallies)
-        yield from packer.deal(found, _value_keys(found))
-    yield from packer.finish()
+    found = (_images_with_values(rows, groups, is_uid, tallies) for rows, groups in met.grouped(blocks))
+    return dealt(sending(met.buckets), found, _value_keys)
 
 
 def _images_with_values(rows: pa.RecordBatch, groups: Groups, is_uid: bool, tallies: Tallies) -> pa.RecordBatch:
@@ -276,11 +274,8 @@ def _value_keys(rows: pa.RecordBatch) -> np.ndarray:
 
 def _equal(partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int, places: Places) -> Iterator[Block]:
     """Yield MARKS of the images that share their value with others, in blocks by file."""
-    packer = Packer(places.tasks)
-    for bucket in by_bucket(blocks, buckets, VALUES, _value_keys):
-        for marks in equal_images(bucket):
-            yield from packer.deal(marks, places.keys(marks))
-    yield from packer.finish()
+    marks = chain.from_iterable(map(equal_images, by_bucket(blocks, buckets, VALUES, _value_keys)))
+    return dealt(Packer(places.tasks), marks, places.keys)
 
 
 def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -357,7 +352,4 @@ def _packed(marks: Iterable[pa.RecordBatch], places: Places) -> Iterator[pa.Reco
     """Yield BLOCKS of MARKS by file."""
     from runtime.engine.spark import as_row
 
-    packer = Packer(places.tasks)
-    for batch in marks:
-        yield from map(as_row, packer.deal(batch, places.keys(batch)))
-    yield from map(as_row, packer.finish())
+    return map(as_row, dealt(Packer(places.tasks), marks, places.keys))

@@ -28,7 +28,7 @@ from curation.inputs.candidates import clean_array
 from curation.inputs.tables.columns import RECOGNISED, recognised
 from curation.inputs.tables.parquet import is_table, table_batches, text_lines
 from curation.inputs.tables.parquet import opened as opened_table
-from curation.leaves.by_uid.tables import ROWS, opened, parquet_files
+from curation.leaves.by_uid.tables import ROWS, files_in, opened
 from curation.leaves.near_copies.index import WORD_BITS, BandIndex, Tables, hash_words, is_plain
 from curation.leaves.near_copies.vectors import LeastCosine, require_vectors, scaled, usable_numbers
 from runtime.arrow import Strings, string_array, uid_numbers
@@ -339,7 +339,7 @@ def _named(paths: Sequence[str]) -> dict[str, str]:
 def _read(name: str, path: str, with_vectors: bool) -> _Table:
     """Return what is compared in the files of a table; refuse a table without any URL, hash or embedding."""
     table = _Table(name)
-    for file, version in parquet_files(path, _EXPECTED):
+    for file, version in files_in(path, _EXPECTED):
         with opened(file, version) as parquet:
             known = _columns(parquet.schema.names, file, [EMBEDDING] if with_vectors else [])
             for batch in parquet.batches([*known], ROWS):

@@ -16,17 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fastwarc.warc import WarcRecord
 
-from curation.exclusion.lists import canonical, is_domain
+from curation.exclusion.lists import HOST, hosts, is_domain
 from curation.inputs.crawl import warc
 from curation.inputs.crawl.html_pages import headers, unpack
 from curation.inputs.crawl.warc import members
-from curation.leaves.by_uid.tables import Paths, opened
+from curation.leaves.by_uid.tables import PARQUET, Paths, files_in, opened
 from curation.leaves.gate.robots_text import MOST_BYTES, PATHS, ROBOTS_TXT
 from runtime.arrow import gather
 from runtime.errors import InputError
 from runtime.redaction import hidden
-from runtime.storage.listing import ListedFile, Version, expand, looking_up, name_of
-from runtime.storage.paths import reachable
+from runtime.storage.listing import ListedFile, Version, name_of
 
 # A file of a host: `host` is an authority of `parts_of`, `date` is in seconds since 1970, 0 if it is not known.
 HOST_FILES = pa.schema(
@@ -37,11 +36,10 @@ HOST_FILES = pa.schema(
         pa.field("content", pa.binary()),  # cut to one byte more than is read, which shows that there is more
     ]
 )
-WARC, PARQUET = ".warc.gz", ".parquet"
+WARC = ".warc.gz"
 _EXPECTED = "robots.txt of hosts: WARC files (.warc.gz), or Parquet with the columns host and text"
 _BYTES, _ROWS = 16 << 20, 4096  # the most bytes and rows of a batch
-# The host of a URL as `exclusion.lists.hosts` finds it, its port, and its path with the query.
-_PARTS = r"^[^:]*://(?:[^/?#\\]*@)?(?P<host>[^:/?#\\]*)(?::(?P<port>[0-9]*))?(?P<path>[^#]*)"
+_PARTS = HOST + r"(?::(?P<port>[0-9]*))?(?P<path>[^#]*)"  # with the query
 _DEFAULT_PORTS = ("", "80", "443")
 
 
@@ -59,7 +57,7 @@ class HostFiles:
         InputError if there are none, or if a table has no column host or text.
         """
         given = [*map(str, paths)]
-        found = {name: version for path in given for name, version in _files(path)}
+        found = {name: version for path in given for name, version in files_in(path, _EXPECTED, (WARC, PARQUET))}
         for name, version in found.items():
             if name_of(name).endswith(PARQUET):
                 next(_rows_of_table(name, version, Counter()), None)
@@ -93,13 +91,12 @@ def parts_of(urls: pa.Array) -> tuple[pa.Array, pa.Array]:
     ['xn--bcher-kva.example', '/?x']
     """
     found = pc.extract_regex(urls, _PARTS)
-    names, ports, paths = found.field("host").dictionary_encode(), found.field("port"), found.field("path")
-    hosts = pa.array(map(canonical, names.dictionary.to_pylist()), pa.string()).take(names.indices)
+    names, ports, paths = hosts(urls), found.field("port"), found.field("path")
     is_default = pc.is_in(ports, pa.array(_DEFAULT_PORTS))
-    hosts = pc.if_else(is_default, hosts, pc.binary_join_element_wise(hosts, ports, ":"))
+    names = pc.if_else(is_default, names, pc.binary_join_element_wise(names, ports, ":"))
     paths = pc.if_else(pc.starts_with(paths, "/"), paths, pc.binary_join_element_wise("/", paths, ""))
     is_url, none = found.is_valid(), pa.scalar(None, pa.string())
-    return pc.if_else(is_url, hosts, none), pc.if_else(is_url, paths, none)
+    return pc.if_else(is_url, names, none), pc.if_else(is_url, paths, none)
 
 
 def _batches(rows: Iterator[tuple[str, int, bytes]], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
@@ -174,14 +171,3 @@ def _rows_of_table(path: str, version: Version, tally: Counter[str]) -> Iterator
                     continue
                 origin = host if "://" in host else f"http://{host}"
                 yield f"{origin.rstrip('/')}/{(at or ROBOTS_TXT).lstrip('/')}", 0, text[: MOST_BYTES + 1]
-
-
-def _files(path: str) -> list[tuple[str, Version]]:
-    with looking_up(path), reachable(path):
-        found = expand(path)
-    if found is None:
-        raise InputError(f"{path} does not exist; expected {_EXPECTED}")
-    files = [(name, version) for name, version in found.files if name_of(name).endswith((WARC, PARQUET))]
-    if not files:
-        raise InputError(f"{path} holds no such file; expected {_EXPECTED}")
-    return files

@@ -25,7 +25,7 @@ from curation.exclusion.lists import domain_keys
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from curation.leaves.by_uid.by_key import PLACE, Places
-from curation.leaves.gate.checks import Begin, written
+from curation.leaves.gate.checks import Begin, dealt, written
 from curation.leaves.gate.host_files import HostFiles, parts_of, read
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.robots_text import TDMREP, HostRules, condensed, robots_agents
@@ -159,10 +159,8 @@ def find(options: GateOptions) -> Hosts | None:
 
 
 def _send(item: Item, tallies: Tallies, meeting: Meeting) -> Iterator[Block]:
-    packer = sending(meeting.buckets)
-    for rows in _files_of_hosts(item, tallies) if isinstance(item, list) else _urls(*item):
-        yield from packer.deal(rows, meeting.keys(rows))
-    yield from packer.finish()
+    rows = _files_of_hosts(item, tallies) if isinstance(item, list) else _urls(*item)
+    return dealt(sending(meeting.buckets), rows, meeting.keys)
 
 
 def _files_of_hosts(files: Sequence[tuple[str, Version]], tallies: Tallies) -> Iterator[pa.RecordBatch]:

@@ -24,7 +24,7 @@ from curation.images.combine import differs, uid_hashes
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.leaves.by_uid.by_key import PLACE, Places, RowStream
 from curation.leaves.by_uid.tables import KEY, KEY_NAMES, key_columns
-from curation.leaves.gate.checks import Rule, without_rows, written
+from curation.leaves.gate.checks import Rule, dealt, without_rows, written
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import OF_DOMAINS
 from curation.leaves.gate.steps import Step, StepFolder, removed
@@ -70,19 +70,13 @@ class ByHash:
         return engine.exchange(items, partial(self._send, buckets=buckets), received(places), places.tasks, [relay])
 
     def _send(self, files: Sequence[tuple[int, OwnFile]], _: Tallies, buckets: int) -> Iterator[Block]:
-        packer = sending(buckets)
-        for rows in self.rows(files):
-            yield from packer.deal(rows, _hash_of(rows))
-        yield from packer.finish()
+        return dealt(sending(buckets), self.rows(files), _hash_of)
 
     def _pass_on(
         self, partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int, places: Places
     ) -> Iterator[Block]:
-        packer = Packer(places.tasks)
-        for bucket in by_bucket(blocks, buckets, self.schema, _hash_of):
-            for rows in self.keep(bucket):
-                yield from packer.deal(rows, places.keys(rows))
-        yield from packer.finish()
+        kept = chain.from_iterable(map(self.keep, by_bucket(blocks, buckets, self.schema, _hash_of)))
+        return dealt(Packer(places.tasks), kept, places.keys)
 
 
 def _hash_of(rows: pa.RecordBatch) -> np.ndarray:

@@ -21,7 +21,7 @@ from curation.config import CurationConfig
 from curation.exclusion.lists import HASHES, read_list
 from curation.images.combine import uids
 from curation.inputs.limits import rounded_up
-from curation.leaves.by_uid.tables import IDENTITIES, KEY, KEY_NAMES, ImageTable, Paths, key_columns
+from curation.leaves.by_uid.tables import IDENTITIES, KEY, KEY_NAMES, ImageTable, Paths, files_in, key_columns
 from curation.leaves.gate.evaluation import NEAR, HashesOfSets, KeysOfSets, SavedSets
 from curation.leaves.near_copies.index import binaries
 from curation.report.languages import counted
@@ -29,11 +29,11 @@ from runtime.engine import Engine
 from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.shipping import Shipped
-from runtime.storage.listing import Version, expand, looking_up
-from runtime.storage.paths import reachable
+from runtime.storage.listing import Version
 from runtime.tallies import Tallies
 
 STATUS = "status"  # img2dataset's column
+_LIST = "a list of the uids or URLs of images that may stay"
 _HIT, _HASHES = "hit.", "hashes."  # names of tallies begin with these; the key of an image, or a kind, follows
 
 
@@ -236,7 +236,11 @@ class UidList:
     def find(cls, paths: Paths) -> UidList:
         """Return the lists in files, folders, globs or URLs; InputError for none, or one that names no uids or URLs."""
         given = [*map(str, paths)]
-        found = cls(", ".join(map(hidden, given)), tuple(file for path in given for file in _files(path)))
+        files = {path: files_in(path, _LIST, ("",)) for path in given}
+        for path, own in files.items():
+            if all(version.size == 0 for _, version in own):
+                raise InputError(f"{path} is empty; give the uids or URLs of images that may stay, or leave out --only")
+        found = cls(", ".join(map(hidden, given)), tuple(file for own in files.values() for file, _ in own))
         for file in found.files:
             next((batch for batch in found.read(file) if batch.num_rows), None)
         return found
@@ -253,13 +257,3 @@ class UidList:
     def row_schema(self, columns: Sequence[str] = ()) -> pa.Schema:
         """Return the schema of what `read` yields."""
         return pa.schema(KEY)
-
-
-def _files(path: str) -> list[str]:
-    with looking_up(path), reachable(path):
-        found = expand(path)
-    if found is None or not found.paths:
-        raise InputError(f"{path} does not exist; expected a list of the uids or URLs of images that may stay")
-    if all(version.size == 0 for _, version in found.files):
-        raise InputError(f"{path} is empty; give the uids or URLs of images that may stay, or leave out --only")
-    return sorted(found.paths)

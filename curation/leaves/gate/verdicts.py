@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from curation.leaves.by_uid.by_key import ROWS, Groups
 from curation.leaves.by_uid.tables import KEY, KEY_NAMES, ImageTable, comparable
-from curation.leaves.gate.checks import VERDICTS, ByKey, Checks, counted, written
+from curation.leaves.gate.checks import VERDICTS, ByKey, Checks, counted, dealt, written
 from curation.leaves.gate.evaluation import EvaluationSets
 from curation.leaves.gate.steps import StepFolder
 from curation.leaves.gate.tables import STATUS, GivenTables, value_bytes
@@ -317,11 +317,8 @@ def rewritten(
 
 def _pass_on(partition: int, blocks: Iterator[bytes], tallies: Tallies, join: VerdictJoin) -> Iterator[Block]:
     """Yield VERDICTS of images, in blocks by file; tally the images in each table, and by status."""
-    packer = Packer(join.by_key.places.tasks)
-    for rows, groups in join.by_key.grouped(blocks):
-        verdicts = judged(rows, groups, join, tallies)
-        yield from packer.deal(verdicts, join.by_key.places.keys(verdicts))
-    yield from packer.finish()
+    verdicts = (judged(rows, groups, join, tallies) for rows, groups in join.by_key.grouped(blocks))
+    return dealt(Packer(join.by_key.places.tasks), verdicts, join.by_key.places.keys)
 
 
 def judged(rows: pa.RecordBatch, groups: Groups, join: VerdictJoin, tallies: Tallies) -> pa.RecordBatch:
