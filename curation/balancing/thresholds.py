@@ -160,25 +160,14 @@ def hold_any(entries: pa.Array, wanted: np.ndarray) -> np.ndarray:
 
 def entry_chunks(entries: pa.Array | pa.ChunkedArray | Iterable) -> list[pa.Array]:
     """Return lists of ids, given as Arrow or Python sequences, as a list of Arrow arrays of (large) lists of int32."""
-    if not isinstance(entries, pa.Array | pa.ChunkedArray):
-        entries = _arrow(entries)
-    if entries.type not in (ENTRY_IDS, pa.large_list(pa.int32())):
-        entries = _cast(entries)
-    return entries.chunks if isinstance(entries, pa.ChunkedArray) else [entries]
-
-
-def _arrow(entries: Iterable) -> pa.Array:
     try:
-        return pa.array(entries, ENTRY_IDS)
+        if not isinstance(entries, pa.Array | pa.ChunkedArray):
+            entries = pa.array(entries, ENTRY_IDS)
+        elif entries.type not in (ENTRY_IDS, pa.large_list(pa.int32())):
+            entries = entries.cast(pa.large_list(pa.int32()))
     except (pa.ArrowException, OverflowError, TypeError) as error:
         raise InputError(f"entries are no lists of int32 ids: {error}") from error
-
-
-def _cast(entries: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    try:
-        return entries.cast(pa.large_list(pa.int32()))
-    except pa.ArrowException as error:
-        raise InputError(f"entries are {entries.type}; give lists of int32 ids ({error})") from error
+    return entries.chunks if isinstance(entries, pa.ChunkedArray) else [entries]
 
 
 def require_among(ids: np.ndarray, size: int) -> None:

@@ -39,8 +39,7 @@ def pack_pairs(
     `tallies` gets the tallies in the batches, those of combining, and the number of pairs as `rows`.
     """
     packer = Packer(buckets)
-    for run in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
-        tally_signals(run, tallies)
+    for run in _keyed_runs(batches, tallies):
         rows = matching.match(combine(run, max_texts, tallies))
         tallies.add("rows", rows.num_rows)
         yield from packer.add(rows, bucket_of(key_of(rows), buckets))
@@ -50,24 +49,26 @@ def pack_pairs(
 def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Path) -> Tallies:
     """Write the matched images of CANDIDATES batches in which each row is an image of its own; return all tallies."""
     tallies = Tallies()
-    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
-        for run in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
-            tally_signals(run, tallies)
-            writer.write(group(matching.match(run), tallies, unique=True))
-    tallies.add("matched", writer.rows)
-    tally(tallies, path, writer.checksum)
+    images = (group(matching.match(run), tallies, unique=True) for run in _keyed_runs(batches, tallies))
+    tallies.add("matched", write_rows(images, MATCHED, path, tallies))
     return tallies
 
 
 def write_images(blocks: Iterable[bytes], number: int, max_texts: int, path: Path) -> Tallies:
     """Write the matched images of blocks of pairs to `path`; return all tallies. `number` is that of `images_of`."""
     tallies = Tallies()
-    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
-        for images in images_of(blocks, number, max_texts, tallies):
-            writer.write(images)
-    tallies.add("matched", writer.rows)
-    tally(tallies, path, writer.checksum)
+    images = images_of(blocks, number, max_texts, tallies)
+    tallies.add("matched", write_rows(images, MATCHED, path, tallies))
     return tallies
+
+
+def write_rows(rows: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, tallies: Tallies) -> int:
+    """Write a Parquet file of rows about images; tally its checksum, and return the number of its rows."""
+    with part_writer(path, schema, MATCHED_ROW_GROUP) as writer:
+        for batch in rows:
+            writer.write(batch)
+    tally(tallies, path, writer.checksum)
+    return writer.rows
 
 
 def images_of(blocks: Iterable[bytes], number: int, max_texts: int, tallies: Tallies) -> Iterator[pa.RecordBatch]:
@@ -171,6 +172,13 @@ def _combined(batches: Iterable[pa.RecordBatch], max_texts: int, tallies: Tallie
         return combine(_one(held), max_texts, tallies)
 
     return reduce(gather_reduced(batches, reduce, BUCKET_BYTES))
+
+
+def _keyed_runs(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iterator[pa.RecordBatch]:
+    """Yield CANDIDATES batches as runs of KEYED rows; tally the tallies in the batches, and signals."""
+    for run in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
+        tally_signals(run, tallies)
+        yield run
 
 
 def runs(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -26,8 +26,8 @@ HOOKS = {
         "captions": "curation.leaves.gate.captions:find",
         "hosts": "curation.leaves.gate.hosts:find",
         "conditions": "curation.leaves.gate.conditions:find",
-        "copies": "curation.leaves.gate.copies:find",
-        "meaning": "curation.leaves.gate.meaning:find",
+        "copies": "curation.leaves.gate.copies:find_copies",
+        "meaning": "curation.leaves.gate.copies:find_meaning",
         "domains": "curation.leaves.gate.limits:find",
     },
     # Formats of exports: classes as `export.forms.Form`.

@@ -11,8 +11,7 @@ import pytest
 
 from curation.leaves.by_uid.by_key import Places
 from curation.leaves.gate import hosts as known_hosts
-from curation.leaves.gate.host_files import HostFiles
-from curation.leaves.gate.hosts import ASKED, BITS, FOUND, KnownHosts, Meeting, _pass_on, _send, contents
+from curation.leaves.gate.hosts import ASKED, BITS, FOUND, HostFiles, KnownHosts, Meeting, _pass_on, _send, contents
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.robots_text import HostRules, condensed
 from curation.schemas import MATCHED

@@ -160,11 +160,11 @@ class Conditions(Step):
 
     def _image_checks(self) -> Iterator[Check]:
         for bit, condition in enumerate(self.asked.conditions):
-            yield Check(condition.title or condition.text, partial(_is_unmet, bit=bit))
+            yield Check(condition.title or condition.text, partial(_has, column="met", bit=bit, value=0))
         for rule in self.options.rules.over(IMAGES):
             yield Check(str(rule), rule.fails, removes=rule.removes)
         for bit, name in enumerate(self.evaluation.names if self.evaluation else ()):
-            yield Check(f"not in evaluation set {name}", partial(_is_in_set, bit=bit))
+            yield Check(f"not in evaluation set {name}", partial(_has, column="sets", bit=bit, value=1))
 
     def _text_checks(self) -> Iterator[Check]:
         for rule in self.options.rules.of_single:
@@ -225,12 +225,8 @@ def _is_of_evaluation(texts: pa.StructArray, images: np.ndarray, batch: pa.Recor
     return known.opened(EvaluationTexts.open).fails(texts.field("text"))
 
 
-def _is_unmet(batch: pa.RecordBatch, bit: int) -> np.ndarray:
-    return batch["met"].to_numpy() >> bit & 1 == 0
-
-
-def _is_in_set(batch: pa.RecordBatch, bit: int) -> np.ndarray:
-    return batch["sets"].to_numpy() >> bit & 1 == 1
+def _has(batch: pa.RecordBatch, column: str, bit: int, value: int) -> np.ndarray:
+    return batch[column].to_numpy() >> bit & 1 == value
 
 
 def _statuses(counted: Tallies) -> dict[str, int]:

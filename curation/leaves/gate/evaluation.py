@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, pairwise
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -411,17 +411,14 @@ class EvaluationTexts(SavedSets):
 def _keys_in(path: str) -> list[np.ndarray]:
     """Return the keys of the texts in a file, batch by batch; InputError for a file without text."""
     with opened_table(path, "the file of evaluation texts") as file:
-        found = [_keys(clean_array(texts)) for texts in _texts(file, path)]
+        if is_table(path):
+            texts = (batch.column(0) for batch in table_batches(file, path, partial(_column, path=path)))
+        else:
+            texts = (lines for _, lines in text_lines(file, path))
+        found = [_keys(clean_array(each)) for each in texts]
     if not any(map(len, found)):
         raise InputError(f"{path} holds no text; give a file with a text a line, or a table with a column text")
     return found
-
-
-def _texts(file: BinaryIO, path: str) -> Iterator[pa.Array]:
-    if is_table(path):
-        batches = table_batches(file, path, partial(_column, path=path))
-        return (batch.column(0) for batch in batches)
-    return (lines for _, lines in text_lines(file, path))
 
 
 def _column(names: list[str], path: str) -> list[str]:

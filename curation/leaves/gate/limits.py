@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from curation.exclusion.lists import hosts, registered_domain
 from curation.images.combine import differs, uid_hashes
-from curation.images.tasks import MATCHED_ROW_GROUP
+from curation.images.tasks import MATCHED_ROW_GROUP, write_rows
 from curation.leaves.by_uid.by_key import PLACE, Places, RowStream
 from curation.leaves.by_uid.tables import KEY, KEY_NAMES, key_columns
 from curation.leaves.gate.checks import Rule, dealt, without_rows, written
@@ -35,8 +35,8 @@ from runtime.buckets import BUCKET_BYTES, Block, Packer, by_bucket
 from runtime.draws import draws
 from runtime.engine import Engine, Receive, Relay
 from runtime.errors import AGAIN
-from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
-from runtime.storage.parquet import batches, part_writer, read_table, row_counts
+from runtime.storage.own_files import OwnFile, checksums_in, own_files
+from runtime.storage.parquet import batches, read_table, row_counts
 from runtime.tallies import Tallies
 
 PURPOSE = "domain"  # the name of the draw
@@ -215,8 +215,6 @@ def _write(number: int, rows: RowStream, names: Sequence[str], folder: Path) -> 
     """Write the distinct hashes of a file's repeated texts, ascending, if it has any; `names` are the files' names."""
     tallies = Tallies()
     if held := [batch["hash"].to_numpy() for batch in rows.rest_of(number)]:
-        path = folder / names[number]
-        with part_writer(path, _OF_FILE, MATCHED_ROW_GROUP) as writer:
-            writer.write(pa.RecordBatch.from_arrays([pa.array(np.unique(np.concatenate(held)))], schema=_OF_FILE))
-        tally(tallies, path, writer.checksum)
+        hashes = pa.RecordBatch.from_arrays([pa.array(np.unique(np.concatenate(held)))], schema=_OF_FILE)
+        write_rows([hashes], _OF_FILE, folder / names[number], tallies)
     return tallies

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -77,26 +77,20 @@ class Condition:
 DOWNLOADED = Condition(f"{STATUS} = '{SUCCESS}'", (STATUS,))
 
 
-class _Token(NamedTuple):
-    kind: str
-    text: str
+def _tokens(expression: str) -> list[re.Match[str]]:
+    return [token for token in _TOKENS.finditer(expression) if token.lastgroup != "space"]
 
 
-def _tokens(expression: str) -> list[_Token]:
-    found = (_Token(str(each.lastgroup), each.group()) for each in _TOKENS.finditer(expression))
-    return [token for token in found if token.kind != "space"]
-
-
-def _is_day_of_the_run(token: _Token) -> bool:
-    return token.kind == "string" and _WHEN.match(token.text) is not None
+def _is_day_of_the_run(token: re.Match[str]) -> bool:
+    return token.lastgroup == "string" and _WHEN.match(token[0]) is not None
 
 
 def require_short(expression: str) -> None:
     """Refuse an expression so long or deep that Spark's parser would be very slow, or overflow its stack."""
     signs = depth = deepest = 0
     for token in _tokens(expression) if len(expression) <= MOST_CHARACTERS else ():
-        signs += token.kind not in ("number", "string") and token.text not in ("(", ")", ",")
-        depth += (token.text.upper() in _OPEN) - (token.text.upper() in _CLOSE)
+        signs += token.lastgroup not in ("number", "string") and token[0] not in ("(", ")", ",")
+        depth += (token[0].upper() in _OPEN) - (token[0].upper() in _CLOSE)
         deepest = max(deepest, depth)
     for number, most, what in (
         (len(expression), MOST_CHARACTERS, "characters"),
@@ -114,8 +108,8 @@ def require_no_day_of_the_run(expression: str) -> None:
     """Refuse times such as timestamp'now', which Spark's parser replaces by the time of parsing."""
     tokens = _tokens(expression)
     for before, token in zip(tokens, tokens[1:], strict=False):
-        if before.kind == "word" and before.text.upper().startswith(("DATE", "TIME")) and _is_day_of_the_run(token):
-            raise InputError(f"{before.text} {token.text} of --keep {NOT_OF_ONE}")
+        if before.lastgroup == "word" and before[0].upper().startswith(("DATE", "TIME")) and _is_day_of_the_run(token):
+            raise InputError(f"{before[0]} {token[0]} of --keep {NOT_OF_ONE}")
 
 
 def names_a_day_of_the_run(expression: str) -> bool:
@@ -125,7 +119,7 @@ def names_a_day_of_the_run(expression: str) -> bool:
 
 def beginnings(expression: str) -> list[int]:
     """Return the offset of each token in an expression, but for white space and comments."""
-    return [each.start() for each in _TOKENS.finditer(expression) if each.lastgroup != "space"]
+    return [token.start() for token in _tokens(expression)]
 
 
 @dataclass(frozen=True)
