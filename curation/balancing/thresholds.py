@@ -272,16 +272,13 @@ class Thresholds:
         english_threshold = _whole_threshold(english_threshold)
         distributions = {language: Distribution.of(of_language) for language, of_language in counts.items()}
         english = distributions.get(ENGLISH)
-        assumed = False
         if tail_share is None and english and english.total:
             tail_share = english.tail_share(english_threshold)
-        elif tail_share is None:
-            tail_share, assumed = ASSUMED_TAIL_SHARE, True
-        p = _checked_share(tail_share)
+        p = _checked_share(ASSUMED_TAIL_SHARE if tail_share is None else tail_share)
         of_language = {language: each.threshold(p) for language, each in distributions.items()}
         if english:
             of_language[ENGLISH] = english_threshold
-        return cls(p, of_language, assumed)
+        return cls(p, of_language, assumed=tail_share is None)
 
     @classmethod
     def same(cls, counts: Mapping[str, ArrayLike | Distribution], t: int) -> "Thresholds":

@@ -82,7 +82,7 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
     signals = rows["signals"].to_numpy()
     if shared := int(np.count_nonzero(signals[new_image] & SEVERAL_URLS)):
         tallies.add(SHARED_UIDS, shared)
-        rows = _with_signals(rows, signals & ~SEVERAL_URLS)
+        rows = _with(rows, "signals", signals & ~SEVERAL_URLS)
     tallies.add("texts", rows.num_rows)
     tally_duplicates(rows, tallies)
     rows = _with_shown(rows, new_image)
@@ -95,9 +95,9 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
 
 def _with_shown(rows: pa.RecordBatch, new_image: np.ndarray) -> pa.RecordBatch:
     """Return rows with what is `shown` of all texts of their image."""
-    bounds, place = np.append(np.flatnonzero(new_image), rows.num_rows), rows.schema.get_field_index("shown")
-    shown = np.repeat(_reduced(np.add, rows["shown"].to_numpy().astype(np.int64), bounds), np.diff(bounds))
-    return rows.set_column(place, rows.schema.field(place), pa.array(shown, pa.int32()))
+    bounds = np.append(np.flatnonzero(new_image), rows.num_rows)
+    shown = _reduced(np.add, rows["shown"].to_numpy().astype(np.int64), bounds)
+    return _with(rows, "shown", np.repeat(shown, np.diff(bounds)))
 
 
 def tally_duplicates(rows: pa.RecordBatch, tallies: Tallies) -> None:
@@ -124,12 +124,12 @@ def _marked(rows: pa.RecordBatch, order: np.ndarray, new_image: np.ndarray, tall
         tallies.add(f"{SHARED}{uid} ({' and '.join(map(hidden, sorted(urls)))})")
     signals = rows["signals"].to_numpy().copy()
     signals[order[places]] |= SEVERAL_URLS
-    return _with_signals(rows, signals)
+    return _with(rows, "signals", signals)
 
 
-def _with_signals(rows: pa.RecordBatch, signals: np.ndarray) -> pa.RecordBatch:
-    place = rows.schema.get_field_index("signals")
-    return rows.set_column(place, rows.schema.field(place), pa.array(signals, pa.int32()))
+def _with(rows: pa.RecordBatch, name: str, numbers: np.ndarray) -> pa.RecordBatch:
+    place = rows.schema.get_field_index(name)
+    return rows.set_column(place, rows.schema.field(place), pa.array(numbers, pa.int32()))
 
 
 def _ordered(rows: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

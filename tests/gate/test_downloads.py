@@ -96,7 +96,7 @@ def test_a_folder_without_results_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("columns", "sentence"),
-    [(["uid", "url"], "results of img2dataset have status"), (["status"], "has `uid`, or `url`")],
+    [(["uid", "url"], "expected results of img2dataset, with status"), (["status"], "has `uid`, or `url`")],
 )
 def test_tables_that_are_no_results_are_refused(tmp_path, columns, sentence):
     with pytest.raises(InputError, match=sentence):

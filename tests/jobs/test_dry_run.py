@@ -36,7 +36,7 @@ REFUSED = [
     (["--input", "no_host.parquet"], "has no column"),
     ([*PAIRS, "--robots", "no_host.parquet"], "no_host.parquet has no column host (columns: text)"),
     ([*PAIRS, "--robots", "empty"], "holds no file *.warc.gz or *.parquet; expected robots.txt of hosts"),
-    ([*PAIRS, "--status", "pairs.parquet"], "results of img2dataset have status"),
+    ([*PAIRS, "--status", "pairs.parquet"], "expected results of img2dataset, with status"),
     ([*PAIRS, "--images", "no_key.parquet", "--keep", "width > 1"], "a table of images has `uid`, or `url`"),
     ([*PAIRS, "--images", "pairs.parquet", "--keep", "height > 1"], "column height of --keep is in no table"),
     ([*PAIRS, "--only", "domains.txt"], "names a domain, 'example.org'; --only takes uids and URLs"),

@@ -176,7 +176,10 @@ def test_sampled_files_of_a_crawl_are_those_of_the_seed(words, tmp_path, monkeyp
 
 @pytest.mark.parametrize(
     ("columns", "named"),
-    [({}, "holds no file *.parquet; expected results of img2dataset"), ({"uid": ["a"]}, "results of img2dataset have")],
+    [({}, "holds no file *.parquet; expected results of img2dataset"), ({"uid": ["a"]}, "expected results of img2dataset")],
+        ({}, "holds no file *.parquet; expected results of img2dataset"),
+        ({"uid": ["a"]}, "expected results of img2dataset, with status"),
+    ],
 )
 def test_a_folder_without_results_of_a_download(refused, words, pairs, tmp_path, columns, named):
     (tmp_path / "images").mkdir()

@@ -42,7 +42,7 @@ from curation.leaves.gate.steps import Step, StepFolder
 from curation.report.languages import counted
 from curation.run.ledger import group_buckets, sending
 from curation.run.request import Context
-from runtime.arrow import gather, parts
+from runtime.arrow import gather, one_array, parts
 from runtime.buckets import Block, Packer, buckets_for, by_bucket
 from runtime.engine import Relay, spread
 from runtime.errors import InputError
@@ -335,31 +335,20 @@ def _urls(number: int, file: OwnFile) -> Iterator[pa.RecordBatch]:
     begin = 0
     for batch in batches(file, MATCHED_ROW_GROUP, ["url", "page_url", "candidates.list.element.page_url"]):
         texts, offsets = parts(batch["candidates"])
-        rows, of_texts = np.arange(batch.num_rows), np.repeat(np.arange(batch.num_rows), np.diff(offsets))
-        pages = pa.concat_arrays([batch["page_url"], texts.field("page_url")]).dictionary_encode()
-        of_pages = pa.table({"row": np.concatenate([rows, of_texts]), "page": pages.indices})
-        of_pages = (
-            of_pages.filter(pc.is_valid(of_pages["page"])).group_by(["row", "page"], use_threads=False).aggregate([])
-        )
-        yield _of_images(number, begin, rows, IMAGE, *parts_of(batch["url"]))
-        positions = of_pages["page"].combine_chunks()
-        hosts, paths = (each.take(positions) for each in parts_of(pages.dictionary))
-        yield _of_images(number, begin, of_pages["row"].to_numpy(), PAGE, hosts, paths)
-        begin += batch.num_rows
-
-
-def _of_images(
-    number: int, begin: int, rows: np.ndarray, kind: str, hosts: pa.Array, paths: pa.Array
-) -> pa.RecordBatch:
-    has_host = paths.is_valid()  # a table's page may be no URL
-    rows = rows[has_host.to_numpy(zero_copy_only=False)]
-    columns = {
-        "file": pa.array(np.full(len(rows), number, np.int32)),
-        "row": pa.array(rows + begin),
-        "kind": pa.repeat(kind, len(rows)),
-        "path": paths.filter(has_host),
-    }
-    return _asked(hosts.filter(has_host), columns)
+        urls = pa.concat_arrays([batch["url"], batch["page_url"], texts.field("page_url")]).dictionary_encode()
+        rows = np.arange(begin, begin := begin + batch.num_rows)
+        of_url = {"row": np.concatenate([rows, rows, np.repeat(rows, np.diff(offsets))]), "url": urls.indices}
+        of_url["is_page"] = np.arange(len(urls)) >= len(rows)
+        found = pa.table(of_url).group_by([*of_url], use_threads=False).aggregate([])
+        own = one_array(found["url"])
+        hosts, paths = (each.take(own) for each in parts_of(urls.dictionary))
+        columns = {
+            "file": pa.array(np.full(len(own), number, np.int32)),
+            "row": one_array(found["row"]),
+            "kind": pc.if_else(one_array(found["is_page"]), PAGE, IMAGE),
+            "path": paths,
+        }
+        yield _asked(hosts, columns).filter(paths.is_valid())  # a table's page may be no URL
 
 
 def _asked(hosts: pa.Array, known: dict[str, pa.Array]) -> pa.RecordBatch:

@@ -33,6 +33,7 @@ from runtime.storage.listing import Version
 from runtime.tallies import Tallies
 
 STATUS = "status"  # img2dataset's column
+_RESULTS = "results of img2dataset, with status, and uid or url, in 00000.parquet beside 00000.tar"
 _LIST = "a list of the uids or URLs of images that may stay"
 _HIT, _HASHES = "hit.", "hashes."  # names of tallies begin with these; the key of an image, or a kind, follows
 
@@ -48,7 +49,7 @@ class GivenTables:
     @classmethod
     def find(cls, status: Paths, only: Paths, images: Sequence[Paths]) -> GivenTables:
         """Return the tables in these paths; InputError for tables that cannot be read."""
-        results = _results(status) if status else None
+        results = ImageTable.find(status, _RESULTS, STATUS) if status else None
         return cls(results, UidList.find(only) if only else None, tuple(map(ImageTable.find, images)))
 
     @property
@@ -94,16 +95,6 @@ class GivenTables:
                 "and phash of downloaded pictures"
             )
         return found[0]
-
-
-def _results(folders: Paths) -> ImageTable:
-    table = ImageTable.find(folders, "results of img2dataset, with 00000.parquet beside 00000.tar")
-    if STATUS not in table.columns.names:
-        raise InputError(
-            f"{table.files[0][0]} has the columns {table.columns.names}; results of img2dataset have status and uid "
-            "or url"
-        )
-    return table
 
 
 def value_bytes(values: pa.Array) -> pa.Array:
