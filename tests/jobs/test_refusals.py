@@ -176,7 +176,7 @@ def test_sampled_files_of_a_crawl_are_those_of_the_seed(words, tmp_path, monkeyp
 
 @pytest.mark.parametrize(
     ("columns", "named"),
-    [({}, "holds no file *.parquet; expected results of img2dataset"), ({"uid": ["a"]}, "expected results of img2dataset")],
+    [
         ({}, "holds no file *.parquet; expected results of img2dataset"),
         ({"uid": ["a"]}, "expected results of img2dataset, with status"),
     ],

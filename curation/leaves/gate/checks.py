@@ -34,9 +34,10 @@ TEXT_LEFT = "a text is left"  # the last check of images where there are any of 
 # One row an image: a bit of `met` is a condition that holds, one of `sets` an evaluation set that has the image, one of
 # `differing` a table in which rows of the image differ.
 VERDICTS = pa.schema([*PLACE, *(pa.field(name, pa.int64()) for name in ("met", "sets", "differing"))])
-# A rule of images takes a MATCHED batch with the columns `met` and `sets` of its verdicts; it returns which images must
-# go, bool[image]. A rule of texts takes all texts of the batch, the row of each text's image, and the batch; it returns
-# which texts must go, bool[text].
+# A rule of images takes a MATCHED batch with the columns `met` and `sets` of its verdicts, and `stated`, the candidates
+# before they were mended; its metadata names its `file`. The rule returns which images must go, bool[image]. A rule of
+# texts takes all texts of the batch, the row of each text's image, and the batch; it returns which texts must go,
+# bool[text].
 Rule = Callable[..., np.ndarray]
 
 
@@ -48,20 +49,14 @@ def _not_made(*_: object) -> np.ndarray:
 class Check:
     """One check of images or, with `of_texts`, of each text; `make` builds the rule if that needs all images.
 
-    With `by_file` the rule takes the name of the file of images, too. `removes` says what goes, where the title says
-    nothing of what stays.
+    `removes` says what goes, where the title says nothing of what stays.
     """
 
     title: str
     rule: Rule = _not_made
     of_texts: bool = False
     make: Callable[[Context, Sequence[OwnFile]], Rule] | None = None
-    by_file: bool = False
     removes: str | None = None
-
-    def in_file(self, name: str) -> Rule:
-        """Return the rule for images of a file."""
-        return partial(self.rule, file=name) if self.by_file else self.rule
 
     def made(self, context: Context, images: Sequence[OwnFile]) -> Check:
         """Return the check with its rule."""
@@ -96,7 +91,7 @@ class Checks:
         self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
     ) -> pa.RecordBatch:
         """Return the images of a MATCHED batch that pass all checks, with the texts that may stay; tally the others."""
-        stated = parts(batch["candidates"])[0]  # what was counted in files
+        stated = batch["candidates"]
         batch = self.mending(batch, tallies) if self.mending else batch
         met, sets = np.zeros((2, batch.num_rows), np.int64)
         if self.tables:
@@ -105,11 +100,12 @@ class Checks:
             met, sets = (rows[name].to_numpy() for name in ("met", "sets"))
             self._tally_differing(batch, rows, tallies)
         sets = sets if self.known is None else sets | self.known(batch).astype(np.int64)
-        judged = batch.append_column("met", pa.array(met)).append_column("sets", pa.array(sets))
+        columns = {"met": pa.array(met), "sets": pa.array(sets), "stated": stated}
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True)) | columns
+        judged = pa.RecordBatch.from_pydict(columns, metadata={"file": begin.file})
         texts, offsets = parts(batch["candidates"])
         image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
-        checked = ((check.in_file(begin.file), stated if check.by_file else texts) for check in self.of_texts)
-        of_texts = _matrix([rule(own, image, judged) for rule, own in checked], len(texts))
+        of_texts = _matrix([check.rule(texts, image, judged) for check in self.of_texts], len(texts))
         of_images = _matrix([check.rule(judged) for check in self.of_images], batch.num_rows)
         by_image, by_text, number = first_failed(of_images)[image], first_failed(of_texts), len(self.of_images)
         first = np.where(by_image < number, by_image, number + by_text)  # the first check that removes each text

@@ -172,7 +172,7 @@ class Conditions(Step):
                 yield Check(str(rule), rule.fails, of_texts=True, removes=rule.removes)
             elif rule.rule.scope != IMAGES:
                 make = partial(find_repeated, most=int(rule.number or 0))
-                yield Check(str(rule), of_texts=True, make=make, by_file=True, removes=rule.removes)
+                yield Check(str(rule), of_texts=True, make=make, removes=rule.removes)
         if self.texts:
             yield Check(_NO_TEXT, of_texts=True, make=partial(_find_texts, texts=self.texts))
 

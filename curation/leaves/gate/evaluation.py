@@ -162,14 +162,14 @@ _KINDS: dict[str, Callable[..., Kept]] = {
 }  # by kind; keys of all others
 
 
-@dataclass(frozen=True)
+@dataclass
 class EvaluationSet:
     """The name of an evaluation set, and numbers of pictures in its table."""
 
     name: str
-    pictures: int
-    plain: int  # pictures with the pHash of a plain picture, which is not looked up
-    unmirrored: int  # pictures with any other pHash, but none of the mirror image
+    pictures: int = 0
+    plain: int = 0  # pictures with the pHash of a plain picture, which is not looked up
+    unmirrored: int = 0  # pictures with any other pHash, but none of the mirror image
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,16 +285,13 @@ class EvaluationSets(SavedSets):
 class _Table:
     """The keys and hashes in an evaluation set's table, by kind, which are collected batch by batch."""
 
-    name: str
-    pictures: int = 0
-    plain: int = 0
-    unmirrored: int = 0
+    described: EvaluationSet
     found: dict[str, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add a batch of rows; it may have the columns url, uid, sha256, EMBEDDING and _HASHES."""
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        self.pictures += batch.num_rows
+        self.described.pictures += batch.num_rows
         if "url" in columns:
             self.found["url"].append(url_keys(columns["url"].drop_null()))
         if "uid" in columns:
@@ -306,23 +303,19 @@ class _Table:
         if EMBEDDING in columns:
             require_vectors(columns[EMBEDDING].type, f"column {EMBEDDING}")
             for first in (known := columns[EMBEDDING].drop_null()).slice(0, 1):
-                self.found[EMBEDDING].append(scaled(usable_numbers(known, len(first), self.name)[0]))
+                self.found[EMBEDDING].append(scaled(usable_numbers(known, len(first), self.described.name)[0]))
         mirrored = columns.get(_MIRRORED, pa.nulls(batch.num_rows))
         for name in filter(columns.__contains__, _HASHES):
             words, is_given = hash_words(columns[name], name, HASH_BYTES[PHASH])
             plain = is_plain(words)
             self.found[PHASH].append(words[is_given & ~plain])
             if name != _MIRRORED:
-                self.plain += int((is_given & plain).sum())
-                self.unmirrored += pc.sum(mirrored.filter(pa.array(is_given & ~plain)).is_null()).as_py() or 0
+                self.described.plain += int((is_given & plain).sum())
+                self.described.unmirrored += mirrored.filter(pa.array(is_given & ~plain)).null_count
 
     def of(self, kind: str) -> np.ndarray:
         """Return the keys or hashes of a kind, uint64[picture, words]."""
         return np.concatenate([np.empty((0, 1 if kind == PHASH else 2), np.uint64), *self.found[kind]])
-
-    @property
-    def described(self) -> EvaluationSet:
-        return EvaluationSet(self.name, self.pictures, self.plain, self.unmirrored)
 
 
 def _named(paths: Sequence[str]) -> dict[str, str]:
@@ -338,7 +331,7 @@ def _named(paths: Sequence[str]) -> dict[str, str]:
 
 def _read(name: str, path: str, with_vectors: bool) -> _Table:
     """Return what is compared in the files of a table; refuse a table without any URL, hash or embedding."""
-    table = _Table(name)
+    table = _Table(EvaluationSet(name))
     for file, version in files_in(path, _EXPECTED):
         with opened(file, version) as parquet:
             known = _columns(parquet.schema.names, file, [EMBEDDING] if with_vectors else [])
@@ -347,7 +340,7 @@ def _read(name: str, path: str, with_vectors: bool) -> _Table:
                     table.add(pa.RecordBatch.from_arrays(batch.columns, [known[each] for each in batch.schema.names]))
                 except InputError as error:
                     raise InputError(f"{file}: {error}") from None
-    if not any(map(len, chain.from_iterable(table.found.values()))) and not table.plain:
+    if not any(map(len, chain.from_iterable(table.found.values()))) and not table.described.plain:
         shown = hidden(path)
         raise InputError(f"{shown} names no picture: it holds no URL, no SHA-256 and no pHash; expected {_EXPECTED}")
     return table

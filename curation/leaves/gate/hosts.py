@@ -59,21 +59,10 @@ OF_PAGES = 16  # bits by which the signals of pages are shifted in FOUND
 ASKED_FOR, KNOWN, FAULT = "asked.", "known.", "fault."  # names of tallies begin with these
 HELD_BYTES = 32 << 20  # of packed files of hosts held in memory; if there are more, they are on a disk
 RULES_BYTES = 128 << 20  # of rules of hosts held in memory; rules that do not fit are parsed again
-# A row is a host's file or an image's URL; `high` and `low` are the key of the host. In a row of a file, `file` and all
-# later columns are null; in a row of a URL, `name`, `date`, `content` and `faults`.
-ASKED = pa.schema(
-    [
-        pa.field("high", pa.uint64()),
-        pa.field("low", pa.uint64()),
-        pa.field("name", pa.string()),
-        pa.field("date", pa.int64()),
-        pa.field("content", pa.binary()),
-        pa.field("faults", pa.list_(pa.string())),
-        *PLACE,
-        pa.field("kind", pa.string()),
-        pa.field("path", pa.string()),
-    ]
-)
+# A row is a host's file, or an image's URL; _KEY is that of the host. The columns of the other are null.
+_KEY = [("high", pa.uint64()), ("low", pa.uint64())]
+_OF_FILE = [("name", pa.string()), ("date", pa.int64()), ("content", pa.binary()), ("faults", pa.list_(pa.string()))]
+ASKED = pa.schema([*_KEY, *_OF_FILE, *PLACE, ("kind", pa.string()), ("path", pa.string())])
 FOUND = pa.schema([*PLACE, pa.field("signals", pa.int32())])
 
 BITS = HOST_SIGNALS | {TDM_RESERVATION: SIGNALS[TDM_RESERVATION]}

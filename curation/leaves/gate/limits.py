@@ -165,14 +165,13 @@ def find_repeated(context: Context, images: Sequence[OwnFile], most: int) -> Rul
 
 
 def is_repeated(
-    texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, file: str, repeated: Mapping[str, OwnFile]
+    texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, repeated: Mapping[str, OwnFile]
 ) -> np.ndarray:
-    """Return a mask, bool[text]: which texts are repeated ones.
+    """Return a mask, bool[text]: which texts were repeated ones as files state them.
 
-    `repeated` has, by the name of a file of images, the file with the hashes of its repeated texts; `file` is such a
-    name.
+    `repeated` has, by the name of a file of images, the file with the hashes of its repeated texts.
     """
-    hashes = _hashes(texts)
+    hashes, file = _hashes(parts(batch["stated"])[0]), batch.schema.metadata[b"file"].decode()
     known = _opened(repeated[file]) if file in repeated else hashes[:0]
     places = np.searchsorted(known, hashes)
     out = places < len(known)

@@ -198,16 +198,15 @@ _DIGITS = [kind.digits for kind in KINDS.values() if kind.digits]
 
 @dataclass(frozen=True)
 class _Read:
-    """Texts of which those that may hold a kind are read once, for all kinds: `plain` and in lower case.
+    """The number of digits of each text, in any script, and whether it may have an @, or may hold any kind.
 
-    rows: the rows of these. digits: how many each has, in any script. may_have_at: which of them may have an @.
+    texts: those that may hold a kind, `plain` and in lower case.
     """
 
-    number: int  # of all texts
-    rows: np.ndarray
-    texts: pa.Array
     digits: np.ndarray
     may_have_at: np.ndarray
+    may_hold: np.ndarray
+    texts: pa.Array
 
     @classmethod
     def of(cls, texts: pa.Array) -> _Read:
@@ -215,26 +214,26 @@ class _Read:
         offsets, data = string_buffers(texts)
         digits, may_have_at = np.empty(len(texts), np.int64), np.empty(len(texts), bool)
         find_signs(data, offsets, *_digit_table(), max(_DIGITS), digits, may_have_at)
-        rows = np.flatnonzero((digits >= min(_DIGITS)) | may_have_at)
-        some = texts.take(pa.array(rows))
+        may_hold = (digits >= min(_DIGITS)) | may_have_at
+        some = texts.filter(pa.array(may_hold))
         foreign = pc.invert(pc.string_is_ascii(some))
         if pc.any(foreign).as_py():
             read = pa.array(plain(some.filter(foreign).to_pylist()), some.type)
             some = pc.replace_with_mask(some, foreign, read)
-        return cls(len(texts), rows, pc.ascii_lower(some), digits[rows], may_have_at[rows])
+        return cls(digits, may_have_at, may_hold, pc.ascii_lower(some))
 
     def hold(self, kind: _Kind) -> np.ndarray:
         """Return a mask, bool[text]: which texts hold a kind."""
         may = self.may_have_at if kind.has_at else self.digits >= kind.digits
-        some = self.texts.filter(pa.array(may))
+        some = self.texts.filter(pa.array(may[self.may_hold]))
         found = pc.match_substring_regex(some, f"(?s){kind.pattern}").to_numpy(zero_copy_only=False)
         if kind.is_right is not None:
             each = re.compile(f"(?s)(?={_of_python(kind.pattern)})")
             for number in np.flatnonzero(found).tolist():
                 groups = (match[match.lastindex or 0] for match in each.finditer(some[number].as_py()))
                 found[number] = any(map(kind.is_right, groups))
-        out = np.zeros(self.number, bool)
-        out[self.rows[may]] = found
+        out = np.zeros(len(may), bool)
+        out[may] = found
         return out
 
 
