@@ -25,7 +25,7 @@ from curation.leaves.by_uid.tables import ImageTable
 from curation.leaves.gate.checks import Begin, rewrite_one, tally_languages
 from curation.leaves.gate.mending import with_texts
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.steps import Step, StepFolder, removed
+from curation.leaves.gate.steps import Step, StepFolder
 from curation.matching import Matching
 from curation.run.ledger import TURNS
 from curation.run.request import Context
@@ -51,6 +51,8 @@ class CaptionStep(Step):
 
     An image whose caption matches no entry is removed.
     """
+
+    title = TITLE
 
     table: ImageTable
     digest: str = ""  # of the bytes of the table's files; empty before `prepare`
@@ -92,7 +94,7 @@ class CaptionStep(Step):
             "cut": counted["cut"],
             "languages": {code: {"captions": captions[code], "matched": matched.get(code, 0)} for code in captions},
         }
-        return {"conditions": [removed(TITLE, counted)], "captions": facts}
+        return super().facts(counted) | {"captions": facts}
 
 
 def find(options: GateOptions) -> CaptionStep | None:

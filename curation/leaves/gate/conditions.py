@@ -99,13 +99,14 @@ class Conditions(Step):
         rows = rows_of_sets(tables, self.evaluation.columns, sets) if self.evaluation and sets else []
         if self.options.keep is None:
             join = VerdictJoin.of(images, asked, asked.parts)
-            return rewritten(engine, join, [*rows, *rows_of_tables(asked)], checks, folder)
+            return rewritten(engine.exchange, join, [*rows, *rows_of_tables(asked)], checks, folder)
         from curation.leaves.gate import expressions  # here, as Spark takes long to import
 
-        spark = engine.sql(WHY).session
-        with expressions.evaluating(spark):
-            join = VerdictJoin.of(images, asked, expressions.with_unmet(spark, asked))
-            return rewritten(engine, join, rows, checks, folder, expressions.facts(spark, asked, join))
+        sql = engine.sql(WHY)
+        with expressions.lenient(sql.session):
+            join = VerdictJoin.of(images, asked, expressions.with_unmet(sql.session, asked))
+            exchange = partial(sql.exchange, rows=expressions.facts(sql.session, asked, join))
+            return rewritten(exchange, join, rows, checks, folder)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Refuse a download without matched images, tables of other images, and what lets nothing pass."""

@@ -32,7 +32,7 @@ from curation.leaves.by_uid.clusters import named, table_in
 from curation.leaves.by_uid.tables import KEY, KEY_NAMES, ImageTable, comparable, key_columns, opened, spelled
 from curation.leaves.gate.checks import ByKey, dealt, show_images, tally_texts, without_rows, written
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.steps import Step, StepFolder, removed
+from curation.leaves.gate.steps import Step, StepFolder
 from curation.leaves.gate.tables import GivenTables, of_table, require_found, require_own_rows, value_bytes
 from curation.leaves.near_copies.index import hash_binaries, hash_bits, keys_of_hashes
 from curation.run.ledger import group_buckets, sending
@@ -139,7 +139,7 @@ class Copies(Step):
         marked = write_marks(context.engine, images, self.pictures, work, marks)
         own = own_files(marks, checksums_in(marked), AGAIN)
         number, partitions = group_buckets(TEXTS_OF_COPY * marked["copies"])
-        send = partial(_rewrite, buckets=number, folder=folder, rule=self._title)
+        send = partial(_rewrite, buckets=number, folder=folder, rule=self.title)
         most = context.config.max_texts
         receive = partial(_receive, number=number, max_texts=most, folder=folder.path)
         by_file = {int(file.path.stem): file for file in own}
@@ -155,10 +155,10 @@ class Copies(Step):
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return the number of removed copies and, if no other step reports the table, the images in it."""
         tables = [{"name": self.pictures.table.name, **of_table(0, counted)}] if self.is_alone else []
-        return {"tables": tables, "conditions": [removed(self._title, counted)]}
+        return {"tables": tables} | super().facts(counted)
 
     @property
-    def _title(self) -> str:
+    def title(self) -> str:  # type: ignore[override]
         return f"one image of a picture, by {self.pictures}"
 
 
@@ -173,7 +173,10 @@ def find_copies(options: GateOptions) -> Copies | None:
 def _rewrite(
     item: tuple[OwnFile, OwnFile | None], tallies: Tallies, buckets: int, folder: StepFolder, rule: str
 ) -> Iterator[Block]:
-    """Write the images of a file that have no copies; yield the PAIRS of all other images, in blocks by key."""
+    """Write the images of a file that have no copies; yield the PAIRS of all other images, in blocks by key.
+
+    Tally the pictures, the images that go, and all texts of images that have copies.
+    """
     file, marks = item
     rows, copy_of = _marks(marks)
     packer, begin, path = Packer(buckets), 0, folder / file.path.name
@@ -186,7 +189,10 @@ def _rewrite(
             copies = batch.filter(pa.array(is_copy))
             goes = pc.not_equal(copies["uid"], copy_of[first:last]).to_numpy(zero_copy_only=False)
             show_images(copies, goes, rule, removed)
-            pairs = _tallied(copies, copy_of[first:last], goes, tallies)
+            tallies.add("pictures", int((~goes).sum()))
+            tallies.add("removed", int(goes.sum()))
+            tally_texts(copies, np.ones(copies.num_rows, bool), "texts", tallies)
+            pairs = pairs_of(copies, copy_of[first:last])
             yield from packer.deal(pairs, key_of(pairs))
             begin += batch.num_rows
     yield from packer.finish()
@@ -198,14 +204,6 @@ def _marks(file: OwnFile | None) -> tuple[np.ndarray, pa.Array]:
     """Return the rows, ascending, of the images in a file that have copies, and for each the uid that stays."""
     marks = MARKS.empty_table() if file is None else read_table(file)
     return marks["row"].to_numpy(), pa.concat_arrays([pa.array([], pa.string()), *marks["copy_of"].chunks])
-
-
-def _tallied(images: pa.RecordBatch, copy_of: pa.Array, goes: np.ndarray, tallies: Tallies) -> pa.RecordBatch:
-    """Return the PAIRS of images that have copies; tally the pictures, the images that go, and all texts."""
-    tallies.add("pictures", int((~goes).sum()))
-    tallies.add("removed", int(goes.sum()))
-    tally_texts(images, np.ones(images.num_rows, bool), "texts", tallies)
-    return pairs_of(images, copy_of)
 
 
 def _receive(partition: int, blocks: Iterator[bytes], number: int, max_texts: int, folder: Path) -> Tallies:
@@ -381,7 +379,7 @@ class Meaning(Step):
             Relay(partial(_to_copies, met=met), tasks),
             Relay(partial(_to_files, buckets=met.buckets, places=places), places.relays(tasks)),
         ]
-        receive = written(met.images, met.places, _PLACES, partial(without_rows, rule=self._title), folder)
+        receive = written(met.images, met.places, _PLACES, partial(without_rows, rule=self.title), folder)
         return context.engine.exchange(met.items(self.table.files), met.send, receive, places.tasks, relays)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
@@ -402,7 +400,7 @@ class Meaning(Step):
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return, for run.json, the number of copies in the table, and the number of removed images."""
         table = {"name": self.table.name, "found": counted["found"]}
-        return {"tables": [table], "conditions": [removed(self._title, counted)]}
+        return {"tables": [table]} | super().facts(counted)
 
     def read(self, file: tuple[str, Version]) -> Iterator[dict[str, pa.Array]]:
         """Yield KEY of the leaders in a file, and _COPY of their copies, batch by batch.
@@ -421,7 +419,7 @@ class Meaning(Step):
             yield {name: each.filter(differs) for name, each in zip(names, [*keys, *own], strict=True)}
 
     @property
-    def _title(self) -> str:
+    def title(self) -> str:  # type: ignore[override]
         return "one image of a meaning" + (f", by a cosine of {self.cosine}" if self.cosine else "")
 
 

@@ -397,8 +397,7 @@ class EvaluationTexts(SavedSets):
 
         The texts must be cleaned as the texts of images are.
         """
-        strings = string_array(texts, "texts")
-        return (self.kinds["text"].find(url_keys(_folded(strings)), 0) != 0) & _is_text(strings)
+        return self.kinds["text"].find(url_keys(_folded(string_array(texts, "texts"))), 0) != 0
 
 
 def _keys_in(path: str) -> list[np.ndarray]:
@@ -424,11 +423,7 @@ def _column(names: list[str], path: str) -> list[str]:
 
 def _keys(texts: pa.Array) -> np.ndarray:
     """Return the keys, uint64[text, 2], of the texts that are neither null nor empty."""
-    return url_keys(_folded(texts.filter(pa.array(_is_text(texts)))))
-
-
-def _is_text(texts: pa.Array) -> np.ndarray:
-    return pc.not_equal(texts, "").fill_null(False).to_numpy(zero_copy_only=False)
+    return url_keys(_folded(texts.filter(pc.not_equal(texts, ""))))
 
 
 def _folded(texts: pa.Array) -> pa.Array:

@@ -89,8 +89,8 @@ def require_columns(names: Sequence[str], tables: Mapping[str, Sequence[str]]) -
     `tables` has the columns of each table by the name of the table.
     """
     for column in names:
-        owners = {name: [each for each in own if each.lower() == column.lower()] for name, own in tables.items()}
-        owners = {name: own for name, own in owners.items() if own}
+        alike = ((name, [each for each in own if each.lower() == column.lower()]) for name, own in tables.items())
+        owners = {name: own for name, own in alike if own}
         if len(owners) > 1:
             raise InputError(f"column {column} of --keep is in several tables ({' and '.join(owners)}); rename one")
         for name, own in owners.items():
@@ -271,8 +271,11 @@ def _reason(error: Exception) -> str:
 
 
 def lenient(spark: SparkSession) -> AbstractContextManager[None]:
-    """Let Spark, within a context, return null for x / 0 and the like, so that no row can end a run; set UTC."""
-    return settings(spark, {"spark.sql.ansi.enabled": "false", "spark.sql.session.timeZone": "UTC"})
+    """Let Spark, within a context, return null for x / 0 and the like, so that no row can end a run; set UTC.
+
+    Tables are joined by shuffling.
+    """
+    return settings(spark, {"spark.sql.ansi.enabled": "false", "spark.sql.session.timeZone": "UTC"} | SHUFFLED_JOINS)
 
 
 @contextmanager
@@ -297,13 +300,6 @@ def facts(spark: SparkSession, asked: Asked, join: VerdictJoin) -> DataFrame:
         for part in join.parts
     ]
     return reduce(DataFrame.union, frames)
-
-
-@contextmanager
-def evaluating(spark: SparkSession) -> Iterator[None]:
-    """Let Spark, within a context, evaluate conditions as `expressions` checked them, and join tables by shuffling."""
-    with lenient(spark), settings(spark, SHUFFLED_JOINS):
-        yield
 
 
 def with_unmet(spark: SparkSession, asked: Asked) -> list[Part]:

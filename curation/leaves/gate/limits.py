@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +26,7 @@ from curation.leaves.by_uid.tables import KEY, KEY_NAMES, key_columns
 from curation.leaves.gate.checks import Rule, dealt, without_rows, written
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import OF_DOMAINS
-from curation.leaves.gate.steps import Step, StepFolder, removed
+from curation.leaves.gate.steps import Step, StepFolder
 from curation.run.ledger import group_buckets, senders, sending
 from curation.run.request import Context
 from runtime.arrow import gather_reduced, parts
@@ -96,16 +95,12 @@ class Domains(Step):
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write, of each domain, the images with the smallest draws."""
         rows = partial(_drawn, most=self.most, seed=context.config.seed)
-        stay = partial(without_rows, rule=self._title, stay=True)
+        stay = partial(without_rows, rule=self.title, stay=True)
         received = partial(written, images, schema=pa.schema(PLACE), change=stay, folder=folder)
         return ByHash(_DRAWN, rows, partial(_placed, most=self.most)).run(context.engine, images, 1, received)
 
-    def facts(self, counted: Tallies) -> dict[str, Any]:
-        """Return the number of removed images."""
-        return {"conditions": [removed(self._title, counted)]}
-
     @property
-    def _title(self) -> str:
+    def title(self) -> str:  # type: ignore[override]
         return f"at most {self.most:,} images of a registered domain"
 
 

@@ -41,6 +41,7 @@ class Step:
     """A step of the gate, with all its options, and with all files found that it reads."""
 
     removes = True  # whether images or texts may go
+    title = ""  # what removes images, in words
 
     def asks(self) -> dict[str, list[str]]:
         """Return what the step asks of images, for people, by kind of condition."""
@@ -63,7 +64,7 @@ class Step:
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return facts about the step for run.json; lists are appended to those of the steps before."""
-        raise NotImplementedError
+        return {"conditions": [removed(self.title, counted)]}
 
 
 def removed(title: str, counted: Tallies) -> dict[str, Any]:

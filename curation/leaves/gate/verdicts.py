@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,15 +25,12 @@ from curation.leaves.gate.steps import StepFolder
 from curation.leaves.gate.tables import STATUS, GivenTables, value_bytes
 from runtime.arrow import string_buffers
 from runtime.buckets import Block, Packer
-from runtime.engine import Engine, Relay
+from runtime.engine import Relay
 from runtime.errors import InputError
 from runtime.kernels.hashes import xxhash
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile
 from runtime.tallies import Tallies
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 WHY = "--keep is evaluated by Spark"
 SUCCESS = "success"  # img2dataset's word for an image that was downloaded
@@ -290,23 +287,16 @@ def _called(rows: Rows) -> Iterator[dict[str, pa.Array]]:
 
 
 def rewritten(
-    engine: Engine,
-    join: VerdictJoin,
-    rows: Sequence[Rows],
-    checks: Checks,
-    folder: StepFolder,
-    blocks: DataFrame | None = None,
+    exchange: Callable[..., Tallies], join: VerdictJoin, rows: Sequence[Rows], checks: Checks, folder: StepFolder
 ) -> Tallies:
     """Rewrite all files with the images that pass the checks; return the tallies.
 
-    `rows` yield facts from tables; `blocks` has facts that Spark evaluated.
+    `exchange` is that of an engine, perhaps with further rows of facts; `rows` yield facts from tables.
     """
     met, places = join.by_key, join.by_key.places
     relay = Relay(partial(_pass_on, join=join), places.relays(met.cut[1]))
     items, receive = met.items(rows), written(met.images, met.places, VERDICTS, checks, folder)
-    if blocks is None:
-        return engine.exchange(items, met.send, receive, places.tasks, [relay])
-    return engine.sql(WHY).exchange(items, met.send, receive, places.tasks, [relay], blocks)
+    return exchange(items, met.send, receive, places.tasks, [relay])
 
 
 def _pass_on(partition: int, blocks: Iterator[bytes], tallies: Tallies, join: VerdictJoin) -> Iterator[Block]:
