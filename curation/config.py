@@ -26,7 +26,6 @@ ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; use
 SIZE_PROBES = 15  # thresholds tried per pass over the data for a target size: 16 ranges, so a pass gives 4 bits of t
 DOUBTFUL_SCORE = 0.5  # a lower language score is a sign that the text is in no language, or in another one
 SURE_SCORE = 0.75  # from this language score on, texts count for the languages around other texts
-CLEAR_SCORE = 0.9  # from this language score on, the label of a text stays, whatever the texts around it say
 MatcherName = Literal["trie", "ahocorasick"]
 MATCHERS: tuple[MatcherName, ...] = get_args(MatcherName)
 Evidence = Literal["any", "letters"]

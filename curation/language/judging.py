@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.config import CLEAR_SCORE, DOUBTFUL_SCORE, SURE_SCORE, CurationConfig
+from curation.config import DOUBTFUL_SCORE, SURE_SCORE, CurationConfig
 from curation.kernels.texts import find_bits
 from curation.language.engines import code_of_label
 from curation.language.text_kinds import KINDS, can_write, is_foreign, text_kinds
@@ -124,7 +124,7 @@ class Question:
 
 def _page(asked: Question) -> pa.StringArray:
     """Return the language that the page of each doubtful text states."""
-    return _where(asked.scores < DOUBTFUL_SCORE, asked.stated.pages)
+    return pc.if_else(pa.array(asked.scores < DOUBTFUL_SCORE), asked.stated.pages, None)
 
 
 def _han(asked: Question) -> pa.StringArray:
@@ -154,12 +154,12 @@ WITNESSES: dict[str, Callable[[Question], pa.StringArray]] = {
 def opinions(asked: Question, may_ask: np.ndarray, witnesses: Sequence[str]) -> tuple[pa.StringArray, pa.StringArray]:
     """Return the language that a witness gives each text, and the name of that witness; null where none decides.
 
-    Asked are those of a score below CLEAR_SCORE, and of whatever score those labelled Chinese or Japanese. To agree
-    with a sure label is to decide nothing.
+    Asked are those that are not sure, those labelled Chinese or Japanese, and those on which their pool speaks. To
+    agree with a sure label is to decide nothing.
     """
     sure = asked.scores >= SURE_SCORE
-    unclear = asked.scores < CLEAR_SCORE
-    rows = np.flatnonzero(may_ask & (unclear | pc.is_in(asked.languages, _OF_HAN).to_numpy(zero_copy_only=False)))
+    others = pc.or_(pc.is_in(asked.languages, _OF_HAN), asked.stated.pools.is_valid())
+    rows = np.flatnonzero(may_ask & (~sure | others.to_numpy(zero_copy_only=False)))
     places = pa.array(rows)
     some = Question(
         asked.texts.take(places), asked.languages.take(places), asked.scores[rows], asked.stated.take(places)
@@ -175,7 +175,3 @@ def opinions(asked: Question, may_ask: np.ndarray, witnesses: Sequence[str]) -> 
     back[rows] = np.arange(len(rows))
     places = pa.array(back, mask=back < 0)
     return languages.take(places), names.take(places)
-
-
-def _where(mask: np.ndarray, languages: pa.StringArray) -> pa.StringArray:
-    return pc.if_else(pa.array(mask), languages, None)

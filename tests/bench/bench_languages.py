@@ -1,17 +1,16 @@
 """Languages of texts against gold labels, by kind of text: what each rule of `curation.language.judging` does.
 
 Gold is made of the folder of real data (SHARED_DATA): captions of WIT, sentences of Wikipedia, words and phrases of the
-wordnets. `calibrated` weighs labels by the corpus' own shares instead: scores of all labels by fastText itself, shares
-by expectation maximisation, over texts drawn in the shares of languages that a run.json gives. `witnesses` asks
-witnesses, where pages are a simulation, since no gold data has them: each text gets a page that states its language,
-or, one of ten, `en`, as templates do that nobody translated. `pools` weighs texts in pools of one language, of many
-and of 97 % English. `hosts` takes texts of a crawl as gold for their own first words.
+wordnets. `witnesses` asks witnesses, where pages are a simulation, since no gold data has them: each text gets a page
+that states its language, or, one of ten, `en`, as templates do that nobody translated. `pools` weighs texts in pools of
+one language, of many and of 97 % English; a CSV file gets recall and precision of each language. `hosts` takes texts of
+a crawl as gold for their own first words. `tables` prints the texts that say another language than most of their table.
 
     python tests/bench/bench_languages.py
-    python tests/bench/bench_languages.py calibrated out/run.json
     python tests/bench/bench_languages.py witnesses
-    python tests/bench/bench_languages.py pools
+    python tests/bench/bench_languages.py pools [languages.csv]
     python tests/bench/bench_languages.py hosts ../shared/data/wat ../shared/data/warc
+    python tests/bench/bench_languages.py tables ../shared/data/pairs/web_1000.parquet
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ from pathlib import Path
 from random import Random
 from zlib import crc32
 
-import fasttext
 import numpy as np
 import pyarrow as pa
 from language_texts import cc3m
@@ -37,7 +35,7 @@ sys.path[:0] = [str(ROOT)]
 
 from curation.exclusion.lists import hosts
 from curation.inputs.files import find, read
-from curation.language.engines import Identifier, default_model
+from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, Stated, judge
 from curation.language.pool import Surroundings, weighed
 from curation.leaves.language_evaluation.evaluation import evaluate_witnesses
@@ -50,12 +48,9 @@ from runtime.arrow import gather_rows
 
 DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
 WORDS = 3_000  # of each language's wordnet
-DRAWN = 8_000  # texts for `calibrated`
-ROUNDS = 50
 LEAST = 30  # texts of a language in a balanced pool
 FILES = 20  # pools of each kind
 TRANSLATED = 0.9  # share of the pages of `pages` that state the language of the caption
-FREQUENT = ("en", "de", "es", "fr")
 RULES = {
     "labels alone": LanguageRules(check_scripts=False),
     "wrong script": LanguageRules(),
@@ -127,23 +122,6 @@ def _lost(languages: np.ndarray, before: np.ndarray, after: np.ndarray) -> str:
     return "\n".join(lines)
 
 
-def calibrated(rows: list[tuple[str, str, str]], path: str) -> None:
-    """Print what weighing by the corpus' own shares does to frequent and other languages, beside plain scores."""
-    shares = {code: row["texts"] for code, row in json.loads(Path(path).read_text())["languages"].items()}
-    for kinds in (("caption", "sentence"), ("word", "phrase")):
-        drawn = _drawn([row for row in rows if row[0] in kinds], shares)
-        languages, (codes, scores) = np.array([code for _, code, _ in drawn]), _all_scores([row[2] for row in drawn])
-        weights = scores.copy()
-        for _ in range(ROUNDS):
-            weights = scores * weights.mean(axis=0)
-            weights /= weights.sum(axis=1, keepdims=True)
-        print(f"\n{' and '.join(kinds)}s: {len(drawn):,} texts in the shares of {path}")
-        for name, each in (("plain", scores), ("calibrated", weights)):
-            answers, best = codes[each.argmax(axis=1)], each.max(axis=1)
-            for least in (0.0, 0.5, 0.75):
-                _print_rare(f"{name}, score {least}", languages, np.where(best >= least, answers, "other"))
-
-
 def witnesses(rows: list[tuple[str, str, str]]) -> None:
     """Print what witnesses do to texts of each kind; the languages of pages are simulated, hosts are left out."""
     random, asked = Random(0), ("han", "page")
@@ -164,11 +142,13 @@ def witnesses(rows: list[tuple[str, str, str]]) -> None:
                 print(f"{'':>12}{row['language']} loses: {_figures(first)} to {_figures(row)}")
 
 
-def pools(rows: list[tuple[str, str, str]]) -> None:
+def pools(rows: list[tuple[str, str, str]], path: str | None = None) -> None:
     """Print what a plain cut by score, the page's word and weighing do to texts in pools of several kinds.
 
-    `en`: recall of English; `others`: the mean recall of other languages, and the precision of their labels.
+    `en`: recall of English; `others`: the mean recall of other languages, and the precision of their labels. The CSV
+    file at `path` gets a row for each pool, way and language.
     """
+    lines = ["kinds,words,pool,way,language,texts,recall,precision"]
     for kinds, words in ((("caption", "sentence"), 99), (("caption", "sentence"), 4), (("phrase", "word"), 99)):
         own: dict[str, list[str]] = {}
         for kind, code, text in rows:
@@ -178,11 +158,13 @@ def pools(rows: list[tuple[str, str, str]]) -> None:
         english = [_first(text, words) for _, text in cc3m()] if "caption" in kinds else own["en"]
         for name, drawn in (("balanced", _balanced(own)), ("97 % English", _english(own, english))):
             print(f"\n{' and '.join(kinds)}s, at most {words} words, {name}")
-            _weigh(drawn)
+            lines += [f"{' '.join(kinds)},{words},{name},{line}" for line in _weigh(drawn)]
         alone = {code: _answers(texts, [code] * len(texts), Random(0)) for code, texts in own.items()}
         shares = {code: [np.mean(each[name] == code) for name in ("labels", "pool")] for code, each in alone.items()}
         print("a language alone: {:.4f} to {:.4f}; worse:".format(*np.mean([*shares.values()], axis=0)), end=" ")
         print({code: (round(a, 3), round(b, 3)) for code, (a, b) in shares.items() if b < a - 0.005})
+    if path:
+        Path(path).write_text("\n".join(lines) + "\n")
 
 
 def _balanced(own: dict[str, list[str]]) -> Iterator[list[tuple[str, str]]]:
@@ -219,8 +201,9 @@ def _answers(texts: list[str], codes: list[str], random: Random) -> dict[str, np
     }
 
 
-def _weigh(drawn: Iterator[list[tuple[str, str]]]) -> None:
-    random, parts = Random(0), []
+def _weigh(drawn: Iterator[list[tuple[str, str]]]) -> list[str]:
+    """Print what each way does, and return lines of it by language."""
+    random, parts, lines = Random(0), [], []
     for file in drawn:
         codes, texts = map(list, zip(*file, strict=True))
         parts.append(_answers(texts, codes, random) | {"gold": np.array(codes)})
@@ -236,6 +219,10 @@ def _weigh(drawn: Iterator[list[tuple[str, str]]]) -> None:
         shown = ", ".join(f"{code} {points:.1f}" for points, code in lost[:4])
         precision = np.mean((given == gold)[known])
         print(f"{name:>18}: en {recall['en']:.4f}, others {others:.4f}, precision {precision:.4f}; most lost: {shown}")
+        for code, mask in masks.items():
+            right, said = recall[code], max(np.sum(given == code), 1)
+            lines.append(f'"{name}",{code},{mask.sum()},{right:.4f},{right * mask.sum() / said:.4f}')
+    return lines
 
 
 def hosts_of_crawl(paths: list[str]) -> None:
@@ -275,6 +262,26 @@ def hosts_of_crawl(paths: list[str]) -> None:
         print(f"{name:>8}: {own['right'] / own['texts']:.4f} of {own['texts']:,}")
 
 
+def tables(paths: list[str]) -> None:
+    """Print how many texts say another language than most, by the labels and by `pool`, and the latter texts."""
+    for source in find(paths):
+        rows = (each.filter(each["url"].is_valid()) for each in read(source))
+        texts = pa.array(sorted({text for each in rows for text in each["text"].to_pylist()}), pa.large_string())
+        labelled, nothing = Identifier.open().predict(texts), pa.nulls(len(texts), pa.string())
+        given = weighed(texts, labelled, Identifier.open(), Surroundings(nothing, nothing, nothing))
+        rules = LanguageRules(witnesses=("han", "pool"))
+        labels, found = (
+            judge(texts, *labelled, LanguageRules())[0],
+            judge(texts, *labelled, rules, Stated(nothing, given))[0],
+        )
+        ((most, _),) = Counter(found.to_pylist()).most_common(1)
+        said = [sum(code not in (most, "other") for code in each.to_pylist()) for each in (labels, found)]
+        print(f"{source.path}: of {len(texts):,} texts {said[0]:,} by labels, {said[1]:,} by pool")
+        for code, score, text in zip(found.to_pylist(), labelled[1].to_pylist(), texts.to_pylist(), strict=True):
+            if code not in (most, "other"):
+                print(f"{code:>8} {score:.2f} {text}")
+
+
 def hash_of(text: str) -> int:
     """Return a number of a text that is the same in each process."""
     return crc32(text.encode())
@@ -289,42 +296,15 @@ def _figures(row: dict) -> str:
     return f"decided {row['decided'] / row['texts']:.4f}, {shares}"
 
 
-def _drawn(rows: list[tuple[str, str, str]], shares: dict[str, int]) -> list[tuple[str, str, str]]:
-    counts = Counter(code for _, code, _ in rows)
-    weights = [shares.get(code, 0) / counts[code] * (counts[code] >= 20) for _, code, _ in rows]
-    return Random(0).choices(rows, weights, k=DRAWN)
-
-
-def _all_scores(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the language of each label, and the score of each text and label."""
-    model = fasttext.load_model(str(default_model())).f
-    answers = [model.predict(text + "\n", -1, 0.0, "replace") for text in texts]
-    labels = {label: place for place, label in enumerate(sorted({label for each in answers for _, label in each}))}
-    scores = np.full((len(texts), len(labels)), 1e-9)
-    for row, each in enumerate(answers):
-        for score, label in each:
-            scores[row, labels[label]] = max(score, 1e-9)
-    return np.array([of_label(label).code for label in labels]), scores / scores.sum(axis=1, keepdims=True)
-
-
-def _print_rare(name: str, languages: np.ndarray, answers: np.ndarray) -> None:
-    rare, named = ~np.isin(languages, FREQUENT), ~np.isin(answers, (*FREQUENT, "other"))
-    right = answers == languages
-    print(
-        f"{name:>22}: right {right.mean():.3f}; languages but {' '.join(FREQUENT)}:",
-        f"recall {right[rare].mean():.3f}, precision {right[named].mean():.3f}",
-    )
-
-
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["calibrated", path]:
-            calibrated(gold(), path)
         case ["witnesses"]:
             witnesses(gold())
-        case ["pools"]:
-            pools(gold())
+        case ["pools", *paths]:
+            pools(gold(), *paths)
         case ["hosts", *paths]:
             hosts_of_crawl(paths)
+        case ["tables", *paths]:
+            tables(paths)
         case _:
             rules(gold())

@@ -1,5 +1,6 @@
 """The languages of the texts around a text weigh what the model says of it."""
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -11,19 +12,28 @@ from curation.inputs.candidates import candidates, tallies
 from curation.language.pool import Surroundings, weighed
 from curation.run.tasks import with_pool_languages
 from curation.schemas import CANDIDATES
-from tests.naive.judging import naive_weighed
+from tests.naive.judging import naive_weighed, naive_words
 
-SCORES = st.dictionaries(st.sampled_from(["en", "de", "ru", "other"]), st.integers(0, 95), min_size=1)
-TEXTS = st.none() | st.tuples(SCORES, st.sampled_from("abcdefgя")).map(
-    lambda each: " ".join([*(f"{code}-{score}" for code, score in each[0].items()), each[1]])
+PIECES = st.builds(
+    "{}{}{}".format, st.sampled_from(["en", "de", "ru", "other"]), st.sampled_from("-+"), st.integers(0, 95)
 )
+WORDS = st.lists(PIECES, min_size=1, max_size=6).map(" ".join)
+TEXTS = st.none() | st.builds("{} {}".format, WORDS, st.sampled_from("abcdefgя"))
 PLACES = st.sampled_from([None, "http://a/1", "http://a/2", "http://b/1"])
 ROWS = st.lists(st.tuples(TEXTS, PLACES, st.sampled_from([None, "de", "fr"])), max_size=60)
 
 
+def spelled(text):
+    """Return `de-75 en+5 x` with scores in letters, or in digits, which are in no word, after a plus: `dehf en5 x`."""
+    letters = str.maketrans("0123456789", "abcdefghij")
+    return text and re.sub(r"-(\d+)", lambda found: found[1].zfill(2).translate(letters), text).replace("+", "")
+
+
 def scores_of(text):
-    """Return the scores that a text spells, as `de-75 en-5 x` does."""
-    return {code: int(score) / 100 for code, _, score in (each.partition("-") for each in (text or "").split()[:-1])}
+    """Return the scores that a spelled text has."""
+    digits = str.maketrans("abcdefghij", "0123456789")
+    found = re.findall(r"(?<!\w)(other|[a-z]{2})([a-j]{2}|\d+)(?!\w)", text or "")
+    return {code: int(score.translate(digits)) / 100 for code, score in found}
 
 
 class Spelled:
@@ -43,6 +53,7 @@ class Spelled:
 
 
 def asked(rows, around=None):
+    rows = [(spelled(text), *near) for text, *near in rows]
     texts, pages, stated = (pa.array(column, pa.string()) for column in (zip(*rows, strict=True) if rows else [()] * 3))
     hosts = pa.array([page and page[:-2] for page in pages.to_pylist()], pa.string())
     places = Surroundings(pages, hosts, stated) if around is None else around
@@ -51,16 +62,34 @@ def asked(rows, around=None):
 
 @given(ROWS)
 def test_languages_are_those_of_the_definition(rows):
-    allowed = naive_weighed([(text, scores_of(text), page, page and page[:-2], stated) for text, page, stated in rows])
+    seen = [(spelled(text), page, page and page[:-2], stated) for text, page, stated in rows]
+    scores = [(scores_of(text), scores_of(text and naive_words(text))) for text, *_ in seen]
+    allowed = naive_weighed([(text, own, *near) for own, (text, *near) in zip(scores, seen, strict=True)])
     assert all(answer in may for answer, may in zip(asked(rows), allowed, strict=True))
 
 
-def test_a_doubtful_text_is_in_the_language_of_its_pool_unless_its_own_is_far_likelier():
-    pool = [(f"en-99 {letter}", None, None) for letter in "abcdefghijklmnopqrst"]  # half of the weight: 7
-    assert asked([*pool, ("de-40 en-6 x", None, None)])[-1] == "en"
-    assert asked([*pool, ("de-40 en-4 x", None, None)])[-1] is None
-    assert asked([*pool[:10], ("de-40 en-6 x", None, None)])[-1] is None
-    assert asked([*pool, ("de-90 en-60 x", None, None)])[-1] is None
+POOL = [(f"en-99 {letter}", None, None) for letter in "abcdefghijklmnopqrst"]  # a quarter of the weight: 5
+
+
+def test_a_text_is_in_the_language_of_its_pool_unless_its_own_is_far_likelier():
+    assert asked([*POOL, ("de-40 en-9 x", None, None)])[-1] == "en"
+    assert asked([*POOL, ("de-40 en-7 x", None, None)])[-1] is None
+    assert asked([*POOL[:10], ("de-40 en-9 x", None, None)])[-1] is None
+    assert asked([*POOL, ("de-90 en-60 x", None, None)])[-1] == "en"
+    assert asked([*POOL, ("en-60 de-30 x", None, None), ("en-90 x", None, None)])[-2:] == ["en", None]
+
+
+def test_a_label_that_nothing_around_supports_is_other_if_its_score_is_low():
+    assert asked([*POOL, ("de-25 en-1 x", None, None)])[-1] == "other"
+    assert asked([*POOL, ("de-35 en-1 x", None, None)])[-1] is None
+    assert asked([("de-25 en-1 x", None, None)])[-1] is None
+
+
+def test_a_label_counts_half_that_the_words_in_lower_case_do_not_get():
+    assert asked([*POOL, ("de+99 en-5 x", None, None)])[-1] is None
+    assert asked([*POOL, ("de+60 en-3 x", None, None)])[-1] == "other"
+    assert asked([*POOL, ("de+99 en-12 x", None, None)])[-1] == "en"
+    assert asked([*POOL, ("de-90 EN-99 x", None, None)])[-1] == "en"
 
 
 def test_a_page_and_its_host_weigh_more_than_the_pool_and_few_texts_are_enough():
@@ -81,7 +110,7 @@ def test_a_text_counts_once_and_without_others_nothing_is_lifted():
 
 
 def test_given_shares_weigh_alone():
-    rows = [*((f"de-99 {letter}", "http://a/1", "de") for letter in "abcdef"), ("de-30 en-3 x", "http://a/1", "de")]
+    rows = [*((f"de-99 {letter}", "http://a/1", "de") for letter in "abcdef"), ("de-40 en-3 x", "http://a/1", "de")]
     assert asked(rows, {"en": 0.97, "de": 0.02})[-1] == "en"
     assert asked(rows, {"en": 0.5, "de": 0.02})[-1] is None
     assert asked(rows, {"en": 0.97, "de": 0.5})[-1] == "de"
@@ -97,10 +126,11 @@ def test_languages_that_are_balanced_keep_all_their_texts():
 def test_the_host_is_that_of_the_page_and_tallies_are_no_texts():
     rows = [(f"de-80 {letter}", "http://cdn/x", "https://Shop.example/a") for letter in "abcde"]
     rows += [("en-40 de-4 x", "http://cdn/y", "http://shop.example/b"), ("en-40 de-4 y", "http://cdn/y", None)]
+    rows = [(spelled(text), *near) for text, *near in rows]
     texts, urls, pages = (pa.array(column, pa.string()) for column in zip(*rows, strict=True))
-    batches = [candidates({"text": texts, "url": urls, "page_url": pages}), tallies(Counter({"en-80 z": 5}))]
+    batches = [candidates({"text": texts, "url": urls, "page_url": pages}), tallies(Counter({"ende z": 5}))]
     (found,) = with_pool_languages(batches, Spelled(), 20)
-    assert found["pool_language"].to_pylist() == [*["de"] * 5, "de", None, None]
+    assert found["pool_language"].to_pylist() == [*[None] * 5, "de", None, None]
     assert found["label"].to_pylist() == [*["de"] * 5, "en", "en", None]
     unchanged = [name for name in CANDIDATES.names if name != "pool_language"]
     assert found.select(unchanged).equals(pa.concat_batches(batches).select(unchanged))

@@ -59,9 +59,9 @@ def test_a_doubtful_text_gets_the_language_of_its_page_and_no_other_text_does():
     assert one("Hund", "en", 0.4, "de", witnesses=()) == ("en", None)
 
 
-def test_the_pool_is_asked_for_texts_that_are_not_clear_and_the_order_decides():
-    assert one("Hund", "en", 0.89, pool="de") == ("de", "pool")
-    assert one("Hund", "en", 0.9, pool="de") == ("en", None)
+def test_the_pool_is_asked_for_all_texts_and_the_order_decides():
+    assert one("Hund", "en", 0.99, pool="de") == ("de", "pool")
+    assert one("Hund", "fr", 0.3, pool="other") == ("other", "pool")
     assert one("Hund", "en", 0.8, pool="en") == ("en", None)
     assert one("a 我们", "en", 0.75) == ("en", None)
     assert one("Hund", "de", 0.6, pool="de", min_score=0.7) == ("de", "pool")

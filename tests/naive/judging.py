@@ -48,8 +48,11 @@ def naive_witness(name, text, language, score, page, pool):
 
 
 def naive_weighed(rows):
-    """Return the answers, of almost equal ones all, for rows of text, scores, page, host and stated language."""
-    best = [max(scores.items(), key=lambda each: each[1], default=(None, 0)) for (_, scores, *_) in rows]
+    """Return the answers, of almost equal ones all, for rows of text, scores, page, host and stated language.
+
+    `scores` are those of the text and those of its words in lower case.
+    """
+    best = [max(scores.items(), key=lambda each: each[1], default=("other", 0)) for (_, (scores, _), *_) in rows]
     sure = {
         (text, code, page, host)
         for (text, _, page, host, _), (code, score) in zip(rows, best, strict=True)
@@ -62,21 +65,42 @@ def naive_weighed(rows):
         return {code: sum(own == code for _, own in found) for code in codes}
 
     answers = []
-    for (_, scores, page, host, stated), (_, score) in zip(rows, best, strict=True):
-        values = {None: score}
+    for (_, views, page, host, stated), (own, score) in zip(rows, best, strict=True):
         pool, of_host, of_page = counts(), counts(slice(3, 4), (host,)), counts(slice(2, 3), (page,))
         if stated:
             of_page[stated] += 3
-        for code in codes:
-            weight = 14 * pool[code] / (sum(pool.values()) + 20)
+        weights, scores = {}, {}
+        for code in codes | {own}:
+            weight = 20 * (pool.get(code, 0) / (sum(pool.values()) + 20)) ** 2
             for near in (of_host, of_page):
-                weight = (100 * near[code] + 3 * weight) / (sum(near.values()) + 3)
-            if weight > 1:
-                values[code] = weight * scores.get(code, 0)
-        most = max(values.values())
-        is_asked = 0 < score < 0.9
-        answers.append({code for code, value in values.items() if value > most - 1e-5} if is_asked else {None})
+                weight = (100 * near.get(code, 0) + 3 * weight) / (sum(near.values()) + 3)
+            weights[code] = max(weight, 1)
+            scores[code] = sum(view.get(code, 0) for view in views) / 2
+        most = max(weights.values())
+        if score == 0 or most == 1:
+            answers.append({None})
+        elif weights[own] > most - 1e-5:
+            answers.append({own} if score < 0.75 else {None})
+        else:
+            answers.append(naive_highest(own, weights, scores))
     return answers
+
+
+def naive_highest(own, weights, scores):
+    """Return the answers for a text whose label means `own`, where another language has a higher weight."""
+    total = 1 + sum((weights[code] - 1) * scores[code] for code in weights)
+    values = {code: weights[code] * scores[code] for code in weights if weights[code] > 1}
+    most, mine = max(values.values()), weights[own] * scores[own]
+    answers = {code for code, value in values.items() if value > max(most, mine) - 1e-5}
+    if most < mine + 1e-5:
+        answers |= {"other"} if mine < 0.3 * total + 1e-5 else set()
+        answers |= {None} if mine > 0.3 * total - 1e-5 else set()
+    return answers
+
+
+def naive_words(text):
+    """Return the words of a text in lower case, without digits and signs of ASCII but apostrophes."""
+    return "".join(each if each in "'" or each.isalpha() or ord(each) > 127 else " " for each in text.lower())
 
 
 def naive_can_write(text, written):
@@ -109,8 +133,6 @@ def naive_judge_with_witnesses(text, language, score, written, page, pool, witne
     if text is not None and not (rules.get("check_kinds") and naive_kinds(text)):
         for name in witnesses:
             said = naive_witness(name, text, language, score, page, pool)
-            is_asked = score < 0.9 or language in ("ja", "zh")
-            asked = is_asked and (score < 0.75 or said != language)
-            if asked and said is not None and naive_can_write(text, scripts(said)):
+            if (score < 0.75 or said != language) and said is not None and naive_can_write(text, scripts(said)):
                 return said, name
     return naive_judge(text, language, score, written, **rules)
