@@ -28,8 +28,7 @@ from curation.balancing.thresholds import hold_any
 from curation.config import CurationConfig
 from curation.inputs.candidates import coded
 from curation.language import Identifier
-from curation.language.judging import LanguageRules, Stated, judge
-from curation.language.pool import weighed
+from curation.language.judging import LanguageRules, Stated, judge, weighed
 from curation.matching.matcher import VERSION, Matcher
 from curation.matching.trie import require_entries, require_rules
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, LABELS, PAIRS

@@ -26,8 +26,7 @@ from curation.inputs.files import Input, read
 from curation.inputs.limits import shorter, texts_of
 from curation.inputs.tables.columns import TableOptions
 from curation.language.engines import Identifier
-from curation.language.judging import LanguageRules
-from curation.language.pool import Surroundings, weighed
+from curation.language.judging import LanguageRules, Surroundings, weighed
 from curation.matching import Matching, open_automata, open_matchers
 from curation.run import warm
 from curation.run.ledger import (

@@ -36,9 +36,8 @@ sys.path[:0] = [str(ROOT)]
 from curation.exclusion.lists import hosts
 from curation.inputs.files import find, read
 from curation.language.engines import Identifier
-from curation.language.judging import LanguageRules, Stated, judge
-from curation.language.pool import Surroundings, weighed
-from curation.leaves.language_evaluation.evaluation import evaluate_witnesses
+from curation.language.judging import LanguageRules, Stated, Surroundings, judge, weighed
+from curation.leaves.language_evaluation.command import evaluate_witnesses
 from curation.run.tasks import BYTES as HOST_BYTES
 from curation.run.tasks import ROWS as HOST_ROWS
 from metadata import wordnet

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.inputs.candidates import candidates, tallies
-from curation.language.pool import Surroundings, weighed
+from curation.language.judging import Surroundings, weighed
 from curation.run.tasks import with_pool_languages
 from curation.schemas import CANDIDATES
 from tests.naive.judging import naive_weighed, naive_words

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.language.judging import LanguageRules, Stated
-from curation.leaves.language_evaluation.command import main
-from curation.leaves.language_evaluation.evaluation import EVALUATED, WITNESSED, evaluate, evaluate_witnesses
+from curation.leaves.language_evaluation.command import EVALUATED, WITNESSED, evaluate, evaluate_witnesses, main
 from tests.naive.judging import naive_judge
 from tests.naive.language_evaluation import naive_evaluation
 
