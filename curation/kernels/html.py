@@ -81,9 +81,8 @@ NAMES_OF_PLACES = {
     ),
     INTERFACE: (
         "avatar avatars badge badges button buttons captcha close comment commentlist comments cookie emoticon flag "
-        "flags follow gravatar ico icon icons inlineimg language languages loader loading login logo logos modal "
-        "payment payments popup rating ratings share sharing smilie smiley smilies social spinner stars statusicon "
-        "subforumicon userpic"
+        "flags follow gravatar ico icon icons inlineimg login logo logos payment payments rating ratings share sharing "
+        "smilie smiley smilies social spinner stars statusicon subforumicon userpic"
     ),
     CONTENTS: (
         "album article caption entry gallery grid hentry item items listing photo photos picture pictures portfolio "

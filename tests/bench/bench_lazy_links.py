@@ -67,7 +67,7 @@ def main() -> None:
         total: Counter[str] = Counter()
         for page, fields in pages_of(argument):
             utf8[:] = [b""]
-            images = html_pages.parse(page, fields).images
+            images = [image.attributes for image in html_pages.parse(page, fields).images]
             ours = links(images, link_of)
             tree = naive_images(LexborHTMLParser(utf8[-1]))
             theirs = links(tree, naive_link)
