@@ -20,24 +20,7 @@ from fastwarc.stream_io import BrotliReader
 from webencodings import lookup
 
 from curation.inputs.candidates import unescape
-from curation.kernels.html import (
-    COLUMNS,
-    CONTENT,
-    KIND,
-    KINDS,
-    OF_LICENCES,
-    OF_NOSCRIPT,
-    OF_OTHER,
-    OF_SOURCE,
-    PLACES,
-    SETS,
-    SPANS,
-    VALUES,
-    WANTED,
-    WANTED_COLUMNS,
-    WANTED_SPANS,
-    find_elements,
-)
+from curation.kernels import html
 from curation.licences import licences_of
 from runtime.arrow import gather
 
@@ -59,8 +42,8 @@ _CHARSET = re.compile(r"charset\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"';]+))", 
 
 # Where the link of an image may be, in this order. A set holds links of one picture in several sizes.
 _LAZY = ("data-src", "data-lazy-src", "data-original")
-_SETS = (*SETS, OF_SOURCE)
-_INSTEAD = (*_LAZY, *_SETS, OF_NOSCRIPT, OF_OTHER)
+_SETS = (*html.SETS, html.OF_SOURCE)
+_INSTEAD = (*_LAZY, *_SETS, html.OF_NOSCRIPT, html.OF_OTHER)
 LINKS = ("src", *_INSTEAD)
 
 # In the names of attributes with links of what is shown in another's place, and of the flags of GTranslate's menu.
@@ -86,9 +69,9 @@ MAX_BYTES = 8 << 20  # of an unpacked page; Common Crawl cuts pages at 1 or 5 MB
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK = re.compile(rb"(?:\r\n)?([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _IMAGE = re.compile(rb"<im", re.I)  # <image> is read as <img>
-_STATING = {*KINDS[len(WANTED) :]}
-_SPANS = [(name, VALUES + 2 * k) for k, name in enumerate(SPANS)]
-_SPANS, _OF_LICENCES = _SPANS[: len(WANTED_SPANS)], [each for each in _SPANS if each[0] in OF_LICENCES]
+_STATING = {*html.KINDS[len(html.WANTED) :]}
+_SPANS = [(name, html.VALUES + 2 * k) for k, name in enumerate(html.SPANS)]
+_SPANS, _OF_LICENCES = _SPANS[: len(html.WANTED_SPANS)], [each for each in _SPANS if each[0] in html.OF_LICENCES]
 
 
 def headers(response: bytes) -> tuple[list[tuple[str, str]], bytes]:
@@ -213,15 +196,15 @@ def elements(page: bytes) -> list[Element]:
     """Return the elements of a page, in their order, those in templates left out."""
     frames = np.empty(len(page) // 4 + 2, np.int32)  # memory that is not used costs nothing
     opened = np.empty((len(page) // 4 + 2, 3), np.int32)
-    rows = np.empty((len(page) // 9 + 2, COLUMNS), np.int32)
-    count, stating = find_elements(np.frombuffer(page, np.uint8), len(page), frames, opened, rows)
-    wanted = rows[:count, :WANTED_COLUMNS].tolist()
-    found = [Element(KINDS[row[KIND]], _attributes(page, row), row[PLACES]) for row in wanted]
-    for number in np.flatnonzero(rows[:count, KIND] >= len(WANTED)).tolist() if stating else ():
+    rows = np.empty((len(page) // 9 + 2, html.COLUMNS), np.int32)
+    count, stating = html.find_elements(np.frombuffer(page, np.uint8), len(page), frames, opened, rows)
+    wanted = rows[:count, : html.WANTED_COLUMNS].tolist()
+    found = [Element(html.KINDS[row[html.KIND]], _attributes(page, row), row[html.PLACES]) for row in wanted]
+    for number in np.flatnonzero(rows[:count, html.KIND] >= len(html.WANTED)).tolist() if stating else ():
         row, (tag, attributes, _) = rows[number].tolist(), found[number]
         attributes |= {name: _value(page[row[k] : row[k + 1]]) for name, k in _OF_LICENCES if row[k] >= 0}
         if tag == "script license":  # whose text has no references
-            attributes["content"] = page[row[CONTENT] : row[CONTENT + 1]].decode("utf-8", "replace")
+            attributes["content"] = page[row[html.CONTENT] : row[html.CONTENT + 1]].decode("utf-8", "replace")
     return found
 
 
@@ -327,7 +310,7 @@ def link_of(attributes: dict[str, str]) -> str | None:
 
 def _read(value: str, name: str) -> str | None:
     """Return the link in what one of LINKS holds."""
-    if name == OF_OTHER:
+    if name == html.OF_OTHER:
         attribute, _, link = value.partition("=")
         return None if _of_another(attribute) else link.strip(" \t\n\f\r\"'")
     return largest(value) if name in _SETS else value
