@@ -74,7 +74,7 @@ _SIGNS = r"_.,()+~%!'$-"
 
 _LABEL = r"[0-9a-z\x{A1}-\x{10FFFF}](?:[0-9a-z\x{A1}-\x{10FFFF}-]*[0-9a-z\x{A1}-\x{10FFFF}])?"
 
-_HYPHEN, _UNDERSCORE, _MARKUP, _BEFORE_HOST, _FOREIGN = (np.uint16(1 << bit) for bit in range(5, 10))
+_HYPHEN, _UNDERSCORE, _MARKUP, _BEFORE_HOST, FOREIGN, AT = (np.uint16(1 << bit) for bit in range(5, 11))
 _DATE = 8  # digits of one
 
 
@@ -117,7 +117,8 @@ def _marks() -> np.ndarray:
         marks[ord(sign)] = mark
     for byte in range(128):
         marks[byte] |= LETTER if chr(byte).isalpha() else DIGIT if chr(byte).isdigit() else 0
-    marks[128:] = _FOREIGN
+    marks[ord("@")] |= AT
+    marks[128:] = FOREIGN
     return marks
 
 
@@ -151,7 +152,7 @@ class MarkedTexts:
         """Return which texts are of a kind of KINDS."""
         if kind == "no_letters":
             without = ~self.have(LETTER)
-            without &= ~self._match(without & self.have(_FOREIGN), r"\p{L}")
+            without &= ~self._match(without & self.have(FOREIGN), r"\p{L}")
             return without & self.texts.is_valid().to_numpy(zero_copy_only=False)
         form = _FORMS[kind]
         return self._match(form.may_be(self), form.pattern)

@@ -24,9 +24,11 @@ import pyarrow.compute as pc
 
 from curation.exclusion.lists import is_top_level
 from curation.kernels.texts import find_signs
+from curation.language.text_kinds import AT, FOREIGN, MarkedTexts
 from curation.leaves.gate.rule import TEXTS, Rule, shared
+from curation.leaves.gate.rules import marked
 from metadata.rules import paged
-from runtime.arrow import Strings, string_array, string_buffers
+from runtime.arrow import Strings, string_buffers
 
 # Words before a phone number, in lower case.
 PHONE_WORDS = (
@@ -134,7 +136,7 @@ def holds(kind: str, texts: Strings) -> np.ndarray:
     >>> holds("iban", ["IBAN GB82 WEST 1234 5698 7654 32", "GB83 WEST 1234 5698 7654 32"]).tolist()
     [True, False]
     """
-    return _Read.of(string_array(texts, "texts")).hold(KINDS[kind])
+    return _Read.of(MarkedTexts.of(texts)).hold(KINDS[kind])
 
 
 def is_luhn(number: str) -> bool:
@@ -209,13 +211,15 @@ class _Read:
     texts: pa.Array
 
     @classmethod
-    def of(cls, texts: pa.Array) -> _Read:
+    def of(cls, marked: MarkedTexts) -> _Read:
         """Return texts, read; a null holds nothing."""
-        offsets, data = string_buffers(texts)
-        digits, may_have_at = np.empty(len(texts), np.int64), np.empty(len(texts), bool)
-        find_signs(data, offsets, *_digit_table(), max(_DIGITS), digits, may_have_at)
+        digits, may_have_at, foreign = marked.digits.copy(), marked.have(AT), marked.have(FOREIGN)
+        offsets, data = string_buffers(marked.texts.filter(pa.array(foreign)))
+        found = np.empty(len(offsets) - 1, np.int32), np.empty(len(offsets) - 1, bool)
+        find_signs(data, offsets, *_digit_table(), max(_DIGITS), *found)
+        digits[foreign], may_have_at[foreign] = found
         may_hold = (digits >= min(_DIGITS)) | may_have_at
-        some = texts.filter(pa.array(may_hold))
+        some = marked.texts.filter(pa.array(may_hold))
         foreign = pc.invert(pc.string_is_ascii(some))
         if pc.any(foreign).as_py():
             read = pa.array(plain(some.filter(foreign).to_pylist()), some.type)
@@ -265,7 +269,7 @@ def _digit_table() -> tuple[np.ndarray, np.ndarray]:
 
 @shared
 def _read(texts: pa.StructArray) -> _Read:
-    return _Read.of(texts.field("text"))
+    return _Read.of(marked(texts))
 
 
 def _of_texts(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:

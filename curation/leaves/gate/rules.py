@@ -295,11 +295,11 @@ def has_few_words(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBat
 
 def is_of_kind(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:
     """Return which texts are of a kind of `text_kinds`."""
-    return _marked(texts).are(kind)
+    return marked(texts).are(kind)
 
 
 @shared
-def _marked(texts: pa.StructArray) -> MarkedTexts:
+def marked(texts: pa.StructArray) -> MarkedTexts:
     return MarkedTexts.of(texts.field("text"))
 
 
