@@ -61,10 +61,6 @@ class LanguageRules:
         checks = config.wrong_script == OTHER.code, config.no_language == OTHER.code
         return cls(*scores, *checks, tuple(config.witnesses), config.pool_shares)
 
-    def least_score(self, code: str) -> float:
-        """Return the score that a label needs which means the language `code`."""
-        return self.min_scores.get(code, self.min_score)
-
 
 def judge(
     texts: pa.Array,
@@ -105,7 +101,8 @@ def _doubts(texts: pa.Array, labels: pa.DictionaryArray, scores: pa.FloatArray, 
 
 
 def _is_low(labels: pa.DictionaryArray, scores: pa.FloatArray, rules: LanguageRules) -> np.ndarray:
-    least = [rules.least_score(code_of_label(label)) for label in labels.dictionary.to_pylist()]
+    codes = map(code_of_label, labels.dictionary.to_pylist())
+    least = [rules.min_scores.get(code, rules.min_score) for code in codes]
     return scores.fill_null(0).to_numpy() < np.array([*least, 0], np.float32)[labels.indices.fill_null(-1).to_numpy()]
 
 
@@ -173,22 +170,18 @@ def opinions(asked: Question, may_ask: np.ndarray, witnesses: Sequence[str]) -> 
     """
     sure = asked.scores >= SURE_SCORE
     others = pc.or_(pc.is_in(asked.languages, _OF_HAN), asked.stated.pools.is_valid())
-    rows = np.flatnonzero(may_ask & (~sure | others.to_numpy(zero_copy_only=False)))
-    places = pa.array(rows)
-    some = Question(
-        asked.texts.take(places), asked.languages.take(places), asked.scores[rows], asked.stated.take(places)
-    )
-    languages, names = pa.nulls(len(rows), pa.string()), pa.nulls(len(rows), pa.string())
+    is_asked = may_ask & (~sure | others.to_numpy(zero_copy_only=False))
+    rows = pa.array(np.flatnonzero(is_asked))
+    some = Question(asked.texts.take(rows), asked.languages.take(rows), asked.scores[is_asked], asked.stated.take(rows))
+    languages = names = pa.nulls(len(rows), pa.string())
     for name in witnesses:
         said = WITNESSES[name](some)
-        counts = pc.or_(pa.array(~sure[rows]), pc.not_equal(said, some.languages)).fill_null(False)
+        counts = pc.or_(pa.array(~sure[is_asked]), pc.not_equal(said, some.languages)).fill_null(False)
         counts = pc.and_(pc.and_(said.is_valid(), names.is_null()), counts)
         counts = pc.and_(counts, pa.array(can_write(some.texts, said.dictionary_encode())))
         languages, names = pc.if_else(counts, said, languages), pc.if_else(counts, pa.scalar(name), names)
-    back = np.full(len(sure), -1)
-    back[rows] = np.arange(len(rows))
-    places = pa.array(back, mask=back < 0)
-    return languages.take(places), names.take(places)
+    nothing, mask = pa.nulls(len(sure), pa.string()), pa.array(is_asked)
+    return pc.replace_with_mask(nothing, mask, languages), pc.replace_with_mask(nothing, mask, names)
 
 
 @dataclass(frozen=True)
