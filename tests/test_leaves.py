@@ -91,12 +91,13 @@ def passes(checkout: Path, *command: str) -> None:
 
 def helps(checkout: Path) -> None:
     """Try the help of every command that is left."""
-    left = [path for path in (checkout / "curation").rglob("*command.py")]
+    commands = [checkout / "metadata" / "commands.py", *(checkout / "curation").rglob("*.py")]
+    left = [path for path in commands if "\ndef main(" in path.read_text("utf-8")]
     modules = [".".join(path.relative_to(checkout).with_suffix("").parts) for path in left]
-    code = [sys.executable, "-c", HELP, "metadata.commands", "curation.commands.curate", "curation.commands.verify"]
-    done = subprocess.run([*code, *modules], cwd=checkout, capture_output=True, text=True)
+    code = [sys.executable, "-c", HELP, *modules]
+    done = subprocess.run(code, cwd=checkout, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("usage: ") == 3 + len(modules)
+    assert done.stdout.count("usage: ") == len(modules) >= 3
 
 
 @pytest.mark.parametrize("leaf", LEAVES)

@@ -9,16 +9,16 @@ HOOKS = {
     # Flags of clip-curate: modules as `commands.curate.FlagsHook`, in the order of the help.
     "clip_curation.curate_flags": {
         "gate": "curation.leaves.gate.options",
-        "alignment": "curation.leaves.observers.flags",
+        "alignment": "curation.leaves.observers.alignment",
     },
     # Who observes a run, by the name under which run.json has what was seen: as `run.request.Finds`, in the order of
     # the report.
     "clip_curation.observers": {
-        "doubtful": "curation.leaves.observers.doubtful:find",
-        "gate_removed": "curation.leaves.observers.gate_removed:find",
-        "shape": "curation.leaves.observers.shape:find",
+        "doubtful": "curation.leaves.observers.texts:find_doubtful",
+        "gate_removed": "curation.leaves.observers.texts:find_removed",
+        "shape": "curation.leaves.observers.texts:find_shape",
         "alignment": "curation.leaves.observers.alignment:find",
-        "tokens": "curation.leaves.observers.tokens:find",
+        "tokens": "curation.leaves.observers.texts:find_tokens",
     },
     # Steps of the gate, in their order: functions of GateOptions that return a `gate.steps.Step`, or None if it is not
     # asked for.
@@ -35,7 +35,7 @@ HOOKS = {
         "card": "curation.leaves.export.huggingface:Card",
         "datacomp": "curation.leaves.export.datacomp:DataComp",
         "huggingface": "curation.leaves.export.huggingface:HuggingFace",
-        "mds": "curation.leaves.export.mds:Mds",
+        "mds": "curation.leaves.export.webdataset:Mds",
         "metaclip": "curation.leaves.export.metaclip:MetaClip",
         "retry": "curation.leaves.export.retry:Retry",
         "summary": "curation.leaves.papers.summary:Summary",

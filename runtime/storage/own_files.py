@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 from isal import isal_zlib as zlib  # computes checksums in a quarter of zlib's time
 
-from runtime.errors import InputError
+from runtime.errors import AGAIN, InputError
 from runtime.redaction import hidden
 from runtime.storage.paths import FullDisk, files, is_outside, is_url, staged
 from runtime.tallies import Tallies
@@ -165,6 +165,11 @@ def tally(tallies: Tallies, path: Path, checksum: str) -> None:
 def checksums_in(tallies: Tallies) -> dict[str, str]:
     """Remove the checksums of files from the tallies of all tasks; return them by file name, sorted."""
     return {name: _hex(int(value)) for name, value in sorted(tallies.take(TALLY).items())}
+
+
+def written_files(folder: Path, tallies: Tallies) -> list[OwnFile]:
+    """Return the files that tasks have written into a folder, sorted by name, given the tallies of all tasks."""
+    return [OwnFile(folder / name, checksum, AGAIN) for name, checksum in checksums_in(tallies).items()]
 
 
 @lru_cache(maxsize=1 << 16)

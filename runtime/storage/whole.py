@@ -231,11 +231,16 @@ class Parts:
             remove(self.folder / name / STAMP)
 
 
+def write_text(path: Path, text: str) -> str:
+    """Write a complete file of text; return its checksum. What is no Unicode, as bytes of a path, becomes an escape."""
+    with whole(path) as file:
+        file.write_text(text, "utf-8", "backslashreplace")
+        return checksum_of(file)
+
+
 def write_json(path: Path, content: Any) -> str:
     """Write `content` as a complete JSON file, an object with a checksum of its content; return the file's checksum."""
-    with whole(path) as file:
-        file.write_text(text_of(content), encoding="utf-8")
-        return checksum_of(file)
+    return write_text(path, text_of(content))
 
 
 def read_json(path: Path) -> dict | None:

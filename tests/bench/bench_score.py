@@ -19,10 +19,9 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.leaves.scoring.pipeline import ScoreRequest, batches, score_images, threads, with_own_texts  # noqa: E402
+from curation.leaves.scoring.pipeline import ScoreRequest, decoded_batches, score_images, threads, with_own_texts  # noqa: E402
 from curation.leaves.scoring.scorer import Scorer, ScoringConfig, open_scorer
-from curation.leaves.tars.pictures import strict_about_size
-from curation.leaves.tars.samples import local_tars_at
+from curation.leaves.tars.samples import local_tars_at, strict_about_size
 from tests.support.clip_models import open_clip_model
 from tests.support.photographs import encoded, pictures
 from tests.support.pictures import write_tar
@@ -54,7 +53,7 @@ def decoding(scorer: Scorer, work: Path, turn: str) -> int:
     """Read and decode all images, and scale them as the model takes them."""
     tars = with_own_texts(local_tars_at([str(work / "tars")]))
     with strict_about_size(), threads(scorer.config.workers) as pool:
-        return sum(len(batch.images) for batch in batches(tars, 256, scorer.prepare, pool))
+        return sum(len(batch.images) for batch in decoded_batches(tars, 256, scorer.prepare, pool))
 
 
 def model(scorer: Scorer, work: Path, turn: str) -> int:

@@ -11,9 +11,8 @@ import pyarrow as pa
 import pytest
 
 from curation import online
-from curation.leaves.by_uid import join
-from curation.leaves.by_uid.by_key import PLACE, RowStream
-from curation.leaves.by_uid.join import Images, Join, Table, first
+from curation.leaves.by_uid import by_key as join
+from curation.leaves.by_uid.by_key import PLACE, Images, Join, RowStream, Table, first
 from curation.leaves.by_uid.tables import KEY, key_columns
 from curation.run import ledger as sizes_of_runs
 from runtime import buckets

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from curation.leaves.clustering import kernels
 from curation.leaves.clustering import training as module
 from curation.leaves.clustering.training import Centres, moved
+from curation.leaves.near_copies import kernels
 from tests.naive.clusters import naive_centre, naive_means, naive_scores, naive_square, naive_unit
 
 RANDOM = np.random.default_rng(0)

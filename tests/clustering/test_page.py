@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from curation.leaves.clustering.command import summary
-from curation.leaves.clustering.embedding import TEXT
+from curation.leaves.clustering.embeddings import TEXT
 from curation.leaves.clustering.joining import COARSE, FINE, SHOWN, Nearest, nearest_rows
 from curation.leaves.clustering.pipeline import render
 from runtime.terminal import plain

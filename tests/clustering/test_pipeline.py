@@ -106,7 +106,9 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(run, tmp_path, capsy
     assert "is in the input" in refusal_of(
         ClusterRequest(str(run.path), str(run.path / "clusters"), CONFIG, [embeddings])
     )
-    assert "--embedding-column" in refusal_of(ClusterRequest(str(run.path), out, CONFIG, [embeddings], column="clip"))
+    assert "--embedding-column" in refusal_of(
+        ClusterRequest(str(run.path), out, CONFIG, [embeddings], embedding_column="clip")
+    )
     monkeypatch.setattr("runtime.packages.find_spec", lambda name: None)
     message = refusal(capsys, main, run.path, "--output", out)
     assert message.startswith(

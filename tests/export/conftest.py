@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.export import command as export
-from curation.leaves.export import removal_command as remove
-from curation.leaves.observers import command as align
+from curation.leaves.export import removal as remove
+from curation.leaves.observers import alignment as align
 from tests.support.finished_run import finished_run, image
 from tests.support.in_turn import in_turn
 from tests.support.online_run import write_tar

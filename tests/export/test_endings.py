@@ -9,9 +9,8 @@ import pytest
 
 from curation import online
 from curation.leaves.export.forms import export
-from curation.leaves.export.mds import Mds
 from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.webdataset import WebDataset
+from curation.leaves.export.webdataset import Mds, WebDataset
 from curation.leaves.hashing import pipeline
 from curation.leaves.tars.samples import find, read
 from tests.support.in_turn import in_turn

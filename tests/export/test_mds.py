@@ -7,11 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.export import mds
+from curation.leaves.export import webdataset as mds
 from curation.leaves.export.command import main
 from curation.leaves.export.forms import ByCluster, export
-from curation.leaves.export.mds import Mds
-from curation.leaves.export.webdataset import WebDataset
+from curation.leaves.export.webdataset import Mds, WebDataset
 from runtime.errors import InputError
 from tests.export.test_webdataset import samples_in
 from tests.naive.mds import naive_mds

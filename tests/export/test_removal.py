@@ -15,8 +15,7 @@ from curation.exclusion import Exclusion
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.removal import REMOVED, remove
-from curation.leaves.export.removal_command import main
+from curation.leaves.export.removal import REMOVED, main, remove
 from curation.run.results import Results
 from curation.run.verify import verify
 from curation.schemas import CURATED, GATE_REMOVED

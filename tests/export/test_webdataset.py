@@ -12,10 +12,9 @@ import pytest
 from curation.exclusion import Exclusion
 from curation.leaves.export.command import main
 from curation.leaves.export.forms import export
-from curation.leaves.export.mds import Mds
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import remove
-from curation.leaves.export.webdataset import WebDataset
+from curation.leaves.export.webdataset import Mds, WebDataset
 from runtime.errors import InputError
 from runtime.storage.paths import files_below, names, read_bytes
 from tests.export.conftest import NUMBERS

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.export.forms import export
-from curation.leaves.export.mds import Mds
+from curation.leaves.export.webdataset import Mds
 from tests.naive.mds import naive_mds
 from tests.support import streaming
 from tests.support.finished_run import finished_run, image

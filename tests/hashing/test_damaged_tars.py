@@ -7,7 +7,7 @@ from contextlib import nullcontext, suppress
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.hashing.command import main
+from curation.leaves.hashing.pipeline import main
 from curation.leaves.scoring.pipeline import ScoreRequest, score_images
 from runtime.storage.own_files import part_files
 from tests.docs.test_docs import require_documented

@@ -7,8 +7,7 @@ import pytest
 
 import curation
 from curation.leaves.hashing import pipeline as module
-from curation.leaves.hashing.command import main
-from curation.leaves.hashing.pipeline import hash_images, hash_picture, rows_of, tasks
+from curation.leaves.hashing.pipeline import hash_images, hash_picture, main, rows_of, tasks
 from curation.leaves.tars.samples import find, read
 from runtime.errors import InputError
 from runtime.storage.own_files import part_files

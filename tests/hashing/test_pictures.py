@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, features
 
 from curation.leaves.hashing.pipeline import hash_picture
-from curation.leaves.tars import pictures as module
+from curation.leaves.tars import samples as module
 from tests.support.pictures import picture, stored
 
 SHOWN = picture(3)

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.leaves.observers import command as align
-from curation.leaves.observers.alignment import Classes, count_classes, divergence, finders_of, read_classes
-from curation.leaves.observers.command import main
+from curation.leaves.observers import alignment as align
+from curation.leaves.observers.alignment import Classes, count_classes, divergence, finders_of, main, read_classes
 from metadata import Entries
 from runtime.errors import InputError
 from tests.naive.alignment import naive_divergence, naive_named

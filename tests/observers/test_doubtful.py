@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from curation.leaves.observers.doubtful import ROWS, first_doubtful, section
+from curation.leaves.observers.texts import ROWS, doubtful_section, first_doubtful
 from curation.report.facts import Observed
 from curation.report.page import render
 from curation.schemas import CURATED
@@ -56,7 +56,7 @@ def test_a_language_of_which_fewer_are_found_than_counted_shows_these():
 
 
 def shown(run, rates, rows):
-    return render(replace(run, observed={"doubtful": Observed(section=section(rows, run))}), rates, [])
+    return render(replace(run, observed={"doubtful": Observed(section=doubtful_section(rows, run))}), rates, [])
 
 
 def test_the_page_shows_text_score_and_entries_and_nothing_of_the_crawl_acts_in_it():

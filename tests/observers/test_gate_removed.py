@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.observers.gate_removed import FEW, PURPOSE, ROWS, TOP, first_rows, section, some_of_each, thinned
+from curation.leaves.observers.texts import FEW, PURPOSE, ROWS, TOP, first_rows, removed_section, some_of_each, thinned
 from curation.report.facts import Observed
 from curation.report.page import render
 from curation.schemas import GATE_REMOVED
@@ -68,14 +68,16 @@ def test_entries_are_thinned_that_have_few_texts_left_and_the_largest_are_listed
 
 
 def shown(run, rates, rows: list[dict], entries: dict) -> str:
-    return render(replace(run, observed={"gate_removed": Observed(section=section(rows, entries, run))}), rates, [])
+    return render(
+        replace(run, observed={"gate_removed": Observed(section=removed_section(rows, entries, run))}), rates, []
+    )
 
 
 def test_the_page_shows_rules_in_the_order_of_the_gate_and_nothing_of_the_crawl_acts_in_it():
     run, _, _ = hostile()
     columns = ("step", "rule", "url", "page_url", "uid", "language", "text")
     rows = [gone(1, **dict.fromkeys(columns, text)) for text in EVERY]
-    read = Page(section(rows, thinned(20_000 + run.counts.values, run), run).html)
+    read = Page(removed_section(rows, thinned(20_000 + run.counts.values, run), run).html)
     assert not {tag for tag, _ in read.elements} & {"script", "style", "iframe", "img", "svg", "a", "link", "base"}
     assert not any(name.startswith("on") for _, attributes in read.elements for name in dict(attributes))
     order = [text for text in EVERY if text.strip()]

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from curation.config import CurationConfig
-from curation.leaves.observers.tokens import CONTEXT, find
+from curation.leaves.observers.texts import CONTEXT, find_tokens
 from curation.run.order import curate
 from curation.run.request import Options
 from metadata.entries import Entries
@@ -90,17 +90,17 @@ def test_texts_and_tokens_are_counted_by_language(tokenizer, tmp_path, request):
 
 
 def test_without_a_tokenizer_nothing_is_counted():
-    assert find(Options()) is None
+    assert find_tokens(Options()) is None
 
 
 def test_a_file_that_is_no_tokenizer_is_refused_before_the_run(words, tmp_path):
     words.write_text("{")
     for path in (words, tmp_path / "none.json"):
         with pytest.raises(InputError, match="is no tokenizer .*; give a tokenizer.json"):
-            find(Options(tokenizer=str(path)))
+            find_tokens(Options(tokenizer=str(path)))
 
 
 def test_what_reads_it_is_asked_for(monkeypatch):
     monkeypatch.setattr("runtime.packages.find_spec", lambda package: None)
     with pytest.raises(InputError, match="tokenizers is not installed: pip install tokenizers"):
-        find(Options(tokenizer="tokenizer.json"))
+        find_tokens(Options(tokenizer="tokenizer.json"))

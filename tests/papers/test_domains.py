@@ -6,9 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.origins import domains
-from curation.leaves.origins.domains import count_domains, host_counts
-from curation.leaves.origins.inputs import origins, period
+from curation.leaves import origins as domains
+from curation.leaves.origins import count_domains, host_counts, origins, period
 from runtime.storage.own_files import own_files
 from tests.naive.papers import naive_domains
 from tests.support.in_turn import in_turn

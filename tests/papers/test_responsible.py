@@ -7,10 +7,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.export.card import QUESTIONS
+from curation.leaves.export.card import OPEN, QUESTIONS, responsible
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import Card, HuggingFace
-from curation.leaves.export.responsible import OPEN, responsible
 from curation.report.languages import counted, number, percent
 from curation.run.results import Results
 from metadata import InputError

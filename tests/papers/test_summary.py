@@ -10,11 +10,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from curation.leaves.export import command
+from curation.leaves.export.card import PERSONAL as RULES
 from curation.leaves.export.forms import export
-from curation.leaves.export.responsible import PERSONAL as RULES
 from curation.leaves.gate import personal_data, rules
-from curation.leaves.origins.domains import COUNTED, DomainCounts
-from curation.leaves.papers.sections import (
+from curation.leaves.origins import COUNTED, DomainCounts
+from curation.leaves.papers.summary import (
     OPT_OUTS,
     PERSONAL,
     SETTLED,
@@ -22,10 +22,11 @@ from curation.leaves.papers.sections import (
     TOKENS,
     Ranked,
     RunNumbers,
+    Summary,
+    _write_list,
     questions,
     summary,
 )
-from curation.leaves.papers.summary import Summary, _write_list
 from curation.report.languages import number, percent
 from curation.report.page import templates
 from curation.run.results import Results

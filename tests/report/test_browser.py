@@ -8,9 +8,8 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from curation.leaves.clustering.pipeline import write_page
-from curation.leaves.observers.gate_removed import section, thinned
-from curation.leaves.observers.shape import ShapeObserver
+from curation.leaves.clustering.pipeline import render as clusters_page
+from curation.leaves.observers.texts import ShapeObserver, removed_section, thinned
 from curation.report.facts import Observed
 from curation.report.page import write_report
 from curation.run.request import Observation
@@ -90,7 +89,7 @@ def with_sections():
     run, rates = finished({language.code: ["x", "y" * 90] for language in LANGUAGES}, range(2 * len(LANGUAGES)))
     long = {"text": "W" * 300, "url": f"http://a.example/{'x' * 400}", "step": "conditions", "rule": "x" * 90}
     gone = row(entries=[], **long)
-    removed = section([gone, gone], thinned(20 * run.counts.values, run), run)
+    removed = removed_section([gone, gone], thinned(20 * run.counts.values, run), run)
     shape = ShapeObserver().observe(Observation(None, [], [], run))
     return replace(run, observed={"shape": shape, "gate_removed": Observed(section=removed)}), rates
 
@@ -257,7 +256,7 @@ def test_what_comes_from_outside_is_shown_on_the_report_and_does_nothing(browser
 
 
 def test_what_comes_from_outside_is_shown_with_clusters_and_does_nothing(browser, tmp_path):
-    write_page(tmp_path / "clusters.html", hostile_facts())
+    (tmp_path / "clusters.html").write_text(clusters_page(hostile_facts()), "utf-8")
     browser.get((tmp_path / "clusters.html").as_uri())
     require_harmless(browser, "Clusters", (tmp_path / "clusters.html").as_uri())
     assert len(browser.find_elements(By.CSS_SELECTOR, "#texts ~ * li")) >= 2 * len(EVERY)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from curation.leaves.scoring.summary import SHARES, Histogram, table
+from curation.leaves.scoring.pipeline import SHARES, Histogram, table
 from curation.run.making import Filled
 
 

@@ -15,7 +15,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from curation.leaves.clustering import embedding, pipeline
+from curation.leaves.clustering import embeddings as embedding
+from curation.leaves.clustering import pipeline
 from curation.leaves.clustering.pipeline import ClusterRequest, cluster
 from curation.leaves.clustering.training import ClusterConfig
 from curation.run.verify import verify

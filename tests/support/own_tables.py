@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from curation.leaves.by_uid.tables import ImageTable
-from curation.leaves.clustering import embedding
-from curation.leaves.clustering.vectors import Embeddings
+from curation.leaves.clustering import embeddings as embedding
+from curation.leaves.clustering.embeddings import Embeddings
 from curation.leaves.gate.evaluation import EvaluationSets
 from curation.leaves.hashing import pipeline as hashing
 from curation.leaves.scoring.pipeline import ScoreRequest, score_images

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from sys import maxsize
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curation.images.combine import differs
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.leaves.by_uid.tables import KEY, KEY_NAMES, key_columns
-from curation.run.ledger import MOST_BUCKETS
+from curation.report.languages import counted
+from curation.run.ledger import MOST_BUCKETS, group_buckets, senders, sending
+from curation.run.making import Derived, Item, Task, items_of
 from runtime.arrow import gather_reduced, one_batch
 from runtime.buckets import BUCKET_BYTES, FEWEST_ROWS, Block, Packer, by_bucket
+from runtime.engine import Engine, Relay
 from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import batches
+from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies
 
 PLACE = (pa.field("file", pa.int32()), pa.field("row", pa.int64()))  # an image's file, and its row there
@@ -45,39 +50,36 @@ class RowStream:
 
     def has(self, file: int) -> bool:
         """Say whether the next rows are about a file."""
-        held = self._peek()
-        return held is not None and held["file"][0].as_py() == file
+        return next(self.files(), None) == file
 
     def take(self, file: int, begin: int, end: int) -> pa.RecordBatch | None:
         """Return the rows about the images `begin` to `end` - 1 of a file, or None if there are none.
 
         All rows about earlier images must have been taken.
         """
-        taken: list[pa.RecordBatch] = []
-        while (held := self._peek()) is not None:
-            is_own = pc.and_(pc.equal(held["file"], file), pc.less(held["row"], end))
-            rows = int(np.argmin(np.append(is_own.to_numpy(zero_copy_only=False), False)))
-            if rows:
-                taken.append(held.slice(0, rows))
-                self._begin += rows
-            if rows < held.num_rows:
-                break
+        taken = [*self.rest_of(file, end)]
         return pa.concat_batches(taken) if taken else None
 
-    def columns(self, file: int, begin: int, end: int, fields: Sequence[pa.Field]) -> list[pa.Array]:
-        """Return `fields` as columns of the images `begin` to `end` - 1 of a file; null for an image without a row.
+    def beside(
+        self, file: int, images: Iterable[pa.RecordBatch], fields: Sequence[pa.Field]
+    ) -> Iterator[tuple[pa.RecordBatch, list[pa.Array]]]:
+        """Yield the batches of all images of a file, each with `fields` as columns; null for an image without a row."""
+        end = 0
+        for batch in images:
+            begin, end = end, end + batch.num_rows
+            found = self.take(file, begin, end)
+            yield batch, [filled(found, begin, end, field) for field in fields]
 
-        All rows about earlier images must have been taken.
-        """
-        found = self.take(file, begin, end)
-        return [filled(found, begin, end, field) for field in fields]
-
-    def rest_of(self, file: int) -> Iterator[pa.RecordBatch]:
-        """Yield the rows about a file that have not been taken."""
-        while self.has(file) and (held := self._peek()) is not None:
-            rows = int(np.argmin(np.append(held["file"].to_numpy() == file, False)))
+    def rest_of(self, file: int, end: int = maxsize) -> Iterator[pa.RecordBatch]:
+        """Yield the rows about a file, up to the image `end` - 1, that have not been taken."""
+        while (held := self._peek()) is not None:
+            is_own = (held["file"].to_numpy() == file) & (held["row"].to_numpy() < end)
+            rows = int(np.argmin(np.append(is_own, False)))
             self._begin += rows
-            yield held.slice(0, rows)
+            if rows:
+                yield held.slice(0, rows)
+            if rows < held.num_rows:
+                return
 
     def _peek(self) -> pa.RecordBatch | None:
         """Return the next rows, at least one, without taking them; None at the end."""
@@ -229,3 +231,198 @@ def _together(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
 def _distinct(held: list[pa.RecordBatch]) -> pa.RecordBatch:
     rows = pa.Table.from_batches(held)
     return one_batch(rows.group_by(rows.schema.names, use_threads=False).aggregate([]).cast(rows.schema))
+
+
+SIDE = pa.field("side", pa.int8())  # origin of a row: 0 for an image, else the number of its table, from 1
+FOUND_ROWS = 8192  # images in a batch of joined rows: an image may be in many places
+FILE_ROWS = 1 << 18  # images per task that sorts and writes joined rows
+READ_ROWS = 1 << 16
+TURNS = 3  # tasks per core if there are few files
+REPEATED = "repeated"  # name of a tally
+
+Once = Callable[[pa.RecordBatch, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Files with one row per image: `read(file)` yields `row` and KEY of the images that have a uid, sorted by row."""
+
+    files: Sequence[Any]
+    sizes: Sequence[int]  # rows of each file
+    read: Callable[[Any], Iterator[pa.RecordBatch]]
+
+    @property
+    def rows(self) -> int:
+        """The number of rows in all files."""
+        return sum(self.sizes)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows about images: `read(file)` yields KEY, `fields` and `order`.
+
+    `once(rows, images)` returns the indices of the rows that count, at most one per image; `images` has the number of
+    the image of each row.
+    """
+
+    files: Sequence[Any]
+    rows: float  # estimated number
+    read: Callable[[Any], Iterator[pa.RecordBatch]]
+    once: Once
+    fields: Sequence[pa.Field]  # the joined columns; null for an image without a row
+    order: Sequence[pa.Field] = ()  # more columns that `once` needs
+
+
+@dataclass(frozen=True)
+class Join:
+    """Images in files, and tables that are joined to these images."""
+
+    images: Images
+    tables: Sequence[Table]
+
+    @property
+    def fields(self) -> list[pa.Field]:
+        """The fields that all tables join to an image."""
+        return [field for table in self.tables for field in table.fields]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the rows that are sent by key."""
+        return pa.schema([*ROWS, SIDE, *(field for table in self.tables for field in (*table.fields, *table.order))])
+
+    def write(self, engine: Engine, write: Write) -> Tallies:
+        """Call `write(number, stream)` for each file of images; return the sums of the tallies.
+
+        The stream has PLACE and the fields of all tables, for the images that at least one table has. The tally
+        REPEATED has the number of rows of tables that do not count, as another one is about the same image.
+        """
+        wanted = max(self.images.rows // FILE_ROWS, TURNS * engine.cores)
+        places = Places.of(self.images.sizes, min(wanted, MOST_BUCKETS))
+        relay = Relay(partial(self.joined, places=places), places.relays(self._cut[1]))
+        receive = partial(places.written, schema=pa.schema([*PLACE, *self.fields]), write=write)
+        return engine.exchange(self._items, self.sent, receive, places.tasks, [relay])
+
+    def count(self, engine: Engine, count: Callable[[pa.RecordBatch], Tallies]) -> Tallies:
+        """Return the sums of what `count` tallies of batches of joined rows, which are not sorted."""
+        return engine.exchange(self._items, self.sent, partial(self.counted, count=count), self._cut[1])
+
+    @property
+    def _items(self) -> list[list[tuple[int, int]]]:
+        """The files of all sides as lists for tasks of (number of the side, number of the file)."""
+        sides: list[Images | Table] = [self.images, *self.tables]
+        return [
+            items
+            for side, of_side in enumerate(sides)
+            for items in senders([(side, number) for number in range(len(of_side.files))], of_side.rows, self._cut[0])
+        ]
+
+    @property
+    def _cut(self) -> tuple[int, int]:
+        """The number of buckets of keys, and of tasks for these buckets."""
+        return group_buckets(self.images.rows + sum(table.rows for table in self.tables))
+
+    def sent(self, items: list[tuple[int, int]], _: Tallies) -> Iterator[Block]:
+        """Yield blocks by key of the rows in files of images or tables."""
+        packer = sending(self._cut[0])
+        for side, number in items:
+            of_side = self.tables[side - 1] if side else self.images
+            for batch in of_side.read(of_side.files[number]):
+                known = {name: batch[name] for name in batch.schema.names}
+                known[SIDE.name] = pa.repeat(pa.scalar(side, SIDE.type), len(batch))
+                if not side:
+                    known["file"] = pa.repeat(pa.scalar(number, pa.int32()), len(batch))
+                yield from deal(packer, known, self.schema, len(batch))
+        yield from packer.finish()
+
+    def joined(self, partition: int, blocks: Iterator[bytes], tallies: Tallies, places: Places) -> Iterator[Block]:
+        """Yield blocks by file of the joined rows of each image in some buckets."""
+        packer = Packer(places.tasks)
+        for found in self._in_buckets(blocks, tallies):
+            yield from packer.deal(found, places.keys(found))
+        yield from packer.finish()
+
+    def counted(self, partition: int, blocks: Iterator[bytes], count: Callable[[pa.RecordBatch], Tallies]) -> Tallies:
+        """Return the tallies of the joined rows in some buckets."""
+        return Tallies(row for found in self._in_buckets(blocks, Tallies()) for row in count(found).rows())
+
+    def _in_buckets(self, blocks: Iterator[bytes], tallies: Tallies) -> Iterator[pa.RecordBatch]:
+        """Yield the joined rows of each image in some buckets."""
+        for rows in by_bucket(blocks, self._cut[0], self.schema, spread_keys):
+            yield from self._found(pa.concat_batches([*rows]), tallies)
+
+    def _found(self, rows: pa.RecordBatch, tallies: Tallies) -> Iterator[pa.RecordBatch]:
+        """Yield the joined rows for the images in one bucket's rows; an image that no table has is left out."""
+        side, image = rows["side"].to_numpy(), Groups.of(rows).numbers
+        places = np.flatnonzero(side == 0)
+        found = np.zeros((len(self.tables), len(places)), np.int64)
+        for number, table in enumerate(self.tables):
+            own = np.flatnonzero(side == number + 1)
+            about = np.bincount(image[own], minlength=len(side))[image[places]]
+            tallies.add(REPEATED, int(about.sum() - np.count_nonzero(about)))
+            names = [field.name for field in (*table.fields, *table.order)]
+            own = own[table.once(rows.select([*KEY_NAMES, *names]).take(pa.array(own)), image[own])]
+            row_of = np.full(len(side), -1)
+            row_of[image[own]] = own
+            found[number] = row_of[image[places]]
+        is_found = (found >= 0).any(axis=0)
+        places, found = places[is_found], found[:, is_found]
+        for begin in range(0, len(places), FOUND_ROWS):
+            some = slice(begin, begin + FOUND_ROWS)
+            columns = [rows[field.name].take(pa.array(places[some])) for field in PLACE]
+            for table, of_table in zip(self.tables, found[:, some], strict=True):
+                at = pa.array(of_table, mask=of_table < 0)
+                columns += [rows[field.name].take(at) for field in table.fields]
+            yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*PLACE, *self.fields]))
+
+
+def each_joined(
+    folder: Derived,
+    title: str,
+    files: Sequence[OwnFile],
+    tables: Sequence[Table],
+    make: Callable[..., object],
+    part: str,
+) -> Tallies:
+    """Let `make(file, made, number, stream)` write a file of `part` for each file, whose images are joined to tables.
+
+    Return the sums of all tallies.
+    """
+
+    def begin(missing: list[Item[OwnFile]], task: Task[OwnFile]) -> None:
+        with folder.progress.stage(f"{title} of {len(missing)} of {counted(len(files), 'file')}"):
+            join = Join(images_in([item.content for item in missing]), tables)
+            join.write(folder.engine, partial(_made, items=missing, task=task))
+
+    return folder.fill(items_of(files), make, begin, part)
+
+
+def _made(number: int, stream: RowStream, items: Sequence[Item[OwnFile]], task: Task[OwnFile]) -> Tallies:
+    return task(items[number], number, stream)
+
+
+def images_in(files: Sequence[OwnFile]) -> Images:
+    """Return the images in files of a run."""
+    return Images(files, row_counts(files), _rows)
+
+
+def first(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
+    """Return the index of the first row of each image, for tables in which all rows of an image say the same."""
+    return np.unique(images, return_index=True)[1]
+
+
+def first_by(rows: pa.RecordBatch, images: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Return the index of the row of each image that comes first by columns of numbers."""
+    order = np.lexsort([*(rows[name].to_numpy() for name in reversed(names)), images])
+    return order[first(rows, images[order])]
+
+
+def keys(file: OwnFile) -> Iterator[pa.RecordBatch]:
+    """Yield batches with the KEY of each image in a file of a run."""
+    for batch in batches(file, READ_ROWS, ["uid"]):
+        yield pa.RecordBatch.from_arrays(key_columns(batch["uid"]), schema=pa.schema(KEY))
+
+
+def _rows(file: OwnFile) -> Iterator[pa.RecordBatch]:
+    row = 0
+    for batch in keys(file):
+        yield batch.append_column(PLACE[1], pa.array(np.arange(row, row := row + len(batch))))

@@ -1,36 +1,67 @@
-"""Read captions of images from tables, and sort the best caption of each image into one file, ordered by uid.
+"""Captions of images: read from tables, sorted into one file by uid, joined to images, and drawn in place of texts.
 
 A table has the columns `uid` (or `url`) and `caption`. If it has a column `score`, an image gets the caption with the
-highest score, else the first one. The optional column `source` names the model that wrote the caption.
+highest score, else the first one. The optional column `source` names the model that wrote the caption. What is drawn is
+a function of the seed, a purpose and the uid, so that an export and a loader draw the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from icu4py.breakers import SentenceBreaker
 
 from curation.inputs.candidates import clean_array
-from curation.leaves.by_uid.mapped_rows import MappedRows, in_order, save_rows_of, sorted_schema
-from curation.leaves.by_uid.tables import KEY, ImageTable, Paths
+from curation.leaves.by_uid.by_key import Table, first
+from curation.leaves.by_uid.mapped_rows import (
+    MappedRows,
+    in_order,
+    save_rows_of,
+    sorted_rows,
+    sorted_schema,
+    work_beside,
+)
+from curation.leaves.by_uid.tables import KEY, File, ImageTable, Paths, is_number
 from curation.run.results import Results
-from runtime.errors import InputError, typed
-from runtime.storage.arrays import mapped
-from runtime.storage.listing import Version
-from runtime.storage.parquet import MOST_PARTS, in_parts
+from metadata.words import LOCALE
+from runtime.draws import draws
+from runtime.errors import InputError, ParameterError, require_integer, require_seed, require_share, typed
 
 CAPTION, SCORE, SOURCE = "caption", "score", "source"
 EXPECTED = "tables of captions: Parquet files with the columns uid (or url) and caption"
-NO_SCORE = -np.inf  # score of a caption without one: any caption with a score is better
+NO_SCORE = -np.inf  # stands for a score that is null, NaN or itself -inf: any caption with a score is better
 PART_BYTES = 64 << 20  # compressed bytes of a table in memory at a time
 # One row per caption; captions are cleaned as alt texts are, and empty ones left out.
 ROWS = pa.schema([*KEY, pa.field(CAPTION, pa.string()), pa.field(SCORE, pa.float64()), pa.field(SOURCE, pa.string())])
+_TYPES = (
+    (CAPTION, pa.types.is_string, "strings"),
+    (SCORE, is_number, "numbers"),
+    (SOURCE, pa.types.is_string, "strings"),
+)
+
+# The columns that are joined to an image.
+JOINED_CAPTION = (
+    pa.field("caption", pa.string()),
+    pa.field("caption_score", pa.float64()),
+    pa.field("caption_source", pa.string()),
+)
+OF_SOURCE = "caption_"  # prefix of a field's name, followed by a source: the source's caption
+# The fields by which the best caption of an image is chosen: of equally good captions the first in the table is taken.
+_ORDER = (JOINED_CAPTION[1], pa.field("caption_place", pa.int64()))
+
+RATIO = 0.15  # as in Altogether (2410.17251)
+# The share of samples with a caption whose text it is, or such shares by source.
+Ratio = float | Mapping[str, float]
+WHOLE, RANDOM = "whole", "random"
+SENTENCES = (WHOLE, "first", RANDOM)
+# What a caption shows, one of SENTENCES; by source, where captions are, WHOLE of those that are not named.
+Sentence = str | Mapping[str, str]
 
 
 class Captions(MappedRows):
@@ -72,13 +103,13 @@ def find_captions(paths: Paths, source: str | None = None) -> ImageTable:
     return table
 
 
-def caption_rows(table: ImageTable, file: tuple[str, Version], source: str | None = None) -> Iterator[pa.RecordBatch]:
+def caption_rows(table: ImageTable, file: File, source: str | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the captions in a file of a table as ROWS, in the file's order; with a source, only its captions."""
-    columns = [name for name in (CAPTION, SCORE, SOURCE) if name in table.columns.names]
-    for batch in table.read(file, columns):
+    for batch in table.read(file, [name for name in (CAPTION, SCORE, SOURCE) if name in table.columns.names]):
         given = {name: batch[name] for name in batch.schema.names}
         given[CAPTION] = clean_array(given[CAPTION])
-        given[SCORE] = _scores(given.get(SCORE), batch.num_rows)
+        scores = given.get(SCORE, pa.nulls(batch.num_rows)).cast(pa.float64(), safe=False)  # integers are rounded
+        given[SCORE] = pc.if_else(pc.greater(scores, NO_SCORE), scores, None)
         given.setdefault(SOURCE, pa.nulls(batch.num_rows, pa.string()))
         rows = pa.RecordBatch.from_arrays([given[name] for name in ROWS.names], schema=ROWS)
         rows = rows.filter(pc.greater(pc.binary_length(rows[CAPTION]), 0))
@@ -95,39 +126,162 @@ def build(
     `part_bytes` of a table are sorted at a time.
     """
     table = find_captions(tables, source)
-    parts = min(MOST_PARTS, max(1, -(-table.bytes // part_bytes)))
     rows = (batch for file in table.files for batch in caption_rows(table, file, source))
-    with TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.") as work:
-        best = mapped(map(_best, in_parts(rows, ROWS, parts, Path(work, "parts"))), Captions.schema, Path(work))
-        which = f"captions of the source {source}" if source else "captions"
-        images, without = save_rows_of(path, best, run, f"{which} in {table.name}")
-    return Captioned(Captions.open(path), images, without)
+    with work_beside(path) as work:
+        best = sorted_rows(rows, ROWS, -(-table.bytes // part_bytes), _best, work, Captions.schema)
+        counts = save_rows_of(path, best, run, f"{captions_of(source)} in {table.name}")
+    return Captioned(Captions.open(path), *counts)
+
+
+def captions_of(source: str | None) -> str:
+    """Return what messages call the captions of a source, or all."""
+    return f"captions of the source {source}" if source else "captions"
 
 
 def _best(rows: pa.Table) -> pa.RecordBatch:
     """Return the best of ROWS for each key, sorted by key; of equally good captions, the first one."""
     rows = rows.rename_columns(Captions.schema.names)
     rows = rows.cast(Captions.schema)  # large strings, as the columns will be concatenated
-    best, is_repeated = in_order(rows, -rows[SCORE].to_numpy())
+    best, is_repeated = in_order(rows, -rows[SCORE].fill_null(NO_SCORE).to_numpy())
     best = best.filter(pa.array(~is_repeated))
-    score = pc.if_else(pc.equal(best[SCORE], NO_SCORE), np.nan, best[SCORE])
-    columns = [*best.columns[:-2], score, pc.fill_null(best[SOURCE], "")]
+    columns = [*best.columns[:-2], best[SCORE].fill_null(np.nan), best[SOURCE].fill_null("")]
     return pa.RecordBatch.from_arrays(columns, schema=Captions.schema)
 
 
-def _scores(scores: pa.Array | None, rows: int) -> pa.Array:
-    if scores is None:
-        return pa.repeat(pa.scalar(NO_SCORE), rows)
-    scores = scores.cast(pa.float64(), safe=False)  # large integers are rounded to the nearest float
-    return pc.if_else(pc.fill_null(pc.is_nan(scores), True), NO_SCORE, scores)
+def field_of(source: str) -> str:
+    """Return the name of the field with the captions of a source; a slash becomes `--`, as in the cache of the Hub.
+
+    >>> field_of("org/model-7b")
+    'caption_org--model-7b'
+    """
+    return OF_SOURCE + source.replace("/", "--")
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+def caption_table(table: ImageTable, source: str | None = None) -> Table:
+    """Return a table of captions for a join; each image gets the one with the highest score, or else the first one.
+
+    With a source, only its captions are used, and neither score nor source is joined.
+    """
+    fields, order = [*JOINED_CAPTION], [_ORDER[1]]
+    if source is not None:
+        text = field_of(source)
+        fields, order = [pa.field(text, pa.string())], [each.with_name(f"{text} {each.name}") for each in _ORDER]
+    read = partial(_joined, table=table, schema=pa.schema([*KEY, *fields, *order]), source=source)
+    best = partial(_best_joined, names=[each.name for each in (order if source else _ORDER)])
+    return Table([*enumerate(table.files)], table.rows, read, best, fields, order)
 
 
-_TYPES = (
-    (CAPTION, pa.types.is_string, "strings"),
-    (SCORE, _is_number, "numbers"),
-    (SOURCE, pa.types.is_string, "strings"),
-)
+def _joined(
+    numbered: tuple[int, File], table: ImageTable, schema: pa.Schema, source: str | None
+) -> Iterator[pa.RecordBatch]:
+    number, file = numbered
+    row = number << 40
+    for batch in caption_rows(table, file, source):
+        sources = [] if source else [pc.if_else(pc.equal(batch[SOURCE], ""), None, batch[SOURCE])]
+        place = pa.array(np.arange(row, row := row + len(batch)))
+        yield pa.RecordBatch.from_arrays([*batch.columns[:-1], *sources, place], schema=schema)
+
+
+def _best_joined(rows: pa.RecordBatch, images: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Return the index of the row with the best caption of each image; `names` are the columns of score and place."""
+    score, place = (rows[name] for name in names)
+    order = np.lexsort((place.to_numpy(), -score.fill_null(NO_SCORE).to_numpy(), images))
+    return order[first(rows, images[order])]
+
+
+@dataclass(frozen=True)
+class CaptionDraw:
+    """Draws which captions replace the texts of their images: a share of them, by seed, epoch and uid.
+
+    Of shares by source each image has one draw: the source in whose part of [0, 1) it lies, in the order of names,
+    gives the caption. Where the image has none of this source, its text stays. Of a caption that is not to be shown
+    whole, one sentence is: the first, or one that is drawn by seed, epoch and uid, too.
+    """
+
+    ratio: Ratio = RATIO
+    seed: int = 0
+    epoch: int = 0
+    sentence: Sentence = WHOLE
+
+    def __post_init__(self) -> None:
+        require_ratio(self.ratio)
+        require_sentence(self.sentence, self.ratio)
+        require_seed(self.seed)
+        require_integer("epoch", self.epoch, 0)
+
+    def of(
+        self, captions: Captions | Mapping[str, Captions] | None, uids: pa.Array, numbers: np.ndarray | None = None
+    ) -> pa.Array:
+        """Return the caption that stands for the text of each image, null where the text stays.
+
+        `numbers` tell draws of an image apart, if it comes several times.
+        """
+        if captions is None:
+            return pa.nulls(len(uids), pa.string())
+        by_source = [captions] if isinstance(captions, Captions) else [captions[name] for name in sorted(captions)]
+        return self.drawn([each.of(uids, ["caption"])["caption"] for each in by_source], uids, numbers)
+
+    def drawn(self, captions: Sequence[pa.Array], uids: pa.Array, numbers: np.ndarray | None = None) -> pa.Array:
+        """Return the caption of each image that stands for its text, null where the text stays.
+
+        `captions` has one array for each source, in the order of the names of sources.
+        """
+        shares = dict(sorted(self.ratio.items())) if isinstance(self.ratio, Mapping) else {"": self.ratio}
+        ends = np.cumsum([*shares.values()])
+        source = np.searchsorted(ends, draws(self.seed, purpose("caption", self.epoch), uids, numbers), "right")
+        null = pa.scalar(None, pa.string())
+        chosen = pc.choose(pa.array(source), *captions, pa.repeat(null, len(uids)))
+        asked = dict.fromkeys(shares, self.sentence) if isinstance(self.sentence, str) else self.sentence
+        sentence = np.array([*(asked.get(name, WHOLE) for name in shares), WHOLE])[source]
+        return self._cut(chosen, sentence, uids, numbers)
+
+    def _cut(self, captions: pa.Array, sentence: np.ndarray, uids: pa.Array, numbers: np.ndarray | None) -> pa.Array:
+        """Return captions, each whole or as the one of its sentences that `sentence` asks for."""
+        is_cut = pa.array((sentence != WHOLE) & captions.is_valid().to_numpy(zero_copy_only=False))
+        own, each = uids.filter(is_cut), None if numbers is None else numbers[np.asarray(is_cut)]
+        drawn = draws(self.seed, purpose("sentence", self.epoch), own, each)
+        drawn[sentence[np.asarray(is_cut)] != RANDOM] = 0
+        cut = sentences(captions.filter(is_cut).to_pylist(), drawn)
+        return pc.replace_with_mask(captions, is_cut, pa.array(cut, captions.type))
+
+
+def sentences(texts: Sequence[str], draws: np.ndarray) -> list[str]:
+    """Return the sentence of each text, by ICU's boundaries, in whose part of [0, 1) its draw lies; parts are equal.
+
+    All texts are cut as one, since ICU takes longer to begin than for a caption. A line feed, which no text may hold,
+    ends a sentence.
+
+    >>> sentences(["A dog. It runs! 犬。", "A cat"], np.array([0.5, 0.9]))
+    ['It runs!', 'A cat']
+    """
+    pieces = [*SentenceBreaker("\n".join([*texts, ""]), LOCALE)]
+    first = np.append(0, 1 + np.flatnonzero([piece[-1] == "\n" for piece in pieces]))
+    chosen = first[:-1] + (draws * np.diff(first)).astype(np.int64)
+    return [pieces[piece].strip() for piece in chosen.tolist()]
+
+
+def require_ratio(ratio: Ratio, called: str = "caption_ratio") -> None:
+    """Refuse shares that are none, or more than all."""
+    if not isinstance(ratio, Mapping):
+        return require_share(called, ratio)
+    for name, share in ratio.items():
+        require_share(f"{called} of {name}", share)
+    if not ratio or sum(ratio.values()) > 1 + 1e-9:
+        raise ParameterError(f"is {dict(ratio)}; give shares of some sources that add up to at most 1", called)
+    return None
+
+
+def require_sentence(sentence: Sentence, ratio: Ratio) -> None:
+    """Refuse what is none of SENTENCES, and sentences by sources that have no share."""
+    by_source = sentence if isinstance(sentence, Mapping) else {}
+    unknown = sorted({*by_source} - {*(ratio if isinstance(ratio, Mapping) else ())})
+    if unknown:
+        raise ParameterError(f"names {unknown[0]}; give captions and a share of this source, too", "caption_sentence")
+    wrong = [each for each in (by_source.values() if by_source else [sentence]) if each not in SENTENCES]
+    if wrong:
+        raise ParameterError(f"is {wrong[0]!r}; give {', '.join(SENTENCES)}, or one by source", "caption_sentence")
+
+
+def purpose(name: str, epoch: int) -> str:
+    """Return the purpose of an epoch's draws; in epoch 0, the purpose that a run of curate uses."""
+    return f"{name} in epoch {epoch}" if epoch else name

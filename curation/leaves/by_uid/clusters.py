@@ -1,4 +1,4 @@
-"""Read the clusters of a run's images from tables, and sort them into one file by uid, for exports and training.
+"""Clusters of images: read from tables, sorted into one file by uid, joined to images, and chosen among.
 
 A table has the columns `uid` (or `url`) and `coarse`, and optionally `fine` and `distance`, as clip-cluster writes
 them. Rows about images that the run does not have are skipped.
@@ -8,45 +8,43 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from os import PathLike
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.leaves.by_uid.join import keys
-from curation.leaves.by_uid.mapped_rows import MappedRows, in_order, rows_of, save_rows, sorted_schema
-from curation.leaves.by_uid.tables import KEY, ImageTable, Paths, spelled
+from curation.images.combine import differs
+from curation.leaves.by_uid.by_key import Table, first, keys
+from curation.leaves.by_uid.mapped_rows import MappedRows, in_order, rows_of, save_rows, sorted_schema, work_beside
+from curation.leaves.by_uid.tables import KEY, File, ImageTable, Paths, spelled
 from curation.run.results import Results, curated_files, pool_files
-from runtime.errors import InputError, typed
+from runtime.draws import draws
+from runtime.errors import InputError, ParameterError, require_kind, require_seed, require_share, typed
 from runtime.redaction import hidden
 from runtime.storage.arrays import mapped
-from runtime.storage.listing import Version
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import MOST_PARTS, in_parts
 from runtime.storage.paths import as_path, reachable
 from runtime.storage.whole import read_json
 
+CLUSTER = (pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()))  # the columns that are joined to an image
 EXPECTED = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"
 REMEDY = "run the same command of clip-cluster again, with --overwrite"
 KEPT = b"kept"
 OF_NONE = {"coarse": None, "fine": -1, "distance": np.nan}  # values for a table without the column
 PART_ROWS = 1 << 20  # rows in memory at a time
-ROW_BYTES = 16  # least bytes of a row in a table: those of the uid
 
 
 class Clusters(MappedRows):
     """The coarse and the fine cluster of many images, and each image's distance from its cluster's centre."""
 
-    schema = sorted_schema(
-        b"1", pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()), pa.field("distance", pa.float32())
-    )
+    schema = sorted_schema(b"1", *CLUSTER, pa.field("distance", pa.float32()))
     what = "clusters"
 
     @cached_property
@@ -76,20 +74,18 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Clustered:
     Memory holds about a million rows at a time, or a 256th of all. InputError if no row is of an image of the run, or
     if a table gives an image no valid cluster or two different clusters.
     """
-    path, names, counted = Path(path), named(tables), _Counted()
-    table = find_clusters(tables)
-    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+    names, counted, table = named(tables), _Counted(), find_clusters(tables)
+    number = min(MOST_PARTS, 1 + max(table.rows, run.counted[1]) // PART_ROWS)  # of parts, in turn
+    with work_beside(path) as folder:
         work = Path(folder)
-        number = min(MOST_PARTS, 1 + max(table.bytes // ROW_BYTES, run.counted[1]) // PART_ROWS)  # of parts, in turn
         given = (rows for file in table.files for rows in cluster_rows(table, file))
-        spread = (
-            in_parts(given, Clusters.schema, number, work / "rows"),
-            *(
-                in_parts(chain.from_iterable(map(keys, files(run))), pa.schema(KEY), number, work / files.__name__)
-                for files in (pool_files, curated_files)
-            ),
+        rows_in_parts = in_parts(given, Clusters.schema, number, work / "rows")
+        images_in_parts = (
+            in_parts(chain.from_iterable(map(keys, files(run))), pa.schema(KEY), number, work / files.__name__)
+            for files in (pool_files, curated_files)
         )
-        joined = (counted.joined(_sorted(rows, names), pool, kept) for rows, pool, kept in zip(*spread, strict=True))
+        parts = zip(rows_in_parts, *images_in_parts, strict=True)
+        joined = (counted.joined(_sorted(rows, names), pool, kept) for rows, pool, kept in parts)
         rows = mapped(joined, Clusters.schema, work)
         if not rows.num_rows:
             raise InputError(f"none of the rows of {names} is of an image of {run.path}")
@@ -146,7 +142,7 @@ def table_in(path: str, name: str) -> str:
     return str(folder / name)
 
 
-def cluster_rows(table: ImageTable, file: tuple[str, Version]) -> Iterator[pa.RecordBatch]:
+def cluster_rows(table: ImageTable, file: File) -> Iterator[pa.RecordBatch]:
     """Yield the rows in a file of a table in the schema of Clusters."""
     given = [name for name in OF_NONE if name in table.columns.names]
     for batch in table.read(file, given):
@@ -174,11 +170,11 @@ def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
 def _sorted(rows: pa.Table, names: str) -> pa.RecordBatch:
     """Return rows sorted by key, rows with the same key in their order; InputError if these have different clusters."""
     ordered, is_repeated = in_order(rows)
-    require_one_cluster(ordered, is_repeated, names)
+    _require_one_cluster(ordered, is_repeated, names)
     return ordered
 
 
-def require_one_cluster(rows: pa.RecordBatch, is_repeated: np.ndarray, names: str) -> None:
+def _require_one_cluster(rows: pa.RecordBatch, is_repeated: np.ndarray, names: str) -> None:
     """Refuse an image in two clusters.
 
     `is_repeated` is a mask of rows about the same image as the row before; KEY must be the first columns of `rows`.
@@ -191,3 +187,76 @@ def require_one_cluster(rows: pa.RecordBatch, is_repeated: np.ndarray, names: st
             f"{names} put the image {spelled(rows, one)} into two clusters, {coarse[one]} and {coarse[other]} (fine "
             f"{fine[one]} and {fine[other]}); give tables of one clustering"
         )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """All images of some coarse clusters, and images of the others as outsiders, each with the probability `chance`.
+
+    `outsiders` is their expected share among the images that the run kept: `kept` of each cluster. Images without a
+    cluster are left out.
+    """
+
+    kept: Mapping[int, int]
+    coarse: tuple[int, ...]
+    outsiders: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_share("outsiders", self.outsiders)
+        require_seed(self.seed)
+        require_kind("coarse", self.coarse, Collection, "the numbers of coarse clusters, such as (2,)")
+        if not self.coarse:
+            raise InputError("an expert has no cluster; give the number of one at least")
+        empty = [cluster for cluster in self.coarse if not self.kept.get(cluster)]
+        if empty:
+            known = ", ".join(str(cluster) for cluster, images in sorted(self.kept.items()) if images)
+            raise InputError(f"the run kept no image of cluster {empty[0]}; it kept images of {known or 'none'}")
+        own, others = self._sizes
+        if self.outsiders * (own + others) > others:
+            most = f"{others / (own + others):.4g}"
+            raise ParameterError(
+                f"is {self.outsiders}; of the images that the run kept, {most} are of other clusters", "outsiders"
+            )
+
+    @property
+    def chance(self) -> float:
+        """The probability with which an image of another cluster is taken: s·I / ((1 - s)·O).
+
+        I and O are the numbers of images that the run kept of the chosen clusters and of others, s is the share.
+        """
+        own, others = self._sizes
+        return self.outsiders * own / ((1 - self.outsiders) * others) if self.outsiders else 0.0
+
+    def takes(self, uids: pa.Array, coarse: np.ndarray) -> np.ndarray:
+        """Return whether each image is chosen, as bools, given its coarse cluster, below 0 where it has none."""
+        is_own = np.isin(coarse, self.coarse)
+        if not self.outsiders:
+            return is_own
+        return is_own | (coarse >= 0) & (draws(self.seed, "outsider", uids) < self.chance)
+
+    @property
+    def _sizes(self) -> tuple[int, int]:
+        own = sum(self.kept[cluster] for cluster in {*self.coarse})
+        return own, sum(self.kept.values()) - own
+
+
+def cluster_table(paths: Paths) -> Table:
+    """Return a table of clusters; the join raises InputError for an image in two clusters."""
+    table = find_clusters(paths)
+    once = partial(_one_cluster, names=named(paths))
+    return Table(table.files, table.rows, partial(_joined, table=table), once, CLUSTER)
+
+
+def _joined(file: File, table: ImageTable) -> Iterator[pa.RecordBatch]:
+    for batch in cluster_rows(table, file):
+        *known, fine, _ = batch.columns
+        columns = [*known, pc.if_else(pc.less(fine, 0), None, fine)]
+        yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*KEY, *CLUSTER]))
+
+
+def _one_cluster(rows: pa.RecordBatch, images: np.ndarray, names: str) -> np.ndarray:
+    rows = rows.set_column(rows.schema.names.index("fine"), "fine", pc.fill_null(rows["fine"], -1))
+    order = np.lexsort((rows["fine"].to_numpy(), rows["coarse"].to_numpy(), images))
+    _require_one_cluster(rows.take(pa.array(order)), ~differs(images[order]), names)
+    return order[first(rows, images[order])]

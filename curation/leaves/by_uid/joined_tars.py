@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.inputs.files import Input
-from curation.leaves.by_uid.by_key import PLACE, RowStream
-from curation.leaves.by_uid.join import READ_ROWS, Images, Join, Table
+from curation.leaves.by_uid.by_key import PLACE, READ_ROWS, Images, Join, RowStream, Table
 from curation.leaves.by_uid.tables import KEY, key_columns, spelled
 from curation.leaves.tars.headers import TALLY, require_sound
 from curation.leaves.tars.samples import IMAGES, fault_of, opened, passed_over, samples_in
@@ -25,9 +24,9 @@ from curation.run.making import Derived, Item, Made, Task
 from curation.run.results import Results, curated_files
 from curation.schemas import CURATED, TRAINED_TEXTS
 from runtime.engine import Engine
-from runtime.errors import AGAIN, InputError
-from runtime.storage.own_files import OwnFile, checksums_in, tally
-from runtime.storage.parquet import batches, part_writer
+from runtime.errors import InputError
+from runtime.storage.own_files import OwnFile, written_files
+from runtime.storage.parquet import batches, write_rows
 from runtime.storage.paths import make_folder, remove
 from runtime.tallies import Tallies
 
@@ -48,7 +47,6 @@ class Scan:
 
     number: int
     file: OwnFile
-    samples: int
     stream: RowStream
 
     def read(self) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]:
@@ -56,14 +54,14 @@ class Scan:
 
         The column `row` has the index of the sample in the batch.
         """
-        begin = 0
+        end = 0
         for batch in batches(self.file, AT_ONCE):
-            known = self.stream.take(self.number, begin, begin + batch.num_rows)
+            begin, end = end, end + batch.num_rows
+            known = self.stream.take(self.number, begin, end)
             if known is not None:
                 at = known.schema.names.index("row")
                 known = known.set_column(at, PLACE[1], pc.subtract(known["row"], begin))
             yield batch, known
-            begin += batch.num_rows
 
 
 Make = Callable[[Numbered, Made, Scan], object]
@@ -74,12 +72,11 @@ def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequenc
 
     def begin(missing: list[Item[Numbered]], task: Task[Numbered]) -> None:
         number, scans = f"{len(missing)} of {len(tars)} tars", folder.parts.work / "scans"
+        own, done = [item.content[1] for item in missing], len(tars) - len(missing)
         with folder.progress.stage(f"look for the samples of {number}"):
-            files, sizes = scan(
-                folder.engine, [item.content[1] for item in missing], scans, done=len(tars) - len(missing)
-            )
+            files, sizes = scan(folder.engine, own, scans, done=done)
         with folder.progress.stage(f"{title} of {number}"):
-            write = partial(_made, files=files, sizes=sizes, items=missing, task=task)
+            write = partial(_made, files=files, items=missing, task=task)
             join_samples(files, sizes, tables).write(folder.engine, write)
         remove(scans)  # before the folder is whole, so that a late task makes no new files there
 
@@ -110,40 +107,33 @@ def scan(
             *(f"{none:,}", f"{none + sum(sizes):,}", ", ".join(IMAGES), other),
         )
     _report(int(tallies[WITHOUT]), sum(sizes), first, done)
-    known = checksums_in(tallies)
-    return [OwnFile(folder / name, known[name], AGAIN) for name in map(_name, range(len(tars)))], sizes
+    return written_files(folder, tallies), sizes
 
 
 def matched_images(files: Sequence[OwnFile], rows: int) -> Table:
     """Return the images in files of a run, with TRAINED_TEXTS, as a table for a join; `rows` is their number."""
-    return Table(files, rows, _candidates, _unique, [TRAINED_TEXTS])
+    return Table(files, rows, partial(_images_with, field=TRAINED_TEXTS), _unique, [TRAINED_TEXTS])
 
 
 def curated_images(run: Results) -> Table:
     """Return the images of a manifest, with TEXT, as a table for a join."""
-    return Table(curated_files(run), run.facts["rows"]["kept"], _texts, _unique, [TEXT])
+    read = partial(_images_with, field=TEXT)
+    return Table(curated_files(run), run.facts["rows"]["kept"], read, _unique, [TEXT])
 
 
 def _made(
-    number: int,
-    stream: RowStream,
-    files: Sequence[OwnFile],
-    sizes: Sequence[int],
-    items: Sequence[Item[Numbered]],
-    task: Task[Numbered],
+    number: int, stream: RowStream, files: Sequence[OwnFile], items: Sequence[Item[Numbered]], task: Task[Numbered]
 ) -> Tallies:
-    return task(items[number], Scan(number, files[number], sizes[number], stream))
+    return task(items[number], Scan(number, files[number], stream))
 
 
 def _scan(numbered: Numbered, folder: Path) -> Tallies:
     """Write the SAMPLES of a tar; tally damage, all samples, samples without uid, and keys without a picture."""
     (number, tar), tallies = numbered, Tallies()
-    found, path = samples_in(opened(tar)), folder / _name(number)
+    found, path = samples_in(opened(tar)), folder / f"{number:07}.parquet"
     if fault := fault_of(found):
         tallies.add(f"{TALLY}{number}.{fault}")
-    with part_writer(path, found.schema, READ_ROWS) as writer:
-        writer.write(found)
-    tally(tallies, path, writer.checksum)
+    tallies += write_rows(path, found.schema, READ_ROWS, [found])
     tallies.add(f"{SIZE}{number}", found.num_rows)
     none, key = passed_over(found)
     if none:
@@ -154,10 +144,6 @@ def _scan(numbered: Numbered, folder: Path) -> Tallies:
         tallies.add(WITHOUT, len(without))
         tallies.add(f"{FIRST}{number}.{without[0].as_py()!r}")
     return tallies
-
-
-def _name(number: int) -> str:
-    return f"{number:05}.parquet"
 
 
 def _first(tallies: Tallies, prefix: str, tars: Sequence[Input]) -> str:
@@ -195,17 +181,13 @@ def _images(scan: OwnFile) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays([pa.array(rows).filter(has_uid), *keys], schema=pa.schema([PLACE[1], *KEY]))
 
 
-def _candidates(file: OwnFile) -> Iterator[pa.RecordBatch]:
-    """Yield KEY and TRAINED_TEXTS of each matched image that has texts to train on."""
-    for batch in batches(file, IMAGES_AT_ONCE, ["uid", TRAINED_TEXTS.name]):
-        batch = batch.filter(pc.greater(pc.list_value_length(batch[TRAINED_TEXTS.name]), 0))
-        columns = [*key_columns(batch["uid"]), batch[TRAINED_TEXTS.name].cast(TRAINED_TEXTS.type)]
-        yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*KEY, TRAINED_TEXTS]))
-
-
-def _texts(file: OwnFile) -> Iterator[pa.RecordBatch]:
-    for batch in batches(file, IMAGES_AT_ONCE, ["uid", TEXT.name]):
-        yield pa.RecordBatch.from_arrays([*key_columns(batch["uid"]), batch[TEXT.name]], schema=pa.schema([*KEY, TEXT]))
+def _images_with(file: OwnFile, field: pa.Field) -> Iterator[pa.RecordBatch]:
+    """Yield KEY and a field of each image in a file of a run; images with an empty list are left out."""
+    for batch in batches(file, IMAGES_AT_ONCE, ["uid", field.name]):
+        if pa.types.is_list(field.type):
+            batch = batch.filter(pc.greater(pc.list_value_length(batch[field.name]), 0))
+        columns = [*key_columns(batch["uid"]), batch[field.name].cast(field.type)]
+        yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*KEY, field]))
 
 
 def _unique(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -15,9 +16,9 @@ import pyarrow.compute as pc
 from curation.run.results import Results, pool_files
 from runtime.arrow import exact_numbers
 from runtime.errors import InputError
-from runtime.storage.arrays import open_arrow
+from runtime.storage.arrays import mapped, open_arrow
 from runtime.storage.own_files import OwnFile, checksum_of
-from runtime.storage.parquet import batches
+from runtime.storage.parquet import MOST_PARTS, batches, in_parts
 from runtime.storage.whole import read_json, whole, write_json
 
 CHECKSUM = "crc32"  # key in the JSON file next to the rows: the checksum of the file of rows
@@ -109,6 +110,27 @@ def save_rows_of(path: str | PathLike[str], rows: pa.RecordBatch, run: Results, 
 def facts_path(path: Path) -> Path:
     """Return the path of the JSON file with the checksum of the rows at `path`."""
     return path.with_name(f"{path.name}.json")
+
+
+def work_beside(path: str | PathLike[str]) -> TemporaryDirectory[str]:
+    """Return a context manager of a temporary folder beside a file, where the file's rows are sorted."""
+    return TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.")
+
+
+def sorted_rows(
+    rows: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    parts: int,
+    once: Callable[[pa.Table], pa.RecordBatch],
+    work: str,
+    to: pa.Schema,
+) -> pa.RecordBatch:
+    """Return rows sorted by key, in the schema `to`, mapped from files in `work`.
+
+    The rows are cut into so many parts, at most MOST_PARTS, which `once` sorts one after the other.
+    """
+    parted = in_parts(rows, schema, min(MOST_PARTS, max(1, parts)), Path(work, "parts"))
+    return mapped(map(once, parted), to, Path(work))
 
 
 def rows_of(rows: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:

@@ -50,7 +50,9 @@ DAMAGED = (
 )
 EXPECTED = "a table of images: Parquet files with a column uid or url"
 IDENTITIES = ("uid", "url")
+ROW_BYTES = 16  # least bytes of a row in a table: those of a uid
 Paths = Sequence[str | PathLike[str]]
+File = tuple[str, Version]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,7 @@ class ImageTable:
     """A user's Parquet table of images: its files, each with a version; `columns` is the schema of the first file."""
 
     name: str  # paths as the user gave them, without secrets
-    files: tuple[tuple[str, Version], ...]
+    files: tuple[File, ...]
     identity: str  # the column that names the image
     is_uid: bool  # whether `identity` holds uids; otherwise it holds URLs
     columns: pa.Schema
@@ -87,7 +89,7 @@ class ImageTable:
         columns = pa.schema([pa.field(field.name, plain_type(field.type)) for field in schema])
         return cls(name, files, identity, kind == "uid", columns)
 
-    def read(self, file: tuple[str, Version], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def read(self, file: File, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a file that name an image: KEY and the given columns, in the types of the table."""
         schema = self.row_schema(columns)
         wanted = list(dict.fromkeys([self.identity, *columns]))
@@ -107,6 +109,11 @@ class ImageTable:
     def bytes(self) -> int:
         """The total size of all files whose size is known."""
         return sum(version.size or 0 for _, version in self.files)
+
+    @property
+    def rows(self) -> int:
+        """The number of rows that the files have at most."""
+        return self.bytes // ROW_BYTES
 
     def row_schema(self, columns: Sequence[str]) -> pa.Schema:
         """Return the schema of what `read` yields; InputError for a repeated or reserved column name."""
@@ -136,7 +143,7 @@ def opened(path: str, version: Version) -> Iterator[BoundedParquet]:
         raise InputError(f"{path} cannot be read as Parquet ({' '.join(str(error).split())})") from None
 
 
-def files_in(path: str, expected: str, endings: Sequence[str] = (PARQUET,)) -> list[tuple[str, Version]]:
+def files_in(path: str, expected: str, endings: Sequence[str] = (PARQUET,)) -> list[File]:
     """Return the files that a path names, sorted by path, each with its version and known checksum.
 
     Of a folder or a glob, only files with these endings are returned. InputError if there are none.
@@ -168,6 +175,11 @@ def _content(path: str, version: Version) -> Iterator[BinaryIO]:
         yield file
 
 
+def is_number(kind: pa.DataType) -> bool:
+    """Return whether a type is one of numbers."""
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+
+
 def _cast(column: pa.Array, kind: pa.DataType, path: str, name: str) -> pa.Array:
     try:
         return column.cast(kind, safe=not pa.types.is_floating(kind))  # integers are rounded to the nearest float
@@ -195,11 +207,9 @@ def comparable_type(kind: pa.DataType) -> pa.DataType:
     kind = plain_type(kind)
     if pa.types.is_timestamp(kind):
         return pa.timestamp("us", kind.tz)
-    if _is_list(kind):
+    if any(is_such(kind) for is_such in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)):
         return pa.list_(_field(kind.value_field))
-    if pa.types.is_struct(kind):
-        return pa.struct([_field(kind.field(number)) for number in range(kind.num_fields)])
-    return kind
+    return pa.struct([_field(field) for field in kind]) if pa.types.is_struct(kind) else kind
 
 
 def comparable(column: pa.Array, table: str = "the table") -> pa.Array:
@@ -238,8 +248,3 @@ def _may_hold_nan(kind: pa.DataType) -> bool:
 
 def _field(field: pa.Field) -> pa.Field:
     return pa.field(field.name, comparable_type(field.type))
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    is_such = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    return any(each(kind) for each in is_such)

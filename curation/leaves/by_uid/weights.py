@@ -6,31 +6,34 @@ null or 0 is ignored. Weights that lift the tail are computed from a run, or fro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
 
 from curation.balancing.thresholds import entry_ids
 from curation.leaves.by_uid.clusters import Clusters
-from curation.leaves.by_uid.mapped_rows import MappedRows, in_order, save_rows_of, sorted_schema
-from curation.leaves.by_uid.tables import KEY, ImageTable, Paths, key_columns, spelled
+from curation.leaves.by_uid.mapped_rows import (
+    MappedRows,
+    in_order,
+    save_rows_of,
+    sorted_rows,
+    sorted_schema,
+    work_beside,
+)
+from curation.leaves.by_uid.tables import KEY, File, ImageTable, Paths, key_columns, spelled
 from curation.run.results import Results, matched_files
 from runtime.arrow import parts as lists_of
 from runtime.errors import InputError, require_integer, require_number, typed
-from runtime.storage.arrays import mapped
-from runtime.storage.listing import Version
-from runtime.storage.parquet import MOST_PARTS, batches, in_parts
+from runtime.storage.parquet import batches
 
 WEIGHT = "weight"
 EXPECTED = "tables of weights: Parquet files with the columns uid (or url) and weight"
 MOST = 1e6  # largest weight: times that an epoch shows an image
 PART_ROWS = 1 << 20  # rows in memory at a time
-ROW_BYTES = 16  # least bytes of a row in a table: those of the uid
 
 
 class Weights(MappedRows):
@@ -62,16 +65,21 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Weighted:
     if an image has two different weights.
     """
     table = ImageTable.find(tables, EXPECTED, WEIGHT)
-    parts = min(MOST_PARTS, 1 + table.bytes // ROW_BYTES // PART_ROWS)
     rows = (batch for file in table.files for batch in _rows(table, file))
-    with TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.") as work:
-        parted = in_parts(rows, Weights.schema, parts, Path(work, "parts"))
-        once = mapped((_once(part, table.name) for part in parted), Weights.schema, Path(work))
-        images, without = save_rows_of(path, once, run, f"weights in {table.name}")
-    return Weighted(Weights.open(path), images, without)
+    with work_beside(path) as work:
+        once = _sorted(rows, table.rows, partial(_once, name=table.name), work)
+        counts = save_rows_of(path, once, run, f"weights in {table.name}")
+    return Weighted(Weights.open(path), *counts)
 
 
-def _rows(table: ImageTable, file: tuple[str, Version]) -> Iterator[pa.RecordBatch]:
+def _sorted(
+    rows: Iterator[pa.RecordBatch], number: int, once: Callable[[pa.Table], pa.RecordBatch], work: str
+) -> pa.RecordBatch:
+    """Return a number of rows sorted by key, PART_ROWS at a time by `once`."""
+    return sorted_rows(rows, Weights.schema, 1 + number // PART_ROWS, once, work, Weights.schema)
+
+
+def _rows(table: ImageTable, file: File) -> Iterator[pa.RecordBatch]:
     """Yield the keys and weights of a file, without weights of 0; InputError for an invalid weight."""
     for batch in table.read(file, [WEIGHT]):
         try:
@@ -135,8 +143,8 @@ def lift(how: Lift, run: Results, path: str | PathLike[str], clusters: Clusters 
 
     By entries, our own variant, a text has the weight of its rarest entry, and an image the mean of its texts'.
     """
-    with TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.") as work:
-        rows = _by_entries(run, how.power, Path(work)) if clusters is None else _by_clusters(clusters.rows, how.power)
+    with work_beside(path) as work:
+        rows = _by_entries(run, how.power, work) if clusters is None else _by_clusters(clusters.rows, how.power)
         shares = rows[WEIGHT].to_numpy()
         wanted = shares * (how.samples / (shares.sum() or 1))
         weights = np.minimum(wanted, how.most)
@@ -155,20 +163,13 @@ def _by_clusters(rows: pa.RecordBatch, power: float) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([*rows.columns[: len(KEY)], weights], schema=Weights.schema)
 
 
-def _by_entries(run: Results, power: float, work: Path) -> pa.RecordBatch:
+def _by_entries(run: Results, power: float, work: str) -> pa.RecordBatch:
     """Return the mean over an image's texts of n^(power - 1) of their rarest entry, which is in n texts."""
     of_entries = np.maximum(run.counts, 1) ** (power - 1.0)
-    rows = (
-        pa.RecordBatch.from_arrays(
-            [*key_columns(batch["uid"]), pa.array(_means(batch, of_entries))], schema=Weights.schema
-        )
-        for file in matched_files(run)
-        for batch in batches(file, PART_ROWS, ["uid", "candidates"])
-    )
-    parts = min(MOST_PARTS, 1 + run.counted[1] // PART_ROWS)
-    return mapped(
-        (in_order(part)[0] for part in in_parts(rows, Weights.schema, parts, work / "parts")), Weights.schema, work
-    )
+    images = (each for file in matched_files(run) for each in batches(file, PART_ROWS, ["uid", "candidates"]))
+    columns = ([*key_columns(batch["uid"]), pa.array(_means(batch, of_entries))] for batch in images)
+    rows = (pa.RecordBatch.from_arrays(each, schema=Weights.schema) for each in columns)
+    return _sorted(rows, run.counted[1], lambda part: in_order(part)[0], work)
 
 
 def _means(batch: pa.RecordBatch, of_entries: np.ndarray) -> np.ndarray:

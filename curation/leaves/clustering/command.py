@@ -6,7 +6,6 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from curation.leaves.clustering.embedding import DEFAULT
 from curation.leaves.clustering.pipeline import ClusterRequest, cluster
 from curation.leaves.clustering.training import ClusterConfig
 from curation.report.languages import aligned, counted, number, percent
@@ -31,6 +30,15 @@ NUMBERS = {
     "clustering has other borders (default: 1)",
 }
 
+TABLES = {
+    "--embeddings TABLE": "Parquet files with the columns uid (or url) and embedding, a list of numbers",
+    "--embedding-column NAME": "column of embeddings",
+}
+ENCODER = (
+    "sentence encoder that embeds the texts where no table is given: %(default)s, which the extra `clusters` brings "
+    "and which knows English, or the folder of another one, as sentence-transformers saves it"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line `argv` (None: the process's own); bad input prints one sentence and exits with status 2."""
@@ -43,9 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(args: Namespace) -> dict[str, Any]:
     """Cluster images by the values of a command line, and return the content of clusters.json."""
     config = made(ClusterConfig, args)
-    request = ClusterRequest(
-        args.run, args.output, config, args.embeddings, args.embedding_column, args.encoder, args.overwrite
-    )
+    tables = args.embeddings, args.embedding_column
+    request = ClusterRequest(args.run, args.output, config, *tables, args.encoder, args.overwrite)
     return cluster(engine_for(args, "cluster"), request, ConsoleProgress())
 
 
@@ -83,27 +90,8 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     )
     add_fields(parser, ClusterConfig, NUMBERS)
     parser.add_argument("--overwrite", action="store_true", help="replace other clusters in the output folder")
-    _add_embeddings(parser)
+    source = parser.add_argument_group("where embeddings come from")
+    add_fields(source, ClusterRequest, TABLES)
+    source.add_argument("--encoder", default=ClusterRequest.encoder, metavar="NAME", help=ENCODER)
     parser.add_engine()
     return parser.parse_args(argv)
-
-
-def _add_embeddings(parser: Parser) -> None:
-    source = parser.add_argument_group("where embeddings come from")
-    source.add_argument(
-        "--embeddings",
-        nargs="+",
-        default=[],
-        metavar="TABLE",
-        help="Parquet files with the columns uid (or url) and embedding, a list of numbers",
-    )
-    source.add_argument(
-        "--embedding-column", default="embedding", metavar="NAME", help="column of embeddings (default: %(default)s)"
-    )
-    source.add_argument(
-        "--encoder",
-        default=DEFAULT,
-        metavar="NAME",
-        help="sentence encoder that embeds the texts where no table is given: %(default)s, which the extra `clusters` "
-        "brings and which knows English, or the folder of another one, as sentence-transformers saves it",
-    )

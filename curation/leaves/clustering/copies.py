@@ -23,12 +23,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.images.combine import differs
-from curation.leaves.by_uid.by_key import PLACE, Places, RowStream
-from curation.leaves.by_uid.join import TURNS
+from curation.leaves.by_uid.by_key import PLACE, TURNS, Places, RowStream
 from curation.leaves.by_uid.tables import key_columns
+from curation.leaves.clustering.embeddings import Embeddings, lists_of, units
 from curation.leaves.clustering.joining import CHOSEN, ROW_BITS
 from curation.leaves.clustering.training import TrainedClusters
-from curation.leaves.clustering.vectors import Embeddings, units
 from curation.leaves.near_copies.vectors import MeaningLeaders, scaled
 from curation.run.ledger import MOST_BUCKETS, sending
 from curation.schemas import COSINE, SEMANTIC_COPIES
@@ -37,8 +36,8 @@ from runtime.buckets import Block, Packer, buckets_for, by_bucket
 from runtime.draws import draws
 from runtime.engine import Engine, Relay
 from runtime.shipping import Shipped
-from runtime.storage.own_files import OwnFile, tally
-from runtime.storage.parquet import batches, part_writer, read_table, row_counts
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches, read_table, row_counts, write_rows
 from runtime.tallies import Tallies
 
 PURPOSE = "semantic copies"  # of the draw
@@ -139,8 +138,7 @@ def _with_vectors(partition: int, blocks: Iterator[bytes], _: Tallies, how: Mean
 
 
 def _with_numbers(rows: pa.RecordBatch, numbers: np.ndarray, how: MeaningComparison) -> pa.RecordBatch:
-    narrow = numbers.astype(how.embeddings.kind.value_type.to_pandas_dtype())
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(narrow.ravel()), how.embeddings.dimension)
+    vectors = lists_of(numbers.astype(how.embeddings.kind.value_type.to_pandas_dtype()))
     drawn, leads = draws(how.seed, PURPOSE, rows["uid"]), rows["leads"].to_numpy(zero_copy_only=False)
     again = how.clusters and how.clusters.opened(TrainedClusters.open).fine.assign(units(numbers))[0]
     fine = rows["fine"] if again is None else pa.array(again)
@@ -194,7 +192,7 @@ def _copies(cluster: Iterator[pa.RecordBatch], leaders: MeaningLeaders) -> Itera
 
 def _write(number: int, rows: RowStream, how: MeaningComparison, folder: Path) -> Tallies:
     """Write the copies among the images of the file `number`, of this look and those before; tally the checksum."""
-    path, tallies, schema = folder / f"{number:05d}.parquet", Tallies(), _FOUND
+    tallies, schema = Tallies(), _FOUND
     found = pa.concat_tables([how.found_before(number), pa.Table.from_batches(rows.rest_of(number), _FOUND)])
     found = found.sort_by("row")
     found = found.filter(pa.array(differs(found["row"].to_numpy())))  # a leader may get copies in several looks
@@ -204,8 +202,4 @@ def _write(number: int, rows: RowStream, how: MeaningComparison, folder: Path) -
         tallies.add("copies", len(copies))
         tallies.add("copied", len(found) - len(copies))
         found = copies.select(schema.names)
-    with part_writer(path, schema, _ROW_GROUP) as writer:
-        for batch in found.cast(schema).to_batches():
-            writer.write(batch)
-    tally(tallies, path, writer.checksum)
-    return tallies
+    return tallies + write_rows(folder / f"{number:05d}.parquet", schema, _ROW_GROUP, found.cast(schema).to_batches())

@@ -17,18 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.images.tasks import MATCHED_ROW_GROUP
-from curation.leaves.by_uid.by_key import PLACE, RowStream
-from curation.leaves.by_uid.join import Join, Table, first, images_in
-from curation.leaves.by_uid.tables import KEY
-from curation.leaves.clustering.embedding import COLUMNS, TEXT, texts_of
+from curation.leaves.by_uid.by_key import PLACE, Join, RowStream, Table, first_by, images_in
+from curation.leaves.by_uid.tables import KEY, File
+from curation.leaves.clustering.embeddings import COLUMNS, TEXT, Embeddings, texts_of
 from curation.leaves.clustering.training import TrainedClusters
-from curation.leaves.clustering.vectors import Embeddings
 from curation.schemas import CLUSTERS
 from runtime.engine import Engine
 from runtime.shipping import Shipped
-from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile, tally
-from runtime.storage.parquet import PartWriter, batches, part_writer, row_counts, write_tables
+from runtime.storage.parquet import PartWriter, batches, part_writer, row_counts, write_rows, write_tables
 from runtime.tallies import Tallies
 
 # A row per embedding, with its fine cluster and its distances to the fine and the coarse centre.
@@ -43,7 +40,6 @@ ASSIGNED = pa.schema(
 )
 ROW_BITS = 40  # low bits of a place
 FINE, COARSE = "fine", "coarse"
-MORE = "more"  # the number of an image's embeddings besides the one that counts
 _NEARER = ("distance", "fine", "coarse_distance", "place")  # the sort key of an image's embeddings; the first counts
 NEAREST_OF = "nearest-"  # prefix of the file with the nearest texts, before the name of the file of clusters
 CHOSEN_OF = "chosen-"  # prefix of the file that states which embedding of each image counts
@@ -120,24 +116,23 @@ def _own_number(kind: str, cluster: Number) -> Number:
     return cluster if kind == FINE else ~cluster
 
 
-def write_assigned(
-    numbered: tuple[int, tuple[str, Version]], embeddings: Embeddings, clusters: Shipped, folder: Path
-) -> Tallies:
+def write_assigned(numbered: tuple[int, File], embeddings: Embeddings, clusters: Shipped, folder: Path) -> Tallies:
     """Write the clusters of a file of embeddings as rows of ASSIGNED; tally `embeddings`, `unusable` and the checksum.
 
     `numbered` is the number of the file, and its path and version.
     """
-    (number, file), begin = numbered, numbered[0] << ROW_BITS
-    path, opened, tallies = folder / f"{number:05d}.parquet", clusters.opened(TrainedClusters.open), Tallies()
-    with part_writer(path, ASSIGNED, _ROW_GROUP) as writer:
+    (number, file), tallies, opened = numbered, Tallies(), clusters.opened(TrainedClusters.open)
+
+    def assigned() -> Iterator[pa.RecordBatch]:
+        begin = number << ROW_BITS
         for rows in embeddings.read(file):
             tallies.add("unusable", rows.unusable)
+            tallies.add("embeddings", len(rows.vectors))
             places = np.arange(begin, begin := begin + len(rows.vectors))
             columns = map(pa.array, (*opened.distances(rows.vectors), places))
-            writer.write(pa.RecordBatch.from_arrays([*rows.keys, *columns], schema=ASSIGNED))
-    tallies.add("embeddings", writer.rows)
-    tally(tallies, path, writer.checksum)
-    return tallies
+            yield pa.RecordBatch.from_arrays([*rows.keys, *columns], schema=ASSIGNED)
+
+    return write_rows(folder / f"{number:05d}.parquet", ASSIGNED, _ROW_GROUP, assigned()) + tallies
 
 
 def write_clusters(
@@ -148,17 +143,8 @@ def write_clusters(
     `assigned` are files of ASSIGNED. Of several embeddings of one image, the one nearest to its centre counts.
     """
     fields = [ASSIGNED.field(name) for name in _NEARER]
-    embeddings = Table(assigned, sum(row_counts(assigned)), batches, _nearest, fields, others=MORE)
+    embeddings = Table(assigned, sum(row_counts(assigned)), batches, partial(first_by, names=_NEARER), fields)
     return Join(images_in(files), [embeddings]).write(engine, partial(_write, files=list(files), output=output))
-
-
-def _nearest(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
-    """Return for each image the index of the row of ASSIGNED whose embedding is nearest to its centre.
-
-    `images` has the number of each row's image.
-    """
-    order = np.lexsort([*(rows[name].to_numpy() for name in reversed(_NEARER)), images])
-    return order[first(rows, images[order])]
 
 
 def _write(number: int, stream: RowStream, files: Sequence[OwnFile], output: JoinedOutput) -> Tallies:
@@ -169,7 +155,9 @@ def _write(number: int, stream: RowStream, files: Sequence[OwnFile], output: Joi
     if not stream.has(number):
         return Tallies()
     file, tallies, nearest, path = files[number], Tallies(), Nearest(), output.clusters / f"{number:05d}.parquet"
-    choosing = _choosing(output, path.name)
+    choosing: AbstractContextManager[PartWriter | None] = nullcontext()
+    if output.chosen:
+        choosing = part_writer(output.chosen / f"{CHOSEN_OF}{path.name}", CHOSEN, _ROW_GROUP)
     with part_writer(path, CLUSTERS, _ROW_GROUP) as writer, choosing as chosen:
         for found, texts in _found(number, file, stream, output):
             fine = found["fine"].to_numpy()
@@ -192,28 +180,21 @@ def _write(number: int, stream: RowStream, files: Sequence[OwnFile], output: Joi
     return tallies
 
 
-def _choosing(output: JoinedOutput, name: str) -> AbstractContextManager[PartWriter | None]:
-    """Return a context manager that yields a writer of rows of CHOSEN, or None if these are not asked for."""
-    return part_writer(output.chosen / f"{CHOSEN_OF}{name}", CHOSEN, _ROW_GROUP) if output.chosen else nullcontext()
-
-
 def _found(
     number: int, file: OwnFile, stream: RowStream, output: JoinedOutput
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
     """Yield, for the images with embeddings in the file `number`, the joined columns and the rows of TEXT."""
-    begin = 0
+    end = 0
     for batch in batches(file, MATCHED_ROW_GROUP, COLUMNS[output.texts]):
-        found = stream.take(number, begin, begin + batch.num_rows)
+        begin, end = end, end + batch.num_rows
+        found = stream.take(number, begin, end)
         if found is not None:
-            rows = batch.take(pa.array(found["row"].to_numpy() - begin))
-            yield found, texts_of(rows, output.seed)
-        begin += batch.num_rows
+            yield found, texts_of(batch.take(pc.subtract(found["row"], begin)), output.seed)
 
 
 def _count(found: pa.RecordBatch, coarse: np.ndarray, texts: pa.RecordBatch, tallies: Tallies) -> None:
     """Tally the number of images: of all, by fine cluster, and by coarse cluster and language."""
     tallies.add("images", found.num_rows)
-    tallies.add("more", int(found[MORE].to_numpy().sum()))
     for number, images in enumerate(np.bincount(found["fine"].to_numpy())):
         if images:
             tallies.add(f"{FINE}.{number}", int(images))

@@ -16,23 +16,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.by_uid.by_key import Places
-from curation.leaves.clustering import joining, vectors
+from curation.leaves.by_uid.by_key import REPEATED, Places
+from curation.leaves.clustering import embeddings as embedded
+from curation.leaves.clustering import joining
 from curation.leaves.clustering.copies import MeaningComparison, write_copies
-from curation.leaves.clustering.embedding import (
-    DEFAULT,
-    SPAN,
-    Embedding,
-    described,
-    embed,
-    embeddings_folder,
-    files_of,
-    find_encoder,
-    missing_spans,
-)
+from curation.leaves.clustering.embeddings import Embeddings
 from curation.leaves.clustering.joining import COARSE, FINE, Nearest
 from curation.leaves.clustering.training import ClusterConfig, TrainedClusters
-from curation.leaves.clustering.vectors import Embeddings
 from curation.report.charts import Bar
 from curation.report.facts import versions
 from curation.report.languages import number, percent
@@ -45,10 +35,10 @@ from runtime.progress import Progress
 from runtime.redaction import hidden
 from runtime.storage.arrays import save_array
 from runtime.storage.locks import WORK, claimed, require_apart
-from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, content_digest, own_files
+from runtime.storage.own_files import OwnFile, checksums_in, content_digest, own_files, written_files
 from runtime.storage.parquet import read_table, rows_of, write_tables
 from runtime.storage.paths import names, remove
-from runtime.storage.whole import Parts, finished, whole, write_json
+from runtime.storage.whole import Parts, finished, write_json, write_text
 from runtime.tallies import Tallies
 
 VERSION = 1
@@ -68,8 +58,8 @@ class ClusterRequest:
     output: str
     config: ClusterConfig = field(default_factory=ClusterConfig)
     embeddings: Sequence[str] = ()  # tables; none: the texts are embedded
-    column: str = "embedding"  # of these tables
-    encoder: str = DEFAULT
+    embedding_column: str = "embedding"  # of these tables
+    encoder: str = embedded.DEFAULT
     overwrite: bool = False
 
     def require_free(self, folder: Path) -> None:
@@ -89,9 +79,8 @@ def cluster(engine: Given, request: ClusterRequest, progress: Progress | None = 
     """
     progress = progress or Progress()
     source = Results.open(request.run)
-    given: Embeddings | Path = (
-        Embeddings.find(request.embeddings, request.column) if request.embeddings else find_encoder(request.encoder)
-    )
+    tables = Embeddings.find(request.embeddings, request.embedding_column) if request.embeddings else None
+    given = tables or embedded.find_encoder(request.encoder)
     require_apart(request.output, [source.path, *request.embeddings])
     with claimed(request.output, request.require_free) as parts:
         workers = engine_of(engine)
@@ -120,7 +109,7 @@ class ClusterSteps:
     def made_from(self, given: Embeddings | Path) -> dict[str, Any]:
         """Return the members run, tables and encoder of clusters.json; `given` is a table, or an encoder's folder."""
         tables = [] if isinstance(given, Path) else [hidden(path) for path, _ in given.table.files]
-        encoder = described(self.request.encoder, given) if isinstance(given, Path) else None
+        encoder = embedded.described(self.request.encoder, given) if isinstance(given, Path) else None
         return {"run": content_digest(self.run.path / "run.json"), "tables": tables, "encoder": encoder}
 
     def embed(self, encoder: Path, made_from: dict[str, Any]) -> Embeddings:
@@ -129,14 +118,14 @@ class ClusterSteps:
         `encoder` is the encoder's folder, `made_from` the result of the method of this name.
         """
         texts, digest = self.request.config.texts, made_from["encoder"]["digest"]
-        stamp = {"run": made_from["run"], "texts": texts, "encoder": digest, "images_per_file": SPAN}
-        folder = embeddings_folder(self.parts.folder / EMBEDDINGS, stamp, self.request.overwrite)
-        files = files_of(self.run, texts)
-        missing, spans = missing_spans(files, [rows_of(file) for file in files], folder)
+        stamp = {"run": made_from["run"], "texts": texts, "encoder": digest, "images_per_file": embedded.SPAN}
+        folder = embedded.embeddings_folder(self.parts.folder / EMBEDDINGS, stamp, self.request.overwrite)
+        files = embedded.files_of(self.run, texts)
+        missing, spans = embedded.missing_spans(files, [rows_of(file) for file in files], folder)
         if missing:
             with self.progress.stage(f"embed the texts of {len(missing)} of {spans} parts", unit="parts"):
-                how = Embedding(self.engine.ship(encoder), texts, self._run_seed, folder)
-                self.engine.run(missing, partial(embed, how=how))
+                how = embedded.Embedding(self.engine.ship(encoder), texts, self._run_seed, folder)
+                self.engine.run(missing, partial(embedded.embed, how=how))
         return Embeddings.find([str(folder)], "embedding")
 
     def sample(self, embeddings: Embeddings) -> np.ndarray:
@@ -147,12 +136,12 @@ class ClusterSteps:
         config, files = self.request.config, curated_files(self.run)
         share = config.share(self.run.facts["rows"]["kept"], embeddings.dimension)
         with self.progress.stage(f"read the embeddings to train on, of {share:.0%} of the manifest"):
-            keys = vectors.drawn_keys(self.engine, files, share, config.seed, self.parts.begin("drawn"))
+            keys = embedded.drawn_keys(self.engine, files, share, config.seed, self.parts.begin("drawn"))
             shipped = self.engine.ship(save_array(self.local / "keys.npy", keys))
             folder = self.parts.begin("sample")
-            write = partial(vectors.write_vectors, embeddings=embeddings, keys=shipped, folder=folder)
+            write = partial(embedded.write_vectors, embeddings=embeddings, keys=shipped, folder=folder)
             tallies = self.engine.run(list(enumerate(embeddings.table.files)), write)
-            found = vectors.read_vectors(_own(folder, tallies), keys.shape[1], embeddings.dimension)
+            found = embedded.read_vectors(written_files(folder, tallies), keys.shape[1], embeddings.dimension)
         if not len(found):
             raise InputError(
                 f"none of the embeddings in {embeddings.table.name} is of an image of the manifest of {self.run.path}"
@@ -172,7 +161,7 @@ class ClusterSteps:
 
         `sample` are the training vectors.
         """
-        files = files_of(self.run, self.request.config.texts)
+        files = embedded.files_of(self.run, self.request.config.texts)
         folder, texts = self.parts.begin("assigned"), self.parts.begin("nearest")
         is_asked = self.request.config.same_meaning is not None
         with self.progress.stage("assign embeddings to clusters"):
@@ -181,7 +170,7 @@ class ClusterSteps:
             assigned = self.engine.run(list(enumerate(embeddings.table.files)), write)
         with self.progress.stage("join clusters with images"):
             to, chosen = self.parts.begin(CLUSTERS), self.parts.begin("chosen") if is_asked else None
-            rows = _own(folder, assigned)
+            rows = written_files(folder, assigned)
             how = joining.JoinedOutput(to, texts, clusters.coarse_of, self.request.config.texts, self._run_seed, chosen)
             written = joining.write_clusters(self.engine, files, rows, how)
         sums = checksums_in(written)
@@ -210,7 +199,7 @@ class ClusterSteps:
                 found = write_copies(self.engine, chosen, replace(how, is_last=look == last), folder)
             if look < last:
                 again = self.engine.ship(self.train(sample, look).save(self.local / f"clusters-{look}"))
-                how = replace(how, clusters=again, before=_own(folder, found))
+                how = replace(how, clusters=again, before=written_files(folder, found))
         return found
 
     def finish(self, clusters: TrainedClusters, counted: ClusterCounts, made_from: dict[str, Any]) -> dict[str, Any]:
@@ -226,17 +215,13 @@ class ClusterSteps:
         else:
             remove(folder / COPIES)
         sums |= write_centres(folder, clusters, facts)
-        sums |= {PAGE: write_page(folder / PAGE, facts)}
+        sums |= {PAGE: write_text(folder / PAGE, render(facts))}
         write_json(folder / FACTS, facts | {"checksums": sums})
         return facts
 
     @property
     def _run_seed(self) -> int:
         return self.run.facts["parameters"]["seed"]
-
-
-def _own(folder: Path, tallies: Tallies) -> list[OwnFile]:
-    return own_files(folder, checksums_in(tallies), AGAIN)
 
 
 @dataclass(frozen=True)
@@ -258,7 +243,7 @@ def facts_of(
     """Return the content of clusters.json, except the checksums; `made_from` has its members on run and embeddings."""
     fine, coarse = len(clusters.fine), len(clusters.coarse)
     written, embeddings = counted.written, int(counted.assigned["embeddings"])
-    images, more = int(written["images"]), int(written["more"])
+    images, more = int(written["images"]), int(written[REPEATED])
     sizes = {kind: _sizes(written, kind, each) for kind, each in ((FINE, fine), (COARSE, coarse))}
     facts = {
         "version": VERSION,
@@ -320,26 +305,15 @@ def write_centres(folder: Path, clusters: TrainedClusters, facts: dict[str, Any]
         "coarse": clusters.coarse_of,
         "price": clusters.fine.prices,  # is added to the squared distance to the centre when centres are compared
         "images": facts["fine_sizes"],
-        "centre": _vectors(clusters.fine.vectors),
+        "centre": embedded.lists_of(clusters.fine.vectors),
     }
     coarse = {
         "coarse": np.arange(len(clusters.coarse), dtype=np.int32),
         "images": facts["coarse_sizes"],
-        "centre": _vectors(clusters.coarse),
+        "centre": embedded.lists_of(clusters.coarse),
     }
     tables = {CENTRES: pa.table(fine), COARSE_CENTRES: pa.table(coarse)}
     return {name: write_tables(folder / name, [table], table.schema) for name, table in tables.items()}
-
-
-def _vectors(vectors: np.ndarray) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(np.ravel(vectors)), vectors.shape[1])
-
-
-def write_page(path: Path, facts: dict[str, Any]) -> str:
-    """Write the page clusters.html to `path`, given the content of clusters.json; return its checksum."""
-    with whole(path) as file:
-        file.write_text(render(facts), encoding="utf-8", errors="backslashreplace")
-        return checksum_of(file)
 
 
 def render(facts: dict[str, Any]) -> str:

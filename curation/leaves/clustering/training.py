@@ -19,7 +19,7 @@ from typing import Literal, get_args
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.clustering import kernels
+from curation.leaves.near_copies import kernels
 from curation.leaves.near_copies.vectors import require_cosine
 from runtime.draws import draws
 from runtime.errors import InputError, require_integer, require_one_of, require_seed, require_share

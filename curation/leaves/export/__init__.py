@@ -5,4 +5,4 @@ from functools import partial
 from runtime.programs import start
 
 program = partial(start, "clip-export", "curation.leaves.export.command")
-removal_program = partial(start, "clip-remove", "curation.leaves.export.removal_command")
+removal_program = partial(start, "clip-remove", "curation.leaves.export.removal")

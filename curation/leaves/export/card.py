@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from curation.config import CurationConfig
-from curation.leaves.origins.inputs import TEXTS, doubts
+from curation.leaves.origins import TEXTS, DomainCounts, Origin, doubts, origins, period
 from curation.report.charts import DROPPED, funnel
-from curation.report.facts import of_licenses
-from curation.report.languages import counted, number
+from curation.report.facts import of_licenses, versions
+from curation.report.languages import counted, named, number, percent
 from curation.report.page import code, environment, escaped, templates
 from curation.report.warnings import starter
 from metadata.languages import language
@@ -24,6 +24,7 @@ from runtime.arguments import flag
 
 if TYPE_CHECKING:
     from curation.leaves.export.huggingface import Card
+
 
 MOST_LANGUAGES = 5  # languages named for each rule of the gate
 WITNESSES = {"han": "its Han characters and kana", "pool": "the texts around it", "page": "its WARC page"}
@@ -115,6 +116,7 @@ def croissant(
     facts: dict[str, Any], about: Card, name: str, digests: dict[str, str], columns: Sequence[pa.Field] = ()
 ) -> dict[str, Any]:
     """Return the content of croissant.json, given that of run.json; `digests` has the SHA-256 of each file's path."""
+    creator = about.answers.get("creator")
     rendered = _rendered(
         "croissant.json",
         name=name,
@@ -126,9 +128,7 @@ def croissant(
             "datePublished": about.date,
             "citeAs": about.cite,
             "url": about.answers.get("url"),
-            "creator": {"@type": "Organization", "name": about.answers["creator"]}
-            if "creator" in about.answers
-            else None,
+            "creator": None if creator is None else {"@type": "Organization", "name": creator},
         },
         digests=digests,
         columns=columns,
@@ -151,7 +151,7 @@ def funnel_figure(facts: dict[str, Any]) -> str:
 def removed_by_language(facts: Mapping[str, Any]) -> list[tuple[str, int, str]]:
     """Return what each rule of a gate removed: the rule, texts, and those of the languages with the most."""
     gate, found = facts.get("gate", {}), []
-    for row in (row for group in ("conditions", "texts") for row in gate.get(group, [])):
+    for row in [*gate.get("conditions", []), *gate.get("texts", [])]:
         texts = sorted(row.get("removed_texts", {}).items(), key=lambda each: (-each[1], each[0]))
         if texts:
             most = ", ".join(f"{code} {number(removed)}" for code, removed in texts[:MOST_LANGUAGES])
@@ -241,9 +241,8 @@ def is_balanced(facts: Mapping[str, Any]) -> bool:
 def is_filtered(facts: Mapping[str, Any]) -> bool:
     """Return whether a run left out any images or texts besides those without an entry."""
     gate = facts.get("gate", {})
-    return bool(
-        facts["made_from"].get("exclusion") or facts.get("removals") or gate.get("conditions") or gate.get("texts")
-    )
+    found = (facts["made_from"].get("exclusion"), facts.get("removals"), gate.get("conditions"), gate.get("texts"))
+    return any(found)
 
 
 def sentences(facts: Mapping[str, Any]) -> list[str]:
@@ -297,3 +296,122 @@ def of_row(row: Mapping[str, Any], thing: str) -> str:
     if removes := row.get("removes"):
         return f"Removed were {removes} ({gone})."
     return f"Of {thing}s it was asked: {code(row['text'])} ({gone})."
+
+
+OPEN = "To be answered by the publisher"  # begins a question
+PERSONAL = ("email_address", "phone_number", "card_number", "iban")  # rules about personal data
+FEW = 10  # number of languages and of domains that are named
+IS_SYNTHETIC = {"true": True, "false": False}  # by the answer
+
+
+def responsible(
+    facts: Mapping[str, Any], domains: DomainCounts | None, columns: Sequence[str], about: Card
+) -> dict[str, Any]:
+    """Return RAI properties by name, given the content of run.json and the domains of the kept images."""
+    found = origins(facts)
+    days = period(found) if all(each.begin for each in found) else None  # of all inputs, or it would mislead
+    answered = {name: answer or f"{OPEN} (--answers, {name}): {question}" for name, question, answer in asked(about)}
+    dropped = [f"{number(rows)} {DROPPED.get(reason, reason)}" for reason, rows in facts["dropped"].items() if rows]
+    stated: dict[str, Any] = {
+        "dataCollection": _collection(facts, found),
+        "dataCollectionTimeframe": "/".join(days) if days else None,
+        "dataCollectionMissingData": f"Left out while reading: {', '.join(dropped) or 'nothing'}.",
+        "dataCollectionRawData": f"Image URLs with {TEXTS}; no pictures.",
+        "dataPreprocessingProtocol": sentences(facts),
+        "dataManipulationProtocol": _balancing(facts),
+        "dataAnnotationProtocol": "Programs found the language of each text and the metadata entries in it; nobody "
+        "looked at them.",
+        "machineAnnotationTools": _tools(facts),
+        "dataBiases": [*_biases(facts, domains)],
+        "dataLimitations": [*_limitations(facts, about)],
+        "personalSensitiveInformation": [*_personal(facts), answered["people"]],
+        "hasSyntheticData": "captions" in facts.get("gate", {})
+        or any(name.startswith("caption") for name in columns)
+        or IS_SYNTHETIC.get(about.answers.get("hasSyntheticData", "")),
+    }
+    stated |= {name: said for name, said in answered.items() if name.startswith("data")}
+    return {f"rai:{name}": value for name, value in stated.items() if value is not None}
+
+
+def provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the data was derived from, with digests, and the program and the metadata that made it."""
+    metadata = facts.get("metadata", {})
+    derived = [
+        {
+            "@type": "prov:Entity",
+            "prov:label": origin.name,
+            "description": f"{counted(origin.files, 'file')}, {origin.format}{_public(origin)}",
+            "identifier": origin.digest,
+        }
+        for origin in origins(facts)
+    ]
+    entries = {
+        "@type": "prov:Entity",
+        "prov:label": metadata.get("name") or "metadata",
+        "identifier": facts["made_from"]["metadata"],
+    }
+    program = {"@type": "prov:SoftwareAgent", "prov:label": "clip-curation", "version": _version(facts)}
+    activity = {"@type": "prov:Activity", "prov:used": entries, "prov:wasAssociatedWith": program}
+    return {"prov:wasDerivedFrom": derived, "prov:wasGeneratedBy": activity}
+
+
+def _version(facts: Mapping[str, Any]) -> str:
+    return (facts.get("versions") or versions()).get("clip-curation") or "unknown"
+
+
+def _public(origin: Origin) -> str:
+    return f", by its path of {origin.set}" if origin.set else ""
+
+
+def _collection(facts: Mapping[str, Any], found: Sequence[Origin]) -> str:
+    rows = facts["rows"]
+    each = (f"{counted(one.files, 'file')} of {one.name} ({one.format}{_public(one)})" for one in found)
+    read = ", ".join(each)
+    pages = f", on {counted(rows['pages'], 'page')} with images" if rows["pages"] else ""
+    return (
+        f"Read were {read or 'inputs'}: {counted(rows['pairs'], 'pair')} of {counted(rows['images'], 'image')}{pages}."
+    )
+
+
+def _balancing(facts: Mapping[str, Any]) -> str:
+    if not is_balanced(facts):
+        return "Nothing was balanced: each image with a matching text that passed was kept."
+    return (
+        "One text of an image is drawn at random, and kept if any of its metadata entries keeps it: an entry that "
+        "count texts have keeps each at the rate t / count, at most 1. The t of a language is the count below which "
+        f"entries have a share of about {facts['tail_share']:.4g} of its matches, as in English."
+    )
+
+
+def _tools(facts: Mapping[str, Any]) -> list[str]:
+    model = facts["made_from"].get("model")
+    return [*([f"language identification: {model['name']}"] if model else []), f"clip-curation {_version(facts)}"]
+
+
+def _biases(facts: Mapping[str, Any], domains: DomainCounts | None) -> Iterator[str]:
+    kept = facts["rows"]["kept"]
+    rows = sorted(facts["languages"].items(), key=lambda each: (-each[1]["kept"], each[0]))
+    shares = ", ".join(f"{percent(row['kept'], kept)} {named(code)}" for code, row in rows[:FEW] if row["kept"])
+    number_of = counted(sum(row["kept"] > 0 for _, row in rows), "language")
+    yield f"Languages of kept texts: {shares or 'none'}; {number_of} in all."
+    if domains is not None and domains.domains:
+        top = ", ".join(f"{name} {percent(images, domains.images)}" for name, images in domains.largest(FEW))
+        share = f"{percent(domains.share(FEW))} of images are of the largest: {top}."
+        yield f"Registered domains of images: {counted(domains.domains, 'domain')}; {share}"
+    if is_balanced(facts):
+        yield f"Tail share of English: {percent(facts['tail_share'])} of matches are with entries rarer than its t."
+
+
+def _limitations(facts: Mapping[str, Any], about: Card) -> Iterator[str]:
+    yield "Links break, and the images behind them change. Nothing here was checked against the pictures."
+    without = sum(row.get("kept_without_letters", 0) for row in facts["languages"].values())
+    yield f"Of the kept texts, {doubts(facts['languages'])}; {number(without)} are kept for numbers and single letters."
+    if unknown := ", ".join(name for name, _, answer in asked(about) if answer is None):
+        yield f"The publisher has not stated yet, by flags or answers: {unknown}."
+    yield from facts.get("warnings", [])
+
+
+def _personal(facts: Mapping[str, Any]) -> Iterator[str]:
+    yield "Texts, URLs and the pictures behind them may name or show people. They come from the open web as they were."
+    rules = [row for row in facts.get("gate", {}).get("texts", []) if row["text"] in PERSONAL]
+    yield from [of_row(row, "text") for row in rules] or ["No rule removed texts with personal data."]

@@ -78,16 +78,12 @@ def parse(argv: Sequence[str] | None, known: dict[str, type[Form]]) -> Namespace
     parser.add_argument("--format", required=True, choices=tuple(known), help="the form to write")
     parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a URL")
     parser.add_argument("--overwrite", action="store_true", help="replace all that is in --output")
-    _add_tables(parser)
+    add_fields(parser, CuratedSamples, TABLES)
+    parser.add_argument("--clusters", nargs="+", default=[], metavar="PATH", help=CLUSTERS)
+    parser.add_argument("--answers", metavar="FILE", help=ANSWERS)
+    parser.add_argument("--expert", nargs="+", type=int, default=[], metavar="CLUSTER", help=EXPERT)
     add_fields(parser.add_argument_group("what is drawn"), ByCluster, DRAWN)
     for form in known.values():
         form.add_flags(parser)
     parser.add_engine()
     return parser.parse_args(argv)
-
-
-def _add_tables(parser: Parser) -> None:
-    add_fields(parser, CuratedSamples, TABLES)
-    parser.add_argument("--clusters", nargs="+", default=[], metavar="PATH", help=CLUSTERS)
-    parser.add_argument("--answers", metavar="FILE", help=ANSWERS)
-    parser.add_argument("--expert", nargs="+", type=int, default=[], metavar="CLUSTER", help=EXPERT)

@@ -6,7 +6,6 @@ With scores, a uid is written as many times as soft cap sampling draws its image
 from __future__ import annotations
 
 import shutil
-from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,24 +16,21 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.by_uid.by_key import RowStream
-from curation.leaves.by_uid.choices import Choice
-from curation.leaves.by_uid.join import Join, Table, images_in
-from curation.leaves.by_uid.joined_tables import score_tables
-from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, coarse_of
-from curation.leaves.export.soft_cap import WEIGHED, SoftCap, weights_of
+from curation.leaves.by_uid.by_key import Join, RowStream, images_in
+from curation.leaves.by_uid.clusters import CLUSTER, Choice
+from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen
+from curation.leaves.export.soft_cap import WEIGHED, SoftCap, score_tables, weights_of
 from curation.report.languages import counted
 from curation.run.ledger import group_buckets, senders, sending
 from curation.run.making import Derived
 from curation.run.results import Results, curated_files
-from runtime.arguments import add_fields
 from runtime.arrow import hex_numbers
 from runtime.buckets import Block, by_bucket
 from runtime.engine import Engine
-from runtime.errors import AGAIN, InputError
+from runtime.errors import InputError
 from runtime.progress import counted as advanced
-from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, tally
-from runtime.storage.parquet import batches, part_writer, rows_of
+from runtime.storage.own_files import OwnFile, checksum_of, intact, tally, written_files
+from runtime.storage.parquet import batches, rows_of, write_rows
 from runtime.storage.whole import whole
 from runtime.tallies import Tallies
 
@@ -59,6 +55,15 @@ class DataComp(Form):
     seed: int = SoftCap.seed
 
     writes = "DataComp's file of uids"
+    flags = (
+        "images drawn by scores, for datacomp",
+        {
+            "--scores TABLE": "Parquet files with uid and columns of scores: draw images by them",
+            "--weights NAME=NUMBER": "the weight of each column of scores; an image's logit is the weighted sum",
+            "--draws N": "number of draws, so of uids; an image may come several times",
+            "--penalty NUMBER": "what the logit of an image falls by with each of its draws",
+        },
+    )
     whole_by = UIDS
     elsewhere = "images are drawn by scores for datacomp alone; leave out {flags}, or give --format datacomp"
 
@@ -71,18 +76,6 @@ class DataComp(Form):
                 "given (--scores, --weights, --draws); give all three"
             )
         _ = self.soft_cap  # checks the numbers of the options
-
-    @classmethod
-    def add_flags(cls, parser: ArgumentParser) -> None:
-        """Add the flags of a draw by scores."""
-        group = parser.add_argument_group("images drawn by scores, for datacomp")
-        helps = {
-            "--scores TABLE": "Parquet files with uid and columns of scores: draw images by them",
-            "--weights NAME=NUMBER": "the weight of each column of scores; an image's logit is the weighted sum",
-            "--draws N": "number of draws, so of uids; an image may come several times",
-            "--penalty NUMBER": "what the logit of an image falls by with each of its draws",
-        }
-        add_fields(group, cls, helps)
 
     @property
     def soft_cap(self) -> SoftCap | None:
@@ -97,11 +90,12 @@ class DataComp(Form):
         scores = score_tables(self.scores, sorted(soft_cap.weights)) if soft_cap else []  # before any task starts
         files, beside = curated_files(run), Beside.of(folder.engine, run, (), self.clusters)
         if beside.choice:
-            files = _chosen(files, folder, beside.tables, beside.choice)
+            files = _chosen(files, folder, beside)
         drawn = soft_cap.draw(files, scores, folder) if soft_cap else None
-        files, schema = (drawn.files, WEIGHTED) if drawn else (files, HALVES)
+        if drawn:
+            files = drawn.files
         with folder.progress.stage(f"sort the uids of {counted(len(files), 'file')}"):
-            pieces = sorted_pieces(folder.engine, files, folder.parts.begin("pieces"), schema)
+            pieces = sorted_pieces(folder.engine, files, folder.parts.begin("pieces"), WEIGHTED if drawn else HALVES)
         with folder.progress.stage("write the uids", "pieces"):
             rows = write_subset(pieces, folder.path / UIDS)
         return f"{UIDS} with {counted(rows, 'uid')}{drawn or ''}{beside}"
@@ -117,7 +111,7 @@ def sorted_pieces(engine: Engine, files: Sequence[OwnFile], folder: Path, schema
     buckets, tasks = group_buckets(rows)
     send = partial(_halves, buckets=buckets, schema=schema)
     receive = partial(_sorted, buckets=buckets, folder=folder, schema=schema)
-    return _own(folder, engine.exchange(senders(files, rows, buckets), send, receive, tasks))
+    return written_files(folder, engine.exchange(senders(files, rows, buckets), send, receive, tasks))
 
 
 def write_subset(pieces: Sequence[OwnFile], path: Path) -> int:
@@ -135,33 +129,23 @@ def write_subset(pieces: Sequence[OwnFile], path: Path) -> int:
     return rows
 
 
-def _chosen(files: Sequence[OwnFile], folder: Derived, tables: Sequence[Table], choice: Choice) -> list[OwnFile]:
+def _chosen(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> list[OwnFile]:
     """Write the uids that the choice of clusters takes; return one file of uids for each file."""
-    chosen = folder.parts.begin("chosen")
+    to = folder.parts.begin("chosen")
     with folder.progress.stage(f"choose images of {counted(len(files), 'file')}"):
-        join = Join(images_in(files), tables)
-        write = partial(_choose, files=list(files), folder=chosen, fields=join.fields, choice=choice)
-        return _own(chosen, join.write(folder.engine, write))
+        write = partial(_choose, files=list(files), folder=to, choice=beside.choice)
+        return written_files(to, Join(images_in(files), beside.tables).write(folder.engine, write))
 
 
-def _own(folder: Path, tallies: Tallies) -> list[OwnFile]:
-    """Return the files that tasks wrote into a folder, sorted by name."""
-    return [OwnFile(folder / name, checksum, AGAIN) for name, checksum in checksums_in(tallies).items()]
-
-
-def _choose(
-    number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, fields: Sequence[pa.Field], choice: Choice
-) -> Tallies:
+def _choose(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, choice: Choice | None) -> Tallies:
     """Write the chosen uids of a file."""
-    file, begin, tallies = files[number], 0, Tallies()
-    path = folder / file.path.name
-    with part_writer(path, CHOSEN, BATCH_ROWS) as writer:
-        for batch in batches(file, BATCH_ROWS, CHOSEN.names):
-            more = stream.columns(number, begin, begin := begin + batch.num_rows, fields)
-            coarse = coarse_of(pa.RecordBatch.from_arrays(more, schema=pa.schema(fields)))
-            writer.write(batch.filter(pa.array(choice.takes(batch["uid"], coarse))))
-    tally(tallies, path, writer.checksum)
-    return tallies
+    images, joined = batches(files[number], BATCH_ROWS, CHOSEN.names), pa.schema([*CHOSEN, *CLUSTER])
+    rows = (
+        chosen(pa.RecordBatch.from_arrays([batch["uid"], *columns], schema=joined), batch["uid"], choice)
+        for batch, columns in stream.beside(number, images, CLUSTER)
+    )
+    own = (batch.select(CHOSEN.names) for batch in rows)
+    return write_rows(folder / files[number].path.name, CHOSEN, BATCH_ROWS, own)
 
 
 def _halves(files: list[OwnFile], tallies: Tallies, buckets: int, schema: pa.Schema) -> Iterator[Block]:

@@ -9,34 +9,45 @@ import json
 import re
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.inputs.files import Input
-from curation.leaves.by_uid.choices import Choice, require_ratio
-from curation.leaves.by_uid.join import Table
-from curation.leaves.by_uid.joined_tables import Known, field_of, known
+from curation.leaves.by_uid.by_key import Join, Table, first, images_in, keys
+from curation.leaves.by_uid.captions import caption_table, captions_of, field_of, find_captions, require_ratio
+from curation.leaves.by_uid.clusters import CLUSTER, Choice, cluster_table, named
 from curation.leaves.by_uid.tables import Paths
 from curation.leaves.tars.samples import tar_name, tars_at
 from curation.report.facts import versions
 from curation.report.languages import counted, percent
 from curation.run.ledger import digest_of
 from curation.run.making import Derivation, Derived, deriving
-from curation.run.results import Results
+from curation.run.results import Results, curated_files, pool_files
+from runtime.arguments import add_fields
 from runtime.engine import Engine, Given
 from runtime.errors import InputError
 from runtime.packages import hooks
 from runtime.progress import Progress
 from runtime.redaction import hidden
 from runtime.storage.listing import Version, expand
+from runtime.storage.own_files import OwnFile
 from runtime.storage.paths import absolute, as_path, read_bytes
+from runtime.tallies import Tallies
+
+COARSE = CLUSTER[0].name
+KEPT_OF, _CAPTIONED = (
+    "kept.",
+    "captioned",
+)  # tallies: kept images of a coarse cluster, whose number follows; captioned ones
+_KEPT = pa.field("is_kept", pa.bool_())
 
 
 class Form(Protocol):
@@ -52,6 +63,7 @@ class Form(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     writes: ClassVar[str]  # what the form writes, as the help says
+    flags: ClassVar[tuple[str, Mapping[str, str]]] = ("", {})  # a title, and the form's own flags with their helps
     elsewhere: ClassVar[str] = "{flags} cannot be given with --format {form}"  # for flags of this form with another
 
     @property
@@ -61,7 +73,10 @@ class Form(Protocol):
 
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
-        """Add the flags that only this form takes; their defaults are those of the fields."""
+        """Add `flags` as a group; their types and defaults are those of the fields."""
+        title, helps = cls.flags
+        if helps:
+            add_fields(parser.add_argument_group(title), cls, helps)
 
     def write(self, run: Results, folder: Derived) -> str:
         """Write the files of the form for a run; return a description of the result for a person."""
@@ -167,8 +182,8 @@ def export(
     session. After an interruption, the same call continues.
     """
     run = Results.open(absolute(source))
-    read = (name for name in ("tars", "captions", "scores", "status") if hasattr(form, name))
-    given = [*(path for name in read for path in getattr(form, name)), *getattr(form, "clusters", ALL).tables]
+    given = [path for name in ("tars", "captions", "scores", "status") for path in getattr(form, name, ())]
+    given += getattr(form, "clusters", ALL).tables
     wanted = Derivation(_description(run, form, given), form.whole_by, [run.path, *given], overwrite)
     with deriving(engine, to, wanted, progress) as folder:
         written = form.write(run, folder)
@@ -200,23 +215,47 @@ def of_clusters(choice: Choice) -> str:
 
 @dataclass(frozen=True)
 class Beside:
-    """The tables that are joined to a run's images, and the choice of images by clusters; None: all images."""
+    """The tables that are joined to a run's images, how many images lack them, and the choice of images by clusters."""
 
-    known: Known
-    choice: Choice | None = None
+    captions: Sequence[Table] = ()  # one table, or one per source
+    clusters: Table | None = None
+    images: int = 0  # images that the run counted or, after a removal, images of the manifest
+    without_caption: int = 0
+    without_cluster: int = 0
+    choice: Choice | None = None  # None: all images
 
     @classmethod
     def of(
         cls, engine: Engine, run: Results, captions: Paths, by_cluster: ByCluster, sources: Sequence[str] = ()
     ) -> Beside:
-        """Find the images of a run in tables; InputError if a table has none of them, or for an invalid choice."""
-        found, coarse = known(engine, run, captions, by_cluster.tables, sources), tuple(by_cluster.coarse)
-        return cls(found, Choice(found.kept, coarse, by_cluster.outsiders, by_cluster.seed) if coarse else None)
+        """Find the images of a run in tables; InputError if a table has none of them, or for an invalid choice.
+
+        If `sources` are given, the captions of each source become a table of their own.
+        """
+        wanted: Sequence[str | None] = sources or [None]
+        of_source = [caption_table(find_captions(captions, each), each) for each in wanted] if captions else []
+        given = cls(of_source, cluster_table(by_cluster.tables) if by_cluster.tables else None)
+        if not given.tables:
+            return given
+        kept = [Table(curated_files(run), run.facts["rows"]["kept"], _kept, first, [_KEPT])] if given.clusters else []
+        pool, texts = images_in(pool_files(run)), [table.fields[0].name for table in of_source]
+        tallies = Join(pool, [*kept, *given.tables]).count(engine, partial(_counted, captions=texts))
+        for text, source in zip(texts, wanted, strict=False):
+            if not tallies[text]:
+                raise InputError(f"none of the {captions_of(source)} in {named(captions)} is of an image of {run.path}")
+        captioned, clustered = (pool.rows - int(tallies[name]) for name in (_CAPTIONED, COARSE))
+        if given.clusters and clustered == pool.rows:
+            raise InputError(f"none of the rows of {named(by_cluster.tables)} is of an image of {run.path}")
+        choice = None
+        if coarse := tuple(by_cluster.coarse):
+            by_number = {int(number): int(images) for number, images in tallies.beginning(KEPT_OF).items()}
+            choice = Choice(by_number, coarse, by_cluster.outsiders, by_cluster.seed)
+        return cls(of_source, given.clusters, pool.rows, captioned, clustered, choice)
 
     @property
     def tables(self) -> list[Table]:
         """The tables to join to the images."""
-        return self.known.tables
+        return [*self.captions, *([self.clusters] if self.clusters else [])]
 
     @property
     def fields(self) -> list[pa.Field]:
@@ -226,19 +265,39 @@ class Beside:
     @property
     def lack(self) -> str:
         """Text about the number of images without a caption."""
-        return f"{self.known.without_caption:,} of {counted(self.known.images, 'image')} have no caption"
+        return f"{self.without_caption:,} of {counted(self.images, 'image')} have no caption"
 
     def __str__(self) -> str:
         """Return, in brackets, the chosen clusters and the number of images without a cluster; "" without clusters."""
-        if self.known.clusters is None:
+        if self.clusters is None:
             return ""
-        without = f"{counted(self.known.without_cluster, 'image')} of the pool have no cluster"
+        without = f"{counted(self.without_cluster, 'image')} of the pool have no cluster"
         return f" ({f'of {of_clusters(self.choice)}; ' if self.choice else ''}{without})"
 
 
-def coarse_of(rows: pa.RecordBatch) -> np.ndarray:
-    """Return the coarse cluster of each joined row, or -1 for a row without a cluster."""
-    return rows["coarse"].fill_null(-1).to_numpy()
+def _kept(file: OwnFile) -> Iterator[pa.RecordBatch]:
+    for batch in keys(file):
+        yield batch.append_column(_KEPT, pa.repeat(True, len(batch)))
+
+
+def _counted(rows: pa.RecordBatch, captions: Sequence[str]) -> Tallies:
+    """Tally the images with any caption, with each kind of caption, with a cluster, and the kept ones per cluster."""
+    tallies = Tallies()
+    for name in {*captions, COARSE} & {*rows.schema.names}:
+        tallies.add(name, rows.num_rows - rows[name].null_count)
+    if captions:
+        tallies.add(_CAPTIONED, rows.num_rows - pc.coalesce(*(rows[name] for name in captions)).null_count)
+    if _KEPT.name in rows.schema.names:
+        for each in rows[COARSE].filter(rows[_KEPT.name]).drop_null().value_counts():
+            tallies.add(f"{KEPT_OF}{each['values']}", each["counts"].as_py())
+    return tallies
+
+
+def chosen(rows: pa.RecordBatch, uids: pa.Array, choice: Choice | None) -> pa.RecordBatch:
+    """Return the joined rows of the images that a choice takes, or all rows without one."""
+    if choice is None:
+        return rows
+    return rows.filter(pa.array(choice.takes(uids, rows[COARSE].fill_null(-1).to_numpy())))
 
 
 def with_kept(facts: dict[str, Any], kept: Counter[str]) -> dict[str, Any]:

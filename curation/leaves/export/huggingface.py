@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,24 +19,31 @@ import pyarrow as pa
 
 from curation.balancing.manifest import kept_by_language
 from curation.balancing.thresholds import EntryCounts
-from curation.leaves.by_uid.by_key import RowStream
-from curation.leaves.by_uid.choices import Choice
-from curation.leaves.by_uid.join import each_joined
-from curation.leaves.export.card import LICENSES, QUESTIONS, card, croissant, funnel_figure
+from curation.leaves.by_uid.by_key import RowStream, each_joined
+from curation.leaves.by_uid.clusters import Choice
+from curation.leaves.export.card import (
+    IS_SYNTHETIC,
+    LICENSES,
+    QUESTIONS,
+    card,
+    croissant,
+    funnel_figure,
+    provenance,
+    responsible,
+)
 from curation.leaves.export.forms import (
     ALL,
     Beside,
     ByCluster,
     Form,
-    coarse_of,
+    chosen,
     of_clusters,
     require_captions,
     require_questions,
     source_shares,
     with_kept,
 )
-from curation.leaves.export.responsible import IS_SYNTHETIC, provenance, responsible
-from curation.leaves.origins.domains import DomainCounts, count_domains
+from curation.leaves.origins import count_domains
 from curation.report.languages import counted
 from curation.run.making import Derived, Made
 from curation.run.results import Results, curated_files
@@ -48,8 +54,7 @@ from runtime.progress import counted as advanced
 from runtime.storage.own_files import OwnFile, content_digest
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import is_url
-from runtime.storage.whole import copied, whole
-from runtime.tallies import Tallies
+from runtime.storage.whole import copied, write_text
 
 _log = logging.getLogger(__name__)
 GROUP_ROWS = 100_000  # rows per row group of a file that is written anew
@@ -81,14 +86,10 @@ class Card(Form):
         if (said := self.answers.get("hasSyntheticData", "true")) not in IS_SYNTHETIC:
             raise InputError(f"the answer hasSyntheticData is {said!r}; give true or false (--answers)")
 
-    @classmethod
-    def add_flags(cls, parser: ArgumentParser) -> None:
-        """Add nothing: the flags are those of `huggingface`."""
-
     def write(self, run: Results, folder: Derived) -> str:
         """Write README.md and its figure."""
-        _write_text(folder.path / FUNNEL, funnel_figure(run.facts))
-        _write_text(folder.path / self.whole_by, card(run.facts, self, self.name_of(run)))
+        write_text(folder.path / FUNNEL, funnel_figure(run.facts))
+        write_text(folder.path / self.whole_by, card(run.facts, self, self.name_of(run)))
         return f"README.md and {FUNNEL}"
 
     def name_of(self, run: Results) -> str:
@@ -105,24 +106,22 @@ class HuggingFace(Card):
     clusters: ByCluster = ALL
 
     writes = "a folder for Hugging Face with data, card and Croissant"
+    flags = (
+        "the dataset card, for huggingface and card; what is not given is named as open",
+        {
+            "--dataset-name NAME": "name of the dataset (default: that of RUN)",
+            "--license ID": "licence of the manifest, such as cc-by-4.0",
+            "--dataset-version VERSION": "such as 1.0.0",
+            "--date YYYY-MM-DD": "date of publication",
+            "--cite TEXT": "how to cite the dataset",
+        },
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_captions(self.captions, self.caption_sources)
         if any(source_shares(self.caption_sources).values()):
             raise InputError("shares of sources are drawn for webdataset; for columns of huggingface give their names")
-
-    @classmethod
-    def add_flags(cls, parser: ArgumentParser) -> None:
-        """Add the flags for the publisher's statements."""
-        group = parser.add_argument_group(
-            "the dataset card, for huggingface and card; what is not given is named as open"
-        )
-        group.add_argument("--dataset-name", metavar="NAME", help="name of the dataset (default: that of RUN)")
-        group.add_argument("--license", metavar="ID", help="licence of the manifest, such as cc-by-4.0")
-        group.add_argument("--dataset-version", metavar="VERSION", help="such as 1.0.0")
-        group.add_argument("--date", metavar="YYYY-MM-DD", help="date of publication")
-        group.add_argument("--cite", metavar="TEXT", help="how to cite the dataset")
 
     def write(self, run: Results, folder: Derived) -> str:
         """Write the files of the folder; return a description.
@@ -147,51 +146,39 @@ class HuggingFace(Card):
             tallies = each_joined(folder, "write the rows", files, beside.tables, write, DATA)
         else:
             tallies = folder.each_file("copy the rows", files, _copy, DATA)
+        facts = run.facts
+        if beside.choice:  # only chosen pairs count as kept
+            kept = Counter({code: int(rows) for code, rows in tallies.by_language(KEPT).items()})
+            facts = with_kept(facts, kept) | {"part": of_clusters(beside.choice)}
+        named = (found.partition(" ") for found in tallies.beginning(SHA256))
+        digests = dict(sorted((path, digest) for digest, _, path in named))
         columns = [*list(run.schema)[len(CURATED) :], *beside.fields]
-        self._describe(run, folder, _Written.of(run, tallies, beside.choice), columns, counts)
+        self._describe(facts, folder, digests, columns, counts, self.name_of(run))
         captions = f" with captions ({beside.lack})" if self.captions else ""
         return f"README.md, croissant.json, the entries and {counted(len(files), 'file')} of data{captions}{beside}"
 
     def _describe(
-        self, run: Results, folder: Derived, written: _Written, columns: Sequence[pa.Field], counts: OwnFile
+        self,
+        facts: dict[str, Any],
+        folder: Derived,
+        digests: dict[str, str],
+        columns: Sequence[pa.Field],
+        counts: OwnFile,
+        name: str,
     ) -> None:
-        """Write the entries, croissant.json and README.md."""
-        digests: dict[str, str] = {}
+        """Write the entries, croissant.json and README.md, given the content of run.json, and digests of the data."""
         path = folder.parts.reopen(ENTRIES) / f"{ENTRIES}.parquet"
-        copied(counts, path, lambda local: digests.update({f"{ENTRIES}/{path.name}": content_digest(local, sha256())}))
+        own: dict[str, str] = {}
+        copied(counts, path, lambda local: own.update({f"{ENTRIES}/{path.name}": content_digest(local, sha256())}))
         folder.finish(ENTRIES)
-        name = self.name_of(run)
-        domains = self._domains(folder, written)
-        stated = responsible(written.facts, domains, [each.name for each in columns], self)
-        described = croissant(written.facts, self, name, written.digests | digests, columns)
-        content = json.dumps(described | stated | provenance(written.facts), indent=1, ensure_ascii=False) + "\n"
-        _write_text(folder.path / "croissant.json", content)
-        _write_text(folder.path / FUNNEL, funnel_figure(written.facts))
-        _write_text(folder.path / self.whole_by, card(written.facts, self, name, columns, has_data=True))
-
-    def _domains(self, folder: Derived, written: _Written) -> DomainCounts:
-        """Return the registered domains of the images that are written."""
-        files = [OwnFile(folder.path / path, None, AGAIN) for path in written.digests]
+        files = [OwnFile(folder.path / path, None, AGAIN) for path in digests]
         with folder.progress.stage(f"count the domains of {counted(len(files), 'file')}"):
-            return count_domains(folder.engine, files, "url", folder.parts.begin("domains"))
-
-
-@dataclass(frozen=True)
-class _Written:
-    """The facts for the dataset card: the content of run.json, and the SHA-256 of each written file by its path."""
-
-    facts: dict[str, Any]
-    digests: dict[str, str]
-
-    @classmethod
-    def of(cls, run: Results, tallies: Tallies, choice: Choice | None) -> _Written:
-        """Return the facts from the tasks' tallies; if clusters are chosen, only chosen pairs count as kept."""
-        named = (found.partition(" ") for found in tallies.beginning(SHA256))
-        digests = dict(sorted((path, digest) for digest, _, path in named))
-        if choice is None:
-            return cls(run.facts, digests)
-        kept = Counter({code: int(rows) for code, rows in tallies.by_language(KEPT).items()})
-        return cls(with_kept(run.facts, kept) | {"part": of_clusters(choice)}, digests)
+            domains = count_domains(folder.engine, files, "url", folder.parts.begin("domains"))
+        stated = responsible(facts, domains, [each.name for each in columns], self)
+        described = croissant(facts, self, name, digests | own, columns) | stated | provenance(facts)
+        write_text(folder.path / "croissant.json", json.dumps(described, indent=1, ensure_ascii=False) + "\n")
+        write_text(folder.path / FUNNEL, funnel_figure(facts))
+        write_text(folder.path / self.whole_by, card(facts, self, name, columns, has_data=True))
 
 
 def _copy(file: OwnFile, made: Made) -> None:
@@ -213,13 +200,11 @@ def _write_rows(
 
     With a `choice`, only the rows that it takes are written.
     """
-    name, begin, joined = file.path.name, 0, pa.schema([*schema, *fields])
+    name, joined = file.path.name, pa.schema([*schema, *fields])
     with part_writer(made.path(DATA, name), joined, GROUP_ROWS, partial(_note_digest, made, name)) as writer:
-        for batch in advanced(batches(file, GROUP_ROWS)):
-            more = stream.columns(number, begin, begin := begin + batch.num_rows, fields)
+        for batch, more in stream.beside(number, advanced(batches(file, GROUP_ROWS)), fields):
             rows = pa.RecordBatch.from_arrays([*require(batch, schema).columns, *more], schema=joined)
-            if choice:
-                rows = rows.filter(pa.array(choice.takes(rows["uid"], coarse_of(rows))))
+            rows = chosen(rows, rows["uid"], choice)
             writer.write(rows)
             for row in kept_by_language(rows).to_pylist():
                 made.tallies.add(KEPT, row["kept"], row["language"])
@@ -228,11 +213,6 @@ def _write_rows(
 
 def _note_digest(made: Made, name: str, local: Path) -> None:
     made.tallies.add(f"{SHA256}{content_digest(local, sha256())} {DATA}/{name}")
-
-
-def _write_text(path: Path, text: str) -> None:
-    with whole(path) as local:
-        local.write_text(text, "utf-8", errors="backslashreplace")  # a path may hold bytes that are not UTF-8
 
 
 def _is_date(text: str) -> bool:

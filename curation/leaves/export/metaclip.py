@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import csv
 import re
-from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -32,9 +31,9 @@ import pyarrow.compute as pc
 from curation.balancing.manifest import keep_probability
 from curation.config import ENGLISH
 from curation.inputs.files import Input
-from curation.leaves.by_uid.choices import Choice
+from curation.leaves.by_uid.clusters import Choice
 from curation.leaves.by_uid.joined_tars import Numbered, Scan, each_tar, matched_images
-from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, coarse_of, distinct_tars
+from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen, distinct_tars
 from curation.leaves.tars.samples import tar_name
 from curation.report.languages import counted
 from curation.run.making import Derived, Item, Made
@@ -57,6 +56,7 @@ SAMPLES = "samples"  # the name of a tally
 NAMES, KEYS = "names.csv", "keys.parquet"
 KEY_DIGITS = 24  # hex digits of the SHA-224 of a URL without blanks and tabs: a key of Meta CLIP's own tars
 URL_KEYS = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.string())])
+NAMES_HELP = "CSV of language, name and t: what Meta CLIP's loaders call each list of entries, and English's t"
 COLUMNS = ("language", "name", "t")  # columns of the table of names
 Sample = tuple[str, list[list], list[list]]  # key, [text, probability] …, [text, language, [entry ids]] …
 _NAME = re.compile(r"[\w.-]+")  # pattern of what can be part of a file's name
@@ -75,6 +75,7 @@ class MetaClip(Form):
     clusters: ByCluster = ALL
 
     writes = "counts, probabilities and texts for a loader that balances as it reads"
+    flags = ("other names of languages, for metaclip", {"--names FILE": NAMES_HELP})
     elsewhere = "names are for what metaclip writes of tars; give the tars, too (--tars)"
 
     def __post_init__(self) -> None:
@@ -83,13 +84,6 @@ class MetaClip(Form):
         if self.clusters.tables and not self.tars:
             raise InputError("clusters choose among the samples of tars in the format metaclip; give the tars (--tars)")
         self.clusters.require_choice("metaclip")
-
-    @classmethod
-    def add_flags(cls, parser: ArgumentParser) -> None:
-        """Add the flag --names, of a table of names of languages."""
-        group = parser.add_argument_group("other names of languages, for metaclip")
-        help = "CSV of language, name and t: what Meta CLIP's loaders call each list of entries, and English's t"
-        group.add_argument("--names", metavar="FILE", help=help)
 
     @property
     def whole_by(self) -> str:
@@ -199,7 +193,9 @@ def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside,
     arrays = make_folder(folder.path / ARRAYS)
     for code, ids in run.languages.items():
         save_array(arrays / f"{names.t}_{names.of[code]}.npy", run.rates[ids].astype(np.float32))
-    _write_names(names, folder.path / NAMES)
+    with whole(folder.path / NAMES) as path, path.open("w", encoding="utf-8", newline="") as file:
+        rows = [(code, name, names.t) for code, name in names.of.items()]
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
     return int(tallies[SAMPLES])
 
 
@@ -220,10 +216,9 @@ def write_tar(numbered: Numbered, made: Made, scan: Scan, lists: Lists, choice: 
 
 def _samples(scan: Scan, lists: Lists, choice: Choice | None) -> Iterator[Sample]:
     for samples, known in scan.read():
-        rows = known and known.filter(pc.is_valid(known[TRAINED_TEXTS.name]))
-        if rows and choice:
-            rows = rows.filter(pa.array(choice.takes(samples["uid"].take(rows["row"]), coarse_of(rows))))
-        if rows:
+        if known is not None:
+            rows = known.filter(pc.is_valid(known[TRAINED_TEXTS.name]))
+            rows = chosen(rows, samples["uid"].take(rows["row"]), choice)
             yield from of_samples(samples["key"].take(rows["row"]).to_pylist(), rows, lists)
 
 
@@ -320,13 +315,6 @@ def _require_numbers(tars: Sequence[Input]) -> None:
         other = found.setdefault(number_of(tar), tar)
         if other is not tar:
             raise InputError(f"{other.path} and {tar.path} have one number, and would have one JSON: give one of them")
-
-
-def _write_names(names: Names, path: Path) -> None:
-    with whole(path) as partial_path, partial_path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(COLUMNS)
-        rows.writerows((code, name, names.t) for code, name in names.of.items())
 
 
 def _write_keys(files: Sequence[OwnFile], made: Made) -> None:

@@ -7,13 +7,16 @@ the images that it removed, the sample is copied without excluded rows, too.
 from __future__ import annotations
 
 import tempfile
+from argparse import Namespace
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
 
 import pyarrow as pa
 
+from curation.commands.flags import add_exclude
 from curation.exclusion import Exclusion
 from curation.leaves.export.forms import with_kept
 from curation.report.facts import versions
@@ -23,9 +26,11 @@ from curation.run.making import Derivation, Derived, Made, deriving
 from curation.run.output_folder import REMOVED_PART
 from curation.run.results import Results, curated_files
 from curation.schemas import CURATED, GATE_REMOVED
+from runtime.arguments import Parser
 from runtime.arrow import require
-from runtime.engine import Given
-from runtime.progress import Progress
+from runtime.console import command
+from runtime.engine import Given, engine_for
+from runtime.progress import ConsoleProgress, Progress
 from runtime.progress import counted as advanced
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, checksums_in, content_digest
@@ -33,6 +38,7 @@ from runtime.storage.parquet import batches, part_writer, row_group_rows
 from runtime.storage.paths import absolute, as_path, names
 from runtime.storage.whole import copied, write_json
 from runtime.tallies import Tallies
+from runtime.terminal import say
 
 REMOVED = pa.schema([CURATED.field("uid"), CURATED.field("url"), pa.field("why", pa.string())])
 LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
@@ -144,3 +150,28 @@ def _summary(before: int, removed: dict[str, int], to: Path) -> str:
         f"removed {sum(removed.values()):,} of {counted(before, 'pair')}{f' ({reasons})' if reasons else ''}; "
         f"the others are in {to / 'curated'}, what went is in {to / 'removed'}"
     )
+
+
+NAME = "clip-remove"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run clip-remove; bad input ends in one sentence and exit status 2."""
+    args = parse(argv)
+    with command(NAME):
+        exclusion = Exclusion.without_hashes(args.exclude)
+        say(remove(engine_for(args, "remove"), args.run, exclusion, args.output, ConsoleProgress()))
+
+
+def parse(argv: Sequence[str] | None = None) -> Namespace:
+    """Parse the command line of clip-remove; return the values."""
+    parser = Parser(
+        NAME,
+        "Write a finished manifest once more, without the images that lists name by uid, URL, domain, "
+        "page or regular expression, and a list of what was removed. Nothing is sampled again.",
+    )
+    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
+    add_exclude(parser, required=True)
+    parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a URL")
+    parser.add_engine()
+    return parser.parse_args(argv)

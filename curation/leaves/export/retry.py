@@ -6,7 +6,6 @@ a failed download, the message is the text of the exception of Python's urllib; 
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,18 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.leaves.by_uid.by_key import RowStream
-from curation.leaves.by_uid.join import Table, each_joined, first_by
-from curation.leaves.by_uid.joined_tables import ROW_BYTES
-from curation.leaves.by_uid.tables import KEY, ImageTable
+from curation.leaves.by_uid.by_key import RowStream, Table, each_joined, first_by
+from curation.leaves.by_uid.tables import KEY, File, ImageTable
 from curation.leaves.export.forms import Form
 from curation.report.languages import counted
 from curation.run.making import Derived, Made
 from curation.run.results import Results, curated_files
-from runtime.arguments import add_fields
 from runtime.errors import InputError
 from runtime.progress import counted as advanced
-from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, open_parquet, part_writer
 from runtime.storage.whole import write_json
@@ -42,7 +37,6 @@ TALLY = "reason."  # prefix of a tally's name, followed by a reason
 _EXPECTED = "results of img2dataset, with 00000.parquet beside 00000.tar"
 _STATUS, _MESSAGE = "status", "error_message"
 _REASON = pa.field("reason", pa.int8())  # index in ORDER
-_FIRST = partial(first_by, name=_REASON.name)
 
 
 @dataclass(frozen=True)
@@ -71,14 +65,8 @@ REASONS = (
     Reason("opted_out", r"X-Robots-Tag", False),
 )
 # If an image was tried several times, the reason that comes first here counts: lasting ones are first.
-ORDER = (
-    SUCCESS,
-    RESIZE,
-    OTHER,
-    *(each.name for each in REASONS if not each.passes),
-    *(each.name for each in REASONS if each.passes),
-)
-PASSING = {each.name for each in REASONS if each.passes}
+PASSING = [each.name for each in REASONS if each.passes]
+ORDER = (SUCCESS, RESIZE, OTHER, *(each.name for each in REASONS if not each.passes), *PASSING)
 
 
 @dataclass(frozen=True)
@@ -89,22 +77,16 @@ class Retry(Form):
     urls_of: Literal["curated", "matched"] = "curated"
 
     writes = "what img2dataset may download again"
+    flags = (
+        "what was downloaded, for retry",
+        {"--status FOLDER": "what img2dataset wrote", "--urls-of": "the part of RUN whose URLs it downloaded"},
+    )
     whole_by = FACTS
     elsewhere = "--format {form} reads no results of img2dataset; leave out {flags}, or give --format retry"
 
     def __post_init__(self) -> None:
         if not self.status:
             raise InputError("--format retry reads the results of a download; give img2dataset's folder by --status")
-
-    @classmethod
-    def add_flags(cls, parser: ArgumentParser) -> None:
-        """Add the flags that say what was downloaded."""
-        group = parser.add_argument_group("what was downloaded, for retry")
-        helps = {
-            "--status FOLDER": "what img2dataset wrote",
-            "--urls-of": "the part of RUN whose URLs it downloaded",
-        }
-        add_fields(group, cls, helps)
 
     def write(self, run: Results, folder: Derived) -> str:
         """Write the rows to files of the same names, and the number of images by reason; return a description.
@@ -134,7 +116,8 @@ def results_of(paths: Sequence[str | Path]) -> Table:
     table = ImageTable.find(paths, _EXPECTED, _STATUS)
     if _MESSAGE not in table.columns.names:
         raise InputError(f"{table.name} has no column {_MESSAGE}; expected {_EXPECTED}")
-    return Table(table.files, table.bytes // ROW_BYTES, partial(_read, table=table), _FIRST, [_REASON])
+    once = partial(first_by, names=[_REASON.name])
+    return Table(table.files, table.rows, partial(_read, table=table), once, [_REASON])
 
 
 def reasons_of(status: pa.Array, messages: pa.Array) -> np.ndarray:
@@ -156,7 +139,7 @@ def reasons_of(status: pa.Array, messages: pa.Array) -> np.ndarray:
     return found
 
 
-def _read(file: tuple[str, Version], table: ImageTable) -> Iterator[pa.RecordBatch]:
+def _read(file: File, table: ImageTable) -> Iterator[pa.RecordBatch]:
     """Yield KEY and reason of each row of a file of results."""
     for batch in table.read(file, [_STATUS, _MESSAGE]):
         reasons = pa.array(reasons_of(batch[_STATUS], batch[_MESSAGE]))
@@ -165,13 +148,12 @@ def _read(file: tuple[str, Version], table: ImageTable) -> Iterator[pa.RecordBat
 
 def _write_rows(file: OwnFile, made: Made, number: int, stream: RowStream) -> None:
     """Write the rows of a file whose reason may pass, with all columns; tally all rows by reason."""
-    name, begin = file.path.name, 0
-    passing = pa.array([ORDER.index(each) for each in ORDER if each in PASSING], pa.int8())
+    name = file.path.name
+    passing = pa.array(map(ORDER.index, PASSING), pa.int8())
     with open_parquet(file.path) as opened:
         schema = opened.schema_arrow
     with part_writer(made.path(URLS, name), schema, GROUP_ROWS) as writer:
-        for batch in advanced(batches(file, GROUP_ROWS)):
-            [reasons] = stream.columns(number, begin, begin := begin + batch.num_rows, [_REASON])
+        for batch, [reasons] in stream.beside(number, advanced(batches(file, GROUP_ROWS)), [_REASON]):
             writer.write(batch.filter(pc.is_in(reasons, passing)))
             for each in pc.value_counts(reasons).to_pylist():
                 code = each["values"]

@@ -16,7 +16,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -25,19 +25,21 @@ import numpy as np
 import pyarrow as pa
 
 from curation.kernels import batches as kernels
-from curation.leaves.by_uid.by_key import RowStream
-from curation.leaves.by_uid.join import Join, Table, images_in
-from curation.leaves.by_uid.joined_tables import score_field
+from curation.leaves.by_uid.by_key import Join, RowStream, Table, first_by, images_in
+from curation.leaves.by_uid.tables import KEY, File, ImageTable, Paths, is_number
 from curation.report.languages import counted
 from curation.run.ledger import TURNS
 from curation.run.making import Derived, Made
 from runtime.draws import hashes
 from runtime.engine import Engine
-from runtime.errors import AGAIN, InputError, require_integer, require_number, require_seed, typed
+from runtime.errors import InputError, require_integer, require_number, require_seed, typed
 from runtime.progress import counted as advanced
-from runtime.storage.own_files import OwnFile, checksums_in, tally
+from runtime.storage.own_files import OwnFile, tally, written_files
 from runtime.storage.parquet import batches, part_writer, rows_of
 from runtime.tallies import Tallies
+
+EXPECTED = "tables of scores: Parquet files with the columns uid (or url) and columns of numbers"
+_SCORE = "score "  # prefix of a joined field, followed by the column's name: no other joined field has it
 
 LOGITS = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.uint64()), pa.field("logit", pa.float64())])
 NUMBERS = LOGITS.names[1:]  # columns that are read if uids are not needed
@@ -104,9 +106,8 @@ class SoftCap:
         with folder.progress.stage("find the last draw"):
             last = clocks.last(folder.engine, logits, self.draws)
         make = partial(_write_drawn, clocks=clocks, last=last)
-        names = checksums_in(folder.each_file("draw images", logits, make, WEIGHTS))
-        files = [OwnFile(folder.path / name, checksum, AGAIN) for name, checksum in names.items()]
-        return SoftCapDraw(files, without, not_finite)
+        drawn = folder.each_file("draw images", logits, make, WEIGHTS)
+        return SoftCapDraw(written_files(folder.path, drawn), without, not_finite)
 
     def _logits(
         self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived
@@ -116,7 +117,7 @@ class SoftCap:
         with folder.progress.stage(f"join scores to {counted(len(files), 'file')}"):
             write = partial(_write_logits, files=list(files), folder=to, soft_cap=self)
             tallies = Join(images_in(files), scores).write(folder.engine, write)
-        return [OwnFile(to / name, checksum, AGAIN) for name, checksum in checksums_in(tallies).items()], tallies
+        return written_files(to, tallies), tallies
 
 
 @dataclass(frozen=True)
@@ -151,11 +152,10 @@ def weights_of(given: Sequence[str]) -> dict[str, float]:
 
 def _write_logits(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, soft_cap: SoftCap) -> Tallies:
     """Write LOGITS of a file; tally the numbers of images left out, and the file's greatest logit."""
-    file, begin, tallies, greatest = files[number], 0, Tallies(), -math.inf
-    path, fields = folder / file.path.name, [score_field(name) for name in sorted(soft_cap.weights)]
+    path, tallies, greatest = folder / files[number].path.name, Tallies(), -math.inf
+    fields, images = [*map(score_field, sorted(soft_cap.weights))], batches(files[number], GROUP_ROWS, ["uid"])
     with part_writer(path, LOGITS, GROUP_ROWS) as writer:
-        for batch in advanced(batches(file, GROUP_ROWS, ["uid"])):
-            scores = stream.columns(number, begin, begin := begin + batch.num_rows, fields)
+        for batch, scores in stream.beside(number, advanced(images), fields):
             is_known = np.all([each.is_valid().to_numpy(zero_copy_only=False) for each in scores], axis=0)
             logits = soft_cap.logits([each.to_numpy(zero_copy_only=False) for each in scores])
             is_finite = is_known & np.isfinite(logits)
@@ -233,7 +233,7 @@ class Clocks:
         """Return the numbers of times of a file before `low`, and in each interval of 2^shift from `low` to `high`."""
         found = np.zeros(1 + BINS, np.int64)
         for keys, below, _ in self._rows(file, NUMBERS):
-            kernels.count_times(keys, below, *self._falling, *map(np.uint64, (low, high, shift)), found)
+            kernels.count_times(keys, below, self.penalty, self.decay, *map(np.uint64, (low, high, shift)), found)
         return found
 
     def drawn(self, file: OwnFile, last: LastDraw) -> Iterator[tuple[pa.Array, np.ndarray]]:
@@ -247,7 +247,7 @@ class Clocks:
     def until(self, keys: np.ndarray, below: np.ndarray, last: int) -> np.ndarray:
         """Return the number of times of each image up to the time `last`; 0 is before all times."""
         found = np.empty(len(keys), np.int64)
-        kernels.count_until(keys, below, *self._falling, np.uint64(last), found)
+        kernels.count_until(keys, below, self.penalty, self.decay, np.uint64(last), found)
         return found
 
     def listed(self, file: OwnFile, low: int, high: int) -> Tallies:
@@ -257,25 +257,19 @@ class Clocks:
             begin, end = (self.until(keys, below, time) for time in (low - 1, high))
             for row in np.flatnonzero(end > begin).tolist():
                 times = np.empty(end[row] - begin[row], np.uint64)
-                kernels.times_of(keys[row], below[row], *self._falling, begin[row], times)
+                kernels.times_of(keys[row], below[row], self.penalty, self.decay, begin[row], times)
                 for number, time in enumerate(times, begin[row]):
                     tallies.add(f"{_TIME}{time:016x} {number} {rows['uid'][row]}")
         return tallies
 
-    def below(self, logits: np.ndarray) -> np.ndarray:
-        """Return the distances of logits from the greatest one."""
-        with np.errstate(over="ignore"):
-            return self.greatest - logits
-
-    @property
-    def _falling(self) -> tuple[float, float]:
-        return self.penalty, self.decay
-
     def _rows(
         self, file: OwnFile, columns: list[str] = LOGITS.names
     ) -> Iterator[tuple[np.ndarray, np.ndarray, pa.RecordBatch]]:
+        """Yield the keys of a file's images, the distances of their logits from the greatest one, and the rows."""
         for batch in advanced(batches(file, BATCH_ROWS, columns)):
-            yield batch["key"].to_numpy(), self.below(batch["logit"].to_numpy()), batch
+            with np.errstate(over="ignore"):
+                below = self.greatest - batch["logit"].to_numpy()
+            yield batch["key"].to_numpy(), below, batch
 
     def _expected(self, found: np.ndarray, draws: int) -> tuple[int, int]:
         """Return bounds between which the time of the last draw is expected.
@@ -327,3 +321,52 @@ def _bits(number: float) -> int:
 def _number(bits: int) -> float:
     """Return the float64 that `_bits` maps to these bits."""
     return float(np.uint64(bits ^ 1 << 63 if bits >> 63 else bits ^ (2**64 - 1)).view(np.float64))
+
+
+def score_field(name: str) -> pa.Field:
+    """Return the field to which a column of scores is joined; it is null for an image without a row or score."""
+    return pa.field(f"{_SCORE}{name}", pa.float64())
+
+
+def score_tables(paths: Paths, names: Sequence[str]) -> list[Table]:
+    """Return the tables that have the columns `names`; paths with the same of these columns form one table.
+
+    Of several rows of an image, the first one counts. InputError for a column that no path has, or that paths with
+    different columns have.
+    """
+    found: dict[tuple[str, ...], list[str]] = {}
+    for path in map(str, paths):
+        table = ImageTable.find([path], EXPECTED)
+        own = tuple(name for name in names if name in table.columns.names)
+        if not own:
+            raise InputError(f"{table.name} has none of the columns {', '.join(names)}; leave it out, or weigh others")
+        found.setdefault(own, []).append(path)
+    given = [name for own in found for name in own]
+    for name in names:
+        if given.count(name) != 1:
+            fault = "several tables with other columns" if name in given else "no table"
+            raise InputError(f"column {name} of scores is in {fault}; give it in one table, or in parts of it")
+    return [_table(ImageTable.find(own, EXPECTED), columns) for columns, own in found.items()]
+
+
+def _table(table: ImageTable, names: Sequence[str]) -> Table:
+    for name, kind in zip(names, table.row_schema(names).types[len(KEY) :], strict=True):
+        if not is_number(kind):
+            raise InputError(f"column {name} of {table.name} is {kind}; scores are numbers")
+    floats = [pa.field(each.name, pa.float64()) if each.name in names else each for each in table.columns]
+    table = replace(table, columns=pa.schema(floats))
+    place = pa.field(f"place of {names[0]}", pa.int64())  # in the table
+    fields = [score_field(name) for name in names]
+    read = partial(_rows, table=table, names=names, schema=pa.schema([*KEY, *fields, place]))
+    once = partial(first_by, names=[place.name])
+    return Table([*enumerate(table.files)], table.rows, read, once, fields, [place])
+
+
+def _rows(
+    numbered: tuple[int, File], table: ImageTable, names: Sequence[str], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    number, file = numbered
+    row = number << 40
+    for batch in table.read(file, names):
+        place = pa.array(np.arange(row, row := row + len(batch)))
+        yield pa.RecordBatch.from_arrays([*batch.columns, place], schema=schema)

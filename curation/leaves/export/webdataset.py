@@ -1,7 +1,12 @@
-"""Export `webdataset`: rewrite downloaded tars with a run's curated pairs alone, for trainers that read `txt`.
+"""Exports `webdataset` and `mds`: a run's curated pairs of downloaded tars, as tars or as shards in MDS format.
 
-`txt` is the curated text. With captions, `txt` of a drawn share of the samples is the image's caption, and `alt.txt` is
-the curated text. All other members keep their names and bytes.
+In tars, for trainers that read `txt`, `txt` is the curated text. With captions, `txt` of a drawn share of the samples
+is the image's caption, and `alt.txt` is the curated text. All other members keep their names and bytes.
+
+An MDS shard, which mosaicml's streaming reads, is a file of little-endian numbers of 4 bytes (the number of samples,
+the begin of each sample and the end of the last one), then the columns as JSON, then the samples. A sample is the sizes
+of its values, then the values, both sorted by the names of columns. index.json lists all shards. Each value here is
+bytes or text, so that a batch is lists of values.
 
 `CuratedSamples` also serves other forms made of tars. The choice of samples, the draw of captions and experts are
 the same in all of them; a form writes the samples of a tar, and the file that makes the folder whole.
@@ -12,26 +17,28 @@ from __future__ import annotations
 import json
 import mmap
 from abc import abstractmethod
-from argparse import ArgumentParser
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha1
+from itertools import accumulate, chain
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from struct import pack
+from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.leaves.by_uid.choices import RATIO, CaptionDraw, Choice
-from curation.leaves.by_uid.joined_tables import OF_SOURCE, field_of
+from curation.leaves.by_uid.captions import OF_SOURCE, RATIO, CaptionDraw, field_of
+from curation.leaves.by_uid.clusters import Choice
 from curation.leaves.by_uid.joined_tars import TEXT, Numbered, Scan, curated_images, each_tar
 from curation.leaves.export.forms import (
     ALL,
     Beside,
     ByCluster,
     Form,
-    coarse_of,
+    chosen,
     distinct_tars,
     require_captions,
     source_shares,
@@ -41,16 +48,15 @@ from curation.leaves.tars.samples import by_key, image_of, opened, tar_name
 from curation.report.languages import counted
 from curation.run.making import Derived, Made
 from curation.run.results import Results
-from runtime.arguments import add_fields
 from runtime.errors import InputError
-from runtime.storage.whole import whole
+from runtime.storage.whole import write_text
 from runtime.tallies import Tallies
 
 CAPTION = "caption"  # name of the field with the best caption of an image
 SAMPLES, CAPTIONS = "samples", "captions"  # names of tallies
 
 TXT, ALT = "txt", "alt.txt"  # webdataset cuts a name at its first dot: these are two members of one sample
-STATED = "text"  # key of the curated text in a sample's json, next to captions by source
+STATED = "text"  # the curated text: key in a sample's json, next to captions by source, and column of shards
 SIZES = "sizes.json"  # the file in which open_clip looks for the number of samples of each tar
 SIZE = "samples of "  # prefix of a tally's name, followed by the name of a tar
 
@@ -63,6 +69,11 @@ class Texts(NamedTuple):
     drawn: str | None
     captions: dict[str, str | None]
 
+    @property
+    def shown(self) -> str:
+        """The drawn caption, or the manifest's text where none is drawn."""
+        return self.text if self.drawn is None else self.drawn
+
 
 class CuratedSample(NamedTuple):
     """A curated sample in a tar that is read."""
@@ -74,8 +85,7 @@ class CuratedSample(NamedTuple):
 
     def content(self, extension: str) -> bytes:
         """Return the bytes of the member with this extension."""
-        member = self.files[extension]
-        return self.tar[member.offset : member.offset + member.size]
+        return self.files[extension].content(self.tar)
 
 
 Write = Callable[[str, Iterator[CuratedSample], Made], object]
@@ -169,10 +179,8 @@ def _texts(
         texts: list[Texts | None] = [None] * samples.num_rows
         if known is not None:
             known = known.filter(pc.is_valid(known[TEXT.name]))
+            known = chosen(known, samples["uid"].take(known["row"]), choice)
             uids = samples["uid"].take(known["row"])
-            if choice:
-                is_taken = pa.array(choice.takes(uids, coarse_of(known)))
-                known, uids = known.filter(is_taken), uids.filter(is_taken)
             names = [name for name in known.schema.names if name == CAPTION or name.startswith(OF_SOURCE)]
             own = known.select(names if isinstance(draw.ratio, Mapping) else names[:1])  # without score and source
             drawn = draw.drawn(own.columns, uids) if own.num_columns else pa.nulls(len(uids))
@@ -191,17 +199,14 @@ class WebDataset(CuratedSamples):
 
     name = "webdataset"
     writes = "tars of the curated pairs"
-    whole_by = SIZES
-
-    @classmethod
-    def add_flags(cls, parser: ArgumentParser) -> None:
-        """Add the flags of the draw of captions, which also apply to `mds`."""
-        group = parser.add_argument_group("captions in place of texts, for webdataset and mds")
-        helps = {
+    flags = (
+        "captions in place of texts, for webdataset and mds",
+        {
             "--caption-ratio SHARE": "of the samples with a caption, those whose txt it is",
             "--epoch N": "of the draw of captions, as of the online loader",
-        }
-        add_fields(group, cls, helps)
+        },
+    )
+    whole_by = SIZES
 
     @property
     def writer(self) -> Write:
@@ -211,8 +216,7 @@ class WebDataset(CuratedSamples):
     def finish(self, folder: Path, tars: list[str], tallies: Tallies) -> None:
         """Write the number of samples of each tar as JSON."""
         sizes = tallies.beginning(SIZE)
-        with whole(folder / SIZES) as path:
-            path.write_text(json.dumps({name: int(sizes[name]) for name in tars}, indent=1) + "\n", "utf-8")
+        write_text(folder / SIZES, json.dumps({name: int(sizes[name]) for name in tars}, indent=1) + "\n")
 
 
 def write_tar(name: str, samples: Iterator[CuratedSample], made: Made, states_captions: bool) -> None:
@@ -225,17 +229,132 @@ def write_tar(name: str, samples: Iterator[CuratedSample], made: Made, states_ca
                     content = sample.content(extension)
                     is_stated = states_captions and extension == "json"
                     add(member.name, _stated(content, sample.texts) if is_stated else content)
-            for extension, text in _members(sample.texts):
-                add(f"{sample.key}.{extension}", text.encode())
+            add(f"{sample.key}.{TXT}", sample.texts.shown.encode())
+            if sample.texts.drawn is not None:
+                add(f"{sample.key}.{ALT}", sample.texts.text.encode())
             number += 1
     made.tallies.add(f"{SIZE}{name}", number)
-
-
-def _members(texts: Texts) -> list[tuple[str, str]]:
-    """Return pairs of extension and content for the texts of a sample."""
-    return [(TXT, texts.text)] if texts.drawn is None else [(TXT, texts.drawn), (ALT, texts.text)]
 
 
 def _stated(content: bytes, texts: Texts) -> bytes:
     """Return the json of a sample extended by its texts."""
     return json.dumps(json.loads(content) | {STATED: texts.text} | texts.captions, indent=4).encode()
+
+
+INDEX = "index.json"
+VERSION = 2  # version of the MDS format
+IMAGE, JSON, UID = "image", "json", "uid"  # columns; captions add those of their fields
+MOST_BYTES = (1 << 32) - 1  # largest offset in a shard
+SHARD = "shard "  # prefix of a tally of samples, followed by the shard's SHA-1, bytes and name
+
+
+@dataclass(frozen=True)
+class Mds(CuratedSamples):
+    """The form of MDS shards, some for each given tar, and index.json."""
+
+    shard_bytes: int = 1 << 26  # as mosaicml's own writer
+
+    name = "mds"
+    writes = "shards of the curated pairs, for mosaicml's streaming"
+    flags = ("shards, for mds", {"--shard-bytes N": "the most that a shard of several samples has"})
+    whole_by = INDEX
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.shard_bytes <= MOST_BYTES:
+            raise InputError(f"shard_bytes is {self.shard_bytes}; give 1 to {MOST_BYTES}")
+
+    @property
+    def writer(self) -> Write:
+        """A function that writes the shards of one tar."""
+        return partial(write_shards, shape=self._shape)
+
+    def finish(self, folder: Path, tars: list[str], tallies: Tallies) -> None:
+        """Write the index of all shards, sorted by tar."""
+        shards = []
+        for told, samples in tallies.beginning(SHARD).items():
+            digest, size, name = told.split(" ", 2)
+            raw = {"basename": name, "bytes": int(size), "hashes": {"sha1": digest}}
+            shards.append(self._shape | {"raw_data": raw, "samples": int(samples), "zip_data": None})
+        order = {stem_of(tar): number for number, tar in enumerate(tars)}
+        shards.sort(key=lambda shard: _place(shard["raw_data"]["basename"], order))
+        write_text(folder / INDEX, json.dumps({"shards": shards, "version": VERSION}, sort_keys=True) + "\n")
+
+    @property
+    def _shape(self) -> dict[str, Any]:
+        """The description of a shard's columns in index.json and in each shard."""
+        captions = [TXT, *self.caption_fields] if self.captions else []
+        columns = sorted([IMAGE, JSON, STATED, UID, *captions])
+        return {
+            "column_encodings": ["bytes" if name == IMAGE else "str" for name in columns],
+            "column_names": columns,
+            "column_sizes": [None] * len(columns),  # no column has a fixed size
+            "compression": None,
+            "format": "mds",
+            "hashes": ["sha1"],
+            "size_limit": self.shard_bytes,
+            "version": VERSION,
+        }
+
+
+def write_shards(tar: str, samples: Iterable[CuratedSample], made: Made, shape: dict[str, Any]) -> None:
+    """Write the shards of a tar, and tally the facts of each that the index states."""
+    head = json.dumps(shape, sort_keys=True).encode()
+    rows = (_row(tar, sample, shape["column_names"]) for sample in samples)
+    for number, shard in enumerate(cut(rows, shape["size_limit"] - len(head))):
+        name = f"{stem_of(tar)}.{number:05}.mds"
+        begin = 4 * (len(shard) + 2) + len(head)
+        bounds = [*accumulate(map(len, shard), initial=begin)]
+        _require_size(bounds[-1], tar)
+        digest = sha1(usedforsecurity=False)
+        with made.file("", name) as path, path.open("wb") as out:
+            for part in chain([pack(f"<{len(bounds) + 1}I", len(shard), *bounds), head], shard):
+                digest.update(part)
+                out.write(part)
+        made.tallies.add(f"{SHARD}{digest.hexdigest()} {bounds[-1]} {name}", len(shard))
+
+
+def cut(rows: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
+    """Yield the rows of each shard: as many as fit into `most` bytes, at least one.
+
+    A shard has 4 more bytes per row, and 8 bytes besides.
+
+    >>> [len(shard) for shard in cut([b"1234", b"12", b"12", b"1", b"123456789"], 20)]
+    [1, 2, 1, 1]
+    """
+    shard: list[bytes] = []
+    size = 8
+    for row in rows:
+        if shard and size + len(row) + 4 > most:
+            yield shard
+            shard, size = [], 8
+        shard.append(row)
+        size += len(row) + 4
+    if shard:
+        yield shard
+
+
+def stem_of(tar: str) -> str:
+    """Return the name of a tar without its extension."""
+    return Path(tar).stem
+
+
+def _row(tar: str, sample: CuratedSample, columns: Sequence[str]) -> bytes:
+    """Return a sample as bytes of a shard; a missing caption is an empty text."""
+    texts = sample.texts
+    values = {STATED: texts.text, UID: texts.uid, TXT: texts.shown, **texts.captions}
+    own = {name: (value or "").encode() for name, value in values.items()}
+    own |= {IMAGE: sample.content(image_of(sample.files) or ""), JSON: sample.content("json")}
+    found = [own[name] for name in columns]
+    _require_size(sum(map(len, found)), tar)
+    return b"".join([pack(f"<{len(found)}I", *map(len, found)), *found])
+
+
+def _place(shard: str, order: dict[str, int]) -> tuple[int, int]:
+    stem, number, _ = shard.rsplit(".", 2)
+    return order[stem], int(number)
+
+
+def _require_size(size: int, tar: str) -> None:
+    if size > MOST_BYTES:
+        raise InputError(f"a sample of {tar} has {size:,} bytes; a shard counts to {MOST_BYTES:,}: leave the tar out")

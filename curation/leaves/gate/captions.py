@@ -17,10 +17,8 @@ import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.inputs.limits import shorter
-from curation.leaves.by_uid.by_key import filled
-from curation.leaves.by_uid.captions import find_captions
-from curation.leaves.by_uid.join import Join, images_in
-from curation.leaves.by_uid.joined_tables import CAPTION, caption_table
+from curation.leaves.by_uid.by_key import Join, filled, images_in
+from curation.leaves.by_uid.captions import JOINED_CAPTION, caption_table, find_captions
 from curation.leaves.by_uid.tables import ImageTable
 from curation.leaves.gate.checks import Begin, rewrite_one, tally_languages
 from curation.leaves.gate.mending import with_texts
@@ -125,7 +123,7 @@ class Captioner:
         self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
     ) -> pa.RecordBatch:
         """Return the MATCHED images that stay; an image with a caption in `rows` has the caption as its only text."""
-        best = filled(rows, begin.row, begin.row + batch.num_rows, CAPTION[0])
+        best = filled(rows, begin.row, begin.row + batch.num_rows, JOINED_CAPTION[0])
         texts, offsets = parts(batch["candidates"])
         has = best.is_valid().to_numpy(zero_copy_only=False)
         found = self.find(best.drop_null(), _records(texts, offsets).filter(best.is_valid()), tallies)

@@ -8,6 +8,7 @@ frequencies tie, as in a plain or mirrored picture, no rounding error decides a 
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,21 +22,37 @@ import numpy as np
 import pyarrow as pa
 
 from curation.inputs.files import Input
-from curation.leaves.tars.headers import MOST, TALLY, DamagedTar, require_sound
-from curation.leaves.tars.pictures import OK, TOO_LARGE, decoded, flattened, strict_about_size
-from curation.leaves.tars.samples import PICTURE, TAR, Picture, Source, find, read
+from curation.leaves.tars.headers import MOST, TALLY, DamagedTar, require_sound, told
+from curation.leaves.tars.samples import (
+    OK,
+    PICTURE,
+    TAR,
+    TOO_LARGE,
+    Picture,
+    Source,
+    decoded,
+    find,
+    flattened,
+    read,
+    strict_about_size,
+)
+from curation.report.languages import counted
 from curation.run.ledger import Ledger, Stamps
 from curation.run.making import STATUS, Claim, Filled, fill, statuses, write_part
+from runtime.arguments import Parser
 from runtime.arrow import gather
-from runtime.engine import Given, engine_of
+from runtime.console import command
+from runtime.engine import Given, engine_for, engine_of
 from runtime.errors import InputError, typed
 from runtime.packages import require_packages
-from runtime.progress import Progress
+from runtime.progress import ConsoleProgress, Progress
 from runtime.storage.locks import require_apart
 from runtime.tallies import Tallies
+from runtime.terminal import say
 
 if TYPE_CHECKING:
     from PIL import Image
+
 
 SIDE, KEPT = 32, 8  # side of the scaled picture in pixels; frequencies in each direction, from zero up
 _SCALE = 1 << 22  # factor of the cosines: sums over 1024 pixels of 255 stay below 2^62
@@ -128,9 +145,8 @@ def tasks(sources: Iterable[Input]) -> list[list[Source]]:
     """Return the sources of each task, which hashes them into one file: one tar, or many pictures."""
     own = cast("list[Source]", list(sources))
     pictures = (each for each in own if each.format == PICTURE)
-    return [[each] for each in own if each.format == TAR] + list(
-        gather(pictures, lambda each: each.size, TASK_BYTES, TASK_PICTURES)
-    )
+    tars = ([each] for each in own if each.format == TAR)
+    return [*tars, *gather(pictures, lambda each: each.size, TASK_BYTES, TASK_PICTURES)]
 
 
 def rows_of(pictures: Iterable[Picture], pdq: bool) -> Iterator[pa.RecordBatch]:
@@ -191,3 +207,45 @@ def phash(pixels: np.ndarray) -> bytes:
     # The median lies between the middle two of an even number of values, so values above the lower one are above it.
     lower_middle = np.partition(frequencies, KEPT * KEPT // 2 - 1)[KEPT * KEPT // 2 - 1]
     return np.packbits(frequencies > lower_middle).tobytes()
+
+
+NAME = "clip-hash"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line `argv` (None: the process's own); bad input prints one sentence and exits with status 2."""
+    args = parse(argv)
+    with command(NAME):
+        say(summary(run(args)))
+
+
+def run(args: Namespace) -> Hashes:
+    """Hash pictures by the values of a command line, and return the folder of hashes."""
+    how = {"pdq": args.pdq, "overwrite": args.overwrite, "progress": ConsoleProgress()}
+    return hash_images(engine_for(args, "hash"), args.input, args.output, **how)
+
+
+def summary(hashes: Hashes) -> str:
+    """Return the lines that the command prints at the end: counts by status, damaged tars and the output folder."""
+    broken = {status: number for status, number in hashes.statuses.items() if status != OK}
+    reasons = ", ".join(f"{number:,} {status}" for status, number in broken.items()) or "none"
+    first = f"{counted(hashes.statuses.get(OK, 0), 'picture')} hashed; without a hash: {reasons}"
+    return "\n".join([first, *told(hashes.damaged, hashes.tars), f"hashes: {hashes.path}"])
+
+
+def parse(argv: Sequence[str] | None = None) -> Namespace:
+    """Return the values of the command line `argv` (None: the process's own)."""
+    parser = Parser(
+        NAME,
+        "Write size, SHA-256 and perceptual hash of each picture: of the tars that img2dataset wrote, or of a folder "
+        "of pictures, such as an evaluation set. Broken pictures are counted by reason, and damaged tars are read up "
+        "to their damage.",
+    )
+    parser.add_input("tars or pictures: files, folders with all below them, globs or URLs")
+    parser.add_output(
+        "folder of the hashes, which all machines share, or a URL; what is in it for the same inputs stays"
+    )
+    parser.add_argument("--pdq", action="store_true", help="PDQ hashes of 256 bits, too (pip install pdqhash)")
+    parser.add_argument("--overwrite", action="store_true", help="replace other hashes in the output folder")
+    parser.add_engine()
+    return parser.parse_args(argv)

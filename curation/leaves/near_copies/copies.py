@@ -146,17 +146,15 @@ def _copies(distinct: DataFrame, distance: int, folder: Path, bits: int) -> Data
     for share in shares(number):
         limit = (2**64 // share).to_bytes(8, "big") if share > 1 else None
         comparison = Comparison(bits, distance, _parts(number, distance, bits), limit)
-        pairs = folder / f"pairs-{share}"
-        remove(pairs)
-        make_folder(pairs)
+        remove(folder / f"pairs-{share}")
+        pairs = make_folder(folder / f"pairs-{share}")
         send, receive = partial(_send, comparison=comparison), partial(_compare, comparison=comparison, folder=pairs)
         counted = Spark(spark).exchange(part_files(files), send, receive, comparison.partitions)
         rows, work = rows_in(spark, pairs, from_arrow_schema(_PAIRS)), folder / f"rounds-{share}"
         found.append(stored(_led(rows, int(counted["pairs"]), work, bits), folder / f"copies-{share}"))
         if limit is not None:
             left = undecided.where(f"key >= x'{limit.hex()}'").join(found[-1], on="key", how="left_anti")
-            files = folder / f"undecided-{share}"
-            undecided = stored(left, files)
+            undecided = stored(left, files := folder / f"undecided-{share}")
     return reduce(DataFrame.union, found)
 
 

@@ -121,8 +121,7 @@ def _most_varied(words: np.ndarray, bits: np.ndarray) -> np.ndarray:
 
 
 def _mask(places: np.ndarray, bits: int) -> np.ndarray:
-    is_set = np.zeros(bits, np.uint8)
-    is_set[places] = 1
+    is_set = np.isin(np.arange(bits), places)
     return np.packbits(is_set, bitorder="little").view("<u8").astype(np.uint64)
 
 
@@ -233,16 +232,10 @@ def hash_binaries(column: pa.Array, name: str) -> pa.Array:
         return pc.if_else(column.is_valid(), binaries(numbers.tobytes(), 8), None)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return _of_digits(column, name)
-    if pa.types.is_null(column.type):
-        return column.cast(pa.binary())
-    if is_bytes(column.type):
+    are_bytes = (pa.types.is_null, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+    if any(is_such(column.type) for is_such in are_bytes):
         return column.cast(pa.binary())
     raise InputError(f"the column {name} is {column.type}; {_EXPECTED}")
-
-
-def is_bytes(kind: pa.DataType) -> bool:
-    """Return whether a type is one of Arrow's types of binaries."""
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
 
 
 def hash_words(column: pa.Array, name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -267,7 +260,7 @@ def is_plain(words: np.ndarray) -> np.ndarray:
 
 
 def _of_digits(column: pa.Array, name: str) -> pa.Array:
-    known = column.drop_null()
+    known, is_known = column.drop_null(), column.is_valid().to_numpy(zero_copy_only=False)
     lengths = pc.unique(pc.binary_length(known)).to_pylist()
     if not lengths:
         return pa.nulls(len(column), pa.binary())
@@ -277,8 +270,7 @@ def _of_digits(column: pa.Array, name: str) -> pa.Array:
             raise ValueError
     except ValueError:
         raise InputError(f"the column {name} has {known[0].as_py()[:80]!r}; {_EXPECTED}") from None
-    size, places = lengths[0] // 2, np.cumsum(column.is_valid().to_numpy(zero_copy_only=False)) - 1
-    return binaries(data, size).take(pa.array(places, mask=~column.is_valid().to_numpy(zero_copy_only=False)))
+    return binaries(data, lengths[0] // 2).take(pa.array(np.cumsum(is_known) - 1, mask=~is_known))
 
 
 def binaries(data: bytes | np.ndarray, size: int) -> pa.Array:

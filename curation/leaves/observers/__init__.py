@@ -4,4 +4,4 @@ from functools import partial
 
 from runtime.programs import start
 
-program = partial(start, "clip-align", "curation.leaves.observers.command")
+program = partial(start, "clip-align", "curation.leaves.observers.alignment")

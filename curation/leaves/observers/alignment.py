@@ -2,13 +2,15 @@
 
 The module works as an observer during a run, and on a finished run. Tasks count the texts that name each class. The
 classes of a language are read from a JSON array or object, or from a text file with one class per line. A class may
-have several names. Templates such as `a photo of a {}` define the forms in which a name is looked for.
+have several names. Templates such as `a photo of a {}` define the forms in which a name is looked for. The command
+`clip-align` counts in a finished run; its flags are also flags of clip-curate.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from argparse import Namespace, _ActionsContainer
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -20,22 +22,27 @@ import pyarrow.compute as pc
 
 from curation.matching.matcher import Matcher
 from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Label, LogAxis, points
-from curation.report.facts import Observed, Section
+from curation.report.facts import Observed, Section, versions
 from curation.report.languages import aligned, decimal, named, number, percent
 from curation.report.page import environment
+from curation.run.ledger import digest_of
+from curation.run.making import Derivation, deriving
 from curation.run.request import Observation, Options
 from curation.run.results import Results, curated_files, matched_files
 from metadata.entries import FilesOfLanguages, files_of_languages
 from metadata.languages import language
 from metadata.rules import Rules
+from runtime.arguments import Parser, add_fields
 from runtime.arrow import parts
-from runtime.engine import Engine, Given, engine_of
+from runtime.console import command
+from runtime.engine import Engine, Given, engine_for, engine_of
 from runtime.errors import InputError
-from runtime.progress import Progress
+from runtime.progress import ConsoleProgress, Progress
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
-from runtime.storage.whole import whole, write_json
+from runtime.storage.whole import write_json, write_text
 from runtime.tallies import Tallies
+from runtime.terminal import say
 
 BETWEEN_NAMES = "|"  # separates the names of one class in a line of text; commas would not do, as names have some
 AS_IT_IS = ("{}",)
@@ -44,10 +51,21 @@ POOL, MANIFEST = "pool", "manifest"
 TEXTS, NAMING, CLASSES = 0, 1, 2  # indices of counts: all texts, texts naming a class, then texts of each class
 
 Rows = Iterable[tuple[pa.Array, pa.Array]]  # batches of texts and their languages
+Parts = dict[str, list[OwnFile]]  # the files of POOL and of MANIFEST
 
 JSON, PLOT = "alignment.json", "alignment.svg"
 Figures = dict[str, dict[str, Any]]  # of each language, as `alignment` returns them
 HEADINGS = ("language", "classes", "in pool", "in manifest", "texts with one", "of manifest", "KL pool", "KL manifest")
+
+TOKENIZER = {"--tokenizer FILE": "tokenizer.json of a model: the share of kept texts over 77 tokens"}
+TEMPLATES = {
+    "--templates LANGUAGE=FILE": "one a line, with {} for the name; a class is named where one of them is in the text "
+    "(default: the name)"
+}
+CLASSES_HELP = (
+    "names of an evaluation set's classes, to see how balancing changes their counts (docs/how-to/alignment.md): a "
+    "JSON array or object, or a class a line, where | stands between names of one class"
+)
 
 LEGEND = (Label(RIGHT - 6, TOP + 14, "pool", "end", "before"), Label(RIGHT - 6, TOP + 30, "manifest", "end", "after"))
 
@@ -147,17 +165,9 @@ def finders_of(classes: tuple[tuple[str, Classes], ...], rules: Rules) -> dict[s
     return {code: ClassFinder(each, rules) for code, each in classes}
 
 
-def no_counts(classes: int) -> np.ndarray:
-    """Return counts of 0 for a number of classes, as int64[CLASSES + classes]."""
-    return np.zeros(CLASSES + classes, np.int64)
-
-
 def count_classes(rows: Rows, finders: dict[str, ClassFinder]) -> dict[str, np.ndarray]:
-    """Return, by language, the counts over the texts in that language, in the form of `no_counts`.
-
-    `rows` are batches of texts and their languages. Case is ignored.
-    """
-    counts = {code: no_counts(finder.classes) for code, finder in finders.items()}
+    """Return, by language, the counts over the texts in that language, int64[CLASSES + classes]; case is ignored."""
+    counts = {code: np.zeros(CLASSES + finder.classes, np.int64) for code, finder in finders.items()}
     for texts, languages in rows:
         for code, finder in finders.items():
             own = texts.filter(pc.equal(languages, code).fill_null(False))
@@ -203,20 +213,19 @@ def alignment(classes: Classes, counts: dict[str, np.ndarray]) -> dict[str, Any]
 class AlignmentObserver:
     """Counts the classes of each language in the images that were balanced, and in the manifest."""
 
-    classes: tuple[tuple[str, Classes], ...]
+    classes: dict[str, Classes]
 
     def observe(self, seen: Observation) -> Observed:
         """Count in tasks that read the files; return the figures of each language and the section of the report."""
-        files, context = {POOL: seen.images, MANIFEST: seen.manifest}, seen.context
-        with context.progress.stage("count classes"):
-            found = _counted(context.engine, files, self.classes, context.config.rules)
+        parts, context = {POOL: seen.images, MANIFEST: seen.manifest}, seen.context
+        found = _counted(context.engine, parts, self.classes, context.config.rules, context.progress)
         return Observed(found, section(found))
 
 
 def find(options: Options) -> AlignmentObserver | None:
     """Return the observer of the classes in `options`; None if there are none."""
     classes = read_classes(options.classes, options.templates)
-    return AlignmentObserver(tuple(classes.items())) if classes else None
+    return AlignmentObserver(classes) if classes else None
 
 
 def align(engine: Given, run: Results, classes: dict[str, Classes], progress: Progress | None = None) -> Figures:
@@ -229,63 +238,43 @@ def align(engine: Given, run: Results, classes: dict[str, Classes], progress: Pr
         raise InputError(
             f"the run has no language {strange[0]}, of which classes are given; it has {', '.join(sorted(known)[:20])}"
         )
-    files = {POOL: matched_files(run), MANIFEST: curated_files(run)}
-    with (progress or Progress()).stage("count classes"):
-        return _counted(
-            engine_of(engine), files, tuple(classes.items()), run.facts["made_from"].get("rules", "unicode")
-        )
+    parts, rules = {POOL: matched_files(run), MANIFEST: curated_files(run)}, run.facts["made_from"].get("rules")
+    return _counted(engine_of(engine), parts, classes, rules or "unicode", progress or Progress())
 
 
-def _counted(
-    engine: Engine, files: dict[str, list[OwnFile]], classes: tuple[tuple[str, Classes], ...], rules: Rules
-) -> Figures:
-    """Count classes in tasks that read `files`, those of POOL and MANIFEST; return the figures of each language."""
-    parts = [(name, file) for name, own in files.items() for file in own]
-    counts = {name: {code: no_counts(len(each.labels)) for code, each in classes} for name in _READERS}
-    for row in engine.run(parts, partial(_count, classes=classes, rules=rules)).rows():
+def _counted(engine: Engine, parts: Parts, classes: dict[str, Classes], rules: Rules, progress: Progress) -> Figures:
+    """Count classes in tasks that read the files; return the figures of each language."""
+    counts = {
+        code: {part: np.zeros(CLASSES + len(each.labels), np.int64) for part in parts} for code, each in classes.items()
+    }
+    files = [(part, file) for part, own in parts.items() for file in own]
+    with progress.stage("count classes"):
+        found = engine.run(files, partial(_count, classes=tuple(classes.items()), rules=rules))
+    for row in found.rows():
         part, _, place = row["name"].partition(".")
-        counts[part][row["language"]][int(place)] = row["value"]
-    return _aligned(classes, counts)
-
-
-def _aligned(classes: Iterable[tuple[str, Classes]], counts: dict[str, dict[str, np.ndarray]]) -> Figures:
-    return {code: alignment(each, {part: counts[part][code] for part in counts}) for code, each in classes}
+        counts[row["language"]][part][int(place)] = row["value"]
+    return {code: alignment(classes[code], each) for code, each in counts.items()}
 
 
 def write(found: Figures, folder: Path) -> None:
     """Write the figures of each language into a folder: alignment.svg, then alignment.json."""
-    with whole(folder / PLOT) as file:
-        file.write_text(drawing(found), encoding="utf-8")
+    write_text(folder / PLOT, drawing(found))
     write_json(folder / JSON, {"version": 1, "languages": found})
 
 
-def of_pool(files: Iterable[OwnFile]) -> Iterator[tuple[pa.Array, pa.Array]]:
-    """Yield batches of all texts of the images that were balanced, and of the languages of these texts."""
-    for file in files:
-        for batch in batches(file, columns=["candidates"]):
-            texts = parts(batch["candidates"])[0]
-            yield texts.field("text"), texts.field("language")
+def _texts(part: str, file: OwnFile) -> Iterator[tuple[pa.Array, pa.Array]]:
+    """Yield batches of the texts in a file of POOL or MANIFEST, and of the languages of these texts."""
+    for batch in batches(file, columns=["candidates"] if part == POOL else ["text", "language"]):
+        texts = parts(batch["candidates"])[0] if part == POOL else batch.to_struct_array()
+        yield texts.field("text"), texts.field("language")
 
 
-def of_manifest(files: Iterable[OwnFile]) -> Iterator[tuple[pa.Array, pa.Array]]:
-    """Yield batches of the texts that were kept, and of the languages of these texts."""
-    for file in files:
-        for batch in batches(file, columns=["text", "language"]):
-            yield batch["text"], batch["language"]
-
-
-_READERS: dict[str, Callable[[Iterable[OwnFile]], Rows]] = {POOL: of_pool, MANIFEST: of_manifest}
-
-
-def _count(part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], rules: Rules) -> Tallies:
-    """Return the counts above 0 in a file as tallies by language, named `pool.INDEX` or `manifest.INDEX`.
-
-    INDEX is an index in the array of counts. `part` is POOL or MANIFEST, with one of its files.
-    """
-    (name, file), tallies = part, Tallies()
-    for code, counts in count_classes(_READERS[name]([file]), finders_of(classes, rules)).items():
+def _count(of_part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], rules: Rules) -> Tallies:
+    """Return the counts above 0 in a file of a part as tallies by language, named `PART.INDEX of the counts`."""
+    tallies = Tallies()
+    for code, counts in count_classes(_texts(*of_part), finders_of(classes, rules)).items():
         for place in np.flatnonzero(counts):
-            tallies.add(f"{name}.{place}", int(counts[place]), code)
+            tallies.add(f"{of_part[0]}.{place}", int(counts[place]), code)
     return tallies
 
 
@@ -338,3 +327,59 @@ def _rows(found: Figures) -> list[tuple[str, ...]]:
         )
         for code, each in found.items()
     ]
+
+
+NAME = "clip-align"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; bad input ends in one sentence and status 2."""
+    args = parse(argv)
+    with command(NAME):
+        say(table(run(args)))
+
+
+def run(args: Namespace) -> Figures:
+    """Return the figures of each language for a parsed command line; write the figures if --output is given."""
+    source, classes, progress = Results.open(args.run), read_classes(args.classes, args.templates), ConsoleProgress()
+    engine = engine_for(args, "align")
+    if args.output is None:
+        engine.start(progress)
+        return align(engine, source, classes, progress)
+    description = {"run": digest_of(source.facts), "classes": repr(classes), "versions": versions()}
+    with deriving(engine, args.output, Derivation(description, JSON, [source.path]), progress) as folder:
+        found = align(folder.engine, source, classes, progress)
+        write(found, folder.path)
+    return found
+
+
+def parse(argv: Sequence[str] | None = None) -> Namespace:
+    """Return the parsed command line; `argv` is sys.argv[1:] by default."""
+    parser = Parser(
+        NAME,
+        "Count the texts of a finished run that name the classes of an evaluation set, in the pool that was balanced "
+        "and in the manifest, and say how far the counts are from equal: the Kullback-Leibler divergence, in nats.",
+    )
+    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
+    add_classes(parser, required=True)
+    parser.add_argument("--output", metavar="DIR", help="a new folder, or a URL, for alignment.json and alignment.svg")
+    parser.add_engine()
+    return parser.parse_args(argv)
+
+
+def add(parser: Parser) -> None:
+    """Add the flags of what else the report counts to clip-curate, under a heading of their own."""
+    group = parser.add_argument_group("what else the report counts (docs/how-to/alignment.md)")
+    add_classes(group, default=[])
+    add_fields(group, Options, TOKENIZER)
+
+
+def options(args: Namespace) -> dict[str, Any]:
+    """Return the values of the flags as fields of `Options`, by name."""
+    return {"classes": args.classes, "templates": args.templates, "tokenizer": args.tokenizer}
+
+
+def add_classes(group: _ActionsContainer, **options: Any) -> None:
+    """Add --classes and --templates to a group or parser; add_argument gets `options` for --classes alone."""
+    group.add_argument("--classes", nargs="+", metavar="LANGUAGE=FILE", help=CLASSES_HELP, **options)
+    add_fields(group, Options, TEMPLATES)

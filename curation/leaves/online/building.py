@@ -169,11 +169,9 @@ def build(
         wanted.require_usable(folder)  # before anything starts
         # One process of a training builds the index; the others wait until it is there.
         with deriving(engine, folder, wanted, progress, wait=True) as made:
-            write = partial(_write, block_rows=block_rows)
-            tallies = each_tar(made, "write the rows", found, [matched_images(files, run.counted[1])], write)
-            written = _described(shards, tallies)
-            content = {"version": VERSION, "made_from": wanted.description, "shards": written}
-            made.write_last(NAME, content)
+            write, tables = partial(_write, block_rows=block_rows), [matched_images(files, run.counted[1])]
+            written = _described(shards, each_tar(made, "write the rows", found, tables, write))
+            made.write_last(NAME, {"version": VERSION, "made_from": wanted.description, "shards": written})
     return Index.open(folder)
 
 
@@ -214,19 +212,19 @@ def _made_from(base: Path, shards: list[Shard], run: dict, files: list[OwnFile],
 
 
 def _write(numbered: Numbered, made: Made, scan: Scan, block_rows: int) -> None:
-    """Write the ROWS of a tar, a record batch per block; tally all samples, and the matched ones."""
+    """Write the ROWS of a tar, a record batch per block."""
     number, _ = numbered
     path = made.path("", file_name(number))
     rows = gather_rows(_rows(scan, number, made.tallies), block_rows, maxsize, exact=True)
     checksum = write_batches(path, WRITTEN, rows)
     made.wrote("", path.name, checksum_of(path))
     made.wrote("", sums_of(path).name, checksum)
-    made.tallies.add(f"{_SAMPLES}{number}", scan.samples)
 
 
 def _rows(scan: Scan, number: int, tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield the ROWS of a tar in batches of any size; tally their number."""
+    """Yield the ROWS of a tar in batches of any size; tally their number, and that of all samples."""
     for samples, known in scan.read():
+        tallies.add(f"{_SAMPLES}{number}", samples.num_rows)
         if known is not None:
             columns = [*samples.take(known["row"]).columns, known[TRAINED_TEXTS.name]]
             tallies.add(f"{_MATCHED}{number}", known.num_rows)
@@ -239,7 +237,7 @@ def _described(shards: list[Shard], tallies: Tallies) -> list[dict]:
     samples, matched = (tallies.take(name) for name in (_SAMPLES, _MATCHED))
     return [
         asdict(shard)
-        | {"samples": int(samples[str(number)]), "matched": int(matched.get(str(number), 0))}
+        | {"samples": int(samples.get(str(number), 0)), "matched": int(matched.get(str(number), 0))}
         | {"checksum": checksums[sums_of(Path(file_name(number))).name]}
         for number, shard in enumerate(shards)
     ]

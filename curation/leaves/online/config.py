@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 
 from curation.kernels import batches as kernels
-from curation.leaves.by_uid.choices import CaptionDraw, Choice, Ratio, Sentence, require_ratio, require_sentence
-from curation.leaves.by_uid.clusters import Clusters
+from curation.leaves.by_uid.captions import CaptionDraw, Ratio, Sentence, require_ratio, require_sentence
+from curation.leaves.by_uid.clusters import Choice, Clusters
 from curation.leaves.by_uid.weights import Weights
 from runtime.errors import InputError, ParameterError, require_integer, require_kind, require_seed
 
@@ -198,7 +198,7 @@ class World:
     def __post_init__(self) -> None:
         require_integer("rank", self.rank, 0)
         require_integer("size", self.size, 1)
-        if not 0 <= self.rank < self.size:
+        if self.rank >= self.size:
             raise InputError(
                 f"rank {self.rank} of {self.size} processes; ranks go from 0 to one less than their number"
             )

@@ -14,14 +14,14 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
 
 from curation.balancing.thresholds import entry_ids
 from curation.kernels import batches as kernels
-from curation.leaves.by_uid.captions import Captions
-from curation.leaves.by_uid.choices import CaptionDraw, purpose
+from curation.leaves.by_uid.captions import CaptionDraw, Captions, purpose
 from curation.leaves.online.building import Index
 from curation.leaves.online.config import ByEntries, OnlineConfig, choose, lists_at
 from curation.leaves.tars.samples import SAMPLES
@@ -63,14 +63,12 @@ class Drawn:
     @property
     def texts(self) -> pa.StringArray:
         """The text of each row."""
-        texts, _ = parts(self.batch["candidates"])
-        return texts.field("text").take(pa.array(self.chosen))
+        return parts(self.batch["candidates"])[0].field("text").take(pa.array(self.chosen))
 
     @property
     def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The entries of all texts of the batch, and where those of each row's text begin and end."""
-        texts, _ = parts(self.batch["candidates"])
-        ids, offsets = parts(texts.field("entries"))
+        ids, offsets = parts(parts(self.batch["candidates"])[0].field("entries"))
         return ids.to_numpy(), offsets[self.chosen], offsets[self.chosen + 1]
 
     def take(self, numbers: np.ndarray) -> Drawn:
@@ -104,8 +102,7 @@ class Epoch:
         table = pa.Table.from_batches([each.samples() for each in drawn], DRAWN)
         numbers = _numbers(drawn)
         order = self._shuffled(table["uid"], numbers)
-        table, numbers = table.take(order), None if numbers is None else numbers[order]
-        config = self.config
+        table, numbers, config = table.take(order), None if numbers is None else numbers[order], self.config
         draw = CaptionDraw(config.caption_ratio, config.seed, self.number, config.caption_sentence)
         captions = draw.of(self.captions, table["uid"].combine_chunks(), numbers)
         return table.append_column(KEPT.field("caption"), captions)
@@ -131,12 +128,8 @@ class Epoch:
 
     def sizes(self) -> np.ndarray:
         """Return the number of samples that are kept of each block; no image is read."""
-        sizes = [
-            len(draw(block, self.rates, self.config, self.number).rows)
-            for blocks in map(self.index.rows, range(len(self.index.shards)))
-            for block in blocks
-        ]
-        return np.array(sizes, np.int64)
+        blocks = chain.from_iterable(map(self.index.rows, range(len(self.index.shards))))
+        return np.array([len(draw(each, self.rates, self.config, self.number).rows) for each in blocks], np.int64)
 
 
 def draw(batch: pa.RecordBatch, rates: np.ndarray, config: OnlineConfig, epoch: int) -> Drawn:
@@ -248,9 +241,8 @@ def _open(index: Index, shard: int, stack: ExitStack) -> tuple[int, str]:
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror}); say where the tars are: Index.open(…, tars=)"
-        ) from None
+        remedy = "say where the tars are: Index.open(…, tars=)"
+        raise InputError(f"{path} cannot be read ({error.strerror}); {remedy}") from None
     stack.callback(os.close, file)
     size, known = os.fstat(file).st_size, index.shards[shard].bytes
     if size != known:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from curation.leaves.scoring.pipeline import ScoreRequest, score_images
+from curation.leaves.scoring.pipeline import ScoreRequest, score_images, table
 from curation.leaves.scoring.scorer import ScoringConfig
-from curation.leaves.scoring.summary import table
 from curation.run.making import Filled
 from runtime.arguments import Parser, absolute, add_fields, made
 from runtime.console import command

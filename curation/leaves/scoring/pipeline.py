@@ -2,12 +2,15 @@
 
 The texts of images are those in the tars, or those that a run matched. Threads decode images a few batches ahead of the
 model; the order of samples does not depend on the threads.
+
+Quantiles, over all images and by language, let a person choose a minimum score. They are rounded down to multiples of
+0.0001, so an image whose score is the quantile passes a minimum of the rounded value.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,30 +23,44 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.inputs.files import Input
-from curation.leaves.by_uid.by_key import RowStream
+from curation.leaves.by_uid.by_key import RowStream, filled
 from curation.leaves.by_uid.joined_tars import Scan, join_samples, matched_images, scan
 from curation.leaves.scoring.scorer import Scorer
-from curation.leaves.scoring.summary import summary
-from curation.leaves.tars.headers import MOST, TALLY, require_sound
-from curation.leaves.tars.pictures import MOST_BYTES, OK, TOO_LARGE, Decoded, decoded, flattened, strict_about_size
-from curation.leaves.tars.samples import fault_of, local_tars_at, samples, texts
+from curation.leaves.tars.headers import MOST, TALLY, require_sound, told
+from curation.leaves.tars.samples import (
+    MOST_BYTES,
+    OK,
+    TOO_LARGE,
+    Decoded,
+    decoded,
+    fault_of,
+    flattened,
+    local_tars_at,
+    samples,
+    strict_about_size,
+    texts,
+)
+from curation.report.languages import aligned, counted, number
 from curation.run.ledger import Ledger, Stamps
-from curation.run.making import Claim, Filled, fill, write_part
+from curation.run.making import Claim, Filled, fill, statuses, write_part
 from curation.run.results import MATCHED_PART, Results
 from curation.schemas import TRAINED_TEXTS
+from metadata.languages import language
+from runtime.arrow import one_batch
 from runtime.engine import Given, engine_of
-from runtime.errors import AGAIN
 from runtime.progress import Progress, advance
 from runtime.storage.locks import require_apart
-from runtime.storage.own_files import OwnFile, checksums_in, tally
-from runtime.storage.parquet import part_writer, read_table
+from runtime.storage.own_files import OwnFile, checksums_in, written_files
+from runtime.storage.parquet import batches, read_table, write_rows
 from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies
 
 if TYPE_CHECKING:
     from PIL import Image
+
 
 VERSION = 1
 NOT_FINITE = "not_finite"  # half precision can overflow, and Spark takes NaN as larger than any number
@@ -122,7 +139,7 @@ def _digest(run: Results) -> str:
 def _score(tars: Iterable[Tar], scorer: Scorer, stamps: Stamps) -> None:
     """Write a table of scores for each tar, and after each table its stamp."""
     with strict_about_size(), threads(scorer.config.workers) as pool:
-        found = batches(tars, scorer.config.batch_size, scorer.prepare, pool)
+        found = decoded_batches(tars, scorer.config.batch_size, scorer.prepare, pool)
         for _, of_tar in groupby(found, key=lambda batch: batch.tar.source.path):
             _write(of_tar, scorer, stamps)
             advance(done=1)
@@ -133,11 +150,7 @@ def _write(of_tar: Iterator[Batch], scorer: Scorer, stamps: Stamps) -> None:
     if fault := fault_of(first.tar.samples):
         tallies.add(f"{TALLY}{fault}")
     rows = (rows_of(batch, _scores(batch, scorer)) for batch in chain([first], of_tar))
-    write_part(stamps, [first.tar.source], rows, _schema(first.tar), tallies)
-
-
-def _schema(tar: Tar) -> pa.Schema:
-    return SCORED if tar.languages is None else SCORED_OF_RUN
+    write_part(stamps, [first.tar.source], rows, first.tar.schema, tallies)
 
 
 def _scores(batch: Batch, scorer: Scorer) -> list:
@@ -152,15 +165,12 @@ def rows_of(batch: Batch, scores: Sequence[np.ndarray]) -> pa.RecordBatch:
     `scores` has for each decoded image, in order, an array with the scores of its texts.
     """
     samples = batch.tar.samples.slice(batch.begin, len(batch.images))
-    seen, rows = iter(scores), []
-    for number, (uid, key) in enumerate(zip(*(samples[name].to_pylist() for name in ("uid", "key")), strict=True)):
-        status = batch.images[number].status
-        row: dict[str, Any] = {"uid": uid, "key": key, "status": status}
-        if status == OK:
-            languages = batch.tar.languages[batch.begin + number] if batch.tar.languages else None
-            row |= _of_image(next(seen), languages)
-        rows.append(row)
-    return pa.RecordBatch.from_pylist(rows, schema=_schema(batch.tar))
+    seen, rows = iter(scores), samples.select(["uid", "key"]).to_pylist()
+    for place, (row, image) in enumerate(zip(rows, batch.images, strict=True), batch.begin):
+        row["status"] = image.status
+        if image.status == OK:
+            row |= _of_image(next(seen), batch.tar.languages[place] if batch.tar.languages else None)
+    return pa.RecordBatch.from_pylist(rows, schema=batch.tar.schema)
 
 
 def _of_image(scores: np.ndarray, languages: list[str] | None) -> dict[str, Any]:
@@ -183,6 +193,11 @@ class Tar(NamedTuple):
     samples: pa.RecordBatch  # of SAMPLES
     texts: list[list[str]]
     languages: list[list[str]] | None = None
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the tar's rows."""
+        return SCORED if self.languages is None else SCORED_OF_RUN
 
 
 class Batch(NamedTuple):
@@ -209,34 +224,25 @@ def with_texts_of(run: Results, tars: Sequence[Input], work: Path, given: Given)
     engine = engine_of(given)
     files, sizes = scan(engine, tars, work / "scans", most_damaged=1.0)
     images, folder = matched_images(run.files(MATCHED_PART), run.facts["rows"]["matched"]), make_folder(work / "texts")
-    write = partial(_write_texts, files=files, sizes=sizes, folder=folder)
-    checksums = checksums_in(join_samples(files, sizes, [images]).write(engine, write))
-    own = [OwnFile(folder / name, checksum, AGAIN) for name, checksum in checksums.items()]
+    write = partial(_write_texts, files=files, folder=folder)
+    own = written_files(folder, join_samples(files, sizes, [images]).write(engine, write))
     return (_tar(*each) for each in zip(tars, files, own, strict=True))
 
 
-def _write_texts(
-    number: int, stream: RowStream, files: Sequence[OwnFile], sizes: Sequence[int], folder: Path
-) -> Tallies:
+def _write_texts(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path) -> Tallies:
     """Write a row of TEXTS for each sample of tar `number`, null for samples without texts; tally the checksum."""
-    path, tallies = folder / f"{number:05}.parquet", Tallies()
-    with part_writer(path, TEXTS, TEXTS_ROWS) as writer:
-        for samples, known in Scan(number, files[number], sizes[number], stream).read():
-            at = np.full(samples.num_rows, -1)
-            texts = pa.nulls(0, TRAINED_TEXTS.type)
-            if known is not None:
-                at[known["row"].to_numpy()] = np.arange(known.num_rows)
-                texts = known[TRAINED_TEXTS.name]
-            writer.write(pa.RecordBatch.from_arrays([texts.take(pa.array(at, mask=at < 0))], schema=TEXTS))
-    tally(tallies, path, writer.checksum)
-    return tallies
+    columns = (
+        filled(known, 0, samples.num_rows, TRAINED_TEXTS)
+        for samples, known in Scan(number, files[number], stream).read()
+    )
+    rows = (pa.RecordBatch.from_arrays([column], schema=TEXTS) for column in columns)
+    return write_rows(folder / f"{number:07}.parquet", TEXTS, TEXTS_ROWS, rows)
 
 
 def _tar(tar: Input, scanned: OwnFile, texts: OwnFile) -> Tar:
-    samples, own = read_table(scanned), read_table(texts)[TRAINED_TEXTS.name].to_pylist()
-    columns = [column.combine_chunks() for column in samples.columns]
+    own = read_table(texts)[TRAINED_TEXTS.name].to_pylist()
     of_each = ([[text[name] for text in some or ()] for some in own] for name in ("text", "language"))
-    return Tar(tar, pa.RecordBatch.from_arrays(columns, schema=samples.schema), *of_each)
+    return Tar(tar, one_batch(read_table(scanned)), *of_each)
 
 
 @contextmanager
@@ -249,7 +255,7 @@ def threads(number: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def batches(tars: Iterable[Tar], size: int, prepare: Prepare, pool: ThreadPoolExecutor) -> Iterator[Batch]:
+def decoded_batches(tars: Iterable[Tar], size: int, prepare: Prepare, pool: ThreadPoolExecutor) -> Iterator[Batch]:
     """Yield the samples of each tar in order, `size` at a time, decoded and prepared in `pool`.
 
     A tar without samples gives an empty batch.
@@ -280,3 +286,69 @@ def _prepared(tar: Tar, row: int, prepare: Prepare) -> Decoded[Any]:
     with open(tar.source.path, "rb") as file:
         file.seek(offset)
         return decoded(file.read(size), lambda image: prepare(flattened(image).convert("RGB")))
+
+
+SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
+LANGUAGES = 12  # languages that the console shows
+_STEPS = 10_000  # steps of the histogram per unit of score
+
+
+class Histogram:
+    """The number of images by score, in steps of 0.0001 from -1 to 1, and the sum of all scores."""
+
+    def __init__(self) -> None:
+        self._counts, self._sum = np.zeros(2 * _STEPS + 1, np.int64), 0.0
+
+    def add(self, scores: np.ndarray) -> None:
+        """Count an array of scores, each from -1 to 1."""
+        steps = np.floor((scores.astype(np.float64) + 1) * _STEPS).astype(np.int64)
+        self._counts += np.bincount(np.clip(steps, 0, 2 * _STEPS), minlength=len(self._counts))
+        self._sum += float(scores.sum(dtype=np.float64))
+
+    def facts(self) -> dict[str, Any]:
+        """Return the number of images, the mean score (None without images), and the quantile of each of SHARES."""
+        images = int(self._counts.sum())
+        if not images:
+            return {"images": 0, "mean": None, "quantiles": {}}
+        ranks = np.searchsorted(self._counts.cumsum(), [int(share * (images - 1)) + 1 for share in SHARES])
+        quantiles = [round(rank / _STEPS - 1, 4) for rank in ranks.tolist()]
+        mean = round(self._sum / images, 4)
+        return {"images": images, "mean": mean, "quantiles": dict(zip(map(str, SHARES), quantiles, strict=True))}
+
+
+def summary(ledger: Ledger) -> dict[str, Any]:
+    """Return the number of images by status, and the facts of their scores: of all, and by language if known.
+
+    Languages are sorted by their number of images, the largest first.
+    """
+    whole, by_language = Histogram(), defaultdict[str, Histogram](Histogram)
+    checksums = checksums_in(ledger.tallies())
+    files = (OwnFile(file, checksums.get(file.name), "delete it and score again") for file in sorted(ledger.files))
+    for rows in (rows for file in files for rows in batches(file)):
+        whole.add(_scored(rows))
+        for code in rows["language"].unique().drop_null().to_pylist() if "language" in rows.schema.names else ():
+            by_language[code].add(_scored(rows.filter(pc.equal(rows["language"], code))))
+    found = {code: by_language[code].facts() for code in sorted(by_language)}
+    languages = dict(sorted(found.items(), key=lambda item: -item[1]["images"]))
+    return {"statuses": statuses(ledger), "scores": whole.facts(), "languages": languages}
+
+
+def table(scores: Filled) -> str:
+    """Return the lines that the command prints at the end: counts, quantiles, damaged tars and the output folder."""
+    facts = scores.facts
+    reasons = ", ".join(f"{number(each)} {status}" for status, each in facts["statuses"].items() if status != OK)
+    lines = [f"{counted(facts['scores']['images'], 'image')} scored; without a score: {reasons or 'none'}"]
+    if facts["scores"]["images"]:
+        named = [(f"{language(code).name} ({code})", each) for code, each in facts["languages"].items()][:LANGUAGES]
+        heading = ("clip_score", "images", "mean", *(f"{share:.0%} below" for share in SHARES))
+        lines += aligned([heading, *(_line(*each) for each in [("all", facts["scores"]), *named])])
+    lines += told(facts["damaged"], facts["tars"])
+    return "\n".join([*lines, f"scores: {scores.path}"])
+
+
+def _line(name: str, found: dict[str, Any]) -> tuple[str, ...]:
+    return name, number(found["images"]), *(f"{each:.4f}" for each in (found["mean"], *found["quantiles"].values()))
+
+
+def _scored(rows: pa.RecordBatch) -> np.ndarray:
+    return rows["clip_score"].drop_null().to_numpy()

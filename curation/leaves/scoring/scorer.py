@@ -260,7 +260,6 @@ class Scorer:
             "precision": config.precision,
         }
         self._device = torch.device(device_of(config.device))
-        self._kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[config.precision]
         model.module.eval().to(self._device)
         versions = {"python": platform.python_version(), "torch": torch.__version__, "pillow": PIL.__version__}
         self.ran_on = {
@@ -279,7 +278,9 @@ class Scorer:
         `images` are results of `prepare`, `texts` has a list of one or more texts for each image. InputError if the
         device has too little memory.
         """
-        with self._torch.inference_mode(), self._autocast(), self._memory():
+        half = {"bf16": self._torch.bfloat16, "fp16": self._torch.float16}.get(self.config.precision)
+        autocast = self._torch.autocast(self._device.type, half or self._torch.bfloat16, enabled=half is not None)
+        with self._torch.inference_mode(), autocast, self._memory():
             stacked = {name: self._torch.stack([each[name] for each in images]) for name in images[0]}
             of_images = _unit(self._model.image_features(self._moved(stacked)))
             own = self._torch.arange(len(texts)).repeat_interleave(self._torch.tensor([len(each) for each in texts]))
@@ -298,10 +299,6 @@ class Scorer:
 
     def _moved(self, inputs: Tensors) -> Tensors:
         return {name: values.to(self._device) for name, values in inputs.items()}
-
-    def _autocast(self) -> Any:
-        is_half = self._kind != self._torch.float32
-        return self._torch.autocast(self._device.type, self._kind if is_half else self._torch.bfloat16, enabled=is_half)
 
     @contextmanager
     def _memory(self) -> Iterator[None]:

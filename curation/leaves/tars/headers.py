@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from sys import maxsize
 from typing import NamedTuple
 
 from curation.config import CurationConfig
@@ -27,7 +28,6 @@ SHOWN = 3  # damaged tars that a message names
 
 TAR_BLOCK = 512  # bytes: tar pads headers and files to whole blocks
 MOST_EXTENDED = 1 << 20  # bytes of an extended header, which states a long name
-_CHECKSUM = slice(148, 156)  # in a header
 _ADLER = 65_521  # the largest prime below 2^16
 _OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
 _DECIMAL = re.compile(rb"[0-9]{1,18}")
@@ -35,8 +35,7 @@ _RECORD = re.compile(rb"([0-9]{1,8}) ([^=]+)=")  # the first part of a record in
 _FILE = (b"0", b"\0")
 _GNU_NAME, _PAX = b"L", b"x"
 
-NAME, SIZE = slice(0, 100), slice(124, 136)  # in a header
-CHECKSUM = slice(148, 155)
+NAME, SIZE, CHECKSUM = slice(0, 100), slice(124, 136), slice(148, 156)  # in a header
 LARGE = 1 << 33  # bytes: the first size that eleven octal digits cannot state
 ENCODING = ("utf-8", "surrogateescape")
 
@@ -47,6 +46,10 @@ class Member(NamedTuple):
     name: str  # with surrogates for bytes that are not UTF-8
     offset: int
     size: int
+
+    def content(self, tar: bytes | mmap.mmap, most: int = maxsize) -> bytes:
+        """Return the bytes of the file, or the first so many."""
+        return tar[self.offset : self.offset + min(self.size, most)]
 
 
 class _Stated(NamedTuple):
@@ -62,7 +65,7 @@ def members(data: bytes | mmap.mmap) -> Iterator[Member]:
     while (header := data[position : position + TAR_BLOCK]).lstrip(b"\0"):  # a block of zeros ends a tar
         _require_whole(header, position)
         kind, offset = header[156:157], position + TAR_BLOCK
-        size = _size(header[124:136]) if stated.size is None else stated.size
+        size = _size(header[SIZE]) if stated.size is None else stated.size
         position = offset + -(-size // TAR_BLOCK) * TAR_BLOCK
         if position > len(data):
             raise _cut(f"ends inside of {_text(_name(header))!r}")
@@ -81,7 +84,7 @@ def _require_whole(header: bytes, position: int) -> None:
             raise _damaged("magic", header[257:262])
         raise DamagedTar("is no uncompressed tar; give tars as img2dataset writes them")
     if not _is_summed(header):
-        raise _damaged("checksum", header[_CHECKSUM])
+        raise _damaged("checksum", header[CHECKSUM])
 
 
 def _is_summed(header: bytes) -> bool:
@@ -90,7 +93,7 @@ def _is_summed(header: bytes) -> bool:
     Old writers summed signed bytes, which is accepted, too. Adler-32 sums bytes, modulo 65,521, ten times as fast as
     `sum`.
     """
-    field = header[_CHECKSUM]
+    field = header[CHECKSUM]
     stated = _OCTAL.match(field)
     if stated is None:
         return False
@@ -110,7 +113,7 @@ def _size(field: bytes) -> int:
 
 
 def _name(header: bytes) -> bytes:
-    name, prefix = (field.partition(b"\0")[0] for field in (header[:100], header[345:500]))
+    name, prefix = (field.partition(b"\0")[0] for field in (header[NAME], header[345:500]))
     return prefix + b"/" + name if prefix and header[262:263] == b"\0" else name  # GNU's format has no prefix
 
 
@@ -143,7 +146,7 @@ def _records(content: bytes) -> dict[bytes, bytes]:
 
 
 def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
+    return name.decode(*ENCODING)
 
 
 def _cut(how: str) -> DamagedTar:
@@ -210,7 +213,7 @@ def _header(name: str, size: int) -> bytes:
     header = bytearray(_EMPTY)
     header[: len(encoded)] = encoded
     header[SIZE] = digits = b"%011o\0" % size
-    header[CHECKSUM] = b"%06o\0" % (_SUM + sum(encoded) + sum(digits))
+    header[CHECKSUM] = b"%06o\0 " % (_SUM + sum(encoded) + sum(digits))
     return bytes(header)
 
 
@@ -221,4 +224,4 @@ def _by_tarfile(name: str, size: int) -> bytes:
 
 
 _EMPTY = _by_tarfile("", 0)
-_SUM = int(_EMPTY[CHECKSUM].rstrip(b"\0"), 8) - sum(_EMPTY[SIZE])  # of the bytes that are the same in all headers
+_SUM = int(_EMPTY[CHECKSUM].rstrip(b"\0 "), 8) - sum(_EMPTY[SIZE])  # of the bytes that are the same in all headers

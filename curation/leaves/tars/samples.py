@@ -8,30 +8,40 @@ gives the same results and takes ten times as long; the tests compare the two.
 
 from __future__ import annotations
 
+import ctypes
+import logging
 import mmap
+import re
 import shutil
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import md5
+from io import BytesIO
 from itertools import groupby
 from operator import itemgetter
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Generic, NamedTuple, TypeVar
 
+import numpy as np
 import orjson
 import pyarrow as pa
 
 from curation.inputs.files import Input
 from curation.leaves.tars.headers import DamagedTar, Member, members
-from curation.leaves.tars.pictures import MOST_BYTES
 from runtime.errors import InputError, require_several
 from runtime.kernel_caches import cache_folder
 from runtime.redaction import hidden
 from runtime.storage import listing
 from runtime.storage.listing import ListedFile, Version, name_of
+
+if TYPE_CHECKING:
+    from PIL import Image
+
 
 TAR, PICTURE = "tar", "picture"
 
@@ -91,11 +101,12 @@ def read(source: Source, pass_over: Callable[[str], object] = lambda key: None) 
         return
     with opened(source) as tar:
         for key, files in by_key(members(tar)):
-            name = image_of(files)
-            if name is None:
-                pass_over(key)
+            if name := image_of(files):
+                uid, url = identity(files, tar)
+                content = files[name].content(tar) if files[name].size <= MOST_BYTES else None
+                yield Picture(uid or readable(f"{Path(source.path).stem}/{key}"), url, content)
             else:
-                yield _picture(Path(source.path).stem, key, files, files[name], tar)
+                pass_over(key)
 
 
 def tars_at(given: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Input]:
@@ -165,13 +176,13 @@ def _found(path: str) -> list[Source]:
         found = listing.expand(path)
     if found is None:
         raise InputError(f"{path} does not exist; give tars, pictures, a folder of them, a glob or a URL")
-    known = [_source(name, version, path, found) for name, version in found.files if _kind(name)]
+    known = [_source(name, version, found) for name, version in found.files if _kind(name)]
     if not known:
         raise InputError(f"{path} holds neither tars nor pictures ({', '.join(IMAGES)}); give img2dataset's output")
     return known
 
 
-def _source(name: str, version: Version, path: str, found: listing.Found) -> Source:
+def _source(name: str, version: Version, found: listing.Found) -> Source:
     kind, size = _kind(name), version.size or 0
     uid = _below(name, found) if kind == PICTURE else None
     return Source(name, kind, size, version.modified, etag=version.etag, file_size=version.size, uid=uid)
@@ -202,12 +213,6 @@ def _local(file: ListedFile) -> Iterator[BinaryIO]:
             yield copy
 
 
-def _picture(tar: str, key: str, files: dict[str, Member], image: Member, data: mmap.mmap) -> Picture:
-    uid, url = identity(files, data)
-    content = data[image.offset : image.offset + image.size] if image.size <= MOST_BYTES else None
-    return Picture(uid or readable(f"{tar}/{key}"), url, content)
-
-
 def samples(path: Path) -> pa.RecordBatch:
     """Return the rows of SAMPLES of one local tar; InputError if it cannot be opened. See `samples_in`."""
     return samples_in(_opened(path))
@@ -225,8 +230,9 @@ def samples_in(opened: AbstractContextManager[mmap.mmap]) -> pa.RecordBatch:
     try:
         with opened as data:
             for key, files in by_key(members(data)):
-                if row := _sample(key, files, data):
-                    rows.append(row)
+                if image := image_of(files):
+                    uid, _ = identity(files, data)
+                    rows.append((uid, readable(key), image, files[image].offset, files[image].size))
                 else:
                     without.append(readable(key))
     except DamagedTar as damage:
@@ -255,8 +261,7 @@ def texts(path: Path) -> list[bytes | None]:
     with suppress(DamagedTar), _opened(path) as data:
         for _, files in by_key(members(data)):
             if image_of(files):
-                text = files.get("txt")
-                found.append(data[text.offset : text.offset + min(text.size, MOST_TEXT)] if text else None)
+                found.append(files["txt"].content(data, MOST_TEXT) if "txt" in files else None)
     return found
 
 
@@ -316,7 +321,7 @@ def identity(files: dict[str, Member], data: bytes | mmap.mmap) -> Identity:
     if json is None or json.size > MOST_JSON:
         return None, None
     try:
-        stated = orjson.loads(data[json.offset : json.offset + json.size])
+        stated = orjson.loads(json.content(data))
     except ValueError:
         return None, None
     if not isinstance(stated, dict):
@@ -335,10 +340,108 @@ def readable(key: str) -> str:
     return key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _sample(key: str, files: dict[str, Member], data: bytes | mmap.mmap) -> tuple | None:
-    """Return a row of SAMPLES for the files of one key, or None if there is no image."""
-    image = image_of(files)
-    if image is None:
-        return None
-    uid, _ = identity(files, data)
-    return uid, readable(key), image, files[image].offset, files[image].size
+OK = "ok"
+NOT_AN_IMAGE, TRUNCATED, DAMAGED, TOO_LARGE = "not_an_image", "truncated", "damaged", "too_large"
+MOST_PIXELS = 64_000_000  # each takes 4 to 12 bytes while a picture is decoded; below the limit of Pillow's warning
+MOST_PIXELS_OF = {"WEBP": 40_000_000, "JPEG2000": 32_000_000}  # each takes 15 to 23 bytes
+MOST_SCANNED = 50 * MOST_PIXELS  # pixels of a JPEG times its scans: 2 to 13 s of work
+LONGEST = 1000  # the largest ratio of the sides: above it, scaling to a square takes too much memory
+MOST_BYTES = 256 << 20  # of a picture's file
+JPEGS = ("JPEG", "MPO")
+# The formats of pictures on the web. Pillow has other decoders, which nobody fuzzes or which start programs.
+FORMATS = (*JPEGS, "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
+_SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")  # marker, length and number of components
+
+Seen = TypeVar("Seen")
+
+
+@dataclass(frozen=True)
+class Decoded(Generic[Seen]):
+    """The result for one picture: `status` is OK, or the reason why it was not decoded.
+
+    `seen` is the caller's result for the decoded picture (None unless OK); width and height are None if unknown.
+    """
+
+    status: str
+    width: int | None = None
+    height: int | None = None
+    seen: Seen | None = None
+
+
+def decoded(data: bytes, see: Callable[[Image.Image], Seen]) -> Decoded[Seen]:
+    """Return the size and status of a picture, and `see(image)` if it can be decoded; `data` are its file's bytes.
+
+    Call this within `strict_about_size`. A picture that cannot be decoded raises nothing.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    size: tuple[int, int] | tuple[()] = ()
+    try:
+        with Image.open(BytesIO(data), formats=_formats()) as image:
+            size = image.size
+            if not _can_be_decoded(image, data):
+                return Decoded(TOO_LARGE, *size)
+            image.load()
+            return Decoded(OK, *size, see(image))
+    except UnidentifiedImageError:
+        return Decoded(NOT_AN_IMAGE)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError):
+        return Decoded(TOO_LARGE, *size)
+    except Exception as error:  # decoders raise whatever a broken file leads them to
+        return Decoded(TRUNCATED if "truncated" in str(error).lower() else DAMAGED, *size)
+
+
+def _can_be_decoded(image: Image.Image, data: bytes) -> bool:
+    pixels, most = image.width * image.height, MOST_PIXELS_OF.get(image.format or "", MOST_PIXELS)
+    if pixels > most or max(image.size) > LONGEST * min(image.size):
+        return False
+    return image.format not in JPEGS or pixels * sum(1 for _ in _SCAN.finditer(data)) <= MOST_SCANNED
+
+
+def flattened(image: Image.Image) -> Image.Image:
+    """Return a picture on white instead of transparency, with 8 bits per channel."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.clip(np.asarray(image), 0, 0xFFFF) >> 8).astype(np.uint8))
+    if not image.has_transparency_data:
+        return image
+    coloured = image if image.mode == "RGBA" else image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(coloured, mask=coloured.getchannel("A"))
+    return white
+
+
+@lru_cache(maxsize=1)
+def _formats() -> tuple[str, ...]:
+    """Return those of FORMATS that this Pillow can decode; silence the console output of Pillow and its libtiff."""
+    from PIL import Image
+
+    Image.init()
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Pillow logs faults of files to the console
+    _silence_libtiff()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _silence_libtiff() -> None:
+    """Stop the libtiff that Pillow may bring from writing a line to the console for each broken TIFF."""
+    import PIL
+
+    package = Path(PIL.__file__).parent
+    for folder in (package.parent / "pillow.libs", package / ".dylibs"):  # Linux, macOS
+        for library in folder.glob("libtiff*"):
+            with suppress(OSError, AttributeError):
+                loaded = ctypes.CDLL(str(library))
+                loaded.TIFFSetErrorHandler(None)
+                loaded.TIFFSetWarningHandler(None)
+
+
+@contextmanager
+def strict_about_size() -> Iterator[None]:
+    """Turn Pillow's warning of a picture that is too large into an exception in the block; hide its other warnings."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield

@@ -1,0 +1,308 @@
+"""Observers that look at the texts of a run: doubtful rows, the shape of counts, tokens, and what a gate removed.
+
+The shape is that of the counts of English or, if all texts are matched against a single list of entries, of that list.
+It is compared with the figures of "Demystifying CLIP Data" (arXiv 2309.16671): 500,000 entries, 1.6 billion texts with
+5.6 billion matches. Tokens are those of a tokenizer.json, as models at Hugging Face have it; nothing is downloaded. The
+package tokenizers reads it and adds the tokens of begin and end that the file asks for. Of what a gate removed, some
+texts of each rule are shown, from the sample in gate_removed/, and the entries that it thins: the counts over all
+matched images are compared with the counts over the images that passed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.config import DOUBTFUL_SCORE, ENGLISH
+from curation.report.facts import Observed, Run, Section
+from curation.report.languages import counted, quotient
+from curation.report.page import environment
+from curation.run import tasks
+from curation.run.output_folder import REMOVED_PART
+from curation.run.request import Observation, Options
+from curation.schemas import GATE_REMOVED
+from runtime.draws import draws
+from runtime.engine import Engine, spread
+from runtime.errors import InputError
+from runtime.packages import require_packages
+from runtime.shipping import Shipped
+from runtime.storage.own_files import OwnFile, written_files
+from runtime.storage.parquet import batches, write_rows
+from runtime.tallies import Tallies
+
+FILES = 8  # first files of the manifest, which are searched for doubtful rows
+ROWS = 10  # most doubtful rows of a language, and rows of a rule in a step of the gate
+LANGUAGES = 60  # those with the most kept rows of a low score
+
+PUBLISHED: dict[str, Any] = {
+    "never_matched": 114_000 / 500_000,
+    "entries_above_t": 0.032,
+    "matches_above_t": 0.945,
+    "matches_a_text": 3.5,
+    "top": ["of", "in", "and", "for", "the", "The", "with", "to", "photo", "a"],
+}
+
+CONTEXT = 77  # tokens that a text encoder of CLIP reads, with begin and end
+COUNTS = {"texts": ("tokens", "count"), "cut": ("cut", "sum"), "tokens": ("tokens", "sum")}  # by language
+
+
+class DoubtfulObserver:
+    """Looks for kept rows of a low language score at the beginning of the manifest, for a person to see mistakes."""
+
+    def observe(self, seen: Observation) -> Observed:
+        """Return the section of the report."""
+        rows = first_doubtful((batch for file in seen.manifest[:FILES] for batch in batches(file)), seen.run)
+        return Observed(section=doubtful_section(rows, seen.run))
+
+
+class ShapeObserver:
+    """Compares the counts of a run with the paper's figures."""
+
+    def observe(self, seen: Observation) -> Observed:
+        """Return the shape as facts, and the section of the report; without a match empty facts and no section."""
+        shape = shape_of_run(seen.run)
+        if not shape:
+            return Observed({})
+        html = environment(__package__).get_template("shape.html").render(here=shape, published=PUBLISHED)
+        return Observed(shape, Section("shape", "Beside the published pool of 1.6 billion English pairs", html))
+
+
+@dataclass(frozen=True)
+class TokensObserver:
+    """Counts kept texts, those over CONTEXT tokens, and tokens, by language."""
+
+    tokenizer: Path
+
+    def observe(self, seen: Observation) -> Observed:
+        """Count in tasks that read the manifest; return the counts of each language and the section of the report."""
+        engine = seen.context.engine
+        with seen.context.progress.stage("count tokens"):
+            counts = engine.run(seen.manifest, partial(count_tokens, tokenizer=engine.ship(self.tokenizer)))
+        by_name = {name: counts.by_language(name) for name in COUNTS}
+        known = [code for code in seen.run.codes() if code in by_name["texts"]]
+        languages = {code: {name: values[code] for name, values in by_name.items()} for code in known}
+        html = environment(__package__).get_template("tokens.html").render(languages=languages, most=CONTEXT)
+        found = {"tokenizer": self.tokenizer.name, "most": CONTEXT, "languages": languages}
+        return Observed(found, Section("tokens", f"Texts over {CONTEXT} tokens", html))
+
+
+def find_doubtful(options: Options) -> DoubtfulObserver:
+    """Return the observer of doubtful rows, whatever the options."""
+    return DoubtfulObserver()
+
+
+def find_shape(options: Options) -> ShapeObserver:
+    """Return the observer of the shape, whatever the options."""
+    return ShapeObserver()
+
+
+def find_tokens(options: Options) -> TokensObserver | None:
+    """Return the observer of the tokenizer in `options`; None if there is none."""
+    if options.tokenizer is None:
+        return None
+    require_packages(["tokenizers"])
+    open_tokenizer(Path(options.tokenizer))
+    return TokensObserver(Path(options.tokenizer))
+
+
+def doubtful_section(rows: dict[str, list[dict[str, Any]]], run: Run) -> Section:
+    """Return the section that shows `rows`, CURATED rows by language; languages with the most texts come first."""
+    doubtful = [(code, run.language_row(code), rows[code]) for code in run.codes() if code in rows]
+    html = environment(__package__).get_template("doubtful.html").render(doubtful=doubtful, entry=run.entries.entry)
+    return Section("doubtful-rows", "Doubtful rows", html)
+
+
+def first_doubtful(batches: Iterable[pa.RecordBatch], run: Run) -> dict[str, list[dict[str, Any]]]:
+    """Return, by language, the first ROWS kept rows with a low score, for the LANGUAGES languages with most such rows.
+
+    `batches` are CURATED batches in the random order of the manifest; reading stops once all of these rows are found.
+    """
+    counts = run.curated.by_language("language.kept_doubtful")
+    most = sorted(counts, key=lambda code: -counts[code])[:LANGUAGES]
+    missing, found = {code: min(ROWS, int(counts[code])) for code in most}, defaultdict(list)
+    for batch in batches if missing else ():
+        low = pc.and_(pc.less(batch["lid_score"], DOUBTFUL_SCORE), pc.is_in(batch["language"], pa.array([*missing])))
+        for row in batch.filter(low).to_pylist():
+            if missing.get(row["language"], 0):
+                found[row["language"]].append(row)
+                missing[row["language"]] -= 1
+        missing = {code: left for code, left in missing.items() if left}
+        if not missing:
+            break
+    return dict(found)
+
+
+def shape_of_run(run: Run) -> dict[str, Any]:
+    """Return the shape and the most frequent entries of English, or of the only list of entries; {} without a match."""
+    code, texts = run.config.one_list or ENGLISH, run.curated.by_language("language.texts")
+    counts = run.counts.values[run.entries.ids(code)]
+    if not counts.any():
+        return {}
+    matched = sum(texts.values()) if run.config.one_list else texts.get(code, 0)
+    shape = shape_of(counts, run.thresholds.of_language[code], matched)
+    return {"language": code, **shape, "top": [each["entry"] for each in run.top_entries(code)]}
+
+
+def shape_of(counts: np.ndarray, t: int, texts: float) -> dict[str, float | None]:
+    """Return the shape of the counts of one list of entries: shares of entries and matches, and matches per text.
+
+    `texts` is the number of texts with a match. An entry in `t` texts or more is above t. Quotients by 0 are None.
+    """
+    above, matches = counts >= t, int(counts.sum())
+    return {
+        "never_matched": quotient(int((counts == 0).sum()), len(counts)),
+        "entries_above_t": quotient(int(above.sum()), len(counts)),
+        "matches_above_t": quotient(int(counts[above].sum()), matches),
+        "matches_a_text": quotient(matches, texts),
+    }
+
+
+def open_tokenizer(path: Path) -> Any:
+    """Return the tokenizer in a tokenizer.json, which cuts and fills nothing."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # each core has a task
+    from tokenizers import Tokenizer  # optional
+
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers has no class for it
+        raise InputError(f"{path} is no tokenizer ({error}); give a tokenizer.json, as models have it") from None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def count_tokens(file: OwnFile, tokenizer: Shipped) -> Tallies:
+    """Return the COUNTS of a CURATED file by language."""
+    tallies, encode = Tallies(), tokenizer.opened(open_tokenizer).encode_batch_fast
+    for batch in batches(file, columns=["text", "language"]):
+        tokens = pa.array([*map(len, encode(batch["text"].to_pylist()))], pa.int64())
+        rows = pa.table({"language": batch["language"], "tokens": tokens, "cut": pc.greater(tokens, CONTEXT)})
+        for row in rows.group_by("language").aggregate([*COUNTS.values()]).to_pylist():
+            for name, summed in COUNTS.items():
+                tallies.add(name, row["_".join(summed)], row["language"])
+    return tallies
+
+
+PURPOSE = "shown"  # of the draws that choose the texts to show
+
+FEW = 0.1  # an entry is thinned if less than this share of its texts passed
+TOP = 20  # entries listed per language
+THINGS = {"conditions": "image", "texts": "text"}  # what rules remove, by the key of the rules in Run.gate
+
+
+@dataclass(frozen=True)
+class RemovedObserver:
+    """Shows what a gate removed; `share` is the share of removed images that was written to gate_removed/."""
+
+    share: float
+
+    def observe(self, seen: Observation) -> Observed:
+        """Return the share and the thinned entries of each language as facts, and the section of the report."""
+        engine, output = seen.context.engine, seen.context.output
+        with seen.context.progress.stage("see what the gate removed"):
+            sample, shown = output.files(REMOVED_PART), output.parts.begin("shown")
+            rows = some_of_each(engine, sample, seen.context.config.seed, shown)
+            before = tasks.count(engine, output.matched_files(), seen.run.entries, output.parts.begin("before"))
+        entries = thinned(before.values, seen.run)
+        return Observed({"share": self.share, "entries": entries}, removed_section(rows, entries, seen.run))
+
+
+def find_removed(options: Options) -> RemovedObserver | None:
+    """Return the observer if the gate is to write a sample of removed images; else None."""
+    share = getattr(options.gate, "keep_removed", None)
+    return None if share is None else RemovedObserver(share)
+
+
+def some_of_each(engine: Engine, files: list[OwnFile], seed: int, folder: Path) -> list[dict[str, Any]]:
+    """Return at most ROWS rows of GATE_REMOVED with the smallest draws for each step and rule in `files`.
+
+    Each task writes such rows of its files to `folder`; the result is chosen from what the tasks wrote.
+    """
+    if not files:  # no step wrote any
+        return []
+    own = written_files(folder, engine.run(spread(files, engine), partial(_write_some, seed=seed, folder=folder)))
+    return first_rows((batch for file in own for batch in batches(file)), seed).to_pylist()
+
+
+def first_rows(rows: Iterable[pa.RecordBatch], seed: int) -> pa.Table:
+    """Return at most ROWS rows of each step and rule with the smallest draws by uid, sorted by step, rule and draw.
+
+    Memory holds these rows and one batch.
+    """
+    held = GATE_REMOVED.empty_table()
+    for batch in rows:
+        both = pa.concat_tables([held, pa.Table.from_batches([batch])])
+        drawn = pa.array(draws(seed, PURPOSE, both["uid"].combine_chunks()))
+        ordered = both.append_column("draw", drawn).sort_by(
+            [(name, "ascending") for name in ("step", "rule", "draw", "uid", "text")]
+        )
+        codes = _codes(ordered)
+        first = np.flatnonzero(np.diff(codes, prepend=-1))
+        rank = np.arange(len(codes)) - np.repeat(first, np.diff(np.append(first, len(codes))))
+        held = ordered.filter(pa.array(rank < ROWS)).drop_columns("draw")
+    return held
+
+
+def thinned(before: np.ndarray, run: Run) -> dict[str, dict[str, Any]]:
+    """Return, for each language with thinned entries, how much the gate removed; languages with most matches first.
+
+    `before` has the count of each entry over all matched images, by id. The result has numbers of entries: `seen` with
+    texts before the gate, `none` of these without texts after it, `few` with less than the share FEW left. `matches`
+    and `left` are matches before and after the gate. `top` lists the thinned entries with the largest counts before.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for code, ids in run.entries.languages.items():
+        own, left = before[ids], run.counts.values[ids]
+        few = np.flatnonzero((own > 0) & (left < FEW * own))
+        if len(few):
+            top = few[np.argsort(-own[few], kind="stable")][:TOP].tolist()
+            found[code] = {
+                "seen": int((own > 0).sum()),
+                "none": int((left[few] == 0).sum()),
+                "few": int((left[few] > 0).sum()),
+                "matches": int(own.sum()),
+                "left": int(left.sum()),
+                "top": [
+                    {"entry": run.entries.entry(ids.start + at), "before": int(own[at]), "after": int(left[at])}
+                    for at in top
+                ],
+            }
+    return dict(sorted(found.items(), key=lambda each: -each[1]["matches"]))
+
+
+def removed_section(rows: Sequence[dict[str, Any]], entries: dict[str, dict[str, Any]], run: Run) -> Section:
+    """Return the section of the report: removed `rows` by rule, in the order of rules in Run.gate, and thinned entries.
+
+    `rows` come from `some_of_each`, `entries` from `thinned`.
+    """
+    rules: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        rules.setdefault((row["rule"], row["step"]), []).append(row)
+    asked = [(each, thing) for group, thing in THINGS.items() for each in run.gate.get(group, [])]
+    removed = {each["text"]: counted(each["removed"], thing) for each, thing in asked}
+    order = {title: number for number, title in enumerate(removed)}
+    shown = sorted(rules.items(), key=lambda each: order.get(each[0][0], len(order)))
+    template = environment(__package__).get_template("gate_removed.html")
+    html = template.render(rules=shown, removed=removed, entries=entries, few=FEW)
+    return Section("gate-removed", "What the gate removed", html)
+
+
+def _write_some(files: list[OwnFile], seed: int, folder: Path) -> Tallies:
+    """Write the rows that `first_rows` chooses from `files` to a file in `folder`; return its checksum as a tally."""
+    rows = first_rows((batch for file in files for batch in batches(file)), seed)
+    return write_rows(folder / files[0].path.name, GATE_REMOVED, 1 << 16, rows.to_batches())
+
+
+def _codes(rows: pa.Table) -> np.ndarray:
+    """Return a number for each row; rows have the same number if they have the same step and rule."""
+    step, rule = (rows[name].combine_chunks().dictionary_encode() for name in ("step", "rule"))
+    return step.indices.to_numpy() * max(1, len(rule.dictionary)) + rule.indices.to_numpy()
