@@ -240,7 +240,9 @@ def write_text(path: Path, text: str) -> str:
 
 def write_json(path: Path, content: Any) -> str:
     """Write `content` as a complete JSON file, an object with a checksum of its content; return the file's checksum."""
-    return write_text(path, text_of(content))
+    with whole(path) as file:
+        file.write_text(text_of(content), encoding="utf-8")
+        return checksum_of(file)
 
 
 def read_json(path: Path) -> dict | None:

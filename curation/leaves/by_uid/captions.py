@@ -5,8 +5,6 @@ highest score, else the first one. The optional column `source` names the model 
 a function of the seed, a purpose and the uid, so that an export and a loader draw the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -4,8 +4,6 @@ A table has the columns `uid` (or `url`) and `coarse`, and optionally `fine` and
 them. Rows about images that the run does not have are skipped.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping

@@ -3,8 +3,6 @@
 A sample belongs to the image whose uid it states. `join` brings the joined rows to the task of the sample's tar.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

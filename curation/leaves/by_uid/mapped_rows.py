@@ -1,7 +1,5 @@
 """Arrow files with one row per image, sorted by the key of its uid, which each process maps into memory."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike

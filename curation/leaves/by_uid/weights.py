@@ -4,8 +4,6 @@ A table has the columns `uid` (or `url`) and `weight`, as exports that draw by s
 null or 0 is ignored. Weights that lift the tail are computed from a run, or from clusters.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial

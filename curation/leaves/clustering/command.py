@@ -1,7 +1,5 @@
 """The command `clip-cluster`: assign fine and coarse clusters to the images of a finished run."""
 
-from __future__ import annotations
-
 from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any

@@ -9,8 +9,6 @@ where leaders that have copies come first, and stay.
 Results are the same to the bit for any block size and any matrix library, as those of `near_copies.vectors` are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 The texts nearest to each centre are collected in the same pass.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass

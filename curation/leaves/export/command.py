@@ -1,7 +1,5 @@
 """The command `clip-export`: write a finished run in the formats of other programs."""
 
-from __future__ import annotations
-
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import fields

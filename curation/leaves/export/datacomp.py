@@ -3,8 +3,6 @@
 With scores, a uid is written as many times as soft cap sampling draws its image (`soft_cap`).
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

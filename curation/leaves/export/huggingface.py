@@ -1,7 +1,5 @@
 """Exports `huggingface`, a folder with manifest, entries, dataset card and Croissant, and `card`, the card alone."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections import Counter

@@ -9,8 +9,6 @@ for the worldwide loader has the entry ids of each text; an array of probabiliti
 Images have the keys of the tar, in the tar's order; images without texts are left out.
 """
 
-from __future__ import annotations
-
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -4,8 +4,6 @@ Counts, rates and probabilities stay as the run computed them: nothing is sample
 the images that it removed, the sample is copied without excluded rows, too.
 """
 
-from __future__ import annotations
-
 import tempfile
 from argparse import Namespace
 from collections import Counter

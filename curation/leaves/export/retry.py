@@ -4,8 +4,6 @@ img2dataset writes for each URL a `status` (success, failed_to_download, failed_
 a failed download, the message is the text of the exception of Python's urllib; REASONS classifies these texts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -12,8 +12,6 @@ bytes or text, so that a batch is lists of values.
 the same in all of them; a form writes the samples of a tar, and the file that makes the folder whole.
 """
 
-from __future__ import annotations
-
 import json
 import mmap
 from abc import abstractmethod
@@ -144,11 +142,6 @@ class CuratedSamples(Form):
         self.finish(folder.path, [*map(tar_name, tars)], tallies)
         drawn = f" with {counted(captions, 'caption')} as txt ({beside.lack})" if self.captions else ""
         return f"{counted(samples, 'sample')} in {counted(len(tars), 'tar')}{drawn}{beside}"
-
-    @property
-    def caption_fields(self) -> list[str]:
-        """The names of the fields of captions in each sample."""
-        return [*map(field_of, source_shares(self.caption_sources))] or [CAPTION] * bool(self.captions)
 
     @property
     def _draw(self) -> CaptionDraw:
@@ -283,8 +276,8 @@ class Mds(CuratedSamples):
     @property
     def _shape(self) -> dict[str, Any]:
         """The description of a shard's columns in index.json and in each shard."""
-        captions = [TXT, *self.caption_fields] if self.captions else []
-        columns = sorted([IMAGE, JSON, STATED, UID, *captions])
+        captions = [*map(field_of, source_shares(self.caption_sources))] or [CAPTION]
+        columns = sorted([IMAGE, JSON, STATED, UID, *([TXT, *captions] if self.captions else [])])
         return {
             "column_encodings": ["bytes" if name == IMAGE else "str" for name in columns],
             "column_names": columns,

@@ -10,8 +10,6 @@ Hashes are sorted by their shuffled keys. A *leader* has no earlier leader withi
 and neither the order nor the partitions of rows change the result. DESIGN.md gives the reasons, also for the rounds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial, reduce

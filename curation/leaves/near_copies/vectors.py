@@ -4,8 +4,6 @@ Results are the same to the bit for any block size and any matrix library: produ
 and `kernels` computes the cosines that decide.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ have several names. Templates such as `a photo of a {}` define the forms in whic
 `clip-align` counts in a finished run; its flags are also flags of clip-curate.
 """
 
-from __future__ import annotations
-
 import json
 from argparse import Namespace, _ActionsContainer
 from collections.abc import Iterable, Iterator, Sequence

@@ -8,8 +8,6 @@ texts of each rule are shown, from the sample in gate_removed/, and the entries 
 matched images are compared with the counts over the images that passed.
 """
 
-from __future__ import annotations
-
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

@@ -4,8 +4,6 @@
 is imported on their first use; `build` can run on Spark.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -3,8 +3,6 @@
 `Resumable` is the base of datasets that continue from a saved state: each sample comes with the position after it.
 """
 
-from __future__ import annotations
-
 import os
 import zlib
 from abc import abstractmethod

@@ -1,7 +1,5 @@
 """Mix several balanced datasets into one stream by weights; compute common rates from the counts of several runs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce

@@ -5,8 +5,6 @@ looked up once, and from there those of each domain. Files have the domains with
 largest of all are read from the beginnings of files.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass

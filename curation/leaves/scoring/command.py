@@ -1,7 +1,5 @@
 """The command `clip-score`: score with a CLIP model how well each image in tars fits its text."""
 
-from __future__ import annotations
-
 from argparse import Namespace
 from collections.abc import Sequence
 
