@@ -30,6 +30,7 @@ NAME = "clip-metadata"
 log = logging.getLogger("metadata")
 
 COLUMNS = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles", "frequencies")  # sources in the printed table
+KINDS = (*SOURCES, "frequencies")  # of sources
 PATHS = (
     ("--wordnet", "PATH", "Princeton dict folders, OMW tab files, WN-LMF, or folders, zips and tars of them"),
     ("--wikipedia", "PATH", "pages-articles dumps, Cirrus dumps or Parquet with title and text: files or folders"),
@@ -65,21 +66,15 @@ def run(args: Namespace) -> None:
     if args.starter:
         for flag, found in pipeline.paths().items():
             setattr(args, flag, [*getattr(args, flag), *found])
-    lists = [each.rpartition("=")[2] for each in args.frequencies if each != WORDFREQ]
-    require_apart(output, [*args.wordnet, *args.wikipedia, *args.pageviews, *lists], except_in=[DOWNLOADS])
+    counted = [each.rpartition("=")[2] for each in args.frequencies if each != WORDFREQ]
+    require_apart(output, [*args.wordnet, *args.wikipedia, *args.pageviews, *counted], except_in=[DOWNLOADS])
     pipeline.require_claimable(output)
     fetched = fetch_sources(args, output)
     if args.dry_run:
         return
-    sources = Sources.find(
-        wordnet=args.wordnet + fetched["wordnet"],
-        wikipedia=args.wikipedia + fetched["wikipedia"],
-        pageviews=args.pageviews + fetched["pageviews"],
-        frequencies=args.frequencies,
-        lists=read_lists(args.entries),
-        languages=args.languages,
-        wikipedia_code=args.wikipedia_code,
-    )
+    paths = {kind: getattr(args, kind) + fetched.get(kind, []) for kind in KINDS}
+    lists = read_lists(args.entries)
+    sources = Sources.find(**paths, lists=lists, languages=args.languages, wikipedia_code=args.wikipedia_code)
     if wanted:
         require_sources(wanted["recipe"], recipe(sources), wanted["name"])
     pipeline.write_metadata(engine_for(args, "build_metadata"), config, sources, output, ConsoleProgress())
@@ -100,9 +95,8 @@ def follow(args: Namespace) -> dict[str, Any]:
         raise InputError("--recipe says which numbers, rules and languages are taken; leave the flags of these out")
     found = read_recipe(args.recipe)
     values = found["parameters"] | {"rules": found["rules"], "languages": found["recipe"]["languages"]}
-    kinds = (*SOURCES, "frequencies")
-    if args.download is None and not (args.starter or any(getattr(args, kind) for kind in kinds)):
-        values |= {kind: found["inputs"].get(kind, []) for kind in kinds}
+    if args.download is None and not (args.starter or any(getattr(args, kind) for kind in KINDS)):
+        values |= {kind: found["inputs"].get(kind, []) for kind in KINDS}
     for name, value in values.items():
         setattr(args, name, value)
     return found

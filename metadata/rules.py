@@ -177,10 +177,7 @@ def character_table() -> CharacterTable:
             classes[code], twins[code], order[code] = PUNCTUATION, ord(form), 0
         else:
             order[code] = UNNORMALISED
-    table = CharacterTable(*paged(classes, twins, order))
-    for array in vars(table).values():
-        array.flags.writeable = False  # as in arrays read from a file, so that Numba compiles once for both
-    return table
+    return CharacterTable(*paged(classes, twins, order))
 
 
 def _changed_by_normalising() -> list[int]:
@@ -202,9 +199,10 @@ def _matching(pattern: str) -> np.ndarray:
 
 
 def paged(*properties: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the page number of each 256 code points (int16), and each property's distinct pages, ASCII first.
+    """Return read-only arrays: the page of each 256 code points (int16), and each property's distinct pages.
 
-    `properties` are arrays of shape (0x110000,). The value of code point `c` is at `pages[c >> 8] << 8 | c & 255`.
+    ASCII comes first. `properties` are arrays of shape (0x110000,). The value of code point `c` is at
+    `pages[c >> 8] << 8 | c & 255`.
     """
     tables = [values.reshape(-1, 256) for values in properties]
     first: dict[tuple[bytes, ...], int] = {}  # the number of the first page with each content
@@ -212,7 +210,10 @@ def paged(*properties: np.ndarray) -> tuple[np.ndarray, ...]:
         first.setdefault(tuple(row.tobytes() for row in rows), at) for at, rows in enumerate(zip(*tables, strict=True))
     ]
     kept, pages = np.unique(equal, return_inverse=True)
-    return pages.astype(np.int16), *(table[kept].ravel() for table in tables)
+    arrays = pages.astype(np.int16), *(table[kept].ravel() for table in tables)
+    for array in arrays:
+        array.flags.writeable = False  # as in arrays that are read from a file, so that Numba compiles once for both
+    return arrays
 
 
 @lru_cache(maxsize=1)
@@ -229,8 +230,7 @@ def letter_table(scripts: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         numbers[_letters(rf"\p{{Script={script}}}")] = number + 1
     pages, in_pages = paged(numbers)
     bits = np.where(in_pages > 0, np.left_shift(1, np.maximum(in_pages - 1, 0), dtype=np.int64), 0)
-    for array in (pages, bits):
-        array.flags.writeable = False  # as in Arrow's buffers, so that Numba compiles once
+    bits.flags.writeable = False
     return pages, bits
 
 
@@ -255,7 +255,7 @@ def have_letters(entries: pa.Array) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def han_table() -> tuple[np.ndarray, np.ndarray]:
+def han_table() -> tuple[np.ndarray, ...]:
     """Return page numbers (int16) and the bits CHINESE and JAPANESE of each character (int64), by `han_bits`.
 
     The bits of code point `c` are at `pages[c >> 8] << 8 | c & 255`. Kana, except NO_SIGN, have JAPANESE.
@@ -267,10 +267,7 @@ def han_table() -> tuple[np.ndarray, np.ndarray]:
         r"[\p{Hiragana}\p{Katakana}]", "".join(map(chr, (*range(0x3000, 0x3200), *range(0xFF00, 0xFFA0))))
     )
     found[[ord(character) for character in kana if character not in NO_SIGN]] = JAPANESE
-    pages, bits = paged(found)
-    for array in (pages, bits):
-        array.flags.writeable = False  # as in Arrow's buffers, so that Numba compiles once
-    return pages, bits
+    return paged(found)
 
 
 def han_bits(character: str) -> int:

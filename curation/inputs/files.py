@@ -21,6 +21,7 @@ from curation.inputs.tables.columns import GIVEN, Glance, TableOptions, crawl_fi
 from curation.inputs.tables.lines import DIALECTS, PACKINGS, unpack
 from curation.inputs.tables.parquet import KindOf, kind_of_table, require_no_table
 from curation.schemas import CANDIDATES
+from runtime.arrow import gather
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.packages import hooks
@@ -308,13 +309,7 @@ def checked(file: Input, options: TableOptions) -> list[Input]:
 
 def _parts(file: Input, pieces: list[int]) -> list[Input]:
     """Return parts of a file; each has the fewest pieces that reach SPLIT_BYTES, and the last has the rest."""
-    bounds, size = [0], 0
-    for i, more in enumerate(pieces):
-        size += more
-        if size >= SPLIT_BYTES or i == len(pieces) - 1:
-            bounds.append(i + 1)
-            size = 0
-    ranges = zip(bounds, bounds[1:], strict=False)
+    ranges = ((part[0], part[-1] + 1) for part in gather(range(len(pieces)), pieces.__getitem__, SPLIT_BYTES))
     return [replace(file, row_groups=(begin, end), size=sum(pieces[begin:end])) for begin, end in ranges]
 
 

@@ -6,18 +6,8 @@ As in `machine`, nothing checks that the bytes exist.
 from llvmlite import ir
 from numba.core import cgutils
 
-from runtime.kernels import lean
-from runtime.kernels.machine import (
-    BYTE,
-    WORD,
-    at,
-    every,
-    instruction,
-    load_word,
-    lowest,
-    trailing_zeros,
-    without_lowest,
-)
+from runtime.kernels import lean, machine
+from runtime.kernels.machine import BYTE, WORD, at, every, instruction, load_word, lowest
 
 WINDOW = 64  # bytes looked at in one step
 SLACK = WINDOW + 2  # bytes after the last one that may be read, or written in an output
@@ -170,12 +160,12 @@ def find_bytes(data, begin, end, word, size):
     for i in range(begin, end, WINDOW):
         places = places_of_two(data, i, word)
         while places != 0:
-            place = i + trailing_zeros(places)
+            place = i + machine.trailing_zeros(places)
             if place + size > end:
                 return -1
             if (load_word(data, place) ^ word) & lowest(8 * size) == 0:
                 return place
-            places = without_lowest(places)
+            places = machine.without_lowest(places)
     return -1
 
 

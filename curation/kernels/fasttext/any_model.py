@@ -10,28 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curation.kernels.fasttext.language_id import (
-    AT_ONCE,
-    BEGIN,
-    END_HIGH,
-    END_LOW,
-    HIGH,
-    LOW,
-    SIZE,
-    read_words,
-    separates,
-)
+from curation.kernels.fasttext import language_id, ngrams
+from curation.kernels.fasttext.language_id import AT_ONCE, SIZE
 from curation.kernels.fasttext.losses import Tree, label_in_order, likeliest_label
-from curation.kernels.fasttext.ngrams import (
-    LONGEST,
-    NgramSums,
-    add_end,
-    add_word,
-    add_word_ngrams,
-    clear,
-    remember,
-    slot_of,
-)
+from curation.kernels.fasttext.ngrams import LONGEST, NgramSums, add_word, add_word_ngrams, clear
 from curation.kernels.fasttext.rows import add_vector, multiply
 from curation.kernels.trie.tables import key_of_bytes
 from runtime.kernels import inline, lean
@@ -113,10 +95,10 @@ def sum_of_word(model, data, word, table):
     """Return the number of the cached sum of a word (begin, size, low, high); a new word is summed and cached."""
     begin, size, low, high = word
     slots, used = table.slots, table.used
-    slot = slot_of(slots, table.letters, data, begin, size, low, high)
+    slot = ngrams.slot_of(slots, table.letters, data, begin, size, low, high)
     if slots[slot, 1] == 0:
         add_up(model, data, begin, size, table, used[0])
-        remember(slots, table.letters, used, slot, data, begin, size, low, high, used[0])
+        ngrams.remember(slots, table.letters, used, slot, data, begin, size, low, high, used[0])
     return slots[slot, 2]
 
 
@@ -132,7 +114,7 @@ def find_sums(model, data, table, scratch, count):
     """Set scratch.numbers[word] to the number of the sum of each of `count` words; 0 for the end of a text."""
     found = scratch.words
     for k in range(count):
-        word = found[k, BEGIN], found[k, SIZE], found[k, LOW], found[k, HIGH]
+        word = found[k, language_id.BEGIN], found[k, SIZE], found[k, language_id.LOW], found[k, language_id.HIGH]
         number = 0
         if word[1] > LONGEST:
             number = len(table.hashes) - AT_ONCE + k
@@ -146,7 +128,7 @@ def find_sums(model, data, table, scratch, count):
 @inline
 def word_end(data, i, end):
     """Return the end of the word that begins at i."""
-    while i < end and not separates(data[i]):
+    while i < end and not language_id.separates(data[i]):
         i += 1
     return i
 
@@ -156,7 +138,7 @@ def sum_in_order(model, data, i, end, scratch, text):
     """Set sum `text` to the sum of all rows of the text data[i:end], added in fastText's order."""
     clear(scratch.texts, text)
     count, stop = 0, word_end(data, i, end)
-    while i < end and key_of_bytes(data, i, stop - i) != (END_LOW, END_HIGH):
+    while i < end and key_of_bytes(data, i, stop - i) != (language_id.END_LOW, language_id.END_HIGH):
         if stop > i:
             hashed = add_word(model, data, i, stop, scratch.texts, text)
             if model.words.word_ngrams > 1 and hashed >= 0:
@@ -164,7 +146,7 @@ def sum_in_order(model, data, i, end, scratch, text):
                 count += 1
         i = stop + 1
         stop = word_end(data, i, end)
-    add_end(model, scratch.texts, text)
+    ngrams.add_end(model, scratch.texts, text)
     if model.words.word_ngrams > 1:
         scratch.hashes[count] = model.words.end_hash
         add_word_ngrams(model, scratch.hashes, count + 1, scratch.texts, text)
@@ -217,7 +199,7 @@ def predict(offsets, data, model, table, output, scratch, labels, scores, kept):
     clear(texts, 0)
     while text < len(labels):
         forget_if_full(table, most)
-        place, count = read_words(offsets, data, table.slots, place, scratch.words)
+        place, count = language_id.read_words(offsets, data, table.slots, place, scratch.words)
         find_sums(model, data, table, scratch, count)
         for word in range(count):
             number, k = scratch.numbers[word], text - first

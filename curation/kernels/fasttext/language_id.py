@@ -10,16 +10,9 @@ import math
 
 import numpy as np
 
+from curation.kernels.fasttext import ngrams
 from curation.kernels.fasttext.losses import NEAR, likeliest, likeliest_in_order, spread_tree
-from curation.kernels.fasttext.ngrams import (
-    LONGEST,
-    MOST_IDS,
-    append_ngrams,
-    first_slot,
-    is_label,
-    slot_of,
-    slot_of_new,
-)
+from curation.kernels.fasttext.ngrams import LONGEST, append_ngrams, is_label, slot_of
 from curation.kernels.fasttext.rows import LANES, add_rows
 from curation.kernels.trie.tables import key_of_bytes
 from runtime.kernels import inline, lean
@@ -36,7 +29,7 @@ END_LOW, END_HIGH = int.from_bytes(b"</s>", "little"), 5 << 56  # the key of the
 
 def most_rows(longest: int) -> int:
     """Return the most rows that one pass can find, if the longest text has `longest` bytes."""
-    return AT_ONCE * MOST_IDS + 3 * (_LONG + longest)
+    return AT_ONCE * ngrams.MOST_IDS + 3 * (_LONG + longest)
 
 
 @inline
@@ -78,7 +71,7 @@ def read_words(offsets, data, slots, place, words):
                 if low == END_LOW and high == END_HIGH:
                     i = end
                     break
-                prefetch(slots, 4 * first_slot(slots, low, high))
+                prefetch(slots, 4 * ngrams.first_slot(slots, low, high))
                 words[count, BEGIN], words[count, SIZE], words[count, LOW], words[count, HIGH] = begin, size, low, high
                 count += 1
                 long += size if size > LONGEST else 0
@@ -112,7 +105,7 @@ def find_rows(data, kept, before, table, words, count, found):
             low, high = words[word, LOW], words[word, HIGH]
             slot = slot_of(slots, letters, data, begin, size, low, high)
             if slots[slot, 1] == 0:
-                slot = slot_of_new(table, data, begin, size, low, high, kept, before)
+                slot = ngrams.slot_of_new(table, data, begin, size, low, high, kept, before)
             first, number = slots[slot, 2] >> 16, slots[slot, 2] & 0xFFFF
             copy_window(ids, first, found, rows)  # mostly, a word has no more
             for k in range(_COPIED, number):

@@ -6,25 +6,8 @@ sorted and distinct, and include entries with the same symbols as an entry found
 
 import numpy as np
 
-from curation.kernels.trie.tables import (
-    FOLLOWS,
-    HASHED,
-    NUMBER,
-    OPENS,
-    SHARED,
-    WORDS,
-    bucket_of_edge,
-    bucket_of_mixed,
-    bucket_of_word,
-    code_at,
-    edge_code,
-    edge_key,
-    find_hashed,
-    hint_of_mixed,
-    mixed_edge,
-    three_bytes,
-    word_code,
-)
+from curation.kernels.trie import tables
+from curation.kernels.trie.tables import FOLLOWS, NUMBER, OPENS, SHARED, bucket_of_edge, edge_code, edge_key
 from runtime.kernels import inline, kernel
 from runtime.kernels.machine import count_below, prefetch
 
@@ -124,16 +107,16 @@ def look_up(data, lows, highs, begins, count, trie, out):
     for first in range(0, count, _AHEAD):
         last = min(first + _AHEAD, count)
         for i in range(first, last):
-            out[i] = bucket_of_word(lows[i], highs[i], vocabulary)
+            out[i] = tables.bucket_of_word(lows[i], highs[i], vocabulary)
             prefetch(vocabulary, out[i])
         for i in range(first, last):
             if (highs[i] == 4 << 56) & (lows[i] & 0xF0 == 0xE0) & (len(characters) != 0):
-                out[i] = characters[three_bytes(lows[i])]
-            elif highs[i] < HASHED:
-                out[i] = word_code(lows[i], highs[i], out[i], vocabulary)
+                out[i] = characters[tables.three_bytes(lows[i])]
+            elif highs[i] < tables.HASHED:
+                out[i] = tables.word_code(lows[i], highs[i], out[i], vocabulary)
             else:
-                bucket, slot = find_hashed(lows[i], highs[i], data, begins[i], vocabulary, pool)
-                out[i] = code_at(vocabulary, bucket, 2 * WORDS, slot)
+                bucket, slot = tables.find_hashed(lows[i], highs[i], data, begins[i], vocabulary, pool)
+                out[i] = tables.code_at(vocabulary, bucket, 2 * tables.WORDS, slot)
 
 
 @kernel
@@ -188,12 +171,12 @@ def those_hinted(codes, last, level, trie, places, buckets, going):
         end = min(first + _AHEAD, going)
         for k in range(first, end):
             i = places[k]
-            buckets[k] = mixed_edge(edge_key(last[i], codes[i + level]))
-            prefetch(trie.hints, hint_of_mixed(buckets[k], trie.hints) >> 3)
+            buckets[k] = tables.mixed_edge(edge_key(last[i], codes[i + level]))
+            prefetch(trie.hints, tables.hint_of_mixed(buckets[k], trie.hints) >> 3)
         for k in range(first, end):
             mixed = buckets[k]
-            bit = hint_of_mixed(mixed, trie.hints)
-            places[kept], buckets[kept] = places[k], bucket_of_mixed(mixed, trie.edges)
+            bit = tables.hint_of_mixed(mixed, trie.hints)
+            places[kept], buckets[kept] = places[k], tables.bucket_of_mixed(mixed, trie.edges)
             kept += np.int64(trie.hints[bit >> 3]) >> (bit & 7) & 1
     return kept
 

@@ -8,19 +8,8 @@ have the same signature.
 
 import numpy as np
 
-from curation.kernels.trie.tables import (
-    HASHED,
-    INLINE,
-    REACH,
-    WINDOW,
-    decode,
-    decode_quickly,
-    hash_of_bytes,
-    key_of_bytes,
-    low_key_of_character,
-    short_key,
-    three_bytes,
-)
+from curation.kernels.trie import tables
+from curation.kernels.trie.tables import INLINE, REACH, WINDOW, decode_quickly, key_of_bytes, short_key
 from runtime.kernels import inline, kernel
 from runtime.kernels.machine import leading_ones, load_word, lowest, run_length, trailing_zeros, without_lowest
 from runtime.kernels.masks import ascii_masks, mask_of_leads, meta_masks, triples
@@ -128,7 +117,7 @@ def read_characters(offsets, data, first, last, how, lows, highs, begins, bounds
                 count += 1
             if wraps and is_space(character):
                 character = _SPACE
-            lows[count], length = low_key_of_character(character)
+            lows[count], length = tables.low_key_of_character(character)
             highs[count] = (length + 1) << 56
             count += 1
             if wrapped:
@@ -191,7 +180,7 @@ def may_differ(data, i, end, pages, order):
     """Say whether the text data[i:end] may not be in normal form."""
     before, differs = 0, False
     while i < end and not differs:
-        character, size = decode(data, i, end)
+        character, size = tables.decode(data, i, end)
         own = np.int64(order[np.int64(pages[character >> 8]) << 8 | character & 255])
         differs = own == UNNORMALISED or 0 < own < before
         before = own
@@ -256,7 +245,7 @@ def read_ascii(data, i, end, lows, highs, begins, count):
         if length <= INLINE:
             key = short_key(load_word(data, begin), load_word(data, begin + 8), length)
         else:
-            key = hash_of_bytes(data, begin, length), HASHED | length
+            key = tables.hash_of_bytes(data, begin, length), tables.HASHED | length
         lows[count], highs[count] = key
         count += 1
     return i + stop, count, stop > 0 and high == 0
@@ -272,7 +261,7 @@ def read_triples(data, i, end, pages, classes, lows, highs, count):
     many = min(triples(data, i), (end - i) // 3)
     for k in range(many):
         word = load_word(data, i + 3 * k)
-        character = three_bytes(word)
+        character = tables.three_bytes(word)
         lows[count + k], highs[count + k] = word & 0xFFFFFF, 4 << 56
         if classes[np.int64(pages[character >> 8]) << 8 | character & 255] != SPACELESS:
             many = k
@@ -310,7 +299,7 @@ def read_others(data, i, end, table, lows, highs, begins, count):
             begin, before = i, own
             if own == PUNCTUATION or own == SPACELESS:
                 twin = np.int64(twins[place])
-                lows[count], length = low_key_of_character(twin if twin else character)
+                lows[count], length = tables.low_key_of_character(twin if twin else character)
                 highs[count] = (length + 1) << 56
                 count += 1
         elif own == SPACELESS:  # a mark: the symbol gets longer
