@@ -69,7 +69,7 @@ def named(status: Iterable, messages: Iterable) -> list[str]:
 
 def test_messages_have_the_reasons_that_a_person_gives_them():
     assert named(["failed_to_download"] * len(MESSAGES), MESSAGES) == [*MESSAGES.values()]
-    assert set(PASS) == PASSING
+    assert {*PASS} == {*PASSING}
     odd = [("success", "HTTP Error 503"), ("failed_to_resize", "timed out"), (None, None), ("failed_to_download", None)]
     assert named(*zip(*odd, strict=True)) == ["success", "not_resized", "other", "other"]
     assert named([], []) == []

@@ -106,8 +106,8 @@ def test_a_file_that_is_damaged_while_a_table_is_sorted_is_refused(tmp_path):
 def test_a_file_that_is_damaged_while_tars_are_joined_is_refused(made, tmp_path):
     def before(task: int) -> None:
         if task == len(made.index.shards):  # when all are scanned
-            flip(next(tmp_path.rglob("scans/00001.parquet")), random.Random(0))
+            flip(next(tmp_path.rglob("scans/0000001.parquet")), random.Random(0))
 
-    with pytest.raises(InputError, match=r"00001.parquet is damaged \(its checksum differs\); run the same"):
+    with pytest.raises(InputError, match=r"0000001.parquet is damaged \(its checksum differs\); run the same"):
         online.build(made.folder / "tars", made.folder / "run", tmp_path / "index", engine=in_turn(before))
     assert not (tmp_path / "index").exists()
