@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, partial, reduce
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,6 @@ ROW_GROUP_BYTES = 16 << 20  # which the JVM holds: Parquet's default, 128 MB, is
 BLOCKS = pa.schema([pa.field("block", pa.binary())])
 
 Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-
-FEW_ARRAYS = 16  # tasks whose arrays, mostly of half a megabyte, the driver adds up
 
 Sent = tuple[int, bytes | Tallied]  # a partition, and a block, or the index and tallies of a sender
 
@@ -101,13 +99,8 @@ class Spark:
         The arrays of many tasks are first added up in Spark, so that the driver gets few.
         """
         each = self.session.sparkContext.broadcast((function, known()))
-        tasks = min(len(items), tasks_per_core * self.cores)
-        number = tasks if tasks <= FEW_ARRAYS else engine.parts(tasks)
-        sums_of = partial(_sum_of_arrays, each=each, parts=number, counter=follow(self.session, items))
-        sums = self._numbered(items, tasks).mapPartitionsWithIndex(sums_of)
-        if number < tasks:
-            sums = sums.partitionBy(number, int).mapPartitionsWithIndex(_sum_of_sums)
-        return reduce(np.add, (array for _, array in sums.collect()))
+        sums_of = partial(_sum_of_arrays, each=each, counter=follow(self.session, items))
+        return self._numbered(items, tasks_per_core * self.cores).mapPartitions(sums_of).treeReduce(np.add)
 
     @refusing()
     def exchange(
@@ -216,9 +209,7 @@ def _rows_of(numbered: tuple[int, Any], each: Broadcast, counter: Accumulator) -
         return number, function(item).rows()
 
 
-def _sum_of_arrays(
-    task: int, numbered: Iterable[tuple[int, Any]], each: Broadcast, parts: int, counter: Accumulator
-) -> Iterator[tuple[int, np.ndarray]]:
+def _sum_of_arrays(numbered: Iterable[tuple[int, Any]], each: Broadcast, counter: Accumulator) -> Iterator[np.ndarray]:
     function, addresses = each.value
     total: np.ndarray | None = None
     for _, item in numbered:
@@ -226,13 +217,7 @@ def _sum_of_arrays(
             array = function(item)
         total = array if total is None else total + array
     if total is not None:
-        yield task % parts, total
-
-
-def _sum_of_sums(part: int, sums: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
-    arrays = [array for _, array in sums]
-    if arrays:
-        yield part, reduce(np.add, arrays)
+        yield total
 
 
 def _send(numbered: tuple[int, Any], each: Broadcast, partitions: int, counter: Accumulator) -> Iterator[Sent]:

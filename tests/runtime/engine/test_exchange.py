@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from pyspark.errors import PythonException
 
-from runtime.engine import Relay, spark
+from runtime.engine import Relay
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
 from runtime.kernel_caches import cache_folder
@@ -100,10 +100,8 @@ def exchanged(engine, items: str, partitions: int, folder: Path) -> tuple[dict[s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("few", [0, 3, 99])
 @pytest.mark.parametrize("items", [1, 2, 7, 40])
-def test_arrays_of_all_items_are_added(engine, monkeypatch, items, few):
-    monkeypatch.setattr(spark, "FEW_ARRAYS", few)
+def test_arrays_of_all_items_are_added(engine, items):
     numbers = list(range(items))
     wanted = sum(map(exchanges.squares, numbers))
     assert engine.added(numbers, exchanges.squares, 10).tolist() == wanted.tolist()
