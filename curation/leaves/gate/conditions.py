@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,8 +85,7 @@ class Conditions(Step):
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write the images that pass all checks to files of the same names."""
         engine, asked, tables, mends = context.engine, self.asked, self.asked.tables, self.options.rules.mends
-        saved = self.evaluation.save(context.output.artefacts / "evaluation") if self.evaluation else None
-        sets = engine.ship(Path(saved)) if saved else None
+        sets = self.evaluation and engine.ship(self.evaluation.save(context.output.artefacts / "evaluation"))
         checks = Checks(
             tuple(check.made(context, images) for check in self.checks.checks),
             len(tables.every),
@@ -218,8 +216,8 @@ def _known_sets(batch: pa.RecordBatch, sets: Shipped) -> np.ndarray:
 
 def _find_texts(context: Context, images: Sequence[OwnFile], texts: EvaluationTexts) -> Rule:
     """Return the rule that removes these texts; `images` are not needed for it."""
-    folder = texts.save(context.output.artefacts / "evaluation_texts")
-    return partial(_is_of_evaluation, known=context.engine.ship(Path(folder)))
+    known = context.engine.ship(texts.save(context.output.artefacts / "evaluation_texts"))
+    return partial(_is_of_evaluation, known=known)
 
 
 def _is_of_evaluation(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, known: Shipped) -> np.ndarray:

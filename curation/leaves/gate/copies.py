@@ -175,10 +175,11 @@ def _rewrite(
 ) -> Iterator[Block]:
     """Write the images of a file that have no copies; yield the PAIRS of all other images, in blocks by key.
 
-    Tally the pictures, the images that go, and all texts of images that have copies.
+    Marks are sorted by row. Tally the pictures, the images that go, and all texts of images that have copies.
     """
     file, marks = item
-    rows, copy_of = _marks(marks)
+    marked = one_batch(MARKS.empty_table() if marks is None else read_table(marks))
+    rows, copy_of = marked["row"].to_numpy(), marked["copy_of"]
     packer, begin, path = Packer(buckets), 0, folder / file.path.name
     with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer, folder.removed(path.name, tallies) as removed:
         for batch in batches(file, MATCHED_ROW_GROUP):
@@ -198,12 +199,6 @@ def _rewrite(
     yield from packer.finish()
     tallies.add("passed", writer.rows)
     tally(tallies, path, writer.checksum)
-
-
-def _marks(file: OwnFile | None) -> tuple[np.ndarray, pa.Array]:
-    """Return the rows, ascending, of the images in a file that have copies, and for each the uid that stays."""
-    marks = MARKS.empty_table() if file is None else read_table(file)
-    return marks["row"].to_numpy(), pa.concat_arrays([pa.array([], pa.string()), *marks["copy_of"].chunks])
 
 
 def _receive(partition: int, blocks: Iterator[bytes], number: int, max_texts: int, folder: Path) -> Tallies:

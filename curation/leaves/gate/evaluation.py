@@ -191,12 +191,12 @@ class SavedSets:
         out[rows] = self.kinds[kind].find(words[rows], self.distance)
         return out
 
-    def save(self, directory: str | PathLike[str]) -> str:
+    def save(self, directory: str | PathLike[str]) -> Path:
         """Write the sets to a folder, for workers to open; return the path of the folder."""
         header = {"version": VERSION, "distance": self.distance, "sets": [vars(each) for each in self.sets]}
         arrays = {f"{kind}_{key}": array for kind, own in self.kinds.items() for key, array in vars(own).items()}
         save_arrays(Path(directory), _HEADER, header, arrays)
-        return str(directory)
+        return Path(directory)
 
     @classmethod
     def open(cls: type[Saved], directory: str | PathLike[str]) -> Saved:

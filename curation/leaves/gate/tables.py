@@ -172,10 +172,12 @@ class HashTables:
         return cls(found)
 
     def files(self) -> list[tuple[str, str]]:
-        """Return pairs of path and version of all files, sorted, as text without secrets."""
-        tables = [table for own in self.of_kind.values() for table in own]
-        files = {path: version for table in tables for path, version in table.files}
-        return sorted((hidden(path), _named(version)) for path, version in files.items())
+        """Return pairs of path and version of all files, sorted, as text without secrets.
+
+        The version identifies a file's content: its checksum, or else size, time of modification and ETag.
+        """
+        files = {file for own in self.of_kind.values() for table in own for file in table.files}
+        return sorted((hidden(path), at.checksum or f"{at.size} {at.modified} {at.etag}") for path, at in files)
 
     def find(self, engine: Engine, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
         """Return the keys of the images with a listed hash, uint64[image, 2].
@@ -183,7 +185,7 @@ class HashTables:
         Hashes of NEAR may differ in `bits` bits; `work` is a folder for the hashes that are shipped. InputError for a
         kind whose columns hold only nulls.
         """
-        lists = engine.ship(Path(ListedHashes.of(hashes, bits).save(work / "listed_hashes")))
+        lists = engine.ship(ListedHashes.of(hashes, bits).save(work / "listed_hashes"))
         items = [(table, file, kind) for kind, own in self.of_kind.items() for table in own for file in table.files]
         counted = engine.run(items, partial(_find, lists=lists))
         for kind in self.of_kind:
@@ -202,11 +204,6 @@ def _find(item: tuple[ImageTable, tuple[str, Version], str], lists: Shipped) -> 
         for key in keys.astype(">i8"):
             tallies.add(f"{_HIT}{key.tobytes().hex()}", 1)
     return tallies
-
-
-def _named(version: Version) -> str:
-    """Return text that identifies the content of a file: its checksum, or else size, time of modification and ETag."""
-    return version.checksum or f"{version.size} {version.modified} {version.etag}"
 
 
 def _by(kind: str) -> str:
