@@ -1,7 +1,8 @@
 """Record the files from which each counted part of a build was made, and merge the entries of all sources.
 
-A later build reuses the parts whose files and numbers have not changed. The first source with an entry decides the
-entry's position and score; all sources with the entry are recorded. The driver does this; tasks count parts (`stages`).
+A part has the n-grams of one language, or all titles; tasks count the parts (`stages`). A later build reuses parts
+whose files and parameters have not changed. The driver merges: the first source with an entry decides the entry's
+position and score, and all sources with the entry are recorded.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ Read = Mapping[str, Counter]  # by kind of source: how much was read, and how mu
 
 @dataclass(frozen=True)
 class BuildPart:
-    """A folder of counted entries, `name` below the folder of parts; it is counted again if `made_from` changes."""
+    """A folder of counted entries, `name` below the folder of all parts; `title` names it in messages.
+
+    It is counted again if `made_from`, its files and parameters, changes.
+    """
 
     name: str
     title: str
@@ -66,14 +70,14 @@ class Build:
     parts: Parts
 
     def ngrams(self, code: str) -> BuildPart:
-        """Return the part of a language's words and pairs."""
+        """Return the part with a language's words and word pairs, be it counted or not."""
         files = self._dumps(code)
         config = {name: value for name, value in self.config.numbers().items() if not _OTHERS.search(name)}
         made_from = {"version": VERSION, "files": files, "icu": ICU_VERSION, "config": config}
         return BuildPart(_ngrams(code), f"words of {language(code).name}", made_from)
 
     def rounds(self) -> list[list[str]]:
-        """Return the codes of the languages whose n-grams must be counted, in lists to be counted together."""
+        """Return the codes of the languages whose n-grams must be counted, a list for each group counted together."""
         codes = [code for code in self.sources.counted if not self.has(self.ngrams(code))]
         return list(gather(codes, self.bytes_of, ROUND_BYTES))
 
@@ -96,7 +100,7 @@ class Build:
         return {file.path.name: file for file in own_files(folder, checksums, f"delete {folder} and {AGAIN}")}
 
     def titles(self) -> BuildPart:
-        """Return the part of all languages' titles."""
+        """Return the part with the titles of all languages, be it counted or not."""
         files = sorted(_identity(path) for path in self.sources.pageviews)
         known = {"languages": self.sources.languages, "namespaces": self.sources.namespaces, "dumps": self._articles()}
         numbers = self.config.numbers().items()
@@ -104,7 +108,7 @@ class Build:
         return BuildPart(_TITLES, "titles", {"version": VERSION, "files": files, **known, "config": config})
 
     def _articles(self) -> dict[str, list]:
-        """Return the identities of the dumps on which titles depend, by language.
+        """Return, by language, the identities of the dumps whose articles decide which titles are kept.
 
         A language that now has a list keeps the dumps of the earlier build, so that titles are not counted again.
         """
@@ -113,7 +117,7 @@ class Build:
         return {code: self._dumps(code) for code in self.sources.counted} | kept
 
     def has(self, part: BuildPart) -> bool:
-        """Return whether a part is complete, undamaged, and made from the same files and numbers."""
+        """Return whether a part is complete, undamaged, and made from the same files and parameters."""
         stamp = self.parts.stamp(part.name)
         if stamp is None or stamp["made_from"] != json.loads(json.dumps(part.made_from)):
             return False
@@ -121,7 +125,7 @@ class Build:
         return all(is_sound(OwnFile(folder / name, each, AGAIN)) for name, each in stamp.get("checksums", {}).items())
 
     def sources_of(self, code: str, read: Read) -> list[EntrySource]:
-        """Return a language's sources, in the order of their precedence; add to `read` what was read and dropped."""
+        """Return the entries of a language from each source, in order of precedence; count in `read` what was read."""
         if code in self.sources.lists:
             return [EntrySource("list", self.sources.lists[code])]
         own = self.sources.wordnets_of(code)
@@ -160,9 +164,10 @@ class Build:
         write_entries(output, self._merged(read, owned, dropped), facts)
 
     def _merged(self, read: Read, owned: dict[str, dict[str, int]], dropped: dict[str, dict]) -> Iterator[pa.Table]:
-        """Yield a table of entries for each language that has some; InputError if no language has.
+        """Yield a table of entries for each language that has some; InputError if no language has entries.
 
-        Record in `owned` the number of entries of each source, and in `dropped` the dropped ones, both by language.
+        Record by language, in `owned` the number of entries of each source, and in `dropped` the strings that cannot be
+        entries.
         """
         for code in self.sources.languages:
             merged = merge(code, self.sources_of(code, read), self.config.rules, self.config.longest_entry)
@@ -207,11 +212,11 @@ class Build:
         return paths
 
     def _tally(self, part: str) -> dict[str, int]:
-        """Return the tallies of a part without a language: how much was read, and how much dropped by reason."""
+        """Return a part's tallies that name no language: how much was read, and how much dropped by reason."""
         return {row["name"]: int(row["value"]) for row in self._tallies(part) if row["language"] is None}
 
     def _excerpts(self) -> list[str]:
-        """Return the languages whose dumps counted as excerpts when titles were chosen."""
+        """Return the languages whose dumps were excerpts by the rule of `stages.ngrams_and_titles`."""
         return [row["language"] for row in self._tallies(_TITLES) if row["name"] == "excerpt"]
 
     def _tallies(self, part: str) -> list[dict]:
@@ -319,7 +324,7 @@ def _unicode_form(entry: str) -> str:
 
 
 def _refusal(entry: str, rules: str, longest: int) -> str | None:
-    """Return the reason why a normalised string cannot be an entry, or None if it can."""
+    """Return the reason why a string, after normalising, cannot be an entry, such as "too_long"; None if it can."""
     if not entry:
         return "empty"
     if len(entry) > longest:

@@ -1,4 +1,4 @@
-"""The numbers that decide which strings become entries, with the paper that each number is from.
+"""The parameters that decide which strings become entries, with the paper that each default is from.
 
 [1] is "Demystifying CLIP Data" (arXiv 2309.16671), [2] "Meta CLIP 2: A Worldwide Scaling Recipe" (arXiv 2507.22062).
 """

@@ -115,9 +115,9 @@ def sha256_of(strings: pa.Array) -> str:
 
 
 def sha256_of_all(languages: dict[str, str]) -> str:
-    """Return the SHA-256 of all entries, given each language's by code.
+    """Return the SHA-256 of all entries, in hex, given the SHA-256 of each language's entries by code.
 
-    It is that of the output of `sha256sum` for one file per language, named by its code, with the sorted entries.
+    It is the SHA-256 of what `sha256sum` prints for one file per language, named by the code, with sorted entries.
     """
     return sha256("".join(f"{languages[code]}  {code}\n" for code in sorted(languages)).encode()).hexdigest()
 
@@ -132,7 +132,7 @@ def named(day: str | None, digest: str) -> str:
 
 
 def size_of(entries: pa.Array | pa.ChunkedArray) -> int:
-    """Return the number of bytes of all strings together."""
+    """Return the number of bytes, in UTF-8, of all entries together."""
     return pc.sum(pc.binary_length(entries)).as_py() or 0
 
 
@@ -156,7 +156,8 @@ def read_lists(arguments: FilesOfLanguages) -> dict[str, list[str]]:
 def files_of_languages(arguments: FilesOfLanguages, what: str, example: str) -> dict[str, str | Path]:
     """Return the file of each language by code, given a mapping or arguments such as en=FILE.
 
-    InputError, which names the content as `what` and shows `example`, for another form or a language given twice.
+    InputError for an argument without language or file, or for a language given twice; the message names the content of
+    the files as `what`, and shows `example`.
     """
     if isinstance(arguments, Mapping):
         return {language(code).code: path for code, path in arguments.items()}
@@ -227,7 +228,7 @@ class Entries:
 
     @classmethod
     def build(cls, lists: Mapping[str, Sequence[str] | pa.Array], source: str = "list") -> Entries:
-        """Return the entries given as {language code: strings}, with `source` as the source of all.
+        """Return the entries in `lists`, a mapping from language code to strings; all have the source `source`.
 
         InputError for an unknown language, or an entry that is repeated in its language, empty or null.
         """
@@ -282,7 +283,7 @@ class Entries:
 
     @property
     def name(self) -> str:
-        """The name of the metadata; entries of one language keep the name of all, and lists get an undated name."""
+        """The metadata's name, also of a selection from its entries; entries built from lists get an undated name."""
         return self.about.get("name") or named(
             None, sha256_of_all({code: sha256_of(self.of(code)) for code in self.languages})
         )

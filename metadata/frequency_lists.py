@@ -43,7 +43,10 @@ Rated = tuple[list[str], list[float] | None]  # words, the most frequent first, 
 
 @dataclass(frozen=True)
 class FrequencyList:
-    """A file with the frequency list of a language; `read(path, least, tally)` returns its words from `least` up."""
+    """The frequency list of a language in a file.
+
+    `read(path, least, tally)` returns the words with a Zipf value of at least `least`, and their Zipf values.
+    """
 
     path: str
     language: Language
@@ -74,7 +77,8 @@ def find(arguments: Iterable[str]) -> list[FrequencyList]:
 def words(given: FrequencyList, least: float, tally: Counter) -> Rated:
     """Return the words of a list with a Zipf value of at least `least`, the most frequent first, and their Zipf values.
 
-    A ranked list gives all its words, and None for the values. `tally` counts words and dropped lines.
+    In a list without capitals, each word is followed by itself with a capital. A ranked list gives all its words, and
+    None for the values. `tally` counts words and dropped lines.
     """
     found, zipf = given.read(given.path, least, tally)
     tally["words"] += len(found)

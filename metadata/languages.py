@@ -104,7 +104,7 @@ def of_label(label: str) -> Language:
 
 
 def is_label(label: str) -> bool:
-    """Return whether the table has a label, also one in the row `other`; `of_label` maps all others to `other`, too.
+    """Return whether languages.csv has a label; `of_label` gives `other` for labels it lacks and for some that it has.
 
     >>> is_label("__label__jpn_Jpan"), is_label("zxx_Zxxx"), is_label("bem_Latn"), is_label("tlh_Latn")
     (True, True, True, False)
@@ -150,7 +150,7 @@ def _of_stated(stated: str) -> Language | None:
 
 
 def key(name: str) -> str:
-    """Return a language's tag or name in lower case, without accents, and with `_` for punctuation, for comparison.
+    """Return a language's tag or name as names are looked up: in lower case, without accents, `_` for punctuation.
 
     >>> key("zh-Hant"), key("Chinese (Simplified)"), key("Norwegian Bokmål")
     ('zh_hant', 'chinese_simplified', 'norwegian_bokmal')
@@ -163,7 +163,7 @@ def key(name: str) -> str:
 
 @cache
 def _stated_names() -> dict[str, Language]:
-    """Return the languages by the `key` of each label and other name, and by their own exact names (Mon, not mon)."""
+    """Return each language by the `key` of its labels and other names, and by its own exact name (Mon, not mon)."""
     others = {row["name"]: _BY_CODE[row["code"]] for row in rows("language_names.csv")}
     labels = {key(label): language for label, language in _BY_LABEL.items()}
     return others | labels | {language.name: language for language in LANGUAGES}

@@ -56,9 +56,9 @@ def write_metadata(
 ) -> None:
     """Write the entries of all languages to a folder.
 
-    A part that was counted before, from the same files and numbers, is not counted again. `engine` is None for
-    processes of this machine, a Spark session, or a function that returns a session, which is called only if something
-    must be counted. `progress` shows each stage that workers work on.
+    N-grams and titles that were counted before, from the same files with the same parameters, are not counted again.
+    `engine` is None for processes of this machine, a Spark session, or a function that returns a session, which is
+    called only if something must be counted. `progress` shows each stage that workers work on.
     """
     with claimed(Path(output), require_claimable) as parts:
         build = Build(config, sources, Parts(Path(output, COUNTED), parts.work))
@@ -78,7 +78,7 @@ def require_claimable(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Counting:
-    """The counting of the parts of a build; parts that were counted before are skipped."""
+    """Counts the parts of a build on an engine, and skips parts that were counted before."""
 
     build: Build
     engine: Engine
@@ -119,7 +119,7 @@ class Counting:
         self._finish(part, tallies)
 
     def _has(self, part: BuildPart) -> bool:
-        """Return whether a part exists that was made from the same files and numbers; log it if so."""
+        """Return whether a part exists that was made from the same files and parameters; log it if so."""
         found = self.build.has(part)
         if found:
             log.info("%s: counted before", part.title)
@@ -142,7 +142,7 @@ class Counting:
 
 
 def paths() -> dict[str, list[str]]:
-    """Return the arguments that name the starter's sources, by flag; InputError if wordfreq is not installed."""
+    """Return the values of --frequencies and --wordnet for starter metadata, by flag; InputError without wordfreq."""
     try:
         require_packages([WORDFREQ])
     except InputError as error:
@@ -167,7 +167,7 @@ def _build(folder: Path, config: MetadataConfig, sources: Sources, progress: Pro
 
 
 def _key(config: MetadataConfig, sources: Sources) -> str:
-    """Return a digest, 32 hex digits, of all that decides the entries: versions, config and this package's code."""
+    """Return a digest, 32 hex digits, of all that decides starter entries: versions, config, this package's code."""
     versions = sources.versions() | {"program": __version__, "unicode": unicodedata.unidata_version}
     hashed = blake2b(json.dumps([versions, asdict(config)], sort_keys=True).encode(), digest_size=16)
     code = (path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".csv"))

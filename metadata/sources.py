@@ -104,7 +104,7 @@ class Sources:
 
     @cached_property
     def counted(self) -> list[str]:
-        """The codes of the languages whose words and pairs are counted: those with a Wikipedia and without a list."""
+        """The codes of the languages whose words and pairs are counted: with a Wikipedia and no list of entries."""
         return [code for code in self.languages if code not in self.lists and self.wikipedias_of(code)]
 
     def wordnets_of(self, code: str) -> list[WordnetFile]:
@@ -126,7 +126,7 @@ class Sources:
         return lists | wordnet_files.licences(self.wordnets)
 
     def versions(self) -> dict[str, str]:
-        """Return the versions of the packages that hold frequency lists or wordnets, by the package's name."""
+        """Return the version of each installed package that brings frequency lists or wordnets, by package name."""
         sources = {each.source for each in self.frequencies}
         own = {WORDFREQ: version(WORDFREQ)} if WORDFREQ in sources else {}
         return own | wordnet_files.package_versions(file.path for file in self.wordnets)
@@ -187,7 +187,10 @@ def _day(*numbers: int) -> str | None:
 
 
 def _described(paths: Iterable[str]) -> list[dict[str, Any]]:
-    """Return name, bytes and, of small files, sha256 of each file, sorted by these; an archive is one file."""
+    """Return a dictionary for each file with `name`, `bytes` and, if it is small, `sha256`, sorted by these values.
+
+    An archive is one file.
+    """
     described = [_file(path) for path in {path.rpartition("::")[2] for path in paths}]
     return sorted(described, key=lambda file: (file["name"], file["bytes"] or 0, file.get("sha256", "")))
 
@@ -224,7 +227,7 @@ def read_recipe(path: str) -> dict[str, Any]:
 def require_sources(wanted: dict[str, Any], found: dict[str, Any], name: str) -> None:
     """Raise InputError, which names the first difference, if the recipe `found` has other sources than `wanted`.
 
-    `name` is that of the metadata of the recipe `wanted`.
+    `name` is the name of the metadata that `wanted` describes.
     """
     for kind in dict.fromkeys([*wanted["sources"], *found["sources"]]):
         expected, given = (each["sources"].get(kind, []) for each in (wanted, found))
@@ -240,9 +243,9 @@ def require_sources(wanted: dict[str, Any], found: dict[str, Any], name: str) ->
 
 
 def require_entries(wanted: dict[str, Any], found: dict[str, Any]) -> None:
-    """Raise InputError, which names the languages that differ, if built entries are not those of the recipe.
+    """Raise InputError, which names the languages that differ, if a build's entries are not those of its recipe.
 
-    `wanted` is the recipe's metadata.json, `found` that of the build.
+    `wanted` is the metadata.json of the recipe, `found` the metadata.json of the build.
     """
     if wanted["sha256"] == found["sha256"]:
         return

@@ -78,7 +78,7 @@ _UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile
 
 @dataclass(frozen=True)
 class WordnetFile:
-    """One file with the lemmas of one language; a WN-LMF file with lexicons in two languages gives two of these."""
+    """One file with the lemmas of one language; a WN-LMF file with lexicons in two languages gives two objects."""
 
     path: str  # a path or an fsspec URL, perhaps into an archive
     form: str  # a key of FORMATS
@@ -199,7 +199,7 @@ def lmf_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[
 
 
 def _namesakes(lexicon: Mapping[str, Any], tally: Counter) -> set[str] | None:
-    """Return the ids of the entries that are the first member of a synset; None if no synset lists its members.
+    """Return the ids of the entries that name a synset, as its first member; None if no synset lists its members.
 
     Members are ids of entries (as in Open English WordNet) or of senses. `tally` counts synsets without members.
     """
@@ -278,7 +278,7 @@ def package_folder() -> str | None:
 
 
 def package_versions(paths: Iterable[str]) -> dict[str, str]:
-    """Return {package name: version}, or an empty dictionary if none of these paths is in the package."""
+    """Return {package name: version} of clip-curation-wordnets if one of `paths` is in that package, else {}."""
     own = package_folder()
     return {PACKAGE: version(PACKAGE)} if own and any(path.startswith(own) for path in paths) else {}
 
@@ -325,7 +325,7 @@ def _inside(path: str) -> str:
 
 
 def _languages(path: str, form: str) -> list[Language]:
-    """Return the distinct languages of the file at `path`, one except for WN-LMF; `form` is a key of FORMATS."""
+    """Return the distinct languages of the file at `path`, several only for WN-LMF; `form` is a key of FORMATS."""
     try:
         return list(dict.fromkeys(language_of(code) for code in FORMATS[form].codes(path)))
     except _UNREADABLE as error:

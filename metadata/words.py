@@ -44,7 +44,7 @@ _RESPELLED = (("\u0e4d\u0e32", "\u0e33"), ("\u0ecd\u0eb2", "\u0eb3"))
 
 @dataclass(frozen=True)
 class Words:
-    """Words in reading order, in normal form.
+    """The words of a text in reading order, in normal form.
 
     `follows[i]` is True if only white space, or in Tibetan a tsheg, is between words i - 1 and i: no punctuation, no
     symbol, no line end.
@@ -129,7 +129,7 @@ _PUNCTUATION = r"^\p{P}*$"  # matches the empty string, too
 
 
 def count_batches(batches: Iterable[pa.Array], language: Language, most: int = WORDS) -> Iterator[pa.Table]:
-    """Yield tables of COUNTS whose sum is the counts of all words (`second` is null) and pairs in the texts.
+    """Yield tables with the schema COUNTS that together count all words (`second` is null) and word pairs in the texts.
 
     `batches` are arrays of texts, each below 2 GB. A word or pair is in more than one table only if the texts have more
     than `most` words.
@@ -150,7 +150,7 @@ def _words(texts: pa.Array, language: Language) -> Words:
 
 
 def _counted(words: list[Words]) -> Iterator[pa.Table]:
-    """Yield a table of COUNTS of the words in some batches, and then tables of the pairs."""
+    """Yield a table with the schema COUNTS of the words in some batches, and then tables of the pairs."""
     encoded = pa.chunked_array([each.strings for each in words]).unify_dictionaries().combine_chunks()
     strings, numbers = encoded.dictionary, encoded.indices.to_numpy()
     counts = pa.array(np.bincount(numbers, minlength=len(strings)), pa.int64())
@@ -187,7 +187,7 @@ def joined(first: pa.Array, second: pa.Array, language: Language) -> pa.Array:
 
 
 def information(counts: pa.Array, first: pa.Array, second: pa.Array, total: float) -> pa.Array:
-    """Return the PMI of pairs, log2(c N / (c1 c2)), as float64.
+    """Return the pointwise mutual information (PMI) of pairs, log2(c N / (c1 c2)), as float64.
 
     c is the count of a pair (`counts`), c1 and c2 are the counts of its words (`first`, `second`), all float64, and N
     is the count of all words (`total`).
@@ -211,7 +211,7 @@ def scores(counts: pa.Array, mutual: pa.Array, floor: float, config: MetadataCon
 
 @dataclass(frozen=True)
 class ChoiceRule:
-    """How many of the best rows of a language become entries: at most `most`, and at most `share` of the candidates.
+    """A rule on how many of a language's best rows become entries: at most `most`, and a `share` of the candidates.
 
     Rows with a value below `least` do not count. Candidates are the rows whose strings can be entries.
     """
@@ -251,10 +251,10 @@ def titles(language: Language, config: MetadataConfig) -> ChoiceRule:
 
 
 def figures(batches: Iterable[pa.RecordBatch], rules: Mapping[str, ChoiceRule], longest: int) -> Tallies:
-    """Return tallies by language over batches of RATED: `rows`, the `sum` of scores, `candidates` and `enough`.
+    """Return tallies by language of batches with the schema RATED: `rows`, the `sum` of scores, `candidates`, `enough`.
 
-    `enough` counts the candidates whose score is not below the least value of the language's rule. A candidate has at
-    most `longest` characters.
+    Candidates are strings that can be entries (`can_be_entry`). `enough` counts the candidates whose score is not below
+    the least value of the language's rule.
     """
     tally = Tallies()
     for code, rows in by_language(batches):
@@ -267,7 +267,7 @@ def figures(batches: Iterable[pa.RecordBatch], rules: Mapping[str, ChoiceRule], 
 
 
 def best(batches: Iterable[pa.RecordBatch], taken: Mapping[str, int], longest: int) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates among rows of RATED that can be among the best `taken` of their language.
+    """Yield, in batches with the schema RATED, candidates that can be among the best `taken` of their language.
 
     The best of the yielded rows are the best of all. How many other rows are yielded depends on the order of rows.
     """
@@ -317,7 +317,9 @@ _UZBEK_BEGIN = re.compile(r"\be", re.IGNORECASE), "э"
 
 
 def in_other_alphabet(entry: str, code: str) -> str | None:
-    """Return an entry of a language in its other alphabet; None if it has both or none, or letters of neither.
+    """Return an entry of a language in its other alphabet.
+
+    The result is None if the entry has letters of both alphabets or of none, or a letter without a counterpart.
 
     >>> [in_other_alphabet(each, "sr") for each in ("Ljubav", "ЊЕГОВ", "queen", "7")], in_other_alphabet("ер", "uz")
     (['Љубав', 'NJEGOV', None, None], 'yer')
@@ -337,7 +339,10 @@ def in_other_alphabet(entry: str, code: str) -> str | None:
 def in_both_alphabets(
     code: str, entries: Sequence[str], scores: Sequence[float] | None
 ) -> tuple[Sequence[str], Sequence[float] | None]:
-    """Return the entries of a source, and their scores, each followed by itself in the other alphabet."""
+    """Return the entries of a source, and their scores, with each entry followed by its spelling in the other alphabet.
+
+    Both stay unchanged if the language has one alphabet, or the source has many entries in both.
+    """
     latin, cyrillic = (sum(bool(each.search(entry)) for entry in entries) for each in (_LATIN, _CYRILLIC))
     if code not in ALPHABETS or min(latin, cyrillic) > MINORITY * max(latin, cyrillic):
         return entries, scores
@@ -357,7 +362,7 @@ def _letters(code: str, is_latin: bool) -> tuple[dict[str, str], re.Pattern[str]
 
 
 def _cased(letters: str, written: str, entry: str) -> str:
-    """Return letters in the case of those that they stand for, all capitals in an entry of capitals."""
+    """Return `letters` in the case of `written`, which they replace; all capitals in an entry of capitals."""
     if written == written.lower():
         return letters
     return letters.upper() if entry.isupper() and len(entry) > 1 else letters.capitalize()

@@ -1,8 +1,9 @@
-"""What a lab may use or leave: each leaf has its own folder, with its command, flags and templates.
+"""Optional features, called leaves: each has its own folder, with its command, flags and templates.
 
-The core knows none of them. What a leaf adds to a run hangs on a hook: HOOKS has a row for each, and other packages
-hang theirs on the same hooks by entry points. To pick off a leaf, remove its folder and the lines that name it, as
-tests/test_leaves.py does. `by_uid`, `near_copies`, `origins` and `tars` are what leaves share.
+The rest of the package imports no leaf. A leaf adds to a run through hooks: HOOKS lists the modules, functions and
+classes on each hook, and other packages add theirs by entry points of the same names. To remove a leaf, remove its
+folder and the lines that name it, as tests/test_leaves.py does. `by_uid`, `near_copies`, `origins` and `tars` are
+shared by leaves.
 """
 
 HOOKS = {

@@ -45,11 +45,11 @@ Answer = TypeVar("Answer")
 
 
 class Refused(Exception):
-    """The failure of a request that another try would not help."""
+    """The failure of a request that would fail again at another try."""
 
 
 class Stopped(Exception):
-    """The end of the run in the middle of a file, without a fault of the file."""
+    """Raised in the middle of a file because the whole run must end, not because of a fault of the file."""
 
 
 class Again(Exception):
@@ -220,7 +220,10 @@ def look_up(planned: Iterable[Download | Listing], manners: Manners) -> tuple[li
 
 
 def _listed(client: Client, item: Download | Listing) -> list[Download] | Result:
-    """Return the files of a dump, or a failed result if it has none; of a download, return a list of itself."""
+    """Return the downloads of `item`: the item itself, or the files of a dump.
+
+    The result is a failed Result if the dump's list cannot be fetched or names no file of pages.
+    """
     if isinstance(item, Download):
         return [item]
     try:
@@ -356,7 +359,7 @@ class Transfer:
         return self._result(outcome, self.target.stat().st_size, check)
 
     def _persist(self) -> None:
-        """Fetch the file to its partial path, and a second time if the first fails its check; then Refused."""
+        """Fetch the file to its partial path, again if the first copy fails its check; Refused if both fail."""
         for _ in range(2):
             self._client.persist(self._receive, self._size)
             found = self._fault(self._partial)
@@ -407,7 +410,7 @@ class Transfer:
             raise Again(f"{redacted(self.download.url)} ended after {done:,} of {total:,} bytes")
 
     def _show(self, done: int, total: int | None) -> None:
-        """Set this file's part of the stage's progress to `done` of `total` bytes."""
+        """Set this file's share of the stage's progress, in MB, to `done` of `total` bytes."""
         shown = done // _MB, (total or done) // _MB
         advance(done=shown[0] - self._shown[0], total=shown[1] - self._shown[1])
         self._shown = shown

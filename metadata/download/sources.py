@@ -109,7 +109,7 @@ class Listing:
     marker: str | None = None  # URL of a file that exists once the dump is whole
 
     def downloads(self, listed: Iterable[str]) -> list[Download]:
-        """Return the chosen files as downloads, given the names in the list of checksums."""
+        """Return the files to fetch as downloads; `listed` are the names in the dump's list of checksums."""
         return [
             Download(f"{self.folder}/{name}", f"{self.path}/{name}", Published(self.sums, name))
             for name in self.choose(listed)
@@ -129,7 +129,7 @@ def require_http(url: str) -> str:
 
 
 def redated(name: str, date: str) -> str:
-    """Return the name of a dump's file with its date replaced; needed as the checksums of "latest" have dated names."""
+    """Return the name of a dump's file with its date replaced: the list of checksums of "latest" has dated names."""
     return _DATE.sub(f"-{date}-", name, count=1)
 
 
@@ -153,7 +153,7 @@ def pages_articles(wiki: str, dump: str, listed: Iterable[str]) -> list[str]:
 
 
 def content_current(wiki: str, day: str, listed: Iterable[str]) -> list[str]:
-    """Return the names of all files with pages of mediawiki_content_current, of a day such as 2025-11-01."""
+    """Return the names in `listed` of files with pages, of mediawiki_content_current of `day` (such as 2025-11-01)."""
     return list(_by_page(rf"{wiki}-{day}-(p)(\d+)p(\d+)\.xml\.bz2", listed))
 
 
@@ -257,7 +257,7 @@ SOURCES: dict[str, Callable[[list[Language], str, int, Snapshot], Iterator[Downl
 
 
 def published_digest(published: Published, text: str) -> str | None:
-    """Return the checksum in hex of a file in `text`, the content of the published list; None if it has none.
+    """Return a file's checksum in hex, read from `text`, the published list; None if the list has none for the file.
 
     >>> sums = "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709  enwiki-20240101-pages.xml.bz2"
     >>> published_digest(Published("https://a.org/sums", "enwiki-latest-pages.xml.bz2"), sums)

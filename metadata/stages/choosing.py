@@ -49,7 +49,7 @@ Rows = Callable[[], Iterator[pa.RecordBatch]]
 
 @dataclass(frozen=True)
 class CountMeeting:
-    """How rows are grouped: into buckets by the hash of the language and of the string in the column `column`."""
+    """A grouping of rows into buckets, by the hash of the language and of the string in the column `column`."""
 
     schema: pa.Schema
     column: str
@@ -84,7 +84,10 @@ class CountMeeting:
 
 
 def combined(batches: Iterable[pa.RecordBatch], values: Mapping[str, str]) -> pa.RecordBatch:
-    """Return rows grouped by all columns but those in `values`, which maps a column to the name of its aggregation."""
+    """Return one row for each group of rows that agree in all columns except those in `values`.
+
+    `values` maps a column to the name of its aggregation.
+    """
     combine = partial(_combined, values=values)
     return combine(gather_reduced(batches, combine, HELD_BYTES))
 
@@ -141,7 +144,7 @@ def _counted(
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield each language's code, distinct keys in ascending order, and the cumulative number of rows up to each key.
 
-    `keys_of(code, values)` returns the keys of values. `folder` is for the counts that tasks write.
+    A row's key is computed from its column `value` by `keys_of(code, values)`. Tasks write counts to files in `folder`.
     """
     items = spread(files, engine)
     partitions = min(len(items), len(LANGUAGES))
@@ -212,10 +215,11 @@ def percentile(neighbours: tuple[float, float], number: int, percent: float) -> 
 
 
 def write_best(engine: Engine, candidates: Sequence[Rows], name: str, taken: Mapping[str, int], path: Path) -> Tallies:
-    """Write the rows of RATED with the highest scores of each language; ties go to the entry that sorts first.
+    """Write the rows with the highest scores of each language to a file; ties go to the entry that sorts first.
 
-    Return tallies: the number of written rows under `name`, and the files' checksums. `candidates` yield rows of any
-    languages. `taken` maps each language to the number of rows to write. `path` has {language} for the code.
+    `candidates` are functions that yield batches with the schema RATED, of any languages. `taken` maps each language to
+    the number of rows to write. `path` has {language} for the code. Return tallies: the number of written rows under
+    `name`, and the files' checksums.
     """
     codes = sorted(taken)
     if not codes:

@@ -56,7 +56,7 @@ _ROWS = 1 << 18  # of a row group of words or pairs
 
 @dataclass(frozen=True)
 class NgramPlan:
-    """The parameters and folders of the n-grams' stage.
+    """The parameters and folders of the stage that counts n-grams.
 
     `folder` holds a folder of entries per language, `work` holds counts; `size` is the bytes of all dumps to read.
     """
@@ -87,7 +87,7 @@ class _Dump:
 
 
 def ngram_entries(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> dict[str, Tallies]:
-    """Write each language's unigram and bigram entries and titles of articles; return tallies by language code.
+    """Write the unigram and bigram entries of each language, and the titles of its articles; return tallies by code.
 
     `files` has the Wikipedia files of each language by code.
     """
@@ -116,7 +116,7 @@ def _write_unigrams(engine: Engine, found: Tallies, plan: NgramPlan) -> Tallies:
 def write_bigrams(
     engine: Engine, pairs: Mapping[str, choosing.Percentile], unigrams: Mapping[str, float], plan: NgramPlan
 ) -> Tallies:
-    """Write the pairs with the highest scores of each language; return their numbers and checksums as tallies.
+    """Write the pairs with the highest scores of each language; return the numbers of pairs and checksums as tallies.
 
     `pairs` has the percentile of the PMIs of each language, `unigrams` the number of its words that are entries.
     """
@@ -154,7 +154,7 @@ def _best_alike(partition: int, blocks: Iterator[bytes], plan: NgramPlan, folder
 
 
 def _tallies_of(code: str, read: Tallies, written: Tallies) -> Tallies:
-    """Return the tallies of one language: of `read` without its code, and of `written` with its code."""
+    """Return one language's tallies: those in `read`, without the language's code, and those in `written`."""
     own = [row | {"language": None} for row in read.rows() if row["language"] == code]
     return Tallies([*own, *(row for row in written.rows() if row["language"] == code)])
 
@@ -175,7 +175,7 @@ def _best_scored(files: list[OwnFile], scored: partial, best: partial) -> Iterat
 def _scored(
     files: list[OwnFile], floors: Mapping[str, float], config: MetadataConfig, spaced: bool
 ) -> Iterator[pa.RecordBatch]:
-    """Yield pairs with their scores as rows of RATED, of the languages written with spaces, or without (`spaced`).
+    """Yield scored pairs with the schema RATED, of all languages that write spaces (`spaced`), or of all others.
 
     `floors` has the percentile of the PMIs of each language. Pairs without a score are left out.
     """
@@ -187,7 +187,7 @@ def _scored(
 
 
 def count(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> Tallies:
-    """Write the plan's files `words` and `pairs`, and the titles of articles; return tallies of what was read.
+    """Write the plan's files `words` and `pairs`, and the titles of all articles; return tallies of what was read.
 
     `files` has the Wikipedia files of each language by code.
     """
@@ -199,7 +199,7 @@ def count(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramP
 
 
 def inform(engine: Engine, totals: Mapping[str, float], plan: NgramPlan) -> None:
-    """Write the plan's files `mutual`, the PMI of all pairs; `totals` is the count of all words of each language."""
+    """Write the plan's files `mutual`, the PMI of all pairs; `totals` has the count of all words of each language."""
     make_folder(plan.work / "mutual")
     files = [file.path for file in plan.files("pairs")]
     receive = partial(_inform, totals=totals, plan=plan)
@@ -225,7 +225,7 @@ def _texts(batches: Iterable[pa.RecordBatch], titles: PartWriter) -> Iterator[pa
 
 
 def _ngrams(code: str, counts: pa.Table) -> pa.RecordBatch:
-    """Return rows of COUNTS of one language as rows of NGRAMS."""
+    """Return the counts of one language (schema COUNTS) as a batch with the schema NGRAMS."""
     numbers = pa.repeat(numbers_of(pa.array([code]))[0], len(counts))
     return one_batch(counts.add_column(0, LANGUAGE, numbers))
 
@@ -238,7 +238,7 @@ def _add_up(partition: int, blocks: Iterator[bytes], plan: NgramPlan) -> Tallies
 
 
 def _added_up(buckets: Iterable[Iterator[pa.RecordBatch]], writer: PartWriter) -> Iterator[pa.RecordBatch]:
-    """Write each bucket's words with their counts, and yield the bucket's words and pairs as rows of HALF_KNOWN."""
+    """Write each bucket's words and counts; yield words, and pairs with the first word's count, as HALF_KNOWN."""
     for batches in buckets:
         single, pairs = _joined(combined(batches, {"count": "sum"}), "first", "second")
         strings, counts = single["first"], single["count"]
@@ -262,9 +262,9 @@ def _inform(partition: int, blocks: Iterator[bytes], totals: Mapping[str, float]
 
 
 def _joined(rows: pa.RecordBatch, side: str, other: str) -> tuple[pa.RecordBatch, pa.Table]:
-    """Return the words in `rows` (`other` is null), and the pairs, each joined with the count of its word `side`.
+    """Return the words in `rows`, and the pairs with one more column: the count of the pair's word `side`.
 
-    `side` and `other` are "first" and "second", or the reverse.
+    A row is a word if its column `other` is null. `side` and `other` are "first" and "second", or the reverse.
     """
     is_pair = pc.is_valid(rows[other])
     single = rows.filter(pc.invert(is_pair))
@@ -274,7 +274,10 @@ def _joined(rows: pa.RecordBatch, side: str, other: str) -> tuple[pa.RecordBatch
 
 
 def _informed(pairs: pa.RecordBatch, totals: Mapping[str, float]) -> Iterator[pa.RecordBatch]:
-    """Yield pairs that have the counts of both words as rows of MUTUAL, one language at a time."""
+    """Yield pairs with their PMI, in batches with the schema MUTUAL, one per language.
+
+    `pairs` has the counts of both words, `totals` the count of all words of each language.
+    """
     numbers = [pairs[name].cast(pa.float64()) for name in ("count", "first_count", "second_count")]
     columns = [codes_of(pairs), pairs["first"], pairs["second"], *numbers]
     rows = pa.RecordBatch.from_arrays(columns, ["language", "first", "second", "count", "first_count", "second_count"])

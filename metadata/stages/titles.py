@@ -42,10 +42,11 @@ _ARTICLES = "articles."  # prefix of the tallies that count only titles of artic
 
 @dataclass(frozen=True)
 class TitlePlan:
-    """The parameters and folders of the titles' stage; `namespaces` has further namespaces by Wikipedia code.
+    """The parameters and folders of the stage that chooses titles.
 
-    `articles` has the files of articles' titles that the n-grams' stage wrote, by language. Title entries go to
-    `folder`, counts to `work`. `size` is the bytes of all page-view files.
+    `namespaces` has further names of namespaces by Wikipedia code. `articles` has the files of articles' titles that
+    the n-grams' stage wrote, by language. Title entries go to `folder`, counts to `work`. `size` is the bytes of all
+    page-view files.
     """
 
     config: MetadataConfig
@@ -58,19 +59,19 @@ class TitlePlan:
 
     @property
     def meeting(self) -> CountMeeting:
-        """How views are grouped by title."""
+        """The grouping of views by title."""
         return CountMeeting(VIEWED, "title", self.size)
 
     @cached_property
     def viewed(self) -> list[OwnFile]:
-        """The files of all titles with views, rows of TITLES, one file a partition."""
+        """The files of all titles with views, with the schema TITLES; each partition's task writes one file."""
         return [choosing.file_of(self.work, number) for number in range(self.meeting.partitions)]
 
 
 def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> Tallies:
-    """Write the title entries of each language to a file in the plan's folder; return tallies.
+    """Write the title entries of each language to a file in the plan's folder.
 
-    `files` are paths of page-view files.
+    Return tallies of what was read, dropped and written. `files` are paths of page-view files.
     """
     items = [*files, *((code, file) for code, own in plan.articles.items() for file in own)]
     send, receive = partial(_send, plan=plan), partial(_add_up, plan=plan)
@@ -113,7 +114,10 @@ def _judged(found: Tallies, strict: list[str], plan: TitlePlan) -> Tallies:
 
 
 def _send(item: str | tuple[str, OwnFile], tallies: Tallies, plan: TitlePlan) -> Iterator[Block]:
-    """Yield rows of VIEWED in blocks: of a page-view file (a path), or of articles' titles (language code and file)."""
+    """Yield blocks of titles with the schema VIEWED.
+
+    The titles are from `item`: the path of a page-view file, or a language code and a file of articles' titles.
+    """
     tally: Counter = Counter()
     batches = _titles_in(item, tally, plan) if isinstance(item, str) else _articles_in(*item)
     yield from plan.meeting.dealt(combined([rows], _VALUES) for rows in batches)

@@ -83,7 +83,7 @@ _REDIRECT = re.compile(r"\s*#[^\s\[\]#*:]+\s*:?\s*\[\[")
 
 
 def articles(file: WikipediaFile, tally: Counter) -> Iterator[pa.RecordBatch]:
-    """Yield the articles of `file` as batches of ARTICLES; count skipped pages in `tally` by reason.
+    """Yield the articles of `file` in batches with the schema ARTICLES; count skipped pages in `tally` by reason.
 
     A file or span that is cut or damaged yields the articles before the damage. Facts of the file are counted with its
     path, for `summed`.
@@ -101,7 +101,7 @@ def articles(file: WikipediaFile, tally: Counter) -> Iterator[pa.RecordBatch]:
 
 
 def summed(tally: Mapping[str, int]) -> dict[str, int]:
-    """Return a tally of `articles` without paths: faults and conflicts count once per file, `files` counts files.
+    """Return a tally of `articles` without paths; a fault or conflict of a file counts once, and `files` counts files.
 
     >>> summed({"pages": 0, "file\\tread\\ta.xml": 2, "file\\tdropped.corrupt\\ta.xml": 2})
     {'pages': 0, 'files': 1, 'dropped.corrupt': 1, 'dropped.no_pages': 1}
@@ -256,7 +256,7 @@ def _line(line: str) -> str:
 
 
 def _shown(link: re.Match) -> str:
-    """Return the visible text of a link: its text, or else its target; empty for a target in another Wikipedia."""
+    """Return the visible text of a link: its text, or else its target; "" for a target in another Wikipedia."""
     target, text = link.groups()
     if text is not None:
         return text
@@ -265,7 +265,7 @@ def _shown(link: re.Match) -> str:
 
 
 def _swept(line: str) -> str:
-    """Return `line` without tags, bare addresses and unclosed markup."""
+    """Return a line of wikitext without tags, web addresses and unclosed brackets."""
     line = _TAG.sub("", _BREAK.sub("\n", line))
     return _REMAINS.sub("", _TARGET.sub("", _ADDRESS.sub("", line)))
 

@@ -54,7 +54,7 @@ _STREAM_BYTES = 10
 
 
 def one_form(files: Mapping[str, int]) -> list[str]:
-    """Return the paths to read of `files` (path → bytes): of each dump given in several forms, only the best whole one.
+    """Return the paths to read of `files` (path → bytes): of a dump in several forms, only the best complete form.
 
     The log names the forms that are left out, and Wikipedias with several dumps.
     """
@@ -281,9 +281,9 @@ def pieces(path: str, span: Span | None = None) -> Iterator[bytes]:
 
 
 def xml_pages(chunks: Iterable[bytes], tally: Counter, last: bool = True) -> Iterator[DumpPage]:
-    """Yield the pages of a MediaWiki dump, or of a span of one; count invalid pages in `tally`.
+    """Yield the pages of a MediaWiki dump, or of a span of a dump; count invalid pages in `tally`.
 
-    If `last`, the chunks reach the end of the dump: CutError if they end inside of a page.
+    With `last`, the chunks must reach the end of the dump: CutError if they end inside of a page.
     """
     for page in _cut(chunks, tally, last):
         try:

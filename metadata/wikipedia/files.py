@@ -72,7 +72,7 @@ def kind_of(path: str) -> str | None:
 
 
 def is_sought(path: str) -> bool:
-    """Return whether to read a file found in a folder; of JSON files, only those named as Cirrus dumps of articles."""
+    """Return whether to read a file found in a folder, by its name; of JSON files, only Cirrus dumps of articles."""
     pure, kind = PurePosixPath(path), kind_of(path)
     if kind is None or _NO_PAGES.fullmatch(pure.name):
         return False
@@ -91,9 +91,10 @@ def code_in_path(path: str) -> str | None:
 
 
 def project_in_path(path: str) -> str | None:
-    """Return the database of another project in the name of a file, or of the two folders above it.
+    """Return the database of a Wikimedia project other than Wikipedia that a path names; None if it names none.
 
-    None if there is none, or if the file's name is that of a Wikipedia.
+    The project is in the name of the file, or of one of the two folders above it. If the file's name is that of a
+    Wikipedia, the result is None.
 
     >>> project_in_path("en/enwiktionary-latest.xml"), project_in_path("commonswiki/enwiki-latest.xml")
     ('enwiktionary', None)
@@ -132,7 +133,7 @@ def project_in_address(address: str) -> str | None:
 
 @dataclass(frozen=True)
 class WikipediaFile:
-    """A file, and the Wikipedia whose pages are read from it; a table of two Wikipedias gives two of these."""
+    """A file, and the Wikipedia whose pages are read from it; a table of two Wikipedias gives two such objects."""
 
     path: str
     kind: str  # xml, cirrus or parquet
@@ -145,7 +146,7 @@ class WikipediaFile:
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file's content states: its Wikipedia, namespaces, and in a table the column of Wikipedias."""
+    """The Wikipedia, the namespaces and, in a table, the column of Wikipedias that a file's content states."""
 
     wikipedia: str | None = None
     namespaces: tuple[tuple[int, str], ...] = ()  # numbers and names, from a dump's head
@@ -154,7 +155,7 @@ class _Content:
 
 
 def find(paths: Iterable[str], language: str | None = None) -> list[WikipediaFile]:
-    """Return the Wikipedia files at `paths` (files, folders, globs, URLs); of each dump only one form.
+    """Return the Wikipedia files at `paths` (files, folders, globs, URLs), in one form of each dump (see `forms`).
 
     `language` is the Wikipedia code of all files, if given. A long multistream dump with its index gives a file for
     each span. InputError, which names all faulty files and paths together.
@@ -184,7 +185,7 @@ def _sentence(faults: dict[str, str]) -> str:
 
 
 def _files(paths: Iterable[str], faults: dict[str, str]) -> dict[str, int]:
-    """Return the bytes of each file at `paths`, by path; add paths without a dump to `faults`."""
+    """Return the size in bytes of each dump at `paths`, by path; add paths without a dump to `faults`."""
     files: dict[str, int] = {}
     indexes = []
     for path in paths:
@@ -225,7 +226,7 @@ def _described(path: str, language: str | None) -> Iterator[WikipediaFile]:
 
 
 def _refuse_project(project: str | None) -> None:
-    """Raise InputError if `project`, another project than Wikipedia, is not None or empty."""
+    """Raise InputError if a file belongs to `project`, another project than Wikipedia; None or "" is accepted."""
     if project:
         raise InputError(f"of {project}, another project")
 
@@ -245,9 +246,10 @@ def _look_into_xml(path: str) -> _Content:
 
 
 def _head(path: str) -> str:
-    """Return the beginning of a dump, with its first page or CHUNK bytes.
+    """Return the beginning of a dump as text, to the chunk with its first page, or to CHUNK bytes.
 
-    InputError if it is damaged from the first byte on. Other damage is ignored here, and counted when pages are read.
+    InputError if the dump is damaged from the first byte on. Other damage is ignored here, and counted when pages are
+    read.
     """
     head = b""
     try:

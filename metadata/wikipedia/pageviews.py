@@ -73,9 +73,10 @@ def find(paths: Iterable[str]) -> list[str]:
 def views(
     path: str, tally: Counter, namespaces: Mapping[str, Collection[str]] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield batches of VIEWS with the articles' titles in a page-view file; count lines, titles and drops in `tally`.
+    """Yield the titles of articles in a page-view file, in batches with the schema VIEWS.
 
-    `namespaces` has further names of namespaces by Wikipedia code, such as those in a dump's siteinfo.
+    `tally` counts lines, titles and dropped lines. `namespaces` has further names of namespaces by Wikipedia code, such
+    as those in a dump's siteinfo.
     """
     known = Namespaces(namespaces)
     counts: Counter = Counter()
@@ -187,7 +188,7 @@ def _kept(rows: pa.RecordBatch, keep: pa.Array, reason: str, counts: Counter) ->
 
 
 def _with_wikipedia(rows: pa.RecordBatch, counts: Counter) -> pa.RecordBatch:
-    """Return wikipedia, title and views of the rows of Wikipedias whose number of fields fits the project's format.
+    """Return wikipedia, title and views of each row of a Wikipedia with the number of fields of its project.
 
     Other rows are dropped and counted.
     """
@@ -238,7 +239,7 @@ _MAIN_PAGES = _by_wikipedia("main_pages")
 
 
 class Namespaces:
-    """The names of namespaces of each Wikipedia: those of namespaces.csv, and those in `more`, by Wikipedia code.
+    """The names of each Wikipedia's namespaces, from namespaces.csv and from `more`, which has further names by code.
 
     namespaces.csv has a row for each large Wikipedia. Its row `*` has the canonical English names, which work in every
     Wikipedia. A small Wikipedia is listed in the row of the large Wikipedia whose names it also uses.
@@ -251,7 +252,7 @@ class Namespaces:
         self._more = {code.replace("-", "_"): _folded(names) for code, names in (more or {}).items()}
 
     def hold(self, wikipedia: str, prefix: str) -> bool:
-        """Return whether `prefix` before a colon shows that a title of `wikipedia` is not that of an article."""
+        """Return whether a title of `wikipedia` that begins with `prefix` and a colon is no article's title."""
         known = (_NAMES.get(wikipedia, _NAMES[_EVERYWHERE]), _INTERWIKI, self._more.get(wikipedia, frozenset()))
         return any(folded(prefix) in names for names in known) or is_wikipedia(prefix.lower())
 
@@ -289,7 +290,7 @@ def is_illegal(titles: pa.Array) -> pa.Array:
 
 
 def is_mojibake(titles: pa.Array) -> pa.Array:
-    """Return a bool per title: True if a word in it is UTF-8 that was decoded as cp1252 or Latin-1, once or more."""
+    """Return a bool per title: True if a word is UTF-8 that was decoded as cp1252 or Latin-1, once or repeatedly."""
     return _where(pc.match_substring_regex(titles, _LIKE_MOJIBAKE), _was_decoded_wrongly, titles)
 
 
@@ -337,7 +338,7 @@ def _byte(character: str) -> bytes:
 
 
 def _where(candidates: pa.Array, decide: Callable[..., bool], *columns: pa.Array) -> pa.Array:
-    """Return a bool per row: `decide` of the columns' values if the row is a candidate, else False."""
+    """Return a bool per row: `decide(*values)` of the columns' values if the row is a candidate, else False."""
     decided = np.zeros(len(candidates), bool)
     values = zip(*(column.filter(candidates).to_pylist() for column in columns), strict=True)
     answer = lru_cache(maxsize=None)(decide)  # a block has few different prefixes

@@ -1,7 +1,7 @@
-"""Group packed rows about images by KEY, and send the results to the tasks of the images' files, sorted by row.
+"""Group packed rows about images by KEY (a uid as two integers), and send results to the tasks of the images' files.
 
-The rows of all sides of a join have the same schema, with the columns ROWS; in rows of tables, PLACE is null. A
-RowStream reads such rows in step with the images of a file.
+All rows of a join, of images and of tables, have the columns ROWS: KEY, and PLACE, an image's file and its row there.
+In rows of tables, PLACE is null. A RowStream reads the results of a file, sorted by row, in step with its images.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class RowStream:
         self._begin = 0
 
     def files(self) -> Iterator[int]:
-        """Yield the number of each file that has rows; take all rows of one file before asking for the next."""
+        """Yield the number of each file that has rows; take all rows about it before asking for the next."""
         while (held := self._peek()) is not None:
             yield held["file"][0].as_py()
 
@@ -82,7 +82,7 @@ class RowStream:
                 return
 
     def _peek(self) -> pa.RecordBatch | None:
-        """Return the next rows, at least one, without taking them; None at the end."""
+        """Return the rest of the current batch, at least one row, without taking its rows; None at the end."""
         while self._held is None or self._begin == self._held.num_rows:
             self._held, self._begin = next(self._batches, None), 0
             if self._held is None:
@@ -91,7 +91,7 @@ class RowStream:
 
 
 def filled(rows: pa.RecordBatch | None, begin: int, end: int, field: pa.Field) -> pa.Array:
-    """Return a column of the images `begin` to `end` - 1 of a file; null for images that `rows` is not about."""
+    """Return a column of `rows` with a value for each image `begin` to `end` - 1 of a file; null without a row."""
     if rows is None:
         return pa.nulls(end - begin, field.type)
     at = np.full(end - begin, -1)
@@ -104,7 +104,7 @@ Write = Callable[[int, RowStream], Tallies]
 
 @dataclass(frozen=True)
 class Places:
-    """The layout by which rows are sent to the tasks of their files: a row's bucket is the number of its file."""
+    """How rows are dealt to the tasks that write files: the bucket of a row is the number of its file."""
 
     files: int
     buckets: int  # a power of two, at least two
@@ -114,16 +114,16 @@ class Places:
 
     @classmethod
     def of(cls, sizes: Sequence[int], most_tasks: int = MOST_BUCKETS) -> Places:
-        """Return the places for files with these numbers of rows."""
+        """Return the layout for files with these numbers of rows, in at most about `most_tasks` tasks."""
         buckets, tasks = (1 << max(1, (number - 1).bit_length()) for number in (len(sizes), most_tasks))
         return cls(len(sizes), buckets, min(buckets, tasks), max(1, max(sizes, default=0).bit_length()), sum(sizes))
 
     def relays(self, tasks: int) -> int:
-        """Return the number of tasks that relay the rows: `tasks`, or fewer if their blocks would be too small."""
+        """Return the number of tasks that join rows and send them on: `tasks`, or fewer so that blocks are not tiny."""
         return min(tasks, 1 << (self.images // (FEWEST_ROWS * self.tasks)).bit_length())
 
     def files_of(self, task: int) -> range:
-        """Return the numbers of the files that a task takes."""
+        """Return the numbers of the files that a task writes."""
         each = self.buckets // self.tasks
         return range(min(self.files, task * each), min(self.files, (task + 1) * each))
 
@@ -134,11 +134,11 @@ class Places:
         return file << np.uint64(free) | row << np.uint64(free - self.row_bits)
 
     def stream(self, blocks: Iterable[bytes], schema: pa.Schema) -> RowStream:
-        """Return the rows in these blocks as a stream, sorted by file and row."""
+        """Return a RowStream of the rows that `blocks` pack, sorted by file and row."""
         return RowStream(self._in_order(blocks, schema))
 
     def written(self, task: int, blocks: Iterable[bytes], schema: pa.Schema, write: Write) -> Tallies:
-        """Call `write(number, stream)` for each file of a task, and return the sums of the tallies."""
+        """Call `write(number, stream)` for each file of a task; `blocks` have its rows. Return the sums of tallies."""
         stream = self.stream(blocks, schema)
         return Tallies(row for number in self.files_of(task) for row in write(number, stream).rows())
 
@@ -152,9 +152,9 @@ class Places:
 
 @dataclass(frozen=True)
 class Groups:
-    """The rows of a bucket, grouped by key.
+    """The rows of a bucket, grouped by KEY, so that a group has the rows of one uid.
 
-    `order` has the row indices, group by group; `starts` has the begin of each group in `order`.
+    `order` has the row indices, group by group; `starts` has the index in `order` at which each group begins.
     """
 
     order: np.ndarray
@@ -163,7 +163,7 @@ class Groups:
 
     @classmethod
     def of(cls, rows: pa.RecordBatch) -> Groups:
-        """Return the groups of the rows of a bucket."""
+        """Return the rows of a bucket grouped by their KEY."""
         high, low = (rows[name].to_numpy() for name in KEY_NAMES)
         spread = spread_keys(rows)
         order = np.argsort(spread, kind="stable")
@@ -181,12 +181,12 @@ class Groups:
         return found
 
     def reduced(self, function: np.ufunc, values: np.ndarray) -> np.ndarray:
-        """Return the values of each group reduced by a ufunc; `values` must be in the order of `order`."""
+        """Return `function` (a ufunc) over the values of each group; `values` must be sorted as `order` is."""
         return function.reduceat(values, self.starts) if len(self.starts) else values
 
 
 def spread_keys(rows: pa.RecordBatch) -> np.ndarray:
-    """Return a number for each row's KEY, by which rows are dealt to buckets; consecutive uids are spread, too."""
+    """Return a hash (uint64) of each row's KEY; its high bits choose a bucket, and spread consecutive uids."""
     high, low = (rows[name].to_numpy().view(np.uint64) for name in KEY_NAMES)
     return (high + low * _ODD[0]) * _ODD[1]
 
@@ -198,9 +198,9 @@ def send_images(
     packer: Packer,
     columns: Callable[[pa.RecordBatch], dict[str, pa.Array]] = lambda batch: {},
 ) -> Iterator[Block]:
-    """Yield KEY and PLACE of each image of a file, in blocks by key.
+    """Yield KEY and PLACE of each image of the file `number`, in blocks by KEY.
 
-    `columns` returns more columns for a batch of uids; all other columns of `schema` are null.
+    `columns` returns more columns, by name, for a batch of uids; all other columns of `schema` are null.
     """
     row = 0
     for batch in batches(file, MATCHED_ROW_GROUP, ["uid"]):
@@ -210,14 +210,14 @@ def send_images(
 
 
 def deal(packer: Packer, known: dict[str, pa.Array], schema: pa.Schema, number: int) -> Iterator[Block]:
-    """Add rows to a packer by their keys, and yield full blocks; columns of `schema` that are not `known` are null."""
+    """Pack `number` rows by KEY and yield full blocks; columns of `schema` that are not in `known` are null."""
     columns = [known.get(field.name, pa.nulls(number, field.type)) for field in schema]
     rows = pa.RecordBatch.from_arrays(columns, schema=schema)
     yield from packer.deal(rows, spread_keys(rows))
 
 
 def buckets_of(blocks: Iterable[bytes], number: int, schema: pa.Schema) -> Iterator[tuple[pa.RecordBatch, Groups]]:
-    """Yield the rows of each bucket of keys, and their groups; in a large bucket, equal rows are merged."""
+    """Yield the rows of each of `number` buckets, and their groups; in a large bucket, equal rows are merged."""
     for bucket in by_bucket(blocks, number, schema, spread_keys):
         rows = _together(bucket)
         yield rows, Groups.of(rows)
@@ -259,10 +259,10 @@ class Images:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows about images: `read(file)` yields KEY, `fields` and `order`.
+    """Rows about images, to be joined: `read(file)` yields batches with KEY, `fields` and `order`.
 
-    `once(rows, images)` returns the indices of the rows that count, at most one per image; `images` has the number of
-    the image of each row.
+    `once(rows, images)` returns the indices of the rows that are joined, at most one per image; `images` has a number
+    for the image of each row.
     """
 
     files: Sequence[Any]
@@ -287,7 +287,7 @@ class Join:
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns of the rows that are sent by key."""
+        """The schema of the rows of images and tables that are sent by KEY."""
         return pa.schema([*ROWS, SIDE, *(field for table in self.tables for field in (*table.fields, *table.order))])
 
     def write(self, engine: Engine, write: Write) -> Tallies:
@@ -303,7 +303,7 @@ class Join:
         return engine.exchange(self._items, self.sent, receive, places.tasks, [relay])
 
     def count(self, engine: Engine, count: Callable[[pa.RecordBatch], Tallies]) -> Tallies:
-        """Return the sums of what `count` tallies of batches of joined rows, which are not sorted."""
+        """Return the sums of the tallies that `count` returns for batches of joined rows, which come in any order."""
         return engine.exchange(self._items, self.sent, partial(self.counted, count=count), self._cut[1])
 
     @property
@@ -322,7 +322,7 @@ class Join:
         return group_buckets(self.images.rows + sum(table.rows for table in self.tables))
 
     def sent(self, items: list[tuple[int, int]], _: Tallies) -> Iterator[Block]:
-        """Yield blocks by key of the rows in files of images or tables."""
+        """Yield the rows in some files of images or tables, in blocks by KEY; a file is a pair as in `_items`."""
         packer = sending(self._cut[0])
         for side, number in items:
             of_side = self.tables[side - 1] if side else self.images
@@ -335,14 +335,14 @@ class Join:
         yield from packer.finish()
 
     def joined(self, partition: int, blocks: Iterator[bytes], tallies: Tallies, places: Places) -> Iterator[Block]:
-        """Yield blocks by file of the joined rows of each image in some buckets."""
+        """Yield the joined rows of the images in a task's buckets, in blocks by file of images."""
         packer = Packer(places.tasks)
         for found in self._in_buckets(blocks, tallies):
             yield from packer.deal(found, places.keys(found))
         yield from packer.finish()
 
     def counted(self, partition: int, blocks: Iterator[bytes], count: Callable[[pa.RecordBatch], Tallies]) -> Tallies:
-        """Return the tallies of the joined rows in some buckets."""
+        """Return the sums of the tallies of `count` over the joined rows in a task's buckets."""
         return Tallies(row for found in self._in_buckets(blocks, Tallies()) for row in count(found).rows())
 
     def _in_buckets(self, blocks: Iterator[bytes], tallies: Tallies) -> Iterator[pa.RecordBatch]:
@@ -351,7 +351,7 @@ class Join:
             yield from self._found(pa.concat_batches([*rows]), tallies)
 
     def _found(self, rows: pa.RecordBatch, tallies: Tallies) -> Iterator[pa.RecordBatch]:
-        """Yield the joined rows for the images in one bucket's rows; an image that no table has is left out."""
+        """Yield the joined rows for the images in one bucket's rows; images without a row in any table are left out."""
         side, image = rows["side"].to_numpy(), Groups.of(rows).numbers
         places = np.flatnonzero(side == 0)
         found = np.zeros((len(self.tables), len(places)), np.int64)
@@ -383,9 +383,9 @@ def each_joined(
     make: Callable[..., object],
     part: str,
 ) -> Tallies:
-    """Let `make(file, made, number, stream)` write a file of `part` for each file, whose images are joined to tables.
+    """Call `make(file, made, number, stream)` for each file, to write a file of `part`; `stream` has the joined rows.
 
-    Return the sums of all tallies.
+    Finished files are not made again. Return the sums of all tallies.
     """
 
     def begin(missing: list[Item[OwnFile]], task: Task[OwnFile]) -> None:
@@ -401,12 +401,15 @@ def _made(number: int, stream: RowStream, items: Sequence[Item[OwnFile]], task: 
 
 
 def images_in(files: Sequence[OwnFile]) -> Images:
-    """Return the images in files of a run."""
+    """Return the images in files of a run as one side of a join."""
     return Images(files, row_counts(files), _rows)
 
 
 def first(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
-    """Return the index of the first row of each image, for tables in which all rows of an image say the same."""
+    """Return the index of the first row of each image, for tables in which all rows of an image say the same.
+
+    `images` has a number for the image of each row.
+    """
     return np.unique(images, return_index=True)[1]
 
 

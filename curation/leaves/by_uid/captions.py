@@ -77,7 +77,7 @@ class Captions(MappedRows):
 
 @dataclass(frozen=True)
 class Captioned:
-    """Captions, the number of images of a run, and the number of images without a caption.
+    """The captions that `build` wrote, the number of images of the run, and how many of these have no caption.
 
     After a removal, the images are those of the manifest, otherwise all that the run counted.
     """
@@ -88,9 +88,9 @@ class Captioned:
 
 
 def find_captions(paths: Paths, source: str | None = None) -> ImageTable:
-    """Return the table of captions in files, folders, globs or URLs; with a source, it must have a column of sources.
+    """Return the table of captions in files, folders, globs or URLs.
 
-    InputError if a column is missing or has another type.
+    InputError if a column is missing or has another type. The column `source` is required only if a source is given.
     """
     table = ImageTable.find(paths, EXPECTED, CAPTION)
     for name, is_such, kind in _TYPES:
@@ -102,7 +102,7 @@ def find_captions(paths: Paths, source: str | None = None) -> ImageTable:
 
 
 def caption_rows(table: ImageTable, file: File, source: str | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the captions in a file of a table as ROWS, in the file's order; with a source, only its captions."""
+    """Yield the captions in a file of a table, as rows of ROWS in the file's order; of one source only, if given."""
     for batch in table.read(file, [name for name in (CAPTION, SCORE, SOURCE) if name in table.columns.names]):
         given = {name: batch[name] for name in batch.schema.names}
         given[CAPTION] = clean_array(given[CAPTION])
@@ -120,8 +120,8 @@ def build(
 ) -> Captioned:
     """Write the best caption of each image to the file `path`; count the images of the run without a caption.
 
-    With a source, only its captions are used. InputError if no caption in `tables` is of an image of the run. About
-    `part_bytes` of a table are sorted at a time.
+    If a source is given, only its captions are used. InputError if no caption in `tables` is of an image of the run.
+    About `part_bytes` of a table are sorted at a time.
     """
     table = find_captions(tables, source)
     rows = (batch for file in table.files for batch in caption_rows(table, file, source))
@@ -137,7 +137,7 @@ def captions_of(source: str | None) -> str:
 
 
 def _best(rows: pa.Table) -> pa.RecordBatch:
-    """Return the best of ROWS for each key, sorted by key; of equally good captions, the first one."""
+    """Return for each KEY its best row of ROWS, sorted by KEY; of captions with equal scores, the first one."""
     rows = rows.rename_columns(Captions.schema.names)
     rows = rows.cast(Captions.schema)  # large strings, as the columns will be concatenated
     best, is_repeated = in_order(rows, -rows[SCORE].fill_null(NO_SCORE).to_numpy())
@@ -181,7 +181,7 @@ def _joined(
 
 
 def _best_joined(rows: pa.RecordBatch, images: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Return the index of the row with the best caption of each image; `names` are the columns of score and place."""
+    """Return for each image the row index of its best caption; `names` are the columns of score and row number."""
     score, place = (rows[name] for name in names)
     order = np.lexsort((place.to_numpy(), -score.fill_null(NO_SCORE).to_numpy(), images))
     return order[first(rows, images[order])]
@@ -189,11 +189,11 @@ def _best_joined(rows: pa.RecordBatch, images: np.ndarray, names: Sequence[str])
 
 @dataclass(frozen=True)
 class CaptionDraw:
-    """Draws which captions replace the texts of their images: a share of them, by seed, epoch and uid.
+    """Draws the images whose texts are replaced by captions: a share of the images, by seed, epoch and uid.
 
-    Of shares by source each image has one draw: the source in whose part of [0, 1) it lies, in the order of names,
-    gives the caption. Where the image has none of this source, its text stays. Of a caption that is not to be shown
-    whole, one sentence is: the first, or one that is drawn by seed, epoch and uid, too.
+    If `ratio` has shares by source, these divide [0, 1) in the order of the sources' names, and one draw per image
+    chooses the source of its caption. If the image has no caption of this source, its text stays. `sentence` says
+    whether whole captions are shown or one sentence: the first, or one drawn by seed, epoch and uid.
     """
 
     ratio: Ratio = RATIO
@@ -210,9 +210,9 @@ class CaptionDraw:
     def of(
         self, captions: Captions | Mapping[str, Captions] | None, uids: pa.Array, numbers: np.ndarray | None = None
     ) -> pa.Array:
-        """Return the caption that stands for the text of each image, null where the text stays.
+        """Return the caption that replaces the text of each image, null where the text stays.
 
-        `numbers` tell draws of an image apart, if it comes several times.
+        `captions` may be by source. If an image comes several times, `numbers` (one per row) make its draws differ.
         """
         if captions is None:
             return pa.nulls(len(uids), pa.string())
@@ -220,9 +220,9 @@ class CaptionDraw:
         return self.drawn([each.of(uids, ["caption"])["caption"] for each in by_source], uids, numbers)
 
     def drawn(self, captions: Sequence[pa.Array], uids: pa.Array, numbers: np.ndarray | None = None) -> pa.Array:
-        """Return the caption of each image that stands for its text, null where the text stays.
+        """Return the caption that replaces the text of each image, null where the text stays.
 
-        `captions` has one array for each source, in the order of the names of sources.
+        `captions` has an array for each source, with one caption or null per image, in the order of the sources' names.
         """
         shares = dict(sorted(self.ratio.items())) if isinstance(self.ratio, Mapping) else {"": self.ratio}
         ends = np.cumsum([*shares.values()])
@@ -234,7 +234,7 @@ class CaptionDraw:
         return self._cut(chosen, sentence, uids, numbers)
 
     def _cut(self, captions: pa.Array, sentence: np.ndarray, uids: pa.Array, numbers: np.ndarray | None) -> pa.Array:
-        """Return captions, each whole or as the one of its sentences that `sentence` asks for."""
+        """Return each caption whole, or cut to one sentence, as its value in `sentence` (one of SENTENCES) says."""
         is_cut = pa.array((sentence != WHOLE) & captions.is_valid().to_numpy(zero_copy_only=False))
         own, each = uids.filter(is_cut), None if numbers is None else numbers[np.asarray(is_cut)]
         drawn = draws(self.seed, purpose("sentence", self.epoch), own, each)
@@ -244,10 +244,10 @@ class CaptionDraw:
 
 
 def sentences(texts: Sequence[str], draws: np.ndarray) -> list[str]:
-    """Return the sentence of each text, by ICU's boundaries, in whose part of [0, 1) its draw lies; parts are equal.
+    """Return one sentence of each text: the draw, in [0, 1), chooses among its sentences with equal chances.
 
-    All texts are cut as one, since ICU takes longer to begin than for a caption. A line feed, which no text may hold,
-    ends a sentence.
+    ICU finds the sentences. All texts are cut as one, since ICU takes longer to begin than for a caption. A line feed,
+    which no text may hold, ends a sentence.
 
     >>> sentences(["A dog. It runs! 犬。", "A cat"], np.array([0.5, 0.9]))
     ['It runs!', 'A cat']
@@ -259,7 +259,10 @@ def sentences(texts: Sequence[str], draws: np.ndarray) -> list[str]:
 
 
 def require_ratio(ratio: Ratio, called: str = "caption_ratio") -> None:
-    """Refuse shares that are none, or more than all."""
+    """Raise an error for a share outside 0 to 1, for no shares, or for shares that add up to more than 1.
+
+    `called` names the parameter in messages.
+    """
     if not isinstance(ratio, Mapping):
         return require_share(called, ratio)
     for name, share in ratio.items():
@@ -270,7 +273,7 @@ def require_ratio(ratio: Ratio, called: str = "caption_ratio") -> None:
 
 
 def require_sentence(sentence: Sentence, ratio: Ratio) -> None:
-    """Refuse what is none of SENTENCES, and sentences by sources that have no share."""
+    """Raise ParameterError for a value that is not in SENTENCES, or for a source that has no share in `ratio`."""
     by_source = sentence if isinstance(sentence, Mapping) else {}
     unknown = sorted({*by_source} - {*(ratio if isinstance(ratio, Mapping) else ())})
     if unknown:
@@ -281,5 +284,5 @@ def require_sentence(sentence: Sentence, ratio: Ratio) -> None:
 
 
 def purpose(name: str, epoch: int) -> str:
-    """Return the purpose of an epoch's draws; in epoch 0, the purpose that a run of curate uses."""
+    """Return the purpose of an epoch's draws; for epoch 0 it is `name`, so that its draws are those of clip-curate."""
     return f"{name} in epoch {epoch}" if epoch else name

@@ -47,7 +47,7 @@ class Clusters(MappedRows):
 
     @cached_property
     def kept(self) -> dict[int, int]:
-        """The number of images that the run kept, for each coarse cluster with a kept image."""
+        """The number of images that the run kept in each coarse cluster; clusters without a kept image are left out."""
         return {int(cluster): images for cluster, images in json.loads(self.rows.schema.metadata[KEPT]).items()}
 
     def coarse(self, uids: pa.Array) -> np.ndarray:
@@ -58,7 +58,7 @@ class Clusters(MappedRows):
 
 @dataclass(frozen=True)
 class Clustered:
-    """Clusters, the number of images of a run, and the number of images without a cluster."""
+    """The clusters that `build` wrote, the number of images of the run, and how many of these have no cluster."""
 
     clusters: Clusters
     images: int
@@ -93,9 +93,9 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Clustered:
 
 
 def find_clusters(tables: Paths) -> ImageTable:
-    """Return the table of clusters in folders of clip-cluster, files, folders, globs or URLs.
+    """Return the table of clusters in output folders of clip-cluster, or in files, folders, globs or URLs.
 
-    InputError if there is none.
+    InputError if there is no such table.
     """
     return ImageTable.find([table_in(str(each), "clusters") for each in tables], EXPECTED, "coarse")
 
@@ -107,14 +107,17 @@ def named(tables: Paths) -> str:
 
 @dataclass
 class _Counted:
-    """The counts of a run's images, summed over the parts of the join."""
+    """The numbers of a run's images, of those without a cluster, and of kept ones by cluster."""
 
     images: int = 0
     without: int = 0
     kept: Counter[int] = field(default_factory=Counter)
 
     def joined(self, rows: pa.RecordBatch, pool: pa.Table, kept: pa.Table) -> pa.RecordBatch:
-        """Return the rows about images of the pool, sorted by key, and add to the counts; `rows` must be sorted."""
+        """Return the rows about images of the pool, sorted by KEY, and add to the counts; `rows` must be sorted by KEY.
+
+        `pool` and `kept` have the KEY of all images and of kept images.
+        """
         found, of_kept = (rows_of(rows, np.stack([*map(np.asarray, own.columns)], axis=1)) for own in (pool, kept))
         self.images += len(found)
         self.without += int((found < 0).sum())
@@ -123,9 +126,9 @@ class _Counted:
 
 
 def table_in(path: str, name: str) -> str:
-    """Return the path of the table `name` in a folder of clip-cluster; any other path is returned unchanged.
+    """Return the path of the table `name` in an output folder of clip-cluster; any other path is returned unchanged.
 
-    InputError if files of the table are missing, or if a folder of clip-cluster has no copies.
+    InputError if files of the table are missing, or if a table of copies is asked for and the folder has none.
     """
     folder = as_path(path)
     with reachable(path):
@@ -149,7 +152,10 @@ def cluster_rows(table: ImageTable, file: File) -> Iterator[pa.RecordBatch]:
 
 
 def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
-    """Return a column in the type of the schema of Clusters; InputError for a value that is no cluster or distance."""
+    """Return the column `name` in its type in Clusters; InputError for a value that is no cluster or no distance.
+
+    A column that the batch lacks gets the value of OF_NONE.
+    """
     kind = Clusters.schema.field(name).type
     if name not in batch.schema.names:
         return pa.repeat(pa.scalar(OF_NONE[name], kind), len(batch))
@@ -166,14 +172,14 @@ def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
 
 
 def _sorted(rows: pa.Table, names: str) -> pa.RecordBatch:
-    """Return rows sorted by key, rows with the same key in their order; InputError if these have different clusters."""
+    """Return rows sorted by KEY; InputError if two rows with the same KEY state different clusters."""
     ordered, is_repeated = in_order(rows)
     _require_one_cluster(ordered, is_repeated, names)
     return ordered
 
 
 def _require_one_cluster(rows: pa.RecordBatch, is_repeated: np.ndarray, names: str) -> None:
-    """Refuse an image in two clusters.
+    """Raise InputError if rows about one image state different clusters; `names` are the tables, for the message.
 
     `is_repeated` is a mask of rows about the same image as the row before; KEY must be the first columns of `rows`.
     """
@@ -189,10 +195,10 @@ def _require_one_cluster(rows: pa.RecordBatch, is_repeated: np.ndarray, names: s
 
 @dataclass(frozen=True)
 class Choice:
-    """All images of some coarse clusters, and images of the others as outsiders, each with the probability `chance`.
+    """All images of the coarse clusters `coarse`, and images of other clusters (outsiders), drawn with chance `chance`.
 
-    `outsiders` is their expected share among the images that the run kept: `kept` of each cluster. Images without a
-    cluster are left out.
+    `kept` has the number of images that the run kept, by coarse cluster; `outsiders` is the expected share of outsiders
+    among the kept images that are taken. Images without a cluster are left out.
     """
 
     kept: Mapping[int, int]
@@ -221,13 +227,13 @@ class Choice:
     def chance(self) -> float:
         """The probability with which an image of another cluster is taken: s·I / ((1 - s)·O).
 
-        I and O are the numbers of images that the run kept of the chosen clusters and of others, s is the share.
+        I and O are the numbers of images that the run kept of the chosen clusters and of others, s is `outsiders`.
         """
         own, others = self._sizes
         return self.outsiders * own / ((1 - self.outsiders) * others) if self.outsiders else 0.0
 
     def takes(self, uids: pa.Array, coarse: np.ndarray) -> np.ndarray:
-        """Return whether each image is chosen, as bools, given its coarse cluster, below 0 where it has none."""
+        """Return whether each image is chosen, bool[image]; `coarse` has its coarse cluster, below 0 if it has none."""
         is_own = np.isin(coarse, self.coarse)
         if not self.outsiders:
             return is_own
@@ -240,7 +246,7 @@ class Choice:
 
 
 def cluster_table(paths: Paths) -> Table:
-    """Return a table of clusters; the join raises InputError for an image in two clusters."""
+    """Return a table of clusters for a join, which raises InputError for an image in two clusters."""
     table = find_clusters(paths)
     once = partial(_one_cluster, names=named(paths))
     return Table(table.files, table.rows, partial(_joined, table=table), once, CLUSTER)

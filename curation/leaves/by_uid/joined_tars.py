@@ -1,6 +1,6 @@
 """Scan tars, and join their samples by uid to the images of a run and to tables, for the tasks that rewrite the tars.
 
-A sample belongs to the image whose uid it states. `join` brings the joined rows to the task of the sample's tar.
+A sample belongs to the image whose uid its JSON states. The joined rows are sent to the task of the sample's tar.
 """
 
 import logging
@@ -41,7 +41,7 @@ Numbered = tuple[int, Input]  # number of a tar among all, and the tar
 
 @dataclass(frozen=True)
 class Scan:
-    """The SAMPLES of a tar in a file, and a stream of the rows that are joined to some of the samples."""
+    """A tar's number, the file of its samples (schema SAMPLES), and a stream of rows joined to some of these."""
 
     number: int
     file: OwnFile
@@ -66,7 +66,10 @@ Make = Callable[[Numbered, Made, Scan], object]
 
 
 def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequence[Table], make: Make) -> Tallies:
-    """Let `make` write the output of each tar, whose samples are joined to tables; return the sums of all tallies."""
+    """Let `make` write the output of each tar that has none, given the tar's Scan; return the sums of all tallies.
+
+    `tables` are joined to the samples; `title` names the step in progress messages.
+    """
 
     def begin(missing: list[Item[Numbered]], task: Task[Numbered]) -> None:
         number, scans = f"{len(missing)} of {len(tars)} tars", folder.parts.work / "scans"
@@ -82,17 +85,17 @@ def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequenc
 
 
 def join_samples(files: Sequence[OwnFile], sizes: Sequence[int], tables: Sequence[Table]) -> Join:
-    """Return a join of tables with the samples in files of SAMPLES; `sizes` has the rows of each file."""
+    """Return a join of tables to samples; `files` have the schema SAMPLES, `sizes` the number of rows of each."""
     return Join(Images(files, sizes, _images), tables)
 
 
 def scan(
     engine: Engine, tars: Sequence[Input], folder: Path, most_damaged: float = 0.0, done: int = 0
 ) -> tuple[list[OwnFile], list[int]]:
-    """Write the SAMPLES of each tar to a file in `folder`, which all machines see; return files, and rows per file.
+    """Write the samples of each tar, as rows of SAMPLES, to a file in `folder`; return the files, and rows per file.
 
-    InputError if more than the share `most_damaged` of the tars is damaged, or if no sample states a uid (allowed if
-    other tars are `done`). Samples without uid are counted and logged.
+    All machines must see `folder`. InputError if more than the share `most_damaged` of the tars is damaged, or if no
+    sample states a uid (allowed if other tars are `done`). Samples without uid are counted and logged.
     """
     tallies = engine.run([*enumerate(tars)], partial(_scan, folder=make_folder(folder)))
     require_sound({tars[number].path: fault for number, fault in _said(tallies, TALLY)}, len(tars), most_damaged)
@@ -109,12 +112,12 @@ def scan(
 
 
 def matched_images(files: Sequence[OwnFile], rows: int) -> Table:
-    """Return the images in files of a run, with TRAINED_TEXTS, as a table for a join; `rows` is their number."""
+    """Return a table for a join: the images in files of a run, with TRAINED_TEXTS; `rows` is the number of images."""
     return Table(files, rows, partial(_images_with, field=TRAINED_TEXTS), _unique, [TRAINED_TEXTS])
 
 
 def curated_images(run: Results) -> Table:
-    """Return the images of a manifest, with TEXT, as a table for a join."""
+    """Return a table for a join: the images of a run's manifest, each with its text."""
     read = partial(_images_with, field=TEXT)
     return Table(curated_files(run), run.facts["rows"]["kept"], read, _unique, [TEXT])
 
@@ -126,7 +129,7 @@ def _made(
 
 
 def _scan(numbered: Numbered, folder: Path) -> Tallies:
-    """Write the SAMPLES of a tar; tally damage, all samples, samples without uid, and keys without a picture."""
+    """Write a tar's samples to a file; tally damage, samples, samples without uid, and keys without a picture."""
     (number, tar), tallies = numbered, Tallies()
     found, path = samples_in(opened(tar)), folder / f"{number:07}.parquet"
     if fault := fault_of(found):
@@ -145,18 +148,21 @@ def _scan(numbered: Numbered, folder: Path) -> Tallies:
 
 
 def _first(tallies: Tallies, prefix: str, tars: Sequence[Input]) -> str:
-    """Return the first key that names of tallies with this prefix state, with its tar, as text; "" if there is none."""
+    """Return the first tar and key that the names of tallies with this prefix state, as text; "" if there is none."""
     return next((f"{key} in {tars[number].path}" for number, key in _said(tallies, prefix)), "")
 
 
 def _said(tallies: Tallies, prefix: str) -> list[tuple[int, str]]:
-    """Return pairs of a tar's number and the rest of the tally's name, sorted, for names with this prefix."""
+    """Return what names of tallies with this prefix state: sorted pairs of a tar's number and the rest."""
     parted = (name.partition(".") for name in tallies.beginning(prefix))
     return sorted((int(number), rest) for number, _, rest in parted)
 
 
 def _report(without: int, number: int, first: str, done: int) -> None:
-    """Log the number of samples without uid, with `first` as an example; InputError if no sample has a uid."""
+    """Log how many of `number` samples have no uid, with `first` as an example; InputError if all have none.
+
+    The error is not raised if `done` is above 0, that is, if other tars are finished.
+    """
     if without == number > 0 and not done:
         raise InputError(
             f"none of {number:,} samples has a json that states uid or url, such as {first}; give tars as img2dataset "

@@ -1,4 +1,4 @@
-"""Arrow files with one row per image, sorted by the key of its uid, which each process maps into memory."""
+"""Arrow files with one row per image, sorted by the uid as two integers (the key), which processes map into memory."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def sorted_schema(version: bytes, *values: pa.Field) -> pa.Schema:
 
 @dataclass(frozen=True, eq=False)
 class MappedRows:
-    """One row per image for many images, sorted by the key of the uid.
+    """One row per image for many images, mapped into memory from a file and sorted by the key of the uid.
 
     No value is null. An unknown value is NaN, an empty string, or a number below 0.
     """
@@ -48,7 +48,7 @@ class MappedRows:
 
     @classmethod
     def open(cls: type[Opened], path: str | PathLike[str]) -> Opened:
-        """Map rows into memory; InputError for a file without such rows, of another version, or damaged."""
+        """Map a file's rows into memory; InputError if it is missing, damaged, or of another schema or version."""
         file = Path(path)
         remedy = f"build them again with curation.{cls.what}.build"
         if not file.exists():
@@ -79,7 +79,7 @@ class MappedRows:
 
 
 def save_rows(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
-    """Write rows as one record batch, so that each column can be mapped as one array; write their checksum as JSON."""
+    """Write rows as one record batch, so that a column maps as one array; write the checksum to a JSON file."""
     options = pa.ipc.IpcWriteOptions(allow_64bit=True)  # allows more rows than an int32 can count
     with whole(path) as partial:
         with pa.ipc.new_file(str(partial), rows.schema, options=options) as file:
@@ -89,7 +89,7 @@ def save_rows(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
 
 
 def save_rows_of(path: str | PathLike[str], rows: pa.RecordBatch, run: Results, what: str) -> tuple[int, int]:
-    """Write rows about images; return the number of images in a run, and of those without a row.
+    """Write rows about images; return the number of the run's images, and how many of these have no row.
 
     InputError, before anything is written, if no row is about an image of the run; `what` names the rows in the
     message.
@@ -132,7 +132,10 @@ def sorted_rows(
 
 
 def rows_of(rows: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:
-    """Return the row index of each key, int64[key, 2] as of `exact_numbers`, or -1; `rows` must be sorted by HALVES."""
+    """Return the index of the row with each key, or -1 without one; `rows` must be sorted by HALVES.
+
+    `keys` are int64[key, 2], as `exact_numbers` returns them.
+    """
     high, low = (rows[half].to_numpy() for half in HALVES)
     at = np.searchsorted(high, keys[:, 0])
     found, sought = np.full(len(at), -1), np.arange(len(at))
@@ -161,7 +164,7 @@ def in_order(rows: pa.Table, *first: np.ndarray) -> tuple[pa.RecordBatch, np.nda
 
 
 def _known(values: pa.Array) -> pa.Array:
-    """Return values in the types of a table: unknown values become null, large strings become strings."""
+    """Return values as in a user's table: unknown values (NaN, "", below 0) as null, and large strings as strings."""
     if pa.types.is_floating(values.type):
         is_known = pc.invert(pc.is_nan(values))
     elif pa.types.is_large_string(values.type):

@@ -1,7 +1,7 @@
-"""Find and read tables of images by key, such as img2dataset's results or scores, with types that Spark can compare.
+"""Find and read users' tables of images, such as results of img2dataset or scores, with types that Spark can compare.
 
 A row belongs to the image that its uid names or, in a table without uids, to the image whose uid is the MD5 of the URL.
-A key is two int64. NaN becomes null in `comparable`.
+KEY, two int64, stands for the uid. NaN becomes null in `comparable`.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class ImageTable:
     def find(cls, paths: Paths, expected: str = EXPECTED, column: str | None = None) -> ImageTable:
         """Return the table in files, folders, globs or URLs.
 
-        InputError if there is none, or if it has neither uid nor url, or lacks `column`; `expected` says in messages
-        what a user should give.
+        InputError if there is no such table, or if it has neither uid nor url, or lacks `column`; `expected` says in
+        messages what a user should give.
         """
         given = [*map(str, paths)]
         name = ", ".join(map(hidden, given))
@@ -90,7 +90,7 @@ class ImageTable:
         return cls(name, files, identity, kind == "uid", columns)
 
     def read(self, file: File, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a file that name an image: KEY and the given columns, in the types of the table."""
+        """Yield the rows of a file that name an image: KEY and the given columns, in the types of `self.columns`."""
         schema = self.row_schema(columns)
         wanted = list(dict.fromkeys([self.identity, *columns]))
         with opened(*file) as table:
@@ -129,13 +129,16 @@ def key_columns(uids: pa.Array) -> list[pa.Array]:
 
 
 def spelled(rows: pa.RecordBatch, row: int) -> str:
-    """Return the key of a row in 32 hexadecimal digits: the uid itself if it is an MD5. KEY must come first in rows."""
+    """Return the KEY of a row as 32 hexadecimal digits, which is the uid itself if that is an MD5.
+
+    KEY must be the first columns of `rows`.
+    """
     return "".join(f"{rows.column(half)[int(row)].as_py() % 2**64:016x}" for half in range(len(KEY)))
 
 
 @contextmanager
 def opened(path: str, version: Version) -> Iterator[BoundedParquet]:
-    """Open a user's table; InputError if it is not Parquet, or if this project wrote it and it is damaged."""
+    """Open a user's Parquet file; InputError if it cannot be read, or if this project wrote it and it is damaged."""
     try:
         with _content(path, version) as file:
             yield BoundedParquet(file)
@@ -163,7 +166,7 @@ def files_in(path: str, expected: str, endings: Sequence[str] = (PARQUET,)) -> l
 
 @contextmanager
 def _content(path: str, version: Version) -> Iterator[BinaryIO]:
-    """Open a file; a known checksum is compared first (a file at a URL is then copied to this machine)."""
+    """Open a file of a user's table; a recorded checksum is compared first, with a copy of a file at a URL."""
     listed = ListedFile(path, version)
     if version.checksum is None:
         with listed.open(AS_ASKED) as file:
@@ -188,18 +191,18 @@ def _cast(column: pa.Array, kind: pa.DataType, path: str, name: str) -> pa.Array
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type in which Spark holds a column: for a dictionary the type of its values, for uint64 a decimal."""
+    """Return the Arrow type in which Spark holds `kind`: for a dictionary that of its values, for uint64 a decimal."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return next((other for is_such, other in _TYPES if is_such(kind)), kind)
 
 
 def comparable_schema(columns: pa.Schema) -> pa.Schema:
-    """Return the schema of the columns after `comparable`."""
+    """Return the schema that `columns` have after `comparable`."""
     return pa.schema([_field(field) for field in columns])
 
 
 def comparable_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type in which Spark can compare a column; the same for items of lists and fields of structs.
+    """Return the type to which `comparable` casts a column, also inside lists and structs, for Spark to compare.
 
     >>> comparable_type(pa.large_list(pa.timestamp("ns"))).value_type
     TimestampType(timestamp[us])

@@ -1,7 +1,7 @@
-"""Read weights of images from tables, and sort them into one file by uid: how often an epoch of training shows each.
+"""Read weights of images, the times that an epoch shows each, from tables, and sort them into one file by uid.
 
 A table has the columns `uid` (or `url`) and `weight`, as exports that draw by scores write it. A row with a weight of
-null or 0 is ignored. Weights that lift the tail are computed from a run, or from clusters.
+null or 0 is ignored. `lift` computes weights that show rare entries or small clusters more often.
 """
 
 from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ class Weights(MappedRows):
 
 @dataclass(frozen=True)
 class Weighted:
-    """Weights, the number of images of a run, and the number of images without a weight."""
+    """The weights that `build` wrote, the number of images of the run, and how many of these have no weight."""
 
     weights: Weights
     images: int
@@ -78,7 +78,7 @@ def _sorted(
 
 
 def _rows(table: ImageTable, file: File) -> Iterator[pa.RecordBatch]:
-    """Yield the keys and weights of a file, without weights of 0; InputError for an invalid weight."""
+    """Yield KEY and weight of each row of a file, without weights of 0; InputError for an invalid weight."""
     for batch in table.read(file, [WEIGHT]):
         try:
             weights = batch[WEIGHT].cast(pa.float64()).fill_null(0)
@@ -93,7 +93,7 @@ def _rows(table: ImageTable, file: File) -> Iterator[pa.RecordBatch]:
 
 
 def _once(rows: pa.Table, name: str) -> pa.RecordBatch:
-    """Return rows sorted by key, one per key; InputError for a key with two different weights."""
+    """Return rows sorted by KEY, one per KEY; InputError if one has two weights. `name` names the tables."""
     ordered, is_repeated = in_order(rows)
     weights = ordered[WEIGHT].to_numpy()
     wrong = np.flatnonzero(is_repeated[1:] & (weights[1:] != weights[:-1]))
@@ -108,11 +108,11 @@ def _once(rows: pa.Table, name: str) -> pa.RecordBatch:
 
 @dataclass(frozen=True)
 class Lift:
-    """How often an epoch shows the images of a cluster, or of an entry, of n images: in proportion to n^power.
+    """Parameters of `lift`: an epoch shows the n images of a cluster, or of an entry, in proportion to n^power.
 
-    samples: what an epoch would show in all, were it not for `most`.
-    power: 1 shows all images alike often, 0 all clusters. 0.2 is that of DynamiCS, after its published code.
-    most: how often an epoch shows an image at most, on average. With 1, as there, nothing is shown twice.
+    samples: the samples of an epoch, before `most` limits the weights.
+    power: 1 shows all images equally often, 0 all clusters. 0.2 is the value of DynamiCS, from its published code.
+    most: the most that an epoch shows an image, on average. With 1, as in DynamiCS, no image is shown twice.
     """
 
     samples: int
@@ -127,7 +127,7 @@ class Lift:
 
 @dataclass(frozen=True)
 class Lifted:
-    """Weights, and what an epoch shows on average: samples, and those of images that it showed before."""
+    """The weights that `lift` wrote, and means per epoch: of samples, and of samples that repeat an image (`again`)."""
 
     weights: Weights
     samples: float
@@ -137,9 +137,9 @@ class Lifted:
 
 @typed
 def lift(how: Lift, run: Results, path: str | PathLike[str], clusters: Clusters | None = None) -> Lifted:
-    """Write the weights of a run's images to one file: by their fine clusters (coarse, if there are none), or entries.
+    """Write weights of a run's images to the file `path`: by fine clusters, else coarse ones, else by entries.
 
-    By entries, our own variant, a text has the weight of its rarest entry, and an image the mean of its texts'.
+    By entries, our own variant, a text has the weight of its rarest entry, and an image the mean of its texts' weights.
     """
     with work_beside(path) as work:
         rows = _by_entries(run, how.power, work) if clusters is None else _by_clusters(clusters.rows, how.power)
@@ -153,7 +153,7 @@ def lift(how: Lift, run: Results, path: str | PathLike[str], clusters: Clusters 
 
 
 def _by_clusters(rows: pa.RecordBatch, power: float) -> pa.RecordBatch:
-    """Return n^(power - 1) of each image's cluster, which has n images."""
+    """Return KEY of each image and n^(power - 1), where n is the number of images in its cluster."""
     own = rows["fine"].to_numpy()
     own = own if (own >= 0).all() else rows["coarse"].to_numpy()
     _, cluster, images = np.unique(own, return_inverse=True, return_counts=True)
@@ -162,7 +162,7 @@ def _by_clusters(rows: pa.RecordBatch, power: float) -> pa.RecordBatch:
 
 
 def _by_entries(run: Results, power: float, work: str) -> pa.RecordBatch:
-    """Return the mean over an image's texts of n^(power - 1) of their rarest entry, which is in n texts."""
+    """Return each image's KEY and the mean over its texts of n^(power - 1); n texts have the text's rarest entry."""
     of_entries = np.maximum(run.counts, 1) ** (power - 1.0)
     images = (each for file in matched_files(run) for each in batches(file, PART_ROWS, ["uid", "candidates"]))
     columns = ([*key_columns(batch["uid"]), pa.array(_means(batch, of_entries))] for batch in images)
@@ -178,7 +178,7 @@ def _means(batch: pa.RecordBatch, of_entries: np.ndarray) -> np.ndarray:
 
 
 def _reduced(by: np.ufunc, values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Return the values between offsets reduced to one; 0 where there are none."""
+    """Return out[i] = `by` over values[offsets[i]:offsets[i + 1]], or 0 if these are none."""
     out, is_any = np.zeros(len(offsets) - 1), np.diff(offsets) > 0
     if is_any.any():
         out[is_any] = by.reduceat(values, offsets[:-1][is_any])

@@ -3,8 +3,10 @@
 This is SemDeDup (arXiv 2303.09540), but with leaders: a *leader* has no earlier leader with at least that cosine; any
 other vector is a *copy* of the first leader with at least that cosine (DESIGN.md gives the reasons). Rows travel in
 three steps: images to the task that reads the file of their embedding, vectors to the task of their fine cluster, and
-copies to the task of their file of images. A further look takes what is left to the clusters of another clustering,
-where leaders that have copies come first, and stay.
+copies to the task of their file of images.
+
+A *look* is one such search. A further look searches the images that are not yet copies, by another clustering; there
+the leaders that have copies come first, and do not become copies.
 
 Results are the same to the bit for any block size and any matrix library, as those of `near_copies.vectors` are.
 """
@@ -54,7 +56,8 @@ _FOUND = pa.schema([*PLACE, *SEMANTIC_COPIES])  # a leader that has copies is a 
 class MeaningComparison:
     """A look: the embeddings and images to compare, the least cosine of copies, and the seed that draws their order.
 
-    `clusters` is the clustering of a further look, and `before` are the files of _FOUND of all looks before.
+    In a further look, `clusters` is its clustering, and `before` has the results of all earlier looks: files with the
+    schema _FOUND, one for each file of images.
     """
 
     embeddings: Embeddings
@@ -68,7 +71,7 @@ class MeaningComparison:
     is_last: bool = True
 
     def found_before(self, number: int) -> pa.Table:
-        """Return the rows of _FOUND of the images in the file with a number."""
+        """Return what earlier looks found among the images of the file `number`, as rows of _FOUND."""
         return read_table(self.before[number]) if self.before else _FOUND.empty_table()
 
     @property
@@ -91,10 +94,10 @@ class MeaningComparison:
 
 
 def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: MeaningComparison, folder: Path) -> Tallies:
-    """Write a file of _FOUND, by the last look of SEMANTIC_COPIES, for each file of images.
+    """Write the copies that a look finds, with those of earlier looks, to a file for each file of images.
 
-    Tally `copies`, and as `copied` the leaders with copies. `chosen` are files of CHOSEN, which state the embedding
-    that counts for each image.
+    The schema is _FOUND or, in the last look, SEMANTIC_COPIES; the last look also tallies `copies`, and as `copied` the
+    leaders with copies. `chosen` are files of CHOSEN, which state the embedding that counts for each image.
     """
     size = sum(row_counts(chosen)) * how.embeddings.dimension * 4
     wanted = max(size // TASK_BYTES, TURNS * engine.cores)
@@ -105,7 +108,7 @@ def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: MeaningComparis
 
 
 def _send(file: OwnFile, _: Tallies, how: MeaningComparison) -> Iterator[Block]:
-    """Yield the images in a file of CHOSEN that are left as rows of _SENT, in blocks by the file of their embedding."""
+    """Yield the images in a file of CHOSEN that are not yet copies as rows of _SENT, in blocks by embedding file."""
     packer = Packer(how.rows.tasks)
     for batch in batches(file, _READ_ROWS):
         found = how.found_before(batch["file"][0].as_py())
@@ -189,7 +192,7 @@ def _copies(cluster: Iterator[pa.RecordBatch], leaders: MeaningLeaders) -> Itera
 
 
 def _write(number: int, rows: RowStream, how: MeaningComparison, folder: Path) -> Tallies:
-    """Write the copies among the images of the file `number`, of this look and those before; tally the checksum."""
+    """Write the copies among the images of the file `number`, of this look and earlier ones; tally the checksum."""
     tallies, schema = Tallies(), _FOUND
     found = pa.concat_tables([how.found_before(number), pa.Table.from_batches(rows.rest_of(number), _FOUND)])
     found = found.sort_by("row")

@@ -103,7 +103,10 @@ class Nearest:
 
 
 def nearest_rows(kind: str, clusters: np.ndarray, distances: pa.Array, texts: pa.RecordBatch) -> pa.Table:
-    """Return rows of TEXT as rows of NEAREST, given each row's cluster of that kind and distance; cut long texts."""
+    """Return rows of TEXT as rows of NEAREST, long texts cut.
+
+    `clusters` has each row's cluster of the kind (fine or coarse), `distances` the distance to its centre.
+    """
     cut = pc.utf8_slice_codeunits(texts["text"], 0, CHARACTERS)
     columns = [pa.array(_own_number(kind, clusters)), distances, texts["uid"], cut, texts["language"]]
     return pa.Table.from_arrays(columns, schema=NEAREST)
@@ -115,7 +118,7 @@ def _own_number(kind: str, cluster: Number) -> Number:
 
 
 def write_assigned(numbered: tuple[int, File], embeddings: Embeddings, clusters: Shipped, folder: Path) -> Tallies:
-    """Write the clusters of a file of embeddings as rows of ASSIGNED; tally `embeddings`, `unusable` and the checksum.
+    """Write the cluster of each embedding in a file as rows of ASSIGNED; tally `embeddings`, `unusable` and checksum.
 
     `numbered` is the number of the file, and its path and version.
     """
@@ -181,7 +184,7 @@ def _write(number: int, stream: RowStream, files: Sequence[OwnFile], output: Joi
 def _found(
     number: int, file: OwnFile, stream: RowStream, output: JoinedOutput
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Yield, for the images with embeddings in the file `number`, the joined columns and the rows of TEXT."""
+    """Yield for the images in the file `number` that have embeddings: the joined columns, and their rows of TEXT."""
     end = 0
     for batch in batches(file, MATCHED_ROW_GROUP, COLUMNS[output.texts]):
         begin, end = end, end + batch.num_rows
@@ -191,7 +194,7 @@ def _found(
 
 
 def _count(found: pa.RecordBatch, coarse: np.ndarray, texts: pa.RecordBatch, tallies: Tallies) -> None:
-    """Tally the number of images: of all, by fine cluster, and by coarse cluster and language."""
+    """Tally all images, their further embeddings, and images by fine cluster and by coarse cluster and language."""
     tallies.add("images", found.num_rows)
     for number, images in enumerate(np.bincount(found["fine"].to_numpy())):
         if images:

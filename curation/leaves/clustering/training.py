@@ -56,10 +56,10 @@ class ClusterConfig:
     fine: the number of fine clusters, each a group of images.
     coarse: the number of coarse clusters, each a group of fine clusters.
     seed: the seed of the sample and of the first centres.
-    sample: the share of the manifest on which centres and prices are trained; of small manifests a larger share is.
+    sample: the share of the manifest on which centres and prices are trained; larger for a small manifest.
     texts: the images that get a cluster: "curated", those of the manifest, or "pool", all that a run matched.
     same_meaning: the least cosine of copies in a fine cluster; None: copies are not searched.
-    looks: in how many clusterings copies are searched, one after the other; None: in one.
+    looks: the number of clusterings in which copies are searched, one after the other; None: one.
     """
 
     fine: int = 1024  # as in the paper
@@ -110,14 +110,17 @@ class Centres:
         return len(self.vectors)
 
     def assign(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the best centre (int32) of each of float32[vector, dimension], and the squared distance (float64)."""
+        """Return the number of each vector's best centre (int32), and the squared distance to that centre (float64).
+
+        `vectors` is float32[vector, dimension].
+        """
         numbers, squares = self.nearest(vectors, 1)
         return numbers[:, 0], squares[:, 0]
 
     def nearest(self, vectors: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the `number` best centres of each vector, int32[vector, number], and their squared distances.
+        """Return the `number` best centres of each vector, int32[vector, number], and their squared distances, float64.
 
-        The best centre has the least squared distance plus price; float64 distances have the same shape.
+        The best centre has the least sum of the squared distance and its own price.
         """
         lists, squares = np.zeros((len(vectors), number), np.int32), np.zeros((len(vectors), number))
         room = np.empty((min(BLOCK, len(vectors)), len(self)), np.float32)
@@ -133,7 +136,7 @@ class Centres:
 
     @cached_property
     def _doubled(self) -> np.ndarray:
-        """The centres times -2, exactly: a score minus the vector's squared length is bias - 2 * product."""
+        """The centres times -2, exactly: a score less the vector's squared length is `_bias` plus the product."""
         return np.float32(-2) * self.vectors
 
     @cached_property
@@ -147,7 +150,7 @@ class Centres:
         return max(_SMALL, float(np.sqrt(np.square(self.vectors, dtype=np.float64).sum(axis=1).max())))
 
     def _slack(self, vectors: np.ndarray) -> np.ndarray:
-        """Return for each vector twice the largest error of an estimate: a sum of n terms is off by up to n units."""
+        """Return for each vector twice the largest rounding error of an estimate: n units for a sum of n terms."""
         lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
         products = np.maximum(lengths, _SMALL).astype(np.float64) * self._longest
         units = (2 * vectors.shape[1] + 16) * products + 8 * float(np.abs(self._bias).max())
@@ -155,9 +158,9 @@ class Centres:
 
 
 def balanced(vectors: np.ndarray, weights: np.ndarray, centres: Centres, rounds: int = ROUNDS) -> Centres:
-    """Return the centres with new prices, with which the sums of the weights of their vectors are most equal.
+    """Return the centres with new prices, chosen so that the clusters' sizes (sums of weights) are most equal.
 
-    Prices are adapted in `rounds` rounds; each computes the nearest centres of each vector again.
+    Prices are adapted in `rounds` rounds; each round computes the nearest centres of each vector again.
     """
     for _ in range(rounds):
         lists, squares = centres.nearest(vectors, min(LIST, len(centres)))
@@ -174,10 +177,11 @@ def _least(estimates: np.ndarray, number: int) -> np.ndarray:
 
 
 def _prices(lists: np.ndarray, squares: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Return the prices, of up to STEPS changes from `start`, with the most equal sizes; `start` if none is better.
+    """Return the prices with the most equal sizes, after up to STEPS changes from `start`; `start` if none is better.
 
-    `lists` and `squares` are the nearest centres of each vector and their squared distances. Each centre has a step of
-    its own, which grows while its size stays too large or too small, and shrinks once that reverses.
+    `lists` and `squares` are the nearest centres of each vector and their squared distances. At each change, a centre's
+    price moves by up to the centre's step, which grows while its size stays too large or too small, and shrinks once
+    that reverses.
     """
     sizes, out = np.empty(len(start)), np.empty(len(lists), np.int32)
     mean, gap, reach = weights.sum() / len(start), _gap(squares), _reach(lists, squares, start)

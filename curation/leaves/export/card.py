@@ -88,7 +88,11 @@ OF_SOURCE = "The caption of the image by the source in the name of the column; n
 def card(
     facts: dict[str, Any], about: Card, name: str, columns: Sequence[pa.Field] = (), has_data: bool = False
 ) -> str:
-    """Return the content of README.md, given the content of run.json; `columns` are further ones of data beside it."""
+    """Return the content of README.md, a dataset card, given the content of run.json.
+
+    `columns` are the columns of the data besides those of the manifest; `has_data` says whether the card comes with
+    data.
+    """
     codes, rows = _kept_languages(facts), facts["rows"]
     return _rendered(
         "card.md",
@@ -115,7 +119,7 @@ def card(
 def croissant(
     facts: dict[str, Any], about: Card, name: str, digests: dict[str, str], columns: Sequence[pa.Field] = ()
 ) -> dict[str, Any]:
-    """Return the content of croissant.json, given that of run.json; `digests` has the SHA-256 of each file's path."""
+    """Return the content of croissant.json, given that of run.json; `digests` has the SHA-256 of files by path."""
     creator = about.answers.get("creator")
     rendered = _rendered(
         "croissant.json",
@@ -137,7 +141,7 @@ def croissant(
 
 
 def asked(about: Card) -> list[tuple[str, str, str | None]]:
-    """Return what only the publisher states: the flag or the name of an answer, the question, and what was stated."""
+    """Return the questions to the publisher: the flag or the name of the answer, the question, the answer or None."""
     flags = [(flag(name), question, getattr(about, name)) for name, question in FLAGS.items()]
     return flags + [(name, question, about.answers.get(name)) for name, question in QUESTIONS.items()]
 
@@ -149,7 +153,7 @@ def funnel_figure(facts: dict[str, Any]) -> str:
 
 
 def removed_by_language(facts: Mapping[str, Any]) -> list[tuple[str, int, str]]:
-    """Return what each rule of a gate removed: the rule, texts, and those of the languages with the most."""
+    """Return each rule of a gate with the number of texts that it removed, and the languages that lost most."""
     gate, found = facts.get("gate", {}), []
     for row in [*gate.get("conditions", []), *gate.get("texts", [])]:
         texts = sorted(row.get("removed_texts", {}).items(), key=lambda each: (-each[1], each[0]))
@@ -246,7 +250,7 @@ def is_filtered(facts: Mapping[str, Any]) -> bool:
 
 
 def sentences(facts: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for the metadata, for each option and for each removal, given the content of run.json."""
+    """Return the card's sentences on metadata, options and removals, given the content of run.json."""
     about, removals = facts.get("metadata", {}), facts.get("removals", [])
     return [
         *([escaped(starter(about))] if about.get("starter") else []),
@@ -290,7 +294,7 @@ def _of_gate(gate: Mapping[str, Any]) -> Iterator[str]:
 
 
 def of_row(row: Mapping[str, Any], thing: str) -> str:
-    """Return the sentence for a condition, or for a rule of a policy: `removes` says of which images or texts it is."""
+    """Return the card's sentence on a condition or a policy's rule, a row of run.json; `thing` is image or text."""
     before = row.get("failed", 0) - row.get("removed", 0)
     gone = f"{number(row.get('removed'))} removed" + (f", {number(before)} more by earlier rules" if before > 0 else "")
     if removes := row.get("removes"):
@@ -307,7 +311,10 @@ IS_SYNTHETIC = {"true": True, "false": False}  # by the answer
 def responsible(
     facts: Mapping[str, Any], domains: DomainCounts | None, columns: Sequence[str], about: Card
 ) -> dict[str, Any]:
-    """Return RAI properties by name, given the content of run.json and the domains of the kept images."""
+    """Return Croissant's RAI properties by name, given the content of run.json and the domains of the kept images.
+
+    `columns` are the names of the data's additional columns.
+    """
     found = origins(facts)
     days = period(found) if all(each.begin for each in found) else None  # of all inputs, or it would mislead
     answered = {name: answer or f"{OPEN} (--answers, {name}): {question}" for name, question, answer in asked(about)}
@@ -334,7 +341,7 @@ def responsible(
 
 
 def provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the data was derived from, with digests, and the program and the metadata that made it."""
+    """Return Croissant's members on provenance: the inputs with digests, the program and the metadata."""
     metadata = facts.get("metadata", {})
     derived = [
         {

@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
-    """Return the form that a command line asks for; InputError for a flag that this form does not take."""
+    """Return the export format, with options, that a command line asks for; InputError for a flag of other formats."""
     given = vars(args) | {"clusters": ByCluster(args.clusters, args.expert, args.outsiders, args.seed)}
     given["answers"] = answers_in(args.answers)
     takes = {name: {field.name: field.default for field in fields(form)} for name, form in known.items()}
@@ -69,7 +69,7 @@ def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
 
 
 def parse(argv: Sequence[str] | None, known: dict[str, type[Form]]) -> Namespace:
-    """Parse the command line of clip-export; return the values. `known` has the forms by name."""
+    """Return the values of the command line of clip-export; `known` has the export formats by name."""
     written = "; ".join(form.writes for form in known.values())
     parser = Parser(NAME, f"Write a finished run of curate for other programs: {written}.")
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")

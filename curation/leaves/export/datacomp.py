@@ -1,4 +1,4 @@
-"""Export `datacomp`: one .npy file of uids in DataComp's subset format, each two 64-bit numbers, sorted.
+"""Export `datacomp`: one .npy file of uids in DataComp's subset format, each uid as two 64-bit numbers, sorted.
 
 With scores, a uid is written as many times as soft cap sampling draws its image (`soft_cap`).
 """
@@ -43,7 +43,7 @@ WRITTEN_ROWS = 1 << 20  # rows in memory at a time
 
 @dataclass(frozen=True)
 class DataComp(Form):
-    """The form of a file of uids: of all images, of the images of an expert, or of images drawn by scores."""
+    """The export format `datacomp`: a file of uids of all images, of chosen clusters, or of images drawn by scores."""
 
     clusters: ByCluster = ALL
     scores: Sequence[str | Path] = ()
@@ -83,7 +83,7 @@ class DataComp(Form):
         return SoftCap(weights_of(self.weights), self.draws, self.penalty, self.seed)
 
     def write(self, run: Results, folder: Derived) -> str:
-        """Write uids.npy; return a description."""
+        """Write uids.npy for a run's manifest; return a description of the result."""
         soft_cap = self.soft_cap
         scores = score_tables(self.scores, sorted(soft_cap.weights)) if soft_cap else []  # before any task starts
         files, beside = curated_files(run), Beside.of(folder.engine, run, (), self.clusters)
@@ -100,10 +100,10 @@ class DataComp(Form):
 
 
 def sorted_pieces(engine: Engine, files: Sequence[OwnFile], folder: Path, schema: pa.Schema = HALVES) -> list[OwnFile]:
-    """Sort the uids in Parquet files; return files of sorted pairs of numbers that continue each other.
+    """Sort the uids in Parquet files; return files of pairs of numbers, which are sorted if read one after another.
 
-    A task holds the uids with some leading bits: a quarter of a million if uids are MD5s or otherwise spread. With the
-    schema WEIGHTED the files have a column `weight`, the number of times that a uid is written.
+    A task sorts the uids with some leading bits: a quarter of a million if uids are MD5s or otherwise spread. With the
+    schema WEIGHTED, `files` have a column `weight`, the number of times that a uid is written.
     """
     rows = sum(map(rows_of, files))
     buckets, tasks = group_buckets(rows)
@@ -128,7 +128,7 @@ def write_subset(pieces: Sequence[OwnFile], path: Path) -> int:
 
 
 def _chosen(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> list[OwnFile]:
-    """Write the uids that the choice of clusters takes; return one file of uids for each file."""
+    """Write the uids of the images that `choice` takes; return a file of uids for each of `files`."""
     to = folder.parts.begin("chosen")
     with folder.progress.stage(f"choose images of {counted(len(files), 'file')}"):
         write = partial(_choose, files=list(files), folder=to, choice=beside.choice)
@@ -136,7 +136,7 @@ def _chosen(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> list[O
 
 
 def _choose(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, choice: Choice | None) -> Tallies:
-    """Write the chosen uids of a file."""
+    """Write the uids in the file `number` that `choice` takes, given the clusters that the stream joins to them."""
     images, joined = batches(files[number], BATCH_ROWS, CHOSEN.names), pa.schema([*CHOSEN, *CLUSTER])
     rows = (
         chosen(pa.RecordBatch.from_arrays([batch["uid"], *columns], schema=joined), batch["uid"], choice)
@@ -147,7 +147,7 @@ def _choose(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Pa
 
 
 def _halves(files: list[OwnFile], tallies: Tallies, buckets: int, schema: pa.Schema) -> Iterator[Block]:
-    """Yield the uids in files as rows of the schema, in blocks by their leading bits."""
+    """Yield the uids in files as pairs of numbers (rows of `schema`), in blocks by their leading bits."""
     packer, more = sending(buckets), schema.names[len(HALVES) :]
     for batch in advanced(chain.from_iterable(batches(file, BATCH_ROWS, [*CHOSEN.names, *more]) for file in files)):
         numbers = hex_numbers(batch["uid"])
@@ -158,7 +158,7 @@ def _halves(files: list[OwnFile], tallies: Tallies, buckets: int, schema: pa.Sch
 
 
 def _sorted(partition: int, blocks: Iterator[bytes], buckets: int, folder: Path, schema: pa.Schema) -> Tallies:
-    """Write the sorted uids of a partition, each as many times as its weight says."""
+    """Write the uids of a task's buckets to one file, sorted, each as often as its weight says; tally the checksum."""
     path, tallies = folder / f"{partition:05d}.uids", Tallies()
     with whole(path) as local:
         with local.open("wb") as out:

@@ -53,10 +53,10 @@ _KEPT = pa.field("is_kept", pa.bool_())
 class Form(Protocol):
     """A format in which a finished run is written for other programs.
 
-    A form is a dataclass. Its fields have the names of the flags that it takes; `clusters` is a ByCluster, `answers`
-    maps names of questions to texts. The flags `tars`, `captions`, `caption_sources`, `clusters`, `answers` and `seed`
-    are shared by all forms. The output may not overwrite the paths given as `tars`, `captions`, `clusters`, `scores`
-    and `status`.
+    A form is a dataclass. Its fields have the names of the flags that it takes; the value of `clusters` is a ByCluster,
+    that of `answers` maps names of questions to texts. Several forms may have the fields `tars`, `captions`,
+    `caption_sources`, `clusters`, `answers` and `seed`. The output may not overwrite the paths given as `tars`,
+    `captions`, `clusters`, `scores` and `status`.
 
     Other packages name forms in entry points of the group `clip_curation.export_forms`.
     """
@@ -79,13 +79,16 @@ class Form(Protocol):
             add_fields(parser.add_argument_group(title), cls, helps)
 
     def write(self, run: Results, folder: Derived) -> str:
-        """Write the files of the form for a run; return a description of the result for a person."""
+        """Write a run in this format to the folder; return a description of the result for a person."""
         ...
 
 
 @dataclass(frozen=True)
 class ByCluster:
-    """Tables of clusters by uid, and the choice of an expert: coarse clusters and a share of outsiders."""
+    """Tables of clusters by uid, and the images of an expert: some coarse clusters, and a share of outsiders.
+
+    An expert is a model that is trained on a part of the data.
+    """
 
     tables: Sequence[str] = ()
     coarse: Sequence[int] = ()  # empty: all images
@@ -99,7 +102,7 @@ class ByCluster:
             raise InputError("there are outsiders of chosen clusters only; choose some (--expert)")
 
     def require_choice(self, form: str) -> None:
-        """Refuse tables without chosen clusters, for a `form` that has no columns of clusters."""
+        """Raise InputError if tables but no clusters are chosen, for a `form` that has no columns of clusters."""
         if self.tables and not self.coarse:
             raise InputError(
                 f"clusters are columns of the format huggingface; for {form} choose some of them (--expert)"
@@ -110,7 +113,10 @@ ALL = ByCluster()
 
 
 def answers_in(path: str | PathLike[str] | None) -> dict[str, str]:
-    """Return the answers in a JSON file by the names of their questions, without those that are null; none of None."""
+    """Return the answers in a JSON file by the names of their questions, without null ones; {} if `path` is None.
+
+    InputError if the file cannot be read, or holds something else.
+    """
     if path is None:
         return {}
     try:
@@ -125,14 +131,14 @@ def answers_in(path: str | PathLike[str] | None) -> dict[str, str]:
 
 
 def require_questions(answers: Mapping[str, str], questions: Iterable[str]) -> None:
-    """Refuse answers to questions that a form does not ask."""
+    """Raise InputError for answers to questions that a form does not ask."""
     known = [*questions]
     if unknown := sorted({*answers} - {*known}):
         raise InputError(f"answers to {', '.join(unknown)} are given; the questions are {', '.join(known)} (--answers)")
 
 
 def require_captions(captions: Sequence[str | Path], sources: Sequence[str]) -> None:
-    """Refuse sources of captions without a table of captions."""
+    """Raise InputError for sources of captions without a table of captions."""
     if sources and not captions:
         raise InputError("sources are chosen without captions; give tables of captions (--captions)")
 
@@ -164,7 +170,7 @@ def source_shares(given: Sequence[str]) -> dict[str, float]:
 
 
 def forms() -> dict[str, type[Form]]:
-    """Return all forms by name, including the forms of other installed packages."""
+    """Return all export formats by name, including those of other installed packages."""
     return hooks("clip_curation.export_forms")
 
 
@@ -199,7 +205,7 @@ def _description(run: Results, form: Form, given: Iterable[str | PathLike[str]])
 
 
 def _listed(path: str | PathLike[str]) -> list[tuple[str, Version]]:
-    """Return the files that a path names, with versions; [] if there are none, which the form then refuses."""
+    """Return the files that a path names, with versions; [] if it names none, an error that the form raises later."""
     with suppress(OSError, ImportError, ValueError):
         found = expand(str(path))
         return found.files if found else []
@@ -207,7 +213,7 @@ def _listed(path: str | PathLike[str]) -> list[tuple[str, Version]]:
 
 
 def of_clusters(choice: Choice) -> str:
-    """Return the chosen clusters, with the share of outsiders, as text."""
+    """Return the chosen clusters and the share of outsiders as text for a person."""
     numbers = sorted({*choice.coarse})
     name = f"coarse cluster{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
     return f"{name}, with {percent(choice.outsiders)} of outsiders" if choice.outsiders else name
@@ -264,7 +270,7 @@ class Beside:
 
     @property
     def lack(self) -> str:
-        """Text about the number of images without a caption."""
+        """A phrase for a person on the number of images without a caption."""
         return f"{self.without_caption:,} of {counted(self.images, 'image')} have no caption"
 
     def __str__(self) -> str:
@@ -281,7 +287,7 @@ def _kept(file: OwnFile) -> Iterator[pa.RecordBatch]:
 
 
 def _counted(rows: pa.RecordBatch, captions: Sequence[str]) -> Tallies:
-    """Tally the images with any caption, with each kind of caption, with a cluster, and the kept ones per cluster."""
+    """Tally images: with any caption, with one in each column of `captions`, with a cluster, and kept by cluster."""
     tallies = Tallies()
     for name in {*captions, COARSE} & {*rows.schema.names}:
         tallies.add(name, rows.num_rows - rows[name].null_count)
@@ -301,7 +307,7 @@ def chosen(rows: pa.RecordBatch, uids: pa.Array, choice: Choice | None) -> pa.Re
 
 
 def with_kept(facts: dict[str, Any], kept: Counter[str]) -> dict[str, Any]:
-    """Return the content of run.json with new numbers of kept pairs, given by language."""
+    """Return the content of run.json with other numbers of kept pairs: those in `kept`, by language."""
     languages = {code: row | {"kept": kept[code]} for code, row in facts["languages"].items()}
     return facts | {"rows": facts["rows"] | {"kept": kept.total()}, "languages": languages}
 

@@ -64,7 +64,7 @@ FUNNEL = "funnel.svg"
 
 @dataclass(frozen=True)
 class Card(Form):
-    """The form of a card alone, with its publisher's statements. A statement that is None is open."""
+    """The export format `card`: a dataset card alone, with the publisher's statements; None stands for an open one."""
 
     dataset_name: str | None = None
     license: str | None = None  # licence of the manifest; texts and images belong to their authors
@@ -91,13 +91,13 @@ class Card(Form):
         return f"README.md and {FUNNEL}"
 
     def name_of(self, run: Results) -> str:
-        """Return the name of the dataset: that of the folder, where none is given."""
+        """Return the name of the dataset: the given one or, without, the name of the run's folder."""
         return self.dataset_name or (run.path if is_url(run.path) else run.path.resolve()).name
 
 
 @dataclass(frozen=True)
 class HuggingFace(Card):
-    """The form of the manifest with entries, the publisher's statements, and columns of captions and clusters."""
+    """The export format `huggingface`: manifest, entries and card, with optional columns of captions and clusters."""
 
     captions: Sequence[str | Path] = ()
     caption_sources: Sequence[str] = ()
@@ -122,9 +122,9 @@ class HuggingFace(Card):
             raise InputError("shares of sources are drawn for webdataset; for columns of huggingface give their names")
 
     def write(self, run: Results, folder: Derived) -> str:
-        """Write the files of the folder; return a description.
+        """Write the data, the entries, README.md and croissant.json; return a description of the result.
 
-        Files of the run are hard-linked, or copied if the folder is elsewhere. Files with additional columns, or
+        Files of the run are hard-linked, or copied if the folder is on another disk. Files with additional columns, or
         without some rows, are written anew. InputError if counts.parquet and run.json are of two runs.
         """
         if self.license is not None and self.license not in LICENSES:
@@ -194,9 +194,9 @@ def _write_rows(
     fields: Sequence[pa.Field],
     choice: Choice | None,
 ) -> None:
-    """Write the rows of one file, of a schema, with `fields` from the stream; tally the rows of each language.
+    """Write the rows of one file with additional columns: `fields`, from the stream; tally the rows of each language.
 
-    With a `choice`, only the rows that it takes are written.
+    `schema` is that of the file. With a `choice`, only the rows that it takes are written.
     """
     name, joined = file.path.name, pa.schema([*schema, *fields])
     with part_writer(made.path(DATA, name), joined, GROUP_ROWS, partial(_note_digest, made, name)) as writer:

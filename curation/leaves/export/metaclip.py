@@ -66,7 +66,7 @@ IMAGES, TEXTS = "images of ", "texts of "  # prefixes of tallies' names, followe
 
 @dataclass(frozen=True)
 class MetaClip(Form):
-    """The form of entries, counts, probabilities and texts or, if tars are given, of a JSON file for each tar."""
+    """The form of counts, probabilities and texts with entries or, with tars, of JSON files for Meta CLIP's loaders."""
 
     tars: Sequence[str | Path] = ()
     names: str | Path | None = None
@@ -140,7 +140,7 @@ def _write_languages(run: Results, folder: Path) -> None:
 def _images(
     batch: pa.RecordBatch, languages: Mapping[str, slice], one_list: str | None
 ) -> Iterator[tuple[str, list[dict]]]:
-    """Yield the uid of each image of a MATCHED batch, with its texts as they are written."""
+    """Yield the uid of each image of a MATCHED batch, and its texts as the dictionaries that a shard has."""
     texts, offsets = parts(batch["candidates"])
     texts = of_list(texts, one_list)
     columns = (texts.field("text"), texts.field("language"), local_ids(texts, languages))
@@ -154,7 +154,7 @@ def _images(
 
 @dataclass(frozen=True)
 class Names:
-    """The names in files for Meta CLIP's loaders: of each language's list, and the t in the names of all arrays.
+    """Names in files for Meta CLIP's loaders: `of` each list of entries by language, and `t` in the names of arrays.
 
     `t` is a number or text such as `20k`.
     """
@@ -165,7 +165,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Lists:
-    """What tasks need of a run's lists of entries: rates, slices of ids, the one list if there is one, and names."""
+    """A run's lists of entries: rates, the slice of ids of each language, the one list's language if any, names."""
 
     rates: Shipped
     languages: Mapping[str, slice]
@@ -198,7 +198,7 @@ def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside,
 
 
 def write_tar(numbered: Numbered, made: Made, scan: Scan, lists: Lists, choice: Choice | None) -> None:
-    """Write both JSON files of a tar, one sample per line, and tally the samples."""
+    """Write the two JSON files of a tar, one per loader, with one sample per line; tally the samples."""
     number = 0
     with ExitStack() as stack:
         paths = [stack.enter_context(made.file(*each)) for each in jsons_of(number_of(numbered[1]))]
@@ -221,7 +221,10 @@ def _samples(scan: Scan, lists: Lists, choice: Choice | None) -> Iterator[Sample
 
 
 def of_samples(keys: Sequence[str], rows: pa.RecordBatch, lists: Lists) -> Iterator[Sample]:
-    """Yield one sample for each of `rows`, with its texts; `keys` has the samples' keys in the same order."""
+    """Yield a Sample for each of `rows`: its key, and its texts as each loader reads them.
+
+    `keys` has the samples' keys in the order of `rows`.
+    """
     texts, offsets = parts(rows[TRAINED_TEXTS.name])
     probability = keep_probability(texts.field("entries"), lists.rates.array()).tolist()
     of_lists = of_list(texts, lists.one_list)
@@ -335,7 +338,7 @@ def key_of(url: str) -> str:
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:
-    """Return the rows of a table of names, by language; InputError for another table."""
+    """Return the rows of a CSV table of names, by language; InputError for a file that is no such table."""
     try:
         rows = [*csv.DictReader(StringIO(path.read_text("utf-8-sig")), restval="", strict=True)]
     except (OSError, ValueError, csv.Error) as error:

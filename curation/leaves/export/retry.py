@@ -69,7 +69,7 @@ ORDER = (SUCCESS, RESIZE, OTHER, *(each.name for each in REASONS if not each.pas
 
 @dataclass(frozen=True)
 class Retry(Form):
-    """The form of the rows of curated/, or of matched/, whose images img2dataset may try again, given its results."""
+    """The export format `retry`: rows of curated/ or matched/ whose images img2dataset may download again."""
 
     status: Sequence[str | Path] = ()
     urls_of: Literal["curated", "matched"] = "curated"
@@ -110,7 +110,7 @@ class Retry(Form):
 
 
 def results_of(paths: Sequence[str | Path]) -> Table:
-    """Return the results of downloads as a table with one reason per image; InputError for other tables."""
+    """Return results of downloads as a table to join, one reason per image; InputError if a column is missing."""
     table = ImageTable.find(paths, _EXPECTED, _STATUS)
     if _MESSAGE not in table.columns.names:
         raise InputError(f"{table.name} has no column {_MESSAGE}; expected {_EXPECTED}")
@@ -145,7 +145,7 @@ def _read(file: File, table: ImageTable) -> Iterator[pa.RecordBatch]:
 
 
 def _write_rows(file: OwnFile, made: Made, number: int, stream: RowStream) -> None:
-    """Write the rows of a file whose reason may pass, with all columns; tally all rows by reason."""
+    """Write the rows of a file, unchanged, whose download failed for a reason that may pass; tally all by reason."""
     name = file.path.name
     passing = pa.array(map(ORDER.index, PASSING), pa.int8())
     with open_parquet(file.path) as opened:

@@ -74,7 +74,7 @@ class Texts(NamedTuple):
 
 
 class CuratedSample(NamedTuple):
-    """A curated sample in a tar that is read."""
+    """A sample that is written, with its curated text; `tar` is the tar that it is read from, mapped into memory."""
 
     key: str
     files: dict[str, Member]  # extension → member
@@ -91,7 +91,7 @@ Write = Callable[[str, Iterator[CuratedSample], Made], object]
 
 @dataclass(frozen=True)
 class CuratedSamples(Form):
-    """The base of forms made of tars: the samples of each given tar that are in the manifest."""
+    """The base of export formats that write the samples in given tars whose images are in the manifest."""
 
     tars: Sequence[str | Path] = ()
     captions: Sequence[str | Path] = ()
@@ -151,7 +151,7 @@ class CuratedSamples(Form):
 def _write_tar(
     numbered: Numbered, made: Made, scan: Scan, write: Write, choice: Choice | None, draw: CaptionDraw
 ) -> None:
-    """Let `write` write the samples of a tar that have a text; tally the samples and the drawn captions."""
+    """Let `write` write the samples of a tar whose images are in the manifest; tally the samples and drawn captions."""
     _, tar = numbered
     with opened(tar) as data, closing(_texts(scan, choice, draw, made.tallies)) as texts:
         write(tar_name(tar), _samples(data, texts), made)
@@ -188,7 +188,7 @@ def _texts(
 
 @dataclass(frozen=True)
 class WebDataset(CuratedSamples):
-    """The form of one tar of curated pairs for each given tar, and sizes.json."""
+    """The export format `webdataset`: one tar of curated pairs for each given tar, and sizes.json."""
 
     name = "webdataset"
     writes = "tars of the curated pairs"
@@ -213,7 +213,7 @@ class WebDataset(CuratedSamples):
 
 
 def write_tar(name: str, samples: Iterator[CuratedSample], made: Made, states_captions: bool) -> None:
-    """Write a tar, and tally its samples; with `states_captions`, each sample's json also has all texts."""
+    """Write a tar, and tally its samples; with `states_captions`, each sample's json also has its text and captions."""
     number = 0
     with made.file("", name) as path, writing(path) as add:
         for sample in samples:
@@ -243,7 +243,7 @@ SHARD = "shard "  # prefix of a tally of samples, followed by the shard's SHA-1,
 
 @dataclass(frozen=True)
 class Mds(CuratedSamples):
-    """The form of MDS shards, some for each given tar, and index.json."""
+    """The export format `mds`: MDS shards, one or more for each given tar, and index.json."""
 
     shard_bytes: int = 1 << 26  # as mosaicml's own writer
 
@@ -291,7 +291,10 @@ class Mds(CuratedSamples):
 
 
 def write_shards(tar: str, samples: Iterable[CuratedSample], made: Made, shape: dict[str, Any]) -> None:
-    """Write the shards of a tar, and tally the facts of each that the index states."""
+    """Write the shards of a tar; tally for index.json the SHA-1, bytes, name and samples of each.
+
+    `shape` describes the columns of a shard, as `_shape` returns it.
+    """
     head = json.dumps(shape, sort_keys=True).encode()
     rows = (_row(tar, sample, shape["column_names"]) for sample in samples)
     for number, shard in enumerate(cut(rows, shape["size_limit"] - len(head))):

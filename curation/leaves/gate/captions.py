@@ -56,24 +56,24 @@ class CaptionStep(Step):
     digest: str = ""  # of the bytes of the table's files; empty before `prepare`
 
     def asks(self) -> dict[str, list[str]]:
-        """Return the name of the table."""
+        """Return what the step asks, for people: the name of the table."""
         return {"balanced by": [self.table.name]}
 
     def prepare(self, context: Context) -> CaptionStep:
-        """Return the step with the digest of the table's files, which are read for it."""
+        """Return the step with a digest of the bytes of the table's files."""
         context.match_plan()  # a stage of its own
         with context.progress.stage("read captions"):
             digests = context.engine.run(list(enumerate(self.table.files)), _digest, TURNS).beginning("")
         return replace(self, digest=blake2b("".join(sorted(digests)).encode(), digest_size=16).hexdigest())
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
-        """Write the images with their captions; tally `texts` by language: replaced alt texts minus new captions."""
+        """Write the images with captions as texts; tally `texts` by language: replaced alt texts minus captions."""
         change = Captioner(context.match_plan())
         write = partial(rewrite_one, images=list(images), change=change, folder=folder)
         return Join(images_in(images), [caption_table(self.table)]).write(context.engine, write)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Refuse a table that has captions of none of the images, and captions that leave no image."""
+        """Raise InputError if the table has a caption of none of the images, or if no image passes."""
         if not counted["captioned"]:
             raise InputError(
                 f"{self.table.name} has a caption of none of the matched images: its {self.table.identity}s are not "
@@ -96,7 +96,7 @@ class CaptionStep(Step):
 
 
 def find(options: GateOptions) -> CaptionStep | None:
-    """Return the step, or None without captions; InputError for captions that are not balanced by."""
+    """Return the step, or None without captions; InputError if only one of --captions and --match-captions is given."""
     if options.match_captions and not options.captions:
         raise InputError("--match-captions balances by captions; name tables of them by --captions")
     if options.captions and not options.match_captions:
@@ -145,9 +145,9 @@ class Captioner:
         return with_texts(batch, stays, pa.concat_arrays([texts, found]).take(pa.array(taken)), lengths)
 
     def find(self, captions: pa.Array, records: pa.Array, tallies: Tallies) -> pa.StructArray:
-        """Return captions, of pages with these records, as CANDIDATEs; tally them.
+        """Return captions as CANDIDATE structs with language and entries; `records` are those of the images' pages.
 
-        Tallied are those that are `cut` and, by language, `captions` and `matched` ones.
+        Tally the captions that are `cut` and, by language, all `captions` and the `matched` ones.
         """
         texts, cut = shorter(captions, self.plan.max_text_length)
         found = self.matching.find(texts)
@@ -175,7 +175,7 @@ def _digest(numbered: File) -> Tallies:
 
 
 def _records(texts: pa.StructArray, offsets: np.ndarray) -> pa.Array:
-    """Return the record of the page of each image: that of its first text that has this page, null if none has."""
+    """Return each image's record of its page: that of its first text on this page, or null without one."""
     rows, of_page = np.full(len(offsets) - 1, -1), np.flatnonzero(texts.field("page_url").is_null())
     rows[np.searchsorted(offsets, of_page[::-1], side="right") - 1] = of_page[::-1]
     return texts.field("record").take(pa.array(rows, mask=rows < 0))

@@ -1,7 +1,7 @@
 """Rewrite files of matched images in tasks with the changes of a step, such as a list of checks, and tally them.
 
-Tallied are the rows that fail each check, those that fail no other, and those that fail it first. A text is counted
-under its first failed check if its image stays.
+For each check, three numbers are tallied: the rows that fail it, the rows that fail no other check, and the rows for
+which it is the first failed check. A text is counted under its first failed check if its image stays.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ class Check:
     removes: str | None = None
 
     def made(self, context: Context, images: Sequence[OwnFile]) -> Check:
-        """Return the check with its rule."""
+        """Return the check with its rule; `images` are all files of images, from which `make` may build it."""
         return self if self.make is None else replace(self, rule=self.make(context, images), make=None)
 
 
 @dataclass(frozen=True)
 class Checks:
-    """All checks in order, the number of tables whose verdicts are joined, and what mends texts before."""
+    """All checks in order, the number of tables whose verdicts are joined, and what mends texts before the checks."""
 
     checks: tuple[Check, ...]
     tables: int = 0
@@ -74,7 +74,7 @@ class Checks:
 
     @cached_property
     def of_images(self) -> list[Check]:
-        """The checks that an image itself fails or passes."""
+        """The checks of images."""
         return [check for check in self.checks if not check.of_texts]
 
     @cached_property
@@ -130,7 +130,10 @@ class Checks:
     def _show(
         self, batch: pa.RecordBatch, texts: pa.StructArray, image: np.ndarray, first: np.ndarray, removed: Removed
     ) -> None:
-        """Let the sample have the texts that go, given the row of the image of each, and the first check it fails."""
+        """Add the removed texts of drawn images to the sample of what the gate removed.
+
+        `image` has the row of each text's image, `first` the first check that the text fails.
+        """
         chosen = np.flatnonzero(removed.drawn(batch)[image])
         titles = pa.array([check.title for check in [*self.of_images, *self.of_texts]], pa.string())
         rules = titles.take(pa.array(first[chosen], mask=first[chosen] == len(titles)))
@@ -147,12 +150,15 @@ class Checks:
 
 
 def _matrix(failed: Sequence[np.ndarray], rows: int) -> np.ndarray:
-    """Return bool[check, row] of the rows that fail each check."""
+    """Return bool[check, row]: whether each row fails each check, given one bool[row] per check."""
     return np.array(failed, bool).reshape(len(failed), rows)
 
 
 def first_failed(failed: np.ndarray) -> np.ndarray:
-    """Return the number of the first check that each row fails, given bool[check, row]; that of all if it passes."""
+    """Return the number of the first check that each row fails, or the number of checks for a row that passes.
+
+    `failed` is bool[check, row].
+    """
     first = np.full(failed.shape[1], len(failed), np.int32)
     for number in reversed(range(len(failed))):  # argmax over rows takes four times as long
         first[failed[number]] = number
@@ -160,7 +166,10 @@ def first_failed(failed: np.ndarray) -> np.ndarray:
 
 
 def tally_failures(failed: np.ndarray, first: np.ndarray, prefix: str, tallies: Tallies) -> None:
-    """Tally `failed`, `alone` and `removed` of each check, given bool[check, row]; `first` removes a row."""
+    """Tally for each check the rows that fail it (`failed`), fail it only (`alone`), and that it removes (`removed`).
+
+    `failed` is bool[check, row]; `first` has the number of the check that removes each row.
+    """
     once = failed.sum(axis=0, dtype=np.int16) == 1
     for number, own in enumerate(failed):
         for name, rows in (("failed", own), ("alone", own & once), ("removed", first == number)):
@@ -168,7 +177,7 @@ def tally_failures(failed: np.ndarray, first: np.ndarray, prefix: str, tallies: 
 
 
 def tally_languages_by(languages: pa.Array, kinds: np.ndarray, names: Sequence[str], tallies: Tallies) -> None:
-    """Tally texts by their language under the name of the kind of each; those of other kinds are not counted."""
+    """Tally texts by language under names[kind] of each text's kind; texts of kinds without a name are skipped."""
     is_counted = pc.and_(pa.array(kinds < len(names)), languages.is_valid())
     rows = pa.table({"kind": kinds, "language": languages}).filter(is_counted)
     counts = rows.group_by(["kind", "language"], use_threads=False).aggregate([([], "count_all")])
@@ -179,7 +188,7 @@ def tally_languages_by(languages: pa.Array, kinds: np.ndarray, names: Sequence[s
 class Begin(NamedTuple):
     """The name of a file, and the position in it of the first image of a batch.
 
-    `removed` takes what is removed of the file, where a sample of that is asked for.
+    `removed` collects a sample of the removed texts; None: no sample is asked for.
     """
 
     file: str
@@ -195,20 +204,23 @@ Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, Begin, Tallies], pa.Re
 def written(
     images: Sequence[OwnFile], places: Places, schema: pa.Schema, change: Change, folder: StepFolder
 ) -> Receive:
-    """Return the function of tasks that rewrite the files of images, given blocks of rows about them by file."""
+    """Return the function of a task that rewrites files of images, given blocks of rows about these images."""
     write = partial(rewrite_one, images=[*images], change=change, folder=folder)
     return partial(places.written, schema=schema, write=write)
 
 
 def rewrite_one(number: int, rows: RowStream, images: Sequence[OwnFile], change: Change, folder: StepFolder) -> Tallies:
-    """Rewrite the file with a number, given a stream of rows about the images of this file and of others."""
+    """Rewrite the file `number` of `images`; the stream has rows about images of this file and of others."""
     return rewrite(images[number], change, folder, number, rows)
 
 
 def rewrite(
     file: OwnFile, change: Change, folder: StepFolder, number: int = 0, rows: RowStream | None = None
 ) -> Tallies:
-    """Rewrite a file into `folder` under the same name; `number` is the file's number in the rows."""
+    """Write the images of a file, after `change`, to `folder` under the same name; return the tallies.
+
+    `number` is the file's number in `rows`.
+    """
     tallies, row, path = Tallies(), 0, folder / file.path.name
     with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer, folder.removed(path.name, tallies) as removed:
         for batch in batches(file, MATCHED_ROW_GROUP):
@@ -285,9 +297,9 @@ def dealt(
 def without(
     batch: pa.RecordBatch, goes: np.ndarray, rule: str, removed: Removed | None, tallies: Tallies
 ) -> pa.RecordBatch:
-    """Return the images of a MATCHED batch that stay; tally those for which `goes` is true, and their texts.
+    """Return the images of a MATCHED batch for which `goes` is false; tally the others, and their texts by language.
 
-    `rule` is what removes them, in words.
+    `rule` describes what removes the images, for the sample of removed texts.
     """
     tallies.add("removed", int(goes.sum()))
     tally_texts(batch, goes, "texts", tallies)
@@ -303,9 +315,9 @@ def without_rows(
     rule: str,
     stay: bool = False,
 ) -> pa.RecordBatch:
-    """Return the images of a MATCHED batch about which `rows` has no row, or with `stay` the others.
+    """Return the images of a MATCHED batch about which `rows` has no row or, with `stay`, has one.
 
-    Tally those that go, by `without`.
+    The other images are tallied as by `without`.
     """
     goes = np.full(batch.num_rows, stay)
     if rows is not None:
@@ -314,7 +326,7 @@ def without_rows(
 
 
 def show_images(batch: pa.RecordBatch, goes: np.ndarray, rule: str, removed: Removed | None) -> None:
-    """Let the sample have the texts of the images for which `goes` is true."""
+    """Add the texts of drawn images for which `goes` is true to the sample of what the gate removed."""
     if removed:
         texts, offsets = parts(batch["candidates"])
         image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
@@ -323,18 +335,18 @@ def show_images(batch: pa.RecordBatch, goes: np.ndarray, rule: str, removed: Rem
 
 
 def tally_texts(batch: pa.RecordBatch, images: np.ndarray, name: str, tallies: Tallies) -> None:
-    """Tally the texts of some images of a MATCHED batch by language."""
+    """Tally, by language, the texts of the images of a MATCHED batch for which `images` is true."""
     texts, offsets = parts(batch["candidates"])
     tally_languages(texts.field("language").filter(pa.array(np.repeat(images, np.diff(offsets)))), name, tallies)
 
 
 def tally_languages(languages: pa.Array, name: str, tallies: Tallies, sign: int = 1) -> None:
-    """Tally texts, or texts less, given the language of each."""
+    """Tally the number of texts in each language; with a `sign` of -1 subtract it."""
     for language, number in counted(languages):
         tallies.add(name, sign * number, language)
 
 
 def counted(strings: pa.Array) -> list[tuple[str, int]]:
-    """Return each string that is not null, and how often it is there."""
+    """Return each distinct string that is not null, with the number of times that it occurs."""
     counts = pc.value_counts(strings.drop_null())
     return list(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))

@@ -54,7 +54,7 @@ class Conditions(Step):
     texts: EvaluationTexts | None = None
 
     def asks(self) -> dict[str, list[str]]:
-        """Return the conditions, rules and sets, and the tables."""
+        """Return what the step asks, for people: conditions, rules, evaluation sets and tables."""
         tables, keep = self.asked.tables, self.options.keep
         return {
             "downloaded": [DOWNLOADED.text] if tables.results else [],
@@ -77,7 +77,7 @@ class Conditions(Step):
         return replace(self, asked=replace(self.asked, conditions=[*self.asked.conditions, *found]))
 
     def prepare(self, context: Context) -> Conditions:
-        """Make what finds the entries of texts that are mended, which is a stage of its own."""
+        """Load, in a stage of its own, what finds the entries of mended texts, if a rule mends; return the step."""
         if self.options.rules.mends:
             context.match_plan()
         return self
@@ -107,7 +107,7 @@ class Conditions(Step):
             return rewritten(exchange, join, rows, checks, folder)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Refuse a download without matched images, tables of other images, and what lets nothing pass."""
+        """Raise InputError for a download without matched images, tables of other images, or if no image passes."""
         tables = self.asked.tables
         if tables.results and not (statuses := _statuses(counted)).get(SUCCESS):
             counts = ", ".join(f"{number:,} {status}" for status, number in statuses.items()) or "there is none"
@@ -177,7 +177,7 @@ class Conditions(Step):
 
 
 def find(options: GateOptions) -> Conditions | None:
-    """Return the step where single images or texts are checked."""
+    """Return the step, or None if no option checks single images or texts; InputError for options that do not fit."""
     if options.keep is not None:
         if not options.images and not options.status:
             raise InputError(f"--keep {options.keep!r} is over columns of tables of images; name them by --images")
@@ -210,12 +210,12 @@ def find(options: GateOptions) -> Conditions | None:
 
 
 def _known_sets(batch: pa.RecordBatch, sets: Shipped) -> np.ndarray:
-    """Return the sets that have the URL of each image of a MATCHED batch."""
+    """Return the mask of the evaluation sets that have each image of a MATCHED batch by uid or URL, uint64[image]."""
     return sets.opened(EvaluationSets.open).known(batch)
 
 
 def _find_texts(context: Context, images: Sequence[OwnFile], texts: EvaluationTexts) -> Rule:
-    """Return the rule that removes these texts; `images` are not needed for it."""
+    """Return the rule that removes the texts of evaluation sets; `images` are not needed for it."""
     known = context.engine.ship(texts.save(context.output.artefacts / "evaluation_texts"))
     return partial(_is_of_evaluation, known=known)
 
@@ -234,7 +234,7 @@ def _statuses(counted: Tallies) -> dict[str, int]:
 
 
 def _counts(title: str, counted: Tallies, number: int, prefix: str = "", removes: str | None = None) -> dict[str, Any]:
-    """Return the counts of a check, and what it removes."""
+    """Return the row of run.json about a check: its title, its counts, and what it removes."""
     counts = {name: counted[f"{prefix}{name}.{number}"] for name in COUNTS}
     said = {"removes": removes} if removes else {}
     return {"text": title} | said | counts | {"removed_texts": counted.by_language(f"{prefix}texts.{number}")}

@@ -80,9 +80,9 @@ class Pictures:
 
     @classmethod
     def named(cls, asked: str, tables: GivenTables) -> Pictures:
-        """Return what a value of `--same-image` names; InputError for any other text.
+        """Return the column, and the distance, that a value of `--same-image` names, such as phash:4.
 
-        InputError if none of the tables or several have the column.
+        InputError for any other text, or if the column is in none of the tables or in several.
         """
         column, colon, number = asked.partition(":")
         most = max(HASH_BITS) // MOST_SHARE
@@ -128,7 +128,7 @@ class Copies(Step):
     is_alone: bool = False  # whether no other step counts the images in the table
 
     def asks(self) -> dict[str, list[str]]:
-        """Return the column, and the table if no other step names it."""
+        """Return what the step asks, for people: the column, and the table if no other step names it."""
         table = GivenTables(images=(self.pictures.table,))
         return {"one image for each": [str(self.pictures)], "tables": table.lines if self.is_alone else []}
 
@@ -147,7 +147,7 @@ class Copies(Step):
         return marked + context.engine.exchange(items, send, receive, partitions)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Refuse a table that has none of the images, and one with differing rows of too many images."""
+        """Raise InputError if the table has none of the images, or differing rows of too many images."""
         if self.is_alone:
             require_found(self.pictures.table, 0, counted)
             require_own_rows(self.pictures.table, [self.pictures.column], 0, counted, config)
@@ -213,9 +213,9 @@ def _receive(partition: int, blocks: Iterator[bytes], number: int, max_texts: in
 
 
 def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, work: Path, folder: Path) -> Tallies:
-    """Write a file of MARKS, named by its number, for each file of images that has copies; return the tallies.
+    """Write rows of MARKS for each file of images that has copies to a file named by its number; return the tallies.
 
-    `copies` is the number of MARKS. `found` and `differing` are the numbers of images in the table, and of images with
+    `copies` is the number of these rows, `found` that of images in the table, and `differing` that of images with
     differing rows there, of which an example is tallied. `work` is a folder for intermediate files.
     """
     met = ByKey([*images], pictures.read, _JOINED, (_UID.name,))
@@ -234,7 +234,7 @@ def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, w
 def _with_values(
     partition: int, blocks: Iterator[bytes], tallies: Tallies, met: ByKey, is_uid: bool
 ) -> Iterator[Block]:
-    """Yield VALUES of the images that have a value, in blocks by value."""
+    """Yield the images that have a value in the table, as rows of VALUES, in blocks by value."""
     found = (_images_with_values(rows, groups, is_uid, tallies) for rows, groups in met.grouped(blocks))
     return dealt(sending(met.buckets), found, _value_keys)
 
@@ -280,13 +280,13 @@ def _value_keys(rows: pa.RecordBatch) -> np.ndarray:
 
 
 def _equal(partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int, places: Places) -> Iterator[Block]:
-    """Yield MARKS of the images that share their value with others, in blocks by file."""
+    """Yield rows of MARKS for the images that share their value with others, in blocks by file of images."""
     marks = chain.from_iterable(map(equal_images, by_bucket(blocks, buckets, VALUES, _value_keys)))
     return dealt(Packer(places.tasks), marks, places.keys)
 
 
 def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield MARKS of the images that share their value with others; the one with the smallest uid stays.
+    """Yield rows of MARKS for the images that share their value with others; the one with the smallest uid stays.
 
     Any number of images may share a value, so images are stored on a disk until the smallest uid is known.
     """
@@ -301,7 +301,7 @@ def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _stored(rows: Iterable[pa.RecordBatch], store: Store) -> Iterator[pa.RecordBatch]:
-    """Put rows into a store; yield the _SIZES of them, each row with size 1."""
+    """Put rows of VALUES into a store; yield their values and uids as rows of _SIZES, each with size 1."""
     for batch in gather_rows(rows, RUN_ROWS, RUN_BYTES):
         store.add(0, packed(batch.serialize()).data, batch.nbytes)
         sizes = pa.array(np.ones(batch.num_rows, np.int64))
@@ -309,20 +309,20 @@ def _stored(rows: Iterable[pa.RecordBatch], store: Store) -> Iterator[pa.RecordB
 
 
 def _by_value(held: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """Return _SIZES with one row per value: the smallest uid, and the number of images."""
+    """Return one row of _SIZES for each value: the smallest uid, and the sum of the sizes."""
     groups = pa.Table.from_batches(held, _SIZES).group_by("value", use_threads=False)
     return one_batch(groups.aggregate([("uid", "min"), ("size", "sum")]).rename_columns(_SIZES.names))
 
 
 def _store(partition: int, blocks: Iterator[bytes], buckets: int, folder: Path) -> Tallies:
-    """Write the VALUES of a partition's images to a Parquet file; nothing is tallied."""
+    """Write the images of a task's buckets, as rows of VALUES, to a Parquet file; nothing is tallied."""
     rows = chain.from_iterable(by_bucket(blocks, buckets, VALUES, _value_keys))
     write_rows(rows, VALUES, folder / f"{partition:05d}.parquet", Tallies())
     return Tallies()
 
 
 def _write(partition: int, blocks: Iterator[bytes], places: Places, folder: Path) -> Tallies:
-    """Write a file of MARKS for each file of images that has copies; tally `copies`, the number of MARKS."""
+    """Write the received rows of MARKS to one file for each file of images that has copies; tally them as `copies`."""
     tallies, rows = Tallies(), places.stream(blocks, MARKS)
     for number in rows.files():
         tallies.add("copies", write_rows(rows.rest_of(number), MARKS, folder / f"{number}.parquet", tallies))
@@ -330,7 +330,7 @@ def _write(partition: int, blocks: Iterator[bytes], places: Places, folder: Path
 
 
 def _near_marks(engine: Engine, pictures: Pictures, places: Places, work: Path, write: Receive) -> Tallies:
-    """Find near copies among the VALUES stored in `work`, and send their MARKS, by file, to `write`.
+    """Find near copies among the images stored in `work`, and send rows of MARKS for them to `write`.
 
     Return the sums of the tallies that `write` returns.
     """
@@ -349,7 +349,7 @@ def _near_marks(engine: Engine, pictures: Pictures, places: Places, work: Path, 
 
 
 def _packed(marks: Iterable[pa.RecordBatch], places: Places) -> Iterator[pa.RecordBatch]:
-    """Yield BLOCKS of MARKS by file."""
+    """Yield rows of MARKS, packed into blocks by file of images, as rows of BLOCKS, which Spark moves."""
     from runtime.engine.spark import as_row
 
     return map(as_row, dealt(Packer(places.tasks), marks, places.keys))
@@ -363,7 +363,7 @@ class Meaning(Step):
     cosine: str | None  # the cosine that the first file states
 
     def asks(self) -> dict[str, list[str]]:
-        """Return the name of the table."""
+        """Return what the step asks, for people: the name of the table."""
         return {"no copy in": [self.table.name]}
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
@@ -378,7 +378,7 @@ class Meaning(Step):
         return context.engine.exchange(met.items(self.table.files), met.send, receive, places.tasks, relays)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Refuse a table that has none of the images, and a table in which a leader is itself a copy."""
+        """Raise InputError if the table has none of the images, or if a leader in it is itself a copy."""
         name = self.table.name
         if counted["rows"] and not counted["found"]:
             raise InputError(
@@ -398,7 +398,7 @@ class Meaning(Step):
         return {"tables": [table]} | super().facts(counted)
 
     def read(self, file: tuple[str, Version]) -> Iterator[dict[str, pa.Array]]:
-        """Yield KEY of the leaders in a file, and _COPY of their copies, batch by batch.
+        """Yield, for the rows of a file of the table, KEY of the leader and, as the columns _COPY, KEY of the copy.
 
         Rows without a leader, or with the image itself as leader, are left out.
         """
@@ -434,7 +434,10 @@ def find_meaning(options: GateOptions) -> Meaning | None:
 
 
 def _to_copies(partition: int, blocks: Iterator[bytes], _: Tallies, met: ByKey) -> Iterator[Block]:
-    """Yield images, and rows of the table by the KEY of their copies, both with `leads`."""
+    """Yield images, and rows of the table by KEY of the copy, as rows of _TO_COPY, in blocks by KEY.
+
+    `leads` says whether an image has copies, or whether the leader in a row of the table is left.
+    """
     packer = sending(met.buckets)
     for rows, groups in met.grouped(blocks):
         is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)

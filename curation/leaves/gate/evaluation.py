@@ -52,7 +52,7 @@ _OF_THE_WEB = "^[0-9a-fA-F]{32}$"  # matches the uid of a URL, and no uid that i
 
 @dataclass(frozen=True, eq=False)
 class KeysOfSets:
-    """Distinct keys of 16 bytes, as a KeySet has them; sets[i] is the mask, uint64, of the sets that have the i-th."""
+    """Distinct keys of 16 bytes, in the arrays of a KeySet; sets[i] is the mask (uint64) of the sets with key i."""
 
     keys: np.ndarray
     starts: np.ndarray
@@ -60,7 +60,10 @@ class KeysOfSets:
 
     @classmethod
     def of(cls, given: Sequence[np.ndarray]) -> KeysOfSets:
-        """Return the distinct keys of all sets: the first 16 bytes of each of `given`, uint64[key, words]."""
+        """Return the distinct keys of all sets; `given` has the keys of each set, uint64[key, words].
+
+        The first 16 bytes of a key are kept.
+        """
         cut = [np.ascontiguousarray(each[:, :2]) for each in given]
         keys = KeySet.of(cut)
         return cls(keys.keys, keys.starts, _sets([keys.find(each) for each in cut], len(keys)))
@@ -73,7 +76,7 @@ class KeysOfSets:
 
 @dataclass(frozen=True, eq=False)
 class HashesOfSets:
-    """Distinct hashes of one length, and the arrays of an index to find near ones.
+    """Distinct hashes of one length, and the arrays of an index that finds hashes near a given one.
 
     sets[i] is the mask, uint64, of the sets that have the i-th hash.
     """
@@ -139,7 +142,10 @@ class VectorsOfSets:
         return cls(np.concatenate(own), np.cumsum([0, *map(len, own)]), np.array([cosine]))
 
     def find(self, vectors: np.ndarray, distance: int = 0) -> np.ndarray:
-        """Return the mask of the sets that have an embedding near each of float32[vector, dimension], `scaled`."""
+        """Return the mask of the sets with an embedding near each vector, that is, with at least the least cosine.
+
+        `vectors` is float32[vector, dimension], `scaled`; `distance` is not used.
+        """
         near, out = LeastCosine(self.vectors.shape[1], float(self.cosine[0])), np.zeros(len(vectors), np.uint64)
         for bit, (begin, end) in enumerate(pairwise(self.bounds.tolist())):
             out |= near.has_near(vectors, self.vectors[begin:end]).astype(np.uint64) << np.uint64(bit)
@@ -221,8 +227,8 @@ class EvaluationSets(SavedSets):
     def read(cls, tables: Iterable[str | PathLike[str]], distance: int, cosine: float | None = None) -> EvaluationSets:
         """Return the sets in tables: files, folders, globs or URLs of Parquet, named by the last part of the path.
 
-        `cosine` is the least one of embeddings; None: these are not compared. InputError for a table without URLs,
-        hashes and embeddings, and for a distance that is too large for copies.
+        `cosine` is the least cosine of near embeddings; None: embeddings are not compared. InputError for a table
+        without URLs, hashes and embeddings, and for a distance that is too large for copies.
         """
         require_distance(distance, WORD_BITS)
         paths = sorted(_named(list(map(str, tables))).items())
@@ -245,7 +251,10 @@ class EvaluationSets(SavedSets):
         return out
 
     def by_column(self, name: str, column: pa.Array) -> np.ndarray:
-        """Return, for each image, the mask of the sets near it in one of `columns`; 0 for null, zeros and NaN."""
+        """Return, for each image, the mask of the sets near its value in the column `name`; 0 for null, zeros and NaN.
+
+        `name` is one of `columns`: a hash or an embedding.
+        """
         if name != EMBEDDING:
             return self.by_hash(name, column)
         out = np.zeros(len(column), np.uint64)
@@ -330,7 +339,7 @@ def _named(paths: Sequence[str]) -> dict[str, str]:
 
 
 def _read(name: str, path: str, with_vectors: bool) -> _Table:
-    """Return what is compared in the files of a table; refuse a table without any URL, hash or embedding."""
+    """Return the keys, hashes and embeddings in a set's table; InputError for a table without any."""
     table = _Table(EvaluationSet(name))
     for file, version in files_in(path, _EXPECTED):
         with opened(file, version) as parquet:
@@ -347,9 +356,9 @@ def _read(name: str, path: str, with_vectors: bool) -> _Table:
 
 
 def _columns(names: Sequence[str], path: str, more: Sequence[str]) -> dict[str, str]:
-    """Return the columns to read, by name: each is a url, a uid, a sha256, one of _HASHES or one of `more`.
+    """Return the columns to read, by name, and the meaning of each: url, uid, sha256, one of _HASHES or of `more`.
 
-    InputError if none of `names` is a URL or a hash.
+    InputError if there is none besides uids.
     """
     known = {column: kind for kind in ("url", "uid") for column in RECOGNISED[kind]}
     known |= {column: column for column in ("sha256", *_HASHES, *more)}
@@ -363,7 +372,7 @@ def _columns(names: Sequence[str], path: str, more: Sequence[str]) -> dict[str, 
 class EvaluationTexts(SavedSets):
     """Texts that no image may have, as keys of 16 bytes.
 
-    A key is that of a whole text, which is cleaned like alt texts, case-folded and in NFC.
+    A key is a hash of a whole text, which is first cleaned like alt texts, case-folded and brought to NFC.
     """
 
     @classmethod
@@ -376,7 +385,7 @@ class EvaluationTexts(SavedSets):
 
     @classmethod
     def of(cls, texts: Strings) -> EvaluationTexts:
-        """Return the set of these texts.
+        """Return these texts, cleaned, as a set.
 
         >>> texts = EvaluationTexts.of(["A photo of a dog. ", "Straße"])
         >>> texts.fails(pa.array(["a Photo of a Dog.", "a photo of a dog", "STRASSE", None])).tolist()

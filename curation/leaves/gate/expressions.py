@@ -1,7 +1,7 @@
-"""Split an expression over columns of images into conditions, which Spark checks, and evaluates over rows of tables.
+"""Split an expression over columns of images into conditions, check them by Spark, and evaluate them on rows of tables.
 
-`verdicts` scans the text before, and joins the results to the images. Tables are joined before if one condition names
-columns of both.
+`verdicts` scans the text of the expression before, and joins the results to the images. Two tables are joined before
+the evaluation if one condition names columns of both.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def checked(
 
 
 def require_columns(names: Sequence[str], tables: Mapping[str, Sequence[str]]) -> None:
-    """Refuse names of columns that are in no table, in several tables, or in one table in several spellings.
+    """Raise InputError for a column that is in no table, in several tables, or in one table in several spellings.
 
     `tables` has the columns of each table by the name of the table.
     """
@@ -129,7 +129,7 @@ def conditions(spark: SparkSession, expression: str) -> list[Condition]:
 
 
 def require_boolean(spark: SparkSession, condition: Condition, columns: pa.Schema) -> None:
-    """Refuse a condition that is not true or false for a single row; `columns` are those that it names."""
+    """Raise InputError for a condition that is not true or false for one row; `columns` are those that it names."""
     try:
         with _silent():
             rows = spark.createDataFrame([], from_arrow_schema(columns))
@@ -322,7 +322,7 @@ def _numbers(asked: Asked, part: Part) -> list[int]:
 
 
 def _rows_of(spark: SparkSession, asked: Asked, number: int) -> DataFrame:
-    """Return KEY, the columns that conditions name, and facts of a table; FOUND is true for all rows."""
+    """Return the rows of a table: KEY, the columns that conditions name, facts, and a column FOUND that is true."""
     schema = read_schema(asked, number)
     read = partial(_read, asked=asked, number=number, schema=schema)
     rows = over(spark, list(asked.tables.every[number].files), read, schema)
@@ -366,7 +366,10 @@ def _read(file: Any, asked: Asked, number: int, schema: pa.Schema) -> Iterator[p
 
 
 def _packed(rows: Iterable[pa.RecordBatch], join: VerdictJoin, found: int) -> Iterator[pa.RecordBatch]:
-    """Yield BLOCKS of facts by key; rows without a column `found` get `found`, the bits of the part's tables."""
+    """Yield facts in blocks by KEY, as rows of BLOCKS, which Spark moves.
+
+    Rows without a column `found` get the value `found`, the bits of the part's tables.
+    """
     packer = sending(join.by_key.buckets)
     for batch in rows:
         known = {"found": pa.repeat(pa.scalar(found, pa.int64()), batch.num_rows)}

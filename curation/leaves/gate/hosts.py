@@ -188,9 +188,9 @@ def _seconds(date: str) -> int:
 
 
 def _rows_of_table(path: str, version: Version, tally: Counter[str]) -> Iterator[tuple[str, int, bytes]]:
-    """Yield URL, date (0) and content of each row of a table with host, text and perhaps path.
+    """Yield URL, date and content of each row of a table with the columns host, text and perhaps path.
 
-    The column host may have hosts or URLs of hosts.
+    The column host may have hosts or URLs of hosts. The date is 0, which stands for an unknown one.
     """
     with opened(path, version) as table:
         names = table.schema.names
@@ -245,7 +245,7 @@ class Hosts(Step):
     removes = False
 
     def asks(self) -> dict[str, list[str]]:
-        """Return the files of hosts."""
+        """Return what the step asks, for people: the files of hosts."""
         return {"hosts say": [f"{self.files.name} ({counted(len(self.files.files), 'file')})"]}
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
@@ -300,7 +300,7 @@ def _send(item: Item, tallies: Tallies, meeting: Meeting) -> Iterator[Block]:
 
 
 def _files_of_hosts(files: Sequence[tuple[str, Version]], tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield ASKED rows of the hosts' files in some WARC files or tables; tally what was read."""
+    """Yield the hosts' files in some WARC files or tables as rows of ASKED; tally what was read."""
     tally: Counter[str] = Counter()
     for path, version in files:
         for batch in read(path, version, tally):
@@ -320,7 +320,7 @@ def _condensed(name: str, content: bytes) -> tuple[bytes, list[str]]:
 
 
 def _urls(number: int, file: OwnFile) -> Iterator[pa.RecordBatch]:
-    """Yield ASKED rows of the URLs of a file's images and of their pages; a page comes once per image."""
+    """Yield the URLs of a file's images and of their pages as rows of ASKED; a page comes once per image."""
     begin = 0
     for batch in batches(file, MATCHED_ROW_GROUP, ["url", "page_url", "candidates.list.element.page_url"]):
         texts, offsets = parts(batch["candidates"])
@@ -348,7 +348,7 @@ def _asked(hosts: pa.Array, known: dict[str, pa.Array]) -> pa.RecordBatch:
 
 
 def _pass_on(partition: int, blocks: Iterable[bytes], tallies: Tallies, meeting: Meeting) -> Iterator[Block]:
-    """Yield FOUND rows in blocks by file.
+    """Yield the signals of URLs as rows of FOUND, in blocks by file of images.
 
     All rows of a bucket are of one range of hosts; the bucket of its files comes right before that of its URLs.
     """
@@ -368,7 +368,7 @@ def _pass_on(partition: int, blocks: Iterable[bytes], tallies: Tallies, meeting:
 
 
 def _marked(batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies) -> pa.RecordBatch:
-    """Return all images of a MATCHED batch, with the signals in FOUND rows added; tally the images with each signal."""
+    """Return all images of a MATCHED batch with the signals in `rows` (schema FOUND) added; tally images by signal."""
     found = np.zeros(batch.num_rows, np.int32)
     if rows is not None:
         np.bitwise_or.at(found, rows["row"].to_numpy() - begin.row, rows["signals"].to_numpy())
@@ -396,7 +396,7 @@ def contents() -> SpooledTemporaryFile[bytes]:
 
 
 class KnownHosts:
-    """The files of some hosts, the newest of each name; a host's files are parsed on its first look-up."""
+    """The files of some hosts, the newest of each name; a host's files are parsed when one of its URLs is looked up."""
 
     def __init__(self, agents: Sequence[str], tallies: Tallies, contents: SpooledTemporaryFile[bytes]):
         self._agents, self._tallies, self._contents = agents, tallies, contents
@@ -408,7 +408,7 @@ class KnownHosts:
         contents.truncate()
 
     def learn(self, rows: pa.RecordBatch) -> None:
-        """Add files from ASKED rows: of files with one name, the newest; of equally new ones, the greatest in bytes."""
+        """Add files from rows of ASKED. Of files with one name the newest stays; of these, the greatest in bytes."""
         columns = (rows[name].to_pylist() for name in ("high", "low", "name", "date", "content", "faults"))
         for high, low, name, date, content, faults in zip(*columns, strict=True):
             held = self._files.setdefault((high, low), {})
@@ -424,7 +424,7 @@ class KnownHosts:
         return zlib.decompress(self._contents.read(file.size))
 
     def found(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Return FOUND rows of the URLs with signals; tally all URLs, and the URLs of known hosts."""
+        """Return the URLs of ASKED rows that have signals as rows of FOUND; tally all, and those of known hosts."""
         high, low, out = rows["high"].to_numpy(), rows["low"].to_numpy(), np.zeros(rows.num_rows, np.int32)
         is_page = pc.equal(rows["kind"], PAGE).to_numpy(zero_copy_only=False)
         is_known = np.zeros(rows.num_rows, bool)

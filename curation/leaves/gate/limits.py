@@ -2,9 +2,11 @@
 
 The step `domains` keeps, of each domain, the images with the smallest draws. A draw depends on seed and uid alone, so
 the choice does not depend on the order of rows. Tasks drop images over the limit before the images of a domain are
-grouped, so no task holds all images of a large domain. Repeated texts are found for a check of texts, which reads the
-hashes of those that a file of images has. Texts and domains are compared by a hash of 64 bits: among ten billion texts,
-none is likely to have the hash of one of a million repeated texts, and of a billion domains hardly two share one.
+grouped, so no task holds all images of a large domain.
+
+Texts that too many images have are removed by a check of texts. For each file of images, that check reads a file with
+the hashes of its repeated texts. Texts and domains are compared by a hash of 64 bits: among ten billion texts, none is
+likely to have the hash of one of a million repeated texts, and of a billion domains hardly two share one.
 """
 
 from __future__ import annotations
@@ -48,10 +50,10 @@ _OF_FILE = pa.schema([_COUNTS.field("hash")])
 
 @dataclass(frozen=True)
 class ByHash:
-    """The exchange in which rows about images meet by a hash; those that are kept go to the files of the images.
+    """The exchange in which rows about images are grouped by a hash; the rows to keep go to the images' files.
 
     `rows(files)` yields rows of `schema`, whose first column is the hash, of some numbered files of images. `keep`
-    takes all rows with the hashes of a bucket, and yields rows with a PLACE.
+    takes all rows with the hashes of a bucket, and yields rows with a PLACE, an image's file and row.
     """
 
     schema: pa.Schema
@@ -61,7 +63,11 @@ class ByHash:
     def run(
         self, engine: Engine, images: Sequence[OwnFile], each: int, received: Callable[[Places], Receive]
     ) -> Tallies:
-        """Return the sums of all tallies; `each` is the estimated number of rows about an image."""
+        """Run the exchange, and return the sums of all tallies.
+
+        `each` is the estimated number of rows about an image; `received` returns the function of the tasks that get the
+        kept rows.
+        """
         places = Places.of(row_counts(images))
         buckets, tasks = group_buckets(each * places.images)
         items = senders([*enumerate(images)], places.images, buckets)
@@ -89,7 +95,7 @@ class Domains(Step):
     most: int
 
     def asks(self) -> dict[str, list[str]]:
-        """Return the rule."""
+        """Return what the step asks, for people: the rule with its number."""
         return {"policy": [f"{OF_DOMAINS}:{self.most}"]}
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
@@ -111,7 +117,7 @@ def find(options: GateOptions) -> Domains | None:
 
 
 def _drawn(files: Sequence[tuple[int, OwnFile]], most: int, seed: int) -> Iterator[pa.RecordBatch]:
-    """Yield _DRAWN rows of the images in files, at most `most` per domain."""
+    """Yield the images in files, at most `most` per domain, with hash of the domain and draw, as rows of _DRAWN."""
     yield from _smallest(chain.from_iterable(_draws(number, file, seed) for number, file in files), most)
 
 
@@ -184,7 +190,7 @@ def _hashes(texts: pa.StructArray) -> np.ndarray:
 
 
 def _counts(files: Sequence[tuple[int, OwnFile]]) -> Iterator[pa.RecordBatch]:
-    """Yield _COUNTS: how many images of a batch have each text. An image has a text once."""
+    """Yield the number of images of a batch that have each text, as rows of _COUNTS. An image has a text only once."""
     for number, file in files:
         for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.text"]):
             hashes, counts = np.unique(_hashes(parts(batch["candidates"])[0]), return_counts=True)
@@ -193,7 +199,10 @@ def _counts(files: Sequence[tuple[int, OwnFile]]) -> Iterator[pa.RecordBatch]:
 
 
 def repeated_in(bucket: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
-    """Yield _FOUND rows of the texts that more than `most` images have; the bucket has all _COUNTS of its texts."""
+    """Yield a row of _FOUND for each text and file, if more than `most` images of all files have the text.
+
+    The bucket has all rows of _COUNTS about its texts.
+    """
     counts = pa.concat_batches([*bucket])
     hashes = _hash_of(counts)
     order = np.argsort(hashes)

@@ -97,7 +97,7 @@ class GateOptions:
 
     @property
     def asks_of_single(self) -> bool:
-        """Whether single images or texts are checked; a table that only --same-image needs is joined for it alone."""
+        """Whether single images or texts are checked; a sole table that only --same-image needs does not count."""
         is_joined = self.status or self.only or self.keep is not None or (self.same_image and len(self.images) > 1)
         return any((is_joined, self.rules.of_single, self.decontaminate, self.decontaminate_texts))
 
@@ -153,7 +153,10 @@ class GateOptions:
 
 
 def _found(name: str, find: Callable[..., Any], options: GateOptions, is_named: bool) -> Step | None:
-    """Return the step that options ask for; until 0.4 another package may have a function of engine and options."""
+    """Return the step that the function `find` of a package makes of the options; None: it is not asked for.
+
+    Until version 0.4, another package may have a function of engine and options.
+    """
     if len(signature(find).parameters) == 1:
         return find(options)
     message = f"the function of the step {name} takes engine and plan; 0.4 will call it with the options of the gate"
@@ -174,7 +177,7 @@ class _StepOfEngine(Step):
 
 @dataclass(frozen=True)
 class Gate:
-    """The gate of a run: its steps in order, with all files found; false without steps.
+    """The gate of a run: its steps in order, with all files found; its truth value is whether it has steps.
 
     `hashes` are the tables in which listed hashes are looked up.
     """
@@ -188,7 +191,7 @@ class Gate:
 
     @property
     def keep(self) -> str | None:
-        """The condition that only Spark can parse."""
+        """The expression of --keep, which only Spark can parse; None: no such condition."""
         return self.options.keep
 
     def lines(self) -> list[str]:
@@ -205,7 +208,10 @@ class Gate:
         return replace(self, steps={name: step.open(engine) for name, step in self.steps.items()})
 
     def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
-        """Run all steps; return the files of the images that pass, in the part LAST of the output, and a Gated."""
+        """Run all steps; return the files of the images that pass, and the steps with their tallies.
+
+        The files are in the part LAST of the output.
+        """
         steps = {name: step.prepare(context) for name, step in self.steps.items()}
         counted: dict[str, Tallies] = {}
         sampled: dict[str, str] = {}

@@ -31,7 +31,7 @@ RULES = {rule.name: rule for rule in _ROWS}
 
 @dataclass(frozen=True)
 class ChosenRule:
-    """A rule of a policy with its number, or names; None if the rule takes neither."""
+    """A rule of a policy with the number or the names that were given; None if the rule takes neither."""
 
     rule: Rule
     number: int | str | None = None
@@ -50,7 +50,7 @@ class ChosenRule:
 
     @property
     def fails(self) -> Callable[..., np.ndarray]:
-        """The check, of a batch, or of texts, their images and the batch."""
+        """The rule's check: a function of a batch, or of texts, the row of each text's image, and a batch."""
         if self.rule.check is None:
             raise TypeError(f"{self.rule.name} is about all images of a run, not about one batch")
         return self.rule.check if self.number is None else partial(self.rule.check, number=self.number)
@@ -58,7 +58,7 @@ class ChosenRule:
 
 @dataclass(frozen=True)
 class Policy:
-    """The rules of a run, in the order of the table."""
+    """The chosen rules of a run, in the order of RULES."""
 
     rules: tuple[ChosenRule, ...] = ()
 
@@ -86,7 +86,7 @@ class Policy:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The rules as `parse` takes them."""
+        """The rules as texts that `parse` takes, such as `min_words:3`."""
         return tuple(map(str, self.rules))
 
     def over(self, scope: str) -> tuple[ChosenRule, ...]:
@@ -95,7 +95,7 @@ class Policy:
 
     @property
     def of_single(self) -> tuple[ChosenRule, ...]:
-        """The rules that single images or texts are checked by: all but those over domains."""
+        """The rules by which single images or texts are checked: all but OF_DOMAINS."""
         return tuple(chosen for chosen in self.rules if chosen.rule.name != OF_DOMAINS)
 
     @property
@@ -105,7 +105,7 @@ class Policy:
 
     @property
     def mends(self) -> tuple[str, ...]:
-        """The names of the rules that mend texts."""
+        """The names of the rules that mend texts before they are checked."""
         return tuple(chosen.rule.name for chosen in self.rules if chosen.rule.name in mending.MENDS)
 
     def number_of(self, name: str) -> int | None:
@@ -117,7 +117,7 @@ class Policy:
 
 
 def _chosen(given: str) -> ChosenRule:
-    """Return the rule that a name and its number mean, or refuse them."""
+    """Return the rule that a text such as `min_words:3` names; InputError for an unknown rule or an invalid number."""
     name, colon, number = given.partition(":")
     if name not in RULES:
         known = ", ".join([RECOMMENDED, PERSONAL_DATA, *(rule.form for rule in _ROWS)])

@@ -1,4 +1,4 @@
-"""Read robots.txt, ai.txt of the same form and tdmrep.json of a host, and find the signals that they state for paths.
+"""Read a host's robots.txt, ai.txt (in the same format) and tdmrep.json, and find the signals that paths have.
 
 Paths are matched with patterns as RFC 9309 defines it. Rules are in groups for agents; the agents that count are named
 in robots_agents.txt or by a user. Of the rules that fit a path, the one with the most octets decides; of equally long
@@ -356,7 +356,7 @@ class HostRules:
         return found
 
     def _refused(self, files: Mapping[str, bytes], agents: Sequence[str]) -> Iterator[tuple[int, PathRules]]:
-        """Yield pairs: the bit of a signal, and rules that refuse the paths with the signal. A bit may come again."""
+        """Yield pairs: the bit of a signal, and rules that refuse the paths with it; several pairs may have one bit."""
         for name, signal in ((ROBOTS_TXT, "robots"), (AI_TXT, "ai.txt")):
             if name not in files:
                 continue
@@ -440,7 +440,7 @@ def _preferences(field: str, value: str) -> Iterator[tuple[bool, str]]:
 
 
 def _firm(patterns: Iterable[tuple[bool, str]]) -> Patterns:
-    """Return distinct patterns, without each permitting one that an equal pattern contradicts by refusing."""
+    """Return distinct patterns; a pattern that one pair refuses and another permits is only refused."""
     given = [*dict.fromkeys(patterns)]
     refused = {pattern for refuses, pattern in given if refuses}
     return [(refuses, pattern) for refuses, pattern in given if refuses or pattern not in refused]

@@ -60,7 +60,7 @@ class Step:
         raise NotImplementedError
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Refuse options that cannot be meant, given the tallies of `write`."""
+        """Raise InputError, given the tallies of `write`, if the options can hardly be meant: no image passes, say."""
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return facts about the step for run.json; lists are appended to those of the steps before."""
@@ -68,9 +68,9 @@ class Step:
 
 
 def removed(title: str, counted: Tallies) -> dict[str, Any]:
-    """Return, for run.json, the condition of a step that sees only images that the steps before it left.
+    """Return, for run.json, the condition of a step that has only one; `title` describes it.
 
-    An image fails no other condition of the gate then, so all COUNTS are equal.
+    The step sees only images that the steps before it left, so an image fails no other condition: all COUNTS are equal.
     """
     texts = {code: number for code, number in counted.by_language("texts").items() if number}
     return {"text": title} | dict.fromkeys(COUNTS, counted["removed"]) | {"removed_texts": texts}
@@ -103,7 +103,7 @@ class Removed:
         return draws(self.seed, PURPOSE, batch["uid"]) < self.share
 
     def add(self, batch: pa.RecordBatch, texts: pa.StructArray, images: np.ndarray, rules: pa.Array) -> None:
-        """Write CANDIDATEs of drawn images of a batch with the rules that remove them, but for those of silent rules.
+        """Write texts of drawn images to the sample, each with the rule that removes it, but none of silent rules.
 
         images: the row in the batch of each text's image.
         rules: the title of the rule that removes each text; null if the text stays, which is then not written.
@@ -135,7 +135,7 @@ class StepFolder:
 
     @contextmanager
     def removed(self, name: str, tallies: Tallies) -> Iterator[Removed | None]:
-        """Yield a Removed for the file of images `name`, or None without a sample.
+        """Yield the sample for the texts removed from the file of images `name`, or None if no sample is asked for.
 
         The file that it writes is tallied as one of REMOVED_PART.
         """

@@ -111,7 +111,7 @@ def value_bytes(values: pa.Array) -> pa.Array:
 
 
 def of_table(number: int, counted: Tallies) -> dict[str, Any]:
-    """Return the number of images in a table and, if rows of some images differ, their number and an example."""
+    """Return, for run.json, the number of images in a table and, if rows of some differ, their number and a uid."""
     differing = counted[f"differing.{number}"]
     examples = counted.beginning(f"differing_uid.{number}.")
     return {"found": counted[f"found.{number}"]} | (
@@ -131,7 +131,7 @@ def require_found(table: ImageTable | UidList, number: int, counted: Tallies) ->
 def require_own_rows(
     table: ImageTable | UidList, columns: Sequence[str], number: int, counted: Tallies, config: CurationConfig
 ) -> None:
-    """Refuse a table in which rows of too many images differ in columns that are asked for."""
+    """Raise InputError for a table in which rows of too many images differ in `columns`, those that options name."""
     found = of_table(number, counted)
     differing = found.get("differing", 0)
     if differing > config.max_shared_uids * found["found"]:
@@ -222,7 +222,7 @@ class UidList:
 
     @classmethod
     def find(cls, paths: Paths) -> UidList:
-        """Return the lists in files, folders, globs or URLs; InputError for none, or one that names no uids or URLs."""
+        """Return the lists in files, folders, globs or URLs; InputError for no file, or one without uids and URLs."""
         given = [*map(str, paths)]
         files = {path: files_in(path, _LIST, ("",)) for path in given}
         for path, own in files.items():

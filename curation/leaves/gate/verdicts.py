@@ -1,8 +1,9 @@
 """Join facts from tables to images, and send the verdicts to the tasks that rewrite the files of the images.
 
-The text of a condition is scanned before Spark parses it: its length, its depth, and times of the run.
-Conditions over columns are evaluated by Spark's SQL in `expressions`; all others here, row by row of one table. Of
-several rows of an image the one that meets the most conditions counts: of several tries, one that succeeded.
+An image's verdict is the conditions that it meets and the evaluation sets that have it, as bits. The text of a
+condition is scanned before Spark parses it: its length, its depth, and times of the run. Conditions over columns are
+evaluated by Spark's SQL in `expressions`; all others here, row by row of one table. Of several rows of an image the one
+that meets the most conditions counts: of several tries, one that succeeded.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def _is_day_of_the_run(token: re.Match[str]) -> bool:
 
 
 def require_short(expression: str) -> None:
-    """Refuse an expression so long or deep that Spark's parser would be very slow, or overflow its stack."""
+    """Raise InputError for an expression so long or deep that Spark parses it very slowly, or overflows its stack."""
     signs = depth = deepest = 0
     for token in _tokens(expression) if len(expression) <= MOST_CHARACTERS else ():
         signs += token.lastgroup not in ("number", "string") and token[0] not in ("(", ")", ",")
@@ -102,7 +103,7 @@ def require_short(expression: str) -> None:
 
 
 def require_no_day_of_the_run(expression: str) -> None:
-    """Refuse times such as timestamp'now', which Spark's parser replaces by the time of parsing."""
+    """Raise InputError for times such as timestamp'now', which Spark's parser replaces by the time of parsing."""
     tokens = _tokens(expression)
     for before, token in zip(tokens, tokens[1:], strict=False):
         if before.lastgroup == "word" and before[0].upper().startswith(("DATE", "TIME")) and _is_day_of_the_run(token):
@@ -123,7 +124,7 @@ def beginnings(expression: str) -> list[int]:
 class Part:
     """Some tables, and the conditions over their columns, both as bits.
 
-    `unmet` are the conditions that hold for an image in no table.
+    An image without a row in any of these tables meets the conditions `unmet`, such as IS NULL.
     """
 
     tables: int
@@ -133,7 +134,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Asked:
-    """The conditions on tables, in the order of their bits, and the columns that they name.
+    """The given tables, and the conditions on them; a condition's bit is its position.
 
     `also` are pairs of a table and a column that other options need.
     """
@@ -144,7 +145,7 @@ class Asked:
 
     @classmethod
     def of(cls, tables: GivenTables, also: Sequence[tuple[ImageTable, str]]) -> Asked:
-        """Return the conditions on an image but for --keep: it was downloaded, and it is in the list."""
+        """Return all conditions but those of --keep: that an image was downloaded, and that the list has it."""
         found = [DOWNLOADED] if tables.results else []
         if tables.only:
             found.append(Condition(f"{FOUND}{tables.every.index(tables.only)}", (), f"in {tables.only.name}"))
@@ -171,7 +172,7 @@ class Asked:
 
     @property
     def parts(self) -> list[Part]:
-        """The tables in parts: tables of which one condition names columns are in the same part."""
+        """The tables, divided into parts: two tables are in one part if a condition names columns of both."""
         parts = [Part(1 << number, 0) for number in range(len(self.tables.every))]
         columns = [{*map(str.lower, names)} for names in self.columns]
         for bit, condition in enumerate(self.conditions):
@@ -187,7 +188,10 @@ class Asked:
         return number == 0 and self.tables.results is not None
 
     def read(self, file: Any, number: int, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, dict]]:
-        """Yield the rows of a file of a table, with `columns`, and all facts that they state but the conditions met."""
+        """Yield batches of a file's rows with KEY and `columns`, and the rows' facts as columns of `facts_schema`.
+
+        The conditions that rows meet are left out. `number` is the number of the table.
+        """
         table, compared = self.tables.every[number], self.compared[number]
         status = [STATUS] if self.is_download(number) else []
         for batch in table.read(file, [*dict.fromkeys([*columns, *compared, *status])]):
@@ -211,13 +215,13 @@ def facts_schema(tables: int) -> pa.Schema:
 
 
 def rows_of_tables(asked: Asked) -> list[Rows]:
-    """Return for each file of the tables a function that yields its rows; no condition may be written in SQL."""
+    """Return for each file of the tables a function that yields its facts, for conditions that need no SQL."""
     tables = enumerate(asked.tables.every)
     return [partial(_rows_of, file, asked=asked, number=number) for number, table in tables for file in table.files]
 
 
 def rows_of_sets(tables: GivenTables, columns: Sequence[str], sets: Shipped) -> list[Rows]:
-    """Return for each file of tables with such columns a function that yields the images in evaluation sets."""
+    """Return functions that yield images in evaluation sets, one for each column and file of tables that have it."""
     return [
         partial(_in_sets, file, table=table, column=column, sets=sets)
         for column in columns
@@ -264,7 +268,7 @@ def _in_sets(file: Any, table: ImageTable, column: str, sets: Shipped) -> Iterat
 
 @dataclass(frozen=True)
 class VerdictJoin:
-    """The join of images and rows of tables, and the parts of these tables.
+    """The join of images and rows of tables, and the parts into which conditions divide these tables.
 
     `has_status` says whether the first table is the result of a download.
     """
@@ -300,13 +304,13 @@ def rewritten(
 
 
 def _pass_on(partition: int, blocks: Iterator[bytes], tallies: Tallies, join: VerdictJoin) -> Iterator[Block]:
-    """Yield VERDICTS of images, in blocks by file; tally the images in each table, and by status."""
+    """Yield the verdicts on images, as rows of VERDICTS, in blocks by file; tally images by table and by status."""
     verdicts = (judged(rows, groups, join, tallies) for rows, groups in join.by_key.grouped(blocks))
     return dealt(Packer(join.by_key.places.tasks), verdicts, join.by_key.places.keys)
 
 
 def judged(rows: pa.RecordBatch, groups: Groups, join: VerdictJoin, tallies: Tallies) -> pa.RecordBatch:
-    """Return the VERDICTS of the images among rows that are grouped by image.
+    """Return the verdicts on the images among rows that are grouped by image, as rows of VERDICTS.
 
     Tally the images in each table, and by status.
     """
@@ -347,7 +351,7 @@ def _ones(numbers: np.ndarray) -> np.ndarray:
 
 
 def _smallest(statuses: pa.Array, groups: Groups) -> pa.Array:
-    """Return the smallest status of each group; SUCCESS for an empty one, NOT_TRIED for a group without any."""
+    """Return the smallest status of each group: SUCCESS for an empty string, NOT_TRIED for a group without a status."""
     known = pa.array(sorted(statuses.unique().drop_null().to_pylist()), pa.string())
     ranks = pc.index_in(statuses, known).fill_null(len(known)).to_numpy()[groups.order]
     named = [each or SUCCESS for each in known.to_pylist()]
@@ -355,7 +359,7 @@ def _smallest(statuses: pa.Array, groups: Groups) -> pa.Array:
 
 
 def _differing(rows: pa.RecordBatch, groups: Groups, tables: int) -> np.ndarray:
-    """Return the bits, int64[group], of the tables whose rows in a group differ."""
+    """Return int64[group]: the tables that have differing rows in each group, as bits."""
     out = np.zeros(len(groups.starts), np.int64)
     for number in range(tables):
         hashes = rows[f"{ROW}{number}"]

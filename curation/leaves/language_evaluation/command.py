@@ -187,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run(args: Namespace) -> tuple[pa.Table, pa.Table]:
-    """Evaluate by a parsed command line and write tables and plot; return a table of EVALUATED and one of WITNESSED."""
+    """Evaluate by a parsed command line, and write tables and plot; return the rows of EVALUATED and of WITNESSED."""
     table = read_gold(args.gold, args.text_column, args.language_column)
     names = args.text_column, args.language_column
     texts, languages = (one_array(table[name].cast(pa.large_string())) for name in names)
@@ -219,9 +219,10 @@ def run(args: Namespace) -> tuple[pa.Table, pa.Table]:
 
 
 def stated_by(table: pa.Table, texts: pa.Array, identifier: Identifier, rules: LanguageRules) -> Stated:
-    """Return the languages that pages and the texts around a text give, by `page_language` and `page_url` if present.
+    """Return the language that each text's page states, and the language that the texts around it give; null if none.
 
-    The texts around a text are those of the table, so the table should hold all texts of a page.
+    These come from the columns `page_language` and `page_url`, if present. The texts around a text are those of the
+    table, so the table should hold all texts of a page.
     """
     pages, urls = (
         one_array(table[name].cast(pa.string())) if name in table.column_names else pa.nulls(len(table), pa.string())
@@ -255,7 +256,10 @@ def read_gold(path: str, text_column: str, language_column: str) -> pa.Table:
 
 
 def summary(table: pa.Table) -> str:
-    """Return the text that the console shows of a table of EVALUATED: lines of LINES languages, the others, and all."""
+    """Return the text for the console: lines for LINES languages, for the others together, and for all texts.
+
+    `table` has the schema EVALUATED.
+    """
     rows = table.to_pylist()
     own = [each for each in rows if each["texts"]]
     lines: list[tuple[str, ...]] = [("language", "texts", "recall", "precision", "share", "found", "mistaken for")]
@@ -272,7 +276,7 @@ def summary(table: pa.Table) -> str:
 
 
 def witness_summary(table: pa.Table) -> str:
-    """Return the text that the console shows of a table of WITNESSED: a line for each row that is over all texts."""
+    """Return the text for the console, given a table of WITNESSED: a line for each row that is about all texts."""
     lines: list[tuple[str, ...]] = [("witnesses", "decided", "of texts", "right", "before", "recall", "precision")]
     for each in table.to_pylist():
         if each["language"] is None:

@@ -231,7 +231,7 @@ def _compare(partition: int, blocks: Iterator[bytes], comparison: Comparison, fo
 
 
 def _swept(rows: Iterable[pa.RecordBatch], bits: int) -> Iterator[pa.RecordBatch]:
-    """Yield rows of _COPIES, given all pairs sorted by (later, earlier)."""
+    """Yield each copy with its leader, as rows of _COPIES, given all pairs sorted by (later, earlier)."""
     leaders = Leaders(bits // 64)
     for batch in rows:
         is_led = leaders.of(words_of_keys(batch["later"], bits), words_of_keys(batch["earlier"], bits))

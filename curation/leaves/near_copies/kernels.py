@@ -13,14 +13,17 @@ SPAN = 64  # estimates that are compared in one loop
 
 @inline
 def term(vectors, row, others, other, i, is_difference):
-    """Return the product of two numbers in float64, or the square of their difference."""
+    """Return the product of the i-th numbers of two vectors or, if `is_difference`, their squared difference."""
     x, y = np.float64(vectors[row, i]), np.float64(others[other, i])
     return (x - y) * (x - y) if is_difference else x * y
 
 
 @inline
 def total(vectors, row, others, other, is_difference):
-    """Return the sum of the terms of vectors[row] and others[other]; eight sums let the processor add several."""
+    """Return the scalar product of vectors[row] and others[other] or, if `is_difference`, their squared distance.
+
+    The order of additions is fixed; eight partial sums let the processor add several numbers at once.
+    """
     a = b = c = d = e = f = g = h = 0.0
     width = vectors.shape[1]
     whole = width - width % 8
@@ -106,7 +109,10 @@ def nearest(vectors, centres, estimates, prices, limits, lists, squares):
 
 @kernel
 def choose(lists, squares, prices, weights, sizes, out):
-    """Write to out[row] the centre in lists[row] with the lowest score; sizes[centre] is the weight of its rows."""
+    """Write to out[row] the centre in lists[row] with the lowest score, and to sizes[centre] the weight of its rows.
+
+    `lists` and `squares` are from `nearest`.
+    """
     sizes[:] = 0.0
     for row in range(len(out)):
         best, own = np.inf, lists[row, 0]

@@ -1,7 +1,8 @@
-"""Find vectors within a cosine of others, exactly: among vectors of a batch, or the leaders of many batches.
+"""Find vectors whose cosine with other vectors is at least a threshold, exactly.
 
-Results are the same to the bit for any block size and any matrix library: products of the library only exclude pairs,
-and `kernels` computes the cosines that decide.
+The others are earlier vectors of the same batch, the leaders of many batches, or any vectors. Results are the same to
+the bit for any block size and any matrix library: products of the library only exclude pairs, and `kernels` computes
+the cosines that decide.
 """
 
 import tempfile
@@ -86,8 +87,8 @@ class LeastCosine:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the row (int64) of the first of others that is near each vector, or -1, and their cosine (float64).
 
-        `given` has the others and their squared lengths, as `squares` those of `vectors`. If it is None, the others are
-        the vectors before, of which those are tried that are near none.
+        `squares` has the squared lengths of `vectors`, `given` the others and their squared lengths. If `given` is
+        None, a vector's others are the vectors before it that are near none themselves.
         """
         others, of_others = given or (vectors, squares)
         error = (self.dimension + 24) * _UNIT  # a sum of n products, in any order, is off by n units; and rounding
@@ -111,7 +112,7 @@ class LeastCosine:
 
 
 class MeaningLeaders:
-    """The leaders among the vectors of a cluster, which come in batches in their order."""
+    """The leaders among the vectors of a cluster, which are given batch by batch in the order of comparison."""
 
     def __init__(self, dimension: int, cosine: float) -> None:
         self.number = 0

@@ -111,7 +111,7 @@ def _classes(named: list[tuple[str, Sequence[Any]]], templates: Sequence[str], p
 
 
 def _read(path: Path) -> list[tuple[str, Sequence[Any]]]:
-    """Return the label and the names of each class in a file, unchecked; the label is the key or the first name."""
+    """Return the label and the names of each class in a file, unchecked; the label is a JSON key, or the first name."""
     text = _text(path)
     if text.lstrip()[:1] not in ("[", "{"):
         return [(names[0].strip(), names) for names in (line.split(BETWEEN_NAMES) for line in _lines(path))]
@@ -190,10 +190,10 @@ def divergence(counts: np.ndarray) -> float | None:
 
 
 def alignment(classes: Classes, counts: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Return the figures of one language, with the classes sorted by count in the pool, largest first.
+    """Return the figures of one language for the report: numbers of classes and texts, divergences, counts by class.
 
-    `counts` has the counts of the language from `count_classes` for POOL and for MANIFEST. Both divergences are over
-    the classes that occur in the pool.
+    Classes are sorted by count in the pool, largest first. `counts` has the counts of the language from `count_classes`
+    for POOL and for MANIFEST. Both divergences are over the classes that occur in the pool.
     """
     named = {part: each[CLASSES:] for part, each in counts.items()}
     order = np.argsort(-named[POOL], kind="stable").tolist()

@@ -57,7 +57,7 @@ class DoubtfulObserver:
     """Looks for kept rows of a low language score at the beginning of the manifest, for a person to see mistakes."""
 
     def observe(self, seen: Observation) -> Observed:
-        """Return the section of the report."""
+        """Return the section of the report that shows these rows."""
         rows = first_doubtful((batch for file in seen.manifest[:FILES] for batch in batches(file)), seen.run)
         return Observed(section=doubtful_section(rows, seen.run))
 
@@ -66,7 +66,7 @@ class ShapeObserver:
     """Compares the counts of a run with the paper's figures."""
 
     def observe(self, seen: Observation) -> Observed:
-        """Return the shape as facts, and the section of the report; without a match empty facts and no section."""
+        """Return the figures of `shape_of_run` as facts, and the report's section; without a match, neither."""
         shape = shape_of_run(seen.run)
         if not shape:
             return Observed({})
@@ -140,7 +140,7 @@ def first_doubtful(batches: Iterable[pa.RecordBatch], run: Run) -> dict[str, lis
 
 
 def shape_of_run(run: Run) -> dict[str, Any]:
-    """Return the shape and the most frequent entries of English, or of the only list of entries; {} without a match."""
+    """Return `shape_of` and the top entries of a run's English list, or of its only list; {} without a match."""
     code, texts = run.config.one_list or ENGLISH, run.curated.by_language("language.texts")
     counts = run.counts.values[run.entries.ids(code)]
     if not counts.any():
@@ -151,7 +151,7 @@ def shape_of_run(run: Run) -> dict[str, Any]:
 
 
 def shape_of(counts: np.ndarray, t: int, texts: float) -> dict[str, float | None]:
-    """Return the shape of the counts of one list of entries: shares of entries and matches, and matches per text.
+    """Return four figures on the counts of one list of entries: shares of entries and of matches, and matches per text.
 
     `texts` is the number of texts with a match. An entry in `t` texts or more is above t. Quotients by 0 are None.
     """
@@ -165,7 +165,7 @@ def shape_of(counts: np.ndarray, t: int, texts: float) -> dict[str, float | None
 
 
 def open_tokenizer(path: Path) -> Any:
-    """Return the tokenizer in a tokenizer.json, which cuts and fills nothing."""
+    """Return the tokenizer in a tokenizer.json, set to neither cut nor pad texts; InputError if it is none."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # each core has a task
     from tokenizers import Tokenizer  # optional
 
@@ -179,7 +179,7 @@ def open_tokenizer(path: Path) -> Any:
 
 
 def count_tokens(file: OwnFile, tokenizer: Shipped) -> Tallies:
-    """Return the COUNTS of a CURATED file by language."""
+    """Tally by language, for a CURATED file, the texts, the texts over CONTEXT tokens, and the tokens."""
     tallies, encode = Tallies(), tokenizer.opened(open_tokenizer).encode_batch_fast
     for batch in batches(file, columns=["text", "language"]):
         tokens = pa.array([*map(len, encode(batch["text"].to_pylist()))], pa.int64())
@@ -204,7 +204,7 @@ class RemovedObserver:
     share: float
 
     def observe(self, seen: Observation) -> Observed:
-        """Return the share and the thinned entries of each language as facts, and the section of the report."""
+        """Return as facts `share` and, by language, the entries with few texts left; and the section of the report."""
         engine, output = seen.context.engine, seen.context.output
         with seen.context.progress.stage("see what the gate removed"):
             sample, shown = output.files(REMOVED_PART), output.parts.begin("shown")

@@ -62,7 +62,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Index:
-    """An opened index folder."""
+    """An opened index: its folder, and the tars (shards) as they were when it was built."""
 
     folder: Path
     tars: Path  # the common folder of the tars
@@ -200,7 +200,10 @@ class _Wanted(Derivation):
 
 
 def _made_from(base: Path, shards: list[Shard], run: dict, files: list[OwnFile], block_rows: int) -> dict:
-    """Return the description of all that the index is made from; an index of other tars or images has another one."""
+    """Return the member `made_from` of index.json: the tars, the matched images (as a CRC-32), metadata and block size.
+
+    An index of other tars or images has another one.
+    """
     described = repr([run, [(file.path.name, file.path.stat().st_size) for file in files]])
     return {
         "tars": str(base),

@@ -1,7 +1,7 @@
-"""The parameters of online balancing: what an epoch keeps and draws, an expert's images, and the process's rank.
+"""The parameters of online balancing: what an epoch keeps and draws, the images of an expert, and the process's rank.
 
 An expert is a model that learns from one coarse cluster of the data, as in MoDE (arXiv 2404.16030). `ByEntries` chooses
-batches from super-batches by what their samples show, after concept-aware batch sampling (arXiv 2511.20643).
+batches from super-batches by the entries of their samples, after concept-aware batch sampling (arXiv 2511.20643).
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from runtime.errors import InputError, ParameterError, require_integer, require_
 class ByEntries:
     """Choose one batch from each super-batch, which is all samples that an epoch keeps of `mixed_blocks` blocks.
 
-    The batch has the samples whose entries are most diverse, or nearest to a target, or those with most entries. For
-    the first two, each sample of a batch divides a mass of 1 evenly among its entries; m is the mass of an entry in the
-    batch. Samples are added one after the other. Each time the sample is taken that adds most to
+    The batch has the samples whose entries are most diverse, or nearest to a target distribution, or the samples with
+    the most entries. For the first two, each sample of a batch divides a mass of 1 evenly among its entries; m is the
+    mass of an entry in the batch. Samples are added one after the other. Each time the sample is taken that adds most
+    to
 
         the sum over all entries of t * m / (t + m)
 
@@ -38,10 +39,11 @@ class ByEntries:
     the harmonic means of t and m, so a larger one is a smaller Vincze-Le Cam distance, the sum of (t - m)^2 / (t + m).
     For diversity, t is 1 for each entry: a sample adds less, the more of its entries the batch already has. The sum is
     submodular and never falls, so greedy choice reaches at least 1 - 1/e of its maximum. Concept-aware batch sampling
-    (arXiv 2511.20643) takes the mean over a sample's entries of (t - n) / t + 1 / f instead of a gain, where n samples
-    of the batch and f of the super-batch have the entry, and nothing once n is t. With `most` the choice is theirs.
+    (arXiv 2511.20643) takes the sample with the largest mean over its entries of (t - n) / t + 1 / f, where n samples
+    of the batch and f of the super-batch have the entry; an entry counts nothing once n is t. With `most`, the choice
+    is that of the paper.
 
-    batch: samples of a batch. A super-batch with fewer yields none.
+    batch: the number of samples of a batch. A super-batch with fewer samples yields none.
     target: one number of 0 or more per entry, only their proportions count; None: the most diverse batch.
     most: take the samples with most entries instead, in the order of the epoch where numbers are equal.
     """
@@ -66,12 +68,12 @@ class ByEntries:
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """What tells these batches from others, as JSON has it."""
+        """The parameters that decide which batches are chosen, as JSON can represent them."""
         target = None if self.target is None else zlib.crc32(np.asarray(self.target).data)
         return {"batch": int(self.batch), "target": target} | ({"most": True} if self.most else {})
 
     def targets(self, entries: int) -> np.ndarray | None:
-        """Return t of each of so many entries, which are not written to; None if the number of entries decides."""
+        """Return t of each of `entries` entries, not to be written to; None if samples with most entries are chosen."""
         if self.most:
             return None
         return np.broadcast_to(1.0, entries) if self.target is None else self._scaled
@@ -82,20 +84,24 @@ class ByEntries:
         return target * (self.batch / target.sum())
 
     def require_entries(self, entries: int) -> None:
-        """Refuse a target of another number of entries."""
+        """Raise InputError unless the target, if there is one, has a number for each of `entries` entries."""
         if self.target is not None and len(self.target) != entries:
             known = f"{len(self.target):,} numbers, the rates have {entries:,}"
             raise InputError(f"the target has {known}; give one per entry")
 
     def require_size(self, batch_size: int) -> None:
-        """Refuse a loader whose batches would have samples of two super-batches."""
+        """Raise ParameterError for a loader's batch size with which a batch would have samples of two super-batches."""
         if self.batch % batch_size:
             fault = f"is {batch_size}, and batches of {self.batch} samples are chosen; give a divisor of it"
             raise ParameterError(fault, "batch_size")
 
 
 def lists_at(order: np.ndarray, parts: Sequence[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return ids and offsets of lists in an order; a part has ids, and where each of its lists begins and ends."""
+    """Return the concatenated ids, and the offsets, of lists in the given order.
+
+    `parts` hold the lists: ids, and the begin and the end of each list in these. `order` numbers the lists of all
+    parts.
+    """
     before = np.cumsum([0, *(len(ids) for ids, _, _ in parts)])
     begins, ends = (
         np.concatenate([each[place] + before[i] for i, each in enumerate(parts)])[order] for place in (1, 2)
@@ -107,9 +113,10 @@ def lists_at(order: np.ndarray, parts: Sequence[tuple[np.ndarray, ...]]) -> tupl
 
 
 def choose(ids: np.ndarray, offsets: np.ndarray, size: int, targets: np.ndarray | None) -> np.ndarray:
-    """Return the rows of the batch of `size` that greedy choice makes of lists of entries, in the order of choice.
+    """Return the rows of the `size` samples that greedy choice takes, in the order in which they are chosen.
 
-    Without targets, the longest lists.
+    A row is a list of entries, ids[offsets[row]:offsets[row + 1]]. `targets` has t of each entry; if it is None, the
+    rows with the longest lists are taken.
     """
     if targets is None:
         return np.argsort(-np.diff(offsets), kind="stable")[:size]
@@ -122,7 +129,7 @@ def choose(ids: np.ndarray, offsets: np.ndarray, size: int, targets: np.ndarray 
 
 @dataclass(frozen=True)
 class Expert:
-    """The images of a Choice, by a file of clusters."""
+    """The images that an expert trains on: those that a Choice takes, given a file of clusters."""
 
     clusters: Clusters
     coarse: tuple[int, ...]
@@ -135,7 +142,7 @@ class Expert:
 
     @cached_property
     def choice(self) -> Choice:
-        """What decides which images these are."""
+        """The Choice that decides which images the expert trains on."""
         return Choice(self.clusters.kept, self.coarse, self.outsiders, self.seed)
 
     @property
@@ -145,7 +152,7 @@ class Expert:
 
     @property
     def description(self) -> dict[str, Any]:
-        """What tells this expert from another, as JSON has it."""
+        """The parameters that decide which images the expert trains on, as JSON can represent them."""
         chosen = sorted(map(int, {*self.coarse}))
         return {"clusters": self.clusters.digest, "coarse": chosen, "outsiders": self.outsiders, "seed": self.seed}
 
@@ -156,14 +163,14 @@ class Expert:
 
 @dataclass(frozen=True)
 class OnlineConfig:
-    """The numbers that decide what an epoch keeps and in which order.
+    """The parameters that decide what an epoch keeps and in which order.
 
     seed: another seed keeps other samples, in another order.
     mixed_blocks: blocks of the index whose samples are shuffled among each other.
-    caption_ratio: of samples with a caption, the share whose text it is; by source, where captions are given so.
-    caption_sentence: what such a caption shows: whole, its first sentence or a random one of each draw; or by source.
+    caption_ratio: the share of samples with a caption whose text is replaced by it; shares by source, if captions are.
+    caption_sentence: what of a caption is shown: all, its first sentence, or a drawn one; one answer, or one by source.
     expert: the expert whose images alone are kept; None: all.
-    batches: what chooses batches by their entries; None: all samples come.
+    batches: how batches are chosen by their entries; None: all kept samples are used.
     weights: how often an epoch shows each image on average, in place of balancing; None: it is balanced.
     """
 

@@ -114,7 +114,7 @@ class Resumable(IterableDataset):
 
 @dataclass(frozen=True)
 class Position:
-    """A worker's progress in an epoch: finished groups of blocks, and samples taken from the next group."""
+    """A worker's progress in an epoch: numbers of finished groups of blocks, and of samples taken from the next."""
 
     epoch: int
     group: int = 0
@@ -125,10 +125,10 @@ class BalancedDataset(Resumable):
     """The samples that an epoch keeps, as webdataset yields them: `__key__`, `jpg`, and the drawn text as `txt`.
 
     Each kept sample goes to exactly one worker of one rank. `rates` is the counts.parquet of a run of curate, or one
-    rate per entry. `transform` is applied to each sample, in the worker. `captions` is a file that
-    `curation.captions` builds, or one for each source: a caption stands for the text of a sample with the probability
-    `caption_ratio` of the config. With an `expert` in the config only its images are kept. With `batches` only chosen
-    samples come, one batch after the other. With `weights` images come as often as these say, whatever their rates.
+    rate per entry. `transform` is applied to each sample, in the worker. `captions` is a file that `curation.captions`
+    builds, or one for each source: a caption replaces the text of a sample with the probability `caption_ratio` of the
+    config. If the config has an `expert`, only its images are kept; with `batches`, only samples of chosen batches are
+    yielded, batch by batch; with `weights`, images are yielded as often as their weights say, whatever their rates.
     """
 
     def __init__(
@@ -153,14 +153,18 @@ class BalancedDataset(Resumable):
         self.captions = _opened(captions, self.config.caption_ratio)
 
     def steps(self, batch_size: int, workers: int = 0) -> int:
-        """Return the full batches that every rank gets this epoch, with so many workers each and drop_last=True.
+        """Return the number of full batches that every rank gets this epoch, with drop_last=True.
 
-        Ranks get a few more or fewer samples than one another; processes that wait for each other need one number.
+        `workers` is the number of workers of each rank. Ranks get a few more or fewer samples than one another;
+        processes that wait for each other need one number.
         """
         return full_batches(self.shares(workers, batch_size), batch_size, self.world.size)
 
     def shares(self, workers: int, batch_size: int = 1) -> list[int]:
-        """Return the samples of each reader in this epoch, those of worker 0 of each rank first."""
+        """Return the number of samples of each reader in this epoch: first of worker 0 of each rank, then of worker 1.
+
+        `workers` is the number of workers of each rank.
+        """
         consumers = max(workers, 1) * self.world.size
         if self.config.batches is not None:
             self.config.batches.require_size(batch_size)
@@ -190,14 +194,17 @@ class BalancedDataset(Resumable):
         return Position(epoch)
 
     def saved(self, position: dict) -> Position:
-        """Return the position that a state has."""
+        """Return the position that a state's dict describes."""
         return Position(**position)
 
     def _order(self, epoch: int) -> np.ndarray:
         return order_of_blocks(int(self.index.first_blocks[-1]), self.config.seed, epoch)
 
     def _sizes(self, epoch: int) -> np.ndarray:
-        """Return the samples that an epoch keeps of each block; refuse super-batches if none has those of a batch."""
+        """Return the number of samples that an epoch keeps of each block.
+
+        ParameterError if batches are chosen, and no super-batch has enough samples for one.
+        """
         sizes = self._drawn(epoch).sizes()
         require_any(self._order(epoch), sizes, self.config)
         return sizes
@@ -206,7 +213,7 @@ class BalancedDataset(Resumable):
         return Epoch(self.index, self.rates, self.config, epoch, self.captions)
 
     def layout(self) -> dict:
-        """Return all that must be the same for a saved position to mean the same."""
+        """Return, as JSON can represent it, all that must be unchanged for a saved position to be valid."""
         (worker, workers), config = this_worker(), self.config
         reader = {"rank": self.world.rank, "ranks": self.world.size, "worker": worker, "workers": workers}
         given: dict[str, Any] = {
@@ -225,7 +232,7 @@ class BalancedDataset(Resumable):
 
 
 def read_rates(path: str | PathLike[str], metadata: str | None = None) -> np.ndarray:
-    """Return the rates in a counts.parquet; refuse one made with metadata of another digest."""
+    """Return the rates in a counts.parquet; InputError if its metadata has another digest than `metadata`."""
     EntryCounts.open(str(path), metadata)  # checks ids, checksums and digest
     rates = read_table(counts_file(as_path(path)), columns=["rate"]).column("rate")
     if rates.null_count:
@@ -243,7 +250,7 @@ def _checked(rates: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def _opened(captions: File | Mapping[str, File] | None, ratio: Ratio) -> Captions | dict[str, Captions] | None:
-    """Open files of captions; refuse captions by source without a share of each, and shares without captions."""
+    """Return opened captions, by source if given so; InputError unless `ratio` has shares of the same sources."""
     if not isinstance(captions, Mapping):
         if isinstance(ratio, Mapping):
             raise InputError(f"caption_ratio has shares of {', '.join(ratio)}; give captions as a file of each source")
@@ -254,7 +261,7 @@ def _opened(captions: File | Mapping[str, File] | None, ratio: Ratio) -> Caption
 
 
 def _file(captions: File) -> Captions:
-    """Return captions that are given opened, or by the path of their file."""
+    """Return captions, which may be given opened or by the path of their file."""
     if isinstance(captions, str | PathLike):
         return Captions.open(captions)
     require_kind("captions", captions, Captions, "a file that curation.captions builds, or one by each source")
@@ -262,12 +269,12 @@ def _file(captions: File) -> Captions:
 
 
 def _digests(captions: Captions | Mapping[str, Captions]) -> Any:
-    """Return what tells captions from others, as JSON has it."""
+    """Return the digest of the file of captions, or the digests by source."""
     return captions.digest if isinstance(captions, Captions) else {name: each.digest for name, each in captions.items()}
 
 
 def full_batches(shares: Sequence[int], batch_size: int, ranks: int) -> int:
-    """Return the full batches that every rank has, given the samples of each reader as `shares` returns them."""
+    """Return the number of full batches that every rank has; `shares` has the number of samples of each reader."""
     return int((np.array(shares).reshape(-1, ranks) // batch_size).sum(axis=0).min())
 
 

@@ -4,8 +4,8 @@ All draws are functions of (seed, epoch, uid), so what is kept does not depend o
 0 draws as `curation.balancing.manifest` does: it keeps the pairs of the curated manifest with the same seed. Images
 that are not kept are never read: the index has the position of each image in its tar.
 
-With weights an image w comes floor(w) times, and once more with the chance of the rest. Each time has draws of its own,
-of (seed, epoch, uid, its number): text, caption and position.
+With weights, an image of weight w comes floor(w) times, and once more with probability w - floor(w). Each time has its
+own draws of text, caption and position, which are functions of (seed, epoch, uid, number of the time).
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ KEPT = DRAWN.append(pa.field("caption", pa.string()))  # where it stands for the
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """The rows of a batch that an epoch keeps, ascending, with the number of the text and the probability of each.
+    """The rows of a batch that an epoch keeps, ascending; `chosen` has the index of each row's text.
 
-    A row may come several times; `numbers` count them from 0. Its probability is then its weight.
+    With weights, a row may come several times, counted by `numbers` from 0, and `probability` has the image's weight.
     """
 
     batch: pa.RecordBatch
@@ -72,13 +72,13 @@ class Drawn:
         return ids.to_numpy(), offsets[self.chosen], offsets[self.chosen + 1]
 
     def take(self, numbers: np.ndarray) -> Drawn:
-        """Return some of these, by their positions."""
+        """Return the samples at these positions."""
         rows, chosen, probability = (each[numbers] for each in (self.rows, self.chosen, self.probability))
         own = None if self.numbers is None else self.numbers[numbers]
         return Drawn(self.batch, rows, chosen, probability, own, self.shard)
 
     def samples(self) -> pa.RecordBatch:
-        """Return these as DRAWN samples."""
+        """Return the samples as rows of DRAWN."""
         columns = self.batch.select(SAMPLES.names).take(pa.array(self.rows))
         values = [np.full(len(columns), self.shard), self.texts, self.probability]
         return pa.RecordBatch.from_arrays([*columns, *values], schema=DRAWN)
@@ -95,7 +95,10 @@ class Epoch:
     captions: Captions | Mapping[str, Captions] | None = None
 
     def kept(self, blocks: Iterable[int]) -> pa.Table:
-        """Return the KEPT samples of some blocks, shuffled among each other; of a super-batch, those of its batch."""
+        """Return the samples that are kept of some blocks, as rows of KEPT, shuffled among each other.
+
+        If batches are chosen, the blocks are a super-batch, and the result has the samples of its batch.
+        """
         drawn = [self._drawn(int(block)) for block in blocks]
         if self.config.batches is not None:
             drawn = self._chosen(drawn, self.config.batches)
@@ -108,13 +111,13 @@ class Epoch:
         return table.append_column(KEPT.field("caption"), captions)
 
     def _drawn(self, block: int) -> Drawn:
-        """Return the samples of a block that are drawn."""
+        """Return the samples that the epoch keeps of a block of the index."""
         shard = self.index.shard_of(block)
         rows = self.index.rows(shard)[block - int(self.index.first_blocks[shard])]
         return replace(draw(rows, self.rates, self.config, self.number), shard=shard)
 
     def _chosen(self, drawn: list[Drawn], batches: ByEntries) -> list[Drawn]:
-        """Return the samples of a super-batch that its batch has."""
+        """Return the samples that the batch of a super-batch has, given those that are kept of each of its blocks."""
         order = self._shuffled(pa.chunked_array([each.uids for each in drawn], pa.string()), _numbers(drawn))
         entries = lists_at(order, [each.entries for each in drawn])
         size, targets = taken(len(order), self.config), batches.targets(len(self.rates))
@@ -165,7 +168,7 @@ def _weighted(batch: pa.RecordBatch, offsets: np.ndarray, weights: np.ndarray, s
 
 
 def _numbers(drawn: Sequence[Drawn]) -> np.ndarray | None:
-    """Return the numbers of all rows, None if each comes once."""
+    """Return the numbers that count the repetitions of all rows of `drawn`; None if each row comes once."""
     numbers = [each.numbers for each in drawn if each.numbers is not None]
     return np.concatenate(numbers) if numbers else None
 
@@ -180,7 +183,8 @@ def shuffled(
 def groups(order: np.ndarray, config: OnlineConfig, consumer: int, consumers: int) -> list[np.ndarray]:
     """Return the groups of blocks that a consumer reads, in the order in which an epoch deals them out.
 
-    Super-batches are dealt out whole: what is chosen of one does not depend on the number of consumers.
+    A consumer is a worker of a rank; all have numbers below `consumers`. Super-batches are dealt out whole: what is
+    chosen of one does not depend on the number of consumers.
     """
     mixed = config.mixed_blocks
     if config.batches is None:
@@ -190,14 +194,17 @@ def groups(order: np.ndarray, config: OnlineConfig, consumer: int, consumers: in
 
 
 def taken(kept: int, config: OnlineConfig) -> int:
-    """Return how many of the kept samples of a group come: all, or one batch of a super-batch that has as many."""
+    """Return how many of the `kept` samples of a group of blocks come: all or, of a super-batch, one batch or none."""
     if config.batches is None:
         return kept
     return config.batches.batch if kept >= config.batches.batch else 0
 
 
 def require_any(order: np.ndarray, sizes: np.ndarray, config: OnlineConfig) -> None:
-    """Refuse super-batches if each keeps fewer samples than a batch has, given the samples that each block keeps."""
+    """Raise ParameterError if batches are chosen, and no super-batch keeps as many samples as a batch has.
+
+    `order` are the blocks in the epoch's order, `sizes` has the number of samples that are kept of each block.
+    """
     if config.batches is None:
         return
     most = max((int(sizes[group].sum()) for group in groups(order, config, 0, 1)), default=0)
@@ -212,9 +219,9 @@ def order_of_blocks(number: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def read(index: Index, kept: pa.Table) -> Iterator[dict]:
-    """Yield KEPT samples as webdataset yields them, with the drawn text, or the caption in its place, as `txt`.
+    """Yield samples, given as rows of KEPT, as webdataset yields them; `txt` is the drawn text, or a caption if given.
 
-    Beside a caption the drawn text is `__alt__`.
+    With a caption, the drawn text is `__alt__`.
     """
     columns = [column.to_pylist() for column in kept.columns]
     with ExitStack() as stack:

@@ -25,7 +25,7 @@ AGAIN = 1 << 20  # added to the epoch of a part that begins again, so that it sh
 
 @dataclass(frozen=True)
 class Mix:
-    """The share of each part among the samples of a mix: its weight divided by the sum of all weights.
+    """The share of each part, a dataset, among the samples of a mix: its weight divided by the sum of all weights.
 
     Every reader takes the next sample from the part that is furthest behind its share. So the shares hold in each
     stretch of a reader's samples, not only on average. An epoch of the mix ends with the epoch of the part `epoch_of`.
@@ -78,9 +78,9 @@ class Mix:
                 yield names[part]
 
     def sizes(self, whole: Sequence[int]) -> list[int]:
-        """Return the number of samples in an epoch of the mix for each number in `whole`.
+        """Return the number of samples in an epoch of the mix, for each number of samples in `whole`.
 
-        A number in `whole` is the samples of an epoch of the part whose end also ends the epoch of the mix.
+        The numbers in `whole` are possible sizes of an epoch of the part `whole`, with which an epoch of the mix ends.
         """
         place, counts = self.names.index(self.whole), np.zeros(len(self.names), np.int64)
         out, begin = np.empty(1 << 16, np.int64), 0
@@ -116,7 +116,7 @@ def common_rates(
 
 
 def _require_addable(one: Results, other: Results) -> None:
-    """Refuse two runs that count the same texts, or that match by different rules."""
+    """Raise InputError for two runs that count the same texts, or that match by different rules."""
     of_one, of_other = one.facts["made_from"], other.facts["made_from"]
     for name in ("rules", "evidence", "metadata_of", "merge_languages"):
         values = [each.get(name, getattr(CurationConfig, name)) for each in (of_one, of_other)]

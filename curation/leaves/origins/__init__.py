@@ -1,8 +1,8 @@
 """Count images by the registered domain of their URL, or of their page.
 
-Tasks add up the URLs of each spelling of a host. The sums of each come together, so that its registered domain is
-looked up once, and from there those of each domain. Files have the domains with the most images first, so that the
-largest of all are read from the beginnings of files.
+Tasks count the URLs of each spelling of a host. The counts of one spelling are sent to one task, which looks up its
+registered domain once; then the counts of one domain are sent to one task. Each task's file begins with its largest
+domains, so that the largest of all are read from the beginnings of files.
 """
 
 import re
@@ -40,23 +40,23 @@ DOMAINS, IMAGES = "domains", "images"  # names of tallies
 
 @dataclass(frozen=True)
 class DomainCounts:
-    """The images of each registered domain, in files that each have the largest first."""
+    """The number of images of each registered domain, in files that are sorted by it, largest first."""
 
     files: Sequence[OwnFile]
     domains: int
     images: int  # images whose URL has a host
 
     def largest(self, number: int) -> Iterator[tuple[str, int]]:
-        """Yield so many domains with their images, those with the most first; of as many, in the order of names."""
+        """Yield the `number` domains with the most images, and these numbers, largest first; equal ones by name."""
         return islice(merge(*map(_ordered, self.files), key=lambda row: (-row[1], row[0])), number)
 
     def share(self, number: int) -> float:
-        """Return the share of the images that the largest so many domains have."""
+        """Return the share of all images that the `number` largest domains have."""
         return sum(images for _, images in self.largest(number)) / max(1, self.images)
 
 
 def count_domains(engine: Engine, files: Sequence[OwnFile], column: str, folder: Path) -> DomainCounts:
-    """Count the rows of files by the registered domain of a column of URLs; tasks write to an empty folder."""
+    """Count the rows of files by the registered domain of the URLs in `column`; tasks write to the empty `folder`."""
     rows = sum(row_counts(files))
     buckets = min(FEW_TASKS, group_buckets(rows)[1])
     send, relay = partial(_send, column=column, buckets=buckets), Relay(partial(_pass_on, buckets=buckets), buckets)
@@ -66,18 +66,18 @@ def count_domains(engine: Engine, files: Sequence[OwnFile], column: str, folder:
 
 
 def _send(files: Sequence[OwnFile], _: Tallies, column: str, buckets: int) -> Iterator[Block]:
-    """Yield the images of each host in some files, in blocks by host."""
+    """Yield the number of images of each host in some files, in blocks by host."""
     read = chain.from_iterable(batches(file, BATCH_ROWS, [column]) for file in files)
     yield from _dealt((host_counts(batch[column]) for batch in counted(read)), buckets)
 
 
 def _pass_on(partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int) -> Iterator[Block]:
-    """Yield the images of the domain of each host, in blocks by domain."""
+    """Yield the number of images of each registered domain of the received hosts, in blocks by domain."""
     yield from _dealt(map(_of_domains, _sums(unpack(block, COUNTED) for block in blocks)), buckets)
 
 
 def _write(partition: int, blocks: Iterator[bytes], folder: Path) -> Tallies:
-    """Write the domains of a partition."""
+    """Write the received domains with their numbers of images to a file, largest first; tally domains and images."""
     tallies = Tallies()
     for sums in _sums(unpack(block, COUNTED) for block in blocks):
         rows = sums.sort_by([("images", "descending"), (NAME, "ascending")])
@@ -88,7 +88,7 @@ def _write(partition: int, blocks: Iterator[bytes], folder: Path) -> Tallies:
 
 
 def host_counts(urls: pa.Array) -> pa.RecordBatch:
-    """Return how many of the URLs have each spelling of a host; a null has none."""
+    """Return the number of URLs with each spelling of a host, as rows of COUNTED; null URLs are left out."""
     offsets, data = string_buffers(urls)
     table = np.zeros(1 << len(urls).bit_length(), np.int32)
     spans, counts = np.empty((len(urls), 2), np.int64), np.empty(len(urls), np.int64)
@@ -113,7 +113,7 @@ def _dealt(rows: Iterable[pa.RecordBatch], buckets: int) -> Iterator[Block]:
 
 
 def _sums(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the sums of all rows by name, in one batch; nothing if there are no rows."""
+    """Yield the sums of the images of all rows by name, in one batch; nothing if there are no rows."""
     if held := gather_reduced(rows, _summed, BUCKET_BYTES):
         yield _summed(held)
 
@@ -165,7 +165,7 @@ class Origin:
 
     @property
     def row(self) -> dict[str, Any]:
-        """The source as a row of a table, without the digest."""
+        """The origin as a row of a table, without the digest."""
         return {name: value for name, value in asdict(self).items() if name != "digest"}
 
 
@@ -184,7 +184,7 @@ def period(found: Sequence[Origin]) -> tuple[str, str] | None:
 
 
 def doubts(languages: Mapping[str, Mapping[str, int]]) -> str:
-    """Return how many of the kept texts have a doubtful language, given the rows of languages in run.json."""
+    """Return a phrase with the number of kept texts whose language is doubtful, given run.json's rows of languages."""
     doubtful, kept = (sum(row.get(name, 0) for row in languages.values()) for name in ("kept_doubtful", "kept"))
     return f"{number(doubtful)} ({percent(doubtful, kept)}) have a doubtful language, with a score below 0.5"
 

@@ -11,10 +11,10 @@ _BASIS, _PRIME, _SPREAD = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3
 
 @lean
 def group_hosts(data, offsets, table, spans, counts):
-    """Return how many different hosts the URLs data[offsets[row]:offsets[row + 1]] have; URLs without one are left out.
+    """Return the number of different hosts of the URLs data[offsets[row]:offsets[row + 1]]; skip URLs without a host.
 
-    spans[k, 0:2] = where the k-th of them begins and ends in data; counts[k] = its URLs. `table`, all zeros, has a
-    power of two of places, more than there are rows.
+    spans[k, 0:2] = where the k-th host begins and ends in data; counts[k] = the number of its URLs. `table`, all zeros,
+    has more places than there are rows, a power of two.
     """
     found = 0
     last = np.uint64(len(table) - 1)

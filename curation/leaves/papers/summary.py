@@ -45,7 +45,7 @@ BYTES = "text_bytes"
 
 @dataclass(frozen=True)
 class Summary:
-    """The summary of a run, with the answers of a person by the names of blanks."""
+    """The export format `summary`, with a person's answers by the names of blanks."""
 
     answers: Mapping[str, str] = field(default_factory=dict)
 
@@ -67,7 +67,7 @@ class Summary:
         """Add nothing: the answers are a flag of all forms."""
 
     def write(self, run: Results, folder: Derived) -> str:
-        """Write the lists of domains, the blanks, summary.md and summary.json."""
+        """Write the lists of domains, summary.md, answers.json for a person to fill in, and summary.json."""
         kept = curated_files(run)
         with folder.progress.stage(f"count the texts of {counted(len(kept), 'file')}"):
             size = folder.engine.run(kept, _text_bytes)[BYTES]
@@ -84,7 +84,7 @@ class Summary:
         return f"summary.md, summary.json, {counted(len(known.domains), 'list')} of domains and {still_open}"
 
     def _ranked(self, run: Results, folder: Derived, kept: Sequence[OwnFile]) -> Iterator[Ranked]:
-        """Count the domains of kept and of matched images and of their pages, and write the largest of each."""
+        """Yield the domains of kept and matched images and their pages, counted; write the largest of each."""
         parts = {"kept": kept} if run.facts.get("removals") else {"kept": kept, "matched": _matched(run)}
         lists = folder.parts.reopen("domains")
         for part, own in parts.items():
@@ -112,7 +112,7 @@ def _matched(run: Results) -> list[OwnFile]:
 
 
 def _write_list(ranked: Ranked, path: Path) -> None:
-    """Write the domains that are listed, with their ranks."""
+    """Write the largest domains, as many as `ranked` lists, with rank and number of images, as CSV."""
     with whole(path) as local, local.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["rank", "domain", "images"])
@@ -121,7 +121,7 @@ def _write_list(ranked: Ranked, path: Path) -> None:
 
 
 def _text_bytes(file: OwnFile) -> Tallies:
-    """Return the bytes of the texts of a file, in UTF-8."""
+    """Tally the number of bytes of all texts in a file, in UTF-8."""
     tallies = Tallies()
     for batch in advanced(batches(file, ROWS, ["text"])):
         tallies.add(BYTES, pc.sum(pc.binary_length(batch["text"])).as_py() or 0)
@@ -139,7 +139,7 @@ SMALL = 1000  # the most domains that a small enterprise lists
 
 @dataclass(frozen=True)
 class Ranked:
-    """The domains of images or pages, and how many of them are listed in which file."""
+    """The counts of images by domain of images or pages, and the file that lists the largest domains."""
 
     counted: DomainCounts
     of: str  # what was counted, such as "pages of matched images"
@@ -148,17 +148,17 @@ class Ranked:
 
     @property
     def listed(self) -> int:
-        """The number of domains in the file: a tenth, rounded up."""
+        """The number of domains that the file lists: a tenth of all, rounded up."""
         return -(-self.counted.domains // 10)
 
     @property
     def small(self) -> int:
-        """The number of those that a small enterprise lists."""
+        """The number of domains that a small enterprise has to list: a twentieth, at most SMALL."""
         return min(SMALL, -(-self.counted.domains // 20))
 
     @property
     def row(self) -> dict[str, Any]:
-        """The numbers, as JSON."""
+        """The counts and the name of the file, as a row for summary.json."""
         return {
             "of": self.of,
             "images": self.counted.images,
@@ -186,22 +186,22 @@ class RunNumbers:
 
     @property
     def origins(self) -> list[Origin]:
-        """Where the inputs are from."""
+        """The origins of the run's inputs."""
         return origins(self.facts)
 
     @property
     def without_page(self) -> int:
-        """The kept images whose page has no domain, or is unknown."""
+        """The number of kept images whose page has no domain, or is unknown."""
         return next((each.rows - each.counted.images for each in self.domains if each.file == KEPT_PAGES), 0)
 
     @property
     def excluded(self) -> dict[str, int]:
-        """The texts that exclusion lists kept out, by kind of list."""
+        """The number of texts that exclusion lists kept out, by kind of list."""
         dropped = self.facts["dropped"].items()
         return {name.removeprefix(EXCLUDED): texts for name, texts in dropped if name.startswith(EXCLUDED) and texts}
 
     def rules(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """Return the conditions of the gate that have these names; without names those that have none of any."""
+        """Return the gate's rules with these names, or else all besides OPT_OUTS and PERSONAL, with their counts."""
         named = {*(names or (*OPT_OUTS, *PERSONAL))}
         rows = [(row, "images") for row in self.gate.get("conditions", [])]
         rows += [(row, "texts") for row in self.gate.get("texts", [])]
@@ -213,7 +213,7 @@ State = Callable[[RunNumbers], Iterator[Fact]]
 
 
 def summary(known: RunNumbers, answers: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return all sections with their facts, and their questions with the answers that are given."""
+    """Return all sections with their facts, and their questions with the given answers, or None where one is open."""
     found: dict[str, dict[str, Any]] = {}
     settled = {"tokens": SETTLED} if known.text_bytes < TOKENS else {}  # questions that this run decides
     for row in questions():
