@@ -336,10 +336,11 @@ class Claim:
     called: str  # what messages call the files, such as hashes
     of_what: str  # what the files are about, such as pictures
     description: dict
+    stamps: type[Stamps] = Stamps
 
     def ledger(self, folder: Path, inputs: Sequence[Input]) -> Ledger:
         """Return the ledger of a folder for these inputs; InputError if the folder also has files of other inputs."""
-        ledger = Ledger.open(folder, self.description, list(inputs))
+        ledger = Ledger.of(self.stamps(folder, digest_of(self.description)), inputs)
         paths = {each.path for each in inputs}
         others = {each["path"] for _, stamp in ledger.stamps.read() for each in stamp.inputs} - paths
         if others:
@@ -368,12 +369,12 @@ def fill(
     claim: Claim,
     inputs: Sequence[Input],
     make: Callable[[Ledger, Path], object],
-    describe: Callable[[Ledger], dict[str, Any]],
+    describe: Callable[[Ledger], dict[str, Any]] | None = None,
     overwrite: bool = False,
 ) -> Filled:
     """Make the files that a folder lacks, one per input, and write a JSON summary; return the complete folder.
 
-    `make(ledger, temporary folder)` writes the missing files; `describe(ledger)` returns the summary of all files. A
+    `make(ledger, temporary folder)` writes the missing files; `describe(ledger)`, if given, returns the summary. A
     folder that holds files of another kind is refused. Files of this kind that were made in another way are refused,
     too; with `overwrite`, the folder is emptied first.
     """
@@ -391,8 +392,9 @@ def fill(
 
         ledger = ledger.completed(run, folder)
         ledger.prune()
-        facts = describe(ledger)
-        write_json(summary, facts)  # readers of Parquet pass over names that begin with _
+        facts = describe(ledger) if describe else {}
+        if describe:
+            write_json(summary, facts)  # readers of Parquet pass over names that begin with _
     return Filled(folder, facts)
 
 

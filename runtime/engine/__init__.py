@@ -18,8 +18,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
-import numpy as np
-
 from runtime.buckets import Block
 from runtime.errors import ParameterError
 from runtime.progress import Progress
@@ -70,9 +68,6 @@ class Engine(Protocol):
         than the start of a task.
         """
 
-    def added(self, items: list[Any], function: Callable[[Any], np.ndarray], tasks_per_core: int) -> np.ndarray:
-        """Call `function(item)` for each item; return the sum of the arrays of whole numbers, which have one length."""
-
     def exchange(
         self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
     ) -> Tallies:
@@ -96,10 +91,10 @@ class Engine(Protocol):
         """
 
 
-def spread(items: list[Item], engine: Engine) -> list[list[Item]]:
+def spread(items: Sequence[Item], engine: Engine) -> list[list[Item]]:
     """Return the items, in order, as lists of about one size: at most two lists per core."""
     size = max(1, -(-len(items) // (2 * engine.cores)))
-    return [items[begin : begin + size] for begin in range(0, len(items), size)]
+    return [list(items[begin : begin + size]) for begin in range(0, len(items), size)]
 
 
 def size(item: object) -> int:

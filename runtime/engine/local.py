@@ -20,7 +20,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial, reduce
+from functools import lru_cache, partial
 from multiprocessing import forkserver, resource_tracker, spawn
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -79,10 +79,6 @@ class Local:
         for tallied in self._each(items, partial(_tallied, function=function)):
             sums.add(tallied)
         return sums.total()
-
-    def added(self, items: list[Any], function: Callable[[Any], np.ndarray], tasks_per_core: int) -> np.ndarray:
-        """Call `function(item)` for each item; return the sum of the arrays that the calls return."""
-        return reduce(np.add, self._each(engine.spread(items, self), partial(_added, function=function)))
 
     def exchange(
         self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
@@ -262,10 +258,6 @@ def _gathered(sent: Iterator[_Sent], partitions: int, sums: Sums) -> list[list[B
 
 def _tallied(place: int, item: Any, function: Callable[[Any], Tallies]) -> Tallied:
     return place, function(item).rows()
-
-
-def _added(_: int, items: list[Any], function: Callable[[Any], np.ndarray]) -> np.ndarray:
-    return reduce(np.add, map(function, items))
 
 
 def _send(place: int, item: Any, send: Send, folder: Path, partitions: int) -> _Sent:

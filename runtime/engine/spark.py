@@ -16,7 +16,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from pyspark import RDD, Accumulator, Broadcast
 from pyspark.accumulators import AccumulatorParam
@@ -91,16 +90,6 @@ class Spark:
         most = tasks_per_core * self.cores if tasks_per_core else len(items)
         rows_of = partial(_rows_of, each=each, counter=follow(self.session, items))
         return _summed(self._numbered(items, most).map(rows_of), len(items))
-
-    @refusing()
-    def added(self, items: list[Any], function: Callable[[Any], np.ndarray], tasks_per_core: int) -> np.ndarray:
-        """Call `function(item)` for each item; return the sum of the arrays.
-
-        The arrays of many tasks are first added up in Spark, so that the driver gets few.
-        """
-        each = self.session.sparkContext.broadcast((function, known()))
-        sums_of = partial(_sum_of_arrays, each=each, counter=follow(self.session, items))
-        return self._numbered(items, tasks_per_core * self.cores).mapPartitions(sums_of).treeReduce(np.add)
 
     @refusing()
     def exchange(
@@ -207,17 +196,6 @@ def _rows_of(numbered: tuple[int, Any], each: Broadcast, counter: Accumulator) -
     (number, item), (function, addresses) = numbered, each.value
     with counting(item, counter, addresses):
         return number, function(item).rows()
-
-
-def _sum_of_arrays(numbered: Iterable[tuple[int, Any]], each: Broadcast, counter: Accumulator) -> Iterator[np.ndarray]:
-    function, addresses = each.value
-    total: np.ndarray | None = None
-    for _, item in numbered:
-        with counting(item, counter, addresses):
-            array = function(item)
-        total = array if total is None else total + array
-    if total is not None:
-        yield total
 
 
 def _send(numbered: tuple[int, Any], each: Broadcast, partitions: int, counter: Accumulator) -> Iterator[Sent]:

@@ -56,7 +56,7 @@ def drawn(folder: Path, logits: dict[str, float], soft_cap: SoftCap, files: int 
     """How often each uid is drawn."""
     own = files_of(folder, logits, files, soft_cap.seed, keys)
     clocks = Clocks(float(soft_cap.penalty), soft_cap.decay, max(logits.values()))
-    last = clocks.last(in_turn(), own, soft_cap.draws)
+    last = clocks.last(in_turn(), own, soft_cap.draws, folder)
     found = [
         pair for file in own for uids, number in clocks.drawn(file, last) for pair in zip(uids, number, strict=True)
     ]

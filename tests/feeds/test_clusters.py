@@ -9,12 +9,14 @@ from curation.leaves.clustering.embeddings import (
     Embedding,
     Embeddings,
     Encoder,
+    SpanStamps,
     digest_of,
     embed,
     files_of,
     find_encoder,
-    missing_spans,
+    spans_of,
 )
+from curation.run.ledger import Ledger
 from curation.run.results import Results
 from runtime.errors import InputError
 from runtime.shipping import Shipped
@@ -66,12 +68,11 @@ def test_the_embeddings_of_manifest_and_pool_are_the_same_and_what_is_done_is_no
     for texts in ("curated", "pool"):
         folder, files = tmp_path / texts, files_of(run, texts)
         folder.mkdir()
-        rows = [rows_of(file) for file in files]
-        spans, number = missing_spans(files, rows, folder)
+        spans, stamps = spans_of(files), SpanStamps(folder, "made")
         for span in spans:
-            embed(span, Embedding(Shipped(find_encoder(DEFAULT)), texts, 0, folder))
-        assert number == len(spans) == sum(-(-each // 7) for each in rows)
-        assert missing_spans(files, rows, folder) == ([], number)
+            embed(span, Embedding(Shipped(find_encoder(DEFAULT)), texts, 0, stamps))
+        assert len(spans) == sum(-(-rows_of(file) // 7) for file in files)
+        assert Ledger.of(stamps, [span.known_as for span in spans]).missing == []
         table = Embeddings.find([str(folder)], "embedding")
         batches = [batch for file in table.table.files for batch in table.read(file)]
         keys = [

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial, reduce
+from functools import partial
 from itertools import chain
 from random import Random
 from typing import Any
@@ -187,12 +187,6 @@ class Rows:
 
     def mapPartitionsWithIndex(self, function: Callable) -> Rows:
         return self._with(function)
-
-    def mapPartitions(self, function: Callable) -> Rows:
-        return self._with(lambda _, rows: function(rows))
-
-    def treeReduce(self, function: Callable) -> Any:
-        return reduce(function, self.collect())
 
     def partitionBy(self, number: int, partition: Callable[[int], int]) -> Rows:
         """Bring the rows of all tasks together, in a drawn order."""

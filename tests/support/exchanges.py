@@ -92,11 +92,6 @@ def receive_sizes(partition: int, blocks: Iterator[bytes]) -> Tallies:
     return tallies
 
 
-def squares(item: int) -> np.ndarray:
-    """Return an array to add."""
-    return np.array([1, item, item * item], np.int64)
-
-
 def receive_nothing(partition: int, blocks: Iterator[bytes]) -> Tallies:
     """Fail if there is a block."""
     assert list(blocks) == []

@@ -16,7 +16,6 @@ from curation.run.ledger import Ledger
 from curation.run.making import Claim, fill
 from curation.run.results import Results, matched_files
 from runtime.shipping import Shipped
-from runtime.storage.parquet import rows_of as number_of
 from tests.support.pictures import downloaded_tar
 from tests.support.plain_scorer import PlainScorer
 
@@ -57,11 +56,13 @@ def write_embeddings(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -
     """Write the embeddings of a run's texts, as clip-cluster does, without Spark and without a model."""
     monkeypatch.setattr(embedding, "Encoder", lambda path: PlainEncoder())
     monkeypatch.setattr(embedding, "SPAN", 50)
-    embedding.embeddings_folder(folder, {"texts": "pool"}, overwrite=False)
-    files = matched_files(Results.open(run))
-    spans, _ = embedding.missing_spans(files, [number_of(file) for file in files], folder)
-    for span in spans:
-        embedding.embed(span, embedding.Embedding(Shipped(run), "pool", 0, folder))
+    spans = {span.known_as: span for span in embedding.spans_of(matched_files(Results.open(run)))}
+
+    def make(ledger: Ledger, _: Path) -> None:
+        for each in ledger.missing:
+            embedding.embed(spans[each], embedding.Embedding(Shipped(run), "pool", 0, ledger.stamps))
+
+    fill(folder, Claim("embeddings", "texts", {"texts": "pool"}, embedding.SpanStamps), [*spans], make)
 
 
 def rows_of(folder: Path) -> object:

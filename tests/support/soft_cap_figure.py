@@ -35,7 +35,7 @@ def draws_by_score(penalty: float) -> np.ndarray:
         with part_writer(path, LOGITS, IMAGES) as writer:
             writer.write(pa.RecordBatch.from_arrays([*map(pa.array, rows)], schema=LOGITS))
         file = OwnFile(path, writer.checksum, "")
-        last = clocks.last(in_turn(), [file], IMAGES)
+        last = clocks.last(in_turn(), [file], IMAGES, Path(folder))
         counts = np.concatenate([number for _, number in clocks.drawn(file, last)])
     return counts.reshape(GROUPS, -1).mean(axis=1)
 

@@ -26,22 +26,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.foreign_models import require_no_code
+from curation.inputs.files import Input
 from curation.leaves.by_uid.tables import KEY, File, ImageTable, key_columns, opened
 from curation.leaves.near_copies import kernels
 from curation.leaves.near_copies.vectors import require_vectors, scaled, usable_numbers
-from curation.run.ledger import recorded, stamp_of
+from curation.run.ledger import Stamps
 from curation.run.results import Results, curated_files, matched_files
 from runtime.arrow import gather, parts
 from runtime.draws import draws
 from runtime.engine import Engine
-from runtime.errors import AGAIN, InputError
+from runtime.errors import InputError
 from runtime.packages import require_packages
 from runtime.progress import advance
 from runtime.shipping import Shipped
-from runtime.storage.own_files import OwnFile, content_digest, is_sound, written_files
-from runtime.storage.parquet import batches, part_writer, write_rows
-from runtime.storage.paths import in_threads, make_folder, names, remove
-from runtime.storage.whole import STAMP, read_json, write_json
+from runtime.storage.own_files import OwnFile, content_digest, written_files
+from runtime.storage.parquet import batches, rows_of, write_rows
 from runtime.tallies import Tallies
 
 EXPECTED = "tables of embeddings: Parquet files with the columns uid (or url) and embedding"
@@ -227,67 +226,61 @@ TEXTS_AT_ONCE = 2048
 
 @dataclass(frozen=True)
 class EmbeddingSpan:
-    """The rows from `begin` to `end` (excluded) of a file of images, and the name of the file with their embeddings."""
+    """The rows from `begin` to `end` (excluded) of a file of images, and the name of their embeddings."""
 
     file: OwnFile
     begin: int
     end: int
     name: str
 
+    @property
+    def known_as(self) -> Input:
+        """The input by which the stamp of the embeddings identifies the span."""
+        return Input(self.name, "texts", self.end - self.begin)
+
+
+class SpanStamps(Stamps):
+    """The stamps of embeddings, each named after its span."""
+
+    def name_of(self, inputs: Sequence[Input]) -> str:
+        """Return the name of a span."""
+        return inputs[0].path
+
 
 @dataclass(frozen=True)
 class Embedding:
-    """The encoder, the images (`texts`: curated or pool), the run's seed, and the folder for embeddings."""
+    """The encoder, the images (`texts`: curated or pool), the run's seed, and the stamps of the embeddings."""
 
     encoder: Shipped
     texts: str
     seed: int
-    folder: Path
+    stamps: Stamps
 
 
-def embeddings_folder(folder: Path, stamp: dict, overwrite: bool) -> Path:
-    """Return the folder for embeddings, stamped with `stamp`, which states how they are made.
-
-    A folder with another stamp is emptied if `overwrite` or if it has no embeddings, else InputError.
-    """
-    made = read_json(folder / STAMP)
-    if made is not None and made != stamp:
-        if not overwrite and names(folder) != {STAMP}:
-            what = ", ".join(name for name in stamp if made.get(name) != stamp[name])
-            raise InputError(f"{folder} holds other embeddings ({what}); give another folder, or --overwrite")
-        remove(folder)
-    write_json(make_folder(folder) / STAMP, stamp)
-    return folder
-
-
-def missing_spans(files: Sequence[OwnFile], rows: Sequence[int], folder: Path) -> tuple[list[EmbeddingSpan], int]:
-    """Return the spans of files that have no sound embeddings in `folder`, and the number of all spans.
-
-    `rows` has the number of rows of each file.
-    """
-    spans = [
-        EmbeddingSpan(file, begin, min(begin + SPAN, end), f"{number:05d}-{begin // SPAN:05d}.parquet")
-        for number, (file, end) in enumerate(zip(files, rows, strict=True))
+def spans_of(files: Sequence[OwnFile]) -> list[EmbeddingSpan]:
+    """Return the spans of all rows of the files."""
+    return [
+        EmbeddingSpan(file, begin, min(begin + SPAN, end), f"{number:05d}-{begin // SPAN:05d}")
+        for number, (file, end) in enumerate(zip(files, map(rows_of, files), strict=True))
         for begin in range(0, end, SPAN)
     ]
-    checksums = recorded([str(folder / span.name) for span in spans])
-    own = [OwnFile(folder / span.name, checksums.get(str(folder / span.name)), AGAIN) for span in spans]
-    sound = in_threads(lambda file: file.checksum is not None and is_sound(file), own)
-    return [span for span, is_done in zip(spans, sound, strict=True) if not is_done], len(spans)
 
 
 def embed(span: EmbeddingSpan, how: Embedding) -> Tallies:
-    """Write the embeddings of a span as float16, and then the checksum to a file beside the file of embeddings."""
+    """Write the embeddings of a span as float16, and then the stamp."""
     encoder = how.encoder.opened(Encoder)
     # Half precision changes a distance of 1 by 0.0005 at most.
     embedding = pa.field("embedding", pa.list_(pa.float16(), encoder.dimension))
     schema = pa.schema([TEXT.field("uid"), embedding])
-    with part_writer(how.folder / span.name, schema, _ROW_GROUP) as writer:
+
+    def embedded() -> Iterator[pa.RecordBatch]:
         for rows in _texts(span, how):
             vectors = encoder.encode(rows["text"].to_pylist()).astype(np.float16)
-            writer.write(pa.RecordBatch.from_arrays([rows["uid"], lists_of(vectors)], schema=schema))
+            yield pa.RecordBatch.from_arrays([rows["uid"], lists_of(vectors)], schema=schema)
             advance(rows=rows.num_rows)
-    write_json(how.folder / stamp_of(span.name), {"checksums": {span.name: writer.checksum}})
+
+    name = f"{span.name}.parquet"
+    how.stamps.write([span.known_as], [name], write_rows(how.stamps.folder / name, schema, _ROW_GROUP, embedded()))
     return Tallies()
 
 

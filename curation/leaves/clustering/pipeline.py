@@ -27,6 +27,8 @@ from curation.report.charts import Bar
 from curation.report.facts import versions
 from curation.report.languages import number, percent
 from curation.report.page import environment
+from curation.run.ledger import Ledger
+from curation.run.making import Claim, fill
 from curation.run.results import Results, curated_files
 from metadata.languages import language
 from runtime.engine import Engine, Given, engine_of
@@ -38,7 +40,7 @@ from runtime.storage.locks import WORK, claimed, require_apart
 from runtime.storage.own_files import OwnFile, checksums_in, content_digest, own_files, written_files
 from runtime.storage.parquet import read_table, rows_of, write_tables
 from runtime.storage.paths import names, remove
-from runtime.storage.whole import Parts, finished, write_json, write_text
+from runtime.storage.whole import STAMP, Parts, finished, read_json, write_json, write_text
 from runtime.tallies import Tallies
 
 VERSION = 1
@@ -118,14 +120,19 @@ class ClusterSteps:
         `encoder` is the encoder's folder, `made_from` the result of the method of this name.
         """
         texts, digest = self.request.config.texts, made_from["encoder"]["digest"]
-        stamp = {"run": made_from["run"], "texts": texts, "encoder": digest, "images_per_file": embedded.SPAN}
-        folder = embedded.embeddings_folder(self.parts.folder / EMBEDDINGS, stamp, self.request.overwrite)
-        files = embedded.files_of(self.run, texts)
-        missing, spans = embedded.missing_spans(files, [rows_of(file) for file in files], folder)
-        if missing:
-            with self.progress.stage(f"embed the texts of {len(missing)} of {spans} parts", unit="parts"):
-                how = embedded.Embedding(self.engine.ship(encoder), texts, self._run_seed, folder)
+        description = {"run": made_from["run"], "texts": texts, "encoder": digest, "images_per_file": embedded.SPAN}
+        claim, folder = Claim(EMBEDDINGS, "texts", description, embedded.SpanStamps), self.parts.folder / EMBEDDINGS
+        spans = {span.known_as: span for span in embedded.spans_of(embedded.files_of(self.run, texts))}
+
+        def make(ledger: Ledger, _: Path) -> None:
+            missing = [spans[each] for each in ledger.missing]
+            with self.progress.stage(f"embed the texts of {len(missing)} of {len(spans)} parts", unit="parts"):
+                how = embedded.Embedding(self.engine.ship(encoder), texts, self._run_seed, ledger.stamps)
                 self.engine.run(missing, partial(embedded.embed, how=how))
+
+        fill(
+            folder, claim, [*spans], make, overwrite=self.request.overwrite and read_json(folder / STAMP) != description
+        )
         return Embeddings.find([str(folder)], "embedding")
 
     def sample(self, embeddings: Embeddings) -> np.ndarray:

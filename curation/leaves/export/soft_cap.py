@@ -31,17 +31,19 @@ from curation.report.languages import counted
 from curation.run.ledger import TURNS
 from curation.run.making import Derived, Made
 from runtime.draws import hashes
-from runtime.engine import Engine
+from runtime.engine import Engine, spread
 from runtime.errors import InputError, require_integer, require_number, require_seed, typed
 from runtime.progress import counted as advanced
 from runtime.storage.own_files import OwnFile, tally, written_files
-from runtime.storage.parquet import batches, part_writer, rows_of
+from runtime.storage.parquet import batches, part_writer, read_table, rows_of, write_rows
+from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies
 
 EXPECTED = "tables of scores: Parquet files with the columns uid (or url) and columns of numbers"
 _SCORE = "score "  # prefix of a joined field, followed by the column's name: no other joined field has it
 
 LOGITS = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.uint64()), pa.field("logit", pa.float64())])
+SUMS = pa.schema([pa.field("number", pa.int64())])
 NUMBERS = LOGITS.names[1:]  # columns that are read if uids are not needed
 BINS = 1 << 16  # intervals in which a pass counts times
 FEW = 4096  # number of times that the driver sorts itself
@@ -104,7 +106,7 @@ class SoftCap:
             )
         clocks = Clocks(float(self.penalty), self.decay, float(greatest))
         with folder.progress.stage("find the last draw"):
-            last = clocks.last(folder.engine, logits, self.draws)
+            last = clocks.last(folder.engine, logits, self.draws, folder.parts.begin("times"))
         make = partial(_write_drawn, clocks=clocks, last=last)
         drawn = folder.each_file("draw images", logits, make, WEIGHTS)
         return SoftCapDraw(written_files(folder.path, drawn), without, not_finite)
@@ -198,19 +200,19 @@ class Clocks:
     decay: float  # exp(-penalty)
     greatest: float
 
-    def last(self, engine: Engine, files: Sequence[OwnFile], draws: int) -> LastDraw:
-        """Return the time of the last of `draws` draws, exactly, given files of LOGITS.
+    def last(self, engine: Engine, files: Sequence[OwnFile], draws: int, folder: Path) -> LastDraw:
+        """Return the time of the last of `draws` draws, exactly, given files of LOGITS; tasks write to `folder`.
 
         A time is a uint64 that sorts as the logarithm of the time does. The first pass over the logits counts times in
         65,536 equal intervals around the expected time of the last draw. Each further pass splits one interval of the
         pass before, until that interval holds few times. Times that are equal in all bits are sorted by uid, and then
         by number.
         """
-        low, high = self._expected(engine.added(list(files), self.distances, TURNS), draws)
+        low, high = self._expected(_added(engine, files, self.distances, make_folder(folder / "distances")), draws)
         while True:
             shift = max(0, (high - low).bit_length() - BINS.bit_length() + 1)
             count = partial(self.counted, low=low, high=high, shift=shift)
-            until = np.cumsum(engine.added(list(files), count, TURNS))
+            until = np.cumsum(_added(engine, files, count, make_folder(folder / f"{low}-{high}")))
             at = int(np.searchsorted(until, draws))
             if at == 0:
                 low = 1  # 1 is before any time
@@ -288,6 +290,20 @@ class Clocks:
 
         spare = _SPARE * draws + 10 * draws**0.5
         return _bits(_solved(times, draws - spare)) if draws > spare else 1, _bits(_solved(times, draws + spare))
+
+
+def _added(
+    engine: Engine, files: Sequence[OwnFile], count: Callable[[OwnFile], np.ndarray], folder: Path
+) -> np.ndarray:
+    """Return the sum of the arrays that `count` returns of each file; tasks write the sums of some into `folder`."""
+    sums = engine.run([*enumerate(spread(files, engine))], partial(_write_sum, count=count, folder=folder))
+    return np.sum([read_table(file)["number"] for file in written_files(folder, sums)], axis=0)
+
+
+def _write_sum(numbered: tuple[int, list[OwnFile]], count: Callable[[OwnFile], np.ndarray], folder: Path) -> Tallies:
+    number, files = numbered
+    total = np.sum([count(file) for file in files], axis=0)
+    return write_rows(folder / f"{number:05d}.parquet", SUMS, GROUP_ROWS, [pa.record_batch([total], SUMS)])
 
 
 def _solved(times: Callable[[float], float], wanted: float) -> float:

@@ -100,14 +100,6 @@ def exchanged(engine, items: str, partitions: int, folder: Path) -> tuple[dict[s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("items", [1, 2, 7, 40])
-def test_arrays_of_all_items_are_added(engine, items):
-    numbers = list(range(items))
-    wanted = sum(map(exchanges.squares, numbers))
-    assert engine.added(numbers, exchanges.squares, 10).tolist() == wanted.tolist()
-
-
-@pytest.mark.slow
 def test_a_block_may_be_large(engine):
     items = [(number, LARGE) for number in range(2)]
     tallies = engine.exchange(items, exchanges.send_large, exchanges.receive_sizes, 2)
