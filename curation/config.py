@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from metadata.languages import OTHER, language
-from metadata.rules import RULES, Rules
+from metadata.rules import Rules
 from runtime.errors import (
     MOST_ROWS,
     InputError,
     ParameterError,
     require_integer,
-    require_one_of,
     require_seed,
-    require_several,
     require_share,
     typed,
 )
@@ -27,11 +25,8 @@ SIZE_PROBES = 15  # thresholds tried per pass over the data for a target size: 1
 DOUBTFUL_SCORE = 0.5  # a lower language score is a sign that the text is in no language, or in another one
 SURE_SCORE = 0.75  # from this language score on, texts count for the languages around other texts
 MatcherName = Literal["trie", "ahocorasick"]
-MATCHERS: tuple[MatcherName, ...] = get_args(MatcherName)
 Evidence = Literal["any", "letters"]
-EVIDENCE: tuple[Evidence, ...] = get_args(Evidence)
 Fate = Literal["other", "keep"]
-FATES: tuple[Fate, ...] = get_args(Fate)
 Witness = Literal["han", "pool", "page"]
 WITNESSES: tuple[Witness, ...] = get_args(Witness)
 HASH_BITS = (64, 256)  # bits of a hash of a picture: 64 of a pHash, 256 of a PDQ
@@ -40,7 +35,6 @@ ExtraColumn = Literal["license", "record"]
 EXTRA_COLUMNS: tuple[ExtraColumn, ...] = get_args(ExtraColumn)
 LICENSE, RECORD = EXTRA_COLUMNS
 OtherThreshold = Literal["own", "same"]
-THRESHOLDS: tuple[OtherThreshold, ...] = get_args(OtherThreshold)
 
 
 @typed
@@ -126,26 +120,12 @@ class CurationConfig:
         require_seed(self.seed)
         for name in ("min_language_score", "max_bad_files", "max_bad_records", "max_shared_uids"):
             require_share(name, getattr(self, name))
-        for code, score in self.min_language_scores.items():
-            language(code)  # refuses an unknown one
-            require_share("min_language_score", score)
-        require_one_of("rules", self.rules, RULES)
-        require_one_of("matcher", self.matcher, MATCHERS)
-        require_one_of("evidence", self.evidence, EVIDENCE)
-        for name in ("no_language", "wrong_script"):
-            require_one_of(name, getattr(self, name), FATES)
-        require_several("witnesses", self.witnesses)
-        for witness in self.witnesses:
-            require_one_of("witnesses", witness, WITNESSES)
-        require_several("extra_columns", self.extra_columns)
-        for name in self.extra_columns:
-            require_one_of("extra_columns", name, EXTRA_COLUMNS)
-        for code, share in self.pool_shares.items():
-            language(code)
-            require_share("pool_shares", share)
+        for name, shares in (("min_language_score", self.min_language_scores), ("pool_shares", self.pool_shares)):
+            for code, share in shares.items():
+                language(code)  # refuses an unknown one
+                require_share(name, share)
         if self.pool_shares and "pool" not in self.witnesses:
             raise ParameterError("is given, and only the witness `pool` weighs it: add it to witnesses", "pool_shares")
-        require_one_of("threshold_per_language", self.threshold_per_language, THRESHOLDS)
         self._require_consistent_ablations()
 
     @property

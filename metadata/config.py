@@ -4,14 +4,13 @@
 """
 
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-from metadata.rules import RULES, Rules
-from runtime.errors import MOST_ROWS, require_integer, require_number, require_one_of, require_share, typed
+from metadata.rules import Rules
+from runtime.errors import MOST_ROWS, require_integer, require_number, require_share, typed
 
 ENGLISH = "en"  # the language whose words need a least count, and titles least views, instead of a share [1]
 BigramScore = Literal["association", "pmi"]
-BIGRAM_SCORES: tuple[BigramScore, ...] = get_args(BigramScore)
 
 
 @typed
@@ -64,8 +63,6 @@ class MetadataConfig:
         require_number("least_zipf", self.least_zipf, -10, 10)
         require_number("count_exponent", self.count_exponent, 0, 10)
         require_number("bigram_min_pmi", self.bigram_min_pmi, -1000, 1000)
-        require_one_of("bigram_score", self.bigram_score, BIGRAM_SCORES)
-        require_one_of("rules", self.rules, RULES)
 
     def numbers(self) -> dict:
         """Return the parameters by name, except `rules`, on which counts do not depend."""

@@ -191,10 +191,11 @@ def add_fields(group: argparse._ActionsContainer, config: type, helps: Mapping[s
             group.add_argument(flag, action="store_true", help=help)
             continue
         alternatives = get_args(hints[name]) or (hints[name],)  # as in `int | None`
+        words = alternatives[0] if get_origin(hints[name]) is Sequence else hints[name]
         group.add_argument(
             flag,
             type=next((each for each in (str, int, float) if each in alternatives), str),
-            choices=alternatives if get_origin(hints[name]) is Literal else None,
+            choices=get_args(words) if get_origin(words) is Literal else None,
             nargs="+" if any(get_origin(each) is Sequence for each in (hints[name], *alternatives)) else None,
             default=defaults[name],
             metavar=metavar or None,

@@ -53,15 +53,19 @@ def string_array(values: Strings, what: str) -> pa.Array:
 
 
 def string_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return offsets (int64[length + 1]) and UTF-8 bytes (uint8) of a string array; a null becomes an empty string."""
+    """Return offsets (int64[length + 1]) and UTF-8 bytes (uint8) of a string array; a null becomes an empty string.
+
+    Both are read-only: kernels are compiled once for each type, and most of Arrow's buffers are.
+    """
     array = _large(array)
     if array.null_count:
         array = array.fill_null("")
     _, offsets, data = array.buffers()
-    if offsets is None or len(array) == 0:
-        return np.zeros(1, np.int64), np.zeros(0, np.uint8)
-    ends = np.frombuffer(offsets, np.int64, len(array) + 1, array.offset * 8)
-    return ends, np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    is_empty = offsets is None or len(array) == 0
+    ends = np.zeros(1, np.int64) if is_empty else np.frombuffer(offsets, np.int64, len(array) + 1, array.offset * 8)
+    content = np.zeros(0, np.uint8) if is_empty or data is None else np.frombuffer(data, np.uint8)
+    ends.flags.writeable = content.flags.writeable = False
+    return ends, content
 
 
 def _large(array: pa.Array) -> pa.Array:

@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 from types import FunctionType, NoneType, SimpleNamespace, UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from runtime.redaction import redacted
 
@@ -165,8 +165,9 @@ def typed(called: Called) -> Called:
     The decorated function raises a ParameterError. A class's constructor is checked only if the class has a
     __post_init__, which checks its fields; other classes are made of parts, which may be stand-ins.
 
-    Numbers, choices and strings in place of lists are left to `require_integer`, `require_one_of`, `require_several`
-    and similar functions, whose messages say more. Items of lists and mappings are not checked.
+    A Literal admits its strings alone. Numbers and strings in place of lists are left to `require_integer`,
+    `require_several` and similar functions, whose messages say more. Items of other lists and of mappings are not
+    checked.
 
     >>> @typed
     ... def kept(name: str, balance: bool = True) -> None: ...
@@ -197,9 +198,20 @@ def _typed(function: Any) -> Any:
             if name in hints and not _fits(value, hints[name]):
                 give = " or ".join(dict.fromkeys(_in_words(hints[name])))
                 raise ParameterError(f"is of type {type(value).__name__}; give {give}", name)
+            _require_choices(name, value, hints.get(name))
         return function(*args, **kwargs)
 
     return checked
+
+
+def _require_choices(name: str, value: Any, hint: Any) -> None:
+    """Raise an InputError unless `value` is one of the strings of a Literal, or a list of such strings."""
+    if get_origin(hint) is Literal:
+        require_one_of(name, value, get_args(hint))
+    elif get_origin(hint) is Sequence and get_origin(get_args(hint)[0]) is Literal:
+        require_several(name, value)
+        for each in value:
+            require_one_of(name, each, get_args(get_args(hint)[0]))
 
 
 @functools.cache

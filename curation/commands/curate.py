@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from curation.commands.flags import add_exclude, add_language_rules
-from curation.config import EXTRA_COLUMNS, CurationConfig
+from curation.config import CurationConfig
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.lines import DIALECTS
 from curation.report import warnings
@@ -48,6 +48,17 @@ READ = {
     "--max-bad-records SHARE": "stop where a larger share of the records is damaged",
     "--max-shared-uids SHARE": "stop where more of the uids are given to several URLs, or to rows of --images or "
     "--status that differ",
+}
+IDENTITY = {
+    "--unique-images": "the inputs state each image once: nothing is brought together by image, which is faster",
+    "--model FILE": "fastText language identification model (default: lid.176.ftz)",
+    "--exclude-bits K": "bits in which the PDQ of an image may differ from one that an --exclude list names (default: "
+    f"{PDQ_NEAR})",
+}
+WRITTEN = {
+    "--rows-per-file N": "matched images for each curated file",
+    "--extra-columns NAME": "further columns of the manifest: license (stated by pages of the image, of themselves and "
+    "not of a picture: CC licences by name, other, several or none), record (file and offset of the page in its crawl)",
 }
 MATCHING = {
     "--rules": "what is a match: symbols of normalised text, or padded substrings as in Meta CLIP's reference",
@@ -135,15 +146,7 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     _add_main(parser)
     _add_inputs(parser.add_argument_group("what is read"))
     written = parser.add_argument_group("what is written")
-    add_fields(written, CurationConfig, {"--rows-per-file N": "matched images for each curated file"})
-    written.add_argument(
-        "--extra-columns",
-        nargs="+",
-        choices=EXTRA_COLUMNS,
-        metavar="NAME",
-        help="further columns of the manifest: license (stated by pages of the image, of themselves and not of a "
-        "picture: CC licences by name, other, several or none), record (file and offset of the page in its crawl)",
-    )
+    add_fields(written, CurationConfig, WRITTEN)
     share = "tail share of all languages but English, instead of the one that English has at its t"
     amount = {"--tail-share P": share, "--seed N": "another seed keeps other pairs"}
     add_fields(parser.add_argument_group("how much is kept"), CurationConfig, amount)
@@ -217,12 +220,5 @@ def _add_inputs(group: _ActionsContainer) -> None:
         "-plain (quotes mean nothing), such as tab-plain",
     )
     add_fields(group, TableOptions, UID)
-    group.add_argument(
-        "--unique-images",
-        action="store_true",
-        help="the inputs state each image once: nothing is brought together by image, which is faster",
-    )
-    group.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
-    bits = f"bits in which the PDQ of an image may differ from one that an --exclude list names (default: {PDQ_NEAR})"
-    add_fields(group, Options, {"--exclude-bits K": bits})
+    add_fields(group, Options, IDENTITY)
     add_fields(group, CurationConfig, READ)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -169,8 +169,9 @@ def count(
     _require_digest(matched, entries.digest)
     ids = matched.selectExpr("explode(flatten(filter(candidates.entries, ids -> ids is not null))) as id")
     seen = ids.groupBy("id").count()
-    saved = sender(matched.sparkSession, artefacts, _scratch())(_saved(entries))
-    groups = matched.sparkSession.range(tasks.row_groups(_saved(entries)))
+    written = _once(f"metadata-{entries.digest}", entries.save)
+    saved = sender(matched.sparkSession, artefacts, _scratch())(written)
+    groups = matched.sparkSession.range(tasks.row_groups(written))
     named = map_batches(groups, partial(tasks.entries, saved=saved), tasks.NAMED)
     counts = named.join(seen, on="id", how="full")  # not left: an id that is no entry's must not vanish
     counts = counts.selectExpr("id", "language", "entry", "coalesce(`count`, 0L) as `count`")
@@ -222,13 +223,14 @@ def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: M
     model, exclusion = Identifier.open(options.model), Exclusion.without_hashes(options.exclude)
     send = sender(pairs.sparkSession, options.artefacts, _scratch())
     compile_kernels(warm.CALLS)
-    found = matchers_of(entries, config.rules) if config.matcher == "trie" else _strings(entries)
-    excluded = _scratch() / f"exclusion-{exclusion.digest}"
-    if len(exclusion) and not excluded.exists():
-        exclusion.save(excluded)
-    lettered = send(_lettered(entries)) if config.evidence == "letters" else None
-    artefacts = Artefacts(send(found), send(model.path), send(excluded) if len(exclusion) else None, lettered)
-    return MatchPlan.of(config, artefacts)
+    if config.matcher == "trie":
+        found = matchers_of(entries, config.rules)
+    else:
+        found = _once(f"strings-{entries.digest}", entries.save_strings)
+    excluded = send(_once(f"exclusion-{exclusion.digest}", exclusion.save)) if len(exclusion) else None
+    letters = partial(save_array, array=entries.lettered)
+    lettered = send(_once(f"lettered-{entries.digest}.npy", letters)) if config.evidence == "letters" else None
+    return MatchPlan.of(config, Artefacts(send(found), send(model.path), excluded, lettered))
 
 
 @lru_cache(maxsize=1)
@@ -239,23 +241,12 @@ def _scratch() -> Path:
     return folder
 
 
-def _saved(entries: Entries) -> Path:
-    folder = _scratch() / f"metadata-{entries.digest}"
-    if not folder.exists():
-        entries.save(folder)
-    return folder
-
-
-def _strings(entries: Entries) -> Path:
-    folder = _scratch() / f"strings-{entries.digest}"
-    if not folder.exists():
-        entries.save_strings(folder)
-    return folder
-
-
-def _lettered(entries: Entries) -> Path:
-    path = _scratch() / f"lettered-{entries.digest}.npy"
-    return path if path.exists() else save_array(path, entries.lettered)
+def _once(name: str, save: Callable[[Path], object]) -> Path:
+    """Return the artefact `name` of this process, which `save` writes unless it exists."""
+    path = _scratch() / name
+    if not path.exists():
+        save(path)
+    return path
 
 
 def _by_id(table: pa.Table) -> tuple[np.ndarray, dict[str, slice]]:

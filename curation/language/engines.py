@@ -197,7 +197,6 @@ def opened_engine(path: Path) -> LanguageModel | AnyModel | FastText:
 def _prepared(texts: pa.Array) -> tuple[tuple[np.ndarray, np.ndarray], int, np.ndarray, np.ndarray]:
     """Return offsets and bytes of texts, the bytes of the longest, and room for labels and scores."""
     offsets, data = string_buffers(texts)
-    offsets.flags.writeable = data.flags.writeable = False  # as Arrow's mostly are: one type, so one compilation
     longest = int(np.diff(offsets).max(initial=0))
     return (offsets, data), longest, np.empty(len(texts), np.int32), np.empty(len(texts), np.float32)
 

@@ -143,10 +143,8 @@ def _han(asked: Question) -> pa.StringArray:
 
     A text that is labelled otherwise may only name something so, beside more that is said in Latin letters.
     """
-    offsets, data = string_buffers(asked.texts)
-    offsets.flags.writeable = data.flags.writeable = False  # one type, so one compilation
     bits = np.empty(len(asked.texts), np.int64)
-    find_bits(offsets, data, *han_table(), bits)
+    find_bits(*string_buffers(asked.texts), *han_table(), bits)
     of_han = pc.is_in(asked.languages, _OF_HAN).to_numpy(zero_copy_only=False)
     known = ((bits == CHINESE) | (bits == JAPANESE)) & (of_han | (asked.scores < SURE_SCORE))
     others = np.flatnonzero(known & ~of_han)

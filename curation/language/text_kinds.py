@@ -213,11 +213,8 @@ def is_foreign(texts: pa.Array, labels: pa.DictionaryArray) -> np.ndarray:
 
     A text without letters is not foreign, and neither is a null.
     """
-    offsets, data = string_buffers(texts)
-    offsets.flags.writeable = data.flags.writeable = False  # one type, so one compilation
-    every = np.array([*map(_written, labels.dictionary.to_pylist()), _EVERY], np.int64)
     foreign = np.empty(len(texts), bool)
-    find_foreign(offsets, data, *letter_table(SCRIPTS), every[labels.indices.fill_null(-1).to_numpy()], foreign)
+    find_foreign(*string_buffers(texts), *letter_table(SCRIPTS), _all_written(labels), foreign)
     return foreign
 
 
@@ -226,13 +223,16 @@ def can_write(texts: pa.Array, languages: pa.DictionaryArray) -> np.ndarray:
 
     Latin letters spell brands in texts of any language. A null may be in any.
     """
-    offsets, data = string_buffers(texts)
-    offsets.flags.writeable = data.flags.writeable = False  # one type, so one compilation
-    written = np.array([*map(_written, languages.dictionary.to_pylist()), _EVERY], np.int64)
-    own, letters = written[languages.indices.fill_null(-1).to_numpy()], np.empty(len(texts), np.int64)
-    find_bits(offsets, data, *letter_table(SCRIPTS), letters)
-    others = letters & ~own
+    letters = np.empty(len(texts), np.int64)
+    find_bits(*string_buffers(texts), *letter_table(SCRIPTS), letters)
+    others = letters & ~_all_written(languages)
     return (others == 0) | ((others == _LATIN_BIT) & (letters != others))
+
+
+def _all_written(labels: pa.DictionaryArray) -> np.ndarray:
+    """Return the bits of the scripts that each label admits; all bits for a null."""
+    written = np.array([*map(_written, labels.dictionary.to_pylist()), _EVERY], np.int64)
+    return written[labels.indices.fill_null(-1).to_numpy()]
 
 
 @cache

@@ -26,8 +26,8 @@ from curation.report.facts import Run
 from curation.report.languages import aligned, counted, decimal, named, number, percent
 from curation.report.warnings import Quoted, warnings
 from metadata.languages import language
-from runtime.storage.own_files import checksum_of
-from runtime.storage.whole import whole
+from runtime.storage.paths import as_path
+from runtime.storage.whole import write_text
 from runtime.terminal import in_one_line
 
 SHOWN_ROWS = 24
@@ -82,10 +82,7 @@ def write_report(path: str | PathLike[str], run: Run, rates: np.ndarray, rows: R
 
     `rates` has the rate of each entry, by id; `rows` are CURATED rows, of which some are shown.
     """
-    page = render(run, rates, rows)
-    with whole(path) as file:
-        file.write_text(page, encoding="utf-8", errors="backslashreplace")  # a path may hold bytes that are not UTF-8
-        return checksum_of(file)
+    return write_text(as_path(path), render(run, rates, rows))
 
 
 def render(run: Run, rates: np.ndarray, rows: Rows) -> str:

@@ -120,12 +120,10 @@ class Steps:
         """
         config, languages = self.request.config, self.request.entries.languages
         distributions = {code: Distribution.of(c) for code, c in counts.by_language(languages).items()}
-        if config.target_size is None:
-            sized = None
-            thresholds = thresholds_at(config.english_threshold, distributions, config)
-        else:
-            sized = self._threshold_for_size(images, counts, distributions, config.target_size)
-            thresholds = thresholds_at(sized.threshold, distributions, config)
+        size = config.target_size
+        sized = None if size is None else self._threshold_for_size(images, counts, distributions, size)
+        t = config.english_threshold if sized is None else sized.threshold
+        thresholds = thresholds_at(t, distributions, config)
         return Balanced(thresholds, rates_of(counts.values, languages, thresholds), sized)
 
     def sample(self, images: MatchedImages, rates: np.ndarray) -> Tallies:

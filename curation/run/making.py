@@ -20,7 +20,7 @@ Finished tasks have stamps below `.work` (`ledger`) with their tallies; the stam
 A command that continues compares the finished files with the checksums in the stamps, and makes damaged files anew. At
 the end `.checksums.json` lists the checksums of all files; those of a removal are in its run.json.
 
-`fill` makes a folder with one file per input, for one run at a time: clip-hash and clip-score write their tables so.
+`Filling` makes a folder with one file per input, for one run at a time: clip-hash and clip-score write their tables so.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -330,28 +330,6 @@ def _clear_work(parts: Claimed) -> None:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """The intended content of a folder; `description` has all that the folder's files depend on besides the inputs."""
-
-    called: str  # what messages call the files, such as hashes
-    of_what: str  # what the files are about, such as pictures
-    description: dict
-    stamps: type[Stamps] = Stamps
-
-    def ledger(self, folder: Path, inputs: Sequence[Input]) -> Ledger:
-        """Return the ledger of a folder for these inputs; InputError if the folder also has files of other inputs."""
-        ledger = Ledger.of(self.stamps(folder, digest_of(self.description)), inputs)
-        paths = {each.path for each in inputs}
-        others = {each["path"] for _, stamp in ledger.stamps.read() for each in stamp.inputs} - paths
-        if others:
-            raise InputError(
-                f"output {folder} also holds {self.called} of {min(others)}, which is not among the inputs; give "
-                "another folder, or --overwrite this"
-            )
-        return ledger
-
-
-@dataclass(frozen=True)
 class Filled:
     """A complete folder with one file per input; `facts` is the content of the folder's JSON summary."""
 
@@ -364,38 +342,76 @@ class Filled:
         return part_files(self.path)
 
 
-def fill(
-    output: str | PathLike[str],
-    claim: Claim,
-    inputs: Sequence[Input],
-    make: Callable[[Ledger, Path], object],
-    describe: Callable[[Ledger], dict[str, Any]] | None = None,
-    overwrite: bool = False,
-) -> Filled:
-    """Make the files that a folder lacks, one per input, and write a JSON summary; return the complete folder.
+@dataclass(frozen=True)
+class Filling:
+    """The intended content of a folder with one file per input, which stays open to more inputs.
 
-    `make(ledger, temporary folder)` writes the missing files; `describe(ledger)`, if given, returns the summary. A
-    folder that holds files of another kind is refused. Files of this kind that were made in another way are refused,
-    too; with `overwrite`, the folder is emptied first.
+    `description` has all that the files depend on besides their inputs. Files of this kind that were made in another
+    way are refused; with `overwrite`, the folder is emptied first.
     """
-    with claimed(output, partial(_require_like, claim=claim, overwrite=overwrite)) as parts:
-        folder = parts.folder
-        for name in names(folder) - {WORK} if overwrite else ():
-            remove(folder / name)
-        write_json(folder / STAMP, claim.description)
-        ledger = claim.ledger(folder, inputs)
-        summary = folder / f"_{claim.called}.json"
 
-        def run(ledger: Ledger) -> None:
-            remove(summary)  # it would not describe the new files
-            make(ledger, parts.work)
+    called: str  # what messages call the files, such as hashes
+    of_what: str  # what the files are about, such as pictures
+    description: dict
+    overwrite: bool = False
+    stamps: type[Stamps] = Stamps
 
-        ledger = ledger.completed(run, folder)
-        ledger.prune()
-        facts = describe(ledger) if describe else {}
-        if describe:
-            write_json(summary, facts)  # readers of Parquet pass over names that begin with _
-    return Filled(folder, facts)
+    def fill(
+        self,
+        output: str | PathLike[str],
+        inputs: Sequence[Input],
+        make: Callable[[Ledger, Path], object],
+        describe: Callable[[Ledger], dict[str, Any]] | None = None,
+    ) -> Filled:
+        """Make the files that a folder lacks, and write a JSON summary if asked for; return the complete folder.
+
+        `make(ledger, temporary folder)` writes the missing files; `describe(ledger)` returns the summary of all files.
+        """
+        with claimed(output, self.require_usable) as parts:
+            folder = parts.folder
+            for name in names(folder) - {WORK} if self.overwrite else ():
+                remove(folder / name)
+            write_json(folder / STAMP, self.description)
+            ledger = Ledger.of(self.stamps(folder, digest_of(self.description)), inputs)
+            self._require_no_others(ledger)
+            summary = folder / f"_{self.called}.json"
+
+            def run(ledger: Ledger) -> None:
+                remove(summary)  # it would not describe the new files
+                make(ledger, parts.work)
+
+            ledger = ledger.completed(run, folder)
+            ledger.prune()
+            facts = describe(ledger) if describe else {}
+            if describe:
+                write_json(summary, facts)  # readers of Parquet pass over names that begin with _
+        return Filled(folder, facts)
+
+    def require_usable(self, folder: Path) -> None:
+        """Refuse a folder of another kind and, without `overwrite`, files that were made in another way."""
+        if is_free(folder) or finished(names(folder)) - {WORK} == {STAMP}:  # claimed by a run that made nothing
+            return
+        made, wanted = read_json(folder / STAMP), self.description
+        if made is None or made.keys() != wanted.keys():
+            what = f"{self.called} of {self.of_what}"
+            raise InputError(f"output {folder} holds files that are no {what}; give an empty or new folder")
+        if made != wanted and not self.overwrite:
+            what = ", ".join(
+                f"{name} {made[name]}, not {wanted[name]}" for name in wanted if made[name] != wanted[name]
+            )
+            raise InputError(
+                f"output {folder} holds {self.called} made otherwise ({what}); give another folder, or --overwrite"
+            )
+
+    def _require_no_others(self, ledger: Ledger) -> None:
+        """Refuse a folder that also has files of other inputs."""
+        paths = {each.path for each in ledger.inputs}
+        others = {each["path"] for _, stamp in ledger.stamps.read() for each in stamp.inputs} - paths
+        if others:
+            raise InputError(
+                f"output {ledger.stamps.folder} also holds {self.called} of {min(others)}, which is not among the "
+                "inputs; give another folder, or --overwrite this"
+            )
 
 
 def write_part(
@@ -419,19 +435,3 @@ def write_part(
 def statuses(ledger: Ledger) -> dict[str, int]:
     """Return the number of rows of each status."""
     return {status: int(number) for status, number in ledger.tallies().beginning(STATUS).items()}
-
-
-def _require_like(folder: Path, claim: Claim, overwrite: bool) -> None:
-    """Refuse a folder of another kind and, without `overwrite`, files that were made in another way."""
-    if is_free(folder) or finished(names(folder)) - {WORK} == {STAMP}:  # claimed by a run that made nothing
-        return
-    made, wanted = read_json(folder / STAMP), claim.description
-    if made is None or made.keys() != wanted.keys():
-        raise InputError(
-            f"output {folder} holds files that are no {claim.called} of {claim.of_what}; give an empty or new folder"
-        )
-    if made != wanted and not overwrite:
-        what = ", ".join(f"{name} {made[name]}, not {wanted[name]}" for name in wanted if made[name] != wanted[name])
-        raise InputError(
-            f"output {folder} holds {claim.called} made otherwise ({what}); give another folder, or --overwrite"
-        )

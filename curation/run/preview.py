@@ -7,7 +7,6 @@ the text for the console, at most 80 columns wide. Spark is started only to pars
 from __future__ import annotations
 
 import io
-import os
 import unicodedata
 from bisect import bisect_right
 from collections import Counter
@@ -43,7 +42,7 @@ from runtime.engine import Engine
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.terminal import in_one_line, readable
-from runtime.warming import compile_kernels
+from runtime.warming import compile_kernels, usable_cores
 
 # Core-seconds per pair after reading: tests/bench/MEASURED.md, "What a dry run reckons with".
 PAIR_SECONDS = 9e-6
@@ -267,7 +266,7 @@ def _expected(preview: Preview) -> Iterator[str]:
     yield from _wrapped(_kept(preview.kept, config))
     each = ", ".join(f"{name} {readable(round(size))}" for name, size in parts.items())
     yield from _wrapped(f"disk: {readable(round(sum(parts.values())))}: {each}")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     seconds, hours = preview.core_seconds, preview.core_seconds / 3600
     yield f"  time: {_plainly(hours)} core-hours, {_lasting(seconds / cores)} on the {cores} cores of this machine;"
     yield "    beside it 10 to 20 s to start, and the gate, where one is asked for"

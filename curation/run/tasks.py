@@ -50,7 +50,7 @@ from runtime.errors import AGAIN
 from runtime.progress import advance, counted
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
-from runtime.storage.parquet import batches, part_writer, read_table
+from runtime.storage.parquet import batches, read_table, write_rows
 from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
 
@@ -230,14 +230,9 @@ def _group(partition: int, blocks: Iterator[bytes], number: int, max_texts: int,
 def _count(files: list[OwnFile], entries: int, folder: Path) -> Tallies:
     counts = EntryCounts.zeros(entries, "")
     for file in files:
-        for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.entries"]):
-            advance(rows=batch.num_rows)
+        for batch in counted(batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.entries"])):
             counts.count(parts(batch["candidates"])[0].field("entries"))
-    seen, path, tallies = counts.seen(), folder / files[0].path.name, Tallies()
-    with part_writer(path, SEEN, row_group_rows=1 << 20) as writer:
-        writer.write(seen)
-    tally(tallies, path, writer.checksum)
-    return tallies
+    return write_rows(folder / files[0].path.name, SEEN, 1 << 20, [counts.seen()])
 
 
 def _expected_sizes(file: OwnFile, rates: Shipped) -> Tallies:

@@ -13,7 +13,7 @@ from curation.leaves.hashing import pipeline as hashing
 from curation.leaves.scoring.pipeline import ScoreRequest, score_images
 from curation.leaves.tars.samples import find
 from curation.run.ledger import Ledger
-from curation.run.making import Claim, fill
+from curation.run.making import Filling
 from curation.run.results import Results, matched_files
 from runtime.shipping import Shipped
 from tests.support.pictures import downloaded_tar
@@ -28,7 +28,7 @@ def write_hashes(tars: Path, folder: Path) -> None:
         for task in hashing.tasks(ledger.missing):
             hashing._hash(task, ledger.stamps, pdq=False)
 
-    fill(folder, Claim("hashes", "pictures", {"version": 1, "pdq": False}), sources, make, lambda ledger: {})
+    Filling("hashes", "pictures", {"version": 1, "pdq": False}).fill(folder, sources, make, lambda ledger: {})
 
 
 def write_scores(tars: Path, folder: Path) -> None:
@@ -62,7 +62,8 @@ def write_embeddings(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -
         for each in ledger.missing:
             embedding.embed(spans[each], embedding.Embedding(Shipped(run), "pool", 0, ledger.stamps))
 
-    fill(folder, Claim("embeddings", "texts", {"texts": "pool"}, embedding.SpanStamps), [*spans], make)
+    filling = Filling("embeddings", "texts", {"texts": "pool"}, stamps=embedding.SpanStamps)
+    filling.fill(folder, [*spans], make)
 
 
 def rows_of(folder: Path) -> object:

@@ -28,7 +28,7 @@ from curation.report.facts import versions
 from curation.report.languages import number, percent
 from curation.report.page import environment
 from curation.run.ledger import Ledger
-from curation.run.making import Claim, fill
+from curation.run.making import Filling
 from curation.run.results import Results, curated_files
 from metadata.languages import language
 from runtime.engine import Engine, Given, engine_of
@@ -121,7 +121,8 @@ class ClusterSteps:
         """
         texts, digest = self.request.config.texts, made_from["encoder"]["digest"]
         description = {"run": made_from["run"], "texts": texts, "encoder": digest, "images_per_file": embedded.SPAN}
-        claim, folder = Claim(EMBEDDINGS, "texts", description, embedded.SpanStamps), self.parts.folder / EMBEDDINGS
+        folder = self.parts.folder / EMBEDDINGS
+        replaces = self.request.overwrite and read_json(folder / STAMP) != description
         spans = {span.known_as: span for span in embedded.spans_of(embedded.files_of(self.run, texts))}
 
         def make(ledger: Ledger, _: Path) -> None:
@@ -130,9 +131,7 @@ class ClusterSteps:
                 how = embedded.Embedding(self.engine.ship(encoder), texts, self._run_seed, ledger.stamps)
                 self.engine.run(missing, partial(embedded.embed, how=how))
 
-        fill(
-            folder, claim, [*spans], make, overwrite=self.request.overwrite and read_json(folder / STAMP) != description
-        )
+        Filling(EMBEDDINGS, "texts", description, replaces, embedded.SpanStamps).fill(folder, [*spans], make)
         return Embeddings.find([str(folder)], "embedding")
 
     def sample(self, embeddings: Embeddings) -> np.ndarray:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -22,12 +22,11 @@ import pyarrow as pa
 from curation.leaves.near_copies import kernels
 from curation.leaves.near_copies.vectors import require_cosine
 from runtime.draws import draws
-from runtime.errors import InputError, require_integer, require_one_of, require_seed, require_share
+from runtime.errors import InputError, require_integer, require_seed, require_share, typed
 from runtime.progress import advance
 from runtime.storage.arrays import open_arrays, save_arrays
 
 Texts = Literal["curated", "pool"]
-TEXTS: tuple[Texts, ...] = get_args(Texts)
 FEWEST = 8  # training vectors for each fine cluster
 SIZED_BY = 8192  # vectors for each fine cluster, if there are so many: then the sizes' random error is 1 %
 MOST_FINE = 10**6  # the largest clusterings of image-text pairs had 100,000
@@ -49,6 +48,7 @@ PLAIN, BALANCED = 12, 10  # iterations of Lloyd's algorithm without prices, and 
 TIMES, NEARLY_EQUAL = 5, 1.05  # the most rounds of balancing at the end, and the largest / mean size that ends them
 
 
+@typed
 @dataclass(frozen=True)
 class ClusterConfig:
     """The parameters of a clustering; the command line has the same defaults.
@@ -75,7 +75,6 @@ class ClusterConfig:
         require_integer("coarse", self.coarse, 1, MOST_FINE)
         require_seed(self.seed)
         require_share("sample", self.sample)
-        require_one_of("texts", self.texts, TEXTS)
         require_cosine("same_meaning", self.same_meaning)
         if self.looks is not None:
             require_integer("looks", self.looks, 1)

@@ -38,7 +38,7 @@ from curation.leaves.tars.samples import (
 )
 from curation.report.languages import counted
 from curation.run.ledger import Ledger, Stamps
-from curation.run.making import STATUS, Claim, Filled, fill, statuses, write_part
+from curation.run.making import STATUS, Filled, Filling, statuses, write_part
 from runtime.arguments import Parser
 from runtime.arrow import gather
 from runtime.console import command
@@ -121,8 +121,8 @@ def hash_images(
         tars = sum(each.format == TAR for each in found)
         return {"tars": tars, "damaged": ledger.said_of_inputs(TALLY), "statuses": statuses(ledger)}
 
-    claim = Claim("hashes", "pictures", {"version": VERSION, "pdq": pdq})
-    filled = fill(output, claim, found, make, describe, overwrite)
+    filling = Filling("hashes", "pictures", {"version": VERSION, "pdq": pdq}, overwrite)
+    filled = filling.fill(output, found, make, describe)
     hashes = Hashes(filled.path, filled.facts, **filled.facts)
     require_sound(hashes.damaged, hashes.tars, MOST)
     _require_pictures(hashes.statuses)

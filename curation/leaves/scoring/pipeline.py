@@ -45,7 +45,7 @@ from curation.leaves.tars.samples import (
 )
 from curation.report.languages import aligned, counted, number
 from curation.run.ledger import Ledger, Stamps
-from curation.run.making import Claim, Filled, fill, statuses, write_part
+from curation.run.making import Filled, Filling, statuses, write_part
 from curation.run.results import MATCHED_PART, Results
 from curation.schemas import TRAINED_TEXTS
 from metadata.languages import language
@@ -113,7 +113,7 @@ def score_images(
     given = [*request.inputs, *(tar.path for tar in tars), *([] if run is None else [str(run.path)])]
     require_apart(request.output, given)
     texts = "those of the tars" if run is None else f"those that a run matched ({_digest(run)})"
-    claim = Claim("scores", "images", {"version": VERSION, **scorer.made_by, "texts": texts})
+    description = {"version": VERSION, **scorer.made_by, "texts": texts}
 
     def make(ledger: Ledger, work: Path) -> None:
         with progress.stage(f"score the images of {len(ledger.missing)} of {len(tars)} tars", "tars"):
@@ -123,9 +123,10 @@ def score_images(
 
     def describe(ledger: Ledger) -> dict[str, Any]:
         damaged = {"tars": len(tars), "damaged": ledger.said_of_inputs(TALLY)}
-        return claim.description | scorer.ran_on | damaged | summary(ledger)
+        return description | scorer.ran_on | damaged | summary(ledger)
 
-    scores = fill(request.output, claim, tars, make, describe, request.overwrite)
+    filling = Filling("scores", "images", description, request.overwrite)
+    scores = filling.fill(request.output, tars, make, describe)
     require_sound(scores.facts["damaged"], len(tars), MOST)
     return scores
 

@@ -18,13 +18,13 @@ from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from isal import isal_zlib as zlib
 
 from curation.foreign_models import OPEN_CLIP_CONFIG, open_clip_towers, require_no_code, require_no_code_in
-from runtime.errors import InputError, ParameterError, require_integer, require_one_of
+from runtime.errors import InputError, ParameterError, require_integer, typed
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 AUTO, CPU = "auto", "cpu"
 Precision = Literal["fp32", "bf16", "fp16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 MOST_BATCH, MOST_WORKERS = 1 << 16, 1 << 12  # more images would not fit a GPU, and more threads no machine
 _DEVICE = re.compile(rf"{AUTO}|{CPU}|cuda(:[0-9]+)?")
 
@@ -46,6 +45,7 @@ _NO_CODE = {"trust_remote_code": False}
 MOST_CHARACTERS = 4096  # of a text: some tokenizers take seconds for a longer word, and no model reads more
 
 
+@typed
 @dataclass(frozen=True)
 class ScoringConfig:
     """How a model runs.
@@ -64,7 +64,6 @@ class ScoringConfig:
     def __post_init__(self) -> None:
         require_integer("batch_size", self.batch_size, 1, MOST_BATCH)
         require_integer("workers", self.workers, 1, MOST_WORKERS)
-        require_one_of("precision", self.precision, PRECISIONS)
         if not _DEVICE.fullmatch(self.device):
             raise ParameterError(f"is {self.device!r}; expected auto, cpu, cuda or, of several GPUs, cuda:1", "device")
 
