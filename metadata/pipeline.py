@@ -22,7 +22,7 @@ from metadata.sources import Sources
 from metadata.stages.ngrams import NgramPlan, ngram_entries
 from metadata.stages.titles import TitlePlan, title_entries
 from metadata.wordnet import package_folder
-from runtime.engine import Engine, Given, engine_of
+from runtime.engine import Engine, Given, engine_of, started
 from runtime.errors import InputError, typed
 from runtime.kernel_caches import cache_folder
 from runtime.packages import __version__, require_packages
@@ -30,7 +30,7 @@ from runtime.progress import Progress
 from runtime.storage.locks import WORK, claimed
 from runtime.storage.machine_cache import opened
 from runtime.storage.own_files import checksums_in
-from runtime.storage.paths import names, remove
+from runtime.storage.paths import make_folder, names, remove
 from runtime.storage.whole import Parts, finished
 from runtime.tallies import Tallies
 
@@ -134,11 +134,7 @@ class Counting:
     @cached_property
     def _workers(self) -> Engine:
         """The engine, started, after a check that its workers see the folder for unfinished parts."""
-        self.engine.start(self.progress)
-        work = self.build.parts.work
-        work.mkdir(parents=True, exist_ok=True)
-        self.engine.require_shared(work)
-        return self.engine
+        return started(self.engine, self.progress, make_folder(self.build.parts.work))
 
 
 def paths() -> dict[str, list[str]]:

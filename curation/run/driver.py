@@ -85,7 +85,6 @@ class Steps:
 
         InputError if the tallies show that the inputs are unusable.
         """
-        self.engine.require_shared(self.output.path)
         tallies = self.output.matched_tallies()
         if tallies is None:
             tallies = self._match_inputs()

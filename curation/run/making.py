@@ -38,7 +38,7 @@ import pyarrow as pa
 
 from curation.inputs.files import Input
 from curation.run.ledger import Ledger, Stamps, digest_of
-from runtime.engine import Engine, Given, engine_of
+from runtime.engine import Engine, Given, engine_of, started
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress, advance
 from runtime.storage.locks import LOCK, TOKEN, WORK, Claimed, claimed, is_free, require_apart
@@ -132,9 +132,7 @@ class Derived:
     @cached_property
     def engine(self) -> Engine:
         """The engine, which starts when this property is first read."""
-        self._engine.start(self.progress)
-        self._engine.require_shared(self.parts.work.parent)  # a leftover here does no harm
-        return self._engine
+        return started(self._engine, self.progress, self.parts.work.parent)  # a leftover there does no harm
 
     def each_file(
         self, title: str, own: Sequence[OwnFile], make: Callable[[OwnFile, Made], object], *parts: str

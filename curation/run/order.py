@@ -17,7 +17,7 @@ from curation.run.output_folder import Output
 from curation.run.request import Options, Request
 from curation.run.results import Results
 from metadata.entries import Entries
-from runtime.engine import Engine, Given, engine_of
+from runtime.engine import Engine, Given, started
 from runtime.errors import typed
 from runtime.progress import Progress
 from runtime.storage.locks import require_apart
@@ -49,8 +49,7 @@ def curate(
     with Output.claim(output, request.made_from(), request.options.overwrite) as owned:
         claimed = owned
         compile_kernels(warm.needed(request.files), progress)
-        workers = engine_of(engine)
-        workers.start(progress)
+        workers = started(engine, progress, claimed.path)
         if request.tables:
             request, claimed = copy_tables(workers, request, claimed, progress)
         run(Steps(workers, request, claimed, progress))
@@ -79,7 +78,6 @@ def copy_tables(engine: Engine, request: Request, output: Output, progress: Prog
     """Copy the request's tables into the output folder; return request and output with the copied files as inputs."""
     from curation.run import catalog  # here, as Spark takes long to import
 
-    engine.require_shared(output.path)
     copies = []
     for table in request.tables:
         with progress.stage(f"copy table {table}"):

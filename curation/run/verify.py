@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -94,18 +94,16 @@ def _remedy(faults: list[str]) -> str:
 
 def _of_run(path: Path, facts: dict) -> list[FolderCheck]:
     """Return the checks of a run's files: those that run.json lists, and those that have checksums of their own."""
-    checks = [
-        FolderCheck(name, partial(_require_bytes, path / name, each)) for name, each in facts["checksums"].items()
-    ]
-    own = ["times.json", *(["matched/" + STAMP] if _has_part(facts, "matched") else [])]
-    jsons = [FolderCheck(name, partial(_require_exact, path / name)) for name in own if not facts.get("removals")]
-    stamps = [
-        FolderCheck(f"{part}/{file.name}", partial(_require_stamp, file))
+    has_matched = any(name.startswith("matched/") for name in facts["checksums"])
+    own = [] if facts.get("removals") else ["times.json", *([f"matched/{STAMP}"] if has_matched else [])]
+    own += [
+        f"{part}/{file.name}"
         for part in ("pairs", "matched")
         for file in files(path / part, ".json")
         if file.name not in (STAMP, EARLIER)
     ]
-    return [FolderCheck("run.json", lambda: None), *checks, *jsons, *stamps, *_of_pairs(path), *_of_tables(path)]
+    jsons = [FolderCheck(name, partial(_require_json, path / name)) for name in own]
+    return [*_of_checksums(path, "run.json", facts), *jsons, *_of_pairs(path), *_of_tables(path)]
 
 
 def _of_pairs(path: Path) -> Iterator[FolderCheck]:
@@ -122,11 +120,13 @@ def _of_tables(path: Path) -> Iterator[FolderCheck]:
 
 def _of_checksums(path: Path, name: str, facts: dict) -> list[FolderCheck]:
     """Return the checks of the file `name`, which is already checked, and of the files whose checksums it lists."""
-    known = [
-        FolderCheck(each, partial(_require_bytes, path / each, checksum))
-        for each, checksum in facts["checksums"].items()
-    ]
-    return [FolderCheck(name, lambda: None), *known]
+    return [FolderCheck(name, lambda: None), *_of_bytes(path, facts["checksums"])]
+
+
+def _of_bytes(path: Path, checksums: Mapping[str, str], within: str = "") -> Iterator[FolderCheck]:
+    """Yield the checks of files, by their paths in the folder `within` of the folder `path`, with these checksums."""
+    for name, each in checksums.items():
+        yield FolderCheck(f"{within}{name}", partial(_require_bytes, path / within / name, each))
 
 
 def _of_stamps(path: Path) -> tuple[list[FolderCheck], list[str]]:
@@ -137,7 +137,7 @@ def _of_stamps(path: Path) -> tuple[list[FolderCheck], list[str]]:
         for file in sorted(jsons, key=lambda file: file.name != STAMP)
     ]
     named = {name: each for file in jsons for name, each in checksums_of(file).items()}
-    checks += [FolderCheck(name, partial(_require_bytes, path / name, each)) for name, each in sorted(named.items())]
+    checks += _of_bytes(path, dict(sorted(named.items())))
     return checks, sorted({file.name for file in part_files(path)} - named.keys())
 
 
@@ -145,10 +145,9 @@ def _of_sources(path: Path) -> list[FolderCheck]:
     """Return the checks of the stamps and counts of metadata's sources; none if the folder is at a URL."""
     checks = []
     for stamp in sorted(Path(path).glob(f"sources/**/{STAMP}")) if isinstance(path, Path) else []:
-        part = stamp.parent.relative_to(path).as_posix()
-        checks.append(FolderCheck(f"{part}/{STAMP}", partial(_require_exact, stamp)))
-        for name, each in (read_json(stamp) or {}).get("checksums", {}).items():
-            checks.append(FolderCheck(f"{part}/{name}", partial(_require_bytes, stamp.parent / name, each)))
+        part = f"{stamp.parent.relative_to(path).as_posix()}/"
+        checks.append(FolderCheck(f"{part}{STAMP}", partial(_require_json, stamp)))
+        checks += _of_bytes(path, (read_json(stamp) or {}).get("checksums", {}), part)
     return checks
 
 
@@ -164,10 +163,6 @@ def _facts(path: Path, remedy: str) -> dict:
     return facts
 
 
-def _has_part(facts: dict, part: str) -> bool:
-    return any(name.startswith(f"{part}/") for name in facts["checksums"])
-
-
 def _unknown(path: Path, known: dict[str, str]) -> list[str]:
     """Return the files, in folders whose files are all recorded, that have no recorded checksum."""
     found = [(part, name) for part in PARTS for name in sorted(names(path / part))]
@@ -180,18 +175,11 @@ def _require_bytes(path: Path, checksum: str) -> None:
         pass
 
 
-def _require_exact(path: Path) -> None:
-    if not is_exact(read_bytes(path)):
-        raise ValueError("its checksum differs")
-
-
 def _require_json(path: Path) -> None:
-    if not is_exact(read_bytes(path)):
-        _require_stamp(path)
-
-
-def _require_stamp(path: Path) -> None:
+    """Raise a ValueError unless a JSON file is as it was written, with the checksum of its content or of a stamp."""
     data = read_bytes(path)
+    if is_exact(data):
+        return
     content = content_of(data)
     if not is_stamp(content) or text_of(content).encode() != data:
         raise ValueError("its checksum differs")

@@ -153,6 +153,14 @@ def engine_of(given: Given) -> Engine:
     return _spark(given)
 
 
+def started(given: Given, progress: Progress, folder: Path) -> Engine:
+    """Return the started engine that `engine_of` returns; InputError if workers do not see the folder."""
+    engine = engine_of(given)
+    engine.start(progress)
+    engine.require_shared(folder)
+    return engine
+
+
 def engine_for(args: Namespace, name: str) -> Engine:
     """Return the engine of the command `name`: Spark under spark-submit or with --master, else Local."""
     from runtime.engine.local import Local

@@ -31,7 +31,7 @@ from curation.run.ledger import Ledger
 from curation.run.making import Filling
 from curation.run.results import Results, curated_files
 from metadata.languages import language
-from runtime.engine import Engine, Given, engine_of
+from runtime.engine import Engine, Given, started
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
 from runtime.redaction import hidden
@@ -85,9 +85,7 @@ def cluster(engine: Given, request: ClusterRequest, progress: Progress | None = 
     given = tables or embedded.find_encoder(request.encoder)
     require_apart(request.output, [source.path, *request.embeddings])
     with claimed(request.output, request.require_free) as parts:
-        workers = engine_of(engine)
-        workers.start(progress)
-        workers.require_shared(parts.folder)
+        workers = started(engine, progress, parts.folder)
         with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
             steps = ClusterSteps(workers, request, source, parts, Path(local), progress)
             made_from = steps.made_from(given)

@@ -42,7 +42,7 @@ from curation.run.making import STATUS, Filled, Filling, statuses, write_part
 from runtime.arguments import Parser
 from runtime.arrow import gather
 from runtime.console import command
-from runtime.engine import Given, engine_for, engine_of
+from runtime.engine import Given, engine_for, started
 from runtime.errors import InputError, typed
 from runtime.packages import require_packages
 from runtime.progress import ConsoleProgress, Progress
@@ -111,9 +111,7 @@ def hash_images(
     require_apart(output, [*inputs, *(each.path for each in found)])
 
     def make(ledger: Ledger, _: Path) -> None:
-        workers = engine_of(engine)
-        workers.start(progress)
-        workers.require_shared(ledger.stamps.folder)
+        workers = started(engine, progress, ledger.stamps.folder)
         with progress.stage(f"hash the pictures of {len(ledger.missing)} of {len(found)} files"):
             workers.run(tasks(ledger.missing), partial(_hash, stamps=ledger.stamps, pdq=pdq))
 
