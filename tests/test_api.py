@@ -55,7 +55,7 @@ def test_every_parameter_that_is_a_string_among_few_has_a_type_that_names_them()
 
 
 def test_rules_that_do_not_exist_are_refused_before_a_text_is_matched():
-    with pytest.raises(InputError, match="rules are 'foo'; there are unicode and meta"):
+    with pytest.raises(InputError, match="rules is 'foo'; it must be one of unicode, meta"):
         Matching.of(ENTRIES, rules="foo")
 
 

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
@@ -34,7 +33,7 @@ from curation.run.request import entries_for
 from curation.run.tasks import Artefacts, MatchPlan
 from curation.schemas import CURATED, MATCHED, SAMPLED
 from metadata.entries import Entries
-from runtime.arrow import one_array
+from runtime.arrow import runs_of
 from runtime.engine.spark import map_batches
 from runtime.errors import InputError, ParameterError, require_seed, require_several, typed
 from runtime.kernel_caches import cache_folder
@@ -257,9 +256,7 @@ def _by_id(table: pa.Table) -> tuple[np.ndarray, dict[str, slice]]:
         raise InputError(f"id {unknown} is no entry's: count with the metadata that the images were matched with")
     if not np.array_equal(table["id"].to_numpy(), np.arange(len(table))):
         raise InputError(f"the {len(table):,} counts are not those of all entries; give all rows that count returned")
-    runs = pc.run_end_encode(one_array(table["language"]))
-    codes, ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
-    return table["count"].to_numpy(), {code: slice(*ids) for code, ids in zip(codes, pairwise([0, *ends]), strict=True)}
+    return table["count"].to_numpy(), runs_of(table["language"])
 
 
 def _digest(frame: DataFrame, column: str) -> str | None:

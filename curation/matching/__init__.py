@@ -30,7 +30,7 @@ from curation.inputs.candidates import coded
 from curation.language import Identifier
 from curation.language.judging import LanguageRules, Stated, judge, weighed
 from curation.matching.matcher import VERSION, Matcher
-from curation.matching.trie import require_entries, require_rules
+from curation.matching.trie import require_entries
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, LABELS, PAIRS
 from metadata.entries import Entries, digest_of
 from metadata.languages import OTHER
@@ -164,6 +164,7 @@ def _open_matcher(folder: Path, digest: str) -> Matcher:
     return matcher
 
 
+@typed
 @dataclass(frozen=True)
 class AhoCorasick:
     """Finds the entries of one list in texts by an automaton; an entry's id is its position in that list."""
@@ -174,7 +175,6 @@ class AhoCorasick:
     @classmethod
     def build(cls, entries: Iterable[str] | pa.Array, rules: Rules = "unicode") -> AhoCorasick:
         """Return the automaton for a sequence or an Arrow array of strings; InputError for an empty or null entry."""
-        require_rules(rules)
         read_entry, read_text = (joined, joined) if rules == "unicode" else (meta_entry, meta_text)
         ids = defaultdict(list)
         for position, entry in enumerate(require_entries(entries).to_pylist()):
@@ -232,7 +232,6 @@ class Matching:
     @classmethod
     def of(cls, entries: Entries, rules: Rules = "unicode", model: str | PathLike[str] | None = None) -> Matching:
         """Return a matching with the defaults of a run, without a folder or Spark; `model` defaults to lid.176.ftz."""
-        require_rules(rules)
         return cls(Identifier.open(model), built_finders(entries, rules), LanguageRules.of(CurationConfig()))
 
     def find(

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from curation.kernels.trie.finding import look_up, merge, step, walk
 from curation.kernels.trie.tables import Trie
-from curation.matching.trie import Reader, build_trie, normal_form, read_texts, readers, require_entries, require_rules
+from curation.matching.trie import Reader, build_trie, normal_form, read_texts, readers, require_entries
 from metadata.entries import digest_of
 from metadata.rules import CharacterTable, Rules, character_table, meta_can_match, meta_entry
 from runtime.arrow import list_array, string_array, string_buffers
@@ -41,7 +41,6 @@ class Matcher:
     @classmethod
     def build(cls, entries: Iterable[str] | pa.Array, rules: Rules = "unicode") -> Matcher:
         """Return the matcher for a sequence or an Arrow array of strings; InputError for an empty or null entry."""
-        require_rules(rules)
         entries = require_entries(entries)
         table = character_table() if rules == "unicode" else None
         groups = _by_reader(entries, table)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from curation.kernels.trie import tables
 from curation.kernels.trie.symbols import read_characters, read_symbols, read_words, unnormalised
 from curation.kernels.trie.tables import NUMBER, Trie, put_edges, put_words
-from metadata.rules import RULES, CharacterTable, normalise
+from metadata.rules import CharacterTable, normalise
 from runtime.arrow import string_array, string_buffers
 from runtime.errors import InputError
 
@@ -114,12 +114,6 @@ def _most_symbols(offsets: np.ndarray, first: int, last: int) -> int:
 def _space(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return three int64 arrays for `size` keys: the low and high integer of each key, and the begin of its bytes."""
     return np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
-
-
-def require_rules(rules: str) -> None:
-    """Refuse a name that is not in RULES."""
-    if rules not in RULES:
-        raise InputError(f"rules are {rules!r}; there are {' and '.join(RULES)}")
 
 
 def require_entries(entries: Iterable[str] | pa.Array) -> pa.Array:

@@ -99,14 +99,12 @@ class Stamp:
 class Stamps:
     """The stamps of a run, one JSON file per finished task, which workers write into `folder`.
 
-    By default a task's files are in `folder` too, and the stamp has their names. With `parts`, the files are in these
-    folders, and the stamp has the folder's name before each file name: curated/00000.parquet. With `root`, the stamp
-    has paths relative to the folder `root`.
+    By default a task's files are in `folder` too, and the stamp has their names. With `root`, the stamp has paths
+    relative to the folder `root`.
     """
 
     folder: Path
     made_from: str
-    parts: tuple[Path, ...] = ()
     root: Path | None = None
 
     def name_of(self, inputs: Sequence[Input]) -> str:
@@ -126,8 +124,7 @@ class Stamps:
         """
         present = files(self.folder)
         paths = [path for path in present if STAMP_NAME.fullmatch(path.name)]
-        names = {f"{part.name}/{path.name}" for part in self.parts for path in files(part)}
-        names |= {path.name for path in present} | {*(files_below(self.root) if self.root else ())}
+        names = {*files_below(self.root)} if self.root else {path.name for path in present}
         for path, content in zip(paths, in_threads(read_json, paths), strict=True):
             stamp = _stamp(content) if content else None
             if stamp and stamp.made_from == self.made_from and names >= {*stamp.files}:
@@ -142,12 +139,9 @@ class Stamps:
 
     def _recorded(self, stamp: Stamp) -> Iterator[OwnFile]:
         """Yield the files of a stamp that have a checksum in its tallies."""
-        parts = {part.name: part for part in self.parts}
         checksums = checksums_in(Tallies(stamp.tallies))
         for name in checksums.keys() & {*stamp.files}:
-            part, _, rest = name.partition("/")
-            path = parts[part] / rest if part in parts else (self.root or self.folder) / name
-            yield OwnFile(path, checksums[name], AGAIN)
+            yield OwnFile((self.root or self.folder) / name, checksums[name], AGAIN)
 
 
 def is_stamp(content: object) -> bool:

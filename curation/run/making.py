@@ -41,7 +41,7 @@ from curation.run.ledger import Ledger, Stamps, digest_of
 from runtime.engine import Engine, Given, engine_of, started
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress, advance
-from runtime.storage.locks import LOCK, TOKEN, WORK, Claimed, claimed, is_free, require_apart
+from runtime.storage.locks import WORK, Claimed, claimed, clear_work, is_free, require_apart
 from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, part_files, recorded, tally
 from runtime.storage.parquet import part_writer
 from runtime.storage.paths import absolute, files, files_below, make_folder, names, remove
@@ -160,10 +160,10 @@ class Derived:
         """
         self.parts.owner.require()
         work, known = self.parts.work.parent, {item.known_as: item for item in items}
-        folders = tuple(map(self.parts.reopen, parts))
-        own = make_folder(work / f"{'+'.join(parts)}{STAMPS}")
-        stamps = Stamps(own, self.made_from, folders, None if parts else self.path)
-        task: Task[Content] = Task(folders[0].parent if parts else self.path, stamps, make)
+        folders = [*map(self.parts.reopen, parts)]
+        root = folders[0].parent if parts else self.path
+        stamps = Stamps(make_folder(work / f"{'+'.join(parts)}{STAMPS}"), self.made_from, root)
+        task: Task[Content] = Task(root, stamps, make)
         ledger = Ledger.of(stamps, [*known]).completed(
             lambda ledger: begin([known[each] for each in ledger.missing], task), self.path, self.progress
         )
@@ -322,8 +322,7 @@ def _clear(parts: Claimed) -> None:
 def _clear_work(parts: Claimed) -> None:
     work = parts.folder / WORK
     for _ in range(2):  # a listing may be late; the second one has what the first lacks
-        for name in names(work) - {LOCK, TOKEN, CLAIM, parts.work.name}:
-            remove(work / name)
+        clear_work(work, CLAIM, parts.work.name)
     remove(work / CLAIM)
 
 

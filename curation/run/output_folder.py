@@ -28,10 +28,10 @@ from runtime import interrupts
 from runtime.arguments import flag
 from runtime.errors import AGAIN, InputError
 from runtime.redaction import hidden
-from runtime.storage.locks import LOCK, TOKEN, WORK, Owner, is_free, own, usable
+from runtime.storage.locks import WORK, Owner, clear_work, is_free, own, usable
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.parquet import first_rows
-from runtime.storage.paths import files, is_url, make_folder, names, remove
+from runtime.storage.paths import files, is_url, make_folder, remove
 from runtime.storage.whole import Parts, read_json, require_no_link, write_json
 from runtime.tallies import Tallies
 
@@ -77,7 +77,7 @@ class Output:
                     _clear(folder)
                 for name in PARTS:
                     require_no_link(folder / name)
-                _clear_work(work, () if overwrite else REOPENED)
+                clear_work(work, CLAIM, *(() if overwrite else REOPENED))
                 write_json(work / CLAIM, stamped(description))
             except BaseException:
                 owner.release()
@@ -233,7 +233,7 @@ class Output:
             with suppress(OSError):  # the results are complete: what is left beside them does no harm
                 remove(work)
             return
-        _clear_work(work)
+        clear_work(work, CLAIM)
         remove(work / CLAIM)
         self.owner.end()
 
@@ -248,11 +248,6 @@ def require_claimable(path: str | PathLike[str], description: dict, overwrite: b
 def _clear(path: Path) -> None:
     for name in PARTS:
         remove(path / name)
-
-
-def _clear_work(work: Path, kept: tuple[str, ...] = ()) -> None:
-    for name in names(work) - {LOCK, TOKEN, CLAIM, *kept}:
-        remove(work / name)
 
 
 def stamped(description: dict) -> dict:

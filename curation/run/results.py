@@ -30,7 +30,7 @@ from curation.balancing.thresholds import (
 from curation.config import ENGLISH
 from curation.schemas import CURATED
 from metadata.languages import OTHER
-from runtime.arrow import parts
+from runtime.arrow import parts, runs_of
 from runtime.draws import draws
 from runtime.errors import InputError, require_integer, require_share, typed
 from runtime.redaction import redacted
@@ -88,10 +88,7 @@ class Results:
     @cached_property
     def languages(self) -> dict[str, slice]:
         """The slice of entry ids of each language."""
-        column = read_table(self._counts_file, columns=["language"])["language"].combine_chunks()
-        runs = pc.run_end_encode(column)
-        ends = runs.run_ends.to_pylist()
-        return {code: slice(a, b) for code, a, b in zip(runs.values.to_pylist(), [0, *ends], ends, strict=False)}
+        return runs_of(read_table(self._counts_file, columns=["language"])["language"])
 
     @cached_property
     def distributions(self) -> dict[str, Distribution]:

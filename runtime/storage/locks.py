@@ -151,6 +151,12 @@ def remove_runs(work: Path) -> None:
             remove(work / name)
 
 
+def clear_work(work: Path, *kept: str) -> None:
+    """Remove all that is in `work` but the lock or token and `kept`; the caller must own the output folder."""
+    for name in names(work) - {LOCK, TOKEN, *kept}:
+        remove(work / name)
+
+
 def is_free(folder: Path) -> bool:
     """Return whether a folder is new or empty, apart from unfinished files of a run that has begun or was killed."""
     left = finished(names(folder / WORK)) - {LOCK, TOKEN}
