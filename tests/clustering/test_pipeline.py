@@ -9,16 +9,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.leaves.clustering import embeddings
 from curation.leaves.clustering.command import main
 from curation.leaves.clustering.pipeline import ClusterRequest, cluster
 from curation.leaves.clustering.training import ClusterConfig
 from curation.run.verify import verify
 from curation.schemas import CLUSTERS
+from runtime.engine.local import Local
 from runtime.errors import InputError
 from runtime.storage.own_files import content_digest
 from tests.naive.clusters import naive_centre, naive_square, naive_unit
 from tests.support.embeddings import embeddings_of, uids_of, write_embeddings
 from tests.support.finished_run import FinishedRun, finished_run, image
+from tests.support.own_tables import PlainEncoder
 from tests.support.refusals import refusal
 
 CONFIG = ClusterConfig(fine=6, coarse=2)
@@ -116,3 +119,37 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(run, tmp_path, capsy
     )
     assert " 'sentence-transformers>=" in message
     assert "did you mean --embeddings" in refusal(capsys, main, run.path, "--output", out, "--embedding", embeddings)
+
+
+def test_texts_are_embedded_once_and_again_where_a_file_is_damaged(run, tmp_path, monkeypatch):
+    embedded = []
+
+    class Counted(PlainEncoder):
+        def encode(self, texts: list[str]) -> np.ndarray:
+            embedded.append(len(texts))
+            return super().encode(texts)
+
+    monkeypatch.setattr(embeddings, "SPAN", 50)
+    monkeypatch.setattr(embeddings, "Encoder", lambda path: Counted())
+    monkeypatch.setattr(embeddings, "find_encoder", lambda name: run.path)
+    monkeypatch.setattr(embeddings, "described", lambda name, folder: {"name": name, "digest": name})
+    request = ClusterRequest(str(run.path), str(tmp_path), replace(CONFIG, fine=4, texts="pool"))
+
+    def cluster_again(**changed) -> int:
+        embedded.clear()
+        cluster(Local(1), replace(request, overwrite=True, **changed))
+        return sum(embedded)
+
+    assert cluster_again() == 240
+    files = {path.name: path.read_bytes() for path in (tmp_path / "embeddings").iterdir()}
+    assert {"_made_from.json", "00000-00000.parquet", "_00000-00000.json"} < {*files}
+    assert cluster_again(config=replace(request.config, fine=3)) == 0
+    damaged = tmp_path / "embeddings" / "00001-00001.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:-9] + b"x" * 9)
+    assert cluster_again() == pq.ParquetFile(run.path / "matched" / "00001.parquet").metadata.num_rows - 50
+    assert {path.name: path.read_bytes() for path in (tmp_path / "embeddings").iterdir()} == files
+    (tmp_path / "clusters.json").unlink()
+    other = replace(request, encoder="other")
+    with pytest.raises(InputError, match=r"holds embeddings made otherwise \(encoder all-MiniLM-L6-v2, not other"):
+        cluster(Local(1), other)
+    assert cluster_again(encoder="other") == 240
