@@ -26,7 +26,7 @@ def test_entries_that_are_none_are_refused_by_their_position(build, rules):
 
 
 def test_rules_of_another_name_are_refused(build):
-    with pytest.raises(InputError, match="unicode and meta"):
+    with pytest.raises(InputError, match="one of unicode, meta"):
         build(["a"], "regex")
 
 
