@@ -21,8 +21,9 @@ PLACES = 1 << 16  # most places of a table
 LETTER, DOT, SUFFIX, DIGIT, SPACE = (np.uint16(1 << bit) for bit in range(5))
 NO, YES, UNSURE = 0, 1, 2  # UNSURE: letters outside ASCII differ, maybe only in case
 
-# Where a phrase stands; words that begin one, as a whole text or first in one; a word that is the end of one.
-WHOLE, FIRST, LAST, BEGINS, ENDS = (np.uint8(1 << bit) for bit in range(5))
+# Where a phrase stands; words that begin one, as a whole text or first in one; a word that is the end of one. HEAD is
+# FIRST with any words behind it.
+WHOLE, FIRST, LAST, BEGINS, ENDS, HEAD = (np.uint8(1 << bit) for bit in range(6))
 MOST_WORDS = 16  # of a phrase
 MOST_BESIDE = 8  # half words beside a first or last phrase
 MOST = 2 * MOST_WORDS + MOST_BESIDE  # half words of a text that can be one of these
@@ -243,6 +244,12 @@ def find_candidates(data, offsets, letters, keys, bits, may_end, out):
             out[text] = bits_of(word_from(data, last, end, letters), keys, bits) & ENDS != 0
 
 
+@inline
+def last_begun(own, weight, begun):
+    """Return the half words up to the end of the last FIRST phrase, `begun` before this one; MOST behind a HEAD."""
+    return MOST if own & HEAD or begun == MOST else weight if own & FIRST else begun
+
+
 @kernel
 def find_phrases(data, offsets, letters, keys, bits, may_end, texts, out):
     """out[row] = whether text `texts[row]`, data[offsets[text]:offsets[text + 1]], is, begins or ends with a phrase.
@@ -269,7 +276,7 @@ def find_phrases(data, offsets, letters, keys, bits, may_end, texts, out):
                 if may_begin:
                     own = bits_of(phrase, keys, bits)
                     may_begin = own & BEGINS != 0
-                    begun = weight if own & FIRST and words <= MOST_WORDS else begun
+                    begun = last_begun(own, weight, begun) if words <= MOST_WORDS else begun
             if is_alone:
                 word = joined(BASIS, letter)
                 phrases[words % MOST_WORDS], weights[words % MOST_WORDS] = phrase, weight
@@ -277,7 +284,7 @@ def find_phrases(data, offsets, letters, keys, bits, may_end, texts, out):
                 if may_begin:
                     own = bits_of(phrase, keys, bits)
                     may_begin = own & BEGINS != 0
-                    begun = weight if own & FIRST and words <= MOST_WORDS else begun
+                    begun = last_begun(own, weight, begun) if words <= MOST_WORDS else begun
             elif letter != APART:
                 word = joined(word if is_inside else BASIS, letter)
                 is_inside = True

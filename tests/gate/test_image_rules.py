@@ -50,6 +50,11 @@ from tests.support.stated_images import batch, image
         ("/null", True),
         ("/files/anonymous.jpg", True),
         ("/no-cat-image.jpg", False),
+        ("/footer-logo-firm-new-town-of-men.png", True),
+        ("/donate-button-en.png", True),
+        ("/headers/a.jpg", True),
+        ("/header_small/a.jpg", False),
+        ("/misc/forum_stats.png", True),
         ("/élogo.png", False),
         ("/%C3%A9logo.png", False),
         ("/a.jpg?logo=1", False),
@@ -145,8 +150,47 @@ def test_the_smaller_stated_side_counts(width, height, fails):
     assert failing_images("min_stated_size", batch(row)) == [fails]
 
 
+@pytest.mark.parametrize(
+    ("url", "fails"),
+    [
+        ("http://doubleclick.net/a.jpg", True),
+        ("HTTPS://C.StatCounter.com/1/0", True),
+        ("http://a.b.statcounter.com", True),
+        ("http://statcounter.com?a=b", True),
+        ("http://statcounter.com.example/a", False),
+        ("http://mystatcounter.com/a", False),
+        ("http://com/a", False),
+        ("http://51.la", True),
+        ("http://a.example/statcounter.com/b.jpg", False),
+        ("statcounter.com", False),
+    ],
+)
+def test_hosts_of_counters_and_advertisements_count_with_all_below_them(url, fails):
+    assert failing_images("url_words", batch(image(url))) == [fails]
+
+
+@pytest.mark.parametrize(
+    ("sides", "places", "fails"),
+    [
+        ((120, 90), ["in contents"], False),
+        ((180, 90), ["in figure"], False),
+        ((182, 90), ["in contents"], True),
+        ((99, 99), ["in contents"], True),
+        ((120, 90), ["in contents", "in menu"], True),
+        ((120, 90), [], True),
+        ((None, 90), ["in contents"], True),
+    ],
+)
+def test_the_longer_side_of_thumbnails_counts(sides, places, fails):
+    signals = sum(IMAGE_PLACES[place] for place in places)
+    row = image(stated_width=sides[0], stated_height=sides[1], signals=signals)
+    assert failing_images("min_stated_size", batch(row)) == [fails]
+
+
 def test_words_of_urls_are_lower_case_letters_and_listed_once():
-    assert all(word.isascii() and word.isalpha() and word.islower() for word in url_words())
+    assert all(word.isascii() and word.islower() for word in url_words())
+    words = {row["word"]: row["places"] for row in listed("url_words.csv")}
+    assert all(word.isalpha() or ("." in word and places == "host") for word, places in words.items())
     assert len(listed("url_words.csv")) == len(url_words()) >= 200
 
 

@@ -83,6 +83,7 @@ PHRASES = [row["phrase"] for row in listed("template_phrases.csv")][::50] + [
     "logo",
     "avatar of",
     "でシェア",
+    "click image for larger version name",
 ]
 
 
@@ -97,7 +98,13 @@ def random_images(chance: random.Random, number: int) -> list[dict]:
     for _ in range(number):
         url = (
             chance.choice(
-                ["http://a.example/", "HTTPS://logo.example/b/", "http://icon.example", "http://a.wikipedia.org/"]
+                [
+                    "http://a.example/",
+                    "HTTPS://logo.example/b/",
+                    "http://icon.example",
+                    "http://a.wikipedia.org/",
+                    "HTTP://A.DoubleClick.net",
+                ]
             )
             + made()
         )

@@ -44,6 +44,8 @@ def naive_fails_image(rule: str, number: int | None, image: dict) -> bool:
     if (image["stated_width"], image["stated_height"]) in RATIOS:
         return False
     sides = [side for side in (image["stated_width"], image["stated_height"]) if side is not None]
+    if sides and sum(map(POINTS.get, places)) <= -3 and max(sides) <= 2 * min(sides):
+        return max(sides) < number
     return bool(sides) and min(sides) < number
 
 
@@ -69,6 +71,9 @@ def is_archived(url: str | None) -> bool:
 
 def naive_has_url_words(url: str) -> bool:
     path = path_of(url)
+    labels = re.sub("^[^:]*:..|[/?#].*", "", url, flags=re.S).lower().split(".")
+    if any(".".join(labels[-number:]) in url_words() for number in range(2, len(labels) + 1)):
+        return True
     begin, dot, end = path.rpartition(".")
     if not dot or "/" in end:
         begin, end = path, ""
@@ -90,7 +95,7 @@ def is_file_of_page(name: str) -> bool:
         return True
     if any("any" in each for each in places) or (all(places) and any("only" in each for each in places)):
         return True
-    others = [each for each in places if not each or set(each) - {"beside", "picture", "no"}]
+    others = [each for each in places if each & {"any", "edge", "only"} or not each & {"beside", "picture", "no"}]
     return 0 < len(others) <= 5 and ("edge" in others[0] or "edge" in others[-1])
 
 
@@ -108,18 +113,20 @@ PHRASES = {
         "avatar of": "first",
         "share": "first",
         "share last": "last",
+        "attachment": "head",
     },
 }
 
 
 def naive_has_phrase(text: str, rule: str) -> bool:
     words = naive_folded(text)
-    whole, first, last = (phrases_of(rule, place) for place in ("whole", "first", "last"))
+    whole, first, last, head = (phrases_of(rule, place) for place in ("whole", "first", "last", "head"))
     halves = [1 if is_alone(word[0]) else 2 for word in words]
     cuts = range(1, len(words) + 1)
     return (
         tuple(words) in whole
         or any(tuple(words[:cut]) in first and sum(halves[cut:]) <= 8 for cut in cuts)
+        or (any(tuple(words[:cut]) in head for cut in cuts) and sum(halves) <= 40)
         or any(tuple(words[-cut:]) in last and sum(halves[:-cut]) <= 8 for cut in cuts)
     )
 

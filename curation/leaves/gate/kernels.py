@@ -1,4 +1,4 @@
-"""Find URLs whose file or folder is named like a part of the page, such as a button, and not like a picture on it.
+"""Find URLs whose file or folder is named like a part of the page, such as a button, and those of listed hosts.
 
 Also find the texts that are a name in the host of a URL.
 """
@@ -12,6 +12,7 @@ from runtime.kernels import inline, lean
 
 # The flags of a listed word: where in a name it counts, as `rules.PLACES` says.
 ANY, EDGE, ONLY, BESIDE, FOLDER, FOLDERS, NO, PICTURE = (np.uint8(1 << bit) for bit in range(8))
+HOST = ANY  # of a listed host: it has a dot, and no word has
 MOST_WORDS = 5  # of a name whose first and last word may count as EDGE: longer names describe a picture
 
 _SLASH, _DOT, _Z = (np.uint8(ord(character)) for character in "/.z")
@@ -45,14 +46,14 @@ def counted(own, words, known, seen, first, final, last):
     """Return the state of a part of a path after one more word, whose flags are `own`.
 
     The state: the number of words that count, whether all words are listed, the flags of all words together, of the
-    first and of the final word that counts, and of the last word. A listed word with no flags but BESIDE, PICTURE and
-    NO does not count.
+    first and of the final word that counts, and of the last word. A listed word with one of BESIDE, PICTURE and NO, but
+    none of ANY, EDGE and ONLY, does not count.
     """
     known = known and own != 0
     if last & NO and own & PICTURE:
         own |= ANY
     seen |= own
-    if own & ~(BESIDE | PICTURE | NO) != 0 or own == 0:
+    if own & (ANY | EDGE | ONLY) != 0 or own & (BESIDE | PICTURE | NO) == 0:
         words += 1
         first = own if words == 1 else first
         final = own
@@ -66,20 +67,36 @@ def is_named(words, known, seen, first, final):
     return seen & ANY != 0 or at_edge or (known and seen & ONLY != 0)
 
 
+@inline
+def is_listed_host(data, begin, end, keys, bits):
+    """Return whether the host data[begin:end], or a domain above it with a dot, is listed.
+
+    Hosts are hashed from their last byte to their first.
+    """
+    word, dots, found, i = BASIS, 0, False, end
+    while i > begin and not found:
+        i -= 1
+        word = joined(word, LOWERED[data[i]])
+        dots += data[i] == _DOT
+        found = dots > 0 and (i == begin or data[i - 1] == _DOT) and bits_of(word, keys, bits) != 0
+    return found
+
+
 @lean
 def find_url_words(data, paths, keys, bits, out):
-    """Set out[row] to whether a folder or the file in the path of a URL is named like a part of the page.
+    """Set out[row] to whether a folder or the file of a URL is named like a part of the page, or its host is listed.
 
     `paths` is from find_paths; `keys` and `bits` are a WordTable of listed words. A word is a run of letters in any
     case. It ends before an upper-case letter behind a lower-case one, and before the last of several upper-case letters
     that a lower-case one follows.
     """
     for row in range(len(out)):
-        i, end = paths[row, 0], paths[row, 1]
+        host, end = paths[row, 0], paths[row, 1]
+        i = host
         while i < end and data[i] != _SLASH:
             i += 1
+        found, named, behind_dot = is_listed_host(data, host, i, keys, bits), False, False
         dot = last_dot(data, i, end)
-        found, named, behind_dot = False, False, False
         words, known, seen, first, final, latest = 0, True, _NONE, _NONE, _NONE, _NONE
         word, before, size, last, last_byte = BASIS, BASIS, 0, _OTHER, _NONE
         while i < end and not found:

@@ -57,6 +57,7 @@ PARTS = {
     "avatar of": words.FIRST,
     "share": words.FIRST,
     "share last": words.LAST,
+    "attachment": words.HEAD,
 }
 _ALONE = (  # blocks whose characters are words: Thai to Lao, Burmese, Khmer, kana, Han
     (0x0E00, 0x0EFF),
@@ -84,6 +85,7 @@ PLACES = {
     "folders": kernels.FOLDERS,  # last in the name of a folder
     "no": kernels.NO,  # before one of the next kind
     "picture": kernels.PICTURE,
+    "host": kernels.HOST,  # a host with all that are below it: its only place
 }
 
 # How much each place of an image says that it is no picture which the page is about; weighed on 671 rows read by eye.
@@ -131,11 +133,14 @@ def is_beside(batch: pa.RecordBatch, number: int) -> np.ndarray:
 
     An image in a part that sites repeat has one more if pages show it OFTEN, or more often, with an alt.
     """
-    signals = _signals(batch)
-    points = (_is_shown(batch, OFTEN) & (signals & _REPEATED != 0)).astype(np.int8)
+    return _points(batch) + (_is_shown(batch, OFTEN) & (_signals(batch) & _REPEATED != 0)) >= number
+
+
+def _points(batch: pa.RecordBatch) -> np.ndarray:
+    signals, points = _signals(batch), np.zeros(batch.num_rows, np.int8)
     for place, own in POINTS.items():
         points += np.int8(own) * (signals & IMAGE_PLACES[place] != 0)
-    return points >= number
+    return points
 
 
 def is_shown_away(batch: pa.RecordBatch, number: int) -> np.ndarray:
@@ -183,22 +188,28 @@ def has_many_texts(batch: pa.RecordBatch, number: int) -> np.ndarray:
 def is_stated_small(batch: pa.RecordBatch, number: int) -> np.ndarray:
     """Return which images have a stated side below `number` pixels; one without a stated size has none.
 
-    What states a ratio, such as 16 by 9, states no size.
+    What states a ratio, such as 16 by 9, states no size. Of a thumbnail, at most twice as long as wide and in contents
+    or a figure alone, the longer side counts.
     """
     sides = batch["stated_width"], batch["stated_height"]
-    is_small = pc.less(pc.min_element_wise(*sides), number).fill_null(False)
+    shorter, longer = pc.min_element_wise(*sides), pc.max_element_wise(*sides)
+    is_small = pc.less(shorter, number).fill_null(False)
+    is_thumbnail = pc.and_(pc.greater_equal(longer, number), pc.less_equal(longer, pc.multiply(shorter, 2)))
+    is_thumbnail = pc.and_(is_thumbnail.fill_null(False), pa.array(_points(batch) <= POINTS["in contents"]))
     is_ratio = pc.is_in(pc.add(pc.multiply(sides[0].fill_null(0), 1000), sides[1].fill_null(0)), _RATIOS)
-    return pc.and_not(is_small, is_ratio).to_numpy(zero_copy_only=False)
+    return pc.and_not(is_small, pc.or_(is_ratio, is_thumbnail)).to_numpy(zero_copy_only=False)
 
 
 def url_words() -> dict[str, int]:
-    """Return the words of url_words.csv, with the bits of their places."""
+    """Return the words and hosts of url_words.csv, with the bits of their places."""
     return {row["word"]: sum(int(PLACES[place]) for place in row["places"].split()) for row in listed("url_words.csv")}
 
 
 @lru_cache(maxsize=1)
 def _url_table() -> WordTable:
-    return WordTable.of({word_key(word.encode()): bits for word, bits in url_words().items()})
+    return WordTable.of(
+        {word_key(word.encode()[:: -1 if "." in word else 1]): own for word, own in url_words().items()}
+    )
 
 
 def _signal(name: str, signal: str, removes: str, is_recommended: bool = True) -> Rule:
@@ -268,7 +279,7 @@ def _table(kinds: tuple[str, ...]) -> WordTable:
         if row["kind"] in kinds:
             place, keys = int(places[row["kind"]]), [word_key(_units(word)) for word in folded(row["phrase"])]
             bits[phrase_key(keys)] |= place
-            for number in range(1, len(keys) + 1) if place & int(words.WHOLE | words.FIRST) else ():
+            for number in range(1, len(keys) + 1) if place & ~int(words.LAST) else ():
                 bits[phrase_key(keys[:number])] |= int(words.BEGINS)
             bits[keys[-1]] |= int(words.ENDS) if place & int(words.LAST) else 0
     return WordTable.of(bits)
@@ -369,14 +380,20 @@ _TDM = "images of pages, and with `--robots` of hosts, that reserve text and dat
 _ROBOTS = "images whose URL or page robots.txt forbids to one of the agents of `--robots-agents`"
 _CONTENT_SIGNAL = "images whose URL or page robots.txt keeps from training (`Content-Signal: ai-train=no`)"
 _AI_TXT = "images whose URL or page ai.txt forbids"
-_SIZE = "images that a page shows with a side below N pixels; those without a stated size pass"
+_SIZE = (
+    "images that a page shows with a side below N pixels, or thumbnails in its contents if the longer side is; those "
+    "without a stated size pass"
+)
 _STRUCTURE = (
     "images that, by N points or more, are in parts of the page such as header, footer, menu, advertisement or "
     "comments, or in a link to the home page of a site"
 )
 _AWAY = "images in a link to another site, if in no figure, that pages show N times or more: advertisements"
 _LICENSE = "images unless their pages state NAMES and no other licence: statements of pages, not of pictures"
-_URL_WORDS = "images whose file or folder has the name of a part of the page, such as logo, icons or placeholder"
+_URL_WORDS = (
+    "images whose file or folder has the name of a part of the page, such as logo, icons or placeholder, or whose host "
+    "counts visits or serves advertisements"
+)
 _SVG = "images in SVG, unless from a media archive such as Wikimedia Commons"
 _TEXTS = "images with more than N texts of one language: what many pages show in place of other pictures"
 OF_HOSTS = ("robots", "content_signal", "ai_txt")  # rules that only --robots feeds
