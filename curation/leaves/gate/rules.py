@@ -136,6 +136,7 @@ def is_beside(batch: pa.RecordBatch, number: int) -> np.ndarray:
     return _points(batch) + (_is_shown(batch, OFTEN) & (_signals(batch) & _REPEATED != 0)) >= number
 
 
+@shared
 def _points(batch: pa.RecordBatch) -> np.ndarray:
     signals, points = _signals(batch), np.zeros(batch.num_rows, np.int8)
     for place, own in POINTS.items():
