@@ -87,7 +87,7 @@ _MOVED = {"by_uid", "clustering", "export", "gate", "hashing", "near_copies", "o
 
 
 class _Moved(MetaPathFinder, Loader):
-    """An import hook that finds `curation.gate` and other old names of leaves in `curation.leaves`, with a warning."""
+    """An import hook that imports modules of `curation.leaves` by old names, as `curation.gate`, with a warning."""
 
     def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
         package, _, name = fullname.partition(".")

@@ -63,15 +63,16 @@ class CurationConfig:
       min_language_scores: scores of single languages, as {"da": 0.6}, that replace min_language_score.
       no_language: the language of file names, addresses, HTML and texts without letters: `other`, or `keep` the label.
       wrong_script: likewise for texts whose letters are all of scripts in which the label's language is not written.
-      witnesses: sources that are asked in turn for the language of a doubtful text, until one knows: its Han
-        characters and kana (`han`), the texts of its page, host and file (`pool`), its WARC page (`page`).
+      witnesses: sources that are asked in turn for the language of a doubtful text, until one names it: Han
+        characters and kana in the text (`han`), the other texts of its page, host and file (`pool`), its WARC page
+        (`page`).
       pool_shares: shares of languages in the pool, as {"en": 0.9, "de": 0.02}, which `pool` weighs instead of the texts
         around a text.
     How the manifest is cut into files:
       rows_per_file: matched images for each curated file, which holds those that are kept.
       row_group_rows: rows of a row group in a curated file.
-      extra_columns: further columns: `license`, that pages of the image state of themselves; `record`, of the page in
-        its crawl.
+      extra_columns: further columns: `license`, the licence that pages of the image state for themselves; `record`,
+        file and offset of the page's record in its crawl.
     Ablations of the papers:
       metadata_of: match texts of every language against the entries of this language.
       merge_languages: match every text against one list of the entries of all languages.

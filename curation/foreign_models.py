@@ -29,13 +29,13 @@ _KNOWN_CLASS = re.compile(r"[^.]*|(sentence_transformers|torch\.nn)\.[\w.]+")
 
 
 def require_no_code(folder: Path) -> None:
-    """Raise an InputError if a JSON file in the folder or its subfolders asks for code."""
+    """Raise an InputError if a JSON file in the folder or its subfolders asks for code to be run."""
     for path in sorted(folder.rglob("*.json")):
         require_no_code_in(path)
 
 
 def require_no_code_in(path: Path) -> Any:
-    """Return the content of a JSON file; InputError if the file asks for code, is too large or is no JSON."""
+    """Return the content of a JSON file; InputError if it asks for code to be run, is too large or is no JSON."""
     content = _read(path)
     for name, value in _members(content):
         if name == "trust_remote_code" and value:
@@ -52,7 +52,7 @@ def require_no_code_in(path: Path) -> Any:
 def open_clip_towers(path: Path) -> dict[str, dict]:
     """Return the objects in the `model_cfg` of an open_clip configuration, by name, such as text_cfg.
 
-    InputError if the configuration asks for code, or has no `model_cfg`.
+    InputError if the configuration asks for code to be run, or has no `model_cfg`.
     """
     content = require_no_code_in(path)
     model = content.get("model_cfg") if isinstance(content, dict) else None

@@ -126,12 +126,12 @@ def name_of(bits: int) -> str:
 
 
 def bits_of(names: str) -> int:
-    """Return the bits of names between commas; a KeyError for an unknown one."""
+    """Return the bits of licences whose names stand between commas; KeyError for an unknown name."""
     return sum({LICENCES[name] for name in names.split(",")})
 
 
 def license_column(signals: pa.Array) -> pa.Array:
-    """Return the name of each licence in `signals`; a null states none."""
+    """Return the name of the licence that each row of `signals` states, `none` for a null."""
     bits = (signals.fill_null(0).to_numpy() & MASK) >> _FIRST
     stated = np.flatnonzero(bits)
     found, places = np.unique(bits[stated], return_inverse=True)

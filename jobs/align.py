@@ -1,4 +1,7 @@
-"""Count the classes of evaluation sets in a run: `spark-submit jobs/align.py RUN --classes en=imagenet.json`."""
+"""Count the texts of a finished run that name classes of evaluation sets.
+
+`spark-submit jobs/align.py RUN --classes en=imagenet.json`
+"""
 
 import sys
 

@@ -1,6 +1,6 @@
 """Build the metadata entries of each language from wordnets, Wikipedia dumps and page views.
 
-spark-submit jobs/build_metadata.py --wordnet PATH --wikipedia PATH --pageviews PATH --output DIR
+`spark-submit jobs/build_metadata.py --wordnet PATH --wikipedia PATH --pageviews PATH --output DIR`
 """
 
 import sys

@@ -1,4 +1,7 @@
-"""Curate pairs: `spark-submit jobs/curate.py --input crawl/*.wat.gz --metadata DIR --output DIR`."""
+"""Keep the balanced share of image-text pairs whose texts match metadata entries.
+
+`spark-submit jobs/curate.py --input crawl/*.wat.gz --metadata DIR --output DIR`
+"""
 
 import sys
 

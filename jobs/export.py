@@ -1,4 +1,7 @@
-"""Export a finished run: `spark-submit jobs/export.py RUN --format huggingface --output pairs`."""
+"""Export the kept pairs of a finished run to the format of another program.
+
+`spark-submit jobs/export.py RUN --format huggingface --output pairs`
+"""
 
 import sys
 

@@ -1,4 +1,7 @@
-"""Hash pictures: `spark-submit jobs/hash_images.py --input images --output hashes`."""
+"""Write the size, SHA-256 and perceptual hashes of pictures to a table.
+
+`spark-submit jobs/hash_images.py --input images --output hashes`
+"""
 
 import sys
 

@@ -1,4 +1,7 @@
-"""Remove images from a manifest: `spark-submit jobs/remove.py RUN --exclude opt-outs.txt --output curated-2`."""
+"""Write a finished run's manifest once more, without the images that lists exclude.
+
+`spark-submit jobs/remove.py RUN --exclude opt-outs.txt --output curated-2`
+"""
 
 import sys
 

@@ -116,7 +116,10 @@ class Parser(argparse.ArgumentParser):
         return found
 
     def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
-        """Return the values of a command line, and apply shared flags; unknown flags are reported first."""
+        """Return the values of a command line, and apply the shared flags to this process.
+
+        Unknown flags are reported before any other error.
+        """
         try:
             given = self._read_args_from_files([*(sys.argv[1:] if args is None else args)])
             for each in given:
@@ -153,12 +156,15 @@ class Parser(argparse.ArgumentParser):
 
     @property
     def _more(self) -> int:
-        """The number of flags that --help hides: flags in groups, if the command has groups besides the shared one."""
+        """The number of flags that --help hides: all flags in groups, but 0 if the shared flags are the only group."""
         groups = self._action_groups[_OWN:]
         return 0 if groups == [self._runs] else sum(len(group._group_actions) for group in groups)
 
     def _usage(self) -> str:
-        """Return the shortest command line; arguments without a flag come first, or a flag could take them."""
+        """Return the command line with required arguments only; those without a flag come first.
+
+        Behind a flag of several values, an argument without a flag would be read as another value.
+        """
         required = [each for each in self._actions if each.required]
         words = [_spelled(each) for each in sorted(required, key=lambda each: bool(each.option_strings))]
         for group in self._mutually_exclusive_groups:
@@ -169,7 +175,7 @@ class Parser(argparse.ArgumentParser):
         return wrapped.removeprefix("usage: ").replace("\xa0", " ").replace("%", "%%")
 
     def take_defaults(self, config: type) -> None:
-        """Set the defaults of flags to those of the fields of `config`, and add these defaults to the help."""
+        """Give each flag the default of the field of `config` with its name, and add these defaults to the help."""
         defaults = _defaults(config)
         for action in self._actions:
             if action.dest in defaults and action.default is None:
@@ -204,7 +210,7 @@ def add_fields(group: argparse._ActionsContainer, config: type, helps: Mapping[s
 
 
 def made(config: type[Config], args: argparse.Namespace) -> Config:
-    """Return a config with the values of a command line, whose flags have the names of the config's fields."""
+    """Return a config whose fields have the values of the flags of the same names."""
     return config(**{each.name: getattr(args, each.name) for each in fields(config)})
 
 
@@ -283,7 +289,7 @@ def flag(name: str) -> str:
 
 
 def add(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Add the flags of all commands to a parser; return the group of these flags."""
+    """Add the flags that every command has to a parser; return the group that shows them in the help."""
     group = parser.add_argument_group("how it runs")
     group.add_argument(
         "--log-format",
@@ -299,7 +305,7 @@ def add(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 
 def apply_format(given: Sequence[str]) -> None:
-    """Apply the flags for output before a command line is parsed, so that errors of parsing are written accordingly."""
+    """Apply --log-format and --quiet before a command line is parsed, so that errors of parsing follow them, too."""
     asked = [f"{flag}={value}" for flag, value in zip(given, given[1:], strict=False)]
     terminal.write_as("json" if "--log-format=json" in (*given, *asked) else "text", "--quiet" in given)
 
@@ -331,7 +337,7 @@ def _cores(text: str) -> int:
 
 
 def _memory(text: str) -> str:
-    """Return a size of memory as Java takes it, such as 8g; ArgumentTypeError if below 512m.
+    """Return a size of memory as Java takes it, such as 8g; ArgumentTypeError for other text, or a size below 512m.
 
     Spark refuses less than 450 MB.
     """

@@ -182,10 +182,11 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 def gather_reduced(
     batches: Iterable[pa.RecordBatch], reduce: Callable[[list[pa.RecordBatch]], pa.RecordBatch], size: int
 ) -> list[pa.RecordBatch]:
-    """Return few batches of which `reduce` makes the same result as of all `batches`, by reducing them on the way.
+    """Return few batches for which `reduce` gives the same result as for all `batches`.
 
-    The batches held are replaced by `reduce(held)` once they take more than `size` bytes, and from then on once they
-    take more than twice the bytes of the last result. So memory holds little more than `size`, or twice the result.
+    Batches are held in memory, and replaced by `reduce(held)` once they take more than `size` bytes. From then on, they
+    are replaced once they take more than twice the bytes of the last result. So memory holds little more than `size`,
+    or twice the result.
 
     >>> batches = [pa.RecordBatch.from_pydict({"n": [number]}) for number in range(9)]
     >>> last = lambda held: held[-1]
@@ -247,7 +248,10 @@ def exact_numbers(uids: Strings) -> np.ndarray:
 
 
 def _all_numbers(uids: pa.Array, digits: np.ndarray) -> np.ndarray:
-    """Return uint64[uid, 2]: the number that a uid spells in `digits`, or the BLAKE2b of any other uid."""
+    """Return uint64[uid, 2]: the 128 bits that a uid spells in hexadecimal, or the BLAKE2b of any other uid.
+
+    `digits` is LOWER_CASE or EITHER_CASE.
+    """
     numbers, is_read = _numbers(uids, digits)
     others = np.flatnonzero(~is_read)
     for row, uid in zip(others.tolist(), uids.take(pa.array(others)).to_pylist(), strict=True):
@@ -256,7 +260,10 @@ def _all_numbers(uids: pa.Array, digits: np.ndarray) -> np.ndarray:
 
 
 def _numbers(uids: pa.Array, digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return uint64[uid, 2], and a mask that is True for the uids that spell their number in `digits`."""
+    """Return the 128 bits that each uid spells, as uint64[uid, 2], and a mask: True for 32 hexadecimal digits.
+
+    `digits` is LOWER_CASE or EITHER_CASE. Rows of other uids are undefined.
+    """
     numbers, is_read = np.empty((len(uids), 2), np.uint64), np.empty(len(uids), bool)
     offsets, data = string_buffers(uids)
     read_digits(data, offsets, digits, numbers, is_read)

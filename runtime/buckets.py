@@ -65,12 +65,15 @@ class Block(NamedTuple):
         return int(np.frombuffer(self.data, _HEAD, 1)[0]["unpacked"])
 
     def scaled(self, number: int) -> int:
-        """Return the bucket of these rows among `number` buckets, which must not be more than the block's `buckets`."""
+        """Return the bucket of the block's rows if there are only `number` buckets, at most the block's `buckets`."""
         return self.bucket * number // self.buckets
 
 
 def packed(content: pa.Buffer, bucket: int = 0, buckets: int = 0) -> Block:
-    """Return an Arrow IPC message as a block of `bucket` among `buckets`; with the defaults, a block without rows."""
+    """Return an Arrow IPC message, compressed behind a header, as a block of the bucket `bucket` of `buckets`.
+
+    The defaults are for a schema or the end of a stream, which have no rows.
+    """
     data = _CODEC.compress(content, asbytes=True)
     head = np.array([(_SKIPPABLE, _HEAD.itemsize - 8, bucket, buckets, content.size, len(data), 0)], _HEAD)
     head["checksum"] = _checksum(head[0], data)
@@ -123,7 +126,7 @@ def _checksum(head: np.void, packed: bytes | memoryview | pa.Buffer) -> int:
 
 
 def _passed(frame: Block, before: int) -> int:
-    """Return the checksum over the checksums of all frames up to `frame`; `before` is the result for the one before."""
+    """Return a checksum over the checksums of all frames up to `frame`; `before` is the result of the frame before."""
     return zlib.crc32(memoryview(frame.data)[_HEAD.itemsize - _HEAD["checksum"].itemsize : _HEAD.itemsize], before)
 
 
@@ -174,7 +177,7 @@ def bucket_of(keys: np.ndarray, buckets: int) -> np.ndarray:
 
 
 def in_buckets(blocks: Iterable[Block], buckets: int, schema: pa.Schema, keys: Keys) -> Iterator[Block]:
-    """Yield the blocks; those of fewer than `buckets` buckets are unpacked and packed again in `buckets` buckets.
+    """Yield the blocks; a block that was packed for fewer than `buckets` buckets is first packed again for `buckets`.
 
     `schema` is the schema of the rows, and `keys` returns the key of each row of a batch.
     """
@@ -191,10 +194,11 @@ def in_buckets(blocks: Iterable[Block], buckets: int, schema: pa.Schema, keys: K
 def by_bucket(
     blocks: Iterable[bytes], number: int, schema: pa.Schema, keys: Keys, is_dealt_out: bool = False
 ) -> Iterator[Iterator[pa.RecordBatch]]:
-    """Yield an iterator over the batches of each of `number` buckets, in order; small neighbouring buckets share one.
+    """Yield an iterator over the batches of each bucket, in the order of buckets; small neighbouring buckets share one.
 
-    All blocks are kept in a Store first. A bucket of more than BUCKET_BYTES is split into smaller ones, but only once
-    (`is_dealt_out` says that this is done): a bucket that is still too large has a single key.
+    `number` is the number of buckets. All blocks are kept in a Store first. A bucket of more than BUCKET_BYTES is split
+    into smaller ones, but only once (`is_dealt_out` says that this is done): a bucket that is still too large has a
+    single key.
     """
     with Store() as store:
         for block in in_buckets(map(Block.of, blocks), number, schema, keys):
@@ -267,7 +271,7 @@ class Packer:
 
 
 class Store:
-    """Blocks by bucket, in memory, beyond HELD_BYTES in a temporary file; a context that deletes them at its end."""
+    """Keeps blocks by bucket in memory, or beyond HELD_BYTES in a temporary file, until its context ends."""
 
     def __init__(self, folder: Path | None = None):
         self._folder = folder or cache_folder()
@@ -287,7 +291,7 @@ class Store:
         return dict(sorted(self._unpacked.items()))
 
     def add(self, bucket: int, data: bytes, unpacked: int) -> None:
-        """Keep a block of `bucket`; `unpacked` is the number of bytes that its rows take once they are unpacked."""
+        """Keep a block of `bucket`, given as bytes; `unpacked` is the number of bytes of its rows once unpacked."""
         begin = self._file.seek(0, os.SEEK_END)
         with room(self._folder):
             self._file.write(data)

@@ -32,9 +32,9 @@ def draws(seed: int, purpose: str, uids: Strings, numbers: np.ndarray | None = N
 
 
 def hashes(seed: int, purpose: str, uids: Strings) -> np.ndarray:
-    """Return a hash of each uid as uint64, of which a draw is the top 53 bits; InputError if a uid is null.
+    """Return a hash of each uid as uint64; the top 53 bits are the draw.
 
-    InputError, too, if the seed is no integer.
+    InputError if a uid is null, or if the seed is no integer.
     """
     if not isinstance(seed, Integral):
         raise InputError(f"the seed is {seed!r}; it must be an integer")

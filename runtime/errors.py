@@ -243,7 +243,7 @@ def _fits(value: object, hint: Any) -> bool:
 
 
 def _in_words(hint: Any) -> list[str]:
-    """Return words for what to give, one for each type of a union.
+    """Return words for each type of a type hint, for a message that says what to give.
 
     >>> _in_words(str | PathLike[str] | None)
     ['a string', 'a path', 'None']

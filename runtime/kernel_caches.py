@@ -93,7 +93,7 @@ def cached(**options: Any) -> Callable[[Callable], Any]:
 
 
 def require_safe() -> None:
-    """Raise an InputError if a folder for kernels is not this user's own; nothing in such a folder was used."""
+    """Raise an InputError if a folder for kernels was not used because another user owns it or can write there."""
     if _faults:
         raise InputError(_faults[0])
 
@@ -140,7 +140,10 @@ def _set(numbas: str, home: str | None) -> None:
 
 @cache
 def _cache_for(source: Path, given: str) -> Path | None:
-    """Return the folder in which to cache the kernels of `source`, perhaps `source` itself; None if there is none."""
+    """Return the folder in which to cache kernels whose code is in `source`, perhaps `source` itself; None without one.
+
+    `given` is NUMBA_CACHE_DIR.
+    """
     try:
         for choice in (lambda: _given(given), lambda: _beside(source), _at_home, lambda: _below(cache_folder())):
             with suppress(OSError):
@@ -156,7 +159,10 @@ def _given(folder: str) -> Path | None:
 
 
 def _beside(source: Path) -> Path | None:
-    """Return `source` if this user, and nobody who cannot write the source, can write its `__pycache__`; else None."""
+    """Return `source` if its `__pycache__` can be written by this user, and by others only if they can write `source`.
+
+    Otherwise, return None.
+    """
     compiled = source / "__pycache__"
     compiled = compiled if compiled.exists() else source
     if not os.access(compiled, os.W_OK | os.X_OK):

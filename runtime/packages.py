@@ -83,7 +83,7 @@ def _packages(extra: str | None) -> list[str]:
 
 
 def hooks(group: str) -> dict[str, Any]:
-    """Return the objects on the hook `group`, by name: this project's in its order, then others sorted by name.
+    """Return the objects on the hook `group` by name: this project's in the order of HOOKS, then others sorted by name.
 
     The table HOOKS of `curation.leaves` locates this project's objects, as `module:object`; other packages declare
     theirs as entry points of the group. InputError if a name is taken, or a package cannot be imported.

@@ -44,7 +44,7 @@ def advanced() -> Counter[str]:
 
 @dataclass
 class Stage:
-    """A named part of a run; `unit` is the plural of the items that are counted."""
+    """A named part of a run, with its duration and counts; `unit` is the plural of the items that are counted."""
 
     title: str
     unit: str = "files"
@@ -53,7 +53,7 @@ class Stage:
     _sources: list[Callable[[], Counter[str]]] = field(default_factory=list)
 
     def follow(self, source: Callable[[], Counter[str]]) -> None:
-        """Add the counts that `source` returns, each time they are read, to the counts of this stage."""
+        """Count what `source` returns as progress of this stage; it is called each time the counts are read."""
         self._sources.append(source)
 
     def figures(self) -> Counter[str]:
@@ -66,7 +66,7 @@ class Stage:
         return time.monotonic() - self.begin if self.seconds is None else self.seconds
 
     def numbers(self) -> dict[str, float]:
-        """Return the seconds, and unless they are 0, the counts `done`, `total` and `rows`."""
+        """Return the stage's duration as `seconds`, and its counts `done`, `total` and `rows` unless they are 0."""
         figures = self.figures()
         return {"seconds": round(self.passed, 3)} | {
             name: figures[name] for name in ("done", "total", "rows") if figures[name]
@@ -134,7 +134,7 @@ class Progress:
 
 
 class ConsoleProgress(Progress):
-    """The stages of a run, shown on standard error: live on a terminal, elsewhere as lines, which become rarer."""
+    """The stages of a run, shown on standard error: as a live line on a terminal, else as lines, which become rarer."""
 
     def note(self, line: str) -> None:
         """Write a line that stays."""

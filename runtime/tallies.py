@@ -13,7 +13,7 @@ MOST = 1000  # such names that have their own sums
 
 
 class Tallies:
-    """Sums by name and language (None: no language); sums of whole numbers are exact up to 2^53."""
+    """Sums by name and language (None: counted for no language); sums of whole numbers are exact up to 2^53."""
 
     def __init__(self, rows: Iterable[dict] = ()):
         self._sums: dict[tuple[str, str | None], float] = defaultdict(float)

@@ -53,7 +53,7 @@ def attach() -> None:
 
 
 def write_as(format: Format, quiet: bool = False) -> None:
-    """Write texts, or one JSON object for each line or text, from now on; if `quiet`, only warnings and errors."""
+    """Set the format of later output: text, or one JSON object a line; if `quiet`, write only warnings and errors."""
     global _format, _is_quiet
     _format, _is_quiet = format, quiet
 
@@ -90,7 +90,7 @@ def readable(size: int | None) -> str:
 
 
 def say(text: str, level: Level = "info", step: str | None = None, numbers: Mapping[str, float] | None = None) -> None:
-    """Write lines that stay; in JSON, with the command's `step` that the lines are about, and its `numbers`."""
+    """Write lines that stay; in JSON, with the `step` of the command that they are about, and numbers of that step."""
     global _written
     with writing():
         clear()
@@ -164,7 +164,7 @@ def clear() -> None:
 
 
 def _of_levels(text: str, level: Level) -> Iterator[tuple[str, Level]]:
-    """Yield a text with its level; in JSON, or if quiet, yield each line that is a warning apart from the rest."""
+    """Yield a text with its level; if lines are JSON or quiet is set, yield the lines that are warnings one by one."""
     if _format == "text" and not _is_quiet:
         yield text, level
         return

@@ -67,7 +67,7 @@ def compile_kernels(calls: Mapping[Call, int], progress: Progress | None = None)
 
 
 def _missing(calls: Iterable[Call]) -> dict[Call, Path]:
-    """Return the calls whose kernels are not compiled yet, each with the file that will mark them as compiled.
+    """Return the calls whose kernels are not compiled yet, each with the path of a file that is made once they are.
 
     The result is empty if Numba can cache nothing.
     """
@@ -99,7 +99,7 @@ def _cache_folder() -> str | None:
 
 
 def _sources(calls: Iterable[Call]) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and content of each file with one of the calls, and of all files of kernels in their packages."""
+    """Yield the name and content of each source file on which the compiled kernels of `calls` depend."""
     for module in {call.__module__ for call in calls}:
         yield module, Path(importlib.import_module(module).__file__ or "").read_bytes()
     for package in {"runtime", *(call.__module__.partition(".")[0] for call in calls)}:

@@ -1,4 +1,4 @@
-"""Keep pyarrow from importing pandas at its first array of a list: the import takes each process 0.4 s.
+"""Keep pyarrow from importing pandas when it first converts a list: the import takes each process 0.4 s.
 
 Importing this module is enough. Commands import it, and so do their workers: none of their arrays is made of pandas
 objects. Programs that import this library are not affected.

@@ -69,7 +69,7 @@ class Wordnet:
         return sorted(path for path in self.folder.iterdir() if _BESIDE.fullmatch(path.name))
 
     def words(self) -> list[str]:
-        """Return the wordnet's distinct words, cleaned and sorted by code points."""
+        """Return the wordnet's distinct words, cleaned and sorted by code points; of English, names of synsets only."""
         names = self.head["code"] == _ENGLISH
         return sorted({word for file in self.files for word in wordnet.lemmas(file, Counter(), names_only=names)})
 
@@ -96,7 +96,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def find(paths: Iterable[str]) -> list[Wordnet]:
-    """Return the wordnets in local files and folders, sorted by language, name and folder."""
+    """Return the wordnets in local files and folders, sorted by language, name and folder.
+
+    Files without a name and a language are left out.
+    """
     found: dict[tuple, Wordnet] = {}
     for file in wordnet.find(paths):
         head = wordnet.tab_head(file.path) if file.form == "tab" else _head_of_dict(file)
@@ -151,9 +154,9 @@ def _filled(template: str, known: dict[str, str]) -> str:
 
 
 def _head_of_dict(file: WordnetFile) -> dict[str, str]:
-    """Return the head of one of Princeton's dict files, with the licence if the file begins with it.
+    """Return name, code, url and, if the file begins with it, licence of one of Princeton's dict files.
 
-    Other files have an empty one.
+    The result is empty for any other file.
     """
     if file.form != "dict":
         return {}

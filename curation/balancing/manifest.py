@@ -48,9 +48,10 @@ def keep_probability(entries: pa.Array | pa.ChunkedArray | Sequence, rates: Arra
 
 
 def expected_size(batch: pa.RecordBatch, rates: ArrayLike) -> np.ndarray:
-    """Return the probability that each image of a SAMPLED batch is kept, float64[image]: the mean over its texts.
+    """Return the probability that each image of a batch is kept, float64[image]: the mean over the image's texts.
 
-    Rates [id, column] of several thresholds give float64[image, column], in one pass.
+    `batch` has the schema SAMPLED. With the rates of several thresholds, [id, threshold], the result is
+    float64[image, threshold].
     """
     batch, rates = require(batch, SAMPLED), _checked_rates(rates, dimensions=(1, 2))
     _, image_offsets, ids, text_offsets = _texts(batch, len(rates))
@@ -61,16 +62,16 @@ def expected_size(batch: pa.RecordBatch, rates: ArrayLike) -> np.ndarray:
 
 
 def with_extra(extra: Sequence[ExtraColumn]) -> pa.Schema:
-    """Return CURATED with columns of EXTRA."""
+    """Return the schema CURATED with the columns `extra` of the schema EXTRA."""
     return pa.schema([*CURATED, *(EXTRA.field(name) for name in extra)])
 
 
 def sample_batch(
     batch: pa.RecordBatch, rates: ArrayLike, seed: int, extra: Sequence[ExtraColumn] = ()
 ) -> pa.RecordBatch:
-    """Return the CURATED rows of a SAMPLED batch: one random text per image, kept with the text's probability.
+    """Return the kept pairs of a batch with the schema SAMPLED: one random text per image, kept with its probability.
 
-    With `extra` columns of EXTRA; `license` needs the column `signals` of the batch.
+    The result has the schema CURATED and the columns `extra`; `license` needs a column `signals` in the batch.
     """
     given, batch, rates = batch, require(batch, SAMPLED), _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
@@ -94,10 +95,10 @@ def sample_batch(
 
 
 def texts_by_language(batch: pa.RecordBatch, rates: ArrayLike) -> pa.Table:
-    """Return a table of `language`, `texts`, `matches` and `expected` for a SAMPLED batch.
+    """Return a table of `language`, `texts`, `matches` and `expected` for a batch with the schema SAMPLED.
 
-    `expected` is the expected number of kept images whose text is in the language. Tables of several batches can be
-    summed.
+    `matches` is the number of entries in the texts. `expected` is the expected number of kept images whose text is in
+    the language. Tables of several batches can be summed.
     """
     batch, rates = require(batch, SAMPLED), _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
@@ -113,7 +114,10 @@ def texts_by_language(batch: pa.RecordBatch, rates: ArrayLike) -> pa.Table:
 def expected_sizes(
     batch: pa.RecordBatch, counts: np.ndarray, languages: dict[str, slice], thresholds: Sequence[Thresholds]
 ) -> dict[str, np.ndarray]:
-    """Return how many images of a MATCHED batch each threshold is expected to keep: by language, float64[threshold]."""
+    """Return, by language, how many images of a batch each of `thresholds` is expected to keep, float64[threshold].
+
+    `batch` has the schema MATCHED, `counts` one count per id, and `languages` each language's slice of ids.
+    """
     texts, image_offsets, ids, text_offsets = _texts(batch, len(counts))
     # Rates are computed for the batch's entries only: for all thirty million, at each threshold, memory would not do.
     own, ids = np.unique(ids, return_inverse=True)
@@ -127,12 +131,12 @@ def expected_sizes(
 
 
 def kept_by_language(batch: pa.RecordBatch) -> pa.Table:
-    """Return a table of `language` and `kept`, the number of rows, for a CURATED batch."""
+    """Return a table of `language` and `kept`, the number of rows, for a batch with the schema CURATED."""
     return _sums({"language": batch.column("language"), "kept": np.ones(batch.num_rows, np.int64)})
 
 
 def _texts(batch: pa.RecordBatch, size: int) -> tuple[pa.StructArray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return all texts, each image's offset in the texts, the ids of all texts, and each text's offset in the ids."""
+    """Return a batch's texts, each image's offset in them, all texts' entry ids, and each text's offset in the ids."""
     texts, image_offsets = parts(batch.column("candidates"))
     ids, text_offsets = entry_ids(texts.field("entries"), size)
     return texts, image_offsets, ids, text_offsets
@@ -155,7 +159,7 @@ def _choices(image_offsets: np.ndarray) -> np.ndarray:
 
 
 def _sums(columns: dict[str, pa.Array | np.ndarray]) -> pa.Table:
-    """Return the sum of each column per language, sorted by language."""
+    """Return a table with the sum of each column for each language, sorted by language."""
     names = [name for name in columns if name != "language"]
     table = pa.table(columns).group_by("language", use_threads=False).aggregate([(name, "sum") for name in names])
     table = table.select(["language", *(f"{name}_sum" for name in names)]).rename_columns(["language", *names])
@@ -177,7 +181,7 @@ def draw_pairs(
     tallies: Tallies,
     extra: Sequence[ExtraColumn] = (),
 ) -> Iterator[Block]:
-    """Yield the pairs of SAMPLED batches that sampling keeps, as blocks by section; tally expected and kept pairs."""
+    """Sample batches with the schema SAMPLED; yield kept pairs in blocks by section; tally expected and kept pairs."""
     packer = Packer(files * SECTIONS)
     kept = (sampled(batch, rates, seed, tallies, extra) for batch in batches)
     for rows in gather_rows(kept, maxsize, RUN_BYTES):
@@ -188,7 +192,10 @@ def draw_pairs(
 def sampled(
     batch: pa.RecordBatch, rates: np.ndarray, seed: int, tallies: Tallies, extra: Sequence[ExtraColumn] = ()
 ) -> pa.RecordBatch:
-    """Return the kept pairs of a SAMPLED batch as DRAWN rows, each with the draw for its position in the manifest."""
+    """Return the kept pairs of a batch with the schema SAMPLED, each with the draw for its position in the manifest.
+
+    The result has the schema DRAWN. Expected and kept pairs are tallied.
+    """
     _tally_expected(batch, rates, tallies)
     kept = sample_batch(batch, rates, seed, extra)
     tallies.add("kept", kept.num_rows)
@@ -199,7 +206,7 @@ def sampled(
 
 
 def by_section(rows: pa.RecordBatch, files: int, packer: Packer) -> Iterator[Block]:
-    """Add DRAWN rows to a packer of files × SECTIONS buckets, and yield the blocks that become full."""
+    """Add rows with the schema DRAWN to a packer with a bucket per section, and yield the blocks that become full."""
     return packer.add(rows, (rows["draw"].to_numpy() * (files * SECTIONS)).astype(np.int64))
 
 
@@ -211,9 +218,9 @@ def write_curated(
     lettered: np.ndarray,
     extra: Sequence[ExtraColumn] = (),
 ) -> Tallies:
-    """Write one curated file, sorted by draw, from blocks of DRAWN rows; return the tallies of what was written.
+    """Write one curated file, sorted by draw, from blocks of rows with the schema DRAWN; return tallies of the rows.
 
-    `lettered` is a mask, bool[id]: which entries have letters.
+    `file` is the number of the file. `lettered` is a mask, bool[id]: which entries have letters.
     """
     tallies, schema = Tallies(), with_extra(extra)
     with Store() as store, part_writer(path, schema, row_group_rows) as writer:
@@ -230,7 +237,7 @@ def write_curated(
 
 
 def tally_doubts(kept: pa.RecordBatch, lettered: np.ndarray, tallies: Tallies) -> None:
-    """Tally, per language, the CURATED rows with a low language score, and those without an entry with letters."""
+    """Tally, by language, the kept pairs with a low language score, and those without an entry with letters."""
     low = pc.less(kept["lid_score"], DOUBTFUL_SCORE).fill_null(False)
     for name, doubtful in (("kept_doubtful", low), ("kept_without_letters", ~hold_any(kept["entries"], lettered))):
         for each in pc.value_counts(kept["language"].filter(doubtful)).to_pylist():

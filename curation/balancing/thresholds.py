@@ -136,7 +136,7 @@ class EntryCounts:
 
 
 def counts_file(path: Path) -> OwnFile:
-    """Return a file of counts with the checksum that run.json in the same folder states, if any."""
+    """Return the file of counts at `path`, with the checksum that run.json in the same folder states for it, if any."""
     facts = read_json(path.with_name("run.json")) or {}
     return OwnFile(path, facts.get("checksums", {}).get(path.name), "run the same command of curate again")
 
@@ -254,7 +254,7 @@ class Distribution:
 @typed
 @dataclass(frozen=True)
 class Thresholds:
-    """The threshold of each language, and the tail share that these thresholds have in common."""
+    """The threshold of each language, and their common tail share: that of matches on entries counted less than t."""
 
     tail_share: float
     of_language: Mapping[str, int]
@@ -296,7 +296,7 @@ class Thresholds:
 
 
 def thresholds_at(t: int, counts: Mapping[str, ArrayLike | Distribution], config: CurationConfig) -> Thresholds:
-    """Return the threshold of each language if English has the threshold `t`, by the rule that `config` sets."""
+    """Return each language's threshold if English has `t`: as `config` sets, unlimited, the same, or by tail share."""
     if not config.balance:
         return Thresholds.unlimited(counts)
     return Thresholds.same(counts, t) if config.one_threshold else Thresholds.of(counts, t, config.tail_share)
@@ -313,7 +313,7 @@ def rates_of(counts: ArrayLike, languages: Mapping[str, slice], thresholds: Thre
 
 
 def rates_of_each(counts: np.ndarray, languages: Mapping[str, slice], candidates: list[Thresholds]) -> np.ndarray:
-    """Return the rates for several thresholds, float32[id, candidate], so that an entry's rates are adjacent."""
+    """Return each entry's rate at several thresholds, float32[id, candidate]: the rates of an entry are adjacent."""
     out = np.empty((len(counts), len(candidates)), np.float32)
     for column, thresholds in enumerate(candidates):
         out[:, column] = rates_of(counts, languages, thresholds)

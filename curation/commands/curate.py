@@ -76,7 +76,7 @@ ABLATIONS = {
 
 
 class FlagsHook(Protocol):
-    """Flags that a leaf, or another package, adds to clip-curate."""
+    """Flags that an optional feature (a leaf), or another package, adds to clip-curate."""
 
     def add(self, parser: Parser) -> None:
         """Add the flags to the parser; flags that most runs do not need go into a group of their own."""
@@ -104,7 +104,7 @@ def run(args: Namespace) -> Results:
 
 
 def called(args: Namespace) -> dict[str, Any]:
-    """Return the keyword arguments for `curate` or `preview`."""
+    """Return the keyword arguments for `curate` or `preview` that a command line sets."""
     config, options = made(CurationConfig, args), options_of(args)
     progress = ConsoleProgress()
     return {

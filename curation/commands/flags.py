@@ -74,7 +74,7 @@ class _Witnesses(Stored):
 
 
 class _Scores(Stored):
-    """Stores one score under the flag's name, and scores by language, from `LANGUAGE=NUMBER`, under the name + s."""
+    """Stores a number under the flag's name, and values LANGUAGE=NUMBER as a dictionary under that name with an `s`."""
 
     def __call__(self, parser: Any, namespace: Namespace, values: Any, *_: Any) -> None:
         """Store the scores; ArgumentError for a value that is no number, or two scores for the same language."""

@@ -205,7 +205,7 @@ def sample(matched: DataFrame, balance: Balance, seed: int | None = None, artefa
 
 
 def _candidate_columns(pairs: DataFrame, options: MatchOptions) -> DataFrame:
-    """Return the columns that `match` reads, renamed to the fields of candidates."""
+    """Return the columns of `pairs` that `match` reads, renamed as in the schema CANDIDATES."""
     columns = pair_columns(pairs, options.columns, "the DataFrame", FIELD)
     if options.kind_column is not None:
         if options.kind_column not in pairs.columns:
@@ -218,7 +218,7 @@ def _candidate_columns(pairs: DataFrame, options: MatchOptions) -> DataFrame:
 
 
 def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: MatchOptions) -> MatchPlan:
-    """Build what workers need for matching, and ship it; return the plan."""
+    """Ship the matchers, model and exclusion lists that workers need for matching; return a plan that names them."""
     model, exclusion = Identifier.open(options.model), Exclusion.without_hashes(options.exclude)
     send = sender(pairs.sparkSession, options.artefacts, _scratch())
     compile_kernels(warm.CALLS)
@@ -264,7 +264,7 @@ def _digest(frame: DataFrame, column: str) -> str | None:
 
 
 def _require_digest(matched: DataFrame, digest: str) -> None:
-    """Refuse images whose column states that they were matched with other entries."""
+    """Refuse images matched with other entries than those of `digest`, as their column `candidates` states."""
     own = _digest(matched, "candidates")
     if own not in (None, digest):
         raise InputError(

@@ -37,7 +37,10 @@ NAMED = pa.schema([COUNTS.field(name) for name in ("id", "language", "entry")])
 
 
 def match_pairs(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the pairs of a partition with the entries of their texts, as BLOCKS; an image's equal texts are merged."""
+    """Match the pairs of a partition; yield them with their entries, packed in rows with the schema BLOCKS.
+
+    Equal texts of an image are merged.
+    """
     matching = plan.open()
     gc.freeze()
     for block in pack_pairs(_candidates(batches, plan), matching, plan.max_texts, BUCKETS, Tallies()):
@@ -45,7 +48,7 @@ def match_pairs(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
 
 
 def match_unique(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the matched images of a partition in which each row is an image of its own."""
+    """Yield the images with a match of a partition in which each row is an image of its own."""
     matching, tallied = plan.open(), Tallies()
     gc.freeze()
     for run in runs(keyed(rows) for rows in without_tallies(_candidates(batches, plan), tallied)):
@@ -53,7 +56,10 @@ def match_unique(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
 
 
 def group(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
-    """Yield the matched images of BLOCKS; the partition must have all blocks of its buckets."""
+    """Group pairs, packed as rows with the schema BLOCKS, by image; yield the images with a match.
+
+    The partition must have all blocks of its buckets.
+    """
     _prepare()
     blocks = (block.as_buffer() for batch in batches for block in batch["block"])
     for images in images_of(blocks, BUCKETS, max_texts, Tallies()):
@@ -62,7 +68,7 @@ def group(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
 
 
 def tallies(batches: Batches, plan: MatchPlan, unique: bool) -> Iterator[pa.RecordBatch]:
-    """Yield the tallies of reading a partition, and its pairs as blocks, as COUNTED rows.
+    """Read the pairs of a partition; yield them, packed in blocks, and the tallies, as rows with the schema COUNTED.
 
     With `unique`, each row is an image of its own, and no blocks are yielded.
     """
@@ -77,9 +83,9 @@ def tallies(batches: Batches, plan: MatchPlan, unique: bool) -> Iterator[pa.Reco
 
 
 def all_tallies(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
-    """Yield the summed tallies of COUNTED rows, as TALLIES, including the texts that grouping by image drops.
+    """Yield the sums of the tallies in rows with the schema COUNTED, including the texts that grouping by image drops.
 
-    The partition must have all rows of its buckets.
+    The result has the schema TALLIES. The partition must have all rows of its buckets.
     """
     _prepare()
     tallied = Tallies()
@@ -109,7 +115,7 @@ def row_groups(saved: Path) -> int:
 
 
 def sample(batches: Batches, rates: Shipped, seed: int) -> Iterator[pa.RecordBatch]:
-    """Yield the CURATED rows that sampling keeps of each SAMPLED batch."""
+    """Yield the kept pairs, with the schema CURATED, of batches with the schema SAMPLED."""
     _prepare()
     opened = rates.array()
     for batch in batches:
@@ -125,7 +131,7 @@ def _rows(tallied: Tallies) -> list[dict]:
 
 
 def _candidates(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield candidates without excluded rows, and all tallies; the columns of `batches` are named by field."""
+    """Yield the pairs that no list excludes, and tallies, with the schema CANDIDATES, whose names `batches` use."""
     return plan.candidates(_read(batches))
 
 

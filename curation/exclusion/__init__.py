@@ -91,7 +91,7 @@ class Exclusion:
 
     @classmethod
     def _of_values(cls, given: Iterable[tuple[str, pa.Array]]) -> Exclusion:
-        """Return the exclusion of values, given as pairs of a kind and an array of its values."""
+        """Return the exclusion of values, given as pairs of a kind, such as `domain`, and an array of values."""
         values: dict[str, list] = {kind: [] for kind in KINDS}
         for kind, some in given:
             values[kind].append(KINDS[kind].form(some))
@@ -141,7 +141,7 @@ class Exclusion:
         return _NAMES.take(pa.array(numbers, mask=is_kept))
 
     def out_of(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield CANDIDATES batches without excluded rows, then a batch of tallies.
+        """Yield batches with the schema CANDIDATES without excluded rows, then a batch of tallies.
 
         The tallies are `dropped.REASON`, and `pairs` as a negative number that corrects the count of pairs.
         """

@@ -189,7 +189,7 @@ def _ascii_label(label: str) -> str:
 
 
 def _respelled(urls: pa.Array) -> pa.Array:
-    """Return a URL for the host of each of these URLs, in canonical form, without path or query."""
+    """Return each URL as `http://` and its host in canonical form, without path or query."""
     return pc.binary_join_element_wise("http://", hosts(urls), "").cast(pa.large_string())
 
 
@@ -337,7 +337,10 @@ def _refused(kind: str, value: str) -> str:
 
 
 def _by_kind(lines: pa.Array, only: str | None) -> Iterator[tuple[str, np.ndarray, pa.Array]]:
-    """Yield, for each kind, the kind, line numbers (from 0) and values; lines without a kind come last, as `none`."""
+    """Yield kind, line numbers (from 0) and values for each kind: for `only`, or for the kinds that the lines show.
+
+    The kind of lines that show none is `none`, and comes last.
+    """
     left = np.flatnonzero(flags(pc.and_not(pc.not_equal(lines, ""), pc.starts_with(lines, "#"))))
     if only is not None:
         yield only, left, lines.take(pa.array(left))
@@ -354,7 +357,7 @@ def _by_kind(lines: pa.Array, only: str | None) -> Iterator[tuple[str, np.ndarra
 
 
 def _split(lines: pa.Array, numbers: np.ndarray, form: Callable[[pa.Array], pa.Array]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of the lines that have the form, and the numbers of the other lines."""
+    """Return `numbers` of lines as two arrays: of the lines for which `form` is true, and of the other lines."""
     has_form = flags(form(lines.take(pa.array(numbers))))
     return numbers[has_form], numbers[~has_form]
 

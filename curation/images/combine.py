@@ -36,11 +36,13 @@ OF_TEXT = ("page_url", "record", "copies", "shown")  # columns with one value pe
 
 
 def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.RecordBatch:
-    """Return KEYED rows or PAIRS, each text of an image once and at most `max_texts` of them.
+    """Return rows with the schema KEYED or PAIRS, each text of an image once and at most `max_texts` of its texts.
 
     Rows are sorted by key, uid, hash, text, kind, given, page_language and pool_language; of equal texts the first
     stays. `tallies` counts rows over the limit; of a row, `copies` counts the rows that were combined into it.
-    The first text of an image has `shown` of all rows of the image, also of those over the limit; others have 0.
+    In the first text of an image, `shown` is the sum over all rows of the image, also of those over the limit; in
+    other texts it is 0.
+
     Each row has the smallest page_url of its text, with its record, the smallest url and all signals of its image, and
     the largest width and height that are stated.
     """
@@ -69,12 +71,12 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
 
 
 def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.RecordBatch:
-    """Return the images of combined PAIRS that have a text with a match, with those texts, as MATCHED rows.
+    """Return the images of combined pairs that have a text with a match, with those texts only.
 
+    `rows` have the schema PAIRS, the result MATCHED. `unique`: each row is an image of its own.
     `tallies` gets the number of images, texts and duplicates, of undetermined texts by reason, and of texts decided by
     each witness. Per language it gets the number of all texts, of texts identified by the model, with the sum of their
     scores and the number of low scores, of texts in other scripts, and of matched texts.
-    `unique`: each row is an image of its own.
     """
     new_image = np.ones(rows.num_rows, bool) if unique else _new_images(rows, np.arange(rows.num_rows))
     found = pc.greater(pc.list_value_length(rows["entries"]), 0)
@@ -94,7 +96,7 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
 
 
 def _with_shown(rows: pa.RecordBatch, new_image: np.ndarray) -> pa.RecordBatch:
-    """Return rows with what is `shown` of all texts of their image."""
+    """Return rows in which `shown` is its sum over all texts of the image."""
     bounds = np.append(np.flatnonzero(new_image), rows.num_rows)
     shown = _reduced(np.add, rows["shown"].to_numpy().astype(np.int64), bounds)
     return _with(rows, "shown", np.repeat(shown, np.diff(bounds)))
@@ -108,7 +110,7 @@ def tally_duplicates(rows: pa.RecordBatch, tallies: Tallies) -> None:
 def _marked(rows: pa.RecordBatch, order: np.ndarray, new_image: np.ndarray, tallies: Tallies) -> pa.RecordBatch:
     """Return `rows`, with the bit SEVERAL_URLS where the URL differs from that of the row before of the same image.
 
-    `order` sorts rows, and `new_image` is in that order. `tallies` gets an example, unless it has one.
+    `order` sorts rows, and `new_image` is in that order. `tallies` gets an example of such a uid, unless it has one.
     """
     (offsets, data), known = string_buffers(rows["url"]), rows["url"].is_valid().to_numpy(zero_copy_only=False)
     places = np.flatnonzero(~new_image)
@@ -143,7 +145,7 @@ def _ordered(rows: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
-    """Return the indices that sort rows; wrong if two uids share a key, or two texts of an image share a hash."""
+    """Return the indices that sort rows by key and hash; wrong if uids share a key, or texts of an image a hash."""
     keys, hashes = rows["key"].to_numpy(), rows["hash"].to_numpy()
     order = np.argsort(keys, kind="stable")
     shared = ~differs(keys[order])
@@ -154,7 +156,7 @@ def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
 
 
 def _preference(rows: pa.RecordBatch) -> np.ndarray:
-    """Return int64 numbers that sort by kind, given language (null first), language of page and of pool (null last)."""
+    """Return an int64 per row that sorts by kind, given language (null first), page's and pool's (null last)."""
     first = [rows["kind"], rows["given"], *(_none_last(rows[name]) for name in ("page_language", "pool_language"))]
     numbers = np.zeros(rows.num_rows, np.int64)
     for ranks in map(_ranks, first):
@@ -175,7 +177,7 @@ def _ranks(strings: pa.Array) -> np.ndarray:
 
 
 def _begins(rows: pa.RecordBatch, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return whether each row begins a new image and a new text, and whether key and hash alone decide that."""
+    """Return whether each row, in `order`, begins an image and a text, and whether key and hash alone show that."""
     new_key = differs(rows["key"].to_numpy()[order])
     new_image = _new_images(rows, order)
     new_hash = new_image | differs(rows["hash"].to_numpy()[order])
@@ -189,7 +191,7 @@ def _new_images(rows: pa.RecordBatch, order: np.ndarray) -> np.ndarray:
 
 
 def _exact_order(rows: pa.RecordBatch) -> np.ndarray:
-    """Return the indices that sort rows by uids and texts, too, which rows with colliding keys or hashes need."""
+    """Return the indices that sort rows by key, uid, hash and text, also where keys or hashes collide."""
     uids, texts = _ranks(rows["uid"]), _ranks(rows["text"])
     return np.lexsort((_preference(rows), texts, rows["hash"].to_numpy(), uids, rows["key"].to_numpy()))
 
@@ -222,7 +224,7 @@ def _smallest(column: pa.Array, order: np.ndarray, bounds: np.ndarray, images: n
 
 
 def _with_records(rows: pa.RecordBatch) -> pa.Array:
-    """Return the page of each row; with its record behind a NUL, the smallest character, where one is known."""
+    """Return strings that sort rows by page URL and record: after the URL, NUL, file, NUL and offset of the record."""
     records, pages = rows["record"], rows["page_url"]
     if records.null_count == len(records):
         return pages
@@ -285,7 +287,7 @@ def _tally_languages(rows: pa.RecordBatch, found: pa.Array, tallies: Tallies) ->
 
 
 def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:
-    """Return MATCHED rows made of PAIRS sorted by image; `image` has the number of the image of each row."""
+    """Return a row per image, with the schema MATCHED, of pairs sorted by image; `image` numbers the pairs' images."""
     starts = np.flatnonzero(differs(image))
     columns = {name: rows[name].take(pa.array(starts)) for name in ("uid", *OF_IMAGE, "shown")}
     columns["page_url"], pages = _pages(rows["page_url"], starts)

@@ -34,7 +34,7 @@ MATCHED_ROW_GROUP = 50_000  # images; a worker holds so many at a time when it r
 def pack_pairs(
     batches: Iterable[pa.RecordBatch], matching: Matching, max_texts: int, buckets: int, tallies: Tallies
 ) -> Iterator[Block]:
-    """Combine and match CANDIDATES batches; yield the pairs in blocks, each of one of `buckets` buckets.
+    """Combine and match batches with the schema CANDIDATES; yield the pairs in blocks by bucket, of `buckets` buckets.
 
     `tallies` gets the tallies in the batches, those of combining, and the number of pairs as `rows`.
     """
@@ -47,7 +47,10 @@ def pack_pairs(
 
 
 def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Path) -> Tallies:
-    """Write the matched images of CANDIDATES batches in which each row is an image of its own; return all tallies."""
+    """Match candidates that are each an image of their own, and write the images with a match; return all tallies.
+
+    `batches` have the schema CANDIDATES.
+    """
     tallies = Tallies()
     images = (group(matching.match(run), tallies, unique=True) for run in _keyed_runs(batches, tallies))
     tallies.add("matched", write_rows(images, MATCHED, path, tallies))
@@ -55,7 +58,10 @@ def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Pa
 
 
 def write_images(blocks: Iterable[bytes], number: int, max_texts: int, path: Path) -> Tallies:
-    """Write the matched images of blocks of pairs to `path`; return all tallies. `number` is that of `images_of`."""
+    """Group blocks of pairs by image, and write the images with a match to `path`; return all tallies.
+
+    Keys are divided into `number` buckets.
+    """
     tallies = Tallies()
     images = images_of(blocks, number, max_texts, tallies)
     tallies.add("matched", write_rows(images, MATCHED, path, tallies))
@@ -78,7 +84,7 @@ def images_of(blocks: Iterable[bytes], number: int, max_texts: int, tallies: Tal
 
 
 def tally_copies(blocks: Iterable[bytes], number: int, max_texts: int, tallies: Tallies) -> None:
-    """Add to `tallies` the texts that `images_of` would drop from blocks of KEYED rows, which are not matched."""
+    """Add to `tallies` the texts that `images_of` would drop from blocks of unmatched rows with the schema KEYED."""
     for rows in by_bucket(blocks, number, KEYED, key_of):
         tally_duplicates(_combined(rows, max_texts, tallies), tallies)
 
@@ -89,7 +95,7 @@ def key_of(pairs: pa.RecordBatch) -> np.ndarray:
 
 
 def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Return CANDIDATES as KEYED rows, with the columns LABELS if `rows` has them."""
+    """Return rows with the schema CANDIDATES in the schema KEYED, with the columns LABELS if `rows` has them."""
     ids = uids(rows["url"], rows["uid"])
     columns = {name: rows[name] for name in ("url", "page_url", "stated_width", "stated_height", "text", "kind")} | {
         "signals": pc.fill_null(rows["signals"], 0),
@@ -106,10 +112,10 @@ def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
-    """Return the texts of MATCHED images as PAIRS under the uid of the image that stays, in `copy_of` for each image.
+    """Return the texts of images as pairs, each under the uid in `copy_of`: that of the copy of its image that stays.
 
     So the texts of all copies of a picture can be grouped as if they were of one image. The image that stays is a copy
-    of itself.
+    of itself. `images` have the schema MATCHED, the result PAIRS.
     """
     texts, offsets = parts(images["candidates"])
     image = pa.array(np.repeat(np.arange(images.num_rows), np.diff(offsets)))
@@ -144,7 +150,7 @@ def _origins(texts: pa.StructArray) -> pa.Array:
 
 
 def tally_signals(rows: pa.RecordBatch, tallies: Tallies) -> None:
-    """Add to `tallies` the number of KEYED rows with each signal, and with each licence."""
+    """Add to `tallies` the number of rows, with the schema KEYED, that have each signal and each licence."""
     signals = rows["signals"].to_numpy()
     for name, bit in SIGNALS.items():
         if pairs := int(np.count_nonzero(signals & bit)):
@@ -154,7 +160,7 @@ def tally_signals(rows: pa.RecordBatch, tallies: Tallies) -> None:
 
 
 def without_tallies(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield CANDIDATES batches without their tally rows, which are added to `tallies`."""
+    """Yield batches with the schema CANDIDATES without their tally rows, which are added to `tallies`."""
     for batch in batches:
         is_tally = pc.is_null(batch["url"])
         if is_tally.true_count:
@@ -166,7 +172,7 @@ def without_tallies(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iter
 
 
 def _combined(batches: Iterable[pa.RecordBatch], max_texts: int, tallies: Tallies) -> pa.RecordBatch:
-    """Return the rows of all batches in one batch, as `combine` does."""
+    """Return the rows of all batches in one batch, to which `combine` is applied."""
 
     def reduce(held: list[pa.RecordBatch]) -> pa.RecordBatch:
         return combine(_one(held), max_texts, tallies)

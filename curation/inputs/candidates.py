@@ -68,9 +68,9 @@ def _character(found: re.Match[str]) -> str:
 
 
 def unescape_again(text: str) -> str:
-    r"""Return a text, whose references are resolved, with those resolved that are left and end in a semicolon.
+    r"""Return a text, unescaped once before, with each reference that is left and ends in a semicolon resolved.
 
-    What is left was escaped twice by its site. Signs that stand for themselves have no semicolon.
+    Such a reference was escaped twice by its site. A reference without a semicolon may be plain text.
 
     >>> unescape_again("Joe&#039;s R&B &amp; &quot;AT&T&quot;, &copy 2020 &nosuch; &amp;lt;")
     'Joe\'s R&B & "AT&T", &copy 2020 &nosuch; &lt;'
@@ -81,7 +81,7 @@ def unescape_again(text: str) -> str:
 def clean(text: str) -> str:
     """Return `text` with a space for each line end and without white space at its ends.
 
-    Of character references, those are resolved that HTML left: a site that escapes twice means the character.
+    Character references that are left after one unescaping are resolved: a site that escapes twice means the character.
 
     >>> clean(" two\\r\\nlines&#039; ")
     "two lines'"
@@ -102,7 +102,7 @@ def clean_array(texts: pa.Array) -> pa.Array:
 
 
 def _unescaped(texts: pa.Array) -> pa.Array:
-    """Return texts with the references resolved that HTML left."""
+    """Return texts with each character reference resolved that one unescaping has left."""
     mask = pc.match_substring_regex(texts, COMPLETE)
     if not mask.true_count:
         return texts
@@ -110,7 +110,7 @@ def _unescaped(texts: pa.Array) -> pa.Array:
 
 
 def is_web(urls: pa.Array) -> pa.Array:
-    """Return whether each string begins as HTTP_URL has it; a null does not."""
+    """Return whether each string begins as the pattern HTTP_URL demands; false for a null."""
     web = np.empty(len(urls), bool)
     find_web(*string_buffers(urls), web)
     return pa.array(web)
@@ -124,7 +124,7 @@ CHECKS: dict[str, Callable[[pa.RecordBatch], pa.Array]] = {
 
 
 def candidates(columns: dict[str, pa.Array]) -> pa.RecordBatch:
-    """Return a batch with these columns; those that are not given are null."""
+    """Return a batch with the schema CANDIDATES that has these columns; all other columns are null."""
     rows = len(next(iter(columns.values())))
     arrays = [
         columns[name] if name in columns else pa.nulls(rows, CANDIDATES.field(name).type) for name in CANDIDATES.names
@@ -133,24 +133,23 @@ def candidates(columns: dict[str, pa.Array]) -> pa.RecordBatch:
 
 
 def tallies(tally: Counter[str]) -> pa.RecordBatch:
-    """Return a row for each number of `tally` that is not zero, by name."""
+    """Return a batch with the schema CANDIDATES: a row for each count of `tally` that is not zero, sorted by name."""
     counted = sorted((name, count) for name, count in tally.items() if count)
     names = pa.array([name for name, _ in counted], pa.string())
     return candidates({"text": names, "tally": pa.array([count for _, count in counted], pa.int64())})
 
 
 def from_rows(fields: Iterable[str], rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates in rows of a table, which have these fields, and count the other rows."""
+    """Yield the candidates in rows of a table with the columns `fields`; count the other rows in `tally`."""
     names = list(fields)
     for columns in columns_of(rows, tally):
         yield from from_columns(dict(zip(names, columns, strict=True)), tally)
 
 
 def from_columns(columns: dict[str, pa.Array], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows with a web address and a text, if there are any; count other rows by their first fault.
+    """Yield a batch of the rows with a web address and a text, if there are any; count other rows by their first fault.
 
-    Texts are cleaned as those of pages are; all else is used as it is. Of the languages that are stated, those that
-    are not known are counted, too.
+    Texts are cleaned as those of pages are; all else is used as it is. Labels of unknown languages are counted, too.
     """
     columns = {field: _without_empty(array) for field, array in columns.items()}
     columns["text"] = _without_empty(clean_array(columns["text"]))
@@ -172,9 +171,9 @@ def from_columns(columns: dict[str, pa.Array], tally: Counter[str]) -> Iterator[
 def columns_of(
     rows: Iterable[Row], tally: Counter[str], types: Sequence[pa.DataType] | None = None
 ) -> Iterator[list[pa.Array]]:
-    """Yield the columns of `rows`, strings without `types`; rows that UTF-8 cannot hold are left out and counted.
+    """Yield `rows` as columns of `types`, or of strings; rows that UTF-8 cannot hold are left out and counted.
 
-    They come for ROWS rows at a time; for fewer where these have BYTES, and for the last.
+    Each list of columns has ROWS rows, or fewer if these have BYTES characters; the last has the rest.
     """
     for gathered in gather(rows, _characters, BYTES, ROWS):
         kinds = types or [pa.string()] * len(gathered[0])
@@ -188,14 +187,14 @@ def columns_of(
 
 
 def coded(stated: pa.Array) -> pa.StringArray:
-    """Return the code of each language that is stated; labels that are not known mean `other`, null gives null."""
+    """Return the code of each language that `stated` has; `other` for a label that is not known, null for a null."""
     labels = stated.dictionary_encode()
     codes = [None if label is None else (of_stated(label) or OTHER).code for label in labels.dictionary.to_pylist()]
     return pa.array(codes, pa.string()).take(labels.indices)
 
 
 def count_unknown(stated: pa.Array, tally: Counter[str]) -> None:
-    """Count the rows of each label that is not known, as many labels apart as MOST."""
+    """Add the rows of each label that is not known to `tally`; labels after the first MOST are counted as one."""
     for label, rows in unknown_labels(stated).items():
         name = f"{UNKNOWN_LANGUAGE}{label}"
         if name not in tally and sum(each.startswith(UNKNOWN_LANGUAGE) for each in tally) >= MOST:
@@ -204,7 +203,7 @@ def count_unknown(stated: pa.Array, tally: Counter[str]) -> None:
 
 
 def unknown_labels(stated: pa.Array) -> Counter[str]:
-    """Return the number of rows of each label that is not known, cut to LONGEST characters."""
+    """Return the number of rows of each unknown label, by its first LONGEST characters."""
     found: Counter[str] = Counter()
     for each in pc.value_counts(stated.drop_null()).to_pylist():
         if each["values"] and not of_stated(each["values"]):

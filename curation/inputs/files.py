@@ -46,7 +46,7 @@ OPENED_AT_ONCE = 16  # files that are checked at the same time: a remote one tak
 
 @dataclass(frozen=True)
 class Format:
-    """A format of files of pairs."""
+    """A format of files of pairs: how files are recognised, checked and read, and figures for estimates."""
 
     name: str
     endings: tuple[str, ...]  # extensions of files, without .gz or .zst
@@ -228,7 +228,7 @@ def read(source: Input, options: TableOptions | None = None) -> Iterator[pa.Reco
 
 
 def listed(file: Input) -> ListedFile:
-    """Return the file of an input, which opens only in the version that was found; OSError if it cannot be opened."""
+    """Return an input as a file that is refused if it has changed since it was found; OSError if it cannot be used."""
     try:
         return ListedFile(file.path, Version(file.file_size, file.modified, file.etag))
     except (ImportError, ValueError) as error:
@@ -308,7 +308,10 @@ def checked(file: Input, options: TableOptions) -> list[Input]:
 
 
 def _parts(file: Input, pieces: list[int]) -> list[Input]:
-    """Return parts of a file; each has the fewest pieces that reach SPLIT_BYTES, and the last has the rest."""
+    """Return parts of a file whose pieces have these bytes; a part has the fewest pieces that reach SPLIT_BYTES.
+
+    The last part has the rest.
+    """
     ranges = ((part[0], part[-1] + 1) for part in gather(range(len(pieces)), pieces.__getitem__, SPLIT_BYTES))
     return [replace(file, row_groups=(begin, end), size=sum(pieces[begin:end])) for begin, end in ranges]
 

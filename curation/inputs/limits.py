@@ -36,7 +36,7 @@ SHOWN = 3  # reasons and inputs that an error lists
 
 
 def cut(batches: Iterable[pa.RecordBatch], length: int) -> Iterator[pa.RecordBatch]:
-    """Yield CANDIDATES batches with texts of at most `length` characters, then a tally of the number of cut texts."""
+    """Yield batches with the schema CANDIDATES, texts cut to `length` characters, then a tally of the cut texts."""
     total = 0
     for batch in batches:
         texts, number = shorter(texts_of(batch), length)
@@ -50,7 +50,7 @@ def cut(batches: Iterable[pa.RecordBatch], length: int) -> Iterator[pa.RecordBat
 
 
 def texts_of(rows: pa.RecordBatch) -> pa.Array:
-    """Return the texts of CANDIDATES; null for rows that are tallies, whose `text` is the tally's name."""
+    """Return the texts of rows with the schema CANDIDATES; null for tallies, whose `text` is the tally's name."""
     return pc.if_else(rows["tally"].is_null(), rows["text"], None)
 
 
@@ -64,7 +64,7 @@ def shorter(texts: pa.Array, length: int) -> tuple[pa.Array, int]:
 
 
 def tally_damage(batches: Iterable[pa.RecordBatch], path: str) -> Iterator[pa.RecordBatch]:
-    """Yield the batches of one input, then, if much of the input is damaged, a tally with its path."""
+    """Yield the batches of one input, then, if much of the input is damaged, a tally whose name has the `path`."""
     counted: Counter[str] = Counter()
     for batch in batches:
         if batch["tally"].null_count < batch.num_rows:

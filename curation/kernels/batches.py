@@ -45,7 +45,7 @@ def natural_log(x):
 
 @inline
 def waited(key, number):
-    """Return E_number of the image `key`, from the 52 highest bits of a hash of both; never 0."""
+    """Return E_k of the image `key` for k = `number`, from the 52 highest bits of a hash of both; never 0."""
     return -natural_log((float(np.int64(numbered(key, number) >> U(12))) + 0.5) * 2.0**-52)
 
 
@@ -58,7 +58,7 @@ def ordered(x):
 
 @inline
 def next_time(key, below, penalty, decay, number, a, time):
-    """Return a_number and the time of this number, from those of the number before.
+    """Return a_j and the j-th time of an image, where j is `number`, from `a` and `time` of the number before.
 
     A time is never before the previous one, also if rounded.
     """
@@ -68,7 +68,7 @@ def next_time(key, below, penalty, decay, number, a, time):
 
 @kernel
 def count_times(keys, below, penalty, decay, low, high, shift, out):
-    """Add the number of times before `low` to out[0], and those from `low` to `high` to intervals of 2^shift.
+    """Add the number of all images' times before `low` to out[0], and of those up to `high` to intervals of 2^shift.
 
     A time t from `low` to `high` is counted in out[1 + (t - low >> shift)].
     """
@@ -84,7 +84,7 @@ def count_times(keys, below, penalty, decay, low, high, shift, out):
 
 @kernel
 def count_until(keys, below, penalty, decay, last, out):
-    """Set out[row] to the number of times up to and including `last`."""
+    """Set out[row] to the number of the image's times up to and including `last`."""
     for row in range(len(keys)):
         number, a, time = 0, 0.0, U(0)
         while time <= last:
@@ -95,7 +95,7 @@ def count_until(keys, below, penalty, decay, last, out):
 
 @kernel
 def times_of(key, below, penalty, decay, before, out):
-    """Set out[number - 1 - before] to the time of each number from before + 1 on, for one image."""
+    """Set `out` to the times of one image in ascending order, without the first `before` times."""
     a, time = 0.0, U(0)
     for number in range(1, before + len(out) + 1):
         a, time = next_time(key, below, penalty, decay, number, a, time)
@@ -105,7 +105,7 @@ def times_of(key, below, penalty, decay, before, out):
 
 @kernel
 def count_distances(below, out):
-    """Add to out[bin] the number of logits at each distance below the greatest; bin = 512 * log2(1 + distance)."""
+    """Count logits by their distance below the greatest one: add to out[bin], where bin = 512 * log2(1 + distance)."""
     for row in range(len(below)):
         out[min(len(out) - 1, int(512.0 * min(200.0, np.log2(1.0 + below[row]))))] += 1
 
@@ -144,7 +144,7 @@ def expected_size(ids, text_offsets, image_offsets, rates, out):
 
 @kernel
 def choose(ids, text_offsets, image_offsets, rates, text_draws, chosen, out):
-    """Set chosen[image] to one of the image's texts, by its draw, and out[image] to the text's probability.
+    """Set chosen[image] to the index of one of its texts, by its draw, and out[image] to the text's probability.
 
     Both arrays must be zeros, and stay zero for an image without texts.
     """
@@ -158,7 +158,7 @@ def choose(ids, text_offsets, image_offsets, rates, text_draws, chosen, out):
 
 @kernel
 def deal(weights, taken, out):
-    """Set out[i] to the part that is furthest behind its share; among equals, the first.
+    """Set out[i] to the part of a mix that gives sample i: the part furthest behind its share, the first of equals.
 
     Of n samples a part should have weights[part] * n. `taken` has the number of samples of each part, and is updated.
     """
@@ -180,7 +180,7 @@ def deal(weights, taken, out):
 def gain(ids, start, stop, targets, masses):
     """Return the growth of the sum of t * m / (t + m) over all entries if ids[start:stop] share a mass of 1 evenly.
 
-    t is the entry's number in `targets`, m its number in `masses`.
+    For an entry, t is targets[id], and m is masses[id] before the growth.
     """
     share, total = 1.0 / max(stop - start, 1), 0.0
     for i in range(start, stop):
@@ -231,7 +231,7 @@ def all_gains(ids, offsets, targets, masses, gains):
 
 @kernel
 def choose_batch(ids, offsets, targets, masses, gains, heap, chosen):
-    """Set chosen[i] to the row with the largest gain after chosen[:i], the first of equals; add to `masses`.
+    """Set chosen[i] to the row with the largest gain after chosen[:i], the first of equals; add its mass to `masses`.
 
     `gains` must be those of an empty batch, and `heap` the rows sorted by gain, the largest first. Adding samples never
     raises a gain, even with rounding, so an updated gain above all outdated ones is the largest.

@@ -306,7 +306,7 @@ def bits_of_words(data, begin, end):
 
 @inline
 def set_of(element):
-    """Return where the first set of a <source> that is not empty begins and ends, -1 twice if it has none."""
+    """Return begin and end of the first link set (srcset) of a <source> that is not empty; -1 twice if it has none."""
     begin, end = np.int64(-1), np.int64(-1)
     for column in range(FIRST_SET, FIRST_TEXT, 2):
         if begin < 0 and element[column] < element[column + 1]:
@@ -331,7 +331,7 @@ def is_styled(element):
 
 @lean
 def is_kept(element, kind):
-    """Return whether an element of this kind has an attribute for which it is wanted, an image a link or a text."""
+    """Return whether an element has an attribute for which its kind is wanted: of an image, a link or a text."""
     if kind == META:
         return element[CONTENT] >= 0 or element[CHARSET] >= 0
     if kind == HTML:
@@ -387,9 +387,9 @@ def after_end(frames, depth, tag, templates):
 
 @lean
 def read_attributes(data, i, end, elements, row):
-    """Return the place behind the tag whose name ends at data[i], and whether it closes itself; -1 if it never ends.
+    """Return the index after the tag whose name ends at data[i], or -1 if it never ends, and whether it closes itself.
 
-    The values of known attributes are entered in elements[row], the first of each name.
+    The spans of the values of known attributes are entered in elements[row], the first of each name.
     """
     if row >= 0:
         elements[row] = -1

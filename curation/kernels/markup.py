@@ -33,7 +33,7 @@ def _packed(name):
 
 
 def table_of(names):
-    """Return the names in order of their integers, and these integers."""
+    """Return the names, sorted by the two integers that hold a name's bytes, and these integers, int64[name, 2]."""
     ordered = sorted(names, key=lambda name: tuple(_packed(name)))
     integers = np.array([_packed(name) for name in ordered])
     integers.flags.writeable = False  # or it is of one type in its own module, and of another as a name of the module
@@ -54,7 +54,7 @@ def lower(byte):
 
 @lean
 def number_of(data, begin, end, names):
-    """Return which of `names` data[begin:end] is in any case, or -1."""
+    """Return the index in `names` of the name data[begin:end], in any case, or -1."""
     if end - begin > _LONGEST:
         return -1
     first, second = np.int64(0), np.int64(0)
@@ -96,7 +96,7 @@ def ends_name(byte):
 
 @lean
 def after_name(data, i, end):
-    """Return where the name of the tag at data[i] ends."""
+    """Return the index at which the name of the tag at data[i] ends."""
     while i < end and not ends_name(byte_at(data, i)):
         i += 1
     return i
@@ -104,7 +104,7 @@ def after_name(data, i, end):
 
 @inline
 def is_blank(data, i, end):
-    """Return whether white space alone, or nothing, is in data[i:end]; not where i is below 0."""
+    """Return whether data[i:end] is empty or white space alone; false if i is below 0."""
     while 0 <= i < end and is_space(byte_at(data, i)):
         i += 1
     return i == end
@@ -112,7 +112,7 @@ def is_blank(data, i, end):
 
 @lean
 def read_value(data, i, end):
-    """Return the place behind an attribute whose name ends at data[i], and where its value begins and ends."""
+    """Return the index after an attribute whose name ends at data[i], or -1, and begin and end of its value."""
     while i < end and is_space(byte_at(data, i)):
         i += 1
     if i >= end or byte_at(data, i) != _EQUALS:
@@ -146,7 +146,7 @@ def says(data, i, end, text):
 
 @lean
 def after_other(data, i, end, may_be_cdata):
-    """Return the place behind what begins with the < at data[i] and is no tag: a comment, or a character of text."""
+    """Return the index after the comment, or the character of text, that begins with the < at data[i] and is no tag."""
     after = byte_at(data, i + 1)
     if after == _BANG and says(data, i + 2, end, _COMMENT):
         return after_comment(data, i + 2 + len(_COMMENT), end)
@@ -158,7 +158,7 @@ def after_other(data, i, end, may_be_cdata):
 
 @lean
 def after_comment(data, i, end):
-    """Return the place behind the comment whose text begins at data[i]."""
+    """Return the index after the comment whose text begins at data[i]."""
     if i < end and byte_at(data, i) == _GREATER:
         return i + 1
     if i + 1 < end and byte_at(data, i) == _DASH and byte_at(data, i + 1) == _GREATER:
@@ -175,7 +175,7 @@ def after_comment(data, i, end):
 
 @lean
 def after_text(data, i, end, text):
-    """Return the place behind the next `text` from data[i] on, the end if there is none."""
+    """Return the index after the next `text` from data[i] on, or `end` if there is none."""
     while i < end and not says(data, i, end, text):
         i += 1
     return min(i + len(text), end)
@@ -192,7 +192,7 @@ def is_name(data, i, end, begin, stop):
 
 @lean
 def end_of_raw(data, begin, stop, i, end, is_script):
-    """Return where the end tag of the raw element begins whose name is data[begin:stop] and whose text begins at i.
+    """Return the index of the end tag of the raw element with the name data[begin:stop] and a text from data[i] on.
 
     In a comment in a script, another script hides its own end tag.
     """
@@ -235,14 +235,14 @@ def find_license(data, i, end):
 
 @inline
 def is_license(data, i):
-    """Return whether one of both words is at data[i]."""
+    """Return whether `license` or `licdomai` is at data[i], in any case."""
     word = load_word(data, i) | _SMALL
     return word & lowest(56) == _LICENSE or word == _LICDOMAI
 
 
 @lean
 def find_statement(data, i, end):
-    """Return where the next of both words is in the JSON data[i:end] that may state a licence, or end.
+    """Return where `license` or `licdomain` that may state a licence begins next in the JSON data[i:end], or end.
 
     It is in an address, in a rel, or in the name of a meta.
     """
@@ -263,7 +263,7 @@ def is_in_address(data, i):
 
 @inline
 def is_named(data, i):
-    """Return whether the word at data[i] is in a string that a rel, name or property has, or in one that is odd."""
+    """Return whether the word at data[i] is in the value of a rel, name or property, or in a long or escaped string."""
     first = max(_FURTHEST, i - _FURTHEST)
     while i > first and byte_at(data, i) != _QUOTE:
         i -= 1

@@ -1,9 +1,9 @@
 """Classify texts by their characters, find listed words and phrases in them, and find rows that need no cleaning.
 
-Classes are of byte kinds, scripts, the number of words, and equality with the image's URL. Words are looked up by a
-hash of 64 bits: in `keys`, an open table of a power of two, where 0 is an empty slot, the bits. They are hashed by
-bytes or characters, and phrases by their words: two of a text's words and a listed one meet by chance once in 10^16
-texts.
+Classes are of byte kinds, scripts, the number of words, and equality with the image's URL. A hash table has the listed
+words and phrases: `keys` are their 64-bit hashes, 0 in an empty slot, and `bits` are the bits of each slot's phrase.
+Its size is a power of two. Words are hashed by bytes or characters, and phrases by their words: two of a text's words
+and a listed one meet by chance once in 10^16 texts.
 """
 
 import numpy as np
@@ -37,19 +37,19 @@ _SPACE, _SLASH, _COLON = (ord(character) for character in " /:")
 
 @inline
 def joined(word, unit):
-    """Return the hash of a word, BASIS at its beginning, with another byte or character."""
+    """Return the hash of a word with another byte or character added; BASIS is the hash of an empty word."""
     return (word ^ np.uint64(unit)) * PRIME
 
 
 @inline
 def followed(phrase, word):
-    """Return the hash of a phrase, 0 at its beginning, with another word."""
+    """Return the hash of a phrase with another word added; 0 is the hash of an empty phrase."""
     return phrase * SPREAD + word
 
 
 @inline
 def bits_of(key, keys, bits):
-    """Return the bits of a word or phrase, 0 if it is not listed."""
+    """Return the bits of the word or phrase with the hash `key`, 0 if it is not listed."""
     place = np.int64((key * SPREAD) >> np.uint64(48)) & (len(keys) - 1)
     while keys[place] != 0 and keys[place] != key:
         place = (place + 1) & (len(keys) - 1)
@@ -58,9 +58,10 @@ def bits_of(key, keys, bits):
 
 @lean
 def find_marks(offsets, data, marks, out, digits, spaces):
-    """out[text] = the marks of all bytes of the text together, and SUFFIX where a LETTER is behind a DOT; uint16.
+    """Set out[text] to the OR of the marks of all bytes of the text, with SUFFIX if a LETTER is behind a DOT; uint16.
 
-    `marks` has those of each byte value; digits[text] and spaces[text] are how many bytes have DIGIT and SPACE, int32.
+    `marks` has the marks of each byte value. digits[text] and spaces[text], int32, are set to the numbers of bytes with
+    DIGIT and with SPACE.
     """
     for text in range(len(out)):
         found, last, own_digits, own_spaces = np.uint16(0), np.uint16(0), np.int32(0), np.int32(0)
@@ -75,10 +76,11 @@ def find_marks(offsets, data, marks, out, digits, spaces):
 
 @lean
 def find_signs(data, offsets, pages, is_digit, enough, digits, may_have_at):
-    """digits[text] = number of decimal digits, in tables as `find_foreign` reads them; of ASCII's where `enough` are.
+    """Set digits[text] to the number of decimal digits; only ASCII digits are counted if there are `enough` of them.
 
-    may_have_at[text] = whether it has an @ or the first byte of a full-width one. The loop over all bytes is simple, so
-    that it becomes vector instructions; few texts are decoded.
+    Set may_have_at[text] to whether the text has an @ or the first byte of a full-width one. `pages` and `is_digit` are
+    tables as in `find_foreign`. The loop over all bytes is simple, so that it becomes vector instructions; few texts
+    are decoded.
     """
     for text in range(len(digits)):
         found, unsure, signs = 0, 0, 0
@@ -113,7 +115,7 @@ def find_foreign(offsets, data, pages, bits, written, foreign):
 
 @lean
 def find_bits(offsets, data, pages, bits, out):
-    """out[text] = the bits of all characters of the text together, in tables as `find_foreign` reads them."""
+    """Set out[text] to the OR of the bits of all characters of the text, in tables as `find_foreign` reads them."""
     for text in range(len(out)):
         i, end, seen = offsets[text], offsets[text + 1], 0
         while i < end:
@@ -144,7 +146,7 @@ def space_at(data, i, end):
 
 @lean
 def find_few_words(data, offsets, spaced, number, out):
-    """out[text] = whether text data[offsets[text]:offsets[text + 1]] has fewer than `number` words.
+    """Set out[text] to whether text data[offsets[text]:offsets[text + 1]] has fewer than `number` words.
 
     Words are separated by white space. Where spaced[text] is False, characters outside ASCII count as a word, and one
     more for each two of them, and only runs of other characters are separated.
@@ -170,7 +172,7 @@ def find_few_words(data, offsets, spaced, number, out):
 
 @inline
 def same(text, i, text_end, data, k, end, stop):
-    """Return whether a text equals data[k:end] or data[k:stop], ASCII letters in any case and %-escapes undone."""
+    """Return YES, NO or UNSURE: whether a text equals data[k:end] or data[k:stop], but for ASCII case and %-escapes."""
     while i < text_end and k < end:
         one, other = byte_of(text, i, text_end), byte_of(data, k, end)
         if LOWERED[one] != LOWERED[other]:
@@ -182,7 +184,10 @@ def same(text, i, text_end, data, k, end, stop):
 
 @lean
 def find_names_in_texts(texts, text_offsets, images, data, offsets, names, out):
-    """out[text] = whether a text is the URL of its image, or the name of the file, with or without its ending."""
+    """Set out[text] to YES, NO or UNSURE: whether a text is the URL of its image, or the file's name.
+
+    images[text] is the image's row, and names[row] is from `find_names`. The name may lack its extension.
+    """
     for text in range(len(out)):
         i, end, image = text_offsets[text], text_offsets[text + 1], images[text]
         out[text] = NO
@@ -232,9 +237,9 @@ def last_begin(data, begin, end, letters):
 
 @lean
 def find_candidates(data, offsets, letters, keys, bits, may_end, out):
-    """out[text] = whether the first word of a text begins phrases or, with `may_end`, its last word ends some.
+    """Set out[text] to whether its first word begins a listed phrase or, with `may_end`, its last word ends one.
 
-    Of other texts `find_phrases` finds none; its arguments are the same.
+    `find_phrases`, which has the same arguments, finds none in other texts.
     """
     for text in range(len(out)):
         begin, end = offsets[text], offsets[text + 1]
@@ -252,7 +257,7 @@ def last_begun(own, weight, begun):
 
 @kernel
 def find_phrases(data, offsets, letters, keys, bits, may_end, texts, out):
-    """out[row] = whether text `texts[row]`, data[offsets[text]:offsets[text + 1]], is, begins or ends with a phrase.
+    """Set out[row] to whether text texts[row], data[offsets[text]:offsets[text + 1]], is, begins or ends with a phrase.
 
     `letters`, int32[LETTERS], has the class of each character. A character that is a word counts as half a word.
     `may_end` says whether some phrases are LAST: if not, a text is read only while it may be one of the others.

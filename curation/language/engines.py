@@ -195,7 +195,7 @@ def opened_engine(path: Path) -> LanguageModel | AnyModel | FastText:
 
 
 def _prepared(texts: pa.Array) -> tuple[tuple[np.ndarray, np.ndarray], int, np.ndarray, np.ndarray]:
-    """Return offsets and bytes of texts, the bytes of the longest, and room for labels and scores."""
+    """Return offsets and bytes of texts, the size of the longest in bytes, and empty arrays for labels and scores."""
     offsets, data = string_buffers(texts)
     longest = int(np.diff(offsets).max(initial=0))
     return (offsets, data), longest, np.empty(len(texts), np.int32), np.empty(len(texts), np.float32)
@@ -228,7 +228,7 @@ def _table_of_rows(arrays: ModelArrays) -> tuple[np.ndarray, ...]:
 
 
 def _sums(count: int, width: int) -> NgramSums:
-    """Return memory for this number of sums; untouched memory costs nothing."""
+    """Return memory for `count` sums of `width` numbers; untouched memory costs nothing."""
     return NgramSums(np.zeros((count, _padded(width)), np.float32), np.zeros(count, np.int64), np.zeros(count))
 
 
@@ -272,7 +272,7 @@ class Identifier:
         return self.engine.predict(string_array(texts, "texts"))
 
     def spread(self, texts: pa.Array, languages: Sequence[str]) -> np.ndarray:
-        """Return the sum of the scores of labels that mean each language, float32 [text, language]; no text is null."""
+        """Return the sum of the scores of labels that mean each language, float32[text, language]; no null text."""
         columns = {code: column for column, code in enumerate(languages)}
         own = {label: columns[code] for label in self.labels if (code := code_of_label(label)) in columns}
         out = np.zeros((len(texts), len(languages)), np.float32)
@@ -287,7 +287,7 @@ class Identifier:
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """The name of the model file."""
         return self.path.name
 
     @property
@@ -302,7 +302,7 @@ class Identifier:
 
     @cached_property
     def digest(self) -> str:
-        """The blake2b of the file, which names the model whatever its path."""
+        """The blake2b digest of the model file, which identifies the model whatever its path."""
         with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return blake2b(content, digest_size=16).hexdigest()
 

@@ -62,13 +62,13 @@ class Entry(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The name; what of it is no UTF-8 is replaced."""
+        """The name as a string; bytes that are not UTF-8 are replaced."""
         return self.name.decode("utf-8", "replace")
 
 
 @dataclass(frozen=True)
 class Header:
-    """The numbers with which a model was trained."""
+    """The parameters of a model that its file states."""
 
     version: int
     width: int  # numbers in a row
@@ -94,7 +94,7 @@ class Dictionary:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A whole model with labels: the position of each part in the file's bytes, and the numbers in the file."""
+    """A complete model with labels: the bytes of its file, its header, its dictionary, and its two matrices."""
 
     path: str
     content: mmap.mmap
@@ -105,7 +105,7 @@ class ModelFile:
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> ModelFile:
-        """Return the parts of a model file, mapped; refuse a file that is not a whole fastText model with labels."""
+        """Map a model file into memory; InputError for a file that is no whole fastText model with labels."""
         try:
             with open(path, "rb") as file:
                 if file.read(4) != struct.pack("<i", MAGIC):
@@ -121,7 +121,7 @@ class ModelFile:
         return model
 
     def require(self, sound: bool) -> None:
-        """Refuse the model as damaged unless it is sound."""
+        """Raise an InputError that says that the file is damaged, unless `sound` is true."""
         if not sound:
             raise _damaged(self.path)
 
@@ -131,11 +131,11 @@ class ModelFile:
             self.content.madvise(_POPULATE)
 
     def words(self) -> list[Entry]:
-        """Return the words."""
+        """Return the words of the dictionary."""
         return [self._entry(i) for i in range(self.dictionary.words)]
 
     def labels(self) -> list[Entry]:
-        """Return the labels."""
+        """Return the labels of the dictionary."""
         return [self._entry(self.dictionary.words + i) for i in range(self.dictionary.labels)]
 
     def _entry(self, i: int) -> Entry:
@@ -143,17 +143,17 @@ class ModelFile:
         return Entry(self.content[begin : end - TAIL], *struct.unpack_from("<qb", self.content, end - TAIL + 1))
 
     def kinds(self) -> np.ndarray:
-        """Return the kind of each entry, words first."""
+        """Return the kind of each entry of the dictionary, words first: 0 for a word, 1 for a label."""
         return self.bytes[self.dictionary.entries[1:] - 1]
 
     @property
     def bytes(self) -> np.ndarray:
-        """The bytes of the file, uint8, not copied: it stays open as long as they are used."""
+        """The bytes of the file, uint8, not copied: the file stays mapped as long as the array is used."""
         return np.frombuffer(self.content, np.uint8)
 
 
 def decoded(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of all rows, float32, and the factor of each row; no factors where rows have no norms."""
+    """Return all rows of a matrix, float32[row, width], and a factor for each row; no factors if rows have no norms."""
     if not rows.parts:
         return rows.content.view("<f4").reshape(rows.rows, rows.width).astype(np.float32), rows.norms
     codes, numbers = rows.content.reshape(rows.rows, rows.parts), np.empty((rows.rows, rows.width), np.float32)
@@ -203,7 +203,7 @@ class _Cursor:
 
 
 def _walk(path: str, content: mmap.mmap) -> ModelFile | None:
-    """Return the parts of a model with labels; None for word vectors."""
+    """Read a model file from end to end; return the model, or None if it has word vectors and no labels."""
     file = _Cursor(content)
     _, version, width, *others = file.read("ii12id")
     ngrams, loss, kind, buckets, shortest, longest = others[4:10]
@@ -255,7 +255,7 @@ def _read_quantised(file: _Cursor) -> Rows:
 
 
 def _read_quantiser(file: _Cursor, columns: int) -> tuple[int, int, np.ndarray]:
-    """Return the number of parts, the numbers in each but the last, and the centroids of all parts."""
+    """Return the number of parts of a row, the numbers in each part but the last, and the centroids of all parts."""
     dimension, parts, size, last = file.read("iiii")
     if dimension != columns or size < 1 or not 1 <= last <= size or (parts - 1) * size + last != dimension:
         raise _Damage
@@ -313,7 +313,7 @@ def read_arrays(model: ModelFile) -> ModelArrays | None:
 
 
 def _are_plain_words(words: Sequence[Entry]) -> bool:
-    """Return whether the end of sentence comes first and all words are words, distinct and not too long to be kept."""
+    """Return whether the end of sentence comes first and all are words, distinct and not too long to be kept."""
     names = _names(words)
     return (
         names[:1] == [_END]
@@ -324,7 +324,7 @@ def _are_plain_words(words: Sequence[Entry]) -> bool:
 
 
 def _are_plain_labels(labels: Sequence[Entry]) -> bool:
-    """Return whether there is a choice of labels, and all look like labels and were counted."""
+    """Return whether there are at least two labels, all begin with `__label__`, and their counts are in range."""
     return 2 <= len(labels) <= _MOST_LABELS and all(
         label.name.startswith(_LABEL) and label.kind == 1 and 0 <= label.occurrences < _NO_NODE_YET // len(labels)
         for label in labels
@@ -336,19 +336,19 @@ def _names(entries: Sequence[Entry]) -> list[bytes]:
 
 
 def _are_distinct(buckets: np.ndarray, count: int) -> bool:
-    """Return whether each of the sorted buckets that are kept is one, and comes once."""
+    """Return whether the sorted `buckets` are distinct, from 0 to count - 1."""
     return len(buckets) == 0 or bool(buckets[0] >= 0 and buckets[-1] < count and (np.diff(buckets) > 0).all())
 
 
 def _aligned(count: int) -> np.ndarray:
-    """Return an array of rows of which each is one line of the cache."""
+    """Return an uninitialised array, float32[count, LANES], of which each row is one line of the cache."""
     memory = np.empty(count * _LINE + _LINE, np.uint8)
     start = -memory.ctypes.data % _LINE
     return memory[start : start + count * _LINE].view(np.float32).reshape(count, LANES)
 
 
 def _bitmap(buckets: np.ndarray, count: int, first: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return `kept` and `before` of ModelArrays for the `buckets` kept of so many; their rows begin at `first`."""
+    """Return `kept` and `before` of ModelArrays for the `buckets` kept of `count`; their rows begin at `first`."""
     bits = np.zeros(-(-count // 64) * 64, np.uint8)
     bits[buckets] = 1
     ends = np.cumsum(bits.reshape(-1, 64).sum(axis=1, dtype=np.int32), dtype=np.int32)
@@ -359,7 +359,7 @@ def _bitmap(buckets: np.ndarray, count: int, first: int) -> tuple[np.ndarray, np
 def _huffman_tree(counts: list[int]) -> np.ndarray:
     """Return the children of each node of fastText's Huffman tree, -1 for the leaves, which come first.
 
-    It takes the rarest leaf that is left only if that is rarer than the first inner node that is left.
+    The rarest leaf that is left is the next child only if it is rarer than the first inner node that is left.
     """
     leaf, node = len(counts) - 1, len(counts)
     counts = counts + [_NO_NODE_YET] * (len(counts) - 1)
@@ -406,7 +406,7 @@ def read_words(model: ModelFile) -> DictionaryWords | None:
 
 
 def read_output(model: ModelFile) -> OutputMatrix | None:
-    """Return what leads from a text's vector to its label; None where only fastText itself can find it."""
+    """Return the arrays that map a text's vector to its label; None where only fastText itself can find the label."""
     weights, scales = decoded(model.outputs)
     labels, loss = len(weights), model.header.loss
     tree = _tree(model) if loss == TREE else Tree(np.empty((0, 2), np.int64), 0, waiting(0))

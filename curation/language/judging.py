@@ -56,7 +56,7 @@ class LanguageRules:
 
     @classmethod
     def of(cls, config: CurationConfig) -> LanguageRules:
-        """Return the rules that the numbers of a run state."""
+        """Return the rules that the config of a run states."""
         scores = config.min_language_score, config.min_language_scores
         checks = config.wrong_script == OTHER.code, config.no_language == OTHER.code
         return cls(*scores, *checks, tuple(config.witnesses), config.pool_shares)
@@ -69,10 +69,10 @@ def judge(
     rules: LanguageRules,
     stated: Stated | None = None,
 ) -> tuple[pa.StringArray, pa.StringArray]:
-    """Return the language of each text, given the model's label and score, and who or what decided on it.
+    """Return the language of each text, given the model's label and score, and what decided on it.
 
-    That is a witness, or one of REASONS if the text is undetermined; it is null where the language is what the label
-    means, which may be `other`, too. Null gives null.
+    The latter is the name of a witness, or one of REASONS if the text is undetermined; it is null if the language is
+    what the label means, which may be `other`, too. A null text gives nulls.
     """
     codes = [*map(code_of_label, labels.dictionary.to_pylist()), OTHER.code]
     nulls = labels.is_null().to_numpy(zero_copy_only=False)
@@ -92,7 +92,7 @@ def judge(
 
 
 def _doubts(texts: pa.Array, labels: pa.DictionaryArray, scores: pa.FloatArray, rules: LanguageRules) -> list:
-    """Return for each of REASONS whether it applies to each text."""
+    """Return a mask, bool[text], for each of REASONS: whether it applies to the text."""
     nothing = np.zeros(len(texts), np.uint8)
     kinds = text_kinds(texts) if rules.check_kinds else nothing
     foreign = is_foreign(texts, labels) if rules.check_scripts else nothing != 0
@@ -115,11 +115,11 @@ class Stated:
 
     @classmethod
     def nothing(cls, rows: int) -> Stated:
-        """Return what an input says that says nothing."""
+        """Return the Stated of an input that says nothing of its texts, whose number is `rows`."""
         return cls(pa.nulls(rows, pa.string()), pa.nulls(rows, pa.string()))
 
     def take(self, rows: pa.Array) -> Stated:
-        """Return the same of some rows."""
+        """Return the Stated of the texts at the indices `rows`."""
         return Stated(self.pages.take(rows), self.pools.take(rows))
 
 
@@ -134,14 +134,15 @@ class Question:
 
 
 def _page(asked: Question) -> pa.StringArray:
-    """Return the language that the page of each doubtful text states."""
+    """Return the language that the page of each text states; null if the text's score is not below DOUBTFUL_SCORE."""
     return pc.if_else(pa.array(asked.scores < DOUBTFUL_SCORE), asked.stated.pages, None)
 
 
 def _han(asked: Question) -> pa.StringArray:
-    """Return Chinese or Japanese where a text has characters of one of them alone, kana among them.
+    """Return Chinese or Japanese where a text has Han or kana characters that only one of them writes, else null.
 
-    A text that is labelled otherwise may only name something so, beside more that is said in Latin letters.
+    A text with another label may only quote a name in them: null if the label is sure, or if Latin letters outweigh
+    these characters.
     """
     bits = np.empty(len(asked.texts), np.int64)
     find_bits(*string_buffers(asked.texts), *han_table(), bits)
@@ -184,7 +185,7 @@ def opinions(asked: Question, may_ask: np.ndarray, witnesses: Sequence[str]) -> 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The page and host of each text; null if unknown."""
+    """The page and host of each text, and the language that the page states; null if unknown."""
 
     pages: pa.StringArray
     hosts: pa.StringArray
@@ -223,7 +224,7 @@ class _Weights:
 
     @classmethod
     def of(cls, texts: pa.Array, labelled: Answers, around: Surroundings | Mapping[str, float]) -> _Weights:
-        """Return the weights of shares, or of sure texts, each of which counts once in a page, a host and the file."""
+        """Return weights by shares, or by sure texts, each of which counts once in a page, a host and the file."""
         shares, nothing = around if isinstance(around, Mapping) else {}, pa.nulls(len(texts), pa.string())
         near = Surroundings(nothing, nothing, nothing) if isinstance(around, Mapping) else around
         named = pa.array(map(code_of_label, labelled[0].dictionary.to_pylist()), pa.string()).take(labelled[0].indices)
@@ -262,7 +263,7 @@ class _Weights:
         return best
 
     def of_rows(self, rows: np.ndarray) -> np.ndarray:
-        """Return the weight of each language for each of these texts, 1 or more."""
+        """Return the weights of all languages for each of these texts, float32[row, language]; all are at least 1."""
         host, page, stated = self.hosts[self.host[rows]], self.pages[self.page[rows]], self.stated[rows]
         state = np.flatnonzero(stated >= 0)
         page[state, stated[state]] += FEW
@@ -277,7 +278,7 @@ def _numbers(codes: pa.DictionaryArray) -> np.ndarray:
 
 
 def _counts(group: np.ndarray, text: np.ndarray, language: np.ndarray, languages: int) -> np.ndarray:
-    """Return the number of different texts of each group in each language, float32; -1, the last row, is none."""
+    """Return the number of distinct texts, float32[group, language]; the last row, which -1 selects, is zeros."""
     counts = np.zeros((group.max(initial=-1) + 2, languages), np.float32)
     rows = np.flatnonzero((group >= 0) & (language >= 0))
     rows = rows[np.unique(group[rows] * (text.max(initial=0) + 1) + text[rows], return_index=True)[1]]

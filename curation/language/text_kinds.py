@@ -111,7 +111,7 @@ _HTML = (
 
 
 def _marks() -> np.ndarray:
-    """Return the marks of each byte."""
+    """Return the marks of each byte value, uint16[256]."""
     marks, signs = np.zeros(256, np.uint16), {".": DOT, " ": SPACE, "-": _HYPHEN, "_": _UNDERSCORE}
     for sign, mark in (signs | dict.fromkeys("<&=", _MARKUP) | dict.fromkeys("@:", _BEFORE_HOST)).items():
         marks[ord(sign)] = mark
@@ -127,7 +127,7 @@ _MARKS = _marks()
 
 @dataclass(frozen=True)
 class MarkedTexts:
-    """Texts with what the bytes of each tell: their number, their marks together, and how many are digits or spaces."""
+    """Texts with the size of each in bytes, the marks of its bytes joined by OR, and the digits and spaces."""
 
     texts: pa.Array
     sizes: np.ndarray
@@ -137,7 +137,7 @@ class MarkedTexts:
 
     @classmethod
     def of(cls, texts: Strings) -> MarkedTexts:
-        """Return texts, read; a null has no byte."""
+        """Return the texts with the marks and counts of their bytes; a null has no byte."""
         texts = string_array(texts, "texts")
         offsets, data = string_buffers(texts)
         marks, digits, spaces = (np.empty(len(texts), kind) for kind in (np.uint16, np.int32, np.int32))
@@ -145,11 +145,11 @@ class MarkedTexts:
         return cls(texts, np.diff(offsets), marks, digits, spaces)
 
     def have(self, marks: np.unsignedinteger) -> np.ndarray:
-        """Return which texts have one of these marks."""
+        """Return a mask, bool[text]: which texts have a byte with one of these marks."""
         return self.marks & marks != 0
 
     def are(self, kind: str) -> np.ndarray:
-        """Return which texts are of a kind of KINDS."""
+        """Return a mask, bool[text]: which texts are of a kind of KINDS."""
         if kind == "no_letters":
             without = ~self.have(LETTER)
             without &= ~self._match(without & self.have(FOREIGN), r"\p{L}")
@@ -158,7 +158,7 @@ class MarkedTexts:
         return self._match(form.may_be(self), form.pattern)
 
     def _match(self, may_match: np.ndarray, pattern: str) -> np.ndarray:
-        """Return which texts match, in lower case; only those that may are looked at."""
+        """Return a mask: which texts match `pattern` in lower case; only those of `may_match` are searched."""
         rows = np.flatnonzero(may_match)
         lower = pc.ascii_lower(self.texts.take(pa.array(rows)))
         out = np.zeros(len(self.texts), bool)
@@ -167,8 +167,10 @@ class MarkedTexts:
 
 
 def _may_be_name(texts: MarkedTexts) -> np.ndarray:
-    """Return which texts have what each of _FILE_NAMES has: an ending, or else a number and at most one space before it
-    and one before a copy's, or a date, or words joined by underscores, or by hyphens and without a space.
+    """Return a mask, bool[text]: which texts may match one of _FILE_NAMES.
+
+    They have an ending, an underscore, as many digits as a date, a digit and at most two spaces, or a hyphen and no
+    space.
     """
     found = texts.have(SUFFIX | _UNDERSCORE) | (texts.digits >= _DATE)
     found |= texts.have(DIGIT) & (texts.spaces <= 2)
@@ -177,7 +179,7 @@ def _may_be_name(texts: MarkedTexts) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Form:
-    """The form of texts of a kind."""
+    """A pattern for texts of a kind, and a quick check of which texts may match it."""
 
     pattern: str  # of a text in lower case
     may_be: Callable[[MarkedTexts], np.ndarray]  # which texts may match it
@@ -219,7 +221,7 @@ def is_foreign(texts: pa.Array, labels: pa.DictionaryArray) -> np.ndarray:
 
 
 def can_write(texts: pa.Array, languages: pa.DictionaryArray) -> np.ndarray:
-    """Return whether each text may be in its language: some letter is of its scripts, if any, and all but Latin ones.
+    """Return whether each text may be in its language: all letters are of its scripts, or some are, and others Latin.
 
     Latin letters spell brands in texts of any language. A null may be in any.
     """

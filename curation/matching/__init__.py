@@ -249,7 +249,7 @@ class Matching:
         return self._found(texts, given, Stated.nothing(len(texts)), None).select([each.name for each in FOUND])
 
     def match(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return a KEYED batch as PAIRS: with the language of each row's text, and the entries in the text.
+        """Return a batch with the schema KEYED in the schema PAIRS: with the language of each text, and its entries.
 
         If the batch has LABELS, these are used; otherwise the model predicts them.
         """
@@ -261,7 +261,7 @@ class Matching:
         return pa.RecordBatch.from_arrays([*rows.columns, *found.columns], schema=PAIRS)
 
     def _found(self, texts: pa.Array, given: pa.Array, stated: Stated, labelled: Labelled | None) -> pa.RecordBatch:
-        """Return the columns that PAIRS have besides those of KEYED rows."""
+        """Return the columns of PAIRS that KEYED has not: language, score, entries and reason of each text."""
         names, scores, reasons = self._languages(texts, given, stated, labelled)
         entries = self._with_evidence(self._entries(texts, names.fill_null(OTHER.code)))
         return pa.RecordBatch.from_arrays([names, scores, entries, reasons], schema=_ADDED)

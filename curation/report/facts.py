@@ -161,7 +161,7 @@ class Run:
 
     @property
     def _licenses(self) -> dict[str, int]:
-        """The pairs read by the licence that their page states."""
+        """The number of pairs that were read for each licence that pages state."""
         return {name: int(self.matched[f"{TALLY}{name}"]) for name in (*NAMES, SEVERAL, NONE)}
 
     def _expected(self) -> dict[str, float]:

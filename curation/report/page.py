@@ -80,7 +80,7 @@ def written(value: Any) -> str:
 def write_report(path: str | PathLike[str], run: Run, rates: np.ndarray, rows: Rows) -> str:
     """Write the report of a run to `path`; return the checksum of the file.
 
-    `rates` has the rate of each entry, by id; `rows` are CURATED rows, of which some are shown.
+    `rates` has the rate of each entry, by id; `rows` have the schema CURATED, and some of them are shown.
     """
     return write_text(as_path(path), render(run, rates, rows))
 
@@ -131,7 +131,7 @@ Sample = tuple[dict[str, Any], list[Piece], list[Match]]  # a row, the pieces of
 
 
 def samples_of(rows: Sequence[dict[str, Any]], run: Run, rates: np.ndarray) -> list[Sample]:
-    """Return at most SHOWN_ROWS samples of CURATED rows, languages in turns; `rates` has a rate for each entry id."""
+    """Return at most SHOWN_ROWS samples of rows with the schema CURATED, languages in turns; `rates` are by id."""
     shown = [(row, _matches(row, run, rates)) for row in in_turns(rows)[:SHOWN_ROWS]]
     return [(row, marked(row["text"], matches), matches) for row, matches in shown]
 
@@ -227,7 +227,7 @@ def templates(package: str) -> Environment:
 
 
 def as_json(value: Any) -> str:
-    """Return JSON that is YAML, too, in which some characters cannot stand as they are."""
+    """Return a value as JSON that is YAML, too: characters that YAML does not allow are escaped."""
     return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found.group()):04x}", json.dumps(value, ensure_ascii=False))
 
 

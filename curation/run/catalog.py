@@ -98,7 +98,7 @@ def _partition() -> int:
 
 
 def pair_columns(frame: DataFrame, options: TableOptions, name: str, naming: str) -> dict[str, str]:
-    """Return the name of the column of each field of candidates, by field.
+    """Return the name of the DataFrame's column for each field of a pair, such as `url`, by field.
 
     InputError if the table has no such columns or if a column does not hold strings. `name` is what the error calls the
     table; `naming` is how the error tells a user to name a column.

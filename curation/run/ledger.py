@@ -1,8 +1,8 @@
 """Record which inputs have been read into which files, and choose numbers of buckets, tasks and rows per block.
 
 Each finished task has one JSON stamp, in the folder of the task's files. A stamp is valid only for the same metadata,
-rules, model and numbers, and for unchanged inputs. `recorded` finds the checksums that this project's commands recorded
-for Parquet files which a user gives as tables.
+rules, model and parameters, and for unchanged inputs. `recorded` finds the checksums that this project's commands
+recorded for Parquet files which a user gives as tables.
 """
 
 from __future__ import annotations

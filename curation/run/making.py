@@ -141,7 +141,7 @@ class Derived:
         return self.each(title, items_of(own), make, *parts)
 
     def each(self, title: str, items: Sequence[Item[Content]], make: Callable[..., object], *parts: str) -> Tallies:
-        """Make the files of `parts` in tasks, one item per task; return the sums of all tallies."""
+        """Make the output's `parts` in tasks, one per item that has no stamp; return the sums of all tallies."""
 
         def begin(missing: list[Item[Content]], task: Task[Content]) -> None:
             with self.progress.stage(f"{title} of {len(missing)} of {len(items)} files"):
@@ -173,7 +173,7 @@ class Derived:
         return ledger.sums
 
     def finish(self, part: str) -> None:
-        """Finish a part, which gets its name: one that tasks made, or that the driver wrote (`parts.reopen`)."""
+        """Give its name to a part that is complete: one that tasks made, or that the driver wrote (`parts.reopen`)."""
         self.parts.owner.require()
         self.parts.finish(part)
 
@@ -335,7 +335,7 @@ class Filled:
 
     @property
     def files(self) -> list[Path]:
-        """The Parquet files."""
+        """The Parquet files of the folder."""
         return part_files(self.path)
 
 
@@ -430,5 +430,5 @@ def write_part(
 
 
 def statuses(ledger: Ledger) -> dict[str, int]:
-    """Return the number of rows of each status."""
+    """Return the number of rows of each status, summed over the finished tasks of a ledger."""
     return {status: int(number) for status, number in ledger.tallies().beginning(STATUS).items()}

@@ -171,7 +171,7 @@ class Output:
         return self._earlier().get("lineage", [])
 
     def finish_matched(self, tallies: Tallies) -> None:
-        """Finish matched/, which gets its name, and a stamp of description, lineage, tallies and checksums."""
+        """Give matched/ its name, as it is complete, and a stamp of description, lineage, tallies and checksums."""
         known = {*map(identity, self._earlier().get("made_from", {}).get("inputs", []))}
         added = [each["path"] for each in self.description["inputs"] if identity(each) not in known]
         lineage = self.lineage()
@@ -183,7 +183,7 @@ class Output:
         self.parts.finish("matched", stamped(self.description) | more)
 
     def finish(self, part: str, checksums: dict[str, str]) -> None:
-        """Finish a part of the results, which gets its name; `checksums` maps each file's name to its checksum."""
+        """Give its name to a complete part of the results; `checksums` maps each file's name to its checksum."""
         self.owner.require()
         self.parts.finish(part)
         self._record(part, checksums)

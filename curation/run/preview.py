@@ -154,7 +154,7 @@ class Preview:
         return reading + PAIR_SECONDS * self.pairs
 
     def numbers(self) -> dict[str, float]:
-        """Return the estimates by name."""
+        """Return the estimates for all inputs by name, such as `pairs` or `output_bytes`."""
         return {
             "files": len(self.request.files),
             "input_bytes": sum(each.size for each in self.request.files),

@@ -129,7 +129,7 @@ class Request:
         return [*given, *(file.path for file in self.files)]
 
     def _excluded(self) -> str | None:
-        """Return a digest of all that is excluded, or None: of the lists and, for listed hashes, of the hash tables."""
+        """Return a digest of the exclusion lists and, for listed hashes, of the hash tables; None without lists."""
         own = self.exclusion
         if own.hashes and self.gate is not None:
             files = self.gate.hashes.files()
@@ -220,7 +220,7 @@ class HashTablesHook(Protocol):
 
 
 class GateHook(Protocol):
-    """The conditions on matched images, with all files found before any task starts; false without conditions."""
+    """The conditions on matched images, with all files found before any task starts; false if there are none."""
 
     @property
     def hashes(self) -> HashTablesHook:

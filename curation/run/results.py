@@ -113,7 +113,7 @@ class Results:
         return self.path / part, rows[part]
 
     def matched(self, images: int | None = SAMPLE) -> Iterator[pa.RecordBatch]:
-        """Yield MATCHED batches of the first `images` counted images, or of all if None.
+        """Yield batches, with the schema MATCHED, of the first `images` counted images, or of all if None.
 
         The files are read in a fixed random order, because the first files may hold the images of one input alone.
         """

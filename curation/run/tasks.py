@@ -1,4 +1,4 @@
-"""The steps of a run as lists of tasks, and the language that the texts of an input give each doubtful text in it.
+"""The steps of a run as lists of tasks, and the weighing of doubtful texts by the other texts of their input.
 
 The engine starts the tasks, collects their tallies, and moves packed rows between tasks (`runtime.engine`).
 """
@@ -61,7 +61,7 @@ BYTES = 128 << 20
 def with_pool_languages(
     batches: Iterable[pa.RecordBatch], identifier: Identifier, max_text_length: int
 ) -> Iterator[pa.RecordBatch]:
-    """Yield one input's CANDIDATES with LABELS added and `pool_language` filled in.
+    """Yield one input's rows, with the schema CANDIDATES, after adding LABELS and filling in `pool_language`.
 
     Up to ROWS rows are weighed at a time. Hosts are those of pages: a server of images serves many sites. LABELS are
     predicted for the texts as they are matched, cut to `max_text_length`.
@@ -103,7 +103,7 @@ class MatchPlan:
 
     @classmethod
     def of(cls, config: CurationConfig, artefacts: Artefacts) -> MatchPlan:
-        """Return the plan for these artefacts with the numbers of `config`."""
+        """Return the plan for these artefacts with the parameters of `config`."""
         languages = LanguageRules.of(config)
         numbers = (config.max_texts, languages, config.max_text_length)
         return cls(artefacts, config.matcher, config.rules, *numbers, config.one_list, RECORD in config.extra_columns)
@@ -118,7 +118,7 @@ class MatchPlan:
         return Matching(Identifier.open(self.artefacts.model.path()), finders, self.languages, lettered)
 
     def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield CANDIDATES batches without excluded rows, with long texts cut to the maximum length."""
+        """Yield batches with the schema CANDIDATES without excluded rows, with long texts cut to the maximum length."""
         if "page" not in self.languages.witnesses:
             batches = map(partial(_without, name="page_language"), batches)
         if self.artefacts.exclusion is not None:
@@ -128,7 +128,7 @@ class MatchPlan:
 
 @dataclass(frozen=True)
 class Sampling:
-    """What sampling tasks need: each entry's rate and letters, the seed, and the number of curated files."""
+    """What sampling tasks need: entries' rates and which have letters, the seed, and the number of curated files."""
 
     rates: Shipped
     lettered: Shipped
@@ -210,7 +210,7 @@ def _counted_pairs(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch
 
 
 def _read(source: Input, columns: TableOptions, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of one input, weighed if `languages.witnesses` has `pool` and no shares are given."""
+    """Yield the candidates of one input, with pool languages if `pool` is a witness and no shares are given."""
     batches_read = limits.tally_damage(read(source, columns), source.path)
     if not plan.has_records:
         batches_read = map(partial(_without, name="record"), batches_read)

@@ -39,7 +39,7 @@ Tallied = tuple[int, list[dict]]  # the index of an item among all, and the rows
 
 
 class Relay(NamedTuple):
-    """A stage between senders and receivers, of `partitions` tasks, each of which passes on the blocks of a partition.
+    """A stage between senders and receivers, of `partitions` tasks: each gets a partition's blocks and sends blocks on.
 
     `pass_on(partition, blocks, tallies)` yields the blocks to send on.
     """
@@ -59,13 +59,13 @@ class Engine(Protocol):
         """The number of tasks that run at the same time."""
 
     def start(self, progress: Progress) -> None:
-        """Start, as a stage of `progress`, whatever takes long to start."""
+        """Start the engine, if starting it takes long, as a stage of `progress`."""
 
     def run(self, items: list[Any], function: Callable[[Any], Tallies], tasks_per_core: int | None = None) -> Tallies:
         """Call `function(item)` for each item; return the sums of the tallies that the calls return.
 
-        `tasks_per_core` limits the number of tasks, each of which then takes several items: for items that are shorter
-        than the start of a task.
+        `tasks_per_core` limits the number of tasks, each of which then takes several items: for items that take less
+        time than a task takes to start.
         """
 
     def exchange(
@@ -85,9 +85,9 @@ class Engine(Protocol):
         """Raise an InputError if workers do not see the folder."""
 
     def sql(self, why: str) -> Spark:
-        """Return an engine whose session evaluates SQL, this one or a Spark engine started now; `why` is the need.
+        """Return an engine with a Spark session, which evaluates SQL: this engine, or a Spark engine started now.
 
-        The user is told `why` Spark starts.
+        `why` tells the user what needs Spark, if Spark starts.
         """
 
 
@@ -112,7 +112,7 @@ def to_do(items: Iterable[object]) -> Counter[str]:
 
 
 def part_of(place: int, number: int) -> int:
-    """Return the part of `parts(number)` that the item at `place` among `number` is in when tallies are added up."""
+    """Return the index of the part, of `parts(number)`, in which the tallies of item `place` of `number` are summed."""
     return place * parts(number) // number
 
 
@@ -122,7 +122,7 @@ def parts(number: int) -> int:
 
 
 def sum_of_part(part: int, tallied: Iterable[Tallied]) -> Tallied:
-    """Return the number of a part, and the rows of the summed tallies of its items."""
+    """Return the index of a part, and the sums of the tallies of its items as rows."""
     return part, in_order(tallied).rows()
 
 

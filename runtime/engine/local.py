@@ -107,7 +107,7 @@ class Local:
         """Accept any folder: workers see what this process sees."""
 
     def sql(self, why: str) -> Spark:
-        """Return a Spark engine, which the first call starts; InputError, with `why`, if this engine was given none."""
+        """Return a Spark engine, which the first call starts; InputError, with `why`, if the engine has no `sql`."""
         if self._spark is None:
             if self._sql is None:
                 raise InputError(f"{why}; give a Spark session as the engine")
@@ -171,7 +171,7 @@ class Local:
 
 @dataclass
 class _Task:
-    """An item that waits for a process; `tries` is the number of processes that may still be tried."""
+    """An item that waits for a process: its index `place`, and `tries`, how many more processes may work on it."""
 
     place: int
     item: Any
@@ -215,7 +215,7 @@ class _Sent(NamedTuple):
 
 
 class Sums:
-    """The sums of the tallies of `number` items, added in the same order in whatever order the items end."""
+    """The sums of the tallies of `number` items, added in an order that does not depend on which items end first."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -224,7 +224,7 @@ class Sums:
         self._added: list[Tallied] = []
 
     def add(self, tallied: Tallied) -> None:
-        """Add the tallies of an item; with more than FEW items, each part is summed once its last item is added."""
+        """Add the tallies of an item; of more than FEW items, each part (`part_of`) is summed once it is complete."""
         if self._number <= engine.FEW:
             self._added.append(tallied)
             return
@@ -357,7 +357,10 @@ def _remove_unless_used(folder: Path) -> None:
 
 
 def _start_server() -> None:
-    """Start the server that workers are forked from, unless it runs; it imports the project's modules in use here."""
+    """Start the server that workers are forked from, unless it runs.
+
+    From Python 3.11 on, the server first imports the modules of this project that this process has imported.
+    """
     own = [name for name in sys.modules if name.partition(".")[0] in _OWN]
     # Before Python 3.11 the server would import from the current folder first, which may have a module of such a name.
     multiprocessing.set_forkserver_preload(own if sys.version_info >= (3, 11) else [])

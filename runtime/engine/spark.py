@@ -126,7 +126,7 @@ class Spark:
             received._jrdd.rdd().cleanShuffleDependencies(False)
 
     def ship(self, source: Path) -> Shipped:
-        """Return a file or a folder as an artefact, which workers can open; it must not change any more."""
+        """Return a file or a folder as an artefact, which workers can open; `source` must not change any more."""
         return ship(self.session, source)
 
     def require_shared(self, folder: Path) -> None:
@@ -138,7 +138,7 @@ class Spark:
         return self
 
     def _numbered(self, items: list[Item], most: int) -> RDD[tuple[int, Item]]:
-        """Return the items with their places, in at most `most` partitions; each task is sent only its own items."""
+        """Return the items, each with its index, in at most `most` partitions; each task is sent only its own items."""
         return self.session.sparkContext.parallelize([*enumerate(items)], max(1, min(len(items), most)))
 
 
@@ -173,7 +173,7 @@ def counting(item: object, counter: Accumulator[Counter[str]], addresses: dict[s
 
 
 def _summed(tallied: RDD[Tallied], number: int) -> Tallies:
-    """Return the sums of the tallies of `number` items; `tallied` has the place of each item and its tallies.
+    """Return the sums of the tallies of `number` items; `tallied` has the index of each item with its tallies.
 
     The tallies of more than FEW items are first summed by part in Spark, as an item tallies up to some hundred bytes
     for each language and name.
@@ -241,7 +241,7 @@ def _receive(
 
 
 def _exhaust(blocks: Iterator[bytes]) -> None:
-    """Take the remaining blocks, for which nobody asked: tallies may be among them."""
+    """Read the blocks that a task left unread, so that `_blocks` finds the tallies among them."""
     for _ in blocks:
         pass
 
@@ -277,7 +277,7 @@ def settings(spark: SparkSession, values: dict[str, str]) -> Iterator[None]:
 
 
 def map_batches(rows: DataFrame, function: Batches, schema: pa.Schema) -> DataFrame:
-    """Return a DataFrame of the rows, with this schema, that `function` makes of the batches of each partition."""
+    """Return a DataFrame, with this schema, of the rows that `function` yields given the batches of each partition."""
     return rows.mapInArrow(function, from_arrow_schema(schema))
 
 

@@ -107,7 +107,7 @@ def merged(total, lane):
 
 @inline
 def total_of_stripes(data, start, stop, seed):
-    """Return the XXH64 total of whole stripes of 32 bytes; each of four lanes takes in one word of a stripe."""
+    """Return the XXH64 total of data[start:stop], stripes of 32 bytes; each of four lanes takes in a word of each."""
     a, b, c, d = seed + PRIME_1 + PRIME_2, seed + PRIME_2, seed, seed - PRIME_1
     for i in range(start, stop, 32):
         a, b = taken(a, word_at(data, i)), taken(b, word_at(data, i + 8))
@@ -118,7 +118,7 @@ def total_of_stripes(data, start, stop, seed):
 
 @inline
 def with_rest(data, i, stop, total):
-    """Return `total` after the bytes that fill no stripe: words, then a half word, then single bytes."""
+    """Return the XXH64 total after data[i:stop], bytes that fill no stripe: words, a half word, then single bytes."""
     while i + 8 <= stop:
         total = rotated(total ^ taken(U(0), word_at(data, i)), U(27)) * PRIME_1 + PRIME_4
         i += 8
@@ -142,13 +142,13 @@ def spread(total):
 
 @inline
 def numbered(key, number):
-    """Return one of many numbers made from a key: SplitMix64 (Steele and others, 2014) with XXH64's last steps."""
+    """Return item `number` of a sequence made from a key: SplitMix64 (Steele and others, 2014), ended as XXH64 ends."""
     return spread(key + U(number) * PRIME_1)
 
 
 @kernel
 def number_keys(keys, numbers, out):
-    """out[row] = number numbers[row] made from keys[row], all uint64; number 0 is the key itself."""
+    """out[row] = numbered(keys[row], numbers[row]), all uint64; number 0 gives the key itself."""
     for row in range(len(out)):
         out[row] = numbered(keys[row], numbers[row]) if numbers[row] else keys[row]
 
@@ -205,7 +205,10 @@ def _every(value):
 
 
 def _transposed(builder, rows):
-    """Return sixteen vectors, vector k of the k-th elements of `rows`: squares of 1, 2, 4, then 8 are swapped."""
+    """Return the transpose of sixteen vectors: vector k has the k-th elements of all `rows`.
+
+    Squares with sides of 1, 2, 4, then 8 elements are swapped.
+    """
     for bit in (1, 2, 4, 8):
         upper = [k - bit + LANES if k & bit else k for k in range(LANES)]
         lower = [k + LANES if k & bit else k + bit for k in range(LANES)]
@@ -217,7 +220,7 @@ def _transposed(builder, rows):
 
 
 def _chosen(builder, turn, b, c, d):
-    """Return MD5's function of round `turn`, in the form with the fewest instructions."""
+    """Return the function of MD5's round `turn` (F, G, H or I of RFC 1321), written with the fewest instructions."""
     if turn == 0:
         return builder.xor(d, builder.and_(b, builder.xor(c, d)))
     if turn == 1:

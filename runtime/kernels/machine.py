@@ -18,7 +18,7 @@ _IDS = ir.VectorType(HALF, 32)
 
 
 def instruction(results, of=types.int64):
-    """Return the decorator of a function that emits an instruction; kernels call it without its first argument.
+    """Return a decorator for a function that emits an instruction; a kernel's call lacks the function's first argument.
 
     The function gets LLVM's builder and the arguments of the kernel's call: int64, or the address of an array's first
     element. It returns `results` values of type `of`: nothing if 0, one value if 1, else a list.

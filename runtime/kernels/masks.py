@@ -19,7 +19,10 @@ _BYTES = ir.VectorType(BYTE, WINDOW)
 
 @instruction(results=3)
 def ascii_masks(builder, data, i):
-    """Return three int64 whose bit k is set if data[i + k] is an ASCII letter or digit, an ASCII mark, or not ASCII."""
+    """Return three int64 whose bit k is set if data[i + k] is an ASCII letter or digit, an ASCII mark, or not ASCII.
+
+    ASCII marks are all other visible ASCII characters.
+    """
     text = _window(builder, data, i)
     word = builder.or_(
         _within(builder, builder.or_(text, _splat(32)), ord("a"), ord("z")),
@@ -57,7 +60,10 @@ def triples(builder, data, i):
 
 @instruction(results=2)
 def meta_masks(builder, data, i):
-    """Return two int64 whose bit k is set if data[i + k] ends a word under `meta`, or is one of the marks ,.:;?!`"""
+    """Return two int64 whose bit k is set if data[i + k] ends a word under the `meta` rules, or is one of ,.:;?!`
+
+    White space and these characters end a word.
+    """
     text = _window(builder, data, i)
     wrapped = _one_of(builder, text, b",.:;?!`")
     ends = builder.or_(wrapped, _one_of(builder, text, b" \t\n\r"))
@@ -75,7 +81,8 @@ def separator_mask(builder, data, i):
 def string_stops(builder, data, i):
     """Return an int64 whose bit k is set if data[i + k] is a quote, a control, or a backslash not before a slash.
 
-    WAT files write every slash as a backslash and a slash, which must be decoded only if the string is wanted.
+    A control is a byte below 32. WAT files write every slash as a backslash and a slash, which must be decoded only if
+    the string is wanted.
     """
     text, after = (_window(builder, data, i, ahead) for ahead in (0, 1))
     backslash = builder.and_(_one_of(builder, text, b"\\"), builder.not_(_one_of(builder, after, b"/")))
@@ -91,7 +98,7 @@ def backslashes(builder, data, i):
 
 @instruction(results=1)
 def odd_space(builder, data, i):
-    """Return an int64 whose bit k is set if a control, or white space other than ASCII, begins at data[i + k].
+    """Return an int64 whose bit k is set if a control character, or non-ASCII white space, begins at data[i + k].
 
     The data must be valid UTF-8. The bit is set for some other characters, too, but from U+2000 to U+202F for none that
     are frequent in texts.
@@ -140,9 +147,10 @@ def places_of_letters(builder, data, i, word):
 
 @instruction(results=1)
 def license_mask(builder, data, i):
-    """Return an int64 whose bit k is set if `lice` or `licd` begins at data[i + k] in any case, or a few other words.
+    """Return an int64 whose bit k is set if `lice` or `licd`, or one of a few similar words, begins at data[i + k].
 
-    Three letters are compared, the last two but for their lowest bits: that is twice as fast as all four.
+    Letters match in either case. Three letters are compared, the last two but for their lowest bits: that is twice as
+    fast as all four.
     """
     differing = _splat(0)
     for ahead, letter, ignored in ((0, "l", 0x20), (2, "c", 0x21), (3, "e", 0x21)):

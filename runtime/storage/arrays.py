@@ -56,7 +56,10 @@ def save_arrays(directory: Path, name: str, header: dict, arrays: dict[str, np.n
 
 
 def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[str, np.ndarray]]:
-    """Return the header and the arrays, mapped into memory; InputError if the version differs or a file is damaged."""
+    """Return the header and the arrays that `save_arrays` wrote, mapped into memory.
+
+    InputError if the version differs or a file is damaged.
+    """
     try:
         header = content_of((directory / name).read_bytes())
         if header.get("version") != version:
@@ -75,7 +78,7 @@ def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[st
 def open_arrow(file: OwnFile) -> pa.RecordBatchFileReader:
     """Return a reader of the batches of a local Arrow file; InputError if the file is damaged.
 
-    A process checks each file once.
+    A process compares the file's checksum, and validates its content, once.
     """
     with refusing(file):
         return _mapped(compared(file, _validate))[1]
@@ -104,7 +107,10 @@ def _validate(path: Path) -> None:
 
 
 def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> str:
-    """Write batches to an Arrow file, and their ends and checksums to a second file; return the second's checksum."""
+    """Write batches to an Arrow file, and to a second file the byte at which each batch ends and its checksum.
+
+    Return the checksum of the second file.
+    """
     ends = []
     with whole(path) as partial:
         with partial.open("wb") as sink, pa.ipc.new_file(sink, schema) as file:
@@ -148,7 +154,7 @@ class MappedBatches:
         return map(self.__getitem__, range(len(self)))
 
     def _require(self, number: int) -> None:
-        """Refuse the file if the checksum of batch `number`, or of the bytes behind all batches, differs."""
+        """Refuse the file if the checksum of batch `number` differs; `len(self)` is for the bytes after all batches."""
         begin, end = int(self._ends[number - 1]) if number else 0, int(self._ends[number])
         if zlib.crc32(memoryview(self._content)[begin:end]) != self._sums[number]:
             raise self._file.damaged("its checksum differs")

@@ -185,7 +185,7 @@ def system_of(path: str) -> tuple[AbstractFileSystem, str]:
 
 
 def _asked_once(system: AbstractFileSystem) -> AbstractFileSystem:
-    """Return an S3 file system that does not retry, as `persist` does: else each of its tries would be 25 requests."""
+    """Return an S3 file system without retries of its own: `persist` retries, and each try would be 25 requests."""
     config = {"retries": {"total_max_attempts": 1}, **(system.storage_options.get("config_kwargs") or {})}
     own = type(system)(*system.storage_args, **{**system.storage_options, "config_kwargs": config})
     own.retries = 1
@@ -247,7 +247,7 @@ def _warn_of(kinds: dict[str, str], path: str) -> None:
 
 
 def _in_folder(system: AbstractFileSystem, folder: str, deep: bool) -> _Listed:
-    """Return information on the files in a folder, with `deep` also below it, and the names of hidden files apart."""
+    """Return information on the files in a folder, with `deep` also below it, and only the names of hidden files."""
     found = system.find(folder, maxdepth=None if deep else 1, detail=True)
     below = len(folder.rstrip("/"))
     hidden = {name: None for name in found if _is_hidden(name[below:].lstrip("/"))}
@@ -260,7 +260,10 @@ def _is_hidden(path: str) -> bool:
 
 
 def _full_path(system: AbstractFileSystem, name: str, path: str) -> str:
-    """Return the absolute path or URL, without secrets, of the file `name` in `system`; `path` stands for that file."""
+    """Return the absolute path or URL, without secrets, of the file `name` in `system`.
+
+    `path` is the path, folder or glob by which the file was found.
+    """
     if isinstance(system, LocalFileSystem):
         return name
     link, mark, rest = path.partition("::")  # zip://member::archive.zip
@@ -269,7 +272,7 @@ def _full_path(system: AbstractFileSystem, name: str, path: str) -> str:
 
 @dataclass(frozen=True)
 class Version:
-    """The properties that tell one content of a file from another; None if the file system does not state one.
+    """The properties that tell one content of a file from another; None for each that the file system does not state.
 
     A changed file may have the same size and modification time: `touch -r` and unpacked archives set times. The change
     time of the inode (ctime) cannot be set, and a file that replaces another has another inode. But ctime and inode
@@ -287,10 +290,10 @@ class Version:
     checksum: str | None = None  # of all bytes, if a command of this project has recorded it
 
     def difference(self, now: Version) -> str | None:
-        """Return how `now` differs from this version, in words, or None; ctime and inode are not compared.
+        """Return how `now` differs from this version, in words; None if nothing that is compared differs.
 
-        Those may differ from machine to machine. The modification time is compared only if an ETag is missing, as
-        listings round times differently.
+        Ctime and inode are not compared, as they may differ from machine to machine. The modification time is compared
+        only if an ETag is missing, as listings round times differently.
         """
         if None not in (self.size, now.size) and self.size != now.size:
             return f"it had {self.size:,} bytes and has {now.size:,}"
@@ -328,7 +331,7 @@ def _shown(nanoseconds: int) -> str:
 
 
 def other_kind(path: str) -> str | None:
-    """Return the kind of a local path that is not a regular file, such as "FIFO"; None if it, or its target, is one."""
+    """Return the kind of a local path, such as "FIFO" or "broken link"; None if it is, or leads to, a regular file."""
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -341,7 +344,7 @@ def other_kind(path: str) -> str | None:
 
 
 def described(path: Path) -> str:
-    """Return what a path is, as words to follow it: `is empty`, `holds clusters of clip-cluster (clusters.json)`."""
+    """Return words that follow a path in a message: `is empty`, `holds clusters of clip-cluster (clusters.json)`."""
     found = names(path)
     for name, kind in FOLDERS.items():
         if name in found:

@@ -164,9 +164,9 @@ def is_free(folder: Path) -> bool:
 
 
 def _require_own(work: Path) -> None:
-    """Refuse a folder of unfinished work if it is, or holds, a link or a file of someone else: it will be emptied.
+    """Raise an InputError if the folder of unfinished work is, or holds, a link or a file of another user.
 
-    What the owner of the output folder owns is accepted, too.
+    A run empties this folder. Files of the user who owns the output folder are accepted.
     """
     for path in (work, *(work / name for name in ([] if os.path.islink(work) else names(work)))):
         with suppress(OSError):  # a run that ends now removes its files; `_locked` reports other errors
@@ -220,14 +220,14 @@ def usable(output: str | PathLike[str]) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Claimed(Parts):
-    """The parts of a folder that one run has claimed."""
+    """An output folder that one run has claimed: its parts, and `owner`, the run's right to write into the folder."""
 
     owner: Owner
 
 
 @contextmanager
 def claimed(output: str | PathLike[str], require: Callable[[Path], object], wait: bool = False) -> Iterator[Claimed]:
-    """Claim an output folder for this run alone, and yield its parts.
+    """Claim an output folder for this run alone, and yield the claimed folder.
 
     `require(folder)` raises an error if the folder holds something else. If another run has claimed a local folder,
     raise an InputError, or with `wait` wait until that run ends.
@@ -244,8 +244,8 @@ def require_apart(
 ) -> None:
     """Raise an InputError if the output folder or URL is in an input folder or glob, or if an input is in the output.
 
-    Otherwise a later run could read, or remove, files that are not its own. Symbolic links are followed. An input glob
-    is refused if it matches the output folder, or names of files that the run writes into it (WRITTEN).
+    Otherwise a later run could read, or remove, files that it should not. Symbolic links are followed. An input glob is
+    refused if it matches the output folder, or names of files that the run writes into it (WRITTEN).
 
     `except_in` names folders in `output` in which inputs may be.
     """
@@ -274,7 +274,10 @@ class _Names:
 
     @classmethod
     def of(cls, path: str, real: Real, has_wildcards: bool = True) -> _Names:
-        """Return the names of a path or URL; a local path that exists has no wildcards. `real` resolves its links."""
+        """Return the names in a path or URL; `real` resolves symbolic links.
+
+        A local path that exists is taken literally: its names have no wildcards.
+        """
         link = hidden(path).rpartition("::")[2] if "://" in path else path  # of zip://member::s3://bucket/archive.zip
         system, mark, rest = link.partition("://")
         if mark and system != "file":

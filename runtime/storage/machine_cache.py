@@ -1,4 +1,4 @@
-"""Make folders in a cache, each once and complete, for all processes of this machine; remove those no longer used."""
+"""Make folders in a cache that all processes of this machine share, each once and complete; remove unused folders."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ def kept(folder: Path, make: Callable[[Path], object]) -> Path:
 
 
 def opened(folder: Path, make: Callable[[Path], object], open: Callable[[Path], T]) -> T:
-    """Return `open(folder)` for a kept folder; after an InputError of `open`, make the folder again and retry once."""
+    """Return `open(folder)` for a folder of `kept`; after an InputError, make the folder again and retry once."""
     kept(folder, make)
     try:
         return open(folder)
@@ -46,7 +46,7 @@ def opened(folder: Path, make: Callable[[Path], object], open: Callable[[Path], 
 
 
 def _use(folder: Path) -> bool:
-    """Record that a folder is used now; return whether it exists."""
+    """Set a folder's modification time to now, to show that it is in use; return whether it exists."""
     try:
         os.utime(folder)
     except FileNotFoundError:

@@ -113,10 +113,10 @@ def part_files(directory: Path) -> list[Path]:
 
 
 def own_files(folder: Path, checksums: Mapping[str, str] | None, remedy: str) -> list[OwnFile]:
-    """Return a folder's Parquet files with their checksums, sorted by name; InputError if one is missing or foreign.
+    """Return a folder's Parquet files with their checksums, sorted by name.
 
-    `checksums` maps names of files to checksums. If it is None, all Parquet files of the folder are returned, without
-    checksums.
+    `checksums` maps names of files to checksums. InputError if one of these files is missing, or the folder has another
+    Parquet file. If `checksums` is None, all Parquet files of the folder are returned, without checksums.
     """
     found = {path.name: path for path in part_files(folder)}
     if checksums is None:
@@ -139,7 +139,7 @@ def checksum_of(path: Path) -> str:
 
 
 def content_digest(path: Path, hashed: Any = None) -> str:
-    """Return the BLAKE2b of a file's bytes, as 32 hexadecimal digits, or its digest by `hashed`, a new hash object."""
+    """Return the BLAKE2b of a file's bytes, as 32 hexadecimal digits; `hashed`, a new hash object, replaces BLAKE2b."""
     hashed = hashed or blake2b(digest_size=16)
     with path.open("rb") as file:
         while data := file.read(1 << 20):
@@ -148,7 +148,7 @@ def content_digest(path: Path, hashed: Any = None) -> str:
 
 
 def as_written(path: Path) -> OwnFile:
-    """Return a file that this command has just written, and will read again, with its checksum."""
+    """Return a file, with its checksum, that this command has just written and will read again."""
     return OwnFile(path, checksum_of(path), "run the same command again")
 
 

@@ -145,7 +145,10 @@ def first_rows(files: list[OwnFile], rows: int) -> list[dict]:
 
 
 def row_group_rows(files: list[OwnFile]) -> int:
-    """Return the number of rows in a row group of the files: the largest first one, as a file's last is smaller."""
+    """Return the number of rows of a full row group: the largest first row group of the files, or 1 without rows.
+
+    A file's last row group, perhaps its only one, may have fewer.
+    """
     ends = map(_metadata, files)
     return max((end.row_group(0).num_rows for end in ends if end.num_row_groups), default=0) or 1
 
@@ -162,11 +165,11 @@ def _metadata(file: OwnFile) -> pq.FileMetaData:
 
 
 class _Shut(Exception):
-    """A file was read while it was shut."""
+    """The error of a read from a `_Gate` that is shut."""
 
 
 class _Gate:
-    """A file whose reads can be made to fail for a while."""
+    """A file whose reads can be made to raise `_Shut` for a while."""
 
     def __init__(self, file: BinaryIO):
         self._file, self._is_shut = file, False
@@ -293,7 +296,9 @@ def _parts(batch: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:
 
 
 def key_part(high: np.ndarray, parts: int) -> np.ndarray:
-    """Return the part of each key, given its first int64 (from `exact_numbers`); parts are equal ranges, in order.
+    """Return the index of the part of each key; the parts are `parts` equal ranges of keys, in order.
+
+    `high` has the first int64 of each key, which is from `exact_numbers`.
 
     >>> key_part(np.array([-(2**63), -1, 0, 2**63 - 1]), 3).tolist()
     [0, 1, 1, 2]

@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Reading:
-    """The size of the requests for a file, and whether the next request is sent ahead."""
+    """The number of bytes to request at a time from a remote file, and whether the next request is sent ahead."""
 
     request_bytes: int  # of each request, at least
     ahead: bool = False  # the next request is sent while a block is used
@@ -50,7 +50,7 @@ AS_ASKED = Reading(1)  # for Parquet, whose readers ask for pieces of a good siz
 
 
 class RemoteFile(io.RawIOBase):
-    """A file to read: the remote file that `begin` opens; `size` is None if the server does not state it.
+    """A file at a URL, opened by `begin` and read in blocks; `size` is None if the server does not state it.
 
     `failed` is called before each new try of a request.
     """
@@ -189,7 +189,7 @@ class Waits:
     longest: float
 
     def after(self, failures: int, chance: float) -> float:
-        """Return the wait in seconds after `failures` in a row, from 1; `chance` 1 gives the whole wait, 0 a half.
+        """Return the seconds to wait after `failures` failures in a row; `chance` 1 gives the whole wait, 0 a half.
 
         >>> [Waits(1, 5).after(failures, chance=1) for failures in (1, 2, 3, 4)], Waits(1, 5).after(1, chance=0)
         ([1.0, 2.0, 4.0, 5.0], 0.5)
@@ -217,10 +217,10 @@ def try_again(
 
 
 def persist(path: str, step: Callable[[], Result], failed: Callable[[], None], tries: int = TRIES) -> Result:
-    """Return what `step` returns; retry errors that may pass, and call `failed` before each new try.
+    """Return what `step` returns; after an error that `may_pass` accepts, call `failed`, wait and try again.
 
-    If no try helps, or after `tries` in a row, raise FileNotFoundError, PermissionError or another OSError with the
-    last reason. Errors that come neither from files nor from networks pass through.
+    For another error of a file or network, or after `tries` failures in a row, raise FileNotFoundError, PermissionError
+    or another OSError with the last reason. Errors that come neither from files nor from networks pass through.
     """
 
     def seconds_after(error: Exception, number: int) -> float:
@@ -235,7 +235,7 @@ def persist(path: str, step: Callable[[], Result], failed: Callable[[], None], t
 
 
 def may_pass(error: BaseException) -> bool:
-    """Say whether another try may help; if a server answered, the HTTP status decides."""
+    """Say whether to try a request again after this error; if a server answered, the HTTP status decides."""
     found = status(error)
     if found is not None:
         return found in BUSY
@@ -248,7 +248,7 @@ def status(error: BaseException) -> int | None:
 
 
 def wait(path: str, number: int) -> float:
-    """Return the seconds to wait after try `number`, from 1; they differ from path to path."""
+    """Return the seconds to wait after try `number` (from 1) of a request for `path`; they differ from path to path."""
     return Waits(FIRST_WAIT, LONGEST_WAIT).after(number, float(draws(number, "wait", [path])[0]))
 
 

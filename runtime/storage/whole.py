@@ -80,7 +80,7 @@ def _checksum(content: dict) -> str:
 
 
 def finished(names: set[str]) -> set[str]:
-    """Return `names` without the names of partial files: files being written, or left by a process that was killed."""
+    """Return `names` without names of partial files, which are being written or were left by a killed process."""
     return {name for name in names if not _BEGUN.fullmatch(name)}
 
 
@@ -112,7 +112,7 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
 def copied(file: OwnFile, path: Path, see: Callable[[Path], object] | None = None) -> str:
     """Copy a file of this project to `path`, by a hard link if both are on one disk; return its checksum.
 
-    `see` is called with a local path of its bytes.
+    `see` is called with a local path at which the file's bytes can be read.
     """
     with intact(file) as own, whole(path) as local:
         if see:
@@ -148,8 +148,8 @@ def require_no_link(part: Path) -> None:
 class Parts:
     """The parts of an output: complete ones in `folder`, unfinished ones in `work`, on the same disk or object store.
 
-    `work` belongs to one run. A part that files are added to (`reopen`) stays in the parent of `work`, so that the next
-    run can go on with it.
+    A part is a folder of files, with a name. `work` belongs to one run. A part that files are added to (`reopen`) stays
+    in the parent of `work`, so that the next run can go on with it.
     """
 
     folder: Path
@@ -176,7 +176,7 @@ class Parts:
         return make_folder(folder)
 
     def finish(self, name: str, stamp: dict | None = None) -> None:
-        """Give a part that was begun or reopened its name, in place of an earlier part; write its stamp, if given."""
+        """Complete a part that was begun or reopened, in place of any earlier part of its name; write its `stamp`."""
         if is_url(self.folder):
             self._finish_moving(name, stamp)
             return

@@ -84,15 +84,15 @@ def headers(response: bytes) -> tuple[list[tuple[str, str]], bytes]:
 
 
 def is_html(fields: dict[str, str]) -> bool:
-    """Say whether the response calls itself HTML."""
+    """Say whether the header of a response, `fields`, calls it HTML."""
     kind = fields.get("content-type", "").partition(";")[0].strip().lower()
     return kind in ("text/html", "application/xhtml+xml")
 
 
 def unpack(body: bytes, fields: dict[str, str]) -> bytes:
-    """Undo the transfer and content encodings; ValueError if it cannot be done. Beyond MAX_BYTES it stops soon.
+    """Undo the transfer and content encodings of a body; ValueError if that fails. Stop soon after MAX_BYTES.
 
-    Many crawlers store what they have unpacked under the header that said it was packed: then the body stays as it is.
+    Many crawlers store an unpacked body with the header of the packed one: such a body is returned unchanged.
     """
     if "chunked" in fields.get("transfer-encoding", "").lower():
         body = _join_chunks(body)
@@ -135,7 +135,7 @@ _UNPACKERS = {"gzip": _inflate, "x-gzip": _inflate, "deflate": _inflate, "br": _
 
 
 class Element(NamedTuple):
-    """An element of one of KINDS, with the values of its relevant attributes; `content` of a script is its text."""
+    """An HTML element of a kind in KINDS, with its relevant attributes; a script's text is the attribute `content`."""
 
     tag: str
     attributes: dict[str, str]
@@ -153,7 +153,7 @@ class Html(NamedTuple):
 
 
 def parse(page: bytes, fields: dict[str, str]) -> Html:
-    """Return what counts of a page; ValueError if it is in an encoding that cannot be decoded."""
+    """Return a page's images and metas, base, language and licences; ValueError if its encoding cannot be decoded."""
     found = _elements(page, fields.get("content-type", ""))
     base = next((element.attributes["href"] for element in found if element.tag == "base"), None)
     lang = next((element.attributes["lang"] for element in found if element.tag == "html"), "")
@@ -193,7 +193,7 @@ def _elements(page: bytes, content_type: str) -> list[Element]:
 
 
 def elements(page: bytes) -> list[Element]:
-    """Return the elements of a page, in their order, those in templates left out."""
+    """Return the elements of a page that are of KINDS, in their order, without those in templates."""
     frames = np.empty(len(page) // 4 + 2, np.int32)  # memory that is not used costs nothing
     opened = np.empty((len(page) // 4 + 2, 3), np.int32)
     rows = np.empty((len(page) // 9 + 2, html.COLUMNS), np.int32)
@@ -220,12 +220,12 @@ def _value(raw: bytes) -> str:
 
 
 def stated_outside(page: bytes, content_type: str) -> str | None:
-    """Return the name of the encoding that is known before the page is read: by its first bytes or its header."""
+    """Return the name of the encoding that the page's first bytes or the HTTP header state, or None."""
     return _begun(page, _BOMS) or _charset(content_type) or _begun(page, _XML_UTF_16)
 
 
 def stated_inside(page: bytes, metas: Iterable[dict[str, str]]) -> str | None:
-    """Return the name of the encoding that the page itself states, given the attributes of its metas."""
+    """Return the name of the encoding that a page's metas, given as attributes, or XML declaration state, or None."""
     name = next(filter(None, map(_of_meta, metas)), None) or _of_xml(page)
     if name in _BOMS.values():  # it was read as ASCII, so it is not UTF-16
         return UTF_8
@@ -247,7 +247,7 @@ def decode(page: bytes, name: str) -> str:
 
 
 def is_mostly_utf8(page: bytes) -> bool:
-    """Return whether bytes that are no ASCII are UTF-8, or more of them are than are not: pages are cut anywhere."""
+    """Return whether a page, perhaps cut, is UTF-8, or has more valid than invalid characters besides ASCII."""
     text = page.decode("utf-8", "replace")
     wrong = text.count("\ufffd")
     return wrong == 0 or len(text) - len(text.encode("ascii", "ignore")) > 2 * wrong
@@ -280,7 +280,7 @@ def _codec(label: str) -> str | None:
 
 
 def looks_like(page: bytes) -> str:
-    """Return a label of the encoding that most likely makes texts of the page's bytes that are no ASCII."""
+    """Return a label of a page's most likely encoding, guessed from those pieces of its text that are not ASCII."""
     odd = (piece[0] for piece in _PIECE.finditer(page) if not piece[0].isascii())
     pieces = next(gather(odd, len, ENOUGH), [])
     texts = b"\n".join(pieces)[: ENOUGH + len(pieces) - 1]
@@ -292,7 +292,7 @@ def looks_like(page: bytes) -> str:
 
 
 def link_of(attributes: dict[str, str]) -> str | None:
-    """Return the link of an image with these of LINKS; None if there is no src, and no other that may show a picture.
+    """Return an image's link by its attributes in LINKS; None without a src or another link that may show a picture.
 
     >>> link_of({"src": "a.jpg", "srcset": "b.jpg 2x"}), link_of({"src": "spacer.gif", "srcset": "a.jpg, b.jpg 2x"})
     ('a.jpg', 'b.jpg')
@@ -309,7 +309,7 @@ def link_of(attributes: dict[str, str]) -> str | None:
 
 
 def _read(value: str, name: str) -> str | None:
-    """Return the link in what one of LINKS holds."""
+    """Return the link in the value of the attribute `name`, one of LINKS, or None."""
     if name == html.OF_OTHER:
         attribute, _, link = value.partition("=")
         return None if _of_another(attribute) else link.strip(" \t\n\f\r\"'")
@@ -337,7 +337,7 @@ def _name(link: str) -> str:
 
 
 def _candidates(value: str) -> Iterator[tuple[str, tuple[bool, float]]]:
-    """Yield links of a srcset, and whether each has a width, and it, else its density: as HTML parses the attribute."""
+    """Yield each link of a srcset, parsed as in HTML, with its size: (True, width), or (False, density)."""
     for found in _CANDIDATE.finditer(value):
         link, descriptors = found.groups()
         if (size := _size(descriptors or "")) is not None:
@@ -345,7 +345,7 @@ def _candidates(value: str) -> Iterator[tuple[str, tuple[bool, float]]]:
 
 
 def _size(descriptors: str) -> tuple[bool, float] | None:
-    """Return whether a width is stated, and it, else the density; None if they are none that HTML knows."""
+    """Return (True, width) or (False, density), as descriptors in a srcset state; None if HTML does not allow these."""
     stated: dict[str, float] = {}
     for each in descriptors.translate(_TO_SPACES).split(" "):
         if not each:

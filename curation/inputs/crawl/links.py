@@ -62,7 +62,7 @@ _file_of_crawl = re.compile(r"(?:crawl-data/)?CC-MAIN-\d{4}-\d{2}(?:-\d{2})?/[^?
 
 
 class Links:
-    """The links of one page; a `page` that cannot be parsed, or is too long, is a ValueError."""
+    """Resolves the links of one page; ValueError if its URL `page` cannot be parsed, or its URL or base is too long."""
 
     def __init__(self, page: str, base: str | None = None):
         self._base = page if not base and _plain_page(page) else _base_url(page, base)
@@ -77,7 +77,7 @@ class Links:
 
     @property
     def prefixes(self) -> tuple[str, str, str] | None:
-        """The text before a plain link that is relative to the directory, the root, the scheme; None off the web."""
+        """Text before a plain link relative to the directory, the root, the scheme; None if the base is not http(s)."""
         return (self._directory, self._root, self._scheme) if _is_http(self._root) else None
 
     def resolve(self, link: str) -> tuple[str, None] | tuple[None, str]:
@@ -119,7 +119,7 @@ class Links:
 
 
 def _base_url(page: str, base: str | None) -> str:
-    """Return what links are relative to: `<base href>`, itself relative to the page, unless it is no web address."""
+    """Return the URL that links are relative to: that of `<base href>` if it is a web address, else the page's."""
     urlsplit(page)
     if not base:
         return page
@@ -166,7 +166,7 @@ _BITS = {"robots": _ROBOTS, "x-robots-tag": _ROBOTS, TDM_RESERVATION: {"1": SIGN
 
 
 def page_signals(stated: Iterable[tuple[str, str]]) -> int:
-    """Return the signals of a page, given name and value of its header fields, and name and content of its metas.
+    """Return a page's signals as bits, given name and value of its header fields, and name and content of its metas.
 
     >>> page_signals([("X-Robots-Tag", "NOAI"), ("robots", "none, noimageai"), ("tdm-reservation", "0")])
     7
@@ -186,7 +186,7 @@ def states_signals(name: str) -> bool:
 
 
 def image_signals(attributes: dict[str, str], places: int) -> tuple[int, int | None, int | None]:
-    """Return the signals of an image, and its width and height in pixels; None where they are not stated as such."""
+    """Return an image's signals as bits, and its stated width and height; None for a size not stated in pixels."""
     signals = places | (SIGNALS[DATA_NOAI] if DATA_NOAI in attributes else 0)
     return signals, _pixels(attributes.get("width")), _pixels(attributes.get("height"))
 
@@ -199,8 +199,8 @@ def _pixels(value: str | None) -> int | None:
 def place_of(link: str, host: str) -> int:
     """Return the bits of IMAGE_PLACES for an image in a link, given the host of its page in lower case.
 
-    A site is the last two labels of a host, and the last three where the second last has at most three letters and the
-    last two. A link to a picture leads to what the image shows, so it is none to another site.
+    A site is the last two labels of a host, or the last three if the second last has at most three letters and the last
+    has two. A link to a picture shows the image itself, so it does not count as a link to another site.
 
     >>> [place_of(link, "www.shop.co.uk") for link in ("/", "//a.org#x", "http://img.Shop.co.uk/b", "//a.co.uk/b.JPG")]
     [2048, 6144, 0, 0]
@@ -232,7 +232,7 @@ def _site(host: str) -> str:
 
 
 class Image(NamedTuple):
-    """An image of a page: its link, all attributes, the signals, size and language that they state, the link around."""
+    """An image of a page: its link, attributes, the signals, size and language they state, and the link around it."""
 
     link: Any
     attributes: dict[str, Any]
@@ -244,7 +244,7 @@ class Image(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A page, its images, its signals, and where its record begins. Links and texts are not checked yet."""
+    """A page, its images, its signals as bits, and its record's offset in the file; links and texts are unchecked."""
 
     url: str
     base: str | None
@@ -254,7 +254,7 @@ class Page(NamedTuple):
 
 
 def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
-    """Yield the pairs on a page as rows of PAGE_PAIRS."""
+    """Yield the pairs on a page as rows with the columns of PAGE_PAIRS; count dropped pairs."""
     try:
         resolve = Links(page.url, page.base).resolve
     except ValueError:
@@ -277,7 +277,7 @@ def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
 
 
 def _texts(attributes: dict[str, Any], tally: Counter[str]) -> list[tuple[str, str]]:
-    """Return kind and text of each text of an image; an image without any counts as dropped once."""
+    """Return kind and text of each usable text of an image; count texts and images that are dropped."""
     stated = [(kind, attributes[kind]) for kind in KINDS if kind in attributes]
     if not stated:
         tally["dropped.no_text"] += 1
@@ -291,7 +291,7 @@ def _texts(attributes: dict[str, Any], tally: Counter[str]) -> list[tuple[str, s
 
 
 def name_of_file(path: str) -> str:
-    """Return the path of a file from the name of its crawl on; the last part of a path that names none.
+    """Return the path of a file from the name of its crawl on, or the last part of a path without a crawl's name.
 
     >>> name_of_file("https://a.org/crawl-data/CC-MAIN-2024-10/segments/1/wat/b.wat.gz?key=1"), name_of_file("/c/b.gz")
     ('crawl-data/CC-MAIN-2024-10/segments/1/wat/b.wat.gz', 'b.gz')
@@ -301,7 +301,7 @@ def name_of_file(path: str) -> str:
 
 
 def page_pairs(*columns: pa.Array, offsets: pa.Array | None = None) -> pa.RecordBatch:
-    """Return a PAGE_PAIRS batch of these columns; the last ones, but for offsets, may be left out, and are null."""
+    """Return a batch with the schema PAGE_PAIRS of its first columns and perhaps `offsets`; other columns are null."""
     stated = [*columns, *([] if offsets is None else [offsets])]
     fields = list(PAGE_PAIRS)[len(columns) : len(PAGE_PAIRS) - len(stated) + len(columns)]
     nulls = [pa.nulls(len(columns[0]), field.type) for field in fields]
@@ -309,7 +309,7 @@ def page_pairs(*columns: pa.Array, offsets: pa.Array | None = None) -> pa.Record
 
 
 def from_rows(rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """Yield PAGE_PAIRS batches of rows; rows that UTF-8 cannot hold are left out and counted."""
+    """Yield batches of rows with the schema PAGE_PAIRS; rows that UTF-8 cannot hold are left out and counted."""
     for columns in columns_of(rows, tally, PAGE_PAIRS.types):
         yield page_pairs(*columns)
 
@@ -317,7 +317,10 @@ def from_rows(rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBat
 def candidates_of_file(
     pairs: Iterable[pa.RecordBatch], tally: Counter[str], path: str = ""
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the PAGE_PAIRS of a file as candidates, then its tallies; a file without records counts as bad."""
+    """Yield pairs of a file, with the schema PAGE_PAIRS, as candidates, then its tallies.
+
+    A file without records counts as bad.
+    """
     file = name_of_file(path)
     for batch in gather_rows(pairs, ROWS, BYTES, exact=True):
         tally["pairs"] += batch.num_rows

@@ -49,7 +49,7 @@ GROUP = 2 << 20  # bytes of the records that are read at once; more leave the se
 
 
 def read(file: BinaryIO, path: str = "") -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of a WARC file, and its tallies; unreadable records are skipped and counted."""
+    """Yield the candidates of a WARC file, then its tallies; unreadable records are skipped and counted."""
     tally, offsets = Counter(files=1), [0]
     found = responses(members(file, tally, offsets), tally)
     rows = (row for page in _pages(found, tally, offsets) for row in pairs_of_page(page, tally))
@@ -57,7 +57,7 @@ def read(file: BinaryIO, path: str = "") -> Iterator[pa.RecordBatch]:
 
 
 def _pages(responses: Iterator[tuple[WarcRecord, bytes]], tally: Counter[str], offsets: list[int]) -> Iterator[Page]:
-    """Yield the pages among responses; those that cannot be read are counted. The last of offsets is the response's."""
+    """Yield the pages with images among responses; count unreadable ones. The last of `offsets` is the response's."""
     for record, block in responses:
         page = _page(record, block)
         if isinstance(page, str):
@@ -68,7 +68,7 @@ def _pages(responses: Iterator[tuple[WarcRecord, bytes]], tally: Counter[str], o
 
 
 def _page(record: WarcRecord, block: bytes) -> Page | str | None:
-    """Return the page in the block of a response; why it is dropped; None where it is no HTML."""
+    """Return the page in the block of a response, the reason why it is dropped, or None if it is no HTML."""
     if not block.startswith(b"HTTP/"):
         return "dropped.bad_http" if record.is_http else None
     stated, body = html_pages.headers(block)
@@ -100,8 +100,9 @@ def _image(element: html_pages.Element, page_language: str) -> Image:
 def members(file: BinaryIO, tally: Counter[str], offsets: list[int] | None = None) -> Iterator["Member"]:
     """Yield the bytes of each gzip member of `file`; count what cannot be read in `tally`.
 
-    Where each begins in the file is appended to `offsets` before it is given on. A member larger than WHOLE, as of a
-    file that was compressed in one go, is given on as a stream while it is read; where it breaks, its stream ends.
+    The position in the file at which a member begins is appended to `offsets` before the member is yielded.
+    A member larger than WHOLE, as in a file that was compressed in one go, is yielded as a stream while it is read; if
+    it is broken, its stream ends early.
     """
     source = _Source(file)
     if not source.more() or not source.begins_member():
@@ -126,7 +127,7 @@ def members(file: BinaryIO, tally: Counter[str], offsets: list[int] | None = Non
 
 
 def _by_pieces(source: "_Source") -> Iterator["Member"]:
-    """Yield the member that begins here: its bytes, or if it is large a stream of them."""
+    """Yield the member at the source's position: its bytes, or a Stream if it is large."""
     pieces = source.pieces()
     start: list[bytes] = []
     size = 0
@@ -142,7 +143,7 @@ def _by_pieces(source: "_Source") -> Iterator["Member"]:
 
 
 class _Source:
-    """The compressed bytes of a file: `_data` has been read, and from `_at` on is not yet inflated."""
+    """The compressed bytes of a file: `_data` has been read, and its bytes from index `_at` on are not inflated yet."""
 
     def __init__(self, file: BinaryIO):
         self._file = file
@@ -151,11 +152,11 @@ class _Source:
 
     @property
     def offset(self) -> int:
-        """Where in the file the next member begins."""
+        """The position in the file at which the next member begins."""
         return self._size - len(self._data) + self._at
 
     def more(self) -> bool:
-        """Go to where the next member begins; False at the end of the file. Zeros between are padding."""
+        """Go to the next member, past zeros, which are padding; return False at the end of the file."""
         while True:
             if self._data.startswith(b"\0", self._at):
                 self._set(self._data[self._at :].lstrip(b"\0"))
@@ -163,14 +164,14 @@ class _Source:
                 return self._at < len(self._data)
 
     def begins_member(self) -> bool:
-        """Return whether the next bytes are those that each member begins with."""
+        """Return whether the next bytes are the first bytes of a gzip member."""
         return self._data.startswith(MAGIC, self._at)
 
     def at_once(self) -> bytearray | None:
-        """Return the bytes of the member that begins here and go behind it; None if it must be read by pieces.
+        """Return the inflated bytes of the next member, and go behind it; None if it must be read by pieces.
 
-        Where the next one seems to begin, this one should end, with its size. If so libdeflate inflates and checks it,
-        faster than anything can that must find the end out.
+        This member should end, with its size, where another seems to begin. If so, libdeflate inflates and checks it,
+        faster than anything that must find the end by inflating.
         """
         end = self._end()
         size_at = end - _SIZE_BYTES
@@ -187,7 +188,7 @@ class _Source:
         return member
 
     def _end(self) -> int:
-        """Return where the next member seems to begin, or the file ends; a position before that if it is too far."""
+        """Return the index in `_data` where the member after this one seems to begin, or where `_data` ends."""
         while True:
             end = find_bytes(self._searched, self._at + 1, len(self._data), _MAGIC_WORD, len(MAGIC))
             if end >= 0:
@@ -196,9 +197,9 @@ class _Source:
                 return len(self._data)
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the bytes of the member that begins here; zlib.error where it breaks, EOFError where it is cut.
+        """Yield inflated pieces of the next member; zlib.error where it is broken, EOFError where it is cut off.
 
-        The source stays at the beginning of a member up to WHOLE until that is read, in case it breaks.
+        Until a member of up to WHOLE bytes is read, the source stays at its beginning, in case it is broken.
         """
         inflate = zlib.decompressobj(31)
         at, size = self._at, 0
@@ -217,7 +218,7 @@ class _Source:
         self._at = at
 
     def skip(self) -> bool:
-        """Go to the next member that holds a record, after a member broke; False if there is none."""
+        """Go from a broken member to the next member that holds a record; return False if there is none."""
         self._at += 1
         while True:
             at = self._data.find(MAGIC, self._at)
@@ -232,7 +233,7 @@ class _Source:
             self._at += 1
 
     def _read(self) -> bool:
-        """Read on; False at the end of the file."""
+        """Read more of the file into `_data`; return False at the end of the file."""
         chunk = self._file.read(max(CHUNK, (len(self._data) - self._at) // 4))  # what is kept is copied
         if chunk:
             self._size += len(chunk)
@@ -252,7 +253,7 @@ def _begins_record(data: bytes) -> bool:
 
 
 class Stream:
-    """A member that is read while it is inflated. Errors wait for `drain`: its reader takes every error for its own."""
+    """A member that is inflated while it is read. Only `drain` raises errors, which fastwarc would take for its own."""
 
     def __init__(self, start: bytes, pieces: Iterator[bytes]):
         self._buffer = io.BytesIO(start)
@@ -277,7 +278,7 @@ class Stream:
         return self._position
 
     def drain(self) -> None:
-        """Read to the end of the member; raise what broke it."""
+        """Read to the end of the member; raise the error at which it broke, if it did."""
         while self.read(CHUNK):
             pass
         if self._error:
@@ -299,7 +300,7 @@ class MemberBlocks(NamedTuple):
 def metadata(
     members: Iterable[Member], tally: Counter[str], offsets: list[int] | None = None
 ) -> Iterator[MemberBlocks]:
-    """Yield the blocks of all metadata records, about GROUP bytes at a time; the members' `offsets` are taken away."""
+    """Yield the blocks of all metadata records, about GROUP bytes at a time; their offsets are taken from `offsets`."""
     for is_whole, alike in groupby(members, _is_whole):
         if is_whole:
             for group in gather(cast(Iterator[bytes], alike), len, GROUP):
@@ -319,7 +320,7 @@ def _taken(offsets: list[int] | None, number: int) -> list[int]:
 
 
 def responses(members: Iterable[Member], tally: Counter[str]) -> Iterator[tuple[WarcRecord, bytes]]:
-    """Yield each response with its block."""
+    """Yield each response record with its block (content); count all records."""
     for member in members:
         if not isinstance(member, Stream) and _heads(member, [member])[0, KIND] not in (UNUSUAL, RESPONSE):
             tally["records"] += 1
@@ -328,7 +329,7 @@ def responses(members: Iterable[Member], tally: Counter[str]) -> Iterator[tuple[
 
 
 def joined(blocks: Sequence[bytes], offsets: Sequence[int] | None = None) -> MemberBlocks:
-    """Return blocks one behind the other; `offsets` are 0 where they are not given."""
+    """Return blocks, one behind the other, as MemberBlocks; `offsets` are 0 if they are not given."""
     sizes, ends = _bounds(blocks)
     return MemberBlocks(
         b"\0".join((*blocks, bytes(SLACK))), ends - sizes, ends, np.array(offsets or [0] * len(blocks), np.int64)
@@ -355,7 +356,7 @@ def _metadata_of(members: list[bytes], tally: Counter[str], offsets: list[int]) 
 
 
 def _heads(data: bytes | bytearray, members: Sequence[bytes | bytearray]) -> np.ndarray:
-    """Return the heads, int64 [member, COLUMNS], of members that are in `data` with one byte between each two."""
+    """Return KIND, BEGIN and END of each member's block, int64[member, COLUMNS]; `data` has a byte between members."""
     heads = np.empty((len(members), COLUMNS), np.int64)
     sizes, ends = _bounds(members)
     # Read-only also if it is a bytearray: for other types Numba would compile the kernel once more.
@@ -364,7 +365,7 @@ def _heads(data: bytes | bytearray, members: Sequence[bytes | bytearray]) -> np.
 
 
 def _bounds(parts: Sequence[Sized]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sizes of the parts, and where each ends if a byte is between each two."""
+    """Return the size of each part, and the position of its end if parts are joined with a byte between each two."""
     sizes = np.array([len(part) for part in parts], np.int64)
     return sizes, np.cumsum(sizes + 1) - 1
 
@@ -374,7 +375,7 @@ def _is_whole(member: Member) -> bool:
 
 
 def _parsed(member: Member, kind: WarcRecordType, tally: Counter[str]) -> Iterator[tuple[WarcRecord, bytes]]:
-    """Yield each whole record of a member that is of this kind, with its block."""
+    """Yield each whole record of the type `kind` in a member, with its block; count all records."""
     # Of a stream, fastwarc uses `read` and `tell` alone.
     stream = cast(BinaryIO, member) if isinstance(member, Stream) else io.BytesIO(member)
     try:

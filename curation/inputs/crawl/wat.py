@@ -83,13 +83,13 @@ def page_of(block: bytes, tally: Counter[str]) -> Page | None:
 
 
 def target_of(link: dict[str, Any]) -> str | None:
-    """Return where a link leads that is around the image before it: one with a text may follow the image only."""
+    """Return the URL of a link that is around the image before it, else None; a link with a text may just follow it."""
     url = link.get("url") if link.get("path") == "A@/href" and "text" not in link else None
     return url if type(url) is str else None
 
 
 def signals_of(headers: Any, metas: Any) -> int:
-    """Return the signals of a page, given what its record holds of headers and metas; odd values say nothing."""
+    """Return a page's signals as bits, given the headers and metas in its record; malformed values are ignored."""
     stated = list(headers.items()) if type(headers) is dict else []
     if type(metas) is list:
         stated += [(meta.get("name"), meta.get("content")) for meta in metas if type(meta) is dict]
@@ -99,13 +99,13 @@ def signals_of(headers: Any, metas: Any) -> int:
 
 
 def licences_in(html: Any) -> int:
-    """Return the licences of a page as bits, given what its record holds of the HTML."""
+    """Return the licences of a page as bits, given the value of HTML-Metadata in its record."""
     lists = _at(html, "Links"), _at(html, "Head", "Link"), _at(html, "Head", "Metas")
     return licences_of_objects(each for some in lists if type(some) is list for each in some if type(each) is dict)
 
 
 def licences_of_objects(objects: Iterable[dict[str, Any]]) -> int:
-    """Return the licences that links and metas of a record state; odd values say nothing."""
+    """Return the licences that links and metas of a record state, as bits; malformed values are ignored."""
     links, metas = [], []
     for each in objects:
         rel, url, content = each.get("rel", ""), each.get("url"), each.get("content")
@@ -117,7 +117,7 @@ def licences_of_objects(objects: Iterable[dict[str, Any]]) -> int:
 
 
 def json_of(block: bytes) -> Any:
-    """Return what JSON says, as Python has it; a ValueError if it is none."""
+    """Return the value of JSON bytes as a Python object; ValueError if they are no JSON."""
     try:
         return orjson.loads(block)
     except ValueError:  # orjson refuses a whole page for one lone surrogate; here only the text that holds it is lost
@@ -132,14 +132,14 @@ def _at(tree: Any, *keys: str) -> Any:
 
 
 def read(file: BinaryIO, path: str = "") -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of a WAT file, and its tallies; unreadable records are skipped and counted."""
+    """Yield the candidates of a WAT file, then its tallies; unreadable records are skipped and counted."""
     tally, offsets = Counter(files=1), list[int]()
     blocks = warc.metadata(members(file, tally, offsets), tally, offsets)
     yield from candidates_of_file(read_blocks(blocks, tally), tally, path)
 
 
 def read_blocks(groups: Iterable[MemberBlocks], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the pairs in blocks of metadata records, in their order, in PAGE_PAIRS batches of any size."""
+    """Yield the pairs in blocks of metadata records, in order, as batches of any size with the schema PAGE_PAIRS."""
     for blocks in groups:
         small = blocks.ends - blocks.begins <= MAX_BYTES
         tally["dropped.too_large"] += int(np.count_nonzero(~small))
@@ -148,7 +148,7 @@ def read_blocks(groups: Iterable[MemberBlocks], tally: Counter[str]) -> Iterator
 
 
 class _Group:
-    """Records that are read at once."""
+    """Reads the pairs of a group of metadata records, most of them by kernels."""
 
     def __init__(self, blocks: MemberBlocks, tally: Counter[str]):
         self._joined, self._begins, self._ends, self._offsets = blocks
@@ -164,7 +164,7 @@ class _Group:
         self._hosts = pa.array([host_of(url) if url else "" for url in self._urls.to_pylist()], pa.string())
 
     def _scan(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the kernel finds: int32 [record, PAGE_COLUMNS] and [image, IMAGE_COLUMNS]."""
+        """Return pages, int32[record, PAGE_COLUMNS], and images, int32[image, IMAGE_COLUMNS], that a kernel finds."""
         sizes = self._ends - self._begins
         pages = np.empty((len(sizes), tokens.PAGE_COLUMNS), np.int32)
         images = np.empty((sizes.sum() // SMALLEST + 1, tokens.IMAGE_COLUMNS), np.int32)
@@ -176,7 +176,7 @@ class _Group:
         return self._data[self._begins[record] : self._ends[record]]
 
     def _set_slow(self) -> None:
-        """Leave records to the parser that no kernel can read, or whose URL is too long to repeat it for each image."""
+        """Leave records to the parser that are no UTF-8, or whose URL or base is too long to repeat for each image."""
         pages = self._pages
         for begin in (tokens.PAGE, tokens.BASE):
             pages[pages[:, begin + 1] - pages[:, begin] > LONGEST_BASE, tokens.READ] = 0
@@ -203,7 +203,7 @@ class _Group:
         return urls, np.frombuffer(prefixes + bytes(SLACK), np.uint8)
 
     def _read_page(self, record: int, prefixes: bytearray) -> str | None:
-        """Return the URL of a page that is not plain, and append the prefixes of its links."""
+        """Return the URL of a page that is not plain, None if it is bad; append its links' prefixes to `prefixes`."""
         page = self._pages[record].tolist()
         url = self._string(page, tokens.PAGE).strip("<>")
         try:
@@ -221,7 +221,7 @@ class _Group:
         return url
 
     def _read_signals(self) -> np.ndarray:
-        """Return the signals of each page with images, int32[record]."""
+        """Return the signals and licences of each page with images, as bits, int32[record]."""
         signals = np.zeros(len(self._pages), np.int32)
         spans = self._pages[:, tokens.HEADERS : tokens.METAS + 2]
         held = (spans[:, 0] >= 0) | (spans[:, 2] >= 0)
@@ -237,7 +237,7 @@ class _Group:
         return signals
 
     def _licences(self, record: int) -> int:
-        """Return the licences of a page as bits; of its record, the objects are read that may state one."""
+        """Return the licences of a page as bits; only those objects in its record are parsed that may state one."""
         objects, begin, end = [], int(self._begins[record]), int(self._ends[record])
         at = find_statement(self._data, self._pages[record, tokens.LICENCE], end)
         while at < end:
@@ -276,7 +276,7 @@ class _Group:
             yield self._batch(*self._write(images), self._places(images))
 
     def _places(self, images: np.ndarray) -> np.ndarray:
-        """Return the bits of the place of each image, int32[image]."""
+        """Return the bits of IMAGE_PLACES for each image, int32[image]."""
         places, link = np.empty(len(images), np.int32), np.empty(len(self._data) + SLACK, np.uint8)
         find_places(self._data, images, *string_buffers(self._hosts), link, places)
         for image in np.flatnonzero(places == ODD).tolist():
@@ -286,7 +286,7 @@ class _Group:
         return places
 
     def _write(self, images: np.ndarray) -> tuple[pa.Array, pa.Array, np.ndarray]:
-        """Return URLs and texts of all pairs, some not finished, and int32 [pair, ROW_COLUMNS]."""
+        """Return URLs and texts of the pairs, and int32[pair, ROW_COLUMNS], which marks unfinished ones."""
         most, size = 3 * len(images), len(self._data)  # spans do not overlap; memory that is not used costs nothing
         longest = int((self._bounds[:, 1::2] - self._bounds[:, ::2]).max())
         link, written = np.empty(size + SLACK, np.uint8), np.empty(size + SLACK, np.uint8)
@@ -301,7 +301,7 @@ class _Group:
         return _strings(url_ends, urls, count), _strings(text_ends, written, count), rows[:count]
 
     def _batch(self, urls: pa.Array, written: pa.Array, rows: np.ndarray, places: np.ndarray) -> pa.RecordBatch:
-        """Return the pairs that `_write` began, finished: texts are clean, and links resolved."""
+        """Return the pairs of `_write` with the schema PAGE_PAIRS, with texts cleaned and links resolved."""
         kept = np.ones(len(rows), bool)
         odd = np.flatnonzero(rows[:, kernels.ROW_ODD_TEXT])
         cleaned = [clean(text) for text in written.take(pa.array(odd)).to_pylist()]
@@ -327,7 +327,7 @@ class _Group:
 
 
 def _object_in(data: bytes, begin: int, end: int) -> tuple[Any, int]:
-    """Return the first object in JSON from data[begin] on, and the bytes up to its end; most are short."""
+    """Return the first value in JSON from data[begin] on, and the number of bytes up to its end; ValueError if none."""
     stop = begin
     while True:
         stop += _SHORT
@@ -343,7 +343,7 @@ def _object_in(data: bytes, begin: int, end: int) -> tuple[Any, int]:
 
 
 def _changed(strings: pa.Array, at: np.ndarray, values: Sequence[str | None], kept: np.ndarray) -> pa.Array:
-    """Return the strings that are kept, those at some positions with new values."""
+    """Return the strings for which `kept` is true, those at the positions `at` replaced by `values`."""
     if not len(at) and kept.all():
         return strings
     positions = np.arange(len(strings))

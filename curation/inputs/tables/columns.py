@@ -159,7 +159,7 @@ def _is_number(name: str | int) -> bool:
 
 @dataclass(frozen=True)
 class Glance:
-    """The facts that a first look at a file shows."""
+    """The facts that the beginning of a file shows: columns, rows, bytes of pieces, and dialect."""
 
     columns: dict[str, str] = field(default_factory=dict)  # field → name or number of its column
     rows: int | None = None  # None unless the file states it
@@ -301,7 +301,7 @@ def folder_of(table: str) -> str:
 
 
 def copies_like(pattern: str) -> str:
-    """Return the pattern of copied files for a pattern of tables.
+    """Return the pattern of paths that matches the copies of those tables that a pattern of tables matches.
 
     >>> copies_like("table:web.*")
     'tables/web.*/*'

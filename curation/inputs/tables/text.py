@@ -150,7 +150,7 @@ def _opened(
 
 
 def _worth(rows: Iterator[list[str]], options: TableOptions, path: str) -> int:
-    """Return the score of one delimiter, by which the delimiters are compared.
+    """Return the score of a delimiter, given the rows that it makes; the delimiter with the highest score is used.
 
     With a header, 1 if it names the needed columns, else 0. Without one, the number of rows with a web address as URL.
     """
@@ -179,7 +179,7 @@ def _columns(first: list[str], options: TableOptions, path: str) -> dict[str, in
 
 
 def _of_width(data: Iterable[Fields], rows: DelimitedRows, tally: Counter[str]) -> Iterator[list[str]]:
-    """Yield the rows with as many fields as the first row; count other rows, and note the first such row's line."""
+    """Yield the rows with as many fields as the first row; count all others, and note the line of the first of them."""
     for row in data:
         tally["records"] += 1
         if row is not None and len(row) == rows.width:

@@ -50,7 +50,7 @@ class WordSums(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Working memory for one call."""
+    """Working memory for one call of `predict`."""
 
     words: np.ndarray  # int64 [AT_ONCE, 5]
     numbers: np.ndarray  # int64 [AT_ONCE]: number of the sum of each word
@@ -135,7 +135,7 @@ def word_end(data, i, end):
 
 @lean
 def sum_in_order(model, data, i, end, scratch, text):
-    """Set sum `text` to the sum of all rows of the text data[i:end], added in fastText's order."""
+    """Set vector `text` of scratch.texts to the sum of all rows of the text data[i:end], added in fastText's order."""
     clear(scratch.texts, text)
     count, stop = 0, word_end(data, i, end)
     while i < end and key_of_bytes(data, i, stop - i) != (language_id.END_LOW, language_id.END_HIGH):
@@ -161,7 +161,7 @@ def multiply_texts(output, scratch, count):
 
 @lean
 def decide(offsets, data, model, output, scratch, first, count, labels, scores, kept):
-    """Set labels and scores of `count` texts from `first` on, from their sums; return how many were summed again."""
+    """Set labels, scores and products (`kept`) of `count` texts from `first` on; return how many were summed again."""
     texts, products, doubtful = scratch.texts, scratch.products, 0
     multiply_texts(output, scratch, count)
     for k in range(count):
@@ -189,8 +189,9 @@ def decide(offsets, data, model, output, scratch, first, count, labels, scores, 
 def predict(offsets, data, model, table, output, scratch, labels, scores, kept):
     """Set labels[text] and scores[text] to the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
 
-    The label is UNKNOWN if the model knows no part of the text, and DAMAGED if a product is not finite. Return the
-    number of texts that were summed again because another label was near.
+    The label is UNKNOWN if the model knows no part of the text, and DAMAGED if a product is not finite. kept[text] is
+    set to the products, unless it has no columns. Return the number of texts that were summed again because another
+    label was near.
     """
     texts, sums = scratch.texts, table.sums
     word_ngrams, most = model.words.word_ngrams > 1, len(table.hashes) - AT_ONCE

@@ -165,7 +165,7 @@ def predict(offsets, data, model, table, scratch, labels, scores, means):
 
 @lean
 def spread(model, means, scores, waiting, columns, out):
-    """Add the probability of each label to out[text, columns[label]], given means[text] and the best score."""
+    """Add each label's probability to out[text, columns[label]], given means[text] and the best score scores[text]."""
     _, _, _, children, weights = model
     for text in range(len(out)):
         spread_tree(children, weights, means[text], scores[text], waiting, columns, out[text])

@@ -130,7 +130,7 @@ def likeliest_in_order(children, weights, mean, waiting):
 
 @inline
 def spread_tree(children, weights, mean, score, waiting, columns, out):
-    """Add the probability of each label to out[columns[label]], if it matters beside the best one's; -1 is none."""
+    """Add each label's probability to out[columns[label]], unless that is -1, or it is below score / MOST_WEIGHT."""
     nodes, products, _, _ = waiting
     labels = len(children) // 2 + 1
     nodes[0], products[0] = len(children) - 1, 1.0
@@ -324,7 +324,10 @@ def label_in_order(loss, tree, products, text, labels):
 
 @lean
 def spread_products(loss, tree, products, scores, columns, out):
-    """Add the score of each label to out[text, columns[label]], given products[text] and the best score."""
+    """Add the score of each label with a column of at least 0 to out[text, columns[label]].
+
+    products[text] are the text's products, and scores[text] is its best score.
+    """
     for text in range(len(out)):
         if loss == TREE:
             spread_tree(tree.children, products[text], len(columns), scores[text], tree.waiting, columns, out[text])

@@ -130,7 +130,7 @@ class Model(NamedTuple):
 
 
 class NgramSums(NamedTuple):
-    """Vectors to which rows are added, with the state of each vector."""
+    """Vectors that are sums of rows, with the number of rows in each and the sum of their lengths."""
 
     vectors: np.ndarray  # float32 [number, padded width]
     sizes: np.ndarray  # int64: number of rows added to each vector
@@ -361,7 +361,7 @@ def remember(slots, letters, used, slot, data, begin, size, low, high, value):
 
 @lean
 def learn_dictionary(offsets, data, kept, before, table):
-    """Fill an empty table with the words data[offsets[word]:offsets[word + 1]]; the own row of each is `word`."""
+    """Fill an empty table with the words data[offsets[word]:offsets[word + 1]]; a word's own row is row `word`."""
     slots, ids, letters, used, first_slots, first_used = table
     for word in range(len(offsets) - 1):
         begin, size = offsets[word], offsets[word + 1] - offsets[word]

@@ -102,7 +102,7 @@ def merge(offsets, ids, other_offsets, other_ids, out_offsets, out):
 
 @kernel
 def look_up(data, lows, highs, begins, count, trie, out):
-    """Set out[i] to the code of the i-th symbol of a group, or to 0 if no entry holds the symbol."""
+    """Set out[i] to the trie's code of the i-th of `count` symbols, or to 0 if no entry has that symbol."""
     vocabulary, pool, characters = trie.vocabulary, trie.pool, trie.characters
     for first in range(0, count, _AHEAD):
         last = min(first + _AHEAD, count)

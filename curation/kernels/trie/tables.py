@@ -133,12 +133,13 @@ class Trie(NamedTuple):
     bucket that has room. A bucket of the vocabulary holds three keys of two integers and then three codes of 32 bits.
     An edge's key is node << 32 | symbol; a bucket of edges holds five keys, and then five codes of children. The high
     integer of a hashed symbol's key also holds, above 24 bits, the index of the symbol's bytes in `pool` (uint8).
+
     `hints` (uint8) is a bit filter: a pair whose bit is not set is no edge, so most pairs need no look-up in `edges`.
     `same` (int32) maps an entry to the next one with the same symbols, or to -1; it is empty if no two are the same.
     `sizes` (int64) is `nodes`, `terminals`, and the number of symbols of the longest entry.
     `characters` (uint32, 65,536 or none) maps a code point to the code of its symbol, for symbols of three bytes.
-    `borders` (uint8, 256 or none) is 1 for each byte that begins an open character at either end of an entry, for
-    the characters of `meta`: a text without any such byte holds no entry.
+    `borders` (uint8, 256 or none) is 1 for each byte that begins a character, other than a space, at either end of an
+    entry, for the characters of `meta`: a text without any such byte holds no entry.
     """
 
     vocabulary: np.ndarray

@@ -36,9 +36,9 @@ _COMMA, _COLON, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = (ord(character) for cha
 
 @lean
 def scan(data, begins, ends, stack, stops, pages, images):
-    """Fill pages[k] for the JSON in data[begins[k]:ends[k]], and a row of `images` for each with a text; return rows.
+    """Fill pages[k] from data[begins[k]:ends[k]], and a row of `images` per image with a text; return their number.
 
-    `data` is that of `curation.inputs.crawl.warc.Blocks`. `stack` has DEEPEST int64; `stops` an int32 for each
+    `data` is that of `curation.inputs.crawl.warc.MemberBlocks`. `stack` has DEEPEST int64; `stops` an int32 for each
     byte of the longest record, and SLACK. `images` has room for one row more than the most that are possible.
     """
     count = np.int64(0)  # a plain 0 is a type of its own, for which Numba would compile `scan_record` once more
@@ -62,10 +62,10 @@ def scan(data, begins, ends, stack, stops, pages, images):
 
 @lean
 def scan_record(data, begin, record, stack, stops, page, images, count):
-    """Return the end of the JSON that begins at data[begin], or -1, and the number of images then.
+    """Read a record from data[begin] on; return its end, or -1 if it is unusual, and the number of rows of `images`.
 
-    `role` is what the container is that is read, `of` what the value to come is, `seen` has a bit for each meaning.
-    `at` is a stop that is not behind the place that is read.
+    In the code, `role` is the meaning of the container that is read, `of` that of the next value; `seen` has a bit for
+    each meaning seen. `at` is the index of a stop that is not behind the byte that is read.
     """
     at, depth, role, of, seen = np.int64(0), 0, np.int64(tokens.OTHER_LIST), np.int64(tokens.ROOT), np.int64(0)
     i = after_space(data, begin)
@@ -108,7 +108,7 @@ def scan_record(data, begin, record, stack, stops, page, images, count):
 
 @inline
 def opens(byte, of):
-    """Return whether the byte begins the container that a value should be; any is a value without meaning."""
+    """Return whether `byte` opens a container that a value of the meaning `of` should be; any container for OTHER."""
     return (byte == _OPEN and tokens.OTHER <= of <= tokens.HEADER) or (
         byte == _OPEN_LIST and (of == tokens.OTHER or of == tokens.META_LIST or of == tokens.LINKS)
     )
@@ -116,21 +116,21 @@ def opens(byte, of):
 
 @inline
 def container(byte, of):
-    """Return what the container is that `byte` opens."""
+    """Return the meaning of the container that `byte` opens for a value of the meaning `of`."""
     return tokens.OTHER_LIST if byte == _OPEN_LIST and of == tokens.OTHER else of
 
 
 @inline
 def closing(role):
-    """Return the byte that ends a container."""
+    """Return the byte that ends a container of the meaning `role`."""
     return _CLOSE if role >= tokens.OTHER else _CLOSE_LIST
 
 
 @lean
 def read_name(data, i, stops, at, role, seen, fresh):
-    """Return where the next value of a container begins, or -1, a stop before it, and what the value is.
+    """Return the begin of a container's next value, or -1, the index of a stop before it, and the value's meaning.
 
-    A comma is before it unless `fresh`.
+    A comma is before the value or its name, unless `fresh`.
     """
     if not fresh:
         if byte_at(data, i) != _COMMA:
@@ -152,7 +152,7 @@ def read_name(data, i, stops, at, role, seen, fresh):
 
 @lean
 def read_leaf(data, i, stops, at, of, seen, page, images, count):
-    """Return the place behind a value that is no container, or -1, a stop before it, and what is seen then."""
+    """Read a value that is no container; return the index after it, or -1, that of a stop before it, and `seen`."""
     if byte_at(data, i) != QUOTE:
         return after_space(data, scalar_end(data, i)) if of == tokens.OTHER else -1, at, seen
     if of < tokens.PATH and of != tokens.OTHER:

@@ -55,11 +55,11 @@ _4_BYTES = (1 << 32) - 1
 
 @lean
 def write_rows(data, images, pages, link, url_strings, text_strings, rows, counts):
-    """Append a row for each text of `images`; return the number of rows.
+    """Append a URL, a text and a row for each text of `images`; return the number of rows.
 
-    `pages` is modes, prefixes and bounds: prefixes[bounds[k, 2 * j]:bounds[k, 2 * j + 1]] is what the links of record k
-    begin with that are relative to its directory, its root and its scheme. Both strings are bytes and the ends of each.
-    All outputs, and `link` for one link, have room for all, and SLACK.
+    `pages` is modes, prefixes and bounds: prefixes[bounds[k, 2 * j]:bounds[k, 2 * j + 1]] is the text before links of
+    record k that are relative to its directory (j = 0), root (1) or scheme (2). `url_strings` and `text_strings` are
+    each the bytes and the ends of all strings. All outputs have room for all rows, and `link` for any link, with SLACK.
     """
     modes, prefixes, bounds = pages
     urls, url_ends = url_strings
@@ -96,7 +96,7 @@ def write_rows(data, images, pages, link, url_strings, text_strings, rows, count
 
 @lean
 def unescape(data, begin, end, out, at):
-    """Write the string data[begin:end] to out[at:] without its escapes; return where it ends there."""
+    """Write the JSON string data[begin:end], without its escapes, to out[at:]; return its end in `out`."""
     i = begin
     while i < end:
         copy_window(data, i, out, at)
@@ -121,7 +121,7 @@ def unescape(data, begin, end, out, at):
 
 @inline
 def short_escape(byte):
-    """Return the byte that an escape of one character means."""
+    """Return the byte that an escape of one character, `byte`, means."""
     if byte >= ord("b"):
         byte = 10 if byte == ord("n") else 13 if byte == ord("r") else 9 if byte == ord("t") else byte
         byte = 8 if byte == ord("b") else 12 if byte == ord("f") else byte
@@ -130,7 +130,7 @@ def short_escape(byte):
 
 @lean
 def write_code(data, i, out, at):
-    """Write the character of an escape at data[i], a `u`, as UTF-8; return the places behind both. Surrogates pair."""
+    """Write the character of the escape whose `u` is at data[i], or of a pair; return the indices after it in both."""
     code = hex_code(data, i)
     i += 5
     if code & 0xF800 == 0xD800:
@@ -146,7 +146,7 @@ def write_code(data, i, out, at):
 
 @inline
 def write_text(data, begin, end, texts, at):
-    """Write a text without escapes, and without spaces at its ends; return where it ends."""
+    """Write a text to texts[at:] without escapes, and without spaces at its ends; return its end in `texts`."""
     while begin < end and byte_at(data, begin) == _SPACE:
         begin += 1
     end = unescape(data, begin, end, texts, at)
@@ -157,7 +157,7 @@ def write_text(data, begin, end, texts, at):
 
 @inline
 def write_url(prefixes, bounds, record, way, link, size, urls, at):
-    """Append a link, behind its prefix if it has one; return where it ends."""
+    """Write a link, behind its prefix if it has one, to urls[at:]; return its end in `urls`."""
     if way < _AS_IS:
         begin, end = bounds[record, 2 * way], bounds[record, 2 * way + 1]
         copy(prefixes, begin, end, urls, at)
@@ -175,7 +175,7 @@ def copy(data, begin, end, out, at):
 
 @lean
 def way_of(link, size):
-    """Return how a link becomes a URL: where it is plain as `Links.resolve` says, and else _BY_LOOKING."""
+    """Return the way from a link to its URL by the rules of `Links.resolve`; _BY_LOOKING if the link is not plain."""
     if size == 0:
         return _EMPTY
     scheme, colon = scheme_of(link, size)
@@ -191,7 +191,7 @@ def way_of(link, size):
 
 @inline
 def scheme_of(link, size):
-    """Return whether a link has no scheme (0), one that is not of the web (1), or http or https (2), and its colon."""
+    """Return 0 if a link has no scheme, 2 for http or https, 1 for any other, and the index of the colon behind it."""
     i, scheme = 0, 0
     while i < size and is_of_scheme(byte_at(link, i), i):
         i += 1
@@ -203,14 +203,14 @@ def scheme_of(link, size):
 
 @inline
 def is_of_scheme(byte, i):
-    """Return whether a scheme may have the byte at its place i."""
+    """Return whether a scheme may have `byte` as its character number i, from 0."""
     letter = ord("a") <= byte | 32 <= ord("z")
     return letter or (i > 0 and (ord("0") <= byte <= ord("9") or byte == ord("+") or byte == ord("-") or byte == _DOT))
 
 
 @inline
 def is_plain_host(link, i, size):
-    """Return whether a host that surely can be begins at link[i]: ASCII, and not in brackets."""
+    """Return whether a host begins at link[i] that is surely valid: ASCII, and not in brackets."""
     begin, byte = i, byte_at(link, i)
     while i < size and byte < 128 and byte not in (_SLASH, _QUESTION, ord("#"), ord("["), ord("]")):
         i += 1
@@ -220,7 +220,7 @@ def is_plain_host(link, i, size):
 
 @lean
 def way_of_relative(link, size):
-    """Return the prefix of a link without scheme, or _BY_LOOKING where joining may alter more, as in `Links`."""
+    """Return the prefix of a link without scheme; _BY_LOOKING if joining may alter the link further, as in `Links`."""
     first, last = byte_at(link, 0), byte_at(link, size - 1)
     odd = first == _QUESTION or first == _SPACE or last == _QUESTION or last == _DOT or last == _SPACE
     slash, colon, high = first == _SLASH, False, False
@@ -246,8 +246,8 @@ def way_of_relative(link, size):
 def read_pages(data, pages, modes, urls, url_ends, prefixes):
     """Append to `urls` the URL of each page with images that is plain and has no base, an empty string for any other.
 
-    Such a page's mode becomes PREFIXED, and where its directory, its root and its scheme begin and end in `urls` is
-    written to its row of `prefixes`. `urls` has room for the bytes of all, and SLACK.
+    The mode of a page with a plain URL becomes PREFIXED, and its row of `prefixes` gets begin and end, in `urls`, of
+    its directory, its root and its scheme. `urls` has room for the bytes of all URLs, and SLACK.
     """
     at = np.int64(0)
     url_ends[0] = 0
@@ -267,7 +267,7 @@ def read_pages(data, pages, modes, urls, url_ends, prefixes):
 
 @inline
 def is_bracket(byte):
-    """Return whether the byte is one of those that old files put around a URL."""
+    """Return whether the byte is < or >, which old files put around a URL."""
     return byte == _LESS or byte == _GREATER
 
 
@@ -305,7 +305,7 @@ def is_of_host(byte):
 
 @inline
 def is_of_path(byte):
-    """Return whether the byte may be in a name of a plain path."""
+    """Return whether the byte may be in the name of a folder or a file in a plain URL."""
     odd = byte == _SLASH or byte == _QUESTION or byte == _HASH or byte == _SEMICOLON
     return _SPACE < byte < _DELETE and not odd
 
@@ -318,7 +318,7 @@ def is_of_query(byte):
 
 @inline
 def mark_signals(data, stops, page):
-    """Leave of the headers and metas of a page those that may hold signals."""
+    """Set the spans of a page's headers and metas to the parts that may hold signals, or to -1."""
     if not may_signal(data, np.int64(page[HEADERS]), np.int64(page[HEADERS + 1])):
         page[HEADERS] = -1
     page[METAS], page[METAS + 1] = find_metas(data, np.int64(page[METAS]), np.int64(page[METAS + 1]), stops)
@@ -342,9 +342,9 @@ def may_signal(data, begin, end):
 
 @lean
 def find_metas(data, begin, end, stops):
-    """Return where the objects of the list data[begin:end] that may hold a signal begin and end, with all between them.
+    """Return the span from the first to the last object in the list data[begin:end] that may hold a signal.
 
-    -1 twice if none may; the bounds of all that is in the list, if it holds more than objects of strings.
+    It is -1 twice if no object may hold one, and all that is in the list if it holds more than objects of strings.
     """
     if not may_signal(data, begin, end):
         return np.int64(-1), np.int64(-1)

@@ -1,7 +1,7 @@
-"""Find the link around each image of a WAT file, and the place that this gives it.
+"""Find the link around each image of a WAT file, and the bits of IMAGE_PLACES that it gives the image.
 
-A link follows the images in it. One with a text may follow them too, without being around them: it does not count.
-`curation.inputs.crawl.links.place_of` defines the result; what is unusual is left to it.
+A record lists a link after the images in it. A link with a text may follow an image without being around it: it does
+not count. `curation.inputs.crawl.links.place_of` defines the result; unusual links are left to it.
 """
 
 import numpy as np
@@ -32,9 +32,9 @@ _JPG, _PNG, _GIF, _JPEG, _WEBP, _AVIF = (
 
 @lean
 def find_places(data, images, host_offsets, hosts, link, places):
-    """places[k] = the bits of the place of images[k], ODD where it needs a look.
+    """Set places[k] to the bits of IMAGE_PLACES for images[k], or to ODD if its link is unusual.
 
-    The host of record r, in lower case, is hosts[host_offsets[r]:host_offsets[r + 1]]. `link` has room for any.
+    The host of record r, in lower case, is hosts[host_offsets[r]:host_offsets[r + 1]]. `link` has room for any link.
     """
     for k in range(len(places)):
         record, begin = images[k, RECORD], np.int64(images[k, END])
@@ -51,9 +51,9 @@ def find_places(data, images, host_offsets, hosts, link, places):
 
 @inline
 def target_of(data, i):
-    """Return where the url begins and ends of a link without text that follows an object, and whether it has no escape.
+    """Return begin and end of the URL of the link without text that follows an object, and whether it has no escape.
 
-    It begins at NONE if there is none, at ODD if that is to be seen.
+    The begin is NONE if no such link follows, and ODD if the link is unusual.
     """
     i = after_space(data, i)
     begin, end, is_plain = np.int64(NONE), np.int64(NONE), True
@@ -74,7 +74,7 @@ def target_of(data, i):
 
 @inline
 def string_end_of(data, i):
-    """Return where the string ends whose bytes begin at data[i], and whether it has no escape."""
+    """Return the index of the quote that ends the string from data[i] on, and whether the string has no escape."""
     is_plain, stop = True, i
     while True:
         stops, slashes = string_stops(data, stop), backslashes(data, stop)
@@ -93,7 +93,7 @@ def string_end_of(data, i):
 
 @inline
 def without_text(data, begin, end):
-    """Return where a url up to data[end] begins, NONE if its link has a text, ODD if other members are unusual."""
+    """Return the begin of a URL up to data[end], NONE if its link has a text, or ODD if other members are unusual."""
     i = end + 1
     while begin > 0 and byte_at(data, i) != _CLOSE:
         first = load_word(data, i + 1)
@@ -113,7 +113,7 @@ def without_text(data, begin, end):
 
 @lean
 def place(link, begin, end, hosts, host, host_end):
-    """Return what `place_of` says of link[begin:end] on a page with the host hosts[host:host_end]; ODD if unusual."""
+    """Return what `place_of` returns for link[begin:end] on a page of the host hosts[host:host_end]; ODD if unusual."""
     for i in range(begin, min(end, begin + _SCHEME)):
         if is_odd(byte_at(link, i)):
             return ODD
@@ -154,7 +154,7 @@ def is_of_host(byte):
 
 @inline
 def after_scheme(link, begin, end):
-    """Return where the host of a link begins, 0 if it has none."""
+    """Return the index at which the host of link[begin:end] begins, 0 if it has none."""
     i = begin
     if end - begin > 7 and load_word(link, begin) & _4_BYTES | 0x20202020 == HTTP:
         i += 4
@@ -166,7 +166,7 @@ def after_scheme(link, begin, end):
 
 @inline
 def site(data, begin, end):
-    """Return where the site of the host data[begin:end] begins: its last two or three labels."""
+    """Return the index at which the site of the host data[begin:end] begins: its last two or three labels."""
     last = label(data, begin, end)
     second = label(data, begin, last - 1)
     is_long = end - last == 2 and last - 1 - second <= 3 and second > begin
@@ -175,7 +175,7 @@ def site(data, begin, end):
 
 @inline
 def label(data, begin, end):
-    """Return where the last label of data[begin:end] begins."""
+    """Return the index at which the last label of data[begin:end] begins."""
     while end > begin and byte_at(data, end - 1) != _DOT:
         end -= 1
     return max(begin, end)
@@ -183,7 +183,7 @@ def label(data, begin, end):
 
 @inline
 def is_same(link, begin, end, host, host_begin, host_end):
-    """Return whether two names are the same, the first in any case."""
+    """Return whether two hosts are the same; the first may be in any case."""
     same = end - begin == host_end - host_begin
     k = np.int64(0)
     while same and k < end - begin:
@@ -194,7 +194,7 @@ def is_same(link, begin, end, host, host_begin, host_end):
 
 @inline
 def is_picture(link, begin, end):
-    """Return whether a path ends as the files of pictures do."""
+    """Return whether the path link[begin:end] has the extension of a picture file."""
     word = load_word(link, end - 4) & _4_BYTES | 0x20202000 if end - begin >= 4 else 0
     short = word == _JPG or word == _PNG or word == _GIF
     word |= 0x20

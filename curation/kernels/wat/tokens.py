@@ -74,7 +74,7 @@ _TABLE = np.array([[len(name), *_words(name), of] for _, names in sorted(_NAMES.
 
 @inline
 def meaning(data, begin, end, role):
-    """Return the meaning of a value with the name data[begin:end] in an object."""
+    """Return the meaning of a value with the name data[begin:end] in an object of the meaning `role`."""
     size, of = end - begin, OTHER
     if size <= _LONGEST:
         first = load_word(data, begin) & lowest(min(8 * size, 64))
@@ -89,7 +89,7 @@ def meaning(data, begin, end, role):
 
 @inline
 def after_space(data, i):
-    """Return the place of the first byte from data[i] on that is no white space, -1 for -1."""
+    """Return the index of the first byte from data[i] on that is no white space; -1 if i is -1."""
     while i >= 0 and byte_at(data, i) <= 32 and _SPACES >> byte_at(data, i) & 1:
         i += 1
     return i
@@ -97,11 +97,11 @@ def after_space(data, i):
 
 @lean
 def find_stops(data, begin, end, stops):
-    """Write the places in data[begin:end] where a string may end or needs a look, ascending, and places behind.
+    """Write the indices of all stops in data[begin:end] to `stops`, ascending; return the first index of `license`.
 
-    As many places behind are written as are ever looked at, the first a control at data[end]. Room is needed for all,
-    and SLACK. Finding all stops at once takes half the time of a search from each quote on. Return the place before
-    which the word `license` is not in data[begin:end], or end: what is loaded is looked at once more in less time.
+    Indices of further stops follow, as many as are ever looked at, the first a control at data[end]. Room is needed for
+    all, and SLACK. Finding all stops at once takes half the time of a search from each quote on. The word is looked for
+    here as its bytes are loaded anyway; if data[begin:end] does not have it, `end` is returned.
     """
     count, first = 0, end
     for i in range(begin, end + 1, WINDOW):
@@ -125,9 +125,9 @@ def find_stops(data, begin, end, stops):
 
 @lean
 def string_end(data, i, kind, stops, at):
-    """Return the place in `stops` of the quote that ends the string whose bytes begin at data[i]; -1 if not of `kind`.
+    """Return the index in `stops` of the quote that ends the string from data[i] on; -1 if it is not of `kind`.
 
-    No stop before stops[at] is behind data[i].
+    All of stops[:at] are before data[i].
     """
     while True:
         while stops[at] < i:
@@ -143,7 +143,7 @@ def string_end(data, i, kind, stops, at):
 
 @lean
 def escape_size(data, i, kind):
-    """Return the number of bytes of an escape behind its backslash, of both if it is one of a pair; 0 if it is none."""
+    """Return the bytes of an escape behind its backslash, or of a pair of surrogates; 0 if it is not valid."""
     byte = byte_at(data, i)
     if byte == QUOTE or (byte >= 64 and byte < 128 and _ESCAPES >> (byte - 64) & 1):
         return 1
@@ -170,7 +170,7 @@ def hex_code(data, i):
 
 @inline
 def scalar_end(data, i):
-    """Return the place behind a short integer, true, false or null; -1 if it is none of these."""
+    """Return the index after the short integer, true, false or null at data[i]; -1 if none is there."""
     word = load_word(data, i)
     end = -1
     if word & 0xFFFFFFFF == _TRUE or word & 0xFFFFFFFF == _NULL:
@@ -189,9 +189,9 @@ def scalar_end(data, i):
 
 @lean
 def read_links(data, i, stops, at, record, page, images, count):
-    """Read the links that follow in their list; return the place of the first that is left, a stop before, and rows.
+    """Read usual links from data[i] on; return the index of the first other one, that of a stop before it, and `count`.
 
-    The last link of a list is left.
+    The last link of a list is not read.
     """
     while stops[at] <= i:
         at += 1
@@ -215,7 +215,7 @@ def read_links(data, i, stops, at, record, page, images, count):
 
 @inline
 def after_members(data, stops, last):
-    """Return the stop behind the last value of a link, or of those before an odd one; stops[last] is behind one."""
+    """Skip the plain members of a link behind stops[last]; return the index in `stops` of the last one's end."""
     while load_word(data, stops[last]) & _3_BYTES == _NEXT_MEMBER:
         is_path = load_word(data, stops[last + 1] + 1) & _5_BYTES == _PATH_NAME
         if is_path or not is_plain_member(data, stops, last):
@@ -226,7 +226,7 @@ def after_members(data, stops, last):
 
 @inline
 def read_image(data, stops, last, image):
-    """Fill the row of an image as far as its members are plain; return the stop behind the last, and what is seen."""
+    """Fill an image's row from its plain members; return the index in `stops` of the last one's end, and `seen`."""
     seen = IS_IMAGE
     while load_word(data, stops[last]) & _3_BYTES == _NEXT_MEMBER:
         name_end = np.int64(stops[last + 2])
@@ -257,7 +257,7 @@ def is_image(data, begin, end):
 
 @inline
 def clear_image(record, images, row):
-    """Set a row to an image without any value."""
+    """Set row `row` of `images` to an image of the record `record` without any value."""
     images[row, RECORD] = record
     images[row, URL] = images[row, URL + 1] = 0
     for column in range(TEXTS, END):
@@ -266,7 +266,7 @@ def clear_image(record, images, row):
 
 @inline
 def close_link(seen, page):
-    """Count a link that is an image, in `page`; return 1 if it has a text, else 0."""
+    """Count a link in `page` if it is an image, by the bits `seen`; return 1 for an image with a text, else 0."""
     image, said = seen & IS_IMAGE != 0, seen & SAID != 0
     page[IMAGE_LINKS] += image
     page[NO_TEXT] += image and not said
@@ -275,9 +275,9 @@ def close_link(seen, page):
 
 @lean
 def after_objects(data, i, stops, at):
-    """Return the place behind the objects that follow in a list, as long as they are of strings.
+    """Skip a list's next objects that hold only strings; return the index after them, and that of a stop before it.
 
-    The last object of a list is left, as is any that may be unsound. With the place comes a stop before it.
+    The last object of a list is not skipped, nor is any that may be invalid.
     """
     while byte_at(data, i) == _OPEN and byte_at(data, i + 1) == QUOTE:
         behind, last = after_strings(data, i, stops, at, True)
@@ -289,10 +289,10 @@ def after_objects(data, i, stops, at):
 
 @lean
 def after_strings(data, i, stops, at, fresh):
-    """Return the place behind the members that follow in an object, as long as they are strings and none is `path`.
+    """Skip an object's next members that are strings, up to `path`; return the index after them, and that of a stop.
 
-    A comma is before each; `fresh`: before the first is the brace, and it may be `path`. With the place comes a stop
-    before it.
+    A comma is before each member. With `fresh`, the brace is before the first, which may be `path`. The stop is before
+    the index.
     """
     while i >= 0 and (fresh or byte_at(data, i) == _COMMA) and byte_at(data, i + 1) == QUOTE:
         while stops[at] <= i:

@@ -130,7 +130,7 @@ def units(numbers: np.ndarray) -> np.ndarray:
 
 
 def drawn_keys(engine: Engine, files: Sequence[OwnFile], share: float, seed: int, folder: Path) -> np.ndarray:
-    """Return the keys, as `placed` returns them, of a random share of the images in `files`.
+    """Return the keys of a random share of the images in `files`, as int64[4, image] (see `placed`).
 
     `folder` is for temporary files of tasks, which all machines share.
     """
@@ -290,7 +290,7 @@ def files_of(run: Results, texts: str) -> list[OwnFile]:
 
 
 def texts_of(batch: pa.RecordBatch, seed: int) -> pa.RecordBatch:
-    """Return the rows of TEXT of a batch of CURATED or of MATCHED; of several texts, the run's seed draws one."""
+    """Return a row of TEXT for each image of a CURATED or MATCHED batch; of several texts, `seed` draws one."""
     if "text" in batch.schema.names:
         return batch.select(TEXT.names)
     texts, offsets = parts(batch["candidates"])
@@ -313,7 +313,7 @@ def _texts(span: EmbeddingSpan, how: Embedding) -> Iterator[pa.RecordBatch]:
 def find_encoder(name: str) -> Path:
     """Return the folder of the encoder `name`, a folder or the name of an installed one.
 
-    InputError if there is no encoder, or if its files name code.
+    InputError if there is no such encoder, or if its files ask for code to be run.
     """
     require_packages(["sentence_transformers"])
     if name in _PACKAGES:

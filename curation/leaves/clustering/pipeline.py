@@ -54,7 +54,7 @@ OWN = {CLUSTERS, COPIES, EMBEDDINGS, FACTS, PAGE, CENTRES, COARSE_CENTRES, WORK}
 
 @dataclass(frozen=True)
 class ClusterRequest:
-    """The run whose images are clustered, the source of embeddings, the config, and the output folder."""
+    """What to cluster: the run, the source of embeddings, the parameters of the clusters, and the output folder."""
 
     run: str
     output: str
@@ -154,7 +154,7 @@ class ClusterSteps:
         return found
 
     def train(self, sample: np.ndarray, look: int = 0) -> TrainedClusters:
-        """Return fine and coarse clusters trained on the vectors of `sample`; each look has clusters of its own."""
+        """Return fine and coarse clusters trained on the vectors of `sample`; each `look` gives other clusters."""
         config = self.request.config
         title = f"train {config.fine:,} fine and {config.coarse:,} coarse clusters on {len(sample):,} images"
         with self.progress.stage(title, unit="turns"):
@@ -207,7 +207,7 @@ class ClusterSteps:
         return found
 
     def finish(self, clusters: TrainedClusters, counted: ClusterCounts, made_from: dict[str, Any]) -> dict[str, Any]:
-        """Give all outputs but the embeddings their names, clusters.json last; return the content of clusters.json."""
+        """Give clusters and copies their final names, write all other files, clusters.json last; return its content."""
         folder = self.parts.folder
         sums = {f"{CLUSTERS}/{name}": each for name, each in counted.checksums.items()}
         sums |= {f"{COPIES}/{name}": each for name, each in checksums_in(counted.copies).items()}
@@ -288,7 +288,7 @@ def _sizes(written: Tallies, kind: str, clusters: int) -> list[int]:
 
 
 def _spread(sizes: list[int]) -> dict[str, float]:
-    """Return the smallest and the largest size as shares of the mean, and their standard deviation."""
+    """Return the smallest and the largest size as shares of the mean, and the standard deviation of all such shares."""
     shares = np.array(sizes) / np.mean(sizes)
     return {"smallest": float(shares.min()), "largest": float(shares.max()), "deviation": float(shares.std())}
 

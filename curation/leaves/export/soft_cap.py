@@ -64,7 +64,7 @@ WITHOUT, NOT_FINITE, GREATEST = "without a score", "not finite", "greatest "  # 
 @typed
 @dataclass(frozen=True)
 class SoftCap:
-    """The options of soft cap sampling: the number of draws, and the weights of columns of scores in the logit."""
+    """The options of soft cap sampling: columns of scores with their weights in the logit, draws, penalty and seed."""
 
     weights: Mapping[str, float]  # column → weight
     draws: int
@@ -92,7 +92,7 @@ class SoftCap:
         return total
 
     def draw(self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived) -> SoftCapDraw:
-        """Draw images of the files, and write rows of WEIGHED, for images drawn at least once, to the part WEIGHTS.
+        """Draw images of the files; write the drawn ones with their numbers of draws, as rows of WEIGHED, to WEIGHTS.
 
         InputError if no image has a finite score.
         """
@@ -114,7 +114,10 @@ class SoftCap:
     def _logits(
         self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived
     ) -> tuple[list[OwnFile], Tallies]:
-        """Write LOGITS of the images in each file that have finite scores, in order; return files and tallies."""
+        """Write rows of LOGITS for the images in each file that have finite scores, in the file's order.
+
+        Return the written files and the tallies.
+        """
         to = folder.parts.begin("logits")
         with folder.progress.stage(f"join scores to {counted(len(files), 'file')}"):
             write = partial(_write_logits, files=list(files), folder=to, soft_cap=self)
@@ -124,7 +127,7 @@ class SoftCap:
 
 @dataclass(frozen=True)
 class SoftCapDraw:
-    """Files of WEIGHED, and the numbers of images left out: without a score, and with one that is not finite."""
+    """Files of the drawn images (schema WEIGHED), and numbers of images left out: no score, or not a finite one."""
 
     files: list[OwnFile]
     without: int
@@ -153,7 +156,7 @@ def weights_of(given: Sequence[str]) -> dict[str, float]:
 
 
 def _write_logits(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, soft_cap: SoftCap) -> Tallies:
-    """Write LOGITS of a file; tally the numbers of images left out, and the file's greatest logit."""
+    """Write rows of LOGITS for the images in a file; tally the images left out, and the file's greatest logit."""
     path, tallies, greatest = folder / files[number].path.name, Tallies(), -math.inf
     fields, images = [*map(score_field, sorted(soft_cap.weights))], batches(files[number], GROUP_ROWS, ["uid"])
     with part_writer(path, LOGITS, GROUP_ROWS) as writer:
@@ -174,7 +177,7 @@ def _write_logits(number: int, stream: RowStream, files: Sequence[OwnFile], fold
 
 
 def _write_drawn(file: OwnFile, made: Made, clocks: Clocks, last: LastDraw) -> None:
-    """Write WEIGHED of the images in a file of LOGITS that are drawn."""
+    """Write the images in a file of LOGITS that are drawn, as rows of WEIGHED, up to the draw `last`."""
     name = file.path.name
     with part_writer(made.path(WEIGHTS, name), WEIGHED, GROUP_ROWS) as writer:
         for uids, number in clocks.drawn(file, last):
@@ -194,7 +197,7 @@ class LastDraw:
 
 @dataclass(frozen=True)
 class Clocks:
-    """The clocks of all images, by the distance of their logits from the greatest one, and the penalty."""
+    """Computes when images are drawn, from the distance of each logit to the greatest one, and the penalty."""
 
     penalty: float
     decay: float  # exp(-penalty)
@@ -225,21 +228,24 @@ class Clocks:
                     return _last(times, draws - int(until[at - 1]))
 
     def distances(self, file: OwnFile) -> np.ndarray:
-        """Return the number of logits of a file at each distance from the greatest one, int64[bin]."""
+        """Return the number of a file's images whose logit is at each distance from the greatest one, int64[bin]."""
         found = np.zeros(BINS, np.int64)
         for _, below, _ in self._rows(file, NUMBERS):
             kernels.count_distances(below, found)
         return found
 
     def counted(self, file: OwnFile, low: int, high: int, shift: int) -> np.ndarray:
-        """Return the numbers of times of a file before `low`, and in each interval of 2^shift from `low` to `high`."""
+        """Count the times at which a file's images are drawn: before `low`, and in each interval from `low` to `high`.
+
+        An interval is 2^shift long. The result is int64[1 + BINS].
+        """
         found = np.zeros(1 + BINS, np.int64)
         for keys, below, _ in self._rows(file, NUMBERS):
             kernels.count_times(keys, below, self.penalty, self.decay, *map(np.uint64, (low, high, shift)), found)
         return found
 
     def drawn(self, file: OwnFile, last: LastDraw) -> Iterator[tuple[pa.Array, np.ndarray]]:
-        """Yield batches of uids of a file, with the number of draws of each."""
+        """Yield batches of uids of a file of LOGITS, with the number of draws of each up to the draw `last`."""
         for keys, below, rows in self._rows(file):
             number = self.until(keys, below, last.time)
             if last.without:
@@ -247,13 +253,16 @@ class Clocks:
             yield rows["uid"], number
 
     def until(self, keys: np.ndarray, below: np.ndarray, last: int) -> np.ndarray:
-        """Return the number of times of each image up to the time `last`; 0 is before all times."""
+        """Return how often each image is drawn up to the time `last`, int64[image]; 0 is before all times.
+
+        `keys` seed the images' clocks, `below` are the distances of their logits from the greatest one.
+        """
         found = np.empty(len(keys), np.int64)
         kernels.count_until(keys, below, self.penalty, self.decay, np.uint64(last), found)
         return found
 
     def listed(self, file: OwnFile, low: int, high: int) -> Tallies:
-        """Tally each time of a file from `low` to `high`, with its number and its image's uid."""
+        """Tally each time from `low` to `high` at which a file's images are drawn, with its number and the uid."""
         tallies = Tallies()
         for keys, below, rows in self._rows(file):
             begin, end = (self.until(keys, below, time) for time in (low - 1, high))
@@ -318,7 +327,7 @@ def _solved(times: Callable[[float], float], wanted: float) -> float:
 
 
 def _last(times: Tallies, draws: int) -> LastDraw:
-    """Return the last of `draws` draws among the listed times of an interval."""
+    """Return the last of `draws` draws, given the tallied times of an interval (see `Clocks.listed`)."""
     listed = []
     for name, _ in times.take(_TIME).items():
         time, number, uid = name.split(" ", 2)
@@ -340,12 +349,12 @@ def _number(bits: int) -> float:
 
 
 def score_field(name: str) -> pa.Field:
-    """Return the field to which a column of scores is joined; it is null for an image without a row or score."""
+    """Return the field under which the column `name` of scores is joined; null for an image without a row or score."""
     return pa.field(f"{_SCORE}{name}", pa.float64())
 
 
 def score_tables(paths: Paths, names: Sequence[str]) -> list[Table]:
-    """Return the tables that have the columns `names`; paths with the same of these columns form one table.
+    """Return tables with the columns `names` of scores, for a join; paths with the same of these form one table.
 
     Of several rows of an image, the first one counts. InputError for a column that no path has, or that paths with
     different columns have.

@@ -1,7 +1,7 @@
-"""Mend texts before they are checked, and recognise credits: a text that is one, and one at the end of a caption.
+"""Mend texts before they are checked; recognise texts that are credits, and credits at the end of captions.
 
 Tags are taken out for the rule `html`, credits cut for `cut_credits`. A mended text stays in its language; its entries
-are found anew. Where it holds none, or the image has the same text already, the text stays as it was.
+are found anew. If the mended text has no entry, or the image has the same text already, the text stays as it was.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def without_tags(texts: pa.Array) -> pa.Array:
 
 
 def without_credits(texts: pa.Array) -> pa.Array:
-    """Return texts without the credit at the end, where two words are left before it.
+    """Return texts without the credit at their end, if at least two words are left.
 
     >>> without_credits(pa.array(["A red dog. Foto: Kim Lee/dpa", "A dog (Photo: Getty)", "Foto: Kim"])).to_pylist()
     ['A red dog', 'A dog', 'Foto: Kim']
@@ -93,7 +93,7 @@ def without_credits(texts: pa.Array) -> pa.Array:
 
 
 def is_credit(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
-    """Return which texts say who made or owns the picture, and nothing else."""
+    """Return bool[text]: which texts say who made or owns the picture, and nothing else."""
     return pc.match_substring_regex(texts.field("text"), _CREDIT).fill_null(False).to_numpy(zero_copy_only=False)
 
 
@@ -106,18 +106,18 @@ MENDS: dict[str, Callable[[pa.Array], pa.Array]] = {"html": without_tags, "cut_c
 
 @dataclass(frozen=True)
 class Mending:
-    """Mends the texts of images for some rules of MENDS, in a task."""
+    """Mends the texts of images in a task, for the rules of MENDS that `rules` names."""
 
     plan: MatchPlan
     rules: tuple[str, ...]
 
     @cached_property
     def matching(self) -> Matching:
-        """What finds entries, opened in the process that asks, for the first text that is mended."""
+        """The matching that finds the entries of mended texts; opened on first use in each process."""
         return self.plan.open()
 
     def __call__(self, batch: pa.RecordBatch, tallies: Tallies) -> pa.RecordBatch:
-        """Return MATCHED images with their texts mended; tally these by rule."""
+        """Return the images of a MATCHED batch with their texts mended; tally the mended texts by rule."""
         for rule in self.rules:
             batch = self._mended(batch, rule, tallies)
         return batch
@@ -143,14 +143,17 @@ class Mending:
 
 
 def with_texts(batch: pa.RecordBatch, stays: np.ndarray, texts: pa.StructArray, lengths: np.ndarray) -> pa.RecordBatch:
-    """Return the images of a MATCHED batch that stay, with these numbers of texts as their candidates."""
+    """Return the images of a MATCHED batch that stay, with new candidates: image i gets the next lengths[i] texts."""
     lists = pa.ListArray.from_arrays(pa.array(np.append(0, np.cumsum(lengths)), pa.int32()), texts)
     place = batch.schema.get_field_index("candidates")
     return batch.remove_column(place).filter(pa.array(stays)).add_column(place, MATCHED.field("candidates"), lists)
 
 
 def _are_new(texts: pa.Array, offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return which of some rows are a text that no other one of the image is, or the first of these rows that is."""
+    """Return for each of `rows` whether its mended text is new for its image, bool[row].
+
+    A text is new if it is not empty, and equals neither a text of the image outside `rows` nor one of an earlier row.
+    """
     own, new = set(rows.tolist()), np.zeros(len(rows), bool)
     image_of = np.searchsorted(offsets, rows, side="right") - 1
     for image in np.unique(image_of).tolist():

@@ -44,7 +44,7 @@ class ChosenRule:
         """Which images or texts the rule removes, with its number.
 
         >>> Policy.parse(["min_stated_size:64"]).rules[0].removes
-        'images that a page shows with a side below 64 pixels'
+        'images that a page shows with a side below 64 pixels, or thumbnails in its contents if the longer side is'
         """
         return re.sub(r"\b(?:N|NAMES)\b", str(self.number), self.rule.removes.partition("; ")[0])
 

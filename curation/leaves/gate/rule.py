@@ -51,7 +51,7 @@ class Rule:
 
     @property
     def form(self) -> str:
-        """The rule in the form in which a user gives it."""
+        """The rule as a user writes it, such as `svg`, `min_words:N` or `license:NAMES`."""
         return f"{self.name}:{'NAMES' if self.names else 'N'}" if self.numbers or self.names else self.name
 
 
@@ -63,7 +63,7 @@ class WordTable(NamedTuple):
 
     @classmethod
     def of(cls, bits: Mapping[int, int]) -> WordTable:
-        """Return the table of these keys and their flags, at most half full; ValueError for too many keys."""
+        """Return the table of keys with their flags, at most half full; ValueError for too many keys."""
         places = 1 << max(4, (2 * len(bits) - 1).bit_length())
         if places > PLACES:
             raise ValueError(f"{len(bits)} words are more than a table has place for")
@@ -98,7 +98,7 @@ def listed(name: str) -> list[dict[str, str]]:
 
 
 def shared(make: Callable[[Given], Made]) -> Callable[[Given], Made]:
-    """Return the function with a cache of its last result, which is dropped when the argument is deleted."""
+    """Return the function `make` with a cache of its last result, which is dropped when the argument is deleted."""
     last: list[tuple[ref[Given], Made]] = []
 
     @wraps(make)
@@ -123,7 +123,7 @@ class Urls(NamedTuple):
 
 @shared
 def urls_of(batch: pa.RecordBatch) -> Urls:
-    """Return the URLs of a batch of images."""
+    """Return the URLs of a MATCHED batch, with the bounds of their hosts and paths."""
     offsets, data = string_buffers(batch["url"])
     paths = np.empty((batch.num_rows, 2), np.int64)
     find_paths(data, offsets, paths)

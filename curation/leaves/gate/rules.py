@@ -109,7 +109,7 @@ _RATIOS = pa.array([width * 1000 + height for width, height in RATIOS], pa.int32
 
 
 def outside_archives(images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
-    """Return bool[image]: those of `images`, likewise, whose URL has no host of ARCHIVES and none below one."""
+    """Return bool[image]: the images of the mask `images` whose host is none of ARCHIVES, and no subdomain of one."""
     urls = batch["url"].filter(pa.array(images))
     found = pc.match_substring_regex(urls, _HOSTS, ignore_case=True).fill_null(False)
     out = images.copy()
@@ -118,12 +118,12 @@ def outside_archives(images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
 
 
 def has_signal(batch: pa.RecordBatch, name: str) -> np.ndarray:
-    """Return which images have a signal of SIGNALS or HOST_SIGNALS; a null has none."""
+    """Return bool[image]: which images have the signal `name` of SIGNALS or HOST_SIGNALS; none if signals are null."""
     return _signals(batch) & (SIGNALS | HOST_SIGNALS)[name] != 0
 
 
 def has_other_licence(batch: pa.RecordBatch, number: str) -> np.ndarray:
-    """Return which images are on no page that states a licence, or on one with another than those in `number`."""
+    """Return which images have no stated licence, or a stated one that `number`, such as "cc0,cc-by", does not name."""
     stated = _signals(batch) & MASK
     return (stated == 0) | (stated & ~bits_of(number) != 0)
 
@@ -159,7 +159,7 @@ def _signals(batch: pa.RecordBatch) -> np.ndarray:
 
 
 def has_url_word(batch: pa.RecordBatch) -> np.ndarray:
-    """Return which images outside archives have, in the path of their URL, a name that `url_words` make."""
+    """Return which images outside archives have a file or folder whose name is made of words of `url_words`."""
     _, data, paths = urls_of(batch)
     out = np.empty(batch.num_rows, bool)
     kernels.find_url_words(data, paths, *_url_table(), out)
@@ -256,7 +256,7 @@ def folded(text: str) -> list[str]:
 
 @lru_cache(maxsize=1)
 def letters() -> np.ndarray:
-    """Return the class of each character that find_phrases asks for."""
+    """Return the class of each character, int32[LETTERS], by which `find_phrases` reads texts."""
     return np.array([_letter(chr(code)) for code in range(words.LETTERS)], np.int32)
 
 
@@ -294,9 +294,9 @@ def _units(word: str) -> list[int]:
 def has_few_words(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, number: int) -> np.ndarray:
     """Return which texts have fewer than `number` words.
 
-    Words are separated by white space. In languages that write none between words, and in Korean, whose words hold what
-    others part, characters outside ASCII are one word and one more for each two of them: words of Chinese and Japanese
-    have about two, and two characters may be two words. A name in Latin letters stays one word.
+    Words are separated by white space. In languages that write no spaces, and in Korean, whose words are long, n
+    characters outside ASCII are 1 + n/2 words, rounded down: words of Chinese and Japanese have about two characters. A
+    name in Latin letters stays one word.
     """
     spaced = pc.invert(pc.is_in(texts.field("language"), _HALVES))
     offsets, data = string_buffers(texts.field("text"))
@@ -306,7 +306,7 @@ def has_few_words(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBat
 
 
 def is_of_kind(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:
-    """Return which texts are of a kind of `text_kinds`."""
+    """Return which texts are of a kind of `language.text_kinds`, such as html."""
     return marked(texts).are(kind)
 
 
@@ -343,8 +343,8 @@ def is_site_name(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatc
 def equals_url(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
     """Return which texts of fewer than _HEADLINE words are the URL of their image, or the name of its file.
 
-    The ending of the file may be missing. Case makes no difference, nor what is written as %-escapes. The name of the
-    file is the last part of the path. Longer texts are captions after which a site names its files.
+    The name of the file is the last part of the path; its ending may be missing. Case and %-escapes make no difference.
+    Longer texts are captions after which a site names its files.
     """
     strings = texts.field("text")
     offsets, data, paths = urls_of(batch)
@@ -367,7 +367,11 @@ def equals_url(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch)
 
 
 def _folded(written: bytes) -> str:
-    """Return a string with %-escapes undone, each character in lower case if that is one of its kind, ASCII or not."""
+    """Return a string with %-escapes decoded and in lower case.
+
+    A character stays as it is if its lower case has several characters, or is ASCII where the character is not, or the
+    other way round.
+    """
     text = unquote_to_bytes(written).decode("utf-8", "surrogateescape")
     lower = ((each, each.lower()) for each in text)
     return "".join(low if len(low) == 1 and low.isascii() == each.isascii() else each for each, low in lower)
