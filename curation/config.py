@@ -52,8 +52,8 @@ class CurationConfig:
       max_texts: most texts of one image; those with the smallest hashes are taken.
       max_text_length: most characters of a text; longer texts are cut.
       max_bad_files, max_bad_records: share of damaged files or records above which a run stops.
-      max_shared_uids: share above which a run stops: of images whose uid has several URLs, and of images with rows
-        in a table of the gate that contradict each other.
+      max_shared_uids: a run stops if the uids of more than this share of images are shared by several URLs, or if more
+        than this share of the images in a table of the gate have rows that contradict each other.
     How texts are matched:
       rules: what counts as a match: `unicode`, symbols of normalised text; `meta`, padded substrings as in Meta CLIP's
         reference.

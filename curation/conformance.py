@@ -51,7 +51,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def checked(functions: Mapping[str, Callable[..., Any]] = FUNCTIONS) -> dict[str, dict[str, bool]]:
-    """Return {name of a function: {label of a case: whether the function returned what the case expects}}."""
+    """Call `functions` with all cases; return, by function name and case label, whether the result was as expected."""
     content = json.loads(CASES.read_text("utf-8"))
     answers: dict[str, dict[str, bool]] = {name: {} for name in functions}
     for case in content["cases"]:

@@ -46,9 +46,10 @@ _RIGHTS = {"dc.rights", "dct.rights", "dcterms.rights"}
 
 
 def licences_of(links: Iterable[tuple[str, str]], metas: Iterable[tuple[str, str]], scripts: Iterable[str] = ()) -> int:
-    """Return the licences of a page as bits, given tokens and address of links, name and content of metas, and JSON-LD.
+    """Return the licences that a page states, as bits of LICENCES.
 
-    An address of Creative Commons in any other link counts where the page states nothing else.
+    `links` are pairs (rel or itemprop, address), `metas` pairs (name, content), and `scripts` texts of JSON-LD. A link
+    to Creative Commons that is not marked as a licence counts only if the page states no licence otherwise.
 
     >>> cc = "//creativecommons.org/licenses/"
     >>> links = [("nofollow", f"{cc}by-nd-nc/1.0"), ("License noopener", "http:" + f"{cc}by-sa/3.0/de/deed.de")]
@@ -94,7 +95,7 @@ def _bit_of_code(code: str) -> int:
 
 
 def _values(script: str) -> Iterator[str]:
-    """Yield the licences of the nodes of JSON-LD that are no pictures, sounds or films; nothing if it is no JSON."""
+    """Yield the licences in a text of JSON-LD, except those of pictures, sounds and films; none if it is no JSON."""
     try:
         nodes = [*_nodes(json.loads(script, strict=False))]
     except (ValueError, RecursionError):

@@ -70,23 +70,23 @@ class Build:
     parts: Parts
 
     def ngrams(self, code: str) -> BuildPart:
-        """Return the part with a language's words and word pairs, be it counted or not."""
+        """Return the part with a language's words and word pairs, whether or not it has been counted yet."""
         files = self._dumps(code)
         config = {name: value for name, value in self.config.numbers().items() if not _OTHERS.search(name)}
         made_from = {"version": VERSION, "files": files, "icu": ICU_VERSION, "config": config}
         return BuildPart(_ngrams(code), f"words of {language(code).name}", made_from)
 
     def rounds(self) -> list[list[str]]:
-        """Return the codes of the languages whose n-grams must be counted, a list for each group counted together."""
+        """Return the codes of the languages whose n-grams are still to be counted, in groups to count together."""
         codes = [code for code in self.sources.counted if not self.has(self.ngrams(code))]
         return list(gather(codes, self.bytes_of, ROUND_BYTES))
 
     def bytes_of(self, code: str) -> int:
-        """Return the number of bytes of a language's dumps."""
+        """Return the total size, in bytes, of a language's dump files."""
         return sum(size for _, size, *_ in self._dumps(code))
 
     def _dumps(self, code: str) -> list[list]:
-        """Return the identity (see `_identity`) of each of a language's dumps, sorted."""
+        """Return the identities (see `_identity`) of the dumps of the language `code`, sorted."""
         return sorted(_identity(path) for path in {file.path for file in self.sources.wikipedias_of(code)})
 
     def article_titles(self, code: str) -> list[OwnFile]:
@@ -100,7 +100,7 @@ class Build:
         return {file.path.name: file for file in own_files(folder, checksums, f"delete {folder} and {AGAIN}")}
 
     def titles(self) -> BuildPart:
-        """Return the part with the titles of all languages, be it counted or not."""
+        """Return the part with the titles of all languages, whether or not it has been counted yet."""
         files = sorted(_identity(path) for path in self.sources.pageviews)
         known = {"languages": self.sources.languages, "namespaces": self.sources.namespaces, "dumps": self._articles()}
         numbers = self.config.numbers().items()
@@ -110,7 +110,8 @@ class Build:
     def _articles(self) -> dict[str, list]:
         """Return, by language, the identities of the dumps whose articles decide which titles are kept.
 
-        A language that now has a list keeps the dumps of the earlier build, so that titles are not counted again.
+        If a language's entries now come from a list, its dumps in the earlier build are returned: without them, all
+        titles would be counted again.
         """
         before = ((self.parts.stamp(_TITLES) or {}).get("made_from") or {}).get("dumps", {})
         kept = {code: before[code] for code in self.sources.lists if code in before}
@@ -125,7 +126,10 @@ class Build:
         return all(is_sound(OwnFile(folder / name, each, AGAIN)) for name, each in stamp.get("checksums", {}).items())
 
     def sources_of(self, code: str, read: Read) -> list[EntrySource]:
-        """Return the entries of a language from each source, in order of precedence; count in `read` what was read."""
+        """Return the entries of a language from each source, the source with the highest precedence first.
+
+        Count in `read`, for each kind of source, what was read and what was dropped.
+        """
         if code in self.sources.lists:
             return [EntrySource("list", self.sources.lists[code])]
         own = self.sources.wordnets_of(code)
@@ -151,7 +155,7 @@ class Build:
     def write(self, output: Path, check: Callable[[], None]) -> None:
         """Write the merged entries of all languages, and metadata.json, to a folder.
 
-        Memory holds one language. `check` is called just before the files get their names, and may raise.
+        Memory holds one language at a time. `check` is called just before the files get their names, and may raise.
         """
         read: Read = {"wordnet": Counter(), "frequencies": Counter()}
         owned: dict[str, dict[str, int]] = {}
@@ -212,18 +216,18 @@ class Build:
         return paths
 
     def _tally(self, part: str) -> dict[str, int]:
-        """Return a part's tallies that name no language: how much was read, and how much dropped by reason."""
+        """Return a part's tallies that belong to no single language: what was read, and what was dropped by reason."""
         return {row["name"]: int(row["value"]) for row in self._tallies(part) if row["language"] is None}
 
     def _excerpts(self) -> list[str]:
-        """Return the languages whose dumps were excerpts by the rule of `stages.ngrams_and_titles`."""
+        """Return the codes of the languages whose dumps were judged to be excerpts when titles were counted."""
         return [row["language"] for row in self._tallies(_TITLES) if row["name"] == "excerpt"]
 
     def _tallies(self, part: str) -> list[dict]:
         return self._stamp(part).get("tallies", [])
 
     def _stamp(self, part: str) -> dict:
-        """Return the stamp of a part that was counted; InputError if the stamp is missing or damaged."""
+        """Return the stamp of a counted part, the record of how it was made; InputError if it is missing or damaged."""
         stamp = self.parts.stamp(part)
         if stamp is None:
             raise OwnFile(self.parts.folder / part / STAMP, None, AGAIN).damaged("it cannot be read")
@@ -235,7 +239,7 @@ def _ngrams(code: str) -> str:
 
 
 def _identity(path: str) -> list:
-    """Return the identity of a file: path, size, ETag or modification time, change time and inode."""
+    """Return what identifies a file's version: path, size, ETag or modification time, change time and inode."""
     system, inner = fsspec.url_to_fs(with_secrets(path))
     version = version_of(system, system.info(inner))
     return [path, version.size, version.etag or version.modified, version.changed, version.inode]
@@ -259,7 +263,7 @@ class EntrySource:
     scores: Sequence[float] | None = None
 
     def rows(self) -> Iterable[tuple[str, float | None]]:
-        """Return pairs of an entry and its score, which is None if the source has no scores."""
+        """Return a pair for each entry: the entry and its score, or None if the source has no scores."""
         scores: Sequence[float | None] = self.scores or [None] * len(self.entries)
         return zip(self.entries, scores, strict=True)
 
@@ -287,7 +291,7 @@ class Merged:
         return pa.table(columns)
 
     def by_source(self) -> dict[str, int]:
-        """Return the number of entries that each source gave first, by name of the source."""
+        """Return, by the name of the source, the number of entries for which it is the first source."""
         return dict(Counter(names[0] for names in self.sources.values()))
 
 

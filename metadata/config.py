@@ -65,5 +65,5 @@ class MetadataConfig:
         require_number("bigram_min_pmi", self.bigram_min_pmi, -1000, 1000)
 
     def numbers(self) -> dict:
-        """Return the parameters by name, except `rules`, on which counts do not depend."""
+        """Return all parameters by name except `rules`: the counts of n-grams and titles do not depend on the rules."""
         return {name: value for name, value in asdict(self).items() if name != "rules"}

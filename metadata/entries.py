@@ -56,8 +56,8 @@ FilesOfLanguages = Mapping[str, str | Path] | Sequence[str]  # the path of each 
 def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: Callable[[], dict]) -> None:
     """Write entries.parquet and metadata.json to `directory`; InputError for too many entries or bytes.
 
-    `languages` has a table per language with the columns of SCHEMA except `id`, which is set here. `facts()` returns
-    further members of metadata.json; it is called after the last table. Memory holds a row group and one language.
+    `languages` yields a table per language with the columns of SCHEMA except `id`, which is set here. `facts()` returns
+    further members of metadata.json; it is called after the last table. Memory holds one language and one row group.
     """
     directory, size = make_folder(as_path(directory)), 0
     counts, digests, sums = dict[str, int](), dict[str, str](), dict[str, str]()  # by code
@@ -283,7 +283,7 @@ class Entries:
 
     @property
     def name(self) -> str:
-        """The metadata's name, also of a selection from its entries; entries built from lists get an undated name."""
+        """The metadata's name, which selected entries keep; entries built from lists get an undated name."""
         return self.about.get("name") or named(
             None, sha256_of_all({code: sha256_of(self.of(code)) for code in self.languages})
         )
@@ -320,7 +320,7 @@ class Entries:
         return self._like(self.table.slice(ids.start, ids.stop - ids.start).drop_columns("id"))
 
     def merged(self) -> Entries:
-        """Return all entries with the language `other`, each string once, in the order of their first ids."""
+        """Return each distinct string as one entry of the language `other`, in the order of their smallest ids."""
         first = self.table.group_by("entry").aggregate([("id", "min")])["id_min"].sort()
         others = pa.repeat(OTHER.code, len(first))
         table = self.table.take(first).drop_columns("id")
@@ -368,7 +368,7 @@ class Entries:
 
 
 class _Strings(Entries):
-    """Entries with strings, languages and digest only, memory-mapped from a folder of `save_strings`."""
+    """Entries of which only strings, languages and digest are known, memory-mapped from a `save_strings` folder."""
 
     def __init__(self, folder: Path) -> None:
         header, arrays = open_arrays(folder, _STRINGS, VERSION)
@@ -379,7 +379,7 @@ class _Strings(Entries):
 
 
 class _Saved(_Strings):
-    """Entries of a folder: the strings are mapped from this machine's cache, other columns are read on first use."""
+    """Entries in a folder: strings are memory-mapped from this machine's cache, other columns are read on first use."""
 
     _file: OwnFile
 
@@ -414,7 +414,7 @@ def _read(file: OwnFile, digest: str) -> Entries:
 
 @contextmanager
 def _readable(directory: Path) -> Iterator[None]:
-    """Raise InputError, with what `directory` holds instead of metadata, if the block fails to read it."""
+    """Raise an InputError, whose message says what `directory` holds instead, if the block fails to read metadata."""
     try:
         with reachable(directory):
             yield

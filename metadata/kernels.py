@@ -8,11 +8,11 @@ LETTER, IN_WORD, SPACELESS, MARK, SEPARATOR, GAP = 1, 2, 4, 8, 16, 32
 
 @kernel
 def find_words(kinds, begins, starts, ends, follows):
-    """Write the words, which are the segments with a LETTER, and return their number.
+    """Write the begin and end of each word, a segment with a letter or digit, and return the number of words.
 
-    Word i is the characters starts[i] to ends[i] - 1. follows[i] is True if all characters between words i - 1 and i
-    are GAP. kinds[j] (uint8) has the bits of character j, and begins[j] is True if ICU begins a segment there. A
-    boundary inside a symbol of the `unicode` rules is ignored, and a separator is always a segment of its own.
+    Word i is the characters starts[i] to ends[i] - 1. follows[i] becomes True if all characters between words i - 1 and
+    i have the bit GAP. kinds[j] (uint8) has the bits of character j, such as LETTER; begins[j] is True if ICU begins a
+    segment there. A boundary inside a symbol of the `unicode` rules is ignored; each SEPARATOR is its own segment.
     """
     found, last = 0, 0
     start, has_letter, is_gap, only_gap = 0, False, False, False

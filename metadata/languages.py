@@ -44,7 +44,7 @@ from runtime.errors import InputError
 
 @dataclass(frozen=True)
 class Language:
-    """A metadata language, with its names in other programs."""
+    """A metadata language, with the codes and labels that Wikipedia, wordnets and language-ID models use for it."""
 
     code: str
     name: str
@@ -150,7 +150,9 @@ def _of_stated(stated: str) -> Language | None:
 
 
 def key(name: str) -> str:
-    """Return a language's tag or name as names are looked up: in lower case, without accents, `_` for punctuation.
+    """Return a language's tag or name in the form in which it is looked up.
+
+    The form is lower case without accents, with `_` for spaces and punctuation.
 
     >>> key("zh-Hant"), key("Chinese (Simplified)"), key("Norwegian Bokmål")
     ('zh_hant', 'chinese_simplified', 'norwegian_bokmal')
@@ -171,7 +173,10 @@ def _stated_names() -> dict[str, Language]:
 
 @cache
 def _stated_tag() -> re.Pattern[str]:
-    """Return the pattern of a BCP 47 tag: `language`, then perhaps a script, a region with variants, an extension."""
+    """Return the pattern of a BCP 47 tag in lower case with underscores; its group `language` is the first part.
+
+    Optional parts follow: a script, a region with variants, an extension.
+    """
     scripts = {script.lower() for language in LANGUAGES for script in language.scripts} | {*_SCRIPTS_OF_TAGS}
     region = r"([a-z]{2}|[0-9]{3})(_([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"
     return re.compile(rf"(?P<language>[a-z0-9_]+?)(_({'|'.join(sorted(scripts))}))?(_{region})?(_[a-z0-9]_.+)?")
@@ -189,7 +194,7 @@ def of_wikipedia(code: str) -> Language:
 
 
 def is_wikipedia(code: str) -> bool:
-    """Return whether `code` is that of a Wikipedia in the table; other Wikimedia projects, such as commons, are not."""
+    """Return whether `code` is a code of a Wikipedia in languages.csv; False for other projects, such as commons."""
     return _plain(code) in _BY_WIKIPEDIA
 
 

@@ -188,7 +188,7 @@ def _changed_by_normalising() -> list[int]:
 
 
 def _joining() -> list[int]:
-    """Return the sorted code points that NFKC may join with a character before; texts with one must be normalised."""
+    """Return, sorted, the code points that NFKC may join with the character before; texts with one need normalising."""
     forms = [form.split() for form in map(unicodedata.decomposition, _ALL) if form and not form.startswith("<")]
     return sorted({int(form[1], 16) for form in forms if len(form) == 2}.union(_HANGUL_TAILS))
 
@@ -201,10 +201,10 @@ def _matching(pattern: str) -> np.ndarray:
 
 
 def paged(*properties: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return read-only arrays: the page of each 256 code points (int16), and each property's distinct pages.
+    """Return read-only arrays: the page number (int16) of each 256 code points, then the pages of each property.
 
-    ASCII comes first. `properties` are arrays of shape (0x110000,). The value of code point `c` is at
-    `pages[c >> 8] << 8 | c & 255`.
+    `properties` are arrays of shape (0x110000,). Equal pages of 256 values are kept once, the ASCII page first. The
+    value of code point `c` is at `pages[c >> 8] << 8 | c & 255`.
     """
     tables = [values.reshape(-1, 256) for values in properties]
     first: dict[tuple[bytes, ...], int] = {}  # the number of the first page with each content
@@ -220,11 +220,11 @@ def paged(*properties: np.ndarray) -> tuple[np.ndarray, ...]:
 
 @lru_cache(maxsize=1)
 def letter_table(scripts: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return page numbers (int16) and the bit of each letter's script (int64): 1 << k for scripts[k].
+    """Return the page number (int16) of each 256 code points, and the pages of script bits (int64).
 
-    The bit of code point `c` is at `pages[c >> 8] << 8 | c & 255`. It is 1 << MOST for letters of scripts not in
-    `scripts`. It is 0 for characters that are not letters, and for letters of several scripts, such as the length mark
-    of Japanese.
+    The bit of code point `c` is at `pages[c >> 8] << 8 | c & 255`. It is 1 << k for a letter of the script scripts[k],
+    and 1 << MOST for letters of scripts not in `scripts`. It is 0 for characters that are not letters, and for letters
+    of several scripts, such as the length mark of Japanese.
     """
     numbers = np.zeros(0x110000, np.int32)
     numbers[_letters(r"[^\p{Script=Common}\p{Script=Inherited}]")] = MOST + 1
@@ -258,9 +258,10 @@ def have_letters(entries: pa.Array) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def han_table() -> tuple[np.ndarray, ...]:
-    """Return page numbers (int16) and the bits CHINESE and JAPANESE of each character (int64), by `han_bits`.
+    """Return the page number (int16) of each 256 code points, and the pages of `han_bits` (int64).
 
-    The bits of code point `c` are at `pages[c >> 8] << 8 | c & 255`. Kana, except NO_SIGN, have JAPANESE.
+    The bits of code point `c` are at `pages[c >> 8] << 8 | c & 255`. Kana also have the bit JAPANESE, except the
+    characters in NO_SIGN.
     """
     found = np.zeros(0x110000, np.int64)
     for code in range(0x4E00, 0xA000):

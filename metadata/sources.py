@@ -145,7 +145,7 @@ class Sources:
 
 
 def inputs(sources: Sources) -> dict[str, list[str]]:
-    """Return the sorted paths of each kind of source, by the name of its flag."""
+    """Return the sorted paths of the source files of each kind; the kinds are named as their flags are."""
     return {
         "wordnet": sorted(file.path for file in sources.wordnets),
         "wikipedia": sorted({file.path for file in sources.wikipedias}),
@@ -189,7 +189,7 @@ def _day(*numbers: int) -> str | None:
 def _described(paths: Iterable[str]) -> list[dict[str, Any]]:
     """Return a dictionary for each file with `name`, `bytes` and, if it is small, `sha256`, sorted by these values.
 
-    An archive is one file.
+    An archive counts as one file, however many of its members are read.
     """
     described = [_file(path) for path in {path.rpartition("::")[2] for path in paths}]
     return sorted(described, key=lambda file: (file["name"], file["bytes"] or 0, file.get("sha256", "")))

@@ -118,9 +118,10 @@ def princeton_codes(path: str) -> list[str]:
 
 
 def princeton_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[str]:
-    """Yield the words of each synset, in a line `offset file type count word id word id … | gloss` with count in hex.
+    """Yield the words of each synset, which is a line `offset file type count word id word id … | gloss`.
 
-    With `names_only` yield only the first word of each synset. `tally` counts synsets and dropped lines.
+    The count of words is in hexadecimal. With `names_only` yield only the first word of each synset. `tally` counts
+    synsets and dropped lines.
     """
     for line in lines(file.path, tally):
         if line.startswith("  "):  # the licence
@@ -199,9 +200,10 @@ def lmf_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[
 
 
 def _namesakes(lexicon: Mapping[str, Any], tally: Counter) -> set[str] | None:
-    """Return the ids of the entries that name a synset, as its first member; None if no synset lists its members.
+    """Return the ids of the entries that are the first member of a synset, and so name it; None if there are none.
 
-    Members are ids of entries (as in Open English WordNet) or of senses. `tally` counts synsets without members.
+    A synset's members are ids of entries (as in Open English WordNet) or of senses. `tally` counts synsets without
+    members.
     """
     entry_of = {entry["id"]: entry["id"] for entry in lexicon.get("entries", [])}
     for entry in lexicon.get("entries", []):
@@ -347,7 +349,7 @@ def refusal(lemma: str) -> str | None:
 
 
 def kept_words(lemma: str, language: str, tally: Counter) -> list[str]:
-    """Return the words in a lemma; a lemma without words is counted in `tally` under the reason.
+    """Return the words in a lemma; if it has none, count the lemma in `tally` by the reason why it is dropped.
 
     `language` is a metadata code.
     """

@@ -79,7 +79,7 @@ def segment(text: str, code: str) -> Words:
 
 
 def icu(text: str) -> Iterable[str]:
-    """Return ICU's segments of a text, which joined give the text."""
+    """Return the segments into which ICU cuts a text; joined, they give the text again."""
     return WordBreaker(text, LOCALE)
 
 
@@ -88,7 +88,7 @@ SEGMENTERS: dict[str, Segmenter] = {}
 
 
 def _readable(text: str) -> str:
-    """Return a text in normal form, except that Thai and Lao AM are spelled as in ICU's dictionaries."""
+    """Return a text as ICU should read it: in normal form, but with Thai and Lao AM as ICU's dictionaries spell it."""
     text = "\n".join(map(normalise, text.split("\n")))  # most lines are in normal form; no mark joins a line feed
     for normal, read in _RESPELLED:
         text = text.replace(normal, read)
@@ -97,7 +97,10 @@ def _readable(text: str) -> str:
 
 @lru_cache(maxsize=2)
 def _kinds(tsheg_is_gap: bool) -> np.ndarray:
-    """Return the kind of each code point, uint8 of shape (0x110000,), in the bits of `kernels`."""
+    """Return the kind of each code point, uint8 of shape (0x110000,), in bits of `kernels` such as LETTER.
+
+    If `tsheg_is_gap`, a Tibetan tsheg is a GAP.
+    """
     categories = np.array([unicodedata.category(chr(code))[0] for code in range(0x110000)])
     kinds = np.zeros(0x110000, np.uint8)
     kinds[(categories == "L") | (categories == "N")] = kernels.LETTER
@@ -150,7 +153,7 @@ def _words(texts: pa.Array, language: Language) -> Words:
 
 
 def _counted(words: list[Words]) -> Iterator[pa.Table]:
-    """Yield a table with the schema COUNTS of the words in some batches, and then tables of the pairs."""
+    """Yield the counts of all words in one table, then of all pairs in further tables, each with the schema COUNTS."""
     encoded = pa.chunked_array([each.strings for each in words]).unify_dictionaries().combine_chunks()
     strings, numbers = encoded.dictionary, encoded.indices.to_numpy()
     counts = pa.array(np.bincount(numbers, minlength=len(strings)), pa.int64())
@@ -362,7 +365,10 @@ def _letters(code: str, is_latin: bool) -> tuple[dict[str, str], re.Pattern[str]
 
 
 def _cased(letters: str, written: str, entry: str) -> str:
-    """Return `letters` in the case of `written`, which they replace; all capitals in an entry of capitals."""
+    """Return `letters`, which replace `written` in `entry`, in the same case.
+
+    For a capital, all are capitals if the whole entry is, else only the first.
+    """
     if written == written.lower():
         return letters
     return letters.upper() if entry.isupper() and len(entry) > 1 else letters.capitalize()

@@ -145,7 +145,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2)
 
     def format_help(self, everything: bool = False) -> str:
-        """Return the help of the flags that most runs need, or if `everything` of all flags."""
+        """Return the help of the flags that most runs need, or of all flags if `everything` is True."""
         shown = copy(self)
         shown.usage = self._usage()
         shown._action_groups = [*(each for each in self._action_groups if each is not self._runs), self._runs]
@@ -156,7 +156,7 @@ class Parser(argparse.ArgumentParser):
 
     @property
     def _more(self) -> int:
-        """The number of flags that --help hides: all flags in groups, but 0 if the shared flags are the only group."""
+        """The number of flags in groups, which --help hides; 0 if the only group is that of the shared flags."""
         groups = self._action_groups[_OWN:]
         return 0 if groups == [self._runs] else sum(len(group._group_actions) for group in groups)
 
@@ -175,7 +175,7 @@ class Parser(argparse.ArgumentParser):
         return wrapped.removeprefix("usage: ").replace("\xa0", " ").replace("%", "%%")
 
     def take_defaults(self, config: type) -> None:
-        """Give each flag the default of the field of `config` with its name, and add these defaults to the help."""
+        """Give each flag the default of the field of `config` that has the flag's name, and state it in the help."""
         defaults = _defaults(config)
         for action in self._actions:
             if action.dest in defaults and action.default is None:
@@ -305,7 +305,7 @@ def add(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 
 def apply_format(given: Sequence[str]) -> None:
-    """Apply --log-format and --quiet before a command line is parsed, so that errors of parsing follow them, too."""
+    """Apply --log-format and --quiet before a command line is parsed, so that parsing errors are shown accordingly."""
     asked = [f"{flag}={value}" for flag, value in zip(given, given[1:], strict=False)]
     terminal.write_as("json" if "--log-format=json" in (*given, *asked) else "text", "--quiet" in given)
 

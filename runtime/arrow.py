@@ -56,7 +56,7 @@ def string_array(values: Strings, what: str) -> pa.Array:
 def string_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Return offsets (int64[length + 1]) and UTF-8 bytes (uint8) of a string array; a null becomes an empty string.
 
-    Both are read-only: kernels are compiled once for each type, and most of Arrow's buffers are.
+    Both arrays are read-only, as most of Arrow's buffers are: Numba would compile kernels again for writable arrays.
     """
     array = _large(array)
     if array.null_count:
@@ -237,7 +237,7 @@ def uid_numbers(uids: Strings) -> np.ndarray:
 
 
 def exact_numbers(uids: Strings) -> np.ndarray:
-    """Return a key of each uid as int64[uid, 2]; uids that differ, even only in case, have different keys.
+    """Return a key of each uid as int64[uid, 2]; two uids that differ only in case also have different keys.
 
     InputError if a uid is null.
     """

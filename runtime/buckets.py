@@ -65,7 +65,10 @@ class Block(NamedTuple):
         return int(np.frombuffer(self.data, _HEAD, 1)[0]["unpacked"])
 
     def scaled(self, number: int) -> int:
-        """Return the bucket of the block's rows if there are only `number` buckets, at most the block's `buckets`."""
+        """Return the bucket to which the block's rows belong if keys are divided into only `number` buckets.
+
+        `number` is at most the block's `buckets`.
+        """
         return self.bucket * number // self.buckets
 
 
@@ -197,8 +200,8 @@ def by_bucket(
     """Yield an iterator over the batches of each bucket, in the order of buckets; small neighbouring buckets share one.
 
     `number` is the number of buckets. All blocks are kept in a Store first. A bucket of more than BUCKET_BYTES is split
-    into smaller ones, but only once (`is_dealt_out` says that this is done): a bucket that is still too large has a
-    single key.
+    once into smaller buckets. `is_dealt_out` is True for the buckets after this split: they are not split again, as a
+    bucket that is still too large has a single key.
     """
     with Store() as store:
         for block in in_buckets(map(Block.of, blocks), number, schema, keys):
@@ -213,7 +216,10 @@ def by_bucket(
 
 
 def _together(sizes: dict[int, int]) -> Iterator[tuple[list[int], int]]:
-    """Yield lists of neighbouring buckets, each of one bucket or of up to FEWEST_BYTES, and the bytes of each list."""
+    """Group neighbouring buckets; yield the buckets of each group and their size in bytes.
+
+    `sizes` has the bytes of each bucket. A group has up to FEWEST_BYTES, or is one larger bucket.
+    """
     held: list[int] = []
     total = 0
     for bucket, size in sizes.items():

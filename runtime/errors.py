@@ -147,7 +147,7 @@ def require_one_of(name: str, value: object, choices: Collection[str]) -> None:
 
 
 def require_kind(name: str, value: object, kind: type, give: str) -> None:
-    """Raise a ParameterError unless `value` is of type `kind`; the message ends with `give`, what to give instead."""
+    """Raise a ParameterError unless `value` is of type `kind`; the message ends with the advice to give `give`."""
     if not isinstance(value, kind):
         raise ParameterError(f"is of type {type(value).__name__}; give {give}", name)
 
@@ -163,7 +163,7 @@ def typed(called: Called) -> Called:
     """Make a function, or all public methods of a class, refuse arguments whose types differ from the annotations.
 
     The decorated function raises a ParameterError. A class's constructor is checked only if the class has a
-    __post_init__, which checks its fields; other classes are made of parts, which may be stand-ins.
+    __post_init__. Other constructors are not checked: the parts that they are given may be stand-ins.
 
     A Literal admits its strings alone. Numbers and strings in place of lists are left to `require_integer`,
     `require_several` and similar functions, whose messages say more. Items of other lists and of mappings are not
@@ -216,7 +216,7 @@ def _require_choices(name: str, value: Any, hint: Any) -> None:
 
 @functools.cache
 def _hints(function: Any) -> dict[str, Any]:
-    """Return the types of parameters, except numbers and types that only a type checker imports."""
+    """Return the type hint of each parameter, except numbers and types that are imported only for type checking."""
     hints = {}
     for name, hint in function.__annotations__.items():
         with suppress(NameError):

@@ -23,7 +23,7 @@ _complete = threading.Event()
 def interruptible(sentence: str) -> Iterator[threading.Event]:
     """At Ctrl-C, write `sentence`, set the event that is yielded, and raise KeyboardInterrupt in the block.
 
-    The sentence is written at once: this process may write through the JVM, which gets Ctrl-C as well.
+    The sentence is written at once: the JVM, through which this process may write, gets Ctrl-C as well.
     """
     stopped = threading.Event()
     _complete.clear()

@@ -121,7 +121,7 @@ def _state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
 
 @contextmanager
 def _numba_caching_in(folder: str) -> Iterator[None]:
-    """Make Numba cache the kernels that the block decorates in `folder`; "" stands for the folder of the source."""
+    """Make Numba cache in `folder` the kernels that are decorated in the block; "" is the folder of the source."""
     before = _config.CACHE_DIR, os.environ.get("XDG_CACHE_HOME")
     _set(folder, folder or before[1])  # for source in a zip, Numba uses only the second
     try:

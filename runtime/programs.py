@@ -47,7 +47,7 @@ def start(name: str, module: str) -> None:
 
 
 def _reassure(name: str, over: threading.Event) -> None:
-    """Write that the program is running whenever nothing was written for seconds, until `over` is set."""
+    """Write that the program is running each time nothing was written for some seconds; return once `over` is set."""
     from runtime import terminal
 
     begin, wait, does, pause = time.monotonic(), _FIRST, "starting", _FIRST

@@ -53,7 +53,7 @@ class Stage:
     _sources: list[Callable[[], Counter[str]]] = field(default_factory=list)
 
     def follow(self, source: Callable[[], Counter[str]]) -> None:
-        """Count what `source` returns as progress of this stage; it is called each time the counts are read."""
+        """Add to the counts of this stage those that `source` returns; it is called whenever the counts are read."""
         self._sources.append(source)
 
     def figures(self) -> Counter[str]:

@@ -111,7 +111,7 @@ def _unquoted(text: str) -> str:
 
 
 def _levels(text: str) -> list[str]:
-    """Return a text, then with its %-escapes decoded, then decoded again, and so on, without repetitions."""
+    """Return the text, the text with %-escapes decoded, that text decoded again, and so on; equal texts only once."""
     return [*dict.fromkeys(accumulate([text] * _ROUNDS, lambda found, _: _unquoted(found)))]
 
 
@@ -246,13 +246,16 @@ def _of_length(fewest: int, secrets: list[str]) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Return a text as secrets are compared: in lower case, without escapes and backslashes."""
+    """Return a text in the form in which secrets are compared: lower case, without escapes and backslashes."""
     return _levels(text)[-1].replace("\\", "").replace("&amp;", "&").replace("+", " ").lower()
 
 
 @lru_cache
 def _pattern(value: str) -> re.Pattern:
-    """Return a pattern that finds a secret in any spelling; the match's first group is not part of the secret."""
+    """Return a pattern that finds the secret `value` in any spelling.
+
+    The first group of a match is text before the secret, not a part of it.
+    """
     spelled = "".join(map(_spelled, value))
     end, before = "(?![a-z0-9])", f"({_ESCAPE}[0-9a-f]{{2}})"
     if _WORD.fullmatch(value):

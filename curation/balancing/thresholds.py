@@ -32,7 +32,7 @@ SEEN = pa.schema([pa.field("id", pa.int32()), pa.field("count", pa.int64())])
 @typed
 @dataclass(frozen=True, eq=False)
 class EntryCounts:
-    """The number of texts that contain each entry, with the digest of the metadata that numbers the entries."""
+    """The number of texts that contain each entry, by id; `digest` is that of the metadata with these ids."""
 
     values: np.ndarray  # int64, one per id
     digest: str
@@ -189,6 +189,8 @@ def tail_share(counts: ArrayLike, t: float) -> float:
 def threshold(counts: ArrayLike, p: float) -> int:
     """Return the count whose cumulative share of matches is nearest to `p`; of two equally near, the smaller.
 
+    A cumulative share includes all smaller counts.
+
     >>> threshold([1, 3, 6, 10], p=0.15)
     3
     """
@@ -254,7 +256,7 @@ class Distribution:
 @typed
 @dataclass(frozen=True)
 class Thresholds:
-    """The threshold of each language, and their common tail share: that of matches on entries counted less than t."""
+    """The threshold t of each language, and the tail share: of all matches, those on entries counted less than t."""
 
     tail_share: float
     of_language: Mapping[str, int]
@@ -296,7 +298,7 @@ class Thresholds:
 
 
 def thresholds_at(t: int, counts: Mapping[str, ArrayLike | Distribution], config: CurationConfig) -> Thresholds:
-    """Return each language's threshold if English has `t`: as `config` sets, unlimited, the same, or by tail share."""
+    """Return each language's threshold if English has `t`: by tail share, the same, or unlimited, as `config` says."""
     if not config.balance:
         return Thresholds.unlimited(counts)
     return Thresholds.same(counts, t) if config.one_threshold else Thresholds.of(counts, t, config.tail_share)

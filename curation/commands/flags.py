@@ -74,10 +74,10 @@ class _Witnesses(Stored):
 
 
 class _Scores(Stored):
-    """Stores a number under the flag's name, and values LANGUAGE=NUMBER as a dictionary under that name with an `s`."""
+    """Stores a NUMBER under the flag's name, and each LANGUAGE=NUMBER in a dictionary under that name plus `s`."""
 
     def __call__(self, parser: Any, namespace: Namespace, values: Any, *_: Any) -> None:
-        """Store the scores; ArgumentError for a value that is no number, or two scores for the same language."""
+        """Store the scores; ArgumentError for a value that is no number, or two different scores for one language."""
         super().__call__(parser, namespace, values)
         scores: dict[str | None, float] = {}
         for value in getattr(namespace, self.dest):

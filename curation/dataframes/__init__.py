@@ -138,10 +138,10 @@ def dropped(
     config: CurationConfig | None = None,
     options: MatchOptions | None = None,
 ) -> DataFrame:
-    """Return a DataFrame of `name` and `count`: what `match` reads and drops of the same pairs, named as in run.json.
+    """Return a DataFrame of `name` and `count`: how many rows `match` reads and drops of the same pairs.
 
-    The names are `records`, `pairs`, `cut_text` and `dropped.REASON`; a name without a row has the count 0. Spark reads
-    the pairs and groups them by image once more, but does not match them.
+    The names are those of run.json: `records`, `pairs`, `cut_text` and `dropped.REASON`; a name without a row has the
+    count 0. Spark reads the pairs and groups them by image once more, but does not match them.
     """
     config, options = honoured(config), options or MatchOptions()
     entries = entries_for(config, metadata)
@@ -264,7 +264,7 @@ def _digest(frame: DataFrame, column: str) -> str | None:
 
 
 def _require_digest(matched: DataFrame, digest: str) -> None:
-    """Refuse images matched with other entries than those of `digest`, as their column `candidates` states."""
+    """Refuse images that were matched with metadata of another digest, as their column `candidates` states."""
     own = _digest(matched, "candidates")
     if own not in (None, digest):
         raise InputError(

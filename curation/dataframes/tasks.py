@@ -101,7 +101,7 @@ def all_tallies(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
 
 
 def entries(batches: Batches, saved: Shipped) -> Iterator[pa.RecordBatch]:
-    """Yield id, language and entry of saved entries; the column `id` of `batches` has the row groups to read."""
+    """Yield id, language and entry of saved entries, from the row groups whose numbers are in `batches` as `id`."""
     with intact(entries_file(saved.path())) as path, open_parquet(path) as file:
         for batch in batches:
             for number in batch["id"].to_pylist():
@@ -131,7 +131,7 @@ def _rows(tallied: Tallies) -> list[dict]:
 
 
 def _candidates(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the pairs that no list excludes, and tallies, with the schema CANDIDATES, whose names `batches` use."""
+    """Yield the pairs that no list excludes, and tallies, as CANDIDATES; columns of `batches` have the same names."""
     return plan.candidates(_read(batches))
 
 

@@ -37,7 +37,10 @@ _NONE = KeySet.of([])
 
 @dataclass(frozen=True, eq=False)
 class Exclusion:
-    """All that is excluded: sets of uids, URLs, domains of images and domains of pages, and patterns of URLs."""
+    """All that is excluded: sets of uids, URLs, domains of images and domains of pages, patterns of URLs, and hashes.
+
+    An image whose hash is listed is excluded once `hits`, the keys of such images, has its key.
+    """
 
     uids: KeySet
     urls: KeySet
@@ -55,7 +58,7 @@ class Exclusion:
 
     @classmethod
     def without_hashes(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:
-        """Return what `read` returns; InputError if a list names hashes, which need tables of hashes."""
+        """Return what `read` returns; InputError if a list has hashes, which are looked up only in tables of hashes."""
         read = cls.read(paths)
         if read.hashes:
             raise InputError(
@@ -141,9 +144,9 @@ class Exclusion:
         return _NAMES.take(pa.array(numbers, mask=is_kept))
 
     def out_of(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield batches with the schema CANDIDATES without excluded rows, then a batch of tallies.
+        """Yield batches (schema CANDIDATES) without excluded rows; then, if rows were excluded, a batch of tallies.
 
-        The tallies are `dropped.REASON`, and `pairs` as a negative number that corrects the count of pairs.
+        The tallies are `dropped.REASON` and, as a negative number, `pairs`, as excluded rows were counted as pairs.
         """
         dropped: Counter[str] = Counter()
         for batch in batches:

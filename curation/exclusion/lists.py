@@ -204,7 +204,7 @@ def _ascending(keys: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of listed value: the check of values, their conversion, and what error messages say was expected."""
+    """A kind of listed value: the mask of valid values, their conversion, and what errors say was expected."""
 
     is_right: Callable[[pa.Array], np.ndarray]
     form: Callable[[pa.Array], np.ndarray | Sequence[str]]
@@ -298,7 +298,7 @@ def read_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
 
 
 def read_whole_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
-    """Yield what `read_list` yields; InputError for a list without values and comments, as it may be cut off."""
+    """Yield what `read_list` yields; InputError for a list with neither values nor comments, as it may be cut off."""
     number = 0
     for kind, values in read_list(path, what):
         number += len(values)
@@ -337,9 +337,9 @@ def _refused(kind: str, value: str) -> str:
 
 
 def _by_kind(lines: pa.Array, only: str | None) -> Iterator[tuple[str, np.ndarray, pa.Array]]:
-    """Yield kind, line numbers (from 0) and values for each kind: for `only`, or for the kinds that the lines show.
+    """Yield (kind, line numbers from 0, values) for each kind of value in the lines, without blank lines and comments.
 
-    The kind of lines that show none is `none`, and comes last.
+    If `only` is given, all values are of this kind. Values that show no kind come last, with the kind `none`.
     """
     left = np.flatnonzero(flags(pc.and_not(pc.not_equal(lines, ""), pc.starts_with(lines, "#"))))
     if only is not None:
@@ -357,7 +357,7 @@ def _by_kind(lines: pa.Array, only: str | None) -> Iterator[tuple[str, np.ndarra
 
 
 def _split(lines: pa.Array, numbers: np.ndarray, form: Callable[[pa.Array], pa.Array]) -> tuple[np.ndarray, np.ndarray]:
-    """Return `numbers` of lines as two arrays: of the lines for which `form` is true, and of the other lines."""
+    """Divide `numbers`, which are line numbers, in two: those of lines for which `form` is true, and the others."""
     has_form = flags(form(lines.take(pa.array(numbers))))
     return numbers[has_form], numbers[~has_form]
 
@@ -379,10 +379,10 @@ def _read_table(file: BinaryIO, path: str, only: str | None) -> Iterator[tuple[s
 
 
 def _columns(names: list[str], path: str, only: str | None) -> list[str]:
-    """Return the names of the columns to read; InputError if there are none.
+    """Return the columns to read, of a table with the columns `names`; InputError if there are none.
 
-    With a kind of hash, `only`, these are the columns of hashes; otherwise uid and url or, without these, sha256, md5,
-    pdq.
+    If `only`, a kind of hash, is given, these are the columns `only` and `hash`. Otherwise they are those of uids and
+    URLs or, without these, sha256, md5 and pdq.
     """
     choices = [[*_KIND_OF_COLUMN], [*_KIND_OF_HASHES]] if only is None else [[only, _ANY_HASH]]
     for known in choices:

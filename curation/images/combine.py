@@ -36,15 +36,14 @@ OF_TEXT = ("page_url", "record", "copies", "shown")  # columns with one value pe
 
 
 def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.RecordBatch:
-    """Return rows with the schema KEYED or PAIRS, each text of an image once and at most `max_texts` of its texts.
+    """Return rows with the schema KEYED or PAIRS, each text of an image once, at most `max_texts` texts of an image.
 
-    Rows are sorted by key, uid, hash, text, kind, given, page_language and pool_language; of equal texts the first
-    stays. `tallies` counts rows over the limit; of a row, `copies` counts the rows that were combined into it.
-    In the first text of an image, `shown` is the sum over all rows of the image, also of those over the limit; in
-    other texts it is 0.
+    The result is sorted by key, uid, hash, text, kind, given, page_language and pool_language; of rows of the same
+    image with equal texts, the first stays. `tallies` gets the number of rows dropped because of `max_texts`.
 
-    Each row has the smallest page_url of its text, with its record, the smallest url and all signals of its image, and
-    the largest width and height that are stated.
+    Each row that stays gets `copies`, the number of input rows with its text, and their smallest page_url, with its
+    record. All rows of an image get its smallest url, all of its signals, and the largest width and height stated.
+    The first also gets the sum of `shown` over all rows of the image, also dropped ones; the others get 0.
     """
     order, new_image, new_text = _ordered(rows)
     rows = _marked(rows, order, new_image, tallies)
@@ -96,21 +95,22 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
 
 
 def _with_shown(rows: pa.RecordBatch, new_image: np.ndarray) -> pa.RecordBatch:
-    """Return rows in which `shown` is its sum over all texts of the image."""
+    """Return rows, sorted by image, with `shown` replaced by its sum over all rows of the image."""
     bounds = np.append(np.flatnonzero(new_image), rows.num_rows)
     shown = _reduced(np.add, rows["shown"].to_numpy().astype(np.int64), bounds)
     return _with(rows, "shown", np.repeat(shown, np.diff(bounds)))
 
 
 def tally_duplicates(rows: pa.RecordBatch, tallies: Tallies) -> None:
-    """Add to `tallies` the number of duplicates: of all rows that were combined into `rows`, less `rows`."""
+    """Tally the duplicates: the number of input rows that were combined into `rows`, less the number of `rows`."""
     tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
 
 
 def _marked(rows: pa.RecordBatch, order: np.ndarray, new_image: np.ndarray, tallies: Tallies) -> pa.RecordBatch:
-    """Return `rows`, with the bit SEVERAL_URLS where the URL differs from that of the row before of the same image.
+    """Return `rows` with SEVERAL_URLS in `signals` where the URL differs from that of the image's row before.
 
-    `order` sorts rows, and `new_image` is in that order. `tallies` gets an example of such a uid, unless it has one.
+    `order` has the indices that sort rows; in this order, `new_image` says which rows begin an image. `tallies` gets an
+    example of a uid with two URLs, unless it has one.
     """
     (offsets, data), known = string_buffers(rows["url"]), rows["url"].is_valid().to_numpy(zero_copy_only=False)
     places = np.flatnonzero(~new_image)
@@ -177,7 +177,7 @@ def _ranks(strings: pa.Array) -> np.ndarray:
 
 
 def _begins(rows: pa.RecordBatch, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return whether each row, in `order`, begins an image and a text, and whether key and hash alone show that."""
+    """Return, in `order`, which rows begin an image and which a text, and whether key and hash alone show this."""
     new_key = differs(rows["key"].to_numpy()[order])
     new_image = _new_images(rows, order)
     new_hash = new_image | differs(rows["hash"].to_numpy()[order])
@@ -186,7 +186,7 @@ def _begins(rows: pa.RecordBatch, order: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _new_images(rows: pa.RecordBatch, order: np.ndarray) -> np.ndarray:
-    """Return whether each row, in this order, is of another image than the row before."""
+    """Return a mask, in `order`: which rows are of another image than the row before; True for the first row."""
     return _differs_too(differs(rows["key"].to_numpy()[order]), rows["uid"], order)
 
 
@@ -204,7 +204,7 @@ def differs(values: np.ndarray) -> np.ndarray:
 
 
 def _differs_too(differs: np.ndarray, strings: pa.Array, order: np.ndarray) -> np.ndarray:
-    """Return whether, for each row in `order`, `differs` is True or the string differs from that of the row before."""
+    """Return a mask, in `order`: the rows where `differs` is True or the string differs from that of the row before."""
     offsets, data = string_buffers(strings)
     alike = np.flatnonzero(~differs)
     found = np.empty(len(alike), bool)
@@ -217,14 +217,15 @@ def _differs_too(differs: np.ndarray, strings: pa.Array, order: np.ndarray) -> n
 def _smallest(column: pa.Array, order: np.ndarray, bounds: np.ndarray, images: np.ndarray) -> pa.Array:
     """Return the smallest string of each of `images`, null if an image has none.
 
-    Image i has the rows order[bounds[i] : bounds[i + 1]], and `images` are indices i; texts may stand for images.
+    Image i has the strings of the rows order[bounds[i] : bounds[i + 1]], and `images` are such numbers i. Rows may also
+    be grouped by text instead of image.
     """
     rows = _smallest_rows(column, order, bounds)[images]
     return column.take(pa.array(rows, mask=rows < 0))
 
 
 def _with_records(rows: pa.RecordBatch) -> pa.Array:
-    """Return strings that sort rows by page URL and record: after the URL, NUL, file, NUL and offset of the record."""
+    """Return strings that sort rows by page URL and record: URL, file and offset of the record, joined by NUL."""
     records, pages = rows["record"], rows["page_url"]
     if records.null_count == len(records):
         return pages
@@ -287,7 +288,7 @@ def _tally_languages(rows: pa.RecordBatch, found: pa.Array, tallies: Tallies) ->
 
 
 def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:
-    """Return a row per image, with the schema MATCHED, of pairs sorted by image; `image` numbers the pairs' images."""
+    """Return one row per image, with the schema MATCHED, from pairs sorted by `image`, the number of their image."""
     starts = np.flatnonzero(differs(image))
     columns = {name: rows[name].take(pa.array(starts)) for name in ("uid", *OF_IMAGE, "shown")}
     columns["page_url"], pages = _pages(rows["page_url"], starts)
@@ -298,10 +299,10 @@ def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:
 
 
 def _pages(pages: pa.Array, starts: np.ndarray) -> tuple[pa.Array, pa.Array]:
-    """Return the page of each image, and the page of each text, null if it is that of the image.
+    """Return the page of each image, and the page of each text, which is null if it is the page of the text's image.
 
-    Rows are sorted by image, and images begin at the rows `starts`. The page of an image is the smallest of its texts,
-    null if a text has none.
+    `pages` has the page of each text, sorted by image; `starts` has the index of each image's first text. The page of
+    an image is the smallest of its texts' pages, null if a text has none.
     """
     bounds, rows = np.append(starts, len(pages)), np.arange(len(pages))
     is_known = pages.is_valid().to_numpy(zero_copy_only=False)

@@ -84,7 +84,7 @@ def images_of(blocks: Iterable[bytes], number: int, max_texts: int, tallies: Tal
 
 
 def tally_copies(blocks: Iterable[bytes], number: int, max_texts: int, tallies: Tallies) -> None:
-    """Add to `tallies` the texts that `images_of` would drop from blocks of unmatched rows with the schema KEYED."""
+    """Tally the duplicate and surplus texts that `images_of` would drop; the unmatched rows have the schema KEYED."""
     for rows in by_bucket(blocks, number, KEYED, key_of):
         tally_duplicates(_combined(rows, max_texts, tallies), tallies)
 
@@ -112,10 +112,10 @@ def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
-    """Return the texts of images as pairs, each under the uid in `copy_of`: that of the copy of its image that stays.
+    """Return the texts of images as pairs, in which the uid of each image is replaced by that in `copy_of`.
 
-    So the texts of all copies of a picture can be grouped as if they were of one image. The image that stays is a copy
-    of itself. `images` have the schema MATCHED, the result PAIRS.
+    It is the uid of the one copy of the picture that stays, so the texts of all copies can be grouped as if they were
+    of one image. The image that stays has its own uid there. `images` have the schema MATCHED, the result PAIRS.
     """
     texts, offsets = parts(images["candidates"])
     image = pa.array(np.repeat(np.arange(images.num_rows), np.diff(offsets)))
@@ -141,9 +141,9 @@ def _keys(uids: pa.Array, texts: pa.Array) -> dict[str, pa.Array]:
 
 
 def _origins(texts: pa.StructArray) -> pa.Array:
-    """Return the language of each text, with "!" behind it if the input stated the language (the score is null).
+    """Return the language of each text, with "!" behind it if the input stated the language (lid_score is null).
 
-    Of equal texts of one kind, `combine` keeps the smallest of these strings.
+    Of equal texts of one kind, `combine` keeps the one with the smallest of these strings.
     """
     stated = pc.binary_join_element_wise(texts.field("language"), "", "!")
     return pc.if_else(texts.field("lid_score").is_null(), stated, texts.field("language"))
@@ -181,7 +181,7 @@ def _combined(batches: Iterable[pa.RecordBatch], max_texts: int, tallies: Tallie
 
 
 def _keyed_runs(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield CANDIDATES batches as runs of KEYED rows; tally the tallies in the batches, and signals."""
+    """Yield the rows of CANDIDATES batches in larger KEYED batches; tally their signals and their tally rows."""
     for run in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
         tally_signals(run, tallies)
         yield run

@@ -102,7 +102,7 @@ def clean_array(texts: pa.Array) -> pa.Array:
 
 
 def _unescaped(texts: pa.Array) -> pa.Array:
-    """Return texts with each character reference resolved that one unescaping has left."""
+    """Return what `unescape_again` returns, for each of `texts`."""
     mask = pc.match_substring_regex(texts, COMPLETE)
     if not mask.true_count:
         return texts
@@ -147,9 +147,10 @@ def from_rows(fields: Iterable[str], rows: Iterable[Row], tally: Counter[str]) -
 
 
 def from_columns(columns: dict[str, pa.Array], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """Yield a batch of the rows with a web address and a text, if there are any; count other rows by their first fault.
+    """Yield one batch, unless empty, of the rows with a web address and a text; count other rows by their first fault.
 
-    Texts are cleaned as those of pages are; all else is used as it is. Labels of unknown languages are counted, too.
+    Texts are cleaned as those of pages are; other columns are used as they are. Labels of unknown languages are
+    counted, too.
     """
     columns = {field: _without_empty(array) for field, array in columns.items()}
     columns["text"] = _without_empty(clean_array(columns["text"]))
@@ -171,7 +172,7 @@ def from_columns(columns: dict[str, pa.Array], tally: Counter[str]) -> Iterator[
 def columns_of(
     rows: Iterable[Row], tally: Counter[str], types: Sequence[pa.DataType] | None = None
 ) -> Iterator[list[pa.Array]]:
-    """Yield `rows` as columns of `types`, or of strings; rows that UTF-8 cannot hold are left out and counted.
+    """Yield `rows` as lists of columns, of `types` or of strings; rows that UTF-8 cannot hold are left out and counted.
 
     Each list of columns has ROWS rows, or fewer if these have BYTES characters; the last has the rest.
     """
@@ -187,14 +188,14 @@ def columns_of(
 
 
 def coded(stated: pa.Array) -> pa.StringArray:
-    """Return the code of each language that `stated` has; `other` for a label that is not known, null for a null."""
+    """Return the code of the language that each label in `stated` means; `other` for an unknown one; null for null."""
     labels = stated.dictionary_encode()
     codes = [None if label is None else (of_stated(label) or OTHER).code for label in labels.dictionary.to_pylist()]
     return pa.array(codes, pa.string()).take(labels.indices)
 
 
 def count_unknown(stated: pa.Array, tally: Counter[str]) -> None:
-    """Add the rows of each label that is not known to `tally`; labels after the first MOST are counted as one."""
+    """Add the rows of each unknown label of a language to `tally`; labels after the first MOST are counted as one."""
     for label, rows in unknown_labels(stated).items():
         name = f"{UNKNOWN_LANGUAGE}{label}"
         if name not in tally and sum(each.startswith(UNKNOWN_LANGUAGE) for each in tally) >= MOST:

@@ -228,7 +228,7 @@ def read(source: Input, options: TableOptions | None = None) -> Iterator[pa.Reco
 
 
 def listed(file: Input) -> ListedFile:
-    """Return an input as a file that is refused if it has changed since it was found; OSError if it cannot be used."""
+    """Return an input as a ListedFile, which is refused once the file has changed; OSError if it cannot be used."""
     try:
         return ListedFile(file.path, Version(file.file_size, file.modified, file.etag))
     except (ImportError, ValueError) as error:
@@ -291,7 +291,7 @@ def _input(path: str, format: Format, version: Version) -> Input:
 
 
 def checked(file: Input, options: TableOptions) -> list[Input]:
-    """Return `file` after a check of its columns, split into parts if it is big; InputError if it cannot be read."""
+    """Return `file`, or its parts if it is big, after a check of its columns; InputError if it cannot be read."""
     format = formats()[file.format]
     if format.check is None:
         return [file]
@@ -368,7 +368,7 @@ def _group_sample(files: list[Input], options: TableOptions) -> InputSample:
 
 
 def _look(source: Input, options: TableOptions) -> tuple[Glance, pa.Table, Counter[str], float]:
-    """Return what one input shows, its first pairs, its tallies, and the estimated number of all its pairs."""
+    """Return an input's Glance, its first pairs as CANDIDATES, its tallies, and the estimated number of its pairs."""
     format, file = formats()[source.format], listed(source)
     with file.open(format.checking) as opened:
         glance = format.glance(opened, source.path, options)

@@ -64,7 +64,7 @@ def shorter(texts: pa.Array, length: int) -> tuple[pa.Array, int]:
 
 
 def tally_damage(batches: Iterable[pa.RecordBatch], path: str) -> Iterator[pa.RecordBatch]:
-    """Yield the batches of one input, then, if much of the input is damaged, a tally whose name has the `path`."""
+    """Yield one input's batches, without FIRST_BAD; then, if it is much damaged, tallies whose names end in `path`."""
     counted: Counter[str] = Counter()
     for batch in batches:
         if batch["tally"].null_count < batch.num_rows:
@@ -107,7 +107,7 @@ def _first_line(number: float | None) -> str:
 
 
 def _require_own_uids(read: Tallies, limit: float) -> None:
-    """Refuse a run in which too many uids belong to several images, which would become one image."""
+    """Refuse a run in which the share of uids given to several URLs, which would become one image, is above `limit`."""
     shared, images = read[SHARED_UIDS], read["images"]
     if shared > limit * images:
         example = next(iter(read.beginning(SHARED)), "")

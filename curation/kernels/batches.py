@@ -58,9 +58,9 @@ def ordered(x):
 
 @inline
 def next_time(key, below, penalty, decay, number, a, time):
-    """Return a_j and the j-th time of an image, where j is `number`, from `a` and `time` of the number before.
+    """Return a_j and the j-th time of the image `key`, where j is `number`; `a` and `time` are those of j - 1.
 
-    A time is never before the previous one, also if rounded.
+    A time is never before the previous one, even if rounding would make it so.
     """
     a = a * decay + waited(key, number)
     return a, max(time, ordered(natural_log(a) + (below + penalty * (number - 1))))
@@ -68,7 +68,7 @@ def next_time(key, below, penalty, decay, number, a, time):
 
 @kernel
 def count_times(keys, below, penalty, decay, low, high, shift, out):
-    """Add the number of all images' times before `low` to out[0], and of those up to `high` to intervals of 2^shift.
+    """Count the times of all images up to `high`: in out[0] those before `low`, and behind it by intervals of 2^shift.
 
     A time t from `low` to `high` is counted in out[1 + (t - low >> shift)].
     """
@@ -121,14 +121,14 @@ def probability(ids, start, stop, rates):
 
 @kernel
 def keep_probability(ids, text_offsets, rates, out):
-    """Set out[text] to the probability that the text is kept, given by its ids."""
+    """Set out[text] to the probability that some entry of the text keeps it: `id` does at rates[id]."""
     for text in range(len(out)):
         out[text] = probability(ids, text_offsets[text], text_offsets[text + 1], rates)
 
 
 @kernel
 def expected_size(ids, text_offsets, image_offsets, rates, out):
-    """Set out[image, column] to the mean probability of the image's texts under rates[:, column].
+    """Set out[image, column] to the mean probability that a text of the image is kept at rates[:, column].
 
     `out` must be zeros.
     """
@@ -144,9 +144,9 @@ def expected_size(ids, text_offsets, image_offsets, rates, out):
 
 @kernel
 def choose(ids, text_offsets, image_offsets, rates, text_draws, chosen, out):
-    """Set chosen[image] to the index of one of its texts, by its draw, and out[image] to the text's probability.
+    """Choose a text of each image: set chosen[image] to its index, and out[image] to the probability that it is kept.
 
-    Both arrays must be zeros, and stay zero for an image without texts.
+    `text_draws`, below 1, pick the texts. Both arrays must be zeros, and stay zero for an image without texts.
     """
     for image in range(len(out)):
         first, last = image_offsets[image], image_offsets[image + 1]
@@ -216,7 +216,7 @@ def sift(heap, size, gains):
 
 @kernel
 def gather(ids, begins, offsets, out):
-    """Set out[offsets[row]:offsets[row + 1]] to the ids from begins[row] on."""
+    """Set out[offsets[row]:offsets[row + 1]] to as many of the `ids`, from ids[begins[row]] on."""
     for row in range(len(begins)):
         for i in range(offsets[row + 1] - offsets[row]):
             out[offsets[row] + i] = ids[begins[row] + i]

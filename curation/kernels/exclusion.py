@@ -96,7 +96,8 @@ def hash_names(names, bounds, out):
 def find_hosts(data, offsets, keys, starts, shift, out):
     """Set out[row] to LISTED if the host of the URL data[offsets[row]:offsets[row + 1]] is a listed name or below one.
 
-    Listed names are given by their keys, as to `find_keys`. Other hosts get NOT_LISTED, or UNUSUAL.
+    Listed names are given by their keys, as to `find_keys`. Other hosts get NOT_LISTED, or UNUSUAL if a byte is %
+    or not ASCII.
     """
     for row in range(len(out)):
         begin, end = host_span(data, offsets[row], offsets[row + 1])

@@ -2,8 +2,9 @@
 
 No tree is built: it may be as deep as the page is long, and building it may take quadratic time. Instead a stack of
 frames, each the number of a tag name, records whether the current token is in a template, in SVG, in MathML, or in HTML
-inside these. A second stack has the open CONTAINERS: what they and their names say of the place of an image is read
-where an image is in them, once. An end tag closes these two only; other open elements are ignored.
+inside these. A second stack has the open CONTAINERS, whose tags and names (id, class, role, rel) tell the place of the
+images in them; names are read once, at the first image. An end tag changes only these two stacks: other open elements
+are ignored.
 """
 
 import numpy as np
@@ -133,13 +134,13 @@ TAG_BITS = np.array([{"figure": FIGURE, **_BIT_OF}.get(name, 0) if name in CONTA
 
 @lean
 def find_elements(data, end, frames, opened, elements):
-    """Fill a row of `elements` for each wanted element of data[:end] outside of templates; return their number.
+    """Fill a row of `elements` for each wanted element of data[:end] outside of templates.
 
-    With it comes the number of those that may state a licence.
+    Return the number of rows, and of those that may state a licence.
 
-    An image has the set of the first <source> with one before it in its <picture>, the src of an image without text in
-    the <noscript> behind it, the href of the <a> that is open, and the bits of its place. `frames` and `opened` are for
-    what is open, and have end // 4 + 2 rows; `elements` has end // 9 + 2.
+    The row of an image also has the srcset of the first <source> with one before it in its <picture>, the src of an
+    image without text in the <noscript> behind it, the href of the open <a> around it, and the bits of its place.
+    `frames` and `opened` are the stacks of what is open, with end // 4 + 2 rows each; `elements` has end // 9 + 2.
     """
     # A plain 0 is a type of its own, for which Numba would compile what it is handed to once more.
     i, depth, templates, count = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
@@ -240,7 +241,11 @@ def find_elements(data, end, frames, opened, elements):
 
 @lean
 def after_container(opened, containers, tag):
-    """Return how many containers are open after the end tag of `tag`: that, with all in it, is closed if it is NEAR."""
+    """Return how many containers are still open after an end tag `tag`.
+
+    The end tag closes the innermost open container of that tag, and all in it, if it is among the NEAR innermost ones;
+    otherwise nothing is closed.
+    """
     last = containers - 1
     while last >= 0 and last >= containers - NEAR and opened[last, TAG] != tag:
         last -= 1
@@ -249,7 +254,7 @@ def after_container(opened, containers, tag):
 
 @lean
 def bits_inside(data, end, opened, containers, elements, row):
-    """Return the bits of the place of what is in opened[:containers]; elements[row] is used for their attributes."""
+    """Return the bits of the place inside the containers opened[:containers]; elements[row] is scratch memory."""
     known = containers
     while known > 0 and opened[known - 1, BITS] < 0:
         known -= 1
@@ -263,9 +268,10 @@ def bits_inside(data, end, opened, containers, elements, row):
 
 @lean
 def inner_bits(outer, own):
-    """Return the bits of the place of what is in an element, given those around it and those of its own names.
+    """Return the bits of the place inside an element: `outer` are those around it, `own` those that its names give.
 
-    Of contents and interface, the nearer counts. An item of a menu is no contents, a header in contents not the page's.
+    Of CONTENTS and INTERFACE, the inner one counts. Beside own MENU or INTERFACE, own CONTENTS do not count, nor do own
+    HEADER and FOOTER in CONTENTS.
     """
     if own & (MENU | INTERFACE):
         own &= ~CONTENTS
@@ -280,7 +286,10 @@ def inner_bits(outer, own):
 
 @lean
 def own_bits(data, element, bits):
-    """Return `bits` and those of the words in id, class, role and rel of an element; of rel only `sponsored` counts."""
+    """Return `bits` and those of the words in id, class, role and rel of an element.
+
+    Of rel only ADVERT counts; in a role, it (`banner`) means HEADER.
+    """
     bits |= bits_of_words(data, element[ID], element[ID + 1])
     bits |= bits_of_words(data, element[CLASS], element[CLASS + 1])
     bits |= bits_of_words(data, element[REL], element[REL + 1]) & ADVERT
@@ -306,7 +315,7 @@ def bits_of_words(data, begin, end):
 
 @inline
 def set_of(element):
-    """Return begin and end of the first link set (srcset) of a <source> that is not empty; -1 twice if it has none."""
+    """Return begin and end of the first of a <source>'s attributes SETS that is not empty; -1 twice if all are."""
     begin, end = np.int64(-1), np.int64(-1)
     for column in range(FIRST_SET, FIRST_TEXT, 2):
         if begin < 0 and element[column] < element[column + 1]:
@@ -325,13 +334,13 @@ def has_text(element):
 
 @lean
 def is_styled(element):
-    """Return whether a <font> has an attribute that tells it from a font of SVG."""
+    """Return whether a <font> has an attribute that makes it end SVG or MathML: color, face or size."""
     return element[COLOR] >= 0 or element[FACE] >= 0 or element[SIZE] >= 0
 
 
 @lean
 def is_kept(element, kind):
-    """Return whether an element has an attribute for which its kind is wanted: of an image, a link or a text."""
+    """Return whether an element has an attribute that makes it wanted; for an image, any link or text will do."""
     if kind == META:
         return element[CONTENT] >= 0 or element[CHARSET] >= 0
     if kind == HTML:
@@ -346,13 +355,13 @@ def is_kept(element, kind):
 
 @lean
 def is_foreign(frames, depth):
-    """Return whether frames[:depth] end in SVG or MathML."""
+    """Return whether the innermost of frames[:depth] is SVG or MathML."""
     return depth > 0 and (frames[depth - 1] == SVG or frames[depth - 1] == MATH)
 
 
 @lean
 def html_depth(frames, depth):
-    """Return how many of frames[:depth] are left when the SVG and MathML in which they end are closed."""
+    """Return how many of frames[:depth] are left when the innermost ones that are SVG or MathML are closed."""
     while is_foreign(frames, depth):
         depth -= 1
     return depth
@@ -360,7 +369,7 @@ def html_depth(frames, depth):
 
 @lean
 def in_foreign(frames, depth, tag):
-    """Return the depth after the start of a tag in SVG or MathML that does not end these."""
+    """Return the depth of `frames` after the start tag `tag` in SVG or MathML, if it does not end these."""
     top = frames[depth - 1]
     if tag == top or IS_POINT[int(top == MATH), tag]:
         frames[depth] = tag
@@ -370,7 +379,7 @@ def in_foreign(frames, depth, tag):
 
 @lean
 def after_end(frames, depth, tag, templates):
-    """Return the depth and the number of templates after the end tag of `tag`."""
+    """Return the depth of `frames` and the number of open templates after the end tag `tag`."""
     top = frames[depth - 1] if depth else -1
     if tag == TEMPLATE and templates:
         while frames[depth - 1] != TEMPLATE:

@@ -157,13 +157,13 @@ def bits_apart_in(words, row, other, mask):
 
 @kernel
 def find_pairs(words, places, starts, members, flips, ends, masks, most, k, begin, out):
-    """Write to `out` the pairs (row, earlier indexed row) at most `k` bits apart, for rows from `begin` on.
+    """Write to `out` the pairs (row, earlier indexed row) of hashes at most `k` bits apart, for rows from `begin` on.
 
-    Look-ups are in `len(places)` tables: table t indexes the bits places[t] of a hash, and is searched for that value
-    with each of flips[:ends[t]] applied by xor. A pair is left out if it differs in at most most[i] bits of mask i:
-    for the masks of the tables before this one, which have found the pair already, and for masks[len(places):], by
-    which a look-up elsewhere has found it. Return the row to continue with, which is len(words) at the end and
-    smaller if `out` may be too short for the row's pairs, and the number of pairs.
+    Table t, of `len(places)`, indexes hashes by their bits places[t]; it is searched for the bits of a row with each of
+    flips[:ends[t]] applied by xor. A pair that differs in at most most[i] bits of masks[i] is left out if i is below t,
+    as table i has found the pair already, or at least len(places), as a look-up elsewhere has. Return the row to
+    continue with, and the number of pairs. This row is len(words) at the end, and smaller if `out` may be too short for
+    the row's pairs.
     """
     found, row, tables = 0, begin, len(places)
     while row < len(words) and found + members.shape[1] <= len(out):
@@ -200,10 +200,10 @@ def compared(some, row, others, other):
 
 @kernel
 def find_leaders(later, earlier, copies, number, out):
-    """Set out[pair] to whether the earlier hash leads the later one: it is no copy, and the smallest such hash.
+    """Set out[pair] to whether the earlier hash leads the later one: it is the smallest paired hash that is no copy.
 
-    Pairs are sorted by (later, earlier). copies[:number] are the copies, ascending, that previous pairs have shown; the
-    copies of these pairs are appended. Return the new number of copies.
+    A hash with a leader is a copy. Pairs are sorted by (later, earlier). copies[:number] are the copies of previous
+    pairs, ascending; those of these pairs are appended. Return the new number of copies.
     """
     for pair in range(len(later)):
         out[pair] = False

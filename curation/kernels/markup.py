@@ -79,7 +79,7 @@ def number_of(data, begin, end, names):
 
 @inline
 def is_without(data, i, byte):
-    """Return whether a byte is not among the eight from data[i] on."""
+    """Return whether none of the eight bytes data[i:i + 8] is `byte`."""
     others = load_word(data, i) ^ (_EACH * byte)
     return (others - _EACH) & ~others & _HIGHEST == 0
 
@@ -112,7 +112,10 @@ def is_blank(data, i, end):
 
 @lean
 def read_value(data, i, end):
-    """Return the index after an attribute whose name ends at data[i], or -1, and begin and end of its value."""
+    """Read the value of the attribute whose name ends before data[i]; return the index after it, and its begin and end.
+
+    Without a value, all three are the index at which one was sought. The first is -1 if a quote is not closed.
+    """
     while i < end and is_space(byte_at(data, i)):
         i += 1
     if i >= end or byte_at(data, i) != _EQUALS:
@@ -146,7 +149,7 @@ def says(data, i, end, text):
 
 @lean
 def after_other(data, i, end, may_be_cdata):
-    """Return the index after the comment, or the character of text, that begins with the < at data[i] and is no tag."""
+    """Return the index after what begins with the < at data[i] and is no tag: a comment, CDATA, or the < as text."""
     after = byte_at(data, i + 1)
     if after == _BANG and says(data, i + 2, end, _COMMENT):
         return after_comment(data, i + 2 + len(_COMMENT), end)
@@ -192,9 +195,10 @@ def is_name(data, i, end, begin, stop):
 
 @lean
 def end_of_raw(data, begin, stop, i, end, is_script):
-    """Return the index of the end tag of the raw element with the name data[begin:stop] and a text from data[i] on.
+    """Return the index of the end tag of a raw element, such as script, whose text begins at data[i]; `end` if none.
 
-    In a comment in a script, another script hides its own end tag.
+    The element's name is data[begin:stop]. As in HTML, a script start tag in a comment in a script takes the next
+    script end tag for itself, so that end tag does not end the element.
     """
     in_comment, in_script = False, False
     while i + 1 < end:
@@ -242,9 +246,9 @@ def is_license(data, i):
 
 @lean
 def find_statement(data, i, end):
-    """Return where `license` or `licdomain` that may state a licence begins next in the JSON data[i:end], or end.
+    """Return where the next `license` or `licdomain` that may state a licence begins in the JSON data[i:end], or end.
 
-    It is in an address, in a rel, or in the name of a meta.
+    Such a word is in an address, in a rel, or in the name of a meta.
     """
     i = find_license(data, i, end)
     while i < end and not is_in_address(data, i) and not is_named(data, i):

@@ -1,9 +1,9 @@
 """Classify texts by their characters, find listed words and phrases in them, and find rows that need no cleaning.
 
-Classes are of byte kinds, scripts, the number of words, and equality with the image's URL. A hash table has the listed
-words and phrases: `keys` are their 64-bit hashes, 0 in an empty slot, and `bits` are the bits of each slot's phrase.
-Its size is a power of two. Words are hashed by bytes or characters, and phrases by their words: two of a text's words
-and a listed one meet by chance once in 10^16 texts.
+Texts are classified by kinds of bytes, scripts, the number of words, and equality with the image's URL. A hash table
+has the listed words and phrases: `keys` are their 64-bit hashes, 0 in an empty slot, and `bits` are the bits of each
+slot's phrase. Its size is a power of two. Words are hashed by bytes or characters, and phrases by their words: some
+words of a text have the hash of a listed phrase by chance once in 10^16 texts.
 """
 
 import numpy as np
@@ -100,9 +100,9 @@ def find_signs(data, offsets, pages, is_digit, enough, digits, may_have_at):
 
 @lean
 def find_foreign(offsets, data, pages, bits, written, foreign):
-    """Set foreign[text] to whether the text has letters and none of their bits is among written[text].
+    """Set foreign[text] to whether the text has letters, all of scripts whose bits are not in written[text].
 
-    `pages` and `bits` are those of metadata.rules.
+    The tables `pages` and `bits` are those of `metadata.rules.letter_table`.
     """
     for text in range(len(foreign)):
         i, end, seen = offsets[text], offsets[text + 1], 0
@@ -148,8 +148,8 @@ def space_at(data, i, end):
 def find_few_words(data, offsets, spaced, number, out):
     """Set out[text] to whether text data[offsets[text]:offsets[text + 1]] has fewer than `number` words.
 
-    Words are separated by white space. Where spaced[text] is False, characters outside ASCII count as a word, and one
-    more for each two of them, and only runs of other characters are separated.
+    Words are separated by white space. Where spaced[text] is False, so are runs of ASCII characters by other
+    characters; n of these count as 1 + n // 2 words, if there are any.
     """
     for text in range(len(out)):
         i, end = offsets[text], offsets[text + 1]
@@ -172,7 +172,7 @@ def find_few_words(data, offsets, spaced, number, out):
 
 @inline
 def same(text, i, text_end, data, k, end, stop):
-    """Return YES, NO or UNSURE: whether a text equals data[k:end] or data[k:stop], but for ASCII case and %-escapes."""
+    """Return YES, NO or UNSURE: whether text[i:text_end] is data[k:end] or data[k:stop], but for case and %-escapes."""
     while i < text_end and k < end:
         one, other = byte_of(text, i, text_end), byte_of(data, k, end)
         if LOWERED[one] != LOWERED[other]:
@@ -184,9 +184,9 @@ def same(text, i, text_end, data, k, end, stop):
 
 @lean
 def find_names_in_texts(texts, text_offsets, images, data, offsets, names, out):
-    """Set out[text] to YES, NO or UNSURE: whether a text is the URL of its image, or the file's name.
+    """Set out[text] to YES, NO or UNSURE: whether the text is its image's URL, or the name of the file in that URL.
 
-    images[text] is the image's row, and names[row] is from `find_names`. The name may lack its extension.
+    images[text] is the row of the text's image, and names[row] is from `find_names`. The text may lack the extension.
     """
     for text in range(len(out)):
         i, end, image = text_offsets[text], text_offsets[text + 1], images[text]
@@ -251,16 +251,17 @@ def find_candidates(data, offsets, letters, keys, bits, may_end, out):
 
 @inline
 def last_begun(own, weight, begun):
-    """Return the half words up to the end of the last FIRST phrase, `begun` before this one; MOST behind a HEAD."""
+    """Return half words of the longest FIRST phrase yet, MOST after a HEAD: `weight` if `own` says so, else `begun`."""
     return MOST if own & HEAD or begun == MOST else weight if own & FIRST else begun
 
 
 @kernel
 def find_phrases(data, offsets, letters, keys, bits, may_end, texts, out):
-    """Set out[row] to whether text texts[row], data[offsets[text]:offsets[text + 1]], is, begins or ends with a phrase.
+    """Set out[row] to whether the text with the index texts[row] is, begins or ends with a listed phrase.
 
-    `letters`, int32[LETTERS], has the class of each character. A character that is a word counts as half a word.
-    `may_end` says whether some phrases are LAST: if not, a text is read only while it may be one of the others.
+    Text t is data[offsets[t]:offsets[t + 1]]. `letters`, int32[LETTERS], has the class of each character. A character
+    that is a word counts as half a word. `may_end` says whether some listed phrases are LAST; if none is, a text is
+    read only while it may still be, or begin with, a phrase.
     """
     phrases = np.empty(MOST_WORDS, np.uint64)  # of the words before word `k % MOST_WORDS`
     weights = np.empty(MOST_WORDS, np.int64)  # half words of them

@@ -41,7 +41,7 @@ def is_stop(byte):
 def find_paths(data, offsets, paths):
     """Set paths[row] to the begin of the host of the URL data[offsets[row]:offsets[row + 1]] and the end of its path.
 
-    The path ends before query and fragment. For a URL without a host, both are its end.
+    The path ends before query and fragment. For a URL without a host, both are the end of the URL.
     """
     for row in range(len(paths)):
         i, end = offsets[row], offsets[row + 1]

@@ -28,7 +28,7 @@ _METADATA, _RESPONSE, _END, _ENDS = map(_bytes, ("metadata\r", "response\r", "\r
 
 @lean
 def read_heads(data, begins, ends, heads):
-    """Set heads[k] to KIND, BEGIN and END of the record in the gzip member data[begins[k]:ends[k]]."""
+    """Set heads[k] to KIND, and BEGIN and END of the block, of the record in the member data[begins[k]:ends[k]]."""
     for member in range(len(ends)):
         read_head(data, begins[member], ends[member], heads[member])
 
@@ -59,7 +59,7 @@ def says(data, i, end, text):
 
 @inline
 def read_kind(data, i, end):
-    """Return the kind of the record that begins at data[i], and the begin of its third line; -1 if it is unusual."""
+    """Return the kind of the record that begins at data[i], and where its third line begins: -1 in an unusual head."""
     at = i + len(_VERSION) + 1
     versioned = says(data, i, end, _VERSION) and says(data, at, end, _WARC_TYPE) and byte_at(data, at - 1) & ~1 == _ZERO
     begin = at + len(_WARC_TYPE)
@@ -72,7 +72,7 @@ def read_kind(data, i, end):
 
 @inline
 def read_length(data, i, end):
-    """Return the length in the line from data[i] on, and the begin of the next line; -1 if it is no length."""
+    """Return the length in the line from data[i] on, and where the next line begins: -1 if it has no plain length."""
     begin, length = i, 0
     while i < min(end, begin + _MOST_DIGITS) and _ZERO <= byte_at(data, i) <= _ZERO + 9:
         length = 10 * length + byte_at(data, i) - _ZERO

@@ -272,7 +272,7 @@ class Identifier:
         return self.engine.predict(string_array(texts, "texts"))
 
     def spread(self, texts: pa.Array, languages: Sequence[str]) -> np.ndarray:
-        """Return the sum of the scores of labels that mean each language, float32[text, language]; no null text."""
+        """Return the summed scores of labels that mean each language, float32[text, language]; no text may be null."""
         columns = {code: column for column, code in enumerate(languages)}
         own = {label: columns[code] for label in self.labels if (code := code_of_label(label)) in columns}
         out = np.zeros((len(texts), len(languages)), np.float32)

@@ -169,7 +169,7 @@ def _damaged(path: str | PathLike[str]) -> InputError:
 
 
 class _Damage(Exception):
-    """The file ends too early, or contradicts itself."""
+    """A model file ends too early, or contradicts itself."""
 
 
 class _Cursor:
@@ -348,7 +348,7 @@ def _aligned(count: int) -> np.ndarray:
 
 
 def _bitmap(buckets: np.ndarray, count: int, first: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return `kept` and `before` of ModelArrays for the `buckets` kept of `count`; their rows begin at `first`."""
+    """Return `kept` and `before` of ModelArrays, for kept `buckets` of `count`; the first of these has row `first`."""
     bits = np.zeros(-(-count // 64) * 64, np.uint8)
     bits[buckets] = 1
     ends = np.cumsum(bits.reshape(-1, 64).sum(axis=1, dtype=np.int32), dtype=np.int32)

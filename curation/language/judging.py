@@ -1,13 +1,13 @@
 """Decide whether a text is in the language of the model's label; if in doubt, its language becomes `other`.
 
-A witness has a second opinion: it is a function from texts that are in question to languages. It says nothing (null)
-where it knows nothing. The first in the order that a run states counts, unless the text cannot be in the language that
-it names, by the scripts of its letters: then the next one is asked.
+A witness gives a second opinion: it is a function from texts in question to languages, null where it knows nothing.
+Witnesses are asked in the order that a run states, and the first answer counts, unless the text cannot be in the
+language that it names, by the scripts of its letters: then the next witness is asked.
 
 The witness `pool` weighs the scores that a model gives a text by the languages of the sure texts of its page, host and
 file, and by what the page states. A weight only lifts languages that are frequent there: the others keep their scores,
-so that no language gets worse in a file of many languages. Scores are means of those of the text and of its words in
-lower case: a model may be sure of a wrong language for capitals or signs alone.
+so that no language gets worse in a file of many languages. The scores of a text are means of those of the text itself
+and those of its words in lower case: a model may be sure of a wrong language for capitals or signs alone.
 """
 
 from __future__ import annotations
@@ -69,10 +69,10 @@ def judge(
     rules: LanguageRules,
     stated: Stated | None = None,
 ) -> tuple[pa.StringArray, pa.StringArray]:
-    """Return the language of each text, given the model's label and score, and what decided on it.
+    """Return the language of each text, given the model's label and score, and the reason for it.
 
-    The latter is the name of a witness, or one of REASONS if the text is undetermined; it is null if the language is
-    what the label means, which may be `other`, too. A null text gives nulls.
+    The reason is the name of the witness that decided, or one of REASONS if the text is undetermined; it is null if the
+    language is what the label means, which may be `other`, too. A null text gives nulls.
     """
     codes = [*map(code_of_label, labels.dictionary.to_pylist()), OTHER.code]
     nulls = labels.is_null().to_numpy(zero_copy_only=False)
@@ -92,7 +92,7 @@ def judge(
 
 
 def _doubts(texts: pa.Array, labels: pa.DictionaryArray, scores: pa.FloatArray, rules: LanguageRules) -> list:
-    """Return a mask, bool[text], for each of REASONS: whether it applies to the text."""
+    """Return a list of masks, bool[text], one for each of REASONS: whether it applies to the text."""
     nothing = np.zeros(len(texts), np.uint8)
     kinds = text_kinds(texts) if rules.check_kinds else nothing
     foreign = is_foreign(texts, labels) if rules.check_scripts else nothing != 0
@@ -164,8 +164,8 @@ WITNESSES: dict[str, Callable[[Question], pa.StringArray]] = {
 def opinions(asked: Question, may_ask: np.ndarray, witnesses: Sequence[str]) -> tuple[pa.StringArray, pa.StringArray]:
     """Return the language that a witness gives each text, and the name of that witness; null where none decides.
 
-    Asked are those that are not sure, those labelled Chinese or Japanese, and those on which their pool speaks. To
-    agree with a sure label is to decide nothing.
+    Of the texts of the mask `may_ask`, witnesses are asked about those whose label is not sure, or is Chinese or
+    Japanese, and those on which the pool has an answer. A witness that agrees with a sure label decides nothing.
     """
     sure = asked.scores >= SURE_SCORE
     others = pc.or_(pc.is_in(asked.languages, _OF_HAN), asked.stated.pools.is_valid())
@@ -195,10 +195,10 @@ class Surroundings:
 def weighed(
     texts: pa.Array, labelled: Answers, identifier: Identifier, around: Surroundings | Mapping[str, float]
 ) -> pa.StringArray:
-    """Return the language with the highest weighed score of each text; null if its label stays.
+    """Return the language with the highest weighed score of each text; null if the language of its label stays.
 
-    `other` stands for a label that nothing around a text supports, and its scores hardly do. `labelled` are the labels
-    and scores of the model. `around` may be shares of languages, which weigh like those of a file.
+    It is `other` if nothing around a text supports its label, and the model's scores hardly do. `labelled` are labels
+    and scores of the model. `around` may be shares of languages, which weigh as if counted in a file.
     """
     scores = pc.fill_null(labelled[1], 0).to_numpy()
     rows, weights = np.flatnonzero(scores > 0), _Weights.of(texts, labelled, around)
@@ -211,7 +211,7 @@ def weighed(
 
 @dataclass(frozen=True)
 class _Weights:
-    """Languages; and the numbers of the page, host, stated language and label's language of each text, or -1."""
+    """Weights of languages, and the indices of each text's page, host, stated language and label's language, or -1."""
 
     languages: list[str]  # `other` first, then those of labels and around texts
     pool: np.ndarray  # float32 [1, language], weights
@@ -224,7 +224,7 @@ class _Weights:
 
     @classmethod
     def of(cls, texts: pa.Array, labelled: Answers, around: Surroundings | Mapping[str, float]) -> _Weights:
-        """Return weights by shares, or by sure texts, each of which counts once in a page, a host and the file."""
+        """Return weights from given shares, or from sure texts; equal texts count once per page, host and file."""
         shares, nothing = around if isinstance(around, Mapping) else {}, pa.nulls(len(texts), pa.string())
         near = Surroundings(nothing, nothing, nothing) if isinstance(around, Mapping) else around
         named = pa.array(map(code_of_label, labelled[0].dictionary.to_pylist()), pa.string()).take(labelled[0].indices)
@@ -243,9 +243,10 @@ class _Weights:
         return cls(codes.dictionary.to_pylist(), POOL_WEIGHT * pool**2, hosts, pages, host, page, stated, own)
 
     def highest(self, rows: np.ndarray, texts: pa.Array, is_sure: np.ndarray, identifier: Identifier) -> np.ndarray:
-        """Return the number of the language with the highest weighed score of the texts of these rows; -1: its label's.
+        """Return the index of the language with the highest weighed score of each text of `rows`; -1: the label stays.
 
-        Of labels whose weight is the highest, too, only doubtful texts have an answer.
+        If no weight is above that of the label's language, the answer is that language if the text is not sure and the
+        weight is above 1, else -1.
         """
         near = (self.page[rows] * len(self.hosts) + self.host[rows]) * (len(self.languages) + 1) + self.stated[rows]
         _, first, place = np.unique(near, return_index=True, return_inverse=True)
@@ -263,7 +264,7 @@ class _Weights:
         return best
 
     def of_rows(self, rows: np.ndarray) -> np.ndarray:
-        """Return the weights of all languages for each of these texts, float32[row, language]; all are at least 1."""
+        """Return each language's weight for each of the texts `rows`, float32[row, language]; all are at least 1."""
         host, page, stated = self.hosts[self.host[rows]], self.pages[self.page[rows]], self.stated[rows]
         state = np.flatnonzero(stated >= 0)
         page[state, stated[state]] += FEW
@@ -278,7 +279,7 @@ def _numbers(codes: pa.DictionaryArray) -> np.ndarray:
 
 
 def _counts(group: np.ndarray, text: np.ndarray, language: np.ndarray, languages: int) -> np.ndarray:
-    """Return the number of distinct texts, float32[group, language]; the last row, which -1 selects, is zeros."""
+    """Return the numbers of distinct texts, float32[group, language]; the last row, for the group -1, is zeros."""
     counts = np.zeros((group.max(initial=-1) + 2, languages), np.float32)
     rows = np.flatnonzero((group >= 0) & (language >= 0))
     rows = rows[np.unique(group[rows] * (text.max(initial=0) + 1) + text[rows], return_index=True)[1]]

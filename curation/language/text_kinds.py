@@ -127,7 +127,7 @@ _MARKS = _marks()
 
 @dataclass(frozen=True)
 class MarkedTexts:
-    """Texts with the size of each in bytes, the marks of its bytes joined by OR, and the digits and spaces."""
+    """Texts with the size of each in bytes, the OR of its bytes' marks, and the numbers of its digits and spaces."""
 
     texts: pa.Array
     sizes: np.ndarray

@@ -88,14 +88,14 @@ def built_finders(entries: Entries, rules: Rules) -> Finders:
 
 @lru_cache(maxsize=1)
 def open_automata(strings: Path, rules: Rules) -> Finders:
-    """Return finders that build automata of the entries whose strings were saved in a folder; cached."""
+    """Return finders that build automata of the entries whose strings a folder holds; the latest result is cached."""
     entries = Entries.of_strings(strings)
     return Finders(_ids(entries), lambda language: AhoCorasick.build(entries.of(language), rules))
 
 
 @lru_cache(maxsize=1)
 def open_matchers(folder: Path) -> Finders:
-    """Return finders that open the matchers which `save_matchers` wrote into a folder; cached.
+    """Return finders that open the matchers that `save_matchers` wrote into a folder; the latest result is cached.
 
     The entries themselves are not read: in each worker, the entries of all languages would take gigabytes.
     """
@@ -115,7 +115,7 @@ def matchers_of(entries: Entries, rules: Rules) -> Path:
 
 
 def save_matchers(entries: Entries, rules: Rules, matchers: Path, processes: int | None = None) -> None:
-    """Build the matchers of all languages and save them in a folder; by default in processes if that is faster."""
+    """Build and save the matchers of all languages in a folder, by default in several processes if that is faster."""
     if processes is None:
         processes = min(os.cpu_count() or 1, len(entries) // PROCESS_ENTRIES)
     if processes < 2:
@@ -249,9 +249,9 @@ class Matching:
         return self._found(texts, given, Stated.nothing(len(texts)), None).select([each.name for each in FOUND])
 
     def match(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return a batch with the schema KEYED in the schema PAIRS: with the language of each text, and its entries.
+        """Return a batch of KEYED as one of PAIRS: with the language and the entries of each text.
 
-        If the batch has LABELS, these are used; otherwise the model predicts them.
+        If the batch has the columns LABELS, these labels and scores are used; otherwise the model predicts them.
         """
         rows = require(batch, KEYED)
         texts, given = string_array(rows["text"], "texts"), string_array(rows["given"], "languages")
@@ -261,13 +261,13 @@ class Matching:
         return pa.RecordBatch.from_arrays([*rows.columns, *found.columns], schema=PAIRS)
 
     def _found(self, texts: pa.Array, given: pa.Array, stated: Stated, labelled: Labelled | None) -> pa.RecordBatch:
-        """Return the columns of PAIRS that KEYED has not: language, score, entries and reason of each text."""
+        """Return the columns that PAIRS has beyond KEYED: language, score, entries and reason of each text."""
         names, scores, reasons = self._languages(texts, given, stated, labelled)
         entries = self._with_evidence(self._entries(texts, names.fill_null(OTHER.code)))
         return pa.RecordBatch.from_arrays([names, scores, entries, reasons], schema=_ADDED)
 
     def _with_evidence(self, entries: pa.Array) -> pa.Array:
-        """Return the lists of ids; if `lettered` is set, a list without an entry with letters becomes empty."""
+        """Return the lists of entries' ids; if `lettered` is set, those without an entry with letters become empty."""
         if self.lettered is None:
             return entries
         ids, offsets = parts(entries)

@@ -96,7 +96,7 @@ class Matcher:
 
 
 def _by_reader(entries: pa.Array, table: CharacterTable | None) -> list[tuple[pa.Array, np.ndarray]]:
-    """Return, for each reader of the rules, the entries in the form that it reads, and the entries' positions."""
+    """Return, for each reader, the entries that it reads, in the form it needs, and their positions in the list."""
     positions = np.arange(len(entries))
     if table is not None:
         return [(normal_form(entries, table), positions)]
@@ -136,7 +136,7 @@ def _search(trie: Trie, reader: Reader, offsets: np.ndarray, data: np.ndarray) -
 
 
 def _merged(found: list[tuple[np.ndarray, np.ndarray]], texts: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (offsets, ids) of the entries that one or two tries found; `texts` is the number of texts."""
+    """Return (offsets, ids) of the entries in `texts` texts, merged from `found`, the results of up to two tries."""
     if not found:
         return np.zeros(texts + 1, np.int64), np.zeros(0, np.int32)
     if len(found) == 1 or not len(found[1][1]):

@@ -229,7 +229,7 @@ def _terminals(paths: Paths, positions: np.ndarray, size: int) -> tuple[np.ndarr
 
 
 def _codes(paths: Paths, terminal: np.ndarray, same: np.ndarray, symbols: int) -> tuple[int, np.ndarray, np.ndarray]:
-    """Return the highest node number, the code of each node, and the code of each symbol, as `Trie` describes them."""
+    """Return the highest node number, and the codes of all nodes and all symbols, as `kernels.trie.tables` has them."""
     parents, symbols_of_edges = paths.edges >> 32, paths.edges & NUMBER
     below = parents > _ROOT
     ends, inner = np.flatnonzero(terminal >= 0), np.flatnonzero(terminal[2:] < 0) + 2

@@ -121,7 +121,7 @@ def expected(facts: dict[str, Any]) -> str:
 
 
 def _conditions(facts: dict[str, Any]) -> Iterator[Bar]:
-    """Yield a bar for each gate condition that images failed, with the images left after this and earlier conditions.
+    """Yield a bar for each condition of the gate that images failed: the images left by this and earlier conditions.
 
     The remark of the first bar also counts the matched images that were not downloaded, by status.
     """
@@ -146,7 +146,8 @@ def reasons(counts: dict[str, int], meanings: dict[str, str]) -> list[Bar]:
 def head_and_tail(run: Run, rates: np.ndarray) -> list[Bar]:
     """Return four bars: expected texts kept for head entries, for tail entries and for both, and expected images.
 
-    A text counts once for each of its entries. `rates` has the rate of each entry, by id.
+    The tail has the entries counted less than t. A text counts once for each of its entries. `rates` has the rate of
+    each entry, by id.
     """
     tail, head = np.zeros(2), np.zeros(2)  # entries seen, texts kept for these entries
     for code, ids in run.entries.languages.items():
@@ -237,7 +238,7 @@ class Chart:
 
 
 def distributions(run: Run) -> list[tuple[str, Distribution, int, tuple[Chart, Chart]]]:
-    """Return code, distribution, t and two charts of the PLOTTED languages with the most matches, largest first.
+    """Return (code, distribution, t, two charts) of the PLOTTED languages with the most matches, largest first.
 
     The charts are those of `counts_by_rank` and `cumulative_share`.
     """
@@ -295,7 +296,7 @@ def cumulative_share(ascending: np.ndarray, t: int) -> Chart:
 
 
 def thresholds(languages: Mapping[str, dict[str, Any]]) -> Chart | None:
-    """Return a chart with a dot for each language, t over its number of matches; None if no text has a match.
+    """Return a chart with a dot for each language: its matches across, its t up; None if no text has a match.
 
     `languages` has the rows of languages in run.json, by code. Languages with more matches are labelled first.
     """

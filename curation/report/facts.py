@@ -150,7 +150,7 @@ class Run:
 
     @property
     def _least_size(self) -> int | None:
-        """The expected size at t = 1 if the target size is smaller; else None.
+        """The expected number of kept images at t = 1, if even this is more than the target size; else None.
 
         None, too, if English has no match: t then has no effect on the size.
         """
@@ -225,7 +225,7 @@ _KEPT_COLUMNS = ("expected", "kept", "kept_doubtful", "kept_without_letters")
 
 
 def of_licenses(pairs: Mapping[str, int]) -> Iterator[str]:
-    """Yield a sentence about the licences that pages state, given the pairs of each, unless they state none."""
+    """Yield a sentence about the licences that pages state, if any; `pairs` has the pairs of each licence."""
     found = ", ".join(f"{counted(number, 'pair')} {name}" for name, number in pairs.items() if number and name != NONE)
     if found:
         yield f"Pages state licences, of themselves and not of each picture: {found}."

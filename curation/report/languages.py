@@ -80,7 +80,7 @@ class Column:
     whole: str | None = None  # key of the number of which the column shows a share
 
     def value(self, row: Mapping[str, Any]) -> float | None:
-        """Return the number, or its share of `whole`, in the row of a language or of `sums`.
+        """Return the number in the row of a language or of `sums`, or its share of the number `whole` in that row.
 
         None if the row lacks the number, or if the whole is 0.
         """
@@ -143,7 +143,7 @@ def sums(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def largest(rows: Iterable[tuple[str, dict[str, Any]]], name: str, most: int) -> list[tuple[str, dict[str, Any]]]:
-    """Return the `most` pairs of code and row with the largest row[name] above 0, largest first."""
+    """Return the pairs (code, row) with the largest row[name] above 0, largest first, at most `most` of them."""
     found = [(code, row) for code, row in rows if row[name]]
     return sorted(found, key=lambda each: -each[1][name])[:most]
 

@@ -178,7 +178,7 @@ def marked(text: str, matches: list[Match]) -> list[Piece]:
 
 
 def _occurrences(entry: str, text: str) -> list[tuple[int, int]]:
-    """Return (begin, end) of each occurrence of the entry in the text: whole words or, if there are none, in words."""
+    """Return (begin, end) of each place of the entry in the text: as whole words or, if there is none, in words."""
     plain = re.escape(entry)
     found = list(re.finditer(rf"(?<!\w){plain}(?!\w)", text)) or re.finditer(plain, text)
     return [match.span() for match in found]
@@ -217,7 +217,7 @@ def _language_lines(facts: dict[str, Any]) -> list[tuple[str, ...]]:
 
 @cache
 def templates(package: str) -> Environment:
-    """Return the Jinja environment of a package's folder `templates`; only filters escape what is filled in."""
+    """Return the Jinja environment of a package's folder `templates`; values are escaped by filters only."""
     found = Environment(
         loader=PackageLoader(package), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )

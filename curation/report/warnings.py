@@ -54,7 +54,7 @@ def warnings(facts: dict[str, Any]) -> list[Sentence]:
 
 
 def _listed(items: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """Yield the parts of all items, with a comma between two items."""
+    """Yield the parts of each item in turn, with a comma and space between two items."""
     for place, item in enumerate(items):
         if place:
             yield ", "

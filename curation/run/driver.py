@@ -53,7 +53,7 @@ class MatchedImages:
 
 @dataclass(frozen=True)
 class Balanced:
-    """The threshold of each language, and the sampling rate of each entry."""
+    """Thresholds by language, sampling rates by entry, and what a search for a target size found."""
 
     thresholds: Thresholds
     rates: np.ndarray
@@ -62,7 +62,7 @@ class Balanced:
 
 @dataclass(frozen=True)
 class Counted:
-    """All counts of a run (matching, entries, sampling and the gate), with the balance."""
+    """What a run counted: tallies of matching and sampling, texts of entries, the gate's counts; and its balance."""
 
     matched: Tallies
     counts: EntryCounts
@@ -144,7 +144,7 @@ class Steps:
         return tallies
 
     def write_results(self, images: MatchedImages, counted: Counted) -> None:
-        """Let the observers observe, then write run.json, the report and the other files that describe the run."""
+        """Run the observers, then write run.json, the report and the other files that describe the run."""
         output = self.output
         run = Run(
             config=self.request.config,
@@ -194,7 +194,7 @@ class Steps:
         return Context(self.engine, self.request.config, self.output, self.progress, lambda: self._match_plan)
 
     def _artefacts(self) -> tasks.Artefacts:
-        """Build what workers need for matching (entries, model, exclusion, letters), and ship it."""
+        """Build and ship the files that workers match with: entries, model, exclusion, mask of entries with letters."""
         request, folder = self.request, self.output.artefacts
         matched, exclusion = folder / "strings", folder / "exclusion"
         excluded = self._exclusion(folder)
@@ -213,7 +213,7 @@ class Steps:
         )
 
     def _exclusion(self, work: Path) -> Exclusion:
-        """Return the exclusion, extended by the keys of images that have listed hashes."""
+        """Return the exclusion of the request, extended by the images with listed hashes in the hash tables."""
         own, gate, bits = self.request.exclusion, self.request.gate, self.request.options.near
         if not own.hashes or gate is None:
             return own

@@ -76,7 +76,10 @@ def senders(items: Sequence[Item], rows: float, buckets: int) -> list[list[Item]
 
 
 def sending(buckets: int) -> Packer:
-    """Return a packer for at most MOST_BUCKETS buckets; if there are more, the receivers split its blocks further."""
+    """Return a packer for `buckets` buckets, but at most for MOST_BUCKETS.
+
+    If there are more, the tasks that receive its blocks split them further.
+    """
     return Packer(min(buckets, MOST_BUCKETS))
 
 
@@ -118,9 +121,9 @@ class Stamps:
         write_json(self.folder / f"_{self.name_of(inputs)}.json", content)
 
     def read(self) -> Iterator[tuple[Path, Stamp]]:
-        """Yield the path and content of each stamp with this `made_from` whose files all exist.
+        """Yield the path and content of each stamp that has this `made_from` and whose files all exist.
 
-        Stamps of runs over other inputs are among them. Few stamps are in memory at a time.
+        Some stamps may cover inputs of other runs. Few stamps are in memory at a time.
         """
         present = files(self.folder)
         paths = [path for path in present if STAMP_NAME.fullmatch(path.name)]
@@ -138,7 +141,7 @@ class Stamps:
             remove(path)
 
     def _recorded(self, stamp: Stamp) -> Iterator[OwnFile]:
-        """Yield the files of a stamp that have a checksum in its tallies."""
+        """Yield those files of a stamp whose checksums are in the tallies of the stamp."""
         checksums = checksums_in(Tallies(stamp.tallies))
         for name in checksums.keys() & {*stamp.files}:
             yield OwnFile((self.root or self.folder) / name, checksums[name], AGAIN)
@@ -166,7 +169,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The finished tasks of a run, by their stamps, and the inputs that no finished task covers."""
+    """The finished tasks of a run, by the paths of their stamps, and the inputs that no finished task covers."""
 
     stamps: Stamps
     inputs: Sequence[Input]  # of the run
@@ -231,9 +234,9 @@ class Ledger:
         return Tallies(self.sums.rows())
 
     def said_of_inputs(self, prefix: str) -> dict[str, str]:
-        """Return the remainders of tally names that begin with `prefix`, by input path, sorted by path.
+        """Return what follows `prefix` in the names of tallies that begin with it, by path of the input, sorted.
 
-        The path is that of the task's first input; such tallies come from tasks with a single input.
+        The path is that of the first input of the tally's task; such tallies come from tasks with a single input.
         """
         said = (
             (stamp.inputs[0]["path"], rest)
@@ -250,7 +253,7 @@ class Ledger:
         return list(gather(self.missing, lambda each: each.size, limit))
 
     def prune(self) -> None:
-        """Remove all files in the stamps' folder but the ledger's: outdated ones, and those of broken-off tasks."""
+        """Remove all files in the stamps' folder but those of finished tasks: outdated and half-made ones."""
         folder = self.stamps.folder
         kept = {*self.done, *self.files, folder / STAMP, folder / EARLIER}
         for path in set(files(folder)) - kept:
@@ -262,7 +265,7 @@ def _dicts(inputs: Sequence[Input]) -> list[dict]:
 
 
 def identity(each: dict) -> str:
-    """Return a string that is equal for equal inputs; `each` is an input as a stamp has it."""
+    """Return a string that is equal for equal inputs; `each` is an input as a dict, as stamps hold it."""
     return json.dumps(each, sort_keys=True)
 
 
@@ -302,7 +305,7 @@ def _in_folder(folder: str, paths: list[str]) -> dict[str, str]:
 
 
 def checksums_of(path: Path) -> dict[str, str]:
-    """Return the checksums in a JSON file, by file name: from the tallies of a task's stamp, or from `checksums`."""
+    """Return the checksums that a JSON file records, by file name: in the tallies of a stamp, or in `checksums`."""
     content = read_json(path)
     if is_stamp(content):
         return checksums_in(Tallies((content or {})["tallies"]))

@@ -69,8 +69,8 @@ class Made:
     def path(self, part: str, name: str) -> Path:
         """Return the path at which to write a file of a part; the part's folder is created.
 
-        Without parts, `part` is a subfolder of the output, or "" for the output folder itself. The file must be written
-        whole.
+        If the output has no parts, `part` is a subfolder of the output, or "" for the output folder itself. The caller
+        must see to it that no half-written file is ever at the path.
         """
         return make_folder(self.folder / part) / name
 
@@ -90,7 +90,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Item(Generic[Content]):
-    """The content that a task is given, and the input by which the task's stamp identifies the item."""
+    """The work for one task: `content` is given to the task, and `known_as` identifies the item in the task's stamp."""
 
     known_as: Input
     content: Content
@@ -98,7 +98,7 @@ class Item(Generic[Content]):
 
 @dataclass(frozen=True)
 class Task(Generic[Content]):
-    """Makes the files of one item by calling `make`, then writes their stamp."""
+    """A callable that makes the files of one item by calling `make`, then writes the item's stamp."""
 
     folder: Path
     stamps: Stamps
@@ -116,7 +116,7 @@ Begin = Callable[[list[Item[Content]], Task[Content]], object]
 
 @dataclass(frozen=True, eq=False)
 class Derived:
-    """A folder that is being made from other files, at `path`."""
+    """A folder, `path`, whose files are being made from other files, in tasks of an engine."""
 
     parts: Claimed
     made_from: str
@@ -137,7 +137,7 @@ class Derived:
     def each_file(
         self, title: str, own: Sequence[OwnFile], make: Callable[[OwnFile, Made], object], *parts: str
     ) -> Tallies:
-        """Make the files of `parts` in tasks, one file of the run per task; return the sums of all tallies."""
+        """Make the subfolders `parts` of the folder, one task per file of the run; return the sums of all tallies."""
         return self.each(title, items_of(own), make, *parts)
 
     def each(self, title: str, items: Sequence[Item[Content]], make: Callable[..., object], *parts: str) -> Tallies:
@@ -152,11 +152,11 @@ class Derived:
     def fill(
         self, items: Sequence[Item[Content]], make: Callable[..., object], begin: Begin[Content], *parts: str
     ) -> Tallies:
-        """Make the files of `parts` for all items that have no stamp yet; return the sums of all tallies.
+        """Make the files of `parts` for all items that have no stamp yet; return the summed tallies of all items.
 
-        `begin(missing items, task)` must call the task on each of these items in workers. The task calls `make(content,
-        made)`, or `make(content, made, *more)` if it is called with more arguments than the item. Without parts, files
-        are written directly into the output folder or its subfolders. InputError if items still have no stamp then.
+        `begin(missing items, task)` must call `task(item)`, or `task(item, *more)`, on each of these items in workers.
+        The task calls `make(content, made)` or `make(content, made, *more)`. Without parts, files are written directly
+        into the output folder or its subfolders. InputError if `begin` leaves items without a stamp.
         """
         self.parts.owner.require()
         work, known = self.parts.work.parent, {item.known_as: item for item in items}
@@ -173,7 +173,7 @@ class Derived:
         return ledger.sums
 
     def finish(self, part: str) -> None:
-        """Give its name to a part that is complete: one that tasks made, or that the driver wrote (`parts.reopen`)."""
+        """Give its name to a part that is complete, made by tasks or by the driver in the folder of `parts.reopen`."""
         self.parts.owner.require()
         self.parts.finish(part)
 
@@ -194,7 +194,7 @@ class Derived:
         write_json(self.path / CHECKSUMS, {"checksums": checksums})
 
     def forget(self) -> None:
-        """Remove the stamps of finished tasks, so that after an error the folder is emptied."""
+        """Remove the stamps of finished tasks: no command continues their work, and an error empties the folder."""
         self.parts.owner.require()
         work = self.parts.work.parent
         for name in names(work):
@@ -341,10 +341,10 @@ class Filled:
 
 @dataclass(frozen=True)
 class Filling:
-    """The intended content of a folder with one file per input, which stays open to more inputs.
+    """A folder that is to have one file per input, and to which later calls may add files of further inputs.
 
-    `description` has all that the files depend on besides their inputs. Files of this kind that were made in another
-    way are refused; with `overwrite`, the folder is emptied first.
+    `description` has all that the files depend on besides their inputs. With `overwrite`, the folder is emptied first;
+    without, such files that have another description are refused.
     """
 
     called: str  # what messages call the files, such as hashes
@@ -385,7 +385,7 @@ class Filling:
         return Filled(folder, facts)
 
     def require_usable(self, folder: Path) -> None:
-        """Refuse a folder of another kind and, without `overwrite`, files that were made in another way."""
+        """Refuse a folder of other things and, without `overwrite`, one whose files have another description."""
         if is_free(folder) or finished(names(folder)) - {WORK} == {STAMP}:  # claimed by a run that made nothing
             return
         made, wanted = read_json(folder / STAMP), self.description
@@ -416,7 +416,7 @@ def write_part(
 ) -> None:
     """Write the rows of a task's inputs as one Parquet file, then the task's stamp with the tallies.
 
-    The number of rows of each status is added to the tallies.
+    `rows` have a column `status`; the number of rows with each status is added to the tallies.
     """
     path = stamps.folder / f"{stamps.name_of(inputs)}.parquet"
     with part_writer(path, schema, ROW_GROUP) as writer:
@@ -430,5 +430,5 @@ def write_part(
 
 
 def statuses(ledger: Ledger) -> dict[str, int]:
-    """Return the number of rows of each status, summed over the finished tasks of a ledger."""
+    """Return the number of rows with each value of the column `status`, summed over the finished tasks of a ledger."""
     return {status: int(number) for status, number in ledger.tallies().beginning(STATUS).items()}

@@ -106,9 +106,9 @@ class Output:
             self.owner.release()
 
     def described(self, description: dict) -> Output:
-        """Return this output with a new description, which is also written into the claim.
+        """Return this output with a new description, which is also written into the folder's claim.
 
-        The new description has the files that tables were copied into.
+        The new description lists the files that tables were copied into, in place of the tables.
         """
         description = json.loads(json.dumps(description))
         self.owner.require()
@@ -154,7 +154,7 @@ class Output:
         return Ledger.open(folder, {**stamped(self.description), "made_from": made_from}, inputs)
 
     def matched_tallies(self) -> Tallies | None:
-        """Return the tallies of matched/ if an earlier run made it of the same inputs and lists, else None."""
+        """Return the tallies of matched/ if it was made of the same inputs and exclusion lists, else None."""
         stamp = self.parts.stamp("matched")
         if stamp is None or not all(is_same(stamp, self.description, name) for name in MAY_DIFFER):
             return None
@@ -167,7 +167,7 @@ class Output:
         return own_files(self.matched, checksums, f"delete {self.matched} and {AGAIN}")
 
     def lineage(self) -> list[dict]:
-        """Return one dict for each run that added inputs: the number, the first and the last of the inputs it added."""
+        """Return one dict for each run that added inputs: their number as `inputs`, the `first` and the `last` path."""
         return self._earlier().get("lineage", [])
 
     def finish_matched(self, tallies: Tallies) -> None:
@@ -214,11 +214,11 @@ class Output:
             remove(self.path / name)
 
     def _earlier(self) -> dict:
-        """Return the stamp that matched/ has or had, else the content of run.json, else {}."""
+        """Return what an earlier run wrote: the stamp that matched/ has or had, else the content of run.json, or {}."""
         return self.parts.earlier("matched") or read_json(self.path / "run.json") or {}
 
     def files(self, part: str) -> list[OwnFile]:
-        """Return the files of a part that this run has finished; an empty list for any other part."""
+        """Return the files of a part that this run has finished; an empty list if it has not finished the part."""
         prefix = f"{part}/"
         own = {path.removeprefix(prefix): each for path, each in self.checksums.items() if path.startswith(prefix)}
         return own_files(self.path / part, own, AGAIN) if own else []
@@ -293,7 +293,7 @@ def _differing(stamp: dict, description: dict, path: Path) -> list[str]:
 
 
 def _called(name: str, there: object, here: object) -> str:
-    """Return a name of the description as users know it; for columns, also both values of each that differs.
+    """Return what users call the value `name` of a description; for columns, also both values of each that differs.
 
     `there` is the value in the stamp, `here` the value of this run.
     """
@@ -305,7 +305,7 @@ def _called(name: str, there: object, here: object) -> str:
 
 
 def _given(column: object) -> str:
-    """Return the value of a column's flag as a user would type it."""
+    """Return the value of a column's flag as users type it; `not given` for None."""
     if column is None:
         return "not given"
     return " ".join(map(str, column)) if isinstance(column, list | tuple) else str(column)

@@ -58,7 +58,7 @@ REASONS = 4  # reasons shown for dropped rows
 
 @dataclass(frozen=True)
 class SampledInputs:
-    """A sample of a group of inputs, with the language of each text and the entries in it."""
+    """A sample of a group of inputs: rows of pairs, and the language of each text and the entries in it."""
 
     sample: InputSample
     rows: pa.RecordBatch  # CANDIDATES that no list excludes, with texts cut as for matching
@@ -66,7 +66,7 @@ class SampledInputs:
 
     @property
     def weight(self) -> float:
-        """The estimated number of pairs of the inputs per row of the sample."""
+        """The estimated number of pairs in the inputs that one row of the sample stands for."""
         return self.sample.pairs / max(1, len(self.sample.rows))
 
     @cached_property
@@ -101,9 +101,9 @@ class Preview:
 
     @cached_property
     def kept(self) -> float | None:
-        """The number of pairs that balancing keeps.
+        """The number of pairs that balancing is expected to keep.
 
-        None if a row of a sample stands for more pairs than the threshold.
+        None if, with no target size set, a row of a sample stands for more pairs than the threshold.
         """
         config, weights = self.request.config, [each.weight for each in self.found]
         if config.target_size is not None:
@@ -195,7 +195,7 @@ def preview(
 
 
 def _require_texts(found: list[SampledInputs]) -> None:
-    """Refuse inputs whose samples hold no pair; such samples were read to the end of the files."""
+    """Refuse inputs if no sample has a pair; for such samples, files were read to their ends."""
     if not any(each.sample.rows.num_rows for each in found):
         tally = sum((each.sample.tally for each in found), Counter[str]())
         dropped = {name.removeprefix("dropped."): rows for name, rows in tally.items() if name.startswith("dropped.")}

@@ -76,7 +76,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Request:
-    """The config of a run, with all that the run reads."""
+    """A run's config and options, and all that it reads, already found."""
 
     config: CurationConfig
     options: Options
@@ -129,7 +129,7 @@ class Request:
         return [*given, *(file.path for file in self.files)]
 
     def _excluded(self) -> str | None:
-        """Return a digest of the exclusion lists and, for listed hashes, of the hash tables; None without lists."""
+        """Return a digest of the exclusion lists and, if they name hashes, of the hash tables; None without lists."""
         own = self.exclusion
         if own.hashes and self.gate is not None:
             files = self.gate.hashes.files()
@@ -200,17 +200,17 @@ class GatedHook(Protocol):
 
     @property
     def last(self) -> Tallies:
-        """The tallies of the step that wrote the files, with `passed` and the checksum of each file."""
+        """The tallies of the gate's last step, which wrote the files: `passed`, and the checksum of each file."""
 
     def facts(self) -> dict[str, Any]:
         """Return the gate's entries of run.json: `gate`, and `downloads` if the gate downloads images."""
 
 
 class HashTablesHook(Protocol):
-    """The tables of images' hashes, of the kinds that exclusion lists name."""
+    """The tables with hashes of images, of the kinds that exclusion lists name, such as md5."""
 
     def files(self) -> list[tuple[str, str]]:
-        """Return the path and version of each file of the tables."""
+        """Return the path and the version (such as a checksum) of each file."""
 
     def find(self, engine: Engine, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
         """Return the keys, uint64[image, 2], of the images that have one of these hashes.
@@ -220,7 +220,7 @@ class HashTablesHook(Protocol):
 
 
 class GateHook(Protocol):
-    """The conditions on matched images, with all files found before any task starts; false if there are none."""
+    """The conditions that matched images must meet, with all files found; its truth value is whether there are any."""
 
     @property
     def hashes(self) -> HashTablesHook:
@@ -239,14 +239,14 @@ class GateHook(Protocol):
         """Return the gate, ready to run; InputError for a condition that Spark cannot evaluate."""
 
     def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], GatedHook]:
-        """Write the images that pass into the output's part `gated`, begun anew; return its files and the counts."""
+        """Write the images that pass into the part `gated`, started anew; return its files and the gate's counts."""
 
 
 class GateOptionsHook(Protocol):
     """A user's options for the gate."""
 
     def find(self, hashes: Sequence[str] = ()) -> GateHook:
-        """Return the gate, with tables that have the kinds `hashes`; InputError for unusable options."""
+        """Return the gate, which has tables for the kinds of hash `hashes`; InputError for unusable options."""
 
 
 @dataclass(frozen=True)
@@ -267,7 +267,7 @@ class Observer(Protocol):
 
 
 class Finds(Protocol):
-    """Returns the observer for a run's options, with all that it reads found, or None if the options ask for none."""
+    """A function that returns the observer that options ask for, with its files found, or None if they ask for none."""
 
     def __call__(self, options: Options) -> Observer | None: ...
 

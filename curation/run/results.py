@@ -1,8 +1,8 @@
 """Read a finished run: its figures, counts and images, for notebooks, exports and a Python prompt.
 
 Counts are arrays with one number per entry. Images are read batch by batch, so memory does not grow with the folder;
-files with missing rows are refused. Two runs can be compared by the images that they kept. `folder` writes what this
-module reads.
+files with missing rows are refused. Two runs can be compared by the images that they kept. `output_folder` writes
+what this module reads.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class Results:
         return found
 
     def thresholds(self, english_threshold: int, tail_share: float | None = None) -> Thresholds:
-        """Return the thresholds that the run would have with this English threshold or this tail share."""
+        """Return the thresholds that the run would have with this English threshold and, if given, this tail share."""
         if self._one_threshold and tail_share is None:
             return Thresholds.same(self.distributions, english_threshold)
         return Thresholds.of(self.distributions, english_threshold, tail_share)
@@ -164,7 +164,7 @@ class Results:
         return {code: sizes * scale for code, sizes in sums.items()}
 
     def threshold_for(self, size: float, images: int | None = SAMPLE) -> SizedThreshold:
-        """Return the smallest English threshold that is expected to keep `size` images; read `images` images."""
+        """Return the smallest English threshold that is expected to keep `size` images, judged by `images` images."""
 
         def size_of(candidates: list[int]) -> list[float]:
             expected = self.expected([self.thresholds(t) for t in candidates], images)
@@ -204,9 +204,9 @@ class Results:
         return counts.values
 
     def files(self, part: str) -> list[OwnFile]:
-        """Return the Parquet files of a part, such as curated; InputError if files are missing or unknown.
+        """Return the Parquet files of a part, such as `curated`; InputError if files are missing or are not of the run.
 
-        After a removal, a folder has a manifest but no matched images.
+        The output folder of clip-remove has a manifest but no matched images.
         """
         if self.facts.get("removals") and part in (MATCHED_PART, self.counted[0].name):
             raise InputError(
@@ -269,7 +269,7 @@ def matched_files(run: Results) -> list[OwnFile]:
 
 
 def pool_files(run: Results) -> list[OwnFile]:
-    """Return the files of the counted images or, after a removal, those of the manifest."""
+    """Return the files of the counted images; for an output folder of clip-remove, those of the manifest."""
     return curated_files(run) if run.facts.get("removals") else matched_files(run)
 
 

@@ -1,4 +1,4 @@
-"""The steps of a run as lists of tasks, and the weighing of doubtful texts by the other texts of their input.
+"""The steps of a run as lists of tasks, and the languages that the other texts of an input suggest for each text.
 
 The engine starts the tasks, collects their tallies, and moves packed rows between tasks (`runtime.engine`).
 """
@@ -61,10 +61,11 @@ BYTES = 128 << 20
 def with_pool_languages(
     batches: Iterable[pa.RecordBatch], identifier: Identifier, max_text_length: int
 ) -> Iterator[pa.RecordBatch]:
-    """Yield one input's rows, with the schema CANDIDATES, after adding LABELS and filling in `pool_language`.
+    """Yield one input's rows, with the schema CANDIDATES and the columns LABELS, after filling in `pool_language`.
 
-    Up to ROWS rows are weighed at a time. Hosts are those of pages: a server of images serves many sites. LABELS are
-    predicted for the texts as they are matched, cut to `max_text_length`.
+    A text is weighed by the texts of its page, of its page's host and of the file, among up to ROWS rows at a time.
+    Hosts of images do not count: such a server serves many sites. LABELS are the model's answers for the texts as they
+    are matched, cut to `max_text_length`.
     """
     for rows in gather_rows(batches, ROWS, BYTES):
         texts, _ = shorter(texts_of(rows), max_text_length)
@@ -80,7 +81,7 @@ def with_pool_languages(
 
 @dataclass(frozen=True)
 class Artefacts:
-    """The files that matching workers open."""
+    """The shipped files that workers open for matching."""
 
     entries: Shipped  # matchers; for the matcher `ahocorasick`, the strings of entries
     model: Shipped
@@ -118,7 +119,7 @@ class MatchPlan:
         return Matching(Identifier.open(self.artefacts.model.path()), finders, self.languages, lettered)
 
     def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield batches with the schema CANDIDATES without excluded rows, with long texts cut to the maximum length."""
+        """Yield the batches (schema CANDIDATES) without excluded rows, and with texts cut to the maximum length."""
         if "page" not in self.languages.witnesses:
             batches = map(partial(_without, name="page_language"), batches)
         if self.artefacts.exclusion is not None:
@@ -128,7 +129,7 @@ class MatchPlan:
 
 @dataclass(frozen=True)
 class Sampling:
-    """What sampling tasks need: entries' rates and which have letters, the seed, and the number of curated files."""
+    """What sampling tasks need: the rate of each entry, whether it has letters, the seed, and the number of files."""
 
     rates: Shipped
     lettered: Shipped
@@ -140,7 +141,8 @@ class Sampling:
 def match(engine: Engine, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
     """Step 1: match all missing inputs; write their pairs with the entries of each text, grouped by image.
 
-    `buckets` is the number of buckets, or 0 if each image is stated once. The tallies are in the ledger.
+    `buckets` is the number of buckets of pairs, or 0 if each image is stated once: then images are written, not pairs.
+    The tallies are in the ledger's stamps, not in the result.
     """
     task = partial(_match, stamps=ledger.stamps, columns=columns, plan=plan, buckets=buckets)
     missing = ledger.missing
@@ -174,13 +176,13 @@ def count(engine: Engine, files: list[OwnFile], entries: Entries, folder: Path) 
 def expected_sizes(engine: Engine, files: list[OwnFile], rates: Shipped) -> Tallies:
     """Step 4, run several times: tally the number of images that each candidate threshold is expected to keep.
 
-    `rates` is a saved array [id, candidate].
+    `rates` is a saved array, [entry id, candidate]; the tally of candidate i is `size.i`.
     """
     return engine.run(files, partial(_expected_sizes, rates=rates), TURNS)
 
 
 def sample(engine: Engine, files: list[OwnFile], sampling: Sampling, folder: Path, row_group_rows: int) -> Tallies:
-    """Steps 5 and 6: write the curated files with the pairs that sampling keeps, each file sorted by draw."""
+    """Steps 5 and 6: write the curated files with the pairs that sampling keeps, each file sorted by random draws."""
     send = partial(_sample, sampling=sampling)
     receive = partial(_write_curated, sampling=sampling, folder=folder, row_group_rows=row_group_rows)
     return engine.exchange(files, send, receive, sampling.files)
@@ -203,14 +205,14 @@ def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: Match
 
 
 def _counted_pairs(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the batches unchanged, and report progress by their rows; rows that are tallies do not count."""
+    """Yield the batches unchanged, and report the number of rows read as progress, without rows that are tallies."""
     for batch in batches:
         advance(rows=batch["tally"].null_count)
         yield batch
 
 
 def _read(source: Input, columns: TableOptions, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of one input, with pool languages if `pool` is a witness and no shares are given."""
+    """Yield the candidates of one input; fill in `pool_language` if `pool` is a witness and no shares are given."""
     batches_read = limits.tally_damage(read(source, columns), source.path)
     if not plan.has_records:
         batches_read = map(partial(_without, name="record"), batches_read)

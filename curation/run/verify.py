@@ -124,7 +124,7 @@ def _of_checksums(path: Path, name: str, facts: dict) -> list[FolderCheck]:
 
 
 def _of_bytes(path: Path, checksums: Mapping[str, str], within: str = "") -> Iterator[FolderCheck]:
-    """Yield the checks of files, by their paths in the folder `within` of the folder `path`, with these checksums."""
+    """Yield a check for each path in `checksums`, relative to the folder `within` (ending in / or empty) of `path`."""
     for name, each in checksums.items():
         yield FolderCheck(f"{within}{name}", partial(_require_bytes, path / within / name, each))
 
@@ -152,7 +152,7 @@ def _of_sources(path: Path) -> list[FolderCheck]:
 
 
 def _facts(path: Path, remedy: str) -> dict:
-    """Return the content of a JSON file that lists checksums; refuse a file that other programs have changed."""
+    """Return the content of a JSON file that lists checksums; refuse a damaged or changed file, with the `remedy`."""
     data = read_bytes(path)
     try:
         facts = content_of(data)
@@ -164,7 +164,7 @@ def _facts(path: Path, remedy: str) -> dict:
 
 
 def _unknown(path: Path, known: dict[str, str]) -> list[str]:
-    """Return the files, in folders whose files are all recorded, that have no recorded checksum."""
+    """Return the paths of files in the folders PARTS that are not in `known`; a run records all files there."""
     found = [(part, name) for part in PARTS for name in sorted(names(path / part))]
     own = [f"{part}/{name}" for part, name in found if not (part == "matched" and STAMP_NAME.fullmatch(name))]
     return [name for name in own if name not in known]
@@ -176,7 +176,7 @@ def _require_bytes(path: Path, checksum: str) -> None:
 
 
 def _require_json(path: Path) -> None:
-    """Raise a ValueError unless a JSON file is as it was written, with the checksum of its content or of a stamp."""
+    """Raise a ValueError unless the text of a JSON file, which may be a stamp, agrees with its own checksum."""
     data = read_bytes(path)
     if is_exact(data):
         return

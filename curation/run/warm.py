@@ -113,6 +113,6 @@ ALL = CRAWLS["wat"] | CALLS | CRAWLS["warc"]
 
 
 def needed(inputs: Iterable[Input]) -> dict[Call, int]:
-    """Return the calls that warm all kernels of a run over these inputs, with the number of kernels of each."""
+    """Return the functions to call to warm all kernels of a run over these inputs, and how many kernels each warms."""
     formats = {each.format for each in inputs}
     return CALLS | {call: number for name in sorted(formats & set(CRAWLS)) for call, number in CRAWLS[name].items()}

@@ -1,6 +1,6 @@
 """Fetch the sources of a build over HTTP, a few files at a time: each file is resumed, checked, and then renamed.
 
-`sources` plans the files; `client` sends requests.
+The module `sources` plans which files to fetch; a `Client` sends the requests.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ Found = TypeVar("Found")
 
 
 def look_up(planned: Iterable[Download | Listing], manners: Manners) -> tuple[list[Download], list[Result]]:
-    """Return the files to fetch, in the planned order, and a failed result for each dump that cannot be listed."""
+    """Return the files to fetch, in the planned order, and a failed result for each dump whose list cannot be read."""
     with closing(Client(manners)) as client:
         found = _parallel(lambda item: _listed(client, item), list(planned), client)
     downloads = [download for each in found if isinstance(each, list) for download in each]
@@ -292,7 +292,7 @@ def _claimed(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of one download."""
+    """The outcome of one download, and the file's path and size."""
 
     download: Download
     path: Path
@@ -410,7 +410,7 @@ class Transfer:
             raise Again(f"{redacted(self.download.url)} ended after {done:,} of {total:,} bytes")
 
     def _show(self, done: int, total: int | None) -> None:
-        """Set this file's share of the stage's progress, in MB, to `done` of `total` bytes."""
+        """Show `done` of `total` bytes of this file in the stage's progress, which counts the MB of all files."""
         shown = done // _MB, (total or done) // _MB
         advance(done=shown[0] - self._shown[0], total=shown[1] - self._shown[1])
         self._shown = shown

@@ -100,7 +100,7 @@ class Download:
 
 @dataclass(frozen=True)
 class Listing:
-    """A dump whose files are named only in its list of checksums, which must be read before files can be chosen."""
+    """A dump whose files can be chosen only after its published list of checksums, which names them, is read."""
 
     sums: str  # URL of the checksums
     folder: str  # URL of the folder of the files
@@ -176,7 +176,7 @@ def _by_page(pattern: str, names: Iterable[str]) -> dict[str, re.Match[str]]:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The day and kind of the dumps to fetch, and the wordnets to fetch."""
+    """The dumps to fetch (their day, and whether they are of mediawiki_content_current) and the wordnets to fetch."""
 
     dump: str = "latest"  # or the day a dump began, YYYYMMDD
     content_current: bool = False  # instead of pages-articles
@@ -210,7 +210,7 @@ def plan(
 
 
 def _wordnets(languages: list[Language], _: str, seed: int, snapshot: Snapshot) -> Iterator[Download]:
-    """Yield each archive of the wanted wordnets that has a wanted language."""
+    """Yield the download of each archive, of the snapshot's wordnets, that has one of the languages."""
     wanted = {code for each in languages for code in each.wordnet}
     for url, codes in [item for name in snapshot.wordnets for item in WORDNETS[name].items()]:
         if wanted & set(codes.split()):
@@ -220,7 +220,7 @@ def _wordnets(languages: list[Language], _: str, seed: int, snapshot: Snapshot) 
 
 
 def _dumps(languages: list[Language], base: str, seed: int, snapshot: Snapshot) -> Iterator[Listing]:
-    """Yield the dump of each Wikipedia that is merged into a wanted language."""
+    """Yield a listing of the dump of each Wikipedia that is merged into one of the languages."""
     for code in dict.fromkeys(_DUMP_OF.get(code, code) for each in languages for code in each.wikipedia):
         wiki = f"{code}wiki"
         if snapshot.content_current:
@@ -235,7 +235,7 @@ def _dumps(languages: list[Language], base: str, seed: int, snapshot: Snapshot) 
 
 
 def _pageviews(languages: list[Language], base: str, seed: int, snapshot: Snapshot) -> Iterator[Download]:
-    """Yield the file of one drawn hour of each drawn day; each file has all Wikipedias."""
+    """Yield a download for each day drawn: the page views of one hour, drawn at random, of all Wikipedias."""
     for day in sorted(_drawn(seed, "day", PAGEVIEW_DAYS, DRAWN_DAYS)):
         [hour] = _drawn(seed, f"hour of {day}", range(24), 1)
         path = HOURLY.format(day=day, hour=hour)
@@ -243,7 +243,7 @@ def _pageviews(languages: list[Language], base: str, seed: int, snapshot: Snapsh
 
 
 def _drawn(seed: int, purpose: str, items: Iterable[Item], count: int) -> list[Item]:
-    """Return the `count` items with the smallest hashes, keyed by seed and purpose."""
+    """Return `count` items drawn from `items`: those with the smallest hashes, keyed by seed and purpose."""
     key = f"{seed}/pageviews/{purpose}".encode()
     return sorted(items, key=lambda item: blake2b(str(item).encode(), digest_size=8, key=key).digest())[:count]
 

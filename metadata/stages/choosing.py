@@ -49,7 +49,7 @@ Rows = Callable[[], Iterator[pa.RecordBatch]]
 
 @dataclass(frozen=True)
 class CountMeeting:
-    """A grouping of rows into buckets, by the hash of the language and of the string in the column `column`."""
+    """A way to group rows: each goes to a bucket by the hash of its language and of its string in `column`."""
 
     schema: pa.Schema
     column: str
@@ -62,18 +62,18 @@ class CountMeeting:
 
     @property
     def partitions(self) -> int:
-        """The number of tasks that take the buckets, a power of two."""
+        """The number of tasks among which the buckets are divided, a power of two."""
         return buckets_for(self.size, TASK_BYTES)
 
     def dealt(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Block]:
-        """Yield the rows of all batches, packed into blocks of one bucket each."""
+        """Yield the rows of all batches as packed blocks; all rows of a block belong to one bucket."""
         packer = Packer(self.buckets)
         for batch in batches:
             yield from packer.deal(batch, self._keys(batch))
         yield from packer.finish()
 
     def met(self, blocks: Iterable[bytes]) -> Iterator[Iterator[pa.RecordBatch]]:
-        """Yield an iterator over the rows of each bucket in `blocks`."""
+        """Yield, for each bucket that has rows in `blocks`, an iterator over batches of its rows."""
         return by_bucket(blocks, self.buckets, self.schema, self._keys)
 
     def _keys(self, rows: pa.RecordBatch) -> np.ndarray:
@@ -113,7 +113,7 @@ def codes_of(rows: pa.RecordBatch) -> pa.Array:
 
 @dataclass(frozen=True)
 class Percentile:
-    """A percentile of the values of a language: `value`; `number` is how many values the language has."""
+    """A percentile, `value`, of a language's values; `number` is how many values the language has."""
 
     number: int
     value: float

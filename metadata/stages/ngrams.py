@@ -1,8 +1,8 @@
 """Count the words and word pairs of a group of languages, and choose the entries among them.
 
 Rows are grouped twice. First each word is grouped with all pairs that begin with the word, and counts are summed. Then
-each word is grouped with all pairs that end with the word, which gives the PMI. Between the two, rows are in files of
-packed blocks.
+each word is grouped with all pairs that end with the word, which gives the PMI. Between the two groupings, rows are
+stored in files of packed blocks.
 """
 
 from collections import Counter
@@ -67,11 +67,11 @@ class NgramPlan:
     size: int
 
     def by(self, column: str) -> CountMeeting:
-        """Return how rows are grouped by a column of GROUPED."""
+        """Return the grouping of rows by `column`, a key of GROUPED."""
         return CountMeeting(GROUPED[column], column, self.size)
 
     def files(self, name: str) -> list[OwnFile]:
-        """Return the files of a name in FILES, one of each partition."""
+        """Return the files called `name`, a key of FILES: one file for each partition."""
         ending, column = FILES[name]
         numbers = range(self.by(column).partitions)
         return [OwnFile(self.work / name / f"{number:05}{ending}", None, AGAIN) for number in numbers]
@@ -118,7 +118,7 @@ def write_bigrams(
 ) -> Tallies:
     """Write the pairs with the highest scores of each language; return the numbers of pairs and checksums as tallies.
 
-    `pairs` has the percentile of the PMIs of each language, `unigrams` the number of its words that are entries.
+    `pairs` has the percentile of the PMIs of each language, `unigrams` how many words of each language are entries.
     """
     taken = {code: words.bigrams(int(unigrams.get(code, 0)), plan.config).most for code in pairs}
     floors = {code: found.value for code, found in pairs.items()}
@@ -133,7 +133,10 @@ def write_bigrams(
 
 
 def _alike(engine: Engine, files: list[list[OwnFile]], scored: partial, plan: NgramPlan) -> list[OwnFile]:
-    """Write the pairs of languages without spaces, each entry once with its highest score; return the files."""
+    """Score the pairs, in `files`, of languages without spaces; write each entry once; return the new files.
+
+    If several pairs make the same entry, the highest score is kept.
+    """
     folder = make_folder(plan.work / "alike")
     send, receive = partial(_send_scored, scored=scored, plan=plan), partial(_best_alike, plan=plan, folder=folder)
     engine.exchange(files, send, receive, plan.by("entry").partitions)
@@ -154,7 +157,7 @@ def _best_alike(partition: int, blocks: Iterator[bytes], plan: NgramPlan, folder
 
 
 def _tallies_of(code: str, read: Tallies, written: Tallies) -> Tallies:
-    """Return one language's tallies: those in `read`, without the language's code, and those in `written`."""
+    """Return one language's tallies: those in `read`, now without the language's code, and those in `written`."""
     own = [row | {"language": None} for row in read.rows() if row["language"] == code]
     return Tallies([*own, *(row for row in written.rows() if row["language"] == code)])
 
@@ -175,9 +178,10 @@ def _best_scored(files: list[OwnFile], scored: partial, best: partial) -> Iterat
 def _scored(
     files: list[OwnFile], floors: Mapping[str, float], config: MetadataConfig, spaced: bool
 ) -> Iterator[pa.RecordBatch]:
-    """Yield scored pairs with the schema RATED, of all languages that write spaces (`spaced`), or of all others.
+    """Yield pairs with their scores, in batches with the schema RATED; leave out pairs without a score.
 
-    `floors` has the percentile of the PMIs of each language. Pairs without a score are left out.
+    `files` have rows of MUTUAL. If `spaced`, only languages that write spaces between words are read, else only the
+    others. `floors` has the percentile of the PMIs of each language.
     """
     for code, rows in by_language(rows_of(files)):
         if language(code).spaced is spaced:
@@ -238,7 +242,10 @@ def _add_up(partition: int, blocks: Iterator[bytes], plan: NgramPlan) -> Tallies
 
 
 def _added_up(buckets: Iterable[Iterator[pa.RecordBatch]], writer: PartWriter) -> Iterator[pa.RecordBatch]:
-    """Write each bucket's words and counts; yield words, and pairs with the first word's count, as HALF_KNOWN."""
+    """Sum the counts of words and pairs in each bucket; write words as RATED rows, yield both as HALF_KNOWN rows.
+
+    Each pair is yielded with the count of its first word.
+    """
     for batches in buckets:
         single, pairs = _joined(combined(batches, {"count": "sum"}), "first", "second")
         strings, counts = single["first"], single["count"]
@@ -262,9 +269,10 @@ def _inform(partition: int, blocks: Iterator[bytes], totals: Mapping[str, float]
 
 
 def _joined(rows: pa.RecordBatch, side: str, other: str) -> tuple[pa.RecordBatch, pa.Table]:
-    """Return the words in `rows`, and the pairs with one more column: the count of the pair's word `side`.
+    """Return the rows of single words, and the rows of pairs with a new column: the count of the pair's word `side`.
 
-    A row is a word if its column `other` is null. `side` and `other` are "first" and "second", or the reverse.
+    A row is of a single word if its column `other` is null. `side` and `other` are "first" and "second", or the
+    reverse.
     """
     is_pair = pc.is_valid(rows[other])
     single = rows.filter(pc.invert(is_pair))
@@ -274,9 +282,9 @@ def _joined(rows: pa.RecordBatch, side: str, other: str) -> tuple[pa.RecordBatch
 
 
 def _informed(pairs: pa.RecordBatch, totals: Mapping[str, float]) -> Iterator[pa.RecordBatch]:
-    """Yield pairs with their PMI, in batches with the schema MUTUAL, one per language.
+    """Yield the entry, count and PMI of each pair as rows of MUTUAL, in one batch per language.
 
-    `pairs` has the counts of both words, `totals` the count of all words of each language.
+    `pairs` also has the counts of each pair's two words; `totals` has the count of all words of each language.
     """
     numbers = [pairs[name].cast(pa.float64()) for name in ("count", "first_count", "second_count")]
     columns = [codes_of(pairs), pairs["first"], pairs["second"], *numbers]

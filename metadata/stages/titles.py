@@ -44,9 +44,9 @@ _ARTICLES = "articles."  # prefix of the tallies that count only titles of artic
 class TitlePlan:
     """The parameters and folders of the stage that chooses titles.
 
-    `namespaces` has further names of namespaces by Wikipedia code. `articles` has the files of articles' titles that
-    the n-grams' stage wrote, by language. Title entries go to `folder`, counts to `work`. `size` is the bytes of all
-    page-view files.
+    `namespaces` has, by Wikipedia code, names of namespaces beyond those in namespaces.csv. `articles` has by language
+    the files with titles of articles that the n-grams' stage wrote. Title entries go to `folder`, counts to `work`.
+    `size` is the bytes of all page-view files.
     """
 
     config: MetadataConfig
@@ -101,7 +101,7 @@ def _taken(found: Tallies, code: str, strict: bool, plan: TitlePlan) -> int:
 def _judged(found: Tallies, strict: list[str], plan: TitlePlan) -> Tallies:
     """Return tallies of the titles dropped because they are not articles, and of languages whose dump is an excerpt.
 
-    `strict` lists the languages whose dump is whole.
+    `found` are the tallies of `_title_figures`; `strict` lists the languages whose dump is whole.
     """
     tally, rows, articles = Tallies(), found.by_language("rows"), found.by_language(f"{_ARTICLES}rows")
     for code in plan.articles:
@@ -155,7 +155,10 @@ def _add_up(partition: int, blocks: Iterator[bytes], plan: TitlePlan) -> Tallies
 
 
 def _title_figures(files: list[OwnFile], plan: TitlePlan) -> Tallies:
-    """Return the tallies of `words.figures` for all titles, and, with the prefix _ARTICLES, for articles alone."""
+    """Return the tallies that `words.figures` makes of all titles, and of titles of articles alone.
+
+    The names of the latter begin with _ARTICLES.
+    """
     rules = {code: words.titles(language(code), plan.config) for code in plan.languages}
     tally = Tallies()
     for batch in rows_of(files):
@@ -166,7 +169,10 @@ def _title_figures(files: list[OwnFile], plan: TitlePlan) -> Tallies:
 
 
 def _best(files: list[OwnFile], strict: list[str], taken: Mapping[str, int], longest: int) -> Iterator[pa.RecordBatch]:
-    """Yield titles that may be among the best `taken` of their language; in languages of `strict`, only articles."""
+    """Yield, as rows of RATED, titles that may be among the best `taken` (a number by language) of their language.
+
+    In the languages in `strict`, only titles of articles are yielded.
+    """
     judged = pa.array(strict, pa.string())
     kept = (
         rows.filter(pc.or_(rows["article"], pc.invert(pc.is_in(rows["language"], judged)))) for rows in rows_of(files)

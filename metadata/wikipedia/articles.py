@@ -311,9 +311,10 @@ def _without_silent_tags(text: str) -> str:
 
 
 def _pairs(text: str, edge: re.Pattern, chosen: Callable[[int], bool] = lambda start: True) -> list[tuple[int, int]]:
-    """Return (start, end) of each pair of an opening and its closing bracket, inner pairs included.
+    """Return (start, end) of each opening bracket and its closing bracket, including pairs inside other pairs.
 
-    `edge` matches brackets; a match with a group is an opening one. Pairs whose start is not `chosen` are left out.
+    `edge` matches brackets; a match with a group is an opening bracket. Pairs for which `chosen(start)` is False are
+    left out.
     """
     opened, pairs = [], []
     for match in edge.finditer(text):

@@ -54,7 +54,7 @@ _STREAM_BYTES = 10
 
 
 def one_form(files: Mapping[str, int]) -> list[str]:
-    """Return the paths to read of `files` (path → bytes): of a dump in several forms, only the best complete form.
+    """Return the paths to read of `files` (path → bytes); of a dump in several forms, only the best complete one.
 
     The log names the forms that are left out, and Wikipedias with several dumps.
     """
@@ -183,9 +183,10 @@ def _index_beside(dump: str) -> str | None:
 
 
 def _starts(index: str, size: int) -> list[int]:
-    """Return the start offsets of all spans but the first: streams at least SPAN_BYTES after the start before.
+    """Return the offsets at which spans begin, except the first span, which begins at 0.
 
-    `size` is the number of bytes of the dump. _MisfitError if offsets do not ascend or exceed `size`.
+    A span begins at the first stream at least SPAN_BYTES after the begin of the span before. `size` is the number of
+    bytes of the dump. _MisfitError if offsets in the index do not ascend, or are not below `size`.
     """
     starts: list[int] = []
     last = 0
@@ -199,7 +200,7 @@ def _starts(index: str, size: int) -> list[int]:
 
 
 def _offsets(index: str) -> Iterator[int]:
-    """Yield each distinct offset of an index; lines with the same offset follow one another."""
+    """Yield each distinct offset of an index file, in order; lines with the same offset follow one another."""
     before = b""
     with fsspec.open(with_secrets(index), "rb", compression="infer") as lines:
         for line in lines:

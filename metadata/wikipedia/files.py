@@ -133,7 +133,7 @@ def project_in_address(address: str) -> str | None:
 
 @dataclass(frozen=True)
 class WikipediaFile:
-    """A file, and the Wikipedia whose pages are read from it; a table of two Wikipedias gives two such objects."""
+    """A file to read, or a span of it, as pages of one Wikipedia; a table of two Wikipedias gives two such objects."""
 
     path: str
     kind: str  # xml, cirrus or parquet
@@ -146,7 +146,7 @@ class WikipediaFile:
 
 @dataclass(frozen=True)
 class _Content:
-    """The Wikipedia, the namespaces and, in a table, the column of Wikipedias that a file's content states."""
+    """What a file's content states: its Wikipedia, its namespaces and, for a table, the column of Wikipedia codes."""
 
     wikipedia: str | None = None
     namespaces: tuple[tuple[int, str], ...] = ()  # numbers and names, from a dump's head
@@ -155,10 +155,10 @@ class _Content:
 
 
 def find(paths: Iterable[str], language: str | None = None) -> list[WikipediaFile]:
-    """Return the Wikipedia files at `paths` (files, folders, globs, URLs), in one form of each dump (see `forms`).
+    """Return the Wikipedia files at `paths` (files, folders, globs, URLs); of a dump in several forms, only the best.
 
-    `language` is the Wikipedia code of all files, if given. A long multistream dump with its index gives a file for
-    each span. InputError, which names all faulty files and paths together.
+    `language` is the Wikipedia code of all files, if given. A long multistream dump with its index gives one object for
+    each span. The InputError for faulty files names all of them together.
     """
     if language is not None:
         of_wikipedia(language)
@@ -185,7 +185,10 @@ def _sentence(faults: dict[str, str]) -> str:
 
 
 def _files(paths: Iterable[str], faults: dict[str, str]) -> dict[str, int]:
-    """Return the size in bytes of each dump at `paths`, by path; add paths without a dump to `faults`."""
+    """Return the size in bytes of each Wikipedia file at `paths`, by path.
+
+    Paths without such a file are added to `faults`, each with the reason.
+    """
     files: dict[str, int] = {}
     indexes = []
     for path in paths:

@@ -188,9 +188,9 @@ def _kept(rows: pa.RecordBatch, keep: pa.Array, reason: str, counts: Counter) ->
 
 
 def _with_wikipedia(rows: pa.RecordBatch, counts: Counter) -> pa.RecordBatch:
-    """Return wikipedia, title and views of each row of a Wikipedia with the number of fields of its project.
+    """Return Wikipedia code, title and views (VIEWS) of the rows whose project is a Wikipedia.
 
-    Other rows are dropped and counted.
+    Rows of other projects, and rows with more or fewer fields than the project's lines have, are dropped and counted.
     """
     projects = rows["project"].dictionary_encode()
     known = [_wikipedia(project) for project in projects.dictionary.to_pylist()]
@@ -258,7 +258,7 @@ class Namespaces:
 
 
 def _is_main_page_of(wikipedia: str, title: str) -> bool:
-    """Return whether `title` is the main page's title in `wikipedia`."""
+    """Return whether `title` is the title of the main page of the Wikipedia with the code `wikipedia`."""
     return folded(title) in _MAIN_PAGES.get(wikipedia, _MAIN_PAGES[_EVERYWHERE])
 
 

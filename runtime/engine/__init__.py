@@ -107,27 +107,27 @@ def size(item: object) -> int:
 
 
 def to_do(items: Iterable[object]) -> Counter[str]:
-    """Return the number of inputs in all items as the `total` of a stage's progress."""
+    """Return the number of inputs in all items, as the count `total` for the progress of a stage."""
     return Counter(total=sum(map(size, items)))
 
 
 def part_of(place: int, number: int) -> int:
-    """Return the index of the part, of `parts(number)`, in which the tallies of item `place` of `number` are summed."""
+    """Return the index of the part to which item `place` belongs if `number` items are divided into `parts(number)`."""
     return place * parts(number) // number
 
 
 def parts(number: int) -> int:
-    """Return the number of parts in which the tallies of `number` items are added up: the integer square root."""
+    """Return into how many parts `number` items are divided to sum their tallies: the integer square root."""
     return math.isqrt(number)
 
 
 def sum_of_part(part: int, tallied: Iterable[Tallied]) -> Tallied:
-    """Return the index of a part, and the sums of the tallies of its items as rows."""
+    """Return the index of a part of the items, and the rows of the sums of the tallies of its items."""
     return part, in_order(tallied).rows()
 
 
 def in_order(tallied: Iterable[Tallied]) -> Tallies:
-    """Return the sums of tallies, added in the order of the items: sums of floats depend on the order."""
+    """Return the sums of all tallies, added in the order of the items' indices, on which sums of floats depend."""
     return Tallies(chain.from_iterable(rows for _, rows in sorted(tallied, key=itemgetter(0))))
 
 

@@ -107,7 +107,7 @@ class Local:
         """Accept any folder: workers see what this process sees."""
 
     def sql(self, why: str) -> Spark:
-        """Return a Spark engine, which the first call starts; InputError, with `why`, if the engine has no `sql`."""
+        """Return a Spark engine, which the first call starts; InputError, with `why`, if `self` cannot start one."""
         if self._spark is None:
             if self._sql is None:
                 raise InputError(f"{why}; give a Spark session as the engine")
@@ -215,7 +215,7 @@ class _Sent(NamedTuple):
 
 
 class Sums:
-    """The sums of the tallies of `number` items, added in an order that does not depend on which items end first."""
+    """The sums of the tallies of `number` items, independent of the order in which the items end."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -224,7 +224,7 @@ class Sums:
         self._added: list[Tallied] = []
 
     def add(self, tallied: Tallied) -> None:
-        """Add the tallies of an item; of more than FEW items, each part (`part_of`) is summed once it is complete."""
+        """Add the tallies of an item. If there are more than FEW items, a part (`part_of`) is summed once complete."""
         if self._number <= engine.FEW:
             self._added.append(tallied)
             return
@@ -240,7 +240,7 @@ class Sums:
 
 
 def _gathered(sent: Iterator[_Sent], partitions: int, sums: Sums) -> list[list[Blocks]]:
-    """Return the blocks of each partition, one Blocks per file, and add the tallies of the senders to `sums`."""
+    """Return for each partition its blocks, one Blocks per file, after all senders end; add their tallies to `sums`."""
     by_file: dict[Path, list[np.ndarray]] = {}
     for each in sent:
         by_file.setdefault(each.path, []).append(each.blocks)
@@ -397,7 +397,7 @@ def _without_main(name: str) -> dict[str, Any]:
 
 
 def _begin(environment: dict[str, str]) -> None:
-    """Begin a worker: set the driver's environment, let Ctrl-C end it without a trace, and end it with the driver."""
+    """Prepare a worker: set the driver's environment, let Ctrl-C end it without a trace, and end it with the driver."""
     os.environ.update(environment)  # the server may have started before a variable was set
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)

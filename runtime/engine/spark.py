@@ -143,7 +143,7 @@ class Spark:
 
 
 def follow(spark: SparkSession, items: list) -> Accumulator[Counter[str]]:
-    """Return an accumulator of the progress that workers make with `items`; the current stage shows the progress."""
+    """Return an accumulator for the progress of workers on `items`; the current stage includes what it counts."""
     counter = spark.sparkContext.accumulator(Counter(), _Counts())
     total = engine.to_do(items)
     current().follow(lambda: total + counter.value)
@@ -152,10 +152,10 @@ def follow(spark: SparkSession, items: list) -> Accumulator[Counter[str]]:
 
 @contextmanager
 def counting(item: object, counter: Accumulator[Counter[str]], addresses: dict[str, str]) -> Iterator[None]:
-    """Count an item as done, with the progress that the block reports, in a worker.
+    """Run the block in a worker, and add its progress and the number of inputs in `item` to `counter`.
 
-    The block knows the URLs with secrets, `addresses`; an error in it is raised without these secrets, as Spark shows
-    and stores its trace.
+    `addresses` are the URLs with secrets that the block may open. An error in the block is raised without these
+    secrets, as Spark shows and stores its trace.
     """
     # After each task Spark has Python look for garbage among all objects: those that libraries made stay, and looking
     # at them again and again takes a tenth of a worker's time.

@@ -96,7 +96,7 @@ def siphash(data, offsets, key_0, key_1, out):
 
 @inline
 def taken(lane, word):
-    """Return an XXH64 lane after one round, in which it takes in a word."""
+    """Return the state of an XXH64 lane after the lane's round for `word`."""
     return rotated(lane + word * PRIME_2, U(31)) * PRIME_1
 
 
@@ -107,7 +107,10 @@ def merged(total, lane):
 
 @inline
 def total_of_stripes(data, start, stop, seed):
-    """Return the XXH64 total of data[start:stop], stripes of 32 bytes; each of four lanes takes in a word of each."""
+    """Return the XXH64 total of data[start:stop], which is a whole number of stripes of 32 bytes.
+
+    Each stripe has four words, one for each of XXH64's four lanes.
+    """
     a, b, c, d = seed + PRIME_1 + PRIME_2, seed + PRIME_2, seed, seed - PRIME_1
     for i in range(start, stop, 32):
         a, b = taken(a, word_at(data, i)), taken(b, word_at(data, i + 8))
@@ -118,7 +121,7 @@ def total_of_stripes(data, start, stop, seed):
 
 @inline
 def with_rest(data, i, stop, total):
-    """Return the XXH64 total after data[i:stop], bytes that fill no stripe: words, a half word, then single bytes."""
+    """Return the XXH64 total after the rest, data[i:stop], is added: whole words, a half word, then single bytes."""
     while i + 8 <= stop:
         total = rotated(total ^ taken(U(0), word_at(data, i)), U(27)) * PRIME_1 + PRIME_4
         i += 8
@@ -142,7 +145,10 @@ def spread(total):
 
 @inline
 def numbered(key, number):
-    """Return item `number` of a sequence made from a key: SplitMix64 (Steele and others, 2014), ended as XXH64 ends."""
+    """Return item `number` of the pseudo-random sequence with the seed `key`.
+
+    It is made as SplitMix64 (Steele and others, 2014) is, but with a constant and the last steps (`spread`) of XXH64.
+    """
     return spread(key + U(number) * PRIME_1)
 
 
@@ -180,9 +186,10 @@ EITHER_CASE = _values("0123456789abcdefABCDEF")
 
 @lean
 def read_digits(data, offsets, values, out, read):
-    """out[row, 0:2] = the 128 bits that data[offsets[row]:offsets[row + 1]] spells, where read[row] becomes True.
+    """Read strings of 32 digits: out[row, 0:2] = the 128 bits that data[offsets[row]:offsets[row + 1]] spells.
 
-    read[row] is True if the string is 32 bytes that all have a digit in `values`, a table of 256; out is uint64.
+    read[row] becomes True if the string is 32 bytes that all have a digit in `values`, a table of 256; else out[row]
+    means nothing. `out` is uint64.
     """
     for row in range(len(out)):
         begin = offsets[row]
@@ -205,7 +212,7 @@ def _every(value):
 
 
 def _transposed(builder, rows):
-    """Return the transpose of sixteen vectors: vector k has the k-th elements of all `rows`.
+    """Return sixteen vectors transposed: vector k has the k-th elements of all vectors in `rows`.
 
     Squares with sides of 1, 2, 4, then 8 elements are swapped.
     """
@@ -220,7 +227,10 @@ def _transposed(builder, rows):
 
 
 def _chosen(builder, turn, b, c, d):
-    """Return the function of MD5's round `turn` (F, G, H or I of RFC 1321), written with the fewest instructions."""
+    """Return the value of MD5's function of round `turn` (F, G, H or I of RFC 1321) for b, c and d.
+
+    Each function is written with the fewest instructions.
+    """
     if turn == 0:
         return builder.xor(d, builder.and_(b, builder.xor(c, d)))
     if turn == 1:
@@ -256,7 +266,10 @@ def compress(builder, blocks, states):
 
 @inline
 def fill_block(data, i, begin, stop, blocks, lane):
-    """Fill blocks[lane] with the 64 bytes from data[i] on of the string data[begin:stop], followed by MD5's padding."""
+    """Fill blocks[lane] with 64 bytes of the string data[begin:stop], from data[i] on.
+
+    MD5's padding follows the end of the string.
+    """
     left = stop - i
     if i + _BLOCK <= len(data):
         for k in range(8):

@@ -18,10 +18,11 @@ _IDS = ir.VectorType(HALF, 32)
 
 
 def instruction(results, of=types.int64):
-    """Return a decorator for a function that emits an instruction; a kernel's call lacks the function's first argument.
+    """Return a decorator that turns a function that emits LLVM code into an instruction for kernels.
 
-    The function gets LLVM's builder and the arguments of the kernel's call: int64, or the address of an array's first
-    element. It returns `results` values of type `of`: nothing if 0, one value if 1, else a list.
+    The function gets LLVM's builder, which the kernel's call leaves out, and the arguments of the call: int64, or the
+    address of an array's first element. It returns `results` values of type `of`: nothing if 0, one value if 1, else a
+    list.
     """
     result = {0: types.none, 1: of}.get(results) or types.UniTuple(of, results)
 
@@ -75,7 +76,7 @@ def load_word(builder, data, i):
 
 @instruction(results=1)
 def half_word(builder, table, i, half):
-    """Return the 32-bit word number `half`, counted from table[i] of an int64 array on, as int64."""
+    """Return, as int64, the 32-bit word with the index `half` in the int64 array `table`, counted from table[i] on."""
     begin = at(builder, table, i, HALF)
     return builder.zext(builder.load(builder.gep(begin, [half]), align=4), WORD)
 
@@ -136,7 +137,7 @@ def count_below(builder, ids, value, count):
 
 @instruction(results=1)
 def matches(builder, table, i, even, odd):
-    """Return an int64 whose bit k, 0 to 7, is set if table[i + k] equals `even` (for an even k) or `odd` (odd k)."""
+    """Return an int64 whose bit k, 0 to 7, is set if table[i + k] equals `even` for even k, or `odd` for odd k."""
     line = builder.load(at(builder, table, i, _LINE), align=8)
     wanted = ir.Constant(_LINE, ir.Undefined)
     for place in range(8):
@@ -154,7 +155,7 @@ def prefetch(builder, array, i):
 
 
 def every(builder, vector, value):
-    """Return a vector whose elements all have one value, which is known only at run time."""
+    """Return a vector of the type `vector` whose elements are all `value`, which is known only at run time."""
     nothing = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(nothing, value, ir.Constant(HALF, 0))
     return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(HALF, vector.count), [0] * vector.count))

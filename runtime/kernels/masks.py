@@ -60,9 +60,9 @@ def triples(builder, data, i):
 
 @instruction(results=2)
 def meta_masks(builder, data, i):
-    """Return two int64 whose bit k is set if data[i + k] ends a word under the `meta` rules, or is one of ,.:;?!`
+    """Return two int64 masks: of the bytes that end a word under the `meta` rules, and of the marks among them.
 
-    White space and these characters end a word.
+    Bit k is for data[i + k]. Marks are ,.:;?! and the backtick. White space ends a word, too.
     """
     text = _window(builder, data, i)
     wrapped = _one_of(builder, text, b",.:;?!`")
@@ -100,8 +100,8 @@ def backslashes(builder, data, i):
 def odd_space(builder, data, i):
     """Return an int64 whose bit k is set if a control character, or non-ASCII white space, begins at data[i + k].
 
-    The data must be valid UTF-8. The bit is set for some other characters, too, but from U+2000 to U+202F for none that
-    are frequent in texts.
+    The data must be valid UTF-8. The bit is also set for some other characters; among those from U+2000 to U+202F, none
+    is frequent in texts.
     """
     first, second, third = (_window(builder, data, i, ahead) for ahead in (0, 1, 2))
 
@@ -135,13 +135,13 @@ def copy_window(builder, data, i, out, k):
 
 @instruction(results=1)
 def places_of_two(builder, data, i, word):
-    """Return an int64 whose bit k is set if data[i + k:i + k + 2] are the two lowest bytes of `word`."""
+    """Return an int64 whose bit k is set if data[i + k:i + k + 2] equals the two lowest bytes of `word`."""
     return _two(builder, data, i, word, 0)
 
 
 @instruction(results=1)
 def places_of_letters(builder, data, i, word):
-    """Return the mask of `places_of_two` for two lower-case letters; upper-case letters in the data match, too."""
+    """Return the mask of `places_of_two` for two lower-case letters in `word`; the data's case is ignored."""
     return _two(builder, data, i, word, 0x20)
 
 
@@ -149,8 +149,8 @@ def places_of_letters(builder, data, i, word):
 def license_mask(builder, data, i):
     """Return an int64 whose bit k is set if `lice` or `licd`, or one of a few similar words, begins at data[i + k].
 
-    Letters match in either case. Three letters are compared, the last two but for their lowest bits: that is twice as
-    fast as all four.
+    Letters match in either case. Only the first, third and fourth letters are compared, and of the last two not the
+    lowest bit: this is twice as fast as to compare all four letters.
     """
     differing = _splat(0)
     for ahead, letter, ignored in ((0, "l", 0x20), (2, "c", 0x21), (3, "e", 0x21)):
@@ -197,7 +197,7 @@ def _one_of(builder, text, characters):
 
 
 def _two(builder, data, i, word, added):
-    """Return the mask of `places_of_two` for data in which the bits `added` are set in each byte."""
+    """Return the mask of `places_of_two` for data whose bytes each have the bits `added` set before comparison."""
     places = []
     for ahead in (0, 1):
         text = builder.or_(_window(builder, data, i, ahead), _splat(added))

@@ -107,7 +107,7 @@ def _validate(path: Path) -> None:
 
 
 def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> str:
-    """Write batches to an Arrow file, and to a second file the byte at which each batch ends and its checksum.
+    """Write batches to an Arrow file; write to a second file the offset at which each batch ends, and its checksum.
 
     Return the checksum of the second file.
     """
@@ -154,7 +154,10 @@ class MappedBatches:
         return map(self.__getitem__, range(len(self)))
 
     def _require(self, number: int) -> None:
-        """Refuse the file if the checksum of batch `number` differs; `len(self)` is for the bytes after all batches."""
+        """Refuse the file if the checksum of batch `number` differs.
+
+        The number `len(self)` stands for the bytes after the last batch.
+        """
         begin, end = int(self._ends[number - 1]) if number else 0, int(self._ends[number])
         if zlib.crc32(memoryview(self._content)[begin:end]) != self._sums[number]:
             raise self._file.damaged("its checksum differs")
@@ -193,7 +196,7 @@ def _parts(kind: pa.DataType) -> tuple[str, ...]:
 
 
 def _append(column: pa.Array, files: Sequence[BinaryIO], end: int) -> int:
-    """Append a column to its files; return the number of bytes of its strings, 0 for numbers.
+    """Append a column to its files (numbers have one, strings two); return the bytes of its strings, 0 for numbers.
 
     `end` is the number of bytes of the strings that the files hold already.
     """

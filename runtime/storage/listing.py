@@ -58,7 +58,7 @@ SHOWN = 3  # names that `described` lists of a folder of no known kind
 
 @dataclass(frozen=True)
 class Found:
-    """The files that a path stands for; `is_file` is True if the path names one file itself, not a folder or a glob."""
+    """The files that a path stands for, and what was passed over; `is_file`: it names one file, no folder or glob."""
 
     files: list[tuple[str, Version]]
     is_file: bool
@@ -194,7 +194,7 @@ def _asked_once(system: AbstractFileSystem) -> AbstractFileSystem:
 
 @dataclass
 class _Listed:
-    """The files that a path stands for, as a file system lists them; all names are names in that file system."""
+    """The files that a path stands for, as a file system lists them; all names are the file system's own names."""
 
     infos: list[Info]
     is_file: bool = False
@@ -240,7 +240,7 @@ def _file_info(system: AbstractFileSystem, inner: str) -> Info | None:
 
 
 def _warn_of(kinds: dict[str, str], path: str) -> None:
-    """Warn of names that are passed over because they are not regular files; `kinds` has the kind of each name."""
+    """Warn of names in `path` that are passed over because they are not regular files; `kinds` maps name to kind."""
     if kinds:
         counts = ", ".join(f"{number} {kind}{'s' * (number > 1)}" for kind, number in Counter(kinds.values()).items())
         log.warning("passed over in %s, as no regular files: %s, the first %s", hidden(path), counts, min(kinds))
@@ -305,7 +305,7 @@ class Version:
 
 
 def version_of(system: AbstractFileSystem, info: Info) -> Version:
-    """Return the version of a file, given its file system's information on it."""
+    """Return the version of a file, given the information that its file system returned on it."""
     if isinstance(system, LocalFileSystem):
         found = os.stat(info["name"])
         return Version(found.st_size, found.st_mtime_ns, changed=found.st_ctime_ns, inode=found.st_ino)

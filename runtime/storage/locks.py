@@ -130,7 +130,7 @@ def own(folder: Path, wait: bool = False) -> Owner:
 
 @contextmanager
 def owned(folder: Path, wait: bool = False) -> Iterator[Owner]:
-    """Yield the right to write into a folder; at the end, remove unfinished work, and the folder if new and empty."""
+    """Yield the right to write into a folder. At the end, remove unfinished files, and the folder if new and empty."""
     is_new = not is_url(folder) and not os.path.exists(folder)  # False, too, of a name that is too long
     owner = own(folder, wait)
     try:
@@ -152,7 +152,7 @@ def remove_runs(work: Path) -> None:
 
 
 def clear_work(work: Path, *kept: str) -> None:
-    """Remove all that is in `work` but the lock or token and `kept`; the caller must own the output folder."""
+    """Remove everything in `work` except the lock, the token and the names `kept`; the caller must own the output."""
     for name in names(work) - {LOCK, TOKEN, *kept}:
         remove(work / name)
 
@@ -290,11 +290,14 @@ class _Names:
         return cls(["file", *_followed("/".join(names[:first]) or "/", real)], names[first:])
 
     def begin_with(self, own: list[str]) -> bool:
-        """Say whether this path is the folder `own`, or is in it."""
+        """Say whether this path is the folder `own`, given as the list of its names, or is in it."""
         return self.fixed[: len(own)] == own
 
     def match_in(self, own: list[str]) -> bool:
-        """Say whether this path or glob holds the folder `own`, or may match files that a run writes into `own`."""
+        """Say whether this path or glob holds the folder `own`, or may match files that a run writes into `own`.
+
+        `own` is the list of the folder's names.
+        """
         if own[: len(self.fixed)] != self.fixed:
             return False
         rest, pattern = own[len(self.fixed) :], self.pattern

@@ -41,7 +41,7 @@ class OwnFile:
         return InputError(f"{shown} is damaged ({' '.join(str(reason).split())}); {self.remedy}")
 
     def require(self, content: mmap) -> None:
-        """Raise an InputError if the mapped `content` does not have the file's recorded checksum (None: no check)."""
+        """Raise an InputError if `content`, the mapped file, differs from the recorded checksum, if there is one."""
         if self.checksum not in (None, _hex(_crc(content))):
             raise self.damaged("its checksum differs")
 
@@ -148,7 +148,7 @@ def content_digest(path: Path, hashed: Any = None) -> str:
 
 
 def as_written(path: Path) -> OwnFile:
-    """Return a file, with its checksum, that this command has just written and will read again."""
+    """Return a file that this command has just written, with its checksum computed now, to be read again."""
     return OwnFile(path, checksum_of(path), "run the same command again")
 
 
@@ -174,7 +174,7 @@ def written_files(folder: Path, tallies: Tallies) -> list[OwnFile]:
 
 @lru_cache(maxsize=1 << 16)
 def _compare(file: OwnFile, validate: Callable[[Path], object] | None, marks: tuple[int, ...]) -> None:
-    """Refuse a damaged file; results are cached by `marks`, which change when the file changes."""
+    """Refuse a damaged file. Results are cached; `marks` are inode, size and times, which change with the file."""
     _require(file, file.path)
     if validate is not None:
         validate(file.path)

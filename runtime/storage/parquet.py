@@ -1,8 +1,8 @@
 """Write complete Parquet files; read files of this project, and in bounded memory files of other programs.
 
 Workers write row groups of one size: the same rows in the same order give the same bytes, however the rows are batched.
-A file of this project is read with its page checksums, after the checksum of all its bytes is compared, if it is known
-(`own_files`). Rows are also split by key into parts on disk, to sort or join tables larger than memory.
+When a file of this project is read, the checksum of all its bytes, if known (`own_files`), is compared first, and then
+the checksum of each page. Rows are also split by key into parts on disk, to sort or join tables larger than memory.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -138,7 +138,7 @@ def row_counts(files: Sequence[OwnFile]) -> list[int]:
 
 
 def first_rows(files: list[OwnFile], rows: int) -> list[dict]:
-    """Return the first `rows` rows of a manifest, from the first row group of its first file, as dictionaries."""
+    """Return up to `rows` rows of a manifest as dictionaries: the first of the first file's first row group."""
     with refusing(files[0]), intact(files[0]) as path, open_parquet(path) as opened:
         table = opened.read_row_group(0) if opened.num_row_groups else None
     return table.slice(0, rows).to_pylist() if table else []
@@ -165,11 +165,11 @@ def _metadata(file: OwnFile) -> pq.FileMetaData:
 
 
 class _Shut(Exception):
-    """The error of a read from a `_Gate` that is shut."""
+    """Raised instead of reading from a `_Gate` that is shut."""
 
 
 class _Gate:
-    """A file whose reads can be made to raise `_Shut` for a while."""
+    """A wrapper of an open file; while it is shut, each read raises `_Shut` instead of reading."""
 
     def __init__(self, file: BinaryIO):
         self._file, self._is_shut = file, False

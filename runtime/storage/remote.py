@@ -84,7 +84,7 @@ class RemoteFile(io.RawIOBase):
         return len(found)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Set the position, and return it; the remote file itself is moved by the next read."""
+        """Set the position, and return it; nothing is requested until the next read."""
         if whence == io.SEEK_END and self._size is None:
             raise io.UnsupportedOperation(f"the server does not tell the size of {self._path}")
         self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size or 0}[whence]
@@ -160,7 +160,7 @@ class RemoteFile(io.RawIOBase):
         return self._file
 
     def _forget(self) -> None:
-        """Count a failure; close the remote file, unless it can be asked again for the same bytes."""
+        """Count a failure, and close the remote file, unless the open file can request the same bytes again."""
         self._failed()
         if not (isinstance(self._file, AbstractBufferedFile) and self._file.size is not None):
             self._drop()

@@ -44,8 +44,8 @@ def text_of(content: Any) -> str:
 def content_of(data: bytes) -> Any:
     """Return the content of a JSON file without its checksum; ValueError if the checksum differs or it is no JSON.
 
-    A file of another program has no checksum, and is accepted. A file of this project is not mistaken for such a file
-    if one byte of the member's name, or of the kind of the checksum before its digits, is damaged.
+    A file without a checksum, of another program, is accepted. A file of this project does not pass as such if one byte
+    of the checksum member's name, or of the kind of the checksum before its digits, is damaged.
     """
     try:
         content = json.loads(data.decode("utf-8"))
@@ -196,11 +196,11 @@ class Parts:
         remove(old)
 
     def stamp(self, name: str) -> dict | None:
-        """Return the stamp of a complete part; None if there is none."""
+        """Return the stamp of the part `name`, a record of its inputs; None if no complete part has that name."""
         return read_json(self.folder / name / STAMP)
 
     def earlier(self, name: str) -> dict | None:
-        """Return the stamp of a complete part, or the stamp that a reopened part had before; None without either."""
+        """Return the stamp of the complete part `name`, or else its stamp before `reopen`; None without either."""
         reopened = self.folder / name / EARLIER if is_url(self.folder) else self._reopened(name) / STAMP
         return self.stamp(name) or read_json(reopened)
 
@@ -232,7 +232,7 @@ class Parts:
 
 
 def write_text(path: Path, text: str) -> str:
-    """Write a complete file of text; return its checksum. What is no Unicode, as bytes of a path, becomes an escape."""
+    """Write a text as a complete file; return its checksum. Bytes of a path that are not UTF-8 are escaped."""
     with whole(path) as file:
         file.write_text(text, "utf-8", "backslashreplace")
         return checksum_of(file)
@@ -246,9 +246,9 @@ def write_json(path: Path, content: Any) -> str:
 
 
 def read_json(path: Path) -> dict | None:
-    """Return the object in a JSON file without its checksum; None if the file is missing, damaged or no object.
+    """Return the object in a JSON file, without its checksum; None if the file is missing, damaged or has no object.
 
-    OSError if the server behind a URL is busy or forbids it.
+    OSError if the server behind a URL is busy or forbids access.
     """
     try:
         content = content_of(read_bytes(path))

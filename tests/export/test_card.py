@@ -190,7 +190,7 @@ def test_a_rule_says_what_it_removes_and_how_many(facts, tables):
     written = page(gated)
     for removed in (
         "images of pages that state `noai` to robots",
-        "images that a page shows with a side below 64 pixels",
+        "images that a page shows with a side below 64 pixels (of thumbnails in its contents, the longer side)",
         "texts of fewer than 3 words",
         "texts that more than 5 images have",
     ):

@@ -75,7 +75,7 @@ _SPANS, _OF_LICENCES = _SPANS[: len(html.WANTED_SPANS)], [each for each in _SPAN
 
 
 def headers(response: bytes) -> tuple[list[tuple[str, str]], bytes]:
-    """Return name, in lower case, and value of each header field of an HTTP response, and its body as it was sent."""
+    """Return the (lower-case name, value) of each header field of an HTTP response, and its body as it was sent."""
     end = _HEAD_END.search(response, 0, MAX_HEAD)
     head, body = (response[: end.start()], response[end.end() :]) if end else (response[:MAX_HEAD], b"")
     lines = head.decode("latin-1").split("\n")[1:]
@@ -135,7 +135,7 @@ _UNPACKERS = {"gzip": _inflate, "x-gzip": _inflate, "deflate": _inflate, "br": _
 
 
 class Element(NamedTuple):
-    """An HTML element of a kind in KINDS, with its relevant attributes; a script's text is the attribute `content`."""
+    """An HTML element of KINDS with its relevant attributes and the bits of its place; `content` is a script's text."""
 
     tag: str
     attributes: dict[str, str]
@@ -143,7 +143,7 @@ class Element(NamedTuple):
 
 
 class Html(NamedTuple):
-    """The relevant parts of a page: each `<img>` with a link, and the attributes of each `<meta>`."""
+    """What a page states: base, language, licences, each `<img>` with a link, and the attributes of each `<meta>`."""
 
     base: str | None  # href of its `<base>`
     language: str  # lang of its `<html>`; empty if it has none
@@ -309,7 +309,7 @@ def link_of(attributes: dict[str, str]) -> str | None:
 
 
 def _read(value: str, name: str) -> str | None:
-    """Return the link in the value of the attribute `name`, one of LINKS, or None."""
+    """Return the link in `value`, the value of the attribute `name` (one of LINKS), or None if it has none."""
     if name == html.OF_OTHER:
         attribute, _, link = value.partition("=")
         return None if _of_another(attribute) else link.strip(" \t\n\f\r\"'")

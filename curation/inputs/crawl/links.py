@@ -77,7 +77,7 @@ class Links:
 
     @property
     def prefixes(self) -> tuple[str, str, str] | None:
-        """Text before a plain link relative to the directory, the root, the scheme; None if the base is not http(s)."""
+        """Prefixes of plain links relative to directory, root and scheme; None if the base is not http(s)."""
         return (self._directory, self._root, self._scheme) if _is_http(self._root) else None
 
     def resolve(self, link: str) -> tuple[str, None] | tuple[None, str]:
@@ -277,7 +277,7 @@ def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
 
 
 def _texts(attributes: dict[str, Any], tally: Counter[str]) -> list[tuple[str, str]]:
-    """Return kind and text of each usable text of an image; count texts and images that are dropped."""
+    """Return (kind, text) of each usable text of an image; count other texts, and an image that states none."""
     stated = [(kind, attributes[kind]) for kind in KINDS if kind in attributes]
     if not stated:
         tally["dropped.no_text"] += 1
@@ -301,7 +301,7 @@ def name_of_file(path: str) -> str:
 
 
 def page_pairs(*columns: pa.Array, offsets: pa.Array | None = None) -> pa.RecordBatch:
-    """Return a batch with the schema PAGE_PAIRS of its first columns and perhaps `offsets`; other columns are null."""
+    """Return a batch of PAGE_PAIRS: first `columns`, last `offsets`, if given; all other columns are null."""
     stated = [*columns, *([] if offsets is None else [offsets])]
     fields = list(PAGE_PAIRS)[len(columns) : len(PAGE_PAIRS) - len(stated) + len(columns)]
     nulls = [pa.nulls(len(columns[0]), field.type) for field in fields]
@@ -317,7 +317,7 @@ def from_rows(rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBat
 def candidates_of_file(
     pairs: Iterable[pa.RecordBatch], tally: Counter[str], path: str = ""
 ) -> Iterator[pa.RecordBatch]:
-    """Yield pairs of a file, with the schema PAGE_PAIRS, as candidates, then its tallies.
+    """Yield the pairs of a file, given with the schema PAGE_PAIRS, as CANDIDATES, then the tallies of the file.
 
     A file without records counts as bad.
     """

@@ -57,7 +57,10 @@ def read(file: BinaryIO, path: str = "") -> Iterator[pa.RecordBatch]:
 
 
 def _pages(responses: Iterator[tuple[WarcRecord, bytes]], tally: Counter[str], offsets: list[int]) -> Iterator[Page]:
-    """Yield the pages with images among responses; count unreadable ones. The last of `offsets` is the response's."""
+    """Yield the pages with images among responses; count unreadable ones.
+
+    offsets[-1] is the position of the latest response; others are removed.
+    """
     for record, block in responses:
         page = _page(record, block)
         if isinstance(page, str):
@@ -170,8 +173,8 @@ class _Source:
     def at_once(self) -> bytearray | None:
         """Return the inflated bytes of the next member, and go behind it; None if it must be read by pieces.
 
-        This member should end, with its size, where another seems to begin. If so, libdeflate inflates and checks it,
-        faster than anything that must find the end by inflating.
+        A member ends with its size, and probably where another seems to begin. If it does, libdeflate inflates and
+        checks it, faster than anything that must find the end by inflating.
         """
         end = self._end()
         size_at = end - _SIZE_BYTES
@@ -300,7 +303,10 @@ class MemberBlocks(NamedTuple):
 def metadata(
     members: Iterable[Member], tally: Counter[str], offsets: list[int] | None = None
 ) -> Iterator[MemberBlocks]:
-    """Yield the blocks of all metadata records, about GROUP bytes at a time; their offsets are taken from `offsets`."""
+    """Yield the blocks of all metadata records, about GROUP bytes at a time.
+
+    Their members' positions are taken out of `offsets`, or are 0 without it.
+    """
     for is_whole, alike in groupby(members, _is_whole):
         if is_whole:
             for group in gather(cast(Iterator[bytes], alike), len, GROUP):

@@ -176,7 +176,7 @@ class _Group:
         return self._data[self._begins[record] : self._ends[record]]
 
     def _set_slow(self) -> None:
-        """Leave records to the parser that are no UTF-8, or whose URL or base is too long to repeat for each image."""
+        """Leave to the parser each record that is not UTF-8, or whose URL or base is too long to repeat per image."""
         pages = self._pages
         for begin in (tokens.PAGE, tokens.BASE):
             pages[pages[:, begin + 1] - pages[:, begin] > LONGEST_BASE, tokens.READ] = 0
@@ -185,7 +185,7 @@ class _Group:
                 pages[record, tokens.READ] &= _is_utf8(self._block(record))
 
     def _read_pages(self) -> tuple[pa.Array, np.ndarray]:
-        """Return the URLs of the pages with images, and the bytes of their links' prefixes; count the pages."""
+        """Return each record's URL (null if bad, empty if not needed) and the bytes of links' prefixes; count pages."""
         pages = self._pages
         wanted = pages[:, tokens.READ] * pages[:, tokens.IMAGE_LINKS] > 0
         size = int((pages[wanted, tokens.PAGE + 1] - pages[wanted, tokens.PAGE]).sum())
@@ -203,7 +203,7 @@ class _Group:
         return urls, np.frombuffer(prefixes + bytes(SLACK), np.uint8)
 
     def _read_page(self, record: int, prefixes: bytearray) -> str | None:
-        """Return the URL of a page that is not plain, None if it is bad; append its links' prefixes to `prefixes`."""
+        """Return the URL of a page that `read_pages` left out, None if it is bad; append its prefixes to `prefixes`."""
         page = self._pages[record].tolist()
         url = self._string(page, tokens.PAGE).strip("<>")
         try:
@@ -286,7 +286,7 @@ class _Group:
         return places
 
     def _write(self, images: np.ndarray) -> tuple[pa.Array, pa.Array, np.ndarray]:
-        """Return URLs and texts of the pairs, and int32[pair, ROW_COLUMNS], which marks unfinished ones."""
+        """Return URLs and texts of the pairs, and int32[pair, ROW_COLUMNS], which marks those still to be finished."""
         most, size = 3 * len(images), len(self._data)  # spans do not overlap; memory that is not used costs nothing
         longest = int((self._bounds[:, 1::2] - self._bounds[:, ::2]).max())
         link, written = np.empty(size + SLACK, np.uint8), np.empty(size + SLACK, np.uint8)
@@ -301,7 +301,7 @@ class _Group:
         return _strings(url_ends, urls, count), _strings(text_ends, written, count), rows[:count]
 
     def _batch(self, urls: pa.Array, written: pa.Array, rows: np.ndarray, places: np.ndarray) -> pa.RecordBatch:
-        """Return the pairs of `_write` with the schema PAGE_PAIRS, with texts cleaned and links resolved."""
+        """Return the pairs of `_write` as PAGE_PAIRS, with the texts and links finished that `rows` marks."""
         kept = np.ones(len(rows), bool)
         odd = np.flatnonzero(rows[:, kernels.ROW_ODD_TEXT])
         cleaned = [clean(text) for text in written.take(pa.array(odd)).to_pylist()]
@@ -343,7 +343,7 @@ def _object_in(data: bytes, begin: int, end: int) -> tuple[Any, int]:
 
 
 def _changed(strings: pa.Array, at: np.ndarray, values: Sequence[str | None], kept: np.ndarray) -> pa.Array:
-    """Return the strings for which `kept` is true, those at the positions `at` replaced by `values`."""
+    """Return `strings` with those at the positions `at` replaced by `values`, and only those where `kept` is true."""
     if not len(at) and kept.all():
         return strings
     positions = np.arange(len(strings))

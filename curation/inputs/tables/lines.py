@@ -39,7 +39,7 @@ _MEANINGS = {
 
 
 def unpacked_name(path: str) -> str:
-    """Return `name_of` a path without the extension of a packing, .gz or .zst.
+    """Return a path in lower case, a URL without its query, without the extension of a packing, .gz or .zst.
 
     >>> unpacked_name("A.TSV.gz")
     'a.tsv'

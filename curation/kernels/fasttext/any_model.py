@@ -36,9 +36,9 @@ class OutputMatrix(NamedTuple):
 
 
 class WordSums(NamedTuple):
-    """A cache of the sum of the rows of each word met so far: most words recur.
+    """A cache of the sums of the words met so far, as most words recur; a word's sum is that of its rows.
 
-    Sum 0 is that of the end of sentence. After the cached sums there are AT_ONCE more, for words of the current pass
+    Sum 0 is that of the end of sentence. The last AT_ONCE sums are not cached: they are for words of the current pass
     that are too long to be cached.
     """
 
@@ -92,7 +92,7 @@ def forget_if_full(table, most):
 
 @lean
 def sum_of_word(model, data, word, table):
-    """Return the number of the cached sum of a word (begin, size, low, high); a new word is summed and cached."""
+    """Return the index of the cached sum of `word`: begin, size and key (low, high). Sum and cache a new word first."""
     begin, size, low, high = word
     slots, used = table.slots, table.used
     slot = ngrams.slot_of(slots, table.letters, data, begin, size, low, high)
@@ -111,7 +111,7 @@ def add_up(model, data, begin, size, table, number):
 
 @lean
 def find_sums(model, data, table, scratch, count):
-    """Set scratch.numbers[word] to the number of the sum of each of `count` words; 0 for the end of a text."""
+    """Set scratch.numbers[k], for `count` words k, to the index of the word's sum; to 0 for the end of a text."""
     found = scratch.words
     for k in range(count):
         word = found[k, language_id.BEGIN], found[k, SIZE], found[k, language_id.LOW], found[k, language_id.HIGH]
@@ -161,7 +161,7 @@ def multiply_texts(output, scratch, count):
 
 @lean
 def decide(offsets, data, model, output, scratch, first, count, labels, scores, kept):
-    """Set labels, scores and products (`kept`) of `count` texts from `first` on; return how many were summed again."""
+    """Set label, score and products (in `kept`) of `count` texts from `first` on; return how many were summed again."""
     texts, products, doubtful = scratch.texts, scratch.products, 0
     multiply_texts(output, scratch, count)
     for k in range(count):
@@ -190,8 +190,8 @@ def predict(offsets, data, model, table, output, scratch, labels, scores, kept):
     """Set labels[text] and scores[text] to the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
 
     The label is UNKNOWN if the model knows no part of the text, and DAMAGED if a product is not finite. kept[text] is
-    set to the products, unless it has no columns. Return the number of texts that were summed again because another
-    label was near.
+    set to the text's products, unless `kept` has no columns. Return the number of texts that were summed again because
+    rounding might decide between their likeliest labels.
     """
     texts, sums = scratch.texts, table.sums
     word_ngrams, most = model.words.word_ngrams > 1, len(table.hashes) - AT_ONCE

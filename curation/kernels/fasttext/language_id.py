@@ -40,7 +40,7 @@ def separates(byte):
 
 @inline
 def word_ends(data, i, end):
-    """Return a mask of the separators among the next 64 bytes, with a bit for `end` if it is among these bytes."""
+    """Return a mask of the separators in data[i:i + 64], one bit per byte; `end`, if among these, counts as one."""
     size = min(end - i, _WINDOW)
     mask = 0
     if i + _WINDOW <= len(data):
@@ -53,9 +53,10 @@ def word_ends(data, i, end):
 
 @inline
 def read_words(offsets, data, slots, place, words):
-    """Read words from `place` (text, next byte, begin of the word there); return the new place and the word count.
+    """Read words from `place` on; return the place after them and their number.
 
-    words[k] is BEGIN, SIZE, LOW and HIGH of each word; a word of size 0 follows the words of each text.
+    A place is a text, its next byte, and the begin of the word there. words[k] gets BEGIN, SIZE and key (LOW, HIGH) of
+    a word; a word of size 0 follows the words of each text.
     """
     text, i, begin = place
     count, long = 0, 0
@@ -87,9 +88,9 @@ def read_words(offsets, data, slots, place, words):
 
 @lean  # not inlined: that would take Numba three seconds longer to compile
 def find_rows(data, kept, before, table, words, count, found):
-    """Write the row ids of all words to `found`; return their number.
+    """Write the ids of the words' rows to `found`; return the number of ids.
 
-    words[k, STOP] becomes the end of the ids of word k.
+    Those of word k end at words[k, STOP]. `kept` and `before` are those of ModelArrays.
     """
     slots, ids, letters, _, _, _ = table
     rows = 0
@@ -117,7 +118,7 @@ def find_rows(data, kept, before, table, words, count, found):
 
 @inline
 def label_of_sum(children, weights, total, number, waiting):
-    """Return the label and the score of a text whose `number` rows have the sum `total`; changes `total`."""
+    """Return the label and the score of a text whose `number` rows add up to `total`, which becomes their mean."""
     scale = np.float32(1.0 / np.float64(number))
     for k in range(LANES):
         total[k] *= scale
@@ -131,10 +132,10 @@ def label_of_sum(children, weights, total, number, waiting):
 def predict(offsets, data, model, table, scratch, labels, scores, means):
     """Set labels[text] and scores[text] to the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
 
-    `model` is rows, kept, before, children and weights of `curation.language.fasttext_arrays.ModelArrays`. `table` is
-    the table of `ngrams`, to which new words are added. `scratch` is words, int64 [AT_ONCE, 5]; found, uint16
-    [most_rows]; total, float32 [16]; and `waiting` of `likeliest`. means[text], float32 [texts, 16] or [0, 16], is set
-    to the mean of the rows.
+    `model` is rows, kept, before, children and weights of `curation.language.fasttext_file.ModelArrays`. `table` is
+    the table of words in `ngrams`, to which new words are added. `scratch` is four arrays: words, int64 [AT_ONCE, 5];
+    found, uint16 [most_rows]; total, float32 [16]; and waiting, as for `likeliest`. means[text] is set to the mean of
+    the text's rows: `means` is float32 [texts, 16], or [0, 16] if no means are wanted.
     """
     rows, kept, before, children, weights = model
     words, found, total, waiting = scratch

@@ -130,7 +130,7 @@ def likeliest_in_order(children, weights, mean, waiting):
 
 @inline
 def spread_tree(children, weights, mean, score, waiting, columns, out):
-    """Add each label's probability to out[columns[label]], unless that is -1, or it is below score / MOST_WEIGHT."""
+    """Add each probability of at least score / MOST_WEIGHT to out[columns[label]], unless the label's column is -1."""
     nodes, products, _, _ = waiting
     labels = len(children) // 2 + 1
     nodes[0], products[0] = len(children) - 1, 1.0
@@ -209,9 +209,9 @@ def raise_powers(products, row, best):
 
 @inline
 def likeliest_of_softmax(products, text, labels, error):
-    """Return label, score, and whether the label is certain; the products are replaced by powers.
+    """Return label, score, and whether the label is certain; the products are replaced by powers (`raise_powers`).
 
-    The powers are added one after the other as in fastText, which so loses up to 0.00001 of two thousand small ones.
+    The powers are added one after the other as in fastText; so up to 0.00001 of two thousand small ones is lost.
     """
     best, second = best_two_of_row(products, text)
     label = 0
@@ -324,7 +324,7 @@ def label_in_order(loss, tree, products, text, labels):
 
 @lean
 def spread_products(loss, tree, products, scores, columns, out):
-    """Add the score of each label with a column of at least 0 to out[text, columns[label]].
+    """Add each label's score for each text to out[text, columns[label]], unless the label's column is -1.
 
     products[text] are the text's products, and scores[text] is its best score.
     """

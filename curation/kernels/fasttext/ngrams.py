@@ -74,7 +74,7 @@ def index_entries(content, entries, slots):
 
 @inline
 def slot_of_name(content, entries, slots, data, begin, size, hashed):
-    """Return the slot of the entry called data[begin:begin + size], or the free slot for it."""
+    """Return the slot of the entry with the name data[begin:begin + size] and its hash, or the free slot for it."""
     slot = hashed & (len(slots) - 1)
     while slots[slot] >= 0:
         entry = entries[slots[slot]]
@@ -130,7 +130,7 @@ class Model(NamedTuple):
 
 
 class NgramSums(NamedTuple):
-    """Vectors that are sums of rows, with the number of rows in each and the sum of their lengths."""
+    """Vectors that are sums of rows; the number of rows in each, and the sum of these rows' Euclidean lengths."""
 
     vectors: np.ndarray  # float32 [number, padded width]
     sizes: np.ndarray  # int64: number of rows added to each vector
@@ -151,7 +151,7 @@ def row_of_bucket(words, hashed):
 
 @lean
 def add_waiting(model, count, sums, i):
-    """Add the first `count` of the waiting rows to sum i."""
+    """Add the rows model.waiting[:count], already prefetched, to sum i."""
     for k in range(count):
         sums.norms[i] += math.sqrt(np.float64(add_row(model.rows, model.waiting[k], sums.vectors, i)))
     sums.sizes[i] += count
@@ -159,7 +159,7 @@ def add_waiting(model, count, sums, i):
 
 @inline
 def ask_for(model, row, count, sums, i):
-    """Prefetch a row and append it to the `count` waiting rows, unless it is -1; return the new number of waiting rows.
+    """Prefetch a row and append it to model.waiting[:count], unless it is -1; return the new count.
 
     If AHEAD rows are waiting, they are added to sum i first.
     """
@@ -183,7 +183,7 @@ def byte_at(data, begin, end, i):
 
 @lean
 def add_ngrams(model, data, begin, end, count, sums, i):
-    """Add the `count` waiting rows, then those of the n-grams of `<` + data[begin:end] + `>`, to sum i.
+    """Add the rows model.waiting[:count], then those of the n-grams of `<` + data[begin:end] + `>`, to sum i.
 
     The n-grams are sorted by their first character, then by length. The single characters `<` and `>` do not count.
     """
@@ -307,13 +307,13 @@ def append_ngrams(data, begin, end, kept, before, ids, count):
 
 @inline
 def first_slot(slots, low, high):
-    """Return the slot at which the search for a key begins."""
+    """Return the slot at which the search for the key (low, high) begins."""
     return product(low ^ product(high, _FACTOR), _FACTOR) >> 32 & (len(slots) - 1)
 
 
 @inline
 def slot_of(slots, letters, data, begin, size, low, high):
-    """Return the slot of the word data[begin:begin + size], whose key is given, or the free slot for it."""
+    """Return the slot of the word data[begin:begin + size] with the key (low, high), or the free slot for it."""
     slot = first_slot(slots, low, high)
     while slots[slot, 1] != 0:
         if slots[slot, 0] == low and slots[slot, 1] == high:
@@ -350,7 +350,7 @@ def forget(slots, used, first_slots, first_used):
 
 @inline
 def remember(slots, letters, used, slot, data, begin, size, low, high, value):
-    """Put a word with a value into a free slot; used[:2] are the numbers of words and of letters."""
+    """Put a word, as its key (low, high), and a value into a free slot; update used[:2]: numbers of words, letters."""
     slots[slot, 0], slots[slot, 1], slots[slot, 2], slots[slot, 3] = low, high, value, used[1]
     used[0] += 1
     if high >= HASHED:

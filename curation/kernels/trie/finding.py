@@ -84,7 +84,7 @@ def append_same(same, ids, first, used):
 
 @kernel
 def merge(offsets, ids, other_offsets, other_ids, out_offsets, out):
-    """Merge two lists of ascending ids per text, without a common id, into one ascending list per text."""
+    """Merge, for each text, two ascending lists of ids that have none in common into one ascending list."""
     used = 0
     out_offsets[0] = 0
     for text in range(len(offsets) - 1):
@@ -124,8 +124,8 @@ def step(codes, count, trie, places, buckets, nodes):
     """Take the first steps of the walks that start at each symbol of a group; return the number of levels filled.
 
     nodes[k, i] becomes the code of the node to which the symbols i to i + k lead, or 0. Stepping ends when few walks
-    continue or all levels are filled. `codes`, `places` and `buckets` must be longer than `count` by the number of
-    levels.
+    continue or all levels are filled. `places` and `buckets` are scratch memory; they and `codes` must be longer than
+    `count` by the number of levels.
     """
     going = count
     for i in range(count):
@@ -148,7 +148,7 @@ def step(codes, count, trie, places, buckets, nodes):
 
 @inline
 def those_that_may(codes, last, level, places, going):
-    """Keep those of places[:going] whose node has children and whose next symbol can follow another one.
+    """Keep those of places[:going] whose node, in `last`, has children, and whose next symbol may follow a symbol.
 
     Return the number of places kept.
     """
@@ -162,7 +162,7 @@ def those_that_may(codes, last, level, places, going):
 
 @inline
 def those_hinted(codes, last, level, trie, places, buckets, going):
-    """Keep those of places[:going] whose next edge has its bit set in the hints; return their number.
+    """Keep those of places[:going] whose next edge may exist, as its bit in trie.hints is set; return their number.
 
     buckets[k] becomes the bucket in which to search for the edge of places[k].
     """
@@ -185,9 +185,9 @@ def those_hinted(codes, last, level, trie, places, buckets, going):
 def walk(codes, nodes, bounds, first, trie, stamps, stamp, ids, ends):
     """Find the entries in a group's texts from `first` on, while `ids` has room for all entries of the next text.
 
-    ids[ends[k]:ends[k + 1]] become the positions of the entries in text k, ascending and distinct; ends[first] is
-    given. `codes` are those of `look_up`, `nodes` those of `step`. `stamps` has an int32 per entry, none of which may
-    equal `stamp` + k for a text k. Return the index of the first text that was not read.
+    ids[ends[k]:ends[k + 1]] become the positions, in their list, of the entries in text k, ascending and distinct; the
+    caller sets ends[first]. `codes` are those of `look_up`, `nodes` those of `step`. `stamps` has an int32 per entry,
+    none of which may equal `stamp` + k for a text k. Return the index of the first text that was not read.
     """
     edges, same = trie.edges, trie.same
     terminals, depth = trie.sizes[1], trie.sizes[2]

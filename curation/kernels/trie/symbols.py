@@ -26,9 +26,9 @@ UNNORMALISED = 255
 def read_words(offsets, data, first, last, how, lows, highs, begins, bounds):
     """Read texts first to last - 1 as words, possibly empty, between single spaces; return the number of keys.
 
-    `how` is `wraps`, and an array that only `read_characters` needs. With `wraps` the texts are read as the `meta`
-    rules search them: a tab or line end is a space, and each of the wrapped marks is a word with a space on both sides.
-    Without `wraps`, they are entries, and only spaces divide words.
+    `how` is a pair: `wraps`, and an array that only `read_characters` needs. With `wraps` the texts are read as the
+    `meta` rules search them: a tab or line end is a space, and each of the wrapped marks is a word with a space on both
+    sides. Without `wraps`, the texts are entries, and only spaces divide words.
     """
     wraps = how[0]
     count = 0
@@ -86,9 +86,9 @@ def read_window(data, i, begin, end, lows, highs, begins, count):
 def read_characters(offsets, data, first, last, how, lows, highs, begins, bounds):
     """Read texts first to last - 1 as characters; return the number of keys.
 
-    `how` is `wraps` and `borders`. With `wraps` the characters are those of the text that the `meta` rules search. If
-    `borders` is not empty, a text without any byte that is set in `borders` is read as empty. Keys of characters are
-    never hashes, so `begins` is not written.
+    `how` is a pair: `wraps` and `borders`. With `wraps` the characters are those of the text that the `meta` rules
+    search. If `borders` is not empty, a text without any byte that is set in `borders` is read as empty. Keys of
+    characters are never hashes, so `begins` is not written.
     """
     wraps, borders = how
     count = 0

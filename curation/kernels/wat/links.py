@@ -36,10 +36,11 @@ _COMMA, _COLON, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = (ord(character) for cha
 
 @lean
 def scan(data, begins, ends, stack, stops, pages, images):
-    """Fill pages[k] from data[begins[k]:ends[k]], and a row of `images` per image with a text; return their number.
+    """Fill pages[k] from the record data[begins[k]:ends[k]], and a row of `images` for each image with a text.
 
-    `data` is that of `curation.inputs.crawl.warc.MemberBlocks`. `stack` has DEEPEST int64; `stops` an int32 for each
-    byte of the longest record, and SLACK. `images` has room for one row more than the most that are possible.
+    Return the number of these rows. `data` is that of `curation.inputs.crawl.warc.MemberBlocks`. `stack` has DEEPEST
+    int64; `stops` an int32 for each byte of the longest record, and SLACK. `images` has room for one row more than the
+    most that are possible.
     """
     count = np.int64(0)  # a plain 0 is a type of its own, for which Numba would compile `scan_record` once more
     for record in range(len(begins)):
@@ -62,10 +63,10 @@ def scan(data, begins, ends, stack, stops, pages, images):
 
 @lean
 def scan_record(data, begin, record, stack, stops, page, images, count):
-    """Read a record from data[begin] on; return its end, or -1 if it is unusual, and the number of rows of `images`.
+    """Read the record from data[begin] on; return its end, or -1 if it is unusual, and the number of rows in `images`.
 
     In the code, `role` is the meaning of the container that is read, `of` that of the next value; `seen` has a bit for
-    each meaning seen. `at` is the index of a stop that is not behind the byte that is read.
+    each meaning seen. `at` is the index in `stops` of one that is not behind the byte that is read.
     """
     at, depth, role, of, seen = np.int64(0), 0, np.int64(tokens.OTHER_LIST), np.int64(tokens.ROOT), np.int64(0)
     i = after_space(data, begin)
@@ -128,9 +129,9 @@ def closing(role):
 
 @lean
 def read_name(data, i, stops, at, role, seen, fresh):
-    """Return the begin of a container's next value, or -1, the index of a stop before it, and the value's meaning.
+    """Return where a container's next value begins (-1: unusual), the index in `stops` of one before, and its meaning.
 
-    A comma is before the value or its name, unless `fresh`.
+    A comma is before the value or its name, at data[i], unless `fresh`.
     """
     if not fresh:
         if byte_at(data, i) != _COMMA:
@@ -152,7 +153,10 @@ def read_name(data, i, stops, at, role, seen, fresh):
 
 @lean
 def read_leaf(data, i, stops, at, of, seen, page, images, count):
-    """Read a value that is no container; return the index after it, or -1, that of a stop before it, and `seen`."""
+    """Read a value that is no container.
+
+    Return the index after it (-1: unusual), the index in `stops` of one before that, and the updated `seen`.
+    """
     if byte_at(data, i) != QUOTE:
         return after_space(data, scalar_end(data, i)) if of == tokens.OTHER else -1, at, seen
     if of < tokens.PATH and of != tokens.OTHER:

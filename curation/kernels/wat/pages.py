@@ -55,11 +55,12 @@ _4_BYTES = (1 << 32) - 1
 
 @lean
 def write_rows(data, images, pages, link, url_strings, text_strings, rows, counts):
-    """Append a URL, a text and a row for each text of `images`; return the number of rows.
+    """Append a URL, a text and a row of `rows` for each text of `images`; return the number of rows.
 
     `pages` is modes, prefixes and bounds: prefixes[bounds[k, 2 * j]:bounds[k, 2 * j + 1]] is the text before links of
     record k that are relative to its directory (j = 0), root (1) or scheme (2). `url_strings` and `text_strings` are
-    each the bytes and the ends of all strings. All outputs have room for all rows, and `link` for any link, with SLACK.
+    pairs of arrays: the bytes of all strings, and their ends. All outputs have room for all rows; `link`, scratch
+    memory, has room for any link, and SLACK.
     """
     modes, prefixes, bounds = pages
     urls, url_ends = url_strings
@@ -96,7 +97,7 @@ def write_rows(data, images, pages, link, url_strings, text_strings, rows, count
 
 @lean
 def unescape(data, begin, end, out, at):
-    """Write the JSON string data[begin:end], without its escapes, to out[at:]; return its end in `out`."""
+    """Write the JSON string data[begin:end], its escapes undone, to out[at:]; return where it ends in `out`."""
     i = begin
     while i < end:
         copy_window(data, i, out, at)
@@ -130,7 +131,10 @@ def short_escape(byte):
 
 @lean
 def write_code(data, i, out, at):
-    """Write the character of the escape whose `u` is at data[i], or of a pair; return the indices after it in both."""
+    """Write to out[at:] the character whose escape, or pair of escapes, has its `u` at data[i].
+
+    Return the indices after it in `data` and in `out`.
+    """
     code = hex_code(data, i)
     i += 5
     if code & 0xF800 == 0xD800:
@@ -146,7 +150,7 @@ def write_code(data, i, out, at):
 
 @inline
 def write_text(data, begin, end, texts, at):
-    """Write a text to texts[at:] without escapes, and without spaces at its ends; return its end in `texts`."""
+    """Write a text to texts[at:], its escapes undone, spaces at its ends cut; return where it ends in `texts`."""
     while begin < end and byte_at(data, begin) == _SPACE:
         begin += 1
     end = unescape(data, begin, end, texts, at)
@@ -157,7 +161,7 @@ def write_text(data, begin, end, texts, at):
 
 @inline
 def write_url(prefixes, bounds, record, way, link, size, urls, at):
-    """Write a link, behind its prefix if it has one, to urls[at:]; return its end in `urls`."""
+    """Write a link to urls[at:], behind the page's prefix if `way` names one; return the link's end in `urls`."""
     if way < _AS_IS:
         begin, end = bounds[record, 2 * way], bounds[record, 2 * way + 1]
         copy(prefixes, begin, end, urls, at)
@@ -220,7 +224,7 @@ def is_plain_host(link, i, size):
 
 @lean
 def way_of_relative(link, size):
-    """Return the prefix of a link without scheme; _BY_LOOKING if joining may alter the link further, as in `Links`."""
+    """Return the way of a link without scheme: its prefix, or _BY_LOOKING if joining may alter it, as in `Links`."""
     first, last = byte_at(link, 0), byte_at(link, size - 1)
     odd = first == _QUESTION or first == _SPACE or last == _QUESTION or last == _DOT or last == _SPACE
     slash, colon, high = first == _SLASH, False, False
@@ -244,10 +248,10 @@ def way_of_relative(link, size):
 
 @lean
 def read_pages(data, pages, modes, urls, url_ends, prefixes):
-    """Append to `urls` the URL of each page with images that is plain and has no base, an empty string for any other.
+    """Append to `urls` the URL of each page, if it is plain and the page has images and no base, else an empty string.
 
-    The mode of a page with a plain URL becomes PREFIXED, and its row of `prefixes` gets begin and end, in `urls`, of
-    its directory, its root and its scheme. `urls` has room for the bytes of all URLs, and SLACK.
+    The mode of a page with such a URL becomes PREFIXED, and its row of `prefixes` gets begin and end, in `urls`, of its
+    directory, its root and its scheme. `urls` has room for the bytes of all URLs, and SLACK.
     """
     at = np.int64(0)
     url_ends[0] = 0
@@ -326,7 +330,7 @@ def mark_signals(data, stops, page):
 
 @lean
 def may_signal(data, begin, end):
-    """Return whether data[begin:end] may hold a signal: the beginning of one, or an escape, which may be any letter."""
+    """Return whether data[begin:end] may hold a usage signal: the first letters of one, or an escape of any letter."""
     for i in range(begin, end, WINDOW):
         places = places_of_letters(data, i, _NOAI) | places_of_letters(data, i, _TDM) | places_of_two(data, i, _ESCAPE)
         places &= lowest(min(end - i, 64))
@@ -344,7 +348,8 @@ def may_signal(data, begin, end):
 def find_metas(data, begin, end, stops):
     """Return the span from the first to the last object in the list data[begin:end] that may hold a signal.
 
-    It is -1 twice if no object may hold one, and all that is in the list if it holds more than objects of strings.
+    The span is -1 twice if no object may hold one, and the whole inside of the list if some member is no object of
+    strings alone.
     """
     if not may_signal(data, begin, end):
         return np.int64(-1), np.int64(-1)

@@ -32,9 +32,10 @@ _JPG, _PNG, _GIF, _JPEG, _WEBP, _AVIF = (
 
 @lean
 def find_places(data, images, host_offsets, hosts, link, places):
-    """Set places[k] to the bits of IMAGE_PLACES for images[k], or to ODD if its link is unusual.
+    """Set places[k] to the bits of IMAGE_PLACES that the link around images[k] gives, or to ODD if the link is unusual.
 
-    The host of record r, in lower case, is hosts[host_offsets[r]:host_offsets[r + 1]]. `link` has room for any link.
+    The host of record r, in lower case, is hosts[host_offsets[r]:host_offsets[r + 1]]. `link` is scratch memory with
+    room for any link.
     """
     for k in range(len(places)):
         record, begin = images[k, RECORD], np.int64(images[k, END])
@@ -51,9 +52,9 @@ def find_places(data, images, host_offsets, hosts, link, places):
 
 @inline
 def target_of(data, i):
-    """Return begin and end of the URL of the link without text that follows an object, and whether it has no escape.
+    """Return begin and end of the URL of the link behind the object that ends at data[i], and whether it has no escape.
 
-    The begin is NONE if no such link follows, and ODD if the link is unusual.
+    The begin is NONE if no link follows or if it has a text, and ODD if the link is unusual.
     """
     i = after_space(data, i)
     begin, end, is_plain = np.int64(NONE), np.int64(NONE), True
@@ -93,7 +94,7 @@ def string_end_of(data, i):
 
 @inline
 def without_text(data, begin, end):
-    """Return the begin of a URL up to data[end], NONE if its link has a text, or ODD if other members are unusual."""
+    """Return the begin of a URL, data[begin:end]; NONE if its link has a text, ODD if other members are unusual."""
     i = end + 1
     while begin > 0 and byte_at(data, i) != _CLOSE:
         first = load_word(data, i + 1)

@@ -74,7 +74,7 @@ _TABLE = np.array([[len(name), *_words(name), of] for _, names in sorted(_NAMES.
 
 @inline
 def meaning(data, begin, end, role):
-    """Return the meaning of a value with the name data[begin:end] in an object of the meaning `role`."""
+    """Return the meaning of the value with the name data[begin:end] in an object of the meaning `role`."""
     size, of = end - begin, OTHER
     if size <= _LONGEST:
         first = load_word(data, begin) & lowest(min(8 * size, 64))
@@ -99,9 +99,9 @@ def after_space(data, i):
 def find_stops(data, begin, end, stops):
     """Write the indices of all stops in data[begin:end] to `stops`, ascending; return the first index of `license`.
 
-    Indices of further stops follow, as many as are ever looked at, the first a control at data[end]. Room is needed for
-    all, and SLACK. Finding all stops at once takes half the time of a search from each quote on. The word is looked for
-    here as its bytes are loaded anyway; if data[begin:end] does not have it, `end` is returned.
+    More indices follow, as many as are ever looked at; the first of them is `end`, where `data` has a control byte.
+    `stops` needs room for all, and SLACK. Finding all stops at once takes half the time of a search from each quote on.
+    `license` (or `licdomai`) is looked for here as its bytes are loaded anyway; `end` is returned if there is none.
     """
     count, first = 0, end
     for i in range(begin, end + 1, WINDOW):
@@ -125,9 +125,9 @@ def find_stops(data, begin, end, stops):
 
 @lean
 def string_end(data, i, kind, stops, at):
-    """Return the index in `stops` of the quote that ends the string from data[i] on; -1 if it is not of `kind`.
+    """Return the index in `stops` of the quote that ends the string from data[i] on; -1 if the string is not of `kind`.
 
-    All of stops[:at] are before data[i].
+    `kind` is ANY, WHOLE or PLAIN. All of stops[:at] are before data[i].
     """
     while True:
         while stops[at] < i:
@@ -143,7 +143,7 @@ def string_end(data, i, kind, stops, at):
 
 @lean
 def escape_size(data, i, kind):
-    """Return the bytes of an escape behind its backslash, or of a pair of surrogates; 0 if it is not valid."""
+    """Return the number of bytes of an escape, or a pair of surrogates, behind its first backslash; 0 if not valid."""
     byte = byte_at(data, i)
     if byte == QUOTE or (byte >= 64 and byte < 128 and _ESCAPES >> (byte - 64) & 1):
         return 1
@@ -189,9 +189,9 @@ def scalar_end(data, i):
 
 @lean
 def read_links(data, i, stops, at, record, page, images, count):
-    """Read usual links from data[i] on; return the index of the first other one, that of a stop before it, and `count`.
+    """Read usual links from data[i] on, but not the last of the list.
 
-    The last link of a list is not read.
+    Return the index of the first link not read, the index in `stops` to continue at, and the new `count` of images.
     """
     while stops[at] <= i:
         at += 1
@@ -215,7 +215,7 @@ def read_links(data, i, stops, at, record, page, images, count):
 
 @inline
 def after_members(data, stops, last):
-    """Skip the plain members of a link behind stops[last]; return the index in `stops` of the last one's end."""
+    """Skip a link's plain members behind stops[last]; return the index in `stops` of the last one's final quote."""
     while load_word(data, stops[last]) & _3_BYTES == _NEXT_MEMBER:
         is_path = load_word(data, stops[last + 1] + 1) & _5_BYTES == _PATH_NAME
         if is_path or not is_plain_member(data, stops, last):
@@ -226,7 +226,10 @@ def after_members(data, stops, last):
 
 @inline
 def read_image(data, stops, last, image):
-    """Fill an image's row from its plain members; return the index in `stops` of the last one's end, and `seen`."""
+    """Fill an image's row from its plain members.
+
+    Return the index in `stops` of the last one's final quote, and the bits of the meanings seen.
+    """
     seen = IS_IMAGE
     while load_word(data, stops[last]) & _3_BYTES == _NEXT_MEMBER:
         name_end = np.int64(stops[last + 2])
@@ -266,7 +269,7 @@ def clear_image(record, images, row):
 
 @inline
 def close_link(seen, page):
-    """Count a link in `page` if it is an image, by the bits `seen`; return 1 for an image with a text, else 0."""
+    """Count a link in `page` if the bits `seen` say that it is an image; return 1 if the image has a text, else 0."""
     image, said = seen & IS_IMAGE != 0, seen & SAID != 0
     page[IMAGE_LINKS] += image
     page[NO_TEXT] += image and not said
@@ -275,9 +278,10 @@ def close_link(seen, page):
 
 @lean
 def after_objects(data, i, stops, at):
-    """Skip a list's next objects that hold only strings; return the index after them, and that of a stop before it.
+    """Skip the next objects of a list that hold only strings.
 
-    The last object of a list is not skipped, nor is any that may be invalid.
+    Return the index after them, and the index in `stops` of one before that. The last object of a list is not skipped,
+    nor is any that may be invalid.
     """
     while byte_at(data, i) == _OPEN and byte_at(data, i + 1) == QUOTE:
         behind, last = after_strings(data, i, stops, at, True)
@@ -289,10 +293,10 @@ def after_objects(data, i, stops, at):
 
 @lean
 def after_strings(data, i, stops, at, fresh):
-    """Skip an object's next members that are strings, up to `path`; return the index after them, and that of a stop.
+    """Skip an object's next members that are strings, up to one named `path`.
 
-    A comma is before each member. With `fresh`, the brace is before the first, which may be `path`. The stop is before
-    the index.
+    Return the index after them, and the index in `stops` of one before that. A comma is before each member. With
+    `fresh`, the object's brace is before the first member, which may be named `path`.
     """
     while i >= 0 and (fresh or byte_at(data, i) == _COMMA) and byte_at(data, i + 1) == QUOTE:
         while stops[at] <= i:

@@ -104,7 +104,7 @@ Write = Callable[[int, RowStream], Tallies]
 
 @dataclass(frozen=True)
 class Places:
-    """How rows are dealt to the tasks that write files: the bucket of a row is the number of its file."""
+    """How rows with a PLACE are dealt to the tasks that write files; the number of a row's file is its bucket."""
 
     files: int
     buckets: int  # a power of two, at least two
@@ -119,7 +119,7 @@ class Places:
         return cls(len(sizes), buckets, min(buckets, tasks), max(1, max(sizes, default=0).bit_length()), sum(sizes))
 
     def relays(self, tasks: int) -> int:
-        """Return the number of tasks that join rows and send them on: `tasks`, or fewer so that blocks are not tiny."""
+        """Return the number of tasks that join rows and send them on: `tasks`, or fewer if blocks would be tiny."""
         return min(tasks, 1 << (self.images // (FEWEST_ROWS * self.tasks)).bit_length())
 
     def files_of(self, task: int) -> range:
@@ -128,7 +128,7 @@ class Places:
         return range(min(self.files, task * each), min(self.files, (task + 1) * each))
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
-        """Return a sort key, uint64, of each row with a PLACE: the file in the highest bits, then the row."""
+        """Return a sort key, uint64, of each row, made of its PLACE: the file in the highest bits, then the row."""
         free = 65 - self.buckets.bit_length()
         file, row = rows["file"].to_numpy().astype(np.uint64), rows["row"].to_numpy().astype(np.uint64)
         return file << np.uint64(free) | row << np.uint64(free - self.row_bits)
@@ -210,7 +210,10 @@ def send_images(
 
 
 def deal(packer: Packer, known: dict[str, pa.Array], schema: pa.Schema, number: int) -> Iterator[Block]:
-    """Pack `number` rows by KEY and yield full blocks; columns of `schema` that are not in `known` are null."""
+    """Pack rows of `schema` by KEY, and yield full blocks.
+
+    `known` has columns of the `number` rows, by name; all other columns are null.
+    """
     columns = [known.get(field.name, pa.nulls(number, field.type)) for field in schema]
     rows = pa.RecordBatch.from_arrays(columns, schema=schema)
     yield from packer.deal(rows, spread_keys(rows))
@@ -261,8 +264,8 @@ class Images:
 class Table:
     """Rows about images, to be joined: `read(file)` yields batches with KEY, `fields` and `order`.
 
-    `once(rows, images)` returns the indices of the rows that are joined, at most one per image; `images` has a number
-    for the image of each row.
+    `once(rows, images)` returns the indices of the rows that are joined, at most one per image; `images` has, for each
+    row, the number of its image.
     """
 
     files: Sequence[Any]
@@ -294,7 +297,7 @@ class Join:
         """Call `write(number, stream)` for each file of images; return the sums of the tallies.
 
         The stream has PLACE and the fields of all tables, for the images that at least one table has. The tally
-        REPEATED has the number of rows of tables that do not count, as another one is about the same image.
+        REPEATED is the number of rows that are not joined, as another row of their table is about the same image.
         """
         wanted = max(self.images.rows // FILE_ROWS, TURNS * engine.cores)
         places = Places.of(self.images.sizes, min(wanted, MOST_BUCKETS))
@@ -308,7 +311,7 @@ class Join:
 
     @property
     def _items(self) -> list[list[tuple[int, int]]]:
-        """The files of all sides as lists for tasks of (number of the side, number of the file)."""
+        """Lists of files, one per sending task; a file is a pair of side (0: images, k: the k-th table) and number."""
         sides: list[Images | Table] = [self.images, *self.tables]
         return [
             items
@@ -318,7 +321,7 @@ class Join:
 
     @property
     def _cut(self) -> tuple[int, int]:
-        """The number of buckets of keys, and of tasks for these buckets."""
+        """The number of buckets of keys, and the number of tasks that take them."""
         return group_buckets(self.images.rows + sum(table.rows for table in self.tables))
 
     def sent(self, items: list[tuple[int, int]], _: Tallies) -> Iterator[Block]:
@@ -346,12 +349,12 @@ class Join:
         return Tallies(row for found in self._in_buckets(blocks, Tallies()) for row in count(found).rows())
 
     def _in_buckets(self, blocks: Iterator[bytes], tallies: Tallies) -> Iterator[pa.RecordBatch]:
-        """Yield the joined rows of each image in some buckets."""
+        """Yield the joined row of each image in some buckets; leave out images in no table."""
         for rows in by_bucket(blocks, self._cut[0], self.schema, spread_keys):
             yield from self._found(pa.concat_batches([*rows]), tallies)
 
     def _found(self, rows: pa.RecordBatch, tallies: Tallies) -> Iterator[pa.RecordBatch]:
-        """Yield the joined rows for the images in one bucket's rows; images without a row in any table are left out."""
+        """Yield the joined row of each image in one bucket's rows; images without a row in any table are left out."""
         side, image = rows["side"].to_numpy(), Groups.of(rows).numbers
         places = np.flatnonzero(side == 0)
         found = np.zeros((len(self.tables), len(places)), np.int64)
@@ -408,7 +411,7 @@ def images_in(files: Sequence[OwnFile]) -> Images:
 def first(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
     """Return the index of the first row of each image, for tables in which all rows of an image say the same.
 
-    `images` has a number for the image of each row.
+    `images` has, for each row, the number of its image.
     """
     return np.unique(images, return_index=True)[1]
 

@@ -79,7 +79,7 @@ class Captions(MappedRows):
 class Captioned:
     """The captions that `build` wrote, the number of images of the run, and how many of these have no caption.
 
-    After a removal, the images are those of the manifest, otherwise all that the run counted.
+    If images were removed from the run, its images are those of the manifest, otherwise all that it counted.
     """
 
     captions: Captions
@@ -132,7 +132,7 @@ def build(
 
 
 def captions_of(source: str | None) -> str:
-    """Return what messages call the captions of a source, or all."""
+    """Return what messages call the captions of a source or, for None, of all."""
     return f"captions of the source {source}" if source else "captions"
 
 
@@ -181,7 +181,10 @@ def _joined(
 
 
 def _best_joined(rows: pa.RecordBatch, images: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Return for each image the row index of its best caption; `names` are the columns of score and row number."""
+    """Return the index of the best row of each image; `names` are the columns of score and row number.
+
+    `images` has the number of each row's image.
+    """
     score, place = (rows[name] for name in names)
     order = np.lexsort((place.to_numpy(), -score.fill_null(NO_SCORE).to_numpy(), images))
     return order[first(rows, images[order])]

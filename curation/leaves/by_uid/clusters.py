@@ -114,9 +114,9 @@ class _Counted:
     kept: Counter[int] = field(default_factory=Counter)
 
     def joined(self, rows: pa.RecordBatch, pool: pa.Table, kept: pa.Table) -> pa.RecordBatch:
-        """Return the rows about images of the pool, sorted by KEY, and add to the counts; `rows` must be sorted by KEY.
+        """Return the rows about images of the pool, sorted by KEY, and add the images to the counts.
 
-        `pool` and `kept` have the KEY of all images and of kept images.
+        `rows` must be sorted by KEY. `pool` and `kept` have the KEY of all images and of kept images.
         """
         found, of_kept = (rows_of(rows, np.stack([*map(np.asarray, own.columns)], axis=1)) for own in (pool, kept))
         self.images += len(found)
@@ -152,9 +152,9 @@ def cluster_rows(table: ImageTable, file: File) -> Iterator[pa.RecordBatch]:
 
 
 def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
-    """Return the column `name` in its type in Clusters; InputError for a value that is no cluster or no distance.
+    """Return the column `name` in the type that Clusters has; InputError for a value that is no cluster or no distance.
 
-    A column that the batch lacks gets the value of OF_NONE.
+    If the batch lacks the column, all values are that of OF_NONE. `path` names the table in the error.
     """
     kind = Clusters.schema.field(name).type
     if name not in batch.schema.names:
@@ -172,7 +172,7 @@ def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
 
 
 def _sorted(rows: pa.Table, names: str) -> pa.RecordBatch:
-    """Return rows sorted by KEY; InputError if two rows with the same KEY state different clusters."""
+    """Return rows sorted by KEY; InputError, which names the tables, if rows of one image state different clusters."""
     ordered, is_repeated = in_order(rows)
     _require_one_cluster(ordered, is_repeated, names)
     return ordered
@@ -195,7 +195,7 @@ def _require_one_cluster(rows: pa.RecordBatch, is_repeated: np.ndarray, names: s
 
 @dataclass(frozen=True)
 class Choice:
-    """All images of the coarse clusters `coarse`, and images of other clusters (outsiders), drawn with chance `chance`.
+    """The images of the coarse clusters `coarse`, and images of other clusters (outsiders), each drawn with `chance`.
 
     `kept` has the number of images that the run kept, by coarse cluster; `outsiders` is the expected share of outsiders
     among the kept images that are taken. Images without a cluster are left out.

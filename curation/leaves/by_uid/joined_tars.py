@@ -41,7 +41,7 @@ Numbered = tuple[int, Input]  # number of a tar among all, and the tar
 
 @dataclass(frozen=True)
 class Scan:
-    """A tar's number, the file of its samples (schema SAMPLES), and a stream of rows joined to some of these."""
+    """A tar's number, the file of its samples (rows of SAMPLES), and a stream of the rows joined to some of these."""
 
     number: int
     file: OwnFile
@@ -66,7 +66,7 @@ Make = Callable[[Numbered, Made, Scan], object]
 
 
 def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequence[Table], make: Make) -> Tallies:
-    """Let `make` write the output of each tar that has none, given the tar's Scan; return the sums of all tallies.
+    """Call `make`, with the tar's Scan, to write the output of each tar that has none; return the sums of all tallies.
 
     `tables` are joined to the samples; `title` names the step in progress messages.
     """
@@ -85,7 +85,7 @@ def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequenc
 
 
 def join_samples(files: Sequence[OwnFile], sizes: Sequence[int], tables: Sequence[Table]) -> Join:
-    """Return a join of tables to samples; `files` have the schema SAMPLES, `sizes` the number of rows of each."""
+    """Return a join of tables to samples; `files` have rows of SAMPLES, and `sizes` says how many each file has."""
     return Join(Images(files, sizes, _images), tables)
 
 
@@ -95,7 +95,8 @@ def scan(
     """Write the samples of each tar, as rows of SAMPLES, to a file in `folder`; return the files, and rows per file.
 
     All machines must see `folder`. InputError if more than the share `most_damaged` of the tars is damaged, or if no
-    sample states a uid (allowed if other tars are `done`). Samples without uid are counted and logged.
+    sample states a uid and `done`, the number of tars finished before, is 0. Samples without uid are counted and
+    logged.
     """
     tallies = engine.run([*enumerate(tars)], partial(_scan, folder=make_folder(folder)))
     require_sound({tars[number].path: fault for number, fault in _said(tallies, TALLY)}, len(tars), most_damaged)
@@ -148,12 +149,12 @@ def _scan(numbered: Numbered, folder: Path) -> Tallies:
 
 
 def _first(tallies: Tallies, prefix: str, tars: Sequence[Input]) -> str:
-    """Return the first tar and key that the names of tallies with this prefix state, as text; "" if there is none."""
+    """Return, as text, the first tar and key that names of tallies with this prefix state; "" if there is none."""
     return next((f"{key} in {tars[number].path}" for number, key in _said(tallies, prefix)), "")
 
 
 def _said(tallies: Tallies, prefix: str) -> list[tuple[int, str]]:
-    """Return what names of tallies with this prefix state: sorted pairs of a tar's number and the rest."""
+    """Return what the names of tallies that begin with `prefix` state: sorted pairs of a tar's number and the rest."""
     parted = (name.partition(".") for name in tallies.beginning(prefix))
     return sorted((int(number), rest) for number, _, rest in parted)
 

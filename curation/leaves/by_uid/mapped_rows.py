@@ -89,7 +89,7 @@ def save_rows(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
 
 
 def save_rows_of(path: str | PathLike[str], rows: pa.RecordBatch, run: Results, what: str) -> tuple[int, int]:
-    """Write rows about images; return the number of the run's images, and how many of these have no row.
+    """Write rows about images to `path`; return the number of the run's images, and how many of these have no row.
 
     InputError, before anything is written, if no row is about an image of the run; `what` names the rows in the
     message.
@@ -123,9 +123,9 @@ def sorted_rows(
     work: str,
     to: pa.Schema,
 ) -> pa.RecordBatch:
-    """Return rows sorted by key, in the schema `to`, mapped from files in `work`.
+    """Return rows, which are of `schema`, sorted by key, in the schema `to`, mapped from files in `work`.
 
-    The rows are cut into so many parts, at most MOST_PARTS, which `once` sorts one after the other.
+    The rows are divided into `parts` parts, at most MOST_PARTS, which `once` sorts one after the other.
     """
     parted = in_parts(rows, schema, min(MOST_PARTS, max(1, parts)), Path(work, "parts"))
     return mapped(map(once, parted), to, Path(work))

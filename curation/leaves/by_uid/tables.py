@@ -112,7 +112,7 @@ class ImageTable:
 
     @property
     def rows(self) -> int:
-        """The number of rows that the files have at most."""
+        """The most rows that the files may have, given their size."""
         return self.bytes // ROW_BYTES
 
     def row_schema(self, columns: Sequence[str]) -> pa.Schema:
@@ -166,7 +166,10 @@ def files_in(path: str, expected: str, endings: Sequence[str] = (PARQUET,)) -> l
 
 @contextmanager
 def _content(path: str, version: Version) -> Iterator[BinaryIO]:
-    """Open a file of a user's table; a recorded checksum is compared first, with a copy of a file at a URL."""
+    """Open a file of a user's table; if it has a recorded checksum, compare this first.
+
+    For this, a file at a URL is copied here.
+    """
     listed = ListedFile(path, version)
     if version.checksum is None:
         with listed.open(AS_ASKED) as file:

@@ -73,7 +73,7 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Weighted:
 def _sorted(
     rows: Iterator[pa.RecordBatch], number: int, once: Callable[[pa.Table], pa.RecordBatch], work: str
 ) -> pa.RecordBatch:
-    """Return a number of rows sorted by key, PART_ROWS at a time by `once`."""
+    """Return rows, `number` in all, sorted by key; `once` sorts about PART_ROWS of them at a time."""
     return sorted_rows(rows, Weights.schema, 1 + number // PART_ROWS, once, work, Weights.schema)
 
 
@@ -93,7 +93,7 @@ def _rows(table: ImageTable, file: File) -> Iterator[pa.RecordBatch]:
 
 
 def _once(rows: pa.Table, name: str) -> pa.RecordBatch:
-    """Return rows sorted by KEY, one per KEY; InputError if one has two weights. `name` names the tables."""
+    """Return rows sorted by KEY, one per KEY; InputError, which names the tables, if an image has two weights."""
     ordered, is_repeated = in_order(rows)
     weights = ordered[WEIGHT].to_numpy()
     wrong = np.flatnonzero(is_repeated[1:] & (weights[1:] != weights[:-1]))
@@ -127,7 +127,7 @@ class Lift:
 
 @dataclass(frozen=True)
 class Lifted:
-    """The weights that `lift` wrote, and means per epoch: of samples, and of samples that repeat an image (`again`)."""
+    """The weights that `lift` wrote, and means per epoch: the samples, and those that repeat an image (`again`)."""
 
     weights: Weights
     samples: float
@@ -137,7 +137,7 @@ class Lifted:
 
 @typed
 def lift(how: Lift, run: Results, path: str | PathLike[str], clusters: Clusters | None = None) -> Lifted:
-    """Write weights of a run's images to the file `path`: by fine clusters, else coarse ones, else by entries.
+    """Write weights of a run's images to the file `path`: by fine clusters, else coarse ones; without any, by entries.
 
     By entries, our own variant, a text has the weight of its rarest entry, and an image the mean of its texts' weights.
     """
@@ -162,7 +162,10 @@ def _by_clusters(rows: pa.RecordBatch, power: float) -> pa.RecordBatch:
 
 
 def _by_entries(run: Results, power: float, work: str) -> pa.RecordBatch:
-    """Return each image's KEY and the mean over its texts of n^(power - 1); n texts have the text's rarest entry."""
+    """Return each image's KEY, and the mean of n^(power - 1) over its texts.
+
+    Here n is the number of texts that have the rarest entry of the text.
+    """
     of_entries = np.maximum(run.counts, 1) ** (power - 1.0)
     images = (each for file in matched_files(run) for each in batches(file, PART_ROWS, ["uid", "candidates"]))
     columns = ([*key_columns(batch["uid"]), pa.array(_means(batch, of_entries))] for batch in images)
@@ -178,7 +181,7 @@ def _means(batch: pa.RecordBatch, of_entries: np.ndarray) -> np.ndarray:
 
 
 def _reduced(by: np.ufunc, values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Return out[i] = `by` over values[offsets[i]:offsets[i + 1]], or 0 if these are none."""
+    """Return an array: `by` over values[offsets[i]:offsets[i + 1]] for each i, or 0 where this range is empty."""
     out, is_any = np.zeros(len(offsets) - 1), np.diff(offsets) > 0
     if is_any.any():
         out[is_any] = by.reduceat(values, offsets[:-1][is_any])

@@ -54,10 +54,10 @@ _FOUND = pa.schema([*PLACE, *SEMANTIC_COPIES])  # a leader that has copies is a 
 
 @dataclass(frozen=True)
 class MeaningComparison:
-    """A look: the embeddings and images to compare, the least cosine of copies, and the seed that draws their order.
+    """One search for copies, a look: the embeddings and images, the least cosine of copies, and the seed of the order.
 
-    In a further look, `clusters` is its clustering, and `before` has the results of all earlier looks: files with the
-    schema _FOUND, one for each file of images.
+    `clusters` and `before` are of a further look: its clustering, and the results of all earlier looks, which are files
+    with the schema _FOUND, one for each file of images.
     """
 
     embeddings: Embeddings
@@ -76,7 +76,7 @@ class MeaningComparison:
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns of an image on the way to the task of its cluster."""
+        """The schema of the rows, one per image, that are sent to the task of the image's fine cluster."""
         own = [pa.field("draw", pa.float64()), pa.field("vector", self.embeddings.kind)]
         return pa.schema([CHOSEN.field("uid"), *PLACE, CHOSEN.field("fine"), *own])
 
@@ -86,7 +86,7 @@ class MeaningComparison:
         return max(1, (self.fine - 1).bit_length())
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
-        """Return a key (uint64) per row, which sorts rows by cluster, and within a cluster by draw."""
+        """Return a key (uint64) per row that sorts rows by fine cluster and, within a cluster, by the image's draw."""
         free = 64 - self.bits
         draw = (rows["draw"].to_numpy() * 2.0**53).astype(np.uint64)  # all bits of the draw
         draw = draw >> np.uint64(53 - free) if free < 53 else draw << np.uint64(free - 53)
@@ -94,10 +94,11 @@ class MeaningComparison:
 
 
 def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: MeaningComparison, folder: Path) -> Tallies:
-    """Write the copies that a look finds, with those of earlier looks, to a file for each file of images.
+    """Write the copies that this look and all earlier ones find, to one file for each file of images.
 
-    The schema is _FOUND or, in the last look, SEMANTIC_COPIES; the last look also tallies `copies`, and as `copied` the
-    leaders with copies. `chosen` are files of CHOSEN, which state the embedding that counts for each image.
+    The schema is _FOUND or, in the last look, SEMANTIC_COPIES; the tallies of the last look also have the numbers of
+    copies (`copies`) and of leaders with copies (`copied`). `chosen` are files of CHOSEN, which state the embedding
+    that counts for each image.
     """
     size = sum(row_counts(chosen)) * how.embeddings.dimension * 4
     wanted = max(size // TASK_BYTES, TURNS * engine.cores)
@@ -171,7 +172,7 @@ def _of_clusters(rows: pa.RecordBatch, dimension: int) -> Iterator[pa.RecordBatc
 
 
 def _copies(cluster: Iterator[pa.RecordBatch], leaders: MeaningLeaders) -> Iterator[pa.RecordBatch]:
-    """Yield the copies in a cluster, and leaders once they have a copy, as rows of _FOUND.
+    """Yield the copies in a cluster as rows of _FOUND, and each leader, as a copy of itself, once it has a copy.
 
     The images of the cluster come in batches, sorted by draw.
     """
@@ -192,7 +193,10 @@ def _copies(cluster: Iterator[pa.RecordBatch], leaders: MeaningLeaders) -> Itera
 
 
 def _write(number: int, rows: RowStream, how: MeaningComparison, folder: Path) -> Tallies:
-    """Write the copies among the images of the file `number`, of this look and earlier ones; tally the checksum."""
+    """Write the copies among the images of the file `number` that looks so far found; tally the file's checksum.
+
+    The last look also tallies `copies` and `copied`.
+    """
     tallies, schema = Tallies(), _FOUND
     found = pa.concat_tables([how.found_before(number), pa.Table.from_batches(rows.rest_of(number), _FOUND)])
     found = found.sort_by("row")

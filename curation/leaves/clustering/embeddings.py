@@ -3,10 +3,10 @@
 Rows without a usable embedding are skipped and counted. Training uses a random sample of the images of the manifest,
 sorted by their draws.
 
-An image of the manifest has its text there. Of an image of the pool (before balancing) the text that sampling draws is
-embedded. A rerun keeps the finished Parquet files. An embedding does not depend on the other texts of its batch: the
-last bits of a model's output depend on the shape of the batch, so each batch has texts with the same number of tokens
-and always the same number of rows. No text is padded.
+For an image of the manifest, its text there is embedded; for an image of the pool (all matched images, before
+balancing), the text that sampling draws. A rerun keeps the finished Parquet files. An embedding does not depend on the
+other texts of its batch: the last bits of a model's output depend on the shape of the batch, so each batch has texts
+with the same number of tokens and always the same number of rows. No text is padded.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _ROW_GROUP = 8192
 
 @dataclass(frozen=True)
 class Vectors:
-    """Vectors, float32[vector, dimension], the columns of KEY of their images, and the number of unusable rows."""
+    """Usable embeddings, float32[vector, dimension], their images' columns of KEY, and the number of unusable rows."""
 
     keys: list[pa.Array]
     vectors: np.ndarray
@@ -72,7 +72,7 @@ class Embeddings:
         return cls(table, column, dimension_of(table, column))
 
     def read(self, file: File) -> Iterator[Vectors]:
-        """Yield the vectors, of length 1, in a file of the table; report its rows to the progress of the stage."""
+        """Yield the usable embeddings in a file, scaled to length 1; count its rows in the progress of the stage."""
         for batch in self.table.read(file, [self.column]):
             *keys, column = batch.columns
             numbers, rows = usable_numbers(column, self.dimension, file[0])
@@ -82,7 +82,7 @@ class Embeddings:
     def numbers(self, file: File) -> Iterator[np.ndarray]:
         """Yield the embeddings of all usable rows of a file, in the order of `read`, as float32[vector, dimension].
 
-        float16 and float32 are unchanged; float64 is `scaled`.
+        Numbers stored as float16 or float32 keep their values; vectors stored as float64 are `scaled`.
         """
         for batch in self.table.read(file, [self.column]):
             numbers, _ = usable_numbers(batch[self.column], self.dimension, file[0])
@@ -118,7 +118,7 @@ def dimension_of(table: ImageTable, column: str) -> int:
 
 
 def lists_of(vectors: np.ndarray) -> pa.Array:
-    """Return vectors, a row each, as one array of lists of a fixed size."""
+    """Return the rows of vectors[vector, dimension] as an Arrow array with one fixed-size list per vector."""
     return pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
 
 
@@ -130,9 +130,9 @@ def units(numbers: np.ndarray) -> np.ndarray:
 
 
 def drawn_keys(engine: Engine, files: Sequence[OwnFile], share: float, seed: int, folder: Path) -> np.ndarray:
-    """Return the keys of a random share of the images in `files`, as int64[4, image] (see `placed`).
+    """Return the keys of a random share of the images in `files`, with the ranks of their draws, as `placed` does.
 
-    `folder` is for temporary files of tasks, which all machines share.
+    Tasks write temporary files to `folder`, which all machines share.
     """
     written = engine.run([*enumerate(files)], partial(_write_drawn, share=share, seed=seed, folder=folder))
     rows = [batch for file in written_files(folder, written) for batch in batches(file)]
@@ -140,9 +140,9 @@ def drawn_keys(engine: Engine, files: Sequence[OwnFile], share: float, seed: int
 
 
 def placed(high: np.ndarray, low: np.ndarray, draw: np.ndarray) -> np.ndarray:
-    """Return int64[4, image], sorted by the first row: hash of the key, both halves of the key, rank of the draw.
+    """Return int64[4, image]: hash of the image's key, both halves of the key, rank of its draw; sorted by hash.
 
-    `high` and `low` are the halves of each image's key, `draw` its draw.
+    `high` and `low` are the halves of each image's key, `draw` is its draw. The smallest draw has rank 0.
     """
     mixed, place = _mixed(high, low), np.empty(len(high), np.int64)
     place[np.lexsort((low, high, draw))] = np.arange(len(high))
@@ -151,10 +151,10 @@ def placed(high: np.ndarray, low: np.ndarray, draw: np.ndarray) -> np.ndarray:
 
 
 def write_vectors(numbered: tuple[int, File], embeddings: Embeddings, keys: Shipped, folder: Path) -> Tallies:
-    """Write the rank of the draw (`place`) and the vector of each drawn image in a file of embeddings.
+    """Write the vector, and the rank of the draw (`place`), of each drawn image in a file of embeddings.
 
-    `numbered` is the number of the file, and its path and version; `keys` are those of `drawn_keys`. Return the tally
-    of the checksum.
+    `numbered` is the number of the file, and its path and version; `keys` is the shipped result of `drawn_keys`. Return
+    the tally of the written file's checksum.
     """
     (number, file), drawn = numbered, keys.array()
     vector = pa.field("vector", pa.list_(pa.float32(), embeddings.dimension))
@@ -170,7 +170,10 @@ def write_vectors(numbered: tuple[int, File], embeddings: Embeddings, keys: Ship
 
 
 def places_of(drawn: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Return the rank of the draw of each key, -1 for a key that was not drawn; `drawn` is a result of `placed`."""
+    """Return the rank of each key's draw in `drawn`, a result of `placed`; -1 if the key was not drawn.
+
+    `high` and `low` are the halves of each key.
+    """
     mixed, *halves, place = drawn
     if not len(place):
         return np.full(len(high), -1)
@@ -180,7 +183,7 @@ def places_of(drawn: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarra
 
 
 def _mixed(high: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Return a hash (uint64) of both halves of each key: the uids of an input may all share one half."""
+    """Return a hash (uint64) of both halves of each key, as one half may be the same in all uids of an input."""
     return high.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + low.view(np.uint64)
 
 
@@ -226,7 +229,7 @@ TEXTS_AT_ONCE = 2048
 
 @dataclass(frozen=True)
 class EmbeddingSpan:
-    """The rows from `begin` to `end` (excluded) of a file of images, and the name of their embeddings."""
+    """The rows from `begin` to `end` (excluded) of a file of images; `name` names the file of their embeddings."""
 
     file: OwnFile
     begin: int
@@ -235,12 +238,12 @@ class EmbeddingSpan:
 
     @property
     def known_as(self) -> Input:
-        """The input by which the stamp of the embeddings identifies the span."""
+        """The Input that stands for the span in the stamp of its embeddings."""
         return Input(self.name, "texts", self.end - self.begin)
 
 
 class SpanStamps(Stamps):
-    """The stamps of embeddings, each named after its span."""
+    """Stamps of files of embeddings; each stamp is named after the span that its file has."""
 
     def name_of(self, inputs: Sequence[Input]) -> str:
         """Return the name of a span."""
@@ -249,7 +252,7 @@ class SpanStamps(Stamps):
 
 @dataclass(frozen=True)
 class Embedding:
-    """The encoder, the images (`texts`: curated or pool), the run's seed, and the stamps of the embeddings."""
+    """How texts are embedded: the encoder, the images (`texts`: curated or pool), the run's seed, stamps to write."""
 
     encoder: Shipped
     texts: str
@@ -267,7 +270,7 @@ def spans_of(files: Sequence[OwnFile]) -> list[EmbeddingSpan]:
 
 
 def embed(span: EmbeddingSpan, how: Embedding) -> Tallies:
-    """Write the embeddings of a span as float16, and then the stamp."""
+    """Write the embeddings of a span as a Parquet file of float16, and then the stamp that marks it as finished."""
     encoder = how.encoder.opened(Encoder)
     # Half precision changes a distance of 1 by 0.0005 at most.
     embedding = pa.field("embedding", pa.list_(pa.float16(), encoder.dimension))
@@ -290,7 +293,7 @@ def files_of(run: Results, texts: str) -> list[OwnFile]:
 
 
 def texts_of(batch: pa.RecordBatch, seed: int) -> pa.RecordBatch:
-    """Return a row of TEXT for each image of a CURATED or MATCHED batch; of several texts, `seed` draws one."""
+    """Return a row of TEXT for each image of a CURATED or MATCHED batch; if it has several texts, `seed` draws one."""
     if "text" in batch.schema.names:
         return batch.select(TEXT.names)
     texts, offsets = parts(batch["candidates"])

@@ -61,8 +61,8 @@ Number = TypeVar("Number", int, np.ndarray)
 class JoinedOutput:
     """The folders for files of clusters and of nearest texts, and the parameters of the tasks that write these.
 
-    `coarse_of` has the coarse cluster of each fine one. `texts` is curated or pool. `seed` is the run's. If `chosen` is
-    a folder, files of CHOSEN are written to it.
+    `coarse_of` has the coarse cluster of each fine one. `texts` says which images get a cluster: curated or pool.
+    `seed` is the run's. If `chosen` is a folder, files of CHOSEN are written to it.
     """
 
     clusters: Path
@@ -103,9 +103,10 @@ class Nearest:
 
 
 def nearest_rows(kind: str, clusters: np.ndarray, distances: pa.Array, texts: pa.RecordBatch) -> pa.Table:
-    """Return rows of TEXT as rows of NEAREST, long texts cut.
+    """Return rows of NEAREST for the rows of TEXT in `texts`; a text is cut to CHARACTERS.
 
-    `clusters` has each row's cluster of the kind (fine or coarse), `distances` the distance to its centre.
+    `kind` is fine or coarse: `clusters` has the number of each row's cluster of this kind, `distances` the row's
+    distance to its centre.
     """
     cut = pc.utf8_slice_codeunits(texts["text"], 0, CHARACTERS)
     columns = [pa.array(_own_number(kind, clusters)), distances, texts["uid"], cut, texts["language"]]
@@ -141,7 +142,7 @@ def write_clusters(
 ) -> Tallies:
     """Write a file of CLUSTERS for each file of images that has images with embeddings; return counts and checksums.
 
-    `assigned` are files of ASSIGNED. Of several embeddings of one image, the one nearest to its centre counts.
+    `assigned` are files of ASSIGNED. If an image has several embeddings, the one nearest to its centre counts.
     """
     fields = [ASSIGNED.field(name) for name in _NEARER]
     embeddings = Table(assigned, sum(row_counts(assigned)), batches, partial(first_by, names=_NEARER), fields)
@@ -184,7 +185,7 @@ def _write(number: int, stream: RowStream, files: Sequence[OwnFile], output: Joi
 def _found(
     number: int, file: OwnFile, stream: RowStream, output: JoinedOutput
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Yield for the images in the file `number` that have embeddings: the joined columns, and their rows of TEXT."""
+    """Yield, in batches, the images in the file `number` that have embeddings: rows of the join, and rows of TEXT."""
     end = 0
     for batch in batches(file, MATCHED_ROW_GROUP, COLUMNS[output.texts]):
         begin, end = end, end + batch.num_rows
@@ -194,7 +195,7 @@ def _found(
 
 
 def _count(found: pa.RecordBatch, coarse: np.ndarray, texts: pa.RecordBatch, tallies: Tallies) -> None:
-    """Tally all images, their further embeddings, and images by fine cluster and by coarse cluster and language."""
+    """Tally the images in `found`, the images of each fine cluster, and those of each coarse cluster by language."""
     tallies.add("images", found.num_rows)
     for number, images in enumerate(np.bincount(found["fine"].to_numpy())):
         if images:

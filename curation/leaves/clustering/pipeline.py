@@ -107,7 +107,10 @@ class ClusterSteps:
     progress: Progress
 
     def made_from(self, given: Embeddings | Path) -> dict[str, Any]:
-        """Return the members run, tables and encoder of clusters.json; `given` is a table, or an encoder's folder."""
+        """Return what clusters.json says of its sources: the members `run`, `tables` and `encoder`.
+
+        `given` is a table of embeddings, or an encoder's folder.
+        """
         tables = [] if isinstance(given, Path) else [hidden(path) for path, _ in given.table.files]
         encoder = embedded.described(self.request.encoder, given) if isinstance(given, Path) else None
         return {"run": content_digest(self.run.path / "run.json"), "tables": tables, "encoder": encoder}
@@ -115,7 +118,7 @@ class ClusterSteps:
     def embed(self, encoder: Path, made_from: dict[str, Any]) -> Embeddings:
         """Embed all texts that have no embeddings yet, and return the table of all embeddings.
 
-        `encoder` is the encoder's folder, `made_from` the result of the method of this name.
+        `encoder` is the encoder's folder, and `made_from` is the result of the method `made_from`.
         """
         texts, digest = self.request.config.texts, made_from["encoder"]["digest"]
         description = {"run": made_from["run"], "texts": texts, "encoder": digest, "images_per_file": embedded.SPAN}
@@ -154,7 +157,7 @@ class ClusterSteps:
         return found
 
     def train(self, sample: np.ndarray, look: int = 0) -> TrainedClusters:
-        """Return fine and coarse clusters trained on the vectors of `sample`; each `look` gives other clusters."""
+        """Return fine and coarse clusters trained on the vectors of `sample`; `look` is added to the seed."""
         config = self.request.config
         title = f"train {config.fine:,} fine and {config.coarse:,} coarse clusters on {len(sample):,} images"
         with self.progress.stage(title, unit="turns"):
@@ -192,9 +195,10 @@ class ClusterSteps:
         return ClusterCounts(sum(images), len(sample), assigned, written, nearest, copies, sums)
 
     def copies(self, how: MeaningComparison, chosen: Sequence[OwnFile], sample: np.ndarray) -> Tallies:
-        """Write the semantic copies in each fine cluster, look by look; return their counts and checksums.
+        """Write the semantic copies in each fine cluster; return their counts and checksums.
 
-        `how` is the first look, `chosen` are files of CHOSEN, and `sample` are the training vectors.
+        Each further look (search for copies) uses newly trained clusters. `how` describes the first look, `chosen` are
+        files of CHOSEN, and `sample` are the training vectors.
         """
         last = self.request.config.looks or 1
         for look in range(1, last + 1):
@@ -244,7 +248,7 @@ class ClusterCounts:
 def facts_of(
     config: ClusterConfig, made_from: dict[str, Any], clusters: TrainedClusters, counted: ClusterCounts
 ) -> dict[str, Any]:
-    """Return the content of clusters.json, except the checksums; `made_from` has its members on run and embeddings."""
+    """Return the content of clusters.json, except checksums; `made_from` is the result of `ClusterSteps.made_from`."""
     fine, coarse = len(clusters.fine), len(clusters.coarse)
     written, embeddings = counted.written, int(counted.assigned["embeddings"])
     images, more = int(written["images"]), int(written[REPEATED])

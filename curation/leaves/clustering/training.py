@@ -135,7 +135,10 @@ class Centres:
 
     @cached_property
     def _doubled(self) -> np.ndarray:
-        """The centres times -2, exactly: a score less the vector's squared length is `_bias` plus the product."""
+        """The centres times -2, exactly: their product with a vector plus `_bias` is its score less its squared length.
+
+        A score is a squared distance plus a price.
+        """
         return np.float32(-2) * self.vectors
 
     @cached_property
@@ -149,7 +152,10 @@ class Centres:
         return max(_SMALL, float(np.sqrt(np.square(self.vectors, dtype=np.float64).sum(axis=1).max())))
 
     def _slack(self, vectors: np.ndarray) -> np.ndarray:
-        """Return for each vector twice the largest rounding error of an estimate: n units for a sum of n terms."""
+        """Return for each vector twice the largest rounding error of its estimates, inf where these may overflow.
+
+        A sum of n terms may be wrong by n rounding errors of float32.
+        """
         lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
         products = np.maximum(lengths, _SMALL).astype(np.float64) * self._longest
         units = (2 * vectors.shape[1] + 16) * products + 8 * float(np.abs(self._bias).max())

@@ -141,7 +141,7 @@ def croissant(
 
 
 def asked(about: Card) -> list[tuple[str, str, str | None]]:
-    """Return the questions to the publisher: the flag or the name of the answer, the question, the answer or None."""
+    """Return a triple for each question to the publisher: its flag or name, the question, and the answer or None."""
     flags = [(flag(name), question, getattr(about, name)) for name, question in FLAGS.items()]
     return flags + [(name, question, about.answers.get(name)) for name, question in QUESTIONS.items()]
 
@@ -294,7 +294,10 @@ def _of_gate(gate: Mapping[str, Any]) -> Iterator[str]:
 
 
 def of_row(row: Mapping[str, Any], thing: str) -> str:
-    """Return the card's sentence on a condition or a policy's rule, a row of run.json; `thing` is image or text."""
+    """Return the card's sentence on what a condition or a policy's rule removed; `row` is its row in run.json.
+
+    `thing`, image or text, is what the condition is about.
+    """
     before = row.get("failed", 0) - row.get("removed", 0)
     gone = f"{number(row.get('removed'))} removed" + (f", {number(before)} more by earlier rules" if before > 0 else "")
     if removes := row.get("removes"):

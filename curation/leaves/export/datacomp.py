@@ -102,8 +102,8 @@ class DataComp(Form):
 def sorted_pieces(engine: Engine, files: Sequence[OwnFile], folder: Path, schema: pa.Schema = HALVES) -> list[OwnFile]:
     """Sort the uids in Parquet files; return files of pairs of numbers, which are sorted if read one after another.
 
-    A task sorts the uids with some leading bits: a quarter of a million if uids are MD5s or otherwise spread. With the
-    schema WEIGHTED, `files` have a column `weight`, the number of times that a uid is written.
+    A task sorts the uids that begin with some bits: a quarter of a million if uids are MD5s or otherwise spread. With
+    the schema WEIGHTED, `files` have a column `weight`, the number of times that a uid is written.
     """
     rows = sum(map(rows_of, files))
     buckets, tasks = group_buckets(rows)
@@ -128,7 +128,7 @@ def write_subset(pieces: Sequence[OwnFile], path: Path) -> int:
 
 
 def _chosen(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> list[OwnFile]:
-    """Write the uids of the images that `choice` takes; return a file of uids for each of `files`."""
+    """Write the uids of the images that `beside.choice` takes; return one file of uids for each of `files`."""
     to = folder.parts.begin("chosen")
     with folder.progress.stage(f"choose images of {counted(len(files), 'file')}"):
         write = partial(_choose, files=list(files), folder=to, choice=beside.choice)
@@ -136,7 +136,7 @@ def _chosen(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> list[O
 
 
 def _choose(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, choice: Choice | None) -> Tallies:
-    """Write the uids in the file `number` that `choice` takes, given the clusters that the stream joins to them."""
+    """Write the uids in the file `number` that `choice` takes, by the clusters that `stream` has of these images."""
     images, joined = batches(files[number], BATCH_ROWS, CHOSEN.names), pa.schema([*CHOSEN, *CLUSTER])
     rows = (
         chosen(pa.RecordBatch.from_arrays([batch["uid"], *columns], schema=joined), batch["uid"], choice)
@@ -158,7 +158,10 @@ def _halves(files: list[OwnFile], tallies: Tallies, buckets: int, schema: pa.Sch
 
 
 def _sorted(partition: int, blocks: Iterator[bytes], buckets: int, folder: Path, schema: pa.Schema) -> Tallies:
-    """Write the uids of a task's buckets to one file, sorted, each as often as its weight says; tally the checksum."""
+    """Write the uids that a task received to one file, sorted, each as often as its weight says; tally the checksum.
+
+    The uids come in buckets by their leading bits.
+    """
     path, tallies = folder / f"{partition:05d}.uids", Tallies()
     with whole(path) as local:
         with local.open("wb") as out:

@@ -53,10 +53,10 @@ _KEPT = pa.field("is_kept", pa.bool_())
 class Form(Protocol):
     """A format in which a finished run is written for other programs.
 
-    A form is a dataclass. Its fields have the names of the flags that it takes; the value of `clusters` is a ByCluster,
-    that of `answers` maps names of questions to texts. Several forms may have the fields `tars`, `captions`,
-    `caption_sources`, `clusters`, `answers` and `seed`. The output may not overwrite the paths given as `tars`,
-    `captions`, `clusters`, `scores` and `status`.
+    A form is a dataclass whose fields have the names of its command-line flags. The field `clusters` is a ByCluster;
+    `answers` maps names of questions to texts. Forms may share the fields `tars`, `captions`, `caption_sources`,
+    `clusters`, `answers` and `seed`. No output may overwrite the paths given as `tars`, `captions`, `clusters`,
+    `scores` and `status`.
 
     Other packages name forms in entry points of the group `clip_curation.export_forms`.
     """
@@ -73,7 +73,7 @@ class Form(Protocol):
 
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
-        """Add `flags` as a group; their types and defaults are those of the fields."""
+        """Add the form's own flags to the parser, under one heading; types and defaults are those of its fields."""
         title, helps = cls.flags
         if helps:
             add_fields(parser.add_argument_group(title), cls, helps)
@@ -85,9 +85,10 @@ class Form(Protocol):
 
 @dataclass(frozen=True)
 class ByCluster:
-    """Tables of clusters by uid, and the images of an expert: some coarse clusters, and a share of outsiders.
+    """Tables of clusters by uid, and the images that an expert trains on: those of some coarse clusters, and outsiders.
 
-    An expert is a model that is trained on a part of the data.
+    An expert is a model that is trained on a part of the data. Outsiders are images of other clusters; `outsiders` is
+    their expected share.
     """
 
     tables: Sequence[str] = ()
@@ -102,7 +103,7 @@ class ByCluster:
             raise InputError("there are outsiders of chosen clusters only; choose some (--expert)")
 
     def require_choice(self, form: str) -> None:
-        """Raise InputError if tables but no clusters are chosen, for a `form` that has no columns of clusters."""
+        """Raise InputError if tables are given but no clusters chosen: the format `form` has no columns of clusters."""
         if self.tables and not self.coarse:
             raise InputError(
                 f"clusters are columns of the format huggingface; for {form} choose some of them (--expert)"
@@ -150,9 +151,10 @@ _SOURCE_NAME = (
 
 
 def source_shares(given: Sequence[str]) -> dict[str, float]:
-    """Return the share of each source, given as NAME or NAME=SHARE, sorted by name; without SHARE it is 0.
+    """Return for each source the share of samples whose text its captions replace, sorted by the source's name.
 
-    InputError for an invalid or repeated name, or a share that is not from 0 to 1.
+    A source is given as NAME or NAME=SHARE; without SHARE, the share is 0. InputError for an invalid or repeated name,
+    or a share that is not from 0 to 1.
     """
     shares: dict[str, float] = {}
     for each in given:
@@ -205,7 +207,7 @@ def _description(run: Results, form: Form, given: Iterable[str | PathLike[str]])
 
 
 def _listed(path: str | PathLike[str]) -> list[tuple[str, Version]]:
-    """Return the files that a path names, with versions; [] if it names none, an error that the form raises later."""
+    """Return the files that a path names, with versions; [] if it names none, as the form raises that error later."""
     with suppress(OSError, ImportError, ValueError):
         found = expand(str(path))
         return found.files if found else []
@@ -221,7 +223,10 @@ def of_clusters(choice: Choice) -> str:
 
 @dataclass(frozen=True)
 class Beside:
-    """The tables that are joined to a run's images, how many images lack them, and the choice of images by clusters."""
+    """What is joined to a run's images: tables of captions and of clusters; and how many images lack them.
+
+    `choice` says which images are taken, by their clusters; None: all.
+    """
 
     captions: Sequence[Table] = ()  # one table, or one per source
     clusters: Table | None = None
@@ -287,7 +292,7 @@ def _kept(file: OwnFile) -> Iterator[pa.RecordBatch]:
 
 
 def _counted(rows: pa.RecordBatch, captions: Sequence[str]) -> Tallies:
-    """Tally images: with any caption, with one in each column of `captions`, with a cluster, and kept by cluster."""
+    """Tally images with any caption, with one in each column of `captions`, with a cluster; kept images by cluster."""
     tallies = Tallies()
     for name in {*captions, COARSE} & {*rows.schema.names}:
         tallies.add(name, rows.num_rows - rows[name].null_count)

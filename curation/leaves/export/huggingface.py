@@ -64,7 +64,7 @@ FUNNEL = "funnel.svg"
 
 @dataclass(frozen=True)
 class Card(Form):
-    """The export format `card`: a dataset card alone, with the publisher's statements; None stands for an open one."""
+    """The export format `card`: a dataset card alone, with what the publisher says; the card asks for what is None."""
 
     dataset_name: str | None = None
     license: str | None = None  # licence of the manifest; texts and images belong to their authors

@@ -66,7 +66,7 @@ IMAGES, TEXTS = "images of ", "texts of "  # prefixes of tallies' names, followe
 
 @dataclass(frozen=True)
 class MetaClip(Form):
-    """The form of counts, probabilities and texts with entries or, with tars, of JSON files for Meta CLIP's loaders."""
+    """The export format `metaclip`: counts, probabilities and texts; with tars, JSON files for Meta CLIP's loaders."""
 
     tars: Sequence[str | Path] = ()
     names: str | Path | None = None
@@ -154,9 +154,9 @@ def _images(
 
 @dataclass(frozen=True)
 class Names:
-    """Names in files for Meta CLIP's loaders: `of` each list of entries by language, and `t` in the names of arrays.
+    """Names in files for Meta CLIP's loaders: `of` has the name of each list of entries, by language.
 
-    `t` is a number or text such as `20k`.
+    `t` is the number or text, such as `20k`, in the names of arrays.
     """
 
     t: str
@@ -165,7 +165,10 @@ class Names:
 
 @dataclass(frozen=True)
 class Lists:
-    """A run's lists of entries: rates, the slice of ids of each language, the one list's language if any, names."""
+    """A run's lists of entries: the rates of all entries; by language, a list's slice of ids and its name in files.
+
+    `one_list` is the language of the only list, else None.
+    """
 
     rates: Shipped
     languages: Mapping[str, slice]
@@ -221,7 +224,7 @@ def _samples(scan: Scan, lists: Lists, choice: Choice | None) -> Iterator[Sample
 
 
 def of_samples(keys: Sequence[str], rows: pa.RecordBatch, lists: Lists) -> Iterator[Sample]:
-    """Yield a Sample for each of `rows`: its key, and its texts as each loader reads them.
+    """Yield a Sample for each of `rows`: its key, and its texts in the form that each of the two loaders reads.
 
     `keys` has the samples' keys in the order of `rows`.
     """
@@ -255,7 +258,10 @@ def local_ids(texts: pa.StructArray, languages: Mapping[str, slice]) -> pa.ListA
 
 
 def of_list(texts: pa.StructArray, one_list: str | None) -> pa.StructArray:
-    """Return texts labelled with the language of their entries' list, which is `one_list` if that is not None."""
+    """Return texts with `one_list` as the language of each, or unchanged if it is None.
+
+    `one_list` is the language of the one list against which all texts are matched.
+    """
     if one_list is None:
         return texts
     columns = {"text": texts.field("text"), "language": pa.repeat(one_list, len(texts))}
@@ -263,9 +269,10 @@ def of_list(texts: pa.StructArray, one_list: str | None) -> pa.StructArray:
 
 
 def names_of(run: Results, table: str | Path | None = None) -> Names:
-    """Return the names for a run, from a CSV table of language, name and t, or else language codes and English's t.
+    """Return the names for a run: from a CSV table of language, name and t, or else language codes and English's t.
 
-    If a run has no entries in English, the t of its first language is used. InputError for a table that does not fit.
+    t is the threshold of balancing. If a run has no entries in English, the t of its first language is used. InputError
+    for a table that does not fit.
     """
     given, known = _read(Path(table)) if table else {}, [*run.languages]
     if unknown := given.keys() - run.languages.keys():

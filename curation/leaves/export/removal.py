@@ -73,7 +73,7 @@ def remove(
 def _write_rows(run: Results, exclusion: Exclusion, folder: Derived) -> Tallies:
     """Write the kept rows to curated/ and the removed rows to removed/, in files of the same names; return tallies.
 
-    The rows of a gate's sample of removed images are written unless they are excluded.
+    If a gate wrote a sample of the images that it removed, copy it, too, without excluded rows.
     """
     files, sample = curated_files(run), run.files(REMOVED_PART)
     with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:

@@ -160,7 +160,7 @@ def _write_rows(file: OwnFile, made: Made, number: int, stream: RowStream) -> No
 
 
 def _facts(tallies: Tallies, part: str) -> dict[str, Any]:
-    """Return the content of retry.json: the numbers of images by reason."""
+    """Return the content of retry.json: the part that was read (curated or matched) and numbers of images by reason."""
     reasons = {name: int(images) for name, images in tallies.beginning(TALLY).items()}
     tried = {name: images for name, images in reasons.items() if name}
     return {

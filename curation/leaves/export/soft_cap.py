@@ -84,7 +84,7 @@ class SoftCap:
         return float((-Decimal(float(self.penalty))).exp())
 
     def logits(self, rows: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the weighted sum of columns of scores, float64[image]; `rows` has the columns sorted by name."""
+        """Return the weighted sum of columns of scores, float64[image]; `rows` has one array per column, by name."""
         total = np.zeros(len(rows[0]))
         with np.errstate(over="ignore", invalid="ignore"):
             for (_, weight), scores in zip(sorted(self.weights.items()), rows, strict=True):
@@ -189,7 +189,7 @@ def _write_drawn(file: OwnFile, made: Made, clocks: Clocks, last: LastDraw) -> N
 
 @dataclass(frozen=True)
 class LastDraw:
-    """The time of the last draw; `without` has, by uid, how many draws at exactly this time do not count."""
+    """The time of the last draw; `without` has, by uid, how many draws at this time come after it and do not count."""
 
     time: int
     without: dict[str, int] = field(default_factory=dict)  # by uid
@@ -228,7 +228,7 @@ class Clocks:
                     return _last(times, draws - int(until[at - 1]))
 
     def distances(self, file: OwnFile) -> np.ndarray:
-        """Return the number of a file's images whose logit is at each distance from the greatest one, int64[bin]."""
+        """Return int64[BINS]: a file's images, counted by how far their logits are below the greatest one."""
         found = np.zeros(BINS, np.int64)
         for _, below, _ in self._rows(file, NUMBERS):
             kernels.count_distances(below, found)
@@ -262,7 +262,10 @@ class Clocks:
         return found
 
     def listed(self, file: OwnFile, low: int, high: int) -> Tallies:
-        """Tally each time from `low` to `high` at which a file's images are drawn, with its number and the uid."""
+        """Tally each time from `low` to `high` at which an image of a file is drawn, with a number and the image's uid.
+
+        The number is how often the image was drawn before.
+        """
         tallies = Tallies()
         for keys, below, rows in self._rows(file):
             begin, end = (self.until(keys, below, time) for time in (low - 1, high))
@@ -304,7 +307,7 @@ class Clocks:
 def _added(
     engine: Engine, files: Sequence[OwnFile], count: Callable[[OwnFile], np.ndarray], folder: Path
 ) -> np.ndarray:
-    """Return the sum of the arrays that `count` returns of each file; tasks write the sums of some into `folder`."""
+    """Return the sum of the arrays that `count` returns for each file; each task writes its own sum to `folder`."""
     sums = engine.run([*enumerate(spread(files, engine))], partial(_write_sum, count=count, folder=folder))
     return np.sum([read_table(file)["number"] for file in written_files(folder, sums)], axis=0)
 
@@ -354,10 +357,10 @@ def score_field(name: str) -> pa.Field:
 
 
 def score_tables(paths: Paths, names: Sequence[str]) -> list[Table]:
-    """Return tables with the columns `names` of scores, for a join; paths with the same of these form one table.
+    """Return tables with the columns `names` of scores, for a join; paths with the same score columns form one table.
 
-    Of several rows of an image, the first one counts. InputError for a column that no path has, or that paths with
-    different columns have.
+    If an image has several rows, the first one counts. InputError for a column that no path has, or that is in tables
+    with different columns.
     """
     found: dict[tuple[str, ...], list[str]] = {}
     for path in map(str, paths):

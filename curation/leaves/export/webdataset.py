@@ -1,15 +1,16 @@
 """Exports `webdataset` and `mds`: a run's curated pairs of downloaded tars, as tars or as shards in MDS format.
 
-In tars, for trainers that read `txt`, `txt` is the curated text. With captions, `txt` of a drawn share of the samples
-is the image's caption, and `alt.txt` is the curated text. All other members keep their names and bytes.
+In the tars that are written, for trainers that read `txt`, `txt` is the curated text. With captions, `txt` of a drawn
+share of the samples is the image's caption, and `alt.txt` is the curated text. All other members keep their names and
+bytes.
 
 An MDS shard, which mosaicml's streaming reads, is a file of little-endian numbers of 4 bytes (the number of samples,
 the begin of each sample and the end of the last one), then the columns as JSON, then the samples. A sample is the sizes
 of its values, then the values, both sorted by the names of columns. index.json lists all shards. Each value here is
 bytes or text, so that a batch is lists of values.
 
-`CuratedSamples` also serves other forms made of tars. The choice of samples, the draw of captions and experts are
-the same in all of them; a form writes the samples of a tar, and the file that makes the folder whole.
+`CuratedSamples` also serves other forms made from tars. All forms choose samples, captions and experts alike; a form
+writes the samples of a tar, and the file that is written last and makes the folder whole.
 """
 
 import json

@@ -56,7 +56,7 @@ class CaptionStep(Step):
     digest: str = ""  # of the bytes of the table's files; empty before `prepare`
 
     def asks(self) -> dict[str, list[str]]:
-        """Return what the step asks, for people: the name of the table."""
+        """Return, for users, what the step asks of images: the name of the table of captions."""
         return {"balanced by": [self.table.name]}
 
     def prepare(self, context: Context) -> CaptionStep:
@@ -110,7 +110,7 @@ def find(options: GateOptions) -> CaptionStep | None:
 
 @dataclass(frozen=True)
 class Captioner:
-    """A Change for `rewrite_one` that replaces the texts of images by their captions."""
+    """A Change (a function that `rewrite_one` calls) that replaces the texts of images by their captions."""
 
     plan: MatchPlan
 
@@ -147,7 +147,8 @@ class Captioner:
     def find(self, captions: pa.Array, records: pa.Array, tallies: Tallies) -> pa.StructArray:
         """Return captions as CANDIDATE structs with language and entries; `records` are those of the images' pages.
 
-        Tally the captions that are `cut` and, by language, all `captions` and the `matched` ones.
+        Add to `tallies`: `cut`, the number of captions shortened to the longest text allowed; and, by language,
+        `captions`, the number of all captions, and `matched`, of those that match an entry.
         """
         texts, cut = shorter(captions, self.plan.max_text_length)
         found = self.matching.find(texts)
@@ -161,7 +162,7 @@ class Captioner:
 
 
 def _digest(numbered: File) -> Tallies:
-    """Return one tally, whose name is the number of a file and the digest of its bytes."""
+    """Hash the bytes of a file; return one tally, whose name is the file's number and the hash in hexadecimal."""
     number, (path, version) = numbered
     hashed, tallies = blake2b(digest_size=16), Tallies()
     try:
@@ -175,7 +176,7 @@ def _digest(numbered: File) -> Tallies:
 
 
 def _records(texts: pa.StructArray, offsets: np.ndarray) -> pa.Array:
-    """Return each image's record of its page: that of its first text on this page, or null without one."""
+    """Return the record of each image's page: that of its first text whose `page_url` is null, or null without one."""
     rows, of_page = np.full(len(offsets) - 1, -1), np.flatnonzero(texts.field("page_url").is_null())
     rows[np.searchsorted(offsets, of_page[::-1], side="right") - 1] = of_page[::-1]
     return texts.field("record").take(pa.array(rows, mask=rows < 0))

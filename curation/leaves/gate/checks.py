@@ -1,7 +1,7 @@
-"""Rewrite files of matched images in tasks with the changes of a step, such as a list of checks, and tally them.
+"""In tasks, apply a step's change, such as a list of checks, to files of matched images, and tally its effects.
 
-For each check, three numbers are tallied: the rows that fail it, the rows that fail no other check, and the rows for
-which it is the first failed check. A text is counted under its first failed check if its image stays.
+For each check, three numbers are tallied: of the rows (images or texts) that fail it, of those that fail only it, and
+of those for which it is the first failed check. A text is counted under its first failed check if its image stays.
 """
 
 from __future__ import annotations
@@ -47,9 +47,10 @@ def _not_made(*_: object) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Check:
-    """One check of images or, with `of_texts`, of each text; `make` builds the rule if that needs all images.
+    """One check of images or, with `of_texts`, of each text.
 
-    `removes` says what goes, where the title says nothing of what stays.
+    `make`, if given, builds the rule from the files of all images. `removes` says what the check removes, if the title
+    does not tell what stays.
     """
 
     title: str
@@ -65,7 +66,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Checks:
-    """All checks in order, the number of tables whose verdicts are joined, and what mends texts before the checks."""
+    """All checks, in order; `mending`, if given, mends texts before them.
+
+    `tables` is the number of tables that are joined to get the verdicts.
+    """
 
     checks: tuple[Check, ...]
     tables: int = 0
@@ -84,7 +88,7 @@ class Checks:
 
     @property
     def titles(self) -> list[str]:
-        """The image checks in words; the last one is that a text is left, if there are text checks."""
+        """The checks of images in words; if there are checks of texts, the last one is that a text remains."""
         return [check.title for check in self.of_images] + ([TEXT_LEFT] if self.of_texts else [])
 
     def __call__(
@@ -130,9 +134,9 @@ class Checks:
     def _show(
         self, batch: pa.RecordBatch, texts: pa.StructArray, image: np.ndarray, first: np.ndarray, removed: Removed
     ) -> None:
-        """Add the removed texts of drawn images to the sample of what the gate removed.
+        """Add the texts removed from drawn images to the sample of what the gate removes.
 
-        `image` has the row of each text's image, `first` the first check that the text fails.
+        `image` has the row of each text's image, `first` the number of the first check that each text fails.
         """
         chosen = np.flatnonzero(removed.drawn(batch)[image])
         titles = pa.array([check.title for check in [*self.of_images, *self.of_texts]], pa.string())
@@ -140,7 +144,7 @@ class Checks:
         removed.add(batch, texts.take(pa.array(chosen)), image[chosen], rules)
 
     def _tally_differing(self, batch: pa.RecordBatch, verdicts: pa.RecordBatch, tallies: Tallies) -> None:
-        """Tally the images with several rows that differ in a table."""
+        """Tally, for each table, the images about which it has differing rows."""
         for table in range(self.tables):
             several = np.flatnonzero(verdicts["differing"].to_numpy() >> table & 1)
             if len(several):
@@ -166,9 +170,9 @@ def first_failed(failed: np.ndarray) -> np.ndarray:
 
 
 def tally_failures(failed: np.ndarray, first: np.ndarray, prefix: str, tallies: Tallies) -> None:
-    """Tally for each check the rows that fail it (`failed`), fail it only (`alone`), and that it removes (`removed`).
+    """Tally, for each check, the rows that fail it (`failed`), that fail only it (`alone`), and that it `removed`.
 
-    `failed` is bool[check, row]; `first` has the number of the check that removes each row.
+    `failed` is bool[check, row]; `first` has, for each row, the number of the check that removes it.
     """
     once = failed.sum(axis=0, dtype=np.int16) == 1
     for number, own in enumerate(failed):
@@ -177,7 +181,10 @@ def tally_failures(failed: np.ndarray, first: np.ndarray, prefix: str, tallies: 
 
 
 def tally_languages_by(languages: pa.Array, kinds: np.ndarray, names: Sequence[str], tallies: Tallies) -> None:
-    """Tally texts by language under names[kind] of each text's kind; texts of kinds without a name are skipped."""
+    """Tally texts by language; names[kind] is the name of the tally for texts of a kind.
+
+    Texts of a kind without a name are skipped.
+    """
     is_counted = pc.and_(pa.array(kinds < len(names)), languages.is_valid())
     rows = pa.table({"kind": kinds, "language": languages}).filter(is_counted)
     counts = rows.group_by(["kind", "language"], use_threads=False).aggregate([([], "count_all")])
@@ -204,22 +211,22 @@ Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, Begin, Tallies], pa.Re
 def written(
     images: Sequence[OwnFile], places: Places, schema: pa.Schema, change: Change, folder: StepFolder
 ) -> Receive:
-    """Return the function of a task that rewrites files of images, given blocks of rows about these images."""
+    """Return the function that tasks call with blocks of rows, of `schema`, about images, to rewrite their files."""
     write = partial(rewrite_one, images=[*images], change=change, folder=folder)
     return partial(places.written, schema=schema, write=write)
 
 
 def rewrite_one(number: int, rows: RowStream, images: Sequence[OwnFile], change: Change, folder: StepFolder) -> Tallies:
-    """Rewrite the file `number` of `images`; the stream has rows about images of this file and of others."""
+    """Rewrite the file `number` of `images` by `change`; `rows` has rows about images of this file and of others."""
     return rewrite(images[number], change, folder, number, rows)
 
 
 def rewrite(
     file: OwnFile, change: Change, folder: StepFolder, number: int = 0, rows: RowStream | None = None
 ) -> Tallies:
-    """Write the images of a file, after `change`, to `folder` under the same name; return the tallies.
+    """Write the images of a file, changed by `change`, to a file of the same name in `folder`; return the tallies.
 
-    `number` is the file's number in `rows`.
+    `number` is the number by which `rows` names the file.
     """
     tallies, row, path = Tallies(), 0, folder / file.path.name
     with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer, folder.removed(path.name, tallies) as removed:
@@ -234,10 +241,10 @@ def rewrite(
 
 @dataclass(frozen=True)
 class ByKey:
-    """The exchange in which the images in files meet rows of tables by KEY; results go to the files of the images.
+    """An exchange that brings the images in files together with the rows of tables about them, by KEY.
 
-    `read(file)` yields KEY and other columns of `schema` of the rows in a file of a table. Of each image, KEY, PLACE
-    and the columns `named` are sent.
+    `read(file)` yields the rows in a file of a table, as KEY and other columns of `schema`. Of each image, KEY, PLACE
+    and the columns `named` are sent. Results go to the files of the images.
     """
 
     images: list[OwnFile]
@@ -257,16 +264,16 @@ class ByKey:
 
     @property
     def cut(self) -> tuple[int, int]:
-        """The numbers of buckets of keys, and of tasks for them, where each image is estimated to have one row."""
+        """The number of buckets of keys, and the number of tasks for them, if each image has about one row."""
         return group_buckets(2 * self.places.images)
 
     def items(self, files: Sequence[Any]) -> list[list[tuple[int, Any]]]:
-        """Return the items of `send`: files of images with their numbers, and these files of tables with -1."""
+        """Return the items for `send`, a list per task: numbered files of images, and these files of tables with -1."""
         sides: list[list[tuple[int, Any]]] = [[*enumerate(self.images)], [(-1, file) for file in files]]
         return [item for side in sides for item in senders(side, self.places.images, self.buckets)]
 
     def send(self, items: Sequence[tuple[int, Any]], tallies: Tallies) -> Iterator[Block]:
-        """Yield images, and rows of tables, which are tallied, in blocks by key."""
+        """Yield the rows of images and tables in these items, in blocks by key; tally those of tables."""
         packer = sending(self.buckets)
         for number, file in items:
             if number >= 0:
@@ -288,7 +295,7 @@ class ByKey:
 def dealt(
     packer: Packer, batches: Iterable[pa.RecordBatch], keys: Callable[[pa.RecordBatch], np.ndarray]
 ) -> Iterator[Block]:
-    """Yield the rows of all batches in blocks of a packer, by their keys."""
+    """Pack the rows of all batches into blocks, and yield these; `keys` returns the rows' keys."""
     for rows in batches:
         yield from packer.deal(rows, keys(rows))
     yield from packer.finish()
@@ -335,7 +342,10 @@ def show_images(batch: pa.RecordBatch, goes: np.ndarray, rule: str, removed: Rem
 
 
 def tally_texts(batch: pa.RecordBatch, images: np.ndarray, name: str, tallies: Tallies) -> None:
-    """Tally, by language, the texts of the images of a MATCHED batch for which `images` is true."""
+    """Add to the tally `name`, by language, the number of texts of the images, in a MATCHED batch, that a mask selects.
+
+    `images` is the mask, bool[image].
+    """
     texts, offsets = parts(batch["candidates"])
     tally_languages(texts.field("language").filter(pa.array(np.repeat(images, np.diff(offsets)))), name, tallies)
 

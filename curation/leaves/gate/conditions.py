@@ -107,7 +107,10 @@ class Conditions(Step):
             return rewritten(exchange, join, rows, checks, folder)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Raise InputError for a download without matched images, tables of other images, or if no image passes."""
+        """Raise InputError if no image was downloaded or passes, or if a table has none of the images.
+
+        Also if rows of too many images differ.
+        """
         tables = self.asked.tables
         if tables.results and not (statuses := _statuses(counted)).get(SUCCESS):
             counts = ", ".join(f"{number:,} {status}" for status, number in statuses.items()) or "there is none"
@@ -124,7 +127,7 @@ class Conditions(Step):
             require_own_rows(table, columns, number, counted, config)
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
-        """Return the tables, the number that each check removed, and the figures of a download."""
+        """Return, for run.json, the tables, the counts of each check, and the images by status of the download."""
         tables, hashed = self.asked.tables, self.evaluation and self.asked.tables.having("phash")
         every = [{"name": table.name, **of_table(number, counted)} for number, table in enumerate(tables.every)]
         facts: dict[str, Any] = {"tables": every, "conditions": [*self._of_images(counted)]}
@@ -154,7 +157,7 @@ class Conditions(Step):
 
     @property
     def checks(self) -> Checks:
-        """All checks: first of images, in the order of their bits, then of texts."""
+        """All checks: those of images (conditions, rules, evaluation sets), then those of texts."""
         return Checks((*self._image_checks(), *self._text_checks()))
 
     def _image_checks(self) -> Iterator[Check]:

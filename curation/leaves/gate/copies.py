@@ -1,10 +1,10 @@
 """The steps `copies` and `meaning`: keep one of the images that show the same picture, or that have the same meaning.
 
 `--same-image` names a column of a table. Its values are joined to the images by KEY. Then images with equal values are
-grouped; images whose hashes are near each other are found by `near_copies.copies`, with Spark's joins. The copies are
-marked with the uid of the image that stays for them, in files by file of images. Then each file is rewritten without
-the images that have copies. The texts of these images are sent to the image that stays, and combined like the texts of
-one URL.
+grouped; images whose hashes are near each other are found by `near_copies.copies`, with Spark's joins. Each image of a
+group is marked with the uid of the image that stays for the group; there is a file of marks for each file of images.
+Then each file is rewritten without the images that have copies. The texts of these images are sent to the image that
+stays, and combined like the texts of one URL.
 
 `--same-meaning` names a table of semantic copies, each with its *leader*, the image that stays for it. A copy is
 another picture than its leader, so its texts go with it. If the leader was removed before, its copies stay. The rows of
@@ -71,7 +71,7 @@ EXPECTED = "a folder that clip-cluster wrote with --same-meaning, or Parquet fil
 
 @dataclass(frozen=True)
 class Pictures:
-    """The column of a table that identifies copies of a picture, and how many bits may differ; None: no bit."""
+    """The column of a table by which images are copies: by equal values or, given `distance`, by near hashes."""
 
     table: ImageTable
     column: str
@@ -94,7 +94,7 @@ class Pictures:
         return cls(tables.with_column(column, "--same-image"), column, int(number) if colon and int(number) else None)
 
     def measured(self) -> Pictures:
-        """Return the column with the length of its hashes; InputError if the distance is too large for them."""
+        """Return the column with the length of its hashes, if these may differ; InputError for too large a distance."""
         if self.distance is None:
             return self
         column = self.column
@@ -106,7 +106,7 @@ class Pictures:
     def read(self, file: tuple[str, Version]) -> Iterator[dict[str, pa.Array]]:
         """Yield KEY and value, as bytes, of each row of a file of the table.
 
-        If hashes may differ in some bits, the value is the hash's key (`keys_of_hashes`).
+        If `bits` is set, so that hashes may differ, the value is the hash's key (`keys_of_hashes`).
         """
         for batch in self.table.read(file, [self.column]):
             values = batch[self.column]
@@ -128,12 +128,12 @@ class Copies(Step):
     is_alone: bool = False  # whether no other step counts the images in the table
 
     def asks(self) -> dict[str, list[str]]:
-        """Return what the step asks, for people: the column, and the table if no other step names it."""
+        """Return, for users, what the step asks of images: the column, and its table if no other step names it."""
         table = GivenTables(images=(self.pictures.table,))
         return {"one image for each": [str(self.pictures)], "tables": table.lines if self.is_alone else []}
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
-        """Write one image of each picture; tally `texts`, by language: the texts of copies that are not kept."""
+        """Write one image of each picture, with texts of its copies; tally `texts`, by language: those not kept."""
         marks = context.output.parts.begin("marks")
         work = context.output.artefacts / "hashes"
         marked = write_marks(context.engine, images, self.pictures, work, marks)
@@ -147,13 +147,13 @@ class Copies(Step):
         return marked + context.engine.exchange(items, send, receive, partitions)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Raise InputError if the table has none of the images, or differing rows of too many images."""
+        """Raise InputError if the table has none of the images, or different values for too many of them."""
         if self.is_alone:
             require_found(self.pictures.table, 0, counted)
             require_own_rows(self.pictures.table, [self.pictures.column], 0, counted, config)
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
-        """Return the number of removed copies and, if no other step reports the table, the images in it."""
+        """Return the number of removed copies and, if no other step reports the table, how many images are in it."""
         tables = [{"name": self.pictures.table.name, **of_table(0, counted)}] if self.is_alone else []
         return {"tables": tables} | super().facts(counted)
 
@@ -175,7 +175,8 @@ def _rewrite(
 ) -> Iterator[Block]:
     """Write the images of a file that have no copies; yield the PAIRS of all other images, in blocks by key.
 
-    Marks are sorted by row. Tally the pictures, the images that go, and all texts of images that have copies.
+    `item` is the file of images and, if any have copies, the file of their MARKS, sorted by row. Tally the pictures,
+    the images that go, and all texts of images that have copies.
     """
     file, marks = item
     marked = one_batch(MARKS.empty_table() if marks is None else read_table(marks))
@@ -213,10 +214,10 @@ def _receive(partition: int, blocks: Iterator[bytes], number: int, max_texts: in
 
 
 def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, work: Path, folder: Path) -> Tallies:
-    """Write rows of MARKS for each file of images that has copies to a file named by its number; return the tallies.
+    """Write the MARKS of each file of images that has copies to a file named by its number; return the tallies.
 
-    `copies` is the number of these rows, `found` that of images in the table, and `differing` that of images with
-    differing rows there, of which an example is tallied. `work` is a folder for intermediate files.
+    `copies` is the number of marks, `found` that of images in the table, and `differing` that of images with differing
+    rows there; the uid of one of these is tallied too. `work` is a folder for intermediate files.
     """
     met = ByKey([*images], pictures.read, _JOINED, (_UID.name,))
     items, places, tasks = met.items(pictures.table.files), met.places, met.cut[1]
@@ -234,7 +235,7 @@ def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, w
 def _with_values(
     partition: int, blocks: Iterator[bytes], tallies: Tallies, met: ByKey, is_uid: bool
 ) -> Iterator[Block]:
-    """Yield the images that have a value in the table, as rows of VALUES, in blocks by value."""
+    """Yield the images for which the table has a value, as rows of VALUES, in blocks by value."""
     found = (_images_with_values(rows, groups, is_uid, tallies) for rows, groups in met.grouped(blocks))
     return dealt(sending(met.buckets), found, _value_keys)
 
@@ -256,9 +257,9 @@ def _images_with_values(rows: pa.RecordBatch, groups: Groups, is_uid: bool, tall
 
 
 def _values(values: pa.Array, groups: Groups, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the row of the smallest value of each group, -1 if it has none, and which groups have different values.
+    """Return, for each group, the row of its smallest value, or -1 if it has none, and whether it has different values.
 
-    `known` has the positions, in the order of groups, of the rows with a value.
+    `known` has the positions in `groups.order` of the rows with a value.
     """
     chosen, differing = np.full(len(groups.starts), -1), np.zeros(len(groups.starts), bool)
     group, rows = groups.group[known], groups.order[known]
@@ -349,7 +350,7 @@ def _near_marks(engine: Engine, pictures: Pictures, places: Places, work: Path, 
 
 
 def _packed(marks: Iterable[pa.RecordBatch], places: Places) -> Iterator[pa.RecordBatch]:
-    """Yield rows of MARKS, packed into blocks by file of images, as rows of BLOCKS, which Spark moves."""
+    """Pack rows of MARKS into blocks by file of images; yield the blocks as rows of BLOCKS, which Spark moves."""
     from runtime.engine.spark import as_row
 
     return map(as_row, dealt(Packer(places.tasks), marks, places.keys))
@@ -363,7 +364,7 @@ class Meaning(Step):
     cosine: str | None  # the cosine that the first file states
 
     def asks(self) -> dict[str, list[str]]:
-        """Return what the step asks, for people: the name of the table."""
+        """Return, for users, what the step asks of images: the name of the table of copies."""
         return {"no copy in": [self.table.name]}
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
@@ -393,12 +394,12 @@ class Meaning(Step):
             )
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
-        """Return, for run.json, the number of copies in the table, and the number of removed images."""
+        """Return, for run.json, the number of images that are copies in the table, and the number of removed images."""
         table = {"name": self.table.name, "found": counted["found"]}
         return {"tables": [table]} | super().facts(counted)
 
     def read(self, file: tuple[str, Version]) -> Iterator[dict[str, pa.Array]]:
-        """Yield, for the rows of a file of the table, KEY of the leader and, as the columns _COPY, KEY of the copy.
+        """Yield the rows of a file of the table: KEY of the leader and, as the columns _COPY, KEY of the copy.
 
         Rows without a leader, or with the image itself as leader, are left out.
         """
@@ -436,7 +437,7 @@ def find_meaning(options: GateOptions) -> Meaning | None:
 def _to_copies(partition: int, blocks: Iterator[bytes], _: Tallies, met: ByKey) -> Iterator[Block]:
     """Yield images, and rows of the table by KEY of the copy, as rows of _TO_COPY, in blocks by KEY.
 
-    `leads` says whether an image has copies, or whether the leader in a row of the table is left.
+    `leads` says of an image whether it has copies, and of a row of the table whether its leader is among the images.
     """
     packer = sending(met.buckets)
     for rows, groups in met.grouped(blocks):
@@ -454,7 +455,10 @@ def _to_copies(partition: int, blocks: Iterator[bytes], _: Tallies, met: ByKey) 
 def _to_files(
     partition: int, blocks: Iterator[bytes], tallies: Tallies, buckets: int, places: Places
 ) -> Iterator[Block]:
-    """Yield the PLACE of each copy whose leader is left; tally copies in the table, and copies that are leaders."""
+    """Yield the PLACE of each copy whose leader is among the images.
+
+    Tally copies in the table, and copies that are leaders.
+    """
     packer = Packer(places.tasks)
     for rows, groups in buckets_of(blocks, buckets, _TO_COPY):
         is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)

@@ -1,9 +1,9 @@
 """Find the pictures of evaluation sets among images, and their exact texts, such as class prompts, among texts.
 
 Pictures are found by URL, file (SHA-256), pHash within a distance, or embedding. Keys of 16 bytes (of URLs, files and
-texts) must be equal; picture hashes may differ in some bits, and embeddings must have a least cosine. A set has the
-pHash of each picture and the pHash of its mirror image. A mask, uint64, says which sets have an image: bit k stands for
-the k-th set.
+texts) must be equal; two pHashes may differ in some bits, and the cosine of two embeddings must reach a threshold. A
+set has the pHash of each picture and the pHash of its mirror image. A mask, uint64, says which sets have an image: bit
+k stands for the k-th set.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _OF_THE_WEB = "^[0-9a-fA-F]{32}$"  # matches the uid of a URL, and no uid that i
 
 @dataclass(frozen=True, eq=False)
 class KeysOfSets:
-    """Distinct keys of 16 bytes, in the arrays of a KeySet; sets[i] is the mask (uint64) of the sets with key i."""
+    """Distinct keys (16 bytes) of sets, in the arrays of a KeySet; sets[i] is the mask (uint64) of those with key i."""
 
     keys: np.ndarray
     starts: np.ndarray
@@ -60,23 +60,23 @@ class KeysOfSets:
 
     @classmethod
     def of(cls, given: Sequence[np.ndarray]) -> KeysOfSets:
-        """Return the distinct keys of all sets; `given` has the keys of each set, uint64[key, words].
+        """Return the distinct keys of all sets; `given` has the keys of each set, uint64[key, word].
 
-        The first 16 bytes of a key are kept.
+        Only the first 16 bytes of each key, its first two words, are kept.
         """
         cut = [np.ascontiguousarray(each[:, :2]) for each in given]
         keys = KeySet.of(cut)
         return cls(keys.keys, keys.starts, _sets([keys.find(each) for each in cut], len(keys)))
 
     def find(self, words: np.ndarray, distance: int = 0) -> np.ndarray:
-        """Return the mask of the sets that have each key, uint64[key, words]; 0 for an unknown key."""
+        """Return, for each key of uint64[key, word], the mask of the sets that have it; 0 for an unknown key."""
         places = KeySet(self.keys, self.starts).find(np.ascontiguousarray(words[:, :2]))
         return np.append(self.sets, np.uint64(0))[places]  # an unknown key has the index -1
 
 
 @dataclass(frozen=True, eq=False)
 class HashesOfSets:
-    """Distinct hashes of one length, and the arrays of an index that finds hashes near a given one.
+    """The distinct hashes of sets, all of one length, and the arrays of an index that finds hashes near a given one.
 
     sets[i] is the mask, uint64, of the sets that have the i-th hash.
     """
@@ -104,7 +104,7 @@ class HashesOfSets:
         return cls(words, sets, flips, index.places, index.starts, index.members)
 
     def find(self, words: np.ndarray, distance: int) -> np.ndarray:
-        """Return, for each of `words`, the mask of the sets with a hash within `distance`, that of the index."""
+        """Return, for each of uint64[hash, word], the mask of the sets with a hash within `distance`, as indexed."""
         out = np.zeros(len(words), np.uint64)
         if len(self.words):
             tables = Tables(self.places.shape[1], tuple(self.flips.tolist()))
@@ -117,9 +117,9 @@ class HashesOfSets:
 
 @dataclass(frozen=True, eq=False)
 class VectorsOfSets:
-    """The distinct embeddings of each set, sorted, and the least cosine, an array of one number.
+    """The distinct embeddings of each set, sorted, and the least cosine of near embeddings, an array of one number.
 
-    bounds[k] and bounds[k + 1] are the begin and the end of the k-th set in `vectors`.
+    The embeddings of the k-th set are vectors[bounds[k]:bounds[k + 1]].
     """
 
     vectors: np.ndarray  # float32[vector, dimension], `scaled`
@@ -130,7 +130,7 @@ class VectorsOfSets:
     def of(cls, given: Sequence[list[np.ndarray]], cosine: float) -> VectorsOfSets:
         """Return the embeddings of all sets; InputError if there is none, or if their lengths differ.
 
-        `given` has for each set arrays of float32[vector, dimension], `scaled`.
+        `given` has, for each set, a list of arrays float32[vector, dimension], each as `scaled` returns it.
         """
         widths = {each.shape[1] for each in chain.from_iterable(given)}
         if len(widths) != 1:
@@ -142,9 +142,9 @@ class VectorsOfSets:
         return cls(np.concatenate(own), np.cumsum([0, *map(len, own)]), np.array([cosine]))
 
     def find(self, vectors: np.ndarray, distance: int = 0) -> np.ndarray:
-        """Return the mask of the sets with an embedding near each vector, that is, with at least the least cosine.
+        """Return, for each vector, the mask of the sets with an embedding near it: one with at least the least cosine.
 
-        `vectors` is float32[vector, dimension], `scaled`; `distance` is not used.
+        `vectors` is float32[vector, dimension], as `scaled` returns it; `distance` is not used.
         """
         near, out = LeastCosine(self.vectors.shape[1], float(self.cosine[0])), np.zeros(len(vectors), np.uint64)
         for bit, (begin, end) in enumerate(pairwise(self.bounds.tolist())):
@@ -153,7 +153,7 @@ class VectorsOfSets:
 
 
 def _sets(places: Sequence[np.ndarray], number: int) -> np.ndarray:
-    """Return a mask of sets for each of `number` indices: places[k] are the indices that the k-th set has."""
+    """Return, for each index below `number`, the mask of the sets that have it; places[k] has those of the k-th set."""
     sets = np.zeros(number, np.uint64)
     for bit, own in enumerate(places):
         sets[own] |= np.uint64(1 << bit)
@@ -180,16 +180,19 @@ class EvaluationSet:
 
 @dataclass(frozen=True, eq=False)
 class SavedSets:
-    """The keys and hashes of sets, by kind, which workers open; hashes may differ in `distance` bits."""
+    """The keys, hashes and embeddings of sets, by kind, which are saved for workers to open.
+
+    Hashes may differ in `distance` bits.
+    """
 
     kinds: Mapping[str, Kept]
     distance: int = 0
     sets: tuple[EvaluationSet, ...] = ()
 
     def by_hash(self, kind: str, column: pa.Array) -> np.ndarray:
-        """Return, for each image, the mask of the sets that have its hash (bytes or digits); 0 for null.
+        """Return, for each image, the mask of the sets that have its hash in `column` (bytes or hexadecimal digits).
 
-        The mask is also 0 for the pHash of a plain picture, which would be near every plain picture.
+        The mask is 0 for null, and for the pHash of a plain picture, which would be near every plain picture.
         """
         words, is_given = hash_words(column, kind, HASH_BYTES[kind])
         rows = np.flatnonzero(is_given & ~is_plain(words) if kind == PHASH else is_given)
@@ -225,10 +228,10 @@ class EvaluationSets(SavedSets):
 
     @classmethod
     def read(cls, tables: Iterable[str | PathLike[str]], distance: int, cosine: float | None = None) -> EvaluationSets:
-        """Return the sets in tables: files, folders, globs or URLs of Parquet, named by the last part of the path.
+        """Return the sets in tables: files, folders, globs or URLs of Parquet; the last part of a path names the set.
 
         `cosine` is the least cosine of near embeddings; None: embeddings are not compared. InputError for a table
-        without URLs, hashes and embeddings, and for a distance that is too large for copies.
+        without any URLs, hashes or embeddings, and for a distance that is too large for copies.
         """
         require_distance(distance, WORD_BITS)
         paths = sorted(_named(list(map(str, tables))).items())
@@ -240,9 +243,9 @@ class EvaluationSets(SavedSets):
         return cls(kinds, distance, tuple(each.described for each in found))
 
     def by_url(self, uids: Strings) -> np.ndarray:
-        """Return, for each image, the mask of the sets that have its uid, which may be the MD5 of a URL: uint64[image].
+        """Return, for each image, the mask (uint64) of the sets with a picture of its uid; a null is in no set.
 
-        A null matches nothing.
+        The uid may be the MD5 of a URL, so it also finds a picture by its URL.
         """
         strings = string_array(uids, "uids")
         out = np.zeros(len(strings), np.uint64)
@@ -356,9 +359,9 @@ def _read(name: str, path: str, with_vectors: bool) -> _Table:
 
 
 def _columns(names: Sequence[str], path: str, more: Sequence[str]) -> dict[str, str]:
-    """Return the columns to read, by name, and the meaning of each: url, uid, sha256, one of _HASHES or of `more`.
+    """Return the columns to read: name → meaning, which is url, uid, sha256, or one of _HASHES or of `more`.
 
-    InputError if there is none besides uids.
+    InputError if there is none besides uids; `path` names the table in the error.
     """
     known = {column: kind for kind in ("url", "uid") for column in RECOGNISED[kind]}
     known |= {column: column for column in ("sha256", *_HASHES, *more)}

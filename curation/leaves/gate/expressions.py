@@ -1,7 +1,7 @@
 """Split an expression over columns of images into conditions, check them by Spark, and evaluate them on rows of tables.
 
-`verdicts` scans the text of the expression before, and joins the results to the images. Two tables are joined before
-the evaluation if one condition names columns of both.
+Before that, `verdicts` scans the text of the expression; afterwards it joins the results to the images. Two tables are
+joined before the evaluation if one condition names columns of both.
 """
 
 from __future__ import annotations
@@ -148,9 +148,9 @@ def require_boolean(spark: SparkSession, condition: Condition, columns: pa.Schem
 
 
 def nan_is_null(spark: SparkSession, condition: Condition, columns: pa.Schema) -> Condition:
-    """Return the condition with `sql`, in which parts such as sqrt(-1) are null instead of NaN.
+    """Return the condition with `sql` set, in which computed parts such as sqrt(-1) are null instead of NaN.
 
-    Parts within lambdas are left as they are. `columns` are those that the condition names.
+    Parts within lambdas are left as they are. `columns` is the schema of the columns that the condition names.
     """
     parser, text = spark._jsparkSession.sessionState().sqlParser(), condition.text
     with _silent():
@@ -168,12 +168,12 @@ def nan_is_null(spark: SparkSession, condition: Condition, columns: pa.Schema) -
 
 
 def _named(tree: Any) -> str:
-    """Return the name, or the names, that an expression gives itself."""
+    """Return the name, or names separated by commas, that an expression gives itself by AS."""
     return tree.name() if tree.getClass().getSimpleName() == "Alias" else tree.names().mkString(", ")
 
 
 def _computed(tree: Any) -> Iterator[Any]:
-    """Yield the parts of a tree that may be NaN though no column is: functions, casts, and whole sums and products."""
+    """Yield the parts of a tree that may be NaN though no column is: functions, casts, whole sums and products."""
     open_ = [(tree, False)]
     while open_:
         part, is_within = open_.pop()
@@ -229,7 +229,10 @@ def _columns(part: Any) -> Iterator[str]:
 
 
 def _is_of_one_row(spark: SparkSession, checked: DataFrame, rows: DataFrame) -> bool:
-    """Say whether a selection from `rows` depends on one row alone, and is the same in each run."""
+    """Say whether `checked`, selected from `rows`, has for each row a result that depends on that row alone.
+
+    The result must also be the same in each run: no random number, time, user or Spark version.
+    """
     plan, source = (each._jdf.queryExecution().analyzed() for each in (checked, rows))
     is_plain = plan.getClass().getSimpleName() == "Project" and plan.child().getClass() == source.getClass()
     if not is_plain or not plan.deterministic() or plan.subqueries().size():
@@ -247,7 +250,7 @@ def _is_of_a_day(condition: Condition, checked: DataFrame) -> bool:
 
 
 def _nodes(plan: Any) -> Iterator[Any]:
-    """Yield all nodes of the only expression that a plan selects."""
+    """Yield all nodes of the expression that a plan selects, which is its only one."""
     open_ = [plan.expressions().apply(0)]
     while open_:
         node = open_.pop()
@@ -271,7 +274,7 @@ def _reason(error: Exception) -> str:
 
 
 def lenient(spark: SparkSession) -> AbstractContextManager[None]:
-    """Let Spark, within a context, return null for x / 0 and the like, so that no row can end a run; set UTC.
+    """Set Spark, within a context, to return null for x / 0 and the like, so that no row can end a run, and to use UTC.
 
     Tables are joined by shuffling.
     """
@@ -290,7 +293,7 @@ def _silent() -> Iterator[None]:
 
 
 def facts(spark: SparkSession, asked: Asked, join: VerdictJoin) -> DataFrame:
-    """Return a DataFrame of BLOCKS, whose rows are of `facts_schema`: facts about the joined rows of each part."""
+    """Return a DataFrame of BLOCKS that pack rows of `facts_schema`: facts about the joined rows of each part."""
     frames = [
         map_batches(
             _joined(spark, asked, part).selectExpr(*KEY_NAMES, *_facts(asked, part)),
@@ -303,7 +306,7 @@ def facts(spark: SparkSession, asked: Asked, join: VerdictJoin) -> DataFrame:
 
 
 def with_unmet(spark: SparkSession, asked: Asked) -> list[Part]:
-    """Return the parts with `unmet`: the conditions that hold for an image in no table, whose columns are all null."""
+    """Return the parts with `unmet` set: the conditions that an image in no table meets, as all columns are null."""
     named = (read_schema(asked, number).remove(0).remove(0) for number in range(len(asked.tables.every)))
     found = [pa.field(f"{FOUND}{number}", pa.bool_()) for number in range(len(asked.tables.every))]
     columns = from_arrow_schema(pa.schema([*(field for each in named for field in each), *found]))
@@ -322,7 +325,7 @@ def _numbers(asked: Asked, part: Part) -> list[int]:
 
 
 def _rows_of(spark: SparkSession, asked: Asked, number: int) -> DataFrame:
-    """Return the rows of a table: KEY, the columns that conditions name, facts, and a column FOUND that is true."""
+    """Return the rows of the table `number`, in its `read_schema`, with one more column, FOUND{number}, all true."""
     schema = read_schema(asked, number)
     read = partial(_read, asked=asked, number=number, schema=schema)
     rows = over(spark, list(asked.tables.every[number].files), read, schema)
@@ -330,7 +333,10 @@ def _rows_of(spark: SparkSession, asked: Asked, number: int) -> DataFrame:
 
 
 def read_schema(asked: Asked, number: int) -> pa.Schema:
-    """Return the schema of a table's rows: KEY, the columns that conditions name, the hash of a row, and its status."""
+    """Return the schema of a table's rows: KEY, and the columns that conditions name.
+
+    It also has the row's hash if rows are compared, and a download's status.
+    """
     known = comparable_schema(asked.tables.every[number].row_schema(asked.columns[number]))
     hashed = [pa.field(f"{ROW}{number}", pa.int64())] if asked.compared[number] else []
     return pa.schema([*known, *hashed, *([_TRIED] if asked.is_download(number) else [])])
@@ -366,9 +372,9 @@ def _read(file: Any, asked: Asked, number: int, schema: pa.Schema) -> Iterator[p
 
 
 def _packed(rows: Iterable[pa.RecordBatch], join: VerdictJoin, found: int) -> Iterator[pa.RecordBatch]:
-    """Yield facts in blocks by KEY, as rows of BLOCKS, which Spark moves.
+    """Pack facts into blocks by KEY; yield the blocks as rows of BLOCKS, which Spark moves.
 
-    Rows without a column `found` get the value `found`, the bits of the part's tables.
+    If the facts have no column `found`, it gets the value `found`: the tables of the part, as bits.
     """
     packer = sending(join.by_key.buckets)
     for batch in rows:

@@ -105,10 +105,10 @@ class HostFiles:
 
 
 def read(path: str, version: Version, tally: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the files of hosts in a WARC file or table; count all records in `tally`, and by reason those left out.
+    """Yield the files of hosts in a WARC file or table; count in `tally` all records, and by reason those left out.
 
     Columns: host, an authority of `parts_of`; name, one of PATHS; date, in seconds since 1970, 0 if it is not known;
-    content, cut to one byte more than is read, which shows that there is more.
+    content, of which one byte more is kept than is read, so that a cut file is recognised.
     """
     if name_of(path).endswith(PARQUET):
         yield from _batches(_rows_of_table(path, version, tally), tally)
@@ -212,16 +212,16 @@ def _rows_of_table(path: str, version: Version, tally: Counter[str]) -> Iterator
 
 @dataclass(frozen=True)
 class Meeting:
-    """The layout of the exchange that groups files of hosts and URLs by host, and sends the signals to the images."""
+    """How the exchange groups files of hosts and URLs by host, and sends the signals found to the images' files."""
 
     buckets: int  # two per range of hosts: the first for files, the second for URLs
     places: Places
     agents: tuple[str, ...]
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
-        """Return a sort key, uint64, of each ASKED row.
+        """Return a sort key, uint64, of each row of ASKED.
 
-        Its bits, from the highest: the range of hosts, 1 for a URL or 0 for a file, and the other bits of the host's
+        Its bits, from the highest: the range of hosts; 1 for a URL or 0 for a file; the other bits of the host's
         `high`.
         """
         ranges = self.buckets.bit_length() - 2  # bits
@@ -245,7 +245,7 @@ class Hosts(Step):
     removes = False
 
     def asks(self) -> dict[str, list[str]]:
-        """Return what the step asks, for people: the files of hosts."""
+        """Return, for users, what the step asks of images: the files of hosts."""
         return {"hosts say": [f"{self.files.name} ({counted(len(self.files.files), 'file')})"]}
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
@@ -260,7 +260,7 @@ class Hosts(Step):
         return context.engine.exchange(items, partial(_send, meeting=meeting), receive, places.tasks, [relay])
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Refuse files of which none is from a host of an image or of its pages."""
+        """Raise InputError if no file is from a host of an image or of its pages."""
         if not counted[f"{KNOWN}{IMAGE}"] and not counted[f"{KNOWN}{PAGE}"]:
             raise InputError(
                 f"{self.files.name} has files of none of the hosts of the matched images and of their pages; "
@@ -382,7 +382,7 @@ def _marked(batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, ta
 
 
 class _File(NamedTuple):
-    """A file of a host: date, offset and size of its packed content, and faults."""
+    """A host's file: date, offset and size of its packed content in `contents`, and faults."""
 
     date: int
     begin: int
@@ -408,7 +408,10 @@ class KnownHosts:
         contents.truncate()
 
     def learn(self, rows: pa.RecordBatch) -> None:
-        """Add files from rows of ASKED. Of files with one name the newest stays; of these, the greatest in bytes."""
+        """Add the hosts' files in rows of ASKED. Of a host's files with one name the newest stays.
+
+        Of equally new ones, the greatest in bytes stays.
+        """
         columns = (rows[name].to_pylist() for name in ("high", "low", "name", "date", "content", "faults"))
         for high, low, name, date, content, faults in zip(*columns, strict=True):
             held = self._files.setdefault((high, low), {})
@@ -424,7 +427,7 @@ class KnownHosts:
         return zlib.decompress(self._contents.read(file.size))
 
     def found(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the URLs of ASKED rows that have signals as rows of FOUND; tally all, and those of known hosts."""
+        """Return the URLs in ASKED rows that have signals, as rows of FOUND; tally all, and those of known hosts."""
         high, low, out = rows["high"].to_numpy(), rows["low"].to_numpy(), np.zeros(rows.num_rows, np.int32)
         is_page = pc.equal(rows["kind"], PAGE).to_numpy(zero_copy_only=False)
         is_known = np.zeros(rows.num_rows, bool)

@@ -1,4 +1,4 @@
-"""Find URLs whose file or folder is named like a part of the page, such as a button, and those of listed hosts.
+"""Find URLs of listed hosts, and URLs whose file or folder is named like a part of a page, such as a button.
 
 Also find the texts that are a name in the host of a URL.
 """
@@ -43,9 +43,9 @@ def last_dot(data, begin, end):
 
 @inline
 def counted(own, words, known, seen, first, final, last):
-    """Return the state of a part of a path after one more word, whose flags are `own`.
+    """Return the state of a part of a path (a folder or file) after one more word of its name, whose flags are `own`.
 
-    The state: the number of words that count, whether all words are listed, the flags of all words together, of the
+    The state: the number of words that count; whether all words are listed; and the flags of all words together, of the
     first and of the final word that counts, and of the last word. A listed word with one of BESIDE, PICTURE and NO, but
     none of ANY, EDGE and ONLY, does not count.
     """
@@ -62,14 +62,17 @@ def counted(own, words, known, seen, first, final, last):
 
 @inline
 def is_named(words, known, seen, first, final):
-    """Return whether words name a part of the page; the arguments are from the state of `counted`."""
+    """Return whether a part of a URL's path has words that call the image a part of its page, such as an icon.
+
+    The arguments are the state that `counted` returns after all words of the part of the path, without the last item.
+    """
     at_edge = words <= MOST_WORDS and (first | final) & EDGE != 0
     return seen & ANY != 0 or at_edge or (known and seen & ONLY != 0)
 
 
 @inline
 def is_listed_host(data, begin, end, keys, bits):
-    """Return whether the host data[begin:end], or a domain above it with a dot, is listed.
+    """Return whether the host data[begin:end], or a domain above it with a dot, is in the WordTable `keys`, `bits`.
 
     Hosts are hashed from their last byte to their first.
     """
@@ -86,9 +89,9 @@ def is_listed_host(data, begin, end, keys, bits):
 def find_url_words(data, paths, keys, bits, out):
     """Set out[row] to whether a folder or the file of a URL is named like a part of the page, or its host is listed.
 
-    `paths` is from find_paths; `keys` and `bits` are a WordTable of listed words. A word is a run of letters in any
-    case. It ends before an upper-case letter behind a lower-case one, and before the last of several upper-case letters
-    that a lower-case one follows.
+    `paths` is from find_paths; `keys` and `bits` are a WordTable of listed words and hosts. A word is a run of letters
+    in any case. It ends before an upper-case letter that follows a lower-case one, and before the last of several
+    upper-case letters if a lower-case one follows that.
     """
     for row in range(len(out)):
         host, end = paths[row, 0], paths[row, 1]
@@ -163,7 +166,7 @@ for _byte in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789":
 
 @inline
 def is_in_host(text, begin, end, data, i, host_end):
-    """Return whether text[begin:end] is one or more whole labels at the begin of the rest of a host, data[i:host_end].
+    """Return whether text[begin:end] is one or more whole labels with which data[i:host_end], part of a host, begins.
 
     Signs in the text, and dots and hyphens in the host, are skipped. A text with a sign outside ASCII is in no host.
     """
@@ -186,10 +189,10 @@ def is_in_host(text, begin, end, data, i, host_end):
 
 @lean
 def find_site_names(offsets, text, own_offsets, own, page_offsets, page, url_offsets, url, images, out):
-    """Set out[row] to whether a text is one or more whole labels of the host of its page.
+    """Set out[row] to whether a text spells one or more whole labels of the host of its page.
 
-    The URL of the page is own[own_offsets[row]:own_offsets[row + 1]]. If this is empty, `page` has it for the image
-    images[row]; if that is empty too, `url`, the image's own URL, is used.
+    The URL of the page is own[own_offsets[row]:own_offsets[row + 1]]. If this is empty, it is taken from `page` by
+    images[row], the number of the text's image; if that is empty too, from `url`, the image's own URL.
     """
     for row in range(len(out)):
         begin, end, image = offsets[row], offsets[row + 1], images[row]

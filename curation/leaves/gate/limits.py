@@ -50,10 +50,10 @@ _OF_FILE = pa.schema([_COUNTS.field("hash")])
 
 @dataclass(frozen=True)
 class ByHash:
-    """The exchange in which rows about images are grouped by a hash; the rows to keep go to the images' files.
+    """An exchange that groups rows about images by a hash, and sends the rows to keep to the images' files.
 
-    `rows(files)` yields rows of `schema`, whose first column is the hash, of some numbered files of images. `keep`
-    takes all rows with the hashes of a bucket, and yields rows with a PLACE, an image's file and row.
+    `rows(files)` yields rows of `schema`, whose first column is the hash, for some numbered files of images. `keep`
+    takes all rows with the hashes of a bucket, and yields those to keep, with a PLACE, an image's file and row.
     """
 
     schema: pa.Schema
@@ -63,7 +63,7 @@ class ByHash:
     def run(
         self, engine: Engine, images: Sequence[OwnFile], each: int, received: Callable[[Places], Receive]
     ) -> Tallies:
-        """Run the exchange, and return the sums of all tallies.
+        """Run the exchange on the files `images`, and return the sums of all tallies.
 
         `each` is the estimated number of rows about an image; `received` returns the function of the tasks that get the
         kept rows.
@@ -95,7 +95,7 @@ class Domains(Step):
     most: int
 
     def asks(self) -> dict[str, list[str]]:
-        """Return what the step asks, for people: the rule with its number."""
+        """Return, for users, what the step asks of images: the rule with its number."""
         return {"policy": [f"{OF_DOMAINS}:{self.most}"]}
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
@@ -117,7 +117,7 @@ def find(options: GateOptions) -> Domains | None:
 
 
 def _drawn(files: Sequence[tuple[int, OwnFile]], most: int, seed: int) -> Iterator[pa.RecordBatch]:
-    """Yield the images in files, at most `most` per domain, with hash of the domain and draw, as rows of _DRAWN."""
+    """Yield, of each domain in the files, the `most` images with the smallest draws, as rows of _DRAWN."""
     yield from _smallest(chain.from_iterable(_draws(number, file, seed) for number, file in files), most)
 
 
@@ -132,7 +132,7 @@ def _draws(number: int, file: OwnFile, seed: int) -> Iterator[pa.RecordBatch]:
 
 
 def _placed(drawn: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
-    """Yield the PLACE of each image that stays."""
+    """Yield the PLACE of each image that stays: those with a domain's smallest draws."""
     for rows in _smallest(drawn, most):
         yield rows.select([field.name for field in PLACE])
 
@@ -168,7 +168,7 @@ def find_repeated(context: Context, images: Sequence[OwnFile], most: int) -> Rul
 def is_repeated(
     texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, repeated: Mapping[str, OwnFile]
 ) -> np.ndarray:
-    """Return a mask, bool[text]: which texts were repeated ones as files state them.
+    """Return a mask, bool[text]: which texts, as their file states them before they are mended, are repeated ones.
 
     `repeated` has, by the name of a file of images, the file with the hashes of its repeated texts.
     """
@@ -190,7 +190,7 @@ def _hashes(texts: pa.StructArray) -> np.ndarray:
 
 
 def _counts(files: Sequence[tuple[int, OwnFile]]) -> Iterator[pa.RecordBatch]:
-    """Yield the number of images of a batch that have each text, as rows of _COUNTS. An image has a text only once."""
+    """Yield, for each batch of images, how many have each text, as rows of _COUNTS; an image has a text only once."""
     for number, file in files:
         for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.text"]):
             hashes, counts = np.unique(_hashes(parts(batch["candidates"])[0]), return_counts=True)
@@ -199,9 +199,9 @@ def _counts(files: Sequence[tuple[int, OwnFile]]) -> Iterator[pa.RecordBatch]:
 
 
 def repeated_in(bucket: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
-    """Yield a row of _FOUND for each text and file, if more than `most` images of all files have the text.
+    """Yield a row of _FOUND for each file and each of its texts that more than `most` images of all files have.
 
-    The bucket has all rows of _COUNTS about its texts.
+    `bucket` has, for each of its texts, all rows of _COUNTS about it.
     """
     counts = pa.concat_batches([*bucket])
     hashes = _hash_of(counts)
@@ -215,7 +215,10 @@ def repeated_in(bucket: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.Reco
 
 
 def _write(number: int, rows: RowStream, names: Sequence[str], folder: Path) -> Tallies:
-    """Write the distinct hashes of a file's repeated texts, ascending, if it has any; `names` are the files' names."""
+    """Write the distinct hashes of the repeated texts of the file `number`, ascending, unless it has none.
+
+    `names` are the names of all files.
+    """
     tallies = Tallies()
     if held := [batch["hash"].to_numpy() for batch in rows.rest_of(number)]:
         hashes = pa.RecordBatch.from_arrays([pa.array(np.unique(np.concatenate(held)))], schema=_OF_FILE)

@@ -106,7 +106,7 @@ MENDS: dict[str, Callable[[pa.Array], pa.Array]] = {"html": without_tags, "cut_c
 
 @dataclass(frozen=True)
 class Mending:
-    """Mends the texts of images in a task, for the rules of MENDS that `rules` names."""
+    """Mends the texts of images in a task; `rules` names those rules of MENDS by which it does so."""
 
     plan: MatchPlan
     rules: tuple[str, ...]
@@ -143,14 +143,17 @@ class Mending:
 
 
 def with_texts(batch: pa.RecordBatch, stays: np.ndarray, texts: pa.StructArray, lengths: np.ndarray) -> pa.RecordBatch:
-    """Return the images of a MATCHED batch that stay, with new candidates: image i gets the next lengths[i] texts."""
+    """Return the images of a MATCHED batch for which `stays` is true, with `texts` as new candidates.
+
+    The i-th of them gets the next lengths[i].
+    """
     lists = pa.ListArray.from_arrays(pa.array(np.append(0, np.cumsum(lengths)), pa.int32()), texts)
     place = batch.schema.get_field_index("candidates")
     return batch.remove_column(place).filter(pa.array(stays)).add_column(place, MATCHED.field("candidates"), lists)
 
 
 def _are_new(texts: pa.Array, offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return for each of `rows` whether its mended text is new for its image, bool[row].
+    """Return, for each of `rows`, indices of mended texts, whether the text is new for its image: bool[row].
 
     A text is new if it is not empty, and equals neither a text of the image outside `rows` nor one of an earlier row.
     """

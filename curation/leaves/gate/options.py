@@ -41,7 +41,7 @@ LAST = "gated"  # the name of the folder that the last step writes
 class GateOptions:
     """The options of a gate, before any of its files is found or opened.
 
-    status: img2dataset's output folders of the matched images; an image that was downloaded stays.
+    status: img2dataset's output folders of the matched images; only downloaded images stay.
     only: files of lists of the uids or URLs that may stay.
     images: tables of images, by uid or url: for each a list of its files or folders.
     keep: the condition over columns of images and status that an image must meet, in Spark SQL.
@@ -53,7 +53,7 @@ class GateOptions:
     decontaminate_cosine: the least cosine of embeddings of such a picture; None: embeddings are not compared.
     decontaminate_texts: files of texts of evaluation sets, which are removed.
     same_image: a column of images or status, as sha256 or phash:4: of images alike in that column, one stays.
-    same_meaning: a table of semantic copies, with uid and copy_of: an image goes if its copy_of is left.
+    same_meaning: a table of semantic copies, with uid and copy_of: an image goes if the one in copy_of stays.
     captions: a table of captions, by uid or url.
     match_captions: balance images by their captions; an image without a caption by its alt texts.
     steps: steps of other packages, by name, some with a value, as min_saturation=0.2.
@@ -97,7 +97,7 @@ class GateOptions:
 
     @property
     def asks_of_single(self) -> bool:
-        """Whether single images or texts are checked; a sole table that only --same-image needs does not count."""
+        """Whether single images or texts are checked; the only table does not count if just --same-image needs it."""
         is_joined = self.status or self.only or self.keep is not None or (self.same_image and len(self.images) > 1)
         return any((is_joined, self.rules.of_single, self.decontaminate, self.decontaminate_texts))
 
@@ -153,9 +153,9 @@ class GateOptions:
 
 
 def _found(name: str, find: Callable[..., Any], options: GateOptions, is_named: bool) -> Step | None:
-    """Return the step that the function `find` of a package makes of the options; None: it is not asked for.
+    """Return the step that the function `find` of a package makes of the options; None if they do not ask for it.
 
-    Until version 0.4, another package may have a function of engine and options.
+    Until version 0.4, another package's function may take an engine and options.
     """
     if len(signature(find).parameters) == 1:
         return find(options)
@@ -166,7 +166,7 @@ def _found(name: str, find: Callable[..., Any], options: GateOptions, is_named: 
 
 @dataclass(frozen=True)
 class _StepOfEngine(Step):
-    """A step of another package that its function returns once the engine is known."""
+    """A step of another package, which its function `find` can return only once there is an engine."""
 
     find: Callable[..., Step]
     options: GateOptions
@@ -210,7 +210,7 @@ class Gate:
     def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
         """Run all steps; return the files of the images that pass, and the steps with their tallies.
 
-        The files are in the part LAST of the output.
+        The last step writes these files, to the folder LAST of the output.
         """
         steps = {name: step.prepare(context) for name, step in self.steps.items()}
         counted: dict[str, Tallies] = {}
@@ -311,5 +311,5 @@ def add(parser: Parser) -> None:
 
 
 def options(args: Namespace) -> dict[str, Any]:
-    """Return the field `gate` of `Options`: the GateOptions that the flags give."""
+    """Return the field `gate` of `Options`, by its name: the GateOptions that the parsed flags give."""
     return {"gate": made(GateOptions, args)}

@@ -157,7 +157,7 @@ def plain(texts: list[str]) -> list[str]:
 
 
 def _is_in_use(host: str) -> bool:
-    """Return whether any label of a host but the first is a top-level domain, alone or before signs other than a to z.
+    """Return whether any label after a host's first is a top-level domain, alone or before a sign that is not in a-z.
 
     Text may go on behind a host without a space, as in `example.com写真`.
     """
@@ -180,7 +180,10 @@ def _is_iban(begin: str) -> bool:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of personal data: its name, its pattern, the least digits of a text, and a check of the captured group."""
+    """A kind of personal data: its name, its pattern, and a check of what the pattern's group captures.
+
+    Only texts with so many `digits` or, if `has_at`, with an @ are searched.
+    """
 
     what: str
     pattern: str
@@ -200,9 +203,9 @@ _DIGITS = [kind.digits for kind in KINDS.values() if kind.digits]
 
 @dataclass(frozen=True)
 class _Read:
-    """The number of digits of each text, in any script, and whether it may have an @, or may hold any kind.
+    """What is known of texts before a search: the number of digits of each, and whether it may have an @, or any kind.
 
-    texts: those that may hold a kind, `plain` and in lower case.
+    texts: those that may hold a kind, as `plain` writes them, in lower case.
     """
 
     digits: np.ndarray
@@ -212,7 +215,7 @@ class _Read:
 
     @classmethod
     def of(cls, marked: MarkedTexts) -> _Read:
-        """Return texts, read; a null holds nothing."""
+        """Return what is read from `marked` texts, before any kind is searched for; a null text may hold no kind."""
         digits, may_have_at, foreign = marked.digits.copy(), marked.have(AT), marked.have(FOREIGN)
         offsets, data = string_buffers(marked.texts.filter(pa.array(foreign)))
         found = np.empty(len(offsets) - 1, np.int32), np.empty(len(offsets) - 1, bool)
@@ -261,7 +264,7 @@ def _ascii() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _digit_table() -> tuple[np.ndarray, np.ndarray]:
-    """Return page numbers (int16) and pages (bool), as `paged` makes them, that say which code points are digits."""
+    """Return a table of the code points that are digits, as `paged` makes it: page numbers (int16) and pages (bool)."""
     pages, digits = paged((_ascii() >= ord("0")) & (_ascii() <= ord("9")))
     pages.flags.writeable = digits.flags.writeable = False  # one type, so one compilation
     return pages, digits

@@ -44,13 +44,13 @@ class ChosenRule:
         """Which images or texts the rule removes, with its number.
 
         >>> Policy.parse(["min_stated_size:64"]).rules[0].removes
-        'images that a page shows with a side below 64 pixels, or thumbnails in its contents if the longer side is'
+        'images that a page shows with a side below 64 pixels (of thumbnails in its contents, the longer side)'
         """
         return re.sub(r"\b(?:N|NAMES)\b", str(self.number), self.rule.removes.partition("; ")[0])
 
     @property
     def fails(self) -> Callable[..., np.ndarray]:
-        """The rule's check: a function of a batch, or of texts, the row of each text's image, and a batch."""
+        """The rule's check with its number: a function of a batch or, over TEXTS, of texts, images and a batch."""
         if self.rule.check is None:
             raise TypeError(f"{self.rule.name} is about all images of a run, not about one batch")
         return self.rule.check if self.number is None else partial(self.rule.check, number=self.number)
@@ -95,7 +95,7 @@ class Policy:
 
     @property
     def of_single(self) -> tuple[ChosenRule, ...]:
-        """The rules by which single images or texts are checked: all but OF_DOMAINS."""
+        """The rules that the step `conditions` checks: all but OF_DOMAINS, which has a step of its own."""
         return tuple(chosen for chosen in self.rules if chosen.rule.name != OF_DOMAINS)
 
     @property
@@ -109,7 +109,7 @@ class Policy:
         return tuple(chosen.rule.name for chosen in self.rules if chosen.rule.name in mending.MENDS)
 
     def number_of(self, name: str) -> int | None:
-        """Return the number of a rule, or None where the policy does not have it."""
+        """Return the number of the rule `name`; None if the policy does not have it, or it has none."""
         return next((int(chosen.number) for chosen in self.rules if chosen.rule.name == name and chosen.number), None)
 
     def __bool__(self) -> bool:

@@ -1,10 +1,10 @@
 """Read a host's robots.txt, ai.txt (in the same format) and tdmrep.json, and find the signals that paths have.
 
 Paths are matched with patterns as RFC 9309 defines it. Rules are in groups for agents; the agents that count are named
-in robots_agents.txt or by a user. Of the rules that fit a path, the one with the most octets decides; of equally long
-rules, one that allows (section 2.2). In tdmrep.json the first one that fits decides. Patterns without a wildcard are
-sorted, and each is linked to the longest other pattern that it begins with. So bisection and links find the longest
-pattern that a path begins with.
+in robots_agents.txt or by a user. Of the rules whose pattern fits a path, the one with the longest pattern, in octets,
+decides; of equally long ones, one that allows (section 2.2). In tdmrep.json the first one that fits decides. Patterns
+without a wildcard are sorted, and each is linked to the longest other pattern that it begins with. So bisection and
+links find the longest pattern that a path begins with.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class PathRule(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Some agents, in lower case, and the rules for them; the group of rules before any agent has no agents."""
+    """Some agents, in lower case, and the rules for them; rules before any agent form a group without agents."""
 
     agents: list[str]
     rules: list[PathRule]
@@ -113,7 +113,10 @@ def condensed(content: bytes) -> tuple[bytes, list[str]]:
 
 
 def escaped(text: str) -> str:
-    """Return a text with each character but printable ASCII and line ends %-escaped as a byte; none is above U+FF."""
+    """Return a text with all characters but printable ASCII and line feeds %-escaped, each as one byte.
+
+    The text must have no character above U+FF.
+    """
     return _NO_PATH.sub(lambda found: f"%{ord(found[0]):02X}", text)
 
 
@@ -225,14 +228,17 @@ def compared(spelled: str) -> str:
 
 
 class _Wild(NamedTuple):
-    """A pattern with wildcards: rank, parts between the wildcards, and whether the last part must end the path."""
+    """A pattern with wildcards: its rank, by which patterns compete; its parts; whether the last must end the path."""
 
     rank: Rank
     parts: list[str]
     ends: bool
 
     def fits(self, path: str) -> bool:
-        """Return whether the pattern fits a path; the first place at which each part fits leaves most to the next."""
+        """Return whether the pattern fits a path.
+
+        Each part is put at the first place where it fits, which leaves most of the path to the next parts.
+        """
         first, *middle, last = self.parts
         if not path.startswith(first):
             return False
@@ -246,10 +252,10 @@ class _Wild(NamedTuple):
 
 
 class PathRules:
-    """Patterns of paths, each of which refuses or allows the paths that it fits.
+    """Patterns of paths; each refuses or allows the paths that it fits.
 
     patterns: pairs of whether the pattern refuses, and the pattern.
-    in_order: the first pattern that fits decides, instead of the longest.
+    in_order: whether the first pattern that fits decides, instead of the longest.
     """
 
     def __init__(self, patterns: Iterable[tuple[bool, str]], in_order: bool = False):
@@ -310,10 +316,10 @@ def _parts(pattern: str) -> tuple[list[str], bool]:
 
 
 def _nested(ordered: list[str], ranks: dict[str, Rank]) -> tuple[list[int], list[Rank]]:
-    """Return the parent of each of the sorted beginnings, and its best rank.
+    """Return, for each of the sorted beginnings of paths, `ordered`, its parent and its best rank.
 
-    The parent is the index of the longest other beginning that it begins with, or -1. The best rank is the greatest of
-    `ranks` for the beginning, its parent, the parent of that, and so on.
+    The parent is the index of the longest other beginning with which this one begins, or -1. The best rank is the
+    greatest of `ranks` for the beginning, its parent, the parent of that, and so on.
     """
     shorter: list[int] = []
     best: list[Rank] = []
@@ -356,7 +362,10 @@ class HostRules:
         return found
 
     def _refused(self, files: Mapping[str, bytes], agents: Sequence[str]) -> Iterator[tuple[int, PathRules]]:
-        """Yield pairs: the bit of a signal, and rules that refuse the paths with it; several pairs may have one bit."""
+        """Yield pairs: the bit of a signal, and rules; the paths that the rules refuse have the signal.
+
+        Several pairs may have the same bit.
+        """
         for name, signal in ((ROBOTS_TXT, "robots"), (AI_TXT, "ai.txt")):
             if name not in files:
                 continue
@@ -388,7 +397,7 @@ class HostRules:
     def _rules(
         self, bit: int, lists: Iterable[Patterns], made: Callable[[Patterns], PathRules] = PathRules
     ) -> Iterator[tuple[int, PathRules]]:
-        """Yield the bit with the rules of each list that has a refusing pattern; equal lists count once."""
+        """Yield `bit` with the rules made of each list in which a pattern refuses; equal lists count once."""
         for patterns in dict.fromkeys(map(tuple, lists)):
             if any(refuses for refuses, _ in patterns):
                 rules = made([*patterns])
@@ -405,7 +414,7 @@ def _fetching(found: Sequence[Group], agents: Sequence[str]) -> Iterator[Pattern
 
 
 def _asked(found: Sequence[Group], agents: Sequence[str]) -> list[str]:
-    """Return the agents that groups name, and EVERYONE if other agents are left, which share its rules."""
+    """Return those of `agents` that groups name, and EVERYONE if there are others, as these share its rules."""
     named = {agent for group in found for agent in group.agents}
     own = [agent for agent in agents if agent in named]
     return own if len(own) == len(agents) else [*own, EVERYONE]
@@ -440,7 +449,7 @@ def _preferences(field: str, value: str) -> Iterator[tuple[bool, str]]:
 
 
 def _firm(patterns: Iterable[tuple[bool, str]]) -> Patterns:
-    """Return distinct patterns; a pattern that one pair refuses and another permits is only refused."""
+    """Return distinct patterns with whether they refuse; one that is both refused and permitted is only refused."""
     given = [*dict.fromkeys(patterns)]
     refused = {pattern for refuses, pattern in given if refuses}
     return [(refuses, pattern) for refuses, pattern in given if refuses or pattern not in refused]

@@ -63,7 +63,7 @@ class WordTable(NamedTuple):
 
     @classmethod
     def of(cls, bits: Mapping[int, int]) -> WordTable:
-        """Return the table of keys with their flags, at most half full; ValueError for too many keys."""
+        """Return a table of `bits`, flags by key, at most half full; ValueError for more keys than a table may have."""
         places = 1 << max(4, (2 * len(bits) - 1).bit_length())
         if places > PLACES:
             raise ValueError(f"{len(bits)} words are more than a table has place for")
@@ -98,7 +98,7 @@ def listed(name: str) -> list[dict[str, str]]:
 
 
 def shared(make: Callable[[Given], Made]) -> Callable[[Given], Made]:
-    """Return the function `make` with a cache of its last result, which is dropped when the argument is deleted."""
+    """Return `make` with a cache of its last result, which is dropped when the argument of that call is deleted."""
     last: list[tuple[ref[Given], Made]] = []
 
     @wraps(make)
@@ -111,9 +111,9 @@ def shared(make: Callable[[Given], Made]) -> Callable[[Given], Made]:
 
 
 class Urls(NamedTuple):
-    """The URLs of images: offsets, bytes and `paths`.
+    """The URLs of images: the offset of each, the bytes of all (`data`), and `paths`.
 
-    paths: int64[image, 2], the begin of the host and the end of the path in the bytes.
+    paths: int64[image, 2], the begin of the host and the end of the path in `data`.
     """
 
     offsets: np.ndarray

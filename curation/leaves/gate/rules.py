@@ -109,7 +109,7 @@ _RATIOS = pa.array([width * 1000 + height for width, height in RATIOS], pa.int32
 
 
 def outside_archives(images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
-    """Return bool[image]: the images of the mask `images` whose host is none of ARCHIVES, and no subdomain of one."""
+    """Return the mask `images`, bool[image], without the images whose host is one of ARCHIVES or a subdomain of one."""
     urls = batch["url"].filter(pa.array(images))
     found = pc.match_substring_regex(urls, _HOSTS, ignore_case=True).fill_null(False)
     out = images.copy()
@@ -123,15 +123,16 @@ def has_signal(batch: pa.RecordBatch, name: str) -> np.ndarray:
 
 
 def has_other_licence(batch: pa.RecordBatch, number: str) -> np.ndarray:
-    """Return which images have no stated licence, or a stated one that `number`, such as "cc0,cc-by", does not name."""
+    """Return which images have no stated licence, or a stated one that is not named in `number`, as in "cc0,cc-by"."""
     stated = _signals(batch) & MASK
     return (stated == 0) | (stated & ~bits_of(number) != 0)
 
 
 def is_beside(batch: pa.RecordBatch, number: int) -> np.ndarray:
-    """Return which images have `number` POINTS or more, by all places that pages give them.
+    """Return which images have `number` points or more: the sum of POINTS of all places that pages give them.
 
-    An image in a part that sites repeat has one more if pages show it OFTEN, or more often, with an alt.
+    An image in a part that sites repeat, such as a header, has one more if pages show it OFTEN, or more often, with an
+    alt.
     """
     return _points(batch) + (_is_shown(batch, OFTEN) & (_signals(batch) & _REPEATED != 0)) >= number
 
@@ -145,7 +146,9 @@ def _points(batch: pa.RecordBatch) -> np.ndarray:
 
 
 def is_shown_away(batch: pa.RecordBatch, number: int) -> np.ndarray:
-    """Return which images with an alt on `number` places or more are in a link to another site, and in no figure."""
+    """Return a mask, bool[image]: those in a link to another site, in no figure, with an alt on at least `number`
+    places.
+    """
     away, figure = IMAGE_PLACES["in link away"], IMAGE_PLACES["in figure"]
     return _is_shown(batch, number) & (_signals(batch) & (away | figure) == away)
 
@@ -159,7 +162,7 @@ def _signals(batch: pa.RecordBatch) -> np.ndarray:
 
 
 def has_url_word(batch: pa.RecordBatch) -> np.ndarray:
-    """Return which images outside archives have a file or folder whose name is made of words of `url_words`."""
+    """Return which images outside ARCHIVES have a listed host, or a file or folder named by words of `url_words`."""
     _, data, paths = urls_of(batch)
     out = np.empty(batch.num_rows, bool)
     kernels.find_url_words(data, paths, *_url_table(), out)
@@ -167,7 +170,7 @@ def has_url_word(batch: pa.RecordBatch) -> np.ndarray:
 
 
 def is_svg(batch: pa.RecordBatch) -> np.ndarray:
-    """Return which images are SVG by the ending of their file, without those of archives."""
+    """Return which images outside ARCHIVES are SVG by the ending of the file in their URL."""
     offsets, data, paths = urls_of(batch)
     out = np.empty(batch.num_rows, bool)
     kernels.find_svg(data, offsets, paths, out)
@@ -175,7 +178,7 @@ def is_svg(batch: pa.RecordBatch) -> np.ndarray:
 
 
 def has_many_texts(batch: pa.RecordBatch, number: int) -> np.ndarray:
-    """Return which images have more than `number` texts of one language, without those of archives."""
+    """Return which images outside ARCHIVES have more than `number` texts of one language."""
     texts, offsets = parts(batch["candidates"])
     counts = np.diff(offsets)
     out, may_have = np.zeros(batch.num_rows, bool), outside_archives(counts > number, batch)
@@ -187,10 +190,10 @@ def has_many_texts(batch: pa.RecordBatch, number: int) -> np.ndarray:
 
 
 def is_stated_small(batch: pa.RecordBatch, number: int) -> np.ndarray:
-    """Return which images have a stated side below `number` pixels; one without a stated size has none.
+    """Return which images have a stated width or height below `number` pixels; one without a stated size has none.
 
-    What states a ratio, such as 16 by 9, states no size. Of a thumbnail, at most twice as long as wide and in contents
-    or a figure alone, the longer side counts.
+    Two numbers that are a ratio, such as 16 by 9, are no size. Of a thumbnail, at most twice as long as wide and only
+    in contents or a figure, the longer side counts.
     """
     sides = batch["stated_width"], batch["stated_height"]
     shorter, longer = pc.min_element_wise(*sides), pc.max_element_wise(*sides)
@@ -202,7 +205,7 @@ def is_stated_small(batch: pa.RecordBatch, number: int) -> np.ndarray:
 
 
 def url_words() -> dict[str, int]:
-    """Return the words and hosts of url_words.csv, with the bits of their places."""
+    """Return the words and hosts of url_words.csv, each with the bits of the PLACES where it counts."""
     return {row["word"]: sum(int(PLACES[place]) for place in row["places"].split()) for row in listed("url_words.csv")}
 
 
@@ -369,8 +372,7 @@ def equals_url(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch)
 def _folded(written: bytes) -> str:
     """Return a string with %-escapes decoded and in lower case.
 
-    A character stays as it is if its lower case has several characters, or is ASCII where the character is not, or the
-    other way round.
+    A character stays as it is if its lower case has several characters, or if only one of the two is in ASCII.
     """
     text = unquote_to_bytes(written).decode("utf-8", "surrogateescape")
     lower = ((each, each.lower()) for each in text)
@@ -386,7 +388,7 @@ _ROBOTS = "images whose URL or page robots.txt forbids to one of the agents of `
 _CONTENT_SIGNAL = "images whose URL or page robots.txt keeps from training (`Content-Signal: ai-train=no`)"
 _AI_TXT = "images whose URL or page ai.txt forbids"
 _SIZE = (
-    "images that a page shows with a side below N pixels, or thumbnails in its contents if the longer side is; those "
+    "images that a page shows with a side below N pixels (of thumbnails in its contents, the longer side); those "
     "without a stated size pass"
 )
 _STRUCTURE = (

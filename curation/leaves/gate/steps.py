@@ -1,10 +1,10 @@
 """The base class of the gate's steps, and the sample of what they remove.
 
-Each step reads the files that the step before wrote. `options` runs the steps; its GROUP is their hook.
+Each step reads the files that the step before wrote. `options` runs the steps; other packages add steps by its GROUP.
 
-The tasks that rewrite files of images also write the sample. An image is drawn for it by seed and uid, so the same rows
-are written however files and tasks are cut. What an `is_silent` rule would remove is not written, whichever rule
-removed it.
+The tasks that rewrite files of images also write the sample. Seed and uid alone decide whether an image is drawn for
+it, so the same rows are written however files and tasks are cut. What an `is_silent` rule would remove is not written,
+whichever rule removed it.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ COUNTS = ("failed", "alone", "removed")  # images, or texts, that fail a conditi
 
 
 class Step:
-    """A step of the gate, with all its options, and with all files found that it reads."""
+    """A step of the gate, with its options, and with the files that it reads already found."""
 
     removes = True  # whether images or texts may go
     title = ""  # what removes images, in words
 
     def asks(self) -> dict[str, list[str]]:
-        """Return what the step asks of images, for people, by kind of condition."""
+        """Return, for users, what the step asks of images: a list of texts for each kind of condition."""
         return {}
 
     def open(self, engine: Engine) -> Step:
@@ -68,9 +68,10 @@ class Step:
 
 
 def removed(title: str, counted: Tallies) -> dict[str, Any]:
-    """Return, for run.json, the condition of a step that has only one; `title` describes it.
+    """Return the row of run.json about a step's only condition, which `title` describes.
 
-    The step sees only images that the steps before it left, so an image fails no other condition: all COUNTS are equal.
+    The step sees only images that the steps before it let pass, so an image fails no other condition: all COUNTS are
+    equal.
     """
     texts = {code: number for code, number in counted.by_language("texts").items() if number}
     return {"text": title} | dict.fromkeys(COUNTS, counted["removed"]) | {"removed_texts": texts}
@@ -78,7 +79,7 @@ def removed(title: str, counted: Tallies) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Removed:
-    """The sample of removed images that a step writes: folder, name of the step, share, seed, and silent rules.
+    """The sample of the images that a step removes: a share of them, drawn by seed and uid, and written to a folder.
 
     `writer` writes the texts that the step removes from one file of images, if the image of the text is drawn. What
     `silent` rules would remove is left out.
@@ -103,7 +104,7 @@ class Removed:
         return draws(self.seed, PURPOSE, batch["uid"]) < self.share
 
     def add(self, batch: pa.RecordBatch, texts: pa.StructArray, images: np.ndarray, rules: pa.Array) -> None:
-        """Write texts of drawn images to the sample, each with the rule that removes it, but none of silent rules.
+        """Write texts of drawn images to the sample, each with the rule that removes it; skip those of silent rules.
 
         images: the row in the batch of each text's image.
         rules: the title of the rule that removes each text; null if the text stays, which is then not written.
@@ -137,7 +138,7 @@ class StepFolder:
     def removed(self, name: str, tallies: Tallies) -> Iterator[Removed | None]:
         """Yield the sample for the texts removed from the file of images `name`, or None if no sample is asked for.
 
-        The file that it writes is tallied as one of REMOVED_PART.
+        The file that is written is tallied, with its checksum, as one of REMOVED_PART.
         """
         if self.sample is None:
             yield None
@@ -149,7 +150,7 @@ class StepFolder:
 
 
 def parts_in(checksums: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return checksums of a step in two parts: of its files of images, and of its files of REMOVED_PART."""
+    """Divide a step's checksums into those of its files of images, and those of its files of REMOVED_PART."""
     prefix = f"{REMOVED_PART}/"
     own = {name: each for name, each in checksums.items() if not name.startswith(prefix)}
     return own, {name.removeprefix(prefix): each for name, each in checksums.items() if name.startswith(prefix)}

@@ -59,7 +59,7 @@ class GivenTables:
 
     @property
     def columns(self) -> list[pa.Schema]:
-        """The columns of each table that conditions may name; the download's columns hide equal names of others."""
+        """The columns of each table that conditions may name; those of a download hide equal names in others."""
         of_download = {*map(str.lower, self.results.columns.names)} if self.results else set()
         return [
             pa.schema([each for each in table.columns if table is self.results or each.name.lower() not in of_download])
@@ -111,7 +111,7 @@ def value_bytes(values: pa.Array) -> pa.Array:
 
 
 def of_table(number: int, counted: Tallies) -> dict[str, Any]:
-    """Return, for run.json, the number of images in a table and, if rows of some differ, their number and a uid."""
+    """Return, for run.json, how many images the table `number` has and, if rows of some differ, how many, and a uid."""
     differing = counted[f"differing.{number}"]
     examples = counted.beginning(f"differing_uid.{number}.")
     return {"found": counted[f"found.{number}"]} | (
@@ -131,7 +131,7 @@ def require_found(table: ImageTable | UidList, number: int, counted: Tallies) ->
 def require_own_rows(
     table: ImageTable | UidList, columns: Sequence[str], number: int, counted: Tallies, config: CurationConfig
 ) -> None:
-    """Raise InputError for a table in which rows of too many images differ in `columns`, those that options name."""
+    """Raise InputError if a table has, for too many images, rows that differ in `columns`, those that options name."""
     found = of_table(number, counted)
     differing = found.get("differing", 0)
     if differing > config.max_shared_uids * found["found"]:
@@ -144,7 +144,7 @@ def require_own_rows(
 
 
 class ListedHashes(SavedSets):
-    """The listed hashes of each kind; hashes of NEAR may differ in `distance` bits."""
+    """The listed hashes of each kind; one of NEAR also matches hashes that differ in at most `distance` bits."""
 
     @classmethod
     def of(cls, hashes: Mapping[str, np.ndarray], distance: int) -> ListedHashes:
@@ -172,7 +172,7 @@ class HashTables:
         return cls(found)
 
     def files(self) -> list[tuple[str, str]]:
-        """Return pairs of path and version of all files, sorted, as text without secrets.
+        """Return the path and the version of each file of the tables, as texts without secrets, sorted.
 
         The version identifies a file's content: its checksum, or else size, time of modification and ETag.
         """
@@ -182,8 +182,8 @@ class HashTables:
     def find(self, engine: Engine, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
         """Return the keys of the images with a listed hash, uint64[image, 2].
 
-        Hashes of NEAR may differ in `bits` bits; `work` is a folder for the hashes that are shipped. InputError for a
-        kind whose columns hold only nulls.
+        Hashes of NEAR may differ in `bits` bits; `work` is a folder for the files by which tasks get the listed hashes.
+        InputError for a kind whose columns hold only nulls.
         """
         lists = engine.ship(ListedHashes.of(hashes, bits).save(work / "listed_hashes"))
         items = [(table, file, kind) for kind, own in self.of_kind.items() for table in own for file in table.files]

@@ -1,9 +1,9 @@
 """Join facts from tables to images, and send the verdicts to the tasks that rewrite the files of the images.
 
-An image's verdict is the conditions that it meets and the evaluation sets that have it, as bits. The text of a
-condition is scanned before Spark parses it: its length, its depth, and times of the run. Conditions over columns are
-evaluated by Spark's SQL in `expressions`; all others here, row by row of one table. Of several rows of an image the one
-that meets the most conditions counts: of several tries, one that succeeded.
+An image's verdict is the conditions that it meets and the evaluation sets that have it, as bits. Before Spark parses a
+condition, its text is scanned: it must not be too long or too deep, or name a time of the run. Conditions over columns
+are evaluated by Spark's SQL in `expressions`; all others here, row by row of one table. Of several rows of an image the
+one that meets the most conditions counts, so of several tries to download it, one that succeeded.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def beginnings(expression: str) -> list[int]:
 
 @dataclass(frozen=True)
 class Part:
-    """Some tables, and the conditions over their columns, both as bits.
+    """Some tables, and the conditions over their columns; each table and condition is a bit of a number.
 
     An image without a row in any of these tables meets the conditions `unmet`, such as IS NULL.
     """
@@ -134,9 +134,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Asked:
-    """The given tables, and the conditions on them; a condition's bit is its position.
+    """The given tables, and the conditions on their images; the position of a condition is its bit.
 
-    `also` are pairs of a table and a column that other options need.
+    `also` has pairs of a table and one of its columns that other options need.
     """
 
     tables: GivenTables
@@ -145,7 +145,7 @@ class Asked:
 
     @classmethod
     def of(cls, tables: GivenTables, also: Sequence[tuple[ImageTable, str]]) -> Asked:
-        """Return all conditions but those of --keep: that an image was downloaded, and that the list has it."""
+        """Return the tables with the conditions besides --keep: an image must be downloaded, and be in the list."""
         found = [DOWNLOADED] if tables.results else []
         if tables.only:
             found.append(Condition(f"{FOUND}{tables.every.index(tables.only)}", (), f"in {tables.only.name}"))
@@ -159,7 +159,7 @@ class Asked:
 
     @cached_property
     def compared(self) -> list[list[str]]:
-        """The columns of each table in which rows of one image must not differ: all that any option needs.
+        """For each table, the columns in which rows of one image must not differ: all that any option needs.
 
         A table by URL has none, as it may have a row per text.
         """
@@ -188,9 +188,9 @@ class Asked:
         return number == 0 and self.tables.results is not None
 
     def read(self, file: Any, number: int, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, dict]]:
-        """Yield batches of a file's rows with KEY and `columns`, and the rows' facts as columns of `facts_schema`.
+        """Yield batches of a file's rows with KEY and `columns`, each with their facts as columns of `facts_schema`.
 
-        The conditions that rows meet are left out. `number` is the number of the table.
+        The facts lack the column `met`. `number` is the number of the table.
         """
         table, compared = self.tables.every[number], self.compared[number]
         status = [STATUS] if self.is_download(number) else []
@@ -208,20 +208,20 @@ class Asked:
 
 
 def facts_schema(tables: int) -> pa.Schema:
-    """Return the schema of facts about an image: conditions it meets, tables and sets it is in, and hashes of rows."""
+    """Return the schema of facts about an image: conditions it meets, tables and sets it is in, status, row hashes."""
     facts = [pa.field(name, pa.int64()) for name in ("met", "found", "sets")]
     hashes = [pa.field(f"{ROW}{number}", pa.int64()) for number in range(tables)]  # one per table
     return pa.schema([*ROWS, *facts, pa.field("status", pa.string()), *hashes])
 
 
 def rows_of_tables(asked: Asked) -> list[Rows]:
-    """Return for each file of the tables a function that yields its facts, for conditions that need no SQL."""
+    """Return for each file of the tables a function that yields facts about its rows, if no condition needs SQL."""
     tables = enumerate(asked.tables.every)
     return [partial(_rows_of, file, asked=asked, number=number) for number, table in tables for file in table.files]
 
 
 def rows_of_sets(tables: GivenTables, columns: Sequence[str], sets: Shipped) -> list[Rows]:
-    """Return functions that yield images in evaluation sets, one for each column and file of tables that have it."""
+    """Return functions that yield images in evaluation sets: one for each of `columns` in each file that has it."""
     return [
         partial(_in_sets, file, table=table, column=column, sets=sets)
         for column in columns
@@ -243,7 +243,10 @@ def _rows_of(file: Any, asked: Asked, number: int) -> Iterator[dict[str, pa.Arra
 
 
 def _hashes(columns: Sequence[pa.Array], names: Sequence[str]) -> pa.Array:
-    """Return a hash of each row, int64; null if all columns are null or the download failed."""
+    """Return a hash of each row, int64, to compare an image's rows.
+
+    It is null if all columns are null or the download failed.
+    """
     hashes, says_nothing = np.zeros(len(columns[0]), np.uint64), np.ones(len(columns[0]), bool)
     for column in columns:
         is_null = column.is_null().to_numpy(zero_copy_only=False)
@@ -270,7 +273,7 @@ def _in_sets(file: Any, table: ImageTable, column: str, sets: Shipped) -> Iterat
 class VerdictJoin:
     """The join of images and rows of tables, and the parts into which conditions divide these tables.
 
-    `has_status` says whether the first table is the result of a download.
+    `tables` is the number of tables; `has_status` says whether the first one is the result of a download.
     """
 
     by_key: ByKey
@@ -293,9 +296,9 @@ def _called(rows: Rows) -> Iterator[dict[str, pa.Array]]:
 def rewritten(
     exchange: Callable[..., Tallies], join: VerdictJoin, rows: Sequence[Rows], checks: Checks, folder: StepFolder
 ) -> Tallies:
-    """Rewrite all files with the images that pass the checks; return the tallies.
+    """Rewrite all files of images with those that pass the checks; return the tallies.
 
-    `exchange` is that of an engine, perhaps with further rows of facts; `rows` yield facts from tables.
+    `exchange` is the method of an engine, perhaps with more rows of facts; each of `rows` yields facts from a table.
     """
     met, places = join.by_key, join.by_key.places
     relay = Relay(partial(_pass_on, join=join), places.relays(met.cut[1]))
@@ -334,10 +337,10 @@ def judged(rows: pa.RecordBatch, groups: Groups, join: VerdictJoin, tallies: Tal
 
 
 def _best(met: np.ndarray, is_own: np.ndarray, part: Part, groups: Groups) -> np.ndarray:
-    """Return the bits of the conditions of a part that the best row of each group meets.
+    """Return, for each group, the bits of the conditions of a part that the group's best row meets.
 
-    The best row meets the most conditions; of equal rows, the one with the greatest bits. `is_own` says which rows are
-    of the part; a group without such rows meets `part.unmet`.
+    The best row meets the most conditions; of equally good ones, it is the one with the greatest bits. `is_own` says
+    which rows are of the part's tables; a group without such rows meets `part.unmet`.
     """
     numbers = np.where(is_own, _ones(met), -1)
     most = groups.reduced(np.maximum, numbers)
@@ -359,7 +362,7 @@ def _smallest(statuses: pa.Array, groups: Groups) -> pa.Array:
 
 
 def _differing(rows: pa.RecordBatch, groups: Groups, tables: int) -> np.ndarray:
-    """Return int64[group]: the tables that have differing rows in each group, as bits."""
+    """Return, for each group of rows about one image, the tables whose rows differ there, as bits: int64[group]."""
     out = np.zeros(len(groups.starts), np.int64)
     for number in range(tables):
         hashes = rows[f"{ROW}{number}"]

@@ -1,6 +1,7 @@
 """The command `clip-lid-eval`: measure how well a language-ID model labels texts of known languages.
 
-Languages are compared by language and by witness: recall, precision, shares.
+Recall, precision and shares are compared by language, and by witness: evidence besides the model's label, such as the
+language that a page states.
 """
 
 from __future__ import annotations
@@ -71,10 +72,10 @@ WITNESSED = pa.schema(
 def evaluate(
     texts: pa.Array, gold: pa.Array, identifier: Identifier, rules: LanguageRules, stated: Stated | None = None
 ) -> pa.Table:
-    """Return a row of EVALUATED for each language that texts are in or get, sorted by number of texts, largest first.
+    """Return a row of EVALUATED for each language that is true or found, sorted by number of texts, largest first.
 
-    `gold` has the true language of each text, by any label that a table of pairs may state. Rows for which `is_gold` is
-    False are left out.
+    `gold` has the true language of each text, by any label that a table of pairs may state; `stated` has what the input
+    says of it. Rows for which `is_gold` is False are left out.
     """
     texts, names, stated = _usable(texts, gold, stated)
     labels, scores = identifier.predict(texts)
@@ -90,7 +91,8 @@ def evaluate_witnesses(
 ) -> pa.Table:
     """Return rows of WITNESSED without witnesses, with each witness in `rules` alone, and with all of these witnesses.
 
-    Each choice of witnesses has a row for all texts, and one for each true language. Arguments are as for `evaluate`.
+    A witness is evidence of the language besides the model's label. Each choice of witnesses has a row for all texts,
+    and one for each true language. Arguments are as for `evaluate`.
     """
     texts, names, stated = _usable(texts, gold, stated)
     labels, scores = identifier.predict(texts)

@@ -57,7 +57,7 @@ _SENT = pa.schema([_COPIES.field("key")])
 
 @dataclass(frozen=True)
 class Comparison:
-    """One round of comparisons: the bits of a hash, the largest distance, and the number of parts of each band."""
+    """A round of comparisons: the bits of a hash, the largest distance of a pair, and the number of parts of a band."""
 
     bits: int
     distance: int
@@ -114,12 +114,15 @@ def compare_some() -> None:
 
 
 def shares(number: int) -> tuple[int, ...]:
-    """Return, for each round, the divisor d: the first 1/d of the undecided hashes is compared with all of them."""
+    """Return the divisor d of each round, for so many hashes.
+
+    The first 1/d of the undecided hashes is compared with all undecided ones.
+    """
     return (1,) if number <= ONE_ROUND else (FIRST_SHARE, 1)
 
 
 class Leaders:
-    """The sweep over batches of pairs, sorted by (later, earlier), that finds each copy's leader.
+    """Finds each copy's leader in one sweep over all pairs, which come in batches, sorted by (later, earlier).
 
     `words` is the number of uint64 in a hash.
     """
@@ -128,7 +131,10 @@ class Leaders:
         self._copies, self._number = np.empty((1024, words), np.uint64), 0
 
     def of(self, later: np.ndarray, earlier: np.ndarray) -> np.ndarray:
-        """Return a bool per pair: True if it is a copy and its leader; both arrays are keys, uint64[pair, word]."""
+        """Return a bool per pair: True if the later hash is a copy, and the earlier one its leader.
+
+        Both arrays are keys, uint64[pair, word].
+        """
         if self._number + len(later) > len(self._copies):
             more = max(len(later), len(self._copies))
             self._copies = np.concatenate([self._copies, np.empty((more, self._copies.shape[1]), np.uint64)])
@@ -186,9 +192,10 @@ def _keys(pairs: DataFrame, side: str) -> DataFrame:
 
 
 def _named(images: DataFrame, distinct: DataFrame, copies: DataFrame) -> DataFrame:
-    """Return the images that belong to a group of copies, with `copy_of`.
+    """Return the images that belong to a group of copies, with `copy_of`, the uid of the image that stays.
 
-    `distinct` has key, first (uid) and copies (count) of each hash, `copies` the key and leader of each copy.
+    `distinct` has key, first (uid) and copies (number of images) of each hash, `copies` the key and leader of each
+    copy.
     """
     led = distinct.join(copies, on="key", how="left").selectExpr("key", "copies", "coalesce(leader, key) as leader")
     sizes = led.groupBy("leader").agg({"copies": "sum"}).toDF("leader", "size").where("size > 1")

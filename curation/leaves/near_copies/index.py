@@ -35,14 +35,17 @@ _SEEN = 1024  # sampled hashes that show which bits vary
 
 @dataclass(frozen=True)
 class Tables:
-    """The plan of an index: a table over `width` bits for each number in `flips`, the most bits flipped in look-ups."""
+    """The plan of an index of hashes: a table of values of `width` bits for each number in `flips`.
+
+    In look-ups, at most so many bits are flipped.
+    """
 
     width: int
     flips: tuple[int, ...]
 
     @cached_property
     def masks(self) -> tuple[np.ndarray, np.ndarray]:
-        """All flips of a value (int64 masks, fewest bits first), and the number of flips that each table needs."""
+        """All flips of a value (int64 masks, fewest bits first), and for each table how many of the first it needs."""
         flipped = [bits for n in range(max(self.flips) + 1) for bits in combinations(range(self.width), n)]
         flips = np.array([sum(1 << bit for bit in bits) for bits in flipped], np.int64)
         return flips, np.array([_flips(self.width, most) for most in self.flips])
@@ -73,7 +76,7 @@ def _flips(width: int, most: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class BandIndex:
-    """Tables of a range of rows of hashes, in which later rows are looked up."""
+    """Tables of the hashes in a range of rows, in which the hashes of later rows are looked up."""
 
     tables: Tables
     places: np.ndarray  # the positions of each table's bits, int64[table, width]
@@ -97,9 +100,10 @@ class BandIndex:
         return cls(tables, places, starts, members)
 
     def pairs(self, words: np.ndarray, k: int, begin: int, found: Iterable[np.ndarray] = ()) -> Iterator[np.ndarray]:
-        """Yield pairs within `k` bits, int64[pair, 2]: a row from `begin` on, and an indexed row before it, each once.
+        """Yield pairs of rows within `k` bits, int64[pair, 2], each once.
 
-        Pairs that are equal in all bits of one of the sets `found` (arrays of bit positions) are left out.
+        The later row of a pair is from `begin` on, the earlier one is indexed. Pairs that are equal in all bits of one
+        of the sets `found` (arrays of bit positions) are left out.
         """
         found = [*found]
         masks = np.stack([_mask(some, WORD_BITS * words.shape[1]) for some in [*self.places, *found]])
@@ -114,7 +118,7 @@ class BandIndex:
 
 
 def _most_varied(words: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """Return `bits` sorted by how much they vary in a sample of hashes: first the bits nearest to half ones."""
+    """Return `bits`, positions in a hash, by how much they vary in a sample: first those set in about half of it."""
     some = words[:: -(-len(words) // _SEEN)]
     ones = np.unpackbits(some.astype("<u8").view(np.uint8), axis=1, bitorder="little").sum(axis=0, dtype=np.int64)
     return bits[np.argsort(abs(2 * ones[bits] - len(some)), kind="stable")]
@@ -142,7 +146,7 @@ def pairs_in_band(words: np.ndarray, k: int, indexed: int, band: int) -> Iterato
 
 
 def _pairs_in_group(words: np.ndarray, k: int, indexed: int, band: int) -> Iterator[np.ndarray]:
-    """Yield the pairs, as `pairs_in_band` does, among hashes that share the band's value; positions are in `words`."""
+    """Yield pairs, as `pairs_in_band` does, among hashes that share the band's value, as positions in `words`."""
     bits = WORD_BITS * words.shape[1]
     free = np.setdiff1d(np.arange(bits), band_bits(band, k, bits))
     before = [band_bits(other, k, bits) for other in range(band)]
@@ -274,7 +278,7 @@ def _of_digits(column: pa.Array, name: str) -> pa.Array:
 
 
 def binaries(data: bytes | np.ndarray, size: int) -> pa.Array:
-    """Return consecutive binaries of `size` bytes in `data` as an array."""
+    """Return the binaries of `size` bytes that follow each other in `data`, as an array."""
     rows = len(data) // size if size else 0
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), rows, [None, pa.py_buffer(data)]).cast(pa.binary())
 

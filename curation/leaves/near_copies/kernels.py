@@ -53,8 +53,8 @@ def first_within(vectors, own, others, of_others, estimates, limits, lengths, co
     """Write to found[row] the first row of `others` whose cosine with vectors[row] is at least `cosine`, or else -1.
 
     cosines[row] gets the cosine of the two. Only others with estimates[row, other] >= limits[row] * lengths[other] are
-    tried; estimates are products. `own` and `of_others` are the squared lengths of vectors and others. If `is_own`, the
-    others are the vectors themselves, and only earlier ones for which nothing was found are tried.
+    tried; estimates are inexact scalar products. `own` and `of_others` are the squared lengths of vectors and others.
+    If `is_own`, the others are the vectors themselves, and only earlier ones for which nothing was found are tried.
     """
     for row in range(len(found)):
         found[row] = -1
@@ -85,9 +85,10 @@ def squared_distances(vectors, centres, number, out):
 
 @kernel
 def nearest(vectors, centres, estimates, prices, limits, lists, squares):
-    """Write to lists[row] the centres with the lowest scores, sorted by score, and to squares their squared distances.
+    """Write to lists[row] the centres with the lowest scores, sorted by score; to squares[row] their squared distances.
 
-    Centres with estimates[row, centre] > limits[row] are left out; NaN is not greater.
+    A score is a squared distance plus a price. Centres with estimates[row, centre] > limits[row] are left out; NaN is
+    not greater.
     """
     length = lists.shape[1]
     for row in range(len(lists)):
@@ -111,7 +112,7 @@ def nearest(vectors, centres, estimates, prices, limits, lists, squares):
 def choose(lists, squares, prices, weights, sizes, out):
     """Write to out[row] the centre in lists[row] with the lowest score, and to sizes[centre] the weight of its rows.
 
-    `lists` and `squares` are from `nearest`.
+    `lists`, `squares` and the score are those of `nearest`.
     """
     sizes[:] = 0.0
     for row in range(len(out)):
@@ -126,7 +127,7 @@ def choose(lists, squares, prices, weights, sizes, out):
 
 @kernel
 def add_up(vectors, number, weights, sums):
-    """Add each vector, times its weight, to sums[number[row]], in the order of rows; the caller zeroes `sums`."""
+    """Add weights[row] times vectors[row] to sums[number[row]], in the order of rows; the caller zeroes `sums`."""
     for row in range(len(number)):
         centre, weight = number[row], weights[row]
         for i in range(vectors.shape[1]):

@@ -77,7 +77,7 @@ def squares_of(vectors: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class LeastCosine:
-    """The least cosine of vectors that count as near, and the length of the vectors, which are `scaled`."""
+    """The least cosine at which vectors count as near, and the length of the vectors, which are `scaled`."""
 
     dimension: int
     cosine: float
@@ -85,10 +85,10 @@ class LeastCosine:
     def within(
         self, vectors: np.ndarray, squares: np.ndarray, given: tuple[np.ndarray, np.ndarray] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the row (int64) of the first of others that is near each vector, or -1, and their cosine (float64).
+        """Return, for each vector, the row (int64) of the first other near it, or -1, and their cosine (float64).
 
         `squares` has the squared lengths of `vectors`, `given` the others and their squared lengths. If `given` is
-        None, a vector's others are the vectors before it that are near none themselves.
+        None, a vector's others are the vectors before it that are near no other themselves.
         """
         others, of_others = given or (vectors, squares)
         error = (self.dimension + 24) * _UNIT  # a sum of n products, in any order, is off by n units; and rounding
@@ -119,7 +119,7 @@ class MeaningLeaders:
         self._cosine, self._kept, self._size = LeastCosine(dimension, cosine), _Kept(dimension), FIRST
 
     def of(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the number (int64) of each vector's leader, and the cosine (float64) of the vector and its leader.
+        """Return, for each vector, the number (int64) of its leader, and its cosine (float64) with this leader.
 
         `vectors` is float32[vector, dimension], as `scaled` returns it. Leaders are numbered from 0 in their order. A
         leader has its own number, and a cosine of 1.

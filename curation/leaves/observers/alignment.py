@@ -164,7 +164,10 @@ def finders_of(classes: tuple[tuple[str, Classes], ...], rules: Rules) -> dict[s
 
 
 def count_classes(rows: Rows, finders: dict[str, ClassFinder]) -> dict[str, np.ndarray]:
-    """Return, by language, the counts over the texts in that language, int64[CLASSES + classes]; case is ignored."""
+    """Return by language int64[CLASSES + classes]: texts, texts that name a class, and texts that name each class.
+
+    Case is ignored.
+    """
     counts = {code: np.zeros(CLASSES + finder.classes, np.int64) for code, finder in finders.items()}
     for texts, languages in rows:
         for code, finder in finders.items():
@@ -268,7 +271,10 @@ def _texts(part: str, file: OwnFile) -> Iterator[tuple[pa.Array, pa.Array]]:
 
 
 def _count(of_part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], rules: Rules) -> Tallies:
-    """Return the counts above 0 in a file of a part as tallies by language, named `PART.INDEX of the counts`."""
+    """Return the counts of `count_classes` in a file as tallies by language, named PART.INDEX; those of 0 are left out.
+
+    PART is POOL or MANIFEST; INDEX is a position in the counts.
+    """
     tallies = Tallies()
     for code, counts in count_classes(_texts(*of_part), finders_of(classes, rules)).items():
         for place in np.flatnonzero(counts):
@@ -366,7 +372,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
 
 
 def add(parser: Parser) -> None:
-    """Add the flags of what else the report counts to clip-curate, under a heading of their own."""
+    """Add to clip-curate, under their own heading, the flags of what else the report counts: classes and tokens."""
     group = parser.add_argument_group("what else the report counts (docs/how-to/alignment.md)")
     add_classes(group, default=[])
     add_fields(group, Options, TOKENIZER)

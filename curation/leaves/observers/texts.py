@@ -63,7 +63,7 @@ class DoubtfulObserver:
 
 
 class ShapeObserver:
-    """Compares the counts of a run with the paper's figures."""
+    """Compares the counts of a run with the figures of the paper "Demystifying CLIP Data"."""
 
     def observe(self, seen: Observation) -> Observed:
         """Return the figures of `shape_of_run` as facts, and the report's section; without a match, neither."""
@@ -140,7 +140,10 @@ def first_doubtful(batches: Iterable[pa.RecordBatch], run: Run) -> dict[str, lis
 
 
 def shape_of_run(run: Run) -> dict[str, Any]:
-    """Return `shape_of` and the top entries of a run's English list, or of its only list; {} without a match."""
+    """Return the figures of `shape_of`, the language, and the top entries of a run's English list, or of its only list.
+
+    {} without a match.
+    """
     code, texts = run.config.one_list or ENGLISH, run.curated.by_language("language.texts")
     counts = run.counts.values[run.entries.ids(code)]
     if not counts.any():
@@ -151,9 +154,10 @@ def shape_of_run(run: Run) -> dict[str, Any]:
 
 
 def shape_of(counts: np.ndarray, t: int, texts: float) -> dict[str, float | None]:
-    """Return four figures on the counts of one list of entries: shares of entries and of matches, and matches per text.
+    """Return four figures on the counts of a list of entries: shares of entries and of matches, and matches per text.
 
-    `texts` is the number of texts with a match. An entry in `t` texts or more is above t. Quotients by 0 are None.
+    `t` is the threshold of balancing: entries with that many texts or more are above it. `texts` is the number of texts
+    with a match. Quotients by 0 are None.
     """
     above, matches = counts >= t, int(counts.sum())
     return {
@@ -254,8 +258,9 @@ def thinned(before: np.ndarray, run: Run) -> dict[str, dict[str, Any]]:
     """Return, for each language with thinned entries, how much the gate removed; languages with most matches first.
 
     `before` has the count of each entry over all matched images, by id. The result has numbers of entries: `seen` with
-    texts before the gate, `none` of these without texts after it, `few` with less than the share FEW left. `matches`
-    and `left` are matches before and after the gate. `top` lists the thinned entries with the largest counts before.
+    texts before the gate; of these, `none` with no text after it, and `few` with some, but less than the share FEW.
+    `matches` and `left` are matches before and after the gate. `top` lists the thinned entries with the largest counts
+    before.
     """
     found: dict[str, dict[str, Any]] = {}
     for code, ids in run.entries.languages.items():

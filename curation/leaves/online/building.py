@@ -202,7 +202,7 @@ class _Wanted(Derivation):
 def _made_from(base: Path, shards: list[Shard], run: dict, files: list[OwnFile], block_rows: int) -> dict:
     """Return the member `made_from` of index.json: the tars, the matched images (as a CRC-32), metadata and block size.
 
-    An index of other tars or images has another one.
+    It differs for other tars or images.
     """
     described = repr([run, [(file.path.name, file.path.stat().st_size) for file in files]])
     return {

@@ -73,7 +73,7 @@ class ByEntries:
         return {"batch": int(self.batch), "target": target} | ({"most": True} if self.most else {})
 
     def targets(self, entries: int) -> np.ndarray | None:
-        """Return t of each of `entries` entries, not to be written to; None if samples with most entries are chosen."""
+        """Return t (see the class) of each of `entries` entries, which nobody may change; None if `most` is set."""
         if self.most:
             return None
         return np.broadcast_to(1.0, entries) if self.target is None else self._scaled
@@ -90,17 +90,20 @@ class ByEntries:
             raise InputError(f"the target has {known}; give one per entry")
 
     def require_size(self, batch_size: int) -> None:
-        """Raise ParameterError for a loader's batch size with which a batch would have samples of two super-batches."""
+        """Raise ParameterError for a loader's batch size that does not divide `batch`.
+
+        With it, a batch of the loader could have samples of two super-batches.
+        """
         if self.batch % batch_size:
             fault = f"is {batch_size}, and batches of {self.batch} samples are chosen; give a divisor of it"
             raise ParameterError(fault, "batch_size")
 
 
 def lists_at(order: np.ndarray, parts: Sequence[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the concatenated ids, and the offsets, of lists in the given order.
+    """Return lists, such as samples' entries, in the given order: their ids, concatenated, and their offsets in these.
 
-    `parts` hold the lists: ids, and the begin and the end of each list in these. `order` numbers the lists of all
-    parts.
+    Each of `parts` holds ids, and the begin and the end of each of its lists in these ids. `order` numbers the lists of
+    all parts.
     """
     before = np.cumsum([0, *(len(ids) for ids, _, _ in parts)])
     begins, ends = (
@@ -129,7 +132,7 @@ def choose(ids: np.ndarray, offsets: np.ndarray, size: int, targets: np.ndarray 
 
 @dataclass(frozen=True)
 class Expert:
-    """The images that an expert trains on: those that a Choice takes, given a file of clusters."""
+    """The images that an expert trains on, which a Choice takes by their clusters in the opened file `clusters`."""
 
     clusters: Clusters
     coarse: tuple[int, ...]
@@ -167,7 +170,7 @@ class OnlineConfig:
 
     seed: another seed keeps other samples, in another order.
     mixed_blocks: blocks of the index whose samples are shuffled among each other.
-    caption_ratio: the share of samples with a caption whose text is replaced by it; shares by source, if captions are.
+    caption_ratio: the share of samples with a caption whose text is replaced by it, or a share by source.
     caption_sentence: what of a caption is shown: all, its first sentence, or a drawn one; one answer, or one by source.
     expert: the expert whose images alone are kept; None: all.
     batches: how batches are chosen by their entries; None: all kept samples are used.

@@ -161,7 +161,7 @@ class BalancedDataset(Resumable):
         return full_batches(self.shares(workers, batch_size), batch_size, self.world.size)
 
     def shares(self, workers: int, batch_size: int = 1) -> list[int]:
-        """Return the number of samples of each reader in this epoch: first of worker 0 of each rank, then of worker 1.
+        """Return the number of samples of each reader in this epoch: first worker 0 of every rank, then worker 1, ….
 
         `workers` is the number of workers of each rank.
         """
@@ -232,7 +232,7 @@ class BalancedDataset(Resumable):
 
 
 def read_rates(path: str | PathLike[str], metadata: str | None = None) -> np.ndarray:
-    """Return the rates in a counts.parquet; InputError if its metadata has another digest than `metadata`."""
+    """Return the rates in a counts.parquet; InputError if it is of metadata with another digest than `metadata`."""
     EntryCounts.open(str(path), metadata)  # checks ids, checksums and digest
     rates = read_table(counts_file(as_path(path)), columns=["rate"]).column("rate")
     if rates.null_count:
@@ -250,7 +250,10 @@ def _checked(rates: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def _opened(captions: File | Mapping[str, File] | None, ratio: Ratio) -> Captions | dict[str, Captions] | None:
-    """Return opened captions, by source if given so; InputError unless `ratio` has shares of the same sources."""
+    """Return opened captions, by source if given so; InputError unless `ratio` has a share for each of these sources.
+
+    Without sources, `ratio` must be one number.
+    """
     if not isinstance(captions, Mapping):
         if isinstance(ratio, Mapping):
             raise InputError(f"caption_ratio has shares of {', '.join(ratio)}; give captions as a file of each source")
@@ -269,7 +272,7 @@ def _file(captions: File) -> Captions:
 
 
 def _digests(captions: Captions | Mapping[str, Captions]) -> Any:
-    """Return the digest of the file of captions, or the digests by source."""
+    """Return the digest of the file of captions or, if there is a file for each source, the digests by source."""
     return captions.digest if isinstance(captions, Captions) else {name: each.digest for name, each in captions.items()}
 
 

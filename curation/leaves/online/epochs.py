@@ -43,9 +43,10 @@ KEPT = DRAWN.append(pa.field("caption", pa.string()))  # where it stands for the
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """The rows of a batch that an epoch keeps, ascending; `chosen` has the index of each row's text.
+    """The samples that an epoch keeps of a batch: `rows`, ascending, and `chosen`, the index of each sample's text.
 
-    With weights, a row may come several times, counted by `numbers` from 0, and `probability` has the image's weight.
+    `chosen` is an index into all texts of the batch; `probability` is that of keeping the sample. With weights, a row
+    may come several times, counted by `numbers` from 0, and `probability` has the image's weight.
     """
 
     batch: pa.RecordBatch
@@ -67,7 +68,7 @@ class Drawn:
 
     @property
     def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The entries of all texts of the batch, and where those of each row's text begin and end."""
+        """The entry ids of all texts of the batch, and where the ids of each sample's text begin and end in these."""
         ids, offsets = parts(parts(self.batch["candidates"])[0].field("entries"))
         return ids.to_numpy(), offsets[self.chosen], offsets[self.chosen + 1]
 
@@ -117,7 +118,10 @@ class Epoch:
         return replace(draw(rows, self.rates, self.config, self.number), shard=shard)
 
     def _chosen(self, drawn: list[Drawn], batches: ByEntries) -> list[Drawn]:
-        """Return the samples that the batch of a super-batch has, given those that are kept of each of its blocks."""
+        """Return the samples that are chosen for the batch, given the kept samples of each block of a super-batch.
+
+        The result has one Drawn per block.
+        """
         order = self._shuffled(pa.chunked_array([each.uids for each in drawn], pa.string()), _numbers(drawn))
         entries = lists_at(order, [each.entries for each in drawn])
         size, targets = taken(len(order), self.config), batches.targets(len(self.rates))
@@ -153,9 +157,9 @@ def draw(batch: pa.RecordBatch, rates: np.ndarray, config: OnlineConfig, epoch: 
 
 
 def _weighted(batch: pa.RecordBatch, offsets: np.ndarray, weights: np.ndarray, seed: int, epoch: int) -> Drawn:
-    """Return the images of a batch that have a text as often as their weights say, each time with one of the texts.
+    """Return each image of a batch that has a text, as often as its weight says, each time with one of its texts.
 
-    `offsets` cut all texts into those of each image.
+    `offsets` has where each image's texts begin in all texts of the batch.
     """
     uids, texts = batch["uid"], np.diff(offsets)
     times = np.floor(weights) + (draws(seed, purpose("weight", epoch), uids) < weights % 1)
@@ -168,7 +172,7 @@ def _weighted(batch: pa.RecordBatch, offsets: np.ndarray, weights: np.ndarray, s
 
 
 def _numbers(drawn: Sequence[Drawn]) -> np.ndarray | None:
-    """Return the numbers that count the repetitions of all rows of `drawn`; None if each row comes once."""
+    """Return the numbers of the repeated rows of all `drawn`, as in Drawn; None if each row comes once."""
     numbers = [each.numbers for each in drawn if each.numbers is not None]
     return np.concatenate(numbers) if numbers else None
 
@@ -176,15 +180,18 @@ def _numbers(drawn: Sequence[Drawn]) -> np.ndarray | None:
 def shuffled(
     names: pa.Array | pa.ChunkedArray, seed: int, purpose: str, numbers: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return a permutation of the rows of `names`, the same for the same names; `numbers` tell equal ones apart."""
+    """Return a permutation of the rows of `names` that depends only on names, seed and purpose.
+
+    `numbers` tell rows of one name apart.
+    """
     return np.argsort(draws(seed, purpose, names, numbers), kind="stable")
 
 
 def groups(order: np.ndarray, config: OnlineConfig, consumer: int, consumers: int) -> list[np.ndarray]:
-    """Return the groups of blocks that a consumer reads, in the order in which an epoch deals them out.
+    """Return the groups of blocks that one consumer reads, in the order in which an epoch deals them out.
 
-    A consumer is a worker of a rank; all have numbers below `consumers`. Super-batches are dealt out whole: what is
-    chosen of one does not depend on the number of consumers.
+    Each worker of each rank is a consumer, with a number from 0 to `consumers` - 1. Super-batches are dealt out whole:
+    what is chosen of one does not depend on the number of consumers.
     """
     mixed = config.mixed_blocks
     if config.batches is None:
@@ -194,7 +201,10 @@ def groups(order: np.ndarray, config: OnlineConfig, consumer: int, consumers: in
 
 
 def taken(kept: int, config: OnlineConfig) -> int:
-    """Return how many of the `kept` samples of a group of blocks come: all or, of a super-batch, one batch or none."""
+    """Return how many of the `kept` samples of a group of blocks are yielded: all or, if batches are chosen, one batch.
+
+    0 if there are too few samples for a batch.
+    """
     if config.batches is None:
         return kept
     return config.batches.batch if kept >= config.batches.batch else 0

@@ -78,9 +78,9 @@ class Mix:
                 yield names[part]
 
     def sizes(self, whole: Sequence[int]) -> list[int]:
-        """Return the number of samples in an epoch of the mix, for each number of samples in `whole`.
+        """Return the number of samples in an epoch of the mix, for each possible size of the part `whole` in an epoch.
 
-        The numbers in `whole` are possible sizes of an epoch of the part `whole`, with which an epoch of the mix ends.
+        The argument `whole` has these sizes; an epoch of the mix ends with that of the part.
         """
         place, counts = self.names.index(self.whole), np.zeros(len(self.names), np.int64)
         out, begin = np.empty(1 << 16, np.int64), 0

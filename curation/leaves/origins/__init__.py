@@ -47,7 +47,7 @@ class DomainCounts:
     images: int  # images whose URL has a host
 
     def largest(self, number: int) -> Iterator[tuple[str, int]]:
-        """Yield the `number` domains with the most images, and these numbers, largest first; equal ones by name."""
+        """Yield the `number` domains with the most images, and how many each has, largest first; equal ones by name."""
         return islice(merge(*map(_ordered, self.files), key=lambda row: (-row[1], row[0])), number)
 
     def share(self, number: int) -> float:
@@ -113,7 +113,7 @@ def _dealt(rows: Iterable[pa.RecordBatch], buckets: int) -> Iterator[Block]:
 
 
 def _sums(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the sums of the images of all rows by name, in one batch; nothing if there are no rows."""
+    """Add up the images of all rows by name; yield the sums in one batch, or nothing if there are no rows."""
     if held := gather_reduced(rows, _summed, BUCKET_BYTES):
         yield _summed(held)
 
@@ -151,7 +151,7 @@ _TIME = re.compile(r"(?<!\d)(?:19|20)\d{12}(?!\d)")  # time in the name of a WAR
 
 @dataclass(frozen=True)
 class Origin:
-    """Inputs of one format in folders of one name, or of one crawl."""
+    """The inputs of one format that are in folders of one name, or of one crawl."""
 
     name: str
     format: str

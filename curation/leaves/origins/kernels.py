@@ -11,10 +11,10 @@ _BASIS, _PRIME, _SPREAD = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3
 
 @lean
 def group_hosts(data, offsets, table, spans, counts):
-    """Return the number of different hosts of the URLs data[offsets[row]:offsets[row + 1]]; skip URLs without a host.
+    """Find the different hosts of the URLs data[offsets[row]:offsets[row + 1]], and return their number.
 
-    spans[k, 0:2] = where the k-th host begins and ends in data; counts[k] = the number of its URLs. `table`, all zeros,
-    has more places than there are rows, a power of two.
+    URLs without a host are skipped. The k-th host gets spans[k, 0:2], where it begins and ends in `data`, and
+    counts[k], the number of its URLs. `table`, all zeros, has more places than there are rows, a power of two.
     """
     found = 0
     last = np.uint64(len(table) - 1)
@@ -43,7 +43,7 @@ def group_hosts(data, offsets, table, spans, counts):
 
 @lean
 def copy_spans(data, spans, bounds, out):
-    """out[bounds[k]:bounds[k + 1]] = data[spans[k, 0]:spans[k, 1]]."""
+    """Copy data[spans[k, 0]:spans[k, 1]] to out[bounds[k]:bounds[k + 1]], for each k."""
     for number in range(len(bounds) - 1):
         begin = spans[number, 0] - bounds[number]
         for i in range(bounds[number], bounds[number + 1]):

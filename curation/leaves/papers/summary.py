@@ -84,7 +84,7 @@ class Summary:
         return f"summary.md, summary.json, {counted(len(known.domains), 'list')} of domains and {still_open}"
 
     def _ranked(self, run: Results, folder: Derived, kept: Sequence[OwnFile]) -> Iterator[Ranked]:
-        """Yield the domains of kept and matched images and their pages, counted; write the largest of each."""
+        """Yield counts of images by domain: of kept or matched images, or of their pages; list the largest in files."""
         parts = {"kept": kept} if run.facts.get("removals") else {"kept": kept, "matched": _matched(run)}
         lists = folder.parts.reopen("domains")
         for part, own in parts.items():
@@ -139,7 +139,7 @@ SMALL = 1000  # the most domains that a small enterprise lists
 
 @dataclass(frozen=True)
 class Ranked:
-    """The counts of images by domain of images or pages, and the file that lists the largest domains."""
+    """Images counted by domain, of the images or of their pages, and the file that lists the largest domains."""
 
     counted: DomainCounts
     of: str  # what was counted, such as "pages of matched images"
@@ -186,7 +186,7 @@ class RunNumbers:
 
     @property
     def origins(self) -> list[Origin]:
-        """The origins of the run's inputs."""
+        """The origins of the run's inputs, such as crawls and folders."""
         return origins(self.facts)
 
     @property
@@ -213,7 +213,7 @@ State = Callable[[RunNumbers], Iterator[Fact]]
 
 
 def summary(known: RunNumbers, answers: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return all sections with their facts, and their questions with the given answers, or None where one is open."""
+    """Return all sections of the summary, each with facts, and questions with their answers, None where one is open."""
     found: dict[str, dict[str, Any]] = {}
     settled = {"tokens": SETTLED} if known.text_bytes < TOKENS else {}  # questions that this run decides
     for row in questions():
@@ -244,7 +244,10 @@ def image_bin(images: int) -> str:
 
 
 def _fact(name: str, value: Any, rows: Sequence[Mapping[str, Any]] = (), **more: Any) -> Fact:
-    """Return a fact with its sentence of sentences.csv: `says`, or `none` where the run has neither value nor rows."""
+    """Return a fact with its sentence from sentences.csv: its `says`, or its `none` if there is neither value nor rows.
+
+    `value` and `more` fill the blanks of the sentence.
+    """
     sentence = _sentences()[name]
     says = sentence["says"] if value or rows or not sentence["none"] else sentence["none"]
     return {"name": name, "value": value, "says": says.format(value=value, **more), "rows": [*rows]}
@@ -353,7 +356,7 @@ def _rule(row: Mapping[str, Any], what: str) -> dict[str, Any]:
 
 
 def _section(origin: Origin) -> str:
-    """Return the sections of the template in which an input can belong."""
+    """Return, as a phrase, the numbers of the template's sections in which an input of this origin can belong."""
     if origin.set:
         return "2.1"
     return "2.1 or 2.3" if origin.format in PAGES else "2.1, 2.2, 2.3 or 2.6"

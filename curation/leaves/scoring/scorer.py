@@ -70,9 +70,10 @@ class ScoringConfig:
 
 @dataclass(frozen=True)
 class ScoringModel:
-    """A model on the CPU in fp32, and its functions; `image` returns tensors without a batch dimension.
+    """A model on the CPU in fp32, and its functions to prepare images and texts and to embed them.
 
-    `texts` returns tensors with a batch dimension, and both features take tensors with one.
+    `image` returns tensors without a batch dimension, `texts` tensors with one. `image_features` and `text_features`
+    take tensors with one.
     """
 
     module: torch.nn.Module
@@ -122,7 +123,7 @@ class Checkpoint:
 
 
 def known_models() -> dict[str, list[str]]:
-    """Return the tags of weights by model of open_clip."""
+    """Return by open_clip model name the tags of the weights that can be loaded for it."""
     import open_clip
 
     return {name: open_clip.list_pretrained_tags_by_model(name) for name in open_clip.list_models()}
@@ -209,7 +210,7 @@ def _of_transformers(checkpoint: Checkpoint) -> ScoringModel:
 
 
 def _config_of(name: str, file: str) -> Path:
-    """Return the path of the configuration `file` of a folder or repository, which is downloaded.
+    """Return the path of the configuration `file` of a model, in a folder or downloaded from a repository.
 
     InputError if any configuration in a folder names code.
     """
@@ -328,7 +329,7 @@ def open_scorer(name: str, pretrained: str | None, config: ScoringConfig) -> Sco
 
 @contextmanager
 def _without_logs() -> Iterator[None]:
-    """Disable logging up to errors in the block: libraries log hints for training, and each try to reach a server."""
+    """Disable logging, up to errors, in the block: libraries log training hints, and each attempt to reach a server."""
     logging.disable(logging.ERROR)
     try:
         yield

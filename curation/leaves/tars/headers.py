@@ -48,7 +48,7 @@ class Member(NamedTuple):
     size: int
 
     def content(self, tar: bytes | mmap.mmap, most: int = maxsize) -> bytes:
-        """Return the bytes of the file, or the first so many."""
+        """Return the bytes of the file, or its first `most` bytes."""
         return tar[self.offset : self.offset + min(self.size, most)]
 
 

@@ -189,7 +189,7 @@ def _source(name: str, version: Version, found: listing.Found) -> Source:
 
 
 def _below(name: str, found: listing.Found) -> str:
-    """Return the path of a picture relative to the listed folder, or else its file name."""
+    """Return the path of a picture relative to the outermost listed folder that has it, or else its file name."""
     folders = [folder.rstrip("/") + "/" for folder in found.folders]
     outer = min((folder for folder in folders if name.startswith(folder)), key=len, default="")
     return name.removeprefix(outer) if outer else name.rpartition("/")[2]
@@ -202,7 +202,7 @@ def _kind(name: str) -> str:
 
 @contextmanager
 def _local(file: ListedFile) -> Iterator[BinaryIO]:
-    """Yield an opened file; of a file at a URL, a temporary copy on this machine."""
+    """Open a file, and yield it; of a file at a URL, yield a temporary copy on this machine."""
     with file.open() as opened:
         if "://" not in file.path:
             yield opened
@@ -250,13 +250,13 @@ def fault_of(found: pa.RecordBatch) -> str | None:
 
 
 def passed_over(found: pa.RecordBatch) -> tuple[int, str]:
-    """Return how many keys of the tar of these rows of SAMPLES have files but no picture, and the first such key."""
+    """Return how many keys of a tar have files but no picture, and the first such key, from its rows of SAMPLES."""
     stated = found.schema.metadata or {}
     return int(stated.get(WITHOUT, b"0")), stated.get(FIRST, b"").decode()
 
 
 def texts(path: Path) -> list[bytes | None]:
-    """Return the first MOST_TEXT bytes of the `txt` file of each sample of a local tar, None for a sample without."""
+    """Return the first MOST_TEXT bytes of each sample's `txt` file in a local tar, None for a sample without one."""
     found: list[bytes | None] = []
     with suppress(DamagedTar), _opened(path) as data:
         for _, files in by_key(members(data)):
