@@ -15,8 +15,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from curation.leaves.clustering import embeddings as embedding
-from curation.leaves.clustering import pipeline
+from curation.leaves.clustering import embeddings
 from curation.leaves.clustering.pipeline import ClusterRequest, cluster
 from curation.leaves.clustering.training import ClusterConfig
 from curation.run.verify import verify
@@ -80,12 +79,11 @@ class _Encoder:
 @contextmanager
 def _without_frames() -> Iterator[None]:
     with ExitStack() as stack:
-        for module, name, stand_in in (
-            (embedding, "Encoder", _Encoder),
-            (embedding, "SPAN", 12),
-            (pipeline, "SPAN", 12),
-            (pipeline, "find_encoder", Path),
-            (pipeline, "described", lambda *_: {"name": "none", "digest": "0", "versions": {}}),
+        for name, stand_in in (
+            ("Encoder", _Encoder),
+            ("SPAN", 12),
+            ("find_encoder", Path),
+            ("described", lambda *_: {"name": "none", "digest": "0", "versions": {}}),
         ):
-            stack.enter_context(patch.object(module, name, stand_in))
+            stack.enter_context(patch.object(embeddings, name, stand_in))
         yield
