@@ -273,7 +273,9 @@ def read_triples(data, i, end, pages, classes, lows, highs, count):
 def read_others(data, i, end, table, lows, highs, begins, count):
     """Read symbols of data[i:end] character by character, until after the next ASCII character outside a word.
 
-    Return the index after this character and the new number of keys.
+    `table` is pages, classes and twins of characters. The key of each symbol, two integers, goes into `lows` and
+    `highs`, and of a word the place where it begins into `begins`, from index `count` on. Return the index after that
+    character, and the new count.
     """
     pages, classes, twins = table
     begin, before, ends = i, SEPARATOR, False  # `before`: class of the symbol from `begin` on

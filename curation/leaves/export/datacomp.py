@@ -136,7 +136,10 @@ def _chosen(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> list[O
 
 
 def _choose(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, choice: Choice | None) -> Tallies:
-    """Write the uids in the file `number` that `choice` takes, by the clusters that `stream` has of these images."""
+    """Write those uids of `files[number]` that `choice` takes to a file of the same name in `folder`.
+
+    `choice` looks at the cluster of each image, which `stream` brings.
+    """
     images, joined = batches(files[number], BATCH_ROWS, CHOSEN.names), pa.schema([*CHOSEN, *CLUSTER])
     rows = (
         chosen(pa.RecordBatch.from_arrays([batch["uid"], *columns], schema=joined), batch["uid"], choice)
