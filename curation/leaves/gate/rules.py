@@ -128,7 +128,7 @@ def has_other_licence(batch: pa.RecordBatch, number: str) -> np.ndarray:
     return (stated == 0) | (stated & ~bits_of(number) != 0)
 
 
-def is_beside(batch: pa.RecordBatch, number: int) -> np.ndarray:
+def has_points(batch: pa.RecordBatch, number: int) -> np.ndarray:
     """Return which images have `number` points or more: the sum of POINTS of all places that pages give them.
 
     An image in a part that sites repeat, such as a header, has one more if pages show it OFTEN, or more often, with an
@@ -146,9 +146,7 @@ def _points(batch: pa.RecordBatch) -> np.ndarray:
 
 
 def is_shown_away(batch: pa.RecordBatch, number: int) -> np.ndarray:
-    """Return a mask, bool[image]: those in a link to another site, in no figure, with an alt on at least `number`
-    places.
-    """
+    """Return which images are in a link to another site, in no figure, and have an alt on `number` places or more."""
     away, figure = IMAGE_PLACES["in link away"], IMAGE_PLACES["in figure"]
     return _is_shown(batch, number) & (_signals(batch) & (away | figure) == away)
 
@@ -427,7 +425,7 @@ ROWS = (
     _of_hosts("ai_txt", "ai.txt", _AI_TXT),
     Rule("url_words", IMAGES, _URL_WORDS, has_url_word, recommended=True),
     Rule("svg", IMAGES, _SVG, is_svg, recommended=True),
-    Rule("structure", IMAGES, _STRUCTURE, is_beside, numbers=(1, 15), recommended=2),
+    Rule("structure", IMAGES, _STRUCTURE, has_points, numbers=(1, 15), recommended=2),
     Rule("license", IMAGES, _LICENSE, has_other_licence, names=NAMES),
     Rule("link_away", IMAGES, _AWAY, is_shown_away, numbers=(1, 1_000_000)),
     Rule("max_texts_per_image", IMAGES, _TEXTS, has_many_texts, numbers=(1, 1_000), recommended=4),
