@@ -104,7 +104,7 @@ soak:
 	@.ci/setup test
 	.ci/in-venv pytest -m soak --durations=0
 
-# MODULES="runtime/storage/whole.py ..." chooses some; MOST=40 takes so many mutants of each.
+# MODULES="runtime/storage/atomic.py ..." chooses some; MOST=40 takes so many mutants of each.
 mutants:
 	@.ci/setup test,mutants
 	.ci/in-venv coverage run -m pytest --assert=plain -p tests.mutation.recording -m "$(QUICK)" $(OF_CORE)

@@ -4,13 +4,7 @@
 finished run, and `BalancedDataset` balances while a model trains. The other names are parts of a run.
 """
 
-import sys
-import warnings
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import spec_from_loader
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,7 +27,7 @@ if TYPE_CHECKING:
     from curation.leaves.online.dataset import BalancedDataset as BalancedDataset
     from curation.matching import Matcher as Matcher
     from curation.matching import Matching as Matching
-    from curation.run.order import curate as curate
+    from curation.run.pipeline import curate as curate
     from curation.run.request import Options as Options
     from curation.run.results import Results as Results
     from runtime.draws import draws as draws
@@ -58,7 +52,7 @@ _MODULES = {
     "__version__": "runtime.packages",
     "captions": "curation.leaves.by_uid.captions",
     "clusters": "curation.leaves.by_uid.clusters",
-    "curate": "curation.run.order",
+    "curate": "curation.run.pipeline",
     "dataframes": "curation.dataframes",
     "deprecated": "runtime.packages",
     "draws": "runtime.draws",
@@ -82,28 +76,5 @@ def __getattr__(name: str) -> Any:
     return getattr(module, name, module)
 
 
-# Where leaves were in 0.2.0; 0.4 no longer finds them there.
-_MOVED = {"by_uid", "clustering", "export", "gate", "hashing", "near_copies", "observers", "online", "scoring", "tars"}
-
-
-class _Moved(MetaPathFinder, Loader):
-    """An import hook that imports modules of `curation.leaves` by old names, as `curation.gate`, with a warning."""
-
-    def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
-        package, _, name = fullname.partition(".")
-        return spec_from_loader(fullname, self) if package == __name__ and name.split(".")[0] in _MOVED else None
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        place = spec.name.replace("curation.", "curation.leaves.", 1)
-        deprecated = import_module("runtime.packages").DeprecatedWarning
-        warnings.warn(f"{spec.name} moved to {place}, and is to be removed in 0.4", deprecated, stacklevel=2)
-        module = import_module(place)
-        spec.loader_state = module.__spec__
-        return module
-
-    def exec_module(self, module: ModuleType) -> None:
-        assert module.__spec__
-        module.__spec__ = module.__spec__.loader_state
-
-
-sys.meta_path.insert(0, _Moved())
+def __dir__() -> list[str]:
+    return __all__

@@ -6,7 +6,7 @@
 import sys
 
 try:
-    from curation.leaves.observers import program
+    from curation.leaves.report_sections import program
 except ModuleNotFoundError:
     print(
         f"clip-curation is not installed in {sys.executable}: activate the environment that holds it, or install it "

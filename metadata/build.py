@@ -30,10 +30,10 @@ from metadata.words import ICU_VERSION, in_both_alphabets
 from runtime.arrow import gather
 from runtime.errors import AGAIN, InputError
 from runtime.redaction import with_secrets
+from runtime.storage.atomic import STAMP, Parts
 from runtime.storage.listing import version_of
 from runtime.storage.own_files import OwnFile, is_sound, own_files
 from runtime.storage.parquet import read_table
-from runtime.storage.whole import STAMP, Parts
 
 NUMBERS = tuple(str(number) for number in range(100))  # entries of every language [1]
 

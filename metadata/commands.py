@@ -22,8 +22,8 @@ from runtime.engine import engine_for
 from runtime.errors import InputError
 from runtime.progress import ConsoleProgress
 from runtime.redaction import redacted
+from runtime.storage.atomic import content_of
 from runtime.storage.locks import require_apart
-from runtime.storage.whole import content_of
 from runtime.terminal import readable, say
 
 NAME = "clip-metadata"

@@ -27,11 +27,11 @@ from runtime.errors import InputError, typed
 from runtime.kernel_caches import cache_folder
 from runtime.packages import __version__, require_packages
 from runtime.progress import Progress
+from runtime.storage.atomic import Parts, finished
 from runtime.storage.locks import WORK, claimed
 from runtime.storage.machine_cache import opened
 from runtime.storage.own_files import checksums_in
 from runtime.storage.paths import make_folder, names, remove
-from runtime.storage.whole import Parts, finished
 from runtime.tallies import Tallies
 
 log = logging.getLogger("metadata")

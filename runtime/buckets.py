@@ -20,9 +20,9 @@ from isal import isal_zlib as zlib
 
 from runtime.errors import InputError
 from runtime.kernel_caches import cache_folder
+from runtime.storage.atomic import whole
 from runtime.storage.own_files import checksum_of
 from runtime.storage.paths import is_url, room
-from runtime.storage.whole import whole
 
 ENDING = ".arrows.zst"
 READ_BYTES = 16 << 20  # that are read from a file at a time

@@ -22,10 +22,10 @@ import pyarrow as pa
 from runtime.errors import AGAIN, InputError
 from runtime.kernel_caches import cache_folder
 from runtime.storage.arrays import open_array
+from runtime.storage.atomic import whole
 from runtime.storage.machine_cache import kept
 from runtime.storage.own_files import OwnFile, checksum_of, compared, content_digest
 from runtime.storage.paths import absolute, as_path, make_folder, staged
-from runtime.storage.whole import whole
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -12,13 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import curation
-from curation import CurationConfig, DeprecatedWarning, GateOptions, InputError, Matching, Options, Results, uids
+from curation import CurationConfig, GateOptions, InputError, Matching, Options, Results, uids
 from curation.dataframes import MatchOptions
 from curation.leaves.clustering.training import ClusterConfig
-from curation.leaves.gate import steps
 from curation.leaves.gate.options import Gate
-from curation.leaves.observers.alignment import read_classes
 from curation.leaves.online import OnlineConfig
+from curation.leaves.report_sections.alignment import read_classes
 from curation.leaves.scoring.scorer import ScoringConfig
 from curation.leaves.tars.samples import find
 from curation.run.request import Request
@@ -154,10 +153,3 @@ def test_entries_and_results_show_themselves_in_a_line(tmp_path):
     assert repr(many) == "<Entries: 14 (2 en, 2 de, 2 fr, 2 ja, 2 ko, 2 more languages)>"
     run = Results.open(write_run(tmp_path, ENTRIES, [[("dog", "en", [0])]] * 3, t=5))
     assert repr(run) == f"<Results of {tmp_path}: 3 of 3 matched images kept>"
-
-
-def test_a_leaf_is_found_where_it_was_and_a_warning_says_where_it_is():
-    with pytest.warns(DeprecatedWarning, match="moved to curation.leaves.gate"):
-        from curation.gate.steps import removed
-    assert removed is steps.removed
-    assert steps.__spec__.name == "curation.leaves.gate.steps"

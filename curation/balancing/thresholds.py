@@ -20,10 +20,10 @@ from curation.schemas import COUNTS, ENTRY_IDS
 from metadata.entries import Entries
 from runtime.arrow import parts
 from runtime.errors import InputError, require_integer, typed
+from runtime.storage.atomic import read_json
 from runtime.storage.own_files import OwnFile, intact, refusing
 from runtime.storage.parquet import open_parquet, write_tables
 from runtime.storage.paths import as_path
-from runtime.storage.whole import read_json
 
 VERSION = b"1"
 SEEN = pa.schema([pa.field("id", pa.int32()), pa.field("count", pa.int64())])

@@ -15,7 +15,7 @@ from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.lines import DIALECTS
 from curation.report import warnings
 from curation.report.page import summary
-from curation.run.order import curate
+from curation.run.pipeline import curate
 from curation.run.preview import lines, preview
 from curation.run.request import PDQ_NEAR, Options
 from curation.run.results import Results

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from curation.balancing.manifest import sample_batch
 from curation.images import combine
-from curation.images.tasks import images_of, key_of, keyed, pack_pairs, runs, tally_copies, without_tallies
+from curation.images.grouping import images_of, key_of, keyed, pack_pairs, runs, tally_copies, without_tallies
 from curation.inputs import candidates
 from curation.inputs.tables.parquet import from_batch
 from curation.run import warm

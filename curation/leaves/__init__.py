@@ -2,7 +2,7 @@
 
 The rest of the package imports no leaf. A leaf adds to a run through hooks: HOOKS lists the modules, functions and
 classes on each hook, and other packages add theirs by entry points of the same names. To remove a leaf, remove its
-folder and the lines that name it, as tests/test_leaves.py does. `by_uid`, `near_copies`, `origins` and `tars` are
+folder and the lines that name it, as tests/test_leaves.py does. `by_uid`, `near_duplicates`, `domains` and `tars` are
 shared by leaves.
 """
 
@@ -10,16 +10,16 @@ HOOKS = {
     # Flags of clip-curate: modules as `commands.curate.FlagsHook`, in the order of the help.
     "clip_curation.curate_flags": {
         "gate": "curation.leaves.gate.options",
-        "alignment": "curation.leaves.observers.alignment",
+        "alignment": "curation.leaves.report_sections.alignment",
     },
     # Who observes a run, by the name under which run.json has what was seen: as `run.request.Finds`, in the order of
     # the report.
-    "clip_curation.observers": {
-        "doubtful": "curation.leaves.observers.texts:find_doubtful",
-        "gate_removed": "curation.leaves.observers.texts:find_removed",
-        "shape": "curation.leaves.observers.texts:find_shape",
-        "alignment": "curation.leaves.observers.alignment:find",
-        "tokens": "curation.leaves.observers.texts:find_tokens",
+    "clip_curation.report_sections": {
+        "doubtful": "curation.leaves.report_sections.texts:find_doubtful",
+        "gate_removed": "curation.leaves.report_sections.texts:find_removed",
+        "shape": "curation.leaves.report_sections.texts:find_shape",
+        "alignment": "curation.leaves.report_sections.alignment:find",
+        "tokens": "curation.leaves.report_sections.texts:find_tokens",
     },
     # Steps of the gate, in their order: functions of GateOptions that return a `gate.steps.Step`, or None if it is not
     # asked for.
@@ -38,8 +38,8 @@ HOOKS = {
         "huggingface": "curation.leaves.export.huggingface:HuggingFace",
         "mds": "curation.leaves.export.webdataset:Mds",
         "metaclip": "curation.leaves.export.metaclip:MetaClip",
-        "retry": "curation.leaves.export.retry:Retry",
-        "summary": "curation.leaves.papers.summary:Summary",
+        "retry": "curation.leaves.export.failed_downloads:Retry",
+        "summary": "curation.leaves.disclosure.summary:Summary",
         "webdataset": "curation.leaves.export.webdataset:WebDataset",
     },
 }

@@ -38,9 +38,9 @@ from metadata.rules import Rules, meta_entry, meta_text, symbols
 from runtime.arrow import list_array, parts, require, string_array
 from runtime.errors import AGAIN, InputError, typed
 from runtime.kernel_caches import cache_folder
+from runtime.storage.atomic import read_json, write_json
 from runtime.storage.machine_cache import kept
 from runtime.storage.paths import room
-from runtime.storage.whole import read_json, write_json
 from runtime.tallies import Tallies
 
 _BETWEEN = "\x1f"  # a control character, which no symbol holds

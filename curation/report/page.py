@@ -26,8 +26,8 @@ from curation.report.facts import Run
 from curation.report.languages import aligned, counted, decimal, named, number, percent
 from curation.report.warnings import Quoted, warnings
 from metadata.languages import language
+from runtime.storage.atomic import write_text
 from runtime.storage.paths import as_path
-from runtime.storage.whole import write_text
 from runtime.terminal import in_one_line
 
 SHOWN_ROWS = 24

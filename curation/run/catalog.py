@@ -24,10 +24,10 @@ from curation.inputs.tables.parquet import as_bytes, string_columns
 from runtime.engine.spark import map_batches
 from runtime.errors import InputError
 from runtime.redaction import hidden
+from runtime.storage.atomic import whole
 from runtime.storage.own_files import content_digest
 from runtime.storage.parquet import part_writer
 from runtime.storage.paths import files, make_folder, remove, staged
-from runtime.storage.whole import whole
 
 ROW_GROUP = 100_000
 COPIED = pa.schema([pa.field("name", pa.string()), pa.field("size", pa.int64())])

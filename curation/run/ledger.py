@@ -21,10 +21,10 @@ from runtime.buckets import FEWEST_ROWS, Packer, buckets_for
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
 from runtime.redaction import with_secrets
+from runtime.storage.atomic import EARLIER, STAMP, read_json, write_json
 from runtime.storage.listing import names_in
 from runtime.storage.own_files import OwnFile, checksums_in, is_sound
 from runtime.storage.paths import as_path, files, files_below, in_threads, remove
-from runtime.storage.whole import EARLIER, STAMP, read_json, write_json
 from runtime.tallies import Tallies
 
 Item = TypeVar("Item")

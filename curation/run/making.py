@@ -41,11 +41,11 @@ from curation.run.ledger import Ledger, Stamps, digest_of
 from runtime.engine import Engine, Given, engine_of, started
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress, advance
+from runtime.storage.atomic import PARTIAL, STAMP, finished, read_json, text_of, whole, write_json
 from runtime.storage.locks import WORK, Claimed, claimed, clear_work, is_free, require_apart
 from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, part_files, recorded, tally
 from runtime.storage.parquet import part_writer
 from runtime.storage.paths import absolute, files, files_below, make_folder, names, remove
-from runtime.storage.whole import PARTIAL, STAMP, finished, read_json, text_of, whole, write_json
 from runtime.tallies import Tallies
 
 STAMPS = ".stamps"  # suffix of the folder of a part's stamps, in the work folder

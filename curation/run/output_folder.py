@@ -28,11 +28,11 @@ from runtime import interrupts
 from runtime.arguments import flag
 from runtime.errors import AGAIN, InputError
 from runtime.redaction import hidden
+from runtime.storage.atomic import Parts, read_json, require_no_link, write_json
 from runtime.storage.locks import WORK, Owner, clear_work, is_free, own, usable
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.parquet import first_rows
 from runtime.storage.paths import files, is_url, make_folder, remove
-from runtime.storage.whole import Parts, read_json, require_no_link, write_json
 from runtime.tallies import Tallies
 
 VERSION = 1

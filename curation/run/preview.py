@@ -32,8 +32,8 @@ from curation.matching import Matching, built_finders
 from curation.report.languages import aligned, counted, named, percent, short
 from curation.report.warnings import without_texts
 from curation.run import warm
-from curation.run.order import asked
 from curation.run.output_folder import require_claimable
+from curation.run.pipeline import asked
 from curation.run.request import Options, Request
 from curation.schemas import CANDIDATES
 from metadata.entries import Entries

@@ -274,5 +274,5 @@ class Finds(Protocol):
 
 def observers(options: Options) -> dict[str, Observer]:
     """Return the observers that the options of a run ask for, by name."""
-    found = {name: find(options) for name, find in hooks("clip_curation.observers").items()}
+    found = {name: find(options) for name, find in hooks("clip_curation.report_sections").items()}
     return {name: each for name, each in found.items() if each is not None}

@@ -34,11 +34,11 @@ from runtime.arrow import parts, runs_of
 from runtime.draws import draws
 from runtime.errors import InputError, require_integer, require_share, typed
 from runtime.redaction import redacted
+from runtime.storage.atomic import content_of
 from runtime.storage.listing import described
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import batches, read_table, require_rows
 from runtime.storage.paths import as_path, names, reachable, read_bytes
-from runtime.storage.whole import content_of
 
 BATCH = 50_000  # images in memory at a time
 SAMPLE = 1_000_000  # images that an estimate reads

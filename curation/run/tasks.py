@@ -19,7 +19,7 @@ from curation.balancing.thresholds import SEEN, EntryCounts
 from curation.config import LICENSE, RECORD, CurationConfig, ExtraColumn, MatcherName
 from curation.exclusion import Exclusion
 from curation.exclusion.lists import hosts
-from curation.images.tasks import MATCHED_ROW_GROUP, key_of, pack_pairs, write_images, write_unique
+from curation.images.grouping import MATCHED_ROW_GROUP, key_of, pack_pairs, write_images, write_unique
 from curation.inputs import limits
 from curation.inputs.candidates import ROWS as ROWS_READ
 from curation.inputs.files import Input, read

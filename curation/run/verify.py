@@ -15,10 +15,10 @@ from curation.run.results import RERUN
 from metadata.entries import ENTRIES, FACTS
 from runtime.buckets import ENDING, read_blocks
 from runtime.errors import InputError
+from runtime.storage.atomic import EARLIER, STAMP, content_of, is_exact, read_json, text_of
 from runtime.storage.listing import described
 from runtime.storage.own_files import OwnFile, content_digest, intact, part_files
 from runtime.storage.paths import FullDisk, as_path, files, files_below, in_threads, names, reachable, read_bytes
-from runtime.storage.whole import EARLIER, STAMP, content_of, is_exact, read_json, text_of
 
 CLUSTERED = "clusters.json"  # in a folder that clip-cluster wrote
 # Folders in which every file has a recorded checksum.

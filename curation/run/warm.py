@@ -16,7 +16,7 @@ from curation.balancing.thresholds import EntryCounts
 from curation.config import WITNESSES
 from curation.exclusion import Exclusion
 from curation.images.combine import combine, group
-from curation.images.tasks import keyed
+from curation.images.grouping import keyed
 from curation.inputs import files
 from curation.inputs.candidates import candidates
 from curation.inputs.crawl import html_pages

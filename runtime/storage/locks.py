@@ -25,8 +25,8 @@ from filelock import Timeout, UnixFileLock
 
 from runtime.errors import InputError
 from runtime.redaction import hidden
+from runtime.storage.atomic import Parts, finished, read_json, write_json
 from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
-from runtime.storage.whole import Parts, finished, read_json, write_json
 
 MOMENT = 0.2  # seconds to wait for a lock: its last owner may be removing its file, which is then made anew
 _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)

@@ -10,8 +10,8 @@ from typing import TypeVar
 from uuid import uuid4
 
 from runtime.errors import InputError
+from runtime.storage.atomic import sync
 from runtime.storage.locks import alone
-from runtime.storage.whole import sync
 
 KEPT_SECONDS = 7 * 24 * 3600  # since a folder was used last
 _PARTIAL = ".partial"

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 from runtime.arrow import gather_rows
 from runtime.errors import InputError
 from runtime.storage.arrays import open_arrow
+from runtime.storage.atomic import whole
 from runtime.storage.own_files import OwnFile, as_written, checksum_of, intact, is_of_arrow, refusing, tally
 from runtime.storage.paths import in_threads, is_url
-from runtime.storage.whole import whole
 from runtime.tallies import Tallies
 
 PIECE = 4 << 20  # bytes of a column that are read at once: a request to an object store, held for each column

@@ -29,7 +29,7 @@ from curation import schemas, threshold
 from curation.balancing import manifest as curated
 from curation.balancing.thresholds import EntryCounts
 from curation.config import CurationConfig
-from curation.images import tasks
+from curation.images import grouping
 from curation.images.combine import combine, group
 from curation.inputs import files as inputs
 from curation.language.engines import default_model
@@ -124,11 +124,11 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
     read = [batch for path in files for batch in own("read and parse", lambda path=path: _read(path))]
     for path in files:
         floor("inputs", lambda path=path: _read_alone(path))
-    batches = list(tasks.without_tallies(read, Tallies()))
+    batches = list(grouping.without_tallies(read, Tallies()))
     texts = sum(batch.num_rows for batch in batches)
     packer, blocks = Packer(BUCKETS), []
-    rows = [own("uids and hashes", lambda b=batch: tasks.keyed(b)) for batch in batches]
-    for run in tasks.runs(rows):
+    rows = [own("uids and hashes", lambda b=batch: grouping.keyed(b)) for batch in batches]
+    for run in grouping.runs(rows):
         rows = own("combine", lambda run=run: combine(run, 64, Tallies()))
         asked = rows["text"], rows["given"], Stated(rows["page_language"], rows["pool_language"])
         languages, *_ = own("identify", lambda asked=asked: matching._languages(*asked))
@@ -157,7 +157,7 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
 
 def _after_matching(own: Clock, floor: Clock, images: list[pa.RecordBatch], folder: Path) -> None:
     matched = folder / "matched.parquet"
-    own("write matched", lambda: _write(matched, schemas.MATCHED, images, tasks.MATCHED_ROW_GROUP))
+    own("write matched", lambda: _write(matched, schemas.MATCHED, images, grouping.MATCHED_ROW_GROUP))
     column = ["candidates.list.element.entries"]
     entries = own("read to count", lambda: list(pq.ParquetFile(matched).iter_batches(50_000, columns=column)))
     largest = max(parts(parts(batch["candidates"])[0].field("entries"))[0].to_numpy().max() for batch in entries)

@@ -41,8 +41,8 @@ from concurrent.futures import ProcessPoolExecutor
 from curation.leaves.clustering import pipeline
 from curation.leaves.clustering import training as module
 from curation.leaves.clustering.training import Centres, ClusterConfig, TrainedClusters, train
-from curation.leaves.near_copies import vectors as leading
-from curation.leaves.near_copies.vectors import scaled
+from curation.leaves.near_duplicates import vectors as leading
+from curation.leaves.near_duplicates.vectors import scaled
 from runtime.engine.local import Local
 from tests.support.finished_run import finished_run, image
 

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.origins import BATCH_ROWS, _pass_on, _send, _write
+from curation.leaves.domains import BATCH_ROWS, _pass_on, _send, _write
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import Tallies

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.config import CurationConfig
-from curation.images.tasks import MATCHED_ROW_GROUP
+from curation.images.grouping import MATCHED_ROW_GROUP
 from curation.leaves.gate.options import GateOptions
 from curation.schemas import MATCHED
 
@@ -124,8 +124,8 @@ def run(part: str, folder: Path) -> None:
     from curation.run.request import Context
     from runtime.progress import Progress
     from runtime.session import session
+    from runtime.storage.atomic import Parts
     from runtime.storage.own_files import own_files
-    from runtime.storage.whole import Parts
 
     spark = session("bench")
     (folder / "artefacts").mkdir(exist_ok=True)

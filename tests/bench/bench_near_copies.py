@@ -30,9 +30,9 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.leaves.hashing.pipeline import hash_picture
-from curation.leaves.near_copies.index import binaries, bytes_of, shuffled, words_of
-from curation.leaves.near_copies.vectors import LeastCosine, scaled
-from tests.support.near_copies import near_copies
+from curation.leaves.near_duplicates.index import binaries, bytes_of, shuffled, words_of
+from curation.leaves.near_duplicates.vectors import LeastCosine, scaled
+from tests.support.near_duplicates import near_copies
 from tests.support.photographs import cropped
 
 DISTANCES = (0, 2, 4, 6, 8, 10)
@@ -182,7 +182,7 @@ def spark(args) -> None:
 
 def copies(args) -> None:
     """Find the copies in a folder; for `spark`."""
-    from curation.leaves.near_copies.copies import copies_of
+    from curation.leaves.near_duplicates.copies import copies_of
     from runtime.session import session
 
     hashes = session("bench").read.parquet(f"file://{args.folder}/hashes.parquet")

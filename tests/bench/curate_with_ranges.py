@@ -3,10 +3,10 @@
 import sys
 
 from curation.commands.curate import main
-from curation.run import driver, tasks
+from curation.run import steps, tasks
 
 if __name__ == "__main__":
     buckets, partitions = int(sys.argv.pop(1)), int(sys.argv.pop(1))
-    driver.pair_buckets = lambda files: buckets
+    steps.pair_buckets = lambda files: buckets
     tasks.group_buckets = lambda rows: (buckets, partitions)
     main()

@@ -8,7 +8,7 @@ import pytest
 from curation.balancing.manifest import sample_batch
 from curation.leaves.clustering.embeddings import Embeddings, placed, places_of, read_vectors, texts_of
 from curation.leaves.clustering.training import ClusterConfig
-from curation.leaves.near_copies.vectors import usable_numbers
+from curation.leaves.near_duplicates.vectors import usable_numbers
 from curation.schemas import MATCHED
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile

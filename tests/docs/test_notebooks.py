@@ -171,41 +171,41 @@ def test_a_notebook_is_kept_without_outputs(path):
 
 
 @pytest.fixture
-def looks(monkeypatch):
+def plotting(monkeypatch):
     """What the notebooks share, imported as they do."""
     monkeypatch.syspath_prepend(str(NOTEBOOKS))
-    import looks
+    import plotting
 
-    yield looks
-    del sys.modules["looks"]
+    yield plotting
+    del sys.modules["plotting"]
 
 
-def test_a_missing_folder_is_told_in_one_sentence(looks, monkeypatch, tmp_path):
+def test_a_missing_folder_is_told_in_one_sentence(plotting, monkeypatch, tmp_path):
     monkeypatch.setenv("CURATED", str(tmp_path / "nowhere"))
     with pytest.raises(InputError, match=r"no folder .*nowhere: run `make demo` first, or set CURATED") as error:
-        looks.folder("CURATED", default="../.demo/curated")
+        plotting.folder("CURATED", default="../.demo/curated")
     assert error.value._render_traceback_() == [str(error.value)]
 
 
-def test_texts_of_the_crawl_stay_texts_in_a_table(looks):
-    html = looks.table(pd.DataFrame({"text": ["<script>alert(1)</script>", "x" * 150 + "&", None]})).to_html()
+def test_texts_of_the_crawl_stay_texts_in_a_table(plotting):
+    html = plotting.table(pd.DataFrame({"text": ["<script>alert(1)</script>", "x" * 150 + "&", None]})).to_html()
     assert "&lt;script&gt;" in html
     assert "<script" not in html
     assert "xxx…<" in html
 
 
-def test_numbers_in_a_table_are_separated_and_rounded(looks):
+def test_numbers_in_a_table_are_separated_and_rounded(plotting):
     frame = pd.DataFrame({"n": [1234567, 3], "rate": [0.00402, np.nan], "p": [0.125, np.nan]})
-    html = looks.table(frame, shares=["p"]).to_html()
+    html = plotting.table(frame, shares=["p"]).to_html()
     assert all(f">{value}</td>" in html for value in ("1,234,567", "3", "0.00402", "–", "12.5 %"))
 
 
-def test_names_of_dots_hide_neither_dots_nor_each_other(looks):
+def test_names_of_dots_hide_neither_dots_nor_each_other(plotting):
     figure, axes = plt.subplots()
     x, y = np.random.default_rng(0).random((2, 60))
     axes.plot(x, y, "o", markersize=4)
     figure.draw_without_rendering()  # sets the limits
-    looks.name_dots(axes, [language.code for language in ALL if len(language.code) < 4][:60], x, y)
+    plotting.name_dots(axes, [language.code for language in ALL if len(language.code) < 4][:60], x, y)
     boxes = [text.get_window_extent() for text in axes.texts]
     dots = axes.transData.transform(np.column_stack([x, y]))
     assert len(boxes) > 30
@@ -214,12 +214,12 @@ def test_names_of_dots_hide_neither_dots_nor_each_other(looks):
     plt.close(figure)
 
 
-def test_each_of_several_entries_keeps_its_own_direction(looks):
-    assert looks.listed(["שלום", "a"]) == "\u2068שלום\u2069 · \u2068a\u2069"
-    assert looks.listed([]) is None
+def test_each_of_several_entries_keeps_its_own_direction(plotting):
+    assert plotting.listed(["שלום", "a"]) == "\u2068שלום\u2069 · \u2068a\u2069"
+    assert plotting.listed([]) is None
 
 
-def test_where_there_is_nothing_to_see_a_notebook_says_so(looks):
-    looks.need(["en"], "not said")
+def test_where_there_is_nothing_to_see_a_notebook_says_so(plotting):
+    plotting.need(["en"], "not said")
     with pytest.raises(InputError, match="^No text has a match.$"):
-        looks.need([], "No text has a match.")
+        plotting.need([], "No text has a match.")

@@ -9,7 +9,7 @@ import pytest
 
 from curation.leaves.export import command as export
 from curation.leaves.export import removal as remove
-from curation.leaves.observers import alignment as align
+from curation.leaves.report_sections import alignment as align
 from tests.support.finished_run import finished_run, image
 from tests.support.in_turn import in_turn
 from tests.support.online_run import write_tar

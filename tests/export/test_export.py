@@ -14,7 +14,7 @@ from curation.leaves.export.forms import ByCluster, export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import remove
-from curation.leaves.observers.alignment import Classes, align
+from curation.leaves.report_sections.alignment import Classes, align
 from curation.run.results import Results
 from metadata import InputError
 from runtime.storage.paths import names

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.export.command import main
+from curation.leaves.export.failed_downloads import ORDER, PASSING, Retry, reasons_of
 from curation.leaves.export.forms import export
-from curation.leaves.export.retry import ORDER, PASSING, Retry, reasons_of
 from runtime.errors import InputError
 from tests.support.downloaded import all_bytes
 from tests.support.in_turn import in_turn, killed_at

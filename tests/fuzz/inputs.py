@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.images.tasks import without_tallies
+from curation.images.grouping import without_tallies
 from curation.inputs import files as inputs
 from curation.inputs import limits
 from runtime.errors import InputError

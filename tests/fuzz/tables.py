@@ -25,7 +25,7 @@ from curation.leaves.by_uid.captions import caption_rows, find_captions
 from curation.leaves.by_uid.tables import KEY_NAMES, ImageTable, comparable, comparable_schema
 from curation.leaves.gate.evaluation import EvaluationSets
 from curation.leaves.gate.tables import UidList
-from curation.leaves.observers.alignment import read_classes
+from curation.leaves.report_sections.alignment import read_classes
 from metadata.entries import read_list
 from runtime.errors import InputError
 from tests.fuzz.inputs import OF_A_PAGE

@@ -13,8 +13,8 @@ from curation.leaves.by_uid.tables import ImageTable
 from curation.run.ledger import recorded
 from metadata import Entries
 from runtime.errors import InputError
+from runtime.storage.atomic import write_json
 from runtime.storage.own_files import checksum_of
-from runtime.storage.whole import write_json
 from tests.support import own_tables
 from tests.support.cluster_tables import cluster_rows, write_folder
 from tests.support.flips import SILENT, Kind, flip, outcomes

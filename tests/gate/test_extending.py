@@ -14,7 +14,10 @@ from tests.support.captions import rows_of, run
 from tests.support.checkout import ROOT
 from tests.support.installed import install
 
-POINTS = "[clip_curation.gate_steps]\nsecure = my_parts:find_step\n[clip_curation.observers]\nlengths = my_parts:find\n"
+POINTS = (
+    "[clip_curation.gate_steps]\nsecure = my_parts:find_step\n"
+    "[clip_curation.report_sections]\nlengths = my_parts:find\n"
+)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from curation.leaves.gate.evaluation import HashesOfSets
-from tests.naive.near_copies import naive_pairs
+from tests.naive.near_duplicates import naive_pairs
 from tests.support.hash_kinds import HASHES
 
 KINDS = [kind for kind, hashes in HASHES.items() if hashes.shape[1] == 1]

@@ -15,7 +15,7 @@ from runtime.errors import InputError
 from tests.naive.gates import naive_merged, naive_pictures
 from tests.support.finished_run import candidate, image
 from tests.support.gates import gated
-from tests.support.near_copies import near_copies
+from tests.support.near_duplicates import near_copies
 
 
 def pictured(number: int, chance: random.Random) -> tuple[list[dict], dict[str, int | None]]:

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from curation.images.tasks import pairs_of
+from curation.images.grouping import pairs_of
 from curation.schemas import MATCHED, PAIRS
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.config import CurationConfig
-from curation.images.tasks import without_tallies
+from curation.images.grouping import without_tallies
 from curation.inputs import files as inputs
 from curation.inputs import limits
 from runtime.errors import InputError

@@ -13,11 +13,11 @@ import pytest
 
 from curation.inputs.crawl.links import SIGNALS
 from curation.inputs.files import find, read
-from curation.leaves.observers.alignment import align, read_classes
+from curation.leaves.report_sections.alignment import align, read_classes
 from curation.run.results import Results
 from curation.schemas import COUNTS, CURATED, MATCHED
+from runtime.storage.atomic import STAMP, write_json
 from runtime.storage.paths import files, names, remove
-from runtime.storage.whole import STAMP, write_json
 from tests.naive.export import naive_existing
 from tests.support.checkout import ROOT
 from tests.support.in_turn import in_turn

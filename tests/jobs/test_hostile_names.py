@@ -13,7 +13,7 @@ from curation.language.engines import Identifier
 from curation.leaves.export import command as export
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.hashing import pipeline as hash_images
-from curation.leaves.observers.alignment import read_classes
+from curation.leaves.report_sections.alignment import read_classes
 from curation.leaves.tars.headers import told
 from runtime.console import command
 from tests.support.finished_run import finished_run, image

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from curation.leaves.language_evaluation import command as evaluate_languages
-from curation.leaves.observers.alignment import Classes, align
+from curation.leaves.report_sections.alignment import Classes, align
 from curation.report.page import render
 from curation.run.preview import _plainly
 from metadata.languages import language

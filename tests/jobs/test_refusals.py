@@ -18,7 +18,7 @@ from curation.run.request import Options, Request
 from metadata import Entries, InputError
 from runtime.arguments import made
 from runtime.engine.local import Local
-from runtime.storage.whole import read_json, write_json
+from runtime.storage.atomic import read_json, write_json
 from runtime.tallies import Tallies
 from tests.support.outputs import A, with_inputs_done
 from tests.support.refusals import refusal

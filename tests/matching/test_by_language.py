@@ -6,7 +6,7 @@ from random import Random
 import pyarrow as pa
 import pytest
 
-from curation.images.tasks import keyed
+from curation.images.grouping import keyed
 from curation.matching import Matching, built_finders
 from curation.schemas import KEYED, PAIRS
 from metadata import Entries, InputError

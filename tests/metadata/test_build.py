@@ -14,8 +14,8 @@ from metadata.sources import Sources
 from metadata.wikipedia import articles
 from metadata.wikipedia.dumps import Span
 from metadata.wikipedia.files import WikipediaFile
+from runtime.storage.atomic import Parts
 from runtime.storage.own_files import checksum_of
-from runtime.storage.whole import Parts
 from tests.support import dumps as pages
 
 

@@ -13,9 +13,9 @@ from curation import online
 from curation.leaves.by_uid.captions import Captions
 from curation.leaves.by_uid.mapped_rows import CHECKSUM, facts_path, save_rows
 from runtime.errors import InputError
+from runtime.storage.atomic import write_json
 from runtime.storage.own_files import checksum_of
 from runtime.storage.parquet import in_parts
-from runtime.storage.whole import write_json
 from tests.support.flips import CRASHED, SILENT, Kind, flip, online_epoch, outcomes
 from tests.support.in_turn import in_turn
 from tests.support.keyed_files import captions_of, clusters_of, write_keyed_files

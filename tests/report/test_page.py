@@ -14,7 +14,7 @@ from curation.config import CurationConfig
 from curation.exclusion import REASONS as EXCLUDED
 from curation.inputs import limits
 from curation.language.judging import REASONS as JUDGED
-from curation.leaves.observers.alignment import Classes, alignment, section
+from curation.leaves.report_sections.alignment import Classes, alignment, section
 from curation.report.charts import DROPPED, UNDETERMINED
 from curation.report.facts import Observed
 from curation.report.page import render, write_report

@@ -15,9 +15,9 @@ from curation.run.verify import verify
 from curation.schemas import PAIRS
 from metadata import Entries, InputError
 from runtime.buckets import write_blocks
+from runtime.storage.atomic import STAMP, write_json
 from runtime.storage.own_files import content_digest
 from runtime.storage.paths import files
-from runtime.storage.whole import STAMP, write_json
 from runtime.tallies import Tallies
 from tests.support.flips import SILENT, Kind, everything, flip, found_by_verify, outcomes
 from tests.support.in_turn import in_turn

@@ -10,10 +10,10 @@ import pytest
 from curation.inputs.files import Input
 from curation.run import ledger as module
 from curation.run.ledger import Ledger
+from runtime.storage.atomic import STAMP
 from runtime.storage.paths import files as placed
 from runtime.storage.paths import names as names_in
 from runtime.storage.paths import remove
-from runtime.storage.whole import STAMP
 from runtime.tallies import Tallies
 from tests.naive.batching import naive_gather
 

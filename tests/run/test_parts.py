@@ -7,9 +7,9 @@ import pytest
 from curation.run.output_folder import Output
 from runtime.errors import InputError
 from runtime.storage import paths
+from runtime.storage.atomic import EARLIER, STAMP
 from runtime.storage.own_files import TALLY
 from runtime.storage.paths import files, is_url, names
-from runtime.storage.whole import EARLIER, STAMP
 from runtime.tallies import Tallies
 from tests.support.outputs import TALLIES, A, claimed, with_matched
 

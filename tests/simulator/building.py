@@ -26,9 +26,9 @@ from metadata.stages.titles import TitlePlan
 from metadata.wikipedia import articles
 from metadata.wikipedia.files import WikipediaFile
 from runtime.engine import Engine
+from runtime.storage.atomic import read_json
 from runtime.storage.own_files import OwnFile, recorded
 from runtime.storage.parquet import part_writer, read_table
-from runtime.storage.whole import read_json
 from runtime.tallies import Tallies
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind, contents

@@ -18,7 +18,7 @@ from curation.images.combine import uids
 from curation.leaves.gate.options import GateOptions
 from curation.matching import open_automata, open_matchers
 from curation.run import ledger
-from curation.run.order import curate
+from curation.run.pipeline import curate
 from curation.run.request import Options
 from curation.run.verify import verify
 from metadata.entries import Entries

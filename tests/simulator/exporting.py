@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 
 from curation.exclusion import Exclusion
 from curation.leaves.export import datacomp
+from curation.leaves.export.failed_downloads import Retry
 from curation.leaves.export.forms import ByCluster, Form, export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import remove
-from curation.leaves.export.retry import Retry
 from curation.leaves.export.webdataset import Mds, WebDataset
 from curation.run.making import CHECKSUMS
 from curation.run.verify import verify

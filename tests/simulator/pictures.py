@@ -12,9 +12,9 @@ from curation.leaves.scoring.pipeline import ScoreRequest, score_images
 from curation.run.ledger import recorded
 from runtime.errors import InputError
 from runtime.storage import paths
+from runtime.storage.atomic import read_json
 from runtime.storage.own_files import OwnFile, intact
 from runtime.storage.paths import files
-from runtime.storage.whole import read_json
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind, contents
 from tests.support.pictures import picture, stored, write_tar

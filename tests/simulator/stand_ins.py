@@ -34,8 +34,8 @@ from curation.leaves.gate.options import GROUP
 from curation.report import page
 from runtime.kernel_caches import cache_folder
 from runtime.packages import hooks
+from runtime.storage.atomic import text_of
 from runtime.storage.paths import as_path
-from runtime.storage.whole import text_of
 from runtime.warming import compile_kernels
 from tests.simulator import frames
 from tests.simulator.disk import Disk

@@ -13,7 +13,7 @@ from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.report import page as report
 from curation.report.page import render, summary
-from curation.run.order import curate
+from curation.run.pipeline import curate
 from curation.run.results import Results
 from metadata.entries import Entries
 from runtime.progress import ConsoleProgress

@@ -22,7 +22,7 @@ pytestmark = [
 ]
 MATCHING = ("curation.run.ledger", "Stamps.write")  # pairs are written, their stamp is not
 SENDING = ("curation.run.tasks", "_send_pairs")
-GROUPING = ("curation.images.tasks", "write_images")
+GROUPING = ("curation.images.grouping", "write_images")
 COUNTING = ("curation.balancing.thresholds", "EntryCounts.count")
 SAMPLING = ("curation.balancing.manifest", "sampled")
 WRITING = ("curation.balancing.manifest", "in_order")

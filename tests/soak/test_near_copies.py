@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from curation.leaves.gate.evaluation import HashesOfSets
-from curation.leaves.near_copies.index import words_of
-from tests.naive.near_copies import naive_pairs
-from tests.support.near_copies import pairs_within
+from curation.leaves.near_duplicates.index import words_of
+from tests.naive.near_duplicates import naive_pairs
+from tests.support.near_duplicates import pairs_within
 
 pytestmark = pytest.mark.soak
 RANDOM = np.random.default_rng(0)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from runtime.storage.atomic import read_json, whole, write_json
 from runtime.storage.paths import as_path, files, files_below, move_files, names, read_bytes, remove
-from runtime.storage.whole import read_json, whole, write_json
 from tests.support.cluster import children, kill
 from tests.support.downloaded import all_bytes
 from tests.support.faults import Hold, begin, curate_arguments, ended, leave_nothing

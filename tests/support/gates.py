@@ -15,9 +15,9 @@ from curation.schemas import MATCHED
 from metadata import Entries
 from runtime.engine import Engine
 from runtime.progress import Progress
+from runtime.storage.atomic import Parts
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import read_table
-from runtime.storage.whole import Parts
 from tests.support.finished_run import LISTS, write_parts
 
 

@@ -12,11 +12,11 @@ import pytest
 from curation import online
 from curation.exclusion import Exclusion
 from curation.leaves.export.datacomp import DataComp
+from curation.leaves.export.failed_downloads import Retry
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import remove
-from curation.leaves.export.retry import Retry
 from curation.leaves.export.webdataset import Mds, WebDataset
 from tests.support import own_tables
 from tests.support.downloaded import results

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from curation.config import CurationConfig
-from curation.images.tasks import keyed, runs, without_tallies
+from curation.images.grouping import keyed, runs, without_tallies
 from curation.inputs import files, limits
 from runtime.errors import InputError
 from runtime.tallies import Tallies

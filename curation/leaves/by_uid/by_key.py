@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.images.combine import differs
-from curation.images.tasks import MATCHED_ROW_GROUP
+from curation.images.grouping import MATCHED_ROW_GROUP
 from curation.leaves.by_uid.tables import KEY, KEY_NAMES, key_columns
 from curation.report.languages import counted
 from curation.run.ledger import MOST_BUCKETS, group_buckets, senders, sending

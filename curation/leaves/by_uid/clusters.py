@@ -26,10 +26,10 @@ from runtime.draws import draws
 from runtime.errors import InputError, ParameterError, require_kind, require_seed, require_share, typed
 from runtime.redaction import hidden
 from runtime.storage.arrays import mapped
+from runtime.storage.atomic import read_json
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import MOST_PARTS, in_parts
 from runtime.storage.paths import as_path, reachable
-from runtime.storage.whole import read_json
 
 CLUSTER = (pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()))  # the columns that are joined to an image
 EXPECTED = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"

@@ -8,7 +8,7 @@ copies to the task of their file of images.
 A *look* is one such search. A further look searches the images that are not yet copies, by another clustering; there
 the leaders that have copies come first, and do not become copies.
 
-Results are the same to the bit for any block size and any matrix library, as those of `near_copies.vectors` are.
+Results are the same to the bit for any block size and any matrix library, as those of `near_duplicates.vectors` are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ from curation.leaves.by_uid.tables import key_columns
 from curation.leaves.clustering.embeddings import Embeddings, lists_of, units
 from curation.leaves.clustering.joining import CHOSEN, ROW_BITS
 from curation.leaves.clustering.training import TrainedClusters
-from curation.leaves.near_copies.vectors import MeaningLeaders, scaled
+from curation.leaves.near_duplicates.vectors import MeaningLeaders, scaled
 from curation.run.ledger import MOST_BUCKETS, sending
 from curation.schemas import COSINE, SEMANTIC_COPIES
 from runtime.arrow import one_array, one_batch

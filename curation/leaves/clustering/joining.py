@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.images.tasks import MATCHED_ROW_GROUP
+from curation.images.grouping import MATCHED_ROW_GROUP
 from curation.leaves.by_uid.by_key import PLACE, Join, RowStream, Table, first_by, images_in
 from curation.leaves.by_uid.tables import KEY, File
 from curation.leaves.clustering.embeddings import COLUMNS, TEXT, Embeddings, texts_of

@@ -36,11 +36,11 @@ from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
 from runtime.redaction import hidden
 from runtime.storage.arrays import save_array
+from runtime.storage.atomic import STAMP, Parts, finished, read_json, write_json, write_text
 from runtime.storage.locks import WORK, claimed, require_apart
 from runtime.storage.own_files import OwnFile, checksums_in, content_digest, own_files, written_files
 from runtime.storage.parquet import read_table, rows_of, write_tables
 from runtime.storage.paths import names, remove
-from runtime.storage.whole import STAMP, Parts, finished, read_json, write_json, write_text
 from runtime.tallies import Tallies
 
 VERSION = 1

@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.near_copies import kernels
-from curation.leaves.near_copies.vectors import require_cosine
+from curation.leaves.near_duplicates import kernels
+from curation.leaves.near_duplicates.vectors import require_cosine
 from runtime.draws import draws
 from runtime.errors import InputError, require_integer, require_seed, require_share, typed
 from runtime.progress import advance

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from curation.config import CurationConfig
-from curation.leaves.origins import TEXTS, DomainCounts, Origin, doubts, origins, period
+from curation.leaves.domains import TEXTS, DomainCounts, Origin, doubts, origins, period
 from curation.report.charts import DROPPED, funnel
 from curation.report.facts import of_licenses, versions
 from curation.report.languages import counted, named, number, percent

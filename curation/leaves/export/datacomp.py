@@ -27,9 +27,9 @@ from runtime.buckets import Block, by_bucket
 from runtime.engine import Engine
 from runtime.errors import InputError
 from runtime.progress import counted as advanced
+from runtime.storage.atomic import whole
 from runtime.storage.own_files import OwnFile, checksum_of, intact, tally, written_files
 from runtime.storage.parquet import batches, rows_of, write_rows
-from runtime.storage.whole import whole
 from runtime.tallies import Tallies
 
 UIDS = "uids.npy"

@@ -19,6 +19,7 @@ from curation.balancing.manifest import kept_by_language
 from curation.balancing.thresholds import EntryCounts
 from curation.leaves.by_uid.by_key import RowStream, each_joined
 from curation.leaves.by_uid.clusters import Choice
+from curation.leaves.domains import count_domains
 from curation.leaves.export.card import (
     IS_SYNTHETIC,
     LICENSES,
@@ -41,7 +42,6 @@ from curation.leaves.export.forms import (
     source_shares,
     with_kept,
 )
-from curation.leaves.origins import count_domains
 from curation.report.languages import counted
 from curation.run.making import Derived, Made
 from curation.run.results import Results, curated_files
@@ -49,10 +49,10 @@ from curation.schemas import CURATED
 from runtime.arrow import require
 from runtime.errors import AGAIN, InputError
 from runtime.progress import counted as advanced
+from runtime.storage.atomic import copied, write_text
 from runtime.storage.own_files import OwnFile, content_digest
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import is_url
-from runtime.storage.whole import copied, write_text
 
 _log = logging.getLogger(__name__)
 GROUP_ROWS = 100_000  # rows per row group of a file that is written anew

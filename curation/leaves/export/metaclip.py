@@ -42,10 +42,10 @@ from runtime.errors import InputError
 from runtime.progress import counted as advancing
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
+from runtime.storage.atomic import whole, write_json
 from runtime.storage.own_files import OwnFile, intact
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder
-from runtime.storage.whole import whole, write_json
 
 TEXT_PROBABILITIES, TEXT_ENTRIES = "text_probabilities", "text_entries"
 LOADERS = (TEXT_PROBABILITIES, TEXT_ENTRIES)

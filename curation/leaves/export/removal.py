@@ -31,10 +31,10 @@ from runtime.engine import Given, engine_for
 from runtime.progress import ConsoleProgress, Progress
 from runtime.progress import counted as advanced
 from runtime.shipping import Shipped
+from runtime.storage.atomic import copied, write_json
 from runtime.storage.own_files import OwnFile, checksums_in, content_digest
 from runtime.storage.parquet import batches, part_writer, row_group_rows
 from runtime.storage.paths import absolute, as_path, names
-from runtime.storage.whole import copied, write_json
 from runtime.tallies import Tallies
 from runtime.terminal import say
 

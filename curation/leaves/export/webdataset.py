@@ -48,7 +48,7 @@ from curation.report.languages import counted
 from curation.run.making import Derived, Made
 from curation.run.results import Results
 from runtime.errors import InputError
-from runtime.storage.whole import write_text
+from runtime.storage.atomic import write_text
 from runtime.tallies import Tallies
 
 CAPTION = "caption"  # name of the field with the best caption of an image

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.images.tasks import MATCHED_ROW_GROUP
+from curation.images.grouping import MATCHED_ROW_GROUP
 from curation.leaves.by_uid.by_key import PLACE, Groups, Places, RowStream, buckets_of, deal, send_images
 from curation.leaves.by_uid.tables import KEY_NAMES
 from curation.leaves.gate.mending import Mending, with_texts

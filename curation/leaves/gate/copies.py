@@ -1,10 +1,10 @@
 """The steps `copies` and `meaning`: keep one of the images that show the same picture, or that have the same meaning.
 
 `--same-image` names a column of a table. Its values are joined to the images by KEY. Then images with equal values are
-grouped; images whose hashes are near each other are found by `near_copies.copies`, with Spark's joins. Each image of a
-group is marked with the uid of the image that stays for the group; there is a file of marks for each file of images.
-Then each file is rewritten without the images that have copies. The texts of these images are sent to the image that
-stays, and combined like the texts of one URL.
+grouped; images whose hashes are near each other are found by `near_duplicates.copies`, with Spark's joins. Each image
+of a group is marked with the uid of the image that stays for the group; there is a file of marks for each file of
+images. Then each file is rewritten without the images that have copies. The texts of these images are sent to the
+image that stays, and combined like the texts of one URL.
 
 `--same-meaning` names a table of semantic copies, each with its *leader*, the image that stays for it. A copy is
 another picture than its leader, so its texts go with it. If the leader was removed before, its copies stay. The rows of
@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 
 from curation.config import HASH_BITS, MOST_SHARE, CurationConfig, require_distance
 from curation.images.combine import uid_hashes
-from curation.images.tasks import MATCHED_ROW_GROUP, RUN_BYTES, RUN_ROWS, key_of, pairs_of, write_images, write_rows
+from curation.images.grouping import MATCHED_ROW_GROUP, RUN_BYTES, RUN_ROWS, key_of, pairs_of, write_images, write_rows
 from curation.leaves.by_uid.by_key import PLACE, ROWS, Groups, Places, buckets_of, deal
 from curation.leaves.by_uid.clusters import named, table_in
 from curation.leaves.by_uid.tables import KEY, KEY_NAMES, ImageTable, comparable, key_columns, opened, spelled
@@ -34,7 +34,7 @@ from curation.leaves.gate.checks import ByKey, dealt, show_images, tally_texts, 
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.steps import Step, StepFolder
 from curation.leaves.gate.tables import GivenTables, of_table, require_found, require_own_rows, value_bytes
-from curation.leaves.near_copies.index import hash_binaries, hash_bits, keys_of_hashes
+from curation.leaves.near_duplicates.index import hash_binaries, hash_bits, keys_of_hashes
 from curation.run.ledger import group_buckets, sending
 from curation.run.request import Context
 from curation.schemas import COSINE, MATCHED
@@ -337,7 +337,7 @@ def _near_marks(engine: Engine, pictures: Pictures, places: Places, work: Path, 
     """
     from pyspark.sql.pandas.types import from_arrow_schema  # here, as Spark takes long to import
 
-    from curation.leaves.near_copies.copies import copies_of
+    from curation.leaves.near_duplicates.copies import copies_of
     from runtime.engine.spark import BLOCKS, SHUFFLED_JOINS, map_batches, rows_in, settings
 
     spark = engine.sql("near copies are joined by Spark")

@@ -29,8 +29,8 @@ from curation.inputs.tables.columns import RECOGNISED, recognised
 from curation.inputs.tables.parquet import is_table, table_batches, text_lines
 from curation.inputs.tables.parquet import opened as opened_table
 from curation.leaves.by_uid.tables import ROWS, files_in, opened
-from curation.leaves.near_copies.index import WORD_BITS, BandIndex, Tables, hash_words, is_plain
-from curation.leaves.near_copies.vectors import LeastCosine, require_vectors, scaled, usable_numbers
+from curation.leaves.near_duplicates.index import WORD_BITS, BandIndex, Tables, hash_words, is_plain
+from curation.leaves.near_duplicates.vectors import LeastCosine, require_vectors, scaled, usable_numbers
 from runtime.arrow import Strings, string_array, uid_numbers
 from runtime.errors import InputError
 from runtime.redaction import hidden

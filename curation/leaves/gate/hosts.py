@@ -27,7 +27,7 @@ from isal import isal_zlib as zlib
 
 from curation.config import CurationConfig
 from curation.exclusion.lists import HOST, domain_keys, hosts, is_domain
-from curation.images.tasks import MATCHED_ROW_GROUP
+from curation.images.grouping import MATCHED_ROW_GROUP
 from curation.inputs.crawl import warc
 from curation.inputs.crawl.html_pages import headers, unpack
 from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, TDM_RESERVATION

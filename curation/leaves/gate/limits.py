@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from curation.exclusion.lists import hosts, registered_domain
 from curation.images.combine import differs, uid_hashes
-from curation.images.tasks import MATCHED_ROW_GROUP, write_rows
+from curation.images.grouping import MATCHED_ROW_GROUP, write_rows
 from curation.leaves.by_uid.by_key import PLACE, Places, RowStream
 from curation.leaves.by_uid.tables import KEY, KEY_NAMES, key_columns
 from curation.leaves.gate.checks import Rule, dealt, without_rows, written

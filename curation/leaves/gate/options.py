@@ -21,8 +21,8 @@ from curation.leaves.by_uid.tables import Paths
 from curation.leaves.gate.policies import RULES, Policy
 from curation.leaves.gate.steps import Removed, Step, StepFolder, parts_in
 from curation.leaves.gate.tables import GivenTables, HashTables
-from curation.leaves.near_copies.index import WORD_BITS
-from curation.leaves.near_copies.vectors import require_cosine
+from curation.leaves.near_duplicates.index import WORD_BITS
+from curation.leaves.near_duplicates.vectors import require_cosine
 from curation.run.output_folder import REMOVED_PART
 from curation.run.request import Context
 from runtime.arguments import Parser, add_fields, made

@@ -23,7 +23,7 @@ from curation.images.combine import uids
 from curation.inputs.limits import rounded_up
 from curation.leaves.by_uid.tables import IDENTITIES, KEY, KEY_NAMES, ImageTable, Paths, files_in, key_columns
 from curation.leaves.gate.evaluation import NEAR, HashesOfSets, KeysOfSets, SavedSets
-from curation.leaves.near_copies.index import binaries
+from curation.leaves.near_duplicates.index import binaries
 from curation.report.languages import counted
 from runtime.engine import Engine
 from runtime.errors import InputError

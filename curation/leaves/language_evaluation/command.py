@@ -33,8 +33,8 @@ from runtime.arguments import Parser, made
 from runtime.arrow import one_array, string_array
 from runtime.console import command
 from runtime.errors import InputError
+from runtime.storage.atomic import whole
 from runtime.storage.paths import as_path, make_folder
-from runtime.storage.whole import whole
 from runtime.terminal import in_one_line, say
 
 NAME = "clip-lid-eval"

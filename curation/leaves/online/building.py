@@ -31,10 +31,10 @@ from runtime.engine import Given
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.storage.arrays import MappedBatches, sums_of, write_batches
+from runtime.storage.atomic import read_json
 from runtime.storage.locks import is_free
 from runtime.storage.own_files import OwnFile, checksum_of, checksums_in
 from runtime.storage.paths import absolute
-from runtime.storage.whole import read_json
 from runtime.tallies import Tallies
 
 VERSION = 1

@@ -12,10 +12,10 @@ import pytest
 from metadata import InputError
 from runtime.shipping import Shipped
 from runtime.storage.arrays import open_array, save_array
+from runtime.storage.atomic import content_of, is_exact, read_json, text_of, write_json
 from runtime.storage.own_files import OwnFile, as_written, checksum_of, checksums_in, intact, own_files, refusing, tally
 from runtime.storage.parquet import batches, part_writer, read_table, write_tables
 from runtime.storage.paths import as_path
-from runtime.storage.whole import content_of, is_exact, read_json, text_of, write_json
 from runtime.tallies import Tallies
 
 TABLE = pa.table({"text": ["犬", None, "a dog"] * 100, "n": list(range(300))})

@@ -1,0 +1,366 @@
+"""Export `summary`: the summary of training content as Markdown and JSON, and lists of the largest domains.
+
+Tasks count domains and bytes of texts; the rest is what run.json has. What only a person knows stays a blank with its
+question, until `answers` fill it in.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
+
+import pyarrow.compute as pc
+
+from curation.leaves.domains import PAGES, TEXTS, DomainCounts, Origin, count_domains, doubts, origins, period
+from curation.report.charts import DROPPED
+from curation.report.facts import versions
+from curation.report.languages import counted, percent
+from curation.report.page import escaped, templates
+from curation.run.ledger import digest_of
+from curation.run.making import Derived
+from curation.run.results import MATCHED_PART, Results, curated_files
+from metadata.languages import language
+from runtime.errors import InputError
+from runtime.progress import counted as advanced
+from runtime.storage.atomic import whole, write_json, write_text
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches, require_rows
+from runtime.tallies import Tallies
+
+VERSION = 1  # of summary.json
+TEMPLATE = "Commission template for the public summary of training content, C(2025) 8311, AI Act, Article 53(1)(d)"
+NOTICE = f"After the {TEMPLATE}. Numbers are those of a finished run of clip-curation. This is no legal advice."
+MOST = 50  # rows of a table that Markdown shows
+ROWS = 1 << 16
+FORMULA = ("=", "+", "-", "@")  # first characters of cells that a spreadsheet computes
+BYTES = "text_bytes"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The export format `summary`, with a person's answers by the names of blanks."""
+
+    answers: Mapping[str, str] = field(default_factory=dict)
+
+    writes: ClassVar[str] = "the summary of training content that the EU's AI Act asks for"
+    elsewhere: ClassVar[str] = "{flags} cannot be given with --format {form}"
+
+    def __post_init__(self) -> None:
+        known = [row["blank"] for row in questions()]
+        if unknown := sorted({*self.answers} - {*known}):
+            raise InputError(f"answers to {', '.join(unknown)} are given; the questions are {', '.join(known)}")
+
+    @property
+    def whole_by(self) -> str:
+        """The file that is written last."""
+        return "summary.json"
+
+    @classmethod
+    def add_flags(cls, parser: ArgumentParser) -> None:
+        """Add nothing: the answers are a flag of all forms."""
+
+    def write(self, run: Results, folder: Derived) -> str:
+        """Write the lists of domains, summary.md, answers.json for a person to fill in, and summary.json."""
+        kept = curated_files(run)
+        with folder.progress.stage(f"count the texts of {counted(len(kept), 'file')}"):
+            size = folder.engine.run(kept, _text_bytes)[BYTES]
+        known = RunNumbers(run.facts, int(size), [*self._ranked(run, folder, kept)])
+        sections = summary(known, self.answers)
+        values = {"name": run.path.name, "notice": NOTICE, "sections": sections, "most": MOST}
+        write_text(folder.path / "summary.md", templates(__package__).get_template("summary.jinja").render(values))
+        blanks = {row["blank"]: self.answers.get(row["blank"]) for row in questions()}
+        # For a person to fill in: without a checksum.
+        write_text(folder.path / "answers.json", json.dumps(blanks, indent=1, ensure_ascii=False) + "\n")
+        write_json(folder.path / self.whole_by, self._facts(run, sections))
+        answers = [blank["answer"] for section in sections for blank in section["blanks"]]
+        still_open = counted(answers.count(None), "open question")
+        return f"summary.md, summary.json, {counted(len(known.domains), 'list')} of domains and {still_open}"
+
+    def _ranked(self, run: Results, folder: Derived, kept: Sequence[OwnFile]) -> Iterator[Ranked]:
+        """Yield counts of images by domain: of kept or matched images, or of their pages; list the largest in files."""
+        parts = {"kept": kept} if run.facts.get("removals") else {"kept": kept, "matched": _matched(run)}
+        lists = folder.parts.reopen("domains")
+        for part, own in parts.items():
+            for column, thing in (("url", f"{part} images"), ("page_url", f"pages of {part} images")):
+                name = f"{part}_{'images' if column == 'url' else 'pages'}"
+                with folder.progress.stage(f"count the domains of {thing}"):
+                    found = count_domains(folder.engine, own, column, folder.parts.begin(name))
+                ranked = Ranked(found, thing, f"domains/{name}.csv", run.facts["rows"][part])
+                _write_list(ranked, lists / f"{name}.csv")
+                yield ranked
+        folder.finish("domains")
+
+    def _facts(self, run: Results, sections: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        made = {"program": "clip-curation", "version": versions()["clip-curation"], "run": digest_of(run.facts)}
+        made["metadata"] = run.facts.get("metadata", {}).get("name")
+        stated = {"version": VERSION, "template": TEMPLATE, "notice": NOTICE}
+        return stated | {"made_by": made, "sections": sections}
+
+
+def _matched(run: Results) -> list[OwnFile]:
+    """Return the files of all matched images, also of those that a gate removed."""
+    found = run.files(MATCHED_PART)
+    require_rows(found, run.facts["rows"][MATCHED_PART])
+    return found
+
+
+def _write_list(ranked: Ranked, path: Path) -> None:
+    """Write the largest domains, as many as `ranked` lists, with rank and number of images, as CSV."""
+    with whole(path) as local, local.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["rank", "domain", "images"])
+        for rank, (name, images) in enumerate(ranked.counted.largest(ranked.listed), 1):
+            writer.writerow([rank, f"'{name}" if name[:1] in FORMULA else name, images])
+
+
+def _text_bytes(file: OwnFile) -> Tallies:
+    """Tally the number of bytes of all texts in a file, in UTF-8."""
+    tallies = Tallies()
+    for batch in advanced(batches(file, ROWS, ["text"])):
+        tallies.add(BYTES, pc.sum(pc.binary_length(batch["text"])).as_py() or 0)
+    return tallies
+
+
+OPT_OUTS = ("noai", "noimageai", "noml", "tdm_reservation", "data_noai", "robots", "content_signal", "ai_txt")
+PERSONAL = ("email_address", "phone_number", "card_number", "iban")
+EXCLUDED = "excluded_"  # begins reasons
+SETTLED = "Stated above."  # answer to a question that a run decides
+TOKENS = 1_000_000_000  # end of the smallest bin of texts
+KEPT_PAGES = "domains/kept_pages.csv"
+SMALL = 1000  # the most domains that a small enterprise lists
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Images counted by domain, of the images or of their pages, and the file that lists the largest domains."""
+
+    counted: DomainCounts
+    of: str  # what was counted, such as "pages of matched images"
+    file: str
+    rows: int  # images, with those of no domain
+
+    @property
+    def listed(self) -> int:
+        """The number of domains that the file lists: a tenth of all, rounded up."""
+        return -(-self.counted.domains // 10)
+
+    @property
+    def small(self) -> int:
+        """The number of domains that a small enterprise has to list: a twentieth, at most SMALL."""
+        return min(SMALL, -(-self.counted.domains // 20))
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The counts and the name of the file, as a row for summary.json."""
+        return {
+            "of": self.of,
+            "images": self.counted.images,
+            "no_domain": self.rows - self.counted.images,
+            "domains": self.counted.domains,
+            "listed": self.listed,
+            "share": self.counted.share(self.listed),
+            "listed_if_small": self.small,
+            "file": self.file,
+        }
+
+
+@dataclass(frozen=True)
+class RunNumbers:
+    """The numbers of a run: the content of run.json, and what tasks have counted."""
+
+    facts: Mapping[str, Any]
+    text_bytes: int  # bytes of all kept texts
+    domains: Sequence[Ranked]
+
+    @property
+    def gate(self) -> Mapping[str, Any]:
+        """The gate of the run; empty without one."""
+        return self.facts.get("gate") or {}
+
+    @property
+    def origins(self) -> list[Origin]:
+        """The origins of the run's inputs, such as crawls and folders."""
+        return origins(self.facts)
+
+    @property
+    def without_page(self) -> int:
+        """The number of kept images whose page has no domain, or is unknown."""
+        return next((each.rows - each.counted.images for each in self.domains if each.file == KEPT_PAGES), 0)
+
+    @property
+    def excluded(self) -> dict[str, int]:
+        """The number of texts that exclusion lists kept out, by kind of list."""
+        dropped = self.facts["dropped"].items()
+        return {name.removeprefix(EXCLUDED): texts for name, texts in dropped if name.startswith(EXCLUDED) and texts}
+
+    def rules(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Return the gate's rules with these names, or else all besides OPT_OUTS and PERSONAL, with their counts."""
+        named = {*(names or (*OPT_OUTS, *PERSONAL))}
+        rows = [(row, "images") for row in self.gate.get("conditions", [])]
+        rows += [(row, "texts") for row in self.gate.get("texts", [])]
+        return [_rule(row, what) for row, what in rows if (row["text"] in named) == bool(names)]
+
+
+Fact = dict[str, Any]
+State = Callable[[RunNumbers], Iterator[Fact]]
+
+
+def summary(known: RunNumbers, answers: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return all sections of the summary, each with facts, and questions with their answers, None where one is open."""
+    found: dict[str, dict[str, Any]] = {}
+    settled = {"tokens": SETTLED} if known.text_bytes < TOKENS else {}  # questions that this run decides
+    for row in questions():
+        number = row["section"]
+        if number not in found:
+            facts = [*STATED[number](known)] if number in STATED else []
+            found[number] = {"section": number, "title": row["title"], "facts": facts, "blanks": []}
+        blank = {name: row[name] for name in ("blank", "question", "form")}
+        found[number]["blanks"].append(blank | {"answer": (settled | {**answers}).get(row["blank"])})
+    return [*found.values()]
+
+
+@lru_cache(maxsize=1)
+def questions() -> list[dict[str, str]]:
+    """Return the questions that only a person can answer, in the order of the template."""
+    return _rows("sections.csv")
+
+
+def image_bin(images: int) -> str:
+    """Return the template's word for a number of images.
+
+    >>> image_bin(999_999), image_bin(1_000_000_000), image_bin(1_000_000_001)
+    ('less than 1 million', '1 million to 1 billion', 'more than 1 billion')
+    """
+    if images < 1_000_000:
+        return "less than 1 million"
+    return "1 million to 1 billion" if images <= 1_000_000_000 else "more than 1 billion"
+
+
+def _fact(name: str, value: Any, rows: Sequence[Mapping[str, Any]] = (), **more: Any) -> Fact:
+    """Return a fact with its sentence from sentences.csv: its `says`, or its `none` if there is neither value nor rows.
+
+    `value` and `more` fill the blanks of the sentence.
+    """
+    sentence = _sentences()[name]
+    says = sentence["says"] if value or rows or not sentence["none"] else sentence["none"]
+    return {"name": name, "value": value, "says": says.format(value=value, **more), "rows": [*rows]}
+
+
+@lru_cache(maxsize=1)
+def _sentences() -> dict[str, dict[str, str]]:
+    return {row["fact"]: row for row in _rows("sentences.csv")}
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    return [*csv.DictReader(files("curation.leaves.disclosure").joinpath(name).read_text("utf-8").splitlines())]
+
+
+def _size(known: RunNumbers) -> Iterator[Fact]:
+    rows, kept = known.facts["rows"], known.facts["rows"]["kept"]
+    yield _fact("modalities", ["image", "text"], texts=TEXTS)
+    yield _fact("images_read", rows["images"])
+    yield _fact("images", kept)
+    yield _fact("image_bin", image_bin(kept))
+    yield _fact("text_bytes", known.text_bytes)
+    days = period(known.origins)
+    yield _fact("latest", _month(days[1]) if days else None)
+    kept_of = {code: row["kept"] for code, row in known.facts["languages"].items() if row["kept"]}
+    languages = [
+        {"code": code, "language": language(code).name, "kept": kept_of[code], "share": kept_of[code] / max(1, kept)}
+        for code in sorted(kept_of, key=lambda code: (-kept_of[code], code))
+    ]
+    yield _fact("languages", None, languages, count=len(languages), doubts=doubts(known.facts["languages"]))
+
+
+def _sets(known: RunNumbers) -> Iterator[Fact]:
+    whole = sum(origin.bytes for origin in known.origins)
+    rows = [
+        {"section": _section(origin)} | origin.row | {"share_of_bytes": origin.bytes / max(1, whole)}
+        for origin in known.origins
+    ]
+    yield _fact("inputs", None, rows)
+    without = known.without_page
+    yield _fact("without_page", without, share=percent(without, known.facts["rows"]["kept"]))
+
+
+def _crawled(known: RunNumbers) -> Iterator[Fact]:
+    own = [origin for origin in known.origins if origin.format in PAGES]
+    yield _fact("pages", known.facts["rows"]["pages"])
+    yield _fact("crawler", "CCBot" if any(origin.set == "Common Crawl" for origin in own) else None)
+    days = period(own)
+    yield _fact("period", "–".join(map(_month, days)) if days else None)
+    licences = [{"licence": name, "pairs": pairs} for name, pairs in known.facts.get("licenses", {}).items() if pairs]
+    yield _fact("licenses", None, licences)
+    yield _fact("domains", None, [ranked.row for ranked in known.domains])
+
+
+def _synthetic(known: RunNumbers) -> Iterator[Fact]:
+    if not (captions := known.gate.get("captions")):
+        yield _fact("captions", None)
+        return
+    stated = {name: captions[name] for name in ("table", "images", "without")}
+    stated["table"] = stated["table"] | {"name": PurePosixPath(stated["table"]["name"]).name}  # without its folder
+    yield _fact("captions", stated, table=escaped(stated["table"]["name"]))
+
+
+def _reservations(known: RunNumbers) -> Iterator[Fact]:
+    rules = known.rules(OPT_OUTS)
+    honoured = {row["rule"] for row in rules}
+    signals = [
+        {"signal": name, "pairs": pairs, "honoured": "yes" if name.replace("-", "_") in honoured else "no"}
+        for name, pairs in known.facts.get("signals", {}).items()
+    ]
+    yield _fact("signals", None, signals)
+    yield _fact("opt_outs", None, rules)
+    if hosts := known.gate.get("hosts"):
+        hosts = hosts | {"name": PurePosixPath(hosts["name"]).name}
+    yield _fact("hosts", hosts, agents=", ".join(map(escaped, hosts["agents"])) if hosts else "")
+    lists = [{"list": name, "texts": texts} for name, texts in known.excluded.items() if name != "hash"]
+    yield _fact("lists", None, lists)
+    for removal in known.facts.get("removals", []):
+        reasons = [{"list": name.removeprefix(EXCLUDED), "pairs": pairs} for name, pairs in removal["reasons"].items()]
+        yield _fact("removal", None, reasons, removed=removal["removed"])
+
+
+def _other(known: RunNumbers) -> Iterator[Fact]:
+    yield _fact("personal_data", None, known.rules(PERSONAL))
+    yield _fact("conditions", None, known.rules())
+    reasons = [(name, rows) for name, rows in known.facts["dropped"].items() if rows]
+    dropped = [{"reason": name, "meaning": DROPPED.get(name, name), "number": rows} for name, rows in reasons]
+    yield _fact("dropped", None, dropped, pairs=known.facts["rows"]["pairs"])
+    if known.facts["parameters"].get("balance", True):
+        yield _fact("tail_share", share := known.facts["tail_share"], share=percent(share))
+
+
+STATED: dict[str, State] = {
+    "1.3": _size,
+    "2.1": _sets,
+    "2.3": _crawled,
+    "2.5": _synthetic,
+    "3.1": _reservations,
+    "3.2": lambda known: iter([_fact("hash_lists", known.excluded.get("hash", 0))]),
+    "3.3": _other,
+}
+
+
+def _rule(row: Mapping[str, Any], what: str) -> dict[str, Any]:
+    own = {"rule": row["text"], "removes": row.get("removes"), "what": what}
+    return own | {"found": row.get("failed"), "removed": row["removed"]}
+
+
+def _section(origin: Origin) -> str:
+    """Return, as a phrase, the numbers of the template's sections in which an input of this origin can belong."""
+    if origin.set:
+        return "2.1"
+    return "2.1 or 2.3" if origin.format in PAGES else "2.1, 2.2, 2.3 or 2.6"
+
+
+def _month(day: str) -> str:
+    return f"{day[5:7]}/{day[:4]}"

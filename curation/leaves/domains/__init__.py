@@ -1,0 +1,216 @@
+"""Count images by the registered domain of their URL, or of their page.
+
+Tasks count the URLs of each spelling of a host. The counts of one spelling are sent to one task, which looks up its
+registered domain once; then the counts of one domain are sent to one task. Each task's file begins with its largest
+domains, so that the largest of all are read from the beginnings of files.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from heapq import merge
+from itertools import chain, islice
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from curation.exclusion.lists import registered_domain
+from curation.images.combine import uid_hashes
+from curation.leaves.domains.kernels import copy_spans, group_hosts
+from curation.report.languages import number, percent
+from curation.run.ledger import FEW_TASKS, digest_of, group_buckets, senders, sending
+from runtime.arrow import gather_reduced, one_batch, string_buffers
+from runtime.buckets import BUCKET_BYTES, Block, unpack
+from runtime.engine import Engine, Relay
+from runtime.progress import counted
+from runtime.storage.own_files import OwnFile, written_files
+from runtime.storage.parquet import batches, row_counts, write_rows
+from runtime.tallies import Tallies
+
+NAME = "name"  # column with the name of a host, and later of a domain
+COUNTED = pa.schema([pa.field(NAME, pa.string()), pa.field("images", pa.int64())])
+BATCH_ROWS = 1 << 17  # rows whose hosts are grouped together
+WRITTEN_ROWS = 1 << 12  # rows per row group
+READ_ROWS = 1 << 10  # rows in memory from each file of counts
+DOMAINS, IMAGES = "domains", "images"  # names of tallies
+
+
+@dataclass(frozen=True)
+class DomainCounts:
+    """The number of images of each registered domain, in files that are sorted by it, largest first."""
+
+    files: Sequence[OwnFile]
+    domains: int
+    images: int  # images whose URL has a host
+
+    def largest(self, number: int) -> Iterator[tuple[str, int]]:
+        """Yield the `number` domains with the most images, and how many each has, largest first; equal ones by name."""
+        return islice(merge(*map(_ordered, self.files), key=lambda row: (-row[1], row[0])), number)
+
+    def share(self, number: int) -> float:
+        """Return the share of all images that the `number` largest domains have."""
+        return sum(images for _, images in self.largest(number)) / max(1, self.images)
+
+
+def count_domains(engine: Engine, files: Sequence[OwnFile], column: str, folder: Path) -> DomainCounts:
+    """Count the rows of files by the registered domain of the URLs in `column`; tasks write to the empty `folder`."""
+    rows = sum(row_counts(files))
+    buckets = min(FEW_TASKS, group_buckets(rows)[1])
+    send, relay = partial(_send, column=column, buckets=buckets), Relay(partial(_pass_on, buckets=buckets), buckets)
+    items, receive = senders(files, rows, buckets), partial(_write, folder=folder)
+    tallies = engine.exchange(items, send, receive, buckets, [relay])
+    return DomainCounts(written_files(folder, tallies), int(tallies[DOMAINS]), int(tallies[IMAGES]))
+
+
+def _send(files: Sequence[OwnFile], _: Tallies, column: str, buckets: int) -> Iterator[Block]:
+    """Yield the number of images of each host in some files, in blocks by host."""
+    read = chain.from_iterable(batches(file, BATCH_ROWS, [column]) for file in files)
+    yield from _dealt((host_counts(batch[column]) for batch in counted(read)), buckets)
+
+
+def _pass_on(partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int) -> Iterator[Block]:
+    """Yield the number of images of each registered domain of the received hosts, in blocks by domain."""
+    yield from _dealt(map(_of_domains, _sums(unpack(block, COUNTED) for block in blocks)), buckets)
+
+
+def _write(partition: int, blocks: Iterator[bytes], folder: Path) -> Tallies:
+    """Write the received domains with their numbers of images to a file, largest first; tally domains and images."""
+    tallies = Tallies()
+    for sums in _sums(unpack(block, COUNTED) for block in blocks):
+        rows = sums.sort_by([("images", "descending"), (NAME, "ascending")])
+        tallies += write_rows(folder / f"{partition:05}.parquet", COUNTED, WRITTEN_ROWS, [rows])
+        tallies.add(DOMAINS, rows.num_rows)
+        tallies.add(IMAGES, rows["images"].to_numpy().sum())
+    return tallies
+
+
+def host_counts(urls: pa.Array) -> pa.RecordBatch:
+    """Return the number of URLs with each spelling of a host, as rows of COUNTED; null URLs are left out."""
+    offsets, data = string_buffers(urls)
+    table = np.zeros(1 << len(urls).bit_length(), np.int32)
+    spans, counts = np.empty((len(urls), 2), np.int64), np.empty(len(urls), np.int64)
+    found = group_hosts(data, offsets, table, spans, counts)
+    bounds = np.append(0, np.cumsum(spans[:found, 1] - spans[:found, 0]))
+    out = np.empty(bounds[-1], np.uint8)
+    copy_spans(data, spans, bounds, out)
+    names = pa.LargeStringArray.from_buffers(found, pa.py_buffer(bounds), pa.py_buffer(out))
+    return pa.RecordBatch.from_arrays([names.cast(pa.string()), pa.array(counts[:found])], schema=COUNTED)
+
+
+def _of_domains(hosts: pa.RecordBatch) -> pa.RecordBatch:
+    names = pa.array(map(registered_domain, hosts[NAME].to_pylist()), pa.string())
+    return pa.RecordBatch.from_arrays([names, hosts["images"]], schema=COUNTED)
+
+
+def _dealt(rows: Iterable[pa.RecordBatch], buckets: int) -> Iterator[Block]:
+    packer = sending(buckets)
+    for sums in _sums(rows):
+        yield from packer.deal(sums, uid_hashes(sums[NAME]).view(np.uint64))
+    yield from packer.finish()
+
+
+def _sums(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Add up the images of all rows by name; yield the sums in one batch, or nothing if there are no rows."""
+    if held := gather_reduced(rows, _summed, BUCKET_BYTES):
+        yield _summed(held)
+
+
+def _summed(held: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    sums = pa.Table.from_batches(held).group_by(NAME, use_threads=False).aggregate([("images", "sum")])
+    return one_batch(sums.select([NAME, "images_sum"]).rename_columns(COUNTED.names).cast(COUNTED))
+
+
+def _ordered(file: OwnFile) -> Iterator[tuple[str, int]]:
+    for batch in batches(file, READ_ROWS):
+        yield from zip(batch[NAME].to_pylist(), batch["images"].to_pylist(), strict=True)
+
+
+PAGES = ("wat", "warc")  # formats of inputs with pages
+TEXTS = "alt texts and titles of images on pages, or texts of tables"
+
+# Words in paths, and the public set that they name. A path is a hint: it may hold a part of the set, or another one.
+KNOWN = {
+    "cc-main": ("Common Crawl", "https://commoncrawl.org"),
+    "cc3m": ("Conceptual Captions", "https://ai.google.com/research/ConceptualCaptions"),
+    "cc12m": ("Conceptual 12M", "https://github.com/google-research-datasets/conceptual-12m"),
+    "commonpool": ("CommonPool of DataComp", "https://www.datacomp.ai"),
+    "coyo": ("COYO-700M", "https://github.com/kakaobrain/coyo-dataset"),
+    "datacomp": ("DataComp", "https://www.datacomp.ai"),
+    "laion": ("LAION", "https://laion.ai"),
+    "redcaps": ("RedCaps", "https://redcaps.xyz"),
+    "wit": ("Wikipedia-based Image Text", "https://github.com/google-research-datasets/wit"),
+    "yfcc": ("YFCC100M", "https://multimediacommons.wordpress.com"),
+}
+_WORD = re.compile(rf"(?:^|[/_.-])({'|'.join(KNOWN)})(?=$|[/_.-]|\d)", re.IGNORECASE)
+_CRAWL = re.compile(r"CC-MAIN-\d{4}-\d{2}(?!\d)")
+_TIME = re.compile(r"(?<!\d)(?:19|20)\d{12}(?!\d)")  # time in the name of a WARC or WAT file
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The inputs of one format that are in folders of one name, or of one crawl."""
+
+    name: str
+    format: str
+    files: int
+    bytes: int
+    set: str | None  # the public set that the paths name
+    link: str | None
+    begin: str | None  # first day that names of files state, YYYY-MM-DD
+    end: str | None  # last such day
+    digest: str  # digest of names, sizes, times and ETags; not of contents
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The origin as a row of a table, without the digest."""
+        return {name: value for name, value in asdict(self).items() if name != "digest"}
+
+
+def origins(facts: Mapping[str, Any]) -> list[Origin]:
+    """Return the origins of a run in the order of names, given the content of run.json."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for each in facts["made_from"].get("inputs", []):
+        groups.setdefault((_name(each["path"]), each["format"]), []).append(each)
+    return [_source(*key, rows) for key, rows in sorted(groups.items())]
+
+
+def period(found: Sequence[Origin]) -> tuple[str, str] | None:
+    """Return the first and the last day that names of files state; None where no name states any."""
+    begins, ends = ([day for each in found if (day := getattr(each, name))] for name in ("begin", "end"))
+    return (min(begins), max(ends)) if begins else None
+
+
+def doubts(languages: Mapping[str, Mapping[str, int]]) -> str:
+    """Return a phrase with the number of kept texts whose language is doubtful, given run.json's rows of languages."""
+    doubtful, kept = (sum(row.get(name, 0) for row in languages.values()) for name in ("kept_doubtful", "kept"))
+    return f"{number(doubtful)} ({percent(doubtful, kept)}) have a doubtful language, with a score below 0.5"
+
+
+def _name(path: str) -> str:
+    crawl = _CRAWL.search(path)
+    return crawl.group() if crawl else PurePosixPath(path).parent.name
+
+
+def _source(name: str, format: str, rows: list[dict[str, Any]]) -> Origin:
+    paths = sorted({row["path"] for row in rows})
+    words = {found.group(1).lower() for path in paths if (found := _WORD.search("/".join(path.split("/")[-2:])))}
+    known = sorted({KNOWN[word] for word in words} | ({KNOWN["cc-main"]} if _CRAWL.match(name) else set()))
+    times = [time for path in paths for time in _TIME.findall(PurePosixPath(path).name)] if format in PAGES else []
+    return Origin(
+        name=name,
+        format=format,
+        files=len(paths),
+        bytes=sum(row["size"] or 0 for row in rows),
+        set=", ".join(each for each, _ in known) or None,
+        link=", ".join(link for _, link in known) or None,
+        begin=min(map(_day, times), default=None),
+        end=max(map(_day, times), default=None),
+        digest=digest_of({"inputs": rows}),
+    )
+
+
+def _day(time: str) -> str:
+    return f"{time[:4]}-{time[4:6]}-{time[6:8]}"

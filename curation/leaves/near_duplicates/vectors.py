@@ -1,0 +1,194 @@
+"""Find vectors whose cosine with other vectors is at least a threshold, exactly.
+
+The others are earlier vectors of the same batch, the leaders of many batches, or any vectors. Results are the same to
+the bit for any block size and any matrix library: products of the library only exclude pairs, and `kernels` computes
+the cosines that decide.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.leaves.near_duplicates import kernels
+from runtime.errors import InputError, ParameterError
+from runtime.kernel_caches import cache_folder
+from runtime.storage.paths import room
+
+FIRST, BLOCK = 64, 1024  # vectors that are compared with each other: in the first block, and in the largest
+CHUNK = 4096  # other vectors that a block is compared with at a time
+HELD_BYTES = 128 << 20  # of leaders in memory; further leaders are in a file
+_UNIT = 2.0**-24  # the rounding error of a float32
+
+
+def require_cosine(name: str, value: float | None) -> None:
+    """Raise a ParameterError unless a value is a cosine above 0, or None."""
+    if value is not None and not (isinstance(value, Real) and 0 < value <= 1):
+        raise ParameterError(f"is {value}; it is a cosine, above 0 and at most 1, as 0.95", name)
+
+
+def require_vectors(kind: pa.DataType, name: str) -> None:
+    """Raise InputError, which calls the column `name`, unless a type is one of lists of floating-point numbers."""
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not (is_list and pa.types.is_floating(kind.value_type)):
+        raise InputError(f"{name} is {kind}; embeddings are lists of floating-point numbers")
+
+
+def usable_numbers(column: pa.Array, dimension: int, path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the usable embeddings as float32[vector, dimension] (float64 if given so), and their row numbers.
+
+    An embedding is not usable if it is null, contains a null, an infinity or NaN, or is zero everywhere. InputError,
+    which names the file `path`, for an embedding of another length.
+    """
+    lengths = pc.list_value_length(column)
+    other = pc.not_equal(lengths, dimension).fill_null(False)
+    if pc.any(other).as_py():
+        wrong = lengths.filter(other)[0].as_py()
+        raise InputError(f"{path}: an embedding has {wrong:,} numbers, the first one {dimension:,}; give one model's")
+    rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+    numbers = column.drop_null().flatten()
+    if numbers.type == pa.float16():
+        numbers = numbers.cast(pa.float32())
+    vectors = numbers.fill_null(float("nan")).to_numpy(zero_copy_only=False).reshape(len(rows), dimension)
+    usable = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
+    return vectors[usable], rows[usable]
+
+
+def scaled(numbers: np.ndarray) -> np.ndarray:
+    """Return float32[vector, dimension], each vector times the power of two that scales its largest number to 0.5-1.
+
+    So squared lengths neither overflow nor underflow. Scaling float16 or float32 rounds no number that could change a
+    cosine.
+    """
+    _, exponents = np.frexp(np.abs(numbers).max(axis=1, initial=0.0))
+    return np.ldexp(numbers, -exponents[:, np.newaxis].astype(np.int32)).astype(np.float32) + np.float32(0)  # no -0.0
+
+
+def squares_of(vectors: np.ndarray) -> np.ndarray:
+    """Return the squared length (float64) of each of float32[vector, dimension]."""
+    out = np.empty(len(vectors))
+    kernels.squares(vectors, out)
+    return out
+
+
+@dataclass(frozen=True)
+class LeastCosine:
+    """The least cosine at which vectors count as near, and the length of the vectors, which are `scaled`."""
+
+    dimension: int
+    cosine: float
+
+    def within(
+        self, vectors: np.ndarray, squares: np.ndarray, given: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return, for each vector, the row (int64) of the first other near it, or -1, and their cosine (float64).
+
+        `squares` has the squared lengths of `vectors`, `given` the others and their squared lengths. If `given` is
+        None, a vector's others are the vectors before it that are near no other themselves.
+        """
+        others, of_others = given or (vectors, squares)
+        error = (self.dimension + 24) * _UNIT  # a sum of n products, in any order, is off by n units; and rounding
+        least = self.cosine - 1.1 * error if error < 0.05 else -np.inf
+        found, cosines = np.empty(len(vectors), np.int64), np.ones(len(vectors))
+        limits, lengths = ((each).astype(np.float32) for each in (least * np.sqrt(squares), np.sqrt(of_others)))
+        estimates = vectors @ others.T
+        kernels.first_within(
+            vectors, squares, others, of_others, estimates, limits, lengths, self.cosine, not given, found, cosines
+        )
+        return found, cosines
+
+    def has_near(self, vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Return a bool for each vector: whether any of `others` is near it."""
+        out, squares = np.zeros(len(vectors), bool), squares_of(vectors)
+        for begin in range(0, len(others), CHUNK):
+            some = others[begin : begin + CHUNK], squares_of(others[begin : begin + CHUNK])
+            for rows in np.split(left := np.flatnonzero(~out), range(BLOCK, len(left), BLOCK)):
+                out[rows] = self.within(vectors[rows], squares[rows], some)[0] >= 0
+        return out
+
+
+class MeaningLeaders:
+    """The leaders among the vectors of a cluster, which are given batch by batch in the order of comparison."""
+
+    def __init__(self, dimension: int, cosine: float) -> None:
+        self.number = 0
+        self._cosine, self._kept, self._size = LeastCosine(dimension, cosine), _Kept(dimension), FIRST
+
+    def of(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return, for each vector, the number (int64) of its leader, and its cosine (float64) with this leader.
+
+        `vectors` is float32[vector, dimension], as `scaled` returns it. Leaders are numbered from 0 in their order. A
+        leader has its own number, and a cosine of 1.
+        """
+        _, first, numbers = np.unique(
+            vectors.view(f"V{vectors[:1].nbytes or 1}"), return_index=True, return_inverse=True
+        )
+        rows = np.sort(first)  # the first of equal vectors
+        leaders, cosines = np.empty(len(rows), np.int64), np.ones(len(rows))
+        begin = 0
+        while begin < len(rows):
+            some = slice(begin, begin + self._size)
+            leaders[some], cosines[some] = self._block(vectors[rows[some]])
+            begin, self._size = begin + self._size, min(2 * self._size, BLOCK)
+        of_rows = np.searchsorted(rows, first[numbers.ravel()])
+        return leaders[of_rows], np.minimum(cosines[of_rows], 1.0)
+
+    def close(self) -> None:
+        """Remove the file of leaders."""
+        self._kept.close()
+
+    def _block(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        squares = squares_of(vectors)
+        leaders, cosines = np.full(len(vectors), -1), np.ones(len(vectors))
+        left, begin = np.arange(len(vectors)), 0
+        for others in self._kept.chunks():
+            found, own = self._cosine.within(vectors[left], squares[left], others)
+            leaders[left], cosines[left] = np.where(found < 0, -1, found + begin), own
+            left, begin = left[found < 0], begin + len(others[0])
+            if not len(left):
+                return leaders, cosines
+        found, cosines[left] = self._cosine.within(vectors[left], squares[left])
+        leads = found < 0
+        numbers = self.number + np.cumsum(leads) - 1
+        leaders[left] = np.where(leads, numbers, numbers[found])
+        self.number += int(leads.sum())
+        self._kept.add(vectors[left[leads]], squares[left[leads]])
+        return leaders, cosines
+
+
+class _Kept:
+    """Vectors and their squared lengths, in chunks; vectors of more than HELD_BYTES are in a file."""
+
+    def __init__(self, dimension: int) -> None:
+        self._dimension, self._squares = dimension, list[np.ndarray]()
+        self._last, self._of_last = np.empty((0, dimension), np.float32), np.empty(0)
+        self._chunks = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(cache_folder()))
+
+    def add(self, vectors: np.ndarray, squares: np.ndarray) -> None:
+        """Append vectors and their squared lengths."""
+        self._last = np.concatenate([self._last, vectors])
+        self._of_last = np.concatenate([self._of_last, squares])
+        while len(self._last) >= CHUNK:
+            self._chunks.seek(0, 2)
+            with room(cache_folder()):
+                self._chunks.write(self._last[:CHUNK].tobytes())
+                self._chunks.flush()
+            self._squares.append(self._of_last[:CHUNK].copy())
+            self._last, self._of_last = self._last[CHUNK:].copy(), self._of_last[CHUNK:].copy()
+
+    def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield all vectors, float32[vector, dimension], and squared lengths, chunk by chunk, in their order."""
+        size = CHUNK * self._dimension * 4
+        for number, squares in enumerate(self._squares):
+            self._chunks.seek(number * size)
+            yield np.frombuffer(self._chunks.read(size), np.float32).reshape(CHUNK, self._dimension), squares
+        if len(self._last):
+            yield self._last, self._of_last
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._chunks.close()

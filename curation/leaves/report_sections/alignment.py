@@ -1,0 +1,389 @@
+"""Measure how the classes of evaluation sets are distributed in a run's pool (before balancing) and in its manifest.
+
+The module works as an observer during a run, and on a finished run. Tasks count the texts that name each class. The
+classes of a language are read from a JSON array or object, or from a text file with one class per line. A class may
+have several names. Templates such as `a photo of a {}` define the forms in which a name is looked for. The command
+`clip-align` counts in a finished run; its flags are also flags of clip-curate.
+"""
+
+import json
+from argparse import Namespace, _ActionsContainer
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.matching.matcher import Matcher
+from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Label, LogAxis, points
+from curation.report.facts import Observed, Section, versions
+from curation.report.languages import aligned, decimal, named, number, percent
+from curation.report.page import environment
+from curation.run.ledger import digest_of
+from curation.run.making import Derivation, deriving
+from curation.run.request import Observation, Options
+from curation.run.results import Results, curated_files, matched_files
+from metadata.entries import FilesOfLanguages, files_of_languages
+from metadata.languages import language
+from metadata.rules import Rules
+from runtime.arguments import Parser, add_fields
+from runtime.arrow import parts
+from runtime.console import command
+from runtime.engine import Engine, Given, engine_for, engine_of
+from runtime.errors import InputError
+from runtime.progress import ConsoleProgress, Progress
+from runtime.storage.atomic import write_json, write_text
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches
+from runtime.tallies import Tallies
+from runtime.terminal import say
+
+BETWEEN_NAMES = "|"  # separates the names of one class in a line of text; commas would not do, as names have some
+AS_IT_IS = ("{}",)
+FORM = "give a JSON array of names, or of arrays of the names of a class, a JSON object of them, or a class a line"
+POOL, MANIFEST = "pool", "manifest"
+TEXTS, NAMING, CLASSES = 0, 1, 2  # indices of counts: all texts, texts naming a class, then texts of each class
+
+Rows = Iterable[tuple[pa.Array, pa.Array]]  # batches of texts and their languages
+Parts = dict[str, list[OwnFile]]  # the files of POOL and of MANIFEST
+
+JSON, PLOT = "alignment.json", "alignment.svg"
+Figures = dict[str, dict[str, Any]]  # of each language, as `alignment` returns them
+HEADINGS = ("language", "classes", "in pool", "in manifest", "texts with one", "of manifest", "KL pool", "KL manifest")
+
+TOKENIZER = {"--tokenizer FILE": "tokenizer.json of a model: the share of kept texts over 77 tokens"}
+TEMPLATES = {
+    "--templates LANGUAGE=FILE": "one a line, with {} for the name; a class is named where one of them is in the text "
+    "(default: the name)"
+}
+CLASSES_HELP = (
+    "names of an evaluation set's classes, to see how balancing changes their counts (docs/how-to/alignment.md): a "
+    "JSON array or object, or a class a line, where | stands between names of one class"
+)
+
+LEGEND = (Label(RIGHT - 6, TOP + 14, "pool", "end", "before"), Label(RIGHT - 6, TOP + 30, "manifest", "end", "after"))
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of one language: a label of each class, and the forms in which names of the class are looked for."""
+
+    labels: tuple[str, ...]
+    forms: tuple[tuple[str, ...], ...]  # of each class
+
+
+def read_classes(arguments: FilesOfLanguages, templates: FilesOfLanguages = ()) -> dict[str, Classes]:
+    """Return the classes of each language, by code.
+
+    `arguments` name the files of classes and `templates` those of templates, as {"en": FILE} or as strings `en=FILE`.
+    InputError for a file that cannot be used, a template without {}, and templates of a language without classes.
+    """
+    wanted = {code: _lines(path) for code, path in _files(templates, "templates").items()}
+    for code, lines in wanted.items():
+        if unfit := next((line for line in lines if "{}" not in line), None):
+            raise InputError(f"the template {unfit!r} of {code} has no {{}} for the name; write it where the name goes")
+    files = _files(arguments, "classes")
+    if without := [code for code in wanted if code not in files]:
+        raise InputError(f"there are templates of {', '.join(without)} but no classes; give classes of that language")
+    return {code: _classes(_read(path), wanted.get(code, AS_IT_IS), path) for code, path in files.items()}
+
+
+def _files(arguments: FilesOfLanguages, what: str) -> dict[str, Path]:
+    files = files_of_languages(arguments, what, "en=imagenet.json")
+    return {code: Path(path) for code, path in files.items()}
+
+
+def _classes(named: list[tuple[str, Sequence[Any]]], templates: Sequence[str], path: Path) -> Classes:
+    for label, names in named:
+        is_list = isinstance(names, Sequence) and len(names) > 0
+        if not is_list or not all(isinstance(name, str) and name.strip() for name in names):
+            raise InputError(f"{path} has a class {label!r} whose names are no strings with letters; {FORM}")
+    if not named:
+        raise InputError(f"{path} holds no classes; {FORM}")
+    forms = (
+        tuple(dict.fromkeys(t.replace("{}", name.strip()) for t in templates for name in names)) for _, names in named
+    )
+    return Classes(tuple(label for label, _ in named), tuple(forms))
+
+
+def _read(path: Path) -> list[tuple[str, Sequence[Any]]]:
+    """Return the label and the names of each class in a file, unchecked; the label is a JSON key, or the first name."""
+    text = _text(path)
+    if text.lstrip()[:1] not in ("[", "{"):
+        return [(names[0].strip(), names) for names in (line.split(BETWEEN_NAMES) for line in _lines(path))]
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} begins like JSON but is none ({error}); {FORM}") from None
+    if isinstance(content, dict):
+        return [(label, [names] if isinstance(names, str) else names) for label, names in content.items()]
+    listed = [names if isinstance(names, list) else [names] for names in content]
+    return [(str(names[0]) if names else "", names) for names in listed]
+
+
+def _lines(path: Path) -> list[str]:
+    return [line for line in _text(path).splitlines() if line.strip()]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"cannot read {path} ({error.strerror}); give a file") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8") from None
+
+
+class ClassFinder:
+    """Finds the classes of one language in texts."""
+
+    def __init__(self, classes: Classes, rules: Rules) -> None:
+        forms = pa.array([form for forms in classes.forms for form in forms], pa.string())
+        self._matcher = Matcher.build(pc.utf8_lower(forms), rules)
+        self._class_of = np.repeat(np.arange(len(classes.forms)), [len(forms) for forms in classes.forms])
+        self.classes = len(classes.labels)
+
+    def named(self, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        """Return index of text and index of class, for each pair of a text and a class that the text names.
+
+        Both are int64 arrays. Pairs are distinct, and sorted by text and class.
+        """
+        found, offsets = parts(self._matcher.find(pc.utf8_lower(texts)))
+        text = np.repeat(np.arange(len(texts)), np.diff(offsets))
+        return np.divmod(np.unique(text * self.classes + self._class_of[found.to_numpy()]), self.classes)
+
+
+@lru_cache(maxsize=1)
+def finders_of(classes: tuple[tuple[str, Classes], ...], rules: Rules) -> dict[str, ClassFinder]:
+    """Return a finder of the classes of each language, by code; `rules` are the rules by which a run matches."""
+    return {code: ClassFinder(each, rules) for code, each in classes}
+
+
+def count_classes(rows: Rows, finders: dict[str, ClassFinder]) -> dict[str, np.ndarray]:
+    """Return by language int64[CLASSES + classes]: texts, texts that name a class, and texts that name each class.
+
+    Case is ignored.
+    """
+    counts = {code: np.zeros(CLASSES + finder.classes, np.int64) for code, finder in finders.items()}
+    for texts, languages in rows:
+        for code, finder in finders.items():
+            own = texts.filter(pc.equal(languages, code).fill_null(False))
+            text, named = finder.named(own)
+            counts[code][:CLASSES] += len(own), len(np.unique(text))
+            counts[code][CLASSES:] += np.bincount(named, minlength=finder.classes)
+    return counts
+
+
+def divergence(counts: np.ndarray) -> float | None:
+    """Return the Kullback-Leibler divergence of the shares of counts from equal shares, in nats; None if all are 0.
+
+    The divergence is 0 if all counts are equal, and log(number of counts) if all counts but one are 0.
+
+    >>> divergence(np.array([5, 5])), round(divergence(np.array([8, 0])), 4), divergence(np.array([0]))
+    (0.0, 0.6931, None)
+    """
+    if not counts.sum():
+        return None
+    shares = counts[counts > 0] / counts.sum()
+    return float((shares * np.log(shares * len(counts))).sum())
+
+
+def alignment(classes: Classes, counts: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return the figures of one language for the report: numbers of classes and texts, divergences, counts by class.
+
+    Classes are sorted by count in the pool, largest first. `counts` has the counts of the language from `count_classes`
+    for POOL and for MANIFEST. Both divergences are over the classes that occur in the pool.
+    """
+    named = {part: each[CLASSES:] for part, each in counts.items()}
+    order = np.argsort(-named[POOL], kind="stable").tolist()
+    return {
+        "classes": len(classes.labels),
+        "texts": {part: int(each[TEXTS]) for part, each in counts.items()},
+        "naming": {part: int(each[NAMING]) for part, each in counts.items()},
+        "found": {part: int((each > 0).sum()) for part, each in named.items()},
+        "divergence": {part: divergence(each[named[POOL] > 0]) for part, each in named.items()},
+        "counts": [{"class": classes.labels[i]} | {part: int(named[part][i]) for part in named} for i in order],
+    }
+
+
+@dataclass(frozen=True)
+class AlignmentObserver:
+    """Counts the classes of each language in the images that were balanced, and in the manifest."""
+
+    classes: dict[str, Classes]
+
+    def observe(self, seen: Observation) -> Observed:
+        """Count in tasks that read the files; return the figures of each language and the section of the report."""
+        parts, context = {POOL: seen.images, MANIFEST: seen.manifest}, seen.context
+        found = _counted(context.engine, parts, self.classes, context.config.rules, context.progress)
+        return Observed(found, section(found))
+
+
+def find(options: Options) -> AlignmentObserver | None:
+    """Return the observer of the classes in `options`; None if there are none."""
+    classes = read_classes(options.classes, options.templates)
+    return AlignmentObserver(classes) if classes else None
+
+
+def align(engine: Given, run: Results, classes: dict[str, Classes], progress: Progress | None = None) -> Figures:
+    """Return the figures of each language of `classes` in a finished run, local or at a URL.
+
+    InputError if the run lacks one of these languages.
+    """
+    known = run.facts["languages"]
+    if strange := [code for code in classes if code not in known]:
+        raise InputError(
+            f"the run has no language {strange[0]}, of which classes are given; it has {', '.join(sorted(known)[:20])}"
+        )
+    parts, rules = {POOL: matched_files(run), MANIFEST: curated_files(run)}, run.facts["made_from"].get("rules")
+    return _counted(engine_of(engine), parts, classes, rules or "unicode", progress or Progress())
+
+
+def _counted(engine: Engine, parts: Parts, classes: dict[str, Classes], rules: Rules, progress: Progress) -> Figures:
+    """Count classes in tasks that read the files; return the figures of each language."""
+    counts = {
+        code: {part: np.zeros(CLASSES + len(each.labels), np.int64) for part in parts} for code, each in classes.items()
+    }
+    files = [(part, file) for part, own in parts.items() for file in own]
+    with progress.stage("count classes"):
+        found = engine.run(files, partial(_count, classes=tuple(classes.items()), rules=rules))
+    for row in found.rows():
+        part, _, place = row["name"].partition(".")
+        counts[row["language"]][part][int(place)] = row["value"]
+    return {code: alignment(classes[code], each) for code, each in counts.items()}
+
+
+def write(found: Figures, folder: Path) -> None:
+    """Write the figures of each language into a folder: alignment.svg, then alignment.json."""
+    write_text(folder / PLOT, drawing(found))
+    write_json(folder / JSON, {"version": 1, "languages": found})
+
+
+def _texts(part: str, file: OwnFile) -> Iterator[tuple[pa.Array, pa.Array]]:
+    """Yield batches of the texts in a file of POOL or MANIFEST, and of the languages of these texts."""
+    for batch in batches(file, columns=["candidates"] if part == POOL else ["text", "language"]):
+        texts = parts(batch["candidates"])[0] if part == POOL else batch.to_struct_array()
+        yield texts.field("text"), texts.field("language")
+
+
+def _count(of_part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], rules: Rules) -> Tallies:
+    """Return the counts of `count_classes` in a file as tallies by language, named PART.INDEX; those of 0 are left out.
+
+    PART is POOL or MANIFEST; INDEX is a position in the counts.
+    """
+    tallies = Tallies()
+    for code, counts in count_classes(_texts(*of_part), finders_of(classes, rules)).items():
+        for place in np.flatnonzero(counts):
+            tallies.add(f"{of_part[0]}.{place}", int(counts[place]), code)
+    return tallies
+
+
+def section(found: Figures) -> Section:
+    """Return the section of the report: a table with a row for each language, and the charts of `charts_of`."""
+    template = environment(__package__).get_template("alignment.html")
+    html = template.render(headings=HEADINGS, rows=_rows(found), drawn=charts_of(found))
+    return Section("alignment", "Classes of evaluation sets", html)
+
+
+def table(found: Figures) -> str:
+    """Return the figures as a text: a line of headings, and one line for each language."""
+    return "\n".join(aligned([HEADINGS, *_rows(found)]))
+
+
+def drawing(found: Figures) -> str:
+    """Return an SVG with the charts of `charts_of`."""
+    return environment(__package__).get_template("alignment.svg").render(drawn=charts_of(found))
+
+
+def charts_of(found: Figures) -> list[Chart]:
+    """Return a chart of each language for which a text in the pool names a class.
+
+    A chart shows the texts that name a class by rank of the class, in the pool and in the manifest, each with its own
+    ranks.
+    """
+    return [_chart(language(code).name, each["counts"]) for code, each in found.items() if each["found"][POOL]]
+
+
+def _chart(name: str, counts: list[dict[str, Any]]) -> Chart:
+    lines = {"before": POOL, "after": MANIFEST}
+    ranked = {line: sorted((each[part] for each in counts if each[part]), reverse=True) for line, part in lines.items()}
+    x, y = LogAxis(LEFT, RIGHT, len(ranked["before"])), LogAxis(BOTTOM, TOP, 1.25 * ranked["before"][0])
+    return Chart(
+        f"{name}: texts that name a class, before and after balancing",
+        *(x, y, f"classes of {name} by rank", "texts"),
+        lines={line: points(x, y, np.arange(1, len(each) + 1), each) for line, each in ranked.items()},
+        labels=LEGEND,
+    )
+
+
+def _rows(found: Figures) -> list[tuple[str, ...]]:
+    return [
+        (
+            named(code),
+            number(each["classes"]),
+            *(f"{number(classes)} ({percent(classes, each['classes'])})" for classes in each["found"].values()),
+            *(percent(each["naming"][part], texts) for part, texts in each["texts"].items()),
+            *(decimal(value, 3) for value in each["divergence"].values()),
+        )
+        for code, each in found.items()
+    ]
+
+
+NAME = "clip-align"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; bad input ends in one sentence and status 2."""
+    args = parse(argv)
+    with command(NAME):
+        say(table(run(args)))
+
+
+def run(args: Namespace) -> Figures:
+    """Return the figures of each language for a parsed command line; write the figures if --output is given."""
+    source, classes, progress = Results.open(args.run), read_classes(args.classes, args.templates), ConsoleProgress()
+    engine = engine_for(args, "align")
+    if args.output is None:
+        engine.start(progress)
+        return align(engine, source, classes, progress)
+    description = {"run": digest_of(source.facts), "classes": repr(classes), "versions": versions()}
+    with deriving(engine, args.output, Derivation(description, JSON, [source.path]), progress) as folder:
+        found = align(folder.engine, source, classes, progress)
+        write(found, folder.path)
+    return found
+
+
+def parse(argv: Sequence[str] | None = None) -> Namespace:
+    """Return the parsed command line; `argv` is sys.argv[1:] by default."""
+    parser = Parser(
+        NAME,
+        "Count the texts of a finished run that name the classes of an evaluation set, in the pool that was balanced "
+        "and in the manifest, and say how far the counts are from equal: the Kullback-Leibler divergence, in nats.",
+    )
+    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
+    add_classes(parser, required=True)
+    parser.add_argument("--output", metavar="DIR", help="a new folder, or a URL, for alignment.json and alignment.svg")
+    parser.add_engine()
+    return parser.parse_args(argv)
+
+
+def add(parser: Parser) -> None:
+    """Add to clip-curate, under their own heading, the flags of what else the report counts: classes and tokens."""
+    group = parser.add_argument_group("what else the report counts (docs/how-to/alignment.md)")
+    add_classes(group, default=[])
+    add_fields(group, Options, TOKENIZER)
+
+
+def options(args: Namespace) -> dict[str, Any]:
+    """Return the values of the flags as fields of `Options`, by name."""
+    return {"classes": args.classes, "templates": args.templates, "tokenizer": args.tokenizer}
+
+
+def add_classes(group: _ActionsContainer, **options: Any) -> None:
+    """Add --classes and --templates to a group or parser; add_argument gets `options` for --classes alone."""
+    group.add_argument("--classes", nargs="+", metavar="LANGUAGE=FILE", help=CLASSES_HELP, **options)
+    add_fields(group, Options, TEMPLATES)

@@ -1,0 +1,101 @@
+"""Curate pairs: the algorithm of the Meta CLIP papers, one line per step.
+
+The steps are in `driver`, and their tasks in `tasks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from curation.config import CurationConfig
+from curation.inputs.files import dialects
+from curation.inputs.tables.columns import PREFIX
+from curation.run import warm
+from curation.run.output_folder import Output
+from curation.run.request import Options, Request
+from curation.run.results import Results
+from curation.run.steps import Counted, Steps
+from metadata.entries import Entries
+from runtime.engine import Engine, Given, started
+from runtime.errors import typed
+from runtime.progress import Progress
+from runtime.storage.locks import require_apart
+from runtime.terminal import in_one_line
+from runtime.warming import compile_kernels
+
+
+@typed
+def curate(
+    engine: Given,
+    config: CurationConfig,
+    *,
+    inputs: Sequence[str | Path],
+    metadata: str | Path | Entries,
+    output: str | Path,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """Curate `inputs`: write the manifest, the report and all figures into the folder `output`; return the results.
+
+    `inputs` are files, folders, globs, URLs, crawls or tables of the session's catalog (`table:NAME`); `metadata` is a
+    folder that clip-metadata wrote, or entries.
+    `engine` runs the tasks: None for processes of this machine, a Spark session, or a function that returns a session,
+    which is called once the inputs are found and checked.
+    InputError if an argument or an input cannot be used. After an interruption, the same call continues the run.
+    """
+    progress = progress or Progress()
+    request = asked(config, inputs, metadata, output, options or Options(), progress)
+    with Output.claim(output, request.made_from(), request.options.overwrite) as owned:
+        claimed = owned
+        compile_kernels(warm.needed(request.files), progress)
+        workers = started(engine, progress, claimed.path)
+        if request.tables:
+            request, claimed = copy_tables(workers, request, claimed, progress)
+        run(Steps(workers, request, claimed, progress))
+        results = Results.open(output)  # before another run may begin to replace them
+        claimed.remove_work()
+    return results
+
+
+def asked(
+    config: CurationConfig,
+    inputs: Sequence[str | Path],
+    metadata: str | Path | Entries,
+    output: str | Path,
+    options: Options,
+    progress: Progress,
+) -> Request:
+    """Return the request of a run, with everything checked except the content of the output folder."""
+    request = Request.find(config, inputs, metadata, options)
+    require_apart(output, request.paths(inputs))
+    for line in dialects(request.files):
+        progress.note(in_one_line(line))
+    return request
+
+
+def copy_tables(engine: Engine, request: Request, output: Output, progress: Progress) -> tuple[Request, Output]:
+    """Copy the request's tables into the output folder; return request and output with the copied files as inputs."""
+    from curation.run import catalog  # here, as Spark takes long to import
+
+    copies = []
+    for table in request.tables:
+        with progress.stage(f"copy table {table}"):
+            copies += catalog.copy(
+                engine.sql(f"{PREFIX}{table} is read by Spark").session, table, request.options.columns, output.tables
+            )
+    request = request.with_copies(copies)
+    return request, output.described(request.made_from())
+
+
+def run(steps: Steps) -> None:
+    """Run all steps: match, count, balance and sample, with a gate after matching if the request has one."""
+    gate = steps.open_gate()
+    matched = steps.match()
+    images, gated = steps.matched_images(matched), None
+    if gate:
+        images, gated = steps.gate(images, gate)
+    counts = steps.count(images)
+    balance = steps.balance(images, counts)
+    curated = steps.sample(images, balance.rates)
+    steps.write_results(images, Counted(matched, counts, balance, curated, gated))

@@ -1,0 +1,74 @@
+"""Spark finds the copies that the definition finds, however the rows are spread."""
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.leaves.near_duplicates import copies as module
+from curation.leaves.near_duplicates.copies import ONE_ROUND, copies_of
+from curation.leaves.near_duplicates.index import keys_of_hashes, words_of
+from runtime.errors import InputError
+from tests.support.near_duplicates import near_copies
+
+pytestmark = pytest.mark.spark
+COPIES = 5000  # of one picture
+
+
+def binary(words: np.ndarray) -> list[bytes]:
+    return [row.astype(">u8").tobytes() for row in words]
+
+
+def expected(uids: list[str], hashes: list[bytes | None], k: int) -> dict[str, str]:
+    """Return uid -> uid of the image that stays, of images that have a copy, by `near_copies` in one process."""
+    known = [(uid, each) for uid, each in zip(uids, hashes, strict=True) if each is not None]
+    bits = 8 * len(known[0][1])
+    leaders = binary(near_copies(words_of(b"".join(each for _, each in known), bits), k))
+    first = {}
+    for uid, each in sorted(known, reverse=True):
+        first[each] = uid
+    sizes = Counter(leaders)
+    return {uid: first[leader] for (uid, _), leader in zip(known, leaders, strict=True) if sizes[leader] > 1}
+
+
+def found(spark, folder, uids, hashes, k, bits=64, partitions=4) -> dict[str, str]:
+    folder.mkdir()
+    keys = keys_of_hashes(pa.array(hashes, pa.binary()), bits)
+    pq.write_table(pa.table({"uid": uids, "key": keys}).drop_null(), folder / "hashes.parquet")
+    rows = spark.read.parquet(f"file://{folder}/hashes.parquet").repartition(partitions)
+    copies = copies_of(rows, k, folder / "work", bits).collect()
+    assert len({row["uid"] for row in copies}) == len(copies)
+    return {row["uid"]: row["copy_of"] for row in copies}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [64, 256])
+def test_copies_are_those_of_one_process_in_one_round_and_in_two(spark, tmp_path, bits, monkeypatch):
+    random = np.random.default_rng(bits)
+    number = ONE_ROUND + 2000 if bits == 64 else 2000
+    hashes = words_of(random.bytes(number * bits // 8), bits)
+    near = hashes[random.integers(0, 300, 2000)]
+    for _ in range(5):
+        near[:, 0] ^= np.uint64(1) << random.integers(0, 64, 2000).astype(np.uint64)
+    rows = [*binary(hashes), *binary(near), None, None]
+    rows += [rows[0]] * (COPIES if bits == 64 else 10)
+    uids = [f"{number:06}" for number in random.permutation(len(rows))]
+    wanted = expected(uids, rows, 6)
+    assert len(wanted) > 1000
+    assert found(spark, tmp_path / "some", uids, rows, 6, bits) == wanted
+    if bits == 256:
+        monkeypatch.setattr(module, "SWEPT_PAIRS", 100)
+        assert found(spark, tmp_path / "others", uids[::-1], rows[::-1], 6, bits, partitions=1) == wanted
+
+
+def test_no_hashes_have_no_copies(spark, tmp_path):
+    assert found(spark, tmp_path / "b", ["a", "b"], [None, None], 6) == {}
+
+
+def test_what_is_no_hash_of_these_bits_is_refused(spark, tmp_path):
+    with pytest.raises(InputError, match="a hash has not 64 bits; give"):
+        keys_of_hashes(pa.array([b"12345"]), 64)
+    with pytest.raises(InputError, match="distance is 17"):
+        copies_of(spark.range(1), 17, tmp_path)
