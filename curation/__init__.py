@@ -32,15 +32,12 @@ if TYPE_CHECKING:
     from curation.run.results import Results as Results
     from runtime.draws import draws as draws
     from runtime.errors import InputError as InputError
-    from runtime.packages import DeprecatedWarning as DeprecatedWarning
     from runtime.packages import __version__ as __version__
-    from runtime.packages import deprecated as deprecated
 
 # A module is imported on the first access to a name in it: matching needs no PyTorch or reports, `--help` no module.
 _MODULES = {
     "BalancedDataset": "curation.leaves.online.dataset",
     "CurationConfig": "curation.config",
-    "DeprecatedWarning": "runtime.packages",
     "EntryCounts": "curation.balancing.thresholds",
     "GateOptions": "curation.leaves.gate.options",
     "InputError": "runtime.errors",
@@ -54,7 +51,6 @@ _MODULES = {
     "clusters": "curation.leaves.by_uid.clusters",
     "curate": "curation.run.pipeline",
     "dataframes": "curation.dataframes",
-    "deprecated": "runtime.packages",
     "draws": "runtime.draws",
     "hash_images": "curation.leaves.hashing.pipeline",
     "keep_probability": "curation.balancing.manifest",

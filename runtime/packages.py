@@ -1,20 +1,17 @@
-"""Name the pip command for missing optional packages, load plug-ins by entry point, and warn of deprecated names.
+"""Name the pip command for missing optional packages, and load plug-ins by entry point.
 
-A hook (a group of entry points) has parts of this project and parts of other installed packages. Public names, flags
-and formats are removed only after a release that warns of it; CONTRIBUTING.md states the policy.
+A hook (a group of entry points) has parts of this project and parts of other installed packages.
 """
 
-import functools
 import re
 import shlex
-import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires, version
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import Any
 
-from runtime.errors import InputError, typed
+from runtime.errors import InputError
 
 PROJECT = "clip-curation"
 
@@ -37,8 +34,6 @@ _EXTRAS = {
     **dict.fromkeys(("pdqhash", "tokenizers", "gcsfs", "adlfs", "ossfs", "huggingface_hub", "paramiko")),
 }
 _INSTALLED_AS = {"PIL": "pillow", "open_clip": "open_clip_torch"}
-
-Called = TypeVar("Called", bound=Callable[..., Any])
 
 
 def missing_package(text: str) -> str | None:
@@ -107,38 +102,3 @@ def own_hooks(group: str) -> dict[str, str]:
 def _named(other: EntryPoint) -> str:
     package = other.dist.name if other.dist else other.module
     return f"the package {package} has {other.value} as {other.name} in {other.group}"
-
-
-class DeprecatedWarning(FutureWarning):
-    """Something in use will be removed in a later release; unlike a DeprecationWarning, this is shown by default."""
-
-
-@typed
-def deprecated(*, since: str, until: str, instead: str) -> Callable[[Called], Called]:
-    """Return a decorator of a function or class, which then works as before, but warns its callers.
-
-    `since` is the first release that warns, `until` the first without the function or class, `instead` what to use.
-
-    >>> @deprecated(since="0.3", until="0.4", instead="threshold")
-    ... def cut(): ...
-    >>> print(cut.__doc__)
-    Deprecated since 0.3, to be removed in 0.4: use threshold.
-    """
-
-    def decorate(called: Called) -> Called:
-        said = f"eprecated since {since}, to be removed in {until}: use {instead}"
-        message = f"{called.__qualname__} is d{said}"
-        function = called.__init__ if isinstance(called, type) else called  # type: ignore[misc]
-
-        @functools.wraps(function)
-        def warning(*args: Any, **kwargs: Any) -> Any:
-            warnings.warn(message, DeprecatedWarning, stacklevel=2)
-            return function(*args, **kwargs)
-
-        if isinstance(called, type):
-            called.__init__ = warning  # type: ignore[misc]
-        changed: Any = called if isinstance(called, type) else warning
-        changed.__doc__ = "\n\n".join(filter(None, [called.__doc__, f"D{said}."]))
-        return changed
-
-    return decorate

@@ -44,7 +44,6 @@ def calls(package: ModuleType, run: Results | None = None) -> dict:
     return {
         "curation": {
             "BalancedDataset": [],  # tests/online/test_dataset.py
-            "DeprecatedWarning": [],
             "InputError": [],
             "dataframes": [],
             "online": [],
@@ -104,7 +103,6 @@ def calls(package: ModuleType, run: Results | None = None) -> dict:
                     },
                 )
             ],
-            "deprecated": [(curation.deprecated, {"since": "1", "until": "2", "instead": ""})],
             "draws": [(curation.draws, {"seed": 0, "purpose": "keep", "uids": ["a"], "numbers": None})],
             "hash_images": [
                 (

@@ -9,7 +9,6 @@ import pytest
 
 from curation.leaves.gate.options import GateOptions
 from runtime.errors import InputError
-from runtime.packages import DeprecatedWarning
 from tests.support.captions import rows_of, run
 from tests.support.checkout import ROOT
 from tests.support.installed import install
@@ -50,14 +49,6 @@ def test_a_step_and_an_observer_of_another_package_take_part(engine, tmp_path, p
     texts = pq.read_table(tmp_path / "run" / "curated", columns=["text"])["text"].to_pylist()
     assert results.facts["lengths"] == {"mean": sum(map(len, texts)) / len(texts)}
     assert '<h2 id="lengths">Lengths of texts</h2>' in (tmp_path / "run" / "report.html").read_text()
-
-
-def test_a_step_of_engine_and_plan_is_still_found_and_a_warning_says_until_when(engine, parts):
-    with parts.open("a", encoding="utf-8") as file:
-        file.write('def find_step(engine, plan):\n    return Secure() if engine and "secure" in plan.named else None\n')
-    with pytest.warns(DeprecatedWarning, match="the step secure takes engine and plan; 0.4 will call it with"):
-        gate = GateOptions(steps=["secure"]).find()
-    assert [type(step).__name__ for step in gate.open(engine).steps.values()] == ["Secure"]
 
 
 def test_a_step_that_is_not_installed_is_refused(parts):

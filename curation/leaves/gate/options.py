@@ -7,12 +7,10 @@ GROUP; a user asks for it with `--gate-step NAME=VALUE`.
 
 from __future__ import annotations
 
-import warnings
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from inspect import signature
 from numbers import Real
 from typing import Any
 
@@ -28,7 +26,7 @@ from curation.run.request import Context
 from runtime.arguments import Parser, add_fields, made
 from runtime.engine import Engine
 from runtime.errors import AGAIN, InputError, require_several, typed
-from runtime.packages import DeprecatedWarning, hooks, own_hooks
+from runtime.packages import hooks, own_hooks
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.tallies import Tallies
 
@@ -141,8 +139,8 @@ class GateOptions:
         if self.images and not self.asks_of_images and not hashes:
             name = self.images[0][0]
             raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")
-        named = self.named
-        found = {name: _found(name, find, self, name in named) for name, find in hooks(GROUP).items()}
+        asked = {*own_hooks(GROUP), *self.named}
+        found = {name: find(self) for name, find in hooks(GROUP).items() if name in asked}
         steps = {name: step for name, step in found.items() if step is not None}
         if self.keep_removed is not None and not any(step.removes for step in steps.values()):
             raise InputError(
@@ -150,29 +148,6 @@ class GateOptions:
                 "condition or a policy"
             )
         return Gate(self, steps, HashTables.among(self.given, hashes))
-
-
-def _found(name: str, find: Callable[..., Any], options: GateOptions, is_named: bool) -> Step | None:
-    """Return the step that the function `find` of a package makes of the options; None if they do not ask for it.
-
-    Until version 0.4, another package's function may take an engine and options.
-    """
-    if len(signature(find).parameters) == 1:
-        return find(options)
-    message = f"the function of the step {name} takes engine and plan; 0.4 will call it with the options of the gate"
-    warnings.warn(message, DeprecatedWarning, stacklevel=2)
-    return _StepOfEngine(find, options) if is_named else None
-
-
-@dataclass(frozen=True)
-class _StepOfEngine(Step):
-    """A step of another package, which its function `find` can return only once there is an engine."""
-
-    find: Callable[..., Step]
-    options: GateOptions
-
-    def open(self, engine: Engine) -> Step:
-        return self.find(engine, self.options)
 
 
 @dataclass(frozen=True)
