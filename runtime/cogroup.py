@@ -1,0 +1,181 @@
+"""Bring together the rows of many files that have keys in one range: cogroup, the operator below all joins.
+
+A *side* is a list of files whose rows take part. The rows of all sides are dealt to the tasks of the first *stage* by
+key, so that all rows of a key are in one bucket of one task. The stage's function takes the buckets one after another;
+the rows that it yields are dealt to the next stage by another key. The function of the last stage writes files or
+tallies numbers.
+
+Neither rows nor files make memory grow. A task holds 128 MB of rows that wait to be packed, and the rows of one bucket:
+some 250 MB, unless a single key has more. Its packed rows are in a temporary file. The driver holds the list of files
+and the sums of tallies. Both engines give the same rows to a task, in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from runtime.buckets import FEWEST_ROWS, Block, Keys, Packer, buckets_for, by_bucket, unpack
+from runtime.engine import Engine, Relay
+from runtime.tallies import Tallies
+
+Item = TypeVar("Item")
+
+SIDE = pa.field("side", pa.int8())  # the number of the side that a row is from
+BUCKET_ROWS = 1 << 18  # rows of a bucket, in memory together: some 250 MB of pairs
+MOST_BUCKETS = 1 << 13  # buckets a task sends to: with more, its blocks would be too small
+TASK_ROWS = 1 << 20  # rows that a task takes, one bucket after another
+FEW_TASKS = 1 << 8  # up to this number of tasks, each takes one bucket, so that no core is idle
+
+Rows = Iterator[pa.RecordBatch]
+Read = Callable[[int, Any, Tallies], Iterator[pa.RecordBatch] | Iterator[Block]]
+Function = Callable[[int, Iterator[Rows], Tallies], Iterable[pa.RecordBatch] | None]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Files whose rows take part: `read(number, file, tallies)` yields rows of a file, or blocks of such rows.
+
+    The rows have columns of the first stage's schema, in any order; a column that a side lacks is null, and SIDE, if
+    the schema has it, is the side's number. `rows` is the estimated number of rows in all files: the fewer there are,
+    the more files a task reads. If it is None, each file has a task of its own. `combine`, if given, takes all rows
+    that a task reads, and yields fewer.
+    """
+
+    files: Sequence[Any]
+    read: Read
+    rows: float | None = None
+    combine: Callable[[Rows], Rows] | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Tasks to which rows of `schema` are dealt by key, in `buckets` ranges of keys; a task takes neighbouring ranges.
+
+    `keys(rows)` returns uint64 keys. `function(task, buckets, tallies)` takes the rows of each bucket, as an iterator
+    over batches, and yields rows for the next stage, if there is one. Small buckets come together, and large ones in
+    parts, but all rows of a key come at once. `buckets` is a power of two, `tasks` at most that.
+    """
+
+    schema: pa.Schema
+    keys: Keys
+    function: Function
+    buckets: int
+    tasks: int
+
+    def packed(self, rows: Iterable[pa.RecordBatch] | Iterable[Block]) -> Iterator[Block]:
+        """Yield rows as blocks of one bucket each; blocks that were packed for fewer buckets than tasks are repacked.
+
+        At most MOST_BUCKETS are told apart: the tasks that receive the blocks split these further.
+        """
+        packer = Packer(min(self.buckets, MOST_BUCKETS))
+        for batch in rows:
+            if isinstance(batch, Block):
+                if batch.buckets >= self.tasks:
+                    yield batch
+                    continue
+                batch = unpack(batch.data, self.schema)
+            yield from packer.deal(batch, self.keys(batch))
+        yield from packer.finish()
+
+    def run(self, task: int, blocks: Iterable[bytes], tallies: Tallies) -> Rows:
+        """Yield the rows that the function yields for a task, given the task's blocks."""
+        buckets = by_bucket(blocks, self.buckets, self.schema, self.keys)
+        yield from self.function(task, buckets, tallies) or ()
+
+
+def cogroup(engine: Engine, sides: Sequence[Side], *stages: Stage) -> Tallies:
+    """Take the rows of all sides through the stages; return the sums of the tallies of all tasks."""
+    first, last = stages[0], stages[-1]
+    items = [
+        [(side, number, of_side.files[number]) for number in numbers]
+        for side, of_side in enumerate(sides)
+        for numbers in _shares(of_side, first.buckets)
+    ]
+    relays = [Relay(_Pass(stage, after), stage.tasks) for stage, after in pairwise(stages)]
+    send = _Send(tuple((side.read, side.combine) for side in sides), first)
+    return engine.exchange(items, send, _Receive(last), last.tasks, relays)
+
+
+def buckets_and_tasks(rows: float) -> tuple[int, int]:
+    """Return the number of buckets for `rows` rows, and the number of tasks that take these buckets.
+
+    >>> buckets_and_tasks(1e6), buckets_and_tasks(5e7), buckets_and_tasks(1e9), buckets_and_tasks(1e11)
+    ((4, 4), (256, 256), (4096, 1024), (524288, 8192))
+    """
+    buckets = buckets_for(rows, BUCKET_ROWS)
+    tasks = max(min(buckets, FEW_TASKS), buckets_for(rows, TASK_ROWS))
+    return buckets, min(tasks, MOST_BUCKETS)
+
+
+def shares(items: Sequence[Item], rows: float, buckets: int) -> list[list[Item]]:
+    """Return the items split into one list for each sending task; `rows` is the number of rows in all items.
+
+    The fewer rows there are, the more items a task takes, so that the block that it sends to each of the `buckets` is
+    not too small.
+
+    >>> shares("abcdef", 1e6, 4), [len(files) for files in shares([""] * 4000, 1e9, 8192)][:2]
+    ([['a'], ['b'], ['c'], ['d'], ['e'], ['f']], [34, 34])
+    """
+    tasks = max(1, int(rows / (FEWEST_ROWS * min(buckets, MOST_BUCKETS))))
+    size = max(1, -(-len(items) // tasks))
+    return [list(items[begin : begin + size]) for begin in range(0, len(items), size)]
+
+
+def _shares(side: Side, buckets: int) -> list[list[int]]:
+    numbers = range(len(side.files))
+    return [[number] for number in numbers] if side.rows is None else shares(numbers, side.rows, buckets)
+
+
+@dataclass(frozen=True)
+class _Send:
+    """Reads files of one side, and yields their rows in blocks for a stage."""
+
+    sides: Sequence[tuple[Read, Callable[[Rows], Rows] | None]]
+    stage: Stage
+
+    def __call__(self, files: list[tuple[int, int, Any]], tallies: Tallies) -> Iterator[Block]:
+        side = files[0][0]
+        read, combine = self.sides[side]
+        rows: Any = chain.from_iterable(read(number, file, tallies) for _, number, file in files)
+        rows = combine(rows) if combine else rows
+        return self.stage.packed(_completed(each, self.stage.schema, side) for each in rows)
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """Runs a task of a stage, and yields its rows in blocks for the stage `after` it."""
+
+    stage: Stage
+    after: Stage
+
+    def __call__(self, task: int, blocks: Iterator[bytes], tallies: Tallies) -> Iterator[Block]:
+        return self.after.packed(self.stage.run(task, blocks, tallies))
+
+
+@dataclass(frozen=True)
+class _Receive:
+    """Runs a task of the last stage, whose rows go nowhere, and returns its tallies."""
+
+    stage: Stage
+
+    def __call__(self, task: int, blocks: Iterator[bytes]) -> Tallies:
+        tallies = Tallies()
+        for _ in self.stage.run(task, blocks, tallies):
+            pass
+        return tallies
+
+
+def _completed(rows: pa.RecordBatch | Block, schema: pa.Schema, side: int) -> pa.RecordBatch | Block:
+    """Return rows of a side with all columns of `schema`: SIDE is the side's number, others are null."""
+    if isinstance(rows, Block) or rows.schema.names == schema.names:
+        return rows
+    columns = {SIDE.name: pa.repeat(pa.scalar(side, SIDE.type), rows.num_rows)} if SIDE.name in schema.names else {}
+    columns |= zip(rows.schema.names, rows.columns, strict=True)
+    missing = (field for field in schema if field.name not in columns)
+    columns |= {field.name: pa.nulls(rows.num_rows, field.type) for field in missing}
+    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
