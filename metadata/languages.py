@@ -34,12 +34,11 @@ tests/support/cldr_names.py.
 import csv
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib.resources import files
 from unicodedata import combining, normalize
 
-from runtime.errors import InputError
+from runtime.errors import InputError, nearest
 
 
 @dataclass(frozen=True)
@@ -215,7 +214,5 @@ def _plain(code: str) -> str:
 
 def _advice(code: str) -> str:
     known = _BY_NAME | _BY_WORDNET | _BY_LABEL
-    name = _plain(code).lower()
-    near = [name] if name in known else get_close_matches(name, known, n=3, cutoff=0.7)
-    codes = dict.fromkeys(known[each].code for each in near if known[each] is not OTHER)
+    codes = dict.fromkeys(known[each].code for each in nearest(_plain(code), known, 3) if known[each] is not OTHER)
     return f"did you mean {' or '.join(codes)}?" if codes else "languages.csv lists all, such as en, ja or sw"

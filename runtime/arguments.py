@@ -5,6 +5,7 @@ completion by shells.
 """
 
 import argparse
+import math
 import os
 import re
 import shlex
@@ -12,15 +13,14 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, fields
-from decimal import Decimal
-from difflib import get_close_matches
+from decimal import Decimal, InvalidOperation
 from io import StringIO
 from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from runtime import terminal
-from runtime.errors import InputError, require_utf8
+from runtime.errors import InputError, did_you_mean, require_utf8
 from runtime.packages import PROJECT, __version__, require_packages
 from runtime.redaction import note, redacted
 from runtime.terminal import in_one_line
@@ -37,8 +37,6 @@ Config = TypeVar("Config", bound="DataclassInstance")
 Group = argparse._ArgumentGroup  # a group of flags in the help
 _OWN = 2  # groups that argparse makes itself: of arguments without a flag, and of flags in no other group
 
-# Similarities: --out and --output 0.77, --threshold and --english-threshold 0.73, --starter and --status 0.71.
-_NEAR = 0.72
 _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
 
 
@@ -66,6 +64,7 @@ class Parser(argparse.ArgumentParser):
         )
         self._positionals.title, self._optionals.title = "without a flag", "flags"
         self.register("type", int, integer)
+        self.register("type", float, number)
         self.register("action", None, Stored)
         hidden = argparse.SUPPRESS  # the end of --help names this flag if it shows more
         self.add_argument("--help-all", action=_HelpAll, nargs=0, dest=hidden, default=hidden, help=hidden)
@@ -132,11 +131,17 @@ class Parser(argparse.ArgumentParser):
         known = self._option_string_actions
         flags = [_FLAG.fullmatch(each) for each in given[: given.index("--") if "--" in given else None]]
         for flag in (match[1] for match in flags if match and match[1] not in known):
-            near = get_close_matches(flag, known, n=1, cutoff=_NEAR)
-            self.error(f"unrecognized arguments: {flag}{f'; did you mean {near[0]}?' if near else ''}")
+            self.error("; ".join(filter(None, [f"unrecognized arguments: {flag}", did_you_mean(flag, known)])))
         found = super().parse_args(given, namespace)
         apply(found, self.error)
         return found
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Raise an ArgumentError for a value that is no choice, with the choice that is meant if one is near."""
+        if action.choices is not None and value not in action.choices:
+            choices = [*map(str, action.choices)]
+            known = f"give {' or '.join(filter(None, [', '.join(choices[:-1]), choices[-1]]))}"
+            raise argparse.ArgumentError(action, f"{value!r} is no choice; {did_you_mean(str(value), choices, known)}")
 
     def error(self, message: str) -> NoReturn:
         """Write `message` as one line, and end the program with status 2."""
@@ -249,6 +254,22 @@ def integer(text: str) -> int:
     if value is None or value != value.to_integral_value():
         raise argparse.ArgumentTypeError(f"{text!r} is no integer; write one as 20000, 20,000 or 2e4")
     return int(value)
+
+
+def number(text: str) -> float:
+    """Return the number that a person has written, perhaps in percent; ArgumentTypeError for any other text.
+
+    >>> number("0.5"), number("1%"), number("1e-3"), number("-5")
+    (0.5, 0.01, 0.001, -5.0)
+    """
+    stated, percent, rest = text.strip().partition("%")
+    try:
+        value = math.nan if rest else float(Decimal(stated.strip()) / (100 if percent else 1))
+    except InvalidOperation:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; write one as 0.01 or 1%")
+    return value
 
 
 def _defaults(config: type) -> dict[str, Any]:

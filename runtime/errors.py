@@ -7,6 +7,7 @@ import resource
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
@@ -33,6 +34,8 @@ _IN_WORDS = {
 _NUMBERS = {int, float, NoneType}
 _WITH_STAND_INS = "SparkSession"  # the name of a class that is not checked, as stand-ins are accepted
 OPEN_FILES = 4096  # enough for Spark, whose Java opens some 300 archives, and for the workers of many cores
+# Similarities: --out and --output 0.77, --threshold and --english-threshold 0.73, --starter and --status 0.71.
+_NEAR = 0.72
 AGAIN = "run the same command again to go on"
 MOST = 10**9  # the largest number of things held or made at a time; a larger one is a typing error
 MOST_ROWS = 10**12  # of images, texts or matches: all crawls together have fewer
@@ -81,6 +84,32 @@ def few_files() -> str | None:
     if limit == resource.RLIM_INFINITY or limit >= OPEN_FILES:
         return None
     return f"only {limit:,} files may be open at once; allow more with ulimit -n {OPEN_FILES}, and {AGAIN}"
+
+
+def nearest(given: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """Return up to `most` names that a misspelt one may stand for, the nearest first; [] if none is near.
+
+    >>> nearest("Colum", ["row", "column"]), nearest("x", ["row", "column"])
+    (['column'], [])
+    """
+    names, name = {each.lower(): each for each in known}, given.lower()
+    return [names[each] for each in ([name] if name in names else get_close_matches(name, names, most, _NEAR))]
+
+
+def did_you_mean(given: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Return a question that suggests the name nearest to a misspelt one; `otherwise` if none is near."""
+    return next((f"did you mean {name}?" for name in nearest(given, known)), otherwise)
+
+
+def no_column(table: str, wanted: Sequence[str], names: Sequence[str], remedy: str) -> InputError:
+    """Return the error that a table has none of the `wanted` columns, but those of `names`; it suggests a near name.
+
+    >>> str(no_column("a.csv", ["txt"], ["url", "text"], "name the right one"))
+    'a.csv has no column txt; it has url, text: name the right one; did you mean text?'
+    """
+    near = next(filter(None, (did_you_mean(each, names) for each in wanted)), None)
+    fault = f"{table} has no column {' or '.join(wanted)}; it has {', '.join(names) or 'none'}: {remedy}"
+    return InputError("; ".join(filter(None, [fault, near])))
 
 
 def require_utf8(name: str) -> None:
@@ -132,7 +161,22 @@ def require_seed(value: object) -> None:
 def require_number(name: str, value: object, least: float, most: float) -> None:
     """Raise a ParameterError unless `value` is a number (no bool) from `least` to `most`."""
     if not isinstance(value, Real) or isinstance(value, bool) or not least <= cast(float, value) <= most:
-        raise ParameterError(f"is {value!r}; it must be a number from {least} to {most}", name)
+        raise ParameterError(f"is {shown(value)}; it must be a number from {least} to {most}", name)
+
+
+def require_part(name: str, value: object, of: str, example: str) -> None:
+    """Raise a ParameterError unless `value` is a number above 0 and at most 1; `of` is what the number is."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < cast(float, value) <= 1:
+        raise ParameterError(f"is {shown(value)}; it is {of}, above 0 and at most 1, as {example}", name)
+
+
+def shown(value: object) -> str:
+    """Return a value as Python writes it, except that a whole number has no `.0`, which nobody has typed.
+
+    >>> shown(20.0), shown(0.5), shown("20")
+    ('20', '0.5', "'20'")
+    """
+    return repr(value).removesuffix(".0")
 
 
 def require_share(name: str, value: object) -> None:
@@ -143,7 +187,8 @@ def require_share(name: str, value: object) -> None:
 def require_one_of(name: str, value: object, choices: Collection[str]) -> None:
     """Raise a ParameterError unless `value` is one of `choices`."""
     if value not in choices:
-        raise ParameterError(f"is {value!r}; it must be one of {', '.join(choices)}", name)
+        near = did_you_mean(str(value), choices, f"it must be one of {', '.join(choices)}")
+        raise ParameterError(f"is {value!r}; {near}", name)
 
 
 def require_kind(name: str, value: object, kind: type, give: str) -> None:

@@ -35,7 +35,7 @@ from curation.schemas import CURATED, MATCHED, SAMPLED
 from metadata.entries import Entries
 from runtime.arrow import runs_of
 from runtime.engine.spark import map_batches
-from runtime.errors import InputError, ParameterError, require_seed, require_several, typed
+from runtime.errors import InputError, ParameterError, no_column, require_seed, require_several, typed
 from runtime.kernel_caches import cache_folder
 from runtime.shipping import sender
 from runtime.storage.arrays import save_array
@@ -209,10 +209,8 @@ def _candidate_columns(pairs: DataFrame, options: MatchOptions) -> DataFrame:
     columns = pair_columns(pairs, options.columns, "the DataFrame", FIELD)
     if options.kind_column is not None:
         if options.kind_column not in pairs.columns:
-            raise InputError(
-                f"the DataFrame has no column {options.kind_column} for the kind; it has {', '.join(pairs.columns)}: "
-                "name the right one with kind_column of MatchOptions"
-            )
+            remedy = "name the right one for the kind with kind_column of MatchOptions"
+            raise no_column("the DataFrame", [options.kind_column], pairs.columns, remedy)
         columns["kind"] = options.kind_column
     return selected(pairs, columns.items())
 

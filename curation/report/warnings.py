@@ -12,6 +12,7 @@ from curation.report.languages import counted, decimal, number, percent
 from metadata.languages import OTHER, language
 
 DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why only a part of an input was read
+EXCLUDED = "excluded_"  # begins the reasons of pairs that a list names
 LOW_SHARE = 0.2  # a lower share of matched texts is a sign of unfit metadata; half of English texts match
 DOUBTFUL_SHARE = 0.3  # largest usual share of kept rows that have a low score, or are kept for numbers alone
 FOREIGN_SHARE = 0.1  # largest usual share of texts in scripts in which the language is not written
@@ -48,6 +49,7 @@ def warnings(facts: dict[str, Any]) -> list[Sentence]:
         *_of_size(facts),
         *_of_files(facts),
         *_of_rows(facts),
+        *_of_exclusion(facts),
         *_of_gate(facts["gate"]),
         *filter(None, checked),
     ]
@@ -131,6 +133,11 @@ def _of_rows(facts: dict[str, Any]) -> Iterator[Sentence]:
             Quoted(shared["example"]),
             ". The images of one such uid became one; with --uid-column none an image is known by its URL.",
         )
+
+
+def _of_exclusion(facts: dict[str, Any]) -> Iterator[Sentence]:
+    if facts["made_from"].get("exclusion") and not any(name.startswith(EXCLUDED) for name in facts["dropped"]):
+        yield ("The lists of --exclude name nothing that was read: no pair was removed. Are they of these images?",)
 
 
 def unknown_languages(rows: int, labels: dict[str, int]) -> Sentence:

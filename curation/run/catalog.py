@@ -22,7 +22,7 @@ from curation.inputs.files import Input, checked
 from curation.inputs.tables.columns import FLAG, PREFIX, TableOptions, folder_of, named_columns
 from curation.inputs.tables.parquet import as_bytes, string_columns
 from runtime.engine.spark import map_batches
-from runtime.errors import InputError
+from runtime.errors import InputError, no_column
 from runtime.redaction import hidden
 from runtime.storage.atomic import whole
 from runtime.storage.own_files import content_digest
@@ -123,10 +123,7 @@ def require_columns(frame: DataFrame, names: Iterable[str], maker: str) -> None:
     """Refuse a DataFrame that lacks one of the columns `names`, which the function `maker` would have written."""
     missing = [name for name in names if name not in frame.columns]
     if missing:
-        raise InputError(
-            f"the DataFrame has no column {' and '.join(missing)}; it has {', '.join(frame.columns) or 'none'}: "
-            f"give what curation.dataframes.{maker} returned"
-        )
+        raise no_column("the DataFrame", missing, frame.columns, f"give what curation.dataframes.{maker} returned")
 
 
 def _arrow_field(field: StructField, name: str) -> pa.Field:

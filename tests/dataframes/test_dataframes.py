@@ -119,10 +119,10 @@ def test_unique_images_stay_rows_of_their_own_and_kinds_are_taken_from_their_col
 @pytest.mark.parametrize(
     ("mistake", "sentence"),
     [
-        ("no url", "the DataFrame has no column url or URL or image_url for the url; it has text, uid, language, "
+        ("no url", "the DataFrame has no column url or URL or image_url; it has text, uid, language, "
          "page_url: name the right one with url_column of TableOptions"),
-        ("no text", "has no column Text for the text; it has url, text, uid"),
-        ("no kind", "has no column kind for the kind; it has url, text, uid"),
+        ("no text", "has no column Text; it has url, text, uid"),
+        ("no kind", "has no column kind; it has url, text, uid"),
         ("twice", "the DataFrame has 2 columns named text; expected one"),
         ("lists", "column text of the DataFrame holds list<"),
         ("intervals", "column text of the DataFrame holds interval year; expected strings"),

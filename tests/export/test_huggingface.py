@@ -10,7 +10,7 @@ import pytest
 from curation.balancing.thresholds import EntryCounts
 from curation.leaves.export.card import ISO_639, card, size_category
 from curation.leaves.export.forms import export
-from curation.leaves.export.huggingface import HuggingFace
+from curation.leaves.export.huggingface import Card, HuggingFace
 from curation.run.results import Results
 from curation.schemas import COUNTS, CURATED
 from metadata import Entries, InputError
@@ -65,8 +65,9 @@ def test_a_date_that_is_none_is_refused(date):
         ("cc-by-4.0", ""),
     ],
 )
-def test_a_licence_that_is_not_known_is_warned_of(run, tmp_path, caplog, given, sentence):
-    export(in_turn(), run.path, tmp_path / "out", HuggingFace(license=given))
+@pytest.mark.parametrize("form", [Card, HuggingFace])
+def test_a_licence_that_is_not_known_is_warned_of(run, tmp_path, caplog, form, given, sentence):
+    export(in_turn(), run.path, tmp_path / "out", form(license=given))
     assert sentence in caplog.text
     assert (f"the licence {given!r} is none of" in caplog.text) == bool(sentence)
 

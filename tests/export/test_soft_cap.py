@@ -144,7 +144,7 @@ def test_uids_are_repeated_in_bounded_memory(tmp_path, monkeypatch):
     [
         (["--draws", "0"], "--draws is 0; it must be at least 1"),
         (["--draws", "2000000000000"], "--draws is 2,000,000,000,000; it must be at most 100,000,000,000"),
-        (["--penalty", "-1"], "--penalty is -1.0; it must be a number from 0 to 100"),
+        (["--penalty", "-1"], "--penalty is -1; it must be a number from 0 to 100"),
         (["--weights", "clip"], "'clip' is no weight of a column of scores; give each column once, as NAME=NUMBER"),
         (["--weights", "clip=1", "clip=2"], "'clip=2' is no weight of a column of scores"),
         (["--weights", "clip=inf"], "'clip=inf' is no weight of a column of scores"),

@@ -194,7 +194,7 @@ def test_nothing_is_written_of_what_a_silent_rule_removes(engine, tmp_path):
     [
         ({"keep_removed": 0.5}, "and nothing is asked for that removes images"),
         ({"keep_removed": 0.5, "robots": ["robots.parquet"]}, "and nothing is asked for that removes images"),
-        ({"keep_removed": 0.0, "policy": ["noai"]}, "keep_removed is 0.0; it is a share of images, above 0"),
+        ({"keep_removed": 0.0, "policy": ["noai"]}, "keep_removed is 0; it is a share of images, above 0"),
         ({"keep_removed": 1.1, "policy": ["noai"]}, "keep_removed is 1.1; it is a share of images, above 0"),
         ({"keep_removed": float("nan"), "policy": ["noai"]}, "keep_removed is nan; it is a share"),
     ],

@@ -121,6 +121,14 @@ def test_what_is_no_regular_file_is_warned_of():
     assert warning == "Not read, because only regular files are inputs: 2 broken links, 1 FIFO."
 
 
+def test_lists_that_exclude_nothing_are_warned_of():
+    facts = facts_of()
+    facts["made_from"] = facts["made_from"] | {"exclusion": "0f"}
+    (warning,) = said(facts)
+    assert warning.startswith("The lists of --exclude name nothing that was read: no pair was removed.")
+    assert said(facts | {"dropped": {"excluded_uid": 1}}) == []
+
+
 def with_entry(entry: str):
     """Return a run in which this entry has most of the matches of English."""
     return finished({"en": [entry, "dog"]}, [900, 30])

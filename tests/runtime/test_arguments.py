@@ -1,6 +1,7 @@
 """Command lines: files of arguments, flags that do not exist, defaults that a config holds."""
 
 import pickle
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -8,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from runtime.arguments import Parser, add_fields, made
+from runtime.arguments import Parser, add_fields, made, number
 from runtime.errors import ParameterError
 
 
@@ -153,6 +154,33 @@ def test_an_integer_as_people_write_it(parser, number):
 )
 def test_what_may_mean_another_integer_or_none(refused, number):
     assert "is no integer; write one as 20000, 20,000 or 2e4" in refused("--output", "out", f"--seed={number}")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("0.01", 0.01), ("1%", 0.01), (" 0.3 % ", 0.003), ("1e-2", 0.01), ("2", 2)]
+)
+def test_a_number_may_be_in_percent(typed, meant):
+    assert number(typed) == meant
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-Infinity", "1e999", "1,5", "%", "1%%", ""])
+def test_what_is_no_finite_number_is_refused(text):
+    with pytest.raises(ArgumentTypeError, match="is no number; write one as 0.01 or 1%"):
+        number(text)
+
+
+def test_a_misspelt_choice_is_corrected_and_others_are_listed(capsys):
+    parser = Parser("make", "Make something.")
+    parser.add_argument("--format", choices=("card", "huggingface", "mds"))
+    advice = {
+        "hugingface": "did you mean huggingface?",
+        "MDS": "did you mean mds?",
+        "x": "give card, huggingface or mds",
+    }
+    for given, sentence in advice.items():
+        with pytest.raises(SystemExit):
+            parser.parse_args(["--format", given])
+        assert f"argument --format: '{given}' is no choice; {sentence} (" in capsys.readouterr().err
 
 
 @pytest.fixture

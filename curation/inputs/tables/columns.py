@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from curation.inputs.tables.lines import DIALECTS
-from runtime.errors import InputError, ParameterError, require_integer, typed
+from runtime.errors import InputError, ParameterError, no_column, require_integer, typed
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile
 from runtime.storage.paths import absolute
@@ -184,11 +184,8 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
     if lacking:
         if meant := next((name for name in options.as_given(lacking) if "=" in name and name in names), None):
             raise InputError(f"{path} has a column {meant}, but a name with = is read as PATTERN=NAME; write *={meant}")
-        wanted = " or ".join(options.candidates(lacking, path) or RECOGNISED[lacking])
-        raise InputError(
-            f"{path} has no column {wanted} for the {lacking}; it has {', '.join(names) or 'none'}: name the right one "
-            f"with {naming.format(lacking)}"
-        )
+        wanted = options.candidates(lacking, path) or RECOGNISED[lacking]
+        raise no_column(path, wanted, names, f"name the right one for the {lacking} with {naming.format(lacking)}")
     return {field: name for field, name in columns.items() if name is not None}
 
 

@@ -27,7 +27,7 @@ from curation.run.ledger import digest_of
 from curation.run.making import Derived
 from curation.run.results import MATCHED_PART, Results, curated_files
 from metadata.languages import language
-from runtime.errors import InputError
+from runtime.errors import InputError, did_you_mean
 from runtime.progress import counted as advanced
 from runtime.storage.atomic import whole, write_json, write_text
 from runtime.storage.own_files import OwnFile
@@ -55,7 +55,8 @@ class Summary:
     def __post_init__(self) -> None:
         known = [row["blank"] for row in questions()]
         if unknown := sorted({*self.answers} - {*known}):
-            raise InputError(f"answers to {', '.join(unknown)} are given; the questions are {', '.join(known)}")
+            near = did_you_mean(unknown[0], known, f"the questions are {', '.join(known)}")
+            raise InputError(f"answers to {', '.join(unknown)} are given; {near}")
 
     @property
     def whole_by(self) -> str:

@@ -33,7 +33,7 @@ from curation.run.making import Derivation, Derived, deriving
 from curation.run.results import Results, curated_files, pool_files
 from runtime.arguments import add_fields
 from runtime.engine import Engine, Given
-from runtime.errors import InputError
+from runtime.errors import InputError, did_you_mean
 from runtime.packages import hooks
 from runtime.progress import Progress
 from runtime.redaction import hidden
@@ -135,7 +135,8 @@ def require_questions(answers: Mapping[str, str], questions: Iterable[str]) -> N
     """Raise InputError for answers to questions that a form does not ask."""
     known = [*questions]
     if unknown := sorted({*answers} - {*known}):
-        raise InputError(f"answers to {', '.join(unknown)} are given; the questions are {', '.join(known)} (--answers)")
+        near = did_you_mean(unknown[0], known, f"the questions are {', '.join(known)}")
+        raise InputError(f"answers to {', '.join(unknown)} are given; {near} (--answers)")
 
 
 def require_captions(captions: Sequence[str | Path], sources: Sequence[str]) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
-from difflib import get_close_matches
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -47,7 +46,7 @@ from curation.run.making import Derived, Made
 from curation.run.results import Results, curated_files
 from curation.schemas import CURATED
 from runtime.arrow import require
-from runtime.errors import AGAIN, InputError
+from runtime.errors import AGAIN, InputError, did_you_mean
 from runtime.progress import counted as advanced
 from runtime.storage.atomic import copied, write_text
 from runtime.storage.own_files import OwnFile, content_digest
@@ -86,9 +85,17 @@ class Card(Form):
 
     def write(self, run: Results, folder: Derived) -> str:
         """Write README.md and its figure."""
+        self.warn_of_license()
         write_text(folder.path / FUNNEL, funnel_figure(run.facts))
         write_text(folder.path / self.whole_by, card(run.facts, self, self.name_of(run)))
         return f"README.md and {FUNNEL}"
+
+    def warn_of_license(self) -> None:
+        """Log a warning if no card on Hugging Face may state the licence."""
+        if self.license is not None and self.license not in LICENSES:
+            near = did_you_mean(self.license, LICENSES, "give its identifier, or other")
+            fault = "the licence %r is none of those known to cards on Hugging Face, where others are refused; %s"
+            _log.warning(f"{fault} (--license)", self.license, near)
 
     def name_of(self, run: Results) -> str:
         """Return the name of the dataset: the given one or, without, the name of the run's folder."""
@@ -127,13 +134,7 @@ class HuggingFace(Card):
         Files of the run are hard-linked, or copied if the folder is on another disk. Files with additional columns, or
         without some rows, are written anew. InputError if counts.parquet and run.json are of two runs.
         """
-        if self.license is not None and self.license not in LICENSES:
-            near = get_close_matches(self.license.lower(), LICENSES, 1)
-            _log.warning(
-                "the licence %r is none of those known to cards on Hugging Face, where others are refused; %s",
-                self.license,
-                f"did you mean {near[0]}? (--license)" if near else "give its identifier, or other (--license)",
-            )
+        self.warn_of_license()
         counts = run.file("counts.parquet")
         if EntryCounts.open(str(counts.path)).digest != run.facts["made_from"]["metadata"]:
             raise InputError(f"{counts.path} and the run.json beside it are of two runs; curate again with --overwrite")

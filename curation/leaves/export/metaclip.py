@@ -38,7 +38,7 @@ from curation.run.making import Derived, Item, Made
 from curation.run.results import Results, matched_files
 from curation.schemas import TRAINED_TEXTS
 from runtime.arrow import parts
-from runtime.errors import InputError
+from runtime.errors import InputError, did_you_mean
 from runtime.progress import counted as advancing
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
@@ -276,7 +276,8 @@ def names_of(run: Results, table: str | Path | None = None) -> Names:
     """
     given, known = _read(Path(table)) if table else {}, [*run.languages]
     if unknown := given.keys() - run.languages.keys():
-        raise InputError(f"{table} names {min(unknown)}, of which the run has no entries; it has {', '.join(known)}")
+        near = did_you_mean(min(unknown), known, f"it has {', '.join(known)}")
+        raise InputError(f"{table} names {min(unknown)}, of which the run has no entries; {near}")
     several = sorted({each["t"] for each in given.values() if each["t"]})
     if len(several) > 1:
         raise InputError(

@@ -11,7 +11,6 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from numbers import Real
 from typing import Any
 
 from curation.config import require_distance
@@ -25,7 +24,7 @@ from curation.run.output_folder import REMOVED_PART
 from curation.run.request import Context
 from runtime.arguments import Parser, add_fields, made
 from runtime.engine import Engine
-from runtime.errors import AGAIN, InputError, require_several, typed
+from runtime.errors import AGAIN, InputError, did_you_mean, require_part, require_several, typed
 from runtime.packages import hooks, own_hooks
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.tallies import Tallies
@@ -79,9 +78,8 @@ class GateOptions:
     def __post_init__(self) -> None:
         require_distance(self.decontaminate_within, WORD_BITS, "decontaminate_within")
         require_cosine("decontaminate_cosine", self.decontaminate_cosine)
-        share = self.keep_removed
-        if share is not None and not (isinstance(share, Real) and 0 < share <= 1):
-            raise InputError(f"keep_removed is {share!r}; it is a share of images, above 0 and at most 1")
+        if self.keep_removed is not None:
+            require_part("keep_removed", self.keep_removed, "a share of images", "0.01")
         for each in fields(self):
             if each.default == ():
                 require_several(each.name, getattr(self, each.name))
@@ -127,8 +125,9 @@ class GateOptions:
                 raise InputError(f"--gate-step {name} is given twice, with different values; give one")
         known = hooks(GROUP).keys() - own_hooks(GROUP).keys() if self.steps else set()
         if unknown := values.keys() - known:
-            others = ", ".join(sorted(known)) or "none"
-            raise InputError(f"--gate-step {min(unknown)} is no step of the gate; installed are: {others}")
+            others = f"installed are: {', '.join(sorted(known)) or 'none'}"
+            near = did_you_mean(min(unknown), known, others)
+            raise InputError(f"--gate-step {min(unknown)} is no step of the gate; {near}")
         return values
 
     def find(self, hashes: Sequence[str] = ()) -> Gate:

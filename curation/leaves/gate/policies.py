@@ -15,7 +15,7 @@ import numpy as np
 
 from curation.leaves.gate import mending, personal_data, rules
 from curation.leaves.gate.rule import RUN, Rule
-from runtime.errors import InputError
+from runtime.errors import InputError, did_you_mean
 
 RECOMMENDED = "recommended"  # stands for the rules that the table recommends
 PERSONAL_DATA = "personal_data"  # stands for the rules of `personal_data`
@@ -120,13 +120,14 @@ def _chosen(given: str) -> ChosenRule:
     """Return the rule that a text such as `min_words:3` names; InputError for an unknown rule or an invalid number."""
     name, colon, number = given.partition(":")
     if name not in RULES:
-        known = ", ".join([RECOMMENDED, PERSONAL_DATA, *(rule.form for rule in _ROWS)])
-        raise InputError(f"{given!r} is no rule; the rules are {known}")
+        known = f"the rules are {', '.join([RECOMMENDED, PERSONAL_DATA, *(rule.form for rule in _ROWS)])}"
+        raise InputError(f"{given!r} is no rule; {did_you_mean(name, [RECOMMENDED, PERSONAL_DATA, *RULES], known)}")
     rule = RULES[name]
     if rule.names:
         asked = number.split(",")
         if unknown := [each for each in asked if each not in rule.names]:
-            raise InputError(f"{given!r}: the rule {name} takes some of {','.join(rule.names)}; got {unknown[0]!r}")
+            near = did_you_mean(unknown[0], rule.names, f"got {unknown[0]!r}")
+            raise InputError(f"{given!r}: the rule {name} takes some of {','.join(rule.names)}; {near}")
         return ChosenRule(rule, ",".join(each for each in rule.names if each in asked))
     if rule.numbers is None:
         if colon:

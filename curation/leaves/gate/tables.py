@@ -26,7 +26,7 @@ from curation.leaves.gate.evaluation import NEAR, HashesOfSets, KeysOfSets, Save
 from curation.leaves.near_duplicates.index import binaries
 from curation.report.languages import counted
 from runtime.engine import Engine
-from runtime.errors import InputError
+from runtime.errors import InputError, did_you_mean
 from runtime.redaction import hidden
 from runtime.shipping import Shipped
 from runtime.storage.listing import Version
@@ -90,10 +90,10 @@ class GivenTables:
             names = " and ".join(table.name for table in found)
             raise InputError(f"column {column} of {flag} is in several tables ({names}); rename one")
         if not found:
-            raise InputError(
-                f"column {column} of {flag} is in no table of images; give one by --images: clip-hash writes sha256 "
-                "and phash of downloaded pictures"
-            )
+            known = [*dict.fromkeys(name for table in self.every for name in self.column_names[table.name])]
+            remedy = "give one by --images: clip-hash writes sha256 and phash of downloaded pictures"
+            fault = f"column {column} of {flag} is in no table of images; {did_you_mean(column, known, remedy)}"
+            raise InputError(fault)
         return found[0]
 
 

@@ -32,7 +32,7 @@ from metadata.languages import OTHER, of_stated
 from runtime.arguments import Parser, made
 from runtime.arrow import one_array, string_array
 from runtime.console import command
-from runtime.errors import InputError
+from runtime.errors import InputError, no_column
 from runtime.storage.atomic import whole
 from runtime.storage.paths import as_path, make_folder
 from runtime.terminal import in_one_line, say
@@ -250,10 +250,8 @@ def read_gold(path: str, text_column: str, language_column: str) -> pa.Table:
         raise InputError(f"{path} cannot be read as {Path(path).suffix} ({error})") from None
     missing = [name for name in (text_column, language_column) if name not in table.column_names]
     if missing:
-        raise InputError(
-            f"{path} has no column {' and '.join(missing)}; it has {', '.join(table.column_names)}: name the right "
-            "ones with --text-column and --language-column"
-        )
+        remedy = "name the right ones with --text-column and --language-column"
+        raise no_column(path, missing, table.column_names, remedy)
     return table
 
 

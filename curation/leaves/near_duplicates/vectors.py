@@ -8,14 +8,13 @@ the cosines that decide.
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.leaves.near_duplicates import kernels
-from runtime.errors import InputError, ParameterError
+from runtime.errors import InputError, require_part
 from runtime.kernel_caches import cache_folder
 from runtime.storage.paths import room
 
@@ -27,8 +26,8 @@ _UNIT = 2.0**-24  # the rounding error of a float32
 
 def require_cosine(name: str, value: float | None) -> None:
     """Raise a ParameterError unless a value is a cosine above 0, or None."""
-    if value is not None and not (isinstance(value, Real) and 0 < value <= 1):
-        raise ParameterError(f"is {value}; it is a cosine, above 0 and at most 1, as 0.95", name)
+    if value is not None:
+        require_part(name, value, "a cosine", "0.95")
 
 
 def require_vectors(kind: pa.DataType, name: str) -> None:

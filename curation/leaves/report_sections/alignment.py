@@ -34,7 +34,7 @@ from runtime.arguments import Parser, add_fields
 from runtime.arrow import parts
 from runtime.console import command
 from runtime.engine import Engine, Given, engine_for, engine_of
-from runtime.errors import InputError
+from runtime.errors import InputError, did_you_mean
 from runtime.progress import ConsoleProgress, Progress
 from runtime.storage.atomic import write_json, write_text
 from runtime.storage.own_files import OwnFile
@@ -236,9 +236,8 @@ def align(engine: Given, run: Results, classes: dict[str, Classes], progress: Pr
     """
     known = run.facts["languages"]
     if strange := [code for code in classes if code not in known]:
-        raise InputError(
-            f"the run has no language {strange[0]}, of which classes are given; it has {', '.join(sorted(known)[:20])}"
-        )
+        near = did_you_mean(strange[0], known, f"it has {', '.join(sorted(known)[:20])}")
+        raise InputError(f"the run has no language {strange[0]}, of which classes are given; {near}")
     parts, rules = {POOL: matched_files(run), MANIFEST: curated_files(run)}, run.facts["made_from"].get("rules")
     return _counted(engine_of(engine), parts, classes, rules or "unicode", progress or Progress())
 

@@ -14,7 +14,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from textwrap import shorten
@@ -24,7 +23,7 @@ import numpy as np
 from isal import isal_zlib as zlib
 
 from curation.foreign_models import OPEN_CLIP_CONFIG, open_clip_towers, require_no_code, require_no_code_in
-from runtime.errors import InputError, ParameterError, require_integer, typed
+from runtime.errors import InputError, ParameterError, did_you_mean, require_integer, typed
 
 if TYPE_CHECKING:
     import torch
@@ -111,11 +110,8 @@ class Checkpoint:
             return _in_folder(name)
         if name.count("/") == 1 and all(name.split("/")) and not name.startswith((".", "~")):
             return cls(TRANSFORMERS, name)
-        near = get_close_matches(own, known, n=1)
-        raise InputError(
-            f"{name} is neither a folder, nor a model of open_clip, nor OWNER/NAME of the Hugging Face hub"
-            + (f"; did you mean {near[0]}?" if near else "")
-        )
+        fault = f"{name} is neither a folder, nor a model of open_clip, nor OWNER/NAME of the Hugging Face hub"
+        raise InputError("; ".join(filter(None, [fault, did_you_mean(own, known)])))
 
     def load(self) -> ScoringModel:
         """Return the model with its weights; InputError if the model brings code or lacks weights."""

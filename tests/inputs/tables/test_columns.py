@@ -75,19 +75,19 @@ def test_a_column_of_uids_can_be_named_or_left_out():
     columns = {"url": [URL], "text": ["x"], "uid": ["0"], "md5": ["1"]}
     for uid_column, expected in ((None, "0"), ("md5", "1"), ("none", None), (("none", "md5"), None)):
         assert of_parquet(columns, TableOptions(uid_column=uid_column))[0][0].get("uid") == expected
-    with pytest.raises(InputError, match=r"no column key for the uid; it has url, text, uid, md5: .*--uid-column"):
+    with pytest.raises(InputError, match=r"no column key; it has url, text, uid, md5: .*--uid-column"):
         of_parquet(columns, TableOptions(uid_column="key"))
 
 
 def test_a_file_without_the_columns_is_refused_with_what_it_has():
-    sentence = r"x\.\w+ has no column text or TEXT or caption or alt for the text; it has url, words: .*--text-column"
+    sentence = r"x\.\w+ has no column text or TEXT or caption or alt; it has url, words: .*--text-column"
     with pytest.raises(InputError, match=sentence):
         of_parquet({"url": [URL], "words": ["x"]})
     with pytest.raises(InputError, match=sentence):
         of_json(json_lines({"url": URL, "words": "x"}))
     with pytest.raises(InputError, match=sentence):
         of_csv("url,words\n")
-    with pytest.raises(InputError, match=r"no column src .*--url-column"):
+    with pytest.raises(InputError, match=r"no column src; .*--url-column"):
         of_csv("url,text\n", TableOptions(url_column="src"))
     with pytest.raises(InputError, match="2 columns named text"):
         of_csv("url,text,text\n")
@@ -123,9 +123,7 @@ def test_of_several_names_the_first_that_a_file_has_is_taken():
     options = TableOptions(["src", "href"], ["words", "alt", "title"], ["key", "none"])
     assert of_each_format({"href": URL, "title": "a", "alt": "b", "uid": "1"}, options) == (URL, "b", None)
     assert of_each_format({"title": "a", "href": "y", "src": URL, "key": "1"}, options) == (URL, "a", "1")
-    sentence = (
-        r"x\.\w+ has no column words or alt or title for the text; it has url, href: .*PATTERN=NAME for some inputs"
-    )
+    sentence = r"x\.\w+ has no column words or alt or title; it has url, href: .*PATTERN=NAME for some inputs"
     with pytest.raises(InputError, match=sentence):
         of_each_format({"url": "y", "href": URL}, options)
     assert TableOptions(["src"], ["words"]) == TableOptions("src", "words")
@@ -138,7 +136,7 @@ def test_a_pattern_names_the_column_of_the_inputs_that_it_matches():
         (URL, "a", None)
     )
     assert texts(of_csv(f"x\t{URL}\ny\t{URL}", options, "/data/cc3m_val.tsv")) == ["x", "y"]
-    with pytest.raises(InputError, match=r"wit/a\.\w+ has no column image_url for the url; it has src, alt="):
+    with pytest.raises(InputError, match=r"wit/a\.\w+ has no column image_url; it has src, alt="):
         of_each_format({"src": URL, "alt=": "a"}, options, "/data/wit/a")
     with pytest.raises(InputError, match=r"cc3m\.parquet names its columns \(src, text\)"):
         of_each_format({"src": URL, "text": "a"}, options, "cc3m")
