@@ -65,8 +65,8 @@ def test_the_page_about_policies_has_the_table_of_rules():
     ("names", "sentence"),
     [
         (
-            ["noia"],
-            "'noia' is no rule; the rules are recommended, personal_data, noai, noimageai, noml, tdm_reservation,",
+            ["spam"],
+            "'spam' is no rule; the rules are recommended, personal_data, noai, noimageai, noml, tdm_reservation,",
         ),
         (["NOAI"], "'NOAI' is no rule; did you mean noai.$"),
         (["none"], "is no rule; .* min_stated_size:N, min_words:N, file_name,"),
