@@ -53,7 +53,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Stage:
+class Grouping:
     """Tasks to which rows of `schema` are dealt by key, in `buckets` ranges of keys; a task takes neighbouring ranges.
 
     `keys(rows)` returns uint64 keys. `function(task, buckets, tallies)` takes the rows of each bucket, as an iterator
@@ -88,7 +88,7 @@ class Stage:
         yield from self.function(task, buckets, tallies) or ()
 
 
-def cogroup(engine: Engine, sides: Sequence[Side], *stages: Stage) -> Tallies:
+def cogroup(engine: Engine, sides: Sequence[Side], *stages: Grouping) -> Tallies:
     """Take the rows of all sides through the stages; return the sums of the tallies of all tasks."""
     first, last = stages[0], stages[-1]
     items = [
@@ -136,7 +136,7 @@ class _Send:
     """Reads files of one side, and yields their rows in blocks for a stage."""
 
     sides: Sequence[tuple[Read, Callable[[Rows], Rows] | None]]
-    stage: Stage
+    stage: Grouping
 
     def __call__(self, files: list[tuple[int, int, Any]], tallies: Tallies) -> Iterator[Block]:
         side = files[0][0]
@@ -150,8 +150,8 @@ class _Send:
 class _Pass:
     """Runs a task of a stage, and yields its rows in blocks for the stage `after` it."""
 
-    stage: Stage
-    after: Stage
+    stage: Grouping
+    after: Grouping
 
     def __call__(self, task: int, blocks: Iterator[bytes], tallies: Tallies) -> Iterator[Block]:
         return self.after.packed(self.stage.run(task, blocks, tallies))
@@ -161,7 +161,7 @@ class _Pass:
 class _Receive:
     """Runs a task of the last stage, whose rows go nowhere, and returns its tallies."""
 
-    stage: Stage
+    stage: Grouping
 
     def __call__(self, task: int, blocks: Iterator[bytes]) -> Tallies:
         tallies = Tallies()

@@ -14,8 +14,8 @@ from sys import maxsize
 import numpy as np
 import pyarrow as pa
 
-from runtime.buckets import FEWEST_ROWS
-from runtime.cogroup import MOST_BUCKETS, Rows, Stage
+from runtime.buckets import FEWEST_ROWS, by_bucket
+from runtime.cogroup import MOST_BUCKETS, Grouping, Rows
 from runtime.tallies import Tallies
 
 PLACE = (pa.field("file", pa.int32()), pa.field("row", pa.int64()))  # the number of a file, and of a row in it
@@ -121,9 +121,28 @@ class Places:
         file, row = rows["file"].to_numpy().astype(np.uint64), rows["row"].to_numpy().astype(np.uint64)
         return file << np.uint64(free) | row << np.uint64(free - self.row_bits)
 
-    def stage(self, schema: pa.Schema, write: Write) -> Stage:
+    # TODO(49): goes once the gate and clustering stand on cogroup
+    @property
+    def buckets(self) -> int:
+        return 1 << self.file_bits
+
+    @property
+    def images(self) -> int:
+        return self.rows
+
+    relays = senders
+
+    def stream(self, blocks: Iterable[bytes], schema: pa.Schema) -> RowStream:
+        return in_order(by_bucket(blocks, self.tasks, schema, self.keys))
+
+    def written(self, task: int, blocks: Iterable[bytes], schema: pa.Schema, write: Write) -> Tallies:
+        tallies = Tallies()
+        _WriteFiles(self, write)(task, by_bucket(blocks, self.tasks, schema, self.keys), tallies)
+        return tallies
+
+    def stage(self, schema: pa.Schema, write: Write) -> Grouping:
         """Return the stage whose tasks call `write(number, stream)` for each file; `schema` has PLACE."""
-        return Stage(schema, self.keys, _WriteFiles(self, write), self.tasks, self.tasks)
+        return Grouping(schema, self.keys, _WriteFiles(self, write), self.tasks, self.tasks)
 
 
 @dataclass(frozen=True)

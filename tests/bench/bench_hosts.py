@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from curation.leaves.by_uid.by_key import Places
 from curation.leaves.gate.checks import rewrite, rewrite_one
 from curation.leaves.gate.hosts import FOUND, HostFiles, Meeting, _marked, _pass_on, _send
 from curation.leaves.gate.robots_text import robots_agents
 from curation.leaves.gate.steps import StepFolder
+from runtime.placed_rows import Places
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import row_counts
 from runtime.tallies import Tallies

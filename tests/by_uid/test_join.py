@@ -12,13 +12,14 @@ import pytest
 
 from curation import online
 from curation.leaves.by_uid import by_key as join
-from curation.leaves.by_uid.by_key import PLACE, Images, Join, RowStream, Table, first
+from curation.leaves.by_uid.by_key import Images, Join, Table, first
 from curation.leaves.by_uid.tables import KEY, key_columns
-from curation.run import ledger as sizes_of_runs
 from runtime import buckets
+from runtime import cogroup as sizes_of_runs
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
 from runtime.errors import InputError
+from runtime.placed_rows import PLACE, RowStream
 from runtime.tallies import Tallies
 from tests.simulator.engine import Engine, Session
 from tests.simulator.machine import Machine

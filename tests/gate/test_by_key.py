@@ -7,13 +7,14 @@ import numpy as np
 import pyarrow as pa
 
 from curation.leaves.by_uid import by_key
-from curation.leaves.by_uid.by_key import Groups, Places, _together
+from curation.leaves.by_uid.by_key import Groups, _together
 from curation.leaves.by_uid.tables import KEY_NAMES
 from curation.leaves.gate import copies
 from curation.leaves.gate.copies import MARKS, equal_images
 from curation.leaves.gate.limits import _COUNTS, repeated_in
 from curation.leaves.gate.verdicts import Part, VerdictJoin, facts_schema, judged
 from runtime.buckets import bucket_of
+from runtime.placed_rows import Places
 from runtime.tallies import Tallies
 
 PLACES = Places.of([1000, 250, 0, 900])

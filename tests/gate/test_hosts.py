@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.by_uid.by_key import Places
 from curation.leaves.gate import hosts as known_hosts
 from curation.leaves.gate.hosts import ASKED, BITS, FOUND, HostFiles, KnownHosts, Meeting, _pass_on, _send, contents
 from curation.leaves.gate.options import GateOptions
@@ -17,6 +16,7 @@ from curation.leaves.gate.robots_text import HostRules, condensed
 from curation.schemas import MATCHED
 from runtime.buckets import unpack
 from runtime.errors import InputError
+from runtime.placed_rows import Places
 from runtime.storage.own_files import own_files
 from runtime.tallies import Tallies
 from tests.naive.robots import naive_is_allowed

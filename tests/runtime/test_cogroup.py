@@ -7,7 +7,7 @@ import pytest
 
 from runtime import buckets
 from runtime import cogroup as sizes
-from runtime.cogroup import Side, Stage, buckets_and_tasks, cogroup
+from runtime.cogroup import Grouping, Side, buckets_and_tasks, cogroup
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
 from runtime.placed_rows import Places
@@ -80,8 +80,8 @@ def summed(engine, sides: list[Words], folder: Path, rows: float | None) -> tupl
     reads = [cogroups.read_packed if number == 1 else cogroups.read for number in range(len(sides))]
     taken = [Side(files, read, rows) for files, read in zip(sides, reads, strict=True)]
     stages = (
-        Stage(WORDS, cogroups.keys_of_words, cogroups.sum_words, 16, 4),
-        Stage(SUMS, cogroups.keys_of_sums, WriteSums(folder), 8, 8),
+        Grouping(WORDS, cogroups.keys_of_words, cogroups.sum_words, 16, 4),
+        Grouping(SUMS, cogroups.keys_of_sums, WriteSums(folder), 8, 8),
     )
     tallies = cogroup(engine, taken, *stages)
     assert len([*folder.iterdir()]) == 8  # each task of the last stage is called, also without rows
@@ -108,14 +108,16 @@ def test_small_memory_changes_nothing(engine, tmp_path, monkeypatch, sides):
 
 def test_a_side_combines_the_rows_of_a_task(engine, tmp_path):
     side = Side(SIDES["few and many"][1], cogroups.read, 1, cogroups.twice)
-    cogroup(engine, [side], Stage(WORDS, cogroups.keys_of_words, cogroups.sum_words, 1, 1), last := _writing(tmp_path))
+    cogroup(
+        engine, [side], Grouping(WORDS, cogroups.keys_of_words, cogroups.sum_words, 1, 1), last := _writing(tmp_path)
+    )
     doubled = [[[(word, 2 * (number or 0)) for word, number in file] for file in SIDES["few and many"][1]]]
     assert sorted((tmp_path / "00000").read_text("utf-8").splitlines()) == naive_sums(doubled)
     assert last.tasks == 1
 
 
-def _writing(folder: Path) -> Stage:
-    return Stage(SUMS, cogroups.keys_of_sums, WriteSums(folder), 1, 1)
+def _writing(folder: Path) -> Grouping:
+    return Grouping(SUMS, cogroups.keys_of_sums, WriteSums(folder), 1, 1)
 
 
 @pytest.mark.parametrize("most_tasks", [1, 2, 8])
@@ -124,7 +126,7 @@ def test_results_go_to_the_files_of_one_side_in_the_order_of_rows(engine, tmp_pa
     numbers = [number for number in chance.sample(range(500), 300) if number % 5 != 3]
     files = [[("a", number) for number in numbers[begin::7]] for begin in range(7)]
     places = Places.of([100] * 5, most_tasks)
-    stage = Stage(WORDS, cogroups.keys_of_words, cogroups.place, 4, 2)
+    stage = Grouping(WORDS, cogroups.keys_of_words, cogroups.place, 4, 2)
     tallies = cogroup(
         engine, [Side(files, cogroups.read, 300)], stage, places.stage(cogroups.PLACED, WritePlaced(tmp_path))
     )

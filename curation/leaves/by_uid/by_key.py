@@ -7,9 +7,8 @@ In rows of tables, PLACE is null. A RowStream reads the results of a file, sorte
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from sys import maxsize
 from typing import Any
 
 import numpy as np
@@ -19,135 +18,18 @@ from curation.images.combine import differs
 from curation.images.grouping import MATCHED_ROW_GROUP
 from curation.leaves.by_uid.tables import KEY, KEY_NAMES, key_columns
 from curation.report.languages import counted
-from curation.run.ledger import MOST_BUCKETS, group_buckets, senders, sending
 from curation.run.making import Derived, Item, Task, items_of
 from runtime.arrow import gather_reduced, one_batch
-from runtime.buckets import BUCKET_BYTES, FEWEST_ROWS, Block, Packer, by_bucket
-from runtime.engine import Engine, Relay
+from runtime.buckets import BUCKET_BYTES, Block, Packer, by_bucket
+from runtime.cogroup import MOST_BUCKETS, SIDE, Grouping, Rows, Side, buckets_and_tasks, cogroup
+from runtime.engine import Engine
+from runtime.placed_rows import PLACE, Places, RowStream, Write
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies
 
-PLACE = (pa.field("file", pa.int32()), pa.field("row", pa.int64()))  # an image's file, and its row there
-
 ROWS = (*KEY, *PLACE)
 _ODD = np.array([0x9E3779B97F4A7C15, 0xD1342543DE82EF95], np.uint64)  # odd factors that spread keys of any kind
-_TAKEN = 1 << 16  # rows in a batch of a RowStream
-
-
-class RowStream:
-    """Reads rows, which are sorted by their columns `file` and `row`, in step with the images of a file."""
-
-    def __init__(self, batches: Iterable[pa.RecordBatch]):
-        self._batches = iter(batches)
-        self._held: pa.RecordBatch | None = None
-        self._begin = 0
-
-    def files(self) -> Iterator[int]:
-        """Yield the number of each file that has rows; take all rows about it before asking for the next."""
-        while (held := self._peek()) is not None:
-            yield held["file"][0].as_py()
-
-    def has(self, file: int) -> bool:
-        """Say whether the next rows are about a file."""
-        return next(self.files(), None) == file
-
-    def take(self, file: int, begin: int, end: int) -> pa.RecordBatch | None:
-        """Return the rows about the images `begin` to `end` - 1 of a file, or None if there are none.
-
-        All rows about earlier images must have been taken.
-        """
-        taken = [*self.rest_of(file, end)]
-        return pa.concat_batches(taken) if taken else None
-
-    def beside(
-        self, file: int, images: Iterable[pa.RecordBatch], fields: Sequence[pa.Field]
-    ) -> Iterator[tuple[pa.RecordBatch, list[pa.Array]]]:
-        """Yield the batches of all images of a file, each with `fields` as columns; null for an image without a row."""
-        end = 0
-        for batch in images:
-            begin, end = end, end + batch.num_rows
-            found = self.take(file, begin, end)
-            yield batch, [filled(found, begin, end, field) for field in fields]
-
-    def rest_of(self, file: int, end: int = maxsize) -> Iterator[pa.RecordBatch]:
-        """Yield the rows about a file, up to the image `end` - 1, that have not been taken."""
-        while (held := self._peek()) is not None:
-            is_own = (held["file"].to_numpy() == file) & (held["row"].to_numpy() < end)
-            rows = int(np.argmin(np.append(is_own, False)))
-            self._begin += rows
-            if rows:
-                yield held.slice(0, rows)
-            if rows < held.num_rows:
-                return
-
-    def _peek(self) -> pa.RecordBatch | None:
-        """Return the rest of the current batch, at least one row, without taking its rows; None at the end."""
-        while self._held is None or self._begin == self._held.num_rows:
-            self._held, self._begin = next(self._batches, None), 0
-            if self._held is None:
-                return None
-        return self._held.slice(self._begin)
-
-
-def filled(rows: pa.RecordBatch | None, begin: int, end: int, field: pa.Field) -> pa.Array:
-    """Return a column of `rows` with a value for each image `begin` to `end` - 1 of a file; null without a row."""
-    if rows is None:
-        return pa.nulls(end - begin, field.type)
-    at = np.full(end - begin, -1)
-    at[rows["row"].to_numpy() - begin] = np.arange(rows.num_rows)
-    return rows[field.name].take(pa.array(at, mask=at < 0))
-
-
-Write = Callable[[int, RowStream], Tallies]
-
-
-@dataclass(frozen=True)
-class Places:
-    """How rows with a PLACE are dealt to the tasks that write files; the number of a row's file is its bucket."""
-
-    files: int
-    buckets: int  # a power of two, at least two
-    tasks: int  # likewise; if there are fewer tasks than files, a task takes several files in turn
-    row_bits: int  # bits of the largest row number in a file
-    images: int  # images in all files
-
-    @classmethod
-    def of(cls, sizes: Sequence[int], most_tasks: int = MOST_BUCKETS) -> Places:
-        """Return the layout for files with these numbers of rows, in at most about `most_tasks` tasks."""
-        buckets, tasks = (1 << max(1, (number - 1).bit_length()) for number in (len(sizes), most_tasks))
-        return cls(len(sizes), buckets, min(buckets, tasks), max(1, max(sizes, default=0).bit_length()), sum(sizes))
-
-    def relays(self, tasks: int) -> int:
-        """Return the number of tasks that join rows and send them on: `tasks`, or fewer if blocks would be tiny."""
-        return min(tasks, 1 << (self.images // (FEWEST_ROWS * self.tasks)).bit_length())
-
-    def files_of(self, task: int) -> range:
-        """Return the numbers of the files that a task writes."""
-        each = self.buckets // self.tasks
-        return range(min(self.files, task * each), min(self.files, (task + 1) * each))
-
-    def keys(self, rows: pa.RecordBatch) -> np.ndarray:
-        """Return a sort key, uint64, of each row, made of its PLACE: the file in the highest bits, then the row."""
-        free = 65 - self.buckets.bit_length()
-        file, row = rows["file"].to_numpy().astype(np.uint64), rows["row"].to_numpy().astype(np.uint64)
-        return file << np.uint64(free) | row << np.uint64(free - self.row_bits)
-
-    def stream(self, blocks: Iterable[bytes], schema: pa.Schema) -> RowStream:
-        """Return a RowStream of the rows that `blocks` pack, sorted by file and row."""
-        return RowStream(self._in_order(blocks, schema))
-
-    def written(self, task: int, blocks: Iterable[bytes], schema: pa.Schema, write: Write) -> Tallies:
-        """Call `write(number, stream)` for each file of a task; `blocks` have its rows. Return the sums of tallies."""
-        stream = self.stream(blocks, schema)
-        return Tallies(row for number in self.files_of(task) for row in write(number, stream).rows())
-
-    def _in_order(self, blocks: Iterable[bytes], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        for bucket in by_bucket(blocks, self.buckets, schema, self.keys):
-            rows = pa.concat_batches([*bucket])
-            rows = rows.take(pa.array(np.lexsort((rows["row"].to_numpy(), rows["file"].to_numpy()))))
-            for begin in range(0, rows.num_rows, _TAKEN):
-                yield rows.slice(begin, _TAKEN)
 
 
 @dataclass(frozen=True)
@@ -236,7 +118,6 @@ def _distinct(held: list[pa.RecordBatch]) -> pa.RecordBatch:
     return one_batch(rows.group_by(rows.schema.names, use_threads=False).aggregate([]).cast(rows.schema))
 
 
-SIDE = pa.field("side", pa.int8())  # origin of a row: 0 for an image, else the number of its table, from 1
 FOUND_ROWS = 8192  # images in a batch of joined rows: an image may be in many places
 FILE_ROWS = 1 << 18  # images per task that sorts and writes joined rows
 READ_ROWS = 1 << 16
@@ -300,57 +181,33 @@ class Join:
         REPEATED is the number of rows that are not joined, as another row of their table is about the same image.
         """
         wanted = max(self.images.rows // FILE_ROWS, TURNS * engine.cores)
-        places = Places.of(self.images.sizes, min(wanted, MOST_BUCKETS))
-        relay = Relay(partial(self.joined, places=places), places.relays(self._cut[1]))
-        receive = partial(places.written, schema=pa.schema([*PLACE, *self.fields]), write=write)
-        return engine.exchange(self._items, self.sent, receive, places.tasks, [relay])
+        places, (buckets, tasks) = Places.of(self.images.sizes, min(wanted, MOST_BUCKETS)), self._cut
+        joining = Grouping(self.schema, spread_keys, self._alone.joined, buckets, places.senders(tasks))
+        return cogroup(engine, self._sides, joining, places.stage(pa.schema([*PLACE, *self.fields]), write))
 
     def count(self, engine: Engine, count: Callable[[pa.RecordBatch], Tallies]) -> Tallies:
         """Return the sums of the tallies that `count` returns for batches of joined rows, which come in any order."""
-        return engine.exchange(self._items, self.sent, partial(self.counted, count=count), self._cut[1])
+        counting = Grouping(self.schema, spread_keys, JoinCount(self._alone, count), *self._cut)
+        return cogroup(engine, self._sides, counting)
 
     @property
-    def _items(self) -> list[list[tuple[int, int]]]:
-        """Lists of files, one per sending task; a file is a pair of side (0: images, k: the k-th table) and number."""
+    def _sides(self) -> list[Side]:
         sides: list[Images | Table] = [self.images, *self.tables]
-        return [
-            items
-            for side, of_side in enumerate(sides)
-            for items in senders([(side, number) for number in range(len(of_side.files))], of_side.rows, self._cut[0])
-        ]
+        return [Side(side.files, JoinSide(side.read), side.rows) for side in sides]
 
     @property
     def _cut(self) -> tuple[int, int]:
         """The number of buckets of keys, and the number of tasks that take them."""
-        return group_buckets(self.images.rows + sum(table.rows for table in self.tables))
+        return buckets_and_tasks(self.images.rows + sum(table.rows for table in self.tables))
 
-    def sent(self, items: list[tuple[int, int]], _: Tallies) -> Iterator[Block]:
-        """Yield the rows in some files of images or tables, in blocks by KEY; a file is a pair as in `_items`."""
-        packer = sending(self._cut[0])
-        for side, number in items:
-            of_side = self.tables[side - 1] if side else self.images
-            for batch in of_side.read(of_side.files[number]):
-                known = {name: batch[name] for name in batch.schema.names}
-                known[SIDE.name] = pa.repeat(pa.scalar(side, SIDE.type), len(batch))
-                if not side:
-                    known["file"] = pa.repeat(pa.scalar(number, pa.int32()), len(batch))
-                yield from deal(packer, known, self.schema, len(batch))
-        yield from packer.finish()
+    @property
+    def _alone(self) -> Join:
+        """The join without the lists of files, which tasks do not need."""
+        return Join(replace(self.images, files=(), sizes=()), [replace(table, files=()) for table in self.tables])
 
-    def joined(self, partition: int, blocks: Iterator[bytes], tallies: Tallies, places: Places) -> Iterator[Block]:
-        """Yield the joined rows of the images in a task's buckets, in blocks by file of images."""
-        packer = Packer(places.tasks)
-        for found in self._in_buckets(blocks, tallies):
-            yield from packer.deal(found, places.keys(found))
-        yield from packer.finish()
-
-    def counted(self, partition: int, blocks: Iterator[bytes], count: Callable[[pa.RecordBatch], Tallies]) -> Tallies:
-        """Return the sums of the tallies of `count` over the joined rows in a task's buckets."""
-        return Tallies(row for found in self._in_buckets(blocks, Tallies()) for row in count(found).rows())
-
-    def _in_buckets(self, blocks: Iterator[bytes], tallies: Tallies) -> Iterator[pa.RecordBatch]:
+    def joined(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
         """Yield the joined row of each image in some buckets; leave out images in no table."""
-        for rows in by_bucket(blocks, self._cut[0], self.schema, spread_keys):
+        for rows in buckets:
             yield from self._found(pa.concat_batches([*rows]), tallies)
 
     def _found(self, rows: pa.RecordBatch, tallies: Tallies) -> Iterator[pa.RecordBatch]:
@@ -376,6 +233,31 @@ class Join:
                 at = pa.array(of_table, mask=of_table < 0)
                 columns += [rows[field.name].take(at) for field in table.fields]
             yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*PLACE, *self.fields]))
+
+
+@dataclass(frozen=True)
+class JoinSide:
+    """Reads the rows of a file of images or of a table, and adds the number of the file."""
+
+    read: Callable[[Any], Iterator[pa.RecordBatch]]
+
+    def __call__(self, number: int, file: Any, tallies: Tallies) -> Rows:
+        """Yield the rows of a file."""
+        for batch in self.read(file):
+            yield batch.append_column(PLACE[0], pa.repeat(pa.scalar(number, PLACE[0].type), batch.num_rows))
+
+
+@dataclass(frozen=True)
+class JoinCount:
+    """Counts joined rows where they are joined."""
+
+    join: Join
+    count: Callable[[pa.RecordBatch], Tallies]
+
+    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Add the tallies of `count` over the joined rows in some buckets."""
+        for rows in self.join.joined(task, buckets, Tallies()):
+            tallies.update(self.count(rows).rows())
 
 
 def each_joined(

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.inputs.files import Input
-from curation.leaves.by_uid.by_key import PLACE, READ_ROWS, Images, Join, RowStream, Table
+from curation.leaves.by_uid.by_key import READ_ROWS, Images, Join, Table
 from curation.leaves.by_uid.tables import KEY, key_columns, spelled
 from curation.leaves.tars.headers import TALLY, require_sound
 from curation.leaves.tars.samples import IMAGES, fault_of, opened, passed_over, samples_in
@@ -23,6 +23,7 @@ from curation.run.results import Results, curated_files
 from curation.schemas import CURATED, TRAINED_TEXTS
 from runtime.engine import Engine
 from runtime.errors import InputError
+from runtime.placed_rows import PLACE, RowStream
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, write_rows
 from runtime.storage.paths import make_folder, remove

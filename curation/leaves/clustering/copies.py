@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.images.combine import differs
-from curation.leaves.by_uid.by_key import PLACE, TURNS, Places, RowStream
+from curation.leaves.by_uid.by_key import TURNS
 from curation.leaves.by_uid.tables import key_columns
 from curation.leaves.clustering.embeddings import Embeddings, lists_of, units
 from curation.leaves.clustering.joining import CHOSEN, ROW_BITS
@@ -35,6 +35,7 @@ from runtime.arrow import one_array, one_batch
 from runtime.buckets import Block, Packer, buckets_for, by_bucket
 from runtime.draws import draws
 from runtime.engine import Engine, Relay
+from runtime.placed_rows import PLACE, Places, RowStream
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, read_table, row_counts, write_rows

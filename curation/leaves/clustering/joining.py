@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.images.grouping import MATCHED_ROW_GROUP
-from curation.leaves.by_uid.by_key import PLACE, Join, RowStream, Table, first_by, images_in
+from curation.leaves.by_uid.by_key import Join, Table, first_by, images_in
 from curation.leaves.by_uid.tables import KEY, File
 from curation.leaves.clustering.embeddings import COLUMNS, TEXT, Embeddings, texts_of
 from curation.leaves.clustering.training import TrainedClusters
 from curation.schemas import CLUSTERS
 from runtime.engine import Engine
+from runtime.placed_rows import PLACE, RowStream
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import PartWriter, batches, part_writer, row_counts, write_rows, write_tables

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.by_uid.by_key import REPEATED, Places
+from curation.leaves.by_uid.by_key import REPEATED
 from curation.leaves.clustering import embeddings as embedded
 from curation.leaves.clustering import joining
 from curation.leaves.clustering.copies import MeaningComparison, write_copies
@@ -33,6 +33,7 @@ from curation.run.results import Results, curated_files
 from metadata.languages import language
 from runtime.engine import Engine, Given, started
 from runtime.errors import AGAIN, InputError
+from runtime.placed_rows import Places
 from runtime.progress import Progress
 from runtime.redaction import hidden
 from runtime.storage.arrays import save_array

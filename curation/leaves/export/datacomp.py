@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.by_uid.by_key import Join, RowStream, images_in
+from curation.leaves.by_uid.by_key import Join, images_in
 from curation.leaves.by_uid.clusters import CLUSTER, Choice
 from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen
 from curation.leaves.export.soft_cap import WEIGHED, SoftCap, score_tables, weights_of
@@ -26,6 +26,7 @@ from runtime.arrow import hex_numbers
 from runtime.buckets import Block, by_bucket
 from runtime.engine import Engine
 from runtime.errors import InputError
+from runtime.placed_rows import RowStream
 from runtime.progress import counted as advanced
 from runtime.storage.atomic import whole
 from runtime.storage.own_files import OwnFile, checksum_of, intact, tally, written_files

@@ -14,13 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.leaves.by_uid.by_key import RowStream, Table, each_joined, first_by
+from curation.leaves.by_uid.by_key import Table, each_joined, first_by
 from curation.leaves.by_uid.tables import KEY, File, ImageTable
 from curation.leaves.export.forms import Form
 from curation.report.languages import counted
 from curation.run.making import Derived, Made
 from curation.run.results import Results, curated_files
 from runtime.errors import InputError
+from runtime.placed_rows import RowStream
 from runtime.progress import counted as advanced
 from runtime.storage.atomic import write_json
 from runtime.storage.own_files import OwnFile

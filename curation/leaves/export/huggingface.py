@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from curation.balancing.manifest import kept_by_language
 from curation.balancing.thresholds import EntryCounts
-from curation.leaves.by_uid.by_key import RowStream, each_joined
+from curation.leaves.by_uid.by_key import each_joined
 from curation.leaves.by_uid.clusters import Choice
 from curation.leaves.domains import count_domains
 from curation.leaves.export.card import (
@@ -47,6 +47,7 @@ from curation.run.results import Results, curated_files
 from curation.schemas import CURATED
 from runtime.arrow import require
 from runtime.errors import AGAIN, InputError, did_you_mean
+from runtime.placed_rows import RowStream
 from runtime.progress import counted as advanced
 from runtime.storage.atomic import copied, write_text
 from runtime.storage.own_files import OwnFile, content_digest

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.kernels import batches as kernels
-from curation.leaves.by_uid.by_key import Join, RowStream, Table, first_by, images_in
+from curation.leaves.by_uid.by_key import Join, Table, first_by, images_in
 from curation.leaves.by_uid.tables import KEY, File, ImageTable, Paths, is_number
 from curation.report.languages import counted
 from curation.run.ledger import TURNS
@@ -33,6 +33,7 @@ from curation.run.making import Derived, Made
 from runtime.draws import hashes
 from runtime.engine import Engine, spread
 from runtime.errors import InputError, require_integer, require_number, require_seed, typed
+from runtime.placed_rows import RowStream
 from runtime.progress import counted as advanced
 from runtime.storage.own_files import OwnFile, tally, written_files
 from runtime.storage.parquet import batches, part_writer, read_table, rows_of, write_rows

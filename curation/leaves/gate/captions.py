@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.inputs.limits import shorter
-from curation.leaves.by_uid.by_key import Join, filled, images_in
+from curation.leaves.by_uid.by_key import Join, images_in
 from curation.leaves.by_uid.captions import JOINED_CAPTION, caption_table, find_captions
 from curation.leaves.by_uid.tables import ImageTable
 from curation.leaves.gate.checks import Begin, rewrite_one, tally_languages
@@ -31,6 +31,7 @@ from curation.run.tasks import MatchPlan
 from curation.schemas import CANDIDATE
 from runtime.arrow import parts
 from runtime.errors import InputError
+from runtime.placed_rows import filled
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile, Version
 from runtime.storage.own_files import OwnFile

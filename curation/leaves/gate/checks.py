@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.images.grouping import MATCHED_ROW_GROUP
-from curation.leaves.by_uid.by_key import PLACE, Groups, Places, RowStream, buckets_of, deal, send_images
+from curation.leaves.by_uid.by_key import Groups, buckets_of, deal, send_images
 from curation.leaves.by_uid.tables import KEY_NAMES
 from curation.leaves.gate.mending import Mending, with_texts
 from curation.leaves.gate.steps import Removed, StepFolder
@@ -26,6 +26,7 @@ from curation.schemas import MATCHED
 from runtime.arrow import parts
 from runtime.buckets import Block, Packer
 from runtime.engine import Receive
+from runtime.placed_rows import PLACE, Places, RowStream
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer, row_counts
 from runtime.tallies import Tallies

@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 from curation.config import HASH_BITS, MOST_SHARE, CurationConfig, require_distance
 from curation.images.combine import uid_hashes
 from curation.images.grouping import MATCHED_ROW_GROUP, RUN_BYTES, RUN_ROWS, key_of, pairs_of, write_images, write_rows
-from curation.leaves.by_uid.by_key import PLACE, ROWS, Groups, Places, buckets_of, deal
+from curation.leaves.by_uid.by_key import ROWS, Groups, buckets_of, deal
 from curation.leaves.by_uid.clusters import named, table_in
 from curation.leaves.by_uid.tables import KEY, KEY_NAMES, ImageTable, comparable, key_columns, opened, spelled
 from curation.leaves.gate.checks import ByKey, dealt, show_images, tally_texts, without_rows, written
@@ -42,6 +42,7 @@ from runtime.arrow import gather_reduced, gather_rows, one_batch
 from runtime.buckets import BUCKET_BYTES, Block, Packer, Store, by_bucket, packed, unpack
 from runtime.engine import Engine, Receive, Relay
 from runtime.errors import AGAIN, InputError
+from runtime.placed_rows import PLACE, Places
 from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer, read_table

@@ -32,7 +32,6 @@ from curation.inputs.crawl import warc
 from curation.inputs.crawl.html_pages import headers, unpack
 from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from curation.inputs.crawl.warc import members
-from curation.leaves.by_uid.by_key import PLACE, Places
 from curation.leaves.by_uid.tables import PARQUET, Paths, files_in, opened
 from curation.leaves.gate.checks import Begin, dealt, written
 from curation.leaves.gate.options import GateOptions
@@ -47,6 +46,7 @@ from runtime.buckets import Block, Packer, buckets_for, by_bucket
 from runtime.engine import Relay, spread
 from runtime.errors import InputError
 from runtime.kernel_caches import cache_folder
+from runtime.placed_rows import PLACE, Places
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile, Version, name_of
 from runtime.storage.own_files import OwnFile

@@ -23,7 +23,6 @@ import pyarrow as pa
 from curation.exclusion.lists import hosts, registered_domain
 from curation.images.combine import differs, uid_hashes
 from curation.images.grouping import MATCHED_ROW_GROUP, write_rows
-from curation.leaves.by_uid.by_key import PLACE, Places, RowStream
 from curation.leaves.by_uid.tables import KEY, KEY_NAMES, key_columns
 from curation.leaves.gate.checks import Rule, dealt, without_rows, written
 from curation.leaves.gate.options import GateOptions
@@ -36,6 +35,7 @@ from runtime.buckets import BUCKET_BYTES, Block, Packer, by_bucket
 from runtime.draws import draws
 from runtime.engine import Engine, Receive, Relay
 from runtime.errors import AGAIN
+from runtime.placed_rows import PLACE, Places, RowStream
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.parquet import batches, read_table, row_counts
 from runtime.tallies import Tallies

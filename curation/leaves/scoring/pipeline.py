@@ -26,7 +26,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.inputs.files import Input
-from curation.leaves.by_uid.by_key import RowStream, filled
 from curation.leaves.by_uid.joined_tars import Scan, join_samples, matched_images, scan
 from curation.leaves.scoring.scorer import Scorer
 from curation.leaves.tars.headers import MOST, TALLY, require_sound, told
@@ -51,6 +50,7 @@ from curation.schemas import TRAINED_TEXTS
 from metadata.languages import language
 from runtime.arrow import one_batch
 from runtime.engine import Given, engine_of
+from runtime.placed_rows import RowStream, filled
 from runtime.progress import Progress, advance
 from runtime.storage.locks import require_apart
 from runtime.storage.own_files import OwnFile, checksums_in, written_files
