@@ -63,6 +63,21 @@ def is_live() -> bool:
     return _format == "text" and sys.stderr.isatty()
 
 
+def is_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
+
+
+def display(html: str) -> None:
+    """Show HTML below the cell of a notebook; nowhere else is anything shown."""
+    if is_notebook():
+        from IPython.display import HTML
+        from IPython.display import display as show_in_cell
+
+        show_in_cell(HTML(html))
+
+
 def plain(text: str) -> str:
     """Return a text in which characters that act on a terminal are escaped, except line feeds.
 

@@ -13,19 +13,17 @@ from curation.commands.flags import add_exclude, add_language_rules
 from curation.config import CurationConfig
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.lines import DIALECTS
-from curation.report import warnings
 from curation.report.page import summary
 from curation.run.pipeline import curate
 from curation.run.preview import lines, preview
 from curation.run.request import PDQ_NEAR, Options
 from curation.run.results import Results
-from metadata.config import MetadataConfig
 from metadata.entries import Entries, read_lists
 from runtime.arguments import Parser, add_fields, made
 from runtime.console import command
 from runtime.engine import engine_for
 from runtime.packages import hooks
-from runtime.progress import ConsoleProgress, Progress
+from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
 NAME = "clip-curate"
@@ -90,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_curate(argv)
     with command(NAME):
         if args.dry_run:
-            foreseen = preview(**called(args), engine=engine_for(args, "curate"))
+            foreseen = preview(**called(args))
             say(lines(foreseen), numbers=foreseen.numbers())
             return
         results = run(args)
@@ -100,32 +98,20 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: Namespace) -> Results:
     """Curate with the arguments of a command line; return the results."""
-    return curate(engine_for(args, "curate"), **called(args))
+    return curate(**called(args))
 
 
 def called(args: Namespace) -> dict[str, Any]:
-    """Return the keyword arguments for `curate` or `preview` that a command line sets."""
-    config, options = made(CurationConfig, args), options_of(args)
-    progress = ConsoleProgress()
+    """Return the arguments for `curate` or `preview` that a command line sets."""
     return {
-        "config": config,
         "inputs": args.input,
-        "metadata": metadata_of(args, config, progress),
         "output": args.output,
-        "options": options,
-        "progress": progress,
+        "metadata": Entries.build(read_lists(args.entries)) if args.entries else args.metadata,
+        "config": made(CurationConfig, args),
+        "options": options_of(args),
+        "engine": engine_for(args, "curate"),
+        "progress": ConsoleProgress(),
     }
-
-
-def metadata_of(args: Namespace, config: CurationConfig, progress: Progress) -> str | Entries:
-    """Return the metadata folder or the entries that a command line names; without any, build starter metadata."""
-    if args.metadata or args.entries:
-        return args.metadata or Entries.build(read_lists(args.entries))
-    from metadata.pipeline import starter_metadata  # here, as the readers of metadata's sources take long to import
-
-    entries = starter_metadata(MetadataConfig(rules=config.rules), progress)
-    progress.note(f"Neither --metadata nor --entries is given. {warnings.starter(entries.about)}")
-    return entries
 
 
 def options_of(args: Namespace) -> Options:

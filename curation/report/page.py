@@ -15,6 +15,7 @@ from functools import cache
 from hashlib import sha256
 from itertools import zip_longest
 from os import PathLike
+from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
@@ -26,8 +27,9 @@ from curation.report.facts import Run
 from curation.report.languages import aligned, counted, decimal, named, number, percent
 from curation.report.warnings import Quoted, warnings
 from metadata.languages import language
+from runtime.redaction import redacted
 from runtime.storage.atomic import write_text
-from runtime.storage.paths import as_path
+from runtime.storage.paths import as_path, is_url
 from runtime.terminal import in_one_line
 
 SHOWN_ROWS = 24
@@ -108,6 +110,21 @@ def render(run: Run, rates: np.ndarray, rows: Rows) -> str:
             samples=samples_of(rows, run, rates),
             sections=[each.section for each in run.observed.values() if each.section],
         )
+    )
+
+
+def in_notebook(path: Path, facts: dict[str, Any], warnings_alone: bool = False) -> str:
+    """Return HTML for a notebook: the funnel of the run in folder `path`, or its warnings, and a link to the report.
+
+    `facts` is the content of run.json. The link is relative to the working directory, as notebooks need it.
+    """
+    report, is_here = path / "report.html", not is_url(path) and path.resolve().is_relative_to(Path.cwd())
+    template = environment().get_template("notebook.html")
+    return template.render(
+        funnel=[] if warnings_alone else charts.funnel(facts),
+        warnings=facts["warnings"] if warnings_alone else [],
+        report=redacted(str(report)),
+        link=report.resolve().relative_to(Path.cwd()).as_posix() if is_here else None,
     )
 
 

@@ -1,11 +1,12 @@
 """Curate pairs: the algorithm of the Meta CLIP papers, one line per step.
 
-The steps are in `driver`, and their tasks in `tasks`.
+The steps are in `steps`, and their tasks in `tasks`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 from curation.config import CurationConfig
@@ -17,60 +18,64 @@ from curation.run.request import Options, Request
 from curation.run.results import Results
 from curation.run.steps import Counted, Steps
 from metadata.entries import Entries
+from runtime import terminal
 from runtime.engine import Engine, Given, started
 from runtime.errors import typed
-from runtime.progress import Progress
+from runtime.progress import ConsoleProgress, Progress
 from runtime.storage.locks import require_apart
-from runtime.terminal import in_one_line
 from runtime.warming import compile_kernels
 
 
 @typed
 def curate(
-    engine: Given,
-    config: CurationConfig,
-    *,
-    inputs: Sequence[str | Path],
-    metadata: str | Path | Entries,
+    inputs: str | Path | Sequence[str | Path],
     output: str | Path,
+    *,
+    metadata: str | Path | Entries | None = None,
+    config: CurationConfig | None = None,
     options: Options | None = None,
+    engine: Given = None,
     progress: Progress | None = None,
 ) -> Results:
     """Curate `inputs`: write the manifest, the report and all figures into the folder `output`; return the results.
 
-    `inputs` are files, folders, globs, URLs, crawls or tables of the session's catalog (`table:NAME`); `metadata` is a
-    folder that clip-metadata wrote, or entries.
+    `inputs` are files, folders, globs, URLs, crawls or tables of the session's catalog (`table:NAME`), one or several;
+    `metadata` is a folder that clip-metadata wrote, or entries; None: starter metadata.
     `engine` runs the tasks: None for processes of this machine, a Spark session, or a function that returns a session,
     which is called once the inputs are found and checked.
-    InputError if an argument or an input cannot be used. After an interruption, the same call continues the run.
+    InputError if an argument or an input cannot be used. After an interruption, the same call continues the run. In a
+    notebook, stages, warnings and a link to the report are shown unless `progress` is given.
     """
-    progress = progress or Progress()
-    request = asked(config, inputs, metadata, output, options or Options(), progress)
+    shown = progress or (ConsoleProgress() if terminal.is_notebook() else Progress())
+    inputs = [inputs] if isinstance(inputs, str | PathLike) else inputs
+    request = asked(config or CurationConfig(), inputs, metadata, output, options or Options(), shown)
     with Output.claim(output, request.made_from(), request.options.overwrite) as owned:
         claimed = owned
-        compile_kernels(warm.needed(request.files), progress)
-        workers = started(engine, progress, claimed.path)
+        compile_kernels(warm.needed(request.files), shown)
+        workers = started(engine, shown, claimed.path)
         if request.tables:
-            request, claimed = copy_tables(workers, request, claimed, progress)
-        run(Steps(workers, request, claimed, progress))
+            request, claimed = copy_tables(workers, request, claimed, shown)
+        run(Steps(workers, request, claimed, shown))
         results = Results.open(output)  # before another run may begin to replace them
         claimed.remove_work()
+    if progress is None:
+        terminal.display(results.ending())
     return results
 
 
 def asked(
     config: CurationConfig,
     inputs: Sequence[str | Path],
-    metadata: str | Path | Entries,
+    metadata: str | Path | Entries | None,
     output: str | Path,
     options: Options,
     progress: Progress,
 ) -> Request:
     """Return the request of a run, with everything checked except the content of the output folder."""
-    request = Request.find(config, inputs, metadata, options)
+    request = Request.find(config, inputs, metadata, options, progress)
     require_apart(output, request.paths(inputs))
     for line in dialects(request.files):
-        progress.note(in_one_line(line))
+        progress.note(terminal.in_one_line(line))
     return request
 
 

@@ -167,14 +167,14 @@ class Preview:
 
 
 def preview(
-    config: CurationConfig,
-    *,
     inputs: Sequence[str | Path],
-    metadata: str | Path | Entries,
     output: str | Path,
+    *,
+    metadata: str | Path | Entries | None,
+    config: CurationConfig,
     options: Options | None = None,
-    progress: Progress | None = None,
     engine: Engine | None = None,
+    progress: Progress | None = None,
 ) -> Preview:
     """Return what `curate` would do with the same arguments; InputError for all that it would refuse at its start.
 

@@ -18,11 +18,13 @@ from curation.inputs import files
 from curation.inputs.files import Input
 from curation.inputs.tables.columns import PREFIX, TableOptions, is_crawl, is_table, table_name
 from curation.language.engines import Identifier
+from curation.report import warnings
 from curation.report.facts import Observed, Run
 from curation.run.ledger import digest_of
 from curation.run.output_folder import Output
 from curation.run.tasks import MatchPlan
 from curation.schemas import MATCHED_VERSION
+from metadata.config import MetadataConfig
 from metadata.entries import Entries, FilesOfLanguages
 from runtime.engine import Engine
 from runtime.errors import InputError, require_several, typed
@@ -91,9 +93,17 @@ class Request:
 
     @classmethod
     def find(
-        cls, config: CurationConfig, inputs: Sequence[str | Path], metadata: str | Path | Entries, options: Options
+        cls,
+        config: CurationConfig,
+        inputs: Sequence[str | Path],
+        metadata: str | Path | Entries | None,
+        options: Options,
+        progress: Progress | None = None,
     ) -> Request:
-        """Find the files of a run, and open each once; return the request. InputError for all that cannot be used."""
+        """Find the files of a run, and open each once; return the request. InputError for all that cannot be used.
+
+        Without `metadata`, starter metadata is taken, of which `progress` tells.
+        """
         require_several("inputs", inputs)
         given = list(map(str, inputs))
         tables = list(dict.fromkeys(table_name(each) for each in given if is_table(each)))
@@ -116,7 +126,7 @@ class Request:
             tables=tables,
             files=found,
             exclusion=exclusion,
-            entries=entries_for(config, metadata),
+            entries=entries_for(config, starter(config, progress or Progress()) if metadata is None else metadata),
             identifier=Identifier.open(options.model),
             gate=_gate(options, exclusion),
             observers=observers(options),
@@ -174,6 +184,15 @@ def _gate(options: Options, exclusion: Exclusion) -> GateHook | None:
     if exclusion.hashes and options.gate is None:
         raise InputError("hashes are listed, and no table of images is given that has hashes; give one in GateOptions")
     return options.gate.find([*exclusion.hashes]) if options.gate else None
+
+
+def starter(config: CurationConfig, progress: Progress) -> Entries:
+    """Return starter metadata for the rules of `config`, with a note that it is taken."""
+    from metadata.pipeline import starter_metadata  # here, as the readers of metadata's sources take long to import
+
+    entries = starter_metadata(MetadataConfig(rules=config.rules), progress)
+    progress.note(f"No metadata is given. {warnings.starter(entries.about)}")
+    return entries
 
 
 def entries_for(config: CurationConfig, metadata: str | Path | Entries) -> Entries:

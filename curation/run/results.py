@@ -28,6 +28,7 @@ from curation.balancing.thresholds import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH
+from curation.report.page import in_notebook
 from curation.schemas import CURATED
 from metadata.languages import OTHER
 from runtime.arrow import parts, runs_of
@@ -74,6 +75,14 @@ class Results:
     def __repr__(self) -> str:
         rows = self.facts["rows"]
         return f"<Results of {redacted(str(self.path))}: {rows['kept']:,} of {rows['matched']:,} matched images kept>"
+
+    def _repr_html_(self) -> str:
+        """Return the funnel of the run, and a link to its report: what a notebook shows for the results."""
+        return in_notebook(self.path, self.facts)
+
+    def ending(self) -> str:
+        """Return HTML with the warnings of the run, and a link to its report."""
+        return in_notebook(self.path, self.facts, warnings_alone=True)
 
     @cached_property
     def counts(self) -> np.ndarray:

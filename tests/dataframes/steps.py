@@ -41,7 +41,7 @@ def main(kind: str, folder: Path) -> None:
     (out / "refused.json").write_text(json.dumps(refusals(spark, pairs, folder)))
     if kind == "classic":
         metadata = folder / "metadata"
-        curate(spark, CONFIG, inputs=[str(folder / "pairs")], metadata=metadata, output=folder / "job")
+        curate([str(folder / "pairs")], folder / "job", metadata=metadata, config=CONFIG, engine=spark)
     spark.stop()
 
 

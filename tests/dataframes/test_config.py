@@ -89,7 +89,7 @@ def default(spark, folder) -> dict:
 
 def of_job(spark, folder, config: CurationConfig) -> dict:
     inputs, output = [str(folder / "pairs.parquet")], folder / "job"
-    run = curate(spark, config, inputs=inputs, metadata=ENTRIES, output=output, options=Options(overwrite=True))
+    run = curate(inputs, output, metadata=ENTRIES, config=config, options=Options(overwrite=True), engine=spark)
     read = {name: pq.read_table(run.path / name).to_pylist() for name in ("matched", "counts.parquet", "curated")}
     thresholds = {code: each["t"] for code, each in run.facts["languages"].items() if each["entries"]}
     return {

@@ -36,7 +36,7 @@ def curated(folder: Path, name: str, has_pages: bool, policy: tuple[str, ...] = 
     options = Options(gate=GateOptions(policy=policy) if policy else None)
     config = CurationConfig(english_threshold=30, rows_per_file=100, row_group_rows=50)
     entries = Entries.build({"en": ["dog", "cat", "a"], "de": ["hund"]})
-    curate(in_turn(), config, inputs=inputs, metadata=entries, output=folder / name, options=options)
+    curate(inputs, folder / name, metadata=entries, config=config, options=options, engine=in_turn())
     return folder / name
 
 

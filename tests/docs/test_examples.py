@@ -63,7 +63,6 @@ def test_the_example_of_near_copies_finds_the_copies_of_pictures(spark, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.spark
 def test_the_whole_run_as_a_function_keeps_images(sample, tmp_path):
     (example,) = [each for each in examples("how-to/library.md") if not each.startswith(">>>")]
     (tmp_path / "crawl").mkdir()

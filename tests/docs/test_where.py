@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from curation import CurationConfig, curate
+from curation import curate
 from curation.leaves import HOOKS
 from metadata import Entries
 from runtime.engine.local import Local
@@ -35,7 +35,7 @@ def called(sample, tmp_path_factory) -> set[str]:
     (crawl,) = sorted((sample / "crawl").rglob("*.wat.gz"))[:1]
     sys.setprofile(note)
     try:
-        curate(Local(1), CurationConfig(), inputs=[crawl], metadata=Entries.build(entries), output=output)
+        curate([crawl], output, metadata=Entries.build(entries), engine=Local(1))
     finally:
         sys.setprofile(before)
     return {str(Path(name).relative_to(ROOT)) for name in found if name.startswith(f"{ROOT}/")}

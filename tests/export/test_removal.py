@@ -254,7 +254,7 @@ def test_further_columns_of_the_manifest_stay(tmp_path):
     page = warc("<link rel=license href=//creativecommons.org/licenses/by/4.0><img src=/a alt=dog><img src=/b alt=dog>")
     (tmp_path / "a.warc.gz").write_bytes(page)
     entries = Entries.build({"en": ["dog"]})
-    curate(in_turn(), config, inputs=[tmp_path / "a.warc.gz"], metadata=entries, output=run)
+    curate([tmp_path / "a.warc.gz"], run, metadata=entries, config=config, engine=in_turn())
     remove(in_turn(), run, Exclusion.of(urls=["https://example.org/b"]), tmp_path / "less")
     [row] = pq.read_table(tmp_path / "less" / "curated").to_pylist()
     assert (row["license"], row["record"]) == ("cc-by", {"file": "a.warc.gz", "offset": 0})

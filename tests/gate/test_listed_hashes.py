@@ -87,8 +87,8 @@ def test_an_image_with_a_listed_hash_is_in_no_file_of_the_run_and_only_counted(e
     )
 
     def run(options: Options) -> dict:
-        given = {"inputs": [tmp_path / "pairs.parquet"], "metadata": entries, "output": out, "options": options}
-        return curate(engine, CurationConfig(balance=False), **given).facts
+        given = {"config": CurationConfig(balance=False), "options": options, "engine": engine}
+        return curate([tmp_path / "pairs.parquet"], out, metadata=entries, **given).facts
 
     hit = {1, 2, 4}
     facts = run(options)

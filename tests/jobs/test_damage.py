@@ -19,7 +19,7 @@ def test_a_run_that_goes_on_refuses_damaged_files_or_makes_them_again(engine, tm
     inputs = [write_pairs(tmp_path / f"{n}.parquet", range(n * 200, n * 200 + 200)) for n in range(2)]
 
     def run(folder, t=5):
-        curate(engine, CurationConfig(english_threshold=t), inputs=inputs, metadata=ENTRIES, output=folder)
+        curate(inputs, folder, metadata=ENTRIES, config=CurationConfig(english_threshold=t), engine=engine)
         return {name: each for name, each in bytes_of(folder).items() if name != "times.json"}
 
     def refused(folder):

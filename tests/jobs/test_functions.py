@@ -15,11 +15,10 @@ def forbidden():
 def test_curate_refuses_before_it_asks_for_a_session(tmp_path):
     with pytest.raises(InputError, match="none.parquet does not exist"):
         curate(
-            forbidden,
-            CurationConfig(),
-            inputs=[str(tmp_path / "none.parquet")],
+            [str(tmp_path / "none.parquet")],
+            tmp_path / "out",
             metadata=Entries.build({"en": ["dog"]}),
-            output=tmp_path / "out",
+            engine=forbidden,
         )
     assert not (tmp_path / "out").exists()
 
@@ -39,11 +38,11 @@ def test_curate_returns_the_results_and_prints_nothing(spark, tmp_path, capfd):
     pq.write_table(pa.table({"url": urls, "text": ["a dog", "a photo of a cat"] * 20}), tmp_path / "pairs.parquet")
     capfd.readouterr()
     results = curate(
-        spark,
-        CurationConfig(english_threshold=5),
-        inputs=[str(tmp_path / "pairs.parquet")],
+        [str(tmp_path / "pairs.parquet")],
+        tmp_path / "out",
         metadata=Entries.build({"en": ["dog", "cat", "photo"]}),
-        output=tmp_path / "out",
+        config=CurationConfig(english_threshold=5),
+        engine=spark,
     )
     assert capfd.readouterr().out == ""
     assert results.facts["rows"]["images"] == 40

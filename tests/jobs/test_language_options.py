@@ -86,7 +86,7 @@ def test_matched_texts_and_reasons_are_those_of_the_definition(name, engine, spa
     found, reasons, foreign = naive_run(pairs(), numbers, rules)
     pq.write_table(pa.Table.from_pylist(pairs()), tmp_path / "pairs.parquet")
     config = CurationConfig(english_threshold=5, **numbers)
-    curate(engine, config, inputs=[str(tmp_path / "pairs.parquet")], metadata=ENTRIES, output=tmp_path / "out")
+    curate([str(tmp_path / "pairs.parquet")], tmp_path / "out", metadata=ENTRIES, config=config, engine=engine)
     assert texts_of(pq.read_table(tmp_path / "out" / "matched").to_pylist()) == found
     frame = dataframes.match(spark.createDataFrame(pairs()), ENTRIES, config)
     assert texts_of([row.asDict(recursive=True) for row in frame.collect()]) == found

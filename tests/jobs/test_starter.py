@@ -90,7 +90,7 @@ def test_the_first_page_can_be_followed_and_the_run_says_what_its_entries_are(wo
     assert " ".join(shown.split()) in " ".join(said.split())
     warning = run.facts["warnings"][0]
     assert warning.startswith("The entries are starter metadata, frequent words from lists:")
-    assert "Neither --metadata nor --entries is given." in said
+    assert "No metadata is given." in said
     assert said.count(warning) == 2
     assert warning in Path("out", "report.html").read_text("utf-8")
     assert run.facts["metadata"] == {"digest": starter_metadata(CONFIG).digest} | starter_metadata(CONFIG).about

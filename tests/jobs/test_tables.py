@@ -31,7 +31,7 @@ def pairs(tmp_path_factory, sample):
 def from_files(tmp_path_factory, spark, metadata, pairs):
     """The run over the pairs as Parquet files."""
     output = tmp_path_factory.mktemp("runs") / "files"
-    curate(spark, CONFIG, inputs=[str(pairs)], metadata=metadata, output=output)
+    curate([str(pairs)], output, metadata=metadata, config=CONFIG, engine=spark)
     return output
 
 
@@ -61,7 +61,7 @@ def inputs_of(output):
 def from_table(tmp_path, spark, metadata, table):
     """A run over the table."""
     output = tmp_path / "out"
-    curate(spark, CONFIG, inputs=[table], metadata=metadata, output=output, options=OPTIONS)
+    curate([table], output, metadata=metadata, config=CONFIG, options=OPTIONS, engine=spark)
     return output
 
 
@@ -79,7 +79,7 @@ def test_a_table_gives_the_rows_of_the_same_pairs_as_files(from_table, from_file
 def test_a_table_that_has_not_changed_is_not_matched_again(from_table, spark, metadata, table):
     before, again = times(from_table / "pairs"), CurationConfig(english_threshold=5, max_texts=16)
     matched = times(from_table / "matched")
-    results = curate(spark, again, inputs=[table], metadata=metadata, output=from_table, options=OPTIONS)
+    results = curate([table], from_table, metadata=metadata, config=again, options=OPTIONS, engine=spark)
     assert results.facts["parameters"]["english_threshold"] == 5
     assert (times(from_table / "pairs"), times(from_table / "matched")) == (before, matched)
 
@@ -94,9 +94,9 @@ def test_a_table_that_has_changed_is_read_anew_also_with_fewer_partitions(tmp_pa
     view(spark.range(40))
     output, inputs = tmp_path / "out", ["table:v"]
     config = CurationConfig(english_threshold=1000)
-    first = curate(spark, config, inputs=inputs, metadata=metadata, output=output)
+    first = curate(inputs, output, metadata=metadata, config=config, engine=spark)
     view(spark.range(30).coalesce(1))
-    second = curate(spark, config, inputs=inputs, metadata=metadata, output=output)
+    second = curate(inputs, output, metadata=metadata, config=config, engine=spark)
     assert (first.facts["rows"]["images"], second.facts["rows"]["images"]) == (40, 30)
     assert len(list((output / "tables" / "v").iterdir())) == len(inputs_of(output)) == 1
 
@@ -111,7 +111,7 @@ def test_strings_that_are_no_utf8_and_other_types_come_as_from_files(tmp_path, s
     outputs = []
     for given in ("table:odd", str(tmp_path / "odd")):
         outputs.append(tmp_path / f"out{len(outputs)}")
-        curate(spark, CurationConfig(), inputs=[given], metadata=metadata, output=outputs[-1])
+        curate([given], outputs[-1], metadata=metadata, engine=spark)
     ours, theirs = (facts(output) for output in outputs)
     assert ours["dropped"] == theirs["dropped"]
     assert ours["dropped"]["bad_utf8"] == 1
@@ -123,7 +123,7 @@ def test_tables_and_files_are_read_together(tmp_path, spark, metadata):
     pq.write_table(pa.table({"url": ["https://example.org/f"], "text": ["the city"]}), tmp_path / "f.parquet")
     spark.sql("select 'https://example.org/t' as url, 'the city' as text").createOrReplaceTempView("one")
     inputs = [str(tmp_path / "f.parquet"), "table:one"]
-    results = curate(spark, CurationConfig(), inputs=inputs, metadata=metadata, output=tmp_path / "out")
+    results = curate(inputs, tmp_path / "out", metadata=metadata, engine=spark)
     assert results.facts["rows"]["images"] == 2
 
 
@@ -145,7 +145,7 @@ def test_tables_and_files_are_read_together(tmp_path, spark, metadata):
 def test_a_table_that_cannot_be_read_is_refused_in_one_sentence(tmp_path, spark, metadata, given, config, sentence):
     spark.range(3).createOrReplaceTempView("numbers")
     with pytest.raises(InputError) as refused:
-        curate(spark, CurationConfig(**config), inputs=[given], metadata=metadata, output=tmp_path / "out")
+        curate([given], tmp_path / "out", metadata=metadata, config=CurationConfig(**config), engine=spark)
     assert str(refused.value).startswith(sentence)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "out" / "run.json").exists()

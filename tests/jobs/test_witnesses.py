@@ -23,7 +23,7 @@ def test_an_image_s_doubtful_text_gets_the_smallest_language_that_its_pages_stat
     for use in ("use", "ignore"):
         config = CurationConfig(english_threshold=5, witnesses=["page"] * (use == "use"))
         inputs = [str(tmp_path / f"{name}.warc.gz") for name in PAGES]
-        curate(engine, config, inputs=inputs, metadata=ENTRIES, output=tmp_path / use)
+        curate(inputs, tmp_path / use, metadata=ENTRIES, config=config, engine=engine)
         told[use] = facts(tmp_path / use)
         texts = [text for row in pq.read_table(tmp_path / use / "matched").to_pylist() for text in row["candidates"]]
         found[use] = {text["text"]: (text["language"], text["lid_score"]) for text in texts}
@@ -59,7 +59,7 @@ def test_a_doubtful_text_gets_the_language_of_those_around_it_however_inputs_are
         for code in order:  # one after the other, so that the second run matches the second input alone
             inputs = [str(tmp_path / f"{each}.parquet") for each in order[: order.index(code) + 1]]
             options = Options(unique_images=unique, overwrite=True)
-            run = curate(engine, config, inputs=inputs, metadata=ENTRIES, output=tmp_path / order[0], options=options)
+            run = curate(inputs, tmp_path / order[0], metadata=ENTRIES, config=config, options=options, engine=engine)
         images = pq.read_table(tmp_path / order[0] / "matched").to_pylist()
         texts = [text for image in images for text in image["candidates"]]
         found.append(sorted(text["language"] for text in texts if text["text"] == "xq 123"))

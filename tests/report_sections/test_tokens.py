@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from curation.config import CurationConfig
 from curation.leaves.report_sections.texts import CONTEXT, find_tokens
 from curation.run.pipeline import curate
 from curation.run.request import Options
@@ -74,7 +73,7 @@ def counted(path, tmp_path):
     (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, PAIRS)))
     entries = Entries.build({"en": ["dog"], "ja": ["犬"]})
     paths, options = [tmp_path / "pairs.jsonl"], Options(tokenizer=str(path))
-    run = curate(in_turn(), CurationConfig(), inputs=paths, metadata=entries, output=tmp_path / "run", options=options)
+    run = curate(paths, tmp_path / "run", metadata=entries, options=options, engine=in_turn())
     return run.facts["tokens"], (tmp_path / "run" / "report.html").read_text("utf-8")
 
 

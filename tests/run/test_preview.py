@@ -168,6 +168,6 @@ def test_pairs_are_estimated_from_the_beginning_of_a_large_file(tmp_path, monkey
 def test_urls_are_looked_into_as_files_are(server, folder):
     entries = Entries.build({"en": ["dog"]})
     addresses = [server.serve(f"/{path.name}", Ranged(path.read_bytes())) for path in (folder / "in").glob("*.parquet")]
-    found = preview(CurationConfig(), inputs=addresses, metadata=entries, output=folder / "out")
+    found = preview(addresses, folder / "out", metadata=entries, config=CurationConfig())
     assert (found.pairs, found.matched, round(found.kept)) == (4, 1, 1)
     assert [row["url"][:20] for row in found.found[0].rows.to_pylist()] == ["https://example.org/"] * 4

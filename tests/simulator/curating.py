@@ -62,12 +62,12 @@ class Curate(Kind):
 
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
         curate(
-            session,
-            replace(self.config, seed=int(command.is_other)),
-            inputs=[_input(folder, each) for each in range(command.inputs)],
+            [_input(folder, each) for each in range(command.inputs)],
+            output,
             metadata=_entries(),
-            output=output,
+            config=replace(self.config, seed=int(command.is_other)),
             options=replace(self.options(folder), overwrite=command.overwrite),
+            engine=session,
         )
 
     def results(self, output: Path) -> dict[str, bytes]:

@@ -59,7 +59,7 @@ def test_a_whole_run(tmp_path, capsys):
         session = Session(Engine(disk, driver, {}, 2, 1, 0))
         with disk.command(driver):
             config = CurationConfig(english_threshold=5)
-            curate(session, config, inputs=inputs, metadata=entries, output=disk.output, progress=ConsoleProgress())
+            curate(inputs, disk.output, metadata=entries, config=config, engine=session, progress=ConsoleProgress())
         facts = Results.open(disk.output).facts
         say(summary(facts))
         shown = Page((disk.output / "report.html").read_text("utf-8"))

@@ -66,7 +66,7 @@ class Runs:
 
     def run(self, output: Path, inputs: int = 2, t: int = 5, **options) -> Path:
         chosen, config = self.inputs[:inputs], CurationConfig(english_threshold=t)
-        curate(self.spark, config, inputs=chosen, metadata=ENTRIES, output=output, options=Options(**options))
+        curate(chosen, output, metadata=ENTRIES, config=config, options=Options(**options), engine=self.spark)
         return output
 
     def again(self, output: Path, **other) -> object:

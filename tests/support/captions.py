@@ -73,7 +73,7 @@ def run(engine, folder: Path, captions: Path | None = None, **more) -> Results:
     gate = GateOptions(captions=[str(captions)] if captions else [], match_captions=captions is not None, **more)
     config = CurationConfig(english_threshold=20, max_text_length=MOST)
     inputs, options = [str(folder / "pairs.parquet")], Options(gate=gate)
-    return curate(engine, config, inputs=inputs, metadata=ENTRIES, output=folder / "run", options=options)
+    return curate(inputs, folder / "run", metadata=ENTRIES, config=config, options=options, engine=engine)
 
 
 def rows_of(folder: Path) -> list[dict]:

@@ -118,7 +118,7 @@ def test_a_manifest_has_the_columns_that_are_asked_for_and_else_its_bytes_as_the
     (tmp_path / "a.warc.gz").write_bytes(again)
     for name, columns in (("none", []), ("both", ["license", "record"]), ("one", ["license"])):
         config = CurationConfig(extra_columns=columns)
-        curate(None, config, inputs=[*tmp_path.glob("*.gz")], metadata=ENTRIES, output=tmp_path / name)
+        curate([*tmp_path.glob("*.gz")], tmp_path / name, metadata=ENTRIES, config=config)
     plain, both, one = (curated(tmp_path / name) for name in ("none", "both", "one"))
     assert [{**row, "license": each["license"]} for row, each in zip(plain, both, strict=True)] == one
     assert [
@@ -138,14 +138,7 @@ def test_a_policy_of_licences_removes_the_others_and_pairs_are_counted_by_licenc
     pages = [page_of(f"<img src=/{n}.jpg alt='dog {n}' title=cat>{cc[: n * 68]}") for n in range(3)]
     (tmp_path / "a.warc.gz").write_bytes(b"".join(pages))
     gate = GateOptions(policy=["license:cc-by"])
-    found = curate(
-        None,
-        CurationConfig(),
-        inputs=[tmp_path / "a.warc.gz"],
-        metadata=ENTRIES,
-        output=tmp_path / "out",
-        options=Options(gate=gate),
-    )
+    found = curate([tmp_path / "a.warc.gz"], tmp_path / "out", metadata=ENTRIES, options=Options(gate=gate))
     assert [row["url"][-5] for row in curated(tmp_path / "out")] == ["1"]
     assert {name: pairs for name, pairs in found.facts["licenses"].items() if pairs} == dict(
         zip(("cc-by", "several", "none"), (2, 2, 2), strict=True)
