@@ -22,7 +22,7 @@ from metadata.entries import Entries, read_lists
 from runtime.arguments import Parser, add_fields, made
 from runtime.console import command
 from runtime.engine import engine_for
-from runtime.packages import hooks
+from runtime.packages import has, hooks
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
@@ -153,7 +153,8 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
 
 
 def _hooked() -> Iterable[FlagsHook]:
-    return hooks("clip_curation.curate_flags").values()
+    fits, expected = has("add", "options"), "a module with the functions add and options"
+    return [hook.load(fits, expected) for hook in hooks("clip_curation.curate_flags").values()]
 
 
 def _add_main(parser: Parser) -> None:

@@ -6,6 +6,7 @@ To add a format, add a row to OWN and a module with its reader and its check of 
 add one through an entry point of GROUP that names its `Format`. File systems are in `runtime.storage.listing`.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from curation.schemas import CANDIDATES
 from runtime.arrow import gather
 from runtime.draws import draws
 from runtime.errors import InputError
-from runtime.packages import hooks
+from runtime.packages import hooks, usable
 from runtime.redaction import hidden
 from runtime.storage import listing
 from runtime.storage.listing import ListedFile, Version
@@ -37,6 +38,7 @@ Reader = Callable[..., Iterator[pa.RecordBatch]]
 # Returns the facts that the beginning of a file shows; InputError if needed columns are missing.
 Check = Callable[[BinaryIO, str, TableOptions], Glance]
 
+_log = logging.getLogger(__name__)
 GROUP = "clip_curation.formats"
 _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -123,10 +125,17 @@ OWN = (
 )
 
 
-@lru_cache(maxsize=1)
 def formats() -> dict[str, Format]:
     """Return all formats by name, including the formats of other installed packages."""
-    return hooks(GROUP) | {each.name: each for each in OWN}
+    return _formats()[0]
+
+
+@lru_cache(maxsize=1)
+def _formats() -> tuple[dict[str, Format], dict[str, str]]:
+    """Return all formats by name, and a sentence for each format of another package that cannot be used."""
+    own = {each.name: each for each in OWN}
+    found, faults = usable(hooks(GROUP, own), lambda each: isinstance(each, Format), "a Format")
+    return found | own, faults
 
 
 def format_of(path: str) -> Format | None:
@@ -149,7 +158,8 @@ def expected() -> str:
     *most, last = [ending for each in packed_last for ending in each.endings]
     packed = sum(len(each.endings) for each in packed_last if each.is_packed)
     packings = " or ".join(PACKINGS)
-    return f"expected {', '.join(most)} or {last} (the last {_NUMBERS[packed]} also with {packings})"
+    known = f"expected {', '.join(most)} or {last} (the last {_NUMBERS[packed]} also with {packings})"
+    return "; ".join([known, *_formats()[1].values()])
 
 
 def _endings(format: Format) -> tuple[str, ...]:
@@ -187,6 +197,8 @@ def find(
     regular file.
     """
     options = options or TableOptions()
+    for fault in _formats()[1].values():
+        _log.warning("%s", fault)
     _require_one_secret(paths)
     kind_of = lru_cache(maxsize=None)(kind_of_table)
     passed_over = {} if passed_over is None else passed_over

@@ -28,7 +28,7 @@ from metadata.config import MetadataConfig
 from metadata.entries import Entries, FilesOfLanguages
 from runtime.engine import Engine
 from runtime.errors import InputError, require_several, typed
-from runtime.packages import hooks
+from runtime.packages import has, hooks
 from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile
 from runtime.tallies import Tallies
@@ -293,5 +293,6 @@ class Finds(Protocol):
 
 def observers(options: Options) -> dict[str, Observer]:
     """Return the observers that the options of a run ask for, by name."""
-    found = {name: find(options) for name, find in hooks("clip_curation.report_sections").items()}
+    known, expected = hooks("clip_curation.report_sections"), "an object with the method observe"
+    found = {name: hook.find(options, has("observe"), expected) for name, hook in known.items()}
     return {name: each for name, each in found.items() if each is not None}

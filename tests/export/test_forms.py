@@ -1,6 +1,7 @@
 """The form of docs/how-to/extending.md, of another installed package, is in the help, takes flags, writes a folder."""
 
 import re
+import sys
 
 import pytest
 
@@ -51,7 +52,23 @@ def test_flags_that_a_form_does_not_take_are_refused(urls, run, tmp_path, capsys
     assert sentence == f"clip-export: {fault}"
 
 
-def test_a_form_that_cannot_be_imported_is_named(monkeypatch, run, tmp_path, capsys):
-    install(monkeypatch, tmp_path / "site", "form_of_none", "", "[clip_curation.export_forms]\nx = form_of_none:X\n")
-    sentence = refusal(capsys, main, run.path, "--output", tmp_path / "out", "--format", "datacomp")
-    assert "the package form_of_none has form_of_none:X as x" in sentence
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ("", ", which cannot be imported (AttributeError"),
+        ("X = 3", ": expected a dataclass as export.forms.Form; got int; mend or uninstall the package"),
+        ("def X(run): ...", ": expected a dataclass as export.forms.Form; got function"),
+        (
+            "from dataclasses import dataclass\nfrom curation.leaves.export.forms import Form\n"
+            "@dataclass(frozen=True)\nclass X(Form):\n    writes = 'nothing'\n",
+            ": expected a dataclass as export.forms.Form; got ",
+        ),
+    ],
+)
+def test_a_form_that_cannot_be_used_is_named_and_stops_no_other(monkeypatch, run, tmp_path, capsys, code, fault):
+    install(monkeypatch, tmp_path / "site", "odd_form", code, "[clip_curation.export_forms]\nx = odd_form:X\n")
+    monkeypatch.delitem(sys.modules, "odd_form", raising=False)
+    sentence = refusal(capsys, main, run.path, "--output", tmp_path / "out", "--format", "x")
+    assert f"the package odd_form has odd_form:X as x in clip_curation.export_forms{fault}" in sentence
+    main([str(run.path), "--output", str(tmp_path / "out"), "--format", "card"])
+    assert (tmp_path / "out" / "README.md").is_file()

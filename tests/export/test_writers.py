@@ -31,7 +31,7 @@ try:
     if kind == "remove":
         remove(in_turn(), source, Exclusion.of(domains=["nowhere.example"]), to)
     else:
-        export(in_turn(), source, to, forms()[kind](), overwrite=True)
+        export(in_turn(), source, to, forms()[0][kind](), overwrite=True)
 except InputError as error:
     print(error)
     raise SystemExit(2)

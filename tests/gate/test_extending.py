@@ -54,3 +54,16 @@ def test_a_step_and_an_observer_of_another_package_take_part(engine, tmp_path, p
 def test_a_step_that_is_not_installed_is_refused(parts):
     with pytest.raises(InputError, match="--gate-step glow is no step of the gate; installed are: secure"):
         GateOptions(steps=["glow=2"]).find()
+
+
+@pytest.mark.parametrize(
+    "code", ["find_step = None", "def find_step(engine, plan): ...", "def find_step(a): return Step()"]
+)
+def test_a_step_of_a_wrong_kind_stops_only_the_runs_that_name_it(parts, code):
+    with parts.open("a", encoding="utf-8") as file:
+        file.write(code)
+    assert not GateOptions().find()
+    with pytest.raises(
+        InputError, match="the package my_parts has my_parts:find_step as secure in .*: expected a func"
+    ):
+        GateOptions(steps=["secure"]).find()

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.inputs import files
-from curation.inputs.files import GROUP, OWN, Input, dialects, expected, find, format_of, formats, read
+from curation.inputs.files import GROUP, OWN, Input, dialects, expected, find, format_of, read
 from curation.inputs.tables.columns import TableOptions
 from runtime.errors import InputError
 from tests.support.checkout import SHARED
@@ -226,16 +226,39 @@ def test_real_tables_lose_no_row():
     assert len(texts(find([str(pairs / "cc3m_validation.tsv")], numbered), numbered)) == 15833
 
 
-def test_a_format_of_another_installed_package_is_read(tmp_path, monkeypatch):
+@pytest.fixture
+def unread():
+    """The formats are looked up anew, before the test and after it."""
+    files._formats.cache_clear()
+    yield
+    files._formats.cache_clear()
+
+
+def test_a_format_of_another_installed_package_is_read(tmp_path, monkeypatch, unread):
     code = (
         "from curation.inputs.files import Format\n"
         "from curation.inputs.tables import text\n"
         "MADE_UP = Format('made_up', ('.pairs',), text.read_json, text.check_json, pair_bytes=100)\n"
     )
     install(monkeypatch, tmp_path / "site", "made_up", code, f"[{GROUP}]\nmade_up = made_up:MADE_UP\n")
-    formats.cache_clear()
     (tmp_path / "a.pairs").write_text('{"url": "https://e.org/a.jpg", "text": "x"}\n')
     (file,) = find([str(tmp_path / "a.pairs")])
     pairs, _ = read(file)
-    formats.cache_clear()
     assert (file.format, pairs["text"].to_pylist()) == ("made_up", ["x"])
+
+
+@pytest.mark.parametrize("code", ["", "part = 3", "def part(file): ..."])
+def test_a_format_of_a_wrong_kind_is_named_and_stops_only_its_files(folder, monkeypatch, caplog, unread, code):
+    name = f"odd_format{len(code)}"
+    install(monkeypatch, folder / "site", name, code, f"[{GROUP}]\nmarks = {name}:part\n")
+    assert find([str(folder / "e.csv")])
+    sentence = f"the package {name} has {name}:part as marks in {GROUP}"
+    assert sentence in caplog.text
+    with pytest.raises(InputError, match=f"README.md has an unknown ending; expected .*; {sentence}"):
+        find([str(folder / "README.md")])
+
+
+def test_a_format_that_takes_a_name_is_refused(folder, monkeypatch, unread):
+    install(monkeypatch, folder / "site", "greedy_format", "part = 3", f"[{GROUP}]\ncsv = greedy_format:part\n")
+    with pytest.raises(InputError, match="the package greedy_format has .* as csv in .*, a name that is taken"):
+        find([str(folder / "e.csv")])

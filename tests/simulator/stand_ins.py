@@ -93,7 +93,8 @@ def _modules() -> list[ModuleType]:
 
 def _places(disk: Disk, held: dict[int, tuple[Process, IO]]) -> Iterator[tuple[ModuleType, str, object]]:
     """Yield the names under which modules know what is replaced, wherever they are."""
-    hooks(GROUP)  # a step that is imported later would keep what it finds replaced
+    for step in hooks(GROUP).values():
+        step.point.load()  # a step that is imported later would keep what it finds replaced
     stand_ins = {
         ThreadPoolExecutor: _Inline,
         UnixFileLock: partial(_Lock, disk, held),

@@ -1,7 +1,7 @@
 """The command `clip-export`: write a finished run in the formats of other programs."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 from curation.leaves.export.forms import ByCluster, Form, answers_in, export, forms
@@ -44,8 +44,10 @@ DRAWN = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Run clip-export; bad input ends in one sentence and exit status 2."""
     with command(NAME):
-        known = forms()
-        args = parse(argv, known)
+        known, unusable = forms()
+        args = parse(argv, known, unusable)
+        if args.format in unusable:
+            raise InputError(unusable[args.format])
         form, engine = asked(args, known), engine_for(args, "export")
         say(export(engine, args.run, args.output, form, args.overwrite, ConsoleProgress()))
 
@@ -68,12 +70,15 @@ def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
     return known[args.format](**{name: given[name] for name in taken})
 
 
-def parse(argv: Sequence[str] | None, known: dict[str, type[Form]]) -> Namespace:
-    """Return the values of the command line of clip-export; `known` has the export formats by name."""
+def parse(argv: Sequence[str] | None, known: dict[str, type[Form]], others: Iterable[str] = ()) -> Namespace:
+    """Return the values of the command line of clip-export; `known` has the export formats by name.
+
+    `others` are names of formats that cannot be used.
+    """
     written = "; ".join(form.writes for form in known.values())
     parser = Parser(NAME, f"Write a finished run of curate for other programs: {written}.")
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
-    parser.add_argument("--format", required=True, choices=tuple(known), help="the form to write")
+    parser.add_argument("--format", required=True, choices=(*known, *others), help="the form to write")
     parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a URL")
     parser.add_argument("--overwrite", action="store_true", help="replace all that is in --output")
     add_fields(parser, CuratedSamples, TABLES)

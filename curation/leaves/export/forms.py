@@ -11,7 +11,7 @@ from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -34,7 +34,7 @@ from curation.run.results import Results, curated_files, pool_files
 from runtime.arguments import add_fields
 from runtime.engine import Engine, Given
 from runtime.errors import InputError, did_you_mean
-from runtime.packages import hooks
+from runtime.packages import has, hooks, usable
 from runtime.progress import Progress
 from runtime.redaction import hidden
 from runtime.storage.listing import Version, expand
@@ -172,9 +172,17 @@ def source_shares(given: Sequence[str]) -> dict[str, float]:
     return dict(sorted(shares.items()))
 
 
-def forms() -> dict[str, type[Form]]:
-    """Return all export formats by name, including those of other installed packages."""
-    return hooks("clip_curation.export_forms")
+def forms() -> tuple[dict[str, type[Form]], dict[str, str]]:
+    """Return all export formats by name, and a sentence for each format of another package that cannot be used."""
+    return usable(hooks("clip_curation.export_forms"), _is_form, "a dataclass as export.forms.Form")
+
+
+def _is_form(found: Any) -> bool:
+    """Return whether a plug-in has all that a Form has, and both methods of its own."""
+    if not (isinstance(found, type) and is_dataclass(found) and has("add_flags", "write")(found)):
+        return False
+    of_base = [getattr(found, name) is getattr(Form, name) for name in ("whole_by", "write") if hasattr(found, name)]
+    return of_base == [False, False] and hasattr(found, "writes") and hasattr(found, "elsewhere")
 
 
 def export(

@@ -139,7 +139,7 @@ class GateOptions:
             name = self.images[0][0]
             raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")
         asked = {*own_hooks(GROUP), *self.named}
-        found = {name: find(self) for name, find in hooks(GROUP).items() if name in asked}
+        found = {name: hook.find(self, _is_step, "a Step") for name, hook in hooks(GROUP).items() if name in asked}
         steps = {name: step for name, step in found.items() if step is not None}
         if self.keep_removed is not None and not any(step.removes for step in steps.values()):
             raise InputError(
@@ -147,6 +147,10 @@ class GateOptions:
                 "condition or a policy"
             )
         return Gate(self, steps, HashTables.among(self.given, hashes))
+
+
+def _is_step(found: Any) -> bool:
+    return isinstance(found, Step) and type(found).write is not Step.write
 
 
 @dataclass(frozen=True)
