@@ -19,7 +19,7 @@ import pyarrow as pa
 from isal import isal_zlib as zlib
 
 from runtime.errors import InputError
-from runtime.kernel_caches import cache_folder
+from runtime.kernel_caches import scratch_folder
 from runtime.storage.atomic import whole
 from runtime.storage.own_files import checksum_of
 from runtime.storage.paths import is_url, room
@@ -280,7 +280,7 @@ class Store:
     """Keeps blocks by bucket in memory, or beyond HELD_BYTES in a temporary file, until its context ends."""
 
     def __init__(self, folder: Path | None = None):
-        self._folder = folder or cache_folder()
+        self._folder = folder or scratch_folder()
         self._places: dict[int, list[tuple[int, int]]] = {}
         self._unpacked: dict[int, int] = {}
 

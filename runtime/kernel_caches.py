@@ -2,8 +2,9 @@
 
 Numba unpickles, and so executes, the files in its cache, whoever wrote them. So only users who could also change the
 code may write there. A kernel is cached in the first of these folders that is writable: NUMBA_CACHE_DIR, `__pycache__`
-beside its source, ~/.cache, Spark's local disk or the folder of temporary files. If none is, each process compiles the
-kernel. A kernel is compiled again when any kernel has changed, as kernels that it inlines may be in other files.
+beside its source, the user's cache folder, Spark's local disk or the folder of temporary files. If none is, each
+process compiles the kernel. A kernel is compiled again when any kernel has changed, as kernels that it inlines may be
+in other files.
 """
 
 import errno
@@ -26,6 +27,7 @@ from runtime.errors import InputError
 _OF_SPARK = re.compile(r"(spark|executor|blockmgr)-[0-9a-f-]{36}")  # folders removed when an executor or a job ends
 OTHERS = stat.S_IWGRP | stat.S_IWOTH  # the rights of others to write
 _REMEDY = "name another folder in NUMBA_CACHE_DIR"
+_OTHER_HOME = "name another folder in XDG_CACHE_HOME"
 _NAME = "clip-curation"
 _KERNELS = [Path(__file__).parents[1] / package / "kernels" for package in ("curation", "metadata", "runtime")]
 _config: Any = numba.config  # its attributes are made at import, so type checkers do not know them
@@ -49,15 +51,28 @@ def own_folder(folder: Path, remedy: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return this user's folder for files that jobs on this machine share, on the first of Spark's local disks.
+    """Return this user's folder for artefacts that jobs on this machine share, and that later jobs use again.
 
-    If Spark names no disks, the folder is among the temporary files.
+    It is on the first of Spark's local disks; if Spark names none, in XDG_CACHE_HOME or ~/.cache; if it cannot be made
+    there, among temporary files.
+    """
+    if not os.environ.get("SPARK_LOCAL_DIRS"):
+        with suppress(OSError):
+            if home := _at_home():
+                return home
+    return scratch_folder()
+
+
+def scratch_folder() -> Path:
+    """Return this user's folder for temporary files of many gigabytes, on the first of Spark's local disks.
+
+    If Spark names no disks, the folder is among the temporary files (TMPDIR).
     """
     disk = Path(os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or tempfile.gettempdir())
     # For workers, Spark names a folder of their executor, which is below the folder that all executors here share.
     while _OF_SPARK.fullmatch(disk.name) and not disk.is_mount():
         disk = disk.parent
-    folder, remedy = disk / f"clip-curation-{os.getuid()}", "name another disk in SPARK_LOCAL_DIRS"
+    folder, remedy = disk / f"{_NAME}-{os.getuid()}", "name another disk in SPARK_LOCAL_DIRS or TMPDIR"
     try:
         return own_folder(folder, remedy)
     except (FileExistsError, NotADirectoryError) as error:
@@ -145,7 +160,12 @@ def _cache_for(source: Path, given: str) -> Path | None:
     `given` is NUMBA_CACHE_DIR.
     """
     try:
-        for choice in (lambda: _given(given), lambda: _beside(source), _at_home, lambda: _below(cache_folder())):
+        for choice in (
+            lambda: _given(given),
+            lambda: _beside(source),
+            _kernels_at_home,
+            lambda: _below(scratch_folder()),
+        ):
             with suppress(OSError):
                 if found := choice():
                     return found
@@ -173,8 +193,14 @@ def _beside(source: Path) -> Path | None:
 
 
 def _at_home() -> Path | None:
+    """Return this program's folder in the user's cache folder; None without a home."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    return own_folder(home / _NAME, _REMEDY) if home.is_absolute() else None
+    return own_folder(home / _NAME, _OTHER_HOME) if home.is_absolute() else None
+
+
+def _kernels_at_home() -> Path | None:
+    home = _at_home()
+    return home and _below(home)
 
 
 def _below(folder: Path) -> Path:

@@ -36,7 +36,7 @@ from metadata.entries import Entries
 from runtime.arrow import runs_of
 from runtime.engine.spark import map_batches
 from runtime.errors import InputError, ParameterError, no_column, require_seed, require_several, typed
-from runtime.kernel_caches import cache_folder
+from runtime.kernel_caches import scratch_folder
 from runtime.shipping import sender
 from runtime.storage.arrays import save_array
 from runtime.warming import compile_kernels
@@ -233,7 +233,7 @@ def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: M
 @lru_cache(maxsize=1)
 def _scratch() -> Path:
     """Return this process's folder of artefacts for workers; it is removed when the process exits."""
-    folder = Path(tempfile.mkdtemp(prefix="clip-curation-", dir=cache_folder().parent))
+    folder = Path(tempfile.mkdtemp(prefix="clip-curation-", dir=scratch_folder().parent))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

@@ -17,7 +17,7 @@ from functools import lru_cache, partial
 from itertools import chain
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +39,7 @@ from runtime.arrow import list_array, parts, require, string_array
 from runtime.errors import AGAIN, InputError, typed
 from runtime.kernel_caches import cache_folder
 from runtime.storage.atomic import read_json, write_json
-from runtime.storage.machine_cache import kept
+from runtime.storage.machine_cache import opened
 from runtime.storage.paths import room
 from runtime.tallies import Tallies
 
@@ -99,19 +99,16 @@ def open_matchers(folder: Path) -> Finders:
 
     The entries themselves are not read: in each worker, the entries of all languages would take gigabytes.
     """
-    saved = read_json(folder / INDEX)
-    if saved is None:
-        raise InputError(f"{folder} holds no {INDEX} of saved matchers; build the matchers again")
-    digests = {code: each["digest"] for code, each in saved.items()}
+    saved = _index(folder)
     ids = {code: range(each["first"], each["stop"]) for code, each in saved.items()}
-    return Finders(ids, lambda language: _open_matcher(folder / language, digests[language]))
+    return Finders(ids, lambda language: _open_matcher(folder / language, saved[language]["digest"]))
 
 
 def matchers_of(entries: Entries, rules: Rules) -> Path:
-    """Return the folder of the matchers of all languages, which are built once per machine."""
+    """Return the folder of the matchers of all languages, built once per machine, and again if one is damaged."""
     versions = f"{VERSION}-{unicodedata.unidata_version}-{regex.__version__}"  # versions of the character classes
     folder = cache_folder() / f"matchers-{entries.digest}-{rules}-{versions}"
-    return kept(folder, lambda matchers: save_matchers(entries, rules, matchers))
+    return opened(folder, lambda matchers: save_matchers(entries, rules, matchers), _undamaged)
 
 
 def save_matchers(entries: Entries, rules: Rules, matchers: Path, processes: int | None = None) -> None:
@@ -152,6 +149,21 @@ def _save_one(language: str, strings: Path, rules: Rules, matchers: Path) -> Tal
 
 def _ids(entries: Entries) -> dict[str, range]:
     return {code: range(ids.start, ids.stop) for code, ids in entries.languages.items()}
+
+
+def _index(matchers: Path) -> dict[str, dict[str, Any]]:
+    """Return the first id, the id after the last, and the digest of each language in a folder of `save_matchers`."""
+    saved = read_json(matchers / INDEX)
+    if saved is None:
+        raise InputError(f"{matchers} holds no {INDEX} of saved matchers; build the matchers again")
+    return saved
+
+
+def _undamaged(matchers: Path) -> Path:
+    """Return a folder of `save_matchers` after a check of all its files; InputError for a damaged one."""
+    for code, each in _index(matchers).items():
+        _open_matcher(matchers / code, each["digest"])
+    return matchers
 
 
 def _open_matcher(folder: Path, digest: str) -> Matcher:

@@ -34,7 +34,7 @@ from runtime.arrow import ALLOCATORS
 from runtime.buckets import Block
 from runtime.engine import Receive, Relay, Send, Tallied
 from runtime.errors import InputError, without_secrets
-from runtime.kernel_caches import cache_folder
+from runtime.kernel_caches import scratch_folder
 from runtime.progress import Progress, advance, advanced, current
 from runtime.redaction import known, learn
 from runtime.shipping import Shipped, opened_itself
@@ -333,7 +333,7 @@ def _scratch() -> Iterator[Path]:
 
     Folders that killed processes left are removed, too.
     """
-    cache = cache_folder()
+    cache = scratch_folder()
     with room(cache), alone(cache / f"{_EXCHANGE}{_LOCK}"):
         for left in cache.glob(f"{_EXCHANGE}*-*"):
             _remove_unless_used(left)

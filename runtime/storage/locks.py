@@ -8,6 +8,7 @@ of its ended run, which the next run removes.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import stat
@@ -23,7 +24,7 @@ from uuid import uuid4
 
 from filelock import Timeout, UnixFileLock
 
-from runtime.errors import InputError
+from runtime.errors import AGAIN, InputError
 from runtime.redaction import hidden
 from runtime.storage.atomic import Parts, finished, read_json, write_json
 from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
@@ -41,6 +42,8 @@ ANY_DEPTH = "**"
 SAME_SYSTEM = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "wasbs": "wasb"}
 Real = Callable[[str], str]
 
+_holds: dict[Path, int] = {}  # descriptors of the files that this process holds
+
 
 class Held(Exception):
     """Another process has the lock."""
@@ -57,11 +60,44 @@ def take(path: Path, wait: bool = False) -> UnixFileLock | None:
         lock.acquire(timeout=-1 if wait else MOMENT)
     except Timeout as error:
         raise Held(f"another process has {path}") from error
+    except IsADirectoryError:
+        raise _no_file(path) from None
     except OSError as error:
         if error.errno in _NO_LOCKS:
             return None
         raise
     return lock
+
+
+def hold(path: Path) -> None:
+    """Lock the file `path`, as other processes may do too, until this process ends; for `take` it is Held meanwhile.
+
+    If the file system has no locks, nothing is locked.
+    """
+    with suppress(FileNotFoundError):
+        if path in _holds and os.path.samestat(os.fstat(_holds[path]), path.stat()):
+            return
+    while True:
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except IsADirectoryError:
+            raise _no_file(path) from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            if os.fstat(file).st_nlink:  # else who had taken the lock has removed the file
+                _holds[path] = file
+                return
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            return
+        finally:
+            if _holds.get(path) != file:
+                os.close(file)
+
+
+def _no_file(path: Path) -> InputError:
+    return InputError(f"{path} is a folder, and locks are files; remove it and {AGAIN}")
 
 
 @contextmanager

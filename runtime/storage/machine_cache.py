@@ -1,36 +1,38 @@
-"""Make folders in a cache that all processes of this machine share, each once and complete; remove unused folders."""
+"""Make folders in a cache that all processes of this machine share, each once and complete; remove unused folders.
 
-import os
+A process that uses a folder holds its lock, a file beside it, until the process ends. Only free folders are removed.
+"""
+
 import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from os import utime
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
 from runtime.errors import InputError
 from runtime.storage.atomic import sync
-from runtime.storage.locks import alone
+from runtime.storage.locks import Held, alone, hold, take
 
 KEPT_SECONDS = 7 * 24 * 3600  # since a folder was used last
-_PARTIAL = ".partial"
+_LOCK, _IN_USE, _PARTIAL = ".lock", ".in-use", ".partial"
 T = TypeVar("T")
 
 
 def kept(folder: Path, make: Callable[[Path], object]) -> Path:
-    """Return `folder`, which is in a cache; if it does not exist, make it first.
+    """Return `folder`, which is in a cache; if it does not exist, make it first. It stays until this process ends.
 
     One process calls `make` with a temporary path, while others wait; then the folder gets its name. It is complete
-    even after a loss of power. OSError if the file system of the cache has no locks.
+    even after a loss of power. If the file system has no locks, several processes may make it, and nothing is removed.
     """
-    cache = folder.parent
+    hold(_lock_of(folder))
     if not _use(folder):
-        with alone(cache / ".lock") as is_alone:
-            if not is_alone:
-                raise OSError(f"the file system of {cache} has no locks; name another disk in SPARK_LOCAL_DIRS")
+        with alone(folder.parent / _LOCK) as is_alone:
+            if is_alone:
+                _clean(folder.parent)
             if not _use(folder):
-                _clean(cache)
                 _make(folder, make)
     return folder
 
@@ -41,42 +43,58 @@ def opened(folder: Path, make: Callable[[Path], object], open: Callable[[Path], 
     try:
         return open(folder)
     except InputError:
-        _discard(folder)
-        return open(kept(folder, make))
+        with alone(folder.parent / _LOCK):
+            _make(folder, make)
+        return open(folder)
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}{_IN_USE}")
 
 
 def _use(folder: Path) -> bool:
-    """Set a folder's modification time to now, to show that it is in use; return whether it exists."""
+    """Set a folder's modification time to now, when it was used last; return whether it exists."""
     try:
-        os.utime(folder)
+        utime(folder)
     except FileNotFoundError:
         return False
     return True
 
 
 def _make(folder: Path, make: Callable[[Path], object]) -> None:
-    partial = _partial(folder)
+    """Make a folder, in place of a damaged one if there is one."""
+    partial, damaged = _partial(folder), _partial(folder)
     try:
         make(partial)
         for path in (*partial.rglob("*"), partial):
             sync(path)
+        with suppress(FileNotFoundError):
+            folder.replace(damaged)
         partial.replace(folder)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        for path in (partial, damaged):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _clean(cache: Path) -> None:
-    """Remove folders unused for KEPT_SECONDS and partial ones of killed processes; the caller must hold the lock."""
-    for folder in cache.iterdir():
-        is_left = folder.name.endswith(_PARTIAL)
-        with suppress(FileNotFoundError):  # other processes may remove their staged files at any moment
-            if folder.is_dir() and (is_left or time.time() - folder.stat().st_mtime > KEPT_SECONDS):
-                _discard(folder)
+    """Remove free folders unused for KEPT_SECONDS, and what killed processes left; the caller must hold the lock."""
+    for left in cache.glob(f"*{_PARTIAL}"):
+        shutil.rmtree(left, ignore_errors=True)
+    for path in cache.glob(f"*{_IN_USE}"):
+        folder = path.with_suffix("")
+        with suppress(FileNotFoundError, Held):
+            if not folder.exists() or time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+                _remove(folder, path)
 
 
-def _discard(folder: Path) -> None:
-    """Remove a folder of a cache; it is renamed first, so that no process finds half of it."""
-    shutil.rmtree(folder.replace(_partial(folder)), ignore_errors=True)
+def _remove(folder: Path, path: Path) -> None:
+    """Remove a folder and its lock `path`; raise Held if a process uses the folder."""
+    lock = take(path)
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder.replace(_partial(folder)), ignore_errors=True)
+    path.unlink()
+    if lock is not None:
+        lock.release()
 
 
 def _partial(folder: Path) -> Path:

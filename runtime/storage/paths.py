@@ -122,9 +122,9 @@ def staged() -> Iterator[Path]:
     The folder is on the disk of Spark's local folders: files of a run may need more space than the folder for temporary
     files has.
     """
-    from runtime.kernel_caches import cache_folder  # here, as it imports Numba, without which commands start faster
+    from runtime.kernel_caches import scratch_folder  # here, as it imports Numba, without which commands start faster
 
-    with room(cache := cache_folder()), tempfile.TemporaryDirectory(prefix="staged-", dir=cache) as folder:
+    with room(cache := scratch_folder()), tempfile.TemporaryDirectory(prefix="staged-", dir=cache) as folder:
         yield Path(folder)
 
 

@@ -1,6 +1,7 @@
 """A matcher is saved, opened mapped into memory, and refused where it is damaged."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -101,7 +102,19 @@ def test_a_second_run_on_the_same_entries_builds_nothing(kept, monkeypatch):
     assert open_matchers(folder).find("ja", pa.array(["a 犬"])).to_pylist() == [[2]]
 
 
-def test_a_matcher_that_is_damaged_in_the_cache_is_refused_with_what_to_delete(kept):
+@pytest.mark.parametrize("name", ["en/matcher.json", "ja", "index.json"])
+def test_what_is_damaged_or_missing_in_the_cache_is_built_again(kept, name):
+    folder, ask = kept
+    whole = {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.*")}
+    if (folder / name).is_dir():
+        shutil.rmtree(folder / name)
+    else:
+        flip(folder / name, Random(0))
+    assert ask() == folder
+    assert {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.*")} == whole
+
+
+def test_a_matcher_that_is_damaged_after_that_is_refused_with_what_to_delete(kept):
     folder, _ = kept
     flip(max((folder / "en").iterdir(), key=lambda file: file.stat().st_size), Random(0))
     with pytest.raises(InputError, match=f"is damaged .*: delete {folder} and run the same command again"):

@@ -91,7 +91,7 @@ def test_kernels_lie_beside_their_source_unless_others_may_write_there(source, m
     if of_cache is not None:
         (source / "__pycache__").mkdir()
         (source / "__pycache__").chmod(of_cache)
-    assert _cache_for(source, "") == (source if beside else source.parent / "home" / "clip-curation")
+    assert _cache_for(source, "") == (source if beside else source.parent / "home" / "clip-curation" / "kernels")
 
 
 def not_writable(monkeypatch, *folders: Path) -> None:

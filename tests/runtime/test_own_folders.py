@@ -1,4 +1,4 @@
-"""What is believed lies in folders of the user's own, and folders of others are refused."""
+"""Artefacts are kept in folders of the user's own, and folders of others are refused."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import InputError
-from runtime.kernel_caches import cache_folder, own_folder
+from runtime.kernel_caches import cache_folder, own_folder, scratch_folder
 
 
 def test_copies_lie_where_the_executors_of_a_machine_share_a_disk(tmp_path, monkeypatch):
@@ -16,11 +16,39 @@ def test_copies_lie_where_the_executors_of_a_machine_share_a_disk(tmp_path, monk
     monkeypatch.setenv("SPARK_LOCAL_DIRS", f"{below},/other")
     assert cache_folder() == tmp_path / "disk" / own
     monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "application_1_2" / f"blockmgr-{uuid}"))  # as on YARN
-    assert cache_folder() == tmp_path / "application_1_2" / own
-    monkeypatch.delenv("SPARK_LOCAL_DIRS")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert cache_folder() == tmp_path / own
+    assert cache_folder() == scratch_folder() == tmp_path / "application_1_2" / own
     assert cache_folder().stat().st_mode & 0o777 == 0o700
+
+
+@pytest.fixture
+def without_spark(tmp_path, monkeypatch):
+    monkeypatch.delenv("SPARK_LOCAL_DIRS", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+
+
+def test_without_spark_caches_are_in_the_user_s_cache_folder_and_temporary_files_are_not(
+    without_spark, tmp_path, monkeypatch
+):
+    assert cache_folder() == tmp_path / "home" / ".cache" / "clip-curation"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert cache_folder() == tmp_path / "caches" / "clip-curation"
+    assert scratch_folder() == tmp_path / "temporary" / f"clip-curation-{os.getuid()}"
+    assert {folder.stat().st_mode & 0o777 for folder in (cache_folder(), scratch_folder())} == {0o700}
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/proc/nothing", "relative"])
+def test_a_home_in_which_nothing_can_be_made_is_passed_over(without_spark, monkeypatch, home):
+    monkeypatch.setenv("HOME", home)
+    assert cache_folder() == scratch_folder()
+
+
+def test_a_cache_into_which_others_may_write_is_refused(without_spark, tmp_path):
+    (tmp_path / "home" / ".cache" / "clip-curation").mkdir(parents=True)
+    (tmp_path / "home" / ".cache" / "clip-curation").chmod(0o777)
+    with pytest.raises(InputError, match="others may write into .*; remove it, or name another folder in XDG_CACHE_HO"):
+        cache_folder()
 
 
 def test_a_mounted_disk_is_not_left_for_what_is_above_it(tmp_path, monkeypatch):

@@ -4,7 +4,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -120,32 +119,6 @@ def test_an_archive_that_is_cut_off_leaves_no_copy(folder, cache, size):
     with pytest.raises(InputError, match=r"is damaged \(.*\); delete it, and run the same command again"):
         unpacked(packed, cache)
     assert copies(cache) == []
-
-
-def test_what_another_process_removes_at_that_moment_is_in_nobody_s_way(folder, cache, tmp_path, monkeypatch):
-    (cache / "staged-by-another").mkdir()
-    real = Path.stat
-
-    def stat(path, **more):
-        found = real(path, **more)
-        if path.name == "staged-by-another":
-            path.rmdir()  # after it was seen, and before it is looked at once more
-        return found
-
-    monkeypatch.setattr(Path, "stat", stat)
-    assert unpacked(pack(folder, tmp_path), cache).is_dir()
-    assert not (cache / "staged-by-another").exists()
-
-
-def test_a_new_copy_drives_out_those_unused_for_a_week(folder, cache):
-    packed = pack(folder, folder.parent)
-    old, used = cache / "old-1", cache / "used-1"
-    for copy in (old, used):
-        copy.mkdir()
-        os.utime(copy, (time.time() - 8 * 24 * 3600,) * 2)
-    unpacked(cache / "used-1.packed", cache)
-    unpacked(packed, cache)
-    assert copies(cache) == sorted([packed.stem, "used-1"])
 
 
 @pytest.mark.parametrize("name", ["../a", "/a", "b/../../a"])

@@ -32,7 +32,7 @@ from pyspark.sql.functions import expr
 from curation.leaves.gate import expressions
 from curation.leaves.gate.options import GROUP
 from curation.report import page
-from runtime.kernel_caches import cache_folder
+from runtime.kernel_caches import cache_folder, scratch_folder
 from runtime.packages import hooks
 from runtime.storage.atomic import text_of
 from runtime.storage.paths import as_path
@@ -99,6 +99,7 @@ def _places(disk: Disk, held: dict[int, tuple[Process, IO]]) -> Iterator[tuple[M
         ThreadPoolExecutor: _Inline,
         UnixFileLock: partial(_Lock, disk, held),
         cache_folder: partial(_cache_folder, disk),
+        scratch_folder: partial(_cache_folder, disk),
         uuid4: lambda: UUID(int=disk.chance.getrandbits(128)),
         compile_kernels: lambda *_: None,
         version: _VERSION,

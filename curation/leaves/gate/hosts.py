@@ -45,7 +45,7 @@ from runtime.arrow import gather, one_array, parts
 from runtime.buckets import Block, Packer, buckets_for, by_bucket
 from runtime.engine import Relay, spread
 from runtime.errors import InputError
-from runtime.kernel_caches import cache_folder
+from runtime.kernel_caches import scratch_folder
 from runtime.placed_rows import PLACE, Places
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile, Version, name_of
@@ -392,7 +392,7 @@ class _File(NamedTuple):
 
 def contents() -> SpooledTemporaryFile[bytes]:
     """Return a file for the packed contents of hosts' files: in memory, and on a disk if they are many."""
-    return SpooledTemporaryFile(HELD_BYTES, dir=str(cache_folder()))
+    return SpooledTemporaryFile(HELD_BYTES, dir=str(scratch_folder()))
 
 
 class KnownHosts:
@@ -418,7 +418,7 @@ class KnownHosts:
             known = held.get(name)
             if not known or (known.date, self._content(known) if known.date == date else b"") < (date, content):
                 packed, begin = zlib.compress(content, 1), self._contents.seek(0, os.SEEK_END)
-                with room(cache_folder()):
+                with room(scratch_folder()):
                     self._contents.write(packed)
                 held[name] = _File(date, begin, len(packed), faults)
 

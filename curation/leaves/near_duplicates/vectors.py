@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from curation.leaves.near_duplicates import kernels
 from runtime.errors import InputError, require_part
-from runtime.kernel_caches import cache_folder
+from runtime.kernel_caches import scratch_folder
 from runtime.storage.paths import room
 
 FIRST, BLOCK = 64, 1024  # vectors that are compared with each other: in the first block, and in the largest
@@ -165,7 +165,7 @@ class _Kept:
     def __init__(self, dimension: int) -> None:
         self._dimension, self._squares = dimension, list[np.ndarray]()
         self._last, self._of_last = np.empty((0, dimension), np.float32), np.empty(0)
-        self._chunks = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(cache_folder()))
+        self._chunks = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(scratch_folder()))
 
     def add(self, vectors: np.ndarray, squares: np.ndarray) -> None:
         """Append vectors and their squared lengths."""
@@ -173,7 +173,7 @@ class _Kept:
         self._of_last = np.concatenate([self._of_last, squares])
         while len(self._last) >= CHUNK:
             self._chunks.seek(0, 2)
-            with room(cache_folder()):
+            with room(scratch_folder()):
                 self._chunks.write(self._last[:CHUNK].tobytes())
                 self._chunks.flush()
             self._squares.append(self._of_last[:CHUNK].copy())

@@ -34,7 +34,7 @@ import pyarrow as pa
 from curation.inputs.files import Input
 from curation.leaves.tars.headers import DamagedTar, Member, members
 from runtime.errors import InputError, require_several
-from runtime.kernel_caches import cache_folder
+from runtime.kernel_caches import scratch_folder
 from runtime.redaction import hidden
 from runtime.storage import listing
 from runtime.storage.listing import ListedFile, Version, name_of
@@ -207,7 +207,7 @@ def _local(file: ListedFile) -> Iterator[BinaryIO]:
         if "://" not in file.path:
             yield opened
             return
-        with TemporaryFile(dir=cache_folder()) as copy:
+        with TemporaryFile(dir=scratch_folder()) as copy:
             shutil.copyfileobj(opened, copy, 8 << 20)
             copy.flush()
             yield copy

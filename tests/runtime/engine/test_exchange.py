@@ -11,7 +11,7 @@ from pyspark.errors import PythonException
 from runtime.engine import Relay
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
-from runtime.kernel_caches import cache_folder
+from runtime.kernel_caches import scratch_folder
 from runtime.tallies import Tallies
 from tests.simulator.engine import Engine, JobFailed, Session
 from tests.simulator.machine import Machine
@@ -145,7 +145,7 @@ def test_blocks_and_tallies_pass_through_relays(engine, tmp_path):
 def test_no_block_stays_on_a_disk_once_all_were_received(engine, tmp_path):
     engine.exchange(ITEMS["few"], exchanges.send, partial(exchanges.receive, folder=tmp_path), 3)
     if isinstance(engine, Local):
-        assert not [*cache_folder().glob(f"exchange-{os.getpid()}-*")]
+        assert not [*scratch_folder().glob(f"exchange-{os.getpid()}-*")]
     elif not isinstance(engine.session, Session):  # the stand-in has no disk
         disks = Path(engine.session.conf.get("spark.local.dir"))
         wait_for(lambda: not [*disks.rglob("shuffle_*")])

@@ -13,7 +13,7 @@ import pytest
 from runtime.engine import spread
 from runtime.engine.local import TRIES, Local, WorkerLost
 from runtime.errors import InputError
-from runtime.kernel_caches import cache_folder
+from runtime.kernel_caches import scratch_folder
 from runtime.progress import Progress
 from runtime.tallies import Tallies
 from tests.support import exchanges
@@ -169,7 +169,7 @@ def test_an_engine_that_is_not_closed_ends_without_a_word():
 
 
 def test_blocks_of_a_killed_command_are_removed_by_the_next_one(local, tmp_path):
-    left = cache_folder() / "exchange-1-00000000"
+    left = scratch_folder() / "exchange-1-00000000"
     left.mkdir(exist_ok=True)
     (left / "lock").touch()
     local.run([1, 2], double)

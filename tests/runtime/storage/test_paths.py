@@ -14,7 +14,7 @@ from botocore import retryhandler
 
 from curation.matching import save_matcher
 from metadata import Entries, InputError
-from runtime.kernel_caches import cache_folder
+from runtime.kernel_caches import scratch_folder
 from runtime.storage import paths
 from runtime.storage.arrays import save_array
 from runtime.storage.atomic import read_json, whole, write_json
@@ -213,7 +213,7 @@ def test_a_full_disk_is_named_by_its_folder(folder, number):
             file.write_text("half")
             raise OSError(number, os.strerror(number))
 
-    where = cache_folder() if is_url(folder) else folder
+    where = scratch_folder() if is_url(folder) else folder
     with pytest.raises(InputError, match=f"^no space left in {where}; make room and run the same command again$"):
         fill()
     assert names(folder) == set()
