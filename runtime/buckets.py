@@ -175,8 +175,22 @@ def buckets_for(size: float, bucket_size: int) -> int:
 
 
 def bucket_of(keys: np.ndarray, buckets: int) -> np.ndarray:
-    """Return the int64 bucket of each uint64 key: its first log2(`buckets`) bits. `buckets` must be a power of two."""
+    """Return the int64 bucket of each uint64 key, if `buckets` equal ranges hold all keys.
+
+    A power of two takes the first bits of a key, any other number its first 53 bits as a fraction.
+    """
+    if buckets & (buckets - 1):
+        return ((keys >> np.uint64(11)) * 2.0**-53 * buckets).astype(np.int64)
     return ((keys >> np.uint64(1)) >> np.uint64(64 - buckets.bit_length())).astype(np.int64)
+
+
+def keys_in(numbers: np.ndarray, buckets: int) -> np.ndarray:
+    """Return a uint64 key in the middle of each bucket of these numbers.
+
+    >>> bucket_of(keys_in(np.arange(7), 7), 7).tolist()
+    [0, 1, 2, 3, 4, 5, 6]
+    """
+    return ((numbers + 0.5) * (2.0**64 / buckets)).astype(np.uint64)
 
 
 def in_buckets(blocks: Iterable[Block], buckets: int, schema: pa.Schema, keys: Keys) -> Iterator[Block]:

@@ -58,7 +58,8 @@ class Grouping:
 
     `keys(rows)` returns uint64 keys. `function(task, buckets, tallies)` takes the rows of each bucket, as an iterator
     over batches, and yields rows for the next stage, if there is one. Small buckets come together, and large ones in
-    parts, but all rows of a key come at once. `buckets` is a power of two, `tasks` at most that.
+    parts, but all rows of a key come at once. There are at most
+    as many tasks as buckets.
     """
 
     schema: pa.Schema

@@ -7,7 +7,7 @@ its index in languages.csv: codes would be a fifth of all packed bytes.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 from metadata.languages import LANGUAGES
 from metadata.words import RATED, by_language
 from runtime.arrow import gather_reduced, one_batch, string_buffers
-from runtime.buckets import Block, Packer, buckets_for, by_bucket, unpack
+from runtime.buckets import buckets_for, keys_in
+from runtime.cogroup import Function, Grouping, Rows, Side, cogroup
 from runtime.engine import Engine, spread
 from runtime.errors import AGAIN
 from runtime.kernels.hashes import xxhash
@@ -44,43 +45,29 @@ _HELD_BYTES = 64 << 20  # of rows in memory, after which all but the best are dr
 _KEYS = pa.schema([LANGUAGE, ("key", pa.float64()), ("count", pa.int64())])
 _SUMS = {"count": "sum"}
 
-Rows = Callable[[], Iterator[pa.RecordBatch]]
-
 
 @dataclass(frozen=True)
-class CountMeeting:
-    """A way to group rows: each goes to a bucket by the hash of its language and of its string in `column`."""
+class StringKeys:
+    """Keys of rows: the hash of the language and of the string in `column`."""
 
-    schema: pa.Schema
     column: str
-    size: int  # bytes of all files that are read
 
-    @property
-    def buckets(self) -> int:
-        """The number of buckets, a power of two."""
-        return buckets_for(self.size, BUCKET_BYTES)
-
-    @property
-    def partitions(self) -> int:
-        """The number of tasks among which the buckets are divided, a power of two."""
-        return buckets_for(self.size, TASK_BYTES)
-
-    def dealt(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Block]:
-        """Yield the rows of all batches as packed blocks; all rows of a block belong to one bucket."""
-        packer = Packer(self.buckets)
-        for batch in batches:
-            yield from packer.deal(batch, self._keys(batch))
-        yield from packer.finish()
-
-    def met(self, blocks: Iterable[bytes]) -> Iterator[Iterator[pa.RecordBatch]]:
-        """Yield, for each bucket that has rows in `blocks`, an iterator over batches of its rows."""
-        return by_bucket(blocks, self.buckets, self.schema, self._keys)
-
-    def _keys(self, rows: pa.RecordBatch) -> np.ndarray:
+    def __call__(self, rows: pa.RecordBatch) -> np.ndarray:
+        """Return the uint64 key of each row."""
         offsets, data = string_buffers(rows[self.column])
         out = np.empty(rows.num_rows, np.uint64)
         xxhash(data, offsets, rows["language"].to_numpy().astype(np.uint64), out)
         return out
+
+
+def by_string(schema: pa.Schema, column: str, size: int, function: Function) -> Grouping:
+    """Return the grouping of rows by language and by the string in `column`; `size` is the bytes of all files read."""
+    return Grouping(schema, StringKeys(column), function, buckets_for(size, BUCKET_BYTES), tasks_for(size))
+
+
+def tasks_for(size: int) -> int:
+    """Return the number of tasks, a power of two, for what `size` bytes of files hold."""
+    return buckets_for(size, TASK_BYTES)
 
 
 def combined(batches: Iterable[pa.RecordBatch], values: Mapping[str, str]) -> pa.RecordBatch:
@@ -88,17 +75,15 @@ def combined(batches: Iterable[pa.RecordBatch], values: Mapping[str, str]) -> pa
 
     `values` maps a column to the name of its aggregation.
     """
-    combine = partial(_combined, values=values)
+
+    def combine(held: list[pa.RecordBatch]) -> pa.RecordBatch:
+        schema = held[0].schema
+        key = [name for name in schema.names if name not in values]
+        groups = pa.Table.from_batches(held).group_by(key, use_threads=False).aggregate([*values.items()])
+        columns = [groups[f"{name}_{values[name]}" if name in values else name] for name in schema.names]
+        return one_batch(pa.table(columns, schema=schema))
+
     return combine(gather_reduced(batches, combine, HELD_BYTES))
-
-
-def _combined(batches: list[pa.RecordBatch], values: Mapping[str, str]) -> pa.RecordBatch:
-    schema = batches[0].schema
-    key = [name for name in schema.names if name not in values]
-    groups = pa.Table.from_batches(batches).group_by(key, use_threads=False)
-    found = groups.aggregate([*values.items()])
-    columns = [found[f"{name}_{values[name]}" if name in values else name] for name in schema.names]
-    return one_batch(pa.table(columns, schema=schema))
 
 
 def numbers_of(codes: pa.Array) -> pa.Array:
@@ -132,7 +117,7 @@ def percentiles(engine: Engine, files: list[OwnFile], percent: float, work: Path
         before[code] = ends[first - 1] if first else 0
         holding[code] = keys[[first, last]]
     found = {}
-    for code, values, ends in _counted(engine, files, partial(_value, holding=holding), make_folder(work / "values")):
+    for code, values, ends in _counted(engine, files, ValuesWithin(holding), make_folder(work / "values")):
         ranks = percentile_ranks(numbers[code], percent) - before[code]
         low, high = values[np.searchsorted(ends, ranks, side="right")].tolist()
         found[code] = Percentile(numbers[code], percentile((low, high), numbers[code], percent))
@@ -147,47 +132,63 @@ def _counted(
     A row's key is computed from its column `value` by `keys_of(code, values)`. Tasks write counts to files in `folder`.
     """
     items = spread(files, engine)
-    partitions = min(len(items), len(LANGUAGES))
-    engine.exchange(items, partial(_send_keys, keys_of=keys_of), partial(_add_up, folder=folder), partitions)
-    for partition in range(partitions):
-        counts = read_table(file_of(folder, partition)).sort_by([("language", "ascending"), ("key", "ascending")])
+    tasks = max(1, min(len(items), len(LANGUAGES)))
+    counting = KeyCounts(keys_of, folder)
+    adding = Grouping(_KEYS, _keys_of_languages, counting.write, len(LANGUAGES), tasks)
+    cogroup(engine, [Side(items, counting.read)], adding)
+    for task in range(tasks):
+        counts = read_table(file_of(folder, task)).sort_by([("language", "ascending"), ("key", "ascending")])
         for number in counts["language"].unique().to_pylist():
             own = counts.filter(pc.equal(counts["language"], number))
             yield LANGUAGES[number].code, own["key"].to_numpy(), np.cumsum(own["count"])
 
 
-def _send_keys(files: list[OwnFile], _: Tallies, keys_of: Callable[[str, np.ndarray], np.ndarray]) -> Iterator[Block]:
-    sums: dict[str, Counter[float]] = defaultdict(Counter)
-    for code, rows in by_language(rows_of(files, ["language", "value"])):
-        keys, counts = np.unique(keys_of(code, rows["value"].to_numpy()), return_counts=True)
-        sums[code].update(dict(zip(keys.tolist(), counts.tolist(), strict=True)))
-    packer = Packer(len(LANGUAGES))
-    for code, own in sums.items():
-        number = np.repeat(numbers_of(pa.array([code])).to_numpy(), len(own))
-        rows = pa.RecordBatch.from_arrays([pa.array(number), [*own], [*own.values()]], schema=_KEYS)
-        yield from packer.add(rows, number)
-    yield from packer.finish()
+def _keys_of_languages(rows: pa.RecordBatch) -> np.ndarray:
+    return keys_in(rows["language"].to_numpy(), len(LANGUAGES))
 
 
-def _add_up(partition: int, blocks: Iterator[bytes], folder: Path) -> Tallies:
-    with part_writer(file_of(folder, partition).path, _KEYS, _ROWS) as writer:
-        rows = [unpack(block, _KEYS) for block in blocks]
-        if rows:
-            writer.write(combined(rows, _SUMS))
-    return Tallies()
+@dataclass(frozen=True)
+class KeyCounts:
+    """Counts rows by language and by the key that `keys_of(code, values)` makes of the column `value`."""
+
+    keys_of: Callable[[str, np.ndarray], np.ndarray]
+    folder: Path
+
+    def read(self, _: int, files: list[OwnFile], tallies: Tallies) -> Rows:
+        """Yield the counts of some files as rows of _KEYS."""
+        sums: dict[str, Counter[float]] = defaultdict(Counter)
+        for code, rows in by_language(rows_of(files, ["language", "value"])):
+            keys, counts = np.unique(self.keys_of(code, rows["value"].to_numpy()), return_counts=True)
+            sums[code].update(dict(zip(keys.tolist(), counts.tolist(), strict=True)))
+        for code, own in sums.items():
+            numbers = np.repeat(numbers_of(pa.array([code])).to_numpy(), len(own))
+            yield pa.RecordBatch.from_arrays([pa.array(numbers), [*own], [*own.values()]], schema=_KEYS)
+
+    def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the sums of the counts that a task gets."""
+        with part_writer(file_of(self.folder, task).path, _KEYS, _ROWS) as writer:
+            for rows in buckets:
+                writer.write(combined(rows, _SUMS))
 
 
-def file_of(folder: Path, partition: int) -> OwnFile:
-    """Return the Parquet file in `folder` that the task of a partition writes, without a checksum."""
-    return OwnFile(folder / f"{partition:05}.parquet", None, AGAIN)
+def file_of(folder: Path, task: int) -> OwnFile:
+    """Return the Parquet file in `folder` that a task writes, without a checksum."""
+    return OwnFile(folder / f"{task:05}.parquet", None, AGAIN)
 
 
 def _range(_: str, values: np.ndarray) -> np.ndarray:
     return np.floor(values * FINENESS)
 
 
-def _value(code: str, values: np.ndarray, holding: Mapping[str, np.ndarray]) -> np.ndarray:
-    return values[np.isin(_range(code, values), holding[code])]
+@dataclass(frozen=True)
+class ValuesWithin:
+    """Keys of values: the values themselves, of those in the ranges that are `holding`, by language."""
+
+    holding: Mapping[str, np.ndarray]
+
+    def __call__(self, code: str, values: np.ndarray) -> np.ndarray:
+        """Return the values of a language that are in its ranges."""
+        return values[np.isin(_range(code, values), self.holding[code])]
 
 
 def rows_of(files: list[OwnFile], columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -214,44 +215,53 @@ def percentile(neighbours: tuple[float, float], number: int, percent: float) -> 
     return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
 
 
-def write_best(engine: Engine, candidates: Sequence[Rows], name: str, taken: Mapping[str, int], path: Path) -> Tallies:
-    """Write the rows with the highest scores of each language to a file; ties go to the entry that sorts first.
+@dataclass(frozen=True)
+class EntryChoice:
+    """Chooses the rows of RATED with the highest scores of each language; ties go to the entry that sorts first.
 
-    `candidates` are functions that yield batches with the schema RATED, of any languages. `taken` maps each language to
-    the number of rows to write. `path` has {language} for the code. Return tallies: the number of written rows under
-    `name`, and the files' checksums.
+    `taken` maps each language to the number of rows to write. `path` has {language} for the code. The number of written
+    rows is tallied as `name`, beside the files' checksums.
     """
-    codes = sorted(taken)
-    if not codes:
-        return Tallies()
-    receive = partial(_write, codes=codes, name=name, taken=taken, pattern=str(path))
-    return engine.exchange([*candidates], partial(_send_rated, codes=codes), receive, len(codes))
+
+    name: str
+    taken: Mapping[str, int]
+    path: Path
+
+    @cached_property
+    def codes(self) -> list[str]:
+        """The languages, sorted: each has a task."""
+        return sorted(self.taken)
+
+    def run(self, engine: Engine, sides: Sequence[Side]) -> Tallies:
+        """Write the best of the rows of all sides, which yield batches of any languages; return all tallies."""
+        if not self.codes:
+            return Tallies()
+        return cogroup(engine, sides, Grouping(RATED, self.keys, self.write, len(self.codes), len(self.codes)))
+
+    def keys(self, rows: pa.RecordBatch) -> np.ndarray:
+        """Return the key of each row, of which the task of its language gets all."""
+        return keys_in(pc.index_in(rows["language"], pa.array(self.codes)).to_numpy(), len(self.codes))
+
+    def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the best rows of a task's language."""
+        code = self.codes[task]
+        best = BestRows(self.taken[code])
+        if held := gather_reduced(chain.from_iterable(buckets), best, _HELD_BYTES):
+            path = Path(str(self.path).replace("{language}", code))
+            with part_writer(path, CHOSEN, _ROWS) as writer:
+                writer.write(best(held).select(CHOSEN.names).cast(CHOSEN))
+            tallies.add(self.name, writer.rows, code)
+            tallies.add(*recorded(path.name, writer.checksum), code)
 
 
-def _send_rated(rows: Rows, _: Tallies, codes: list[str]) -> Iterator[Block]:
-    packer, known = Packer(len(codes)), pa.array(codes)
-    for batch in rows():
-        yield from packer.add(batch, pc.index_in(batch["language"], known).to_numpy())
-    yield from packer.finish()
+@dataclass(frozen=True)
+class BestRows:
+    """Keeps the `most` rows with the highest scores, sorted by descending score and then by entry."""
 
+    most: int
 
-def _write(
-    partition: int, blocks: Iterator[bytes], codes: list[str], name: str, taken: Mapping[str, int], pattern: str
-) -> Tallies:
-    code, tallies = codes[partition], Tallies()
-    best = partial(_best, most=taken[code])
-    found = gather_reduced((unpack(block, RATED) for block in blocks), best, _HELD_BYTES)
-    if found:
-        path = Path(pattern.replace("{language}", code))
-        with part_writer(path, CHOSEN, _ROWS) as writer:
-            writer.write(best(found).select(CHOSEN.names).cast(CHOSEN))
-        tallies.add(name, writer.rows, code)
-        tallies.add(*recorded(path.name, writer.checksum), code)
-    return tallies
-
-
-def _best(batches: list[pa.RecordBatch], most: int) -> pa.RecordBatch:
-    """Return the `most` rows with the highest scores, sorted by descending score and then by entry."""
-    rows = pa.Table.from_batches(batches)
-    order = pc.sort_indices(rows, [("score", "descending"), ("entry", "ascending")])
-    return one_batch(rows.take(order.slice(0, most)))
+    def __call__(self, batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+        """Return the best of all rows."""
+        rows = pa.Table.from_batches(batches)
+        order = pc.sort_indices(rows, [("score", "descending"), ("entry", "ascending")])
+        return one_batch(rows.take(order.slice(0, self.most)))

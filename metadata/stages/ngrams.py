@@ -8,7 +8,6 @@ stored in files of packed blocks.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,13 +17,14 @@ from metadata import words
 from metadata.config import MetadataConfig
 from metadata.languages import LANGUAGES, language
 from metadata.stages import choosing
-from metadata.stages.choosing import LANGUAGE, CountMeeting, codes_of, combined, numbers_of, rows_of
+from metadata.stages.choosing import LANGUAGE, EntryChoice, codes_of, combined, numbers_of, rows_of, tasks_for
 from metadata.wikipedia import articles
 from metadata.wikipedia.files import WikipediaFile
 from metadata.wikipedia.pageviews import spaced
 from metadata.words import COUNTS, RATED, by_language, count_batches
 from runtime.arrow import one_batch
 from runtime.buckets import ENDING, Block, read_blocks, write_blocks
+from runtime.cogroup import Function, Grouping, Rows, Side, cogroup
 from runtime.engine import Engine, spread
 from runtime.errors import AGAIN
 from runtime.storage.own_files import OwnFile, recorded
@@ -46,12 +46,21 @@ SCORED = pa.schema([LANGUAGE, *[*RATED][1:]])
 
 # Pairs are grouped by the entry that their words make, words and pairs by the first or second word.
 GROUPED = {"entry": SCORED, "first": NGRAMS, "second": HALF_KNOWN}
-# The endings of files, and the column by which rows are grouped in the tasks that write the files: words are rows of
-# RATED with the count as the score, pairs are blocks of HALF_KNOWN with all words and pairs, mutual are rows of MUTUAL.
-FILES = {"words": (".parquet", "first"), "pairs": (ENDING, "first"), "mutual": (".parquet", "second")}
+# The endings of files: words are rows of RATED with the count as the score, pairs are blocks of HALF_KNOWN with all
+# words and pairs, mutual are rows of MUTUAL.
+FILES = {"words": ".parquet", "pairs": ENDING, "mutual": ".parquet"}
 
 _TITLE_ROWS = 1 << 16  # of a row group
 _ROWS = 1 << 18  # of a row group of words or pairs
+
+
+@dataclass(frozen=True)
+class _Dump:
+    """A Wikipedia file of a language, and its index among the language's files."""
+
+    language: str
+    position: int
+    file: WikipediaFile
 
 
 @dataclass(frozen=True)
@@ -66,24 +75,36 @@ class NgramPlan:
     work: Path
     size: int
 
-    def by(self, column: str) -> CountMeeting:
+    def by(self, column: str, function: Function) -> Grouping:
         """Return the grouping of rows by `column`, a key of GROUPED."""
-        return CountMeeting(GROUPED[column], column, self.size)
+        return choosing.by_string(GROUPED[column], column, self.size, function)
 
     def files(self, name: str) -> list[OwnFile]:
-        """Return the files called `name`, a key of FILES: one file for each partition."""
-        ending, column = FILES[name]
-        numbers = range(self.by(column).partitions)
-        return [OwnFile(self.work / name / f"{number:05}{ending}", None, AGAIN) for number in numbers]
+        """Return the files called `name`, a key of FILES: one file for each task."""
+        numbers = range(tasks_for(self.size))
+        return [OwnFile(self.work / name / f"{number:05}{FILES[name]}", None, AGAIN) for number in numbers]
 
+    def figures(self, files: list[OwnFile]) -> Tallies:
+        """Return the tallies of `words.figures` over files of words."""
+        rules = {each.code: words.unigrams(each, self.config) for each in LANGUAGES}
+        return words.figures(rows_of(files), rules, self.config.longest_entry)
 
-@dataclass(frozen=True)
-class _Dump:
-    """A Wikipedia file of a language, and its index among the language's files."""
+    def read_dump(self, _: int, dump: _Dump, tallies: Tallies) -> Rows:
+        """Yield the words and pairs of a dump with their counts as rows of NGRAMS; write the titles of its articles."""
+        tally: Counter = Counter()
+        path = self.folder / dump.language / f"titles-{dump.position:05}.parquet"
+        with part_writer(path, TITLES, _TITLE_ROWS) as titles:
+            texts = _texts(articles.articles(dump.file, tally), titles)
+            for counts in count_batches(texts, language(dump.language)):
+                yield _ngrams(dump.language, counts)
+        for name, value in (*tally.items(), recorded(path.name, titles.checksum)):
+            tallies.add(name, value, dump.language)
 
-    language: str
-    position: int
-    file: WikipediaFile
+    def write_counts(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the words of a task to a file, and its words and pairs, packed by the second word, to another."""
+        with part_writer(self.files("words")[task].path, RATED, _ROWS) as writer:
+            packed = self.by("second", _unread).packed(_added_up(buckets, writer))
+            write_blocks(self.files("pairs")[task].path, HALF_KNOWN, packed)
 
 
 def ngram_entries(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> dict[str, Tallies]:
@@ -92,7 +113,7 @@ def ngram_entries(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan
     `files` has the Wikipedia files of each language by code.
     """
     read = count(engine, files, plan)
-    found = engine.run(spread(plan.files("words"), engine), partial(_figures, config=plan.config))
+    found = engine.run(spread(plan.files("words"), engine), plan.figures)
     unigrams = _write_unigrams(engine, found, plan)
     inform(engine, found.by_language("sum"), plan)
     pairs = choosing.percentiles(engine, plan.files("mutual"), plan.config.pmi_percentile, plan.work)
@@ -108,9 +129,9 @@ def _write_unigrams(engine: Engine, found: Tallies, plan: NgramPlan) -> Tallies:
     candidates, enough = found.by_language("candidates"), found.by_language("enough")
     rules = {code: words.unigrams(language(code), plan.config) for code in candidates}
     taken = {code: rule.taken(int(candidates[code]), int(enough[code])) for code, rule in rules.items()}
-    best = partial(words.best, taken=taken, longest=plan.config.longest_entry)
-    rows = [partial(_best_of, files, best) for files in spread(plan.files("words"), engine)]
-    return choosing.write_best(engine, rows, "unigrams", taken, plan.folder / "{language}/unigrams.parquet")
+    best = BestWords(taken, plan.config.longest_entry)
+    chosen = EntryChoice("unigrams", taken, plan.folder / "{language}/unigrams.parquet")
+    return chosen.run(engine, [Side(spread(plan.files("words"), engine), best.read)])
 
 
 def write_bigrams(
@@ -122,72 +143,80 @@ def write_bigrams(
     """
     taken = {code: words.bigrams(int(unigrams.get(code, 0)), plan.config).most for code in pairs}
     floors = {code: found.value for code, found in pairs.items()}
-    scored = partial(_scored, floors=floors, config=plan.config)
-    best = partial(words.best, taken=taken, longest=plan.config.longest_entry)
-    files = spread(plan.files("mutual"), engine)
+    scored, best = PairScores(floors, plan), BestWords(taken, plan.config.longest_entry)
     # With a space between the words, each pair makes another entry. Without one, 中 + 国人 makes the same as 中国 + 人.
-    candidates = [partial(_best_scored, some, scored, best) for some in files]
+    sides = [Side(spread(plan.files("mutual"), engine), scored.read_spaced, combine=best.among)]
     if not all(language(code).spaced for code in pairs):
-        candidates += [partial(_best_of, [file], best) for file in _alike(engine, files, scored, plan)]
-    return choosing.write_best(engine, candidates, "bigrams", taken, plan.folder / "{language}/bigrams.parquet")
+        sides.append(Side([[file] for file in scored.alike(engine)], best.read))
+    return EntryChoice("bigrams", taken, plan.folder / "{language}/bigrams.parquet").run(engine, sides)
 
 
-def _alike(engine: Engine, files: list[list[OwnFile]], scored: partial, plan: NgramPlan) -> list[OwnFile]:
-    """Score the pairs, in `files`, of languages without spaces; write each entry once; return the new files.
+@dataclass(frozen=True)
+class BestWords:
+    """Reads rows that may be among the best `taken`, a number by language, of their language."""
 
-    If several pairs make the same entry, the highest score is kept.
-    """
-    folder = make_folder(plan.work / "alike")
-    send, receive = partial(_send_scored, scored=scored, plan=plan), partial(_best_alike, plan=plan, folder=folder)
-    engine.exchange(files, send, receive, plan.by("entry").partitions)
-    return [choosing.file_of(folder, partition) for partition in range(plan.by("entry").partitions)]
+    taken: Mapping[str, int]
+    longest: int
+
+    def read(self, _: int, files: list[OwnFile], tallies: Tallies) -> Rows:
+        """Yield such rows of some files, which have rows of RATED."""
+        return self.among(rows_of(files))
+
+    def among(self, rows: Iterable[pa.RecordBatch]) -> Rows:
+        """Yield those of the rows, with the schema RATED, that may be among the best."""
+        return words.best(rows, self.taken, self.longest)
 
 
-def _send_scored(files: list[OwnFile], _: Tallies, scored: partial, plan: NgramPlan) -> Iterator[Block]:
-    rows = scored(files, spaced=False)
-    return plan.by("entry").dealt(batch.set_column(0, LANGUAGE, numbers_of(batch["language"])) for batch in rows)
+@dataclass(frozen=True)
+class PairScores:
+    """Scores the pairs in the plan's files `mutual`; `floors` has the percentile of the PMIs of each language."""
 
+    floors: Mapping[str, float]
+    plan: NgramPlan
 
-def _best_alike(partition: int, blocks: Iterator[bytes], plan: NgramPlan, folder: Path) -> Tallies:
-    with part_writer(choosing.file_of(folder, partition).path, RATED, _ROWS) as writer:
-        for batches in plan.by("entry").met(blocks):
-            rows = combined(batches, {"score": "max"})
-            writer.write(pa.RecordBatch.from_arrays([codes_of(rows), rows["entry"], rows["score"]], schema=RATED))
-    return Tallies()
+    def read_spaced(self, _: int, files: list[OwnFile], tallies: Tallies) -> Rows:
+        """Yield the pairs of languages that write spaces between words, with their scores, as rows of RATED."""
+        return self._scored(files, spaced=True)
+
+    def read_others(self, _: int, files: list[OwnFile], tallies: Tallies) -> Rows:
+        """Yield the pairs of all other languages, with their scores, as rows of SCORED."""
+        for batch in self._scored(files, spaced=False):
+            yield batch.set_column(0, LANGUAGE, numbers_of(batch["language"]))
+
+    def alike(self, engine: Engine) -> list[OwnFile]:
+        """Write each entry of languages without spaces once, with its highest score; return the files."""
+        make_folder(self._folder)
+        side = Side(spread(self.plan.files("mutual"), engine), self.read_others)
+        cogroup(engine, [side], self.plan.by("entry", self.write))
+        return [choosing.file_of(self._folder, task) for task in range(tasks_for(self.plan.size))]
+
+    def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the entries of a task, each with its highest score."""
+        with part_writer(choosing.file_of(self._folder, task).path, RATED, _ROWS) as writer:
+            for batches in buckets:
+                rows = combined(batches, {"score": "max"})
+                writer.write(pa.RecordBatch.from_arrays([codes_of(rows), rows["entry"], rows["score"]], schema=RATED))
+
+    @property
+    def _folder(self) -> Path:
+        return self.plan.work / "alike"
+
+    def _scored(self, files: list[OwnFile], spaced: bool) -> Rows:
+        """Yield pairs with their scores as rows of RATED; leave out pairs without a score.
+
+        If `spaced`, only languages that write spaces between words are read, else only the others.
+        """
+        for code, rows in by_language(rows_of(files)):
+            if language(code).spaced is spaced:
+                found = words.scores(rows["count"], rows["value"], self.floors[code], self.plan.config)
+                scored = pa.RecordBatch.from_arrays([rows["language"], rows["entry"], found], schema=RATED)
+                yield scored.filter(pc.is_valid(found))
 
 
 def _tallies_of(code: str, read: Tallies, written: Tallies) -> Tallies:
     """Return one language's tallies: those in `read`, now without the language's code, and those in `written`."""
     own = [row | {"language": None} for row in read.rows() if row["language"] == code]
     return Tallies([*own, *(row for row in written.rows() if row["language"] == code)])
-
-
-def _figures(files: list[OwnFile], config: MetadataConfig) -> Tallies:
-    rules = {each.code: words.unigrams(each, config) for each in LANGUAGES}
-    return words.figures(rows_of(files), rules, config.longest_entry)
-
-
-def _best_of(files: list[OwnFile], best: partial) -> Iterator[pa.RecordBatch]:
-    return best(rows_of(files))
-
-
-def _best_scored(files: list[OwnFile], scored: partial, best: partial) -> Iterator[pa.RecordBatch]:
-    return best(scored(files, spaced=True))
-
-
-def _scored(
-    files: list[OwnFile], floors: Mapping[str, float], config: MetadataConfig, spaced: bool
-) -> Iterator[pa.RecordBatch]:
-    """Yield pairs with their scores, in batches with the schema RATED; leave out pairs without a score.
-
-    `files` have rows of MUTUAL. If `spaced`, only languages that write spaces between words are read, else only the
-    others. `floors` has the percentile of the PMIs of each language.
-    """
-    for code, rows in by_language(rows_of(files)):
-        if language(code).spaced is spaced:
-            found = words.scores(rows["count"], rows["value"], floors[code], config)
-            scored = pa.RecordBatch.from_arrays([rows["language"], rows["entry"], found], schema=RATED)
-            yield scored.filter(pc.is_valid(found))
 
 
 def count(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> Tallies:
@@ -198,27 +227,14 @@ def count(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramP
     for name in ("words", "pairs"):
         make_folder(plan.work / name)
     dumps = [_Dump(code, position, file) for code, own in files.items() for position, file in enumerate(own)]
-    send, receive = partial(_send_counts, plan=plan), partial(_add_up, plan=plan)
-    return engine.exchange(dumps, send, receive, plan.by("first").partitions)
+    return cogroup(engine, [Side(dumps, plan.read_dump)], plan.by("first", plan.write_counts))
 
 
 def inform(engine: Engine, totals: Mapping[str, float], plan: NgramPlan) -> None:
     """Write the plan's files `mutual`, the PMI of all pairs; `totals` has the count of all words of each language."""
     make_folder(plan.work / "mutual")
     files = [file.path for file in plan.files("pairs")]
-    receive = partial(_inform, totals=totals, plan=plan)
-    engine.exchange(files, _send_pairs, receive, plan.by("second").partitions)
-
-
-def _send_counts(dump: _Dump, tallies: Tallies, plan: NgramPlan) -> Iterator[Block]:
-    tally: Counter = Counter()
-    path = plan.folder / dump.language / f"titles-{dump.position:05}.parquet"
-    with part_writer(path, TITLES, _TITLE_ROWS) as titles:
-        texts = _texts(articles.articles(dump.file, tally), titles)
-        counted = count_batches(texts, language(dump.language))
-        yield from plan.by("first").dealt(_ngrams(dump.language, counts) for counts in counted)
-    for name, value in (*tally.items(), recorded(path.name, titles.checksum)):
-        tallies.add(name, value, dump.language)
+    cogroup(engine, [Side(files, _read_pairs)], plan.by("second", Information(totals, plan)))
 
 
 def _texts(batches: Iterable[pa.RecordBatch], titles: PartWriter) -> Iterator[pa.Array]:
@@ -232,13 +248,6 @@ def _ngrams(code: str, counts: pa.Table) -> pa.RecordBatch:
     """Return the counts of one language (schema COUNTS) as a batch with the schema NGRAMS."""
     numbers = pa.repeat(numbers_of(pa.array([code]))[0], len(counts))
     return one_batch(counts.add_column(0, LANGUAGE, numbers))
-
-
-def _add_up(partition: int, blocks: Iterator[bytes], plan: NgramPlan) -> Tallies:
-    with part_writer(plan.files("words")[partition].path, RATED, _ROWS) as writer:
-        found = _added_up(plan.by("first").met(blocks), writer)
-        write_blocks(plan.files("pairs")[partition].path, HALF_KNOWN, plan.by("second").dealt(found))
-    return Tallies()
 
 
 def _added_up(buckets: Iterable[Iterator[pa.RecordBatch]], writer: PartWriter) -> Iterator[pa.RecordBatch]:
@@ -255,17 +264,28 @@ def _added_up(buckets: Iterable[Iterator[pa.RecordBatch]], writer: PartWriter) -
         yield one_batch(pairs.select(HALF_KNOWN.names))
 
 
-def _send_pairs(file: Path, _: Tallies) -> Iterator[Block]:
+def _unread(task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+    """Take no row: the function of a grouping by which rows are packed alone."""
+
+
+def _read_pairs(_: int, file: Path, tallies: Tallies) -> Iterator[Block]:
     return read_blocks(file, HALF_KNOWN)
 
 
-def _inform(partition: int, blocks: Iterator[bytes], totals: Mapping[str, float], plan: NgramPlan) -> Tallies:
-    with part_writer(plan.files("mutual")[partition].path, MUTUAL, _ROWS) as writer:
-        for batches in plan.by("second").met(blocks):
-            _, pairs = _joined(pa.concat_batches(batches), "second", "first")
-            for rows in _informed(one_batch(pairs), totals):
-                writer.write(rows)
-    return Tallies()
+@dataclass(frozen=True)
+class Information:
+    """Writes the PMI of the pairs of a task; `totals` has the count of all words of each language."""
+
+    totals: Mapping[str, float]
+    plan: NgramPlan
+
+    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the pairs as rows of MUTUAL."""
+        with part_writer(self.plan.files("mutual")[task].path, MUTUAL, _ROWS) as writer:
+            for batches in buckets:
+                _, pairs = _joined(pa.concat_batches(batches), "second", "first")
+                for rows in _informed(one_batch(pairs), self.totals):
+                    writer.write(rows)
 
 
 def _joined(rows: pa.RecordBatch, side: str, other: str) -> tuple[pa.RecordBatch, pa.Table]:

@@ -8,7 +8,7 @@ other titles are kept, too.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,10 +18,10 @@ from metadata import words
 from metadata.config import MetadataConfig
 from metadata.languages import language, of_wikipedia
 from metadata.stages import choosing
-from metadata.stages.choosing import LANGUAGE, CountMeeting, codes_of, combined, numbers_of, rows_of
+from metadata.stages.choosing import LANGUAGE, EntryChoice, codes_of, combined, numbers_of, rows_of, tasks_for
 from metadata.wikipedia.pageviews import views
 from metadata.words import RATED
-from runtime.buckets import Block
+from runtime.cogroup import Rows, Side, cogroup
 from runtime.engine import Engine, spread
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, part_writer
@@ -57,15 +57,44 @@ class TitlePlan:
     work: Path
     size: int
 
-    @property
-    def meeting(self) -> CountMeeting:
-        """The grouping of views by title."""
-        return CountMeeting(VIEWED, "title", self.size)
-
     @cached_property
     def viewed(self) -> list[OwnFile]:
-        """The files of all titles with views, with the schema TITLES; each partition's task writes one file."""
-        return [choosing.file_of(self.work, number) for number in range(self.meeting.partitions)]
+        """The files of all titles with views, with the schema TITLES; each task writes one file."""
+        return [choosing.file_of(self.work, task) for task in range(tasks_for(self.size))]
+
+    def read_views(self, _: int, path: str, tallies: Tallies) -> Rows:
+        """Yield the titles in a page-view file with their views as rows of VIEWED."""
+        tally: Counter = Counter()
+        for batch in views(path, tally, self.namespaces):
+            codes = batch["wikipedia"].dictionary_encode()
+            known = [of_wikipedia(wiki).code for wiki in codes.dictionary.to_pylist()]
+            wanted = numbers_of(pa.array([code if code in self.languages else None for code in known], pa.string()))
+            rows = _rows(wanted.take(codes.indices), batch["title"], batch["views"], False)
+            yield combined([rows.filter(pc.is_valid(rows["language"]))], _VALUES)
+        for name, value in tally.items():
+            tallies.add(name, value)
+
+    def write_views(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the titles of a task, each with the sum of its views, to a file."""
+        with part_writer(self.viewed[task].path, TITLES, _ROWS) as writer:
+            for bucket in buckets:
+                rows = combined(bucket, _VALUES)
+                rows = rows.filter(pc.greater(rows["views"], 0))
+                columns = [codes_of(rows), rows["title"], rows["views"].cast(pa.float64()), rows["article"]]
+                writer.write(pa.RecordBatch.from_arrays(columns, schema=TITLES))
+
+    def figures(self, files: list[OwnFile]) -> Tallies:
+        """Return the tallies that `words.figures` makes of all titles, and of titles of articles alone.
+
+        The names of the latter begin with _ARTICLES.
+        """
+        rules = {code: words.titles(language(code), self.config) for code in self.languages}
+        tally = Tallies()
+        for batch in rows_of(files):
+            for begin, rows in (("", batch), (_ARTICLES, batch.filter(batch["article"]))):
+                for row in words.figures([rows], rules, self.config.longest_entry).rows():
+                    tally.add(f"{begin}{row['name']}", row["value"], row["language"])
+        return tally
 
 
 def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> Tallies:
@@ -73,16 +102,17 @@ def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> Tallies:
 
     Return tallies of what was read, dropped and written. `files` are paths of page-view files.
     """
-    items = [*files, *((code, file) for code, own in plan.articles.items() for file in own)]
-    send, receive = partial(_send, plan=plan), partial(_add_up, plan=plan)
+    articles = [(code, file) for code, own in plan.articles.items() for file in own]
+    sides = [Side(files, plan.read_views), Side(articles, read_articles)]
     make_folder(plan.work)
-    read = engine.exchange(items, send, receive, plan.meeting.partitions)
-    found = engine.run(spread(plan.viewed, engine), partial(_title_figures, plan=plan))
+    read = cogroup(engine, sides, choosing.by_string(VIEWED, "title", plan.size, plan.write_views))
+    found = engine.run(spread(plan.viewed, engine), plan.figures)
     strict = [code for code in plan.articles if _is_whole(found, code)]
     taken = {code: _taken(found, code, code in strict, plan) for code in found.by_language("rows")}
-    best = partial(_best, strict=strict, taken=taken, longest=plan.config.longest_entry)
-    candidates = [partial(best, files) for files in spread(plan.viewed, engine)]
-    written = choosing.write_best(engine, candidates, "titles", taken, plan.folder / "{language}.parquet")
+    best = BestTitles(strict, taken, plan.config.longest_entry)
+    written = EntryChoice("titles", taken, plan.folder / "{language}.parquet").run(
+        engine, [Side(spread(plan.viewed, engine), best.read)]
+    )
     return read + written + _judged(found, strict, plan)
 
 
@@ -101,7 +131,7 @@ def _taken(found: Tallies, code: str, strict: bool, plan: TitlePlan) -> int:
 def _judged(found: Tallies, strict: list[str], plan: TitlePlan) -> Tallies:
     """Return tallies of the titles dropped because they are not articles, and of languages whose dump is an excerpt.
 
-    `found` are the tallies of `_title_figures`; `strict` lists the languages whose dump is whole.
+    `found` are the tallies of `TitlePlan.figures`; `strict` lists the languages whose dump is whole.
     """
     tally, rows, articles = Tallies(), found.by_language("rows"), found.by_language(f"{_ARTICLES}rows")
     for code in plan.articles:
@@ -113,68 +143,35 @@ def _judged(found: Tallies, strict: list[str], plan: TitlePlan) -> Tallies:
     return tally
 
 
-def _send(item: str | tuple[str, OwnFile], tallies: Tallies, plan: TitlePlan) -> Iterator[Block]:
-    """Yield blocks of titles with the schema VIEWED.
-
-    The titles are from `item`: the path of a page-view file, or a language code and a file of articles' titles.
-    """
-    tally: Counter = Counter()
-    batches = _titles_in(item, tally, plan) if isinstance(item, str) else _articles_in(*item)
-    yield from plan.meeting.dealt(combined([rows], _VALUES) for rows in batches)
-    for name, value in tally.items():
-        tallies.add(name, value)
-
-
-def _titles_in(path: str, tally: Counter, plan: TitlePlan) -> Iterator[pa.RecordBatch]:
-    for batch in views(path, tally, plan.namespaces):
-        codes = batch["wikipedia"].dictionary_encode()
-        known = [of_wikipedia(wiki).code for wiki in codes.dictionary.to_pylist()]
-        wanted = numbers_of(pa.array([code if code in plan.languages else None for code in known], pa.string()))
-        rows = _rows(wanted.take(codes.indices), batch["title"], batch["views"], False)
-        yield rows.filter(pc.is_valid(rows["language"]))
-
-
-def _articles_in(code: str, file: OwnFile) -> Iterator[pa.RecordBatch]:
+def read_articles(_: int, item: tuple[str, OwnFile], tallies: Tallies) -> Rows:
+    """Yield the titles of articles, given a language code and a file of them, as rows of VIEWED without views."""
+    code, file = item
     number = numbers_of(pa.array([code]))[0]
     for batch in batches(file):
-        yield _rows(pa.repeat(number, batch.num_rows), batch["title"], pa.repeat(0, batch.num_rows), True)
+        size = batch.num_rows
+        yield combined([_rows(pa.repeat(number, size), batch["title"], pa.repeat(0, size), True)], _VALUES)
 
 
 def _rows(languages: pa.Array, titles: pa.Array, views: pa.Array, article: bool) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([languages, titles, views, pa.repeat(article, len(titles))], schema=VIEWED)
 
 
-def _add_up(partition: int, blocks: Iterator[bytes], plan: TitlePlan) -> Tallies:
-    with part_writer(plan.viewed[partition].path, TITLES, _ROWS) as writer:
-        for bucket in plan.meeting.met(blocks):
-            rows = combined(bucket, _VALUES)
-            rows = rows.filter(pc.greater(rows["views"], 0))
-            columns = [codes_of(rows), rows["title"], rows["views"].cast(pa.float64()), rows["article"]]
-            writer.write(pa.RecordBatch.from_arrays(columns, schema=TITLES))
-    return Tallies()
+@dataclass(frozen=True)
+class BestTitles:
+    """Reads titles that may be among the best `taken`, a number by language, of their language.
 
-
-def _title_figures(files: list[OwnFile], plan: TitlePlan) -> Tallies:
-    """Return the tallies that `words.figures` makes of all titles, and of titles of articles alone.
-
-    The names of the latter begin with _ARTICLES.
+    In the languages in `strict`, only titles of articles are read.
     """
-    rules = {code: words.titles(language(code), plan.config) for code in plan.languages}
-    tally = Tallies()
-    for batch in rows_of(files):
-        for begin, rows in (("", batch), (_ARTICLES, batch.filter(batch["article"]))):
-            for row in words.figures([rows], rules, plan.config.longest_entry).rows():
-                tally.add(f"{begin}{row['name']}", row["value"], row["language"])
-    return tally
 
+    strict: list[str]
+    taken: Mapping[str, int]
+    longest: int
 
-def _best(files: list[OwnFile], strict: list[str], taken: Mapping[str, int], longest: int) -> Iterator[pa.RecordBatch]:
-    """Yield, as rows of RATED, titles that may be among the best `taken` (a number by language) of their language.
-
-    In the languages in `strict`, only titles of articles are yielded.
-    """
-    judged = pa.array(strict, pa.string())
-    kept = (
-        rows.filter(pc.or_(rows["article"], pc.invert(pc.is_in(rows["language"], judged)))) for rows in rows_of(files)
-    )
-    return words.best((rows.select(RATED.names) for rows in kept), taken, longest)
+    def read(self, _: int, files: list[OwnFile], tallies: Tallies) -> Rows:
+        """Yield such titles of some files as rows of RATED."""
+        strict = pa.array(self.strict, pa.string())
+        kept = (
+            rows.filter(pc.or_(rows["article"], pc.invert(pc.is_in(rows["language"], strict))))
+            for rows in rows_of(files)
+        )
+        return words.best((rows.select(RATED.names) for rows in kept), self.taken, self.longest)

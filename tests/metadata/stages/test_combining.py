@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from metadata.stages import choosing
-from metadata.stages.choosing import BUCKET_BYTES, LANGUAGE, CountMeeting, combined
+from metadata.stages.choosing import BUCKET_BYTES, LANGUAGE, by_string, combined
+from runtime.tallies import Tallies
 
 ROWS = pa.schema([LANGUAGE, ("word", pa.string()), ("count", pa.int64()), ("article", pa.bool_())])
 
@@ -18,11 +19,15 @@ def test_rows_of_a_key_meet_in_one_bucket_and_are_combined(held, monkeypatch):
     chance = Random(0)
     rows = [(chance.randrange(3), chance.choice(["the", "猫", ""]), chance.randrange(9), False) for _ in range(500)]
     batches = [pa.RecordBatch.from_arrays([*zip(*rows[i::50], strict=True)], schema=ROWS) for i in range(50)]
-    meeting, sums, seen = CountMeeting(ROWS, "word", 8 * BUCKET_BYTES), Counter(), 0
+    grouping, sums, seen = by_string(ROWS, "word", 8 * BUCKET_BYTES, _combined), Counter(), 0
     for language, word, count, _ in rows:
         sums[language, word] += count
-    for bucket in meeting.met(block.data for block in meeting.dealt(batches)):
-        for row in combined(bucket, {"count": "sum", "article": "max"}).to_pylist():
+    for batch in grouping.run(0, (block.data for block in grouping.packed(batches)), Tallies()):
+        for row in batch.to_pylist():
             assert sums[row["language"], row["word"]] == row["count"]
             seen += 1
     assert seen == len(sums)
+
+
+def _combined(_, rows_by_bucket, tallies):
+    return (combined(bucket, {"count": "sum", "article": "max"}) for bucket in rows_by_bucket)
