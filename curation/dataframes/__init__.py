@@ -18,7 +18,13 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
+
+from runtime.packages import missing_package
+
+try:
+    from pyspark.sql import DataFrame
+except ImportError as error:
+    raise ImportError(missing_package(str(error))) from error
 
 from curation.balancing.thresholds import Thresholds, rates_of, thresholds_at
 from curation.config import CurationConfig

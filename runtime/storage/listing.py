@@ -24,12 +24,18 @@ from typing import Any, BinaryIO, cast
 import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.registry import known_implementations
 
 from runtime.errors import InputError, require_utf8
+from runtime.packages import missing_package
 from runtime.redaction import hidden, with_secrets
 from runtime.storage.locks import WORK
 from runtime.storage.paths import is_url, names
 from runtime.storage.remote import AHEAD, Reading, RemoteFile, may_pass, persist
+
+for _system in known_implementations.values():  # fsspec's sentences name no extra of this project
+    if _sentence := missing_package(_system.get("err", "")):
+        _system["err"] = _sentence
 
 Info = dict[str, Any]  # what a file system of fsspec returns about one file
 # Opening a FIFO waits for a writer, perhaps for ever, and a device may never end.

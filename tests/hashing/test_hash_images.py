@@ -86,7 +86,7 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(tmp_path, capsys, mo
         assert sentence in refusal(capsys, main, *arguments)
     monkeypatch.setattr("runtime.packages.find_spec", lambda name: None)
     arguments = ("--input", tmp_path / "images", "--output", tmp_path / "out")
-    assert "PIL is not installed: pip install 'pillow>=" in refusal(capsys, main, *arguments)
+    assert "PIL is not installed: pip install 'clip-curation[images]'" in refusal(capsys, main, *arguments)
     monkeypatch.setattr("runtime.packages.find_spec", lambda name: name == "PIL" or None)
     assert "pdqhash is not installed: pip install pdqhash" in refusal(capsys, main, *arguments, "--pdq")
 

@@ -18,3 +18,9 @@ def test_a_command_starts_without_what_takes_long_to_import(name):
     code = f"import sys, runtime.without_pandas, {name}; print(sorted({LATER!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_without_spark_the_steps_on_dataframes_name_the_extra():
+    code = "import sys; sys.modules['pyspark'] = None; import curation.dataframes"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stderr.endswith("pyspark is not installed: pip install 'clip-curation[spark]'\n")

@@ -172,7 +172,7 @@ def test_hostile_bytes_give_words_or_one_sentence(tmp_path, ending):
 
 def test_without_the_package_its_lists_are_refused(monkeypatch):
     monkeypatch.setattr(packages, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="wordfreq is not installed: pip install 'wordfreq>=3.1'"):
+    with pytest.raises(InputError, match=r"wordfreq is not installed: pip install 'clip-curation\[starter\]'"):
         frequency_lists.find(["wordfreq"])
 
 

@@ -72,7 +72,7 @@ Traceback (most recent call last):
         ),
         (
             PYTHON.format(error="ImportError: Install s3fs to access S3"),
-            ["in the Python of the workers s3fs is not installed", "pip install 's3fs>="],
+            ["in the Python of the workers s3fs is not installed", "pip install 'clip-curation[s3]'"],
         ),
         (
             PYTHON.format(error="OSError: [Errno 28] Error writing bytes to file. Detail: No space left on device"),
@@ -117,11 +117,11 @@ def test_bad_input_that_a_worker_found_is_told_as_it_is():
         (BrokenProcessPool("A process in the process pool was terminated"), 1, "was terminated"),
         (ConnectionRefusedError(111, "Connection refused"), 1, "Spark has ended, or its master has"),
         (InputError("no such file"), 2, "curate: no such file"),
-        (ImportError("Install s3fs to access S3"), 2, "s3fs is not installed: pip install 's3fs>="),
+        (ImportError("Install s3fs to access S3"), 2, "s3fs is not installed: pip install 'clip-curation[s3]'"),
         (
             ImportError('HTTPFileSystem requires "requests" and "aiohttp" to be installed'),
             2,
-            "pip install 'fsspec[http]'",
+            "pip install 'clip-curation[http]'",
         ),
         (ImportError("Please install gcsfs to access Google Storage"), 2, "pip install gcsfs"),
         (
@@ -162,7 +162,7 @@ def test_messages_of_the_packages_are_lines_of_the_command(capsys):
 
 
 def test_a_url_without_its_package_names_the_extra_that_brings_it():
-    sentence = r"s3://b/k cannot be used \(s3fs is not installed: pip install 's3fs>=\S+'\)"
+    sentence = r"s3://b/k cannot be used \(s3fs is not installed: pip install 'clip-curation\[s3\]'\)"
     with pytest.raises(InputError, match=sentence), reachable("s3://b/k"):
         raise ImportError("Install s3fs to access S3")
 

@@ -1,8 +1,10 @@
 """Names such as commoncrawl:CC-MAIN-2024-10 stand for the files of a crawl."""
 
 import gzip
+import sys
 
 import pytest
+from fsspec import registry
 
 from curation.inputs.files import Input, find, read
 from curation.inputs.tables import columns
@@ -118,3 +120,11 @@ def test_another_seed_takes_other_files(server):
 def test_an_empty_sample_is_refused(server):
     with pytest.raises(InputError, match="sample_files is 0; it must be at least 1"):
         find([f"commoncrawl:{CRAWL}"], sample_files=0)
+
+
+@pytest.mark.parametrize("given", [f"commoncrawl:{CRAWL}", "https://example.org/pairs.parquet"])
+def test_without_the_package_for_urls_the_extra_is_named(monkeypatch, given):
+    monkeypatch.setattr(registry, "_registry", {})
+    monkeypatch.setitem(sys.modules, "fsspec.implementations.http", None)  # as where aiohttp is not installed
+    with pytest.raises(InputError, match=r"pip install 'clip-curation\[http\]'"):
+        find([given])
