@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from runtime.tallies import Tallies
+
 # `other` is any licence that is stated, and is none of Creative Commons; `cc-other` one of its old ones. Files hold
 # these bits: none may change.
 NAMES = (
@@ -23,7 +25,8 @@ _FIRST = 14  # the bits below are those of signals and places
 LICENCES = {name: 1 << _FIRST + place for place, name in enumerate(NAMES)}
 NONE, SEVERAL = "none", "several"  # of pages that say nothing, and that disagree
 MASK = sum(LICENCES.values())
-TALLY = "license."  # before the name of a licence: the name of the tally of its pairs
+TALLY = "license."  # before the name of a licence: the name of the tally of its pairs that were read
+KEPT = "kept_license."  # before the name of a licence: the name of the tally of its rows in the manifest
 
 _ELEMENTS = ("by", "nc", "nd", "sa")
 _BY_CODE = {
@@ -139,3 +142,15 @@ def license_column(signals: pa.Array) -> pa.Array:
     codes = np.zeros(len(bits), np.int8)
     codes[stated] = places + 1
     return pa.array([NONE, *map(name_of, (found << _FIRST).tolist())], pa.string()).take(pa.array(codes))
+
+
+def tally_licenses(rows: pa.RecordBatch, tallies: Tallies) -> None:
+    """Tally the rows of a manifest by their column `license`, if they have one."""
+    if "license" in rows.schema.names:
+        for each in rows["license"].value_counts().to_pylist():
+            tallies.add(f"{KEPT}{each['values']}", each["counts"])
+
+
+def licenses_in(tallies: Tallies, prefix: str = KEPT) -> dict[str, int]:
+    """Return the number of pairs of each licence, given tallies of pairs; the names of tallies begin with `prefix`."""
+    return {name: int(tallies[f"{prefix}{name}"]) for name in (*NAMES, SEVERAL, NONE)}

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from curation.balancing.thresholds import Thresholds, entry_chunks, entry_ids, hold_any, rates_of
 from curation.config import DOUBTFUL_SCORE, LICENSE, RECORD, ExtraColumn
 from curation.kernels import batches as kernels
-from curation.licences import license_column
+from curation.licences import license_column, tally_licenses
 from curation.schemas import CURATED, EXTRA, SAMPLED
 from runtime.arrow import gather_rows, parts, require
 from runtime.buckets import Block, Packer, Store, unpack
@@ -232,6 +232,7 @@ def write_curated(
                 kept = in_order(pa.concat_batches(rows)).select(schema.names)
                 writer.write(kept)
                 tally_doubts(kept, lettered, tallies)
+                tally_licenses(kept, tallies)
     tallies.add("written", writer.rows)
     tally(tallies, path, writer.checksum)
     return tallies

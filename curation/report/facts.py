@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from curation.balancing.thresholds import Distribution, EntryCounts, SizedThreshold, Thresholds
-from curation.config import CurationConfig
+from curation.config import LICENSE, CurationConfig
 from curation.inputs.candidates import UNKNOWN_LANGUAGE
 from curation.inputs.crawl.links import SIGNAL, SIGNALS
 from curation.inputs.limits import CUT, DAMAGED, SHARED, SHARED_UIDS
-from curation.licences import NAMES, NONE, SEVERAL, TALLY
-from curation.report.languages import counted, quotient
+from curation.licences import NONE, TALLY, licenses_in
+from curation.report.languages import quotient
 from curation.report.warnings import warnings
 from metadata.entries import Entries
 from metadata.languages import OTHER
@@ -92,7 +92,7 @@ class Run:
             **({"witnesses": asked} if (asked := self.matched.beginning("witness.")) else {}),
             **({"unknown_languages": unknown} if (unknown := self._unknown_languages()) else {}),
             "signals": {name: self.matched[f"{SIGNAL}{name}"] for name in SIGNALS},
-            "licenses": self._licenses,
+            **self._licenses(),
             "damaged": dict(islice(self.matched.beginning(DAMAGED).items(), TOP)),
             "passed_over": dict(Counter(self.passed_over.values())),
             **({"shared_uids": shared} if (shared := self._shared_uids()) else {}),
@@ -159,10 +159,10 @@ class Run:
         size = round(self.sized.size)
         return size if size > self.config.target_size else None
 
-    @property
-    def _licenses(self) -> dict[str, int]:
-        """The number of pairs that were read for each licence that pages state."""
-        return {name: int(self.matched[f"{TALLY}{name}"]) for name in (*NAMES, SEVERAL, NONE)}
+    def _licenses(self) -> dict[str, dict[str, int]]:
+        """Return the pairs that were read for each licence that pages state, and the rows kept if these state it."""
+        licenses = {"licenses": licenses_in(self.matched, TALLY)}
+        return licenses | ({"kept_licenses": licenses_in(self.curated)} if LICENSE in self.config.extra_columns else {})
 
     def _expected(self) -> dict[str, float]:
         return {"kept": self.curated["expected"], "standard_deviation": math.sqrt(self.curated["variance"])}
@@ -202,7 +202,7 @@ class Run:
             notes.append(f"No English match: the tail share p is taken as {self.thresholds.tail_share}.")
         if self.sized and self._least_size is None:
             notes.append(self._note_on_size(self.sized))
-        notes += of_licenses(self._licenses)
+        notes += of_licenses(self._licenses())
         if cut := self.matched[CUT]:
             notes.append(f"Texts longer than {self.config.max_text_length:,} characters were cut: {cut:,}.")
         if retries := self.matched["retries"]:
@@ -224,11 +224,17 @@ _MATCHED_COLUMNS = ("texts", "identified", "doubtful", "other_script", "matched"
 _KEPT_COLUMNS = ("expected", "kept", "kept_doubtful", "kept_without_letters")
 
 
-def of_licenses(pairs: Mapping[str, int]) -> Iterator[str]:
-    """Yield a sentence about the licences that pages state, if any; `pairs` has the pairs of each licence."""
-    found = ", ".join(f"{counted(number, 'pair')} {name}" for name, number in pairs.items() if number and name != NONE)
+def licensed(facts: Mapping[str, Any]) -> tuple[str, dict[str, int]]:
+    """Return the pairs by the licence that pages state: `kept`, if the manifest states it, or else those `read`."""
+    return ("kept", facts["kept_licenses"]) if "kept_licenses" in facts else ("read", facts.get("licenses", {}))
+
+
+def of_licenses(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence about the licences that pages state, if any; `facts` is the content of run.json."""
+    how, pairs = licensed(facts)
+    found = ", ".join(f"{number:,} {name}" for name, number in pairs.items() if number and name != NONE)
     if found:
-        yield f"Pages state licences, of themselves and not of each picture: {found}."
+        yield f"Pages state licences, of themselves and not of each picture. Of the pairs {how}: {found}."
 
 
 def versions() -> dict[str, str | None]:

@@ -253,7 +253,7 @@ def test_lists_models_and_removals_have_sentences(facts):
     facts["dropped"] = {"excluded_domain": 1200, "excluded_uid": 34, "no_url": 5}
     facts["removals"] = [{"removed": 1}, {"removed": 2}]
     written = page(facts)
-    assert "\n- Images that exclusion lists name were left out: 1,234 pairs.\n" in written
+    assert "\n- Images that exclusion lists name were left out, with 1,234 texts.\n" in written
     assert "\n- The language of texts was identified by `` a`b.bin ``.\n" in written
     assert (
         "\n- Exclusion lists removed 1 pair after sampling.\n- Exclusion lists removed 2 pairs after sampling.\n"

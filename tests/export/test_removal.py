@@ -260,7 +260,11 @@ def test_further_columns_of_the_manifest_stay(tmp_path):
     assert (row["license"], row["record"]) == ("cc-by", {"file": "a.warc.gz", "offset": 0})
     export(in_turn(), run, tmp_path / "hub", HuggingFace())
     card = (tmp_path / "hub" / "README.md").read_text("utf-8")
-    assert "Pages state licences, of themselves and not of each picture: 2 pairs cc-by." in card
+    assert "Pages state licences, of themselves and not of each picture. Of the pairs kept: 2 cc-by." in card
+    export(in_turn(), tmp_path / "less", tmp_path / "less-hub", HuggingFace())
+    assert "Of the pairs kept: 1 cc-by." in (tmp_path / "less-hub" / "README.md").read_text("utf-8")
     assert "| `license` | The licence that pages of the image state, of themselves and not of the picture" in card
     described = json.loads((tmp_path / "hub" / "croissant.json").read_text("utf-8"))
-    assert described["recordSet"][0]["field"][-1]["name"] == "license"
+    *_, license, record = described["recordSet"][0]["field"]
+    assert (license["name"], record["name"]) == ("license", "record")
+    assert [part["source"]["transform"]["jsonPath"] for part in record["subField"]] == ["file", "offset"]

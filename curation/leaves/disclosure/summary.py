@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from curation.leaves.domains import PAGES, TEXTS, DomainCounts, Origin, count_domains, doubts, origins, period
 from curation.report.charts import DROPPED
-from curation.report.facts import versions
+from curation.report.facts import licensed, versions
 from curation.report.languages import counted, percent
 from curation.report.page import escaped, templates
 from curation.run.ledger import digest_of
@@ -297,8 +297,9 @@ def _crawled(known: RunNumbers) -> Iterator[Fact]:
     yield _fact("crawler", "CCBot" if any(origin.set == "Common Crawl" for origin in own) else None)
     days = period(own)
     yield _fact("period", "–".join(map(_month, days)) if days else None)
-    licences = [{"licence": name, "pairs": pairs} for name, pairs in known.facts.get("licenses", {}).items() if pairs]
-    yield _fact("licenses", None, licences)
+    how, pairs = licensed(known.facts)
+    licences = [{"licence": name, "pairs": number} for name, number in pairs.items() if number]
+    yield _fact("licenses", None, licences, how=how)
     yield _fact("domains", None, [ranked.row for ranked in known.domains])
 
 

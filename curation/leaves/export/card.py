@@ -255,7 +255,7 @@ def sentences(facts: Mapping[str, Any]) -> list[str]:
     return [
         *([escaped(starter(about))] if about.get("starter") else []),
         *_of_parameters(facts),
-        *of_licenses(facts.get("licenses", {})),
+        *of_licenses(facts),
         *_of_gate(facts.get("gate", {})),
         *(f"Exclusion lists removed {counted(each['removed'], 'pair')} after sampling." for each in removals),
     ]
@@ -272,7 +272,7 @@ def _of_parameters(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"The language of texts was identified by {code(model['name'])}."
     if facts["made_from"].get("exclusion"):
         dropped = sum(rows for reason, rows in facts["dropped"].items() if reason.startswith("excluded_"))
-        yield f"Images that exclusion lists name were left out: {counted(dropped, 'pair')}."
+        yield f"Images that exclusion lists name were left out, with {counted(dropped, 'text')}."
 
 
 def _of_gate(gate: Mapping[str, Any]) -> Iterator[str]:
@@ -378,9 +378,8 @@ def _collection(facts: Mapping[str, Any], found: Sequence[Origin]) -> str:
     each = (f"{counted(one.files, 'file')} of {one.name} ({one.format}{_public(one)})" for one in found)
     read = ", ".join(each)
     pages = f", on {counted(rows['pages'], 'page')} with images" if rows["pages"] else ""
-    return (
-        f"Read were {read or 'inputs'}: {counted(rows['pairs'], 'pair')} of {counted(rows['images'], 'image')}{pages}."
-    )
+    read_pairs = f"{number(rows['pairs'])} pairs read, of {counted(rows['images'], 'image')}"
+    return f"From {read or 'inputs'}: {read_pairs}{pages}."
 
 
 def _balancing(facts: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ from curation.leaves.by_uid.captions import caption_table, captions_of, field_of
 from curation.leaves.by_uid.clusters import CLUSTER, Choice, cluster_table, named
 from curation.leaves.by_uid.tables import Paths
 from curation.leaves.tars.samples import tar_name, tars_at
+from curation.licences import licenses_in
 from curation.report.facts import versions
 from curation.report.languages import counted, percent
 from curation.run.ledger import digest_of
@@ -320,10 +321,14 @@ def chosen(rows: pa.RecordBatch, uids: pa.Array, choice: Choice | None) -> pa.Re
     return rows.filter(pa.array(choice.takes(uids, rows[COARSE].fill_null(-1).to_numpy())))
 
 
-def with_kept(facts: dict[str, Any], kept: Counter[str]) -> dict[str, Any]:
-    """Return the content of run.json with other numbers of kept pairs: those in `kept`, by language."""
+def with_kept(facts: dict[str, Any], kept: Counter[str], tallies: Tallies) -> dict[str, Any]:
+    """Return the content of run.json with other numbers of kept pairs: those in `kept`, by language.
+
+    `tallies` has the kept pairs by licence, if the manifest states it.
+    """
     languages = {code: row | {"kept": kept[code]} for code, row in facts["languages"].items()}
-    return facts | {"rows": facts["rows"] | {"kept": kept.total()}, "languages": languages}
+    licenses = {"kept_licenses": licenses_in(tallies)} if "kept_licenses" in facts else {}
+    return facts | licenses | {"rows": facts["rows"] | {"kept": kept.total()}, "languages": languages}
 
 
 def distinct_tars(given: Sequence[str | Path]) -> list[Input]:

@@ -41,6 +41,7 @@ from curation.leaves.export.forms import (
     source_shares,
     with_kept,
 )
+from curation.licences import tally_licenses
 from curation.report.languages import counted
 from curation.run.making import Derived, Made
 from curation.run.results import Results, curated_files
@@ -149,7 +150,7 @@ class HuggingFace(Card):
         facts = run.facts
         if beside.choice:  # only chosen pairs count as kept
             kept = Counter({code: int(rows) for code, rows in tallies.by_language(KEPT).items()})
-            facts = with_kept(facts, kept) | {"part": of_clusters(beside.choice)}
+            facts = with_kept(facts, kept, tallies) | {"part": of_clusters(beside.choice)}
         named = (found.partition(" ") for found in tallies.beginning(SHA256))
         digests = dict(sorted((path, digest) for digest, _, path in named))
         columns = [*list(run.schema)[len(CURATED) :], *beside.fields]
@@ -206,6 +207,7 @@ def _write_rows(
             rows = pa.RecordBatch.from_arrays([*require(batch, schema).columns, *more], schema=joined)
             rows = chosen(rows, rows["uid"], choice)
             writer.write(rows)
+            tally_licenses(rows, made.tallies)
             for row in kept_by_language(rows).to_pylist():
                 made.tallies.add(KEPT, row["kept"], row["language"])
     made.wrote(DATA, name, writer.checksum)

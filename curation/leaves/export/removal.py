@@ -17,6 +17,7 @@ import pyarrow as pa
 from curation.commands.flags import add_exclude
 from curation.exclusion import Exclusion
 from curation.leaves.export.forms import with_kept
+from curation.licences import tally_licenses
 from curation.report.facts import versions
 from curation.report.languages import counted
 from curation.run.ledger import digest_of
@@ -97,7 +98,9 @@ def _write_file(file: OwnFile, made: Made, exclusion: Shipped, schema: pa.Schema
         for batch in advanced(batches(file)):
             rows = require(batch, schema)
             reasons = own.excluded(rows)
-            kept.write(rows.filter(reasons.is_null()))
+            left = rows.filter(reasons.is_null())
+            kept.write(left)
+            tally_licenses(left, made.tallies)
             gone, reasons = rows.filter(reasons.is_valid()), reasons.drop_null()
             removed.write(pa.RecordBatch.from_arrays([gone["uid"], gone["url"], reasons], schema=REMOVED))
             pairs = zip(reasons.to_pylist(), gone["language"].to_pylist(), strict=True)
@@ -139,7 +142,7 @@ def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
         "those before, and so are the probabilities."
     )
     more = {"removals": [*facts.get("removals", []), removal], "notes": [*facts.get("notes", []), note]}
-    return with_kept(facts, kept) | more
+    return with_kept(facts, kept, tallies) | more
 
 
 def _summary(before: int, removed: dict[str, int], to: Path) -> str:

@@ -10,7 +10,7 @@ from html import unescape
 import pyarrow.parquet as pq
 import pytest
 
-from curation import CurationConfig, GateOptions, Options, curate
+from curation import CurationConfig, GateOptions, Options, Results, curate
 from curation.inputs.crawl import links, warc, wat
 from metadata import Entries, InputError
 from tests.support.checkout import SHARED
@@ -129,6 +129,10 @@ def test_a_manifest_has_the_columns_that_are_asked_for_and_else_its_bytes_as_the
     )
     for row in both:
         assert has_pair((tmp_path / row["record"]["file"]).read_bytes(), row)
+    facts = Results.open(tmp_path / "one").facts
+    assert [facts[each]["none"] for each in ("licenses", "kept_licenses")] == [4, 2]
+    assert facts["notes"][0].endswith("Of the pairs kept: 3 cc-by.")
+    assert "kept_licenses" not in Results.open(tmp_path / "none").facts
     assert next(row["record"] for row in both if row["url"].endswith("0.jpg")) == {"file": "a.warc.gz", "offset": 0}
 
 
@@ -144,7 +148,7 @@ def test_a_policy_of_licences_removes_the_others_and_pairs_are_counted_by_licenc
         zip(("cc-by", "several", "none"), (2, 2, 2), strict=True)
     )
     assert (
-        "Pages state licences, of themselves and not of each picture: 2 pairs cc-by, 2 pairs several."
+        "Pages state licences, of themselves and not of each picture. Of the pairs read: 2 cc-by, 2 several."
         in (found.facts["notes"])
     )
     assert [row["removed"] for row in found.facts["gate"]["conditions"]] == [2]
