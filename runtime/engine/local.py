@@ -144,20 +144,20 @@ class Local:
             given: dict[Future, _Task] = {}
             try:
                 while waiting or given:
-                    while waiting and len(given) < AHEAD * self.cores:
-                        task = waiting.popleft()
-                        given[self._processes().submit(_called, path, task.place, task.item)] = task
-                    for future in wait(given, return_when=FIRST_COMPLETED).done:
-                        try:
+                    try:
+                        while waiting and len(given) < AHEAD * self.cores:
+                            task = waiting[0]  # which stays there if a process has died since the last task
+                            given[self._processes().submit(_called, path, task.place, task.item)] = task
+                            waiting.popleft()
+                        for future in wait(given, return_when=FIRST_COMPLETED).done:
                             result, counts = future.result()
-                        except BrokenProcessPool:  # all tasks handed out are lost
-                            waiting.extendleft(task.again() for task in given.values())
-                            given.clear()
-                            self.close()
-                            break
-                        done.update(counts)
-                        del given[future]
-                        yield result
+                            done.update(counts)
+                            del given[future]
+                            yield result
+                    except BrokenProcessPool:  # all tasks handed out are lost
+                        waiting.extendleft(task.again() for task in given.values())
+                        given.clear()
+                        self.close()
             except BaseException:
                 self.close()
                 raise

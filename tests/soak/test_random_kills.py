@@ -1,6 +1,7 @@
 """Random processes of a run are killed at random moments until it ends: the bytes are those of a quiet run.
 
-A run whose driver lives ends well or in one sentence; nothing that is half done looks whole.
+A run whose driver lives ends well or in one sentence; nothing that is half done looks whole. A killed worker of the
+local engine, at work or idle, costs nothing.
 """
 
 import random
@@ -23,6 +24,7 @@ pytestmark = [
     pytest.mark.usefixtures("afterwards"),
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
 ]
+WORKER_KILLS = 6  # of each state
 KILLS = {"processes": 50}  # of a kind of run; of the others 17
 MOST_KILLS = 3  # of one output: the next run is left in peace
 
@@ -73,6 +75,43 @@ def test_random_kills_cost_no_byte(kind, sample, tmp_path, whole, request):
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"{kind}: {kills} kills, {outputs} outputs, statuses {statuses}, {time.monotonic() - began:.0f} s, "
           f"largest process {peak:,.0f} MB")  # fmt: skip
+
+
+@pytest.mark.parametrize("state", ["busy", "idle"])
+def test_a_killed_worker_of_this_machine_costs_neither_a_byte_nor_the_status(state, sample, tmp_path, whole):
+    chance, kills = random.Random(f"workers/{state}"), 0
+    while kills < WORKER_KILLS:
+        job, killed = begin(None, *curate_arguments(sample, tmp_path / "out"), "--overwrite", "--cores", 2), 0
+        pause = chance.uniform(0, 1.5)
+        while job.poll() is None and killed < MOST_KILLS - 1:  # a task begins three times at most
+            if victims := [pid for pid in workers(job.pid) if state_of(pid) == state]:
+                time.sleep(pause)
+                with suppress(ProcessLookupError):
+                    kill(chance.choice(victims))
+                    killed, pause = killed + 1, chance.uniform(0, 0.3)
+            time.sleep(0.005)
+        kills += killed
+        assert ended(job)[0] == 0
+        assert curated(tmp_path / "out") == whole
+    print(f"{kills} {state} workers")
+
+
+def workers(pid: int) -> list[int]:
+    """Return the ids of the processes that a driver's fork server has forked."""
+    return [worker for child in children(pid) if "forkserver" in command_of(child) for worker in children(child)]
+
+
+def state_of(pid: int) -> str:
+    """Return whether a process sleeps (`idle`) or not (`busy`)."""
+    with suppress(OSError):
+        return "idle" if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S" else "busy"
+    return "ended"
+
+
+def command_of(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
 
 
 def finish(start, output: Path) -> None:

@@ -97,6 +97,15 @@ def test_a_worker_that_is_killed_is_replaced_and_its_task_done_again(local, tmp_
     assert local.run([*range(9)], double)["sum"] == 72
 
 
+def test_a_worker_that_dies_between_tasks_is_replaced(local):
+    for _ in range(3):
+        assert local.run([*range(9)], double)["sum"] == 72
+        pool = local._pool
+        os.kill(next(iter(pool._processes)), signal.SIGKILL)
+        wait_for(partial(getattr, pool, "_broken"))
+    assert local.run([*range(9)], double)["sum"] == 72
+
+
 def test_a_task_that_kills_each_of_its_workers_ends_in_a_sentence(local):
     with pytest.raises(WorkerLost, match=f"processes were killed {TRIES} times at one task; mostly memory ran out"):
         local.run([*range(9)], killed_always)
