@@ -10,7 +10,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from numbers import Integral, Real
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import FunctionType, NoneType, SimpleNamespace, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -32,6 +32,7 @@ _IN_WORDS = {
     "NoneType": "None",
 }
 _NUMBERS = {int, float, NoneType}
+_PATHS = {Path, PathLike}
 _WITH_STAND_INS = "SparkSession"  # the name of a class that is not checked, as stand-ins are accepted
 OPEN_FILES = 4096  # enough for Spark, whose Java opens some 300 archives, and for the workers of many cores
 # Similarities: --out and --output 0.77, --threshold and --english-threshold 0.73, --starter and --status 0.71.
@@ -204,15 +205,22 @@ def require_several(what: str, values: object) -> None:
         raise InputError(f"{what} must be a sequence of strings; got one, {one!r}: put it into a list")
 
 
+def require_inputs(values: Sequence[str | PathLike]) -> None:
+    """Raise an InputError if `values`, the inputs of a program, are one path instead of a list, or none at all."""
+    require_several("inputs", values)
+    if not len(values):
+        raise ParameterError("is an empty list; give files, folders, globs or URLs", "inputs")
+
+
 def typed(called: Called) -> Called:
     """Make a function, or all public methods of a class, refuse arguments whose types differ from the annotations.
 
     The decorated function raises a ParameterError. A class's constructor is checked only if the class has a
     __post_init__. Other constructors are not checked: the parts that they are given may be stand-ins.
 
-    A Literal admits its strings alone. Numbers and strings in place of lists are left to `require_integer`,
-    `require_several` and similar functions, whose messages say more. Items of other lists and of mappings are not
-    checked.
+    A Literal admits its strings alone, and an empty path is refused. Numbers and strings in place of lists are left to
+    `require_integer`, `require_several` and similar functions, whose messages say more. Items of lists are checked if
+    they are words or paths; those of mappings are not.
 
     >>> @typed
     ... def kept(name: str, balance: bool = True) -> None: ...
@@ -240,13 +248,19 @@ def _typed(function: Any) -> Any:
     def checked(*args: Any, **kwargs: Any) -> Any:
         hints = _hints(function)
         for name, value in (*zip(names, args, strict=False), *kwargs.items()):
-            if name in hints and not _fits(value, hints[name]):
-                give = " or ".join(dict.fromkeys(_in_words(hints[name])))
-                raise ParameterError(f"is of type {type(value).__name__}; give {give}", name)
-            _require_choices(name, value, hints.get(name))
+            if name in hints:
+                _require_type(name, value, hints[name])
         return function(*args, **kwargs)
 
     return checked
+
+
+def _require_type(name: str, value: Any, hint: Any) -> None:
+    if not _fits(value, hint):
+        give = " or ".join(dict.fromkeys(_in_words(hint)))
+        raise ParameterError(f"is of type {type(value).__name__}; give {give}", name)
+    _require_choices(name, value, hint)
+    _require_paths(name, value, hint)
 
 
 def _require_choices(name: str, value: Any, hint: Any) -> None:
@@ -257,6 +271,28 @@ def _require_choices(name: str, value: Any, hint: Any) -> None:
         require_several(name, value)
         for each in value:
             require_one_of(name, each, get_args(get_args(hint)[0]))
+
+
+def _require_paths(name: str, value: Any, hint: Any) -> None:
+    """Raise a ParameterError for an empty path, or an item of a list of paths that is empty or no path.
+
+    >>> _require_paths("output", Path(""), str | Path)
+    Traceback (most recent call last):
+    runtime.errors.ParameterError: output is empty; give a path (Path("") is Path("."): give Path.cwd() if you mean it)
+    """
+    for kind in _of_union(hint):
+        if (get_origin(kind) or kind) in _PATHS and _is_empty(value):
+            more = ' (Path("") is Path("."): give Path.cwd() if you mean it)' if isinstance(value, PurePath) else ""
+            raise ParameterError(f"is empty; give a path{more}", name)
+        if get_origin(kind) is Sequence and _PATHS & {
+            get_origin(each) or each for each in _of_union(get_args(kind)[0])
+        }:
+            for number, item in enumerate(() if isinstance(value, str | bytes | PathLike | NoneType) else value):
+                _require_type(f"{name}[{number}]", item, get_args(kind)[0])
+
+
+def _is_empty(path: object) -> bool:
+    return path == PurePath() if isinstance(path, PurePath) else isinstance(path, str) and not path.strip()
 
 
 @functools.cache

@@ -36,6 +36,12 @@ def run(tmp_path_factory) -> Results:
     return Results.open(write_run(tmp_path_factory.mktemp("run") / "out", ENTRIES, [[("dog", "en", [0])]] * 3, t=5))
 
 
+def curate(**given: object) -> None:
+    """Call curate with what is given, and all else of the right types."""
+    right = {"inputs": ["a"], "metadata": ENTRIES, "output": "nowhere/out"}
+    curation.curate(**(right | given))
+
+
 def calls(package: ModuleType, run: Results | None = None) -> dict:
     """Return the public names of a package, each with the functions of it and values that they take."""
     out = Path("nowhere", "out")
@@ -237,6 +243,17 @@ def test_what_is_of_no_type_that_is_asked_for_is_refused(package, run, tmp_path,
         (lambda: Matching.of(ENTRIES).find(pd.DataFrame({"text": ["a"]})), "got a DataFrame: give one of its columns"),
         (lambda: Matcher.build(["dog"]).find(pa.table({"text": ["a"]})), "Table; give a list or an Arrow array"),
         (lambda: Sources.find(lists=["dog"]), "lists is of type list; give a mapping or None"),
+        (lambda: curate(inputs=[]), "inputs is an empty list; give files, folders, globs or URLs"),
+        (
+            lambda: curate(inputs=["a", pd.DataFrame({"url": ["x"]})]),
+            "inputs[1] is of type DataFrame; give a string or",
+        ),
+        (lambda: curate(inputs=["a", ""]), "inputs[1] is empty; give a path"),
+        (lambda: curate(inputs=[Path("")]), "inputs[0] is empty; give a path"),
+        (lambda: curate(output=""), "output is empty; give a path"),
+        (lambda: curate(output=Path("")), "output is empty; give a path"),
+        (lambda: curate(metadata=" "), "metadata is empty; give a path"),
+        (lambda: Results.open(""), "path is empty; give a path"),
     ],
 )
 def test_the_sentence_says_what_to_give(mistake, sentence):

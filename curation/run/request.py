@@ -27,7 +27,7 @@ from curation.schemas import MATCHED_VERSION
 from metadata.config import MetadataConfig
 from metadata.entries import Entries, FilesOfLanguages
 from runtime.engine import Engine
-from runtime.errors import InputError, require_several, typed
+from runtime.errors import InputError, require_inputs, require_several, typed
 from runtime.packages import has, hooks
 from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile
@@ -104,7 +104,7 @@ class Request:
 
         Without `metadata`, starter metadata is taken, of which `progress` tells.
         """
-        require_several("inputs", inputs)
+        require_inputs(inputs)
         given = list(map(str, inputs))
         tables = list(dict.fromkeys(table_name(each) for each in given if is_table(each)))
         if tables and config.sample_files is not None:

@@ -30,7 +30,7 @@ from runtime.errors import InputError, require_utf8
 from runtime.packages import missing_package
 from runtime.redaction import hidden, with_secrets
 from runtime.storage.locks import WORK
-from runtime.storage.paths import is_url, names
+from runtime.storage.paths import is_url, lacking, names
 from runtime.storage.remote import AHEAD, Reading, RemoteFile, may_pass, persist
 
 for _system in known_implementations.values():  # fsspec's sentences name no extra of this project
@@ -186,7 +186,10 @@ def system_of(path: str) -> tuple[AbstractFileSystem, str]:
     """Return the fsspec file system of a path, and the name of the path in that file system."""
     if "://" not in path:  # not fsspec.core.url_to_fs, which splits a name at ::
         return fsspec.filesystem("file"), os.path.abspath(os.path.expanduser(path))
-    system, inner = fsspec.core.url_to_fs(with_secrets(path))
+    try:
+        system, inner = fsspec.core.url_to_fs(with_secrets(path))
+    except TypeError as error:
+        raise lacking(hidden(path), error) from None
     return (_asked_once(system) if "s3" in type(system).protocol else system), inner
 
 

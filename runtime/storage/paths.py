@@ -60,11 +60,23 @@ def as_path(path: str | os.PathLike) -> Path:
 
     try:
         # A listing that s3fs has cached would lack files that another process has just written.
-        return cast(Path, UPath(f"{protocol}://{rest.rstrip('/')}", use_listings_cache=False))
+        url = UPath(f"{protocol}://{rest.rstrip('/')}", use_listings_cache=False)
+        _ = url.fs  # made here, where a URL that has too little can be refused
+        return cast(Path, url)
+    except TypeError as error:
+        raise lacking(str(path), error) from None
     except ValueError as error:
         raise InputError(f"{path} is no URL that can be opened: {error}") from None
     except ImportError as error:
         raise InputError(f"{path} cannot be opened: {missing_package(str(error)) or error}") from None
+
+
+def lacking(url: str, error: TypeError) -> InputError:
+    """Return the error for a URL that has too little for its file system, which raised `error`: no host, for one."""
+    variable = f"FSSPEC_{url.partition('://')[0].upper()}_"
+    return InputError(
+        f"{url} has not all that its file system needs ({error}); complete the URL, or set variables {variable}NAME"
+    )
 
 
 def absolute(path: str | os.PathLike) -> Path:

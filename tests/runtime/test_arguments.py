@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from runtime.arguments import Parser, add_fields, made, number
+from runtime.arguments import Parser, absolute, add_fields, made, number
 from runtime.errors import ParameterError
 
 
@@ -150,7 +150,7 @@ def test_an_integer_as_people_write_it(parser, number):
 
 
 @pytest.mark.parametrize(
-    "number", ["20.000", "2,0000", "20,00", "1.5", "1e-4", "15e-1", "1.55e1", "nan", "1e999", "0x10", ""]
+    "number", ["20.000", "2,0000", "20,00", "1.5", "1e-4", "15e-1", "1.55e1", "nan", "1e999", "0x10"]
 )
 def test_what_may_mean_another_integer_or_none(refused, number):
     assert "is no integer; write one as 20000, 20,000 or 2e4" in refused("--output", "out", f"--seed={number}")
@@ -259,3 +259,16 @@ def test_a_flag_takes_what_the_field_of_its_name_holds(given, expected):
     assert made(Fields, parser.parse_args(given)) == expected
     assert "--rules {unicode,meta}" in parser.format_help()
     assert "--lists FILE [FILE ...]" in parser.format_help()
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_value_as_of_an_unset_variable_is_refused(refused, empty):
+    assert "--output is empty; give a value" in refused("--output", empty)
+    assert "--output is empty; give a value" in refused(f"--output={empty}")
+    assert "--input is empty; give a value" in refused("--input", "a", empty, "--output", "out")
+    assert "--seed is empty; give a value" in refused("--output", "out", "--seed", empty)
+
+
+def test_an_empty_value_without_a_flag_is_refused_by_its_name(parser, refused):
+    parser.add_argument("run", metavar="RUN", type=absolute)
+    assert "RUN is empty; give a value" in refused("", "--output", "out")

@@ -11,6 +11,7 @@ import pytest
 
 from runtime.errors import InputError
 from runtime.storage.listing import expand, name_of, system_of
+from runtime.storage.paths import as_path
 
 NAMES = ("a.x", "b_c.x", "deep/d.x", "deep/.e.x", "_temporary/f.x", ".g.x")
 
@@ -81,6 +82,14 @@ def test_other_readers_of_s3_keep_their_own_tries(s3_server):
     assert (own.retries, own.config_kwargs["retries"]["total_max_attempts"]) == (1, 1)
     assert (shared.retries, "retries" in shared.config_kwargs) == (type(shared).retries, False)
     assert system_of("s3://outputs")[0] is own
+
+
+@pytest.mark.parametrize("url", ["dbfs://", "dbfs://box/a", "github://"])
+@pytest.mark.parametrize("look_up", [expand, as_path])
+@pytest.mark.filterwarnings("ignore:UPath")
+def test_a_url_with_too_little_for_its_file_system_is_refused_in_a_sentence(url, look_up):
+    with pytest.raises(InputError, match=f"{url} has not all that its file system needs .*; complete the URL"):
+        look_up(url)
 
 
 def test_the_name_of_a_url_has_no_query():

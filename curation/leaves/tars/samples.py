@@ -14,7 +14,7 @@ import mmap
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,7 +33,7 @@ import pyarrow as pa
 
 from curation.inputs.files import Input
 from curation.leaves.tars.headers import DamagedTar, Member, members
-from runtime.errors import InputError, require_several
+from runtime.errors import InputError, require_inputs
 from runtime.kernel_caches import scratch_folder
 from runtime.redaction import hidden
 from runtime.storage import listing
@@ -77,15 +77,13 @@ class Picture(NamedTuple):
     data: bytes | None
 
 
-def find(paths: Iterable[str | PathLike[str]]) -> list[Source]:
+def find(paths: Sequence[str | PathLike[str]]) -> list[Source]:
     """Return the tars and pictures at files, folders, globs and URLs, each once, sorted by path.
 
     InputError for a path without tars and pictures, or no paths.
     """
-    require_several("inputs", paths)
+    require_inputs(paths)
     found = {source.path: source for path in paths for source in _found(str(path))}
-    if not found:
-        raise InputError("no input was given; give img2dataset's output folder, tars, or a folder of pictures")
     return [found[path] for path in sorted(found)]
 
 
