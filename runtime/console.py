@@ -21,7 +21,7 @@ from runtime.interrupts import INTERRUPTED, interruptible
 from runtime.kernel_caches import require_safe
 from runtime.packages import missing_package
 from runtime.progress import current
-from runtime.storage.paths import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_outside
+from runtime.storage.paths import FullDisk, is_full, is_outside, no_space
 
 BROKEN_OFF = f"Spark has ended, or its master has; {AGAIN}"
 _LEVELS: dict[str, terminal.Level] = {"WARNING": "warning", "ERROR": "error", "CRITICAL": "error"}
@@ -147,7 +147,7 @@ def spark_failure(text: str) -> tuple[str, int]:
 def _outside(error: Exception) -> str:
     """Return a sentence for an error of files, networks or processes in the driver."""
     if isinstance(error, OSError) and is_full(error):
-        return f"{NO_SPACE} {Path(error.filename).parent if error.filename else tempfile.gettempdir()}; {MAKE_ROOM}"
+        return no_space(Path(error.filename).parent if error.filename else tempfile.gettempdir())
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
         return _denied(error.filename, error.errno == errno.EROFS)
     if isinstance(error, OSError) and error.errno == errno.EMFILE and (reason := few_files()):

@@ -20,8 +20,8 @@ from curation.leaves.online import OnlineConfig
 from curation.leaves.report_sections.alignment import read_classes
 from curation.leaves.scoring.scorer import ScoringConfig
 from curation.leaves.tars.samples import find
-from curation.run.request import Request
 from metadata import Entries, MetadataConfig, Sources
+from tests.support.asked import request_of
 from tests.support.checkout import ROOT
 from tests.support.written_run import write_run
 
@@ -72,7 +72,7 @@ def test_rules_that_do_not_exist_are_refused_before_a_text_is_matched():
         lambda: GateOptions(captions="captions.parquet"),
         lambda: GateOptions(images=["scores.parquet"]),
         lambda: MatchOptions(exclude=ROOT / "opt-outs.txt"),
-        lambda: Request.find(CurationConfig(), "pairs.parquet", ENTRIES, Options()),
+        lambda: request_of(CurationConfig(), "pairs.parquet", ENTRIES, Options()),
     ],
 )
 def test_one_string_in_place_of_several_is_not_taken_letter_by_letter(mistake):
@@ -137,7 +137,7 @@ def test_pictures_to_hash_may_be_paths(tmp_path):
 
 def test_inputs_may_be_paths(tmp_path):
     (tmp_path / "pairs.jsonl").write_text('{"url": "http://a.example/1.jpg", "text": "a dog"}\n')
-    request = Request.find(CurationConfig(), [tmp_path / "pairs.jsonl"], ENTRIES, Options())
+    request = request_of(CurationConfig(), [tmp_path / "pairs.jsonl"], ENTRIES, Options())
     assert [file.path for file in request.files] == [str(tmp_path / "pairs.jsonl")]
 
 

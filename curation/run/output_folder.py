@@ -8,6 +8,7 @@ Inputs may be added and exclusion lists may change; a folder that differs from i
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -32,7 +33,7 @@ from runtime.storage.atomic import Parts, read_json, require_no_link, write_json
 from runtime.storage.locks import WORK, Owner, clear_work, is_free, own, usable
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.parquet import first_rows
-from runtime.storage.paths import files, is_url, make_folder, remove
+from runtime.storage.paths import existing, files, is_url, make_folder, remove
 from runtime.tallies import Tallies
 
 VERSION = 1
@@ -245,6 +246,16 @@ def require_claimable(path: str | PathLike[str], description: dict, overwrite: b
             require_like(folder, json.loads(json.dumps(description)))
 
 
+def require_output(path: str | PathLike[str], overwrite: bool = False) -> None:
+    """Refuse a folder that no run could claim, whatever its description; nothing is written."""
+    with usable(path) as folder:
+        if not (overwrite or is_free(folder)):
+            _stamp(folder)
+        if not (is_url(folder) or os.access(place := existing(folder), os.W_OK)):
+            code = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
+            raise PermissionError(code, os.strerror(code), str(place))
+
+
 def _clear(path: Path) -> None:
     for name in PARTS:
         remove(path / name)
@@ -267,17 +278,23 @@ def require_like(path: Path, description: dict) -> bool:
     """
     if is_free(path):
         return False
-    stamp = Parts(path, path / WORK).earlier("matched") or _claim(path) or read_json(path / "run.json")
-    if stamp is None:
-        raise InputError(
-            f"output {path} holds files that are no run of curate; give an empty or new folder, or --overwrite"
-        )
+    stamp = _stamp(path)
     differing = _differing(stamp, description, path)
     if differing and not _is_unread(path):
         raise InputError(
             f"output {path} holds another run (other {', '.join(differing)}); give another folder, or --overwrite this"
         )
     return bool(differing)
+
+
+def _stamp(path: Path) -> dict:
+    """Return the description of the run in a folder, and its version; InputError if the folder holds no run."""
+    stamp = Parts(path, path / WORK).earlier("matched") or _claim(path) or read_json(path / "run.json")
+    if stamp is None:
+        raise InputError(
+            f"output {path} holds files that are no run of curate; give an empty or new folder, or --overwrite"
+        )
+    return stamp
 
 
 def _differing(stamp: dict, description: dict, path: Path) -> list[str]:

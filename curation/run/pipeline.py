@@ -13,9 +13,10 @@ from curation.config import CurationConfig
 from curation.inputs.files import dialects
 from curation.inputs.tables.columns import PREFIX
 from curation.run import warm
-from curation.run.output_folder import Output
-from curation.run.request import Options, Request
+from curation.run.output_folder import Output, require_output
+from curation.run.request import FoundInputs, Options, Request
 from curation.run.results import Results
+from curation.run.space import require_space
 from curation.run.steps import Counted, Steps
 from metadata.entries import Entries
 from runtime import terminal
@@ -71,12 +72,17 @@ def asked(
     options: Options,
     progress: Progress,
 ) -> Request:
-    """Return the request of a run, with everything checked except the content of the output folder."""
-    request = Request.find(config, inputs, metadata, options, progress)
-    require_apart(output, request.paths(inputs))
-    for line in dialects(request.files):
+    """Return the request of a run, with everything checked except whether the output folder holds this run.
+
+    What takes seconds, such as building starter metadata, is done last.
+    """
+    found = FoundInputs.find(config, inputs, options.columns)
+    require_apart(output, found.paths)
+    require_output(output, options.overwrite)
+    require_space(output, found.files, options, progress)
+    for line in dialects(found.files):
         progress.note(terminal.in_one_line(line))
-    return request
+    return Request.find(config, found, metadata, options, progress)
 
 
 def copy_tables(engine: Engine, request: Request, output: Output, progress: Progress) -> tuple[Request, Output]:

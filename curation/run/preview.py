@@ -6,7 +6,6 @@ the text for the console, at most 80 columns wide. Spark is started only to pars
 
 from __future__ import annotations
 
-import io
 import unicodedata
 from bisect import bisect_right
 from collections import Counter
@@ -20,7 +19,6 @@ from textwrap import wrap
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from curation.balancing.manifest import keep_probability
 from curation.balancing.thresholds import Distribution, EntryCounts, rates_of, thresholds_at
@@ -35,6 +33,7 @@ from curation.run import warm
 from curation.run.output_folder import require_claimable
 from curation.run.pipeline import asked
 from curation.run.request import Options, Request
+from curation.run.space import CURATED, ENTRY, MATCHED, PAIR, free_bytes, lacking, row_bytes
 from curation.schemas import CANDIDATES
 from metadata.entries import Entries
 from runtime.arrow import one_batch
@@ -46,8 +45,6 @@ from runtime.warming import compile_kernels, usable_cores
 
 # Core-seconds per pair after reading: tests/bench/MEASURED.md, "What a dry run reckons with".
 PAIR_SECONDS = 9e-6
-# Bytes per row, besides URL, text and page, in pairs/, matched/ and curated/; and per entry in counts.parquet.
-PAIR, MATCHED, CURATED, ENTRY = 70, 55, 55, 16
 
 WIDTH = 80
 LEAST_COST = 0.01  # core-hours; less is shown as less than this
@@ -72,9 +69,7 @@ class SampledInputs:
     @cached_property
     def row_bytes(self) -> float:
         """Bytes per row for URL, text and page URL, compressed in Parquet."""
-        packed = io.BytesIO()
-        pq.write_table(pa.table(self.rows.select(["url", "text", "page_url"])), packed, compression="zstd")
-        return packed.tell() / max(1, self.rows.num_rows)
+        return row_bytes(self.rows)
 
     @cached_property
     def is_matched(self) -> np.ndarray:
@@ -87,6 +82,7 @@ class Preview:
     """The expected outcome of a run; numbers of pairs are estimates, from samples, for all inputs."""
 
     request: Request
+    output: str | Path
     found: list[SampledInputs]
 
     @property
@@ -191,7 +187,7 @@ def preview(
         found = [_found(each, request, matching) for each in samples(request.files, request.options.columns)]
     if found and not request.tables:
         _require_texts(found)
-    return Preview(request, found)
+    return Preview(request, output, found)
 
 
 def _require_texts(found: list[SampledInputs]) -> None:
@@ -265,7 +261,10 @@ def _expected(preview: Preview) -> Iterator[str]:
     yield f"expected: {short(preview.pairs)} pairs, {short(preview.matched)} with a match ({share})"
     yield from _wrapped(_kept(preview.kept, config))
     each = ", ".join(f"{name} {readable(round(size))}" for name, size in parts.items())
-    yield from _wrapped(f"disk: {readable(round(sum(parts.values())))}: {each}")
+    need, free = sum(parts.values()), free_bytes(preview.output)
+    yield from _wrapped(f"disk: {readable(round(need))}: {each}")
+    if free is not None and need > free:
+        yield from _wrapped(f"it will not fit: {lacking(preview.output, need, free)}")
     cores = usable_cores()
     seconds, hours = preview.core_seconds, preview.core_seconds / 3600
     yield f"  time: {_plainly(hours)} core-hours, {_lasting(seconds / cores)} on the {cores} cores of this machine;"

@@ -77,6 +77,32 @@ class Options:
 
 
 @dataclass(frozen=True)
+class FoundInputs:
+    """The inputs of a run: the files found, and the tables of Spark's catalog that are not copied into files yet."""
+
+    files: list[Input]
+    tables: list[str]
+    passed_over: dict[str, str]  # path of an input that is no regular file → its kind
+    paths: list[str]  # the paths given, without tables and crawls, and those of all files found
+
+    @classmethod
+    def find(cls, config: CurationConfig, inputs: Sequence[str | Path], columns: TableOptions) -> FoundInputs:
+        """Find the files of a run, and open each once; InputError for inputs and columns that cannot be used."""
+        require_inputs(inputs)
+        given = list(map(str, inputs))
+        tables = list(dict.fromkeys(table_name(each) for each in given if is_table(each)))
+        if tables and config.sample_files is not None:
+            raise InputError(f"sample_files takes some files, and {PREFIX}{tables[0]} has none; give a view of it")
+        names = [each for each in given if not is_table(each)]
+        passed_over: dict[str, str] = {}
+        found = files.find(names, columns, config.sample_files, config.seed, passed_over)
+        paths = [file.path for file in found]
+        if config.sample_files is None:
+            columns.require_use([*(PREFIX + each for each in tables), *paths])
+        return cls(found, tables, passed_over, [*(each for each in names if not is_crawl(each)), *paths])
+
+
+@dataclass(frozen=True)
 class Request:
     """A run's config and options, and all that it reads, already found."""
 
@@ -95,25 +121,15 @@ class Request:
     def find(
         cls,
         config: CurationConfig,
-        inputs: Sequence[str | Path],
+        inputs: FoundInputs,
         metadata: str | Path | Entries | None,
         options: Options,
-        progress: Progress | None = None,
+        progress: Progress,
     ) -> Request:
-        """Find the files of a run, and open each once; return the request. InputError for all that cannot be used.
+        """Return the request of a run over these inputs; InputError for all that cannot be used.
 
-        Without `metadata`, starter metadata is taken, of which `progress` tells.
+        The entries come last, as they may have to be built. Without `metadata`, they are starter metadata.
         """
-        require_inputs(inputs)
-        given = list(map(str, inputs))
-        tables = list(dict.fromkeys(table_name(each) for each in given if is_table(each)))
-        if tables and config.sample_files is not None:
-            raise InputError(f"sample_files takes some files, and {PREFIX}{tables[0]} has none; give a view of it")
-        paths = [each for each in given if not is_table(each)]
-        passed_over: dict[str, str] = {}
-        found = files.find(paths, options.columns, config.sample_files, config.seed, passed_over)
-        if config.sample_files is None:
-            options.columns.require_use([*(PREFIX + each for each in tables), *(file.path for file in found)])
         exclusion = Exclusion.read(options.exclude)
         if options.exclude_bits is not None and PDQ not in exclusion.hashes:
             raise InputError(
@@ -123,20 +139,15 @@ class Request:
         return cls(
             config=config,
             options=options,
-            tables=tables,
-            files=found,
+            tables=inputs.tables,
+            files=inputs.files,
             exclusion=exclusion,
-            entries=entries_for(config, starter(config, progress or Progress()) if metadata is None else metadata),
             identifier=Identifier.open(options.model),
             gate=_gate(options, exclusion),
             observers=observers(options),
-            passed_over=passed_over,
+            passed_over=inputs.passed_over,
+            entries=entries_for(config, starter(config, progress) if metadata is None else metadata),
         )
-
-    def paths(self, inputs: Sequence[str | Path]) -> list[str]:
-        """Return the paths among `inputs` (without tables and crawls), and the paths of all files found."""
-        given = (each for each in map(str, inputs) if not (is_table(each) or is_crawl(each)))
-        return [*given, *(file.path for file in self.files)]
 
     def _excluded(self) -> str | None:
         """Return a digest of the exclusion lists and, if they name hashes, of the hash tables; None without lists."""

@@ -23,7 +23,6 @@ from runtime.packages import missing_package
 # Packages whose errors are errors of a network, even if they are no OSErrors.
 _NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")
 FULL = (errno.ENOSPC, errno.EDQUOT)
-NO_SPACE, MAKE_ROOM = "no space left in", "make room and run the same command again"
 AT_ONCE = 16  # requests: each takes some 30 ms
 _WAITING = 1024  # items, each of which takes a kilobyte while it waits for a thread
 
@@ -116,6 +115,17 @@ def is_outside(error: BaseException) -> bool:
     return isinstance(error, OSError) or type(error).__module__.startswith(_NETWORK)
 
 
+def existing(path: str | os.PathLike) -> Path:
+    """Return a local path if it exists, else the nearest folder above that does."""
+    return next(each for each in (Path(os.path.abspath(path)), *Path(os.path.abspath(path)).parents) if each.exists())
+
+
+def no_space(folder: str | os.PathLike) -> str:
+    """Return a sentence that names a full local folder and the file system that it is on."""
+    system = next(each for each in (existing(folder), *existing(folder).parents) if each.is_mount())
+    return f"no space left in {folder}, on the file system {system}; make room and run the same command again"
+
+
 @contextmanager
 def room(folder: str | os.PathLike) -> Iterator[None]:
     """Raise FullDisk, which names `folder`, if the block fails because a disk or quota is full."""
@@ -123,7 +133,7 @@ def room(folder: str | os.PathLike) -> Iterator[None]:
         yield
     except OSError as error:
         if is_full(error):
-            raise FullDisk(f"{NO_SPACE} {folder}; {MAKE_ROOM}") from error
+            raise FullDisk(no_space(folder)) from error
         raise
 
 

@@ -12,9 +12,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from curation.config import CurationConfig
 from curation.run.output_folder import Output
-from curation.run.request import Options, Request
+from curation.run.request import Options
 from metadata.entries import Entries
 from runtime.tallies import Tallies
+from tests.support.asked import request_of
 
 
 def resident() -> int:
@@ -38,7 +39,7 @@ with tempfile.TemporaryDirectory() as work:
     held = resident()
     entries = Entries.open(metadata)
     held = report(f"{len(entries):,} entries", held, len(entries))
-    request = Request.find(CurationConfig(), [str(folder)], entries, Options())
+    request = request_of(CurationConfig(), [str(folder)], entries, Options())
     found = report(f"{number:,} inputs, found", held, number)
     with Output.claim(Path(work, "out"), request.made_from()) as output:
         claimed = report("claimed", found, number)

@@ -12,9 +12,9 @@ import pytest
 
 from curation import CurationConfig, GateOptions, Options, curate
 from curation.leaves.gate.tables import GivenTables, HashTables, ListedHashes
-from curation.run.request import Request
 from metadata.entries import Entries
 from runtime.errors import InputError
+from tests.support.asked import request_of
 
 BITS = 31
 
@@ -132,7 +132,7 @@ def test_bits_without_a_list_of_pdq_are_refused(tmp_path):
     (tmp_path / "urls.txt").write_text("http://a.example/b.jpg\n")
     options = Options(exclude=[str(tmp_path / "urls.txt")], exclude_bits=31)
     with pytest.raises(InputError, match=r"exclude_bits is 31, and no list names PDQ hashes .* pdq=FILE"):
-        Request.find(CurationConfig(), [tmp_path / "pairs.jsonl"], Entries.build({"en": ["dog"]}), options)
+        request_of(CurationConfig(), [tmp_path / "pairs.jsonl"], Entries.build({"en": ["dog"]}), options)
 
 
 def test_a_table_whose_hashes_are_null_is_refused(engine, tmp_path):

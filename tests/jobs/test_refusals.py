@@ -14,12 +14,13 @@ from curation.config import CurationConfig
 from curation.inputs.files import Input
 from curation.run.ledger import Ledger
 from curation.run.output_folder import Output
-from curation.run.request import Options, Request
+from curation.run.request import Options
 from metadata import Entries, InputError
 from runtime.arguments import made
 from runtime.engine.local import Local
 from runtime.storage.atomic import read_json, write_json
 from runtime.tallies import Tallies
+from tests.support.asked import request_of
 from tests.support.outputs import A, with_inputs_done
 from tests.support.refusals import refusal
 
@@ -175,8 +176,7 @@ def test_sampled_files_of_a_crawl_are_those_of_the_seed(words, tmp_path, monkeyp
     command = ["--input", "commoncrawl:CC-MAIN-2024-10", "--sample-files", "3", "--entries", f"en={words}"]
     asked = [parse_curate([*command, "--output", "out", "--seed", seed]) for seed in "001"]
     requests = [
-        Request.find(made(CurationConfig, args), args.input, Entries.build({"en": ["dog"]}), Options())
-        for args in asked
+        request_of(made(CurationConfig, args), args.input, Entries.build({"en": ["dog"]}), Options()) for args in asked
     ]
     one, again, other = ([file.path for file in request.files] for request in requests)
     assert one == again != other

@@ -17,6 +17,7 @@ from curation.run.results import Results
 from metadata import Entries
 from runtime.errors import InputError
 from tests.naive.ablations import naive_found, naive_rates_at
+from tests.support.asked import request_of
 from tests.support.outputs import TALLIES
 from tests.support.pair_rows import OneLanguage
 from tests.support.written_run import write_run
@@ -31,7 +32,7 @@ def requested(tmp_path: Path, **variant) -> Request:
     pairs = tmp_path / "pairs.jsonl"
     if not pairs.exists():
         pairs.write_text('{"url": "http://a.example/1.jpg", "text": "a dog"}\n')
-    return Request.find(CurationConfig(**variant), [str(pairs)], Entries.build(LISTS), Options())
+    return request_of(CurationConfig(**variant), [str(pairs)], Entries.build(LISTS), Options())
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -45,9 +45,13 @@ Traceback (most recent call last):
         (
             OSError(errno.ENOSPC, FULL, "/out/.work"),
             1,
-            "no space left in /out; make room and run the same command again",
+            "no space left in /out, on the file system /; make room and run the same command again",
         ),
-        (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "/out/.work"), 1, "no space left in /out; make room"),
+        (
+            OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "/out/.work"),
+            1,
+            "no space left in /out, on the file system /; make room",
+        ),
         (OSError(errno.ENOSPC, FULL), 1, "no space left in /"),
         (PermissionError(errno.EACCES, "Permission denied", "/out"), 1, "/out is not writable"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "/proc/x"), 1, "/proc/x can be neither made nor"),

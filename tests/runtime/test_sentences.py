@@ -113,7 +113,7 @@ def test_bad_input_that_a_worker_found_is_told_as_it_is():
 @pytest.mark.parametrize(
     ("error", "status", "sentence"),
     [
-        (OSError(28, "No space left on device", "out/rates.npy"), 1, "no space left in out; make room"),
+        (OSError(28, "No space left on device", "out/rates.npy"), 1, "no space left in out, on the file system /"),
         (BrokenProcessPool("A process in the process pool was terminated"), 1, "was terminated"),
         (ConnectionRefusedError(111, "Connection refused"), 1, "Spark has ended, or its master has"),
         (InputError("no such file"), 2, "curate: no such file"),

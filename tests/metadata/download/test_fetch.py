@@ -72,7 +72,9 @@ def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(server, tmp_path, 
 
     with monkeypatch.context() as patched:
         patched.setattr(transfer, "sync", full)
-        with pytest.raises(FullDisk, match=r"no space left in .*sub; make room and run the same command again"):
+        with pytest.raises(
+            FullDisk, match=r"no space left in .*sub, on the file system /.*; make room and run the same command again"
+        ):
             one(server, tmp_path, manners, file(BODY))
     assert visible(tmp_path) == ["a.bin.partial"]
     assert one(server, tmp_path, manners, file(BODY)).outcome == "fetched"

@@ -1,0 +1,55 @@
+"""Say before a run, from samples of its inputs, that what it writes will not fit on the disk of its output folder."""
+
+import io
+import shutil
+from collections.abc import Sequence
+from os import PathLike
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation.inputs.files import Input, samples
+from curation.run import warm
+from curation.run.request import Options
+from runtime.errors import InputError
+from runtime.progress import Progress
+from runtime.storage.locks import is_free
+from runtime.storage.paths import as_path, existing, is_url
+from runtime.terminal import readable
+from runtime.warming import compile_kernels
+
+# Bytes per row, besides URL, text and page, in pairs/, matched/ and curated/; and per entry in counts.parquet.
+PAIR, MATCHED, CURATED, ENTRY = 70, 55, 55, 16
+PLENTY = 20  # times the bytes of the inputs; no run writes more
+ALL_PARTS = 2.5  # times the bytes of pairs/, which a run writes in all if most pairs match
+
+
+def row_bytes(rows: pa.Table | pa.RecordBatch) -> float:
+    """Return the bytes per row of URL, text and page URL, compressed in Parquet."""
+    packed = io.BytesIO()
+    pq.write_table(pa.table(rows.select(["url", "text", "page_url"])), packed, compression="zstd")
+    return packed.tell() / max(1, rows.num_rows)
+
+
+def free_bytes(output: str | PathLike[str]) -> int | None:
+    """Return the bytes that are free on the file system of an output folder; None for a URL."""
+    path = as_path(output)
+    return None if is_url(path) else shutil.disk_usage(existing(path)).free
+
+
+def lacking(output: str | PathLike[str], need: float, free: int) -> str:
+    """Return a sentence that says that about `need` bytes do not fit into an output folder."""
+    return f"about {readable(round(need))} will be written into {output}, and {readable(free)} are free on its disk"
+
+
+def require_space(output: str | PathLike[str], inputs: Sequence[Input], options: Options, progress: Progress) -> None:
+    """Refuse a new run whose pairs alone will not fit into its output folder; say it if all together may not."""
+    free = free_bytes(output)
+    if free is None or not is_free(as_path(output)) or sum(each.size for each in inputs) * PLENTY < free:
+        return
+    compile_kernels(warm.needed(inputs), progress)
+    need = sum((row_bytes(each.rows) + PAIR) * each.pairs for each in samples([*inputs], options.columns))
+    if need > free:
+        raise InputError(f"{lacking(output, need, free)}; make room, or give an output folder on another disk")
+    if need * ALL_PARTS > free:
+        progress.note(f"{lacking(output, need * ALL_PARTS, free)}; --dry-run says more exactly what will be.")

@@ -1,0 +1,100 @@
+"""Arguments, inputs, columns, output and space are checked before anything that takes seconds."""
+
+from collections import namedtuple
+
+import pytest
+
+from curation import InputError, curate
+from curation.config import CurationConfig
+from curation.inputs.tables.columns import TableOptions
+from curation.run import pipeline, request, space
+from curation.run.preview import lines, preview
+from curation.run.request import Options
+from metadata.entries import Entries
+from runtime.progress import Progress
+from tests.support.tables import json_lines
+
+Usage = namedtuple("Usage", "free")
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Inputs with 2,000 pairs; what names no folder of its own is beside them."""
+    rows = ({"url": f"http://a.example/{number}.jpg", "text": f"dog {number}"} for number in range(2000))
+    (tmp_path / "pairs.jsonl").write_text(json_lines(*rows))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    return tmp_path
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """Let what a fresh machine builds fail the test."""
+
+    def building(*_):
+        raise AssertionError("something is built")
+
+    monkeypatch.setattr(request, "starter", building)
+    monkeypatch.setattr(pipeline, "compile_kernels", building)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "options", "expected"),
+    [
+        ("typo.jsonl", "out", {}, "typo.jsonl does not exist"),
+        ("pairs.jsonl", "out", {"columns": TableOptions(url_column="nothing")}, "no column nothing"),
+        ("pairs.jsonl", "pairs.jsonl", {}, "is the output folder"),
+        ("pairs.jsonl", "other/file", {}, "other/file is a file; give a folder"),
+        ("pairs.jsonl", "other", {}, "holds files that are no run of curate"),
+        ("pairs.jsonl", "out", {"exclude": ["typo.txt"]}, "typo.txt"),
+        ("pairs.jsonl", "out", {"model": "typo.bin"}, "typo.bin cannot be read"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_is_built(fresh, pairs, inputs, output, options, expected):
+    with pytest.raises(InputError, match=expected):
+        curate(pairs / inputs, pairs / output, options=Options(**options))
+
+
+def test_an_output_that_may_not_be_written_is_refused_before_anything_is_built(fresh, pairs, monkeypatch):
+    real = pipeline.require_output.__globals__["os"].access
+    monkeypatch.setattr("os.access", lambda path, mode: path != pairs / "other" and real(path, mode))
+    with pytest.raises(PermissionError):
+        curate(pairs / "pairs.jsonl", pairs / "other" / "out")
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Return a function that sets the bytes that are free on each disk."""
+    return lambda size: monkeypatch.setattr(space.shutil, "disk_usage", lambda _: Usage(size))
+
+
+def test_a_run_that_will_not_fit_is_refused_with_its_folder(fresh, free, pairs):
+    free(100_000)
+    with pytest.raises(
+        InputError, match=r"about 1\d\d\.\d kB will be written into .*/out, and 100.0 kB are free on it"
+    ):
+        curate(pairs / "pairs.jsonl", pairs / "out")
+    assert not (pairs / "out").exists()
+
+
+def test_a_run_that_may_not_fit_says_so_and_runs(free, pairs):
+    free(250_000)
+    notes = []
+
+    class Noting(Progress):
+        def note(self, line):
+            notes.append(line)
+
+    entries = Entries.build({"en": ["dog"]})
+    curate(pairs / "pairs.jsonl", pairs / "out", metadata=entries, progress=Noting())
+    assert any(note.startswith("about ") and note.endswith("says more exactly what will be.") for note in notes)
+    free(100)
+    curate(pairs / "pairs.jsonl", pairs / "out", metadata=entries)  # the run is there, and writes little
+
+
+def test_a_dry_run_says_that_a_run_will_not_fit(free, pairs):
+    entries, config = Entries.build({"en": ["dog"]}), CurationConfig()
+    for size, expected in ((200_000, True), (10_000_000, False)):
+        free(size)
+        text = lines(preview([pairs / "pairs.jsonl"], pairs / "out", metadata=entries, config=config))
+        assert ("it will not fit: about " in text) is expected
