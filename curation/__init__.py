@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from curation.balancing.thresholds import tail_share as tail_share
     from curation.balancing.thresholds import threshold as threshold
     from curation.config import CurationConfig as CurationConfig
-    from curation.images.combine import uids as uids
+    from curation.image_ids import uids as uids
     from curation.leaves import online as online
-    from curation.leaves.by_uid import captions as captions
-    from curation.leaves.by_uid import clusters as clusters
-    from curation.leaves.by_uid import weights as weights
+    from curation.leaves.annotations import captions as captions
+    from curation.leaves.annotations import clusters as clusters
+    from curation.leaves.annotations import weights as weights
     from curation.leaves.gate.options import GateOptions as GateOptions
     from curation.leaves.hashing.pipeline import hash_images as hash_images
     from curation.leaves.online.dataset import BalancedDataset as BalancedDataset
@@ -47,8 +47,8 @@ _MODULES = {
     "Results": "curation.run.results",
     "Thresholds": "curation.balancing.thresholds",
     "__version__": "runtime.packages",
-    "captions": "curation.leaves.by_uid.captions",
-    "clusters": "curation.leaves.by_uid.clusters",
+    "captions": "curation.leaves.annotations.captions",
+    "clusters": "curation.leaves.annotations.clusters",
     "curate": "curation.run.pipeline",
     "dataframes": "curation.dataframes",
     "draws": "runtime.draws",
@@ -59,8 +59,8 @@ _MODULES = {
     "rates_of": "curation.balancing.thresholds",
     "tail_share": "curation.balancing.thresholds",
     "threshold": "curation.balancing.thresholds",
-    "uids": "curation.images.combine",
-    "weights": "curation.leaves.by_uid.weights",
+    "uids": "curation.image_ids",
+    "weights": "curation.leaves.annotations.weights",
 }
 __all__ = [name for name in _MODULES if not name.startswith("_")]
 

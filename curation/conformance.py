@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from curation.balancing.manifest import keep_probability, sample_batch
 from curation.balancing.thresholds import EntryCounts, Thresholds, rates, tail_share, threshold
-from curation.images.combine import uids
+from curation.image_ids import uids
 from curation.matching.matcher import Matcher
 from curation.schemas import SAMPLED
 from runtime.draws import draws

@@ -158,3 +158,4 @@ SEMANTIC_COPIES = pa.schema(
         pa.field("cosine", pa.float64()),  # of the embeddings of both images
     ]
 )
+MATCHED_ROW_GROUP = 50_000  # images; a worker holds so many at a time when it reads them again

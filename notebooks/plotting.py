@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import FuncFormatter, LogLocator, PercentFormatter
 
-from curation.report.languages import percent, short
 from metadata import InputError
+from runtime.wording import percent, short
 
 plt.style.use(Path(__file__).with_name("style.mplstyle"))
 

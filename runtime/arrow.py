@@ -268,3 +268,30 @@ def _numbers(uids: pa.Array, digits: np.ndarray) -> tuple[np.ndarray, np.ndarray
     offsets, data = string_buffers(uids)
     read_digits(data, offsets, digits, numbers, is_read)
     return numbers, is_read
+
+
+def differs(values: np.ndarray) -> np.ndarray:
+    """Return whether each value differs from the value before; True for the first."""
+    out = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=out[1:])
+    return out
+
+
+def as_bytes(array: pa.Array) -> pa.Array:
+    """Return a column as binary, without checking UTF-8: Arrow checks only when binary is cast to strings."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if isinstance(array, pa.ExtensionArray):  # such as UUIDs
+        array = array.storage
+    if pa.types.is_fixed_size_binary(array.type):
+        return array.cast(pa.binary())
+    is_bytes = pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type)
+    return array if is_bytes else array.cast(pa.string()).cast(pa.binary())
+
+
+def is_utf8(value: bytes | None) -> bool:
+    try:
+        (value or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True

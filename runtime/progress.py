@@ -43,7 +43,7 @@ def advanced() -> Counter[str]:
 
 
 @dataclass
-class Stage:
+class StageProgress:
     """A named part of a run, with its duration and counts; `unit` is the plural of the items that are counted."""
 
     title: str
@@ -88,24 +88,24 @@ class Stage:
         return f"{self.title}: {', '.join(parts)}"
 
 
-_current: ContextVar[Stage | None] = ContextVar("stage", default=None)
+_current: ContextVar[StageProgress | None] = ContextVar("stage", default=None)
 
 
-def current() -> Stage:
+def current() -> StageProgress:
     """Return the current stage, or outside of any stage, a new one that is not shown."""
-    return _current.get() or Stage("")
+    return _current.get() or StageProgress("")
 
 
 class Progress:
     """The stages of a run, which are measured, but not shown."""
 
     def __init__(self) -> None:
-        self._stages: list[Stage] = []
+        self._stages: list[StageProgress] = []
 
     @contextmanager
-    def stage(self, title: str, unit: str = "files") -> Iterator[Stage]:
+    def stage(self, title: str, unit: str = "files") -> Iterator[StageProgress]:
         """Track the block as a stage, and yield the stage; `unit` is the plural of the items that `advance` counts."""
-        stage, before = Stage(title, unit), advanced()
+        stage, before = StageProgress(title, unit), advanced()
         stage.follow(lambda: advanced() - before)
         token = _current.set(stage)
         try:
@@ -128,7 +128,7 @@ class Progress:
         ]
 
     @contextmanager
-    def _shown(self, stage: Stage) -> Iterator[None]:
+    def _shown(self, stage: StageProgress) -> Iterator[None]:
         yield
         stage.end()
 
@@ -141,7 +141,7 @@ class ConsoleProgress(Progress):
         terminal.say(line)
 
     @contextmanager
-    def _shown(self, stage: Stage) -> Iterator[None]:
+    def _shown(self, stage: StageProgress) -> Iterator[None]:
         over = threading.Event()
         watcher = threading.Thread(target=_watch, args=(stage, over), daemon=True)
         watcher.start()
@@ -154,7 +154,7 @@ class ConsoleProgress(Progress):
         terminal.say(str(stage), "info", stage.title, stage.numbers())
 
 
-def _watch(stage: Stage, over: threading.Event) -> None:
+def _watch(stage: StageProgress, over: threading.Event) -> None:
     shown = time.monotonic() - _LINE_EVERY + _LINE_AFTER
     while not over.wait(_LOOK_EVERY):
         now = time.monotonic()

@@ -12,8 +12,8 @@ import pytest
 from curation.config import CurationConfig
 from curation.dataframes import MatchOptions
 from curation.inputs.tables.columns import TableOptions
-from curation.leaves.by_uid.captions import CaptionDraw
-from curation.leaves.by_uid.clusters import Choice
+from curation.leaves.annotations.captions import CaptionDraw
+from curation.leaves.annotations.clusters import Choice
 from curation.leaves.clustering.training import ClusterConfig
 from curation.leaves.export.soft_cap import SoftCap
 from curation.leaves.gate.options import GateOptions

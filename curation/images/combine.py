@@ -7,8 +7,6 @@ Uids of images and the hashes of their texts equal Spark's `md5` and `xxhash64`,
 reads the rows.
 """
 
-from collections.abc import Sized
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,14 +16,9 @@ from curation.inputs.limits import SHARED, SHARED_UIDS
 from curation.kernels.images import differs_from_last, smallest
 from curation.language.text_kinds import is_foreign
 from curation.schemas import CANDIDATE, MATCHED
-from runtime.arrow import Strings, string_array, string_buffers
-from runtime.errors import InputError, typed
-from runtime.kernels.hashes import hex_digits, md5, xxhash
+from runtime.arrow import differs, string_buffers
 from runtime.redaction import hidden
 from runtime.tallies import Tallies
-
-SEED = 42  # of Spark's xxhash64
-_DIGITS = 32  # of a uid
 
 DUPLICATE = "dropped.duplicate_text"
 OVER_LIMIT = "dropped.text_over_limit"
@@ -196,13 +189,6 @@ def _exact_order(rows: pa.RecordBatch) -> np.ndarray:
     return np.lexsort((_preference(rows), texts, rows["hash"].to_numpy(), uids, rows["key"].to_numpy()))
 
 
-def differs(values: np.ndarray) -> np.ndarray:
-    """Return whether each value differs from the value before; True for the first."""
-    out = np.ones(len(values), bool)
-    np.not_equal(values[1:], values[:-1], out=out[1:])
-    return out
-
-
 def _differs_too(differs: np.ndarray, strings: pa.Array, order: np.ndarray) -> np.ndarray:
     """Return a mask, in `order`: the rows where `differs` is True or the string differs from that of the row before."""
     offsets, data = string_buffers(strings)
@@ -314,59 +300,3 @@ def _pages(pages: pa.Array, starts: np.ndarray) -> tuple[pa.Array, pa.Array]:
     same = pc.equal(pages.take(pa.array(others)), pages.take(pa.array(of_image[others])))
     is_same[others] = same.to_numpy(zero_copy_only=False)
     return pages.take(pa.array(first, mask=first < 0)), pages.take(pa.array(rows, mask=is_same))
-
-
-@typed
-def uids(urls: Strings, given: Strings | None = None) -> pa.StringArray:
-    """Return the MD5 of each URL as 32 lower-case hexadecimal digits, or the `given` uid where it is not null.
-
-    >>> uids(pa.array(["https://example.org/", None, "b.png"]), given=pa.array([None, None, "b"])).to_pylist()
-    ['ef57f67c6e906397e7bb672c286a4969', None, 'b']
-    """
-    urls = string_array(urls, "urls")
-    if given is None:
-        return _digests(urls)
-    own = string_array(given, "uids").cast(pa.string())
-    _require_as_many(own, "uids", urls, "urls")
-    missing = own.is_null()
-    return pc.replace_with_mask(own, missing, _digests(urls.filter(missing))) if own.null_count else own
-
-
-def uid_hashes(uids: pa.Array) -> np.ndarray:
-    """Return Spark's xxhash64(uid) as int64; SEED for a null."""
-    uids = string_array(uids, "uids")
-    return _hashed(uids, np.full(len(uids), SEED, np.uint64)).view(np.int64)
-
-
-def hashes(uids: pa.Array, texts: pa.Array) -> np.ndarray:
-    """Return Spark's xxhash64(uid, text) as int64: the hash of the uid is the seed of the hash of the text."""
-    seeds = uid_hashes(uids).view(np.uint64)
-    texts = string_array(texts, "texts")
-    _require_as_many(texts, "texts", seeds, "uids")
-    return _hashed(texts, seeds).view(np.int64)
-
-
-def _digests(values: pa.Array) -> pa.StringArray:
-    rows = len(values)
-    if rows * _DIGITS > np.iinfo(np.int32).max:
-        raise InputError(f"{rows:,} rows in one batch are too many for one Arrow array: pass smaller batches")
-    offsets, data = string_buffers(values)
-    words, digits = np.empty((rows, 4), np.uint32), np.empty(rows * 4, np.uint64)
-    md5(data, offsets, words)
-    hex_digits(words.reshape(-1), digits)
-    ends = np.arange(rows + 1, dtype=np.int32) * np.int32(_DIGITS)
-    array = pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(digits))
-    return pc.if_else(values.is_valid(), array, None) if values.null_count else array
-
-
-def _hashed(values: pa.Array, seeds: np.ndarray) -> np.ndarray:
-    """Return XXH64 of each value with its seed; for a null, the seed unchanged."""
-    offsets, data = string_buffers(values)
-    out = np.empty(len(values), np.uint64)
-    xxhash(data, offsets, seeds, out)
-    return np.where(values.is_valid().to_numpy(zero_copy_only=False), out, seeds) if values.null_count else out
-
-
-def _require_as_many(values: Sized, what: str, others: Sized, of_what: str) -> None:
-    if len(values) != len(others):
-        raise InputError(f"{len(values):,} {what} came with {len(others):,} {of_what}; give one for each")

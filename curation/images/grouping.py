@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.images.combine import combine, differs, group, hashes, tally_duplicates, uid_hashes, uids
+from curation.image_ids import hashes, uid_hashes, uids
+from curation.images.combine import combine, group, tally_duplicates
 from curation.inputs.crawl.links import ALT, SIGNAL, SIGNALS
 from curation.licences import TALLY, license_column
 from curation.matching import Matching
-from curation.schemas import KEYED, LABELS, MATCHED, PAIRS
-from runtime.arrow import gather_reduced, gather_rows, parts
+from curation.schemas import KEYED, LABELS, MATCHED, MATCHED_ROW_GROUP, PAIRS
+from runtime.arrow import differs, gather_reduced, gather_rows, parts
 from runtime.buckets import BUCKET_BYTES, Block, Packer, bucket_of, by_bucket
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import part_writer
@@ -28,7 +29,6 @@ from runtime.tallies import Tallies
 RUN_ROWS = 131_072  # rows that are sorted and matched together; most languages have few of them
 RUN_BYTES = 128 << 20
 _OF_IMAGE = [name for name in MATCHED.names if name in PAIRS.names]
-MATCHED_ROW_GROUP = 50_000  # images; a worker holds so many at a time when it reads them again
 
 
 def pack_pairs(

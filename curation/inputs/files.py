@@ -21,11 +21,14 @@ from curation.inputs.tables import parquet, text
 from curation.inputs.tables.columns import GIVEN, Glance, TableOptions, crawl_files, is_crawl
 from curation.inputs.tables.lines import DIALECTS, PACKINGS, unpack
 from curation.inputs.tables.parquet import KindOf, kind_of_table, require_no_table
+from curation.outputs.checkpoints import Input
 from curation.schemas import CANDIDATES
 from runtime.arrow import gather
+from runtime.buckets import buckets_for
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.packages import hooks, usable
+from runtime.partitioning import BUCKET_ROWS, MOST_BUCKETS
 from runtime.redaction import hidden
 from runtime.storage import listing
 from runtime.storage.listing import ListedFile, Version
@@ -165,22 +168,6 @@ def expected() -> str:
 def _endings(format: Format) -> tuple[str, ...]:
     packings = ("", *PACKINGS) if format.is_packed else ("",)
     return tuple(ending + packing for ending in format.endings for packing in packings)
-
-
-@dataclass(frozen=True)
-class Input:
-    """A file that a task reads or, of a big Parquet file, a range of row groups."""
-
-    path: str
-    format: str  # the name of one of formats()
-    size: int  # compressed bytes; the format's typical size if the size is not known
-    modified: int | None = None  # time of modification, nanoseconds since 1970, if the file system states it
-    row_groups: tuple[int, int] | None = None  # first, and last + 1; None: the whole file
-    etag: str | None = None  # if the file system states it
-    file_size: int | None = None  # bytes of the whole file, if the file system states them
-    changed: int | None = None  # time of the inode's change, nanoseconds since 1970, of a local file
-    inode: int | None = None  # of a local file
-    dialect: str | None = None  # name of the dialect, of CSV and TSV
 
 
 def find(
@@ -404,3 +391,13 @@ def _look(source: Input, options: TableOptions) -> tuple[Glance, pa.Table, Count
     else:
         pairs = glance.rows * source.size / max(1, source.file_size or source.size)
     return glance, rows, tally, pairs
+
+
+def pair_buckets(files: list[Input]) -> int:
+    """Return the number of buckets for the pairs of all `files`, estimated from sizes; rather too many than too few."""
+    return min(MOST_BUCKETS, 2 * buckets_for(sum(map(pairs_in, files)), BUCKET_ROWS))
+
+
+def pairs_in(file: Input) -> float:
+    """Return the estimated number of pairs in a file, from its size."""
+    return file.size / formats()[file.format].pair_bytes

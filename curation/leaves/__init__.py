@@ -2,8 +2,8 @@
 
 The rest of the package imports no leaf. A leaf adds to a run through hooks: HOOKS lists the modules, functions and
 classes on each hook, and other packages add theirs by entry points of the same names. To remove a leaf, remove its
-folder and the lines that name it, as tests/test_leaves.py does. `by_uid`, `near_duplicates`, `domains` and `tars` are
-shared by leaves.
+folder and the lines that name it, as tests/test_leaves.py does. `annotations`, `near_duplicates`, `domains` and `tars`
+are shared by leaves.
 """
 
 HOOKS = {

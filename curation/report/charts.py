@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 
 from curation.balancing.thresholds import Distribution
 from curation.report.facts import Run
-from curation.report.languages import largest, number, percent, short
+from curation.report.languages import largest
+from runtime.wording import number, percent, short
 
 DROPPED = {
     "bad_encoding": "pages in an encoding, or packed in a way, that cannot be undone",

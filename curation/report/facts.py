@@ -18,11 +18,11 @@ from curation.inputs.candidates import UNKNOWN_LANGUAGE
 from curation.inputs.crawl.links import SIGNAL, SIGNALS
 from curation.inputs.limits import CUT, DAMAGED, SHARED, SHARED_UIDS
 from curation.licences import NONE, TALLY, licenses_in
-from curation.report.languages import quotient
 from curation.report.warnings import warnings
 from metadata.entries import Entries
 from metadata.languages import OTHER
 from runtime.tallies import Tallies
+from runtime.wording import quotient
 
 VERSION = 1  # of run.json
 TOP = 20  # entries listed per language; also damaged inputs and unknown labels listed

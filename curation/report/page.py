@@ -24,13 +24,14 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from curation.report import charts, languages
 from curation.report.facts import Run
-from curation.report.languages import aligned, counted, decimal, named, number, percent
+from curation.report.languages import aligned, named
 from curation.report.warnings import Quoted, warnings
 from metadata.languages import language
 from runtime.redaction import redacted
 from runtime.storage.atomic import write_text
 from runtime.storage.paths import as_path, is_url
 from runtime.terminal import in_one_line
+from runtime.wording import counted, decimal, number, percent
 
 SHOWN_ROWS = 24
 SHOWN_CHARACTERS = 500  # of a text

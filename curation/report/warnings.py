@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.config import DOUBTFUL_SCORE
-from curation.report.languages import counted, decimal, number, percent
 from metadata.languages import OTHER, language
+from runtime.wording import counted, decimal, number, percent
 
 DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why only a part of an input was read
 EXCLUDED = "excluded_"  # begins the reasons of pairs that a list names

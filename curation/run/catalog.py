@@ -18,9 +18,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructField, StructType
 
-from curation.inputs.files import Input, checked
+from curation.inputs.files import checked
 from curation.inputs.tables.columns import FLAG, PREFIX, TableOptions, folder_of, named_columns
-from curation.inputs.tables.parquet import as_bytes, string_columns
+from curation.inputs.tables.parquet import string_columns
+from curation.outputs.checkpoints import Input
+from runtime.arrow import as_bytes
 from runtime.engine.spark import map_batches
 from runtime.errors import InputError, no_column
 from runtime.redaction import hidden

@@ -20,11 +20,10 @@ from types import TracebackType
 
 import numpy as np
 
-from curation.inputs.files import Input
 from curation.inputs.tables.columns import FOLDER, input_of, is_table, tables_in
+from curation.outputs.checkpoints import STAMP_NAME, Input, Ledger, identity
 from curation.report.facts import Run
 from curation.report.page import write_report
-from curation.run.ledger import STAMP_NAME, Ledger, identity
 from runtime import interrupts
 from runtime.arguments import flag
 from runtime.errors import AGAIN, InputError

@@ -27,7 +27,7 @@ from curation.inputs.files import InputSample, formats, samples
 from curation.inputs.limits import cut
 from curation.language.judging import LanguageRules
 from curation.matching import Matching, built_finders
-from curation.report.languages import aligned, counted, named, percent, short
+from curation.report.languages import aligned, named
 from curation.report.warnings import without_texts
 from curation.run import warm
 from curation.run.output_folder import require_claimable
@@ -42,6 +42,7 @@ from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.terminal import in_one_line, readable
 from runtime.warming import compile_kernels, usable_cores
+from runtime.wording import counted, percent, short
 
 # Core-seconds per pair after reading: tests/bench/MEASURED.md, "What a dry run reckons with".
 PAIR_SECONDS = 9e-6

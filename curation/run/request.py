@@ -15,12 +15,11 @@ import numpy as np
 from curation.config import RECORD, CurationConfig, require_distance
 from curation.exclusion import Exclusion
 from curation.inputs import files
-from curation.inputs.files import Input
 from curation.inputs.tables.columns import PREFIX, TableOptions, is_crawl, is_table, table_name
 from curation.language.engines import Identifier
+from curation.outputs.checkpoints import Input, digest_of
 from curation.report import warnings
 from curation.report.facts import Observed, Run
-from curation.run.ledger import digest_of
 from curation.run.output_folder import Output
 from curation.run.tasks import MatchPlan
 from curation.schemas import MATCHED_VERSION

@@ -25,12 +25,12 @@ from curation.balancing.thresholds import (
 )
 from curation.config import ENGLISH
 from curation.exclusion import Exclusion
+from curation.inputs.files import pair_buckets
 from curation.inputs.limits import require_sound
 from curation.matching import matchers_of
+from curation.outputs.checkpoints import Ledger
 from curation.report.facts import Run
-from curation.report.languages import counted
 from curation.run import tasks
-from curation.run.ledger import Ledger, pair_buckets
 from curation.run.output_folder import Output
 from curation.run.request import Context, GatedHook, GateHook, Observation, Request
 from runtime.engine import Engine
@@ -41,6 +41,7 @@ from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.parquet import require_rows
 from runtime.tallies import Tallies
+from runtime.wording import counted
 
 
 @dataclass(frozen=True)

@@ -19,34 +19,25 @@ from curation.balancing.thresholds import SEEN, EntryCounts
 from curation.config import LICENSE, RECORD, CurationConfig, ExtraColumn, MatcherName
 from curation.exclusion import Exclusion
 from curation.exclusion.lists import hosts
-from curation.images.grouping import MATCHED_ROW_GROUP, key_of, pack_pairs, write_images, write_unique
+from curation.images.grouping import key_of, pack_pairs, write_images, write_unique
 from curation.inputs import limits
 from curation.inputs.candidates import ROWS as ROWS_READ
-from curation.inputs.files import Input, read
+from curation.inputs.files import pairs_in, read
 from curation.inputs.limits import shorter, texts_of
 from curation.inputs.tables.columns import TableOptions
 from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, Surroundings, weighed
 from curation.matching import Matching, open_automata, open_matchers
+from curation.outputs.checkpoints import TASK_BYTES, Input, Ledger, Stamps
 from curation.run import warm
-from curation.run.ledger import (
-    BLOCK_ROWS,
-    MOST_BUCKETS,
-    TASK_BYTES,
-    TASK_ROWS,
-    TURNS,
-    Ledger,
-    Stamps,
-    group_buckets,
-    pairs_in,
-)
-from curation.schemas import LABELS, PAIRS, SAMPLED
+from curation.schemas import LABELS, MATCHED_ROW_GROUP, PAIRS, SAMPLED
 from metadata.entries import Entries
 from metadata.rules import Rules
 from runtime.arrow import gather_rows, parts
 from runtime.buckets import ENDING, Block, in_buckets, read_blocks, write_blocks
 from runtime.engine import Engine, spread
 from runtime.errors import AGAIN
+from runtime.partitioning import BLOCK_ROWS, MOST_BUCKETS, TASK_ROWS, TURNS, group_buckets
 from runtime.progress import advance, counted
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally

@@ -9,8 +9,9 @@ from os import PathLike
 from pathlib import Path
 
 from curation.inputs.tables.columns import FOLDER
-from curation.run.ledger import STAMP_NAME, checksums_of, is_stamp
-from curation.run.making import CHECKSUMS
+from curation.outputs.checkpoints import STAMP_NAME, is_stamp
+from curation.outputs.derived import CHECKSUMS
+from curation.outputs.recorded import checksums_of
 from curation.run.results import RERUN
 from metadata.entries import ENTRIES, FACTS
 from runtime.buckets import ENDING, read_blocks

@@ -20,11 +20,11 @@ from curation.images.grouping import keyed
 from curation.inputs import files
 from curation.inputs.candidates import candidates
 from curation.inputs.crawl import html_pages
-from curation.inputs.files import Input
 from curation.kernels.warc_heads import COLUMNS, read_heads
 from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, judge
 from curation.matching.matcher import Matcher
+from curation.outputs.checkpoints import Input
 from curation.schemas import FOUND, PAIRS
 from runtime.arrow import parts
 from runtime.tallies import Tallies

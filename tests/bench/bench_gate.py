@@ -28,9 +28,8 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.config import CurationConfig
-from curation.images.grouping import MATCHED_ROW_GROUP
 from curation.leaves.gate.options import GateOptions
-from curation.schemas import MATCHED
+from curation.schemas import MATCHED, MATCHED_ROW_GROUP
 
 FILE, FEW = 1_000_000, 1_000  # images
 DOMAINS = 100_000

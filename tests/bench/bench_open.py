@@ -13,8 +13,8 @@ import pyarrow as pa
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation.leaves.by_uid.captions import Captions
-from curation.leaves.by_uid.mapped_rows import save_rows
+from curation.joins.mapped_rows import save_rows
+from curation.leaves.annotations.captions import Captions
 from curation.leaves.online.building import ROWS
 from runtime.storage import own_files
 from runtime.storage.arrays import MappedBatches, write_batches

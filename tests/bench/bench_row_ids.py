@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.images.combine import hashes, uid_hashes, uids
+from curation.image_ids import hashes, uid_hashes, uids
 
 ROWS, REPEATS = 200_000, 7
 

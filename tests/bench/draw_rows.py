@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from curation import draws
-from curation.images.combine import uids
+from curation.image_ids import uids
 from curation.inputs import files
 
 STATED = ["signals", "stated_width", "stated_height"]

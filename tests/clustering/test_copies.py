@@ -13,11 +13,11 @@ from curation.leaves.clustering import copies as module
 from curation.leaves.clustering.command import main, summary
 from curation.leaves.clustering.pipeline import ClusterRequest, cluster
 from curation.leaves.clustering.training import Centres, ClusterConfig, TrainedClusters
-from curation.report.languages import counted
 from curation.run.verify import verify
 from curation.schemas import SEMANTIC_COPIES
 from runtime.draws import draws
 from runtime.errors import InputError
+from runtime.wording import counted
 from tests.naive.clusters import naive_centre, naive_unit
 from tests.naive.semantic_copies import naive_copies, naive_cosine
 from tests.support.embeddings import embeddings_of, uids_of

@@ -10,9 +10,9 @@ import pytest
 from curation.leaves.export.card import OPEN, QUESTIONS, responsible
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import Card, HuggingFace
-from curation.report.languages import counted, number, percent
 from curation.run.results import Results
 from metadata import InputError
+from runtime.wording import counted, number, percent
 from tests.naive.disclosure import column, naive_domains
 from tests.support.in_turn import in_turn
 

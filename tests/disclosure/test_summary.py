@@ -27,12 +27,12 @@ from curation.leaves.export import command
 from curation.leaves.export.card import PERSONAL as RULES
 from curation.leaves.export.forms import export
 from curation.leaves.gate import personal_data, rules
-from curation.report.languages import number, percent
 from curation.report.page import templates
 from curation.run.results import Results
 from metadata import InputError
 from runtime.storage.atomic import content_of
 from runtime.storage.own_files import own_files
+from runtime.wording import number, percent
 from tests.naive.disclosure import column, naive_domains, naive_ranks
 from tests.support.checkout import ROOT
 from tests.support.hostile_strings import ACTING, EVERY

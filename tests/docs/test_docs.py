@@ -16,7 +16,7 @@ import pytest
 import curation.dataframes
 import metadata as metadata_package
 from curation import EntryCounts, Matching, Thresholds, draws, keep_probability, rates_of
-from curation.images.combine import uids
+from curation.image_ids import uids
 from curation.schemas import GATE_REMOVED
 from metadata import Entries
 from tests.sample.wikipedias import write_dump

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import captions as module
-from curation.leaves.by_uid.captions import Captions
+from curation.leaves.annotations.captions import Captions
 from curation.leaves.export.command import main
 from curation.run.results import Results
 from curation.schemas import CURATED

@@ -16,9 +16,9 @@ from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.gate import expressions
 from curation.leaves.gate.options import Gated, GateOptions
 from curation.leaves.gate.verdicts import Condition
-from curation.report.languages import percent
 from curation.run.results import Results
 from runtime.tallies import Tallies
+from runtime.wording import percent
 from tests.support.hostile_strings import ACTING, EVERY
 from tests.support.installed import install
 

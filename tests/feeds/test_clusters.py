@@ -16,7 +16,7 @@ from curation.leaves.clustering.embeddings import (
     find_encoder,
     spans_of,
 )
-from curation.run.ledger import Ledger
+from curation.outputs.checkpoints import Ledger
 from curation.run.results import Results
 from runtime.errors import InputError
 from runtime.shipping import Shipped

@@ -19,8 +19,7 @@ import pyarrow as pa
 from curation import Matcher
 from curation.balancing.thresholds import EntryCounts
 from curation.exclusion import Exclusion
-from curation.inputs.files import Input
-from curation.run.ledger import Ledger
+from curation.outputs.checkpoints import Input, Ledger
 from metadata import Entries
 from runtime.buckets import Packer, read_blocks, unpack, write_blocks
 from runtime.errors import InputError

@@ -6,7 +6,7 @@ import time
 from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from curation.leaves.by_uid.tables import comparable_schema
+from curation.joins.tables import comparable_schema
 from curation.leaves.gate.expressions import checked, lenient
 from curation.leaves.gate.verdicts import require_no_day_of_the_run, require_short
 from runtime.errors import InputError

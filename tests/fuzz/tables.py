@@ -21,8 +21,9 @@ import pyarrow.parquet as pq
 from pyspark.errors import PySparkException
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from curation.leaves.by_uid.captions import caption_rows, find_captions
-from curation.leaves.by_uid.tables import KEY_NAMES, ImageTable, comparable, comparable_schema
+from curation.image_ids import KEY_NAMES
+from curation.joins.tables import ImageTable, comparable, comparable_schema
+from curation.leaves.annotations.captions import caption_rows, find_captions
 from curation.leaves.gate.evaluation import EvaluationSets
 from curation.leaves.gate.tables import UidList
 from curation.leaves.report_sections.alignment import read_classes

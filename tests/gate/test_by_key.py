@@ -6,9 +6,9 @@ from random import Random
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.by_uid import by_key
-from curation.leaves.by_uid.by_key import Groups, _together
-from curation.leaves.by_uid.tables import KEY_NAMES
+from curation.image_ids import KEY_NAMES
+from curation.joins import uid_join
+from curation.joins.uid_join import Groups, _together
 from curation.leaves.gate import copies
 from curation.leaves.gate.copies import MARKS, equal_images
 from curation.leaves.gate.limits import _COUNTS, repeated_in
@@ -45,7 +45,7 @@ def test_the_smallest_uid_stays_of_images_with_one_value(monkeypatch):
 
 def test_of_each_part_the_row_that_meets_most_counts_and_keys_may_share_a_half(monkeypatch):
     """Two parts: tables 0 and 1 with conditions 0 to 2, table 2 with condition 3, which an image of no table meets."""
-    monkeypatch.setattr(by_key, "BUCKET_BYTES", 500)
+    monkeypatch.setattr(uid_join, "BUCKET_BYTES", 500)
     chance = Random(2)
     keys = [(high, low) for high in (0, 1, -5) for low in range(20)]
     parts = [Part(0b011, 0b0111, 0b0100), Part(0b100, 0b1000, 0b1000)]

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.by_uid.tables import ImageTable
-from curation.run.ledger import recorded
+from curation.joins.tables import ImageTable
+from curation.outputs.recorded import recorded
 from metadata import Entries
 from runtime.errors import InputError
 from runtime.storage.atomic import write_json

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.config import CurationConfig
-from curation.leaves.by_uid.tables import ImageTable
+from curation.joins.tables import ImageTable
 from curation.leaves.gate.options import GateOptions
 from runtime.errors import InputError
 from runtime.tallies import Tallies

@@ -166,7 +166,7 @@ def test_signals_are_the_same_for_any_number_of_buckets(tmp_path):
     answers = []
     for buckets, sent in ((2, 2), (64, 64), (64, 4)):
         meeting, tallies = Meeting(buckets, Places.of([len(images)]), tuple(map(str.lower, AGENTS))), Tallies()
-        with patch("curation.run.ledger.MOST_BUCKETS", sent):
+        with patch("runtime.partitioning.MOST_BUCKETS", sent):
             blocks = [block for item in (files, (0, own)) for block in _send(item, tallies, meeting)]
         assert {block.buckets for block in blocks} == {sent}
         found = _pass_on(0, (block.data for block in reversed(blocks)), tallies, meeting)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.by_uid.captions import caption_rows, find_captions
+from curation.leaves.annotations.captions import caption_rows, find_captions
 from curation.leaves.gate.captions import Captioner
 from curation.leaves.gate.checks import Begin
 from curation.leaves.gate.options import GateOptions

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.gate.options import GateOptions
-from curation.run import ledger
 from curation.schemas import SEMANTIC_COPIES
+from runtime import partitioning
 from runtime.errors import InputError
 from runtime.storage.own_files import checksum_of
 from tests.naive.semantic_copies import naive_gone
@@ -63,7 +63,7 @@ def test_copies_of_images_that_are_left_go_with_their_texts(engine, tmp_path):
 
 def test_few_tasks_send_the_files_of_few_images_to_many_buckets(tmp_path, monkeypatch):
     for name, number in (("BUCKET_ROWS", 4), ("MOST_BUCKETS", 8)):
-        monkeypatch.setattr(ledger, name, number)
+        monkeypatch.setattr(partitioning, name, number)
     images, tasks = [image(number) for number in range(120)], []
     uids = [row["uid"] for row in images]
     copy_of = dict(zip(uids[1::3], uids[::3], strict=True))

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.images.combine import uids
+from curation.image_ids import uids
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.tables import UidList
 from runtime.errors import InputError

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.images.combine import hashes, uid_hashes, uids
+from curation.image_ids import hashes, uid_hashes, uids
 from runtime.errors import InputError
 from runtime.kernels.hashes import LANES, md5, xxhash
 from tests.naive.row_ids import naive_hash, naive_uid, naive_xxhash64

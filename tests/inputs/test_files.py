@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.inputs import files
-from curation.inputs.files import GROUP, OWN, Input, dialects, expected, find, format_of, read
+from curation.inputs.files import GROUP, OWN, dialects, expected, find, format_of, read
 from curation.inputs.tables.columns import TableOptions
+from curation.outputs.checkpoints import Input
 from runtime.errors import InputError
 from tests.support.checkout import SHARED
 from tests.support.installed import install

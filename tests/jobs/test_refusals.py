@@ -11,8 +11,7 @@ from s3fs import S3FileSystem
 from curation.commands import curate
 from curation.commands.curate import parse_curate
 from curation.config import CurationConfig
-from curation.inputs.files import Input
-from curation.run.ledger import Ledger
+from curation.outputs.checkpoints import Input, Ledger
 from curation.run.output_folder import Output
 from curation.run.request import Options
 from metadata import Entries, InputError

@@ -8,7 +8,7 @@ import pytest
 
 from curation import captions as module
 from curation import online
-from curation.leaves.by_uid.captions import CaptionDraw
+from curation.leaves.annotations.captions import CaptionDraw
 from curation.leaves.online.epochs import Epoch
 from curation.run.results import Results
 from runtime.errors import InputError

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from curation import online
-from curation.leaves.by_uid.captions import Captions
-from curation.leaves.by_uid.mapped_rows import CHECKSUM, facts_path, save_rows
+from curation.joins.mapped_rows import CHECKSUM, facts_path, save_rows
+from curation.leaves.annotations.captions import Captions
 from runtime.errors import InputError
 from runtime.storage.atomic import write_json
 from runtime.storage.own_files import checksum_of

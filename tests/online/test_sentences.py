@@ -12,7 +12,7 @@ import pytest
 
 from curation import captions as module
 from curation import online
-from curation.leaves.by_uid.captions import CaptionDraw, sentences
+from curation.leaves.annotations.captions import CaptionDraw, sentences
 from curation.leaves.online.epochs import Epoch
 from curation.run.results import Results
 from runtime.errors import InputError

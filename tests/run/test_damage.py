@@ -9,7 +9,7 @@ from curation.commands.verify import main
 from curation.inputs.tables.columns import FOLDER
 from curation.leaves.export.forms import export
 from curation.leaves.export.metaclip import MetaClip
-from curation.run.ledger import Stamps
+from curation.outputs.checkpoints import Stamps
 from curation.run.results import Results
 from curation.run.verify import verify
 from curation.schemas import PAIRS

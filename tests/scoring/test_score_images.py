@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from curation.leaves.by_uid.tables import ImageTable
+from curation.joins.tables import ImageTable
 from curation.leaves.scoring.pipeline import ScoreRequest, score_images
 from runtime.errors import InputError
 from runtime.storage.own_files import part_files

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from curation.leaves.scoring.pipeline import SHARES, Histogram, table
-from curation.run.making import Filled
+from curation.outputs.filled import Filled
 
 
 @pytest.mark.parametrize("number", [1, 2, 7, 1000])

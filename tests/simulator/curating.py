@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
-from curation.images.combine import uids
+from curation.image_ids import uids
 from curation.leaves.gate.options import GateOptions
 from curation.matching import open_automata, open_matchers
-from curation.run import ledger
 from curation.run.pipeline import curate
 from curation.run.request import Options
 from curation.run.verify import verify
 from metadata.entries import Entries
+from runtime import partitioning
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind, contents
 
@@ -58,7 +58,7 @@ class Curate(Kind):
         pq.write_table(pa.table({"host": ["a.example"], "text": [robots]}), folder / ROBOTS)
 
     def settings(self, command: Command) -> AbstractContextManager:
-        return patch.object(ledger, "BUCKET_ROWS", command.bucket_rows)
+        return patch.object(partitioning, "BUCKET_ROWS", command.bucket_rows)
 
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
         curate(

@@ -22,7 +22,7 @@ from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import remove
 from curation.leaves.export.webdataset import Mds, WebDataset
-from curation.run.making import CHECKSUMS
+from curation.outputs.derived import CHECKSUMS
 from curation.run.verify import verify
 from metadata.entries import Entries
 from runtime.storage import paths

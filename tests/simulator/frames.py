@@ -15,7 +15,7 @@ import pyarrow as pa
 from pyspark.sql import Row
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
-from curation.leaves.by_uid.tables import KEY, KEY_NAMES
+from curation.image_ids import KEY, KEY_NAMES
 from curation.leaves.gate.expressions import _packed, _read, read_schema
 from curation.leaves.gate.verdicts import Asked, Condition, Part, VerdictJoin
 from runtime.engine.spark import BLOCKS, map_batches, over

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.leaves.by_uid import tables
+from curation.joins import tables
 from curation.leaves.hashing.pipeline import hash_images
 from curation.leaves.scoring.pipeline import ScoreRequest, score_images
-from curation.run.ledger import recorded
+from curation.outputs.recorded import recorded
 from runtime.errors import InputError
 from runtime.storage import paths
 from runtime.storage.atomic import read_json

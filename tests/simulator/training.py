@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curation import online
-from curation.leaves.by_uid import captions, clusters
-from curation.leaves.by_uid.mapped_rows import MappedRows
+from curation.joins.mapped_rows import MappedRows
+from curation.leaves.annotations import captions, clusters
 from curation.leaves.online import building
 from curation.run.results import Results
 from runtime.storage import paths

@@ -18,8 +18,8 @@ from curation.language import engines
 from curation.language.engines import Identifier, default_model
 from curation.leaves.gate.options import GateOptions
 from curation.matching import open_matchers, save_matchers
+from curation.outputs.checkpoints import Stamps
 from curation.run import tasks
-from curation.run.ledger import Stamps
 from curation.run.request import Options
 from curation.schemas import PAIRS
 from metadata import Entries, MetadataConfig, Sources, build_metadata

@@ -88,7 +88,7 @@ def test_curated_files_are_those_of_a_local_run_and_the_command_goes_on(bucket, 
 INDEX = """import sys
 from curation.leaves.online import build
 build(*sys.argv[1:])"""
-STAMPING = ("curation.run.ledger", "Stamps.write")  # a task has written its files, but not that they are there
+STAMPING = ("curation.outputs.checkpoints", "Stamps.write")  # a task has written its files, but not that they are there
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from curation.inputs.files import Input
+from curation.outputs.checkpoints import Input
 from curation.run.output_folder import Output
 from runtime.tallies import Tallies
 

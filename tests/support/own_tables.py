@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curation.leaves.by_uid.tables import ImageTable
+from curation.joins.tables import ImageTable
 from curation.leaves.clustering import embeddings as embedding
 from curation.leaves.clustering.embeddings import Embeddings
 from curation.leaves.gate.evaluation import EvaluationSets
 from curation.leaves.hashing import pipeline as hashing
 from curation.leaves.scoring.pipeline import ScoreRequest, score_images
 from curation.leaves.tars.samples import find
-from curation.run.ledger import Ledger
-from curation.run.making import Filling
+from curation.outputs.checkpoints import Ledger
+from curation.outputs.filled import Filling
 from curation.run.results import Results, matched_files
 from runtime.shipping import Shipped
 from tests.support.pictures import downloaded_tar

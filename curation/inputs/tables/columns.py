@@ -15,6 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from curation.column_names import RECOGNISED, _one, recognised
 from curation.inputs.tables.lines import DIALECTS
 from runtime.errors import InputError, ParameterError, no_column, require_integer, typed
 from runtime.redaction import hidden
@@ -30,13 +31,6 @@ _line = re.compile(r"crawl-data/(?:[\w-][\w.-]*/)*[\w-][\w.-]*\.gz", re.ASCII)  
 PREFIX = "table:"
 FOLDER = "tables"  # folder of copied tables, in the output folder
 
-RECOGNISED = {  # tried in this order; upper and lower case are the same
-    "url": ("url", "URL", "image_url"),
-    "text": ("text", "TEXT", "caption", "alt"),
-    "uid": ("uid",),
-    "language": ("language",),
-    "page_url": ("page_url",),
-}
 REQUIRED = ("url", "text")
 GIVEN = (*REQUIRED, "uid")  # fields whose columns a user can name
 NONE = "none"  # given as a column: ignore any such column of the table
@@ -189,18 +183,6 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
     return {field: name for field, name in columns.items() if name is not None}
 
 
-def recognised(field: str, names: Sequence[str], path: str, remedy: str = "leave out the others") -> str | None:
-    """Return the column whose name RECOGNISED has first for a field, in any case; None if there is none.
-
-    InputError if several columns differ only in case; `remedy` ends its message.
-
-    >>> recognised("url", ["Image_URL", "Url", "text"], "a table"), recognised("uid", ["text"], "a table")
-    ('Url', None)
-    """
-    alike = ([name for name in names if name.lower() == known.lower()] for known in RECOGNISED[field])
-    return _one(next(filter(None, alike), []), path, remedy)
-
-
 def _column(field: str, names: Sequence[str], options: TableOptions, path: str, naming: str) -> str | None:
     given = options.candidates(field, path)
     if given:
@@ -209,14 +191,6 @@ def _column(field: str, names: Sequence[str], options: TableOptions, path: str, 
     if field not in REQUIRED:
         return recognised(field, names, path)
     return recognised(field, names, path, f"name the one that is meant with {naming.format(field)}")
-
-
-def _one(found: list[str], path: str, remedy: str) -> str | None:
-    if len(set(found)) > 1:
-        raise InputError(f"{path} has the columns {' and '.join(dict.fromkeys(found))}, alike but for case: {remedy}")
-    if len(found) > 1:
-        raise InputError(f"{path} has {len(found)} columns named {found[0]}; expected one")
-    return found[0] if found else None
 
 
 def is_crawl(path: str) -> bool:

@@ -18,10 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from curation.image_ids import uid_bytes
 from curation.inputs.candidates import ROWS, from_columns, tallies
 from curation.inputs.tables.columns import FLAG, Glance, TableOptions, named_columns
 from curation.inputs.tables.lines import dialect_of, first_lines, lines, unpack, unpacked_name
 from curation.inputs.tables.text import DelimitedRows
+from runtime.arrow import as_bytes, is_utf8
 from runtime.errors import InputError
 from runtime.storage.listing import Found, names_in
 from runtime.storage.parquet import BoundedParquet
@@ -86,41 +88,10 @@ def from_batch(batch: pa.RecordBatch, columns: dict[str, str], tally: Counter[st
         strings = [array.cast(pa.string()) for array in arrays]
     except pa.ArrowInvalid:  # strings of a table may not be UTF-8
         rows = zip(*(array.to_pylist() for array in arrays), strict=True)
-        valid = pa.array([all(map(_is_utf8, row)) for row in rows], pa.bool_())
+        valid = pa.array([all(map(is_utf8, row)) for row in rows], pa.bool_())
         tally["dropped.bad_utf8"] += valid.false_count
         strings = [array.filter(valid).cast(pa.string()) for array in arrays]
     yield from from_columns(dict(zip(columns, strings, strict=True)), tally)
-
-
-def as_bytes(array: pa.Array) -> pa.Array:
-    """Return a column as binary, without checking UTF-8: Arrow checks only when binary is cast to strings."""
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if isinstance(array, pa.ExtensionArray):  # such as UUIDs
-        array = array.storage
-    if pa.types.is_fixed_size_binary(array.type):
-        return array.cast(pa.binary())
-    is_bytes = pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type)
-    return array if is_bytes else array.cast(pa.string()).cast(pa.binary())
-
-
-def uid_bytes(array: pa.Array) -> pa.Array:
-    """Return uids as binary that is valid UTF-8; other bytes, such as digests and UUIDs, become hexadecimal digits."""
-    values = as_bytes(array)
-    try:
-        values.cast(pa.string())
-    except pa.ArrowInvalid:
-        strings = [value if _is_utf8(value) else value.hex().encode() for value in values.to_pylist()]
-        return pa.array(strings, pa.binary())
-    return values
-
-
-def _is_utf8(value: bytes | None) -> bool:
-    try:
-        (value or b"").decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def require_no_table(found: Found, kind_of: KindOf) -> None:

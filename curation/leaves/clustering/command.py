@@ -6,12 +6,13 @@ from typing import Any
 
 from curation.leaves.clustering.pipeline import ClusterRequest, cluster
 from curation.leaves.clustering.training import ClusterConfig
-from curation.report.languages import aligned, counted, number, percent
+from curation.report.languages import aligned
 from runtime.arguments import Parser, absolute, add_fields, made
 from runtime.console import command
 from runtime.engine import engine_for
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
+from runtime.wording import counted, number, percent
 
 NAME = "clip-cluster"
 SHOWN = 60  # characters of a text that are printed

@@ -22,19 +22,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.images.combine import differs
-from curation.leaves.by_uid.by_key import TURNS
-from curation.leaves.by_uid.tables import key_columns
+from curation.image_ids import key_columns
+from curation.joins.uid_join import TURNS
 from curation.leaves.clustering.embeddings import Embeddings, lists_of, units
 from curation.leaves.clustering.joining import CHOSEN, ROW_BITS
 from curation.leaves.clustering.training import TrainedClusters
 from curation.leaves.near_duplicates.vectors import MeaningLeaders, scaled
-from curation.run.ledger import MOST_BUCKETS, sending
 from curation.schemas import COSINE, SEMANTIC_COPIES
-from runtime.arrow import one_array, one_batch
+from runtime.arrow import differs, one_array, one_batch
 from runtime.buckets import Block, Packer, buckets_for, by_bucket
 from runtime.draws import draws
 from runtime.engine import Engine, Relay
+from runtime.partitioning import MOST_BUCKETS, sending
 from runtime.placed_rows import PLACE, Places, RowStream
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile

@@ -26,11 +26,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.foreign_models import require_no_code
-from curation.inputs.files import Input
-from curation.leaves.by_uid.tables import KEY, File, ImageTable, key_columns, opened
+from curation.image_ids import KEY, key_columns
+from curation.joins.tables import File, ImageTable, opened
 from curation.leaves.near_duplicates import kernels
 from curation.leaves.near_duplicates.vectors import require_vectors, scaled, usable_numbers
-from curation.run.ledger import Stamps
+from curation.outputs.checkpoints import Input, Stamps
 from curation.run.results import Results, curated_files, matched_files
 from runtime.arrow import gather, parts
 from runtime.draws import draws

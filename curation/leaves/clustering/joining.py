@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.images.grouping import MATCHED_ROW_GROUP
-from curation.leaves.by_uid.by_key import Join, Table, first_by, images_in
-from curation.leaves.by_uid.tables import KEY, File
+from curation.image_ids import KEY
+from curation.joins.tables import File
+from curation.joins.uid_join import Join, Table, first_by, images_in
 from curation.leaves.clustering.embeddings import COLUMNS, TEXT, Embeddings, texts_of
 from curation.leaves.clustering.training import TrainedClusters
-from curation.schemas import CLUSTERS
+from curation.schemas import CLUSTERS, MATCHED_ROW_GROUP
 from runtime.engine import Engine
 from runtime.placed_rows import PLACE, RowStream
 from runtime.shipping import Shipped

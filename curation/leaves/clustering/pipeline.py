@@ -16,19 +16,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.by_uid.by_key import REPEATED
+from curation.joins.uid_join import REPEATED
 from curation.leaves.clustering import embeddings as embedded
 from curation.leaves.clustering import joining
 from curation.leaves.clustering.copies import MeaningComparison, write_copies
 from curation.leaves.clustering.embeddings import Embeddings
 from curation.leaves.clustering.joining import COARSE, FINE, Nearest
 from curation.leaves.clustering.training import ClusterConfig, TrainedClusters
+from curation.outputs.checkpoints import Ledger
+from curation.outputs.filled import Filling
 from curation.report.charts import Bar
 from curation.report.facts import versions
-from curation.report.languages import number, percent
 from curation.report.page import environment
-from curation.run.ledger import Ledger
-from curation.run.making import Filling
 from curation.run.results import Results, curated_files
 from metadata.languages import language
 from runtime.engine import Engine, Given, started
@@ -43,6 +42,7 @@ from runtime.storage.own_files import OwnFile, checksums_in, content_digest, own
 from runtime.storage.parquet import read_table, rows_of, write_tables
 from runtime.storage.paths import names, remove
 from runtime.tallies import Tallies
+from runtime.wording import number, percent
 
 VERSION = 1
 FACTS, PAGE, CENTRES, COARSE_CENTRES = "clusters.json", "clusters.html", "centres.parquet", "coarse_centres.parquet"

@@ -19,12 +19,11 @@ from typing import Any, ClassVar
 import pyarrow.compute as pc
 
 from curation.leaves.domains import PAGES, TEXTS, DomainCounts, Origin, count_domains, doubts, origins, period
+from curation.outputs.checkpoints import digest_of
+from curation.outputs.derived import Derived
 from curation.report.charts import DROPPED
 from curation.report.facts import licensed, versions
-from curation.report.languages import counted, percent
 from curation.report.page import escaped, templates
-from curation.run.ledger import digest_of
-from curation.run.making import Derived
 from curation.run.results import MATCHED_PART, Results, curated_files
 from metadata.languages import language
 from runtime.errors import InputError, did_you_mean
@@ -33,6 +32,7 @@ from runtime.storage.atomic import whole, write_json, write_text
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, require_rows
 from runtime.tallies import Tallies
+from runtime.wording import counted, percent
 
 VERSION = 1  # of summary.json
 TEMPLATE = "Commission template for the public summary of training content, C(2025) 8311, AI Act, Article 53(1)(d)"

@@ -18,17 +18,18 @@ import numpy as np
 import pyarrow as pa
 
 from curation.exclusion.lists import registered_domain
-from curation.images.combine import uid_hashes
+from curation.image_ids import uid_hashes
 from curation.leaves.domains.kernels import copy_spans, group_hosts
-from curation.report.languages import number, percent
-from curation.run.ledger import FEW_TASKS, digest_of, group_buckets, senders, sending
+from curation.outputs.checkpoints import digest_of
 from runtime.arrow import gather_reduced, one_batch, string_buffers
 from runtime.buckets import BUCKET_BYTES, Block, unpack
 from runtime.engine import Engine, Relay
+from runtime.partitioning import FEW_TASKS, group_buckets, senders, sending
 from runtime.progress import counted
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, row_counts, write_rows
 from runtime.tallies import Tallies
+from runtime.wording import number, percent
 
 NAME = "name"  # column with the name of a host, and later of a domain
 COUNTED = pa.schema([pa.field(NAME, pa.string()), pa.field("images", pa.int64())])

@@ -14,24 +14,24 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.by_uid.by_key import Join, images_in
-from curation.leaves.by_uid.clusters import CLUSTER, Choice
+from curation.joins.uid_join import Join, images_in
+from curation.leaves.annotations.clusters import CLUSTER, Choice
 from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen
 from curation.leaves.export.soft_cap import WEIGHED, SoftCap, score_tables, weights_of
-from curation.report.languages import counted
-from curation.run.ledger import group_buckets, senders, sending
-from curation.run.making import Derived
+from curation.outputs.derived import Derived
 from curation.run.results import Results, curated_files
 from runtime.arrow import hex_numbers
 from runtime.buckets import Block, by_bucket
 from runtime.engine import Engine
 from runtime.errors import InputError
+from runtime.partitioning import group_buckets, senders, sending
 from runtime.placed_rows import RowStream
 from runtime.progress import counted as advanced
 from runtime.storage.atomic import whole
 from runtime.storage.own_files import OwnFile, checksum_of, intact, tally, written_files
 from runtime.storage.parquet import batches, rows_of, write_rows
 from runtime.tallies import Tallies
+from runtime.wording import counted
 
 UIDS = "uids.npy"
 SUBSET = np.dtype("u8,u8")  # the first and the last 16 of a uid's 32 hexadecimal digits

@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.leaves.by_uid.by_key import Table, each_joined, first_by
-from curation.leaves.by_uid.tables import KEY, File, ImageTable
+from curation.image_ids import KEY
+from curation.joins.tables import File, ImageTable
+from curation.joins.uid_join import Table, each_joined, first_by
 from curation.leaves.export.forms import Form
-from curation.report.languages import counted
-from curation.run.making import Derived, Made
+from curation.outputs.derived import Derived, Made
 from curation.run.results import Results, curated_files
 from runtime.errors import InputError
 from runtime.placed_rows import RowStream
@@ -27,6 +27,7 @@ from runtime.storage.atomic import write_json
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, open_parquet, part_writer
 from runtime.tallies import Tallies
+from runtime.wording import counted
 
 URLS, FACTS = "urls", "retry.json"
 CURATED, MATCHED = "curated", "matched"  # parts of a run whose URLs img2dataset downloads

@@ -1,6 +1,6 @@
 """Export a finished run in one of the formats that other programs read.
 
-An export is a folder made of a run's files (`curation.run.making`), local or at a URL.
+An export is a folder made of a run's files (`curation.outputs.derived`), local or at a URL.
 """
 
 from __future__ import annotations
@@ -20,17 +20,15 @@ from typing import Any, ClassVar, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.inputs.files import Input
-from curation.leaves.by_uid.by_key import Join, Table, first, images_in, keys
-from curation.leaves.by_uid.captions import caption_table, captions_of, field_of, find_captions, require_ratio
-from curation.leaves.by_uid.clusters import CLUSTER, Choice, cluster_table, named
-from curation.leaves.by_uid.tables import Paths
+from curation.joins.tables import Paths
+from curation.joins.uid_join import Join, Table, first, images_in, keys
+from curation.leaves.annotations.captions import caption_table, captions_of, field_of, find_captions, require_ratio
+from curation.leaves.annotations.clusters import CLUSTER, Choice, cluster_table, named
 from curation.leaves.tars.samples import tar_name, tars_at
 from curation.licences import licenses_in
+from curation.outputs.checkpoints import Input, digest_of
+from curation.outputs.derived import Derivation, Derived, deriving
 from curation.report.facts import versions
-from curation.report.languages import counted, percent
-from curation.run.ledger import digest_of
-from curation.run.making import Derivation, Derived, deriving
 from curation.run.results import Results, curated_files, pool_files
 from runtime.arguments import add_fields
 from runtime.engine import Engine, Given
@@ -42,6 +40,7 @@ from runtime.storage.listing import Version, expand
 from runtime.storage.own_files import OwnFile
 from runtime.storage.paths import absolute, as_path, read_bytes
 from runtime.tallies import Tallies
+from runtime.wording import counted, percent
 
 COARSE = CLUSTER[0].name
 KEPT_OF, _CAPTIONED = (

@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from curation.balancing.manifest import kept_by_language
 from curation.balancing.thresholds import EntryCounts
-from curation.leaves.by_uid.by_key import each_joined
-from curation.leaves.by_uid.clusters import Choice
+from curation.joins.uid_join import each_joined
+from curation.leaves.annotations.clusters import Choice
 from curation.leaves.domains import count_domains
 from curation.leaves.export.card import (
     IS_SYNTHETIC,
@@ -42,8 +42,7 @@ from curation.leaves.export.forms import (
     with_kept,
 )
 from curation.licences import tally_licenses
-from curation.report.languages import counted
-from curation.run.making import Derived, Made
+from curation.outputs.derived import Derived, Made
 from curation.run.results import Results, curated_files
 from curation.schemas import CURATED
 from runtime.arrow import require
@@ -54,6 +53,7 @@ from runtime.storage.atomic import copied, write_text
 from runtime.storage.own_files import OwnFile, content_digest
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import is_url
+from runtime.wording import counted
 
 _log = logging.getLogger(__name__)
 GROUP_ROWS = 100_000  # rows per row group of a file that is written anew

@@ -28,13 +28,12 @@ import pyarrow.compute as pc
 
 from curation.balancing.manifest import keep_probability
 from curation.config import ENGLISH
-from curation.inputs.files import Input
-from curation.leaves.by_uid.clusters import Choice
-from curation.leaves.by_uid.joined_tars import Numbered, Scan, each_tar, matched_images
+from curation.leaves.annotations.clusters import Choice
 from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen, distinct_tars
+from curation.leaves.tars.joined import Numbered, Scan, each_tar, matched_images
 from curation.leaves.tars.samples import tar_name
-from curation.report.languages import counted
-from curation.run.making import Derived, Item, Made
+from curation.outputs.checkpoints import Input
+from curation.outputs.derived import Derived, Item, Made
 from curation.run.results import Results, matched_files
 from curation.schemas import TRAINED_TEXTS
 from runtime.arrow import parts
@@ -46,6 +45,7 @@ from runtime.storage.atomic import whole, write_json
 from runtime.storage.own_files import OwnFile, intact
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder
+from runtime.wording import counted
 
 TEXT_PROBABILITIES, TEXT_ENTRIES = "text_probabilities", "text_entries"
 LOADERS = (TEXT_PROBABILITIES, TEXT_ENTRIES)

@@ -18,10 +18,9 @@ from curation.commands.flags import add_exclude
 from curation.exclusion import Exclusion
 from curation.leaves.export.forms import with_kept
 from curation.licences import tally_licenses
+from curation.outputs.checkpoints import digest_of
+from curation.outputs.derived import Derivation, Derived, Made, deriving
 from curation.report.facts import versions
-from curation.report.languages import counted
-from curation.run.ledger import digest_of
-from curation.run.making import Derivation, Derived, Made, deriving
 from curation.run.output_folder import REMOVED_PART
 from curation.run.results import Results, curated_files
 from curation.schemas import CURATED, GATE_REMOVED
@@ -38,6 +37,7 @@ from runtime.storage.parquet import batches, part_writer, row_group_rows
 from runtime.storage.paths import absolute, as_path, names
 from runtime.tallies import Tallies
 from runtime.terminal import say
+from runtime.wording import counted
 
 REMOVED = pa.schema([CURATED.field("uid"), CURATED.field("url"), pa.field("why", pa.string())])
 LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")

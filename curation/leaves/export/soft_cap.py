@@ -24,21 +24,22 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from curation.image_ids import KEY
+from curation.joins.tables import File, ImageTable, Paths, is_number
+from curation.joins.uid_join import Join, Table, first_by, images_in
 from curation.kernels import batches as kernels
-from curation.leaves.by_uid.by_key import Join, Table, first_by, images_in
-from curation.leaves.by_uid.tables import KEY, File, ImageTable, Paths, is_number
-from curation.report.languages import counted
-from curation.run.ledger import TURNS
-from curation.run.making import Derived, Made
+from curation.outputs.derived import Derived, Made
 from runtime.draws import hashes
 from runtime.engine import Engine, spread
 from runtime.errors import InputError, require_integer, require_number, require_seed, typed
+from runtime.partitioning import TURNS
 from runtime.placed_rows import RowStream
 from runtime.progress import counted as advanced
 from runtime.storage.own_files import OwnFile, tally, written_files
 from runtime.storage.parquet import batches, part_writer, read_table, rows_of, write_rows
 from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies
+from runtime.wording import counted
 
 EXPECTED = "tables of scores: Parquet files with the columns uid (or url) and columns of numbers"
 _SCORE = "score "  # prefix of a joined field, followed by the column's name: no other joined field has it

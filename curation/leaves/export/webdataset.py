@@ -29,9 +29,8 @@ from typing import Any, ClassVar, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.leaves.by_uid.captions import OF_SOURCE, RATIO, CaptionDraw, field_of
-from curation.leaves.by_uid.clusters import Choice
-from curation.leaves.by_uid.joined_tars import TEXT, Numbered, Scan, curated_images, each_tar
+from curation.leaves.annotations.captions import OF_SOURCE, RATIO, CaptionDraw, field_of
+from curation.leaves.annotations.clusters import Choice
 from curation.leaves.export.forms import (
     ALL,
     Beside,
@@ -43,13 +42,14 @@ from curation.leaves.export.forms import (
     source_shares,
 )
 from curation.leaves.tars.headers import Member, members, writing
+from curation.leaves.tars.joined import TEXT, Numbered, Scan, curated_images, each_tar
 from curation.leaves.tars.samples import by_key, image_of, opened, tar_name
-from curation.report.languages import counted
-from curation.run.making import Derived, Made
+from curation.outputs.derived import Derived, Made
 from curation.run.results import Results
 from runtime.errors import InputError
 from runtime.storage.atomic import write_text
 from runtime.tallies import Tallies
+from runtime.wording import counted
 
 CAPTION = "caption"  # name of the field with the best caption of an image
 SAMPLES, CAPTIONS = "samples", "captions"  # names of tallies

@@ -17,20 +17,20 @@ import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.inputs.limits import shorter
-from curation.leaves.by_uid.by_key import Join, images_in
-from curation.leaves.by_uid.captions import JOINED_CAPTION, caption_table, find_captions
-from curation.leaves.by_uid.tables import ImageTable
+from curation.joins.tables import ImageTable
+from curation.joins.uid_join import Join, images_in
+from curation.leaves.annotations.captions import JOINED_CAPTION, caption_table, find_captions
 from curation.leaves.gate.checks import Begin, rewrite_one, tally_languages
 from curation.leaves.gate.mending import with_texts
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.steps import Step, StepFolder
 from curation.matching import Matching
-from curation.run.ledger import TURNS
 from curation.run.request import Context
 from curation.run.tasks import MatchPlan
 from curation.schemas import CANDIDATE
 from runtime.arrow import parts
 from runtime.errors import InputError
+from runtime.partitioning import TURNS
 from runtime.placed_rows import filled
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile, Version

@@ -15,17 +15,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.images.grouping import MATCHED_ROW_GROUP
-from curation.leaves.by_uid.by_key import Groups, buckets_of, deal, send_images
-from curation.leaves.by_uid.tables import KEY_NAMES
+from curation.image_ids import KEY_NAMES
+from curation.joins.uid_join import Groups, buckets_of, deal, send_images
 from curation.leaves.gate.mending import Mending, with_texts
 from curation.leaves.gate.steps import Removed, StepFolder
-from curation.run.ledger import group_buckets, senders, sending
 from curation.run.request import Context
-from curation.schemas import MATCHED
+from curation.schemas import MATCHED, MATCHED_ROW_GROUP
 from runtime.arrow import parts
 from runtime.buckets import Block, Packer
 from runtime.engine import Receive
+from runtime.partitioning import group_buckets, senders, sending
 from runtime.placed_rows import PLACE, Places, RowStream
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer, row_counts

@@ -32,7 +32,6 @@ from curation.leaves.gate.verdicts import (
     rows_of_sets,
     rows_of_tables,
 )
-from curation.report.languages import counted
 from curation.run.request import Context
 from runtime.engine import Engine
 from runtime.errors import InputError
@@ -40,6 +39,7 @@ from runtime.redaction import hidden
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile
 from runtime.tallies import Tallies
+from runtime.wording import counted
 
 _NO_TEXT = "no text of an evaluation set"
 

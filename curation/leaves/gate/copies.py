@@ -25,23 +25,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import HASH_BITS, MOST_SHARE, CurationConfig, require_distance
-from curation.images.combine import uid_hashes
-from curation.images.grouping import MATCHED_ROW_GROUP, RUN_BYTES, RUN_ROWS, key_of, pairs_of, write_images, write_rows
-from curation.leaves.by_uid.by_key import ROWS, Groups, buckets_of, deal
-from curation.leaves.by_uid.clusters import named, table_in
-from curation.leaves.by_uid.tables import KEY, KEY_NAMES, ImageTable, comparable, key_columns, opened, spelled
+from curation.image_ids import KEY, KEY_NAMES, key_columns, spelled, uid_hashes
+from curation.images.grouping import RUN_BYTES, RUN_ROWS, key_of, pairs_of, write_images, write_rows
+from curation.joins.tables import ImageTable, comparable, opened
+from curation.joins.uid_join import ROWS, Groups, buckets_of, deal
+from curation.leaves.annotations.clusters import named, table_in
 from curation.leaves.gate.checks import ByKey, dealt, show_images, tally_texts, without_rows, written
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.steps import Step, StepFolder
 from curation.leaves.gate.tables import GivenTables, of_table, require_found, require_own_rows, value_bytes
 from curation.leaves.near_duplicates.index import hash_binaries, hash_bits, keys_of_hashes
-from curation.run.ledger import group_buckets, sending
 from curation.run.request import Context
-from curation.schemas import COSINE, MATCHED
+from curation.schemas import COSINE, MATCHED, MATCHED_ROW_GROUP
 from runtime.arrow import gather_reduced, gather_rows, one_batch
 from runtime.buckets import BUCKET_BYTES, Block, Packer, Store, by_bucket, packed, unpack
 from runtime.engine import Engine, Receive, Relay
 from runtime.errors import AGAIN, InputError
+from runtime.partitioning import group_buckets, sending
 from runtime.placed_rows import PLACE, Places
 from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally

@@ -23,8 +23,9 @@ from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import BooleanType, DoubleType, FloatType
 
-from curation.leaves.by_uid.by_key import deal
-from curation.leaves.by_uid.tables import KEY_NAMES, comparable, comparable_schema
+from curation.image_ids import KEY_NAMES
+from curation.joins.tables import comparable, comparable_schema
+from curation.joins.uid_join import deal
 from curation.leaves.gate.verdicts import (
     FOUND,
     NOT_OF_ONE,
@@ -36,9 +37,9 @@ from curation.leaves.gate.verdicts import (
     beginnings,
     names_a_day_of_the_run,
 )
-from curation.run.ledger import sending
 from runtime.engine.spark import BLOCKS, SHUFFLED_JOINS, as_row, map_batches, over, settings
 from runtime.errors import InputError
+from runtime.partitioning import sending
 
 MOST = 60  # conditions of an expression: each is a bit of a number
 _NAMED = ("Alias", "MultiAlias")

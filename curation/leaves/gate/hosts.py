@@ -27,25 +27,24 @@ from isal import isal_zlib as zlib
 
 from curation.config import CurationConfig
 from curation.exclusion.lists import HOST, domain_keys, hosts, is_domain
-from curation.images.grouping import MATCHED_ROW_GROUP
 from curation.inputs.crawl import warc
 from curation.inputs.crawl.html_pages import headers, unpack
 from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from curation.inputs.crawl.warc import members
-from curation.leaves.by_uid.tables import PARQUET, Paths, files_in, opened
+from curation.joins.tables import PARQUET, Paths, files_in, opened
 from curation.leaves.gate.checks import Begin, dealt, written
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.robots_text import MOST_BYTES, PATHS, ROBOTS_TXT, TDMREP, HostRules, condensed, robots_agents
 from curation.leaves.gate.rules import OF_HOSTS
 from curation.leaves.gate.steps import Step, StepFolder
-from curation.report.languages import counted
-from curation.run.ledger import group_buckets, sending
 from curation.run.request import Context
+from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import gather, one_array, parts
 from runtime.buckets import Block, Packer, buckets_for, by_bucket
 from runtime.engine import Relay, spread
 from runtime.errors import InputError
 from runtime.kernel_caches import scratch_folder
+from runtime.partitioning import group_buckets, sending
 from runtime.placed_rows import PLACE, Places
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile, Version, name_of
@@ -53,6 +52,7 @@ from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.storage.paths import room
 from runtime.tallies import Tallies
+from runtime.wording import counted
 
 IMAGE, PAGE = "image", "page"  # kinds of URLs: of an image, and of a page of it
 OF_PAGES = 16  # bits by which the signals of pages are shifted in FOUND

@@ -21,20 +21,20 @@ import numpy as np
 import pyarrow as pa
 
 from curation.exclusion.lists import hosts, registered_domain
-from curation.images.combine import differs, uid_hashes
-from curation.images.grouping import MATCHED_ROW_GROUP, write_rows
-from curation.leaves.by_uid.tables import KEY, KEY_NAMES, key_columns
+from curation.image_ids import KEY, KEY_NAMES, key_columns, uid_hashes
+from curation.images.grouping import write_rows
 from curation.leaves.gate.checks import Rule, dealt, without_rows, written
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import OF_DOMAINS
 from curation.leaves.gate.steps import Step, StepFolder
-from curation.run.ledger import group_buckets, senders, sending
 from curation.run.request import Context
-from runtime.arrow import gather_reduced, parts
+from curation.schemas import MATCHED_ROW_GROUP
+from runtime.arrow import differs, gather_reduced, parts
 from runtime.buckets import BUCKET_BYTES, Block, Packer, by_bucket
 from runtime.draws import draws
 from runtime.engine import Engine, Receive, Relay
 from runtime.errors import AGAIN
+from runtime.partitioning import group_buckets, senders, sending
 from runtime.placed_rows import PLACE, Places, RowStream
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.parquet import batches, read_table, row_counts

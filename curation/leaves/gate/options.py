@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from curation.config import require_distance
-from curation.leaves.by_uid.tables import Paths
+from curation.joins.tables import Paths
 from curation.leaves.gate.policies import RULES, Policy
 from curation.leaves.gate.steps import Removed, Step, StepFolder, parts_in
 from curation.leaves.gate.tables import GivenTables, HashTables

@@ -19,18 +19,18 @@ import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.exclusion.lists import HASHES, read_list
-from curation.images.combine import uids
+from curation.image_ids import KEY, KEY_NAMES, key_columns, uids
 from curation.inputs.limits import rounded_up
-from curation.leaves.by_uid.tables import IDENTITIES, KEY, KEY_NAMES, ImageTable, Paths, files_in, key_columns
+from curation.joins.tables import IDENTITIES, ImageTable, Paths, files_in
 from curation.leaves.gate.evaluation import NEAR, HashesOfSets, KeysOfSets, SavedSets
 from curation.leaves.near_duplicates.index import binaries
-from curation.report.languages import counted
 from runtime.engine import Engine
 from runtime.errors import InputError, did_you_mean
 from runtime.redaction import hidden
 from runtime.shipping import Shipped
 from runtime.storage.listing import Version
 from runtime.tallies import Tallies
+from runtime.wording import counted
 
 STATUS = "status"  # img2dataset's column
 _RESULTS = "results of img2dataset, with status, and uid or url, in 00000.parquet beside 00000.tar"

@@ -18,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.leaves.by_uid.by_key import ROWS, Groups
-from curation.leaves.by_uid.tables import KEY, KEY_NAMES, ImageTable, comparable
+from curation.image_ids import KEY, KEY_NAMES
+from curation.joins.tables import ImageTable, comparable
+from curation.joins.uid_join import ROWS, Groups
 from curation.leaves.gate.checks import VERDICTS, ByKey, Checks, counted, dealt, written
 from curation.leaves.gate.evaluation import EvaluationSets
 from curation.leaves.gate.steps import StepFolder

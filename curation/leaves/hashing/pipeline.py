@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pyarrow as pa
 
-from curation.inputs.files import Input
 from curation.leaves.tars.headers import MOST, TALLY, DamagedTar, require_sound, told
 from curation.leaves.tars.samples import (
     OK,
@@ -36,9 +35,8 @@ from curation.leaves.tars.samples import (
     read,
     strict_about_size,
 )
-from curation.report.languages import counted
-from curation.run.ledger import Ledger, Stamps
-from curation.run.making import STATUS, Filled, Filling, statuses, write_part
+from curation.outputs.checkpoints import Input, Ledger, Stamps
+from curation.outputs.filled import STATUS, Filled, Filling, statuses, write_part
 from runtime.arguments import Parser
 from runtime.arrow import gather
 from runtime.console import command
@@ -49,6 +47,7 @@ from runtime.progress import ConsoleProgress, Progress
 from runtime.storage.locks import require_apart
 from runtime.tallies import Tallies
 from runtime.terminal import say
+from runtime.wording import counted
 
 if TYPE_CHECKING:
     from PIL import Image

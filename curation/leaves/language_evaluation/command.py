@@ -25,7 +25,7 @@ from curation.inputs.candidates import coded, unknown_labels
 from curation.inputs.tables.lines import SAMPLE, dialect_of
 from curation.language.engines import Identifier
 from curation.language.judging import WITNESSES, LanguageRules, Stated, Surroundings, judge, weighed
-from curation.report.languages import aligned, named, number, percent
+from curation.report.languages import aligned, named
 from curation.report.page import environment
 from curation.report.warnings import unknown_languages
 from metadata.languages import OTHER, of_stated
@@ -36,6 +36,7 @@ from runtime.errors import InputError, no_column
 from runtime.storage.atomic import whole
 from runtime.storage.paths import as_path, make_folder
 from runtime.terminal import in_one_line, say
+from runtime.wording import number, percent
 
 NAME = "clip-lid-eval"
 LINES = 25  # languages on the console, those with the most texts

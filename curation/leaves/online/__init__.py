@@ -7,9 +7,9 @@ is imported on their first use; `build` can run on Spark.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from curation.leaves.by_uid.captions import Captions
-from curation.leaves.by_uid.clusters import Clusters
-from curation.leaves.by_uid.weights import Weights
+from curation.leaves.annotations.captions import Captions
+from curation.leaves.annotations.clusters import Clusters
+from curation.leaves.annotations.weights import Weights
 from curation.leaves.online.building import Index, build
 from curation.leaves.online.config import ByEntries, Expert, OnlineConfig, World
 

@@ -21,9 +21,9 @@ from sys import maxsize
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.by_uid.joined_tars import Numbered, Scan, each_tar, matched_images
+from curation.leaves.tars.joined import Numbered, Scan, each_tar, matched_images
 from curation.leaves.tars.samples import SAMPLES, local_tars_at
-from curation.run.making import Derivation, Made, deriving, is_begun
+from curation.outputs.derived import Derivation, Made, deriving, is_begun
 from curation.run.results import Results, matched_files
 from curation.schemas import TRAINED_TEXTS
 from runtime.arrow import gather_rows

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curation.balancing.thresholds import EntryCounts, counts_file
-from curation.leaves.by_uid.captions import WHOLE, Captions, Ratio
+from curation.leaves.annotations.captions import WHOLE, Captions, Ratio
 from curation.leaves.online.building import Index
 from curation.leaves.online.config import OnlineConfig, World
 from curation.leaves.online.epochs import Epoch, groups, order_of_blocks, read, require_any, taken

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from curation.balancing.thresholds import entry_ids
 from curation.kernels import batches as kernels
-from curation.leaves.by_uid.captions import CaptionDraw, Captions, purpose
+from curation.leaves.annotations.captions import CaptionDraw, Captions, purpose
 from curation.leaves.online.building import Index
 from curation.leaves.online.config import ByEntries, OnlineConfig, choose, lists_at
 from curation.leaves.tars.samples import SAMPLES

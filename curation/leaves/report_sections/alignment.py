@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.matching.matcher import Matcher
+from curation.outputs.checkpoints import digest_of
+from curation.outputs.derived import Derivation, deriving
 from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Label, LogAxis, points
 from curation.report.facts import Observed, Section, versions
-from curation.report.languages import aligned, decimal, named, number, percent
+from curation.report.languages import aligned, named
 from curation.report.page import environment
-from curation.run.ledger import digest_of
-from curation.run.making import Derivation, deriving
 from curation.run.request import Observation, Options
 from curation.run.results import Results, curated_files, matched_files
 from metadata.entries import FilesOfLanguages, files_of_languages
@@ -41,6 +41,7 @@ from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 from runtime.tallies import Tallies
 from runtime.terminal import say
+from runtime.wording import decimal, number, percent
 
 BETWEEN_NAMES = "|"  # separates the names of one class in a line of text; commas would not do, as names have some
 AS_IT_IS = ("{}",)

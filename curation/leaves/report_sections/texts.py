@@ -22,7 +22,6 @@ import pyarrow.compute as pc
 
 from curation.config import DOUBTFUL_SCORE, ENGLISH
 from curation.report.facts import Observed, Run, Section
-from curation.report.languages import counted, quotient
 from curation.report.page import environment
 from curation.run import tasks
 from curation.run.output_folder import REMOVED_PART
@@ -36,6 +35,7 @@ from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, write_rows
 from runtime.tallies import Tallies
+from runtime.wording import counted, quotient
 
 FILES = 8  # first files of the manifest, which are searched for doubtful rows
 ROWS = 10  # most doubtful rows of a language, and rows of a rule in a step of the gate

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from curation.leaves.scoring.pipeline import ScoreRequest, score_images, table
 from curation.leaves.scoring.scorer import ScoringConfig
-from curation.run.making import Filled
+from curation.outputs.filled import Filled
 from runtime.arguments import Parser, absolute, add_fields, made
 from runtime.console import command
 from runtime.packages import require_packages

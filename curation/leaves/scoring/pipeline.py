@@ -25,10 +25,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.inputs.files import Input
-from curation.leaves.by_uid.joined_tars import Scan, join_samples, matched_images, scan
 from curation.leaves.scoring.scorer import Scorer
 from curation.leaves.tars.headers import MOST, TALLY, require_sound, told
+from curation.leaves.tars.joined import Scan, join_samples, matched_images, scan
 from curation.leaves.tars.samples import (
     MOST_BYTES,
     OK,
@@ -42,9 +41,9 @@ from curation.leaves.tars.samples import (
     strict_about_size,
     texts,
 )
-from curation.report.languages import aligned, counted, number
-from curation.run.ledger import Ledger, Stamps
-from curation.run.making import Filled, Filling, statuses, write_part
+from curation.outputs.checkpoints import Input, Ledger, Stamps
+from curation.outputs.filled import Filled, Filling, statuses, write_part
+from curation.report.languages import aligned
 from curation.run.results import MATCHED_PART, Results
 from curation.schemas import TRAINED_TEXTS
 from metadata.languages import language
@@ -57,6 +56,7 @@ from runtime.storage.own_files import OwnFile, checksums_in, written_files
 from runtime.storage.parquet import batches, read_table, write_rows
 from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies
+from runtime.wording import counted, number
 
 if TYPE_CHECKING:
     from PIL import Image

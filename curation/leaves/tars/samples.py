@@ -31,8 +31,8 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from curation.inputs.files import Input
 from curation.leaves.tars.headers import DamagedTar, Member, members
+from curation.outputs.checkpoints import Input
 from runtime.errors import InputError, require_inputs
 from runtime.kernel_caches import scratch_folder
 from runtime.redaction import hidden

@@ -6,8 +6,9 @@ import sys
 import pytest
 from fsspec import registry
 
-from curation.inputs.files import Input, find, read
+from curation.inputs.files import find, read
 from curation.inputs.tables import columns
+from curation.outputs.checkpoints import Input
 from runtime.errors import InputError
 from runtime.storage import remote
 from tests.support.http_server import Answer, serving

@@ -10,7 +10,7 @@ import pytest
 from curation.inputs.candidates import ROWS
 from curation.inputs.tables import parquet
 from curation.inputs.tables.columns import TableOptions
-from curation.leaves.by_uid.tables import ImageTable
+from curation.joins.tables import ImageTable
 from runtime.errors import InputError
 from tests.support.tables import URL, dropped, json_lines, of_csv, of_json, of_parquet, result, texts
 

@@ -14,12 +14,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.images.combine import differs
-from curation.images.grouping import MATCHED_ROW_GROUP
-from curation.leaves.by_uid.tables import KEY, KEY_NAMES, key_columns
-from curation.report.languages import counted
-from curation.run.making import Derived, Item, Task, items_of
-from runtime.arrow import gather_reduced, one_batch
+from curation.image_ids import KEY, KEY_NAMES, key_columns
+from curation.outputs.derived import Derived, Item, Task, items_of
+from curation.schemas import MATCHED_ROW_GROUP
+from runtime.arrow import differs, gather_reduced, one_batch
 from runtime.buckets import BUCKET_BYTES, Block, Packer, by_bucket
 from runtime.cogroup import MOST_BUCKETS, SIDE, Grouping, Rows, Side, buckets_and_tasks, cogroup
 from runtime.engine import Engine
@@ -27,6 +25,7 @@ from runtime.placed_rows import PLACE, Places, RowStream, Write
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies
+from runtime.wording import counted
 
 ROWS = (*KEY, *PLACE)
 _ODD = np.array([0x9E3779B97F4A7C15, 0xD1342543DE82EF95], np.uint64)  # odd factors that spread keys of any kind

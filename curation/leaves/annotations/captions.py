@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from icu4py.breakers import SentenceBreaker
 
+from curation.image_ids import KEY
 from curation.inputs.candidates import clean_array
-from curation.leaves.by_uid.by_key import Table, first
-from curation.leaves.by_uid.mapped_rows import (
+from curation.joins.mapped_rows import (
     MappedRows,
     in_order,
     save_rows_of,
@@ -25,8 +25,9 @@ from curation.leaves.by_uid.mapped_rows import (
     sorted_schema,
     work_beside,
 )
-from curation.leaves.by_uid.tables import KEY, File, ImageTable, Paths, is_number
-from curation.run.results import Results
+from curation.joins.tables import File, ImageTable, Paths, is_number
+from curation.joins.uid_join import Table, first
+from curation.run.results import Results, pool_files
 from metadata.words import LOCALE
 from runtime.draws import draws
 from runtime.errors import InputError, ParameterError, require_integer, require_seed, require_share, typed
@@ -127,7 +128,7 @@ def build(
     rows = (batch for file in table.files for batch in caption_rows(table, file, source))
     with work_beside(path) as work:
         best = sorted_rows(rows, ROWS, -(-table.bytes // part_bytes), _best, work, Captions.schema)
-        counts = save_rows_of(path, best, run, f"{captions_of(source)} in {table.name}")
+        counts = save_rows_of(path, best, pool_files(run), f"{captions_of(source)} in {table.name}")
     return Captioned(Captions.open(path), *counts)
 
 

@@ -7,9 +7,8 @@ from random import Random
 
 import pytest
 
-from curation.inputs.files import Input
-from curation.run import ledger as module
-from curation.run.ledger import Ledger
+from curation.outputs import checkpoints as module
+from curation.outputs.checkpoints import Input, Ledger
 from runtime.storage.atomic import STAMP
 from runtime.storage.paths import files as placed
 from runtime.storage.paths import names as names_in

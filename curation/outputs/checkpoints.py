@@ -1,91 +1,46 @@
-"""Record which inputs have been read into which files, and choose numbers of buckets, tasks and rows per block.
+"""Record which inputs have been read into which files.
 
 Each finished task has one JSON stamp, in the folder of the task's files. A stamp is valid only for the same metadata,
-rules, model and parameters, and for unchanged inputs. `recorded` finds the checksums that this project's commands
-recorded for Parquet files which a user gives as tables.
+rules, model and parameters, and for unchanged inputs.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import TypeVar
 
-from curation.inputs.files import Input, formats
 from runtime.arrow import gather
-from runtime.buckets import FEWEST_ROWS, Packer, buckets_for
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
-from runtime.redaction import with_secrets
 from runtime.storage.atomic import EARLIER, STAMP, read_json, write_json
-from runtime.storage.listing import names_in
 from runtime.storage.own_files import OwnFile, checksums_in, is_sound
-from runtime.storage.paths import as_path, files, files_below, in_threads, remove
+from runtime.storage.paths import files, files_below, in_threads, remove
 from runtime.tallies import Tallies
 
-Item = TypeVar("Item")
 
-BUCKET_ROWS = 1 << 18  # pairs of a bucket, grouped in memory: some 250 MB
-MOST_BUCKETS = 1 << 13  # buckets a task sends to: with more, its blocks would be too small
-BLOCK_ROWS = 100  # rows each block should have; a task takes several inputs if one has too few
-TASK_ROWS = 1 << 20  # pairs that a task groups, one bucket after another
-FEW_TASKS = 1 << 8  # up to this number of tasks, each takes one bucket, so that no core is idle
-TURNS = 4  # tasks per core in the steps after matching, whose items take under a second
+@dataclass(frozen=True)
+class Input:
+    """A file that a task reads or, of a big Parquet file, a range of row groups."""
+
+    path: str
+    format: str  # the name of one of formats()
+    size: int  # compressed bytes; the format's typical size if the size is not known
+    modified: int | None = None  # time of modification, nanoseconds since 1970, if the file system states it
+    row_groups: tuple[int, int] | None = None  # first, and last + 1; None: the whole file
+    etag: str | None = None  # if the file system states it
+    file_size: int | None = None  # bytes of the whole file, if the file system states them
+    changed: int | None = None  # time of the inode's change, nanoseconds since 1970, of a local file
+    inode: int | None = None  # of a local file
+    dialect: str | None = None  # name of the dialect, of CSV and TSV
+
 
 TASK_BYTES = 64 << 20  # compressed bytes of input for one task
 TASKS_PER_CORE = 3
 STAMP_NAME = re.compile(r"_.*\.json")
-
-FACTS = ("run.json", "clusters.json")  # in the parent folder: written by curate and by clip-cluster
-_WRITTEN_BY_OTHERS = re.compile("https?://|.*://.*::", re.DOTALL)  # URLs of web servers, and files inside archives
-_CHECKSUM = re.compile("[0-9a-f]{8}")
-
-
-def pair_buckets(files: list[Input]) -> int:
-    """Return the number of buckets for the pairs of all `files`, estimated from sizes; rather too many than too few."""
-    return min(MOST_BUCKETS, 2 * buckets_for(sum(map(pairs_in, files)), BUCKET_ROWS))
-
-
-def group_buckets(rows: float) -> tuple[int, int]:
-    """Return the number of buckets that `rows` pairs are grouped in, and the number of tasks for these buckets.
-
-    >>> group_buckets(1e6), group_buckets(5e7), group_buckets(1e9), group_buckets(1e11)
-    ((4, 4), (256, 256), (4096, 1024), (524288, 8192))
-    """
-    number = buckets_for(rows, BUCKET_ROWS)
-    tasks = max(min(number, FEW_TASKS), buckets_for(rows, TASK_ROWS))
-    return number, min(tasks, MOST_BUCKETS)
-
-
-def senders(items: Sequence[Item], rows: float, buckets: int) -> list[list[Item]]:
-    """Return the items split into one list for each task.
-
-    `rows` is the number of rows in all items. The fewer rows there are, the more items a task takes, so that the block
-    that it sends to each of the `buckets` is not too small.
-
-    >>> senders("abcdef", 1e6, 4), [len(files) for files in senders([""] * 4000, 1e9, 8192)][:2]
-    ([['a'], ['b'], ['c'], ['d'], ['e'], ['f']], [34, 34])
-    """
-    tasks = max(1, int(rows / (FEWEST_ROWS * min(buckets, MOST_BUCKETS))))
-    each = max(1, -(-len(items) // tasks))
-    return [list(items[begin : begin + each]) for begin in range(0, len(items), each)]
-
-
-def sending(buckets: int) -> Packer:
-    """Return a packer for `buckets` buckets, but at most for MOST_BUCKETS.
-
-    If there are more, the tasks that receive its blocks split them further.
-    """
-    return Packer(min(buckets, MOST_BUCKETS))
-
-
-def pairs_in(file: Input) -> float:
-    """Return the estimated number of pairs in a file, from its size."""
-    return file.size / formats()[file.format].pair_bytes
 
 
 @dataclass(frozen=True)
@@ -272,47 +227,3 @@ def identity(each: dict) -> str:
 def digest_of(content: dict) -> str:
     """Return a digest, 24 hexadecimal digits, of a dict that JSON can represent."""
     return blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()
-
-
-def recorded(paths: Iterable[str]) -> dict[str, str]:
-    """Return the checksums of those files for which this project has recorded one, by path."""
-    by_folder: dict[str, list[str]] = {}
-    for path in paths:
-        if not _WRITTEN_BY_OTHERS.match(path):
-            by_folder.setdefault(path.rpartition("/")[0], []).append(path)
-    return {path: checksum for folder in by_folder.items() for path, checksum in _in_folder(*folder).items()}
-
-
-def stamp_of(file: str) -> str:
-    """Return the name of the JSON file, in the same folder, that holds the checksum of a Parquet file.
-
-    >>> stamp_of("0a.parquet")
-    '_0a.json'
-    """
-    return f"_{file.rpartition('.')[0]}.json"
-
-
-def _in_folder(folder: str, paths: list[str]) -> dict[str, str]:
-    above, _, part = folder.rpartition("/")
-    present, own = {*names_in(folder or "/")}, as_path(with_secrets(folder or "/"))
-    names = {path.rpartition("/")[2]: path for path in paths}
-    stamps = [own / name for name in (STAMP, *map(stamp_of, names)) if name in present]
-    facts = [own.parent / name for name in names_in(above or "/") if name in FACTS]
-    known = {name: each for found in in_threads(checksums_of, stamps) for name, each in found.items()}
-    of_parts = {name: each for found in in_threads(_checksums, facts) for name, each in found.items()}
-    known |= {name: of_parts[f"{part}/{name}"] for name in names if f"{part}/{name}" in of_parts}
-    return {path: known[name] for name, path in names.items() if name in known}
-
-
-def checksums_of(path: Path) -> dict[str, str]:
-    """Return the checksums that a JSON file records, by file name: in the tallies of a stamp, or in `checksums`."""
-    content = read_json(path)
-    if is_stamp(content):
-        return checksums_in(Tallies((content or {})["tallies"]))
-    return _checksums(path)
-
-
-def _checksums(path: Path) -> dict[str, str]:
-    found = (read_json(path) or {}).get("checksums")
-    known = found if isinstance(found, dict) else {}
-    return {name: each for name, each in known.items() if isinstance(each, str) and _CHECKSUM.fullmatch(each)}

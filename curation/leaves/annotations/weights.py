@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from curation.balancing.thresholds import entry_ids
-from curation.leaves.by_uid.clusters import Clusters
-from curation.leaves.by_uid.mapped_rows import (
+from curation.image_ids import KEY, key_columns, spelled
+from curation.joins.mapped_rows import (
     MappedRows,
     in_order,
     save_rows_of,
@@ -22,8 +22,9 @@ from curation.leaves.by_uid.mapped_rows import (
     sorted_schema,
     work_beside,
 )
-from curation.leaves.by_uid.tables import KEY, File, ImageTable, Paths, key_columns, spelled
-from curation.run.results import Results, matched_files
+from curation.joins.tables import File, ImageTable, Paths
+from curation.leaves.annotations.clusters import Clusters
+from curation.run.results import Results, matched_files, pool_files
 from runtime.arrow import parts as lists_of
 from runtime.errors import InputError, require_integer, require_number, typed
 from runtime.storage.parquet import batches
@@ -66,7 +67,7 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Weighted:
     rows = (batch for file in table.files for batch in _rows(table, file))
     with work_beside(path) as work:
         once = _sorted(rows, table.rows, partial(_once, name=table.name), work)
-        counts = save_rows_of(path, once, run, f"weights in {table.name}")
+        counts = save_rows_of(path, once, pool_files(run), f"weights in {table.name}")
     return Weighted(Weights.open(path), *counts)
 
 
@@ -147,7 +148,7 @@ def lift(how: Lift, run: Results, path: str | PathLike[str], clusters: Clusters 
         wanted = shares * (how.samples / (shares.sum() or 1))
         weights = np.minimum(wanted, how.most)
         rows = rows.set_column(len(KEY), Weights.schema.field(WEIGHT), pa.array(weights)).filter(pa.array(weights > 0))
-        _, without = save_rows_of(path, rows, run, "weights")
+        _, without = save_rows_of(path, rows, pool_files(run), "weights")
     again = np.maximum(weights - 1, 0).sum()
     return Lifted(Weights.open(path), float(weights.sum()), float(again), without)
 

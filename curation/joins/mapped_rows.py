@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.run.results import Results, pool_files
 from runtime.arrow import exact_numbers
 from runtime.errors import InputError
 from runtime.storage.arrays import mapped, open_arrow
@@ -88,21 +87,23 @@ def save_rows(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
     write_json(facts_path(Path(path)), {"rows": rows.num_rows, CHECKSUM: checksum})
 
 
-def save_rows_of(path: str | PathLike[str], rows: pa.RecordBatch, run: Results, what: str) -> tuple[int, int]:
-    """Write rows about images to `path`; return the number of the run's images, and how many of these have no row.
+def save_rows_of(
+    path: str | PathLike[str], rows: pa.RecordBatch, images: Sequence[OwnFile], what: str
+) -> tuple[int, int]:
+    """Write rows about images to `path`; return the number of `images`, and how many of these have no row.
 
-    InputError, before anything is written, if no row is about an image of the run; `what` names the rows in the
-    message.
+    `images` are files of a run. InputError, before anything is written, if no row is about one of its images; `what`
+    names the rows in the message.
     """
-    images = without = 0
-    for file in pool_files(run):
+    number = without = 0
+    for file in images:
         for batch in batches(file, columns=["uid"]):
-            images += batch.num_rows
+            number += batch.num_rows
             without += int((rows_of(rows, exact_numbers(batch["uid"])) < 0).sum())
-    if without == images:
-        raise InputError(f"none of the {rows.num_rows:,} {what} is of an image of {run.path}")
+    if without == number:
+        raise InputError(f"none of the {rows.num_rows:,} {what} is of an image of {images[0].path.parents[1]}")
     save_rows(path, rows)
-    return images, without
+    return number, without
 
 
 def facts_path(path: Path) -> Path:

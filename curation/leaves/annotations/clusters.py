@@ -17,11 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.images.combine import differs
-from curation.leaves.by_uid.by_key import Table, first, keys
-from curation.leaves.by_uid.mapped_rows import MappedRows, in_order, rows_of, save_rows, sorted_schema, work_beside
-from curation.leaves.by_uid.tables import KEY, File, ImageTable, Paths, spelled
+from curation.image_ids import KEY, spelled
+from curation.joins.mapped_rows import MappedRows, in_order, rows_of, save_rows, sorted_schema, work_beside
+from curation.joins.tables import File, ImageTable, Paths
+from curation.joins.uid_join import Table, first, keys
 from curation.run.results import Results, curated_files, pool_files
+from runtime.arrow import differs
 from runtime.draws import draws
 from runtime.errors import InputError, ParameterError, require_kind, require_seed, require_share, typed
 from runtime.redaction import hidden

@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.inputs.files import Input
-from curation.leaves.by_uid.by_key import READ_ROWS, Images, Join, Table
-from curation.leaves.by_uid.tables import KEY, key_columns, spelled
+from curation.image_ids import KEY, key_columns, spelled
+from curation.joins.uid_join import READ_ROWS, Images, Join, Table
 from curation.leaves.tars.headers import TALLY, require_sound
 from curation.leaves.tars.samples import IMAGES, fault_of, opened, passed_over, samples_in
-from curation.run.making import Derived, Item, Made, Task
+from curation.outputs.checkpoints import Input
+from curation.outputs.derived import Derived, Item, Made, Task
 from curation.run.results import Results, curated_files
 from curation.schemas import CURATED, TRAINED_TEXTS
 from runtime.engine import Engine

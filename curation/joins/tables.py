@@ -15,11 +15,10 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.images.combine import uids
-from curation.inputs.tables.columns import recognised
-from curation.inputs.tables.parquet import uid_bytes
-from curation.run.ledger import recorded
-from runtime.arrow import exact_numbers, parts
+from curation.column_names import recognised
+from curation.image_ids import KEY, KEY_NAMES, key_columns, uid_bytes, uids
+from curation.outputs.recorded import recorded
+from runtime.arrow import parts
 from runtime.errors import InputError
 from runtime.redaction import hidden, with_secrets
 from runtime.storage.listing import ListedFile, Version, expand, looking_up, name_of
@@ -41,8 +40,6 @@ _TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # tho
     (pa.types.is_duration, pa.duration("us")),
 )
 
-KEY = (pa.field("_uid_high", pa.int64()), pa.field("_uid_low", pa.int64()))  # reserved names
-KEY_NAMES = [field.name for field in KEY]
 ROWS = 1 << 16  # rows of a table in memory at a time
 PARQUET = ".parquet"
 DAMAGED = (
@@ -121,19 +118,6 @@ class ImageTable:
             if name in KEY_NAMES or self.columns.names.count(name) > 1:
                 raise InputError(f"{self.name} has several columns {name}, or one that is reserved; rename it")
         return pa.schema([*KEY, *(self.columns.field(name) for name in columns)])
-
-
-def key_columns(uids: pa.Array) -> list[pa.Array]:
-    """Return the two columns of KEY for these uids."""
-    return [pa.array(numbers) for numbers in exact_numbers(uids).T.copy()]
-
-
-def spelled(rows: pa.RecordBatch, row: int) -> str:
-    """Return the KEY of a row as 32 hexadecimal digits, which is the uid itself if that is an MD5.
-
-    KEY must be the first columns of `rows`.
-    """
-    return "".join(f"{rows.column(half)[int(row)].as_py() % 2**64:016x}" for half in range(len(KEY)))
 
 
 @contextmanager

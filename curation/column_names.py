@@ -1,0 +1,35 @@
+"""Known names of the columns of tables of pairs and of images, for each field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runtime.errors import InputError
+
+RECOGNISED = {  # tried in this order; upper and lower case are the same
+    "url": ("url", "URL", "image_url"),
+    "text": ("text", "TEXT", "caption", "alt"),
+    "uid": ("uid",),
+    "language": ("language",),
+    "page_url": ("page_url",),
+}
+
+
+def recognised(field: str, names: Sequence[str], path: str, remedy: str = "leave out the others") -> str | None:
+    """Return the column whose name RECOGNISED has first for a field, in any case; None if there is none.
+
+    InputError if several columns differ only in case; `remedy` ends its message.
+
+    >>> recognised("url", ["Image_URL", "Url", "text"], "a table"), recognised("uid", ["text"], "a table")
+    ('Url', None)
+    """
+    alike = ([name for name in names if name.lower() == known.lower()] for known in RECOGNISED[field])
+    return _one(next(filter(None, alike), []), path, remedy)
+
+
+def _one(found: list[str], path: str, remedy: str) -> str | None:
+    if len(set(found)) > 1:
+        raise InputError(f"{path} has the columns {' and '.join(dict.fromkeys(found))}, alike but for case: {remedy}")
+    if len(found) > 1:
+        raise InputError(f"{path} has {len(found)} columns named {found[0]}; expected one")
+    return found[0] if found else None

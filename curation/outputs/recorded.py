@@ -1,0 +1,63 @@
+"""Find the checksums that this project's commands recorded for Parquet files which a user gives as tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from curation.outputs.checkpoints import is_stamp
+from runtime.redaction import with_secrets
+from runtime.storage.atomic import STAMP, read_json
+from runtime.storage.listing import names_in
+from runtime.storage.own_files import checksums_in
+from runtime.storage.paths import as_path, in_threads
+from runtime.tallies import Tallies
+
+FACTS = ("run.json", "clusters.json")  # in the parent folder: written by curate and by clip-cluster
+_WRITTEN_BY_OTHERS = re.compile("https?://|.*://.*::", re.DOTALL)  # URLs of web servers, and files inside archives
+_CHECKSUM = re.compile("[0-9a-f]{8}")
+
+
+def recorded(paths: Iterable[str]) -> dict[str, str]:
+    """Return the checksums of those files for which this project has recorded one, by path."""
+    by_folder: dict[str, list[str]] = {}
+    for path in paths:
+        if not _WRITTEN_BY_OTHERS.match(path):
+            by_folder.setdefault(path.rpartition("/")[0], []).append(path)
+    return {path: checksum for folder in by_folder.items() for path, checksum in _in_folder(*folder).items()}
+
+
+def stamp_of(file: str) -> str:
+    """Return the name of the JSON file, in the same folder, that holds the checksum of a Parquet file.
+
+    >>> stamp_of("0a.parquet")
+    '_0a.json'
+    """
+    return f"_{file.rpartition('.')[0]}.json"
+
+
+def _in_folder(folder: str, paths: list[str]) -> dict[str, str]:
+    above, _, part = folder.rpartition("/")
+    present, own = {*names_in(folder or "/")}, as_path(with_secrets(folder or "/"))
+    names = {path.rpartition("/")[2]: path for path in paths}
+    stamps = [own / name for name in (STAMP, *map(stamp_of, names)) if name in present]
+    facts = [own.parent / name for name in names_in(above or "/") if name in FACTS]
+    known = {name: each for found in in_threads(checksums_of, stamps) for name, each in found.items()}
+    of_parts = {name: each for found in in_threads(_checksums, facts) for name, each in found.items()}
+    known |= {name: of_parts[f"{part}/{name}"] for name in names if f"{part}/{name}" in of_parts}
+    return {path: known[name] for name, path in names.items() if name in known}
+
+
+def checksums_of(path: Path) -> dict[str, str]:
+    """Return the checksums that a JSON file records, by file name: in the tallies of a stamp, or in `checksums`."""
+    content = read_json(path)
+    if is_stamp(content):
+        return checksums_in(Tallies((content or {})["tallies"]))
+    return _checksums(path)
+
+
+def _checksums(path: Path) -> dict[str, str]:
+    found = (read_json(path) or {}).get("checksums")
+    known = found if isinstance(found, dict) else {}
+    return {name: each for name, each in known.items() if isinstance(each, str) and _CHECKSUM.fullmatch(each)}
