@@ -32,9 +32,12 @@ def row_bytes(rows: pa.Table | pa.RecordBatch) -> float:
 
 
 def free_bytes(output: str | PathLike[str]) -> int | None:
-    """Return the bytes that are free on the file system of an output folder; None for a URL."""
+    """Return the bytes that are free on the file system of an output folder; None for a URL, or without a disk."""
     path = as_path(output)
-    return None if is_url(path) else shutil.disk_usage(existing(path)).free
+    if is_url(path):
+        return None
+    usage = shutil.disk_usage(existing(path))
+    return usage.free if usage.total else None
 
 
 def lacking(output: str | PathLike[str], need: float, free: int) -> str:

@@ -117,7 +117,8 @@ def is_outside(error: BaseException) -> bool:
 
 def existing(path: str | os.PathLike) -> Path:
     """Return a local path if it exists, else the nearest folder above that does."""
-    return next(each for each in (Path(os.path.abspath(path)), *Path(os.path.abspath(path)).parents) if each.exists())
+    whole = Path(os.path.abspath(path))
+    return next(each for each in (whole, *whole.parents) if os.path.exists(each))  # False of names that are too long
 
 
 def no_space(folder: str | os.PathLike) -> str:

@@ -14,7 +14,7 @@ from metadata.entries import Entries
 from runtime.progress import Progress
 from tests.support.tables import json_lines
 
-Usage = namedtuple("Usage", "free")
+Usage = namedtuple("Usage", "total free")
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_an_output_that_may_not_be_written_is_refused_before_anything_is_built(f
 @pytest.fixture
 def free(monkeypatch):
     """Return a function that sets the bytes that are free on each disk."""
-    return lambda size: monkeypatch.setattr(space.shutil, "disk_usage", lambda _: Usage(size))
+    return lambda size: monkeypatch.setattr(space.shutil, "disk_usage", lambda _: Usage(1 << 40, size))
 
 
 def test_a_run_that_will_not_fit_is_refused_with_its_folder(fresh, free, pairs):
