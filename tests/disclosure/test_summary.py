@@ -256,6 +256,9 @@ def test_answers_to_what_is_not_asked_are_refused():
         ("[", "the answers in .* cannot be read"),
         ('["provider"]', "holds no answers; give an object in JSON"),
         ('{"provider": 3}', "holds no answers; give an object in JSON"),
+        ("[" * 100_000, "cannot be read .*; give a file as answers.json"),
+        (r'{"provider": "\ud83d"}', "cannot be read .'utf-8' codec can't encode character"),
+        (" " * 2_000_000, "cannot be read .it has more than 1 MB.; give a file as answers.json of a summary"),
     ],
 )
 def test_a_file_that_holds_no_answers_is_refused(tmp_path, content, sentence):
@@ -326,3 +329,8 @@ def test_rules_of_opt_outs_and_personal_data_are_those_of_the_gate():
     signals = {rule.name for rule in rules.ROWS if getattr(rule.check, "func", None) is rules.has_signal}
     assert signals == {*OPT_OUTS}
     assert {rule.name for rule in personal_data.ROWS} == {*PERSONAL} == {*RULES}
+
+
+def test_answers_without_end_are_refused():
+    with pytest.raises(InputError, match="the answers in /dev/zero cannot be read .it has more than 1 MB.; give a"):
+        command.answers_in("/dev/zero")

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections import Counter
-from types import SimpleNamespace
 
 import pytest
 
@@ -19,20 +18,23 @@ PAIRS = [
     {"url": f"https://é.example/{number}.jpg", "text": f"dog 犬 {'word ' * words}", "language": code}
     for number, (words, code) in enumerate([(73, "en"), (74, "en"), (74, "ja"), (400, "ja"), (0, "ja"), (3, "de")])
 ]
+ENDLESS = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
 COUNTS = {"en": (2, 1, 2 * 4 + 147), "ja": (3, 2, 3 * 4 + 474)}  # texts, cut, tokens: a word each, begin and end
 
 
-class Words:
-    """A tokenizer whose tokens are words, if it was told to cut and fill nothing."""
+# A tokenizer whose tokens are words, if it was told to cut and fill nothing; its file may ask for a fault.
+WORDS = """
+import json, os, time
 
-    def __init__(self):
-        self.cuts, self.fills = True, True
+class Tokenizer:
+    cuts = fills = True
 
     @classmethod
     def from_file(cls, path):
+        found = cls()
         with open(path) as file:
-            json.load(file)
-        return cls()
+            found.fault = json.load(file).get("fault")
+        return found
 
     def no_truncation(self):
         self.cuts = False
@@ -41,16 +43,22 @@ class Words:
         self.fills = False
 
     def encode_batch_fast(self, texts):
-        assert not self.cuts
-        assert not self.fills
+        assert not self.cuts and not self.fills
+        if self.fault:
+            eval(self.fault)
         return [["begin", *text.split(), "end"] for text in texts]
+"""
 
 
 @pytest.fixture
 def words(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "tokenizers", SimpleNamespace(Tokenizer=Words, __spec__=object()))
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "tokenizers.py").write_text(WORDS)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.delitem(sys.modules, "tokenizers", raising=False)
     (tmp_path / "tokenizer.json").write_text("{}")
-    return tmp_path / "tokenizer.json"
+    yield tmp_path / "tokenizer.json"
+    sys.modules.pop("tokenizers", None)
 
 
 @pytest.fixture
@@ -97,6 +105,49 @@ def test_a_file_that_is_no_tokenizer_is_refused_before_the_run(words, tmp_path):
     for path in (words, tmp_path / "none.json"):
         with pytest.raises(InputError, match="is no tokenizer .*; give a tokenizer.json"):
             find_tokens(Options(tokenizer=str(path)))
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("time.sleep(99)", "it takes more than 9 seconds for 100 texts"),
+        ("os._exit(3)", "it ends the process that tries it .status 3."),
+        ("1 / 0", "the tokenizer fails at a text .division by zero., such as 'aaaaaaaaa'"),
+        ("texts.append(' '.join('a' * 2_000_000)) or texts.pop(0)", "it makes 2,000,002 tokens of a text of 41 char"),
+    ],
+)
+def test_a_tokenizer_that_fails_or_never_ends_is_refused_before_the_run(words, monkeypatch, fault, sentence):
+    monkeypatch.setattr("curation.leaves.report_sections.texts.TRIAL_SECONDS", 9)
+    words.write_text(json.dumps({"fault": fault}))
+    with pytest.raises(InputError, match=f"tokenizer.json cannot be used: {sentence}.*; give the tokenizer.json of a"):
+        find_tokens(Options(tokenizer=str(words)))
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "."])
+def test_what_is_no_file_is_no_tokenizer(words, name):
+    with pytest.raises(InputError, match="is no tokenizer .no file of at most 256 MB.; give a tokenizer.json"):
+        find_tokens(Options(tokenizer=name))
+
+
+def test_a_text_at_which_the_tokenizer_fails_ends_the_run_in_a_sentence(words, tmp_path):
+    words.write_text(json.dumps({"fault": "any('dog' in text and 'fox' not in text for text in texts) and 1 / 0"}))
+    with pytest.raises(InputError, match="the tokenizer fails at a text .division by zero."):
+        counted(words, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda made: made["model"]["vocab"].pop("<pad>"), "fails at a text .WordLevel error: Missing .UNK. token"),
+        (lambda made: made["pre_tokenizer"].update(ENDLESS), "fails at a text .*retry-limit-in-match"),
+    ],
+)
+def test_a_real_tokenizer_with_a_fault_is_refused_before_the_run(real, change, sentence):
+    made = json.loads(real.read_text())
+    change(made)
+    real.write_text(json.dumps(made))
+    with pytest.raises(InputError, match=f"cannot be used: the tokenizer {sentence}"):
+        find_tokens(Options(tokenizer=str(real)))
 
 
 def test_what_reads_it_is_asked_for(monkeypatch):

@@ -38,11 +38,12 @@ from runtime.progress import Progress
 from runtime.redaction import hidden
 from runtime.storage.listing import Version, expand
 from runtime.storage.own_files import OwnFile
-from runtime.storage.paths import absolute, as_path, read_bytes
+from runtime.storage.paths import absolute, as_path
 from runtime.tallies import Tallies
 from runtime.wording import counted, percent
 
 COARSE = CLUSTER[0].name
+MOST_BYTES = 1 << 20  # of a file of answers
 KEPT_OF, _CAPTIONED = (
     "kept.",
     "captioned",
@@ -121,8 +122,13 @@ def answers_in(path: str | PathLike[str] | None) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        given = json.loads(read_bytes(as_path(path)))
-    except (OSError, ValueError) as error:
+        with as_path(path).open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES >> 20} MB")
+        given = json.loads(content)
+        json.dumps(given, ensure_ascii=False).encode()  # half of a surrogate pair could not be written
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"the answers in {path} cannot be read ({error}); give a file as answers.json of a summary"
         ) from None

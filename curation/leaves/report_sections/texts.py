@@ -9,8 +9,13 @@ matched images are compared with the counts over the images that passed.
 """
 
 import os
+import resource
+import string
+import subprocess
+import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -50,6 +55,16 @@ PUBLISHED: dict[str, Any] = {
 }
 
 CONTEXT = 77  # tokens that a text encoder of CLIP reads, with begin and end
+TOKENIZER_BYTES = 256 << 20  # of a tokenizer.json; the largest have 40 MB
+TRIAL_SECONDS, TRIAL_MEMORY = 60, 8 << 30  # of address space: libraries reserve much
+MOST_TOKENS = 1000  # of a character in TRIAL_TEXTS, with those of begin and end
+TRIAL_TEXTS = (  # runs of one character make bad patterns slow; the last have words and characters that few models know
+    *(sign * 40 + "!" for sign in string.ascii_letters + string.digits + string.punctuation + " é犬"),
+    *("The quick brown fox jumps over 1,234 lazy dogs. " * times for times in (1, 100)),
+    "Ελληνικά русский עברית العربية हिन्दी ไทย 日本語 한국어 🐕\u200d🦺 \ufdfa",
+)
+_TRIAL = "import sys; sys.path[:] = sys.argv[1].splitlines(); "
+_TRIAL += f"from {__name__} import trial; print(trial(sys.argv[2]), end='')"
 COUNTS = {"texts": ("tokens", "count"), "cut": ("cut", "sum"), "tokens": ("tokens", "sum")}  # by language
 
 
@@ -108,7 +123,7 @@ def find_tokens(options: Options) -> TokensObserver | None:
     if options.tokenizer is None:
         return None
     require_packages(["tokenizers"])
-    open_tokenizer(Path(options.tokenizer))
+    require_tokenizer(Path(options.tokenizer))
     return TokensObserver(Path(options.tokenizer))
 
 
@@ -174,6 +189,8 @@ def open_tokenizer(path: Path) -> Any:
     from tokenizers import Tokenizer  # optional
 
     try:
+        if not path.is_file() or path.stat().st_size > TOKENIZER_BYTES:
+            raise ValueError(f"no file of at most {TOKENIZER_BYTES >> 20} MB")
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers has no class for it
         raise InputError(f"{path} is no tokenizer ({error}); give a tokenizer.json, as models have it") from None
@@ -182,11 +199,48 @@ def open_tokenizer(path: Path) -> Any:
     return tokenizer
 
 
+def require_tokenizer(path: Path) -> None:
+    """Try a tokenizer.json on TRIAL_TEXTS, in a process with limits; InputError if it fails, or takes too long."""
+    open_tokenizer(path)
+    trial = [sys.executable, "-I", "-c", _TRIAL, "\n".join(sys.path), str(path)]
+    try:
+        tried = subprocess.run(trial, capture_output=True, text=True, timeout=TRIAL_SECONDS, check=False)
+        fault = f"it ends the process that tries it (status {tried.returncode})" if tried.returncode else tried.stdout
+    except subprocess.TimeoutExpired:
+        fault = f"it takes more than {TRIAL_SECONDS} seconds for {len(TRIAL_TEXTS)} texts"
+    if fault:
+        raise InputError(f"the tokenizer {path} cannot be used: {fault}; give the tokenizer.json of a model")
+
+
+def trial(path: str) -> str:
+    """Return what is wrong with a tokenizer by its tokens of TRIAL_TEXTS, or "", in a process of its own."""
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (TRIAL_MEMORY, TRIAL_MEMORY))
+    encode = open_tokenizer(Path(path)).encode_batch_fast
+    for text in TRIAL_TEXTS:
+        try:
+            (tokens,) = _numbers_of_tokens(encode, [text])
+        except InputError as error:
+            return f"{error}, such as {text[:9]!r}"
+        if tokens > MOST_TOKENS * len(text):
+            return f"it makes {tokens:,} tokens of a text of {len(text)} characters"
+    return ""
+
+
+def _numbers_of_tokens(encode: Callable[[list[str]], list[Any]], texts: list[str]) -> list[int]:
+    try:
+        return [*map(len, encode(texts))]
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # tokenizers has no class for it, and its panics are no Exception
+        raise InputError(f"the tokenizer fails at a text ({error})") from None
+
+
 def count_tokens(file: OwnFile, tokenizer: Shipped) -> Tallies:
     """Tally by language, for a CURATED file, the texts, the texts over CONTEXT tokens, and the tokens."""
     tallies, encode = Tallies(), tokenizer.opened(open_tokenizer).encode_batch_fast
     for batch in batches(file, columns=["text", "language"]):
-        tokens = pa.array([*map(len, encode(batch["text"].to_pylist()))], pa.int64())
+        tokens = pa.array(_numbers_of_tokens(encode, batch["text"].to_pylist()), pa.int64())
         rows = pa.table({"language": batch["language"], "tokens": tokens, "cut": pc.greater(tokens, CONTEXT)})
         for row in rows.group_by("language").aggregate([*COUNTS.values()]).to_pylist():
             for name, summed in COUNTS.items():
