@@ -50,6 +50,9 @@ REMEDY = "build the metadata again"
 _ROWS = 1 << 20  # of a row group
 _MOST_BYTES = np.iinfo(np.int32).max  # of all entries together: the most that one Arrow array of strings holds
 
+_EXPECTED_LIST = "give a JSON array of strings, or one entry per line"
+_MARKS = {".csv": ",", ".tsv": "\t"}  # the extension of a table → what is between its fields
+
 FilesOfLanguages = Mapping[str, str | Path] | Sequence[str]  # the path of each language, or arguments such as en=FILE
 
 
@@ -175,7 +178,7 @@ def files_of_languages(arguments: FilesOfLanguages, what: str, example: str) -> 
 def read_list(path: str | Path) -> list[str]:
     """Return the entries of a file, a JSON array or one per line, unchanged; blank lines are skipped.
 
-    InputError if the file cannot be read, is not UTF-8, or holds no entries.
+    InputError if the file cannot be read, is not UTF-8, holds no entries, or is a table or a JSON object.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -185,8 +188,21 @@ def read_list(path: str | Path) -> list[str]:
         raise InputError(f"{path} is not UTF-8 at byte {error.start}; save the entries as UTF-8") from None
     entries = _read_json(path, text) if text.lstrip().startswith("[") else _read_lines(text)
     if not entries:
-        raise InputError(f"{path} holds no entries; give a JSON array of strings, or one entry per line")
+        raise InputError(f"{path} holds no entries; {_EXPECTED_LIST}")
+    mark = _MARKS.get(Path(path).suffix.lower())
+    if mark and all(mark in line for line in entries):
+        raise InputError(f"{path} is a table, as each line has a {mark!r}; {_EXPECTED_LIST}")
+    if text.lstrip().startswith("{") and _is_json(text):
+        raise InputError(f"{path} is a JSON object; {_EXPECTED_LIST}")
     return entries
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _read_lines(text: str) -> list[str]:

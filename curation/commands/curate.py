@@ -5,6 +5,7 @@ The defaults of flags come from the config classes.
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace, _ActionsContainer
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from curation.commands.flags import add_exclude, add_language_rules
 from curation.config import CurationConfig
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.lines import DIALECTS
+from curation.report import warnings
 from curation.report.page import summary
 from curation.run.pipeline import curate
 from curation.run.preview import lines, preview
@@ -20,7 +22,7 @@ from curation.run.request import PDQ_NEAR, Options
 from curation.run.results import Results
 from metadata.entries import Entries, read_lists
 from runtime.arguments import Parser, add_fields, made
-from runtime.console import command
+from runtime.console import FAILED, command
 from runtime.engine import engine_for
 from runtime.packages import has, hooks
 from runtime.progress import ConsoleProgress
@@ -84,7 +86,10 @@ class FlagsHook(Protocol):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run clip-curate, or preview it with --dry-run; bad input ends in one sentence and exit status 2."""
+    """Run clip-curate, or preview it with --dry-run; bad input ends in one sentence and exit status 2.
+
+    A run that keeps nothing writes all its files, and ends with status 1 unless --allow-empty is given.
+    """
     args = parse_curate(argv)
     with command(NAME):
         if args.dry_run:
@@ -92,8 +97,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             say(lines(foreseen), numbers=foreseen.numbers())
             return
         results = run(args)
+        why = None if args.allow_empty else warnings.nothing_kept(results.facts)
+        shown = summary(results.facts | {"warnings": [each for each in results.facts["warnings"] if each != why]})
         paths = f"manifest: {results.path / 'curated'}\nreport:   {results.path / 'report.html'}"
-        say(f"{summary(results.facts)}\n\n{paths}", numbers=results.facts["rows"])
+        say(f"{shown}\n\n{paths}", numbers=results.facts["rows"])
+        if why:
+            say(f"{NAME}: {why} (--allow-empty makes this no failure)", "error")
+            sys.exit(FAILED)
 
 
 def run(args: Namespace) -> Results:
@@ -133,6 +143,7 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     _add_inputs(parser.add_argument_group("what is read"))
     written = parser.add_argument_group("what is written")
     add_fields(written, CurationConfig, WRITTEN)
+    written.add_argument("--allow-empty", action="store_true", help="end with status 0, not 1, if nothing is kept")
     share = "tail share of all languages but English, instead of the one that English has at its t"
     amount = {"--tail-share P": share, "--seed N": "another seed keeps other pairs"}
     add_fields(parser.add_argument_group("how much is kept"), CurationConfig, amount)

@@ -116,8 +116,15 @@ def is_web(urls: pa.Array) -> pa.Array:
     return pa.array(web)
 
 
+def _is_not_swapped(batch: pa.RecordBatch) -> pa.Array:
+    """Return whether a row's URL is a web address or its text is none."""
+    web = is_web(batch["url"])
+    return web if web.true_count == len(web) else pc.or_(web, pc.invert(is_web(batch["text"])))
+
+
 CHECKS: dict[str, Callable[[pa.RecordBatch], pa.Array]] = {
     "dropped.empty_url": lambda batch: pc.is_valid(batch["url"]),
+    "dropped.url_in_text": _is_not_swapped,
     "dropped.not_http": lambda batch: is_web(batch["url"]),
     "dropped.empty_text": lambda batch: pc.is_valid(batch["text"]),
 }

@@ -46,6 +46,7 @@ DROPPED = {
     "text_over_limit": "texts beyond the largest number that one image may have",
     "too_large": "records that are too large to be read",
     "truncated": "files or gzip members that end too early",
+    "url_in_text": "rows of a table whose text is an http or https URL, and whose URL is none",
 }
 # Reasons why the language of a text is undetermined: such a text counts as `other`, whatever its label says.
 UNDETERMINED = {

@@ -21,6 +21,16 @@ ENOUGH = 20  # texts or matches that a language needs before it is judged
 LABELS = 5  # labels of unknown languages that a warning names
 NAMED = 6  # languages or inputs that a warning names
 
+CAUSES = {  # the most frequent reason why nothing of tables was read → its likeliest cause
+    "url_in_text": "the texts are URLs, and the URLs are not: are the columns swapped?",
+    "not_http": "URLs begin with http:// or https://; is another column meant by --url-column?",
+    "empty_url": "is another column meant by --url-column?",
+    "empty_text": "is another column meant by --text-column?",
+    "bad_utf8": "save the inputs as UTF-8, as iconv -f latin1 -t utf-8 does",
+    "bad_row": "is another --dialect meant?",
+    "bad_json": "expected one JSON object a line, for each pair",
+}
+
 Sentence = tuple[str, ...]  # the parts of a warning; parts from the crawl or the metadata are `Quoted`
 
 
@@ -45,7 +55,7 @@ def warnings(facts: dict[str, Any]) -> list[Sentence]:
     checked = (_of_languages(facts["languages"], check) for check in CHECKS if check.asks(facts["parameters"]))
     return [
         *_of_metadata(facts.get("metadata", {})),
-        *_empty(facts["rows"], facts["dropped"]),
+        *_empty(facts),
         *_of_size(facts),
         *_of_files(facts),
         *_of_rows(facts),
@@ -80,25 +90,51 @@ def starter(about: dict[str, Any]) -> str:
 def without_texts(records: int, dropped: Mapping[str, int]) -> str:
     """Return why inputs of `records` records give no text of an image; `dropped` has rows by reason.
 
-    >>> without_texts(0, {}), without_texts(8, {"not_http": 6, "no_text": 2})
-    ('the inputs hold no rows', 'of 8 records none has a text and the URL of an image (6 not_http, 2 no_text)')
+    >>> without_texts(0, {})
+    'the inputs hold no rows: give inputs with URLs of images and texts'
+    >>> without_texts(8, {"bad_row": 6, "not_http": 2})
+    'of 8 records none has a text and the URL of an image (6 bad_row, 2 not_http): is another --dialect meant?'
     """
     often = sorted(((rows, reason) for reason, rows in dropped.items() if rows), reverse=True)[:NAMED]
     reasons = ", ".join(f"{number(rows)} {reason}" for rows, reason in often)
     of_records = f"of {counted(records, 'record')} none has a text and the URL of an image"
-    return (of_records if records else "the inputs hold no rows") + (f" ({reasons})" if reasons else "")
+    cause = CAUSES.get(often[0][1] if often else "", "give inputs with URLs of images and texts")
+    return f"{of_records if records else 'the inputs hold no rows'}{f' ({reasons})' if reasons else ''}: {cause}"
 
 
-def _empty(rows: dict[str, int], dropped: dict[str, int]) -> Iterator[Sentence]:
+def nothing_kept(facts: dict[str, Any]) -> str | None:
+    """Return which step of a run left nothing, and the likeliest cause; None if the manifest has rows.
+
+    `facts` is the content of run.json.
+    """
+    rows = facts["rows"]
     if rows["kept"]:
-        return
+        return None
     if not rows["texts"]:
-        yield (f"Nothing was kept: {without_texts(rows['records'], dropped)}.",)
+        why = without_texts(rows["records"], facts["dropped"])
     elif not rows["matched"]:
-        yield ("Nothing was kept: no text contains an entry. Are the entries in the languages of the texts?",)
+        why = f"none of {counted(rows['texts'], 'text')} contains an entry: {_why_unmatched(facts)}"
     else:
         matched = number(rows["matched"])
-        yield (f"Nothing was kept, although {matched} images have a match: the thresholds are too low.",)
+        why = f"{matched} images have a match, but the draw took none: is the threshold or target size too low?"
+    return f"Nothing was kept: {why}"
+
+
+def _why_unmatched(facts: dict[str, Any]) -> str:
+    languages, parameters = facts["languages"], facts["parameters"]
+    is_one_list = parameters.get("metadata_of") is not None or parameters.get("merge_languages")
+    of_texts = {code: row["texts"] for code, row in languages.items() if row["texts"]}
+    of_entries = [code for code, row in languages.items() if row["entries"]]
+    if is_one_list or any(code in of_texts for code in of_entries):
+        return "are the entries words and names, as such texts have them?"
+    texts = ", ".join(f"{language(code).name} ({number(rows)})" for code, rows in [*of_texts.items()][:NAMED])
+    names = ", ".join(language(code).name for code in of_entries[:NAMED])
+    return f"the texts are in {texts}, and the entries are of {names}"
+
+
+def _empty(facts: dict[str, Any]) -> Iterator[Sentence]:
+    if why := nothing_kept(facts):
+        yield (why,)
 
 
 def _of_size(facts: dict[str, Any]) -> Iterator[Sentence]:

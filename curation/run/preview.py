@@ -196,7 +196,7 @@ def _require_texts(found: list[SampledInputs]) -> None:
     if not any(each.sample.rows.num_rows for each in found):
         tally = sum((each.sample.tally for each in found), Counter[str]())
         dropped = {name.removeprefix("dropped."): rows for name, rows in tally.items() if name.startswith("dropped.")}
-        raise InputError(f"{without_texts(tally['records'], dropped)}; give inputs with URLs of images and texts")
+        raise InputError(without_texts(tally["records"], dropped))
 
 
 def _matching(request: Request) -> Matching:

@@ -185,6 +185,29 @@ def test_a_file_that_is_no_list_is_refused(tmp_path, content, named):
         read_list(tmp_path / "list")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "named"),
+    [
+        ("list.csv", "id,entry\n0,dog\n", "list.csv is a table, as each line has a ','; give a JSON array"),
+        ("list.TSV", "dog\t1\ncat\t2\n", "list.TSV is a table, as each line has a"),
+        ("list", '{"dog": 0, "cat": 1}', "list is a JSON object; give a JSON array of strings, or one entry per line"),
+        ("list.json", '\n{\n "dog": 0\n}', "list.json is a JSON object"),
+    ],
+)
+def test_a_table_or_an_object_is_no_list(tmp_path, name, content, named):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=named):
+        read_list(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "entries"), [("list", ["Paris, Texas"]), ("list.csv", ["dog", "Paris, Texas"]), ("list", ["{x}", "{y}"])]
+)
+def test_an_entry_may_look_like_a_row_or_an_object(tmp_path, name, entries):
+    (tmp_path / name).write_text("\n".join(entries))
+    assert read_list(tmp_path / name) == entries
+
+
 def test_a_language_given_twice_is_refused(tmp_path):
     (tmp_path / "list").write_text("dog\n")
     with pytest.raises(InputError, match="given twice"):

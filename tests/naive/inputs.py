@@ -102,7 +102,7 @@ def naive_pair(url, text):
     """Return the (url, text) that a row of a table gives, or the reason why it gives none."""
     if url is None or url == "":
         return "dropped.empty_url"
-    if not naive_is_http(url):
-        return "dropped.not_http"
     text = naive_clean(text or "")
+    if not naive_is_http(url):
+        return "dropped.url_in_text" if naive_is_http(text) else "dropped.not_http"
     return (url, text) if text else "dropped.empty_text"

@@ -100,8 +100,8 @@ def test_many_languages_with_one_fault_are_named_in_one_warning():
     [
         ({"records": 0, "texts": 0, "matched": 0, "kept": 0}, "the inputs hold no rows ("),
         ({"records": 7, "texts": 0, "matched": 0, "kept": 0}, "of 7 records none has a text and the URL of an image ("),
-        ({"matched": 0, "kept": 0}, "no text contains an entry"),
-        ({"matched": 7, "kept": 0}, "although 7 images have a match"),
+        ({"matched": 0, "kept": 0}, "none of 21,000 texts contains an entry: are the entries words"),
+        ({"matched": 7, "kept": 0}, "7 images have a match, but the draw took none"),
     ],
 )
 def test_a_run_that_kept_nothing_says_why(rows, expected):

@@ -90,7 +90,10 @@ class TableOptions:
                 f"--url-column is {url} and --text-column is {text}{of}: either both are numbers, one each, for files "
                 "without header, or neither is"
             )
-        return {field: int(name) for field, (name,) in given.items()}
+        numbers = {field: int(name) for field, (name,) in given.items()}
+        if len({*numbers.values()}) < len(numbers):
+            raise InputError(f"--url-column and --text-column are both {numbers['url']}; expected two columns")
+        return numbers
 
     def require_use(self, paths: Sequence[str]) -> None:
         """Refuse a pattern that matches none of the inputs `paths`."""
@@ -180,6 +183,8 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
             raise InputError(f"{path} has a column {meant}, but a name with = is read as PATTERN=NAME; write *={meant}")
         wanted = options.candidates(lacking, path) or RECOGNISED[lacking]
         raise no_column(path, wanted, names, f"name the right one for the {lacking} with {naming.format(lacking)}")
+    if columns["url"] == columns["text"]:
+        raise InputError(f"{path}: the column {columns['url']} is given for the URL and for the text; expected two")
     return {field: name for field, name in columns.items() if name is not None}
 
 
