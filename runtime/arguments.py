@@ -143,12 +143,12 @@ class Parser(argparse.ArgumentParser):
             known = f"give {' or '.join(filter(None, [', '.join(choices[:-1]), choices[-1]]))}"
             raise argparse.ArgumentError(action, f"{value!r} is no choice; {did_you_mean(str(value), choices, known)}")
 
-    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
-        """Return the value of one argument; ArgumentError for an empty one, as of a variable that is not set."""
-        if not arg_string.strip():
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Return the value of an argument; ArgumentError for an empty one, as of a variable that is not set."""
+        if not all(map(str.strip, arg_strings)):
             name = next(iter(action.option_strings), action.metavar)
             raise argparse.ArgumentError(None, f"{name} is empty; give a value, or check the variable that holds it")
-        return super()._get_value(action, arg_string)
+        return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
         """Write `message` as one line, and end the program with status 2."""

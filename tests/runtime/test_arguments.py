@@ -272,3 +272,8 @@ def test_an_empty_value_as_of_an_unset_variable_is_refused(refused, empty):
 def test_an_empty_value_without_a_flag_is_refused_by_its_name(parser, refused):
     parser.add_argument("run", metavar="RUN", type=absolute)
     assert "RUN is empty; give a value" in refused("", "--output", "out")
+
+
+def test_a_default_may_be_empty(parser):
+    parser.add_argument("--contact", default="")
+    assert parser.parse_args(["--output", "out"]).contact == ""
