@@ -15,21 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 
-from runtime.buckets import FEWEST_ROWS, Block, Keys, Packer, buckets_for, by_bucket, unpack
+from runtime.buckets import Block, Keys, Packer, by_bucket, unpack
 from runtime.engine import Engine, Relay
+from runtime.partitioning import MOST_BUCKETS, senders
 from runtime.tallies import Tallies
 
-Item = TypeVar("Item")
-
 SIDE = pa.field("side", pa.int8())  # the number of the side that a row is from
-BUCKET_ROWS = 1 << 18  # rows of a bucket, in memory together: some 250 MB of pairs
-MOST_BUCKETS = 1 << 13  # buckets a task sends to: with more, its blocks would be too small
-TASK_ROWS = 1 << 20  # rows that a task takes, one bucket after another
-FEW_TASKS = 1 << 8  # up to this number of tasks, each takes one bucket, so that no core is idle
 
 Rows = Iterator[pa.RecordBatch]
 Read = Callable[[int, Any, Tallies], Iterator[pa.RecordBatch] | Iterator[Block]]
@@ -58,8 +53,8 @@ class Grouping:
 
     `keys(rows)` returns uint64 keys. `function(task, buckets, tallies)` takes the rows of each bucket, as an iterator
     over batches, and yields rows for the next stage, if there is one. Small buckets come together, and large ones in
-    parts, but all rows of a key come at once. There are at most
-    as many tasks as buckets.
+    parts, but all rows of a key come at once. `tasks`
+    divides `buckets`.
     """
 
     schema: pa.Schema
@@ -73,7 +68,7 @@ class Grouping:
 
         At most MOST_BUCKETS are told apart: the tasks that receive the blocks split these further.
         """
-        packer = Packer(min(self.buckets, MOST_BUCKETS))
+        packer = Packer(min(self.buckets, self.tasks * max(1, MOST_BUCKETS // self.tasks)))
         for batch in rows:
             if isinstance(batch, Block):
                 if batch.buckets >= self.tasks:
@@ -102,34 +97,9 @@ def cogroup(engine: Engine, sides: Sequence[Side], *stages: Grouping) -> Tallies
     return engine.exchange(items, send, _Receive(last), last.tasks, relays)
 
 
-def buckets_and_tasks(rows: float) -> tuple[int, int]:
-    """Return the number of buckets for `rows` rows, and the number of tasks that take these buckets.
-
-    >>> buckets_and_tasks(1e6), buckets_and_tasks(5e7), buckets_and_tasks(1e9), buckets_and_tasks(1e11)
-    ((4, 4), (256, 256), (4096, 1024), (524288, 8192))
-    """
-    buckets = buckets_for(rows, BUCKET_ROWS)
-    tasks = max(min(buckets, FEW_TASKS), buckets_for(rows, TASK_ROWS))
-    return buckets, min(tasks, MOST_BUCKETS)
-
-
-def shares(items: Sequence[Item], rows: float, buckets: int) -> list[list[Item]]:
-    """Return the items split into one list for each sending task; `rows` is the number of rows in all items.
-
-    The fewer rows there are, the more items a task takes, so that the block that it sends to each of the `buckets` is
-    not too small.
-
-    >>> shares("abcdef", 1e6, 4), [len(files) for files in shares([""] * 4000, 1e9, 8192)][:2]
-    ([['a'], ['b'], ['c'], ['d'], ['e'], ['f']], [34, 34])
-    """
-    tasks = max(1, int(rows / (FEWEST_ROWS * min(buckets, MOST_BUCKETS))))
-    size = max(1, -(-len(items) // tasks))
-    return [list(items[begin : begin + size]) for begin in range(0, len(items), size)]
-
-
 def _shares(side: Side, buckets: int) -> list[list[int]]:
     numbers = range(len(side.files))
-    return [[number] for number in numbers] if side.rows is None else shares(numbers, side.rows, buckets)
+    return [[number] for number in numbers] if side.rows is None else senders(numbers, side.rows, buckets)
 
 
 @dataclass(frozen=True)

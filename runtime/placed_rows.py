@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from runtime.buckets import FEWEST_ROWS, by_bucket
-from runtime.cogroup import MOST_BUCKETS, Grouping, Rows
+from runtime.cogroup import Grouping, Rows
+from runtime.partitioning import MOST_BUCKETS
 from runtime.tallies import Tallies
 
 PLACE = (pa.field("file", pa.int32()), pa.field("row", pa.int64()))  # the number of a file, and of a row in it

@@ -8,9 +8,7 @@ rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from sys import maxsize
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -22,13 +20,11 @@ from curation.config import DOUBTFUL_SCORE, LICENSE, RECORD, ExtraColumn
 from curation.kernels import batches as kernels
 from curation.licences import license_column, tally_licenses
 from curation.schemas import CURATED, EXTRA, SAMPLED
-from runtime.arrow import gather_rows, parts, require
-from runtime.buckets import Block, Packer, Store, unpack
+from runtime.arrow import parts, require
+from runtime.cogroup import Rows
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.progress import advance
-from runtime.storage.own_files import tally
-from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies
 
 SECTIONS = 8  # of a file, each sorted in memory; a power of two, so that draw * files * SECTIONS rounds as draw * files
@@ -174,22 +170,6 @@ def _checked_rates(rates: ArrayLike, dimensions: tuple[int, ...]) -> np.ndarray:
     return rates
 
 
-def draw_pairs(
-    batches: Iterable[pa.RecordBatch],
-    rates: np.ndarray,
-    seed: int,
-    files: int,
-    tallies: Tallies,
-    extra: Sequence[ExtraColumn] = (),
-) -> Iterator[Block]:
-    """Sample batches with the schema SAMPLED; yield kept pairs in blocks by section; tally expected and kept pairs."""
-    packer = Packer(files * SECTIONS)
-    kept = (sampled(batch, rates, seed, tallies, extra) for batch in batches)
-    for rows in gather_rows(kept, maxsize, RUN_BYTES):
-        yield from by_section(rows, files, packer)
-    yield from packer.finish()
-
-
 def sampled(
     batch: pa.RecordBatch, rates: np.ndarray, seed: int, tallies: Tallies, extra: Sequence[ExtraColumn] = ()
 ) -> pa.RecordBatch:
@@ -206,36 +186,21 @@ def sampled(
     return kept.append_column(DRAW, pa.array(draws(seed, "order", kept["uid"])))
 
 
-def by_section(rows: pa.RecordBatch, files: int, packer: Packer) -> Iterator[Block]:
-    """Add rows with the schema DRAWN to a packer that has a bucket per section of each file; yield full blocks."""
-    return packer.add(rows, (rows["draw"].to_numpy() * (files * SECTIONS)).astype(np.int64))
+def keys_of_draws(rows: pa.RecordBatch) -> np.ndarray:
+    """Return the uint64 key of each row with the schema DRAWN: its draw, so that rows of a section are in a bucket."""
+    return (rows["draw"].to_numpy() * 2.0**53).astype(np.uint64) << np.uint64(11)
 
 
-def write_curated(
-    blocks: Iterable[bytes],
-    file: int,
-    path: Path,
-    row_group_rows: int,
-    lettered: np.ndarray,
-    extra: Sequence[ExtraColumn] = (),
-) -> Tallies:
-    """Write one curated file, sorted by draw, from blocks of rows with the schema DRAWN; return tallies of the rows.
+def in_order(sections: Iterable[Rows], lettered: np.ndarray, schema: pa.Schema, tallies: Tallies) -> Rows:
+    """Yield the rows of a curated file, with this schema, sorted by draw, from its sections with the schema DRAWN.
 
-    `file` is the number of the file. `lettered` is a mask, bool[id]: which entries have letters.
+    `lettered` is a mask, bool[id]: which entries have letters. Doubtful rows are tallied.
     """
-    tallies, schema = Tallies(), with_extra(extra)
-    with Store() as store, part_writer(path, schema, row_group_rows) as writer:
-        for block in map(Block.of, blocks):
-            store.add(block.bucket, block.data, block.unpacked)
-        for section in range(file * SECTIONS, (file + 1) * SECTIONS):
-            if rows := [unpack(data, schema.append(DRAW)) for data in store.take(section)]:
-                kept = in_order(pa.concat_batches(rows)).select(schema.names)
-                writer.write(kept)
-                tally_doubts(kept, lettered, tallies)
-                tally_licenses(kept, tallies)
-    tallies.add("written", writer.rows)
-    tally(tallies, path, writer.checksum)
-    return tallies
+    for rows in sections:
+        kept = _in_order(pa.concat_batches([*rows])).select(schema.names)
+        tally_doubts(kept, lettered, tallies)
+        tally_licenses(kept, tallies)
+        yield kept
 
 
 def tally_doubts(kept: pa.RecordBatch, lettered: np.ndarray, tallies: Tallies) -> None:
@@ -246,7 +211,7 @@ def tally_doubts(kept: pa.RecordBatch, lettered: np.ndarray, tallies: Tallies) -
             tallies.add(f"language.{name}", each["counts"], each["values"])
 
 
-def in_order(rows: pa.RecordBatch) -> pa.RecordBatch:
+def _in_order(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Return rows sorted by draw; if two draws are equal (probability 2^-53), the smaller uid is first."""
     draw = rows["draw"].to_numpy()
     order = np.argsort(draw)

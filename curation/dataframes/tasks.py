@@ -17,10 +17,10 @@ from curation.inputs import candidates
 from curation.inputs.tables.parquet import from_batch
 from curation.run import warm
 from curation.run.tasks import MatchPlan
-from curation.schemas import COUNTS, SAMPLED
+from curation.schemas import COUNTS, KEYED, PAIRS, SAMPLED
 from metadata.entries import entries_file
 from runtime.arrow import require
-from runtime.buckets import Block, Packer
+from runtime.buckets import Block, Packer, by_bucket
 from runtime.shipping import Shipped
 from runtime.storage.own_files import intact
 from runtime.storage.parquet import open_parquet
@@ -62,7 +62,7 @@ def group(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
     """
     _prepare()
     blocks = (block.as_buffer() for batch in batches for block in batch["block"])
-    for images in images_of(blocks, BUCKETS, max_texts, Tallies()):
+    for images in images_of(by_bucket(blocks, BUCKETS, PAIRS, key_of), max_texts, Tallies()):
         for at in range(0, images.num_rows, BATCH_ROWS):
             yield images.slice(at, BATCH_ROWS)
 
@@ -96,7 +96,7 @@ def all_tallies(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
                 tallied.add(row["name"], row["count"])
             yield from (block.as_buffer() for block in batch["block"].drop_null())
 
-    tally_copies(blocks(), BUCKETS, max_texts, tallied)
+    tally_copies(by_bucket(blocks(), BUCKETS, KEYED, key_of), max_texts, tallied)
     yield pa.RecordBatch.from_pylist(_rows(tallied), TALLIES)
 
 

@@ -1,13 +1,14 @@
 """Make blocks of pairs from candidates, and matched images from these blocks: the tasks of two stages.
 
 All pairs of an image are in the same bucket, which is a range of keys. Blocks (`runtime.buckets`) are saved per
-input, so an interrupted run, or one with more inputs, repeats no work. Then `runtime.engine` gathers the blocks of a
+input, so an interrupted run, or one with more inputs, repeats no work. Then `runtime.cogroup` gathers the blocks of a
 bucket.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ from curation.licences import TALLY, license_column
 from curation.matching import Matching
 from curation.schemas import KEYED, LABELS, MATCHED, MATCHED_ROW_GROUP, PAIRS
 from runtime.arrow import differs, gather_reduced, gather_rows, parts
-from runtime.buckets import BUCKET_BYTES, Block, Packer, bucket_of, by_bucket
+from runtime.buckets import BUCKET_BYTES, Block, Packer, bucket_of
+from runtime.cogroup import Grouping, Rows
+from runtime.partitioning import group_buckets
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies
@@ -57,15 +60,21 @@ def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Pa
     return tallies
 
 
-def write_images(blocks: Iterable[bytes], number: int, max_texts: int, path: Path) -> Tallies:
-    """Group blocks of pairs by image, and write the images with a match to `path`; return all tallies.
+@dataclass(frozen=True)
+class ImageGrouping:
+    """Groups pairs by image; the tasks write the images with a match to files of `folder`."""
 
-    Keys are divided into `number` buckets.
-    """
-    tallies = Tallies()
-    images = images_of(blocks, number, max_texts, tallies)
-    tallies.add("matched", write_rows(images, MATCHED, path, tallies))
-    return tallies
+    max_texts: int
+    folder: Path
+
+    def stage(self, pairs: float) -> Grouping:
+        """Return the grouping of about so many pairs, with the schema PAIRS."""
+        return Grouping(PAIRS, key_of, self.write, *group_buckets(pairs))
+
+    def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the images of a task."""
+        images = images_of(buckets, self.max_texts, tallies)
+        tallies.add("matched", write_rows(images, MATCHED, self.folder / f"{task:05d}.parquet", tallies))
 
 
 def write_rows(rows: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, tallies: Tallies) -> int:
@@ -77,15 +86,15 @@ def write_rows(rows: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, ta
     return writer.rows
 
 
-def images_of(blocks: Iterable[bytes], number: int, max_texts: int, tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield the matched images of blocks of pairs, bucket by bucket, with keys divided into `number` buckets."""
-    for pairs in by_bucket(blocks, number, PAIRS, key_of):
+def images_of(buckets: Iterable[Rows], max_texts: int, tallies: Tallies) -> Rows:
+    """Yield the matched images of pairs, bucket by bucket."""
+    for pairs in buckets:
         yield group(_combined(pairs, max_texts, tallies), tallies)
 
 
-def tally_copies(blocks: Iterable[bytes], number: int, max_texts: int, tallies: Tallies) -> None:
+def tally_copies(buckets: Iterable[Rows], max_texts: int, tallies: Tallies) -> None:
     """Tally the duplicate and surplus texts that `images_of` would drop; the unmatched rows have the schema KEYED."""
-    for rows in by_bucket(blocks, number, KEYED, key_of):
+    for rows in buckets:
         tally_duplicates(_combined(rows, max_texts, tallies), tallies)
 
 

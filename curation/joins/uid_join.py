@@ -19,8 +19,9 @@ from curation.outputs.derived import Derived, Item, Task, items_of
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import differs, gather_reduced, one_batch
 from runtime.buckets import BUCKET_BYTES, Block, Packer, by_bucket
-from runtime.cogroup import MOST_BUCKETS, SIDE, Grouping, Rows, Side, buckets_and_tasks, cogroup
+from runtime.cogroup import SIDE, Grouping, Rows, Side, cogroup
 from runtime.engine import Engine
+from runtime.partitioning import MOST_BUCKETS, group_buckets
 from runtime.placed_rows import PLACE, Places, RowStream, Write
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
@@ -197,7 +198,7 @@ class Join:
     @property
     def _cut(self) -> tuple[int, int]:
         """The number of buckets of keys, and the number of tasks that take them."""
-        return buckets_and_tasks(self.images.rows + sum(table.rows for table in self.tables))
+        return group_buckets(self.images.rows + sum(table.rows for table in self.tables))
 
     @property
     def _alone(self) -> Join:

@@ -137,8 +137,8 @@ class Steps:
         curated = output.parts.begin("curated")
         with self.progress.stage(f"sample, and write {counted(number, 'file')}"):
             shipped = self.engine.ship(save_array(output.artefacts / "rates.npy", rates))
-            sampling = tasks.Sampling(shipped, self._lettered, config.seed, number, config.extra_columns)
-            tallies = tasks.sample(self.engine, images.files, sampling, curated, config.row_group_rows)
+            to = (number, curated, config.row_group_rows, config.extra_columns)
+            tallies = tasks.sample(self.engine, images.files, tasks.Sampling(shipped, self._lettered, config.seed, *to))
         checksums = checksums_in(tallies)
         self._complete(own_files(curated, checksums, AGAIN), int(tallies["kept"]))
         output.finish("curated", checksums)

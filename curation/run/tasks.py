@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from sys import maxsize
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from curation.balancing.thresholds import SEEN, EntryCounts
 from curation.config import LICENSE, RECORD, CurationConfig, ExtraColumn, MatcherName
 from curation.exclusion import Exclusion
 from curation.exclusion.lists import hosts
-from curation.images.grouping import key_of, pack_pairs, write_images, write_unique
+from curation.images.grouping import RUN_BYTES, ImageGrouping, pack_pairs, write_unique
 from curation.inputs import limits
 from curation.inputs.candidates import ROWS as ROWS_READ
 from curation.inputs.files import pairs_in, read
@@ -34,14 +35,15 @@ from curation.schemas import LABELS, MATCHED_ROW_GROUP, PAIRS, SAMPLED
 from metadata.entries import Entries
 from metadata.rules import Rules
 from runtime.arrow import gather_rows, parts
-from runtime.buckets import ENDING, Block, in_buckets, read_blocks, write_blocks
+from runtime.buckets import ENDING, Block, read_blocks, write_blocks
+from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine, spread
 from runtime.errors import AGAIN
-from runtime.partitioning import BLOCK_ROWS, MOST_BUCKETS, TASK_ROWS, TURNS, group_buckets
+from runtime.partitioning import BLOCK_ROWS, MOST_BUCKETS, TASK_ROWS, TURNS
 from runtime.progress import advance, counted
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
-from runtime.storage.parquet import batches, read_table, write_rows
+from runtime.storage.parquet import batches, part_writer, read_table, write_rows
 from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
 
@@ -120,13 +122,37 @@ class MatchPlan:
 
 @dataclass(frozen=True)
 class Sampling:
-    """What sampling tasks need: the rate of each entry, whether it has letters, the seed, and the number of files."""
+    """What sampling tasks need: the rate of each entry, whether it has letters, the seed, and the files to write."""
 
     rates: Shipped
     lettered: Shipped
     seed: int
     files: int
+    folder: Path
+    row_group_rows: int
     extra: Sequence[ExtraColumn] = ()
+
+    @property
+    def grouping(self) -> Grouping:
+        """The grouping of kept pairs by draw: a task for each curated file."""
+        schema = manifest.with_extra(self.extra).append(manifest.DRAW)
+        return Grouping(schema, manifest.keys_of_draws, self.write, self.files * manifest.SECTIONS, self.files)
+
+    def read(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
+        """Yield the kept pairs of a file of matched images."""
+        rates = self.rates.array()
+        images = _sampled(file, self.extra)
+        kept = (manifest.sampled(batch, rates, self.seed, tallies, self.extra) for batch in images)
+        return gather_rows(kept, maxsize, RUN_BYTES)
+
+    def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write a curated file, sorted by draw."""
+        path, schema = self.folder / f"{task:05d}.parquet", manifest.with_extra(self.extra)
+        with part_writer(path, schema, self.row_group_rows) as writer:
+            for rows in manifest.in_order(buckets, self.lettered.array(), schema, tallies):
+                writer.write(rows)
+        tallies.add("written", writer.rows)
+        tally(tallies, path, writer.checksum)
 
 
 def match(engine: Engine, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
@@ -145,11 +171,8 @@ def match(engine: Engine, ledger: Ledger, columns: TableOptions, plan: MatchPlan
 def group(engine: Engine, ledger: Ledger, max_texts: int, folder: Path) -> Tallies:
     """Step 2: write the matched images, one row each, into `folder`; return the tallies."""
     rows, cores = ledger.tallies()["rows"], engine.cores
-    number, partitions = group_buckets(rows)
     files = ledger.files_of(int(max(min(TASK_ROWS, rows / (2 * cores)), rows / MOST_BUCKETS)))
-    send = partial(_send_pairs, partitions=partitions)
-    receive = partial(_group, number=number, max_texts=max_texts, folder=folder)
-    return engine.exchange(files, send, receive, partitions)
+    return cogroup(engine, [Side(files, _read_pairs)], ImageGrouping(max_texts, folder).stage(rows))
 
 
 def count(engine: Engine, files: list[OwnFile], entries: Entries, folder: Path) -> EntryCounts:
@@ -172,11 +195,9 @@ def expected_sizes(engine: Engine, files: list[OwnFile], rates: Shipped) -> Tall
     return engine.run(files, partial(_expected_sizes, rates=rates), TURNS)
 
 
-def sample(engine: Engine, files: list[OwnFile], sampling: Sampling, folder: Path, row_group_rows: int) -> Tallies:
+def sample(engine: Engine, files: list[OwnFile], sampling: Sampling) -> Tallies:
     """Steps 5 and 6: write the curated files with the pairs that sampling keeps, each file sorted by random draws."""
-    send = partial(_sample, sampling=sampling)
-    receive = partial(_write_curated, sampling=sampling, folder=folder, row_group_rows=row_group_rows)
-    return engine.exchange(files, send, receive, sampling.files)
+    return cogroup(engine, [Side(files, sampling.read)], sampling.grouping)
 
 
 def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
@@ -212,12 +233,8 @@ def _read(source: Input, columns: TableOptions, plan: MatchPlan) -> Iterator[pa.
     return with_pool_languages(batches_read, Identifier.open(plan.artefacts.model.path()), plan.max_text_length)
 
 
-def _send_pairs(files: list[Path], _: Tallies, partitions: int) -> Iterator[Block]:
-    return in_buckets((block for file in files for block in read_blocks(file, PAIRS)), partitions, PAIRS, key_of)
-
-
-def _group(partition: int, blocks: Iterator[bytes], number: int, max_texts: int, folder: Path) -> Tallies:
-    return write_images(blocks, number, max_texts, folder / f"{partition:05d}.parquet")
+def _read_pairs(_: int, files: list[Path], tallies: Tallies) -> Iterator[Block]:
+    return (block for file in files for block in read_blocks(file, PAIRS))
 
 
 def _count(files: list[OwnFile], entries: int, folder: Path) -> Tallies:
@@ -234,18 +251,6 @@ def _expected_sizes(file: OwnFile, rates: Shipped) -> Tallies:
         total = total + expected_size(batch, rates.array()).sum(axis=0)
     sums = enumerate(np.atleast_1d(total))
     return Tallies({"name": f"size.{column}", "language": None, "value": value} for column, value in sums)
-
-
-def _sample(file: OwnFile, tallies: Tallies, sampling: Sampling) -> Iterator[Block]:
-    drawn = _sampled(file, sampling.extra)
-    return manifest.draw_pairs(drawn, sampling.rates.array(), sampling.seed, sampling.files, tallies, sampling.extra)
-
-
-def _write_curated(
-    file: int, blocks: Iterator[bytes], sampling: Sampling, folder: Path, row_group_rows: int
-) -> Tallies:
-    path, lettered = folder / f"{file:05d}.parquet", sampling.lettered.array()
-    return manifest.write_curated(blocks, file, path, row_group_rows, lettered, sampling.extra)
 
 
 def _sampled(file: OwnFile, extra: Sequence[ExtraColumn] = ()) -> Iterator[pa.RecordBatch]:

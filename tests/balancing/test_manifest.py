@@ -9,11 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.balancing import manifest as module
-from curation.balancing.manifest import DRAWN, SECTIONS, draw_pairs, sampled, write_curated
+from curation.balancing.manifest import DRAWN, SECTIONS, keys_of_draws, sampled
+from curation.run.tasks import Sampling
 from curation.schemas import CURATED, MATCHED
 from runtime import buckets as packing
 from runtime.buckets import Block, unpack
+from runtime.cogroup import Grouping
 from runtime.draws import draws
+from runtime.shipping import opened_itself
+from runtime.storage.arrays import save_array
 from runtime.tallies import Tallies
 from tests.naive.curated import naive_curated
 from tests.naive.sampling import naive_expected_size
@@ -45,12 +49,19 @@ def _candidates(random: Random) -> list[dict]:
     ]
 
 
+def sampling(folder: Path, files: int, row_group_rows: int = 50) -> Sampling:
+    """Return the writing of curated files into a folder; the rates and the seed are those of `drawn`."""
+    lettered = opened_itself(save_array(folder / "lettered.npy", LETTERED))
+    return Sampling(lettered, lettered, 0, files, folder, row_group_rows)
+
+
 def drawn(rows: pa.RecordBatch, files: int, tasks: int = 1, seed: int = 0) -> tuple[list[Block], Tallies]:
     """Draw as so many tasks over batches of any size do; return their blocks and tallies."""
     blocks, tallies, random = [], Tallies(), Random(tasks)
+    grouping = Grouping(DRAWN, keys_of_draws, lambda *_: None, files * SECTIONS, files)
     for part in cut(rows, random, tasks):
         own = Tallies()
-        blocks += draw_pairs(cut(part, random, 3), RATES, seed, files, own)
+        blocks += grouping.packed(sampled(batch, RATES, seed, own) for batch in cut(part, random, 3))
         tallies += own
     return blocks, tallies
 
@@ -60,9 +71,15 @@ def curated(folder: Path, blocks: list[Block], files: int, row_group_rows: int =
 
 
 def written(folder: Path, blocks: list[Block], files: int, file: int, row_group_rows: int = 50) -> Path:
-    path = folder / f"{file:05}.parquet"
-    write_curated(sent(blocks, files, file), file, path, row_group_rows, LETTERED)
-    return path
+    write(folder, blocks, files, file, row_group_rows)
+    return folder / f"{file:05}.parquet"
+
+
+def write(folder: Path, blocks: list[Block], files: int, file: int, row_group_rows: int = 50) -> Tallies:
+    """Write a curated file of these blocks; return the tallies."""
+    tallies = Tallies()
+    assert [*sampling(folder, files, row_group_rows).grouping.run(file, sent(blocks, files, file), tallies)] == []
+    return tallies
 
 
 def sent(blocks: list[Block], files: int, file: int) -> list[pa.Buffer]:
@@ -92,7 +109,6 @@ def test_short_runs_and_small_blocks_that_do_not_stay_in_memory_change_nothing(t
     rows = images(300)
     few, tallies = drawn(rows, 2)
     expected = curated(tmp_path, few, 2)
-    monkeypatch.setattr(module, "RUN_BYTES", 1000)
     monkeypatch.setattr(packing, "FEWEST_ROWS", 1)
     monkeypatch.setattr(packing, "HELD_BYTES", 1000)
     blocks, of_blocks = drawn(rows, 2, tasks=2)
@@ -133,21 +149,16 @@ def test_a_pair_lies_in_the_section_of_its_draw(files):
 
 
 def test_draws_at_the_bounds_of_files_lie_in_a_section_of_the_right_file():
-    sections = []
-
-    class Watched:
-        def add(self, rows, numbers):
-            sections.extend(zip(rows["draw"].to_pylist(), numbers.tolist(), strict=True))
-
     for files in (1, 2, 3, 5, 6, 7, 49, 129, 1000, 1025, 4097):
         bounds = np.arange(files + 1) / files
         values = np.unique(np.concatenate([bounds, np.nextafter(bounds, 0), np.nextafter(bounds, 1), [1 - 2**-53]]))
         values = values[(values >= 0) & (values < 1)]
+        values = values[values * 2.0**53 % 1 == 0]  # as draws are
         rows = {name: pa.nulls(len(values), DRAWN.field(name).type) for name in CURATED.names}
-        sections.clear()
-        module.by_section(pa.RecordBatch.from_pydict({**rows, "draw": values}, DRAWN), files, Watched())
-        assert len(sections) == len(values)
-        assert all(section // SECTIONS == int(draw * files) < files for draw, section in sections)
+        keys = keys_of_draws(pa.RecordBatch.from_pydict({**rows, "draw": values}, DRAWN))
+        sections = packing.bucket_of(keys, files * SECTIONS)
+        assert (sections // SECTIONS == (values * files).astype(int)).all()
+        assert len(sections) > files
 
 
 def test_tallies_say_what_was_expected_and_what_was_kept(tmp_path):
@@ -169,7 +180,7 @@ def test_tallies_say_what_was_expected_and_what_was_kept(tmp_path):
 def test_what_was_written_is_counted_and_has_the_schema_and_the_row_groups(tmp_path):
     blocks, tallies = drawn(images(300), 1)
     path = tmp_path / "00000.parquet"
-    assert write_curated(sent(blocks, 1, 0), 0, path, 50, LETTERED)["written"] == tallies["kept"]
+    assert write(tmp_path, blocks, 1, 0)["written"] == tallies["kept"]
     groups = pq.ParquetFile(path).metadata
     assert pq.read_schema(path).equals(CURATED)
     sizes = [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]
@@ -181,7 +192,7 @@ def test_kept_rows_of_low_scores_and_without_letters_are_counted_by_language(tmp
     blocks, _ = drawn(images(400), 2)
     rows, tallies = [row for file in curated(tmp_path, blocks, 2) for row in file], Tallies()
     for file in range(2):
-        tallies += write_curated(sent(blocks, 2, file), file, tmp_path / "again.parquet", 50, LETTERED)
+        tallies += write(tmp_path, blocks, 2, file)
     for code in ("en", "ja"):
         own = [row for row in rows if row["language"] == code]
         doubtful = [row for row in own if row["lid_score"] == 0.25]
@@ -191,9 +202,9 @@ def test_kept_rows_of_low_scores_and_without_letters_are_counted_by_language(tmp
 
 
 def test_no_images_give_no_block_and_an_empty_curated_file(tmp_path):
-    for batches in ([], [images(0)], [images(3).slice(1, 0)]):
-        tallies = Tallies()
-        assert list(draw_pairs(batches, RATES, 0, 1, tallies)) == []
+    for rows in (images(0), images(3).slice(1, 0)):
+        blocks, tallies = drawn(rows, 1)
+        assert blocks == []
         assert (tallies["images"], tallies["kept"]) == (0, 0)
     assert curated(tmp_path, [], 1) == [[]]
     assert pq.read_schema(tmp_path / "00000.parquet").equals(CURATED)
@@ -205,7 +216,7 @@ def test_a_damaged_block_of_drawn_pairs_is_refused_and_nothing_is_written(tmp_pa
     data[-1] ^= 1
     with pytest.raises(ValueError, match="a checksum differs"):
         curated(tmp_path, [block._replace(data=bytes(data)), *others], 1)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["lettered.npy"]
 
 
 def test_the_number_of_kept_images_varies_by_nothing_where_every_text_is_kept():

@@ -35,12 +35,13 @@ from curation.inputs import files as inputs
 from curation.language.engines import default_model
 from curation.language.judging import Stated
 from curation.matching import save_matchers
-from curation.run.tasks import Artefacts, MatchPlan
+from curation.run.tasks import Artefacts, MatchPlan, Sampling
 from metadata.entries import Entries
 from runtime.arrow import parts
 from runtime.buckets import ENDING, Packer, bucket_of, read_blocks, unpack, write_blocks
 from runtime.session import ALLOCATORS
-from runtime.shipping import Shipped
+from runtime.shipping import Shipped, opened_itself
+from runtime.storage.arrays import save_array
 from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies
 
@@ -166,11 +167,12 @@ def _after_matching(own: Clock, floor: Clock, images: list[pa.RecordBatch], fold
         own("count", lambda b=batch: counts.count(parts(b["candidates"])[0].field("entries")))
     rates = rates_at(counts.values, threshold(counts.values, TAIL_SHARE))
     batches = own("read to sample", lambda: list(pq.ParquetFile(matched).iter_batches(50_000)))
-    packer, path = Packer(curated.SECTIONS), folder / "curated.parquet"
+    path = folder / "00000.parquet"
     kept = [own("sample", lambda b=batch: curated.sampled(b, rates, 0, Tallies())) for batch in batches]
-    drawn = own("by section", lambda: [*curated.by_section(pa.concat_batches(kept), 1, packer), *packer.finish()])
-    received = [pa.py_buffer(block.data) for block in drawn]
-    own("write curated", lambda: curated.write_curated(received, 0, path, 100_000, counts.values > 0))
+    lettered = opened_itself(save_array(folder / "lettered.npy", counts.values > 0))
+    grouping = Sampling(lettered, lettered, 0, 1, folder, 100_000).grouping
+    received = own("by section", lambda: [block.data for block in grouping.packed(kept)])
+    own("write curated", lambda: [*grouping.run(0, received, Tallies())])
     ordered = list(pq.ParquetFile(path).iter_batches())
     floor("curated", lambda: _write(folder / "curated.parquet", schemas.CURATED, ordered, 100_000))
 

@@ -3,10 +3,11 @@
 import sys
 
 from curation.commands.curate import main
-from curation.run import steps, tasks
+from curation.images import grouping
+from curation.run import steps
 
 if __name__ == "__main__":
     buckets, partitions = int(sys.argv.pop(1)), int(sys.argv.pop(1))
     steps.pair_buckets = lambda files: buckets
-    tasks.group_buckets = lambda rows: (buckets, partitions)
+    grouping.group_buckets = lambda rows: (buckets, partitions)
     main()

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from curation.images import grouping as module
 from curation.images.combine import DUPLICATE, OVER_LIMIT
 from curation.images.grouping import (
+    ImageGrouping,
     key_of,
     keyed,
     pack_pairs,
     runs,
     without_tallies,
-    write_images,
     write_unique,
 )
 from curation.inputs.crawl.links import SIGNALS
@@ -55,9 +55,9 @@ def written(
             for each in in_buckets(blocks, partitions, PAIRS, key_of)
             if each.scaled(partitions) == at
         ]
-        path = folder / f"{at}.parquet"
-        tallies += write_images(received, number, max_texts, path)
-        images += pq.read_table(path).to_pylist()
+        buckets = packing.by_bucket(received, number, PAIRS, key_of)
+        ImageGrouping(max_texts, folder).write(at, buckets, tallies)
+        images += pq.read_table(folder / f"{at:05d}.parquet").to_pylist()
     return images, tallies
 
 
@@ -205,7 +205,7 @@ def test_an_input_without_pairs_gives_no_block_and_its_tallies():
 @pytest.mark.parametrize("number", [1, 8])
 def test_no_blocks_give_a_file_without_images(tmp_path, number):
     assert written(tmp_path, [], number)[0] == []
-    assert pq.read_schema(tmp_path / "0.parquet").equals(MATCHED)
+    assert pq.read_schema(tmp_path / "00000.parquet").equals(MATCHED)
 
 
 @pytest.mark.parametrize("buckets", [1, 8])

@@ -7,7 +7,7 @@ import pytest
 
 from runtime import buckets
 from runtime import cogroup as sizes
-from runtime.cogroup import Grouping, Side, buckets_and_tasks, cogroup
+from runtime.cogroup import Grouping, Side, cogroup
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
 from runtime.placed_rows import Places
@@ -134,9 +134,3 @@ def test_results_go_to_the_files_of_one_side_in_the_order_of_rows(engine, tmp_pa
     for file in range(5):
         rows = [(number // 5, number) for number in sorted(numbers) if number % 5 == file]
         assert (tmp_path / f"{file:05d}").read_text("utf-8") == str(rows)
-
-
-def test_more_rows_get_more_buckets_and_never_fewer_tasks():
-    cuts = [buckets_and_tasks(10.0**power) for power in range(13)]
-    assert cuts == sorted(cuts)
-    assert all(tasks <= min(number, sizes.MOST_BUCKETS) for number, tasks in cuts)

@@ -21,8 +21,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
 ]
 MATCHING = ("curation.outputs.checkpoints", "Stamps.write")  # pairs are written, their stamp is not
-SENDING = ("curation.run.tasks", "_send_pairs")
-GROUPING = ("curation.images.grouping", "write_images")
+SENDING = ("curation.run.tasks", "_read_pairs")
+GROUPING = ("curation.images.grouping", "ImageGrouping.write")
 COUNTING = ("curation.balancing.thresholds", "EntryCounts.count")
 SAMPLING = ("curation.balancing.manifest", "sampled")
 WRITING = ("curation.balancing.manifest", "in_order")

@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 
 from curation.config import HASH_BITS, MOST_SHARE, CurationConfig, require_distance
 from curation.image_ids import KEY, KEY_NAMES, key_columns, spelled, uid_hashes
-from curation.images.grouping import RUN_BYTES, RUN_ROWS, key_of, pairs_of, write_images, write_rows
+from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pairs_of, write_rows
 from curation.joins.tables import ImageTable, comparable, opened
 from curation.joins.uid_join import ROWS, Groups, buckets_of, deal
 from curation.leaves.annotations.clusters import named, table_in
@@ -36,9 +36,10 @@ from curation.leaves.gate.steps import Step, StepFolder
 from curation.leaves.gate.tables import GivenTables, of_table, require_found, require_own_rows, value_bytes
 from curation.leaves.near_duplicates.index import hash_binaries, hash_bits, keys_of_hashes
 from curation.run.request import Context
-from curation.schemas import COSINE, MATCHED, MATCHED_ROW_GROUP
+from curation.schemas import COSINE, MATCHED, MATCHED_ROW_GROUP, PAIRS
 from runtime.arrow import gather_reduced, gather_rows, one_batch
 from runtime.buckets import BUCKET_BYTES, Block, Packer, Store, by_bucket, packed, unpack
+from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine, Receive, Relay
 from runtime.errors import AGAIN, InputError
 from runtime.partitioning import group_buckets, sending
@@ -139,13 +140,11 @@ class Copies(Step):
         work = context.output.artefacts / "hashes"
         marked = write_marks(context.engine, images, self.pictures, work, marks)
         own = own_files(marks, checksums_in(marked), AGAIN)
-        number, partitions = group_buckets(TEXTS_OF_COPY * marked["copies"])
-        send = partial(_rewrite, buckets=number, folder=folder, rule=self.title)
-        most = context.config.max_texts
-        receive = partial(_receive, number=number, max_texts=most, folder=folder.path)
         by_file = {int(file.path.stem): file for file in own}
-        items = [(file, by_file.get(n)) for n, file in enumerate(images)]
-        return marked + context.engine.exchange(items, send, receive, partitions)
+        items = [(file, by_file.get(number)) for number, file in enumerate(images)]
+        rewriting = CopyRewriting(folder, self.title, context.config.max_texts)
+        grouping = Grouping(PAIRS, key_of, rewriting.write, *group_buckets(TEXTS_OF_COPY * marked["copies"]))
+        return marked + cogroup(context.engine, [Side(items, rewriting.read)], grouping)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Raise InputError if the table has none of the images, or different values for too many of them."""
@@ -171,47 +170,47 @@ def find_copies(options: GateOptions) -> Copies | None:
     return Copies(pictures, not options.asks_of_single)
 
 
-def _rewrite(
-    item: tuple[OwnFile, OwnFile | None], tallies: Tallies, buckets: int, folder: StepFolder, rule: str
-) -> Iterator[Block]:
-    """Write the images of a file that have no copies; yield the PAIRS of all other images, in blocks by key.
+@dataclass(frozen=True)
+class CopyRewriting:
+    """Rewrites files of images without those that have copies, and groups the texts of these by picture."""
 
-    `item` is the file of images and, if any have copies, the file of their MARKS, sorted by row. Tally the pictures,
-    the images that go, and all texts of images that have copies.
-    """
-    file, marks = item
-    marked = one_batch(MARKS.empty_table() if marks is None else read_table(marks))
-    rows, copy_of = marked["row"].to_numpy(), marked["copy_of"]
-    packer, begin, path = Packer(buckets), 0, folder / file.path.name
-    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer, folder.removed(path.name, tallies) as removed:
-        for batch in batches(file, MATCHED_ROW_GROUP):
-            first, last = np.searchsorted(rows, (begin, begin + batch.num_rows))
-            is_copy = np.zeros(batch.num_rows, bool)
-            is_copy[rows[first:last] - begin] = True
-            writer.write(batch.filter(pa.array(~is_copy)))
-            copies = batch.filter(pa.array(is_copy))
-            goes = pc.not_equal(copies["uid"], copy_of[first:last]).to_numpy(zero_copy_only=False)
-            show_images(copies, goes, rule, removed)
-            tallies.add("pictures", int((~goes).sum()))
-            tallies.add("removed", int(goes.sum()))
-            tally_texts(copies, np.ones(copies.num_rows, bool), "texts", tallies)
-            pairs = pairs_of(copies, copy_of[first:last])
-            yield from packer.deal(pairs, key_of(pairs))
-            begin += batch.num_rows
-    yield from packer.finish()
-    tallies.add("passed", writer.rows)
-    tally(tallies, path, writer.checksum)
+    folder: StepFolder
+    rule: str
+    max_texts: int
 
+    def read(self, _: int, item: tuple[OwnFile, OwnFile | None], tallies: Tallies) -> Rows:
+        """Write the images of a file that have no copies; yield the PAIRS of all other images.
 
-def _receive(partition: int, blocks: Iterator[bytes], number: int, max_texts: int, folder: Path) -> Tallies:
-    """Write the images that stay for copies, each with the texts of all its copies."""
-    path, tallies = folder / f"copies-{partition:05d}.parquet", Tallies()
-    written = write_images(blocks, number, max_texts, path)
-    tallies.add("passed", written["matched"])
-    for language, texts in written.by_language("language.matched").items():
-        tallies.add("texts", -texts, language)  # kept texts are not removed
-    tally(tallies, path, checksums_in(written)[path.name])
-    return tallies
+        `item` is the file of images and, if any have copies, the file of their MARKS, sorted by row. Tally the
+        pictures, the images that go, and all texts of images that have copies.
+        """
+        file, marks = item
+        marked = one_batch(MARKS.empty_table() if marks is None else read_table(marks))
+        rows, copy_of, folder = marked["row"].to_numpy(), marked["copy_of"], self.folder
+        begin, path = 0, folder / file.path.name
+        with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer, folder.removed(path.name, tallies) as removed:
+            for batch in batches(file, MATCHED_ROW_GROUP):
+                first, last = np.searchsorted(rows, (begin, begin + batch.num_rows))
+                is_copy = np.zeros(batch.num_rows, bool)
+                is_copy[rows[first:last] - begin] = True
+                writer.write(batch.filter(pa.array(~is_copy)))
+                copies = batch.filter(pa.array(is_copy))
+                goes = pc.not_equal(copies["uid"], copy_of[first:last]).to_numpy(zero_copy_only=False)
+                show_images(copies, goes, self.rule, removed)
+                tallies.add("pictures", int((~goes).sum()))
+                tallies.add("removed", int(goes.sum()))
+                tally_texts(copies, np.ones(copies.num_rows, bool), "texts", tallies)
+                yield pairs_of(copies, copy_of[first:last])
+                begin += batch.num_rows
+        tallies.add("passed", writer.rows)
+        tally(tallies, path, writer.checksum)
+
+    def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the images that stay for copies, each with the texts of all its copies."""
+        path, grouped = self.folder.path / f"copies-{task:05d}.parquet", Tallies()
+        tallies.add("passed", write_rows(images_of(buckets, self.max_texts, grouped), MATCHED, path, tallies))
+        for language, texts in grouped.by_language("language.matched").items():
+            tallies.add("texts", -texts, language)  # kept texts are not removed
 
 
 def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, work: Path, folder: Path) -> Tallies:
