@@ -37,6 +37,7 @@ _WITH_STAND_INS = "SparkSession"  # the name of a class that is not checked, as 
 OPEN_FILES = 4096  # enough for Spark, whose Java opens some 300 archives, and for the workers of many cores
 # Similarities: --out and --output 0.77, --threshold and --english-threshold 0.73, --starter and --status 0.71.
 _NEAR = 0.72
+_MOST_SHOWN = 80  # characters of a value in a message
 AGAIN = "run the same command again to go on"
 MOST = 10**9  # the largest number of things held or made at a time; a larger one is a typing error
 MOST_ROWS = 10**12  # of images, texts or matches: all crawls together have fewer
@@ -77,6 +78,23 @@ class ParameterError(InputError):
     def spelled(self, spell: Callable[[str], str]) -> str:
         """Return the message with each parameter named as `spell(name)` returns it."""
         return f"{' and '.join(map(spell, self.names))} {self.fault}"
+
+
+class OccupiedError(ParameterError):
+    """An output folder holds other things; a parameter of a function, or a flag of a command, would replace them.
+
+    >>> error = OccupiedError("output a holds another run; give another folder", "overwrite")
+    >>> str(error), error.spelled("--{}".format)
+    ('output a holds another run; give another folder, or replace it by overwrite=True', \
+'output a holds another run; give another folder, or replace it by --overwrite')
+    """
+
+    def __str__(self) -> str:
+        return self.spelled("{}=True".format)
+
+    def spelled(self, spell: Callable[[str], str]) -> str:
+        """Return the message with the parameter named as `spell(name)` returns it."""
+        return f"{self.fault}, or replace it by {spell(*self.names)}"
 
 
 def few_files() -> str | None:
@@ -147,11 +165,11 @@ def refusal_in(trace: str) -> str | None:
 def require_integer(name: str, value: object, minimum: int, maximum: int = MOST) -> None:
     """Raise a ParameterError unless `value` is an integer (no bool) from `minimum` to `maximum`."""
     if not isinstance(value, Integral) or isinstance(value, bool):
-        raise ParameterError(f"is {value!r}; it must be an integer", name)
+        raise ParameterError(f"is {shown(value)}; it must be an integer", name)
     if int(value) < minimum:
-        raise ParameterError(f"is {value}; it must be at least {minimum}", name)
+        raise ParameterError(f"is {shown(value)}; it must be at least {minimum}", name)
     if int(value) > maximum:
-        raise ParameterError(f"is {value:,}; it must be at most {maximum:,}", name)
+        raise ParameterError(f"is {short(f'{value:,}')}; it must be at most {maximum:,}", name)
 
 
 def require_seed(value: object) -> None:
@@ -172,12 +190,17 @@ def require_part(name: str, value: object, of: str, example: str) -> None:
 
 
 def shown(value: object) -> str:
-    """Return a value as Python writes it, except that a whole number has no `.0`, which nobody has typed.
+    """Return the beginning of a value as Python writes it, without the `.0` of a whole number, which nobody typed.
 
     >>> shown(20.0), shown(0.5), shown("20")
     ('20', '0.5', "'20'")
     """
-    return repr(value).removesuffix(".0")
+    return short(repr(value).removesuffix(".0"))
+
+
+def short(text: str) -> str:
+    """Return a text, or the beginning of a long one, as of an array."""
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN // 2]}…"
 
 
 def require_share(name: str, value: object) -> None:
@@ -187,9 +210,9 @@ def require_share(name: str, value: object) -> None:
 
 def require_one_of(name: str, value: object, choices: Collection[str]) -> None:
     """Raise a ParameterError unless `value` is one of `choices`."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         near = did_you_mean(str(value), choices, f"it must be one of {', '.join(choices)}")
-        raise ParameterError(f"is {value!r}; {near}", name)
+        raise ParameterError(f"is {shown(value)}; {near}", name)
 
 
 def require_kind(name: str, value: object, kind: type, give: str) -> None:

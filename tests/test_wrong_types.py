@@ -17,6 +17,7 @@ from curation import CurationConfig, EntryCounts, GateOptions, Matcher, Matching
 from curation.dataframes import Balance, MatchOptions
 from curation.inputs.tables.columns import TableOptions
 from curation.leaves.export.soft_cap import SoftCap
+from curation.leaves.online.config import ByEntries
 from metadata import Entries, InputError, MetadataConfig, Sources
 from tests.support.written_run import write_run
 
@@ -234,6 +235,20 @@ def test_what_is_of_no_type_that_is_asked_for_is_refused(package, run, tmp_path,
         (lambda: GateOptions(images=["a"]), "each table of images must be a sequence of strings; got one, 'a'"),
         (lambda: GateOptions(decontaminate_within="4"), "decontaminate_within is '4'; it must be an integer"),
         (lambda: CurationConfig(balance="x"), "balance is of type str; give True or False"),
+        (
+            lambda: CurationConfig(rules=np.array(["meta", "meta"])),
+            "rules is array(['meta', 'meta'], dtype='<U4'); it mu",
+        ),
+        (lambda: CurationConfig(witnesses=[np.array([1])]), "witnesses is array([1]); it must be one of han, pool"),
+        (lambda: MetadataConfig(title_share=np.arange(500.0)), "…; it must be a number from 0 to 1"),
+        (lambda: MetadataConfig(title_limit=10**400), "…; it must be at most 1,000,000,000"),
+        (lambda: ByEntries(2, most="x"), "most is of type str; give True or False"),
+        (lambda: ByEntries(2, target=[1e308] * 2), "the target has a negative or infinite number or sum"),
+        (lambda: ByEntries(2, target=np.full(2, "1e4000", np.longdouble)), "the target has a negative or infinite"),
+        (
+            lambda: curation.keep_probability([[0]], [float("nan")]),
+            "the rates hold NaN, or a number below 0 or above 1",
+        ),
         (lambda: CurationConfig(min_language_scores=[0.5]), "min_language_scores is of type list; give a mapping"),
         (lambda: SoftCap(float("nan"), 5), "weights is of type float; give a mapping"),
         (lambda: SoftCap({"clip": float("nan")}, 5), "the weight of clip is nan; it must be a number from"),

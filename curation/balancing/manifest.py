@@ -40,6 +40,8 @@ def keep_probability(entries: pa.Array | pa.ChunkedArray | Sequence, rates: Arra
     [0.625, 0.25, 0.0, 0.0]
     """
     rates = _checked_rates(rates, dimensions=(1,))
+    if rates.size and not (rates.min() >= 0 and rates.max() <= 1):  # false for NaN
+        raise InputError("the rates hold NaN, or a number below 0 or above 1; give those of `rates`")
     chunks = [entry_ids(chunk, len(rates)) for chunk in entry_chunks(entries)]
     return np.concatenate([np.empty(0), *(_probability(ids, offsets, rates) for ids, offsets in chunks)])
 

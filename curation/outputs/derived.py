@@ -35,7 +35,7 @@ from typing import Any, Generic, TypeVar
 
 from curation.outputs.checkpoints import Input, Ledger, Stamps, digest_of
 from runtime.engine import Engine, Given, engine_of, started
-from runtime.errors import AGAIN, InputError
+from runtime.errors import AGAIN, InputError, OccupiedError
 from runtime.progress import Progress
 from runtime.storage.atomic import PARTIAL, finished, read_json, text_of, whole, write_json
 from runtime.storage.locks import WORK, Claimed, claimed, clear_work, is_free, require_apart
@@ -230,14 +230,16 @@ class Derivation:
         """
         if self.overwrite or is_free(folder) or self.has_begun(folder):
             return
-        more = "" if self.overwrite is None else ", or --overwrite this"
         if not is_begun(folder):
-            raise InputError(f"output {folder} is not empty; give a new or empty folder{more}")
-        if names(folder) - {WORK} or _are_stamped(folder):
-            raise InputError(
+            fault = f"output {folder} is not empty; give a new or empty folder"
+        elif names(folder) - {WORK} or _are_stamped(folder):
+            fault = (
                 f"output {folder} holds what another command began, or this one with other inputs or options; run that "
-                f"one again, or give a new or empty folder{more}"
+                "one again, or give a new or empty folder"
             )
+        else:
+            return
+        raise InputError(fault) if self.overwrite is None else OccupiedError(fault, "overwrite")
 
     def has_begun(self, folder: Path) -> bool:
         """Say whether a command with the same description has begun to make the folder."""

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from curation.outputs.checkpoints import Input, Ledger, Stamps, digest_of
-from runtime.errors import InputError
+from runtime.errors import InputError, OccupiedError
 from runtime.progress import advance
 from runtime.storage.atomic import STAMP, finished, read_json, write_json
 from runtime.storage.locks import WORK, claimed, is_free
@@ -98,18 +98,18 @@ class Filling:
             what = ", ".join(
                 f"{name} {made[name]}, not {wanted[name]}" for name in wanted if made[name] != wanted[name]
             )
-            raise InputError(
-                f"output {folder} holds {self.called} made otherwise ({what}); give another folder, or --overwrite"
-            )
+            fault = f"output {folder} holds {self.called} made otherwise ({what}); give another folder"
+            raise OccupiedError(fault, "overwrite")
 
     def _require_no_others(self, ledger: Ledger) -> None:
         """Refuse a folder that also has files of other inputs."""
         paths = {each.path for each in ledger.inputs}
         others = {each["path"] for _, stamp in ledger.stamps.read() for each in stamp.inputs} - paths
         if others:
-            raise InputError(
+            raise OccupiedError(
                 f"output {ledger.stamps.folder} also holds {self.called} of {min(others)}, which is not among the "
-                "inputs; give another folder, or --overwrite this"
+                "inputs; give another folder",
+                "overwrite",
             )
 
 

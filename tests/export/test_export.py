@@ -41,7 +41,9 @@ def test_an_export_that_fails_leaves_nothing(tmp_path):
 def test_a_full_folder_is_refused_and_replaced_only_when_told(run, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("dear to someone")
-    with pytest.raises(InputError, match="out is not empty; give a new or empty folder, or --overwrite"):
+    with pytest.raises(
+        InputError, match="out is not empty; give a new or empty folder, or replace it by overwrite=True"
+    ):
         export(in_turn(), run.path, tmp_path / "out", DataComp())
     export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
     assert list(all_bytes(tmp_path / "out")) == [".checksums.json", "uids.npy"]

@@ -263,6 +263,7 @@ def test_an_output_that_holds_another_run(refused, words, pairs, tmp_path):
     with_inputs_done(tmp_path / "out", A)
     sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out")
     assert "holds another run (other " in sentence
+    assert sentence.endswith("; give another folder, or replace it by --overwrite")
 
 
 def test_an_output_in_a_folder_that_is_read(refused, words, pairs, tmp_path):

@@ -28,7 +28,7 @@ def test_matched_images_of_an_unfinished_run_are_not_used(folder):
 
 def test_another_description_is_refused_and_names_what_differs(folder):
     with_matched(folder / "out")
-    with pytest.raises(InputError, match=r"holds another run \(other rules\).*--overwrite"):
+    with pytest.raises(InputError, match=r"holds another run \(other rules\).*overwrite=True"):
         claimed(folder / "out", rules="meta")
     assert (folder / "out" / "matched" / "00000.parquet").exists()
 

@@ -31,7 +31,7 @@ from curation.report.page import environment
 from curation.run.results import Results, curated_files
 from metadata.languages import language
 from runtime.engine import Engine, Given, started
-from runtime.errors import AGAIN, InputError
+from runtime.errors import AGAIN, InputError, OccupiedError
 from runtime.placed_rows import Places
 from runtime.progress import Progress
 from runtime.redaction import hidden
@@ -69,7 +69,7 @@ class ClusterRequest:
         """Raise InputError if `folder` holds other files, or holds clusters and `overwrite` is False."""
         found = finished(names(folder))
         if FACTS in found and not self.overwrite:
-            raise InputError(f"output {folder} holds clusters; give another folder, or --overwrite")
+            raise OccupiedError(f"output {folder} holds clusters; give another folder", "overwrite")
         if not found <= OWN:
             raise InputError(f"output {folder} holds files that are no clusters; give an empty or new folder")
 

@@ -54,6 +54,7 @@ class ByEntries:
 
     def __post_init__(self) -> None:
         require_integer("batch", self.batch, 1)
+        require_kind("most", self.most, bool, "True or False")
         if self.target is None:
             return
         if self.most:
@@ -61,9 +62,11 @@ class ByEntries:
         target = np.asarray(self.target)
         if target.ndim != 1 or target.dtype.kind not in "iuf":
             raise InputError(f"the target is {target.dtype} of shape {target.shape}; give one number per entry")
-        target = target.astype(np.float64)
-        if not (np.isfinite(target).all() and (target >= 0).all() and target.any()):
-            raise InputError("the target has a negative or infinite number, or none above 0; give shares of entries")
+        with np.errstate(over="ignore"):
+            target = target.astype(np.float64)
+            is_finite = np.isfinite(target.sum())
+        if not (is_finite and (target >= 0).all() and target.any()):
+            raise InputError("the target has a negative or infinite number or sum, or none above 0; give shares")
         object.__setattr__(self, "target", target)
 
     @cached_property
