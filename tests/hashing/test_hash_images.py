@@ -19,7 +19,7 @@ from tests.support.refusals import refusal
 
 def rows(*paths) -> dict[str, dict]:
     """Return what becomes of all pictures that paths name, by uid, without Spark."""
-    pictures = (picture for source in find(map(str, paths)) for picture in read(source))
+    pictures = (picture for source in find([*map(str, paths)]) for picture in read(source))
     return {row["uid"]: row for some in rows_of(pictures, pdq=False) for row in some.to_pylist()}
 
 
