@@ -96,7 +96,7 @@ def folder(request, tmp_path):
 
 @pytest.fixture(scope="module")
 def engine():
-    """An engine of this process, which starts Spark for what is written in SQL."""
+    """An engine of this process, which starts Spark for near copies."""
     return Local(1, lambda: Spark(spark_jobs.shared_session()))
 
 

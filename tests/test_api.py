@@ -126,7 +126,7 @@ def test_paths_of_a_gate_may_be_paths(tmp_path):
     assert by_paths.lines() == by_strings.lines()
     assert f"balanced by: {tables}" in by_paths.lines()
     of_paths, of_strings = (each.steps["conditions"] for each in (by_paths, by_strings))
-    assert of_paths.asked.tables.column_names == of_strings.asked.tables.column_names
+    assert of_paths.tables.column_names == of_strings.tables.column_names
     assert of_paths.evaluation.sets == of_strings.evaluation.sets
 
 

@@ -93,7 +93,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_curate(argv)
     with command(NAME):
         if args.dry_run:
-            foreseen = preview(**called(args))
+            request = called(args)
+            del request["engine"]
+            foreseen = preview(**request)
             say(lines(foreseen), numbers=foreseen.numbers())
             return
         results = run(args)
@@ -200,7 +202,7 @@ def _add_main(parser: Parser) -> None:
         "--dry-run",
         action="store_true",
         help="check all of this and look into the inputs: columns, first rows, languages, disk and time of a run; "
-        "write nothing, and start Spark for --keep alone",
+        "write nothing",
     )
     add_fields(parser, TableOptions, COLUMNS)
     add_fields(parser.add_mutually_exclusive_group(), CurationConfig, SIZE)

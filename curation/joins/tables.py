@@ -1,4 +1,4 @@
-"""Find and read users' tables of images, such as results of img2dataset or scores, with types that Spark can compare.
+"""Find and read users' tables of images, such as results of img2dataset or scores, with types that can be compared.
 
 A row belongs to the image that its uid names or, in a table without uids, to the image whose uid is the MD5 of the URL.
 KEY, two int64, stands for the uid. NaN becomes null in `comparable`.

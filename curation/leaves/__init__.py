@@ -26,7 +26,7 @@ HOOKS = {
     "clip_curation.gate_steps": {
         "captions": "curation.leaves.gate.captions:find",
         "hosts": "curation.leaves.gate.hosts:find",
-        "conditions": "curation.leaves.gate.conditions:find",
+        "conditions": "curation.leaves.gate.single_checks:find",
         "copies": "curation.leaves.gate.copies:find_copies",
         "meaning": "curation.leaves.gate.copies:find_meaning",
         "domains": "curation.leaves.gate.limits:find",

@@ -102,11 +102,10 @@ def copy_tables(engine: Engine, request: Request, output: Output, progress: Prog
 
 def run(steps: Steps) -> None:
     """Run all steps: match, count, balance and sample, with a gate after matching if the request has one."""
-    gate = steps.open_gate()
     matched = steps.match()
     images, gated = steps.matched_images(matched), None
-    if gate:
-        images, gated = steps.gate(images, gate)
+    if steps.request.gate:
+        images, gated = steps.gate(images, steps.request.gate)
     counts = steps.count(images)
     balance = steps.balance(images, counts)
     curated = steps.sample(images, balance.rates)

@@ -37,7 +37,6 @@ from curation.run.space import CURATED, ENTRY, MATCHED, PAIR, free_bytes, lackin
 from curation.schemas import CANDIDATES
 from metadata.entries import Entries
 from runtime.arrow import one_batch
-from runtime.engine import Engine
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.terminal import in_one_line, readable
@@ -170,18 +169,12 @@ def preview(
     metadata: str | Path | Entries | None,
     config: CurationConfig,
     options: Options | None = None,
-    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Preview:
-    """Return what `curate` would do with the same arguments; InputError for all that it would refuse at its start.
-
-    A condition in SQL is checked only if `engine` is given.
-    """
+    """Return what `curate` would do with the same arguments; InputError for all that it would refuse at its start."""
     progress = progress or Progress()
     request = asked(config, inputs, metadata, output, options or Options(), progress)
     require_claimable(output, request.made_from(), request.options.overwrite)
-    if request.gate and request.gate.keep is not None and engine is not None:
-        request.gate.open(engine)
     compile_kernels(warm.needed(request.files), progress)
     with progress.stage("look into samples"):
         matching = _matching(request)

@@ -255,17 +255,10 @@ class GateHook(Protocol):
     def hashes(self) -> HashTablesHook:
         """The tables in which listed hashes are looked up."""
 
-    @property
-    def keep(self) -> str | None:
-        """The SQL condition over columns of tables, which only Spark can parse, or None."""
-
     def __bool__(self) -> bool: ...
 
     def lines(self) -> list[str]:
         """Return the conditions as text, one line for each condition and table."""
-
-    def open(self, engine: Engine) -> GateHook:
-        """Return the gate, ready to run; InputError for a condition that Spark cannot evaluate."""
 
     def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], GatedHook]:
         """Write the images that pass into the part `gated`, started anew; return its files and the gate's counts."""

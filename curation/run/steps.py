@@ -95,13 +95,9 @@ class Steps:
         """Return the files of matched images; `matched` has the tallies of `match`. Refuse damaged folders."""
         return self._complete(self.output.matched_files(), int(matched["matched"]))
 
-    def open_gate(self) -> GateHook | None:
-        """Return the run's gate, already checked, or None if the run has no gate."""
-        return self.request.gate.open(self.engine) if self.request.gate else None
-
-    def gate(self, images: MatchedImages, opened: GateHook) -> tuple[MatchedImages, GatedHook]:
+    def gate(self, images: MatchedImages, gate: GateHook) -> tuple[MatchedImages, GatedHook]:
         """Write the matched images that pass the gate into gated/; return these images and the gate's counts."""
-        files, gated = opened.let_pass(images.files, self._context)
+        files, gated = gate.let_pass(images.files, self._context)
         number = self._complete(files, int(gated.last["passed"])).number
         checksums = {file.path.name: str(file.checksum) for file in files}
         self.output.retract_results()

@@ -129,7 +129,7 @@ def run(part: str, folder: Path) -> None:
     spark = session("bench")
     (folder / "artefacts").mkdir(exist_ok=True)
     output = SimpleNamespace(parts=Parts(folder, folder / "work"), artefacts=folder / "artefacts")
-    gate = options_of(part, folder).find().open(spark)
+    gate = options_of(part, folder).find()
     context = Context(spark, CurationConfig(), output, Progress(), NotImplemented)
     _, counted = gate.let_pass(own_files(folder / "matched", None, ""), context)
     print(f"passed {counted.last['passed']}")

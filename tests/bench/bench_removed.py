@@ -14,8 +14,8 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.leaves.gate.checks import rewrite
-from curation.leaves.gate.conditions import find
 from curation.leaves.gate.options import GateOptions
+from curation.leaves.gate.single_checks import find
 from curation.leaves.gate.steps import Removed, StepFolder
 from runtime.storage.own_files import own_files
 

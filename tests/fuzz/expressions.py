@@ -36,10 +36,10 @@ LITERALS: dict[str, list[tuple[str, Any]]] = {
         ("2.5", 2.5),
         ("-3", -3),
         ("1e3", 1000.0),
-        ("100000000000L", 10**11),
+        ("100000000000", 10**11),
         ("null", None),
     ],
-    "string": [("'a'", "a"), ('"b\'c"', "b'c"), ("''", ""), ("'犬'", "犬"), ("r'A%'", "A%"), ("'no\\'t'", "no't")],
+    "string": [("'a'", "a"), ("'b''c'", "b'c"), ("''", ""), ("'犬'", "犬"), ("$$A%$$", "A%"), ("'no\\t'", "no\\t")],
     "truth": [("true", True), ("false", False), ("cast(null as boolean)", None)],
 }
 ODD = [*"()'\"`;\\:[].,\0犬{}$?", "--", "/*", "*/", "::", "->", "null", "NOT ", "AND ", "select ", "over ()",
@@ -100,7 +100,7 @@ def _truth(dice: random.Random, depth: int) -> Part:
         )
     if kind == "same":
         a, b = _number(dice, depth - 1), _number(dice, depth - 1)
-        return Part(f"({a.sql}) <=> ({b.sql})", lambda row: _is_same(a.value(row), b.value(row)))
+        return Part(f"({a.sql}) IS NOT DISTINCT FROM ({b.sql})", lambda row: _is_same(a.value(row), b.value(row)))
     return _compared(kind, dice, depth - 1)
 
 
@@ -182,7 +182,7 @@ def _string(dice: random.Random) -> Part:
 
 def _column(name: str) -> Part:
     plain = name.isascii() and name.isalpha()
-    return Part(name if plain else "`" + name.replace("`", "``") + "`", lambda row: row[name])
+    return Part(name if plain else f'"{name}"', lambda row: row[name])
 
 
 def _literal(kind: str, dice: random.Random) -> Part:
@@ -201,7 +201,7 @@ def _of_all(
 
 
 def _bytes(value: Any) -> Any:
-    """Return strings as Spark orders them."""
+    """Return strings as SQL orders them."""
     return value.encode() if isinstance(value, str) else value
 
 

@@ -3,53 +3,41 @@
 import random
 import time
 
-from pyspark.sql.functions import expr
-from pyspark.sql.pandas.types import from_arrow_schema
+import pyarrow as pa
 
 from curation.joins.tables import comparable_schema
-from curation.leaves.gate.expressions import checked, lenient
-from curation.leaves.gate.verdicts import require_no_day_of_the_run, require_short
+from curation.leaves.gate.conditions import COLUMN, Conditions
 from runtime.errors import InputError
 from tests.fuzz.expressions import COLUMNS, condition, rows, spoilt
 
 SECONDS = 20  # for one expression
-NAMES = {"the table": COLUMNS.names}
 
 
-def stays(spark, keeps: list[str], table: list[dict]) -> list[list[bool]]:
-    """Return for each condition which rows meet it, as a gate evaluates it."""
-    parts = [[part.sql or part.text for part in checked(spark, keep, [COLUMNS], NAMES)] for keep in keeps]
-    with lenient(spark):
-        frame = spark.createDataFrame(
-            [tuple(row.values()) for row in table], from_arrow_schema(comparable_schema(COLUMNS))
-        )
-        met = frame.select(
-            *(expr(" AND ".join(f"if({part}, true, false)" for part in each)) for each in parts)
-        ).collect()
-    return [list(column) for column in zip(*met, strict=True)]
+def stays(keep: str, table: list[dict]) -> list[bool]:
+    """Return which rows meet all parts of a condition."""
+    conditions, batch = _checked(keep), pa.RecordBatch.from_pylist(table, comparable_schema(COLUMNS))
+    columns = {f"{COLUMN}{number}": batch[name] for number, name in enumerate(conditions.schema.names)}
+    met = conditions.met(pa.RecordBatch.from_pydict(columns | {"any": batch["ok"]}))
+    return [all(row) for row in zip(*(each.tolist() for each in met), strict=True)]
 
 
-def require_as_defined(spark, seeds: range) -> None:
-    found = [condition(random.Random(seed)) for seed in seeds]
+def require_as_defined(seeds: range) -> None:
     table = rows(random.Random(seeds.start), 40)
-    met = stays(spark, [each.sql for each in found], table)
-    for seed, each, kept in zip(seeds, found, met, strict=True):
-        assert kept == [each.value(row) is True for row in table], (seed, each.sql)
+    for seed in seeds:
+        drawn = condition(random.Random(seed))
+        assert stays(drawn.sql, table) == [drawn.value(row) is True for row in table], (seed, drawn.sql)
 
 
-def require_refused_or_checked(spark, seeds: range) -> None:
+def require_refused_or_checked(seeds: range) -> None:
     for seed in seeds:
         dice, begin = random.Random(seed), time.monotonic()
         keep = spoilt(condition(dice).sql, dice)
         try:
-            require_text(keep)
-            checked(spark, keep, [COLUMNS], NAMES)
+            _checked(keep)
         except InputError as refusal:
             assert len(str(refusal).splitlines()) == 1, (seed, keep)  # noqa: PT017
         assert time.monotonic() - begin < SECONDS, (seed, keep)
 
 
-def require_text(keep: str) -> None:
-    """Refuse what is refused before Spark starts."""
-    require_short(keep)
-    require_no_day_of_the_run(keep)
+def _checked(keep: str) -> Conditions:
+    return Conditions.parse(keep, {"the table": COLUMNS})

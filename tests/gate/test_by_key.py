@@ -1,4 +1,4 @@
-"""Rows of images and tables meet by key, as naive twins say: pictures, verdicts and repeated texts."""
+"""Rows of images and tables meet by key, as naive twins say: pictures, tables and repeated texts."""
 
 from collections import Counter, defaultdict
 from random import Random
@@ -7,12 +7,11 @@ import numpy as np
 import pyarrow as pa
 
 from curation.image_ids import KEY_NAMES
-from curation.joins import uid_join
-from curation.joins.uid_join import Groups, _together
-from curation.leaves.gate import copies
+from curation.leaves.gate import copies, joined_tables
+from curation.leaves.gate.conditions import Conditions
 from curation.leaves.gate.copies import MARKS, equal_images
+from curation.leaves.gate.joined_tables import JoinedTables
 from curation.leaves.gate.limits import _COUNTS, repeated_in
-from curation.leaves.gate.verdicts import Part, VerdictJoin, facts_schema, judged
 from runtime.buckets import bucket_of
 from runtime.placed_rows import Places
 from runtime.tallies import Tallies
@@ -43,28 +42,29 @@ def test_the_smallest_uid_stays_of_images_with_one_value(monkeypatch):
     assert not [*equal_images([])]
 
 
-def test_of_each_part_the_row_that_meets_most_counts_and_keys_may_share_a_half(monkeypatch):
-    """Two parts: tables 0 and 1 with conditions 0 to 2, table 2 with condition 3, which an image of no table meets."""
-    monkeypatch.setattr(uid_join, "BUCKET_BYTES", 500)
+def test_of_each_table_one_row_counts_and_keys_may_share_a_half(monkeypatch):
+    monkeypatch.setattr(joined_tables, "BUCKET_BYTES", 500)
     chance = Random(2)
     keys = [(high, low) for high in (0, 1, -5) for low in range(20)]
-    parts = [Part(0b011, 0b0111, 0b0100), Part(0b100, 0b1000, 0b1000)]
     rows, expected = [], []
     for number, key in enumerate(keys):
         own = dict(zip(KEY_NAMES, key, strict=True))
-        met = 0
-        for part in parts:
-            tries = [chance.randrange(16) & part.conditions for _ in range(chance.randrange(3))]
-            rows += [own | {"met": each, "found": part.tables} for each in tries]
-            met |= max(tries, key=lambda each: (each.bit_count(), each), default=part.unmet)
+        tries = [
+            (chance.choice(["success", "failed"]), chance.choice([None, 1, 2])) for _ in range(chance.randrange(9))
+        ]
+        rows += [own | {"table": 0, "status": status, "hash": n or 0, "column_0": n} for status, n in tries]
+        rows += [own | {"table": 1, "sets": 1 << bit} for bit in range(number % 3)]
         rows.append(own | {"file": number % 2, "row": number})
-        expected.append(met)
-    batch = pa.RecordBatch.from_pylist(chance.sample(rows, len(rows)), facts_schema(3))
-    batch = _together(batch.slice(at, 9) for at in range(0, batch.num_rows, 9))
+        best = min(tries, key=lambda each: (each[0] != "success", each[1] is None, each[1]), default=(None, None))
+        expected.append((best[1], (1 << number % 3) - 1, bool(tries)))
+    join = JoinedTables((None,), False, Conditions(pa.schema({"n": pa.int64()}), ()), (("n",),), ((),))
+    batch = pa.RecordBatch.from_pylist(chance.sample(rows, len(rows)), join.schema)
     tallies = Tallies()
-    found = judged(batch, Groups.of(batch), VerdictJoin(None, parts, 3, False), tallies).sort_by("row")
-    assert found["met"].to_pylist() == expected
-    assert not tallies.beginning("status.")
+    (joined,) = join.joined(0, iter([(batch.slice(at, 9) for at in range(0, batch.num_rows, 9))]), tallies)
+    joined = joined.sort_by("row")
+    found = zip(*(joined[name].to_pylist() for name in ("column_0", "sets", "in_0")), strict=True)
+    assert [*found] == expected
+    assert tallies["found.0"] == sum(is_in for *_, is_in in expected)
 
 
 def test_texts_that_more_images_have_come_to_the_files_that_have_them():

@@ -227,9 +227,9 @@ def test_a_step_that_asks_nothing_of_single_images_writes_no_sample():
     assert written == []
 
 
-def test_only_steps_that_are_needed_are_opened():
+def test_only_steps_that_are_needed_are_found():
     def steps(**options):
-        return [*GateOptions(**options).find().open(None).steps]
+        return [*GateOptions(**options).find().steps]
 
     assert steps(policy=["max_images_per_domain:2"]) == ["domains"]
     assert steps(policy=["max_images_per_domain:2", "noai"]) == ["conditions", "domains"]

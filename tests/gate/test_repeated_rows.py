@@ -16,7 +16,6 @@ from tests.support.downloaded import results
 from tests.support.finished_run import image
 from tests.support.gates import gated
 
-pytestmark = pytest.mark.spark
 IMAGES = [image(number) for number in range(8)]
 ANY = CurationConfig(max_shared_uids=1)
 
@@ -66,8 +65,8 @@ def test_tries_that_failed_and_rows_of_nulls_are_no_other_rows_but_nulls_beside_
     done = [{"uid": row["uid"], "status": "success", "width": "300"} for row in IMAGES]
     columns = ["uid", "status", "width"]
     downloads = [str(results(tmp_path / name, rows, columns)) for name, rows in (("a", tries), ("b", done))]
-    asked = GateOptions(status=downloads, keep="width > 200")
-    for options in (asked, GateOptions(images=[downloads], keep="status = 'success' AND width > 200")):
+    asked = GateOptions(status=downloads, keep="width::int > 200")
+    for options in (asked, GateOptions(images=[downloads], keep="status = 'success' AND width::int > 200")):
         assert gated(engine, tmp_path / "gates", IMAGES, options)[0] == IMAGES
     given = repeated(tmp_path / "t.parquet", a=[1] * 8 + [None, 1, None], b=[None] * 8 + [1, None, None])
     _, counted = gated(
@@ -76,18 +75,19 @@ def test_tries_that_failed_and_rows_of_nulls_are_no_other_rows_but_nulls_beside_
     assert counted.facts()["gate"]["tables"][0]["differing"] == 1
 
 
-def test_rows_of_a_table_by_url_are_those_of_its_texts_and_are_not_compared(engine, tmp_path):
+def test_of_a_table_by_url_whose_rows_are_of_texts_the_least_row_counts_and_none_are_compared(engine, tmp_path):
     url = "http://a.example/1.jpg"
     images = [image(0, url) | {"uid": md5(url.encode()).hexdigest()}]
     pq.write_table(pa.table({"url": [url, url], "score": [0.1, 0.9]}), tmp_path / "t.parquet")
-    options = GateOptions(images=[[tmp_path / "t.parquet"]], keep="score > 0.5")
-    assert gated(engine, tmp_path / "gates", images, options)[0] == images
+    for keep, expected in (("score < 0.5", images), ("score < 0.5 OR score > 0.05", images)):
+        options = GateOptions(images=[[tmp_path / "t.parquet"]], keep=keep)
+        assert gated(engine, tmp_path / "gates", images, options)[0] == expected
 
 
 def test_columns_of_lists_structs_and_maps_are_compared(engine, tmp_path):
     pairs = pa.array([[("a", n % 8)] for n in range(11)], pa.map_(pa.string(), pa.int64()))
     lists = pa.array([[n, None] for n in range(11)])
     given = repeated(tmp_path / "t.parquet", pairs=pairs, lists=lists)
-    for keep, differing in (("pairs['a'] >= 0", 0), ("size(lists) > 1", 3)):
+    for keep, differing in (("pairs['a'] >= 0", 0), ("len(lists) > 1", 3)):
         _, counted = gated(engine, tmp_path / "gates", IMAGES, GateOptions(images=[[given]], keep=keep), config=ANY)
         assert counted.facts()["gate"]["tables"][0].get("differing", 0) == differing

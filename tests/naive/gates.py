@@ -11,14 +11,21 @@ from tests.naive.row_ids import naive_hash
 Condition = Callable[[dict], bool | None]
 
 
-def naive_rows(image: dict, tables: list[list[dict]]) -> list[dict]:
-    """Return every combination of one row of each table that is of an image; a table without any gives nulls."""
-    combined: list[dict] = [{}]
+def naive_row(image: dict, tables: list[list[dict]]) -> dict:
+    """Return the row of an image: of each table that of a success, or else the least; without any, nulls."""
+    joined: dict = {}
     for table in tables:
-        columns = {name for row in table for name in row}
         own = [row for row in table if naive_uid(row) == image["uid"]]
-        combined = [one | other for one in combined for other in own or [dict.fromkeys(columns)]]
-    return combined
+        joined |= min(own, key=_rank, default=dict.fromkeys(name for row in table for name in row))
+    return joined
+
+
+def _rank(row: dict) -> tuple:
+    status = row.get("status") or "no_status"
+    return status != "success", status, *((value is None, value or 0) for name, value in row.items() if name in _SIZES)
+
+
+_SIZES = ("width", "height", "score", "clip", "nsfw")
 
 
 def naive_uid(row: dict) -> str | None:
@@ -28,10 +35,9 @@ def naive_uid(row: dict) -> str | None:
 
 
 def naive_failed(image: dict, tables: list[list[dict]], conditions: list[Condition]) -> list[int]:
-    """Return the conditions that an image fails: those of the row that meets the most of them."""
-    met = [[condition(row) is True for condition in conditions] for row in naive_rows(image, tables)]
-    best = max(met, key=lambda each: (sum(each), each[::-1]))
-    return [number for number, holds in enumerate(best) if not holds]
+    """Return the conditions that the row of an image fails."""
+    row = naive_row(image, tables)
+    return [number for number, condition in enumerate(conditions) if condition(row) is not True]
 
 
 def naive_differing(images: list[dict], table: list[dict], columns: list[str]) -> int:

@@ -12,10 +12,8 @@ from curation.config import CurationConfig
 from curation.inputs import files
 from curation.inputs.files import find
 from curation.inputs.tables.columns import TableOptions
-from curation.leaves.gate.options import Gate
 from curation.run.preview import SampledInputs, preview
 from metadata.entries import Entries
-from runtime.engine.local import Local
 from tests.support.hostile_strings import ACTING
 from tests.support.remote_files import Ranged
 from tests.support.tables import json_lines
@@ -109,9 +107,7 @@ def test_what_samples_cannot_tell_is_unknown(said, monkeypatch):
     assert max(map(len, text.partition("3 inputs")[2].splitlines())) <= 80
 
 
-def test_it_says_what_is_asked_of_images(said, folder, monkeypatch):
-    monkeypatch.setattr(curate, "engine_for", lambda args, name: Local(1))
-    monkeypatch.setattr(Gate, "open", lambda gate, engine: None)
+def test_it_says_what_is_asked_of_images(said, folder):
     pq.write_table(pa.table({"url": ["https://a.org/1"], "width": [200]}), folder / "sizes.parquet")
     _, text = said("--images", folder / "sizes.parquet", "--keep", "width >= 200", "--policy", "min_words:3")
     lines = [line.strip() for line in text.partition("asked of images:")[2].splitlines()]

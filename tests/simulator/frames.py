@@ -13,12 +13,8 @@ from functools import partial
 
 import pyarrow as pa
 from pyspark.sql import Row
-from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
+from pyspark.sql.pandas.types import to_arrow_schema
 
-from curation.image_ids import KEY, KEY_NAMES
-from curation.leaves.gate.expressions import _packed, _read, read_schema
-from curation.leaves.gate.verdicts import Asked, Condition, Part, VerdictJoin
-from runtime.engine.spark import BLOCKS, map_batches, over
 from tests.simulator.engine import Engine, Rows, Session
 
 MOST = 1000  # numbers: of more nobody looks at each
@@ -77,31 +73,6 @@ def numbers(spark: Session, begin: int, end: int, step: int = 1, partitions: int
         pa.table({"id": pa.array(range(begin + part, end, partitions), pa.int64())}) for part in range(partitions)
     ]
     return Frame.of(spark, *tables)
-
-
-def checked(spark: Session, expression: str, tables: Sequence[pa.Schema], names: object) -> list[Condition]:
-    """Return the one condition of an expression that begins with the name of a column."""
-    return [Condition(expression, (expression.split()[0],))]
-
-
-def facts(spark: Session, asked: Asked, join: VerdictJoin) -> Frame:
-    """Return blocks of KEY of the images of one table, with whether they meet the one condition."""
-    (table,), (condition,), schema = asked.tables.every, asked.conditions, read_schema(asked, 0)
-    rows = over(spark, list(table.files), partial(_read, asked=asked, number=0, schema=schema), schema)
-    made = pa.schema([*KEY, pa.field("met", pa.int64())])
-    judged = rows.mapInArrow(partial(_judged, condition=condition.text), from_arrow_schema(made))
-    return map_batches(judged, partial(_packed, join=join, found=join.parts[0].tables), BLOCKS)
-
-
-def with_unmet(spark: Session, asked: Asked) -> list[Part]:
-    """Return the parts; an image of no table meets nothing."""
-    return asked.parts
-
-
-def _judged(batches: Iterator[pa.RecordBatch], condition: str) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        met = pa.array([int(eval(condition, {}, row)) for row in batch.to_pylist()], pa.int64())
-        yield pa.RecordBatch.from_arrays([*batch.select(KEY_NAMES).columns, met], [*KEY_NAMES, "met"])
 
 
 def _mapped(function: Callable, made: Callable[[], Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:

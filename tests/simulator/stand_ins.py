@@ -27,9 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyspark
 from filelock import Timeout, UnixFileLock
-from pyspark.sql.functions import expr
 
-from curation.leaves.gate import expressions
 from curation.leaves.gate.options import GROUP
 from curation.report import page
 from runtime.kernel_caches import cache_folder, scratch_folder
@@ -104,10 +102,6 @@ def _places(disk: Disk, held: dict[int, tuple[Process, IO]]) -> Iterator[tuple[M
         compile_kernels: lambda *_: None,
         version: _VERSION,
         text_of: _text_of,
-        expr: str,
-        expressions.checked: frames.checked,
-        expressions.facts: frames.facts,
-        expressions.with_unmet: frames.with_unmet,
         entry_points: _ENTRY_POINTS,
     }
     for real, stand_in in stand_ins.items():

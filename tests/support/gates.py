@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
-from curation.leaves.gate.conditions import Conditions, find
 from curation.leaves.gate.options import Gated, GateOptions
+from curation.leaves.gate.single_checks import SingleChecks, find
 from curation.matching import Matching
 from curation.run.request import Context
 from curation.schemas import MATCHED
@@ -41,7 +41,7 @@ def gated(
     folder.mkdir(exist_ok=True)
     place = folder / f"gate{len(list(folder.iterdir()))}"
     write_parts(place / "in", pa.RecordBatch.from_pylist(images, MATCHED), parts)
-    opened = options.find().open(engine)
+    gate = options.find()
     (place / "artefacts").mkdir()
     parts_of_run = Parts(place, place / "work")
     output = SimpleNamespace(
@@ -51,14 +51,14 @@ def gated(
         finish=lambda part, checksums: parts_of_run.finish(part),
     )
     context = Context(engine, config or CurationConfig(), output, Progress(), lambda: MATCHES)
-    files, counted = opened.let_pass(own_files(place / "in", None, ""), context)
+    files, counted = gate.let_pass(own_files(place / "in", None, ""), context)
     assert all(pq.read_schema(file.path) == MATCHED for file in files)
     return [row for file in files for row in read_table(file).to_pylist()], counted
 
 
-def opened_gate(engine: Engine, tables: list[str], keep: str) -> Conditions:
+def checked_gate(tables: list[str], keep: str) -> SingleChecks:
     """Return the step of a condition over some tables."""
-    return find(GateOptions(images=[[table] for table in tables], keep=keep)).open(engine)
+    return find(GateOptions(images=[[table] for table in tables], keep=keep))
 
 
 def write_table(rows: list[dict], folder: Path, files: int = 2) -> str:

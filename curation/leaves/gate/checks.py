@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from curation.image_ids import KEY_NAMES
 from curation.joins.uid_join import Groups, buckets_of, deal, send_images
+from curation.leaves.gate.conditions import Conditions
 from curation.leaves.gate.mending import Mending, with_texts
 from curation.leaves.gate.steps import Removed, StepFolder
 from curation.run.request import Context
@@ -25,19 +26,17 @@ from runtime.arrow import parts
 from runtime.buckets import Block, Packer
 from runtime.engine import Receive
 from runtime.partitioning import group_buckets, senders, sending
-from runtime.placed_rows import PLACE, Places, RowStream
+from runtime.placed_rows import Places, RowStream
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer, row_counts
 from runtime.tallies import Tallies
 
+MET = "met_"  # columns that say whether a condition holds begin with this
 TEXT_LEFT = "a text is left"  # the last check of images where there are any of texts
-# One row an image: a bit of `met` is a condition that holds, one of `sets` an evaluation set that has the image, one of
-# `differing` a table in which rows of the image differ.
-VERDICTS = pa.schema([*PLACE, *(pa.field(name, pa.int64()) for name in ("met", "sets", "differing"))])
-# A rule of images takes a MATCHED batch with the columns `met` and `sets` of its verdicts, and `stated`, the candidates
-# before they were mended; its metadata names its `file`. The rule returns which images must go, bool[image]. A rule of
-# texts takes all texts of the batch, the row of each text's image, and the batch; it returns which texts must go,
-# bool[text].
+# A rule of images takes a MATCHED batch with the columns of its joined rows (`joined_tables`), MET and a number for
+# each condition, and `stated`, the candidates before they were mended; its metadata names its `file`. The rule returns
+# which images must go, bool[image]. A rule of texts takes all texts of the batch, the row of each text's image, and the
+# batch; it returns which texts must go, bool[text].
 Rule = Callable[..., np.ndarray]
 
 
@@ -68,11 +67,12 @@ class Check:
 class Checks:
     """All checks, in order; `mending`, if given, mends texts before them.
 
-    `tables` is the number of tables that are joined to get the verdicts.
+    `tables` is the number of tables that are joined, over whose columns `conditions` are.
     """
 
     checks: tuple[Check, ...]
     tables: int = 0
+    conditions: Conditions | None = None
     known: Callable[[pa.RecordBatch], np.ndarray] | None = None  # the sets that have the URL of each image, as bits
     mending: Mending | None = None
 
@@ -97,15 +97,18 @@ class Checks:
         """Return the images of a MATCHED batch that pass all checks, with the texts that may stay; tally the others."""
         stated = batch["candidates"]
         batch = self.mending(batch, tallies) if self.mending else batch
-        met, sets = np.zeros((2, batch.num_rows), np.int64)
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True)) | {"stated": stated}
+        sets = np.zeros(batch.num_rows, np.int64)
         if self.tables:
             if rows is None or rows.num_rows != batch.num_rows:
                 raise ValueError(f"{rows.num_rows if rows else 0} rows came for {batch.num_rows} images")
-            met, sets = (rows[name].to_numpy() for name in ("met", "sets"))
+            columns |= dict(zip(rows.schema.names, rows.columns, strict=True))
+            sets = rows["sets"].to_numpy()
             self._tally_differing(batch, rows, tallies)
         sets = sets if self.known is None else sets | self.known(batch).astype(np.int64)
-        columns = {"met": pa.array(met), "sets": pa.array(sets), "stated": stated}
-        columns = dict(zip(batch.schema.names, batch.columns, strict=True)) | columns
+        columns["sets"] = pa.array(sets)
+        if self.conditions and rows:
+            columns |= {f"{MET}{number}": pa.array(met) for number, met in enumerate(self.conditions.met(rows))}
         judged = pa.RecordBatch.from_pydict(columns, metadata={"file": begin.file})
         texts, offsets = parts(batch["candidates"])
         image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
@@ -143,10 +146,10 @@ class Checks:
         rules = titles.take(pa.array(first[chosen], mask=first[chosen] == len(titles)))
         removed.add(batch, texts.take(pa.array(chosen)), image[chosen], rules)
 
-    def _tally_differing(self, batch: pa.RecordBatch, verdicts: pa.RecordBatch, tallies: Tallies) -> None:
+    def _tally_differing(self, batch: pa.RecordBatch, rows: pa.RecordBatch, tallies: Tallies) -> None:
         """Tally, for each table, the images about which it has differing rows."""
         for table in range(self.tables):
-            several = np.flatnonzero(verdicts["differing"].to_numpy() >> table & 1)
+            several = np.flatnonzero(rows[f"differs_{table}"].to_numpy(zero_copy_only=False))
             if len(several):
                 if not tallies[f"differing.{table}"]:
                     tallies.add(f"differing_uid.{table}.{batch['uid'][several[0]]}")

@@ -1,243 +1,370 @@
-"""The step `conditions`: check single images and texts by tables, policy rules and evaluation sets."""
+"""Evaluate conditions of --keep, written in SQL, on batches of rows by DuckDB, in this process.
+
+DuckDB's parser gives the tree of an expression. What depends on more than one row, or on more than the row, is refused
+by its kind: `duckdb_functions()` tells aggregates, tables and volatile functions. DuckDB's binder checks names and
+types before the first row. Its connection can open nothing, and has one thread and bounded memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
+import json
+import re
+import resource
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from itertools import zip_longest
+from pathlib import Path
+from threading import Timer
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from curation.config import CurationConfig
-from curation.leaves.gate.checks import Check, Checks, Rule, rewrite
-from curation.leaves.gate.copies import Pictures
-from curation.leaves.gate.evaluation import EMBEDDING, EvaluationSets, EvaluationTexts
-from curation.leaves.gate.limits import find_repeated
-from curation.leaves.gate.mending import MENDED, MENDS, Mending
-from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.rule import IMAGES, TEXTS
-from curation.leaves.gate.steps import COUNTS, Step, StepFolder
-from curation.leaves.gate.tables import of_table, require_found, require_own_rows
-from curation.leaves.gate.verdicts import (
-    DOWNLOADED,
-    SUCCESS,
-    WHY,
-    Asked,
-    VerdictJoin,
-    require_no_day_of_the_run,
-    require_short,
-    rewritten,
-    rows_of_sets,
-    rows_of_tables,
-)
-from curation.run.request import Context
-from runtime.engine import Engine
+from curation.joins.tables import comparable_schema
 from runtime.errors import InputError
-from runtime.redaction import hidden
-from runtime.shipping import Shipped
-from runtime.storage.own_files import OwnFile
-from runtime.tallies import Tallies
-from runtime.wording import counted
 
-_NO_TEXT = "no text of an evaluation set"
+if TYPE_CHECKING:
+    import duckdb  # elsewhere only in functions, as it takes a tenth of a second
+
+MOST_CHARACTERS = 20_000  # a list of 3,000 numbers
+MOST_DEPTH = 250  # of parts and brackets; DuckDB writes JSON of 256 levels at most, of which a part has up to five
+MOST_BYTES = 1 << 30  # that a batch may take, besides what the process has
+MOST_SECONDS = 60  # that a batch may take
+COLUMN = "column_"  # names of columns of joined rows begin with this
+_ROWS = "rows_of_images"  # the table of the rows, and a column of it, so that it has one
+_SETTINGS = (
+    "TimeZone = 'UTC'",
+    "ieee_floating_point_ops = false",  # x / 0 is null
+    f"max_expression_depth = {MOST_DEPTH}",
+    "python_enable_replacements = false",  # else a name may be that of a variable
+    "lock_configuration = true",
+)
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 1,
+    "memory_limit": "256MB",
+    "enable_external_access": False,
+    "autoload_known_extensions": False,
+    "autoinstall_known_extensions": False,
+}
+_KINDS = frozenset(  # classes of nodes that depend on nothing but a row
+    "BETWEEN CASE CAST COLLATE COLUMN_REF COMPARISON CONJUNCTION CONSTANT FUNCTION LAMBDA OPERATOR TYPE".split()
+)
+_FAIL = ("BETWEEN", "COMPARISON", "FUNCTION")  # nodes that may end in an error
+_ARITHMETIC = ("+", "-", "*", "/", "%")
+_OF_A_RUN = re.compile("age|current_.*|getvariable")  # which not all versions call so; age(x) is until today
+_PLACE = ("query_location", "query_location_length")
+_NOT_OF_ONE = (
+    "is not of one image alone; leave out aggregates, windows, subqueries, chance, and what another run has otherwise: "
+    "the time of day, settings, the version"
+)
+_AND = re.compile(rb"\bAND\b", re.IGNORECASE)
+_SELECT, _NOWHERE = "SELECT ", 1 << 63  # what precedes an expression; the place of what DuckDB adds
+
+Node = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Conditions(Step):
-    """The step: conditions on joined tables, and all other checks of images and texts."""
+class Condition:
+    """One of the conditions that AND joins in an expression: its text, and the columns that it names.
 
-    options: GateOptions
-    asked: Asked
-    evaluation: EvaluationSets | None = None
-    texts: EvaluationTexts | None = None
+    `sql` is what is evaluated: where the text would end in an error, or in NaN, it is null.
+    """
 
-    def asks(self) -> dict[str, list[str]]:
-        """Return what the step asks, for people: conditions, rules, evaluation sets and tables."""
-        tables, keep = self.asked.tables, self.options.keep
-        return {
-            "downloaded": [DOWNLOADED.text] if tables.results else [],
-            "named in": [tables.only.name] if tables.only else [],
-            "keep": [keep] if keep is not None else [],
-            "policy": [str(rule) for rule in self.options.rules.of_single],
-            "no picture of": self.evaluation.names if self.evaluation else [],
-            "no text of": [f"{counted(len(self.texts), 'text')} of evaluation sets"] if self.texts else [],
-            "tables": tables.lines,
-        }
+    text: str
+    columns: tuple[str, ...]
+    sql: str
 
-    def open(self, engine: Engine) -> Conditions:
-        """Return the step with the conditions of --keep; InputError for an expression that Spark cannot evaluate."""
-        if self.options.keep is None:
-            return self
-        from curation.leaves.gate.expressions import checked  # here, as Spark takes long to import
 
-        tables = self.asked.tables
-        found = checked(engine.sql(WHY).session, self.options.keep, tables.columns, tables.column_names)
-        return replace(self, asked=replace(self.asked, conditions=[*self.asked.conditions, *found]))
+@dataclass(frozen=True)
+class Conditions:
+    """The conditions of an expression, over columns of `schema`."""
 
-    def prepare(self, context: Context) -> Conditions:
-        """Load, in a stage of its own, what finds the entries of mended texts, if a rule mends; return the step."""
-        if self.options.rules.mends:
-            context.match_plan()
-        return self
+    schema: pa.Schema
+    each: tuple[Condition, ...]
 
-    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
-        """Write the images that pass all checks to files of the same names."""
-        engine, asked, tables, mends = context.engine, self.asked, self.asked.tables, self.options.rules.mends
-        sets = self.evaluation and engine.ship(self.evaluation.save(context.output.artefacts / "evaluation"))
-        checks = Checks(
-            tuple(check.made(context, images) for check in self.checks.checks),
-            len(tables.every),
-            partial(_known_sets, sets=sets) if sets else None,
-            Mending(context.match_plan(), mends) if mends else None,
-        )
-        if not tables.every:
-            return engine.run(list(images), partial(rewrite, change=checks, folder=folder))
-        rows = rows_of_sets(tables, self.evaluation.columns, sets) if self.evaluation and sets else []
-        if self.options.keep is None:
-            join = VerdictJoin.of(images, asked, asked.parts)
-            return rewritten(engine.exchange, join, [*rows, *rows_of_tables(asked)], checks, folder)
-        from curation.leaves.gate import expressions  # here, as Spark takes long to import
+    @classmethod
+    def parse(cls, expression: str, tables: Mapping[str, pa.Schema]) -> Conditions:
+        """Return the conditions that AND joins in an expression over columns of `tables`, by name of the table.
 
-        sql = engine.sql(WHY)
-        with expressions.lenient(sql.session):
-            join = VerdictJoin.of(images, asked, expressions.with_unmet(sql.session, asked))
-            exchange = partial(sql.exchange, rows=expressions.facts(sql.session, asked, join))
-            return rewritten(exchange, join, rows, checks, folder)
-
-    def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Raise InputError if no image was downloaded or passes, or if a table has none of the images.
-
-        Also if rows of too many images differ.
+        InputError for an expression that DuckDB cannot evaluate for one image alone.
         """
-        tables = self.asked.tables
-        if tables.results and not (statuses := _statuses(counted)).get(SUCCESS):
-            counts = ", ".join(f"{number:,} {status}" for status, number in statuses.items()) or "there is none"
+        if len(expression) > MOST_CHARACTERS:
             raise InputError(
-                f"no matched image was downloaded ({counts}); give the results of downloading this run's matched/, "
-                "with `uid` among --save_additional_columns where the input brought its own uids"
+                f"--keep {expression[:40]!r}… has {len(expression):,} characters; at most {MOST_CHARACTERS:,} are "
+                "read. Give lists of images by --only"
             )
-        for number, table in enumerate(tables.every):
-            require_found(table, number, counted)
-        if not counted["passed"]:
-            failed = (f"{each['failed']:,} {each['text']}" for each in self._of_images(counted))
-            raise InputError(f"no matched image meets all conditions (failed: {', '.join(failed)}); ask for less")
-        for number, (table, columns) in enumerate(zip(tables.every, self.asked.compared, strict=True)):
-            require_own_rows(table, columns, number, counted, config)
+        try:
+            with _bounded(f"--keep {expression[:80]!r}"):
+                parts = [*_conjuncts(_parsed(expression), expression)]
+                columns = [tuple(dict.fromkeys(_checked(node, text))) for text, node in parts]
+                fields = _fields([name for names in columns for name in names], tables)
+                schema = comparable_schema(pa.schema([field for _, field in fields.values()]))
+                conditions = [
+                    Condition(text, names, _evaluated(node, text, schema, fields))
+                    for (text, node), names in zip(parts, columns, strict=True)
+                ]
+        except (RecursionError, InputError) as error:
+            if not isinstance(error, RecursionError) and " depth " not in str(error):
+                raise
+            raise InputError(
+                f"--keep {expression[:40]!r}… has too many parts within one another; forty are read. Write `x IN (…)` "
+                "for many comparisons"
+            ) from None
+        return cls(schema, tuple(conditions))
 
-    def facts(self, counted: Tallies) -> dict[str, Any]:
-        """Return, for run.json, the tables, the counts of each check, and the images by status of the download."""
-        tables, hashed = self.asked.tables, self.evaluation and self.asked.tables.having("phash")
-        every = [{"name": table.name, **of_table(number, counted)} for number, table in enumerate(tables.every)]
-        facts: dict[str, Any] = {"tables": every, "conditions": [*self._of_images(counted)]}
-        facts["texts"] = [
-            _counts(check.title, counted, number, "rule.", check.removes)
-            | ({"mended": counted[f"{MENDED}{check.title}"]} if check.title in MENDS else {})
-            for number, check in enumerate(self.checks.of_texts)
+    def met(self, rows: pa.RecordBatch) -> list[np.ndarray]:
+        """Return, for each condition, which rows meet it, bool[row]; a condition that is null is not met.
+
+        Column k of `schema` is that of `rows` which is called COLUMN and k.
+        """
+        values = [rows[f"{COLUMN}{k}"] for k in range(len(self.schema))]
+        table = pa.Table.from_arrays([pa.nulls(rows.num_rows), *values], [_ROWS, *self.schema.names])
+        sql = ", ".join(f"coalesce(({condition.sql}), false)" for condition in self.each)
+        texts = " AND ".join(condition.text for condition in self.each)
+        with _over(table) as connection, _bounded(f"--keep {texts[:80]!r}", connection):
+            result = connection.sql(f"SELECT {sql} FROM {_ROWS}").to_arrow_table()
+        return [column.to_numpy() for column in result.columns]
+
+
+@cache
+def _connection() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    connection = duckdb.connect(":memory:", config=_CONFIG)
+    for setting in _SETTINGS:
+        connection.execute(f"SET GLOBAL {setting}")  # of all cursors
+    return connection
+
+
+@contextmanager
+def _over(rows: pa.Table) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection that knows `rows` as the table _ROWS."""
+    with _connection().cursor() as connection:
+        connection.register(_ROWS, rows)
+        yield connection
+
+
+@contextmanager
+def _bounded(what: str, connection: duckdb.DuckDBPyConnection | None = None) -> Iterator[None]:
+    """Bound memory and time within the block; InputError, about `what`, for an error of DuckDB.
+
+    DuckDB's own limit is for its buffers; a long string is in none.
+    """
+    import duckdb
+
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    used, timer = Path("/proc/self/statm"), Timer(MOST_SECONDS, connection.interrupt if connection else int)
+    if used.exists():
+        most = int(used.read_text().split()[0]) * resource.getpagesize() + MOST_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (most, limits[1]))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.InterruptException, MemoryError):
+        raise InputError(f"{what} takes more than a gigabyte or a minute for a batch of images; ask for less") from None
+    except duckdb.Error as error:
+        raise InputError(f"{what} cannot be evaluated: {_reason(error)}") from None
+    finally:
+        timer.cancel()
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of DuckDB's message without the kind of error."""
+    line = str(error).strip().partition("\n")[0]
+    return line.partition(" Error: ")[2] or line
+
+
+def _statement(sql: str) -> Node:
+    """Return the tree of a SELECT; ValueError, with DuckDB's reason, if it cannot be parsed."""
+    (text,) = _connection().execute("SELECT json_serialize_sql(?)", [f"{_SELECT}{sql}\n"]).fetchone() or ("{}",)
+    tree = json.loads(text)
+    if tree["error"] or len(tree["statements"]) != 1:
+        raise ValueError(tree.get("error_message", "it is more than one statement"))
+    return tree["statements"][0]["node"]
+
+
+def _parsed(expression: str) -> Node:
+    """Return the tree of an expression; InputError if it is none, or has anything behind it, such as a FROM."""
+    try:
+        node = _statement(expression)
+    except ValueError as error:
+        raise InputError(f"--keep {expression[:80]!r} is no expression of DuckDB's SQL: {error}") from None
+    parts, plain = node.get("select_list", ()), _statement("NULL")
+    if (
+        len(parts) != 1
+        or parts[0]["alias"]
+        or _unplaced(node | {"select_list": 0}) != _unplaced(plain | {"select_list": 0})
+    ):
+        raise InputError(f"--keep {expression[:80]!r} is no single condition: leave out what follows it")
+    return parts[0]
+
+
+def _unplaced(node: Any) -> Any:
+    """Return a tree without the places of its nodes in the text."""
+    if isinstance(node, dict):
+        return {name: _unplaced(value) for name, value in node.items() if name not in _PLACE}
+    return [*map(_unplaced, node)] if isinstance(node, list) else node
+
+
+def _conjuncts(node: Node, expression: str) -> Iterator[tuple[str, Node]]:
+    """Yield the text and the tree of each part that AND joins in an expression, in order."""
+    parts = node["children"] if node["type"] == "CONJUNCTION_AND" else [node]
+    text, begin = expression.encode(), 0
+    for part, after in zip_longest(parts, parts[1:]):
+        last = min(_places(after)) - len(_SELECT) if after else len(text)
+        cut = max((found.span() for found in _AND.finditer(text, begin, last)), default=(last, last))
+        own = text[begin : cut[0] if after else last].decode(errors="replace").strip()
+        begin = cut[1]
+        yield _spelled(own, part), part
+
+
+def _spelled(text: str, part: Node) -> str:
+    """Return a part's text without brackets around it; if `text` is not that of the part, how DuckDB writes it."""
+    for spelling in (text, text.lstrip("( \n"), text.rstrip(") \n")):
+        if _is_written(spelling, part):
+            while spelling[:1] == "(" and spelling[-1:] == ")" and _is_written(spelling[1:-1], part):
+                spelling = spelling[1:-1].strip()
+            return spelling
+    return _written(part)
+
+
+def _places(tree: Any) -> Iterator[int]:
+    """Yield where the nodes of a tree begin in its statement, in bytes."""
+    if isinstance(tree, dict):
+        if tree.get("class") and tree.get(_PLACE[0], _NOWHERE) < _NOWHERE:
+            yield tree[_PLACE[0]]
+        tree = [*tree.values()]
+    for each in tree if isinstance(tree, list) else ():
+        yield from _places(each)
+
+
+def _is_written(text: str, node: Node) -> bool:
+    """Say whether a text is that of a tree."""
+    try:
+        return _unplaced(_parsed(text)) == _unplaced(node)
+    except InputError:
+        return False
+
+
+def _written(node: Node) -> str:
+    """Return a tree as DuckDB writes it."""
+    tree = {"error": False, "statements": [{"node": _statement("NULL") | {"select_list": [node]}}]}
+    (sql,) = _connection().execute("SELECT json_deserialize_sql(?)", [json.dumps(tree)]).fetchone() or ("",)
+    return sql.removeprefix(_SELECT)
+
+
+def _nodes(tree: Any, bound: frozenset[str] = frozenset()) -> Iterator[tuple[Node, frozenset[str]]]:
+    """Yield each node of a tree, with the names that lambdas around it bind."""
+    if isinstance(tree, dict):
+        if tree.get("class") == "LAMBDA":
+            bound |= {each["column_names"][0] for each, _ in _nodes(tree["lhs"]) if each["class"] == "COLUMN_REF"}
+        if tree.get("class"):
+            yield tree, bound
+        tree = [*tree.values()]
+    for each in tree if isinstance(tree, list) else ():
+        yield from _nodes(each, bound)
+
+
+def _checked(part: Node, text: str) -> Iterator[str]:
+    """Yield the names of the columns in a tree; InputError for a part that does not depend on one row alone."""
+    for node, bound in _nodes(part):
+        name = node.get("function_name", "").lower()
+        if node["class"] not in _KINDS or node["type"] == "GROUPING_FUNCTION" or name in _refused():
+            what = name or node["class"].lower().replace("_", " ")
+            raise InputError(f"condition {text!r} of --keep, with {what}, {_NOT_OF_ONE}")
+        if node["class"] == "COLUMN_REF" and node["column_names"][0] not in bound:
+            yield node["column_names"][0]
+
+
+@cache
+def _refused() -> frozenset[str]:
+    """Return the functions that are aggregates, windows or tables, or whose result may be another in the next run."""
+    variants = _connection().execute(
+        "SELECT function_name, list(function_type), list(stability), any_value(macro_definition), "
+        "any_value(list_transform(parameters, lambda each: lower(each))) FROM duckdb_functions() GROUP BY function_name"
+    )
+    plain, macros, names = set[str](), dict[str, tuple[str, list[str]]](), set[str]()
+    for name, kinds, stability, definition, parameters in variants.fetchall():
+        names.add(name)
+        if "CONSISTENT" in stability and {*kinds} <= {"scalar", "table"}:
+            plain.add(name)
+        elif {*kinds} == {"macro"}:
+            macros[name] = definition, parameters
+    refused = {name for name in names if _OF_A_RUN.fullmatch(name)} | names - plain - macros.keys()
+    while more := {name for name, macro in macros.items() if _depends(*macro, refused)} - refused:
+        refused |= more
+    return frozenset(refused)
+
+
+def _depends(definition: str, parameters: Sequence[str], refused: set[str]) -> bool:
+    """Say whether a macro has a refused function, a subquery, or a name that is none of its parameters."""
+    return any(
+        node["class"] not in _KINDS
+        or node.get("function_name", "").lower() in refused
+        or (node["class"] == "COLUMN_REF" and node["column_names"][0].lower() not in {*parameters} | bound)
+        for node, bound in _nodes(_statement(definition)["select_list"][0])
+    )
+
+
+def _fields(names: Sequence[str], tables: Mapping[str, pa.Schema]) -> dict[str, tuple[str, pa.Field]]:
+    """Return the table and the field of each column of these names; `tables` are schemas by name of the table.
+
+    InputError for a column that is in no table, in several tables, or in one table in several spellings.
+    """
+    fields: dict[str, tuple[str, pa.Field]] = {}
+    for column in names:
+        owners = [
+            (name, field) for name, own in tables.items() for field in own if field.name.lower() == column.lower()
         ]
-        if self.evaluation and hashed:
-            facts["decontaminate_within"] = self.evaluation.distance
-        if self.evaluation and self.evaluation.cosine is not None:
-            facts["decontaminate_cosine"] = self.evaluation.cosine
-        # Pictures whose mirror image has no pHash are not compared with it.
-        sets = self.evaluation.sets if self.evaluation and hashed else ()
-        if unmirrored := {each.name: each.unmirrored for each in sets if each.unmirrored}:
-            facts["unmirrored"] = unmirrored
-        if tables.results:
-            folders = [hidden(str(each)) for each in self.options.status]
-            facts["downloads"] = {"folders": folders, "images": _statuses(counted)}
-        return facts
-
-    def _of_images(self, counted: Tallies) -> Iterator[dict[str, Any]]:
-        checks = self.checks
-        removes = [check.removes for check in checks.of_images] + ["images without a text left"] * bool(checks.of_texts)
-        for number, title in enumerate(checks.titles):
-            yield _counts(title, counted, number, removes=removes[number])
-
-    @property
-    def checks(self) -> Checks:
-        """All checks: those of images (conditions, rules, evaluation sets), then those of texts."""
-        return Checks((*self._image_checks(), *self._text_checks()))
-
-    def _image_checks(self) -> Iterator[Check]:
-        for bit, condition in enumerate(self.asked.conditions):
-            yield Check(condition.title or condition.text, partial(_has, column="met", bit=bit, value=0))
-        for rule in self.options.rules.over(IMAGES):
-            yield Check(str(rule), rule.fails, removes=rule.removes)
-        for bit, name in enumerate(self.evaluation.names if self.evaluation else ()):
-            yield Check(f"not in evaluation set {name}", partial(_has, column="sets", bit=bit, value=1))
-
-    def _text_checks(self) -> Iterator[Check]:
-        for rule in self.options.rules.of_single:
-            if rule.rule.scope == TEXTS:
-                yield Check(str(rule), rule.fails, of_texts=True, removes=rule.removes)
-            elif rule.rule.scope != IMAGES:
-                make = partial(find_repeated, most=int(rule.number or 0))
-                yield Check(str(rule), of_texts=True, make=make, removes=rule.removes)
-        if self.texts:
-            yield Check(_NO_TEXT, of_texts=True, make=partial(_find_texts, texts=self.texts))
-
-
-def find(options: GateOptions) -> Conditions | None:
-    """Return the step, or None if no option checks single images or texts; InputError for options that do not fit."""
-    if options.keep is not None:
-        if not options.images and not options.status:
-            raise InputError(f"--keep {options.keep!r} is over columns of tables of images; name them by --images")
-        require_short(options.keep)
-        require_no_day_of_the_run(options.keep)
-    if options.decontaminate_cosine is not None and not options.decontaminate:
-        raise InputError("--decontaminate-cosine compares with evaluation sets; name their tables by --decontaminate")
-    if not options.asks_of_single:
-        return None
-    tables, sets, texts = options.tables, None, None
-    if options.decontaminate:
-        cosine = options.decontaminate_cosine
-        sets = EvaluationSets.read(options.decontaminate, options.decontaminate_within, cosine)
-        if cosine is not None and not tables.having(EMBEDDING):
+        if len({name for name, _ in owners}) > 1:
+            several = " and ".join(dict.fromkeys(name for name, _ in owners))
+            raise InputError(f"column {column} of --keep is in several tables ({several}); rename one")
+        if len(owners) > 1:
+            spellings = " or ".join(field.name for _, field in owners)
             raise InputError(
-                f"--decontaminate-cosine needs a column {EMBEDDING} in a table of images; name it by --images"
+                f"column {column} of --keep may be {spellings} of {owners[0][0]}, which SQL takes for one; rename one"
             )
-        if not sets.has_urls and not any(map(tables.having, sets.columns)):
-            raise InputError(
-                "the tables of --decontaminate have hashes of pictures, and no table of images has sha256 or phash; "
-                "hash the downloaded pictures by clip-hash, and give the hashes by --images"
-            )
-    if options.decontaminate_texts:
-        texts = EvaluationTexts.read(options.decontaminate_texts)
-    same = None if options.same_image is None else Pictures.named(options.same_image, tables)
-    also = [(same.table, same.column)] if same else []
-    hashes = [name for name in sets.columns if name != EMBEDDING] if sets else []
-    also += [(table, name) for name in hashes for table in tables.having(name)]
-    return Conditions(options, Asked.of(tables, also), sets, texts)
+        if not owners and column.lower() in _refused():
+            raise InputError(f"{column} of --keep {_NOT_OF_ONE}")
+        if not owners:
+            known = "; ".join(f"{name} has {', '.join(own.names)}" for name, own in tables.items())
+            raise InputError(f"column {column} of --keep is in no table of images: {known}")
+        fields[owners[0][1].name] = owners[0]
+    return fields
 
 
-def _known_sets(batch: pa.RecordBatch, sets: Shipped) -> np.ndarray:
-    """Return the mask of the evaluation sets that have each image of a MATCHED batch by uid or URL, uint64[image]."""
-    return sets.opened(EvaluationSets.open).known(batch)
+def _evaluated(node: Node, text: str, schema: pa.Schema, fields: Mapping[str, tuple[str, pa.Field]]) -> str:
+    """Return the SQL that evaluates a condition of this text; InputError if it is not true or false."""
+    named = {name.lower() for name in _checked(node, text)}
+    types = [f"{own.name} of {table} is {own.type}" for table, own in fields.values() if own.name.lower() in named]
+    what = f"condition {text!r} of --keep, where {', '.join(types) or 'no column is named'},"
+    with _over(schema.empty_table().append_column(_ROWS, pa.array([], pa.null()))) as connection, _bounded(what):
+        (kind,) = connection.sql(f"SELECT ({_written(node)}) FROM {_ROWS}").types
+        sql = _written(_without_errors(node))
+        connection.sql(f"SELECT {sql} FROM {_ROWS}")
+    if str(kind) != "BOOLEAN":
+        raise InputError(f"{what} is no condition but {kind}; compare it to a value")
+    return sql
 
 
-def _find_texts(context: Context, images: Sequence[OwnFile], texts: EvaluationTexts) -> Rule:
-    """Return the rule that removes the texts of evaluation sets; `images` are not needed for it."""
-    known = context.engine.ship(texts.save(context.output.artefacts / "evaluation_texts"))
-    return partial(_is_of_evaluation, known=known)
+def _without_errors(tree: Any, is_within: bool = False) -> Any:
+    """Return a tree in which what would end in an error is null instead; lambdas are left as they are.
 
-
-def _is_of_evaluation(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, known: Shipped) -> np.ndarray:
-    return known.opened(EvaluationTexts.open).fails(texts.field("text"))
-
-
-def _has(batch: pa.RecordBatch, column: str, bit: int, value: int) -> np.ndarray:
-    return batch[column].to_numpy() >> bit & 1 == value
-
-
-def _statuses(counted: Tallies) -> dict[str, int]:
-    """Return the number of matched images by the status of their download."""
-    return {status: int(images) for status, images in counted.beginning("status.").items()}
-
-
-def _counts(title: str, counted: Tallies, number: int, prefix: str = "", removes: str | None = None) -> dict[str, Any]:
-    """Return the row of run.json about a check: its title, its counts, and what it removes."""
-    counts = {name: counted[f"{prefix}{name}.{number}"] for name in COUNTS}
-    said = {"removes": removes} if removes else {}
-    return {"text": title} | said | counts | {"removed_texts": counted.by_language(f"{prefix}texts.{number}")}
+    `is_within` says whether the tree is of parts of a sum or product, which is null as a whole.
+    """
+    if isinstance(tree, list):
+        return [_without_errors(each, is_within) for each in tree]
+    if not isinstance(tree, dict) or tree.get("class") == "LAMBDA":
+        return tree
+    is_arithmetic = tree.get("function_name") in _ARITHMETIC
+    is_part_of_sum = is_arithmetic or (is_within and "class" not in tree)
+    node = {name: _without_errors(value, is_part_of_sum) for name, value in tree.items()}
+    if node.get("class") == "CAST":
+        return node | {"try_cast": True}
+    if node.get("class") not in _FAIL or (is_arithmetic and is_within):
+        return node
+    return _statement("try(NULL)")["select_list"][0] | {"children": [node], "alias": node["alias"]}

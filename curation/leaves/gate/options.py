@@ -23,7 +23,6 @@ from curation.leaves.near_duplicates.vectors import require_cosine
 from curation.run.output_folder import REMOVED_PART
 from curation.run.request import Context
 from runtime.arguments import Parser, add_fields, made
-from runtime.engine import Engine
 from runtime.errors import AGAIN, InputError, did_you_mean, require_part, require_several, typed
 from runtime.packages import hooks, own_hooks
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
@@ -41,7 +40,7 @@ class GateOptions:
     status: img2dataset's output folders of the matched images; only downloaded images stay.
     only: files of lists of the uids or URLs that may stay.
     images: tables of images, by uid or url: for each a list of its files or folders.
-    keep: the condition over columns of images and status that an image must meet, in Spark SQL.
+    keep: the condition over columns of images and status that an image must meet, in SQL.
     policy: names of rules, some with a number, as min_words:3.
     robots: WARC files or tables of hosts' robots.txt, tdmrep.json and ai.txt: images get the signals of their hosts.
     robots_agents: agents, or files of agents, whose rules in robots.txt count; by default those in robots_agents.txt.
@@ -167,11 +166,6 @@ class Gate:
     def __bool__(self) -> bool:
         return bool(self.steps)
 
-    @property
-    def keep(self) -> str | None:
-        """The expression of --keep, which only Spark can parse; None: no such condition."""
-        return self.options.keep
-
     def lines(self) -> list[str]:
         """Return all that the steps ask of images, as lines for people: one per kind of condition."""
         asked: dict[str, list[str]] = {}
@@ -180,10 +174,6 @@ class Gate:
                 asked.setdefault(what, []).extend(each)
         asked |= {"steps": [*self.options.steps]}
         return [f"{what}: {', '.join(dict.fromkeys(each))}" for what, each in asked.items() if each]
-
-    def open(self, engine: Engine) -> Gate:
-        """Return the gate, ready to run; InputError for an expression that Spark cannot evaluate."""
-        return replace(self, steps={name: step.open(engine) for name, step in self.steps.items()})
 
     def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
         """Run all steps; return the files of the images that pass, and the steps with their tallies.
@@ -238,7 +228,7 @@ MOST = {
     + ", ".join(f"{rule.form}{'*' * bool(rule.recommended)}" for rule in RULES.values()),
     "--robots FILE": "robots.txt, tdmrep.json and ai.txt of hosts, as robotstxt WARC files of Common Crawl or a table "
     "with host and text: images get the signals that the hosts of their URL and pages state, which rules remove",
-    "--keep EXPRESSION": "keep the images for which this holds, in Spark SQL over the columns of --images and "
+    "--keep EXPRESSION": "keep the images for which this holds, in SQL over the columns of --images and "
     '--status, as "least(width, height) >= 200 AND clip_score > 0.28"',
 }
 GATE = {

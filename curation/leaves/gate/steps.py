@@ -26,7 +26,6 @@ from curation.run.output_folder import REMOVED_PART
 from curation.run.request import Context
 from curation.schemas import GATE_REMOVED
 from runtime.draws import draws
-from runtime.engine import Engine
 from runtime.storage.own_files import OwnFile, recorded
 from runtime.storage.parquet import PartWriter, part_writer
 from runtime.tallies import Tallies
@@ -46,10 +45,6 @@ class Step:
     def asks(self) -> dict[str, list[str]]:
         """Return, for users, what the step asks of images: a list of texts for each kind of condition."""
         return {}
-
-    def open(self, engine: Engine) -> Step:
-        """Return the step, ready to run; InputError for an expression that Spark cannot evaluate."""
-        return self
 
     def prepare(self, context: Context) -> Step:
         """Return the step after reading all that it needs besides images."""

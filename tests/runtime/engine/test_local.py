@@ -148,8 +148,8 @@ def test_progress_counts_what_workers_have_done(local):
 
 
 def test_sql_needs_a_session():
-    with pytest.raises(InputError, match="^--keep is evaluated by Spark; give a Spark session as the engine"):
-        Local(1).sql("--keep is evaluated by Spark")
+    with pytest.raises(InputError, match="^near copies are joined by Spark; give a Spark session as the engine"):
+        Local(1).sql("near copies are joined by Spark")
 
 
 def test_items_are_spread_over_all_cores():
