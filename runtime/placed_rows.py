@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from runtime.buckets import FEWEST_ROWS, by_bucket
-from runtime.cogroup import Grouping, Rows
+from runtime.cogroup import Function, Grouping, Rows
 from runtime.partitioning import MOST_BUCKETS
 from runtime.tallies import Tallies
 
@@ -141,9 +141,13 @@ class Places:
         _WriteFiles(self, write)(task, by_bucket(blocks, self.tasks, schema, self.keys), tallies)
         return tallies
 
+    def grouping(self, schema: pa.Schema, function: Function) -> Grouping:
+        """Return the grouping of rows, of a schema that has PLACE, by the tasks of their files."""
+        return Grouping(schema, self.keys, function, self.tasks, self.tasks)
+
     def stage(self, schema: pa.Schema, write: Write) -> Grouping:
-        """Return the stage whose tasks call `write(number, stream)` for each file; `schema` has PLACE."""
-        return Grouping(schema, self.keys, _WriteFiles(self, write), self.tasks, self.tasks)
+        """Return the grouping whose tasks call `write(number, stream)` for each file."""
+        return self.grouping(schema, _WriteFiles(self, write))
 
 
 @dataclass(frozen=True)

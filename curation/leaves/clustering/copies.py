@@ -14,7 +14,6 @@ Results are the same to the bit for any block size and any matrix library, as th
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 
@@ -30,11 +29,12 @@ from curation.leaves.clustering.training import TrainedClusters
 from curation.leaves.near_duplicates.vectors import MeaningLeaders, scaled
 from curation.schemas import COSINE, SEMANTIC_COPIES
 from runtime.arrow import differs, one_array, one_batch
-from runtime.buckets import Block, Packer, buckets_for, by_bucket
+from runtime.buckets import buckets_for
+from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.draws import draws
-from runtime.engine import Engine, Relay
-from runtime.partitioning import MOST_BUCKETS, sending
-from runtime.placed_rows import PLACE, Places, RowStream
+from runtime.engine import Engine
+from runtime.partitioning import MOST_BUCKETS
+from runtime.placed_rows import PLACE, Places, RowStream, in_order
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, read_table, row_counts, write_rows
@@ -92,6 +92,45 @@ class MeaningComparison:
         draw = draw >> np.uint64(53 - free) if free < 53 else draw << np.uint64(free - 53)
         return rows["fine"].to_numpy().astype(np.uint64) << np.uint64(free) | draw
 
+    def read(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
+        """Yield the images in a file of CHOSEN that are not yet copies as rows of _SENT."""
+        for batch in batches(file, _READ_ROWS):
+            found = self.found_before(batch["file"][0].as_py())
+            at = pc.index_in(batch["row"], value_set=found["row"])
+            leads = one_array(pc.equal(found["uid"], found["copy_of"])).take(at)  # null for an image without copies
+            batch, leads = (each.filter(leads.fill_null(True)) for each in (batch, leads))
+            place = batch["place"].to_numpy()
+            of_embedding = [pa.array((place >> ROW_BITS).astype(np.int32)), pa.array(place & ((1 << ROW_BITS) - 1))]
+            columns = [*of_embedding, batch["uid"], batch["fine"], leads.is_valid(), batch["file"], batch["row"]]
+            yield pa.RecordBatch.from_arrays(columns, schema=_SENT)
+
+    def with_vectors(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+        """Yield the images of a task with their embeddings."""
+        stream, size = in_order(buckets), max(1, SENT_BYTES // (4 * self.embeddings.dimension))
+        for number in stream.files():
+            begin = 0
+            for numbers in self.embeddings.numbers(self.embeddings.table.files[number]):
+                rows = stream.take(number, begin, begin + len(numbers))
+                for some in (rows.slice(at, size) for at in range(0, rows.num_rows, size)) if rows else ():
+                    yield self._with_numbers(some, numbers[some["row"].to_numpy() - begin])
+                begin += len(numbers)
+
+    def compared(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+        """Yield the copies in the clusters of a task as rows of _FOUND."""
+        dimension = self.embeddings.dimension
+        parts = chain.from_iterable(_of_clusters(pa.concat_batches([*bucket]), dimension) for bucket in buckets)
+        for _, own in groupby(parts, lambda rows: rows["fine"][0].as_py()):
+            with closing(MeaningLeaders(dimension, self.cosine)) as leaders:
+                yield from _copies(own, leaders)
+
+    def _with_numbers(self, rows: pa.RecordBatch, numbers: np.ndarray) -> pa.RecordBatch:
+        vectors = lists_of(numbers.astype(self.embeddings.kind.value_type.to_pandas_dtype()))
+        drawn, leads = draws(self.seed, PURPOSE, rows["uid"]), rows["leads"].to_numpy(zero_copy_only=False)
+        again = self.clusters and self.clusters.opened(TrainedClusters.open).fine.assign(units(numbers))[0]
+        fine = rows["fine"] if again is None else pa.array(again)
+        columns = [rows["uid"], rows["image_file"], rows["image_row"], fine, pa.array((drawn + ~leads) / 2), vectors]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
 
 def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: MeaningComparison, folder: Path) -> Tallies:
     """Write the copies that this look and all earlier ones find, to one file for each file of images.
@@ -103,60 +142,10 @@ def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: MeaningComparis
     size = sum(row_counts(chosen)) * how.embeddings.dimension * 4
     wanted = max(size // TASK_BYTES, TURNS * engine.cores)
     tasks = min(1 << how.bits, buckets_for(wanted, 1), MOST_BUCKETS)
-    relays = [Relay(partial(_with_vectors, how=how), how.rows.tasks), Relay(partial(_compared, how=how), tasks)]
-    receive = partial(how.images.written, schema=_FOUND, write=partial(_write, how=how, folder=folder))
-    return engine.exchange([*chosen], partial(_send, how=how), receive, how.images.tasks, relays)
-
-
-def _send(file: OwnFile, _: Tallies, how: MeaningComparison) -> Iterator[Block]:
-    """Yield the images in a file of CHOSEN that are not yet copies as rows of _SENT, in blocks by embedding file."""
-    packer = Packer(how.rows.tasks)
-    for batch in batches(file, _READ_ROWS):
-        found = how.found_before(batch["file"][0].as_py())
-        at = pc.index_in(batch["row"], value_set=found["row"])
-        leads = one_array(pc.equal(found["uid"], found["copy_of"])).take(at)  # null for an image without copies
-        batch, leads = (each.filter(leads.fill_null(True)) for each in (batch, leads))
-        place = batch["place"].to_numpy()
-        of_embedding = [pa.array((place >> ROW_BITS).astype(np.int32)), pa.array(place & ((1 << ROW_BITS) - 1))]
-        columns = [*of_embedding, batch["uid"], batch["fine"], leads.is_valid(), batch["file"], batch["row"]]
-        rows = pa.RecordBatch.from_arrays(columns, schema=_SENT)
-        yield from packer.deal(rows, how.rows.keys(rows))
-    yield from packer.finish()
-
-
-def _with_vectors(partition: int, blocks: Iterator[bytes], _: Tallies, how: MeaningComparison) -> Iterator[Block]:
-    """Yield the received images with their embeddings, in blocks by fine cluster."""
-    packer, stream = sending(1 << how.bits), how.rows.stream(blocks, _SENT)
-    each = max(1, SENT_BYTES // (4 * how.embeddings.dimension))
-    for number in stream.files():
-        begin = 0
-        for numbers in how.embeddings.numbers(how.embeddings.table.files[number]):
-            rows = stream.take(number, begin, begin + len(numbers))
-            for some in (rows.slice(at, each) for at in range(0, rows.num_rows, each)) if rows else ():
-                sent = _with_numbers(some, numbers[some["row"].to_numpy() - begin], how)
-                yield from packer.deal(sent, how.keys(sent))
-            begin += len(numbers)
-    yield from packer.finish()
-
-
-def _with_numbers(rows: pa.RecordBatch, numbers: np.ndarray, how: MeaningComparison) -> pa.RecordBatch:
-    vectors = lists_of(numbers.astype(how.embeddings.kind.value_type.to_pandas_dtype()))
-    drawn, leads = draws(how.seed, PURPOSE, rows["uid"]), rows["leads"].to_numpy(zero_copy_only=False)
-    again = how.clusters and how.clusters.opened(TrainedClusters.open).fine.assign(units(numbers))[0]
-    fine = rows["fine"] if again is None else pa.array(again)
-    columns = [rows["uid"], rows["image_file"], rows["image_row"], fine, pa.array((drawn + ~leads) / 2), vectors]
-    return pa.RecordBatch.from_arrays(columns, schema=how.schema)
-
-
-def _compared(partition: int, blocks: Iterator[bytes], _: Tallies, how: MeaningComparison) -> Iterator[Block]:
-    """Yield the copies in the received clusters as rows of _FOUND, in blocks by file of images."""
-    packer, buckets = Packer(how.images.tasks), by_bucket(blocks, 1 << how.bits, how.schema, how.keys)  # by cluster
-    parts = chain.from_iterable(_of_clusters(pa.concat_batches([*each]), how.embeddings.dimension) for each in buckets)
-    for _, own in groupby(parts, lambda rows: rows["fine"][0].as_py()):
-        with closing(MeaningLeaders(how.embeddings.dimension, how.cosine)) as leaders:
-            for found in _copies(own, leaders):
-                yield from packer.deal(found, how.images.keys(found))
-    yield from packer.finish()
+    reading = how.rows.grouping(_SENT, how.with_vectors)
+    comparing = Grouping(how.schema, how.keys, how.compared, 1 << how.bits, tasks)
+    writing = how.images.stage(_FOUND, MeaningCopies(how, folder).write)
+    return cogroup(engine, [Side(chosen, how.read)], reading, comparing, writing)
 
 
 def _of_clusters(rows: pa.RecordBatch, dimension: int) -> Iterator[pa.RecordBatch]:
@@ -192,19 +181,24 @@ def _copies(cluster: Iterator[pa.RecordBatch], leaders: MeaningLeaders) -> Itera
         yield pa.RecordBatch.from_arrays([*found.columns, of_both["uid"], cosine], schema=_FOUND)
 
 
-def _write(number: int, rows: RowStream, how: MeaningComparison, folder: Path) -> Tallies:
-    """Write the copies among the images of the file `number` that looks so far found; tally the file's checksum.
+@dataclass(frozen=True)
+class MeaningCopies:
+    """Writes the copies that looks so far found among the images of each file to a file of `folder`."""
 
-    The last look also tallies `copies` and `copied`.
-    """
-    tallies, schema = Tallies(), _FOUND
-    found = pa.concat_tables([how.found_before(number), pa.Table.from_batches(rows.rest_of(number), _FOUND)])
-    found = found.sort_by("row")
-    found = found.filter(pa.array(differs(found["row"].to_numpy())))  # a leader may get copies in several looks
-    if how.is_last:
-        schema = SEMANTIC_COPIES.with_metadata({COSINE: repr(how.cosine)})
-        copies = found.filter(pc.not_equal(found["uid"], found["copy_of"]))
-        tallies.add("copies", len(copies))
-        tallies.add("copied", len(found) - len(copies))
-        found = copies.select(schema.names)
-    return tallies + write_rows(folder / f"{number:05d}.parquet", schema, _ROW_GROUP, found.cast(schema).to_batches())
+    how: MeaningComparison
+    folder: Path
+
+    def write(self, number: int, rows: RowStream) -> Tallies:
+        """Write the copies of a file; tally its checksum and, in the last look, `copies` and `copied`."""
+        tallies, schema = Tallies(), _FOUND
+        found = pa.concat_tables([self.how.found_before(number), pa.Table.from_batches(rows.rest_of(number), _FOUND)])
+        found = found.sort_by("row")
+        found = found.filter(pa.array(differs(found["row"].to_numpy())))  # a leader may get copies in several looks
+        if self.how.is_last:
+            schema = SEMANTIC_COPIES.with_metadata({COSINE: repr(self.how.cosine)})
+            copies = found.filter(pc.not_equal(found["uid"], found["copy_of"]))
+            tallies.add("copies", len(copies))
+            tallies.add("copied", len(found) - len(copies))
+            found = copies.select(schema.names)
+        path = self.folder / f"{number:05d}.parquet"
+        return tallies + write_rows(path, schema, _ROW_GROUP, found.cast(schema).to_batches())

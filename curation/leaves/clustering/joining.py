@@ -6,7 +6,6 @@ The texts nearest to each centre are collected in the same pass.
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -146,41 +145,53 @@ def write_clusters(
     `assigned` are files of ASSIGNED. If an image has several embeddings, the one nearest to its centre counts.
     """
     fields = [ASSIGNED.field(name) for name in _NEARER]
-    embeddings = Table(assigned, sum(row_counts(assigned)), batches, partial(first_by, names=_NEARER), fields)
-    return Join(images_in(files), [embeddings]).write(engine, partial(_write, files=list(files), output=output))
+    embeddings = Table(assigned, sum(row_counts(assigned)), batches, _nearest, fields)
+    return Join(images_in(files), [embeddings]).write(engine, ClusterFiles(list(files), output).write)
 
 
-def _write(number: int, stream: RowStream, files: Sequence[OwnFile], output: JoinedOutput) -> Tallies:
-    """Write the clusters, nearest texts and, if asked for, chosen embeddings of the images in the file `number`.
+def _nearest(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
+    return first_by(rows, images, _NEARER)
 
-    Nothing is written if no image in it has an embedding. Return counts and checksums.
-    """
-    if not stream.has(number):
-        return Tallies()
-    file, tallies, nearest, path = files[number], Tallies(), Nearest(), output.clusters / f"{number:05d}.parquet"
-    choosing: AbstractContextManager[PartWriter | None] = nullcontext()
-    if output.chosen:
-        choosing = part_writer(output.chosen / f"{CHOSEN_OF}{path.name}", CHOSEN, _ROW_GROUP)
-    with part_writer(path, CLUSTERS, _ROW_GROUP) as writer, choosing as chosen:
-        for found, texts in _found(number, file, stream, output):
-            fine = found["fine"].to_numpy()
-            coarse = output.coarse_of[fine]
-            columns = [texts["uid"], found["fine"], pa.array(coarse), found["distance"]]
-            writer.write(pa.RecordBatch.from_arrays(columns, schema=CLUSTERS))
-            if chosen:
-                columns = [texts["uid"], *(found[name] for name in CHOSEN.names[1:])]
-                chosen.write(pa.RecordBatch.from_arrays(columns, schema=CHOSEN))
-            nearest.add(nearest_rows(FINE, fine, found["distance"], texts))
-            nearest.add(nearest_rows(COARSE, coarse, found["coarse_distance"], texts))
-            squares = np.square(found["distance"].to_numpy().astype(np.float64))
-            tallies.add(f"inertia.{number}", float(squares.sum()))  # by file, as a sum of floats depends on the order
-            _count(found, coarse, texts, tallies)
-    tally(tallies, path, writer.checksum)
-    if chosen and output.chosen:
-        tally(tallies, output.chosen / f"{CHOSEN_OF}{path.name}", chosen.checksum)
-    path = output.nearest / f"{NEAREST_OF}{path.name}"
-    tally(tallies, path, write_tables(path, [nearest.rows], NEAREST))
-    return tallies
+
+@dataclass(frozen=True)
+class ClusterFiles:
+    """Writes the clusters, nearest texts and, if asked for, chosen embeddings of the images in each of `files`."""
+
+    files: Sequence[OwnFile]
+    output: JoinedOutput
+
+    def write(self, number: int, stream: RowStream) -> Tallies:
+        """Write the files of the images in the file `number`, unless none of them has an embedding.
+
+        Return counts and checksums.
+        """
+        if not stream.has(number):
+            return Tallies()
+        file, output = self.files[number], self.output
+        tallies, nearest, path = Tallies(), Nearest(), output.clusters / f"{number:05d}.parquet"
+        choosing: AbstractContextManager[PartWriter | None] = nullcontext()
+        if output.chosen:
+            choosing = part_writer(output.chosen / f"{CHOSEN_OF}{path.name}", CHOSEN, _ROW_GROUP)
+        with part_writer(path, CLUSTERS, _ROW_GROUP) as writer, choosing as chosen:
+            for found, texts in _found(number, file, stream, output):
+                fine = found["fine"].to_numpy()
+                coarse = output.coarse_of[fine]
+                columns = [texts["uid"], found["fine"], pa.array(coarse), found["distance"]]
+                writer.write(pa.RecordBatch.from_arrays(columns, schema=CLUSTERS))
+                if chosen:
+                    columns = [texts["uid"], *(found[name] for name in CHOSEN.names[1:])]
+                    chosen.write(pa.RecordBatch.from_arrays(columns, schema=CHOSEN))
+                nearest.add(nearest_rows(FINE, fine, found["distance"], texts))
+                nearest.add(nearest_rows(COARSE, coarse, found["coarse_distance"], texts))
+                squares = np.square(found["distance"].to_numpy().astype(np.float64))
+                tallies.add(f"inertia.{number}", float(squares.sum()))  # a float sum depends on the order
+                _count(found, coarse, texts, tallies)
+        tally(tallies, path, writer.checksum)
+        if chosen and output.chosen:
+            tally(tallies, output.chosen / f"{CHOSEN_OF}{path.name}", chosen.checksum)
+        path = output.nearest / f"{NEAREST_OF}{path.name}"
+        tally(tallies, path, write_tables(path, [nearest.rows], NEAREST))
+        return tallies
 
 
 def _found(

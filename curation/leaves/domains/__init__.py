@@ -8,7 +8,6 @@ domains, so that the largest of all are read from the beginnings of files.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from heapq import merge
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
@@ -22,9 +21,10 @@ from curation.image_ids import uid_hashes
 from curation.leaves.domains.kernels import copy_spans, group_hosts
 from curation.outputs.checkpoints import digest_of
 from runtime.arrow import gather_reduced, one_batch, string_buffers
-from runtime.buckets import BUCKET_BYTES, Block, unpack
-from runtime.engine import Engine, Relay
-from runtime.partitioning import FEW_TASKS, group_buckets, senders, sending
+from runtime.buckets import BUCKET_BYTES
+from runtime.cogroup import Grouping, Rows, Side, cogroup
+from runtime.engine import Engine
+from runtime.partitioning import FEW_TASKS, group_buckets
 from runtime.progress import counted
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, row_counts, write_rows
@@ -59,33 +59,43 @@ class DomainCounts:
 def count_domains(engine: Engine, files: Sequence[OwnFile], column: str, folder: Path) -> DomainCounts:
     """Count the rows of files by the registered domain of the URLs in `column`; tasks write to the empty `folder`."""
     rows = sum(row_counts(files))
-    buckets = min(FEW_TASKS, group_buckets(rows)[1])
-    send, relay = partial(_send, column=column, buckets=buckets), Relay(partial(_pass_on, buckets=buckets), buckets)
-    items, receive = senders(files, rows, buckets), partial(_write, folder=folder)
-    tallies = engine.exchange(items, send, receive, buckets, [relay])
+    tasks = min(FEW_TASKS, group_buckets(rows)[1])
+    side, writing = Side(files, HostCounts(column), rows, _sums), DomainFiles(folder)
+    of_domains = Grouping(COUNTED, _keys_of_names, _of_domains, tasks, tasks)
+    tallies = cogroup(engine, [side], of_domains, Grouping(COUNTED, _keys_of_names, writing, tasks, tasks))
     return DomainCounts(written_files(folder, tallies), int(tallies[DOMAINS]), int(tallies[IMAGES]))
 
 
-def _send(files: Sequence[OwnFile], _: Tallies, column: str, buckets: int) -> Iterator[Block]:
-    """Yield the number of images of each host in some files, in blocks by host."""
-    read = chain.from_iterable(batches(file, BATCH_ROWS, [column]) for file in files)
-    yield from _dealt((host_counts(batch[column]) for batch in counted(read)), buckets)
+@dataclass(frozen=True)
+class HostCounts:
+    """Reads the number of images of each host of the URLs in a column."""
+
+    column: str
+
+    def __call__(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
+        """Yield the hosts of a file with their numbers of images, batch by batch."""
+        for batch in counted(batches(file, BATCH_ROWS, [self.column])):
+            yield host_counts(batch[self.column])
 
 
-def _pass_on(partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int) -> Iterator[Block]:
-    """Yield the number of images of each registered domain of the received hosts, in blocks by domain."""
-    yield from _dealt(map(_of_domains, _sums(unpack(block, COUNTED) for block in blocks)), buckets)
+def _of_domains(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+    """Yield the number of images of each registered domain of the hosts of a task."""
+    return _sums(map(_domains, _sums(chain.from_iterable(buckets))))
 
 
-def _write(partition: int, blocks: Iterator[bytes], folder: Path) -> Tallies:
-    """Write the received domains with their numbers of images to a file, largest first; tally domains and images."""
-    tallies = Tallies()
-    for sums in _sums(unpack(block, COUNTED) for block in blocks):
-        rows = sums.sort_by([("images", "descending"), (NAME, "ascending")])
-        tallies += write_rows(folder / f"{partition:05}.parquet", COUNTED, WRITTEN_ROWS, [rows])
-        tallies.add(DOMAINS, rows.num_rows)
-        tallies.add(IMAGES, rows["images"].to_numpy().sum())
-    return tallies
+@dataclass(frozen=True)
+class DomainFiles:
+    """Writes the domains of each task with their numbers of images to a file of `folder`, largest first."""
+
+    folder: Path
+
+    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the domains of a task; tally domains and images."""
+        for sums in _sums(chain.from_iterable(buckets)):
+            rows = sums.sort_by([("images", "descending"), (NAME, "ascending")])
+            tallies.update(write_rows(self.folder / f"{task:05}.parquet", COUNTED, WRITTEN_ROWS, [rows]).rows())
+            tallies.add(DOMAINS, rows.num_rows)
+            tallies.add(IMAGES, rows["images"].to_numpy().sum())
 
 
 def host_counts(urls: pa.Array) -> pa.RecordBatch:
@@ -101,16 +111,13 @@ def host_counts(urls: pa.Array) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([names.cast(pa.string()), pa.array(counts[:found])], schema=COUNTED)
 
 
-def _of_domains(hosts: pa.RecordBatch) -> pa.RecordBatch:
+def _domains(hosts: pa.RecordBatch) -> pa.RecordBatch:
     names = pa.array(map(registered_domain, hosts[NAME].to_pylist()), pa.string())
     return pa.RecordBatch.from_arrays([names, hosts["images"]], schema=COUNTED)
 
 
-def _dealt(rows: Iterable[pa.RecordBatch], buckets: int) -> Iterator[Block]:
-    packer = sending(buckets)
-    for sums in _sums(rows):
-        yield from packer.deal(sums, uid_hashes(sums[NAME]).view(np.uint64))
-    yield from packer.finish()
+def _keys_of_names(rows: pa.RecordBatch) -> np.ndarray:
+    return uid_hashes(rows[NAME]).view(np.uint64)
 
 
 def _sums(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -6,8 +6,6 @@ With scores, a uid is written as many times as soft cap sampling draws its image
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,10 +19,10 @@ from curation.leaves.export.soft_cap import WEIGHED, SoftCap, score_tables, weig
 from curation.outputs.derived import Derived
 from curation.run.results import Results, curated_files
 from runtime.arrow import hex_numbers
-from runtime.buckets import Block, by_bucket
+from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine
 from runtime.errors import InputError
-from runtime.partitioning import group_buckets, senders, sending
+from runtime.partitioning import group_buckets
 from runtime.placed_rows import RowStream
 from runtime.progress import counted as advanced
 from runtime.storage.atomic import whole
@@ -106,11 +104,39 @@ def sorted_pieces(engine: Engine, files: Sequence[OwnFile], folder: Path, schema
     A task sorts the uids that begin with some bits: a quarter of a million if uids are MD5s or otherwise spread. With
     the schema WEIGHTED, `files` have a column `weight`, the number of times that a uid is written.
     """
-    rows = sum(map(rows_of, files))
-    buckets, tasks = group_buckets(rows)
-    send = partial(_halves, buckets=buckets, schema=schema)
-    receive = partial(_sorted, buckets=buckets, folder=folder, schema=schema)
-    return written_files(folder, engine.exchange(senders(files, rows, buckets), send, receive, tasks))
+    rows, pieces = sum(map(rows_of, files)), UidPieces(schema, folder)
+    sorting = Grouping(schema, _first, pieces.write, *group_buckets(rows))
+    return written_files(folder, cogroup(engine, [Side(files, pieces.read, rows)], sorting))
+
+
+@dataclass(frozen=True)
+class UidPieces:
+    """Reads uids as rows of `schema`, and writes those of a range of them, sorted, to a file of `folder`."""
+
+    schema: pa.Schema
+    folder: Path
+
+    def read(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
+        """Yield the uids in a file as pairs of numbers."""
+        more = self.schema.names[len(HALVES) :]
+        for batch in advanced(batches(file, BATCH_ROWS, [*CHOSEN.names, *more])):
+            numbers = hex_numbers(batch["uid"])
+            columns = [*map(pa.array, numbers.T.copy()), *(batch[name] for name in more)]
+            yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the uids of a task to one file, sorted, each as often as its weight says; tally the checksum."""
+        path = self.folder / f"{task:05d}.uids"
+        with whole(path) as local:
+            with local.open("wb") as out:
+                for rows in buckets:
+                    table = pa.Table.from_batches(rows, self.schema)
+                    first, last, *weight = (column.to_numpy() for column in table.columns)
+                    order = np.lexsort((last, first))
+                    uids = np.stack([first[order], last[order]], axis=1)
+                    for some in _repeated(uids, weight[0][order]) if weight else [uids]:
+                        some.tofile(out)
+            tally(tallies, path, checksum_of(local))
 
 
 def write_subset(pieces: Sequence[OwnFile], path: Path) -> int:
@@ -132,51 +158,28 @@ def _chosen(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> list[O
     """Write the uids of the images that `beside.choice` takes; return one file of uids for each of `files`."""
     to = folder.parts.begin("chosen")
     with folder.progress.stage(f"choose images of {counted(len(files), 'file')}"):
-        write = partial(_choose, files=list(files), folder=to, choice=beside.choice)
-        return written_files(to, Join(images_in(files), beside.tables).write(folder.engine, write))
+        writing = ChosenUids(list(files), to, beside.choice)
+        return written_files(to, Join(images_in(files), beside.tables).write(folder.engine, writing.write))
 
 
-def _choose(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, choice: Choice | None) -> Tallies:
-    """Write those uids of `files[number]` that `choice` takes to a file of the same name in `folder`.
+@dataclass(frozen=True)
+class ChosenUids:
+    """Writes, for each of `files`, the uids that `choice` takes to a file of the same name in `folder`."""
 
-    `choice` looks at the cluster of each image, which `stream` brings.
-    """
-    images, joined = batches(files[number], BATCH_ROWS, CHOSEN.names), pa.schema([*CHOSEN, *CLUSTER])
-    rows = (
-        chosen(pa.RecordBatch.from_arrays([batch["uid"], *columns], schema=joined), batch["uid"], choice)
-        for batch, columns in stream.beside(number, images, CLUSTER)
-    )
-    own = (batch.select(CHOSEN.names) for batch in rows)
-    return write_rows(folder / files[number].path.name, CHOSEN, BATCH_ROWS, own)
+    files: Sequence[OwnFile]
+    folder: Path
+    choice: Choice | None
 
-
-def _halves(files: list[OwnFile], tallies: Tallies, buckets: int, schema: pa.Schema) -> Iterator[Block]:
-    """Yield the uids in files as pairs of numbers (rows of `schema`), in blocks by their leading bits."""
-    packer, more = sending(buckets), schema.names[len(HALVES) :]
-    for batch in advanced(chain.from_iterable(batches(file, BATCH_ROWS, [*CHOSEN.names, *more]) for file in files)):
-        numbers = hex_numbers(batch["uid"])
-        columns = [*map(pa.array, numbers.T.copy()), *(batch[name] for name in more)]
-        rows = pa.RecordBatch.from_arrays(columns, schema=schema)
-        yield from packer.deal(rows, _first(rows))
-    yield from packer.finish()
-
-
-def _sorted(partition: int, blocks: Iterator[bytes], buckets: int, folder: Path, schema: pa.Schema) -> Tallies:
-    """Write the uids that a task received to one file, sorted, each as often as its weight says; tally the checksum.
-
-    The uids come in buckets by their leading bits.
-    """
-    path, tallies = folder / f"{partition:05d}.uids", Tallies()
-    with whole(path) as local:
-        with local.open("wb") as out:
-            for rows in by_bucket(blocks, buckets, schema, _first):
-                first, last, *weight = (column.to_numpy() for column in pa.Table.from_batches(rows, schema).columns)
-                order = np.lexsort((last, first))
-                uids = np.stack([first[order], last[order]], axis=1)
-                for some in _repeated(uids, weight[0][order]) if weight else [uids]:
-                    some.tofile(out)
-        tally(tallies, path, checksum_of(local))
-    return tallies
+    def write(self, number: int, stream: RowStream) -> Tallies:
+        """Write the chosen uids of the file `number`; `stream` has the cluster of each image."""
+        file, joined = self.files[number], pa.schema([*CHOSEN, *CLUSTER])
+        rows = (
+            chosen(pa.RecordBatch.from_arrays([batch["uid"], *columns], schema=joined), batch["uid"], self.choice)
+            for batch, columns in stream.beside(number, batches(file, BATCH_ROWS, CHOSEN.names), CLUSTER)
+        )
+        return write_rows(
+            self.folder / file.path.name, CHOSEN, BATCH_ROWS, (batch.select(CHOSEN.names) for batch in rows)
+        )
 
 
 def _repeated(rows: np.ndarray, weights: np.ndarray) -> Iterator[np.ndarray]:
