@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from metadata.languages import LANGUAGES, OTHER, language
 from metadata.rules import have_letters
 from runtime.arrow import one_array, require, string_array, string_buffers
-from runtime.errors import InputError, require_integer, typed
+from runtime.errors import InputError, quoted, require_integer, typed
 from runtime.kernel_caches import cache_folder
 from runtime.storage.arrays import open_arrays, save_arrays
 from runtime.storage.atomic import content_of, read_json, whole, write_json
@@ -467,5 +467,5 @@ def _distinct(code: str, strings: Sequence[str] | pa.Array) -> pa.Array:
     counts = pc.value_counts(column)
     repeated = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(repeated):
-        raise InputError(f"entry {repeated.field('values')[0].as_py()!r} of {code} is repeated: keep one of them")
+        raise InputError(f"entry {quoted(repeated.field('values')[0])!r} of {code} is repeated: keep one of them")
     return column

@@ -21,7 +21,7 @@ from pathlib import PurePosixPath
 import fsspec
 
 from metadata.languages import OTHER, Language, of_label, of_tag
-from runtime.errors import InputError
+from runtime.errors import InputError, quoted
 from runtime.packages import require_packages
 from runtime.redaction import with_secrets
 from runtime.storage.listing import expand
@@ -190,7 +190,7 @@ def _rows(path: str, lines: list[str], tally: Counter) -> tuple[str, list[tuple[
     if len(head) > 1 and _number(head[1]) is None:
         kind, lines = head[1].strip().lower(), lines[1:]
         if kind not in _KINDS:
-            raise InputError(f"the numbers of {path} are called {head[1]!r}; {EXPECTED}")
+            raise InputError(f"the numbers of {path} are called {quoted(head[1])!r}; {EXPECTED}")
     rows = []
     for line in filter(None, lines):
         word, number = (*line.split("\t"), "")[:2]

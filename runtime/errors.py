@@ -38,6 +38,7 @@ OPEN_FILES = 4096  # enough for Spark, whose Java opens some 300 archives, and f
 # Similarities: --out and --output 0.77, --threshold and --english-threshold 0.73, --starter and --status 0.71.
 _NEAR = 0.72
 _MOST_SHOWN = 80  # characters of a value in a message
+QUOTED, NAMES = 40, 30  # characters of what a file holds, and names of columns, in a message
 AGAIN = "run the same command again to go on"
 MOST = 10**9  # the largest number of things held or made at a time; a larger one is a typing error
 MOST_ROWS = 10**12  # of images, texts or matches: all crawls together have fewer
@@ -120,6 +121,27 @@ def did_you_mean(given: str, known: Iterable[str], otherwise: str = "") -> str:
     return next((f"did you mean {name}?" for name in nearest(given, known)), otherwise)
 
 
+def quoted(text: object) -> str:
+    """Return what a file holds, for a message: 40 characters without secrets, with a sign for each unprintable one.
+
+    >>> quoted("PAR1\\x15\\x04"), quoted("word " * 20)
+    ('PAR1��', 'word word word word word word word word…')
+    """
+    plain = redacted(str(text))
+    cut = plain if len(plain) <= QUOTED else f"{plain[: QUOTED - 1].rstrip()}…"
+    return "".join(each if each.isprintable() else "\ufffd" for each in cut)
+
+
+def quoted_names(names: Sequence[object]) -> str:
+    """Return the names of columns, or the like, for a message: each as `quoted`, and the number of those after 30.
+
+    >>> quoted_names(["url", "text"]), quoted_names([])
+    ('url, text', 'none')
+    """
+    more = f" and {len(names) - NAMES:,} more" if len(names) > NAMES else ""
+    return ", ".join(map(quoted, names[:NAMES])) + more or "none"
+
+
 def no_column(table: str, wanted: Sequence[str], names: Sequence[str], remedy: str) -> InputError:
     """Return the error that a table has none of the `wanted` columns, but those of `names`; it suggests a near name.
 
@@ -127,7 +149,7 @@ def no_column(table: str, wanted: Sequence[str], names: Sequence[str], remedy: s
     'a.csv has no column txt; it has url, text: name the right one; did you mean text?'
     """
     near = next(filter(None, (did_you_mean(each, names) for each in wanted)), None)
-    fault = f"{table} has no column {' or '.join(wanted)}; it has {', '.join(names) or 'none'}: {remedy}"
+    fault = f"{table} has no column {' or '.join(wanted)}; it has {quoted_names(names)}: {remedy}"
     return InputError("; ".join(filter(None, [fault, near])))
 
 

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from curation.exclusion.lists import HASHES, KINDS, KeySet, domain_keys, first_bad, flags, read_whole_list, url_keys
 from curation.inputs.candidates import tallies
 from runtime.arrow import exact_numbers, string_array, string_buffers, uid_numbers
-from runtime.errors import InputError
+from runtime.errors import InputError, quoted
 from runtime.storage.arrays import open_arrays, save_arrays
 
 VERSION = 3
@@ -88,7 +88,7 @@ class Exclusion:
             strings = string_array(values, f"the {kind} list")
             bad = first_bad(kind, strings)
             if bad is not None:
-                raise InputError(f"{strings[bad].as_py()!r} is no {KINDS[kind].expected}")
+                raise InputError(f"{quoted(strings[bad])!r} is no {KINDS[kind].expected}")
             given.append((kind, strings))
         return cls._of_values(given)
 

@@ -27,7 +27,7 @@ from curation.inputs.candidates import HTTP_URL
 from curation.inputs.tables.parquet import is_table, opened, table_batches, text_lines
 from curation.kernels.exclusion import LISTED, UNUSUAL, find_hosts, find_keys, hash_names
 from runtime.arrow import string_array, string_buffers, uid_numbers
-from runtime.errors import InputError
+from runtime.errors import InputError, quoted, quoted_names
 from runtime.kernels.hashes import md5
 
 _KEYS_IN_BUCKET = 4  # keys per bucket, about: a search reads one or two cache lines
@@ -44,7 +44,6 @@ _ANY_HASH = "hash"  # name of the column of hashes if the path states their kind
 
 _HASH = re.compile("[0-9a-fA-F]{32}")
 _HEAD = 1 << 16  # bytes searched for a comment or a header in a file without values
-_SHOWN = 80  # characters of a bad line that a refusal shows
 
 # A line without `kind:` is of the first kind whose form it has.
 _FORMS: dict[str, Callable[[pa.Array], pa.Array]] = {
@@ -333,7 +332,7 @@ def _refused(kind: str, value: str) -> str:
     if kind not in KINDS and _HASH.search(value):
         return _NO_HASH
     expected = f"no {KINDS[kind].expected}" if kind in KINDS else _NO_FORM
-    return expected if kind in HASHES or _HASH.search(value) else f"{value[:_SHOWN]!r} is {expected}"
+    return expected if kind in HASHES or _HASH.search(value) else f"{quoted(value)!r} is {expected}"
 
 
 def _by_kind(lines: pa.Array, only: str | None) -> Iterator[tuple[str, np.ndarray, pa.Array]]:
@@ -390,4 +389,4 @@ def _columns(names: list[str], path: str, only: str | None) -> list[str]:
         if columns:
             return columns
     wanted = " or ".join(name for known in choices for name in known)
-    raise InputError(f"{path} has the columns {', '.join(names) or '(none)'}; expected one named {wanted}")
+    raise InputError(f"{path} has the columns {quoted_names(names)}; expected one named {wanted}")

@@ -19,7 +19,7 @@ from curation.inputs.candidates import tallies
 from curation.inputs.crawl import warc, wat
 from curation.inputs.tables import parquet, text
 from curation.inputs.tables.columns import GIVEN, Glance, TableOptions, crawl_files, is_crawl
-from curation.inputs.tables.lines import DIALECTS, PACKINGS, unpack
+from curation.inputs.tables.lines import DIALECTS, PACKINGS, PARQUET, signature_of, unpack
 from curation.inputs.tables.parquet import KindOf, kind_of_table, require_no_table
 from curation.outputs.checkpoints import Input
 from curation.schemas import CANDIDATES
@@ -296,6 +296,8 @@ def checked(file: Input, options: TableOptions) -> list[Input]:
         return [file]
     try:
         with listed(file).open(format.checking) as opened:
+            if format.is_packed and signature_of(opened) is PARQUET:
+                return checked(replace(file, format="parquet"), options)
             seen = format.glance(opened, file.path, options)
     except InputError:
         raise

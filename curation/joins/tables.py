@@ -19,7 +19,7 @@ from curation.column_names import recognised
 from curation.image_ids import KEY, KEY_NAMES, key_columns, uid_bytes, uids
 from curation.outputs.recorded import recorded
 from runtime.arrow import parts
-from runtime.errors import InputError
+from runtime.errors import InputError, quoted_names
 from runtime.redaction import hidden, with_secrets
 from runtime.storage.listing import ListedFile, Version, expand, looking_up, name_of
 from runtime.storage.own_files import OwnFile, compared, intact
@@ -78,10 +78,10 @@ class ImageTable:
         known = {kind: column for kind, column in found if column is not None}
         if not known:
             raise InputError(
-                f"{files[0][0]} has the columns {', '.join(schema.names)}; a table of images has `uid`, or `url`"
+                f"{files[0][0]} has the columns {quoted_names(schema.names)}; a table of images has `uid`, or `url`"
             )
         if column not in (None, *schema.names):
-            raise InputError(f"{name} has the columns {', '.join(schema.names)}; expected {expected}")
+            raise InputError(f"{name} has the columns {quoted_names(schema.names)}; expected {expected}")
         kind, identity = next(iter(known.items()))
         columns = pa.schema([pa.field(field.name, plain_type(field.type)) for field in schema])
         return cls(name, files, identity, kind == "uid", columns)

@@ -24,6 +24,7 @@ import fsspec
 import orjson
 from fsspec import AbstractFileSystem
 
+from runtime.errors import quoted
 from runtime.redaction import with_secrets
 
 log = logging.getLogger("metadata.wikipedia")
@@ -208,7 +209,7 @@ def _offsets(index: str) -> Iterator[int]:
                 continue
             offset, colon, _ = line.partition(b":")
             if not (colon and offset.isdigit()):
-                raise _MisfitError(f"the line {line[:60]!r} has no offset")
+                raise _MisfitError(f"the line {quoted(line)!r} has no offset")
             yield int(offset)
             before = offset + colon
 

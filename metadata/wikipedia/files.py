@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from metadata.languages import is_wikipedia, of_wikipedia
 from metadata.wikipedia.dumps import CHUNK, CutError, Span, first_source, is_index, one_form, spans, unpacked
-from runtime.errors import InputError
+from runtime.errors import InputError, quoted, quoted_names
 from runtime.redaction import with_secrets
 from runtime.storage.listing import expand
 from runtime.storage.parquet import BoundedParquet
@@ -237,7 +237,7 @@ def _refuse_project(project: str | None) -> None:
 def _look_into_xml(path: str) -> _Content:
     head = _head(path)
     if head.strip() and "<mediawiki" not in head and "<page>" not in head:
-        raise InputError(f"no MediaWiki dump: it begins {head.strip()[:60]!r}")
+        raise InputError(f"no MediaWiki dump: it begins {quoted(head.strip())!r}")
     siteinfo = head.partition("</siteinfo>")[0].partition("<page>")[0]
     named, base = _DBNAME.search(siteinfo), _BASE.search(siteinfo)
     database = named[1] if named else ""
@@ -284,7 +284,7 @@ def _look_into_parquet(path: str) -> _Content:
             table = BoundedParquet(file)
             names = table.schema.names
             if missing := [name for name in COLUMNS if name not in names]:
-                raise InputError(f"it lacks the columns {missing}, and has {names}")
+                raise InputError(f"it lacks the columns {missing}, and has {quoted_names(names)}")
             first = next(table.batches(["url"], 1), None) if "url" in names else None
             address = str(first["url"][0]) if first else ""
             _refuse_project(project_in_address(address))

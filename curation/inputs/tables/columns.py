@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 
 from curation.column_names import RECOGNISED, _one, recognised
 from curation.inputs.tables.lines import DIALECTS
-from runtime.errors import InputError, ParameterError, no_column, require_integer, typed
+from runtime.errors import InputError, ParameterError, no_column, quoted, quoted_names, require_integer, typed
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile
 from runtime.storage.paths import absolute
@@ -172,7 +172,8 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
     """
     if options.numbers(path):
         raise InputError(
-            f"{path} names its columns ({', '.join(names)}): --url-column and --text-column must be names, not numbers"
+            f"{path} names its columns ({quoted_names(names)}): "
+            "--url-column and --text-column must be names, not numbers"
         )
     columns = {field: _column(field, names, options, path, naming) for field in RECOGNISED}
     uids = options.candidates("uid", path)
@@ -219,7 +220,7 @@ def crawl_files(reference: str, base: str | None = None) -> tuple[str, list[str]
     odd = next((line for line in lines if not _line.fullmatch(line)), None)
     if odd is not None or not lines:
         raise InputError(
-            f"{listing} is no list of files below crawl-data/: it holds {odd or 'nothing'!r}; check {base}"
+            f"{listing} is no list of files below crawl-data/: it holds {quoted(odd or 'nothing')!r}; check {base}"
         )
     return kind, [hidden(f"{base}/{line}") for line in lines]
 

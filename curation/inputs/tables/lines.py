@@ -10,6 +10,7 @@ import gzip
 import io
 import re
 import zlib
+from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,6 +23,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from runtime.arrow import gather
+from runtime.errors import InputError
 from runtime.storage.listing import name_of
 
 LONGEST_LINE = 4 << 20  # characters; a longer line is no pair, and might not fit into memory
@@ -38,6 +40,48 @@ _MEANINGS = {
 }
 
 
+@dataclass(frozen=True)
+class Signature:
+    """A kind of file that is known by its first bytes, and how a file of this kind can be used."""
+
+    pattern: bytes  # matches the first bytes
+    what: str
+    remedy: str = "unpack it first"
+
+    def refusal(self, path: str) -> InputError:
+        """Return the error for the file at `path`, whose name says something else."""
+        return InputError(f"{path} is {self.what}, not what its name says; {self.remedy}")
+
+
+_AS_TABLE = "give it as Parquet, JSON lines, CSV or TSV"
+PARQUET, GZIP, ZSTD = (
+    Signature(rb"PAR1", "Parquet", "give it the ending .parquet"),
+    Signature(rb"\x1f\x8b", "packed by gzip"),
+    Signature(rb"\x28\xb5\x2f\xfd", "packed by zstd"),
+)
+SIGNATURES = (
+    PARQUET,
+    GZIP,
+    ZSTD,
+    Signature(rb"BZh[1-9]1AY&SY", "packed by bzip2"),
+    Signature(rb"\xfd7zXZ\0", "packed by xz"),
+    Signature(rb"7z\xbc\xaf", "a 7z archive"),
+    Signature(rb"PK\x03\x04", "a ZIP archive or an Excel file"),
+    Signature(rb".{257}ustar", "a tar archive"),
+    Signature(rb"\xff\xfe|\xfe\xff", "UTF-16", "save it as UTF-8, as iconv -f utf-16 -t utf-8 does"),
+    Signature(rb"PARE", "encrypted Parquet", "decrypt it first"),
+    Signature(rb"ARROW1\0", "an Arrow file", _AS_TABLE),
+    Signature(rb"Obj\x01", "Avro", _AS_TABLE),
+    Signature(rb"\x89HDF\r\n", "HDF5", _AS_TABLE),
+    Signature(rb"SQLite format 3\0", "a database of SQLite", _AS_TABLE),
+    Signature(rb"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel file", _AS_TABLE),
+    Signature(rb"%PDF-", "a PDF", _AS_TABLE),
+    Signature(rb"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself by git lfs pull"),
+    Signature(rb"(?i)\s*<(!doctype html|html)", "a page in HTML", "look whether it was downloaded as it should"),
+)
+_FIRST_BYTES = 512
+
+
 def unpacked_name(path: str) -> str:
     """Return a path in lower case, a URL without its query, without the extension of a packing, .gz or .zst.
 
@@ -47,14 +91,37 @@ def unpacked_name(path: str) -> str:
     return reduce(str.removesuffix, PACKINGS, name_of(path))
 
 
+def signature_of(file: BinaryIO) -> Signature | None:
+    """Return what the first bytes of an opened file show it to be, and go back to its beginning; None for others."""
+    begin = file.read(_FIRST_BYTES)
+    file.seek(0)
+    return next((each for each in SIGNATURES if re.match(each.pattern, begin, re.DOTALL)), None)
+
+
 def unpack(file: BinaryIO, path: str) -> BinaryIO:
-    """Return `file` unpacked according to its path's extension; a file of another extension is returned unchanged."""
-    name = name_of(path)
-    if name.endswith(".gz"):
+    """Return `file` unpacked, if its first bytes or else its extension say that it is packed by gzip or zstd.
+
+    InputError for a file whose first bytes show that it is neither text nor packed so. Parquet is returned unchanged.
+    """
+    found, name = signature_of(file), name_of(path)
+    if found is GZIP or (found is None and name.endswith(".gz") and not _is_text(file)):
         return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]  # its stub lacks parts of BinaryIO
-    if name.endswith(".zst"):
+    if found is ZSTD or (found is None and name.endswith(".zst") and not _is_text(file)):
         return pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
+    if found is not None and found is not PARQUET:
+        raise found.refusal(path)
     return file
+
+
+def _is_text(file: BinaryIO) -> bool:
+    """Say whether a file begins with text; an empty file does not."""
+    begin = file.read(_FIRST_BYTES)
+    file.seek(0)
+    with suppress(UnicodeDecodeError):
+        return begin != b"" and "\0" not in getincrementaldecoder("utf-8")().decode(
+            begin
+        )  # the end may be half a character
+    return False
 
 
 def lines(file: BinaryIO, tally: Counter[str]) -> Iterator[str]:

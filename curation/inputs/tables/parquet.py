@@ -21,10 +21,10 @@ import pyarrow.csv as pa_csv
 from curation.image_ids import uid_bytes
 from curation.inputs.candidates import ROWS, from_columns, tallies
 from curation.inputs.tables.columns import FLAG, Glance, TableOptions, named_columns
-from curation.inputs.tables.lines import dialect_of, first_lines, lines, unpack, unpacked_name
+from curation.inputs.tables.lines import PARQUET, dialect_of, first_lines, lines, signature_of, unpack, unpacked_name
 from curation.inputs.tables.text import DelimitedRows
 from runtime.arrow import as_bytes, is_utf8
-from runtime.errors import InputError
+from runtime.errors import QUOTED, InputError, quoted
 from runtime.storage.listing import Found, names_in
 from runtime.storage.parquet import BoundedParquet
 
@@ -62,9 +62,23 @@ def read(file: BinaryIO, path: str, options: TableOptions, pieces: range | None 
 
 def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
     """Return columns, rows and compressed bytes per row group of a file; InputError if needed columns are missing."""
-    table = BoundedParquet(file)
+    try:
+        table = BoundedParquet(file)
+    except pa.ArrowInvalid as error:
+        raise _refusal(file, path, error) from error
     columns = string_columns(table.schema, options, path)
     return Glance(columns, table.rows, table.group_bytes())
+
+
+def _refusal(file: BinaryIO, path: str, error: pa.ArrowInvalid) -> InputError:
+    """Return the error for a file that cannot be read as Parquet: what it is, if its first bytes show that."""
+    file.seek(0)
+    found, begin = signature_of(file), file.read(QUOTED).decode("utf-8", "replace")
+    if found is None:
+        return InputError(
+            f"{path} cannot be read as parquet: it {f'begins {quoted(begin)!r}' if begin else 'is empty'}"
+        )
+    return InputError(f"{path} cannot be read as parquet: {error}") if found is PARQUET else found.refusal(path)
 
 
 def string_columns(schema: pa.Schema, options: TableOptions, path: str, naming: str = FLAG) -> dict[str, str]:

@@ -49,9 +49,12 @@ def read_json(file: BinaryIO, path: str, options: TableOptions) -> Iterator[pa.R
 def check_json(file: BinaryIO, path: str, options: TableOptions) -> Glance:
     """Return the columns of an unpacked file; InputError if needed columns are missing; an empty file passes."""
     tally: Counter[str] = Counter()
-    probe = _probe(_objects(lines(file, tally), tally))
+    text = lines(file, tally)
+    first = next(text, "")
+    probe = _probe(_objects(chain([first], text), tally))
     if tally and not probe:
-        raise InputError(f"{path} has no line that is a JSON object; expected JSON lines, one object for each pair")
+        array = ": jq -c '.[]' makes them of an array" if first.lstrip().startswith("[") else ""
+        raise InputError(f"{path} has no line that is a JSON object; expected JSON lines, one for each pair{array}")
     return Glance(_keys(probe, options, path) if probe else {})
 
 
@@ -168,6 +171,8 @@ def _worth(rows: Iterator[list[str]], options: TableOptions, path: str) -> int:
 def _columns(first: list[str], options: TableOptions, path: str) -> dict[str, int]:
     """Return the column number of each field of candidates, from the first row of the file or from the options."""
     columns = options.numbers(path)
+    if columns is None and first and first[0].startswith("{"):
+        raise InputError(f"{path} holds JSON, not rows of fields; give it the ending .jsonl")
     if columns is None:
         return {field: first.index(name) for field, name in named_columns(first, options, path).items()}
     if first and max(columns.values()) >= len(first):

@@ -35,7 +35,7 @@ from curation.run.results import Results, curated_files, matched_files
 from runtime.arrow import gather, parts
 from runtime.draws import draws
 from runtime.engine import Engine
-from runtime.errors import InputError
+from runtime.errors import InputError, quoted_names
 from runtime.packages import require_packages
 from runtime.progress import advance
 from runtime.shipping import Shipped
@@ -102,7 +102,7 @@ def dimension_of(table: ImageTable, column: str) -> int:
     """
     if column not in table.columns.names:
         raise InputError(
-            f"{table.name} has the columns {', '.join(table.columns.names)}; expected {EXPECTED}, "
+            f"{table.name} has the columns {quoted_names(table.columns.names)}; expected {EXPECTED}, "
             "or name the column (--embedding-column)"
         )
     kind = table.columns.field(column).type

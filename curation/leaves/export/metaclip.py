@@ -37,7 +37,7 @@ from curation.outputs.derived import Derived, Item, Made
 from curation.run.results import Results, matched_files
 from curation.schemas import TRAINED_TEXTS
 from runtime.arrow import parts
-from runtime.errors import InputError, did_you_mean
+from runtime.errors import InputError, did_you_mean, quoted_names
 from runtime.progress import counted as advancing
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
@@ -352,7 +352,7 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
     except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a CSV of names ({error})") from None
     if rows and not set(rows[0]) <= set(COLUMNS) or any("language" not in row for row in rows):
-        raise InputError(f"{path} has the columns {', '.join(map(str, rows[0]))}; give {', '.join(COLUMNS)}")
+        raise InputError(f"{path} has the columns {quoted_names([*rows[0]])}; give {', '.join(COLUMNS)}")
     return {row["language"]: {"name": row.get("name", ""), "t": row.get("t", "")} for row in rows}
 
 

@@ -32,7 +32,7 @@ from curation.joins.tables import ROWS, files_in, opened
 from curation.leaves.near_duplicates.index import WORD_BITS, BandIndex, Tables, hash_words, is_plain
 from curation.leaves.near_duplicates.vectors import LeastCosine, require_vectors, scaled, usable_numbers
 from runtime.arrow import Strings, string_array, uid_numbers
-from runtime.errors import InputError
+from runtime.errors import InputError, quoted_names
 from runtime.redaction import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
 
@@ -367,7 +367,7 @@ def _columns(names: Sequence[str], path: str, more: Sequence[str]) -> dict[str, 
     known |= {column: column for column in ("sha256", *_HASHES, *more)}
     found = {name: kind for name in names if (kind := known.get(name.lower()))}
     if not {*found.values()} - {"uid"}:
-        raise InputError(f"{path} has the columns {', '.join(names)}; expected {_EXPECTED}")
+        raise InputError(f"{path} has the columns {quoted_names(names)}; expected {_EXPECTED}")
     return found
 
 
@@ -429,7 +429,7 @@ def _column(names: list[str], path: str) -> list[str]:
     found = recognised("text", names, path)
     if found is None:
         wanted = " or ".join(RECOGNISED["text"])
-        raise InputError(f"{path} has the columns {', '.join(names) or '(none)'}; expected one named {wanted}")
+        raise InputError(f"{path} has the columns {quoted_names(names)}; expected one named {wanted}")
     return [found]
 
 

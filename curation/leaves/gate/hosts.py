@@ -42,7 +42,7 @@ from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import gather, one_array, parts
 from runtime.buckets import Block, Packer, buckets_for, by_bucket
 from runtime.engine import Relay, spread
-from runtime.errors import InputError
+from runtime.errors import InputError, quoted_names
 from runtime.kernel_caches import scratch_folder
 from runtime.partitioning import group_buckets, sending
 from runtime.placed_rows import PLACE, Places
@@ -196,7 +196,7 @@ def _rows_of_table(path: str, version: Version, tally: Counter[str]) -> Iterator
         names = table.schema.names
         if missing := [name for name in ("host", "text") if name not in names]:
             raise InputError(
-                f"{hidden(path)} has no column {missing[0]} (columns: {', '.join(names)}); expected {_EXPECTED}"
+                f"{hidden(path)} has no column {missing[0]} (columns: {quoted_names(names)}); expected {_EXPECTED}"
             )
         for batch in table.batches([name for name in ("host", "text", "path") if name in names], _ROWS):
             tally["records"] += batch.num_rows

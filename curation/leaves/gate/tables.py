@@ -25,7 +25,7 @@ from curation.joins.tables import IDENTITIES, ImageTable, Paths, files_in
 from curation.leaves.gate.evaluation import NEAR, HashesOfSets, KeysOfSets, SavedSets
 from curation.leaves.near_duplicates.index import binaries
 from runtime.engine import Engine
-from runtime.errors import InputError, did_you_mean
+from runtime.errors import InputError, did_you_mean, quoted
 from runtime.redaction import hidden
 from runtime.shipping import Shipped
 from runtime.storage.listing import Version
@@ -237,7 +237,7 @@ class UidList:
         """Yield the KEY of each image that a file names; InputError for a file of domains or hashes."""
         for kind, values in read_list(file, "the list"):
             if len(values) and kind not in IDENTITIES:
-                shown = "" if kind in HASHES else f", {values[0].as_py()!r}"
+                shown = "" if kind in HASHES else f", {quoted(values[0].as_py())!r}"
                 raise InputError(f"{hidden(file)} names a {kind}{shown}; --only takes uids and URLs")
             keys = key_columns(uids(values) if kind == "url" else values)
             yield pa.RecordBatch.from_arrays(keys, schema=self.row_schema())

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from curation.config import HASH_BITS
 from curation.kernels import images as kernels
-from runtime.errors import InputError
+from runtime.errors import InputError, quoted
 
 WORD_BITS = 64
 _MOST_BAND_BITS = 62
@@ -273,7 +273,7 @@ def _of_digits(column: pa.Array, name: str) -> pa.Array:
         if len(lengths) > 1 or 2 * len(data) != lengths[0] * len(known):
             raise ValueError
     except ValueError:
-        raise InputError(f"the column {name} has {known[0].as_py()[:80]!r}; {_EXPECTED}") from None
+        raise InputError(f"the column {name} has {quoted(known[0])!r}; {_EXPECTED}") from None
     return binaries(data, lengths[0] // 2).take(pa.array(np.cumsum(is_known) - 1, mask=~is_known))
 
 

@@ -34,7 +34,7 @@ from runtime.arguments import Parser, add_fields
 from runtime.arrow import parts
 from runtime.console import command
 from runtime.engine import Engine, Given, engine_for, engine_of
-from runtime.errors import InputError, did_you_mean
+from runtime.errors import InputError, did_you_mean, quoted
 from runtime.progress import ConsoleProgress, Progress
 from runtime.storage.atomic import write_json, write_text
 from runtime.storage.own_files import OwnFile
@@ -86,7 +86,7 @@ def read_classes(arguments: FilesOfLanguages, templates: FilesOfLanguages = ()) 
     wanted = {code: _lines(path) for code, path in _files(templates, "templates").items()}
     for code, lines in wanted.items():
         if unfit := next((line for line in lines if "{}" not in line), None):
-            raise InputError(f"the template {unfit!r} of {code} has no {{}} for the name; write it where the name goes")
+            raise InputError(f"the template {quoted(unfit)!r} of {code} has no {{}} where the name goes")
     files = _files(arguments, "classes")
     if without := [code for code in wanted if code not in files]:
         raise InputError(f"there are templates of {', '.join(without)} but no classes; give classes of that language")
@@ -102,7 +102,7 @@ def _classes(named: list[tuple[str, Sequence[Any]]], templates: Sequence[str], p
     for label, names in named:
         is_list = isinstance(names, Sequence) and len(names) > 0
         if not is_list or not all(isinstance(name, str) and name.strip() for name in names):
-            raise InputError(f"{path} has a class {label!r} whose names are no strings with letters; {FORM}")
+            raise InputError(f"{path} has a class {quoted(label)!r} whose names are no strings with letters; {FORM}")
     if not named:
         raise InputError(f"{path} holds no classes; {FORM}")
     forms = (

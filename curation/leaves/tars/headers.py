@@ -19,7 +19,7 @@ from sys import maxsize
 from typing import NamedTuple
 
 from curation.config import CurationConfig
-from runtime.errors import InputError
+from runtime.errors import InputError, quoted
 from runtime.terminal import WARNING, in_one_line
 
 TALLY = "damage."  # prefix of the name of a tally; the rest of the name is the fault of a task's tar
@@ -68,7 +68,7 @@ def members(data: bytes | mmap.mmap) -> Iterator[Member]:
         size = _size(header[SIZE]) if stated.size is None else stated.size
         position = offset + -(-size // TAR_BLOCK) * TAR_BLOCK
         if position > len(data):
-            raise _cut(f"ends inside of {_text(_name(header))!r}")
+            raise _cut(f"ends inside of {quoted(_text(_name(header)))!r}")
         if kind in _FILE:
             yield Member(_text(stated.name or _name(header)), offset, size)
         stated = _stated(kind, data, offset, size)

@@ -99,7 +99,7 @@ def test_a_packed_file_that_is_cut_gives_its_first_rows(ending, pack):
 
 def test_a_packed_file_that_is_broken_is_counted():
     assert dropped(of_json(b"\x1f\x8b\x08 no gzip, no", path="x.jsonl.gz")) == {"corrupt_file": 1}
-    assert dropped(of_json(b"no zstd at all", path="x.jsonl.zst")) == {"corrupt_file": 1}
+    assert dropped(of_json(b"no zstd \xff at all", path="x.jsonl.zst")) == {"corrupt_file": 1}
 
 
 def test_a_disk_that_fails_is_an_error():
