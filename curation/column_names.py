@@ -7,12 +7,19 @@ from collections.abc import Sequence
 from runtime.errors import InputError
 
 RECOGNISED = {  # tried in this order; upper and lower case are the same
-    "url": ("url", "URL", "image_url"),
-    "text": ("text", "TEXT", "caption", "alt"),
+    "url": ("url", "URL", "image_url", "downloadurl"),
+    "text": (
+        *("text", "TEXT", "caption", "alt"),
+        "org_caption",  # Recap-DataComp-1B, beside a model's re_caption
+        *("caption_reference_description", "caption_attribution_description"),  # WIT
+        "description_clean",  # YFCC100M's subset of OpenAI
+    ),
     "uid": ("uid",),
     "language": ("language",),
     "page_url": ("page_url",),
 }
+
+USUAL = 4  # names of a field that messages list
 
 
 def recognised(field: str, names: Sequence[str], path: str, remedy: str = "leave out the others") -> str | None:

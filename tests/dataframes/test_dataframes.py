@@ -119,7 +119,7 @@ def test_unique_images_stay_rows_of_their_own_and_kinds_are_taken_from_their_col
 @pytest.mark.parametrize(
     ("mistake", "sentence"),
     [
-        ("no url", "the DataFrame has no column url or URL or image_url; it has text, uid, language, "
+        ("no url", "the DataFrame has no column url or URL or image_url or downloadurl; it has text, uid, language, "
          "page_url: name the right one with url_column of TableOptions"),
         ("no text", "has no column Text; it has url, text, uid"),
         ("no kind", "has no column kind; it has url, text, uid"),

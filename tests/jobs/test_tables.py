@@ -137,7 +137,7 @@ def test_tables_and_files_are_read_together(tmp_path, spark, metadata):
         (
             "table:numbers",
             {},
-            "table:numbers has no column url or URL or image_url; it has id: name",
+            "table:numbers has no column url or URL or image_url or downloadurl; it has id: name",
         ),
         ("table:numbers", {"sample_files": 1}, "sample_files takes some files, and table:numbers has none"),
     ],

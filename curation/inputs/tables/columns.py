@@ -15,7 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from curation.column_names import RECOGNISED, _one, recognised
+from curation.column_names import RECOGNISED, USUAL, _one, recognised
 from curation.inputs.tables.lines import DIALECTS
 from runtime.errors import InputError, ParameterError, no_column, quoted, quoted_names, require_integer, typed
 from runtime.redaction import hidden
@@ -182,7 +182,7 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
     if lacking:
         if meant := next((name for name in options.as_given(lacking) if "=" in name and name in names), None):
             raise InputError(f"{path} has a column {meant}, but a name with = is read as PATTERN=NAME; write *={meant}")
-        wanted = options.candidates(lacking, path) or RECOGNISED[lacking]
+        wanted = options.candidates(lacking, path) or RECOGNISED[lacking][:USUAL]
         raise no_column(path, wanted, names, f"name the right one for the {lacking} with {naming.format(lacking)}")
     if columns["url"] == columns["text"]:
         raise InputError(f"{path}: the column {columns['url']} is given for the URL and for the text; expected two")

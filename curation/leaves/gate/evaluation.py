@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.column_names import RECOGNISED, recognised
+from curation.column_names import RECOGNISED, USUAL, recognised
 from curation.config import require_distance
 from curation.exclusion.lists import HASHES, KeySet, url_keys
 from curation.inputs.candidates import clean_array
@@ -428,7 +428,7 @@ def _keys_in(path: str) -> list[np.ndarray]:
 def _column(names: list[str], path: str) -> list[str]:
     found = recognised("text", names, path)
     if found is None:
-        wanted = " or ".join(RECOGNISED["text"])
+        wanted = " or ".join(RECOGNISED["text"][:USUAL])
         raise InputError(f"{path} has the columns {quoted_names(names)}; expected one named {wanted}")
     return [found]
 

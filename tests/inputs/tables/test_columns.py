@@ -8,15 +8,56 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.inputs.tables.columns import TableOptions
+from curation.inputs.tables.columns import TableOptions, named_columns
 from curation.inputs.tables.text import check_delimited as check_csv
 from curation.inputs.tables.text import check_json
 from runtime.errors import InputError
 from tests.naive.inputs import naive_pair
 from tests.support.tables import URL, dropped, json_lines, of_csv, of_json, of_parquet, texts
 
+# The columns of tables of pairs on the Hub, as their cards name them: those of the URL and of the text come first.
+KNOWN_TABLES = {
+    "DataComp": "url text uid original_width original_height clip_b32_similarity_score face_bboxes sha256",
+    "Recap-DataComp-1B": "url org_caption sha256 key re_caption re_clip_score org_clip_score re_length org_length",
+    "LAION-400M": "URL TEXT SAMPLE_ID HEIGHT WIDTH LICENSE NSFW similarity",
+    "LAION-2B-en": "URL TEXT WIDTH HEIGHT similarity hash punsafe pwatermark",
+    "LAION-2B-multi": "URL TEXT LANGUAGE similarity WIDTH HEIGHT hash pwatermark punsafe",
+    "Re-LAION-2B": "url caption similarity width height",
+    "LAION-COCO": "URL TEXT top_caption all_captions all_similarities WIDTH HEIGHT similarity hash pwatermark punsafe",
+    "COYO-700M": "url text id width height image_phash text_length word_count num_faces nsfw_score_gantman",
+    "GRIT": "url caption key id clip_similarity_vitb32 width height noun_chunks ref_exps",
+    "Conceptual 12M": "image_url caption",
+    "Conceptual Captions": "image_url caption labels MIDs confidence_scores",
+    "SBU": "image_url caption user_id",
+    "RedCaps": "image_url caption raw_caption image_id author subreddit score created_utc permalink crosspost_parents",
+    "WIT": "image_url caption_reference_description page_url page_title caption_attribution_description "
+    "caption_alt_text_description language original_height original_width is_main_image",
+    "WIT base": "image_url caption_attribution_description image embedding metadata_url mime_type",
+    "PD12M": "url caption id s3_key hash width height mime_type license source",
+    "YFCC100M of OpenAI": "downloadurl description_clean title_clean photoid pageurl licenseurl licensename",
+    "WAON": "url caption similarity page_title page_url punsafe width height sha256 phash",
+    "DataConcept-128M": "url caption boxes classes scores tags",
+}
 
-@pytest.mark.parametrize("url", ["url", "URL", "image_url"])
+
+@pytest.mark.parametrize("known", KNOWN_TABLES)
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_columns_of_known_tables_are_recognised(known, order):
+    names = KNOWN_TABLES[known].split()
+    found = named_columns(names[::order], TableOptions(), known)
+    assert (found["url"], found["text"]) == (*names[:2],)
+    assert found.get("page_url") == ("page_url" if "page_url" in names else None)
+
+
+@pytest.mark.parametrize(
+    "name", ["page_url", "pageurl", "metadata_url", "licenseurl", "license", "permalink", "s3_key"]
+)
+def test_an_address_that_is_no_image_is_no_url(name):
+    with pytest.raises(InputError, match=f"has no column url .*; it has {name}, text"):
+        named_columns([name, "text"], TableOptions(), "a table")
+
+
+@pytest.mark.parametrize("url", ["url", "URL", "image_url", "downloadurl"])
 @pytest.mark.parametrize("text", ["text", "TEXT", "caption", "alt"])
 def test_the_usual_names_of_columns_are_recognised(url, text):
     expected = [{"url": URL, "text": "犬", "kind": "text"}]
