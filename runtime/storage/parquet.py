@@ -5,9 +5,10 @@ When a file of this project is read, the checksum of all its bytes, if known (`o
 the checksum of each page. Rows are also split by key into parts on disk, to sort or join tables larger than memory.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,6 +31,9 @@ FEW_BYTES = 128 << 20  # a dictionary page's bytes times the rows read at once, 
 BATCH_BYTES = 16 << 20  # of a batch, at most about
 _HEAD = 16  # bytes of a page's header, which hold its kind and size
 _DICTIONARY = 2
+_LONGEST_HEAD = 16 << 10  # bytes of a page's header with statistics
+_UNPACKED, _PACKED = 2, 3  # fields of a page's header: sizes of the page
+_BOOLEANS, _INTEGERS, _BINARY, _STRUCTURE = (1, 2), (4, 5, 6), 8, 12  # kinds of fields in Thrift's compact protocol
 
 MOST_PARTS = 256  # files that are open at a time
 
@@ -268,15 +272,54 @@ class BoundedParquet:
         (kind_field, kind), (size_field, size) = ((next(head, 0), _zigzag(head)) for _ in range(2))
         return max(0, size) if (kind_field, size_field, kind) == (0x15, 0x15, _DICTIONARY) else 0
 
+    def largest_page(self, column: str, least: int) -> int:
+        """Return the unpacked size of a column's largest page, as headers state it; 0 if none can exceed `least`."""
+        chunks = (self._chunks(group)[column] for group in range(self._table.num_row_groups))
+        large = (chunk for chunk in chunks if chunk.total_uncompressed_size > least)
+        return max((size for chunk in large for size in self._page_sizes(chunk)), default=0)
+
+    def _page_sizes(self, chunk: pq.ColumnChunkMetaData) -> Iterator[int]:
+        at = chunk.dictionary_page_offset or chunk.data_page_offset
+        end = at + chunk.total_compressed_size
+        while at < end:
+            self._file.seek(at)
+            content = self._file.read(_LONGEST_HEAD)
+            head = iter(content)
+            sizes = _integers(head)
+            yield sizes.get(_UNPACKED, 0)
+            at += len(content) - len([*head]) + max(0, sizes.get(_PACKED, 0))
+
+
+def _integers(data: Iterator[int]) -> dict[int, int]:
+    """Read a structure of Thrift's compact protocol to its end; return its integers by number of field."""
+    found: dict[int, int] = {}
+    number = 0
+    while kind := (head := next(data, 0)) & 15:
+        number = number + (head >> 4) if head >> 4 else _zigzag(data)
+        if kind == _STRUCTURE:
+            _integers(data)
+        elif kind in _INTEGERS:
+            found[number] = _zigzag(data)
+        elif kind == _BINARY:
+            deque(islice(data, _varint(data)), maxlen=0)
+        elif kind not in _BOOLEANS:
+            raise pa.ArrowInvalid("the header of a page makes no sense")
+    return found
+
 
 def _zigzag(data: Iterator[int]) -> int:
+    value = _varint(data)
+    return value >> 1 ^ -(value & 1)
+
+
+def _varint(data: Iterator[int]) -> int:
     value = shift = 0
     for byte in data:
         value |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
             break
-    return value >> 1 ^ -(value & 1)
+    return value
 
 
 def _until_damaged(batches: Iterator[pa.RecordBatch], damaged: Callable[[], None]) -> Iterator[pa.RecordBatch]:

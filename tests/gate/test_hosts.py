@@ -2,6 +2,7 @@
 
 import random
 import tracemalloc
+from collections import Counter
 from collections.abc import Sequence
 from unittest.mock import patch
 
@@ -17,6 +18,7 @@ from curation.schemas import MATCHED
 from runtime.buckets import unpack
 from runtime.errors import InputError
 from runtime.placed_rows import Places
+from runtime.progress import advanced
 from runtime.storage.own_files import own_files
 from runtime.tallies import Tallies
 from tests.naive.robots import naive_is_allowed
@@ -153,6 +155,28 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
     robots_warc(folder / "1.warc.gz", [])
     with pytest.raises(InputError, match="'a b' is no agent, and no file of agents"):
         GateOptions(robots=[folder], robots_agents=["a b"]).find()
+
+
+def test_a_text_is_cut_and_a_page_that_unpacks_to_more_than_memory_should_hold_is_refused(tmp_path, monkeypatch):
+    table = pa.table({"host": ["a.example", "b.example"], "text": ["# \n" * 1_000_000, "User-agent: *"]})
+    pq.write_table(table, tmp_path / "hosts.parquet", compression="zstd")
+    [(path, version)] = HostFiles.find([tmp_path / "hosts.parquet"]).files
+    [batch] = known_hosts.read(path, version, Counter())
+    assert [*map(len, batch["content"].to_pylist())] == [(500 << 10) + 1, 13]
+    monkeypatch.setattr(known_hosts, "MOST_PAGE", 1 << 20)
+    with pytest.raises(
+        InputError, match=r"hosts.parquet has a page of texts that takes 2 MB when unpacked; cut the te"
+    ):
+        GateOptions(robots=[tmp_path / "hosts.parquet"]).find()
+
+
+def test_urls_whose_hosts_were_looked_up_are_counted_as_progress():
+    with contents() as held:
+        known = KnownHosts(("gptbot",), Tallies(), held)
+        known.learn(asked([1, 2], name=["/robots.txt"] * 2, date=[1] * 2, content=["Allow: /"] * 2, faults=[[]] * 2))
+        before = advanced()
+        known.found(asked([1, 1, 2, 3], file=[0] * 4, row=range(4), kind=["image"] * 4, path=["/"] * 4))
+    assert (advanced() - before)["rows"] == 4
 
 
 def test_signals_are_the_same_for_any_number_of_buckets(tmp_path):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -46,10 +47,11 @@ from runtime.errors import InputError, quoted_names
 from runtime.kernel_caches import scratch_folder
 from runtime.partitioning import group_buckets, sending
 from runtime.placed_rows import PLACE, Places
+from runtime.progress import advance
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile, Version, name_of
 from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import batches, row_counts
+from runtime.storage.parquet import BoundedParquet, batches, row_counts
 from runtime.storage.paths import room
 from runtime.tallies import Tallies
 from runtime.wording import counted
@@ -74,6 +76,7 @@ Item = tuple[int, OwnFile] | list[tuple[str, Version]]  # a file of images with 
 WARC = ".warc.gz"
 _EXPECTED = "robots.txt of hosts: WARC files (.warc.gz), or Parquet with the columns host and text"
 _BYTES, _ROWS = 16 << 20, 4096  # the most bytes and rows of a batch
+MOST_PAGE = 256 << 20  # bytes of an unpacked page; writers make pages of 1 to 100 MB
 _PARTS = HOST + r"(?::(?P<port>[0-9]*))?(?P<path>[^#]*)"  # with the query
 _DEFAULT_PORTS = ("", "80", "443")
 
@@ -95,7 +98,8 @@ class HostFiles:
         found = {name: version for path in given for name, version in files_in(path, _EXPECTED, (WARC, PARQUET))}
         for name, version in found.items():
             if name_of(name).endswith(PARQUET):
-                next(_rows_of_table(name, version, Counter()), None)
+                with _table(name, version):
+                    continue
         return cls(", ".join(map(hidden, given)), tuple(sorted(found.items())))
 
     @property
@@ -187,27 +191,40 @@ def _seconds(date: str) -> int:
         return 0
 
 
-def _rows_of_table(path: str, version: Version, tally: Counter[str]) -> Iterator[tuple[str, int, bytes]]:
-    """Yield URL, date and content of each row of a table with the columns host, text and perhaps path.
-
-    The column host may have hosts or URLs of hosts. The date is 0, which stands for an unknown one.
-    """
+@contextmanager
+def _table(path: str, version: Version) -> Iterator[BoundedParquet]:
+    """Open a table of files of hosts; InputError if it lacks a column, or has texts too large to be unpacked."""
     with opened(path, version) as table:
         names = table.schema.names
         if missing := [name for name in ("host", "text") if name not in names]:
             raise InputError(
                 f"{hidden(path)} has no column {missing[0]} (columns: {quoted_names(names)}); expected {_EXPECTED}"
             )
+        if (size := table.largest_page("text", MOST_PAGE)) > MOST_PAGE:
+            raise InputError(
+                f"{hidden(path)} has a page of texts that takes {size >> 20:,} MB when unpacked; cut the texts to "
+                f"{MOST_BYTES >> 10} KB, as no more of a file is read"
+            )
+        yield table
+
+
+def _rows_of_table(path: str, version: Version, tally: Counter[str]) -> Iterator[tuple[str, int, bytes]]:
+    """Yield URL, date and content of each row of a table with the columns host, text and perhaps path.
+
+    The column host may have hosts or URLs of hosts. The date is 0, which stands for an unknown one.
+    """
+    with _table(path, version) as table:
+        names = table.schema.names
         for batch in table.batches([name for name in ("host", "text", "path") if name in names], _ROWS):
             tally["records"] += batch.num_rows
             paths = batch["path"].cast(pa.string()).to_pylist() if "path" in names else [None] * batch.num_rows
-            texts = batch["text"].cast(pa.binary()).to_pylist()
+            texts = pc.binary_slice(batch["text"].cast(pa.binary()), 0, MOST_BYTES + 1).to_pylist()
             for host, text, at in zip(batch["host"].cast(pa.string()).to_pylist(), texts, paths, strict=True):
                 if not host or text is None:
                     tally["empty"] += 1
                     continue
                 origin = host if "://" in host else f"http://{host}"
-                yield f"{origin.rstrip('/')}/{(at or ROBOTS_TXT).lstrip('/')}", 0, text[: MOST_BYTES + 1]
+                yield f"{origin.rstrip('/')}/{(at or ROBOTS_TXT).lstrip('/')}", 0, text
 
 
 @dataclass(frozen=True)
@@ -434,6 +451,7 @@ class KnownHosts:
         order = np.lexsort((low, high))
         is_new = np.append(True, (np.diff(high[order]) != 0) | (np.diff(low[order]) != 0))[: len(order)]
         for own in np.split(order, np.flatnonzero(is_new)[1:]):
+            advance(rows=len(own))
             rules = self._rules_of((int(high[own[0]]), int(low[own[0]])))
             if rules is None:
                 continue

@@ -35,6 +35,22 @@ def test_a_column_chunk_that_makes_no_sense_ends_in_an_error_not_in_the_end_of_t
     assert [batch.num_rows for batch in BoundedParquet(io.BytesIO(parquet())).batches(["url"], 10)] != []
 
 
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("has_dictionary", [True, False])
+def test_the_largest_page_is_found_wherever_it_stands(compression, version, has_dictionary):
+    texts = [f"{number} " * 500 for number in range(9000)]
+    texts[7000] = "x" * 3_000_000
+    table, how = pa.table({"text": texts, "b": texts[::-1]}), {"compression": compression, "data_page_version": version}
+    pq.write_table(table, sink := io.BytesIO(), row_group_size=5000, use_dictionary=has_dictionary, **how)
+    found = BoundedParquet(io.BytesIO(sink.getvalue()))
+    assert 3_000_000 < found.largest_page("text", 1 << 20) < 8_000_000
+    assert found.largest_page("text", 1 << 30) == 0
+    pages = [sum(found._page_sizes(chunks["text"])) for chunks in map(found._chunks, range(2))]
+    whole = [chunks["text"].total_uncompressed_size for chunks in map(found._chunks, range(2))]
+    assert pages == pytest.approx(whole, rel=0.01)  # which also has the headers
+
+
 class Counting(io.FileIO):
     """A file that knows how much was read of it at once."""
 
