@@ -13,22 +13,24 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pyarrow as pa
 
 from metadata import frequency_lists, wordnet
 from metadata.config import ENGLISH, MetadataConfig
 from metadata.entries import SCHEMA, write_entries
 from metadata.languages import language
-from metadata.rules import is_plain, meta_can_match, meta_entry, normalise, symbols
+from metadata.rules import are_plain, meta_can_match, meta_entry, normalise, symbols
 from metadata.sources import Sources, inputs, recipe
 from metadata.wikipedia import articles
 from metadata.words import ICU_VERSION, in_both_alphabets
 from runtime.arrow import gather
 from runtime.errors import AGAIN, InputError
+from runtime.progress import advance
 from runtime.redaction import with_secrets
 from runtime.storage.atomic import STAMP, Parts
 from runtime.storage.listing import version_of
@@ -173,6 +175,7 @@ class Build:
         Record by language, in `owned` the number of entries of each source, and in `dropped` the strings that cannot be
         entries.
         """
+        advance(total=len(self.sources.languages))
         for code in self.sources.languages:
             merged = merge(code, self.sources_of(code, read), self.config.rules, self.config.longest_entry)
             by_source = merged.by_source()
@@ -181,6 +184,7 @@ class Build:
                 if merged.dropped:
                     dropped[code] = _listed(merged.dropped)
                 yield merged.table()
+            advance(done=1)
         if not owned:
             raise InputError(
                 "no source brought an entry; give --wordnet, --wikipedia, --pageviews, --frequencies or --entries with "
@@ -262,37 +266,43 @@ class EntrySource:
     entries: Sequence[str]
     scores: Sequence[float] | None = None
 
-    def rows(self) -> Iterable[tuple[str, float | None]]:
-        """Return a pair for each entry: the entry and its score, or None if the source has no scores."""
-        scores: Sequence[float | None] = self.scores or [None] * len(self.entries)
-        return zip(self.entries, scores, strict=True)
 
-
-@dataclass
+@dataclass(frozen=True)
 class Merged:
-    """The merged entries of one language, and the dropped strings by reason."""
+    """The merged entries of one language, and the dropped strings by reason.
+
+    `owners` has, for each entry, the set of its sources as bits: bit i is set if names[i] has the entry.
+    """
 
     language: str
-    sources: dict[str, list[str]] = field(default_factory=dict)  # by entry, in the order of entries
-    scores: dict[str, float | None] = field(default_factory=dict)
-    dropped: dict[str, list[str]] = field(default_factory=dict)
+    entries: pa.Array
+    scores: pa.Array
+    owners: np.ndarray
+    names: list[str]
+    dropped: dict[str, list[str]]
+
+    @property
+    def sources(self) -> dict[str, list[str]]:
+        """The names of the sources by entry, in the order of entries."""
+        table = self.table()
+        return dict(zip(table["entry"].to_pylist(), table["sources"].to_pylist(), strict=True))
 
     def table(self) -> pa.Table:
         """Return a table with the columns language, entry, sources and score, in the order of entries."""
-        kinds = {id(names): names for names in self.sources.values()}  # few, as most entries share one list object
-        places = {key: place for place, key in enumerate(kinds)}
-        owners = pa.array([places[id(names)] for names in self.sources.values()], pa.int32())
+        sets, indices = np.unique(self.owners, return_inverse=True)
+        lists = [[name for bit, name in enumerate(self.names) if owners >> bit & 1] for owners in sets.tolist()]
         columns = {
-            "language": pa.repeat(self.language, len(self.sources)),
-            "entry": pa.array(self.sources, pa.string()),
-            "sources": pa.array(kinds.values(), SCHEMA.field("sources").type).take(owners),
-            "score": pa.array(self.scores.values(), pa.float64()),
+            "language": pa.repeat(self.language, len(self.entries)),
+            "entry": self.entries,
+            "sources": pa.array(lists, SCHEMA.field("sources").type).take(pa.array(indices)),
+            "score": self.scores,
         }
         return pa.table(columns)
 
     def by_source(self) -> dict[str, int]:
         """Return, by the name of the source, the number of entries for which it is the first source."""
-        return dict(Counter(names[0] for names in self.sources.values()))
+        firsts = Counter((self.owners & -self.owners).tolist())
+        return {name: firsts[1 << bit] for bit, name in enumerate(self.names) if firsts[1 << bit]}
 
 
 def merge(
@@ -305,26 +315,40 @@ def merge(
     >>> merge("en", [EntrySource("wordnet", ["dog", "l’été"]), EntrySource("titles", ["dog", "..."], [70, 80])]).sources
     {'dog': ['wordnet', 'titles'], "l'été": ['wordnet']}
     """
-    form, merged = _FORMS[rules], Merged(language)
-    owners, scores = merged.sources, merged.scores
+    dropped = dict[str, list[str]]()
+    names, entries, scores = list[str](), [pa.array([], pa.string())], [pa.array([], pa.float64())]
+    bits = [np.zeros(0, np.int64)]
     for source in sources:
-        own = [source.name]  # shared by all entries that only this source has
-        for written, score in source.rows():
-            entry = written
-            if not is_plain(written) or len(written) > longest:
-                entry = form(written)
-                if reason := _refusal(entry, rules, longest):
-                    merged.dropped.setdefault(reason, []).append(written)
-                    continue
-            names = owners.setdefault(entry, own)
-            scores.setdefault(entry, score)
-            if names is not own and source.name not in names:
-                owners[entry] = [*names, source.name]
-    return merged
+        own: list[str | None] = [*source.entries]
+        plain, written = are_plain(source.entries), source.entries
+        others = [place for place, is_plain in enumerate(plain) if not is_plain or len(written[place]) > longest]
+        for place, entry in zip(others, _FORMS[rules]([written[place] for place in others]), strict=True):
+            if reason := _refusal(entry, rules, longest):
+                dropped.setdefault(reason, []).append(written[place])
+            own[place] = None if reason else entry
+        names += [source.name] * (source.name not in names)
+        entries.append(pa.array(own, pa.string()))
+        scores.append(pa.array(source.scores, pa.float64()) if source.scores else pa.nulls(len(own), pa.float64()))
+        bits.append(np.full(len(own), 1 << names.index(source.name)))
+    written = pa.concat_arrays(entries)
+    rows = written.is_valid().to_numpy(zero_copy_only=False).nonzero()[0]
+    coded = written.drop_null().dictionary_encode()
+    places = coded.indices.to_numpy()
+    first, owners = np.empty(len(coded.dictionary), np.int64), np.zeros(len(coded.dictionary), np.int64)
+    first[places[::-1]] = rows[::-1]
+    np.bitwise_or.at(owners, places, np.concatenate(bits)[rows])
+    return Merged(language, coded.dictionary, pa.concat_arrays(scores).take(pa.array(first)), owners, names, dropped)
 
 
-def _unicode_form(entry: str) -> str:
-    return " ".join(normalise(entry).split())
+def _unicode_forms(written: Sequence[str]) -> list[str]:
+    lines = normalise("\n".join(written)).split("\n")  # no character is composed with a line feed, or becomes one
+    if len(lines) != len(written):
+        lines = list(map(normalise, written))
+    return [" ".join(line.split()) for line in lines]
+
+
+def _stripped(written: Sequence[str]) -> list[str]:
+    return list(map(str.strip, written))
 
 
 def _refusal(entry: str, rules: str, longest: int) -> str | None:
@@ -346,6 +370,6 @@ def _fits_padded_text(entry: str) -> bool:
     return meta_can_match(meta_entry(entry))
 
 
-# By rule set: the function that normalises an entry, and the one that returns whether a text can match the entry.
-_FORMS: dict[str, Callable[[str], str]] = {"unicode": _unicode_form, "meta": str.strip}
+# By rule set: the function that normalises entries, and the one that returns whether a text can match an entry.
+_FORMS: dict[str, Callable[[Sequence[str]], list[str]]] = {"unicode": _unicode_forms, "meta": _stripped}
 _MATCHABLE: dict[str, Callable[[str], bool]] = {"unicode": _has_symbols, "meta": _fits_padded_text}

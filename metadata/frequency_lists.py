@@ -15,8 +15,10 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import chain, compress, repeat
+from operator import ne
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 import fsspec
 
@@ -38,6 +40,7 @@ _ONE_LIST = {"sh": ("sh", "bs", "hr", "sr")}  # languages that share one list in
 _NUMERAL = re.compile(r"\d[\d.,]")  # in wordfreq 00 stands for all numbers of two digits
 _DOTTED = ("az", "crh", "gag", "tr")  # languages in which the capital of i is İ
 
+T = TypeVar("T")
 Rated = tuple[list[str], list[float] | None]  # words, the most frequent first, and their Zipf values; None for ranks
 
 
@@ -82,16 +85,16 @@ def words(given: FrequencyList, least: float, tally: Counter) -> Rated:
     """
     found, zipf = given.read(given.path, least, tally)
     tally["words"] += len(found)
-    if any(word != word.lower() for word in found):
+    if any(map(ne, found, map(str.lower, found))):
         return found, zipf
     capitals = {first: capitalised(first, given.language.code) for first in {word[0] for word in found}}
-    forms: list[str] = []
-    values: list[float] = []
-    for word, value in zip(found, zipf or repeat(0.0), strict=zipf is not None):
-        both = dict.fromkeys((word, capitals[word[0]] + word[1:]))
-        forms += both
-        values += [value] * len(both)
-    return forms, zipf and values
+    cased = [capitals[word[0]] + word[1:] for word in found]
+    is_new = [*_in_turns(repeat(True), map(ne, found, cased))]
+    return [*compress(_in_turns(found, cased), is_new)], zipf and [*compress(_in_turns(zipf, zipf), is_new)]
+
+
+def _in_turns(first: Iterable[T], second: Iterable[T]) -> Iterator[T]:
+    return chain.from_iterable(zip(first, second))  # noqa: B905  # one may be without end
 
 
 def capitalised(word: str, code: str) -> str:

@@ -65,7 +65,7 @@ def write_metadata(
         counting = Counting(build, engine_of(engine), progress or Progress())
         counting.count_ngrams()
         counting.count_titles()
-        with counting.progress.stage("write entries"):
+        with counting.progress.stage("write entries", "languages"):
             build.write(Path(output), parts.owner.require)
 
 
@@ -158,7 +158,7 @@ def starter_metadata(config: MetadataConfig, progress: Progress | None = None) -
 
 
 def _build(folder: Path, config: MetadataConfig, sources: Sources, progress: Progress) -> None:
-    with progress.stage("build starter metadata, once on this machine"):
+    with progress.stage("build starter metadata, once on this machine", "languages"):
         Build(config, sources, Parts(folder / "sources", folder)).write(folder, lambda: None)
 
 

@@ -335,7 +335,10 @@ def in_other_alphabet(entry: str, code: str) -> str | None:
     if code == "uz":
         sounds, letter = _UZBEK_BEGIN if is_latin else _UZBEK_E
         entry = sounds.sub(lambda found: _cased(letter, found[0], found[0]), entry)
-    found = pattern.sub(lambda found: _cased(letters[found[0].lower()], found[0], entry), entry)
+    if entry == entry.lower():
+        found = pattern.sub(lambda found: letters[found[0]], entry)
+    else:
+        found = pattern.sub(lambda found: _cased(letters[found[0].lower()], found[0], entry), entry)
     return None if (_LATIN if is_latin else _CYRILLIC).search(found) else found
 
 
@@ -346,8 +349,10 @@ def in_both_alphabets(
 
     Both stay unchanged if the language has one alphabet, or the source has many entries in both.
     """
+    if code not in ALPHABETS:
+        return entries, scores
     latin, cyrillic = (sum(bool(each.search(entry)) for entry in entries) for each in (_LATIN, _CYRILLIC))
-    if code not in ALPHABETS or min(latin, cyrillic) > MINORITY * max(latin, cyrillic):
+    if min(latin, cyrillic) > MINORITY * max(latin, cyrillic):
         return entries, scores
     both = [(entry, in_other_alphabet(entry, code)) for entry in entries]
     repeated = [score for score, each in zip(scores, both, strict=True) for form in each if form] if scores else scores

@@ -14,6 +14,7 @@ from metadata.config import MetadataConfig
 from metadata.entries import ENTRIES, Entries
 from metadata.pipeline import starter_metadata
 from runtime import packages
+from runtime.progress import Progress
 from tests.support.checkout import ROOT
 from tests.support.spark_jobs import run_here
 
@@ -49,6 +50,13 @@ def test_it_is_built_once_and_again_for_other_rules(words, tmp_path):
     assert folder.stat().st_mtime > 0
     starter_metadata(replace(CONFIG, rules="meta"))
     assert len(made(tmp_path)) == 2
+
+
+def test_progress_counts_the_languages(words):
+    progress = Progress()
+    starter_metadata(CONFIG, progress)
+    (stage,) = progress._stages
+    assert (stage.figures()["done"], stage.figures()["total"]) == (2, 2)
 
 
 def test_a_damaged_copy_is_built_again(words, tmp_path):

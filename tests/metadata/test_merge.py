@@ -5,7 +5,7 @@ import random
 import pytest
 
 from metadata.build import NUMBERS, EntrySource, merge
-from metadata.rules import meta_entry, meta_text
+from metadata.rules import are_plain, is_plain, meta_entry, meta_text, normalise
 
 
 def test_the_first_source_owns_an_entry_and_all_are_recorded():
@@ -43,6 +43,61 @@ def test_what_is_never_an_entry_is_listed_with_its_reason(written, reason):
 
 def test_a_symbol_that_is_no_punctuation_is_an_entry():
     assert list(merge("en", [EntrySource("titles", ["€", "+", "🐕"])]).sources) == ["€", "+", "🐕"]
+
+
+ODD = [
+    "dog",
+    "Dog",
+    "l’été",
+    "l'été",
+    "ＡＢＣ",
+    "ABC",
+    "e\u0301",
+    "\u0301e",
+    "...",
+    "",
+    "a\nb",
+    "x" * 300,
+    "7",
+    "ʼn",
+    "œ",
+]
+
+
+def naive_merge(sources):
+    """Return [entry, sources, score] for each entry, and the dropped strings, one string after the other."""
+    rows, dropped = {}, []
+    for source in sources:
+        for place, written in enumerate(source.entries):
+            entry = " ".join(normalise(written).split())
+            if entry in ("", "...") or len(entry) > 256:
+                dropped.append(written)
+                continue
+            row = rows.setdefault(entry, [entry, [], source.scores[place] if source.scores else None])
+            if source.name not in row[1]:
+                row[1].append(source.name)
+    return [*rows.values()], dropped
+
+
+def test_random_sources_are_merged_as_one_string_after_the_other():
+    chance = random.Random(0)
+    for _ in range(200):
+        sources = []
+        for name in sorted(chance.choices("abc", k=4)):
+            entries = chance.choices(ODD, k=chance.randrange(9))
+            scores = [*map(float, range(len(entries)))] if chance.random() < 0.5 else None
+            sources.append(EntrySource(name, entries, scores))
+        merged = merge("en", sources)
+        rows, dropped = naive_merge(sources)
+        assert [[*row.values()][1:] for row in merged.table().to_pylist()] == rows
+        assert sorted(each for some in merged.dropped.values() for each in some) == sorted(dropped)
+        firsts = [names[0] for _, names, _ in rows]
+        assert merged.by_source() == {name: firsts.count(name) for name in dict.fromkeys(firsts)}
+
+
+def test_plain_texts_are_told_alike_together_and_one_by_one():
+    for texts in (ODD, ["dog", "Dog"], ["Ǆ"], ["aʼb"], []):
+        assert are_plain(texts) == [is_plain(text) for text in texts]
 
 
 def test_no_sources_give_an_empty_table():
