@@ -46,8 +46,7 @@ def picked_off(checkout, tmp_path):
     removed, before = [], {}
 
     def pick_off(*leaves: str) -> Path:
-        jobs = [path for path in (checkout / "jobs").glob("*.py") if names(path, leaves)]
-        for path in [*(checkout / FOLDER / leaf for leaf in leaves), *jobs]:
+        for path in (checkout / FOLDER / leaf for leaf in leaves):
             removed.append((path, tmp_path / "leaves" / path.name))
             shutil.move(*removed[-1])
         for path in (checkout / name for name in ROWS):

@@ -79,8 +79,8 @@ def large(args) -> None:
 def _all_steps(args, pairs: int, files: int) -> dict[str, usage.Usage]:
     """Return what each step took; what the job wrote stays in the folder."""
     folder, run = _files(args, pairs, files, short=True), args.folder / f"run-{pairs}"
-    export = [str(ROOT / "jobs/export.py"), str(run), "--format", "huggingface", "--output", f"{run}-export"]
-    found = {"job": _run(args, folder, JOB, run), "export for Hugging Face": _submit(export)}
+    export = [ROOT / "jobs/run.py", "clip-export", run, "--format", "huggingface", "--output", f"{run}-export"]
+    found = {"job": _run(args, folder, JOB, run), "export for Hugging Face": _submit([*map(str, export)])}
     with tempfile.TemporaryDirectory(dir=args.folder) as frames:
         return found | {"DataFrames": bench_dataframes.frames(args, folder, frames)}
 

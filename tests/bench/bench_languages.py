@@ -37,13 +37,13 @@ from curation.exclusion.lists import hosts
 from curation.inputs.files import find, read
 from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, Stated, Surroundings, judge, weighed
-from curation.leaves.language_evaluation.command import evaluate_witnesses
 from curation.run.tasks import BYTES as HOST_BYTES
 from curation.run.tasks import ROWS as HOST_ROWS
 from metadata import wordnet
 from metadata.languages import of_label, of_wikipedia
 from metadata.wikipedia import articles, files
 from runtime.arrow import gather_rows
+from tools.evaluate_languages import evaluate_witnesses
 
 DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
 WORDS = 3_000  # of each language's wordnet

@@ -282,7 +282,7 @@ def test_open_clip_learns_from_one_coarse_cluster_with_some_outsiders(chain, tar
     columns = {"uid": [row["uid"] for row in rows], "embedding": [*embeddings]}
     pq.write_table(pa.table(columns), tmp_path / "embeddings.parquet")
     where = [chain / "out", "--output", tmp_path / "clusters", "--embeddings", tmp_path / "embeddings.parquet"]
-    done = submit("jobs/cluster.py", *where, "--fine", 16)
+    done = submit("jobs/run.py", "clip-cluster", *where, "--fine", 16)
     assert done.returncode == 0, done.stderr
     clustered = pq.read_table(tmp_path / "clusters" / "clusters").to_pylist()
     coarse = {row["uid"]: row["coarse"] for row in clustered}

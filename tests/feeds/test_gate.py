@@ -70,8 +70,8 @@ def test_pictures_are_curated_downloaded_hashed_gated_and_read_by_loaders(web, s
 
     ran(*curate)
     download(tmp_path)
-    ran("jobs/hash_images.py", "--input", tmp_path / "images", "--output", tmp_path / "hashes")
-    ran("jobs/hash_images.py", "--input", tmp_path / "evaluation", "--output", tmp_path / "evaluation-hashes")
+    ran("jobs/run.py", "clip-hash", "--input", tmp_path / "images", "--output", tmp_path / "hashes")
+    ran("jobs/run.py", "clip-hash", "--input", tmp_path / "evaluation", "--output", tmp_path / "evaluation-hashes")
     gate = ["--status", tmp_path / "images", "--images", tmp_path / "hashes", *GATE, "--same-image", "phash:4"]
     ran(*curate, *gate, "--decontaminate", tmp_path / "evaluation-hashes")
     run = Results.open(tmp_path / "out")

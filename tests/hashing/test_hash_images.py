@@ -113,11 +113,11 @@ def test_the_job_hashes_tar_by_tar_and_goes_on_with_what_was_added(tmp_path):
     for number in range(2):
         downloaded_tar(images / f"{number:05}.tar", range(number * 3, number * 3 + 3))
     arguments = ("--input", images, "--output", output)
-    assert spark_jobs.run_here("jobs/hash_images.py", *arguments) == 0
+    assert spark_jobs.run_here("jobs/run.py", "clip-hash", *arguments) == 0
     first = stamped(output)
     downloaded_tar(images / "00002.tar", range(6, 9))
     (images / "broken.png").write_bytes(b"no picture")
-    assert spark_jobs.run_here("jobs/hash_images.py", *arguments) == 0
+    assert spark_jobs.run_here("jobs/run.py", "clip-hash", *arguments) == 0
     assert len(first) == 2
     assert first.items() < stamped(output).items()
     assert not (output / ".work").exists()
@@ -134,5 +134,5 @@ def test_the_job_hashes_tar_by_tar_and_goes_on_with_what_was_added(tmp_path):
     with pytest.raises(InputError, match=r"made otherwise|pdqhash is not installed"):
         hash_images(lambda: None, [str(images)], output, pdq=True)
     one = ("--input", images / "00000.tar", "--output", output, "--overwrite")
-    assert spark_jobs.run_here("jobs/hash_images.py", *one) == 0
+    assert spark_jobs.run_here("jobs/run.py", "clip-hash", *one) == 0
     assert pq.read_table(output)["uid"].to_pylist() == ["u0", "u1", "u2"]

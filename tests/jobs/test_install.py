@@ -16,15 +16,12 @@ COMMANDS = (
     "clip-export",
     "clip-remove",
     "clip-hash",
-    "clip-lid-eval",
     "clip-align",
     "clip-cluster",
     "clip-score",
     "clip-verify",
 )
-JOBS = {"build_metadata": "clip-metadata", "hash_images": "clip-hash"} | {
-    name: f"clip-{name}" for name in ("curate", "cluster", "export", "remove", "align")
-}
+JOBS = {"build_metadata": "clip-metadata", "curate": "clip-curate"}
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +67,13 @@ def test_a_job_works_copied_alone(run, job, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+def test_one_job_runs_any_command(run, command, tmp_path):
+    shutil.copy(ROOT / "jobs" / "run.py", tmp_path)
+    assert f"usage: {command} " in run(sys.executable, "run.py", command, "--help")
+
+
+@pytest.mark.slow
 def test_a_folder_called_metadata_hides_no_package(run, installed):
     code = "from metadata import Entries; import metadata; print(metadata.__file__)"
     assert run(sys.executable, "-c", code).strip() == str(installed / "metadata" / "__init__.py")
@@ -84,9 +88,18 @@ def test_data_files_come_with_the_packages(installed):
     assert [path for path in sorted(data) if not (installed / path).exists()] == []
 
 
-def test_a_job_says_what_is_missing(tmp_path):
-    shutil.copy(ROOT / "jobs" / "curate.py", tmp_path)
-    bare = [sys.executable, "-S", "-E", "curate.py"]
+@pytest.mark.parametrize("job", [*JOBS, "run"])
+def test_a_job_says_what_is_missing(job, tmp_path):
+    shutil.copy(ROOT / "jobs" / f"{job}.py", tmp_path)
+    bare = [sys.executable, "-S", "-E", f"{job}.py"]
     done = subprocess.run(bare, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "clip-curation is not installed in" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["clip-nothing"]])
+def test_a_job_for_any_command_says_which_there_are(arguments):
+    job = [sys.executable, str(ROOT / "jobs" / "run.py"), *arguments]
+    done = subprocess.run(job, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "give one of clip-align, clip-cluster" in done.stderr

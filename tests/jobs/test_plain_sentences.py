@@ -4,13 +4,13 @@ import re
 
 import pytest
 
-from curation.leaves.language_evaluation import command as evaluate_languages
 from curation.leaves.report_sections.alignment import Classes, align
 from curation.report.page import render
 from curation.run.preview import _plainly
 from metadata.languages import language
 from runtime.errors import InputError
 from tests.report.runs import finished, row
+from tools import evaluate_languages
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,8 @@ def test_all_sources_and_one_of_them(capsys):
 
 def test_two_scores_of_a_language_and_two_values_of_a_step(capsys):
     with pytest.raises(SystemExit):
-        PARSERS["clip-lid-eval"].parse_args(
-            ["--gold", "a.csv", "--output", "out", "--min-language-score", "da=0.6", "0.5", "da=0.7"]
+        PARSERS["clip-curate"].parse_args(
+            ["--input", "a.csv", "--output", "out", "--min-language-score", "da=0.6", "0.5", "da=0.7"]
         )
     assert "argument --min-language-score: two numbers for da; give one" in capsys.readouterr().err
     with pytest.raises(InputError, match="--gate-step min_saturation is given twice, with different values"):

@@ -107,9 +107,10 @@ def finished(bucket, sample, tmp_path_factory) -> Path:
     return folder
 
 
+EXPORT, REMOVE = ("jobs/run.py", "clip-export"), ("jobs/run.py", "clip-remove")
 COMMANDS = {
-    "export": lambda folder, run, output: ["jobs/export.py", run, "--format", "huggingface", "--output", output],
-    "removal": lambda folder, run, output: ["jobs/remove.py", run, "--exclude", folder / "list", "--output", output],
+    "export": lambda folder, run, output: [*EXPORT, run, "--format", "huggingface", "--output", output],
+    "removal": lambda folder, run, output: [*REMOVE, run, "--exclude", folder / "list", "--output", output],
     "index": lambda folder, run, output: [folder / "index.py", folder / "tars", run, output],
 }
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.language.judging import LanguageRules, Stated
-from curation.leaves.language_evaluation.command import EVALUATED, WITNESSED, evaluate, evaluate_witnesses, main
+from tests.naive.evaluate_languages import naive_evaluation
 from tests.naive.judging import naive_judge
-from tests.naive.language_evaluation import naive_evaluation
+from tools.evaluate_languages import EVALUATED, WITNESSED, evaluate, evaluate_witnesses, main
 
 LABELS = {"dog": ("en", 0.9), "hund": ("da", 0.4), "犬": ("ja", 0.8), "Hund": ("en", 0.3), "собака": ("en", 0.1)}
 SCRIPTS = {"en": {"Latn"}, "da": {"Latn"}, "ja": {"Hani", "Hira", "Kana"}}

@@ -1,4 +1,6 @@
-"""The command `clip-lid-eval`: measure how well a language-ID model labels texts of known languages.
+"""Measure how well a language-ID model labels texts of known languages.
+
+    python tools/evaluate_languages.py --gold gold.csv --output judged
 
 Recall, precision and shares are compared by language, and by witness: evidence besides the model's label, such as the
 language that a page states.
@@ -38,7 +40,7 @@ from runtime.storage.paths import as_path, make_folder
 from runtime.terminal import in_one_line, say
 from runtime.wording import number, percent
 
-NAME = "clip-lid-eval"
+NAME = "evaluate_languages"
 LINES = 25  # languages on the console, those with the most texts
 BARS = 60  # languages of the plot
 
@@ -290,7 +292,8 @@ def witness_summary(table: pa.Table) -> str:
 def plot(table: pa.Table) -> str:
     """Return an SVG with recall and precision of the BARS languages with the most texts in a table of EVALUATED."""
     rows = [each for each in table.to_pylist() if each["texts"]]
-    return environment(__package__).get_template("evaluation.svg").render(rows=rows[:BARS])
+    template = Path(__file__).with_suffix(".svg").read_text("utf-8")
+    return environment().from_string(template).render(rows=rows[:BARS])
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
@@ -315,3 +318,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     add_language_rules(parser)
     parser.take_defaults(CurationConfig)
     return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""Naive twin of curation.leaves.language_evaluation.command: one language after the other, by counting."""
+"""Naive twin of tools.evaluate_languages: one language after the other, by counting."""
 
 from collections import Counter
 
