@@ -4,11 +4,14 @@ A count is an exact integer per entry id, over the texts of all languages. The r
 balancing step of the algorithm; `manifest` samples by the rates.
 """
 
+import json
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, starmap
 from numbers import Integral, Real
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +28,7 @@ from runtime.storage.own_files import OwnFile, intact, refusing
 from runtime.storage.parquet import open_parquet, write_tables
 from runtime.storage.paths import as_path
 
-VERSION = b"1"
+VERSION = b"2"  # 1 had a row for every entry of the metadata
 SEEN = pa.schema([pa.field("id", pa.int32()), pa.field("count", pa.int64())])
 
 
@@ -66,7 +69,7 @@ class EntryCounts:
         return self
 
     def __add__(self, other: "EntryCounts") -> "EntryCounts":
-        self._require_digest(other.digest, "the other counts")
+        _require_digest(self.digest, other.digest, "the other counts")
         return EntryCounts(self.values + other.values, self.digest)
 
     def __len__(self) -> int:
@@ -77,27 +80,79 @@ class EntryCounts:
         return {language: self.values[ids] for language, ids in languages.items()}
 
     def save(self, path: str | Path, entries: Entries, rates: np.ndarray | None = None) -> str:
-        """Write a Parquet file with one row per entry, with null rates if `rates` is None; return its checksum."""
-        self._require_digest(entries.digest, "the entries")
-        schema = COUNTS.with_metadata({b"version": VERSION, b"digest": self.digest.encode()})
+        """Write a Parquet file with one row per counted entry, with null rates if `rates` is None; return its checksum.
+
+        The metadata of its schema state the number of entries of each language.
+        """
+        _require_digest(self.digest, entries.digest, "the entries")
+        sizes = {code: size for code, ids in entries.languages.items() if (size := ids.stop - ids.start)}
+        listed = json.dumps(sizes).encode()
+        stated = {"version": VERSION, "digest": self.digest, "languages": listed, "checksum": f"{crc32(listed):08x}"}
+        schema = COUNTS.with_metadata(stated)
         return write_tables(as_path(path), self._tables(entries, rates, schema), schema)
 
     @classmethod
     def open(cls, path: str | Path, digest: str | None = None) -> "EntryCounts":
         """Read the counts at `path`; InputError for a damaged file, or if the metadata's digest is not `digest`."""
+        return CountedEntries.open(path, digest).counts
+
+    def _tables(self, entries: Entries, rates: np.ndarray | None, schema: pa.Schema) -> Iterator[pa.Table]:
+        """Yield the counted entries of each language that has any as one table."""
+        for language, ids in entries.languages.items():
+            counted = np.flatnonzero(self.values[ids]) + ids.start
+            if len(counted):
+                columns = [
+                    pa.array(counted, pa.int32()),
+                    pa.repeat(language, len(counted)),
+                    entries.strings.take(pa.array(counted)).cast(pa.string()),
+                    pa.array(self.values[counted]),
+                    pa.nulls(len(counted), pa.float32()) if rates is None else pa.array(rates[counted], pa.float32()),
+                ]
+                yield pa.Table.from_arrays(columns, schema=schema)
+
+
+@dataclass(frozen=True, eq=False)
+class CountedEntries:
+    """The content of a counts.parquet: rows of the entries that a text has, and the ids of each language's entries."""
+
+    rows: pa.Table  # schema COUNTS
+    languages: dict[str, slice]
+    digest: str
+
+    @classmethod
+    def open(cls, path: str | Path, digest: str | None = None) -> "CountedEntries":
+        """Read the file at `path`; InputError if it is damaged, or if the metadata's digest is not `digest`."""
         own = counts_file(as_path(path))
         with refusing(own):
             try:
                 with intact(own) as local, open_parquet(local) as file:
-                    counts = cls._read(file, path)
+                    found = cls._read(file, path)
             except FileNotFoundError as error:
                 raise InputError(f"no counts at {path}; give the counts.parquet of a finished run") from error
         if digest is not None:
-            counts._require_digest(digest, "the entries")
-        return counts
+            _require_digest(found.digest, digest, "the entries")
+        return found
+
+    @property
+    def counts(self) -> EntryCounts:
+        """The number of texts of each entry, by id."""
+        return EntryCounts(self._by_id("count", np.zeros(self._size, np.int64)), self.digest)
+
+    @property
+    def rates(self) -> np.ndarray:
+        """The rate of each entry, float32, by id: 1 for an entry that no text has; NaN where the file has none."""
+        return self._by_id("rate", np.ones(self._size, np.float32))
+
+    @property
+    def _size(self) -> int:
+        return max((ids.stop for ids in self.languages.values()), default=0)
+
+    def _by_id(self, column: str, out: np.ndarray) -> np.ndarray:
+        out[self.rows["id"].to_numpy()] = self.rows[column].to_numpy()
+        return out
 
     @classmethod
-    def _read(cls, file: ParquetFile, path: str | Path) -> "EntryCounts":
+    def _read(cls, file: ParquetFile, path: str | Path) -> "CountedEntries":
         stated = file.schema_arrow.metadata or {}
         if not file.schema_arrow.equals(COUNTS) or b"digest" not in stated:
             raise InputError(f"{path} holds no counts of entries; give the counts.parquet of a finished run")
@@ -105,34 +160,28 @@ class EntryCounts:
             raise InputError(
                 f"{path} is of version {stated.get(b'version')!r}, this program reads {VERSION!r}; count again"
             )
-        read = file.iter_batches() if file.num_row_groups else ()  # all columns, to compare all checksums
-        batches = [(batch.column("id").to_numpy(False), batch.column("count").to_numpy(False)) for batch in read]
-        ids = np.concatenate([np.empty(0, np.int32), *(ids for ids, _ in batches)])
-        values = np.concatenate([np.empty(0, np.int64), *(values for _, values in batches)])
-        whole = len(ids) == file.metadata.num_rows and np.array_equal(ids, np.arange(len(ids)))
-        if not whole or values.dtype != np.int64 or (values < 0).any():  # a column with nulls would be read as floats
-            raise InputError(f"{path} does not hold one count for each entry; count again")
-        return cls(values, stated[b"digest"].decode())
+        sizes = json.loads(stated.get(b"languages", b"{}"))
+        ends = np.cumsum([0, *sizes.values()]).tolist()
+        languages = dict(zip(sizes, starmap(slice, pairwise(ends)), strict=True))
+        rows = file.read()  # all columns, to compare all checksums
+        ids, counts = rows["id"], rows["count"]
+        whole = len(rows) == file.metadata.num_rows and not ids.null_count and not counts.null_count
+        whole &= stated.get(b"checksum") == b"%08x" % crc32(stated.get(b"languages", b""))
+        if not whole or not _ascend(ids.to_numpy(), ends[-1]) or (counts.to_numpy() < 1).any():
+            raise InputError(f"{path} does not hold one count for each entry that a text has; count again")
+        return cls(rows, languages, stated[b"digest"].decode())
 
-    def _tables(self, entries: Entries, rates: np.ndarray | None, schema: pa.Schema) -> Iterator[pa.Table]:
-        """Yield the rows of each language as one table."""
-        for language, ids in entries.languages.items():
-            values = self.values[ids]
-            columns = [
-                pa.array(np.arange(ids.start, ids.stop, dtype=np.int32)),
-                pa.repeat(language, len(values)),
-                entries.strings[ids].cast(pa.string()),
-                pa.array(values),
-                pa.nulls(len(values), pa.float32()) if rates is None else pa.array(rates[ids], pa.float32()),
-            ]
-            yield pa.Table.from_arrays(columns, schema=schema)
 
-    def _require_digest(self, digest: str, owner: str) -> None:
-        if digest != self.digest:
-            raise InputError(
-                f"these counts belong to metadata {self.digest}, {owner} to metadata {digest}; "
-                "use the metadata that the texts were matched with, or match again"
-            )
+def _require_digest(own: str, digest: str, owner: str) -> None:
+    if digest != own:
+        raise InputError(
+            f"these counts belong to metadata {own}, {owner} to metadata {digest}; "
+            "use the metadata that the texts were matched with, or match again"
+        )
+
+
+def _ascend(ids: np.ndarray, end: int) -> bool:
+    return bool((np.diff(ids) > 0).all() and not (len(ids) and (ids[0] < 0 or ids[-1] >= end)))
 
 
 def counts_file(path: Path) -> OwnFile:

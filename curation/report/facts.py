@@ -83,7 +83,8 @@ class Run:
             "version": VERSION,
             "parameters": asdict(self.config),
             "made_from": self.made_from,
-            "metadata": {"name": self.entries.name, "digest": self.entries.digest} | self.entries.about,
+            "metadata": {"name": self.entries.name, "digest": self.entries.digest, "entries": len(self.entries)}
+            | self.entries.about,
             "lineage": list(self.lineage),
             "versions": versions(),
             "rows": self._rows(),

@@ -33,7 +33,7 @@ from curation.run import warm
 from curation.run.output_folder import require_claimable
 from curation.run.pipeline import asked
 from curation.run.request import Options, Request
-from curation.run.space import CURATED, ENTRY, MATCHED, PAIR, free_bytes, lacking, row_bytes
+from curation.run.space import CURATED, MATCHED, PAIR, free_bytes, lacking, row_bytes
 from curation.schemas import CANDIDATES
 from metadata.entries import Entries
 from runtime.arrow import one_batch
@@ -136,12 +136,11 @@ class Preview:
         return sorted(((code, *sums.tolist()) for code, sums in total.items()), key=lambda row: (-row[1], row[0]))
 
     def disk(self) -> dict[str, float]:
-        """Return the expected bytes of each part of the output folder that depends on the inputs or entries."""
+        """Return the expected bytes of each part of the output folder that grows with the inputs."""
         packed = sum(each.row_bytes * each.sample.pairs for each in self.found) / max(1, self.pairs)
         parts = {"pairs/": (packed + PAIR) * self.pairs, "matched/": (packed + MATCHED) * self.matched}
         parts |= {"gated/": parts["matched/"]} if self.request.gate else {}
-        parts |= {} if self.kept is None else {"curated/": (packed + CURATED) * self.kept}
-        return parts | {"counts.parquet": float(ENTRY * len(self.request.entries))}
+        return parts | ({} if self.kept is None else {"curated/": (packed + CURATED) * self.kept})
 
     @property
     def core_seconds(self) -> float:

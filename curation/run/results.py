@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from curation.balancing.manifest import expected_sizes, with_extra
 from curation.balancing.thresholds import (
+    CountedEntries,
     Distribution,
     EntryCounts,
     SizedThreshold,
@@ -31,14 +32,14 @@ from curation.config import ENGLISH
 from curation.report.page import in_notebook
 from curation.schemas import CURATED
 from metadata.languages import OTHER
-from runtime.arrow import parts, runs_of
+from runtime.arrow import parts
 from runtime.draws import draws
 from runtime.errors import InputError, require_integer, require_share, typed
 from runtime.redaction import redacted
 from runtime.storage.atomic import content_of
 from runtime.storage.listing import described
 from runtime.storage.own_files import OwnFile, own_files
-from runtime.storage.parquet import batches, read_table, require_rows
+from runtime.storage.parquet import batches, require_rows
 from runtime.storage.paths import as_path, names, reachable, read_bytes
 
 BATCH = 50_000  # images in memory at a time
@@ -85,19 +86,24 @@ class Results:
         return in_notebook(self.path, self.facts, warnings_alone=True)
 
     @cached_property
+    def counted_entries(self) -> CountedEntries:
+        """The content of counts.parquet."""
+        return CountedEntries.open(str(self.file("counts.parquet").path))
+
+    @cached_property
     def counts(self) -> np.ndarray:
         """The number of texts that contain each entry, int64."""
-        return EntryCounts.open(str(self._counts_file.path)).values
+        return self.counted_entries.counts.values
 
     @cached_property
     def rates(self) -> np.ndarray:
         """The sampling rate of each entry, float32."""
-        return read_table(self._counts_file, columns=["rate"])["rate"].to_numpy()
+        return self.counted_entries.rates
 
-    @cached_property
+    @property
     def languages(self) -> dict[str, slice]:
         """The slice of entry ids of each language."""
-        return runs_of(read_table(self._counts_file, columns=["language"])["language"])
+        return self.counted_entries.languages
 
     @cached_property
     def distributions(self) -> dict[str, Distribution]:
@@ -111,8 +117,8 @@ class Results:
         return sorted(matches, key=lambda code: -matches[code])
 
     def entries(self, code: str) -> pa.Table:
-        """Return the rows of counts.parquet for one language; row groups of other languages are skipped."""
-        return read_table(self._counts_file, rows=pc.equal(pc.field("language"), code))
+        """Return the rows of counts.parquet for one language: its entries that a text has."""
+        return self.counted_entries.rows.filter(pc.field("language") == code)
 
     @property
     def counted(self) -> tuple[Path, int]:
@@ -241,10 +247,6 @@ class Results:
     def _one_threshold(self) -> bool:
         per_language = self.facts.get("parameters", {}).get("threshold_per_language")
         return self.one_list is not None or per_language == "same"
-
-    @property
-    def _counts_file(self) -> OwnFile:
-        return self.file("counts.parquet")
 
     @property
     def _remedy(self) -> str:

@@ -18,8 +18,8 @@ from runtime.storage.paths import as_path, existing, is_url
 from runtime.terminal import readable
 from runtime.warming import compile_kernels
 
-# Bytes per row, besides URL, text and page, in pairs/, matched/ and curated/; and per entry in counts.parquet.
-PAIR, MATCHED, CURATED, ENTRY = 70, 55, 55, 16
+# Bytes per row, besides URL, text and page, in pairs/, matched/ and curated/.
+PAIR, MATCHED, CURATED = 70, 55, 55
 PLENTY = 20  # times the bytes of the inputs; no run writes more
 ALL_PARTS = 2.5  # times the bytes of pairs/, which a run writes in all if most pairs match
 

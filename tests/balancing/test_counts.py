@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.balancing import thresholds as counts_module
-from curation.balancing.thresholds import SEEN, EntryCounts
+from curation.balancing.thresholds import SEEN, CountedEntries, EntryCounts
 from curation.schemas import COUNTS
 from metadata.entries import Entries
 from runtime.errors import InputError
@@ -115,16 +115,19 @@ def test_each_language_has_its_slice_of_the_counts():
     }
 
 
-def test_saved_counts_are_a_row_per_entry_and_open_again(tmp_path):
+def test_saved_counts_are_a_row_per_counted_entry_and_open_again(tmp_path):
     table = pq.read_table(saved(tmp_path))
     assert table.schema.equals(COUNTS)
     assert table.to_pydict() == {
-        "id": [0, 1, 2, 3, 4],
-        "language": ["en", "en", "fr", "ja", "ja"],
-        "entry": ["a", "of", "crème", "犬", "猫"],
-        "count": [1, 0, 0, 2, 1],
-        "rate": [1, 0.5, 1, 0.25, 1],
+        "id": [0, 3, 4],
+        "language": ["en", "ja", "ja"],
+        "entry": ["a", "犬", "猫"],
+        "count": [1, 2, 1],
+        "rate": [1, 0.25, 1],
     }
+    found = CountedEntries.open(saved(tmp_path))
+    assert (found.rates.tolist(), found.rates.dtype) == ([1, 1, 1, 0.25, 1], np.float32)
+    assert found.languages == {"en": slice(0, 2), "fr": slice(2, 3), "ja": slice(3, 5)}
     opened = EntryCounts.open(saved(tmp_path), digest="d1")
     assert (opened.values.tolist(), opened.values.dtype, opened.digest) == ([1, 0, 0, 2, 1], np.int64, "d1")
     assert opened.count([[1]]).values.tolist() == [1, 1, 0, 2, 1]
@@ -138,8 +141,17 @@ def test_counts_of_no_entries_open_again(tmp_path):
 
 
 def test_counts_without_rates_are_saved_with_nulls(tmp_path):
-    counted([]).save(tmp_path / "counts.parquet", entries())
-    assert pq.read_table(tmp_path / "counts.parquet")["rate"].null_count == 5
+    counted([[0, 1]]).save(tmp_path / "counts.parquet", entries())
+    assert pq.read_table(tmp_path / "counts.parquet")["rate"].null_count == 2
+    assert np.isnan(CountedEntries.open(tmp_path / "counts.parquet").rates).tolist() == [True, True, *[False] * 3]
+
+
+def test_millions_of_entries_that_no_text_has_take_no_room(tmp_path):
+    strings = pa.array(["a", "b"]).take(pa.array(np.zeros(1_000_000, np.int32)))
+    many = stated(strings=strings, languages={"en": slice(0, 1_000_000)}, digest="d1")
+    EntryCounts.zeros(1_000_000, "d1").count([[999_999]]).save(tmp_path / "counts.parquet", many)
+    assert (tmp_path / "counts.parquet").stat().st_size < 4_000
+    assert EntryCounts.open(tmp_path / "counts.parquet").values.nonzero()[0].tolist() == [999_999]
 
 
 def test_counts_are_not_saved_or_opened_with_other_metadata(tmp_path):
@@ -192,12 +204,12 @@ def test_a_file_cut_short_is_refused(tmp_path, share):
 
 def test_other_parquet_files_and_versions_are_refused(tmp_path):
     table = pq.read_table(saved(tmp_path))
-    digest, version = {"digest": "d1"}, {"version": "1"}
+    stated = table.schema.metadata
     cases = {
         "holds no counts": table.drop_columns(["rate"]),
-        "holds no counts of": table.replace_schema_metadata(version),
-        "is of version": table.replace_schema_metadata({**digest, "version": "2"}),
-        "one count for each": table.slice(1).replace_schema_metadata({**digest, **version}),
+        "holds no counts of": table.replace_schema_metadata({"version": "2"}),
+        "is of version": table.replace_schema_metadata(stated | {b"version": b"1"}),
+        "one count for each": table.replace_schema_metadata(stated | {b"languages": b'{"en": 7}'}),
     }
     for message, wrong in cases.items():
         pq.write_table(wrong, tmp_path / "wrong.parquet")
@@ -205,13 +217,13 @@ def test_other_parquet_files_and_versions_are_refused(tmp_path):
             EntryCounts.open(tmp_path / "wrong.parquet")
 
 
-@pytest.mark.parametrize(("column", "value"), [("count", None), ("count", -1), ("id", None), ("id", 3)])
+@pytest.mark.parametrize(
+    ("column", "value"), [("count", None), ("count", -1), ("count", 0), ("id", None), ("id", 3), ("id", 5), ("id", -1)]
+)
 def test_a_count_or_an_id_that_is_null_or_wrong_is_refused(tmp_path, column, value):
     table = pq.read_table(saved(tmp_path))
     field, values = COUNTS.field(column), table[column].to_pylist()
-    wrong = table.set_column(
-        table.column_names.index(column), field, pa.array([*values[:2], value, *values[3:]], field.type)
-    )
+    wrong = table.set_column(table.column_names.index(column), field, pa.array([*values[:2], value], field.type))
     pq.write_table(wrong, tmp_path / "wrong.parquet")
     with pytest.raises(InputError, match="one count for each"):
         EntryCounts.open(tmp_path / "wrong.parquet")

@@ -328,9 +328,10 @@ def make_runs(folder: Path) -> None:
 
 def keep(run: Path, to: Path) -> None:
     """Copy what says what a run decided, before another t takes its place."""
+    from curation import Results
+
     to.mkdir(parents=True)
-    rates = pq.read_table(run / "counts.parquet", columns=["rate"])["rate"].to_numpy()
-    np.save(to / "rates.npy", rates)
+    np.save(to / "rates.npy", Results.open(run).rates)
     pq.write_table(pq.read_table(run / "curated", columns=["uid", "text", "language"]), to / "curated.parquet")
     for name in ("run.json", "thresholds.json"):
         shutil.copy(run / name, to / name)

@@ -96,7 +96,7 @@ def of_job(spark, folder, config: CurationConfig) -> dict:
         "matched": by_uid(read["matched"]),
         "counts": [(row["id"], row["language"], row["entry"], row["count"]) for row in read["counts.parquet"]],
         "thresholds": thresholds | {"tail share": run.facts["tail_share"]},
-        "rates": [row["rate"] for row in read["counts.parquet"]],
+        "rates": run.rates.tolist(),
         "curated": by_uid(read["curated"]),
     }
 
@@ -106,7 +106,7 @@ def on_dataframes(spark, folder, config: CurationConfig) -> dict:
     matched = dataframes.match(pairs, ENTRIES, config).cache()
     counts = dataframes.count(matched, ENTRIES, config).cache()
     balance = dataframes.thresholds(counts, config)
-    rows = sorted(tuple(row) for row in counts.collect())
+    rows = sorted(tuple(row) for row in counts.where("count > 0").collect())
     return {
         "matched": by_uid(matched.toArrow().to_pylist()),
         "counts": rows,

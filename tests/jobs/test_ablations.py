@@ -58,11 +58,12 @@ def test_texts_of_all_languages_are_matched_against_one_list(run, lists, switche
     output = run(switches[0].strip("-"), *switches)
     counts = pq.read_table(output / "counts.parquet").to_pylist()
     assert len({row["language"] for row in counts}) == 1
+    entries = {row["id"]: row["entry"] for row in counts}
     known = read_lists([f"{code}={path}" for code, path in lists.items()])
     texts = [text for row in rows_of(output, "matched") for text in row["candidates"]]
     assert len({text["language"] for text in texts}) > 3
     for text in texts[:: len(texts) // 200]:
-        found = {counts[id]["entry"] for id in text["entries"]}
+        found = {entries[id] for id in text["entries"]}
         assert found == naive_found(text["text"], text["language"], known, **variant)
     rates = naive_rates_at({"one": [row["count"] for row in counts]}, T)["one"]
     assert np.allclose([row["rate"] for row in counts], rates)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.balancing.thresholds import EntryCounts
 from curation.inputs.crawl.links import SIGNALS
 from curation.inputs.files import find, read
 from curation.leaves.report_sections.alignment import align, read_classes
@@ -79,14 +80,16 @@ def test_images_carry_what_any_of_their_pages_says(first, sample):
 
 
 def test_the_figures_agree_with_the_files(first):
-    rows, counts = facts(first)["rows"], pq.read_table(first / "counts.parquet")
+    rows, counts = facts(first)["rows"], EntryCounts.open(first / "counts.parquet").values
     matched = pq.read_table(first / "matched")
     entries = matched["candidates"].combine_chunks().flatten().field("entries")
     assert rows["kept"] == pq.read_table(first / "curated").num_rows
     assert rows["matched"] == matched.num_rows
     assert rows["matched_texts"] == len(entries)
     expected = np.bincount(entries.flatten().to_numpy(), minlength=len(counts))
-    np.testing.assert_array_equal(counts["count"].to_numpy(), expected)
+    np.testing.assert_array_equal(counts, expected)
+    ids = pq.read_table(first / "counts.parquet")["id"].to_numpy()
+    np.testing.assert_array_equal(ids, np.flatnonzero(expected))
 
 
 def test_the_kept_images_are_near_the_expected(first):
@@ -140,10 +143,10 @@ def test_after_a_download_counting_and_sampling_run_over_the_images_that_exist(f
     run("--status", tmp_path / "images", "--classes", *classes, output=output)
     assert {path: path.stat().st_mtime_ns for path in (output / "matched").iterdir()} == before
     assert pq.read_table(output / "gated").to_pylist() == there
-    counts = np.zeros(pq.read_metadata(output / "counts.parquet").num_rows, np.int64)
+    counts = np.zeros(facts(output)["metadata"]["entries"], np.int64)
     for text in (text for image in there for text in image["candidates"]):
         counts[text["entries"]] += 1
-    assert pq.read_table(output / "counts.parquet")["count"].to_pylist() == counts.tolist()
+    assert EntryCounts.open(output / "counts.parquet").values.tolist() == counts.tolist()
     rows = facts(output)["rows"]
     assert (rows["matched"], rows["gated"], rows["matches"]) == (len(images), len(there), counts.sum())
     assert facts(output)["downloads"]["images"]["not_tried"] == 6

@@ -101,7 +101,8 @@ def test_the_first_page_can_be_followed_and_the_run_says_what_its_entries_are(wo
     assert "No metadata is given." in said
     assert said.count(warning) == 2
     assert warning in Path("out", "report.html").read_text("utf-8")
-    assert run.facts["metadata"] == {"digest": starter_metadata(CONFIG).digest} | starter_metadata(CONFIG).about
+    entries = starter_metadata(CONFIG)
+    assert run.facts["metadata"] == {"digest": entries.digest, "entries": len(entries)} | entries.about
     metadata = tmp_path / "metadata"
     assert run_here("jobs/build_metadata.py", "--starter", "--output", metadata) == 0
     assert Entries.open(metadata).digest == run.facts["metadata"]["digest"]

@@ -206,7 +206,7 @@ def test_rates_that_do_not_belong_to_the_index_are_refused(made, needs_torch, tm
     write_run(tmp_path / "run", images(4), digest="another")
     write_tar(tmp_path / "a.tar", images(4))
     index = build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
-    EntryCounts.zeros(5, ENTRIES.digest).save(tmp_path / "counts.parquet", ENTRIES)
+    EntryCounts.zeros(5, ENTRIES.digest).count([[0]]).save(tmp_path / "counts.parquet", ENTRIES)
     for where, rates, message in (
         (index, tmp_path / "run" / "counts.parquet", "belong to metadata"),
         (made.index, tmp_path / "counts.parquet", "without rates"),

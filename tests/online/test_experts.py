@@ -13,6 +13,7 @@ import pytest
 from curation import clusters as module
 from curation import online
 from curation.leaves.online.config import Expert, OnlineConfig
+from curation.leaves.online.dataset import read_rates
 from curation.leaves.online.epochs import Epoch
 from curation.run.results import Results
 from runtime.errors import InputError
@@ -92,7 +93,7 @@ def test_sizes_are_those_of_what_an_epoch_keeps(made, clusters):
 
 
 def test_over_epochs_and_seeds_outsiders_have_the_share_asked_for(made, clusters, coarse):
-    rates = pq.read_table(made.folder / "run" / "counts.parquet")["rate"].to_numpy()
+    rates = read_rates(made.folder / "run" / "counts.parquet")
     own = outsiders = 0
     for number in range(1, 40):
         config = OnlineConfig(expert=Expert(clusters, (0,), 0.25, seed=number))

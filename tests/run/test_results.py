@@ -64,8 +64,8 @@ def test_the_largest_languages_come_first_and_those_without_matches_not(tmp_path
 
 def test_the_entries_of_a_language_are_its_rows(folder, entries):
     rows = Results.open(folder).entries("he")
-    assert rows["entry"].to_pylist() == ENTRIES["he"]
-    assert rows["id"].to_pylist() == [5, 6]
+    assert [(row["entry"], row["id"]) for row in rows.to_pylist()] == [(ENTRIES["he"][id - 5], id) for id in (5, 6)]
+    assert UNSEEN not in Results.open(folder).entries(entries.language(UNSEEN))["id"].to_pylist()
 
 
 @pytest.mark.parametrize("t", [1, 7, 20, 300])

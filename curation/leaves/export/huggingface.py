@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from curation.balancing.manifest import kept_by_language
-from curation.balancing.thresholds import EntryCounts
+from curation.balancing.thresholds import CountedEntries
 from curation.joins.uid_join import each_joined
 from curation.leaves.annotations.clusters import Choice
 from curation.leaves.domains import count_domains
@@ -138,7 +138,7 @@ class HuggingFace(Card):
         """
         self.warn_of_license()
         counts = run.file("counts.parquet")
-        if EntryCounts.open(str(counts.path)).digest != run.facts["made_from"]["metadata"]:
+        if CountedEntries.open(str(counts.path)).digest != run.facts["made_from"]["metadata"]:
             raise InputError(f"{counts.path} and the run.json beside it are of two runs; curate again with --overwrite")
         files, sources = curated_files(run), [*source_shares(self.caption_sources)]
         beside = Beside.of(folder.engine, run, self.captions, self.clusters, sources)

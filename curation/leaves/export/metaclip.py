@@ -42,7 +42,7 @@ from runtime.progress import counted as advancing
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
 from runtime.storage.atomic import whole, write_json
-from runtime.storage.own_files import OwnFile, intact
+from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder
 from runtime.wording import counted
@@ -127,14 +127,18 @@ def write_shard(file: OwnFile, made: Made, languages: Mapping[str, slice], one_l
 
 
 def _write_languages(run: Results, folder: Path) -> None:
-    """Write each language's entries (JSON), counts (int64 .npy) and sampling rates (float32 .npy) to `folder`."""
+    """Write each language's entries (JSON), counts (int64 .npy) and sampling rates (float32 .npy) to `folder`.
+
+    An entry that no text has is null: the run knows only its place.
+    """
     metadata, counts, probabilities = (make_folder(folder / name) for name in (METADATA, COUNTS, PROBABILITIES))
-    with intact(run.file("counts.parquet")) as path:
-        local = Results(path.parent, run.facts)  # else, at a URL, each language would fetch the file again
-        for code, ids in local.languages.items():
-            write_json(metadata / f"{code}.json", local.entries(code)["entry"].to_pylist())
-            save_array(counts / f"{code}.npy", local.counts[ids])
-            save_array(probabilities / f"{code}.npy", local.rates[ids])
+    for code, ids in run.languages.items():
+        entries, rows = [None] * (ids.stop - ids.start), run.entries(code)
+        for id, entry in zip(rows["id"].to_pylist(), rows["entry"].to_pylist(), strict=True):
+            entries[id - ids.start] = entry
+        write_json(metadata / f"{code}.json", entries)
+        save_array(counts / f"{code}.npy", run.counts[ids])
+        save_array(probabilities / f"{code}.npy", run.rates[ids])
 
 
 def _images(

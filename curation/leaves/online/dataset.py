@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curation.balancing.thresholds import EntryCounts, counts_file
+from curation.balancing.thresholds import CountedEntries
 from curation.leaves.annotations.captions import WHOLE, Captions, Ratio
 from curation.leaves.online.building import Index
 from curation.leaves.online.config import OnlineConfig, World
 from curation.leaves.online.epochs import Epoch, groups, order_of_blocks, read, require_any, taken
 from runtime.errors import InputError, require_kind
 from runtime.packages import missing
-from runtime.storage.parquet import read_table
-from runtime.storage.paths import as_path
 
 if TYPE_CHECKING:
     import torch
@@ -233,11 +231,10 @@ class BalancedDataset(Resumable):
 
 def read_rates(path: str | PathLike[str], metadata: str | None = None) -> np.ndarray:
     """Return the rates in a counts.parquet; InputError if it is of metadata with another digest than `metadata`."""
-    EntryCounts.open(str(path), metadata)  # checks ids, checksums and digest
-    rates = read_table(counts_file(as_path(path)), columns=["rate"]).column("rate")
-    if rates.null_count:
+    rates = CountedEntries.open(str(path), metadata).rates
+    if np.isnan(rates).any():
         raise InputError(f"{path} holds counts without rates; give the counts.parquet of a finished run")
-    return rates.to_numpy()
+    return rates
 
 
 def _checked(rates: Sequence[float] | np.ndarray) -> np.ndarray:
