@@ -153,9 +153,10 @@ def head_and_tail(run: Run, rates: np.ndarray) -> list[Bar]:
     """
     tail, head = np.zeros(2), np.zeros(2)  # entries seen, texts kept for these entries
     for code, ids in run.entries.languages.items():
-        counts = run.counts.values[ids]
-        kept, in_tail = counts * np.asarray(rates[ids], np.float64), counts < run.thresholds.of_language[code]
-        tail += ((counts[in_tail] > 0).sum(), kept[in_tail].sum())
+        counted = np.flatnonzero(run.counts.values[ids]) + ids.start
+        counts = run.counts.values[counted]
+        kept, in_tail = counts * np.asarray(rates[counted], np.float64), counts < run.thresholds.of_language[code]
+        tail += (in_tail.sum(), kept[in_tail].sum())
         head += ((~in_tail).sum(), kept[~in_tail].sum())
     total, images = head[1] + tail[1], run.curated["expected"]
     times = f"{total / images:.1f} times the expected images: " if images else ""
@@ -244,8 +245,7 @@ def distributions(run: Run) -> list[tuple[str, Distribution, int, tuple[Chart, C
 
     The charts are those of `counts_by_rank` and `cumulative_share`.
     """
-    all_of = {code: Distribution.of(run.counts.values[ids]) for code, ids in run.entries.languages.items()}
-    found = []
+    all_of, found = run.distributions, []
     for code in sorted((code for code in all_of if all_of[code].total), key=lambda code: -all_of[code].total)[:PLOTTED]:
         ascending, t = all_of[code].ascending, run.thresholds.of_language[code]
         found.append((code, all_of[code], t, (counts_by_rank(ascending, t), cumulative_share(ascending, t))))

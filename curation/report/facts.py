@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from typing import Any
@@ -78,7 +79,11 @@ class Run:
         }
 
     def run_json(self) -> dict[str, Any]:
-        """Return the content of run.json."""
+        """Return the content of run.json, without the checksums of files."""
+        return self._run_json
+
+    @cached_property
+    def _run_json(self) -> dict[str, Any]:
         facts = {
             "version": VERSION,
             "parameters": asdict(self.config),
@@ -122,9 +127,9 @@ class Run:
         Entries with a count of 0 are left out.
         """
         ids = self.entries.ids(code)
-        values = self.counts.values[ids]
-        top = np.argsort(-values, kind="stable")[:number]
-        found = [(ids.start + int(i), int(values[i])) for i in top if values[i]]
+        counted = np.flatnonzero(self.counts.values[ids]) + ids.start
+        top = counted[np.argsort(-self.counts.values[counted], kind="stable")[:number]]
+        found = zip(top.tolist(), self.counts.values[top].tolist(), strict=True)
         return [{"id": id, "entry": self.entries.entry(id), "count": count} for id, count in found]
 
     def codes(self) -> list[str]:
@@ -168,8 +173,13 @@ class Run:
     def _expected(self) -> dict[str, float]:
         return {"kept": self.curated["expected"], "standard_deviation": math.sqrt(self.curated["variance"])}
 
+    @cached_property
+    def distributions(self) -> dict[str, Distribution]:
+        """The distribution of the counts of each language with entries."""
+        return {code: Distribution.of(self.counts.values[ids]) for code, ids in self.entries.languages.items()}
+
     def _threshold_row(self, code: str) -> dict[str, Any]:
-        distribution = Distribution.of(self.counts.values[self.entries.ids(code)])
+        distribution = self.distributions.get(code) or Distribution.of(np.zeros(0, np.int64))
         t = self.thresholds.of_language.get(self.config.one_list or code, 1)
         return {
             "t": t,

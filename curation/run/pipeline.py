@@ -108,5 +108,5 @@ def run(steps: Steps) -> None:
         images, gated = steps.gate(images, steps.request.gate)
     counts = steps.count(images)
     balance = steps.balance(images, counts)
-    curated = steps.sample(images, balance.rates)
+    curated = steps.sample(images, counts, balance.rates)
     steps.write_results(images, Counted(matched, counts, balance, curated, gated))

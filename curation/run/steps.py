@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from curation.balancing.thresholds import (
     Distribution,
@@ -33,10 +34,10 @@ from curation.report.facts import Run
 from curation.run import tasks
 from curation.run.output_folder import Output
 from curation.run.request import Context, GatedHook, GateHook, Observation, Request
+from metadata.rules import have_letters
 from runtime.engine import Engine
 from runtime.errors import AGAIN
 from runtime.progress import Progress
-from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.parquet import require_rows
@@ -122,10 +123,10 @@ class Steps:
         thresholds = thresholds_at(t, distributions, config)
         return Balanced(thresholds, rates_of(counts.values, languages, thresholds), sized)
 
-    def sample(self, images: MatchedImages, rates: np.ndarray) -> Tallies:
+    def sample(self, images: MatchedImages, counts: EntryCounts, rates: np.ndarray) -> Tallies:
         """Write the curated files; return tallies with the expected and the actual number of kept pairs.
 
-        `rates` has the sampling rate of each entry.
+        `counts` and `rates` have the number of texts and the sampling rate of each entry.
         """
         config, output = self.request.config, self.output
         number = max(1, -(-images.number // config.rows_per_file))
@@ -133,8 +134,9 @@ class Steps:
         curated = output.parts.begin("curated")
         with self.progress.stage(f"sample, and write {counted(number, 'file')}"):
             shipped = self.engine.ship(save_array(output.artefacts / "rates.npy", rates))
+            lettered = self.engine.ship(save_array(output.artefacts / "counted.npy", self._lettered_of(counts)))
             to = (number, curated, config.row_group_rows, config.extra_columns)
-            tallies = tasks.sample(self.engine, images.files, tasks.Sampling(shipped, self._lettered, config.seed, *to))
+            tallies = tasks.sample(self.engine, images.files, tasks.Sampling(shipped, lettered, config.seed, *to))
         checksums = checksums_in(tallies)
         self._complete(own_files(curated, checksums, AGAIN), int(tallies["kept"]))
         output.finish("curated", checksums)
@@ -206,7 +208,9 @@ class Steps:
             entries=self.engine.ship(matched),
             model=self.engine.ship(request.identifier.path),
             exclusion=self.engine.ship(exclusion) if len(excluded) else None,
-            lettered=self._lettered if request.config.evidence == "letters" else None,
+            lettered=self.engine.ship(save_array(folder / "lettered.npy", request.entries.lettered))
+            if request.config.evidence == "letters"
+            else None,
         )
 
     def _exclusion(self, work: Path) -> Exclusion:
@@ -217,10 +221,11 @@ class Steps:
         with self.progress.stage("look up listed hashes"):
             return own.without(gate.hashes.find(self.engine, own.hashes, bits, work))
 
-    @cached_property
-    def _lettered(self) -> Shipped:
-        """A shipped mask, bool[entry]: which entries have letters. Shipped once."""
-        return self.engine.ship(save_array(self.output.artefacts / "lettered.npy", self.request.entries.lettered))
+    def _lettered_of(self, counts: EntryCounts) -> np.ndarray:
+        """Return a mask, bool[entry]: which of the counted entries have letters."""
+        ids, lettered = np.flatnonzero(counts.values), np.zeros(len(counts), bool)
+        lettered[ids] = have_letters(self.request.entries.strings.take(pa.array(ids)))
+        return lettered
 
     def _threshold_for_size(
         self, images: MatchedImages, counts: EntryCounts, distributions: dict[str, Distribution], target_size: int
