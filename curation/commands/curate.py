@@ -37,6 +37,9 @@ COLUMNS = {
 UID = {
     "--uid-column NAME": "column of what names each image, likewise; none: its URL names it, even beside a column uid",
 }
+SKIPPED = {
+    "--skip-unreadable": "pass over files that cannot be read as pairs, and count them, instead of refusing all inputs",
+}
 SIZE = {
     "--english-threshold T": "t of English: the matches from which on an entry is frequent; each other language gets "
     "the t at which rare entries hold the same share of its matches as in English",
@@ -219,6 +222,6 @@ def _add_inputs(group: _ActionsContainer) -> None:
         "-quoted (fields may stand in quotes), -escaped (with backslashes before quotes in them, as Spark writes) or "
         "-plain (quotes mean nothing), such as tab-plain",
     )
-    add_fields(group, TableOptions, UID)
+    add_fields(group, TableOptions, UID | SKIPPED)
     add_fields(group, Options, IDENTITY)
     add_fields(group, CurationConfig, READ)

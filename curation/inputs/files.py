@@ -8,9 +8,12 @@ add one through an entry point of GROUP that names its `Format`. File systems ar
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import lru_cache
+from glob import has_magic
+from os.path import commonprefix
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -43,6 +46,9 @@ Check = Callable[[BinaryIO, str, TableOptions], Glance]
 
 _log = logging.getLogger(__name__)
 GROUP = "clip_curation.formats"
+UNREADABLE = "unreadable file"  # kind of an input that is passed over
+MANIFEST = "curated"  # folder of a run's manifest in its output
+NAMED = 10  # files that cannot be used, which an error names
 _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 SPLIT_BYTES = 128 << 20  # compressed bytes of one part of a split file
@@ -181,7 +187,7 @@ def find(
 
     With `sample_files`, only that many files are chosen. The choice depends on the seed and on each file's path only,
     so a larger sample contains a smaller one. `passed_over` is filled with the path and kind of each thing that is no
-    regular file.
+    regular file and, if `options` say to skip them, of each file that cannot be used.
     """
     options = options or TableOptions()
     for fault in _formats()[1].values():
@@ -191,8 +197,52 @@ def find(
     passed_over = {} if passed_over is None else passed_over
     files = {file.path: file for path in paths for file in _files(path, kind_of, passed_over)}
     chosen = sorted(files) if sample_files is None else _sample(sorted(files), sample_files, seed)
-    found = in_threads(lambda path: checked(files[path], options), chosen, OPENED_AT_ONCE)
-    return [each for inputs in found for each in inputs]
+    tried = in_threads(lambda path: _tried(files[path], options), chosen, OPENED_AT_ONCE)
+    found = dict(zip(chosen, tried, strict=True))
+    faults = {path: each for path, each in found.items() if isinstance(each, InputError)}
+    if faults and not (options.skip_unreadable and len(faults) < len(found)):
+        raise _refusal(faults, [path for path in found if path not in faults])
+    for path, error in faults.items():
+        _log.warning("passed over: %s", error)
+        passed_over[path] = UNREADABLE
+    return [each for inputs in found.values() if not isinstance(inputs, InputError) for each in inputs]
+
+
+def _tried(file: Input, options: TableOptions) -> list[Input] | InputError:
+    try:
+        return checked(file, options)
+    except InputError as error:
+        return error
+
+
+def _refusal(faults: dict[str, InputError], good: list[str]) -> InputError:
+    """Return the error for inputs of which those of `faults` cannot be used: all of them, and how to do without."""
+    (_, first), *others = faults.items()
+    if not good:
+        return first
+    more = [path for path, _ in others[:NAMED]]
+    rest = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
+    named = f"; nor can {', '.join(more)}{rest}" if more else ""
+    pattern = _pattern(good, faults)
+    instead = f"give {pattern} instead, or leave" if pattern else "leave"
+    return InputError(
+        f"{len(faults):,} of {len(faults) + len(good):,} files cannot be used: {first}{named}. To read the others, "
+        f"{instead} them out by --skip-unreadable"
+    )
+
+
+def _pattern(good: list[str], others: Iterable[str]) -> str | None:
+    """Return a glob that matches all `good` paths, of one folder, and none of the others; None if none is found.
+
+    >>> _pattern(["/a/train-00.parquet", "/a/train-01.parquet"], ["/a/validation.parquet", "/a/README.csv"])
+    '/a/train-0*.parquet'
+    """
+    begin = commonprefix(good)
+    end = commonprefix([path[len(begin) :][::-1] for path in good])[::-1]
+    pattern = f"{begin}*{end}" if len(good) > 1 else good[0]
+    in_one_folder = len({path.rpartition("/")[0] for path in good}) == 1
+    is_apt = in_one_folder and not has_magic(begin + end) and not any(fnmatchcase(path, pattern) for path in others)
+    return pattern if is_apt else None
 
 
 def dialects(files: list[Input]) -> list[str]:
@@ -258,11 +308,19 @@ def _files(path: str, kind_of: KindOf, passed_over: dict[str, str]) -> list[Inpu
     with listing.looking_up(path):
         found = listing.expand(path)
         if found is not None:
+            _require_no_run(found)
             require_no_table(found, kind_of)
             passed_over.update(found.passed_over)
     if found is None:
         raise InputError(f"{path} does not exist; expected a file, a folder, a glob or a URL")
     return _known(path, found)
+
+
+def _require_no_run(found: listing.Found) -> None:
+    """Refuse the output folder of a run, whose manifest alone may be meant."""
+    for folder in (path.removesuffix(f"/{listing.RUN}") for path in found.paths if path.endswith(f"/{listing.RUN}")):
+        if any(path.startswith(f"{folder}/{MANIFEST}/") for path in found.paths):
+            raise InputError(f"{folder} is the output of a run; its manifest is {folder}/{MANIFEST}")
 
 
 def _known(path: str, found: listing.Found) -> list[Input]:

@@ -157,7 +157,7 @@ def _of_files(facts: dict[str, Any]) -> Iterator[Sentence]:
         )
     if kinds := facts["passed_over"].items():
         counts = ", ".join(counted(count, kind) for kind, count in kinds)
-        yield (f"Not read, because only regular files are inputs: {counts}.",)
+        yield (f"Not read, because they are no regular files or hold no pairs: {counts}.",)
 
 
 def _of_rows(facts: dict[str, Any]) -> Iterator[Sentence]:

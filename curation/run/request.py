@@ -168,7 +168,9 @@ class Request:
         tables = [{"path": f"{PREFIX}{table}"} for table in self.tables]
         return {
             "inputs": [*(asdict(file) for file in self.files), *tables],
-            "columns": {name: column for name, column in asdict(self.options.columns).items() if name != "dialect"},
+            "columns": {
+                name: column for name, column in asdict(self.options.columns).items() if name.endswith("_column")
+            },
             "exclusion": self._excluded(),
             "matched_version": MATCHED_VERSION,
             "metadata": self.entries.digest,

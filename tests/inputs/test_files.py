@@ -263,3 +263,57 @@ def test_a_format_that_takes_a_name_is_refused(folder, monkeypatch, unread):
     install(monkeypatch, folder / "site", "greedy_format", "part = 3", f"[{GROUP}]\ncsv = greedy_format:part\n")
     with pytest.raises(InputError, match="the package greedy_format has .* as csv in .*, a name that is taken"):
         find([str(folder / "e.csv")])
+
+
+@pytest.fixture
+def mixed(tmp_path) -> Path:
+    """A folder of two files of pairs, one without texts, and one that is no table of pairs."""
+    pairs = {"url": ["https://a.org/1.jpg"], "text": ["x"]}
+    for name, columns in {"train-00": pairs, "train-01": pairs, "validation": {"id": [1]}}.items():
+        pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+    (tmp_path / "README.csv").write_text("how,to\n")
+    return tmp_path
+
+
+def test_all_odd_files_of_a_folder_are_named_with_a_glob_that_leaves_them_out(mixed):
+    with pytest.raises(InputError) as refusal:
+        find([str(mixed)])
+    said = str(refusal.value)
+    assert said.startswith(f"2 of 4 files cannot be used: {mixed}/README.csv has no column url")
+    assert f"; nor can {mixed}/validation.parquet. To read the others, give {mixed}/train-0*.parquet" in said
+    assert said.endswith("instead, or leave them out by --skip-unreadable")
+    assert [Path(file.path).name for file in find([f"{mixed}/train-0*.parquet"])] == [
+        "train-00.parquet",
+        "train-01.parquet",
+    ]
+
+
+def test_odd_files_are_passed_over_if_that_is_asked_for(mixed):
+    passed_over: dict[str, str] = {}
+    found = find([str(mixed)], TableOptions(skip_unreadable=True), passed_over=passed_over)
+    assert [Path(file.path).name for file in found] == ["train-00.parquet", "train-01.parquet"]
+    assert passed_over == dict.fromkeys([f"{mixed}/README.csv", f"{mixed}/validation.parquet"], "unreadable file")
+
+
+def test_files_that_can_all_not_be_used_are_refused_even_so(mixed):
+    (mixed / "train-00.parquet").unlink()
+    (mixed / "train-01.parquet").unlink()
+    with pytest.raises(InputError, match="README.csv has no column url"):
+        find([str(mixed)], TableOptions(skip_unreadable=True))
+
+
+def test_no_glob_is_given_where_none_leaves_the_odd_files_out(mixed):
+    (mixed / "train-00.parquet").rename(mixed / "a.parquet")
+    with pytest.raises(InputError, match="To read the others, leave them out by --skip-unreadable"):
+        find([str(mixed)])
+
+
+@pytest.mark.parametrize("given", ["out", "out/*", "."])
+def test_the_output_of_a_run_is_no_input_but_its_manifest_is(tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out" / "curated").mkdir(parents=True)
+    pq.write_table(pa.table({"url": ["https://a.org/1.jpg"], "text": ["x"]}), tmp_path / "out/curated/00000.parquet")
+    (tmp_path / "out" / "run.json").write_text("{}")
+    with pytest.raises(InputError, match=r"out is the output of a run; its manifest is .*/out/curated"):
+        find([given])
+    assert len(find(["out/curated"])) == 1

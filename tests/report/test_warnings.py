@@ -118,7 +118,7 @@ def test_input_that_was_not_read_whole_is_warned_of():
 
 def test_what_is_no_regular_file_is_warned_of():
     (warning,) = said(facts_of() | {"passed_over": {"broken link": 2, "FIFO": 1}})
-    assert warning == "Not read, because only regular files are inputs: 2 broken links, 1 FIFO."
+    assert warning == "Not read, because they are no regular files or hold no pairs: 2 broken links, 1 FIFO."
 
 
 def test_lists_that_exclude_nothing_are_warned_of():

@@ -56,6 +56,7 @@ class TableOptions:
     text_column: Given = None
     uid_column: Given = None  # `none`: the URL identifies the image
     dialect: str | None = None  # one of DIALECTS, for CSV and TSV; None: recognised from each file's first rows
+    skip_unreadable: bool = False  # pass over files that cannot be used, and count them, instead of refusing all
 
     def __post_init__(self) -> None:
         for name in GIVEN:
