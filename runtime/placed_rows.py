@@ -14,7 +14,7 @@ from sys import maxsize
 import numpy as np
 import pyarrow as pa
 
-from runtime.buckets import FEWEST_ROWS, by_bucket
+from runtime.buckets import FEWEST_ROWS
 from runtime.cogroup import Function, Grouping, Rows
 from runtime.partitioning import MOST_BUCKETS
 from runtime.tallies import Tallies
@@ -121,25 +121,6 @@ class Places:
         free = 64 - self.file_bits
         file, row = rows["file"].to_numpy().astype(np.uint64), rows["row"].to_numpy().astype(np.uint64)
         return file << np.uint64(free) | row << np.uint64(free - self.row_bits)
-
-    # TODO(49): goes once the gate and clustering stand on cogroup
-    @property
-    def buckets(self) -> int:
-        return 1 << self.file_bits
-
-    @property
-    def images(self) -> int:
-        return self.rows
-
-    relays = senders
-
-    def stream(self, blocks: Iterable[bytes], schema: pa.Schema) -> RowStream:
-        return in_order(by_bucket(blocks, self.tasks, schema, self.keys))
-
-    def written(self, task: int, blocks: Iterable[bytes], schema: pa.Schema, write: Write) -> Tallies:
-        tallies = Tallies()
-        _WriteFiles(self, write)(task, by_bucket(blocks, self.tasks, schema, self.keys), tallies)
-        return tallies
 
     def grouping(self, schema: pa.Schema, function: Function) -> Grouping:
         """Return the grouping of rows, of a schema that has PLACE, by the tasks of their files."""

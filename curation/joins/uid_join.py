@@ -18,7 +18,7 @@ from curation.image_ids import KEY, KEY_NAMES, key_columns
 from curation.outputs.derived import Derived, Item, Task, items_of
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import differs, gather_reduced, one_batch
-from runtime.buckets import BUCKET_BYTES, Block, Packer, by_bucket
+from runtime.buckets import BUCKET_BYTES
 from runtime.cogroup import SIDE, Grouping, Rows, Side, cogroup
 from runtime.engine import Engine
 from runtime.partitioning import MOST_BUCKETS, group_buckets
@@ -73,37 +73,24 @@ def spread_keys(rows: pa.RecordBatch) -> np.ndarray:
     return (high + low * _ODD[0]) * _ODD[1]
 
 
-def send_images(
-    number: int,
-    file: OwnFile,
-    schema: pa.Schema,
-    packer: Packer,
-    columns: Callable[[pa.RecordBatch], dict[str, pa.Array]] = lambda batch: {},
-) -> Iterator[Block]:
-    """Yield KEY and PLACE of each image of the file `number`, in blocks by KEY.
+@dataclass(frozen=True)
+class ImageKeys:
+    """Reads KEY and PLACE of the images in files of a run, and the columns `more`."""
 
-    `columns` returns more columns, by name, for a batch of uids; all other columns of `schema` are null.
-    """
-    row = 0
-    for batch in batches(file, MATCHED_ROW_GROUP, ["uid"]):
-        places = [np.full(batch.num_rows, number, np.int32), np.arange(row, row := row + batch.num_rows)]
-        known = dict(zip(schema.names, [*key_columns(batch["uid"]), *map(pa.array, places)], strict=False))
-        yield from deal(packer, known | columns(batch), schema, batch.num_rows)
+    more: tuple[str, ...] = ()
+
+    def __call__(self, number: int, file: OwnFile, tallies: Tallies) -> Rows:
+        """Yield the images of a file."""
+        row = 0
+        for batch in batches(file, MATCHED_ROW_GROUP, [*dict.fromkeys(["uid", *self.more])]):
+            places = [np.full(batch.num_rows, number, np.int32), np.arange(row, row := row + batch.num_rows)]
+            columns = [*key_columns(batch["uid"]), *map(pa.array, places), *(batch[name] for name in self.more)]
+            yield pa.RecordBatch.from_arrays(columns, [*(field.name for field in ROWS), *self.more])
 
 
-def deal(packer: Packer, known: dict[str, pa.Array], schema: pa.Schema, number: int) -> Iterator[Block]:
-    """Pack rows of `schema` by KEY, and yield full blocks.
-
-    `known` has columns of the `number` rows, by name; all other columns are null.
-    """
-    columns = [known.get(field.name, pa.nulls(number, field.type)) for field in schema]
-    rows = pa.RecordBatch.from_arrays(columns, schema=schema)
-    yield from packer.deal(rows, spread_keys(rows))
-
-
-def buckets_of(blocks: Iterable[bytes], number: int, schema: pa.Schema) -> Iterator[tuple[pa.RecordBatch, Groups]]:
-    """Yield the rows of each of `number` buckets, and their groups; in a large bucket, equal rows are merged."""
-    for bucket in by_bucket(blocks, number, schema, spread_keys):
+def grouped(buckets: Iterable[Rows]) -> Iterator[tuple[pa.RecordBatch, Groups]]:
+    """Yield the rows of each bucket, and their groups; in a large bucket, equal rows are merged."""
+    for bucket in buckets:
         rows = _together(bucket)
         yield rows, Groups.of(rows)
 

@@ -7,14 +7,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from curation.leaves.gate.checks import rewrite, rewrite_one
-from curation.leaves.gate.hosts import FOUND, HostFiles, Meeting, _marked, _pass_on, _send
+from curation.leaves.gate.checks import Rewriting, rewrite
+from curation.leaves.gate.hosts import ASKED, FOUND, HostFiles, HostRanges, _marked, read_hosts, read_urls
 from curation.leaves.gate.robots_text import robots_agents
 from curation.leaves.gate.steps import StepFolder
+from runtime.cogroup import Grouping
 from runtime.placed_rows import Places
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import row_counts
@@ -33,21 +33,22 @@ def timed(what: str, images: int) -> Iterator[None]:
 def main(run: str, robots: str, times: int = 1) -> None:
     images = own_files(Path(run) / "matched", None, "") * times
     places, files, tallies = Places.of(row_counts(images)), [*HostFiles.find([robots]).files], Tallies()
-    meeting, number = Meeting(64, places, tuple(map(str.lower, robots_agents()))), places.images
+    ranges, number = HostRanges(64, tuple(map(str.lower, robots_agents()))), places.rows
+    grouping = Grouping(ASKED, ranges.keys, ranges.found, ranges.buckets, 1)
     print(f"{number:,} images")
-    blocks: list[bytes] = []
     with timed("files of hosts read", number):
-        blocks += [block.data for block in _send(files, tallies, meeting)]
+        blocks = [block.data for block in grouping.packed(read_hosts(0, files, tallies))]
     with timed("URLs sent", number):
         for item in enumerate(images):
-            blocks += [block.data for block in _send(item, tallies, meeting)]
+            blocks += [block.data for block in grouping.packed(read_urls(*item, tallies))]
     with timed("files parsed, paths tested", number):
-        found = [block for block in _pass_on(0, iter(blocks), tallies, meeting)]
+        found = [*grouping.run(0, blocks, tallies)]
     with TemporaryDirectory() as folder, timed("files rewritten", number):
-        write = partial(rewrite_one, images=images, change=_marked, folder=StepFolder(Path(folder)))
+        rewriting = places.stage(FOUND, Rewriting(images, _marked, StepFolder(Path(folder))).write)
+        packed = [*rewriting.packed(found)]
         for task in range(places.tasks):
-            sent = [block.data for block in found if block.scaled(places.tasks) == task]
-            places.written(task, iter(sent), FOUND, write)
+            sent = [block.data for block in packed if block.scaled(places.tasks) == task]
+            assert not [*rewriting.run(task, sent, tallies)]
     with TemporaryDirectory() as folder, timed("of that without any signal", number):
         for file in images:
             rewrite(file, _marked, StepFolder(Path(folder)))

@@ -84,4 +84,4 @@ def test_keys_of_places_are_in_the_order_of_files_and_rows():
     rows = pa.RecordBatch.from_pylist([{"file": file, "row": row} for file in range(4) for row in range(0, 1024, 7)])
     keys = PLACES.keys(rows)
     assert np.all(np.diff(keys.astype(object)) > 0)
-    assert bucket_of(keys, PLACES.buckets).tolist() == rows["file"].to_pylist()
+    assert bucket_of(keys, 1 << PLACES.file_bits).tolist() == rows["file"].to_pylist()

@@ -4,6 +4,7 @@ import random
 import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from unittest.mock import patch
 
 import pyarrow as pa
@@ -11,13 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.gate import hosts as known_hosts
-from curation.leaves.gate.hosts import ASKED, BITS, FOUND, HostFiles, KnownHosts, Meeting, _pass_on, _send, contents
+from curation.leaves.gate.hosts import ASKED, BITS, HostFiles, HostRanges, KnownHosts, contents, read_hosts, read_urls
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.robots_text import HostRules, condensed
 from curation.schemas import MATCHED
-from runtime.buckets import unpack
+from runtime.cogroup import Grouping
 from runtime.errors import InputError
-from runtime.placed_rows import Places
 from runtime.progress import advanced
 from runtime.storage.own_files import own_files
 from runtime.tallies import Tallies
@@ -189,12 +189,14 @@ def test_signals_are_the_same_for_any_number_of_buckets(tmp_path):
     [own], files = own_files(folder, None, ""), [*HostFiles.find([tmp_path / "hosts.parquet"]).files]
     answers = []
     for buckets, sent in ((2, 2), (64, 64), (64, 4)):
-        meeting, tallies = Meeting(buckets, Places.of([len(images)]), tuple(map(str.lower, AGENTS))), Tallies()
-        with patch("runtime.partitioning.MOST_BUCKETS", sent):
-            blocks = [block for item in (files, (0, own)) for block in _send(item, tallies, meeting)]
+        ranges, tallies = HostRanges(buckets, tuple(map(str.lower, AGENTS))), Tallies()
+        grouping = Grouping(ASKED, ranges.keys, ranges.found, ranges.buckets, 1)
+        with patch("runtime.cogroup.MOST_BUCKETS", sent):
+            rows_read = chain(read_hosts(0, files, tallies), read_urls(0, own, tallies))
+            blocks = [*grouping.packed(rows.select(ASKED.names) for rows in rows_read)]
         assert {block.buckets for block in blocks} == {sent}
-        found = _pass_on(0, (block.data for block in reversed(blocks)), tallies, meeting)
-        rows = [row for block in found for row in unpack(block.data, FOUND).to_pylist()]
+        found = grouping.run(0, (block.data for block in reversed(blocks)), tallies)
+        rows = [row for batch in found for row in batch.to_pylist()]
         answers.append((sorted(rows, key=str), tallies.rows()))
     assert len(answers[0][0]) > 50
     assert answers[0] == answers[1] == answers[2]

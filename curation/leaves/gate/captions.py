@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
@@ -20,7 +20,7 @@ from curation.inputs.limits import shorter
 from curation.joins.tables import ImageTable
 from curation.joins.uid_join import Join, images_in
 from curation.leaves.annotations.captions import JOINED_CAPTION, caption_table, find_captions
-from curation.leaves.gate.checks import Begin, rewrite_one, tally_languages
+from curation.leaves.gate.checks import Begin, Rewriting, tally_languages
 from curation.leaves.gate.mending import with_texts
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.steps import Step, StepFolder
@@ -70,8 +70,8 @@ class CaptionStep(Step):
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write the images with captions as texts; tally `texts` by language: replaced alt texts minus captions."""
         change = Captioner(context.match_plan())
-        write = partial(rewrite_one, images=list(images), change=change, folder=folder)
-        return Join(images_in(images), [caption_table(self.table)]).write(context.engine, write)
+        rewriting = Rewriting(list(images), change, folder)
+        return Join(images_in(images), [caption_table(self.table)]).write(context.engine, rewriting.write)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Raise InputError if the table has a caption of none of the images, or if no image passes."""
@@ -111,7 +111,7 @@ def find(options: GateOptions) -> CaptionStep | None:
 
 @dataclass(frozen=True)
 class Captioner:
-    """A Change (a function that `rewrite_one` calls) that replaces the texts of images by their captions."""
+    """A Change (a function that `rewrite` calls) that replaces the texts of images by their captions."""
 
     plan: MatchPlan
 

@@ -6,29 +6,24 @@ of those for which it is the first failed check. A text is counted under its fir
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.image_ids import KEY_NAMES
-from curation.joins.uid_join import Groups, buckets_of, deal, send_images
 from curation.leaves.gate.conditions import Conditions
 from curation.leaves.gate.mending import Mending, with_texts
 from curation.leaves.gate.steps import Removed, StepFolder
 from curation.run.request import Context
 from curation.schemas import MATCHED, MATCHED_ROW_GROUP
 from runtime.arrow import parts
-from runtime.buckets import Block, Packer
-from runtime.engine import Receive
-from runtime.partitioning import group_buckets, senders, sending
-from runtime.placed_rows import Places, RowStream
+from runtime.placed_rows import RowStream
 from runtime.storage.own_files import OwnFile, tally
-from runtime.storage.parquet import batches, part_writer, row_counts
+from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import Tallies
 
 MET = "met_"  # columns that say whether a condition holds begin with this
@@ -211,17 +206,17 @@ class Begin(NamedTuple):
 Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, Begin, Tallies], pa.RecordBatch]
 
 
-def written(
-    images: Sequence[OwnFile], places: Places, schema: pa.Schema, change: Change, folder: StepFolder
-) -> Receive:
-    """Return the function that tasks call with blocks of rows, of `schema`, about images, to rewrite their files."""
-    write = partial(rewrite_one, images=[*images], change=change, folder=folder)
-    return partial(places.written, schema=schema, write=write)
+@dataclass(frozen=True)
+class Rewriting:
+    """Rewrites each of `images` by `change`, to a file of the same name in `folder`."""
 
+    images: Sequence[OwnFile]
+    change: Change
+    folder: StepFolder
 
-def rewrite_one(number: int, rows: RowStream, images: Sequence[OwnFile], change: Change, folder: StepFolder) -> Tallies:
-    """Rewrite the file `number` of `images` by `change`; `rows` has rows about images of this file and of others."""
-    return rewrite(images[number], change, folder, number, rows)
+    def write(self, number: int, rows: RowStream) -> Tallies:
+        """Rewrite the file `number`; `rows` has rows about images of this file and of others."""
+        return rewrite(self.images[number], self.change, self.folder, number, rows)
 
 
 def rewrite(
@@ -242,68 +237,6 @@ def rewrite(
     return tallies
 
 
-@dataclass(frozen=True)
-class ByKey:
-    """An exchange that brings the images in files together with the rows of tables about them, by KEY.
-
-    `read(file)` yields the rows in a file of a table, as KEY and other columns of `schema`. Of each image, KEY, PLACE
-    and the columns `named` are sent. Results go to the files of the images.
-    """
-
-    images: list[OwnFile]
-    read: Callable[[Any], Iterator[dict[str, pa.Array]]]
-    schema: pa.Schema
-    named: tuple[str, ...] = ()
-
-    @cached_property
-    def places(self) -> Places:
-        """The layout of the images in their files."""
-        return Places.of(row_counts(self.images))
-
-    @property
-    def buckets(self) -> int:
-        """The number of buckets of keys."""
-        return self.cut[0]
-
-    @property
-    def cut(self) -> tuple[int, int]:
-        """The number of buckets of keys, and the number of tasks for them, if each image has about one row."""
-        return group_buckets(2 * self.places.images)
-
-    def items(self, files: Sequence[Any]) -> list[list[tuple[int, Any]]]:
-        """Return the items for `send`, a list per task: numbered files of images, and these files of tables with -1."""
-        sides: list[list[tuple[int, Any]]] = [[*enumerate(self.images)], [(-1, file) for file in files]]
-        return [item for side in sides for item in senders(side, self.places.images, self.buckets)]
-
-    def send(self, items: Sequence[tuple[int, Any]], tallies: Tallies) -> Iterator[Block]:
-        """Yield the rows of images and tables in these items, in blocks by key; tally those of tables."""
-        packer = sending(self.buckets)
-        for number, file in items:
-            if number >= 0:
-                yield from send_images(number, file, self.schema, packer, self._columns)
-                continue
-            for known in self.read(file):
-                tallies.add("rows", len(known[KEY_NAMES[0]]))
-                yield from deal(packer, known, self.schema, len(known[KEY_NAMES[0]]))
-        yield from packer.finish()
-
-    def _columns(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
-        return {name: batch[name] for name in self.named}
-
-    def grouped(self, blocks: Iterator[bytes]) -> Iterator[tuple[pa.RecordBatch, Groups]]:
-        """Yield the rows of each bucket, and their groups by image."""
-        return buckets_of(blocks, self.buckets, self.schema)
-
-
-def dealt(
-    packer: Packer, batches: Iterable[pa.RecordBatch], keys: Callable[[pa.RecordBatch], np.ndarray]
-) -> Iterator[Block]:
-    """Pack the rows of all batches into blocks, and yield these; `keys` returns the rows' keys."""
-    for rows in batches:
-        yield from packer.deal(rows, keys(rows))
-    yield from packer.finish()
-
-
 def without(
     batch: pa.RecordBatch, goes: np.ndarray, rule: str, removed: Removed | None, tallies: Tallies
 ) -> pa.RecordBatch:
@@ -317,22 +250,24 @@ def without(
     return batch.filter(pa.array(~goes))
 
 
-def without_rows(
-    batch: pa.RecordBatch,
-    rows: pa.RecordBatch | None,
-    begin: Begin,
-    tallies: Tallies,
-    rule: str,
-    stay: bool = False,
-) -> pa.RecordBatch:
-    """Return the images of a MATCHED batch about which `rows` has no row or, with `stay`, has one.
+@dataclass(frozen=True)
+class RemovalByRows:
+    """A change that removes the images about which there is a row or, with `stay`, all others.
 
-    The other images are tallied as by `without`.
+    `rule` describes what removes the images, for the sample of removed texts.
     """
-    goes = np.full(batch.num_rows, stay)
-    if rows is not None:
-        goes[rows["row"].to_numpy() - begin.row] = not stay
-    return without(batch, goes, rule, begin.removed, tallies)
+
+    rule: str
+    stay: bool = False
+
+    def __call__(
+        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
+    ) -> pa.RecordBatch:
+        """Return the images of a MATCHED batch that stay; tally the others as `without` does."""
+        goes = np.full(batch.num_rows, self.stay)
+        if rows is not None:
+            goes[rows["row"].to_numpy() - begin.row] = not self.stay
+        return without(batch, goes, self.rule, begin.removed, tallies)
 
 
 def show_images(batch: pa.RecordBatch, goes: np.ndarray, rule: str, removed: Removed | None) -> None:

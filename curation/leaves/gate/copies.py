@@ -28,9 +28,9 @@ from curation.config import HASH_BITS, MOST_SHARE, CurationConfig, require_dista
 from curation.image_ids import KEY, KEY_NAMES, key_columns, spelled, uid_hashes
 from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pairs_of, write_rows
 from curation.joins.tables import ImageTable, comparable, opened
-from curation.joins.uid_join import ROWS, Groups, buckets_of, deal
+from curation.joins.uid_join import ROWS, Groups, ImageKeys, grouped, spread_keys
 from curation.leaves.annotations.clusters import named, table_in
-from curation.leaves.gate.checks import ByKey, dealt, show_images, tally_texts, without_rows, written
+from curation.leaves.gate.checks import RemovalByRows, Rewriting, show_images, tally_texts
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.steps import Step, StepFolder
 from curation.leaves.gate.tables import GivenTables, of_table, require_found, require_own_rows, value_bytes
@@ -38,15 +38,15 @@ from curation.leaves.near_duplicates.index import hash_binaries, hash_bits, keys
 from curation.run.request import Context
 from curation.schemas import COSINE, MATCHED, MATCHED_ROW_GROUP, PAIRS
 from runtime.arrow import gather_reduced, gather_rows, one_batch
-from runtime.buckets import BUCKET_BYTES, Block, Packer, Store, by_bucket, packed, unpack
-from runtime.cogroup import Grouping, Rows, Side, cogroup
-from runtime.engine import Engine, Receive, Relay
+from runtime.buckets import BUCKET_BYTES, Store, packed, unpack
+from runtime.cogroup import Grouping, Receiving, Rows, Side, cogroup
+from runtime.engine import Engine
 from runtime.errors import AGAIN, InputError
-from runtime.partitioning import group_buckets, sending
-from runtime.placed_rows import PLACE, Places
+from runtime.partitioning import group_buckets
+from runtime.placed_rows import PLACE, Places, in_order
 from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
-from runtime.storage.parquet import batches, part_writer, read_table
+from runtime.storage.parquet import batches, part_writer, read_table, row_counts
 from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies
 
@@ -105,8 +105,8 @@ class Pictures:
         require_distance(self.distance, bits)
         return replace(self, bits=bits)
 
-    def read(self, file: tuple[str, Version]) -> Iterator[dict[str, pa.Array]]:
-        """Yield KEY and value, as bytes, of each row of a file of the table.
+    def read(self, _: int, file: tuple[str, Version], tallies: Tallies) -> Rows:
+        """Yield KEY and value, as bytes, of each row of a file of the table; tally the rows.
 
         If `bits` is set, so that hashes may differ, the value is the hash's key (`keys_of_hashes`).
         """
@@ -116,7 +116,9 @@ class Pictures:
                 values = value_bytes(comparable(values, self.table.name))
             else:
                 values = keys_of_hashes(hash_binaries(values, self.column), self.bits)
-            yield {name: batch[name] for name in KEY_NAMES} | {VALUE.name: values}
+            tallies.add("rows", batch.num_rows)
+            columns = [*(batch[name] for name in KEY_NAMES), values]
+            yield pa.RecordBatch.from_arrays(columns, [*KEY_NAMES, VALUE.name])
 
     def __str__(self) -> str:
         return self.column if self.distance is None else f"{self.column} within {self.distance} bits"
@@ -219,25 +221,30 @@ def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, w
     `copies` is the number of marks, `found` that of images in the table, and `differing` that of images with differing
     rows there; the uid of one of these is tallied too. `work` is a folder for intermediate files.
     """
-    met = ByKey([*images], pictures.read, _JOINED, (_UID.name,))
-    items, places, tasks = met.items(pictures.table.files), met.places, met.cut[1]
-    write = partial(_write, places=places, folder=folder)
-    joining = Relay(partial(_with_values, met=met, is_uid=pictures.table.is_uid), tasks)
+    places = Places.of(row_counts(images))
+    cut = group_buckets(2 * places.rows)
+    sides = [
+        Side(images, ImageKeys((_UID.name,)), places.rows),
+        Side(pictures.table.files, pictures.read, places.rows),
+    ]
+    joining = Grouping(_JOINED, spread_keys, PictureValues(pictures.table.is_uid), *cut)
+    marking = places.grouping(MARKS, MarkFiles(folder))
     if pictures.bits is None or pictures.distance is None:
-        equal = Relay(partial(_equal, buckets=met.buckets, places=places), tasks)
-        return engine.exchange(items, met.send, write, places.tasks, [joining, equal])
-    values = make_folder(work / VALUES_FOLDER)
-    store = partial(_store, buckets=met.buckets, folder=values)
-    counted = engine.exchange(items, met.send, store, tasks, [joining])
-    return counted + _near_marks(engine, pictures, places, work, write)
+        return cogroup(engine, sides, joining, Grouping(VALUES, _value_keys, _equal, *cut), marking)
+    storing = ValueFiles(make_folder(work / VALUES_FOLDER))
+    counted = cogroup(engine, sides, joining, Grouping(VALUES, _value_keys, storing, *cut))
+    return counted + _near_marks(engine, pictures, work, marking)
 
 
-def _with_values(
-    partition: int, blocks: Iterator[bytes], tallies: Tallies, met: ByKey, is_uid: bool
-) -> Iterator[Block]:
-    """Yield the images for which the table has a value, as rows of VALUES, in blocks by value."""
-    found = (_images_with_values(rows, groups, is_uid, tallies) for rows, groups in met.grouped(blocks))
-    return dealt(sending(met.buckets), found, _value_keys)
+@dataclass(frozen=True)
+class PictureValues:
+    """Gives images the values that a table has for them; `is_uid` says whether the table has uids."""
+
+    is_uid: bool
+
+    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+        """Yield the images for which the table has a value, as rows of VALUES."""
+        return (_images_with_values(rows, groups, self.is_uid, tallies) for rows, groups in grouped(buckets))
 
 
 def _images_with_values(rows: pa.RecordBatch, groups: Groups, is_uid: bool, tallies: Tallies) -> pa.RecordBatch:
@@ -280,10 +287,9 @@ def _value_keys(rows: pa.RecordBatch) -> np.ndarray:
     return uid_hashes(rows["value"].view(pa.string())).view(np.uint64)
 
 
-def _equal(partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int, places: Places) -> Iterator[Block]:
-    """Yield rows of MARKS for the images that share their value with others, in blocks by file of images."""
-    marks = chain.from_iterable(map(equal_images, by_bucket(blocks, buckets, VALUES, _value_keys)))
-    return dealt(Packer(places.tasks), marks, places.keys)
+def _equal(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+    """Yield rows of MARKS for the images that share their value with others."""
+    return chain.from_iterable(map(equal_images, buckets))
 
 
 def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -315,25 +321,34 @@ def _by_value(held: list[pa.RecordBatch]) -> pa.RecordBatch:
     return one_batch(groups.aggregate([("uid", "min"), ("size", "sum")]).rename_columns(_SIZES.names))
 
 
-def _store(partition: int, blocks: Iterator[bytes], buckets: int, folder: Path) -> Tallies:
-    """Write the images of a task's buckets, as rows of VALUES, to a Parquet file; nothing is tallied."""
-    rows = chain.from_iterable(by_bucket(blocks, buckets, VALUES, _value_keys))
-    write_rows(rows, VALUES, folder / f"{partition:05d}.parquet", Tallies())
-    return Tallies()
+@dataclass(frozen=True)
+class ValueFiles:
+    """Writes the images of each task, as rows of VALUES, to a Parquet file of `folder`; nothing is tallied."""
+
+    folder: Path
+
+    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the images of a task."""
+        write_rows(chain.from_iterable(buckets), VALUES, self.folder / f"{task:05d}.parquet", Tallies())
 
 
-def _write(partition: int, blocks: Iterator[bytes], places: Places, folder: Path) -> Tallies:
-    """Write the received rows of MARKS to one file for each file of images that has copies; tally them as `copies`."""
-    tallies, rows = Tallies(), places.stream(blocks, MARKS)
-    for number in rows.files():
-        tallies.add("copies", write_rows(rows.rest_of(number), MARKS, folder / f"{number}.parquet", tallies))
-    return tallies
+@dataclass(frozen=True)
+class MarkFiles:
+    """Writes rows of MARKS to one file of `folder` for each file of images that has copies."""
+
+    folder: Path
+
+    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the marks of a task; tally them as `copies`."""
+        rows = in_order(buckets)
+        for number in rows.files():
+            tallies.add("copies", write_rows(rows.rest_of(number), MARKS, self.folder / f"{number}.parquet", tallies))
 
 
-def _near_marks(engine: Engine, pictures: Pictures, places: Places, work: Path, write: Receive) -> Tallies:
-    """Find near copies among the images stored in `work`, and send rows of MARKS for them to `write`.
+def _near_marks(engine: Engine, pictures: Pictures, work: Path, marking: Grouping) -> Tallies:
+    """Find near copies among the images stored in `work`, and send rows of MARKS for them to `marking`.
 
-    Return the sums of the tallies that `write` returns.
+    Return the sums of its tallies.
     """
     from pyspark.sql.pandas.types import from_arrow_schema  # here, as Spark takes long to import
 
@@ -345,15 +360,15 @@ def _near_marks(engine: Engine, pictures: Pictures, places: Places, work: Path, 
         stored = rows_in(spark.session, work / VALUES_FOLDER, from_arrow_schema(VALUES))
         keyed = stored.withColumnRenamed(VALUE.name, "key")
         copies = copies_of(keyed, pictures.distance or 0, work, pictures.bits or 0).select(*MARKS.names)
-        blocks = map_batches(copies, partial(_packed, places=places), BLOCKS)
-        return spark.exchange([], partial(iter, ()), write, places.tasks, rows=blocks)
+        blocks = map_batches(copies, partial(_packed, marking=marking), BLOCKS)
+        return spark.exchange([], partial(iter, ()), Receiving(marking), marking.tasks, rows=blocks)
 
 
-def _packed(marks: Iterable[pa.RecordBatch], places: Places) -> Iterator[pa.RecordBatch]:
+def _packed(marks: Iterable[pa.RecordBatch], marking: Grouping) -> Iterator[pa.RecordBatch]:
     """Pack rows of MARKS into blocks by file of images; yield the blocks as rows of BLOCKS, which Spark moves."""
     from runtime.engine.spark import as_row
 
-    return map(as_row, dealt(Packer(places.tasks), marks, places.keys))
+    return map(as_row, marking.packed(marks))
 
 
 @dataclass(frozen=True)
@@ -369,14 +384,13 @@ class Meaning(Step):
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write the images that are no copies, and the copies whose leader is not among `images`."""
-        met = ByKey([*images], self.read, _TO_LEADER)
-        places, tasks = met.places, met.cut[1]
-        relays = [
-            Relay(partial(_to_copies, met=met), tasks),
-            Relay(partial(_to_files, buckets=met.buckets, places=places), places.relays(tasks)),
-        ]
-        receive = written(met.images, met.places, _PLACES, partial(without_rows, rule=self.title), folder)
-        return context.engine.exchange(met.items(self.table.files), met.send, receive, places.tasks, relays)
+        places = Places.of(row_counts(images))
+        buckets, tasks = group_buckets(2 * places.rows)
+        sides = [Side(images, ImageKeys(), places.rows), Side(self.table.files, self.read, places.rows)]
+        to_leaders = Grouping(_TO_LEADER, spread_keys, _to_copies, buckets, tasks)
+        to_copies = Grouping(_TO_COPY, spread_keys, _to_files, buckets, places.senders(tasks))
+        rewriting = Rewriting([*images], RemovalByRows(self.title), folder)
+        return cogroup(context.engine, sides, to_leaders, to_copies, places.stage(_PLACES, rewriting.write))
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Raise InputError if the table has none of the images, or if a leader in it is itself a copy."""
@@ -398,10 +412,10 @@ class Meaning(Step):
         table = {"name": self.table.name, "found": counted["found"]}
         return {"tables": [table]} | super().facts(counted)
 
-    def read(self, file: tuple[str, Version]) -> Iterator[dict[str, pa.Array]]:
+    def read(self, _: int, file: tuple[str, Version], tallies: Tallies) -> Rows:
         """Yield the rows of a file of the table: KEY of the leader and, as the columns _COPY, KEY of the copy.
 
-        Rows without a leader, or with the image itself as leader, are left out.
+        The rows are tallied. Rows without a leader, or with the image itself as leader, are left out.
         """
         for batch in self.table.read(file, ["copy_of"]):
             try:
@@ -412,7 +426,9 @@ class Meaning(Step):
             keys = key_columns(theirs)
             differs = pc.or_(*map(pc.not_equal, own, keys))
             names = [*KEY_NAMES, *(field.name for field in _COPY)]
-            yield {name: each.filter(differs) for name, each in zip(names, [*keys, *own], strict=True)}
+            rows = pa.RecordBatch.from_arrays([*keys, *own], names).filter(differs)
+            tallies.add("rows", rows.num_rows)
+            yield rows
 
     @property
     def title(self) -> str:  # type: ignore[override]
@@ -434,33 +450,29 @@ def find_meaning(options: GateOptions) -> Meaning | None:
     return Meaning(table, stated and stated.decode(errors="replace"))
 
 
-def _to_copies(partition: int, blocks: Iterator[bytes], _: Tallies, met: ByKey) -> Iterator[Block]:
-    """Yield images, and rows of the table by KEY of the copy, as rows of _TO_COPY, in blocks by KEY.
+def _to_copies(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+    """Yield images, and rows of the table by KEY of the copy, as rows of _TO_COPY.
 
     `leads` says of an image whether it has copies, and of a row of the table whether its leader is among the images.
     """
-    packer = sending(met.buckets)
-    for rows, groups in met.grouped(blocks):
+    for rows, groups in grouped(buckets):
         is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
         own = is_image[groups.order]
         has_image, has_rows = (groups.reduced(np.logical_or, each)[groups.numbers] for each in (own, ~own))
         of_images, of_table = (rows.filter(pa.array(each)) for each in (is_image, ~is_image))
-        known = {field.name: of_images[field.name] for field in ROWS} | {"leads": pa.array(has_rows[is_image])}
-        yield from deal(packer, known, _TO_COPY, of_images.num_rows)
-        known = {name: of_table[field.name] for name, field in zip(KEY_NAMES, _COPY, strict=True)}
-        yield from deal(packer, known | {"leads": pa.array(has_image[~is_image])}, _TO_COPY, of_table.num_rows)
-    yield from packer.finish()
+        columns = [*(of_images[field.name] for field in ROWS), pa.array(has_rows[is_image])]
+        yield pa.RecordBatch.from_arrays(columns, schema=_TO_COPY)
+        places = [pa.nulls(of_table.num_rows, field.type) for field in PLACE]
+        columns = [*(of_table[field.name] for field in _COPY), *places, pa.array(has_image[~is_image])]
+        yield pa.RecordBatch.from_arrays(columns, schema=_TO_COPY)
 
 
-def _to_files(
-    partition: int, blocks: Iterator[bytes], tallies: Tallies, buckets: int, places: Places
-) -> Iterator[Block]:
+def _to_files(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
     """Yield the PLACE of each copy whose leader is among the images.
 
     Tally copies in the table, and copies that are leaders.
     """
-    packer = Packer(places.tasks)
-    for rows, groups in buckets_of(blocks, buckets, _TO_COPY):
+    for rows, groups in grouped(buckets):
         is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
         leads = rows["leads"].to_numpy(zero_copy_only=False)
         is_row, is_led = (groups.reduced(np.logical_or, each[groups.order]) for each in (~is_image, ~is_image & leads))
@@ -471,6 +483,4 @@ def _to_files(
         if len(chained):
             tallies.add("chained", len(chained))
             tallies.add(f"chained_uid.{spelled(rows, chained[0])}")
-        found = rows.filter(pa.array(goes)).select(_PLACES.names)
-        yield from packer.deal(found, places.keys(found))
-    yield from packer.finish()
+        yield rows.filter(pa.array(goes)).select(_PLACES.names)

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
+from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, NamedTuple
 
@@ -33,7 +33,7 @@ from curation.inputs.crawl.html_pages import headers, unpack
 from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from curation.inputs.crawl.warc import members
 from curation.joins.tables import PARQUET, Paths, files_in, opened
-from curation.leaves.gate.checks import Begin, dealt, written
+from curation.leaves.gate.checks import Begin, Rewriting
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.robots_text import MOST_BYTES, PATHS, ROBOTS_TXT, TDMREP, HostRules, condensed, robots_agents
 from curation.leaves.gate.rules import OF_HOSTS
@@ -41,11 +41,12 @@ from curation.leaves.gate.steps import Step, StepFolder
 from curation.run.request import Context
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import gather, one_array, parts
-from runtime.buckets import Block, Packer, buckets_for, by_bucket
-from runtime.engine import Relay, spread
+from runtime.buckets import buckets_for
+from runtime.cogroup import Grouping, Rows, Side, cogroup
+from runtime.engine import spread
 from runtime.errors import InputError, quoted_names
 from runtime.kernel_caches import scratch_folder
-from runtime.partitioning import group_buckets, sending
+from runtime.partitioning import group_buckets
 from runtime.placed_rows import PLACE, Places
 from runtime.progress import advance
 from runtime.redaction import hidden
@@ -228,11 +229,10 @@ def _rows_of_table(path: str, version: Version, tally: Counter[str]) -> Iterator
 
 
 @dataclass(frozen=True)
-class Meeting:
-    """How the exchange groups files of hosts and URLs by host, and sends the signals found to the images' files."""
+class HostRanges:
+    """Groups files of hosts and URLs by range of hosts, and finds the signals of the URLs."""
 
     buckets: int  # two per range of hosts: the first for files, the second for URLs
-    places: Places
     agents: tuple[str, ...]
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
@@ -251,6 +251,21 @@ class Meeting:
         """Return the range of hosts that all rows of a bucket belong to."""
         return int(rows["high"][0].as_py() >> (64 - (self.buckets.bit_length() - 2)))
 
+    def found(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+        """Yield the signals of URLs as rows of FOUND.
+
+        All rows of a bucket are of one range of hosts; the bucket of its files comes right before that of its URLs.
+        """
+        last: int | None = None
+        with contents() as held:
+            for rows in chain.from_iterable(buckets):
+                if (first := self.range_of(rows)) != last:
+                    known, last = KnownHosts(self.agents, tallies, held), first
+                if rows["path"].null_count:
+                    known.learn(rows)
+                else:
+                    yield known.found(rows)
+
 
 @dataclass(frozen=True)
 class Hosts(Step):
@@ -268,13 +283,13 @@ class Hosts(Step):
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write all images with the signals of their hosts."""
         places = Places.of(row_counts(images))
-        number, tasks = group_buckets(URLS_OF_IMAGE * places.images)
+        number, tasks = group_buckets(URLS_OF_IMAGE * places.rows)
         number = max(number, buckets_for(self.files.bytes, BUCKET_BYTES))
-        meeting = Meeting(2 * number, places, tuple(map(str.lower, self.agents)))
-        items: list[Item] = [*spread([*self.files.files], context.engine), *enumerate(images)]
-        relay = Relay(partial(_pass_on, meeting=meeting), places.relays(tasks))
-        receive = written(images, places, FOUND, _marked, folder)
-        return context.engine.exchange(items, partial(_send, meeting=meeting), receive, places.tasks, [relay])
+        ranges = HostRanges(2 * number, tuple(map(str.lower, self.agents)))
+        sides = [Side(spread([*self.files.files], context.engine), read_hosts), Side(images, read_urls)]
+        finding = Grouping(ASKED, ranges.keys, ranges.found, ranges.buckets, places.senders(tasks))
+        rewriting = Rewriting([*images], _marked, folder)
+        return cogroup(context.engine, sides, finding, places.stage(FOUND, rewriting.write))
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Raise InputError if no file is from a host of an image or of its pages."""
@@ -311,12 +326,7 @@ def find(options: GateOptions) -> Hosts | None:
     return None
 
 
-def _send(item: Item, tallies: Tallies, meeting: Meeting) -> Iterator[Block]:
-    rows = _files_of_hosts(item, tallies) if isinstance(item, list) else _urls(*item)
-    return dealt(sending(meeting.buckets), rows, meeting.keys)
-
-
-def _files_of_hosts(files: Sequence[tuple[str, Version]], tallies: Tallies) -> Iterator[pa.RecordBatch]:
+def read_hosts(_: int, files: Sequence[tuple[str, Version]], tallies: Tallies) -> Rows:
     """Yield the hosts' files in some WARC files or tables as rows of ASKED; tally what was read."""
     tally: Counter[str] = Counter()
     for path, version in files:
@@ -336,7 +346,7 @@ def _condensed(name: str, content: bytes) -> tuple[bytes, list[str]]:
     return (content, []) if name == TDMREP else condensed(content)
 
 
-def _urls(number: int, file: OwnFile) -> Iterator[pa.RecordBatch]:
+def read_urls(number: int, file: OwnFile, tallies: Tallies) -> Rows:
     """Yield the URLs of a file's images and of their pages as rows of ASKED; a page comes once per image."""
     begin = 0
     for batch in batches(file, MATCHED_ROW_GROUP, ["url", "page_url", "candidates.list.element.page_url"]):
@@ -362,26 +372,6 @@ def _asked(hosts: pa.Array, known: dict[str, pa.Array]) -> pa.RecordBatch:
     known |= {"high": pa.array(keys[:, 0]), "low": pa.array(keys[:, 1])}
     columns = [known.get(field.name, pa.nulls(len(hosts), field.type)) for field in ASKED]
     return pa.RecordBatch.from_arrays(columns, schema=ASKED)
-
-
-def _pass_on(partition: int, blocks: Iterable[bytes], tallies: Tallies, meeting: Meeting) -> Iterator[Block]:
-    """Yield the signals of URLs as rows of FOUND, in blocks by file of images.
-
-    All rows of a bucket are of one range of hosts; the bucket of its files comes right before that of its URLs.
-    """
-    packer = Packer(meeting.places.tasks)
-    own: int | None = None
-    with contents() as held:
-        for bucket in by_bucket(blocks, meeting.buckets, ASKED, meeting.keys):
-            for rows in bucket:
-                if (first := meeting.range_of(rows)) != own:
-                    known, own = KnownHosts(meeting.agents, tallies, held), first
-                if rows["path"].null_count:
-                    known.learn(rows)
-                    continue
-                found = known.found(rows)
-                yield from packer.deal(found, meeting.places.keys(found))
-    yield from packer.finish()
 
 
 def _marked(batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies) -> pa.RecordBatch:

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 
 from curation.image_ids import KEY, KEY_NAMES
 from curation.joins.tables import ImageTable, comparable
-from curation.joins.uid_join import Groups, keys, spread_keys
-from curation.leaves.gate.checks import Change, counted, rewrite_one
+from curation.joins.uid_join import Groups, ImageKeys, spread_keys
+from curation.leaves.gate.checks import Change, Rewriting, counted
 from curation.leaves.gate.conditions import COLUMN, Conditions
 from curation.leaves.gate.evaluation import EvaluationSets
 from curation.leaves.gate.steps import StepFolder
@@ -100,14 +100,14 @@ class JoinedTables:
         files = [(number, file) for number, table in enumerate(self.tables) for file in table.files]
         hits = [(_without_files(table), file, name) for table, name in hashes for file in table.files]
         sides = [
-            Side(images, read_images, places.rows),
+            Side(images, ImageKeys(), places.rows),
             Side(files, alone.read, places.rows),
         ]
         if sets:
             sides.append(Side(hits, partial(read_hits, sets=sets, number=len(self.tables)), places.rows))
         joining = Grouping(self.schema, spread_keys, alone.joined, buckets, places.senders(tasks))
-        write = partial(rewrite_one, images=[*images], change=change, folder=folder)
-        return cogroup(engine, sides, joining, places.stage(self.joined_schema, write))
+        rewriting = Rewriting([*images], change, folder)
+        return cogroup(engine, sides, joining, places.stage(self.joined_schema, rewriting.write))
 
     @property
     def columns(self) -> list[tuple[int, pa.Field]]:
@@ -184,14 +184,6 @@ class JoinedTables:
                 for status, images_of_status in counted(columns[DOWNLOAD]):
                     tallies.add(f"status.{status}", images_of_status)
         return pa.RecordBatch.from_pydict(columns).select(self.joined_schema.names)
-
-
-def read_images(number: int, file: OwnFile, tallies: Tallies) -> Rows:
-    """Yield KEY and PLACE of each image in the file `number` of a run."""
-    begin = 0
-    for batch in keys(file):
-        places = [np.full(len(batch), number, np.int32), np.arange(begin, begin := begin + len(batch))]
-        yield pa.RecordBatch.from_arrays([*batch.columns, *map(pa.array, places)], schema=pa.schema([*KEY, *PLACE]))
 
 
 def read_hits(_: int, item: tuple[ImageTable, Any, str], tallies: Tallies, sets: Shipped, number: int) -> Rows:

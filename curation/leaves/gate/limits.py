@@ -11,7 +11,7 @@ likely to have the hash of one of a million repeated texts, and of a billion dom
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain
@@ -23,18 +23,18 @@ import pyarrow as pa
 from curation.exclusion.lists import hosts, registered_domain
 from curation.image_ids import KEY, KEY_NAMES, key_columns, uid_hashes
 from curation.images.grouping import write_rows
-from curation.leaves.gate.checks import Rule, dealt, without_rows, written
+from curation.leaves.gate.checks import RemovalByRows, Rewriting, Rule
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import OF_DOMAINS
 from curation.leaves.gate.steps import Step, StepFolder
 from curation.run.request import Context
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import differs, gather_reduced, parts
-from runtime.buckets import BUCKET_BYTES, Block, Packer, by_bucket
+from runtime.buckets import BUCKET_BYTES
+from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.draws import draws
-from runtime.engine import Engine, Receive, Relay
 from runtime.errors import AGAIN
-from runtime.partitioning import group_buckets, senders, sending
+from runtime.partitioning import group_buckets
 from runtime.placed_rows import PLACE, Places, RowStream
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.parquet import batches, read_table, row_counts
@@ -46,42 +46,6 @@ TEXTS_OF_IMAGE = 2  # estimated texts per image
 _COUNTS = pa.schema([pa.field("hash", pa.uint64()), pa.field("images", pa.int64()), PLACE[0]])
 _FOUND = pa.schema([*PLACE, _COUNTS.field("hash")])
 _OF_FILE = pa.schema([_COUNTS.field("hash")])
-
-
-@dataclass(frozen=True)
-class ByHash:
-    """An exchange that groups rows about images by a hash, and sends the rows to keep to the images' files.
-
-    `rows(files)` yields rows of `schema`, whose first column is the hash, for some numbered files of images. `keep`
-    takes all rows with the hashes of a bucket, and yields those to keep, with a PLACE, an image's file and row.
-    """
-
-    schema: pa.Schema
-    rows: Callable[[Sequence[tuple[int, OwnFile]]], Iterator[pa.RecordBatch]]
-    keep: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-
-    def run(
-        self, engine: Engine, images: Sequence[OwnFile], each: int, received: Callable[[Places], Receive]
-    ) -> Tallies:
-        """Run the exchange on the files `images`, and return the sums of all tallies.
-
-        `each` is the estimated number of rows about an image; `received` returns the function of the tasks that get the
-        kept rows.
-        """
-        places = Places.of(row_counts(images))
-        buckets, tasks = group_buckets(each * places.images)
-        items = senders([*enumerate(images)], places.images, buckets)
-        relay = Relay(partial(self._pass_on, buckets=buckets, places=places), places.relays(tasks))
-        return engine.exchange(items, partial(self._send, buckets=buckets), received(places), places.tasks, [relay])
-
-    def _send(self, files: Sequence[tuple[int, OwnFile]], _: Tallies, buckets: int) -> Iterator[Block]:
-        return dealt(sending(buckets), self.rows(files), _hash_of)
-
-    def _pass_on(
-        self, partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int, places: Places
-    ) -> Iterator[Block]:
-        kept = chain.from_iterable(map(self.keep, by_bucket(blocks, buckets, self.schema, _hash_of)))
-        return dealt(Packer(places.tasks), kept, places.keys)
 
 
 def _hash_of(rows: pa.RecordBatch) -> np.ndarray:
@@ -100,10 +64,12 @@ class Domains(Step):
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write, of each domain, the images with the smallest draws."""
-        rows = partial(_drawn, most=self.most, seed=context.config.seed)
-        stay = partial(without_rows, rule=self.title, stay=True)
-        received = partial(written, images, schema=pa.schema(PLACE), change=stay, folder=folder)
-        return ByHash(_DRAWN, rows, partial(_placed, most=self.most)).run(context.engine, images, 1, received)
+        draws, places = DomainDraws(self.most, context.config.seed), Places.of(row_counts(images))
+        buckets, tasks = group_buckets(places.rows)
+        drawn = Grouping(_DRAWN, _hash_of, draws.placed, buckets, places.senders(tasks))
+        rewriting = Rewriting([*images], RemovalByRows(self.title, stay=True), folder)
+        side = Side(images, draws.read, places.rows, draws.smallest)
+        return cogroup(context.engine, [side], drawn, places.stage(pa.schema(PLACE), rewriting.write))
 
     @property
     def title(self) -> str:  # type: ignore[override]
@@ -116,50 +82,50 @@ def find(options: GateOptions) -> Domains | None:
     return Domains(most) if most else None
 
 
-def _drawn(files: Sequence[tuple[int, OwnFile]], most: int, seed: int) -> Iterator[pa.RecordBatch]:
-    """Yield, of each domain in the files, the `most` images with the smallest draws, as rows of _DRAWN."""
-    yield from _smallest(chain.from_iterable(_draws(number, file, seed) for number, file in files), most)
+@dataclass(frozen=True)
+class DomainDraws:
+    """Draws a number for each image, and keeps the `most` images of each domain with the smallest ones."""
 
+    most: int
+    seed: int
 
-def _draws(number: int, file: OwnFile, seed: int) -> Iterator[pa.RecordBatch]:
-    row = 0
-    for batch in batches(file, MATCHED_ROW_GROUP, ["uid", "url"]):
-        domains = uid_hashes(hosts(batch["url"], registered_domain)).view(np.uint64)
-        places = [np.full(len(batch), number, np.int32), np.arange(row, row := row + len(batch))]
-        drawn = pa.array(draws(seed, PURPOSE, batch["uid"]))
-        columns = [pa.array(domains), drawn, *key_columns(batch["uid"]), *map(pa.array, places)]
-        yield pa.RecordBatch.from_arrays(columns, schema=_DRAWN)
+    def read(self, number: int, file: OwnFile, tallies: Tallies) -> Rows:
+        """Yield the images of a file as rows of _DRAWN."""
+        row = 0
+        for batch in batches(file, MATCHED_ROW_GROUP, ["uid", "url"]):
+            domains = uid_hashes(hosts(batch["url"], registered_domain)).view(np.uint64)
+            places = [np.full(len(batch), number, np.int32), np.arange(row, row := row + len(batch))]
+            drawn = pa.array(draws(self.seed, PURPOSE, batch["uid"]))
+            columns = [pa.array(domains), drawn, *key_columns(batch["uid"]), *map(pa.array, places)]
+            yield pa.RecordBatch.from_arrays(columns, schema=_DRAWN)
 
+    def placed(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+        """Yield the PLACE of each image that stays."""
+        for rows in chain.from_iterable(map(self.smallest, buckets)):
+            yield rows.select([field.name for field in PLACE])
 
-def _placed(drawn: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
-    """Yield the PLACE of each image that stays: those with a domain's smallest draws."""
-    for rows in _smallest(drawn, most):
-        yield rows.select([field.name for field in PLACE])
+    def smallest(self, drawn: Iterable[pa.RecordBatch]) -> Rows:
+        """Yield, as one batch, the images of each domain that may stay; nothing without images."""
+        if held := gather_reduced(drawn, self._reduced, BUCKET_BYTES):
+            yield self._reduced(held)
 
-
-def _smallest(drawn: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
-    """Yield, as one batch, the `most` images of each domain with the smallest draws; nothing without images."""
-    reduce = partial(_reduced, most=most)
-    if held := gather_reduced(drawn, reduce, BUCKET_BYTES):
-        yield reduce(held)
-
-
-def _reduced(held: Sequence[pa.RecordBatch], most: int) -> pa.RecordBatch:
-    rows = pa.concat_batches(held)
-    keys = [rows[name].to_numpy() for name in (*reversed(KEY_NAMES), "draw", "domain")]
-    order = np.lexsort(keys)
-    is_new = differs(keys[-1][order])
-    rank = np.arange(len(order)) - np.flatnonzero(is_new)[np.cumsum(is_new) - 1]
-    return rows.take(pa.array(order[rank < most]))
+    def _reduced(self, held: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+        rows = pa.concat_batches(held)
+        keys = [rows[name].to_numpy() for name in (*reversed(KEY_NAMES), "draw", "domain")]
+        order = np.lexsort(keys)
+        is_new = differs(keys[-1][order])
+        rank = np.arange(len(order)) - np.flatnonzero(is_new)[np.cumsum(is_new) - 1]
+        return rows.take(pa.array(order[rank < self.most]))
 
 
 def find_repeated(context: Context, images: Sequence[OwnFile], most: int) -> Rule:
     """Return the rule that removes the texts that more than `most` of the images have."""
-    folder = context.output.parts.begin("repeated")
-    write = partial(_write, names=[file.path.name for file in images], folder=folder)
-    exchange = ByHash(_COUNTS, _counts, partial(repeated_in, most=most))
-    counted = exchange.run(
-        context.engine, images, TEXTS_OF_IMAGE, lambda places: partial(places.written, schema=_FOUND, write=write)
+    folder, places = context.output.parts.begin("repeated"), Places.of(row_counts(images))
+    texts = RepeatedTexts(most, folder, [file.path.name for file in images])
+    buckets, tasks = group_buckets(TEXTS_OF_IMAGE * places.rows)
+    counting = Grouping(_COUNTS, _hash_of, texts.repeated, buckets, places.senders(tasks))
+    counted = cogroup(
+        context.engine, [Side(images, texts.read, places.rows)], counting, places.stage(_FOUND, texts.write)
     )
     files = own_files(folder, checksums_in(counted), AGAIN)
     return partial(is_repeated, repeated={file.path.name: file for file in files})
@@ -189,15 +155,6 @@ def _hashes(texts: pa.StructArray) -> np.ndarray:
     return uid_hashes(texts.field("text")).view(np.uint64)
 
 
-def _counts(files: Sequence[tuple[int, OwnFile]]) -> Iterator[pa.RecordBatch]:
-    """Yield, for each batch of images, how many have each text, as rows of _COUNTS; an image has a text only once."""
-    for number, file in files:
-        for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.text"]):
-            hashes, counts = np.unique(_hashes(parts(batch["candidates"])[0]), return_counts=True)
-            columns = [pa.array(each) for each in (hashes, counts, np.full(len(hashes), number, np.int32))]
-            yield pa.RecordBatch.from_arrays(columns, schema=_COUNTS)
-
-
 def repeated_in(bucket: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
     """Yield a row of _FOUND for each file and each of its texts that more than `most` images of all files have.
 
@@ -214,13 +171,29 @@ def repeated_in(bucket: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.Reco
     yield pa.RecordBatch.from_arrays([found["file"], row, found["hash"]], schema=_FOUND)
 
 
-def _write(number: int, rows: RowStream, names: Sequence[str], folder: Path) -> Tallies:
-    """Write the distinct hashes of the repeated texts of the file `number`, ascending, unless it has none.
+@dataclass(frozen=True)
+class RepeatedTexts:
+    """Finds the texts that more than `most` images have; writes their hashes to `folder`, by the names of files."""
 
-    `names` are the names of all files.
-    """
-    tallies = Tallies()
-    if held := [batch["hash"].to_numpy() for batch in rows.rest_of(number)]:
-        hashes = pa.RecordBatch.from_arrays([pa.array(np.unique(np.concatenate(held)))], schema=_OF_FILE)
-        write_rows([hashes], _OF_FILE, folder / names[number], tallies)
-    return tallies
+    most: int
+    folder: Path
+    names: Sequence[str]
+
+    def read(self, number: int, file: OwnFile, tallies: Tallies) -> Rows:
+        """Yield, for each batch of images, how many have each text, as rows of _COUNTS; each text once an image."""
+        for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.text"]):
+            hashes, counts = np.unique(_hashes(parts(batch["candidates"])[0]), return_counts=True)
+            columns = [pa.array(each) for each in (hashes, counts, np.full(len(hashes), number, np.int32))]
+            yield pa.RecordBatch.from_arrays(columns, schema=_COUNTS)
+
+    def repeated(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+        """Yield the repeated texts of a task."""
+        return chain.from_iterable(repeated_in(bucket, self.most) for bucket in buckets)
+
+    def write(self, number: int, rows: RowStream) -> Tallies:
+        """Write the distinct hashes of the repeated texts of a file, ascending, unless it has none."""
+        tallies = Tallies()
+        if held := [batch["hash"].to_numpy() for batch in rows.rest_of(number)]:
+            hashes = pa.RecordBatch.from_arrays([pa.array(np.unique(np.concatenate(held)))], schema=_OF_FILE)
+            write_rows([hashes], _OF_FILE, self.folder / self.names[number], tallies)
+        return tallies
