@@ -20,7 +20,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from runtime import terminal
-from runtime.errors import InputError, did_you_mean, require_utf8
+from runtime.errors import MOST_CORES, InputError, did_you_mean, require_utf8
 from runtime.packages import PROJECT, __version__, require_packages
 from runtime.redaction import note, redacted
 from runtime.terminal import in_one_line
@@ -358,9 +358,9 @@ def apply(values: argparse.Namespace, refuse: Callable[[str], object]) -> None:
 
 
 def _cores(text: str) -> int:
-    """Return the number of processes that a text states; ArgumentTypeError for anything but an integer from 1."""
-    if not text.strip().isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; write one as 8")
+    """Return the number of processes that a text states, from 1 to MOST_CORES; ArgumentTypeError for other texts."""
+    if not re.fullmatch(r"\d{1,5}", text.strip()) or not 1 <= int(text) <= MOST_CORES:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes from 1 to {MOST_CORES:,}; write one as 8")
     return int(text)
 
 

@@ -42,6 +42,7 @@ QUOTED, NAMES = 40, 30  # characters of what a file holds, and names of columns,
 AGAIN = "run the same command again to go on"
 MOST = 10**9  # the largest number of things held or made at a time; a larger one is a typing error
 MOST_ROWS = 10**12  # of images, texts or matches: all crawls together have fewer
+MOST_CORES = 10_000  # processes of one machine
 _SEEDS = (-(2**63), 2**64 - 1)  # integers of 64 bits, with or without a sign
 
 

@@ -53,6 +53,30 @@ def interruptible(sentence: str) -> Iterator[threading.Event]:
             signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def postponed() -> Iterator[None]:
+    """Let the KeyboardInterrupt of Ctrl-C wait until the block ends; what the handler writes is written at once."""
+    handler, came = signal.getsignal(signal.SIGINT), list[KeyboardInterrupt]()
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        try:
+            handler(signum, frame)
+        except KeyboardInterrupt as error:
+            came.append(error)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is stop:
+            signal.signal(signal.SIGINT, handler)
+        if came:
+            raise came[0]
+
+
 def complete() -> None:
     """Record that all results are written: Ctrl-C is ignored from now on."""
     _complete.set()

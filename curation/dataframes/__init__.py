@@ -6,12 +6,9 @@ NOT_HONOURED has the fields of CurationConfig that only a run on files supports.
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -42,9 +39,9 @@ from metadata.entries import Entries
 from runtime.arrow import runs_of
 from runtime.engine.spark import map_batches
 from runtime.errors import InputError, ParameterError, no_column, require_seed, require_several, typed
-from runtime.kernel_caches import scratch_folder
 from runtime.shipping import sender
 from runtime.storage.arrays import save_array
+from runtime.storage.paths import scratch_of_process
 from runtime.warming import compile_kernels
 
 __all__ = ["DIGEST", "Balance", "Folder", "MatchOptions", "count", "dropped", "match", "sample", "thresholds"]
@@ -175,7 +172,7 @@ def count(
     ids = matched.selectExpr("explode(flatten(filter(candidates.entries, ids -> ids is not null))) as id")
     seen = ids.groupBy("id").count()
     written = _once(f"metadata-{entries.digest}", entries.save)
-    saved = sender(matched.sparkSession, artefacts, _scratch())(written)
+    saved = sender(matched.sparkSession, artefacts, scratch_of_process())(written)
     groups = matched.sparkSession.range(tasks.row_groups(written))
     named = map_batches(groups, partial(tasks.entries, saved=saved), tasks.NAMED)
     counts = named.join(seen, on="id", how="full")  # not left: an id that is no entry's must not vanish
@@ -205,8 +202,8 @@ def sample(matched: DataFrame, balance: Balance, seed: int | None = None, artefa
     require_columns(matched, SAMPLED.names, "match")
     if balance.digest is not None:
         _require_digest(matched, balance.digest)
-    rates = save_array(_scratch() / f"rates-{uuid4().hex}.npy", balance.rates)
-    shipped = sender(matched.sparkSession, artefacts, _scratch())(rates)
+    rates = save_array(scratch_of_process() / f"rates-{uuid4().hex}.npy", balance.rates)
+    shipped = sender(matched.sparkSession, artefacts, scratch_of_process())(rates)
     return map_batches(matched.select(*SAMPLED.names), partial(tasks.sample, rates=shipped, seed=seed), CURATED)
 
 
@@ -224,7 +221,7 @@ def _candidate_columns(pairs: DataFrame, options: MatchOptions) -> DataFrame:
 def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: MatchOptions) -> MatchPlan:
     """Ship the matchers, model and exclusion lists that workers need for matching; return a plan that names them."""
     model, exclusion = Identifier.open(options.model), Exclusion.without_hashes(options.exclude)
-    send = sender(pairs.sparkSession, options.artefacts, _scratch())
+    send = sender(pairs.sparkSession, options.artefacts, scratch_of_process())
     compile_kernels(warm.CALLS)
     if config.matcher == "trie":
         found = matchers_of(entries, config.rules)
@@ -236,17 +233,9 @@ def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: M
     return MatchPlan.of(config, Artefacts(send(found), send(model.path), excluded, lettered))
 
 
-@lru_cache(maxsize=1)
-def _scratch() -> Path:
-    """Return this process's folder of artefacts for workers; it is removed when the process exits."""
-    folder = Path(tempfile.mkdtemp(prefix="clip-curation-", dir=scratch_folder().parent))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
 def _once(name: str, save: Callable[[Path], object]) -> Path:
     """Return the artefact `name` of this process, which `save` writes unless it exists."""
-    path = _scratch() / name
+    path = scratch_of_process() / name
     if not path.exists():
         save(path)
     return path

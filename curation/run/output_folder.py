@@ -11,8 +11,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -32,7 +31,7 @@ from runtime.storage.atomic import Parts, read_json, require_no_link, write_json
 from runtime.storage.locks import WORK, Owner, clear_work, is_free, own, usable
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.parquet import first_rows
-from runtime.storage.paths import existing, files, is_url, make_folder, remove
+from runtime.storage.paths import existing, files, is_url, make_folder, remove, scratch
 from runtime.tallies import Tallies
 
 VERSION = 1
@@ -56,6 +55,7 @@ class Output:
     description: dict  # all that matched/ depends on: inputs, digests, parameters
     artefacts: Path  # a local folder for what the driver makes for workers
     owner: Owner
+    at_end: ExitStack  # removes the folder of artefacts, if it is a temporary one
     checksums: dict[str, str] = field(default_factory=dict)  # of the files of results, filled as they are finished
 
     @classmethod
@@ -83,8 +83,9 @@ class Output:
                 owner.release()
                 raise
         # New for each run: workers of a long session cache opened artefacts by path.
-        artefacts = Path(tempfile.mkdtemp(prefix="clip-curation-")) if is_url(folder) else make_folder(owner.work)
-        return cls(folder, description, artefacts, owner)
+        at_end = ExitStack()
+        artefacts = at_end.enter_context(scratch()) if is_url(folder) else make_folder(owner.work)
+        return cls(folder, description, artefacts, owner, at_end)
 
     def __enter__(self) -> Output:
         return self
@@ -102,6 +103,7 @@ class Output:
         """Remove the artefacts (so that no exclusion list stays on disk), and let other runs claim the folder."""
         try:
             remove(self.artefacts)
+            self.at_end.close()
         finally:
             self.owner.release()
 

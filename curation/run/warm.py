@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +25,7 @@ from curation.matching.matcher import Matcher
 from curation.outputs.checkpoints import Input
 from curation.schemas import FOUND, PAIRS
 from runtime.arrow import parts
+from runtime.storage.paths import scratch
 from runtime.tallies import Tallies
 from runtime.warming import Call
 
@@ -35,8 +34,8 @@ TEXTS = ["a cat, a dog", "ein Häuschen", "猫と犬"]
 
 def find_entries() -> None:
     """Warm the kernels that find entries: build and save a matcher, then open and use it, as workers do."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "matcher")
+    with scratch() as folder:
+        path = folder / "matcher"
         Matcher.build(["cat", "a dog", "猫"]).save(path)
         Matcher.open(path).find(pa.array(TEXTS))
 
@@ -56,8 +55,8 @@ def read_wat() -> None:
     envelope = {"Payload-Metadata": response, "WARC-Header-Metadata": header}
     body = json.dumps({"Container": {}, "Envelope": envelope}, separators=(",", ":")).replace("/", r"\/").encode()
     head = f"WARC/1.0\r\nWARC-Type: metadata\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "a.warc.wat.gz")
+    with scratch() as folder:
+        path = folder / "a.warc.wat.gz"
         path.write_bytes(gzip.compress(head + body + b"\r\n\r\n"))
         for source in files.find([str(path)]):
             list(files.read(source))
@@ -70,15 +69,15 @@ def read_page() -> None:
 
 def read_table() -> None:
     """Warm the kernels that read tables and look rows up in exclusion lists."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "a.jsonl")
+    with scratch() as folder:
+        path = folder / "a.jsonl"
         path.write_text("".join(json.dumps({"url": f"http://a.example/{text}", "text": text}) + "\n" for text in TEXTS))
-        excluded = Path(folder, "list.txt")
+        excluded = folder / "list.txt"
         excluded.write_text("other.example\n")
         exclusion = Exclusion.read([str(excluded)])
-        exclusion.save(Path(folder, "exclusion"))
+        exclusion.save(folder / "exclusion")
         for source in files.find([str(path)]):
-            list(Exclusion.open(Path(folder, "exclusion")).out_of(files.read(source)))
+            list(Exclusion.open(folder / "exclusion").out_of(files.read(source)))
 
 
 def identify_languages() -> None:

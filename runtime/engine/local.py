@@ -18,7 +18,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from multiprocessing import forkserver, resource_tracker, spawn
@@ -33,13 +33,12 @@ from runtime import engine
 from runtime.arrow import ALLOCATORS
 from runtime.buckets import Block
 from runtime.engine import Receive, Relay, Send, Tallied
-from runtime.errors import InputError, without_secrets
-from runtime.kernel_caches import scratch_folder
+from runtime.errors import MOST_CORES, InputError, require_integer, without_secrets
+from runtime.interrupts import postponed
 from runtime.progress import Progress, advance, advanced, current
 from runtime.redaction import known, learn
 from runtime.shipping import Shipped, opened_itself
-from runtime.storage.locks import Held, alone, take
-from runtime.storage.paths import make_folder, remove, room
+from runtime.storage.paths import FullDisk, is_full, make_folder, remove, room, scratch, scratch_of_process
 from runtime.tallies import Tallies
 from runtime.terminal import say
 from runtime.warming import usable_cores
@@ -49,10 +48,10 @@ if TYPE_CHECKING:
 
 TRIES = 3  # of a task whose processes die
 AHEAD = 2  # tasks per core that are handed out at a time
-_EXCHANGE = "exchange-"  # begins the name of a folder in this machine's cache with the blocks of one process
-_LOCK = "lock"  # a file in that folder, locked by the process that the folder belongs to
 _OWN = ("curation", "metadata", "runtime")
 _CTRL_C = {signal.SIGINT}
+_ADDRESS = 107 - len("/listener-12345678")  # the most bytes of the path of a folder of sockets
+_HERE = "give Local(1) as the engine, which needs no other processes"
 _preparation = spawn.get_preparation_data
 
 Call = Callable[[int, Any], Any]  # returns the result of a task, given the place and the item
@@ -65,10 +64,13 @@ class Local:
     """
 
     def __init__(self, cores: int | None = None, sql: Callable[[], Spark] | None = None) -> None:
+        if cores is not None:
+            require_integer("cores", cores, 1, MOST_CORES)
         self.cores = cores or usable_cores()
         self._sql = sql
         self._spark: Spark | None = None
         self._pool: ProcessPoolExecutor | None = None
+        self._pid = os.getpid()
 
     def start(self, progress: Progress) -> None:
         """Do nothing: processes start when they are needed."""
@@ -86,7 +88,7 @@ class Local:
         """Send the blocks of all items to partitions, through files; return the sums of all tallies."""
         bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)
         sums = Sums(first + sum(bounds))
-        with _scratch() as folder:
+        with scratch() as folder:
             sending = partial(_send, send=send, folder=make_folder(folder / "0"), partitions=bounds[0])
             blocks = _gathered(self._each(items, sending), bounds[0], sums)
             for number, relay in enumerate(relays, 1):
@@ -117,11 +119,12 @@ class Local:
 
     def close(self) -> None:
         """Kill the processes, even if they are at work."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            for process in [*(pool._processes or {}).values()]:
-                process.kill()
-            pool.shutdown(cancel_futures=True)
+        with postponed():
+            pool, self._pool = self._pool, None
+            if pool is not None and self._pid == os.getpid():  # a fork of this process leaves them alone
+                for process in [*(pool._processes or {}).values()]:
+                    process.kill()
+                pool.shutdown(cancel_futures=True)
 
     def __del__(self) -> None:
         # If a pool is not closed, Python closes it at exit, which may fail and print a trace.
@@ -138,7 +141,7 @@ class Local:
     def _in_processes(self, items: Sequence[Any], call: Call) -> Iterator[Any]:
         done, waiting = engine.to_do(items), deque(_Task(*each) for each in enumerate(items))
         current().follow(lambda: done)
-        with _scratch() as folder:
+        with scratch() as folder:
             path = folder / "call"
             path.write_bytes(cloudpickle.dumps((call, known())))
             given: dict[Future, _Task] = {}
@@ -147,7 +150,8 @@ class Local:
                     try:
                         while waiting and len(given) < AHEAD * self.cores:
                             task = waiting[0]  # which stays there if a process has died since the last task
-                            given[self._processes().submit(_called, path, task.place, task.item)] = task
+                            with postponed():  # a worker that Ctrl-C leaves half started would print a trace
+                                given[self._processes().submit(_called, path, task.place, task.item)] = task
                             waiting.popleft()
                         for future in wait(given, return_when=FIRST_COMPLETED).done:
                             result, counts = future.result()
@@ -163,9 +167,14 @@ class Local:
                 raise
 
     def _processes(self) -> ProcessPoolExecutor:
-        if self._pool is None:
+        if self._pool is None or self._pid != os.getpid():
             _start_server()
-            self._pool = ProcessPoolExecutor(self.cores, _Context(), initializer=_begin, initargs=(dict(os.environ),))
+            start = partial(_begin, dict(os.environ))
+            try:
+                self._pool, self._pid = ProcessPoolExecutor(self.cores, _Context(), start), os.getpid()
+            except OSError as error:
+                kind, fault = FullDisk if is_full(error) else InputError, error.strerror
+                raise kind(f"/dev/shm cannot be written ({fault}); processes need it, --cores 1 does not") from error
         return self._pool
 
 
@@ -327,40 +336,16 @@ def _portable(error: Exception) -> Exception:
     return error
 
 
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """Yield an empty folder for files that workers share, and remove it after the block.
-
-    Folders that killed processes left are removed, too.
-    """
-    cache = scratch_folder()
-    with room(cache), alone(cache / f"{_EXCHANGE}{_LOCK}"):
-        for left in cache.glob(f"{_EXCHANGE}*-*"):
-            _remove_unless_used(left)
-        folder = make_folder(cache / f"{_EXCHANGE}{os.getpid()}-{os.urandom(4).hex()}")
-        lock = take(folder / _LOCK)
-    try:
-        yield folder
-    finally:
-        remove(folder)
-        if lock is not None:
-            lock.release()
-
-
-def _remove_unless_used(folder: Path) -> None:
-    """Remove a folder of `_scratch` if the process that made it has ended."""
-    with suppress(Held, OSError):
-        lock = take(folder / _LOCK)
-        if lock is not None:
-            remove(folder)
-            lock.release()
-
-
 def _start_server() -> None:
     """Start the server that workers are forked from, unless it runs.
 
     From Python 3.11 on, the server first imports the modules of this project that this process has imported.
     """
+    process: Any = multiprocessing.current_process()
+    if process.daemon:
+        raise InputError(f"a daemonic process of multiprocessing may start no others; set daemon=False, or {_HERE}")
+    if len(os.fsencode(scratch_of_process())) <= _ADDRESS:
+        process._config.setdefault("tempdir", str(scratch_of_process()))  # of the server's socket
     own = [name for name in sys.modules if name.partition(".")[0] in _OWN]
     # Before Python 3.11 the server would import from the current folder first, which may have a module of such a name.
     multiprocessing.set_forkserver_preload(own if sys.version_info >= (3, 11) else [])
@@ -371,6 +356,11 @@ def _start_server() -> None:
     os.environ.update(settings)
     try:
         forkserver.ensure_running()
+    except ChildProcessError:
+        raise InputError(
+            "this process is a fork (os.fork, or multiprocessing's fork) of one that has started processes, which it "
+            f"cannot use; start it by multiprocessing's spawn or by subprocess, or {_HERE}"
+        ) from None
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})

@@ -30,6 +30,7 @@ from runtime.storage.atomic import Parts, finished, read_json, write_json
 from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
 
 MOMENT = 0.2  # seconds to wait for a lock: its last owner may be removing its file, which is then made anew
+_FOREVER = -1.0  # as filelock says it
 _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
 WORK = ".work"  # the folder of unfinished files, in the output folder
 LOCK, TOKEN = "lock", "owner.json"
@@ -49,15 +50,15 @@ class Held(Exception):
     """Another process has the lock."""
 
 
-def take(path: Path, wait: bool = False) -> UnixFileLock | None:
+def take(path: Path, seconds: float = MOMENT) -> UnixFileLock | None:
     """Lock the file `path`, and return the lock, held until its `release`; None if the file system has no locks.
 
-    If another process has the lock, raise Held, or with `wait` wait until the lock is free.
+    If another process has the lock for so many `seconds` more, raise Held; a negative number waits until it is free.
     """
     # Without locks filelock would leave a marker instead, which outlives a process that is killed.
     lock = UnixFileLock(path, thread_local=False, fallback_to_soft=False)
     try:
-        lock.acquire(timeout=-1 if wait else MOMENT)
+        lock.acquire(timeout=seconds)
     except Timeout as error:
         raise Held(f"another process has {path}") from error
     except IsADirectoryError:
@@ -103,7 +104,7 @@ def _no_file(path: Path) -> InputError:
 @contextmanager
 def alone(path: Path) -> Iterator[bool]:
     """Run the block in one process of this machine at a time; yield False if the file system of `path` has no locks."""
-    lock = take(path, wait=True)
+    lock = take(path, _FOREVER)
     try:
         yield lock is not None
     finally:
@@ -221,7 +222,7 @@ def _locked(folder: Path, wait: bool) -> UnixFileLock | None:
     """Return the lock of a local folder, None if its file system has no locks; InputError if another run has it."""
     for tries_left in reversed(range(TRIES)):
         try:
-            return take(make_folder(folder / WORK) / LOCK, wait)
+            return take(make_folder(folder / WORK) / LOCK, _FOREVER if wait else MOMENT)
         except (FileNotFoundError, FileExistsError) as error:  # a run that ends now removes the folder
             if not tries_left:
                 raise _impossible(folder, error) from error

@@ -9,10 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard, TypeVar, cast
 
@@ -24,6 +25,8 @@ from runtime.packages import missing_package
 _NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")
 FULL = (errno.ENOSPC, errno.EDQUOT)
 AT_ONCE = 16  # requests: each takes some 30 ms
+_SCRATCH = "scratch-"  # begins the name of a folder for the temporary files of one process
+_LOCK = "lock"  # a file in that folder, locked by that process
 _WAITING = 1024  # items, each of which takes a kilobyte while it waits for a thread
 
 
@@ -140,15 +143,52 @@ def room(folder: str | os.PathLike) -> Iterator[None]:
 
 @contextmanager
 def staged() -> Iterator[Path]:
-    """Yield an empty folder for whole files on their way to or from a URL; it is removed after the block.
-
-    The folder is on the disk of Spark's local folders: files of a run may need more space than the folder for temporary
-    files has.
-    """
+    """Yield a folder of `scratch` for whole files on their way to or from a URL; FullDisk names it if it is full."""
     from runtime.kernel_caches import scratch_folder  # here, as it imports Numba, without which commands start faster
 
-    with room(cache := scratch_folder()), tempfile.TemporaryDirectory(prefix="staged-", dir=cache) as folder:
-        yield Path(folder)
+    with room(scratch_folder()), scratch() as folder:
+        yield folder
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Yield an empty folder for temporary files of any size, and remove it after the block.
+
+    The folder is in `scratch_folder`. Those that killed processes left there are removed, too.
+    """
+    from runtime.kernel_caches import scratch_folder  # here, as above
+    from runtime.storage.locks import alone, take  # here, as `locks` imports this module
+
+    with room(parent := scratch_folder()), alone(parent / f"{_SCRATCH}{_LOCK}"):
+        for left in parent.glob(f"{_SCRATCH}*-*"):
+            _remove_unless_used(left)
+        folder = make_folder(parent / f"{_SCRATCH}{os.getpid()}-{os.urandom(4).hex()}")
+        lock, files = take(folder / _LOCK), make_folder(folder / "files")
+    try:
+        yield files
+    finally:
+        remove(folder)
+        if lock is not None:
+            lock.release()
+
+
+@cache
+def scratch_of_process() -> Path:
+    """Return a folder of `scratch` that is removed when this process ends."""
+    stack = ExitStack()
+    Finalize(None, stack.close, exitpriority=-1)  # unlike functions of atexit, it does nothing in a fork
+    return stack.enter_context(scratch())
+
+
+def _remove_unless_used(folder: Path) -> None:
+    """Remove a folder of `scratch` if the process that made it has ended."""
+    from runtime.storage.locks import Held, take  # here, as above
+
+    with suppress(Held, OSError):
+        lock = take(folder / _LOCK, 0)
+        if lock is not None:
+            remove(folder)
+            lock.release()
 
 
 def is_full(error: OSError) -> bool:

@@ -277,3 +277,12 @@ def test_an_empty_value_without_a_flag_is_refused_by_its_name(parser, refused):
 def test_a_default_may_be_empty(parser):
     parser.add_argument("--contact", default="")
     assert parser.parse_args(["--output", "out"]).contact == ""
+
+
+@pytest.mark.parametrize("cores", ["0", "99999999999999999999", "1e3"])
+def test_a_number_of_processes_that_no_machine_runs_is_refused(cores, capsys):
+    parser = Parser("job", "")
+    parser.add_engine()
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--cores", cores])
+    assert f"'{cores}' is no number of processes from 1 to 10,000; write one as 8" in capsys.readouterr().err

@@ -87,6 +87,27 @@ def test_a_run_is_complete_once_its_results_are_written(tmp_path):
         assert _complete.is_set()
 
 
+HALF_DONE = """
+import os, signal
+from runtime import terminal
+from runtime.console import command
+from runtime.interrupts import postponed
+
+with command("job"):
+    with postponed():
+        os.kill(os.getpid(), signal.SIGINT)
+        print("half done", flush=True)
+        print("done", flush=True)
+    print("more", flush=True)
+"""
+
+
+def test_what_must_not_be_left_half_done_is_done_after_the_sentence(interrupted):
+    seen = interrupted(HALF_DONE, None)
+    assert seen.lines == ["job: stopped; run the same command again to go on", "half done", "done"]
+    assert seen.status == 130
+
+
 def test_while_the_packages_are_imported_nothing_has_begun(interrupted):
     seen = interrupted(PROGRAM, "importing\r\n", SLOW)
     assert (seen.lines, seen.status) == (["importing", "job: stopped before it began"], 130)

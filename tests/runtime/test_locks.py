@@ -49,7 +49,7 @@ def test_a_lock_that_another_process_has_can_be_waited_for(path):
         begin = time.monotonic()
         timer = threading.Timer(3 * locks.MOMENT, process.kill)
         timer.start()
-        lock = locks.take(path, wait=True)
+        lock = locks.take(path, -1)
         timer.join()
         assert time.monotonic() - begin > 2 * locks.MOMENT
     lock.release()

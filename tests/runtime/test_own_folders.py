@@ -7,6 +7,7 @@ import pytest
 
 from runtime.errors import InputError
 from runtime.kernel_caches import cache_folder, own_folder, scratch_folder
+from tests.support.checkout import ROOT
 
 
 def test_copies_lie_where_the_executors_of_a_machine_share_a_disk(tmp_path, monkeypatch):
@@ -80,3 +81,9 @@ def test_a_link_to_a_folder_is_not_followed(tmp_path):
     (tmp_path / "a").symlink_to(tmp_path / "open")
     with pytest.raises(InputError, match="others may write into"):  # links have mode 0777
         own_folder(tmp_path / "a", "name b")
+
+
+def test_temporary_folders_are_made_by_the_function_that_removes_those_of_killed_processes():
+    files = [file for package in ("curation", "metadata", "runtime") for file in (ROOT / package).rglob("*.py")]
+    makers = {file.name for file in files if "mkdtemp(" in (text := file.read_text()) or "TemporaryDirectory(" in text}
+    assert makers == {"mapped_rows.py"}  # beside a file that a person names

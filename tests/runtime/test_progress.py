@@ -81,7 +81,7 @@ def test_a_stage_is_named_within_two_seconds_and_never_silent_for_five(monkeypat
             now[0] += seconds
             return now[0] > 1180
 
-    progress._watch(progress.Stage("read", begin=now[0]), Clock())
+    progress._watch(progress.StageProgress("read", begin=now[0]), Clock())
     first, *others = said
     assert first <= 2
     pauses = [after - before for before, after in pairwise(said)]

@@ -6,7 +6,6 @@ nearest texts in the style of a run's report. `clusters.json` is written last: a
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -40,7 +39,7 @@ from runtime.storage.atomic import STAMP, Parts, finished, read_json, write_json
 from runtime.storage.locks import WORK, claimed, require_apart
 from runtime.storage.own_files import OwnFile, checksums_in, content_digest, own_files, written_files
 from runtime.storage.parquet import read_table, rows_of, write_tables
-from runtime.storage.paths import names, remove
+from runtime.storage.paths import names, remove, scratch
 from runtime.tallies import Tallies
 from runtime.wording import number, percent
 
@@ -87,8 +86,8 @@ def cluster(engine: Given, request: ClusterRequest, progress: Progress | None = 
     require_apart(request.output, [source.path, *request.embeddings])
     with claimed(request.output, request.require_free) as parts:
         workers = started(engine, progress, parts.folder)
-        with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
-            steps = ClusterSteps(workers, request, source, parts, Path(local), progress)
+        with scratch() as local:
+            steps = ClusterSteps(workers, request, source, parts, local, progress)
             made_from = steps.made_from(given)
             embeddings = given if isinstance(given, Embeddings) else steps.embed(given, made_from)
             sample = steps.sample(embeddings)

@@ -18,7 +18,6 @@ from functools import partial
 from hashlib import sha224
 from io import StringIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -44,7 +43,7 @@ from runtime.storage.arrays import save_array
 from runtime.storage.atomic import whole, write_json
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, part_writer
-from runtime.storage.paths import make_folder
+from runtime.storage.paths import make_folder, scratch
 from runtime.wording import counted
 
 TEXT_PROBABILITIES, TEXT_ENTRIES = "text_probabilities", "text_entries"
@@ -187,8 +186,8 @@ def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside,
     """
     _require_numbers(tars)
     files = matched_files(run)
-    with TemporaryDirectory(prefix="clip-curation-") as local:
-        rates = folder.engine.ship(save_array(Path(local, "rates.npy"), run.rates))
+    with scratch() as local:
+        rates = folder.engine.ship(save_array(local / "rates.npy", run.rates))
         lists = Lists(rates, run.languages, run.one_list, names.of)
         make = partial(write_tar, lists=lists, choice=beside.choice)
         tables = [matched_images(files, run.counted[1]), *beside.tables]

@@ -4,7 +4,6 @@ Counts, rates and probabilities stay as the run computed them: nothing is sample
 the images that it removed, the sample is copied without excluded rows, too.
 """
 
-import tempfile
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Sequence
@@ -34,7 +33,7 @@ from runtime.shipping import Shipped
 from runtime.storage.atomic import copied, write_json
 from runtime.storage.own_files import OwnFile, checksums_in, content_digest
 from runtime.storage.parquet import batches, part_writer, row_group_rows
-from runtime.storage.paths import absolute, as_path, names
+from runtime.storage.paths import absolute, as_path, names, scratch
 from runtime.tallies import Tallies
 from runtime.terminal import say
 from runtime.wording import counted
@@ -77,8 +76,8 @@ def _write_rows(run: Results, exclusion: Exclusion, folder: Derived) -> Tallies:
     If a gate wrote a sample of the images that it removed, copy it, too, without excluded rows.
     """
     files, sample = curated_files(run), run.files(REMOVED_PART)
-    with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
-        shipped = folder.engine.ship(Path(exclusion.save(Path(local, "exclusion"))))
+    with scratch() as local:
+        shipped = folder.engine.ship(Path(exclusion.save(local / "exclusion")))
         write = partial(_write_file, exclusion=shipped, schema=run.schema)
         tallies = folder.each_file("remove images", files, write, *PARTS)
         if sample:

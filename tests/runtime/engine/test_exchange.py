@@ -145,7 +145,7 @@ def test_blocks_and_tallies_pass_through_relays(engine, tmp_path):
 def test_no_block_stays_on_a_disk_once_all_were_received(engine, tmp_path):
     engine.exchange(ITEMS["few"], exchanges.send, partial(exchanges.receive, folder=tmp_path), 3)
     if isinstance(engine, Local):
-        assert not [*scratch_folder().glob(f"exchange-{os.getpid()}-*")]
+        assert not [*scratch_folder().glob(f"scratch-{os.getpid()}-*/*/0")]
     elif not isinstance(engine.session, Session):  # the stand-in has no disk
         disks = Path(engine.session.conf.get("spark.local.dir"))
         wait_for(lambda: not [*disks.rglob("shuffle_*")])

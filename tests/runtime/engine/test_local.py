@@ -1,5 +1,6 @@
 """Processes of this machine: those that die are replaced, and none outlives the command."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -7,24 +8,25 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from runtime.engine import spread
 from runtime.engine.local import TRIES, Local, WorkerLost
 from runtime.errors import InputError
-from runtime.kernel_caches import scratch_folder
 from runtime.progress import Progress
 from runtime.tallies import Tallies
 from tests.support import exchanges
 from tests.support.checkout import ROOT
-from tests.support.cluster import wait_for
+from tests.support.cluster import can_mount, wait_for
 
 # A program whose workers write their number to a file each, and then wait to be ended.
 WAITING = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that begin in the background ignore it
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from functools import partial
 from runtime.engine.local import Local
 from tests.runtime.engine.test_local import pid_of_each
@@ -147,6 +149,61 @@ def test_progress_counts_what_workers_have_done(local):
     assert (stage.figures()["done"], stage.figures()["total"]) == (9, 9)
 
 
+def refusal(run) -> str:
+    """Return the message of the InputError that a function raises."""
+    with pytest.raises(InputError) as refused:
+        run()
+    return str(refused.value)
+
+
+def in_fork(local: Local, daemon: bool) -> str:
+    """Return the refusal of an engine in a fork of this process, which ends as processes of multiprocessing do."""
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    say = partial(refusal, partial(local.run, [1, 2], double))
+    process = context.Process(target=lambda: there.send(say()), daemon=daemon)
+    process.start()
+    process.join()
+    return here.recv()
+
+
+def test_a_daemonic_process_is_told_that_it_may_start_no_others(local):
+    assert in_fork(Local(2), daemon=True) == (
+        "a daemonic process of multiprocessing may start no others; set daemon=False, or give Local(1) as the engine, "
+        "which needs no other processes"
+    )
+
+
+def test_a_fork_is_told_that_it_cannot_use_processes_of_its_parent_and_leaves_them_alone(local):
+    local.run([1, 2], double)
+    pool = local._pool
+    for engine in (local, Local(2)):
+        assert in_fork(engine, daemon=False).startswith("this process is a fork (os.fork, or multiprocessing's fork)")
+    assert local.run([1, 2], double)["sum"] == 6
+    assert local._pool is pool
+
+
+@pytest.mark.skipif(not can_mount(), reason="may not mount a disk")
+@pytest.mark.parametrize(
+    ("options", "kind", "why"),
+    [("size=64k", "FullDisk", "No space left on device"), ("ro", "InputError", "Read-only file system")],
+)
+def test_shared_memory_that_is_full_or_read_only_is_named(options, kind, why):
+    program = "from runtime.engine.local import Local\nLocal(2)._processes()"
+    fill = "head -c 64k /dev/zero > /dev/shm/full 2>/dev/null"
+    shell = f'mount -t tmpfs -o {options} none /dev/shm; {fill}; exec "$0" -c "$1"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", shell, sys.executable, program], cwd=ROOT, capture_output=True, text=True
+    )
+    last = done.stderr.strip().splitlines()[-1].rpartition(".")[2]
+    assert last == f"{kind}: /dev/shm cannot be written ({why}); processes need it, --cores 1 does not"
+
+
+@pytest.mark.parametrize("cores", [0, -1, 10**19, 2.5, "2"])
+def test_a_number_of_cores_that_no_machine_has_is_refused(cores):
+    assert refusal(partial(Local, cores)).startswith("cores is ")
+
+
 def test_sql_needs_a_session():
     with pytest.raises(InputError, match="^near copies are joined by Spark; give a Spark session as the engine"):
         Local(1).sql("near copies are joined by Spark")
@@ -177,9 +234,23 @@ def test_an_engine_that_is_not_closed_ends_without_a_word():
         assert (done.stdout, done.stderr) == ("72\n", "")
 
 
-def test_blocks_of_a_killed_command_are_removed_by_the_next_one(local, tmp_path):
-    left = scratch_folder() / "exchange-1-00000000"
-    left.mkdir(exist_ok=True)
-    (left / "lock").touch()
-    local.run([1, 2], double)
-    assert not left.exists()
+@pytest.fixture
+def short_folder():
+    """A folder whose path is short enough for sockets."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.mark.slow
+def test_what_a_killed_command_leaves_among_temporary_files_is_removed_by_the_next_one(tmp_path, short_folder):
+    environment = os.environ | {"TMPDIR": str(short_folder)}
+    driver = subprocess.Popen([sys.executable, "-c", WAITING, str(tmp_path)], cwd=ROOT, env=environment)
+    wait_for(lambda: len([*tmp_path.iterdir()]) == 2)
+    driver.kill()
+    driver.wait(30)
+    (own,) = short_folder.iterdir()  # multiprocessing would put the socket of the server beside it
+    left = [*own.glob("scratch-*-*")]
+    assert len(left) == 2  # of that socket, and of what workers share
+    program = "from runtime.storage.paths import scratch\nwith scratch(): pass"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, check=True)
+    assert [path.name for path in own.iterdir()] == ["scratch-lock"]
