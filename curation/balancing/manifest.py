@@ -121,6 +121,7 @@ def expected_sizes(
     # Rates are computed for the batch's entries only: for all thirty million, at each threshold, memory would not do.
     own, ids = np.unique(ids, return_inverse=True)
     slices = {code: slice(*np.searchsorted(own, (all.start, all.stop))) for code, all in languages.items()}
+    slices = {code: ids for code, ids in slices.items() if ids.start < ids.stop}
     codes, choices = texts.field("language").dictionary_encode(), _choices(image_offsets)
     sizes = np.empty((len(codes.dictionary), len(thresholds)))
     for column, each in enumerate(thresholds):

@@ -319,6 +319,30 @@ def thresholds(languages: Mapping[str, dict[str, Any]]) -> Chart | None:
     )
 
 
+def sizes(facts: Mapping[str, Any]) -> Chart | None:
+    """Return a chart of the images kept, as a share, and of the tail share over the English threshold; None if unknown.
+
+    `facts` is the content of run.json; a line marks the threshold of the run.
+    """
+    if not (curve := facts.get("sizes", {}).get("curve")):
+        return None
+    tried, images = [each["t"] for each in curve], facts["rows"].get("gated", facts["rows"]["matched"])
+    t = facts["languages"].get("en", {}).get("t") or facts["parameters"]["english_threshold"]
+    x, y = LogAxis(LEFT, RIGHT, max(tried[-1], t)), Axis(BOTTOM, TOP)
+    border = float(x.place(t))
+    middle = min(max(border, LEFT + HALF_LABEL), RIGHT - HALF_LABEL)
+    return Chart(
+        f"Images kept, and tail share, over the English threshold; t is {number(t)}",
+        *(x, y, "English threshold t", "share"),
+        border=[(border, TOP), (border, BOTTOM)],
+        lines={
+            "before": points(x, y, tried, [min(1.0, each["tail_share"]) for each in curve]),
+            "after": points(x, y, tried, [min(1.0, each["images"] / images) for each in curve]),
+        },
+        labels=[Label(middle, TOP - 7, f"t = {number(t)}", "middle", "t")],
+    )
+
+
 def _apart(dots: list[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
     """Return the dots to label: of the first LABELLED those whose label covers no other dot and no earlier label.
 

@@ -63,6 +63,7 @@ class Run:
     matched: Tallies  # of the matching stage
     curated: Tallies  # of sampling and writing
     sized: SizedThreshold | None = None  # of a run with a target size
+    sizes: dict[str, Any] = field(default_factory=dict)  # of other English thresholds
     lineage: Sequence[dict[str, Any]] = ()  # the inputs that each earlier run into the same folder brought
     downloads: dict[str, Any] = field(default_factory=dict)  # img2dataset's folders, and matched `images` by status
     gate: dict[str, Any] = field(default_factory=dict)  # tables and conditions, and what each found and removed
@@ -108,6 +109,7 @@ class Run:
             "gate": self.gate,
             "expected": self._expected(),
             **({} if self._least_size is None else {"least_size": self._least_size}),
+            **({"sizes": self.sizes} if self.sizes else {}),
             "tail_share": self.thresholds.tail_share,
             "languages": {code: self.language_row(code) for code in self.codes()},
             "notes": self._notes(),

@@ -105,6 +105,7 @@ def render(run: Run, rates: np.ndarray, rows: Rows) -> str:
             doubts=languages.DOUBTS,
             sums=languages.sums,
             thresholds=charts.thresholds(facts["languages"]),
+            curve=charts.sizes(facts),
             distributions=charts.distributions(run),
             head_and_tail=charts.head_and_tail(run, rates),
             rates=rates,
@@ -208,10 +209,25 @@ def summary(facts: dict[str, Any]) -> str:
         aligned([(step.label, number(step.value), step.remark) for step in charts.funnel(facts)], left=(0, 2)),
         *(aligned(_reasons(title, facts[title])) for title in ("dropped", "undetermined")),
         aligned(_language_lines(facts)),
+        _choices(facts),
         [f"warning: {in_one_line(warning)}" for warning in facts["warnings"]],
         [line for note in facts["notes"] for line in wrap(note, NOTE_WIDTH)],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _choices(facts: dict[str, Any]) -> list[str]:
+    """Return lines with flags that balance more, if this run removed hardly any image."""
+    choices = facts.get("sizes", {}).get("choices", [])
+    if not choices:
+        return []
+    rows, images = facts["rows"], facts["rows"].get("gated", facts["rows"]["matched"])
+    kept = f"Balancing kept {percent(rows['kept'], images)} of the images. These flags keep fewer:"
+    flags = [
+        (f"--english-threshold {each['t']}", f"{number(each['images'])} images", percent(each["images"], images))
+        for each in choices
+    ]
+    return [kept, *aligned(flags)]
 
 
 def _reasons(title: str, counts: dict[str, int]) -> list[tuple[str, ...]]:

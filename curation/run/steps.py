@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from curation.balancing.sizes import Sizes
 from curation.balancing.thresholds import (
     Distribution,
     EntryCounts,
@@ -43,6 +45,8 @@ from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.parquet import require_rows
 from runtime.tallies import Tallies
 from runtime.wording import counted
+
+FEW = 0.01  # the share of images removed by balancing below which other thresholds are offered
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,7 @@ class Steps:
             matched=counted.matched,
             curated=counted.curated,
             sized=counted.balance.sized,
+            sizes=self._sizes(images, counted),
             lineage=output.lineage(),
             passed_over=self.request.passed_over,
             **(counted.gated.facts() if counted.gated else {}),
@@ -244,6 +249,12 @@ class Steps:
 
         limiting = counts.values if config.one_threshold else counts.values[languages.get(ENGLISH, slice(0))]
         return threshold_for_size(sizes_at, target_size, unlimited_threshold(limiting))
+
+    def _sizes(self, images: MatchedImages, counted: Counted) -> dict[str, Any]:
+        """Return what other English thresholds would keep, with some to choose if this run removed hardly anything."""
+        request = self.request
+        sizes = Sizes.of(images.files, images.number, counted.counts, request.entries.languages, request.config)
+        return {} if sizes is None else sizes.facts(counted.curated["expected"] > (1 - FEW) * images.number)
 
     @staticmethod
     def _complete(files: list[OwnFile], number: int) -> MatchedImages:
