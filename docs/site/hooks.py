@@ -39,6 +39,7 @@ KEYWORDS = {
     "how-to/gates.md": ["filter", "NSFW"],
 }
 LINK = re.compile(r"(```.*?```|`[^`\n]*`)|(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)", re.DOTALL)
+BADGE = re.compile(r"^\[!\[.*\n", re.MULTILINE)  # of README: images of other hosts, which the site does not show
 ALONE = "---\nhide: [navigation]\n---\n\n"  # without a menu of one line
 FOUND_LAST = "---\nsearch: {boost: 0.3}\n---\n\n"  # notes for those who change the program
 
@@ -50,7 +51,8 @@ def on_files(files, config):
     os.environ["COLUMNS"] = "80"  # of the command lines on pages
     for source, target in pages().items():
         head = FOUND_LAST if target.startswith("project/") else ALONE
-        files.append(File.generated(config, target, content=head + (ROOT / source).read_text("utf-8")))
+        text = BADGE.sub("", (ROOT / source).read_text("utf-8"))
+        files.append(File.generated(config, target, content=head + text))
     rows = ["# Commands\n", "| | |", "| --- | --- |"]
     for name, parser in parsers().items():
         rows.append(f"| [{name}]({name}.md) | {parser.description} |")
