@@ -137,7 +137,12 @@ def hosts(urls: pa.Array, form: Callable[[str], str] = canonical) -> pa.Array:
 
     `form` is called once for each distinct spelling of a host.
     """
-    found = pc.extract_regex(urls, HOST).field("host").dictionary_encode()
+    return spelled_hosts(pc.extract_regex(urls, HOST).field("host"), form)
+
+
+def spelled_hosts(names: pa.Array, form: Callable[[str], str] = canonical) -> pa.Array:
+    """Return hosts, as URLs have them, in canonical form, or as `form` returns them; null for a null."""
+    found = names.dictionary_encode()
     return pa.array(map(form, found.dictionary.to_pylist()), pa.string()).take(found.indices)
 
 

@@ -306,13 +306,10 @@ def _files(path: str, kind_of: KindOf, passed_over: dict[str, str]) -> list[Inpu
         kind, names = crawl_files(path)
         return [_input(name, formats()[kind], Version()) for name in names]
     with listing.looking_up(path):
-        found = listing.expand(path)
-        if found is not None:
-            _require_no_run(found)
-            require_no_table(found, kind_of)
-            passed_over.update(found.passed_over)
-    if found is None:
-        raise InputError(f"{path} does not exist; expected a file, a folder, a glob or a URL")
+        found = listing.found_at(path, "a file, a folder, a glob or a URL")
+        _require_no_run(found)
+        require_no_table(found, kind_of)
+    passed_over.update(found.passed_over)
     return _known(path, found)
 
 

@@ -21,7 +21,7 @@ from curation.outputs.recorded import recorded
 from runtime.arrow import parts
 from runtime.errors import InputError, quoted_names
 from runtime.redaction import hidden, with_secrets
-from runtime.storage.listing import ListedFile, Version, expand, looking_up, name_of
+from runtime.storage.listing import ListedFile, Version, found_at, looking_up, name_of
 from runtime.storage.own_files import OwnFile, compared, intact
 from runtime.storage.parquet import BoundedParquet
 from runtime.storage.paths import as_path, is_url, reachable
@@ -136,10 +136,8 @@ def files_in(path: str, expected: str, endings: Sequence[str] = (PARQUET,)) -> l
     Of a folder or a glob, only files with these endings are returned. InputError if there are none.
     """
     with looking_up(path), reachable(path):
-        found = expand(path)
-        checksums = recorded(found.paths) if found else {}
-    if found is None:
-        raise InputError(f"{path} does not exist; expected {expected}")
+        found = found_at(path, expected)
+        checksums = recorded(found.paths)
     files = [file for file in found.files if found.is_file or name_of(file[0]).endswith(tuple(endings))]
     if not files:
         wanted = " or ".join(f"*{each}" for each in endings)

@@ -19,7 +19,7 @@ from metadata.languages import is_wikipedia, rows
 from metadata.wikipedia.dumps import CutError, pieces
 from runtime.arrow import gather
 from runtime.errors import InputError
-from runtime.storage.listing import expand, looking_up
+from runtime.storage.listing import found_at
 
 _ESCAPE = "%[0-9A-Fa-f]{2}"
 # What MediaWiki allows in no title; an escape that is left after decoding shows that the title was escaped twice.
@@ -88,9 +88,8 @@ def views(
 
 
 def _files(path: str) -> list[str]:
-    with looking_up(path):
-        found = expand(path)
-    files = [file for file in found.paths if not file.endswith(".partial")] if found else []
+    found = found_at(path, "files, folders or globs of page views")
+    files = [file for file in found.paths if not file.endswith(".partial")]
     if not files:
         raise InputError(f"there are no page views at {path}; give files, folders or globs of them")
     return files

@@ -157,6 +157,15 @@ def looking_up(path: str) -> Iterator[None]:
         raise InputError(f"{hidden(path)} cannot be looked up: {error}") from error
 
 
+def found_at(path: str, expected: str, deep: bool = True) -> Found:
+    """Return what a path stands for, as `expand` does; InputError, which says what is expected, for nothing."""
+    with looking_up(path):
+        found = expand(path, deep)
+    if found is None:
+        raise InputError(f"{hidden(path)} does not exist; expected {expected}")
+    return found
+
+
 def names_in(folder: str) -> list[str]:
     """Return the names directly in a folder, hidden or not; [] if the folder does not exist or may not be read."""
     system, inner = system_of(folder)

@@ -629,6 +629,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--arms", nargs="+")
     args = parser.parse_args()
+    if args.folder.exists() == (args.step == "world"):  # one step makes it, the others need it
+        parser.error(
+            f"{args.folder} {'exists; give a new folder' if args.step == 'world' else 'holds no world; make one'}"
+        )
     if args.step == "world":
         args.folder.mkdir(parents=True)
         make_world(args.folder, args.pairs)

@@ -75,7 +75,7 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(tmp_path, capsys, mo
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.jpg").touch()
     for inputs, output, sentence in (
-        ("none", "out", "none does not exist; give tars"),
+        ("none", "out", "none does not exist; expected tars"),
         ("full", "out", "holds neither tars nor pictures"),
         ("images", "full", "holds files that are no hashes of pictures"),
         ("images", "full/notes.txt", "is a file; give a folder"),

@@ -213,7 +213,7 @@ def test_samples_without_uid_are_passed_over_and_counted_and_nothing_but_these_i
 
 
 @pytest.mark.parametrize(
-    ("tars", "message"), [("s3://bucket/a.tar", "local"), ("nowhere/*.tar", "no tars"), ([], "no tars")]
+    ("tars", "message"), [("s3://bucket/a.tar", "local"), ("nowhere/*.tar", "expected tars"), ([], "no tars")]
 )
 def test_paths_that_are_no_tars_are_refused(made, tmp_path, tars, message):
     with pytest.raises(InputError, match=message):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 import zipfile
 from pathlib import Path
@@ -10,7 +11,7 @@ import fsspec
 import pytest
 
 from runtime.errors import InputError
-from runtime.storage.listing import expand, name_of, system_of
+from runtime.storage.listing import expand, found_at, name_of, system_of
 from runtime.storage.paths import as_path
 
 NAMES = ("a.x", "b_c.x", "deep/d.x", "deep/.e.x", "_temporary/f.x", ".g.x")
@@ -82,6 +83,15 @@ def test_other_readers_of_s3_keep_their_own_tries(s3_server):
     assert (own.retries, own.config_kwargs["retries"]["total_max_attempts"]) == (1, 1)
     assert (shared.retries, "retries" in shared.config_kwargs) == (type(shared).retries, False)
     assert system_of("s3://outputs")[0] is own
+
+
+def test_nothing_at_a_path_is_told_with_what_is_expected(tree, tmp_path):
+    assert found_at(str(tree), "tars").paths == expand(str(tree)).paths
+    for name in ("none", "none*"):
+        with pytest.raises(InputError, match=rf"/{re.escape(name)} does not exist; expected tars$"):
+            found_at(str(tmp_path / name), "tars")
+    with pytest.raises(InputError, match=r"nowhere://a cannot be looked up: "):
+        found_at("nowhere://a", "tars")
 
 
 @pytest.mark.parametrize("url", ["dbfs://", "dbfs://box/a", "github://"])

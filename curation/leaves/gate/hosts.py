@@ -27,7 +27,7 @@ from fastwarc.warc import WarcRecord
 from isal import isal_zlib as zlib
 
 from curation.config import CurationConfig
-from curation.exclusion.lists import HOST, domain_keys, hosts, is_domain
+from curation.exclusion.lists import HOST, domain_keys, is_domain, spelled_hosts
 from curation.inputs.crawl import warc
 from curation.inputs.crawl.html_pages import headers, unpack
 from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
@@ -135,7 +135,7 @@ def parts_of(urls: pa.Array) -> tuple[pa.Array, pa.Array]:
     ['xn--bcher-kva.example', '/?x']
     """
     found = pc.extract_regex(urls, _PARTS)
-    names, ports, paths = hosts(urls), found.field("port"), found.field("path")
+    names, ports, paths = spelled_hosts(found.field("host")), found.field("port"), found.field("path")
     is_default = pc.is_in(ports, pa.array(_DEFAULT_PORTS))
     names = pc.if_else(is_default, names, pc.binary_join_element_wise(names, ports, ":"))
     paths = pc.if_else(pc.starts_with(paths, "/"), paths, pc.binary_join_element_wise("/", paths, ""))

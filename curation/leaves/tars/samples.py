@@ -154,10 +154,9 @@ def _several(given: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list
 
 
 def _tars_of(path: str) -> list[Input]:
-    with listing.looking_up(path):
-        found = listing.expand(path, deep=False)
-    files = found.files if found else []
-    if found and found.folders:
+    found = listing.found_at(path, "tars: files, folders, globs or URLs", deep=False)
+    files = found.files
+    if found.folders:
         files = [file for file in files if name_of(file[0]).endswith(f".{TAR}")]
     return [
         Input(name, TAR, version.size or 0, version.modified, etag=version.etag, file_size=version.size)
@@ -170,10 +169,7 @@ def _listed(source: Input) -> ListedFile:
 
 
 def _found(path: str) -> list[Source]:
-    with listing.looking_up(path):
-        found = listing.expand(path)
-    if found is None:
-        raise InputError(f"{path} does not exist; give tars, pictures, a folder of them, a glob or a URL")
+    found = listing.found_at(path, "tars, pictures, a folder of them, a glob or a URL")
     known = [_source(name, version, found) for name, version in found.files if _kind(name)]
     if not known:
         raise InputError(f"{path} holds neither tars nor pictures ({', '.join(IMAGES)}); give img2dataset's output")
