@@ -1,5 +1,6 @@
 """The report in a real browser, opened from a file: it sorts and filters, fits a phone, and runs nothing foreign."""
 
+import base64
 import shutil
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from curation.leaves.clustering.pipeline import render as clusters_page
 from curation.leaves.report_sections.texts import ShapeObserver, removed_section, thinned
@@ -18,6 +20,7 @@ from tests.clustering.test_page import hostile_facts
 from tests.report.contrast import BACKGROUND, INK, WORDS, contrast, luminance
 from tests.report.runs import finished, hostile, nothing_read, row
 from tests.support.hostile_strings import EVERY
+from tests.support.http_server import Answer
 
 pytestmark = pytest.mark.browser
 
@@ -274,6 +277,25 @@ def test_a_script_or_picture_that_came_through_all_the_same_would_be_refused(bro
     refused = [each["message"] for each in browser.get_log("browser")]
     assert any("script" in message and "Content Security Policy" in message for message in refused)
     assert any("img-src" in message for message in refused)
+
+
+# --- pictures ---
+
+
+def test_pictures_are_requested_after_a_click_alone_without_referrer_and_a_lost_one_leaves_its_box(
+    browser, tmp_path, server
+):
+    picture = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+    here = server.serve("/here.gif", Answer(body=picture, headers={"Content-Type": "image/gif"}))
+    show(browser, tmp_path, *finished(), [row("the dog", [0, 2], url=url) for url in (here, f"{server.url}/gone.gif")])
+    assert server.requests == []
+    one(browser, "button.pictures").click()
+    WebDriverWait(browser, 20).until(lambda _: len(server.requests) == 2)
+    assert all("Referer" not in each.headers for each in server.requests)
+    WebDriverWait(browser, 20).until(lambda _: len(browser.find_elements(By.CSS_SELECTOR, ".picture img")) == 1)
+    assert len(texts(browser, ".picture")) == 2
+    assert browser.find_elements(By.CSS_SELECTOR, "button.pictures") == []
+    browser.get_log("browser")
 
 
 # --- any run, any screen ---

@@ -1,5 +1,6 @@
 "use strict";
-// Sort the table of languages by a click on a heading, and filter it. Without this script the whole table is shown.
+// Sort the table of languages by a click on a heading, filter it, and show pictures. Without this script the whole
+// table is shown.
 (function () {
   var table = document.getElementById("languages");
   var filter = document.getElementById("filter");
@@ -43,4 +44,34 @@
   filter.addEventListener("input", show);
   document.getElementById("tools").hidden = false; // nothing in it works without this script
   show();
+
+  // Pictures of rows: nothing is requested before a click, and then without referrer, as far as a reader scrolls.
+  function picture(address) {
+    var box = document.createElement("div");
+    var image = document.createElement("img");
+    box.className = "picture";
+    image.loading = "lazy";
+    image.referrerPolicy = "no-referrer";
+    image.alt = "";
+    image.addEventListener("error", function () { image.remove(); }); // the grey box stays
+    image.src = address;
+    box.append(image);
+    return box;
+  }
+
+  var groups = new Map();
+  document.querySelectorAll("article [data-image]").forEach(function (row) {
+    var group = row.closest("article").parentNode;
+    groups.set(group, (groups.get(group) || []).concat(row));
+  });
+  groups.forEach(function (rows, group) {
+    var button = document.createElement("button");
+    button.className = "pictures";
+    button.textContent = "Show pictures";
+    group.insertBefore(button, rows[0].closest("article"));
+    button.addEventListener("click", function () {
+      rows.forEach(function (row) { row.closest("article").prepend(picture(row.dataset.image)); });
+      button.remove();
+    });
+  });
 })();
