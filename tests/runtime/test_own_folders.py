@@ -7,6 +7,7 @@ import pytest
 
 from runtime.errors import InputError
 from runtime.kernel_caches import cache_folder, own_folder, scratch_folder
+from runtime.storage.paths import scratch
 from tests.support.checkout import ROOT
 
 
@@ -81,6 +82,17 @@ def test_a_link_to_a_folder_is_not_followed(tmp_path):
     (tmp_path / "a").symlink_to(tmp_path / "open")
     with pytest.raises(InputError, match="others may write into"):  # links have mode 0777
         own_folder(tmp_path / "a", "name b")
+
+
+def test_temporary_folders_are_removed_once_their_process_has_left_them(without_spark):
+    left = scratch_folder() / "scratch-1-00000000"
+    left.mkdir()
+    (left / "lock").touch()
+    with scratch() as first, scratch() as second:
+        assert first.exists()
+        assert not left.exists()
+    assert not first.exists()
+    assert not second.exists()
 
 
 def test_temporary_folders_are_made_by_the_function_that_removes_those_of_killed_processes():
