@@ -29,7 +29,7 @@ from runtime.progress import Progress
 from runtime.storage.locks import alone
 from runtime.storage.paths import make_folder
 
-_COUNT = "compiling-count"  # a file with one byte for each kernel that is compiled by now
+_COUNT = "compiling-count"  # a file with a line for each kernel that is compiled by now, some twice
 _log = logging.getLogger(__name__)
 # With -I nothing is imported from the folder where the command runs; a package there may have the name of one of ours.
 _PROGRAM = """
@@ -40,7 +40,6 @@ _call_all(sys.argv[2], sys.argv[3:])
 """
 
 Call = Callable[[], object]
-_SECONDS = 0.6  # that a core needs for a kernel, on average
 
 
 def compile_kernels(calls: Mapping[Call, int], progress: Progress | None = None) -> None:
@@ -54,9 +53,7 @@ def compile_kernels(calls: Mapping[Call, int], progress: Progress | None = None)
     if not missing:
         return
     folder, total = next(iter(missing.values())).parent, sum(calls[call] for call in missing)
-    seconds = _SECONDS * total / min(usable_cores(), len(missing))
-    title = f"compile {total} kernels, once on this machine (about {seconds:.0f} s)"
-    with (progress or Progress()).stage(title, "kernels") as stage:
+    with (progress or Progress()).stage(f"compile {total} kernels, once on this machine", "kernels") as stage:
         stage.follow(partial(_compiled, folder / _COUNT, total))
         with alone(folder / "compiling"):
             left = [call for call, marker in missing.items() if not marker.exists()]  # not compiled meanwhile
@@ -89,8 +86,8 @@ def _missing(calls: Iterable[Call]) -> dict[Call, Path]:
 
 def _compiled(count: Path, total: int) -> Counter[str]:
     """Return the number of kernels compiled so far, read from the file `count`, as the progress of a stage."""
-    done = count.stat().st_size if count.exists() else 0
-    return Counter(done=done, total=total)
+    lines = count.read_bytes().splitlines() if count.exists() else []
+    return Counter(done=len({*lines}), total=total)  # two processes may compile the same kernel
 
 
 def _cache_folder() -> str | None:
@@ -109,7 +106,7 @@ def _sources(calls: Iterable[Call]) -> Iterator[tuple[str, bytes]]:
 
 
 def _run(calls: Sequence[Call], count: Path) -> bool:
-    """Run the calls in other processes, which add a byte to `count` for each kernel; return whether all succeeded."""
+    """Run the calls in other processes, which add a line to `count` for each kernel; return whether all succeeded."""
     count.write_bytes(b"")
     command = [sys.executable, "-I", "-c", _PROGRAM, "\n".join(sys.path), str(count), *map(_name, calls)]
     # In a session of their own: Ctrl-C reaches only this process, which then ends the others.
@@ -127,7 +124,7 @@ def _run(calls: Sequence[Call], count: Path) -> bool:
 
 
 def _call_all(count: str, names: list[str]) -> None:
-    """Call functions by their names, in one process per core; add a byte to the file `count` for each kernel."""
+    """Call functions by their names, in one process per core; add a line to the file `count` for each kernel."""
     for name in names:
         resolve_name(name)  # imported once for all processes
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
@@ -146,7 +143,7 @@ def _count_kernels(count: str) -> None:
 
 
 class _Counting(event.Listener):
-    """Adds a byte to a file for each compiled kernel that has a cache, but not for functions of Numba itself."""
+    """Adds a line to a file for each compiled kernel that has a cache, but not for functions of Numba itself."""
 
     def __init__(self, file: int) -> None:
         self._file = file
@@ -155,8 +152,9 @@ class _Counting(event.Listener):
         pass
 
     def on_end(self, event: event.Event) -> None:
-        if event.data["dispatcher"].stats.cache_path:
-            os.write(self._file, b".")
+        kernel = event.data["dispatcher"]
+        if kernel.stats.cache_path:
+            os.write(self._file, f"{kernel.py_func.__qualname__} {event.data['args']}\n".encode())
 
 
 def _name(call: Call) -> str:

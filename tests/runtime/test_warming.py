@@ -36,7 +36,7 @@ def test_calls_are_made_once(cache):
     compile_kernels(CALLS, progress)
     compile_kernels(CALLS, progress)
     (time,) = progress.times()
-    assert time["stage"].startswith("compile 7 kernels, once on this machine (about ")
+    assert time["stage"] == "compile 7 kernels, once on this machine"
     assert (time["items"], time["unit"]) == (0, "kernels")  # these functions use none
     assert len(list(cache.glob("compiled-*"))) == 2
 
@@ -64,7 +64,7 @@ def test_a_process_that_waits_for_another_shows_its_kernels(cache):
                 yield
 
     make_folder(cache)
-    (cache / "compiling-count").write_bytes(b".....")
+    (cache / "compiling-count").write_bytes(b"a\nb\nc\na\nd\ne\n")  # one of them by two processes
     with ThreadPoolExecutor(1) as another, alone(cache / "compiling"):
         waiting = another.submit(compile_kernels, CALLS, Shown())
         while not any("5/7 kernels" in str(stage) for stage in stages):
@@ -108,7 +108,7 @@ def test_a_run_compiles_nothing_more(submit, sample, tmp_path, monkeypatch):
         cwd=ROOT, check=True, env=os.environ,
     )  # fmt: skip
     (count,) = (tmp_path / "cache").rglob("compiling-count")
-    assert abs(count.stat().st_size - sum(warm.ALL.values())) <= 4  # two processes may compile the same one
+    assert len({*count.read_bytes().splitlines()}) == sum(warm.ALL.values())
     compiled = {path.name for path in (tmp_path / "cache").rglob("*.nbc")}
     entries = [f"{path.stem}={path}" for path in sorted((sample / "entries").glob("*.txt"))]
     done = submit(
