@@ -3,14 +3,18 @@
 Numba unpickles, and so executes, the files in its cache, whoever wrote them. So only users who could also change the
 code may write there. A kernel is cached in the first of these folders that is writable: NUMBA_CACHE_DIR, `__pycache__`
 beside its source, the user's cache folder, Spark's local disk or the folder of temporary files. If none is, each
-process compiles the kernel. A kernel is compiled again when any kernel has changed, as kernels that it inlines may be
-in other files.
+process compiles the kernel. A kernel is compiled again when the source of any kernel has changed, as kernels that it
+inlines may be in other files. Kernels that a wheel brings compiled, in COMPILED, are looked for first; nothing is
+written there.
 """
 
 import errno
+import hashlib
 import os
+import platform
 import re
 import stat
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,6 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding
 import numba
 from numba.core.caching import IndexDataCacheFile
 
@@ -29,7 +34,16 @@ OTHERS = stat.S_IWGRP | stat.S_IWOTH  # the rights of others to write
 _REMEDY = "name another folder in NUMBA_CACHE_DIR"
 _OTHER_HOME = "name another folder in XDG_CACHE_HOME"
 _NAME = "clip-curation"
-_KERNELS = [Path(__file__).parents[1] / package / "kernels" for package in ("curation", "metadata", "runtime")]
+_ROOT = Path(__file__).parents[1]
+_KERNELS = [_ROOT / package / "kernels" for package in ("curation", "runtime")]
+COMPILED = Path(__file__).with_name("compiled")  # in a wheel: one folder for each folder of sources; tools/pack_kernels
+# The kind of processor for which a wheel's kernels are compiled, and what a processor of that kind has at least: x86-64
+# from 2013 on. With what all x86-64 has, keys of URLs (MD5) take 1.2 times the processor time.
+COMPILED_FOR, _FEATURES = (
+    ("x86-64-v3", ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"))
+    if platform.machine() in ("x86_64", "AMD64")
+    else ("generic", ())
+)
 _config: Any = numba.config  # its attributes are made at import, so type checkers do not know them
 _faults: list[str] = []  # sentences on folders that were not used because others can write there
 
@@ -82,6 +96,16 @@ def scratch_folder() -> Path:
 class _CheckedFile(IndexDataCacheFile):
     """Numba's cache files of a kernel, with checksums; if a file is damaged, the kernel is compiled again."""
 
+    compiled: "_CheckedFile | None" = None  # the files of the kernel in the wheel
+
+    def load(self, key: tuple) -> Any:
+        """Return the compiled kernel of a key of Numba; None if there is none from these sources and versions."""
+        if self.compiled and not _config.BOUNDSCHECK:
+            signature, (triple, *_), code = key
+            if found := self.compiled.load((signature, (triple, COMPILED_FOR, ""), code)):
+                return found
+        return super().load(key)
+
     def _load_index(self) -> dict:
         with suppress(Exception):  # unpickling a file that is cut off may raise any error
             return super()._load_index()
@@ -107,6 +131,11 @@ def cached(**options: Any) -> Callable[[Callable], Any]:
     return lambda function: _compiled(function, options)
 
 
+def processor() -> str:
+    """Return the name of the processor for which kernels are compiled."""
+    return _config.CPU_NAME or llvmlite.binding.get_host_cpu_name()
+
+
 def require_safe() -> None:
     """Raise an InputError if a folder for kernels was not used because another user owns it or can write there."""
     if _faults:
@@ -120,18 +149,35 @@ def _compiled(function: Callable, options: dict[str, Any]) -> Any:
         with suppress(RuntimeError), _numba_caching_in("" if folder == source else str(folder)):
             kernel = numba.njit(cache=True, **options)(function)
             if folder in Path(kernel.stats.cache_path).parents:  # otherwise Numba chose a folder that was not checked
-                file = kernel._cache._cache_file
-                file.__class__ = _CheckedFile
-                file._source_stamp = (file._source_stamp, *map(_state_of, (source, *_KERNELS)))
+                _check(kernel._cache, source)
                 return kernel
     return numba.njit(**options)(function)
 
 
+def _check(numbas: Any, source: Path) -> None:
+    """Make Numba's cache of a kernel check its files, and look among the kernels that the wheel brings first."""
+    stamp = (llvmlite.__version__, sys.implementation.cache_tag, *map(_digest_of, (source, *_KERNELS)))
+    file = numbas._cache_file = _CheckedFile(numbas.cache_path, numbas._impl.filename_base, stamp)
+    if brings_compiled() and source.is_relative_to(_ROOT):
+        folder = COMPILED / source.relative_to(_ROOT)
+        file.compiled = _CheckedFile(str(folder), numbas._impl.filename_base, stamp)
+
+
 @cache
-def _state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return the name, modification time (in nanoseconds) and size of each Python file below a folder."""
-    states = ((file, file.stat()) for file in sorted(folder.rglob("*.py")))
-    return tuple((file.name, state.st_mtime_ns, state.st_size) for file, state in states)
+def brings_compiled() -> bool:
+    """Say whether the wheel of this program brings compiled kernels that this processor can run."""
+    features: dict[str, bool] = llvmlite.binding.get_host_cpu_features() if COMPILED.is_dir() else {}
+    return COMPILED.is_dir() and all(features.get(name) for name in _FEATURES)
+
+
+@cache
+def _digest_of(folder: Path) -> str:
+    """Return the SHA-256 of the names and contents of all Python files below a folder."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -19,11 +19,11 @@ from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
 
-import llvmlite.binding
+import llvmlite
 import numba
 from numba.core import event
 
-from runtime.kernel_caches import require_safe
+from runtime.kernel_caches import COMPILED, COMPILED_FOR, brings_compiled, processor, require_safe
 from runtime.kernels.hashes import siphash
 from runtime.progress import Progress
 from runtime.storage.locks import alone
@@ -71,17 +71,28 @@ def _missing(calls: Iterable[Call]) -> dict[Call, Path]:
     cache = _cache_folder()
     if not cache:
         return {}
-    made = [numba.__version__, llvmlite.binding.get_host_cpu_name(), *sys.version_info]
-    common = hashlib.sha256("".join(f"{part}\n" for part in made).encode())
-    for name, source in sorted(_sources(calls)):
-        common.update(f"{name} {len(source)}\n".encode() + source)
-    markers = {
-        call: f"compiled-{hashlib.sha256(common.digest() + _name(call).encode()).hexdigest()[:16]}" for call in calls
-    }
+    sources = sorted(_sources(calls))
+    brought = _markers(calls, sources, COMPILED_FOR) if brings_compiled() else {}
     with suppress(OSError):
         folder = make_folder(Path(cache))
-        return {call: folder / marker for call, marker in markers.items() if not (folder / marker).exists()}
+        return {
+            call: folder / marker
+            for call, marker in _markers(calls, sources, processor()).items()
+            if not (folder / marker).exists()
+            and not (call in brought and (COMPILED / "runtime" / "kernels" / brought[call]).exists())
+        }
     return {}
+
+
+def _markers(calls: Iterable[Call], sources: Iterable[tuple[str, bytes]], cpu: str) -> dict[Call, str]:
+    """Return the name of the file that says that the kernels of a call are compiled, for each call."""
+    made = [numba.__version__, llvmlite.__version__, sys.implementation.cache_tag, cpu]
+    common = hashlib.sha256("".join(f"{part}\n" for part in made).encode())
+    for name, source in sources:
+        common.update(f"{name} {len(source)}\n".encode() + source)
+    return {
+        call: f"compiled-{hashlib.sha256(common.digest() + _name(call).encode()).hexdigest()[:16]}" for call in calls
+    }
 
 
 def _compiled(count: Path, total: int) -> Counter[str]:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,15 @@ from runtime.console import command
 
 with command("job"):
     print(twice(21), twice.stats.cache_path)
+"""
+BROUGHT = """
+import sys
+from pathlib import Path
+from runtime import kernel_caches as caches
+
+caches._ROOT, caches.COMPILED = map(Path, sys.argv[1:])
+from kernels import twice
+print(twice(21))
 """
 
 
@@ -50,12 +60,14 @@ def source(tmp_path) -> Path:
     return folder
 
 
-def call(source: Path, **environment: object) -> subprocess.CompletedProcess:
+def call(source: Path, code: str = CALL, *arguments: Path, **environment: object) -> subprocess.CompletedProcess:
     """Call the kernel in another process, in which source and home may or may not be written."""
     path = f"{ROOT}{os.pathsep}{source}"
     variables = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_CACHE_DIR": ""}
     variables |= {name: str(value) for name, value in environment.items()}
-    return subprocess.run([sys.executable, "-c", CALL], env=variables, capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=variables, capture_output=True, text=True, timeout=300
+    )
 
 
 @pytest.mark.slow
@@ -182,3 +194,36 @@ def test_a_file_where_the_folder_of_the_cache_should_be_is_refused(tmp_path, mon
     monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / f"clip-curation-{os.getuid()}"))
     with pytest.raises(InputError, match="cannot be a folder .*; remove what is there, or name another disk"):
         caches.cache_folder()
+
+
+def shortened(compiled: Path) -> None:
+    path = next(compiled.rglob("*.nbc"))
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "result", "is_compiled"),
+    [
+        (lambda source, compiled: None, "42", False),
+        (lambda source, compiled: os.utime(source / "kernels.py", (0, 0)), "42", False),
+        (lambda source, compiled: (source / "kernels.py").write_text(HARMLESS.replace("x + x", "x + 1")), "22", True),
+        (lambda source, compiled: (source / "others.py").write_text("# new\n"), "42", True),
+        (lambda source, compiled: shortened(compiled), "42", True),
+    ],
+    ids=["nothing", "time", "kernel", "another file", "damage"],
+)
+def test_kernels_that_a_wheel_brings_are_believed_for_the_same_sources_alone(
+    source, tmp_path, change, result, is_compiled
+):
+    builds, compiled, cache = tmp_path / "builds", tmp_path / "compiled", tmp_path / "cache"
+    assert (
+        call(source, NUMBA_CACHE_DIR=builds, NUMBA_CPU_NAME=caches.COMPILED_FOR, NUMBA_CPU_FEATURES="").returncode == 0
+    )
+    shutil.copytree(next(builds.rglob("*.nbc")).parent, compiled / source.name)
+    change(source, compiled)
+    before = {path: path.read_bytes() for path in compiled.rglob("*.nb*")}
+    done = call(source, BROUGHT, source.parent, compiled, NUMBA_CACHE_DIR=cache)
+    assert (done.stdout.strip(), done.stderr) == (result, "")
+    assert [path.suffix for path in cache.rglob("*.nbc")] == [".nbc"] * is_compiled
+    assert {path: path.read_bytes() for path in compiled.rglob("*.nb*")} == before
