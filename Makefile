@@ -26,7 +26,7 @@ help:
 	@echo "make test    format, lint, import contracts and tests of everything, each of a second or so, in five minutes"
 	@echo "make slow    types, and the tests that take seconds, with bounds of kernels checked, in a quarter of an hour"
 	@echo "make lint    format, lint, import contracts and types"
-	@echo "make wheel   dist/: sdist and wheel, checked, and installed as a stranger does; make release-files checks .github/"
+	@echo "make wheel   dist/: sdist, wheel, and one with kernels compiled for this Python, checked in an empty environment; make release-files checks .github/"
 	@echo "make floors  the oldest versions of packages that setup.cfg allows: the quick tests and a run with a gate"
 	@echo "make feeds   what is written, handed to the programs that it is for: installs PyTorch and others"
 	@echo "make soak    faults, hostile input and size, for up to half an hour"
