@@ -166,7 +166,7 @@ def _check(numbas: Any, source: Path) -> None:
 @cache
 def brings_compiled() -> bool:
     """Say whether the wheel of this program brings compiled kernels that this processor can run."""
-    features: dict[str, bool] = llvmlite.binding.get_host_cpu_features() if COMPILED.is_dir() else {}
+    features: dict[str, bool] = llvmlite.binding.get_host_cpu_features() if COMPILED.is_dir() and _FEATURES else {}
     return COMPILED.is_dir() and all(features.get(name) for name in _FEATURES)
 
 
