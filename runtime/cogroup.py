@@ -94,7 +94,7 @@ def cogroup(engine: Engine, sides: Sequence[Side], *stages: Grouping) -> Tallies
     ]
     relays = [Relay(_Pass(stage, after), stage.tasks) for stage, after in pairwise(stages)]
     send = _Send(tuple((side.read, side.combine) for side in sides), first)
-    return engine.exchange(items, send, Receiving(last), last.tasks, relays)
+    return engine.exchange(items, send, _Receive(last), last.tasks, relays)
 
 
 def _shares(side: Side, buckets: int) -> list[list[int]]:
@@ -129,7 +129,7 @@ class _Pass:
 
 
 @dataclass(frozen=True)
-class Receiving:
+class _Receive:
     """Runs a task of the last stage, whose rows go nowhere, and returns its tallies."""
 
     stage: Grouping

@@ -1,14 +1,13 @@
 """Run tasks in a Spark session, on one machine or a cluster: Spark starts tasks, retries them, and moves blocks.
 
 Each block is one value of an RDD, so neither the JVM nor Python touches single rows. The senders' tallies travel with
-the blocks, so that a task that runs twice is counted once. For DataFrames, there are functions that make rows in tasks,
-map them batch by batch, store them, and send them as packed blocks.
+the blocks, so that a task that runs twice is counted once. For DataFrames, there are functions that make rows in tasks
+and map them batch by batch.
 """
 
 from __future__ import annotations
 
 import gc
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,23 +18,16 @@ from typing import Any
 import pyarrow as pa
 from pyspark import RDD, Accumulator, Broadcast
 from pyspark.accumulators import AccumulatorParam
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
-from pyspark.sql.types import StructType
 
 from runtime import engine
-from runtime.buckets import Block
 from runtime.engine import Item, Receive, Relay, Send, Tallied
 from runtime.errors import InputError, refusal_in, without_secrets
 from runtime.progress import Progress, advanced, current
 from runtime.redaction import known, learn
 from runtime.shipping import Shipped, require_shared, ship
 from runtime.tallies import Tallies
-
-# Spark takes rows that tasks make of a few numbers (`over`) for few, and would send all of them to each machine.
-SHUFFLED_JOINS = {"spark.sql.autoBroadcastJoinThreshold": "-1"}
-ROW_GROUP_BYTES = 16 << 20  # which the JVM holds: Parquet's default, 128 MB, is too much for two cores with 1 GB
-BLOCKS = pa.schema([pa.field("block", pa.binary())])
 
 Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
@@ -93,24 +85,13 @@ class Spark:
 
     @refusing()
     def exchange(
-        self,
-        items: list[Any],
-        send: Send,
-        receive: Receive,
-        partitions: int,
-        relays: Sequence[Relay] = (),
-        rows: DataFrame | None = None,
+        self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
     ) -> Tallies:
-        """Send the blocks of all items to partitions; return the sums of all tallies of senders, relays and receivers.
-
-        `rows`, a DataFrame with the schema BLOCKS, holds more blocks to send.
-        """
+        """Send the blocks of all items to partitions; return the sums of all tallies."""
         each = self.session.sparkContext.broadcast((send, receive, tuple(relays), known()))
         bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)
         sending = partial(_send, each=each, partitions=bounds[0], counter=follow(self.session, items))
         sent = self._numbered(items, len(items)).flatMap(sending)
-        if rows is not None:
-            sent = sent.union(rows.rdd.map(partial(_of_row, partitions=bounds[0])))
         for number, relay in enumerate(relays):
             pass_on = partial(_pass_on, each=each, relay=number, first=first, partitions=bounds[number + 1])
             counter = follow(self.session, list(range(relay.partitions)))
@@ -207,11 +188,6 @@ def _send(numbered: tuple[int, Any], each: Broadcast, partitions: int, counter: 
         yield number % partitions, (number, tallies.rows())
 
 
-def _of_row(row: Row, partitions: int) -> Sent:
-    data = bytes(row[0])
-    return Block.of(data).scaled(partitions), data
-
-
 def _pass_on(
     partition: int, sent: Iterable[Sent], each: Broadcast, relay: int, first: int, partitions: int, counter: Accumulator
 ) -> Iterator[Sent]:
@@ -263,19 +239,6 @@ class _Counts(AccumulatorParam[Counter[str]]):
         return value1 + value2
 
 
-@contextmanager
-def settings(spark: SparkSession, values: dict[str, str]) -> Iterator[None]:
-    """Set these settings of a Spark session during the block; restore the earlier values at its end."""
-    before = {name: str(spark.conf.get(name)) for name in values}
-    for name, value in values.items():
-        spark.conf.set(name, value)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            spark.conf.set(name, value)
-
-
 def map_batches(rows: DataFrame, function: Batches, schema: pa.Schema) -> DataFrame:
     """Return a DataFrame, with this schema, of the rows that `function` yields given the batches of each partition."""
     return rows.mapInArrow(function, from_arrow_schema(schema))
@@ -288,28 +251,6 @@ def over(
     numbers = spark.range(0, len(items), 1, max(1, len(items)))
     each = spark.sparkContext.broadcast((items, function, known()))
     return map_batches(numbers, partial(_each, each=each, counter=follow(spark, items)), schema)
-
-
-def stored(rows: DataFrame, folder: Path) -> DataFrame:
-    """Write rows to a local folder that all machines share; return a DataFrame that reads them from there.
-
-    Unlike rows that Spark persists, these are not computed again if an executor is lost.
-    """
-    written = rows.write.option("parquet.block.size", ROW_GROUP_BYTES)
-    written.parquet(f"file://{folder.absolute()}", mode="overwrite")
-    return rows_in(rows.sparkSession, folder, rows.schema)
-
-
-def rows_in(spark: SparkSession, folder: Path, schema: StructType) -> DataFrame:
-    """Return a DataFrame of the rows of the Parquet files in a local folder that all machines share."""
-    # Spark reads a path as a glob, but does not write it as one.
-    escaped = re.sub(r"([\[\]{}*?\\])", r"\\\1", f"file://{folder.absolute()}")
-    return spark.read.schema(schema).parquet(escaped)
-
-
-def as_row(block: Block) -> pa.RecordBatch:
-    """Return a block as a batch of one row with the schema BLOCKS."""
-    return pa.RecordBatch.from_arrays([pa.array([block.data], pa.binary())], schema=BLOCKS)
 
 
 def _each(batches: Iterable[pa.RecordBatch], each: Broadcast, counter: Accumulator) -> Iterator[pa.RecordBatch]:

@@ -1,6 +1,6 @@
 """Measure which copies pHash finds at which distance, and the search for near copies among synthetic hashes.
 
-    python tests/bench/bench_near_copies.py [pictures descriptors search spark] --millions 20
+    python tests/bench/bench_near_copies.py [pictures descriptors search tasks] [--spark] --millions 20
 
 pictures: the share of copies of each kind within 0, 2, ... 10 bits of their originals, and the pairs of different
 pictures within; needs scikit-image and scikit-learn (`make bench`).
@@ -8,7 +8,7 @@ descriptors: what `--decontaminate-cosine` finds by simple descriptors, made her
 direction in 16 cells, colours in 16), beside pHash within 4 bits: recall by kind of copy, precision by set,
 and speed. A real encoder's figures need that encoder.
 search: processor time and memory of `near_copies` in one process.
-spark:  the same through Spark, on two cores, all processes.
+tasks:  the same in tasks of two processes or, with --spark, of Spark on two cores: all processes.
 Of the synthetic hashes a tenth equals another, a fifth is up to 8 bits from another, the others are random.
 """
 
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.leaves.hashing.pipeline import hash_picture
-from curation.leaves.near_duplicates.index import binaries, bytes_of, shuffled, words_of
+from curation.leaves.near_duplicates.index import binaries, bytes_of, words_of
 from curation.leaves.near_duplicates.vectors import LeastCosine, scaled
 from tests.support.near_duplicates import near_copies
 from tests.support.photographs import cropped
@@ -164,29 +164,30 @@ def search(args) -> None:
         print(f"| {number:,} | {copies:,} | {seconds:.0f} | {seconds / number * 1e6:.2f} | {peak:,.0f} |", flush=True)
 
 
-def spark(args) -> None:
-    """Print time and memory of all processes."""
+def tasks(args) -> None:
+    """Print time and memory of all processes, or of Spark's with --spark."""
     import usage
 
     for number in _numbers(args):
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-            keys = binaries(bytes_of(shuffled(_synthetic(number))).ravel(), 8)
+            hashes = binaries(bytes_of(_synthetic(number)).ravel(), 8)
             uids = pa.array([f"{row:032x}" for row in range(number)])
-            pq.write_table(pa.table({"uid": uids, "key": keys}), f"{folder}/hashes.parquet")
-            found = usage.run(
-                [sys.executable, __file__, "copies", "--folder", folder, "--distance", str(args.distance)]
-            )
+            pq.write_table(pa.table({"uid": uids, "hash": hashes}), f"{folder}/hashes.parquet")
+            command = [sys.executable, __file__, "copies", "--folder", folder, "--distance", str(args.distance)]
+            found = usage.run([*command, *(["--spark"] if args.spark else [])])
         cpu, peak = sum(found.cpu.values()), {kind: round(each) for kind, each in found.peak.items()}
         print(f"| {number:,} | {cpu:.0f} s, {cpu / number * 1e6:.1f} µs a hash | {found.wall:.0f} s | {peak} MB |")
 
 
 def copies(args) -> None:
-    """Find the copies in a folder; for `spark`."""
+    """Find the copies in a folder; for `tasks`."""
     from curation.leaves.near_duplicates.copies import copies_of
+    from runtime.engine.local import Local
     from runtime.session import session
 
-    hashes = session("bench").read.parquet(f"file://{args.folder}/hashes.parquet")
-    print(copies_of(hashes, args.distance, args.folder / "work").count())
+    engine = session("bench") if args.spark else Local(2)
+    files = copies_of(args.folder, "hash", args.distance, args.folder / "copies", engine)
+    print(sum(pq.read_metadata(file).num_rows for file in files))
 
 
 def _numbers(args) -> list[int]:
@@ -207,7 +208,8 @@ def _synthetic(number: int) -> np.ndarray:
 def main() -> None:
     """Run the parts that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["pictures", "search", "spark"])
+    parser.add_argument("parts", nargs="*", default=["pictures", "search", "tasks"])
+    parser.add_argument("--spark", action="store_true")
     parser.add_argument("--millions", type=float, default=20)
     parser.add_argument("--distance", type=int, default=6)
     parser.add_argument("--drawn", type=int, default=250)

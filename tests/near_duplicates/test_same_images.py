@@ -1,4 +1,4 @@
-"""Spark finds the copies that the definition finds, however the rows are spread."""
+"""Tasks find the copies that the definition finds, on each engine, however the rows are spread."""
 
 from collections import Counter
 
@@ -10,10 +10,11 @@ import pytest
 from curation.leaves.near_duplicates import copies as module
 from curation.leaves.near_duplicates.copies import ONE_ROUND, copies_of
 from curation.leaves.near_duplicates.index import keys_of_hashes, words_of
+from runtime.engine import engine_of
+from runtime.engine.local import Local
 from runtime.errors import InputError
 from tests.support.near_duplicates import near_copies
 
-pytestmark = pytest.mark.spark
 COPIES = 5000  # of one picture
 
 
@@ -33,19 +34,26 @@ def expected(uids: list[str], hashes: list[bytes | None], k: int) -> dict[str, s
     return {uid: first[leader] for (uid, _), leader in zip(known, leaders, strict=True) if sizes[leader] > 1}
 
 
-def found(spark, folder, uids, hashes, k, bits=64, partitions=4) -> dict[str, str]:
-    folder.mkdir()
-    keys = keys_of_hashes(pa.array(hashes, pa.binary()), bits)
-    pq.write_table(pa.table({"uid": uids, "key": keys}).drop_null(), folder / "hashes.parquet")
-    rows = spark.read.parquet(f"file://{folder}/hashes.parquet").repartition(partitions)
-    copies = copies_of(rows, k, folder / "work", bits).collect()
+@pytest.fixture(params=["here", pytest.param("spark", marks=pytest.mark.spark)])
+def engine(request):
+    return Local(1) if request.param == "here" else engine_of(request.getfixturevalue("spark"))
+
+
+def found(engine, folder, uids, hashes, partitions=4, k=6) -> dict[str, str]:
+    (given := folder / "hashes").mkdir(parents=True)
+    rows = pa.table({"uid": uids, "hash": pa.array(hashes, pa.binary())})
+    for part in range(partitions):
+        pq.write_table(rows.take(np.arange(part, len(rows), partitions)), given / f"{part}.parquet")
+    files = copies_of(given, "hash", k, folder / "copies", engine)
+    assert sorted(path.name for path in (folder / "copies").iterdir()) == [path.name for path in files]
+    copies = [row for path in files for row in pq.read_table(path).to_pylist()]
     assert len({row["uid"] for row in copies}) == len(copies)
     return {row["uid"]: row["copy_of"] for row in copies}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bits", [64, 256])
-def test_copies_are_those_of_one_process_in_one_round_and_in_two(spark, tmp_path, bits, monkeypatch):
+def test_copies_are_those_of_one_process_in_one_round_and_in_two(engine, tmp_path, bits, monkeypatch):
     random = np.random.default_rng(bits)
     number = ONE_ROUND + 2000 if bits == 64 else 2000
     hashes = words_of(random.bytes(number * bits // 8), bits)
@@ -57,18 +65,18 @@ def test_copies_are_those_of_one_process_in_one_round_and_in_two(spark, tmp_path
     uids = [f"{number:06}" for number in random.permutation(len(rows))]
     wanted = expected(uids, rows, 6)
     assert len(wanted) > 1000
-    assert found(spark, tmp_path / "some", uids, rows, 6, bits) == wanted
+    assert found(engine, tmp_path / "some", uids, rows) == wanted
     if bits == 256:
         monkeypatch.setattr(module, "SWEPT_PAIRS", 100)
-        assert found(spark, tmp_path / "others", uids[::-1], rows[::-1], 6, bits, partitions=1) == wanted
+        assert found(engine, tmp_path / "others", uids[::-1], rows[::-1], partitions=1) == wanted
 
 
-def test_no_hashes_have_no_copies(spark, tmp_path):
-    assert found(spark, tmp_path / "b", ["a", "b"], [None, None], 6) == {}
+def test_no_hashes_have_no_copies(engine, tmp_path):
+    assert found(engine, tmp_path, ["a", "b", "c"], [None, None, b"1" * 8]) == {}
 
 
-def test_what_is_no_hash_of_these_bits_is_refused(spark, tmp_path):
+def test_what_is_no_hash_of_these_bits_is_refused(tmp_path):
     with pytest.raises(InputError, match="a hash has not 64 bits; give"):
         keys_of_hashes(pa.array([b"12345"]), 64)
     with pytest.raises(InputError, match="distance is 17"):
-        copies_of(spark.range(1), 17, tmp_path)
+        found(Local(1), tmp_path, ["a"], [b"1" * 8], k=17)

@@ -1,7 +1,7 @@
 """The steps `copies` and `meaning`: keep one of the images that show the same picture, or that have the same meaning.
 
 `--same-image` names a column of a table. Its values are joined to the images by KEY. Then images with equal values are
-grouped; images whose hashes are near each other are found by `near_duplicates.copies`, with Spark's joins. Each image
+grouped; images whose hashes are near each other are found by `near_duplicates.copies`. Each image
 of a group is marked with the uid of the image that stays for the group; there is a file of marks for each file of
 images. Then each file is rewritten without the images that have copies. The texts of these images are sent to the
 image that stays, and combined like the texts of one URL.
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -34,18 +33,19 @@ from curation.leaves.gate.checks import RemovalByRows, Rewriting, show_images, t
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.steps import Step, StepFolder
 from curation.leaves.gate.tables import GivenTables, of_table, require_found, require_own_rows, value_bytes
+from curation.leaves.near_duplicates.copies import ColumnsRead, NearCopies
 from curation.leaves.near_duplicates.index import hash_binaries, hash_bits, keys_of_hashes
 from curation.run.request import Context
 from curation.schemas import COSINE, MATCHED, MATCHED_ROW_GROUP, PAIRS
 from runtime.arrow import gather_reduced, gather_rows, one_batch
 from runtime.buckets import BUCKET_BYTES, Store, packed, unpack
-from runtime.cogroup import Grouping, Receiving, Rows, Side, cogroup
+from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine
 from runtime.errors import AGAIN, InputError
 from runtime.partitioning import group_buckets
 from runtime.placed_rows import PLACE, Places, in_order
 from runtime.storage.listing import Version
-from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
+from runtime.storage.own_files import OwnFile, checksums_in, own_files, part_files, tally
 from runtime.storage.parquet import batches, part_writer, read_table, row_counts
 from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies
@@ -233,7 +233,10 @@ def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, w
         return cogroup(engine, sides, joining, Grouping(VALUES, _value_keys, _equal, *cut), marking)
     storing = ValueFiles(make_folder(work / VALUES_FOLDER))
     counted = cogroup(engine, sides, joining, Grouping(VALUES, _value_keys, storing, *cut))
-    return counted + _near_marks(engine, pictures, work, marking)
+    stored = [OwnFile(path, None, AGAIN) for path in part_files(work / VALUES_FOLDER)]
+    names = {"file": "file", "row": "row", "uid": "uid", VALUE.name: "key"}
+    search = NearCopies(engine, pictures.distance, pictures.bits, work)
+    return counted + search.mark(Side(stored, ColumnsRead(names), places.rows), marking)
 
 
 @dataclass(frozen=True)
@@ -343,32 +346,6 @@ class MarkFiles:
         rows = in_order(buckets)
         for number in rows.files():
             tallies.add("copies", write_rows(rows.rest_of(number), MARKS, self.folder / f"{number}.parquet", tallies))
-
-
-def _near_marks(engine: Engine, pictures: Pictures, work: Path, marking: Grouping) -> Tallies:
-    """Find near copies among the images stored in `work`, and send rows of MARKS for them to `marking`.
-
-    Return the sums of its tallies.
-    """
-    from pyspark.sql.pandas.types import from_arrow_schema  # here, as Spark takes long to import
-
-    from curation.leaves.near_duplicates.copies import copies_of
-    from runtime.engine.spark import BLOCKS, SHUFFLED_JOINS, map_batches, rows_in, settings
-
-    spark = engine.sql("near copies are joined by Spark")
-    with settings(spark.session, SHUFFLED_JOINS):
-        stored = rows_in(spark.session, work / VALUES_FOLDER, from_arrow_schema(VALUES))
-        keyed = stored.withColumnRenamed(VALUE.name, "key")
-        copies = copies_of(keyed, pictures.distance or 0, work, pictures.bits or 0).select(*MARKS.names)
-        blocks = map_batches(copies, partial(_packed, marking=marking), BLOCKS)
-        return spark.exchange([], partial(iter, ()), Receiving(marking), marking.tasks, rows=blocks)
-
-
-def _packed(marks: Iterable[pa.RecordBatch], marking: Grouping) -> Iterator[pa.RecordBatch]:
-    """Pack rows of MARKS into blocks by file of images; yield the blocks as rows of BLOCKS, which Spark moves."""
-    from runtime.engine.spark import as_row
-
-    return map(as_row, marking.packed(marks))
 
 
 @dataclass(frozen=True)

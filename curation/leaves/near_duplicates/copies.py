@@ -1,31 +1,32 @@
-"""Find near copies among the hashes of all images, on Spark, and map each copy to the image that stays for it.
+"""Find near copies among the hashes of all images, and map each copy to the image that stays for it.
 
 First, images with equal hashes are merged. To find hashes that differ in at most k bits, the bits are cut into k + 1
 bands. Each distinct hash is sent to k + 1 tasks, one for the value of each band. These tasks write the pairs of hashes
-within the distance k. If there are many pairs, joins in rounds decide most of them; one task sweeps over the rest in
-order.
+within the distance k. If there are many pairs, rounds decide most of them; one task sweeps over the rest in order.
 
 Hashes are sorted by their shuffled keys. A *leader* has no earlier leader within the distance; any other hash is a
 *copy* of the first leader within the distance. So no two leaders are near each other, every copy is near its leader,
-and neither the order nor the partitions of rows change the result. DESIGN.md gives the reasons, also for the rounds.
+and neither the order nor the files of rows change the result. DESIGN.md gives the reasons, also for the rounds.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from itertools import chain
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
-from pyspark.sql.pandas.types import from_arrow_schema
+import pyarrow.compute as pc
 
 from curation.config import require_distance
+from curation.image_ids import uid_hashes
 from curation.kernels.images import find_leaders
 from curation.leaves.near_duplicates.index import (
     band_of,
     binaries_of_keys,
     hash_binaries,
+    hash_bits,
     in_order,
     keys_of_hashes,
     pairs_in_band,
@@ -33,12 +34,16 @@ from curation.leaves.near_duplicates.index import (
     unshuffled,
     words_of_keys,
 )
-from runtime.buckets import Block, Packer, unpack
-from runtime.engine.spark import Spark, map_batches, rows_in, stored
-from runtime.errors import AGAIN, InputError
-from runtime.shipping import require_shared
+from runtime.arrow import gather_reduced, one_batch
+from runtime.buckets import BUCKET_BYTES, Store, keys_in, packed, unpack
+from runtime.cogroup import SIDE, Grouping, Rows, Side, cogroup
+from runtime.engine import Engine, Given, started
+from runtime.errors import AGAIN
+from runtime.partitioning import group_buckets
+from runtime.placed_rows import PLACE
+from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile, part_files
-from runtime.storage.parquet import batches, part_writer
+from runtime.storage.parquet import batches, part_writer, row_counts
 from runtime.storage.paths import make_folder, remove
 from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
@@ -49,10 +54,93 @@ FIRST_SHARE = 256  # in a first round, the first 256th of all hashes is compared
 ONE_ROUND = 1 << 14  # the most hashes that are compared in one round
 SWEPT_PAIRS = 1 << 24  # the most pairs that one task sorts and sweeps over
 _ROW_GROUP = 1 << 17
-_PAIRS = pa.schema([pa.field("later", pa.binary()), pa.field("earlier", pa.binary())])
-_COPIES = pa.schema([pa.field("key", pa.binary()), pa.field("leader", pa.binary())])
-_KEYED = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.binary())])
-_SENT = pa.schema([_COPIES.field("key")])
+_KEY = pa.field("key", pa.binary())
+IMAGES = pa.schema([*PLACE, ("uid", pa.string()), _KEY])  # images with the keys of their hashes
+COPIES = IMAGES.append(pa.field("copy_of", pa.string()))  # images in groups of copies; copy_of: the one that stays
+_DISTINCT = pa.schema([_KEY, ("first", pa.string()), ("copies", pa.int64())])
+_SENT = pa.schema([("partition", pa.int64()), _KEY])
+_PAIRS = pa.schema([("later", pa.binary()), ("earlier", pa.binary())])
+_ENDS = pa.schema([_KEY, ("later", pa.binary())])  # of a pair: the earlier key with the later, or the later alone
+_LED = pa.schema([_KEY, ("leader", pa.binary())])
+_GROUPED = pa.schema([*_DISTINCT, ("leader", pa.binary())])
+_NAMED = pa.schema([_KEY, COPIES.field("copy_of")])
+
+
+@dataclass(frozen=True)
+class LeadingBits:
+    """Keys of rows: the first 64 bits of the hash keys, of `bits` bits, in a column."""
+
+    column: str
+    bits: int
+
+    def __call__(self, rows: pa.RecordBatch) -> np.ndarray:
+        """Return the uint64 key of each row."""
+        return words_of_keys(rows[self.column], self.bits)[:, 0].copy()
+
+
+BucketFunction = Callable[[Rows], Iterable[pa.RecordBatch]]
+
+
+@dataclass(frozen=True)
+class EachKey:
+    """A function of the rows of a bucket, and the schema of the rows that it yields."""
+
+    schema: pa.Schema
+    function: BucketFunction
+
+
+@dataclass(frozen=True)
+class TaskFiles:
+    """Writes the rows that `function(bucket)` yields for the buckets of each task to a file of `folder`."""
+
+    folder: Path
+    schema: pa.Schema
+    function: BucketFunction
+
+    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the rows of a task; tally them as `rows`."""
+        with part_writer(self.folder / f"{task:05d}.parquet", self.schema, _ROW_GROUP) as writer:
+            for rows in chain.from_iterable(map(self.function, buckets)):
+                writer.write(rows)
+        tallies.add("rows", writer.rows)
+
+
+@dataclass(frozen=True)
+class EachBucket:
+    """Yields, in tasks, the rows that `function(bucket)` yields for each bucket."""
+
+    function: BucketFunction
+
+    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+        """Yield the rows of a task."""
+        return chain.from_iterable(map(self.function, buckets))
+
+
+@dataclass(frozen=True)
+class ColumnsRead:
+    """Reads columns of Parquet files; `names` has the new name of each."""
+
+    names: Mapping[str, str]
+
+    def __call__(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
+        """Yield the rows of a file."""
+        for batch in batches(file, columns=[*self.names]):
+            yield pa.RecordBatch.from_arrays([batch[name] for name in self.names], [*self.names.values()])
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Leaves the rows of side 0 whose value in a column no row of another side has."""
+
+    column: str
+
+    def __call__(self, bucket: Rows) -> Rows:
+        """Yield the rows of a bucket that are left, without SIDE."""
+        rows = pa.concat_batches([*bucket])
+        is_left = pc.equal(rows[SIDE.name], 0)
+        left = rows.filter(is_left).select([name for name in rows.schema.names if name != SIDE.name])
+        others = rows[self.column].filter(pc.invert(is_left))
+        yield left.filter(pc.invert(pc.is_in(left[self.column], value_set=others)))
 
 
 @dataclass(frozen=True)
@@ -63,44 +151,306 @@ class Comparison:
     distance: int
     parts: int  # a power of two
     indexed_below: bytes | None  # only hashes with keys below this are compared with all hashes; None: all
+    folder: Path  # of the files of pairs
 
     @property
     def partitions(self) -> int:
         """The number of tasks that compare: one for each part of each band."""
         return (self.distance + 1) * self.parts
 
+    def read(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
+        """Yield the keys in a file, once for each band, with the number of the task that compares."""
+        for batch in batches(file, SENT_HASHES, ["key"]):
+            keys = words_of_keys(batch["key"], self.bits)
+            words, binaries = unshuffled(keys), binaries_of_keys(keys)
+            for band in range(self.distance + 1):
+                partitions = band * self.parts + band_of(words, band, self.distance) % self.parts
+                yield pa.RecordBatch.from_arrays([pa.array(partitions), binaries.cast(pa.binary())], schema=_SENT)
 
-def copies_of(images: DataFrame, distance: int, work: str | Path, bits: int = 64) -> DataFrame:
-    """Return the images that belong to a group of copies, with `copy_of`: the uid of the image that stays.
+    def keys(self, rows: pa.RecordBatch) -> np.ndarray:
+        """Return the key of each row, of which its task gets all."""
+        return keys_in(rows["partition"].to_numpy(), self.partitions)
 
-    `images` has one row per image, with `uid` and `hash` (bytes or hexadecimal digits of `bits` bits); an image without
-    a hash has no copies. Instead of `hash` it may have `key` (from `keys_of_hashes`) and any other columns, which are
-    kept. `images` is read several times. Of images with equal hashes, the one with the smallest uid stays. Hashes are
-    near if they differ in at most `distance` bits. `work` is a local folder that all machines share, for intermediate
-    files, from which the result is read.
+    def compare(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the pairs within the distance among the hashes of a task, and tally their number as `pairs`."""
+        received = [words_of_keys(rows["key"], self.bits) for rows in chain.from_iterable(buckets)]
+        keys = np.concatenate([np.empty((0, self.bits // 64), np.uint64), *received])
+        keys, limit = keys[in_order(keys)], self.indexed_below
+        indexed = len(keys)
+        if limit is not None:
+            indexed = int(np.searchsorted(keys[:, 0], np.uint64(int.from_bytes(limit, "big"))))
+        with part_writer(self.folder / f"{task:05d}.parquet", _PAIRS, _ROW_GROUP) as writer:
+            for pairs in pairs_in_band(unshuffled(keys), self.distance, indexed, task // self.parts):
+                columns = [binaries_of_keys(keys[side]) for side in pairs.T]
+                writer.write(pa.RecordBatch.from_arrays(columns, schema=_PAIRS))
+        tallies.add("pairs", writer.rows)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Finds the leader of each copy in one task, given all pairs: its buckets come in the order of keys."""
+
+    bits: int
+    folder: Path
+
+    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the copies and their leaders, as rows of _LED, to one file."""
+        leaders = Leaders(self.bits // 64)
+        with part_writer(self.folder / f"{task:05d}.parquet", _LED, _ROW_GROUP) as writer:
+            for bucket in buckets:
+                rows = pa.concat_batches([*bucket])
+                later, earlier = (words_of_keys(rows[name], self.bits) for name in _PAIRS.names)
+                order = np.lexsort([*earlier.T[::-1], *later.T[::-1]])
+                led = order[leaders.of(later[order], earlier[order])]
+                writer.write(pa.RecordBatch.from_arrays(rows.take(pa.array(led)).columns, schema=_LED))
+
+
+@dataclass(frozen=True)
+class KeyedHashes:
+    """Reads uid and key of the images that have a hash, of `bits` bits, in the column `name`."""
+
+    name: str
+    bits: int
+
+    def __call__(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
+        """Yield the images of a file."""
+        for batch in batches(file, columns=["uid", self.name]):
+            keys = keys_of_hashes(hash_binaries(batch[self.name], self.name), self.bits).cast(pa.binary())
+            rows = pa.RecordBatch.from_arrays([batch["uid"].cast(pa.string()), keys], ["uid", "key"])
+            yield rows.filter(keys.is_valid())
+
+
+def copies_of(
+    hashes: str | PathLike[str], column: str, distance: int, output: str | PathLike[str], engine: Given = None
+) -> list[Path]:
+    """Write the images that belong to a group of copies, with `copy_of`: the uid of the image that stays.
+
+    `hashes` is a folder of Parquet files with one row per image: `uid`, and in `column` the hash, as bytes or
+    hexadecimal digits; an image without a hash has no copies. Of images with equal hashes, the one with the smallest
+    uid stays. Hashes are near if they differ in at most `distance` bits. `output` is a folder that all machines see.
+    Return the Parquet files in it, with the columns `uid` and `copy_of`.
     """
-    require_distance(distance, bits)
-    if "key" not in images.columns:
-        return copies_of(_keyed(images, bits), distance, work, bits).select("uid", "copy_of")
-    folder = make_folder(Path(work).absolute())
-    require_shared(images.sparkSession, folder)
-    compile_kernels({compare_some: 1})
-    grouped = images.groupBy("key").agg({"uid": "min", "key": "count"}).select("key", "min(uid)", "count(key)")
-    distinct = stored(grouped.toDF("key", "first", "copies"), folder / "distinct")
-    return _named(images, distinct, _copies(distinct, distance, folder, bits))
+    files = [OwnFile(path, None, AGAIN) for path in part_files(Path(hashes))]
+    bits = hash_bits((batch[column] for file in files for batch in batches(file, columns=[column])), column)
+    folder = make_folder(Path(output).absolute())
+    images = Side(files, KeyedHashes(column, bits), float(sum(row_counts(files))))
+    running = started(engine, Progress(), folder)
+    search = NearCopies(running, distance, bits, folder / "work")
+    schema = pa.schema([COPIES.field(name) for name in ("uid", "copy_of")])
+    (buckets, tasks), writing = group_buckets(images.rows or 0), TaskFiles(folder, schema, list)
+    search.mark(images, Grouping(schema, lambda rows: uid_hashes(rows["uid"]).view(np.uint64), writing, buckets, tasks))
+    remove(folder / "work")
+    return [file.path for file in _files(folder, tasks)]
 
 
-def _keyed(images: DataFrame, bits: int) -> DataFrame:
-    """Return uid and key of the images that have a hash; InputError if a column is missing."""
-    if missing := {"uid", "hash"} - {*images.columns}:
-        raise InputError(f"the images have no column {' and '.join(sorted(missing))}; give uid and hash of each")
-    return map_batches(images.select("uid", "hash"), partial(_with_keys, bits=bits), _KEYED)
+class NearCopies:
+    """A search for near copies, whose intermediate files are in `work`, a folder that all machines see.
+
+    Hashes of `bits` bits are near if they differ in at most `distance` bits.
+    """
+
+    def __init__(self, engine: Engine, distance: int, bits: int, work: Path) -> None:
+        require_distance(distance, bits)
+        self._engine, self._distance, self._bits, self._work = engine, distance, bits, work
+
+    def mark(self, images: Side, after: Grouping) -> Tallies:
+        """Send the images that belong to a group of copies on to `after`, with columns of COPIES that its schema names.
+
+        `images`, which are read twice, yield columns of IMAGES, `key` as `keys_of_hashes` returns it. Of images with
+        equal hashes, the one with the smallest uid stays. Return the tallies of `after`.
+        """
+        compile_kernels({compare_some: 1})
+        rows = images.rows or 0
+        writing, distinct = self._to_files("distinct", IMAGES, "key", EachKey(_DISTINCT, _merged), rows)
+        number = int(cogroup(self._engine, [images], writing)["rows"])
+        led = self._led_in_rounds(distinct, number)
+        sides = [_side(distinct, number, *_DISTINCT.names), _side(led, number, *_LED.names)]
+        leading = self._by("key", _GROUPED, _with_leaders, number)
+        writing, named = self._to_files("named", _GROUPED, "leader", EachKey(_NAMED, _names), number)
+        cogroup(self._engine, sides, leading, writing)
+        marking = self._by("key", COPIES, Marked(tuple(after.schema.names)), rows)
+        return cogroup(self._engine, [images, _side(named, number, *_NAMED.names)], marking, after)
+
+    def _led_in_rounds(self, distinct: list[OwnFile], number: int) -> list[OwnFile]:
+        """Return files of _LED with all copies among `number` distinct hashes."""
+        undecided, led = distinct, list[OwnFile]()
+        for share in shares(number):
+            limit = (2**64 // share).to_bytes(8, "big") if share > 1 else None
+            folder = self._folder(f"pairs-{share}")
+            comparison = Comparison(
+                self._bits, self._distance, _parts(number, self._distance, self._bits), limit, folder
+            )
+            tasks = comparison.partitions
+            comparing = Grouping(_SENT, comparison.keys, comparison.compare, tasks, tasks)
+            pairs = int(cogroup(self._engine, [Side(undecided, comparison.read)], comparing)["pairs"])
+            found = self._led(_files(folder, tasks), pairs, str(share))
+            if limit is not None:
+                left = Side(undecided, KeysFrom(limit), number)
+                undecided, _ = self._without(left, [_side(found, number, "key")], "key", pa.schema([_KEY]), "undecided")
+            led += found
+        return led
+
+    def _led(self, pairs: list[OwnFile], number: int, name: str) -> list[OwnFile]:
+        """Return files of _LED with the copies among `number` pairs, which are in files of _PAIRS.
+
+        If there are many pairs, rounds decide most of them: a hash that is not the later one of any pair is a leader,
+        and the later hashes of its pairs are copies. One task sweeps over the remaining pairs.
+        """
+        left, decided, total = pairs, list[OwnFile](), number
+        while number > SWEPT_PAIRS:
+            own = f"{name}-{len(decided)}"
+            writing, copies = self._to_files(
+                f"copies-{own}", pa.schema([_ENDS.field("later")]), "later", _LATER, number
+            )
+            following = self._by("key", _ENDS, _followers, 2 * number)
+            cogroup(self._engine, [Side(left, _read_ends, number)], following, writing)
+            for side in _PAIRS.names:
+                others = [Side(copies, ColumnsRead({"later": side}), number)]
+                left, number = self._without(_side(left, number, *_PAIRS.names), others, side, _PAIRS, f"{side}-{own}")
+            decided += copies
+        folder = self._folder(f"swept-{name}")
+        sweeping = Grouping(
+            _PAIRS, LeadingBits("later", self._bits), Sweep(self._bits, folder), group_buckets(number)[0], 1
+        )
+        cogroup(self._engine, [_side(left, number, *_PAIRS.names)], sweeping)
+        swept = _files(folder, 1)
+        if not decided:
+            return swept
+        sides = [
+            _side(pairs, total, *_PAIRS.names),
+            Side(decided, ColumnsRead({"later": "earlier"}), total),
+            Side(swept, ColumnsRead({"key": "earlier"}), total),
+        ]
+        writing, led = self._to_files(f"led-{name}", _PAIRS, "later", EachKey(_LED, _first_leaders), total)
+        leading = self._by("earlier", _PAIRS.append(SIDE), Missing("earlier"), total)
+        cogroup(self._engine, sides, leading, writing)
+        return led
+
+    def _without(
+        self, left: Side, others: Sequence[Side], column: str, schema: pa.Schema, name: str
+    ) -> tuple[list[OwnFile], int]:
+        """Write the rows of `left` whose value in a column no row of `others` has; return the files, and their rows."""
+        writing, files = self._to_files(name, schema.append(SIDE), column, EachKey(schema, Missing(column)), left.rows)
+        return files, int(cogroup(self._engine, [left, *others], writing)["rows"])
+
+    def _by(self, column: str, schema: pa.Schema, function: BucketFunction, rows: float) -> Grouping:
+        """Return the grouping by a column, whose function is called for each bucket of about `rows` rows in all."""
+        return Grouping(schema, LeadingBits(column, self._bits), EachBucket(function), *group_buckets(rows))
+
+    def _to_files(
+        self, name: str, schema: pa.Schema, column: str, writing: EachKey, rows: float | None
+    ) -> tuple[Grouping, list[OwnFile]]:
+        """Return a grouping by a column that writes files to the folder `name`, and these files."""
+        folder, (buckets, tasks) = self._folder(name), group_buckets(rows or 0)
+        write = TaskFiles(folder, writing.schema, writing.function)
+        return Grouping(schema, LeadingBits(column, self._bits), write, buckets, tasks), _files(folder, tasks)
+
+    def _folder(self, name: str) -> Path:
+        remove(self._work / name)
+        return make_folder(self._work / name)
 
 
-def _with_keys(rows: Iterable[pa.RecordBatch], bits: int) -> Iterator[pa.RecordBatch]:
-    for batch in rows:
-        keys = keys_of_hashes(hash_binaries(batch["hash"], "hash"), bits)
-        yield pa.RecordBatch.from_arrays([batch["uid"], keys], schema=_KEYED).filter(keys.is_valid())
+@dataclass(frozen=True)
+class KeysFrom:
+    """Reads the keys in files that are not below `limit`."""
+
+    limit: bytes
+
+    def __call__(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
+        """Yield the keys of a file."""
+        for batch in batches(file, columns=["key"]):
+            yield batch.filter(pc.greater_equal(batch["key"], pa.scalar(self.limit, pa.binary())))
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Gives the images in groups of copies the uid of the image that stays; yields the columns `names`."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, bucket: Rows) -> Rows:
+        """Yield the images of a bucket that have copies; any number of them may have one hash."""
+        named = [_NAMED.empty_table()]
+        with Store() as store:
+            for rows in bucket:
+                is_name = rows["copy_of"].is_valid()
+                named.append(pa.Table.from_batches([rows.filter(is_name).select(_NAMED.names)]))
+                images = rows.filter(pc.invert(is_name))
+                store.add(0, packed(images.serialize()).data, images.nbytes)
+            names = one_batch(pa.concat_tables(named))
+            for data in store.take(0):
+                images = unpack(data, COPIES)
+                at = pc.index_in(images["key"], value_set=names["key"])
+                place = COPIES.get_field_index("copy_of")
+                marked = images.set_column(place, COPIES.field(place), names["copy_of"].take(at))
+                yield marked.filter(at.is_valid()).select(self.names)
+
+
+def _side(files: Sequence[OwnFile], rows: float, *names: str) -> Side:
+    return Side(files, ColumnsRead({name: name for name in names}), rows)
+
+
+def _files(folder: Path, tasks: int) -> list[OwnFile]:
+    return [OwnFile(folder / f"{task:05d}.parquet", None, AGAIN) for task in range(tasks)]
+
+
+def _merged(bucket: Rows) -> Rows:
+    """Yield a row of _DISTINCT for each key of the images in a bucket."""
+    ones = (
+        pa.RecordBatch.from_arrays([rows["key"], rows["uid"], pa.array(np.ones(len(rows), np.int64))], schema=_DISTINCT)
+        for rows in bucket
+    )
+    if held := gather_reduced(ones, _by_key, BUCKET_BYTES):
+        yield _by_key(held)
+
+
+def _by_key(held: list[pa.RecordBatch]) -> pa.RecordBatch:
+    groups = pa.Table.from_batches(held).group_by("key", use_threads=False)
+    return one_batch(groups.aggregate([("first", "min"), ("copies", "sum")]).rename_columns(_DISTINCT.names))
+
+
+def _with_leaders(bucket: Rows) -> Rows:
+    """Yield the distinct hashes of a bucket with their leaders, themselves where they are no copies."""
+    rows = pa.concat_batches([*bucket])
+    distinct, led = rows.filter(rows["first"].is_valid()), rows.filter(rows["leader"].is_valid())
+    leaders = led["leader"].take(pc.index_in(distinct["key"], value_set=led["key"]))
+    columns = [*distinct.columns[: len(_DISTINCT)], pc.coalesce(leaders, distinct["key"])]
+    yield pa.RecordBatch.from_arrays(columns, schema=_GROUPED)
+
+
+def _names(bucket: Rows) -> Rows:
+    """Yield the key of each hash in a group of several images, with the uid of the image that stays."""
+    rows = pa.concat_batches([*bucket])
+    sizes = pa.Table.from_batches([rows]).group_by("leader", use_threads=False).aggregate([("copies", "sum")])
+    several = one_batch(sizes.filter(pc.greater(sizes["copies_sum"], 1)))["leader"]
+    rows = rows.filter(pc.is_in(rows["leader"], value_set=several))
+    leading = rows.filter(pc.equal(rows["key"], rows["leader"]))
+    stays = leading["first"].take(pc.index_in(rows["leader"], value_set=leading["key"]))
+    yield pa.RecordBatch.from_arrays([rows["key"], stays], schema=_NAMED)
+
+
+def _read_ends(_: int, file: OwnFile, tallies: Tallies) -> Rows:
+    """Yield each pair of a file twice as rows of _ENDS: by its earlier hash, and by its later hash."""
+    for batch in batches(file):
+        yield pa.RecordBatch.from_arrays([batch["earlier"], batch["later"]], schema=_ENDS)
+        yield pa.RecordBatch.from_arrays([batch["later"], pa.nulls(len(batch), pa.binary())], schema=_ENDS)
+
+
+def _followers(bucket: Rows) -> Rows:
+    """Yield the later hashes of pairs whose earlier hash is a leader, as it is not the later one of any pair."""
+    rows = pa.concat_batches([*bucket])
+    is_pair = rows["later"].is_valid()
+    pairs, later = rows.filter(is_pair), rows["key"].filter(pc.invert(is_pair))
+    yield pairs.filter(pc.invert(pc.is_in(pairs["key"], value_set=later))).select(["later"])
+
+
+def _first_leaders(bucket: Rows) -> Rows:
+    """Yield the first leader of each copy."""
+    groups = pa.Table.from_batches(bucket).group_by("later", use_threads=False)
+    yield one_batch(groups.aggregate([("earlier", "min")]).rename_columns(_LED.names).cast(_LED))
+
+
+_LATER = EachKey(pa.schema([_ENDS.field("later")]), list)
 
 
 def compare_some() -> None:
@@ -143,103 +493,7 @@ class Leaders:
         return out
 
 
-def _copies(distinct: DataFrame, distance: int, folder: Path, bits: int) -> DataFrame:
-    """Return the columns key and leader of the distinct hashes that are copies; both columns are keys."""
-    spark, number, found = distinct.sparkSession, distinct.count(), []
-    undecided, files = distinct.select("key"), folder / "distinct"
-    for share in shares(number):
-        limit = (2**64 // share).to_bytes(8, "big") if share > 1 else None
-        comparison = Comparison(bits, distance, _parts(number, distance, bits), limit)
-        remove(folder / f"pairs-{share}")
-        pairs = make_folder(folder / f"pairs-{share}")
-        send, receive = partial(_send, comparison=comparison), partial(_compare, comparison=comparison, folder=pairs)
-        counted = Spark(spark).exchange(part_files(files), send, receive, comparison.partitions)
-        rows, work = rows_in(spark, pairs, from_arrow_schema(_PAIRS)), folder / f"rounds-{share}"
-        found.append(stored(_led(rows, int(counted["pairs"]), work, bits), folder / f"copies-{share}"))
-        if limit is not None:
-            left = undecided.where(f"key >= x'{limit.hex()}'").join(found[-1], on="key", how="left_anti")
-            undecided = stored(left, files := folder / f"undecided-{share}")
-    return reduce(DataFrame.union, found)
-
-
-def _led(pairs: DataFrame, number: int, work: Path, bits: int) -> DataFrame:
-    """Return the columns key and leader of the copies among `number` pairs, which have the columns later and earlier.
-
-    If there are many pairs, joins decide most of them in rounds: a hash that is not the later one of any pair is a
-    leader, and the later hashes of its pairs are copies. One task sweeps over the remaining pairs.
-    """
-    left, decided = pairs, list[DataFrame]()
-    while number > SWEPT_PAIRS:
-        leaders = _keys(left, "earlier").distinct().join(_keys(left, "later"), on="key", how="left_anti")
-        copies = _keys(left.join(leaders, on=left["earlier"] == leaders["key"], how="left_semi"), "later").distinct()
-        decided.append(stored(copies, work / f"copies-{len(decided)}"))
-        for side in ("later", "earlier"):
-            left = left.join(decided[-1], on=left[side] == decided[-1]["key"], how="left_anti")
-        left = stored(left, work / f"left-{len(decided)}")
-        number = left.count()
-    swept = map_batches(
-        left.repartition(1).sortWithinPartitions("later", "earlier"), partial(_swept, bits=bits), _COPIES
-    )
-    if not decided:
-        return swept
-    copies = reduce(DataFrame.union, [*decided, swept.select("key")])
-    leading = pairs.join(copies, on=pairs["earlier"] == copies["key"], how="left_anti")
-    return leading.groupBy("later").agg({"earlier": "min"}).toDF("key", "leader")
-
-
-def _keys(pairs: DataFrame, side: str) -> DataFrame:
-    return pairs.selectExpr(f"{side} as key")
-
-
-def _named(images: DataFrame, distinct: DataFrame, copies: DataFrame) -> DataFrame:
-    """Return the images that belong to a group of copies, with `copy_of`, the uid of the image that stays.
-
-    `distinct` has key, first (uid) and copies (number of images) of each hash, `copies` the key and leader of each
-    copy.
-    """
-    led = distinct.join(copies, on="key", how="left").selectExpr("key", "copies", "coalesce(leader, key) as leader")
-    sizes = led.groupBy("leader").agg({"copies": "sum"}).toDF("leader", "size").where("size > 1")
-    staying = distinct.selectExpr("key as leader", "first as copy_of")
-    of_key = led.select("key", "leader").join(sizes, on="leader", how="inner").join(staying, on="leader", how="inner")
-    return images.join(of_key.select("key", "copy_of"), on="key", how="inner")
-
-
 def _parts(number: int, distance: int, bits: int) -> int:
     """Return the number of parts of each band, a power of two, so that a task compares about a million hashes."""
     wanted = max(0, -(-number // PARTITION_HASHES) - 1).bit_length()
     return 1 << min(wanted, bits // (distance + 1))
-
-
-def _send(file: Path, _: Tallies, comparison: Comparison) -> Iterator[Block]:
-    """Yield the keys in a file of distinct hashes, once for each band, in blocks by the value of the band."""
-    packer = Packer(comparison.partitions)
-    for batch in batches(OwnFile(file, None, AGAIN), SENT_HASHES, ["key"]):
-        keys = words_of_keys(batch["key"], comparison.bits)
-        words = unshuffled(keys)
-        for band in range(comparison.distance + 1):
-            partitions = band * comparison.parts + band_of(words, band, comparison.distance) % comparison.parts
-            yield from packer.add(pa.RecordBatch.from_arrays([binaries_of_keys(keys)], schema=_SENT), partitions)
-    yield from packer.finish()
-
-
-def _compare(partition: int, blocks: Iterator[bytes], comparison: Comparison, folder: Path) -> Tallies:
-    """Write the pairs within the distance among the hashes of a partition, and tally their number as `pairs`."""
-    bits, limit = comparison.bits, comparison.indexed_below
-    received = [words_of_keys(unpack(block, _SENT)["key"], bits) for block in blocks]
-    keys = np.concatenate([np.empty((0, bits // 64), np.uint64), *received])
-    keys = keys[in_order(keys)]
-    indexed = len(keys) if limit is None else int(np.searchsorted(keys[:, 0], np.uint64(int.from_bytes(limit, "big"))))
-    band = partition // comparison.parts
-    with part_writer(folder / f"{partition:05d}.parquet", _PAIRS, _ROW_GROUP) as writer:
-        for pairs in pairs_in_band(unshuffled(keys), comparison.distance, indexed, band):
-            columns = [binaries_of_keys(keys[side]) for side in pairs.T]
-            writer.write(pa.RecordBatch.from_arrays(columns, schema=_PAIRS))
-    return Tallies([{"name": "pairs", "language": None, "value": writer.rows}])
-
-
-def _swept(rows: Iterable[pa.RecordBatch], bits: int) -> Iterator[pa.RecordBatch]:
-    """Yield each copy with its leader, as rows of _COPIES, given all pairs sorted by (later, earlier)."""
-    leaders = Leaders(bits // 64)
-    for batch in rows:
-        is_led = leaders.of(words_of_keys(batch["later"], bits), words_of_keys(batch["earlier"], bits))
-        yield pa.RecordBatch.from_arrays(list(batch.filter(pa.array(is_led)).columns), schema=_COPIES)

@@ -205,8 +205,8 @@ def test_a_number_of_cores_that_no_machine_has_is_refused(cores):
 
 
 def test_sql_needs_a_session():
-    with pytest.raises(InputError, match="^near copies are joined by Spark; give a Spark session as the engine"):
-        Local(1).sql("near copies are joined by Spark")
+    with pytest.raises(InputError, match="^table:pairs is read by Spark; give a Spark session as the engine"):
+        Local(1).sql("table:pairs is read by Spark")
 
 
 def test_items_are_spread_over_all_cores():
