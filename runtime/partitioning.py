@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from runtime.buckets import FEWEST_ROWS, Packer, buckets_for
+from runtime.buckets import FEWEST_ROWS, buckets_for
 
 Item = TypeVar("Item")
 BUCKET_ROWS = 1 << 18  # pairs of a bucket, grouped in memory: some 250 MB
@@ -39,11 +39,3 @@ def senders(items: Sequence[Item], rows: float, buckets: int) -> list[list[Item]
     tasks = max(1, int(rows / (FEWEST_ROWS * min(buckets, MOST_BUCKETS))))
     each = max(1, -(-len(items) // tasks))
     return [list(items[begin : begin + each]) for begin in range(0, len(items), each)]
-
-
-def sending(buckets: int) -> Packer:
-    """Return a packer for `buckets` buckets, but at most for MOST_BUCKETS.
-
-    If there are more, the tasks that receive its blocks split them further.
-    """
-    return Packer(min(buckets, MOST_BUCKETS))
