@@ -26,8 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from curation.inputs import files
 from curation.leaves.gate.evaluation import EvaluationTexts, HashesOfSets
-from curation.leaves.gate.policies import Policy
-from curation.leaves.gate.rule import IMAGES
+from curation.leaves.gate.policies import IMAGES, Policy
 
 TRIES = 3
 DISTANCE = 4

@@ -27,6 +27,7 @@ from curation.leaves.export import command
 from curation.leaves.export.card import PERSONAL as RULES
 from curation.leaves.export.forms import export
 from curation.leaves.gate import personal_data, rules
+from curation.leaves.gate.policies import RULES as POLICY_RULES
 from curation.report.page import templates
 from curation.run.results import Results
 from metadata import InputError
@@ -326,9 +327,9 @@ def test_kept_texts_of_doubtful_language_are_counted(runs, papers):
 
 
 def test_rules_of_opt_outs_and_personal_data_are_those_of_the_gate():
-    signals = {rule.name for rule in rules.ROWS if getattr(rule.check, "func", None) is rules.has_signal}
+    signals = {name for name, rule in POLICY_RULES.items() if getattr(rule.check, "func", None) is rules.has_signal}
     assert signals == {*OPT_OUTS}
-    assert {rule.name for rule in personal_data.ROWS} == {*PERSONAL} == {*RULES}
+    assert {*personal_data.KINDS} == {*PERSONAL} == {*RULES}
 
 
 def test_answers_without_end_are_refused():

@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from curation.leaves.gate.policies import RULES, Policy
-from curation.leaves.gate.rule import IMAGES, RUN, TEXTS
+from curation.leaves.gate.policies import IMAGES, RULES, RUN, TEXTS, Policy
 from curation.leaves.gate.rules import OF_HOSTS
 from runtime.errors import InputError
 from tests.support.checkout import ROOT

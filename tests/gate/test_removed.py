@@ -17,8 +17,7 @@ from curation.leaves.gate import policies
 from curation.leaves.gate.checks import Begin, Checks
 from curation.leaves.gate.limits import PURPOSE
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.policies import Policy
-from curation.leaves.gate.rule import IMAGES, TEXTS, Rule
+from curation.leaves.gate.policies import IMAGES, TEXTS, Policy, Rule
 from curation.leaves.gate.steps import PURPOSE as SAMPLED
 from curation.leaves.gate.steps import Removed
 from curation.schemas import GATE_REMOVED, MATCHED

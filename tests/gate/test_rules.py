@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from curation.inputs.crawl.links import IMAGE_PLACES
-from curation.leaves.gate.rule import IMAGES, TEXTS, listed
-from curation.leaves.gate.rules import url_words
+from curation.leaves.gate.policies import IMAGES, TEXTS
+from curation.leaves.gate.rules import listed, url_words
 from tests.naive.policies import naive_fails_image, naive_fails_text
 from tests.support.rules import POLICY, failing_images, failing_texts
 from tests.support.stated_images import batch, image

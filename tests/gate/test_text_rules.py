@@ -3,8 +3,7 @@
 import pytest
 
 from curation.kernels.texts import MOST_WORDS
-from curation.leaves.gate.rule import listed
-from curation.leaves.gate.rules import PARTS, WHOLES, folded
+from curation.leaves.gate.rules import PARTS, WHOLES, folded, listed
 from metadata.languages import LANGUAGES
 from tests.support.rules import failing_texts
 from tests.support.stated_images import batch, image

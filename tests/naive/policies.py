@@ -6,8 +6,7 @@ from collections import Counter
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from curation.leaves.gate.rule import listed
-from curation.leaves.gate.rules import ARCHIVES, PLACES, RATIOS, url_words
+from curation.leaves.gate.rules import ARCHIVES, PLACES, RATIOS, listed, url_words
 from metadata.languages import language
 from tests.naive.text_kinds import naive_kinds
 

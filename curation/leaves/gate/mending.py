@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.language.text_kinds import ELEMENTS, WORD_ELEMENTS, MarkedTexts
-from curation.leaves.gate.rule import TEXTS, Rule
 from curation.schemas import MATCHED
 from runtime.arrow import parts, string_buffers
 from runtime.tallies import Tallies
@@ -97,7 +96,8 @@ def is_credit(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) 
     return pc.match_substring_regex(texts.field("text"), _CREDIT).fill_null(False).to_numpy(zero_copy_only=False)
 
 
-def _removes_none(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+def removes_none(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    """Return that no text goes, bool[text]: the rule mends."""
     return np.zeros(len(texts), bool)
 
 
@@ -168,9 +168,3 @@ def _are_new(texts: pa.Array, offsets: np.ndarray, rows: np.ndarray) -> np.ndarr
             new[k] = text not in seen
             seen.add(text)
     return new
-
-
-ROWS = (
-    Rule("credit", TEXTS, "texts that are a credit alone, such as “Foto: Kim Lee/dpa”", is_credit, recommended=True),
-    Rule("cut_credits", TEXTS, "texts only in part: a credit at their end", _removes_none),
-)

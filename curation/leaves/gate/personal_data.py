@@ -16,7 +16,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -25,8 +25,7 @@ import pyarrow.compute as pc
 from curation.exclusion.lists import is_top_level
 from curation.kernels.texts import find_signs
 from curation.language.text_kinds import AT, FOREIGN, MarkedTexts
-from curation.leaves.gate.rule import TEXTS, Rule, shared
-from curation.leaves.gate.rules import marked
+from curation.leaves.gate.rules import marked, shared
 from metadata.rules import paged
 from runtime.arrow import Strings, string_buffers
 
@@ -275,11 +274,6 @@ def _read(texts: pa.StructArray) -> _Read:
     return _Read.of(marked(texts))
 
 
-def _of_texts(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:
+def has_personal_data(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:
+    """Return which texts hold data of a kind of KINDS, bool[text]."""
     return _read(texts).hold(KINDS[kind])
-
-
-ROWS = tuple(
-    Rule(name, TEXTS, f"texts that hold {kind.what}", partial(_of_texts, kind=name), recommended=True, is_silent=True)
-    for name, kind in KINDS.items()
-)

@@ -1,7 +1,7 @@
 """Policies: rules, chosen by name, for which images and texts may be trained on.
 
-RULES has all rules. `rules`, `mending` and `personal_data` define the rules about one image or one text and check them
-in tasks. The rules about all images of a run need an exchange: `limits` applies them.
+RULES has all rules, each with its name, its scope and what it removes. What a rule about one image or one text checks
+is in `rules`, `mending` and `personal_data`; `limits` applies the rules about all images of a run.
 """
 
 from __future__ import annotations
@@ -13,19 +13,127 @@ from functools import partial
 
 import numpy as np
 
-from curation.leaves.gate import mending, personal_data, rules
-from curation.leaves.gate.rule import RUN, Rule
+from curation.inputs.crawl.links import DATA_NOAI, TDM_RESERVATION
+from curation.leaves.gate import rules
+from curation.leaves.gate.mending import MENDS, is_credit, removes_none
+from curation.leaves.gate.personal_data import KINDS, has_personal_data
+from curation.licences import NAMES
 from runtime.errors import InputError, did_you_mean
 
+IMAGES, TEXTS, RUN = "images", "texts", "run"  # scopes of rules
 RECOMMENDED = "recommended"  # stands for the rules that the table recommends
 PERSONAL_DATA = "personal_data"  # stands for the rules of `personal_data`
 OF_DOMAINS = "max_images_per_domain"  # the only rule with a step of its own
 _MOST = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of a policy: `removes` says what the rule removes, where `N` stands for its number, `NAMES` for its names.
+
+    `check` of a rule over IMAGES takes a MATCHED batch, and returns a mask, bool[image], of the images to remove.
+    `check` of a rule over TEXTS takes the structs of texts, the row of each text's image and the batch; it returns a
+    mask, bool[text], of the texts to remove. If the rule has a number, `check` takes it as `number`. What an
+    `is_silent` rule would remove is never written down.
+    """
+
+    name: str
+    scope: str
+    removes: str
+    check: Callable[..., np.ndarray] | None = None
+    numbers: tuple[int, int] | None = None  # the smallest and the largest number; None: it takes no number
+    names: tuple[str, ...] = ()  # those of which it takes some instead of a number, with commas between
+    recommended: bool | int = False  # for a rule with a number, the number that is recommended
+    is_silent: bool = False
+
+    @property
+    def form(self) -> str:
+        """The rule as a user writes it, such as `svg`, `min_words:N` or `license:NAMES`."""
+        return f"{self.name}:{'NAMES' if self.names else 'N'}" if self.numbers or self.names else self.name
+
+
+def _signal(name: str, signal: str, removes: str, is_recommended: bool = True) -> Rule:
+    return Rule(name, IMAGES, removes, partial(rules.has_signal, name=signal), recommended=is_recommended)
+
+
+def _of_hosts(name: str, signal: str, removes: str) -> Rule:
+    return _signal(name, signal, f"{removes}; needs `--robots`", is_recommended=False)
+
+
+def _kind(kind: str, removes: str) -> Rule:
+    return Rule(kind, TEXTS, removes, partial(rules.is_of_kind, kind=kind), recommended=True)
+
+
+_TDM = "images of pages, and with `--robots` of hosts, that reserve text and data mining (`tdm-reservation: 1`)"
+_ROBOTS = "images whose URL or page robots.txt forbids to one of the agents of `--robots-agents`"
+_CONTENT_SIGNAL = "images whose URL or page robots.txt keeps from training (`Content-Signal: ai-train=no`)"
+_AI_TXT = "images whose URL or page ai.txt forbids"
+_SIZE = (
+    "images that a page shows with a side below N pixels (of thumbnails in its contents, the longer side); those "
+    "without a stated size pass"
+)
+_STRUCTURE = (
+    "images that, by N points or more, are in parts of the page such as header, footer, menu, advertisement or "
+    "comments, or in a link to the home page of a site"
+)
+_AWAY = "images in a link to another site, if in no figure, that pages show N times or more: advertisements"
+_LICENSE = "images unless their pages state NAMES and no other licence: statements of pages, not of pictures"
+_URL_WORDS = (
+    "images whose file or folder has the name of a part of the page, such as logo, icons or placeholder, or whose host "
+    "counts visits or serves advertisements"
+)
+_SVG = "images in SVG, unless from a media archive such as Wikimedia Commons"
+_TEXTS = "images with more than N texts of one language: what many pages show in place of other pictures"
+_WORDS = (
+    "texts of fewer than N words; where words have no spaces between them, and in Korean, n characters outside ASCII "
+    "are 1 + n/2 words, rounded down"
+)
+_GENERIC = (
+    "texts that say nothing of the picture, such as “no image available”, “menu” or “Google Play”, in 79 languages"
+)
+_LOGOS = (
+    "texts of logos, icons, avatars and sharing, such as “BBC logo”, “avatar of Kim” or “share on Facebook”, likewise"
+)
+_SITE = "texts that are the name of their page's site"
+_EQUALS_URL = "texts of one or two words that repeat the URL of their image, or the name of its file"
+_OF_IMAGES_AND_TEXTS = (
+    _signal("noai", "noai", "images of pages that state `noai` to robots"),
+    _signal("noimageai", "noimageai", "images of pages that state `noimageai` to robots"),
+    _signal("noml", "noml", "images of pages that state `noml` to robots"),
+    _signal("tdm_reservation", TDM_RESERVATION, _TDM),
+    _signal("data_noai", DATA_NOAI, "images whose element has the attribute `data-noai`"),
+    _of_hosts("robots", "robots", _ROBOTS),
+    _of_hosts("content_signal", "content-signal", _CONTENT_SIGNAL),
+    _of_hosts("ai_txt", "ai.txt", _AI_TXT),
+    Rule("url_words", IMAGES, _URL_WORDS, rules.has_url_word, recommended=True),
+    Rule("svg", IMAGES, _SVG, rules.is_svg, recommended=True),
+    Rule("structure", IMAGES, _STRUCTURE, rules.has_points, numbers=(1, 15), recommended=2),
+    Rule("license", IMAGES, _LICENSE, rules.has_other_licence, names=NAMES),
+    Rule("link_away", IMAGES, _AWAY, rules.is_shown_away, numbers=(1, 1_000_000)),
+    Rule("max_texts_per_image", IMAGES, _TEXTS, rules.has_many_texts, numbers=(1, 1_000), recommended=4),
+    Rule("min_stated_size", IMAGES, _SIZE, rules.is_stated_small, numbers=(2, 10_000), recommended=64),
+    Rule("min_words", TEXTS, _WORDS, rules.has_few_words, numbers=(2, 1_000), recommended=2),
+    _kind("file_name", "texts that are the name of a file, such as IMG_0450"),
+    _kind("address", "texts that are a URL, a domain or an e-mail address"),
+    _kind("html", "texts with remnants of HTML; tags are taken out first, if an entry is left"),
+    Rule("generic_text", TEXTS, _GENERIC, rules.is_generic, recommended=True),
+    Rule("logo_text", TEXTS, _LOGOS, rules.is_logo_text, recommended=True),
+    Rule("site_name", TEXTS, _SITE, rules.is_site_name, recommended=True),
+    Rule("equals_url", TEXTS, _EQUALS_URL, rules.equals_url, recommended=True),
+)
+_MENDING = (
+    Rule("credit", TEXTS, "texts that are a credit alone, such as “Foto: Kim Lee/dpa”", is_credit, recommended=True),
+    Rule("cut_credits", TEXTS, "texts only in part: a credit at their end", removes_none),
+)
+_PERSONAL = tuple(
+    Rule(name, TEXTS, f"texts that hold {kind.what}", partial(has_personal_data, kind=name), None, (), True, True)
+    for name, kind in KINDS.items()
+)
 _OF_RUN = (
     Rule("max_images_per_text", RUN, "texts that more than N images have", numbers=(1, _MOST)),
     Rule(OF_DOMAINS, RUN, "images of a registered domain beyond N, by draw", numbers=(1, _MOST)),
 )
-_ROWS = (*rules.ROWS, *mending.ROWS, *personal_data.ROWS, *_OF_RUN)
+_ROWS = (*_OF_IMAGES_AND_TEXTS, *_MENDING, *_PERSONAL, *_OF_RUN)
 RULES = {rule.name: rule for rule in _ROWS}
 
 
@@ -81,7 +189,7 @@ class Policy:
             wanted = [rule for rule in _ROWS if rule.recommended]
             given = {**{rule.name: rule.recommended if rule.numbers else None for rule in wanted}, **given}
         if PERSONAL_DATA in names:
-            given |= {rule.name: None for rule in personal_data.ROWS}
+            given |= {rule.name: None for rule in _PERSONAL}
         return cls(tuple(ChosenRule(rule, given[rule.name]) for rule in _ROWS if rule.name in given))
 
     @property
@@ -106,7 +214,7 @@ class Policy:
     @property
     def mends(self) -> tuple[str, ...]:
         """The names of the rules that mend texts before they are checked."""
-        return tuple(chosen.rule.name for chosen in self.rules if chosen.rule.name in mending.MENDS)
+        return tuple(chosen.rule.name for chosen in self.rules if chosen.rule.name in MENDS)
 
     def number_of(self, name: str) -> int | None:
         """Return the number of the rule `name`; None if the policy does not have it, or it has none."""

@@ -1,41 +1,42 @@
-"""Policy rules over single images and texts, with the words of URLs and the phrases of templates, in many languages.
+"""What the rules of `policies` check of single images and texts: words of URLs, phrases of templates, places on pages.
 
-ROWS has the rules. The function of a rule over images takes a MATCHED batch; the function of a rule over texts takes
-`texts`, the candidates of all images of a batch, `images`, the row of each text's image, and the batch. Media archives
-are exempt from some rules: their pictures have a subject also where they are drawings, logos, or on many pages.
+The function of a rule over images takes a MATCHED batch; that of a rule over texts takes `texts`, the candidates of all
+images of a batch, `images`, the row of each text's image, and the batch. Each returns a mask of what must go. Words and
+phrases are looked up by hash; `kernels.texts` has the same arithmetic. Media archives are exempt from some rules: their
+pictures have a subject also where they are drawings, logos, or on many pages.
 """
 
 from __future__ import annotations
 
+import csv
 import re
 import unicodedata
 from collections import defaultdict
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, wraps
+from importlib.resources import files
+from typing import NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes
+from weakref import ref
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.inputs.crawl.links import DATA_NOAI, HOST_SIGNALS, IMAGE_PLACES, SIGNALS, TDM_RESERVATION
+from curation.inputs.crawl.links import HOST_SIGNALS, IMAGE_PLACES, SIGNALS
 from curation.kernels import texts as words
-from curation.kernels.url_paths import find_names
+from curation.kernels.texts import BASIS, PRIME, SPREAD
+from curation.kernels.url_paths import find_names, find_paths
 from curation.language.text_kinds import MarkedTexts
 from curation.leaves.gate import kernels
-from curation.leaves.gate.rule import (
-    IMAGES,
-    TEXTS,
-    Rule,
-    WordTable,
-    listed,
-    phrase_key,
-    shared,
-    urls_of,
-    word_key,
-)
-from curation.licences import MASK, NAMES, bits_of
+from curation.licences import MASK, bits_of
 from metadata.languages import LANGUAGES
 from runtime.arrow import parts, string_buffers
+
+_ALL = (1 << 64) - 1
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 
 ARCHIVES = (
     "wikimedia.org",
@@ -75,6 +76,8 @@ _HALVES = pa.array([language.code for language in LANGUAGES if not language.spac
 
 _HEADLINE = 3  # words
 
+OF_HOSTS = ("robots", "content_signal", "ai_txt")  # rules that only --robots feeds
+
 # Where words of url_words.csv count, by the name of the place there.
 PLACES = {
     "any": kernels.ANY,  # in the name of the file
@@ -106,6 +109,81 @@ _REPEATED = sum(IMAGE_PLACES[place] for place in ("in header", "in menu", "in ad
 # Ratios that pages state in place of sizes: of width and height.
 RATIOS = ((16, 9), (4, 3), (3, 2), (5, 4), (2, 1), (16, 10), (21, 9), (9, 16), (3, 4), (2, 3), (4, 5), (1, 2))
 _RATIOS = pa.array([width * 1000 + height for width, height in RATIOS], pa.int32())
+
+
+class WordTable(NamedTuple):
+    """A hash table with open addressing: the key in each slot, 0 if the slot is empty, and the flags of the key."""
+
+    keys: np.ndarray
+    bits: np.ndarray
+
+    @classmethod
+    def of(cls, bits: Mapping[int, int]) -> WordTable:
+        """Return a table of `bits`, flags by key, at most half full; ValueError for more keys than a table may have."""
+        places = 1 << max(4, (2 * len(bits) - 1).bit_length())
+        if places > words.PLACES:
+            raise ValueError(f"{len(bits)} words are more than a table has place for")
+        table = cls(np.zeros(places, np.uint64), np.zeros(places, np.uint8))
+        for key, own in bits.items():
+            place = (key * int(SPREAD) & _ALL) >> 48 & (places - 1)
+            while table.keys[place] != 0:
+                place = (place + 1) & (places - 1)
+            table.keys[place], table.bits[place] = key, own
+        return table
+
+
+def word_key(units: Iterable[int]) -> int:
+    """Return the hash of a word's bytes or characters."""
+    key = int(BASIS)
+    for unit in units:
+        key = (key ^ unit) * int(PRIME) & _ALL
+    return key
+
+
+def phrase_key(words: Iterable[int]) -> int:
+    """Return the hash of a phrase, given the hashes of its words."""
+    key = 0
+    for word in words:
+        key = key * int(SPREAD) + word & _ALL
+    return key
+
+
+def listed(name: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV file of this package, each as a dict by column."""
+    return [*csv.DictReader(files("curation.leaves.gate").joinpath(name).read_text("utf-8").splitlines())]
+
+
+def shared(make: Callable[[Argument], Result]) -> Callable[[Argument], Result]:
+    """Return `make` with a cache of its last result, which is dropped when the argument of that call is deleted."""
+    last: list[tuple[ref[Argument], Result]] = []
+
+    @wraps(make)
+    def made(argument: Argument) -> Result:
+        if not last or last[0][0]() is not argument:
+            last[:] = [(ref(argument, lambda _: last.clear()), make(argument))]
+        return last[0][1]
+
+    return made
+
+
+class Urls(NamedTuple):
+    """The URLs of images: the offset of each, the bytes of all (`data`), and `paths`.
+
+    paths: int64[image, 2], the begin of the host and the end of the path in `data`.
+    """
+
+    offsets: np.ndarray
+    data: np.ndarray
+    paths: np.ndarray
+
+
+@shared
+def urls_of(batch: pa.RecordBatch) -> Urls:
+    """Return the URLs of a MATCHED batch, with the bounds of their hosts and paths."""
+    offsets, data = string_buffers(batch["url"])
+    paths = np.empty((batch.num_rows, 2), np.int64)
+    find_paths(data, offsets, paths)
+    return Urls(offsets, data, paths)
 
 
 def outside_archives(images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
@@ -212,14 +290,6 @@ def _url_table() -> WordTable:
     return WordTable.of(
         {word_key(word.encode()[:: -1 if "." in word else 1]): own for word, own in url_words().items()}
     )
-
-
-def _signal(name: str, signal: str, removes: str, is_recommended: bool = True) -> Rule:
-    return Rule(name, IMAGES, removes, partial(has_signal, name=signal), recommended=is_recommended)
-
-
-def _of_hosts(name: str, signal: str, removes: str) -> Rule:
-    return _signal(name, signal, f"{removes}; needs `--robots`", is_recommended=False)
 
 
 def has_phrase(texts: pa.Array, kinds: tuple[str, ...]) -> np.ndarray:
@@ -375,67 +445,3 @@ def _folded(written: bytes) -> str:
     text = unquote_to_bytes(written).decode("utf-8", "surrogateescape")
     lower = ((each, each.lower()) for each in text)
     return "".join(low if len(low) == 1 and low.isascii() == each.isascii() else each for each, low in lower)
-
-
-def _kind(kind: str, removes: str) -> Rule:
-    return Rule(kind, TEXTS, removes, partial(is_of_kind, kind=kind), recommended=True)
-
-
-_TDM = "images of pages, and with `--robots` of hosts, that reserve text and data mining (`tdm-reservation: 1`)"
-_ROBOTS = "images whose URL or page robots.txt forbids to one of the agents of `--robots-agents`"
-_CONTENT_SIGNAL = "images whose URL or page robots.txt keeps from training (`Content-Signal: ai-train=no`)"
-_AI_TXT = "images whose URL or page ai.txt forbids"
-_SIZE = (
-    "images that a page shows with a side below N pixels (of thumbnails in its contents, the longer side); those "
-    "without a stated size pass"
-)
-_STRUCTURE = (
-    "images that, by N points or more, are in parts of the page such as header, footer, menu, advertisement or "
-    "comments, or in a link to the home page of a site"
-)
-_AWAY = "images in a link to another site, if in no figure, that pages show N times or more: advertisements"
-_LICENSE = "images unless their pages state NAMES and no other licence: statements of pages, not of pictures"
-_URL_WORDS = (
-    "images whose file or folder has the name of a part of the page, such as logo, icons or placeholder, or whose host "
-    "counts visits or serves advertisements"
-)
-_SVG = "images in SVG, unless from a media archive such as Wikimedia Commons"
-_TEXTS = "images with more than N texts of one language: what many pages show in place of other pictures"
-OF_HOSTS = ("robots", "content_signal", "ai_txt")  # rules that only --robots feeds
-_WORDS = (
-    "texts of fewer than N words; where words have no spaces between them, and in Korean, n characters outside ASCII "
-    "are 1 + n/2 words, rounded down"
-)
-_GENERIC = (
-    "texts that say nothing of the picture, such as “no image available”, “menu” or “Google Play”, in 79 languages"
-)
-_LOGOS = (
-    "texts of logos, icons, avatars and sharing, such as “BBC logo”, “avatar of Kim” or “share on Facebook”, likewise"
-)
-_SITE = "texts that are the name of their page's site"
-_EQUALS_URL = "texts of one or two words that repeat the URL of their image, or the name of its file"
-ROWS = (
-    _signal("noai", "noai", "images of pages that state `noai` to robots"),
-    _signal("noimageai", "noimageai", "images of pages that state `noimageai` to robots"),
-    _signal("noml", "noml", "images of pages that state `noml` to robots"),
-    _signal("tdm_reservation", TDM_RESERVATION, _TDM),
-    _signal("data_noai", DATA_NOAI, "images whose element has the attribute `data-noai`"),
-    _of_hosts("robots", "robots", _ROBOTS),
-    _of_hosts("content_signal", "content-signal", _CONTENT_SIGNAL),
-    _of_hosts("ai_txt", "ai.txt", _AI_TXT),
-    Rule("url_words", IMAGES, _URL_WORDS, has_url_word, recommended=True),
-    Rule("svg", IMAGES, _SVG, is_svg, recommended=True),
-    Rule("structure", IMAGES, _STRUCTURE, has_points, numbers=(1, 15), recommended=2),
-    Rule("license", IMAGES, _LICENSE, has_other_licence, names=NAMES),
-    Rule("link_away", IMAGES, _AWAY, is_shown_away, numbers=(1, 1_000_000)),
-    Rule("max_texts_per_image", IMAGES, _TEXTS, has_many_texts, numbers=(1, 1_000), recommended=4),
-    Rule("min_stated_size", IMAGES, _SIZE, is_stated_small, numbers=(2, 10_000), recommended=64),
-    Rule("min_words", TEXTS, _WORDS, has_few_words, numbers=(2, 1_000), recommended=2),
-    _kind("file_name", "texts that are the name of a file, such as IMG_0450"),
-    _kind("address", "texts that are a URL, a domain or an e-mail address"),
-    _kind("html", "texts with remnants of HTML; tags are taken out first, if an entry is left"),
-    Rule("generic_text", TEXTS, _GENERIC, is_generic, recommended=True),
-    Rule("logo_text", TEXTS, _LOGOS, is_logo_text, recommended=True),
-    Rule("site_name", TEXTS, _SITE, is_site_name, recommended=True),
-    Rule("equals_url", TEXTS, _EQUALS_URL, equals_url, recommended=True),
-)

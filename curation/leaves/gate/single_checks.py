@@ -20,7 +20,7 @@ from curation.leaves.gate.joined_tables import DOWNLOAD, IN, SETS, SUCCESS, Join
 from curation.leaves.gate.limits import find_repeated
 from curation.leaves.gate.mending import MENDED, MENDS, Mending
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.rule import IMAGES, TEXTS
+from curation.leaves.gate.policies import IMAGES, TEXTS
 from curation.leaves.gate.steps import COUNTS, Step, StepFolder
 from curation.leaves.gate.tables import STATUS, GivenTables, of_table, require_found, require_own_rows
 from curation.run.request import Context

@@ -20,8 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import CurationConfig
-from curation.leaves.gate.policies import ChosenRule
-from curation.leaves.gate.rule import IMAGES
+from curation.leaves.gate.policies import IMAGES, ChosenRule
 from curation.run.output_folder import REMOVED_PART
 from curation.run.request import Context
 from curation.schemas import GATE_REMOVED
