@@ -79,8 +79,8 @@ def _images(rows: np.ndarray, random: np.random.Generator) -> pa.Table:
         ),
     }
     fields = MATCHED.field("candidates").type.value_type
-    candidates |= {"page_url": pa.nulls(len(rows), pa.string())}
-    structs = pa.StructArray.from_arrays([candidates[field.name] for field in fields], fields=list(fields))
+    columns = [candidates.get(field.name, pa.nulls(len(rows), field.type)) for field in fields]
+    structs = pa.StructArray.from_arrays(columns, fields=list(fields))
     sites = joined("https://d", domains, ".example/p/", rows)
     known = {
         "uid": _uids(rows),
@@ -121,18 +121,24 @@ def run(part: str, folder: Path) -> None:
     from types import SimpleNamespace
 
     from curation.run.request import Context
+    from runtime.engine.local import Local
     from runtime.progress import Progress
-    from runtime.session import session
     from runtime.storage.atomic import Parts
     from runtime.storage.own_files import own_files
 
-    spark = session("bench")
     (folder / "artefacts").mkdir(exist_ok=True)
     output = SimpleNamespace(parts=Parts(folder, folder / "work"), artefacts=folder / "artefacts")
     gate = options_of(part, folder).find()
-    context = Context(spark, CurationConfig(), output, Progress(), NotImplemented)
+    context = Context(Local(2, _spark), CurationConfig(), output, Progress(), NotImplemented)
     _, counted = gate.let_pass(own_files(folder / "matched", None, ""), context)
     print(f"passed {counted.last['passed']}")
+
+
+def _spark():
+    from runtime.engine.spark import Spark
+    from runtime.session import session
+
+    return Spark(session("bench"))
 
 
 def measured(part: str, folder: Path) -> tuple[int, usage.Usage]:

@@ -8,8 +8,12 @@ types before the first row. Its connection can open nothing, and has one thread 
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import resource
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,16 +26,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from curation.joins.tables import comparable_schema
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
     import duckdb  # elsewhere only in functions, as it takes a tenth of a second
 
 MOST_CHARACTERS = 20_000  # a list of 3,000 numbers
-MOST_DEPTH = 250  # of parts and brackets; DuckDB writes JSON of 256 levels at most, of which a part has up to five
+MOST_DEPTH = 1000  # of parts and brackets, as DuckDB has it; its JSON may end earlier, and so may the stack of Python
 MOST_BYTES = 1 << 30  # that a batch may take, besides what the process has
 MOST_SECONDS = 60  # that a batch may take
+TRIAL_SECONDS = 20  # that a few rows may take
+_TRIED = 4  # rows
+_TRIAL = "import pickle, sys; sys.path[:] = sys.argv[1].splitlines(); "
+_TRIAL += f"from {__name__} import trial; print(trial(pickle.load(sys.stdin.buffer)), end='')"
 COLUMN = "column_"  # names of columns of joined rows begin with this
 _ROWS = "rows_of_images"  # the table of the rows, and a column of it, so that it has one
 _SETTINGS = (
@@ -100,7 +107,7 @@ class Conditions:
                 parts = [*_conjuncts(_parsed(expression), expression)]
                 columns = [tuple(dict.fromkeys(_checked(node, text))) for text, node in parts]
                 fields = _fields([name for names in columns for name in names], tables)
-                schema = comparable_schema(pa.schema([field for _, field in fields.values()]))
+                schema = pa.schema([field for _, field in fields.values()])
                 conditions = [
                     Condition(text, names, _evaluated(node, text, schema, fields))
                     for (text, node), names in zip(parts, columns, strict=True)
@@ -112,7 +119,24 @@ class Conditions:
                 f"--keep {expression[:40]!r}… has too many parts within one another; forty are read. Write `x IN (…)` "
                 "for many comparisons"
             ) from None
-        return cls(schema, tuple(conditions))
+        parsed = cls(schema, tuple(conditions))
+        parsed.require_quick(expression)
+        return parsed
+
+    def require_quick(self, expression: str) -> None:
+        """Try the conditions on a few rows in a process of its own; InputError if it fails, or takes too long.
+
+        A function at work on one value cannot be interrupted.
+        """
+        trial = [sys.executable, "-I", "-c", _TRIAL, "\n".join(sys.path)]
+        tried = subprocess.run(trial, input=pickle.dumps(self), capture_output=True, check=False)
+        fault = tried.stdout.decode()
+        if tried.returncode == -signal.SIGXCPU:
+            fault = f"it takes more than {TRIAL_SECONDS} seconds for {_TRIED} images"
+        elif tried.returncode:
+            fault = f"it ends the process that tries it (status {tried.returncode})"
+        if fault:
+            raise InputError(f"--keep {expression[:80]!r} cannot be used: {fault}; ask for less")
 
     def met(self, rows: pa.RecordBatch) -> list[np.ndarray]:
         """Return, for each condition, which rows meet it, bool[row]; a condition that is null is not met.
@@ -126,6 +150,26 @@ class Conditions:
         with _over(table) as connection, _bounded(f"--keep {texts[:80]!r}", connection):
             result = connection.sql(f"SELECT {sql} FROM {_ROWS}").to_arrow_table()
         return [column.to_numpy() for column in result.columns]
+
+
+def trial(conditions: Conditions) -> str:
+    """Return what is wrong with conditions over a few rows, or "", in a process of its own."""
+    resource.setrlimit(resource.RLIMIT_CPU, (TRIAL_SECONDS, TRIAL_SECONDS + 1))
+    rows = {f"{COLUMN}{k}": _few_values(field.type) for k, field in enumerate(conditions.schema)}
+    try:
+        conditions.met(pa.RecordBatch.from_pydict(rows | {"any": pa.nulls(_TRIED)}))
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _few_values(kind: pa.DataType) -> pa.Array:
+    for values in ([0, 1, 100, None], ["", "1", "ab" * 100, None]):
+        try:
+            return pa.array(values).cast(kind)
+        except (pa.ArrowException, ValueError):
+            continue
+    return pa.nulls(_TRIED, kind)
 
 
 @cache

@@ -18,10 +18,9 @@ import pyarrow.compute as pc
 from curation.image_ids import KEY, KEY_NAMES
 from curation.joins.tables import ImageTable, comparable
 from curation.joins.uid_join import Groups, ImageKeys, spread_keys
-from curation.leaves.gate.checks import Change, Rewriting, counted
+from curation.leaves.gate.checks import Rewriting, counted
 from curation.leaves.gate.conditions import COLUMN, Conditions
 from curation.leaves.gate.evaluation import EvaluationSets
-from curation.leaves.gate.steps import StepFolder
 from curation.leaves.gate.tables import STATUS, GivenTables, UidList, value_bytes
 from runtime.arrow import gather_reduced, string_buffers
 from runtime.buckets import BUCKET_BYTES
@@ -32,7 +31,6 @@ from runtime.partitioning import group_buckets
 from runtime.placed_rows import PLACE, Places
 from runtime.redaction import hidden
 from runtime.shipping import Shipped
-from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import row_counts
 from runtime.tallies import Tallies
 
@@ -84,29 +82,26 @@ class JoinedTables:
     def rewrite(
         self,
         engine: Engine,
-        images: Sequence[OwnFile],
-        change: Change,
-        folder: StepFolder,
+        rewriting: Rewriting,
         hashes: Sequence[tuple[ImageTable, str]] = (),
         sets: Shipped | None = None,
     ) -> Tallies:
-        """Rewrite all files of images by `change`, which takes a joined row for each image; return the tallies.
+        """Rewrite all files of images by a change that takes a joined row for each image; return the tallies.
 
         `hashes` are the columns of tables in which hashes of evaluation sets, `sets`, are looked up.
         """
-        places = Places.of(row_counts(images))
+        places = Places.of(row_counts(rewriting.images))
         buckets, tasks = group_buckets(2 * places.rows)
         alone = replace(self, tables=tuple(map(_without_files, self.tables)))
         files = [(number, file) for number, table in enumerate(self.tables) for file in table.files]
         hits = [(_without_files(table), file, name) for table, name in hashes for file in table.files]
         sides = [
-            Side(images, ImageKeys(), places.rows),
+            Side(rewriting.images, ImageKeys(), places.rows),
             Side(files, alone.read, places.rows),
         ]
         if sets:
             sides.append(Side(hits, partial(read_hits, sets=sets, number=len(self.tables)), places.rows))
         joining = Grouping(self.schema, spread_keys, alone.joined, buckets, places.senders(tasks))
-        rewriting = Rewriting([*images], change, folder)
         return cogroup(engine, sides, joining, places.stage(self.joined_schema, rewriting.write))
 
     @property

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import CurationConfig
-from curation.leaves.gate.checks import MET, Check, Checks, Rule, rewrite
+from curation.joins.tables import comparable_schema
+from curation.leaves.gate.checks import MET, Check, Checks, Rewriting, Rule, rewrite
 from curation.leaves.gate.conditions import Conditions
 from curation.leaves.gate.copies import Pictures
 from curation.leaves.gate.evaluation import EMBEDDING, EvaluationSets, EvaluationTexts
@@ -80,7 +81,7 @@ class SingleChecks(Step):
             return engine.run(list(images), partial(rewrite, change=checks, folder=folder))
         columns = self.evaluation.columns if self.evaluation else ()
         hashes = [(table, column) for column in columns for table in self.tables.having(column)]
-        return self.joined.rewrite(engine, images, checks, folder, hashes, sets)
+        return self.joined.rewrite(engine, Rewriting([*images], checks, folder), hashes, sets)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Raise InputError if no image was downloaded or passes, or if a table has none of the images.
@@ -188,7 +189,8 @@ def find(options: GateOptions) -> SingleChecks | None:
     also = [(same.table, same.column)] if same else []
     hashes = [name for name in sets.columns if name != EMBEDDING] if sets else []
     also += [(table, name) for name in hashes for table in tables.having(name)]
-    schemas = {table.name: columns for table, columns in zip(tables.every, tables.columns, strict=True)}
+    columns = [comparable_schema(schema) for schema in tables.columns]
+    schemas = {table.name: schema for table, schema in zip(tables.every, columns, strict=True)}
     conditions = None if options.keep is None else Conditions.parse(options.keep, schemas)
     return SingleChecks(options, tables, JoinedTables.of(tables, conditions, also), sets, texts)
 
