@@ -234,11 +234,10 @@ def copies_of(
     bits = hash_bits((batch[column] for file in files for batch in batches(file, columns=[column])), column)
     folder = make_folder(Path(output).absolute())
     images = Side(files, KeyedHashes(column, bits), float(sum(row_counts(files))))
-    running = started(engine, Progress(), folder)
-    search = NearCopies(running, distance, bits, folder / "work")
+    search = NearCopies(started(engine, Progress(), folder), distance, bits, folder / "work")
     schema = pa.schema([COPIES.field(name) for name in ("uid", "copy_of")])
     (buckets, tasks), writing = group_buckets(images.rows or 0), TaskFiles(folder, schema, list)
-    search.mark(images, Grouping(schema, lambda rows: uid_hashes(rows["uid"]).view(np.uint64), writing, buckets, tasks))
+    search.mark(images, Grouping(schema, _keys_of_uids, writing, buckets, tasks))
     remove(folder / "work")
     return [file.path for file in _files(folder, tasks)]
 
@@ -277,9 +276,8 @@ class NearCopies:
         for share in shares(number):
             limit = (2**64 // share).to_bytes(8, "big") if share > 1 else None
             folder = self._folder(f"pairs-{share}")
-            comparison = Comparison(
-                self._bits, self._distance, _parts(number, self._distance, self._bits), limit, folder
-            )
+            parts = _parts(number, self._distance, self._bits)
+            comparison = Comparison(self._bits, self._distance, parts, limit, folder)
             tasks = comparison.partitions
             comparing = Grouping(_SENT, comparison.keys, comparison.compare, tasks, tasks)
             pairs = int(cogroup(self._engine, [Side(undecided, comparison.read)], comparing)["pairs"])
@@ -309,9 +307,8 @@ class NearCopies:
                 left, number = self._without(_side(left, number, *_PAIRS.names), others, side, _PAIRS, f"{side}-{own}")
             decided += copies
         folder = self._folder(f"swept-{name}")
-        sweeping = Grouping(
-            _PAIRS, LeadingBits("later", self._bits), Sweep(self._bits, folder), group_buckets(number)[0], 1
-        )
+        sweep, buckets = Sweep(self._bits, folder), group_buckets(number)[0]
+        sweeping = Grouping(_PAIRS, LeadingBits("later", self._bits), sweep, buckets, 1)
         cogroup(self._engine, [_side(left, number, *_PAIRS.names)], sweeping)
         swept = _files(folder, 1)
         if not decided:
@@ -384,6 +381,10 @@ class Marked:
                 place = COPIES.get_field_index("copy_of")
                 marked = images.set_column(place, COPIES.field(place), names["copy_of"].take(at))
                 yield marked.filter(at.is_valid()).select(self.names)
+
+
+def _keys_of_uids(rows: pa.RecordBatch) -> np.ndarray:
+    return uid_hashes(rows["uid"]).view(np.uint64)
 
 
 def _side(files: Sequence[OwnFile], rows: float, *names: str) -> Side:
