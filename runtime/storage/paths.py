@@ -164,18 +164,26 @@ def scratch() -> Iterator[Path]:
             _remove_unless_used(left)
         folder = make_folder(parent / f"{_SCRATCH}{os.getpid()}-{os.urandom(4).hex()}")
         lock, files = take(folder / _LOCK), make_folder(folder / "files")
+    owner = os.getpid()
     try:
         yield files
     finally:
-        remove(folder)
-        if lock is not None:
-            lock.release()
+        if os.getpid() == owner:  # a fork ends the block of its parent, too
+            remove(folder)
+            if lock is not None:
+                lock.release()
+
+
+_of_process: list[ExitStack] = []  # the folder of this process
 
 
 @cache
 def scratch_of_process() -> Path:
     """Return a folder of `scratch` that is removed when this process ends."""
     stack = ExitStack()
+    _of_process.append(
+        stack
+    )  # a fork forgets what is to be finalized: its copy of the lock, freed, would free this one
     Finalize(None, stack.close, exitpriority=-1)  # unlike functions of atexit, it does nothing in a fork
     return stack.enter_context(scratch())
 

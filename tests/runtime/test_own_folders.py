@@ -1,6 +1,8 @@
 """Artefacts are kept in folders of the user's own, and folders of others are refused."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,22 @@ def test_temporary_folders_are_made_by_the_function_that_removes_those_of_killed
     files = [file for package in ("curation", "metadata", "runtime") for file in (ROOT / package).rglob("*.py")]
     makers = {file.name for file in files if "mkdtemp(" in (text := file.read_text()) or "TemporaryDirectory(" in text}
     assert makers == {"mapped_rows.py"}  # beside a file that a person names
+
+
+def test_a_fork_leaves_the_folder_of_its_parent_and_its_lock(tmp_path):
+    """A process of multiprocessing forgets what its parent is to finalize, as PyTorch's workers do."""
+    code = (
+        "import gc, multiprocessing as m, time\n"
+        "from runtime.storage.paths import scratch, scratch_of_process\n"
+        "folder = scratch_of_process()\n"
+        "child = m.get_context('fork').Process(target=gc.collect)\n"
+        "child.start(); child.join()\n"
+        "assert folder.is_dir()\n"
+        "import subprocess, sys\n"
+        "other = 'from runtime.storage.paths import scratch\\nwith scratch(): pass'\n"
+        "subprocess.run([sys.executable, '-c', other], check=True)\n"
+        "assert folder.is_dir()\n"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=environment, check=True)
+    assert [path.name for path in tmp_path.rglob("files")] == []
