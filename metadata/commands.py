@@ -151,6 +151,11 @@ def command_line() -> Parser:
         NAME,
         "Build the metadata entries of each language: numbers, the lemmas of its wordnets, the words, word pairs and "
         "titles of its Wikipedia, and frequent words. A language whose source is missing is built from the others.",
+        (
+            "--starter --output metadata",
+            "--wordnet wordnets/ --wikipedia dumps/ --output metadata",
+            "--wordnet wordnets/ --languages en ja --output metadata",
+        ),
     )
     _add_main(parser)
     _add_sources(parser.add_argument_group("sources"))

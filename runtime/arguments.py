@@ -43,8 +43,9 @@ _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, an
 class Parser(argparse.ArgumentParser):
     """A parser of one command's flags; flags cannot be abbreviated.
 
-    Flags that most runs need are added to the parser itself, and --help shows only these; all others are added to
-    groups, which --help-all shows, too.
+    Flags that most runs need are added to the parser itself, and --help shows only these, each with its help up to the
+    first semicolon; --help-all shows all of it, and the flags in groups. Both end in `examples`, command lines without
+    the name of the program.
 
     An argument `@FILE` stands for the arguments in a file, which are split as a shell splits words. Blank lines and
     comments after a # are ignored. A value that begins with @ is written `--flag=@value`.
@@ -53,7 +54,8 @@ class Parser(argparse.ArgumentParser):
     with the same value.
     """
 
-    def __init__(self, name: str, description: str):
+    def __init__(self, name: str, description: str, examples: Sequence[str] = ()):
+        self.examples = [f"{name} {example}" for example in examples]
         super().__init__(
             prog=name,
             description=description,
@@ -162,9 +164,10 @@ class Parser(argparse.ArgumentParser):
         shown.usage = self._usage()
         shown._action_groups = [*(each for each in self._action_groups if each is not self._runs), self._runs]
         if self._more and not everything:
-            shown._action_groups = self._action_groups[:_OWN]
+            shown._action_groups = [_in_short(group) for group in self._action_groups[:_OWN]]
             shown.epilog = f"Most runs need no other flags; --help-all shows {self._more} more. {self.epilog}"
-        return super(Parser, shown).format_help()
+        lines = [f"  {example}\n" for example in self.examples]
+        return "".join([super(Parser, shown).format_help(), *(["\nexamples:\n"] if lines else []), *lines])
 
     @property
     def _more(self) -> int:
@@ -193,6 +196,17 @@ class Parser(argparse.ArgumentParser):
             if action.dest in defaults and action.default is None:
                 action.help = _with_default(str(action.help), defaults[action.dest])
         self.set_defaults(**defaults)
+
+
+def _in_short(group: argparse._ArgumentGroup) -> argparse._ArgumentGroup:
+    """Return a group whose flags have their help up to the first semicolon, and their default."""
+    short = copy(group)
+    short._group_actions = [copy(action) for action in group._group_actions]
+    for action in short._group_actions:
+        said, _, rest = str(action.help).partition("; ")
+        default = rest[rest.rfind(" (default: ") :] if " (default: " in rest else ""
+        action.help = action.help if action.help in (None, argparse.SUPPRESS) else said + default
+    return short
 
 
 def add_fields(group: argparse._ActionsContainer, config: type, helps: Mapping[str, str]) -> None:

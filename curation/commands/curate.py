@@ -143,6 +143,11 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
         NAME,
         "Keep the balanced fraction of image-text pairs: match metadata entries in each text, count, "
         "derive a threshold per language, sample, and write the curated manifest.",
+        (
+            "--input pairs.parquet --output curated",
+            "--input crawl/ --metadata metadata --target-size 1e6 --output out",
+            "--input pairs.parquet --policy recommended --output curated --dry-run",
+        ),
     )
     _add_main(parser)
     _add_inputs(parser.add_argument_group("what is read"))

@@ -23,7 +23,7 @@ def add_exclude(group: _ActionsContainer, **options: Any) -> None:
         "--exclude",
         nargs="+",
         metavar="LIST",
-        help="leave out what these files name: uids, URLs, domains, page:DOMAIN or regex:PATTERN, one a line (also "
+        help="leave out what these files name; uids, URLs, domains, page:DOMAIN or regex:PATTERN, one a line (also "
         ".gz, .zst), or Parquet, CSV, TSV with a column uid or url; clip-curate also takes hashes of files, as "
         "sha256=LIST, md5=LIST or pdq=LIST, and looks them up in the tables of --images and --status",
         **options,

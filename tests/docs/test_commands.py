@@ -43,6 +43,17 @@ def test_the_commands_of_a_page_take_its_arguments(page, parsers, monkeypatch):
             parsers[name].parse_args(words)
 
 
+def test_help_fits_on_a_screen_and_ends_in_examples_that_the_command_takes(parsers, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(Parser, "error", lambda parser, message: pytest.fail(f"{parser.prog}: {message}"))
+    for name, parser in parsers.items():
+        lines = parser.format_help().splitlines()
+        assert len(lines) <= 45, name
+        assert [line.split()[0] for line in lines[-3:]] == [name] * 3
+        for example in parser.examples:
+            parser.parse_args(shlex.split(example)[1:])
+
+
 def flags(parser: Parser) -> set[str]:
     return {flag for action in parser._actions for flag in action.option_strings}
 

@@ -82,6 +82,11 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         NAME,
         "Cluster the images of a finished run by balanced k-means, as MoDE does for its data experts: a table of uid, "
         "fine and coarse cluster and distance, the centres, and a page of nearest texts, sizes and languages.",
+        (
+            "curated --output clusters",
+            "curated --output clusters --embeddings embeddings/",
+            "curated --output clusters --fine 1024 --coarse 4",
+        ),
     )
     parser.add_argument("run", metavar="RUN", type=absolute, help="output folder of clip-curate")
     parser.add_output(

@@ -75,10 +75,20 @@ def parse(argv: Sequence[str] | None, known: dict[str, type[Form]], others: Iter
 
     `others` are names of formats that cannot be used.
     """
-    written = "; ".join(form.writes for form in known.values())
-    parser = Parser(NAME, f"Write a finished run of curate for other programs: {written}.")
+    names = (*known, *others)
+    written = "; ".join(f"{name} writes {form.writes}" for name, form in known.items())
+    parser = Parser(
+        NAME,
+        "Write a finished run of curate for other programs.",
+        (
+            "curated --format huggingface --output exported",
+            "curated --format datacomp --output subset",
+            "curated --format webdataset --tars images/ --output training",
+        ),
+    )
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
-    parser.add_argument("--format", required=True, choices=(*known, *others), help="the form to write")
+    forms = f"the form to write, one of {', '.join(names)}; {written}"
+    parser.add_argument("--format", required=True, choices=names, metavar="FORM", help=forms)
     parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a URL")
     parser.add_argument("--overwrite", action="store_true", help="replace all that is in --output")
     add_fields(parser, CuratedSamples, TABLES)

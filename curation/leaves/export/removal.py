@@ -169,6 +169,11 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         NAME,
         "Write a finished manifest once more, without the images that lists name by uid, URL, domain, "
         "page or regular expression, and a list of what was removed. Nothing is sampled again.",
+        (
+            "curated --exclude opt-outs.txt --output curated-2",
+            "curated --exclude domains.txt uids.parquet --output curated-2",
+            "s3://bucket/curated --exclude opt-outs.txt --output s3://bucket/curated-2",
+        ),
     )
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
     add_exclude(parser, required=True)

@@ -222,16 +222,16 @@ class Gated:
         return {"gate": gate} | ({"downloads": downloads} if downloads else {})
 
 
-MOST = {
-    "--status FOLDER": "what img2dataset wrote when it downloaded matched/: count and sample the images that exist",
-    "--policy RULE": "remove what rules name, some of them with a number; `recommended` stands for those with a star: "
-    + ", ".join(f"{rule.form}{'*' * bool(rule.recommended)}" for rule in RULES.values()),
-    "--robots FILE": "robots.txt, tdmrep.json and ai.txt of hosts, as robotstxt WARC files of Common Crawl or a table "
-    "with host and text: images get the signals that the hosts of their URL and pages state, which rules remove",
-    "--keep EXPRESSION": "keep the images for which this holds, in SQL over the columns of --images and "
-    '--status, as "least(width, height) >= 200 AND clip_score > 0.28"',
+POLICY = {
+    "--policy RULE": "remove what rules name, as `recommended` does; some take a number, and `recommended` stands for "
+    "those with a star: " + ", ".join(f"{rule.form}{'*' * bool(rule.recommended)}" for rule in RULES.values()),
 }
 GATE = {
+    "--status FOLDER": "what img2dataset wrote when it downloaded matched/: count and sample the images that exist",
+    "--keep EXPRESSION": "keep the images for which this holds, in SQL over the columns of --images and "
+    '--status, as "least(width, height) >= 200 AND clip_score > 0.28"',
+    "--robots FILE": "robots.txt, tdmrep.json and ai.txt of hosts, as robotstxt WARC files of Common Crawl or a table "
+    "with host and text: images get the signals that the hosts of their URL and pages state, which rules remove",
     "--only LIST": "count and sample only what these files name: uids or URLs, one a line (also .gz, .zst), or "
     "Parquet, CSV, TSV with a column uid or url",
     "--robots-agents NAME": "agents whose rules in robots.txt count, or files with one a line (default: those in "
@@ -257,16 +257,16 @@ GATE = {
 
 
 def add(parser: Parser) -> None:
-    """Add the flags of the gate to a parser: the most common ones first, the others under their own heading."""
-    parser.add_argument(
+    """Add the flags of the gate to a parser: --policy to those of most runs, the others under their own heading."""
+    add_fields(parser, GateOptions, POLICY)
+    group = parser.add_argument_group("which images stay")
+    group.add_argument(
         "--images",
         nargs="+",
         action="append",
         metavar="PATH",
         help="a table of images, by uid or url: Parquet files or folders of scores; give it again for another",
     )
-    add_fields(parser, GateOptions, MOST)
-    group = parser.add_argument_group("which images stay")
     add_fields(group, GateOptions, GATE)
     group.add_argument(
         "--gate-step",

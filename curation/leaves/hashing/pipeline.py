@@ -237,6 +237,11 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "Write size, SHA-256 and perceptual hash of each picture: of the tars that img2dataset wrote, or of a folder "
         "of pictures, such as an evaluation set. Broken pictures are counted by reason, and damaged tars are read up "
         "to their damage.",
+        (
+            "--input images/ --output hashes",
+            "--input images/00000.tar images/00001.tar --output hashes",
+            "--input evaluation-set/ --output evaluation-hashes",
+        ),
     )
     parser.add_input("tars or pictures: files, folders with all below them, globs or URLs")
     parser.add_output(

@@ -363,6 +363,11 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         NAME,
         "Count the texts of a finished run that name the classes of an evaluation set, in the pool that was balanced "
         "and in the manifest, and say how far the counts are from equal: the Kullback-Leibler divergence, in nats.",
+        (
+            "curated --classes en=imagenet.json",
+            "curated --classes en=imagenet.json de=klassen.txt --output alignment",
+            "s3://bucket/curated --classes en=imagenet.json",
+        ),
     )
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
     add_classes(parser, required=True)

@@ -48,6 +48,11 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         NAME,
         "Write how well each image of img2dataset's tars fits its text: the cosine similarity that a CLIP model gives "
         "them. `clip-curate --images DIR --keep 'clip_score >= 0.25'` then balances the pairs above a cut.",
+        (
+            "--input images/ --model ViT-B-32 --output scores",
+            "--input images/ --model ViT-B-32 --device cuda --output scores",
+            "--input images/00000.tar --model ViT-B-32 --output scores",
+        ),
     )
     parser.add_input("tars of img2dataset on this machine: files, folders with tars directly in them, or globs")
     parser.add_argument(
@@ -70,5 +75,5 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     )
     parser.add_output("folder of the scores, one file a tar; tars that are in it from the same model stay")
     parser.add_argument("--overwrite", action="store_true", help="replace other scores in the output folder")
-    add_fields(parser, ScoringConfig, RUNNING)
+    add_fields(parser.add_argument_group("how images are scored"), ScoringConfig, RUNNING)
     return parser.parse_args(argv)
