@@ -145,4 +145,4 @@ def test_what_is_no_cosine_is_refused(cosine):
 def test_the_command_names_the_flag_of_what_is_no_cosine(capsys):
     with pytest.raises(SystemExit):
         main(["run", "--output", "clusters", "--same-meaning", "95"])
-    assert "--same-meaning is 95.0; it is a cosine, above 0 and at most 1, as 0.95" in capsys.readouterr().err
+    assert "--same-meaning is 95; it is a cosine, above 0 and at most 1, as 0.95" in capsys.readouterr().err

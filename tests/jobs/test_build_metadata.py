@@ -247,7 +247,7 @@ def test_an_empty_folder(refused, tmp_path, source):
         (["--least-zipf", "-5"], "--least-zipf is -5; it must be a number from 0 to 10"),
         (["--dry-run"], "give --download"),
         (["--download"], "give --contact with an e-mail address or a URL"),
-        (["--download", "wikipedia", "--dry-run", "--contact", " "], "give --contact with an e-mail address or a URL"),
+        (["--download", "wikipedia", "--dry-run", "--contact", " "], "--contact is empty; give a value"),
         (["--download", "--contact", "é"], "--contact is 'é'"),
         (["--download", "--contact", "me@example.org", "--content-current"], "give --dump with its day"),
         (["--download", "--contact", "me@example.org", "--dump", "yesterday"], "--dump is 'yesterday'"),

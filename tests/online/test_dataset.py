@@ -271,5 +271,5 @@ def test_arguments_of_another_type_are_refused_in_one_sentence(made, needs_torch
 def test_without_torch_the_extra_is_named(made, monkeypatch):
     monkeypatch.setattr("curation.leaves.online.dataset.torch", None)
     assert online.World.here() == online.World(0, 1)
-    with pytest.raises(InputError, match="pip install 'torch>="):
+    with pytest.raises(InputError, match=r"pip install 'clip-curation\[torch\]"):
         online.BalancedDataset(made.index, made.rates)

@@ -92,7 +92,7 @@ def test_a_file_without_usable_classes_is_refused(tmp_path, content, fault):
         (["en={}", "en={}"], [], "classes of en are given twice"),
         (["xx={}"], [], "'xx' is no metadata language"),
         (["en=none"], [], "cannot read none"),
-        (["en={}"], ["en={}"], "the template 'dog' of en has no {} for the name"),
+        (["en={}"], ["en={}"], "the template 'dog' of en has no {} where the name goes"),
         (["en={}"], ["de={template}"], "templates of de but no classes"),
     ],
 )

@@ -4,7 +4,6 @@ import gzip
 import sys
 
 import pytest
-from fsspec import registry
 
 from curation.inputs.files import find, read
 from curation.inputs.tables import columns
@@ -125,7 +124,7 @@ def test_an_empty_sample_is_refused(server):
 
 @pytest.mark.parametrize("given", [f"commoncrawl:{CRAWL}", "https://example.org/pairs.parquet"])
 def test_without_the_package_for_urls_the_extra_is_named(monkeypatch, given):
-    monkeypatch.setattr(registry, "_registry", {})
+    monkeypatch.setattr(sys.modules["fsspec.registry"], "_registry", {})
     monkeypatch.setitem(sys.modules, "fsspec.implementations.http", None)  # as where aiohttp is not installed
     with pytest.raises(InputError, match=r"pip install 'clip-curation\[http\]'"):
         find([given])

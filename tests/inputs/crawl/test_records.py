@@ -155,5 +155,5 @@ def test_a_policy_of_licences_removes_the_others_and_pairs_are_counted_by_licenc
 
 
 def test_an_unknown_column_is_refused():
-    with pytest.raises(InputError, match="extra_columns is 'licence'; it must be one of license, record"):
+    with pytest.raises(InputError, match="extra_columns is 'licence'; did you mean license?"):
         CurationConfig(extra_columns=["licence"])
