@@ -119,6 +119,7 @@ CURATED = pa.schema(
 # Columns that CURATED has if they are asked for: the licence that pages of the image state, and the record of page_url.
 EXTRA = pa.schema([pa.field("license", pa.string()), pa.field("record", RECORD)])
 
+REMOVED_PART = "gate_removed"  # the part of a run with a sample of what a gate removed
 # One row per text of an image in the sample of what a gate removed, with the step and the rule that removed it.
 GATE_REMOVED = pa.schema(
     [

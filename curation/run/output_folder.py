@@ -23,6 +23,7 @@ from curation.inputs.tables.columns import FOLDER, input_of, is_table, tables_in
 from curation.outputs.checkpoints import STAMP_NAME, Input, Ledger, identity
 from curation.report.facts import Run
 from curation.report.page import write_report
+from curation.schemas import REMOVED_PART
 from runtime import interrupts
 from runtime.arguments import flag
 from runtime.errors import AGAIN, OccupiedError
@@ -42,7 +43,6 @@ MAY_DIFFER = ("inputs", "exclusion")  # of runs in one folder; new inputs, or al
 SAMPLE_ROWS = 1000  # curated rows from which the report picks examples of each language
 DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a finished run; the first, run.json, is written last
 RESULTS = ("counts.parquet", "thresholds.json")
-REMOVED_PART = "gate_removed"  # a sample of the images that the gate removed
 PARTS = (FOLDER, "pairs", "matched", "gated", REMOVED_PART, "curated", *RESULTS, *DESCRIPTIONS)
 REOPENED = ("matched",)  # parts that the next run continues if this one breaks off
 

@@ -20,9 +20,8 @@ from curation.licences import tally_licenses
 from curation.outputs.checkpoints import digest_of
 from curation.outputs.derived import Derivation, Derived, Made, deriving
 from curation.report.facts import versions
-from curation.run.output_folder import REMOVED_PART
 from curation.run.results import Results, curated_files
-from curation.schemas import CURATED, GATE_REMOVED
+from curation.schemas import CURATED, GATE_REMOVED, REMOVED_PART
 from runtime.arguments import Parser
 from runtime.arrow import require
 from runtime.console import command

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,6 @@ from curation.leaves.gate.mending import with_texts
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.steps import Step, StepFolder
 from curation.matching import Matching
-from curation.run.request import Context
 from curation.run.tasks import MatchPlan
 from curation.schemas import CANDIDATE
 from runtime.arrow import parts
@@ -37,6 +36,9 @@ from runtime.storage.listing import ListedFile, Version
 from runtime.storage.own_files import OwnFile
 from runtime.storage.remote import AS_ASKED
 from runtime.tallies import Tallies
+
+if TYPE_CHECKING:
+    from curation.run.request import Context
 
 File = tuple[int, tuple[str, Version]]  # number, path and version of a file of a table
 KIND = "caption"  # the kind of a text that is a caption

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +18,15 @@ import pyarrow.compute as pc
 from curation.leaves.gate.conditions import Conditions
 from curation.leaves.gate.mending import Mending, with_texts
 from curation.leaves.gate.steps import Removed, StepFolder
-from curation.run.request import Context
 from curation.schemas import MATCHED, MATCHED_ROW_GROUP
 from runtime.arrow import parts
 from runtime.placed_rows import RowStream
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import Tallies
+
+if TYPE_CHECKING:
+    from curation.run.request import Context
 
 MET = "met_"  # columns that say whether a condition holds begin with this
 TEXT_LEFT = "a text is left"  # the last check of images where there are any of texts

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +35,6 @@ from curation.leaves.gate.steps import Step, StepFolder
 from curation.leaves.gate.tables import GivenTables, of_table, require_found, require_own_rows, value_bytes
 from curation.leaves.near_duplicates.copies import ColumnsRead, NearCopies
 from curation.leaves.near_duplicates.index import hash_binaries, hash_bits, keys_of_hashes
-from curation.run.request import Context
 from curation.schemas import COSINE, MATCHED, MATCHED_ROW_GROUP, PAIRS
 from runtime.arrow import gather_reduced, gather_rows, one_batch
 from runtime.buckets import BUCKET_BYTES, Store, packed, unpack
@@ -49,6 +48,9 @@ from runtime.storage.own_files import OwnFile, checksums_in, own_files, part_fil
 from runtime.storage.parquet import batches, part_writer, read_table, row_counts
 from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies
+
+if TYPE_CHECKING:
+    from curation.run.request import Context
 
 VALUE = pa.field("value", pa.binary())
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import chain
 from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -38,7 +38,6 @@ from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.robots_text import MOST_BYTES, PATHS, ROBOTS_TXT, TDMREP, HostRules, condensed, robots_agents
 from curation.leaves.gate.rules import OF_HOSTS
 from curation.leaves.gate.steps import Step, StepFolder
-from curation.run.request import Context
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import gather, one_array, parts
 from runtime.buckets import buckets_for
@@ -56,6 +55,9 @@ from runtime.storage.parquet import BoundedParquet, batches, row_counts
 from runtime.storage.paths import room
 from runtime.tallies import Tallies
 from runtime.wording import counted
+
+if TYPE_CHECKING:
+    from curation.run.request import Context
 
 IMAGE, PAGE = "image", "page"  # kinds of URLs: of an image, and of a page of it
 OF_PAGES = 16  # bits by which the signals of pages are shifted in FOUND

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +28,6 @@ from curation.leaves.gate.checks import RemovalByRows, Rewriting, Rule
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import OF_DOMAINS
 from curation.leaves.gate.steps import Step, StepFolder
-from curation.run.request import Context
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import differs, gather_reduced, parts
 from runtime.buckets import BUCKET_BYTES
@@ -39,6 +39,9 @@ from runtime.placed_rows import PLACE, Places, RowStream
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.parquet import batches, read_table, row_counts
 from runtime.tallies import Tallies
+
+if TYPE_CHECKING:
+    from curation.run.request import Context
 
 PURPOSE = "domain"  # the name of the draw
 _DRAWN = pa.schema([pa.field("domain", pa.uint64()), pa.field("draw", pa.float64()), *KEY, *PLACE])

@@ -11,7 +11,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curation.config import require_distance
 from curation.joins.tables import Paths
@@ -20,13 +20,15 @@ from curation.leaves.gate.steps import Removed, Step, StepFolder, parts_in
 from curation.leaves.gate.tables import GivenTables, HashTables
 from curation.leaves.near_duplicates.index import WORD_BITS
 from curation.leaves.near_duplicates.vectors import require_cosine
-from curation.run.output_folder import REMOVED_PART
-from curation.run.request import Context
+from curation.schemas import REMOVED_PART
 from runtime.arguments import Parser, add_fields, made
 from runtime.errors import AGAIN, InputError, did_you_mean, require_part, require_several, typed
 from runtime.packages import hooks, own_hooks
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.tallies import Tallies
+
+if TYPE_CHECKING:
+    from curation.run.request import Context
 
 GROUP = "clip_curation.gate_steps"
 LAST = "gated"  # the name of the folder that the last step writes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,13 +24,15 @@ from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import IMAGES, TEXTS
 from curation.leaves.gate.steps import COUNTS, Step, StepFolder
 from curation.leaves.gate.tables import STATUS, GivenTables, of_table, require_found, require_own_rows
-from curation.run.request import Context
 from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile
 from runtime.tallies import Tallies
 from runtime.wording import counted
+
+if TYPE_CHECKING:
+    from curation.run.request import Context
 
 _NO_TEXT = "no text of an evaluation set"
 _DOWNLOADED = f"{STATUS} = '{SUCCESS}'"

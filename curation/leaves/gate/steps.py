@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,13 +21,14 @@ import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.leaves.gate.policies import IMAGES, ChosenRule
-from curation.run.output_folder import REMOVED_PART
-from curation.run.request import Context
-from curation.schemas import GATE_REMOVED
+from curation.schemas import GATE_REMOVED, REMOVED_PART
 from runtime.draws import draws
 from runtime.storage.own_files import OwnFile, recorded
 from runtime.storage.parquet import PartWriter, part_writer
 from runtime.tallies import Tallies
+
+if TYPE_CHECKING:
+    from curation.run.request import Context
 
 PURPOSE = "removed"  # the name of the draw
 ROW_GROUP = 1 << 16

@@ -29,9 +29,8 @@ from curation.config import DOUBTFUL_SCORE, ENGLISH
 from curation.report.facts import Observed, Run, Section
 from curation.report.page import environment
 from curation.run import tasks
-from curation.run.output_folder import REMOVED_PART
 from curation.run.request import Observation, Options
-from curation.schemas import GATE_REMOVED
+from curation.schemas import GATE_REMOVED, REMOVED_PART
 from runtime.draws import draws
 from runtime.engine import Engine, spread
 from runtime.errors import InputError
