@@ -143,13 +143,18 @@ def quoted_names(names: Sequence[object]) -> str:
     return ", ".join(map(quoted, names[:NAMES])) + more or "none"
 
 
-def no_column(table: str, wanted: Sequence[str], names: Sequence[str], remedy: str) -> InputError:
+def no_column(
+    table: str, wanted: Sequence[str], names: Sequence[str], remedy: str, others: Collection[str] = ()
+) -> InputError:
     """Return the error that a table has none of the `wanted` columns, but those of `names`; it suggests a near name.
+
+    Names of `others`, which are in lower case, mean something else, and are not suggested.
 
     >>> str(no_column("a.csv", ["txt"], ["url", "text"], "name the right one"))
     'a.csv has no column txt; it has url, text: name the right one; did you mean text?'
     """
-    near = next(filter(None, (did_you_mean(each, names) for each in wanted)), None)
+    meant = [name for name in names if name.lower() not in others]
+    near = next(filter(None, (did_you_mean(each, meant) for each in wanted)), None)
     fault = f"{table} has no column {' or '.join(wanted)}; it has {quoted_names(names)}: {remedy}"
     return InputError("; ".join(filter(None, [fault, near])))
 

@@ -23,6 +23,9 @@ PACK = "tar -czf packages.tar.gz curation metadata runtime"  # as docs/how-to/cl
 PACKAGES = PACK.split()[3:]
 UNPACKED = "--archives packages.tar.gz#packages --conf spark.executorEnv.PYTHONPATH=packages"
 
+SENDING = ("curation.run.tasks", "_read_pairs")
+GROUPING = ("curation.images.grouping", "ImageGrouping.write")
+
 
 @pytest.fixture(autouse=True)
 def afterwards():
@@ -66,11 +69,11 @@ def test_an_executor_that_is_killed_while_it_matches_costs_no_byte(cluster, samp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("function", ["_send_pairs", pytest.param("_group", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("place", [SENDING, pytest.param(GROUPING, marks=pytest.mark.soak)], ids=["send", "group"])
 def test_an_executor_that_is_killed_while_pairs_come_together_costs_no_byte_and_no_input_is_read_again(
-    cluster, sample, folder, whole, function
+    cluster, sample, folder, whole, place
 ):
-    output, hold = folder / f"killed{function}", Hold.at(folder / f"hold{function}", "curation.run.tasks", function)
+    output, hold = folder / f"killed{place[1]}", Hold.at(folder / f"hold{place[1]}", *place)
     job = begin(cluster.master, *curate_arguments(sample, output), hold=hold)
     worker = hold.reached()
     before = written(output / "pairs")

@@ -184,7 +184,9 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
         if meant := next((name for name in options.as_given(lacking) if "=" in name and name in names), None):
             raise InputError(f"{path} has a column {meant}, but a name with = is read as PATTERN=NAME; write *={meant}")
         wanted = options.candidates(lacking, path) or RECOGNISED[lacking][:USUAL]
-        raise no_column(path, wanted, names, f"name the right one for the {lacking} with {naming.format(lacking)}")
+        others = [name.lower() for field in RECOGNISED if field != lacking for name in RECOGNISED[field]]
+        remedy = f"name the right one for the {lacking} with {naming.format(lacking)}"
+        raise no_column(path, wanted, names, remedy, others)
     if columns["url"] == columns["text"]:
         raise InputError(f"{path}: the column {columns['url']} is given for the URL and for the text; expected two")
     return {field: name for field, name in columns.items() if name is not None}

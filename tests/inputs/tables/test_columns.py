@@ -247,3 +247,8 @@ def test_a_csv_without_header_is_refused_with_its_first_row():
     with pytest.raises(InputError, match="x.csv is empty; expected a line that names the columns"):
         check_csv(io.BytesIO(b"\n"), "x.csv", TableOptions())
     check_csv(io.BytesIO(b""), "x.csv", TableOptions(0, 1))
+
+
+def test_a_column_of_another_meaning_is_not_suggested():
+    with pytest.raises(InputError, match=r"name the right one for the url with [^;]*$"):
+        named_columns(["page_url", "text"], TableOptions(), "a.csv")
