@@ -250,5 +250,6 @@ def test_a_csv_without_header_is_refused_with_its_first_row():
 
 
 def test_a_column_of_another_meaning_is_not_suggested():
-    with pytest.raises(InputError, match=r"name the right one for the url with [^;]*$"):
+    with pytest.raises(InputError, match="name the right one for the url") as error:
         named_columns(["page_url", "text"], TableOptions(), "a.csv")
+    assert "did you mean" not in str(error.value)
