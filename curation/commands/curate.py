@@ -146,7 +146,7 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
         (
             "--input pairs.parquet --output curated",
             "--input crawl/ --metadata metadata --target-size 1e6 --output out",
-            "--input pairs.parquet --policy recommended --output curated --dry-run",
+            "--input pairs.parquet --policy recommended --output out --dry-run",
         ),
     )
     _add_main(parser)

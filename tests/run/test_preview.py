@@ -14,11 +14,14 @@ from curation.inputs.files import find
 from curation.inputs.tables.columns import TableOptions
 from curation.run.preview import SampledInputs, preview
 from metadata.entries import Entries
+from runtime.packages import own_hooks
 from tests.support.hostile_strings import ACTING
 from tests.support.remote_files import Ranged
 from tests.support.tables import json_lines
 
 TEXTS = ["a dog on the beach", "\x1b[2J a cat\tsleeps", "ein Hund im Garten", "IMG 0231"]
+
+of_gate = pytest.mark.skipif("gate" not in own_hooks("clip_curation.curate_flags"), reason="asks for flags of the gate")
 
 
 @pytest.fixture
@@ -107,6 +110,7 @@ def test_what_samples_cannot_tell_is_unknown(said, monkeypatch):
     assert max(map(len, text.partition("3 inputs")[2].splitlines())) <= 80
 
 
+@of_gate
 def test_it_says_what_is_asked_of_images(said, folder):
     pq.write_table(pa.table({"url": ["https://a.org/1"], "width": [200]}), folder / "sizes.parquet")
     _, text = said("--images", folder / "sizes.parquet", "--keep", "width >= 200", "--policy", "min_words:3")
@@ -120,7 +124,11 @@ def test_it_says_what_is_asked_of_images(said, folder):
     ("flags", "sentence"),
     [
         (["--text-column", "words"], "names its columns|has no column words|either both are numbers"),
-        (["--keep", "width > 1"], "--keep 'width > 1' is over columns of tables of images; name them by --images"),
+        pytest.param(
+            ["--keep", "width > 1"],
+            "--keep 'width > 1' is over columns of tables of images; name them by --images",
+            marks=of_gate,
+        ),
         (["--english-threshold", "0"], "--english-threshold is 0; it must be at least 1"),
         (["--uid-column", "laion*=key"], "--uid-column is laion*=key, and no input is like laion*"),
     ],

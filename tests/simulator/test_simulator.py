@@ -23,7 +23,11 @@ from tests.simulator.schedule import AT_REST, Schedule
 from tests.simulator.shorter import as_python, shortest
 from tests.simulator.training import TRAINING
 
-pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="pathlib of 3.10 keeps functions of os of its own")
+pytestmark = [
+    pytest.mark.skipif(sys.version_info < (3, 11), reason="pathlib of 3.10 keeps functions of os of its own"),
+    # Python ends the blocks of a simulated process that was killed once it collects them.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 KINDS = {kind.name: kind for kind in (*CURATE, *EXPORTS, *REMOVALS, *TRAINING, *PICTURES, *METADATA, *CLUSTERING)}

@@ -171,7 +171,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         (
             "curated --exclude opt-outs.txt --output curated-2",
             "curated --exclude domains.txt uids.parquet --output curated-2",
-            "s3://bucket/curated --exclude opt-outs.txt --output s3://bucket/curated-2",
+            "s3://bucket/curated --exclude opt-outs.txt --output curated-2",
         ),
     )
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")

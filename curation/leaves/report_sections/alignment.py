@@ -365,7 +365,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "and in the manifest, and say how far the counts are from equal: the Kullback-Leibler divergence, in nats.",
         (
             "curated --classes en=imagenet.json",
-            "curated --classes en=imagenet.json de=klassen.txt --output alignment",
+            "curated --classes en=imagenet.json de=klassen.txt --output classes",
             "s3://bucket/curated --classes en=imagenet.json",
         ),
     )
