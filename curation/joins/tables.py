@@ -27,13 +27,13 @@ from runtime.storage.parquet import BoundedParquet
 from runtime.storage.paths import as_path, is_url, reachable
 from runtime.storage.remote import AS_ASKED
 
-_TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # those of Spark for others of Arrow
+_TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # compared, for others of Arrow
     (pa.types.is_uint64, pa.decimal128(20, 0)),
     (pa.types.is_unsigned_integer, pa.int64()),
     (pa.types.is_float16, pa.float32()),
     (pa.types.is_large_string, pa.string()),
     (pa.types.is_string_view, pa.string()),
-    (pa.types.is_time, pa.string()),  # not all versions of Spark have a time of day
+    (pa.types.is_time, pa.string()),  # conditions compare times of day as text
     (pa.types.is_large_binary, pa.binary()),
     (pa.types.is_binary_view, pa.binary()),
     (pa.types.is_fixed_size_binary, pa.binary()),
@@ -176,7 +176,7 @@ def _cast(column: pa.Array, kind: pa.DataType, path: str, name: str) -> pa.Array
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """Return the Arrow type in which Spark holds `kind`: for a dictionary that of its values, for uint64 a decimal."""
+    """Return the Arrow type in which `kind` is compared: for a dictionary that of its values, for uint64 a decimal."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return next((other for is_such, other in _TYPES if is_such(kind)), kind)
 
@@ -187,7 +187,7 @@ def comparable_schema(columns: pa.Schema) -> pa.Schema:
 
 
 def comparable_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type to which `comparable` casts a column, also inside lists and structs, for Spark to compare.
+    """Return the type to which `comparable` casts a column, also inside lists and structs.
 
     >>> comparable_type(pa.large_list(pa.timestamp("ns"))).value_type
     TimestampType(timestamp[us])
