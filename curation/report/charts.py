@@ -245,11 +245,11 @@ def distributions(run: Run) -> list[tuple[str, Distribution, int, tuple[Chart, C
 
     The charts are those of `counts_by_rank` and `cumulative_share`.
     """
-    all_of, found = run.distributions, []
+    all_of, plotted = run.distributions, []
     for code in sorted((code for code in all_of if all_of[code].total), key=lambda code: -all_of[code].total)[:PLOTTED]:
         ascending, t = all_of[code].ascending, run.thresholds.of_language[code]
-        found.append((code, all_of[code], t, (counts_by_rank(ascending, t), cumulative_share(ascending, t))))
-    return found
+        plotted.append((code, all_of[code], t, (counts_by_rank(ascending, t), cumulative_share(ascending, t))))
+    return plotted
 
 
 def counts_by_rank(ascending: np.ndarray, t: int) -> Chart:
@@ -287,7 +287,7 @@ def cumulative_share(ascending: np.ndarray, t: int) -> Chart:
     chart = Chart(
         f"Cumulative share of matches before and after balancing; {number(head)} entries are counted t or more",
         *(x, y, BY_RANK, "share of matches"),
-        lines={name: points(x, y, ranks, each[ranks - 1] / each[-1]) for name, each in sums.items()},
+        lines={name: points(x, y, ranks, values[ranks - 1] / values[-1]) for name, values in sums.items()},
     )
     if not head:
         return chart
@@ -326,7 +326,7 @@ def sizes(facts: Mapping[str, Any]) -> Chart | None:
     """
     if not (curve := facts.get("sizes", {}).get("curve")):
         return None
-    tried, images = [each["t"] for each in curve], facts["rows"].get("gated", facts["rows"]["matched"])
+    tried, images = [point["t"] for point in curve], facts["rows"].get("gated", facts["rows"]["matched"])
     t = facts["languages"].get("en", {}).get("t") or facts["parameters"]["english_threshold"]
     x, y = LogAxis(LEFT, RIGHT, max(tried[-1], t)), Axis(BOTTOM, TOP)
     border = float(x.place(t))
@@ -336,8 +336,8 @@ def sizes(facts: Mapping[str, Any]) -> Chart | None:
         *(x, y, "English threshold t", "share"),
         border=[(border, TOP), (border, BOTTOM)],
         lines={
-            "before": points(x, y, tried, [min(1.0, each["tail_share"]) for each in curve]),
-            "after": points(x, y, tried, [min(1.0, each["images"] / images) for each in curve]),
+            "before": points(x, y, tried, [min(1.0, point["tail_share"]) for point in curve]),
+            "after": points(x, y, tried, [min(1.0, point["images"] / images) for point in curve]),
         },
         labels=[Label(middle, TOP - 7, f"t = {number(t)}", "middle", "t")],
     )

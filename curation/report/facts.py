@@ -115,7 +115,7 @@ class Run:
             "notes": self._notes(),
         }
         # The keys of the run win: an observer of another package replaces no number of the run, whatever its name.
-        facts = {name: each.facts for name, each in self.observed.items() if each.facts is not None} | facts
+        facts = {name: observed.facts for name, observed in self.observed.items() if observed.facts is not None} | facts
         return facts | {"warnings": ["".join(warning) for warning in warnings(facts)]}
 
     def _shared_uids(self) -> dict[str, Any]:
@@ -131,8 +131,8 @@ class Run:
         ids = self.entries.ids(code)
         counted = np.flatnonzero(self.counts.values[ids]) + ids.start
         top = counted[np.argsort(-self.counts.values[counted], kind="stable")[:number]]
-        found = zip(top.tolist(), self.counts.values[top].tolist(), strict=True)
-        return [{"id": id, "entry": self.entries.entry(id), "count": count} for id, count in found]
+        counts_of_ids = zip(top.tolist(), self.counts.values[top].tolist(), strict=True)
+        return [{"id": id, "entry": self.entries.entry(id), "count": count} for id, count in counts_of_ids]
 
     def codes(self) -> list[str]:
         """Return the codes of languages with entries or texts, sorted by number of texts, largest first."""
@@ -245,9 +245,9 @@ def licensed(facts: Mapping[str, Any]) -> tuple[str, dict[str, int]]:
 def of_licenses(facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence about the licences that pages state, if any; `facts` is the content of run.json."""
     how, pairs = licensed(facts)
-    found = ", ".join(f"{number:,} {name}" for name, number in pairs.items() if number and name != NONE)
-    if found:
-        yield f"Pages state licences, of themselves and not of each picture. Of the pairs {how}: {found}."
+    stated = ", ".join(f"{number:,} {name}" for name, number in pairs.items() if number and name != NONE)
+    if stated:
+        yield f"Pages state licences, of themselves and not of each picture. Of the pairs {how}: {stated}."
 
 
 def versions() -> dict[str, str | None]:

@@ -83,14 +83,14 @@ SUMMED = {column.name for column in (*COLUMNS, *DOUBTS) if column.is_summed}
 
 def sums(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Return the sums of the columns in SUMMED over the rows of languages, by key."""
-    found = [*rows]
-    return {name: sum(row[name] for row in found) for name in SUMMED}
+    all_rows = [*rows]
+    return {name: sum(row[name] for row in all_rows) for name in SUMMED}
 
 
 def largest(rows: Iterable[tuple[str, dict[str, Any]]], name: str, most: int) -> list[tuple[str, dict[str, Any]]]:
     """Return the pairs (code, row) with the largest row[name] above 0, largest first, at most `most` of them."""
-    found = [(code, row) for code, row in rows if row[name]]
-    return sorted(found, key=lambda each: -each[1][name])[:most]
+    positive = [(code, row) for code, row in rows if row[name]]
+    return sorted(positive, key=lambda item: -item[1][name])[:most]
 
 
 def named(code: str) -> str:

@@ -49,19 +49,19 @@ def environment(leaf: str | None = None) -> Environment:
 
     `leaf` is a package with a folder `templates` of its own, in which templates are looked for first.
     """
-    found = Environment(
-        loader=ChoiceLoader([PackageLoader(each) for each in filter(None, (leaf, "curation.report"))]),
+    jinja = Environment(
+        loader=ChoiceLoader([PackageLoader(package) for package in filter(None, (leaf, "curation.report"))]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters.update(counted=counted, decimal=decimal, number=number, percent=percent, sha256=_sha256)
-    found.filters.update(largest=languages.largest, named=named, written=written)
-    found.filters["language"] = lambda code: language(code).name
-    found.tests["quoted"] = lambda part: isinstance(part, Quoted)
-    found.globals["charts"] = charts  # sizes in pixels
-    return found
+    jinja.filters.update(counted=counted, decimal=decimal, number=number, percent=percent, sha256=_sha256)
+    jinja.filters.update(largest=languages.largest, named=named, written=written)
+    jinja.filters["language"] = lambda code: language(code).name
+    jinja.tests["quoted"] = lambda part: isinstance(part, Quoted)
+    jinja.globals["charts"] = charts  # sizes in pixels
+    return jinja
 
 
 def _sha256(text: str) -> str:
@@ -76,7 +76,7 @@ def written(value: Any) -> str:
     'rules meta, seed –'
     """
     if value and isinstance(value, dict):
-        return ", ".join(f"{key} {written(each)}" for key, each in value.items())
+        return ", ".join(f"{key} {written(item)}" for key, item in value.items())
     return "–" if value in (None, {}) else str(value)
 
 
@@ -110,7 +110,7 @@ def render(run: Run, rates: np.ndarray, rows: Rows) -> str:
             head_and_tail=charts.head_and_tail(run, rates),
             rates=rates,
             samples=samples_of(rows, run, rates),
-            sections=[each.section for each in run.observed.values() if each.section],
+            sections=[observed.section for observed in run.observed.values() if observed.section],
         )
     )
 
@@ -199,8 +199,8 @@ def marked(text: str, matches: list[Match]) -> list[Piece]:
 def _occurrences(entry: str, text: str) -> list[tuple[int, int]]:
     """Return (begin, end) of each place of the entry in the text: as whole words or, if there is none, in words."""
     plain = re.escape(entry)
-    found = list(re.finditer(rf"(?<!\w){plain}(?!\w)", text)) or re.finditer(plain, text)
-    return [match.span() for match in found]
+    matches = list(re.finditer(rf"(?<!\w){plain}(?!\w)", text)) or re.finditer(plain, text)
+    return [match.span() for match in matches]
 
 
 def summary(facts: dict[str, Any]) -> str:
@@ -224,17 +224,17 @@ def _choices(facts: dict[str, Any]) -> list[str]:
     rows, images = facts["rows"], facts["rows"].get("gated", facts["rows"]["matched"])
     kept = f"Balancing kept {percent(rows['kept'], images)} of the images. These flags keep fewer:"
     flags = [
-        (f"--english-threshold {each['t']}", f"{number(each['images'])} images", percent(each["images"], images))
-        for each in choices
+        (f"--english-threshold {choice['t']}", f"{number(choice['images'])} images", percent(choice["images"], images))
+        for choice in choices
     ]
     return [kept, *aligned(flags)]
 
 
 def _reasons(title: str, counts: dict[str, int]) -> list[tuple[str, ...]]:
-    found = [(reason, value) for reason, value in counts.items() if value]
-    if rest := found[REASONS:]:
-        found[REASONS:] = [(f"{len(rest)} more", sum(value for _, value in rest))]
-    return [(title, ""), *((f"  {reason}", number(value)) for reason, value in found)] if found else []
+    rows = [(reason, value) for reason, value in counts.items() if value]
+    if rest := rows[REASONS:]:
+        rows[REASONS:] = [(f"{len(rest)} more", sum(value for _, value in rest))]
+    return [(title, ""), *((f"  {reason}", number(value)) for reason, value in rows)] if rows else []
 
 
 def _language_lines(facts: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -243,7 +243,7 @@ def _language_lines(facts: dict[str, Any]) -> list[tuple[str, ...]]:
         seen[LANGUAGES:] = [(f"{len(rest)} more", languages.sums(rest))]
     columns = languages.CONSOLE
     lines = [
-        (name, *(each.written(each.value(row)) if each.name in row else "" for each in columns.values()))
+        (name, *(column.written(column.value(row)) if column.name in row else "" for column in columns.values()))
         for name, row in seen
     ]
     return [("language", *columns), *lines] if lines else []
@@ -252,17 +252,17 @@ def _language_lines(facts: dict[str, Any]) -> list[tuple[str, ...]]:
 @cache
 def templates(package: str) -> Environment:
     """Return the Jinja environment of a package's folder `templates`; values are escaped by filters only."""
-    found = Environment(
+    jinja = Environment(
         loader=PackageLoader(package), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
     # Strings are quoted as in JSON, in YAML too, or Norwegian's `no` would be read as false.
-    found.filters.update(json=as_json, number=number, percent=percent, escaped=escaped, code=code, block=block)
-    return found
+    jinja.filters.update(json=as_json, number=number, percent=percent, escaped=escaped, code=code, block=block)
+    return jinja
 
 
 def as_json(value: Any) -> str:
     """Return a value as JSON that is YAML, too: characters that YAML does not allow are escaped."""
-    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found.group()):04x}", json.dumps(value, ensure_ascii=False))
+    return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match.group()):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def escaped(text: str) -> str:

@@ -188,8 +188,8 @@ def unknown_languages(rows: int, labels: dict[str, int]) -> Sentence:
 def _of_gate(gate: dict[str, Any]) -> Iterator[Sentence]:
     if differing := [table for table in gate.get("tables", []) if table.get("differing")]:
         named = (
-            (Quoted(each["name"]), f" ({counted(each['differing'], 'image')}, such as ", Quoted(each["example"]), ")")
-            for each in differing[:NAMED]
+            (Quoted(row["name"]), f" ({counted(row['differing'], 'image')}, such as ", Quoted(row["example"]), ")")
+            for row in differing[:NAMED]
         )
         yield (
             "Tables have several rows of an image, with other values: ",
@@ -209,13 +209,13 @@ def _of_languages(languages: dict[str, dict[str, Any]], check: Doubt) -> Sentenc
 
     `languages` has the rows of languages in run.json, by code.
     """
-    found = [
+    faulty = [
         (code, row) for code, row in languages.items() if check.applies(row) and (check.of_other or code != OTHER.code)
     ]
-    if not found:
+    if not faulty:
         return None
-    named = [(f"{language(code).name} (", *check.details(row), ")") for code, row in found[:NAMED]]
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    named = [(f"{language(code).name} (", *check.details(row), ")") for code, row in faulty[:NAMED]]
+    more = f" and {len(faulty) - NAMED} more" if len(faulty) > NAMED else ""
     return (check.before, *_listed(named), more + check.after)
 
 

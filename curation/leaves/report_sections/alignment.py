@@ -153,15 +153,15 @@ class ClassFinder:
 
         Both are int64 arrays. Pairs are distinct, and sorted by text and class.
         """
-        found, offsets = parts(self._matcher.find(pc.utf8_lower(texts)))
+        names, offsets = parts(self._matcher.find(pc.utf8_lower(texts)))
         text = np.repeat(np.arange(len(texts)), np.diff(offsets))
-        return np.divmod(np.unique(text * self.classes + self._class_of[found.to_numpy()]), self.classes)
+        return np.divmod(np.unique(text * self.classes + self._class_of[names.to_numpy()]), self.classes)
 
 
 @lru_cache(maxsize=1)
 def finders_of(classes: tuple[tuple[str, Classes], ...], rules: Rules) -> dict[str, ClassFinder]:
     """Return a finder of the classes of each language, by code; `rules` are the rules by which a run matches."""
-    return {code: ClassFinder(each, rules) for code, each in classes}
+    return {code: ClassFinder(language_classes, rules) for code, language_classes in classes}
 
 
 def count_classes(rows: Rows, finders: dict[str, ClassFinder]) -> dict[str, np.ndarray]:
@@ -172,9 +172,9 @@ def count_classes(rows: Rows, finders: dict[str, ClassFinder]) -> dict[str, np.n
     counts = {code: np.zeros(CLASSES + finder.classes, np.int64) for code, finder in finders.items()}
     for texts, languages in rows:
         for code, finder in finders.items():
-            own = texts.filter(pc.equal(languages, code).fill_null(False))
-            text, named = finder.named(own)
-            counts[code][:CLASSES] += len(own), len(np.unique(text))
+            language_texts = texts.filter(pc.equal(languages, code).fill_null(False))
+            text, named = finder.named(language_texts)
+            counts[code][:CLASSES] += len(language_texts), len(np.unique(text))
             counts[code][CLASSES:] += np.bincount(named, minlength=finder.classes)
     return counts
 
@@ -199,14 +199,14 @@ def alignment(classes: Classes, counts: dict[str, np.ndarray]) -> dict[str, Any]
     Classes are sorted by count in the pool, largest first. `counts` has the counts of the language from `count_classes`
     for POOL and for MANIFEST. Both divergences are over the classes that occur in the pool.
     """
-    named = {part: each[CLASSES:] for part, each in counts.items()}
+    named = {part: numbers[CLASSES:] for part, numbers in counts.items()}
     order = np.argsort(-named[POOL], kind="stable").tolist()
     return {
         "classes": len(classes.labels),
-        "texts": {part: int(each[TEXTS]) for part, each in counts.items()},
-        "naming": {part: int(each[NAMING]) for part, each in counts.items()},
-        "found": {part: int((each > 0).sum()) for part, each in named.items()},
-        "divergence": {part: divergence(each[named[POOL] > 0]) for part, each in named.items()},
+        "texts": {part: int(numbers[TEXTS]) for part, numbers in counts.items()},
+        "naming": {part: int(numbers[NAMING]) for part, numbers in counts.items()},
+        "found": {part: int((by_class > 0).sum()) for part, by_class in named.items()},
+        "divergence": {part: divergence(by_class[named[POOL] > 0]) for part, by_class in named.items()},
         "counts": [{"class": classes.labels[i]} | {part: int(named[part][i]) for part in named} for i in order],
     }
 
@@ -220,8 +220,8 @@ class AlignmentObserver:
     def observe(self, seen: Observation) -> Observed:
         """Count in tasks that read the files; return the figures of each language and the section of the report."""
         parts, context = {POOL: seen.images, MANIFEST: seen.manifest}, seen.context
-        found = _counted(context.engine, parts, self.classes, context.config.rules, context.progress)
-        return Observed(found, section(found))
+        figures = _counted(context.engine, parts, self.classes, context.config.rules, context.progress)
+        return Observed(figures, section(figures))
 
 
 def find(options: Options) -> AlignmentObserver | None:
@@ -235,9 +235,9 @@ def align(engine: Given, run: Results, classes: dict[str, Classes], progress: Pr
 
     InputError if the run lacks one of these languages.
     """
-    known = run.facts["languages"]
-    if strange := [code for code in classes if code not in known]:
-        near = did_you_mean(strange[0], known, f"it has {', '.join(sorted(known)[:20])}")
+    languages = run.facts["languages"]
+    if strange := [code for code in classes if code not in languages]:
+        near = did_you_mean(strange[0], languages, f"it has {', '.join(sorted(languages)[:20])}")
         raise InputError(f"the run has no language {strange[0]}, of which classes are given; {near}")
     parts, rules = {POOL: matched_files(run), MANIFEST: curated_files(run)}, run.facts["made_from"].get("rules")
     return _counted(engine_of(engine), parts, classes, rules or "unicode", progress or Progress())
@@ -246,21 +246,22 @@ def align(engine: Given, run: Results, classes: dict[str, Classes], progress: Pr
 def _counted(engine: Engine, parts: Parts, classes: dict[str, Classes], rules: Rules, progress: Progress) -> Figures:
     """Count classes in tasks that read the files; return the figures of each language."""
     counts = {
-        code: {part: np.zeros(CLASSES + len(each.labels), np.int64) for part in parts} for code, each in classes.items()
+        code: {part: np.zeros(CLASSES + len(language_classes.labels), np.int64) for part in parts}
+        for code, language_classes in classes.items()
     }
-    files = [(part, file) for part, own in parts.items() for file in own]
+    files = [(part, file) for part, part_files in parts.items() for file in part_files]
     with progress.stage("count classes"):
-        found = engine.run(files, partial(_count, classes=tuple(classes.items()), rules=rules))
-    for row in found.rows():
+        tallies = engine.run(files, partial(_count, classes=tuple(classes.items()), rules=rules))
+    for row in tallies.rows():
         part, _, place = row["name"].partition(".")
         counts[row["language"]][part][int(place)] = row["value"]
-    return {code: alignment(classes[code], each) for code, each in counts.items()}
+    return {code: alignment(classes[code], by_part) for code, by_part in counts.items()}
 
 
-def write(found: Figures, folder: Path) -> None:
+def write(figures: Figures, folder: Path) -> None:
     """Write the figures of each language into a folder: alignment.svg, then alignment.json."""
-    write_text(folder / PLOT, drawing(found))
-    write_json(folder / JSON, {"version": 1, "languages": found})
+    write_text(folder / PLOT, drawing(figures))
+    write_json(folder / JSON, {"version": 1, "languages": figures})
 
 
 def _texts(part: str, file: OwnFile) -> Iterator[tuple[pa.Array, pa.Array]]:
@@ -282,54 +283,54 @@ def _count(of_part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...
     return tallies
 
 
-def section(found: Figures) -> Section:
+def section(figures: Figures) -> Section:
     """Return the section of the report: a table with a row for each language, and the charts of `charts_of`."""
     template = environment(__package__).get_template("alignment.html")
-    html = template.render(headings=HEADINGS, rows=_rows(found), drawn=charts_of(found))
+    html = template.render(headings=HEADINGS, rows=_rows(figures), drawn=charts_of(figures))
     return Section("alignment", "Classes of evaluation sets", html)
 
 
-def table(found: Figures) -> str:
+def table(figures: Figures) -> str:
     """Return the figures as a text: a line of headings, and one line for each language."""
-    return "\n".join(aligned([HEADINGS, *_rows(found)]))
+    return "\n".join(aligned([HEADINGS, *_rows(figures)]))
 
 
-def drawing(found: Figures) -> str:
+def drawing(figures: Figures) -> str:
     """Return an SVG with the charts of `charts_of`."""
-    return environment(__package__).get_template("alignment.svg").render(drawn=charts_of(found))
+    return environment(__package__).get_template("alignment.svg").render(drawn=charts_of(figures))
 
 
-def charts_of(found: Figures) -> list[Chart]:
+def charts_of(figures: Figures) -> list[Chart]:
     """Return a chart of each language for which a text in the pool names a class.
 
     A chart shows the texts that name a class by rank of the class, in the pool and in the manifest, each with its own
     ranks.
     """
-    return [_chart(language(code).name, each["counts"]) for code, each in found.items() if each["found"][POOL]]
+    return [_chart(language(code).name, row["counts"]) for code, row in figures.items() if row["found"][POOL]]
 
 
 def _chart(name: str, counts: list[dict[str, Any]]) -> Chart:
     lines = {"before": POOL, "after": MANIFEST}
-    ranked = {line: sorted((each[part] for each in counts if each[part]), reverse=True) for line, part in lines.items()}
+    ranked = {line: sorted((row[part] for row in counts if row[part]), reverse=True) for line, part in lines.items()}
     x, y = LogAxis(LEFT, RIGHT, len(ranked["before"])), LogAxis(BOTTOM, TOP, 1.25 * ranked["before"][0])
     return Chart(
         f"{name}: texts that name a class, before and after balancing",
         *(x, y, f"classes of {name} by rank", "texts"),
-        lines={line: points(x, y, np.arange(1, len(each) + 1), each) for line, each in ranked.items()},
+        lines={line: points(x, y, np.arange(1, len(values) + 1), values) for line, values in ranked.items()},
         labels=LEGEND,
     )
 
 
-def _rows(found: Figures) -> list[tuple[str, ...]]:
+def _rows(figures: Figures) -> list[tuple[str, ...]]:
     return [
         (
             named(code),
-            number(each["classes"]),
-            *(f"{number(classes)} ({percent(classes, each['classes'])})" for classes in each["found"].values()),
-            *(percent(each["naming"][part], texts) for part, texts in each["texts"].items()),
-            *(decimal(value, 3) for value in each["divergence"].values()),
+            number(row["classes"]),
+            *(f"{number(classes)} ({percent(classes, row['classes'])})" for classes in row["found"].values()),
+            *(percent(row["naming"][part], texts) for part, texts in row["texts"].items()),
+            *(decimal(value, 3) for value in row["divergence"].values()),
         )
-        for code, each in found.items()
+        for code, row in figures.items()
     ]
 
 
@@ -352,9 +353,9 @@ def run(args: Namespace) -> Figures:
         return align(engine, source, classes, progress)
     description = {"run": digest_of(source.facts), "classes": repr(classes), "versions": versions()}
     with deriving(engine, args.output, Derivation(description, JSON, [source.path]), progress) as folder:
-        found = align(folder.engine, source, classes, progress)
-        write(found, folder.path)
-    return found
+        figures = align(folder.engine, source, classes, progress)
+        write(figures, folder.path)
+    return figures
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:

@@ -100,11 +100,11 @@ class TokensObserver:
         with seen.context.progress.stage("count tokens"):
             counts = engine.run(seen.manifest, partial(count_tokens, tokenizer=engine.ship(self.tokenizer)))
         by_name = {name: counts.by_language(name) for name in COUNTS}
-        known = [code for code in seen.run.codes() if code in by_name["texts"]]
-        languages = {code: {name: values[code] for name, values in by_name.items()} for code in known}
+        codes = [code for code in seen.run.codes() if code in by_name["texts"]]
+        languages = {code: {name: values[code] for name, values in by_name.items()} for code in codes}
         html = environment(__package__).get_template("tokens.html").render(languages=languages, most=CONTEXT)
-        found = {"tokenizer": self.tokenizer.name, "most": CONTEXT, "languages": languages}
-        return Observed(found, Section("tokens", f"Texts over {CONTEXT} tokens", html))
+        facts = {"tokenizer": self.tokenizer.name, "most": CONTEXT, "languages": languages}
+        return Observed(facts, Section("tokens", f"Texts over {CONTEXT} tokens", html))
 
 
 def find_doubtful(options: Options) -> DoubtfulObserver:
@@ -140,17 +140,17 @@ def first_doubtful(batches: Iterable[pa.RecordBatch], run: Run) -> dict[str, lis
     """
     counts = run.curated.by_language("language.kept_doubtful")
     most = sorted(counts, key=lambda code: -counts[code])[:LANGUAGES]
-    missing, found = {code: min(ROWS, int(counts[code])) for code in most}, defaultdict(list)
+    missing, rows_by_language = {code: min(ROWS, int(counts[code])) for code in most}, defaultdict(list)
     for batch in batches if missing else ():
         low = pc.and_(pc.less(batch["lid_score"], DOUBTFUL_SCORE), pc.is_in(batch["language"], pa.array([*missing])))
         for row in batch.filter(low).to_pylist():
             if missing.get(row["language"], 0):
-                found[row["language"]].append(row)
+                rows_by_language[row["language"]].append(row)
                 missing[row["language"]] -= 1
         missing = {code: left for code, left in missing.items() if left}
         if not missing:
             break
-    return dict(found)
+    return dict(rows_by_language)
 
 
 def shape_of_run(run: Run) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def shape_of_run(run: Run) -> dict[str, Any]:
         return {}
     matched = sum(texts.values()) if run.config.one_list else texts.get(code, 0)
     shape = shape_of(counts, run.thresholds.of_language[code], matched)
-    return {"language": code, **shape, "top": [each["entry"] for each in run.top_entries(code)]}
+    return {"language": code, **shape, "top": [row["entry"] for row in run.top_entries(code)]}
 
 
 def shape_of(counts: np.ndarray, t: int, texts: float) -> dict[str, float | None]:
@@ -284,8 +284,8 @@ def some_of_each(engine: Engine, files: list[OwnFile], seed: int, folder: Path) 
     """
     if not files:  # no step wrote any
         return []
-    own = written_files(folder, engine.run(spread(files, engine), partial(_write_some, seed=seed, folder=folder)))
-    return first_rows((batch for file in own for batch in batches(file)), seed).to_pylist()
+    written = written_files(folder, engine.run(spread(files, engine), partial(_write_some, seed=seed, folder=folder)))
+    return first_rows((batch for file in written for batch in batches(file)), seed).to_pylist()
 
 
 def first_rows(rows: Iterable[pa.RecordBatch], seed: int) -> pa.Table:
@@ -315,24 +315,24 @@ def thinned(before: np.ndarray, run: Run) -> dict[str, dict[str, Any]]:
     `matches` and `left` are matches before and after the gate. `top` lists the thinned entries with the largest counts
     before.
     """
-    found: dict[str, dict[str, Any]] = {}
+    by_language: dict[str, dict[str, Any]] = {}
     for code, ids in run.entries.languages.items():
-        own, left = before[ids], run.counts.values[ids]
-        few = np.flatnonzero((own > 0) & (left < FEW * own))
+        counts, left = before[ids], run.counts.values[ids]
+        few = np.flatnonzero((counts > 0) & (left < FEW * counts))
         if len(few):
-            top = few[np.argsort(-own[few], kind="stable")][:TOP].tolist()
-            found[code] = {
-                "seen": int((own > 0).sum()),
+            top = few[np.argsort(-counts[few], kind="stable")][:TOP].tolist()
+            by_language[code] = {
+                "seen": int((counts > 0).sum()),
                 "none": int((left[few] == 0).sum()),
                 "few": int((left[few] > 0).sum()),
-                "matches": int(own.sum()),
+                "matches": int(counts.sum()),
                 "left": int(left.sum()),
                 "top": [
-                    {"entry": run.entries.entry(ids.start + at), "before": int(own[at]), "after": int(left[at])}
+                    {"entry": run.entries.entry(ids.start + at), "before": int(counts[at]), "after": int(left[at])}
                     for at in top
                 ],
             }
-    return dict(sorted(found.items(), key=lambda each: -each[1]["matches"]))
+    return dict(sorted(by_language.items(), key=lambda item: -item[1]["matches"]))
 
 
 def removed_section(rows: Sequence[dict[str, Any]], entries: dict[str, dict[str, Any]], run: Run) -> Section:
@@ -343,10 +343,10 @@ def removed_section(rows: Sequence[dict[str, Any]], entries: dict[str, dict[str,
     rules: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         rules.setdefault((row["rule"], row["step"]), []).append(row)
-    asked = [(each, thing) for group, thing in THINGS.items() for each in run.gate.get(group, [])]
-    removed = {each["text"]: counted(each["removed"], thing) for each, thing in asked}
+    asked = [(rule, thing) for group, thing in THINGS.items() for rule in run.gate.get(group, [])]
+    removed = {rule["text"]: counted(rule["removed"], thing) for rule, thing in asked}
     order = {title: number for number, title in enumerate(removed)}
-    shown = sorted(rules.items(), key=lambda each: order.get(each[0][0], len(order)))
+    shown = sorted(rules.items(), key=lambda item: order.get(item[0][0], len(order)))
     template = environment(__package__).get_template("gate_removed.html")
     html = template.render(rules=shown, removed=removed, entries=entries, few=FEW)
     return Section("gate-removed", "What the gate removed", html)
