@@ -76,9 +76,9 @@ def test_zero_vectors_are_no_block():
 def test_a_dense_cluster_is_compared_with_few(monkeypatch):
     compared = []
 
-    def within(self, vectors, squares, given=None):
-        compared.append(len(vectors) * len(given[0] if given else vectors))
-        return whole(self, vectors, squares, given)
+    def within(self, vectors, squares, candidates=None):
+        compared.append(len(vectors) * len(candidates[0] if candidates else vectors))
+        return whole(self, vectors, squares, candidates)
 
     whole = LeastCosine.within
     monkeypatch.setattr(LeastCosine, "within", within)

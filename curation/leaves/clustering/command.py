@@ -58,9 +58,9 @@ def run(args: Namespace) -> dict[str, Any]:
 def summary(facts: dict[str, Any]) -> str:
     """Return the lines that the command prints at the end, given the content of clusters.json."""
     rows = [("cluster", "images", "", "a text near its centre")]
-    for each, (size, texts) in enumerate(zip(facts["coarse_sizes"], facts["coarse_texts"], strict=True)):
+    for coarse, (size, texts) in enumerate(zip(facts["coarse_sizes"], facts["coarse_texts"], strict=True)):
         first = texts[0]["text"][:SHOWN] if texts else ""
-        rows.append((str(each), number(size), percent(size, facts["images"]), first))
+        rows.append((str(coarse), number(size), percent(size, facts["images"]), first))
     fine = facts["balance"]["fine"]
     lines = [
         f"{counted(facts['images'], 'image')} in {counted(facts['fine'], 'fine cluster')}, the smallest "

@@ -46,7 +46,7 @@ SENT_BYTES = 1 << 20  # of vectors that are packed into blocks at a time
 COMPARED_BYTES = 32 << 20  # of vectors of a cluster that are compared at a time
 _READ_ROWS = 1 << 16
 _ROW_GROUP = 1 << 16
-_IMAGE = [pa.field(f"image_{each.name}", each.type) for each in PLACE]
+_IMAGE = [pa.field(f"image_{field.name}", field.type) for field in PLACE]
 _LEADS = pa.field("leads", pa.bool_())  # whether an image has copies by an earlier look
 _SENT = pa.schema([*PLACE, CHOSEN.field("uid"), CHOSEN.field("fine"), _LEADS, *_IMAGE])  # PLACE is of the embedding
 _FOUND = pa.schema([*PLACE, *SEMANTIC_COPIES])  # a leader that has copies is a row, too: as its own copy
@@ -77,8 +77,8 @@ class MeaningComparison:
     @property
     def schema(self) -> pa.Schema:
         """The schema of the rows, one per image, that are sent to the task of the image's fine cluster."""
-        own = [pa.field("draw", pa.float64()), pa.field("vector", self.embeddings.kind)]
-        return pa.schema([CHOSEN.field("uid"), *PLACE, CHOSEN.field("fine"), *own])
+        fields = [pa.field("draw", pa.float64()), pa.field("vector", self.embeddings.kind)]
+        return pa.schema([CHOSEN.field("uid"), *PLACE, CHOSEN.field("fine"), *fields])
 
     @property
     def bits(self) -> int:
@@ -95,10 +95,10 @@ class MeaningComparison:
     def read(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
         """Yield the images in a file of CHOSEN that are not yet copies as rows of _SENT."""
         for batch in batches(file, _READ_ROWS):
-            found = self.found_before(batch["file"][0].as_py())
-            at = pc.index_in(batch["row"], value_set=found["row"])
-            leads = one_array(pc.equal(found["uid"], found["copy_of"])).take(at)  # null for an image without copies
-            batch, leads = (each.filter(leads.fill_null(True)) for each in (batch, leads))
+            copies = self.found_before(batch["file"][0].as_py())
+            at = pc.index_in(batch["row"], value_set=copies["row"])
+            leads = one_array(pc.equal(copies["uid"], copies["copy_of"])).take(at)  # null for an image without copies
+            batch, leads = (rows.filter(leads.fill_null(True)) for rows in (batch, leads))
             place = batch["place"].to_numpy()
             of_embedding = [pa.array((place >> ROW_BITS).astype(np.int32)), pa.array(place & ((1 << ROW_BITS) - 1))]
             columns = [*of_embedding, batch["uid"], batch["fine"], leads.is_valid(), batch["file"], batch["row"]]
@@ -119,9 +119,9 @@ class MeaningComparison:
         """Yield the copies in the clusters of a task as rows of _FOUND."""
         dimension = self.embeddings.dimension
         parts = chain.from_iterable(_of_clusters(pa.concat_batches([*bucket]), dimension) for bucket in buckets)
-        for _, own in groupby(parts, lambda rows: rows["fine"][0].as_py()):
+        for _, cluster in groupby(parts, lambda rows: rows["fine"][0].as_py()):
             with closing(MeaningLeaders(dimension, self.cosine)) as leaders:
-                yield from _copies(own, leaders)
+                yield from _copies(cluster, leaders)
 
     def _with_numbers(self, rows: pa.RecordBatch, numbers: np.ndarray) -> pa.RecordBatch:
         vectors = lists_of(numbers.astype(self.embeddings.kind.value_type.to_pandas_dtype()))
@@ -170,15 +170,15 @@ def _copies(cluster: Iterator[pa.RecordBatch], leaders: MeaningLeaders) -> Itera
         values, last = rows["vector"].flatten().to_numpy().reshape(rows.num_rows, -1), leaders.number - 1
         numbers, cosines = leaders.of(scaled(values.astype(np.float32)))
         leads = numbers > np.maximum.accumulate(np.append(last, numbers[:-1]))
-        own = rows.select(_FOUND.names[:3])
-        images.append(own.filter(pa.array(leads)))
+        identity = rows.select(_FOUND.names[:3])
+        images.append(identity.filter(pa.array(leads)))
         goes = ~leads & (rows["draw"].to_numpy() >= 0.5)  # a leader of an earlier look stays
         first = np.setdiff1d(numbers[goes], copied)
         copied = np.append(copied, first)
         of_both = one_batch(pa.Table.from_batches(images).take(pa.array(np.append(numbers[goes], first))))
-        found = pa.concat_batches([own.filter(pa.array(goes)), of_both.slice(goes.sum())])
+        copies = pa.concat_batches([identity.filter(pa.array(goes)), of_both.slice(goes.sum())])
         cosine = pa.array(np.append(cosines[goes], np.ones(len(first))))
-        yield pa.RecordBatch.from_arrays([*found.columns, of_both["uid"], cosine], schema=_FOUND)
+        yield pa.RecordBatch.from_arrays([*copies.columns, of_both["uid"], cosine], schema=_FOUND)
 
 
 @dataclass(frozen=True)
@@ -191,14 +191,14 @@ class MeaningCopies:
     def write(self, number: int, rows: RowStream) -> Tallies:
         """Write the copies of a file; tally its checksum and, in the last look, `copies` and `copied`."""
         tallies, schema = Tallies(), _FOUND
-        found = pa.concat_tables([self.how.found_before(number), pa.Table.from_batches(rows.rest_of(number), _FOUND)])
-        found = found.sort_by("row")
-        found = found.filter(pa.array(differs(found["row"].to_numpy())))  # a leader may get copies in several looks
+        images = pa.concat_tables([self.how.found_before(number), pa.Table.from_batches(rows.rest_of(number), _FOUND)])
+        images = images.sort_by("row")
+        images = images.filter(pa.array(differs(images["row"].to_numpy())))  # a leader may get copies in several looks
         if self.how.is_last:
             schema = SEMANTIC_COPIES.with_metadata({COSINE: repr(self.how.cosine)})
-            copies = found.filter(pc.not_equal(found["uid"], found["copy_of"]))
+            copies = images.filter(pc.not_equal(images["uid"], images["copy_of"]))
             tallies.add("copies", len(copies))
-            tallies.add("copied", len(found) - len(copies))
-            found = copies.select(schema.names)
+            tallies.add("copied", len(images) - len(copies))
+            images = copies.select(schema.names)
         path = self.folder / f"{number:05d}.parquet"
-        return tallies + write_rows(path, schema, _ROW_GROUP, found.cast(schema).to_batches())
+        return tallies + write_rows(path, schema, _ROW_GROUP, images.cast(schema).to_batches())

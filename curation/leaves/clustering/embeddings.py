@@ -109,8 +109,8 @@ def dimension_of(table: ImageTable, column: str) -> int:
     require_vectors(kind, f"column {column} of {table.name}")
     if pa.types.is_fixed_size_list(kind):
         return kind.list_size
-    for each in table.files:
-        with opened(*each) as file:
+    for listed in table.files:
+        with opened(*listed) as file:
             for batch in file.batches([column], 1):
                 if batch[column].is_valid()[0].as_py():
                     return max(1, len(batch[column][0]))
@@ -147,7 +147,7 @@ def placed(high: np.ndarray, low: np.ndarray, draw: np.ndarray) -> np.ndarray:
     mixed, place = _mixed(high, low), np.empty(len(high), np.int64)
     place[np.lexsort((low, high, draw))] = np.arange(len(high))
     order = np.lexsort((low, high, mixed))
-    return np.stack([each[order] for each in (mixed.view(np.int64), high, low, place)])
+    return np.stack([values[order] for values in (mixed.view(np.int64), high, low, place)])
 
 
 def write_vectors(numbered: tuple[int, File], embeddings: Embeddings, keys: Shipped, folder: Path) -> Tallies:
@@ -160,13 +160,13 @@ def write_vectors(numbered: tuple[int, File], embeddings: Embeddings, keys: Ship
     vector = pa.field("vector", pa.list_(pa.float32(), embeddings.dimension))
     schema = pa.schema([pa.field("place", pa.int64()), vector])
 
-    def found() -> Iterator[pa.RecordBatch]:
+    def vector_rows() -> Iterator[pa.RecordBatch]:
         for rows in embeddings.read(file):
             places = places_of(drawn, *(key.to_numpy() for key in rows.keys))
             columns = [pa.array(places[places >= 0]), lists_of(rows.vectors[places >= 0])]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    return write_rows(folder / f"{number:05d}.parquet", schema, _ROW_GROUP, found())
+    return write_rows(folder / f"{number:05d}.parquet", schema, _ROW_GROUP, vector_rows())
 
 
 def places_of(drawn: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarray:
@@ -321,8 +321,8 @@ def find_encoder(name: str) -> Path:
     require_packages(["sentence_transformers"])
     if name in _PACKAGES:
         require_packages([_PACKAGES[name]])
-        found = find_spec(_PACKAGES[name])
-        return Path(str(found and found.origin)).parent / "model"
+        spec = find_spec(_PACKAGES[name])
+        return Path(str(spec and spec.origin)).parent / "model"
     if not Path(name, "modules.json").is_file():
         raise InputError(
             f"{name} is no folder of an encoder as sentence-transformers saves it, nor {', '.join(_PACKAGES)}"
@@ -333,14 +333,14 @@ def find_encoder(name: str) -> Path:
 
 def digest_of(folder: Path) -> str:
     """Return a digest, 32 hex digits, of the names and contents of all files of an encoder."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
-    named = [f"{path.relative_to(folder).as_posix()} {content_digest(path)}" for path in found]
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    named = [f"{path.relative_to(folder).as_posix()} {content_digest(path)}" for path in paths]
     return blake2b("\n".join(named).encode(), digest_size=16).hexdigest()
 
 
 def described(name: str, folder: Path) -> dict[str, Any]:
     """Return the member `encoder` of clusters.json: the encoder's name and digest, and versions of libraries."""
-    return {"name": Path(name).name, "digest": digest_of(folder), "versions": {each: version(each) for each in _RUN_BY}}
+    return {"name": Path(name).name, "digest": digest_of(folder), "versions": {lib: version(lib) for lib in _RUN_BY}}
 
 
 class Encoder:
@@ -360,9 +360,9 @@ class Encoder:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return the embeddings of texts as float32[text, dimension], each of length 1."""
-        found = [(rows, self._encoded([texts[row] for row in rows])) for rows in self._batches(texts)]
-        out = np.empty((len(texts), found[0][1].shape[1] if found else 0), np.float32)
-        for rows, vectors in found:
+        encoded = [(rows, self._encoded([texts[row] for row in rows])) for rows in self._batches(texts)]
+        out = np.empty((len(texts), encoded[0][1].shape[1] if encoded else 0), np.float32)
+        for rows, vectors in encoded:
             out[rows] = vectors[: len(rows)]
         return out
 
@@ -370,8 +370,8 @@ class Encoder:
         """Yield lists of at most BATCH indices of texts; the texts of a list have the same number of tokens."""
         if not texts:
             return
-        found = self._model.tokenizer(list(texts), truncation=True, max_length=self._model.max_seq_length)
-        tokens = [len(ids) for ids in found["input_ids"]]  # after the cut that the model makes
+        tokenized = self._model.tokenizer(list(texts), truncation=True, max_length=self._model.max_seq_length)
+        tokens = [len(ids) for ids in tokenized["input_ids"]]  # after the cut that the model makes
         for _, alike in groupby(sorted(range(len(texts)), key=tokens.__getitem__), tokens.__getitem__):
             yield from gather(alike, lambda _: 1, BATCH)
 

@@ -95,11 +95,11 @@ class Nearest:
 
         A text is a dictionary with text, language, uid and distance.
         """
-        found: dict[int, list[dict]] = {_own_number(kind, each): [] for each in range(clusters)}
+        texts: dict[int, list[dict]] = {_own_number(kind, cluster): [] for cluster in range(clusters)}
         for row in self.rows.to_pylist():
-            if row["cluster"] in found:
-                found[row["cluster"]].append({name: row[name] for name in ("text", "language", "uid", "distance")})
-        return [*found.values()]
+            if row["cluster"] in texts:
+                texts[row["cluster"]].append({name: row[name] for name in ("text", "language", "uid", "distance")})
+        return [*texts.values()]
 
 
 def nearest_rows(kind: str, clusters: np.ndarray, distances: pa.Array, texts: pa.RecordBatch) -> pa.Table:
@@ -173,19 +173,19 @@ class ClusterFiles:
         if output.chosen:
             choosing = part_writer(output.chosen / f"{CHOSEN_OF}{path.name}", CHOSEN, _ROW_GROUP)
         with part_writer(path, CLUSTERS, _ROW_GROUP) as writer, choosing as chosen:
-            for found, texts in _found(number, file, stream, output):
-                fine = found["fine"].to_numpy()
+            for joined, texts in _joined(number, file, stream, output):
+                fine = joined["fine"].to_numpy()
                 coarse = output.coarse_of[fine]
-                columns = [texts["uid"], found["fine"], pa.array(coarse), found["distance"]]
+                columns = [texts["uid"], joined["fine"], pa.array(coarse), joined["distance"]]
                 writer.write(pa.RecordBatch.from_arrays(columns, schema=CLUSTERS))
                 if chosen:
-                    columns = [texts["uid"], *(found[name] for name in CHOSEN.names[1:])]
+                    columns = [texts["uid"], *(joined[name] for name in CHOSEN.names[1:])]
                     chosen.write(pa.RecordBatch.from_arrays(columns, schema=CHOSEN))
-                nearest.add(nearest_rows(FINE, fine, found["distance"], texts))
-                nearest.add(nearest_rows(COARSE, coarse, found["coarse_distance"], texts))
-                squares = np.square(found["distance"].to_numpy().astype(np.float64))
+                nearest.add(nearest_rows(FINE, fine, joined["distance"], texts))
+                nearest.add(nearest_rows(COARSE, coarse, joined["coarse_distance"], texts))
+                squares = np.square(joined["distance"].to_numpy().astype(np.float64))
                 tallies.add(f"inertia.{number}", float(squares.sum()))  # a float sum depends on the order
-                _count(found, coarse, texts, tallies)
+                _count(joined, coarse, texts, tallies)
         tally(tallies, path, writer.checksum)
         if chosen and output.chosen:
             tally(tallies, output.chosen / f"{CHOSEN_OF}{path.name}", chosen.checksum)
@@ -194,22 +194,22 @@ class ClusterFiles:
         return tallies
 
 
-def _found(
+def _joined(
     number: int, file: OwnFile, stream: RowStream, output: JoinedOutput
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
     """Yield, in batches, the images in the file `number` that have embeddings: rows of the join, and rows of TEXT."""
     end = 0
     for batch in batches(file, MATCHED_ROW_GROUP, COLUMNS[output.texts]):
         begin, end = end, end + batch.num_rows
-        found = stream.take(number, begin, end)
-        if found is not None:
-            yield found, texts_of(batch.take(pc.subtract(found["row"], begin)), output.seed)
+        joined = stream.take(number, begin, end)
+        if joined is not None:
+            yield joined, texts_of(batch.take(pc.subtract(joined["row"], begin)), output.seed)
 
 
-def _count(found: pa.RecordBatch, coarse: np.ndarray, texts: pa.RecordBatch, tallies: Tallies) -> None:
-    """Tally the images in `found`, the images of each fine cluster, and those of each coarse cluster by language."""
-    tallies.add("images", found.num_rows)
-    for number, images in enumerate(np.bincount(found["fine"].to_numpy())):
+def _count(joined: pa.RecordBatch, coarse: np.ndarray, texts: pa.RecordBatch, tallies: Tallies) -> None:
+    """Tally the images in `joined`, the images of each fine cluster, and those of each coarse cluster by language."""
+    tallies.add("images", joined.num_rows)
+    for number, images in enumerate(np.bincount(joined["fine"].to_numpy())):
         if images:
             tallies.add(f"{FINE}.{number}", int(images))
     table = pa.table({COARSE: coarse, "language": texts["language"]}).group_by([COARSE, "language"])

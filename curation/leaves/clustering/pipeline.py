@@ -66,10 +66,10 @@ class ClusterRequest:
 
     def require_free(self, folder: Path) -> None:
         """Raise InputError if `folder` holds other files, or holds clusters and `overwrite` is False."""
-        found = finished(names(folder))
-        if FACTS in found and not self.overwrite:
+        present = finished(names(folder))
+        if FACTS in present and not self.overwrite:
             raise OccupiedError(f"output {folder} holds clusters; give another folder", "overwrite")
-        if not found <= OWN:
+        if not present <= OWN:
             raise InputError(f"output {folder} holds files that are no clusters; give an empty or new folder")
 
 
@@ -82,14 +82,14 @@ def cluster(engine: Given, request: ClusterRequest, progress: Progress | None = 
     progress = progress or Progress()
     source = Results.open(request.run)
     tables = Embeddings.find(request.embeddings, request.embedding_column) if request.embeddings else None
-    given = tables or embedded.find_encoder(request.encoder)
+    embedded_by = tables or embedded.find_encoder(request.encoder)
     require_apart(request.output, [source.path, *request.embeddings])
     with claimed(request.output, request.require_free) as parts:
         workers = started(engine, progress, parts.folder)
         with scratch() as local:
             steps = ClusterSteps(workers, request, source, parts, local, progress)
-            made_from = steps.made_from(given)
-            embeddings = given if isinstance(given, Embeddings) else steps.embed(given, made_from)
+            made_from = steps.made_from(embedded_by)
+            embeddings = embedded_by if isinstance(embedded_by, Embeddings) else steps.embed(embedded_by, made_from)
             sample = steps.sample(embeddings)
             clusters = steps.train(sample)
             return steps.finish(clusters, steps.assign(embeddings, clusters, sample), made_from)
@@ -106,13 +106,13 @@ class ClusterSteps:
     local: Path  # artefacts for workers
     progress: Progress
 
-    def made_from(self, given: Embeddings | Path) -> dict[str, Any]:
+    def made_from(self, embedded_by: Embeddings | Path) -> dict[str, Any]:
         """Return what clusters.json says of its sources: the members `run`, `tables` and `encoder`.
 
-        `given` is a table of embeddings, or an encoder's folder.
+        `embedded_by` is a table of embeddings, or an encoder's folder.
         """
-        tables = [] if isinstance(given, Path) else [hidden(path) for path, _ in given.table.files]
-        encoder = embedded.described(self.request.encoder, given) if isinstance(given, Path) else None
+        tables = [] if isinstance(embedded_by, Path) else [hidden(path) for path, _ in embedded_by.table.files]
+        encoder = embedded.described(self.request.encoder, embedded_by) if isinstance(embedded_by, Path) else None
         return {"run": content_digest(self.run.path / "run.json"), "tables": tables, "encoder": encoder}
 
     def embed(self, encoder: Path, made_from: dict[str, Any]) -> Embeddings:
@@ -127,7 +127,7 @@ class ClusterSteps:
         spans = {span.known_as: span for span in embedded.spans_of(embedded.files_of(self.run, texts))}
 
         def make(ledger: Ledger, _: Path) -> None:
-            missing = [spans[each] for each in ledger.missing]
+            missing = [spans[name] for name in ledger.missing]
             with self.progress.stage(f"embed the texts of {len(missing)} of {len(spans)} parts", unit="parts"):
                 how = embedded.Embedding(self.engine.ship(encoder), texts, self._run_seed, ledger.stamps)
                 self.engine.run(missing, partial(embedded.embed, how=how))
@@ -148,13 +148,13 @@ class ClusterSteps:
             folder = self.parts.begin("sample")
             write = partial(embedded.write_vectors, embeddings=embeddings, keys=shipped, folder=folder)
             tallies = self.engine.run(list(enumerate(embeddings.table.files)), write)
-            found = embedded.read_vectors(written_files(folder, tallies), keys.shape[1], embeddings.dimension)
-        if not len(found):
+            vectors = embedded.read_vectors(written_files(folder, tallies), keys.shape[1], embeddings.dimension)
+        if not len(vectors):
             raise InputError(
                 f"none of the embeddings in {embeddings.table.name} is of an image of the manifest of {self.run.path}"
             )
-        config.require_enough(len(found))
-        return found
+        config.require_enough(len(vectors))
+        return vectors
 
     def train(self, sample: np.ndarray, look: int = 0) -> TrainedClusters:
         """Return fine and coarse clusters trained on the vectors of `sample`; `look` is added to the seed."""
@@ -204,17 +204,17 @@ class ClusterSteps:
         for look in range(1, last + 1):
             folder = self.parts.begin(COPIES if look == last else f"look-{look}")
             with self.progress.stage(f"find copies, with a cosine of {how.cosine} or more"):
-                found = write_copies(self.engine, chosen, replace(how, is_last=look == last), folder)
+                tallies = write_copies(self.engine, chosen, replace(how, is_last=look == last), folder)
             if look < last:
                 again = self.engine.ship(self.train(sample, look).save(self.local / f"clusters-{look}"))
-                how = replace(how, clusters=again, before=written_files(folder, found))
-        return found
+                how = replace(how, clusters=again, before=written_files(folder, tallies))
+        return tallies
 
     def finish(self, clusters: TrainedClusters, counted: ClusterCounts, made_from: dict[str, Any]) -> dict[str, Any]:
         """Give clusters and copies their final names, write all other files, clusters.json last; return its content."""
         folder = self.parts.folder
-        sums = {f"{CLUSTERS}/{name}": each for name, each in counted.checksums.items()}
-        sums |= {f"{COPIES}/{name}": each for name, each in checksums_in(counted.copies).items()}
+        sums = {f"{CLUSTERS}/{name}": checksum for name, checksum in counted.checksums.items()}
+        sums |= {f"{COPIES}/{name}": checksum for name, checksum in checksums_in(counted.copies).items()}
         facts = facts_of(self.request.config, made_from, clusters, counted)
         remove(folder / FACTS)
         self.parts.finish(CLUSTERS)
@@ -252,7 +252,7 @@ def facts_of(
     fine, coarse = len(clusters.fine), len(clusters.coarse)
     written, embeddings = counted.written, int(counted.assigned["embeddings"])
     images, more = int(written["images"]), int(written[REPEATED])
-    sizes = {kind: _sizes(written, kind, each) for kind, each in ((FINE, fine), (COARSE, coarse))}
+    sizes = {kind: _sizes(written, kind, length) for kind, length in ((FINE, fine), (COARSE, coarse))}
     facts = {
         "version": VERSION,
         **made_from,
@@ -273,7 +273,7 @@ def facts_of(
         "fine_sizes": sizes[FINE],
         "coarse_sizes": sizes[COARSE],
         "coarse_of_fine": clusters.coarse_of.tolist(),
-        "balance": {kind: _spread(each) for kind, each in sizes.items()},
+        "balance": {kind: _spread(of_kind) for kind, of_kind in sizes.items()},
         # The sum of the squared distances of all images to their centres, added in the order of files.
         "inertia": sum(value for _, value in sorted(written.beginning("inertia.").items())),
         "languages": _languages(written, coarse),
@@ -281,14 +281,14 @@ def facts_of(
         "fine_texts": counted.nearest.of(FINE, fine),
     }
     if config.same_meaning is not None:
-        found = {name: int(counted.copies[name]) for name in ("copies", "copied")}
-        facts["copies"] = {"cosine": config.same_meaning, "images": found["copies"], "of": found["copied"]}
+        counts = {name: int(counted.copies[name]) for name in ("copies", "copied")}
+        facts["copies"] = {"cosine": config.same_meaning, "images": counts["copies"], "of": counts["copied"]}
     return facts
 
 
 def _sizes(written: Tallies, kind: str, clusters: int) -> list[int]:
-    found = written.beginning(f"{kind}.")
-    return [int(found.get(str(number), 0)) for number in range(clusters)]
+    sizes = written.beginning(f"{kind}.")
+    return [int(sizes.get(str(number), 0)) for number in range(clusters)]
 
 
 def _spread(sizes: list[int]) -> dict[str, float]:
@@ -299,11 +299,11 @@ def _spread(sizes: list[int]) -> dict[str, float]:
 
 def _languages(written: Tallies, coarse: int) -> dict[str, list[int]]:
     """Return for each language the number of its images in each coarse cluster, the largest language first."""
-    found: dict[str, list[int]] = {}
-    for each in range(coarse):
-        for code, images in written.by_language(f"{COARSE}.{each}").items():
-            found.setdefault(code, [0] * coarse)[each] = int(images)
-    return dict(sorted(found.items(), key=lambda item: (-sum(item[1]), item[0])))
+    images_by_language: dict[str, list[int]] = {}
+    for cluster in range(coarse):
+        for code, images in written.by_language(f"{COARSE}.{cluster}").items():
+            images_by_language.setdefault(code, [0] * coarse)[cluster] = int(images)
+    return dict(sorted(images_by_language.items(), key=lambda item: (-sum(item[1]), item[0])))
 
 
 def write_centres(folder: Path, clusters: TrainedClusters, facts: dict[str, Any]) -> dict[str, str]:
@@ -330,10 +330,10 @@ def render(facts: dict[str, Any]) -> str:
     return template.render(
         facts=facts,
         sizes=[
-            Bar(f"cluster {each}", size, f"{percent(size, facts['images'])} of the images")
-            for each, size in enumerate(facts["coarse_sizes"])
+            Bar(f"cluster {cluster}", size, f"{percent(size, facts['images'])} of the images")
+            for cluster, size in enumerate(facts["coarse_sizes"])
         ],
-        named=[_named(facts, each) for each in range(facts["coarse"])],
+        named=[_named(facts, cluster) for cluster in range(facts["coarse"])],
         languages=_language_rows(facts),
     )
 
@@ -341,7 +341,7 @@ def render(facts: dict[str, Any]) -> str:
 def _named(facts: dict[str, Any], coarse: int) -> str:
     """Return the FEW largest languages of a coarse cluster with their shares, as text."""
     of_it = sorted(((row[coarse], code) for code, row in facts["languages"].items() if row[coarse]), reverse=True)
-    shares = ((language(code).name, percent(own, facts["coarse_sizes"][coarse])) for own, code in of_it[:FEW])
+    shares = ((language(code).name, percent(count, facts["coarse_sizes"][coarse])) for count, code in of_it[:FEW])
     return ", ".join(f"{name} {share}" for name, share in shares)
 
 
@@ -350,8 +350,11 @@ def _language_rows(facts: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
 
     The last row sums all languages after the first LANGUAGES.
     """
-    found = [*facts["languages"].items()]
-    rows = [(language(code).name, code, own) for code, own in found[:LANGUAGES]]
-    if rest := [own for _, own in found[LANGUAGES:]]:
+    languages = [*facts["languages"].items()]
+    rows = [(language(code).name, code, counts) for code, counts in languages[:LANGUAGES]]
+    if rest := [counts for _, counts in languages[LANGUAGES:]]:
         rows.append((f"{len(rest)} more", "", [sum(column) for column in zip(*rest, strict=True)]))
-    return [(name, code, [number(sum(own)), *(percent(each, sum(own)) for each in own)]) for name, code, own in rows]
+    return [
+        (name, code, [number(sum(counts)), *(percent(count, sum(counts)) for count in counts)])
+        for name, code, counts in rows
+    ]

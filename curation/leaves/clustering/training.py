@@ -143,9 +143,9 @@ class Centres:
 
     @cached_property
     def _bias(self) -> np.ndarray:
-        own = self.vectors.astype(np.float64)
+        vectors = self.vectors.astype(np.float64)
         with np.errstate(over="ignore"):
-            return (np.einsum("ij,ij->i", own, own) + self.prices).astype(np.float32)
+            return (np.einsum("ij,ij->i", vectors, vectors) + self.prices).astype(np.float32)
 
     @cached_property
     def _longest(self) -> float:
@@ -266,17 +266,17 @@ def train(vectors: np.ndarray, weights: np.ndarray, number: int, seed: int, mean
 
     Means are computed from the first `mean_rows` vectors per centre, prices from all. InputError if too few differ.
     """
-    some, own = vectors[: number * mean_rows], weights[: number * mean_rows]
+    some, some_weights = vectors[: number * mean_rows], weights[: number * mean_rows]
     rows = spread(some[: number * START_ROWS], number, seed)
     if len(rows) < number:
         raise InputError(f"there are {len(rows):,} embeddings that differ, too few for {number:,} clusters")
     centres = Centres(some[rows], np.zeros(number))
     advance(total=PLAIN + BALANCED + 1)
     for _ in range(PLAIN):
-        centres = moved(some, own, centres)
+        centres = moved(some, some_weights, centres)
         advance(done=1)
     for _ in range(BALANCED):
-        centres = moved(some, own, balanced(some, own, centres, rounds=1))
+        centres = moved(some, some_weights, balanced(some, some_weights, centres, rounds=1))
         advance(done=1)
     return _settled(vectors, weights, centres)
 
@@ -318,7 +318,7 @@ def spread(vectors: np.ndarray, number: int, seed: int) -> np.ndarray:
         some = chance[turn * CANDIDATES : (turn + 1) * CANDIDATES] * ends[-1]
         candidates = np.unique(np.searchsorted(ends, some, side="right"))
         lowered = [np.minimum(squares, _squares(vectors, vectors[[row]], all_to_one)) for row in candidates]
-        best = int(np.argmin([each.sum() for each in lowered]))
+        best = int(np.argmin([distances.sum() for distances in lowered]))
         chosen.append(int(candidates[best]))
         squares = lowered[best]
     return np.array(chosen)

@@ -106,20 +106,20 @@ def hash_images(
     """
     progress = progress or Progress()
     require_packages(("PIL", "pdqhash") if pdq else ("PIL",))
-    found = find(inputs)
-    require_apart(output, [*inputs, *(each.path for each in found)])
+    sources = find(inputs)
+    require_apart(output, [*inputs, *(source.path for source in sources)])
 
     def make(ledger: Ledger, _: Path) -> None:
         workers = started(engine, progress, ledger.stamps.folder)
-        with progress.stage(f"hash the pictures of {len(ledger.missing)} of {len(found)} files"):
+        with progress.stage(f"hash the pictures of {len(ledger.missing)} of {len(sources)} files"):
             workers.run(tasks(ledger.missing), partial(_hash, stamps=ledger.stamps, pdq=pdq))
 
     def describe(ledger: Ledger) -> dict[str, Any]:
-        tars = sum(each.format == TAR for each in found)
+        tars = sum(source.format == TAR for source in sources)
         return {"tars": tars, "damaged": ledger.said_of_inputs(TALLY), "statuses": statuses(ledger)}
 
     filling = Filling("hashes", "pictures", {"version": VERSION, "pdq": pdq}, overwrite)
-    filled = filling.fill(output, found, make, describe)
+    filled = filling.fill(output, sources, make, describe)
     hashes = Hashes(filled.path, filled.facts, **filled.facts)
     require_sound(hashes.damaged, hashes.tars, MOST)
     _require_pictures(hashes.statuses)
@@ -140,17 +140,19 @@ def _require_pictures(statuses: dict[str, int]) -> None:
 
 def tasks(sources: Iterable[Input]) -> list[list[Source]]:
     """Return the sources of each task, which hashes them into one file: one tar, or many pictures."""
-    own = cast("list[Source]", list(sources))
-    pictures = (each for each in own if each.format == PICTURE)
-    tars = ([each] for each in own if each.format == TAR)
-    return [*tars, *gather(pictures, lambda each: each.size, TASK_BYTES, TASK_PICTURES)]
+    listed = cast("list[Source]", list(sources))
+    pictures = (source for source in listed if source.format == PICTURE)
+    tars = ([source] for source in listed if source.format == TAR)
+    return [*tars, *gather(pictures, lambda source: source.size, TASK_BYTES, TASK_PICTURES)]
 
 
 def rows_of(pictures: Iterable[Picture], pdq: bool) -> Iterator[pa.RecordBatch]:
     """Yield the hashes of pictures as batches of HASHED; `pdq` adds PDQ hashes."""
     for some in gather(pictures, lambda _: 1, _BATCH):
-        found = ({"status": TOO_LARGE} if each.data is None else hash_picture(each.data, pdq) for each in some)
-        rows = [{"uid": each.uid, "url": each.url, **row} for each, row in zip(some, found, strict=True)]
+        hashes = (
+            {"status": TOO_LARGE} if picture.data is None else hash_picture(picture.data, pdq) for picture in some
+        )
+        rows = [{"uid": picture.uid, "url": picture.url, **row} for picture, row in zip(some, hashes, strict=True)]
         yield pa.RecordBatch.from_pylist(rows, schema=HASHED)
 
 
@@ -175,10 +177,10 @@ def hash_picture(data: bytes, with_pdq: bool = False) -> dict[str, Any]:
     Fields of a picture that cannot be decoded are None, except sha256, status and perhaps the size.
     """
     with strict_about_size():
-        found = decoded(data, partial(_hashes, with_pdq=with_pdq))
+        picture = decoded(data, partial(_hashes, with_pdq=with_pdq))
     hashes = dict.fromkeys(("phash", "phash_mirrored", "pdq"))
-    row = {"width": found.width, "height": found.height, **hashes, "status": found.status}
-    return row | {"sha256": sha256(data).hexdigest()} | (found.seen or {})
+    row = {"width": picture.width, "height": picture.height, **hashes, "status": picture.status}
+    return row | {"sha256": sha256(data).hexdigest()} | (picture.seen or {})
 
 
 def _hashes(image: Image.Image, with_pdq: bool) -> dict[str, bytes | None]:

@@ -281,11 +281,13 @@ class NearCopies:
             tasks = comparison.partitions
             comparing = Grouping(_SENT, comparison.keys, comparison.compare, tasks, tasks)
             pairs = int(cogroup(self._engine, [Side(undecided, comparison.read)], comparing)["pairs"])
-            found = self._led(_files(folder, tasks), pairs, str(share))
+            copies = self._led(_files(folder, tasks), pairs, str(share))
             if limit is not None:
                 left = Side(undecided, KeysFrom(limit), number)
-                undecided, _ = self._without(left, [_side(found, number, "key")], "key", pa.schema([_KEY]), "undecided")
-            led += found
+                undecided, _ = self._without(
+                    left, [_side(copies, number, "key")], "key", pa.schema([_KEY]), "undecided"
+                )
+            led += copies
         return led
 
     def _led(self, pairs: list[OwnFile], number: int, name: str) -> list[OwnFile]:
@@ -296,15 +298,15 @@ class NearCopies:
         """
         left, decided, total = pairs, list[OwnFile](), number
         while number > SWEPT_PAIRS:
-            own = f"{name}-{len(decided)}"
+            turn = f"{name}-{len(decided)}"
             writing, copies = self._to_files(
-                f"copies-{own}", pa.schema([_ENDS.field("later")]), "later", _LATER, number
+                f"copies-{turn}", pa.schema([_ENDS.field("later")]), "later", _LATER, number
             )
             following = self._by("key", _ENDS, _followers, 2 * number)
             cogroup(self._engine, [Side(left, _read_ends, number)], following, writing)
             for side in _PAIRS.names:
                 others = [Side(copies, ColumnsRead({"later": side}), number)]
-                left, number = self._without(_side(left, number, *_PAIRS.names), others, side, _PAIRS, f"{side}-{own}")
+                left, number = self._without(_side(left, number, *_PAIRS.names), others, side, _PAIRS, f"{side}-{turn}")
             decided += copies
         folder = self._folder(f"swept-{name}")
         sweep, buckets = Sweep(self._bits, folder), group_buckets(number)[0]

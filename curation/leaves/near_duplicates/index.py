@@ -60,8 +60,8 @@ def tables_for(indexed: int, bits: int, k: int) -> Tables:
     """
     best, least = Tables(0, (0,)), float(indexed)  # one list of all hashes
     for number in range(1, k + 2):
-        each, more = divmod(k + 1 - number, number)
-        flips = tuple(each + (table < more) for table in range(number))
+        even, more = divmod(k + 1 - number, number)
+        flips = tuple(even + (table < more) for table in range(number))
         for width in range(max(flips) + 1, min(bits // number, _MOST_VALUE_BITS, indexed.bit_length() + 1) + 1):
             lookups = sum(_flips(width, most) for most in flips)
             cost = lookups * (_LOOKUP_COST + indexed / 2**width) + number * _FILL_COST * 2**width / indexed
@@ -99,15 +99,15 @@ class BandIndex:
             kernels.fill_table(words, places[table], rows.start, starts[table], members[table])
         return cls(tables, places, starts, members)
 
-    def pairs(self, words: np.ndarray, k: int, begin: int, found: Iterable[np.ndarray] = ()) -> Iterator[np.ndarray]:
+    def pairs(self, words: np.ndarray, k: int, begin: int, excluded: Iterable[np.ndarray] = ()) -> Iterator[np.ndarray]:
         """Yield pairs of rows within `k` bits, int64[pair, 2], each once.
 
         The later row of a pair is from `begin` on, the earlier one is indexed. Pairs that are equal in all bits of one
-        of the sets `found` (arrays of bit positions) are left out.
+        of the sets `excluded` (arrays of bit positions) are left out.
         """
-        found = [*found]
-        masks = np.stack([_mask(some, WORD_BITS * words.shape[1]) for some in [*self.places, *found]])
-        most = np.array([*self.tables.flips, *(0 for _ in found)], np.int64)
+        excluded = [*excluded]
+        masks = np.stack([_mask(some, WORD_BITS * words.shape[1]) for some in [*self.places, *excluded]])
+        most = np.array([*self.tables.flips, *(0 for _ in excluded)], np.int64)
         flips, ends = self.tables.masks
         out = np.empty((PAIRS + self.members.shape[1], 2), np.int32)
         while begin < len(words):
@@ -139,9 +139,9 @@ def pairs_in_band(words: np.ndarray, k: int, indexed: int, band: int) -> Iterato
     bounds = np.append(np.flatnonzero(np.diff(values[order], prepend=-1)), len(order))
     for begin, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         rows = order[begin:end]
-        own = int(np.searchsorted(rows, indexed))
-        if own and len(rows) > 1:
-            for pairs in _pairs_in_group(words[rows], k, own, band):
+        indexed_rows = int(np.searchsorted(rows, indexed))
+        if indexed_rows and len(rows) > 1:
+            for pairs in _pairs_in_group(words[rows], k, indexed_rows, band):
                 yield rows[pairs]
 
 
@@ -217,9 +217,9 @@ def hash_bits(batches: Iterable[pa.Array], name: str) -> int:
     InputError, which calls the column `name`, if there is none, or if hashes of so many bits are not supported.
     """
     for column in batches:
-        known = column.drop_null()
-        if len(known):
-            bits = 8 * len(hash_binaries(known.slice(0, 1), name)[0].as_py())
+        hashes = column.drop_null()
+        if len(hashes):
+            bits = 8 * len(hash_binaries(hashes.slice(0, 1), name)[0].as_py())
             if bits not in HASH_BITS:
                 raise InputError(f"the column {name} has hashes of {bits} bits; {_EXPECTED}")
             return bits
@@ -264,16 +264,16 @@ def is_plain(words: np.ndarray) -> np.ndarray:
 
 
 def _of_digits(column: pa.Array, name: str) -> pa.Array:
-    known, is_known = column.drop_null(), column.is_valid().to_numpy(zero_copy_only=False)
-    lengths = pc.unique(pc.binary_length(known)).to_pylist()
+    digits, is_known = column.drop_null(), column.is_valid().to_numpy(zero_copy_only=False)
+    lengths = pc.unique(pc.binary_length(digits)).to_pylist()
     if not lengths:
         return pa.nulls(len(column), pa.binary())
     try:
-        data = bytes.fromhex("".join(known.to_pylist()))
-        if len(lengths) > 1 or 2 * len(data) != lengths[0] * len(known):
+        data = bytes.fromhex("".join(digits.to_pylist()))
+        if len(lengths) > 1 or 2 * len(data) != lengths[0] * len(digits):
             raise ValueError
     except ValueError:
-        raise InputError(f"the column {name} has {quoted(known[0])!r}; {_EXPECTED}") from None
+        raise InputError(f"the column {name} has {quoted(digits[0])!r}; {_EXPECTED}") from None
     return binaries(data, lengths[0] // 2).take(pa.array(np.cumsum(is_known) - 1, mask=~is_known))
 
 

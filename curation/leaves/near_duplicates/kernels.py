@@ -49,15 +49,15 @@ def squares(vectors, out):
 
 
 @kernel
-def first_within(vectors, own, others, of_others, estimates, limits, lengths, cosine, is_own, found, cosines):
-    """Write to found[row] the first row of `others` whose cosine with vectors[row] is at least `cosine`, or else -1.
+def first_within(vectors, of_vectors, others, of_others, estimates, limits, lengths, cosine, is_own, first, cosines):
+    """Write to first[row] the first row of `others` whose cosine with vectors[row] is at least `cosine`, or else -1.
 
     cosines[row] gets the cosine of the two. Only others with estimates[row, other] >= limits[row] * lengths[other] are
-    tried; estimates are inexact scalar products. `own` and `of_others` are the squared lengths of vectors and others.
-    If `is_own`, the others are the vectors themselves, and only earlier ones for which nothing was found are tried.
+    tried; estimates are inexact scalar products. `of_vectors` and `of_others` are the squared lengths of vectors and
+    others. If `is_own`, the others are the vectors themselves, and only earlier ones without a first one are tried.
     """
-    for row in range(len(found)):
-        found[row] = -1
+    for row in range(len(first)):
+        first[row] = -1
         last = row if is_own else len(others)
         for begin in range(0, last, SPAN):
             end = min(begin + SPAN, last)
@@ -67,12 +67,12 @@ def first_within(vectors, own, others, of_others, estimates, limits, lengths, co
             if possible == 0:
                 continue
             for other in range(begin, end):
-                if estimates[row, other] >= limits[row] * lengths[other] and not (is_own and found[other] >= 0):
-                    exact = total(vectors, row, others, other, False) / np.sqrt(own[row] * of_others[other])
+                if estimates[row, other] >= limits[row] * lengths[other] and not (is_own and first[other] >= 0):
+                    exact = total(vectors, row, others, other, False) / np.sqrt(of_vectors[row] * of_others[other])
                     if exact >= cosine:
-                        found[row], cosines[row] = other, exact
+                        first[row], cosines[row] = other, exact
                         break
-            if found[row] >= 0:
+            if first[row] >= 0:
                 break
 
 
@@ -116,13 +116,13 @@ def choose(lists, squares, prices, weights, sizes, out):
     """
     sizes[:] = 0.0
     for row in range(len(out)):
-        best, own = np.inf, lists[row, 0]
+        best, chosen = np.inf, lists[row, 0]
         for i in range(lists.shape[1]):
             score = squares[row, i] + prices[lists[row, i]]
-            if score < best or (score == best and lists[row, i] < own):
-                best, own = score, lists[row, i]
-        out[row] = own
-        sizes[own] += weights[row]
+            if score < best or (score == best and lists[row, i] < chosen):
+                best, chosen = score, lists[row, i]
+        out[row] = chosen
+        sizes[chosen] += weights[row]
 
 
 @kernel

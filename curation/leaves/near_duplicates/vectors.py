@@ -82,23 +82,23 @@ class LeastCosine:
     cosine: float
 
     def within(
-        self, vectors: np.ndarray, squares: np.ndarray, given: tuple[np.ndarray, np.ndarray] | None = None
+        self, vectors: np.ndarray, squares: np.ndarray, candidates: tuple[np.ndarray, np.ndarray] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return, for each vector, the row (int64) of the first other near it, or -1, and their cosine (float64).
 
-        `squares` has the squared lengths of `vectors`, `given` the others and their squared lengths. If `given` is
-        None, a vector's others are the vectors before it that are near no other themselves.
+        `squares` has the squared lengths of `vectors`, `candidates` the others and their squared lengths. If
+        `candidates` is None, a vector's others are the vectors before it that are near no other themselves.
         """
-        others, of_others = given or (vectors, squares)
+        others, of_others = candidates or (vectors, squares)
         error = (self.dimension + 24) * _UNIT  # a sum of n products, in any order, is off by n units; and rounding
         least = self.cosine - 1.1 * error if error < 0.05 else -np.inf
-        found, cosines = np.empty(len(vectors), np.int64), np.ones(len(vectors))
-        limits, lengths = ((each).astype(np.float32) for each in (least * np.sqrt(squares), np.sqrt(of_others)))
+        first, cosines = np.empty(len(vectors), np.int64), np.ones(len(vectors))
+        limits, lengths = ((values).astype(np.float32) for values in (least * np.sqrt(squares), np.sqrt(of_others)))
         estimates = vectors @ others.T
         kernels.first_within(
-            vectors, squares, others, of_others, estimates, limits, lengths, self.cosine, not given, found, cosines
+            vectors, squares, others, of_others, estimates, limits, lengths, self.cosine, not candidates, first, cosines
         )
-        return found, cosines
+        return first, cosines
 
     def has_near(self, vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
         """Return a bool for each vector: whether any of `others` is near it."""
@@ -145,15 +145,15 @@ class MeaningLeaders:
         leaders, cosines = np.full(len(vectors), -1), np.ones(len(vectors))
         left, begin = np.arange(len(vectors)), 0
         for others in self._kept.chunks():
-            found, own = self._cosine.within(vectors[left], squares[left], others)
-            leaders[left], cosines[left] = np.where(found < 0, -1, found + begin), own
-            left, begin = left[found < 0], begin + len(others[0])
+            first, of_left = self._cosine.within(vectors[left], squares[left], others)
+            leaders[left], cosines[left] = np.where(first < 0, -1, first + begin), of_left
+            left, begin = left[first < 0], begin + len(others[0])
             if not len(left):
                 return leaders, cosines
-        found, cosines[left] = self._cosine.within(vectors[left], squares[left])
-        leads = found < 0
+        first, cosines[left] = self._cosine.within(vectors[left], squares[left])
+        leads = first < 0
         numbers = self.number + np.cumsum(leads) - 1
-        leaders[left] = np.where(leads, numbers, numbers[found])
+        leaders[left] = np.where(leads, numbers, numbers[first])
         self.number += int(leads.sum())
         self._kept.add(vectors[left[leads]], squares[left[leads]])
         return leaders, cosines

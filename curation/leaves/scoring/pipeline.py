@@ -110,16 +110,16 @@ def score_images(
     """
     progress = progress or Progress()
     tars, run = local_tars_at(request.inputs), None if request.texts is None else Results.open(request.texts)
-    given = [*request.inputs, *(tar.path for tar in tars), *([] if run is None else [str(run.path)])]
-    require_apart(request.output, given)
+    sources = [*request.inputs, *(tar.path for tar in tars), *([] if run is None else [str(run.path)])]
+    require_apart(request.output, sources)
     texts = "those of the tars" if run is None else f"those that a run matched ({_digest(run)})"
     description = {"version": VERSION, **scorer.made_by, "texts": texts}
 
     def make(ledger: Ledger, work: Path) -> None:
         with progress.stage(f"score the images of {len(ledger.missing)} of {len(tars)} tars", "tars"):
             advance(total=len(ledger.missing))
-            own = with_own_texts(ledger.missing) if run is None else with_texts_of(run, ledger.missing, work, engine)
-            _score(own, scorer, ledger.stamps)
+            inputs = with_own_texts(ledger.missing) if run is None else with_texts_of(run, ledger.missing, work, engine)
+            _score(inputs, scorer, ledger.stamps)
 
     def describe(ledger: Ledger) -> dict[str, Any]:
         damaged = {"tars": len(tars), "damaged": ledger.said_of_inputs(TALLY)}
@@ -140,8 +140,8 @@ def _digest(run: Results) -> str:
 def _score(tars: Iterable[Tar], scorer: Scorer, stamps: Stamps) -> None:
     """Write a table of scores for each tar, and after each table its stamp."""
     with strict_about_size(), threads(scorer.config.workers) as pool:
-        found = decoded_batches(tars, scorer.config.batch_size, scorer.prepare, pool)
-        for _, of_tar in groupby(found, key=lambda batch: batch.tar.source.path):
+        batches_of_tars = decoded_batches(tars, scorer.config.batch_size, scorer.prepare, pool)
+        for _, of_tar in groupby(batches_of_tars, key=lambda batch: batch.tar.source.path):
             _write(of_tar, scorer, stamps)
             advance(done=1)
 
@@ -213,36 +213,36 @@ def with_own_texts(tars: Sequence[Input]) -> Iterator[Tar]:
     """Yield each tar with the text in the `txt` file of each sample; a sample with a blank or no file has no text."""
     for tar in tars:
         path = Path(tar.path)
-        own = [(text or b"").decode("utf-8", "replace") for text in texts(path)]
-        yield Tar(tar, samples(path), [[text] if text.strip() else [] for text in own])
+        strings = [(text or b"").decode("utf-8", "replace") for text in texts(path)]
+        yield Tar(tar, samples(path), [[text] if text.strip() else [] for text in strings])
 
 
-def with_texts_of(run: Results, tars: Sequence[Input], work: Path, given: Given) -> Iterator[Tar]:
+def with_texts_of(run: Results, tars: Sequence[Input], work: Path, session: Given) -> Iterator[Tar]:
     """Return the tars, each with all texts that a run matched to a sample's image, before any gate.
 
     `work` is a folder for temporary files.
     """
-    engine = engine_of(given)
+    engine = engine_of(session)
     files, sizes = scan(engine, tars, work / "scans", most_damaged=1.0)
     images, folder = matched_images(run.files(MATCHED_PART), run.facts["rows"]["matched"]), make_folder(work / "texts")
     write = partial(_write_texts, files=files, folder=folder)
-    own = written_files(folder, join_samples(files, sizes, [images]).write(engine, write))
-    return (_tar(*each) for each in zip(tars, files, own, strict=True))
+    text_files = written_files(folder, join_samples(files, sizes, [images]).write(engine, write))
+    return (_tar(*of_tar) for of_tar in zip(tars, files, text_files, strict=True))
 
 
 def _write_texts(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path) -> Tallies:
     """Write a row of TEXTS for each sample of tar `number`, null for samples without texts; tally the checksum."""
     columns = (
-        filled(known, 0, samples.num_rows, TRAINED_TEXTS)
-        for samples, known in Scan(number, files[number], stream).read()
+        filled(joined, 0, samples.num_rows, TRAINED_TEXTS)
+        for samples, joined in Scan(number, files[number], stream).read()
     )
     rows = (pa.RecordBatch.from_arrays([column], schema=TEXTS) for column in columns)
     return write_rows(folder / f"{number:07}.parquet", TEXTS, TEXTS_ROWS, rows)
 
 
 def _tar(tar: Input, scanned: OwnFile, texts: OwnFile) -> Tar:
-    own = read_table(texts)[TRAINED_TEXTS.name].to_pylist()
-    of_each = ([[text[name] for text in some or ()] for some in own] for name in ("text", "language"))
+    sample_texts = read_table(texts)[TRAINED_TEXTS.name].to_pylist()
+    of_each = ([[text[name] for text in some or ()] for some in sample_texts] for name in ("text", "language"))
     return Tar(tar, one_batch(read_table(scanned)), *of_each)
 
 
@@ -269,7 +269,7 @@ def decoded_batches(tars: Iterable[Tar], size: int, prepare: Prepare, pool: Thre
             begun.append((tar, begin, images))
             if len(begun) > AHEAD:
                 yield _finished(*begun.popleft())
-    yield from (_finished(*each) for each in begun)
+    yield from (_finished(*task) for task in begun)
 
 
 def _finished(tar: Tar, begin: int, images: list[Future]) -> Batch:
@@ -329,26 +329,26 @@ def summary(ledger: Ledger) -> dict[str, Any]:
         whole.add(_scored(rows))
         for code in rows["language"].unique().drop_null().to_pylist() if "language" in rows.schema.names else ():
             by_language[code].add(_scored(rows.filter(pc.equal(rows["language"], code))))
-    found = {code: by_language[code].facts() for code in sorted(by_language)}
-    languages = dict(sorted(found.items(), key=lambda item: -item[1]["images"]))
+    facts = {code: by_language[code].facts() for code in sorted(by_language)}
+    languages = dict(sorted(facts.items(), key=lambda item: -item[1]["images"]))
     return {"statuses": statuses(ledger), "scores": whole.facts(), "languages": languages}
 
 
 def table(scores: Filled) -> str:
     """Return the lines that the command prints at the end: counts, quantiles, damaged tars and the output folder."""
     facts = scores.facts
-    reasons = ", ".join(f"{number(each)} {status}" for status, each in facts["statuses"].items() if status != OK)
+    reasons = ", ".join(f"{number(count)} {status}" for status, count in facts["statuses"].items() if status != OK)
     lines = [f"{counted(facts['scores']['images'], 'image')} scored; without a score: {reasons or 'none'}"]
     if facts["scores"]["images"]:
-        named = [(f"{language(code).name} ({code})", each) for code, each in facts["languages"].items()][:LANGUAGES]
+        named = [(f"{language(code).name} ({code})", row) for code, row in facts["languages"].items()][:LANGUAGES]
         heading = ("clip_score", "images", "mean", *(f"{share:.0%} below" for share in SHARES))
-        lines += aligned([heading, *(_line(*each) for each in [("all", facts["scores"]), *named])])
+        lines += aligned([heading, *(_line(*row) for row in [("all", facts["scores"]), *named])])
     lines += told(facts["damaged"], facts["tars"])
     return "\n".join([*lines, f"scores: {scores.path}"])
 
 
-def _line(name: str, found: dict[str, Any]) -> tuple[str, ...]:
-    return name, number(found["images"]), *(f"{each:.4f}" for each in (found["mean"], *found["quantiles"].values()))
+def _line(name: str, facts: dict[str, Any]) -> tuple[str, ...]:
+    return name, number(facts["images"]), *(f"{value:.4f}" for value in (facts["mean"], *facts["quantiles"].values()))
 
 
 def _scored(rows: pa.RecordBatch) -> np.ndarray:

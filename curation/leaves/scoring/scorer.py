@@ -92,16 +92,16 @@ class Checkpoint:
     pretrained: str | None = None  # a tag of open_clip, or a file of weights
 
     @classmethod
-    def find(cls, name: str, pretrained: str | None, known: Mapping[str, Sequence[str]]) -> Checkpoint:
+    def find(cls, name: str, pretrained: str | None, tags: Mapping[str, Sequence[str]]) -> Checkpoint:
         """Return the checkpoint for a name on the command line and the weights that `--pretrained` names, if any.
 
         A folder belongs to the library whose config file it holds. Then names of open_clip are tried, and any other
-        OWNER/NAME is a repository for transformers. `known` has the tags of weights by model of open_clip. InputError
+        OWNER/NAME is a repository for transformers. `tags` has the tags of weights by model of open_clip. InputError
         for any other name, or weights that do not exist.
         """
-        own = name.replace("/", "-")  # open_clip accepts ViT-B/32, too
-        if not os.path.isdir(name) and own in known:
-            return cls(OPEN_CLIP, own, _weights(own, pretrained, known[own]))
+        model_name = name.replace("/", "-")  # open_clip accepts ViT-B/32, too
+        if not os.path.isdir(name) and model_name in tags:
+            return cls(OPEN_CLIP, model_name, _weights(model_name, pretrained, tags[model_name]))
         if pretrained is not None:
             raise InputError(f"{name} has weights of its own; --pretrained is for names of open_clip, such as ViT-B-32")
         if name.startswith(SCHEMES):
@@ -111,7 +111,7 @@ class Checkpoint:
         if name.count("/") == 1 and all(name.split("/")) and not name.startswith((".", "~")):
             return cls(TRANSFORMERS, name)
         fault = f"{name} is neither a folder, nor a model of open_clip, nor OWNER/NAME of the Hugging Face hub"
-        raise InputError("; ".join(filter(None, [fault, did_you_mean(own, known)])))
+        raise InputError("; ".join(filter(None, [fault, did_you_mean(model_name, tags)])))
 
     def load(self) -> ScoringModel:
         """Return the model with its weights; InputError if the model brings code or lacks weights."""
@@ -178,11 +178,11 @@ def _of_transformers(checkpoint: Checkpoint) -> ScoringModel:
     _show_only_downloads()
     name = checkpoint.name
     _require_plain(name)
-    module, found = transformers.AutoModel.from_pretrained(name, dtype="float32", output_loading_info=True, **_NO_CODE)
+    module, facts = transformers.AutoModel.from_pretrained(name, dtype="float32", output_loading_info=True, **_NO_CODE)
     if not (hasattr(module, "get_image_features") and hasattr(module, "get_text_features")):
         raise InputError(f"{name} is a {type(module).__name__}, which does not embed images and texts")
-    if found["missing_keys"]:
-        raise InputError(f"{name} lacks weights, such as {min(found['missing_keys'])}; fetch it again")
+    if facts["missing_keys"]:
+        raise InputError(f"{name} lacks weights, such as {min(facts['missing_keys'])}; fetch it again")
     processor = transformers.AutoImageProcessor.from_pretrained(name, **_NO_CODE)
     tokenizer = transformers.AutoTokenizer.from_pretrained(name, **_NO_CODE)
     longest = min(tokenizer.model_max_length, module.config.text_config.max_position_embeddings)
@@ -191,9 +191,9 @@ def _of_transformers(checkpoint: Checkpoint) -> ScoringModel:
         prepared = processor(images=picture, return_tensors="pt")
         return {name: values[0] for name, values in prepared.items()}
 
-    def texts(given: list[str]) -> Tensors:
+    def texts(strings: list[str]) -> Tensors:
         # All texts are padded to one length: with another padding the same text would be rounded differently.
-        return dict(tokenizer(given, padding="max_length", truncation=True, max_length=longest, return_tensors="pt"))
+        return dict(tokenizer(strings, padding="max_length", truncation=True, max_length=longest, return_tensors="pt"))
 
     return ScoringModel(
         module,
@@ -277,14 +277,14 @@ class Scorer:
         half = {"bf16": self._torch.bfloat16, "fp16": self._torch.float16}.get(self.config.precision)
         autocast = self._torch.autocast(self._device.type, half or self._torch.bfloat16, enabled=half is not None)
         with self._torch.inference_mode(), autocast, self._memory():
-            stacked = {name: self._torch.stack([each[name] for each in images]) for name in images[0]}
+            stacked = {name: self._torch.stack([tensors[name] for tensors in images]) for name in images[0]}
             of_images = _unit(self._model.image_features(self._moved(stacked)))
-            own = self._torch.arange(len(texts)).repeat_interleave(self._torch.tensor([len(each) for each in texts]))
+            image = self._torch.arange(len(texts)).repeat_interleave(self._torch.tensor([len(some) for some in texts]))
             cosines = [
-                (of_images[own[begin : begin + len(some)]] * of_texts).sum(1).cpu().numpy()
+                (of_images[image[begin : begin + len(some)]] * of_texts).sum(1).cpu().numpy()
                 for begin, some, of_texts in self._embedded([*chain.from_iterable(texts)])
             ]
-        return np.split(np.concatenate(cosines), np.cumsum([len(each) for each in texts])[:-1])
+        return np.split(np.concatenate(cosines), np.cumsum([len(some) for some in texts])[:-1])
 
     def _embedded(self, texts: list[str]) -> Iterator[tuple[int, list[str], torch.Tensor]]:
         """Yield batches of texts: the index of the first text, the texts, and their embeddings of length 1."""
