@@ -57,8 +57,8 @@ class MappedRows:
             why = f"{facts_path(file).name} beside it is {'damaged' if facts_path(file).exists() else 'missing'}"
             raise InputError(f"{file} holds no {cls.what} that can be checked: {why}; copy both files, or {remedy}")
         reader, version = open_arrow(OwnFile(file, facts[CHECKSUM], remedy)), cls.schema.metadata[b"version"]
-        found = reader.schema.metadata or {}
-        if reader.num_record_batches != 1 or not reader.schema.equals(cls.schema) or found.get(b"version") != version:
+        meta = reader.schema.metadata or {}
+        if reader.num_record_batches != 1 or not reader.schema.equals(cls.schema) or meta.get(b"version") != version:
             raise InputError(f"{file} holds no {cls.what} of version {version.decode()}; {remedy}")
         return cls(reader.get_batch(0), facts[CHECKSUM], str(path))
 
@@ -71,8 +71,8 @@ class MappedRows:
 
     def of(self, uids: pa.Array, names: Sequence[str] = ()) -> pa.RecordBatch:
         """Return the columns `names` (default: all values) for each image; null if the value is unknown."""
-        found = self.find(uids)
-        rows = pa.array(found, mask=found < 0)
+        indices = self.find(uids)
+        rows = pa.array(indices, mask=indices < 0)
         names = names or self.schema.names[len(HALVES) :]
         return pa.RecordBatch.from_arrays([_known(self.rows[name].take(rows)) for name in names], names=[*names])
 
@@ -139,15 +139,15 @@ def rows_of(rows: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:
     """
     high, low = (rows[half].to_numpy() for half in HALVES)
     at = np.searchsorted(high, keys[:, 0])
-    found, sought = np.full(len(at), -1), np.arange(len(at))
+    indices, sought = np.full(len(at), -1), np.arange(len(at))
     while len(sought):  # repeats only if first halves of keys are equal
         sought = sought[at[sought] < len(high)]
         sought = sought[high[at[sought]] == keys[sought, 0]]
         is_same = low[at[sought]] == keys[sought, 1]
-        found[sought[is_same]] = at[sought[is_same]]
+        indices[sought[is_same]] = at[sought[is_same]]
         sought = sought[~is_same]
         at[sought] += 1
-    return found
+    return indices
 
 
 def in_order(rows: pa.Table, *first: np.ndarray) -> tuple[pa.RecordBatch, np.ndarray]:

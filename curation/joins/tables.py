@@ -69,20 +69,20 @@ class ImageTable:
         InputError if there is no such table, or if it has neither uid nor url, or lacks `column`; `expected` says in
         messages what a user should give.
         """
-        given = [*map(str, paths)]
-        name = ", ".join(map(hidden, given))
-        files = tuple(file for path in given for file in files_in(path, expected))
+        names = [*map(str, paths)]
+        name = ", ".join(map(hidden, names))
+        files = tuple(file for path in names for file in files_in(path, expected))
         with opened(*files[0]) as file:
             schema = file.schema
-        found = ((kind, recognised(kind, schema.names, files[0][0])) for kind in IDENTITIES)
-        known = {kind: column for kind, column in found if column is not None}
-        if not known:
+        candidates = ((kind, recognised(kind, schema.names, files[0][0])) for kind in IDENTITIES)
+        column_by_kind = {kind: column for kind, column in candidates if column is not None}
+        if not column_by_kind:
             raise InputError(
                 f"{files[0][0]} has the columns {quoted_names(schema.names)}; a table of images has `uid`, or `url`"
             )
         if column not in (None, *schema.names):
             raise InputError(f"{name} has the columns {quoted_names(schema.names)}; expected {expected}")
-        kind, identity = next(iter(known.items()))
+        kind, identity = next(iter(column_by_kind.items()))
         columns = pa.schema([pa.field(field.name, plain_type(field.type)) for field in schema])
         return cls(name, files, identity, kind == "uid", columns)
 
@@ -136,14 +136,14 @@ def files_in(path: str, expected: str, endings: Sequence[str] = (PARQUET,)) -> l
     Of a folder or a glob, only files with these endings are returned. InputError if there are none.
     """
     with looking_up(path), reachable(path):
-        found = found_at(path, expected)
-        checksums = recorded(found.paths)
-    files = [file for file in found.files if found.is_file or name_of(file[0]).endswith(tuple(endings))]
+        listed = found_at(path, expected)
+        checksums = recorded(listed.paths)
+    files = [file for file in listed.files if listed.is_file or name_of(file[0]).endswith(tuple(endings))]
     if not files:
-        wanted = " or ".join(f"*{each}" for each in endings)
+        wanted = " or ".join(f"*{ending}" for ending in endings)
         raise InputError(f"{path} holds no file {wanted}; expected {expected}")
-    known = [(file, replace(version, checksum=checksums.get(file))) for file, version in files]
-    return sorted(known, key=lambda file: file[0])
+    with_checksums = [(file, replace(version, checksum=checksums.get(file))) for file, version in files]
+    return sorted(with_checksums, key=lambda file: file[0])
 
 
 @contextmanager
@@ -158,8 +158,8 @@ def _content(path: str, version: Version) -> Iterator[BinaryIO]:
             yield file
         return
     listed.check()
-    own = OwnFile(as_path(with_secrets(path)), version.checksum, DAMAGED)
-    with intact(own) if is_url(own.path) else nullcontext(compared(own)) as local, local.open("rb") as file:
+    pinned = OwnFile(as_path(with_secrets(path)), version.checksum, DAMAGED)
+    with intact(pinned) if is_url(pinned.path) else nullcontext(compared(pinned)) as local, local.open("rb") as file:
         yield file
 
 

@@ -58,9 +58,9 @@ class Groups:
     @property
     def numbers(self) -> np.ndarray:
         """The number of each row's group, for the rows in their original order."""
-        found = np.empty_like(self.group)
-        found[self.order] = self.group
-        return found
+        numbers = np.empty_like(self.group)
+        numbers[self.order] = self.group
+        return numbers
 
     def reduced(self, function: np.ufunc, values: np.ndarray) -> np.ndarray:
         """Return `function` (a ufunc) over the values of each group; `values` must be sorted as `order` is."""
@@ -195,28 +195,28 @@ class Join:
     def joined(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
         """Yield the joined row of each image in some buckets; leave out images in no table."""
         for rows in buckets:
-            yield from self._found(pa.concat_batches([*rows]), tallies)
+            yield from self._joined(pa.concat_batches([*rows]), tallies)
 
-    def _found(self, rows: pa.RecordBatch, tallies: Tallies) -> Iterator[pa.RecordBatch]:
+    def _joined(self, rows: pa.RecordBatch, tallies: Tallies) -> Iterator[pa.RecordBatch]:
         """Yield the joined row of each image in one bucket's rows; images without a row in any table are left out."""
         side, image = rows["side"].to_numpy(), Groups.of(rows).numbers
         places = np.flatnonzero(side == 0)
-        found = np.zeros((len(self.tables), len(places)), np.int64)
+        joined = np.zeros((len(self.tables), len(places)), np.int64)
         for number, table in enumerate(self.tables):
-            own = np.flatnonzero(side == number + 1)
-            about = np.bincount(image[own], minlength=len(side))[image[places]]
+            indices = np.flatnonzero(side == number + 1)
+            about = np.bincount(image[indices], minlength=len(side))[image[places]]
             tallies.add(REPEATED, int(about.sum() - np.count_nonzero(about)))
             names = [field.name for field in (*table.fields, *table.order)]
-            own = own[table.once(rows.select([*KEY_NAMES, *names]).take(pa.array(own)), image[own])]
+            indices = indices[table.once(rows.select([*KEY_NAMES, *names]).take(pa.array(indices)), image[indices])]
             row_of = np.full(len(side), -1)
-            row_of[image[own]] = own
-            found[number] = row_of[image[places]]
-        is_found = (found >= 0).any(axis=0)
-        places, found = places[is_found], found[:, is_found]
+            row_of[image[indices]] = indices
+            joined[number] = row_of[image[places]]
+        is_joined = (joined >= 0).any(axis=0)
+        places, joined = places[is_joined], joined[:, is_joined]
         for begin in range(0, len(places), FOUND_ROWS):
             some = slice(begin, begin + FOUND_ROWS)
             columns = [rows[field.name].take(pa.array(places[some])) for field in PLACE]
-            for table, of_table in zip(self.tables, found[:, some], strict=True):
+            for table, of_table in zip(self.tables, joined[:, some], strict=True):
                 at = pa.array(of_table, mask=of_table < 0)
                 columns += [rows[field.name].take(at) for field in table.fields]
             yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*PLACE, *self.fields]))

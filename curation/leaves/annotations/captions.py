@@ -95,8 +95,8 @@ def find_captions(paths: Paths, source: str | None = None) -> ImageTable:
     """
     table = ImageTable.find(paths, EXPECTED, CAPTION)
     for name, is_such, kind in _TYPES:
-        if name in table.columns.names and not is_such(found := table.columns.field(name).type):
-            raise InputError(f"column {name} of {table.name} is {found}; give {kind}")
+        if name in table.columns.names and not is_such(column_type := table.columns.field(name).type):
+            raise InputError(f"column {name} of {table.name} is {column_type}; give {kind}")
     if source is not None and SOURCE not in table.columns.names:
         raise InputError(f"{table.name} has no column {SOURCE}; give tables that say which captions are of {source}")
     return table
@@ -105,12 +105,12 @@ def find_captions(paths: Paths, source: str | None = None) -> ImageTable:
 def caption_rows(table: ImageTable, file: File, source: str | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the captions in a file of a table, as rows of ROWS in the file's order; of one source only, if given."""
     for batch in table.read(file, [name for name in (CAPTION, SCORE, SOURCE) if name in table.columns.names]):
-        given = {name: batch[name] for name in batch.schema.names}
-        given[CAPTION] = clean_array(given[CAPTION])
-        scores = given.get(SCORE, pa.nulls(batch.num_rows)).cast(pa.float64(), safe=False)  # integers are rounded
-        given[SCORE] = pc.if_else(pc.greater(scores, NO_SCORE), scores, None)
-        given.setdefault(SOURCE, pa.nulls(batch.num_rows, pa.string()))
-        rows = pa.RecordBatch.from_arrays([given[name] for name in ROWS.names], schema=ROWS)
+        columns = {name: batch[name] for name in batch.schema.names}
+        columns[CAPTION] = clean_array(columns[CAPTION])
+        scores = columns.get(SCORE, pa.nulls(batch.num_rows)).cast(pa.float64(), safe=False)  # integers are rounded
+        columns[SCORE] = pc.if_else(pc.greater(scores, NO_SCORE), scores, None)
+        columns.setdefault(SOURCE, pa.nulls(batch.num_rows, pa.string()))
+        rows = pa.RecordBatch.from_arrays([columns[name] for name in ROWS.names], schema=ROWS)
         rows = rows.filter(pc.greater(pc.binary_length(rows[CAPTION]), 0))
         yield rows if source is None else rows.filter(pc.equal(rows[SOURCE], source))
 
@@ -164,9 +164,9 @@ def caption_table(table: ImageTable, source: str | None = None) -> Table:
     fields, order = [*JOINED_CAPTION], [_ORDER[1]]
     if source is not None:
         text = field_of(source)
-        fields, order = [pa.field(text, pa.string())], [each.with_name(f"{text} {each.name}") for each in _ORDER]
+        fields, order = [pa.field(text, pa.string())], [field.with_name(f"{text} {field.name}") for field in _ORDER]
     read = partial(_joined, table=table, schema=pa.schema([*KEY, *fields, *order]), source=source)
-    best = partial(_best_joined, names=[each.name for each in (order if source else _ORDER)])
+    best = partial(_best_joined, names=[field.name for field in (order if source else _ORDER)])
     return Table([*enumerate(table.files)], table.rows, read, best, fields, order)
 
 
@@ -221,7 +221,7 @@ class CaptionDraw:
         if captions is None:
             return pa.nulls(len(uids), pa.string())
         by_source = [captions] if isinstance(captions, Captions) else [captions[name] for name in sorted(captions)]
-        return self.drawn([each.of(uids, ["caption"])["caption"] for each in by_source], uids, numbers)
+        return self.drawn([of_source.of(uids, ["caption"])["caption"] for of_source in by_source], uids, numbers)
 
     def drawn(self, captions: Sequence[pa.Array], uids: pa.Array, numbers: np.ndarray | None = None) -> pa.Array:
         """Return the caption that replaces the text of each image, null where the text stays.
@@ -240,8 +240,8 @@ class CaptionDraw:
     def _cut(self, captions: pa.Array, sentence: np.ndarray, uids: pa.Array, numbers: np.ndarray | None) -> pa.Array:
         """Return each caption whole, or cut to one sentence, as its value in `sentence` (one of SENTENCES) says."""
         is_cut = pa.array((sentence != WHOLE) & captions.is_valid().to_numpy(zero_copy_only=False))
-        own, each = uids.filter(is_cut), None if numbers is None else numbers[np.asarray(is_cut)]
-        drawn = draws(self.seed, purpose("sentence", self.epoch), own, each)
+        cut_uids, cut_numbers = uids.filter(is_cut), None if numbers is None else numbers[np.asarray(is_cut)]
+        drawn = draws(self.seed, purpose("sentence", self.epoch), cut_uids, cut_numbers)
         drawn[sentence[np.asarray(is_cut)] != RANDOM] = 0
         cut = sentences(captions.filter(is_cut).to_pylist(), drawn)
         return pc.replace_with_mask(captions, is_cut, pa.array(cut, captions.type))
@@ -282,7 +282,7 @@ def require_sentence(sentence: Sentence, ratio: Ratio) -> None:
     unknown = sorted({*by_source} - {*(ratio if isinstance(ratio, Mapping) else ())})
     if unknown:
         raise ParameterError(f"names {unknown[0]}; give captions and a share of this source, too", "caption_sentence")
-    wrong = [each for each in (by_source.values() if by_source else [sentence]) if each not in SENTENCES]
+    wrong = [value for value in (by_source.values() if by_source else [sentence]) if value not in SENTENCES]
     if wrong:
         raise ParameterError(f"is {wrong[0]!r}; give {', '.join(SENTENCES)}, or one by source", "caption_sentence")
 

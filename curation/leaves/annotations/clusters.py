@@ -53,8 +53,8 @@ class Clusters(MappedRows):
 
     def coarse(self, uids: pa.Array) -> np.ndarray:
         """Return the coarse cluster of each image, or -1 for an image without a cluster."""
-        found = self.find(uids)
-        return np.where(found < 0, -1, self.rows["coarse"].to_numpy()[found])
+        rows = self.find(uids)
+        return np.where(rows < 0, -1, self.rows["coarse"].to_numpy()[rows])
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Clustered:
     number = min(MOST_PARTS, 1 + max(table.rows, run.counted[1]) // PART_ROWS)  # of parts, in turn
     with work_beside(path) as folder:
         work = Path(folder)
-        given = (rows for file in table.files for rows in cluster_rows(table, file))
-        rows_in_parts = in_parts(given, Clusters.schema, number, work / "rows")
+        table_rows = (rows for file in table.files for rows in cluster_rows(table, file))
+        rows_in_parts = in_parts(table_rows, Clusters.schema, number, work / "rows")
         images_in_parts = (
             in_parts(chain.from_iterable(map(keys, files(run))), pa.schema(KEY), number, work / files.__name__)
             for files in (pool_files, curated_files)
@@ -98,12 +98,12 @@ def find_clusters(tables: Paths) -> ImageTable:
 
     InputError if there is no such table.
     """
-    return ImageTable.find([table_in(str(each), "clusters") for each in tables], EXPECTED, "coarse")
+    return ImageTable.find([table_in(str(path), "clusters") for path in tables], EXPECTED, "coarse")
 
 
 def named(tables: Paths) -> str:
     """Return the paths as the user gave them, without secrets, separated by commas."""
-    return ", ".join(hidden(str(each)) for each in tables)
+    return ", ".join(hidden(str(path)) for path in tables)
 
 
 @dataclass
@@ -119,11 +119,11 @@ class _Counted:
 
         `rows` must be sorted by KEY. `pool` and `kept` have the KEY of all images and of kept images.
         """
-        found, of_kept = (rows_of(rows, np.stack([*map(np.asarray, own.columns)], axis=1)) for own in (pool, kept))
-        self.images += len(found)
-        self.without += int((found < 0).sum())
+        of_pool, of_kept = (rows_of(rows, np.stack([*map(np.asarray, part.columns)], axis=1)) for part in (pool, kept))
+        self.images += len(of_pool)
+        self.without += int((of_pool < 0).sum())
         self.kept.update(rows["coarse"].to_numpy()[of_kept[of_kept >= 0]].tolist())
-        return rows.take(pa.array(np.sort(found[found >= 0])))
+        return rows.take(pa.array(np.sort(of_pool[of_pool >= 0])))
 
 
 def table_in(path: str, name: str) -> str:
@@ -136,8 +136,8 @@ def table_in(path: str, name: str) -> str:
         facts = read_json(folder / "clusters.json")
     if facts is None:
         return path
-    known, prefix = facts.get("checksums", {}), f"{name}/"
-    checksums = {file.removeprefix(prefix): each for file, each in known.items() if file.startswith(prefix)}
+    listed, prefix = facts.get("checksums", {}), f"{name}/"
+    checksums = {file.removeprefix(prefix): checksum for file, checksum in listed.items() if file.startswith(prefix)}
     if name == "copies" and not checksums:
         raise InputError(f"{hidden(path)} has clusters, and no copies; cluster with --same-meaning to find them")
     own_files(folder / name, checksums, REMEDY)  # checks that no file is missing; each is compared when it is read
@@ -146,8 +146,8 @@ def table_in(path: str, name: str) -> str:
 
 def cluster_rows(table: ImageTable, file: File) -> Iterator[pa.RecordBatch]:
     """Yield the rows in a file of a table in the schema of Clusters."""
-    given = [name for name in OF_NONE if name in table.columns.names]
-    for batch in table.read(file, given):
+    columns = [name for name in OF_NONE if name in table.columns.names]
+    for batch in table.read(file, columns):
         values = [_column(batch, name, file[0]) for name in OF_NONE]
         yield pa.RecordBatch.from_arrays([*batch.columns[: len(KEY)], *values], schema=Clusters.schema)
 
@@ -215,11 +215,11 @@ class Choice:
             raise InputError("an expert has no cluster; give the number of one at least")
         empty = [cluster for cluster in self.coarse if not self.kept.get(cluster)]
         if empty:
-            known = ", ".join(str(cluster) for cluster, images in sorted(self.kept.items()) if images)
-            raise InputError(f"the run kept no image of cluster {empty[0]}; it kept images of {known or 'none'}")
-        own, others = self._sizes
-        if self.outsiders * (own + others) > others:
-            most = f"{others / (own + others):.4g}"
+            filled = ", ".join(str(cluster) for cluster, images in sorted(self.kept.items()) if images)
+            raise InputError(f"the run kept no image of cluster {empty[0]}; it kept images of {filled or 'none'}")
+        chosen, others = self._sizes
+        if self.outsiders * (chosen + others) > others:
+            most = f"{others / (chosen + others):.4g}"
             raise ParameterError(
                 f"is {self.outsiders}; of the images that the run kept, {most} are of other clusters", "outsiders"
             )
@@ -230,8 +230,8 @@ class Choice:
 
         I and O are the numbers of images that the run kept of the chosen clusters and of others, s is `outsiders`.
         """
-        own, others = self._sizes
-        return self.outsiders * own / ((1 - self.outsiders) * others) if self.outsiders else 0.0
+        chosen, others = self._sizes
+        return self.outsiders * chosen / ((1 - self.outsiders) * others) if self.outsiders else 0.0
 
     def takes(self, uids: pa.Array, coarse: np.ndarray) -> np.ndarray:
         """Return whether each image is chosen, bool[image]; `coarse` has its coarse cluster, below 0 if it has none."""
@@ -242,8 +242,8 @@ class Choice:
 
     @property
     def _sizes(self) -> tuple[int, int]:
-        own = sum(self.kept[cluster] for cluster in {*self.coarse})
-        return own, sum(self.kept.values()) - own
+        chosen = sum(self.kept[cluster] for cluster in {*self.coarse})
+        return chosen, sum(self.kept.values()) - chosen
 
 
 def cluster_table(paths: Paths) -> Table:
@@ -255,8 +255,8 @@ def cluster_table(paths: Paths) -> Table:
 
 def _joined(file: File, table: ImageTable) -> Iterator[pa.RecordBatch]:
     for batch in cluster_rows(table, file):
-        *known, fine, _ = batch.columns
-        columns = [*known, pc.if_else(pc.less(fine, 0), None, fine)]
+        *others, fine, _ = batch.columns
+        columns = [*others, pc.if_else(pc.less(fine, 0), None, fine)]
         yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*KEY, *CLUSTER]))
 
 

@@ -43,8 +43,8 @@ class Weights(MappedRows):
 
     def weight(self, uids: pa.Array) -> np.ndarray:
         """Return the weight of each image, or 0 for an image without a weight."""
-        found = self.find(uids)
-        return np.where(found < 0, 0.0, self.rows[WEIGHT].to_numpy()[found] if len(self) else 0.0)
+        rows = self.find(uids)
+        return np.where(rows < 0, 0.0, self.rows[WEIGHT].to_numpy()[rows] if len(self) else 0.0)
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,9 @@ def lift(how: Lift, run: Results, path: str | PathLike[str], clusters: Clusters 
 
 def _by_clusters(rows: pa.RecordBatch, power: float) -> pa.RecordBatch:
     """Return KEY of each image and n^(power - 1), where n is the number of images in its cluster."""
-    own = rows["fine"].to_numpy()
-    own = own if (own >= 0).all() else rows["coarse"].to_numpy()
-    _, cluster, images = np.unique(own, return_inverse=True, return_counts=True)
+    clusters = rows["fine"].to_numpy()
+    clusters = clusters if (clusters >= 0).all() else rows["coarse"].to_numpy()
+    _, cluster, images = np.unique(clusters, return_inverse=True, return_counts=True)
     weights = pa.array((images ** (power - 1.0))[cluster])
     return pa.RecordBatch.from_arrays([*rows.columns[: len(KEY)], weights], schema=Weights.schema)
 
@@ -168,9 +168,9 @@ def _by_entries(run: Results, power: float, work: str) -> pa.RecordBatch:
     Here n is the number of texts that have the rarest entry of the text.
     """
     of_entries = np.maximum(run.counts, 1) ** (power - 1.0)
-    images = (each for file in matched_files(run) for each in batches(file, PART_ROWS, ["uid", "candidates"]))
+    images = (batch for file in matched_files(run) for batch in batches(file, PART_ROWS, ["uid", "candidates"]))
     columns = ([*key_columns(batch["uid"]), pa.array(_means(batch, of_entries))] for batch in images)
-    rows = (pa.RecordBatch.from_arrays(each, schema=Weights.schema) for each in columns)
+    rows = (pa.RecordBatch.from_arrays(arrays, schema=Weights.schema) for arrays in columns)
     return _sorted(rows, run.counted[1], lambda part: in_order(part)[0], work)
 
 

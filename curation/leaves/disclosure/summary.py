@@ -53,9 +53,9 @@ class Summary:
     elsewhere: ClassVar[str] = "{flags} cannot be given with --format {form}"
 
     def __post_init__(self) -> None:
-        known = [row["blank"] for row in questions()]
-        if unknown := sorted({*self.answers} - {*known}):
-            near = did_you_mean(unknown[0], known, f"the questions are {', '.join(known)}")
+        blanks = [row["blank"] for row in questions()]
+        if unknown := sorted({*self.answers} - {*blanks}):
+            near = did_you_mean(unknown[0], blanks, f"the questions are {', '.join(blanks)}")
             raise InputError(f"answers to {', '.join(unknown)} are given; {near}")
 
     @property
@@ -72,8 +72,8 @@ class Summary:
         kept = curated_files(run)
         with folder.progress.stage(f"count the texts of {counted(len(kept), 'file')}"):
             size = folder.engine.run(kept, _text_bytes)[BYTES]
-        known = RunNumbers(run.facts, int(size), [*self._ranked(run, folder, kept)])
-        sections = summary(known, self.answers)
+        numbers = RunNumbers(run.facts, int(size), [*self._ranked(run, folder, kept)])
+        sections = summary(numbers, self.answers)
         values = {"name": run.path.name, "notice": NOTICE, "sections": sections, "most": MOST}
         write_text(folder.path / "summary.md", templates(__package__).get_template("summary.jinja").render(values))
         blanks = {row["blank"]: self.answers.get(row["blank"]) for row in questions()}
@@ -82,18 +82,18 @@ class Summary:
         write_json(folder.path / self.whole_by, self._facts(run, sections))
         answers = [blank["answer"] for section in sections for blank in section["blanks"]]
         still_open = counted(answers.count(None), "open question")
-        return f"summary.md, summary.json, {counted(len(known.domains), 'list')} of domains and {still_open}"
+        return f"summary.md, summary.json, {counted(len(numbers.domains), 'list')} of domains and {still_open}"
 
     def _ranked(self, run: Results, folder: Derived, kept: Sequence[OwnFile]) -> Iterator[Ranked]:
         """Yield counts of images by domain: of kept or matched images, or of their pages; list the largest in files."""
         parts = {"kept": kept} if run.facts.get("removals") else {"kept": kept, "matched": _matched(run)}
         lists = folder.parts.reopen("domains")
-        for part, own in parts.items():
+        for part, part_files in parts.items():
             for column, thing in (("url", f"{part} images"), ("page_url", f"pages of {part} images")):
                 name = f"{part}_{'images' if column == 'url' else 'pages'}"
                 with folder.progress.stage(f"count the domains of {thing}"):
-                    found = count_domains(folder.engine, own, column, folder.parts.begin(name))
-                ranked = Ranked(found, thing, f"domains/{name}.csv", run.facts["rows"][part])
+                    domain_counts = count_domains(folder.engine, part_files, column, folder.parts.begin(name))
+                ranked = Ranked(domain_counts, thing, f"domains/{name}.csv", run.facts["rows"][part])
                 _write_list(ranked, lists / f"{name}.csv")
                 yield ranked
         folder.finish("domains")
@@ -107,9 +107,9 @@ class Summary:
 
 def _matched(run: Results) -> list[OwnFile]:
     """Return the files of all matched images, also of those that a gate removed."""
-    found = run.files(MATCHED_PART)
-    require_rows(found, run.facts["rows"][MATCHED_PART])
-    return found
+    files = run.files(MATCHED_PART)
+    require_rows(files, run.facts["rows"][MATCHED_PART])
+    return files
 
 
 def _write_list(ranked: Ranked, path: Path) -> None:
@@ -193,7 +193,7 @@ class RunNumbers:
     @property
     def without_page(self) -> int:
         """The number of kept images whose page has no domain, or is unknown."""
-        return next((each.rows - each.counted.images for each in self.domains if each.file == KEPT_PAGES), 0)
+        return next((ranked.rows - ranked.counted.images for ranked in self.domains if ranked.file == KEPT_PAGES), 0)
 
     @property
     def excluded(self) -> dict[str, int]:
@@ -213,18 +213,18 @@ Fact = dict[str, Any]
 State = Callable[[RunNumbers], Iterator[Fact]]
 
 
-def summary(known: RunNumbers, answers: Mapping[str, str]) -> list[dict[str, Any]]:
+def summary(numbers: RunNumbers, answers: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return all sections of the summary, each with facts, and questions with their answers, None where one is open."""
-    found: dict[str, dict[str, Any]] = {}
-    settled = {"tokens": SETTLED} if known.text_bytes < TOKENS else {}  # questions that this run decides
+    sections: dict[str, dict[str, Any]] = {}
+    settled = {"tokens": SETTLED} if numbers.text_bytes < TOKENS else {}  # questions that this run decides
     for row in questions():
         number = row["section"]
-        if number not in found:
-            facts = [*STATED[number](known)] if number in STATED else []
-            found[number] = {"section": number, "title": row["title"], "facts": facts, "blanks": []}
+        if number not in sections:
+            facts = [*STATED[number](numbers)] if number in STATED else []
+            sections[number] = {"section": number, "title": row["title"], "facts": facts, "blanks": []}
         blank = {name: row[name] for name in ("blank", "question", "form")}
-        found[number]["blanks"].append(blank | {"answer": (settled | {**answers}).get(row["blank"])})
-    return [*found.values()]
+        sections[number]["blanks"].append(blank | {"answer": (settled | {**answers}).get(row["blank"])})
+    return [*sections.values()]
 
 
 @lru_cache(maxsize=1)
@@ -263,48 +263,48 @@ def _rows(name: str) -> list[dict[str, str]]:
     return [*csv.DictReader(files("curation.leaves.disclosure").joinpath(name).read_text("utf-8").splitlines())]
 
 
-def _size(known: RunNumbers) -> Iterator[Fact]:
-    rows, kept = known.facts["rows"], known.facts["rows"]["kept"]
+def _size(numbers: RunNumbers) -> Iterator[Fact]:
+    rows, kept = numbers.facts["rows"], numbers.facts["rows"]["kept"]
     yield _fact("modalities", ["image", "text"], texts=TEXTS)
     yield _fact("images_read", rows["images"])
     yield _fact("images", kept)
     yield _fact("image_bin", image_bin(kept))
-    yield _fact("text_bytes", known.text_bytes)
-    days = period(known.origins)
+    yield _fact("text_bytes", numbers.text_bytes)
+    days = period(numbers.origins)
     yield _fact("latest", _month(days[1]) if days else None)
-    kept_of = {code: row["kept"] for code, row in known.facts["languages"].items() if row["kept"]}
+    kept_of = {code: row["kept"] for code, row in numbers.facts["languages"].items() if row["kept"]}
     languages = [
         {"code": code, "language": language(code).name, "kept": kept_of[code], "share": kept_of[code] / max(1, kept)}
         for code in sorted(kept_of, key=lambda code: (-kept_of[code], code))
     ]
-    yield _fact("languages", None, languages, count=len(languages), doubts=doubts(known.facts["languages"]))
+    yield _fact("languages", None, languages, count=len(languages), doubts=doubts(numbers.facts["languages"]))
 
 
-def _sets(known: RunNumbers) -> Iterator[Fact]:
-    whole = sum(origin.bytes for origin in known.origins)
+def _sets(numbers: RunNumbers) -> Iterator[Fact]:
+    whole = sum(origin.bytes for origin in numbers.origins)
     rows = [
         {"section": _section(origin)} | origin.row | {"share_of_bytes": origin.bytes / max(1, whole)}
-        for origin in known.origins
+        for origin in numbers.origins
     ]
     yield _fact("inputs", None, rows)
-    without = known.without_page
-    yield _fact("without_page", without, share=percent(without, known.facts["rows"]["kept"]))
+    without = numbers.without_page
+    yield _fact("without_page", without, share=percent(without, numbers.facts["rows"]["kept"]))
 
 
-def _crawled(known: RunNumbers) -> Iterator[Fact]:
-    own = [origin for origin in known.origins if origin.format in PAGES]
-    yield _fact("pages", known.facts["rows"]["pages"])
-    yield _fact("crawler", "CCBot" if any(origin.set == "Common Crawl" for origin in own) else None)
-    days = period(own)
+def _crawled(numbers: RunNumbers) -> Iterator[Fact]:
+    crawls = [origin for origin in numbers.origins if origin.format in PAGES]
+    yield _fact("pages", numbers.facts["rows"]["pages"])
+    yield _fact("crawler", "CCBot" if any(origin.set == "Common Crawl" for origin in crawls) else None)
+    days = period(crawls)
     yield _fact("period", "–".join(map(_month, days)) if days else None)
-    how, pairs = licensed(known.facts)
+    how, pairs = licensed(numbers.facts)
     licences = [{"licence": name, "pairs": number} for name, number in pairs.items() if number]
     yield _fact("licenses", None, licences, how=how)
-    yield _fact("domains", None, [ranked.row for ranked in known.domains])
+    yield _fact("domains", None, [ranked.row for ranked in numbers.domains])
 
 
-def _synthetic(known: RunNumbers) -> Iterator[Fact]:
-    if not (captions := known.gate.get("captions")):
+def _synthetic(numbers: RunNumbers) -> Iterator[Fact]:
+    if not (captions := numbers.gate.get("captions")):
         yield _fact("captions", None)
         return
     stated = {name: captions[name] for name in ("table", "images", "without")}
@@ -312,33 +312,33 @@ def _synthetic(known: RunNumbers) -> Iterator[Fact]:
     yield _fact("captions", stated, table=escaped(stated["table"]["name"]))
 
 
-def _reservations(known: RunNumbers) -> Iterator[Fact]:
-    rules = known.rules(OPT_OUTS)
+def _reservations(numbers: RunNumbers) -> Iterator[Fact]:
+    rules = numbers.rules(OPT_OUTS)
     honoured = {row["rule"] for row in rules}
     signals = [
         {"signal": name, "pairs": pairs, "honoured": "yes" if name.replace("-", "_") in honoured else "no"}
-        for name, pairs in known.facts.get("signals", {}).items()
+        for name, pairs in numbers.facts.get("signals", {}).items()
     ]
     yield _fact("signals", None, signals)
     yield _fact("opt_outs", None, rules)
-    if hosts := known.gate.get("hosts"):
+    if hosts := numbers.gate.get("hosts"):
         hosts = hosts | {"name": PurePosixPath(hosts["name"]).name}
     yield _fact("hosts", hosts, agents=", ".join(map(escaped, hosts["agents"])) if hosts else "")
-    lists = [{"list": name, "texts": texts} for name, texts in known.excluded.items() if name != "hash"]
+    lists = [{"list": name, "texts": texts} for name, texts in numbers.excluded.items() if name != "hash"]
     yield _fact("lists", None, lists)
-    for removal in known.facts.get("removals", []):
+    for removal in numbers.facts.get("removals", []):
         reasons = [{"list": name.removeprefix(EXCLUDED), "pairs": pairs} for name, pairs in removal["reasons"].items()]
         yield _fact("removal", None, reasons, removed=removal["removed"])
 
 
-def _other(known: RunNumbers) -> Iterator[Fact]:
-    yield _fact("personal_data", None, known.rules(PERSONAL))
-    yield _fact("conditions", None, known.rules())
-    reasons = [(name, rows) for name, rows in known.facts["dropped"].items() if rows]
+def _other(numbers: RunNumbers) -> Iterator[Fact]:
+    yield _fact("personal_data", None, numbers.rules(PERSONAL))
+    yield _fact("conditions", None, numbers.rules())
+    reasons = [(name, rows) for name, rows in numbers.facts["dropped"].items() if rows]
     dropped = [{"reason": name, "meaning": DROPPED.get(name, name), "number": rows} for name, rows in reasons]
-    yield _fact("dropped", None, dropped, pairs=known.facts["rows"]["pairs"])
-    if known.facts["parameters"].get("balance", True):
-        yield _fact("tail_share", share := known.facts["tail_share"], share=percent(share))
+    yield _fact("dropped", None, dropped, pairs=numbers.facts["rows"]["pairs"])
+    if numbers.facts["parameters"].get("balance", True):
+        yield _fact("tail_share", share := numbers.facts["tail_share"], share=percent(share))
 
 
 STATED: dict[str, State] = {
@@ -347,14 +347,14 @@ STATED: dict[str, State] = {
     "2.3": _crawled,
     "2.5": _synthetic,
     "3.1": _reservations,
-    "3.2": lambda known: iter([_fact("hash_lists", known.excluded.get("hash", 0))]),
+    "3.2": lambda numbers: iter([_fact("hash_lists", numbers.excluded.get("hash", 0))]),
     "3.3": _other,
 }
 
 
 def _rule(row: Mapping[str, Any], what: str) -> dict[str, Any]:
-    own = {"rule": row["text"], "removes": row.get("removes"), "what": what}
-    return own | {"found": row.get("failed"), "removed": row["removed"]}
+    stated = {"rule": row["text"], "removes": row.get("removes"), "what": what}
+    return stated | {"found": row.get("failed"), "removed": row["removed"]}
 
 
 def _section(origin: Origin) -> str:

@@ -103,12 +103,12 @@ def host_counts(urls: pa.Array) -> pa.RecordBatch:
     offsets, data = string_buffers(urls)
     table = np.zeros(1 << len(urls).bit_length(), np.int32)
     spans, counts = np.empty((len(urls), 2), np.int64), np.empty(len(urls), np.int64)
-    found = group_hosts(data, offsets, table, spans, counts)
-    bounds = np.append(0, np.cumsum(spans[:found, 1] - spans[:found, 0]))
+    hosts = group_hosts(data, offsets, table, spans, counts)
+    bounds = np.append(0, np.cumsum(spans[:hosts, 1] - spans[:hosts, 0]))
     out = np.empty(bounds[-1], np.uint8)
     copy_spans(data, spans, bounds, out)
-    names = pa.LargeStringArray.from_buffers(found, pa.py_buffer(bounds), pa.py_buffer(out))
-    return pa.RecordBatch.from_arrays([names.cast(pa.string()), pa.array(counts[:found])], schema=COUNTED)
+    names = pa.LargeStringArray.from_buffers(hosts, pa.py_buffer(bounds), pa.py_buffer(out))
+    return pa.RecordBatch.from_arrays([names.cast(pa.string()), pa.array(counts[:hosts])], schema=COUNTED)
 
 
 def _domains(hosts: pa.RecordBatch) -> pa.RecordBatch:
@@ -180,14 +180,14 @@ class Origin:
 def origins(facts: Mapping[str, Any]) -> list[Origin]:
     """Return the origins of a run in the order of names, given the content of run.json."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for each in facts["made_from"].get("inputs", []):
-        groups.setdefault((_name(each["path"]), each["format"]), []).append(each)
+    for file in facts["made_from"].get("inputs", []):
+        groups.setdefault((_name(file["path"]), file["format"]), []).append(file)
     return [_source(*key, rows) for key, rows in sorted(groups.items())]
 
 
-def period(found: Sequence[Origin]) -> tuple[str, str] | None:
+def period(sources: Sequence[Origin]) -> tuple[str, str] | None:
     """Return the first and the last day that names of files state; None where no name states any."""
-    begins, ends = ([day for each in found if (day := getattr(each, name))] for name in ("begin", "end"))
+    begins, ends = ([day for source in sources if (day := getattr(source, name))] for name in ("begin", "end"))
     return (min(begins), max(ends)) if begins else None
 
 
@@ -204,16 +204,16 @@ def _name(path: str) -> str:
 
 def _source(name: str, format: str, rows: list[dict[str, Any]]) -> Origin:
     paths = sorted({row["path"] for row in rows})
-    words = {found.group(1).lower() for path in paths if (found := _WORD.search("/".join(path.split("/")[-2:])))}
-    known = sorted({KNOWN[word] for word in words} | ({KNOWN["cc-main"]} if _CRAWL.match(name) else set()))
+    words = {match.group(1).lower() for path in paths if (match := _WORD.search("/".join(path.split("/")[-2:])))}
+    sets = sorted({KNOWN[word] for word in words} | ({KNOWN["cc-main"]} if _CRAWL.match(name) else set()))
     times = [time for path in paths for time in _TIME.findall(PurePosixPath(path).name)] if format in PAGES else []
     return Origin(
         name=name,
         format=format,
         files=len(paths),
         bytes=sum(row["size"] or 0 for row in rows),
-        set=", ".join(each for each, _ in known) or None,
-        link=", ".join(link for _, link in known) or None,
+        set=", ".join(title for title, _ in sets) or None,
+        link=", ".join(link for _, link in sets) or None,
         begin=min(map(_day, times), default=None),
         end=max(map(_day, times), default=None),
         digest=digest_of({"inputs": rows}),

@@ -16,7 +16,7 @@ def group_hosts(data, offsets, table, spans, counts):
     URLs without a host are skipped. The k-th host gets spans[k, 0:2], where it begins and ends in `data`, and
     counts[k], the number of its URLs. `table`, all zeros, has more places than there are rows, a power of two.
     """
-    found = 0
+    hosts = 0
     last = np.uint64(len(table) - 1)
     for row in range(len(offsets) - 1):
         begin, end = host_span(data, offsets[row], offsets[row + 1])
@@ -30,15 +30,15 @@ def group_hosts(data, offsets, table, spans, counts):
         while True:
             held = np.int64(table[place]) - 1
             if held < 0:
-                table[place] = found + 1
-                spans[found, 0], spans[found, 1], counts[found] = begin, end, 1
-                found += 1
+                table[place] = hosts + 1
+                spans[hosts, 0], spans[hosts, 1], counts[hosts] = begin, end, 1
+                hosts += 1
                 break
             if spans[held, 1] - spans[held, 0] == size and same_bytes(data, spans[held, 0], data, begin, size):
                 counts[held] += 1
                 break
             place = (place + np.uint64(1)) & last
-    return found
+    return hosts
 
 
 @lean

@@ -160,9 +160,9 @@ def build(
         raise InputError(f"block_rows is {block_rows}; it must be at least 1")
     if "://" in str(folder):
         raise InputError(f"the index is to be at {folder}; give a local folder: training maps its files into memory")
-    folder, found, run = absolute(folder), local_tars_at(tars), Results.open(absolute(curated))
-    base = Path(commonpath([Path(tar.path).parent for tar in found]))
-    shards = [Shard(Path(tar.path).relative_to(base).as_posix(), tar.size, tar.modified or 0) for tar in found]
+    folder, tar_inputs, run = absolute(folder), local_tars_at(tars), Results.open(absolute(curated))
+    base = Path(commonpath([Path(tar.path).parent for tar in tar_inputs]))
+    shards = [Shard(Path(tar.path).relative_to(base).as_posix(), tar.size, tar.modified or 0) for tar in tar_inputs]
     files = matched_files(run)
     wanted = _Wanted(_made_from(base, shards, run.facts["made_from"], files, block_rows), NAME)
     with suppress(_IsThere):
@@ -170,7 +170,7 @@ def build(
         # One process of a training builds the index; the others wait until it is there.
         with deriving(engine, folder, wanted, progress, wait=True) as made:
             write, tables = partial(_write, block_rows=block_rows), [matched_images(files, run.counted[1])]
-            written = _described(shards, each_tar(made, "write the rows", found, tables, write))
+            written = _described(shards, each_tar(made, "write the rows", tar_inputs, tables, write))
             made.write_last(NAME, {"version": VERSION, "made_from": wanted.description, "shards": written})
     return Index.open(folder)
 
@@ -226,11 +226,11 @@ def _write(numbered: Numbered, made: Made, scan: Scan, block_rows: int) -> None:
 
 def _rows(scan: Scan, number: int, tallies: Tallies) -> Iterator[pa.RecordBatch]:
     """Yield the ROWS of a tar in batches of any size; tally their number, and that of all samples."""
-    for samples, known in scan.read():
+    for samples, joined in scan.read():
         tallies.add(f"{_SAMPLES}{number}", samples.num_rows)
-        if known is not None:
-            columns = [*samples.take(known["row"]).columns, known[TRAINED_TEXTS.name]]
-            tallies.add(f"{_MATCHED}{number}", known.num_rows)
+        if joined is not None:
+            columns = [*samples.take(joined["row"]).columns, joined[TRAINED_TEXTS.name]]
+            tallies.add(f"{_MATCHED}{number}", joined.num_rows)
             yield pa.RecordBatch.from_arrays(columns, schema=WRITTEN)
 
 

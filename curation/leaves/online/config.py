@@ -89,8 +89,8 @@ class ByEntries:
     def require_entries(self, entries: int) -> None:
         """Raise InputError unless the target, if there is one, has a number for each of `entries` entries."""
         if self.target is not None and len(self.target) != entries:
-            known = f"{len(self.target):,} numbers, the rates have {entries:,}"
-            raise InputError(f"the target has {known}; give one per entry")
+            lengths = f"{len(self.target):,} numbers, the rates have {entries:,}"
+            raise InputError(f"the target has {lengths}; give one per entry")
 
     def require_size(self, batch_size: int) -> None:
         """Raise ParameterError for a loader's batch size that does not divide `batch`.
@@ -110,7 +110,7 @@ def lists_at(order: np.ndarray, parts: Sequence[tuple[np.ndarray, ...]]) -> tupl
     """
     before = np.cumsum([0, *(len(ids) for ids, _, _ in parts)])
     begins, ends = (
-        np.concatenate([each[place] + before[i] for i, each in enumerate(parts)])[order] for place in (1, 2)
+        np.concatenate([part[place] + before[i] for i, part in enumerate(parts)])[order] for place in (1, 2)
     )
     offsets = np.concatenate([[0], np.cumsum(ends - begins)])
     out = np.empty(offsets[-1], np.int32)

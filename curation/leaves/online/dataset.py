@@ -104,7 +104,7 @@ class Resumable(IterableDataset):
         layout, taken = self.layout(), state.get("layout", {})
         differing = [name for name in layout | taken if taken.get(name) != layout.get(name)]
         if differing:
-            was, now = ({name: each.get(name) for name in differing} for each in (taken, layout))
+            was, now = ({name: values.get(name) for name in differing} for values in (taken, layout))
             raise InputError(f"the state was taken with {was}, here is {now}; resume with the same, or begin an epoch")
         self._resumed, self._loaded_in = self.saved(state["position"]), os.getpid()
         self._epoch.fill_(max(self.epoch, self._resumed.epoch))
@@ -168,7 +168,7 @@ class BalancedDataset(Resumable):
             self.config.batches.require_size(batch_size)
         order, sizes = self._order(self.epoch), self._sizes(self.epoch)
         dealt = (groups(order, self.config, consumer, consumers) for consumer in range(consumers))
-        return [sum(taken(int(sizes[group].sum()), self.config) for group in each) for each in dealt]
+        return [sum(taken(int(sizes[group].sum()), self.config) for group in of_reader) for of_reader in dealt]
 
     def samples(self, position: Position) -> Iterator[tuple[Any, Position]]:
         """Yield the samples of this worker that come after a position, each with the position after it."""
@@ -214,7 +214,7 @@ class BalancedDataset(Resumable):
         """Return, as JSON can represent it, all that must be unchanged for a saved position to be valid."""
         (worker, workers), config = this_worker(), self.config
         reader = {"rank": self.world.rank, "ranks": self.world.size, "worker": worker, "workers": workers}
-        given: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "index": self.index.digest,
             "rates": self._rates_digest,
             "seed": config.seed,
@@ -224,9 +224,9 @@ class BalancedDataset(Resumable):
             "batches": config.batches and config.batches.description,
         }
         if self.captions is not None:
-            given |= {"captions": _digests(self.captions), "caption_ratio": config.caption_ratio}
-            given["caption_sentence"] = None if config.caption_sentence == WHOLE else config.caption_sentence
-        return reader | {name: each for name, each in given.items() if each is not None}
+            settings |= {"captions": _digests(self.captions), "caption_ratio": config.caption_ratio}
+            settings["caption_sentence"] = None if config.caption_sentence == WHOLE else config.caption_sentence
+        return reader | {name: setting for name, setting in settings.items() if setting is not None}
 
 
 def read_rates(path: str | PathLike[str], metadata: str | None = None) -> np.ndarray:
@@ -257,7 +257,7 @@ def _opened(captions: File | Mapping[str, File] | None, ratio: Ratio) -> Caption
         return None if captions is None else _file(captions)
     if not isinstance(ratio, Mapping) or ratio.keys() != captions.keys():
         raise InputError(f"captions of {', '.join(captions)} come with caption_ratio {ratio!r}; give a share of each")
-    return {name: _file(each) for name, each in captions.items()}
+    return {name: _file(file) for name, file in captions.items()}
 
 
 def _file(captions: File) -> Captions:
@@ -270,7 +270,7 @@ def _file(captions: File) -> Captions:
 
 def _digests(captions: Captions | Mapping[str, Captions]) -> Any:
     """Return the digest of the file of captions or, if there is a file for each source, the digests by source."""
-    return captions.digest if isinstance(captions, Captions) else {name: each.digest for name, each in captions.items()}
+    return captions.digest if isinstance(captions, Captions) else {name: file.digest for name, file in captions.items()}
 
 
 def full_batches(shares: Sequence[int], batch_size: int, ranks: int) -> int:

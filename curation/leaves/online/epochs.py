@@ -74,9 +74,9 @@ class Drawn:
 
     def take(self, numbers: np.ndarray) -> Drawn:
         """Return the samples at these positions."""
-        rows, chosen, probability = (each[numbers] for each in (self.rows, self.chosen, self.probability))
-        own = None if self.numbers is None else self.numbers[numbers]
-        return Drawn(self.batch, rows, chosen, probability, own, self.shard)
+        rows, chosen, probability = (values[numbers] for values in (self.rows, self.chosen, self.probability))
+        repeats = None if self.numbers is None else self.numbers[numbers]
+        return Drawn(self.batch, rows, chosen, probability, repeats, self.shard)
 
     def samples(self) -> pa.RecordBatch:
         """Return the samples as rows of DRAWN."""
@@ -103,7 +103,7 @@ class Epoch:
         drawn = [self._drawn(int(block)) for block in blocks]
         if self.config.batches is not None:
             drawn = self._chosen(drawn, self.config.batches)
-        table = pa.Table.from_batches([each.samples() for each in drawn], DRAWN)
+        table = pa.Table.from_batches([of_block.samples() for of_block in drawn], DRAWN)
         numbers = _numbers(drawn)
         order = self._shuffled(table["uid"], numbers)
         table, numbers, config = table.take(order), None if numbers is None else numbers[order], self.config
@@ -122,13 +122,13 @@ class Epoch:
 
         The result has one Drawn per block.
         """
-        order = self._shuffled(pa.chunked_array([each.uids for each in drawn], pa.string()), _numbers(drawn))
-        entries = lists_at(order, [each.entries for each in drawn])
+        order = self._shuffled(pa.chunked_array([of_block.uids for of_block in drawn], pa.string()), _numbers(drawn))
+        entries = lists_at(order, [of_block.entries for of_block in drawn])
         size, targets = taken(len(order), self.config), batches.targets(len(self.rates))
         chosen = np.sort(order[choose(*entries, size, targets)])
-        begins = np.cumsum([0, *(len(each.rows) for each in drawn)])
+        begins = np.cumsum([0, *(len(of_block.rows) for of_block in drawn)])
         cuts = np.searchsorted(chosen, begins)
-        return [each.take(chosen[cuts[i] : cuts[i + 1]] - begins[i]) for i, each in enumerate(drawn)]
+        return [of_block.take(chosen[cuts[i] : cuts[i + 1]] - begins[i]) for i, of_block in enumerate(drawn)]
 
     def _shuffled(self, uids: pa.ChunkedArray, numbers: np.ndarray | None) -> np.ndarray:
         return shuffled(uids, self.config.seed, purpose("order", self.number), numbers)
@@ -136,7 +136,7 @@ class Epoch:
     def sizes(self) -> np.ndarray:
         """Return the number of samples that are kept of each block; no image is read."""
         blocks = chain.from_iterable(map(self.index.rows, range(len(self.index.shards))))
-        return np.array([len(draw(each, self.rates, self.config, self.number).rows) for each in blocks], np.int64)
+        return np.array([len(draw(block, self.rates, self.config, self.number).rows) for block in blocks], np.int64)
 
 
 def draw(batch: pa.RecordBatch, rates: np.ndarray, config: OnlineConfig, epoch: int) -> Drawn:
@@ -166,14 +166,14 @@ def _weighted(batch: pa.RecordBatch, offsets: np.ndarray, weights: np.ndarray, s
     times = np.where(texts > 0, times, 0).astype(np.int64)
     rows = np.repeat(np.arange(len(times)), times)
     numbers = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
-    own = draws(seed, purpose("text", epoch), uids.take(pa.array(rows)), numbers)
-    chosen = offsets[rows] + (own * texts[rows]).astype(np.int64)
+    text_draws = draws(seed, purpose("text", epoch), uids.take(pa.array(rows)), numbers)
+    chosen = offsets[rows] + (text_draws * texts[rows]).astype(np.int64)
     return Drawn(batch, rows, chosen, weights[rows], numbers)
 
 
 def _numbers(drawn: Sequence[Drawn]) -> np.ndarray | None:
     """Return the numbers of the repeated rows of all `drawn`, as in Drawn; None if each row comes once."""
-    numbers = [each.numbers for each in drawn if each.numbers is not None]
+    numbers = [of_block.numbers for of_block in drawn if of_block.numbers is not None]
     return np.concatenate(numbers) if numbers else None
 
 
@@ -261,7 +261,7 @@ def _open(index: Index, shard: int, stack: ExitStack) -> tuple[int, str]:
         remedy = "say where the tars are: Index.open(…, tars=)"
         raise InputError(f"{path} cannot be read ({error.strerror}); {remedy}") from None
     stack.callback(os.close, file)
-    size, known = os.fstat(file).st_size, index.shards[shard].bytes
-    if size != known:
-        raise InputError(f"{path} has {size:,} bytes, the index knows it with {known:,}: build the index again")
+    size, recorded = os.fstat(file).st_size, index.shards[shard].bytes
+    if size != recorded:
+        raise InputError(f"{path} has {size:,} bytes, the index knows it with {recorded:,}: build the index again")
     return file, str(path)

@@ -84,15 +84,15 @@ class Mix:
         """
         place, counts = self.names.index(self.whole), np.zeros(len(self.names), np.int64)
         out, begin = np.empty(1 << 16, np.int64), 0
-        found: dict[int, int] = {}
+        size_of_mix: dict[int, int] = {}
         sought = sorted({*whole})
-        while len(found) < len(sought):
-            own = int(counts[place])
+        while len(size_of_mix) < len(sought):
+            so_far = int(counts[place])
             deal(self.shares, counts, out)
             turns = begin + np.flatnonzero(out == place)  # samples of the mix before each one of the part
-            found |= {size: int(turns[size - own]) for size in sought if own <= size < own + len(turns)}
+            size_of_mix |= {size: int(turns[size - so_far]) for size in sought if so_far <= size < so_far + len(turns)}
             begin += len(out)
-        return [found[size] for size in whole]
+        return [size_of_mix[size] for size in whole]
 
 
 def common_rates(
@@ -107,11 +107,11 @@ def common_rates(
     require_several("runs", runs)
     if not runs:
         raise InputError("common rates are of no run; give the output folders of one or several")
-    found = [Results.open(run) for run in runs]
-    for one, other in combinations(found, 2):
+    results = [Results.open(run) for run in runs]
+    for one, other in combinations(results, 2):
         _require_addable(one, other)
-    counts = reduce(add, (EntryCounts.open(str(run.path / "counts.parquet")) for run in found))
-    languages, config = found[0].languages, CurationConfig(english_threshold=english_threshold)
+    counts = reduce(add, (EntryCounts.open(str(run.path / "counts.parquet")) for run in results))
+    languages, config = results[0].languages, CurationConfig(english_threshold=english_threshold)
     return rates_of(counts.values, languages, thresholds_at(english_threshold, counts.by_language(languages), config))
 
 
@@ -119,7 +119,7 @@ def _require_addable(one: Results, other: Results) -> None:
     """Raise InputError for two runs that count the same texts, or that match by different rules."""
     of_one, of_other = one.facts["made_from"], other.facts["made_from"]
     for name in ("rules", "evidence", "metadata_of", "merge_languages"):
-        values = [each.get(name, getattr(CurationConfig, name)) for each in (of_one, of_other)]
+        values = [of_run.get(name, getattr(CurationConfig, name)) for of_run in (of_one, of_other)]
         if values[0] != values[1]:
             raise InputError(
                 f"{one.path} was matched with {name} {values[0]}, and {other.path} with {values[1]}: their counts "
@@ -134,7 +134,7 @@ def _require_addable(one: Results, other: Results) -> None:
 def _inputs(made_from: Mapping[str, Any]) -> set[tuple[str, ...]]:
     """Return a set with a tuple for each input of a run: path, row groups, size, time of modification and ETag."""
     names = ("path", "row_groups", "file_size", "modified", "etag")
-    return {tuple(str(each.get(name)) for name in names) for each in made_from.get("inputs", [])}
+    return {tuple(str(file.get(name)) for name in names) for file in made_from.get("inputs", [])}
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class MixedDataset(Resumable):
 
     def saved(self, position: dict) -> _Progress:
         """Return the position that a state's dict describes."""
-        positions = {name: Position(**each) for name, each in position["positions"].items()}
+        positions = {name: Position(**fields) for name, fields in position["positions"].items()}
         return _Progress(position["epoch"], dict(position["taken"]), positions)
 
     def samples(self, progress: _Progress) -> Iterator[tuple[Any, _Progress]]:
@@ -193,19 +193,19 @@ class MixedDataset(Resumable):
         taken, positions = progress.taken, progress.positions
         streams = {name: part.samples(positions[name]) for name, part in self.parts.items()}
         for name in self.mix.turns(taken):
-            found = next(streams[name], None)
-            if found is None and name == self.mix.whole:
+            following = next(streams[name], None)
+            if following is None and name == self.mix.whole:
                 return
-            if found is None:
+            if following is None:
                 streams[name] = self.parts[name].samples(Position(positions[name].epoch + AGAIN))
-                found = next(streams[name], None)
-            if found is None:
+                following = next(streams[name], None)
+            if following is None:
                 raise InputError(f"{name} has no sample for a reader; read with fewer workers, or smaller block_rows")
             taken[name] += 1
-            sample, positions[name] = found
+            sample, positions[name] = following
             yield sample, progress
 
     def layout(self) -> dict:
         """Return, as JSON can represent it, all that must be unchanged for a saved position to be valid."""
         of_parts = ((name, part.layout()) for name, part in self.parts.items())
-        return {"mix": self.mix.description} | {f"{name}: {key}": each[key] for name, each in of_parts for key in each}
+        return {"mix": self.mix.description} | {f"{name}: {key}": part[key] for name, part in of_parts for key in part}

@@ -134,15 +134,15 @@ def _stated(kind: bytes, data: bytes | mmap.mmap, offset: int, size: int) -> _St
 
 def _records(content: bytes) -> dict[bytes, bytes]:
     """Return the values of a pax header by keyword; DamagedTar for a malformed record."""
-    found, begin = {}, 0
+    values, begin = {}, 0
     while content[begin : begin + 1] not in (b"", b"\0"):
         record = _RECORD.match(content, begin)
         end = begin + int(record[1]) if record else 0
         if record is None or end <= record.end() or content[end - 1 : end] != b"\n":
             raise _damaged("record", content[begin : begin + 20])
-        found[record[2]] = content[record.end() : end - 1]
+        values[record[2]] = content[record.end() : end - 1]
         begin = end
-    return found
+    return values
 
 
 def _text(name: bytes) -> str:
@@ -153,8 +153,8 @@ def _cut(how: str) -> DamagedTar:
     return DamagedTar(f"is cut: it {how}; download it again or leave it out")
 
 
-def _damaged(what: str, found: object) -> DamagedTar:
-    return DamagedTar(f"has a damaged header ({what} {found!r}); download it again or leave it out")
+def _damaged(what: str, content: object) -> DamagedTar:
+    return DamagedTar(f"has a damaged header ({what} {content!r}); download it again or leave it out")
 
 
 class DamagedTar(InputError):

@@ -56,11 +56,11 @@ class Scan:
         end = 0
         for batch in batches(self.file, AT_ONCE):
             begin, end = end, end + batch.num_rows
-            known = self.stream.take(self.number, begin, end)
-            if known is not None:
-                at = known.schema.names.index("row")
-                known = known.set_column(at, PLACE[1], pc.subtract(known["row"], begin))
-            yield batch, known
+            joined = self.stream.take(self.number, begin, end)
+            if joined is not None:
+                at = joined.schema.names.index("row")
+                joined = joined.set_column(at, PLACE[1], pc.subtract(joined["row"], begin))
+            yield batch, joined
 
 
 Make = Callable[[Numbered, Made, Scan], object]
@@ -74,9 +74,9 @@ def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequenc
 
     def begin(missing: list[Item[Numbered]], task: Task[Numbered]) -> None:
         number, scans = f"{len(missing)} of {len(tars)} tars", folder.parts.work / "scans"
-        own, done = [item.content[1] for item in missing], len(tars) - len(missing)
+        missing_tars, done = [item.content[1] for item in missing], len(tars) - len(missing)
         with folder.progress.stage(f"look for the samples of {number}"):
-            files, sizes = scan(folder.engine, own, scans, done=done)
+            files, sizes = scan(folder.engine, missing_tars, scans, done=done)
         with folder.progress.stage(f"{title} of {number}"):
             write = partial(_made, files=files, items=missing, task=task)
             join_samples(files, sizes, tables).write(folder.engine, write)
@@ -133,16 +133,16 @@ def _made(
 def _scan(numbered: Numbered, folder: Path) -> Tallies:
     """Write a tar's samples to a file; tally damage, samples, samples without uid, and keys without a picture."""
     (number, tar), tallies = numbered, Tallies()
-    found, path = samples_in(opened(tar)), folder / f"{number:07}.parquet"
-    if fault := fault_of(found):
+    samples, path = samples_in(opened(tar)), folder / f"{number:07}.parquet"
+    if fault := fault_of(samples):
         tallies.add(f"{TALLY}{number}.{fault}")
-    tallies += write_rows(path, found.schema, READ_ROWS, [found])
-    tallies.add(f"{SIZE}{number}", found.num_rows)
-    none, key = passed_over(found)
+    tallies += write_rows(path, samples.schema, READ_ROWS, [samples])
+    tallies.add(f"{SIZE}{number}", samples.num_rows)
+    none, key = passed_over(samples)
     if none:
         tallies.add(NO_PICTURE, none)
         tallies.add(f"{FIRST_OF_NONE}{number}.{key!r}")
-    without = found["key"].filter(pc.is_null(found["uid"]))
+    without = samples["key"].filter(pc.is_null(samples["uid"]))
     if len(without):
         tallies.add(WITHOUT, len(without))
         tallies.add(f"{FIRST}{number}.{without[0].as_py()!r}")

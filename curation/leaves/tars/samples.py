@@ -83,8 +83,8 @@ def find(paths: Sequence[str | PathLike[str]]) -> list[Source]:
     InputError for a path without tars and pictures, or no paths.
     """
     require_inputs(paths)
-    found = {source.path: source for path in paths for source in _found(str(path))}
-    return [found[path] for path in sorted(found)]
+    source_by_path = {source.path: source for path in paths for source in _sources(str(path))}
+    return [source_by_path[path] for path in sorted(source_by_path)]
 
 
 def read(source: Source, pass_over: Callable[[str], object] = lambda key: None) -> Iterator[Picture]:
@@ -107,23 +107,23 @@ def read(source: Source, pass_over: Callable[[str], object] = lambda key: None) 
                 pass_over(key)
 
 
-def tars_at(given: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Input]:
+def tars_at(locations: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Input]:
     """Return all tars at paths, globs and URLs, and directly in folders, each once, sorted by path.
 
     InputError if there is no tar.
     """
-    paths = _several(given)
-    found = {tar.path: tar for path in paths for tar in _tars_of(path)}
-    if not found:
+    paths = _several(locations)
+    tar_by_path = {tar.path: tar for path in paths for tar in _tars_of(path)}
+    if not tar_by_path:
         raise InputError(
             f"no tars at {', '.join(map(hidden, paths)) or 'no path at all'}; give paths, folders, globs or URLs"
         )
-    return [found[path] for path in sorted(found)]
+    return [tar_by_path[path] for path in sorted(tar_by_path)]
 
 
-def local_tars_at(given: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Input]:
+def local_tars_at(locations: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Input]:
     """Return all tars at local paths, folders and globs, as `tars_at` does; InputError for a URL."""
-    paths = _several(given)
+    paths = _several(locations)
     for path in paths:
         if "://" in path:
             raise InputError(f"tars are at {hidden(path)}; give local files: images are read from the middle of them")
@@ -149,14 +149,14 @@ def opened(tar: Input) -> Iterator[mmap.mmap]:
         yield data
 
 
-def _several(given: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[str]:
-    return [str(given)] if isinstance(given, str | PathLike) else [*map(str, given)]
+def _several(locations: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[str]:
+    return [str(locations)] if isinstance(locations, str | PathLike) else [*map(str, locations)]
 
 
 def _tars_of(path: str) -> list[Input]:
-    found = listing.found_at(path, "tars: files, folders, globs or URLs", deep=False)
-    files = found.files
-    if found.folders:
+    listed = listing.found_at(path, "tars: files, folders, globs or URLs", deep=False)
+    files = listed.files
+    if listed.folders:
         files = [file for file in files if name_of(file[0]).endswith(f".{TAR}")]
     return [
         Input(name, TAR, version.size or 0, version.modified, etag=version.etag, file_size=version.size)
@@ -168,23 +168,23 @@ def _listed(source: Input) -> ListedFile:
     return ListedFile(source.path, Version(source.file_size, source.modified, source.etag))
 
 
-def _found(path: str) -> list[Source]:
-    found = listing.found_at(path, "tars, pictures, a folder of them, a glob or a URL")
-    known = [_source(name, version, found) for name, version in found.files if _kind(name)]
-    if not known:
+def _sources(path: str) -> list[Source]:
+    listed = listing.found_at(path, "tars, pictures, a folder of them, a glob or a URL")
+    sources = [_source(name, version, listed) for name, version in listed.files if _kind(name)]
+    if not sources:
         raise InputError(f"{path} holds neither tars nor pictures ({', '.join(IMAGES)}); give img2dataset's output")
-    return known
+    return sources
 
 
-def _source(name: str, version: Version, found: listing.Found) -> Source:
+def _source(name: str, version: Version, listed: listing.Found) -> Source:
     kind, size = _kind(name), version.size or 0
-    uid = _below(name, found) if kind == PICTURE else None
+    uid = _below(name, listed) if kind == PICTURE else None
     return Source(name, kind, size, version.modified, etag=version.etag, file_size=version.size, uid=uid)
 
 
-def _below(name: str, found: listing.Found) -> str:
+def _below(name: str, listed: listing.Found) -> str:
     """Return the path of a picture relative to the outermost listed folder that has it, or else its file name."""
-    folders = [folder.rstrip("/") + "/" for folder in found.folders]
+    folders = [folder.rstrip("/") + "/" for folder in listed.folders]
     outer = min((folder for folder in folders if name.startswith(folder)), key=len, default="")
     return name.removeprefix(outer) if outer else name.rpartition("/")[2]
 
@@ -237,26 +237,26 @@ def samples_in(opened: AbstractContextManager[mmap.mmap]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(list(map(pa.array, columns, SAMPLES.types)), schema=SAMPLES.with_metadata(stated))
 
 
-def fault_of(found: pa.RecordBatch) -> str | None:
+def fault_of(rows: pa.RecordBatch) -> str | None:
     """Return the fault of the tar from which these rows of SAMPLES are, or None if the tar is whole."""
-    fault = (found.schema.metadata or {}).get(FAULT)
+    fault = (rows.schema.metadata or {}).get(FAULT)
     return None if fault is None else fault.decode()
 
 
-def passed_over(found: pa.RecordBatch) -> tuple[int, str]:
+def passed_over(rows: pa.RecordBatch) -> tuple[int, str]:
     """Return how many keys of a tar have files but no picture, and the first such key, from its rows of SAMPLES."""
-    stated = found.schema.metadata or {}
+    stated = rows.schema.metadata or {}
     return int(stated.get(WITHOUT, b"0")), stated.get(FIRST, b"").decode()
 
 
 def texts(path: Path) -> list[bytes | None]:
     """Return the first MOST_TEXT bytes of each sample's `txt` file in a local tar, None for a sample without one."""
-    found: list[bytes | None] = []
+    contents: list[bytes | None] = []
     with suppress(DamagedTar), _opened(path) as data:
         for _, files in by_key(members(data)):
             if image_of(files):
-                found.append(files["txt"].content(data, MOST_TEXT) if "txt" in files else None)
-    return found
+                contents.append(files["txt"].content(data, MOST_TEXT) if "txt" in files else None)
+    return contents
 
 
 @contextmanager
@@ -279,9 +279,9 @@ def _opened(path: Path) -> Iterator[mmap.mmap]:
         raise InputError(f"{path} cannot be read as a tar ({error}); download it again or leave it out") from None
 
 
-def by_key(found: Iterator[Member]) -> Iterator[tuple[str, dict[str, Member]]]:
+def by_key(tar_members: Iterator[Member]) -> Iterator[tuple[str, dict[str, Member]]]:
     """Yield each key with its members by lower-case extension; as in webdataset, only adjacent members are grouped."""
-    named = ((*parted, member) for member in found if (parted := _parted(member.name)))
+    named = ((*parted, member) for member in tar_members if (parted := _parted(member.name)))
     for key, group in groupby(named, itemgetter(0)):
         yield key, {extension.lower(): member for _, extension, member in group}
 
