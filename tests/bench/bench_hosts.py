@@ -34,7 +34,7 @@ def main(run: str, robots: str, times: int = 1) -> None:
     images = own_files(Path(run) / "matched", None, "") * times
     places, files, tallies = Places.of(row_counts(images)), [*HostFiles.find([robots]).files], Tallies()
     ranges, number = HostRanges(64, tuple(map(str.lower, robots_agents()))), places.rows
-    grouping = Grouping(ASKED, ranges.keys, ranges.found, ranges.buckets, 1)
+    grouping = Grouping(ASKED, ranges.keys, ranges.signals, ranges.buckets, 1)
     print(f"{number:,} images")
     with timed("files of hosts read", number):
         blocks = [block.data for block in grouping.packed(read_hosts(0, files, tallies))]

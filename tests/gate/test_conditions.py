@@ -156,7 +156,7 @@ def test_what_is_not_of_one_image_is_refused_in_one_sentence(tmp_path):
 )
 def test_an_expression_is_split_at_each_and_into_the_texts_that_were_written(keep, texts):
     schema = pa.RecordBatch.from_pydict(ROWS).schema
-    assert [each.text for each in Conditions.parse(keep, {"t": schema}).each] == texts
+    assert [each.text for each in Conditions.parse(keep, {"t": schema}).conditions] == texts
 
 
 def test_the_examples_of_the_page_on_gates_are_evaluated():
@@ -167,7 +167,7 @@ def test_the_examples_of_the_page_on_gates_are_evaluated():
     examples = re.findall(r"^\| `(.*?)` \|", page, re.MULTILINE)
     assert len(examples) == 10
     for example in examples:
-        assert [each.text for each in Conditions.parse(example, {"t": pa.schema(columns)}).each] == [example]
+        assert [each.text for each in Conditions.parse(example, {"t": pa.schema(columns)}).conditions] == [example]
 
 
 def test_images_stay_that_meet_a_condition():

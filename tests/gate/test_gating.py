@@ -143,7 +143,7 @@ def test_a_column_that_two_tables_have_is_refused_where_it_is_asked_for(tmp_path
     tables = [write_table([{"uid": "a", "width": 1, own: 1}], tmp_path / own, 1) for own in ("x", "y")]
     with pytest.raises(InputError, match="column width of --keep is in several tables"):
         checked_gate(tables, "width > 1")
-    assert len(checked_gate(tables, "x > 1 AND y > 1").joined.conditions.each) == 2
+    assert len(checked_gate(tables, "x > 1 AND y > 1").joined.conditions.conditions) == 2
 
 
 def test_any_name_of_a_column_will_do_and_columns_that_are_not_asked_for_may_be_of_any_type(engine, tmp_path):

@@ -175,7 +175,7 @@ def test_urls_whose_hosts_were_looked_up_are_counted_as_progress():
         known = KnownHosts(("gptbot",), Tallies(), held)
         known.learn(asked([1, 2], name=["/robots.txt"] * 2, date=[1] * 2, content=["Allow: /"] * 2, faults=[[]] * 2))
         before = advanced()
-        known.found(asked([1, 1, 2, 3], file=[0] * 4, row=range(4), kind=["image"] * 4, path=["/"] * 4))
+        known.signals(asked([1, 1, 2, 3], file=[0] * 4, row=range(4), kind=["image"] * 4, path=["/"] * 4))
     assert (advanced() - before)["rows"] == 4
 
 
@@ -190,7 +190,7 @@ def test_signals_are_the_same_for_any_number_of_buckets(tmp_path):
     answers = []
     for buckets, sent in ((2, 2), (64, 64), (64, 4)):
         ranges, tallies = HostRanges(buckets, tuple(map(str.lower, AGENTS))), Tallies()
-        grouping = Grouping(ASKED, ranges.keys, ranges.found, ranges.buckets, 1)
+        grouping = Grouping(ASKED, ranges.keys, ranges.signals, ranges.buckets, 1)
         with patch("runtime.cogroup.MOST_BUCKETS", sent):
             rows_read = chain(read_hosts(0, files, tallies), read_urls(0, own, tallies))
             blocks = [*grouping.packed(rows.select(ASKED.names) for rows in rows_read)]
@@ -222,7 +222,7 @@ def test_what_hosts_say_takes_bounded_memory_however_much_it_is():
             known.learn(asked(some, name=["/robots.txt"] * 10, date=[1] * 10, content=texts, faults=[["cut"]] * 10))
         for path in ("/7/1/x", "/7/1x"):
             rows = asked(numbers, file=[0] * 300, row=numbers, kind=["image"] * 300, path=[path] * 300)
-            answers.append(known.found(rows).to_pylist())
+            answers.append(known.signals(rows).to_pylist())
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert answers == [[{"file": 0, "row": 7, "signals": BITS["robots"]}], []]

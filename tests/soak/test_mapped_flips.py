@@ -151,7 +151,7 @@ def test_saved_arrays(tmp_path, checked):
 
     def of_sets(folder: Path) -> object:
         sets = EvaluationSets.open(folder)
-        return sets.known(rows).tolist(), sets.kinds["phash"].find(hashes, 4).tolist(), sets.sets
+        return sets.sets_of(rows).tolist(), sets.kinds["phash"].find(hashes, 4).tolist(), sets.sets
 
     def of_model(folder: Path) -> object:
         return [each.tolist() for each in TrainedClusters.open(folder).distances(np.eye(8, dtype=np.float32))]

@@ -129,23 +129,23 @@ class Captioner:
         best = filled(rows, begin.row, begin.row + batch.num_rows, JOINED_CAPTION[0])
         texts, offsets = parts(batch["candidates"])
         has = best.is_valid().to_numpy(zero_copy_only=False)
-        found = self.find(best.drop_null(), _records(texts, offsets).filter(best.is_valid()), tallies)
-        is_matched = pc.greater(pc.list_value_length(found.field("entries")), 0).to_numpy(zero_copy_only=False)
+        candidates = self.find(best.drop_null(), _records(texts, offsets).filter(best.is_valid()), tallies)
+        is_matched = pc.greater(pc.list_value_length(candidates.field("entries")), 0).to_numpy(zero_copy_only=False)
         stays = ~has
         stays[has] = is_matched
         for name, images in (("captioned", has), ("without", ~has), ("removed", ~stays)):
             tallies.add(name, int(images.sum()))
         tally_languages(texts.field("language").filter(pa.array(np.repeat(has, np.diff(offsets)))), "texts", tallies)
-        tally_languages(found.field("language").filter(pa.array(is_matched)), "texts", tallies, -1)
+        tally_languages(candidates.field("language").filter(pa.array(is_matched)), "texts", tallies, -1)
         if begin.removed:
             gone = np.flatnonzero(begin.removed.drawn(batch) & ~stays)
             rules = pa.repeat(TITLE, len(gone))
-            begin.removed.add(batch, found.take(pa.array(np.cumsum(has)[gone] - 1)), gone, rules)
+            begin.removed.add(batch, candidates.take(pa.array(np.cumsum(has)[gone] - 1)), gone, rules)
         begins = np.where(has, len(texts) + np.cumsum(has) - 1, offsets[:-1])[stays]
         lengths = np.where(has, 1, np.diff(offsets))[stays]
         ends = np.cumsum(lengths)
         taken = np.repeat(begins - ends + lengths, lengths) + np.arange(lengths.sum())
-        return with_texts(batch, stays, pa.concat_arrays([texts, found]).take(pa.array(taken)), lengths)
+        return with_texts(batch, stays, pa.concat_arrays([texts, candidates]).take(pa.array(taken)), lengths)
 
     def find(self, captions: pa.Array, records: pa.Array, tallies: Tallies) -> pa.StructArray:
         """Return captions as CANDIDATE structs with language and entries; `records` are those of the images' pages.
@@ -154,13 +154,13 @@ class Captioner:
         `captions`, the number of all captions, and `matched`, of those that match an entry.
         """
         texts, cut = shorter(captions, self.plan.max_text_length)
-        found = self.matching.find(texts)
+        matches = self.matching.find(texts)
         tallies.add("cut", cut)
-        languages, is_matched = found["language"], pc.greater(pc.list_value_length(found["entries"]), 0)
+        languages, is_matched = matches["language"], pc.greater(pc.list_value_length(matches["entries"]), 0)
         tally_languages(languages, "captions", tallies)
         tally_languages(languages.filter(is_matched), "matched", tallies)
         of_caption = {"text": texts, "kind": pa.repeat(KIND, len(texts)), "page_url": pa.nulls(len(texts), pa.string())}
-        columns = of_caption | {"record": records} | dict(zip(found.schema.names, found.columns, strict=True))
+        columns = of_caption | {"record": records} | dict(zip(matches.schema.names, matches.columns, strict=True))
         return pa.StructArray.from_arrays([columns[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
 
 

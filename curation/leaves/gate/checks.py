@@ -70,7 +70,7 @@ class Checks:
     checks: tuple[Check, ...]
     tables: int = 0
     conditions: Conditions | None = None
-    known: Callable[[pa.RecordBatch], np.ndarray] | None = None  # the sets that have the URL of each image, as bits
+    sets_by_url: Callable[[pa.RecordBatch], np.ndarray] | None = None  # the sets with the URL of each image, as bits
     mending: Mending | None = None
 
     @cached_property
@@ -102,7 +102,7 @@ class Checks:
             columns |= dict(zip(rows.schema.names, rows.columns, strict=True))
             sets = rows["sets"].to_numpy()
             self._tally_differing(batch, rows, tallies)
-        sets = sets if self.known is None else sets | self.known(batch).astype(np.int64)
+        sets = sets if self.sets_by_url is None else sets | self.sets_by_url(batch).astype(np.int64)
         columns["sets"] = pa.array(sets)
         if self.conditions and rows:
             columns |= {f"{MET}{number}": pa.array(met) for number, met in enumerate(self.conditions.met(rows))}
@@ -121,8 +121,8 @@ class Checks:
         first_of_image = first_failed(of_images)
         tally_failures(of_images, first_of_image, "", tallies)
         tally_failures(of_texts, first - number, "rule.", tallies)
-        names = [f"texts.{each}" for each in range(number)]
-        names += [f"rule.texts.{each}" for each in range(len(self.of_texts))]
+        names = [f"texts.{k}" for k in range(number)]
+        names += [f"rule.texts.{k}" for k in range(len(self.of_texts))]
         tally_languages_by(texts.field("language"), first, names, tallies)
         passes = first_of_image == len(of_images)
         if not self.of_texts:
@@ -175,8 +175,8 @@ def tally_failures(failed: np.ndarray, first: np.ndarray, prefix: str, tallies: 
     `failed` is bool[check, row]; `first` has, for each row, the number of the check that removes it.
     """
     once = failed.sum(axis=0, dtype=np.int16) == 1
-    for number, own in enumerate(failed):
-        for name, rows in (("failed", own), ("alone", own & once), ("removed", first == number)):
+    for number, fails in enumerate(failed):
+        for name, rows in (("failed", fails), ("alone", fails & once), ("removed", first == number)):
             tallies.add(f"{prefix}{name}.{number}", int(np.count_nonzero(rows)))
 
 

@@ -89,7 +89,7 @@ class Conditions:
     """The conditions of an expression, over columns of `schema`."""
 
     schema: pa.Schema
-    each: tuple[Condition, ...]
+    conditions: tuple[Condition, ...]
 
     @classmethod
     def parse(cls, expression: str, tables: Mapping[str, pa.Schema]) -> Conditions:
@@ -145,8 +145,8 @@ class Conditions:
         """
         values = [rows[f"{COLUMN}{k}"] for k in range(len(self.schema))]
         table = pa.Table.from_arrays([pa.nulls(rows.num_rows), *values], [_ROWS, *self.schema.names])
-        sql = ", ".join(f"coalesce(({condition.sql}), false)" for condition in self.each)
-        texts = " AND ".join(condition.text for condition in self.each)
+        sql = ", ".join(f"coalesce(({condition.sql}), false)" for condition in self.conditions)
+        texts = " AND ".join(condition.text for condition in self.conditions)
         with _over(table) as connection, _bounded(f"--keep {texts[:80]!r}", connection):
             result = connection.sql(f"SELECT {sql} FROM {_ROWS}").to_arrow_table()
         return [column.to_numpy() for column in result.columns]
@@ -260,10 +260,10 @@ def _conjuncts(node: Node, expression: str) -> Iterator[tuple[str, Node]]:
     text, begin = expression.encode(), 0
     for part, after in zip_longest(parts, parts[1:]):
         last = min(_places(after)) - len(_SELECT) if after else len(text)
-        cut = max((found.span() for found in _AND.finditer(text, begin, last)), default=(last, last))
-        own = text[begin : cut[0] if after else last].decode(errors="replace").strip()
+        cut = max((match.span() for match in _AND.finditer(text, begin, last)), default=(last, last))
+        piece = text[begin : cut[0] if after else last].decode(errors="replace").strip()
         begin = cut[1]
-        yield _spelled(own, part), part
+        yield _spelled(piece, part), part
 
 
 def _spelled(text: str, part: Node) -> str:
@@ -282,8 +282,8 @@ def _places(tree: Any) -> Iterator[int]:
         if tree.get("class") and tree.get(_PLACE[0], _NOWHERE) < _NOWHERE:
             yield tree[_PLACE[0]]
         tree = [*tree.values()]
-    for each in tree if isinstance(tree, list) else ():
-        yield from _places(each)
+    for branch in tree if isinstance(tree, list) else ():
+        yield from _places(branch)
 
 
 def _is_written(text: str, node: Node) -> bool:
@@ -305,12 +305,12 @@ def _nodes(tree: Any, bound: frozenset[str] = frozenset()) -> Iterator[tuple[Nod
     """Yield each node of a tree, with the names that lambdas around it bind."""
     if isinstance(tree, dict):
         if tree.get("class") == "LAMBDA":
-            bound |= {each["column_names"][0] for each, _ in _nodes(tree["lhs"]) if each["class"] == "COLUMN_REF"}
+            bound |= {node["column_names"][0] for node, _ in _nodes(tree["lhs"]) if node["class"] == "COLUMN_REF"}
         if tree.get("class"):
             yield tree, bound
         tree = [*tree.values()]
-    for each in tree if isinstance(tree, list) else ():
-        yield from _nodes(each, bound)
+    for branch in tree if isinstance(tree, list) else ():
+        yield from _nodes(branch, bound)
 
 
 def _checked(part: Node, text: str) -> Iterator[str]:
@@ -362,7 +362,7 @@ def _fields(names: Sequence[str], tables: Mapping[str, pa.Schema]) -> dict[str, 
     fields: dict[str, tuple[str, pa.Field]] = {}
     for column in names:
         owners = [
-            (name, field) for name, own in tables.items() for field in own if field.name.lower() == column.lower()
+            (name, field) for name, schema in tables.items() for field in schema if field.name.lower() == column.lower()
         ]
         if len({name for name, _ in owners}) > 1:
             several = " and ".join(dict.fromkeys(name for name, _ in owners))
@@ -375,8 +375,8 @@ def _fields(names: Sequence[str], tables: Mapping[str, pa.Schema]) -> dict[str, 
         if not owners and column.lower() in _refused():
             raise InputError(f"{column} of --keep {_NOT_OF_ONE}")
         if not owners:
-            known = "; ".join(f"{name} has {', '.join(own.names)}" for name, own in tables.items())
-            raise InputError(f"column {column} of --keep is in no table of images: {known}")
+            listed = "; ".join(f"{name} has {', '.join(schema.names)}" for name, schema in tables.items())
+            raise InputError(f"column {column} of --keep is in no table of images: {listed}")
         fields[owners[0][1].name] = owners[0]
     return fields
 
@@ -384,7 +384,9 @@ def _fields(names: Sequence[str], tables: Mapping[str, pa.Schema]) -> dict[str, 
 def _evaluated(node: Node, text: str, schema: pa.Schema, fields: Mapping[str, tuple[str, pa.Field]]) -> str:
     """Return the SQL that evaluates a condition of this text; InputError if it is not true or false."""
     named = {name.lower() for name in _checked(node, text)}
-    types = [f"{own.name} of {table} is {own.type}" for table, own in fields.values() if own.name.lower() in named]
+    types = [
+        f"{field.name} of {table} is {field.type}" for table, field in fields.values() if field.name.lower() in named
+    ]
     what = f"condition {text!r} of --keep, where {', '.join(types) or 'no column is named'},"
     with _over(schema.empty_table().append_column(_ROWS, pa.array([], pa.null()))) as connection, _bounded(what):
         (kind,) = connection.sql(f"SELECT ({_written(node)}) FROM {_ROWS}").types
@@ -401,7 +403,7 @@ def _without_errors(tree: Any, is_within: bool = False) -> Any:
     `is_within` says whether the tree is of parts of a sum or product, which is null as a whole.
     """
     if isinstance(tree, list):
-        return [_without_errors(each, is_within) for each in tree]
+        return [_without_errors(branch, is_within) for branch in tree]
     if not isinstance(tree, dict) or tree.get("class") == "LAMBDA":
         return tree
     is_arithmetic = tree.get("function_name") in _ARITHMETIC

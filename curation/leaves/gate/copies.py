@@ -143,8 +143,8 @@ class Copies(Step):
         marks = context.output.parts.begin("marks")
         work = context.output.artefacts / "hashes"
         marked = write_marks(context.engine, images, self.pictures, work, marks)
-        own = own_files(marks, checksums_in(marked), AGAIN)
-        by_file = {int(file.path.stem): file for file in own}
+        mark_files = own_files(marks, checksums_in(marked), AGAIN)
+        by_file = {int(file.path.stem): file for file in mark_files}
         items = [(file, by_file.get(number)) for number, file in enumerate(images)]
         rewriting = CopyRewriting(folder, self.title, context.config.max_texts)
         grouping = Grouping(PAIRS, key_of, rewriting.write, *group_buckets(TEXTS_OF_COPY * marked["copies"]))
@@ -263,23 +263,23 @@ def _images_with_values(rows: pa.RecordBatch, groups: Groups, is_uid: bool, tall
         tallies.add("differing.0", len(several))
         tallies.add(f"differing_uid.0.{pc.min(rows['uid'].take(pa.array(groups.order[several])))}")
     images = images[chosen[groups.group[images]] >= 0]
-    own, values = (pa.array(each) for each in (groups.order[images], chosen[groups.group[images]]))
-    columns = [*(rows[name].take(own) for name in VALUES.names[:-1]), rows["value"].take(values)]
+    places, values = (pa.array(indices) for indices in (groups.order[images], chosen[groups.group[images]]))
+    columns = [*(rows[name].take(places) for name in VALUES.names[:-1]), rows["value"].take(values)]
     return pa.RecordBatch.from_arrays(columns, schema=VALUES)
 
 
-def _values(values: pa.Array, groups: Groups, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _values(values: pa.Array, groups: Groups, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return, for each group, the row of its smallest value, or -1 if it has none, and whether it has different values.
 
-    `known` has the positions in `groups.order` of the rows with a value.
+    `positions` has the positions in `groups.order` of the rows with a value.
     """
     chosen, differing = np.full(len(groups.starts), -1), np.zeros(len(groups.starts), bool)
-    group, rows = groups.group[known], groups.order[known]
+    group, rows = groups.group[positions], groups.order[positions]
     chosen[group] = rows
     several = np.flatnonzero(np.bincount(group, minlength=len(chosen))[group] > 1)
     if len(several):
-        own = values.take(pa.array(rows[several]))
-        ranks = pc.rank(own, tiebreaker="dense").to_numpy()
+        repeated = values.take(pa.array(rows[several]))
+        ranks = pc.rank(repeated, tiebreaker="dense").to_numpy()
         order = np.lexsort((ranks, group[several]))[::-1]  # the smallest of a group is assigned last
         chosen[group[several][order]] = rows[several][order]
         ranks, firsts = ranks[order], np.flatnonzero(np.diff(group[several][order], prepend=-1))
@@ -308,8 +308,8 @@ def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for data in store.take(0):
             batch = unpack(data, VALUES)
             places = pc.index_in(batch["value"], value_set=shared["value"])
-            own, copy_of = batch.filter(places.is_valid()), shared["uid"].take(places.drop_null())
-            yield pa.RecordBatch.from_arrays([own["file"], own["row"], copy_of], schema=MARKS)
+            images, copy_of = batch.filter(places.is_valid()), shared["uid"].take(places.drop_null())
+            yield pa.RecordBatch.from_arrays([images["file"], images["row"], copy_of], schema=MARKS)
 
 
 def _stored(rows: Iterable[pa.RecordBatch], store: Store) -> Iterator[pa.RecordBatch]:
@@ -401,11 +401,11 @@ class Meaning(Step):
                 leaders = batch["copy_of"].cast(pa.string())
             except pa.ArrowException:
                 raise InputError(f"{file[0]}: column copy_of is {batch['copy_of'].type}; it holds uids") from None
-            own, theirs = batch.filter(is_known := pc.is_valid(leaders)).columns[: len(KEY)], leaders.filter(is_known)
-            keys = key_columns(theirs)
-            differs = pc.or_(*map(pc.not_equal, own, keys))
+            copies, uids = batch.filter(is_known := pc.is_valid(leaders)).columns[: len(KEY)], leaders.filter(is_known)
+            keys = key_columns(uids)
+            differs = pc.or_(*map(pc.not_equal, copies, keys))
             names = [*KEY_NAMES, *(field.name for field in _COPY)]
-            rows = pa.RecordBatch.from_arrays([*keys, *own], names).filter(differs)
+            rows = pa.RecordBatch.from_arrays([*keys, *copies], names).filter(differs)
             tallies.add("rows", rows.num_rows)
             yield rows
 
@@ -421,7 +421,7 @@ def find_meaning(options: GateOptions) -> Meaning | None:
     """
     if not options.same_meaning:
         return None
-    table = ImageTable.find([table_in(str(each), "copies") for each in options.same_meaning], EXPECTED, "copy_of")
+    table = ImageTable.find([table_in(str(path), "copies") for path in options.same_meaning], EXPECTED, "copy_of")
     if not table.is_uid:
         raise InputError(f"{named(options.same_meaning)} has no column uid; expected {EXPECTED}")
     with opened(*table.files[0]) as file:
@@ -436,9 +436,9 @@ def _to_copies(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
     """
     for rows, groups in grouped(buckets):
         is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
-        own = is_image[groups.order]
-        has_image, has_rows = (groups.reduced(np.logical_or, each)[groups.numbers] for each in (own, ~own))
-        of_images, of_table = (rows.filter(pa.array(each)) for each in (is_image, ~is_image))
+        images = is_image[groups.order]
+        has_image, has_rows = (groups.reduced(np.logical_or, flags)[groups.numbers] for flags in (images, ~images))
+        of_images, of_table = (rows.filter(pa.array(mask)) for mask in (is_image, ~is_image))
         columns = [*(of_images[field.name] for field in ROWS), pa.array(has_rows[is_image])]
         yield pa.RecordBatch.from_arrays(columns, schema=_TO_COPY)
         places = [pa.nulls(of_table.num_rows, field.type) for field in PLACE]
@@ -454,7 +454,7 @@ def _to_files(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
     for rows, groups in grouped(buckets):
         is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
         leads = rows["leads"].to_numpy(zero_copy_only=False)
-        is_row, is_led = (groups.reduced(np.logical_or, each[groups.order]) for each in (~is_image, ~is_image & leads))
+        is_row, is_led = (groups.reduced(np.logical_or, mask[groups.order]) for mask in (~is_image, ~is_image & leads))
         is_row, is_led = is_row[groups.numbers], is_led[groups.numbers]
         tallies.add("found", int((is_image & is_row).sum()))
         goes = is_image & is_led

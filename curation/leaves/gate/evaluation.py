@@ -59,14 +59,14 @@ class KeysOfSets:
     sets: np.ndarray
 
     @classmethod
-    def of(cls, given: Sequence[np.ndarray]) -> KeysOfSets:
-        """Return the distinct keys of all sets; `given` has the keys of each set, uint64[key, word].
+    def of(cls, keys_by_set: Sequence[np.ndarray]) -> KeysOfSets:
+        """Return the distinct keys of all sets; `keys_by_set` has the keys of each set, uint64[key, word].
 
         Only the first 16 bytes of each key, its first two words, are kept.
         """
-        cut = [np.ascontiguousarray(each[:, :2]) for each in given]
+        cut = [np.ascontiguousarray(words[:, :2]) for words in keys_by_set]
         keys = KeySet.of(cut)
-        return cls(keys.keys, keys.starts, _sets([keys.find(each) for each in cut], len(keys)))
+        return cls(keys.keys, keys.starts, _sets([keys.find(words) for words in cut], len(keys)))
 
     def find(self, words: np.ndarray, distance: int = 0) -> np.ndarray:
         """Return, for each key of uint64[key, word], the mask of the sets that have it; 0 for an unknown key."""
@@ -89,13 +89,13 @@ class HashesOfSets:
     members: np.ndarray
 
     @classmethod
-    def of(cls, given: Sequence[np.ndarray], distance: int) -> HashesOfSets:
+    def of(cls, hashes_by_set: Sequence[np.ndarray], distance: int) -> HashesOfSets:
         """Return the distinct hashes of all sets, and index them for `distance`.
 
-        `given` has the hashes of each set, uint64[hash, words]; there must be at least one set.
+        `hashes_by_set` has the hashes of each set, uint64[hash, words]; there must be at least one set.
         """
-        words, places = np.unique(np.concatenate(given), axis=0, return_inverse=True)
-        ends = np.cumsum([len(each) for each in given])[:-1]
+        words, places = np.unique(np.concatenate(hashes_by_set), axis=0, return_inverse=True)
+        ends = np.cumsum([len(hashes) for hashes in hashes_by_set])[:-1]
         sets = _sets(np.split(places.reshape(-1), ends), len(words))
         if not len(words):
             return cls(words, sets, *[np.empty(0, np.int64)] * 4)
@@ -127,19 +127,19 @@ class VectorsOfSets:
     cosine: np.ndarray
 
     @classmethod
-    def of(cls, given: Sequence[list[np.ndarray]], cosine: float) -> VectorsOfSets:
+    def of(cls, vectors: Sequence[list[np.ndarray]], cosine: float) -> VectorsOfSets:
         """Return the embeddings of all sets; InputError if there is none, or if their lengths differ.
 
-        `given` has, for each set, a list of arrays float32[vector, dimension], each as `scaled` returns it.
+        `vectors` has, for each set, a list of arrays float32[vector, dimension], each as `scaled` returns it.
         """
-        widths = {each.shape[1] for each in chain.from_iterable(given)}
+        widths = {array.shape[1] for array in chain.from_iterable(vectors)}
         if len(widths) != 1:
-            found = f"embeddings of {len(widths)} lengths" if widths else f"no column {EMBEDDING}"
+            content = f"embeddings of {len(widths)} lengths" if widths else f"no column {EMBEDDING}"
             raise InputError(
-                f"--decontaminate-cosine compares embeddings, and its tables have {found}; give one model's"
+                f"--decontaminate-cosine compares embeddings, and its tables have {content}; give one model's"
             )
-        own = [np.unique(np.concatenate([np.empty((0, *widths), np.float32), *each]), axis=0) for each in given]
-        return cls(np.concatenate(own), np.cumsum([0, *map(len, own)]), np.array([cosine]))
+        sets = [np.unique(np.concatenate([np.empty((0, *widths), np.float32), *of_set]), axis=0) for of_set in vectors]
+        return cls(np.concatenate(sets), np.cumsum([0, *map(len, sets)]), np.array([cosine]))
 
     def find(self, vectors: np.ndarray, distance: int = 0) -> np.ndarray:
         """Return, for each vector, the mask of the sets with an embedding near it: one with at least the least cosine.
@@ -155,8 +155,8 @@ class VectorsOfSets:
 def _sets(places: Sequence[np.ndarray], number: int) -> np.ndarray:
     """Return, for each index below `number`, the mask of the sets that have it; places[k] has those of the k-th set."""
     sets = np.zeros(number, np.uint64)
-    for bit, own in enumerate(places):
-        sets[own] |= np.uint64(1 << bit)
+    for bit, indices in enumerate(places):
+        sets[indices] |= np.uint64(1 << bit)
     return sets
 
 
@@ -202,8 +202,8 @@ class SavedSets:
 
     def save(self, directory: str | PathLike[str]) -> Path:
         """Write the sets to a folder, for workers to open; return the path of the folder."""
-        header = {"version": VERSION, "distance": self.distance, "sets": [vars(each) for each in self.sets]}
-        arrays = {f"{kind}_{key}": array for kind, own in self.kinds.items() for key, array in vars(own).items()}
+        header = {"version": VERSION, "distance": self.distance, "sets": [vars(described) for described in self.sets]}
+        arrays = {f"{kind}_{key}": array for kind, kept in self.kinds.items() for key, array in vars(kept).items()}
         save_arrays(Path(directory), _HEADER, header, arrays)
         return Path(directory)
 
@@ -211,13 +211,13 @@ class SavedSets:
     def open(cls: type[Saved], directory: str | PathLike[str]) -> Saved:
         """Map saved sets into memory, which all processes of a machine share; InputError for damaged ones."""
         header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
-        found: defaultdict[str, dict[str, np.ndarray]] = defaultdict(dict)
+        by_kind: defaultdict[str, dict[str, np.ndarray]] = defaultdict(dict)
         for name, array in arrays.items():
             kind, _, key = name.partition("_")
-            found[kind][key] = array
+            by_kind[kind][key] = array
         try:
-            kinds: dict[str, Kept] = {kind: _KINDS.get(kind, KeysOfSets)(**own) for kind, own in found.items()}
-            return cls(kinds, header["distance"], tuple(EvaluationSet(**each) for each in header["sets"]))
+            kinds: dict[str, Kept] = {kind: _KINDS.get(kind, KeysOfSets)(**kept) for kind, kept in by_kind.items()}
+            return cls(kinds, header["distance"], tuple(EvaluationSet(**described) for described in header["sets"]))
         except (KeyError, TypeError) as error:
             raise InputError(f"{directory} holds no whole sets ({error}): build them again") from None
 
@@ -235,12 +235,12 @@ class EvaluationSets(SavedSets):
         """
         require_distance(distance, WORD_BITS)
         paths = sorted(_named(list(map(str, tables))).items())
-        found = [_read(name, path, cosine is not None) for name, path in paths]
-        kinds: dict[str, Kept] = {kind: KeysOfSets.of([each.of(kind) for each in found]) for kind in ("url", "sha256")}
+        sets = [_read(name, path, cosine is not None) for name, path in paths]
+        kinds: dict[str, Kept] = {kind: KeysOfSets.of([table.of(kind) for table in sets]) for kind in ("url", "sha256")}
         if cosine is not None:
-            kinds[EMBEDDING] = VectorsOfSets.of([each.found[EMBEDDING] for each in found], cosine)
-        kinds[PHASH] = HashesOfSets.of([each.of(PHASH) for each in found], distance)
-        return cls(kinds, distance, tuple(each.described for each in found))
+            kinds[EMBEDDING] = VectorsOfSets.of([table.arrays[EMBEDDING] for table in sets], cosine)
+        kinds[PHASH] = HashesOfSets.of([table.of(PHASH) for table in sets], distance)
+        return cls(kinds, distance, tuple(table.described for table in sets))
 
     def by_url(self, uids: Strings) -> np.ndarray:
         """Return, for each image, the mask (uint64) of the sets with a picture of its uid; a null is in no set.
@@ -249,8 +249,8 @@ class EvaluationSets(SavedSets):
         """
         strings = string_array(uids, "uids")
         out = np.zeros(len(strings), np.uint64)
-        found = self.kinds["url"].find(uid_numbers(strings.drop_null()), 0)
-        out[strings.is_valid().to_numpy(zero_copy_only=False)] = found
+        masks = self.kinds["url"].find(uid_numbers(strings.drop_null()), 0)
+        out[strings.is_valid().to_numpy(zero_copy_only=False)] = masks
         return out
 
     def by_column(self, name: str, column: pa.Array) -> np.ndarray:
@@ -281,14 +281,14 @@ class EvaluationSets(SavedSets):
     @property
     def names(self) -> list[str]:
         """The names of the sets, in the order of the bits of a mask."""
-        return [each.name for each in self.sets]
+        return [described.name for described in self.sets]
 
     @property
     def has_urls(self) -> bool:
         """Whether any picture can be found by its URL."""
         return bool(len(vars(self.kinds["url"])["keys"]))
 
-    def known(self, batch: pa.RecordBatch) -> np.ndarray:
+    def sets_of(self, batch: pa.RecordBatch) -> np.ndarray:
         """Return, for each image of a MATCHED batch, the mask of the sets that have its uid or URL."""
         return self.by_url(batch["uid"]) | self.kinds["url"].find(url_keys(batch["url"]), 0)
 
@@ -298,44 +298,44 @@ class _Table:
     """The keys and hashes in an evaluation set's table, by kind, which are collected batch by batch."""
 
     described: EvaluationSet
-    found: dict[str, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
+    arrays: dict[str, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add a batch of rows; it may have the columns url, uid, sha256, EMBEDDING and _HASHES."""
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         self.described.pictures += batch.num_rows
         if "url" in columns:
-            self.found["url"].append(url_keys(columns["url"].drop_null()))
+            self.arrays["url"].append(url_keys(columns["url"].drop_null()))
         if "uid" in columns:
             uids = columns["uid"].cast(pa.large_string())
-            self.found["url"].append(uid_numbers(uids.filter(pc.match_substring_regex(uids, _OF_THE_WEB))))
+            self.arrays["url"].append(uid_numbers(uids.filter(pc.match_substring_regex(uids, _OF_THE_WEB))))
         if "sha256" in columns:
             words, is_given = hash_words(columns["sha256"], "sha256", HASH_BYTES["sha256"])
-            self.found["sha256"].append(words[is_given, :2])
+            self.arrays["sha256"].append(words[is_given, :2])
         if EMBEDDING in columns:
             require_vectors(columns[EMBEDDING].type, f"column {EMBEDDING}")
-            for first in (known := columns[EMBEDDING].drop_null()).slice(0, 1):
-                self.found[EMBEDDING].append(scaled(usable_numbers(known, len(first), self.described.name)[0]))
+            for first in (vectors := columns[EMBEDDING].drop_null()).slice(0, 1):
+                self.arrays[EMBEDDING].append(scaled(usable_numbers(vectors, len(first), self.described.name)[0]))
         mirrored = columns.get(_MIRRORED, pa.nulls(batch.num_rows))
         for name in filter(columns.__contains__, _HASHES):
             words, is_given = hash_words(columns[name], name, HASH_BYTES[PHASH])
             plain = is_plain(words)
-            self.found[PHASH].append(words[is_given & ~plain])
+            self.arrays[PHASH].append(words[is_given & ~plain])
             if name != _MIRRORED:
                 self.described.plain += int((is_given & plain).sum())
                 self.described.unmirrored += mirrored.filter(pa.array(is_given & ~plain)).null_count
 
     def of(self, kind: str) -> np.ndarray:
         """Return the keys or hashes of a kind, uint64[picture, words]."""
-        return np.concatenate([np.empty((0, 1 if kind == PHASH else 2), np.uint64), *self.found[kind]])
+        return np.concatenate([np.empty((0, 1 if kind == PHASH else 2), np.uint64), *self.arrays[kind]])
 
 
 def _named(paths: Sequence[str]) -> dict[str, str]:
     """Return the paths by the names of their sets, the last parts of the paths; InputError for equal names."""
     named = {(path.partition("?")[0] if "://" in path else path).rstrip("/").rpartition("/")[2]: path for path in paths}
     if len(named) < len(paths):
-        given = ", ".join(map(hidden, paths))
-        raise InputError(f"of the evaluation sets {given} two paths end alike; their ends name the sets")
+        shown = ", ".join(map(hidden, paths))
+        raise InputError(f"of the evaluation sets {shown} two paths end alike; their ends name the sets")
     if len(paths) > MOST_SETS:
         raise InputError(f"{len(paths)} evaluation sets are given; at most {MOST_SETS} can be told apart")
     return named
@@ -346,13 +346,15 @@ def _read(name: str, path: str, with_vectors: bool) -> _Table:
     table = _Table(EvaluationSet(name))
     for file, version in files_in(path, _EXPECTED):
         with opened(file, version) as parquet:
-            known = _columns(parquet.schema.names, file, [EMBEDDING] if with_vectors else [])
-            for batch in parquet.batches([*known], ROWS):
+            kinds = _columns(parquet.schema.names, file, [EMBEDDING] if with_vectors else [])
+            for batch in parquet.batches([*kinds], ROWS):
                 try:
-                    table.add(pa.RecordBatch.from_arrays(batch.columns, [known[each] for each in batch.schema.names]))
+                    table.add(
+                        pa.RecordBatch.from_arrays(batch.columns, [kinds[column] for column in batch.schema.names])
+                    )
                 except InputError as error:
                     raise InputError(f"{file}: {error}") from None
-    if not any(map(len, chain.from_iterable(table.found.values()))) and not table.described.plain:
+    if not any(map(len, chain.from_iterable(table.arrays.values()))) and not table.described.plain:
         shown = hidden(path)
         raise InputError(f"{shown} names no picture: it holds no URL, no SHA-256 and no pHash; expected {_EXPECTED}")
     return table
@@ -363,12 +365,12 @@ def _columns(names: Sequence[str], path: str, more: Sequence[str]) -> dict[str, 
 
     InputError if there is none besides uids; `path` names the table in the error.
     """
-    known = {column: kind for kind in ("url", "uid") for column in RECOGNISED[kind]}
-    known |= {column: column for column in ("sha256", *_HASHES, *more)}
-    found = {name: kind for name in names if (kind := known.get(name.lower()))}
-    if not {*found.values()} - {"uid"}:
+    kinds = {column: kind for kind in ("url", "uid") for column in RECOGNISED[kind]}
+    kinds |= {column: column for column in ("sha256", *_HASHES, *more)}
+    columns = {name: kind for name in names if (kind := kinds.get(name.lower()))}
+    if not {*columns.values()} - {"uid"}:
         raise InputError(f"{path} has the columns {quoted_names(names)}; expected {_EXPECTED}")
-    return found
+    return columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -419,18 +421,18 @@ def _keys_in(path: str) -> list[np.ndarray]:
             texts = (batch.column(0) for batch in table_batches(file, path, partial(_column, path=path)))
         else:
             texts = (lines for _, lines in text_lines(file, path))
-        found = [_keys(clean_array(each)) for each in texts]
-    if not any(map(len, found)):
+        keys = [_keys(clean_array(strings)) for strings in texts]
+    if not any(map(len, keys)):
         raise InputError(f"{path} holds no text; give a file with a text a line, or a table with a column text")
-    return found
+    return keys
 
 
 def _column(names: list[str], path: str) -> list[str]:
-    found = recognised("text", names, path)
-    if found is None:
+    column = recognised("text", names, path)
+    if column is None:
         wanted = " or ".join(RECOGNISED["text"][:USUAL])
         raise InputError(f"{path} has the columns {quoted_names(names)}; expected one named {wanted}")
-    return [found]
+    return [column]
 
 
 def _keys(texts: pa.Array) -> np.ndarray:

@@ -97,13 +97,13 @@ class HostFiles:
 
         InputError if there are none, or if a table has no column host or text.
         """
-        given = [*map(str, paths)]
-        found = {name: version for path in given for name, version in files_in(path, _EXPECTED, (WARC, PARQUET))}
-        for name, version in found.items():
+        names = [*map(str, paths)]
+        versions = {name: version for path in names for name, version in files_in(path, _EXPECTED, (WARC, PARQUET))}
+        for name, version in versions.items():
             if name_of(name).endswith(PARQUET):
                 with _table(name, version):
                     continue
-        return cls(", ".join(map(hidden, given)), tuple(sorted(found.items())))
+        return cls(", ".join(map(hidden, names)), tuple(sorted(versions.items())))
 
     @property
     def bytes(self) -> int:
@@ -133,15 +133,15 @@ def parts_of(urls: pa.Array) -> tuple[pa.Array, pa.Array]:
     An authority is the host in the form of `canonical`, with the port if it is neither 80 nor 443: a host's files count
     for both schemes.
 
-    >>> [each[0].as_py() for each in parts_of(pa.array(["HTTPS://a@Bücher.example:443?x#y"]))]
+    >>> [part[0].as_py() for part in parts_of(pa.array(["HTTPS://a@Bücher.example:443?x#y"]))]
     ['xn--bcher-kva.example', '/?x']
     """
-    found = pc.extract_regex(urls, _PARTS)
-    names, ports, paths = spelled_hosts(found.field("host")), found.field("port"), found.field("path")
+    fields = pc.extract_regex(urls, _PARTS)
+    names, ports, paths = spelled_hosts(fields.field("host")), fields.field("port"), fields.field("path")
     is_default = pc.is_in(ports, pa.array(_DEFAULT_PORTS))
     names = pc.if_else(is_default, names, pc.binary_join_element_wise(names, ports, ":"))
     paths = pc.if_else(pc.starts_with(paths, "/"), paths, pc.binary_join_element_wise("/", paths, ""))
-    is_url, none = found.is_valid(), pa.scalar(None, pa.string())
+    is_url, none = fields.is_valid(), pa.scalar(None, pa.string())
     return pc.if_else(is_url, names, none), pc.if_else(is_url, paths, none)
 
 
@@ -149,10 +149,10 @@ def _batches(rows: Iterator[tuple[str, int, bytes]], tally: Counter[str]) -> Ite
     """Yield files of hosts from rows of URL, date and content; rows of other paths or bad hosts are only counted."""
     for held in gather(rows, lambda row: len(row[2]), _BYTES, _ROWS):
         urls, dates, contents = zip(*held, strict=True)
-        own, names = parts_of(pa.array(urls, pa.string()))
-        batch = pa.RecordBatch.from_pydict({"host": own, "name": names, "date": dates, "content": contents})
+        hosts, names = parts_of(pa.array(urls, pa.string()))
+        batch = pa.RecordBatch.from_pydict({"host": hosts, "name": names, "date": dates, "content": contents})
         is_wanted = pc.is_in(names, pa.array(PATHS))
-        is_host = pa.array([host is not None and is_domain(host.partition(":")[0]) for host in own.to_pylist()])
+        is_host = pa.array([host is not None and is_domain(host.partition(":")[0]) for host in hosts.to_pylist()])
         tally["other_path"] += batch.num_rows - is_wanted.true_count
         tally["bad_host"] += pc.and_(is_wanted, pc.invert(is_host)).true_count
         batch = batch.filter(pc.and_(is_wanted, is_host))
@@ -253,7 +253,7 @@ class HostRanges:
         """Return the range of hosts that all rows of a bucket belong to."""
         return int(rows["high"][0].as_py() >> (64 - (self.buckets.bit_length() - 2)))
 
-    def found(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+    def signals(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
         """Yield the signals of URLs as rows of FOUND.
 
         All rows of a bucket are of one range of hosts; the bucket of its files comes right before that of its URLs.
@@ -262,11 +262,11 @@ class HostRanges:
         with contents() as held:
             for rows in chain.from_iterable(buckets):
                 if (first := self.range_of(rows)) != last:
-                    known, last = KnownHosts(self.agents, tallies, held), first
+                    hosts, last = KnownHosts(self.agents, tallies, held), first
                 if rows["path"].null_count:
-                    known.learn(rows)
+                    hosts.learn(rows)
                 else:
-                    yield known.found(rows)
+                    yield hosts.signals(rows)
 
 
 @dataclass(frozen=True)
@@ -289,7 +289,7 @@ class Hosts(Step):
         number = max(number, buckets_for(self.files.bytes, BUCKET_BYTES))
         ranges = HostRanges(2 * number, tuple(map(str.lower, self.agents)))
         sides = [Side(spread([*self.files.files], context.engine), read_hosts), Side(images, read_urls)]
-        finding = Grouping(ASKED, ranges.keys, ranges.found, ranges.buckets, places.senders(tasks))
+        finding = Grouping(ASKED, ranges.keys, ranges.signals, ranges.buckets, places.senders(tasks))
         rewriting = Rewriting([*images], _marked, folder)
         return cogroup(context.engine, sides, finding, places.stage(FOUND, rewriting.write))
 
@@ -303,15 +303,15 @@ class Hosts(Step):
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return, for run.json, what was read of hosts, and the number of images with each signal."""
-        images = {name: {each: counted[f"{SIGNALLED}{name}.{each}"] for each in ("any", IMAGE, PAGE)} for name in BITS}
+        images = {name: {kind: counted[f"{SIGNALLED}{name}.{kind}"] for kind in ("any", IMAGE, PAGE)} for name in BITS}
         facts = {
             "name": self.files.name,
             "files": len(self.files.files),
             "agents": list(self.agents),
             "read": counted.beginning(READ),
             "faults": counted.beginning(FAULT),
-            "urls": {each: counted[f"{ASKED_FOR}{each}"] for each in (IMAGE, PAGE)},
-            "known": {each: counted[f"{KNOWN}{each}"] for each in (IMAGE, PAGE)},
+            "urls": {kind: counted[f"{ASKED_FOR}{kind}"] for kind in (IMAGE, PAGE)},
+            "known": {kind: counted[f"{KNOWN}{kind}"] for kind in (IMAGE, PAGE)},
             "signals": images,
         }
         return {"hosts": facts}
@@ -357,31 +357,31 @@ def read_urls(number: int, file: OwnFile, tallies: Tallies) -> Rows:
         rows = np.arange(begin, begin := begin + batch.num_rows)
         of_url = {"row": np.concatenate([rows, rows, np.repeat(rows, np.diff(offsets))]), "url": urls.indices}
         of_url["is_page"] = np.arange(len(urls)) >= len(rows)
-        found = pa.table(of_url).group_by([*of_url], use_threads=False).aggregate([])
-        own = one_array(found["url"])
-        hosts, paths = (each.take(own) for each in parts_of(urls.dictionary))
+        distinct = pa.table(of_url).group_by([*of_url], use_threads=False).aggregate([])
+        indices = one_array(distinct["url"])
+        hosts, paths = (part.take(indices) for part in parts_of(urls.dictionary))
         columns = {
-            "file": pa.array(np.full(len(own), number, np.int32)),
-            "row": one_array(found["row"]),
-            "kind": pc.if_else(one_array(found["is_page"]), PAGE, IMAGE),
+            "file": pa.array(np.full(len(indices), number, np.int32)),
+            "row": one_array(distinct["row"]),
+            "kind": pc.if_else(one_array(distinct["is_page"]), PAGE, IMAGE),
             "path": paths,
         }
         yield _asked(hosts, columns).filter(paths.is_valid())  # a table's page may be no URL
 
 
-def _asked(hosts: pa.Array, known: dict[str, pa.Array]) -> pa.RecordBatch:
+def _asked(hosts: pa.Array, column_by_name: dict[str, pa.Array]) -> pa.RecordBatch:
     keys = domain_keys(hosts)
-    known |= {"high": pa.array(keys[:, 0]), "low": pa.array(keys[:, 1])}
-    columns = [known.get(field.name, pa.nulls(len(hosts), field.type)) for field in ASKED]
+    column_by_name |= {"high": pa.array(keys[:, 0]), "low": pa.array(keys[:, 1])}
+    columns = [column_by_name.get(field.name, pa.nulls(len(hosts), field.type)) for field in ASKED]
     return pa.RecordBatch.from_arrays(columns, schema=ASKED)
 
 
 def _marked(batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies) -> pa.RecordBatch:
     """Return all images of a MATCHED batch with the signals in `rows` (schema FOUND) added; tally images by signal."""
-    found = np.zeros(batch.num_rows, np.int32)
+    bits = np.zeros(batch.num_rows, np.int32)
     if rows is not None:
-        np.bitwise_or.at(found, rows["row"].to_numpy() - begin.row, rows["signals"].to_numpy())
-    by_image, by_page = found & ((1 << OF_PAGES) - 1), found >> OF_PAGES
+        np.bitwise_or.at(bits, rows["row"].to_numpy() - begin.row, rows["signals"].to_numpy())
+    by_image, by_page = bits & ((1 << OF_PAGES) - 1), bits >> OF_PAGES
     for name, bit in BITS.items():
         for kind, signals in (("any", by_image | by_page), (IMAGE, by_image), (PAGE, by_page)):
             tallies.add(f"{SIGNALLED}{name}.{kind}", int(np.count_nonzero(signals & bit)))
@@ -424,8 +424,8 @@ class KnownHosts:
         columns = (rows[name].to_pylist() for name in ("high", "low", "name", "date", "content", "faults"))
         for high, low, name, date, content, faults in zip(*columns, strict=True):
             held = self._files.setdefault((high, low), {})
-            known = held.get(name)
-            if not known or (known.date, self._content(known) if known.date == date else b"") < (date, content):
+            newest = held.get(name)
+            if not newest or (newest.date, self._content(newest) if newest.date == date else b"") < (date, content):
                 packed, begin = zlib.compress(content, 1), self._contents.seek(0, os.SEEK_END)
                 with room(scratch_folder()):
                     self._contents.write(packed)
@@ -435,23 +435,23 @@ class KnownHosts:
         self._contents.seek(file.begin)
         return zlib.decompress(self._contents.read(file.size))
 
-    def found(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+    def signals(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return the URLs in ASKED rows that have signals, as rows of FOUND; tally all, and those of known hosts."""
         high, low, out = rows["high"].to_numpy(), rows["low"].to_numpy(), np.zeros(rows.num_rows, np.int32)
         is_page = pc.equal(rows["kind"], PAGE).to_numpy(zero_copy_only=False)
         is_known = np.zeros(rows.num_rows, bool)
         order = np.lexsort((low, high))
         is_new = np.append(True, (np.diff(high[order]) != 0) | (np.diff(low[order]) != 0))[: len(order)]
-        for own in np.split(order, np.flatnonzero(is_new)[1:]):
-            advance(rows=len(own))
-            rules = self._rules_of((int(high[own[0]]), int(low[own[0]])))
+        for of_host in np.split(order, np.flatnonzero(is_new)[1:]):
+            advance(rows=len(of_host))
+            rules = self._rules_of((int(high[of_host[0]]), int(low[of_host[0]])))
             if rules is None:
                 continue
-            is_known[own] = True
+            is_known[of_host] = True
             if not rules.is_silent:
-                paths = rows["path"].take(pa.array(own)).dictionary_encode()
-                each = [rules.signals(path) for path in paths.dictionary.to_pylist()]
-                out[own] = np.array(each, np.int32)[paths.indices.to_numpy()]
+                paths = rows["path"].take(pa.array(of_host)).dictionary_encode()
+                signals = [rules.signals(path) for path in paths.dictionary.to_pylist()]
+                out[of_host] = np.array(signals, np.int32)[paths.indices.to_numpy()]
         for kind, chosen in ((PAGE, is_page), (IMAGE, ~is_page)):
             self._tallies.add(f"{ASKED_FOR}{kind}", int(chosen.sum()))
             self._tallies.add(f"{KNOWN}{kind}", int((chosen & is_known).sum()))

@@ -68,11 +68,11 @@ class JoinedTables:
     ) -> JoinedTables:
         """Return the tables; `also` has pairs of a table and one of its columns that options besides --keep need."""
         names = conditions.schema.names if conditions else ()
-        named = [tuple(name for name in own.names if name in names) for own in tables.columns]
+        named = [tuple(name for name in schema.names if name in names) for schema in tables.columns]
         if tables.results and STATUS not in named[0]:
             named[0] = (STATUS, *named[0])
         compared = [
-            tuple(dict.fromkeys([*columns, *(name for own, name in also if own is table)]))
+            tuple(dict.fromkeys([*columns, *(name for owner, name in also if owner is table)]))
             if isinstance(table, ImageTable) and table.is_uid
             else ()
             for table, columns in zip(tables.every, named, strict=True)
@@ -125,8 +125,8 @@ class JoinedTables:
         flags = [
             pa.field(f"{name}{number}", pa.bool_()) for number in range(len(self.tables)) for name in (IN, DIFFERS)
         ]
-        known = [pa.field(SETS, pa.int64()), pa.field(DOWNLOAD, pa.string())]
-        return pa.schema([*PLACE, *known, *flags, *(field for _, field in self.columns)])
+        fixed = [pa.field(SETS, pa.int64()), pa.field(DOWNLOAD, pa.string())]
+        return pa.schema([*PLACE, *fixed, *flags, *(field for _, field in self.columns)])
 
     def read(self, _: int, item: tuple[int, Any], tallies: Tallies) -> Rows:
         """Yield the rows of a table's file; `item` is the number of the table, and the file."""
@@ -139,15 +139,15 @@ class JoinedTables:
                 name: comparable(batch[name], f"column {name} of {hidden(file[0])}")
                 for name in dict.fromkeys([*self.named[number], *compared])
             }
-            known = {name: batch[name] for name in KEY_NAMES}
-            known["table"] = pa.repeat(pa.scalar(number, pa.int32()), len(batch))
+            columns = {name: batch[name] for name in KEY_NAMES}
+            columns["table"] = pa.repeat(pa.scalar(number, pa.int32()), len(batch))
             if status:
-                known[STATUS] = pc.fill_null(batch[STATUS], NO_STATUS)
-            known["hash"], is_said = _hashes(values, len(batch))
-            known["is_compared"] = pa.array(is_said & bool(compared))
+                columns[STATUS] = pc.fill_null(batch[STATUS], NO_STATUS)
+            columns["hash"], is_said = _hashes(values, len(batch))
+            columns["is_compared"] = pa.array(is_said & bool(compared))
             names = self.conditions.schema.names if self.conditions else []
-            known |= {f"{COLUMN}{k}": values[name] for k, name in enumerate(names) if name in self.named[number]}
-            yield pa.RecordBatch.from_pydict(known)
+            columns |= {f"{COLUMN}{k}": values[name] for k, name in enumerate(names) if name in self.named[number]}
+            yield pa.RecordBatch.from_pydict(columns)
 
     def joined(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
         """Yield the joined rows of the images in some buckets; tally the images in each table, and by status."""
@@ -163,15 +163,15 @@ class JoinedTables:
         columns = {name: rows[name].take(pa.array(images)) for name in ("file", "row")}
         columns |= {SETS: pa.array(sets[group[images]]), DOWNLOAD: pa.nulls(len(images), pa.string())}
         for number in range(len(self.tables)):
-            own = np.flatnonzero(table == number)
-            own_rows = rows.take(pa.array(own))
+            indices = np.flatnonzero(table == number)
+            table_rows = rows.take(pa.array(indices))
             fields = [field.name for owner, field in self.columns if owner == number]
             chosen = np.full(groups, -1)
-            best = _best(own_rows.select([STATUS, *fields]), group[own])
-            chosen[group[own[best]]] = own[best]
+            best = _best(table_rows.select([STATUS, *fields]), group[indices])
+            chosen[group[indices[best]]] = indices[best]
             row = chosen[group[images]]
             columns[f"{IN}{number}"] = pa.array(row >= 0)
-            columns[f"{DIFFERS}{number}"] = pa.array(_differing(own_rows, group[own], groups)[group[images]])
+            columns[f"{DIFFERS}{number}"] = pa.array(_differing(table_rows, group[indices], groups)[group[images]])
             columns |= {name: rows[name].take(pa.array(row, mask=row < 0)) for name in fields}
             tallies.add(f"found.{number}", int(np.count_nonzero(row >= 0)))
             if number == 0 and self.has_results:
@@ -206,9 +206,9 @@ def _best(rows: pa.RecordBatch, image: np.ndarray) -> np.ndarray:
     """Return the index of the row of each image that counts: a download's success, or the least by all columns."""
     is_one = np.bincount(image, minlength=1)[image] == 1
     several = np.flatnonzero(~is_one)
-    own = rows.take(pa.array(several))
-    is_success = pc.fill_null(pc.equal(own[STATUS], SUCCESS), False).to_numpy(zero_copy_only=False)
-    ranks = [_ranks(own.column(k)) for k in reversed(range(own.num_columns))]
+    repeated = rows.take(pa.array(several))
+    is_success = pc.fill_null(pc.equal(repeated[STATUS], SUCCESS), False).to_numpy(zero_copy_only=False)
+    ranks = [_ranks(repeated.column(k)) for k in reversed(range(repeated.num_columns))]
     order = several[np.lexsort([*ranks, ~is_success, image[several]])]
     return np.concatenate([np.flatnonzero(is_one), order[np.unique(image[order], return_index=True)[1]]])
 

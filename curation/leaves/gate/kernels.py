@@ -42,32 +42,32 @@ def last_dot(data, begin, end):
 
 
 @inline
-def counted(own, words, known, seen, first, final, last):
-    """Return the state of a part of a path (a folder or file) after one more word of its name, whose flags are `own`.
+def counted(flags, words, listed, seen, first, final, last):
+    """Return the state of a part of a path (a folder or file) after one more word of its name, whose flags are `flags`.
 
     The state: the number of words that count; whether all words are listed; and the flags of all words together, of the
     first and of the final word that counts, and of the last word. A listed word with one of BESIDE, PICTURE and NO, but
     none of ANY, EDGE and ONLY, does not count.
     """
-    known = known and own != 0
-    if last & NO and own & PICTURE:
-        own |= ANY
-    seen |= own
-    if own & (ANY | EDGE | ONLY) != 0 or own & (BESIDE | PICTURE | NO) == 0:
+    listed = listed and flags != 0
+    if last & NO and flags & PICTURE:
+        flags |= ANY
+    seen |= flags
+    if flags & (ANY | EDGE | ONLY) != 0 or flags & (BESIDE | PICTURE | NO) == 0:
         words += 1
-        first = own if words == 1 else first
-        final = own
-    return words, known, seen, first, final, own
+        first = flags if words == 1 else first
+        final = flags
+    return words, listed, seen, first, final, flags
 
 
 @inline
-def is_named(words, known, seen, first, final):
+def is_named(words, listed, seen, first, final):
     """Return whether a part of a URL's path has words that call the image a part of its page, such as an icon.
 
     The arguments are the state that `counted` returns after all words of the part of the path, without the last item.
     """
     at_edge = words <= MOST_WORDS and (first | final) & EDGE != 0
-    return seen & ANY != 0 or at_edge or (known and seen & ONLY != 0)
+    return seen & ANY != 0 or at_edge or (listed and seen & ONLY != 0)
 
 
 @inline
@@ -76,13 +76,13 @@ def is_listed_host(data, begin, end, keys, bits):
 
     Hosts are hashed from their last byte to their first.
     """
-    word, dots, found, i = BASIS, 0, False, end
-    while i > begin and not found:
+    word, dots, is_listed, i = BASIS, 0, False, end
+    while i > begin and not is_listed:
         i -= 1
         word = joined(word, LOWERED[data[i]])
         dots += data[i] == _DOT
-        found = dots > 0 and (i == begin or data[i - 1] == _DOT) and bits_of(word, keys, bits) != 0
-    return found
+        is_listed = dots > 0 and (i == begin or data[i - 1] == _DOT) and bits_of(word, keys, bits) != 0
+    return is_listed
 
 
 @lean
@@ -98,31 +98,31 @@ def find_url_words(data, paths, keys, bits, out):
         i = host
         while i < end and data[i] != _SLASH:
             i += 1
-        found, named, behind_dot = is_listed_host(data, host, i, keys, bits), False, False
+        is_part, named, behind_dot = is_listed_host(data, host, i, keys, bits), False, False
         dot = last_dot(data, i, end)
-        words, known, seen, first, final, latest = 0, True, _NONE, _NONE, _NONE, _NONE
+        words, listed, seen, first, final, latest = 0, True, _NONE, _NONE, _NONE, _NONE
         word, before, size, last, last_byte = BASIS, BASIS, 0, _OTHER, _NONE
-        while i < end and not found:
+        while i < end and not is_part:
             byte = byte_of(data, i, end)
             kind = _CLASSES[byte]
             if size > 0 and (kind == _OTHER or (kind == _UPPER and last == _LOWER)):
-                own = bits_of(word, keys, bits)
-                words, known, seen, first, final, latest = counted(own, words, known, seen, first, final, latest)
+                flags = bits_of(word, keys, bits)
+                words, listed, seen, first, final, latest = counted(flags, words, listed, seen, first, final, latest)
                 word, size = BASIS, 0
             elif kind == _LOWER and last == _UPPER and size > 1:
-                own = bits_of(before, keys, bits)
-                words, known, seen, first, final, latest = counted(own, words, known, seen, first, final, latest)
+                flags = bits_of(before, keys, bits)
+                words, listed, seen, first, final, latest = counted(flags, words, listed, seen, first, final, latest)
                 word, size = joined(BASIS, last_byte), 1
             if kind != _OTHER:
                 before, last_byte = word, LOWERED[byte]
                 word = joined(word, last_byte)
                 size += 1
             elif byte == _SLASH:
-                found = (known and seen & FOLDER != 0) or latest & FOLDERS != 0
-                words, known, seen, first, final, latest = 0, True, _NONE, _NONE, _NONE, _NONE
+                is_part = (listed and seen & FOLDER != 0) or latest & FOLDERS != 0
+                words, listed, seen, first, final, latest = 0, True, _NONE, _NONE, _NONE, _NONE
                 behind_dot = False
             elif i == dot:
-                named, behind_dot = is_named(words, known, seen, first, final), True
+                named, behind_dot = is_named(words, listed, seen, first, final), True
             last = kind
             i += size_of(data, i, end)
             if kind == _LOWER:  # a fast loop over most of a path: letters that end no word, and signs that begin none
@@ -133,12 +133,12 @@ def find_url_words(data, paths, keys, bits, out):
             elif kind == _OTHER:
                 while i < end and _PARTS[data[i]]:
                     i += 1
-        if not found and not behind_dot:
+        if not is_part and not behind_dot:
             if size > 0:
-                own = bits_of(word, keys, bits)
-                words, known, seen, first, final, latest = counted(own, words, known, seen, first, final, latest)
-            named = is_named(words, known, seen, first, final)
-        out[row] = found or named
+                flags = bits_of(word, keys, bits)
+                words, listed, seen, first, final, latest = counted(flags, words, listed, seen, first, final, latest)
+            named = is_named(words, listed, seen, first, final)
+        out[row] = is_part or named
 
 
 @lean
@@ -153,10 +153,10 @@ def find_svg(data, offsets, paths, out):
             end = i if i < end and is_stop(data[i]) else end
         if end > begin and LOWERED[data[end - 1]] == _Z:
             end -= 1
-        found = end - len(_SVG) >= begin
+        is_svg = end - len(_SVG) >= begin
         for place in range(len(_SVG)):
-            found = found and LOWERED[data[end - len(_SVG) + place]] == _SVG[place]
-        out[row] = found
+            is_svg = is_svg and LOWERED[data[end - len(_SVG) + place]] == _SVG[place]
+        out[row] = is_svg
 
 
 _IS_NAMED = np.zeros(256, np.bool_)  # whether each byte may be in a name: ASCII letters and digits
@@ -188,15 +188,15 @@ def is_in_host(text, begin, end, data, i, host_end):
 
 
 @lean
-def find_site_names(offsets, text, own_offsets, own, page_offsets, page, url_offsets, url, images, out):
+def find_site_names(offsets, text, stated_offsets, stated, page_offsets, page, url_offsets, url, images, out):
     """Set out[row] to whether a text spells one or more whole labels of the host of its page.
 
-    The URL of the page is own[own_offsets[row]:own_offsets[row + 1]]. If this is empty, it is taken from `page` by
-    images[row], the number of the text's image; if that is empty too, from `url`, the image's own URL.
+    The URL of the page is stated[stated_offsets[row]:stated_offsets[row + 1]]. If this is empty, it is taken from
+    `page` by images[row], the number of the text's image; if that is empty too, from `url`, the image's own URL.
     """
     for row in range(len(out)):
         begin, end, image = offsets[row], offsets[row + 1], images[row]
-        data, first, last = own, own_offsets[row], own_offsets[row + 1]
+        data, first, last = stated, stated_offsets[row], stated_offsets[row + 1]
         if first == last:
             data, first, last = page, page_offsets[image], page_offsets[image + 1]
         if first == last:

@@ -142,10 +142,10 @@ def is_repeated(
     `repeated` has, by the name of a file of images, the file with the hashes of its repeated texts.
     """
     hashes, file = _hashes(parts(batch["stated"])[0]), batch.schema.metadata[b"file"].decode()
-    known = _opened(repeated[file]) if file in repeated else hashes[:0]
-    places = np.searchsorted(known, hashes)
-    out = places < len(known)
-    out[out] = known[places[out]] == hashes[out]
+    file_hashes = _opened(repeated[file]) if file in repeated else hashes[:0]
+    places = np.searchsorted(file_hashes, hashes)
+    out = places < len(file_hashes)
+    out[out] = file_hashes[places[out]] == hashes[out]
     return out
 
 
@@ -169,9 +169,9 @@ def repeated_in(bucket: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.Reco
     starts = np.flatnonzero(differs(hashes[order]))
     images = np.add.reduceat(counts["images"].to_numpy()[order], starts) if len(starts) else starts
     is_repeated = np.repeat(images > most, np.diff(np.append(starts, len(order))))
-    found = counts.take(pa.array(order[is_repeated]))
-    row = pa.array(np.zeros(len(found), np.int64))  # no matter: the texts of a file are not told apart by image
-    yield pa.RecordBatch.from_arrays([found["file"], row, found["hash"]], schema=_FOUND)
+    repeated = counts.take(pa.array(order[is_repeated]))
+    row = pa.array(np.zeros(len(repeated), np.int64))  # no matter: the texts of a file are not told apart by image
+    yield pa.RecordBatch.from_arrays([repeated["file"], row, repeated["hash"]], schema=_FOUND)
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class RepeatedTexts:
         """Yield, for each batch of images, how many have each text, as rows of _COUNTS; each text once an image."""
         for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.text"]):
             hashes, counts = np.unique(_hashes(parts(batch["candidates"])[0]), return_counts=True)
-            columns = [pa.array(each) for each in (hashes, counts, np.full(len(hashes), number, np.int32))]
+            columns = [pa.array(values) for values in (hashes, counts, np.full(len(hashes), number, np.int32))]
             yield pa.RecordBatch.from_arrays(columns, schema=_COUNTS)
 
     def repeated(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:

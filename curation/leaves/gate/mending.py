@@ -86,9 +86,9 @@ def without_credits(texts: pa.Array) -> pa.Array:
     ['A red dog', 'A dog', 'Foto: Kim']
     """
     mask = pc.match_substring_regex(texts, _CREDIT_AT_END).fill_null(False)
-    found = texts.filter(mask)
-    cut = pc.utf8_trim_whitespace(pc.replace_substring_regex(found, _CREDIT_AT_END, ""))
-    return pc.replace_with_mask(texts, mask, pc.if_else(pc.match_substring_regex(cut, _CAPTION), cut, found))
+    credited = texts.filter(mask)
+    cut = pc.utf8_trim_whitespace(pc.replace_substring_regex(credited, _CREDIT_AT_END, ""))
+    return pc.replace_with_mask(texts, mask, pc.if_else(pc.match_substring_regex(cut, _CAPTION), cut, credited))
 
 
 def is_credit(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
@@ -129,11 +129,11 @@ class Mending:
         rows = rows[_are_new(mended, offsets, rows)]
         if not len(rows):
             return batch
-        found = self.matching.find(mended.take(pa.array(rows)), texts.field("language").take(pa.array(rows)))
-        has_entry = pc.greater(pc.list_value_length(found["entries"]), 0)
+        matches = self.matching.find(mended.take(pa.array(rows)), texts.field("language").take(pa.array(rows)))
+        has_entry = pc.greater(pc.list_value_length(matches["entries"]), 0)
         rows = rows[has_entry.to_numpy(zero_copy_only=False)]
         tallies.add(f"{MENDED}{rule}", len(rows))
-        new = {"text": mended.take(pa.array(rows)), "entries": found["entries"].filter(has_entry)}
+        new = {"text": mended.take(pa.array(rows)), "entries": matches["entries"].filter(has_entry)}
         old = texts.take(pa.array(rows))
         columns = [new.get(field.name, old.field(field.name)).cast(field.type) for field in texts.type]
         order = np.arange(len(texts))
@@ -157,12 +157,12 @@ def _are_new(texts: pa.Array, offsets: np.ndarray, rows: np.ndarray) -> np.ndarr
 
     A text is new if it is not empty, and equals neither a text of the image outside `rows` nor one of an earlier row.
     """
-    own, new = set(rows.tolist()), np.zeros(len(rows), bool)
+    mended, new = set(rows.tolist()), np.zeros(len(rows), bool)
     image_of = np.searchsorted(offsets, rows, side="right") - 1
     for image in np.unique(image_of).tolist():
         begin = int(offsets[image])
         values = texts.slice(begin, int(offsets[image + 1]) - begin).to_pylist()
-        seen = {text for row, text in enumerate(values, begin) if row not in own} | {""}
+        seen = {text for row, text in enumerate(values, begin) if row not in mended} | {""}
         for k in np.flatnonzero(image_of == image).tolist():
             text = values[int(rows[k]) - begin]
             new[k] = text not in seen

@@ -81,9 +81,9 @@ class GateOptions:
         require_cosine("decontaminate_cosine", self.decontaminate_cosine)
         if self.keep_removed is not None:
             require_part("keep_removed", self.keep_removed, "a share of images", "0.01")
-        for each in fields(self):
-            if each.default == ():
-                require_several(each.name, getattr(self, each.name))
+        for option in fields(self):
+            if option.default == ():
+                require_several(option.name, getattr(self, option.name))
         for table in self.images:
             require_several("each table of images", table)
 
@@ -99,14 +99,14 @@ class GateOptions:
         return any((is_joined, self.rules.of_single, self.decontaminate, self.decontaminate_texts))
 
     @cached_property
-    def given(self) -> GivenTables:
+    def all_tables(self) -> GivenTables:
         """All tables that the options name; opened on the first access."""
         return GivenTables.find(self.status, self.only, self.images)
 
     @property
     def tables(self) -> GivenTables:
         """The tables that conditions on images need."""
-        return self.given if self.asks_of_images else replace(self.given, images=())
+        return self.all_tables if self.asks_of_images else replace(self.all_tables, images=())
 
     @cached_property
     def rules(self) -> Policy:
@@ -121,13 +121,13 @@ class GateOptions:
         {}
         """
         values: dict[str, str] = {}
-        for name, _, value in (each.partition("=") for each in self.steps):
+        for name, _, value in (step.partition("=") for step in self.steps):
             if values.setdefault(name, value) != value:
                 raise InputError(f"--gate-step {name} is given twice, with different values; give one")
-        known = hooks(GROUP).keys() - own_hooks(GROUP).keys() if self.steps else set()
-        if unknown := values.keys() - known:
-            others = f"installed are: {', '.join(sorted(known)) or 'none'}"
-            near = did_you_mean(min(unknown), known, others)
+        installed = hooks(GROUP).keys() - own_hooks(GROUP).keys() if self.steps else set()
+        if unknown := values.keys() - installed:
+            others = f"installed are: {', '.join(sorted(installed)) or 'none'}"
+            near = did_you_mean(min(unknown), installed, others)
             raise InputError(f"--gate-step {min(unknown)} is no step of the gate; {near}")
         return values
 
@@ -140,18 +140,18 @@ class GateOptions:
             name = self.images[0][0]
             raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")
         asked = {*own_hooks(GROUP), *self.named}
-        found = {name: hook.find(self, _is_step, "a Step") for name, hook in hooks(GROUP).items() if name in asked}
-        steps = {name: step for name, step in found.items() if step is not None}
+        hooked = {name: hook.find(self, _is_step, "a Step") for name, hook in hooks(GROUP).items() if name in asked}
+        steps = {name: step for name, step in hooked.items() if step is not None}
         if self.keep_removed is not None and not any(step.removes for step in steps.values()):
             raise InputError(
                 "--keep-removed writes down what a gate removes, and nothing is asked for that removes images; give a "
                 "condition or a policy"
             )
-        return Gate(self, steps, HashTables.among(self.given, hashes))
+        return Gate(self, steps, HashTables.among(self.all_tables, hashes))
 
 
-def _is_step(found: Any) -> bool:
-    return isinstance(found, Step) and type(found).write is not Step.write
+def _is_step(hook: Any) -> bool:
+    return isinstance(hook, Step) and type(hook).write is not Step.write
 
 
 @dataclass(frozen=True)
@@ -172,10 +172,10 @@ class Gate:
         """Return all that the steps ask of images, as lines for people: one per kind of condition."""
         asked: dict[str, list[str]] = {}
         for step in self.steps.values():
-            for what, each in step.asks().items():
-                asked.setdefault(what, []).extend(each)
+            for what, conditions in step.asks().items():
+                asked.setdefault(what, []).extend(conditions)
         asked |= {"steps": [*self.options.steps]}
-        return [f"{what}: {', '.join(dict.fromkeys(each))}" for what, each in asked.items() if each]
+        return [f"{what}: {', '.join(dict.fromkeys(conditions))}" for what, conditions in asked.items() if conditions]
 
     def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
         """Run all steps; return the files of the images that pass, and the steps with their tallies.
@@ -194,8 +194,8 @@ class Gate:
                 sample = Removed(removed, name, *asked) if removed and step.removes else None
                 counted[name] = step.write(images, StepFolder(folder, sample), context)
                 step.require(counted[name], context.config)
-                own, more = parts_in(checksums_in(counted[name]))
-                images, sampled = own_files(folder, own, AGAIN), sampled | more
+                checksums, more = parts_in(checksums_in(counted[name]))
+                images, sampled = own_files(folder, checksums, AGAIN), sampled | more
         if sampled:
             context.output.retract_results()
             context.output.finish(REMOVED_PART, sampled)

@@ -140,8 +140,8 @@ def holds(kind: str, texts: Strings) -> np.ndarray:
 
 def is_luhn(number: str) -> bool:
     """Return whether the last digit of a number is that of Luhn's algorithm (ISO/IEC 7812-1)."""
-    digits = [int(each) for each in reversed(number) if each.isdigit()]
-    return (sum(digits[::2]) + sum(sum(divmod(2 * each, 10)) for each in digits[1::2])) % 10 == 0
+    digits = [int(character) for character in reversed(number) if character.isdigit()]
+    return (sum(digits[::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])) % 10 == 0
 
 
 def plain(texts: list[str]) -> list[str]:
@@ -161,17 +161,17 @@ def _is_in_use(host: str) -> bool:
     Text may go on behind a host without a space, as in `example.com写真`.
     """
     labels = host.split(".")[1:]
-    return any(is_top_level(each) for label in labels for each in (label, re.split("[^a-z]", label)[0]))
+    return any(is_top_level(name) for label in labels for name in (label, re.split("[^a-z]", label)[0]))
 
 
 def _is_iban(begin: str) -> bool:
     """Return whether `begin` begins with a whole IBAN: of its country's length, and 1 modulo 97 (ISO 13616)."""
     length = LENGTHS[begin[:2]]
-    found = re.match(f"(?:[ -]?[0-9a-z]){{{length}}}(?![0-9a-z])", begin)
-    if not found:
+    match = re.match(f"(?:[ -]?[0-9a-z]){{{length}}}(?![0-9a-z])", begin)
+    if not match:
         return False
-    characters = re.sub("[ -]", "", found[0])
-    digits = "".join(str(int(each, 36)) for each in characters[4:] + characters[:4])
+    characters = re.sub("[ -]", "", match[0])
+    digits = "".join(str(int(character, 36)) for character in characters[4:] + characters[:4])
     return (
         int(digits) % 97 == 1 and 2 <= int(characters[2:4]) <= 98 and sum(map(str.isdigit, characters)) >= LEAST_DIGITS
     )
@@ -217,9 +217,9 @@ class _Read:
         """Return what is read from `marked` texts, before any kind is searched for; a null text may hold no kind."""
         digits, may_have_at, foreign = marked.digits.copy(), marked.have(AT), marked.have(FOREIGN)
         offsets, data = string_buffers(marked.texts.filter(pa.array(foreign)))
-        found = np.empty(len(offsets) - 1, np.int32), np.empty(len(offsets) - 1, bool)
-        find_signs(data, offsets, *_digit_table(), max(_DIGITS), *found)
-        digits[foreign], may_have_at[foreign] = found
+        of_foreign = np.empty(len(offsets) - 1, np.int32), np.empty(len(offsets) - 1, bool)
+        find_signs(data, offsets, *_digit_table(), max(_DIGITS), *of_foreign)
+        digits[foreign], may_have_at[foreign] = of_foreign
         may_hold = (digits >= min(_DIGITS)) | may_have_at
         some = marked.texts.filter(pa.array(may_hold))
         foreign = pc.invert(pc.string_is_ascii(some))
@@ -232,14 +232,14 @@ class _Read:
         """Return a mask, bool[text]: which texts hold a kind."""
         may = self.may_have_at if kind.has_at else self.digits >= kind.digits
         some = self.texts.filter(pa.array(may[self.may_hold]))
-        found = pc.match_substring_regex(some, f"(?s){kind.pattern}").to_numpy(zero_copy_only=False)
+        mask = pc.match_substring_regex(some, f"(?s){kind.pattern}").to_numpy(zero_copy_only=False)
         if kind.is_right is not None:
-            each = re.compile(f"(?s)(?={_of_python(kind.pattern)})")
-            for number in np.flatnonzero(found).tolist():
-                groups = (match[match.lastindex or 0] for match in each.finditer(some[number].as_py()))
-                found[number] = any(map(kind.is_right, groups))
+            pattern = re.compile(f"(?s)(?={_of_python(kind.pattern)})")
+            for number in np.flatnonzero(mask).tolist():
+                groups = (match[match.lastindex or 0] for match in pattern.finditer(some[number].as_py()))
+                mask[number] = any(map(kind.is_right, groups))
         out = np.zeros(len(may), bool)
-        out[may] = found
+        out[may] = mask
         return out
 
 

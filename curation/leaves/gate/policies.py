@@ -179,18 +179,18 @@ class Policy:
         >>> Policy.parse(["max_images_per_text:10", "noai"]).names
         ('noai', 'max_images_per_text:10')
         """
-        given: dict[str, int | str | None] = {}
+        numbers: dict[str, int | str | None] = {}
         for name in names:
             if name not in (RECOMMENDED, PERSONAL_DATA):
                 chosen = _chosen(name)
-                if given.setdefault(chosen.rule.name, chosen.number) != chosen.number:
+                if numbers.setdefault(chosen.rule.name, chosen.number) != chosen.number:
                     raise InputError(f"the rule {chosen.rule.name} is given twice, with different numbers; give one")
         if RECOMMENDED in names:
             wanted = [rule for rule in _ROWS if rule.recommended]
-            given = {**{rule.name: rule.recommended if rule.numbers else None for rule in wanted}, **given}
+            numbers = {**{rule.name: rule.recommended if rule.numbers else None for rule in wanted}, **numbers}
         if PERSONAL_DATA in names:
-            given |= {rule.name: None for rule in _PERSONAL}
-        return cls(tuple(ChosenRule(rule, given[rule.name]) for rule in _ROWS if rule.name in given))
+            numbers |= {rule.name: None for rule in _PERSONAL}
+        return cls(tuple(ChosenRule(rule, numbers[rule.name]) for rule in _ROWS if rule.name in numbers))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -224,26 +224,26 @@ class Policy:
         return bool(self.rules)
 
 
-def _chosen(given: str) -> ChosenRule:
+def _chosen(text: str) -> ChosenRule:
     """Return the rule that a text such as `min_words:3` names; InputError for an unknown rule or an invalid number."""
-    name, colon, number = given.partition(":")
+    name, colon, number = text.partition(":")
     if name not in RULES:
-        known = f"the rules are {', '.join([RECOMMENDED, PERSONAL_DATA, *(rule.form for rule in _ROWS)])}"
-        raise InputError(f"{given!r} is no rule; {did_you_mean(name, [RECOMMENDED, PERSONAL_DATA, *RULES], known)}")
+        listing = f"the rules are {', '.join([RECOMMENDED, PERSONAL_DATA, *(rule.form for rule in _ROWS)])}"
+        raise InputError(f"{text!r} is no rule; {did_you_mean(name, [RECOMMENDED, PERSONAL_DATA, *RULES], listing)}")
     rule = RULES[name]
     if rule.names:
         asked = number.split(",")
-        if unknown := [each for each in asked if each not in rule.names]:
+        if unknown := [option for option in asked if option not in rule.names]:
             near = did_you_mean(unknown[0], rule.names, f"got {unknown[0]!r}")
-            raise InputError(f"{given!r}: the rule {name} takes some of {','.join(rule.names)}; {near}")
-        return ChosenRule(rule, ",".join(each for each in rule.names if each in asked))
+            raise InputError(f"{text!r}: the rule {name} takes some of {','.join(rule.names)}; {near}")
+        return ChosenRule(rule, ",".join(option for option in rule.names if option in asked))
     if rule.numbers is None:
         if colon:
-            raise InputError(f"{given!r}: the rule {name} takes no number")
+            raise InputError(f"{text!r}: the rule {name} takes no number")
         return ChosenRule(rule)
     least, most = rule.numbers
     is_number = number.isascii() and number.isdecimal() and len(number) <= len(str(_MOST))
     if not is_number or not least <= int(number) <= most:
         example = ChosenRule(rule, rule.recommended or 100)
-        raise InputError(f"{given!r}: the rule {name} takes a number from {least} to {most}, such as {example}")
+        raise InputError(f"{text!r}: the rule {name} takes a number from {least} to {most}, such as {example}")
     return ChosenRule(rule, int(number))

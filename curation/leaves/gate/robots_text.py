@@ -117,7 +117,7 @@ def escaped(text: str) -> str:
 
     The text must have no character above U+FF.
     """
-    return _NO_PATH.sub(lambda found: f"%{ord(found[0]):02X}", text)
+    return _NO_PATH.sub(lambda match: f"%{ord(match[0]):02X}", text)
 
 
 def groups(text: str) -> Iterator[Group]:
@@ -135,9 +135,9 @@ def groups(text: str) -> Iterator[Group]:
             if has_rules:
                 yield group
                 group, has_rules = Group([], []), False
-            found = _TOKEN.match(value.lower())
-            if found:
-                group.agents.append(found[0])
+            token = _TOKEN.match(value.lower())
+            if token:
+                group.agents.append(token[0])
         elif field:
             has_rules = True
             if value:
@@ -166,7 +166,7 @@ def _without_utf_16(content: bytes) -> bytes:
     return content.decode(encoding, "replace").encode()
 
 
-def robots_agents(given: Sequence[str] = ()) -> tuple[str, ...]:
+def robots_agents(names_or_files: Sequence[str] = ()) -> tuple[str, ...]:
     """Return distinct agents given by name or in files, one a line; by default those in robots_agents.txt.
 
     InputError for a name with signs that no agent has, and a file that cannot be read or names none.
@@ -174,9 +174,9 @@ def robots_agents(given: Sequence[str] = ()) -> tuple[str, ...]:
     >>> robots_agents(["GPTBot"]), robots_agents()[:2]
     (('GPTBot',), ('CCBot', 'GPTBot'))
     """
-    if not given:
+    if not names_or_files:
         return tuple(_names(files("curation.leaves.gate").joinpath("robots_agents.txt").read_text("utf-8")))
-    names = [name for each in given for name in _names_in(each)]
+    names = [name for name_or_file in names_or_files for name in _names_in(name_or_file)]
     for name in names:
         if not _NAME.fullmatch(name):
             raise InputError(
@@ -186,16 +186,16 @@ def robots_agents(given: Sequence[str] = ()) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _names_in(given: str) -> list[str]:
-    path = Path(given)
+def _names_in(name_or_file: str) -> list[str]:
+    path = Path(name_or_file)
     if not path.is_file():
-        return [given]
+        return [name_or_file]
     try:
         names = _names(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the agents in {given} cannot be read ({error}); expected text in UTF-8") from None
+        raise InputError(f"the agents in {name_or_file} cannot be read ({error}); expected text in UTF-8") from None
     if not names:
-        raise InputError(f"{given} names no agent; expected one a line")
+        raise InputError(f"{name_or_file} names no agent; expected one a line")
     return names
 
 
@@ -213,8 +213,8 @@ def spelled(text: str) -> str:
     return _OCTET.sub(_spelled, octets)
 
 
-def _spelled(found: re.Match) -> str:
-    octet = found[0] if len(found[0]) == 1 else chr(int(found[0][1:], 16))
+def _spelled(match: re.Match) -> str:
+    octet = match[0] if len(match[0]) == 1 else chr(int(match[0][1:], 16))
     return octet if _UNRESERVED.fullmatch(octet) else f"%{ord(octet):02X}"
 
 
@@ -224,7 +224,7 @@ def compared(spelled: str) -> str:
     >>> compared("/a?b=$*")
     '/a%3Fb%3D%24%2A'
     """
-    return _RESERVED.sub(lambda found: f"%{ord(found[0]):02X}", spelled)
+    return _RESERVED.sub(lambda match: f"%{ord(match[0]):02X}", spelled)
 
 
 class _Wild(NamedTuple):
@@ -259,15 +259,15 @@ class PathRules:
     """
 
     def __init__(self, patterns: Iterable[tuple[bool, str]], in_order: bool = False):
-        given = [*dict.fromkeys(patterns)]
-        self.refuse_all = all(refuses for refuses, _ in given) and any(pattern in _ALL for _, pattern in given)
-        self.size = sum(_RULE_BYTES + 4 * len(pattern) for _, pattern in given)
+        distinct = [*dict.fromkeys(patterns)]
+        self.refuse_all = all(refuses for refuses, _ in distinct) and any(pattern in _ALL for _, pattern in distinct)
+        self.size = sum(_RULE_BYTES + 4 * len(pattern) for _, pattern in distinct)
         self.are_cut = False
         self._whole: dict[str, Rank] = {}  # patterns without wildcards that end in $
         self._wild: list[_Wild] = []
         beginnings: dict[str, Rank] = {}
         left = MOST_WILDCARDS
-        for place, (refuses, pattern) in enumerate(given):
+        for place, (refuses, pattern) in enumerate(distinct):
             pattern = spelled(pattern)
             rank = (-place if in_order else len(pattern), not refuses)
             parts, ends = _parts(pattern)
@@ -279,8 +279,8 @@ class PathRules:
                 self.are_cut, ends = True, False
                 if not refuses:
                     continue
-            known = self._whole if ends else beginnings
-            known[parts[0]] = max(rank, known.get(parts[0], _NONE))
+            ranks = self._whole if ends else beginnings
+            ranks[parts[0]] = max(rank, ranks.get(parts[0], _NONE))
         self._wild.sort(key=lambda wild: wild.rank, reverse=True)
         self._beginnings = sorted(beginnings)
         self._shorter, self._ranks = _nested(self._beginnings, beginnings)
@@ -355,11 +355,11 @@ class HostRules:
 
     def signals(self, path: str) -> int:
         """Return the signals of a path with its query, as bits of SIGNALS and HOST_SIGNALS."""
-        found, path = self._always, compared(spelled(path))
+        signals, path = self._always, compared(spelled(path))
         for bit, rules in self._sometimes:
-            if not found & bit and rules.refuse(path):
-                found |= bit
-        return found
+            if not signals & bit and rules.refuse(path):
+                signals |= bit
+        return signals
 
     def _refused(self, files: Mapping[str, bytes], agents: Sequence[str]) -> Iterator[tuple[int, PathRules]]:
         """Yield pairs: the bit of a signal, and rules; the paths that the rules refuse have the signal.
@@ -371,11 +371,11 @@ class HostRules:
                 continue
             text, faults = decoded(files[name])
             self.faults += faults
-            found = [*groups(text)]
-            yield from self._rules(HOST_SIGNALS[signal], _fetching(found, agents))
+            file_groups = [*groups(text)]
+            yield from self._rules(HOST_SIGNALS[signal], _fetching(file_groups, agents))
             if name == ROBOTS_TXT:
                 for field in _STATED:
-                    yield from self._rules(HOST_SIGNALS[field], _stated(found, field, agents))
+                    yield from self._rules(HOST_SIGNALS[field], _stated(file_groups, field, agents))
         if TDMREP in files:
             in_order = partial(PathRules, in_order=True)
             yield from self._rules(SIGNALS[TDM_RESERVATION], [self._reserved(files[TDMREP])], in_order)
@@ -406,35 +406,35 @@ class HostRules:
                 yield bit, rules
 
 
-def _fetching(found: Sequence[Group], agents: Sequence[str]) -> Iterator[Patterns]:
+def _fetching(groups: Sequence[Group], agents: Sequence[str]) -> Iterator[Patterns]:
     """Yield the patterns for each agent: which paths it may not fetch, and which it may."""
-    for agent in _asked(found, agents):
-        rules = _rules_of(found, agent)
+    for agent in _asked(groups, agents):
+        rules = _rules_of(groups, agent)
         yield [(rule.field == DISALLOW, rule.value) for rule in rules if rule.field in (ALLOW, DISALLOW)]
 
 
-def _asked(found: Sequence[Group], agents: Sequence[str]) -> list[str]:
+def _asked(groups: Sequence[Group], agents: Sequence[str]) -> list[str]:
     """Return those of `agents` that groups name, and EVERYONE if there are others, as these share its rules."""
-    named = {agent for group in found for agent in group.agents}
-    own = [agent for agent in agents if agent in named]
-    return own if len(own) == len(agents) else [*own, EVERYONE]
+    named = {agent for group in groups for agent in group.agents}
+    asked = [agent for agent in agents if agent in named]
+    return asked if len(asked) == len(agents) else [*asked, EVERYONE]
 
 
-def _rules_of(found: Sequence[Group], agent: str) -> list[PathRule]:
+def _rules_of(groups: Sequence[Group], agent: str) -> list[PathRule]:
     """Return the rules of all groups that name an agent; if none does, those of the groups for EVERYONE."""
-    own = [group for group in found if agent in group.agents]
-    named = own or [group for group in found if EVERYONE in group.agents]
+    of_agent = [group for group in groups if agent in group.agents]
+    named = of_agent or [group for group in groups if EVERYONE in group.agents]
     return [rule for group in named for rule in group.rules]
 
 
-def _stated(found: Sequence[Group], field: str, agents: Sequence[str]) -> Iterator[Patterns]:
+def _stated(groups: Sequence[Group], field: str, agents: Sequence[str]) -> Iterator[Patterns]:
     """Yield the patterns that a field states: before all groups, in the groups for EVERYONE, and for each agent.
 
     A group for EVERYONE counts even if all agents have their own groups: it is about uses, not about crawlers.
     """
-    before = [rule for group in found[:1] for rule in group.rules]
-    for rules in (before, *(_rules_of(found, agent) for agent in {EVERYONE, *_asked(found, agents)})):
-        yield _firm(each for rule in rules if rule.field == field for each in _preferences(*rule))
+    before = [rule for group in groups[:1] for rule in group.rules]
+    for rules in (before, *(_rules_of(groups, agent) for agent in {EVERYONE, *_asked(groups, agents)})):
+        yield _firm(preference for rule in rules if rule.field == field for preference in _preferences(*rule))
 
 
 def _preferences(field: str, value: str) -> Iterator[tuple[bool, str]]:
@@ -442,14 +442,14 @@ def _preferences(field: str, value: str) -> Iterator[tuple[bool, str]]:
     names, words = _STATED[field]
     path, space, rest = value.partition(" ")
     path, stated = (path, rest) if space and path.startswith("/") else ("/", value)
-    for each in stated.split(","):
-        name, _, word = (part.strip().lower() for part in each.partition("="))
+    for statement in stated.split(","):
+        name, _, word = (part.strip().lower() for part in statement.partition("="))
         if name in names and word in words:
             yield words[word], path
 
 
 def _firm(patterns: Iterable[tuple[bool, str]]) -> Patterns:
     """Return distinct patterns with whether they refuse; one that is both refused and permitted is only refused."""
-    given = [*dict.fromkeys(patterns)]
-    refused = {pattern for refuses, pattern in given if refuses}
-    return [(refuses, pattern) for refuses, pattern in given if refuses or pattern not in refused]
+    distinct = [*dict.fromkeys(patterns)]
+    refused = {pattern for refuses, pattern in distinct if refuses}
+    return [(refuses, pattern) for refuses, pattern in distinct if refuses or pattern not in refused]

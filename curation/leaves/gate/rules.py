@@ -124,11 +124,11 @@ class WordTable(NamedTuple):
         if places > words.PLACES:
             raise ValueError(f"{len(bits)} words are more than a table has place for")
         table = cls(np.zeros(places, np.uint64), np.zeros(places, np.uint8))
-        for key, own in bits.items():
+        for key, flags in bits.items():
             place = (key * int(SPREAD) & _ALL) >> 48 & (places - 1)
             while table.keys[place] != 0:
                 place = (place + 1) & (places - 1)
-            table.keys[place], table.bits[place] = key, own
+            table.keys[place], table.bits[place] = key, flags
         return table
 
 
@@ -189,9 +189,9 @@ def urls_of(batch: pa.RecordBatch) -> Urls:
 def outside_archives(images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
     """Return the mask `images`, bool[image], without the images whose host is one of ARCHIVES or a subdomain of one."""
     urls = batch["url"].filter(pa.array(images))
-    found = pc.match_substring_regex(urls, _HOSTS, ignore_case=True).fill_null(False)
+    archived = pc.match_substring_regex(urls, _HOSTS, ignore_case=True).fill_null(False)
     out = images.copy()
-    out[images] = ~found.to_numpy(zero_copy_only=False)
+    out[images] = ~archived.to_numpy(zero_copy_only=False)
     return out
 
 
@@ -218,8 +218,8 @@ def has_points(batch: pa.RecordBatch, number: int) -> np.ndarray:
 @shared
 def _points(batch: pa.RecordBatch) -> np.ndarray:
     signals, points = _signals(batch), np.zeros(batch.num_rows, np.int8)
-    for place, own in POINTS.items():
-        points += np.int8(own) * (signals & IMAGE_PLACES[place] != 0)
+    for place, value in POINTS.items():
+        points += np.int8(value) * (signals & IMAGE_PLACES[place] != 0)
     return points
 
 
@@ -260,8 +260,8 @@ def has_many_texts(batch: pa.RecordBatch, number: int) -> np.ndarray:
     out, may_have = np.zeros(batch.num_rows, bool), outside_archives(counts > number, batch)
     image, inside = np.repeat(np.arange(batch.num_rows), counts), np.repeat(may_have, counts)
     rows = pa.table({"image": image[inside], "language": texts.field("language").filter(pa.array(inside))})
-    found = rows.group_by(["image", "language"], use_threads=False).aggregate([([], "count_all")])
-    out[found.filter(pc.greater(found["count_all"], number))["image"].to_numpy()] = True
+    by_language = rows.group_by(["image", "language"], use_threads=False).aggregate([([], "count_all")])
+    out[by_language.filter(pc.greater(by_language["count_all"], number))["image"].to_numpy()] = True
     return out
 
 
@@ -288,7 +288,7 @@ def url_words() -> dict[str, int]:
 @lru_cache(maxsize=1)
 def _url_table() -> WordTable:
     return WordTable.of(
-        {word_key(word.encode()[:: -1 if "." in word else 1]): own for word, own in url_words().items()}
+        {word_key(word.encode()[:: -1 if "." in word else 1]): flags for word, flags in url_words().items()}
     )
 
 
@@ -302,9 +302,9 @@ def has_phrase(texts: pa.Array, kinds: tuple[str, ...]) -> np.ndarray:
     may_end = any((WHOLES | PARTS)[kind] & words.LAST for kind in kinds)
     words.find_candidates(data, offsets, letters(), *_table(kinds), may_end, out)
     rows = np.flatnonzero(out)
-    found = np.empty(len(rows), bool)
-    words.find_phrases(data, offsets, letters(), *_table(kinds), may_end, rows, found)
-    out[rows] = found
+    is_phrase = np.empty(len(rows), bool)
+    words.find_phrases(data, offsets, letters(), *_table(kinds), may_end, rows, is_phrase)
+    out[rows] = is_phrase
     return out
 
 
@@ -314,15 +314,15 @@ def folded(text: str) -> list[str]:
     >>> folded("Logo: l’Équipe (2012)"), folded("東京のロゴ")
     (['logo', 'l', 'equipe'], ['東', '京', 'の', 'ロ', 'コ'])
     """
-    known, found, is_inside = letters(), [], False
+    codes, out, is_inside = letters(), [], False
     for character in text:
-        letter = int(known[ord(character)]) if ord(character) < words.LETTERS else words.APART
+        letter = int(codes[ord(character)]) if ord(character) < words.LETTERS else words.APART
         if letter >= words.ALONE:
-            found.append(chr(letter - words.ALONE))
+            out.append(chr(letter - words.ALONE))
         elif letter not in (words.MARK, words.APART):
-            found[-1:] = [found[-1] + chr(letter)] if is_inside else [*found[-1:], chr(letter)]
+            out[-1:] = [out[-1] + chr(letter)] if is_inside else [*out[-1:], chr(letter)]
         is_inside = letter < words.ALONE and letter != words.APART and (is_inside or letter != words.MARK)
-    return found
+    return out
 
 
 @lru_cache(maxsize=1)
@@ -359,7 +359,7 @@ def _table(kinds: tuple[str, ...]) -> WordTable:
 
 def _units(word: str) -> list[int]:
     """Return the characters of a folded word as `find_phrases` hashes them."""
-    return [int(letters()[ord(each)]) for each in word]
+    return [int(letters()[ord(character)]) for character in word]
 
 
 def has_few_words(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, number: int) -> np.ndarray:
@@ -422,18 +422,18 @@ def equals_url(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch)
     names = np.empty((batch.num_rows, 3), np.int64)
     find_names(data, paths, names)
     text_offsets, text_data = string_buffers(strings)
-    found = np.empty(len(texts), np.uint8)
-    words.find_names_in_texts(text_data, text_offsets, images, data, offsets, names, found)
-    rows = np.flatnonzero(found != words.NO)
+    verdicts = np.empty(len(texts), np.uint8)
+    words.find_names_in_texts(text_data, text_offsets, images, data, offsets, names, verdicts)
+    rows = np.flatnonzero(verdicts != words.NO)
     rows = rows[has_few_words(texts.take(pa.array(rows)), images[rows], batch, _HEADLINE)]
     out = np.zeros(len(texts), bool)
-    out[rows] = found[rows] == words.YES
-    for text in rows[found[rows] == words.UNSURE].tolist():
+    out[rows] = verdicts[rows] == words.YES
+    for text in rows[verdicts[rows] == words.UNSURE].tolist():
         first, last, dot = names[images[text]].tolist()
         whole = data[offsets[images[text]] : offsets[images[text] + 1]].tobytes()
         named = (data[first:end].tobytes() for end in (last, dot) if first < last)
-        given = _folded(strings[text].as_py().encode())
-        out[text] = any(given == _folded(each) for each in (whole, *named))
+        folded_text = _folded(strings[text].as_py().encode())
+        out[text] = any(folded_text == _folded(candidate) for candidate in (whole, *named))
     return out
 
 
@@ -443,5 +443,5 @@ def _folded(written: bytes) -> str:
     A character stays as it is if its lower case has several characters, or if only one of the two is in ASCII.
     """
     text = unquote_to_bytes(written).decode("utf-8", "surrogateescape")
-    lower = ((each, each.lower()) for each in text)
-    return "".join(low if len(low) == 1 and low.isascii() == each.isascii() else each for each, low in lower)
+    lower = ((letter, letter.lower()) for letter in text)
+    return "".join(low if len(low) == 1 and low.isascii() == letter.isascii() else letter for letter, low in lower)

@@ -76,7 +76,7 @@ class SingleChecks(Step):
             tuple(check.made(context, images) for check in self.checks.checks),
             len(self.tables.every),
             self.joined.conditions,
-            partial(_known_sets, sets=sets) if sets else None,
+            partial(_sets_by_url, sets=sets) if sets else None,
             Mending(context.match_plan(), mends) if mends else None,
         )
         if not self.tables.every:
@@ -100,7 +100,7 @@ class SingleChecks(Step):
         for number, table in enumerate(tables.every):
             require_found(table, number, counted)
         if not counted["passed"]:
-            failed = (f"{each['failed']:,} {each['text']}" for each in self._of_images(counted))
+            failed = (f"{condition['failed']:,} {condition['text']}" for condition in self._of_images(counted))
             raise InputError(f"no matched image meets all conditions (failed: {', '.join(failed)}); ask for less")
         for number, (table, columns) in enumerate(zip(tables.every, self.joined.compared, strict=True)):
             require_own_rows(table, columns, number, counted, config)
@@ -121,10 +121,10 @@ class SingleChecks(Step):
             facts["decontaminate_cosine"] = self.evaluation.cosine
         # Pictures whose mirror image has no pHash are not compared with it.
         sets = self.evaluation.sets if self.evaluation and hashed else ()
-        if unmirrored := {each.name: each.unmirrored for each in sets if each.unmirrored}:
+        if unmirrored := {described.name: described.unmirrored for described in sets if described.unmirrored}:
             facts["unmirrored"] = unmirrored
         if tables.results:
-            folders = [hidden(str(each)) for each in self.options.status]
+            folders = [hidden(str(folder)) for folder in self.options.status]
             facts["downloads"] = {"folders": folders, "images": _statuses(counted)}
         return facts
 
@@ -145,7 +145,7 @@ class SingleChecks(Step):
         if self.tables.only:
             number = self.tables.every.index(self.tables.only)
             yield Check(f"in {self.tables.only.name}", IsNot(f"{IN}{number}", True))
-        for number, condition in enumerate(self.joined.conditions.each if self.joined.conditions else ()):
+        for number, condition in enumerate(self.joined.conditions.conditions if self.joined.conditions else ()):
             yield Check(condition.text, IsNot(f"{MET}{number}", True))
         for rule in self.options.rules.over(IMAGES):
             yield Check(str(rule), rule.fails, removes=rule.removes)
@@ -197,19 +197,19 @@ def find(options: GateOptions) -> SingleChecks | None:
     return SingleChecks(options, tables, JoinedTables.of(tables, conditions, also), sets, texts)
 
 
-def _known_sets(batch: pa.RecordBatch, sets: Shipped) -> np.ndarray:
+def _sets_by_url(batch: pa.RecordBatch, sets: Shipped) -> np.ndarray:
     """Return the mask of the evaluation sets that have each image of a MATCHED batch by uid or URL, uint64[image]."""
-    return sets.opened(EvaluationSets.open).known(batch)
+    return sets.opened(EvaluationSets.open).sets_of(batch)
 
 
 def _find_texts(context: Context, images: Sequence[OwnFile], texts: EvaluationTexts) -> Rule:
     """Return the rule that removes the texts of evaluation sets; `images` are not needed for it."""
-    known = context.engine.ship(texts.save(context.output.artefacts / "evaluation_texts"))
-    return partial(_is_of_evaluation, known=known)
+    shipped = context.engine.ship(texts.save(context.output.artefacts / "evaluation_texts"))
+    return partial(_is_of_evaluation, shipped=shipped)
 
 
-def _is_of_evaluation(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, known: Shipped) -> np.ndarray:
-    return known.opened(EvaluationTexts.open).fails(texts.field("text"))
+def _is_of_evaluation(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, shipped: Shipped) -> np.ndarray:
+    return shipped.opened(EvaluationTexts.open).fails(texts.field("text"))
 
 
 @dataclass(frozen=True)

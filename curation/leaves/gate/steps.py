@@ -89,10 +89,10 @@ class Removed:
 
     def is_silent(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
         """Return a mask, bool[text]: whether a silent rule would remove the text or its image."""
-        found = np.zeros(len(texts), bool)
+        mask = np.zeros(len(texts), bool)
         for rule in self.silent:
-            found |= rule.fails(batch)[images] if rule.rule.scope == IMAGES else rule.fails(texts, images, batch)
-        return found
+            mask |= rule.fails(batch)[images] if rule.rule.scope == IMAGES else rule.fails(texts, images, batch)
+        return mask
 
     def drawn(self, batch: pa.RecordBatch) -> np.ndarray:
         """Return a mask, bool[image]: which images of a batch are in the sample if they are removed."""
@@ -105,13 +105,13 @@ class Removed:
         rules: the title of the rule that removes each text; null if the text stays, which is then not written.
         """
         goes = rules.is_valid().to_numpy(zero_copy_only=False) & ~self.is_silent(texts, images, batch)
-        texts, rules, own = texts.filter(pa.array(goes)), rules.filter(pa.array(goes)), pa.array(images[goes])
+        texts, rules, image_rows = texts.filter(pa.array(goes)), rules.filter(pa.array(goes)), pa.array(images[goes])
         columns = [
-            batch["uid"].take(own),
-            batch["url"].take(own),
+            batch["uid"].take(image_rows),
+            batch["url"].take(image_rows),
             texts.field("text"),
             texts.field("language"),
-            pc.coalesce(texts.field("page_url"), batch["page_url"].take(own)),
+            pc.coalesce(texts.field("page_url"), batch["page_url"].take(image_rows)),
             pa.repeat(self.step, len(rules)),
             rules,
         ]
@@ -147,5 +147,5 @@ class StepFolder:
 def parts_in(checksums: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """Divide a step's checksums into those of its files of images, and those of its files of REMOVED_PART."""
     prefix = f"{REMOVED_PART}/"
-    own = {name: each for name, each in checksums.items() if not name.startswith(prefix)}
-    return own, {name.removeprefix(prefix): each for name, each in checksums.items() if name.startswith(prefix)}
+    images = {name: value for name, value in checksums.items() if not name.startswith(prefix)}
+    return images, {name.removeprefix(prefix): value for name, value in checksums.items() if name.startswith(prefix)}

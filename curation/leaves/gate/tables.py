@@ -62,7 +62,9 @@ class GivenTables:
         """The columns of each table that conditions may name; those of a download hide equal names in others."""
         of_download = {*map(str.lower, self.results.columns.names)} if self.results else set()
         return [
-            pa.schema([each for each in table.columns if table is self.results or each.name.lower() not in of_download])
+            pa.schema(
+                [field for field in table.columns if table is self.results or field.name.lower() not in of_download]
+            )
             for table in self.every
         ]
 
@@ -85,16 +87,16 @@ class GivenTables:
 
         `flag` is named in errors as the one that asks for the column.
         """
-        found = [table for table in self.having(column) if column in self.column_names[table.name]]
-        if len(found) > 1:
-            names = " and ".join(table.name for table in found)
+        tables = [table for table in self.having(column) if column in self.column_names[table.name]]
+        if len(tables) > 1:
+            names = " and ".join(table.name for table in tables)
             raise InputError(f"column {column} of {flag} is in several tables ({names}); rename one")
-        if not found:
-            known = [*dict.fromkeys(name for table in self.every for name in self.column_names[table.name])]
+        if not tables:
+            all_columns = [*dict.fromkeys(name for table in self.every for name in self.column_names[table.name])]
             remedy = "give one by --images: clip-hash writes sha256 and phash of downloaded pictures"
-            fault = f"column {column} of {flag} is in no table of images; {did_you_mean(column, known, remedy)}"
+            fault = f"column {column} of {flag} is in no table of images; {did_you_mean(column, all_columns, remedy)}"
             raise InputError(fault)
-        return found[0]
+        return tables[0]
 
 
 def value_bytes(values: pa.Array) -> pa.Array:
@@ -132,14 +134,14 @@ def require_own_rows(
     table: ImageTable | UidList, columns: Sequence[str], number: int, counted: Tallies, config: CurationConfig
 ) -> None:
     """Raise InputError if a table has, for too many images, rows that differ in `columns`, those that options name."""
-    found = of_table(number, counted)
-    differing = found.get("differing", 0)
-    if differing > config.max_shared_uids * found["found"]:
+    facts = of_table(number, counted)
+    differing = facts.get("differing", 0)
+    if differing > config.max_shared_uids * facts["found"]:
         raise InputError(
-            f"{table.name} has several rows of {differing:,} of {found['found']:,} images, such as "
-            f"{found['example']}, that differ in {', '.join(columns)}; expected one image a "
+            f"{table.name} has several rows of {differing:,} of {facts['found']:,} images, such as "
+            f"{facts['example']}, that differ in {', '.join(columns)}; expected one image a "
             f"{table.identity}: leave one row of each, or allow more with --max-shared-uids "
-            f"{rounded_up(differing / found['found'])}"
+            f"{rounded_up(differing / facts['found'])}"
         )
 
 
@@ -165,18 +167,18 @@ class HashTables:
     @classmethod
     def among(cls, tables: GivenTables, kinds: Sequence[str]) -> HashTables:
         """Return the tables among `tables` that have hashes of these kinds; InputError for a kind in no table."""
-        found = {kind: tables.having(kind) for kind in kinds}
+        tables_of_kind = {kind: tables.having(kind) for kind in kinds}
         for kind in kinds:
-            if not found[kind]:
+            if not tables_of_kind[kind]:
                 raise InputError(f"{kind} hashes are listed, and no table of images has a column {kind}; {_by(kind)}")
-        return cls(found)
+        return cls(tables_of_kind)
 
     def files(self) -> list[tuple[str, str]]:
         """Return the path and the version of each file of the tables, as texts without secrets, sorted.
 
         The version identifies a file's content: its checksum, or else size, time of modification and ETag.
         """
-        files = {file for own in self.of_kind.values() for table in own for file in table.files}
+        files = {file for tables in self.of_kind.values() for table in tables for file in table.files}
         return sorted((hidden(path), at.checksum or f"{at.size} {at.modified} {at.etag}") for path, at in files)
 
     def find(self, engine: Engine, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
@@ -186,7 +188,9 @@ class HashTables:
         InputError for a kind whose columns hold only nulls.
         """
         lists = engine.ship(ListedHashes.of(hashes, bits).save(work / "listed_hashes"))
-        items = [(table, file, kind) for kind, own in self.of_kind.items() for table in own for file in table.files]
+        items = [
+            (table, file, kind) for kind, tables in self.of_kind.items() for table in tables for file in table.files
+        ]
         counted = engine.run(items, partial(_find, lists=lists))
         for kind in self.of_kind:
             if not counted[f"{_HASHES}{kind}"]:
@@ -223,15 +227,15 @@ class UidList:
     @classmethod
     def find(cls, paths: Paths) -> UidList:
         """Return the lists in files, folders, globs or URLs; InputError for no file, or one without uids and URLs."""
-        given = [*map(str, paths)]
-        files = {path: files_in(path, _LIST, ("",)) for path in given}
-        for path, own in files.items():
-            if all(version.size == 0 for _, version in own):
+        names = [*map(str, paths)]
+        files = {path: files_in(path, _LIST, ("",)) for path in names}
+        for path, listed in files.items():
+            if all(version.size == 0 for _, version in listed):
                 raise InputError(f"{path} is empty; give the uids or URLs of images that may stay, or leave out --only")
-        found = cls(", ".join(map(hidden, given)), tuple(file for own in files.values() for file, _ in own))
-        for file in found.files:
-            next((batch for batch in found.read(file) if batch.num_rows), None)
-        return found
+        uid_list = cls(", ".join(map(hidden, names)), tuple(file for of_path in files.values() for file, _ in of_path))
+        for file in uid_list.files:
+            next((batch for batch in uid_list.read(file) if batch.num_rows), None)
+        return uid_list
 
     def read(self, file: str, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the KEY of each image that a file names; InputError for a file of domains or hashes."""
