@@ -155,14 +155,14 @@ def funnel_figure(facts: dict[str, Any]) -> str:
 
 def removed_by_language(facts: Mapping[str, Any]) -> list[tuple[str, int, str]]:
     """Return each rule of a gate with the number of texts that it removed, and the languages that lost most."""
-    gate, found = facts.get("gate", {}), []
+    gate, rules = facts.get("gate", {}), []
     for row in [*gate.get("conditions", []), *gate.get("texts", [])]:
-        texts = sorted(row.get("removed_texts", {}).items(), key=lambda each: (-each[1], each[0]))
+        texts = sorted(row.get("removed_texts", {}).items(), key=lambda item: (-item[1], item[0]))
         if texts:
             most = ", ".join(f"{code} {number(removed)}" for code, removed in texts[:MOST_LANGUAGES])
             more = ", …" if len(texts) > MOST_LANGUAGES else ""
-            found.append((row.get("removes") or row["text"], sum(removed for _, removed in texts), most + more))
-    return found
+            rules.append((row.get("removes") or row["text"], sum(removed for _, removed in texts), most + more))
+    return rules
 
 
 def description(facts: dict[str, Any]) -> str:
@@ -200,7 +200,7 @@ def _kept_languages(facts: dict[str, Any]) -> list[str]:
 
 
 def _scores(scores: Mapping[str, float]) -> str:
-    least = ", ".join(f"{score:g} in {escaped(language(each).name)}" for each, score in scores.items())
+    least = ", ".join(f"{score:g} in {escaped(language(code).name)}" for code, score in scores.items())
     return f"Texts whose language is less certain count as texts in other languages: below {least}."
 
 
@@ -223,15 +223,15 @@ OF_PARAMETERS: dict[str, Callable[[Any], str]] = {
     ),
     "wrong_script": lambda _: "Texts in scripts that their language is not written in keep that language.",
     "witnesses": lambda asked: (
-        f"The language of a doubtful text was asked of {', then '.join(WITNESSES[each] for each in asked)}."
+        f"The language of a doubtful text was asked of {', then '.join(WITNESSES[witness] for witness in asked)}."
         if asked
         else "Doubtful texts keep the language that was identified."
     ),
     "pool_shares": lambda shares: (
         "Instead of the texts around a text, shares of languages were weighed: "
-        f"{', '.join(f'{escaped(language(each).name)} {share:g}' for each, share in shares.items())}."
+        f"{', '.join(f'{escaped(language(code).name)} {share:g}' for code, share in shares.items())}."
     ),
-    "metadata_of": lambda each: f"Texts of all languages were matched against the entries in {language(each).name}.",
+    "metadata_of": lambda code: f"Texts of all languages were matched against the entries in {language(code).name}.",
     "merge_languages": lambda _: "Texts of all languages were matched against one list of all entries.",
     "threshold_per_language": lambda _: "All languages have the t of English.",
     "balance": lambda _: "Nothing was balanced: each image with a matching text that passed was kept.",
@@ -246,8 +246,8 @@ def is_balanced(facts: Mapping[str, Any]) -> bool:
 def is_filtered(facts: Mapping[str, Any]) -> bool:
     """Return whether a run left out any images or texts besides those without an entry."""
     gate = facts.get("gate", {})
-    found = (facts["made_from"].get("exclusion"), facts.get("removals"), gate.get("conditions"), gate.get("texts"))
-    return any(found)
+    filters = (facts["made_from"].get("exclusion"), facts.get("removals"), gate.get("conditions"), gate.get("texts"))
+    return any(filters)
 
 
 def sentences(facts: Mapping[str, Any]) -> list[str]:
@@ -258,15 +258,15 @@ def sentences(facts: Mapping[str, Any]) -> list[str]:
         *_of_parameters(facts),
         *of_licenses(facts),
         *_of_gate(facts.get("gate", {})),
-        *(f"Exclusion lists removed {counted(each['removed'], 'pair')} after sampling." for each in removals),
+        *(f"Exclusion lists removed {counted(removal['removed'], 'pair')} after sampling." for removal in removals),
     ]
 
 
 def _of_parameters(facts: Mapping[str, Any]) -> Iterator[str]:
-    given, usual = facts["parameters"], CurationConfig()
+    parameters, usual = facts["parameters"], CurationConfig()
     for name, sentence in OF_PARAMETERS.items():
         default = getattr(usual, name)
-        value = given.get(name, default)
+        value = parameters.get(name, default)
         if value != ([*default] if isinstance(default, tuple) else default):  # JSON has lists
             yield sentence(value)
     if model := facts["made_from"].get("model"):
@@ -319,12 +319,12 @@ def responsible(
 
     `columns` are the names of the data's additional columns.
     """
-    found = origins(facts)
-    days = period(found) if all(each.begin for each in found) else None  # of all inputs, or it would mislead
+    sources = origins(facts)
+    days = period(sources) if all(source.begin for source in sources) else None  # of all inputs, or it would mislead
     answered = {name: answer or f"{OPEN} (--answers, {name}): {question}" for name, question, answer in asked(about)}
     dropped = [f"{number(rows)} {DROPPED.get(reason, reason)}" for reason, rows in facts["dropped"].items() if rows]
     stated: dict[str, Any] = {
-        "dataCollection": _collection(facts, found),
+        "dataCollection": _collection(facts, sources),
         "dataCollectionTimeframe": "/".join(days) if days else None,
         "dataCollectionMissingData": f"Left out while reading: {', '.join(dropped) or 'nothing'}.",
         "dataCollectionRawData": f"Image URLs with {TEXTS}; no pictures.",
@@ -374,10 +374,10 @@ def _public(origin: Origin) -> str:
     return f", by its path of {origin.set}" if origin.set else ""
 
 
-def _collection(facts: Mapping[str, Any], found: Sequence[Origin]) -> str:
+def _collection(facts: Mapping[str, Any], sources: Sequence[Origin]) -> str:
     rows = facts["rows"]
-    each = (f"{counted(one.files, 'file')} of {one.name} ({one.format}{_public(one)})" for one in found)
-    read = ", ".join(each)
+    described = (f"{counted(one.files, 'file')} of {one.name} ({one.format}{_public(one)})" for one in sources)
+    read = ", ".join(described)
     pages = f", on {counted(rows['pages'], 'page')} with images" if rows["pages"] else ""
     read_pairs = f"{number(rows['pairs'])} pairs read, of {counted(rows['images'], 'image')}"
     return f"From {read or 'inputs'}: {read_pairs}{pages}."
@@ -400,7 +400,7 @@ def _tools(facts: Mapping[str, Any]) -> list[str]:
 
 def _biases(facts: Mapping[str, Any], domains: DomainCounts | None) -> Iterator[str]:
     kept = facts["rows"]["kept"]
-    rows = sorted(facts["languages"].items(), key=lambda each: (-each[1]["kept"], each[0]))
+    rows = sorted(facts["languages"].items(), key=lambda item: (-item[1]["kept"], item[0]))
     shares = ", ".join(f"{percent(row['kept'], kept)} {named(code)}" for code, row in rows[:FEW] if row["kept"])
     number_of = counted(sum(row["kept"] > 0 for _, row in rows), "language")
     yield f"Languages of kept texts: {shares or 'none'}; {number_of} in all."

@@ -44,39 +44,39 @@ DRAWN = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Run clip-export; bad input ends in one sentence and exit status 2."""
     with command(NAME):
-        known, unusable = forms()
-        args = parse(argv, known, unusable)
+        usable, unusable = forms()
+        args = parse(argv, usable, unusable)
         if args.format in unusable:
             raise InputError(unusable[args.format])
-        form, engine = asked(args, known), engine_for(args, "export")
+        form, engine = asked(args, usable), engine_for(args, "export")
         say(export(engine, args.run, args.output, form, args.overwrite, ConsoleProgress()))
 
 
-def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
+def asked(args: Namespace, usable: dict[str, type[Form]]) -> Form:
     """Return the export format, with options, that a command line asks for; InputError for a flag of other formats."""
-    given = vars(args) | {"clusters": ByCluster(args.clusters, args.expert, args.outsiders, args.seed)}
-    given["answers"] = answers_in(args.answers)
-    takes = {name: {field.name: field.default for field in fields(form)} for name, form in known.items()}
+    values = vars(args) | {"clusters": ByCluster(args.clusters, args.expert, args.outsiders, args.seed)}
+    values["answers"] = answers_in(args.answers)
+    takes = {name: {field.name: field.default for field in fields(form)} for name, form in usable.items()}
     taken = takes[args.format]
     for name, sentence in SHARED.items():
         if getattr(args, name) and name not in taken:
-            *most, last = (form for form in known if name in takes[form])
+            *most, last = (form for form in usable if name in takes[form])
             takers = " and ".join(filter(None, [", ".join(most), last]))
             raise InputError(sentence.format(takers=takers, form=args.format))
     for form, defaults in takes.items():
-        own = [name for name in defaults if name not in taken and name not in (*SHARED, "seed")]
-        if flags := [flag(name) for name in own if given[name] not in (defaults[name], [])]:  # [] is no value
-            raise InputError(known[form].elsewhere.format(flags=", ".join(flags), form=args.format))
-    return known[args.format](**{name: given[name] for name in taken})
+        options = [name for name in defaults if name not in taken and name not in (*SHARED, "seed")]
+        if flags := [flag(name) for name in options if values[name] not in (defaults[name], [])]:  # [] is no value
+            raise InputError(usable[form].elsewhere.format(flags=", ".join(flags), form=args.format))
+    return usable[args.format](**{name: values[name] for name in taken})
 
 
-def parse(argv: Sequence[str] | None, known: dict[str, type[Form]], others: Iterable[str] = ()) -> Namespace:
-    """Return the values of the command line of clip-export; `known` has the export formats by name.
+def parse(argv: Sequence[str] | None, usable: dict[str, type[Form]], others: Iterable[str] = ()) -> Namespace:
+    """Return the values of the command line of clip-export; `usable` has the export formats by name.
 
     `others` are names of formats that cannot be used.
     """
-    names = (*known, *others)
-    written = "; ".join(f"{name} writes {form.writes}" for name, form in known.items())
+    names = (*usable, *others)
+    written = "; ".join(f"{name} writes {form.writes}" for name, form in usable.items())
     parser = Parser(
         NAME,
         "Write a finished run of curate for other programs.",
@@ -96,7 +96,7 @@ def parse(argv: Sequence[str] | None, known: dict[str, type[Form]], others: Iter
     parser.add_argument("--answers", metavar="FILE", help=ANSWERS)
     parser.add_argument("--expert", nargs="+", type=int, default=[], metavar="CLUSTER", help=EXPERT)
     add_fields(parser.add_argument_group("what is drawn"), ByCluster, DRAWN)
-    for form in known.values():
+    for form in usable.values():
         form.add_flags(parser)
     parser.add_engine()
     return parser.parse_args(argv)

@@ -66,8 +66,8 @@ class DataComp(Form):
 
     def __post_init__(self) -> None:
         self.clusters.require_choice("datacomp")
-        given = bool(self.scores), bool(self.weights), self.draws is not None
-        if any(given) != all(given) or (self.penalty != SoftCap.penalty and not any(given)):
+        are_given = bool(self.scores), bool(self.weights), self.draws is not None
+        if any(are_given) != all(are_given) or (self.penalty != SoftCap.penalty and not any(are_given)):
             raise InputError(
                 "images are drawn by scores where tables of scores, weights of their columns and a number of draws are "
                 "given (--scores, --weights, --draws); give all three"
@@ -146,7 +146,7 @@ def write_subset(pieces: Sequence[OwnFile], path: Path) -> int:
         _write_header(out, rows)  # the header has the same size for any number of rows
         begin = out.tell()
         for piece in pieces:
-            with intact(piece) as own, own.open("rb") as file:
+            with intact(piece) as checked, checked.open("rb") as file:
                 shutil.copyfileobj(file, out, 1 << 20)
         rows = (out.tell() - begin) // SUBSET.itemsize
         out.seek(0)

@@ -65,8 +65,8 @@ REASONS = (
     Reason("opted_out", r"X-Robots-Tag", False),
 )
 # If an image was tried several times, the reason that comes first here counts: lasting ones are first.
-PASSING = [each.name for each in REASONS if each.passes]
-ORDER = (SUCCESS, RESIZE, OTHER, *(each.name for each in REASONS if not each.passes), *PASSING)
+PASSING = [reason.name for reason in REASONS if reason.passes]
+ORDER = (SUCCESS, RESIZE, OTHER, *(reason.name for reason in REASONS if not reason.passes), *PASSING)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def reasons_of(status: pa.Array, messages: pa.Array) -> np.ndarray:
     """Return the reason of each row, as its index in ORDER, int8[row].
 
     >>> rows = [("success", None), ("failed_to_download", "HTTP Error 503: Busy"), ("failed_to_resize", "too small")]
-    >>> [ORDER[each] for each in reasons_of(*map(pa.array, zip(*rows)))]
+    >>> [ORDER[reason] for reason in reasons_of(*map(pa.array, zip(*rows)))]
     ['success', 'http_5xx', 'not_resized']
     """
     codes = pc.fill_null(messages.cast(pa.string()), "").dictionary_encode()
@@ -132,11 +132,11 @@ def reasons_of(status: pa.Array, messages: pa.Array) -> np.ndarray:
     for reason in reversed(REASONS):
         matches = pc.match_substring_regex(codes.dictionary, reason.pattern)
         of_message[matches.to_numpy(zero_copy_only=False)] = ORDER.index(reason.name)
-    found = of_message[codes.indices.to_numpy()]
+    reasons = of_message[codes.indices.to_numpy()]
     for name, word in ((RESIZE, "failed_to_resize"), (SUCCESS, "success")):
         is_so = pc.fill_null(pc.equal(status.cast(pa.string()), word), False)
-        found[is_so.to_numpy(zero_copy_only=False)] = ORDER.index(name)
-    return found
+        reasons[is_so.to_numpy(zero_copy_only=False)] = ORDER.index(name)
+    return reasons
 
 
 def _read(file: File, table: ImageTable) -> Iterator[pa.RecordBatch]:
@@ -155,9 +155,9 @@ def _write_rows(file: OwnFile, made: Made, number: int, stream: RowStream) -> No
     with part_writer(made.path(URLS, name), schema, GROUP_ROWS) as writer:
         for batch, [reasons] in stream.beside(number, advanced(batches(file, GROUP_ROWS)), [_REASON]):
             writer.write(batch.filter(pc.is_in(reasons, passing)))
-            for each in pc.value_counts(reasons).to_pylist():
-                code = each["values"]
-                made.tallies.add(f"{TALLY}{'' if code is None else ORDER[code]}", each["counts"])
+            for row in pc.value_counts(reasons).to_pylist():
+                code = row["values"]
+                made.tallies.add(f"{TALLY}{'' if code is None else ORDER[code]}", row["counts"])
     made.wrote(URLS, name, writer.checksum)
 
 

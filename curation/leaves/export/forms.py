@@ -126,22 +126,22 @@ def answers_in(path: str | PathLike[str] | None) -> dict[str, str]:
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES >> 20} MB")
-        given = json.loads(content)
-        json.dumps(given, ensure_ascii=False).encode()  # half of a surrogate pair could not be written
+        answers = json.loads(content)
+        json.dumps(answers, ensure_ascii=False).encode()  # half of a surrogate pair could not be written
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"the answers in {path} cannot be read ({error}); give a file as answers.json of a summary"
         ) from None
-    if not isinstance(given, dict) or not all(isinstance(each, str | None) for each in given.values()):
+    if not isinstance(answers, dict) or not all(isinstance(answer, str | None) for answer in answers.values()):
         raise InputError(f"{path} holds no answers; give an object in JSON: name of a question → text, or null")
-    return {name: answer for name, answer in given.items() if answer is not None}
+    return {name: answer for name, answer in answers.items() if answer is not None}
 
 
 def require_questions(answers: Mapping[str, str], questions: Iterable[str]) -> None:
     """Raise InputError for answers to questions that a form does not ask."""
-    known = [*questions]
-    if unknown := sorted({*answers} - {*known}):
-        near = did_you_mean(unknown[0], known, f"the questions are {', '.join(known)}")
+    names = [*questions]
+    if unknown := sorted({*answers} - {*names}):
+        near = did_you_mean(unknown[0], names, f"the questions are {', '.join(names)}")
         raise InputError(f"answers to {', '.join(unknown)} are given; {near} (--answers)")
 
 
@@ -157,18 +157,18 @@ _SOURCE_NAME = (
 )
 
 
-def source_shares(given: Sequence[str]) -> dict[str, float]:
+def source_shares(sources: Sequence[str]) -> dict[str, float]:
     """Return for each source the share of samples whose text its captions replace, sorted by the source's name.
 
     A source is given as NAME or NAME=SHARE; without SHARE, the share is 0. InputError for an invalid or repeated name,
     or a share that is not from 0 to 1.
     """
     shares: dict[str, float] = {}
-    for each in given:
-        name, _, share = each.partition("=")
+    for item in sources:
+        name, _, share = item.partition("=")
         taken = {field_of(other) for other in (*shares, "score", "source")}
         if not re.fullmatch(r"[\w./-]+", name, re.ASCII) or field_of(name) in taken:
-            raise InputError(f"{each!r} is no source of its own; give each once, as NAME or NAME=SHARE, {_SOURCE_NAME}")
+            raise InputError(f"{item!r} is no source of its own; give each once, as NAME or NAME=SHARE, {_SOURCE_NAME}")
         try:
             shares[name] = float(share or 0)
         except ValueError:
@@ -183,12 +183,12 @@ def forms() -> tuple[dict[str, type[Form]], dict[str, str]]:
     return usable(hooks("clip_curation.export_forms"), _is_form, "a dataclass as export.forms.Form")
 
 
-def _is_form(found: Any) -> bool:
+def _is_form(plugin: Any) -> bool:
     """Return whether a plug-in has all that a Form has, and both methods of its own."""
-    if not (isinstance(found, type) and is_dataclass(found) and has("add_flags", "write")(found)):
+    if not (isinstance(plugin, type) and is_dataclass(plugin) and has("add_flags", "write")(plugin)):
         return False
-    of_base = [getattr(found, name) is getattr(Form, name) for name in ("whole_by", "write") if hasattr(found, name)]
-    return of_base == [False, False] and hasattr(found, "writes") and hasattr(found, "elsewhere")
+    of_base = [getattr(plugin, name) is getattr(Form, name) for name in ("whole_by", "write") if hasattr(plugin, name)]
+    return of_base == [False, False] and hasattr(plugin, "writes") and hasattr(plugin, "elsewhere")
 
 
 def export(
@@ -205,18 +205,18 @@ def export(
     session. After an interruption, the same call continues.
     """
     run = Results.open(absolute(source))
-    given = [path for name in ("tars", "captions", "scores", "status") for path in getattr(form, name, ())]
-    given += getattr(form, "clusters", ALL).tables
-    wanted = Derivation(_description(run, form, given), form.whole_by, [run.path, *given], overwrite)
+    paths = [path for name in ("tars", "captions", "scores", "status") for path in getattr(form, name, ())]
+    paths += getattr(form, "clusters", ALL).tables
+    wanted = Derivation(_description(run, form, paths), form.whole_by, [run.path, *paths], overwrite)
     with deriving(engine, to, wanted, progress) as folder:
         written = form.write(run, folder)
     return f"{written} in {as_path(to)}"
 
 
-def _description(run: Results, form: Form, given: Iterable[str | PathLike[str]]) -> dict[str, Any]:
+def _description(run: Results, form: Form, paths: Iterable[str | PathLike[str]]) -> dict[str, Any]:
     """Return all that an export depends on: the run, the form with its options, and the versions of files read."""
     options = {name: repr(getattr(form, name)) for name in form.__dataclass_fields__}
-    read = [[hidden(path), repr(version)] for each in given for path, version in _listed(each)]
+    read = [[hidden(path), repr(version)] for argument in paths for path, version in _listed(argument)]
     name = f"{type(form).__module__}.{type(form).__qualname__}"
     return {"run": digest_of(run.facts), "form": name, "options": options, "read": read, "versions": versions()}
 
@@ -224,8 +224,8 @@ def _description(run: Results, form: Form, given: Iterable[str | PathLike[str]])
 def _listed(path: str | PathLike[str]) -> list[tuple[str, Version]]:
     """Return the files that a path names, with versions; [] if it names none, as the form raises that error later."""
     with suppress(OSError, ImportError, ValueError):
-        found = expand(str(path))
-        return found.files if found else []
+        listed = expand(str(path))
+        return listed.files if listed else []
     return []
 
 
@@ -259,24 +259,24 @@ class Beside:
         If `sources` are given, the captions of each source become a table of their own.
         """
         wanted: Sequence[str | None] = sources or [None]
-        of_source = [caption_table(find_captions(captions, each), each) for each in wanted] if captions else []
-        given = cls(of_source, cluster_table(by_cluster.tables) if by_cluster.tables else None)
-        if not given.tables:
-            return given
-        kept = [Table(curated_files(run), run.facts["rows"]["kept"], _kept, first, [_KEPT])] if given.clusters else []
+        of_source = [caption_table(find_captions(captions, source), source) for source in wanted] if captions else []
+        beside = cls(of_source, cluster_table(by_cluster.tables) if by_cluster.tables else None)
+        if not beside.tables:
+            return beside
+        kept = [Table(curated_files(run), run.facts["rows"]["kept"], _kept, first, [_KEPT])] if beside.clusters else []
         pool, texts = images_in(pool_files(run)), [table.fields[0].name for table in of_source]
-        tallies = Join(pool, [*kept, *given.tables]).count(engine, partial(_counted, captions=texts))
+        tallies = Join(pool, [*kept, *beside.tables]).count(engine, partial(_counted, captions=texts))
         for text, source in zip(texts, wanted, strict=False):
             if not tallies[text]:
                 raise InputError(f"none of the {captions_of(source)} in {named(captions)} is of an image of {run.path}")
         captioned, clustered = (pool.rows - int(tallies[name]) for name in (_CAPTIONED, COARSE))
-        if given.clusters and clustered == pool.rows:
+        if beside.clusters and clustered == pool.rows:
             raise InputError(f"none of the rows of {named(by_cluster.tables)} is of an image of {run.path}")
         choice = None
         if coarse := tuple(by_cluster.coarse):
             by_number = {int(number): int(images) for number, images in tallies.beginning(KEPT_OF).items()}
             choice = Choice(by_number, coarse, by_cluster.outsiders, by_cluster.seed)
-        return cls(of_source, given.clusters, pool.rows, captioned, clustered, choice)
+        return cls(of_source, beside.clusters, pool.rows, captioned, clustered, choice)
 
     @property
     def tables(self) -> list[Table]:
@@ -314,8 +314,8 @@ def _counted(rows: pa.RecordBatch, captions: Sequence[str]) -> Tallies:
     if captions:
         tallies.add(_CAPTIONED, rows.num_rows - pc.coalesce(*(rows[name] for name in captions)).null_count)
     if _KEPT.name in rows.schema.names:
-        for each in rows[COARSE].filter(rows[_KEPT.name]).drop_null().value_counts():
-            tallies.add(f"{KEPT_OF}{each['values']}", each["counts"].as_py())
+        for count in rows[COARSE].filter(rows[_KEPT.name]).drop_null().value_counts():
+            tallies.add(f"{KEPT_OF}{count['values']}", count["counts"].as_py())
     return tallies
 
 
@@ -336,9 +336,9 @@ def with_kept(facts: dict[str, Any], kept: Counter[str], tallies: Tallies) -> di
     return facts | licenses | {"rows": facts["rows"] | {"kept": kept.total()}, "languages": languages}
 
 
-def distinct_tars(given: Sequence[str | Path]) -> list[Input]:
+def distinct_tars(locations: Sequence[str | Path]) -> list[Input]:
     """Return the tars that are given; InputError for two tars of the same name."""
-    tars = tars_at(given)
+    tars = tars_at(locations)
     stem, number = Counter(Path(tar_name(tar)).stem for tar in tars).most_common(1)[0]
     if number > 1:
         raise InputError(f"{number} tars are called {stem}.tar; give tars of one download")

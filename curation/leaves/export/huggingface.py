@@ -151,7 +151,7 @@ class HuggingFace(Card):
         if beside.choice:  # only chosen pairs count as kept
             kept = Counter({code: int(rows) for code, rows in tallies.by_language(KEPT).items()})
             facts = with_kept(facts, kept, tallies) | {"part": of_clusters(beside.choice)}
-        named = (found.partition(" ") for found in tallies.beginning(SHA256))
+        named = (key.partition(" ") for key in tallies.beginning(SHA256))
         digests = dict(sorted((path, digest) for digest, _, path in named))
         columns = [*list(run.schema)[len(CURATED) :], *beside.fields]
         self._describe(facts, folder, digests, columns, counts, self.name_of(run))
@@ -169,14 +169,14 @@ class HuggingFace(Card):
     ) -> None:
         """Write the entries, croissant.json and README.md, given the content of run.json, and digests of the data."""
         path = folder.parts.reopen(ENTRIES) / f"{ENTRIES}.parquet"
-        own: dict[str, str] = {}
-        copied(counts, path, lambda local: own.update({f"{ENTRIES}/{path.name}": content_digest(local, sha256())}))
+        sums: dict[str, str] = {}
+        copied(counts, path, lambda local: sums.update({f"{ENTRIES}/{path.name}": content_digest(local, sha256())}))
         folder.finish(ENTRIES)
         files = [OwnFile(folder.path / path, None, AGAIN) for path in digests]
         with folder.progress.stage(f"count the domains of {counted(len(files), 'file')}"):
             domains = count_domains(folder.engine, files, "url", folder.parts.begin("domains"))
-        stated = responsible(facts, domains, [each.name for each in columns], self)
-        described = croissant(facts, self, name, digests | own, columns) | stated | provenance(facts)
+        stated = responsible(facts, domains, [column.name for column in columns], self)
+        described = croissant(facts, self, name, digests | sums, columns) | stated | provenance(facts)
         write_text(folder.path / "croissant.json", json.dumps(described, indent=1, ensure_ascii=False) + "\n")
         write_text(folder.path / FUNNEL, funnel_figure(facts))
         write_text(folder.path / self.whole_by, card(facts, self, name, columns, has_data=True))

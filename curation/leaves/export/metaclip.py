@@ -193,7 +193,7 @@ def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside,
         tables = [matched_images(files, run.counted[1]), *beside.tables]
         tallies = each_tar(folder, "write the texts", tars, tables, make)
     keys = Item(Input(KEYS, "own", 1), files)
-    folder.each("write the keys of images", [keys], _write_keys)
+    folder.make("write the keys of images", [keys], _write_keys)
     arrays = make_folder(folder.path / ARRAYS)
     for code, ids in run.languages.items():
         save_array(arrays / f"{names.t}_{names.of[code]}.npy", run.rates[ids].astype(np.float32))
@@ -207,7 +207,7 @@ def write_tar(numbered: Numbered, made: Made, scan: Scan, lists: Lists, choice: 
     """Write the two JSON files of a tar, one per loader, with one sample per line; tally the samples."""
     number = 0
     with ExitStack() as stack:
-        paths = [stack.enter_context(made.file(*each)) for each in jsons_of(number_of(numbered[1]))]
+        paths = [stack.enter_context(made.file(*path_parts)) for path_parts in jsons_of(number_of(numbered[1]))]
         first, second = (stack.enter_context(path.open("wb")) for path in paths)
         for key, with_probability, with_entries in _samples(scan, lists, choice):
             first.write(member(number, key.removeprefix("./"), with_probability))
@@ -219,9 +219,9 @@ def write_tar(numbered: Numbered, made: Made, scan: Scan, lists: Lists, choice: 
 
 
 def _samples(scan: Scan, lists: Lists, choice: Choice | None) -> Iterator[Sample]:
-    for samples, known in scan.read():
-        if known is not None:
-            rows = known.filter(pc.is_valid(known[TRAINED_TEXTS.name]))
+    for samples, joined in scan.read():
+        if joined is not None:
+            rows = joined.filter(pc.is_valid(joined[TRAINED_TEXTS.name]))
             rows = chosen(rows, samples["uid"].take(rows["row"]), choice)
             yield from of_samples(samples["key"].take(rows["row"]).to_pylist(), rows, lists)
 
@@ -238,9 +238,9 @@ def of_samples(keys: Sequence[str], rows: pa.RecordBatch, lists: Lists) -> Itera
     called = [lists.names.get(code, code) for code in of_lists.field("language").to_pylist()]
     text = texts.field("text").to_pylist()
     for key, begin, end in zip(keys, offsets, offsets[1:], strict=False):
-        own = slice(begin, end)
-        with_probability = [list(each) for each in zip(text[own], probability[own], strict=True)]
-        yield key, with_probability, [list(each) for each in zip(text[own], called[own], ids[own], strict=True)]
+        span = slice(begin, end)
+        with_probability = [list(values) for values in zip(text[span], probability[span], strict=True)]
+        yield key, with_probability, [list(values) for values in zip(text[span], called[span], ids[span], strict=True)]
 
 
 def local_ids(texts: pa.StructArray, languages: Mapping[str, slice]) -> pa.ListArray:
@@ -277,18 +277,18 @@ def names_of(run: Results, table: str | Path | None = None) -> Names:
     t is the threshold of balancing. If a run has no entries in English, the t of its first language is used. InputError
     for a table that does not fit.
     """
-    given, known = _read(Path(table)) if table else {}, [*run.languages]
-    if unknown := given.keys() - run.languages.keys():
-        near = did_you_mean(min(unknown), known, f"it has {', '.join(known)}")
+    rows, codes = _read(Path(table)) if table else {}, [*run.languages]
+    if unknown := rows.keys() - run.languages.keys():
+        near = did_you_mean(min(unknown), codes, f"it has {', '.join(codes)}")
         raise InputError(f"{table} names {min(unknown)}, of which the run has no entries; {near}")
-    several = sorted({each["t"] for each in given.values() if each["t"]})
+    several = sorted({row["t"] for row in rows.values() if row["t"]})
     if len(several) > 1:
         raise InputError(
             f"{table} gives the t {' and '.join(several)}; a loader looks for one in the names of all arrays: give "
             "that of English alone"
         )
-    first = run.facts["languages"][ENGLISH if ENGLISH in known else known[0]]["t"]
-    names = {code: given.get(code, {}).get("name") or code for code in known}
+    first = run.facts["languages"][ENGLISH if ENGLISH in codes else codes[0]]["t"]
+    names = {code: rows.get(code, {}).get("name") or code for code in codes}
     return _usable(Names(several[0] if several else str(first), names))
 
 
@@ -322,9 +322,9 @@ def number_of(tar: Input) -> int:
 
 
 def _require_numbers(tars: Sequence[Input]) -> None:
-    found: dict[int, Input] = {}
+    tar_by_number: dict[int, Input] = {}
     for tar in tars:
-        other = found.setdefault(number_of(tar), tar)
+        other = tar_by_number.setdefault(number_of(tar), tar)
         if other is not tar:
             raise InputError(f"{other.path} and {tar.path} have one number, and would have one JSON: give one of them")
 

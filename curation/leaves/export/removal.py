@@ -87,7 +87,7 @@ def _write_rows(run: Results, exclusion: Exclusion, folder: Derived) -> Tallies:
 
 def _write_file(file: OwnFile, made: Made, exclusion: Shipped, schema: pa.Schema) -> None:
     """Write the kept and the removed rows of a file to two files; tally the removed rows by reason and language."""
-    own, rows_of_group, name = exclusion.opened(Exclusion.open), row_group_rows([file]), file.path.name
+    lists, rows_of_group, name = exclusion.opened(Exclusion.open), row_group_rows([file]), file.path.name
     kept_path, removed_path = (made.path(part, name) for part in PARTS)
     with (
         part_writer(kept_path, schema, rows_of_group) as kept,
@@ -95,7 +95,7 @@ def _write_file(file: OwnFile, made: Made, exclusion: Shipped, schema: pa.Schema
     ):
         for batch in advanced(batches(file)):
             rows = require(batch, schema)
-            reasons = own.excluded(rows)
+            reasons = lists.excluded(rows)
             left = rows.filter(reasons.is_null())
             kept.write(left)
             tally_licenses(left, made.tallies)
@@ -110,10 +110,10 @@ def _write_file(file: OwnFile, made: Made, exclusion: Shipped, schema: pa.Schema
 
 def _write_sample(file: OwnFile, made: Made, exclusion: Shipped) -> None:
     """Write the rows of a file of the gate's sample that are not excluded."""
-    own, name = exclusion.opened(Exclusion.open), file.path.name
+    lists, name = exclusion.opened(Exclusion.open), file.path.name
     with part_writer(made.path(REMOVED_PART, name), GATE_REMOVED, REMOVED_GROUP) as writer:
         for rows in advanced(batches(file)):
-            writer.write(rows.filter(own.excluded(rows).is_null()))
+            writer.write(rows.filter(lists.excluded(rows).is_null()))
     made.wrote(REMOVED_PART, name, writer.checksum)
 
 

@@ -142,17 +142,17 @@ class SoftCapDraw:
         return f" ({images}; {left})"
 
 
-def weights_of(given: Sequence[str]) -> dict[str, float]:
+def weights_of(options: Sequence[str]) -> dict[str, float]:
     """Return the weight of each column of scores, given as NAME=NUMBER; InputError for anything else."""
     weights: dict[str, float] = {}
-    for each in given:
-        name, _, number = each.rpartition("=")
+    for option in options:
+        name, _, number = option.rpartition("=")
         try:
             weight = float(number)
         except ValueError:
             weight = math.nan
         if not name or name in weights or not math.isfinite(weight):
-            raise InputError(f"{each!r} is no weight of a column of scores; give each column once, as NAME=NUMBER")
+            raise InputError(f"{option!r} is no weight of a column of scores; give each column once, as NAME=NUMBER")
         weights[name] = weight
     return weights
 
@@ -163,15 +163,15 @@ def _write_logits(number: int, stream: RowStream, files: Sequence[OwnFile], fold
     fields, images = [*map(score_field, sorted(soft_cap.weights))], batches(files[number], GROUP_ROWS, ["uid"])
     with part_writer(path, LOGITS, GROUP_ROWS) as writer:
         for batch, scores in stream.beside(number, advanced(images), fields):
-            is_known = np.all([each.is_valid().to_numpy(zero_copy_only=False) for each in scores], axis=0)
-            logits = soft_cap.logits([each.to_numpy(zero_copy_only=False) for each in scores])
+            is_known = np.all([column.is_valid().to_numpy(zero_copy_only=False) for column in scores], axis=0)
+            logits = soft_cap.logits([column.to_numpy(zero_copy_only=False) for column in scores])
             is_finite = is_known & np.isfinite(logits)
-            uids, own = batch["uid"].filter(pa.array(is_finite)), logits[is_finite]
-            columns = [uids, hashes(soft_cap.seed, PURPOSE, uids), own]
+            uids, finite = batch["uid"].filter(pa.array(is_finite)), logits[is_finite]
+            columns = [uids, hashes(soft_cap.seed, PURPOSE, uids), finite]
             writer.write(pa.RecordBatch.from_arrays([*map(pa.array, columns)], schema=LOGITS))
             tallies.add(WITHOUT, int((~is_known).sum()))
             tallies.add(NOT_FINITE, int((is_known & ~is_finite).sum()))
-            greatest = max(greatest, own.max(initial=-math.inf))
+            greatest = max(greatest, finite.max(initial=-math.inf))
     if writer.rows:
         tallies.add(f"{GREATEST}{path.name}", float(greatest))
     tally(tallies, path, writer.checksum)
@@ -231,20 +231,20 @@ class Clocks:
 
     def distances(self, file: OwnFile) -> np.ndarray:
         """Return int64[BINS]: a file's images, counted by how far their logits are below the greatest one."""
-        found = np.zeros(BINS, np.int64)
+        counts = np.zeros(BINS, np.int64)
         for _, below, _ in self._rows(file, NUMBERS):
-            kernels.count_distances(below, found)
-        return found
+            kernels.count_distances(below, counts)
+        return counts
 
     def counted(self, file: OwnFile, low: int, high: int, shift: int) -> np.ndarray:
         """Count the times at which a file's images are drawn: before `low`, and in each interval from `low` to `high`.
 
         An interval is 2^shift long. The result is int64[1 + BINS].
         """
-        found = np.zeros(1 + BINS, np.int64)
+        counts = np.zeros(1 + BINS, np.int64)
         for keys, below, _ in self._rows(file, NUMBERS):
-            kernels.count_times(keys, below, self.penalty, self.decay, *map(np.uint64, (low, high, shift)), found)
-        return found
+            kernels.count_times(keys, below, self.penalty, self.decay, *map(np.uint64, (low, high, shift)), counts)
+        return counts
 
     def drawn(self, file: OwnFile, last: LastDraw) -> Iterator[tuple[pa.Array, np.ndarray]]:
         """Yield batches of uids of a file of LOGITS, with the number of draws of each up to the draw `last`."""
@@ -259,9 +259,9 @@ class Clocks:
 
         `keys` seed the images' clocks, `below` are the distances of their logits from the greatest one.
         """
-        found = np.empty(len(keys), np.int64)
-        kernels.count_until(keys, below, self.penalty, self.decay, np.uint64(last), found)
-        return found
+        counts = np.empty(len(keys), np.int64)
+        kernels.count_until(keys, below, self.penalty, self.decay, np.uint64(last), counts)
+        return counts
 
     def listed(self, file: OwnFile, low: int, high: int) -> Tallies:
         """Tally each time from `low` to `high` at which an image of a file is drawn, with a number and the image's uid.
@@ -287,20 +287,20 @@ class Clocks:
                 below = self.greatest - batch["logit"].to_numpy()
             yield batch["key"].to_numpy(), below, batch
 
-    def _expected(self, found: np.ndarray, draws: int) -> tuple[int, int]:
+    def _expected(self, counts: np.ndarray, draws: int) -> tuple[int, int]:
         """Return bounds between which the time of the last draw is expected.
 
-        `found` has the number of images in each bin of distance. An image has about log(1 + penalty * x) / penalty
+        `counts` has the number of images in each bin of distance. An image has about log(1 + penalty * x) / penalty
         times up to x / exp(its logit).
         """
-        bins = np.flatnonzero(found)
-        images, below = found[bins], np.exp2((bins + 0.5) / 512) - 1
+        bins = np.flatnonzero(counts)
+        images, below = counts[bins], np.exp2((bins + 0.5) / 512) - 1
 
         def times(until: float) -> float:
             x = until - below
             with np.errstate(over="ignore"):
-                each = np.logaddexp(0, x + np.log(self.penalty)) / self.penalty if self.penalty else np.exp(x)
-            return float(images @ each)
+                per_image = np.logaddexp(0, x + np.log(self.penalty)) / self.penalty if self.penalty else np.exp(x)
+            return float(images @ per_image)
 
         spare = _SPARE * draws + 10 * draws**0.5
         return _bits(_solved(times, draws - spare)) if draws > spare else 1, _bits(_solved(times, draws + spare))
@@ -364,26 +364,26 @@ def score_tables(paths: Paths, names: Sequence[str]) -> list[Table]:
     If an image has several rows, the first one counts. InputError for a column that no path has, or that is in tables
     with different columns.
     """
-    found: dict[tuple[str, ...], list[str]] = {}
+    paths_by_columns: dict[tuple[str, ...], list[str]] = {}
     for path in map(str, paths):
         table = ImageTable.find([path], EXPECTED)
-        own = tuple(name for name in names if name in table.columns.names)
-        if not own:
+        columns = tuple(name for name in names if name in table.columns.names)
+        if not columns:
             raise InputError(f"{table.name} has none of the columns {', '.join(names)}; leave it out, or weigh others")
-        found.setdefault(own, []).append(path)
-    given = [name for own in found for name in own]
+        paths_by_columns.setdefault(columns, []).append(path)
+    taken = [name for columns in paths_by_columns for name in columns]
     for name in names:
-        if given.count(name) != 1:
-            fault = "several tables with other columns" if name in given else "no table"
+        if taken.count(name) != 1:
+            fault = "several tables with other columns" if name in taken else "no table"
             raise InputError(f"column {name} of scores is in {fault}; give it in one table, or in parts of it")
-    return [_table(ImageTable.find(own, EXPECTED), columns) for columns, own in found.items()]
+    return [_table(ImageTable.find(of_columns, EXPECTED), columns) for columns, of_columns in paths_by_columns.items()]
 
 
 def _table(table: ImageTable, names: Sequence[str]) -> Table:
     for name, kind in zip(names, table.row_schema(names).types[len(KEY) :], strict=True):
         if not is_number(kind):
             raise InputError(f"column {name} of {table.name} is {kind}; scores are numbers")
-    floats = [pa.field(each.name, pa.float64()) if each.name in names else each for each in table.columns]
+    floats = [pa.field(column.name, pa.float64()) if column.name in names else column for column in table.columns]
     table = replace(table, columns=pa.schema(floats))
     place = pa.field(f"place of {names[0]}", pa.int64())  # in the table
     fields = [score_field(name) for name in names]

@@ -160,27 +160,27 @@ def _write_tar(
 
 def _samples(data: mmap.mmap, texts: Iterator[Texts | None]) -> Iterator[CuratedSample]:
     for key, files in by_key(members(data)):
-        own = next(texts) if image_of(files) else None
-        if own is not None:
-            yield CuratedSample(key, files, own, data)
+        sample_texts = next(texts) if image_of(files) else None
+        if sample_texts is not None:
+            yield CuratedSample(key, files, sample_texts, data)
 
 
 def _texts(
     scan: Scan, choice: Choice | None, draw: CaptionDraw, tallies: Tallies
 ) -> Generator[Texts | None, None, None]:
     """Yield the texts of each sample of a tar, or None for a sample that is not written."""
-    for samples, known in scan.read():
+    for samples, joined in scan.read():
         texts: list[Texts | None] = [None] * samples.num_rows
-        if known is not None:
-            known = known.filter(pc.is_valid(known[TEXT.name]))
-            known = chosen(known, samples["uid"].take(known["row"]), choice)
-            uids = samples["uid"].take(known["row"])
-            names = [name for name in known.schema.names if name == CAPTION or name.startswith(OF_SOURCE)]
-            own = known.select(names if isinstance(draw.ratio, Mapping) else names[:1])  # without score and source
-            drawn = draw.drawn(own.columns, uids) if own.num_columns else pa.nulls(len(uids))
-            captions = own.to_pylist() if own.num_columns else [{}] * len(uids)
-            columns = (uids.to_pylist(), known[TEXT.name].to_pylist(), drawn.to_pylist(), captions)
-            for row, of_sample in zip(known["row"].to_pylist(), zip(*columns, strict=True), strict=True):
+        if joined is not None:
+            joined = joined.filter(pc.is_valid(joined[TEXT.name]))
+            joined = chosen(joined, samples["uid"].take(joined["row"]), choice)
+            uids = samples["uid"].take(joined["row"])
+            names = [name for name in joined.schema.names if name == CAPTION or name.startswith(OF_SOURCE)]
+            table = joined.select(names if isinstance(draw.ratio, Mapping) else names[:1])  # without score and source
+            drawn = draw.drawn(table.columns, uids) if table.num_columns else pa.nulls(len(uids))
+            captions = table.to_pylist() if table.num_columns else [{}] * len(uids)
+            columns = (uids.to_pylist(), joined[TEXT.name].to_pylist(), drawn.to_pylist(), captions)
+            for row, of_sample in zip(joined["row"].to_pylist(), zip(*columns, strict=True), strict=True):
                 texts[row] = Texts(*of_sample)
             tallies.add(SAMPLES, len(uids))
             tallies.add(CAPTIONS, len(drawn) - drawn.null_count)
@@ -340,11 +340,11 @@ def _row(tar: str, sample: CuratedSample, columns: Sequence[str]) -> bytes:
     """Return a sample as bytes of a shard; a missing caption is an empty text."""
     texts = sample.texts
     values = {STATED: texts.text, UID: texts.uid, TXT: texts.shown, **texts.captions}
-    own = {name: (value or "").encode() for name, value in values.items()}
-    own |= {IMAGE: sample.content(image_of(sample.files) or ""), JSON: sample.content("json")}
-    found = [own[name] for name in columns]
-    _require_size(sum(map(len, found)), tar)
-    return b"".join([pack(f"<{len(found)}I", *map(len, found)), *found])
+    encoded = {name: (value or "").encode() for name, value in values.items()}
+    encoded |= {IMAGE: sample.content(image_of(sample.files) or ""), JSON: sample.content("json")}
+    contents = [encoded[name] for name in columns]
+    _require_size(sum(map(len, contents)), tar)
+    return b"".join([pack(f"<{len(contents)}I", *map(len, contents)), *contents])
 
 
 def _place(shard: str, order: dict[str, int]) -> tuple[int, int]:
