@@ -140,18 +140,18 @@ class Ledger:
     @classmethod
     def of(cls, stamps: Stamps, inputs: Sequence[Input]) -> Ledger:
         """Return the ledger of these stamps for a run of `inputs`; stamps that cover other inputs are left out."""
-        wanted = {identity(asdict(each)): each for each in inputs}
+        wanted = {identity(asdict(source)): source for source in inputs}
         done: dict[Path, Done] = {}
         covered: set[str] = set()
         sums = Tallies()
         for path, stamp in stamps.read():
-            own = {identity(each) for each in stamp.inputs}
+            ids = {identity(source) for source in stamp.inputs}
             # Two stamps share an input if a run broke off and one of its tasks ended nevertheless.
-            if own <= wanted.keys() and own.isdisjoint(covered):
+            if ids <= wanted.keys() and ids.isdisjoint(covered):
                 done[path] = Done(stamp.files, int(Tallies(stamp.tallies)["rows"]))
-                covered |= own
+                covered |= ids
                 sums.update(stamp.tallies)
-        return cls(stamps, inputs, done, [each for id, each in wanted.items() if id not in covered], sums)
+        return cls(stamps, inputs, done, [source for id, source in wanted.items() if id not in covered], sums)
 
     def completed(self, run: Callable[[Ledger], object], folder: Path, progress: Progress | None = None) -> Ledger:
         """Return the ledger with all inputs done, after `run(ledger)` has run the tasks of its missing inputs.
@@ -177,12 +177,12 @@ class Ledger:
     @property
     def files(self) -> list[Path]:
         """The files of all finished tasks."""
-        return [self.stamps.folder / name for each in self.done.values() for name in each.files]
+        return [self.stamps.folder / name for done in self.done.values() for name in done.files]
 
     def files_of(self, rows: int) -> list[list[Path]]:
         """Return the files of all finished tasks in lists of about `rows` rows; no task is split between lists."""
-        parts = gather(self.done.values(), lambda each: each.rows, rows)
-        return [[self.stamps.folder / name for each in part for name in each.files] for part in parts]
+        parts = gather(self.done.values(), lambda done: done.rows, rows)
+        return [[self.stamps.folder / name for done in part for name in done.files] for part in parts]
 
     def tallies(self) -> Tallies:
         """Return a copy of the tallies of all finished tasks, summed."""
@@ -203,9 +203,9 @@ class Ledger:
 
     def tasks(self, cores: int, task_bytes: float = TASK_BYTES) -> list[list[Input]]:
         """Return the missing inputs, one list per task, each of about `task_bytes`, or less to keep all cores busy."""
-        size = sum(each.size for each in self.missing)
+        size = sum(source.size for source in self.missing)
         limit = min(task_bytes, size // (cores * TASKS_PER_CORE))
-        return list(gather(self.missing, lambda each: each.size, limit))
+        return list(gather(self.missing, lambda source: source.size, limit))
 
     def prune(self) -> None:
         """Remove all files in the stamps' folder but those of finished tasks: outdated and half-made ones."""
@@ -216,12 +216,12 @@ class Ledger:
 
 
 def _dicts(inputs: Sequence[Input]) -> list[dict]:
-    return json.loads(json.dumps([asdict(each) for each in inputs]))  # lists for tuples, as in a stamp
+    return json.loads(json.dumps([asdict(source) for source in inputs]))  # lists for tuples, as in a stamp
 
 
-def identity(each: dict) -> str:
-    """Return a string that is equal for equal inputs; `each` is an input as a dict, as stamps hold it."""
-    return json.dumps(each, sort_keys=True)
+def identity(fields: dict) -> str:
+    """Return a string that is equal for equal inputs; `fields` is an input as a dict, as stamps hold it."""
+    return json.dumps(fields, sort_keys=True)
 
 
 def digest_of(content: dict) -> str:

@@ -127,12 +127,12 @@ class Derived:
         return started(self._engine, self.progress, self.parts.work.parent)  # a leftover there does no harm
 
     def each_file(
-        self, title: str, own: Sequence[OwnFile], make: Callable[[OwnFile, Made], object], *parts: str
+        self, title: str, files: Sequence[OwnFile], make: Callable[[OwnFile, Made], object], *parts: str
     ) -> Tallies:
         """Make the subfolders `parts` of the folder, one task per file of the run; return the sums of all tallies."""
-        return self.each(title, items_of(own), make, *parts)
+        return self.make(title, items_of(files), make, *parts)
 
-    def each(self, title: str, items: Sequence[Item[Content]], make: Callable[..., object], *parts: str) -> Tallies:
+    def make(self, title: str, items: Sequence[Item[Content]], make: Callable[..., object], *parts: str) -> Tallies:
         """Make the output's `parts` in tasks, one per item that has no stamp; return the sums of all tallies."""
 
         def begin(missing: list[Item[Content]], task: Task[Content]) -> None:
@@ -151,13 +151,13 @@ class Derived:
         into the output folder or its subfolders. InputError if `begin` leaves items without a stamp.
         """
         self.parts.owner.require()
-        work, known = self.parts.work.parent, {item.known_as: item for item in items}
+        work, item_by_name = self.parts.work.parent, {item.known_as: item for item in items}
         folders = [*map(self.parts.reopen, parts)]
         root = folders[0].parent if parts else self.path
         stamps = Stamps(make_folder(work / f"{'+'.join(parts)}{STAMPS}"), self.made_from, root)
         task: Task[Content] = Task(root, stamps, make)
-        ledger = Ledger.of(stamps, [*known]).completed(
-            lambda ledger: begin([known[each] for each in ledger.missing], task), self.path, self.progress
+        ledger = Ledger.of(stamps, [*item_by_name]).completed(
+            lambda ledger: begin([item_by_name[name] for name in ledger.missing], task), self.path, self.progress
         )
         for part in parts:
             self.finish(part)
@@ -181,8 +181,8 @@ class Derived:
 
         `last` has the names of files that are written later, whose checksums are already known.
         """
-        found = {name for name in files_below(self.path) if not name.endswith(PARTIAL)} - {CHECKSUMS}
-        checksums = {name: self._checksums.get(name) or _checksum(self.path / name) for name in sorted(found | {*last})}
+        paths = {name for name in files_below(self.path) if not name.endswith(PARTIAL)} - {CHECKSUMS}
+        checksums = {name: self._checksums.get(name) or _checksum(self.path / name) for name in sorted(paths | {*last})}
         write_json(self.path / CHECKSUMS, {"checksums": checksums})
 
     def forget(self) -> None:
@@ -199,9 +199,9 @@ def _checksum(path: Path) -> str:
         return checksum_of(local)
 
 
-def items_of(own: Sequence[OwnFile]) -> list[Item[OwnFile]]:
+def items_of(files: Sequence[OwnFile]) -> list[Item[OwnFile]]:
     """Return one item per file of a run, which a stamp identifies by the file's name and checksum."""
-    return [Item(Input(file.path.name, "own", 1, etag=file.checksum), file) for file in own]
+    return [Item(Input(file.path.name, "own", 1, etag=file.checksum), file) for file in files]
 
 
 @dataclass(frozen=True)
@@ -269,8 +269,8 @@ def deriving(
             write_json(folder / WORK / CLAIM, {"made_from": wanted.made_from})
         for name in (wanted.whole_by, CHECKSUMS):
             remove(folder / name)
-        found = names(folder)
-        for name in found - finished(found):
+        present = names(folder)
+        for name in present - finished(present):
             remove(folder / name)
         derived = Derived(parts, wanted.made_from, progress or Progress(), engine_of(engine))
         try:

@@ -103,8 +103,8 @@ class Filling:
 
     def _require_no_others(self, ledger: Ledger) -> None:
         """Refuse a folder that also has files of other inputs."""
-        paths = {each.path for each in ledger.inputs}
-        others = {each["path"] for _, stamp in ledger.stamps.read() for each in stamp.inputs} - paths
+        paths = {source.path for source in ledger.inputs}
+        others = {source["path"] for _, stamp in ledger.stamps.read() for source in stamp.inputs} - paths
         if others:
             raise OccupiedError(
                 f"output {ledger.stamps.folder} also holds {self.called} of {min(others)}, which is not among the "

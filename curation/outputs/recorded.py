@@ -39,14 +39,14 @@ def stamp_of(file: str) -> str:
 
 def _in_folder(folder: str, paths: list[str]) -> dict[str, str]:
     above, _, part = folder.rpartition("/")
-    present, own = {*names_in(folder or "/")}, as_path(with_secrets(folder or "/"))
+    present, root = {*names_in(folder or "/")}, as_path(with_secrets(folder or "/"))
     names = {path.rpartition("/")[2]: path for path in paths}
-    stamps = [own / name for name in (STAMP, *map(stamp_of, names)) if name in present]
-    facts = [own.parent / name for name in names_in(above or "/") if name in FACTS]
-    known = {name: each for found in in_threads(checksums_of, stamps) for name, each in found.items()}
-    of_parts = {name: each for found in in_threads(_checksums, facts) for name, each in found.items()}
-    known |= {name: of_parts[f"{part}/{name}"] for name in names if f"{part}/{name}" in of_parts}
-    return {path: known[name] for name, path in names.items() if name in known}
+    stamps = [root / name for name in (STAMP, *map(stamp_of, names)) if name in present]
+    facts = [root.parent / name for name in names_in(above or "/") if name in FACTS]
+    checksums = {name: checksum for of_file in in_threads(checksums_of, stamps) for name, checksum in of_file.items()}
+    of_parts = {name: checksum for of_file in in_threads(_checksums, facts) for name, checksum in of_file.items()}
+    checksums |= {name: of_parts[f"{part}/{name}"] for name in names if f"{part}/{name}" in of_parts}
+    return {path: checksums[name] for name, path in names.items() if name in checksums}
 
 
 def checksums_of(path: Path) -> dict[str, str]:
@@ -58,6 +58,6 @@ def checksums_of(path: Path) -> dict[str, str]:
 
 
 def _checksums(path: Path) -> dict[str, str]:
-    found = (read_json(path) or {}).get("checksums")
-    known = found if isinstance(found, dict) else {}
-    return {name: each for name, each in known.items() if isinstance(each, str) and _CHECKSUM.fullmatch(each)}
+    stated = (read_json(path) or {}).get("checksums")
+    sums = stated if isinstance(stated, dict) else {}
+    return {name: value for name, value in sums.items() if isinstance(value, str) and _CHECKSUM.fullmatch(value)}
