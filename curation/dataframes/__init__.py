@@ -186,9 +186,9 @@ def thresholds(counts: DataFrame, config: CurationConfig | None = None) -> Balan
     config = honoured(config)
     require_columns(counts, ["id", "language", "count"], "count")
     values, languages = _by_id(counts.select("id", "language", "count").toArrow())
-    each = {code: values[ids] for code, ids in languages.items()}
-    found = thresholds_at(config.english_threshold, each, config)
-    return Balance(found, rates_of(values, languages, found), _digest(counts, "id"), config.seed)
+    by_language = {code: values[ids] for code, ids in languages.items()}
+    thresholds = thresholds_at(config.english_threshold, by_language, config)
+    return Balance(thresholds, rates_of(values, languages, thresholds), _digest(counts, "id"), config.seed)
 
 
 @typed
@@ -224,13 +224,13 @@ def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: M
     send = sender(pairs.sparkSession, options.artefacts, scratch_of_process())
     compile_kernels(warm.CALLS)
     if config.matcher == "trie":
-        found = matchers_of(entries, config.rules)
+        matchers = matchers_of(entries, config.rules)
     else:
-        found = _once(f"strings-{entries.digest}", entries.save_strings)
+        matchers = _once(f"strings-{entries.digest}", entries.save_strings)
     excluded = send(_once(f"exclusion-{exclusion.digest}", exclusion.save)) if len(exclusion) else None
     letters = partial(save_array, array=entries.lettered)
     lettered = send(_once(f"lettered-{entries.digest}.npy", letters)) if config.evidence == "letters" else None
-    return MatchPlan.of(config, Artefacts(send(found), send(model.path), excluded, lettered))
+    return MatchPlan.of(config, Artefacts(send(matchers), send(model.path), excluded, lettered))
 
 
 def _once(name: str, save: Callable[[Path], object]) -> Path:
@@ -258,9 +258,9 @@ def _digest(frame: DataFrame, column: str) -> str | None:
 
 def _require_digest(matched: DataFrame, digest: str) -> None:
     """Refuse images that were matched with metadata of another digest, as their column `candidates` states."""
-    own = _digest(matched, "candidates")
-    if own not in (None, digest):
+    stated = _digest(matched, "candidates")
+    if stated not in (None, digest):
         raise InputError(
-            f"these images were matched with metadata {own}, this is metadata {digest}; use the metadata and "
+            f"these images were matched with metadata {stated}, this is metadata {digest}; use the metadata and "
             "the config that they were matched with, or match again"
         )

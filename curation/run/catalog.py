@@ -49,10 +49,10 @@ def copy(spark: SparkSession, table: str, columns: TableOptions, tables: Path) -
     for path in files(folder):
         if path.name not in copied:
             remove(path)
-    found = (
+    inputs = (
         Input(hidden(str(folder / name)), "parquet", size, file_size=size) for name, size in sorted(copied.items())
     )
-    return [part for each in found for part in checked(each, columns)]
+    return [part for source in inputs for part in checked(source, columns)]
 
 
 def _opened(spark: SparkSession, table: str) -> DataFrame:
@@ -66,8 +66,8 @@ def _opened(spark: SparkSession, table: str) -> DataFrame:
 def _columns(frame: DataFrame, options: TableOptions, name: str) -> tuple[DataFrame, pa.Schema]:
     """Return the columns of pairs, renamed to c0, c1, ..., and the schema of the copy, with the original names."""
     names = list(dict.fromkeys(pair_columns(frame, options, name, FLAG).values()))
-    schema = pa.schema([pa.field(each, pa.binary()) for each in names])
-    return selected(frame, ((f"c{number}", own) for number, own in enumerate(names))), schema
+    schema = pa.schema([pa.field(name, pa.binary()) for name in names])
+    return selected(frame, ((f"c{number}", column) for number, column in enumerate(names))), schema
 
 
 def _copy(batches: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path) -> Iterator[pa.RecordBatch]:
@@ -106,7 +106,7 @@ def pair_columns(frame: DataFrame, options: TableOptions, name: str, naming: str
     table; `naming` is how the error tells a user to name a column.
     """
     wanted = set(named_columns(frame.columns, options, name, naming).values())
-    fields = [_arrow_field(each, name) for each in frame.schema.fields if each.name in wanted]
+    fields = [_arrow_field(field, name) for field in frame.schema.fields if field.name in wanted]
     return string_columns(pa.schema(fields), options, name, naming)
 
 
@@ -118,7 +118,7 @@ def selected(frame: DataFrame, columns: Iterable[tuple[str, str]]) -> DataFrame:
     """
     numbers = {name: number for number, name in enumerate(frame.columns)}
     numbered = frame.toDF(*(f"c{number}" for number in range(len(numbers))))
-    return numbered.selectExpr(*(f"c{numbers[own]} as `{new}`" for new, own in columns))
+    return numbered.selectExpr(*(f"c{numbers[old]} as `{new}`" for new, old in columns))
 
 
 def require_columns(frame: DataFrame, names: Iterable[str], maker: str) -> None:

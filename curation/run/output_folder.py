@@ -174,8 +174,8 @@ class Output:
 
     def finish_matched(self, tallies: Tallies) -> None:
         """Give matched/ its name, as it is complete, and a stamp of description, lineage, tallies and checksums."""
-        known = {*map(identity, self._earlier().get("made_from", {}).get("inputs", []))}
-        added = [each["path"] for each in self.description["inputs"] if identity(each) not in known]
+        earlier = {*map(identity, self._earlier().get("made_from", {}).get("inputs", []))}
+        added = [source["path"] for source in self.description["inputs"] if identity(source) not in earlier]
         lineage = self.lineage()
         if added:
             lineage = [*lineage, {"inputs": len(added), "first": added[0], "last": added[-1]}]
@@ -222,8 +222,8 @@ class Output:
     def files(self, part: str) -> list[OwnFile]:
         """Return the files of a part that this run has finished; an empty list if it has not finished the part."""
         prefix = f"{part}/"
-        own = {path.removeprefix(prefix): each for path, each in self.checksums.items() if path.startswith(prefix)}
-        return own_files(self.path / part, own, AGAIN) if own else []
+        sums = {path.removeprefix(prefix): value for path, value in self.checksums.items() if path.startswith(prefix)}
+        return own_files(self.path / part, sums, AGAIN) if sums else []
 
     def _record(self, part: str, checksums: dict[str, str]) -> None:
         self.checksums.update({f"{part}/{name}": checksum for name, checksum in checksums.items()})
@@ -300,7 +300,7 @@ def _differing(stamp: dict, description: dict, path: Path) -> list[str]:
     """Return the names, as users know them, of what differs between the stamp's run and this description."""
     names = [name for name in description if name not in MAY_DIFFER and not is_same(stamp, description, name)]
     differing = [_called(name, stamp["made_from"].get(name), description[name]) for name in names]
-    read = [each for each in stamp["made_from"].get("inputs", []) if not is_table(each["path"])]  # not copies of tables
+    read = [file for file in stamp["made_from"].get("inputs", []) if not is_table(file["path"])]  # not copies of tables
     if not _paths(read, path) <= _paths(description["inputs"], path):
         differing.append("inputs")
     if not differing and stamp.get("version") != VERSION:
@@ -329,7 +329,7 @@ def _given(column: object) -> str:
 
 def _paths(inputs: list[dict], output: Path) -> set[str]:
     """Return the paths of inputs; a file copied from a table is replaced by the name of its table."""
-    return {input_of(each["path"], hidden(str(tables_in(output)))) for each in inputs}
+    return {input_of(file["path"], hidden(str(tables_in(output)))) for file in inputs}
 
 
 def _claim(path: Path) -> dict | None:

@@ -77,13 +77,13 @@ def asked(
 
     What takes seconds, such as building starter metadata, is done last.
     """
-    found = FoundInputs.find(config, inputs, options.columns)
-    require_apart(output, found.paths)
+    sources = FoundInputs.find(config, inputs, options.columns)
+    require_apart(output, sources.paths)
     require_output(output, options.overwrite)
-    require_space(output, found.files, options, progress)
-    for line in dialects(found.files):
+    require_space(output, sources.files, options, progress)
+    for line in dialects(sources.files):
         progress.note(terminal.in_one_line(line))
-    return Request.find(config, found, metadata, options, progress)
+    return Request.find(config, sources, metadata, options, progress)
 
 
 def copy_tables(engine: Engine, request: Request, output: Output, progress: Progress) -> tuple[Request, Output]:

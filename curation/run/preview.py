@@ -83,17 +83,17 @@ class Preview:
 
     request: Request
     output: str | Path
-    found: list[SampledInputs]
+    sampled: list[SampledInputs]
 
     @property
     def pairs(self) -> float:
         """The number of pairs in all inputs, before exclusion lists are applied."""
-        return sum(each.sample.pairs for each in self.found)
+        return sum(group.sample.pairs for group in self.sampled)
 
     @property
     def matched(self) -> float:
         """The number of pairs with a match: an upper bound of the images, as pairs of one image are grouped."""
-        return sum(each.weight * int(each.is_matched.sum()) for each in self.found)
+        return sum(group.weight * int(group.is_matched.sum()) for group in self.sampled)
 
     @cached_property
     def kept(self) -> float | None:
@@ -101,7 +101,7 @@ class Preview:
 
         None if, with no target size set, a row of a sample stands for more pairs than the threshold.
         """
-        config, weights = self.request.config, [each.weight for each in self.found]
+        config, weights = self.request.config, [group.weight for group in self.sampled]
         if config.target_size is not None:
             least = self._kept_at(1, [min(1.0, weight) for weight in weights])  # more pairs have more entries
             return min(self.matched, max(config.target_size, least))
@@ -116,28 +116,28 @@ class Preview:
         """
         config, entries = self.request.config, self.request.entries
         counts = np.zeros(len(entries))
-        for each, weight in zip(self.found, weights, strict=True):
-            counts += weight * EntryCounts.zeros(len(entries), "").count(each.texts["entries"]).values
+        for group, weight in zip(self.sampled, weights, strict=True):
+            counts += weight * EntryCounts.zeros(len(entries), "").count(group.texts["entries"]).values
         whole = np.rint(counts).astype(np.int64)
         distributions = {code: Distribution.of(whole[ids]) for code, ids in entries.languages.items()}
         rates = rates_of(whole, entries.languages, thresholds_at(t, distributions, config))
-        kept = [float(keep_probability(each.texts["entries"], rates).sum()) for each in self.found]
+        kept = [float(keep_probability(group.texts["entries"], rates).sum()) for group in self.sampled]
         return sum(weight * size for weight, size in zip(weights, kept, strict=True))
 
     def languages(self) -> list[tuple[str, float, float]]:
         """Return (language, pairs, matched pairs) of each language, the most frequent first."""
         total: dict[str, np.ndarray] = {}
-        for each in self.found:
-            codes = each.texts["language"].dictionary_encode()
+        for group in self.sampled:
+            codes = group.texts["language"].dictionary_encode()
             number, indices = len(codes.dictionary), codes.indices.to_numpy()
-            own = np.bincount(indices, minlength=number), np.bincount(indices, each.is_matched, number)
-            for code, sums in zip(codes.dictionary.to_pylist(), np.transpose(own) * each.weight, strict=True):
+            counts = np.bincount(indices, minlength=number), np.bincount(indices, group.is_matched, number)
+            for code, sums in zip(codes.dictionary.to_pylist(), np.transpose(counts) * group.weight, strict=True):
                 total[code] = total.get(code, np.zeros(2)) + sums
         return sorted(((code, *sums.tolist()) for code, sums in total.items()), key=lambda row: (-row[1], row[0]))
 
     def disk(self) -> dict[str, float]:
         """Return the expected bytes of each part of the output folder that grows with the inputs."""
-        packed = sum(each.row_bytes * each.sample.pairs for each in self.found) / max(1, self.pairs)
+        packed = sum(group.row_bytes * group.sample.pairs for group in self.sampled) / max(1, self.pairs)
         parts = {"pairs/": (packed + PAIR) * self.pairs, "matched/": (packed + MATCHED) * self.matched}
         parts |= {"gated/": parts["matched/"]} if self.request.gate else {}
         return parts | ({} if self.kept is None else {"curated/": (packed + CURATED) * self.kept})
@@ -145,14 +145,14 @@ class Preview:
     @property
     def core_seconds(self) -> float:
         """Core-seconds for the whole run except its start and its gate."""
-        reading = sum(formats()[each.sample.format].seconds_a_gb * each.sample.size / 1e9 for each in self.found)
+        reading = sum(formats()[group.sample.format].seconds_a_gb * group.sample.size / 1e9 for group in self.sampled)
         return reading + PAIR_SECONDS * self.pairs
 
     def numbers(self) -> dict[str, float]:
         """Return the estimates for all inputs by name, such as `pairs` or `output_bytes`."""
         return {
             "files": len(self.request.files),
-            "input_bytes": sum(each.size for each in self.request.files),
+            "input_bytes": sum(file.size for file in self.request.files),
             "pairs": round(self.pairs),
             "matched": round(self.matched),
             **({} if self.kept is None else {"kept": round(self.kept)}),
@@ -177,16 +177,16 @@ def preview(
     compile_kernels(warm.needed(request.files), progress)
     with progress.stage("look into samples"):
         matching = _matching(request)
-        found = [_found(each, request, matching) for each in samples(request.files, request.options.columns)]
-    if found and not request.tables:
-        _require_texts(found)
-    return Preview(request, output, found)
+        sampled = [_sampled(sample, request, matching) for sample in samples(request.files, request.options.columns)]
+    if sampled and not request.tables:
+        _require_texts(sampled)
+    return Preview(request, output, sampled)
 
 
-def _require_texts(found: list[SampledInputs]) -> None:
+def _require_texts(sampled: list[SampledInputs]) -> None:
     """Refuse inputs if no sample has a pair; for such samples, files were read to their ends."""
-    if not any(each.sample.rows.num_rows for each in found):
-        tally = sum((each.sample.tally for each in found), Counter[str]())
+    if not any(group.sample.rows.num_rows for group in sampled):
+        tally = sum((group.sample.tally for group in sampled), Counter[str]())
         dropped = {name.removeprefix("dropped."): rows for name, rows in tally.items() if name.startswith("dropped.")}
         raise InputError(without_texts(tally["records"], dropped))
 
@@ -198,52 +198,52 @@ def _matching(request: Request) -> Matching:
     return Matching(request.identifier, finders, LanguageRules.of(config), lettered)
 
 
-def _found(sample: InputSample, request: Request, matching: Matching) -> SampledInputs:
+def _sampled(sample: InputSample, request: Request, matching: Matching) -> SampledInputs:
     batches = iter([one_batch(sample.rows)])
     kept = cut(request.exclusion.out_of(batches), request.config.max_text_length)
-    rows = one_batch(pa.Table.from_batches([each.filter(each["tally"].is_null()) for each in kept], CANDIDATES))
+    rows = one_batch(pa.Table.from_batches([batch.filter(batch["tally"].is_null()) for batch in kept], CANDIDATES))
     return SampledInputs(sample, rows, matching.find(rows["text"], rows["language"]))
 
 
 def lines(preview: Preview) -> str:
     """Return the console's text for a preview."""
     request = preview.request
-    size = readable(sum(each.size for each in request.files))
-    tables = [f"table:{each}: Spark reads it, and nothing of it is in these figures" for each in request.tables]
+    size = readable(sum(file.size for file in request.files))
+    tables = [f"table:{table}: Spark reads it, and nothing of it is in these figures" for table in request.tables]
     blocks = [
         [f"{counted(len(request.files), 'input')}, {size}", *tables],
-        *map(_group, preview.found),
+        *map(_group, preview.sampled),
         aligned(_languages(preview)),
-        [*_expected(preview)] if preview.found else [],
+        [*_expected(preview)] if preview.sampled else [],
         ["asked of images:", *(_fitted(f"  {line}", WIDTH) for line in request.gate.lines())] if request.gate else [],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def _group(found: SampledInputs) -> list[str]:
+def _group(group: SampledInputs) -> list[str]:
     """Return the lines about one group of inputs: format, size, columns, dropped rows, and the first rows."""
-    sample = found.sample
+    sample = group.sample
     dialect = f" ({sample.dialect})" if sample.dialect else ""
     about = f"about {short(sample.pairs)} pairs"
     first = f"{sample.format}{dialect}: {counted(len(sample.files), 'file')}, {readable(sample.size)}, {about}"
     columns = ", ".join(f"{field} = {' or '.join(map(in_one_line, names))}" for field, names in sample.columns.items())
     dropped = {name.removeprefix("dropped."): rows for name, rows in sample.tally.items() if name[:8] == "dropped."}
-    reasons = [f"{rows:,} {name}" for name, rows in sorted(dropped.items(), key=lambda each: -each[1])[:REASONS]]
+    reasons = [f"{rows:,} {name}" for name, rows in sorted(dropped.items(), key=lambda item: -item[1])[:REASONS]]
     notes = [f"columns: {columns}" * bool(columns), f"dropped of these: {', '.join(reasons)}" * bool(reasons)]
     more = [line for note in notes for line in _wrapped(note)]
-    rows = found.rows.slice(0, ROWS).select(["url", "text"]).to_pylist()
+    rows = group.rows.slice(0, ROWS).select(["url", "text"]).to_pylist()
     shown = [_fitted(part, WIDTH) for row in rows for part in (f"  {row['url']}", f"    {row['text']}")]
     return [first, *more, *shown]
 
 
 def _languages(preview: Preview) -> list[tuple[str, ...]]:
-    found = preview.languages()
-    total = sum(pairs for _, pairs, _ in found)
-    named_rows = [(named(code), pairs, matched) for code, pairs, matched in found[:LANGUAGES]]
-    if rest := found[LANGUAGES:]:
+    languages = preview.languages()
+    total = sum(pairs for _, pairs, _ in languages)
+    named_rows = [(named(code), pairs, matched) for code, pairs, matched in languages[:LANGUAGES]]
+    if rest := languages[LANGUAGES:]:
         named_rows.append((f"{len(rest)} more", sum(row[1] for row in rest), sum(row[2] for row in rest)))
     lines = [(name, percent(pairs, total), percent(matched, pairs)) for name, pairs, matched in named_rows]
-    sample = sum(each.rows.num_rows for each in preview.found)
+    sample = sum(group.rows.num_rows for group in preview.sampled)
     return [(f"language of {counted(sample, 'pair')}", "share", "matched"), *lines] if lines else []
 
 
@@ -253,9 +253,9 @@ def _expected(preview: Preview) -> Iterator[str]:
     share = percent(preview.matched, preview.pairs)
     yield f"expected: {short(preview.pairs)} pairs, {short(preview.matched)} with a match ({share})"
     yield from _wrapped(_kept(preview.kept, config))
-    each = ", ".join(f"{name} {readable(round(size))}" for name, size in parts.items())
+    sizes = ", ".join(f"{name} {readable(round(size))}" for name, size in parts.items())
     need, free = sum(parts.values()), free_bytes(preview.output)
-    yield from _wrapped(f"disk: {readable(round(need))}: {each}")
+    yield from _wrapped(f"disk: {readable(round(need))}: {sizes}")
     if free is not None and need > free:
         yield from _wrapped(f"it will not fit: {lacking(preview.output, need, free)}")
     cores = usable_cores()

@@ -88,17 +88,17 @@ class FoundInputs:
     def find(cls, config: CurationConfig, inputs: Sequence[str | Path], columns: TableOptions) -> FoundInputs:
         """Find the files of a run, and open each once; InputError for inputs and columns that cannot be used."""
         require_inputs(inputs)
-        given = list(map(str, inputs))
-        tables = list(dict.fromkeys(table_name(each) for each in given if is_table(each)))
+        sources = list(map(str, inputs))
+        tables = list(dict.fromkeys(table_name(source) for source in sources if is_table(source)))
         if tables and config.sample_files is not None:
             raise InputError(f"sample_files takes some files, and {PREFIX}{tables[0]} has none; give a view of it")
-        names = [each for each in given if not is_table(each)]
+        names = [source for source in sources if not is_table(source)]
         passed_over: dict[str, str] = {}
-        found = files.find(names, columns, config.sample_files, config.seed, passed_over)
-        paths = [file.path for file in found]
+        listed = files.find(names, columns, config.sample_files, config.seed, passed_over)
+        paths = [file.path for file in listed]
         if config.sample_files is None:
-            columns.require_use([*(PREFIX + each for each in tables), *paths])
-        return cls(found, tables, passed_over, [*(each for each in names if not is_crawl(each)), *paths])
+            columns.require_use([*(PREFIX + table for table in tables), *paths])
+        return cls(listed, tables, passed_over, [*(name for name in names if not is_crawl(name)), *paths])
 
 
 @dataclass(frozen=True)
@@ -150,11 +150,11 @@ class Request:
 
     def _excluded(self) -> str | None:
         """Return a digest of the exclusion lists and, if they name hashes, of the hash tables; None without lists."""
-        own = self.exclusion
-        if own.hashes and self.gate is not None:
+        exclusion = self.exclusion
+        if exclusion.hashes and self.gate is not None:
             files = self.gate.hashes.files()
-            return digest_of({"lists": own.digest, "bits": self.options.near, "files": files})
-        return own.digest if len(own) else None
+            return digest_of({"lists": exclusion.digest, "bits": self.options.near, "files": files})
+        return exclusion.digest if len(exclusion) else None
 
     def with_copies(self, copies: list[Input]) -> Request:
         """Return the request with the tables replaced by the files that they were copied into."""
@@ -298,6 +298,6 @@ class Finds(Protocol):
 
 def observers(options: Options) -> dict[str, Observer]:
     """Return the observers that the options of a run ask for, by name."""
-    known, expected = hooks("clip_curation.report_sections"), "an object with the method observe"
-    found = {name: hook.find(options, has("observe"), expected) for name, hook in known.items()}
-    return {name: each for name, each in found.items() if each is not None}
+    available, expected = hooks("clip_curation.report_sections"), "an object with the method observe"
+    asked = {name: hook.find(options, has("observe"), expected) for name, hook in available.items()}
+    return {name: observer for name, observer in asked.items() if observer is not None}

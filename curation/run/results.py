@@ -143,7 +143,7 @@ class Results:
 
         Ids that none of these images contains are left out.
         """
-        wanted, found = np.zeros(len(self.counts), bool), dict[int, str]()
+        wanted, example_by_id = np.zeros(len(self.counts), bool), dict[int, str]()
         wanted[np.asarray(ids, np.int64)] = True
         for batch in self.matched(images):
             if not wanted.any():
@@ -154,9 +154,9 @@ class Results:
             matches = np.random.default_rng(0).permutation(np.flatnonzero(wanted[held]))
             new, first = np.unique(held[matches], return_index=True)
             text_of = np.searchsorted(offsets, matches[first], side="right") - 1
-            found |= zip(new.tolist(), texts.field("text").take(pa.array(text_of)).to_pylist(), strict=True)
+            example_by_id |= zip(new.tolist(), texts.field("text").take(pa.array(text_of)).to_pylist(), strict=True)
             wanted[new] = False
-        return found
+        return example_by_id
 
     def thresholds(self, english_threshold: int, tail_share: float | None = None) -> Thresholds:
         """Return the thresholds that the run would have with this English threshold and, if given, this tail share."""
@@ -228,10 +228,10 @@ class Results:
                 f"{self.path} is a manifest from which images were removed, and has no matched images; give the run "
                 "that it came from, or curate that again with --exclude"
             )
-        known, prefix = self.facts.get("checksums", {}), f"{part}/"
-        own = {path.removeprefix(prefix): each for path, each in known.items() if path.startswith(prefix)}
+        listed, prefix = self.facts.get("checksums", {}), f"{part}/"
+        sums = {path.removeprefix(prefix): checksum for path, checksum in listed.items() if path.startswith(prefix)}
         remedy = f"delete {self.path / part} and {RERUN}" if part == MATCHED_PART else self._remedy
-        return own_files(self.path / part, own or None, remedy)  # None: run.json has no checksums for this part
+        return own_files(self.path / part, sums or None, remedy)  # None: run.json has no checksums for this part
 
     def file(self, name: str) -> OwnFile:
         """Return a file of the results, such as counts.parquet, with its checksum."""

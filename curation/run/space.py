@@ -48,10 +48,10 @@ def lacking(output: str | PathLike[str], need: float, free: int) -> str:
 def require_space(output: str | PathLike[str], inputs: Sequence[Input], options: Options, progress: Progress) -> None:
     """Refuse a new run whose pairs alone will not fit into its output folder; say it if all together may not."""
     free = free_bytes(output)
-    if free is None or not is_free(as_path(output)) or sum(each.size for each in inputs) * PLENTY < free:
+    if free is None or not is_free(as_path(output)) or sum(source.size for source in inputs) * PLENTY < free:
         return
     compile_kernels(warm.needed(inputs), progress)
-    need = sum((row_bytes(each.rows) + PAIR) * each.pairs for each in samples([*inputs], options.columns))
+    need = sum((row_bytes(sample.rows) + PAIR) * sample.pairs for sample in samples([*inputs], options.columns))
     if need > free:
         raise InputError(f"{lacking(output, need, free)}; make room, or give an output folder on another disk")
     if need * ALL_PARTS > free:

@@ -220,11 +220,11 @@ class Steps:
 
     def _exclusion(self, work: Path) -> Exclusion:
         """Return the exclusion of the request, extended by the images with listed hashes in the hash tables."""
-        own, gate, bits = self.request.exclusion, self.request.gate, self.request.options.near
-        if not own.hashes or gate is None:
-            return own
+        exclusion, gate, bits = self.request.exclusion, self.request.gate, self.request.options.near
+        if not exclusion.hashes or gate is None:
+            return exclusion
         with self.progress.stage("look up listed hashes"):
-            return own.without(gate.hashes.find(self.engine, own.hashes, bits, work))
+            return exclusion.without(gate.hashes.find(self.engine, exclusion.hashes, bits, work))
 
     def _lettered_of(self, counts: EntryCounts) -> np.ndarray:
         """Return a mask, bool[entry]: which of the counted entries have letters."""
@@ -239,13 +239,13 @@ class Steps:
         languages, passes, config = self.request.entries.languages, count(), self.request.config
 
         def sizes_at(candidates: list[int]) -> list[float]:
-            each = [thresholds_at(t, distributions, config) for t in candidates]
-            rates = rates_of_each(counts.values, languages, each)
+            thresholds = [thresholds_at(t, distributions, config) for t in candidates]
+            rates = rates_of_each(counts.values, languages, thresholds)
             path = save_array(self.output.artefacts / f"rates{next(passes)}.npy", rates)
-            title = f"try {len(each)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"
+            title = f"try {len(thresholds)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"
             with self.progress.stage(title):
                 sizes = tasks.expected_sizes(self.engine, images.files, self.engine.ship(path))
-            return [sizes[f"size.{column}"] for column in range(len(each))]
+            return [sizes[f"size.{column}"] for column in range(len(thresholds))]
 
         limiting = counts.values if config.one_threshold else counts.values[languages.get(ENGLISH, slice(0))]
         return threshold_for_size(sizes_at, target_size, unlimited_threshold(limiting))

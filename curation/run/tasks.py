@@ -64,12 +64,12 @@ def with_pool_languages(
         texts, _ = shorter(texts_of(rows), max_text_length)
         labelled = identifier.predict(texts)
         pages = rows["page_url"].dictionary_encode()  # a page has many images
-        own = hosts(pages.dictionary, str.lower).take(pages.indices)
-        found = weighed(texts, labelled, identifier, Surroundings(rows["page_url"], own, rows["page_language"]))
+        sites = hosts(pages.dictionary, str.lower).take(pages.indices)
+        languages = weighed(texts, labelled, identifier, Surroundings(rows["page_url"], sites, rows["page_language"]))
         place = rows.schema.get_field_index("pool_language")
-        columns = [*rows.columns[:place], found, *rows.columns[place + 1 :], *labelled]
-        found = pa.RecordBatch.from_arrays(columns, [*rows.schema.names, *LABELS])
-        yield from (found.slice(begin, ROWS_READ) for begin in range(0, found.num_rows, ROWS_READ))
+        columns = [*rows.columns[:place], languages, *rows.columns[place + 1 :], *labelled]
+        filled = pa.RecordBatch.from_arrays(columns, [*rows.schema.names, *LABELS])
+        yield from (filled.slice(begin, ROWS_READ) for begin in range(0, filled.num_rows, ROWS_READ))
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def match(engine: Engine, ledger: Ledger, columns: TableOptions, plan: MatchPlan
     """
     task = partial(_match, stamps=ledger.stamps, columns=columns, plan=plan, buckets=buckets)
     missing = ledger.missing
-    pair_bytes = sum(each.size for each in missing) / max(1.0, sum(map(pairs_in, missing)))
+    pair_bytes = sum(source.size for source in missing) / max(1.0, sum(map(pairs_in, missing)))
     task_bytes = max(TASK_BYTES, BLOCK_ROWS * buckets * pair_bytes)
     return engine.run(ledger.tasks(engine.cores, task_bytes), task)
 
@@ -203,15 +203,15 @@ def sample(engine: Engine, files: list[OwnFile], sampling: Sampling) -> Tallies:
 def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
     compile_kernels(warm.needed(task))  # on machines where the driver has not
     name = stamps.name_of(task)
-    batches_read = (each for source in task for each in _read(source, columns, plan))
-    found = plan.candidates(_counted_pairs(batches_read))
+    batches_read = (batch for source in task for batch in _read(source, columns, plan))
+    candidates = plan.candidates(_counted_pairs(batches_read))
     if buckets:
         file, tallies = f"{name}{ENDING}", Tallies()
-        blocks = pack_pairs(found, plan.open(), plan.max_texts, buckets, tallies)
+        blocks = pack_pairs(candidates, plan.open(), plan.max_texts, buckets, tallies)
         tally(tallies, Path(file), write_blocks(stamps.folder / file, PAIRS, blocks))
     else:
         file = f"{name}.parquet"
-        tallies = write_unique(found, plan.open(), stamps.folder / file)
+        tallies = write_unique(candidates, plan.open(), stamps.folder / file)
     stamps.write(task, [file], tallies)
     return Tallies()
 

@@ -58,20 +58,20 @@ def verify(folder: str | PathLike[str]) -> str:
     """Return a sentence if all files of a folder are as they were written; else raise InputError, naming faults."""
     path = as_path(folder)
     with reachable(path):
-        found = names(path)
-        if "run.json" in found:
+        present = names(path)
+        if "run.json" in present:
             facts = _facts(path / "run.json", RERUN)
             return _verified(path, _of_run(path, facts), _unknown(path, facts["checksums"]))
-        if FACTS in found:
+        if FACTS in present:
             return _verified(path, _of_checksums(path, FACTS, _facts(path / FACTS, BUILD)) + _of_sources(path), [])
-        if CLUSTERED in found:
+        if CLUSTERED in present:
             facts = _facts(path / CLUSTERED, CLUSTER)
             return _verified(path, _of_checksums(path, CLUSTERED, facts), _unknown(path, facts["checksums"]))
-        if CHECKSUMS in found:
+        if CHECKSUMS in present:
             facts = _facts(path / CHECKSUMS, MAKE)
             more = sorted({*files_below(path)} - {CHECKSUMS, *facts["checksums"]})
             return _verified(path, _of_checksums(path, CHECKSUMS, facts), more)
-        if STAMP in found:
+        if STAMP in present:
             return _verified(path, *_of_stamps(path))
     raise InputError(f"{path} {described(path)}; give a folder that a command of this project has finished")
 
@@ -96,14 +96,14 @@ def _remedy(faults: list[str]) -> str:
 def _of_run(path: Path, facts: dict) -> list[FolderCheck]:
     """Return the checks of a run's files: those that run.json lists, and those that have checksums of their own."""
     has_matched = any(name.startswith("matched/") for name in facts["checksums"])
-    own = [] if facts.get("removals") else ["times.json", *([f"matched/{STAMP}"] if has_matched else [])]
-    own += [
+    checked = [] if facts.get("removals") else ["times.json", *([f"matched/{STAMP}"] if has_matched else [])]
+    checked += [
         f"{part}/{file.name}"
         for part in ("pairs", "matched")
         for file in files(path / part, ".json")
         if file.name not in (STAMP, EARLIER)
     ]
-    jsons = [FolderCheck(name, partial(_require_json, path / name)) for name in own]
+    jsons = [FolderCheck(name, partial(_require_json, path / name)) for name in checked]
     return [*_of_checksums(path, "run.json", facts), *jsons, *_of_pairs(path), *_of_tables(path)]
 
 
@@ -126,8 +126,8 @@ def _of_checksums(path: Path, name: str, facts: dict) -> list[FolderCheck]:
 
 def _of_bytes(path: Path, checksums: Mapping[str, str], within: str = "") -> Iterator[FolderCheck]:
     """Yield a check for each path in `checksums`, relative to the folder `within` (ending in / or empty) of `path`."""
-    for name, each in checksums.items():
-        yield FolderCheck(f"{within}{name}", partial(_require_bytes, path / within / name, each))
+    for name, checksum in checksums.items():
+        yield FolderCheck(f"{within}{name}", partial(_require_bytes, path / within / name, checksum))
 
 
 def _of_stamps(path: Path) -> tuple[list[FolderCheck], list[str]]:
@@ -137,7 +137,7 @@ def _of_stamps(path: Path) -> tuple[list[FolderCheck], list[str]]:
         FolderCheck(file.name, partial(_require_json, file))
         for file in sorted(jsons, key=lambda file: file.name != STAMP)
     ]
-    named = {name: each for file in jsons for name, each in checksums_of(file).items()}
+    named = {name: checksum for file in jsons for name, checksum in checksums_of(file).items()}
     checks += _of_bytes(path, dict(sorted(named.items())))
     return checks, sorted({file.name for file in part_files(path)} - named.keys())
 
@@ -164,11 +164,11 @@ def _facts(path: Path, remedy: str) -> dict:
     return facts
 
 
-def _unknown(path: Path, known: dict[str, str]) -> list[str]:
-    """Return the paths of files in the folders PARTS that are not in `known`; a run records all files there."""
-    found = [(part, name) for part in PARTS for name in sorted(names(path / part))]
-    own = [f"{part}/{name}" for part, name in found if not (part == "matched" and STAMP_NAME.fullmatch(name))]
-    return [name for name in own if name not in known]
+def _unknown(path: Path, recorded: dict[str, str]) -> list[str]:
+    """Return the paths of files in the folders PARTS that are not in `recorded`; a run records all files there."""
+    present = [(part, name) for part in PARTS for name in sorted(names(path / part))]
+    paths = [f"{part}/{name}" for part, name in present if not (part == "matched" and STAMP_NAME.fullmatch(name))]
+    return [name for name in paths if name not in recorded]
 
 
 def _require_bytes(path: Path, checksum: str) -> None:

@@ -92,8 +92,8 @@ def group_and_sample() -> None:
     """Warm the kernels that group pairs by image, count entries, and sample."""
     urls = [f"http://a.example/{k // 2}" for k in range(len(TEXTS))]
     rows = combine(keyed(candidates({"url": urls, "text": TEXTS, "kind": ["alt"] * len(TEXTS)})), 2, Tallies())
-    found = [pa.array(["en"] * len(rows)), pa.array([1.0] * len(rows), pa.float32()), pa.array([[0, 1]] * len(rows))]
-    columns = [column.cast(field.type) for column, field in zip(found, FOUND, strict=True)]
+    matches = [pa.array(["en"] * len(rows)), pa.array([1.0] * len(rows), pa.float32()), pa.array([[0, 1]] * len(rows))]
+    columns = [column.cast(field.type) for column, field in zip(matches, FOUND, strict=True)]
     columns.append(pa.nulls(len(rows), pa.string()))
     matched = group(pa.RecordBatch.from_arrays([*rows.columns, *columns], schema=PAIRS), Tallies())
     counts = EntryCounts.zeros(2, "")
@@ -118,5 +118,5 @@ ALL = CRAWLS["wat"] | CALLS | CRAWLS["warc"]
 
 def needed(inputs: Iterable[Input]) -> dict[Call, int]:
     """Return the functions to call to warm all kernels of a run over these inputs, and how many kernels each warms."""
-    formats = {each.format for each in inputs}
+    formats = {source.format for source in inputs}
     return CALLS | {call: number for name in sorted(formats & set(CRAWLS)) for call, number in CRAWLS[name].items()}

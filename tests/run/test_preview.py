@@ -174,4 +174,4 @@ def test_urls_are_looked_into_as_files_are(server, folder):
     addresses = [server.serve(f"/{path.name}", Ranged(path.read_bytes())) for path in (folder / "in").glob("*.parquet")]
     found = preview(addresses, folder / "out", metadata=entries, config=CurationConfig())
     assert (found.pairs, found.matched, round(found.kept)) == (4, 1, 1)
-    assert [row["url"][:20] for row in found.found[0].rows.to_pylist()] == ["https://example.org/"] * 4
+    assert [row["url"][:20] for row in found.sampled[0].rows.to_pylist()] == ["https://example.org/"] * 4
