@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from metadata import pipeline
+from metadata import pipeline, starter
 from metadata.config import MetadataConfig
 from metadata.download.fetch import Manners, Result, fetch, look_up
 from metadata.download.sources import SOURCES, WORDNETS, Snapshot, plan
@@ -64,7 +64,7 @@ def run(args: Namespace) -> None:
     config = made(MetadataConfig, args)
     output = require_output(Path(args.output))
     if args.starter:
-        for flag, found in pipeline.paths().items():
+        for flag, found in starter.paths().items():
             setattr(args, flag, [*getattr(args, flag), *found])
     counted = [each.rpartition("=")[2] for each in args.frequencies if each != WORDFREQ]
     require_apart(output, [*args.wordnet, *args.wikipedia, *args.pageviews, *counted], except_in=[DOWNLOADS])
@@ -171,8 +171,8 @@ def _add_main(parser: Parser) -> None:
     add = parser.add_argument
     for flag, value, meaning in PATHS:
         add(flag, nargs="+", default=[], metavar=value, help=meaning)
-    starter = "take what needs no download: --frequencies wordfreq, and the package clip-curation-wordnets if installed"
-    add("--starter", action="store_true", help=starter)
+    free = "take what needs no download: --frequencies wordfreq, and the package clip-curation-wordnets if installed"
+    add("--starter", action="store_true", help=free)
     fetched = "fetch these sources of the languages first, or all: wordnet, wikipedia, pageviews"
     add("--download", nargs="*", choices=tuple(SOURCES), metavar="SOURCE", help=fetched)
     add("--contact", default="", metavar="ADDRESS", help="e-mail or URL, which --download needs")

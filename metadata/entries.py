@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -230,13 +230,28 @@ ABOUT = ("name", "starter", "versions", "licences")
 _STRINGS = "strings.json"
 
 
+@dataclass(frozen=True)
+class EntriesOnDisk:
+    """A folder in which every process of this machine can read the strings of entries."""
+
+    folder: Path
+    read: Callable[[Path], Entries]
+
+    def open(self) -> Entries:
+        """Return the entries, without scores and sources."""
+        return self.read(self.folder)
+
+
 @typed
 @dataclass(frozen=True)
 class Entries:
     """All entries; `table` has the columns of SCHEMA, and `languages` maps each code to its slice of ids.
 
-    `about` has those members of metadata.json that ABOUT lists; it is empty for entries built from lists.
+    `about` has those members of metadata.json that ABOUT lists; it is empty for entries built from lists. If
+    `on_demand`, a language takes up to a second until its entries can be read for the first time on a machine.
     """
+
+    on_demand: ClassVar[bool] = False
 
     table: pa.Table
     languages: dict[str, slice]
@@ -275,7 +290,7 @@ class Entries:
         return cls(table, _ids(table["language"]))
 
     def __len__(self) -> int:
-        return len(self.strings)
+        return sum(ids.stop - ids.start for ids in self.languages.values())
 
     def __repr__(self) -> str:
         shown = [f"{ids.stop - ids.start:,} {code}" for code, ids in self.languages.items()]
@@ -293,9 +308,14 @@ class Entries:
         return have_letters(self.strings)
 
     @cached_property
+    def digests(self) -> dict[str, str]:
+        """The digest of each language's entries, by code."""
+        return {code: digest_of(self.of(code)) for code in self.languages}
+
+    @cached_property
     def digest(self) -> str:
         """The digest of all entries: 32 hex digits that depend on each entry's string, language and id."""
-        return digest_of_all({code: digest_of(self.of(code)) for code in self.languages})
+        return digest_of_all(self.digests)
 
     @property
     def name(self) -> str:
@@ -306,7 +326,8 @@ class Entries:
 
     def entry(self, id: int) -> str:
         """Return the string of the entry with this id; InputError for an id out of range."""
-        return self.strings[self._known(id)].as_py()
+        code = self.language(id)
+        return self.of(code)[id - self.languages[code].start].as_py()
 
     def language(self, id: int) -> str:
         """Return the code of the language of the entry with this id; InputError for an id out of range."""
@@ -360,6 +381,11 @@ class Entries:
             arrays = {"offsets": offsets.astype(np.int32), "data": data[: offsets[-1]]}
             save_arrays(folder, _STRINGS, header, arrays)
 
+    def on_disk(self, folder: Path) -> EntriesOnDisk:
+        """Return where processes of this machine can read the strings: in `folder`, if they are on no disk yet."""
+        self.save_strings(folder)
+        return EntriesOnDisk(folder, Entries.of_strings)
+
     @classmethod
     def of_strings(cls, folder: Path) -> Entries:
         """Return the entries that `save_strings` wrote, mapped into memory, without scores and sources."""
@@ -386,12 +412,18 @@ class Entries:
 class _Strings(Entries):
     """Entries of which only strings, languages and digest are known, memory-mapped from a `save_strings` folder."""
 
+    _folder: Path
+
     def __init__(self, folder: Path) -> None:
         header, arrays = open_arrays(folder, _STRINGS, VERSION)
         buffers = [None, pa.py_buffer(arrays["offsets"]), pa.py_buffer(arrays["data"])]
         strings = pa.Array.from_buffers(pa.string(), len(arrays["offsets"]) - 1, buffers)
         languages = {code: slice(*ids) for code, ids in header["languages"].items()}
-        vars(self).update(strings=strings, languages=languages, digest=header["digest"], about={})
+        vars(self).update(strings=strings, languages=languages, digest=header["digest"], about={}, _folder=folder)
+
+    def on_disk(self, folder: Path) -> EntriesOnDisk:
+        """Return the folder that these entries were read from; nothing is written to `folder`."""
+        return EntriesOnDisk(self._folder, Entries.of_strings)
 
 
 class _Saved(_Strings):

@@ -1,35 +1,23 @@
-"""Run a build of all entries, from the first stage to the last, or build starter metadata from packages alone.
-
-Starter metadata are the frequent words of many languages; they need no download. They are built once for each set of
-package versions, into this machine's cache folder, which all jobs share.
-"""
+"""Run a build of all entries, from the first stage to the last."""
 
 from __future__ import annotations
 
-import json
 import logging
-import unicodedata
-from dataclasses import asdict, dataclass
-from functools import cached_property, partial
-from hashlib import blake2b
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from metadata.build import NGRAMS, Build, BuildPart
 from metadata.config import MetadataConfig
 from metadata.entries import ENTRIES, FACTS, Entries
-from metadata.frequency_lists import WORDFREQ
 from metadata.sources import Sources
 from metadata.stages.ngrams import NgramPlan, ngram_entries
 from metadata.stages.titles import TitlePlan, title_entries
-from metadata.wordnet import package_folder
 from runtime.engine import Engine, Given, engine_of, started
 from runtime.errors import InputError, typed
-from runtime.kernel_caches import cache_folder
-from runtime.packages import __version__, require_packages
 from runtime.progress import Progress
 from runtime.storage.atomic import Parts, finished
 from runtime.storage.locks import WORK, claimed
-from runtime.storage.machine_cache import opened
 from runtime.storage.own_files import checksums_in
 from runtime.storage.paths import make_folder, names, remove
 from runtime.tallies import Tallies
@@ -38,8 +26,6 @@ log = logging.getLogger("metadata")
 
 COUNTED, DOWNLOADS = "sources", "downloads"  # folders in the output: of counted parts, and of fetched files
 _COUNTS = "counts"  # a temporary folder for counts, until entries are chosen
-
-EXTRA = "starter"  # the extra that installs the packages of starter metadata
 
 
 @typed
@@ -135,38 +121,3 @@ class Counting:
     def _workers(self) -> Engine:
         """The engine, started, after a check that its workers see the folder for unfinished parts."""
         return started(self.engine, self.progress, make_folder(self.build.parts.work))
-
-
-def paths() -> dict[str, list[str]]:
-    """Return the values of --frequencies and --wordnet for starter metadata, by flag; InputError without wordfreq."""
-    try:
-        require_packages([WORDFREQ])
-    except InputError as error:
-        raise InputError(
-            f"starter metadata needs the extra `{EXTRA}`: {error}; or give --metadata or --entries"
-        ) from None
-    return {"frequencies": [WORDFREQ], "wordnet": list(filter(None, [package_folder()]))}
-
-
-def starter_metadata(config: MetadataConfig, progress: Progress | None = None) -> Entries:
-    """Return the starter's entries from this machine's cache; build them if they are missing or damaged."""
-    found = paths()
-    sources = Sources.find(frequencies=found["frequencies"], wordnet=found["wordnet"])
-    folder = cache_folder() / f"{EXTRA}-{_key(config, sources)}"
-    build = partial(_build, config=config, sources=sources, progress=progress or Progress())
-    return opened(folder, build, Entries.open)
-
-
-def _build(folder: Path, config: MetadataConfig, sources: Sources, progress: Progress) -> None:
-    with progress.stage("build starter metadata, once on this machine", "languages"):
-        Build(config, sources, Parts(folder / "sources", folder)).write(folder, lambda: None)
-
-
-def _key(config: MetadataConfig, sources: Sources) -> str:
-    """Return a digest, 32 hex digits, of all that decides starter entries: versions, config, this package's code."""
-    versions = sources.versions() | {"program": __version__, "unicode": unicodedata.unidata_version}
-    hashed = blake2b(json.dumps([versions, asdict(config)], sort_keys=True).encode(), digest_size=16)
-    code = (path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".csv"))
-    for path in sorted(code):  # empty if the package is in an archive
-        hashed.update(path.read_bytes())
-    return hashed.hexdigest()

@@ -99,12 +99,13 @@ class EntryCounts:
     def _tables(self, entries: Entries, rates: np.ndarray | None, schema: pa.Schema) -> Iterator[pa.Table]:
         """Yield the counted entries of each language that has any as one table."""
         for language, ids in entries.languages.items():
-            counted = np.flatnonzero(self.values[ids]) + ids.start
+            places = np.flatnonzero(self.values[ids])
+            counted = places + ids.start
             if len(counted):
                 columns = [
                     pa.array(counted, pa.int32()),
                     pa.repeat(language, len(counted)),
-                    entries.strings.take(pa.array(counted)).cast(pa.string()),
+                    entries.of(language).take(pa.array(places)).cast(pa.string()),
                     pa.array(self.values[counted]),
                     pa.nulls(len(counted), pa.float32()) if rates is None else pa.array(rates[counted], pa.float32()),
                 ]

@@ -11,7 +11,7 @@ import os
 import shutil
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import chain
@@ -32,14 +32,14 @@ from curation.language.judging import LanguageRules, Stated, judge, weighed
 from curation.matching.matcher import VERSION, Matcher
 from curation.matching.trie import require_entries
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, LABELS, PAIRS
-from metadata.entries import Entries, digest_of
+from metadata.entries import Entries, EntriesOnDisk
 from metadata.languages import OTHER
 from metadata.rules import Rules, meta_entry, meta_text, symbols
 from runtime.arrow import list_array, parts, require, string_array
 from runtime.errors import AGAIN, InputError, typed
 from runtime.kernel_caches import cache_folder
 from runtime.storage.atomic import read_json, write_json
-from runtime.storage.machine_cache import opened
+from runtime.storage.machine_cache import opened, sound
 from runtime.storage.paths import room
 from runtime.tallies import Tallies
 
@@ -94,38 +94,58 @@ def open_automata(strings: Path, rules: Rules) -> Finders:
 
 
 @lru_cache(maxsize=1)
-def open_matchers(folder: Path) -> Finders:
-    """Return finders that open the matchers that `save_matchers` wrote into a folder; the latest result is cached.
+def open_matchers(folder: Path, rules: Rules = "unicode", on_disk: EntriesOnDisk | None = None) -> Finders:
+    """Return finders that open the matchers of a folder of `save_matchers`; the latest result is cached.
 
-    The entries themselves are not read: in each worker, the entries of all languages would take gigabytes.
+    A matcher that is missing or damaged is built from the entries `on_disk`, if there are any. Only for that are the
+    entries read: in each worker, the entries of all languages would take gigabytes.
     """
     saved = _index(folder)
     ids = {code: range(each["first"], each["stop"]) for code, each in saved.items()}
-    return Finders(ids, lambda language: _open_matcher(folder / language, saved[language]["digest"]))
+    if on_disk is None:
+        return Finders(ids, lambda code: _open_matcher(folder / code, saved[code]["digest"]))
+    return Finders(ids, lambda code: _sound_matcher(folder / code, saved[code]["digest"], on_disk.open, rules))
 
 
-def matchers_of(entries: Entries, rules: Rules) -> Path:
-    """Return the folder of the matchers of all languages, built once per machine, and again if one is damaged."""
+def matchers_of(entries: Entries, rules: Rules, complete: bool = True) -> Path:
+    """Return the folder of the matchers of all languages, built once per machine.
+
+    If `complete`, all of them are checked, and built again if they are damaged; otherwise, only matchers of entries
+    that are not built on demand are there for sure.
+    """
     versions = f"{VERSION}-{unicodedata.unidata_version}-{regex.__version__}"  # versions of the character classes
     folder = cache_folder() / f"matchers-{entries.digest}-{rules}-{versions}"
-    return opened(folder, lambda matchers: save_matchers(entries, rules, matchers), _undamaged)
+    languages = [] if entries.on_demand else [*entries.languages]
+    saved = opened(folder, lambda matchers: save_matchers(entries, rules, matchers, languages), _index)
+    if complete:
+        for code, each in saved.items():
+            _sound_matcher(folder / code, each["digest"], lambda: entries, rules)
+    return folder
 
 
-def save_matchers(entries: Entries, rules: Rules, matchers: Path, processes: int | None = None) -> None:
-    """Build and save the matchers of all languages in a folder, by default in several processes if that is faster."""
+def save_matchers(
+    entries: Entries,
+    rules: Rules,
+    matchers: Path,
+    languages: Sequence[str] | None = None,
+    processes: int | None = None,
+) -> None:
+    """Build and save the matchers of some languages in a folder, by default of all, in several processes if faster."""
+    languages = [*entries.languages] if languages is None else languages
     if processes is None:
         processes = min(os.cpu_count() or 1, len(entries) // PROCESS_ENTRIES)
-    if processes < 2:
-        for language in entries.languages:
+    if processes < 2 or not languages:
+        matchers.mkdir(parents=True, exist_ok=True)
+        for language in languages:
             save_matcher(entries, language, rules, matchers)
     else:
         from runtime.engine.local import Local  # here, as few metadata are so large
 
         entries.save_strings(strings := matchers / "strings")
-        Local(processes).run([*entries.languages], partial(_save_one, strings=strings, rules=rules, matchers=matchers))
+        Local(processes).run([*languages], partial(_save_one, strings=strings, rules=rules, matchers=matchers))
         shutil.rmtree(strings)
     index = {
-        code: {"first": ids.start, "stop": ids.stop, "digest": digest_of(entries.of(code))}
+        code: {"first": ids.start, "stop": ids.stop, "digest": entries.digests[code]}
         for code, ids in _ids(entries).items()
     }
     write_json(matchers / INDEX, index)
@@ -159,11 +179,13 @@ def _index(matchers: Path) -> dict[str, dict[str, Any]]:
     return saved
 
 
-def _undamaged(matchers: Path) -> Path:
-    """Return a folder of `save_matchers` after a check of all its files; InputError for a damaged one."""
-    for code, each in _index(matchers).items():
-        _open_matcher(matchers / code, each["digest"])
-    return matchers
+def _sound_matcher(folder: Path, digest: str, entries: Callable[[], Entries], rules: Rules) -> Matcher:
+    """Return the matcher that a folder holds, named by its language, after it is built if it is missing or damaged."""
+
+    def build(part: Path) -> None:
+        Matcher.build(entries().of(folder.name), rules).save(part)
+
+    return sound(folder, build, lambda whole: _open_matcher(whole, digest))
 
 
 def _open_matcher(folder: Path, digest: str) -> Matcher:

@@ -200,7 +200,7 @@ def _gate(options: Options, exclusion: Exclusion) -> GateHook | None:
 
 def starter(config: CurationConfig, progress: Progress) -> Entries:
     """Return starter metadata for the rules of `config`, with a note that it is taken."""
-    from metadata.pipeline import starter_metadata  # here, as the readers of metadata's sources take long to import
+    from metadata.starter import starter_metadata  # here, as the readers of metadata's sources take long to import
 
     entries = starter_metadata(MetadataConfig(rules=config.rules), progress)
     progress.note(f"No metadata is given. {warnings.starter(entries.about)}")

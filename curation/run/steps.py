@@ -200,11 +200,12 @@ class Steps:
     def _artefacts(self) -> tasks.Artefacts:
         """Build and ship the files that workers match with: entries, model, exclusion, mask of entries with letters."""
         request, folder = self.request, self.output.artefacts
-        matched, exclusion = folder / "strings", folder / "exclusion"
+        matched, exclusion, on_disk = folder / "strings", folder / "exclusion", None
         excluded = self._exclusion(folder)
         if request.config.matcher == "trie":
             with self.progress.stage("build matchers"):
-                matched = matchers_of(request.entries, request.config.rules)
+                on_disk = request.entries.on_disk(matched) if self.engine.is_local else None
+                matched = matchers_of(request.entries, request.config.rules, complete=on_disk is None)
         else:
             request.entries.save_strings(matched)
         if len(excluded):
@@ -216,6 +217,7 @@ class Steps:
             lettered=self.engine.ship(save_array(folder / "lettered.npy", request.entries.lettered))
             if request.config.evidence == "letters"
             else None,
+            on_disk=on_disk,
         )
 
     def _exclusion(self, work: Path) -> Exclusion:
@@ -228,8 +230,11 @@ class Steps:
 
     def _lettered_of(self, counts: EntryCounts) -> np.ndarray:
         """Return a mask, bool[entry]: which of the counted entries have letters."""
-        ids, lettered = np.flatnonzero(counts.values), np.zeros(len(counts), bool)
-        lettered[ids] = have_letters(self.request.entries.strings.take(pa.array(ids)))
+        entries, lettered = self.request.entries, np.zeros(len(counts), bool)
+        for code, ids in entries.languages.items():
+            counted = np.flatnonzero(counts.values[ids])
+            if len(counted):
+                lettered[ids.start + counted] = have_letters(entries.of(code).take(pa.array(counted)))
         return lettered
 
     def _threshold_for_size(

@@ -32,7 +32,7 @@ from curation.matching import Matching, open_automata, open_matchers
 from curation.outputs.checkpoints import TASK_BYTES, Input, Ledger, Stamps
 from curation.run import warm
 from curation.schemas import LABELS, MATCHED_ROW_GROUP, PAIRS, SAMPLED
-from metadata.entries import Entries
+from metadata.entries import Entries, EntriesOnDisk
 from metadata.rules import Rules
 from runtime.arrow import gather_rows, parts
 from runtime.buckets import ENDING, Block, read_blocks, write_blocks
@@ -80,6 +80,7 @@ class Artefacts:
     model: Shipped
     exclusion: Shipped | None  # None without exclusion lists
     lettered: Shipped | None = None  # mask of the entries with letters; None if texts need no such entry
+    on_disk: EntriesOnDisk | None = None  # of which missing matchers are built; None: all are there
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,10 @@ class MatchPlan:
         """Open the plan's artefacts in a worker; return a Matching."""
         compile_kernels(warm.CALLS)  # on machines where the driver has not
         entries = self.artefacts.entries.path()
-        finders = open_matchers(entries) if self.matcher == "trie" else open_automata(entries, self.rules)
+        if self.matcher == "trie":
+            finders = open_matchers(entries, self.rules, self.artefacts.on_disk)
+        else:
+            finders = open_automata(entries, self.rules)
         lettered = self.artefacts.lettered.array() if self.artefacts.lettered else None
         finders = finders.of_one_list(self.one_list)
         return Matching(Identifier.open(self.artefacts.model.path()), finders, self.languages, lettered)

@@ -58,6 +58,10 @@ class Engine(Protocol):
     def cores(self) -> int:
         """The number of tasks that run at the same time."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether workers are processes of this machine, which see all files that this process sees."""
+
     def start(self, progress: Progress) -> None:
         """Start the engine, if starting it takes long, as a stage of `progress`."""
 

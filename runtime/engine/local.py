@@ -63,6 +63,8 @@ class Local:
     `sql` is a function that starts Spark to evaluate SQL; without it, SQL is refused.
     """
 
+    is_local = True
+
     def __init__(self, cores: int | None = None, sql: Callable[[], Spark] | None = None) -> None:
         if cores is not None:
             require_integer("cores", cores, 1, MOST_CORES)

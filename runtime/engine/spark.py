@@ -26,7 +26,7 @@ from runtime.engine import Item, Receive, Relay, Send, Tallied
 from runtime.errors import InputError, refusal_in, without_secrets
 from runtime.progress import Progress, advanced, current
 from runtime.redaction import known, learn
-from runtime.shipping import Shipped, require_shared, ship
+from runtime.shipping import Shipped, is_local, require_shared, ship
 from runtime.tallies import Tallies
 
 Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
@@ -61,6 +61,11 @@ class Spark:
     def cores(self) -> int:
         """The number of tasks that run at the same time."""
         return self.session.sparkContext.defaultParallelism
+
+    @property
+    def is_local(self) -> bool:
+        """Whether workers are processes of this machine, which see all files that this process sees."""
+        return is_local(self.session)
 
     def start(self, progress: Progress) -> None:
         """Start the session, unless it has started, as a stage of `progress`."""

@@ -48,6 +48,20 @@ def opened(folder: Path, make: Callable[[Path], object], open: Callable[[Path], 
         return open(folder)
 
 
+def sound(folder: Path, make: Callable[[Path], object], open: Callable[[Path], T]) -> T:
+    """Return `open(folder)` for a folder in a folder of `kept`; after an InputError, make it and open it again.
+
+    One process calls `make` with a temporary path, while others that need the same folder wait.
+    """
+    with suppress(InputError):
+        return open(folder)
+    with alone(folder.with_name(f"{folder.name}{_LOCK}")):
+        with suppress(InputError):
+            return open(folder)  # which another process has made meanwhile
+        _make(folder, make)
+    return open(folder)
+
+
 def _lock_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}{_IN_USE}")
 

@@ -5,17 +5,23 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from curation import Results
-from metadata import InputError, pipeline
+from curation import Results, curate
+from metadata import InputError, starter
 from metadata.config import MetadataConfig
-from metadata.entries import ENTRIES, Entries
-from metadata.pipeline import starter_metadata
+from metadata.entries import ENTRIES, Entries, digest_of, sha256_of
+from metadata.languages import rows
+from metadata.starter import starter_metadata
 from runtime import packages
+from runtime.engine.local import Local
 from runtime.progress import Progress
 from tests.support.checkout import ROOT
+from tests.support.flips import flip
 from tests.support.spark_jobs import run_here
 
 CONFIG = MetadataConfig()
@@ -29,7 +35,7 @@ def words(tmp_path, monkeypatch):
     lists.mkdir()
     (lists / "en.tsv").write_text("the\t50\nphoto\t20\nberlin\t1\n")
     (lists / "de.tsv").write_text("Der\t50\nHund\t20\n")
-    monkeypatch.setattr(pipeline, "paths", lambda: {"frequencies": [str(lists)], "wordnet": []})
+    monkeypatch.setattr(starter, "paths", lambda: {"frequencies": [str(lists)], "wordnet": []})
     monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "cache"))
     return lists
 
@@ -82,6 +88,67 @@ def test_without_wordfreq_one_sentence_says_what_to_do(monkeypatch, tmp_path):
         InputError, match=r"needs the extra .*: pip install 'clip-curation\[starter\]'; or give --metadata or --entries"
     ):
         starter_metadata(CONFIG)
+
+
+@pytest.fixture
+def packages_alone(tmp_path, monkeypatch):
+    """Let wordfreq be the only source, with an empty folder for the cache; return that folder."""
+    pytest.importorskip("wordfreq")
+    monkeypatch.setattr(starter, "package_folder", lambda: None)
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def languages_built(cache: Path) -> set[str]:
+    return {path.parent.name for path in cache.glob("*/starter-*/*/strings.json")}
+
+
+def test_a_language_is_built_when_its_entries_are_first_needed(packages_alone):
+    entries = starter_metadata(CONFIG)
+    assert (len(entries), len(entries.languages)) == (4_944_033, 45)
+    assert languages_built(packages_alone) == set()
+    words = entries.of("vi")
+    assert (words[0].as_py(), entries.entry(entries.ids("vi").start + 100)) == ("0", words[100].as_py())
+    assert digest_of(words) == entries.digests["vi"]
+    assert languages_built(packages_alone) == {"vi"}
+    again = starter_metadata(CONFIG)
+    assert again.digest == entries.digest
+    assert again.of("vi").equals(words)
+    assert len(again.of("sw")) == 0
+
+
+def test_a_damaged_language_is_built_again(packages_alone):
+    words = starter_metadata(CONFIG).of("vi")
+    (folder,) = packages_alone.glob("*/starter-*/vi")
+    flip(folder / "data.npy", Random(0))
+    assert starter_metadata(CONFIG).of("vi").equals(words)
+
+
+def test_words_that_the_table_does_not_describe_are_refused(packages_alone):
+    entries = starter_metadata(CONFIG)
+    entries.digests["vi"] = entries.digests["en"]
+    with pytest.raises(InputError, match=r"other words of vi than starter\.csv describes; give --metadata my-metadata"):
+        entries.of("vi")
+
+
+def test_a_run_builds_entries_and_matchers_of_its_own_languages_alone(packages_alone, tmp_path):
+    pairs = pa.table({"url": ["http://a.example/a", "http://a.example/b"], "text": ["một con chó", "개"]})
+    pq.write_table(pairs.append_column("language", pa.array(["vi", "ko"])), tmp_path / "pairs.parquet")
+    results = curate(tmp_path / "pairs.parquet", tmp_path / "out", engine=Local(1))
+    assert results.facts["metadata"]["entries"] == 4_944_033
+    assert languages_built(packages_alone) == {"vi", "ko"}
+    assert {path.parent.name for path in packages_alone.glob("*/matchers-*/*/matcher.json")} == {"vi", "ko"}
+
+
+@pytest.mark.slow
+def test_the_table_describes_what_the_packages_give(packages_alone):
+    entries = starter_metadata(CONFIG)
+    whole = starter._whole(packages_alone / "whole", CONFIG)
+    assert {code: sha256_of(whole.of(code)) for code in whole.languages} == {
+        row["language"]: row["sha256"] for row in rows(starter.TABLE)
+    }
+    assert (entries.digests, entries.digest, entries.languages) == (whole.digests, whole.digest, whole.languages)
+    assert entries.about == whole.about
 
 
 @pytest.mark.spark

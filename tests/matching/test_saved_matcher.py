@@ -102,16 +102,22 @@ def test_a_second_run_on_the_same_entries_builds_nothing(kept, monkeypatch):
     assert open_matchers(folder).find("ja", pa.array(["a 犬"])).to_pylist() == [[2]]
 
 
+def content_of(folder: Path) -> dict[Path, bytes]:
+    """Return the content of each file in a folder of matchers, without its locks."""
+    files = (file for file in folder.rglob("*.*") if file.suffix != ".lock")
+    return {file.relative_to(folder): file.read_bytes() for file in files}
+
+
 @pytest.mark.parametrize("name", ["en/matcher.json", "ja", "index.json"])
 def test_what_is_damaged_or_missing_in_the_cache_is_built_again(kept, name):
     folder, ask = kept
-    whole = {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.*")}
+    whole = content_of(folder)
     if (folder / name).is_dir():
         shutil.rmtree(folder / name)
     else:
         flip(folder / name, Random(0))
     assert ask() == folder
-    assert {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.*")} == whole
+    assert content_of(folder) == whole
 
 
 def test_a_matcher_that_is_damaged_after_that_is_refused_with_what_to_delete(kept):
@@ -119,6 +125,20 @@ def test_a_matcher_that_is_damaged_after_that_is_refused_with_what_to_delete(kep
     flip(max((folder / "en").iterdir(), key=lambda file: file.stat().st_size), Random(0))
     with pytest.raises(InputError, match=f"is damaged .*: delete {folder} and run the same command again"):
         open_matchers(folder).find("en", pa.array(["dog"]))
+
+
+def test_a_worker_opens_the_matcher_of_no_other_language_and_builds_a_damaged_one_again(kept, tmp_path):
+    folder, _ = kept
+    for code in ("en", "ja"):
+        flip(max((folder / code).iterdir(), key=lambda file: file.stat().st_size), Random(0))
+    damaged = content_of(folder)
+    entries = Entries.build({"en": ["dog", "a park"], "ja": ["犬"]})
+    assert matchers_of(entries, "unicode", complete=False) == folder
+    assert content_of(folder) == damaged
+    finders = open_matchers(folder, "unicode", entries.on_disk(tmp_path / "strings"))
+    assert finders.find("en", pa.array(["a dog"])).to_pylist() == [[0]]
+    changed = {path.parts[0] for path, content in content_of(folder).items() if content != damaged[path]}
+    assert changed == {"en"}
 
 
 def test_the_same_entries_give_the_same_files(tmp_path):

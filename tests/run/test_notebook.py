@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import CurationConfig, Results, curate
-from metadata import Entries, pipeline
+from metadata import Entries, starter
 
 CONFIG = CurationConfig(english_threshold=1)
 
@@ -20,7 +20,7 @@ def here(tmp_path, monkeypatch):
     pq.write_table(pa.table({"url": urls, "text": ["a photo of Berlin, <b>"] * 40}), tmp_path / "pairs.parquet")
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "en.tsv").write_text("photo\t20\nberlin\t1\n")
-    monkeypatch.setattr(pipeline, "paths", lambda: {"frequencies": [str(tmp_path / "lists")], "wordnet": []})
+    monkeypatch.setattr(starter, "paths", lambda: {"frequencies": [str(tmp_path / "lists")], "wordnet": []})
     monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
