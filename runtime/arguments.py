@@ -321,15 +321,6 @@ def absolute(path: str) -> str:
     return path if "://" in path else os.path.abspath(path)
 
 
-def flag(name: str) -> str:
-    """Return the flag of the parameter `name`.
-
-    >>> flag("english_threshold")
-    '--english-threshold'
-    """
-    return f"--{name.replace('_', '-')}"
-
-
 def add(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Add the flags that every command has to a parser; return the group that shows them in the help."""
     group = parser.add_argument_group("how it runs")

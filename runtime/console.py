@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runtime import terminal
-from runtime.arguments import flag
-from runtime.errors import AGAIN, InputError, ParameterError, few_files, refusal_in, without_secrets
+from runtime.errors import AGAIN, InputError, few_files, name_flags, refusal_in, without_secrets
 from runtime.interrupts import INTERRUPTED, interruptible
 from runtime.kernel_caches import require_safe
 from runtime.packages import missing_package
@@ -85,7 +84,8 @@ def command(name: str) -> Iterator[None]:
 
 @contextmanager
 def _messages(name: str) -> Iterator[None]:
-    """Write log messages of this project's packages as lines that begin with the name of the command."""
+    """Name flags in errors, and write log messages of this project's packages as lines that begin with `name`."""
+    name_flags()
     handler = _TerminalHandler()
     handler.setFormatter(logging.Formatter(f"{name}: %(message)s"))
     loggers = [logging.getLogger(package) for package in ("runtime", "metadata", "curation")]
@@ -99,6 +99,7 @@ def _messages(name: str) -> Iterator[None]:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
             logger.removeHandler(handler)
+        name_flags(False)
 
 
 class _TerminalHandler(logging.Handler):
@@ -108,8 +109,6 @@ class _TerminalHandler(logging.Handler):
 
 def sentence_for(error: Exception) -> tuple[str, int] | None:
     """Return a sentence on why a command failed, and its exit status; None for an unforeseen error."""
-    if isinstance(error, ParameterError):
-        return error.spelled(flag), BAD_INPUT
     if isinstance(error, InputError):
         return str(error), FAILED if isinstance(error, FullDisk) else BAD_INPUT
     if isinstance(error, ConnectionError):  # Py4J's, if the JVM has ended

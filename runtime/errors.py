@@ -3,6 +3,7 @@
 import functools
 import inspect
 import os
+import re
 import resource
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 
 from runtime.redaction import redacted
 
+_names_flags = False  # whether messages name flags in this process
 Called = TypeVar("Called", bound=Callable[..., Any])
 _IN_WORDS = {
     "str": "a string",
@@ -43,18 +45,26 @@ AGAIN = "run the same command again to go on"
 MOST = 10**9  # the largest number of things held or made at a time; a larger one is a typing error
 MOST_ROWS = 10**12  # of images, texts or matches: all crawls together have fewer
 MOST_CORES = 10_000  # processes of one machine
+# A flag of this package in a message, and words before it that say that the flag is of a command.
+_FLAG = re.compile(r"(?P<command>\b(?:clip|spark)-[\w-]+(?: [\w-]+)* )?(?<![^\s(])--(?P<name>[a-z][a-z-]*)(?![\w-])")
+_PARAMETERS = {"gate_step": "steps", "overwrite": "overwrite=True", "skip_unreadable": "skip_unreadable=True"}
 _SEEDS = (-(2**63), 2**64 - 1)  # integers of 64 bits, with or without a sign
 
 
 class InputError(ValueError):
     """Input cannot be used; the message says what was given, what was expected and what to do, without secrets of URLs.
 
-    >>> str(InputError("https://me:word@a.org/b?token=0f does not exist"))
-    'https://a.org/b does not exist'
+    Messages are written with flags. Python code reads names of parameters instead, unless `name_flags` was called.
+
+    >>> str(InputError("https://me:word@a.org/b?token=0f does not exist; leave out --max-texts"))
+    'https://a.org/b does not exist; leave out max_texts'
     """
 
     def __init__(self, *args: Any):
         super().__init__(*(_in_one_line(redacted(each)) if isinstance(each, str) else each for each in args))
+
+    def __str__(self) -> str:
+        return _spelled(super().__str__())
 
 
 def _in_one_line(text: str) -> str:
@@ -63,40 +73,47 @@ def _in_one_line(text: str) -> str:
 
 
 class ParameterError(InputError):
-    """Parameters have values that cannot be used: `fault` says why. A command line shows flags instead of `names`.
+    """Parameters have values that cannot be used: `fault` says why.
 
-    >>> error = ParameterError("is 0; it must be at least 1", "english_threshold")
-    >>> str(error), error.spelled(str.upper)
-    ('english_threshold is 0; it must be at least 1', 'ENGLISH_THRESHOLD is 0; it must be at least 1')
+    >>> str(ParameterError("is 0; it must be at least 1", "english_threshold"))
+    'english_threshold is 0; it must be at least 1'
     """
 
     def __init__(self, fault: str, *names: str):
         super().__init__(fault, *names)  # all arguments, as pickle makes an exception again from them
-        self.fault, self.names = _in_one_line(redacted(fault)), names
 
     def __str__(self) -> str:
-        return self.spelled(str)
-
-    def spelled(self, spell: Callable[[str], str]) -> str:
-        """Return the message with each parameter named as `spell(name)` returns it."""
-        return f"{' and '.join(map(spell, self.names))} {self.fault}"
+        fault, *names = self.args
+        return f"{' and '.join(map(flag, names) if _names_flags else names)} {_spelled(fault)}"
 
 
-class OccupiedError(ParameterError):
-    """An output folder holds other things; a parameter of a function, or a flag of a command, would replace them.
+def flag(name: str) -> str:
+    """Return the flag of the parameter `name`.
 
-    >>> error = OccupiedError("output a holds another run; give another folder", "overwrite")
-    >>> str(error), error.spelled("--{}".format)
-    ('output a holds another run; give another folder, or replace it by overwrite=True', \
-'output a holds another run; give another folder, or replace it by --overwrite')
+    >>> flag("english_threshold")
+    '--english-threshold'
     """
+    return f"--{name.replace('_', '-')}"
 
-    def __str__(self) -> str:
-        return self.spelled("{}=True".format)
 
-    def spelled(self, spell: Callable[[str], str]) -> str:
-        """Return the message with the parameter named as `spell(name)` returns it."""
-        return f"{self.fault}, or replace it by {spell(*self.names)}"
+def name_flags(does: bool = True) -> None:
+    """Let messages name flags in this process: that of a command, or a worker, whose errors its driver words anew."""
+    global _names_flags
+    _names_flags = does
+
+
+def _spelled(message: str) -> str:
+    """Return a message with the parameter of each flag in it, or unchanged if this process names flags.
+
+    >>> _spelled("curate again with --overwrite, or by clip-cluster --same-meaning")
+    'curate again with overwrite=True, or by clip-cluster --same-meaning'
+    """
+    return message if _names_flags else _FLAG.sub(_parameter, message)
+
+
+def _parameter(flag: re.Match) -> str:
+    name = flag["name"].replace("-", "_")
+    return flag[0] if flag["command"] else _PARAMETERS.get(name, name)
 
 
 def few_files() -> str | None:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -139,8 +140,11 @@ def _call_all(count: str, names: list[str]) -> None:
     for name in names:
         resolve_name(name)  # imported once for all processes
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with context.Pool(min(usable_cores(), len(names)), _count_kernels, [count]) as pool:
-        for _ in pool.imap_unordered(_call, names, chunksize=1):
+    workers = min(usable_cores(), len(names))
+    with ProcessPoolExecutor(
+        workers, context, _count_kernels, (count,)
+    ) as pool:  # unlike Pool, it notices a killed one
+        for _ in pool.map(_call, names):
             pass
 
 

@@ -35,7 +35,7 @@ from typing import Any, Generic, TypeVar
 
 from curation.outputs.checkpoints import Input, Ledger, Stamps, digest_of
 from runtime.engine import Engine, Given, engine_of, started
-from runtime.errors import AGAIN, InputError, OccupiedError
+from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
 from runtime.storage.atomic import PARTIAL, finished, read_json, text_of, whole, write_json
 from runtime.storage.locks import WORK, Claimed, claimed, clear_work, is_free, require_apart
@@ -239,7 +239,7 @@ class Derivation:
             )
         else:
             return
-        raise InputError(fault) if self.overwrite is None else OccupiedError(fault, "overwrite")
+        raise InputError(fault if self.overwrite is None else f"{fault}, or replace it by --overwrite")
 
     def has_begun(self, folder: Path) -> bool:
         """Say whether a command with the same description has begun to make the folder."""

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from curation.outputs.checkpoints import Input, Ledger, Stamps, digest_of
-from runtime.errors import InputError, OccupiedError
+from runtime.errors import InputError
 from runtime.progress import advance
 from runtime.storage.atomic import STAMP, finished, read_json, write_json
 from runtime.storage.locks import WORK, claimed, is_free
@@ -98,18 +98,19 @@ class Filling:
             what = ", ".join(
                 f"{name} {made[name]}, not {wanted[name]}" for name in wanted if made[name] != wanted[name]
             )
-            fault = f"output {folder} holds {self.called} made otherwise ({what}); give another folder"
-            raise OccupiedError(fault, "overwrite")
+            raise InputError(
+                f"output {folder} holds {self.called} made otherwise ({what}); give another folder, or replace it by "
+                "--overwrite"
+            )
 
     def _require_no_others(self, ledger: Ledger) -> None:
         """Refuse a folder that also has files of other inputs."""
         paths = {source.path for source in ledger.inputs}
         others = {source["path"] for _, stamp in ledger.stamps.read() for source in stamp.inputs} - paths
         if others:
-            raise OccupiedError(
+            raise InputError(
                 f"output {ledger.stamps.folder} also holds {self.called} of {min(others)}, which is not among the "
-                "inputs; give another folder",
-                "overwrite",
+                "inputs; give another folder, or replace it by --overwrite"
             )
 
 

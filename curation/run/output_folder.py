@@ -25,8 +25,7 @@ from curation.report.facts import Run
 from curation.report.page import write_report
 from curation.schemas import REMOVED_PART
 from runtime import interrupts
-from runtime.arguments import flag
-from runtime.errors import AGAIN, OccupiedError
+from runtime.errors import AGAIN, InputError, flag
 from runtime.redaction import hidden
 from runtime.storage.atomic import Parts, read_json, require_no_link, write_json
 from runtime.storage.locks import WORK, Owner, clear_work, is_free, own, usable
@@ -282,8 +281,10 @@ def require_like(path: Path, description: dict) -> bool:
     stamp = _stamp(path)
     differing = _differing(stamp, description, path)
     if differing and not _is_unread(path):
-        fault = f"output {path} holds another run (other {', '.join(differing)}); give another folder"
-        raise OccupiedError(fault, "overwrite")
+        raise InputError(
+            f"output {path} holds another run (other {', '.join(differing)}); give another folder, or replace it by "
+            "--overwrite"
+        )
     return bool(differing)
 
 
@@ -291,8 +292,10 @@ def _stamp(path: Path) -> dict:
     """Return the description of the run in a folder, and its version; InputError if the folder holds no run."""
     stamp = Parts(path, path / WORK).earlier("matched") or _claim(path) or read_json(path / "run.json")
     if stamp is None:
-        fault = f"output {path} holds files that are no run of curate; give an empty or new folder"
-        raise OccupiedError(fault, "overwrite")
+        raise InputError(
+            f"output {path} holds files that are no run of curate; give an empty or new folder, or replace it by "
+            "--overwrite"
+        )
     return stamp
 
 

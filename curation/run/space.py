@@ -1,6 +1,7 @@
-"""Say before a run, from samples of its inputs, that what it writes will not fit on the disk of its output folder."""
+"""Say before a run, from samples of its inputs, that what it writes will not fit on the disks of its folders."""
 
 import io
+import math
 import shutil
 from collections.abc import Sequence
 from os import PathLike
@@ -12,6 +13,7 @@ from curation.inputs.files import Input, samples
 from curation.run import warm
 from curation.run.request import Options
 from runtime.errors import InputError
+from runtime.kernel_caches import scratch_folder
 from runtime.progress import Progress
 from runtime.storage.locks import is_free
 from runtime.storage.paths import as_path, existing, is_url
@@ -40,18 +42,25 @@ def free_bytes(output: str | PathLike[str]) -> int | None:
     return usage.free if usage.total else None
 
 
-def lacking(output: str | PathLike[str], need: float, free: int) -> str:
+def lacking(output: str | PathLike[str], need: float, free: float) -> str:
     """Return a sentence that says that about `need` bytes do not fit into an output folder."""
-    return f"about {readable(round(need))} will be written into {output}, and {readable(free)} are free on its disk"
+    sizes = readable(round(need)), readable(round(free))
+    return f"about {sizes[0]} will be written into {output}, and {sizes[1]} are free on its disk"
 
 
 def require_space(output: str | PathLike[str], inputs: Sequence[Input], options: Options, progress: Progress) -> None:
-    """Refuse a new run whose pairs alone will not fit into its output folder; say it if all together may not."""
-    free = free_bytes(output)
-    if free is None or not is_free(as_path(output)) or sum(source.size for source in inputs) * PLENTY < free:
+    """Refuse a new run whose pairs alone will not fit into its output folder; say it if all together may not.
+
+    Also say it if the pairs, which are grouped by image in temporary files, may not fit on the disk of these.
+    """
+    temporary = scratch_folder()
+    free, free_temporary = (math.inf if size is None else size for size in map(free_bytes, (output, temporary)))
+    if not is_free(as_path(output)) or sum(source.size for source in inputs) * PLENTY < min(free, free_temporary):
         return
     compile_kernels(warm.needed(inputs), progress)
     need = sum((row_bytes(sample.rows) + PAIR) * sample.pairs for sample in samples([*inputs], options.columns))
+    if need > free_temporary and not options.unique_images:
+        progress.note(f"{lacking(temporary, need, free_temporary)}; another disk can be named in TMPDIR.")
     if need > free:
         raise InputError(f"{lacking(output, need, free)}; make room, or give an output folder on another disk")
     if need * ALL_PARTS > free:

@@ -25,7 +25,7 @@ CLUSTERED = "clusters.json"  # in a folder that clip-cluster wrote
 # Folders in which every file has a recorded checksum.
 PARTS = ("curated", "removed", "matched", "gated", "gate_removed", "clusters", "copies")
 NAMED = 5  # at most this number of faults is listed
-BUILD, CLUSTER = "build the metadata again", "cluster again with --overwrite"
+BUILD, CLUSTER = "build the metadata again", "run clip-cluster again with --overwrite"
 MAKE = "make the folder again, under another name or with --overwrite"
 REMEDIES = {
     CLUSTERED: CLUSTER,

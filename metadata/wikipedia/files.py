@@ -224,7 +224,7 @@ def _described(path: str, language: str | None) -> Iterator[WikipediaFile]:
     candidates = (known(language or ""), code_in_path(path), content.wikipedia, *content.codes)
     wikipedia = named or content.wikipedia
     if wikipedia is None:
-        raise InputError("of an unknown Wikipedia: give --wikipedia-code, such as --wikipedia-code en")
+        raise InputError("of an unknown Wikipedia: give --wikipedia-code, such as en")
     yield WikipediaFile(path, kind, wikipedia, len({*candidates} - {None}) > 1, namespaces=content.namespaces)
 
 

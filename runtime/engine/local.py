@@ -33,7 +33,7 @@ from runtime import engine
 from runtime.arrow import ALLOCATORS
 from runtime.buckets import Block
 from runtime.engine import Receive, Relay, Send, Tallied
-from runtime.errors import MOST_CORES, InputError, require_integer, without_secrets
+from runtime.errors import MOST_CORES, InputError, name_flags, require_integer, without_secrets
 from runtime.interrupts import postponed
 from runtime.progress import Progress, advance, advanced, current
 from runtime.redaction import known, learn
@@ -193,7 +193,7 @@ class _Task:
         self.tries -= 1
         if not self.tries:
             raise WorkerLost(
-                f"processes were killed {TRIES} times at one task; mostly memory ran out: give fewer --cores"
+                f"processes were killed {TRIES} times at one task; mostly memory ran out: give fewer cores"
             )
         return self
 
@@ -390,6 +390,7 @@ def _without_main(name: str) -> dict[str, Any]:
 
 def _begin(environment: dict[str, str]) -> None:
     """Prepare a worker: set the driver's environment, let Ctrl-C end it without a trace, and end it with the driver."""
+    name_flags()
     os.environ.update(environment)  # the server may have started before a variable was set
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)

@@ -23,7 +23,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from runtime import engine
 from runtime.engine import Item, Receive, Relay, Send, Tallied
-from runtime.errors import InputError, refusal_in, without_secrets
+from runtime.errors import InputError, name_flags, refusal_in, without_secrets
 from runtime.progress import Progress, advanced, current
 from runtime.redaction import known, learn
 from runtime.shipping import Shipped, is_local, require_shared, ship
@@ -146,6 +146,7 @@ def counting(item: object, counter: Accumulator[Counter[str]], addresses: dict[s
     # After each task Spark has Python look for garbage among all objects: those that libraries made stay, and looking
     # at them again and again takes a tenth of a worker's time.
     gc.freeze()
+    name_flags()
     learn(addresses)
     before = advanced()
     try:

@@ -71,7 +71,7 @@ def test_embeddings_of_different_length_are_refused(tmp_path):
 def test_a_column_that_holds_no_embeddings_is_refused(column, message, tmp_path):
     with pytest.raises(InputError, match=message):
         written(tmp_path / "a.parquet", column, column.type)
-    with pytest.raises(InputError, match=r"has the columns uid, embedding; expected .*--embedding-column"):
+    with pytest.raises(InputError, match=r"has the columns uid, embedding; expected .*embedding_column"):
         Embeddings.find([str(tmp_path)], "vector")
 
 

@@ -85,7 +85,9 @@ def test_clusters_are_those_of_the_centres_however_embeddings_are_cut(run, engin
     assert verify(tmp_path / "a").endswith("all 7 files are as they were written")
     damaged = tmp_path / "a" / "clusters" / "00002.parquet"
     damaged.write_bytes(damaged.read_bytes()[:-9] + b"x" * 9)
-    with pytest.raises(InputError, match=r"clusters/00002\.parquet is damaged; cluster again with --overwrite"):
+    with pytest.raises(
+        InputError, match=r"clusters/00002\.parquet is damaged; run clip-cluster again with --overwrite"
+    ):
         verify(tmp_path / "a")
 
 

@@ -84,7 +84,7 @@ def test_what_cannot_be_computed_is_null_and_null_is_not_met(keep, expected):
 
 def test_a_misspelt_column_is_refused(tmp_path):
     table = write_table([{"uid": "a", "width": 1}], tmp_path / "scores", 1)
-    with pytest.raises(InputError, match="column widht of --keep is in no table of images: .*scores has uid, width"):
+    with pytest.raises(InputError, match="column widht of keep is in no table of images: .*scores has uid, width"):
         checked_gate([table], "widht > 1")
     assert checked_gate([table], "WIDTH > 1").joined.conditions
 

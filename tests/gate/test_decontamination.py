@@ -106,7 +106,7 @@ def test_embeddings_that_cannot_be_compared_are_refused(engine, tmp_path):
     assert "its tables have no column embedding" in refused("flat", "urls")
     assert "column embedding is string; embeddings are lists" in refused("flat", "texts")
     assert "needs a column embedding in a table of images" in refused("urls", "flat")
-    with pytest.raises(InputError, match="name their tables by --decontaminate"):
+    with pytest.raises(InputError, match="name their tables by decontaminate"):
         GateOptions(decontaminate_cosine=0.9).find()
     options = GateOptions(images=[[tmp_path / "other"]], decontaminate=[tmp_path / "flat"], decontaminate_cosine=0.9)
     with pytest.raises(InputError, match="tables of images and of sets: an embedding has 3 numbers, the first one 2"):

@@ -104,7 +104,7 @@ def test_tables_that_are_no_results_are_refused(tmp_path, columns, sentence):
 
 
 def test_tables_without_a_condition_and_a_condition_without_tables_are_refused(tmp_path):
-    with pytest.raises(InputError, match="no --keep says which of them stay"):
+    with pytest.raises(InputError, match="no keep says which of them stay"):
         downloaded(images=[[str(tmp_path)]]).find()
-    with pytest.raises(InputError, match="name them by --images"):
+    with pytest.raises(InputError, match="name them by images"):
         downloaded(keep="a > 1").find()

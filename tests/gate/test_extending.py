@@ -52,7 +52,7 @@ def test_a_step_and_an_observer_of_another_package_take_part(engine, tmp_path, p
 
 
 def test_a_step_that_is_not_installed_is_refused(parts):
-    with pytest.raises(InputError, match="--gate-step glow is no step of the gate; installed are: secure"):
+    with pytest.raises(InputError, match="steps glow is no step of the gate; installed are: secure"):
         GateOptions(steps=["glow=2"]).find()
 
 

@@ -141,7 +141,7 @@ def test_what_is_no_condition_is_refused_before_any_work(tmp_path, keep, sentenc
 
 def test_a_column_that_two_tables_have_is_refused_where_it_is_asked_for(tmp_path):
     tables = [write_table([{"uid": "a", "width": 1, own: 1}], tmp_path / own, 1) for own in ("x", "y")]
-    with pytest.raises(InputError, match="column width of --keep is in several tables"):
+    with pytest.raises(InputError, match="column width of keep is in several tables"):
         checked_gate(tables, "width > 1")
     assert len(checked_gate(tables, "x > 1 AND y > 1").joined.conditions.conditions) == 2
 

@@ -19,6 +19,6 @@ def test_expressions_that_want_files_settings_and_endless_work_are_refused_or_ha
     assert len(lines) == 60
     assert [line for line in lines if float(line[1]) > MOST_SECONDS] == []
     assert all(
-        text.startswith(("refused: --keep", "refused: condition", "refused: column", "met by")) for *_, text in lines
+        text.startswith(("refused: keep", "refused: condition", "refused: column", "met by")) for *_, text in lines
     )
     assert float(memory[1]) < MOST_MEGABYTES

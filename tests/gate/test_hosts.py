@@ -148,7 +148,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
     (folder := tmp_path / "robots").mkdir()
     with pytest.raises(InputError, match="the rule robots is about what hosts say"):
         GateOptions(policy=["robots"]).find()
-    with pytest.raises(InputError, match="give files of robots.txt by --robots"):
+    with pytest.raises(InputError, match="give files of robots.txt by robots"):
         GateOptions(robots_agents=["GPTBot"]).find()
     with pytest.raises(InputError, match=r"holds no file \*.warc.gz or \*.parquet; expected robots.txt of hosts"):
         GateOptions(robots=[folder]).find()

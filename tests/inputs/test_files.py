@@ -281,7 +281,7 @@ def test_all_odd_files_of_a_folder_are_named_with_a_glob_that_leaves_them_out(mi
     said = str(refusal.value)
     assert said.startswith(f"2 of 4 files cannot be used: {mixed}/README.csv has no column url")
     assert f"; nor can {mixed}/validation.parquet. To read the others, give {mixed}/train-0*.parquet" in said
-    assert said.endswith("instead, or leave them out by --skip-unreadable")
+    assert said.endswith("instead, or leave them out by skip_unreadable=True")
     assert [Path(file.path).name for file in find([f"{mixed}/train-0*.parquet"])] == [
         "train-00.parquet",
         "train-01.parquet",
@@ -304,7 +304,7 @@ def test_files_that_can_all_not_be_used_are_refused_even_so(mixed):
 
 def test_no_glob_is_given_where_none_leaves_the_odd_files_out(mixed):
     (mixed / "train-00.parquet").rename(mixed / "a.parquet")
-    with pytest.raises(InputError, match="To read the others, leave them out by --skip-unreadable"):
+    with pytest.raises(InputError, match="To read the others, leave them out by skip_unreadable=True"):
         find([str(mixed)])
 
 

@@ -120,7 +120,7 @@ def test_a_run_of_broken_files_is_refused_with_reasons_and_files():
     assert str(refused.value).startswith(
         "3 of 4 files are damaged (2 bad_file, 1 truncated), most in /data/b.wat.gz (2), /data/ü.wat.gz (1)"
     )
-    assert "--max-bad-files 0.75" in str(refused.value)
+    assert "max_bad_files 0.75" in str(refused.value)
 
 
 def test_a_run_of_broken_records_is_refused():

@@ -11,6 +11,7 @@ from curation.run import pipeline, request, space
 from curation.run.preview import lines, preview
 from curation.run.request import Options
 from metadata.entries import Entries
+from runtime.kernel_caches import scratch_folder
 from runtime.progress import Progress
 from tests.support.tables import json_lines
 
@@ -62,10 +63,28 @@ def test_an_output_that_may_not_be_written_is_refused_before_anything_is_built(f
         curate(pairs / "pairs.jsonl", pairs / "other" / "out")
 
 
+class Noting(Progress):
+    """Keeps the lines for the user."""
+
+    def __init__(self):
+        super().__init__()
+        self.notes = []
+
+    def note(self, line):
+        self.notes.append(line)
+
+
 @pytest.fixture
 def free(monkeypatch):
-    """Return a function that sets the bytes that are free on each disk."""
-    return lambda size: monkeypatch.setattr(space.shutil, "disk_usage", lambda _: Usage(1 << 40, size))
+    """Return a function that sets the bytes that are free on each disk, or on those of folders with a name."""
+
+    def set_free(size, name=""):
+        def usage(path):
+            return Usage(1 << 40, size if name in str(path) else 1 << 39)
+
+        monkeypatch.setattr(space.shutil, "disk_usage", usage)
+
+    return set_free
 
 
 def test_a_run_that_will_not_fit_is_refused_with_its_folder(fresh, free, pairs):
@@ -79,17 +98,22 @@ def test_a_run_that_will_not_fit_is_refused_with_its_folder(fresh, free, pairs):
 
 def test_a_run_that_may_not_fit_says_so_and_runs(free, pairs):
     free(250_000)
-    notes = []
-
-    class Noting(Progress):
-        def note(self, line):
-            notes.append(line)
-
-    entries = Entries.build({"en": ["dog"]})
-    curate(pairs / "pairs.jsonl", pairs / "out", metadata=entries, progress=Noting())
-    assert any(note.startswith("about ") and note.endswith("says more exactly what will be.") for note in notes)
+    entries, progress = Entries.build({"en": ["dog"]}), Noting()
+    curate(pairs / "pairs.jsonl", pairs / "out", metadata=entries, progress=progress)
+    assert any(
+        note.startswith("about ") and note.endswith("says more exactly what will be.") for note in progress.notes
+    )
     free(100)
     curate(pairs / "pairs.jsonl", pairs / "out", metadata=entries)  # the run is there, and writes little
+
+
+def test_temporary_files_that_may_not_fit_are_named_with_their_folder_before_the_work(free, pairs):
+    free(100_000, str(scratch_folder()))
+    progress = Noting()
+    curate(pairs / "pairs.jsonl", pairs / "out", metadata=Entries.build({"en": ["dog"]}), progress=progress)
+    (note,) = progress.notes
+    assert note.endswith("kB are free on its disk; another disk can be named in TMPDIR.")
+    assert f"will be written into {scratch_folder()}, and 100.0 kB" in note
 
 
 def test_a_dry_run_says_that_a_run_will_not_fit(free, pairs):

@@ -37,7 +37,7 @@ def test_other_columns_are_named(folder, monkeypatch):
     columns = {"url_column": None, "text_column": "alt"}
     monkeypatch.setitem(outputs.DESCRIPTION, "columns", columns)
     with_matched(folder / "out")
-    with pytest.raises(InputError, match=r"\(other columns: --url-column not given there, img src here\)"):
+    with pytest.raises(InputError, match=r"\(other columns: url_column not given there, img src here\)"):
         claimed(folder / "out", columns=columns | {"url_column": ("img", "src")})
 
 

@@ -1,6 +1,5 @@
 """Command lines: files of arguments, flags that do not exist, defaults that a config holds."""
 
-import pickle
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from typing import Literal
 import pytest
 
 from runtime.arguments import Parser, absolute, add_fields, made, number
-from runtime.errors import ParameterError
 
 
 @dataclass(frozen=True)
@@ -234,13 +232,6 @@ def test_the_version_is_that_of_the_package_whatever_else_is_given(parser, capsy
         parser.parse_args(["--version"])
     assert stopped.value.code == 0
     assert capsys.readouterr().out == f"clip-curation {version('clip-curation')}\n"
-
-
-def test_a_wrong_parameter_is_told_by_name_or_as_its_user_spells_it():
-    error = ParameterError("are both given", "target_size", "tail_share")
-    assert str(error) == "target_size and tail_share are both given"
-    assert error.spelled(str.title) == "Target_Size and Tail_Share are both given"
-    assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
 @pytest.mark.parametrize(

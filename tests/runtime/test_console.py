@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -9,6 +10,7 @@ from pyspark.errors import PythonException
 
 from metadata import InputError
 from runtime.console import command
+from runtime.engine.local import Local
 from runtime.errors import ParameterError
 from runtime.storage.paths import FullDisk
 
@@ -72,7 +74,43 @@ def test_what_nobody_foresaw_keeps_its_trace():
         1 / 0  # noqa: B018
 
 
-def test_a_wrong_parameter_is_called_by_its_flag(capsys):
+@pytest.mark.parametrize(
+    ("error", "flags", "parameters"),
+    [
+        (
+            ParameterError("are both given; leave out --seed", "target_size", "tail_share"),
+            "--target-size and --tail-share are both given; leave out --seed",
+            "target_size and tail_share are both given; leave out seed",
+        ),
+        (
+            InputError("allow more (--max-bad-files 0.3), or replace it by --overwrite"),
+            "allow more (--max-bad-files 0.3), or replace it by --overwrite",
+            "allow more (max_bad_files 0.3), or replace it by overwrite=True",
+        ),
+        (
+            InputError("a.tar is cut; run clip-hash again with --overwrite, or img2dataset with --compute_hash"),
+            "a.tar is cut; run clip-hash again with --overwrite, or img2dataset with --compute_hash",
+            "a.tar is cut; run clip-hash again with --overwrite, or img2dataset with --compute_hash",
+        ),
+    ],
+)
+def test_an_error_names_flags_in_a_command_and_parameters_in_python(capsys, error, flags, parameters):
+    assert str(error) == str(pickle.loads(pickle.dumps(error))) == parameters
     with pytest.raises(SystemExit), command("curate"):
-        raise ParameterError("are both given", "target_size", "tail_share")
-    assert capsys.readouterr().err == "curate: --target-size and --tail-share are both given\n"
+        raise error
+    assert capsys.readouterr().err == f"curate: {flags}\n"
+
+
+def test_a_worker_leaves_the_wording_to_its_driver(capsys):
+    with pytest.raises(InputError, match="give by itself: output"):
+        Local(2).run([1, 2], _refuse)
+    with pytest.raises(SystemExit), command("curate"):
+        Local(2).run([1, 2], _refuse)
+    assert capsys.readouterr().err == "curate: give by itself: --output\n"
+
+
+def _refuse(item):
+    try:
+        raise InputError("--output")
+    except InputError as error:
+        raise InputError(f"give by itself: {error}") from None

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -79,6 +80,13 @@ def test_a_call_that_fails_stops_nobody(cache, caplog):
     assert list(cache.glob("compiled-*")) == []
 
 
+def test_a_compiler_that_is_killed_stops_nobody(cache, caplog):
+    with caplog.at_level(logging.WARNING):
+        compile_kernels({_end: 1, tempfile.gettempdir: 3})
+    assert "compiled where it is first needed" in caplog.text
+    assert list(cache.glob("compiled-*")) == []
+
+
 def test_a_cache_that_cannot_be_written_stops_nobody(cache):
     cache.write_text("not a folder")
     compile_kernels(CALLS)
@@ -118,3 +126,8 @@ def test_a_run_compiles_nothing_more(submit, sample, tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     more = {path.name for path in (tmp_path / "cache").rglob("*.nbc")} - compiled
     assert more == set(), f"{warm.__name__} does not use these kernels as a run does"
+
+
+def _end():
+    """Kill this process, as the system does when memory runs out."""
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -123,7 +123,7 @@ def require_no_table(found: Found, kind_of: KindOf) -> None:
             if kind is not None:
                 raise InputError(
                     f"{folder} is a table of {kind}: its files also hold rows that it has deleted or replaced; read it "
-                    "as a table, with --input table:NAME if Spark's catalog has it, or with curation.dataframes and "
+                    "as a table, as the input table:NAME if Spark's catalog has it, or with curation.dataframes and "
                     f"spark.read.format('{kind.lower()}').load('{folder}')"
                 )
 

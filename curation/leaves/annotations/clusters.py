@@ -34,7 +34,7 @@ from runtime.storage.paths import as_path, reachable
 
 CLUSTER = (pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()))  # the columns that are joined to an image
 EXPECTED = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"
-REMEDY = "run the same command of clip-cluster again, with --overwrite"
+REMEDY = "run the same command of clip-cluster again with --overwrite"
 KEPT = b"kept"
 OF_NONE = {"coarse": None, "fine": -1, "distance": np.nan}  # values for a table without the column
 PART_ROWS = 1 << 20  # rows in memory at a time
@@ -139,7 +139,7 @@ def table_in(path: str, name: str) -> str:
     listed, prefix = facts.get("checksums", {}), f"{name}/"
     checksums = {file.removeprefix(prefix): checksum for file, checksum in listed.items() if file.startswith(prefix)}
     if name == "copies" and not checksums:
-        raise InputError(f"{hidden(path)} has clusters, and no copies; cluster with --same-meaning to find them")
+        raise InputError(f"{hidden(path)} has clusters, and no copies; find them by clip-cluster --same-meaning")
     own_files(folder / name, checksums, REMEDY)  # checks that no file is missing; each is compared when it is read
     return str(folder / name)
 

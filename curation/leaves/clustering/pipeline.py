@@ -30,7 +30,7 @@ from curation.report.page import environment
 from curation.run.results import Results, curated_files
 from metadata.languages import language
 from runtime.engine import Engine, Given, started
-from runtime.errors import AGAIN, InputError, OccupiedError
+from runtime.errors import AGAIN, InputError
 from runtime.placed_rows import Places
 from runtime.progress import Progress
 from runtime.redaction import hidden
@@ -68,7 +68,7 @@ class ClusterRequest:
         """Raise InputError if `folder` holds other files, or holds clusters and `overwrite` is False."""
         present = finished(names(folder))
         if FACTS in present and not self.overwrite:
-            raise OccupiedError(f"output {folder} holds clusters; give another folder", "overwrite")
+            raise InputError(f"output {folder} holds clusters; give another folder, or replace it by --overwrite")
         if not present <= OWN:
             raise InputError(f"output {folder} holds files that are no clusters; give an empty or new folder")
 

@@ -20,7 +20,7 @@ from curation.report.languages import named
 from curation.report.page import code, environment, escaped, templates
 from curation.report.warnings import starter
 from metadata.languages import language
-from runtime.arguments import flag
+from runtime.errors import flag
 from runtime.wording import counted, number, percent
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from dataclasses import fields
 
 from curation.leaves.export.forms import ByCluster, Form, answers_in, export, forms
 from curation.leaves.export.webdataset import CuratedSamples
-from runtime.arguments import Parser, add_fields, flag
+from runtime.arguments import Parser, add_fields
 from runtime.console import command
 from runtime.engine import engine_for
-from runtime.errors import InputError
+from runtime.errors import InputError, flag
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 

@@ -116,7 +116,7 @@ def test_a_column_of_uids_can_be_named_or_left_out():
     columns = {"url": [URL], "text": ["x"], "uid": ["0"], "md5": ["1"]}
     for uid_column, expected in ((None, "0"), ("md5", "1"), ("none", None), (("none", "md5"), None)):
         assert of_parquet(columns, TableOptions(uid_column=uid_column))[0][0].get("uid") == expected
-    with pytest.raises(InputError, match=r"no column key; it has url, text, uid, md5: .*--uid-column"):
+    with pytest.raises(InputError, match=r"no column key; it has url, text, uid, md5: .*uid_column"):
         of_parquet(columns, TableOptions(uid_column="key"))
 
 
@@ -128,7 +128,7 @@ def test_a_file_without_the_columns_is_refused_with_what_it_has():
         of_json(json_lines({"url": URL, "words": "x"}))
     with pytest.raises(InputError, match=sentence):
         of_csv("url,words\n")
-    with pytest.raises(InputError, match=r"no column src; .*--url-column"):
+    with pytest.raises(InputError, match=r"no column src; .*url_column"):
         of_csv("url,text\n", TableOptions(url_column="src"))
     with pytest.raises(InputError, match="2 columns named text"):
         of_csv("url,text,text\n")
@@ -185,7 +185,7 @@ def test_a_pattern_names_the_column_of_the_inputs_that_it_matches():
 
 def test_names_and_numbers_for_the_same_files_are_refused():
     for url, text in ((["1", "src"], "0"), (1, ["0", "2"]), (["a*=1"], ["a*=text"]), (["a*=1"], None)):
-        with pytest.raises(InputError, match=r"--url-column is .* and --text-column is .*: either both are numbers"):
+        with pytest.raises(InputError, match=r"url_column is .* and text_column is .*: either both are numbers"):
             TableOptions(url, text).numbers("a.tsv")
     for column in ("=src", "cc3m*=", ["src", ""]):
         with pytest.raises(InputError, match="url_column names no column; expected NAME, or PATTERN=NAME"):

@@ -118,5 +118,5 @@ def test_a_dump_that_is_not_listed_fails_and_the_others_are_looked_up(server, ma
 
 
 def test_without_a_network_the_look_up_is_refused(manners):
-    with pytest.raises(InputError, match=r"check the network and the proxy, or name a mirror \(--mirror\)"):
+    with pytest.raises(InputError, match=r"check the network and the proxy, or name a mirror \(mirror\)"):
         look_up(plan(["de"], ["wikipedia"], mirror="http://127.0.0.1:9"), manners)

@@ -55,7 +55,7 @@ def test_the_content_that_is_current_is_planned_by_its_day_and_needs_one():
         f"{folder}/SHA256SUMS",
         f"{folder}/_SUCCESS",
     )
-    with pytest.raises(InputError, match="give --dump with its day"):
+    with pytest.raises(InputError, match="give dump with its day"):
         Snapshot(content_current=True)
 
 

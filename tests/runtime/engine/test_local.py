@@ -196,7 +196,7 @@ def test_shared_memory_that_is_full_or_read_only_is_named(options, kind, why):
         ["unshare", "--mount", "sh", "-c", shell, sys.executable, program], cwd=ROOT, capture_output=True, text=True
     )
     last = done.stderr.strip().splitlines()[-1].rpartition(".")[2]
-    assert last == f"{kind}: /dev/shm cannot be written ({why}); processes need it, --cores 1 does not"
+    assert last == f"{kind}: /dev/shm cannot be written ({why}); processes need it, cores 1 does not"
 
 
 @pytest.mark.parametrize("cores", [0, -1, 10**19, 2.5, "2"])
