@@ -35,7 +35,8 @@ _EXTRAS = {
     "grpc": "connect",
     "pyspark": "spark",
     "py4j": "spark",
-    **dict.fromkeys(("pdqhash", "tokenizers", "gcsfs", "adlfs", "ossfs", "huggingface_hub", "paramiko")),
+    "huggingface_hub": "hf",
+    **dict.fromkeys(("pdqhash", "tokenizers", "gcsfs", "adlfs", "ossfs", "paramiko")),
 }
 
 
@@ -140,6 +141,11 @@ def has(*names: str) -> Callable[[Any], bool]:
 def own_hooks(group: str) -> dict[str, str]:
     """Return the location, as `module:object`, of each of this project's objects on a hook, by name."""
     return import_module("curation.leaves").HOOKS.get(group, {})
+
+
+def load_own(group: str, name: str) -> Any:
+    """Import and return this project's object of a name on a hook."""
+    return EntryPoint(name, own_hooks(group)[name], group).load()
 
 
 def _takes_one(found: Any) -> bool:

@@ -42,4 +42,9 @@ HOOKS = {
         "summary": "curation.leaves.disclosure.summary:Summary",
         "webdataset": "curation.leaves.export.webdataset:WebDataset",
     },
+    # File systems of URLs, by protocol: classes of fsspec. One with the method `pinned` turns names that may move into
+    # names that do not.
+    "clip_curation.file_systems": {
+        "hf": "curation.leaves.hub.files:HubFiles",
+    },
 }

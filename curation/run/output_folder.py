@@ -304,8 +304,8 @@ def _differing(stamp: dict, description: dict, path: Path) -> list[str]:
     names = [name for name in description if name not in MAY_DIFFER and not is_same(stamp, description, name)]
     differing = [_called(name, stamp["made_from"].get(name), description[name]) for name in names]
     read = [file for file in stamp["made_from"].get("inputs", []) if not is_table(file["path"])]  # not copies of tables
-    if not _paths(read, path) <= _paths(description["inputs"], path):
-        differing.append("inputs")
+    if lacking := _paths(read, path) - _paths(description["inputs"], path):
+        differing.append(f"inputs: it read {min(lacking)}")
     if not differing and stamp.get("version") != VERSION:
         differing.append("version of this program")
     return differing

@@ -11,12 +11,10 @@ import random
 import re
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -32,7 +30,7 @@ from runtime.redaction import redacted
 from runtime.storage import locks
 from runtime.storage.atomic import PARTIAL, read_json, sync, write_json
 from runtime.storage.paths import room
-from runtime.storage.remote import BUSY, TRIES, Waits, try_again
+from runtime.storage.remote import BUSY, TRIES, Waits, seconds_asked_for, try_again
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and seconds without a byte
 _WAITS = Waits(first=1.0, longest=60.0)  # between tries, if the server asks for no wait
@@ -176,20 +174,10 @@ def _check(url: str, response: requests.Response) -> None:
         target = redacted(response.url)
         raise Refused(f"{redacted(url)} leads to {target}, which is not safe from changes on the way")
     if status in BUSY:
-        after = _seconds_asked_for(response.headers.get("Retry-After", ""))
+        after = seconds_asked_for(response.headers.get("Retry-After", ""))
         raise Again(f"{_host_of(url)} was busy (status {status})", after)
     if status not in (200, 206, 416):
         raise Refused(f"{redacted(url)} was answered with status {status}")
-
-
-def _seconds_asked_for(retry_after: str) -> float:
-    """Return the wait in seconds that a Retry-After header asks for, as seconds or a date; 0 if it is neither."""
-    try:
-        if retry_after.strip().isdecimal():
-            return float(retry_after)
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
 
 
 def _host_of(url: str) -> str:

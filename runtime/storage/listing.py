@@ -30,7 +30,7 @@ from runtime.errors import InputError, require_utf8
 from runtime.packages import missing_package
 from runtime.redaction import hidden, with_secrets
 from runtime.storage.locks import WORK
-from runtime.storage.paths import is_url, lacking, names
+from runtime.storage.paths import is_url, lacking, names, use_own_system
 from runtime.storage.remote import AHEAD, Reading, RemoteFile, may_pass, persist
 
 for _system in known_implementations.values():  # fsspec's sentences name no extra of this project
@@ -45,7 +45,7 @@ BROKEN_LINK, FOLDER_LINK = "broken link", "link to a folder"
 log = logging.getLogger(__name__)
 
 LOOKS = 5  # tries to list or look up a path: the wrong name of a host should not take minutes
-OBJECT_STORES = ("http://", "https://", "s3://", "s3a://", "gs://", "gcs://", "abfs://", "abfss://", "az://")
+OBJECT_STORES = ("http://", "https://", "s3://", "s3a://", "gs://", "gcs://", "abfs://", "abfss://", "az://", "hf://")
 
 RUN, METADATA = "run.json", "metadata.json"
 FOLDERS = {  # a file that only one kind of folder has → that kind
@@ -168,7 +168,6 @@ def found_at(path: str, expected: str, deep: bool = True) -> Found:
 
 def names_in(folder: str) -> list[str]:
     """Return the names directly in a folder, hidden or not; [] if the folder does not exist or may not be read."""
-    system, inner = system_of(folder)
 
     def look() -> list[str]:
         with suppress(NotADirectoryError):
@@ -176,6 +175,7 @@ def names_in(folder: str) -> list[str]:
         return []
 
     try:
+        system, inner = system_of(folder)
         found = persist(folder, look, lambda: None, LOOKS)
     except (FileNotFoundError, PermissionError):
         return []
@@ -192,13 +192,19 @@ def name_of(path: str) -> str:
 
 
 def system_of(path: str) -> tuple[AbstractFileSystem, str]:
-    """Return the fsspec file system of a path, and the name of the path in that file system."""
+    """Return the fsspec file system of a path, and the path's name in it.
+
+    If names of the file system may come to mean other files, the name is one that does not.
+    """
     if "://" not in path:  # not fsspec.core.url_to_fs, which splits a name at ::
         return fsspec.filesystem("file"), os.path.abspath(os.path.expanduser(path))
+    use_own_system(path.partition("://")[0])
     try:
         system, inner = fsspec.core.url_to_fs(with_secrets(path))
     except TypeError as error:
         raise lacking(hidden(path), error) from None
+    if hasattr(system, "pinned"):
+        return system, system.pinned(inner)
     return (_asked_once(system) if "s3" in type(system).protocol else system), inner
 
 

@@ -37,7 +37,7 @@ LOCK, TOKEN = "lock", "owner.json"
 TRIES = 100
 _RUN = re.compile(r"[0-9a-f]{32}")
 
-READ_ONLY = ("http", "https", "memory", "data")  # other processes do not see the last two
+READ_ONLY = ("hf", "http", "https", "memory", "data")  # other processes do not see the last two
 WRITTEN = ("00000.parquet", "00000.tar", "run.json")
 ANY_DEPTH = "**"
 SAME_SYSTEM = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "wasbs": "wasb"}

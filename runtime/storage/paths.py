@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, TypeGuard, TypeVar, cast
 
 from runtime.arrow import gather
 from runtime.errors import InputError
-from runtime.packages import missing_package
+from runtime.packages import load_own, missing_package, own_hooks
 
 # Packages whose errors are errors of a network, even if they are no OSErrors.
-_NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")
+_NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "httpx", "huggingface_hub", "s3fs")
+SYSTEMS = "clip_curation.file_systems"  # the hook of this project's own file systems, by protocol
 FULL = (errno.ENOSPC, errno.EDQUOT)
 AT_ONCE = 16  # requests: each takes some 30 ms
 _SCRATCH = "scratch-"  # begins the name of a folder for the temporary files of one process
@@ -60,6 +61,7 @@ def as_path(path: str | os.PathLike) -> Path:
         return Path(rest if mark else path)
     from upath import UPath  # here, as most runs have no URL
 
+    use_own_system(protocol)
     try:
         # A listing that s3fs has cached would lack files that another process has just written.
         url = UPath(f"{protocol}://{rest.rstrip('/')}", use_listings_cache=False)
@@ -71,6 +73,21 @@ def as_path(path: str | os.PathLike) -> Path:
         raise InputError(f"{path} is no URL that can be opened: {error}") from None
     except ImportError as error:
         raise InputError(f"{path} cannot be opened: {missing_package(str(error)) or error}") from None
+
+
+@cache
+def use_own_system(protocol: str) -> None:
+    """Let fsspec open URLs of a protocol by this project's own file system, if there is one.
+
+    InputError if a package that the file system needs is not installed.
+    """
+    if protocol in own_hooks(SYSTEMS):
+        import fsspec  # here, as most runs have no URL
+
+        try:
+            fsspec.register_implementation(protocol, load_own(SYSTEMS, protocol), clobber=True)
+        except ImportError as error:
+            raise InputError(f"{protocol}://: {missing_package(str(error)) or error}") from None
 
 
 def lacking(url: str, error: TypeError) -> InputError:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
@@ -28,6 +29,7 @@ PASSING = frozenset(
         *("ConnectionError", "TimeoutError", "IncompleteRead"),
         *("ClientConnectionError", "ClientPayloadError"),  # aiohttp
         *("HTTPClientError", "ResponseParserError"),  # botocore
+        "TransportError",  # httpx
     }
 )
 
@@ -252,6 +254,16 @@ def wait(path: str, number: int) -> float:
     return Waits(FIRST_WAIT, LONGEST_WAIT).after(number, float(draws(number, "wait", [path])[0]))
 
 
+def seconds_asked_for(retry_after: str) -> float:
+    """Return the wait in seconds that a Retry-After header asks for, as seconds or a date; 0 if it is neither."""
+    try:
+        if retry_after.strip().isdecimal():
+            return float(retry_after)
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
@@ -262,7 +274,7 @@ def _status(error: BaseException) -> int | None:
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
         return response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    found = getattr(error, "status", None)
+    found = getattr(error, "status", getattr(response, "status_code", None))  # httpx has it in its response
     return found if isinstance(found, int) else None
 
 

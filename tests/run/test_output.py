@@ -110,7 +110,7 @@ def test_other_lists_excuse_no_other_difference(tmp_path):
 @pytest.mark.parametrize("inputs", [(A,), (C,), (A, C)])
 def test_a_run_that_leaves_an_input_out_is_refused(folder, inputs):
     with_matched(folder / "out", A, B)
-    with pytest.raises(InputError, match=r"holds another run \(other inputs\)"):
+    with pytest.raises(InputError, match=r"holds another run \(other inputs: it read \S+\); give another folder"):
         claimed(folder / "out", *inputs)
 
 

@@ -145,8 +145,10 @@ def kind_of_table(folder: str) -> str | None:
 
 
 def _parents(path: str) -> Iterator[str]:
-    """Yield the folders that contain a file, the innermost first; for a URL, none above the host or bucket."""
+    """Yield the folders that contain a file, the innermost first; for a URL, none above the host, bucket or dataset."""
     root = path.find("://") + 3 if "://" in path else 0
+    if path.startswith("hf://"):
+        root = path.find("/", path.find("/", root) + 1)
     end = path.rfind("/")
     while end > root:
         yield path[:end]

@@ -1,0 +1,33 @@
+"""A Hub on this machine, which this process and those that it starts find in their environment."""
+
+import pytest
+
+from tests.support.hub_server import TOKEN, hub_server
+
+pytest.importorskip("huggingface_hub")
+
+
+@pytest.fixture(scope="session")
+def running_hub(tmp_path_factory):
+    with hub_server() as hub, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", hub.url)
+        patch.setenv("HF_HUB_DISABLE_XET", "1")
+        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hf")))
+        patch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+        patch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+        patch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+        yield hub
+
+
+@pytest.fixture
+def hub(running_hub, monkeypatch):
+    """A Hub without datasets, for a user who has logged in."""
+    from curation.leaves.hub import files, requests
+
+    running_hub.reset()
+    files._infos.clear()
+    files._commit.cache_clear()
+    requests._hide_token.cache_clear()
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setattr(requests, "wait", lambda *_: 0.0)
+    return running_hub

@@ -1,0 +1,63 @@
+"""Runs of commands whose inputs are on a Hub on this machine."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests.support.checkout import ROOT, of_a_user
+
+LISTS = {"en": ["dog", "cat", "photo of", "red house"], "de": ["Hund", "Katze"]}
+TEXTS = ("a photo of a dog", "a cat in a red house", "ein Hund und eine Katze", "nothing at all")
+
+
+def tables(files: int = 4, rows: int = 500) -> dict[str, bytes]:
+    """Return Parquet files of pairs with ten columns, by name."""
+    return {f"data/{number:05}.parquet": _table(number, rows) for number in range(files)}
+
+
+def _table(number: int, rows: int) -> bytes:
+    ids = [number * rows + row for row in range(rows)]
+    columns = {
+        "uid": [f"{each * 0x9E3779B97F4A7C15 % 2**128:032x}" for each in ids],
+        "url": [f"https://e.example/{each}.jpg" for each in ids],
+        "text": [TEXTS[each % len(TEXTS)] for each in ids],
+        "original_width": [each % 900 for each in ids],
+        **{f"score_{more}": [each / (more + 1) for each in ids] for more in range(6)},
+    }
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink, row_group_size=max(1, rows // 2))
+    return sink.getvalue()
+
+
+def entries(folder: Path) -> list[str]:
+    """Write the entries of LISTS; return the values of --entries."""
+    for code, strings in LISTS.items():
+        (folder / f"{code}.txt").write_text("".join(f"{each}\n" for each in strings), encoding="utf-8")
+    return [f"{code}={folder / f'{code}.txt'}" for code in LISTS]
+
+
+def written(files: dict[str, bytes], folder: Path) -> Path:
+    """Write the files below a folder; return the folder."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def started(*arguments: object, **environment: str) -> subprocess.Popen:
+    """Start a command on processes of this machine, as a user does."""
+    with_pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    command = [sys.executable, "jobs/run.py", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, env=of_a_user(**environment), **with_pipe)
+
+
+def ran(*arguments: object, status: int = 0, **environment: str) -> str:
+    """Run a command to its end with this status; return what it printed."""
+    process = started(*arguments, **environment)
+    printed = process.communicate(timeout=300)[0]
+    assert process.returncode == status, printed
+    return printed
