@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             return
         results = run(args)
         why = None if args.allow_empty else warnings.nothing_kept(results.facts)
-        shown = summary(results.facts | {"warnings": [each for each in results.facts["warnings"] if each != why]})
+        shown = summary(results.facts | {"warnings": [line for line in results.facts["warnings"] if line != why]})
         paths = f"manifest: {results.path / 'curated'}\nreport:   {results.path / 'report.html'}"
         say(f"{shown}\n\n{paths}", numbers=results.facts["rows"])
         if why:
@@ -131,10 +131,10 @@ def called(args: Namespace) -> dict[str, Any]:
 
 def options_of(args: Namespace) -> Options:
     """Return the Options that a command line sets."""
-    given = vars(args) | {"columns": made(TableOptions, args)}
+    values = vars(args) | {"columns": made(TableOptions, args)}
     for flags in _hooked():
-        given |= flags.options(args)
-    return made(Options, Namespace(**given))
+        values |= flags.options(args)
+    return made(Options, Namespace(**values))
 
 
 def parse_curate(argv: Sequence[str] | None = None) -> Namespace:

@@ -58,7 +58,7 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
     for name, of_image in OF_IMAGE.items():
         columns[name] = of_image(rows[name], order, images, image_of_text[stays])
     sums = {"copies": copies, "shown": np.where(rank == 0, shown[image_of_text], 0)}
-    columns |= {name: pa.array(each[stays], pa.int32()) for name, each in sums.items()}
+    columns |= {name: pa.array(values[stays], pa.int32()) for name, values in sums.items()}
     return pa.RecordBatch.from_arrays([columns[name] for name in rows.schema.names], schema=rows.schema)
 
 
@@ -71,7 +71,7 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
     scores and the number of low scores, of texts in other scripts, and of matched texts.
     """
     new_image = np.ones(rows.num_rows, bool) if unique else _new_images(rows, np.arange(rows.num_rows))
-    found = pc.greater(pc.list_value_length(rows["entries"]), 0)
+    has_match = pc.greater(pc.list_value_length(rows["entries"]), 0)
     tallies.add("images", int(new_image.sum()))
     signals = rows["signals"].to_numpy()
     if shared := int(np.count_nonzero(signals[new_image] & SEVERAL_URLS)):
@@ -80,11 +80,11 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
     tallies.add("texts", rows.num_rows)
     tally_duplicates(rows, tallies)
     rows = _with_shown(rows, new_image)
-    for each in pc.value_counts(rows["judged"].drop_null()).to_pylist():
-        name = each["values"]
-        tallies.add(f"{'witness' if name in WITNESSES else 'undetermined'}.{name}", each["counts"])
-    _tally_languages(rows, found, tallies)
-    return _images(rows.filter(found), (np.cumsum(new_image) - 1)[found.to_numpy(zero_copy_only=False)])
+    for row in pc.value_counts(rows["judged"].drop_null()).to_pylist():
+        name = row["values"]
+        tallies.add(f"{'witness' if name in WITNESSES else 'undetermined'}.{name}", row["counts"])
+    _tally_languages(rows, has_match, tallies)
+    return _images(rows.filter(has_match), (np.cumsum(new_image) - 1)[has_match.to_numpy(zero_copy_only=False)])
 
 
 def _with_shown(rows: pa.RecordBatch, new_image: np.ndarray) -> pa.RecordBatch:
@@ -105,9 +105,9 @@ def _marked(rows: pa.RecordBatch, order: np.ndarray, new_image: np.ndarray, tall
     `order` has the indices that sort rows; in this order, `new_image` says which rows begin an image. `tallies` gets an
     example of a uid with two URLs, unless it has one.
     """
-    (offsets, data), known = string_buffers(rows["url"]), rows["url"].is_valid().to_numpy(zero_copy_only=False)
+    (offsets, data), has_url = string_buffers(rows["url"]), rows["url"].is_valid().to_numpy(zero_copy_only=False)
     places = np.flatnonzero(~new_image)
-    places = places[known[order[places]] & known[order[places - 1]]]  # of copies of a picture, only one has its URL
+    places = places[has_url[order[places]] & has_url[order[places - 1]]]  # of copies of a picture, only one has its URL
     differs = np.empty(len(places), bool)
     differs_from_last(offsets, data, order, places, differs)
     places = places[differs]
@@ -115,7 +115,7 @@ def _marked(rows: pa.RecordBatch, order: np.ndarray, new_image: np.ndarray, tall
         return rows
     if not tallies.beginning(SHARED):
         row, last = order[places[0]], order[places[0] - 1]
-        uid, *urls = (str(each)[:SHOWN_CHARACTERS] for each in (rows["uid"][row], rows["url"][last], rows["url"][row]))
+        uid, *urls = (str(text)[:SHOWN_CHARACTERS] for text in (rows["uid"][row], rows["url"][last], rows["url"][row]))
         tallies.add(f"{SHARED}{uid} ({' and '.join(map(hidden, sorted(urls)))})")
     signals = rows["signals"].to_numpy().copy()
     signals[order[places]] |= SEVERAL_URLS
@@ -193,10 +193,10 @@ def _differs_too(differs: np.ndarray, strings: pa.Array, order: np.ndarray) -> n
     """Return a mask, in `order`: the rows where `differs` is True or the string differs from that of the row before."""
     offsets, data = string_buffers(strings)
     alike = np.flatnonzero(~differs)
-    found = np.empty(len(alike), bool)
-    differs_from_last(offsets, data, order, alike, found)
+    unlike = np.empty(len(alike), bool)
+    differs_from_last(offsets, data, order, alike, unlike)
     differs = differs.copy()
-    differs[alike] = found
+    differs[alike] = unlike
     return differs
 
 
@@ -251,11 +251,11 @@ OF_IMAGE = {
 }
 
 
-def _tally_languages(rows: pa.RecordBatch, found: pa.Array, tallies: Tallies) -> None:
+def _tally_languages(rows: pa.RecordBatch, has_match: pa.Array, tallies: Tallies) -> None:
     columns = {
         "language": rows["language"],
         "score": rows["lid_score"],
-        "found": found.cast(pa.int64()),
+        "found": has_match.cast(pa.int64()),
         "low": pc.less(rows["lid_score"], DOUBTFUL_SCORE).cast(pa.int64()),
         "foreign": is_foreign(rows["text"], rows["language"].dictionary_encode()).astype(np.int64),
     }

@@ -164,8 +164,8 @@ def tally_signals(rows: pa.RecordBatch, tallies: Tallies) -> None:
     for name, bit in SIGNALS.items():
         if pairs := int(np.count_nonzero(signals & bit)):
             tallies.add(f"{SIGNAL}{name}", pairs)
-    for each in pc.value_counts(license_column(rows["signals"])).to_pylist():
-        tallies.add(f"{TALLY}{each['values']}", each["counts"])
+    for row in pc.value_counts(license_column(rows["signals"])).to_pylist():
+        tallies.add(f"{TALLY}{row['values']}", row["counts"])
 
 
 def without_tallies(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iterator[pa.RecordBatch]:
