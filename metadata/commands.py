@@ -176,10 +176,10 @@ def _add_main(parser: Parser) -> None:
     fetched = "fetch these sources of the languages first, or all: wordnet, wikipedia, pageviews"
     add("--download", nargs="*", choices=tuple(SOURCES), metavar="SOURCE", help=fetched)
     add("--contact", default="", metavar="ADDRESS", help="e-mail or URL, which --download needs")
-    add("--dry-run", action="store_true", help="print files and sizes, fetch and build nothing")
+    parser.add_output("folder of the metadata, shared by all machines; what is counted is kept")
     add("--languages", nargs="+", metavar="CODE", help="the languages to build (default: all found)")
     add("--rules", choices=RULES, help="how entries will be matched")
-    parser.add_output("folder of the metadata, shared by all machines; what is counted is kept")
+    add("--dry-run", action="store_true", help="print files and sizes, fetch and build nothing")
 
 
 def _add_sources(group: Group) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from textwrap import TextWrapper
 from typing import Literal, get_args
 
 from runtime.redaction import redacted
@@ -112,7 +113,7 @@ def say(text: str, level: Level = "info", step: str | None = None, numbers: Mapp
         _written = time.monotonic()
         for part, own in _of_levels(redacted(text), level):
             if not _is_quiet or own != "info":
-                shown = plain(part) if _format == "text" else _json(part, own, step, numbers or {})
+                shown = _wrapped(plain(part), own) if _format == "text" else _json(part, own, step, numbers or {})
                 print(shown, file=sys.stderr, flush=True)
 
 
@@ -125,8 +126,7 @@ def show(line: str, step: str | None = None, numbers: Mapping[str, float] | None
         if _is_quiet:
             return None
         _written = time.monotonic()
-        width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-        _live_line = in_one_line(redacted(line))[: width - 1]  # a second row could not be overwritten
+        _live_line = in_one_line(redacted(line))[: _width() - 1]  # a second row could not be overwritten
         print(f"\r\033[K{_live_line}", end="", file=sys.stderr, flush=True)
         return None
 
@@ -176,6 +176,18 @@ def clear() -> None:
     if _live_line:
         print("\r\033[K", end="", file=sys.stderr)
         _live_line = ""
+
+
+def _width() -> int:
+    return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+
+
+def _wrapped(text: str, level: Level) -> str:
+    """Return a text whose warnings, or whose lines if it is of another level than info, are wrapped on a terminal."""
+    if not is_live():
+        return text
+    fill = TextWrapper(_width() - 1, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False).fill
+    return "\n".join(fill(line) if level != "info" or line.startswith(WARNING) else line for line in text.split("\n"))
 
 
 def _of_levels(text: str, level: Level) -> Iterator[tuple[str, Level]]:

@@ -201,20 +201,20 @@ def _add_main(parser: Parser) -> None:
         metavar="LANGUAGE=FILE",
         help="lists of entries, as they are: a JSON array or one per line",
     )
+    add_fields(parser, TableOptions, COLUMNS)
     parser.add_output(
         "folder of the results, which all machines share, or s3://bucket/name or the like; matched/ in it is used "
         "again for the same inputs",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace another run in the output folder")
+    add_fields(parser.add_mutually_exclusive_group(), CurationConfig, SIZE)
+    add_exclude(parser, default=[])
     parser.add_argument(
         "--dry-run",
         action="store_true",
         help="check all of this and look into the inputs: columns, first rows, languages, disk and time of a run; "
         "write nothing",
     )
-    add_fields(parser, TableOptions, COLUMNS)
-    add_fields(parser.add_mutually_exclusive_group(), CurationConfig, SIZE)
-    add_exclude(parser, default=[])
 
 
 def _add_inputs(group: _ActionsContainer) -> None:

@@ -38,6 +38,7 @@ from metadata.rules import Rules, meta_entry, meta_text, symbols
 from runtime.arrow import list_array, parts, require, string_array
 from runtime.errors import AGAIN, InputError, typed
 from runtime.kernel_caches import cache_folder
+from runtime.progress import advance
 from runtime.storage.atomic import read_json, write_json
 from runtime.storage.machine_cache import opened, sound
 from runtime.storage.paths import room
@@ -136,8 +137,10 @@ def save_matchers(
         processes = min(os.cpu_count() or 1, len(entries) // PROCESS_ENTRIES)
     if processes < 2 or not languages:
         matchers.mkdir(parents=True, exist_ok=True)
+        advance(total=len(languages))
         for language in languages:
             save_matcher(entries, language, rules, matchers)
+            advance(done=1)
     else:
         from runtime.engine.local import Local  # here, as few metadata are so large
 

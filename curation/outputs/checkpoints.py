@@ -15,7 +15,7 @@ from pathlib import Path
 
 from runtime.arrow import gather
 from runtime.errors import AGAIN, InputError
-from runtime.progress import Progress
+from runtime.progress import Progress, advance
 from runtime.storage.atomic import EARLIER, STAMP, read_json, write_json
 from runtime.storage.own_files import OwnFile, checksums_in, is_sound
 from runtime.storage.paths import files, files_below, in_threads, remove
@@ -91,8 +91,13 @@ class Stamps:
     def forget_damaged(self) -> None:
         """Remove the stamp of each task with a file whose checksum differs, so that the task runs again."""
         stamped = [(path, file) for path, stamp in self.read() for file in self._recorded(stamp)]
-        sound = in_threads(is_sound, (file for _, file in stamped))
-        for path in {path for (path, _), is_whole in zip(stamped, sound, strict=True) if not is_whole}:
+        advance(total=len(stamped))
+        damaged = set()
+        for (path, _), is_whole in zip(stamped, in_threads(is_sound, (file for _, file in stamped)), strict=True):
+            advance(done=1)
+            if not is_whole:
+                damaged.add(path)
+        for path in damaged:
             remove(path)
 
     def _recorded(self, stamp: Stamp) -> Iterator[OwnFile]:

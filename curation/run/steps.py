@@ -203,7 +203,7 @@ class Steps:
         matched, exclusion, on_disk = folder / "strings", folder / "exclusion", None
         excluded = self._exclusion(folder)
         if request.config.matcher == "trie":
-            with self.progress.stage("build matchers"):
+            with self.progress.stage("build matchers", "languages"):
                 on_disk = request.entries.on_disk(matched) if self.engine.is_local else None
                 matched = matchers_of(request.entries, request.config.rules, complete=on_disk is None)
         else:

@@ -37,6 +37,21 @@ def test_help_shows_few_flags_and_help_all_the_others_after_them(shown):
     assert max(map(len, shown("--help-all").splitlines())) <= 80
 
 
+# A user's questions, each with the flags that answer it; other flags come last.
+IN = "RUN input model pretrained run metadata entries url-column text-column wordnet wikipedia pageviews frequencies"
+IN += " starter download contact tars captions caption-sources clusters answers texts classes templates"
+QUESTIONS = (IN, "format output overwrite", "english-threshold target-size languages expert fine coarse sample")
+
+
+def test_flags_come_in_the_order_of_a_users_questions(shown):
+    places = {f"--{name}": place for place, names in enumerate(QUESTIONS) for name in names.split()}
+    order = [
+        places.get(flag, len(QUESTIONS)) for flag in FLAG.findall(shown("--help").partition("how it runs:")[0])[2:]
+    ]
+    if "clip-remove" not in sys.argv:  # its list is an input
+        assert order == sorted(order)
+
+
 def test_no_flag_is_the_plural_of_another(shown):
     everything = FLAG.findall(shown("--help-all"))
     assert [flag for flag in everything if f"{flag}s" in everything] == []

@@ -57,6 +57,18 @@ def test_a_line_longer_than_the_terminal_is_cut():
     assert seen.lines == ["end"]
 
 
+def test_warnings_are_wrapped_between_words_on_a_terminal_alone(capsys):
+    path, words = f"/data/{'x' * 90}", "word-for-word " * 20
+    text = f"a table{' ' * 90}|\nwarning: {path} {words}"
+    seen = on_terminal([sys.executable, "-c", f"from runtime import terminal; terminal.say({text!r})"], os.environ)
+    assert seen.lines[0] == text.partition("\n")[0]
+    assert len(seen.lines) > 3
+    assert all(len(line) < 120 for line in seen.lines[1:])  # of 120 columns
+    assert " ".join(map(str.strip, seen.lines[1:])) == f"warning: {path} {words}".strip()
+    terminal.say(text)
+    assert capsys.readouterr().err == f"{text}\n"
+
+
 @linux
 def test_what_spark_submit_started_writes_to_its_terminal():
     seen = on_terminal([sys.executable, "-c", PIPED], os.environ)

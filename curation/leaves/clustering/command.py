@@ -16,17 +16,17 @@ from runtime.wording import counted, number, percent
 
 NAME = "clip-cluster"
 SHOWN = 60  # characters of a text that are printed
+TEXTS = {"--texts": "images that get a cluster: of the manifest, or of the whole pool"}
 NUMBERS = {
     "--fine N": "fine clusters",
     "--coarse N": "coarse clusters, of the fine centres",
-    "--seed N": "seed of the sample and of the first centres",
     "--sample SHARE": "share of the manifest to train on; more, up to all, where that is less than 8,192 images a fine "
     "cluster",
-    "--texts": "images that get a cluster: of the manifest, or of the whole pool",
     "--same-meaning COSINE": "also write which images of a fine cluster are copies of others: those whose embeddings "
     "have this cosine or more, as 0.95",
     "--looks N": "find the copies in N clusterings, one after the other: borders of clusters part copies, and a second "
     "clustering has other borders (default: 1)",
+    "--seed N": "seed of the sample and of the first centres",
 }
 
 TABLES = {
@@ -89,11 +89,12 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         ),
     )
     parser.add_argument("run", metavar="RUN", type=absolute, help="output folder of clip-curate")
+    add_fields(parser, ClusterConfig, TEXTS)
     parser.add_output(
         "folder of the clusters, which all machines share, or a URL; embeddings of texts in it are used again"
     )
-    add_fields(parser, ClusterConfig, NUMBERS)
     parser.add_argument("--overwrite", action="store_true", help="replace other clusters in the output folder")
+    add_fields(parser, ClusterConfig, NUMBERS)
     source = parser.add_argument_group("where embeddings come from")
     add_fields(source, ClusterRequest, TABLES)
     source.add_argument("--encoder", default=ClusterRequest.encoder, metavar="NAME", help=ENCODER)

@@ -87,13 +87,13 @@ def parse(argv: Sequence[str] | None, usable: dict[str, type[Form]], others: Ite
         ),
     )
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
+    add_fields(parser, CuratedSamples, TABLES)
+    parser.add_argument("--clusters", nargs="+", default=[], metavar="PATH", help=CLUSTERS)
+    parser.add_argument("--answers", metavar="FILE", help=ANSWERS)
     forms = f"the form to write, one of {', '.join(names)}; {written}"
     parser.add_argument("--format", required=True, choices=names, metavar="FORM", help=forms)
     parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a URL")
     parser.add_argument("--overwrite", action="store_true", help="replace all that is in --output")
-    add_fields(parser, CuratedSamples, TABLES)
-    parser.add_argument("--clusters", nargs="+", default=[], metavar="PATH", help=CLUSTERS)
-    parser.add_argument("--answers", metavar="FILE", help=ANSWERS)
     parser.add_argument("--expert", nargs="+", type=int, default=[], metavar="CLUSTER", help=EXPERT)
     add_fields(parser.add_argument_group("what is drawn"), ByCluster, DRAWN)
     for form in usable.values():

@@ -249,7 +249,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     parser.add_output(
         "folder of the hashes, which all machines share, or a URL; what is in it for the same inputs stays"
     )
-    parser.add_argument("--pdq", action="store_true", help="PDQ hashes of 256 bits, too (pip install pdqhash)")
     parser.add_argument("--overwrite", action="store_true", help="replace other hashes in the output folder")
+    parser.add_argument("--pdq", action="store_true", help="PDQ hashes of 256 bits, too (pip install pdqhash)")
     parser.add_engine()
     return parser.parse_args(argv)
