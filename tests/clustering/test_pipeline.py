@@ -111,7 +111,7 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(run, tmp_path, capsy
     assert "is in the input" in refusal_of(
         ClusterRequest(str(run.path), str(run.path / "clusters"), CONFIG, [embeddings])
     )
-    assert "--embedding-column" in refusal_of(
+    assert "embedding_column" in refusal_of(
         ClusterRequest(str(run.path), out, CONFIG, [embeddings], embedding_column="clip")
     )
     monkeypatch.setattr("runtime.packages.find_spec", lambda name: None)

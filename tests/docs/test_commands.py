@@ -11,7 +11,7 @@ from runtime.arguments import Parser
 from tests.support.checkout import ROOT
 
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), ROOT / "notebooks" / "README.md"]
-BLOCK = re.compile(r"^```(?:sh)?\n(.*?)^```$|((?:^    [^\n]*\n)+)", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```(?:sh(?: title=\"[^\"\n]*\")?)?\n(.*?)^```$|((?:^    [^\n]*\n)+)", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"(?:^|[ /])(?:(clip-[\w-]+)|jobs/(\w+)\.py) (.*)")
 COMMANDS_OF_JOBS = {"build_metadata": "clip-metadata", "hash_images": "clip-hash"}
 PLACEHOLDERS = {"…", "..."}

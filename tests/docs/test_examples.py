@@ -1,4 +1,7 @@
-"""Every Python example of README and docs/ runs in a test; here are those that no other file runs."""
+"""Every example of README and docs/ without a mark runs in a test; here are those that no other file runs.
+
+A mark is the title of a block, which the site shows.
+"""
 
 import re
 import subprocess
@@ -15,6 +18,18 @@ from tests.support.online_run import Made
 from tests.support.stand_ins import needed
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^( *)```(?:(\w+)(?: title=\"([^\"\n]*)\")?)?\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+MARKS = {"fragment", "needs a network", "needs Spark and Java"}
+COMMANDS_RUN_BY = {  # the test that runs the commands of a page
+    "docs/how-to/choosing-t.md": "tests/docs/test_docs.py",
+    "docs/how-to/feeding-training.md": "tests/feeds/test_feeds.py",
+    "docs/how-to/gates.md": "tests/docs/test_docs.py",
+    "docs/how-to/scoring.md": "tests/feeds/test_scoring_page.py",
+    "docs/start/crawl-to-training.md": "tests/feeds/test_chain.py",
+    "docs/start/first-manifest.md": "tests/docs/test_docs.py",
+    "docs/start/new-language.md": "tests/docs/test_docs.py",
+    "docs/start/quick-start.md": "tests/docs/test_docs.py",
+}
 RUN_BY = {  # the test that runs the examples of a page
     "README.md": "setup.cfg",
     "docs/how-to/choosing-t.md": "tests/docs/test_docs.py",
@@ -35,6 +50,42 @@ RUN_BY = {  # the test that runs the examples of a page
 
 def examples(page: str) -> list[str]:
     return BLOCK.findall((ROOT / "docs" / page).read_text("utf-8"))
+
+
+def fences(page: Path) -> list[re.Match]:
+    return [*FENCE.finditer(page.read_text("utf-8"))]
+
+
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
+
+
+def test_every_page_with_commands_to_run_names_the_test_that_runs_them():
+    blocks = {str(page.relative_to(ROOT)): fences(page) for page in DOCS}
+    assert {block[3] for page in blocks.values() for block in page} - {None} == MARKS
+    with_commands = {page for page in blocks if any(block[2] == "sh" and not block[3] for block in blocks[page])}
+    assert with_commands == COMMANDS_RUN_BY.keys()
+    for page, test in COMMANDS_RUN_BY.items():
+        assert Path(page).name in (ROOT / test).read_text("utf-8"), page
+
+
+def test_of_the_page_on_gates_the_worked_example_runs_alone():
+    before, _, after = (ROOT / "docs/how-to/gates.md").read_text("utf-8").partition("\n## A worked example\n")
+    assert [text for text in (before, after.partition("\n## ")[2]) if "```sh\n" in text] == []
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.stem)
+def test_no_command_of_a_page_is_without_a_fence(page):
+    rest = FENCE.sub("", page.read_text("utf-8"))
+    assert re.findall(r"\n\n    (?:clip-|python|pip |spark-|make )[^\n]*", rest) == []
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.stem)
+def test_the_line_before_what_needs_spark_says_so(page):
+    text = page.read_text("utf-8")
+    for block in fences(page):
+        if re.search(r"spark-submit|spark-class|pyspark|SparkSession|--master|engine=spark", block[4]):
+            before = text[: block.start()].rstrip().rpartition("\n")[2]
+            assert re.search("Spark|Java", f"{block[3]} {before}"), block[4]
 
 
 def test_every_page_with_python_names_the_test_that_runs_it():
