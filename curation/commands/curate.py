@@ -41,8 +41,8 @@ SKIPPED = {
     "--skip-unreadable": "pass over files that cannot be read as pairs, and count them, instead of refusing all inputs",
 }
 SIZE = {
-    "--english-threshold T": "t of English: the matches from which on an entry is frequent; each other language gets "
-    "the t at which rare entries hold the same share of its matches as in English",
+    "--english-threshold T": "threshold of English: matches from which on an entry is frequent; each other language "
+    "gets the threshold at which rare entries hold the same share of its matches as in English",
     "--target-size N": "images to keep: take the smallest English t that is expected to give them",
 }
 READ = {

@@ -37,7 +37,9 @@ KEYWORDS = {
     "how-to/papers.md": ["compliance", "datasheet", "GPAI"],
     "how-to/removing.md": ["delete", "blocklist", "takedown"],
     "how-to/gates.md": ["filter", "NSFW"],
+    "how-to/choosing-t.md": ["threshold"],
 }
+BOOSTS = {"how-to/": 2, "start/": 2, f"{COMMANDS}/": 2, "reference/api/": 0.5}  # of pages' ranks in the search
 LINK = re.compile(r"(```.*?```|`[^`\n]*`)|(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)", re.DOTALL)
 BADGE = re.compile(r"^\[!\[.*\n", re.MULTILINE)  # of README: images of other hosts, which the site does not show
 ALONE = "---\nhide: [navigation]\n---\n\n"  # without a menu of one line
@@ -72,6 +74,9 @@ def on_page_markdown(markdown, page, config, files):
     here = page.file.src_uri
     if here in KEYWORDS:
         page.meta["tags"] = KEYWORDS[here]
+    for folder, boost in BOOSTS.items():
+        if here.startswith(folder):
+            page.meta["search"] = {"boost": boost}
     of_site = {target: source for source, target in pages().items()}
     folder = posixpath.dirname(of_site.get(here, f"docs/{here}"))
     unlinked = {f"`{name}`": name for name in parsers() if here != f"{COMMANDS}/{name}.md"}
