@@ -15,6 +15,7 @@ import sys
 from configparser import ConfigParser
 from functools import cache
 from importlib import import_module
+from itertools import cycle
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +99,16 @@ def on_page_markdown(markdown, page, config, files):
         return f"{image}[{text}]({relative}{'#' if anchor else ''}{anchor})"
 
     return LINK.sub(link, markdown)
+
+
+def on_page_content(content, page, config, files):
+    """Return the page with the head of its column in each cell of a table; narrow screens show the head in the cell."""
+
+    def labelled(table):
+        heads = cycle(html.escape(re.sub("<[^>]*>", "", head)) for head in re.findall("<th.*?>(.*?)</th>", table[0]))
+        return re.sub("<td", lambda _: f'<td data-head="{next(heads)}"', table[0])
+
+    return re.sub("<table>.*?</table>", labelled, content, flags=re.DOTALL)
 
 
 @cache
