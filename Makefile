@@ -7,7 +7,7 @@ PYTEST := .ci/in-venv pytest -n logical --maxprocesses 4 --dist loadfile --no-lo
 QUICK := not spark and not browser and not shared and not slow and not soak
 
 # The core, and the tests that run it.
-MODULES := $(wildcard curation/balancing/[a-z]*.py runtime/storage/[a-z]*.py) curation/kernels/batches.py \
+MODULES := $(wildcard curation/balancing/[a-z]*.py runtime/storage/[a-z]*.py) curation/kernels/sampling.py \
 	$(wildcard curation/outputs/[a-z]*.py) $(addprefix curation/run/,output_folder.py results.py verify.py) runtime/buckets.py
 OF_CORE := tests/balancing tests/exclusion tests/export tests/inputs tests/matching tests/online tests/run tests/runtime \
 	curation/balancing runtime

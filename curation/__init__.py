@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from curation.leaves.annotations import clusters as clusters
     from curation.leaves.annotations import weights as weights
     from curation.leaves.gate.options import GateOptions as GateOptions
-    from curation.leaves.hashing.pipeline import hash_images as hash_images
+    from curation.leaves.hashing.clip_hash import hash_images as hash_images
     from curation.leaves.online.dataset import BalancedDataset as BalancedDataset
     from curation.matching import Matcher as Matcher
     from curation.matching import Matching as Matching
@@ -52,7 +52,7 @@ _MODULES = {
     "curate": "curation.run.pipeline",
     "dataframes": "curation.dataframes",
     "draws": "runtime.draws",
-    "hash_images": "curation.leaves.hashing.pipeline",
+    "hash_images": "curation.leaves.hashing.clip_hash",
     "keep_probability": "curation.balancing.manifest",
     "online": "curation.leaves.online",
     "rates": "curation.balancing.thresholds",

@@ -24,9 +24,10 @@ from metadata import frequency_lists
 from metadata import wordnet as wordnet_files
 from metadata.frequency_lists import WORDFREQ, FrequencyList
 from metadata.languages import LANGUAGES, language, of_wikipedia
-from metadata.wikipedia import articles, files
+from metadata.wikipedia import articles
+from metadata.wikipedia import dump_files as files
 from metadata.wikipedia import pageviews as views
-from metadata.wikipedia.files import WikipediaFile
+from metadata.wikipedia.dump_files import WikipediaFile
 from metadata.wordnet import WordnetFile
 from metadata.words import ICU_VERSION
 from runtime.errors import InputError, require_several, typed

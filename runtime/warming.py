@@ -113,7 +113,7 @@ def _sources(calls: Iterable[Call]) -> Iterator[tuple[str, bytes]]:
         yield module, Path(importlib.import_module(module).__file__ or "").read_bytes()
     for package in {"runtime", *(call.__module__.partition(".")[0] for call in calls)}:
         folder = Path(importlib.import_module(package).__file__ or "").parent
-        for file in folder.glob("kernels/**/*.py"):
+        for file in {*folder.rglob("kernels/**/*.py")}:
             yield f"{package}/{file.relative_to(folder)}", file.read_bytes()
 
 

@@ -17,7 +17,7 @@ from curation.leaves.annotations.clusters import Choice
 from curation.leaves.clustering.training import ClusterConfig
 from curation.leaves.export.soft_cap import SoftCap
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.online.config import ByEntries, OnlineConfig, World
+from curation.leaves.online.batches import ByEntries, OnlineConfig, World
 from curation.leaves.online.mix import Mix
 from curation.leaves.scoring.scorer import ScoringConfig
 from curation.report.charts import counts_by_rank, cumulative_share

@@ -17,7 +17,7 @@ from curation import CurationConfig, EntryCounts, GateOptions, Matcher, Matching
 from curation.dataframes import Balance, MatchOptions
 from curation.inputs.tables.columns import TableOptions
 from curation.leaves.export.soft_cap import SoftCap
-from curation.leaves.online.config import ByEntries
+from curation.leaves.online.batches import ByEntries
 from metadata import Entries, InputError, MetadataConfig, Sources
 from tests.support.written_run import write_run
 

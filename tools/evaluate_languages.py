@@ -27,7 +27,7 @@ from curation.inputs.candidates import coded, unknown_labels
 from curation.inputs.tables.lines import SAMPLE, dialect_of
 from curation.language.engines import Identifier
 from curation.language.judging import WITNESSES, LanguageRules, Stated, Surroundings, judge, weighed
-from curation.report.languages import aligned, named
+from curation.report.language_table import aligned, named
 from curation.report.page import environment
 from curation.report.warnings import unknown_languages
 from metadata.languages import OTHER, of_stated

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from curation.balancing.thresholds import Thresholds, entry_chunks, entry_ids, hold_any, rates_of
 from curation.config import DOUBTFUL_SCORE, LICENSE, RECORD, ExtraColumn
-from curation.kernels import batches as kernels
+from curation.kernels import sampling as kernels
 from curation.licences import license_column, tally_licenses
 from curation.schemas import CURATED, EXTRA, SAMPLED
 from runtime.arrow import parts, require

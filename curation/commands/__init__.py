@@ -4,5 +4,5 @@ from functools import partial
 
 from runtime.programs import start
 
-curate_program = partial(start, "clip-curate", "curation.commands.curate")
-verify_program = partial(start, "clip-verify", "curation.commands.verify")
+curate_program = partial(start, "clip-curate", "curation.commands.clip_curate")
+verify_program = partial(start, "clip-verify", "curation.commands.clip_verify")

@@ -25,7 +25,7 @@ except ImportError as error:
 
 from curation.balancing.thresholds import Thresholds, rates_of, thresholds_at
 from curation.config import CurationConfig
-from curation.dataframes import tasks
+from curation.dataframes import partitions as tasks
 from curation.exclusion import Exclusion
 from curation.inputs.tables.columns import FIELD, TableOptions
 from curation.language.engines import Identifier

@@ -24,7 +24,7 @@ from publicsuffixlist import PublicSuffixList
 
 from curation.column_names import RECOGNISED
 from curation.inputs.candidates import HTTP_URL
-from curation.inputs.tables.parquet import is_table, opened, table_batches, text_lines
+from curation.inputs.tables.parquet_tables import is_table, opened, table_batches, text_lines
 from curation.kernels.exclusion import LISTED, UNUSUAL, find_hosts, find_keys, hash_names
 from runtime.arrow import string_array, string_buffers, uid_numbers
 from runtime.errors import InputError, quoted, quoted_names

@@ -18,19 +18,20 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
+from curation.hooks import hooks, usable
 from curation.inputs.candidates import tallies
 from curation.inputs.crawl import warc, wat
-from curation.inputs.tables import parquet, text
+from curation.inputs.tables import parquet_tables as parquet
+from curation.inputs.tables import text
 from curation.inputs.tables.columns import GIVEN, Glance, TableOptions, crawl_files, is_crawl
 from curation.inputs.tables.lines import DIALECTS, PACKINGS, PARQUET, signature_of, unpack
-from curation.inputs.tables.parquet import KindOf, kind_of_table, require_no_table
+from curation.inputs.tables.parquet_tables import KindOf, kind_of_table, require_no_table
 from curation.outputs.checkpoints import Input
 from curation.schemas import CANDIDATES
 from runtime.arrow import gather
 from runtime.buckets import buckets_for
 from runtime.draws import draws
 from runtime.errors import InputError
-from runtime.packages import hooks, usable
 from runtime.partitioning import BUCKET_ROWS, MOST_BUCKETS
 from runtime.redaction import hidden
 from runtime.storage import listing

@@ -15,21 +15,21 @@ HOOKS = {
     # Who observes a run, by the name under which run.json has what was seen: as `run.request.Finds`, in the order of
     # the report.
     "clip_curation.report_sections": {
-        "doubtful": "curation.leaves.report_sections.texts:find_doubtful",
-        "gate_removed": "curation.leaves.report_sections.texts:find_removed",
-        "shape": "curation.leaves.report_sections.texts:find_shape",
+        "doubtful": "curation.leaves.report_sections.text_sections:find_doubtful",
+        "gate_removed": "curation.leaves.report_sections.text_sections:find_removed",
+        "shape": "curation.leaves.report_sections.text_sections:find_shape",
         "alignment": "curation.leaves.report_sections.alignment:find",
-        "tokens": "curation.leaves.report_sections.texts:find_tokens",
+        "tokens": "curation.leaves.report_sections.text_sections:find_tokens",
     },
     # Steps of the gate, in their order: functions of GateOptions that return a `gate.steps.Step`, or None if it is not
     # asked for.
     "clip_curation.gate_steps": {
-        "captions": "curation.leaves.gate.captions:find",
+        "captions": "curation.leaves.gate.match_captions:find",
         "hosts": "curation.leaves.gate.hosts:find",
         "conditions": "curation.leaves.gate.single_checks:find",
-        "copies": "curation.leaves.gate.copies:find_copies",
-        "meaning": "curation.leaves.gate.copies:find_meaning",
-        "domains": "curation.leaves.gate.limits:find",
+        "copies": "curation.leaves.gate.same_image:find_copies",
+        "meaning": "curation.leaves.gate.same_meaning:find_meaning",
+        "domains": "curation.leaves.gate.image_limits:find",
     },
     # Formats of exports: classes as `export.forms.Form`.
     "clip_curation.export_forms": {

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from curation.balancing.thresholds import Distribution
 from curation.report.facts import Run
-from curation.report.languages import largest
+from curation.report.language_table import largest
 from runtime.wording import number, percent, short
 
 DROPPED = {

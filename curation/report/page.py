@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from curation.report import charts, languages
+from curation.report import charts
+from curation.report import language_table as languages
 from curation.report.facts import Run
-from curation.report.languages import aligned, named
+from curation.report.language_table import aligned, named
 from curation.report.warnings import Quoted, warnings
 from metadata.languages import language
 from runtime.redaction import redacted

@@ -20,7 +20,7 @@ from pyspark.sql.types import StructField, StructType
 
 from curation.inputs.files import checked
 from curation.inputs.tables.columns import FLAG, PREFIX, TableOptions, folder_of, named_columns
-from curation.inputs.tables.parquet import string_columns
+from curation.inputs.tables.parquet_tables import string_columns
 from curation.outputs.checkpoints import Input
 from runtime.arrow import as_bytes
 from runtime.engine.spark import map_batches

@@ -27,7 +27,7 @@ from curation.inputs.files import InputSample, formats, samples
 from curation.inputs.limits import cut
 from curation.language.judging import LanguageRules
 from curation.matching import Matching, built_finders
-from curation.report.languages import aligned, named
+from curation.report.language_table import aligned, named
 from curation.report.warnings import without_texts
 from curation.run import warm
 from curation.run.output_folder import require_claimable

@@ -19,7 +19,7 @@ from metadata.languages import LANGUAGES, language
 from metadata.stages import choosing
 from metadata.stages.choosing import LANGUAGE, EntryChoice, codes_of, combined, numbers_of, rows_of, tasks_for
 from metadata.wikipedia import articles
-from metadata.wikipedia.files import WikipediaFile
+from metadata.wikipedia.dump_files import WikipediaFile
 from metadata.wikipedia.pageviews import spaced
 from metadata.words import COUNTS, RATED, by_language, count_batches
 from runtime.arrow import one_batch

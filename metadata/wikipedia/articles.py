@@ -13,8 +13,8 @@ import fsspec
 import pyarrow as pa
 
 from metadata.languages import is_wikipedia
+from metadata.wikipedia.dump_files import COLUMNS, WikipediaFile
 from metadata.wikipedia.dumps import CutError, DumpPage, cirrus_pages, drop, unpacked, xml_pages
-from metadata.wikipedia.files import COLUMNS, WikipediaFile
 from metadata.wikipedia.pageviews import Namespaces
 from runtime.arrow import gather
 from runtime.redaction import with_secrets

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from curation.leaves.gate.checks import Rewriting, rewrite
 from curation.leaves.gate.hosts import ASKED, FOUND, HostFiles, HostRanges, _marked, read_hosts, read_urls
+from curation.leaves.gate.rewriting import Rewriting, rewrite
 from curation.leaves.gate.robots_text import robots_agents
-from curation.leaves.gate.steps import StepFolder
+from curation.leaves.gate.step import StepFolder
 from runtime.cogroup import Grouping
 from runtime.placed_rows import Places
 from runtime.storage.own_files import own_files

@@ -30,7 +30,7 @@ from curation.schemas import CURATED, ENTRY_IDS, MATCHED
 OF_TAR, OF_FILE = 10_000, 100_000
 OF = ["online index", "webdataset", "mds"]
 WORDS = [f"{word:x}word" for word in range(20_000)]
-EXPORT = "from curation.leaves.export.command import main; main()"
+EXPORT = "from curation.leaves.export.clip_export import main; main()"
 INDEX = "from curation import online; import sys; online.build(*sys.argv[1:])"
 
 

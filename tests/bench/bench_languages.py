@@ -41,7 +41,8 @@ from curation.run.tasks import BYTES as HOST_BYTES
 from curation.run.tasks import ROWS as HOST_ROWS
 from metadata import wordnet
 from metadata.languages import of_label, of_wikipedia
-from metadata.wikipedia import articles, files
+from metadata.wikipedia import articles
+from metadata.wikipedia import dump_files as files
 from runtime.arrow import gather_rows
 from tools.evaluate_languages import evaluate_witnesses
 

@@ -29,7 +29,7 @@ from PIL import Image, ImageFilter, ImageOps
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.leaves.hashing.pipeline import hash_picture
+from curation.leaves.hashing.clip_hash import hash_picture
 from curation.leaves.near_duplicates.index import binaries, bytes_of, words_of
 from curation.leaves.near_duplicates.vectors import LeastCosine, scaled
 from tests.support.near_duplicates import near_copies

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from curation import online
-from curation.leaves.online.config import ByEntries, OnlineConfig
+from curation.leaves.online.batches import ByEntries, OnlineConfig
 from curation.leaves.online.epochs import Epoch
 from curation.schemas import MATCHED
 

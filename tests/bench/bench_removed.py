@@ -13,10 +13,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.leaves.gate.checks import rewrite
 from curation.leaves.gate.options import GateOptions
+from curation.leaves.gate.rewriting import rewrite
 from curation.leaves.gate.single_checks import find
-from curation.leaves.gate.steps import Removed, StepFolder
+from curation.leaves.gate.step import Removed, StepFolder
 from runtime.storage.own_files import own_files
 
 IMAGES, TURNS = 1_000_000, 2

@@ -2,7 +2,7 @@
 
 import sys
 
-from curation.commands.curate import main
+from curation.commands.clip_curate import main
 from curation.images import grouping
 from curation.run import steps
 

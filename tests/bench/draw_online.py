@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT)]
 from curation import online
 from curation.balancing.thresholds import EntryCounts, entry_ids
 from curation.leaves.annotations.captions import CaptionDraw
-from curation.leaves.online.config import choose, lists_at
+from curation.leaves.online.batches import choose, lists_at
 from curation.run.results import Results
 
 SUPER_BATCH = 3800

@@ -5,7 +5,7 @@ import pytest
 
 from curation.leaves.clustering import training as module
 from curation.leaves.clustering.training import Centres, moved
-from curation.leaves.near_duplicates import kernels
+from curation.leaves.near_duplicates.kernels import cosines as kernels
 from tests.naive.clusters import naive_centre, naive_means, naive_scores, naive_square, naive_unit
 
 RANDOM = np.random.default_rng(0)

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.clustering import copies as module
-from curation.leaves.clustering.command import main, summary
-from curation.leaves.clustering.pipeline import ClusterRequest, cluster
+from curation.leaves.clustering import semantic_copies as module
+from curation.leaves.clustering.clip_cluster import main, summary
+from curation.leaves.clustering.clusters import ClusterRequest, cluster
 from curation.leaves.clustering.training import Centres, ClusterConfig, TrainedClusters
 from curation.run.verify import verify
 from curation.schemas import SEMANTIC_COPIES

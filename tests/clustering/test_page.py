@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.leaves.clustering.command import summary
+from curation.leaves.clustering.clip_cluster import summary
+from curation.leaves.clustering.clusters import render
 from curation.leaves.clustering.embeddings import TEXT
 from curation.leaves.clustering.joining import COARSE, FINE, SHOWN, Nearest, nearest_rows
-from curation.leaves.clustering.pipeline import render
 from runtime.terminal import plain
 from tests.report.runs import Page
 from tests.support.hostile_strings import ACTING, EVERY

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.dataframes import tasks
+from curation.dataframes import partitions as tasks
 from curation.language.engines import default_model
 from curation.matching import save_matchers
 from curation.run.tasks import Artefacts, MatchPlan

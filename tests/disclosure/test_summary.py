@@ -23,10 +23,11 @@ from curation.leaves.disclosure.summary import (
     summary,
 )
 from curation.leaves.domains import COUNTED, DomainCounts
-from curation.leaves.export import command
+from curation.leaves.export import clip_export as command
 from curation.leaves.export.card import PERSONAL as RULES
 from curation.leaves.export.forms import export
-from curation.leaves.gate import personal_data, rules
+from curation.leaves.gate import personal_data
+from curation.leaves.gate import text_rules as rules
 from curation.leaves.gate.policies import RULES as POLICY_RULES
 from curation.report.page import templates
 from curation.run.results import Results

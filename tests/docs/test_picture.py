@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from curation.commands import curate
+from curation.commands import clip_curate as curate
 from metadata import commands
 from tests.support.checkout import ROOT
 

@@ -9,7 +9,7 @@ import pytest
 
 from curation.exclusion import Exclusion
 from curation.exclusion.lists import HASHES, KINDS
-from curation.inputs.tables import parquet
+from curation.inputs.tables import parquet_tables as parquet
 from metadata import InputError
 from tests.support.exclusions import LISTED, UID, URL, reasons, written
 from tests.support.mapped import is_mapped

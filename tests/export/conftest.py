@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.export import command as export
+from curation.leaves.export import clip_export as export
 from curation.leaves.export import removal as remove
 from curation.leaves.report_sections import alignment as align
 from tests.support.finished_run import finished_run, image

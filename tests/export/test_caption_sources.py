@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.export.command import main
+from curation.leaves.export.clip_export import main
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.webdataset import WebDataset

@@ -10,7 +10,7 @@ import pytest
 
 from curation import captions as module
 from curation.leaves.annotations.captions import Captions
-from curation.leaves.export.command import main
+from curation.leaves.export.clip_export import main
 from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.errors import InputError

@@ -98,7 +98,7 @@ SERVE_OTHERS = {
     "keep_removed": "what is written down of removed texts",
 }
 STEP = """
-from curation.leaves.gate.steps import Step, removed
+from curation.leaves.gate.step import Step, removed
 
 class Secure(Step):
     def write(self, images, folder, context): ...

@@ -11,7 +11,7 @@ from curation import online
 from curation.leaves.export.forms import export
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.webdataset import Mds, WebDataset
-from curation.leaves.hashing import pipeline
+from curation.leaves.hashing import clip_hash as pipeline
 from curation.leaves.tars.samples import find, read
 from tests.support.in_turn import in_turn
 from tests.support.online_run import add

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.exclusion import Exclusion
-from curation.leaves.export.command import main
+from curation.leaves.export.clip_export import main
 from curation.leaves.export.forms import ByCluster
 from curation.leaves.export.removal import remove
 from curation.schemas import CURATED

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.exclusion import Exclusion
-from curation.leaves.export import command as job
+from curation.leaves.export import clip_export as job
 from curation.leaves.export.datacomp import DataComp
 from curation.leaves.export.forms import ByCluster, export
 from curation.leaves.export.huggingface import HuggingFace

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from curation.leaves.export.command import main
+from curation.leaves.export.clip_export import main
 from tests.support.checkout import ROOT
 from tests.support.installed import install
 from tests.support.refusals import refusal

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.export.command import main
+from curation.leaves.export.clip_export import main
 from curation.leaves.export.forms import export
 from curation.leaves.export.metaclip import MetaClip, Names, key_of, local_ids, names_of, of_list
 from curation.schemas import CANDIDATE

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.export import webdataset as mds
-from curation.leaves.export.command import main
+from curation.leaves.export.clip_export import main
 from curation.leaves.export.forms import ByCluster, export
 from curation.leaves.export.webdataset import Mds, WebDataset
 from runtime.errors import InputError

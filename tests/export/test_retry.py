@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.export.command import main
+from curation.leaves.export.clip_export import main
 from curation.leaves.export.failed_downloads import ORDER, PASSING, Retry, reasons_of
 from curation.leaves.export.forms import export
 from runtime.errors import InputError

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.export.command import main
+from curation.leaves.export.clip_export import main
 from curation.leaves.export.datacomp import DataComp
 from curation.leaves.export.forms import export
 from runtime.errors import InputError

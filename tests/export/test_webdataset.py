@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from curation.exclusion import Exclusion
-from curation.leaves.export.command import main
+from curation.leaves.export.clip_export import main
 from curation.leaves.export.forms import export
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import remove

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.export import command as job
+from curation.leaves.export import clip_export as job
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.webdataset import WebDataset

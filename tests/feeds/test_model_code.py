@@ -3,7 +3,7 @@
 import pytest
 
 from curation.leaves.clustering.embeddings import DEFAULT, Encoder, find_encoder
-from curation.leaves.scoring.command import main
+from curation.leaves.scoring.clip_score import main
 from curation.leaves.scoring.scorer import ScoringConfig
 from runtime.errors import InputError
 from tests.support.model_code import (

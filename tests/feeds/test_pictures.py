@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.gate.evaluation import EvaluationSets
-from curation.leaves.hashing.pipeline import hash_picture
+from curation.leaves.hashing.clip_hash import hash_picture
 from tests.support.img2dataset import require_img2dataset, run_img2dataset
 from tests.support.picture_set import BROKEN, ORIGINAL, SAME_FILE, make_pictures, served
 

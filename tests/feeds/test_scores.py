@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from curation.leaves.scoring.command import main
+from curation.leaves.scoring.clip_score import main
 from curation.leaves.scoring.scorer import ScoringConfig
 from tests.support.checkout import program
 from tests.support.clip_models import open_clip_model, transformers_model, twin_score

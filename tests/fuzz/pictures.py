@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from curation.leaves.hashing.pipeline import hash_picture
+from curation.leaves.hashing.clip_hash import hash_picture
 from curation.leaves.tars.samples import _formats
 from tests.fuzz.target import Target, plain
 from tests.support.pictures import picture, stored

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.joins.tables import comparable, comparable_type
+from curation.joins.image_tables import comparable, comparable_type
 from curation.leaves.gate.options import GateOptions
 from tests.support.finished_run import image
 from tests.support.gates import gated

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.gate.conditions import Conditions
+from curation.leaves.gate.sql_conditions import Conditions
 from runtime.errors import InputError
 from tests.fuzz.gates import require_as_defined, require_refused_or_checked
 from tests.support.checkout import ROOT

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.joins.tables import ImageTable
+from curation.joins.image_tables import ImageTable
 from curation.outputs.recorded import recorded
 from metadata import Entries
 from runtime.errors import InputError

@@ -10,7 +10,7 @@ import pytest
 
 from curation.exclusion.lists import url_keys
 from curation.leaves.gate.evaluation import EvaluationSets
-from curation.leaves.hashing.pipeline import hash_picture
+from curation.leaves.hashing.clip_hash import hash_picture
 from runtime.errors import InputError
 from tests.naive.evaluation import naive_sets
 from tests.support.evaluation_tables import found, random_pictures, write_set

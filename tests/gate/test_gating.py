@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.config import CurationConfig
-from curation.joins.tables import ImageTable
+from curation.joins.image_tables import ImageTable
 from curation.leaves.gate.options import GateOptions
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark

@@ -5,8 +5,9 @@ from random import Random
 import pytest
 
 from curation.inputs.crawl.links import IMAGE_PLACES
+from curation.leaves.gate.image_rules import url_words
 from curation.leaves.gate.policies import Policy
-from curation.leaves.gate.rules import listed, url_words
+from curation.leaves.gate.word_tables import listed
 from curation.licences import LICENCES
 from tests.support.rules import failing_images
 from tests.support.stated_images import batch, image

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.annotations.captions import caption_rows, find_captions
-from curation.leaves.gate.captions import Captioner
-from curation.leaves.gate.checks import Begin
+from curation.leaves.gate.match_captions import Captioner
 from curation.leaves.gate.options import GateOptions
+from curation.leaves.gate.rewriting import Begin
 from curation.schemas import CURATED, MATCHED
 from runtime.errors import InputError
 from runtime.tallies import Tallies

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from curation.leaves.gate.image_rules import OF_HOSTS
 from curation.leaves.gate.policies import IMAGES, RULES, RUN, TEXTS, Policy
-from curation.leaves.gate.rules import OF_HOSTS
 from runtime.errors import InputError
 from tests.support.checkout import ROOT
 
@@ -106,4 +106,4 @@ def test_a_rule_about_the_whole_run_has_no_check_of_a_batch():
     [chosen] = Policy.parse(["max_images_per_text:10"]).over(RUN)
     assert chosen.number == 10
     with pytest.raises(TypeError, match="all images of a run"):
-        _ = chosen.fails
+        chosen.fails()

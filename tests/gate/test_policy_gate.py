@@ -5,7 +5,7 @@ import random
 import pytest
 
 from curation.config import CurationConfig
-from curation.leaves.gate.limits import PURPOSE
+from curation.leaves.gate.image_limits import PURPOSE
 from curation.leaves.gate.options import GateOptions
 from runtime.draws import draws
 from runtime.errors import InputError

@@ -2,8 +2,9 @@
 
 import pytest
 
-from curation.kernels.texts import MOST_WORDS
-from curation.leaves.gate.rules import PARTS, WHOLES, folded, listed
+from curation.leaves.gate.kernels.phrases import MOST_WORDS
+from curation.leaves.gate.text_rules import PARTS, WHOLES, folded
+from curation.leaves.gate.word_tables import listed
 from metadata.languages import LANGUAGES
 from tests.support.rules import failing_texts
 from tests.support.stated_images import batch, image

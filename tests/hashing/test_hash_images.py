@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import curation
-from curation.leaves.hashing import pipeline as module
-from curation.leaves.hashing.pipeline import hash_images, hash_picture, main, rows_of, tasks
+from curation.leaves.hashing import clip_hash as module
+from curation.leaves.hashing.clip_hash import hash_images, hash_picture, main, rows_of, tasks
 from curation.leaves.tars.samples import find, read
 from runtime.errors import InputError
 from runtime.storage.atomic import STAMP, write_json

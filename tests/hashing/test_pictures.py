@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from curation.leaves.hashing.pipeline import hash_picture
+from curation.leaves.hashing.clip_hash import hash_picture
 from curation.leaves.tars import samples as module
 from tests.support.pictures import picture, stored
 
@@ -119,7 +119,7 @@ def test_a_picture_for_which_memory_is_missing_is_too_large(monkeypatch):
     def without_memory(image):
         raise MemoryError
 
-    monkeypatch.setattr("curation.leaves.hashing.pipeline.flattened", without_memory)
+    monkeypatch.setattr("curation.leaves.hashing.clip_hash.flattened", without_memory)
     found = hash_picture(stored(SHOWN))
     assert (found["status"], found["width"], found["phash"]) == ("too_large", 96, None)
 
@@ -174,5 +174,5 @@ def test_pdq_is_the_bits_of_the_package_in_order(monkeypatch):
             assert pixels.shape == (64, 96, 3)
             return np.arange(256) % 2, 100
 
-    monkeypatch.setattr("curation.leaves.hashing.pipeline.import_module", {"pdqhash": Package}.__getitem__)
+    monkeypatch.setattr("curation.leaves.hashing.clip_hash.import_module", {"pdqhash": Package}.__getitem__)
     assert hash_picture(stored(SHOWN), with_pdq=True)["pdq"] == b"\x55" * 32

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.commands import curate
+from curation.commands import clip_curate as curate
 from curation.matching import open_matchers
 from runtime import shipping
 from runtime.engine.local import Local

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.commands import curate
+from curation.commands import clip_curate as curate
 from runtime.engine.local import Local
 from tests.support.refusals import refusal
 from tests.support.spark_jobs import run_here

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from curation.commands import verify
+from curation.commands import clip_verify as verify
 from curation.language.engines import Identifier
-from curation.leaves.export import command as export
+from curation.leaves.export import clip_export as export
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.hashing import pipeline as hash_images
+from curation.leaves.hashing import clip_hash as hash_images
 from curation.leaves.report_sections.alignment import read_classes
 from curation.leaves.tars.headers import told
 from runtime.console import command

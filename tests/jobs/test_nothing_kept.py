@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import Results
-from curation.commands import curate
+from curation.commands import clip_curate as curate
 from curation.run.pipeline import curate as run
 from metadata import Entries
 from runtime.engine.local import Local

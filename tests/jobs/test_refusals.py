@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from s3fs import S3FileSystem
 
-from curation.commands import curate
-from curation.commands.curate import parse_curate
+from curation.commands import clip_curate as curate
+from curation.commands.clip_curate import parse_curate
 from curation.config import CurationConfig
 from curation.outputs.checkpoints import Input, Ledger
 from curation.run.output_folder import Output

@@ -15,7 +15,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from curation.language.engines import default_model
 from metadata import wordnet
 from metadata.entries import Entries
-from metadata.wikipedia import files as wikifiles
+from metadata.wikipedia import dump_files as wikifiles
 from tests.sample.archives import BROKEN
 from tests.sample.make_sample import make_sample
 from tests.sample.texts import LANGUAGES, SPACELESS, entries, names, sections, sentence, zipf

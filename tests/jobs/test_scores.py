@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.commands.curate import parse_curate
+from curation.commands.clip_curate import parse_curate
 from curation.config import CurationConfig
 from runtime.arguments import made
 

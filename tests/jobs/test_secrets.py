@@ -129,7 +129,7 @@ def test_metadata_of_guarded_sources_tell_none_of_them(guarded, tmp_path, capsys
 @pytest.mark.slow
 @pytest.mark.parametrize("flag", ["--input", "--metadata", "--exclude", "--model", "--status", "--output"])
 def test_a_refusal_tells_none_of_them(guarded, flag, tmp_path, capsys):
-    from curation.commands import curate
+    from curation.commands import clip_curate as curate
 
     (tmp_path / "a.jsonl").write_bytes(LINES)
     given = {"--input": str(tmp_path / "a.jsonl"), "--output": str(tmp_path / "out")}

@@ -12,8 +12,8 @@ from metadata.build import Build
 from metadata.config import MetadataConfig
 from metadata.sources import Sources
 from metadata.wikipedia import articles
+from metadata.wikipedia.dump_files import WikipediaFile
 from metadata.wikipedia.dumps import Span
-from metadata.wikipedia.files import WikipediaFile
 from runtime.storage.atomic import Parts
 from runtime.storage.own_files import checksum_of
 from tests.support import dumps as pages

@@ -11,7 +11,7 @@ import pytest
 from metadata import Entries, InputError
 from metadata.commands import main
 from metadata.sources import Sources, recipe, require_entries
-from metadata.wikipedia.files import WikipediaFile
+from metadata.wikipedia.dump_files import WikipediaFile
 
 LISTS = {
     "ja": ["犬", "ab", "猫", "é", "\u0061\u0301"],

@@ -17,7 +17,7 @@ import pytest
 
 import runtime.kernels
 
-PLAIN = ("curation.kernels.batches",)
+PLAIN = ("curation.kernels.sampling",)
 SECONDS = Path(".seconds.json")
 _seconds: dict[str, float] = {}
 

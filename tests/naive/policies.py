@@ -6,7 +6,8 @@ from collections import Counter
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from curation.leaves.gate.rules import ARCHIVES, PLACES, RATIOS, listed, url_words
+from curation.leaves.gate.image_rules import ARCHIVES, PLACES, RATIOS, url_words
+from curation.leaves.gate.word_tables import listed
 from metadata.languages import language
 from tests.naive.text_kinds import naive_kinds
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from curation import online
-from curation.leaves.online.config import ByEntries, choose
+from curation.leaves.online.batches import ByEntries, choose
 from curation.leaves.online.epochs import Epoch, order_of_blocks
 from runtime.errors import InputError
 from tests.naive.batches import naive_best, naive_greedy, naive_most, naive_sum

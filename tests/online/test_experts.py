@@ -12,7 +12,7 @@ import pytest
 
 from curation import clusters as module
 from curation import online
-from curation.leaves.online.config import Expert, OnlineConfig
+from curation.leaves.online.batches import Expert, OnlineConfig
 from curation.leaves.online.dataset import read_rates
 from curation.leaves.online.epochs import Epoch
 from curation.run.results import Results

@@ -12,7 +12,7 @@ import pytest
 
 from curation import online
 from curation import weights as module
-from curation.leaves.online.config import ByEntries, OnlineConfig
+from curation.leaves.online.batches import ByEntries, OnlineConfig
 from curation.leaves.online.epochs import Epoch, draw
 from curation.run.results import Results
 from runtime.errors import InputError

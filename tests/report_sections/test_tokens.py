@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from curation.leaves.report_sections.texts import CONTEXT, find_tokens
+from curation.leaves.report_sections.text_sections import CONTEXT, find_tokens
 from curation.run.pipeline import curate
 from curation.run.request import Options
 from metadata.entries import Entries
@@ -117,7 +117,7 @@ def test_a_file_that_is_no_tokenizer_is_refused_before_the_run(words, tmp_path):
     ],
 )
 def test_a_tokenizer_that_fails_or_never_ends_is_refused_before_the_run(words, monkeypatch, fault, sentence):
-    monkeypatch.setattr("curation.leaves.report_sections.texts.TRIAL_SECONDS", 9)
+    monkeypatch.setattr("curation.leaves.report_sections.text_sections.TRIAL_SECONDS", 9)
     words.write_text(json.dumps({"fault": fault}))
     with pytest.raises(InputError, match=f"tokenizer.json cannot be used: {sentence}.*; give the tokenizer.json of a"):
         find_tokens(Options(tokenizer=str(words)))

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from curation.commands.verify import main
+from curation.commands.clip_verify import main
 from curation.inputs.tables.columns import FOLDER
 from curation.leaves.export.forms import export
 from curation.leaves.export.metaclip import MetaClip

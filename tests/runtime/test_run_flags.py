@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 
-from curation.commands import curate, verify
-from curation.commands.curate import parse_curate
+from curation.commands import clip_curate as curate
+from curation.commands import clip_verify as verify
+from curation.commands.clip_curate import parse_curate
 from runtime.arguments import Parser
 
 WHOLE = ["--input", "a", "--entries", "en=b", "--output", "c"]

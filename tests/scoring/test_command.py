@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.leaves.scoring import command as command
+from curation.leaves.scoring import clip_score as command
 from curation.leaves.scoring.scorer import ScoringConfig
 from tests.support.refusals import refusal
 

@@ -24,7 +24,7 @@ from metadata.stages.choosing import CHOSEN
 from metadata.stages.ngrams import TITLES, NgramPlan
 from metadata.stages.titles import TitlePlan
 from metadata.wikipedia import articles
-from metadata.wikipedia.files import WikipediaFile
+from metadata.wikipedia.dump_files import WikipediaFile
 from runtime.engine import Engine
 from runtime.storage.atomic import read_json
 from runtime.storage.own_files import OwnFile, recorded

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.joins import tables
-from curation.leaves.hashing.pipeline import hash_images
-from curation.leaves.scoring.pipeline import ScoreRequest, score_images
+from curation.joins import image_tables as tables
+from curation.leaves.hashing.clip_hash import hash_images
+from curation.leaves.scoring.scores import ScoreRequest, score_images
 from curation.outputs.recorded import recorded
 from runtime.errors import InputError
 from runtime.storage import paths

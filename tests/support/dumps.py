@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from metadata.wikipedia import articles
-from metadata.wikipedia.files import find
+from metadata.wikipedia.dump_files import find
 
 SITEINFO = (
     "<siteinfo><sitename>Wikipedia</sitename><dbname>{code}wiki</dbname><namespaces>"

@@ -17,7 +17,7 @@ from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import remove
-from curation.leaves.online.config import OnlineConfig
+from curation.leaves.online.batches import OnlineConfig
 from curation.leaves.online.dataset import read_rates
 from curation.leaves.online.epochs import Epoch
 from curation.run.results import Results

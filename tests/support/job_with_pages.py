@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pyspark.sql import SparkSession
 
-from curation.commands import curate
+from curation.commands import clip_curate as curate
 
 PAGES = ("jobs", "stages", "storage", "environment", "executors", "SQL")
 ANSWERS = (

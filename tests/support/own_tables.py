@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curation.joins.tables import ImageTable
+from curation.joins.image_tables import ImageTable
 from curation.leaves.clustering import embeddings as embedding
 from curation.leaves.clustering.embeddings import Embeddings
 from curation.leaves.gate.evaluation import EvaluationSets
-from curation.leaves.hashing import pipeline as hashing
-from curation.leaves.scoring.pipeline import ScoreRequest, score_images
+from curation.leaves.hashing import clip_hash as hashing
+from curation.leaves.scoring.scores import ScoreRequest, score_images
 from curation.leaves.tars.samples import find
 from curation.outputs.checkpoints import Ledger
 from curation.outputs.filled import Filling

@@ -6,7 +6,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.inputs.tables import parquet
+from curation.inputs.tables import parquet_tables as parquet
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.lines import unpack
 from curation.inputs.tables.text import read_delimited as read_csv

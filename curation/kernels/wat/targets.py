@@ -6,8 +6,7 @@ not count. `curation.inputs.crawl.links.place_of` defines the result; unusual li
 
 import numpy as np
 
-from curation.kernels.texts import HTTP
-from curation.kernels.url_paths import LOWERED
+from curation.kernels.texts import HTTP, LOWERED
 from curation.kernels.wat.pages import unescape
 from curation.kernels.wat.tokens import END, QUOTE, RECORD, after_space
 from runtime.kernels import inline, lean

@@ -17,6 +17,7 @@ from icu4py.breakers import SentenceBreaker
 
 from curation.image_ids import KEY
 from curation.inputs.candidates import clean_array
+from curation.joins.image_tables import File, ImageTable, Paths, is_number
 from curation.joins.mapped_rows import (
     MappedRows,
     in_order,
@@ -25,7 +26,6 @@ from curation.joins.mapped_rows import (
     sorted_schema,
     work_beside,
 )
-from curation.joins.tables import File, ImageTable, Paths, is_number
 from curation.joins.uid_join import Table, first
 from curation.run.results import Results, pool_files
 from metadata.words import LOCALE

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.image_ids import KEY, spelled
+from curation.joins.image_tables import File, ImageTable, Paths
 from curation.joins.mapped_rows import MappedRows, in_order, rows_of, save_rows, sorted_schema, work_beside
-from curation.joins.tables import File, ImageTable, Paths
 from curation.joins.uid_join import Table, first, keys
 from curation.run.results import Results, curated_files, pool_files
 from runtime.arrow import differs

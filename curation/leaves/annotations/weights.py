@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from curation.balancing.thresholds import entry_ids
 from curation.image_ids import KEY, key_columns, spelled
+from curation.joins.image_tables import File, ImageTable, Paths
 from curation.joins.mapped_rows import (
     MappedRows,
     in_order,
@@ -22,7 +23,6 @@ from curation.joins.mapped_rows import (
     sorted_schema,
     work_beside,
 )
-from curation.joins.tables import File, ImageTable, Paths
 from curation.leaves.annotations.clusters import Clusters
 from curation.run.results import Results, matched_files, pool_files
 from runtime.arrow import parts as lists_of

@@ -4,4 +4,4 @@ from functools import partial
 
 from runtime.programs import start
 
-program = partial(start, "clip-cluster", "curation.leaves.clustering.command")
+program = partial(start, "clip-cluster", "curation.leaves.clustering.clip_cluster")

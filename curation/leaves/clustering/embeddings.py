@@ -27,8 +27,8 @@ import pyarrow.compute as pc
 
 from curation.foreign_models import require_no_code
 from curation.image_ids import KEY, key_columns
-from curation.joins.tables import File, ImageTable, opened
-from curation.leaves.near_duplicates import kernels
+from curation.joins.image_tables import File, ImageTable, opened
+from curation.leaves.near_duplicates.kernels import cosines as kernels
 from curation.leaves.near_duplicates.vectors import require_vectors, scaled, usable_numbers
 from curation.outputs.checkpoints import Input, Stamps
 from curation.run.results import Results, curated_files, matched_files

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.image_ids import KEY
-from curation.joins.tables import File
+from curation.joins.image_tables import File
 from curation.joins.uid_join import Join, Table, first_by, images_in
 from curation.leaves.clustering.embeddings import COLUMNS, TEXT, Embeddings, texts_of
 from curation.leaves.clustering.training import TrainedClusters

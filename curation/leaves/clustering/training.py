@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.near_duplicates import kernels
+from curation.leaves.near_duplicates.kernels import cosines as kernels
 from curation.leaves.near_duplicates.vectors import require_cosine
 from runtime.draws import draws
 from runtime.errors import InputError, require_integer, require_seed, require_share, typed

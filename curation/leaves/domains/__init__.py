@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from curation.exclusion.lists import registered_domain
 from curation.image_ids import uid_hashes
-from curation.leaves.domains.kernels import copy_spans, group_hosts
+from curation.leaves.domains.kernels.host_groups import copy_spans, group_hosts
 from curation.outputs.checkpoints import digest_of
 from runtime.arrow import gather_reduced, one_batch, string_buffers
 from runtime.buckets import BUCKET_BYTES

@@ -4,5 +4,5 @@ from functools import partial
 
 from runtime.programs import start
 
-program = partial(start, "clip-export", "curation.leaves.export.command")
+program = partial(start, "clip-export", "curation.leaves.export.clip_export")
 removal_program = partial(start, "clip-remove", "curation.leaves.export.removal")

@@ -16,7 +16,7 @@ from curation.config import CurationConfig
 from curation.leaves.domains import TEXTS, DomainCounts, Origin, doubts, origins, period
 from curation.report.charts import DROPPED, funnel
 from curation.report.facts import of_licenses, versions
-from curation.report.languages import named
+from curation.report.language_table import named
 from curation.report.page import code, environment, escaped, templates
 from curation.report.warnings import starter
 from metadata.languages import language

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.image_ids import KEY
-from curation.joins.tables import File, ImageTable
+from curation.joins.image_tables import File, ImageTable
 from curation.joins.uid_join import Table, each_joined, first_by
 from curation.leaves.export.forms import Form
 from curation.outputs.derived import Derived, Made

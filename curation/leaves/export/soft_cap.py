@@ -5,7 +5,7 @@ sequential; at each, the probability of image i is proportional to exp(s_i - pen
 times that it was drawn before. FLYT draws batches of G images without repeats, and subtracts the penalty after each
 batch; this is G = 1.
 
-No task holds the pool. Each image has a clock of its own (`kernels.batches`): E_1, E_2, … from Exp(1), functions of
+No task holds the pool. Each image has a clock of its own (`kernels.clocks`): E_1, E_2, … from Exp(1), functions of
 (seed, uid, k), and is drawn at the times t_ij, the sum over k = 1 … j of E_k / exp(s_i - penalty * (k - 1)).
 Exponential variables have no memory, so the first N times of all images are the N draws.
 """
@@ -25,9 +25,9 @@ import numpy as np
 import pyarrow as pa
 
 from curation.image_ids import KEY
-from curation.joins.tables import File, ImageTable, Paths, is_number
+from curation.joins.image_tables import File, ImageTable, Paths, is_number
 from curation.joins.uid_join import Join, Table, first_by, images_in
-from curation.kernels import batches as kernels
+from curation.leaves.export.kernels import clocks as kernels
 from curation.outputs.derived import Derived, Made
 from runtime.draws import hashes
 from runtime.engine import Engine, spread
@@ -343,7 +343,7 @@ def _last(times: Tallies, draws: int) -> LastDraw:
 
 
 def _bits(number: float) -> int:
-    """Return the bits of a float64 as an integer that sorts as the number does, like `ordered` of `kernels.batches`."""
+    """Return the bits of a float64 as an integer that sorts as the number does, like `ordered` of `kernels.clocks`."""
     bits = int(np.float64(number).view(np.uint64))
     return bits ^ (2**64 - 1) if bits >> 63 else bits | 1 << 63
 

@@ -26,9 +26,9 @@ from curation.column_names import RECOGNISED, USUAL, recognised
 from curation.config import require_distance
 from curation.exclusion.lists import HASHES, KeySet, url_keys
 from curation.inputs.candidates import clean_array
-from curation.inputs.tables.parquet import is_table, table_batches, text_lines
-from curation.inputs.tables.parquet import opened as opened_table
-from curation.joins.tables import ROWS, files_in, opened
+from curation.inputs.tables.parquet_tables import is_table, table_batches, text_lines
+from curation.inputs.tables.parquet_tables import opened as opened_table
+from curation.joins.image_tables import ROWS, files_in, opened
 from curation.leaves.near_duplicates.index import WORD_BITS, BandIndex, Tables, hash_words, is_plain
 from curation.leaves.near_duplicates.vectors import LeastCosine, require_vectors, scaled, usable_numbers
 from runtime.arrow import Strings, string_array, uid_numbers

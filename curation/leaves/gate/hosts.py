@@ -32,12 +32,12 @@ from curation.inputs.crawl import warc
 from curation.inputs.crawl.html_pages import headers, unpack
 from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from curation.inputs.crawl.warc import members
-from curation.joins.tables import PARQUET, Paths, files_in, opened
-from curation.leaves.gate.checks import Begin, Rewriting
+from curation.joins.image_tables import PARQUET, Paths, files_in, opened
+from curation.leaves.gate.image_rules import OF_HOSTS
 from curation.leaves.gate.options import GateOptions
+from curation.leaves.gate.rewriting import Begin, Rewriting
 from curation.leaves.gate.robots_text import MOST_BYTES, PATHS, ROBOTS_TXT, TDMREP, HostRules, condensed, robots_agents
-from curation.leaves.gate.rules import OF_HOSTS
-from curation.leaves.gate.steps import Step, StepFolder
+from curation.leaves.gate.step import Step, StepFolder
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import gather, one_array, parts
 from runtime.buckets import buckets_for

@@ -23,9 +23,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.exclusion.lists import is_top_level
-from curation.kernels.texts import find_signs
 from curation.language.text_kinds import AT, FOREIGN, MarkedTexts
-from curation.leaves.gate.rules import marked, shared
+from curation.leaves.gate.kernels.phrases import find_signs
+from curation.leaves.gate.text_rules import marked
+from curation.leaves.gate.word_tables import shared
 from metadata.rules import paged
 from runtime.arrow import Strings, string_buffers
 

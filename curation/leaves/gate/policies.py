@@ -1,7 +1,7 @@
 """Policies: rules, chosen by name, for which images and texts may be trained on.
 
 RULES has all rules, each with its name, its scope and what it removes. What a rule about one image or one text checks
-is in `rules`, `mending` and `personal_data`; `limits` applies the rules about all images of a run.
+is in `image_rules`, `text_rules`, `mending` and `personal_data`; rules about all images of a run are in `image_limits`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
+import pyarrow as pa
 
 from curation.inputs.crawl.links import DATA_NOAI, TDM_RESERVATION
-from curation.leaves.gate import rules
+from curation.leaves.gate import image_rules, text_rules
 from curation.leaves.gate.mending import MENDS, is_credit, removes_none
 from curation.leaves.gate.personal_data import KINDS, has_personal_data
 from curation.licences import NAMES
@@ -33,8 +33,8 @@ class Rule:
 
     `check` of a rule over IMAGES takes a MATCHED batch, and returns a mask, bool[image], of the images to remove.
     `check` of a rule over TEXTS takes the structs of texts, the row of each text's image and the batch; it returns a
-    mask, bool[text], of the texts to remove. If the rule has a number, `check` takes it as `number`. What an
-    `is_silent` rule would remove is never written down.
+    mask, bool[text], of the texts to remove. Its last argument is the rule's number or names or, if it takes none,
+    `signal`, if there is one. What an `is_silent` rule would remove is never written down.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Rule:
     names: tuple[str, ...] = ()  # those of which it takes some instead of a number, with commas between
     recommended: bool | int = False  # for a rule with a number, the number that is recommended
     is_silent: bool = False
+    signal: str | None = None  # the signal of images, or the kind of texts, for which a general `check` looks
 
     @property
     def form(self) -> str:
@@ -53,7 +54,7 @@ class Rule:
 
 
 def _signal(name: str, signal: str, removes: str, is_recommended: bool = True) -> Rule:
-    return Rule(name, IMAGES, removes, partial(rules.has_signal, name=signal), recommended=is_recommended)
+    return Rule(name, IMAGES, removes, image_rules.has_signal, recommended=is_recommended, signal=signal)
 
 
 def _of_hosts(name: str, signal: str, removes: str) -> Rule:
@@ -61,7 +62,7 @@ def _of_hosts(name: str, signal: str, removes: str) -> Rule:
 
 
 def _kind(kind: str, removes: str) -> Rule:
-    return Rule(kind, TEXTS, removes, partial(rules.is_of_kind, kind=kind), recommended=True)
+    return Rule(kind, TEXTS, removes, text_rules.is_of_kind, recommended=True, signal=kind)
 
 
 _TDM = "images of pages, and with `--robots` of hosts, that reserve text and data mining (`tdm-reservation: 1`)"
@@ -105,28 +106,28 @@ _OF_IMAGES_AND_TEXTS = (
     _of_hosts("robots", "robots", _ROBOTS),
     _of_hosts("content_signal", "content-signal", _CONTENT_SIGNAL),
     _of_hosts("ai_txt", "ai.txt", _AI_TXT),
-    Rule("url_words", IMAGES, _URL_WORDS, rules.has_url_word, recommended=True),
-    Rule("svg", IMAGES, _SVG, rules.is_svg, recommended=True),
-    Rule("structure", IMAGES, _STRUCTURE, rules.has_points, numbers=(1, 15), recommended=2),
-    Rule("license", IMAGES, _LICENSE, rules.has_other_licence, names=NAMES),
-    Rule("link_away", IMAGES, _AWAY, rules.is_shown_away, numbers=(1, 1_000_000)),
-    Rule("max_texts_per_image", IMAGES, _TEXTS, rules.has_many_texts, numbers=(1, 1_000), recommended=4),
-    Rule("min_stated_size", IMAGES, _SIZE, rules.is_stated_small, numbers=(2, 10_000), recommended=64),
-    Rule("min_words", TEXTS, _WORDS, rules.has_few_words, numbers=(2, 1_000), recommended=2),
+    Rule("url_words", IMAGES, _URL_WORDS, image_rules.has_url_word, recommended=True),
+    Rule("svg", IMAGES, _SVG, image_rules.is_svg, recommended=True),
+    Rule("structure", IMAGES, _STRUCTURE, image_rules.has_points, numbers=(1, 15), recommended=2),
+    Rule("license", IMAGES, _LICENSE, image_rules.has_other_licence, names=NAMES),
+    Rule("link_away", IMAGES, _AWAY, image_rules.is_shown_away, numbers=(1, 1_000_000)),
+    Rule("max_texts_per_image", IMAGES, _TEXTS, image_rules.has_many_texts, numbers=(1, 1_000), recommended=4),
+    Rule("min_stated_size", IMAGES, _SIZE, image_rules.is_stated_small, numbers=(2, 10_000), recommended=64),
+    Rule("min_words", TEXTS, _WORDS, text_rules.has_few_words, numbers=(2, 1_000), recommended=2),
     _kind("file_name", "texts that are the name of a file, such as IMG_0450"),
     _kind("address", "texts that are a URL, a domain or an e-mail address"),
     _kind("html", "texts with remnants of HTML; tags are taken out first, if an entry is left"),
-    Rule("generic_text", TEXTS, _GENERIC, rules.is_generic, recommended=True),
-    Rule("logo_text", TEXTS, _LOGOS, rules.is_logo_text, recommended=True),
-    Rule("site_name", TEXTS, _SITE, rules.is_site_name, recommended=True),
-    Rule("equals_url", TEXTS, _EQUALS_URL, rules.equals_url, recommended=True),
+    Rule("generic_text", TEXTS, _GENERIC, text_rules.is_generic, recommended=True),
+    Rule("logo_text", TEXTS, _LOGOS, text_rules.is_logo_text, recommended=True),
+    Rule("site_name", TEXTS, _SITE, text_rules.is_site_name, recommended=True),
+    Rule("equals_url", TEXTS, _EQUALS_URL, text_rules.equals_url, recommended=True),
 )
 _MENDING = (
     Rule("credit", TEXTS, "texts that are a credit alone, such as “Foto: Kim Lee/dpa”", is_credit, recommended=True),
     Rule("cut_credits", TEXTS, "texts only in part: a credit at their end", removes_none),
 )
 _PERSONAL = tuple(
-    Rule(name, TEXTS, f"texts that hold {kind.what}", partial(has_personal_data, kind=name), None, (), True, True)
+    Rule(name, TEXTS, f"texts that hold {kind.what}", has_personal_data, None, (), True, True, name)
     for name, kind in KINDS.items()
 )
 _OF_RUN = (
@@ -156,12 +157,12 @@ class ChosenRule:
         """
         return re.sub(r"\b(?:N|NAMES)\b", str(self.number), self.rule.removes.partition("; ")[0])
 
-    @property
-    def fails(self) -> Callable[..., np.ndarray]:
-        """The rule's check with its number: a function of a batch or, over TEXTS, of texts, images and a batch."""
+    def fails(self, *rows: pa.StructArray | pa.RecordBatch | np.ndarray) -> np.ndarray:
+        """Return what the rule removes, a mask; `rows` are a batch or, over TEXTS, texts, images and a batch."""
         if self.rule.check is None:
             raise TypeError(f"{self.rule.name} is about all images of a run, not about one batch")
-        return self.rule.check if self.number is None else partial(self.rule.check, number=self.number)
+        argument = self.rule.signal if self.number is None else self.number
+        return self.rule.check(*rows) if argument is None else self.rule.check(*rows, argument)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,14 @@
-"""The step `conditions`: check single images and texts by tables, policy rules and evaluation sets."""
+"""The step `conditions`: check single images and texts by tables, policy rules and evaluation sets.
+
+For each check, three numbers are tallied: of the rows (images or texts) that fail it, of those that fail only it, and
+of those for which it is the first failed check. A text is counted under its first failed check if its image stays.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,18 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import CurationConfig
-from curation.joins.tables import comparable_schema
-from curation.leaves.gate.checks import MET, Check, Checks, Rewriting, Rule, rewrite
-from curation.leaves.gate.conditions import Conditions
-from curation.leaves.gate.copies import Pictures
+from curation.joins.image_tables import comparable_schema
 from curation.leaves.gate.evaluation import EMBEDDING, EvaluationSets, EvaluationTexts
+from curation.leaves.gate.image_limits import FindRepeated
 from curation.leaves.gate.joined_tables import DOWNLOAD, IN, SETS, SUCCESS, JoinedTables
-from curation.leaves.gate.limits import find_repeated
-from curation.leaves.gate.mending import MENDED, MENDS, Mending
+from curation.leaves.gate.mending import MENDED, MENDS, Mending, with_texts
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import IMAGES, TEXTS
-from curation.leaves.gate.steps import COUNTS, Step, StepFolder
-from curation.leaves.gate.tables import STATUS, GivenTables, of_table, require_found, require_own_rows
+from curation.leaves.gate.rewriting import Begin, Rewriting
+from curation.leaves.gate.same_image import Pictures
+from curation.leaves.gate.sql_conditions import Conditions
+from curation.leaves.gate.step import COUNTS, Removed, Step, StepFolder
+from curation.leaves.gate.tables_of_options import STATUS, GivenTables, of_table, require_found, require_own_rows
+from runtime.arrow import parts
 from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.shipping import Shipped
@@ -36,6 +41,13 @@ if TYPE_CHECKING:
 
 _NO_TEXT = "no text of an evaluation set"
 _DOWNLOADED = f"{STATUS} = '{SUCCESS}'"
+MET = "met_"  # columns that say whether a condition holds begin with this
+TEXT_LEFT = "a text is left"  # the last check of images where there are any of texts
+# A rule of images takes a MATCHED batch with the columns of its joined rows (`joined_tables`), MET and a number for
+# each condition, and `stated`, the candidates before they were mended; its metadata names its `file`. The rule returns
+# which images must go, bool[image]. A rule of texts takes all texts of the batch, the row of each text's image, and the
+# batch; it returns which texts must go, bool[text].
+Fails = Callable[..., np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -76,11 +88,11 @@ class SingleChecks(Step):
             tuple(check.made(context, images) for check in self.checks.checks),
             len(self.tables.every),
             self.joined.conditions,
-            partial(_sets_by_url, sets=sets) if sets else None,
+            sets,
             Mending(context.match_plan(), mends) if mends else None,
         )
         if not self.tables.every:
-            return engine.run(list(images), partial(rewrite, change=checks, folder=folder))
+            return Rewriting(images, checks, folder).run(engine)
         columns = self.evaluation.columns if self.evaluation else ()
         hashes = [(table, column) for column in columns for table in self.tables.having(column)]
         return self.joined.rewrite(engine, Rewriting([*images], checks, folder), hashes, sets)
@@ -157,10 +169,15 @@ class SingleChecks(Step):
             if rule.rule.scope == TEXTS:
                 yield Check(str(rule), rule.fails, of_texts=True, removes=rule.removes)
             elif rule.rule.scope != IMAGES:
-                make = partial(find_repeated, most=int(rule.number or 0))
-                yield Check(str(rule), of_texts=True, make=make, removes=rule.removes)
+                repeated = FindRepeated(int(rule.number or 0))
+                yield Check(str(rule), of_texts=True, make=repeated.rule, removes=rule.removes)
         if self.texts:
-            yield Check(_NO_TEXT, of_texts=True, make=partial(_find_texts, texts=self.texts))
+            yield Check(_NO_TEXT, of_texts=True, make=self.texts_rule)
+
+    def texts_rule(self, context: Context, images: Sequence[OwnFile]) -> IsTextOfSets:
+        """Return the rule about texts of evaluation sets; `images` are not needed for it."""
+        texts = self.texts or EvaluationTexts.of(())
+        return IsTextOfSets(context.engine.ship(texts.save(context.output.artefacts / "evaluation_texts")))
 
 
 def find(options: GateOptions) -> SingleChecks | None:
@@ -197,19 +214,15 @@ def find(options: GateOptions) -> SingleChecks | None:
     return SingleChecks(options, tables, JoinedTables.of(tables, conditions, also), sets, texts)
 
 
-def _sets_by_url(batch: pa.RecordBatch, sets: Shipped) -> np.ndarray:
-    """Return the mask of the evaluation sets that have each image of a MATCHED batch by uid or URL, uint64[image]."""
-    return sets.opened(EvaluationSets.open).sets_of(batch)
+@dataclass(frozen=True)
+class IsTextOfSets:
+    """The rule that a text of an evaluation set must go."""
 
+    texts_of_sets: Shipped
 
-def _find_texts(context: Context, images: Sequence[OwnFile], texts: EvaluationTexts) -> Rule:
-    """Return the rule that removes the texts of evaluation sets; `images` are not needed for it."""
-    shipped = context.engine.ship(texts.save(context.output.artefacts / "evaluation_texts"))
-    return partial(_is_of_evaluation, shipped=shipped)
-
-
-def _is_of_evaluation(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, shipped: Shipped) -> np.ndarray:
-    return shipped.opened(EvaluationTexts.open).fails(texts.field("text"))
+    def __call__(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+        """Return bool[text]: which texts of a batch must go."""
+        return self.texts_of_sets.opened(EvaluationTexts.open).fails(texts.field("text"))
 
 
 @dataclass(frozen=True)
@@ -245,3 +258,159 @@ def _counts(title: str, counted: Tallies, number: int, prefix: str = "", removes
     counts = {name: counted[f"{prefix}{name}.{number}"] for name in COUNTS}
     said = {"removes": removes} if removes else {}
     return {"text": title} | said | counts | {"removed_texts": counted.by_language(f"{prefix}texts.{number}")}
+
+
+def _not_made(*_: object) -> np.ndarray:
+    raise TypeError("the rule of this check is made of images first")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of images or, with `of_texts`, of each text.
+
+    `make`, if given, builds the rule from the files of all images. `removes` says what the check removes, if the title
+    does not tell what stays.
+    """
+
+    title: str
+    rule: Fails = _not_made
+    of_texts: bool = False
+    make: Callable[[Context, Sequence[OwnFile]], Fails] | None = None
+    removes: str | None = None
+
+    def made(self, context: Context, images: Sequence[OwnFile]) -> Check:
+        """Return the check with its rule; `images` are all files of images, from which `make` may build it."""
+        return self if self.make is None else replace(self, rule=self.make(context, images), make=None)
+
+
+@dataclass(frozen=True)
+class Checks:
+    """All checks, in order; `mending`, if given, mends texts before them.
+
+    `tables` is the number of tables that are joined, over whose columns `conditions` are.
+    """
+
+    checks: tuple[Check, ...]
+    tables: int = 0
+    conditions: Conditions | None = None
+    sets: Shipped | None = None  # the evaluation sets, by which images are looked up by uid and URL
+    mending: Mending | None = None
+
+    @cached_property
+    def of_images(self) -> list[Check]:
+        """The checks of images."""
+        return [check for check in self.checks if not check.of_texts]
+
+    @cached_property
+    def of_texts(self) -> list[Check]:
+        """The checks of texts."""
+        return [check for check in self.checks if check.of_texts]
+
+    @property
+    def titles(self) -> list[str]:
+        """The checks of images in words; if there are checks of texts, the last one is that a text remains."""
+        return [check.title for check in self.of_images] + ([TEXT_LEFT] if self.of_texts else [])
+
+    def __call__(
+        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
+    ) -> pa.RecordBatch:
+        """Return the images of a MATCHED batch that pass all checks, with the texts that may stay; tally the others."""
+        stated = batch["candidates"]
+        batch = self.mending(batch, tallies) if self.mending else batch
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True)) | {"stated": stated}
+        sets = np.zeros(batch.num_rows, np.int64)
+        if self.tables:
+            if rows is None or rows.num_rows != batch.num_rows:
+                raise ValueError(f"{rows.num_rows if rows else 0} rows came for {batch.num_rows} images")
+            columns |= dict(zip(rows.schema.names, rows.columns, strict=True))
+            sets = rows["sets"].to_numpy()
+            self._tally_differing(batch, rows, tallies)
+        if self.sets:
+            sets = sets | self.sets.opened(EvaluationSets.open).sets_of(batch).astype(np.int64)
+        columns["sets"] = pa.array(sets)
+        if self.conditions and rows:
+            columns |= {f"{MET}{number}": pa.array(met) for number, met in enumerate(self.conditions.met(rows))}
+        judged = pa.RecordBatch.from_pydict(columns, metadata={"file": begin.file})
+        texts, offsets = parts(batch["candidates"])
+        image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
+        of_texts = _matrix([check.rule(texts, image, judged) for check in self.of_texts], len(texts))
+        of_images = _matrix([check.rule(judged) for check in self.of_images], batch.num_rows)
+        by_image, by_text, number = first_failed(of_images)[image], first_failed(of_texts), len(self.of_images)
+        first = np.where(by_image < number, by_image, number + by_text)  # the first check that removes each text
+        if begin.removed and self.checks:
+            self._show(batch, texts, image, first, begin.removed)
+        if self.of_texts:
+            left = np.bincount(image[by_text == len(self.of_texts)], minlength=batch.num_rows)
+            of_images = np.concatenate([of_images, [left == 0]])
+        first_of_image = first_failed(of_images)
+        tally_failures(of_images, first_of_image, "", tallies)
+        tally_failures(of_texts, first - number, "rule.", tallies)
+        names = [f"texts.{k}" for k in range(number)]
+        names += [f"rule.texts.{k}" for k in range(len(self.of_texts))]
+        tally_languages_by(texts.field("language"), first, names, tallies)
+        passes = first_of_image == len(of_images)
+        if not self.of_texts:
+            return batch.filter(pa.array(passes))
+        stays = first == len(self.checks)
+        lengths = np.bincount(image[stays], minlength=batch.num_rows)[passes]
+        return with_texts(batch, passes, texts.filter(pa.array(stays)), lengths)
+
+    def _show(
+        self, batch: pa.RecordBatch, texts: pa.StructArray, image: np.ndarray, first: np.ndarray, removed: Removed
+    ) -> None:
+        """Add the texts removed from drawn images to the sample of what the gate removes.
+
+        `image` has the row of each text's image, `first` the number of the first check that each text fails.
+        """
+        chosen = np.flatnonzero(removed.drawn(batch)[image])
+        titles = pa.array([check.title for check in [*self.of_images, *self.of_texts]], pa.string())
+        rules = titles.take(pa.array(first[chosen], mask=first[chosen] == len(titles)))
+        removed.add(batch, texts.take(pa.array(chosen)), image[chosen], rules)
+
+    def _tally_differing(self, batch: pa.RecordBatch, rows: pa.RecordBatch, tallies: Tallies) -> None:
+        """Tally, for each table, the images about which it has differing rows."""
+        for table in range(self.tables):
+            several = np.flatnonzero(rows[f"differs_{table}"].to_numpy(zero_copy_only=False))
+            if len(several):
+                if not tallies[f"differing.{table}"]:
+                    tallies.add(f"differing_uid.{table}.{batch['uid'][several[0]]}")
+                tallies.add(f"differing.{table}", len(several))
+
+
+def _matrix(failed: Sequence[np.ndarray], rows: int) -> np.ndarray:
+    """Return bool[check, row]: whether each row fails each check, given one bool[row] per check."""
+    return np.array(failed, bool).reshape(len(failed), rows)
+
+
+def first_failed(failed: np.ndarray) -> np.ndarray:
+    """Return the number of the first check that each row fails, or the number of checks for a row that passes.
+
+    `failed` is bool[check, row].
+    """
+    first = np.full(failed.shape[1], len(failed), np.int32)
+    for number in reversed(range(len(failed))):  # argmax over rows takes four times as long
+        first[failed[number]] = number
+    return first
+
+
+def tally_failures(failed: np.ndarray, first: np.ndarray, prefix: str, tallies: Tallies) -> None:
+    """Tally, for each check, the rows that fail it (`failed`), that fail only it (`alone`), and that it `removed`.
+
+    `failed` is bool[check, row]; `first` has, for each row, the number of the check that removes it.
+    """
+    once = failed.sum(axis=0, dtype=np.int16) == 1
+    for number, fails in enumerate(failed):
+        for name, rows in (("failed", fails), ("alone", fails & once), ("removed", first == number)):
+            tallies.add(f"{prefix}{name}.{number}", int(np.count_nonzero(rows)))
+
+
+def tally_languages_by(languages: pa.Array, kinds: np.ndarray, names: Sequence[str], tallies: Tallies) -> None:
+    """Tally texts by language; names[kind] is the name of the tally for texts of a kind.
+
+    Texts of a kind without a name are skipped.
+    """
+    is_counted = pc.and_(pa.array(kinds < len(names)), languages.is_valid())
+    rows = pa.table({"kind": kinds, "language": languages}).filter(is_counted)
+    counts = rows.group_by(["kind", "language"], use_threads=False).aggregate([([], "count_all")])
+    for row in counts.to_pylist():
+        tallies.add(names[row["kind"]], row["count_all"], row["language"])

@@ -4,4 +4,4 @@ from functools import partial
 
 from runtime.programs import start
 
-program = partial(start, "clip-hash", "curation.leaves.hashing.pipeline")
+program = partial(start, "clip-hash", "curation.leaves.hashing.clip_hash")

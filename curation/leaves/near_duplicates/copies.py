@@ -21,7 +21,6 @@ import pyarrow.compute as pc
 
 from curation.config import require_distance
 from curation.image_ids import uid_hashes
-from curation.kernels.images import find_leaders
 from curation.leaves.near_duplicates.index import (
     band_of,
     binaries_of_keys,
@@ -34,6 +33,7 @@ from curation.leaves.near_duplicates.index import (
     unshuffled,
     words_of_keys,
 )
+from curation.leaves.near_duplicates.kernels.hamming import find_leaders
 from runtime.arrow import gather_reduced, one_batch
 from runtime.buckets import BUCKET_BYTES, Store, keys_in, packed, unpack
 from runtime.cogroup import SIDE, Grouping, Rows, Side, cogroup

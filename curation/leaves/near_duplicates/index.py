@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import HASH_BITS
-from curation.kernels import images as kernels
+from curation.leaves.near_duplicates.kernels import hamming as kernels
 from runtime.errors import InputError, quoted
 
 WORD_BITS = 64

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.leaves.near_duplicates import kernels
+from curation.leaves.near_duplicates.kernels import cosines as kernels
 from runtime.errors import InputError, require_part
 from runtime.kernel_caches import scratch_folder
 from runtime.storage.paths import room

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from curation.leaves.annotations.captions import Captions
 from curation.leaves.annotations.clusters import Clusters
 from curation.leaves.annotations.weights import Weights
+from curation.leaves.online.batches import ByEntries, Expert, OnlineConfig, World
 from curation.leaves.online.building import Index, build
-from curation.leaves.online.config import ByEntries, Expert, OnlineConfig, World
 
 if TYPE_CHECKING:
     from curation.leaves.online.dataset import BalancedDataset

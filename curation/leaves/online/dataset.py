@@ -16,8 +16,8 @@ import numpy as np
 
 from curation.balancing.thresholds import CountedEntries
 from curation.leaves.annotations.captions import WHOLE, Captions, Ratio
+from curation.leaves.online.batches import OnlineConfig, World
 from curation.leaves.online.building import Index
-from curation.leaves.online.config import OnlineConfig, World
 from curation.leaves.online.epochs import Epoch, groups, order_of_blocks, read, require_any, taken
 from runtime.errors import InputError, require_kind
 from runtime.packages import missing

@@ -20,10 +20,10 @@ import numpy as np
 import pyarrow as pa
 
 from curation.balancing.thresholds import entry_ids
-from curation.kernels import batches as kernels
+from curation.kernels import sampling as kernels
 from curation.leaves.annotations.captions import CaptionDraw, Captions, purpose
+from curation.leaves.online.batches import ByEntries, OnlineConfig, choose, lists_at
 from curation.leaves.online.building import Index
-from curation.leaves.online.config import ByEntries, OnlineConfig, choose, lists_at
 from curation.leaves.tars.samples import SAMPLES
 from runtime.arrow import parts
 from runtime.draws import draws

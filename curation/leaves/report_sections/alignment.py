@@ -23,7 +23,7 @@ from curation.outputs.checkpoints import digest_of
 from curation.outputs.derived import Derivation, deriving
 from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Label, LogAxis, points
 from curation.report.facts import Observed, Section, versions
-from curation.report.languages import aligned, named
+from curation.report.language_table import aligned, named
 from curation.report.page import environment
 from curation.run.request import Observation, Options
 from curation.run.results import Results, curated_files, matched_files

@@ -4,4 +4,4 @@ from functools import partial
 
 from runtime.programs import start
 
-program = partial(start, "clip-score", "curation.leaves.scoring.command")
+program = partial(start, "clip-score", "curation.leaves.scoring.clip_score")

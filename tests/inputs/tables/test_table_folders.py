@@ -87,7 +87,7 @@ def test_folders_that_only_look_like_tables_are_read(tmp_path, name):
 
 def test_folders_around_many_files_are_looked_into_once(tmp_path, monkeypatch):
     looked = []
-    monkeypatch.setattr("curation.inputs.tables.parquet.names_in", lambda folder: looked.append(folder) or [])
+    monkeypatch.setattr("curation.inputs.tables.parquet_tables.names_in", lambda folder: looked.append(folder) or [])
     for number in range(20):
         put_pairs(tmp_path / f"{number}.parquet")
     assert len(files.find([str(tmp_path / f"{number}.parquet") for number in range(20)])) == 20

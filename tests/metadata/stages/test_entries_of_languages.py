@@ -13,7 +13,7 @@ from metadata.languages import language
 from metadata.stages.choosing import TASK_BYTES, percentiles
 from metadata.stages.ngrams import NgramPlan, ngram_entries
 from metadata.stages.titles import TitlePlan, title_entries
-from metadata.wikipedia.files import WikipediaFile
+from metadata.wikipedia.dump_files import WikipediaFile
 from runtime.storage.own_files import OwnFile
 from tests.naive import ngrams as naive
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from metadata.wikipedia import articles, dumps
-from metadata.wikipedia.files import find
+from metadata.wikipedia.dump_files import find
 from tests.naive.wikipedia import naive_articles
 from tests.support.dumps import articles_of, dump, page, read, titles_and_tally, write
 

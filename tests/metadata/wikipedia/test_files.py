@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metadata.wikipedia.files import find
+from metadata.wikipedia.dump_files import find
 from runtime.errors import InputError
 from tests.support.dumps import articles_of, dump, page, read, write
 

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from metadata.wikipedia import dumps
-from metadata.wikipedia.files import find
+from metadata.wikipedia.dump_files import find
 from tests.support.dumps import INDEX, articles_of, dump, page, read, write
 from tests.support.dumps import multistream as streams
 

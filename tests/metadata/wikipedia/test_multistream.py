@@ -9,8 +9,8 @@ import fsspec
 import pytest
 
 from metadata.wikipedia import dumps
+from metadata.wikipedia.dump_files import find
 from metadata.wikipedia.dumps import Span, index_path, spans
-from metadata.wikipedia.files import find
 from runtime.errors import InputError
 from tests.naive.wikipedia import naive_articles, naive_spans
 from tests.support.dumps import INDEX, dump, page, read, write

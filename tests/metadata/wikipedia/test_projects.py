@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from metadata.languages import is_wikipedia
-from metadata.wikipedia.files import WIKIS, find
+from metadata.wikipedia.dump_files import WIKIS, find
 from runtime.errors import InputError
 from tests.support.dumps import dump, page, write
 

@@ -3,8 +3,8 @@
 from argparse import Namespace
 from collections.abc import Sequence
 
-from curation.leaves.scoring.pipeline import ScoreRequest, score_images, table
 from curation.leaves.scoring.scorer import ScoringConfig
+from curation.leaves.scoring.scores import ScoreRequest, score_images, table
 from curation.outputs.filled import Filled
 from runtime.arguments import Parser, absolute, add_fields, made
 from runtime.console import command

@@ -9,9 +9,7 @@ from runtime.kernels import inline, lean
 _SLASH, _COLON, _QUERY, _FRAGMENT, _PERCENT, _POINT = (np.uint8(ord(character)) for character in "/:?#%.")
 
 _AT_ONCE = 32  # bytes
-_BYTES = bytes(range(256))
-LOWERED = np.frombuffer(_BYTES.lower(), np.uint8)
-_DIGITS = np.array([int(chr(byte), 16) if byte in hexdigits.encode() else 16 for byte in _BYTES], np.uint8)  # 16: none
+_DIGITS = np.array([int(chr(byte), 16) if chr(byte) in hexdigits else 16 for byte in range(256)], np.uint8)  # 16: none
 
 
 @inline

@@ -43,7 +43,7 @@ from curation.leaves.tars.samples import (
 )
 from curation.outputs.checkpoints import Input, Ledger, Stamps
 from curation.outputs.filled import Filled, Filling, statuses, write_part
-from curation.report.languages import aligned
+from curation.report.language_table import aligned
 from curation.run.results import MATCHED_PART, Results
 from curation.schemas import TRAINED_TEXTS
 from metadata.languages import language

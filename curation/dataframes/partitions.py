@@ -14,7 +14,7 @@ from curation.balancing.manifest import sample_batch
 from curation.images import combine
 from curation.images.grouping import images_of, key_of, keyed, pack_pairs, runs, tally_copies, without_tallies
 from curation.inputs import candidates
-from curation.inputs.tables.parquet import from_batch
+from curation.inputs.tables.parquet_tables import from_batch
 from curation.run import warm
 from curation.run.tasks import MatchPlan
 from curation.schemas import COUNTS, KEYED, PAIRS, SAMPLED

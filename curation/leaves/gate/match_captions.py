@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.inputs.limits import shorter
-from curation.joins.tables import ImageTable
+from curation.joins.image_tables import ImageTable
 from curation.joins.uid_join import Join, images_in
 from curation.leaves.annotations.captions import JOINED_CAPTION, caption_table, find_captions
-from curation.leaves.gate.checks import Begin, Rewriting, tally_languages
 from curation.leaves.gate.mending import with_texts
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.steps import Step, StepFolder
+from curation.leaves.gate.rewriting import Begin, Rewriting, tally_languages
+from curation.leaves.gate.step import Step, StepFolder
 from curation.matching import Matching
 from curation.run.tasks import MatchPlan
 from curation.schemas import CANDIDATE

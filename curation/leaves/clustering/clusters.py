@@ -18,9 +18,9 @@ import pyarrow as pa
 from curation.joins.uid_join import REPEATED
 from curation.leaves.clustering import embeddings as embedded
 from curation.leaves.clustering import joining
-from curation.leaves.clustering.copies import MeaningComparison, write_copies
 from curation.leaves.clustering.embeddings import Embeddings
 from curation.leaves.clustering.joining import COARSE, FINE, Nearest
+from curation.leaves.clustering.semantic_copies import MeaningComparison, write_copies
 from curation.leaves.clustering.training import ClusterConfig, TrainedClusters
 from curation.outputs.checkpoints import Ledger
 from curation.outputs.filled import Filling

@@ -7,10 +7,8 @@ images with such a hash; the run excludes these images before anything is matche
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,23 +17,18 @@ import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.exclusion.lists import HASHES, read_list
-from curation.image_ids import KEY, KEY_NAMES, key_columns, uids
+from curation.image_ids import KEY, key_columns, uids
 from curation.inputs.limits import rounded_up
-from curation.joins.tables import IDENTITIES, ImageTable, Paths, files_in
-from curation.leaves.gate.evaluation import NEAR, HashesOfSets, KeysOfSets, SavedSets
+from curation.joins.image_tables import IDENTITIES, ImageTable, Paths, files_in
 from curation.leaves.near_duplicates.index import binaries
-from runtime.engine import Engine
 from runtime.errors import InputError, did_you_mean, quoted
 from runtime.redaction import hidden
-from runtime.shipping import Shipped
-from runtime.storage.listing import Version
 from runtime.tallies import Tallies
 from runtime.wording import counted
 
 STATUS = "status"  # img2dataset's column
 _RESULTS = "results of img2dataset, with status, and uid or url, in 00000.parquet beside 00000.tar"
 _LIST = "a list of the uids or URLs of images that may stay"
-_HIT, _HASHES = "hit.", "hashes."  # names of tallies begin with these; the key of an image, or a kind, follows
 
 
 @dataclass(frozen=True)
@@ -143,76 +136,6 @@ def require_own_rows(
             f"{table.identity}: leave one row of each, or allow more with --max-shared-uids "
             f"{rounded_up(differing / facts['found'])}"
         )
-
-
-class ListedHashes(SavedSets):
-    """The listed hashes of each kind; one of NEAR also matches hashes that differ in at most `distance` bits."""
-
-    @classmethod
-    def of(cls, hashes: Mapping[str, np.ndarray], distance: int) -> ListedHashes:
-        """Return the listed hashes; `hashes` has those of each kind, uint64[hash, words]."""
-        kinds = {
-            kind: HashesOfSets.of([words], distance) if kind == NEAR else KeysOfSets.of([words])
-            for kind, words in hashes.items()
-        }
-        return cls(kinds, distance)
-
-
-@dataclass(frozen=True, eq=False)
-class HashTables:
-    """The tables of images that have a column of hashes, by kind of hash."""
-
-    of_kind: Mapping[str, Sequence[ImageTable]]
-
-    @classmethod
-    def among(cls, tables: GivenTables, kinds: Sequence[str]) -> HashTables:
-        """Return the tables among `tables` that have hashes of these kinds; InputError for a kind in no table."""
-        tables_of_kind = {kind: tables.having(kind) for kind in kinds}
-        for kind in kinds:
-            if not tables_of_kind[kind]:
-                raise InputError(f"{kind} hashes are listed, and no table of images has a column {kind}; {_by(kind)}")
-        return cls(tables_of_kind)
-
-    def files(self) -> list[tuple[str, str]]:
-        """Return the path and the version of each file of the tables, as texts without secrets, sorted.
-
-        The version identifies a file's content: its checksum, or else size, time of modification and ETag.
-        """
-        files = {file for tables in self.of_kind.values() for table in tables for file in table.files}
-        return sorted((hidden(path), at.checksum or f"{at.size} {at.modified} {at.etag}") for path, at in files)
-
-    def find(self, engine: Engine, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
-        """Return the keys of the images with a listed hash, uint64[image, 2].
-
-        Hashes of NEAR may differ in `bits` bits; `work` is a folder for the files by which tasks get the listed hashes.
-        InputError for a kind whose columns hold only nulls.
-        """
-        lists = engine.ship(ListedHashes.of(hashes, bits).save(work / "listed_hashes"))
-        items = [
-            (table, file, kind) for kind, tables in self.of_kind.items() for table in tables for file in table.files
-        ]
-        counted = engine.run(items, partial(_find, lists=lists))
-        for kind in self.of_kind:
-            if not counted[f"{_HASHES}{kind}"]:
-                raise InputError(f"{kind} hashes are listed, and tables of images have nulls in {kind}; {_by(kind)}")
-        hits = "".join(sorted(counted.beginning(_HIT)))
-        return np.frombuffer(bytes.fromhex(hits), ">u8").astype(np.uint64).reshape(-1, 2)
-
-
-def _find(item: tuple[ImageTable, tuple[str, Version], str], lists: Shipped) -> Tallies:
-    table, file, kind = item
-    listed, tallies = lists.opened(ListedHashes.open), Tallies()
-    for batch in table.read(file, [kind]):
-        tallies.add(f"{_HASHES}{kind}", len(batch) - batch[kind].null_count)
-        keys = np.column_stack([batch[name].to_numpy() for name in KEY_NAMES])[listed.by_hash(kind, batch[kind]) != 0]
-        for key in keys.astype(">i8"):
-            tallies.add(f"{_HIT}{key.tobytes().hex()}", 1)
-    return tallies
-
-
-def _by(kind: str) -> str:
-    by = {"sha256": "clip-hash writes it", "pdq": "clip-hash --pdq writes it"}
-    return f"give one by --images: {by.get(kind, f'img2dataset writes it with --compute_hash {kind}')}"
 
 
 @dataclass(frozen=True, eq=False)

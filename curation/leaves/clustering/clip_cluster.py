@@ -4,9 +4,9 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from curation.leaves.clustering.pipeline import ClusterRequest, cluster
+from curation.leaves.clustering.clusters import ClusterRequest, cluster
 from curation.leaves.clustering.training import ClusterConfig
-from curation.report.languages import aligned
+from curation.report.language_table import aligned
 from runtime.arguments import Parser, absolute, add_fields, made
 from runtime.console import command
 from runtime.engine import engine_for

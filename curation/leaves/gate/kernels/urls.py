@@ -6,8 +6,9 @@ Also find the texts that are a name in the host of a URL.
 import numpy as np
 
 from curation.kernels.exclusion import host_span
-from curation.kernels.texts import BASIS, bits_of, joined
-from curation.kernels.url_paths import LOWERED, byte_of, is_stop, size_of
+from curation.kernels.texts import LOWERED
+from curation.leaves.gate.kernels.phrases import BASIS, bits_of, joined
+from curation.leaves.gate.kernels.url_paths import byte_of, is_stop, size_of
 from runtime.kernels import inline, lean
 
 # The flags of a listed word: where in a name it counts, as `rules.PLACES` says.

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,10 +24,10 @@ import pyarrow as pa
 from curation.exclusion.lists import hosts, registered_domain
 from curation.image_ids import KEY, KEY_NAMES, key_columns, uid_hashes
 from curation.images.grouping import write_rows
-from curation.leaves.gate.checks import RemovalByRows, Rewriting, Rule
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import OF_DOMAINS
-from curation.leaves.gate.steps import Step, StepFolder
+from curation.leaves.gate.rewriting import RemovalByRows, Rewriting
+from curation.leaves.gate.step import Step, StepFolder
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import differs, gather_reduced, parts
 from runtime.buckets import BUCKET_BYTES
@@ -121,32 +121,37 @@ class DomainDraws:
         return rows.take(pa.array(order[rank < self.most]))
 
 
-def find_repeated(context: Context, images: Sequence[OwnFile], most: int) -> Rule:
-    """Return the rule that removes the texts that more than `most` of the images have."""
-    folder, places = context.output.parts.begin("repeated"), Places.of(row_counts(images))
-    texts = RepeatedTexts(most, folder, [file.path.name for file in images])
-    buckets, tasks = group_buckets(TEXTS_OF_IMAGE * places.rows)
-    counting = Grouping(_COUNTS, _hash_of, texts.repeated, buckets, places.senders(tasks))
-    counted = cogroup(
-        context.engine, [Side(images, texts.read, places.rows)], counting, places.stage(_FOUND, texts.write)
-    )
-    files = own_files(folder, checksums_in(counted), AGAIN)
-    return partial(is_repeated, repeated={file.path.name: file for file in files})
+@dataclass(frozen=True)
+class FindRepeated:
+    """Finds the texts that more than `most` of all images have, for the rule that removes them."""
+
+    most: int
+
+    def rule(self, context: Context, images: Sequence[OwnFile]) -> IsRepeated:
+        """Return the rule, after a stage that counts the texts of all images."""
+        folder, places = context.output.parts.begin("repeated"), Places.of(row_counts(images))
+        texts = RepeatedTexts(self.most, folder, [file.path.name for file in images])
+        buckets, tasks = group_buckets(TEXTS_OF_IMAGE * places.rows)
+        counting = Grouping(_COUNTS, _hash_of, texts.repeated, buckets, places.senders(tasks))
+        side, writing = Side(images, texts.read, places.rows), places.stage(_FOUND, texts.write)
+        files = own_files(folder, checksums_in(cogroup(context.engine, [side], counting, writing)), AGAIN)
+        return IsRepeated({file.path.name: file for file in files})
 
 
-def is_repeated(
-    texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, repeated: Mapping[str, OwnFile]
-) -> np.ndarray:
-    """Return a mask, bool[text]: which texts, as their file states them before they are mended, are repeated ones.
+@dataclass(frozen=True)
+class IsRepeated:
+    """The rule that repeated texts must go; `files` has the hashes of those of each file of images, by its name."""
 
-    `repeated` has, by the name of a file of images, the file with the hashes of its repeated texts.
-    """
-    hashes, file = _hashes(parts(batch["stated"])[0]), batch.schema.metadata[b"file"].decode()
-    file_hashes = _opened(repeated[file]) if file in repeated else hashes[:0]
-    places = np.searchsorted(file_hashes, hashes)
-    out = places < len(file_hashes)
-    out[out] = file_hashes[places[out]] == hashes[out]
-    return out
+    files: Mapping[str, OwnFile]
+
+    def __call__(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+        """Return bool[text]: which texts, as their file states them before they are mended, are repeated ones."""
+        hashes, file = _hashes(parts(batch["stated"])[0]), batch.schema.metadata[b"file"].decode()
+        repeated = _opened(self.files[file]) if file in self.files else hashes[:0]
+        places = np.searchsorted(repeated, hashes)
+        out = places < len(repeated)
+        out[out] = repeated[places[out]] == hashes[out]
+        return out
 
 
 @lru_cache(maxsize=1)

@@ -1,14 +1,10 @@
-"""The steps `copies` and `meaning`: keep one of the images that show the same picture, or that have the same meaning.
+"""The step `copies`: keep one of the images that show the same picture.
 
 `--same-image` names a column of a table. Its values are joined to the images by KEY. Then images with equal values are
-grouped; images whose hashes are near each other are found by `near_duplicates.copies`. Each image
-of a group is marked with the uid of the image that stays for the group; there is a file of marks for each file of
-images. Then each file is rewritten without the images that have copies. The texts of these images are sent to the
-image that stays, and combined like the texts of one URL.
-
-`--same-meaning` names a table of semantic copies, each with its *leader*, the image that stays for it. A copy is
-another picture than its leader, so its texts go with it. If the leader was removed before, its copies stay. The rows of
-the table are joined first to leaders by key, and then to copies.
+grouped; images whose hashes are near each other are found by `near_duplicates.copies`. Each image of a group is marked
+with the uid of the image that stays for the group; there is a file of marks for each file of images. Then each file is
+rewritten without the images that have copies. The texts of these images are sent to the image that stays, and combined
+like the texts of one URL.
 """
 
 from __future__ import annotations
@@ -24,18 +20,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import HASH_BITS, MOST_SHARE, CurationConfig, require_distance
-from curation.image_ids import KEY, KEY_NAMES, key_columns, spelled, uid_hashes
+from curation.image_ids import KEY_NAMES, uid_hashes
 from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pairs_of, write_rows
-from curation.joins.tables import ImageTable, comparable, opened
+from curation.joins.image_tables import ImageTable, comparable
 from curation.joins.uid_join import ROWS, Groups, ImageKeys, grouped, spread_keys
-from curation.leaves.annotations.clusters import named, table_in
-from curation.leaves.gate.checks import RemovalByRows, Rewriting, show_images, tally_texts
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.steps import Step, StepFolder
-from curation.leaves.gate.tables import GivenTables, of_table, require_found, require_own_rows, value_bytes
+from curation.leaves.gate.rewriting import show_images, tally_texts
+from curation.leaves.gate.step import Step, StepFolder
+from curation.leaves.gate.tables_of_options import GivenTables, of_table, require_found, require_own_rows, value_bytes
 from curation.leaves.near_duplicates.copies import ColumnsRead, NearCopies
 from curation.leaves.near_duplicates.index import hash_binaries, hash_bits, keys_of_hashes
-from curation.schemas import COSINE, MATCHED, MATCHED_ROW_GROUP, PAIRS
+from curation.schemas import MATCHED, MATCHED_ROW_GROUP, PAIRS
 from runtime.arrow import gather_reduced, gather_rows, one_batch
 from runtime.buckets import BUCKET_BYTES, Store, packed, unpack
 from runtime.cogroup import Grouping, Rows, Side, cogroup
@@ -61,16 +56,6 @@ _JOINED = pa.schema([*ROWS, _UID, VALUE])
 VALUES = pa.schema([*PLACE, _UID, VALUE])  # one row per image
 VALUES_FOLDER = "values"  # the folder of the images that have a value, for near copies
 TEXTS_OF_COPY = 2  # estimated texts that are sent per copy
-
-# In _TO_LEADER, a row of the table has the KEY of the leader, and in the columns _COPY the KEY of the copy. In _TO_COPY
-# it has the KEY of the copy, and `leads` says whether the leader is left. In the row of an image, `leads` says whether
-# the image has copies.
-_COPY = [pa.field(f"copy{name}", pa.int64()) for name in KEY_NAMES]
-_TO_LEADER = pa.schema([*ROWS, *_COPY])
-_TO_COPY = pa.schema([*ROWS, pa.field("leads", pa.bool_())])
-_PLACES = pa.schema(PLACE)
-
-EXPECTED = "a folder that clip-cluster wrote with --same-meaning, or Parquet files with the columns uid and copy_of"
 
 
 @dataclass(frozen=True)
@@ -348,118 +333,3 @@ class MarkFiles:
         rows = in_order(buckets)
         for number in rows.files():
             tallies.add("copies", write_rows(rows.rest_of(number), MARKS, self.folder / f"{number}.parquet", tallies))
-
-
-@dataclass(frozen=True)
-class Meaning(Step):
-    """The step: of the images of one meaning, one stays, as a table of semantic copies says."""
-
-    table: ImageTable
-    cosine: str | None  # the cosine that the first file states
-
-    def asks(self) -> dict[str, list[str]]:
-        """Return, for users, what the step asks of images: the name of the table of copies."""
-        return {"no copy in": [self.table.name]}
-
-    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
-        """Write the images that are no copies, and the copies whose leader is not among `images`."""
-        places = Places.of(row_counts(images))
-        buckets, tasks = group_buckets(2 * places.rows)
-        sides = [Side(images, ImageKeys(), places.rows), Side(self.table.files, self.read, places.rows)]
-        to_leaders = Grouping(_TO_LEADER, spread_keys, _to_copies, buckets, tasks)
-        to_copies = Grouping(_TO_COPY, spread_keys, _to_files, buckets, places.senders(tasks))
-        rewriting = Rewriting([*images], RemovalByRows(self.title), folder)
-        return cogroup(context.engine, sides, to_leaders, to_copies, places.stage(_PLACES, rewriting.write))
-
-    def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Raise InputError if the table has none of the images, or if a leader in it is itself a copy."""
-        name = self.table.name
-        if counted["rows"] and not counted["found"]:
-            raise InputError(
-                f"{name} has none of the matched images: its uids are not those of this run; cluster the pool of this "
-                "run (clip-cluster --texts pool --same-meaning)"
-            )
-        if counted["chained"]:
-            example = min(counted.beginning("chained_uid."))
-            raise InputError(
-                f"{name} names copies of copies ({counted['chained']:,}, such as {example}); give the table of one "
-                "clustering"
-            )
-
-    def facts(self, counted: Tallies) -> dict[str, Any]:
-        """Return, for run.json, the number of images that are copies in the table, and the number of removed images."""
-        table = {"name": self.table.name, "found": counted["found"]}
-        return {"tables": [table]} | super().facts(counted)
-
-    def read(self, _: int, file: tuple[str, Version], tallies: Tallies) -> Rows:
-        """Yield the rows of a file of the table: KEY of the leader and, as the columns _COPY, KEY of the copy.
-
-        The rows are tallied. Rows without a leader, or with the image itself as leader, are left out.
-        """
-        for batch in self.table.read(file, ["copy_of"]):
-            try:
-                leaders = batch["copy_of"].cast(pa.string())
-            except pa.ArrowException:
-                raise InputError(f"{file[0]}: column copy_of is {batch['copy_of'].type}; it holds uids") from None
-            copies, uids = batch.filter(is_known := pc.is_valid(leaders)).columns[: len(KEY)], leaders.filter(is_known)
-            keys = key_columns(uids)
-            differs = pc.or_(*map(pc.not_equal, copies, keys))
-            names = [*KEY_NAMES, *(field.name for field in _COPY)]
-            rows = pa.RecordBatch.from_arrays([*keys, *copies], names).filter(differs)
-            tallies.add("rows", rows.num_rows)
-            yield rows
-
-    @property
-    def title(self) -> str:  # type: ignore[override]
-        return "one image of a meaning" + (f", by a cosine of {self.cosine}" if self.cosine else "")
-
-
-def find_meaning(options: GateOptions) -> Meaning | None:
-    """Return the step, or None without a table of semantic copies.
-
-    InputError if there are no such files, or if they have no column uid or copy_of.
-    """
-    if not options.same_meaning:
-        return None
-    table = ImageTable.find([table_in(str(path), "copies") for path in options.same_meaning], EXPECTED, "copy_of")
-    if not table.is_uid:
-        raise InputError(f"{named(options.same_meaning)} has no column uid; expected {EXPECTED}")
-    with opened(*table.files[0]) as file:
-        stated = (file.schema.metadata or {}).get(COSINE)
-    return Meaning(table, stated and stated.decode(errors="replace"))
-
-
-def _to_copies(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
-    """Yield images, and rows of the table by KEY of the copy, as rows of _TO_COPY.
-
-    `leads` says of an image whether it has copies, and of a row of the table whether its leader is among the images.
-    """
-    for rows, groups in grouped(buckets):
-        is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
-        images = is_image[groups.order]
-        has_image, has_rows = (groups.reduced(np.logical_or, flags)[groups.numbers] for flags in (images, ~images))
-        of_images, of_table = (rows.filter(pa.array(mask)) for mask in (is_image, ~is_image))
-        columns = [*(of_images[field.name] for field in ROWS), pa.array(has_rows[is_image])]
-        yield pa.RecordBatch.from_arrays(columns, schema=_TO_COPY)
-        places = [pa.nulls(of_table.num_rows, field.type) for field in PLACE]
-        columns = [*(of_table[field.name] for field in _COPY), *places, pa.array(has_image[~is_image])]
-        yield pa.RecordBatch.from_arrays(columns, schema=_TO_COPY)
-
-
-def _to_files(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
-    """Yield the PLACE of each copy whose leader is among the images.
-
-    Tally copies in the table, and copies that are leaders.
-    """
-    for rows, groups in grouped(buckets):
-        is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
-        leads = rows["leads"].to_numpy(zero_copy_only=False)
-        is_row, is_led = (groups.reduced(np.logical_or, mask[groups.order]) for mask in (~is_image, ~is_image & leads))
-        is_row, is_led = is_row[groups.numbers], is_led[groups.numbers]
-        tallies.add("found", int((is_image & is_row).sum()))
-        goes = is_image & is_led
-        chained = np.flatnonzero(goes & leads)
-        if len(chained):
-            tallies.add("chained", len(chained))
-            tallies.add(f"chained_uid.{spelled(rows, chained[0])}")
-        yield rows.filter(pa.array(goes)).select(_PLACES.names)

@@ -1,0 +1,208 @@
+"""What the rules of `policies` check of single texts: phrases of templates, numbers of words, names of sites and files.
+
+The function of a rule takes `texts`, the candidates of all images of a batch, `images`, the row of each text's image,
+and the batch; it returns a mask of the texts that must go. Words and phrases are looked up by hash.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from functools import lru_cache
+from urllib.parse import unquote_to_bytes
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.language.text_kinds import MarkedTexts
+from curation.leaves.gate.image_rules import outside_archives, urls_of
+from curation.leaves.gate.kernels import phrases as words
+from curation.leaves.gate.kernels.url_paths import find_names
+from curation.leaves.gate.kernels.urls import find_site_names
+from curation.leaves.gate.word_tables import WordTable, listed, phrase_key, shared, word_key
+from metadata.languages import LANGUAGES
+from runtime.arrow import string_buffers
+
+# Where phrases of a kind of template_phrases.csv stand in a text.
+WHOLES = {"generic": words.WHOLE, "control": words.WHOLE, "network": words.WHOLE}
+PARTS = {
+    "logo": words.WHOLE | words.FIRST | words.LAST,
+    "icon": words.WHOLE | words.LAST,
+    "icon of": words.FIRST,
+    "avatar": words.WHOLE | words.LAST,
+    "avatar of": words.FIRST,
+    "share": words.FIRST,
+    "share last": words.LAST,
+    "attachment": words.HEAD,
+}
+_ALONE = (  # blocks whose characters are words: Thai to Lao, Burmese, Khmer, kana, Han
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x3040, 0x30FF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+)
+
+# Languages in which a character is half a word: those that write no spaces, and Korean, whose words are long.
+_HALVES = pa.array([language.code for language in LANGUAGES if not language.spaced or language.code == "ko"])
+
+_HEADLINE = 3  # words
+
+
+def has_phrase(texts: pa.Array, kinds: tuple[str, ...]) -> np.ndarray:
+    """Return which texts are a phrase of these kinds, or begin or end with one and have few other words.
+
+    Case, accents, digits and signs make no difference.
+    """
+    offsets, data = string_buffers(texts)
+    out = np.empty(len(texts), bool)
+    may_end = any((WHOLES | PARTS)[kind] & words.LAST for kind in kinds)
+    words.find_candidates(data, offsets, letters(), *_table(kinds), may_end, out)
+    rows = np.flatnonzero(out)
+    is_phrase = np.empty(len(rows), bool)
+    words.find_phrases(data, offsets, letters(), *_table(kinds), may_end, rows, is_phrase)
+    out[rows] = is_phrase
+    return out
+
+
+def folded(text: str) -> list[str]:
+    """Return the words of a text as they are compared.
+
+    >>> folded("Logo: l’Équipe (2012)"), folded("東京のロゴ")
+    (['logo', 'l', 'equipe'], ['東', '京', 'の', 'ロ', 'コ'])
+    """
+    codes, out, is_inside = letters(), [], False
+    for character in text:
+        letter = int(codes[ord(character)]) if ord(character) < words.LETTERS else words.APART
+        if letter >= words.ALONE:
+            out.append(chr(letter - words.ALONE))
+        elif letter not in (words.MARK, words.APART):
+            out[-1:] = [out[-1] + chr(letter)] if is_inside else [*out[-1:], chr(letter)]
+        is_inside = letter < words.ALONE and letter != words.APART and (is_inside or letter != words.MARK)
+    return out
+
+
+@lru_cache(maxsize=1)
+def letters() -> np.ndarray:
+    """Return the class of each character, int32[LETTERS], by which `find_phrases` reads texts."""
+    return np.array([_letter(chr(code)) for code in range(words.LETTERS)], np.int32)
+
+
+def _letter(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return words.MARK
+    base, marks = (whole := unicodedata.normalize("NFKD", character))[0], whole[1:]
+    if ord(base) >= words.LETTERS or any(unicodedata.category(mark) != "Mn" for mark in marks):
+        base = character
+    if unicodedata.category(base)[0] not in "LM":
+        return words.APART
+    code = ord(base.lower()[0])
+    return code + words.ALONE * any(first <= code <= last for first, last in _ALONE)
+
+
+@lru_cache(maxsize=4)
+def _table(kinds: tuple[str, ...]) -> WordTable:
+    bits: defaultdict[int, int] = defaultdict(int)
+    places = WHOLES | PARTS
+    for row in listed("template_phrases.csv"):
+        if row["kind"] in kinds:
+            place, keys = int(places[row["kind"]]), [word_key(_units(word)) for word in folded(row["phrase"])]
+            bits[phrase_key(keys)] |= place
+            for number in range(1, len(keys) + 1) if place & ~int(words.LAST) else ():
+                bits[phrase_key(keys[:number])] |= int(words.BEGINS)
+            bits[keys[-1]] |= int(words.ENDS) if place & int(words.LAST) else 0
+    return WordTable.of(bits)
+
+
+def _units(word: str) -> list[int]:
+    """Return the characters of a folded word as `find_phrases` hashes them."""
+    return [int(letters()[ord(character)]) for character in word]
+
+
+def has_few_words(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, number: int) -> np.ndarray:
+    """Return which texts have fewer than `number` words.
+
+    Words are separated by white space. In languages that write no spaces, and in Korean, whose words are long, n
+    characters outside ASCII are 1 + n/2 words, rounded down: words of Chinese and Japanese have about two characters. A
+    name in Latin letters stays one word.
+    """
+    spaced = pc.invert(pc.is_in(texts.field("language"), _HALVES))
+    offsets, data = string_buffers(texts.field("text"))
+    out = np.empty(len(texts), bool)
+    words.find_few_words(data, offsets, spaced.to_numpy(zero_copy_only=False), number, out)
+    return out
+
+
+def is_of_kind(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:
+    """Return which texts are of a kind of `language.text_kinds`, such as html."""
+    return marked(texts).are(kind)
+
+
+@shared
+def marked(texts: pa.StructArray) -> MarkedTexts:
+    return MarkedTexts.of(texts.field("text"))
+
+
+def is_generic(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    """Return which texts are phrases that say nothing of a picture."""
+    return has_phrase(texts.field("text"), tuple(WHOLES))
+
+
+def is_logo_text(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    """Return which texts of images outside archives are, begin or end with a phrase of logos, icons or avatars."""
+    out = has_phrase(texts.field("text"), tuple(PARTS))
+    may_go = np.zeros(batch.num_rows, bool)
+    may_go[images[out]] = True
+    return out & outside_archives(may_go, batch)[images]
+
+
+def is_site_name(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    """Return which texts are the name in the host of their page: `Cookie and Kate` on www.cookieandkate.com.
+
+    The page is the text's own, else that of the image; without one the host is that of the image's URL.
+    """
+    out = np.empty(len(texts), bool)
+    pages = (texts.field("page_url"), batch["page_url"], batch["url"])
+    buffers = [buffer for strings in pages for buffer in string_buffers(strings)]
+    find_site_names(*string_buffers(texts.field("text")), *buffers, images, out)
+    return out
+
+
+def equals_url(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    """Return which texts of fewer than _HEADLINE words are the URL of their image, or the name of its file.
+
+    The name of the file is the last part of the path; its ending may be missing. Case and %-escapes make no difference.
+    Longer texts are captions after which a site names its files.
+    """
+    strings = texts.field("text")
+    offsets, data, paths = urls_of(batch)
+    names = np.empty((batch.num_rows, 3), np.int64)
+    find_names(data, paths, names)
+    text_offsets, text_data = string_buffers(strings)
+    verdicts = np.empty(len(texts), np.uint8)
+    words.find_names_in_texts(text_data, text_offsets, images, data, offsets, names, verdicts)
+    rows = np.flatnonzero(verdicts != words.NO)
+    rows = rows[has_few_words(texts.take(pa.array(rows)), images[rows], batch, _HEADLINE)]
+    out = np.zeros(len(texts), bool)
+    out[rows] = verdicts[rows] == words.YES
+    for text in rows[verdicts[rows] == words.UNSURE].tolist():
+        first, last, dot = names[images[text]].tolist()
+        whole = data[offsets[images[text]] : offsets[images[text] + 1]].tobytes()
+        named = (data[first:end].tobytes() for end in (last, dot) if first < last)
+        folded_text = _folded(strings[text].as_py().encode())
+        out[text] = any(folded_text == _folded(candidate) for candidate in (whole, *named))
+    return out
+
+
+def _folded(written: bytes) -> str:
+    """Return a string with %-escapes decoded and in lower case.
+
+    A character stays as it is if its lower case has several characters, or if only one of the two is in ASCII.
+    """
+    text = unquote_to_bytes(written).decode("utf-8", "surrogateescape")
+    lower = ((letter, letter.lower()) for letter in text)
+    return "".join(low if len(low) == 1 and low.isascii() == letter.isascii() else letter for letter, low in lower)

@@ -1,0 +1,176 @@
+"""Find hashes of pictures within a Hamming distance.
+
+Hashes are found by shuffled keys and by look-ups with flipped bits; then leaders are chosen. A hash is a row of uint64,
+one or four words. Bit `b` of a hash is bit b % 64 of word b // 64, where bit 0 is the lowest.
+"""
+
+import numpy as np
+
+from runtime.kernels import inline, kernel
+from runtime.kernels.machine import ones
+
+U = np.uint64
+GAMMA, ONE, SIXTY_THREE = U(0x9E3779B97F4A7C15), U(1), U(63)
+# The finalizer of SplitMix64 (Steele, Lea, Flood, 2014): xor-shifts and odd factors; the UNDO_ factors invert it.
+S30, S27, S31, S60, S54, S62 = U(30), U(27), U(31), U(60), U(54), U(62)
+M1, M2 = U(0xBF58476D1CE4E5B9), U(0x94D049BB133111EB)
+UNDO_M1, UNDO_M2 = U(0x96DE1B173F119089), U(0x319642B2D24D8EC3)
+
+
+@inline
+def mixed(word):
+    z = word + GAMMA
+    z = (z ^ (z >> S30)) * M1
+    z = (z ^ (z >> S27)) * M2
+    return z ^ (z >> S31)
+
+
+@inline
+def unmixed(z):
+    z = (z ^ (z >> S31) ^ (z >> S62)) * UNDO_M2
+    z = (z ^ (z >> S27) ^ (z >> S54)) * UNDO_M1
+    return (z ^ (z >> S30) ^ (z >> S60)) - GAMMA
+
+
+@inline
+def mixed_rest(words, row):
+    rest = U(0)
+    for word in range(words.shape[1] - 1, 0, -1):
+        rest = mixed(words[row, word] ^ rest)
+    return rest
+
+
+@kernel
+def shuffle(words, out):
+    """Set out[row] to the key of a hash: its first word mixed with the others; distinct hashes have distinct keys."""
+    for row in range(len(words)):
+        out[row] = words[row]
+        out[row, 0] = mixed(words[row, 0] ^ mixed_rest(words, row))
+
+
+@kernel
+def unshuffle(keys, out):
+    """Set out[row] to the hash of a key: the inverse of `shuffle`."""
+    for row in range(len(keys)):
+        out[row] = keys[row]
+        out[row, 0] = unmixed(keys[row, 0]) ^ mixed_rest(keys, row)
+
+
+@inline
+def value_of(words, row, places):
+    """Return the number that the bits at `places` of a hash form, the first of them lowest."""
+    value = np.int64(0)
+    for k in range(len(places)):
+        bit = places[k]
+        value |= np.int64((words[row, bit >> 6] >> (U(bit) & SIXTY_THREE)) & ONE) << k
+    return value
+
+
+@kernel
+def values(words, places, out):
+    """Set out[row] to the number that the bits at `places` of a hash form."""
+    for row in range(len(words)):
+        out[row] = value_of(words, row, places)
+
+
+@kernel
+def fill_table(words, places, begin, starts, members):
+    """Index the hashes begin to begin + len(members) - 1 by the number that their bits at `places` form.
+
+    The rows with value v, ascending, are members[starts[v]:starts[v + 1]]. `starts` must be zeros.
+    """
+    for row in range(begin, begin + len(members)):
+        starts[value_of(words, row, places) + 1] += 1
+    for value in range(len(starts) - 1):
+        starts[value + 1] += starts[value]
+    for row in range(begin + len(members) - 1, begin - 1, -1):  # each list is filled from its end
+        value = value_of(words, row, places) + 1
+        starts[value] -= 1
+        members[starts[value]] = row
+    for value in range(len(starts) - 1):
+        starts[value] = starts[value + 1]
+    starts[-1] = len(members)
+
+
+@inline
+def bits_apart(words, row, other):
+    apart = np.int64(0)
+    for word in range(words.shape[1]):
+        apart += ones(np.int64(words[row, word] ^ words[other, word]))
+    return apart
+
+
+@inline
+def bits_apart_in(words, row, other, mask):
+    apart = np.int64(0)
+    for word in range(words.shape[1]):
+        apart += ones(np.int64((words[row, word] ^ words[other, word]) & mask[word]))
+    return apart
+
+
+@kernel
+def find_pairs(words, places, starts, members, flips, ends, masks, most, k, begin, out):
+    """Write to `out` the pairs (row, earlier indexed row) of hashes at most `k` bits apart, for rows from `begin` on.
+
+    Table t, of `len(places)`, indexes hashes by their bits places[t]; it is searched for the bits of a row with each of
+    flips[:ends[t]] applied by xor. A pair that differs in at most most[i] bits of masks[i] is left out if i is below t,
+    as table i has found the pair already, or at least len(places), as a look-up elsewhere has. Return the row to
+    continue with, and the number of pairs. This row is len(words) at the end, and smaller if `out` may be too short for
+    the row's pairs.
+    """
+    found, row, tables = 0, begin, len(places)
+    while row < len(words) and found + members.shape[1] <= len(out):
+        for table in range(tables):
+            value = value_of(words, row, places[table])
+            for flip in range(ends[table]):
+                near = value ^ flips[flip]
+                for place in range(starts[table, near], starts[table, near + 1]):
+                    other = members[table, place]
+                    if other >= row:
+                        break
+                    if bits_apart(words, row, other) > k:
+                        continue
+                    is_new = True
+                    for i in range(len(masks)):
+                        if (i < table or i >= tables) and bits_apart_in(words, row, other, masks[i]) <= most[i]:
+                            is_new = False
+                    if is_new:
+                        out[found, 0] = row
+                        out[found, 1] = other
+                        found += 1
+        row += 1
+    return row, found
+
+
+@inline
+def compared(some, row, others, other):
+    """Return -1, 0 or 1 if some[row] is smaller than, equal to or larger than others[other], word by word."""
+    for word in range(some.shape[1]):
+        if some[row, word] != others[other, word]:
+            return -1 if some[row, word] < others[other, word] else 1
+    return 0
+
+
+@kernel
+def find_leaders(later, earlier, copies, number, out):
+    """Set out[pair] to whether the earlier hash leads the later one: it is the smallest paired hash that is no copy.
+
+    A hash with a leader is a copy. Pairs are sorted by (later, earlier). copies[:number] are the copies of previous
+    pairs, ascending; those of these pairs are appended. Return the new number of copies.
+    """
+    for pair in range(len(later)):
+        out[pair] = False
+        if number > 0 and compared(copies, number - 1, later, pair) == 0:
+            continue
+        low, high = 0, number
+        while low < high:
+            middle = (low + high) // 2
+            if compared(copies, middle, earlier, pair) < 0:
+                low = middle + 1
+            else:
+                high = middle
+        if low == number or compared(copies, low, earlier, pair) != 0:
+            copies[number] = later[pair]
+            number += 1
+            out[pair] = True
+    return number
