@@ -3,11 +3,10 @@
 `build_metadata` runs the whole build; `Entries.open` opens the folder that a build wrote.
 """
 
-from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from runtime.programs import start
+from runtime.programs import Program
 
 if TYPE_CHECKING:
     from metadata.config import MetadataConfig
@@ -27,7 +26,7 @@ _MODULES = {
     "build_metadata": "metadata.pipeline",
 }
 
-program = partial(start, "clip-metadata", "metadata.commands")
+program = Program("clip-metadata", "metadata.commands")
 
 
 def __getattr__(name: str) -> Any:

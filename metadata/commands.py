@@ -16,7 +16,7 @@ from metadata.languages import language
 from metadata.pipeline import DOWNLOADS
 from metadata.rules import RULES
 from metadata.sources import Sources, read_recipe, recipe, require_entries, require_sources
-from runtime.arguments import Group, Parser, add_fields, made
+from runtime.arguments import FlagGroup, Parser, add_fields, made
 from runtime.console import command
 from runtime.engine import engine_for
 from runtime.errors import InputError
@@ -182,14 +182,14 @@ def _add_main(parser: Parser) -> None:
     add("--dry-run", action="store_true", help="print files and sizes, fetch and build nothing")
 
 
-def _add_sources(group: Group) -> None:
+def _add_sources(group: FlagGroup) -> None:
     code = "Wikipedia code of the dumps, where neither path nor dump says it"
     group.add_argument("--wikipedia-code", metavar="CODE", help=code)
     recipe = "a metadata.json: build what it describes again, from its sources or from copies that are given"
     group.add_argument("--recipe", metavar="FILE", help=recipe)
 
 
-def _add_downloads(group: Group) -> None:
+def _add_downloads(group: FlagGroup) -> None:
     add, names, usual = group.add_argument, tuple(WORDNETS), list(Snapshot.wordnets)
     add("--download-to", metavar="DIR", help="where to (default: downloads in --output)")
     add("--mirror", metavar="URL", help="a copy of dumps.wikimedia.org")

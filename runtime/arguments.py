@@ -34,7 +34,7 @@ _OF_FILES = {"DIR": "DIRECTORY"} | dict.fromkeys(("PATH", "FILE", "FOLDER", "LIS
 _SUBMIT, _SHELL = "PYSPARK_SUBMIT_ARGS", "pyspark-shell"  # the variable with Spark's arguments, and its last word
 
 Config = TypeVar("Config", bound="DataclassInstance")
-Group = argparse._ArgumentGroup  # a group of flags in the help
+FlagGroup = argparse._ArgumentGroup  # a group of flags in the help
 _OWN = 2  # groups that argparse makes itself: of arguments without a flag, and of flags in no other group
 
 _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text

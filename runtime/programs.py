@@ -9,18 +9,27 @@ import signal
 import sys
 import threading
 import time
-from functools import partial
 from importlib import import_module
-from types import FrameType
+from typing import NamedTuple
 
 INSTALL = "activate the environment that holds this project, or install the project there: pip install clip-curation"
 # Seconds of silence before the first message, before others in the first minute, and later: longer than in a stage.
 _FIRST, _NEXT, _MINUTE, _LATER = 1.0, 4.8, 60.0, 35.0
 
 
+class Program(NamedTuple):
+    """The command `name`, whose function `main` is in `module`; it is called without arguments."""
+
+    name: str
+    module: str
+
+    def __call__(self) -> None:
+        start(*self)
+
+
 def start(name: str, module: str) -> None:
     """Import `module`, and run its function `main` as the program `name`."""
-    signal.signal(signal.SIGINT, partial(_stop, name))
+    signal.signal(signal.SIGINT, lambda number, frame: _stop(name))
     from runtime import arguments, interrupts, terminal
 
     terminal.attach()  # from here on Ctrl-C leaves no trace
@@ -60,6 +69,6 @@ def _reassure(name: str, over: threading.Event) -> None:
         pause = max(0.1, wait - terminal.silence())
 
 
-def _stop(name: str, signum: int, frame: FrameType | None) -> None:
+def _stop(name: str) -> None:
     os.write(2, f"{name}: stopped before it began\n".encode())
     os._exit(130)  # the exit status that shells give for Ctrl-C

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from socket import gethostname
@@ -89,7 +89,7 @@ def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -
     if is_connect(spark):
         require_shared(spark, own, "name a folder that they see as `artefacts`, or a URL")
         return opened_itself
-    return partial(ship, spark)
+    return lambda source: ship(spark, source)
 
 
 def ship(spark: SparkSession, source: Path) -> Shipped:
@@ -143,8 +143,9 @@ def require_shared(spark: SparkSession, folder: Path, remedy: str = SHARED) -> N
         return
     token = folder / f".seen-{uuid4().hex}"
     token.touch()
+    seen = str(token)
     try:
-        hosts = spark.range(0, 1 << 20).mapInArrow(partial(_blind_hosts, token=str(token)), "host string")
+        hosts = spark.range(0, 1 << 20).mapInArrow(lambda batches: _blind_hosts(batches, seen), "host string")
         blind = sorted({row["host"] for row in hosts.collect()})
     finally:
         token.unlink(missing_ok=True)
@@ -195,7 +196,7 @@ def unpacked(packed: Path, cache: Path) -> Path:
 
     The first process unpacks the archive, while others wait.
     """
-    return kept(cache / packed.stem, partial(_unpack, packed))
+    return kept(cache / packed.stem, lambda folder: _unpack(packed, folder))
 
 
 def _unpack(packed: Path, folder: Path) -> None:

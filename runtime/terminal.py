@@ -18,15 +18,15 @@ from typing import Literal, get_args
 
 from runtime.redaction import redacted
 
-Format = Literal["text", "json"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+MessageFormat = Literal["text", "json"]
+FORMATS: tuple[MessageFormat, ...] = get_args(MessageFormat)
 Level = Literal["info", "warning", "error"]
 WARNING = "warning: "
 _UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 # Characters that act on a terminal, or turn a line around: names of files, columns and entries may have any.
 _ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_format: Format = "text"
+_format: MessageFormat = "text"
 _is_quiet = False
 _lock = threading.RLock()  # a signal handler may write while its own thread does
 _live_line = ""
@@ -53,7 +53,7 @@ def attach() -> None:
     os.close(descriptor)
 
 
-def write_as(format: Format, quiet: bool = False) -> None:
+def write_as(format: MessageFormat, quiet: bool = False) -> None:
     """Set the format of later output: text, or one JSON object a line; if `quiet`, write only warnings and errors."""
     global _format, _is_quiet
     _format, _is_quiet = format, quiet

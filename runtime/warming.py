@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -55,7 +54,7 @@ def compile_kernels(calls: Mapping[Call, int], progress: Progress | None = None)
         return
     folder, total = next(iter(missing.values())).parent, sum(calls[call] for call in missing)
     with (progress or Progress()).stage(f"compile {total} kernels, once on this machine", "kernels") as stage:
-        stage.follow(partial(_compiled, folder / _COUNT, total))
+        stage.follow(lambda: _compiled(folder / _COUNT, total))
         with alone(folder / "compiling"):
             left = [call for call, marker in missing.items() if not marker.exists()]  # not compiled meanwhile
             if left and _run(left, folder / _COUNT):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,7 +24,7 @@ except ImportError as error:
 
 from curation.balancing.thresholds import Thresholds, rates_of, thresholds_at
 from curation.config import CurationConfig
-from curation.dataframes import partitions as tasks
+from curation.dataframes import partitions
 from curation.exclusion import Exclusion
 from curation.inputs.tables.columns import FIELD, TableOptions
 from curation.language.engines import Identifier
@@ -127,10 +126,12 @@ def match(
     entries = entries_for(config, metadata)
     rows, plan = _candidate_columns(pairs, options), _plan(pairs, entries, config, options)
     if options.unique_images:
-        images = map_batches(rows, partial(tasks.match_unique, plan=plan), MATCHED)
+        images = map_batches(rows, lambda batches: partitions.match_unique(batches, plan), MATCHED)
     else:
-        blocks = map_batches(rows, partial(tasks.match_pairs, plan=plan), tasks.BLOCKS).repartition("bucket")
-        images = map_batches(blocks, partial(tasks.group, max_texts=config.max_texts), MATCHED)
+        blocks = map_batches(
+            rows, lambda batches: partitions.match_pairs(batches, plan), partitions.BLOCKS
+        ).repartition("bucket")
+        images = map_batches(blocks, lambda batches: partitions.group(batches, config.max_texts), MATCHED)
     return images.withMetadata("candidates", {DIGEST: entries.digest})
 
 
@@ -149,9 +150,13 @@ def dropped(
     config, options = honoured(config), options or MatchOptions()
     entries = entries_for(config, metadata)
     rows, plan = _candidate_columns(pairs, options), _plan(pairs, entries, config, options)
-    read = map_batches(rows, partial(tasks.tallies, plan=plan, unique=options.unique_images), tasks.COUNTED)
+    read = map_batches(
+        rows, lambda batches: partitions.tallies(batches, plan, options.unique_images), partitions.COUNTED
+    )
     buckets = read.repartition("bucket")
-    tallies = map_batches(buckets, partial(tasks.all_tallies, max_texts=config.max_texts), tasks.TALLIES)
+    tallies = map_batches(
+        buckets, lambda batches: partitions.all_tallies(batches, config.max_texts), partitions.TALLIES
+    )
     return tallies.groupBy("name").sum("count").withColumnRenamed("sum(count)", "count")
 
 
@@ -173,8 +178,8 @@ def count(
     seen = ids.groupBy("id").count()
     written = _once(f"metadata-{entries.digest}", entries.save)
     saved = sender(matched.sparkSession, artefacts, scratch_of_process())(written)
-    groups = matched.sparkSession.range(tasks.row_groups(written))
-    named = map_batches(groups, partial(tasks.entries, saved=saved), tasks.NAMED)
+    groups = matched.sparkSession.range(partitions.row_groups(written))
+    named = map_batches(groups, lambda batches: partitions.entries(batches, saved), partitions.NAMED)
     counts = named.join(seen, on="id", how="full")  # not left: an id that is no entry's must not vanish
     counts = counts.selectExpr("id", "language", "entry", "coalesce(`count`, 0L) as `count`")
     return counts.withMetadata("id", {DIGEST: entries.digest})
@@ -204,7 +209,9 @@ def sample(matched: DataFrame, balance: Balance, seed: int | None = None, artefa
         _require_digest(matched, balance.digest)
     rates = save_array(scratch_of_process() / f"rates-{uuid4().hex}.npy", balance.rates)
     shipped = sender(matched.sparkSession, artefacts, scratch_of_process())(rates)
-    return map_batches(matched.select(*SAMPLED.names), partial(tasks.sample, rates=shipped, seed=seed), CURATED)
+    return map_batches(
+        matched.select(*SAMPLED.names), lambda batches: partitions.sample(batches, shipped, seed), CURATED
+    )
 
 
 def _candidate_columns(pairs: DataFrame, options: MatchOptions) -> DataFrame:
@@ -228,8 +235,10 @@ def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: M
     else:
         matchers = _once(f"strings-{entries.digest}", entries.save_strings)
     excluded = send(_once(f"exclusion-{exclusion.digest}", exclusion.save)) if len(exclusion) else None
-    letters = partial(save_array, array=entries.lettered)
-    lettered = send(_once(f"lettered-{entries.digest}.npy", letters)) if config.evidence == "letters" else None
+    lettered = None
+    if config.evidence == "letters":
+        name = f"lettered-{entries.digest}.npy"
+        lettered = send(_once(name, lambda path: save_array(path, entries.lettered)))
     return MatchPlan.of(config, Artefacts(send(matchers), send(model.path), excluded, lettered))
 
 

@@ -41,9 +41,9 @@ from runtime.storage.remote import A_GLANCE, AHEAD, AS_ASKED, Reading
 
 # Yields the candidates of an opened file, then its tallies; called with the file, its path and the options. If the
 # format is split, the argument `pieces` has the numbers of the pieces to read.
-Reader = Callable[..., Iterator[pa.RecordBatch]]
+ReadFile = Callable[..., Iterator[pa.RecordBatch]]
 # Returns the facts that the beginning of a file shows; InputError if needed columns are missing.
-Check = Callable[[BinaryIO, str, TableOptions], Glance]
+LookInto = Callable[[BinaryIO, str, TableOptions], Glance]
 
 _log = logging.getLogger(__name__)
 GROUP = "clip_curation.formats"
@@ -62,8 +62,8 @@ class Format:
 
     name: str
     endings: tuple[str, ...]  # extensions of files, without .gz or .zst
-    reader: Reader
-    check: Check | None  # None: the format has no columns
+    reader: ReadFile
+    check: LookInto | None  # None: the format has no columns
     pair_bytes: int  # rough number of compressed input bytes per pair that reaches grouping
     seconds_a_gb: float = 12  # core-seconds to read a GB of compressed input: tests/bench/MEASURED.md
     typical_bytes: int = 0  # size of a file, if asking for sizes would take a request per file

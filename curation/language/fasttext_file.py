@@ -33,7 +33,7 @@ from curation.kernels.fasttext.ngrams import (
     index_entries,
     number_of,
 )
-from curation.kernels.fasttext.rows import BLOCK, CENTROIDS, LANES, Rows
+from curation.kernels.fasttext.rows import BLOCK, CENTROIDS, LANES, VectorRows
 from runtime.errors import InputError
 
 _POPULATE = 22  # MADV_POPULATE_READ, which mmap has no name for
@@ -100,8 +100,8 @@ class ModelFile:
     content: mmap.mmap
     header: Header
     dictionary: Dictionary
-    inputs: Rows  # one for each word and for each bucket that is kept
-    outputs: Rows  # one for each label, or for each inner node of the tree
+    inputs: VectorRows  # one for each word and for each bucket that is kept
+    outputs: VectorRows  # one for each label, or for each inner node of the tree
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> ModelFile:
@@ -152,7 +152,7 @@ class ModelFile:
         return np.frombuffer(self.content, np.uint8)
 
 
-def decoded(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+def decoded(rows: VectorRows) -> tuple[np.ndarray, np.ndarray]:
     """Return all rows of a matrix, float32[row, width], and a factor for each row; no factors if rows have no norms."""
     if not rows.parts:
         return rows.content.view("<f4").reshape(rows.rows, rows.width).astype(np.float32), rows.norms
@@ -237,13 +237,13 @@ def _read_dictionary(file: _Cursor) -> Dictionary:
     return Dictionary(words, labels, kept, entries, buckets, ranks)
 
 
-def _read_dense(file: _Cursor) -> Rows:
+def _read_dense(file: _Cursor) -> VectorRows:
     rows, columns = file.read("qq")
     nothing = np.empty(0, np.float32)
-    return Rows(rows, columns, file.skip(4 * rows * columns), 0, 1, nothing, file.skip(0), nothing)
+    return VectorRows(rows, columns, file.skip(4 * rows * columns), 0, 1, nothing, file.skip(0), nothing)
 
 
-def _read_quantised(file: _Cursor) -> Rows:
+def _read_quantised(file: _Cursor) -> VectorRows:
     with_norms, rows, columns, size = file.read("?qqi")
     codes = file.skip(size)
     parts, part, centroids = _read_quantiser(file, columns)
@@ -251,7 +251,7 @@ def _read_quantised(file: _Cursor) -> Rows:
         raise _Damage
     norm_codes = file.skip(rows if with_norms else 0)
     norms = _read_quantiser(file, 1)[2] if with_norms else np.empty(0, np.float32)
-    return Rows(rows, columns, codes, parts, part, centroids, norm_codes, norms)
+    return VectorRows(rows, columns, codes, parts, part, centroids, norm_codes, norms)
 
 
 def _read_quantiser(file: _Cursor, columns: int) -> tuple[int, int, np.ndarray]:

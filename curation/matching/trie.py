@@ -137,7 +137,7 @@ class Vocabulary(NamedTuple):
     pool: np.ndarray  # uint8: the bytes of the symbols whose keys are hashes
 
 
-class Paths(NamedTuple):
+class TriePaths(NamedTuple):
     """The nodes of a trie, numbered from the root, _ROOT; edges[i] leads to node i + 2."""
 
     edges: np.ndarray  # int64[edge]: parent node << 32 | symbol
@@ -199,7 +199,7 @@ def _vocabulary(data: np.ndarray, symbols: Symbols) -> Vocabulary:
     return Vocabulary(numbers[1:], keys[first, 0], keys[first, 1], np.frombuffer(pool, np.uint8).copy())
 
 
-def _paths(numbers: np.ndarray, bounds: np.ndarray) -> Paths:
+def _paths(numbers: np.ndarray, bounds: np.ndarray) -> TriePaths:
     """Return the nodes of all prefixes of entries, numbered level by level."""
     lengths, ends = np.diff(bounds) - 1, np.full(len(bounds) - 1, _ROOT)
     edges, last, level = [np.empty(0, np.int64)], _ROOT, 0
@@ -210,10 +210,10 @@ def _paths(numbers: np.ndarray, bounds: np.ndarray) -> Paths:
         ends[going] = last + 1 + children
         last, level = last + len(found), level + 1
         going = going[lengths[going] > level]
-    return Paths(np.concatenate(edges), ends)
+    return TriePaths(np.concatenate(edges), ends)
 
 
-def _terminals(paths: Paths, positions: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _terminals(paths: TriePaths, positions: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the position of the first entry that ends at each node, and of the next entry at the same node.
 
     The first array is per node, the second per entry; -1 stands for no entry.
@@ -228,7 +228,9 @@ def _terminals(paths: Paths, positions: np.ndarray, size: int) -> tuple[np.ndarr
     return terminal, same
 
 
-def _codes(paths: Paths, terminal: np.ndarray, same: np.ndarray, symbols: int) -> tuple[int, np.ndarray, np.ndarray]:
+def _codes(
+    paths: TriePaths, terminal: np.ndarray, same: np.ndarray, symbols: int
+) -> tuple[int, np.ndarray, np.ndarray]:
     """Return the highest node number, and the codes of all nodes and all symbols, as `kernels.trie.tables` has them."""
     parents, symbols_of_edges = paths.edges >> 32, paths.edges & NUMBER
     below = parents > _ROOT

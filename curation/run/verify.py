@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -36,15 +35,16 @@ REMEDIES = {
 
 @dataclass(frozen=True)
 class FolderCheck:
-    """A check of one file: `name` is the path in the folder, and `require` raises an error if the file is damaged."""
+    """A check of one file: `name` is its path in the folder, and `require(path)` raises an error if it is damaged."""
 
     name: str
-    require: Callable[[], object]
+    path: Path
+    require: Callable[[Path], object]
 
     def fault(self) -> str | None:
         """Return a sentence about what is wrong with the file, or None if it is undamaged."""
         try:
-            self.require()
+            self.require(self.path)
         except FileNotFoundError:
             return f"{self.name} is missing"
         except FullDisk:  # no room for the local copy of a remote file
@@ -103,39 +103,38 @@ def _of_run(path: Path, facts: dict) -> list[FolderCheck]:
         for file in files(path / part, ".json")
         if file.name not in (STAMP, EARLIER)
     ]
-    jsons = [FolderCheck(name, partial(_require_json, path / name)) for name in checked]
+    jsons = [FolderCheck(name, path / name, _require_json) for name in checked]
     return [*_of_checksums(path, "run.json", facts), *jsons, *_of_pairs(path), *_of_tables(path)]
 
 
 def _of_pairs(path: Path) -> Iterator[FolderCheck]:
     for file in files(path / "pairs", ENDING):
-        yield FolderCheck(f"pairs/{file.name}", partial(_require_blocks, file))
+        yield FolderCheck(f"pairs/{file.name}", file, _require_blocks)
 
 
 def _of_tables(path: Path) -> Iterator[FolderCheck]:
     """Yield the checks of copied tables, whose file names end with a digest of the file's bytes."""
     for table in sorted(names(path / FOLDER)):
         for file in files(path / FOLDER / table, ".parquet"):
-            yield FolderCheck(f"{FOLDER}/{table}/{file.name}", partial(_require_named, file))
+            yield FolderCheck(f"{FOLDER}/{table}/{file.name}", file, _require_named)
 
 
 def _of_checksums(path: Path, name: str, facts: dict) -> list[FolderCheck]:
     """Return the checks of the file `name`, which is already checked, and of the files whose checksums it lists."""
-    return [FolderCheck(name, lambda: None), *_of_bytes(path, facts["checksums"])]
+    return [FolderCheck(name, path / name, lambda _: None), *_of_bytes(path, facts["checksums"])]
 
 
 def _of_bytes(path: Path, checksums: Mapping[str, str], within: str = "") -> Iterator[FolderCheck]:
     """Yield a check for each path in `checksums`, relative to the folder `within` (ending in / or empty) of `path`."""
     for name, checksum in checksums.items():
-        yield FolderCheck(f"{within}{name}", partial(_require_bytes, path / within / name, checksum))
+        yield FolderCheck(f"{within}{name}", path / within / name, Checksum(checksum).require)
 
 
 def _of_stamps(path: Path) -> tuple[list[FolderCheck], list[str]]:
     """Return the checks of tables of hashes, scores or embeddings, and the names of Parquet files without a stamp."""
     jsons = [file for file in files(path, ".json") if file.name.startswith("_")]
     checks = [
-        FolderCheck(file.name, partial(_require_json, file))
-        for file in sorted(jsons, key=lambda file: file.name != STAMP)
+        FolderCheck(file.name, file, _require_json) for file in sorted(jsons, key=lambda file: file.name != STAMP)
     ]
     named = {name: checksum for file in jsons for name, checksum in checksums_of(file).items()}
     checks += _of_bytes(path, dict(sorted(named.items())))
@@ -147,7 +146,7 @@ def _of_sources(path: Path) -> list[FolderCheck]:
     checks = []
     for stamp in sorted(Path(path).glob(f"sources/**/{STAMP}")) if isinstance(path, Path) else []:
         part = f"{stamp.parent.relative_to(path).as_posix()}/"
-        checks.append(FolderCheck(f"{part}{STAMP}", partial(_require_json, stamp)))
+        checks.append(FolderCheck(f"{part}{STAMP}", stamp, _require_json))
         checks += _of_bytes(path, (read_json(stamp) or {}).get("checksums", {}), part)
     return checks
 
@@ -171,9 +170,16 @@ def _unknown(path: Path, recorded: dict[str, str]) -> list[str]:
     return [name for name in paths if name not in recorded]
 
 
-def _require_bytes(path: Path, checksum: str) -> None:
-    with intact(OwnFile(path, checksum, "")):
-        pass
+@dataclass(frozen=True)
+class Checksum:
+    """The checksum that a file was written with."""
+
+    checksum: str
+
+    def require(self, path: Path) -> None:
+        """Raise an error if the bytes of a file have another checksum."""
+        with intact(OwnFile(path, self.checksum, "")):
+            pass
 
 
 def _require_json(path: Path) -> None:

@@ -129,7 +129,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
         name, _, function = line.partition(" = ")
         module, _, attribute = function.partition(":")
         start = getattr(import_module(module), attribute)
-        found[name] = parser_of(import_module(start.args[1]).main)
+        found[name] = parser_of(import_module(start.module).main)
     return found
 
 

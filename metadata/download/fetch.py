@@ -196,7 +196,7 @@ _MB = 10**6
 _LOCK = ".downloading"
 
 Item = TypeVar("Item")
-Found = TypeVar("Found")
+Looked = TypeVar("Looked")
 
 
 def look_up(planned: Iterable[Download | Listing], manners: Manners) -> tuple[list[Download], list[Result]]:
@@ -239,10 +239,10 @@ def fetch(
         return _parallel(lambda download: Transfer(download, folder, client).run(dry_run), downloads, client)
 
 
-def _parallel(work: Callable[[Item], Found], items: list[Item], client: Client) -> list[Found]:
+def _parallel(work: Callable[[Item], Looked], items: list[Item], client: Client) -> list[Looked]:
     """Return `work(item)` of each item, in order, run in threads; an exception or Ctrl-C stops all items soon."""
 
-    def stopping(item: Item) -> Found:
+    def stopping(item: Item) -> Looked:
         try:
             return work(item)
         except BaseException:

@@ -12,7 +12,6 @@ import os
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -169,18 +168,16 @@ def engine_for(args: Namespace, name: str) -> Engine:
     """Return the engine of the command `name`: Spark under spark-submit or with --master, else Local."""
     from runtime.engine.local import Local
 
-    start = partial(_session, name)
+    def start() -> SparkSession:
+        from runtime.session import session
+
+        return session(name)
+
     on_spark = "PYSPARK_GATEWAY_PORT" in os.environ or args.master
-    return _spark(start) if on_spark else Local(args.cores, partial(_spark, start))
+    return _spark(start) if on_spark else Local(args.cores, lambda: _spark(start))
 
 
 def _spark(session: SparkSession | Callable[[], SparkSession]) -> Spark:
     from runtime.engine.spark import Spark  # here, as most commands do without Spark, which takes long to import
 
     return Spark(session)
-
-
-def _session(name: str) -> SparkSession:
-    from runtime.session import session
-
-    return session(name)

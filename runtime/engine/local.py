@@ -20,7 +20,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from multiprocessing import forkserver, resource_tracker, spawn
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -80,7 +80,7 @@ class Local:
     def run(self, items: list[Any], function: Callable[[Any], Tallies], tasks_per_core: int | None = None) -> Tallies:
         """Call `function(item)` for each item; return the sums of the tallies that the calls return."""
         sums = Sums(len(items))
-        for tallied in self._each(items, partial(_tallied, function=function)):
+        for tallied in self._each(items, _Calling(function)):
             sums.add(tallied)
         return sums.total()
 
@@ -91,15 +91,14 @@ class Local:
         bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)
         sums = Sums(first + sum(bounds))
         with scratch() as folder:
-            sending = partial(_send, send=send, folder=make_folder(folder / "0"), partitions=bounds[0])
+            sending = _Sending(send, make_folder(folder / "0"), bounds[0])
             blocks = _gathered(self._each(items, sending), bounds[0], sums)
             for number, relay in enumerate(relays, 1):
-                to = make_folder(folder / str(number))
-                passing = partial(_pass_on, relay=relay, first=first, folder=to, partitions=bounds[number])
+                passing = _Passing(relay, first, make_folder(folder / str(number)), bounds[number])
                 blocks = _gathered(self._each(blocks, passing), bounds[number], sums)
                 remove(folder / str(number - 1))
                 first += relay.partitions
-            for tallied in self._each(blocks, partial(_receive, receive=receive, first=first)):
+            for tallied in self._each(blocks, _Receiving(receive, first)):
                 sums.add(tallied)
         return sums.total()
 
@@ -171,9 +170,11 @@ class Local:
     def _processes(self) -> ProcessPoolExecutor:
         if self._pool is None or self._pid != os.getpid():
             _start_server()
-            start = partial(_begin, dict(os.environ))
             try:
-                self._pool, self._pid = ProcessPoolExecutor(self.cores, _Context(), start), os.getpid()
+                self._pool, self._pid = (
+                    ProcessPoolExecutor(self.cores, _Context(), _begin, (dict(os.environ),)),
+                    os.getpid(),
+                )
             except OSError as error:
                 kind, fault = FullDisk if is_full(error) else InputError, error.strerror
                 raise kind(f"/dev/shm cannot be written ({fault}); processes need it, --cores 1 does not") from error
@@ -267,24 +268,54 @@ def _gathered(sent: Iterator[_Sent], partitions: int, sums: Sums) -> list[list[B
     return found
 
 
-def _tallied(place: int, item: Any, function: Callable[[Any], Tallies]) -> Tallied:
-    return place, function(item).rows()
+@dataclass(frozen=True)
+class _Calling:
+    """Calls a function with an item."""
+
+    function: Callable[[Any], Tallies]
+
+    def __call__(self, place: int, item: Any) -> Tallied:
+        return place, self.function(item).rows()
 
 
-def _send(place: int, item: Any, send: Send, folder: Path, partitions: int) -> _Sent:
-    tallies = Tallies()
-    path, blocks = _written(send(item, tallies), folder, partitions)
-    return _Sent(path, blocks, (place, tallies.rows()))
+@dataclass(frozen=True)
+class _Sending:
+    """Writes the blocks of an item for each of `partitions` tasks to a file in `folder`."""
+
+    send: Send
+    folder: Path
+    partitions: int
+
+    def __call__(self, place: int, item: Any) -> _Sent:
+        tallies = Tallies()
+        path, blocks = _written(self.send(item, tallies), self.folder, self.partitions)
+        return _Sent(path, blocks, (place, tallies.rows()))
 
 
-def _pass_on(partition: int, blocks: list[Blocks], relay: Relay, first: int, folder: Path, partitions: int) -> _Sent:
-    tallies = Tallies()
-    path, sent = _written(relay.pass_on(partition, _read(blocks), tallies), folder, partitions)
-    return _Sent(path, sent, (first + partition, tallies.rows()))
+@dataclass(frozen=True)
+class _Passing:
+    """Runs a task of a relay, as `_Sending` does; `first` tasks were numbered before it."""
+
+    relay: Relay
+    first: int
+    folder: Path
+    partitions: int
+
+    def __call__(self, partition: int, blocks: list[Blocks]) -> _Sent:
+        tallies = Tallies()
+        path, sent = _written(self.relay.pass_on(partition, _read(blocks), tallies), self.folder, self.partitions)
+        return _Sent(path, sent, (self.first + partition, tallies.rows()))
 
 
-def _receive(partition: int, blocks: list[Blocks], receive: Receive, first: int) -> Tallied:
-    return first + partition, receive(partition, _read(blocks)).rows()
+@dataclass(frozen=True)
+class _Receiving:
+    """Runs a task of the last stage; `first` tasks were numbered before it."""
+
+    receive: Receive
+    first: int
+
+    def __call__(self, partition: int, blocks: list[Blocks]) -> Tallied:
+        return self.first + partition, self.receive(partition, _read(blocks)).rows()
 
 
 def _written(blocks: Iterator[Block], folder: Path, partitions: int) -> tuple[Path, np.ndarray]:

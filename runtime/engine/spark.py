@@ -11,7 +11,8 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -83,28 +84,27 @@ class Spark:
         This uses an RDD, as the JVM takes longer to plan and compile a DataFrame than many a stage runs.
         """
         # A broadcast is unpacked once in a worker, the arguments of a function once in each task.
-        each = self.session.sparkContext.broadcast((function, known()))
+        shared = self.session.sparkContext.broadcast((function, known()))
         most = tasks_per_core * self.cores if tasks_per_core else len(items)
-        rows_of = partial(_rows_of, each=each, counter=follow(self.session, items))
-        return _summed(self._numbered(items, most).map(rows_of), len(items))
+        task = _SparkTask(shared, follow(self.session, items))
+        return _summed(self._numbered(items, most).map(task.call), len(items))
 
     @refusing()
     def exchange(
         self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
     ) -> Tallies:
         """Send the blocks of all items to partitions; return the sums of all tallies."""
-        each = self.session.sparkContext.broadcast((send, receive, tuple(relays), known()))
+        shared = self.session.sparkContext.broadcast((send, receive, tuple(relays), known()))
         bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)
-        sending = partial(_send, each=each, partitions=bounds[0], counter=follow(self.session, items))
-        sent = self._numbered(items, len(items)).flatMap(sending)
+        sending = _SparkTask(shared, follow(self.session, items), bounds[0])
+        sent = self._numbered(items, len(items)).flatMap(sending.send)
         for number, relay in enumerate(relays):
-            pass_on = partial(_pass_on, each=each, relay=number, first=first, partitions=bounds[number + 1])
             counter = follow(self.session, list(range(relay.partitions)))
-            sent = sent.partitionBy(relay.partitions, int).mapPartitionsWithIndex(partial(pass_on, counter=counter))
+            passing = _SparkTask(shared, counter, bounds[number + 1], first, number)
+            sent = sent.partitionBy(relay.partitions, int).mapPartitionsWithIndex(passing.pass_on)
             first += relay.partitions
-        counter = follow(self.session, list(range(partitions)))
-        receiving = partial(_receive, each=each, first=first, counter=counter)
-        received = sent.partitionBy(partitions, int).mapPartitionsWithIndex(receiving)
+        receiving = _SparkTask(shared, follow(self.session, list(range(partitions))), first=first)
+        received = sent.partitionBy(partitions, int).mapPartitionsWithIndex(receiving.receive)
         try:
             return _summed(received, first + partitions)
         finally:
@@ -166,60 +166,74 @@ def _summed(tallied: RDD[Tallied], number: int) -> Tallies:
     for each language and name.
     """
     if number > engine.FEW:
-        placed = tallied.map(partial(_placed, number=number)).partitionBy(engine.parts(number), int)
-        tallied = placed.mapPartitionsWithIndex(_sum)
+        placed = tallied.map(lambda each: (engine.part_of(each[0], number), each))
+        tallied = placed.partitionBy(engine.parts(number), int).mapPartitionsWithIndex(_sum)
     return engine.in_order(tallied.collect())
-
-
-def _placed(tallied: Tallied, number: int) -> tuple[int, Tallied]:
-    return engine.part_of(tallied[0], number), tallied
 
 
 def _sum(part: int, placed: Iterable[tuple[int, Tallied]]) -> Iterator[Tallied]:
     yield engine.sum_of_part(part, (each for _, each in placed))
 
 
-def _rows_of(numbered: tuple[int, Any], each: Broadcast, counter: Accumulator) -> Tallied:
-    (number, item), (function, addresses) = numbered, each.value
-    with counting(item, counter, addresses):
-        return number, function(item).rows()
+@dataclass(frozen=True)
+class _SparkTask:
+    """Runs tasks of a stage, whose functions are `shared`; what it sends is for `partitions` tasks of the next stage.
 
+    `first` tasks were numbered before those of this stage; `relay` is the number of the stage among the relays.
+    """
 
-def _send(numbered: tuple[int, Any], each: Broadcast, partitions: int, counter: Accumulator) -> Iterator[Sent]:
-    (number, item), (send, _, _, addresses) = numbered, each.value
-    with counting(item, counter, addresses):
-        tallies = Tallies()
-        for block in send(item, tallies):
-            yield block.scaled(partitions), block.data
-        yield number % partitions, (number, tallies.rows())
+    shared: Broadcast
+    counter: Accumulator[Counter[str]]
+    partitions: int = 0
+    first: int = 0
+    relay: int = 0
 
+    def call(self, numbered: tuple[int, Any]) -> Tallied:
+        """Call the function with an item, and return the rows of its tallies."""
+        (number, item), (function, addresses) = numbered, self.shared.value
+        with counting(item, self.counter, addresses):
+            return number, function(item).rows()
 
-def _pass_on(
-    partition: int, sent: Iterable[Sent], each: Broadcast, relay: int, first: int, partitions: int, counter: Accumulator
-) -> Iterator[Sent]:
-    _, _, relays, addresses = each.value
-    tallied: list[Tallied] = []
-    with counting(partition, counter, addresses):
-        tallies = Tallies()
-        blocks = _blocks(sent, tallied)
-        for block in relays[relay].pass_on(partition, blocks, tallies):
-            yield block.scaled(partitions), block.data
-        _exhaust(blocks)
-    for number, rows in (*tallied, (first + partition, tallies.rows())):
-        yield number % partitions, (number, rows)
+    def rows(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows that the function yields for the items whose numbers are in the column `id`."""
+        items, function, addresses = self.shared.value
+        for batch in batches:
+            for number in batch["id"].to_pylist():
+                with counting(items[number], self.counter, addresses):
+                    yield from function(items[number])
 
+    def send(self, numbered: tuple[int, Any]) -> Iterator[Sent]:
+        """Yield the blocks of an item, and its tallies."""
+        (number, item), (send, _, _, addresses) = numbered, self.shared.value
+        with counting(item, self.counter, addresses):
+            tallies = Tallies()
+            for block in send(item, tallies):
+                yield block.scaled(self.partitions), block.data
+            yield number % self.partitions, (number, tallies.rows())
 
-def _receive(
-    partition: int, sent: Iterable[Sent], each: Broadcast, first: int, counter: Accumulator
-) -> Iterator[Tallied]:
-    _, receive, _, addresses = each.value
-    tallied: list[Tallied] = []
-    with counting(partition, counter, addresses):
-        blocks = _blocks(sent, tallied)
-        own = receive(partition, blocks)
-        _exhaust(blocks)
-    yield from tallied
-    yield first + partition, own.rows()
+    def pass_on(self, partition: int, sent: Iterable[Sent]) -> Iterator[Sent]:
+        """Yield the blocks of a partition of a relay, and the tallies that came with its blocks and its own."""
+        _, _, relays, addresses = self.shared.value
+        tallied: list[Tallied] = []
+        with counting(partition, self.counter, addresses):
+            tallies = Tallies()
+            blocks = _blocks(sent, tallied)
+            for block in relays[self.relay].pass_on(partition, blocks, tallies):
+                yield block.scaled(self.partitions), block.data
+            _exhaust(blocks)
+        for number, rows in (*tallied, (self.first + partition, tallies.rows())):
+            yield number % self.partitions, (number, rows)
+
+    def receive(self, partition: int, sent: Iterable[Sent]) -> Iterator[Tallied]:
+        """Yield the tallies that came with the blocks of a partition of the last stage, and its own."""
+        _, receive, _, addresses = self.shared.value
+        tallied: list[Tallied] = []
+        with counting(partition, self.counter, addresses):
+            blocks = _blocks(sent, tallied)
+            tallies = receive(partition, blocks)
+            _exhaust(blocks)
+        yield from tallied
+        yield self.first + partition, tallies.rows()
 
 
 def _exhaust(blocks: Iterator[bytes]) -> None:
@@ -255,13 +269,5 @@ def over(
 ) -> DataFrame:
     """Return a DataFrame of the rows that `function(item)` yields for each item, with one task per item."""
     numbers = spark.range(0, len(items), 1, max(1, len(items)))
-    each = spark.sparkContext.broadcast((items, function, known()))
-    return map_batches(numbers, partial(_each, each=each, counter=follow(spark, items)), schema)
-
-
-def _each(batches: Iterable[pa.RecordBatch], each: Broadcast, counter: Accumulator) -> Iterator[pa.RecordBatch]:
-    items, function, addresses = each.value
-    for batch in batches:
-        for number in batch["id"].to_pylist():
-            with counting(items[number], counter, addresses):
-                yield from function(items[number])
+    task = _SparkTask(spark.sparkContext.broadcast((items, function, known())), follow(spark, items))
+    return map_batches(numbers, task.rows, schema)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import partial
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from fsspec.spec import AbstractBufferedFile
@@ -135,7 +134,7 @@ class RemoteFile(io.RawIOBase):
         return block
 
     def _fetch(self, at: int, size: int) -> bytes:
-        return persist(self._path, partial(self._try, at, max(size, self._reading.request_bytes)), self._forget)
+        return persist(self._path, lambda: self._try(at, max(size, self._reading.request_bytes)), self._forget)
 
     def _try(self, at: int, size: int) -> bytes:
         file = self._open()

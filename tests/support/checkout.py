@@ -17,7 +17,7 @@ def commands() -> dict[str, str]:
     setup.read(ROOT / "setup.cfg", "utf-8")
     lines = setup["options.entry_points"]["console_scripts"].split("\n")
     programs = [line.split(" = ") for line in lines if line]
-    return {name: resolve_name(place).args[1] for name, place in programs}
+    return {name: resolve_name(place).module for name, place in programs}
 
 
 def of_a_user(**more: str) -> dict[str, str]:

@@ -100,7 +100,7 @@ def _image(element: html_pages.Element, page_language: str) -> Image:
     return Image(link_of(attributes), attributes, *stated, language.code if language else None, attributes.get(OF_LINK))
 
 
-def members(file: BinaryIO, tally: Counter[str], offsets: list[int] | None = None) -> Iterator["Member"]:
+def members(file: BinaryIO, tally: Counter[str], offsets: list[int] | None = None) -> Iterator["Unpacked"]:
     """Yield the bytes of each gzip member of `file`; count what cannot be read in `tally`.
 
     The position in the file at which a member begins is appended to `offsets` before the member is yielded.
@@ -129,7 +129,7 @@ def members(file: BinaryIO, tally: Counter[str], offsets: list[int] | None = Non
             tally["dropped.truncated" if cut else "dropped.corrupt_gzip"] += 1
 
 
-def _by_pieces(source: "_Source") -> Iterator["Member"]:
+def _by_pieces(source: "_Source") -> Iterator["Unpacked"]:
     """Yield the member at the source's position: its bytes, or a Stream if it is large."""
     pieces = source.pieces()
     start: list[bytes] = []
@@ -288,7 +288,7 @@ class Stream:
             raise self._error
 
 
-Member: TypeAlias = bytes | bytearray | Stream  # a stream if it is large
+Unpacked: TypeAlias = bytes | bytearray | Stream  # a stream if it is large
 
 
 class MemberBlocks(NamedTuple):
@@ -301,7 +301,7 @@ class MemberBlocks(NamedTuple):
 
 
 def metadata(
-    members: Iterable[Member], tally: Counter[str], offsets: list[int] | None = None
+    members: Iterable[Unpacked], tally: Counter[str], offsets: list[int] | None = None
 ) -> Iterator[MemberBlocks]:
     """Yield the blocks of all metadata records, about GROUP bytes at a time.
 
@@ -325,7 +325,7 @@ def _taken(offsets: list[int] | None, number: int) -> list[int]:
     return taken
 
 
-def responses(members: Iterable[Member], tally: Counter[str]) -> Iterator[tuple[WarcRecord, bytes]]:
+def responses(members: Iterable[Unpacked], tally: Counter[str]) -> Iterator[tuple[WarcRecord, bytes]]:
     """Yield each response record with its block (content); count all records."""
     for member in members:
         if not isinstance(member, Stream) and _heads(member, [member])[0, KIND] not in (UNUSUAL, RESPONSE):
@@ -376,11 +376,11 @@ def _bounds(parts: Sequence[Sized]) -> tuple[np.ndarray, np.ndarray]:
     return sizes, np.cumsum(sizes + 1) - 1
 
 
-def _is_whole(member: Member) -> bool:
+def _is_whole(member: Unpacked) -> bool:
     return not isinstance(member, Stream)
 
 
-def _parsed(member: Member, kind: WarcRecordType, tally: Counter[str]) -> Iterator[tuple[WarcRecord, bytes]]:
+def _parsed(member: Unpacked, kind: WarcRecordType, tally: Counter[str]) -> Iterator[tuple[WarcRecord, bytes]]:
     """Yield each whole record of the type `kind` in a member, with its block; count all records."""
     # Of a stream, fastwarc uses `read` and `tell` alone.
     stream = cast(BinaryIO, member) if isinstance(member, Stream) else io.BytesIO(member)

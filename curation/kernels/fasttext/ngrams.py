@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curation.kernels.fasttext.rows import Rows, add_row, prefetch_dense
+from curation.kernels.fasttext.rows import VectorRows, add_row, prefetch_dense
 from curation.kernels.trie.tables import HASHED, key_of_bytes, same_bytes
 from runtime.kernels import inline, kernel, lean
 from runtime.kernels.machine import load_word, ones, product
@@ -125,7 +125,7 @@ class Model(NamedTuple):
     """The arrays that map the words of a text to rows."""
 
     words: DictionaryWords
-    rows: Rows
+    rows: VectorRows
     waiting: np.ndarray  # int64 [AHEAD]: rows that are prefetched, but not added yet
 
 

@@ -28,7 +28,7 @@ CENTROIDS = 256  # centroids of each part of a quantised row: a code is one byte
 _ID = ir.IntType(16)
 
 
-class Rows(NamedTuple):
+class VectorRows(NamedTuple):
     """A matrix as a model's file holds it: dense, with a float32 per number, or quantised, with codes of centroids."""
 
     rows: int

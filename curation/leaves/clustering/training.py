@@ -26,7 +26,7 @@ from runtime.errors import InputError, require_integer, require_seed, require_sh
 from runtime.progress import advance
 from runtime.storage.arrays import open_arrays, save_arrays
 
-Texts = Literal["curated", "pool"]
+TextsOf = Literal["curated", "pool"]
 FEWEST = 8  # training vectors for each fine cluster
 SIZED_BY = 8192  # vectors for each fine cluster, if there are so many: then the sizes' random error is 1 %
 MOST_FINE = 10**6  # the largest clusterings of image-text pairs had 100,000
@@ -66,7 +66,7 @@ class ClusterConfig:
     coarse: int = 4  # as in the paper
     seed: int = 0
     sample: float = 0.05
-    texts: Texts = "curated"
+    texts: TextsOf = "curated"
     same_meaning: float | None = None
     looks: int | None = None
 

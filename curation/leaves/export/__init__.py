@@ -1,8 +1,6 @@
 """Export a finished run to a new folder: in the formats of other programs, or without some of its images."""
 
-from functools import partial
+from runtime.programs import Program
 
-from runtime.programs import start
-
-program = partial(start, "clip-export", "curation.leaves.export.clip_export")
-removal_program = partial(start, "clip-remove", "curation.leaves.export.removal")
+program = Program("clip-export", "curation.leaves.export.clip_export")
+removal_program = Program("clip-remove", "curation.leaves.export.removal")

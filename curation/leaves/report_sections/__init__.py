@@ -1,7 +1,5 @@
 """Observers: measurements that a run adds to its report beside the algorithm."""
 
-from functools import partial
+from runtime.programs import Program
 
-from runtime.programs import start
-
-program = partial(start, "clip-align", "curation.leaves.report_sections.alignment")
+program = Program("clip-align", "curation.leaves.report_sections.alignment")

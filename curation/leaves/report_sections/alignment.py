@@ -50,7 +50,7 @@ POOL, MANIFEST = "pool", "manifest"
 TEXTS, NAMING, CLASSES = 0, 1, 2  # indices of counts: all texts, texts naming a class, then texts of each class
 
 Rows = Iterable[tuple[pa.Array, pa.Array]]  # batches of texts and their languages
-Parts = dict[str, list[OwnFile]]  # the files of POOL and of MANIFEST
+FilesOfParts = dict[str, list[OwnFile]]  # the files of POOL and of MANIFEST
 
 JSON, PLOT = "alignment.json", "alignment.svg"
 Figures = dict[str, dict[str, Any]]  # of each language, as `alignment` returns them
@@ -243,7 +243,9 @@ def align(engine: Given, run: Results, classes: dict[str, Classes], progress: Pr
     return _counted(engine_of(engine), parts, classes, rules or "unicode", progress or Progress())
 
 
-def _counted(engine: Engine, parts: Parts, classes: dict[str, Classes], rules: Rules, progress: Progress) -> Figures:
+def _counted(
+    engine: Engine, parts: FilesOfParts, classes: dict[str, Classes], rules: Rules, progress: Progress
+) -> Figures:
     """Count classes in tasks that read the files; return the figures of each language."""
     counts = {
         code: {part: np.zeros(CLASSES + len(language_classes.labels), np.int64) for part in parts}
