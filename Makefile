@@ -96,7 +96,7 @@ feeds:
 	@test -x .venv-img2dataset/bin/img2dataset || { .venv/bin/python -m venv .venv-img2dataset && \
 		.venv-img2dataset/bin/pip -q install img2dataset; }
 	@test -d .venv-streaming/lib/python*/site-packages/streaming || { .venv/bin/python -m venv .venv-streaming && \
-		.venv-streaming/bin/pip -q install --only-binary numpy 'mosaicml-streaming>=0.13'; } || \
+		.venv-streaming/bin/pip -q install --only-binary numpy 'mosaicml-streaming>=0.13' 'webdataset>=0.2.86,<0.2.90'; } || \
 		echo "feeds: mosaicml-streaming does not install with this Python; its tests are skipped"
 	.ci/in-venv pytest -m "not soak" tests/feeds tests/online
 

@@ -55,7 +55,6 @@ FOLDERS = {  # a file that only one kind of folder has → that kind
     "_hashes.json": "hashes of clip-hash",
     "_scores.json": "scores of clip-score",
     "alignment.json": "figures of clip-align",
-    "retry.json": "an export of the format retry",
     "croissant.json": "an export of the format huggingface",
     "index.json": "an export, or an index of tars",
 }

@@ -1,4 +1,4 @@
-"""Measure what an image costs where tars are joined with a run: the online index, and tars or MDS of the manifest.
+"""Measure what an image costs where tars are joined with a run: the online index, and tars of the manifest.
 
     python tests/bench/bench_joined_tars.py [--images 1000000 4000000] [--turns 1]
 
@@ -28,7 +28,7 @@ from curation.leaves.tars.headers import writing
 from curation.schemas import CURATED, ENTRY_IDS, MATCHED
 
 OF_TAR, OF_FILE = 10_000, 100_000
-OF = ["online index", "webdataset", "mds"]
+OF = ["online index", "webdataset"]
 WORDS = [f"{word:x}word" for word in range(20_000)]
 EXPORT = "from curation.leaves.export.clip_export import main; main()"
 INDEX = "from curation import online; import sys; online.build(*sys.argv[1:])"

@@ -26,8 +26,7 @@ from curation.leaves.domains import COUNTED, DomainCounts
 from curation.leaves.export import clip_export as command
 from curation.leaves.export.card import PERSONAL as RULES
 from curation.leaves.export.forms import export
-from curation.leaves.gate import personal_data
-from curation.leaves.gate import text_rules as rules
+from curation.leaves.gate import image_rules, personal_data
 from curation.leaves.gate.policies import RULES as POLICY_RULES
 from curation.report.page import templates
 from curation.run.results import Results
@@ -328,7 +327,7 @@ def test_kept_texts_of_doubtful_language_are_counted(runs, papers):
 
 
 def test_rules_of_opt_outs_and_personal_data_are_those_of_the_gate():
-    signals = {name for name, rule in POLICY_RULES.items() if getattr(rule.check, "func", None) is rules.has_signal}
+    signals = {name for name, rule in POLICY_RULES.items() if rule.check is image_rules.has_signal}
     assert signals == {*OPT_OUTS}
     assert {*personal_data.KINDS} == {*PERSONAL} == {*RULES}
 

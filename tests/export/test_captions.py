@@ -140,4 +140,4 @@ def test_the_export_has_a_column_of_captions(run, captioned, tmp_path, capsys):
 def test_captions_are_refused_where_a_form_has_no_column_for_them(run, captioned, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([str(run.path), "--output", str(tmp_path / "o"), "--format", "datacomp", "--captions", captioned])
-    assert "captions are for the formats huggingface, mds and webdataset; datacomp has none" in capsys.readouterr().err
+    assert "captions are for the formats huggingface and webdataset; datacomp has none" in capsys.readouterr().err

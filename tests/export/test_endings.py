@@ -10,7 +10,7 @@ import pytest
 from curation import online
 from curation.leaves.export.forms import export
 from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.webdataset import Mds, WebDataset
+from curation.leaves.export.webdataset import WebDataset
 from curation.leaves.hashing import clip_hash as pipeline
 from curation.leaves.tars.samples import find, read
 from tests.support.in_turn import in_turn
@@ -42,15 +42,11 @@ def pictures_in(tar: Path) -> list[str]:
     [
         (lambda tar: WebDataset([tar]), lambda out: pictures_in(out / "0.tar")),
         (
-            lambda tar: Mds([tar]),
-            lambda out: ENDINGS[: json.loads((out / "index.json").read_text())["shards"][0]["samples"]],
-        ),
-        (
             lambda tar: MetaClip([tar]),
             lambda out: ENDINGS[: len(json.loads((out / "text_entries/0/0.json").read_text()))],
         ),
     ],
-    ids=["webdataset", "mds", "metaclip"],
+    ids=["webdataset", "metaclip"],
 )
 def test_exports_have_pictures_of_all_endings_and_count_what_they_pass_over(
     run, images, tmp_path, caplog, form, written

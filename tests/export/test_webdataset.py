@@ -14,7 +14,7 @@ from curation.leaves.export.clip_export import main
 from curation.leaves.export.forms import export
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import remove
-from curation.leaves.export.webdataset import Mds, WebDataset
+from curation.leaves.export.webdataset import WebDataset
 from runtime.errors import InputError
 from runtime.storage.paths import files_below, names, read_bytes
 from tests.export.conftest import NUMBERS
@@ -102,7 +102,6 @@ def test_an_export_that_is_killed_before_any_task_is_gone_on_with_to_the_same_by
 
 FORMS = {
     "webdataset": lambda tars, captions: WebDataset([str(tars)], captions=[captions], caption_ratio=RATIO),
-    "mds": lambda tars, captions: Mds([str(tars)], captions=[captions], shard_bytes=1000),
     "metaclip of tars": lambda tars, _: MetaClip([str(tars)]),
     "metaclip": lambda *_: MetaClip(),
 }

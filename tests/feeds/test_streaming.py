@@ -1,8 +1,8 @@
-"""Shards of `clip-export --format mds`, read by mosaicml's StreamingDataset: all, shuffled, by ranks, gone on with."""
+"""Shards made of exported tars, read by mosaicml's StreamingDataset: all, shuffled, by ranks, gone on with."""
 
 import json
 import socket
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,19 +10,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.export.forms import export
-from curation.leaves.export.webdataset import Mds
+from curation.leaves.export.webdataset import WebDataset
+from tests.docs.test_recipes import recipe
 from tests.naive.mds import naive_mds
 from tests.support import streaming
 from tests.support.finished_run import finished_run, image
 from tests.support.in_turn import in_turn
 from tests.support.online_run import write_tar
 
-SHARD_BYTES = 9000
 # Samples as JSON; a call gives the answers of a function to what it is given.
 READER = """
 import json
 import sys
-from streaming import MDSWriter, StreamingDataLoader, StreamingDataset
+from streaming import StreamingDataLoader, StreamingDataset
 
 def told(sample):
     return sample | {"image": sample["image"].hex()}
@@ -56,13 +56,8 @@ def gone_on_with(folder, state):
     reading.load_state_dict(state)
     return uids(reading), uids(reading)
 
-def written(folder, groups, size_limit):
-    samples = dataset(folder)
-    columns = {name: "bytes" if name == "image" else "str" for name in samples[0]}
-    for name, numbers in groups.items():
-        with MDSWriter(out=name, columns=columns, hashes=["sha1"], size_limit=size_limit) as writer:
-            for number in numbers:
-                writer.write(samples[number])
+def follow(recipe):
+    exec(recipe, {})
 
 if __name__ == "__main__":
     (name, *given), = json.loads(sys.argv[1]),
@@ -88,7 +83,7 @@ def call(folder):
 
 
 @pytest.fixture(scope="module")
-def shards(folder) -> Path:
+def shards(folder, call) -> Path:
     """Shards of 64 samples in three tars, with captions."""
     run = finished_run(folder / "run", [image(number) for number in range(120)], t=500)
     kept = [row for row in run.images if row["uid"] in {each["uid"] for each in run.kept}][:64]
@@ -97,9 +92,10 @@ def shards(folder) -> Path:
         write_tar(folder / "images" / f"{number:05}.tar", rows)
     captions = [{"uid": row["uid"], "caption": f"説明 {row['uid']}"} for row in kept[::2]]
     pq.write_table(pa.Table.from_pylist(captions), folder / "captions.parquet")
-    form = Mds([folder / "images"], [folder / "captions.parquet"], caption_ratio=0.5, shard_bytes=SHARD_BYTES)
-    export(in_turn(), run.path, folder / "mds", form)
-    return folder / "mds"
+    form = WebDataset([folder / "images"], [folder / "captions.parquet"], caption_ratio=0.5)
+    export(in_turn(), run.path, folder / "tars", form)
+    call("follow", recipe("Shards in MDS format"))
+    return folder / "shards"
 
 
 @pytest.fixture(scope="module")
@@ -144,20 +140,3 @@ def test_two_ranks_see_every_sample_once(shards, folder):
     ]
     for epoch in zip(*map(answer, processes), strict=True):
         assert Counter(sum((sum(of_rank, []) for of_rank in epoch), [])) == Counter(uids_of(shards))
-
-
-def test_mosaicml_writes_the_same_bytes_of_the_same_samples(shards, folder, call):
-    ours, groups, begin = index_of(shards), defaultdict(list), 0
-    for shard in ours:
-        groups[shard["raw_data"]["basename"][:5]] += range(begin, begin := begin + shard["samples"])
-    call("written", shards, groups, SHARD_BYTES)
-    theirs = [(stem, shard) for stem in groups for shard in index_of(folder / stem)]
-    assert len(ours) == len(theirs) > len(groups)
-    for own, (stem, other) in zip(ours, theirs, strict=True):
-        name = other["raw_data"]["basename"]
-        assert (shards / own["raw_data"]["basename"]).read_bytes() == (folder / stem / name).read_bytes()
-        assert own | {"raw_data": own["raw_data"] | {"basename": name}} == other
-
-
-def index_of(folder: Path) -> list[dict]:
-    return json.loads((folder / "index.json").read_text("utf-8"))["shards"]

@@ -175,7 +175,7 @@ def test_nothing_is_written_of_what_a_silent_rule_removes(engine, tmp_path):
         row["signals"] = int(number % 3 == 0)
     secret = Rule("secret", TEXTS, "secrets", _is_secret, is_silent=True)
     noai = policies.RULES["noai"]
-    silent = Rule("noai", IMAGES, "", noai.check, is_silent=True)
+    silent = Rule("noai", IMAGES, "", noai.check, is_silent=True, signal=noai.signal)
     rows = (policies.RULES["url_words"], silent, policies.RULES["min_words"], secret)
     rules = {row.name: row for row in rows}
     with patch.object(policies, "RULES", rules), patch.object(policies, "_ROWS", rows):

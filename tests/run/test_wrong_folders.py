@@ -74,7 +74,6 @@ OF_TABLES = {
     "decontaminate": ("curate", [*_WITH_ENTRIES, "--images", "{given}", "--decontaminate", "{given}"]),
     "input": ("curate", ["--input", "{given}", "--entries", "en={top}/words.txt", "--output", "{out}"]),
     "tars": ("export", ["{top}/run", "--format", "webdataset", "--tars", "{given}", "--output", "{out}"]),
-    "retry": ("export", ["{top}/run", "--format", "retry", "--status", "{given}", "--output", "{out}"]),
     "embeddings": ("cluster", ["{top}/run", "--embeddings", "{given}", "--output", "{out}"]),
     "pictures": ("hash", ["--input", "{given}", "--output", "{out}"]),
 }

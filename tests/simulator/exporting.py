@@ -16,12 +16,11 @@ import pyarrow.parquet as pq
 
 from curation.exclusion import Exclusion
 from curation.leaves.export import datacomp
-from curation.leaves.export.failed_downloads import Retry
 from curation.leaves.export.forms import ByCluster, Form, export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import remove
-from curation.leaves.export.webdataset import Mds, WebDataset
+from curation.leaves.export.webdataset import WebDataset
 from curation.outputs.derived import CHECKSUMS
 from curation.run.verify import verify
 from metadata.entries import Entries
@@ -34,7 +33,7 @@ from tests.support.online_run import write_tar
 from tests.support.written_run import write_run
 
 RUN, MADE = "run", "made"  # what is read, and what is written
-TARS, CAPTIONS, CLUSTERS, RESULTS = "tars", "captions.parquet", "clusters.parquet", "results.parquet"
+TARS, CAPTIONS, CLUSTERS = "tars", "captions.parquet", "clusters.parquet"
 SCORES = "scores.parquet"
 _TEXTS = (("a dog", "en", [0, 1]), ("a", "en", [0]), ("犬", "ja", [2]))
 _IMAGES = [[_TEXTS[number % 3], *_TEXTS[number % 2 + 1 : 2]] for number in range(24)]
@@ -57,9 +56,6 @@ class OverRun(Kind):
             write_tar(folder / TARS / f"{number:05}.tar", rows)
         captions = [f"caption {uid}" for uid in _UIDS[::2]]
         pq.write_table(pa.table({"uid": _UIDS[::2], "caption": captions}), folder / CAPTIONS)
-        status = ["success" if number % 3 else "failed_to_download" for number in range(len(_UIDS))]
-        messages = ["timed out" if number % 2 else "HTTP Error 404: Not Found" for number in range(len(_UIDS))]
-        pq.write_table(pa.table({"uid": _UIDS, "status": status, "error_message": messages}), folder / RESULTS)
         pq.write_table(pa.table({"uid": _UIDS, "score": [number % 7 / 7 for number in range(24)]}), folder / SCORES)
         coarse = pa.array([number % 3 for number in range(len(_UIDS))], pa.int32())
         pq.write_table(pa.table({"uid": _UIDS, "coarse": coarse}), folder / CLUSTERS)
@@ -167,9 +163,7 @@ EXPORTS = (
     Export("huggingface with columns", _columns, f"{MADE}/README.md"),
     Export("metaclip", lambda folder: MetaClip(), f"{MADE}/index.json"),
     Export("metaclip of tars", _loaders, f"{MADE}/names.csv"),
-    Export("mds", lambda folder: Mds([folder / TARS], [folder / CAPTIONS], shard_bytes=1000), f"{MADE}/index.json"),
     Export("webdataset", _webdataset, f"{MADE}/sizes.json"),
-    Export("retry", lambda folder: Retry([folder / RESULTS]), f"{MADE}/retry.json"),
     Subset("datacomp", lambda folder: datacomp.DataComp(), f"{MADE}/uids.npy"),
     Subset("datacomp by scores", _drawn, f"{MADE}/uids.npy"),
 )

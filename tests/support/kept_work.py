@@ -12,19 +12,17 @@ import pytest
 from curation import online
 from curation.exclusion import Exclusion
 from curation.leaves.export.datacomp import DataComp
-from curation.leaves.export.failed_downloads import Retry
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import remove
-from curation.leaves.export.webdataset import Mds, WebDataset
+from curation.leaves.export.webdataset import WebDataset
 from tests.support import own_tables
-from tests.support.downloaded import results
 from tests.support.finished_run import FinishedRun, finished_run, image
 from tests.support.in_turn import in_turn, killed_at
 from tests.support.online_run import write_tar
 
-FILES = [".work/*/*", "*.tar", "*.mds", "*.arrow", "*.npy", "text_*/*/*", "keys.parquet"]  # that a command may keep
+FILES = [".work/*/*", "*.tar", "*.arrow", "*.npy", "text_*/*/*", "keys.parquet"]  # that a command may keep
 
 
 class Inputs:
@@ -41,11 +39,6 @@ class Inputs:
         self.captions, self.scores = folder / "captions.parquet", folder / "scores.parquet"
         for path, columns in ((self.captions, captions), (self.scores, scores)):
             pq.write_table(pa.table(columns), path)
-        self.status = results(folder / "status", [{"uid": uid, "status": "success"} for uid in uids])
-        pq.write_table(
-            pa.table({"uid": uids, "status": ["failed_to_download"] * 60, "error_message": ["timed out"] * 60}),
-            self.status / "00000.parquet",
-        )
         self.pictures = own_tables.write_tars(folder / "pictures")
 
     def form(self, name: str) -> object:
@@ -56,8 +49,6 @@ class Inputs:
             "metaclip": MetaClip,
             "metaclip --tars": lambda: MetaClip([self.tars]),
             "webdataset": lambda: WebDataset([self.tars]),
-            "mds": lambda: Mds([self.tars], shard_bytes=20_000),
-            "retry": lambda: Retry([self.status]),
             "datacomp --scores": lambda: DataComp(scores=[self.scores], weights=["clip=1"], draws=90),
         }[name]()
 
@@ -78,7 +69,7 @@ class Inputs:
             export(session, self.run.path, out, self.form(name))
 
 
-EXPORTS = ["huggingface", "huggingface --captions", "metaclip", "metaclip --tars", "webdataset", "mds", "retry",
+EXPORTS = ["huggingface", "huggingface --captions", "metaclip", "metaclip --tars", "webdataset",
            "datacomp --scores"]  # fmt: skip
 DERIVED = [*EXPORTS, "removal", "index"]
 TABLES = ["hashes", "scores", "embeddings"]  # which are gone on with when they are whole, too

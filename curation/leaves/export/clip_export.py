@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 from curation.leaves.export.forms import ByCluster, Form, answers_in, export, forms
-from curation.leaves.export.webdataset import CuratedSamples
+from curation.leaves.export.webdataset import WebDataset
 from runtime.arguments import Parser, add_fields
 from runtime.console import command
 from runtime.engine import engine_for
@@ -25,12 +25,11 @@ SHARED = {
 }
 TABLES = {
     "--tars PATH": "tars of img2dataset: for metaclip, write a JSON for each, as Meta CLIP's own loaders read it; for "
-    "webdataset and mds, its curated pairs",
+    "webdataset, its curated pairs",
     "--captions TABLE": "Parquet files with uid, caption and perhaps score and source: columns of huggingface beside "
-    "the text, or in place of some texts of webdataset and mds",
+    "the text, or in place of some texts of webdataset",
     "--caption-sources NAME[=SHARE]": "write a caption of each of these sources of --captions: as columns caption_NAME "
-    "of huggingface and mds, in the json of webdataset, and as txt of a share of the samples of mds and webdataset "
-    "(default: 0)",
+    "of huggingface, in the json of webdataset, and as txt of a share of its samples (default: 0)",
 }
 CLUSTERS = "folder of clip-cluster, or Parquet files with uid, coarse and perhaps fine: columns of huggingface"
 ANSWERS = "JSON of answers to what only a person knows, as answers.json of summary: text by name of the question"
@@ -87,7 +86,7 @@ def parse(argv: Sequence[str] | None, usable: dict[str, type[Form]], others: Ite
         ),
     )
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
-    add_fields(parser, CuratedSamples, TABLES)
+    add_fields(parser, WebDataset, TABLES)
     parser.add_argument("--clusters", nargs="+", default=[], metavar="PATH", help=CLUSTERS)
     parser.add_argument("--answers", metavar="FILE", help=ANSWERS)
     forms = f"the form to write, one of {', '.join(names)}; {written}"
