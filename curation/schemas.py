@@ -1,5 +1,7 @@
 """The Arrow schemas of the rows that pass from one stage of a run to the next."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 ENTRY_IDS = pa.list_(pa.int32())
@@ -160,3 +162,8 @@ SEMANTIC_COPIES = pa.schema(
     ]
 )
 MATCHED_ROW_GROUP = 50_000  # images; a worker holds so many at a time when it reads them again
+
+
+def with_extra(extra: Sequence[str]) -> pa.Schema:
+    """Return the schema CURATED and, after it, the columns `extra` as the schema EXTRA has them."""
+    return pa.schema([*CURATED, *(EXTRA.field(name) for name in extra)])

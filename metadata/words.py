@@ -22,13 +22,12 @@ from icu4py.breakers import WordBreaker
 
 from metadata import kernels
 from metadata.config import ENGLISH, MetadataConfig
-from metadata.languages import Language
+from metadata.languages import LOCALE, Language
 from metadata.rules import MARK, SEPARATOR, SPACELESS, WORD, character_classes, normalise
 from runtime.arrow import gather
 from runtime.tallies import Tallies
 
 ICU_VERSION = icu4py.icu_version
-LOCALE = "root"  # ICU 78 cuts words by the same rules in every language of languages.csv, as a test checks
 
 Segmenter = Callable[[str], Iterable[str]]  # text → its segments, which joined give the text
 
@@ -137,7 +136,7 @@ def count_batches(batches: Iterable[pa.Array], language: Language, most: int = W
     `batches` are arrays of texts, each below 2 GB. A word or pair is in more than one table only if the texts have more
     than `most` words.
 
-    >>> from metadata.languages import language
+    >>> from metadata.languages import LOCALE, language
     >>> tables = count_batches([pa.array(["New York, New York", None])], language("en"))
     >>> [tuple(row.values()) for table in tables for row in table.to_pylist()]
     [('New', None, 2), ('York', None, 2), ('New', 'York', 2)]
@@ -174,7 +173,7 @@ def joined(first: pa.Array, second: pa.Array, language: Language) -> pa.Array:
     Two words of digits or of a script with spaces, such as Latin, get a space in any language. Two words in Tibetan
     script get a tsheg in the languages of TIBETAN.
 
-    >>> from metadata.languages import language
+    >>> from metadata.languages import LOCALE, language
     >>> joined(pa.array(["New", "東京"]), pa.array(["York", "タワー"]), language("ja")).to_pylist()
     ['New York', '東京タワー']
     """

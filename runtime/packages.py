@@ -1,7 +1,9 @@
-"""Name the pip command for missing optional packages."""
+"""Name the pip command for missing optional packages, and the versions of packages that affect results."""
 
+import platform
 import re
 import shlex
+import sys
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -15,6 +17,8 @@ try:
 except PackageNotFoundError:  # run from a checkout
     __version__ = "0"
 
+FASTTEXT = "fasttext-predict" if sys.version_info < (3, 14) else "fasttext-predict-v2"  # as in setup.cfg
+LIBRARIES = ("numpy", "numba", "pyarrow", "pyspark", "pyahocorasick", FASTTEXT, "fastwarc", "clip-curation")
 # Package -> the extra of this project that brings the package; None: the package is installed by its name.
 _EXTRAS = {
     "s3fs": "s3",
@@ -62,3 +66,15 @@ def require_packages(packages: Iterable[str], extra: str | None = None) -> None:
     for package in packages:
         if find_spec(package) is None:
             raise InputError(missing(package, extra or _EXTRAS.get(package)))
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of Python and of the packages that affect results, by name; None if not installed."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -19,7 +19,7 @@ from curation.balancing.thresholds import Thresholds, entry_chunks, entry_ids, h
 from curation.config import DOUBTFUL_SCORE, LICENSE, RECORD, ExtraColumn
 from curation.kernels import sampling as kernels
 from curation.licences import license_column, tally_licenses
-from curation.schemas import CURATED, EXTRA, SAMPLED
+from curation.schemas import CURATED, SAMPLED, with_extra
 from runtime.arrow import parts, require
 from runtime.cogroup import Rows
 from runtime.draws import draws
@@ -58,11 +58,6 @@ def expected_size(batch: pa.RecordBatch, rates: ArrayLike) -> np.ndarray:
     out = np.zeros((batch.num_rows, columns.shape[1]))
     kernels.expected_size(ids, text_offsets, image_offsets, columns, out)
     return out if rates.ndim == 2 else out[:, 0]
-
-
-def with_extra(extra: Sequence[ExtraColumn]) -> pa.Schema:
-    """Return the schema CURATED and, after it, the columns `extra` as the schema EXTRA has them."""
-    return pa.schema([*CURATED, *(EXTRA.field(name) for name in extra)])
 
 
 def sample_batch(

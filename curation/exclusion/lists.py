@@ -368,7 +368,7 @@ def _split(lines: pa.Array, numbers: np.ndarray, form: Callable[[pa.Array], pa.A
 
 def _read_table(file: BinaryIO, path: str, only: str | None) -> Iterator[tuple[str, pa.Array]]:
     rows, kinds = 0, _KIND_OF_COLUMN | _KIND_OF_HASHES if only is None else {only: only, _ANY_HASH: only}
-    for batch in table_batches(file, path, partial(_columns, path=path, only=only)):
+    for batch in table_batches(file, path, lambda names: _columns(names, path, only)):
         for name in batch.schema.names:
             values, kind = batch[name], kinds[name.lower()]
             given = np.flatnonzero(flags(pc.not_equal(values, "")))

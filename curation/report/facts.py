@@ -1,13 +1,10 @@
 """Compute the content of run.json and thresholds.json: what a run read, dropped and kept, and its thresholds."""
 
 import math
-import platform
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from typing import Any
 
@@ -22,13 +19,12 @@ from curation.licences import NONE, TALLY, licenses_in
 from curation.report.warnings import warnings
 from metadata.entries import Entries
 from metadata.languages import OTHER
+from runtime.packages import versions
 from runtime.tallies import Tallies
 from runtime.wording import quotient
 
 VERSION = 1  # of run.json
 TOP = 20  # entries listed per language; also damaged inputs and unknown labels listed
-FASTTEXT = "fasttext-predict" if sys.version_info < (3, 14) else "fasttext-predict-v2"  # as in setup.cfg
-LIBRARIES = ("numpy", "numba", "pyarrow", "pyspark", "pyahocorasick", FASTTEXT, "fastwarc", "clip-curation")
 
 
 @dataclass(frozen=True)
@@ -248,15 +244,3 @@ def of_licenses(facts: Mapping[str, Any]) -> Iterator[str]:
     stated = ", ".join(f"{number:,} {name}" for name, number in pairs.items() if number and name != NONE)
     if stated:
         yield f"Pages state licences, of themselves and not of each picture. Of the pairs {how}: {stated}."
-
-
-def versions() -> dict[str, str | None]:
-    """Return the versions of Python and of the packages that affect results, by name; None if not installed."""
-    return {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,7 +43,7 @@ def copy(spark: SparkSession, table: str, columns: TableOptions, tables: Path) -
     """
     folder = make_folder(tables / folder_of(table))
     rows, schema = _columns(_opened(spark, table), columns, f"{PREFIX}{table}")
-    written = map_batches(rows, partial(_copy, schema=schema, folder=folder), COPIED).collect()
+    written = map_batches(rows, lambda batches: _copy(batches, schema, folder), COPIED).collect()
     copied = {row["name"]: row["size"] for row in written}
     for path in files(folder):
         if path.name not in copied:

@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.balancing.manifest import expected_sizes, with_extra
 from curation.balancing.thresholds import (
     CountedEntries,
     Distribution,
@@ -29,8 +28,7 @@ from curation.balancing.thresholds import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH
-from curation.report.page import in_notebook
-from curation.schemas import CURATED
+from curation.schemas import CURATED, with_extra
 from metadata.languages import OTHER
 from runtime.arrow import parts
 from runtime.draws import draws
@@ -79,10 +77,14 @@ class Results:
 
     def _repr_html_(self) -> str:
         """Return the funnel of the run, and a link to its report: what a notebook shows for the results."""
+        from curation.report.page import in_notebook  # here, as exports need no page
+
         return in_notebook(self.path, self.facts)
 
     def ending(self) -> str:
         """Return HTML with the warnings of the run, and a link to its report."""
+        from curation.report.page import in_notebook
+
         return in_notebook(self.path, self.facts, warnings_alone=True)
 
     @cached_property
@@ -169,6 +171,8 @@ class Results:
 
         The language is that of the kept text. If the run counted more images than `images`, the number is extrapolated.
         """
+        from curation.balancing.manifest import expected_sizes
+
         none = np.zeros(len(thresholds))
         sums, read = dict.fromkeys(self.languages, none), 0
         for batch in self.matched(images):

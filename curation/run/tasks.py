@@ -31,7 +31,7 @@ from curation.language.judging import LanguageRules, Surroundings, weighed
 from curation.matching import Matching, open_automata, open_matchers
 from curation.outputs.checkpoints import TASK_BYTES, Input, Ledger, Stamps
 from curation.run import warm
-from curation.schemas import LABELS, MATCHED_ROW_GROUP, PAIRS, SAMPLED
+from curation.schemas import LABELS, MATCHED_ROW_GROUP, PAIRS, SAMPLED, with_extra
 from metadata.entries import Entries, EntriesOnDisk
 from metadata.rules import Rules
 from runtime.arrow import gather_rows, parts
@@ -118,7 +118,7 @@ class MatchPlan:
     def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield the batches (schema CANDIDATES) without excluded rows, and with texts cut to the maximum length."""
         if "page" not in self.languages.witnesses:
-            batches = map(partial(_without, name="page_language"), batches)
+            batches = (_without(batch, "page_language") for batch in batches)
         if self.artefacts.exclusion is not None:
             batches = self.artefacts.exclusion.opened(Exclusion.open).out_of(batches)
         return limits.cut(batches, self.max_text_length)
@@ -139,7 +139,7 @@ class Sampling:
     @property
     def grouping(self) -> Grouping:
         """The grouping of kept pairs by draw: a task for each curated file."""
-        schema = manifest.with_extra(self.extra).append(manifest.DRAW)
+        schema = with_extra(self.extra).append(manifest.DRAW)
         return Grouping(schema, manifest.keys_of_draws, self.write, self.files * manifest.SECTIONS, self.files)
 
     def read(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
@@ -151,7 +151,7 @@ class Sampling:
 
     def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
         """Write a curated file, sorted by draw."""
-        path, schema = self.folder / f"{task:05d}.parquet", manifest.with_extra(self.extra)
+        path, schema = self.folder / f"{task:05d}.parquet", with_extra(self.extra)
         with part_writer(path, schema, self.row_group_rows) as writer:
             for rows in manifest.in_order(buckets, self.lettered.array(), schema, tallies):
                 writer.write(rows)
@@ -231,7 +231,7 @@ def _read(source: Input, columns: TableOptions, plan: MatchPlan) -> Iterator[pa.
     """Yield the candidates of one input; fill in `pool_language` if `pool` is a witness and no shares are given."""
     batches_read = limits.tally_damage(read(source, columns), source.path)
     if not plan.has_records:
-        batches_read = map(partial(_without, name="record"), batches_read)
+        batches_read = (_without(batch, "record") for batch in batches_read)
     if "pool" not in plan.languages.witnesses or plan.languages.pool_shares:
         return batches_read
     return with_pool_languages(batches_read, Identifier.open(plan.artefacts.model.path()), plan.max_text_length)

@@ -14,7 +14,6 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import BinaryIO, cast
@@ -348,9 +347,9 @@ def _decompressed(stream: Decompressor, packed: bytes) -> bytes:
 
 
 _READERS: dict[str, Callable[[BinaryIO], Iterator[bytes]]] = {
-    ".bz2": partial(_streams, decompressor=bz2.BZ2Decompressor),
+    ".bz2": lambda file: _streams(file, bz2.BZ2Decompressor),
     ".gz": _gzip,
-    ".xz": partial(_streams, decompressor=lzma.LZMADecompressor),
+    ".xz": lambda file: _streams(file, lzma.LZMADecompressor),
 }
 
 

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import reduce
 from itertools import product
 from typing import BinaryIO
 
@@ -148,15 +148,14 @@ def lines(file: BinaryIO, tally: Counter[str]) -> Iterator[str]:
 
 def _short(text: io.TextIOBase, tally: Counter[str]) -> Iterator[str]:
     """Yield the lines of up to LONGEST_LINE characters; count longer lines in `tally`, and skip them."""
-    readline = partial(text.readline, LONGEST_LINE)
-    for line in iter(readline, ""):
+    while line := text.readline(LONGEST_LINE):
         if len(line) < LONGEST_LINE or line.endswith("\n"):
             yield line
         else:
             tally["records"] += 1
             tally["dropped.long_line"] += 1
             while line and not line.endswith("\n"):
-                line = readline()
+                line = text.readline(LONGEST_LINE)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from itertools import chain
 from typing import BinaryIO
 
@@ -222,7 +221,7 @@ def _read_csv(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.Record
     # Only the chosen columns are read: Arrow would guess the types of the others, and fail if it guessed wrong.
     with opened(path, "the file") as again:
         begin = first_lines(lines(again, Counter()))
-    dialect = dialect_of(begin, path, partial(_has_columns, columns))
+    dialect = dialect_of(begin, path, lambda head: _has_columns(columns, head))
     chosen = columns(next((row for row in DelimitedRows(begin, dialect) if row), []))
     types = dict.fromkeys(chosen, pa.large_string())
     return pa_csv.open_csv(

@@ -28,7 +28,7 @@ from curation.joins.mapped_rows import (
 )
 from curation.joins.uid_join import Table, first
 from curation.run.results import Results, pool_files
-from metadata.words import LOCALE
+from metadata.languages import LOCALE
 from runtime.draws import draws
 from runtime.errors import InputError, ParameterError, require_integer, require_seed, require_share, typed
 

@@ -25,12 +25,12 @@ from curation.leaves.clustering.training import ClusterConfig, TrainedClusters
 from curation.outputs.checkpoints import Ledger
 from curation.outputs.filled import Filling
 from curation.report.charts import Bar
-from curation.report.facts import versions
 from curation.report.page import environment
 from curation.run.results import Results, curated_files
 from metadata.languages import language
 from runtime.engine import Engine, Given, started
 from runtime.errors import AGAIN, InputError
+from runtime.packages import versions
 from runtime.placed_rows import Places
 from runtime.progress import Progress
 from runtime.redaction import hidden

@@ -22,11 +22,12 @@ from curation.leaves.domains import PAGES, TEXTS, DomainCounts, Origin, count_do
 from curation.outputs.checkpoints import digest_of
 from curation.outputs.derived import Derived
 from curation.report.charts import DROPPED
-from curation.report.facts import licensed, versions
+from curation.report.facts import licensed
 from curation.report.page import escaped, templates
 from curation.run.results import MATCHED_PART, Results, curated_files
 from metadata.languages import language
 from runtime.errors import InputError, did_you_mean
+from runtime.packages import versions
 from runtime.progress import counted as advanced
 from runtime.storage.atomic import whole, write_json, write_text
 from runtime.storage.own_files import OwnFile

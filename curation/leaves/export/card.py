@@ -15,12 +15,13 @@ import pyarrow as pa
 from curation.config import CurationConfig
 from curation.leaves.domains import TEXTS, DomainCounts, Origin, doubts, origins, period
 from curation.report.charts import DROPPED, funnel
-from curation.report.facts import of_licenses, versions
+from curation.report.facts import of_licenses
 from curation.report.language_table import named
 from curation.report.page import code, environment, escaped, templates
 from curation.report.warnings import starter
 from metadata.languages import language
 from runtime.errors import flag
+from runtime.packages import versions
 from runtime.wording import counted, number, percent
 
 if TYPE_CHECKING:

@@ -25,15 +25,14 @@ from curation.joins.image_tables import Paths
 from curation.joins.uid_join import Join, Table, first, images_in, keys
 from curation.leaves.annotations.captions import caption_table, captions_of, field_of, find_captions, require_ratio
 from curation.leaves.annotations.clusters import CLUSTER, Choice, cluster_table, named
-from curation.leaves.tars.samples import tar_name, tars_at
 from curation.licences import licenses_in
-from curation.outputs.checkpoints import Input, digest_of
+from curation.outputs.checkpoints import digest_of
 from curation.outputs.derived import Derivation, Derived, deriving
-from curation.report.facts import versions
 from curation.run.results import Results, curated_files, pool_files
 from runtime.arguments import add_fields
 from runtime.engine import Engine, Given
 from runtime.errors import InputError, did_you_mean
+from runtime.packages import versions
 from runtime.progress import Progress
 from runtime.redaction import hidden
 from runtime.storage.listing import Version, expand
@@ -334,12 +333,3 @@ def with_kept(facts: dict[str, Any], kept: Counter[str], tallies: Tallies) -> di
     languages = {code: row | {"kept": kept[code]} for code, row in facts["languages"].items()}
     licenses = {"kept_licenses": licenses_in(tallies)} if "kept_licenses" in facts else {}
     return facts | licenses | {"rows": facts["rows"] | {"kept": kept.total()}, "languages": languages}
-
-
-def distinct_tars(locations: Sequence[str | Path]) -> list[Input]:
-    """Return the tars that are given; InputError for two tars of the same name."""
-    tars = tars_at(locations)
-    stem, number = Counter(Path(tar_name(tar)).stem for tar in tars).most_common(1)[0]
-    if number > 1:
-        raise InputError(f"{number} tars are called {stem}.tar; give tars of one download")
-    return tars

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -185,7 +185,7 @@ class HuggingFace(Card):
 def _copy(file: OwnFile, made: Made) -> None:
     """Hard-link a file into the folder or, if that is impossible, copy it."""
     name = file.path.name
-    made.wrote(DATA, name, copied(file, made.path(DATA, name), partial(_note_digest, made, name)))
+    made.wrote(DATA, name, copied(file, made.path(DATA, name), _digest_notes(made, name)))
 
 
 def _write_rows(
@@ -202,7 +202,7 @@ def _write_rows(
     `schema` is that of the file. With a `choice`, only the rows that it takes are written.
     """
     name, joined = file.path.name, pa.schema([*schema, *fields])
-    with part_writer(made.path(DATA, name), joined, GROUP_ROWS, partial(_note_digest, made, name)) as writer:
+    with part_writer(made.path(DATA, name), joined, GROUP_ROWS, _digest_notes(made, name)) as writer:
         for batch, more in stream.beside(number, advanced(batches(file, GROUP_ROWS)), fields):
             rows = pa.RecordBatch.from_arrays([*require(batch, schema).columns, *more], schema=joined)
             rows = chosen(rows, rows["uid"], choice)
@@ -213,8 +213,9 @@ def _write_rows(
     made.wrote(DATA, name, writer.checksum)
 
 
-def _note_digest(made: Made, name: str, local: Path) -> None:
-    made.tallies.add(f"{SHA256}{content_digest(local, sha256())} {DATA}/{name}")
+def _digest_notes(made: Made, name: str) -> Callable[[Path], None]:
+    """Return a function that tallies the SHA-256 of a file that is written, whose name will be `name`."""
+    return lambda local: made.tallies.add(f"{SHA256}{content_digest(local, sha256())} {DATA}/{name}")
 
 
 def _is_date(text: str) -> bool:

@@ -28,9 +28,9 @@ import pyarrow.compute as pc
 from curation.balancing.manifest import keep_probability
 from curation.config import ENGLISH
 from curation.leaves.annotations.clusters import Choice
-from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen, distinct_tars
+from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen
 from curation.leaves.tars.joined import Numbered, Scan, each_tar, matched_images
-from curation.leaves.tars.samples import tar_name
+from curation.leaves.tars.samples import distinct_tars, tar_name
 from curation.outputs.checkpoints import Input
 from curation.outputs.derived import Derived, Item, Made
 from curation.run.results import Results, matched_files

@@ -19,13 +19,13 @@ from curation.leaves.export.forms import with_kept
 from curation.licences import tally_licenses
 from curation.outputs.checkpoints import digest_of
 from curation.outputs.derived import Derivation, Derived, Made, deriving
-from curation.report.facts import versions
 from curation.run.results import Results, curated_files
 from curation.schemas import CURATED, GATE_REMOVED, REMOVED_PART
 from runtime.arguments import Parser
 from runtime.arrow import require
 from runtime.console import command
 from runtime.engine import Given, engine_for
+from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress
 from runtime.progress import counted as advanced
 from runtime.shipping import Shipped

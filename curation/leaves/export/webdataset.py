@@ -16,19 +16,10 @@ import pyarrow.compute as pc
 
 from curation.leaves.annotations.captions import OF_SOURCE, RATIO, CaptionDraw
 from curation.leaves.annotations.clusters import Choice
-from curation.leaves.export.forms import (
-    ALL,
-    Beside,
-    ByCluster,
-    Form,
-    chosen,
-    distinct_tars,
-    require_captions,
-    source_shares,
-)
+from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen, require_captions, source_shares
 from curation.leaves.tars.headers import members, writing
 from curation.leaves.tars.joined import TEXT, Numbered, Scan, curated_images, each_tar
-from curation.leaves.tars.samples import by_key, image_of, opened, tar_name
+from curation.leaves.tars.samples import by_key, distinct_tars, image_of, opened, tar_name
 from curation.outputs.derived import Derived, Made
 from curation.run.results import Results
 from runtime.errors import InputError

@@ -12,7 +12,6 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain, pairwise
 from os import PathLike
 from pathlib import Path
@@ -418,7 +417,7 @@ def _keys_in(path: str) -> list[np.ndarray]:
     """Return the keys of the texts in a file, batch by batch; InputError for a file without text."""
     with opened_table(path, "the file of evaluation texts") as file:
         if is_table(path):
-            texts = (batch.column(0) for batch in table_batches(file, path, partial(_column, path=path)))
+            texts = (batch.column(0) for batch in table_batches(file, path, lambda names: _column(names, path)))
         else:
             texts = (lines for _, lines in text_lines(file, path))
         keys = [_keys(clean_array(strings)) for strings in texts]

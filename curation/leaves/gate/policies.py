@@ -164,6 +164,10 @@ class ChosenRule:
         argument = self.rule.signal if self.number is None else self.number
         return self.rule.check(*rows) if argument is None else self.rule.check(*rows, argument)
 
+    def fails_texts(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+        """Return bool[text]: whether the rule removes the text, or its image."""
+        return self.fails(batch)[images] if self.rule.scope == IMAGES else self.fails(texts, images, batch)
+
 
 @dataclass(frozen=True)
 class Policy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +13,13 @@ import pyarrow.compute as pc
 from curation.leaves.gate.step import Removed, StepFolder
 from curation.schemas import MATCHED, MATCHED_ROW_GROUP
 from runtime.arrow import parts
-from runtime.engine import Engine
 from runtime.placed_rows import RowStream
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import Tallies
+
+if TYPE_CHECKING:
+    from runtime.engine import Engine
 
 
 class Begin(NamedTuple):

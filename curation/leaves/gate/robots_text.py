@@ -13,7 +13,6 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -377,8 +376,11 @@ class HostRules:
                 for field in _STATED:
                     yield from self._rules(HOST_SIGNALS[field], _stated(file_groups, field, agents))
         if TDMREP in files:
-            in_order = partial(PathRules, in_order=True)
-            yield from self._rules(SIGNALS[TDM_RESERVATION], [self._reserved(files[TDMREP])], in_order)
+            yield from self._rules(
+                SIGNALS[TDM_RESERVATION],
+                [self._reserved(files[TDMREP])],
+                lambda patterns: PathRules(patterns, in_order=True),
+            )
 
     def _reserved(self, content: bytes) -> Patterns:
         """Return the patterns of tdmrep.json in its order, each with whether it reserves its paths."""

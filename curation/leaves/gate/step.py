@@ -20,7 +20,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import CurationConfig
-from curation.leaves.gate.policies import IMAGES, ChosenRule
 from curation.schemas import GATE_REMOVED, REMOVED_PART
 from runtime.draws import draws
 from runtime.storage.own_files import OwnFile, recorded
@@ -28,6 +27,7 @@ from runtime.storage.parquet import PartWriter, part_writer
 from runtime.tallies import Tallies
 
 if TYPE_CHECKING:
+    from curation.leaves.gate.policies import ChosenRule
     from curation.run.request import Context
 
 PURPOSE = "removed"  # the name of the draw
@@ -91,7 +91,7 @@ class Removed:
         """Return a mask, bool[text]: whether a silent rule would remove the text or its image."""
         mask = np.zeros(len(texts), bool)
         for rule in self.silent:
-            mask |= rule.fails(batch)[images] if rule.rule.scope == IMAGES else rule.fails(texts, images, batch)
+            mask |= rule.fails_texts(texts, images, batch)
         return mask
 
     def drawn(self, batch: pa.RecordBatch) -> np.ndarray:

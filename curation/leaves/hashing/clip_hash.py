@@ -177,7 +177,7 @@ def hash_picture(data: bytes, with_pdq: bool = False) -> dict[str, Any]:
     Fields of a picture that cannot be decoded are None, except sha256, status and perhaps the size.
     """
     with strict_about_size():
-        picture = decoded(data, partial(_hashes, with_pdq=with_pdq))
+        picture = decoded(data, lambda image: _hashes(image, with_pdq))
     hashes = dict.fromkeys(("phash", "phash_mirrored", "pdq"))
     row = {"width": picture.width, "height": picture.height, **hashes, "status": picture.status}
     return row | {"sha256": sha256(data).hexdigest()} | (picture.seen or {})

@@ -22,7 +22,7 @@ from curation.matching.matcher import Matcher
 from curation.outputs.checkpoints import digest_of
 from curation.outputs.derived import Derivation, deriving
 from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Label, LogAxis, points
-from curation.report.facts import Observed, Section, versions
+from curation.report.facts import Observed, Section
 from curation.report.language_table import aligned, named
 from curation.report.page import environment
 from curation.run.request import Observation, Options
@@ -35,6 +35,7 @@ from runtime.arrow import parts
 from runtime.console import command
 from runtime.engine import Engine, Given, engine_for, engine_of
 from runtime.errors import InputError, did_you_mean, quoted
+from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress
 from runtime.storage.atomic import write_json, write_text
 from runtime.storage.own_files import OwnFile

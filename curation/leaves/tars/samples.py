@@ -14,6 +14,7 @@ import mmap
 import re
 import shutil
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -439,3 +440,12 @@ def strict_about_size() -> Iterator[None]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
+
+
+def distinct_tars(locations: Sequence[str | Path]) -> list[Input]:
+    """Return the tars that are given; InputError for two tars of the same name."""
+    tars = tars_at(locations)
+    stem, number = Counter(Path(tar_name(tar)).stem for tar in tars).most_common(1)[0]
+    if number > 1:
+        raise InputError(f"{number} tars are called {stem}.tar; give tars of one download")
+    return tars

@@ -7,9 +7,9 @@ from itertools import product
 import pytest
 from icu4py.breakers import WordBreaker
 
-from metadata.languages import LANGUAGES
+from metadata.languages import LANGUAGES, LOCALE
 from metadata.rules import normalise, symbols
-from metadata.words import LOCALE, SEGMENTERS, segment
+from metadata.words import SEGMENTERS, segment
 from tests.naive import ngrams as naive
 
 CLASSES = " \u0301!aא1_·,.'\""  # a character of each kind that breaks words in its own way
