@@ -7,6 +7,8 @@ finished run, and `BalancedDataset` balances while a model trains. The other nam
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from runtime.packages import provide_hooks
+
 if TYPE_CHECKING:
     from curation import dataframes as dataframes
     from curation.balancing.manifest import keep_probability as keep_probability
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from runtime.draws import draws as draws
     from runtime.errors import InputError as InputError
     from runtime.packages import __version__ as __version__
+
+provide_hooks("curation.leaves")
 
 # A module is imported on the first access to a name in it: matching needs no PyTorch or reports, `--help` no module.
 _MODULES = {

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 from curation.commands.flags import add_exclude, add_language_rules
 from curation.config import CurationConfig
-from curation.hooks import has, hooks
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.lines import DIALECTS
 from curation.report import warnings
@@ -25,6 +24,7 @@ from metadata.entries import Entries, read_lists
 from runtime.arguments import Parser, add_fields, made
 from runtime.console import FAILED, command
 from runtime.engine import engine_for
+from runtime.packages import has, hooks
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 

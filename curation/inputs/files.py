@@ -18,7 +18,6 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from curation.hooks import hooks, usable
 from curation.inputs.candidates import tallies
 from curation.inputs.crawl import warc, wat
 from curation.inputs.tables import parquet_tables as parquet
@@ -32,6 +31,7 @@ from runtime.arrow import gather
 from runtime.buckets import buckets_for
 from runtime.draws import draws
 from runtime.errors import InputError
+from runtime.packages import hooks, usable
 from runtime.partitioning import BUCKET_ROWS, MOST_BUCKETS
 from runtime.redaction import hidden
 from runtime.storage import listing

@@ -7,7 +7,7 @@ are shared by leaves.
 """
 
 HOOKS = {
-    # Flags of clip-curate: modules as `commands.curate.FlagsHook`, in the order of the help.
+    # Flags of clip-curate: modules as `commands.clip_curate.FlagsHook`, in the order of the help.
     "clip_curation.curate_flags": {
         "gate": "curation.leaves.gate.options",
         "alignment": "curation.leaves.report_sections.alignment",

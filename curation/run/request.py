@@ -14,7 +14,6 @@ import numpy as np
 
 from curation.config import RECORD, CurationConfig, require_distance
 from curation.exclusion import Exclusion
-from curation.hooks import has, hooks
 from curation.inputs import files
 from curation.inputs.tables.columns import PREFIX, TableOptions, is_crawl, is_table, table_name
 from curation.language.engines import Identifier
@@ -28,6 +27,7 @@ from metadata.config import MetadataConfig
 from metadata.entries import Entries, FilesOfLanguages
 from runtime.engine import Engine
 from runtime.errors import InputError, require_inputs, require_several, typed
+from runtime.packages import has, hooks
 from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile
 from runtime.tallies import Tallies

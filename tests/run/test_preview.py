@@ -9,12 +9,12 @@ import pytest
 
 from curation.commands import clip_curate as curate
 from curation.config import CurationConfig
-from curation.hooks import own_hooks
 from curation.inputs import files
 from curation.inputs.files import find
 from curation.inputs.tables.columns import TableOptions
 from curation.run.preview import SampledInputs, preview
 from metadata.entries import Entries
+from runtime.packages import own_hooks
 from tests.support.hostile_strings import ACTING
 from tests.support.remote_files import Ranged
 from tests.support.tables import json_lines

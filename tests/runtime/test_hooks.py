@@ -5,9 +5,9 @@ from contextlib import nullcontext
 
 import pytest
 
-from curation.hooks import has, hooks, usable
 from curation.leaves import HOOKS
 from runtime.errors import InputError
+from runtime.packages import has, hooks, usable
 from tests.support.installed import install
 
 GROUP = "clip_curation.made_up"

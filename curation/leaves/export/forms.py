@@ -20,7 +20,6 @@ from typing import Any, ClassVar, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.hooks import has, hooks, usable
 from curation.joins.image_tables import Paths
 from curation.joins.uid_join import Join, Table, first, images_in, keys
 from curation.leaves.annotations.captions import caption_table, captions_of, field_of, find_captions, require_ratio
@@ -32,7 +31,7 @@ from curation.run.results import Results, curated_files, pool_files
 from runtime.arguments import add_fields
 from runtime.engine import Engine, Given
 from runtime.errors import InputError, did_you_mean
-from runtime.packages import versions
+from runtime.packages import has, hooks, usable, versions
 from runtime.progress import Progress
 from runtime.redaction import hidden
 from runtime.storage.listing import Version, expand

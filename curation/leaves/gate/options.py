@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from curation.config import require_distance
-from curation.hooks import hooks, own_hooks
 from curation.joins.image_tables import Paths
 from curation.leaves.gate.listed_hashes import HashTables
 from curation.leaves.gate.policies import RULES, Policy
@@ -25,6 +24,7 @@ from curation.leaves.near_duplicates.vectors import require_cosine
 from curation.schemas import REMOVED_PART
 from runtime.arguments import Parser, add_fields, made
 from runtime.errors import AGAIN, InputError, did_you_mean, require_part, require_several, typed
+from runtime.packages import hooks, own_hooks
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.tallies import Tallies
 
