@@ -187,11 +187,11 @@ def test_a_sample_without_json_is_passed_over_and_counted(run, tmp_path, caplog)
 @pytest.mark.parametrize(
     ("given", "fault"),
     [
-        ({}, r"the format webdataset is written of tars; .* \(--tars\)"),
+        ({}, r"the format webdataset is written of tars; .* \(tars\)"),
         ({"tars": "others"}, "none of the samples in 1 tar is in the manifest of"),
         ({"tars": "twice"}, "2 tars are called 00000.tar; give tars of one download"),
         ({"tars": "compressed"}, "is no uncompressed tar"),
-        ({"tars": "images", "caption_ratio": 0.5}, r"give captions \(--captions\), or .*\(--caption-ratio, --epoch\)"),
+        ({"tars": "images", "caption_ratio": 0.5}, r"give captions \(captions\), or .*\(caption_ratio, epoch\)"),
     ],
 )
 def test_what_cannot_be_written_is_refused(run, tars, tmp_path, given, fault):
