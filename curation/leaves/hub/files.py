@@ -118,7 +118,7 @@ class HubFile(HfFileSystemFile):
         headers |= {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
         answer = get_session().get(self.url(), headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT)
         hf_raise_for_status(answer)
-        stated = {name.lower(): value for each in (answer, *answer.history) for name, value in each.headers.items()}
+        stated = {name.lower(): value for reply in (answer, *answer.history) for name, value in reply.headers.items()}
         etag = stated.get("x-linked-etag", "" if answer.history else stated.get("etag", ""))
         for what, value, listed in (
             ("ETag", etag.removeprefix("W/").strip('"'), self.details.get("etag")),
