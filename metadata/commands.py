@@ -8,7 +8,7 @@ from typing import Any
 
 from metadata import pipeline, starter
 from metadata.config import MetadataConfig
-from metadata.download.fetch import Manners, Result, fetch, look_up
+from metadata.download.fetch import FetchResult, Manners, fetch, look_up
 from metadata.download.sources import SOURCES, WORDNETS, Snapshot, plan
 from metadata.entries import FACTS, read_lists
 from metadata.frequency_lists import WORDFREQ
@@ -216,7 +216,7 @@ def table(facts: dict) -> str:
     return "\n".join(["  ".join(line) for line in lines] + missing)
 
 
-def listing(results: Iterable[Result]) -> list[str]:
+def listing(results: Iterable[FetchResult]) -> list[str]:
     """Return a line for each download, with size, outcome and path or reason, and a last line with the total size."""
     results, lines = [*results], []
     for each in results:

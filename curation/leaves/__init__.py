@@ -43,6 +43,6 @@ HOOKS = {
     # File systems of URLs, by protocol: classes of fsspec. One with the method `pinned` turns names that may move into
     # names that do not.
     "clip_curation.file_systems": {
-        "hf": "curation.leaves.hub.files:HubFiles",
+        "hf": "curation.leaves.hub.hub_files:HubFiles",
     },
 }

@@ -199,18 +199,18 @@ Item = TypeVar("Item")
 Looked = TypeVar("Looked")
 
 
-def look_up(planned: Iterable[Download | Listing], manners: Manners) -> tuple[list[Download], list[Result]]:
+def look_up(planned: Iterable[Download | Listing], manners: Manners) -> tuple[list[Download], list[FetchResult]]:
     """Return the files to fetch, in the planned order, and a failed result for each dump whose list cannot be read."""
     with closing(Client(manners)) as client:
         found = _parallel(lambda item: _listed(client, item), list(planned), client)
     downloads = [download for each in found if isinstance(each, list) for download in each]
-    return downloads, [each for each in found if isinstance(each, Result)]
+    return downloads, [each for each in found if isinstance(each, FetchResult)]
 
 
-def _listed(client: Client, item: Download | Listing) -> list[Download] | Result:
+def _listed(client: Client, item: Download | Listing) -> list[Download] | FetchResult:
     """Return the downloads of `item`: the item itself, or the files of a dump.
 
-    The result is a failed Result if the dump's list cannot be fetched or names no file of pages.
+    The result is a failed one if the dump's list cannot be fetched or names no file of pages.
     """
     if isinstance(item, Download):
         return [item]
@@ -223,12 +223,12 @@ def _listed(client: Client, item: Download | Listing) -> list[Download] | Result
     except Refused as refused:
         reason = str(refused)
     unlisted = Download(item.sums, f"{item.path}/{item.sums.rpartition('/')[2]}")
-    return Result(unlisted, Path(unlisted.path), None, "failed", reason=reason)
+    return FetchResult(unlisted, Path(unlisted.path), None, "failed", reason=reason)
 
 
 def fetch(
     downloads: Iterable[Download], directory: str | Path, manners: Manners, dry_run: bool = False
-) -> list[Result]:
+) -> list[FetchResult]:
     """Fetch files to `directory`; return the result of each download, in order.
 
     A file gets its name only when it is whole and checked. A file that was fetched and checked before is kept. A dry
@@ -279,7 +279,7 @@ def _claimed(folder: Path) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Result:
+class FetchResult:
     """The outcome of one download, and the file's path and size."""
 
     download: Download
@@ -317,7 +317,7 @@ class Transfer:
         self._digest: str | None = None
         self._shown = 0, 0
 
-    def run(self, dry: bool) -> Result:
+    def run(self, dry: bool) -> FetchResult:
         """Fetch the file unless an earlier run did, and return the result; a dry run requests the size only.
 
         If the file cannot be fetched, the result is a failed one. InputError if the disk cannot be written.
@@ -332,9 +332,9 @@ class Transfer:
                 self.target.parent.mkdir(parents=True, exist_ok=True)
                 return self._fetched()
         except Refused as refused:
-            return Result(self.download, self.target, None, "failed", reason=str(refused))
+            return FetchResult(self.download, self.target, None, "failed", reason=str(refused))
 
-    def _fetched(self) -> Result:
+    def _fetched(self) -> FetchResult:
         self._digest = self._read_digest()
         if self.target.is_file() and not self._fault(self.target):
             outcome, path = "kept", self.target
@@ -427,8 +427,8 @@ class Transfer:
         stat = path.stat()
         return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
-    def _result(self, outcome: str, size: int | None, check: str = "") -> Result:
-        return Result(self.download, self.target, size, outcome, check)
+    def _result(self, outcome: str, size: int | None, check: str = "") -> FetchResult:
+        return FetchResult(self.download, self.target, size, outcome, check)
 
 
 def _version(response: requests.Response) -> str:

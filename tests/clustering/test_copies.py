@@ -11,7 +11,7 @@ import pytest
 
 from curation.leaves.clustering import semantic_copies as module
 from curation.leaves.clustering.clip_cluster import main, summary
-from curation.leaves.clustering.clusters import ClusterRequest, cluster
+from curation.leaves.clustering.cluster_run import ClusterRequest, cluster
 from curation.leaves.clustering.training import Centres, ClusterConfig, TrainedClusters
 from curation.run.verify import verify
 from curation.schemas import SEMANTIC_COPIES

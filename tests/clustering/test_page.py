@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from curation.leaves.clustering.clip_cluster import summary
-from curation.leaves.clustering.clusters import render
+from curation.leaves.clustering.cluster_run import render
 from curation.leaves.clustering.embeddings import TEXT
 from curation.leaves.clustering.joining import COARSE, FINE, SHOWN, Nearest, nearest_rows
 from runtime.terminal import plain

@@ -11,7 +11,7 @@ import pytest
 
 from curation.leaves.clustering import embeddings
 from curation.leaves.clustering.clip_cluster import main
-from curation.leaves.clustering.clusters import ClusterRequest, cluster
+from curation.leaves.clustering.cluster_run import ClusterRequest, cluster
 from curation.leaves.clustering.training import ClusterConfig
 from curation.run.verify import verify
 from curation.schemas import CLUSTERS

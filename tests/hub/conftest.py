@@ -22,7 +22,8 @@ def running_hub(tmp_path_factory):
 @pytest.fixture
 def hub(running_hub, monkeypatch):
     """A Hub without datasets, for a user who has logged in."""
-    from curation.leaves.hub import files, requests
+    from curation.leaves.hub import hub_files as files
+    from curation.leaves.hub import requests
 
     running_hub.reset()
     files._infos.clear()

@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from curation.leaves.clustering.clusters import ClusterRequest, cluster
+from curation.leaves.clustering.cluster_run import ClusterRequest, cluster
 from curation.leaves.clustering.training import ClusterConfig
 from curation.report.language_table import aligned
 from runtime.arguments import Parser, absolute, add_fields, made

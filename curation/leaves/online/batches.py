@@ -20,7 +20,7 @@ import pyarrow as pa
 from curation.leaves.annotations.captions import CaptionDraw, Ratio, Sentence, require_ratio, require_sentence
 from curation.leaves.annotations.clusters import Choice, Clusters
 from curation.leaves.annotations.weights import Weights
-from curation.leaves.online.kernels import choosing as kernels
+from curation.leaves.online.kernels import batch_choice as kernels
 from runtime.errors import InputError, ParameterError, require_integer, require_kind, require_seed
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from curation.balancing.thresholds import EntryCounts, rates_of, thresholds_at
 from curation.config import CurationConfig
 from curation.leaves.online.dataset import BalancedDataset, Position, Resumable, full_batches
-from curation.leaves.online.kernels.choosing import deal
+from curation.leaves.online.kernels.batch_choice import deal
 from curation.run.results import Results
 from runtime.errors import InputError, ParameterError, require_kind, require_number, require_several
 
