@@ -1,8 +1,7 @@
 """Read a finished run: its figures, counts and images, for notebooks, exports and a Python prompt.
 
-Counts are arrays with one number per entry. Images are read batch by batch, so memory does not grow with the folder;
-files with missing rows are refused. Two runs can be compared by the images that they kept. `output_folder` writes
-what this module reads.
+Counts are arrays with one number per entry. Images are read batch by batch, so memory does not grow with the folder.
+Two runs can be compared by the images that they kept.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from os import PathLike
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -28,52 +25,22 @@ from curation.balancing.thresholds import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH
-from curation.schemas import CURATED, with_extra
-from metadata.languages import OTHER
+from curation.run.finished_run import FinishedRun
+from curation.schemas import CURATED
 from runtime.arrow import parts
 from runtime.draws import draws
-from runtime.errors import InputError, require_integer, require_share, typed
-from runtime.redaction import redacted
-from runtime.storage.atomic import content_of
-from runtime.storage.listing import described
-from runtime.storage.own_files import OwnFile, own_files
-from runtime.storage.parquet import batches, require_rows
-from runtime.storage.paths import as_path, names, reachable, read_bytes
+from runtime.errors import require_integer, require_share, typed
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches
 
 BATCH = 50_000  # images in memory at a time
 SAMPLE = 1_000_000  # images that an estimate reads
-MATCHED_PART = "matched"  # later runs reuse this part; they write all others anew
-RERUN = "run the same command of curate again"
-EXPECTED = "give the output folder of a finished run of clip-curate or clip-remove"
 
 
 @typed
-@dataclass(frozen=True, eq=False)
-class Results:
-    """The output folder of a run of curate; `facts` is the content of run.json."""
-
-    path: Path
-    facts: dict
-
-    @classmethod
-    def open(cls, path: str | PathLike[str]) -> Results:
-        """Return the results in the folder `path`; InputError if the folder has no finished run."""
-        path = as_path(path)
-        try:
-            with reachable(path):
-                facts = content_of(read_bytes(path / "run.json"))
-            return cls(path, {name: facts[name] for name in ("rows", "languages", "made_from")} | facts)
-        except InputError:
-            raise
-        except ValueError as error:
-            raise OwnFile(path / "run.json", None, RERUN).damaged(error) from None
-        except (OSError, KeyError, TypeError) as error:
-            what = f"has a run.json of no run ({error!r})" if "run.json" in names(path) else described(path)
-            raise InputError(f"{path} {what}; {EXPECTED}") from None
-
-    def __repr__(self) -> str:
-        rows = self.facts["rows"]
-        return f"<Results of {redacted(str(self.path))}: {rows['kept']:,} of {rows['matched']:,} matched images kept>"
+@dataclass(frozen=True, eq=False, repr=False)
+class Results(FinishedRun):
+    """A finished run, with its figures and images."""
 
     def _repr_html_(self) -> str:
         """Return the funnel of the run, and a link to its report: what a notebook shows for the results."""
@@ -121,13 +88,6 @@ class Results:
     def entries(self, code: str) -> pa.Table:
         """Return the rows of counts.parquet for one language: its entries that a text has."""
         return self.counted_entries.rows.filter(pc.field("language") == code)
-
-    @property
-    def counted(self) -> tuple[Path, int]:
-        """The folder and the number of the counted images: all matched images, or those that passed the gate."""
-        rows = self.facts["rows"]
-        part = "gated" if "gated" in rows else "matched"
-        return self.path / part, rows[part]
 
     def matched(self, images: int | None = SAMPLE) -> Iterator[pa.RecordBatch]:
         """Yield batches, with the schema MATCHED, of the first `images` counted images, or of all if None.
@@ -199,11 +159,6 @@ class Results:
         """
         return _batches(self.files("curated"), [*columns], images)
 
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns of the manifest."""
-        return with_extra(self.facts.get("parameters", {}).get("extra_columns", ()))
-
     def kept(self, share: float = 1.0) -> pa.Table:
         """Return uid, language and probability of the kept images, or of a random `share` of them.
 
@@ -222,39 +177,10 @@ class Results:
             counts.count(batch["entries"])
         return counts.values
 
-    def files(self, part: str) -> list[OwnFile]:
-        """Return the Parquet files of a part, such as `curated`; InputError if files are missing or are not of the run.
-
-        The output folder of clip-remove has a manifest but no matched images.
-        """
-        if self.facts.get("removals") and part in (MATCHED_PART, self.counted[0].name):
-            raise InputError(
-                f"{self.path} is a manifest from which images were removed, and has no matched images; give the run "
-                "that it came from, or curate that again with --exclude"
-            )
-        listed, prefix = self.facts.get("checksums", {}), f"{part}/"
-        sums = {path.removeprefix(prefix): checksum for path, checksum in listed.items() if path.startswith(prefix)}
-        remedy = f"delete {self.path / part} and {RERUN}" if part == MATCHED_PART else self._remedy
-        return own_files(self.path / part, sums or None, remedy)  # None: run.json has no checksums for this part
-
-    def file(self, name: str) -> OwnFile:
-        """Return a file of the results, such as counts.parquet, with its checksum."""
-        return OwnFile(self.path / name, self.facts.get("checksums", {}).get(name), self._remedy)
-
-    @property
-    def one_list(self) -> str | None:
-        """The language of the single list of entries that all texts were matched with; None for many lists."""
-        made_from = self.facts["made_from"]
-        return OTHER.code if made_from.get("merge_languages") else made_from.get("metadata_of")
-
     @property
     def _one_threshold(self) -> bool:
         per_language = self.facts.get("parameters", {}).get("threshold_per_language")
         return self.one_list is not None or per_language == "same"
-
-    @property
-    def _remedy(self) -> str:
-        return "remove again from the run that it came from" if self.facts.get("removals") else RERUN
 
 
 def _batches(
@@ -270,22 +196,6 @@ def _batches(
                 yield batch
             if rows == 0:
                 return
-
-
-def curated_files(run: Results) -> list[OwnFile]:
-    """Return the files of the manifest; InputError if they do not have as many rows as the run wrote."""
-    return _whole_files(run, "curated", run.facts["rows"]["kept"])
-
-
-def matched_files(run: Results) -> list[OwnFile]:
-    """Return the files of the counted images; InputError if rows are missing."""
-    folder, rows = run.counted
-    return _whole_files(run, folder.name, rows)
-
-
-def pool_files(run: Results) -> list[OwnFile]:
-    """Return the files of the counted images; for an output folder of clip-remove, those of the manifest."""
-    return curated_files(run) if run.facts.get("removals") else matched_files(run)
 
 
 def overlap(one: Results, other: Results, share: float = 1.0) -> pa.Table:
@@ -306,11 +216,3 @@ def overlap(one: Results, other: Results, share: float = 1.0) -> pa.Table:
     names = ["only_one", "both", "only_other"]
     sums = pa.table(columns).group_by("language").aggregate([(name, "sum") for name in names])
     return sums.select(["language", *(f"{name}_sum" for name in names)]).rename_columns(["language", *names])
-
-
-def _whole_files(run: Results, part: str, rows: int) -> list[OwnFile]:
-    files, folder = run.files(part), run.path / part
-    if not files:
-        raise InputError(f"{folder} holds no Parquet files, the run wrote {rows:,} rows; curate again with --overwrite")
-    require_rows(files, rows)
-    return files

@@ -11,7 +11,7 @@ from curation.inputs.tables.columns import FOLDER
 from curation.outputs.checkpoints import STAMP_NAME, is_stamp
 from curation.outputs.derived import CHECKSUMS
 from curation.outputs.recorded import checksums_of
-from curation.run.results import RERUN
+from curation.run.finished_run import RERUN
 from metadata.entries import ENTRIES, FACTS
 from runtime.buckets import ENDING, read_blocks
 from runtime.errors import InputError

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.balancing.thresholds import rates_of
-from curation.run.results import Results, curated_files, overlap
+from curation.run.finished_run import curated_files
+from curation.run.results import Results, overlap
 from metadata import Entries, InputError
 from tests.naive.results import naive_expected, naive_overlap
 from tests.support.written_run import write_run

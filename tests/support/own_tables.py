@@ -14,7 +14,8 @@ from curation.leaves.scoring.scores import ScoreRequest, score_images
 from curation.leaves.tars.samples import find
 from curation.outputs.checkpoints import Ledger
 from curation.outputs.filled import Filling
-from curation.run.results import Results, matched_files
+from curation.run.finished_run import matched_files
+from curation.run.results import Results
 from runtime.shipping import Shipped
 from tests.support.pictures import downloaded_tar
 from tests.support.plain_scorer import PlainScorer

@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 from icu4py.breakers import SentenceBreaker
 
 from curation.image_ids import KEY
-from curation.inputs.candidates import clean_array
 from curation.joins.image_tables import File, ImageTable, Paths, is_number
 from curation.joins.mapped_rows import (
     MappedRows,
@@ -27,7 +26,7 @@ from curation.joins.mapped_rows import (
     work_beside,
 )
 from curation.joins.uid_join import Table, first
-from curation.run.results import Results, pool_files
+from curation.run.finished_run import FinishedRun, pool_files
 from metadata.languages import LOCALE
 from runtime.draws import draws
 from runtime.errors import InputError, ParameterError, require_integer, require_seed, require_share, typed
@@ -104,6 +103,8 @@ def find_captions(paths: Paths, source: str | None = None) -> ImageTable:
 
 def caption_rows(table: ImageTable, file: File, source: str | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the captions in a file of a table, as rows of ROWS in the file's order; of one source only, if given."""
+    from curation.inputs.candidates import clean_array  # here, as most modules that know captions clean none
+
     for batch in table.read(file, [name for name in (CAPTION, SCORE, SOURCE) if name in table.columns.names]):
         columns = {name: batch[name] for name in batch.schema.names}
         columns[CAPTION] = clean_array(columns[CAPTION])
@@ -117,7 +118,7 @@ def caption_rows(table: ImageTable, file: File, source: str | None = None) -> It
 
 @typed
 def build(
-    tables: Paths, run: Results, path: str | PathLike[str], part_bytes: int = PART_BYTES, source: str | None = None
+    tables: Paths, run: FinishedRun, path: str | PathLike[str], part_bytes: int = PART_BYTES, source: str | None = None
 ) -> Captioned:
     """Write the best caption of each image to the file `path`; count the images of the run without a caption.
 

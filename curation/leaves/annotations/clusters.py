@@ -21,7 +21,7 @@ from curation.image_ids import KEY, spelled
 from curation.joins.image_tables import File, ImageTable, Paths
 from curation.joins.mapped_rows import MappedRows, in_order, rows_of, save_rows, sorted_schema, work_beside
 from curation.joins.uid_join import Table, first, keys
-from curation.run.results import Results, curated_files, pool_files
+from curation.run.finished_run import FinishedRun, curated_files, pool_files
 from runtime.arrow import differs
 from runtime.draws import draws
 from runtime.errors import InputError, ParameterError, require_kind, require_seed, require_share, typed
@@ -67,7 +67,7 @@ class Clustered:
 
 
 @typed
-def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Clustered:
+def build(tables: Paths, run: FinishedRun, path: str | PathLike[str]) -> Clustered:
     """Write the clusters of the run's images to the file `path`, and count the images without a cluster.
 
     Memory holds about a million rows at a time, or a 256th of all. InputError if no row is of an image of the run, or

@@ -24,7 +24,8 @@ from curation.joins.mapped_rows import (
     work_beside,
 )
 from curation.leaves.annotations.clusters import Clusters
-from curation.run.results import Results, matched_files, pool_files
+from curation.run.finished_run import matched_files, pool_files
+from curation.run.results import Results
 from runtime.arrow import parts as lists_of
 from runtime.errors import InputError, require_integer, require_number, typed
 from runtime.storage.parquet import batches

@@ -26,7 +26,8 @@ from curation.outputs.checkpoints import Ledger
 from curation.outputs.filled import Filling
 from curation.report.charts import Bar
 from curation.report.page import environment
-from curation.run.results import Results, curated_files
+from curation.run.finished_run import curated_files
+from curation.run.results import Results
 from metadata.languages import language
 from runtime.engine import Engine, Given, started
 from runtime.errors import AGAIN, InputError

@@ -31,7 +31,8 @@ from curation.joins.image_tables import File, ImageTable, opened
 from curation.leaves.near_duplicates.kernels import cosines as kernels
 from curation.leaves.near_duplicates.vectors import require_vectors, scaled, usable_numbers
 from curation.outputs.checkpoints import Input, Stamps
-from curation.run.results import Results, curated_files, matched_files
+from curation.run.finished_run import curated_files, matched_files
+from curation.run.results import Results
 from runtime.arrow import gather, parts
 from runtime.draws import draws
 from runtime.engine import Engine

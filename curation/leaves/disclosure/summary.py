@@ -24,7 +24,8 @@ from curation.outputs.derived import Derived
 from curation.report.charts import DROPPED
 from curation.report.facts import licensed
 from curation.report.page import escaped, templates
-from curation.run.results import MATCHED_PART, Results, curated_files
+from curation.run.finished_run import MATCHED_PART, curated_files
+from curation.run.results import Results
 from metadata.languages import language
 from runtime.errors import InputError, did_you_mean
 from runtime.packages import versions

@@ -17,7 +17,7 @@ from curation.leaves.annotations.clusters import CLUSTER, Choice
 from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen
 from curation.leaves.export.soft_cap import WEIGHED, SoftCap, score_tables, weights_of
 from curation.outputs.derived import Derived
-from curation.run.results import Results, curated_files
+from curation.run.finished_run import FinishedRun, curated_files
 from runtime.arrow import hex_numbers
 from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine
@@ -81,7 +81,7 @@ class DataComp(Form):
             return None
         return SoftCap(weights_of(self.weights), self.draws, self.penalty, self.seed)
 
-    def write(self, run: Results, folder: Derived) -> str:
+    def write(self, run: FinishedRun, folder: Derived) -> str:
         """Write uids.npy for a run's manifest; return a description of the result."""
         soft_cap = self.soft_cap
         scores = score_tables(self.scores, sorted(soft_cap.weights)) if soft_cap else []  # before any task starts

@@ -15,7 +15,7 @@ from dataclasses import dataclass, is_dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,7 +27,7 @@ from curation.leaves.annotations.clusters import CLUSTER, Choice, cluster_table,
 from curation.licences import licenses_in
 from curation.outputs.checkpoints import digest_of
 from curation.outputs.derived import Derivation, Derived, deriving
-from curation.run.results import Results, curated_files, pool_files
+from curation.run.finished_run import FinishedRun, curated_files, pool_files
 from runtime.arguments import add_fields
 from runtime.engine import Engine, Given
 from runtime.errors import InputError, did_you_mean
@@ -39,6 +39,9 @@ from runtime.storage.own_files import OwnFile
 from runtime.storage.paths import absolute, as_path
 from runtime.tallies import Tallies
 from runtime.wording import counted, percent
+
+if TYPE_CHECKING:
+    from curation.run.results import Results
 
 COARSE = CLUSTER[0].name
 MOST_BYTES = 1 << 20  # of a file of answers
@@ -202,6 +205,8 @@ def export(
     Both may be URLs. `engine` is None for processes of this machine, a Spark session, or a function that starts a
     session. After an interruption, the same call continues.
     """
+    from curation.run.results import Results  # here, as few forms need figures of the run
+
     run = Results.open(absolute(source))
     paths = [path for name in ("tars", "captions", "scores", "status") for path in getattr(form, name, ())]
     paths += getattr(form, "clusters", ALL).tables
@@ -211,7 +216,7 @@ def export(
     return f"{written} in {as_path(to)}"
 
 
-def _description(run: Results, form: Form, paths: Iterable[str | PathLike[str]]) -> dict[str, Any]:
+def _description(run: FinishedRun, form: Form, paths: Iterable[str | PathLike[str]]) -> dict[str, Any]:
     """Return all that an export depends on: the run, the form with its options, and the versions of files read."""
     options = {name: repr(getattr(form, name)) for name in form.__dataclass_fields__}
     read = [[hidden(path), repr(version)] for argument in paths for path, version in _listed(argument)]
@@ -250,7 +255,7 @@ class Beside:
 
     @classmethod
     def of(
-        cls, engine: Engine, run: Results, captions: Paths, by_cluster: ByCluster, sources: Sequence[str] = ()
+        cls, engine: Engine, run: FinishedRun, captions: Paths, by_cluster: ByCluster, sources: Sequence[str] = ()
     ) -> Beside:
         """Find the images of a run in tables; InputError if a table has none of them, or for an invalid choice.
 

@@ -43,7 +43,8 @@ from curation.leaves.export.forms import (
 )
 from curation.licences import tally_licenses
 from curation.outputs.derived import Derived, Made
-from curation.run.results import Results, curated_files
+from curation.run.finished_run import curated_files
+from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.arrow import require
 from runtime.errors import AGAIN, InputError, did_you_mean

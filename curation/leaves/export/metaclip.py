@@ -33,7 +33,8 @@ from curation.leaves.tars.joined import Numbered, Scan, each_tar, matched_images
 from curation.leaves.tars.samples import distinct_tars, tar_name
 from curation.outputs.checkpoints import Input
 from curation.outputs.derived import Derived, Item, Made
-from curation.run.results import Results, matched_files
+from curation.run.finished_run import matched_files
+from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from runtime.arrow import parts
 from runtime.errors import InputError, did_you_mean, quoted_names

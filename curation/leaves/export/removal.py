@@ -19,7 +19,8 @@ from curation.leaves.export.forms import with_kept
 from curation.licences import tally_licenses
 from curation.outputs.checkpoints import digest_of
 from curation.outputs.derived import Derivation, Derived, Made, deriving
-from curation.run.results import Results, curated_files
+from curation.run.finished_run import curated_files
+from curation.run.results import Results
 from curation.schemas import CURATED, GATE_REMOVED, REMOVED_PART
 from runtime.arguments import Parser
 from runtime.arrow import require

@@ -24,7 +24,8 @@ import pyarrow as pa
 from curation.leaves.tars.joined import Numbered, Scan, each_tar, matched_images
 from curation.leaves.tars.samples import SAMPLES, local_tars_at
 from curation.outputs.derived import Derivation, Made, deriving, is_begun
-from curation.run.results import Results, matched_files
+from curation.run.finished_run import matched_files
+from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from runtime.arrow import gather_rows
 from runtime.engine import Given

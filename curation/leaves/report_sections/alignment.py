@@ -25,8 +25,9 @@ from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Label, LogAx
 from curation.report.facts import Observed, Section
 from curation.report.language_table import aligned, named
 from curation.report.page import environment
+from curation.run.finished_run import curated_files, matched_files
 from curation.run.request import Observation, Options
-from curation.run.results import Results, curated_files, matched_files
+from curation.run.results import Results
 from metadata.entries import FilesOfLanguages, files_of_languages
 from metadata.languages import language
 from metadata.rules import Rules

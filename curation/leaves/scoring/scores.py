@@ -44,7 +44,8 @@ from curation.leaves.tars.samples import (
 from curation.outputs.checkpoints import Input, Ledger, Stamps
 from curation.outputs.filled import Filled, Filling, statuses, write_part
 from curation.report.language_table import aligned
-from curation.run.results import MATCHED_PART, Results
+from curation.run.finished_run import MATCHED_PART
+from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from metadata.languages import language
 from runtime.arrow import one_batch

@@ -19,7 +19,7 @@ from curation.leaves.tars.headers import TALLY, require_sound
 from curation.leaves.tars.samples import IMAGES, fault_of, opened, passed_over, samples_in
 from curation.outputs.checkpoints import Input
 from curation.outputs.derived import Derived, Item, Made, Task
-from curation.run.results import Results, curated_files
+from curation.run.finished_run import FinishedRun, curated_files
 from curation.schemas import CURATED, TRAINED_TEXTS
 from runtime.engine import Engine
 from runtime.errors import InputError
@@ -118,7 +118,7 @@ def matched_images(files: Sequence[OwnFile], rows: int) -> Table:
     return Table(files, rows, partial(_images_with, field=TRAINED_TEXTS), _unique, [TRAINED_TEXTS])
 
 
-def curated_images(run: Results) -> Table:
+def curated_images(run: FinishedRun) -> Table:
     """Return a table for a join: the images of a run's manifest, each with its text."""
     read = partial(_images_with, field=TEXT)
     return Table(curated_files(run), run.facts["rows"]["kept"], read, _unique, [TEXT])

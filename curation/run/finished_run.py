@@ -1,0 +1,122 @@
+"""Find the files of a finished run: its manifest, its matched images, and what run.json says of them.
+
+Files with missing rows are refused. `output_folder` writes what this module finds, `results` reads its figures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+
+from curation.schemas import with_extra
+from metadata.languages import OTHER
+from runtime.errors import InputError, typed
+from runtime.redaction import redacted
+from runtime.storage.atomic import content_of
+from runtime.storage.listing import described
+from runtime.storage.own_files import OwnFile, own_files
+from runtime.storage.parquet import require_rows
+from runtime.storage.paths import as_path, names, reachable, read_bytes
+
+MATCHED_PART = "matched"  # later runs reuse this part; they write all others anew
+RERUN = "run the same command of curate again"
+EXPECTED = "give the output folder of a finished run of clip-curate or clip-remove"
+Opened = TypeVar("Opened", bound="FinishedRun")
+
+
+@typed
+@dataclass(frozen=True, eq=False)
+class FinishedRun:
+    """The output folder of a run of curate; `facts` is the content of run.json."""
+
+    path: Path
+    facts: dict
+
+    @classmethod
+    def open(cls: type[Opened], path: str | PathLike[str]) -> Opened:
+        """Return the results in the folder `path`; InputError if the folder has no finished run."""
+        path = as_path(path)
+        try:
+            with reachable(path):
+                facts = content_of(read_bytes(path / "run.json"))
+            return cls(path, {name: facts[name] for name in ("rows", "languages", "made_from")} | facts)
+        except InputError:
+            raise
+        except ValueError as error:
+            raise OwnFile(path / "run.json", None, RERUN).damaged(error) from None
+        except (OSError, KeyError, TypeError) as error:
+            what = f"has a run.json of no run ({error!r})" if "run.json" in names(path) else described(path)
+            raise InputError(f"{path} {what}; {EXPECTED}") from None
+
+    def __repr__(self) -> str:
+        rows = self.facts["rows"]
+        return f"<Results of {redacted(str(self.path))}: {rows['kept']:,} of {rows['matched']:,} matched images kept>"
+
+    @property
+    def counted(self) -> tuple[Path, int]:
+        """The folder and the number of the counted images: all matched images, or those that passed the gate."""
+        rows = self.facts["rows"]
+        part = "gated" if "gated" in rows else "matched"
+        return self.path / part, rows[part]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the manifest."""
+        return with_extra(self.facts.get("parameters", {}).get("extra_columns", ()))
+
+    def files(self, part: str) -> list[OwnFile]:
+        """Return the Parquet files of a part, such as `curated`; InputError if files are missing or are not of the run.
+
+        The output folder of clip-remove has a manifest but no matched images.
+        """
+        if self.facts.get("removals") and part in (MATCHED_PART, self.counted[0].name):
+            raise InputError(
+                f"{self.path} is a manifest from which images were removed, and has no matched images; give the run "
+                "that it came from, or curate that again with --exclude"
+            )
+        listed, prefix = self.facts.get("checksums", {}), f"{part}/"
+        sums = {path.removeprefix(prefix): checksum for path, checksum in listed.items() if path.startswith(prefix)}
+        remedy = f"delete {self.path / part} and {RERUN}" if part == MATCHED_PART else self._remedy
+        return own_files(self.path / part, sums or None, remedy)  # None: run.json has no checksums for this part
+
+    def file(self, name: str) -> OwnFile:
+        """Return a file of the results, such as counts.parquet, with its checksum."""
+        return OwnFile(self.path / name, self.facts.get("checksums", {}).get(name), self._remedy)
+
+    @property
+    def one_list(self) -> str | None:
+        """The language of the single list of entries that all texts were matched with; None for many lists."""
+        made_from = self.facts["made_from"]
+        return OTHER.code if made_from.get("merge_languages") else made_from.get("metadata_of")
+
+    @property
+    def _remedy(self) -> str:
+        return "remove again from the run that it came from" if self.facts.get("removals") else RERUN
+
+
+def curated_files(run: FinishedRun) -> list[OwnFile]:
+    """Return the files of the manifest; InputError if they do not have as many rows as the run wrote."""
+    return _whole_files(run, "curated", run.facts["rows"]["kept"])
+
+
+def matched_files(run: FinishedRun) -> list[OwnFile]:
+    """Return the files of the counted images; InputError if rows are missing."""
+    folder, rows = run.counted
+    return _whole_files(run, folder.name, rows)
+
+
+def pool_files(run: FinishedRun) -> list[OwnFile]:
+    """Return the files of the counted images; for an output folder of clip-remove, those of the manifest."""
+    return curated_files(run) if run.facts.get("removals") else matched_files(run)
+
+
+def _whole_files(run: FinishedRun, part: str, rows: int) -> list[OwnFile]:
+    files, folder = run.files(part), run.path / part
+    if not files:
+        raise InputError(f"{folder} holds no Parquet files, the run wrote {rows:,} rows; curate again with --overwrite")
+    require_rows(files, rows)
+    return files
