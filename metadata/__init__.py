@@ -6,6 +6,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from runtime.packages import provide_hooks
 from runtime.programs import Program
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from runtime.errors import InputError
 
 __all__ = ["Entries", "InputError", "MetadataConfig", "Sources", "build_metadata"]
+
+provide_hooks("curation.leaves")  # file systems of URLs, and uploads
 
 # The module of each name, imported at the first access: programs that only match need no module of the build.
 _MODULES = {

@@ -10,7 +10,7 @@ from metadata import pipeline, starter
 from metadata.config import MetadataConfig
 from metadata.download.fetch import FetchResult, Manners, fetch, look_up
 from metadata.download.sources import SOURCES, WORDNETS, Snapshot, plan
-from metadata.entries import FACTS, read_lists
+from metadata.entries import ENTRIES, FACTS, read_lists
 from metadata.frequency_lists import WORDFREQ
 from metadata.languages import language
 from metadata.pipeline import DOWNLOADS
@@ -20,6 +20,7 @@ from runtime.arguments import FlagGroup, Parser, add_fields, made
 from runtime.console import command
 from runtime.engine import engine_for
 from runtime.errors import InputError
+from runtime.packages import UPLOADS, modules
 from runtime.progress import ConsoleProgress
 from runtime.redaction import redacted
 from runtime.storage.atomic import content_of
@@ -31,6 +32,12 @@ log = logging.getLogger("metadata")
 
 COLUMNS = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles", "frequencies")  # sources in the printed table
 KINDS = (*SOURCES, "frequencies")  # of sources
+CARD = "README.md"
+OF_WIKIMEDIA = {  # licences by column of the printed table
+    "unigrams": "CC BY-SA 4.0 (Wikipedia)",
+    "bigrams": "CC BY-SA 4.0 (Wikipedia)",
+    "titles": "CC BY-SA 4.0 (Wikipedia); views of pages: CC0",
+}
 PATHS = (
     ("--wordnet", "PATH", "Princeton dict folders, OMW tab files, WN-LMF, or folders, zips and tars of them"),
     ("--wikipedia", "PATH", "pages-articles dumps, Cirrus dumps or Parquet with title and text: files or folders"),
@@ -61,8 +68,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(args: Namespace) -> None:
     """Fetch the sources that the flags name, build all entries, and print the number of entries from each source."""
     wanted = follow(args) if args.recipe else None
-    config = made(MetadataConfig, args)
+    config, uploads = made(MetadataConfig, args), modules(*UPLOADS)
     output = require_output(Path(args.output))
+    for module in uploads:
+        module.require(args)
     if args.starter:
         for flag, found in starter.paths().items():
             setattr(args, flag, [*getattr(args, flag), *found])
@@ -84,6 +93,8 @@ def run(args: Namespace) -> None:
     if wanted:
         require_entries(wanted, facts)
         say(f"its entries are those of {wanted['name']}")
+    for module in uploads:
+        module.upload(args, {CARD: card(facts)}, [FACTS, ENTRIES])
 
 
 def follow(args: Namespace) -> dict[str, Any]:
@@ -161,6 +172,8 @@ def command_line() -> Parser:
     _add_sources(parser.add_argument_group("sources"))
     _add_downloads(parser.add_argument_group("downloads"))
     add_fields(parser.add_argument_group("what becomes an entry"), MetadataConfig, NUMBERS)
+    for module in modules(*UPLOADS):
+        module.add(parser)
     parser.add_engine()
     parser.take_defaults(MetadataConfig)
     return parser
@@ -214,6 +227,24 @@ def table(facts: dict) -> str:
     lines = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows]
     missing = [f"no source has entries of {language(code).name} ({code})" for code in facts["missing"]]
     return "\n".join(["  ".join(line) for line in lines] + missing)
+
+
+def card(facts: dict) -> str:
+    """Return the card of metadata on the Hugging Face Hub, with a licence per source; `facts` is metadata.json."""
+    names = {name for counts in facts["sources"].values() for name in counts}
+    licences = {source: OF_WIKIMEDIA[source] for source in OF_WIKIMEDIA if source in names} | facts["licences"]
+    rows = [f"| {source} | {licence} |" for source, licence in sorted(licences.items())]
+    return "\n".join(
+        [
+            "---\nlicense: other\nlicense_name: of-its-sources\nlicense_link: '#sources'\n---\n",
+            f"# Metadata {facts['name']}\n",
+            f"Entries of clip-curation: {facts['entries']:,} of {len(facts['sources'])} languages, rules "
+            f"{facts['rules']}, digest `{facts['digest']}`. The recipe is in `{FACTS}`.\n",
+            "## Sources\n\nA source that is not listed states no licence.\n\n| source | licence |\n| --- | --- |",
+            *rows,
+            f"\n## Entries\n\n```\n{table(facts)}\n```\n",
+        ]
+    )
 
 
 def listing(results: Iterable[FetchResult]) -> list[str]:

@@ -30,7 +30,7 @@ from runtime.storage.listing import described
 from runtime.storage.machine_cache import opened
 from runtime.storage.own_files import OwnFile, checksum_of, compared
 from runtime.storage.parquet import PartWriter, read_table
-from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, read_bytes, room
+from runtime.storage.paths import as_path, fixed, is_url, make_folder, names, reachable, read_bytes, room
 
 # One row per entry, in the order of ids.
 SCHEMA = pa.schema(
@@ -397,7 +397,7 @@ class Entries:
 
         InputError for a folder that is damaged, or whose version or digest differs.
         """
-        directory = as_path(directory)
+        directory = fixed(directory)
         with _readable(directory):
             facts = content_of(read_bytes(directory / FACTS))
             file = OwnFile(directory / ENTRIES, facts.get("checksums", {}).get(ENTRIES), REMEDY)

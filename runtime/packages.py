@@ -18,6 +18,7 @@ from typing import Any
 from runtime.errors import InputError
 
 PROJECT = "clip-curation"
+UPLOADS = "clip_curation.uploads", "add", "require", "upload"  # the hook of uploads, and the functions of its modules
 _providers: set[str] = set()  # modules with tables HOOKS
 
 try:
@@ -123,6 +124,12 @@ def hooks(group: str, taken: Container[str] = ()) -> dict[str, Hook]:
             raise InputError(f"{Hook(other, is_own=False)}, a name that is taken; uninstall the package")
         found[other.name] = Hook(other, is_own=False)
     return found
+
+
+def modules(group: str, *functions: str) -> list[Any]:
+    """Return the modules on a hook; InputError for another package's without these functions."""
+    expected = f"a module with the functions {' and '.join(functions)}"
+    return [hook.load(has(*functions), expected) for hook in hooks(group).values()]
 
 
 def usable(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace, _ActionsContainer
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from curation.commands.flags import add_exclude, add_language_rules
@@ -24,7 +24,7 @@ from metadata.entries import Entries, read_lists
 from runtime.arguments import Parser, add_fields, made
 from runtime.console import FAILED, command
 from runtime.engine import engine_for
-from runtime.packages import has, hooks
+from runtime.packages import modules
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
@@ -173,9 +173,8 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     return parser.parse_args(argv)
 
 
-def _hooked() -> Iterable[FlagsHook]:
-    fits, expected = has("add", "options"), "a module with the functions add and options"
-    return [hook.load(fits, expected) for hook in hooks("clip_curation.curate_flags").values()]
+def _hooked() -> list[FlagsHook]:
+    return modules("clip_curation.curate_flags", "add", "options")
 
 
 def _add_main(parser: Parser) -> None:

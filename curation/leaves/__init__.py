@@ -45,4 +45,8 @@ HOOKS = {
     "clip_curation.file_systems": {
         "hf": "curation.leaves.hub.hub_files:HubFiles",
     },
+    # Uploads of what commands have written: modules with the functions `add`, `require` and `upload` of the first row.
+    "clip_curation.uploads": {
+        "hf": "curation.leaves.hub.uploads",
+    },
 }

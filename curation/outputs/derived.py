@@ -210,13 +210,15 @@ class Derivation:
 
     The caller writes the file `whole_by` last, when the folder is complete. The output folder must be apart from the
     `inputs`. A folder that holds anything else is refused, unless `overwrite` says to replace it; `overwrite` is None
-    if the command has no such option.
+    if the command has no such option. `then` is called with the whole folder; until it has returned, the same command
+    continues.
     """
 
     description: dict[str, Any]
     whole_by: str
     inputs: Sequence[str | PathLike[str]] = ()
     overwrite: bool | None = None
+    then: Callable[[Path], object] | None = None
 
     @cached_property
     def made_from(self) -> str:
@@ -286,6 +288,8 @@ def deriving(
                 remove(folder / name)
         if wanted.whole_by != "run.json" and CHECKSUMS not in names(folder):  # run.json lists checksums itself
             derived.seal()
+        if wanted.then:
+            wanted.then(folder)
         _clear_work(parts)
 
 

@@ -104,6 +104,14 @@ def absolute(path: str | os.PathLike) -> Path:
     return path if is_url(path) else path.absolute()
 
 
+def fixed(path: str | os.PathLike) -> Path:
+    """Return a path; of a URL whose name may come to mean other files, a URL that does not."""
+    path = as_path(path)
+    if not is_url(path) or not hasattr(path.fs, "pinned"):
+        return path
+    return as_path(path.fs.unstrip_protocol(path.fs.pinned(path.path)))
+
+
 def is_url(path: Path) -> TypeGuard[Url]:
     """Say whether a path from `as_path` is a URL."""
     return not isinstance(path, Path)

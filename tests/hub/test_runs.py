@@ -1,7 +1,9 @@
 """Runs over tables of the Hub give the bytes of runs over local files, whatever is killed, and show no token."""
 
+import os
 import random
 import time
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,7 @@ from tests.support.hub_server import SIGNATURE, TOKEN
 from tests.support.sample_runs import curated, facts
 
 pytestmark = pytest.mark.slow
-KILLS = 12
+KILLS = int(os.environ.get("KILLS", "12"))
 
 
 @pytest.fixture
@@ -82,8 +84,6 @@ def test_kills_while_reading_cost_no_byte_and_show_no_secret(hub, local, tmp_pat
 
 def process_lines() -> list[str]:
     """Return the command lines of all processes that this user may read."""
-    from pathlib import Path
-
     lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:

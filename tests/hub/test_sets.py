@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.commands.curate import called, parse_curate
+from curation.commands.clip_curate import called, parse_curate
 from curation.inputs.files import read
 from curation.run.request import FoundInputs
 from tests.support.checkout import ROOT

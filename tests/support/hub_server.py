@@ -242,7 +242,8 @@ class Hub:
             elif line["key"] == "deletedFile":
                 files.pop(value["path"])
         commit = dataset.commit(files)
-        return _json({"commitUrl": f"{self.url}/{request.path}/{commit}", "commitOid": commit, "success": True})
+        page = request.path.removeprefix("/api").rpartition("/commit/")[0]
+        return _json({"commitUrl": f"{self.url}{page}/commit/{commit}", "commitOid": commit, "success": True})
 
 
 def _json(content: object, headers: dict[str, str] | None = None) -> Answer:

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from pathlib import Path
 
 from curation.leaves.export.forms import ByCluster, Form, answers_in, export, forms
 from curation.leaves.export.webdataset import WebDataset
@@ -10,6 +11,7 @@ from runtime.arguments import Parser, add_fields
 from runtime.console import command
 from runtime.engine import engine_for
 from runtime.errors import InputError, flag
+from runtime.packages import UPLOADS, modules
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
@@ -47,8 +49,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         args = parse(argv, usable, unusable)
         if args.format in unusable:
             raise InputError(unusable[args.format])
-        form, engine = asked(args, usable), engine_for(args, "export")
-        say(export(engine, args.run, args.output, form, args.overwrite, ConsoleProgress()))
+        form, engine, uploads = asked(args, usable), engine_for(args, "export"), modules(*UPLOADS)
+        for module in uploads:
+            module.require(args)
+
+        def upload(folder: Path) -> None:
+            for module in uploads:
+                module.upload(args)
+
+        say(export(engine, args.run, args.output, form, args.overwrite, ConsoleProgress(), upload))
 
 
 def asked(args: Namespace, usable: dict[str, type[Form]]) -> Form:
@@ -97,5 +106,7 @@ def parse(argv: Sequence[str] | None, usable: dict[str, type[Form]], others: Ite
     add_fields(parser.add_argument_group("what is drawn"), ByCluster, DRAWN)
     for form in usable.values():
         form.add_flags(parser)
+    for module in modules(*UPLOADS):
+        module.add(parser)
     parser.add_engine()
     return parser.parse_args(argv)

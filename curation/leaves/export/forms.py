@@ -9,7 +9,7 @@ import json
 import re
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
 from functools import partial
@@ -199,18 +199,19 @@ def export(
     form: Form,
     overwrite: bool = False,
     progress: Progress | None = None,
+    then: Callable[[Path], object] | None = None,
 ) -> str:
     """Write the run in folder `source` to folder `to` in the format `form`; return a sentence about the result.
 
     Both may be URLs. `engine` is None for processes of this machine, a Spark session, or a function that starts a
-    session. After an interruption, the same call continues.
+    session. After an interruption, the same call continues. `then` is called with the whole folder.
     """
     from curation.run.results import Results  # here, as few forms need figures of the run
 
     run = Results.open(absolute(source))
     paths = [path for name in ("tars", "captions", "scores", "status") for path in getattr(form, name, ())]
     paths += getattr(form, "clusters", ALL).tables
-    wanted = Derivation(_description(run, form, paths), form.whole_by, [run.path, *paths], overwrite)
+    wanted = Derivation(_description(run, form, paths), form.whole_by, [run.path, *paths], overwrite, then)
     with deriving(engine, to, wanted, progress) as folder:
         written = form.write(run, folder)
     return f"{written} in {as_path(to)}"

@@ -58,7 +58,9 @@ def _in_words(address: str, error: Exception) -> Exception:
         return InputError(f"the Hub refuses the token for {address} (status {status(error)}); {_LOGIN}")
     if isinstance(error, FileNotFoundError | PermissionError):
         return error
-    reason = f"status {status(error)}" if isinstance(error, HfHubHTTPError) else str(error) or type(error).__name__
+    reason = str(error) or type(error).__name__
+    if isinstance(error, HfHubHTTPError):
+        reason = ": ".join(filter(None, [f"status {status(error)}", error.server_message]))
     return OSError(redacted(f"{address} cannot be had from {constants.ENDPOINT} ({reason}); try again later"))
 
 
