@@ -18,8 +18,8 @@ def section(package: str, heading: str = "") -> str:
 
 
 def named(row: str) -> list[str]:
-    """Return the names in code in the first cell of a row of a table."""
-    return re.findall(r"`([^`]+)`", row.split("|")[1])
+    """Return the names in code before the colon of an item of a list."""
+    return re.findall(r"`([^`]+)`", row.partition(": ")[0])
 
 
 def rooms(package: Path) -> set[str]:
@@ -30,7 +30,7 @@ def rooms(package: Path) -> set[str]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_map_names_every_room_once(package):
-    rows = [row for row in section(package).splitlines() if row.startswith("|")]
+    rows = [row for row in section(package).splitlines() if row.startswith("- ")]
     on_map = [name for row in rows for name in named(row) if not name.endswith(".csv")]
     assert sorted(on_map) == sorted(rooms(ROOT / package))
 
@@ -39,6 +39,6 @@ def test_the_map_of_curation_states_the_floors_of_the_import_contract():
     config = ConfigParser()
     config.read(ROOT / "setup.cfg", "utf-8")
     layers = config["importlinter:contract:curation"]["layers"].split("\n")
-    rows = [row for row in section("curation", "Which way imports go").splitlines() if row.startswith("|")]
-    floors = [re.findall(r"`([^`]+)`", row) for row in rows[2:]]
+    rows = [row for row in section("curation", "Which way imports go").splitlines() if re.match(r"\d+\. ", row)]
+    floors = [re.findall(r"`([^`]+)`", row) for row in rows]
     assert floors == [re.findall(r"\w+", layer) for layer in layers if layer]

@@ -138,7 +138,7 @@ def test_what_is_not_of_one_image_is_refused_in_one_sentence(tmp_path):
     refusals = {keep: refusal_of(tmp_path / "a.parquet", keep) for keep in OF_MANY_ROWS + OF_A_RUN}
     assert [keep for keep, text in refusals.items() if "is not of one image alone; leave out" not in text] == []
     for keep in ("width > 1; DROP TABLE x", "width > 1, width > 2", "width > 1 LIMIT 1", "width > 1 FROM x", "width a"):
-        assert " of --keep " in (text := f" of {refusal_of(tmp_path / 'a.parquet', keep)}"), text
+        assert " of keep " in (text := f" of {refusal_of(tmp_path / 'a.parquet', keep)}"), text
     for keep in ("name = 'today' AND day > '2020-01-01'", "day > 'epoch'", "name = 'now' OR width > 1", "pi() > width"):
         assert refusal_of(tmp_path / "a.parquet", keep) == ""
 
@@ -164,7 +164,7 @@ def test_the_examples_of_the_page_on_gates_are_evaluated():
     columns |= {"title": pa.string(), "url": pa.string(), "nsfw": pa.string(), "at": pa.timestamp("us")}
     columns |= {"scores": pa.map_(pa.string(), pa.float64()), "faces": pa.list_(pa.float32())}
     page = (ROOT / "docs/how-to/gates.md").read_text("utf-8").partition("## Conditions")[2].partition("## A worked")[0]
-    examples = re.findall(r"^\| `(.*?)` \|", page, re.MULTILINE)
+    examples = re.findall(r"^- `(.*?)`: ", page, re.MULTILINE)
     assert len(examples) == 10
     for example in examples:
         assert [each.text for each in Conditions.parse(example, {"t": pa.schema(columns)}).conditions] == [example]
