@@ -18,9 +18,7 @@ STATED = (
     pa.field("stated_height", pa.int32()),
 )
 
-# One row per (image URL, text) as a page or table states it. A row whose url is null is a tally: `text` names what was
-# counted (see inputs/candidates.py), `tally` is the count. Tallies travel and are stored with the rows of their input,
-# so that an input that is read twice is not counted twice.
+# One row per (image URL, text) as a page or table states it.
 CANDIDATES = pa.schema(
     [
         pa.field("url", pa.string()),
@@ -33,7 +31,6 @@ CANDIDATES = pa.schema(
         pa.field("page_language", pa.string()),  # code that a WARC page states; null: none, or not asked for
         pa.field("pool_language", pa.string()),  # code that the texts around it in this input say; null likewise
         pa.field("record", RECORD),  # of the page; null in tables, or not asked for
-        pa.field("tally", pa.int64()),
     ]
 )
 

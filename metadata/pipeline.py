@@ -18,9 +18,8 @@ from runtime.errors import InputError, typed
 from runtime.progress import Progress
 from runtime.storage.atomic import Parts, finished
 from runtime.storage.locks import WORK, claimed
-from runtime.storage.own_files import checksums_in
 from runtime.storage.paths import make_folder, names, remove
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 log = logging.getLogger("metadata")
 
@@ -84,9 +83,9 @@ class Counting:
             title = f"words of {len(parts)} languages" if len(parts) > 1 else parts[codes[0]].title
             with self.progress.stage(title):
                 files = {code: build.sources.wikipedias_of(code) for code in codes}
-                tallies = ngram_entries(engine, files, plan)
+                results = ngram_entries(engine, files, plan)
             for code, part in parts.items():
-                self._finish(part, tallies[code])
+                self._finish(part, results[code])
             remove(work)
 
     def count_titles(self) -> None:
@@ -101,8 +100,8 @@ class Counting:
         codes = frozenset(sources.languages)
         plan = TitlePlan(self.build.config, codes, sources.namespaces, articles, folder, work, size)
         with self.progress.stage(part.title):
-            tallies = title_entries(engine, list(sources.pageviews), plan)
-        self._finish(part, tallies)
+            result = title_entries(engine, list(sources.pageviews), plan)
+        self._finish(part, result)
 
     def _has(self, part: BuildPart) -> bool:
         """Return whether a part exists that was made from the same files and parameters; log it if so."""
@@ -111,9 +110,9 @@ class Counting:
             log.info("%s: counted before", part.title)
         return found
 
-    def _finish(self, part: BuildPart, tallies: Tallies) -> None:
-        checksums = checksums_in(tallies)  # from the tasks that wrote the files: a listing of the folder may lag behind
-        stamp = {"made_from": part.made_from, "tallies": tallies.rows(), "checksums": checksums}
+    def _finish(self, part: BuildPart, result: TaskResult) -> None:
+        checksums = dict(sorted(result.files.items()))
+        stamp = {"made_from": part.made_from, "tallies": result.rows(), "checksums": checksums}
         self.build.parts.finish(part.name, stamp)
         log.debug("%s: counted", part.title)
 

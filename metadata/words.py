@@ -25,7 +25,7 @@ from metadata.config import ENGLISH, MetadataConfig
 from metadata.languages import LOCALE, Language
 from metadata.rules import MARK, SEPARATOR, SPACELESS, WORD, character_classes, normalise
 from runtime.arrow import gather
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 ICU_VERSION = icu4py.icu_version
 
@@ -252,13 +252,13 @@ def titles(language: Language, config: MetadataConfig) -> ChoiceRule:
     return ChoiceRule(config.title_limit, config.title_share)
 
 
-def figures(batches: Iterable[pa.RecordBatch], rules: Mapping[str, ChoiceRule], longest: int) -> Tallies:
+def figures(batches: Iterable[pa.RecordBatch], rules: Mapping[str, ChoiceRule], longest: int) -> TaskResult:
     """Return tallies by language of batches with the schema RATED: `rows`, the `sum` of scores, `candidates`, `enough`.
 
     Candidates are strings that can be entries (`can_be_entry`). `enough` counts the candidates whose score is not below
     the least value of the language's rule.
     """
-    tally = Tallies()
+    tally = TaskResult()
     for code, rows in by_language(batches):
         score, candidate = rows["score"], can_be_entry(rows["entry"], longest)
         enough = pc.and_(candidate, pc.greater_equal(score, rules[code].least))

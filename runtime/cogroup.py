@@ -7,7 +7,7 @@ tallies numbers.
 
 Neither rows nor files make memory grow. A task holds 128 MB of rows that wait to be packed, and the rows of one bucket:
 some 250 MB, unless a single key has more. Its packed rows are in a temporary file. The driver holds the list of files
-and the sums of tallies. Both engines give the same rows to a task, in any order.
+and the sum of results. Both engines give the same rows to a task, in any order.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ import pyarrow as pa
 from runtime.buckets import Block, Keys, Packer, by_bucket, unpack
 from runtime.engine import Engine, Relay
 from runtime.partitioning import MOST_BUCKETS, senders
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 SIDE = pa.field("side", pa.int8())  # the number of the side that a row is from
 
 Rows = Iterator[pa.RecordBatch]
-Read = Callable[[int, Any, Tallies], Iterator[pa.RecordBatch] | Iterator[Block]]
-Function = Callable[[int, Iterator[Rows], Tallies], Iterable[pa.RecordBatch] | None]
+Read = Callable[[int, Any, TaskResult], Iterator[pa.RecordBatch] | Iterator[Block]]
+Function = Callable[[int, Iterator[Rows], TaskResult], Iterable[pa.RecordBatch] | None]
 
 
 @dataclass(frozen=True)
 class Side:
-    """Files whose rows take part: `read(number, file, tallies)` yields rows of a file, or blocks of such rows.
+    """Files whose rows take part: `read(number, file, result)` yields rows of a file, or blocks of such rows.
 
     The rows have columns of the first stage's schema, in any order; a column that a side lacks is null, and SIDE, if
     the schema has it, is the side's number. `rows` is the estimated number of rows in all files: the fewer there are,
@@ -51,7 +51,7 @@ class Side:
 class Grouping:
     """Tasks to which rows of `schema` are dealt by key, in `buckets` ranges of keys; a task takes neighbouring ranges.
 
-    `keys(rows)` returns uint64 keys. `function(task, buckets, tallies)` takes the rows of each bucket, as an iterator
+    `keys(rows)` returns uint64 keys. `function(task, buckets, result)` takes the rows of each bucket, as an iterator
     over batches, and yields rows for the next stage, if there is one. Small buckets come together, and large ones in
     parts, but all rows of a key come at once. `tasks`
     divides `buckets`.
@@ -78,14 +78,14 @@ class Grouping:
             yield from packer.deal(batch, self.keys(batch))
         yield from packer.finish()
 
-    def run(self, task: int, blocks: Iterable[bytes], tallies: Tallies) -> Rows:
+    def run(self, task: int, blocks: Iterable[bytes], result: TaskResult) -> Rows:
         """Yield the rows that the function yields for a task, given the task's blocks."""
         buckets = by_bucket(blocks, self.buckets, self.schema, self.keys)
-        yield from self.function(task, buckets, tallies) or ()
+        yield from self.function(task, buckets, result) or ()
 
 
-def cogroup(engine: Engine, sides: Sequence[Side], *stages: Grouping) -> Tallies:
-    """Take the rows of all sides through the stages; return the sums of the tallies of all tasks."""
+def cogroup(engine: Engine, sides: Sequence[Side], *stages: Grouping) -> TaskResult:
+    """Take the rows of all sides through the stages; return the sum of the results of all tasks."""
     first, last = stages[0], stages[-1]
     items = [
         [(side, number, of_side.files[number]) for number in numbers]
@@ -109,10 +109,10 @@ class _Send:
     sides: Sequence[tuple[Read, Callable[[Rows], Rows] | None]]
     stage: Grouping
 
-    def __call__(self, files: list[tuple[int, int, Any]], tallies: Tallies) -> Iterator[Block]:
+    def __call__(self, files: list[tuple[int, int, Any]], result: TaskResult) -> Iterator[Block]:
         side = files[0][0]
         read, combine = self.sides[side]
-        rows: Any = chain.from_iterable(read(number, file, tallies) for _, number, file in files)
+        rows: Any = chain.from_iterable(read(number, file, result) for _, number, file in files)
         rows = combine(rows) if combine else rows
         return self.stage.packed(_completed(each, self.stage.schema, side) for each in rows)
 
@@ -124,21 +124,21 @@ class _Pass:
     stage: Grouping
     after: Grouping
 
-    def __call__(self, task: int, blocks: Iterator[bytes], tallies: Tallies) -> Iterator[Block]:
-        return self.after.packed(self.stage.run(task, blocks, tallies))
+    def __call__(self, task: int, blocks: Iterator[bytes], result: TaskResult) -> Iterator[Block]:
+        return self.after.packed(self.stage.run(task, blocks, result))
 
 
 @dataclass(frozen=True)
 class _Receive:
-    """Runs a task of the last stage, whose rows go nowhere, and returns its tallies."""
+    """Runs a task of the last stage, whose rows go nowhere, and returns its result."""
 
     stage: Grouping
 
-    def __call__(self, task: int, blocks: Iterator[bytes]) -> Tallies:
-        tallies = Tallies()
-        for _ in self.stage.run(task, blocks, tallies):
+    def __call__(self, task: int, blocks: Iterator[bytes]) -> TaskResult:
+        result = TaskResult()
+        for _ in self.stage.run(task, blocks, result):
             pass
-        return tallies
+        return result
 
 
 def _completed(rows: pa.RecordBatch | Block, schema: pa.Schema, side: int) -> pa.RecordBatch | Block:

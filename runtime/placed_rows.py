@@ -17,7 +17,7 @@ import pyarrow as pa
 from runtime.buckets import FEWEST_ROWS
 from runtime.cogroup import Function, Grouping, Rows
 from runtime.partitioning import MOST_BUCKETS
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 PLACE = (pa.field("file", pa.int32()), pa.field("row", pa.int64()))  # the number of a file, and of a row in it
 _TAKEN = 1 << 16  # rows in a batch of a RowStream
@@ -87,7 +87,7 @@ def filled(rows: pa.RecordBatch | None, begin: int, end: int, field: pa.Field) -
     return rows[field.name].take(pa.array(at, mask=at < 0))
 
 
-Write = Callable[[int, RowStream], Tallies]
+Write = Callable[[int, RowStream], TaskResult]
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,10 @@ class _WriteFiles:
     places: Places
     write: Write
 
-    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+    def __call__(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         stream = in_order(buckets)
         for number in self.places.files_of(task):
-            tallies.update(self.write(number, stream).rows())
+            result.merge(self.write(number, stream))
 
 
 def in_order(buckets: Iterable[Rows]) -> RowStream:

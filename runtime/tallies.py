@@ -1,12 +1,13 @@
-"""Add up named counts, some of them per language, which workers send to the driver as rows.
+"""The result of a task: named counts, some of them per language, the checksums of its files, and facts.
 
-The rows are part of a stage's result, not Spark accumulators: a task that runs twice is counted once.
+Results are what a stage returns, not Spark accumulators: a task that runs twice is counted once.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 UNKNOWN = "unknown_"  # begins names that end in a value from the input, such as `unknown_language.` and a label
 MOST = 1000  # such names that have their own sums
@@ -38,8 +39,10 @@ class Tallies:
                 name = rest
         self._sums[name, language] += value
 
-    def __add__(self, other: Tallies) -> Tallies:
-        return Tallies([*self.rows(), *other.rows()])
+    def count(self, sums: Mapping[str, float], language: str | None = None) -> None:
+        """Add the sums of several names, in their order."""
+        for name in sorted(sums):
+            self.add(name, sums[name], language)
 
     def __getitem__(self, name: str) -> float:
         """Return the sum of `name` over all languages; a whole number is an int."""
@@ -61,17 +64,55 @@ class Tallies:
                 sums[name.removeprefix(prefix)] += value
         return {name: _number(sums[name]) for name in sorted(sums, key=lambda name: (-sums[name], name))}
 
-    def take(self, prefix: str) -> dict[str, float]:
-        """Remove sums of names that begin with `prefix`; return them, over all languages, by the rest of the name."""
-        taken = Tallies()
-        for name, language in [key for key in self._sums if key[0].startswith(prefix)]:
-            taken.add(name.removeprefix(prefix), self._sums.pop((name, language)))
-        return {name: _number(value) for (name, _), value in taken._sums.items()}
-
     def rows(self) -> list[dict]:
         """Return one row per sum, dictionaries of name, language and value, sorted by name and language."""
         keys = sorted(self._sums, key=lambda key: (key[0], key[1] or ""))
         return [{"name": name, "language": code, "value": self._sums[name, code]} for name, code in keys]
+
+
+class TaskResult(Tallies):
+    """What a task hands back, or several: tallies, the checksums of files by name, and lists of facts by name.
+
+    A fact is a value that JSON can represent, such as the first uid of a kind; the lists of several tasks are joined in
+    the order of the tasks.
+    """
+
+    def __init__(
+        self, counts: Iterable[dict] = (), files: Mapping[str, str] | None = None, facts: Mapping | None = None
+    ):
+        super().__init__(counts)
+        self.files: dict[str, str] = dict(files or {})
+        self.facts: dict[str, list] = {name: [*noted] for name, noted in (facts or {}).items()}
+
+    def note(self, name: str, *facts: Any) -> None:
+        """Add facts to the list `name`."""
+        self.facts.setdefault(name, []).extend(facts)
+
+    def noted(self, name: str) -> list:
+        """Return the facts of the list `name`; an empty list if there are none."""
+        return self.facts.get(name, [])
+
+    def merge(self, other: TaskResult) -> None:
+        """Add the counts, files and facts of another task."""
+        self.update(other.rows())
+        self.files |= other.files
+        for name, facts in other.facts.items():
+            self.note(name, *facts)
+
+    def __add__(self, other: TaskResult) -> TaskResult:
+        return merged([self, other])
+
+    def content(self) -> dict[str, Any]:
+        """Return the arguments that make an equal TaskResult, which JSON can represent, as stamps hold them."""
+        return {"counts": self.rows(), "files": dict(sorted(self.files.items())), "facts": self.facts}
+
+
+def merged(results: Iterable[TaskResult]) -> TaskResult:
+    """Return the sums of all counts, all files, and all facts, in the order of the results."""
+    total = TaskResult()
+    for result in results:
+        total.merge(result)
+    return total
 
 
 def _number(value: float) -> float:

@@ -12,8 +12,7 @@ import pyarrow as pa
 
 from curation.balancing.manifest import sample_batch
 from curation.images import combine
-from curation.images.grouping import images_of, key_of, keyed, pack_pairs, runs, tally_copies, without_tallies
-from curation.inputs import candidates
+from curation.images.grouping import images_of, key_of, keyed, pack_pairs, runs, tally_copies
 from curation.inputs.tables.parquet_tables import from_batch
 from curation.run import warm
 from curation.run.tasks import MatchPlan
@@ -24,7 +23,7 @@ from runtime.buckets import Block, Packer, by_bucket
 from runtime.shipping import Shipped
 from runtime.storage.own_files import intact
 from runtime.storage.parquet import open_parquet
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 from runtime.warming import compile_kernels
 
 Batches = Iterable[pa.RecordBatch]
@@ -43,7 +42,8 @@ def match_pairs(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
     """
     matching = plan.open()
     gc.freeze()
-    for block in pack_pairs(_candidates(batches, plan), matching, plan.max_texts, BUCKETS, Tallies()):
+    result = TaskResult()
+    for block in pack_pairs(_candidates(batches, plan, result), matching, plan.max_texts, BUCKETS, result):
         yield pa.RecordBatch.from_pylist([{"bucket": block.bucket, "block": block.data}], BLOCKS)
 
 
@@ -51,7 +51,7 @@ def match_unique(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
     """Yield the images with a match of a partition in which each row is an image of its own."""
     matching, tallied = plan.open(), Tallies()
     gc.freeze()
-    for run in runs(keyed(rows) for rows in without_tallies(_candidates(batches, plan), tallied)):
+    for run in runs(map(keyed, _candidates(batches, plan, tallied))):
         yield combine.group(matching.match(run), tallied, unique=True)
 
 
@@ -62,7 +62,7 @@ def group(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
     """
     _prepare()
     blocks = (block.as_buffer() for batch in batches for block in batch["block"])
-    for images in images_of(by_bucket(blocks, BUCKETS, PAIRS, key_of), max_texts, Tallies()):
+    for images in images_of(by_bucket(blocks, BUCKETS, PAIRS, key_of), max_texts, TaskResult()):
         for at in range(0, images.num_rows, BATCH_ROWS):
             yield images.slice(at, BATCH_ROWS)
 
@@ -73,8 +73,8 @@ def tallies(batches: Batches, plan: MatchPlan, unique: bool) -> Iterator[pa.Reco
     With `unique`, each row is an image of its own, and no blocks are yielded.
     """
     _prepare()
-    tallied, packer = Tallies(), Packer(BUCKETS)
-    for run in runs(keyed(rows) for rows in without_tallies(_candidates(batches, plan), tallied)):
+    tallied, packer = TaskResult(), Packer(BUCKETS)
+    for run in runs(map(keyed, _candidates(batches, plan, tallied))):
         if not unique:
             rows = combine.combine(run, plan.max_texts, tallied)
             yield from map(_counted, packer.deal(rows, key_of(rows)))
@@ -88,7 +88,7 @@ def all_tallies(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
     The result has the schema TALLIES. The partition must have all rows of its buckets.
     """
     _prepare()
-    tallied = Tallies()
+    tallied = TaskResult()
 
     def blocks() -> Iterator[pa.Buffer]:
         for batch in batches:
@@ -130,16 +130,16 @@ def _rows(tallied: Tallies) -> list[dict]:
     return [{"name": row["name"], "count": int(row["value"])} for row in tallied.rows() if row["value"]]
 
 
-def _candidates(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the pairs that no list excludes, and tallies, as CANDIDATES; columns of `batches` have the same names."""
-    return plan.candidates(_read(batches))
+def _candidates(batches: Batches, plan: MatchPlan, tallies: Tallies) -> Iterator[pa.RecordBatch]:
+    """Yield the pairs that no list excludes, as CANDIDATES, and count; columns of `batches` have the same names."""
+    return plan.candidates(_read(batches, tallies), tallies)
 
 
-def _read(batches: Batches) -> Iterator[pa.RecordBatch]:
+def _read(batches: Batches, tallies: Tallies) -> Iterator[pa.RecordBatch]:
     counted: Counter[str] = Counter()
     for batch in batches:
         yield from from_batch(batch, {name: name for name in batch.schema.names}, counted)
-    yield candidates.tallies(counted)
+    tallies.count(+counted)
 
 
 @lru_cache(maxsize=1)

@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.exclusion.lists import HASHES, KINDS, KeySet, domain_keys, first_bad, flags, read_whole_list, url_keys
-from curation.inputs.candidates import tallies
 from runtime.arrow import exact_numbers, string_array, string_buffers, uid_numbers
 from runtime.errors import InputError, quoted
 from runtime.storage.arrays import open_arrays, save_arrays
+from runtime.tallies import Tallies
 
 VERSION = 3
 _LISTED = tuple(kind for kind in KINDS if kind not in HASHES)
@@ -133,7 +133,7 @@ class Exclusion:
         """Return the reason why each row is excluded, one of REASONS, or null for a row that stays.
 
         The batch must have the column url and, if pages are excluded, page_url. If uid is null or missing, the MD5 of
-        the URL is used. A row whose url is null is no image (but a tally, say) and stays.
+        the URL is used. A row whose url is null is no image, and stays.
         """
         if not len(self):
             return pa.nulls(batch.num_rows, pa.string())
@@ -143,22 +143,20 @@ class Exclusion:
         is_kept = (numbers == len(REASONS)) | ~flags(batch["url"].is_valid())
         return _NAMES.take(pa.array(numbers, mask=is_kept))
 
-    def out_of(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield batches (schema CANDIDATES) without excluded rows; then, if rows were excluded, a batch of tallies.
+    def out_of(self, batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iterator[pa.RecordBatch]:
+        """Yield batches (schema CANDIDATES) without excluded rows.
 
-        The tallies are `dropped.REASON` and, as a negative number, `pairs`, as excluded rows were counted as pairs.
+        They are tallied as `dropped.REASON` and, as a negative number, as `pairs`, as they were counted as pairs.
         """
-        dropped: Counter[str] = Counter()
         for batch in batches:
             reasons = self.excluded(batch)
             if reasons.null_count < len(reasons):
-                dropped.update(reasons.drop_null().to_pylist())
+                for reason, rows in Counter(reasons.drop_null().to_pylist()).items():
+                    tallies.add(f"dropped.{reason}", rows)
+                tallies.add("pairs", reasons.null_count - len(reasons))
                 batch = batch.filter(reasons.is_null())
             if batch.num_rows:
                 yield batch
-        if dropped:
-            rows = {f"dropped.{reason}": rows for reason, rows in dropped.items()}
-            yield tallies(Counter(rows | {"pairs": -dropped.total()}))
 
     def save(self, directory: str | PathLike[str]) -> str:
         """Write the exclusion into a folder, for workers to open; return the folder's path."""

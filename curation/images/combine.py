@@ -18,7 +18,7 @@ from curation.language.text_kinds import is_foreign
 from curation.schemas import CANDIDATE, MATCHED
 from runtime.arrow import differs, string_buffers
 from runtime.redaction import hidden
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 
 DUPLICATE = "dropped.duplicate_text"
 OVER_LIMIT = "dropped.text_over_limit"
@@ -28,18 +28,18 @@ SHOWN_CHARACTERS = 200  # of a uid or URL in an example
 OF_TEXT = ("page_url", "record", "copies", "shown")  # columns with one value per text: the smallest, and sums
 
 
-def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.RecordBatch:
+def combine(rows: pa.RecordBatch, max_texts: int, result: TaskResult) -> pa.RecordBatch:
     """Return rows with the schema KEYED or PAIRS, each text of an image once, at most `max_texts` texts of an image.
 
     The result is sorted by key, uid, hash, text, kind, given, page_language and pool_language; of rows of the same
-    image with equal texts, the first stays. `tallies` gets the number of rows dropped because of `max_texts`.
+    image with equal texts, the first stays. `result` gets the number of rows dropped because of `max_texts`.
 
     Each row that stays gets `copies`, the number of input rows with its text, and their smallest page_url, with its
     record. All rows of an image get its smallest url, all of its signals, and the largest width and height stated.
     The first also gets the sum of `shown` over all rows of the image, also dropped ones; the others get 0.
     """
     order, new_image, new_text = _ordered(rows)
-    rows = _marked(rows, order, new_image, tallies)
+    rows = _marked(rows, order, new_image, result)
     texts = np.flatnonzero(new_text)
     images, of_texts = np.append(np.flatnonzero(new_image), len(order)), np.append(texts, len(order))
     image_of_text = np.cumsum(new_image)[texts] - 1
@@ -49,7 +49,7 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
         for name, bounds in (("copies", of_texts), ("shown", images))
     )
     stays = rank < max_texts
-    tallies.add(OVER_LIMIT, int(copies[~stays].sum()))
+    result.add(OVER_LIMIT, int(copies[~stays].sum()))
 
     kept = pa.array(order[texts[stays]])
     columns = {name: rows[name].take(kept) for name in rows.schema.names if name not in (*OF_IMAGE, *OF_TEXT)}
@@ -99,10 +99,10 @@ def tally_duplicates(rows: pa.RecordBatch, tallies: Tallies) -> None:
     tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
 
 
-def _marked(rows: pa.RecordBatch, order: np.ndarray, new_image: np.ndarray, tallies: Tallies) -> pa.RecordBatch:
+def _marked(rows: pa.RecordBatch, order: np.ndarray, new_image: np.ndarray, result: TaskResult) -> pa.RecordBatch:
     """Return `rows` with SEVERAL_URLS in `signals` where the URL differs from that of the image's row before.
 
-    `order` has the indices that sort rows; in this order, `new_image` says which rows begin an image. `tallies` gets an
+    `order` has the indices that sort rows; in this order, `new_image` says which rows begin an image. `result` gets an
     example of a uid with two URLs, unless it has one.
     """
     (offsets, data), has_url = string_buffers(rows["url"]), rows["url"].is_valid().to_numpy(zero_copy_only=False)
@@ -113,10 +113,10 @@ def _marked(rows: pa.RecordBatch, order: np.ndarray, new_image: np.ndarray, tall
     places = places[differs]
     if not len(places):
         return rows
-    if not tallies.beginning(SHARED):
+    if not result.noted(SHARED):
         row, last = order[places[0]], order[places[0] - 1]
         uid, *urls = (str(text)[:SHOWN_CHARACTERS] for text in (rows["uid"][row], rows["url"][last], rows["url"][row]))
-        tallies.add(f"{SHARED}{uid} ({' and '.join(map(hidden, sorted(urls)))})")
+        result.note(SHARED, f"{uid} ({' and '.join(map(hidden, sorted(urls)))})")
     signals = rows["signals"].to_numpy().copy()
     signals[order[places]] |= SEVERAL_URLS
     return _with(rows, "signals", signals)

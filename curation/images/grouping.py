@@ -25,9 +25,8 @@ from runtime.arrow import differs, gather_reduced, gather_rows, parts
 from runtime.buckets import BUCKET_BYTES, Block, Packer, bucket_of
 from runtime.cogroup import Grouping, Rows
 from runtime.partitioning import group_buckets
-from runtime.storage.own_files import tally
 from runtime.storage.parquet import part_writer
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 
 RUN_ROWS = 131_072  # rows that are sorted and matched together; most languages have few of them
 RUN_BYTES = 128 << 20
@@ -35,29 +34,27 @@ _OF_IMAGE = [name for name in MATCHED.names if name in PAIRS.names]
 
 
 def pack_pairs(
-    batches: Iterable[pa.RecordBatch], matching: Matching, max_texts: int, buckets: int, tallies: Tallies
+    batches: Iterable[pa.RecordBatch], matching: Matching, max_texts: int, buckets: int, result: TaskResult
 ) -> Iterator[Block]:
     """Combine and match batches with the schema CANDIDATES; yield the pairs in blocks by bucket, of `buckets` buckets.
 
-    `tallies` gets the tallies in the batches, those of combining, and the number of pairs as `rows`.
+    `result` gets the tallies of combining, the numbers of signals and licences, and the number of pairs as `rows`.
     """
     packer = Packer(buckets)
-    for run in _keyed_runs(batches, tallies):
-        rows = matching.match(combine(run, max_texts, tallies))
-        tallies.add("rows", rows.num_rows)
+    for run in _keyed_runs(batches, result):
+        rows = matching.match(combine(run, max_texts, result))
+        result.add("rows", rows.num_rows)
         yield from packer.add(rows, bucket_of(key_of(rows), buckets))
     yield from packer.finish()
 
 
-def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Path) -> Tallies:
-    """Match candidates that are each an image of their own, and write the images with a match; return all tallies.
+def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Path, result: TaskResult) -> None:
+    """Match candidates that are each an image of their own, and write the images with a match.
 
     `batches` have the schema CANDIDATES.
     """
-    tallies = Tallies()
-    images = (group(matching.match(run), tallies, unique=True) for run in _keyed_runs(batches, tallies))
-    tallies.add("matched", write_rows(images, MATCHED, path, tallies))
-    return tallies
+    images = (group(matching.match(run), result, unique=True) for run in _keyed_runs(batches, result))
+    result.add("matched", write_rows(images, MATCHED, path, result))
 
 
 @dataclass(frozen=True)
@@ -71,31 +68,31 @@ class ImageGrouping:
         """Return the grouping of about so many pairs, with the schema PAIRS."""
         return Grouping(PAIRS, key_of, self.write, *group_buckets(pairs))
 
-    def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+    def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         """Write the images of a task."""
-        images = images_of(buckets, self.max_texts, tallies)
-        tallies.add("matched", write_rows(images, MATCHED, self.folder / f"{task:05d}.parquet", tallies))
+        images = images_of(buckets, self.max_texts, result)
+        result.add("matched", write_rows(images, MATCHED, self.folder / f"{task:05d}.parquet", result))
 
 
-def write_rows(rows: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, tallies: Tallies) -> int:
-    """Write a Parquet file of rows about images; tally its checksum, and return the number of its rows."""
+def write_rows(rows: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, result: TaskResult) -> int:
+    """Write a Parquet file of rows about images; add its checksum to `result`, and return the number of its rows."""
     with part_writer(path, schema, MATCHED_ROW_GROUP) as writer:
         for batch in rows:
             writer.write(batch)
-    tally(tallies, path, writer.checksum)
+    result.files[path.name] = writer.checksum
     return writer.rows
 
 
-def images_of(buckets: Iterable[Rows], max_texts: int, tallies: Tallies) -> Rows:
+def images_of(buckets: Iterable[Rows], max_texts: int, result: TaskResult) -> Rows:
     """Yield the matched images of pairs, bucket by bucket."""
     for pairs in buckets:
-        yield group(_combined(pairs, max_texts, tallies), tallies)
+        yield group(_combined(pairs, max_texts, result), result)
 
 
-def tally_copies(buckets: Iterable[Rows], max_texts: int, tallies: Tallies) -> None:
+def tally_copies(buckets: Iterable[Rows], max_texts: int, result: TaskResult) -> None:
     """Tally the duplicate and surplus texts that `images_of` would drop; the unmatched rows have the schema KEYED."""
     for rows in buckets:
-        tally_duplicates(_combined(rows, max_texts, tallies), tallies)
+        tally_duplicates(_combined(rows, max_texts, result), result)
 
 
 def key_of(pairs: pa.RecordBatch) -> np.ndarray:
@@ -168,30 +165,18 @@ def tally_signals(rows: pa.RecordBatch, tallies: Tallies) -> None:
         tallies.add(f"{TALLY}{row['values']}", row["counts"])
 
 
-def without_tallies(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield batches with the schema CANDIDATES without their tally rows, which are added to `tallies`."""
-    for batch in batches:
-        is_tally = pc.is_null(batch["url"])
-        if is_tally.true_count:
-            for row in batch.filter(is_tally).select(["text", "tally"]).to_pylist():
-                tallies.add(row["text"], row["tally"])
-            batch = batch.filter(pc.invert(is_tally))
-        if batch.num_rows:
-            yield batch
-
-
-def _combined(batches: Iterable[pa.RecordBatch], max_texts: int, tallies: Tallies) -> pa.RecordBatch:
+def _combined(batches: Iterable[pa.RecordBatch], max_texts: int, result: TaskResult) -> pa.RecordBatch:
     """Return the rows of all batches in one batch, to which `combine` is applied."""
 
     def reduce(held: list[pa.RecordBatch]) -> pa.RecordBatch:
-        return combine(_one(held), max_texts, tallies)
+        return combine(_one(held), max_texts, result)
 
     return reduce(gather_reduced(batches, reduce, BUCKET_BYTES))
 
 
 def _keyed_runs(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of CANDIDATES batches in larger KEYED batches; tally their signals and their tally rows."""
-    for run in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
+    """Yield the rows of CANDIDATES batches in larger KEYED batches; tally their signals."""
+    for run in runs(map(keyed, batches)):
         tally_signals(run, tallies)
         yield run
 

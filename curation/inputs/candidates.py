@@ -1,7 +1,7 @@
-"""Make batches of candidates from rows or columns of any format, with tallies; map stated languages to codes.
+"""Make batches of candidates from rows or columns of any format, and count; map stated languages to codes.
 
 Texts are cleaned, their character references resolved (once more if they were escaped twice), and web addresses
-recognised, by the same rules for crawls and tables. A tally counts what one file held and what was dropped from it:
+recognised, by the same rules for crawls and tables. Readers add to a `tally` what one file has and what was dropped:
 `files`, `records` (WARC records, or rows of a table), `pages` (those with an image), `image_links`, `pairs` (rows that
 became candidates) and `dropped.REASON`. A dropped pair counts once. FIRST_BAD is not a count: it is the number of the
 first bad line.
@@ -137,13 +137,6 @@ def candidates(columns: dict[str, pa.Array]) -> pa.RecordBatch:
         columns[name] if name in columns else pa.nulls(rows, CANDIDATES.field(name).type) for name in CANDIDATES.names
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=CANDIDATES)
-
-
-def tallies(tally: Counter[str]) -> pa.RecordBatch:
-    """Return a batch with the schema CANDIDATES: a row for each count of `tally` that is not zero, sorted by name."""
-    counted = sorted((name, count) for name, count in tally.items() if count)
-    names = pa.array([name for name, _ in counted], pa.string())
-    return candidates({"text": names, "tally": pa.array([count for _, count in counted], pa.int64())})
 
 
 def from_rows(fields: Iterable[str], rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBatch]:

@@ -18,7 +18,6 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from curation.inputs.candidates import tallies
 from curation.inputs.crawl import warc, wat
 from curation.inputs.tables import parquet_tables as parquet
 from curation.inputs.tables import text
@@ -39,8 +38,9 @@ from runtime.storage.listing import ListedFile, Version
 from runtime.storage.paths import in_threads
 from runtime.storage.remote import A_GLANCE, AHEAD, AS_ASKED, Reading
 
-# Yields the candidates of an opened file, then its tallies; called with the file, its path and the options. If the
-# format is split, the argument `pieces` has the numbers of the pieces to read.
+# Yields the candidates of an opened file; called with the file, its path, the options, and a Counter, empty before, to
+# which it adds what it reads and drops. If the format is split, the argument `pieces` has the numbers of the pieces to
+# read.
 ReadFile = Callable[..., Iterator[pa.RecordBatch]]
 # Returns the facts that the beginning of a file shows; InputError if needed columns are missing.
 LookInto = Callable[[BinaryIO, str, TableOptions], Glance]
@@ -73,11 +73,11 @@ class Format:
     is_split: bool = False  # a task reads some pieces of a big file
 
     def read(
-        self, file: BinaryIO, path: str, options: TableOptions, pieces: range | None = None
+        self, file: BinaryIO, path: str, options: TableOptions, tally: Counter[str], pieces: range | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the candidates of an opened file (of all pieces, or of `pieces`), then its tallies."""
+        """Yield the candidates of an opened file (of all pieces, or of `pieces`); add to `tally` what is read."""
         part = {} if pieces is None else {"pieces": pieces}
-        return self.reader(self._unpacked(file, path), path, options, **part)
+        return self.reader(self._unpacked(file, path), path, options, tally, **part)
 
     def glance(self, file: BinaryIO, path: str, options: TableOptions) -> Glance:
         """Return the facts that the beginning of an opened file shows; InputError if needed columns are missing."""
@@ -91,7 +91,7 @@ OWN = (
     Format(
         name="wat",
         endings=(".wat.gz",),
-        reader=lambda file, path, options: wat.read(file, path),
+        reader=lambda file, path, options, tally: wat.read(file, tally, path),
         check=None,
         pair_bytes=500,
         seconds_a_gb=13,
@@ -100,7 +100,7 @@ OWN = (
     Format(
         name="warc",
         endings=(".warc.gz",),
-        reader=lambda file, path, options: warc.read(file, path),
+        reader=lambda file, path, options, tally: warc.read(file, tally, path),
         check=None,
         pair_bytes=2000,
         seconds_a_gb=23,
@@ -258,23 +258,24 @@ def dialects(files: list[Input]) -> list[str]:
     ]
 
 
-def read(source: Input, options: TableOptions | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of one input, then its tallies.
+def read(
+    source: Input, options: TableOptions | None = None, tally: Counter[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the candidates of one input; add to `tally`, if given, what is read and dropped.
 
     InputError if the file has changed since it was found; OSError if the file cannot be read.
     """
     file, format = listed(source), formats()[source.format]
-    pieces = range(*source.row_groups) if source.row_groups else None
+    pieces, tally = range(*source.row_groups) if source.row_groups else None, Counter() if tally is None else tally
     options = replace(options or TableOptions(), dialect=source.dialect)
     try:
         with file.open(format.reading) as opened:
-            yield from format.read(opened, source.path, options, pieces)
+            yield from format.read(opened, source.path, options, tally, pieces)
     except OSError:
         file.check()  # if the file has changed, that explains the error
         raise
     file.check()
-    if file.retries:
-        yield tallies(Counter(retries=file.retries))
+    tally["retries"] += file.retries
 
 
 def listed(file: Input) -> ListedFile:
@@ -386,7 +387,7 @@ class InputSample:
     files: list[Input]
     columns: dict[str, list[str]]  # field → names of its columns in the files that were looked into
     rows: pa.Table  # CANDIDATES
-    tally: Counter[str]  # of the files that were looked into; most tallies come at a file's end
+    tally: Counter[str]  # of the files that were read to their ends
     pairs: float  # estimated number of pairs in all of the files
 
     @property
@@ -433,13 +434,12 @@ def _look(source: Input, options: TableOptions) -> tuple[Glance, pa.Table, Count
     tally, used = Counter[str](), source.size
     with file.open(format.reading) as opened:
         pieces = range(*source.row_groups) if source.row_groups else None
-        for batch in format.read(opened, source.path, replace(options, dialect=source.dialect), pieces):
+        for batch in format.read(opened, source.path, replace(options, dialect=source.dialect), tally, pieces):
             is_more = sum(each.num_rows for each in batches) >= ROWS
-            counted = batch.filter(batch["tally"].is_valid())
-            tally.update(dict(zip(counted["text"].to_pylist(), counted["tally"].to_pylist(), strict=True)))
-            batches.append(batch.filter(batch["tally"].is_null()))
-            if is_more and batches[-1].num_rows:
+            batches.append(batch)
+            if is_more and batch.num_rows:
                 used = source.size if opened.closed else opened.tell()
+                tally.clear()
                 break
         else:
             glance = replace(glance, rows=None)

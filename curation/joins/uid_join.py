@@ -25,7 +25,7 @@ from runtime.partitioning import MOST_BUCKETS, group_buckets
 from runtime.placed_rows import PLACE, Places, RowStream, Write
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 from runtime.wording import counted
 
 ROWS = (*KEY, *PLACE)
@@ -161,8 +161,8 @@ class Join:
         """The schema of the rows of images and tables that are sent by KEY."""
         return pa.schema([*ROWS, SIDE, *(field for table in self.tables for field in (*table.fields, *table.order))])
 
-    def write(self, engine: Engine, write: Write) -> Tallies:
-        """Call `write(number, stream)` for each file of images; return the sums of the tallies.
+    def write(self, engine: Engine, write: Write) -> TaskResult:
+        """Call `write(number, stream)` for each file of images; return the sum of the results.
 
         The stream has PLACE and the fields of all tables, for the images that at least one table has. The tally
         REPEATED is the number of rows that are not joined, as another row of their table is about the same image.
@@ -172,7 +172,7 @@ class Join:
         joining = Grouping(self.schema, spread_keys, self._alone.joined, buckets, places.senders(tasks))
         return cogroup(engine, self._sides, joining, places.stage(pa.schema([*PLACE, *self.fields]), write))
 
-    def count(self, engine: Engine, count: Callable[[pa.RecordBatch], Tallies]) -> Tallies:
+    def count(self, engine: Engine, count: Callable[[pa.RecordBatch], Tallies]) -> TaskResult:
         """Return the sums of the tallies that `count` returns for batches of joined rows, which come in any order."""
         counting = Grouping(self.schema, spread_keys, JoinCount(self._alone, count), *self._cut)
         return cogroup(engine, self._sides, counting)
@@ -254,10 +254,10 @@ def each_joined(
     tables: Sequence[Table],
     make: Callable[..., object],
     part: str,
-) -> Tallies:
+) -> TaskResult:
     """Call `make(file, made, number, stream)` for each file, to write a file of `part`; `stream` has the joined rows.
 
-    Finished files are not made again. Return the sums of all tallies.
+    Finished files are not made again. Return the sum of all results.
     """
 
     def begin(missing: list[Item[OwnFile]], task: Task[OwnFile]) -> None:
@@ -268,7 +268,7 @@ def each_joined(
     return folder.fill(items_of(files), make, begin, part)
 
 
-def _made(number: int, stream: RowStream, items: Sequence[Item[OwnFile]], task: Task[OwnFile]) -> Tallies:
+def _made(number: int, stream: RowStream, items: Sequence[Item[OwnFile]], task: Task[OwnFile]) -> TaskResult:
     return task(items[number], number, stream)
 
 

@@ -42,7 +42,7 @@ from runtime.progress import advance
 from runtime.storage.atomic import read_json, write_json
 from runtime.storage.machine_cache import opened, sound
 from runtime.storage.paths import room
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 _BETWEEN = "\x1f"  # a control character, which no symbol holds
 
@@ -165,9 +165,9 @@ def save_matcher(entries: Entries, language: str, rules: Rules, matchers: str | 
     unfinished.replace(folder)
 
 
-def _save_one(language: str, strings: Path, rules: Rules, matchers: Path) -> Tallies:
+def _save_one(language: str, strings: Path, rules: Rules, matchers: Path) -> TaskResult:
     save_matcher(_entries(strings), language, rules, matchers)
-    return Tallies()
+    return TaskResult()
 
 
 def _ids(entries: Entries) -> dict[str, range]:

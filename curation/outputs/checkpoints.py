@@ -17,9 +17,9 @@ from runtime.arrow import gather
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress, advance
 from runtime.storage.atomic import EARLIER, STAMP, read_json, write_json
-from runtime.storage.own_files import OwnFile, checksums_in, is_sound
+from runtime.storage.own_files import OwnFile, is_sound
 from runtime.storage.paths import files, files_below, in_threads, remove
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Input:
     dialect: str | None = None  # name of the dialect, of CSV and TSV
 
 
+VERSION = 2  # of stamps; 1 had names of tallies for checksums and facts
 TASK_BYTES = 64 << 20  # compressed bytes of input for one task
 TASKS_PER_CORE = 3
 STAMP_NAME = re.compile(r"_.*\.json")
@@ -45,12 +46,19 @@ STAMP_NAME = re.compile(r"_.*\.json")
 
 @dataclass(frozen=True)
 class Stamp:
-    """The record of a finished task: its inputs, the files that it wrote, and its tallies."""
+    """The record of a finished task: its inputs, and the content of its result, whose files are what it wrote."""
 
     made_from: str  # digest of all that the files depend on, except the inputs
     inputs: list[dict]
-    files: list[str]
-    tallies: list[dict]
+    counts: list[dict]
+    files: dict[str, str]
+    facts: dict[str, list]
+    version: int = VERSION
+
+    @property
+    def result(self) -> TaskResult:
+        """The result of the task."""
+        return TaskResult(self.counts, self.files, self.facts)
 
 
 @dataclass(frozen=True)
@@ -69,9 +77,9 @@ class Stamps:
         """Return the name, without extension, of the files that a task makes of `inputs`: a digest."""
         return digest_of({"made_from": self.made_from, "inputs": _dicts(inputs)})
 
-    def write(self, inputs: Sequence[Input], files: list[str], tallies: Tallies) -> None:
+    def write(self, inputs: Sequence[Input], result: TaskResult) -> None:
         """Write the stamp of a finished task over `inputs`; only from then on do the task's files count."""
-        content = asdict(Stamp(self.made_from, _dicts(inputs), files, tallies.rows()))
+        content = asdict(Stamp(self.made_from, _dicts(inputs), **result.content()))
         content["checksum"] = digest_of(content)
         write_json(self.folder / f"_{self.name_of(inputs)}.json", content)
 
@@ -84,13 +92,18 @@ class Stamps:
         paths = [path for path in present if STAMP_NAME.fullmatch(path.name)]
         names = {*files_below(self.root)} if self.root else {path.name for path in present}
         for path, content in zip(paths, in_threads(read_json, paths), strict=True):
-            stamp = _stamp(content) if content else None
-            if stamp and stamp.made_from == self.made_from and names >= {*stamp.files}:
+            stamp = stamp_of(content)
+            if stamp and stamp.made_from == self.made_from and names >= stamp.files.keys():
                 yield path, stamp
 
     def forget_damaged(self) -> None:
         """Remove the stamp of each task with a file whose checksum differs, so that the task runs again."""
-        stamped = [(path, file) for path, stamp in self.read() for file in self._recorded(stamp)]
+        root = self.root or self.folder
+        stamped = [
+            (path, OwnFile(root / name, checksum, AGAIN))
+            for path, stamp in self.read()
+            for name, checksum in stamp.files.items()
+        ]
         advance(total=len(stamped))
         damaged = set()
         for (path, _), is_whole in zip(stamped, in_threads(is_sound, (file for _, file in stamped)), strict=True):
@@ -100,23 +113,13 @@ class Stamps:
         for path in damaged:
             remove(path)
 
-    def _recorded(self, stamp: Stamp) -> Iterator[OwnFile]:
-        """Yield those files of a stamp whose checksums are in the tallies of the stamp."""
-        checksums = checksums_in(Tallies(stamp.tallies))
-        for name in checksums.keys() & {*stamp.files}:
-            yield OwnFile((self.root or self.folder) / name, checksums[name], AGAIN)
 
-
-def is_stamp(content: object) -> bool:
-    """Say whether the content of a file is a stamp with the right checksum."""
-    return isinstance(content, dict) and _stamp(dict(content)) is not None
-
-
-def _stamp(content: dict) -> Stamp | None:
-    """Return the Stamp that a file's content describes, or None if the content is no stamp or is damaged."""
-    checksum = content.pop("checksum", None)
-    is_whole = content.keys() == Stamp.__dataclass_fields__.keys() and checksum == digest_of(content)
-    return Stamp(**content) if is_whole else None
+def stamp_of(content: object) -> Stamp | None:
+    """Return the Stamp that a file's content describes; None if it is damaged, of another version, or no stamp."""
+    stated = dict(content) if isinstance(content, dict) else {}
+    checksum = stated.pop("checksum", None)
+    is_whole = stated.keys() == Stamp.__dataclass_fields__.keys() and checksum == digest_of(stated)
+    return Stamp(**stated) if is_whole and stated["version"] == VERSION else None
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ class Ledger:
     inputs: Sequence[Input]  # of the run
     done: dict[Path, Done]
     missing: list[Input]  # inputs that no stamp in `done` covers
-    sums: Tallies  # tallies of all finished tasks, summed
+    sums: TaskResult  # of all finished tasks
 
     @classmethod
     def open(cls, folder: Path, description: dict, inputs: list[Input]) -> Ledger:
@@ -148,14 +151,14 @@ class Ledger:
         wanted = {identity(asdict(source)): source for source in inputs}
         done: dict[Path, Done] = {}
         covered: set[str] = set()
-        sums = Tallies()
+        sums = TaskResult()
         for path, stamp in stamps.read():
             ids = {identity(source) for source in stamp.inputs}
             # Two stamps share an input if a run broke off and one of its tasks ended nevertheless.
             if ids <= wanted.keys() and ids.isdisjoint(covered):
-                done[path] = Done(stamp.files, int(Tallies(stamp.tallies)["rows"]))
+                done[path] = Done([*stamp.files], int(stamp.result["rows"]))
                 covered |= ids
-                sums.update(stamp.tallies)
+                sums.merge(stamp.result)
         return cls(stamps, inputs, done, [source for id, source in wanted.items() if id not in covered], sums)
 
     def completed(self, run: Callable[[Ledger], object], folder: Path, progress: Progress | None = None) -> Ledger:
@@ -188,23 +191,6 @@ class Ledger:
         """Return the files of all finished tasks in lists of about `rows` rows; no task is split between lists."""
         parts = gather(self.done.values(), lambda done: done.rows, rows)
         return [[self.stamps.folder / name for done in part for name in done.files] for part in parts]
-
-    def tallies(self) -> Tallies:
-        """Return a copy of the tallies of all finished tasks, summed."""
-        return Tallies(self.sums.rows())
-
-    def said_of_inputs(self, prefix: str) -> dict[str, str]:
-        """Return what follows `prefix` in the names of tallies that begin with it, by path of the input, sorted.
-
-        The path is that of the first input of the tally's task; such tallies come from tasks with a single input.
-        """
-        said = (
-            (stamp.inputs[0]["path"], rest)
-            for path, stamp in self.stamps.read()
-            if path in self.done
-            for rest in Tallies(stamp.tallies).beginning(prefix)
-        )
-        return dict(sorted(said))
 
     def tasks(self, cores: int, task_bytes: float = TASK_BYTES) -> list[list[Input]]:
         """Return the missing inputs, one list per task, each of about `task_bytes`, or less to keep all cores busy."""

@@ -7,16 +7,16 @@ a file of URLs per curated file:
         path = made.path("urls", file.path.name)
         with part_writer(path, SCHEMA, ROWS) as writer: ...
         made.wrote("urls", path.name, writer.checksum)
-        made.tallies.add("urls", writer.rows)
+        made.result.add("urls", writer.rows)
 
     wanted = Derivation({"run": digest, "of": "urls"}, whole_by="urls.json", inputs=[run.path])
     with deriving(engine, output, wanted) as folder:
-        tallies = folder.each_file("list URLs", curated_files(run), write, "urls")
-        write_json(folder.path / "urls.json", {"urls": tallies["urls"]})
+        result = folder.each_file("list URLs", curated_files(run), write, "urls")
+        write_json(folder.path / "urls.json", {"urls": result["urls"]})
 
 A part, here `urls/`, gets its name when all its files are there; at a URL, where a folder cannot be renamed, the files
 are in the part from the start. The folder is whole once it has the file `whole_by`, which the caller writes last.
-Finished tasks have stamps below `.work` (`ledger`) with their tallies; the stamps are removed when the folder is whole.
+Finished tasks have stamps below `.work` (`checkpoints`) with their results; they are removed when the folder is whole.
 A command that continues compares the finished files with the checksums in the stamps, and makes damaged files anew. At
 the end `.checksums.json` lists the checksums of all files; those of a removal are in its run.json.
 
@@ -39,9 +39,9 @@ from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
 from runtime.storage.atomic import PARTIAL, finished, read_json, text_of, whole, write_json
 from runtime.storage.locks import WORK, Claimed, claimed, clear_work, is_free, require_apart
-from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, recorded
+from runtime.storage.own_files import OwnFile, checksum_of, intact
 from runtime.storage.paths import absolute, files, files_below, make_folder, names, remove
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 STAMPS = ".stamps"  # suffix of the folder of a part's stamps, in the work folder
 CHECKSUMS = ".checksums.json"  # of all files of a whole folder; programs that read the folder pass over the name
@@ -52,11 +52,10 @@ CLAIM = "derived.json"  # in the folder WORK: the digest of what the output is m
 
 @dataclass(frozen=True)
 class Made:
-    """The output of a task for one item: the names of the files that it wrote, and its tallies."""
+    """The output of a task for one item: the folder in which it writes files, and its result."""
 
     folder: Path  # the parent folder of the parts
-    tallies: Tallies = field(default_factory=Tallies)
-    names: list[str] = field(default_factory=list)
+    result: TaskResult = field(default_factory=TaskResult)
 
     def path(self, part: str, name: str) -> Path:
         """Return the path at which to write a file of a part; the part's folder is created.
@@ -75,9 +74,8 @@ class Made:
         self.wrote(part, name, checksum)
 
     def wrote(self, part: str, name: str, checksum: str) -> None:
-        """Record that a file of a part is written, and tally its checksum under `part/name`."""
-        self.names.append(f"{part}/{name}" if part else name)
-        self.tallies.add(*recorded(self.names[-1], checksum))
+        """Record that a file of a part is written, and its checksum."""
+        self.result.files[f"{part}/{name}" if part else name] = checksum
 
 
 @dataclass(frozen=True)
@@ -96,11 +94,11 @@ class Task(Generic[Content]):
     stamps: Stamps
     make: Callable[..., object]
 
-    def __call__(self, item: Item[Content], *more: object) -> Tallies:
+    def __call__(self, item: Item[Content], *more: object) -> TaskResult:
         made = Made(self.folder)
         self.make(item.content, made, *more)
-        self.stamps.write([item.known_as], made.names, made.tallies)
-        return Tallies()  # the tallies are in the stamp
+        self.stamps.write([item.known_as], made.result)
+        return TaskResult()  # the result is in the stamp
 
 
 Begin = Callable[[list[Item[Content]], Task[Content]], object]
@@ -128,12 +126,12 @@ class Derived:
 
     def each_file(
         self, title: str, files: Sequence[OwnFile], make: Callable[[OwnFile, Made], object], *parts: str
-    ) -> Tallies:
-        """Make the subfolders `parts` of the folder, one task per file of the run; return the sums of all tallies."""
+    ) -> TaskResult:
+        """Make the subfolders `parts` of the folder, one task per file of the run; return the sum of all results."""
         return self.make(title, items_of(files), make, *parts)
 
-    def make(self, title: str, items: Sequence[Item[Content]], make: Callable[..., object], *parts: str) -> Tallies:
-        """Make the output's `parts` in tasks, one per item that has no stamp; return the sums of all tallies."""
+    def make(self, title: str, items: Sequence[Item[Content]], make: Callable[..., object], *parts: str) -> TaskResult:
+        """Make the output's `parts` in tasks, one per item that has no stamp; return the sum of all results."""
 
         def begin(missing: list[Item[Content]], task: Task[Content]) -> None:
             with self.progress.stage(f"{title} of {len(missing)} of {len(items)} files"):
@@ -143,8 +141,8 @@ class Derived:
 
     def fill(
         self, items: Sequence[Item[Content]], make: Callable[..., object], begin: Begin[Content], *parts: str
-    ) -> Tallies:
-        """Make the files of `parts` for all items that have no stamp yet; return the summed tallies of all items.
+    ) -> TaskResult:
+        """Make the files of `parts` for all items that have no stamp yet; return the sum of the results of all items.
 
         `begin(missing items, task)` must call `task(item)`, or `task(item, *more)`, on each of these items in workers.
         The task calls `make(content, made)` or `make(content, made, *more)`. Without parts, files are written directly
@@ -161,7 +159,7 @@ class Derived:
         )
         for part in parts:
             self.finish(part)
-        self._checksums.update(checksums_in(ledger.tallies()))
+        self._checksums.update(ledger.sums.files)
         return ledger.sums
 
     def finish(self, part: str) -> None:

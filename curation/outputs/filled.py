@@ -14,15 +14,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from curation.outputs.checkpoints import Input, Ledger, Stamps, digest_of
+from curation.outputs.checkpoints import VERSION, Input, Ledger, Stamps, digest_of
 from runtime.errors import InputError
 from runtime.progress import advance
 from runtime.storage.atomic import STAMP, finished, read_json, write_json
 from runtime.storage.locks import WORK, claimed, is_free
-from runtime.storage.own_files import part_files, tally
+from runtime.storage.own_files import part_files
 from runtime.storage.parquet import part_writer
 from runtime.storage.paths import names, remove
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 STATUS = "status."  # prefix of a tally's name; the status of rows follows
 ROW_GROUP = 50_000
@@ -55,6 +55,11 @@ class Filling:
     overwrite: bool = False
     stamps: type[Stamps] = Stamps
 
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The description with the version of the tasks' stamps, as the folder's STAMP holds it."""
+        return self.description | {"stamp_version": VERSION}
+
     def fill(
         self,
         output: str | PathLike[str],
@@ -70,7 +75,7 @@ class Filling:
             folder = parts.folder
             for name in names(folder) - {WORK} if self.overwrite else ():
                 remove(folder / name)
-            write_json(folder / STAMP, self.description)
+            write_json(folder / STAMP, self.stated)
             ledger = Ledger.of(self.stamps(folder, digest_of(self.description)), inputs)
             self._require_no_others(ledger)
             summary = folder / f"_{self.called}.json"
@@ -90,8 +95,8 @@ class Filling:
         """Refuse a folder of other things and, without `overwrite`, one whose files have another description."""
         if is_free(folder) or finished(names(folder)) - {WORK} == {STAMP}:  # claimed by a run that made nothing
             return
-        made, wanted = read_json(folder / STAMP), self.description
-        if made is None or made.keys() != wanted.keys():
+        made, wanted = {"stamp_version": 1} | (read_json(folder / STAMP) or {}), self.stated
+        if made.keys() != wanted.keys():
             what = f"{self.called} of {self.of_what}"
             raise InputError(f"output {folder} holds files that are no {what}; give an empty or new folder")
         if made != wanted and not self.overwrite:
@@ -115,23 +120,23 @@ class Filling:
 
 
 def write_part(
-    stamps: Stamps, inputs: Sequence[Input], rows: Iterable[pa.RecordBatch], schema: pa.Schema, tallies: Tallies
+    stamps: Stamps, inputs: Sequence[Input], rows: Iterable[pa.RecordBatch], schema: pa.Schema, result: TaskResult
 ) -> None:
-    """Write the rows of a task's inputs as one Parquet file, then the task's stamp with the tallies.
+    """Write the rows of a task's inputs as one Parquet file, then the task's stamp with the result.
 
-    `rows` have a column `status`; the number of rows with each status is added to the tallies.
+    `rows` have a column `status`; the number of rows with each status is added to the result.
     """
     path = stamps.folder / f"{stamps.name_of(inputs)}.parquet"
     with part_writer(path, schema, ROW_GROUP) as writer:
         for batch in rows:
             for status, number in Counter(batch["status"].to_pylist()).items():
-                tallies.add(f"{STATUS}{status}", number)
+                result.add(f"{STATUS}{status}", number)
             writer.write(batch)
             advance(rows=batch.num_rows)
-    tally(tallies, path, writer.checksum)
-    stamps.write(inputs, [path.name], tallies)
+    result.files[path.name] = writer.checksum
+    stamps.write(inputs, result)
 
 
 def statuses(ledger: Ledger) -> dict[str, int]:
     """Return the number of rows with each value of the column `status`, summed over the finished tasks of a ledger."""
-    return {status: int(number) for status, number in ledger.tallies().beginning(STATUS).items()}
+    return {status: int(number) for status, number in ledger.sums.beginning(STATUS).items()}

@@ -6,13 +6,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from curation.outputs.checkpoints import is_stamp
+from curation.outputs.checkpoints import stamp_of
 from runtime.redaction import with_secrets
 from runtime.storage.atomic import STAMP, read_json
 from runtime.storage.listing import names_in
-from runtime.storage.own_files import checksums_in
 from runtime.storage.paths import as_path, in_threads
-from runtime.tallies import Tallies
 
 FACTS = ("run.json", "clusters.json")  # in the parent folder: written by curate and by clip-cluster
 _WRITTEN_BY_OTHERS = re.compile("https?://|.*://.*::", re.DOTALL)  # URLs of web servers, and files inside archives
@@ -28,10 +26,10 @@ def recorded(paths: Iterable[str]) -> dict[str, str]:
     return {path: checksum for folder in by_folder.items() for path, checksum in _in_folder(*folder).items()}
 
 
-def stamp_of(file: str) -> str:
+def stamp_name(file: str) -> str:
     """Return the name of the JSON file, in the same folder, that holds the checksum of a Parquet file.
 
-    >>> stamp_of("0a.parquet")
+    >>> stamp_name("0a.parquet")
     '_0a.json'
     """
     return f"_{file.rpartition('.')[0]}.json"
@@ -41,7 +39,7 @@ def _in_folder(folder: str, paths: list[str]) -> dict[str, str]:
     above, _, part = folder.rpartition("/")
     present, root = {*names_in(folder or "/")}, as_path(with_secrets(folder or "/"))
     names = {path.rpartition("/")[2]: path for path in paths}
-    stamps = [root / name for name in (STAMP, *map(stamp_of, names)) if name in present]
+    stamps = [root / name for name in (STAMP, *map(stamp_name, names)) if name in present]
     facts = [root.parent / name for name in names_in(above or "/") if name in FACTS]
     checksums = {name: checksum for of_file in in_threads(checksums_of, stamps) for name, checksum in of_file.items()}
     of_parts = {name: checksum for of_file in in_threads(_checksums, facts) for name, checksum in of_file.items()}
@@ -50,11 +48,9 @@ def _in_folder(folder: str, paths: list[str]) -> dict[str, str]:
 
 
 def checksums_of(path: Path) -> dict[str, str]:
-    """Return the checksums that a JSON file records, by file name: in the tallies of a stamp, or in `checksums`."""
-    content = read_json(path)
-    if is_stamp(content):
-        return checksums_in(Tallies((content or {})["tallies"]))
-    return _checksums(path)
+    """Return the checksums that a JSON file records, by file name: those of a stamp's files, or `checksums`."""
+    stamp = stamp_of(read_json(path))
+    return stamp.files if stamp else _checksums(path)
 
 
 def _checksums(path: Path) -> dict[str, str]:

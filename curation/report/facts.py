@@ -14,13 +14,13 @@ from curation.balancing.thresholds import Distribution, EntryCounts, SizedThresh
 from curation.config import LICENSE, CurationConfig
 from curation.inputs.candidates import UNKNOWN_LANGUAGE
 from curation.inputs.crawl.links import SIGNAL, SIGNALS
-from curation.inputs.limits import CUT, DAMAGED, SHARED, SHARED_UIDS
+from curation.inputs.limits import CUT, SHARED, SHARED_UIDS, damage
 from curation.licences import NONE, TALLY, licenses_in
 from curation.report.warnings import warnings
 from metadata.entries import Entries
 from metadata.languages import OTHER
 from runtime.packages import versions
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from runtime.wording import quotient
 
 VERSION = 1  # of run.json
@@ -56,8 +56,8 @@ class Run:
     entries: Entries
     counts: EntryCounts
     thresholds: Thresholds
-    matched: Tallies  # of the matching stage
-    curated: Tallies  # of sampling and writing
+    matched: TaskResult  # of the matching stage
+    curated: TaskResult  # of sampling and writing
     sized: SizedThreshold | None = None  # of a run with a target size
     sizes: dict[str, Any] = field(default_factory=dict)  # of other English thresholds
     lineage: Sequence[dict[str, Any]] = ()  # the inputs that each earlier run into the same folder brought
@@ -96,7 +96,7 @@ class Run:
             **({"unknown_languages": unknown} if (unknown := self._unknown_languages()) else {}),
             "signals": {name: self.matched[f"{SIGNAL}{name}"] for name in SIGNALS},
             **self._licenses(),
-            "damaged": dict(islice(self.matched.beginning(DAMAGED).items(), TOP)),
+            "damaged": {path: number for path, (number, _) in islice(damage(self.matched).items(), TOP)},
             "passed_over": dict(Counter(self.passed_over.values())),
             **({"shared_uids": shared} if (shared := self._shared_uids()) else {}),
             "cut_text": self.matched[CUT],
@@ -117,7 +117,7 @@ class Run:
     def _shared_uids(self) -> dict[str, Any]:
         """Return `uids`, the number of uids with several URLs, and `example`, such a uid with two URLs; {} if none."""
         uids = self.matched[SHARED_UIDS]
-        return {"uids": uids, "example": next(iter(self.matched.beginning(SHARED)), "")} if uids else {}
+        return {"uids": uids, "example": min(self.matched.noted(SHARED), default="")} if uids else {}
 
     def top_entries(self, code: str, number: int = TOP) -> list[dict[str, Any]]:
         """Return id, entry and count of the `number` entries of a language with the largest counts, largest first.

@@ -29,10 +29,10 @@ from runtime.errors import AGAIN, InputError, flag
 from runtime.redaction import hidden
 from runtime.storage.atomic import Parts, read_json, require_no_link, write_json
 from runtime.storage.locks import WORK, Owner, clear_work, is_free, own, usable
-from runtime.storage.own_files import OwnFile, checksums_in, own_files
+from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import first_rows
 from runtime.storage.paths import existing, files, is_url, make_folder, remove, scratch
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 VERSION = 1
 CLAIM = "run.json"  # in the work folder: the description of the run that began
@@ -154,12 +154,15 @@ class Output:
         made_from = {name: value for name, value in self.description.items() if name != "inputs"}
         return Ledger.open(folder, {**stamped(self.description), "made_from": made_from}, inputs)
 
-    def matched_tallies(self) -> Tallies | None:
-        """Return the tallies of matched/ if it was made of the same inputs and exclusion lists, else None."""
-        stamp = self.parts.stamp("matched")
-        if stamp is None or not all(is_same(stamp, self.description, name) for name in MAY_DIFFER):
+    def matched_result(self) -> TaskResult | None:
+        """Return the result of matching if matched/ was made of the same inputs and exclusion lists, else None.
+
+        It is also None if an older version made matched/, whose stamp has no facts: then inputs are matched again.
+        """
+        stamp = self.parts.stamp("matched") or {}
+        if "facts" not in stamp or not all(is_same(stamp, self.description, name) for name in MAY_DIFFER):
             return None
-        return Tallies(stamp["tallies"])
+        return TaskResult(stamp["tallies"], stamp["checksums"], stamp["facts"])
 
     def matched_files(self) -> list[OwnFile]:
         """Return the files of matched/; InputError if a file is missing or is not of this run."""
@@ -171,17 +174,16 @@ class Output:
         """Return one dict for each run that added inputs: their number as `inputs`, the `first` and the `last` path."""
         return self._earlier().get("lineage", [])
 
-    def finish_matched(self, tallies: Tallies) -> None:
-        """Give matched/ its name, as it is complete, and a stamp of description, lineage, tallies and checksums."""
+    def finish_matched(self, result: TaskResult) -> None:
+        """Give matched/ its name, as it is complete, and a stamp of description, lineage and result."""
         earlier = {*map(identity, self._earlier().get("made_from", {}).get("inputs", []))}
         added = [source["path"] for source in self.description["inputs"] if identity(source) not in earlier]
         lineage = self.lineage()
         if added:
             lineage = [*lineage, {"inputs": len(added), "first": added[0], "last": added[-1]}]
         self.owner.require()
-        checksums = checksums_in(tallies)
-        more = {"lineage": lineage, "tallies": tallies.rows(), "checksums": checksums}
-        self.parts.finish("matched", stamped(self.description) | more)
+        counted = {"tallies": result.rows(), "checksums": dict(sorted(result.files.items())), "facts": result.facts}
+        self.parts.finish("matched", stamped(self.description) | {"lineage": lineage} | counted)
 
     def finish(self, part: str, checksums: dict[str, str]) -> None:
         """Give its name to a complete part of the results; `checksums` maps each file's name to its checksum."""

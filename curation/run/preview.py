@@ -39,6 +39,7 @@ from metadata.entries import Entries
 from runtime.arrow import one_batch
 from runtime.errors import InputError
 from runtime.progress import Progress
+from runtime.tallies import Tallies
 from runtime.terminal import in_one_line, readable
 from runtime.warming import compile_kernels, usable_cores
 from runtime.wording import counted, percent, short
@@ -200,8 +201,8 @@ def _matching(request: Request) -> Matching:
 
 def _sampled(sample: InputSample, request: Request, matching: Matching) -> SampledInputs:
     batches = iter([one_batch(sample.rows)])
-    kept = cut(request.exclusion.out_of(batches), request.config.max_text_length)
-    rows = one_batch(pa.Table.from_batches([batch.filter(batch["tally"].is_null()) for batch in kept], CANDIDATES))
+    kept = cut(request.exclusion.out_of(batches, Tallies()), request.config.max_text_length, Tallies())
+    rows = one_batch(pa.Table.from_batches(list(kept), CANDIDATES))
     return SampledInputs(sample, rows, matching.find(rows["text"], rows["language"]))
 
 

@@ -30,7 +30,7 @@ from runtime.errors import InputError, require_inputs, require_several, typed
 from runtime.packages import has, hooks
 from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 PDQ, PDQ_BITS = "pdq", 256
 PDQ_NEAR = 31  # bits; what the authors of PDQ recommend
@@ -227,11 +227,11 @@ class Context:
 
 
 class GatedHook(Protocol):
-    """The result of a gate's run: its tallies and its facts for run.json."""
+    """The result of a gate's run: its counts and its facts for run.json."""
 
     @property
-    def last(self) -> Tallies:
-        """The tallies of the gate's last step, which wrote the files: `passed`, and the checksum of each file."""
+    def last(self) -> TaskResult:
+        """The result of the gate's last step, which counts the images that `passed`."""
 
     def facts(self) -> dict[str, Any]:
         """Return the gate's entries of run.json: `gate`, and `downloads` if the gate downloads images."""
@@ -268,6 +268,8 @@ class GateHook(Protocol):
 
 class GateOptionsHook(Protocol):
     """A user's options for the gate."""
+
+    keep_removed: float | None  # the share of removed images whose texts are written to gate_removed/
 
     def find(self, hashes: Sequence[str] = ()) -> GateHook:
         """Return the gate, which has tables for the kinds of hash `hashes`; InputError for unusable options."""

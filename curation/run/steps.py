@@ -41,9 +41,9 @@ from runtime.engine import Engine
 from runtime.errors import AGAIN
 from runtime.progress import Progress
 from runtime.storage.arrays import save_array
-from runtime.storage.own_files import OwnFile, checksums_in, own_files
+from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import require_rows
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from runtime.wording import counted
 
 FEW = 0.01  # the share of images removed by balancing below which other thresholds are offered
@@ -68,12 +68,12 @@ class Balanced:
 
 @dataclass(frozen=True)
 class Counted:
-    """What a run counted: tallies of matching and sampling, texts of entries, the gate's counts; and its balance."""
+    """What a run counted: results of matching and sampling, texts of entries, the gate's counts; and its balance."""
 
-    matched: Tallies
+    matched: TaskResult
     counts: EntryCounts
     balance: Balanced
-    curated: Tallies
+    curated: TaskResult
     gated: GatedHook | None
 
 
@@ -86,18 +86,15 @@ class Steps:
     output: Output
     progress: Progress
 
-    def match(self) -> Tallies:
-        """Match all inputs, unless matched/ is already complete; return the tallies of reading and matching.
+    def match(self) -> TaskResult:
+        """Match all inputs, unless matched/ is already complete; return the result of reading and matching.
 
-        InputError if the tallies show that the inputs are unusable.
+        InputError if its counts show that the inputs are unusable.
         """
-        tallies = self.output.matched_tallies()
-        if tallies is None:
-            tallies = self._match_inputs()
-        return require_sound(tallies, self.request.config)
+        return require_sound(self.output.matched_result() or self._match_inputs(), self.request.config)
 
-    def matched_images(self, matched: Tallies) -> MatchedImages:
-        """Return the files of matched images; `matched` has the tallies of `match`. Refuse damaged folders."""
+    def matched_images(self, matched: TaskResult) -> MatchedImages:
+        """Return the files of matched images; `matched` is the result of `match`. Refuse damaged folders."""
         return self._complete(self.output.matched_files(), int(matched["matched"]))
 
     def gate(self, images: MatchedImages, gate: GateHook) -> tuple[MatchedImages, GatedHook]:
@@ -127,8 +124,8 @@ class Steps:
         thresholds = thresholds_at(t, distributions, config)
         return Balanced(thresholds, rates_of(counts.values, languages, thresholds), sized)
 
-    def sample(self, images: MatchedImages, counts: EntryCounts, rates: np.ndarray) -> Tallies:
-        """Write the curated files; return tallies with the expected and the actual number of kept pairs.
+    def sample(self, images: MatchedImages, counts: EntryCounts, rates: np.ndarray) -> TaskResult:
+        """Write the curated files; return a result with the expected and the actual number of kept pairs.
 
         `counts` and `rates` have the number of texts and the sampling rate of each entry.
         """
@@ -140,11 +137,10 @@ class Steps:
             shipped = self.engine.ship(save_array(output.artefacts / "rates.npy", rates))
             lettered = self.engine.ship(save_array(output.artefacts / "counted.npy", self._lettered_of(counts)))
             to = (number, curated, config.row_group_rows, config.extra_columns)
-            tallies = tasks.sample(self.engine, images.files, tasks.Sampling(shipped, lettered, config.seed, *to))
-        checksums = checksums_in(tallies)
-        self._complete(own_files(curated, checksums, AGAIN), int(tallies["kept"]))
-        output.finish("curated", checksums)
-        return tallies
+            result = tasks.sample(self.engine, images.files, tasks.Sampling(shipped, lettered, config.seed, *to))
+        self._complete(own_files(curated, result.files, AGAIN), int(result["kept"]))
+        output.finish("curated", result.files)
+        return result
 
     def write_results(self, images: MatchedImages, counted: Counted) -> None:
         """Run the observers, then write run.json, the report and the other files that describe the run."""
@@ -167,19 +163,19 @@ class Steps:
         observed = {name: observer.observe(seen) for name, observer in self.request.observers.items()}
         output.write_results(replace(run, observed=observed), counted.balance.rates, self.progress.times())
 
-    def _match_inputs(self) -> Tallies:
+    def _match_inputs(self) -> TaskResult:
         inputs, unique = self.request.files, self.request.options.unique_images
         plan = self._match_plan
         ledger = self.output.ledger(inputs, unique).completed(self._match_missing, self.output.path, self.progress)
         self.output.owner.require()  # a run that has taken over may own what is pruned
         ledger.prune()
-        tallies = require_sound(ledger.tallies(), self.request.config)
+        result = require_sound(ledger.sums, self.request.config)
         if not unique:
-            checksums_in(tallies)  # drops the checksums of pairs/ from the tallies, as the stamps have them
             with self.progress.stage("group by image", "ranges"):
-                tallies += tasks.group(self.engine, ledger, plan.max_texts, self.output.parts.begin("matched"))
-        self.output.finish_matched(tallies)
-        return tallies
+                grouped = tasks.group(self.engine, ledger, plan.max_texts, self.output.parts.begin("matched"))
+            result = TaskResult(result.rows(), facts=result.facts) + grouped  # without the files of pairs/
+        self.output.finish_matched(result)
+        return result
 
     def _match_missing(self, ledger: Ledger) -> None:
         options = self.request.options

@@ -5,6 +5,7 @@ The engine starts the tasks, collects their tallies, and moves packed rows betwe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from curation.images.grouping import RUN_BYTES, ImageGrouping, pack_pairs, write
 from curation.inputs import limits
 from curation.inputs.candidates import ROWS as ROWS_READ
 from curation.inputs.files import pairs_in, read
-from curation.inputs.limits import shorter, texts_of
+from curation.inputs.limits import shorter
 from curation.inputs.tables.columns import TableOptions
 from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, Surroundings, weighed
@@ -42,9 +43,9 @@ from runtime.errors import AGAIN
 from runtime.partitioning import BLOCK_ROWS, MOST_BUCKETS, TASK_ROWS, TURNS
 from runtime.progress import advance, counted
 from runtime.shipping import Shipped
-from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
+from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import batches, part_writer, read_table, write_rows
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 from runtime.warming import compile_kernels
 
 ROWS = 131_072  # rows weighed together, to bound memory; a host's pages are adjacent, or in random order
@@ -61,7 +62,7 @@ def with_pool_languages(
     are matched, cut to `max_text_length`.
     """
     for rows in gather_rows(batches, ROWS, BYTES):
-        texts, _ = shorter(texts_of(rows), max_text_length)
+        texts, _ = shorter(rows["text"], max_text_length)
         labelled = identifier.predict(texts)
         pages = rows["page_url"].dictionary_encode()  # a page has many images
         sites = hosts(pages.dictionary, str.lower).take(pages.indices)
@@ -115,13 +116,16 @@ class MatchPlan:
         finders = finders.of_one_list(self.one_list)
         return Matching(Identifier.open(self.artefacts.model.path()), finders, self.languages, lettered)
 
-    def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield the batches (schema CANDIDATES) without excluded rows, and with texts cut to the maximum length."""
+    def candidates(self, batches: Iterator[pa.RecordBatch], tallies: Tallies) -> Iterator[pa.RecordBatch]:
+        """Yield the batches (schema CANDIDATES) without excluded rows, and with texts cut to the maximum length.
+
+        Excluded rows and cut texts are tallied.
+        """
         if "page" not in self.languages.witnesses:
             batches = (_without(batch, "page_language") for batch in batches)
         if self.artefacts.exclusion is not None:
-            batches = self.artefacts.exclusion.opened(Exclusion.open).out_of(batches)
-        return limits.cut(batches, self.max_text_length)
+            batches = self.artefacts.exclusion.opened(Exclusion.open).out_of(batches, tallies)
+        return limits.cut(batches, self.max_text_length, tallies)
 
 
 @dataclass(frozen=True)
@@ -149,21 +153,21 @@ class Sampling:
         kept = (manifest.sampled(batch, rates, self.seed, tallies, self.extra) for batch in images)
         return gather_rows(kept, maxsize, RUN_BYTES)
 
-    def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+    def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         """Write a curated file, sorted by draw."""
         path, schema = self.folder / f"{task:05d}.parquet", with_extra(self.extra)
         with part_writer(path, schema, self.row_group_rows) as writer:
-            for rows in manifest.in_order(buckets, self.lettered.array(), schema, tallies):
+            for rows in manifest.in_order(buckets, self.lettered.array(), schema, result):
                 writer.write(rows)
-        tallies.add("written", writer.rows)
-        tally(tallies, path, writer.checksum)
+        result.add("written", writer.rows)
+        result.files[path.name] = writer.checksum
 
 
-def match(engine: Engine, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
+def match(engine: Engine, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> TaskResult:
     """Step 1: match all missing inputs; write their pairs with the entries of each text, grouped by image.
 
     `buckets` is the number of buckets of pairs, or 0 if each image is stated once: then images are written, not pairs.
-    The tallies are in the ledger's stamps, not in the result.
+    What the tasks count is in the ledger's stamps, not in the result.
     """
     task = partial(_match, stamps=ledger.stamps, columns=columns, plan=plan, buckets=buckets)
     missing = ledger.missing
@@ -172,9 +176,9 @@ def match(engine: Engine, ledger: Ledger, columns: TableOptions, plan: MatchPlan
     return engine.run(ledger.tasks(engine.cores, task_bytes), task)
 
 
-def group(engine: Engine, ledger: Ledger, max_texts: int, folder: Path) -> Tallies:
-    """Step 2: write the matched images, one row each, into `folder`; return the tallies."""
-    rows, cores = ledger.tallies()["rows"], engine.cores
+def group(engine: Engine, ledger: Ledger, max_texts: int, folder: Path) -> TaskResult:
+    """Step 2: write the matched images, one row each, into `folder`; return the result."""
+    rows, cores = ledger.sums["rows"], engine.cores
     files = ledger.files_of(int(max(min(TASK_ROWS, rows / (2 * cores)), rows / MOST_BUCKETS)))
     return cogroup(engine, [Side(files, _read_pairs)], ImageGrouping(max_texts, folder).stage(rows))
 
@@ -186,12 +190,12 @@ def count(engine: Engine, files: list[OwnFile], entries: Entries, folder: Path) 
         partial(_count, entries=len(entries), folder=folder),
     )
     counts = EntryCounts.zeros(len(entries), entries.digest)
-    for file in own_files(folder, checksums_in(written), AGAIN):
+    for file in own_files(folder, written.files, AGAIN):
         counts.add_seen(read_table(file))
     return counts
 
 
-def expected_sizes(engine: Engine, files: list[OwnFile], rates: Shipped) -> Tallies:
+def expected_sizes(engine: Engine, files: list[OwnFile], rates: Shipped) -> TaskResult:
     """Step 4, run several times: tally the number of images that each candidate threshold is expected to keep.
 
     `rates` is a saved array, [entry id, candidate]; the tally of candidate i is `size.i`.
@@ -199,49 +203,49 @@ def expected_sizes(engine: Engine, files: list[OwnFile], rates: Shipped) -> Tall
     return engine.run(files, partial(_expected_sizes, rates=rates), TURNS)
 
 
-def sample(engine: Engine, files: list[OwnFile], sampling: Sampling) -> Tallies:
+def sample(engine: Engine, files: list[OwnFile], sampling: Sampling) -> TaskResult:
     """Steps 5 and 6: write the curated files with the pairs that sampling keeps, each file sorted by random draws."""
     return cogroup(engine, [Side(files, sampling.read)], sampling.grouping)
 
 
-def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
+def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> TaskResult:
     compile_kernels(warm.needed(task))  # on machines where the driver has not
-    name = stamps.name_of(task)
-    batches_read = (batch for source in task for batch in _read(source, columns, plan))
-    candidates = plan.candidates(_counted_pairs(batches_read))
+    name, result = stamps.name_of(task), TaskResult()
+    batches_read = (batch for source in task for batch in _read(source, columns, plan, result))
+    candidates = plan.candidates(batches_read, result)
     if buckets:
-        file, tallies = f"{name}{ENDING}", Tallies()
-        blocks = pack_pairs(candidates, plan.open(), plan.max_texts, buckets, tallies)
-        tally(tallies, Path(file), write_blocks(stamps.folder / file, PAIRS, blocks))
+        file = f"{name}{ENDING}"
+        blocks = pack_pairs(candidates, plan.open(), plan.max_texts, buckets, result)
+        result.files[file] = write_blocks(stamps.folder / file, PAIRS, blocks)
     else:
-        file = f"{name}.parquet"
-        tallies = write_unique(candidates, plan.open(), stamps.folder / file)
-    stamps.write(task, [file], tallies)
-    return Tallies()
+        write_unique(candidates, plan.open(), stamps.folder / f"{name}.parquet", result)
+    stamps.write(task, result)
+    return TaskResult()
 
 
-def _counted_pairs(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the batches unchanged, and report the number of rows read as progress, without rows that are tallies."""
-    for batch in batches:
-        advance(rows=batch["tally"].null_count)
-        yield batch
+def _read(source: Input, columns: TableOptions, plan: MatchPlan, result: TaskResult) -> Iterator[pa.RecordBatch]:
+    """Yield the candidates of one input; count them, and report them as progress.
 
-
-def _read(source: Input, columns: TableOptions, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of one input; fill in `pool_language` if `pool` is a witness and no shares are given."""
-    batches_read = limits.tally_damage(read(source, columns), source.path)
+    Fill in `pool_language` if `pool` is a witness and no shares are given.
+    """
+    tally = Counter[str]()
+    batches_read = read(source, columns, tally)
     if not plan.has_records:
         batches_read = (_without(batch, "record") for batch in batches_read)
-    if "pool" not in plan.languages.witnesses or plan.languages.pool_shares:
-        return batches_read
-    return with_pool_languages(batches_read, Identifier.open(plan.artefacts.model.path()), plan.max_text_length)
+    if "pool" in plan.languages.witnesses and not plan.languages.pool_shares:
+        identifier = Identifier.open(plan.artefacts.model.path())
+        batches_read = with_pool_languages(batches_read, identifier, plan.max_text_length)
+    for batch in batches_read:
+        advance(rows=batch.num_rows)
+        yield batch
+    limits.count_input(source.path, tally, result)
 
 
 def _read_pairs(_: int, files: list[Path], tallies: Tallies) -> Iterator[Block]:
     return (block for file in files for block in read_blocks(file, PAIRS))
 
 
-def _count(files: list[OwnFile], entries: int, folder: Path) -> Tallies:
+def _count(files: list[OwnFile], entries: int, folder: Path) -> TaskResult:
     counts = EntryCounts.zeros(entries, "")
     for file in files:
         for batch in counted(batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.entries"])):
@@ -249,12 +253,12 @@ def _count(files: list[OwnFile], entries: int, folder: Path) -> Tallies:
     return write_rows(folder / files[0].path.name, SEEN, 1 << 20, [counts.seen()])
 
 
-def _expected_sizes(file: OwnFile, rates: Shipped) -> Tallies:
+def _expected_sizes(file: OwnFile, rates: Shipped) -> TaskResult:
     total: np.ndarray | float = 0.0
     for batch in counted(_sampled(file)):
         total = total + expected_size(batch, rates.array()).sum(axis=0)
     sums = enumerate(np.atleast_1d(total))
-    return Tallies({"name": f"size.{column}", "language": None, "value": value} for column, value in sums)
+    return TaskResult({"name": f"size.{column}", "language": None, "value": value} for column, value in sums)
 
 
 def _sampled(file: OwnFile, extra: Sequence[ExtraColumn] = ()) -> Iterator[pa.RecordBatch]:

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 from curation.inputs.tables.columns import FOLDER
-from curation.outputs.checkpoints import STAMP_NAME, is_stamp
+from curation.outputs.checkpoints import STAMP_NAME, stamp_of
 from curation.outputs.derived import CHECKSUMS
 from curation.outputs.recorded import checksums_of
 from curation.run.finished_run import RERUN
@@ -188,7 +188,7 @@ def _require_json(path: Path) -> None:
     if is_exact(data):
         return
     content = content_of(data)
-    if not is_stamp(content) or text_of(content).encode() != data:
+    if stamp_of(content) is None or text_of(content).encode() != data:
         raise ValueError("its checksum differs")
 
 

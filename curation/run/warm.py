@@ -27,7 +27,7 @@ from curation.outputs.checkpoints import Input
 from curation.schemas import FOUND, PAIRS
 from runtime.arrow import parts
 from runtime.storage.paths import scratch
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from runtime.warming import Call
 
 TEXTS = ["a cat, a dog", "ein Häuschen", "猫と犬"]
@@ -79,7 +79,7 @@ def read_table() -> None:
         exclusion = Exclusion.read([str(excluded)])
         exclusion.save(folder / "exclusion")
         for source in files.find([str(path)]):
-            list(Exclusion.open(folder / "exclusion").out_of(files.read(source)))
+            list(Exclusion.open(folder / "exclusion").out_of(files.read(source), TaskResult()))
 
 
 def identify_languages() -> None:
@@ -91,11 +91,11 @@ def identify_languages() -> None:
 def group_and_sample() -> None:
     """Warm the kernels that group pairs by image, count entries, and sample."""
     urls = [f"http://a.example/{k // 2}" for k in range(len(TEXTS))]
-    rows = combine(keyed(candidates({"url": urls, "text": TEXTS, "kind": ["alt"] * len(TEXTS)})), 2, Tallies())
+    rows = combine(keyed(candidates({"url": urls, "text": TEXTS, "kind": ["alt"] * len(TEXTS)})), 2, TaskResult())
     matches = [pa.array(["en"] * len(rows)), pa.array([1.0] * len(rows), pa.float32()), pa.array([[0, 1]] * len(rows))]
     columns = [column.cast(field.type) for column, field in zip(matches, FOUND, strict=True)]
     columns.append(pa.nulls(len(rows), pa.string()))
-    matched = group(pa.RecordBatch.from_arrays([*rows.columns, *columns], schema=PAIRS), Tallies())
+    matched = group(pa.RecordBatch.from_arrays([*rows.columns, *columns], schema=PAIRS), TaskResult())
     counts = EntryCounts.zeros(2, "")
     counts.count(parts(matched["candidates"])[0].field("entries"))
     counts.add_seen(counts.seen())

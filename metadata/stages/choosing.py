@@ -23,10 +23,10 @@ from runtime.cogroup import Function, Grouping, Rows, Side, cogroup
 from runtime.engine import Engine, spread
 from runtime.errors import AGAIN
 from runtime.kernels.hashes import xxhash
-from runtime.storage.own_files import OwnFile, recorded
+from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, part_writer, read_table
 from runtime.storage.paths import make_folder
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 
 LANGUAGE = pa.field("language", pa.int16())
 
@@ -219,39 +219,40 @@ def percentile(neighbours: tuple[float, float], number: int, percent: float) -> 
 class EntryChoice:
     """Chooses the rows of RATED with the highest scores of each language; ties go to the entry that sorts first.
 
-    `taken` maps each language to the number of rows to write. `path` has {language} for the code. The number of written
-    rows is tallied as `name`, beside the files' checksums.
+    `taken` maps each language to the number of rows to write. `file`, in `folder`, has {language} for the code.
+    The number of written rows is counted as `name`.
     """
 
     name: str
     taken: Mapping[str, int]
-    path: Path
+    folder: Path
+    file: str
 
     @cached_property
     def codes(self) -> list[str]:
         """The languages, sorted: each has a task."""
         return sorted(self.taken)
 
-    def run(self, engine: Engine, sides: Sequence[Side]) -> Tallies:
-        """Write the best of the rows of all sides, which yield batches of any languages; return all tallies."""
+    def run(self, engine: Engine, sides: Sequence[Side]) -> TaskResult:
+        """Write the best of the rows of all sides, which yield batches of any languages; return the result."""
         if not self.codes:
-            return Tallies()
+            return TaskResult()
         return cogroup(engine, sides, Grouping(RATED, self.keys, self.write, len(self.codes), len(self.codes)))
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
         """Return the key of each row, of which the task of its language gets all."""
         return keys_in(pc.index_in(rows["language"], pa.array(self.codes)).to_numpy(), len(self.codes))
 
-    def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+    def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         """Write the best rows of a task's language."""
         code = self.codes[task]
         best = BestRows(self.taken[code])
         if held := gather_reduced(chain.from_iterable(buckets), best, _HELD_BYTES):
-            path = Path(str(self.path).replace("{language}", code))
-            with part_writer(path, CHOSEN, _ROWS) as writer:
+            file = self.file.replace("{language}", code)
+            with part_writer(self.folder / file, CHOSEN, _ROWS) as writer:
                 writer.write(best(held).select(CHOSEN.names).cast(CHOSEN))
-            tallies.add(self.name, writer.rows, code)
-            tallies.add(*recorded(path.name, writer.checksum), code)
+            result.add(self.name, writer.rows, code)
+            result.files[file] = writer.checksum
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,10 @@ from runtime.buckets import ENDING, Block, read_blocks, write_blocks
 from runtime.cogroup import Function, Grouping, Rows, Side, cogroup
 from runtime.engine import Engine, spread
 from runtime.errors import AGAIN
-from runtime.storage.own_files import OwnFile, recorded
+from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import PartWriter, part_writer
 from runtime.storage.paths import make_folder
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 
 TITLES = pa.schema([("title", pa.string())])  # of articles
 # A row is a pair of words, or one word, whose other column is null.
@@ -84,12 +84,12 @@ class NgramPlan:
         numbers = range(tasks_for(self.size))
         return [OwnFile(self.work / name / f"{number:05}{FILES[name]}", None, AGAIN) for number in numbers]
 
-    def figures(self, files: list[OwnFile]) -> Tallies:
+    def figures(self, files: list[OwnFile]) -> TaskResult:
         """Return the tallies of `words.figures` over files of words."""
         rules = {each.code: words.unigrams(each, self.config) for each in LANGUAGES}
         return words.figures(rows_of(files), rules, self.config.longest_entry)
 
-    def read_dump(self, _: int, dump: _Dump, tallies: Tallies) -> Rows:
+    def read_dump(self, _: int, dump: _Dump, result: TaskResult) -> Rows:
         """Yield the words and pairs of a dump with their counts as rows of NGRAMS; write the titles of its articles."""
         tally: Counter = Counter()
         path = self.folder / dump.language / f"titles-{dump.position:05}.parquet"
@@ -97,8 +97,9 @@ class NgramPlan:
             texts = _texts(articles.articles(dump.file, tally), titles)
             for counts in count_batches(texts, language(dump.language)):
                 yield _ngrams(dump.language, counts)
-        for name, value in (*tally.items(), recorded(path.name, titles.checksum)):
-            tallies.add(name, value, dump.language)
+        for name, value in tally.items():
+            result.add(name, value, dump.language)
+        result.files[f"{dump.language}/{path.name}"] = titles.checksum
 
     def write_counts(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
         """Write the words of a task to a file, and its words and pairs, packed by the second word, to another."""
@@ -107,8 +108,8 @@ class NgramPlan:
             write_blocks(self.files("pairs")[task].path, HALF_KNOWN, packed)
 
 
-def ngram_entries(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> dict[str, Tallies]:
-    """Write the unigram and bigram entries of each language, and the titles of its articles; return tallies by code.
+def ngram_entries(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> dict[str, TaskResult]:
+    """Write the unigram and bigram entries of each language, and the titles of its articles; return results by code.
 
     `files` has the Wikipedia files of each language by code.
     """
@@ -122,22 +123,22 @@ def ngram_entries(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan
         read.add("words", found.by_language("sum").get(code, 0), code)
         read.add("distinct_words", found.by_language("rows").get(code, 0), code)
         read.add("distinct_pairs", pairs[code].number if code in pairs else 0, code)
-    return {code: _tallies_of(code, read, unigrams + bigrams) for code in files}
+    return {code: _result_of(code, read, unigrams + bigrams) for code in files}
 
 
-def _write_unigrams(engine: Engine, found: Tallies, plan: NgramPlan) -> Tallies:
+def _write_unigrams(engine: Engine, found: Tallies, plan: NgramPlan) -> TaskResult:
     candidates, enough = found.by_language("candidates"), found.by_language("enough")
     rules = {code: words.unigrams(language(code), plan.config) for code in candidates}
     taken = {code: rule.taken(int(candidates[code]), int(enough[code])) for code, rule in rules.items()}
     best = BestWords(taken, plan.config.longest_entry)
-    chosen = EntryChoice("unigrams", taken, plan.folder / "{language}/unigrams.parquet")
+    chosen = EntryChoice("unigrams", taken, plan.folder, "{language}/unigrams.parquet")
     return chosen.run(engine, [Side(spread(plan.files("words"), engine), best.read)])
 
 
 def write_bigrams(
     engine: Engine, pairs: Mapping[str, choosing.Percentile], unigrams: Mapping[str, float], plan: NgramPlan
-) -> Tallies:
-    """Write the pairs with the highest scores of each language; return the numbers of pairs and checksums as tallies.
+) -> TaskResult:
+    """Write the pairs with the highest scores of each language; return the numbers of pairs and checksums.
 
     `pairs` has the percentile of the PMIs of each language, `unigrams` how many words of each language are entries.
     """
@@ -148,7 +149,7 @@ def write_bigrams(
     sides = [Side(spread(plan.files("mutual"), engine), scored.read_spaced, combine=best.among)]
     if not all(language(code).spaced for code in pairs):
         sides.append(Side([[file] for file in scored.alike(engine)], best.read))
-    return EntryChoice("bigrams", taken, plan.folder / "{language}/bigrams.parquet").run(engine, sides)
+    return EntryChoice("bigrams", taken, plan.folder, "{language}/bigrams.parquet").run(engine, sides)
 
 
 @dataclass(frozen=True)
@@ -213,14 +214,16 @@ class PairScores:
                 yield scored.filter(pc.is_valid(found))
 
 
-def _tallies_of(code: str, read: Tallies, written: Tallies) -> Tallies:
-    """Return one language's tallies: those in `read`, now without the language's code, and those in `written`."""
-    own = [row | {"language": None} for row in read.rows() if row["language"] == code]
-    return Tallies([*own, *(row for row in written.rows() if row["language"] == code)])
+def _result_of(code: str, read: TaskResult, written: TaskResult) -> TaskResult:
+    """Return one language's counts, those in `read` now without the language's code, and its files, by name."""
+    counts = [row | {"language": None} for row in read.rows() if row["language"] == code]
+    files = (path.rpartition("/") + (checksum,) for path, checksum in (read.files | written.files).items())
+    own = {name: checksum for folder, _, name, checksum in files if folder == code}
+    return TaskResult([*counts, *(row for row in written.rows() if row["language"] == code)], own)
 
 
-def count(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> Tallies:
-    """Write the plan's files `words` and `pairs`, and the titles of all articles; return tallies of what was read.
+def count(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> TaskResult:
+    """Write the plan's files `words` and `pairs`, and the titles of all articles; return the result of reading.
 
     `files` has the Wikipedia files of each language by code.
     """

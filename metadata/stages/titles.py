@@ -26,7 +26,7 @@ from runtime.engine import Engine, spread
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 
 _ROWS = 1 << 18  # of a row group of titles
 
@@ -83,13 +83,13 @@ class TitlePlan:
                 columns = [codes_of(rows), rows["title"], rows["views"].cast(pa.float64()), rows["article"]]
                 writer.write(pa.RecordBatch.from_arrays(columns, schema=TITLES))
 
-    def figures(self, files: list[OwnFile]) -> Tallies:
+    def figures(self, files: list[OwnFile]) -> TaskResult:
         """Return the tallies that `words.figures` makes of all titles, and of titles of articles alone.
 
         The names of the latter begin with _ARTICLES.
         """
         rules = {code: words.titles(language(code), self.config) for code in self.languages}
-        tally = Tallies()
+        tally = TaskResult()
         for batch in rows_of(files):
             for begin, rows in (("", batch), (_ARTICLES, batch.filter(batch["article"]))):
                 for row in words.figures([rows], rules, self.config.longest_entry).rows():
@@ -97,7 +97,7 @@ class TitlePlan:
         return tally
 
 
-def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> Tallies:
+def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> TaskResult:
     """Write the title entries of each language to a file in the plan's folder.
 
     Return tallies of what was read, dropped and written. `files` are paths of page-view files.
@@ -110,7 +110,7 @@ def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> Tallies:
     strict = [code for code in plan.articles if _is_whole(found, code)]
     taken = {code: _taken(found, code, code in strict, plan) for code in found.by_language("rows")}
     best = BestTitles(strict, taken, plan.config.longest_entry)
-    written = EntryChoice("titles", taken, plan.folder / "{language}.parquet").run(
+    written = EntryChoice("titles", taken, plan.folder, "{language}.parquet").run(
         engine, [Side(spread(plan.viewed, engine), best.read)]
     )
     return read + written + _judged(found, strict, plan)
@@ -128,12 +128,12 @@ def _taken(found: Tallies, code: str, strict: bool, plan: TitlePlan) -> int:
     return words.titles(language(code), plan.config).taken(candidates, enough)
 
 
-def _judged(found: Tallies, strict: list[str], plan: TitlePlan) -> Tallies:
+def _judged(found: Tallies, strict: list[str], plan: TitlePlan) -> TaskResult:
     """Return tallies of the titles dropped because they are not articles, and of languages whose dump is an excerpt.
 
     `found` are the tallies of `TitlePlan.figures`; `strict` lists the languages whose dump is whole.
     """
-    tally, rows, articles = Tallies(), found.by_language("rows"), found.by_language(f"{_ARTICLES}rows")
+    tally, rows, articles = TaskResult(), found.by_language("rows"), found.by_language(f"{_ARTICLES}rows")
     for code in plan.articles:
         if code in strict:
             tally.add("dropped.no_article", rows.get(code, 0) - articles.get(code, 0))

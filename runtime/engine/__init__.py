@@ -1,7 +1,7 @@
 """The interface of an engine, which runs functions over items in workers and moves packed rows from task to task.
 
 `local.Local` runs them in processes of one machine, `spark.Spark` in a Spark session. Both call the same functions with
-the same items, and add up the same tallies in the same order, so the files that tasks write are the same. The flags of
+the same items, and add up the same results in the same order, so the files that tasks write are the same. The flags of
 a command choose its engine, and so does the argument `engine` of a function.
 """
 
@@ -12,7 +12,6 @@ import os
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, cast
@@ -21,7 +20,7 @@ from runtime.buckets import Block
 from runtime.errors import ParameterError
 from runtime.progress import Progress
 from runtime.shipping import Shipped
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult, merged
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -29,21 +28,21 @@ if TYPE_CHECKING:
     from runtime.engine.spark import Spark
 
 
-FEW = 256  # items whose tallies the driver adds up one by one; those of more items are added up in parts
+FEW = 256  # items whose results the driver adds up one by one; those of more items are added up in parts
 
 Item = TypeVar("Item")
-Send = Callable[[Any, Tallies], Iterator[Block]]
-Receive = Callable[[int, Iterator[bytes]], Tallies]
-Tallied = tuple[int, list[dict]]  # the index of an item among all, and the rows of its tallies
+Send = Callable[[Any, TaskResult], Iterator[Block]]
+Receive = Callable[[int, Iterator[bytes]], TaskResult]
+Numbered = tuple[int, TaskResult]  # the index of an item among all, and the result of its task
 
 
 class Relay(NamedTuple):
     """A stage between senders and receivers, of `partitions` tasks: each gets a partition's blocks and sends blocks on.
 
-    `pass_on(partition, blocks, tallies)` yields the blocks to send on.
+    `pass_on(partition, blocks, result)` yields the blocks to send on.
     """
 
-    pass_on: Callable[[int, Iterator[bytes], Tallies], Iterator[Block]]
+    pass_on: Callable[[int, Iterator[bytes], TaskResult], Iterator[Block]]
     partitions: int
 
 
@@ -64,8 +63,10 @@ class Engine(Protocol):
     def start(self, progress: Progress) -> None:
         """Start the engine, if starting it takes long, as a stage of `progress`."""
 
-    def run(self, items: list[Any], function: Callable[[Any], Tallies], tasks_per_core: int | None = None) -> Tallies:
-        """Call `function(item)` for each item; return the sums of the tallies that the calls return.
+    def run(
+        self, items: list[Any], function: Callable[[Any], TaskResult], tasks_per_core: int | None = None
+    ) -> TaskResult:
+        """Call `function(item)` for each item; return the sum of the results.
 
         `tasks_per_core` limits the number of tasks, each of which then takes several items: for items that take less
         time than a task takes to start.
@@ -73,12 +74,12 @@ class Engine(Protocol):
 
     def exchange(
         self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
-    ) -> Tallies:
-        """Send the blocks of all items to partitions; return the sums of all tallies of senders, relays and receivers.
+    ) -> TaskResult:
+        """Send the blocks of all items to partitions; return the sum of the results of senders, relays and receivers.
 
-        `send(item, tallies)` yields the blocks of an item; each block must be of at least as many buckets as there are
+        `send(item, result)` yields the blocks of an item; each block must be of at least as many buckets as there are
         partitions. `receive(partition, blocks)` is called for each partition with its blocks, in any order, and returns
-        its tallies. Blocks pass through the `relays`, if any, on the way.
+        its result. Blocks pass through the `relays`, if any, on the way.
         """
 
     def ship(self, source: Path) -> Shipped:
@@ -120,18 +121,13 @@ def part_of(place: int, number: int) -> int:
 
 
 def parts(number: int) -> int:
-    """Return into how many parts `number` items are divided to sum their tallies: the integer square root."""
+    """Return into how many parts `number` items are divided to sum their results: the integer square root."""
     return math.isqrt(number)
 
 
-def sum_of_part(part: int, tallied: Iterable[Tallied]) -> Tallied:
-    """Return the index of a part of the items, and the rows of the sums of the tallies of its items."""
-    return part, in_order(tallied).rows()
-
-
-def in_order(tallied: Iterable[Tallied]) -> Tallies:
-    """Return the sums of all tallies, added in the order of the items' indices, on which sums of floats depend."""
-    return Tallies(chain.from_iterable(rows for _, rows in sorted(tallied, key=itemgetter(0))))
+def in_order(numbered: Iterable[Numbered]) -> TaskResult:
+    """Return the sum of all results, added in the order of the items' indices, on which sums of floats depend."""
+    return merged(result for _, result in sorted(numbered, key=itemgetter(0)))
 
 
 Given: TypeAlias = "Engine | SparkSession | Callable[[], SparkSession] | None"

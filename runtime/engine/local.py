@@ -32,14 +32,14 @@ import numpy as np
 from runtime import engine
 from runtime.arrow import ALLOCATORS
 from runtime.buckets import Block
-from runtime.engine import Receive, Relay, Send, Tallied
+from runtime.engine import Numbered, Receive, Relay, Send
 from runtime.errors import MOST_CORES, InputError, name_flags, require_integer, without_secrets
 from runtime.interrupts import postponed
 from runtime.progress import Progress, advance, advanced, current
 from runtime.redaction import known, learn
 from runtime.shipping import Shipped, opened_itself
 from runtime.storage.paths import FullDisk, is_full, make_folder, remove, room, scratch, scratch_of_process
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from runtime.terminal import say
 from runtime.warming import usable_cores
 
@@ -77,17 +77,16 @@ class Local:
     def start(self, progress: Progress) -> None:
         """Do nothing: processes start when they are needed."""
 
-    def run(self, items: list[Any], function: Callable[[Any], Tallies], tasks_per_core: int | None = None) -> Tallies:
-        """Call `function(item)` for each item; return the sums of the tallies that the calls return."""
-        sums = Sums(len(items))
-        for tallied in self._each(items, _Calling(function)):
-            sums.add(tallied)
-        return sums.total()
+    def run(
+        self, items: list[Any], function: Callable[[Any], TaskResult], tasks_per_core: int | None = None
+    ) -> TaskResult:
+        """Call `function(item)` for each item; return the sum of the results."""
+        return self._summed(items, _Calling(function), Sums(len(items)))
 
     def exchange(
         self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
-    ) -> Tallies:
-        """Send the blocks of all items to partitions, through files; return the sums of all tallies."""
+    ) -> TaskResult:
+        """Send the blocks of all items to partitions, through files; return the sum of all results."""
         bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)
         sums = Sums(first + sum(bounds))
         with scratch() as folder:
@@ -98,9 +97,7 @@ class Local:
                 blocks = _gathered(self._each(blocks, passing), bounds[number], sums)
                 remove(folder / str(number - 1))
                 first += relay.partitions
-            for tallied in self._each(blocks, _Receiving(receive, first)):
-                sums.add(tallied)
-        return sums.total()
+            return self._summed(blocks, _Receiving(receive, first), sums)
 
     def ship(self, source: Path) -> Shipped:
         """Return a file or a folder as an artefact, which workers open where it is."""
@@ -131,6 +128,11 @@ class Local:
         # If a pool is not closed, Python closes it at exit, which may fail and print a trace.
         with suppress(Exception):
             self.close()
+
+    def _summed(self, items: Sequence[Any], call: Callable[[int, Any], Numbered], sums: Sums) -> TaskResult:
+        for numbered in self._each(items, call):
+            sums.add(numbered)
+        return sums.total()
 
     def _each(self, items: Sequence[Any], call: Call) -> Iterator[Any]:
         """Yield what `call(place, item)` returns for each item, in any order; `place` is the item's index."""
@@ -219,44 +221,44 @@ class Blocks(NamedTuple):
 
 
 class _Sent(NamedTuple):
-    """The result of a sending task: its file, the partition, offset and size of each block in it, and its tallies."""
+    """The result of a sending task: its file, the partition, offset and size of each block in it, and its result."""
 
     path: Path
     blocks: np.ndarray  # int64[block, 3]
-    tallied: Tallied
+    numbered: Numbered
 
 
 class Sums:
-    """The sums of the tallies of `number` items, independent of the order in which the items end."""
+    """The sums of the results of `number` items, independent of the order in which the items end."""
 
     def __init__(self, number: int) -> None:
         self._number = number
         self._sizes = Counter(engine.part_of(place, number) for place in range(number) if number > engine.FEW)
-        self._waiting: dict[int, list[Tallied]] = {}  # by part
-        self._added: list[Tallied] = []
+        self._waiting: dict[int, list[Numbered]] = {}  # by part
+        self._added: list[Numbered] = []
 
-    def add(self, tallied: Tallied) -> None:
-        """Add the tallies of an item. If there are more than FEW items, a part (`part_of`) is summed once complete."""
+    def add(self, numbered: Numbered) -> None:
+        """Add the result of an item. If there are more than FEW items, a part (`part_of`) is summed once complete."""
         if self._number <= engine.FEW:
-            self._added.append(tallied)
+            self._added.append(numbered)
             return
-        part = engine.part_of(tallied[0], self._number)
+        part = engine.part_of(numbered[0], self._number)
         waiting = self._waiting.setdefault(part, [])
-        waiting.append(tallied)
+        waiting.append(numbered)
         if len(waiting) == self._sizes[part]:
-            self._added.append(engine.sum_of_part(part, self._waiting.pop(part)))
+            self._added.append((part, engine.in_order(self._waiting.pop(part))))
 
-    def total(self) -> Tallies:
+    def total(self) -> TaskResult:
         """Return the sums over all items."""
         return engine.in_order(self._added)
 
 
 def _gathered(sent: Iterator[_Sent], partitions: int, sums: Sums) -> list[list[Blocks]]:
-    """Return for each partition its blocks, one Blocks per file, after all senders end; add their tallies to `sums`."""
+    """Return for each partition its blocks, one Blocks per file, after all senders end; add their results to `sums`."""
     by_file: dict[Path, list[np.ndarray]] = {}
     for each in sent:
         by_file.setdefault(each.path, []).append(each.blocks)
-        sums.add(each.tallied)
+        sums.add(each.numbered)
     found: list[list[Blocks]] = [[] for _ in range(partitions)]
     for path, parts in by_file.items():
         blocks = np.concatenate(parts)
@@ -272,10 +274,10 @@ def _gathered(sent: Iterator[_Sent], partitions: int, sums: Sums) -> list[list[B
 class _Calling:
     """Calls a function with an item."""
 
-    function: Callable[[Any], Tallies]
+    function: Callable[[Any], TaskResult]
 
-    def __call__(self, place: int, item: Any) -> Tallied:
-        return place, self.function(item).rows()
+    def __call__(self, place: int, item: Any) -> Numbered:
+        return place, self.function(item)
 
 
 @dataclass(frozen=True)
@@ -287,9 +289,8 @@ class _Sending:
     partitions: int
 
     def __call__(self, place: int, item: Any) -> _Sent:
-        tallies = Tallies()
-        path, blocks = _written(self.send(item, tallies), self.folder, self.partitions)
-        return _Sent(path, blocks, (place, tallies.rows()))
+        result = TaskResult()
+        return _Sent(*_written(self.send(item, result), self.folder, self.partitions), (place, result))
 
 
 @dataclass(frozen=True)
@@ -302,9 +303,9 @@ class _Passing:
     partitions: int
 
     def __call__(self, partition: int, blocks: list[Blocks]) -> _Sent:
-        tallies = Tallies()
-        path, sent = _written(self.relay.pass_on(partition, _read(blocks), tallies), self.folder, self.partitions)
-        return _Sent(path, sent, (self.first + partition, tallies.rows()))
+        result = TaskResult()
+        sent = self.relay.pass_on(partition, _read(blocks), result)
+        return _Sent(*_written(sent, self.folder, self.partitions), (self.first + partition, result))
 
 
 @dataclass(frozen=True)
@@ -314,8 +315,8 @@ class _Receiving:
     receive: Receive
     first: int
 
-    def __call__(self, partition: int, blocks: list[Blocks]) -> Tallied:
-        return self.first + partition, self.receive(partition, _read(blocks)).rows()
+    def __call__(self, partition: int, blocks: list[Blocks]) -> Numbered:
+        return self.first + partition, self.receive(partition, _read(blocks))
 
 
 def _written(blocks: Iterator[Block], folder: Path, partitions: int) -> tuple[Path, np.ndarray]:

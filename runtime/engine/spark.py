@@ -1,6 +1,6 @@
 """Run tasks in a Spark session, on one machine or a cluster: Spark starts tasks, retries them, and moves blocks.
 
-Each block is one value of an RDD, so neither the JVM nor Python touches single rows. The senders' tallies travel with
+Each block is one value of an RDD, so neither the JVM nor Python touches single rows. The senders' results travel with
 the blocks, so that a task that runs twice is counted once. For DataFrames, there are functions that make rows in tasks
 and map them batch by batch.
 """
@@ -23,16 +23,16 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from runtime import engine
-from runtime.engine import Item, Receive, Relay, Send, Tallied
+from runtime.engine import Item, Numbered, Receive, Relay, Send
 from runtime.errors import InputError, name_flags, refusal_in, without_secrets
 from runtime.progress import Progress, advanced, current
 from runtime.redaction import known, learn
 from runtime.shipping import Shipped, is_local, require_shared, ship
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
-Sent = tuple[int, bytes | Tallied]  # a partition, and a block, or the index and tallies of a sender
+Sent = tuple[int, bytes | Numbered]  # a partition, and a block, or the index and result of a sender
 
 
 @contextmanager
@@ -75,8 +75,10 @@ class Spark:
                 _ = self.session
 
     @refusing()
-    def run(self, items: list[Any], function: Callable[[Any], Tallies], tasks_per_core: int | None = None) -> Tallies:
-        """Call `function(item)` for each item; return the sums of the tallies that the calls return.
+    def run(
+        self, items: list[Any], function: Callable[[Any], TaskResult], tasks_per_core: int | None = None
+    ) -> TaskResult:
+        """Call `function(item)` for each item; return the sum of the results.
 
         `tasks_per_core` limits the number of tasks, each of which then takes several items: a task costs the JVM a
         tenth of a second, as much as a short item costs the worker.
@@ -92,8 +94,8 @@ class Spark:
     @refusing()
     def exchange(
         self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
-    ) -> Tallies:
-        """Send the blocks of all items to partitions; return the sums of all tallies."""
+    ) -> TaskResult:
+        """Send the blocks of all items to partitions; return the sum of all results."""
         shared = self.session.sparkContext.broadcast((send, receive, tuple(relays), known()))
         bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)
         sending = _SparkTask(shared, follow(self.session, items), bounds[0])
@@ -159,20 +161,20 @@ def counting(item: object, counter: Accumulator[Counter[str]], addresses: dict[s
     counter.add(advanced() - before + Counter(done=engine.size(item)))
 
 
-def _summed(tallied: RDD[Tallied], number: int) -> Tallies:
-    """Return the sums of the tallies of `number` items; `tallied` has the index of each item with its tallies.
+def _summed(numbered: RDD[Numbered], number: int) -> TaskResult:
+    """Return the sum of the results of `number` items; `numbered` has the index of each item with its result.
 
-    The tallies of more than FEW items are first summed by part in Spark, as an item tallies up to some hundred bytes
+    The results of more than FEW items are first summed by part in Spark, as an item tallies up to some hundred bytes
     for each language and name.
     """
     if number > engine.FEW:
-        placed = tallied.map(lambda each: (engine.part_of(each[0], number), each))
-        tallied = placed.partitionBy(engine.parts(number), int).mapPartitionsWithIndex(_sum)
-    return engine.in_order(tallied.collect())
+        placed = numbered.map(lambda each: (engine.part_of(each[0], number), each))
+        numbered = placed.partitionBy(engine.parts(number), int).mapPartitionsWithIndex(_sum)
+    return engine.in_order(numbered.collect())
 
 
-def _sum(part: int, placed: Iterable[tuple[int, Tallied]]) -> Iterator[Tallied]:
-    yield engine.sum_of_part(part, (each for _, each in placed))
+def _sum(part: int, placed: Iterable[tuple[int, Numbered]]) -> Iterator[Numbered]:
+    yield part, engine.in_order(numbered for _, numbered in placed)
 
 
 @dataclass(frozen=True)
@@ -188,11 +190,11 @@ class _SparkTask:
     first: int = 0
     relay: int = 0
 
-    def call(self, numbered: tuple[int, Any]) -> Tallied:
-        """Call the function with an item, and return the rows of its tallies."""
+    def call(self, numbered: tuple[int, Any]) -> Numbered:
+        """Call the function with an item, and return the result."""
         (number, item), (function, addresses) = numbered, self.shared.value
         with counting(item, self.counter, addresses):
-            return number, function(item).rows()
+            return number, function(item)
 
     def rows(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield the rows that the function yields for the items whose numbers are in the column `id`."""
@@ -203,52 +205,52 @@ class _SparkTask:
                     yield from function(items[number])
 
     def send(self, numbered: tuple[int, Any]) -> Iterator[Sent]:
-        """Yield the blocks of an item, and its tallies."""
+        """Yield the blocks of an item, and its result."""
         (number, item), (send, _, _, addresses) = numbered, self.shared.value
         with counting(item, self.counter, addresses):
-            tallies = Tallies()
-            for block in send(item, tallies):
+            result = TaskResult()
+            for block in send(item, result):
                 yield block.scaled(self.partitions), block.data
-            yield number % self.partitions, (number, tallies.rows())
+            yield number % self.partitions, (number, result)
 
     def pass_on(self, partition: int, sent: Iterable[Sent]) -> Iterator[Sent]:
-        """Yield the blocks of a partition of a relay, and the tallies that came with its blocks and its own."""
+        """Yield the blocks of a partition of a relay, and the results that came with its blocks and its own."""
         _, _, relays, addresses = self.shared.value
-        tallied: list[Tallied] = []
+        results: list[Numbered] = []
         with counting(partition, self.counter, addresses):
-            tallies = Tallies()
-            blocks = _blocks(sent, tallied)
-            for block in relays[self.relay].pass_on(partition, blocks, tallies):
+            result = TaskResult()
+            blocks = _blocks(sent, results)
+            for block in relays[self.relay].pass_on(partition, blocks, result):
                 yield block.scaled(self.partitions), block.data
             _exhaust(blocks)
-        for number, rows in (*tallied, (self.first + partition, tallies.rows())):
-            yield number % self.partitions, (number, rows)
+        for numbered in (*results, (self.first + partition, result)):
+            yield numbered[0] % self.partitions, numbered
 
-    def receive(self, partition: int, sent: Iterable[Sent]) -> Iterator[Tallied]:
-        """Yield the tallies that came with the blocks of a partition of the last stage, and its own."""
+    def receive(self, partition: int, sent: Iterable[Sent]) -> Iterator[Numbered]:
+        """Yield the results that came with the blocks of a partition of the last stage, and its own."""
         _, receive, _, addresses = self.shared.value
-        tallied: list[Tallied] = []
+        results: list[Numbered] = []
         with counting(partition, self.counter, addresses):
-            blocks = _blocks(sent, tallied)
-            tallies = receive(partition, blocks)
+            blocks = _blocks(sent, results)
+            result = receive(partition, blocks)
             _exhaust(blocks)
-        yield from tallied
-        yield self.first + partition, tallies.rows()
+        yield from results
+        yield self.first + partition, result
 
 
 def _exhaust(blocks: Iterator[bytes]) -> None:
-    """Read the blocks that a task left unread, so that `_blocks` finds the tallies among them."""
+    """Read the blocks that a task left unread, so that `_blocks` finds the results among them."""
     for _ in blocks:
         pass
 
 
-def _blocks(sent: Iterable[Sent], tallied: list[Tallied]) -> Iterator[bytes]:
-    """Yield the blocks in `sent`; append the tallies in `sent` to `tallied`."""
+def _blocks(sent: Iterable[Sent], results: list[Numbered]) -> Iterator[bytes]:
+    """Yield the blocks in `sent`; append the results of tasks in `sent` to `results`."""
     for _, data in sent:
         if isinstance(data, bytes):
             yield data
         else:
-            tallied.append(data)
+            results.append(data)
 
 
 class _Counts(AccumulatorParam[Counter[str]]):

@@ -18,11 +18,9 @@ from isal import isal_zlib as zlib  # computes checksums in a quarter of zlib's 
 from runtime.errors import AGAIN, InputError
 from runtime.redaction import hidden
 from runtime.storage.paths import FullDisk, files, is_outside, is_url, staged
-from runtime.tallies import Tallies
 
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError)  # Arrow's errors
 _PART = 1 << 24  # bytes
-TALLY = "crc32."  # begins the name of a tally that records a file's checksum; the file's name follows
 
 
 @dataclass(frozen=True)
@@ -152,24 +150,9 @@ def as_written(path: Path) -> OwnFile:
     return OwnFile(path, checksum_of(path), "run the same command again")
 
 
-def recorded(name: str, checksum: str) -> tuple[str, int]:
-    """Return the name and the value of the tally that records the checksum of the file `name`."""
-    return f"{TALLY}{name}", int(checksum, 16)
-
-
-def tally(tallies: Tallies, path: Path, checksum: str) -> None:
-    """Add the checksum of the file `path` to the tallies of the task that wrote it."""
-    tallies.add(*recorded(path.name, checksum))
-
-
-def checksums_in(tallies: Tallies) -> dict[str, str]:
-    """Remove the checksums of files from the tallies of all tasks; return them by file name, sorted."""
-    return {name: _hex(int(value)) for name, value in sorted(tallies.take(TALLY).items())}
-
-
-def written_files(folder: Path, tallies: Tallies) -> list[OwnFile]:
-    """Return the files that tasks have written into a folder, sorted by name, given the tallies of all tasks."""
-    return [OwnFile(folder / name, checksum, AGAIN) for name, checksum in checksums_in(tallies).items()]
+def written_files(folder: Path, checksums: Mapping[str, str]) -> list[OwnFile]:
+    """Return the files that tasks have written into a folder, sorted by name, given their checksums."""
+    return [OwnFile(folder / name, checksum, AGAIN) for name, checksum in sorted(checksums.items())]
 
 
 @lru_cache(maxsize=1 << 16)

@@ -21,9 +21,9 @@ from runtime.arrow import gather_rows
 from runtime.errors import InputError
 from runtime.storage.arrays import open_arrow
 from runtime.storage.atomic import whole
-from runtime.storage.own_files import OwnFile, as_written, checksum_of, intact, is_of_arrow, refusing, tally
+from runtime.storage.own_files import OwnFile, as_written, checksum_of, intact, is_of_arrow, refusing
 from runtime.storage.paths import in_threads, is_url
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 PIECE = 4 << 20  # bytes of a column that are read at once: a request to an object store, held for each column
 FEW_ROWS = 128  # read at once: a dictionary page of 1 MB may stand for texts of gigabytes
@@ -88,14 +88,12 @@ def part_writer(
             see(file)
 
 
-def write_rows(path: Path, schema: pa.Schema, row_group_rows: int, rows: Iterable[pa.RecordBatch]) -> Tallies:
-    """Write batches to one Parquet file, as `part_writer` does; return the tally of its checksum."""
-    tallies = Tallies()
+def write_rows(path: Path, schema: pa.Schema, row_group_rows: int, rows: Iterable[pa.RecordBatch]) -> TaskResult:
+    """Write batches to one Parquet file, as `part_writer` does; return a result with its checksum."""
     with part_writer(path, schema, row_group_rows) as writer:
         for batch in rows:
             writer.write(batch)
-    tally(tallies, path, writer.checksum)
-    return tallies
+    return TaskResult(files={path.name: writer.checksum})
 
 
 def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> str:

@@ -18,7 +18,7 @@ from runtime.cogroup import Grouping
 from runtime.draws import draws
 from runtime.shipping import opened_itself
 from runtime.storage.arrays import save_array
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.naive.curated import naive_curated
 from tests.naive.sampling import naive_expected_size
 from tests.support.pair_rows import cut, shuffled
@@ -55,12 +55,12 @@ def sampling(folder: Path, files: int, row_group_rows: int = 50) -> Sampling:
     return Sampling(lettered, lettered, 0, files, folder, row_group_rows)
 
 
-def drawn(rows: pa.RecordBatch, files: int, tasks: int = 1, seed: int = 0) -> tuple[list[Block], Tallies]:
+def drawn(rows: pa.RecordBatch, files: int, tasks: int = 1, seed: int = 0) -> tuple[list[Block], TaskResult]:
     """Draw as so many tasks over batches of any size do; return their blocks and tallies."""
-    blocks, tallies, random = [], Tallies(), Random(tasks)
+    blocks, tallies, random = [], TaskResult(), Random(tasks)
     grouping = Grouping(DRAWN, keys_of_draws, lambda *_: None, files * SECTIONS, files)
     for part in cut(rows, random, tasks):
-        own = Tallies()
+        own = TaskResult()
         blocks += grouping.packed(sampled(batch, RATES, seed, own) for batch in cut(part, random, 3))
         tallies += own
     return blocks, tallies
@@ -75,9 +75,9 @@ def written(folder: Path, blocks: list[Block], files: int, file: int, row_group_
     return folder / f"{file:05}.parquet"
 
 
-def write(folder: Path, blocks: list[Block], files: int, file: int, row_group_rows: int = 50) -> Tallies:
+def write(folder: Path, blocks: list[Block], files: int, file: int, row_group_rows: int = 50) -> TaskResult:
     """Write a curated file of these blocks; return the tallies."""
-    tallies = Tallies()
+    tallies = TaskResult()
     assert [*sampling(folder, files, row_group_rows).grouping.run(file, sent(blocks, files, file), tallies)] == []
     return tallies
 
@@ -190,7 +190,7 @@ def test_what_was_written_is_counted_and_has_the_schema_and_the_row_groups(tmp_p
 
 def test_kept_rows_of_low_scores_and_without_letters_are_counted_by_language(tmp_path):
     blocks, _ = drawn(images(400), 2)
-    rows, tallies = [row for file in curated(tmp_path, blocks, 2) for row in file], Tallies()
+    rows, tallies = [row for file in curated(tmp_path, blocks, 2) for row in file], TaskResult()
     for file in range(2):
         tallies += write(tmp_path, blocks, 2, file)
     for code in ("en", "ja"):
@@ -222,7 +222,7 @@ def test_a_damaged_block_of_drawn_pairs_is_refused_and_nothing_is_written(tmp_pa
 def test_the_number_of_kept_images_varies_by_nothing_where_every_text_is_kept():
     texts = [{"text": "x", "kind": "alt", "language": "en", "lid_score": None, "entries": [0]}]
     rows = [{"uid": f"{n}", "url": "http://ü", "page_url": None, "candidates": texts * n} for n in range(1, 60)]
-    tallies = Tallies()
+    tallies = TaskResult()
     sampled(pa.RecordBatch.from_pylist(rows, MATCHED), np.ones(1), 0, tallies)
     assert tallies["kept"] == tallies["images"] == 59
     assert 0 <= tallies["variance"] < 1e-12

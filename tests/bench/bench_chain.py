@@ -43,7 +43,7 @@ from runtime.session import ALLOCATORS
 from runtime.shipping import Shipped, opened_itself
 from runtime.storage.arrays import save_array
 from runtime.storage.parquet import part_writer
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 ROOT = Path(__file__).parent.parent.parent
 TEXTS_OF = {"aut-warc-example.warc.wat.gz": 600, "fundus.warc.wat.gz": 4_000, "recipes.warc.wat.gz": 27_500}
@@ -125,12 +125,12 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
     read = [batch for path in files for batch in own("read and parse", lambda path=path: _read(path))]
     for path in files:
         floor("inputs", lambda path=path: _read_alone(path))
-    batches = list(grouping.without_tallies(read, Tallies()))
+    batches = list(read)
     texts = sum(batch.num_rows for batch in batches)
     packer, blocks = Packer(BUCKETS), []
     rows = [own("uids and hashes", lambda b=batch: grouping.keyed(b)) for batch in batches]
     for run in grouping.runs(rows):
-        rows = own("combine", lambda run=run: combine(run, 64, Tallies()))
+        rows = own("combine", lambda run=run: combine(run, 64, TaskResult()))
         asked = rows["text"], rows["given"], Stated(rows["page_language"], rows["pool_language"])
         languages, *_ = own("identify", lambda asked=asked: matching._languages(*asked))
         languages = languages.fill_null("other")
@@ -150,8 +150,8 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
         packed = [CODEC.compress(block.serialize()) for block in rows]
         sizes = [block.serialize().size for block in rows]
         floor("unpack", lambda p=packed, s=sizes: [CODEC.decompress(x, n) for x, n in zip(p, s, strict=True)])
-        rows = own("combine again", lambda rows=rows: combine(pa.concat_batches(rows), 64, Tallies()))
-        images.append(own("group", lambda rows=rows: group(rows, Tallies())))
+        rows = own("combine again", lambda rows=rows: combine(pa.concat_batches(rows), 64, TaskResult()))
+        images.append(own("group", lambda rows=rows: group(rows, TaskResult())))
     _after_matching(own, floor, images, folder)
     return own, floor, texts
 
@@ -168,11 +168,11 @@ def _after_matching(own: Clock, floor: Clock, images: list[pa.RecordBatch], fold
     rates = rates_at(counts.values, threshold(counts.values, TAIL_SHARE))
     batches = own("read to sample", lambda: list(pq.ParquetFile(matched).iter_batches(50_000)))
     path = folder / "00000.parquet"
-    kept = [own("sample", lambda b=batch: curated.sampled(b, rates, 0, Tallies())) for batch in batches]
+    kept = [own("sample", lambda b=batch: curated.sampled(b, rates, 0, TaskResult())) for batch in batches]
     lettered = opened_itself(save_array(folder / "lettered.npy", counts.values > 0))
     grouping = Sampling(lettered, lettered, 0, 1, folder, 100_000).grouping
     received = own("by section", lambda: [block.data for block in grouping.packed(kept)])
-    own("write curated", lambda: [*grouping.run(0, received, Tallies())])
+    own("write curated", lambda: [*grouping.run(0, received, TaskResult())])
     ordered = list(pq.ParquetFile(path).iter_batches())
     floor("curated", lambda: _write(folder / "curated.parquet", schemas.CURATED, ordered, 100_000))
 

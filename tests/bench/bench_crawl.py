@@ -83,7 +83,7 @@ def compare(name: str, size: int, ways: dict, first: str) -> None:
 def bench_wat() -> None:
     data = packed("wat", ".wat.gz") or made_up_wat()
     start = time.perf_counter()
-    rows = sum(batch.num_rows for batch in wat.read(io.BytesIO(data)))
+    rows = sum(batch.num_rows for batch in wat.read(io.BytesIO(data), Counter()))
     print(f"wat   ready after {time.perf_counter() - start:.1f} s (compiled now, or read from Numba's cache)")
     parts = cut(data)
     groups = warc_records.metadata(members(io.BytesIO(data), Counter()), Counter())
@@ -95,7 +95,7 @@ def bench_wat() -> None:
         "isal": lambda: (isal_zlib.decompressobj(31).decompress(part) for part in parts),
         "members": lambda: members(io.BytesIO(data), Counter()),
         "orjson of these records": lambda: (orjson.loads(block) for block in blocks),
-        "read_wat": lambda: wat.read(io.BytesIO(data)),
+        "read_wat": lambda: wat.read(io.BytesIO(data), Counter()),
     }
     compare("wat", size, ways, "zlib")
 
@@ -109,14 +109,14 @@ def bench_warc() -> None:
         return read(html)
 
     html_pages.elements = keeping
-    for _ in warc.read(io.BytesIO(data)):
+    for _ in warc.read(io.BytesIO(data), Counter()):
         pass
     html_pages.elements = read
     ways = {
         "selectolax": lambda: (LexborHTMLParser(html) for html in htmls),
         "elements": lambda: (read(html) for html in htmls),
         "members": lambda: members(io.BytesIO(data), Counter()),
-        "read_warc": lambda: warc.read(io.BytesIO(data)),
+        "read_warc": lambda: warc.read(io.BytesIO(data), Counter()),
     }
     compare("warc", sum(map(len, htmls)), ways, "selectolax")
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from curation.leaves.domains import BATCH_ROWS, _pass_on, _send, _write
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import batches, part_writer
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 SUFFIXES = ("com", "org", "co.uk", "de", "github.io", "com.br")
 URL = pa.schema([pa.field("url", pa.string())])
@@ -48,15 +48,15 @@ def main(urls: int = 10_000_000) -> None:
     with TemporaryDirectory() as folder:
         write_urls(Path(folder), urls)
         files = own_files(Path(folder), None, "")
-        list(_send(files[:1], Tallies(), "url", BUCKETS))  # kernels are compiled
+        list(_send(files[:1], TaskResult(), "url", BUCKETS))  # kernels are compiled
         with timed("column read", urls):
             for file in files:
                 for _ in batches(file, BATCH_ROWS, ["url"]):
                     pass
         with timed("column read, hosts grouped, sent", urls):
-            hosts = [block.data for file in files for block in _send([file], Tallies(), "url", BUCKETS)]
+            hosts = [block.data for file in files for block in _send([file], TaskResult(), "url", BUCKETS)]
         with timed("domains of hosts", urls):
-            found = [block.data for block in _pass_on(0, iter(hosts), Tallies(), BUCKETS)]
+            found = [block.data for block in _pass_on(0, iter(hosts), TaskResult(), BUCKETS)]
         with timed("domains written", urls):
             (Path(folder) / "out").mkdir()
             tallies = _write(0, iter(found), Path(folder) / "out")

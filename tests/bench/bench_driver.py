@@ -14,7 +14,7 @@ from curation.config import CurationConfig
 from curation.run.output_folder import Output
 from curation.run.request import Options
 from metadata.entries import Entries
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.support.asked import request_of
 
 
@@ -45,7 +45,7 @@ with tempfile.TemporaryDirectory() as work:
         claimed = report("claimed", found, number)
         stamps = output.ledger(request.files).stamps
         for each in request.files:
-            stamps.write([each], [], Tallies([{"name": "rows", "language": "en", "value": 1}]))
+            stamps.write([each], TaskResult([{"name": "rows", "language": "en", "value": 1}]))
         ledger = output.ledger(request.files)
         report(f"in the ledger, {len(ledger.done):,} of them done", claimed, number)
         report("altogether", held, number)

@@ -29,7 +29,7 @@ from curation.config import CurationConfig
 from curation.report.facts import Run
 from curation.schemas import CURATED
 from metadata import Entries
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 FILE_ROWS, GROUP_ROWS = 250_000, 50_000
 CODES = ("en", "de", "ja")
@@ -55,8 +55,8 @@ def make(folder: Path, images: int) -> Path:
     counts = EntryCounts.zeros(len(entries), entries.digest)
     counts.save(str(folder / "run" / "counts.parquet"), entries)
     thresholds = Thresholds.of(counts.by_language(entries.languages), 1)
-    tallies = Tallies([{"name": name, "language": None, "value": images} for name in ("images", "kept")])
-    tallies += Tallies({"name": "language.kept", "language": code, "value": images // 3} for code in CODES)
+    tallies = TaskResult([{"name": name, "language": None, "value": images} for name in ("images", "kept")])
+    tallies += TaskResult({"name": "language.kept", "language": code, "value": images // 3} for code in CODES)
     described = {"inputs": [], "metadata": entries.digest}
     run = Run(CurationConfig(english_threshold=1), described, entries, counts, thresholds, tallies, tallies)
     # As after a removal: there is no matched/, and tables are of images of the manifest.

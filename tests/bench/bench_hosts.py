@@ -18,7 +18,7 @@ from runtime.cogroup import Grouping
 from runtime.placed_rows import Places
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import row_counts
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def timed(what: str, images: int) -> Iterator[None]:
 
 def main(run: str, robots: str, times: int = 1) -> None:
     images = own_files(Path(run) / "matched", None, "") * times
-    places, files, tallies = Places.of(row_counts(images)), [*HostFiles.find([robots]).files], Tallies()
+    places, files, tallies = Places.of(row_counts(images)), [*HostFiles.find([robots]).files], TaskResult()
     ranges, number = HostRanges(64, tuple(map(str.lower, robots_agents()))), places.rows
     grouping = Grouping(ASKED, ranges.keys, ranges.signals, ranges.buckets, 1)
     print(f"{number:,} images")

@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from hashlib import md5
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +11,9 @@ from hypothesis import strategies as st
 
 from curation.exclusion import REASONS, Exclusion
 from curation.exclusion.lists import KeySet, canonical, domain_keys
-from curation.inputs.candidates import tallies
 from metadata import InputError
 from runtime.arrow import exact_numbers, uid_numbers
+from runtime.tallies import TaskResult
 from tests.naive.exclusion import naive_excluded
 from tests.support.exclusions import LISTED, UID, URL, batch, reasons
 
@@ -154,11 +153,6 @@ def test_no_rows_are_no_reasons():
     assert len(Exclusion.of(**LISTED).excluded(batch([]))) == 0
 
 
-def test_tallies_are_never_excluded():
-    exclusion = Exclusion.of(uids=[md5(b"").hexdigest()], regexes=[".*", "^$"])
-    assert exclusion.excluded(tallies(Counter(files=1))).to_pylist() == [None]
-
-
 def test_a_slice_has_the_reasons_of_its_rows():
     rows = [
         {"url": f"https://{'www.' * (k % 3)}example.{'com' if k % 2 else 'org'}/{k}é", "uid": "own/1"}
@@ -187,16 +181,12 @@ def test_a_uid_s_digits_are_read_in_either_case_and_other_uids_as_they_stand():
     ]
 
 
-def test_what_is_left_comes_with_the_tallies_of_what_went():
+def test_what_goes_is_tallied_and_no_longer_counted_as_pairs():
     exclusion = Exclusion.of(**LISTED)
-    batches = [batch([{"url": URL}, {"url": "https://a.example"}]), batch([{"url": URL}]), tallies(Counter(pairs=3))]
-    left = list(exclusion.out_of(batches))
-    assert [rows["url"].to_pylist() for rows in left[:1]] == [["https://a.example"]]
-    counted = Counter()
-    for rows in left[1:]:
-        for row in rows.to_pylist():
-            counted[row["text"]] += row["tally"]
-    assert counted == {"pairs": 1, "dropped.excluded_uid": 2}
+    batches, counted = [batch([{"url": URL}, {"url": "https://a.example"}]), batch([{"url": URL}])], TaskResult()
+    left = list(exclusion.out_of(batches, counted))
+    assert [rows["url"].to_pylist() for rows in left] == [["https://a.example"]]
+    assert (counted["pairs"], counted["dropped.excluded_uid"]) == (-2, 2)
 
 
 def test_a_damaged_or_missing_exclusion_is_refused(tmp_path):

@@ -14,7 +14,7 @@ from curation.leaves.export.card import card, croissant, description
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.gate.options import Gated, GateOptions
 from curation.run.results import Results
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from runtime.wording import percent
 from tests.support.hostile_strings import ACTING, EVERY
 from tests.support.installed import install
@@ -145,7 +145,7 @@ def with_parameters(facts: dict, **given) -> dict:
 def with_gate(facts: dict, **options) -> dict:
     """Facts of a run with a gate of these options that removed nothing."""
     steps = GateOptions(**options).find().steps
-    gate = Gated(steps, {name: Tallies() for name in steps}).facts()["gate"]
+    gate = Gated(steps, {name: TaskResult() for name in steps}).facts()["gate"]
     return facts | {"gate": gate, "rows": facts["rows"] | {"gated": 60}}
 
 

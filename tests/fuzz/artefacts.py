@@ -23,7 +23,7 @@ from curation.outputs.checkpoints import Input, Ledger
 from metadata import Entries
 from runtime.buckets import Packer, read_blocks, unpack, write_blocks
 from runtime.errors import InputError
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.fuzz.mutations import damaged
 from tests.fuzz.target import Target, require_named
 
@@ -63,13 +63,13 @@ def save_stamp(folder: Path) -> None:
     """Write the stamp of an input that is done."""
     ledger = Ledger.open(folder, {"rules": "unicode"}, [SOURCE])
     rows = [{"name": "files", "language": None, "value": 1}, {"name": "texts", "language": "ja", "value": 7}]
-    ledger.stamps.write([SOURCE], [], Tallies(rows))
+    ledger.stamps.write([SOURCE], TaskResult(rows))
 
 
 def done(folder: Path) -> list:
     """Return what is done."""
     ledger = Ledger.open(folder, {"rules": "unicode"}, [SOURCE])
-    return [ledger.missing, ledger.files, ledger.tallies().rows()]
+    return [ledger.missing, ledger.files, ledger.sums.rows()]
 
 
 def save_counts(folder: Path) -> None:

@@ -9,17 +9,17 @@ import gzip
 import io
 import json
 import random
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.images.grouping import without_tallies
 from curation.inputs import files as inputs
 from curation.inputs import limits
 from runtime.errors import InputError
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.fuzz.mutations import damaged
 from tests.fuzz.target import Target, require_named
 from tests.support.crawl_records import image, warc, wat
@@ -101,13 +101,14 @@ def look(folder: Path, data: bytes) -> str:
     name, _, content = data.partition(b"\n")
     path = folder / (name.decode() if name.decode("latin-1") in PARSED else "a.jsonl")
     path.write_bytes(content)
-    tallies, pairs = Tallies(), 0
+    tallies, pairs = TaskResult(), 0
     try:
         for source in inputs.find([str(path)]):
-            batches = limits.cut(limits.tally_damage(inputs.read(source), path.name), 100)
-            for rows in without_tallies(batches, tallies):
+            tally = Counter()
+            for rows in limits.cut(inputs.read(source, tally=tally), 100, tallies):
                 rows.validate(full=True)
                 pairs += rows.num_rows
+            limits.count_input(path.name, tally, tallies)
     except InputError as refusal:
         require_named(path.name, refusal)
         return "refused"

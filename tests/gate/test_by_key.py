@@ -15,7 +15,7 @@ from curation.leaves.gate.same_image import MARKS, equal_images
 from curation.leaves.gate.sql_conditions import Conditions
 from runtime.buckets import bucket_of
 from runtime.placed_rows import Places
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 PLACES = Places.of([1000, 250, 0, 900])
 
@@ -60,7 +60,7 @@ def test_of_each_table_one_row_counts_and_keys_may_share_a_half(monkeypatch):
         expected.append((best[1], (1 << number % 3) - 1, bool(tries)))
     join = JoinedTables((None,), False, Conditions(pa.schema({"n": pa.int64()}), ()), (("n",),), ((),))
     batch = pa.RecordBatch.from_pylist(chance.sample(rows, len(rows)), join.schema)
-    tallies = Tallies()
+    tallies = TaskResult()
     (joined,) = join.joined(0, iter([(batch.slice(at, 9) for at in range(0, batch.num_rows, 9))]), tallies)
     joined = joined.sort_by("row")
     found = zip(*(joined[name].to_pylist() for name in ("column_0", "sets", "in_0")), strict=True)

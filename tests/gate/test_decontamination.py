@@ -10,7 +10,7 @@ import pytest
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.single_checks import find
 from runtime.errors import InputError
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.naive.evaluation import naive_sets_by_cosine
 from tests.support.embeddings import embeddings_of
 from tests.support.finished_run import image
@@ -143,7 +143,7 @@ def test_a_set_of_before_mirror_images_were_hashed_is_named_where_pictures_are_c
         pq.write_table(pa.table(columns), tmp_path / name / "a.parquet")
     sets = [tmp_path / "flowers", tmp_path / "pets"]
     step = find(GateOptions(images=[[tmp_path / "hashes.parquet"]], decontaminate=sets))
-    facts = step.facts(Tallies())
+    facts = step.facts(TaskResult())
     assert facts.get("unmirrored", {}) == unmirrored
 
 

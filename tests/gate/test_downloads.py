@@ -9,14 +9,14 @@ import pytest
 
 from curation.leaves.gate.options import GateOptions
 from runtime.errors import InputError
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.naive.export import naive_existing, naive_statuses
 from tests.support.downloaded import results
 from tests.support.finished_run import image
 from tests.support.gates import gated
 
 
-def passed(engine, folder, images: list[dict], options: GateOptions) -> tuple[list[dict], Tallies]:
+def passed(engine, folder, images: list[dict], options: GateOptions) -> tuple[list[dict], TaskResult]:
     rows, counted = gated(engine, folder / "gates", images, options)
     return rows, counted.last
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.leaves.gate.single_checks import first_failed, tally_failures, tally_languages_by
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 
 def test_rows_count_for_all_checks_that_they_fail_for_the_only_one_and_for_the_first():
@@ -15,7 +15,7 @@ def test_rows_count_for_all_checks_that_they_fail_for_the_only_one_and_for_the_f
         random.seed(seed)
         rows, checks = random.choice([0, 1, 50]), random.choice([0, 1, 4, 300])
         failed = np.array([[random.random() < 2 / (checks + 1) for _ in range(checks)] for _ in range(rows)], bool)
-        failed, tallies = failed.reshape(rows, checks), Tallies()
+        failed, tallies = failed.reshape(rows, checks), TaskResult()
         expected: Counter = Counter(
             {f"{kind}.{each}": 0 for kind in ("failed", "alone", "removed") for each in range(checks)}
         )
@@ -32,7 +32,7 @@ def test_rows_count_for_all_checks_that_they_fail_for_the_only_one_and_for_the_f
 
 def test_texts_of_some_kinds_are_tallied_by_language():
     languages, kinds = pa.array(["en", None, "de", "en", "en", "fr"]), np.array([0, 0, 1, 1, 0, 2])
-    tally_languages_by(languages, kinds, ["a", "b"], tallies := Tallies())
+    tally_languages_by(languages, kinds, ["a", "b"], tallies := TaskResult())
     assert (tallies.by_language("a"), tallies.by_language("b")) == ({"en": 2}, {"de": 1, "en": 1})
-    tally_languages_by(languages[:0], kinds[:0], [], none := Tallies())
+    tally_languages_by(languages[:0], kinds[:0], [], none := TaskResult())
     assert not none.rows()

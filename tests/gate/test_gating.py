@@ -15,7 +15,7 @@ from curation.leaves.gate.options import GateOptions
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
 from runtime.errors import InputError
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.naive.gates import naive_differing, naive_failed
 from tests.support.finished_run import image
 from tests.support.gates import checked_gate, gated, write_table
@@ -58,7 +58,7 @@ def tables_of(images: list[dict], chance: random.Random) -> tuple[list[dict], li
 
 def kept(
     engine, folder: Path, images: list[dict], tables: list[str], keep: str, files: int = 3
-) -> tuple[list, Tallies]:
+) -> tuple[list, TaskResult]:
     options, config = GateOptions(images=[[table] for table in tables], keep=keep), CurationConfig(max_shared_uids=1)
     rows, counted = gated(engine, folder / "gates", images, options, files, config)
     return rows, counted.last

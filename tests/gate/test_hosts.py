@@ -20,7 +20,7 @@ from runtime.cogroup import Grouping
 from runtime.errors import InputError
 from runtime.progress import advanced
 from runtime.storage.own_files import own_files
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.naive.robots import naive_is_allowed
 from tests.support.finished_run import image
 from tests.support.gates import gated
@@ -172,7 +172,7 @@ def test_a_text_is_cut_and_a_page_that_unpacks_to_more_than_memory_should_hold_i
 
 def test_urls_whose_hosts_were_looked_up_are_counted_as_progress():
     with contents() as held:
-        known = KnownHosts(("gptbot",), Tallies(), held)
+        known = KnownHosts(("gptbot",), TaskResult(), held)
         known.learn(asked([1, 2], name=["/robots.txt"] * 2, date=[1] * 2, content=["Allow: /"] * 2, faults=[[]] * 2))
         before = advanced()
         known.signals(asked([1, 1, 2, 3], file=[0] * 4, row=range(4), kind=["image"] * 4, path=["/"] * 4))
@@ -189,7 +189,7 @@ def test_signals_are_the_same_for_any_number_of_buckets(tmp_path):
     [own], files = own_files(folder, None, ""), [*HostFiles.find([tmp_path / "hosts.parquet"]).files]
     answers = []
     for buckets, sent in ((2, 2), (64, 64), (64, 4)):
-        ranges, tallies = HostRanges(buckets, tuple(map(str.lower, AGENTS))), Tallies()
+        ranges, tallies = HostRanges(buckets, tuple(map(str.lower, AGENTS))), TaskResult()
         grouping = Grouping(ASKED, ranges.keys, ranges.signals, ranges.buckets, 1)
         with patch("runtime.cogroup.MOST_BUCKETS", sent):
             rows_read = chain(read_hosts(0, files, tallies), read_urls(0, own, tallies))
@@ -212,7 +212,7 @@ def asked(hosts: Sequence[int], **columns: Sequence[object]) -> pa.RecordBatch:
 @pytest.mark.soak
 def test_what_hosts_say_takes_bounded_memory_however_much_it_is():
     """Here 300 hosts have rules of 12 MB, which come 10 hosts at a time and are asked for twice."""
-    numbers, tallies = range(300), Tallies()
+    numbers, tallies = range(300), TaskResult()
     with patch.multiple(known_hosts, HELD_BYTES=1 << 18, RULES_BYTES=2 << 20), contents() as held:
         known, answers = KnownHosts(("gptbot",), tallies, held), []
         tracemalloc.start()

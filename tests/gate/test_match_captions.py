@@ -13,7 +13,7 @@ from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.rewriting import Begin
 from curation.schemas import CURATED, MATCHED
 from runtime.errors import InputError
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.naive.captions import naive_best, naive_captioned
 from tests.support.captions import (
     ENTRIES,
@@ -46,8 +46,8 @@ def test_a_batch_of_images_gets_its_captions_as_the_naive_twin_says():
     found = pa.record_batch(
         {"row": [7 + number for number in known], "caption": pa.array([best[number] for number in known], pa.string())}
     )
-    tallies, captioned = Tallies(), Captioner(SimpleNamespace(open=matching, max_text_length=MOST))
-    passed = captioned(batch, found, Begin("", 7), tallies)
+    tallies, captioned = TaskResult(), Captioner(SimpleNamespace(open=matching, max_text_length=MOST))
+    passed, _ = captioned(batch, found, Begin("", 7), tallies)
     assert passed.schema == MATCHED
     assert passed.to_pylist() == expected
     assert tallies["captioned"] == counts["images"] > 20
@@ -58,7 +58,7 @@ def test_a_batch_of_images_gets_its_captions_as_the_naive_twin_says():
     after = [text["language"] for row in expected for text in row["candidates"]]
     for code, texts in tallies.by_language("texts").items():
         assert texts == before.count(code) - after.count(code)
-    assert captioned(batch.slice(0, 0), None, Begin("", 7), Tallies()).num_rows == 0
+    assert captioned(batch.slice(0, 0), None, Begin("", 7), TaskResult())[0].num_rows == 0
 
 
 def _cleaned(caption: str | None) -> str | None:

@@ -6,7 +6,7 @@ import pytest
 from curation.leaves.gate.mending import Mending, without_credits, without_tags
 from curation.leaves.gate.options import GateOptions
 from curation.schemas import MATCHED
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.support.finished_run import candidate, image
 from tests.support.gates import MATCHES, gated
 from tests.support.rules import failing_texts
@@ -90,7 +90,7 @@ def test_a_mended_text_has_its_own_entries_and_is_in_no_image_twice():
         image(8),
     ]
     mended = ["a cat", "a dog", "a <b>dog</b>", "a photo", "a<br> photo", "<br>", "x<br>y", "dog"]
-    tallies, mending = Tallies(), Mending(MATCHES, ("html",))
+    tallies, mending = TaskResult(), Mending(MATCHES, ("html",))
     found = mending(pa.RecordBatch.from_pylist(rows, MATCHED).slice(1, 2), tallies)
     expected = [candidate(text, "en") for text in mended]
     assert found.to_pylist() == [rows[1] | {"candidates": expected}, rows[2]]

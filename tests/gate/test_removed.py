@@ -4,7 +4,6 @@ import math
 import random
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -20,12 +19,12 @@ from curation.leaves.gate.policies import IMAGES, TEXTS, Policy, Rule
 from curation.leaves.gate.rewriting import Begin
 from curation.leaves.gate.single_checks import Checks
 from curation.leaves.gate.step import PURPOSE as SAMPLED
-from curation.leaves.gate.step import Removed
+from curation.leaves.gate.step import Gone, Removed
 from curation.schemas import GATE_REMOVED, MATCHED
 from runtime.draws import draws
 from runtime.engine.local import Local
 from runtime.errors import InputError
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.naive.captions import naive_best
 from tests.naive.gates import naive_capped, naive_pictures
 from tests.naive.policies import naive_fails_image, naive_fails_text
@@ -215,16 +214,15 @@ def test_texts_with_personal_data_are_not_written_where_another_step_removes_the
     images = [image(number) | {"candidates": [candidate(text, "en")]} for number, text in enumerate(texts)]
     batch, written = pa.RecordBatch.from_pylist(images, MATCHED), []
     for silent in ((), Policy.parse(["email_address"]).rules):
-        removed = Removed(Path(), "captions", 1.0, SEED, silent, SimpleNamespace(write=written.append))
-        removed.add(batch, batch["candidates"].flatten(), np.arange(3), pa.array(["x", "x", None]))
+        gone = Gone(batch, batch["candidates"].flatten(), np.arange(3), np.array([0, 0, 1]), ["x"])
+        written.append(Removed(Path(), "captions", 1.0, SEED, silent).of(gone))
     assert [rows["text"].to_pylist() for rows in written] == [texts[:2], texts[:1]]
 
 
 def test_a_step_that_asks_nothing_of_single_images_writes_no_sample():
-    batch, written = pa.RecordBatch.from_pylist([image(1) | {"candidates": [candidate("a dog", "en")]}], MATCHED), []
-    removed = Removed(Path(), "conditions", 1.0, SEED, (), SimpleNamespace(write=written.append))
-    assert Checks(())(batch, None, Begin("00000.parquet", 0, removed), Tallies()).num_rows == 1
-    assert written == []
+    batch = pa.RecordBatch.from_pylist([image(1) | {"candidates": [candidate("a dog", "en")]}], MATCHED)
+    stays, gone = Checks(())(batch, None, Begin("00000.parquet", 0), TaskResult())
+    assert (stays.num_rows, Removed(Path(), "conditions", 1.0, SEED).of(gone).num_rows) == (1, 0)
 
 
 def test_only_steps_that_are_needed_are_found():

@@ -9,25 +9,24 @@ import pytest
 from curation.images.combine import DUPLICATE, OVER_LIMIT, combine, group
 from curation.inputs.limits import SHARED, SHARED_UIDS
 from curation.schemas import KEYED, MATCHED, PAIRS
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.naive.images import naive_combine, naive_group
 from tests.support.pair_rows import cut, pairs, random_pairs, shuffled
 
 
 def combined(rows: pa.RecordBatch, max_texts: int = 64) -> list[dict]:
-    return combine(rows, max_texts, Tallies()).to_pylist()
+    return combine(rows, max_texts, TaskResult()).to_pylist()
 
 
-def sums(tallies: Tallies) -> dict:
-    rows = [row for row in tallies.rows() if not row["name"].startswith(SHARED)]  # examples differ with the parts
-    return {(row["name"], row["language"]): row["value"] for row in rows if row["value"]}
+def sums(tallies: TaskResult) -> dict:
+    return {(row["name"], row["language"]): row["value"] for row in tallies.rows() if row["value"]}
 
 
 @pytest.mark.parametrize("max_texts", [1, 3, 64])
 @pytest.mark.parametrize("size", [1, 2, 7, 60, 400, 1500])
 def test_combine_equals_its_naive_twin(size, max_texts):
     rows = random_pairs(Random(size), size, has_records=size != 60)
-    tallies = Tallies()
+    tallies = TaskResult()
     found = combine(rows, max_texts, tallies)
     assert (found.to_pylist(), tallies[OVER_LIMIT]) == naive_combine(rows.to_pylist(), max_texts)
     found.validate(full=True)
@@ -38,7 +37,7 @@ def test_combine_equals_its_naive_twin(size, max_texts):
 def test_combining_parts_and_then_what_is_left_of_them_is_combining_the_whole(seed, max_texts):
     random = Random(seed)
     rows = random_pairs(random, rows=600, images=12)
-    of_whole, of_parts = Tallies(), Tallies()
+    of_whole, of_parts = TaskResult(), TaskResult()
     whole = combine(rows, max_texts, of_whole)
     parts = [combine(part, max_texts, of_parts) for part in cut(shuffled(rows, random), random, 7)]
     random.shuffle(parts)
@@ -46,20 +45,20 @@ def test_combining_parts_and_then_what_is_left_of_them_is_combining_the_whole(se
     assert combine(pa.concat_batches(some), max_texts, of_parts).equals(whole)
     assert of_parts[OVER_LIMIT] == of_whole[OVER_LIMIT]
     group(whole, of_whole)
-    group(combine(pa.concat_batches(some), max_texts, Tallies()), of_parts)
+    group(combine(pa.concat_batches(some), max_texts, TaskResult()), of_parts)
     assert sums(of_parts) == sums(of_whole)
 
 
 def test_rows_that_are_not_matched_yet_are_combined_alike():
     rows = random_pairs(Random(3), 300)
-    expected = combine(rows, 3, Tallies()).select(KEYED.names)
-    assert combine(rows.select(KEYED.names), 3, Tallies()).equals(expected)
-    assert combine(rows.select(KEYED.names).slice(5, 0), 3, Tallies()).equals(expected.slice(0, 0))
+    expected = combine(rows, 3, TaskResult()).select(KEYED.names)
+    assert combine(rows.select(KEYED.names), 3, TaskResult()).equals(expected)
+    assert combine(rows.select(KEYED.names).slice(5, 0), 3, TaskResult()).equals(expected.slice(0, 0))
 
 
 def test_combining_again_changes_nothing_and_counts_nothing():
-    once = combine(random_pairs(Random(1), 500), 3, Tallies())
-    tallies = Tallies()
+    once = combine(random_pairs(Random(1), 500), 3, TaskResult())
+    tallies = TaskResult()
     assert combine(once, 3, tallies).equals(once)
     assert tallies[OVER_LIMIT] == 0
 
@@ -67,8 +66,8 @@ def test_combining_again_changes_nothing_and_counts_nothing():
 def test_a_slice_is_combined_as_its_own_rows():
     rows = random_pairs(Random(2), 300)
     alone = pairs(*rows.to_pylist()[40:200])
-    assert combine(rows.slice(40, 160), 3, Tallies()).equals(combine(alone, 3, Tallies()))
-    assert combine(rows.slice(7, 0), 3, Tallies()).equals(pairs())
+    assert combine(rows.slice(40, 160), 3, TaskResult()).equals(combine(alone, 3, TaskResult()))
+    assert combine(rows.slice(7, 0), 3, TaskResult()).equals(pairs())
 
 
 def test_equal_texts_count_once_and_their_copies_add_up():
@@ -114,9 +113,9 @@ def test_no_split_of_the_rows_changes_what_an_image_carries(seed):
     random = Random(seed)
     rows = random_pairs(random, rows=120, images=3)
     names = ["uid", "signals", "stated_width", "stated_height"]
-    whole = combine(rows, 2, Tallies()).select(names)
-    parts = [combine(part, 2, Tallies()) for part in cut(shuffled(rows, random), random, random.randrange(1, 9))]
-    assert combine(pa.concat_batches(parts), 2, Tallies()).select(names).equals(whole)
+    whole = combine(rows, 2, TaskResult()).select(names)
+    parts = [combine(part, 2, TaskResult()) for part in cut(shuffled(rows, random), random, random.randrange(1, 9))]
+    assert combine(pa.concat_batches(parts), 2, TaskResult()).select(names).equals(whole)
 
 
 def test_a_text_without_a_page_has_none():
@@ -135,7 +134,7 @@ def test_a_text_without_a_page_has_none():
 )
 def test_an_image_has_the_smallest_page_of_its_texts_and_these_their_own_where_it_is_another(pages, of_image, of_texts):
     rows = pairs(*({"uid": "a", "text": "x" * (2 * n + 1), "page_url": page} for n, page in enumerate(pages)))
-    (image,) = group(combine(rows, 64, Tallies()), Tallies()).to_pylist()
+    (image,) = group(combine(rows, 64, TaskResult()), TaskResult()).to_pylist()
     assert (image["page_url"], [text["page_url"] for text in image["candidates"]]) == (of_image, of_texts)
 
 
@@ -165,14 +164,14 @@ def test_of_equal_texts_the_smallest_kind_stays_and_then_the_smallest_given_lang
 def test_of_equal_texts_the_smallest_language_of_a_page_or_host_stays_one_that_is_stated_first(order, name):
     rows = pairs(*({"uid": "a", "text": "x", name: code} for code in order))
     for number in range(1, 4):
-        parts = [combine(rows.slice(begin, number), 64, Tallies()) for begin in range(0, 3, number)]
+        parts = [combine(rows.slice(begin, number), 64, TaskResult()) for begin in range(0, 3, number)]
         (row,) = combined(pa.concat_batches(parts))
         assert (row[name], row["copies"]) == ("de", 3)
 
 
 def test_of_many_texts_those_with_the_smallest_hash_stay_and_all_copies_of_others_are_counted():
     rows = [{"uid": "a", "text": "x" * n, "hash": -n} for n in range(1, 10)]
-    tallies = Tallies()
+    tallies = TaskResult()
     kept = combine(pairs(*rows, *rows), 3, tallies).to_pylist()
     assert [row["text"] for row in kept] == ["x" * 9, "x" * 8, "x" * 7]
     assert tallies[OVER_LIMIT] == 12
@@ -195,7 +194,7 @@ def test_images_with_one_key_are_kept_apart_though_their_hashes_mix_them(key):
         ("b", "p"),
         ("b", "é"),
     ]
-    images = group(combine(pairs(*rows, *others), 2, Tallies()), Tallies()).to_pylist()
+    images = group(combine(pairs(*rows, *others), 2, TaskResult()), TaskResult()).to_pylist()
     assert sorted(row["uid"] for row in images) == ["a", "b", "c", "d"]
 
 
@@ -207,7 +206,7 @@ def test_a_logo_with_very_many_alts_keeps_no_more_than_the_limit():
     texts = pa.array([f"alt {i}" for i in range(100_000)])
     hashes = pa.array([i * 7919 % 100_003 for i in range(100_000)], pa.int64())
     columns = {name: rows[name] for name in PAIRS.names} | {"text": texts, "hash": hashes}
-    tallies = Tallies()
+    tallies = TaskResult()
     kept = combine(pa.RecordBatch.from_pydict(columns, PAIRS), 64, tallies)
     assert kept["hash"].to_pylist() == sorted(hashes.to_pylist())[:64]
     assert tallies[OVER_LIMIT] == 100_000 - 64
@@ -223,8 +222,8 @@ def test_strings_of_a_megabyte_are_combined_like_any_other():
 @pytest.mark.parametrize("unique", [False, True])
 @pytest.mark.parametrize("seed", range(4))
 def test_group_equals_its_naive_twin(seed, unique):
-    rows = combine(random_pairs(Random(seed), 400, images=40), 4, Tallies())
-    tallies = Tallies()
+    rows = combine(random_pairs(Random(seed), 400, images=40), 4, TaskResult())
+    tallies = TaskResult()
     found = group(rows, tallies, unique)
     images, expected = naive_group(rows.to_pylist(), unique)
     assert (found.to_pylist(), sums(tallies)) == (images, expected)
@@ -232,8 +231,8 @@ def test_group_equals_its_naive_twin(seed, unique):
 
 
 def test_a_slice_is_grouped_as_its_own_rows():
-    rows = combine(random_pairs(Random(5), 400), 4, Tallies())
-    assert group(rows.slice(11, 60), Tallies()).to_pylist() == naive_group(rows.to_pylist()[11:71])[0]
+    rows = combine(random_pairs(Random(5), 400), 4, TaskResult())
+    assert group(rows.slice(11, 60), TaskResult()).to_pylist() == naive_group(rows.to_pylist()[11:71])[0]
 
 
 def test_texts_without_a_match_and_images_without_such_a_text_are_left_out_but_counted():
@@ -242,7 +241,7 @@ def test_texts_without_a_match_and_images_without_such_a_text_are_left_out_but_c
         {"uid": "b", "text": "x", "entries": []},
         {"uid": "b", "text": "yy", "entries": [3, 5], "page_url": "http://p"},
     )
-    tallies = Tallies()
+    tallies = TaskResult()
     images = group(combine(rows, 64, tallies), tallies).to_pylist()
     assert [(i["uid"], i["page_url"], [c["entries"] for c in i["candidates"]]) for i in images] == [
         ("b", "http://p", [[3, 5]])
@@ -252,13 +251,13 @@ def test_texts_without_a_match_and_images_without_such_a_text_are_left_out_but_c
 
 def test_duplicates_are_counted_where_images_are_grouped():
     rows = pairs({"uid": "a", "text": "x"}, {"uid": "a", "text": "x"}, {"uid": "b", "text": "x", "copies": 4})
-    tallies = Tallies()
+    tallies = TaskResult()
     group(combine(rows, 64, tallies), tallies)
     assert tallies[DUPLICATE] == 1 + 3
 
 
 def test_no_rows_give_no_images():
-    tallies = Tallies()
+    tallies = TaskResult()
     assert combine(pairs(), 64, tallies).equals(pairs())
     assert group(pairs(), tallies).equals(pa.RecordBatch.from_pylist([], MATCHED))
     assert sums(tallies) == {}
@@ -273,8 +272,8 @@ def test_a_uid_of_several_urls_is_counted_once_and_named_with_two_of_them_howeve
         {"uid": "2", "text": "x", "url": "http://c"},
         {"uid": "3", "text": "x", "url": "http://d", "signals": 3},
     )
-    tallies = Tallies()
+    tallies = TaskResult()
     some = [combine(part, 64, tallies) for part in cut(rows, Random(parts), parts)]
     images = group(combine(pa.concat_batches(some), 64, tallies), tallies).to_pylist()
-    assert (tallies[SHARED_UIDS], [*tallies.beginning(SHARED)]) == (1, ["1 (http://a and http://b)"])
+    assert (tallies[SHARED_UIDS], tallies.noted(SHARED)) == (1, ["1 (http://a and http://b)"])
     assert [image["signals"] for image in images] == [0, 0, 3]

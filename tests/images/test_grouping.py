@@ -19,16 +19,14 @@ from curation.images.grouping import (
     keyed,
     pack_pairs,
     runs,
-    without_tallies,
     write_unique,
 )
 from curation.inputs.crawl.links import SIGNALS
-from curation.inputs.limits import SHARED
 from curation.schemas import CANDIDATES, KEYED, MATCHED, PAIRS
 from runtime import buckets as packing
 from runtime.buckets import Block, bucket_of, in_buckets, unpack
-from runtime.storage.own_files import TALLY, checksum_of, checksums_in
-from runtime.tallies import Tallies
+from runtime.storage.own_files import checksum_of
+from runtime.tallies import TaskResult
 from tests.naive.images import naive_combine, naive_group
 from tests.naive.row_ids import naive_hash, naive_uid
 from tests.support.pair_rows import candidates, cut, matching, pairs, random_candidates, shuffled, stated_sizes
@@ -38,17 +36,19 @@ POWERS = st.integers(0, 13).map(lambda exponent: 1 << exponent)
 KEYS = st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 64).map(lambda i: (1 << i) - 1), max_size=30)
 
 
-def packed(rows: pa.RecordBatch, buckets: int = 8, max_texts: int = 64, parts: int = 3) -> tuple[list[Block], Tallies]:
+def packed(
+    rows: pa.RecordBatch, buckets: int = 8, max_texts: int = 64, parts: int = 3
+) -> tuple[list[Block], TaskResult]:
     """Return the blocks of pairs that a task makes of candidates, and its tallies."""
-    tallies = Tallies()
+    tallies = TaskResult()
     return list(pack_pairs(cut(rows, Random(1), parts), matching(), max_texts, buckets, tallies)), tallies
 
 
 def written(
     folder: Path, blocks: list[Block], number: int = 1, max_texts: int = 64, partitions: int = 1
-) -> tuple[list[dict], Tallies]:
+) -> tuple[list[dict], TaskResult]:
     """Return the matched images of all blocks, that tasks of a share of `number` buckets each write, and tallies."""
-    tallies, images = Tallies(), []
+    tallies, images = TaskResult(), []
     for at in range(partitions):
         received = [
             pa.py_buffer(each.data)
@@ -70,9 +70,9 @@ def naive_images(rows: pa.RecordBatch, max_texts: int = 64) -> tuple[list[dict],
     return images, {**tallies, **counted, (OVER_LIMIT, None): over, ("matched", None): len(images)}
 
 
-def sums(tallies: Tallies, without: str = "rows") -> dict:
-    rows = [row for row in tallies.rows() if row["name"] != without and not row["name"].startswith((TALLY, SHARED))]
-    return {(row["name"], row["language"]): row["value"] for row in rows if row["value"]}
+def sums(tallies: TaskResult, without: str = "rows") -> dict:
+    rows = (row for row in tallies.rows() if row["name"] != without and row["value"])
+    return {(row["name"], row["language"]): row["value"] for row in rows}
 
 
 def test_an_image_is_known_by_the_md5_of_its_url_or_the_input_s_own_uid():
@@ -109,7 +109,7 @@ def test_images_are_those_of_the_definition_however_candidates_are_packed_and_de
 ):
     monkeypatch.setattr(packing, "FEWEST_BYTES", fewest)
     rows = shuffled(random_candidates(Random(number), 500), Random(0))
-    blocks, tallies = [], Tallies()
+    blocks, tallies = [], TaskResult()
     for task, part in enumerate(cut(rows, Random(2), 4)):
         own, more = packed(part, buckets << task % 2, max_texts)
         blocks, tallies = blocks + own, tallies + more
@@ -120,7 +120,7 @@ def test_images_are_those_of_the_definition_however_candidates_are_packed_and_de
     expected_tallies |= {(f"license.{name}", None): pairs for name, pairs in stated.items()}
     for order in (blocks, blocks[::-1], Random(buckets).sample(blocks, len(blocks))):
         found, more = written(tmp_path, order, number, max_texts, partitions)
-        assert checksums_in(more) == {path.name: checksum_of(path) for path in tmp_path.iterdir()}
+        assert more.files == {path.name: checksum_of(path) for path in tmp_path.iterdir()}
         assert found == expected
         assert sums(tallies + more) == {name: value for name, value in expected_tallies.items() if value}
 
@@ -188,18 +188,9 @@ def test_memory_holds_little_more_than_what_stays_of_an_image_that_is_everywhere
     assert len(sizes) > 5
 
 
-def test_tallies_of_the_input_are_added_and_give_no_pair(tmp_path):
-    tally = {"url": None, "text": "dropped.empty_text", "tally": 7, "kind": None}
-    rows = candidates(tally, {"url": "http://x", "text": "dog"}, tally, {**tally, "text": "files", "tally": 1})
-    blocks, tallies = packed(rows)
-    assert (tallies["dropped.empty_text"], tallies["files"], tallies["rows"]) == (14, 1, 1)
-    assert [row["url"] for row in written(tmp_path, blocks)[0]] == ["http://x"]
-    assert [each.num_rows for each in without_tallies([rows.slice(2, 1), rows.slice(1, 3), NOTHING], Tallies())] == [1]
-
-
-def test_an_input_without_pairs_gives_no_block_and_its_tallies():
-    blocks, tallies = packed(candidates({"url": None, "text": "files", "tally": 1, "kind": None}))
-    assert (blocks, sums(tallies)) == ([], {("files", None): 1})
+def test_an_input_without_pairs_gives_no_block():
+    blocks, tallies = packed(NOTHING)
+    assert (blocks, sums(tallies)) == ([], {})
 
 
 @pytest.mark.parametrize("number", [1, 8])
@@ -247,28 +238,28 @@ def test_rows_that_state_each_image_once_give_the_same_images_without_being_grou
             }
             for number in range(300)
         ),
-        {"url": None, "text": "files", "tally": 2, "kind": None},
     )
-    tallies = write_unique(cut(rows, random, 5), matching(), tmp_path / "unique.parquet")
+    write_unique(cut(rows, random, 5), matching(), tmp_path / "unique.parquet", tallies := TaskResult())
     blocks, of_blocks = packed(rows)
     images, of_images = written(tmp_path, blocks)
     unique = pq.read_table(tmp_path / "unique.parquet")
     assert unique.schema.equals(MATCHED)
     assert sorted(unique.to_pylist(), key=lambda row: row["uid"]) == sorted(images, key=lambda row: row["uid"])
     assert sums(tallies) == sums(of_blocks + of_images)
-    assert (tallies["matched"], tallies["files"], tallies[DUPLICATE]) == (len(images), 2, 0)
+    assert (tallies["matched"], tallies[DUPLICATE]) == (len(images), 0)
 
 
 def test_pairs_are_counted_by_signal_before_texts_come_together(tmp_path):
     row = {"url": "http://x", "text": "dog"}
     rows = candidates({**row, "signals": 3}, {**row, "signals": 2}, {**row, "signals": 0}, row)
-    for tallies in (packed(rows)[1], write_unique([rows], matching(), tmp_path / "unique.parquet")):
+    write_unique([rows], matching(), tmp_path / "unique.parquet", unique := TaskResult())
+    for tallies in (packed(rows)[1], unique):
         assert tallies.beginning("signal.") == {"noimageai": 2, "noai": 1}
 
 
 def test_unique_rows_without_any_match_give_a_file_without_images(tmp_path):
     for rows in (NOTHING, candidates({"url": "http://x", "text": "zzz"})):
-        tallies = write_unique([rows], matching(), tmp_path / "unique.parquet")
+        write_unique([rows], matching(), tmp_path / "unique.parquet", tallies := TaskResult())
         assert (pq.read_table(tmp_path / "unique.parquet").num_rows, tallies["matched"]) == (0, 0)
 
 

@@ -244,7 +244,7 @@ def test_a_format_of_another_installed_package_is_read(tmp_path, monkeypatch, un
     install(monkeypatch, tmp_path / "site", "made_up", code, f"[{GROUP}]\nmade_up = made_up:MADE_UP\n")
     (tmp_path / "a.pairs").write_text('{"url": "https://e.org/a.jpg", "text": "x"}\n')
     (file,) = find([str(tmp_path / "a.pairs")])
-    pairs, _ = read(file)
+    (pairs,) = read(file)
     assert (file.format, pairs["text"].to_pylist()) == ("made_up", ["x"])
 
 

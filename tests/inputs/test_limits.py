@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.config import CurationConfig
-from curation.images.grouping import without_tallies
 from curation.inputs import files as inputs
 from curation.inputs import limits
 from runtime.errors import InputError
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.naive.limits import naive_cut
 from tests.support.crawl_records import image, warc, wat
 from tests.support.pair_rows import candidates
@@ -25,24 +25,24 @@ CONFIG = CurationConfig()
 
 
 def cut(batches, length) -> tuple[list, int]:
-    tallies = Tallies()
-    texts = [
-        text for rows in without_tallies(limits.cut(batches, length), tallies) for text in rows["text"].to_pylist()
-    ]
-    return texts, tallies["cut_text"]
+    result = TaskResult()
+    texts = [text for rows in limits.cut(batches, length, result) for text in rows["text"].to_pylist()]
+    return texts, result["cut_text"]
 
 
-def read(path, length: int = CONFIG.max_text_length) -> tuple[list, Tallies]:
+def read(path, length: int = CONFIG.max_text_length) -> tuple[list, TaskResult]:
     """The pairs of a file as url and text, and what was tallied, as a worker has them."""
     (source,) = inputs.find([str(path)])
-    tallies = Tallies()
-    batches = limits.cut(limits.tally_damage(inputs.read(source), str(path)), length)
-    rows = [row for batch in without_tallies(batches, tallies) for row in batch.to_pylist()]
-    return [(row["url"], row["text"]) for row in rows], tallies
+    tally, result = Counter(), TaskResult()
+    batches = limits.cut(inputs.read(source, tally=tally), length, result)
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    limits.count_input(str(path), tally, result)
+    return [(row["url"], row["text"]) for row in rows], result
 
 
-def damaged(**sums) -> Tallies:
-    return Tallies({"name": name.replace("__", "."), "language": None, "value": sums[name]} for name in sums)
+def damaged(*facts, **sums) -> TaskResult:
+    counts = ({"name": name.replace("__", "."), "language": None, "value": sums[name]} for name in sums)
+    return TaskResult(counts, facts={limits.DAMAGED: facts})
 
 
 # Texts
@@ -55,32 +55,25 @@ def test_texts_are_cut_as_by_the_naive_twin(texts, length, start):
     assert cut([batch], length) == naive_cut(texts[start:], length)
 
 
-def test_no_rows_and_tallies_pass_as_they_are():
-    tally = candidates({"url": None, "text": "dropped.a_name_that_is_longer", "tally": 3})
-    batches = list(limits.cut([candidates(), tally], 100))
-    assert [batch.to_pylist() for batch in batches] == [[], tally.to_pylist()]
+def test_no_rows_pass_as_they_are():
+    assert [batch.to_pylist() for batch in limits.cut([candidates()], 100, TaskResult())] == [[]]
 
 
 @pytest.mark.parametrize("length", [1, 2, 6, 77])
-def test_names_of_tallies_are_never_cut(tmp_path, length):
+def test_paths_of_damaged_inputs_are_never_cut(tmp_path, length):
     paths = [tmp_path / f"{'a' * 77}{name}.jsonl" for name in "bc"]
-    told = Tallies()
+    told = TaskResult()
     for path in paths:
         path.write_text('{"url": "http://a/b", "text": "a dog"}\n{\n')
         told += read(path, length)[1]
     assert [told[name] for name in ("files", "records", "pairs", "dropped.bad_json")] == [2, 4, 2, 2]
-    assert told.beginning("damaged.") == {str(path): 1 for path in paths}
+    assert limits.damage(told) == {str(path): (1, 2) for path in paths}
     assert told["cut_text"] == (2 if length < len("a dog") else 0)
-
-
-def test_in_one_batch_texts_are_cut_and_tallies_are_not():
-    batch = candidates({"url": "http://a/", "text": "a dog"}, {"url": None, "text": "records", "tally": 3})
-    assert next(limits.cut([batch], 3))["text"].to_pylist() == ["a d", "records"]
 
 
 def test_a_batch_without_long_texts_is_the_same_object():
     batch = candidates({"url": "http://a/", "text": "a dog"}, {"url": "http://a/", "text": "é" * 100})
-    assert next(limits.cut([batch], 100)) is batch
+    assert next(limits.cut([batch], 100, TaskResult())) is batch
 
 
 @pytest.mark.parametrize("name", ["a.wat.gz", "slow.wat.gz", "a.warc.gz", "a.jsonl", "a.tsv", "a.csv", "a.parquet"])
@@ -108,13 +101,12 @@ def test_long_texts_are_cut_and_counted_whatever_they_come_from(tmp_path, name):
 
 def test_a_whole_run_passes():
     limits.require_sound(damaged(files=3, records=10_000, dropped__bad_json=40, dropped__not_http=9_000), CONFIG)
-    limits.require_sound(Tallies(), CONFIG)
+    limits.require_sound(TaskResult(), CONFIG)
 
 
 def test_a_run_of_broken_files_is_refused_with_reasons_and_files():
-    read = damaged(files=4, dropped__bad_file=2, dropped__truncated=1, damaged__=0) + damaged(
-        **{"damaged__/data/ü.wat.gz": 1, "damaged__/data/b.wat.gz": 2}
-    )
+    facts = ["/data/ü.wat.gz", 1, 0], ["/data/b.wat.gz", 2, 0]
+    read = damaged(*facts, files=4, dropped__bad_file=2, dropped__truncated=1)
     with pytest.raises(InputError) as refused:
         limits.require_sound(read, CONFIG)
     assert str(refused.value).startswith(
@@ -164,10 +156,10 @@ def test_damage_is_named_by_input(tmp_path):
     (tmp_path / "fine.jsonl").write_text('{"url": "http://a/b", "text": "a dog"}\n' * 200 + "{}}\n")
     (tmp_path / "bad.jsonl").write_text('{"url": "http://a/b", "text": "a dog"}\n{\n{\n')
     (tmp_path / "no.wat.gz").write_bytes(b"no archive")
-    told = {path.name: read(path)[1].beginning("damaged.") for path in tmp_path.iterdir()}
+    told = {path.name: limits.damage(read(path)[1]) for path in tmp_path.iterdir()}
     assert told == {
-        "cut.jsonl.gz": {str(tmp_path / "cut.jsonl.gz"): 1},
+        "cut.jsonl.gz": {str(tmp_path / "cut.jsonl.gz"): (1, 0)},
         "fine.jsonl": {},
-        "bad.jsonl": {str(tmp_path / "bad.jsonl"): 2},
-        "no.wat.gz": {str(tmp_path / "no.wat.gz"): 1},
+        "bad.jsonl": {str(tmp_path / "bad.jsonl"): (2, 2)},
+        "no.wat.gz": {str(tmp_path / "no.wat.gz"): (1, 0)},
     }

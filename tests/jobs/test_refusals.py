@@ -11,6 +11,7 @@ from s3fs import S3FileSystem
 from curation.commands import clip_curate as curate
 from curation.commands.clip_curate import parse_curate
 from curation.config import CurationConfig
+from curation.inputs.limits import DAMAGED
 from curation.outputs.checkpoints import Input, Ledger
 from curation.run.output_folder import Output
 from curation.run.request import Options
@@ -18,7 +19,7 @@ from metadata import Entries, InputError
 from runtime.arguments import made
 from runtime.engine.local import Local
 from runtime.storage.atomic import read_json, write_json
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.support.asked import request_of
 from tests.support.outputs import A, with_inputs_done
 from tests.support.refusals import refusal
@@ -150,9 +151,9 @@ def test_more_damage_than_is_allowed_in_images_matched_before(refused, words, pa
     """They are used again with any threshold, but not with a smaller share of damage."""
     output = tmp_path / "out"
     monkeypatch.setattr(curate, "engine_for", lambda args, name: Local(1))
-    read = [("files", 4), ("dropped.truncated", 1), ("damaged./data/ü.wat.gz", 1)]
-    rows = [{"name": name, "language": None, "value": value} for name, value in read]
-    monkeypatch.setattr(Output, "matched_tallies", lambda self: Tallies(rows))
+    read = TaskResult(facts={DAMAGED: [["/data/ü.wat.gz", 1, 0]]})
+    read.count({"files": 4, "dropped.truncated": 1})
+    monkeypatch.setattr(Output, "matched_result", lambda self: read)
     arguments = ("--input", pairs, "--entries", f"en={words}", "--output", output, "--max-bad-files", "0.2")
     assert "1 of 4 files are damaged (1 truncated), most in /data/ü.wat.gz (1)" in refused(*arguments)
     assert {path.name for path in output.iterdir()} == {".work"}

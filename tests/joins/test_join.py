@@ -19,7 +19,7 @@ from runtime.engine.local import Local
 from runtime.engine.spark import Spark
 from runtime.errors import InputError
 from runtime.placed_rows import PLACE, RowStream
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.simulator.engine import Engine, Session
 from tests.simulator.machine import Machine
 from tests.simulator.processes import Driver, Fault
@@ -66,7 +66,7 @@ def largest(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
     return order[first(rows, images[order])]
 
 
-def write(number: int, stream: RowStream, sizes: list[int], folder: Path) -> Tallies:
+def write(number: int, stream: RowStream, sizes: list[int], folder: Path) -> TaskResult:
     lines, rows = [], 0
     for begin in range(0, sizes[number], 4):
         found = stream.take(number, begin, begin + 4)
@@ -74,12 +74,12 @@ def write(number: int, stream: RowStream, sizes: list[int], folder: Path) -> Tal
             lines.append(f"{row['row']} {row['text']} {row['flag']}")
             rows += 1
     (folder / str(number)).write_text("\n".join(lines), "utf-8")
-    return Tallies([{"name": "rows", "language": None, "value": rows}])
+    return TaskResult([{"name": "rows", "language": None, "value": rows}])
 
 
-def count(rows: pa.RecordBatch) -> Tallies:
+def count(rows: pa.RecordBatch) -> TaskResult:
     found = {name: rows.num_rows - rows[name].null_count for name in ("text", "flag")}
-    return Tallies({"name": name, "language": None, "value": value} for name, value in found.items())
+    return TaskResult({"name": name, "language": None, "value": value} for name, value in found.items())
 
 
 @pytest.mark.slow

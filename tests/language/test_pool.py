@@ -1,14 +1,13 @@
 """The languages of the texts around a text weigh what the model says of it."""
 
 import re
-from collections import Counter
 
 import numpy as np
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.inputs.candidates import candidates, tallies
+from curation.inputs.candidates import candidates
 from curation.language.judging import Surroundings, weighed
 from curation.run.tasks import with_pool_languages
 from curation.schemas import CANDIDATES
@@ -123,14 +122,14 @@ def test_languages_that_are_balanced_keep_all_their_texts():
     assert set(asked([*rows, *doubtful])[len(rows) :]) == {None}
 
 
-def test_the_host_is_that_of_the_page_and_tallies_are_no_texts():
+def test_the_host_is_that_of_the_page():
     rows = [(f"de-80 {letter}", "http://cdn/x", "https://Shop.example/a") for letter in "abcde"]
     rows += [("en-40 de-4 x", "http://cdn/y", "http://shop.example/b"), ("en-40 de-4 y", "http://cdn/y", None)]
     rows = [(spelled(text), *near) for text, *near in rows]
     texts, urls, pages = (pa.array(column, pa.string()) for column in zip(*rows, strict=True))
-    batches = [candidates({"text": texts, "url": urls, "page_url": pages}), tallies(Counter({"ende z": 5}))]
+    batches = [candidates({"text": texts, "url": urls, "page_url": pages})]
     (found,) = with_pool_languages(batches, Spelled(), 20)
-    assert found["pool_language"].to_pylist() == [*[None] * 5, "de", None, None]
-    assert found["label"].to_pylist() == [*["de"] * 5, "en", "en", None]
+    assert found["pool_language"].to_pylist() == [*[None] * 5, "de", None]
+    assert found["label"].to_pylist() == [*["de"] * 5, "en", "en"]
     unchanged = [name for name in CANDIDATES.names if name != "pool_language"]
     assert found.select(unchanged).equals(pa.concat_batches(batches).select(unchanged))

@@ -12,7 +12,7 @@ from curation.language.judging import REASONS, WITNESSES, LanguageRules, Stated,
 from curation.matching import Matching, built_finders
 from metadata.languages import language
 from metadata.rules import CHINESE, JAPANESE, han_table
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.language.test_judging import CODES, ROWS, RULES, columns
 from tests.naive.judging import naive_han, naive_judge_with_witnesses
 from tests.support.pair_rows import ENTRIES, candidates
@@ -136,6 +136,6 @@ def test_texts_with_the_language_of_a_witness_are_counted_and_keep_the_score_of_
     assert found["language"].to_pylist() == ["de", "en", "en", "de", "ja"]
     assert found["lid_score"].to_pylist() == [0.25, 0.25, 0.25, None, 0.25]
     assert found["judged"].to_pylist() == ["page", None, None, None, "page"]
-    tallies = Tallies()
+    tallies = TaskResult()
     group(found, tallies, unique=True)
     assert tallies["witness.page"] == 2

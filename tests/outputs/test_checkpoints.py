@@ -4,16 +4,17 @@ import json
 from dataclasses import replace
 from itertools import count
 from random import Random
+from zlib import crc32
 
 import pytest
 
 from curation.outputs import checkpoints as module
-from curation.outputs.checkpoints import Input, Ledger
+from curation.outputs.checkpoints import Input, Ledger, digest_of
 from runtime.storage.atomic import STAMP
 from runtime.storage.paths import files as placed
 from runtime.storage.paths import names as names_in
 from runtime.storage.paths import remove
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.naive.batching import naive_gather
 
 DESCRIPTION = {"version": 1, "made_from": {"metadata": "abc", "rules": "unicode", "model": {"name": "lid"}}}
@@ -34,13 +35,14 @@ def done(ledger: Ledger, *tasks: list[Input], files: int = 1, rows: int = 0) -> 
     """Do these tasks as a worker does; return the names of their files."""
     names = []
     for task in tasks:
-        own = [f"{ledger.stamps.name_of(task)}-{number}.arrows.zst" for number in range(files)]
-        for name in own:
+        result = TaskResult()
+        result.count({"files": len(task)} | ({"rows": rows} if rows else {}))
+        for number in range(files):
+            name = f"{ledger.stamps.name_of(task)}-{number}.arrows.zst"
             (ledger.stamps.folder / name).write_text("rows")
-        counts = {"files": len(task), "rows": rows}
-        tallies = Tallies({"name": name, "language": None, "value": value} for name, value in counts.items() if value)
-        ledger.stamps.write(task, own, tallies)
-        names += own
+            result.files[name] = f"{crc32(b'rows'):08x}"
+        ledger.stamps.write(task, result)
+        names += result.files
     return names
 
 
@@ -50,7 +52,7 @@ def names(ledger: Ledger) -> list[str]:
 
 def test_a_new_folder_has_nothing_done(folder):
     ledger = opened(folder, A, B)
-    assert (ledger.missing, ledger.files, ledger.tallies().rows()) == ([A, B], [], [])
+    assert (ledger.missing, ledger.files, ledger.sums.rows()) == ([A, B], [], [])
 
 
 def test_what_has_a_stamp_is_done_with_its_files_and_tallies(folder):
@@ -58,7 +60,7 @@ def test_what_has_a_stamp_is_done_with_its_files_and_tallies(folder):
     ledger = opened(folder, A, B, C)
     assert ledger.missing == []
     assert names(ledger) == sorted(written)
-    assert ledger.tallies()["files"] == 3
+    assert ledger.sums["files"] == 3
 
 
 def test_of_a_run_that_broke_off_only_what_has_no_stamp_is_missing(folder):
@@ -118,6 +120,23 @@ def test_a_stamp_counts_in_any_order_of_its_members_but_not_with_others(folder):
     assert opened(folder, larger := replace(A, size=11)).missing == [larger]
 
 
+def test_a_stamp_of_another_version_does_not_count(folder):
+    ledger = opened(folder, A)
+    done(ledger, [A])
+    path = folder / f"_{ledger.stamps.name_of([A])}.json"
+    content = json.loads(path.read_text("utf-8")) | {"version": module.VERSION - 1}
+    content["checksum"] = digest_of({name: value for name, value in content.items() if name != "checksum"})
+    path.write_text(json.dumps(content), "utf-8")
+    assert opened(folder, A).missing == [A]
+
+
+def test_facts_and_files_of_all_tasks_are_together(folder):
+    ledger = opened(folder, A, B)
+    for task in ([A], [B]):
+        ledger.stamps.write(task, TaskResult(facts={"path": [task[0].path]}))
+    assert sorted(opened(folder, A, B).sums.noted("path")) == [A.path, B.path]
+
+
 def test_an_input_that_two_tasks_have_done_counts_once(folder):
     ledger = opened(folder, A, B, C)
     done(ledger, [A, B], [A], [B], [B, C])
@@ -151,9 +170,9 @@ def test_a_stamp_says_in_plain_json_what_was_made_of_which_inputs(folder):
     files = done(ledger, [B, C])
     (stamp,) = (json.loads(path.read_text("utf-8")) for path in placed(folder, ".json"))
     assert [each["path"] for each in stamp["inputs"]] == [B.path, C.path]
-    assert stamp["files"] == files
+    assert [*stamp["files"]] == files
     assert files == ["6a6431995010294b7d7fd73a-0.arrows.zst"]  # other names would make earlier runs read all again
-    assert stamp["tallies"] == [{"name": "files", "language": None, "value": 2}]
+    assert stamp["counts"] == [{"name": "files", "language": None, "value": 2}]
 
 
 @pytest.mark.slow
@@ -163,9 +182,7 @@ def test_lists_of_files_have_every_file_once_and_rows_enough(folder, limit):
     for task, rows in zip(tasks, [5, 0, 5, 10, 0, 0, 1, 3, 2, 20, 4, 0], strict=True):
         done(opened(folder, *tasks), [task], files=1 + rows % 2, rows=rows)
     ledger = opened(folder, *tasks)
-    parts = naive_gather(
-        [stamp for _, stamp in ledger.stamps.read()], lambda stamp: Tallies(stamp.tallies)["rows"], limit, 99
-    )
+    parts = naive_gather([stamp for _, stamp in ledger.stamps.read()], lambda stamp: stamp.result["rows"], limit, 99)
     lists = [[path.name for path in each] for each in ledger.files_of(limit)]
     assert lists == [[name for stamp in part for name in stamp.files] for part in parts]
     assert [name for each in lists for name in each] == [path.name for path in ledger.files]

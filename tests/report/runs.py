@@ -14,18 +14,18 @@ from curation.inputs.limits import DAMAGED
 from curation.report.facts import Run
 from curation.report.page import render
 from metadata.entries import Entries
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.support.hostile_strings import EVERY
 
 LISTS = {"en": ["dog", "cat", "the", "red dog", "<script>alert(1)</script>"], "he": ["כלב", "חתול"], "ja": ["犬", "猫"]}
 COUNTS = [900, 40, 12_000, 7, 3, 500, 2, 60, 0]
 
 
-def tallies(of_language=None, **sums) -> Tallies:
+def tallies(of_language=None, **sums) -> TaskResult:
     rows = [{"name": name.replace("__", "."), "language": None, "value": value} for name, value in sums.items()]
     for code, named in (of_language or {}).items():
         rows += [{"name": f"language.{name}", "language": code, "value": value} for name, value in named.items()]
-    return Tallies(rows)
+    return TaskResult(rows)
 
 
 def finished(
@@ -56,8 +56,9 @@ def hostile(texts: Sequence[str] = EVERY) -> tuple[Run, np.ndarray, list[dict]]:
     counts = [900 - number for number in range(len(entries))]
     run, rates = finished({"en": entries}, counts, inputs=[{"path": f"/d/{text}", "size": 5} for text in texts])
     for number, text in enumerate(texts):
-        for name in ("dropped.", "undetermined.", UNKNOWN_LANGUAGE, DAMAGED):
+        for name in ("dropped.", "undetermined.", UNKNOWN_LANGUAGE):
             run.matched.add(f"{name}{text}", 100_000 + number)
+        run.matched.note(DAMAGED, [text, 100_000 + number, 0])
     run.matched.add("matched", 20_000)
     run.made_from.update(model={"name": texts[0], "digest": texts[1]}, rules=texts[2])
     counted = {"failed": 9, "alone": 8, "removed": 9, "removed_texts": {"en": 5}}
@@ -80,7 +81,7 @@ def hostile(texts: Sequence[str] = EVERY) -> tuple[Run, np.ndarray, list[dict]]:
 
 def nothing_read() -> tuple[Run, np.ndarray]:
     run, _ = finished(counts=[0] * 9)
-    none = Run(run.config, run.made_from, run.entries, run.counts, run.thresholds, Tallies(), Tallies())
+    none = Run(run.config, run.made_from, run.entries, run.counts, run.thresholds, TaskResult(), TaskResult())
     return none, np.ones(9, np.float32)
 
 

@@ -156,8 +156,8 @@ def test_every_reason_that_counts_as_damage_has_an_explanation():
 
 def test_cut_texts_repeated_requests_and_damaged_inputs_are_named():
     run, rates = finished()
-    for name, value in {"cut_text": 1_003, "retries": 7, "damaged./data/ü.wat.gz": 12, "dropped.truncated": 1}.items():
-        run.matched.add(name, value)
+    run.matched.count({"cut_text": 1_003, "retries": 7, "dropped.truncated": 1})
+    run.matched.note(limits.DAMAGED, ["/data/ü.wat.gz", 12, 0])
     facts = run.run_json()
     assert (facts["cut_text"], facts["retries"], facts["damaged"]) == (1_003, 7, {"/data/ü.wat.gz": 12})
     text = page(run, rates).text

@@ -18,7 +18,7 @@ from runtime.buckets import write_blocks
 from runtime.storage.atomic import STAMP, write_json
 from runtime.storage.own_files import content_digest
 from runtime.storage.paths import files
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.support.flips import SILENT, Kind, everything, flip, found_by_verify, outcomes
 from tests.support.in_turn import in_turn
 from tests.support.written_run import write_run
@@ -86,7 +86,7 @@ def test_what_stamps_and_names_say_of_files_is_verified(tmp_path):
     tables.mkdir(parents=True)
     write_json(pairs / STAMP, {})
     write_blocks(pairs / "task.arrows.zst", PAIRS, [])
-    Stamps(pairs, "").write([], ["task.arrows.zst"], Tallies())
+    Stamps(pairs, "").write([], TaskResult(files={"task.arrows.zst": "00000000"}))
     (tables / "part").write_text("rows")
     (tables / "part").rename(table := tables / f"00000-{content_digest(tables / 'part')}.parquet")
     assert verify(run).endswith("all 12 files are as they were written")

@@ -46,7 +46,7 @@ def test_a_second_run_into_a_local_folder_is_refused_while_the_first_goes_on(tmp
         with pytest.raises(InputError, match=r"another run is writing to .*out; wait"):
             Output.claim(tmp_path / "out", description(A), overwrite)
         first.finish_matched(TALLIES)
-    assert claimed(tmp_path / "out").matched_tallies()["images"] == 7
+    assert claimed(tmp_path / "out").matched_result()["images"] == 7
 
 
 @pytest.mark.parametrize("signal", ["SIGTERM", "SIGKILL"])

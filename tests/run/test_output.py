@@ -15,14 +15,14 @@ from tests.support.outputs import A_CHANGED, TALLIES, A, B, C, claimed, descript
 
 def test_matched_images_of_the_same_description_are_used_again(folder):
     with_matched(folder / "out")
-    assert claimed(folder / "out").matched_tallies()["images"] == 7
+    assert claimed(folder / "out").matched_result()["images"] == 7
 
 
 def test_matched_images_of_an_unfinished_run_are_not_used(folder):
     output = claimed(folder / "out")
     (output.parts.begin("matched") / "00000.parquet").write_text("some of the rows")
     again = claimed(folder / "out")
-    assert again.matched_tallies() is None
+    assert again.matched_result() is None
     assert names(again.parts.begin("matched")) == set()
 
 
@@ -81,7 +81,7 @@ def test_a_table_that_could_not_be_copied_binds_no_later_run(folder):
 @pytest.mark.parametrize("inputs", [(A, B), (B, A, C), (A_CHANGED,), (A_CHANGED, C)])
 def test_inputs_may_be_added_or_have_changed_and_then_matched_images_are_not_used(folder, inputs):
     with_matched(folder / "out", A)
-    assert claimed(folder / "out", *inputs).matched_tallies() is None
+    assert claimed(folder / "out", *inputs).matched_result() is None
 
 
 @pytest.mark.parametrize("unique", [False, True])
@@ -91,13 +91,13 @@ def test_lists_of_what_is_excluded_may_change_and_then_all_is_matched_again(tmp_
         output.parts.begin("matched")
     output.finish_matched(TALLIES)
     output = claimed(tmp_path / "out", A, B, exclusion="d1")
-    assert output.matched_tallies() is None
+    assert output.matched_result() is None
     assert output.ledger([A, B], unique).missing == [A, B]
     output.parts.begin("matched")
     output.finish_matched(TALLIES)
-    assert claimed(tmp_path / "out", A, B, exclusion="d1").matched_tallies()["images"] == 7
-    assert claimed(tmp_path / "out", A, B, exclusion="d2").matched_tallies() is None
-    assert claimed(tmp_path / "out", A, B).matched_tallies() is None
+    assert claimed(tmp_path / "out", A, B, exclusion="d1").matched_result()["images"] == 7
+    assert claimed(tmp_path / "out", A, B, exclusion="d2").matched_result() is None
+    assert claimed(tmp_path / "out", A, B).matched_result() is None
     assert output.lineage() == [{"inputs": 2, "first": A.path, "last": B.path}]
 
 
@@ -127,7 +127,7 @@ def test_overwrite_removes_the_other_run_and_nothing_else(folder):
     (make_folder(folder / "out" / "gated") / "00000.parquet").write_text("rows")
     (folder / "out" / "thesis.txt").write_text("dear to someone")
     output = claimed(folder / "out", overwrite=True, rules="meta")
-    assert output.matched_tallies() is None
+    assert output.matched_result() is None
     assert names(output.path) == {"thesis.txt", ".work"}
 
 
@@ -144,12 +144,12 @@ def test_unique_images_are_added_to_matched_where_it_was_whole_and_where_adding_
     output.finish_matched(TALLIES)
     for _ in range(2):
         output = claimed(folder / "out", A, B)
-        assert output.matched_tallies() is None
+        assert output.matched_result() is None
         assert output.ledger([A, B], unique_images=True).missing == [B]
         assert output.parts.stamp("matched") is None
     with_inputs_done(folder / "out", A, B, unique=True).finish_matched(TALLIES)
     assert len(files(output.matched, ".parquet")) == 2
-    assert claimed(folder / "out", A, B).matched_tallies()["images"] == 7
+    assert claimed(folder / "out", A, B).matched_result()["images"] == 7
 
 
 @pytest.mark.slow

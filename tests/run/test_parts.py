@@ -8,9 +8,8 @@ from curation.run.output_folder import Output
 from runtime.errors import InputError
 from runtime.storage import paths
 from runtime.storage.atomic import EARLIER, STAMP
-from runtime.storage.own_files import TALLY
 from runtime.storage.paths import files, is_url, names
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.support.outputs import TALLIES, A, claimed, with_matched
 
 
@@ -67,23 +66,23 @@ def test_a_part_that_took_the_place_of_another_by_half_is_not_whole_and_the_next
         with pytest.raises(StopIteration) if moved < 3 else nullcontext():
             output.finish_matched(TALLIES)
     if moved < 3:
-        assert output.matched_tallies() is None
+        assert output.matched_result() is None
         assert claimed(s3_folder, A).lineage() == [{"inputs": 1, "first": A.path, "last": A.path}]
         output = claimed(s3_folder, A)
         begin_three(output)
         output.finish_matched(TALLIES)
     assert names(output.matched) == {"0.parquet", "1.parquet", "2.parquet", STAMP}
-    assert output.matched_tallies()["images"] == 7
+    assert output.matched_result()["images"] == 7
     assert len(output.lineage()) == 1
 
 
 def test_a_part_whose_files_an_object_store_lists_late_gets_no_stamp(s3_folder):
     output = claimed(s3_folder, A)
     begin_three(output)
-    written = Tallies([{"name": f"{TALLY}3.parquet", "language": None, "value": 1}])
+    written = TaskResult(files={"3.parquet": "00000001"})
     with pytest.raises(InputError, match="3.parquet is missing; run the same command again"):
         output.finish_matched(written)
-    assert output.matched_tallies() is None
+    assert output.matched_result() is None
 
 
 def begin_three(output: Output) -> None:

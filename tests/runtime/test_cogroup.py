@@ -11,7 +11,7 @@ from runtime.cogroup import Grouping, Side, cogroup
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
 from runtime.placed_rows import Places
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.naive.cogroup import cogroup as naive_cogroup
 from tests.simulator.engine import Engine, Session
 from tests.simulator.machine import Machine
@@ -74,7 +74,7 @@ def naive_sums(sides: list[Words]) -> list[str]:
     return [line for (line,) in naive_cogroup(sides, [(lambda row: row[1], sum_words), (lambda row: row[0], lines)])]
 
 
-def summed(engine, sides: list[Words], folder: Path, rows: float | None) -> tuple[list[str], Tallies]:
+def summed(engine, sides: list[Words], folder: Path, rows: float | None) -> tuple[list[str], TaskResult]:
     """Return the lines that two stages write, and the tallies; the files of side 1 are packed before."""
     folder.mkdir()
     reads = [cogroups.read_packed if number == 1 else cogroups.read for number in range(len(sides))]

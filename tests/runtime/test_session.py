@@ -22,12 +22,12 @@ from tests.support.terminals import on_terminal
 WORK = """
 import time
 from runtime.progress import advance
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 def work(seconds):
     time.sleep(seconds)
     advance(rows=1000)
-    return Tallies()
+    return TaskResult()
 """
 JOB = """
 from runtime import terminal

@@ -1,10 +1,10 @@
-"""Tallies: sums by name and language, and their rows."""
+"""TaskResult: sums by name and language, and their rows."""
 
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 
-def tallies() -> Tallies:
-    some = Tallies()
+def tallies() -> TaskResult:
+    some = TaskResult()
     some.add("images", 3)
     some.add("images")
     some.add("language.texts", 2, "en")
@@ -30,10 +30,10 @@ def test_names_that_begin_alike_come_largest_first():
 
 
 def test_rows_make_the_same_tallies_again_and_add_up():
-    twice = Tallies(tallies().rows() + tallies().rows())
+    twice = TaskResult(tallies().rows() + tallies().rows())
     assert twice["images"] == 8
     assert twice.by_language("language.texts") == {"en": 4, "ja": 10}
 
 
 def test_no_sums_give_no_rows():
-    assert Tallies().rows() == []
+    assert TaskResult().rows() == []

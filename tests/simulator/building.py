@@ -27,9 +27,9 @@ from metadata.wikipedia import articles
 from metadata.wikipedia.dump_files import WikipediaFile
 from runtime.engine import Engine
 from runtime.storage.atomic import read_json
-from runtime.storage.own_files import OwnFile, recorded
+from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import part_writer, read_table
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind, contents
 from tests.support import dumps
@@ -77,42 +77,49 @@ def _dump(folder: Path, code: str) -> Path:
     return folder / f"{code}wiki-20240101-pages-articles.xml"
 
 
-def _ngrams(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> dict[str, Tallies]:
+def _ngrams(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> dict[str, TaskResult]:
     """Stand in for the stages that count and choose words and pairs."""
     tallies = engine.run([(code, file) for code, own in files.items() for file in own], partial(_count, plan=plan))
     rows = [(row["language"], row | {"language": None}) for row in tallies.rows()]
-    return {code: Tallies(row for language, row in rows if language == code) for code in files}
+    return {
+        code: TaskResult(
+            (row for language, row in rows if language == code),
+            {path.partition("/")[2]: each for path, each in tallies.files.items() if path.startswith(f"{code}/")},
+        )
+        for code in files
+    }
 
 
-def _count(dump: tuple[str, WikipediaFile], plan: NgramPlan) -> Tallies:
+def _count(dump: tuple[str, WikipediaFile], plan: NgramPlan) -> TaskResult:
     code, file = dump
     read: Counter = Counter()
     folder, found = plan.folder / code, pa.Table.from_batches(articles.articles(file, read))
-    words, tallies = " ".join(found["text"].to_pylist()).split(), Tallies()
+    words, tallies = " ".join(found["text"].to_pylist()).split(), TaskResult()
     path = folder / "titles-00000.parquet"
     with part_writer(path, TITLES, 8) as writer:
         writer.write(pa.record_batch([found["title"].combine_chunks()], schema=TITLES))
-    for name, value in (*read.items(), recorded(path.name, writer.checksum)):
+    for name, value in read.items():
         tallies.add(name, value, code)
+    tallies.files[f"{code}/{path.name}"] = writer.checksum
     _choose(folder / "unigrams.parquet", Counter(words), code, tallies)
     _choose(folder / "bigrams.parquet", Counter(" ".join(pair) for pair in pairwise(words)), code, tallies)
     return tallies
 
 
-def _titles(engine: Engine, files: list[str], plan: TitlePlan) -> Tallies:
+def _titles(engine: Engine, files: list[str], plan: TitlePlan) -> TaskResult:
     """Stand in for the stages that add up page views, and choose titles."""
     return engine.run([*plan.articles.items()], partial(_write_titles, folder=plan.folder))
 
 
-def _write_titles(own: tuple[str, list[OwnFile]], folder: Path) -> Tallies:
-    (code, files), tallies = own, Tallies()
+def _write_titles(own: tuple[str, list[OwnFile]], folder: Path) -> TaskResult:
+    (code, files), tallies = own, TaskResult()
     titles = [title for file in files for title in read_table(file)["title"].to_pylist()]
     _choose(folder / f"{code}.parquet", Counter(titles), code, tallies)
     return tallies
 
 
-def _choose(path: Path, counts: Counter[str], code: str, tallies: Tallies) -> None:
+def _choose(path: Path, counts: Counter[str], code: str, tallies: TaskResult) -> None:
     best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     with part_writer(path, CHOSEN, 8) as writer:
         writer.write(pa.record_batch([[entry for entry, _ in best], [float(n) for _, n in best]], schema=CHOSEN))
-    tallies.add(*recorded(path.name, writer.checksum), code)
+    tallies.files[path.name if path.stem == code else f"{code}/{path.name}"] = writer.checksum

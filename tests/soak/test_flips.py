@@ -29,7 +29,7 @@ from runtime.storage.arrays import save_array
 from runtime.storage.atomic import STAMP, read_json
 from runtime.storage.own_files import OwnFile, checksum_of, own_files
 from runtime.storage.parquet import part_writer, read_table
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.support import flips as by_flips
 from tests.support.downloaded import results
 from tests.support.flips import Kind, bytes_of, everything, found_by_verify
@@ -132,7 +132,7 @@ def test_matched_images_as_tasks_read_them(table, finished, tmp_path):
     def answer(folder: Path) -> object:
         stamp = read_json(folder / "matched" / STAMP) or {}
         files, made = own_files(folder / "matched", stamp["checksums"], "again"), tmp_path / "made"
-        tallies, shipped = Tallies(), Shipped(rates)
+        tallies, shipped = TaskResult(), Shipped(rates)
         counted = tasks._count(files, len(ENTRIES), made).rows()
         sampling = tasks.Sampling(shipped, shipped, 0, 1)
         blocks = [block.data for file in files for block in tasks._sample(file, tallies, sampling)]

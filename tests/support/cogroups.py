@@ -11,7 +11,7 @@ import pyarrow as pa
 from runtime.buckets import Block, Packer
 from runtime.cogroup import SIDE, Rows
 from runtime.placed_rows import PLACE, RowStream
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 WORDS = pa.schema([SIDE, ("word", pa.string()), ("number", pa.int64()), ("page", pa.string())])
 SUMS = pa.schema([("word", pa.string()), ("sum", pa.int64()), ("sides", pa.string())])
@@ -29,7 +29,7 @@ def keys_of_sums(rows: pa.RecordBatch) -> np.ndarray:
     return rows["sum"].to_numpy().astype(np.uint64) << np.uint64(58)
 
 
-def read(_: int, file: list[tuple], tallies: Tallies) -> Iterator[pa.RecordBatch]:
+def read(_: int, file: list[tuple], tallies: TaskResult) -> Iterator[pa.RecordBatch]:
     """Yield words and numbers, without the columns side and page."""
     tallies.add("read", len(file))
     for begin in range(0, len(file), 3):
@@ -39,7 +39,7 @@ def read(_: int, file: list[tuple], tallies: Tallies) -> Iterator[pa.RecordBatch
         )
 
 
-def read_packed(number: int, file: list[tuple], tallies: Tallies) -> Iterator[Block]:
+def read_packed(number: int, file: list[tuple], tallies: TaskResult) -> Iterator[Block]:
     """Yield the same as blocks of a single bucket, with a page; they are from side 1."""
     packer = Packer(1)
     for batch in read(number, file, tallies):
@@ -57,7 +57,7 @@ def twice(rows: Rows) -> Rows:
     )
 
 
-def sum_words(_: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+def sum_words(_: int, buckets: Iterator[Rows], tallies: TaskResult) -> Rows:
     """Yield the sum of each word's numbers, and the sides and pages that have it."""
     for bucket in buckets:
         sums: dict[str | None, list[dict]] = {}
@@ -76,7 +76,7 @@ class WriteSums:
 
     folder: Path
 
-    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+    def __call__(self, task: int, buckets: Iterator[Rows], tallies: TaskResult) -> None:
         """Write a line for each sum: the sum, its words, and their sides."""
         sums: dict[int, list[str]] = {}
         for bucket in buckets:
@@ -86,7 +86,7 @@ class WriteSums:
         (self.folder / f"{task:05d}").write_text("".join(lines), "utf-8")
 
 
-def place(_: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+def place(_: int, buckets: Iterator[Rows], tallies: TaskResult) -> Rows:
     """Yield each number as a row about the file number % 5, and about the row number // 5 there."""
     for bucket in buckets:
         for batch in bucket:
@@ -100,8 +100,8 @@ class WritePlaced:
 
     folder: Path
 
-    def __call__(self, number: int, stream: RowStream) -> Tallies:
+    def __call__(self, number: int, stream: RowStream) -> TaskResult:
         """Write the rows of a file in the order in which they come."""
         rows = [row for batch in stream.rest_of(number) for row in batch.to_pylist()]
         (self.folder / f"{number:05d}").write_text(str([(row["row"], row["sum"]) for row in rows]), "utf-8")
-        return Tallies([{"name": "placed", "language": None, "value": len(rows)}])
+        return TaskResult([{"name": "placed", "language": None, "value": len(rows)}])

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+from collections import Counter
 
 from curation.inputs.crawl.warc import read as read_warc
 from curation.inputs.crawl.wat import read as read_wat
@@ -39,31 +40,30 @@ def warc(html, headers="Content-Type: text/html; charset=utf-8", url=PAGE):
     return gzip.compress(record("response", f"HTTP/1.1 200 OK\r\n{headers}\r\n\r\n".encode() + body, url))
 
 
-def result(batches):
-    """The pairs (url, text, kind, page_url) and the tally of a reader's batches."""
-    batches = list(batches)
+def result(read, packed):
+    """The pairs (url, text, kind, page_url) and the tally of a reader of a file."""
+    tally = Counter()
+    batches = list(read(io.BytesIO(packed), tally))
     assert all(batch.schema == CANDIDATES for batch in batches)
     for batch in batches:
         batch.validate(full=True)
     rows = [row for batch in batches for row in batch.to_pylist()]
-    pairs = [(row["url"], row["text"], row["kind"], row["page_url"]) for row in rows if row["url"] is not None]
-    tally = {row["text"]: row["tally"] for row in rows if row["url"] is None}
-    assert tally.get("pairs", 0) == len(pairs)
-    assert batches[-1]["url"].null_count == batches[-1].num_rows
-    return pairs, tally
+    pairs = [(row["url"], row["text"], row["kind"], row["page_url"]) for row in rows]
+    assert tally["pairs"] == len(pairs)
+    return pairs, dict(+tally)
 
 
 def read_back(packed, read=read_warc):
     """The pairs of a file as rows with all columns."""
-    return [row for batch in read(io.BytesIO(packed)) for row in batch.to_pylist() if row["url"] is not None]
+    return [row for batch in read(io.BytesIO(packed), Counter()) for row in batch.to_pylist()]
 
 
 def of_wat(packed):
-    return result(read_wat(io.BytesIO(packed)))
+    return result(read_wat, packed)
 
 
 def of_warc(packed):
-    return result(read_warc(io.BytesIO(packed)))
+    return result(read_warc, packed)
 
 
 def dropped(tally):

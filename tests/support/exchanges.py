@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from runtime.buckets import Block, Packer
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.support.small_blocks import SMALL, rows_of, small
 
 BUCKETS = 1 << 12
@@ -27,7 +27,7 @@ def buckets_of(item: int, blocks: int, buckets: int = BUCKETS) -> list[int]:
     ]
 
 
-def send(item: tuple[int, int], tallies: Tallies) -> Iterator[Block]:
+def send(item: tuple[int, int], tallies: TaskResult) -> Iterator[Block]:
     """Send so many blocks of a row each; the row says of which item and block it is."""
     number, blocks = item
     for block, bucket in enumerate(buckets_of(number, blocks)):
@@ -36,7 +36,7 @@ def send(item: tuple[int, int], tallies: Tallies) -> Iterator[Block]:
         yield block_of(bucket, (number, f"{block}/{bucket}"))
 
 
-def send_large(item: tuple[int, int], tallies: Tallies) -> Iterator[Block]:
+def send_large(item: tuple[int, int], tallies: TaskResult) -> Iterator[Block]:
     """Send to the first and the last bucket a block of so many random letters, which packing makes little smaller."""
     number, size = item
     letters = np.random.default_rng(number).integers(32, 127, size, np.uint8).tobytes().decode()
@@ -46,7 +46,7 @@ def send_large(item: tuple[int, int], tallies: Tallies) -> Iterator[Block]:
         yield block
 
 
-def send_to_each(item: int, tallies: Tallies, size: int, partitions: int) -> Iterator[Block]:
+def send_to_each(item: int, tallies: TaskResult, size: int, partitions: int) -> Iterator[Block]:
     """Send a block of random bytes to each partition, `size` bytes in all."""
     data = np.random.default_rng(item).bytes(size // partitions)
     for bucket in range(partitions):
@@ -54,7 +54,7 @@ def send_to_each(item: int, tallies: Tallies, size: int, partitions: int) -> Ite
         yield Block(bucket, partitions, data)
 
 
-def send_or_fail(item: tuple[int, int], tallies: Tallies) -> Iterator[Block]:
+def send_or_fail(item: tuple[int, int], tallies: TaskResult) -> Iterator[Block]:
     """Send the blocks of an item, but fail at the last block of the item 3."""
     for number, block in enumerate(send(item, tallies), 1):
         if item == (3, number):
@@ -62,19 +62,19 @@ def send_or_fail(item: tuple[int, int], tallies: Tallies) -> Iterator[Block]:
         yield block
 
 
-def pass_on(partition: int, blocks: Iterator[bytes], tallies: Tallies) -> Iterator[Block]:
+def pass_on(partition: int, blocks: Iterator[bytes], tallies: TaskResult) -> Iterator[Block]:
     """Yield the blocks as they are."""
     for block in blocks:
         tallies.add("passed on")
         yield Block.of(block)
 
 
-def receive(partition: int, blocks: Iterator[bytes], folder: Path) -> Tallies:
+def receive(partition: int, blocks: Iterator[bytes], folder: Path) -> TaskResult:
     """Write the rows of a partition's blocks to a file `partition`, in order."""
     rows = sorted(f"{row}/{text}" for block in blocks for row, text in rows_of(block, SMALL))
     with (folder / str(partition)).open("x") as file:  # whoever is called twice fails
         file.write("\n".join(rows))
-    return Tallies(
+    return TaskResult(
         [
             {"name": "received", "language": None, "value": len(rows)},
             {"name": "weight", "language": "en", "value": 0.1 * len(rows)},
@@ -82,9 +82,9 @@ def receive(partition: int, blocks: Iterator[bytes], folder: Path) -> Tallies:
     )
 
 
-def receive_sizes(partition: int, blocks: Iterator[bytes]) -> Tallies:
+def receive_sizes(partition: int, blocks: Iterator[bytes]) -> TaskResult:
     """Tally blocks and their bytes, and drop them."""
-    tallies = Tallies()
+    tallies = TaskResult()
     for block in blocks:
         tallies.add("blocks")
         tallies.add("bytes", len(block))
@@ -92,12 +92,12 @@ def receive_sizes(partition: int, blocks: Iterator[bytes]) -> Tallies:
     return tallies
 
 
-def receive_nothing(partition: int, blocks: Iterator[bytes]) -> Tallies:
+def receive_nothing(partition: int, blocks: Iterator[bytes]) -> TaskResult:
     """Fail if there is a block."""
     assert list(blocks) == []
-    return Tallies()
+    return TaskResult()
 
 
-def take_nothing(partition: int, blocks: Iterator[bytes]) -> Tallies:
+def take_nothing(partition: int, blocks: Iterator[bytes]) -> TaskResult:
     """Receive a partition without looking at its blocks."""
-    return Tallies()
+    return TaskResult()

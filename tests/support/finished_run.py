@@ -14,7 +14,7 @@ from curation.report.facts import Run
 from curation.schemas import CURATED, MATCHED
 from metadata import Entries
 from runtime.storage.parquet import part_writer
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 LISTS = {"en": ["dog", "cat", "photo", "a"], "ja": ["犬", "猫"], "no": ["hund"]}
 TEXTS = [("a photo", "en"), ("a dog", "en"), ("犬と猫", "ja"), ("猫", "ja"), ("hund", "no")]
@@ -90,8 +90,8 @@ def curated_rows(uids: list[str]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([{"uid": uid, "url": uid, "text": "a dog"} for uid in uids], CURATED)
 
 
-def _of_matched(images: list[dict]) -> Tallies:
-    tallies = Tallies()
+def _of_matched(images: list[dict]) -> TaskResult:
+    tallies = TaskResult()
     tallies.add("images", len(images))
     for text in (text for row in images for text in row["candidates"]):
         for name in ("texts", "matched", "identified"):
@@ -99,8 +99,8 @@ def _of_matched(images: list[dict]) -> Tallies:
     return tallies
 
 
-def _of_curated(images: list[dict], curated: pa.RecordBatch) -> Tallies:
-    tallies = Tallies()
+def _of_curated(images: list[dict], curated: pa.RecordBatch) -> TaskResult:
+    tallies = TaskResult()
     tallies.add("images", len(images))
     tallies.add("kept", curated.num_rows)
     for code in curated["language"].to_pylist():

@@ -2,10 +2,11 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from zlib import crc32
 
 from curation.outputs.checkpoints import Input
 from curation.run.output_folder import Output
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 A, B, C = (Input(f"/data/{name}.parquet", "parquet", 10, modified=1) for name in ("a", "ü犬", "c"))
 A_CHANGED = Input(A.path, "parquet", 11, modified=2)
@@ -14,7 +15,7 @@ DESCRIPTION = {
     "exclusion": None,
     "row_groups": (0, 3),
 }  # a tuple: what was read is compared with what JSON gives
-TALLIES = Tallies([{"name": "images", "language": None, "value": 7}])
+TALLIES = TaskResult([{"name": "images", "language": None, "value": 7}])
 
 
 def description(*inputs: Input) -> dict:
@@ -41,7 +42,7 @@ def with_inputs_done(path: Path, *inputs: Input, unique: bool = False) -> Output
     output = claimed(path, *inputs)
     ledger = output.ledger(list(inputs), unique)
     for task in ledger.tasks(100):
-        name = f"{ledger.stamps.name_of(task)}.parquet"
-        (ledger.stamps.folder / name).write_text("rows")
-        ledger.stamps.write(task, [name], TALLIES)
+        path = ledger.stamps.folder / f"{ledger.stamps.name_of(task)}.parquet"
+        path.write_text("rows")
+        ledger.stamps.write(task, TaskResult(TALLIES.rows(), {path.name: f"{crc32(b'rows'):08x}"}))
     return output

@@ -6,13 +6,14 @@ For each file a line of JSON gives the tallies, the seconds, and the megabytes t
 import json
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 from curation.config import CurationConfig
-from curation.images.grouping import keyed, runs, without_tallies
+from curation.images.grouping import keyed, runs
 from curation.inputs import files, limits
 from runtime.errors import InputError
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 
 def main(paths: list[str]) -> None:
@@ -26,15 +27,16 @@ def main(paths: list[str]) -> None:
 
 
 def read(path: str) -> tuple[dict, str | None]:
-    tallies = Tallies()
+    tally, result = Counter(), TaskResult()
     try:
         (source,) = files.find([path])
-        batches = limits.cut(limits.tally_damage(files.read(source), "it"), CurationConfig.max_text_length)
-        for _ in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
+        batches = limits.cut(files.read(source, tally=tally), CurationConfig.max_text_length, result)
+        for _ in runs(map(keyed, batches)):
             pass
+        limits.count_input("it", tally, result)
     except InputError as error:
         return {}, str(error)
-    return {row["name"]: row["value"] for row in tallies.rows()}, None
+    return {row["name"]: row["value"] for row in result.rows()}, None
 
 
 def _status(field: str) -> int:

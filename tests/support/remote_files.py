@@ -1,6 +1,7 @@
 """Files on servers that fail now and then, and what is read of them."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -42,9 +43,8 @@ CUT = Answer(206, b"x" * 5000, {"Content-Range": "bytes 20000-29999/*"}, length=
 
 def contents(source):
     """Return the texts of an input, and its tally."""
-    rows = [row for batch in read(source) for row in batch.to_pylist()]
-    tally = {row["text"]: row["tally"] for row in rows if row["url"] is None}
-    return [row["text"] for row in rows if row["url"]], tally
+    tally = Counter()
+    return [text for batch in read(source, tally=tally) for text in batch["text"].to_pylist()], dict(+tally)
 
 
 def parquet(rows=4000, **writing):

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,15 +17,15 @@ from curation.schemas import CANDIDATES
 URL = "https://example.org/a.jpg"
 
 
-def result(batches):
+def result(read, file, path="x.parquet", options=None, *pieces):
     """The rows that a reader gives on, without null fields, and its tally."""
-    batches = list(batches)
+    tally = Counter()
+    batches = list(read(file, path, options or TableOptions(), tally, *pieces))
     for batch in batches:
         assert batch.schema == CANDIDATES
         batch.validate(full=True)
-    rows = [{k: v for k, v in row.items() if v is not None} for batch in batches for row in batch.to_pylist()]
-    pairs = [row for row in rows if "url" in row]
-    tally = {row["text"]: row["tally"] for row in rows if "url" not in row}
+    pairs = [{k: v for k, v in row.items() if v is not None} for batch in batches for row in batch.to_pylist()]
+    tally = dict(+tally)
     drops = sum(count for name, count in tally.items() if name.startswith("dropped."))
     is_whole = not {"dropped.truncated", "dropped.corrupt_file"} & set(tally)
     assert tally.get("pairs", 0) == len(pairs)
@@ -43,17 +44,17 @@ def dropped(found):
 def of_parquet(table, options=None, groups=None, path="x.parquet", **writing):
     file = io.BytesIO()
     pq.write_table(pa.table(table), file, **writing)
-    return result(parquet.read(file, path, options or TableOptions(), groups))
+    return result(parquet.read, file, path, options, groups)
 
 
 def of_json(content, options=None, path="x.jsonl"):
     content = content.encode() if isinstance(content, str) else content
-    return result(read_json(unpack(io.BytesIO(content), path), path, options or TableOptions()))
+    return result(read_json, unpack(io.BytesIO(content), path), path, options)
 
 
 def of_csv(content, options=None, path="x.csv"):
     content = content.encode() if isinstance(content, str) else content
-    return result(read_csv(unpack(io.BytesIO(content), path), path, options or TableOptions()))
+    return result(read_csv, unpack(io.BytesIO(content), path), path, options)
 
 
 def json_lines(*objects):

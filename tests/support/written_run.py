@@ -13,9 +13,8 @@ from curation.run.output_folder import Output
 from curation.schemas import CURATED, MATCHED
 from metadata import Entries
 from runtime.arrow import parts
-from runtime.storage.own_files import checksums_in, tally
 from runtime.storage.parquet import part_writer
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 DESCRIPTION = {"inputs": [], "columns": {}, "rules": "unicode", "model": {"name": "none", "digest": ""}}
 
@@ -24,7 +23,7 @@ def write_run(folder, entries: Entries, images, t: int, seed: int = 0, files: in
     """Write what curate writes for images that are matched already, without Spark; texts are (text, language, ids)."""
     output = Output.claim(folder, DESCRIPTION | {"metadata": entries.digest})
     batch = matched_batch(images)
-    matched = matched_tallies(images) + write_parts(output.parts.begin("matched"), batch, MATCHED, files)
+    matched = matched_counts(images) + write_parts(output.parts.begin("matched"), batch, MATCHED, files)
     output.finish_matched(matched)
     output.matched_files()
     texts = parts(batch["candidates"])[0]
@@ -32,9 +31,9 @@ def write_run(folder, entries: Entries, images, t: int, seed: int = 0, files: in
     thresholds = Thresholds.of(counts.by_language(entries.languages), t)
     rates = rates_of(counts.values, entries.languages, thresholds)
     kept = sample_batch(batch, rates, seed)
-    output.finish("curated", checksums_in(write_parts(output.parts.begin("curated"), kept, CURATED, 1)))
+    output.finish("curated", write_parts(output.parts.begin("curated"), kept, CURATED, 1).files)
     config = CurationConfig(english_threshold=t, seed=seed)
-    curated = curated_tallies(batch, kept, rates)
+    curated = curated_counts(batch, kept, rates)
     output.write_results(Run(config, output.description, entries, counts, thresholds, matched, curated), rates, [])
     output.remove_work()
     return output.path
@@ -56,18 +55,18 @@ def matched_batch(images) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(rows, MATCHED)
 
 
-def write_parts(folder: Path, batch: pa.RecordBatch, schema: pa.Schema, files: int) -> Tallies:
-    tallies = Tallies()
+def write_parts(folder: Path, batch: pa.RecordBatch, schema: pa.Schema, files: int) -> TaskResult:
+    result = TaskResult()
     size = -(-batch.num_rows // files)
     for number in range(files):
         with part_writer(folder / f"{number:05d}.parquet", schema, 1000) as writer:
             writer.write(batch.slice(number * size, size))
-        tally(tallies, Path(f"{number:05d}.parquet"), writer.checksum)
-    return tallies
+        result.files[f"{number:05d}.parquet"] = writer.checksum
+    return result
 
 
-def matched_tallies(images) -> Tallies:
-    tally = Tallies()
+def matched_counts(images) -> TaskResult:
+    tally = TaskResult()
     for name, value in (("images", len(images)), ("texts", sum(map(len, images)))):
         tally.add(name, value)
     for _, language, _ in (text for texts in images for text in texts):
@@ -76,8 +75,8 @@ def matched_tallies(images) -> Tallies:
     return tally
 
 
-def curated_tallies(batch: pa.RecordBatch, kept: pa.RecordBatch, rates) -> Tallies:
-    tally = Tallies()
+def curated_counts(batch: pa.RecordBatch, kept: pa.RecordBatch, rates) -> TaskResult:
+    tally = TaskResult()
     tally.add("images", batch.num_rows)
     tally.add("kept", kept.num_rows)
     for rows, name in ((texts_by_language(batch, rates), "expected"), (kept_by_language(kept), "kept")):

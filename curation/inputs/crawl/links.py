@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pyarrow as pa
 
-from curation.inputs.candidates import BYTES, HTTP_URL, ROWS, Row, candidates, clean, columns_of, tallies
+from curation.inputs.candidates import BYTES, HTTP_URL, ROWS, Row, candidates, clean, columns_of
 from curation.kernels import html
 from curation.schemas import CANDIDATES, RECORD, STATED
 from runtime.arrow import gather_rows
@@ -317,7 +317,7 @@ def from_rows(rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBat
 def candidates_of_file(
     pairs: Iterable[pa.RecordBatch], tally: Counter[str], path: str = ""
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the pairs of a file, given with the schema PAGE_PAIRS, as CANDIDATES, then the tallies of the file.
+    """Yield the pairs of a file, given with the schema PAGE_PAIRS, as CANDIDATES, and count them.
 
     A file without records counts as bad.
     """
@@ -327,5 +327,6 @@ def candidates_of_file(
         places = pa.StructArray.from_arrays([pa.repeat(file, batch.num_rows), batch["offset"]], fields=list(RECORD))
         yield candidates({name: batch[name] for name in _NAMES} | {"record": places})
     if not tally["records"] and not tally["dropped.truncated"] and not tally["dropped.corrupt_gzip"]:
-        tally = Counter({"files": 1, "dropped.bad_file": 1})
-    yield tallies(tally)
+        tally.clear()
+        tally["dropped.bad_file"] += 1
+    tally["files"] += 1

@@ -48,9 +48,9 @@ MAX_RECORD = 64 << 20  # bytes; larger ones are films and archives
 GROUP = 2 << 20  # bytes of the records that are read at once; more leave the second cache
 
 
-def read(file: BinaryIO, path: str = "") -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of a WARC file, then its tallies; unreadable records are skipped and counted."""
-    tally, offsets = Counter(files=1), [0]
+def read(file: BinaryIO, tally: Counter[str], path: str = "") -> Iterator[pa.RecordBatch]:
+    """Yield the candidates of a WARC file, and count in `tally`; unreadable records are skipped and counted."""
+    offsets = [0]
     found = responses(members(file, tally, offsets), tally)
     rows = (row for page in _pages(found, tally, offsets) for row in pairs_of_page(page, tally))
     yield from candidates_of_file(from_rows(rows, tally), tally, path)

@@ -131,9 +131,9 @@ def _at(tree: Any, *keys: str) -> Any:
     return tree
 
 
-def read(file: BinaryIO, path: str = "") -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of a WAT file, then its tallies; unreadable records are skipped and counted."""
-    tally, offsets = Counter(files=1), list[int]()
+def read(file: BinaryIO, tally: Counter[str], path: str = "") -> Iterator[pa.RecordBatch]:
+    """Yield the candidates of a WAT file, and count in `tally`; unreadable records are skipped and counted."""
+    offsets = list[int]()
     blocks = warc.metadata(members(file, tally, offsets), tally, offsets)
     yield from candidates_of_file(read_blocks(blocks, tally), tally, path)
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from curation.image_ids import uid_bytes
-from curation.inputs.candidates import ROWS, from_columns, tallies
+from curation.inputs.candidates import ROWS, from_columns
 from curation.inputs.tables.columns import FLAG, Glance, TableOptions, named_columns
 from curation.inputs.tables.lines import PARQUET, dialect_of, first_lines, lines, signature_of, unpack, unpacked_name
 from curation.inputs.tables.text import DelimitedRows
@@ -45,18 +45,19 @@ _UNREADABLE = (OSError, EOFError, ImportError, ValueError, zlib.error, pa.ArrowE
 Columns = Callable[[list[str]], list[str]]  # maps the names of all columns to those to read, or raises InputError
 
 
-def read(file: BinaryIO, path: str, options: TableOptions, pieces: range | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates in the row groups `pieces` of a file (None: in all), then the tallies."""
+def read(
+    file: BinaryIO, path: str, options: TableOptions, tally: Counter[str], pieces: range | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the candidates in the row groups `pieces` of a file (None: in all), and count in `tally`."""
     table = BoundedParquet(file)
     columns = string_columns(table.schema, options, path)
-    tally = Counter(files=1)
+    tally["files"] += 1
 
     def damaged() -> None:
         tally["dropped.corrupt_file"] += 1
 
     for batch in table.batches(list(set(columns.values())), ROWS, pieces, damaged):
         yield from from_batch(batch, columns, tally)
-    yield tallies(tally)
 
 
 def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import orjson
 import pyarrow as pa
 
-from curation.inputs.candidates import BYTES, FIRST_BAD, HTTP_URL, from_rows, tallies
+from curation.inputs.candidates import BYTES, FIRST_BAD, HTTP_URL, from_rows
 from curation.inputs.tables.columns import Glance, TableOptions, named_columns
 from curation.inputs.tables.lines import DIALECTS, ESCAPED, LONGEST_LINE, PLAIN, Dialect, dialect_of, first_lines, lines
 from runtime.arrow import gather
@@ -30,9 +30,9 @@ _KEY_BYTES = 100  # memory of a key, besides its characters
 Object = dict[str, Any]
 
 
-def read_json(file: BinaryIO, path: str, options: TableOptions) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates in an unpacked file, then its tallies."""
-    tally = Counter(files=1)
+def read_json(file: BinaryIO, path: str, options: TableOptions, tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the candidates in an unpacked file, and count in `tally`."""
+    tally["files"] += 1
     objects = _objects(lines(file, tally), tally)
     probe = _probe(objects)
     if probe:
@@ -43,7 +43,6 @@ def read_json(file: BinaryIO, path: str, options: TableOptions) -> Iterator[pa.R
             for each in chain(probe, objects)
         )
         yield from from_rows(columns, rows, tally)
-    yield tallies(tally)
 
 
 def check_json(file: BinaryIO, path: str, options: TableOptions) -> Glance:
@@ -110,16 +109,15 @@ _WEB = re.compile(HTTP_URL)
 _QUOTED_OR_BACKSLASH = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\Z))|\\', re.S)  # a quoted field (group 1), or a backslash
 
 
-def read_delimited(file: BinaryIO, path: str, options: TableOptions) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates in an unpacked file, then its tallies."""
-    tally = Counter(files=1)
+def read_delimited(file: BinaryIO, path: str, options: TableOptions, tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the candidates in an unpacked file, and count in `tally`."""
+    tally["files"] += 1
     rows, first, columns = _opened(file, path, options, tally)
     if first is not None:
         rows.width, rows.is_pair = len(first), lambda row: _WEB.match(row[columns["url"]]) is not None
         data = rows if options.numbers(path) is None else chain([first], rows)
         wanted = itemgetter(*columns.values())  # at least two, so that it returns a tuple
         yield from from_rows(columns, map(wanted, _of_width(data, rows, tally)), tally)
-    yield tallies(tally)
 
 
 def check_delimited(file: BinaryIO, path: str, options: TableOptions) -> Glance:

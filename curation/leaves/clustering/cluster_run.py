@@ -38,10 +38,10 @@ from runtime.redaction import hidden
 from runtime.storage.arrays import save_array
 from runtime.storage.atomic import STAMP, Parts, finished, read_json, write_json, write_text
 from runtime.storage.locks import WORK, claimed, require_apart
-from runtime.storage.own_files import OwnFile, checksums_in, content_digest, own_files, written_files
+from runtime.storage.own_files import OwnFile, content_digest, own_files, written_files
 from runtime.storage.parquet import read_table, rows_of, write_tables
 from runtime.storage.paths import names, remove, scratch
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 from runtime.wording import number, percent
 
 VERSION = 1
@@ -124,7 +124,6 @@ class ClusterSteps:
         texts, digest = self.request.config.texts, made_from["encoder"]["digest"]
         description = {"run": made_from["run"], "texts": texts, "encoder": digest, "images_per_file": embedded.SPAN}
         folder = self.parts.folder / EMBEDDINGS
-        replaces = self.request.overwrite and read_json(folder / STAMP) != description
         spans = {span.known_as: span for span in embedded.spans_of(embedded.files_of(self.run, texts))}
 
         def make(ledger: Ledger, _: Path) -> None:
@@ -133,7 +132,9 @@ class ClusterSteps:
                 how = embedded.Embedding(self.engine.ship(encoder), texts, self._run_seed, ledger.stamps)
                 self.engine.run(missing, partial(embedded.embed, how=how))
 
-        Filling(EMBEDDINGS, "texts", description, replaces, embedded.SpanStamps).fill(folder, [*spans], make)
+        filling = Filling(EMBEDDINGS, "texts", description, stamps=embedded.SpanStamps)
+        replaces = self.request.overwrite and read_json(folder / STAMP) != filling.stated
+        replace(filling, overwrite=replaces).fill(folder, [*spans], make)
         return Embeddings.find([str(folder)], "embedding")
 
     def sample(self, embeddings: Embeddings) -> np.ndarray:
@@ -149,7 +150,7 @@ class ClusterSteps:
             folder = self.parts.begin("sample")
             write = partial(embedded.write_vectors, embeddings=embeddings, keys=shipped, folder=folder)
             tallies = self.engine.run(list(enumerate(embeddings.table.files)), write)
-            vectors = embedded.read_vectors(written_files(folder, tallies), keys.shape[1], embeddings.dimension)
+            vectors = embedded.read_vectors(written_files(folder, tallies.files), keys.shape[1], embeddings.dimension)
         if not len(vectors):
             raise InputError(
                 f"none of the embeddings in {embeddings.table.name} is of an image of the manifest of {self.run.path}"
@@ -178,15 +179,15 @@ class ClusterSteps:
             assigned = self.engine.run(list(enumerate(embeddings.table.files)), write)
         with self.progress.stage("join clusters with images"):
             to, chosen = self.parts.begin(CLUSTERS), self.parts.begin("chosen") if is_asked else None
-            rows = written_files(folder, assigned)
+            rows = written_files(folder, assigned.files)
             how = joining.JoinedOutput(to, texts, clusters.coarse_of, self.request.config.texts, self._run_seed, chosen)
             written = joining.write_clusters(self.engine, files, rows, how)
-        sums = checksums_in(written)
+        sums = dict(sorted(written.files.items()))
         of_texts, of_chosen = (
             {name: sums.pop(name) for name in [*sums] if name.startswith(kind)}
             for kind in (joining.NEAREST_OF, joining.CHOSEN_OF)
         )
-        nearest, images, copies = Nearest(), [*map(rows_of, files)], Tallies()
+        nearest, images, copies = Nearest(), [*map(rows_of, files)], TaskResult()
         for file in own_files(texts, of_texts, AGAIN):
             nearest.add(read_table(file))
         if chosen:
@@ -195,7 +196,7 @@ class ClusterSteps:
             copies = self.copies(first, own_files(chosen, of_chosen, AGAIN), sample)
         return ClusterCounts(sum(images), len(sample), assigned, written, nearest, copies, sums)
 
-    def copies(self, how: MeaningComparison, chosen: Sequence[OwnFile], sample: np.ndarray) -> Tallies:
+    def copies(self, how: MeaningComparison, chosen: Sequence[OwnFile], sample: np.ndarray) -> TaskResult:
         """Write the semantic copies in each fine cluster; return their counts and checksums.
 
         Each further look (search for copies) uses newly trained clusters. `how` describes the first look, `chosen` are
@@ -205,17 +206,17 @@ class ClusterSteps:
         for look in range(1, last + 1):
             folder = self.parts.begin(COPIES if look == last else f"look-{look}")
             with self.progress.stage(f"find copies, with a cosine of {how.cosine} or more"):
-                tallies = write_copies(self.engine, chosen, replace(how, is_last=look == last), folder)
+                result = write_copies(self.engine, chosen, replace(how, is_last=look == last), folder)
             if look < last:
                 again = self.engine.ship(self.train(sample, look).save(self.local / f"clusters-{look}"))
-                how = replace(how, clusters=again, before=written_files(folder, tallies))
-        return tallies
+                how = replace(how, clusters=again, before=written_files(folder, result.files))
+        return result
 
     def finish(self, clusters: TrainedClusters, counted: ClusterCounts, made_from: dict[str, Any]) -> dict[str, Any]:
         """Give clusters and copies their final names, write all other files, clusters.json last; return its content."""
         folder = self.parts.folder
         sums = {f"{CLUSTERS}/{name}": checksum for name, checksum in counted.checksums.items()}
-        sums |= {f"{COPIES}/{name}": checksum for name, checksum in checksums_in(counted.copies).items()}
+        sums |= {f"{COPIES}/{name}": checksum for name, checksum in sorted(counted.copies.files.items())}
         facts = facts_of(self.request.config, made_from, clusters, counted)
         remove(folder / FACTS)
         self.parts.finish(CLUSTERS)
@@ -242,7 +243,7 @@ class ClusterCounts:
     assigned: Tallies  # of `write_assigned`
     written: Tallies  # of `write_clusters`
     nearest: Nearest
-    copies: Tallies  # of `write_copies`; empty if copies were not asked for
+    copies: TaskResult  # of `write_copies`; empty if copies were not asked for
     checksums: dict[str, str]  # of the files of clusters, by name
 
 

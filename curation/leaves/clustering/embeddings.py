@@ -42,7 +42,7 @@ from runtime.progress import advance
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, content_digest, written_files
 from runtime.storage.parquet import batches, rows_of, write_rows
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 EXPECTED = "tables of embeddings: Parquet files with the columns uid (or url) and embedding"
 DRAWN = pa.schema([*KEY, pa.field("draw", pa.float64())])
@@ -136,7 +136,7 @@ def drawn_keys(engine: Engine, files: Sequence[OwnFile], share: float, seed: int
     Tasks write temporary files to `folder`, which all machines share.
     """
     written = engine.run([*enumerate(files)], partial(_write_drawn, share=share, seed=seed, folder=folder))
-    rows = [batch for file in written_files(folder, written) for batch in batches(file)]
+    rows = [batch for file in written_files(folder, written.files) for batch in batches(file)]
     return placed(*(column.to_numpy() for column in pa.Table.from_batches(rows, DRAWN).columns))
 
 
@@ -151,7 +151,7 @@ def placed(high: np.ndarray, low: np.ndarray, draw: np.ndarray) -> np.ndarray:
     return np.stack([values[order] for values in (mixed.view(np.int64), high, low, place)])
 
 
-def write_vectors(numbered: tuple[int, File], embeddings: Embeddings, keys: Shipped, folder: Path) -> Tallies:
+def write_vectors(numbered: tuple[int, File], embeddings: Embeddings, keys: Shipped, folder: Path) -> TaskResult:
     """Write the vector, and the rank of the draw (`place`), of each drawn image in a file of embeddings.
 
     `numbered` is the number of the file, and its path and version; `keys` is the shipped result of `drawn_keys`. Return
@@ -206,7 +206,7 @@ def read_vectors(files: Sequence[OwnFile], number: int, dimension: int) -> np.nd
     return vectors[: len(kept)]
 
 
-def _write_drawn(numbered: tuple[int, OwnFile], share: float, seed: int, folder: Path) -> Tallies:
+def _write_drawn(numbered: tuple[int, OwnFile], share: float, seed: int, folder: Path) -> TaskResult:
     number, file = numbered
 
     def drawn() -> Iterator[pa.RecordBatch]:
@@ -270,7 +270,7 @@ def spans_of(files: Sequence[OwnFile]) -> list[EmbeddingSpan]:
     ]
 
 
-def embed(span: EmbeddingSpan, how: Embedding) -> Tallies:
+def embed(span: EmbeddingSpan, how: Embedding) -> TaskResult:
     """Write the embeddings of a span as a Parquet file of float16, and then the stamp that marks it as finished."""
     encoder = how.encoder.opened(Encoder)
     # Half precision changes a distance of 1 by 0.0005 at most.
@@ -284,8 +284,8 @@ def embed(span: EmbeddingSpan, how: Embedding) -> Tallies:
             advance(rows=rows.num_rows)
 
     name = f"{span.name}.parquet"
-    how.stamps.write([span.known_as], [name], write_rows(how.stamps.folder / name, schema, _ROW_GROUP, embedded()))
-    return Tallies()
+    how.stamps.write([span.known_as], write_rows(how.stamps.folder / name, schema, _ROW_GROUP, embedded()))
+    return TaskResult()
 
 
 def files_of(run: Results, texts: str) -> list[OwnFile]:

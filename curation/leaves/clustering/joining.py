@@ -22,9 +22,9 @@ from curation.schemas import CLUSTERS, MATCHED_ROW_GROUP
 from runtime.engine import Engine
 from runtime.placed_rows import PLACE, RowStream
 from runtime.shipping import Shipped
-from runtime.storage.own_files import OwnFile, tally
+from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import PartWriter, batches, part_writer, row_counts, write_rows, write_tables
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 
 # A row per embedding, with its fine cluster and its distances to the fine and the coarse centre.
 ASSIGNED = pa.schema(
@@ -118,28 +118,28 @@ def _own_number(kind: str, cluster: Number) -> Number:
     return cluster if kind == FINE else ~cluster
 
 
-def write_assigned(numbered: tuple[int, File], embeddings: Embeddings, clusters: Shipped, folder: Path) -> Tallies:
-    """Write the cluster of each embedding in a file as rows of ASSIGNED; tally `embeddings`, `unusable` and checksum.
+def write_assigned(numbered: tuple[int, File], embeddings: Embeddings, clusters: Shipped, folder: Path) -> TaskResult:
+    """Write the cluster of each embedding in a file as rows of ASSIGNED; count `embeddings` and `unusable`.
 
     `numbered` is the number of the file, and its path and version.
     """
-    (number, file), tallies, opened = numbered, Tallies(), clusters.opened(TrainedClusters.open)
+    (number, file), result, opened = numbered, TaskResult(), clusters.opened(TrainedClusters.open)
 
     def assigned() -> Iterator[pa.RecordBatch]:
         begin = number << ROW_BITS
         for rows in embeddings.read(file):
-            tallies.add("unusable", rows.unusable)
-            tallies.add("embeddings", len(rows.vectors))
+            result.add("unusable", rows.unusable)
+            result.add("embeddings", len(rows.vectors))
             places = np.arange(begin, begin := begin + len(rows.vectors))
             columns = map(pa.array, (*opened.distances(rows.vectors), places))
             yield pa.RecordBatch.from_arrays([*rows.keys, *columns], schema=ASSIGNED)
 
-    return write_rows(folder / f"{number:05d}.parquet", ASSIGNED, _ROW_GROUP, assigned()) + tallies
+    return write_rows(folder / f"{number:05d}.parquet", ASSIGNED, _ROW_GROUP, assigned()) + result
 
 
 def write_clusters(
     engine: Engine, files: Sequence[OwnFile], assigned: Sequence[OwnFile], output: JoinedOutput
-) -> Tallies:
+) -> TaskResult:
     """Write a file of CLUSTERS for each file of images that has images with embeddings; return counts and checksums.
 
     `assigned` are files of ASSIGNED. If an image has several embeddings, the one nearest to its centre counts.
@@ -160,15 +160,15 @@ class ClusterFiles:
     files: Sequence[OwnFile]
     output: JoinedOutput
 
-    def write(self, number: int, stream: RowStream) -> Tallies:
+    def write(self, number: int, stream: RowStream) -> TaskResult:
         """Write the files of the images in the file `number`, unless none of them has an embedding.
 
         Return counts and checksums.
         """
         if not stream.has(number):
-            return Tallies()
+            return TaskResult()
         file, output = self.files[number], self.output
-        tallies, nearest, path = Tallies(), Nearest(), output.clusters / f"{number:05d}.parquet"
+        result, nearest, path = TaskResult(), Nearest(), output.clusters / f"{number:05d}.parquet"
         choosing: AbstractContextManager[PartWriter | None] = nullcontext()
         if output.chosen:
             choosing = part_writer(output.chosen / f"{CHOSEN_OF}{path.name}", CHOSEN, _ROW_GROUP)
@@ -184,14 +184,14 @@ class ClusterFiles:
                 nearest.add(nearest_rows(FINE, fine, joined["distance"], texts))
                 nearest.add(nearest_rows(COARSE, coarse, joined["coarse_distance"], texts))
                 squares = np.square(joined["distance"].to_numpy().astype(np.float64))
-                tallies.add(f"inertia.{number}", float(squares.sum()))  # a float sum depends on the order
-                _count(joined, coarse, texts, tallies)
-        tally(tallies, path, writer.checksum)
+                result.add(f"inertia.{number}", float(squares.sum()))  # a float sum depends on the order
+                _count(joined, coarse, texts, result)
+        result.files[path.name] = writer.checksum
         if chosen and output.chosen:
-            tally(tallies, output.chosen / f"{CHOSEN_OF}{path.name}", chosen.checksum)
+            result.files[f"{CHOSEN_OF}{path.name}"] = chosen.checksum
         path = output.nearest / f"{NEAREST_OF}{path.name}"
-        tally(tallies, path, write_tables(path, [nearest.rows], NEAREST))
-        return tallies
+        result.files[path.name] = write_tables(path, [nearest.rows], NEAREST)
+        return result
 
 
 def _joined(

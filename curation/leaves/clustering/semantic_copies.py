@@ -38,7 +38,7 @@ from runtime.placed_rows import PLACE, Places, RowStream, in_order
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, read_table, row_counts, write_rows
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 
 PURPOSE = "semantic copies"  # of the draw
 TASK_BYTES = 64 << 20  # of vectors for each task that compares
@@ -132,7 +132,7 @@ class MeaningComparison:
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 
-def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: MeaningComparison, folder: Path) -> Tallies:
+def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: MeaningComparison, folder: Path) -> TaskResult:
     """Write the copies that this look and all earlier ones find, to one file for each file of images.
 
     The schema is _FOUND or, in the last look, SEMANTIC_COPIES; the tallies of the last look also have the numbers of
@@ -188,17 +188,17 @@ class MeaningCopies:
     how: MeaningComparison
     folder: Path
 
-    def write(self, number: int, rows: RowStream) -> Tallies:
+    def write(self, number: int, rows: RowStream) -> TaskResult:
         """Write the copies of a file; tally its checksum and, in the last look, `copies` and `copied`."""
-        tallies, schema = Tallies(), _FOUND
+        result, schema = TaskResult(), _FOUND
         images = pa.concat_tables([self.how.found_before(number), pa.Table.from_batches(rows.rest_of(number), _FOUND)])
         images = images.sort_by("row")
         images = images.filter(pa.array(differs(images["row"].to_numpy())))  # a leader may get copies in several looks
         if self.how.is_last:
             schema = SEMANTIC_COPIES.with_metadata({COSINE: repr(self.how.cosine)})
             copies = images.filter(pc.not_equal(images["uid"], images["copy_of"]))
-            tallies.add("copies", len(copies))
-            tallies.add("copied", len(images) - len(copies))
+            result.add("copies", len(copies))
+            result.add("copied", len(images) - len(copies))
             images = copies.select(schema.names)
         path = self.folder / f"{number:05d}.parquet"
-        return tallies + write_rows(path, schema, _ROW_GROUP, images.cast(schema).to_batches())
+        return result + write_rows(path, schema, _ROW_GROUP, images.cast(schema).to_batches())

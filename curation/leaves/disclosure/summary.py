@@ -33,7 +33,7 @@ from runtime.progress import counted as advanced
 from runtime.storage.atomic import whole, write_json, write_text
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, require_rows
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from runtime.wording import counted, percent
 
 VERSION = 1  # of summary.json
@@ -123,9 +123,9 @@ def _write_list(ranked: Ranked, path: Path) -> None:
             writer.writerow([rank, f"'{name}" if name[:1] in FORMULA else name, images])
 
 
-def _text_bytes(file: OwnFile) -> Tallies:
+def _text_bytes(file: OwnFile) -> TaskResult:
     """Tally the number of bytes of all texts in a file, in UTF-8."""
-    tallies = Tallies()
+    tallies = TaskResult()
     for batch in advanced(batches(file, ROWS, ["text"])):
         tallies.add(BYTES, pc.sum(pc.binary_length(batch["text"])).as_py() or 0)
     return tallies

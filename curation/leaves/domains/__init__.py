@@ -28,7 +28,7 @@ from runtime.partitioning import FEW_TASKS, group_buckets
 from runtime.progress import counted
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, row_counts, write_rows
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 from runtime.wording import number, percent
 
 NAME = "name"  # column with the name of a host, and later of a domain
@@ -63,7 +63,7 @@ def count_domains(engine: Engine, files: Sequence[OwnFile], column: str, folder:
     side, writing = Side(files, HostCounts(column), rows, _sums), DomainFiles(folder)
     of_domains = Grouping(COUNTED, _keys_of_names, _of_domains, tasks, tasks)
     tallies = cogroup(engine, [side], of_domains, Grouping(COUNTED, _keys_of_names, writing, tasks, tasks))
-    return DomainCounts(written_files(folder, tallies), int(tallies[DOMAINS]), int(tallies[IMAGES]))
+    return DomainCounts(written_files(folder, tallies.files), int(tallies[DOMAINS]), int(tallies[IMAGES]))
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,13 @@ class DomainFiles:
 
     folder: Path
 
-    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+    def __call__(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         """Write the domains of a task; tally domains and images."""
         for sums in _sums(chain.from_iterable(buckets)):
             rows = sums.sort_by([("images", "descending"), (NAME, "ascending")])
-            tallies.update(write_rows(self.folder / f"{task:05}.parquet", COUNTED, WRITTEN_ROWS, [rows]).rows())
-            tallies.add(DOMAINS, rows.num_rows)
-            tallies.add(IMAGES, rows["images"].to_numpy().sum())
+            result.merge(write_rows(self.folder / f"{task:05}.parquet", COUNTED, WRITTEN_ROWS, [rows]))
+            result.add(DOMAINS, rows.num_rows)
+            result.add(IMAGES, rows["images"].to_numpy().sum())
 
 
 def host_counts(urls: pa.Array) -> pa.RecordBatch:

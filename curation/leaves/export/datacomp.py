@@ -26,9 +26,9 @@ from runtime.partitioning import group_buckets
 from runtime.placed_rows import RowStream
 from runtime.progress import counted as advanced
 from runtime.storage.atomic import whole
-from runtime.storage.own_files import OwnFile, checksum_of, intact, tally, written_files
+from runtime.storage.own_files import OwnFile, checksum_of, intact, written_files
 from runtime.storage.parquet import batches, rows_of, write_rows
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 from runtime.wording import counted
 
 UIDS = "uids.npy"
@@ -106,7 +106,7 @@ def sorted_pieces(engine: Engine, files: Sequence[OwnFile], folder: Path, schema
     """
     rows, pieces = sum(map(rows_of, files)), UidPieces(schema, folder)
     sorting = Grouping(schema, _first, pieces.write, *group_buckets(rows))
-    return written_files(folder, cogroup(engine, [Side(files, pieces.read, rows)], sorting))
+    return written_files(folder, cogroup(engine, [Side(files, pieces.read, rows)], sorting).files)
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,8 @@ class UidPieces:
             columns = [*map(pa.array, numbers.T.copy()), *(batch[name] for name in more)]
             yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
-    def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
-        """Write the uids of a task to one file, sorted, each as often as its weight says; tally the checksum."""
+    def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
+        """Write the uids of a task to one file, sorted, each as often as its weight says."""
         path = self.folder / f"{task:05d}.uids"
         with whole(path) as local:
             with local.open("wb") as out:
@@ -136,7 +136,7 @@ class UidPieces:
                     uids = np.stack([first[order], last[order]], axis=1)
                     for some in _repeated(uids, weight[0][order]) if weight else [uids]:
                         some.tofile(out)
-            tally(tallies, path, checksum_of(local))
+            result.files[path.name] = checksum_of(local)
 
 
 def write_subset(pieces: Sequence[OwnFile], path: Path) -> int:
@@ -159,7 +159,7 @@ def _chosen(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> list[O
     to = folder.parts.begin("chosen")
     with folder.progress.stage(f"choose images of {counted(len(files), 'file')}"):
         writing = ChosenUids(list(files), to, beside.choice)
-        return written_files(to, Join(images_in(files), beside.tables).write(folder.engine, writing.write))
+        return written_files(to, Join(images_in(files), beside.tables).write(folder.engine, writing.write).files)
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class ChosenUids:
     folder: Path
     choice: Choice | None
 
-    def write(self, number: int, stream: RowStream) -> Tallies:
+    def write(self, number: int, stream: RowStream) -> TaskResult:
         """Write the chosen uids of the file `number`; `stream` has the cluster of each image."""
         file, joined = self.files[number], pa.schema([*CHOSEN, *CLUSTER])
         rows = (

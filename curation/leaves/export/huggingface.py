@@ -59,7 +59,7 @@ from runtime.wording import counted
 _log = logging.getLogger(__name__)
 GROUP_ROWS = 100_000  # rows per row group of a file that is written anew
 DATA, ENTRIES = "data", "entries"  # parts
-SHA256 = "sha256."  # prefix of a tally's name, followed by the SHA-256 and the path of a file
+SHA256 = "sha256"  # facts: the path of a file, and its SHA-256
 KEPT = "kept"
 FUNNEL = "funnel.svg"
 
@@ -145,15 +145,14 @@ class HuggingFace(Card):
         beside = Beside.of(folder.engine, run, self.captions, self.clusters, sources)
         if beside.tables:
             write = partial(_write_rows, schema=run.schema, fields=beside.fields, choice=beside.choice)
-            tallies = each_joined(folder, "write the rows", files, beside.tables, write, DATA)
+            result = each_joined(folder, "write the rows", files, beside.tables, write, DATA)
         else:
-            tallies = folder.each_file("copy the rows", files, _copy, DATA)
+            result = folder.each_file("copy the rows", files, _copy, DATA)
         facts = run.facts
         if beside.choice:  # only chosen pairs count as kept
-            kept = Counter({code: int(rows) for code, rows in tallies.by_language(KEPT).items()})
-            facts = with_kept(facts, kept, tallies) | {"part": of_clusters(beside.choice)}
-        named = (key.partition(" ") for key in tallies.beginning(SHA256))
-        digests = dict(sorted((path, digest) for digest, _, path in named))
+            kept = Counter({code: int(rows) for code, rows in result.by_language(KEPT).items()})
+            facts = with_kept(facts, kept, result) | {"part": of_clusters(beside.choice)}
+        digests = dict(sorted(result.noted(SHA256)))
         columns = [*list(run.schema)[len(CURATED) :], *beside.fields]
         self._describe(facts, folder, digests, columns, counts, self.name_of(run))
         captions = f" with captions ({beside.lack})" if self.captions else ""
@@ -208,15 +207,15 @@ def _write_rows(
             rows = pa.RecordBatch.from_arrays([*require(batch, schema).columns, *more], schema=joined)
             rows = chosen(rows, rows["uid"], choice)
             writer.write(rows)
-            tally_licenses(rows, made.tallies)
+            tally_licenses(rows, made.result)
             for row in kept_by_language(rows).to_pylist():
-                made.tallies.add(KEPT, row["kept"], row["language"])
+                made.result.add(KEPT, row["kept"], row["language"])
     made.wrote(DATA, name, writer.checksum)
 
 
 def _digest_notes(made: Made, name: str) -> Callable[[Path], None]:
     """Return a function that tallies the SHA-256 of a file that is written, whose name will be `name`."""
-    return lambda local: made.tallies.add(f"{SHA256}{content_digest(local, sha256())} {DATA}/{name}")
+    return lambda local: made.result.note(SHA256, [f"{DATA}/{name}", content_digest(local, sha256())])
 
 
 def _is_date(text: str) -> bool:

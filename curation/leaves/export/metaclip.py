@@ -61,7 +61,7 @@ _NAME = re.compile(r"[\w.-]+")  # pattern of what can be part of a file's name
 
 METADATA, COUNTS, PROBABILITIES, SHARDS = "metadata", "entry_counts", "entry_probs", "texts"
 INDEX = "index.json"
-IMAGES, TEXTS = "images of ", "texts of "  # prefixes of tallies' names, followed by the name of a shard
+TEXTS = "texts"  # name of a count
 
 
 @dataclass(frozen=True)
@@ -98,21 +98,20 @@ class MetaClip(Form):
         _write_languages(run, folder.path)
         files = matched_files(run)
         make = partial(write_shard, languages=run.languages, one_list=run.one_list)
-        tallies = folder.each_file("write texts", files, make, SHARDS)
-        images, texts = (tallies.beginning(name) for name in (IMAGES, TEXTS))
-        stems = [file.path.stem for file in files]
-        shards = {stem: {"images": int(images[stem]), "texts": int(texts[stem])} for stem in stems}
+        result = folder.each_file("write texts", files, make, SHARDS)
+        noted = dict(result.noted(SHARDS))
+        shards = {file.path.stem: noted[file.path.stem] for file in files}
         sizes = {code: ids.stop - ids.start for code, ids in run.languages.items()}
         index = {"metadata": run.facts["made_from"]["metadata"], "languages": sizes, "shards": shards}
         write_json(folder.path / INDEX, index)
-        written = f"{counted(int(sum(texts.values())), 'text')} in {counted(len(files), 'shard')}"
+        written = f"{counted(int(result[TEXTS]), 'text')} in {counted(len(files), 'shard')}"
         return f"{written} and the entries of {counted(len(run.languages), 'language')}"
 
 
 def write_shard(file: OwnFile, made: Made, languages: Mapping[str, slice], one_list: str | None = None) -> None:
     """Write one file of matched images as one JSON object: uid → its texts, each with its language and entries.
 
-    Tally the numbers of images and of texts. Each image has a line of its own, so a shard can be read in parts.
+    Note the numbers of images and of texts. Each image has a line of its own, so a shard can be read in parts.
     """
     images = texts = 0
     name = f"{file.path.stem}.json"
@@ -122,8 +121,8 @@ def write_shard(file: OwnFile, made: Made, languages: Mapping[str, slice], one_l
                 out.write(member(images, uid, of_image))
                 images, texts = images + 1, texts + len(of_image)
         out.write(b"\n}\n" if images else b"{\n}\n")
-    made.tallies.add(f"{IMAGES}{file.path.stem}", images)
-    made.tallies.add(f"{TEXTS}{file.path.stem}", texts)
+    made.result.note(SHARDS, [file.path.stem, {"images": images, "texts": texts}])
+    made.result.add(TEXTS, texts)
 
 
 def _write_languages(run: Results, folder: Path) -> None:
@@ -216,7 +215,7 @@ def write_tar(numbered: Numbered, made: Made, scan: Scan, lists: Lists, choice: 
             number += 1
         for file in (first, second):
             file.write(b"\n}\n" if number else b"{}\n")
-    made.tallies.add(SAMPLES, number)
+    made.result.add(SAMPLES, number)
 
 
 def _samples(scan: Scan, lists: Lists, choice: Choice | None) -> Iterator[Sample]:

@@ -31,10 +31,10 @@ from runtime.progress import ConsoleProgress, Progress
 from runtime.progress import counted as advanced
 from runtime.shipping import Shipped
 from runtime.storage.atomic import copied, write_json
-from runtime.storage.own_files import OwnFile, checksums_in, content_digest
+from runtime.storage.own_files import OwnFile, content_digest
 from runtime.storage.parquet import batches, part_writer, row_group_rows
 from runtime.storage.paths import absolute, as_path, names, scratch
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 from runtime.terminal import say
 from runtime.wording import counted
 
@@ -62,7 +62,7 @@ def remove(
     description = {"run": digest_of(run.facts), "exclusion": exclusion.digest, "versions": versions()}
     with deriving(engine, to, Derivation(description, RUN, [run.path]), progress) as folder:
         tallies = _write_rows(run, exclusion, folder)
-        checksums = checksums_in(tallies)
+        checksums = dict(tallies.files)
         for name in sorted({*LEFT_AS_THEY_ARE} & names(run.path)):
             checksums[name] = copied(run.file(name), folder.path / name)
         facts = _facts(run, exclusion, tallies)
@@ -70,8 +70,8 @@ def remove(
     return _summary(run.facts["rows"]["kept"], _reasons(tallies), as_path(to))
 
 
-def _write_rows(run: Results, exclusion: Exclusion, folder: Derived) -> Tallies:
-    """Write the kept rows to curated/ and the removed rows to removed/, in files of the same names; return tallies.
+def _write_rows(run: Results, exclusion: Exclusion, folder: Derived) -> TaskResult:
+    """Write the kept rows to curated/ and the removed rows to removed/, in files of the same names; return the result.
 
     If a gate wrote a sample of the images that it removed, copy it, too, without excluded rows.
     """
@@ -99,12 +99,12 @@ def _write_file(file: OwnFile, made: Made, exclusion: Shipped, schema: pa.Schema
             reasons = lists.excluded(rows)
             left = rows.filter(reasons.is_null())
             kept.write(left)
-            tally_licenses(left, made.tallies)
+            tally_licenses(left, made.result)
             gone, reasons = rows.filter(reasons.is_valid()), reasons.drop_null()
             removed.write(pa.RecordBatch.from_arrays([gone["uid"], gone["url"], reasons], schema=REMOVED))
             pairs = zip(reasons.to_pylist(), gone["language"].to_pylist(), strict=True)
             for (reason, language), number in Counter(pairs).items():
-                made.tallies.add(f"{REASON}{reason}", number, language)
+                made.result.add(f"{REASON}{reason}", number, language)
     for part, writer in zip(PARTS, (kept, removed), strict=True):
         made.wrote(part, name, writer.checksum)
 

@@ -35,10 +35,10 @@ from runtime.errors import InputError, require_integer, require_number, require_
 from runtime.partitioning import TURNS
 from runtime.placed_rows import RowStream
 from runtime.progress import counted as advanced
-from runtime.storage.own_files import OwnFile, tally, written_files
+from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, part_writer, read_table, rows_of, write_rows
 from runtime.storage.paths import make_folder
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from runtime.wording import counted
 
 EXPECTED = "tables of scores: Parquet files with the columns uid (or url) and columns of numbers"
@@ -51,7 +51,7 @@ BINS = 1 << 16  # intervals in which a pass counts times
 FEW = 4096  # number of times that the driver sorts itself
 BATCH_ROWS = 1 << 16
 _SPARE = 0.1  # share of the draws by which the expected number of draws may be wrong
-_TIME = "time."  # prefix of a tally's name, followed by a time, a number and a uid
+_TIMES = "times"  # facts: a time, the uid of the image that is drawn, and how often it was drawn before
 
 MOST_DRAWS = 10**11  # more than the longest trainings, of 40 billion samples
 MOST_WEIGHT = sys.float_info.max  # images with an infinite sum are counted and left out
@@ -60,7 +60,7 @@ WEIGHTS = "weights"  # name of the part of the output
 WEIGHED = pa.schema([pa.field("uid", pa.string()), pa.field("weight", pa.int64())])
 GROUP_ROWS = 1 << 16
 PURPOSE = "soft cap"  # purpose of the hashes that seed the clocks
-WITHOUT, NOT_FINITE, GREATEST = "without a score", "not finite", "greatest "  # names of tallies; the last is of a file
+WITHOUT, NOT_FINITE, GREATEST = "without a score", "not finite", "greatest"  # two counts, and the logits of files
 
 
 @typed
@@ -98,33 +98,33 @@ class SoftCap:
 
         InputError if no image has a finite score.
         """
-        logits, tallies = self._logits(files, scores, folder)
-        without, not_finite = (int(tallies[name]) for name in (WITHOUT, NOT_FINITE))
-        greatest = max(tallies.beginning(GREATEST).values(), default=None)
+        logits, result = self._logits(files, scores, folder)
+        without, not_finite = (int(result[name]) for name in (WITHOUT, NOT_FINITE))
+        greatest = max(result.noted(GREATEST), default=None)
         if greatest is None:
             raise InputError(
                 f"of {counted(without + not_finite, 'image')} none has a finite score; give tables with the uids of "
                 "the run, and weights of columns that have numbers"
             )
-        clocks = Clocks(float(self.penalty), self.decay, float(greatest))
+        clocks = Clocks(float(self.penalty), self.decay, greatest)
         with folder.progress.stage("find the last draw"):
             last = clocks.last(folder.engine, logits, self.draws, folder.parts.begin("times"))
         make = partial(_write_drawn, clocks=clocks, last=last)
         drawn = folder.each_file("draw images", logits, make, WEIGHTS)
-        return SoftCapDraw(written_files(folder.path, drawn), without, not_finite)
+        return SoftCapDraw(written_files(folder.path, drawn.files), without, not_finite)
 
     def _logits(
         self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived
-    ) -> tuple[list[OwnFile], Tallies]:
+    ) -> tuple[list[OwnFile], TaskResult]:
         """Write rows of LOGITS for the images in each file that have finite scores, in the file's order.
 
-        Return the written files and the tallies.
+        Return the written files and the result of the tasks.
         """
         to = folder.parts.begin("logits")
         with folder.progress.stage(f"join scores to {counted(len(files), 'file')}"):
             write = partial(_write_logits, files=list(files), folder=to, soft_cap=self)
-            tallies = Join(images_in(files), scores).write(folder.engine, write)
-        return written_files(to, tallies), tallies
+            result = Join(images_in(files), scores).write(folder.engine, write)
+        return written_files(to, result.files), result
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,11 @@ def weights_of(options: Sequence[str]) -> dict[str, float]:
     return weights
 
 
-def _write_logits(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, soft_cap: SoftCap) -> Tallies:
-    """Write rows of LOGITS for the images in a file; tally the images left out, and the file's greatest logit."""
-    path, tallies, greatest = folder / files[number].path.name, Tallies(), -math.inf
+def _write_logits(
+    number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, soft_cap: SoftCap
+) -> TaskResult:
+    """Write rows of LOGITS for the images in a file; count the images left out; note the greatest logit."""
+    path, result, greatest = folder / files[number].path.name, TaskResult(), -math.inf
     fields, images = [*map(score_field, sorted(soft_cap.weights))], batches(files[number], GROUP_ROWS, ["uid"])
     with part_writer(path, LOGITS, GROUP_ROWS) as writer:
         for batch, scores in stream.beside(number, advanced(images), fields):
@@ -169,13 +171,13 @@ def _write_logits(number: int, stream: RowStream, files: Sequence[OwnFile], fold
             uids, finite = batch["uid"].filter(pa.array(is_finite)), logits[is_finite]
             columns = [uids, hashes(soft_cap.seed, PURPOSE, uids), finite]
             writer.write(pa.RecordBatch.from_arrays([*map(pa.array, columns)], schema=LOGITS))
-            tallies.add(WITHOUT, int((~is_known).sum()))
-            tallies.add(NOT_FINITE, int((is_known & ~is_finite).sum()))
+            result.add(WITHOUT, int((~is_known).sum()))
+            result.add(NOT_FINITE, int((is_known & ~is_finite).sum()))
             greatest = max(greatest, finite.max(initial=-math.inf))
     if writer.rows:
-        tallies.add(f"{GREATEST}{path.name}", float(greatest))
-    tally(tallies, path, writer.checksum)
-    return tallies
+        result.note(GREATEST, float(greatest))
+    result.files[path.name] = writer.checksum
+    return result
 
 
 def _write_drawn(file: OwnFile, made: Made, clocks: Clocks, last: LastDraw) -> None:
@@ -227,7 +229,7 @@ class Clocks:
                 low, high = low + (at - 1 << shift), min(high, low + (at << shift) - 1)
                 if until[at] - until[at - 1] <= FEW or not shift:
                     times = engine.run(list(files), partial(self.listed, low=low, high=high), TURNS)
-                    return _last(times, draws - int(until[at - 1]))
+                    return _last(times.noted(_TIMES), draws - int(until[at - 1]))
 
     def distances(self, file: OwnFile) -> np.ndarray:
         """Return int64[BINS]: a file's images, counted by how far their logits are below the greatest one."""
@@ -263,20 +265,20 @@ class Clocks:
         kernels.count_until(keys, below, self.penalty, self.decay, np.uint64(last), counts)
         return counts
 
-    def listed(self, file: OwnFile, low: int, high: int) -> Tallies:
-        """Tally each time from `low` to `high` at which an image of a file is drawn, with a number and the image's uid.
+    def listed(self, file: OwnFile, low: int, high: int) -> TaskResult:
+        """Note each time from `low` to `high` at which an image of a file is drawn, with its uid and a number.
 
         The number is how often the image was drawn before.
         """
-        tallies = Tallies()
+        result = TaskResult()
         for keys, below, rows in self._rows(file):
             begin, end = (self.until(keys, below, time) for time in (low - 1, high))
             for row in np.flatnonzero(end > begin).tolist():
                 times = np.empty(end[row] - begin[row], np.uint64)
                 kernels.times_of(keys[row], below[row], self.penalty, self.decay, begin[row], times)
-                for number, time in enumerate(times, begin[row]):
-                    tallies.add(f"{_TIME}{time:016x} {number} {rows['uid'][row]}")
-        return tallies
+                uid = rows["uid"][row].as_py()
+                result.note(_TIMES, *((time, uid, number) for number, time in enumerate(times.tolist(), begin[row])))
+        return result
 
     def _rows(
         self, file: OwnFile, columns: list[str] = LOGITS.names
@@ -311,10 +313,10 @@ def _added(
 ) -> np.ndarray:
     """Return the sum of the arrays that `count` returns for each file; each task writes its own sum to `folder`."""
     sums = engine.run([*enumerate(spread(files, engine))], partial(_write_sum, count=count, folder=folder))
-    return np.sum([read_table(file)["number"] for file in written_files(folder, sums)], axis=0)
+    return np.sum([read_table(file)["number"] for file in written_files(folder, sums.files)], axis=0)
 
 
-def _write_sum(numbered: tuple[int, list[OwnFile]], count: Callable[[OwnFile], np.ndarray], folder: Path) -> Tallies:
+def _write_sum(numbered: tuple[int, list[OwnFile]], count: Callable[[OwnFile], np.ndarray], folder: Path) -> TaskResult:
     number, files = numbered
     total = np.sum([count(file) for file in files], axis=0)
     return write_rows(folder / f"{number:05d}.parquet", SUMS, GROUP_ROWS, [pa.record_batch([total], SUMS)])
@@ -331,15 +333,11 @@ def _solved(times: Callable[[float], float], wanted: float) -> float:
     return high
 
 
-def _last(times: Tallies, draws: int) -> LastDraw:
-    """Return the last of `draws` draws, given the tallied times of an interval (see `Clocks.listed`)."""
-    listed = []
-    for name, _ in times.take(_TIME).items():
-        time, number, uid = name.split(" ", 2)
-        listed.append((time, uid, int(number)))
-    listed.sort()
+def _last(times: list[tuple[int, str, int]], draws: int) -> LastDraw:
+    """Return the last of `draws` draws, given the times of an interval (see `Clocks.listed`)."""
+    listed = sorted(times)
     last = listed[draws - 1][0]
-    return LastDraw(int(last, 16), dict(Counter(uid for time, uid, _ in listed[draws:] if time == last)))
+    return LastDraw(last, dict(Counter(uid for time, uid, _ in listed[draws:] if time == last)))
 
 
 def _bits(number: float) -> int:

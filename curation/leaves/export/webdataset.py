@@ -33,7 +33,7 @@ SAMPLES, CAPTIONS = "samples", "captions"  # names of tallies
 TXT, ALT = "txt", "alt.txt"  # webdataset cuts a name at its first dot: these are two members of one sample
 STATED = "text"  # the curated text: key in a sample's json, next to captions by source
 SIZES = "sizes.json"  # the file in which open_clip looks for the number of samples of each tar
-SIZE = "samples of "  # prefix of a tally's name, followed by the name of a tar
+SIZE = "size"  # facts: the name of a tar, and the number of its samples
 
 
 class Texts(NamedTuple):
@@ -90,16 +90,16 @@ class WebDataset(Form):
         tars = distinct_tars(self.tars)
         beside = Beside.of(folder.engine, run, self.captions, self.clusters, [*source_shares(self.caption_sources)])
         make = CuratedTars(beside.choice, self._draw, bool(self.caption_sources))
-        tallies = each_tar(folder, "write the samples", tars, [curated_images(run), *beside.tables], make)
-        samples, captions = (int(tallies[name]) for name in (SAMPLES, CAPTIONS))
+        result = each_tar(folder, "write the samples", tars, [curated_images(run), *beside.tables], make)
+        samples, captions = (int(result[name]) for name in (SAMPLES, CAPTIONS))
         if not samples:
             folder.forget()
             raise InputError(
                 f"none of the samples in {counted(len(tars), 'tar')} is in the manifest of {run.path}{beside}; give "
                 "tars of a download of its curated/ or matched/"
             )
-        sizes = tallies.beginning(SIZE)
-        sizes_of_tars = {name: int(sizes[name]) for name in map(tar_name, tars)}
+        sizes = dict(result.noted(SIZE))
+        sizes_of_tars = {name: sizes[name] for name in map(tar_name, tars)}
         write_text(folder.path / SIZES, json.dumps(sizes_of_tars, indent=1) + "\n")
         drawn = f" with {counted(captions, 'caption')} as txt ({beside.lack})" if self.captions else ""
         return f"{counted(samples, 'sample')} in {counted(len(tars), 'tar')}{drawn}{beside}"
@@ -126,7 +126,7 @@ class CuratedTars:
         name, number = tar_name(tar), 0
         with (
             opened(tar) as data,
-            closing(_texts(scan, self.choice, self.draw, made.tallies)) as texts_of_samples,
+            closing(_texts(scan, self.choice, self.draw, made.result)) as texts_of_samples,
             made.file("", name) as path,
             writing(path) as add,
         ):
@@ -143,7 +143,7 @@ class CuratedTars:
                 if texts.drawn is not None:
                     add(f"{key}.{ALT}", texts.text.encode())
                 number += 1
-        made.tallies.add(f"{SIZE}{name}", number)
+        made.result.note(SIZE, [name, number])
 
 
 def _texts(

@@ -53,7 +53,7 @@ from runtime.storage.listing import ListedFile, Version, name_of
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import BoundedParquet, batches, row_counts
 from runtime.storage.paths import room
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 from runtime.wording import counted
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ class Hosts(Step):
         """Return, for users, what the step asks of images: the files of hosts."""
         return {"hosts say": [f"{self.files.name} ({counted(len(self.files.files), 'file')})"]}
 
-    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
         """Write all images with the signals of their hosts."""
         places = Places.of(row_counts(images))
         number, tasks = group_buckets(URLS_OF_IMAGE * places.rows)
@@ -293,7 +293,7 @@ class Hosts(Step):
         rewriting = Rewriting([*images], _marked, folder)
         return cogroup(context.engine, sides, finding, places.stage(FOUND, rewriting.write))
 
-    def require(self, counted: Tallies, config: CurationConfig) -> None:
+    def require(self, counted: TaskResult, config: CurationConfig) -> None:
         """Raise InputError if no file is from a host of an image or of its pages."""
         if not counted[f"{KNOWN}{IMAGE}"] and not counted[f"{KNOWN}{PAGE}"]:
             raise InputError(
@@ -301,7 +301,7 @@ class Hosts(Step):
                 "give the robots.txt files of the same crawl"
             )
 
-    def facts(self, counted: Tallies) -> dict[str, Any]:
+    def facts(self, counted: TaskResult) -> dict[str, Any]:
         """Return, for run.json, what was read of hosts, and the number of images with each signal."""
         images = {name: {kind: counted[f"{SIGNALLED}{name}.{kind}"] for kind in ("any", IMAGE, PAGE)} for name in BITS}
         facts = {
@@ -376,7 +376,9 @@ def _asked(hosts: pa.Array, column_by_name: dict[str, pa.Array]) -> pa.RecordBat
     return pa.RecordBatch.from_arrays(columns, schema=ASKED)
 
 
-def _marked(batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies) -> pa.RecordBatch:
+def _marked(
+    batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
+) -> tuple[pa.RecordBatch, None]:
     """Return all images of a MATCHED batch with the signals in `rows` (schema FOUND) added; tally images by signal."""
     bits = np.zeros(batch.num_rows, np.int32)
     if rows is not None:
@@ -387,7 +389,7 @@ def _marked(batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, ta
             tallies.add(f"{SIGNALLED}{name}.{kind}", int(np.count_nonzero(signals & bit)))
     stated = batch["signals"].fill_null(0).to_numpy() | by_image | by_page
     place = batch.schema.get_field_index("signals")
-    return batch.set_column(place, batch.schema.field(place), pa.array(stated, pa.int32()))
+    return batch.set_column(place, batch.schema.field(place), pa.array(stated, pa.int32())), None
 
 
 class _File(NamedTuple):

@@ -36,9 +36,9 @@ from runtime.draws import draws
 from runtime.errors import AGAIN
 from runtime.partitioning import group_buckets
 from runtime.placed_rows import PLACE, Places, RowStream
-from runtime.storage.own_files import OwnFile, checksums_in, own_files
+from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import batches, read_table, row_counts
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 
 if TYPE_CHECKING:
     from curation.run.request import Context
@@ -65,7 +65,7 @@ class Domains(Step):
         """Return, for users, what the step asks of images: the rule with its number."""
         return {"policy": [f"{OF_DOMAINS}:{self.most}"]}
 
-    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
         """Write, of each domain, the images with the smallest draws."""
         draws, places = DomainDraws(self.most, context.config.seed), Places.of(row_counts(images))
         buckets, tasks = group_buckets(places.rows)
@@ -134,7 +134,7 @@ class FindRepeated:
         buckets, tasks = group_buckets(TEXTS_OF_IMAGE * places.rows)
         counting = Grouping(_COUNTS, _hash_of, texts.repeated, buckets, places.senders(tasks))
         side, writing = Side(images, texts.read, places.rows), places.stage(_FOUND, texts.write)
-        files = own_files(folder, checksums_in(cogroup(context.engine, [side], counting, writing)), AGAIN)
+        files = own_files(folder, cogroup(context.engine, [side], counting, writing).files, AGAIN)
         return IsRepeated({file.path.name: file for file in files})
 
 
@@ -198,10 +198,10 @@ class RepeatedTexts:
         """Yield the repeated texts of a task."""
         return chain.from_iterable(repeated_in(bucket, self.most) for bucket in buckets)
 
-    def write(self, number: int, rows: RowStream) -> Tallies:
+    def write(self, number: int, rows: RowStream) -> TaskResult:
         """Write the distinct hashes of the repeated texts of a file, ascending, unless it has none."""
-        tallies = Tallies()
+        result = TaskResult()
         if held := [batch["hash"].to_numpy() for batch in rows.rest_of(number)]:
             hashes = pa.RecordBatch.from_arrays([pa.array(np.unique(np.concatenate(held)))], schema=_OF_FILE)
-            write_rows([hashes], _OF_FILE, self.folder / self.names[number], tallies)
-        return tallies
+            write_rows([hashes], _OF_FILE, self.folder / self.names[number], result)
+        return result

@@ -32,7 +32,7 @@ from runtime.placed_rows import PLACE, Places
 from runtime.redaction import hidden
 from runtime.shipping import Shipped
 from runtime.storage.parquet import row_counts
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 
 SUCCESS = "success"  # img2dataset's word for an image that was downloaded
 FAILED = "failed"  # its statuses of other tries begin with this
@@ -85,7 +85,7 @@ class JoinedTables:
         rewriting: Rewriting,
         hashes: Sequence[tuple[ImageTable, str]] = (),
         sets: Shipped | None = None,
-    ) -> Tallies:
+    ) -> TaskResult:
         """Rewrite all files of images by a change that takes a joined row for each image; return the tallies.
 
         `hashes` are the columns of tables in which hashes of evaluation sets, `sets`, are looked up.

@@ -22,9 +22,10 @@ from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.shipping import Shipped
 from runtime.storage.listing import Version
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
-_HIT, _HASHES = "hit.", "hashes."  # names of tallies begin with these; the key of an image, or a kind, follows
+_HASHES = "hashes."  # names of tallies begin so; the kind of hash follows
+_HITS = "hits"  # facts: the keys of images, in hexadecimal digits
 
 
 class ListedHashes(SavedSets):
@@ -77,19 +78,18 @@ class HashTables:
         for kind in self.of_kind:
             if not counted[f"{_HASHES}{kind}"]:
                 raise InputError(f"{kind} hashes are listed, and tables of images have nulls in {kind}; {_by(kind)}")
-        hits = "".join(sorted(counted.beginning(_HIT)))
+        hits = "".join(sorted({*counted.noted(_HITS)}))
         return np.frombuffer(bytes.fromhex(hits), ">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def _find(item: tuple[ImageTable, tuple[str, Version], str], lists: Shipped) -> Tallies:
+def _find(item: tuple[ImageTable, tuple[str, Version], str], lists: Shipped) -> TaskResult:
     table, file, kind = item
-    listed, tallies = lists.opened(ListedHashes.open), Tallies()
+    listed, result = lists.opened(ListedHashes.open), TaskResult()
     for batch in table.read(file, [kind]):
-        tallies.add(f"{_HASHES}{kind}", len(batch) - batch[kind].null_count)
+        result.add(f"{_HASHES}{kind}", len(batch) - batch[kind].null_count)
         keys = np.column_stack([batch[name].to_numpy() for name in KEY_NAMES])[listed.by_hash(kind, batch[kind]) != 0]
-        for key in keys.astype(">i8"):
-            tallies.add(f"{_HIT}{key.tobytes().hex()}", 1)
-    return tallies
+        result.note(_HITS, *(key.tobytes().hex() for key in keys.astype(">i8")))
+    return result
 
 
 def _by(kind: str) -> str:

@@ -23,7 +23,7 @@ from curation.leaves.annotations.captions import JOINED_CAPTION, caption_table, 
 from curation.leaves.gate.mending import with_texts
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.rewriting import Begin, Rewriting, tally_languages
-from curation.leaves.gate.step import Step, StepFolder
+from curation.leaves.gate.step import Gone, Step, StepFolder
 from curation.matching import Matching
 from curation.run.tasks import MatchPlan
 from curation.schemas import CANDIDATE
@@ -35,12 +35,11 @@ from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile, Version
 from runtime.storage.own_files import OwnFile
 from runtime.storage.remote import AS_ASKED
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 
 if TYPE_CHECKING:
     from curation.run.request import Context
 
-File = tuple[int, tuple[str, Version]]  # number, path and version of a file of a table
 KIND = "caption"  # the kind of a text that is a caption
 TITLE = "an entry in the caption"  # the condition on an image that has a caption
 _READ = 1 << 20  # bytes at a time
@@ -66,16 +65,17 @@ class CaptionStep(Step):
         """Return the step with a digest of the bytes of the table's files."""
         context.match_plan()  # a stage of its own
         with context.progress.stage("read captions"):
-            digests = context.engine.run(list(enumerate(self.table.files)), _digest, TURNS).beginning("")
-        return replace(self, digest=blake2b("".join(sorted(digests)).encode(), digest_size=16).hexdigest())
+            digests = context.engine.run(list(self.table.files), _digest, TURNS).noted("digest")
+        named = (f"{number:09d} {digest}" for number, digest in enumerate(digests))
+        return replace(self, digest=blake2b("".join(named).encode(), digest_size=16).hexdigest())
 
-    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
         """Write the images with captions as texts; tally `texts` by language: replaced alt texts minus captions."""
         change = Captioner(context.match_plan())
         rewriting = Rewriting(list(images), change, folder)
         return Join(images_in(images), [caption_table(self.table)]).write(context.engine, rewriting.write)
 
-    def require(self, counted: Tallies, config: CurationConfig) -> None:
+    def require(self, counted: TaskResult, config: CurationConfig) -> None:
         """Raise InputError if the table has a caption of none of the images, or if no image passes."""
         if not counted["captioned"]:
             raise InputError(
@@ -85,7 +85,7 @@ class CaptionStep(Step):
         if not counted["passed"]:
             raise InputError(f"every matched image has a caption in {self.table.name}, and no entry is in any of them")
 
-    def facts(self, counted: Tallies) -> dict[str, Any]:
+    def facts(self, counted: TaskResult) -> dict[str, Any]:
         """Return facts for run.json: the table, and the numbers of captions and matched captions by language."""
         table, captions, matched = self.table, counted.by_language("captions"), counted.by_language("matched")
         facts = {
@@ -124,8 +124,11 @@ class Captioner:
 
     def __call__(
         self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
-    ) -> pa.RecordBatch:
-        """Return the MATCHED images that stay; an image with a caption in `rows` has the caption as its only text."""
+    ) -> tuple[pa.RecordBatch, Gone]:
+        """Return the MATCHED images that stay; an image with a caption in `rows` has the caption as its only text.
+
+        The captions without an entry are gone.
+        """
         best = filled(rows, begin.row, begin.row + batch.num_rows, JOINED_CAPTION[0])
         texts, offsets = parts(batch["candidates"])
         has = best.is_valid().to_numpy(zero_copy_only=False)
@@ -137,15 +140,12 @@ class Captioner:
             tallies.add(name, int(images.sum()))
         tally_languages(texts.field("language").filter(pa.array(np.repeat(has, np.diff(offsets)))), "texts", tallies)
         tally_languages(candidates.field("language").filter(pa.array(is_matched)), "texts", tallies, -1)
-        if begin.removed:
-            gone = np.flatnonzero(begin.removed.drawn(batch) & ~stays)
-            rules = pa.repeat(TITLE, len(gone))
-            begin.removed.add(batch, candidates.take(pa.array(np.cumsum(has)[gone] - 1)), gone, rules)
+        gone = Gone(batch, candidates, np.flatnonzero(has), is_matched.astype(np.int64), [TITLE])
         begins = np.where(has, len(texts) + np.cumsum(has) - 1, offsets[:-1])[stays]
         lengths = np.where(has, 1, np.diff(offsets))[stays]
         ends = np.cumsum(lengths)
         taken = np.repeat(begins - ends + lengths, lengths) + np.arange(lengths.sum())
-        return with_texts(batch, stays, pa.concat_arrays([texts, candidates]).take(pa.array(taken)), lengths)
+        return with_texts(batch, stays, pa.concat_arrays([texts, candidates]).take(pa.array(taken)), lengths), gone
 
     def find(self, captions: pa.Array, records: pa.Array, tallies: Tallies) -> pa.StructArray:
         """Return captions as CANDIDATE structs with language and entries; `records` are those of the images' pages.
@@ -164,18 +164,16 @@ class Captioner:
         return pa.StructArray.from_arrays([columns[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
 
 
-def _digest(numbered: File) -> Tallies:
-    """Hash the bytes of a file; return one tally, whose name is the file's number and the hash in hexadecimal."""
-    number, (path, version) = numbered
-    hashed, tallies = blake2b(digest_size=16), Tallies()
+def _digest(file: tuple[str, Version]) -> TaskResult:
+    """Hash the bytes of a file, given its path and version; return the fact `digest`, in hexadecimal digits."""
+    hashed, (path, version) = blake2b(digest_size=16), file
     try:
-        with ListedFile(path, version).open(AS_ASKED) as file:
-            while data := file.read(_READ):
+        with ListedFile(path, version).open(AS_ASKED) as opened:
+            while data := opened.read(_READ):
                 hashed.update(data)
     except OSError as error:
         raise InputError(f"{hidden(path)} cannot be read ({error})") from None
-    tallies.add(f"{number:09d} {hashed.hexdigest()}")
-    return tallies
+    return TaskResult(facts={"digest": [hashed.hexdigest()]})
 
 
 def _records(texts: pa.StructArray, offsets: np.ndarray) -> pa.Array:

@@ -25,8 +25,8 @@ from curation.schemas import REMOVED_PART
 from runtime.arguments import Parser, add_fields, made
 from runtime.errors import AGAIN, InputError, did_you_mean, require_part, require_several, typed
 from runtime.packages import hooks, own_hooks
-from runtime.storage.own_files import OwnFile, checksums_in, own_files
-from runtime.tallies import Tallies
+from runtime.storage.own_files import OwnFile, own_files
+from runtime.tallies import TaskResult
 
 if TYPE_CHECKING:
     from curation.run.request import Context
@@ -179,12 +179,12 @@ class Gate:
         return [f"{what}: {', '.join(dict.fromkeys(conditions))}" for what, conditions in asked.items() if conditions]
 
     def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
-        """Run all steps; return the files of the images that pass, and the steps with their tallies.
+        """Run all steps; return the files of the images that pass, and the steps with their results.
 
         The last step writes these files, to the folder LAST of the output.
         """
         steps = {name: step.prepare(context) for name, step in self.steps.items()}
-        counted: dict[str, Tallies] = {}
+        counted: dict[str, TaskResult] = {}
         sampled: dict[str, str] = {}
         share, silent = self.options.keep_removed or 0.0, self.options.rules.silent
         removed = context.output.parts.begin(REMOVED_PART) if share else None
@@ -195,7 +195,7 @@ class Gate:
                 sample = Removed(removed, name, *asked) if removed and step.removes else None
                 counted[name] = step.write(images, StepFolder(folder, sample), context)
                 step.require(counted[name], context.config)
-                checksums, more = parts_in(checksums_in(counted[name]))
+                checksums, more = parts_in(counted[name].files)
                 images, sampled = own_files(folder, checksums, AGAIN), sampled | more
         if sampled:
             context.output.retract_results()
@@ -205,14 +205,14 @@ class Gate:
 
 @dataclass(frozen=True)
 class Gated:
-    """The steps that a gate has run, and the tallies of each."""
+    """The steps that a gate has run, and the result of each."""
 
     steps: Mapping[str, Step]
-    counted: Mapping[str, Tallies]
+    counted: Mapping[str, TaskResult]
 
     @property
-    def last(self) -> Tallies:
-        """The tallies of the last step."""
+    def last(self) -> TaskResult:
+        """The result of the last step."""
         return [*self.counted.values()][-1]
 
     def facts(self) -> dict[str, Any]:

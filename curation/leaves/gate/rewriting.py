@@ -10,32 +10,29 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.leaves.gate.step import Removed, StepFolder
-from curation.schemas import MATCHED, MATCHED_ROW_GROUP
+from curation.leaves.gate.step import Gone, StepFolder
+from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import parts
 from runtime.placed_rows import RowStream
-from runtime.storage.own_files import OwnFile, tally
-from runtime.storage.parquet import batches, part_writer
-from runtime.tallies import Tallies
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches
+from runtime.tallies import Tallies, TaskResult
 
 if TYPE_CHECKING:
     from runtime.engine import Engine
 
 
 class Begin(NamedTuple):
-    """The name of a file, and the position in it of the first image of a batch.
-
-    `removed` collects a sample of the removed texts; None: no sample is asked for.
-    """
+    """The name of a file, and the position in it of the first image of a batch."""
 
     file: str
     row: int
-    removed: Removed | None = None
 
 
 # A change takes a MATCHED batch, the rows about its images (None if the step has no rows), where the batch begins, and
-# tallies to add to. It returns the images that stay, as they shall be written.
-Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, Begin, Tallies], pa.RecordBatch]
+# a result to add to. It returns the images that stay, as they shall be written, and the texts that are gone (None for a
+# step that removes none).
+Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, Begin, TaskResult], tuple[pa.RecordBatch, Gone | None]]
 
 
 @dataclass(frozen=True)
@@ -46,44 +43,36 @@ class Rewriting:
     change: Change
     folder: StepFolder
 
-    def run(self, engine: Engine) -> Tallies:
-        """Rewrite all files by a change that takes no rows; return the tallies."""
+    def run(self, engine: Engine) -> TaskResult:
+        """Rewrite all files by a change that takes no rows; return the result."""
         return engine.run([*self.images], self.rewrite)
 
-    def write(self, number: int, rows: RowStream) -> Tallies:
+    def write(self, number: int, rows: RowStream) -> TaskResult:
         """Rewrite the file `number`; `rows` has rows about images of this file and of others."""
         return self.rewrite(self.images[number], number, rows)
 
-    def rewrite(self, file: OwnFile, number: int = 0, rows: RowStream | None = None) -> Tallies:
-        """Write the images of a file, changed, to a file of the same name; return the tallies.
+    def rewrite(self, file: OwnFile, number: int = 0, rows: RowStream | None = None) -> TaskResult:
+        """Write the images of a file, changed, to a file of the same name; return the result.
 
         `number` is the number by which `rows` names the file.
         """
-        tallies, row, path = Tallies(), 0, self.folder / file.path.name
-        with (
-            part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer,
-            self.folder.removed(path.name, tallies) as removed,
-        ):
+        result, row, name = TaskResult(), 0, file.path.name
+        with self.folder.rewritten(name, result) as rewritten:
             for batch in batches(file, MATCHED_ROW_GROUP):
-                begin = Begin(path.name, row, removed)
+                begin = Begin(name, row)
                 row += batch.num_rows
-                writer.write(self.change(batch, rows and rows.take(number, begin.row, row), begin, tallies))
-        tallies.add("passed", writer.rows)
-        tally(tallies, path, writer.checksum)
-        return tallies
+                rewritten.write(*self.change(batch, rows and rows.take(number, begin.row, row), begin, result))
+        return result
 
 
-def without(
-    batch: pa.RecordBatch, goes: np.ndarray, rule: str, removed: Removed | None, tallies: Tallies
-) -> pa.RecordBatch:
-    """Return the images of a MATCHED batch for which `goes` is false; tally the others, and their texts by language.
+def without(batch: pa.RecordBatch, goes: np.ndarray, rule: str, tallies: Tallies) -> tuple[pa.RecordBatch, Gone]:
+    """Return the images of a MATCHED batch for which `goes` is false, and the texts of the others, which are tallied.
 
-    `rule` describes what removes the images, for the sample of removed texts.
+    `rule` describes what removes the images.
     """
     tallies.add("removed", int(goes.sum()))
     tally_texts(batch, goes, "texts", tallies)
-    show_images(batch, goes, rule, removed)
-    return batch.filter(pa.array(~goes))
+    return batch.filter(pa.array(~goes)), Gone.with_images(batch, goes, rule)
 
 
 @dataclass(frozen=True)
@@ -98,21 +87,12 @@ class RemovalByRows:
 
     def __call__(
         self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
-    ) -> pa.RecordBatch:
-        """Return the images of a MATCHED batch that stay; tally the others as `without` does."""
+    ) -> tuple[pa.RecordBatch, Gone]:
+        """Return what `without` returns of a MATCHED batch, and tally as it does."""
         goes = np.full(batch.num_rows, self.stay)
         if rows is not None:
             goes[rows["row"].to_numpy() - begin.row] = not self.stay
-        return without(batch, goes, self.rule, begin.removed, tallies)
-
-
-def show_images(batch: pa.RecordBatch, goes: np.ndarray, rule: str, removed: Removed | None) -> None:
-    """Add the texts of drawn images for which `goes` is true to the sample of what the gate removed."""
-    if removed:
-        texts, offsets = parts(batch["candidates"])
-        image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
-        chosen = np.flatnonzero((goes & removed.drawn(batch))[image])
-        removed.add(batch, texts.take(pa.array(chosen)), image[chosen], pa.repeat(rule, len(chosen)))
+        return without(batch, goes, self.rule, tallies)
 
 
 def tally_texts(batch: pa.RecordBatch, images: np.ndarray, name: str, tallies: Tallies) -> None:

@@ -25,8 +25,8 @@ from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pai
 from curation.joins.image_tables import ImageTable, comparable
 from curation.joins.uid_join import ROWS, Groups, ImageKeys, grouped, spread_keys
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.rewriting import show_images, tally_texts
-from curation.leaves.gate.step import Step, StepFolder
+from curation.leaves.gate.rewriting import tally_texts
+from curation.leaves.gate.step import Gone, Step, StepFolder
 from curation.leaves.gate.tables_of_options import GivenTables, of_table, require_found, require_own_rows, value_bytes
 from curation.leaves.near_duplicates.copies import ColumnsRead, NearCopies
 from curation.leaves.near_duplicates.index import hash_binaries, hash_bits, keys_of_hashes
@@ -39,10 +39,10 @@ from runtime.errors import AGAIN, InputError
 from runtime.partitioning import group_buckets
 from runtime.placed_rows import PLACE, Places, in_order
 from runtime.storage.listing import Version
-from runtime.storage.own_files import OwnFile, checksums_in, own_files, part_files, tally
-from runtime.storage.parquet import batches, part_writer, read_table, row_counts
+from runtime.storage.own_files import OwnFile, own_files, part_files
+from runtime.storage.parquet import batches, read_table, row_counts
 from runtime.storage.paths import make_folder
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 
 if TYPE_CHECKING:
     from curation.run.request import Context
@@ -123,25 +123,26 @@ class Copies(Step):
         table = GivenTables(images=(self.pictures.table,))
         return {"one image for each": [str(self.pictures)], "tables": table.lines if self.is_alone else []}
 
-    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
         """Write one image of each picture, with texts of its copies; tally `texts`, by language: those not kept."""
         marks = context.output.parts.begin("marks")
         work = context.output.artefacts / "hashes"
         marked = write_marks(context.engine, images, self.pictures, work, marks)
-        mark_files = own_files(marks, checksums_in(marked), AGAIN)
+        mark_files = own_files(marks, marked.files, AGAIN)
         by_file = {int(file.path.stem): file for file in mark_files}
         items = [(file, by_file.get(number)) for number, file in enumerate(images)]
         rewriting = CopyRewriting(folder, self.title, context.config.max_texts)
         grouping = Grouping(PAIRS, key_of, rewriting.write, *group_buckets(TEXTS_OF_COPY * marked["copies"]))
+        marked.files.clear()  # they are no files of images
         return marked + cogroup(context.engine, [Side(items, rewriting.read)], grouping)
 
-    def require(self, counted: Tallies, config: CurationConfig) -> None:
+    def require(self, counted: TaskResult, config: CurationConfig) -> None:
         """Raise InputError if the table has none of the images, or different values for too many of them."""
         if self.is_alone:
             require_found(self.pictures.table, 0, counted)
             require_own_rows(self.pictures.table, [self.pictures.column], 0, counted, config)
 
-    def facts(self, counted: Tallies) -> dict[str, Any]:
+    def facts(self, counted: TaskResult) -> dict[str, Any]:
         """Return the number of removed copies and, if no other step reports the table, how many images are in it."""
         tables = [{"name": self.pictures.table.name, **of_table(0, counted)}] if self.is_alone else []
         return {"tables": tables} | super().facts(counted)
@@ -167,7 +168,7 @@ class CopyRewriting:
     rule: str
     max_texts: int
 
-    def read(self, _: int, item: tuple[OwnFile, OwnFile | None], tallies: Tallies) -> Rows:
+    def read(self, _: int, item: tuple[OwnFile, OwnFile | None], result: TaskResult) -> Rows:
         """Write the images of a file that have no copies; yield the PAIRS of all other images.
 
         `item` is the file of images and, if any have copies, the file of their MARKS, sorted by row. Tally the
@@ -175,38 +176,34 @@ class CopyRewriting:
         """
         file, marks = item
         marked = one_batch(MARKS.empty_table() if marks is None else read_table(marks))
-        rows, copy_of, folder = marked["row"].to_numpy(), marked["copy_of"], self.folder
-        begin, path = 0, folder / file.path.name
-        with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer, folder.removed(path.name, tallies) as removed:
+        rows, copy_of, begin = marked["row"].to_numpy(), marked["copy_of"], 0
+        with self.folder.rewritten(file.path.name, result) as rewritten:
             for batch in batches(file, MATCHED_ROW_GROUP):
                 first, last = np.searchsorted(rows, (begin, begin + batch.num_rows))
                 is_copy = np.zeros(batch.num_rows, bool)
                 is_copy[rows[first:last] - begin] = True
-                writer.write(batch.filter(pa.array(~is_copy)))
                 copies = batch.filter(pa.array(is_copy))
                 goes = pc.not_equal(copies["uid"], copy_of[first:last]).to_numpy(zero_copy_only=False)
-                show_images(copies, goes, self.rule, removed)
-                tallies.add("pictures", int((~goes).sum()))
-                tallies.add("removed", int(goes.sum()))
-                tally_texts(copies, np.ones(copies.num_rows, bool), "texts", tallies)
+                rewritten.write(batch.filter(pa.array(~is_copy)), Gone.with_images(copies, goes, self.rule))
+                result.add("pictures", int((~goes).sum()))
+                result.add("removed", int(goes.sum()))
+                tally_texts(copies, np.ones(copies.num_rows, bool), "texts", result)
                 yield pairs_of(copies, copy_of[first:last])
                 begin += batch.num_rows
-        tallies.add("passed", writer.rows)
-        tally(tallies, path, writer.checksum)
 
-    def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+    def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         """Write the images that stay for copies, each with the texts of all its copies."""
-        path, grouped = self.folder.path / f"copies-{task:05d}.parquet", Tallies()
-        tallies.add("passed", write_rows(images_of(buckets, self.max_texts, grouped), MATCHED, path, tallies))
+        path, grouped = self.folder.path / f"copies-{task:05d}.parquet", TaskResult()
+        result.add("passed", write_rows(images_of(buckets, self.max_texts, grouped), MATCHED, path, result))
         for language, texts in grouped.by_language("language.matched").items():
-            tallies.add("texts", -texts, language)  # kept texts are not removed
+            result.add("texts", -texts, language)  # kept texts are not removed
 
 
-def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, work: Path, folder: Path) -> Tallies:
-    """Write the MARKS of each file of images that has copies to a file named by its number; return the tallies.
+def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, work: Path, folder: Path) -> TaskResult:
+    """Write the MARKS of each file of images that has copies to a file named by its number; return the result.
 
     `copies` is the number of marks, `found` that of images in the table, and `differing` that of images with differing
-    rows there; the uid of one of these is tallied too. `work` is a folder for intermediate files.
+    rows there; the uid of one of these is noted too. `work` is a folder for intermediate files.
     """
     places = Places.of(row_counts(images))
     cut = group_buckets(2 * places.rows)
@@ -232,21 +229,21 @@ class PictureValues:
 
     is_uid: bool
 
-    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+    def __call__(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> Rows:
         """Yield the images for which the table has a value, as rows of VALUES."""
-        return (_images_with_values(rows, groups, self.is_uid, tallies) for rows, groups in grouped(buckets))
+        return (_images_with_values(rows, groups, self.is_uid, result) for rows, groups in grouped(buckets))
 
 
-def _images_with_values(rows: pa.RecordBatch, groups: Groups, is_uid: bool, tallies: Tallies) -> pa.RecordBatch:
+def _images_with_values(rows: pa.RecordBatch, groups: Groups, is_uid: bool, result: TaskResult) -> pa.RecordBatch:
     file = rows["file"].fill_null(-1).to_numpy()[groups.order]
     images = np.flatnonzero(file >= 0)
     is_found = groups.reduced(np.logical_or, file < 0)
-    tallies.add("found.0", int(is_found[groups.group[images]].sum()))
+    result.add("found.0", int(is_found[groups.group[images]].sum()))
     has_value = rows["value"].is_valid().to_numpy(zero_copy_only=False)[groups.order]
     chosen, differing = _values(rows["value"], groups, np.flatnonzero(has_value))
     if is_uid and len(several := images[differing[groups.group[images]]]):
-        tallies.add("differing.0", len(several))
-        tallies.add(f"differing_uid.0.{pc.min(rows['uid'].take(pa.array(groups.order[several])))}")
+        result.add("differing.0", len(several))
+        result.note("differing.0", pc.min(rows["uid"].take(pa.array(groups.order[several]))).as_py())
     images = images[chosen[groups.group[images]] >= 0]
     places, values = (pa.array(indices) for indices in (groups.order[images], chosen[groups.group[images]]))
     columns = [*(rows[name].take(places) for name in VALUES.names[:-1]), rows["value"].take(values)]
@@ -319,7 +316,7 @@ class ValueFiles:
 
     def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
         """Write the images of a task."""
-        write_rows(chain.from_iterable(buckets), VALUES, self.folder / f"{task:05d}.parquet", Tallies())
+        write_rows(chain.from_iterable(buckets), VALUES, self.folder / f"{task:05d}.parquet", TaskResult())
 
 
 @dataclass(frozen=True)
@@ -328,8 +325,8 @@ class MarkFiles:
 
     folder: Path
 
-    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+    def __call__(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         """Write the marks of a task; tally them as `copies`."""
         rows = in_order(buckets)
         for number in rows.files():
-            tallies.add("copies", write_rows(rows.rest_of(number), MARKS, self.folder / f"{number}.parquet", tallies))
+            result.add("copies", write_rows(rows.rest_of(number), MARKS, self.folder / f"{number}.parquet", result))

@@ -31,7 +31,7 @@ from runtime.placed_rows import PLACE, Places
 from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import row_counts
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 
 if TYPE_CHECKING:
     from curation.run.request import Context
@@ -57,7 +57,7 @@ class Meaning(Step):
         """Return, for users, what the step asks of images: the name of the table of copies."""
         return {"no copy in": [self.table.name]}
 
-    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
         """Write the images that are no copies, and the copies whose leader is not among `images`."""
         places = Places.of(row_counts(images))
         buckets, tasks = group_buckets(2 * places.rows)
@@ -67,7 +67,7 @@ class Meaning(Step):
         rewriting = Rewriting([*images], RemovalByRows(self.title), folder)
         return cogroup(context.engine, sides, to_leaders, to_copies, places.stage(_PLACES, rewriting.write))
 
-    def require(self, counted: Tallies, config: CurationConfig) -> None:
+    def require(self, counted: TaskResult, config: CurationConfig) -> None:
         """Raise InputError if the table has none of the images, or if a leader in it is itself a copy."""
         name = self.table.name
         if counted["rows"] and not counted["found"]:
@@ -76,13 +76,13 @@ class Meaning(Step):
                 "run (clip-cluster --texts pool --same-meaning)"
             )
         if counted["chained"]:
-            example = min(counted.beginning("chained_uid."))
+            example = min(counted.noted("chained"))
             raise InputError(
                 f"{name} names copies of copies ({counted['chained']:,}, such as {example}); give the table of one "
                 "clustering"
             )
 
-    def facts(self, counted: Tallies) -> dict[str, Any]:
+    def facts(self, counted: TaskResult) -> dict[str, Any]:
         """Return, for run.json, the number of images that are copies in the table, and the number of removed images."""
         table = {"name": self.table.name, "found": counted["found"]}
         return {"tables": [table]} | super().facts(counted)
@@ -142,7 +142,7 @@ def _to_copies(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
         yield pa.RecordBatch.from_arrays(columns, schema=_TO_COPY)
 
 
-def _to_files(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+def _to_files(task: int, buckets: Iterator[Rows], result: TaskResult) -> Rows:
     """Yield the PLACE of each copy whose leader is among the images.
 
     Tally copies in the table, and copies that are leaders.
@@ -152,10 +152,10 @@ def _to_files(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
         leads = rows["leads"].to_numpy(zero_copy_only=False)
         is_row, is_led = (groups.reduced(np.logical_or, mask[groups.order]) for mask in (~is_image, ~is_image & leads))
         is_row, is_led = is_row[groups.numbers], is_led[groups.numbers]
-        tallies.add("found", int((is_image & is_row).sum()))
+        result.add("found", int((is_image & is_row).sum()))
         goes = is_image & is_led
         chained = np.flatnonzero(goes & leads)
         if len(chained):
-            tallies.add("chained", len(chained))
-            tallies.add(f"chained_uid.{spelled(rows, chained[0])}")
+            result.add("chained", len(chained))
+            result.note("chained", spelled(rows, chained[0]))
         yield rows.filter(pa.array(goes)).select(_PLACES.names)

@@ -26,14 +26,14 @@ from curation.leaves.gate.policies import IMAGES, TEXTS
 from curation.leaves.gate.rewriting import Begin, Rewriting
 from curation.leaves.gate.same_image import Pictures
 from curation.leaves.gate.sql_conditions import Conditions
-from curation.leaves.gate.step import COUNTS, Removed, Step, StepFolder
+from curation.leaves.gate.step import COUNTS, Gone, Step, StepFolder
 from curation.leaves.gate.tables_of_options import STATUS, GivenTables, of_table, require_found, require_own_rows
 from runtime.arrow import parts
 from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 from runtime.wording import counted
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class SingleChecks(Step):
             context.match_plan()
         return self
 
-    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
         """Write the images that pass all checks to files of the same names."""
         engine, mends = context.engine, self.options.rules.mends
         folder_of_sets = context.output.artefacts / "evaluation"
@@ -97,7 +97,7 @@ class SingleChecks(Step):
         hashes = [(table, column) for column in columns for table in self.tables.having(column)]
         return self.joined.rewrite(engine, Rewriting([*images], checks, folder), hashes, sets)
 
-    def require(self, counted: Tallies, config: CurationConfig) -> None:
+    def require(self, counted: TaskResult, config: CurationConfig) -> None:
         """Raise InputError if no image was downloaded or passes, or if a table has none of the images.
 
         Also if rows of too many images differ.
@@ -117,7 +117,7 @@ class SingleChecks(Step):
         for number, (table, columns) in enumerate(zip(tables.every, self.joined.compared, strict=True)):
             require_own_rows(table, columns, number, counted, config)
 
-    def facts(self, counted: Tallies) -> dict[str, Any]:
+    def facts(self, counted: TaskResult) -> dict[str, Any]:
         """Return, for run.json, the tables, the counts of each check, and the images by status of the download."""
         tables, hashed = self.tables, self.evaluation and self.tables.having("phash")
         every = [{"name": table.name, **of_table(number, counted)} for number, table in enumerate(tables.every)]
@@ -140,7 +140,7 @@ class SingleChecks(Step):
             facts["downloads"] = {"folders": folders, "images": _statuses(counted)}
         return facts
 
-    def _of_images(self, counted: Tallies) -> Iterator[dict[str, Any]]:
+    def _of_images(self, counted: TaskResult) -> Iterator[dict[str, Any]]:
         checks = self.checks
         removes = [check.removes for check in checks.of_images] + ["images without a text left"] * bool(checks.of_texts)
         for number, title in enumerate(checks.titles):
@@ -248,12 +248,14 @@ class IsInSet:
         return batch[SETS].to_numpy() >> self.bit & 1 == 1
 
 
-def _statuses(counted: Tallies) -> dict[str, int]:
+def _statuses(counted: TaskResult) -> dict[str, int]:
     """Return the number of matched images by the status of their download."""
     return {status: int(images) for status, images in counted.beginning("status.").items()}
 
 
-def _counts(title: str, counted: Tallies, number: int, prefix: str = "", removes: str | None = None) -> dict[str, Any]:
+def _counts(
+    title: str, counted: TaskResult, number: int, prefix: str = "", removes: str | None = None
+) -> dict[str, Any]:
     """Return the row of run.json about a check: its title, its counts, and what it removes."""
     counts = {name: counted[f"{prefix}{name}.{number}"] for name in COUNTS}
     said = {"removes": removes} if removes else {}
@@ -312,11 +314,11 @@ class Checks:
         return [check.title for check in self.of_images] + ([TEXT_LEFT] if self.of_texts else [])
 
     def __call__(
-        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
-    ) -> pa.RecordBatch:
+        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, result: TaskResult
+    ) -> tuple[pa.RecordBatch, Gone]:
         """Return the images of a MATCHED batch that pass all checks, with the texts that may stay; tally the others."""
         stated = batch["candidates"]
-        batch = self.mending(batch, tallies) if self.mending else batch
+        batch = self.mending(batch, result) if self.mending else batch
         columns = dict(zip(batch.schema.names, batch.columns, strict=True)) | {"stated": stated}
         sets = np.zeros(batch.num_rows, np.int64)
         if self.tables:
@@ -324,7 +326,7 @@ class Checks:
                 raise ValueError(f"{rows.num_rows if rows else 0} rows came for {batch.num_rows} images")
             columns |= dict(zip(rows.schema.names, rows.columns, strict=True))
             sets = rows["sets"].to_numpy()
-            self._tally_differing(batch, rows, tallies)
+            self._tally_differing(batch, rows, result)
         if self.sets:
             sets = sets | self.sets.opened(EvaluationSets.open).sets_of(batch).astype(np.int64)
         columns["sets"] = pa.array(sets)
@@ -337,44 +339,31 @@ class Checks:
         of_images = _matrix([check.rule(judged) for check in self.of_images], batch.num_rows)
         by_image, by_text, number = first_failed(of_images)[image], first_failed(of_texts), len(self.of_images)
         first = np.where(by_image < number, by_image, number + by_text)  # the first check that removes each text
-        if begin.removed and self.checks:
-            self._show(batch, texts, image, first, begin.removed)
+        gone = Gone(batch, texts, image, first, [check.title for check in (*self.of_images, *self.of_texts)])
         if self.of_texts:
             left = np.bincount(image[by_text == len(self.of_texts)], minlength=batch.num_rows)
             of_images = np.concatenate([of_images, [left == 0]])
         first_of_image = first_failed(of_images)
-        tally_failures(of_images, first_of_image, "", tallies)
-        tally_failures(of_texts, first - number, "rule.", tallies)
+        tally_failures(of_images, first_of_image, "", result)
+        tally_failures(of_texts, first - number, "rule.", result)
         names = [f"texts.{k}" for k in range(number)]
         names += [f"rule.texts.{k}" for k in range(len(self.of_texts))]
-        tally_languages_by(texts.field("language"), first, names, tallies)
+        tally_languages_by(texts.field("language"), first, names, result)
         passes = first_of_image == len(of_images)
         if not self.of_texts:
-            return batch.filter(pa.array(passes))
+            return batch.filter(pa.array(passes)), gone
         stays = first == len(self.checks)
         lengths = np.bincount(image[stays], minlength=batch.num_rows)[passes]
-        return with_texts(batch, passes, texts.filter(pa.array(stays)), lengths)
+        return with_texts(batch, passes, texts.filter(pa.array(stays)), lengths), gone
 
-    def _show(
-        self, batch: pa.RecordBatch, texts: pa.StructArray, image: np.ndarray, first: np.ndarray, removed: Removed
-    ) -> None:
-        """Add the texts removed from drawn images to the sample of what the gate removes.
-
-        `image` has the row of each text's image, `first` the number of the first check that each text fails.
-        """
-        chosen = np.flatnonzero(removed.drawn(batch)[image])
-        titles = pa.array([check.title for check in [*self.of_images, *self.of_texts]], pa.string())
-        rules = titles.take(pa.array(first[chosen], mask=first[chosen] == len(titles)))
-        removed.add(batch, texts.take(pa.array(chosen)), image[chosen], rules)
-
-    def _tally_differing(self, batch: pa.RecordBatch, rows: pa.RecordBatch, tallies: Tallies) -> None:
+    def _tally_differing(self, batch: pa.RecordBatch, rows: pa.RecordBatch, result: TaskResult) -> None:
         """Tally, for each table, the images about which it has differing rows."""
         for table in range(self.tables):
             several = np.flatnonzero(rows[f"differs_{table}"].to_numpy(zero_copy_only=False))
             if len(several):
-                if not tallies[f"differing.{table}"]:
-                    tallies.add(f"differing_uid.{table}.{batch['uid'][several[0]]}")
-                tallies.add(f"differing.{table}", len(several))
+                if not result[f"differing.{table}"]:
+                    result.note(f"differing.{table}", batch["uid"][several[0]].as_py())
+                result.add(f"differing.{table}", len(several))
 
 
 def _matrix(failed: Sequence[np.ndarray], rows: int) -> np.ndarray:

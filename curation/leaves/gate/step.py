@@ -10,8 +10,8 @@ whichever rule removed it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import CurationConfig
-from curation.schemas import GATE_REMOVED, REMOVED_PART
+from curation.schemas import GATE_REMOVED, MATCHED, MATCHED_ROW_GROUP, REMOVED_PART
+from runtime.arrow import parts
 from runtime.draws import draws
-from runtime.storage.own_files import OwnFile, recorded
+from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import PartWriter, part_writer
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 if TYPE_CHECKING:
     from curation.leaves.gate.policies import ChosenRule
@@ -50,19 +51,19 @@ class Step:
         """Return the step after reading all that it needs besides images."""
         return self
 
-    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
-        """Write the images that stay to files in `folder`; tally `passed` and the checksum of each file."""
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
+        """Write the images that stay to files in `folder`; return counts, with `passed`, and each file's checksum."""
         raise NotImplementedError
 
-    def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Raise InputError, given the tallies of `write`, if the options can hardly be meant: no image passes, say."""
+    def require(self, counted: TaskResult, config: CurationConfig) -> None:
+        """Raise InputError, given the result of `write`, if the options can hardly be meant: no image passes, say."""
 
-    def facts(self, counted: Tallies) -> dict[str, Any]:
+    def facts(self, counted: TaskResult) -> dict[str, Any]:
         """Return facts about the step for run.json; lists are appended to those of the steps before."""
         return {"conditions": [removed(self.title, counted)]}
 
 
-def removed(title: str, counted: Tallies) -> dict[str, Any]:
+def removed(title: str, counted: TaskResult) -> dict[str, Any]:
     """Return the row of run.json about a step's only condition, which `title` describes.
 
     The step sees only images that the steps before it let pass, so an image fails no other condition: all COUNTS are
@@ -73,11 +74,32 @@ def removed(title: str, counted: Tallies) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Removed:
-    """The sample of the images that a step removes: a share of them, drawn by seed and uid, and written to a folder.
+class Gone:
+    """The texts of a MATCHED batch that a step removes, each with the title of the rule that removes it.
 
-    `writer` writes the texts that the step removes from one file of images, if the image of the text is drawn. What
-    `silent` rules would remove is left out.
+    `images` has the row of each text's image, `rules` the number of the rule's title in `titles`; a larger number says
+    that the text stays.
+    """
+
+    batch: pa.RecordBatch
+    texts: pa.StructArray
+    images: np.ndarray
+    rules: np.ndarray
+    titles: Sequence[str]
+
+    @classmethod
+    def with_images(cls, batch: pa.RecordBatch, goes: np.ndarray, rule: str) -> Gone:
+        """Return the texts of the images for which `goes`, bool[image], is true."""
+        texts, offsets = parts(batch["candidates"])
+        images = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
+        return cls(batch, texts, images, np.where(goes[images], 0, 1), [rule])
+
+
+@dataclass(frozen=True)
+class Removed:
+    """The sample of the texts that a step removes: a share of their images, drawn by seed and uid.
+
+    It is written to a folder, a file for each file of images. What `silent` rules would remove is left out.
     """
 
     folder: Path
@@ -85,7 +107,6 @@ class Removed:
     share: float
     seed: int
     silent: tuple[ChosenRule, ...] = ()
-    writer: PartWriter | None = None
 
     def is_silent(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
         """Return a mask, bool[text]: whether a silent rule would remove the text or its image."""
@@ -98,25 +119,38 @@ class Removed:
         """Return a mask, bool[image]: which images of a batch are in the sample if they are removed."""
         return draws(self.seed, PURPOSE, batch["uid"]) < self.share
 
-    def add(self, batch: pa.RecordBatch, texts: pa.StructArray, images: np.ndarray, rules: pa.Array) -> None:
-        """Write texts of drawn images to the sample, each with the rule that removes it; skip those of silent rules.
-
-        images: the row in the batch of each text's image.
-        rules: the title of the rule that removes each text; null if the text stays, which is then not written.
-        """
-        goes = rules.is_valid().to_numpy(zero_copy_only=False) & ~self.is_silent(texts, images, batch)
-        texts, rules, image_rows = texts.filter(pa.array(goes)), rules.filter(pa.array(goes)), pa.array(images[goes])
+    def of(self, gone: Gone) -> pa.RecordBatch:
+        """Return the rows of the sample, with the schema GATE_REMOVED."""
+        batch = gone.batch
+        chosen = np.flatnonzero(self.drawn(batch)[gone.images] & (gone.rules < len(gone.titles)))
+        silent = self.is_silent(gone.texts.take(pa.array(chosen)), gone.images[chosen], batch)
+        chosen = chosen[~silent]
+        texts, images = gone.texts.take(pa.array(chosen)), pa.array(gone.images[chosen])
         columns = [
-            batch["uid"].take(image_rows),
-            batch["url"].take(image_rows),
+            batch["uid"].take(images),
+            batch["url"].take(images),
             texts.field("text"),
             texts.field("language"),
-            pc.coalesce(texts.field("page_url"), batch["page_url"].take(image_rows)),
-            pa.repeat(self.step, len(rules)),
-            rules,
+            pc.coalesce(texts.field("page_url"), batch["page_url"].take(images)),
+            pa.repeat(self.step, len(chosen)),
+            pa.array(gone.titles, pa.string()).take(pa.array(gone.rules[chosen])),
         ]
-        if self.writer:
-            self.writer.write(pa.RecordBatch.from_arrays(columns, schema=GATE_REMOVED))
+        return pa.RecordBatch.from_arrays(columns, schema=GATE_REMOVED)
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """Writes the images of a file that stay, and the sample of the texts that go, if it is asked for."""
+
+    images: PartWriter
+    removed: Removed | None
+    sample: PartWriter | None
+
+    def write(self, stays: pa.RecordBatch, gone: Gone | None) -> None:
+        """Write the images of a batch that stay; sample the texts that are gone."""
+        self.images.write(stays)
+        if self.removed and self.sample and gone:
+            self.sample.write(self.removed.of(gone))
 
 
 @dataclass(frozen=True)
@@ -124,24 +158,22 @@ class StepFolder:
     """The folder for the images that stay, and the sample of those that go; None if no sample is asked for."""
 
     path: Path
-    sample: Removed | None = None
-
-    def __truediv__(self, name: str) -> Path:
-        return self.path / name
+    removed: Removed | None = None
 
     @contextmanager
-    def removed(self, name: str, tallies: Tallies) -> Iterator[Removed | None]:
-        """Yield the sample for the texts removed from the file of images `name`, or None if no sample is asked for.
+    def rewritten(self, name: str, result: TaskResult) -> Iterator[Rewritten]:
+        """Yield a writer of the file of images `name`, and of its sample of removed texts.
 
-        The file that is written is tallied, with its checksum, as one of REMOVED_PART.
+        Then `result` gets the number of images that `passed`, and the checksums; the sample's is one of REMOVED_PART.
         """
-        if self.sample is None:
-            yield None
-            return
-        path = self.sample.folder / f"{self.sample.step}-{name}"
-        with part_writer(path, GATE_REMOVED, ROW_GROUP) as writer:
-            yield replace(self.sample, writer=writer)
-        tallies.add(*recorded(f"{REMOVED_PART}/{path.name}", writer.checksum))
+        removed, file = self.removed, f"{self.removed.step}-{name}" if self.removed else ""
+        sampling = part_writer(removed.folder / file, GATE_REMOVED, ROW_GROUP) if removed else nullcontext()
+        with part_writer(self.path / name, MATCHED, MATCHED_ROW_GROUP) as images, sampling as sample:
+            yield Rewritten(images, removed, sample)
+        result.add("passed", images.rows)
+        result.files[name] = images.checksum
+        if sample:
+            result.files[f"{REMOVED_PART}/{file}"] = sample.checksum
 
 
 def parts_in(checksums: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -23,7 +23,7 @@ from curation.joins.image_tables import IDENTITIES, ImageTable, Paths, files_in
 from curation.leaves.near_duplicates.index import binaries
 from runtime.errors import InputError, did_you_mean, quoted
 from runtime.redaction import hidden
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from runtime.wording import counted
 
 STATUS = "status"  # img2dataset's column
@@ -105,16 +105,16 @@ def value_bytes(values: pa.Array) -> pa.Array:
     return values.cast(pa.binary() if pa.types.is_binary(values.type) else pa.string()).cast(pa.binary())
 
 
-def of_table(number: int, counted: Tallies) -> dict[str, Any]:
+def of_table(number: int, counted: TaskResult) -> dict[str, Any]:
     """Return, for run.json, how many images the table `number` has and, if rows of some differ, how many, and a uid."""
     differing = counted[f"differing.{number}"]
-    examples = counted.beginning(f"differing_uid.{number}.")
+    examples = counted.noted(f"differing.{number}")
     return {"found": counted[f"found.{number}"]} | (
         {"differing": differing, "example": min(examples)} if differing else {}
     )
 
 
-def require_found(table: ImageTable | UidList, number: int, counted: Tallies) -> None:
+def require_found(table: ImageTable | UidList, number: int, counted: TaskResult) -> None:
     """Refuse a table that has none of the images."""
     if not counted[f"found.{number}"]:
         raise InputError(
@@ -124,7 +124,7 @@ def require_found(table: ImageTable | UidList, number: int, counted: Tallies) ->
 
 
 def require_own_rows(
-    table: ImageTable | UidList, columns: Sequence[str], number: int, counted: Tallies, config: CurationConfig
+    table: ImageTable | UidList, columns: Sequence[str], number: int, counted: TaskResult, config: CurationConfig
 ) -> None:
     """Raise InputError if a table has, for too many images, rows that differ in `columns`, those that options name."""
     facts = of_table(number, counted)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.tars.headers import MOST, TALLY, DamagedTar, require_sound, told
+from curation.leaves.tars.headers import DAMAGED, MOST, DamagedTar, require_sound, told
 from curation.leaves.tars.samples import (
     OK,
     PICTURE,
@@ -45,7 +45,7 @@ from runtime.errors import InputError, typed
 from runtime.packages import require_packages
 from runtime.progress import ConsoleProgress, Progress
 from runtime.storage.locks import require_apart
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from runtime.terminal import say
 from runtime.wording import counted
 
@@ -116,7 +116,7 @@ def hash_images(
 
     def describe(ledger: Ledger) -> dict[str, Any]:
         tars = sum(source.format == TAR for source in sources)
-        return {"tars": tars, "damaged": ledger.said_of_inputs(TALLY), "statuses": statuses(ledger)}
+        return {"tars": tars, "damaged": dict(sorted(ledger.sums.noted(DAMAGED))), "statuses": statuses(ledger)}
 
     filling = Filling("hashes", "pictures", {"version": VERSION, "pdq": pdq}, overwrite)
     filled = filling.fill(output, sources, make, describe)
@@ -156,19 +156,19 @@ def rows_of(pictures: Iterable[Picture], pdq: bool) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_pylist(rows, schema=HASHED)
 
 
-def _hash(task: list[Source], stamps: Stamps, pdq: bool) -> Tallies:
-    tallies = Tallies()
-    write_part(stamps, task, rows_of(_pictures(task, tallies), pdq), HASHED, tallies)
-    return Tallies()
+def _hash(task: list[Source], stamps: Stamps, pdq: bool) -> TaskResult:
+    result = TaskResult()
+    write_part(stamps, task, rows_of(_pictures(task, result), pdq), HASHED, result)
+    return TaskResult()
 
 
-def _pictures(task: list[Source], tallies: Tallies) -> Iterator[Picture]:
-    """Yield the pictures of all sources of a task; of a damaged tar, those before the damage, and tally the fault."""
+def _pictures(task: list[Source], result: TaskResult) -> Iterator[Picture]:
+    """Yield the pictures of all sources of a task; of a damaged tar, those before the damage, and note the fault."""
     for source in task:
         try:
-            yield from read(source, lambda _: tallies.add(f"{STATUS}{NO_PICTURE}"))
+            yield from read(source, lambda _: result.add(f"{STATUS}{NO_PICTURE}"))
         except DamagedTar as damage:
-            tallies.add(f"{TALLY}{damage}")
+            result.note(DAMAGED, [source.path, str(damage)])
 
 
 def hash_picture(data: bytes, with_pdq: bool = False) -> dict[str, Any]:

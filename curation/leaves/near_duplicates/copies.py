@@ -45,7 +45,7 @@ from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile, part_files
 from runtime.storage.parquet import batches, part_writer, row_counts
 from runtime.storage.paths import make_folder, remove
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 from runtime.warming import compile_kernels
 
 PARTITION_HASHES = 1 << 20  # the most hashes that a task compares, if a band has enough distinct values
@@ -252,7 +252,7 @@ class NearCopies:
         require_distance(distance, bits)
         self._engine, self._distance, self._bits, self._work = engine, distance, bits, work
 
-    def mark(self, images: Side, after: Grouping) -> Tallies:
+    def mark(self, images: Side, after: Grouping) -> TaskResult:
         """Send the images that belong to a group of copies on to `after`, with columns of COPIES that its schema names.
 
         `images`, which are read twice, yield columns of IMAGES, `key` as `keys_of_hashes` returns it. Of images with

@@ -34,9 +34,9 @@ from runtime.progress import Progress
 from runtime.storage.arrays import MappedBatches, sums_of, write_batches
 from runtime.storage.atomic import read_json
 from runtime.storage.locks import is_free
-from runtime.storage.own_files import OwnFile, checksum_of, checksums_in
+from runtime.storage.own_files import OwnFile, checksum_of
 from runtime.storage.paths import absolute
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, TaskResult
 
 VERSION = 1
 NAME = "index.json"
@@ -46,7 +46,7 @@ ROWS = SAMPLES.append(TRAINED_TEXTS)
 
 BLOCK_ROWS = 1024  # rows of a block: few enough to share blocks out evenly, enough to read at once
 WRITTEN = ROWS.with_metadata({})  # empty metadata, as in Arrow's tables: None would give files other bytes
-_SAMPLES, _MATCHED = "samples.", "matched."  # names of tallies begin with these; the number of a shard follows
+_SHARD = "shard"  # facts: the number of a shard, and its numbers of samples
 
 
 @dataclass(frozen=True)
@@ -219,29 +219,27 @@ def _write(numbered: Numbered, made: Made, scan: Scan, block_rows: int) -> None:
     """Write the ROWS of a tar, a record batch per block."""
     number, _ = numbered
     path = made.path("", file_name(number))
-    rows = gather_rows(_rows(scan, number, made.tallies), block_rows, maxsize, exact=True)
+    rows = gather_rows(_rows(scan, made.result), block_rows, maxsize, exact=True)
     checksum = write_batches(path, WRITTEN, rows)
+    made.result.note(_SHARD, [number, {name: int(made.result[name]) for name in ("samples", "matched")}])
     made.wrote("", path.name, checksum_of(path))
     made.wrote("", sums_of(path).name, checksum)
 
 
-def _rows(scan: Scan, number: int, tallies: Tallies) -> Iterator[pa.RecordBatch]:
+def _rows(scan: Scan, tallies: Tallies) -> Iterator[pa.RecordBatch]:
     """Yield the ROWS of a tar in batches of any size; tally their number, and that of all samples."""
     for samples, joined in scan.read():
-        tallies.add(f"{_SAMPLES}{number}", samples.num_rows)
+        tallies.add("samples", samples.num_rows)
         if joined is not None:
             columns = [*samples.take(joined["row"]).columns, joined[TRAINED_TEXTS.name]]
-            tallies.add(f"{_MATCHED}{number}", joined.num_rows)
+            tallies.add("matched", joined.num_rows)
             yield pa.RecordBatch.from_arrays(columns, schema=WRITTEN)
 
 
-def _described(shards: list[Shard], tallies: Tallies) -> list[dict]:
-    """Return the shards as index.json lists them, one dict each; counts and checksums are from `tallies`."""
-    checksums = checksums_in(tallies)
-    samples, matched = (tallies.take(name) for name in (_SAMPLES, _MATCHED))
+def _described(shards: list[Shard], result: TaskResult) -> list[dict]:
+    """Return the shards as index.json lists them, one dict each, given the result of all tasks."""
+    counts = dict(result.noted(_SHARD))
     return [
-        asdict(shard)
-        | {"samples": int(samples.get(str(number), 0)), "matched": int(matched.get(str(number), 0))}
-        | {"checksum": checksums[sums_of(Path(file_name(number))).name]}
+        asdict(shard) | counts[number] | {"checksum": result.files[sums_of(Path(file_name(number))).name]}
         for number, shard in enumerate(shards)
     ]

@@ -41,7 +41,7 @@ from runtime.progress import ConsoleProgress, Progress
 from runtime.storage.atomic import write_json, write_text
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from runtime.terminal import say
 from runtime.wording import decimal, number, percent
 
@@ -275,12 +275,12 @@ def _texts(part: str, file: OwnFile) -> Iterator[tuple[pa.Array, pa.Array]]:
         yield texts.field("text"), texts.field("language")
 
 
-def _count(of_part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], rules: Rules) -> Tallies:
+def _count(of_part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], rules: Rules) -> TaskResult:
     """Return the counts of `count_classes` in a file as tallies by language, named PART.INDEX; those of 0 are left out.
 
     PART is POOL or MANIFEST; INDEX is a position in the counts.
     """
-    tallies = Tallies()
+    tallies = TaskResult()
     for code, counts in count_classes(_texts(*of_part), finders_of(classes, rules)).items():
         for place in np.flatnonzero(counts):
             tallies.add(f"{of_part[0]}.{place}", int(counts[place]), code)

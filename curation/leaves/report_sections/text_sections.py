@@ -38,7 +38,7 @@ from runtime.packages import require_packages
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, write_rows
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from runtime.wording import counted, quotient
 
 FILES = 8  # first files of the manifest, which are searched for doubtful rows
@@ -235,9 +235,9 @@ def _numbers_of_tokens(encode: Callable[[list[str]], list[Any]], texts: list[str
         raise InputError(f"the tokenizer fails at a text ({error})") from None
 
 
-def count_tokens(file: OwnFile, tokenizer: Shipped) -> Tallies:
+def count_tokens(file: OwnFile, tokenizer: Shipped) -> TaskResult:
     """Tally by language, for a CURATED file, the texts, the texts over CONTEXT tokens, and the tokens."""
-    tallies, encode = Tallies(), tokenizer.opened(open_tokenizer).encode_batch_fast
+    tallies, encode = TaskResult(), tokenizer.opened(open_tokenizer).encode_batch_fast
     for batch in batches(file, columns=["text", "language"]):
         tokens = pa.array(_numbers_of_tokens(encode, batch["text"].to_pylist()), pa.int64())
         rows = pa.table({"language": batch["language"], "tokens": tokens, "cut": pc.greater(tokens, CONTEXT)})
@@ -273,8 +273,8 @@ class RemovedObserver:
 
 def find_removed(options: Options) -> RemovedObserver | None:
     """Return the observer if the gate is to write a sample of removed images; else None."""
-    share = getattr(options.gate, "keep_removed", None)
-    return None if share is None else RemovedObserver(share)
+    share = options.gate and options.gate.keep_removed
+    return RemovedObserver(share) if share else None
 
 
 def some_of_each(engine: Engine, files: list[OwnFile], seed: int, folder: Path) -> list[dict[str, Any]]:
@@ -284,8 +284,10 @@ def some_of_each(engine: Engine, files: list[OwnFile], seed: int, folder: Path) 
     """
     if not files:  # no step wrote any
         return []
-    written = written_files(folder, engine.run(spread(files, engine), partial(_write_some, seed=seed, folder=folder)))
-    return first_rows((batch for file in written for batch in batches(file)), seed).to_pylist()
+    result = engine.run(spread(files, engine), partial(_write_some, seed=seed, folder=folder))
+    return first_rows(
+        (batch for file in written_files(folder, result.files) for batch in batches(file)), seed
+    ).to_pylist()
 
 
 def first_rows(rows: Iterable[pa.RecordBatch], seed: int) -> pa.Table:
@@ -352,8 +354,8 @@ def removed_section(rows: Sequence[dict[str, Any]], entries: dict[str, dict[str,
     return Section("gate-removed", "What the gate removed", html)
 
 
-def _write_some(files: list[OwnFile], seed: int, folder: Path) -> Tallies:
-    """Write the rows that `first_rows` chooses from `files` to a file in `folder`; return its checksum as a tally."""
+def _write_some(files: list[OwnFile], seed: int, folder: Path) -> TaskResult:
+    """Write the rows that `first_rows` chooses from `files` to a file in `folder`; return its checksum."""
     rows = first_rows((batch for file in files for batch in batches(file)), seed)
     return write_rows(folder / files[0].path.name, GATE_REMOVED, 1 << 16, rows.to_batches())
 

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.leaves.scoring.scorer import Scorer
-from curation.leaves.tars.headers import MOST, TALLY, require_sound, told
+from curation.leaves.tars.headers import DAMAGED, MOST, require_sound, told
 from curation.leaves.tars.joined import Scan, join_samples, matched_images, scan
 from curation.leaves.tars.samples import (
     MOST_BYTES,
@@ -53,10 +53,10 @@ from runtime.engine import Given, engine_of
 from runtime.placed_rows import RowStream, filled
 from runtime.progress import Progress, advance
 from runtime.storage.locks import require_apart
-from runtime.storage.own_files import OwnFile, checksums_in, written_files
+from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, read_table, write_rows
 from runtime.storage.paths import make_folder
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from runtime.wording import counted, number
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def score_images(
             _score(inputs, scorer, ledger.stamps)
 
     def describe(ledger: Ledger) -> dict[str, Any]:
-        damaged = {"tars": len(tars), "damaged": ledger.said_of_inputs(TALLY)}
+        damaged = {"tars": len(tars), "damaged": dict(sorted(ledger.sums.noted(DAMAGED)))}
         return description | scorer.ran_on | damaged | summary(ledger)
 
     filling = Filling("scores", "images", description, request.overwrite)
@@ -148,11 +148,11 @@ def _score(tars: Iterable[Tar], scorer: Scorer, stamps: Stamps) -> None:
 
 
 def _write(of_tar: Iterator[Batch], scorer: Scorer, stamps: Stamps) -> None:
-    first, tallies = next(of_tar), Tallies()
+    first, result = next(of_tar), TaskResult()
     if fault := fault_of(first.tar.samples):
-        tallies.add(f"{TALLY}{fault}")
+        result.note(DAMAGED, [first.tar.source.path, fault])
     rows = (rows_of(batch, _scores(batch, scorer)) for batch in chain([first], of_tar))
-    write_part(stamps, [first.tar.source], rows, first.tar.schema, tallies)
+    write_part(stamps, [first.tar.source], rows, first.tar.schema, result)
 
 
 def _scores(batch: Batch, scorer: Scorer) -> list:
@@ -227,12 +227,12 @@ def with_texts_of(run: Results, tars: Sequence[Input], work: Path, session: Give
     files, sizes = scan(engine, tars, work / "scans", most_damaged=1.0)
     images, folder = matched_images(run.files(MATCHED_PART), run.facts["rows"]["matched"]), make_folder(work / "texts")
     write = partial(_write_texts, files=files, folder=folder)
-    text_files = written_files(folder, join_samples(files, sizes, [images]).write(engine, write))
+    text_files = written_files(folder, join_samples(files, sizes, [images]).write(engine, write).files)
     return (_tar(*of_tar) for of_tar in zip(tars, files, text_files, strict=True))
 
 
-def _write_texts(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path) -> Tallies:
-    """Write a row of TEXTS for each sample of tar `number`, null for samples without texts; tally the checksum."""
+def _write_texts(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path) -> TaskResult:
+    """Write a row of TEXTS for each sample of tar `number`, null for samples without texts; return the checksum."""
     columns = (
         filled(joined, 0, samples.num_rows, TRAINED_TEXTS)
         for samples, joined in Scan(number, files[number], stream).read()
@@ -324,7 +324,7 @@ def summary(ledger: Ledger) -> dict[str, Any]:
     Languages are sorted by their number of images, the largest first.
     """
     whole, by_language = Histogram(), defaultdict[str, Histogram](Histogram)
-    checksums = checksums_in(ledger.tallies())
+    checksums = ledger.sums.files
     files = (OwnFile(file, checksums.get(file.name), "delete it and score again") for file in sorted(ledger.files))
     for rows in (rows for file in files for rows in batches(file)):
         whole.add(_scored(rows))

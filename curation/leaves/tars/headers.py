@@ -22,7 +22,7 @@ from curation.config import CurationConfig
 from runtime.errors import InputError, quoted
 from runtime.terminal import WARNING, in_one_line
 
-TALLY = "damage."  # prefix of the name of a tally; the rest of the name is the fault of a task's tar
+DAMAGED = "damaged"  # facts: the path of a tar, and its fault
 MOST = CurationConfig.max_bad_files  # the largest share of damaged tars in a run
 SHOWN = 3  # damaged tars that a message names
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from curation.image_ids import KEY, key_columns, spelled
 from curation.joins.uid_join import READ_ROWS, Images, Join, Table
-from curation.leaves.tars.headers import TALLY, require_sound
+from curation.leaves.tars.headers import DAMAGED, require_sound
 from curation.leaves.tars.samples import IMAGES, fault_of, opened, passed_over, samples_in
 from curation.outputs.checkpoints import Input
 from curation.outputs.derived import Derived, Item, Made, Task
@@ -27,13 +27,14 @@ from runtime.placed_rows import PLACE, RowStream
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, write_rows
 from runtime.storage.paths import make_folder, remove
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 
 _log = logging.getLogger(__name__)
 AT_ONCE = 1 << 13  # samples that a writer is given at a time
 IMAGES_AT_ONCE = 1 << 14  # images of a run that a task reads at a time
-WITHOUT, FIRST, SIZE = "without", "first.", "size."  # tallies: samples without uid, the first one, all
-NO_PICTURE, FIRST_OF_NONE = "no_picture", "no_picture."  # names of tallies: keys without a picture, the first such key
+# Names of counts: samples without uid, and keys without a picture; and of facts: the first such key of a tar. SIZE is
+# the name of facts: the number of samples of each tar.
+WITHOUT, NO_PICTURE, SIZE = "without", "no_picture", "size"
 
 TEXT = CURATED.field("text")
 
@@ -66,8 +67,8 @@ class Scan:
 Make = Callable[[Numbered, Made, Scan], object]
 
 
-def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequence[Table], make: Make) -> Tallies:
-    """Call `make`, with the tar's Scan, to write the output of each tar that has none; return the sums of all tallies.
+def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequence[Table], make: Make) -> TaskResult:
+    """Call `make`, with the tar's Scan, to write the output of each tar that has none; return the sum of all results.
 
     `tables` are joined to the samples; `title` names the step in progress messages.
     """
@@ -99,18 +100,16 @@ def scan(
     sample states a uid and `done`, the number of tars finished before, is 0. Samples without uid are counted and
     logged.
     """
-    tallies = engine.run([*enumerate(tars)], partial(_scan, folder=make_folder(folder)))
-    require_sound({tars[number].path: fault for number, fault in _said(tallies, TALLY)}, len(tars), most_damaged)
-    rows = tallies.beginning(SIZE)
-    sizes = [int(rows[str(number)]) for number in range(len(tars))]
-    first, other = (_first(tallies, name, tars) for name in (FIRST, FIRST_OF_NONE))
-    if none := int(tallies[NO_PICTURE]):
+    scanned = engine.run([*enumerate(tars)], partial(_scan, folder=make_folder(folder)))
+    require_sound(dict(scanned.noted(DAMAGED)), len(tars), most_damaged)
+    sizes = scanned.noted(SIZE)
+    if none := int(scanned[NO_PICTURE]):
         _log.warning(
             "%s of %s keys in the tars have files but no picture (%s), such as %s; they are passed over",
-            *(f"{none:,}", f"{none + sum(sizes):,}", ", ".join(IMAGES), other),
+            *(f"{none:,}", f"{none + sum(sizes):,}", ", ".join(IMAGES), scanned.noted(NO_PICTURE)[0]),
         )
-    _report(int(tallies[WITHOUT]), sum(sizes), first, done)
-    return written_files(folder, tallies), sizes
+    _report(int(scanned[WITHOUT]), sum(sizes), next(iter(scanned.noted(WITHOUT)), ""), done)
+    return written_files(folder, scanned.files), sizes
 
 
 def matched_images(files: Sequence[OwnFile], rows: int) -> Table:
@@ -126,38 +125,27 @@ def curated_images(run: FinishedRun) -> Table:
 
 def _made(
     number: int, stream: RowStream, files: Sequence[OwnFile], items: Sequence[Item[Numbered]], task: Task[Numbered]
-) -> Tallies:
+) -> TaskResult:
     return task(items[number], Scan(number, files[number], stream))
 
 
-def _scan(numbered: Numbered, folder: Path) -> Tallies:
-    """Write a tar's samples to a file; tally damage, samples, samples without uid, and keys without a picture."""
-    (number, tar), tallies = numbered, Tallies()
-    samples, path = samples_in(opened(tar)), folder / f"{number:07}.parquet"
+def _scan(numbered: Numbered, folder: Path) -> TaskResult:
+    """Write a tar's samples to a file; note damage and their number, count samples without uid or picture."""
+    number, tar = numbered
+    samples = samples_in(opened(tar))
+    result = write_rows(folder / f"{number:07}.parquet", samples.schema, READ_ROWS, [samples])
+    result.note(SIZE, samples.num_rows)
     if fault := fault_of(samples):
-        tallies.add(f"{TALLY}{number}.{fault}")
-    tallies += write_rows(path, samples.schema, READ_ROWS, [samples])
-    tallies.add(f"{SIZE}{number}", samples.num_rows)
+        result.note(DAMAGED, [tar.path, fault])
     none, key = passed_over(samples)
     if none:
-        tallies.add(NO_PICTURE, none)
-        tallies.add(f"{FIRST_OF_NONE}{number}.{key!r}")
+        result.add(NO_PICTURE, none)
+        result.note(NO_PICTURE, f"{key!r} in {tar.path}")
     without = samples["key"].filter(pc.is_null(samples["uid"]))
     if len(without):
-        tallies.add(WITHOUT, len(without))
-        tallies.add(f"{FIRST}{number}.{without[0].as_py()!r}")
-    return tallies
-
-
-def _first(tallies: Tallies, prefix: str, tars: Sequence[Input]) -> str:
-    """Return, as text, the first tar and key that names of tallies with this prefix state; "" if there is none."""
-    return next((f"{key} in {tars[number].path}" for number, key in _said(tallies, prefix)), "")
-
-
-def _said(tallies: Tallies, prefix: str) -> list[tuple[int, str]]:
-    """Return what the names of tallies that begin with `prefix` state: sorted pairs of a tar's number and the rest."""
-    parted = (name.partition(".") for name in tallies.beginning(prefix))
-    return sorted((int(number), rest) for number, _, rest in parted)
+        result.add(WITHOUT, len(without))
+        result.note(WITHOUT, f"{without[0].as_py()!r} in {tar.path}")
+    return result
 
 
 def _report(without: int, number: int, first: str, done: int) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import random
+from collections import Counter
 
 import pytest
 
@@ -92,7 +93,7 @@ def test_a_disk_that_fails_is_no_broken_record(monkeypatch):
     for whole in (warc.WHOLE, 10):
         monkeypatch.setattr(warc, "WHOLE", whole)
         with pytest.raises(OSError, match="disk failed"):
-            list(read_wat(Failing(gzip.compress(random.Random(1).randbytes(1000)))))
+            list(read_wat(Failing(gzip.compress(random.Random(1).randbytes(1000))), Counter()))
 
 
 def test_a_record_shorter_than_it_says_is_counted():

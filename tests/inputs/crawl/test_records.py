@@ -5,6 +5,7 @@ import io
 import json
 import random
 import zlib
+from collections import Counter
 from html import unescape
 
 import pyarrow.parquet as pq
@@ -82,7 +83,7 @@ def test_a_member_that_is_read_as_a_stream_is_told_too(monkeypatch):
 @pytest.mark.parametrize("path", ["wat/fundus.warc.wat.gz", "warc/aut-example.warc.gz", "warc/whirlwind.warc.gz"])
 def test_real_records_have_the_pairs(path):
     data, reader = (SHARED / path).read_bytes(), wat if "wat/" in path else warc
-    batches = reader.read(io.BytesIO(data), f"s3://commoncrawl/crawl-data/CC-MAIN-2024-10/{path}?key=1")
+    batches = reader.read(io.BytesIO(data), Counter(), f"s3://commoncrawl/crawl-data/CC-MAIN-2024-10/{path}?key=1")
     rows = [row for batch in batches for row in batch.to_pylist() if row["url"] is not None]
     assert {row["record"]["file"] for row in rows} == {f"crawl-data/CC-MAIN-2024-10/{path}"}
     missed = [row for row in rows[:: max(1, len(rows) // 300)] if not has_pair(data, row)]

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+from collections import Counter
 
 import pyarrow as pa
 import pytest
@@ -111,4 +112,4 @@ def test_a_disk_that_fails_is_an_error():
 
     for path in ("x.jsonl", "x.jsonl.gz", "x.jsonl.zst"):
         with pytest.raises(OSError, match="disk failed"):
-            list(read_json(unpack(Failing(), path), path, TableOptions()))
+            list(read_json(unpack(Failing(), path), path, TableOptions(), Counter()))

@@ -2,6 +2,7 @@
 
 import io
 import random
+from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -95,7 +96,7 @@ def noisy_parquet():
 def test_a_damaged_parquet_file_gives_what_comes_before_the_damage():
     data, begins, expected = noisy_parquet()
     broken = data[: begins[2]] + bytes(50) + data[begins[2] + 50 :]
-    found = result(parquet.read(io.BytesIO(broken), "x.parquet", TableOptions()))
+    found = result(parquet.read, io.BytesIO(broken))
     assert dropped(found) == {"corrupt_file": 1}
     assert texts(found) == expected[: len(texts(found))]
     assert 1000 <= len(texts(found)) <= 2000
@@ -113,7 +114,7 @@ def test_a_disk_or_network_that_fails_under_parquet_is_an_error(error):
             return super().read(size)
 
     with pytest.raises(type(error)):
-        list(parquet.read(Failing(data), "x.parquet", TableOptions()))
+        list(parquet.read(Failing(data), "x.parquet", TableOptions(), Counter()))
 
 
 def test_no_rows_give_tallies_only():

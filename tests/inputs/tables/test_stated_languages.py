@@ -10,7 +10,7 @@ from curation.matching import Matching
 from curation.report.warnings import unknown_languages
 from metadata.entries import Entries
 from runtime import tallies
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.support.tables import URL, json_lines, of_csv, of_json, of_parquet
 
 
@@ -58,12 +58,12 @@ def test_of_a_column_of_texts_few_labels_are_counted_apart():
 
 
 def test_labels_of_many_files_stay_few():
-    counted = Tallies()
+    counted = TaskResult()
     for file in range(50):
         for number in range(MOST):
             counted.add(f"{UNKNOWN_LANGUAGE}{file} {number}", 2)
         counted.add("records", 7)
-    again = Tallies(counted.rows()) + Tallies(counted.rows())
+    again = TaskResult(counted.rows()) + TaskResult(counted.rows())
     assert sum(again.beginning(UNKNOWN_LANGUAGE).values()) == 2 * 2 * 50 * MOST
     assert again["records"] == 2 * 7 * 50
     assert len(again.rows()) == tallies.MOST + 2

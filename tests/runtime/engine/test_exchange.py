@@ -12,7 +12,7 @@ from runtime.engine import Relay
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
 from runtime.kernel_caches import scratch_folder
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.simulator.engine import Engine, JobFailed, Session
 from tests.simulator.machine import Machine
 from tests.simulator.processes import Driver, Fault
@@ -122,7 +122,7 @@ def test_a_partition_that_cannot_be_received_ends_in_its_error(engine, tmp_path)
 
 @pytest.mark.slow
 def test_nothing_to_send_and_no_blocks_give_no_sums(engine):
-    assert engine.exchange([], exchanges.send, exchanges.receive_nothing, 2).rows() == Tallies().rows()
+    assert engine.exchange([], exchanges.send, exchanges.receive_nothing, 2).rows() == TaskResult().rows()
 
 
 def test_tallies_are_counted_where_a_receiver_takes_no_block(engine):

@@ -16,7 +16,7 @@ from runtime.engine import spread
 from runtime.engine.local import TRIES, Local, WorkerLost
 from runtime.errors import InputError
 from runtime.progress import Progress
-from runtime.tallies import Tallies
+from runtime.tallies import TaskResult
 from tests.support import exchanges
 from tests.support.checkout import ROOT
 from tests.support.cluster import can_mount, wait_for
@@ -34,15 +34,15 @@ print(Local(2).run(list(range(4)), partial(pid_of_each, folder=Path(sys.argv[1])
 """
 
 
-def tally(name: str, value: float = 1) -> Tallies:
-    return Tallies([{"name": name, "language": None, "value": value}])
+def tally(name: str, value: float = 1) -> TaskResult:
+    return TaskResult([{"name": name, "language": None, "value": value}])
 
 
-def double(item: int) -> Tallies:
+def double(item: int) -> TaskResult:
     return tally("sum", 2 * item)
 
 
-def killed_once(item: int, folder: Path, signal_number: int = signal.SIGKILL) -> Tallies:
+def killed_once(item: int, folder: Path, signal_number: int = signal.SIGKILL) -> TaskResult:
     """Die at the first try of the items 2 and 5."""
     if item in (2, 5) and not (folder / str(item)).exists():
         (folder / str(item)).touch()
@@ -50,20 +50,20 @@ def killed_once(item: int, folder: Path, signal_number: int = signal.SIGKILL) ->
     return tally("sum", 2 * item)
 
 
-def killed_always(item: int) -> Tallies:
+def killed_always(item: int) -> TaskResult:
     if item == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return tally("sum")
 
 
-def refused(item: int) -> Tallies:
+def refused(item: int) -> TaskResult:
     if item == 1:
         raise InputError("a.tar is cut; leave it out")
     time.sleep(0.01)
     return tally("sum")
 
 
-def pid_of_each(item: int, folder: Path, seconds: float) -> Tallies:
+def pid_of_each(item: int, folder: Path, seconds: float) -> TaskResult:
     (folder / str(os.getpid())).touch()
     time.sleep(seconds)
     return tally("sum")

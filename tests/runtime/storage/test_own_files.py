@@ -13,10 +13,9 @@ from metadata import InputError
 from runtime.shipping import Shipped
 from runtime.storage.arrays import open_array, save_array
 from runtime.storage.atomic import content_of, is_exact, read_json, text_of, write_json
-from runtime.storage.own_files import OwnFile, as_written, checksum_of, checksums_in, intact, own_files, refusing, tally
+from runtime.storage.own_files import OwnFile, as_written, checksum_of, intact, own_files, refusing
 from runtime.storage.parquet import batches, part_writer, read_table, write_tables
 from runtime.storage.paths import as_path
-from runtime.tallies import Tallies
 
 TABLE = pa.table({"text": ["犬", None, "a dog"] * 100, "n": list(range(300))})
 
@@ -81,13 +80,6 @@ def test_a_folder_has_the_files_that_are_known_and_no_others(file, tmp_path):
         own_files(tmp_path, {"a.parquet": file.checksum, "b.parquet": "00000000"}, "run again")
     with pytest.raises(InputError, match=r"a.parquet is no file of this run; delete it"):
         own_files(tmp_path, {}, "run again")
-
-
-def test_tasks_tally_checksums_which_are_taken_out_again(file):
-    tallies = Tallies([{"name": "images", "language": None, "value": 7}])
-    tally(tallies, file.path, file.checksum)
-    assert checksums_in(tallies) == {"a.parquet": file.checksum}
-    assert tallies.rows() == [{"name": "images", "language": None, "value": 7}]
 
 
 def test_a_process_opens_an_array_that_ships_once(tmp_path):
