@@ -1,1 +1,1 @@
-"""The gate: decide which matched images stay, and with which texts. HOOKS of `curation.leaves` has its steps in order."""
+"""The gate: decide which matched images stay, and with which texts; HOOKS of `curation.leaves` orders its steps."""
