@@ -45,7 +45,7 @@ COLUMNS = {  # by the sets' cards and previews; those of URL and text come first
 }
 LISTS = {"all_captions", "noun_chunks", "ref_exps", "labels", "MIDs", "boxes", "classes", "scores", "tags", "embedding"}
 PAGE = (ROOT / "docs" / "how-to" / "hub.md").read_text("utf-8")
-LINES = re.findall(r"^(clip-curate .*--output out)$", PAGE, re.MULTILINE)
+LINES = re.findall(r"^(clip-curate --input hf://.*--output out)$", PAGE, re.MULTILINE)
 OF_PAGE = {re.search(r"hf://datasets/(\S+)", line)[1]: line for line in LINES}
 
 
