@@ -11,6 +11,7 @@ from curation.joins.image_tables import comparable, comparable_type
 from curation.leaves.gate.options import GateOptions
 from tests.support.finished_run import image
 from tests.support.gates import gated
+from tests.support.tables import fixed_length
 
 NAN = float("nan")
 YEARS = [datetime(2019, 1, 1), datetime(2020, 1, 1), datetime(2021, 1, 1), None]
@@ -20,7 +21,7 @@ COLUMNS = {
     "float": pa.array([1.0, NAN, 3.0, None], pa.float32()),
     "half": pa.array(np.array([1.0, NAN, 3.0, 0.0], np.float16), mask=np.array([False, False, False, True])),
     "many": [[1.0], [NAN], [3.0], None],
-    "fixed": pa.array([[1.0], [NAN], [3.0], None], pa.list_(pa.float32(), 1)),
+    "fixed": pa.array([[1.0], [NAN], [3.0], None], pa.list_(pa.float32(), fixed_length(1))),
     "nested": [{"a": [1.0]}, {"a": [NAN]}, {"a": [3.0]}, None],
     "small": pa.array([[1], [2], [3], None], pa.large_list(pa.uint8())),
     "clock": pa.array([1, 2, 3, None], pa.time64("ns")),

@@ -15,6 +15,7 @@ from tests.naive.evaluation import naive_sets_by_cosine
 from tests.support.embeddings import embeddings_of
 from tests.support.finished_run import image
 from tests.support.gates import gated
+from tests.support.tables import fixed_length
 
 WITHIN = 3
 
@@ -60,7 +61,9 @@ def test_images_of_evaluation_sets_are_removed_and_counted_by_set(engine, tmp_pa
     assert 5 < len(of_flowers) < 30
 
 
-@pytest.mark.parametrize("kind", [pa.list_(pa.float16()), pa.list_(pa.float32(), 12), pa.large_list(pa.float64())])
+@pytest.mark.parametrize(
+    "kind", [pa.list_(pa.float16()), pa.list_(pa.float32(), fixed_length(12)), pa.large_list(pa.float64())]
+)
 def test_images_near_those_of_sets_by_embedding_are_those_of_the_naive_twin(engine, tmp_path, kind):
     images = [image(number) for number in range(60)]
     vectors = embeddings_of([row["uid"] for row in images], groups=9)

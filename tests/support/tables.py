@@ -59,3 +59,8 @@ def of_csv(content, options=None, path="x.csv"):
 
 def json_lines(*objects):
     return "".join(json.dumps(each) + "\n" for each in objects)
+
+
+def fixed_length(length: int) -> int:
+    """Return `length` for a list type with nulls that Parquet shall hold, or -1 where PyArrow, before 26, cannot."""
+    return length if int(pa.__version__.partition(".")[0]) >= 26 else -1
