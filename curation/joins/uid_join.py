@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.image_ids import KEY, KEY_NAMES, key_columns
-from curation.outputs.derived import Derived, Item, Task, items_of
+from curation.outputs.derived import Derived, Task, WorkItem, items_of
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import differs, gather_reduced, one_batch
 from runtime.buckets import BUCKET_BYTES
@@ -260,7 +260,7 @@ def each_joined(
     Finished files are not made again. Return the sum of all results.
     """
 
-    def begin(missing: list[Item[OwnFile]], task: Task[OwnFile]) -> None:
+    def begin(missing: list[WorkItem[OwnFile]], task: Task[OwnFile]) -> None:
         with folder.progress.stage(f"{title} of {len(missing)} of {counted(len(files), 'file')}"):
             join = Join(images_in([item.content for item in missing]), tables)
             join.write(folder.engine, partial(_made, items=missing, task=task))
@@ -268,7 +268,7 @@ def each_joined(
     return folder.fill(items_of(files), make, begin, part)
 
 
-def _made(number: int, stream: RowStream, items: Sequence[Item[OwnFile]], task: Task[OwnFile]) -> TaskResult:
+def _made(number: int, stream: RowStream, items: Sequence[WorkItem[OwnFile]], task: Task[OwnFile]) -> TaskResult:
     return task(items[number], number, stream)
 
 

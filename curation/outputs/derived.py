@@ -79,7 +79,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Item(Generic[Content]):
+class WorkItem(Generic[Content]):
     """The work for one task: `content` is given to the task, and `known_as` identifies the item in the task's stamp."""
 
     known_as: Input
@@ -94,14 +94,14 @@ class Task(Generic[Content]):
     stamps: Stamps
     make: Callable[..., object]
 
-    def __call__(self, item: Item[Content], *more: object) -> TaskResult:
+    def __call__(self, item: WorkItem[Content], *more: object) -> TaskResult:
         made = Made(self.folder)
         self.make(item.content, made, *more)
         self.stamps.write([item.known_as], made.result)
         return TaskResult()  # the result is in the stamp
 
 
-Begin = Callable[[list[Item[Content]], Task[Content]], object]
+Begin = Callable[[list[WorkItem[Content]], Task[Content]], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,17 +130,19 @@ class Derived:
         """Make the subfolders `parts` of the folder, one task per file of the run; return the sum of all results."""
         return self.make(title, items_of(files), make, *parts)
 
-    def make(self, title: str, items: Sequence[Item[Content]], make: Callable[..., object], *parts: str) -> TaskResult:
+    def make(
+        self, title: str, items: Sequence[WorkItem[Content]], make: Callable[..., object], *parts: str
+    ) -> TaskResult:
         """Make the output's `parts` in tasks, one per item that has no stamp; return the sum of all results."""
 
-        def begin(missing: list[Item[Content]], task: Task[Content]) -> None:
+        def begin(missing: list[WorkItem[Content]], task: Task[Content]) -> None:
             with self.progress.stage(f"{title} of {len(missing)} of {len(items)} files"):
                 self.engine.run(missing, task)
 
         return self.fill(items, make, begin, *parts)
 
     def fill(
-        self, items: Sequence[Item[Content]], make: Callable[..., object], begin: Begin[Content], *parts: str
+        self, items: Sequence[WorkItem[Content]], make: Callable[..., object], begin: Begin[Content], *parts: str
     ) -> TaskResult:
         """Make the files of `parts` for all items that have no stamp yet; return the sum of the results of all items.
 
@@ -197,9 +199,9 @@ def _checksum(path: Path) -> str:
         return checksum_of(local)
 
 
-def items_of(files: Sequence[OwnFile]) -> list[Item[OwnFile]]:
+def items_of(files: Sequence[OwnFile]) -> list[WorkItem[OwnFile]]:
     """Return one item per file of a run, which a stamp identifies by the file's name and checksum."""
-    return [Item(Input(file.path.name, "own", 1, etag=file.checksum), file) for file in files]
+    return [WorkItem(Input(file.path.name, "own", 1, etag=file.checksum), file) for file in files]
 
 
 @dataclass(frozen=True)

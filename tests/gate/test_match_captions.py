@@ -10,7 +10,7 @@ import pytest
 from curation.leaves.annotations.captions import caption_rows, find_captions
 from curation.leaves.gate.match_captions import Captioner
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.rewriting import Begin
+from curation.leaves.gate.rewriting import BatchStart
 from curation.schemas import CURATED, MATCHED
 from runtime.errors import InputError
 from runtime.tallies import TaskResult
@@ -47,7 +47,7 @@ def test_a_batch_of_images_gets_its_captions_as_the_naive_twin_says():
         {"row": [7 + number for number in known], "caption": pa.array([best[number] for number in known], pa.string())}
     )
     tallies, captioned = TaskResult(), Captioner(SimpleNamespace(open=matching, max_text_length=MOST))
-    passed, _ = captioned(batch, found, Begin("", 7), tallies)
+    passed, _ = captioned(batch, found, BatchStart("", 7), tallies)
     assert passed.schema == MATCHED
     assert passed.to_pylist() == expected
     assert tallies["captioned"] == counts["images"] > 20
@@ -58,7 +58,7 @@ def test_a_batch_of_images_gets_its_captions_as_the_naive_twin_says():
     after = [text["language"] for row in expected for text in row["candidates"]]
     for code, texts in tallies.by_language("texts").items():
         assert texts == before.count(code) - after.count(code)
-    assert captioned(batch.slice(0, 0), None, Begin("", 7), TaskResult())[0].num_rows == 0
+    assert captioned(batch.slice(0, 0), None, BatchStart("", 7), TaskResult())[0].num_rows == 0
 
 
 def _cleaned(caption: str | None) -> str | None:

@@ -16,7 +16,7 @@ from curation.leaves.gate import policies
 from curation.leaves.gate.image_limits import PURPOSE
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import IMAGES, TEXTS, Policy, Rule
-from curation.leaves.gate.rewriting import Begin
+from curation.leaves.gate.rewriting import BatchStart
 from curation.leaves.gate.single_checks import Checks
 from curation.leaves.gate.step import PURPOSE as SAMPLED
 from curation.leaves.gate.step import Gone, Removed
@@ -221,7 +221,7 @@ def test_texts_with_personal_data_are_not_written_where_another_step_removes_the
 
 def test_a_step_that_asks_nothing_of_single_images_writes_no_sample():
     batch = pa.RecordBatch.from_pylist([image(1) | {"candidates": [candidate("a dog", "en")]}], MATCHED)
-    stays, gone = Checks(())(batch, None, Begin("00000.parquet", 0), TaskResult())
+    stays, gone = Checks(())(batch, None, BatchStart("00000.parquet", 0), TaskResult())
     assert (stays.num_rows, Removed(Path(), "conditions", 1.0, SEED).of(gone).num_rows) == (1, 0)
 
 

@@ -32,7 +32,7 @@ from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen
 from curation.leaves.tars.joined import Numbered, Scan, each_tar, matched_images
 from curation.leaves.tars.samples import distinct_tars, tar_name
 from curation.outputs.checkpoints import Input
-from curation.outputs.derived import Derived, Item, Made
+from curation.outputs.derived import Derived, Made, WorkItem
 from curation.run.finished_run import matched_files
 from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
@@ -192,7 +192,7 @@ def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside,
         make = partial(write_tar, lists=lists, choice=beside.choice)
         tables = [matched_images(files, run.counted[1]), *beside.tables]
         tallies = each_tar(folder, "write the texts", tars, tables, make)
-    keys = Item(Input(KEYS, "own", 1), files)
+    keys = WorkItem(Input(KEYS, "own", 1), files)
     folder.make("write the keys of images", [keys], _write_keys)
     arrays = make_folder(folder.path / ARRAYS)
     for code, ids in run.languages.items():

@@ -35,7 +35,7 @@ from curation.inputs.crawl.warc import members
 from curation.joins.image_tables import PARQUET, Paths, files_in, opened
 from curation.leaves.gate.image_rules import OF_HOSTS
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.rewriting import Begin, Rewriting
+from curation.leaves.gate.rewriting import BatchStart, Rewriting
 from curation.leaves.gate.robots_text import MOST_BYTES, PATHS, ROBOTS_TXT, TDMREP, HostRules, condensed, robots_agents
 from curation.leaves.gate.step import Step, StepFolder
 from curation.schemas import MATCHED_ROW_GROUP
@@ -377,7 +377,7 @@ def _asked(hosts: pa.Array, column_by_name: dict[str, pa.Array]) -> pa.RecordBat
 
 
 def _marked(
-    batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
+    batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: BatchStart, tallies: Tallies
 ) -> tuple[pa.RecordBatch, None]:
     """Return all images of a MATCHED batch with the signals in `rows` (schema FOUND) added; tally images by signal."""
     bits = np.zeros(batch.num_rows, np.int32)

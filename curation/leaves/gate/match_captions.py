@@ -22,7 +22,7 @@ from curation.joins.uid_join import Join, images_in
 from curation.leaves.annotations.captions import JOINED_CAPTION, caption_table, find_captions
 from curation.leaves.gate.mending import with_texts
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.rewriting import Begin, Rewriting, tally_languages
+from curation.leaves.gate.rewriting import BatchStart, Rewriting, tally_languages
 from curation.leaves.gate.step import Gone, Step, StepFolder
 from curation.matching import Matching
 from curation.run.tasks import MatchPlan
@@ -123,7 +123,7 @@ class Captioner:
         return self.plan.open()
 
     def __call__(
-        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
+        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: BatchStart, tallies: Tallies
     ) -> tuple[pa.RecordBatch, Gone]:
         """Return the MATCHED images that stay; an image with a caption in `rows` has the caption as its only text.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runtime.engine import Engine
 
 
-class Begin(NamedTuple):
+class BatchStart(NamedTuple):
     """The name of a file, and the position in it of the first image of a batch."""
 
     file: str
@@ -32,7 +32,7 @@ class Begin(NamedTuple):
 # A change takes a MATCHED batch, the rows about its images (None if the step has no rows), where the batch begins, and
 # a result to add to. It returns the images that stay, as they shall be written, and the texts that are gone (None for a
 # step that removes none).
-Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, Begin, TaskResult], tuple[pa.RecordBatch, Gone | None]]
+Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, BatchStart, TaskResult], tuple[pa.RecordBatch, Gone | None]]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Rewriting:
         result, row, name = TaskResult(), 0, file.path.name
         with self.folder.rewritten(name, result) as rewritten:
             for batch in batches(file, MATCHED_ROW_GROUP):
-                begin = Begin(name, row)
+                begin = BatchStart(name, row)
                 row += batch.num_rows
                 rewritten.write(*self.change(batch, rows and rows.take(number, begin.row, row), begin, result))
         return result
@@ -86,7 +86,7 @@ class RemovalByRows:
     stay: bool = False
 
     def __call__(
-        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
+        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: BatchStart, tallies: Tallies
     ) -> tuple[pa.RecordBatch, Gone]:
         """Return what `without` returns of a MATCHED batch, and tally as it does."""
         goes = np.full(batch.num_rows, self.stay)

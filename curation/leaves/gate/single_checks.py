@@ -23,7 +23,7 @@ from curation.leaves.gate.joined_tables import DOWNLOAD, IN, SETS, SUCCESS, Join
 from curation.leaves.gate.mending import MENDED, MENDS, Mending, with_texts
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import IMAGES, TEXTS
-from curation.leaves.gate.rewriting import Begin, Rewriting
+from curation.leaves.gate.rewriting import BatchStart, Rewriting
 from curation.leaves.gate.same_image import Pictures
 from curation.leaves.gate.sql_conditions import Conditions
 from curation.leaves.gate.step import COUNTS, Gone, Step, StepFolder
@@ -314,7 +314,7 @@ class Checks:
         return [check.title for check in self.of_images] + ([TEXT_LEFT] if self.of_texts else [])
 
     def __call__(
-        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, result: TaskResult
+        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: BatchStart, result: TaskResult
     ) -> tuple[pa.RecordBatch, Gone]:
         """Return the images of a MATCHED batch that pass all checks, with the texts that may stay; tally the others."""
         stated = batch["candidates"]

@@ -18,7 +18,7 @@ from curation.joins.uid_join import READ_ROWS, Images, Join, Table
 from curation.leaves.tars.headers import DAMAGED, require_sound
 from curation.leaves.tars.samples import IMAGES, fault_of, opened, passed_over, samples_in
 from curation.outputs.checkpoints import Input
-from curation.outputs.derived import Derived, Item, Made, Task
+from curation.outputs.derived import Derived, Made, Task, WorkItem
 from curation.run.finished_run import FinishedRun, curated_files
 from curation.schemas import CURATED, TRAINED_TEXTS
 from runtime.engine import Engine
@@ -73,7 +73,7 @@ def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequenc
     `tables` are joined to the samples; `title` names the step in progress messages.
     """
 
-    def begin(missing: list[Item[Numbered]], task: Task[Numbered]) -> None:
+    def begin(missing: list[WorkItem[Numbered]], task: Task[Numbered]) -> None:
         number, scans = f"{len(missing)} of {len(tars)} tars", folder.parts.work / "scans"
         missing_tars, done = [item.content[1] for item in missing], len(tars) - len(missing)
         with folder.progress.stage(f"look for the samples of {number}"):
@@ -83,7 +83,7 @@ def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequenc
             join_samples(files, sizes, tables).write(folder.engine, write)
         remove(scans)  # before the folder is whole, so that a late task makes no new files there
 
-    return folder.fill([Item(tar, (number, tar)) for number, tar in enumerate(tars)], make, begin)
+    return folder.fill([WorkItem(tar, (number, tar)) for number, tar in enumerate(tars)], make, begin)
 
 
 def join_samples(files: Sequence[OwnFile], sizes: Sequence[int], tables: Sequence[Table]) -> Join:
@@ -124,7 +124,7 @@ def curated_images(run: FinishedRun) -> Table:
 
 
 def _made(
-    number: int, stream: RowStream, files: Sequence[OwnFile], items: Sequence[Item[Numbered]], task: Task[Numbered]
+    number: int, stream: RowStream, files: Sequence[OwnFile], items: Sequence[WorkItem[Numbered]], task: Task[Numbered]
 ) -> TaskResult:
     return task(items[number], Scan(number, files[number], stream))
 
