@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -263,13 +262,20 @@ def each_joined(
     def begin(missing: list[WorkItem[OwnFile]], task: Task[OwnFile]) -> None:
         with folder.progress.stage(f"{title} of {len(missing)} of {counted(len(files), 'file')}"):
             join = Join(images_in([item.content for item in missing]), tables)
-            join.write(folder.engine, partial(_made, items=missing, task=task))
+            join.write(folder.engine, _Making(missing, task))
 
     return folder.fill(items_of(files), make, begin, part)
 
 
-def _made(number: int, stream: RowStream, items: Sequence[WorkItem[OwnFile]], task: Task[OwnFile]) -> TaskResult:
-    return task(items[number], number, stream)
+@dataclass(frozen=True)
+class _Making:
+    """Makes the items of files of a join, each with the rows joined to the images of its file."""
+
+    items: Sequence[WorkItem[OwnFile]]
+    task: Task[OwnFile]
+
+    def __call__(self, number: int, stream: RowStream) -> TaskResult:
+        return self.task(self.items[number], number, stream)
 
 
 def images_in(files: Sequence[OwnFile]) -> Images:

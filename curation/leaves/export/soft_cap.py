@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -109,8 +108,7 @@ class SoftCap:
         clocks = Clocks(float(self.penalty), self.decay, greatest)
         with folder.progress.stage("find the last draw"):
             last = clocks.last(folder.engine, logits, self.draws, folder.parts.begin("times"))
-        make = partial(_write_drawn, clocks=clocks, last=last)
-        drawn = folder.each_file("draw images", logits, make, WEIGHTS)
+        drawn = folder.each_file("draw images", logits, DrawnImages(clocks, last), WEIGHTS)
         return SoftCapDraw(written_files(folder.path, drawn.files), without, not_finite)
 
     def _logits(
@@ -122,8 +120,7 @@ class SoftCap:
         """
         to = folder.parts.begin("logits")
         with folder.progress.stage(f"join scores to {counted(len(files), 'file')}"):
-            write = partial(_write_logits, files=list(files), folder=to, soft_cap=self)
-            result = Join(images_in(files), scores).write(folder.engine, write)
+            result = Join(images_in(files), scores).write(folder.engine, Logits(list(files), to, self))
         return written_files(to, result.files), result
 
 
@@ -157,38 +154,52 @@ def weights_of(options: Sequence[str]) -> dict[str, float]:
     return weights
 
 
-def _write_logits(
-    number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, soft_cap: SoftCap
-) -> TaskResult:
-    """Write rows of LOGITS for the images in a file; count the images left out; note the greatest logit."""
-    path, result, greatest = folder / files[number].path.name, TaskResult(), -math.inf
-    fields, images = [*map(score_field, sorted(soft_cap.weights))], batches(files[number], GROUP_ROWS, ["uid"])
-    with part_writer(path, LOGITS, GROUP_ROWS) as writer:
-        for batch, scores in stream.beside(number, advanced(images), fields):
-            is_known = np.all([column.is_valid().to_numpy(zero_copy_only=False) for column in scores], axis=0)
-            logits = soft_cap.logits([column.to_numpy(zero_copy_only=False) for column in scores])
-            is_finite = is_known & np.isfinite(logits)
-            uids, finite = batch["uid"].filter(pa.array(is_finite)), logits[is_finite]
-            columns = [uids, hashes(soft_cap.seed, PURPOSE, uids), finite]
-            writer.write(pa.RecordBatch.from_arrays([*map(pa.array, columns)], schema=LOGITS))
-            result.add(WITHOUT, int((~is_known).sum()))
-            result.add(NOT_FINITE, int((is_known & ~is_finite).sum()))
-            greatest = max(greatest, finite.max(initial=-math.inf))
-    if writer.rows:
-        result.note(GREATEST, float(greatest))
-    result.files[path.name] = writer.checksum
-    return result
+@dataclass(frozen=True)
+class Logits:
+    """Writes rows of LOGITS for the images in each of `files` to a file of the same name in `folder`."""
+
+    files: Sequence[OwnFile]
+    folder: Path
+    soft_cap: SoftCap
+
+    def __call__(self, number: int, stream: RowStream) -> TaskResult:
+        """Write rows of LOGITS for the images in a file; count the images left out; note the greatest logit."""
+        path, result, greatest = self.folder / self.files[number].path.name, TaskResult(), -math.inf
+        fields = [*map(score_field, sorted(self.soft_cap.weights))]
+        images = batches(self.files[number], GROUP_ROWS, ["uid"])
+        with part_writer(path, LOGITS, GROUP_ROWS) as writer:
+            for batch, scores in stream.beside(number, advanced(images), fields):
+                is_known = np.all([column.is_valid().to_numpy(zero_copy_only=False) for column in scores], axis=0)
+                logits = self.soft_cap.logits([column.to_numpy(zero_copy_only=False) for column in scores])
+                is_finite = is_known & np.isfinite(logits)
+                uids, finite = batch["uid"].filter(pa.array(is_finite)), logits[is_finite]
+                columns = [uids, hashes(self.soft_cap.seed, PURPOSE, uids), finite]
+                writer.write(pa.RecordBatch.from_arrays([*map(pa.array, columns)], schema=LOGITS))
+                result.add(WITHOUT, int((~is_known).sum()))
+                result.add(NOT_FINITE, int((is_known & ~is_finite).sum()))
+                greatest = max(greatest, finite.max(initial=-math.inf))
+        if writer.rows:
+            result.note(GREATEST, float(greatest))
+        result.files[path.name] = writer.checksum
+        return result
 
 
-def _write_drawn(file: OwnFile, made: Made, clocks: Clocks, last: LastDraw) -> None:
-    """Write the images in a file of LOGITS that are drawn, as rows of WEIGHED, up to the draw `last`."""
-    name = file.path.name
-    with part_writer(made.path(WEIGHTS, name), WEIGHED, GROUP_ROWS) as writer:
-        for uids, number in clocks.drawn(file, last):
-            is_drawn = pa.array(number > 0)
-            rows = pa.RecordBatch.from_arrays([uids, pa.array(number)], schema=WEIGHED)
-            writer.write(rows.filter(is_drawn))
-    made.wrote(WEIGHTS, name, writer.checksum)
+@dataclass(frozen=True)
+class DrawnImages:
+    """Writes the images that are drawn up to the draw `last`."""
+
+    clocks: Clocks
+    last: LastDraw
+
+    def __call__(self, file: OwnFile, made: Made) -> None:
+        """Write the images in a file of LOGITS that are drawn, as rows of WEIGHED, up to the last draw."""
+        name = file.path.name
+        with part_writer(made.path(WEIGHTS, name), WEIGHED, GROUP_ROWS) as writer:
+            for uids, number in self.clocks.drawn(file, self.last):
+                is_drawn = pa.array(number > 0)
+                rows = pa.RecordBatch.from_arrays([uids, pa.array(number)], schema=WEIGHED)
+                writer.write(rows.filter(is_drawn))
+        made.wrote(WEIGHTS, name, writer.checksum)
 
 
 @dataclass(frozen=True)
@@ -215,11 +226,11 @@ class Clocks:
         pass before, until that interval holds few times. Times that are equal in all bits are sorted by uid, and then
         by number.
         """
-        low, high = self._expected(_added(engine, files, self.distances, make_folder(folder / "distances")), draws)
+        low, high = self._expected(FileSums(self.distances, make_folder(folder / "distances")).of(engine, files), draws)
         while True:
             shift = max(0, (high - low).bit_length() - BINS.bit_length() + 1)
-            count = partial(self.counted, low=low, high=high, shift=shift)
-            until = np.cumsum(_added(engine, files, count, make_folder(folder / f"{low}-{high}")))
+            times = Interval(self, low, high, shift)
+            until = np.cumsum(FileSums(times.counted, make_folder(folder / f"{low}-{high}")).of(engine, files))
             at = int(np.searchsorted(until, draws))
             if at == 0:
                 low = 1  # 1 is before any time
@@ -228,29 +239,19 @@ class Clocks:
             else:
                 low, high = low + (at - 1 << shift), min(high, low + (at << shift) - 1)
                 if until[at] - until[at - 1] <= FEW or not shift:
-                    times = engine.run(list(files), partial(self.listed, low=low, high=high), TURNS)
-                    return _last(times.noted(_TIMES), draws - int(until[at - 1]))
+                    listed = engine.run(list(files), Interval(self, low, high, shift).listed, TURNS)
+                    return _last(listed.noted(_TIMES), draws - int(until[at - 1]))
 
     def distances(self, file: OwnFile) -> np.ndarray:
         """Return int64[BINS]: a file's images, counted by how far their logits are below the greatest one."""
         counts = np.zeros(BINS, np.int64)
-        for _, below, _ in self._rows(file, NUMBERS):
+        for _, below, _ in self.rows(file, NUMBERS):
             kernels.count_distances(below, counts)
-        return counts
-
-    def counted(self, file: OwnFile, low: int, high: int, shift: int) -> np.ndarray:
-        """Count the times at which a file's images are drawn: before `low`, and in each interval from `low` to `high`.
-
-        An interval is 2^shift long. The result is int64[1 + BINS].
-        """
-        counts = np.zeros(1 + BINS, np.int64)
-        for keys, below, _ in self._rows(file, NUMBERS):
-            kernels.count_times(keys, below, self.penalty, self.decay, *map(np.uint64, (low, high, shift)), counts)
         return counts
 
     def drawn(self, file: OwnFile, last: LastDraw) -> Iterator[tuple[pa.Array, np.ndarray]]:
         """Yield batches of uids of a file of LOGITS, with the number of draws of each up to the draw `last`."""
-        for keys, below, rows in self._rows(file):
+        for keys, below, rows in self.rows(file):
             number = self.until(keys, below, last.time)
             if last.without:
                 number -= np.array([last.without.get(uid, 0) for uid in rows["uid"].to_pylist()], np.int64)
@@ -265,22 +266,7 @@ class Clocks:
         kernels.count_until(keys, below, self.penalty, self.decay, np.uint64(last), counts)
         return counts
 
-    def listed(self, file: OwnFile, low: int, high: int) -> TaskResult:
-        """Note each time from `low` to `high` at which an image of a file is drawn, with its uid and a number.
-
-        The number is how often the image was drawn before.
-        """
-        result = TaskResult()
-        for keys, below, rows in self._rows(file):
-            begin, end = (self.until(keys, below, time) for time in (low - 1, high))
-            for row in np.flatnonzero(end > begin).tolist():
-                times = np.empty(end[row] - begin[row], np.uint64)
-                kernels.times_of(keys[row], below[row], self.penalty, self.decay, begin[row], times)
-                uid = rows["uid"][row].as_py()
-                result.note(_TIMES, *((time, uid, number) for number, time in enumerate(times.tolist(), begin[row])))
-        return result
-
-    def _rows(
+    def rows(
         self, file: OwnFile, columns: list[str] = LOGITS.names
     ) -> Iterator[tuple[np.ndarray, np.ndarray, pa.RecordBatch]]:
         """Yield the keys of a file's images, the distances of their logits from the greatest one, and the rows."""
@@ -308,18 +294,57 @@ class Clocks:
         return _bits(_solved(times, draws - spare)) if draws > spare else 1, _bits(_solved(times, draws + spare))
 
 
-def _added(
-    engine: Engine, files: Sequence[OwnFile], count: Callable[[OwnFile], np.ndarray], folder: Path
-) -> np.ndarray:
-    """Return the sum of the arrays that `count` returns for each file; each task writes its own sum to `folder`."""
-    sums = engine.run([*enumerate(spread(files, engine))], partial(_write_sum, count=count, folder=folder))
-    return np.sum([read_table(file)["number"] for file in written_files(folder, sums.files)], axis=0)
+@dataclass(frozen=True)
+class Interval:
+    """The times from `low` to `high` of clocks, in parts of 2^shift."""
+
+    clocks: Clocks
+    low: int
+    high: int
+    shift: int
+
+    def counted(self, file: OwnFile) -> np.ndarray:
+        """Return how often a file's images are drawn before `low`, and in each part: int64[1 + BINS]."""
+        counts = np.zeros(1 + BINS, np.int64)
+        for keys, below, _ in self.clocks.rows(file, NUMBERS):
+            bounds = map(np.uint64, (self.low, self.high, self.shift))
+            kernels.count_times(keys, below, self.clocks.penalty, self.clocks.decay, *bounds, counts)
+        return counts
+
+    def listed(self, file: OwnFile) -> TaskResult:
+        """Note each time from `low` to `high` at which an image of a file is drawn, with its uid and a number.
+
+        The number is how often the image was drawn before.
+        """
+        result = TaskResult()
+        for keys, below, rows in self.clocks.rows(file):
+            begin, end = (self.clocks.until(keys, below, time) for time in (self.low - 1, self.high))
+            for row in np.flatnonzero(end > begin).tolist():
+                times = np.empty(end[row] - begin[row], np.uint64)
+                clock = keys[row], below[row], self.clocks.penalty, self.clocks.decay
+                kernels.times_of(*clock, begin[row], times)
+                uid = rows["uid"][row].as_py()
+                result.note(_TIMES, *((time, uid, number) for number, time in enumerate(times.tolist(), begin[row])))
+        return result
 
 
-def _write_sum(numbered: tuple[int, list[OwnFile]], count: Callable[[OwnFile], np.ndarray], folder: Path) -> TaskResult:
-    number, files = numbered
-    total = np.sum([count(file) for file in files], axis=0)
-    return write_rows(folder / f"{number:05d}.parquet", SUMS, GROUP_ROWS, [pa.record_batch([total], SUMS)])
+@dataclass(frozen=True)
+class FileSums:
+    """Sums the arrays that `count` returns for files; each task writes its own sum to `folder`."""
+
+    count: Callable[[OwnFile], np.ndarray]
+    folder: Path
+
+    def of(self, engine: Engine, files: Sequence[OwnFile]) -> np.ndarray:
+        """Return the sum over all files."""
+        sums = engine.run([*enumerate(spread(files, engine))], self.write)
+        return np.sum([read_table(file)["number"] for file in written_files(self.folder, sums.files)], axis=0)
+
+    def write(self, numbered: tuple[int, list[OwnFile]]) -> TaskResult:
+        """Write the sum over some files."""
+        number, files = numbered
+        total = np.sum([self.count(file) for file in files], axis=0)
+        return write_rows(self.folder / f"{number:05d}.parquet", SUMS, GROUP_ROWS, [pa.record_batch([total], SUMS)])
 
 
 def _solved(times: Callable[[float], float], wanted: float) -> float:
@@ -385,16 +410,26 @@ def _table(table: ImageTable, names: Sequence[str]) -> Table:
     table = replace(table, columns=pa.schema(floats))
     place = pa.field(f"place of {names[0]}", pa.int64())  # in the table
     fields = [score_field(name) for name in names]
-    read = partial(_rows, table=table, names=names, schema=pa.schema([*KEY, *fields, place]))
-    once = partial(first_by, names=[place.name])
-    return Table([*enumerate(table.files)], table.rows, read, once, fields, [place])
+    rows = ScoreRows(table, names, pa.schema([*KEY, *fields, place]))
+    return Table([*enumerate(table.files)], table.rows, rows.read, rows.first_of_image, fields, [place])
 
 
-def _rows(
-    numbered: tuple[int, File], table: ImageTable, names: Sequence[str], schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
-    number, file = numbered
-    row = number << 40
-    for batch in table.read(file, names):
-        place = pa.array(np.arange(row, row := row + len(batch)))
-        yield pa.RecordBatch.from_arrays([*batch.columns, place], schema=schema)
+@dataclass(frozen=True)
+class ScoreRows:
+    """Reads rows of scores as rows of `schema`, whose last column is the row's place in the table."""
+
+    table: ImageTable
+    names: Sequence[str]
+    schema: pa.Schema
+
+    def read(self, numbered: tuple[int, File]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a file."""
+        number, file = numbered
+        row = number << 40
+        for batch in self.table.read(file, self.names):
+            place = pa.array(np.arange(row, row := row + len(batch)))
+            yield pa.RecordBatch.from_arrays([*batch.columns, place], schema=self.schema)
+
+    def first_of_image(self, rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
+        """Return the index of the row of each image that comes first in the table."""
+        return first_by(rows, images, self.schema.names[-1:])

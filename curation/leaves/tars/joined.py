@@ -79,8 +79,7 @@ def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequenc
         with folder.progress.stage(f"look for the samples of {number}"):
             files, sizes = scan(folder.engine, missing_tars, scans, done=done)
         with folder.progress.stage(f"{title} of {number}"):
-            write = partial(_made, files=files, items=missing, task=task)
-            join_samples(files, sizes, tables).write(folder.engine, write)
+            join_samples(files, sizes, tables).write(folder.engine, _MakingOfTars(files, missing, task))
         remove(scans)  # before the folder is whole, so that a late task makes no new files there
 
     return folder.fill([WorkItem(tar, (number, tar)) for number, tar in enumerate(tars)], make, begin)
@@ -114,19 +113,24 @@ def scan(
 
 def matched_images(files: Sequence[OwnFile], rows: int) -> Table:
     """Return a table for a join: the images in files of a run, with TRAINED_TEXTS; `rows` is the number of images."""
-    return Table(files, rows, partial(_images_with, field=TRAINED_TEXTS), _unique, [TRAINED_TEXTS])
+    return Table(files, rows, ImagesWith(TRAINED_TEXTS), _unique, [TRAINED_TEXTS])
 
 
 def curated_images(run: FinishedRun) -> Table:
     """Return a table for a join: the images of a run's manifest, each with its text."""
-    read = partial(_images_with, field=TEXT)
-    return Table(curated_files(run), run.facts["rows"]["kept"], read, _unique, [TEXT])
+    return Table(curated_files(run), run.facts["rows"]["kept"], ImagesWith(TEXT), _unique, [TEXT])
 
 
-def _made(
-    number: int, stream: RowStream, files: Sequence[OwnFile], items: Sequence[WorkItem[Numbered]], task: Task[Numbered]
-) -> TaskResult:
-    return task(items[number], Scan(number, files[number], stream))
+@dataclass(frozen=True)
+class _MakingOfTars:
+    """Makes the items of tars, each with the Scan of its tar."""
+
+    files: Sequence[OwnFile]
+    items: Sequence[WorkItem[Numbered]]
+    task: Task[Numbered]
+
+    def __call__(self, number: int, stream: RowStream) -> TaskResult:
+        return self.task(self.items[number], Scan(number, self.files[number], stream))
 
 
 def _scan(numbered: Numbered, folder: Path) -> TaskResult:
@@ -175,13 +179,19 @@ def _images(scan: OwnFile) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays([pa.array(rows).filter(has_uid), *keys], schema=pa.schema([PLACE[1], *KEY]))
 
 
-def _images_with(file: OwnFile, field: pa.Field) -> Iterator[pa.RecordBatch]:
-    """Yield KEY and a field of each image in a file of a run; images with an empty list are left out."""
-    for batch in batches(file, IMAGES_AT_ONCE, ["uid", field.name]):
-        if pa.types.is_list(field.type):
-            batch = batch.filter(pc.greater(pc.list_value_length(batch[field.name]), 0))
-        columns = [*key_columns(batch["uid"]), batch[field.name].cast(field.type)]
-        yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*KEY, field]))
+@dataclass(frozen=True)
+class ImagesWith:
+    """Reads KEY and a field of each image in a file of a run; images with an empty list are left out."""
+
+    field: pa.Field
+
+    def __call__(self, file: OwnFile) -> Iterator[pa.RecordBatch]:
+        """Yield the images of a file."""
+        for batch in batches(file, IMAGES_AT_ONCE, ["uid", self.field.name]):
+            if pa.types.is_list(self.field.type):
+                batch = batch.filter(pc.greater(pc.list_value_length(batch[self.field.name]), 0))
+            columns = [*key_columns(batch["uid"]), batch[self.field.name].cast(self.field.type)]
+            yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*KEY, self.field]))
 
 
 def _unique(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
