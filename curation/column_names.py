@@ -30,13 +30,13 @@ def recognised(field: str, names: Sequence[str], path: str, remedy: str = "leave
     >>> recognised("url", ["Image_URL", "Url", "text"], "a table"), recognised("uid", ["text"], "a table")
     ('Url', None)
     """
-    alike = ([name for name in names if name.lower() == known.lower()] for known in RECOGNISED[field])
+    alike = ([name for name in names if name.lower() == candidate.lower()] for candidate in RECOGNISED[field])
     return _one(next(filter(None, alike), []), path, remedy)
 
 
-def _one(found: list[str], path: str, remedy: str) -> str | None:
-    if len(set(found)) > 1:
-        raise InputError(f"{path} has the columns {' and '.join(dict.fromkeys(found))}, alike but for case: {remedy}")
-    if len(found) > 1:
-        raise InputError(f"{path} has {len(found)} columns named {found[0]}; expected one")
-    return found[0] if found else None
+def _one(columns: list[str], path: str, remedy: str) -> str | None:
+    if len(set(columns)) > 1:
+        raise InputError(f"{path} has the columns {' and '.join(dict.fromkeys(columns))}, alike but for case: {remedy}")
+    if len(columns) > 1:
+        raise InputError(f"{path} has {len(columns)} columns named {columns[0]}; expected one")
+    return columns[0] if columns else None

@@ -25,13 +25,13 @@ CASES = files("curation").joinpath("conformance.json")
 
 
 def _thresholds(counts: dict[str, list[int]], english_threshold: int) -> dict[str, Any]:
-    found = Thresholds.of(counts, english_threshold)
-    return {"tail_share": found.tail_share, "thresholds": dict(found.of_language)}
+    thresholds = Thresholds.of(counts, english_threshold)
+    return {"tail_share": thresholds.tail_share, "thresholds": dict(thresholds.of_language)}
 
 
 def _sample(images: list[dict], rates: list[float], seed: int) -> list[dict]:
     texts = ([{"text": str(i), "entries": ids} for i, ids in enumerate(image["texts"])] for image in images)
-    rows = [{"uid": image["uid"], "candidates": each} for image, each in zip(images, texts, strict=True)]
+    rows = [{"uid": image["uid"], "candidates": candidates} for image, candidates in zip(images, texts, strict=True)]
     kept = sample_batch(pa.RecordBatch.from_pylist(rows, SAMPLED), np.array(rates), seed).to_pylist()
     return [{"uid": row["uid"], "text": int(row["text"]), "probability": row["probability"]} for row in kept]
 
@@ -61,15 +61,15 @@ def checked(functions: Mapping[str, Callable[..., Any]] = FUNCTIONS) -> dict[str
     return answers
 
 
-def alike(found: Any, expected: Any, tolerance: float) -> bool:
-    """Return whether `found` equals `expected`, member by member; floats may differ by the relative `tolerance`."""
+def alike(actual: Any, expected: Any, tolerance: float) -> bool:
+    """Return whether `actual` equals `expected`, member by member; floats may differ by the relative `tolerance`."""
     if not isinstance(expected, dict | list):
-        return isclose(found, expected, rel_tol=tolerance) if isinstance(expected, float) else bool(found == expected)
-    if type(found) is not type(expected) or len(found) != len(expected):
+        return isclose(actual, expected, rel_tol=tolerance) if isinstance(expected, float) else bool(actual == expected)
+    if type(actual) is not type(expected) or len(actual) != len(expected):
         return False
     if isinstance(expected, list):
-        return all(map(alike, found, expected, [tolerance] * len(expected)))
-    return all(key in found and alike(found[key], expected[key], tolerance) for key in expected)
+        return all(map(alike, actual, expected, [tolerance] * len(expected)))
+    return all(key in actual and alike(actual[key], expected[key], tolerance) for key in expected)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ _ARGUMENTS = {
 # Members of a tower that name another model, and the form of a harmless name: of timm, and of transformers.
 _NAMES = {"timm_model_name": r"\w[\w.]*", "hf_model_name": r"\w[\w.-]*(/\w[\w.-]*)?"}
 _CLASSES = ("type", "types", "tokenizer_class", "activation_function")  # members that name classes to be imported
-_KNOWN_CLASS = re.compile(r"[^.]*|(sentence_transformers|torch\.nn)\.[\w.]+")
+_ALLOWED_CLASS = re.compile(r"[^.]*|(sentence_transformers|torch\.nn)\.[\w.]+")
 
 
 def require_no_code(folder: Path) -> None:
@@ -43,9 +43,9 @@ def require_no_code_in(path: Path) -> Any:
         if name.endswith("_implementation") and "/" in str(value):
             raise _refused(path, f"the {name} {value!r}", "one of transformers' own")
         if name in _CLASSES:
-            for each in value.values() if isinstance(value, dict) else [value]:
-                if isinstance(each, str) and not _KNOWN_CLASS.fullmatch(each):
-                    raise _refused(path, f"the class {each}", "classes of sentence_transformers and torch.nn")
+            for class_name in value.values() if isinstance(value, dict) else [value]:
+                if isinstance(class_name, str) and not _ALLOWED_CLASS.fullmatch(class_name):
+                    raise _refused(path, f"the class {class_name}", "classes of sentence_transformers and torch.nn")
     return content
 
 
@@ -60,20 +60,20 @@ def open_clip_towers(path: Path) -> dict[str, dict]:
         raise InputError(f"{path} has no object model_cfg; give a model as open_clip saves it")
     towers = {name: value for name, value in model.items() if isinstance(value, dict)}
     for name, tower in towers.items():
-        _require_known(f"{path}: {name}", tower)
+        _require_allowed(f"{path}: {name}", tower)
     return towers
 
 
-def _require_known(where: str, tower: dict) -> None:
-    for name, known in _ARGUMENTS.items():
-        given = tower.get(name) or {}
-        unknown = sorted({*given} - known) if isinstance(given, dict) else [given]
+def _require_allowed(where: str, tower: dict) -> None:
+    for name, allowed in _ARGUMENTS.items():
+        value = tower.get(name) or {}
+        unknown = sorted({*value} - allowed) if isinstance(value, dict) else [value]
         if unknown:
-            raise _refused(where, f"{unknown[0]!r} in {name}", f"{', '.join(sorted(known))} alone")
+            raise _refused(where, f"{unknown[0]!r} in {name}", f"{', '.join(sorted(allowed))} alone")
     for name, form in _NAMES.items():
-        given = tower.get(name) or "none"
-        if not isinstance(given, str) or not re.fullmatch(form, given, re.ASCII):
-            raise _refused(where, f"the {name} {given!r}", "a plain name")
+        value = tower.get(name) or "none"
+        if not isinstance(value, str) or not re.fullmatch(form, value, re.ASCII):
+            raise _refused(where, f"the {name} {value!r}", "a plain name")
 
 
 def _read(path: Path) -> Any:

@@ -32,19 +32,19 @@ def spelled(rows: pa.RecordBatch, row: int) -> str:
 
 
 @typed
-def uids(urls: Strings, given: Strings | None = None) -> pa.StringArray:
-    """Return the MD5 of each URL as 32 lower-case hexadecimal digits, or the `given` uid where it is not null.
+def uids(urls: Strings, stated_uids: Strings | None = None) -> pa.StringArray:
+    """Return the MD5 of each URL as 32 lower-case hexadecimal digits, or that of `stated_uids` where it is not null.
 
-    >>> uids(pa.array(["https://example.org/", None, "b.png"]), given=pa.array([None, None, "b"])).to_pylist()
+    >>> uids(pa.array(["https://example.org/", None, "b.png"]), stated_uids=pa.array([None, None, "b"])).to_pylist()
     ['ef57f67c6e906397e7bb672c286a4969', None, 'b']
     """
     urls = string_array(urls, "urls")
-    if given is None:
+    if stated_uids is None:
         return _digests(urls)
-    own = string_array(given, "uids").cast(pa.string())
-    _require_as_many(own, "uids", urls, "urls")
-    missing = own.is_null()
-    return pc.replace_with_mask(own, missing, _digests(urls.filter(missing))) if own.null_count else own
+    stated = string_array(stated_uids, "uids").cast(pa.string())
+    _require_as_many(stated, "uids", urls, "urls")
+    missing = stated.is_null()
+    return pc.replace_with_mask(stated, missing, _digests(urls.filter(missing))) if stated.null_count else stated
 
 
 def uid_hashes(uids: pa.Array) -> np.ndarray:

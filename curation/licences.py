@@ -65,8 +65,8 @@ def licences_of(links: Iterable[tuple[str, str]], metas: Iterable[tuple[str, str
     for tokens, address in links:
         if not _TOKENS.isdisjoint(tokens.lower().split()):
             stated |= bit_of(address)
-        elif found := _links_to(address):
-            linked |= _bit_of_code(found[1])
+        elif match := _links_to(address):
+            linked |= _bit_of_code(match[1])
     for name, content in metas:
         name = name.strip().lower().replace(":", ".")
         if name in _METAS or (name in _RIGHTS and _address(content)):
@@ -85,14 +85,14 @@ def bit_of(value: str) -> int:
     """
     if not value.strip():
         return 0
-    found = _address(value) or _short(value)
-    return (_bit_of_code(found[1]) if found else 0) or LICENCES["other"]
+    match = _address(value) or _short(value)
+    return (_bit_of_code(match[1]) if match else 0) or LICENCES["other"]
 
 
 def _bit_of_code(code: str) -> int:
     """Return the bit of a licence of Creative Commons; 0 for a code that is none of theirs."""
     code = re.sub("[ _]", "-", code.lower()).rstrip("-")
-    ordered = "-".join(each for each in _ELEMENTS if each in code.split("-"))
+    ordered = "-".join(element for element in _ELEMENTS if element in code.split("-"))
     name = f"cc-{ordered}" if len(ordered) == len(code) else _BY_CODE.get(code)
     return LICENCES.get(name, LICENCES["cc-other"]) if name else 0
 
@@ -104,8 +104,8 @@ def _values(script: str) -> Iterator[str]:
     except (ValueError, RecursionError):
         return
     for node in nodes:
-        given = node.get("license")
-        for value in given if type(given) is list else [given]:
+        licence = node.get("license")
+        for value in licence if type(licence) is list else [licence]:
             if type(value) is dict:
                 value = value.get("@id", value.get("url"))
             if type(value) is str:
@@ -114,8 +114,8 @@ def _values(script: str) -> Iterator[str]:
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
     if type(tree) is list:
-        for each in tree:
-            yield from _nodes(each)
+        for branch in tree:
+            yield from _nodes(branch)
     elif type(tree) is dict:
         kinds = tree.get("@type")
         if not any(str(kind).endswith("Object") for kind in (kinds if type(kinds) is list else [kinds])):
@@ -138,17 +138,17 @@ def license_column(signals: pa.Array) -> pa.Array:
     """Return the name of the licence that each row of `signals` states, `none` for a null."""
     bits = (signals.fill_null(0).to_numpy() & MASK) >> _FIRST
     stated = np.flatnonzero(bits)
-    found, places = np.unique(bits[stated], return_inverse=True)
+    distinct, places = np.unique(bits[stated], return_inverse=True)
     codes = np.zeros(len(bits), np.int8)
     codes[stated] = places + 1
-    return pa.array([NONE, *map(name_of, (found << _FIRST).tolist())], pa.string()).take(pa.array(codes))
+    return pa.array([NONE, *map(name_of, (distinct << _FIRST).tolist())], pa.string()).take(pa.array(codes))
 
 
 def tally_licenses(rows: pa.RecordBatch, tallies: Tallies) -> None:
     """Tally the rows of a manifest by their column `license`, if they have one."""
     if "license" in rows.schema.names:
-        for each in rows["license"].value_counts().to_pylist():
-            tallies.add(f"{KEPT}{each['values']}", each["counts"])
+        for count in rows["license"].value_counts().to_pylist():
+            tallies.add(f"{KEPT}{count['values']}", count["counts"])
 
 
 def licenses_in(tallies: Tallies, prefix: str = KEPT) -> dict[str, int]:

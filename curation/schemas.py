@@ -97,7 +97,9 @@ MATCHED = pa.schema(
 
 # The texts of an image as training reads them, which needs no pages.
 _OF_PAGES = ("page_url", "record")
-TRAINED_TEXTS = pa.field("candidates", pa.list_(pa.struct([each for each in CANDIDATE if each.name not in _OF_PAGES])))
+TRAINED_TEXTS = pa.field(
+    "candidates", pa.list_(pa.struct([field for field in CANDIDATE if field.name not in _OF_PAGES]))
+)
 
 # The columns of MATCHED that sampling reads.
 SAMPLED = pa.schema([MATCHED.field(name) for name in ("uid", "url", "page_url", "candidates")])

@@ -104,10 +104,10 @@ class Build:
     def titles(self) -> BuildPart:
         """Return the part with the titles of all languages, whether or not it has been counted yet."""
         files = sorted(_identity(path) for path in self.sources.pageviews)
-        known = {"languages": self.sources.languages, "namespaces": self.sources.namespaces, "dumps": self._articles()}
+        facts = {"languages": self.sources.languages, "namespaces": self.sources.namespaces, "dumps": self._articles()}
         numbers = self.config.numbers().items()
         config = {name: value for name, value in numbers if "title" in name or "longest" in name}
-        return BuildPart(_TITLES, "titles", {"version": VERSION, "files": files, **known, "config": config})
+        return BuildPart(_TITLES, "titles", {"version": VERSION, "files": files, **facts, "config": config})
 
     def _articles(self) -> dict[str, list]:
         """Return, by language, the identities of the dumps whose articles decide which titles are kept.
@@ -125,7 +125,9 @@ class Build:
         if stamp is None or stamp["made_from"] != json.loads(json.dumps(part.made_from)):
             return False
         folder = self.parts.folder / part.name
-        return all(is_sound(OwnFile(folder / name, each, AGAIN)) for name, each in stamp.get("checksums", {}).items())
+        return all(
+            is_sound(OwnFile(folder / name, checksum, AGAIN)) for name, checksum in stamp.get("checksums", {}).items()
+        )
 
     def sources_of(self, code: str, read: Read) -> list[EntrySource]:
         """Return the entries of a language from each source, the source with the highest precedence first.
@@ -134,10 +136,10 @@ class Build:
         """
         if code in self.sources.lists:
             return [EntrySource("list", self.sources.lists[code])]
-        own = self.sources.wordnets_of(code)
+        wordnets = self.sources.wordnets_of(code)
         # Sorted, as the order of the language's files is arbitrary.
         lemmas = sorted(
-            {lemma for file in own for lemma in wordnet.lemmas(file, read["wordnet"], names_only=code == ENGLISH)}
+            {lemma for file in wordnets for lemma in wordnet.lemmas(file, read["wordnet"], names_only=code == ENGLISH)}
         )
         files: dict[str, OwnFile | None] = {}
         if code in self.sources.counted:
@@ -148,10 +150,11 @@ class Build:
         chosen = [_chosen(name, file) for name, file in files.items() if file]
         lists, least = self.sources.frequencies_of(code), self.config.least_zipf
         frequent = [
-            EntrySource("frequencies", *frequency_lists.words(each, least, read["frequencies"])) for each in lists
+            EntrySource("frequencies", *frequency_lists.words(frequency, least, read["frequencies"]))
+            for frequency in lists
         ]
-        found = [EntrySource("wordnet", lemmas), *chosen, *frequent]
-        both = (EntrySource(each.name, *in_both_alphabets(code, each.entries, each.scores)) for each in found)
+        sources = [EntrySource("wordnet", lemmas), *chosen, *frequent]
+        both = (EntrySource(source.name, *in_both_alphabets(code, source.entries, source.scores)) for source in sources)
         return [EntrySource("numbers", NUMBERS), *both]
 
     def write(self, output: Path, check: Callable[[], None]) -> None:
@@ -197,7 +200,7 @@ class Build:
             "rules": self.config.rules,
             "parameters": self.config.numbers(),
             "sources": owned,
-            "missing": sorted(set(sources.wanted or []) - set(owned)),
+            "missing": sorted(set(sources.chosen_codes or []) - set(owned)),
             "dropped": dropped,
             **{name: dict(sorted(tally.items())) for name, tally in read.items()},
             "wikipedia": {code: articles.summed(self._tally(_ngrams(code))) for code in sources.counted},
@@ -319,17 +322,17 @@ def merge(
     names, entries, scores = list[str](), [pa.array([], pa.string())], [pa.array([], pa.float64())]
     bits = [np.zeros(0, np.int64)]
     for source in sources:
-        own: list[str | None] = [*source.entries]
+        forms: list[str | None] = [*source.entries]
         plain, written = are_plain(source.entries), source.entries
         others = [place for place, is_plain in enumerate(plain) if not is_plain or len(written[place]) > longest]
         for place, entry in zip(others, _FORMS[rules]([written[place] for place in others]), strict=True):
             if reason := _refusal(entry, rules, longest):
                 dropped.setdefault(reason, []).append(written[place])
-            own[place] = None if reason else entry
+            forms[place] = None if reason else entry
         names += [source.name] * (source.name not in names)
-        entries.append(pa.array(own, pa.string()))
-        scores.append(pa.array(source.scores, pa.float64()) if source.scores else pa.nulls(len(own), pa.float64()))
-        bits.append(np.full(len(own), 1 << names.index(source.name)))
+        entries.append(pa.array(forms, pa.string()))
+        scores.append(pa.array(source.scores, pa.float64()) if source.scores else pa.nulls(len(forms), pa.float64()))
+        bits.append(np.full(len(forms), 1 << names.index(source.name)))
     written = pa.concat_arrays(entries)
     rows = written.is_valid().to_numpy(zero_copy_only=False).nonzero()[0]
     coded = written.drop_null().dictionary_encode()

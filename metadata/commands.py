@@ -67,15 +67,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: Namespace) -> None:
     """Fetch the sources that the flags name, build all entries, and print the number of entries from each source."""
-    wanted = follow(args) if args.recipe else None
+    original = follow(args) if args.recipe else None
     config, uploads = made(MetadataConfig, args), modules(*UPLOADS)
     output = require_output(Path(args.output))
     for module in uploads:
         module.require(args)
     if args.starter:
-        for flag, found in starter.paths().items():
-            setattr(args, flag, [*getattr(args, flag), *found])
-    counted = [each.rpartition("=")[2] for each in args.frequencies if each != WORDFREQ]
+        for flag, starter_paths in starter.paths().items():
+            setattr(args, flag, [*getattr(args, flag), *starter_paths])
+    counted = [argument.rpartition("=")[2] for argument in args.frequencies if argument != WORDFREQ]
     require_apart(output, [*args.wordnet, *args.wikipedia, *args.pageviews, *counted], except_in=[DOWNLOADS])
     pipeline.require_claimable(output)
     fetched = fetch_sources(args, output)
@@ -84,15 +84,15 @@ def run(args: Namespace) -> None:
     paths = {kind: getattr(args, kind) + fetched.get(kind, []) for kind in KINDS}
     lists = read_lists(args.entries)
     sources = Sources.find(**paths, lists=lists, languages=args.languages, wikipedia_code=args.wikipedia_code)
-    if wanted:
-        require_sources(wanted["recipe"], recipe(sources), wanted["name"])
+    if original:
+        require_sources(original["recipe"], recipe(sources), original["name"])
     pipeline.write_metadata(engine_for(args, "build_metadata"), config, sources, output, ConsoleProgress())
     facts = content_of((output / FACTS).read_bytes())
     say(table(facts))
     say(f"\nmetadata: {output}, {facts['entries']:,} entries, {facts['name']}, digest {facts['digest']}")
-    if wanted:
-        require_entries(wanted, facts)
-        say(f"its entries are those of {wanted['name']}")
+    if original:
+        require_entries(original, facts)
+        say(f"its entries are those of {original['name']}")
     for module in uploads:
         module.upload(args, {CARD: card(facts)}, [FACTS, ENTRIES])
 
@@ -104,13 +104,13 @@ def follow(args: Namespace) -> dict[str, Any]:
     """
     if made(MetadataConfig, args) != MetadataConfig() or args.languages:
         raise InputError("--recipe says which numbers, rules and languages are taken; leave the flags of these out")
-    found = read_recipe(args.recipe)
-    values = found["parameters"] | {"rules": found["rules"], "languages": found["recipe"]["languages"]}
+    facts = read_recipe(args.recipe)
+    values = facts["parameters"] | {"rules": facts["rules"], "languages": facts["recipe"]["languages"]}
     if args.download is None and not (args.starter or any(getattr(args, kind) for kind in KINDS)):
-        values |= {kind: found["inputs"].get(kind, []) for kind in KINDS}
+        values |= {kind: facts["inputs"].get(kind, []) for kind in KINDS}
     for name, value in values.items():
         setattr(args, name, value)
-    return found
+    return facts
 
 
 def require_output(output: Path) -> Path:
@@ -217,12 +217,12 @@ def _add_downloads(group: FlagGroup) -> None:
 def table(facts: dict) -> str:
     """Return a text table, one line per language, of the number of entries by source; `facts` is metadata.json."""
     counts: dict[str, dict[str, int]] = facts["sources"]
-    names = [name for name in COLUMNS if any(name in own for own in counts.values())]
-    total = {code: sum(own.values()) for code, own in counts.items()}
+    names = [name for name in COLUMNS if any(name in by_source for by_source in counts.values())]
+    total = {code: sum(by_source.values()) for code, by_source in counts.items()}
     rows = [["language", "entries", *names]]
     for code in sorted(total, key=lambda code: (-total[code], code)):
-        own = [counts[code].get(name, 0) for name in names]
-        rows.append([f"{language(code).name} ({code})", *(f"{count:,}" for count in (total[code], *own))])
+        numbers = [counts[code].get(name, 0) for name in names]
+        rows.append([f"{language(code).name} ({code})", *(f"{count:,}" for count in (total[code], *numbers))])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows]
     missing = [f"no source has entries of {language(code).name} ({code})" for code in facts["missing"]]
@@ -250,10 +250,10 @@ def card(facts: dict) -> str:
 def listing(results: Iterable[FetchResult]) -> list[str]:
     """Return a line for each download, with size, outcome and path or reason, and a last line with the total size."""
     results, lines = [*results], []
-    for each in results:
-        about = each.reason or f"{each.download.path}  {redacted(each.download.url)}"
-        lines.append(f"{readable(each.size):>9}  {each.outcome:7}  {about}")
-    known = sum(each.size or 0 for each in results)
-    unknown = sum(each.size is None for each in results)
+    for result in results:
+        about = result.reason or f"{result.download.path}  {redacted(result.download.url)}"
+        lines.append(f"{readable(result.size):>9}  {result.outcome:7}  {about}")
+    total = sum(result.size or 0 for result in results)
+    unknown = sum(result.size is None for result in results)
     more = f", {unknown} of unknown size" if unknown else ""
-    return [*lines, f"{readable(known):>9}  in {len(results)} files{more}"]
+    return [*lines, f"{readable(total):>9}  in {len(results)} files{more}"]

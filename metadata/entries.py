@@ -80,10 +80,10 @@ def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: C
         require_room(size)
         more = facts()
     together = sha256_of_all(sums)
-    own = {"version": VERSION, "name": named(more.get("recipe", {}).get("date"), together)}
-    own |= {"digest": digest_of_all(digests), "sha256": together, "sha256_of": sums}
-    own |= {"entries": writer.rows, "languages": counts}
-    write_json(directory / FACTS, own | more | {"checksums": {ENTRIES: checksum}})
+    members = {"version": VERSION, "name": named(more.get("recipe", {}).get("date"), together)}
+    members |= {"digest": digest_of_all(digests), "sha256": together, "sha256_of": sums}
+    members |= {"entries": writer.rows, "languages": counts}
+    write_json(directory / FACTS, members | more | {"checksums": {ENTRIES: checksum}})
 
 
 def entries_file(directory: Path) -> OwnFile:
@@ -265,9 +265,9 @@ class Entries:
         """
         columns = {language(code).code: _distinct(code, strings) for code, strings in lists.items()}
         rows = [
-            pa.table({"language": pa.repeat(known.code, len(columns[known.code])), "entry": columns[known.code]})
-            for known in LANGUAGES
-            if known.code in columns
+            pa.table({"language": pa.repeat(code, len(columns[code])), "entry": columns[code]})
+            for code in (language.code for language in LANGUAGES)
+            if code in columns
         ]
         if not rows:
             raise InputError("there are no entries; give those of at least one language")
@@ -331,10 +331,10 @@ class Entries:
 
     def language(self, id: int) -> str:
         """Return the code of the language of the entry with this id; InputError for an id out of range."""
-        known = self._known(id)
-        return next(code for code, ids in self.languages.items() if ids.start <= known < ids.stop)
+        number = self._checked(id)
+        return next(code for code, ids in self.languages.items() if ids.start <= number < ids.stop)
 
-    def _known(self, id: int) -> int:
+    def _checked(self, id: int) -> int:
         require_integer("id", id, -(2**63))
         if not 0 <= id < len(self):
             raise InputError(f"there is no entry {id}; ids go from 0 to {len(self) - 1}")
@@ -475,22 +475,22 @@ def _readable(directory: Path) -> Iterator[None]:
 
 def _ids(languages: pa.ChunkedArray) -> dict[str, slice]:
     """Return the slice of ids of each language, given the language code of each entry in the order of ids."""
-    found: dict[str, slice] = {}
+    ids_of_code: dict[str, slice] = {}
     begin = 0
     for chunk in filter(len, languages.chunks):
         runs, start = pc.run_end_encode(chunk), begin
         for code, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
-            goes_on = code in found and found[code].stop == begin
-            found[code] = slice(found[code].start if goes_on else begin, start + end)
+            goes_on = code in ids_of_code and ids_of_code[code].stop == begin
+            ids_of_code[code] = slice(ids_of_code[code].start if goes_on else begin, start + end)
             begin = start + end
-    return found
+    return ids_of_code
 
 
 def _distinct(code: str, strings: Sequence[str] | pa.Array) -> pa.Array:
     """Return the entries of one language as an array; InputError for a null, empty or repeated entry."""
-    given = string_array(strings, f"entries of {code}")
-    require_room(size_of(given))
-    column = given.cast(pa.string())
+    strings = string_array(strings, f"entries of {code}")
+    require_room(size_of(strings))
+    column = strings.cast(pa.string())
     if column.null_count:
         raise InputError(f"entry {pc.index(pc.is_null(column), True)} of {code} is null: leave it out")
     empty = pc.index(pc.binary_length(column), pa.scalar(0, pa.int32())).as_py()

@@ -71,26 +71,26 @@ def find(arguments: Iterable[str]) -> list[FrequencyList]:
 
     InputError for a path without a list, or if neither the argument nor the path names a language.
     """
-    found: list[FrequencyList] = []
+    lists: list[FrequencyList] = []
     for argument in map(str, arguments):
-        found += _of_package() if argument == WORDFREQ else _of_path(argument)
-    return list(dict.fromkeys(found))
+        lists += _of_package() if argument == WORDFREQ else _of_path(argument)
+    return list(dict.fromkeys(lists))
 
 
-def words(given: FrequencyList, least: float, tally: Counter) -> Rated:
+def words(frequency_list: FrequencyList, least: float, tally: Counter) -> Rated:
     """Return the words of a list with a Zipf value of at least `least`, the most frequent first, and their Zipf values.
 
     In a list without capitals, each word is followed by itself with a capital. A ranked list gives all its words, and
     None for the values. `tally` counts words and dropped lines.
     """
-    found, zipf = given.read(given.path, least, tally)
-    tally["words"] += len(found)
-    if any(map(ne, found, map(str.lower, found))):
-        return found, zipf
-    capitals = {first: capitalised(first, given.language.code) for first in {word[0] for word in found}}
-    cased = [capitals[word[0]] + word[1:] for word in found]
-    is_new = [*_in_turns(repeat(True), map(ne, found, cased))]
-    return [*compress(_in_turns(found, cased), is_new)], zipf and [*compress(_in_turns(zipf, zipf), is_new)]
+    listed, zipf = frequency_list.read(frequency_list.path, least, tally)
+    tally["words"] += len(listed)
+    if any(map(ne, listed, map(str.lower, listed))):
+        return listed, zipf
+    capitals = {first: capitalised(first, frequency_list.language.code) for first in {word[0] for word in listed}}
+    cased = [capitals[word[0]] + word[1:] for word in listed]
+    is_new = [*_in_turns(repeat(True), map(ne, listed, cased))]
+    return [*compress(_in_turns(listed, cased), is_new)], zipf and [*compress(_in_turns(zipf, zipf), is_new)]
 
 
 def _in_turns(first: Iterable[T], second: Iterable[T]) -> Iterator[T]:
@@ -112,39 +112,39 @@ def _of_package() -> Iterator[FrequencyList]:
     from wordfreq import available_languages
 
     for code, path in sorted(available_languages().items()):
-        for each in map(of_label, _ONE_LIST.get(code, (code,))):
-            if each is not OTHER:
-                yield FrequencyList(str(path), each, _read_package)
+        for language in map(of_label, _ONE_LIST.get(code, (code,))):
+            if language is not OTHER:
+                yield FrequencyList(str(path), language, _read_package)
 
 
 def _read_package(path: str, least: float, tally: Counter) -> Rated:
     from wordfreq import read_cBpack
 
-    found: list[str] = []
+    words: list[str] = []
     zipf: list[float] = []
     for centibels, alike in enumerate(read_cBpack(path)):  # words by centibels below a word that is every word
         value = (900 - centibels) / 100
         if value < least:
             break
-        own = [word for word in alike if not ("0" in word and _NUMERAL.search(word))]
-        tally["dropped.numeral"] += len(alike) - len(own)
-        found += own
-        zipf += [value] * len(own)
-    return found, zipf
+        kept = [word for word in alike if not ("0" in word and _NUMERAL.search(word))]
+        tally["dropped.numeral"] += len(alike) - len(kept)
+        words += kept
+        zipf += [value] * len(kept)
+    return words, zipf
 
 
 def _of_path(argument: str) -> Iterator[FrequencyList]:
     code, equals, path = argument.partition("=")
-    given = of_tag(code) if equals else None
-    path = path if given else argument
-    found = expand(path)
-    if found is None:
+    language = of_tag(code) if equals else None
+    path = path if language else argument
+    contents = expand(path)
+    if contents is None:
         raise InputError(f"no file or folder at {path}; {EXPECTED}")
-    paths = [each for each in found.paths if found.is_file or _NAMES.fullmatch(_name(each))]
+    paths = [file for file in contents.paths if contents.is_file or _NAMES.fullmatch(_name(file))]
     if not paths:
         raise InputError(f"{path} holds no .tsv or .txt; {EXPECTED}")
-    for each in paths:
-        yield FrequencyList(each, given or _language_of(each), _read_file)
+    for file in paths:
+        yield FrequencyList(file, language or _language_of(file), _read_file)
 
 
 def _name(path: str) -> str:
@@ -159,8 +159,8 @@ def _language_of(path: str) -> Language:
     stem = _name(path).partition(".")[0]
     parts = re.split("[-_]", stem)
     for name in (stem, parts[0], parts[-1], PurePosixPath(path).parent.name):
-        if found := of_tag(name):
-            return found
+        if language := of_tag(name):
+            return language
     raise InputError(
         f"neither the name of {path} nor its folder's says a language; call it en.tsv, or give LANGUAGE={path}"
     )

@@ -14,21 +14,21 @@ def find_words(kinds, begins, starts, ends, follows):
     i have the bit GAP. kinds[j] (uint8) has the bits of character j, such as LETTER; begins[j] is True if ICU begins a
     segment there. A boundary inside a symbol of the `unicode` rules is ignored; each SEPARATOR is its own segment.
     """
-    found, last = 0, 0
+    count, last = 0, 0
     start, has_letter, is_gap, only_gap = 0, False, False, False
     for at in range(len(kinds)):
-        own = kinds[at]
-        joins = own & last & IN_WORD or (own & MARK and last & (IN_WORD | SPACELESS))
-        if (begins[at] and not joins) or (own | last) & SEPARATOR:
+        kind = kinds[at]
+        joins = kind & last & IN_WORD or (kind & MARK and last & (IN_WORD | SPACELESS))
+        if (begins[at] and not joins) or (kind | last) & SEPARATOR:
             if has_letter:
-                starts[found], ends[found], follows[found] = start, at, only_gap
-                found += 1
+                starts[count], ends[count], follows[count] = start, at, only_gap
+                count += 1
             only_gap = has_letter or (only_gap and is_gap)
             start, has_letter, is_gap = at, False, True
-        has_letter |= own & LETTER != 0
-        is_gap &= own & GAP != 0
-        last = ((own | last) & SPACELESS or IN_WORD) if own & MARK else own
+        has_letter |= kind & LETTER != 0
+        is_gap &= kind & GAP != 0
+        last = ((kind | last) & SPACELESS or IN_WORD) if kind & MARK else kind
     if has_letter:
-        starts[found], ends[found], follows[found] = start, len(kinds), only_gap
-        found += 1
-    return found
+        starts[count], ends[count], follows[count] = start, len(kinds), only_gap
+        count += 1
+    return count

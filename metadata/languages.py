@@ -120,8 +120,8 @@ def of_tag(tag: str) -> Language | None:
     ('zh', 'en', None, None)
     """
     primary = _plain(tag.strip().lower()).partition("_")[0]
-    found = of_label(primary) if 2 <= len(primary) <= 3 else OTHER
-    return None if found is OTHER else found
+    language = of_label(primary) if 2 <= len(primary) <= 3 else OTHER
+    return None if language is OTHER else language
 
 
 def of_stated(stated: str) -> Language | None:
@@ -140,13 +140,13 @@ def _of_stated(stated: str) -> Language | None:
     name = stated.strip().removeprefix("__label__")
     if is_label(name):
         return of_label(name)
-    known, plain = _stated_names(), key(name)
-    found = known.get(name) or known.get(plain)
-    if found is None and (tag := _stated_tag().fullmatch(_plain(name).lower())):
-        found = known.get(tag["language"])
-    if found is None and name.endswith(")"):  # Portuguese (Brazil)
-        found = known.get(key(name.partition("(")[0]))
-    return found
+    by_name, plain = _stated_names(), key(name)
+    language = by_name.get(name) or by_name.get(plain)
+    if language is None and (tag := _stated_tag().fullmatch(_plain(name).lower())):
+        language = by_name.get(tag["language"])
+    if language is None and name.endswith(")"):  # Portuguese (Brazil)
+        language = by_name.get(key(name.partition("(")[0]))
+    return language
 
 
 def key(name: str) -> str:
@@ -159,7 +159,7 @@ def key(name: str) -> str:
     """
     plain = name.lower()
     if not name.isascii():
-        plain = "".join(each for each in normalize("NFKD", name.casefold()) if not combining(each))
+        plain = "".join(character for character in normalize("NFKD", name.casefold()) if not combining(character))
     return re.sub(r"[\W_]+", "_", plain).strip("_")
 
 
@@ -214,6 +214,8 @@ def _plain(code: str) -> str:
 
 
 def _advice(code: str) -> str:
-    known = _BY_NAME | _BY_WORDNET | _BY_LABEL
-    codes = dict.fromkeys(known[each].code for each in nearest(_plain(code), known, 3) if known[each] is not OTHER)
+    by_name = _BY_NAME | _BY_WORDNET | _BY_LABEL
+    codes = dict.fromkeys(
+        by_name[name].code for name in nearest(_plain(code), by_name, 3) if by_name[name] is not OTHER
+    )
     return f"did you mean {' or '.join(codes)}?" if codes else "languages.csv lists all, such as en, ja or sw"

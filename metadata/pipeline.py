@@ -13,7 +13,7 @@ from metadata.entries import ENTRIES, FACTS, Entries
 from metadata.sources import Sources
 from metadata.stages.ngrams import NgramPlan, ngram_entries
 from metadata.stages.titles import TitlePlan, title_entries
-from runtime.engine import Engine, Given, engine_of, started
+from runtime.engine import Engine, EngineLike, engine_of, started
 from runtime.errors import InputError, typed
 from runtime.progress import Progress
 from runtime.storage.atomic import Parts, finished
@@ -29,7 +29,7 @@ _COUNTS = "counts"  # a temporary folder for counts, until entries are chosen
 
 @typed
 def build_metadata(
-    engine: Given, config: MetadataConfig, sources: Sources, output: str | Path, progress: Progress | None = None
+    engine: EngineLike, config: MetadataConfig, sources: Sources, output: str | Path, progress: Progress | None = None
 ) -> Entries:
     """Write the entries of all languages to a folder as `write_metadata` does, and return them."""
     write_metadata(engine, config, sources, output, progress)
@@ -37,7 +37,7 @@ def build_metadata(
 
 
 def write_metadata(
-    engine: Given, config: MetadataConfig, sources: Sources, output: str | Path, progress: Progress | None = None
+    engine: EngineLike, config: MetadataConfig, sources: Sources, output: str | Path, progress: Progress | None = None
 ) -> None:
     """Write the entries of all languages to a folder.
 
@@ -56,8 +56,8 @@ def write_metadata(
 
 def require_claimable(folder: Path) -> None:
     """Refuse a folder that holds anything but metadata or the beginning of a build."""
-    found = finished(names(folder)) - {WORK}
-    if FACTS not in found and (more := sorted(found - {ENTRIES, COUNTED, DOWNLOADS})):
+    files = finished(names(folder)) - {WORK}
+    if FACTS not in files and (more := sorted(files - {ENTRIES, COUNTED, DOWNLOADS})):
         raise InputError(f"output {folder} holds {more[0]}, which is of no metadata; give an empty or new folder")
 
 
@@ -105,10 +105,10 @@ class Counting:
 
     def _has(self, part: BuildPart) -> bool:
         """Return whether a part exists that was made from the same files and parameters; log it if so."""
-        found = self.build.has(part)
-        if found:
+        is_counted = self.build.has(part)
+        if is_counted:
             log.info("%s: counted before", part.title)
-        return found
+        return is_counted
 
     def _finish(self, part: BuildPart, result: TaskResult) -> None:
         checksums = dict(sorted(result.files.items()))

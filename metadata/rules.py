@@ -81,10 +81,10 @@ def is_plain(text: str) -> bool:
 
 def are_plain(texts: Sequence[str]) -> list[bool]:
     """Return `is_plain` of each text, in a tenth of the time."""
-    found = list(map(str.isalnum, texts))
-    together = "\n".join(compress(texts, found))
+    alphanumeric = list(map(str.isalnum, texts))
+    together = "\n".join(compress(texts, alphanumeric))
     if unicodedata.is_normalized("NFKC", together) and "\u02bc" not in together:
-        return found
+        return alphanumeric
     return list(map(is_plain, texts))
 
 
@@ -141,21 +141,21 @@ def symbols(text: str) -> list[str]:
     ['l', "'", 'homme', ',', 'ラ', 'ー', 'メ', 'ン']
     """
     classes = character_classes()
-    found: list[str] = []
+    symbols: list[str] = []
     before = SEPARATOR  # the class of the last symbol, while characters may still join it
     for character in normalise(text):
-        own = classes[ord(character)]
-        if own == MARK:
-            own = SPACELESS if before == SPACELESS else WORD
-            joins = own == before
+        kind = classes[ord(character)]
+        if kind == MARK:
+            kind = SPACELESS if before == SPACELESS else WORD
+            joins = kind == before
         else:
-            joins = own == before == WORD
+            joins = kind == before == WORD
         if joins:
-            found[-1] += character
-        elif own != SEPARATOR:
-            found.append(character)
-        before = own
-    return found
+            symbols[-1] += character
+        elif kind != SEPARATOR:
+            symbols.append(character)
+        before = kind
+    return symbols
 
 
 @lru_cache(maxsize=1)
@@ -205,10 +205,10 @@ def _joining() -> list[int]:
 
 
 def _matching(pattern: str) -> np.ndarray:
-    found = np.zeros(0x110000, bool)
+    matches = np.zeros(0x110000, bool)
     for run in regex.finditer(f"(?:{pattern})+", _ALL):
-        found[run.start() : run.end()] = True
-    return found
+        matches[run.start() : run.end()] = True
+    return matches
 
 
 def paged(*properties: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -249,8 +249,8 @@ def letter_table(scripts: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 def _letters(pattern: str) -> np.ndarray:
     """Return the code points (uint32) of all letters that match `pattern`."""
-    found = "".join(regex.findall(f"{pattern}+", _all_letters()))
-    return np.frombuffer(found.encode("utf-32-le"), np.uint32)
+    letters = "".join(regex.findall(f"{pattern}+", _all_letters()))
+    return np.frombuffer(letters.encode("utf-32-le"), np.uint32)
 
 
 @lru_cache(maxsize=1)
@@ -274,14 +274,14 @@ def han_table() -> tuple[np.ndarray, ...]:
     The bits of code point `c` are at `pages[c >> 8] << 8 | c & 255`. Kana also have the bit JAPANESE, except the
     characters in NO_SIGN.
     """
-    found = np.zeros(0x110000, np.int64)
+    bits = np.zeros(0x110000, np.int64)
     for code in range(0x4E00, 0xA000):
-        found[code] = han_bits(chr(code))
+        bits[code] = han_bits(chr(code))
     kana = regex.findall(
         r"[\p{Hiragana}\p{Katakana}]", "".join(map(chr, (*range(0x3000, 0x3200), *range(0xFF00, 0xFFA0))))
     )
-    found[[ord(character) for character in kana if character not in NO_SIGN]] = JAPANESE
-    return paged(found)
+    bits[[ord(character) for character in kana if character not in NO_SIGN]] = JAPANESE
+    return paged(bits)
 
 
 def han_bits(character: str) -> int:
@@ -293,11 +293,11 @@ def han_bits(character: str) -> int:
     >>> [han_bits(character) for character in "们駅山"]
     [1, 2, 0]
     """
-    frequent, known = {}, {}
+    frequent, encodable = {}, {}
     for name, last in _LAST.items():
         encoded = character.encode(name, "ignore")
-        known[name] = len(encoded) == 2
-        frequent[name] = known[name] and encoded[0] <= last
-    if not known["euc_jp"]:
+        encodable[name] = len(encoded) == 2
+        frequent[name] = encodable[name] and encoded[0] <= last
+    if not encodable["euc_jp"]:
         return CHINESE if frequent["gb2312"] or frequent["big5"] else 0
-    return JAPANESE if frequent["euc_jp"] and not (known["gb2312"] or known["big5"]) else 0
+    return JAPANESE if frequent["euc_jp"] and not (encodable["gb2312"] or encodable["big5"]) else 0

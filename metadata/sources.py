@@ -51,7 +51,7 @@ class Sources:
     wikipedias: Sequence[WikipediaFile] = ()
     pageviews: Sequence[str] = ()
     lists: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by language code
-    wanted: Sequence[str] | None = None  # language codes; None: all that have a source
+    chosen_codes: Sequence[str] | None = None  # language codes; None: all that have a source
     frequencies: Sequence[FrequencyList] = ()
 
     @classmethod
@@ -70,8 +70,8 @@ class Sources:
 
         `wikipedia_code` is the Wikipedia of all dumps, needed if neither a dump's path nor its header names one.
         """
-        given = {"wordnet": wordnet, "wikipedia": wikipedia, "pageviews": pageviews, "frequencies": frequencies}
-        for name, paths in given.items():
+        paths_by_kind = {"wordnet": wordnet, "wikipedia": wikipedia, "pageviews": pageviews, "frequencies": frequencies}
+        for name, paths in paths_by_kind.items():
             require_several(name, paths)
         return cls(
             wordnets=wordnet_files.find(wordnet),
@@ -79,13 +79,13 @@ class Sources:
             pageviews=views.find(pageviews),
             frequencies=frequency_lists.find(frequencies),
             lists=lists or {},
-            wanted=languages,
+            chosen_codes=languages,
         )
 
     def __post_init__(self) -> None:
         for code, strings in self.lists.items():
             require_several(f"entries of {code}", strings)
-        for code in self.wanted or ():
+        for code in self.chosen_codes or ():
             language(code)
 
     @cached_property
@@ -95,12 +95,12 @@ class Sources:
         They are the wanted languages with a source. Page views are a source of every language with a Wikipedia.
         """
         with_source = {file.language.code for file in self.wordnets} | set(self.lists)
-        with_source |= {each.language.code for each in self.frequencies}
+        with_source |= {frequency.language.code for frequency in self.frequencies}
         with_source |= {of_wikipedia(file.wikipedia).code for file in self.wikipedias}
         if self.pageviews:
             with_source |= {language.code for language in LANGUAGES if language.wikipedia}
-        if self.wanted is not None:
-            with_source &= set(self.wanted)
+        if self.chosen_codes is not None:
+            with_source &= set(self.chosen_codes)
         return [language.code for language in LANGUAGES if language.code in with_source]
 
     @cached_property
@@ -114,7 +114,7 @@ class Sources:
 
     def frequencies_of(self, code: str) -> list[FrequencyList]:
         """Return the frequency lists of the language `code`."""
-        return [each for each in self.frequencies if each.language.code == code]
+        return [frequency for frequency in self.frequencies if frequency.language.code == code]
 
     @property
     def is_starter(self) -> bool:
@@ -123,14 +123,14 @@ class Sources:
 
     def licences(self) -> dict[str, str]:
         """Return the licence of each frequency list and wordnet that states one, by the source's name."""
-        lists = {each.source: each.licence for each in self.frequencies if each.licence}
+        lists = {frequency.source: frequency.licence for frequency in self.frequencies if frequency.licence}
         return lists | wordnet_files.licences(self.wordnets)
 
     def versions(self) -> dict[str, str]:
         """Return the version of each installed package that brings frequency lists or wordnets, by package name."""
-        sources = {each.source for each in self.frequencies}
-        own = {WORDFREQ: version(WORDFREQ)} if WORDFREQ in sources else {}
-        return own | wordnet_files.package_versions(file.path for file in self.wordnets)
+        sources = {frequency.source for frequency in self.frequencies}
+        of_wordfreq = {WORDFREQ: version(WORDFREQ)} if WORDFREQ in sources else {}
+        return of_wordfreq | wordnet_files.package_versions(file.path for file in self.wordnets)
 
     def wikipedias_of(self, code: str) -> list[WikipediaFile]:
         """Return the files of the Wikipedias that are merged into the language `code`."""
@@ -139,10 +139,10 @@ class Sources:
     @cached_property
     def namespaces(self) -> dict[str, list[str]]:
         """The names of namespaces by Wikipedia code, from the headers of all dumps of a Wikipedia together."""
-        found = defaultdict(set)
+        names_of_wiki = defaultdict(set)
         for file in self.wikipedias:
-            found[file.wikipedia].update(articles.namespaces(file))
-        return {code: sorted(names) for code, names in sorted(found.items()) if names}
+            names_of_wiki[file.wikipedia].update(articles.namespaces(file))
+        return {code: sorted(names) for code, names in sorted(names_of_wiki.items()) if names}
 
 
 def inputs(sources: Sources) -> dict[str, list[str]]:
@@ -151,13 +151,14 @@ def inputs(sources: Sources) -> dict[str, list[str]]:
         "wordnet": sorted(file.path for file in sources.wordnets),
         "wikipedia": sorted({file.path for file in sources.wikipedias}),
         PAGEVIEWS: sorted(sources.pageviews),
-        FREQUENCIES: sorted({each.source for each in sources.frequencies}),
+        FREQUENCIES: sorted({frequency.source for frequency in sources.frequencies}),
     }
 
 
 def recipe(sources: Sources) -> dict[str, Any]:
     """Return the recipe of a build's sources, a member of metadata.json; files are sorted by name, not by path."""
-    files = inputs(sources) | {FREQUENCIES: [each.path for each in sources.frequencies]}  # a package has several files
+    # A package has several files.
+    files = inputs(sources) | {FREQUENCIES: [frequency.path for frequency in sources.frequencies]}
     described = {kind: _described(paths) for kind, paths in files.items()}
     lists = sorted(sources.lists.items())
     described["lists"] = [{"name": code, "sha256": _of_list(strings)} for code, strings in lists]
@@ -165,7 +166,7 @@ def recipe(sources: Sources) -> dict[str, Any]:
     return {
         "date": max((day for name in names for day in days(name)), default=None),
         "days": sorted({day for file in described[PAGEVIEWS] for day in days(file["name"])}),
-        "languages": None if sources.wanted is None else sorted(sources.wanted),
+        "languages": None if sources.chosen_codes is None else sorted(sources.chosen_codes),
         "sources": described,
         "made_with": {PROJECT: __version__, "icu": ICU_VERSION, "unicode": unicodedata.unidata_version},
     }
@@ -177,7 +178,7 @@ def days(name: str) -> list[str]:
     >>> days("dewiki-20251101-pages-articles.xml.bz2"), days("pageviews-20240229-130000.gz"), days("a-20259999.gz")
     (['2025-11-01'], ['2024-02-29'], [])
     """
-    return [found for numbers in _DAY.findall(name) if (found := _day(*map(int, numbers)))]
+    return [day for numbers in _DAY.findall(name) if (day := _day(*map(int, numbers)))]
 
 
 def _day(*numbers: int) -> str | None:
@@ -199,11 +200,11 @@ def _described(paths: Iterable[str]) -> list[dict[str, Any]]:
 def _file(path: str) -> dict[str, Any]:
     system, inner = fsspec.url_to_fs(with_secrets(path))
     name = basename(path.partition("?")[0] if "://" in path else path)
-    found = {"name": name, "bytes": system.size(inner)}
-    if found["bytes"] is None or found["bytes"] > HASHED:  # None: not every server states sizes
-        return found
+    facts = {"name": name, "bytes": system.size(inner)}
+    if facts["bytes"] is None or facts["bytes"] > HASHED:  # None: not every server states sizes
+        return facts
     with system.open(inner, "rb") as file:
-        return found | {"sha256": sha256(file.read()).hexdigest()}
+        return facts | {"sha256": sha256(file.read()).hexdigest()}
 
 
 def _of_list(entries: Sequence[str]) -> str:
@@ -215,48 +216,48 @@ def read_recipe(path: str) -> dict[str, Any]:
     try:
         with reachable(as_path(path)):
             facts = content_of(read_bytes(as_path(path)))
-        found = {name: facts[name] for name in _MEMBERS}
-        found["recipe"] = {name: facts["recipe"][name] for name in ("languages", "sources", "made_with")}
-        found["inputs"] = {kind: facts["inputs"].get(kind, []) for kind in found["recipe"]["sources"]}
+        members = {name: facts[name] for name in _MEMBERS}
+        members["recipe"] = {name: facts["recipe"][name] for name in ("languages", "sources", "made_with")}
+        members["inputs"] = {kind: facts["inputs"].get(kind, []) for kind in members["recipe"]["sources"]}
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} holds no recipe ({error}); give the metadata.json of metadata") from None
-    return found
+    return members
 
 
-def require_sources(wanted: dict[str, Any], found: dict[str, Any], name: str) -> None:
-    """Raise InputError, which names the first difference, if the recipe `found` has other sources than `wanted`.
+def require_sources(original: dict[str, Any], recipe: dict[str, Any], name: str) -> None:
+    """Raise InputError, which names the first difference, if `recipe` has other sources than `original`.
 
-    `name` is the name of the metadata that `wanted` describes.
+    `name` is the name of the metadata that `original` describes.
     """
-    for kind in dict.fromkeys([*wanted["sources"], *found["sources"]]):
-        expected, given = (each["sources"].get(kind, []) for each in (wanted, found))
+    for kind in dict.fromkeys([*original["sources"], *recipe["sources"]]):
+        expected, actual = (one["sources"].get(kind, []) for one in (original, recipe))
         lacking, more = (
-            [file for file in one if file not in other] for one, other in ((expected, given), (given, expected))
+            [file for file in one if file not in other] for one, other in ((expected, actual), (actual, expected))
         )
         for file in lacking:
-            other = next((each for each in more if each["name"] == file["name"]), None)
+            other = next((candidate for candidate in more if candidate["name"] == file["name"]), None)
             come = f"the one given has {_marks(other)}" if other else "it is not among those given"
             raise InputError(f"{name} was built from {kind} {file['name']} with {_marks(file)}; {come}")
-        if more or len(given) != len(expected):
-            raise InputError(f"{name} was built without {kind} {(more or given)[-1]['name']}; leave it out")
+        if more or len(actual) != len(expected):
+            raise InputError(f"{name} was built without {kind} {(more or actual)[-1]['name']}; leave it out")
 
 
-def require_entries(wanted: dict[str, Any], found: dict[str, Any]) -> None:
+def require_entries(original: dict[str, Any], facts: dict[str, Any]) -> None:
     """Raise InputError, which names the languages that differ, if a build's entries are not those of its recipe.
 
-    `wanted` is the metadata.json of the recipe, `found` the metadata.json of the build.
+    `original` is the metadata.json of the recipe, `facts` the metadata.json of the build.
     """
-    if wanted["sha256"] == found["sha256"]:
+    if original["sha256"] == facts["sha256"]:
         return
-    codes = sorted({code for code, _ in wanted["sha256_of"].items() ^ found["sha256_of"].items()})
-    ours, theirs = found["recipe"]["made_with"], wanted["recipe"]["made_with"]
+    codes = sorted({code for code, _ in original["sha256_of"].items() ^ facts["sha256_of"].items()})
+    ours, theirs = facts["recipe"]["made_with"], original["recipe"]["made_with"]
     other = ", ".join(
         f"{name} {theirs.get(name)} where this is {ours[name]}" for name in ours if theirs.get(name) != ours[name]
     )
     raise InputError(
-        f"the same sources gave other entries of {', '.join(codes)} than {wanted['name']} has; it was made with "
+        f"the same sources gave other entries of {', '.join(codes)} than {original['name']} has; it was made with "
         f"{other or 'the same versions'}"
     )
 

@@ -59,8 +59,8 @@ def starter_metadata(config: MetadataConfig, progress: Progress | None = None) -
 
 
 def _sources() -> Sources:
-    found = paths()
-    return Sources.find(frequencies=found["frequencies"], wordnet=found["wordnet"])
+    paths_by_kind = paths()
+    return Sources.find(frequencies=paths_by_kind["frequencies"], wordnet=paths_by_kind["wordnet"])
 
 
 def _whole(folder: Path, config: MetadataConfig, progress: Progress | None = None) -> Entries:

@@ -81,7 +81,7 @@ class WordnetFile:
     """One file with the lemmas of one language; a WN-LMF file with lexicons in two languages gives two objects."""
 
     path: str  # a path or an fsspec URL, perhaps into an archive
-    form: str  # a key of FORMATS
+    format: str  # a key of FORMATS
     language: Language
 
 
@@ -177,10 +177,10 @@ def tab_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[
 def lmf_codes(path: str) -> list[str]:
     """Return the language code of each lexicon in a WN-LMF file; InputError if there is no lexicon."""
     with opened(path) as file:
-        found = _LEXICON.findall(file.read())
-    if not found:
+        codes = _LEXICON.findall(file.read())
+    if not codes:
         raise InputError(f"XML without a Lexicon; {EXPECTED}")
-    return [code.decode("utf-8", "replace") for code in found]
+    return [code.decode("utf-8", "replace") for code in codes]
 
 
 def lmf_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[str]:
@@ -211,7 +211,7 @@ def _namesakes(lexicon: Mapping[str, Any], tally: Counter) -> set[str] | None:
     members = [synset.get("members") for synset in lexicon.get("synsets", []) if not synset.get("external")]
     if unnamed := members.count(None) + members.count([]):
         tally["synsets_without_members"] += unnamed
-    return {entry_of[each[0]] for each in members if each and each[0] in entry_of} or None
+    return {entry_of[ids[0]] for ids in members if ids and ids[0] in entry_of} or None
 
 
 def _lexicons(path: str) -> Sequence[Mapping[str, Any]]:
@@ -260,45 +260,45 @@ def lemmas(file: WordnetFile, tally: Counter, names_only: bool = False) -> list[
     dropped. InputError if the file cannot be read to its end.
     """
     try:
-        found = list(dict.fromkeys(FORMATS[file.form].lemmas(file, tally, names_only)))
+        distinct = list(dict.fromkeys(FORMATS[file.format].lemmas(file, tally, names_only)))
     except _UNREADABLE as error:
         raise InputError(f"{file.path} cannot be read to its end ({error}); fetch it again") from error
-    tally["lemmas"] += len(found)
-    return found
+    tally["lemmas"] += len(distinct)
+    return distinct
 
 
 def licences(files: Iterable[WordnetFile]) -> dict[str, str]:
     """Return the licence of each wordnet by the wordnet's name, from line 1 of tab files; other files state none."""
-    heads = (tab_head(file.path) for file in files if file.form == "tab")
+    heads = (tab_head(file.path) for file in files if file.format == "tab")
     return {head["name"]: head["licence"] for head in heads if "licence" in head}
 
 
 def package_folder() -> str | None:
     """Return the folder of the package clip-curation-wordnets; None if the package is not installed."""
-    found = find_spec(MODULE)
-    return str(Path(found.origin).parent) if found and found.origin else None
+    spec = find_spec(MODULE)
+    return str(Path(spec.origin).parent) if spec and spec.origin else None
 
 
 def package_versions(paths: Iterable[str]) -> dict[str, str]:
     """Return {package name: version} of clip-curation-wordnets if one of `paths` is in that package, else {}."""
-    own = package_folder()
-    return {PACKAGE: version(PACKAGE)} if own and any(path.startswith(own) for path in paths) else {}
+    folder = package_folder()
+    return {PACKAGE: version(PACKAGE)} if folder and any(path.startswith(folder) for path in paths) else {}
 
 
 def _of_path(path: str) -> Iterator[WordnetFile]:
-    inside = {member: form for member in _members(path) if (form := _form(member))}
+    inside = {member: format for member in _members(path) if (format := _format(member))}
     names = {basename(member) for member in inside}
     if not inside:
         raise InputError(f"{path} holds no wordnet; {EXPECTED}")
     if len(inside) > 1 and 0 < len(PARTS & names) < len(PARTS):
         raise InputError(f"{path} lacks {sorted(PARTS - names)} of Princeton's dict files; fetch it again")
-    for member, form in inside.items():
-        yield from (WordnetFile(member, form, language) for language in _languages(member, form))
+    for member, format in inside.items():
+        yield from (WordnetFile(member, format, language) for language in _languages(member, format))
 
 
-def _form(path: str) -> str | None:
+def _format(path: str) -> str | None:
     name = basename(path.partition("::")[0])
-    return next((form for form, row in FORMATS.items() if row.names.fullmatch(name)), None)
+    return next((format for format, row in FORMATS.items() if row.names.fullmatch(name)), None)
 
 
 def _members(path: str) -> list[str]:
@@ -307,29 +307,29 @@ def _members(path: str) -> list[str]:
     Files in archives in the folder are included. InputError if `path` does not exist or cannot be opened.
     """
     try:
-        found = expand(_inside(path))
-        if found is None:
+        contents = expand(_inside(path))
+        if contents is None:
             raise InputError(f"no file or folder at {path}; {EXPECTED}")
-        in_folder = [] if found.is_file else found.paths
-        archives = (each for each in in_folder if "::" not in each and _ARCHIVE.fullmatch(each))
-        inside = [each for archive in map(expand, map(_inside, archives)) if archive for each in archive.paths]
+        in_folder = [] if contents.is_file else contents.paths
+        archives = (file for file in in_folder if "::" not in file and _ARCHIVE.fullmatch(file))
+        inside = [member for archive in map(expand, map(_inside, archives)) if archive for member in archive.paths]
     except (ValueError, ImportError, *_UNREADABLE) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} cannot be opened ({error}); {EXPECTED}") from error
-    return sorted({*found.paths, *inside})
+    return sorted({*contents.paths, *inside})
 
 
 def _inside(path: str) -> str:
     """Return the fsspec URL of the files in an archive, such as zip://::PATH; for other files, return `path`."""
-    found = _ARCHIVE.fullmatch(path)
-    return f"{found[1] or 'zip'}://::{path}" if found else path
+    match = _ARCHIVE.fullmatch(path)
+    return f"{match[1] or 'zip'}://::{path}" if match else path
 
 
-def _languages(path: str, form: str) -> list[Language]:
-    """Return the distinct languages of the file at `path`, several only for WN-LMF; `form` is a key of FORMATS."""
+def _languages(path: str, format: str) -> list[Language]:
+    """Return the distinct languages of the file at `path`, several only for WN-LMF; `format` is a key of FORMATS."""
     try:
-        return list(dict.fromkeys(language_of(code) for code in FORMATS[form].codes(path)))
+        return list(dict.fromkeys(language_of(code) for code in FORMATS[format].codes(path)))
     except _UNREADABLE as error:
         raise InputError(f"{path} cannot be read ({error}); fetch it again") from error
     except InputError as error:
@@ -354,10 +354,10 @@ def kept_words(lemma: str, language: str, tally: Counter) -> list[str]:
     `language` is a metadata code.
     """
     reason = refusal(lemma)
-    found = [] if reason else words(lemma, language)
-    if not found:
+    kept = [] if reason else words(lemma, language)
+    if not kept:
         tally[f"dropped.{reason or 'empty'}"] += 1
-    return found
+    return kept
 
 
 def words(lemma: str, language: str) -> list[str]:

@@ -69,12 +69,12 @@ def segment(text: str, code: str) -> Words:
     begins = np.zeros(len(text) + 1, np.bool_)
     begins[np.cumsum(np.fromiter(map(len, SEGMENTERS.get(code, icu)(text)), np.int32))] = True
     starts, ends, follows = np.empty(len(text), np.int32), np.empty(len(text), np.int32), np.empty(len(text), np.bool_)
-    found = kernels.find_words(kinds, begins, starts, ends, follows)
-    spans = zip(starts[:found].tolist(), ends[:found].tolist(), strict=True)
+    count = kernels.find_words(kinds, begins, starts, ends, follows)
+    spans = zip(starts[:count].tolist(), ends[:count].tolist(), strict=True)
     strings = pa.array([text[start:end] for start, end in spans], pa.string())
     for normal, read in _RESPELLED:
         strings = pc.replace_substring(strings, read, normal)
-    return Words(strings, follows[:found])
+    return Words(strings, follows[:count])
 
 
 def icu(text: str) -> Iterable[str]:
@@ -142,7 +142,7 @@ def count_batches(batches: Iterable[pa.Array], language: Language, most: int = W
     [('New', None, 2), ('York', None, 2), ('New', 'York', 2)]
     """
     cut = (_words(texts, language) for texts in batches)
-    for words in gather(cut, lambda each: len(each.strings), most):
+    for words in gather(cut, lambda part: len(part.strings), most):
         yield from _counted(words)
 
 
@@ -153,11 +153,11 @@ def _words(texts: pa.Array, language: Language) -> Words:
 
 def _counted(words: list[Words]) -> Iterator[pa.Table]:
     """Yield the counts of all words in one table, then of all pairs in further tables, each with the schema COUNTS."""
-    encoded = pa.chunked_array([each.strings for each in words]).unify_dictionaries().combine_chunks()
+    encoded = pa.chunked_array([part.strings for part in words]).unify_dictionaries().combine_chunks()
     strings, numbers = encoded.dictionary, encoded.indices.to_numpy()
     counts = pa.array(np.bincount(numbers, minlength=len(strings)), pa.int64())
     yield pa.table([strings, pa.nulls(len(strings), pa.string()), counts], COUNTS)
-    follows = np.concatenate([each.follows for each in words])[1:]
+    follows = np.concatenate([part.follows for part in words])[1:]
     pairs = numbers[:-1][follows].astype(np.int64) << 32
     pairs |= numbers[1:][follows]
     distinct, counts = np.unique(pairs, return_counts=True)
@@ -333,12 +333,12 @@ def in_other_alphabet(entry: str, code: str) -> str | None:
     entry = _APOSTROPHES.sub("'", entry)
     if code == "uz":
         sounds, letter = _UZBEK_BEGIN if is_latin else _UZBEK_E
-        entry = sounds.sub(lambda found: _cased(letter, found[0], found[0]), entry)
+        entry = sounds.sub(lambda match: _cased(letter, match[0], match[0]), entry)
     if entry == entry.lower():
-        found = pattern.sub(lambda found: letters[found[0]], entry)
+        spelled = pattern.sub(lambda match: letters[match[0]], entry)
     else:
-        found = pattern.sub(lambda found: _cased(letters[found[0].lower()], found[0], entry), entry)
-    return None if (_LATIN if is_latin else _CYRILLIC).search(found) else found
+        spelled = pattern.sub(lambda match: _cased(letters[match[0].lower()], match[0], entry), entry)
+    return None if (_LATIN if is_latin else _CYRILLIC).search(spelled) else spelled
 
 
 def in_both_alphabets(
@@ -350,17 +350,17 @@ def in_both_alphabets(
     """
     if code not in ALPHABETS:
         return entries, scores
-    latin, cyrillic = (sum(bool(each.search(entry)) for entry in entries) for each in (_LATIN, _CYRILLIC))
+    latin, cyrillic = (sum(bool(alphabet.search(entry)) for entry in entries) for alphabet in (_LATIN, _CYRILLIC))
     if min(latin, cyrillic) > MINORITY * max(latin, cyrillic):
         return entries, scores
     both = [(entry, in_other_alphabet(entry, code)) for entry in entries]
-    repeated = [score for score, each in zip(scores, both, strict=True) for form in each if form] if scores else scores
-    return [form for each in both for form in each if form], repeated
+    repeated = [score for score, pair in zip(scores, both, strict=True) for form in pair if form] if scores else scores
+    return [form for pair in both for form in pair if form], repeated
 
 
 @cache
 def _letters(code: str, is_latin: bool) -> tuple[dict[str, str], re.Pattern[str]]:
-    pairs = [(each[0], each[1:]) for each in ALPHABETS[code].split()]
+    pairs = [(pair[0], pair[1:]) for pair in ALPHABETS[code].split()]
     letters = {latin: cyrillic for cyrillic, latin in pairs} if is_latin else dict(reversed(pairs))
     if is_latin and code == "uz":
         letters |= {"e": "е", "yo'": "йў"}  # an э has been read, at the begin

@@ -108,13 +108,13 @@ class Parser(argparse.ArgumentParser):
         stream = StringIO(arg_line)
         words = shlex.shlex(stream, posix=True)
         words.whitespace_split, words.commenters = True, ""  # shlex would take a # inside a word for a comment
-        found: list[str] = []
+        arguments: list[str] = []
         try:
             while (rest := arg_line[stream.tell() :].lstrip()) and not rest.startswith("#"):
-                found += filter(None, [words.get_token()])
+                arguments += filter(None, [words.get_token()])
         except ValueError as error:
             self.error(f"cannot read {arg_line!r} in a file of arguments: {error}")
-        return found
+        return arguments
 
     def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
         """Return the values of a command line, and apply the shared flags to this process.
@@ -122,28 +122,28 @@ class Parser(argparse.ArgumentParser):
         Unknown flags are reported before any other error.
         """
         try:
-            given = self._read_args_from_files([*(sys.argv[1:] if args is None else args)])
-            for each in given:
-                note(each)
-                require_utf8(each)
+            arguments = self._read_args_from_files([*(sys.argv[1:] if args is None else args)])
+            for argument in arguments:
+                note(argument)
+                require_utf8(argument)
         except (argparse.ArgumentError, InputError) as error:  # Python 3.14 raises where earlier ones call error()
             self.error(str(error))
-        apply_format(given)
-        self.given: dict[str, Any] = {}  # the values of one command line so far
-        known = self._option_string_actions
-        flags = [_FLAG.fullmatch(each) for each in given[: given.index("--") if "--" in given else None]]
-        for flag in (match[1] for match in flags if match and match[1] not in known):
-            self.error("; ".join(filter(None, [f"unrecognized arguments: {flag}", did_you_mean(flag, known)])))
-        found = super().parse_args(given, namespace)
-        apply(found, self.error)
-        return found
+        apply_format(arguments)
+        self.collected: dict[str, Any] = {}  # the values of one command line so far
+        actions = self._option_string_actions
+        flags = [_FLAG.fullmatch(word) for word in arguments[: arguments.index("--") if "--" in arguments else None]]
+        for flag in (match[1] for match in flags if match and match[1] not in actions):
+            self.error("; ".join(filter(None, [f"unrecognized arguments: {flag}", did_you_mean(flag, actions)])))
+        values = super().parse_args(arguments, namespace)
+        apply(values, self.error)
+        return values
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Raise an ArgumentError for a value that is no choice, with the choice that is meant if one is near."""
         if action.choices is not None and value not in action.choices:
             choices = [*map(str, action.choices)]
-            known = f"give {' or '.join(filter(None, [', '.join(choices[:-1]), choices[-1]]))}"
-            raise argparse.ArgumentError(action, f"{value!r} is no choice; {did_you_mean(str(value), choices, known)}")
+            remedy = f"give {' or '.join(filter(None, [', '.join(choices[:-1]), choices[-1]]))}"
+            raise argparse.ArgumentError(action, f"{value!r} is no choice; {did_you_mean(str(value), choices, remedy)}")
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         """Return the value of an argument; ArgumentError for an empty one, as of a variable that is not set."""
@@ -162,7 +162,7 @@ class Parser(argparse.ArgumentParser):
         """Return the help of the flags that most runs need, or of all flags if `everything` is True."""
         shown = copy(self)
         shown.usage = self._usage()
-        shown._action_groups = [*(each for each in self._action_groups if each is not self._runs), self._runs]
+        shown._action_groups = [*(group for group in self._action_groups if group is not self._runs), self._runs]
         if self._more and not everything:
             shown._action_groups = [_in_short(group) for group in self._action_groups[:_OWN]]
             shown.epilog = f"Most runs need no other flags; --help-all shows {self._more} more. {self.epilog}"
@@ -180,8 +180,8 @@ class Parser(argparse.ArgumentParser):
 
         Behind a flag of several values, an argument without a flag would be read as another value.
         """
-        required = [each for each in self._actions if each.required]
-        words = [_spelled(each) for each in sorted(required, key=lambda each: bool(each.option_strings))]
+        required = [action for action in self._actions if action.required]
+        words = [_spelled(action) for action in sorted(required, key=lambda action: bool(action.option_strings))]
         for group in self._mutually_exclusive_groups:
             if group.required:
                 words.append(f"({' | '.join(map(_spelled, group._group_actions))})")
@@ -226,9 +226,9 @@ def add_fields(group: argparse._ActionsContainer, config: type, helps: Mapping[s
         words = alternatives[0] if get_origin(hints[name]) is Sequence else hints[name]
         group.add_argument(
             flag,
-            type=next((each for each in (str, int, float) if each in alternatives), str),
+            type=next((kind for kind in (str, int, float) if kind in alternatives), str),
             choices=get_args(words) if get_origin(words) is Literal else None,
-            nargs="+" if any(get_origin(each) is Sequence for each in (hints[name], *alternatives)) else None,
+            nargs="+" if any(get_origin(kind) is Sequence for kind in (hints[name], *alternatives)) else None,
             default=defaults[name],
             metavar=metavar or None,
             help=_with_default(help, defaults[name]),
@@ -237,7 +237,7 @@ def add_fields(group: argparse._ActionsContainer, config: type, helps: Mapping[s
 
 def made(config: type[Config], args: argparse.Namespace) -> Config:
     """Return a config whose fields have the values of the flags of the same names."""
-    return config(**{each.name: getattr(args, each.name) for each in fields(config)})
+    return config(**{field.name: getattr(args, field.name) for field in fields(config)})
 
 
 class Stored(argparse._StoreAction):
@@ -247,12 +247,12 @@ class Stored(argparse._StoreAction):
     """
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
-        before = parser.given.setdefault(self.dest, values)
+        before = parser.collected.setdefault(self.dest, values)
         if isinstance(values, list) and bool(before) == bool(values):  # an empty list means all
-            parser.given[self.dest] = values if before is values else before + values
+            parser.collected[self.dest] = values if before is values else before + values
         elif before != values:
             raise argparse.ArgumentError(self, f"given twice, as {_typed(before)} and as {_typed(values)}; give one")
-        setattr(namespace, self.dest, parser.given[self.dest])
+        setattr(namespace, self.dest, parser.collected[self.dest])
 
 
 class _HelpAll(argparse.Action):
@@ -295,8 +295,8 @@ def number(text: str) -> float:
 
 def _defaults(config: type) -> dict[str, Any]:
     values = {
-        each.name: each.default if each.default_factory is MISSING else each.default_factory()
-        for each in fields(config)
+        field.name: field.default if field.default_factory is MISSING else field.default_factory()
+        for field in fields(config)
     }
     return {name: [*value] if isinstance(value, tuple) else value for name, value in values.items()}  # flags append
 
@@ -337,10 +337,10 @@ def add(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return group
 
 
-def apply_format(given: Sequence[str]) -> None:
+def apply_format(arguments: Sequence[str]) -> None:
     """Apply --log-format and --quiet before a command line is parsed, so that parsing errors are shown accordingly."""
-    asked = [f"{flag}={value}" for flag, value in zip(given, given[1:], strict=False)]
-    terminal.write_as("json" if "--log-format=json" in (*given, *asked) else "text", "--quiet" in given)
+    asked = [f"{flag}={value}" for flag, value in zip(arguments, arguments[1:], strict=False)]
+    terminal.write_as("json" if "--log-format=json" in (*arguments, *asked) else "text", "--quiet" in arguments)
 
 
 def apply(values: argparse.Namespace, refuse: Callable[[str], object]) -> None:
@@ -356,8 +356,8 @@ def apply(values: argparse.Namespace, refuse: Callable[[str], object]) -> None:
     if master is None and cores is not None:
         master = f"local[{cores}]"
     others = os.environ.get(_SUBMIT, "").removesuffix(_SHELL)
-    given = {"--driver-memory": memory, "--master": master}
-    added = "".join(f" {flag} {value}" for flag, value in given.items() if value is not None)
+    settings = {"--driver-memory": memory, "--master": master}
+    added = "".join(f" {flag} {value}" for flag, value in settings.items() if value is not None)
     if added:
         os.environ[_SUBMIT] = f"{others}{added} {_SHELL}".strip()  # if an argument is given twice, the last counts
 
@@ -374,10 +374,10 @@ def _memory(text: str) -> str:
 
     Spark refuses less than 450 MB.
     """
-    found = re.fullmatch(r"(\d+)([mgt])b?", text.strip().lower())
-    if not found or int(found[1]) << {"m": 0, "g": 10, "t": 20}[found[2]] < 512:
+    match = re.fullmatch(r"(\d+)([mgt])b?", text.strip().lower())
+    if not match or int(match[1]) << {"m": 0, "g": 10, "t": 20}[match[2]] < 512:
         raise argparse.ArgumentTypeError(f"{text!r} is no size of memory; write one as 8g or 1500m, of 512m or more")
-    return found[1] + found[2]
+    return match[1] + match[2]
 
 
 class _Completion(argparse.Action):

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from runtime.buckets import Block, Keys, Packer, by_bucket, unpack
 from runtime.engine import Engine, Relay
-from runtime.partitioning import MOST_BUCKETS, senders
+from runtime.partitioning import MOST_BUCKETS, items_by_task
 from runtime.tallies import TaskResult
 
 SIDE = pa.field("side", pa.int8())  # the number of the side that a row is from
@@ -99,7 +99,7 @@ def cogroup(engine: Engine, sides: Sequence[Side], *stages: Grouping) -> TaskRes
 
 def _shares(side: Side, buckets: int) -> list[list[int]]:
     numbers = range(len(side.files))
-    return [[number] for number in numbers] if side.rows is None else senders(numbers, side.rows, buckets)
+    return [[number] for number in numbers] if side.rows is None else items_by_task(numbers, side.rows, buckets)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class _Send:
         read, combine = self.sides[side]
         rows: Any = chain.from_iterable(read(number, file, result) for _, number, file in files)
         rows = combine(rows) if combine else rows
-        return self.stage.packed(_completed(each, self.stage.schema, side) for each in rows)
+        return self.stage.packed(_completed(batch, self.stage.schema, side) for batch in rows)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ BAD_INPUT, FAILED = 2, 1  # exit statuses
 _OF_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)  # errors that the next run would meet again
 _MEMORY = "mostly memory ran out: give executors more of it or fewer cores (docs/how-to/cluster.md)"
 _TASK = r"failed (?P<times>\d+) times?, most recent failure: Lost task [^(]*\(TID \d+\) \((?P<host>\S+) \S+ \S+\): "
-_KNOWN = [
+_SENTENCES = [
     (r"FullDisk: (?P<sentence>[^\n]*)", "{sentence}"),
     (r"ModuleNotFoundError: No module named '(?P<module>[^']+)'",
      "{module} is not installed in the Python of the workers; docs/how-to/cluster.md says how to bring it there"),
@@ -71,13 +71,13 @@ def command(name: str) -> Iterator[None]:
         except Exception as error:
             if stopped.is_set():  # Ctrl-C has ended Spark, and so caused this error
                 sys.exit(INTERRUPTED)
-            found = sentence_for(error)
-            if found is None:
+            failure = sentence_for(error)
+            if failure is None:
                 shown = without_secrets(error)
                 if shown is error:
                     raise
                 raise shown from None
-            reason, status = found
+            reason, status = failure
             terminal.say(f"{name}: {reason}", "error")
             sys.exit(status)
 
@@ -131,10 +131,10 @@ def spark_failure(text: str) -> tuple[str, int]:
     if refused:
         return refused, BAD_INPUT
     lines = [line.strip() for line in text.splitlines()]
-    for pattern, sentence in _KNOWN:
-        found = re.search(pattern, text)
-        if found:
-            return sentence.format(**found.groupdict()), FAILED
+    for pattern, sentence in _SENTENCES:
+        match = re.search(pattern, text)
+        if match:
+            return sentence.format(**match.groupdict()), FAILED
     missing = [missing_package(line) for line in lines if line.startswith("ImportError: ")]
     if missing and missing[0]:
         return f"in the Python of the workers {missing[0]}", FAILED

@@ -61,7 +61,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, *args: Any):
-        super().__init__(*(_in_one_line(redacted(each)) if isinstance(each, str) else each for each in args))
+        super().__init__(*(_in_one_line(redacted(arg)) if isinstance(arg, str) else arg for arg in args))
 
     def __str__(self) -> str:
         return _spelled(super().__str__())
@@ -124,19 +124,19 @@ def few_files() -> str | None:
     return f"only {limit:,} files may be open at once; allow more with ulimit -n {OPEN_FILES}, and {AGAIN}"
 
 
-def nearest(given: str, known: Iterable[str], most: int = 1) -> list[str]:
+def nearest(spelled: str, candidates: Iterable[str], most: int = 1) -> list[str]:
     """Return up to `most` names that a misspelt one may stand for, the nearest first; [] if none is near.
 
     >>> nearest("Colum", ["row", "column"]), nearest("x", ["row", "column"])
     (['column'], [])
     """
-    names, name = {each.lower(): each for each in known}, given.lower()
-    return [names[each] for each in ([name] if name in names else get_close_matches(name, names, most, _NEAR))]
+    names, name = {candidate.lower(): candidate for candidate in candidates}, spelled.lower()
+    return [names[lowered] for lowered in ([name] if name in names else get_close_matches(name, names, most, _NEAR))]
 
 
-def did_you_mean(given: str, known: Iterable[str], otherwise: str = "") -> str:
+def did_you_mean(spelled: str, candidates: Iterable[str], otherwise: str = "") -> str:
     """Return a question that suggests the name nearest to a misspelt one; `otherwise` if none is near."""
-    return next((f"did you mean {name}?" for name in nearest(given, known)), otherwise)
+    return next((f"did you mean {name}?" for name in nearest(spelled, candidates)), otherwise)
 
 
 def quoted(text: object) -> str:
@@ -147,7 +147,7 @@ def quoted(text: object) -> str:
     """
     plain = redacted(str(text))
     cut = plain if len(plain) <= QUOTED else f"{plain[: QUOTED - 1].rstrip()}…"
-    return "".join(each if each.isprintable() else "\ufffd" for each in cut)
+    return "".join(character if character.isprintable() else "\ufffd" for character in cut)
 
 
 def quoted_names(names: Sequence[object]) -> str:
@@ -161,9 +161,9 @@ def quoted_names(names: Sequence[object]) -> str:
 
 
 def no_column(
-    table: str, wanted: Sequence[str], names: Sequence[str], remedy: str, others: Collection[str] = ()
+    table: str, columns: Sequence[str], names: Sequence[str], remedy: str, others: Collection[str] = ()
 ) -> InputError:
-    """Return the error that a table has none of the `wanted` columns, but those of `names`; it suggests a near name.
+    """Return the error that a table has none of `columns`, but the columns `names`; it suggests a near name.
 
     Names of `others`, which are in lower case, mean something else, and are not suggested.
 
@@ -171,8 +171,8 @@ def no_column(
     'a.csv has no column txt; it has url, text: name the right one; did you mean text?'
     """
     meant = [name for name in names if name.lower() not in others]
-    near = next(filter(None, (did_you_mean(each, meant) for each in wanted)), None)
-    fault = f"{table} has no column {' or '.join(wanted)}; it has {quoted_names(names)}: {remedy}"
+    near = next(filter(None, (did_you_mean(column, meant) for column in columns)), None)
+    fault = f"{table} has no column {' or '.join(columns)}; it has {quoted_names(names)}: {remedy}"
     return InputError("; ".join(filter(None, [fault, near])))
 
 
@@ -298,9 +298,9 @@ def typed(called: Called) -> Called:
     """
     if not isinstance(called, type):
         return _typed(called)
-    own = {"__init__"} if hasattr(called, "__post_init__") else set()
+    checked = {"__init__"} if hasattr(called, "__post_init__") else set()
     for name, member in [*vars(called).items()]:
-        if name.startswith("_") and name not in own:
+        if name.startswith("_") and name not in checked:
             continue
         if isinstance(member, classmethod):
             setattr(called, name, classmethod(_typed(member.__func__)))
@@ -337,8 +337,8 @@ def _require_choices(name: str, value: Any, hint: Any) -> None:
         require_one_of(name, value, get_args(hint))
     elif get_origin(hint) is Sequence and get_origin(get_args(hint)[0]) is Literal:
         require_several(name, value)
-        for each in value:
-            require_one_of(name, each, get_args(get_args(hint)[0]))
+        for item in value:
+            require_one_of(name, item, get_args(get_args(hint)[0]))
 
 
 def _require_paths(name: str, value: Any, hint: Any) -> None:
@@ -353,7 +353,7 @@ def _require_paths(name: str, value: Any, hint: Any) -> None:
             more = ' (Path("") is Path("."): give Path.cwd() if you mean it)' if isinstance(value, PurePath) else ""
             raise ParameterError(f"is empty; give a path{more}", name)
         if get_origin(kind) is Sequence and _PATHS & {
-            get_origin(each) or each for each in _of_union(get_args(kind)[0])
+            get_origin(part) or part for part in _of_union(get_args(kind)[0])
         }:
             for number, item in enumerate(() if isinstance(value, str | bytes | PathLike | NoneType) else value):
                 _require_type(f"{name}[{number}]", item, get_args(kind)[0])
@@ -369,15 +369,15 @@ def _hints(function: Any) -> dict[str, Any]:
     hints = {}
     for name, hint in function.__annotations__.items():
         with suppress(NameError):
-            known = get_type_hints(SimpleNamespace(__annotations__={name: hint}), function.__globals__)[name]
-            if not all(each in _NUMBERS for each in _of_union(known)):
-                hints[name] = known
+            resolved = get_type_hints(SimpleNamespace(__annotations__={name: hint}), function.__globals__)[name]
+            if not all(kind in _NUMBERS for kind in _of_union(resolved)):
+                hints[name] = resolved
     return hints
 
 
 def _fits(value: object, hint: Any) -> bool:
     if len(kinds := _of_union(hint)) > 1:
-        return any(_fits(value, each) for each in kinds)
+        return any(_fits(value, kind) for kind in kinds)
     kind = get_origin(hint) or hint
     kind = {None: NoneType, dict: Mapping, int: Integral, float: Real}.get(kind, kind)
     if not isinstance(kind, type) or kind.__name__ == _WITH_STAND_INS:
@@ -397,7 +397,7 @@ def _in_words(hint: Any) -> list[str]:
     >>> _in_words(str | PathLike[str] | None)
     ['a string', 'a path', 'None']
     """
-    kinds = [get_origin(each) or each for each in _of_union(hint)]
+    kinds = [get_origin(kind) or kind for kind in _of_union(hint)]
     names = [getattr(kind, "__name__", str(kind)).removesuffix("Hook") for kind in kinds]  # a protocol of that class
     return [_IN_WORDS.get(name, name) for name in names]
 

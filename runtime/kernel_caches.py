@@ -48,16 +48,16 @@ _config: Any = numba.config  # its attributes are made at import, so type checke
 _faults: list[str] = []  # sentences on folders that were not used because others can write there
 
 
-def own_folder(folder: Path, remedy: str) -> Path:
+def private_folder(folder: Path, remedy: str) -> Path:
     """Return a folder into which only this user can write, made with mode 0700 if need be; InputError for any other.
 
     OSError if the folder cannot be made or written to. `remedy` ends the message of the InputError.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if found.st_uid != os.getuid():
+    status = folder.lstat()
+    if status.st_uid != os.getuid():
         raise InputError(f"{folder} belongs to someone else; remove it, or {remedy}")
-    if found.st_mode & OTHERS:
+    if status.st_mode & OTHERS:
         raise InputError(f"others may write into {folder}; remove it, or {remedy}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
@@ -88,7 +88,7 @@ def scratch_folder() -> Path:
         disk = disk.parent
     folder, remedy = disk / f"{_NAME}-{os.getuid()}", "name another disk in SPARK_LOCAL_DIRS or TMPDIR"
     try:
-        return own_folder(folder, remedy)
+        return private_folder(folder, remedy)
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(f"{folder} cannot be a folder ({error.strerror}); remove what is there, or {remedy}") from None
 
@@ -102,8 +102,8 @@ class _CheckedFile(IndexDataCacheFile):
         """Return the compiled kernel of a key of Numba; None if there is none from these sources and versions."""
         if self.compiled and not _config.BOUNDSCHECK:
             signature, (triple, *_), code = key
-            if found := self.compiled.load((signature, (triple, COMPILED_FOR, ""), code)):
-                return found
+            if kernel := self.compiled.load((signature, (triple, COMPILED_FOR, ""), code)):
+                return kernel
         return super().load(key)
 
     def _load_index(self) -> dict:
@@ -200,28 +200,28 @@ def _set(numbas: str, home: str | None) -> None:
 
 
 @cache
-def _cache_for(source: Path, given: str) -> Path | None:
+def _cache_for(source: Path, setting: str) -> Path | None:
     """Return the folder in which to cache kernels whose code is in `source`, perhaps `source` itself; None without one.
 
-    `given` is NUMBA_CACHE_DIR.
+    `setting` is NUMBA_CACHE_DIR.
     """
     try:
         for choice in (
-            lambda: _given(given),
+            lambda: _chosen(setting),
             lambda: _beside(source),
             _kernels_at_home,
             lambda: _below(scratch_folder()),
         ):
             with suppress(OSError):
-                if found := choice():
-                    return found
+                if folder := choice():
+                    return folder
     except InputError as error:
         _faults.append(str(error))
     return None
 
 
-def _given(folder: str) -> Path | None:
-    return _below(own_folder(Path(folder).resolve(), _REMEDY)) if folder else None
+def _chosen(folder: str) -> Path | None:
+    return _below(private_folder(Path(folder).resolve(), _REMEDY)) if folder else None
 
 
 def _beside(source: Path) -> Path | None:
@@ -233,15 +233,17 @@ def _beside(source: Path) -> Path | None:
     compiled = compiled if compiled.exists() else source
     if not os.access(compiled, os.W_OK | os.X_OK):
         return None
-    own, code = compiled.stat(), source.stat()
-    of_others = own.st_mode & OTHERS & ~(code.st_mode if own.st_gid == code.st_gid else code.st_mode & ~stat.S_IWGRP)
-    return None if of_others or own.st_uid not in (os.getuid(), code.st_uid) else source
+    cache, code = compiled.stat(), source.stat()
+    of_others = (
+        cache.st_mode & OTHERS & ~(code.st_mode if cache.st_gid == code.st_gid else code.st_mode & ~stat.S_IWGRP)
+    )
+    return None if of_others or cache.st_uid not in (os.getuid(), code.st_uid) else source
 
 
 def _at_home() -> Path | None:
     """Return this program's folder in the user's cache folder; None without a home."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    return own_folder(home / _NAME, _OTHER_HOME) if home.is_absolute() else None
+    return private_folder(home / _NAME, _OTHER_HOME) if home.is_absolute() else None
 
 
 def _kernels_at_home() -> Path | None:
@@ -251,4 +253,4 @@ def _kernels_at_home() -> Path | None:
 
 def _below(folder: Path) -> Path:
     """Return the folder `kernels` in `folder`; nobody else can enter it, whatever rights umask gives Numba's files."""
-    return own_folder(folder / "kernels", _REMEDY)
+    return private_folder(folder / "kernels", _REMEDY)

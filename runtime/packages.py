@@ -96,20 +96,20 @@ class Hook:
         if self.is_own:
             return self.point.load()
         try:
-            found = self.point.load()
+            loaded = self.point.load()
         except Exception as error:  # importing another package may raise any error
             raise InputError(f"{self}, which cannot be imported ({error!r}); mend or uninstall it") from error
-        return self._require(found, fits, expected)
+        return self._require(loaded, fits, expected)
 
     def find(self, options: Any, fits: Callable[[Any], bool], expected: str) -> Any | None:
         """Return what the object, a function, makes of the options: None, or what fits."""
-        found = self.load(_takes_one, "a function of the options")(options)
-        return self._require(found, lambda made: made is None or fits(made), f"a function that returns {expected}")
+        result = self.load(_takes_one, "a function of the options")(options)
+        return self._require(result, lambda made: made is None or fits(made), f"a function that returns {expected}")
 
-    def _require(self, found: Any, fits: Callable[[Any], bool], expected: str) -> Any:
-        if not (self.is_own or fits(found)):
-            raise InputError(f"{self}: expected {expected}; got {type(found).__name__}; mend or uninstall the package")
-        return found
+    def _require(self, loaded: Any, fits: Callable[[Any], bool], expected: str) -> Any:
+        if not (self.is_own or fits(loaded)):
+            raise InputError(f"{self}: expected {expected}; got {type(loaded).__name__}; mend or uninstall the package")
+        return loaded
 
 
 def hooks(group: str, taken: Container[str] = ()) -> dict[str, Hook]:
@@ -118,12 +118,12 @@ def hooks(group: str, taken: Container[str] = ()) -> dict[str, Hook]:
     The tables of `provide_hooks` locate this project's objects, as `module:object`; other packages declare theirs as
     entry points of the group. InputError if another package's name is also of this project, or `taken`.
     """
-    found = {name: Hook(EntryPoint(name, where, group), is_own=True) for name, where in own_hooks(group).items()}
-    for other in sorted(entry_points(group=group), key=lambda each: each.name):
-        if other.name in found or other.name in taken:
+    hook_by_name = {name: Hook(EntryPoint(name, where, group), is_own=True) for name, where in own_hooks(group).items()}
+    for other in sorted(entry_points(group=group), key=lambda point: point.name):
+        if other.name in hook_by_name or other.name in taken:
             raise InputError(f"{Hook(other, is_own=False)}, a name that is taken; uninstall the package")
-        found[other.name] = Hook(other, is_own=False)
-    return found
+        hook_by_name[other.name] = Hook(other, is_own=False)
+    return hook_by_name
 
 
 def modules(group: str, *functions: str) -> list[Any]:
@@ -133,11 +133,11 @@ def modules(group: str, *functions: str) -> list[Any]:
 
 
 def usable(
-    found: Mapping[str, Hook], fits: Callable[[Any], bool], expected: str
+    hooks: Mapping[str, Hook], fits: Callable[[Any], bool], expected: str
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the objects of hooks by name, and a sentence for each that cannot be used, by name."""
     loaded, faults = {}, {}
-    for name, hook in found.items():
+    for name, hook in hooks.items():
         try:
             loaded[name] = hook.load(fits, expected)
         except InputError as error:
@@ -147,7 +147,7 @@ def usable(
 
 def has(*names: str) -> Callable[[Any], bool]:
     """Return a function that says whether an object has these methods."""
-    return lambda found: all(callable(getattr(found, name, None)) for name in names)
+    return lambda instance: all(callable(getattr(instance, name, None)) for name in names)
 
 
 def provide_hooks(module: str) -> None:
@@ -168,9 +168,9 @@ def load_own(group: str, name: str) -> Any:
     return EntryPoint(name, own_hooks(group)[name], group).load()
 
 
-def _takes_one(found: Any) -> bool:
+def _takes_one(function: Any) -> bool:
     try:
-        signature(found).bind(None)
+        signature(function).bind(None)
     except (TypeError, ValueError):  # no function, or a built-in one
         return False
     return True

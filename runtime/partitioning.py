@@ -27,15 +27,15 @@ def group_buckets(rows: float) -> tuple[int, int]:
     return number, min(tasks, MOST_BUCKETS)
 
 
-def senders(items: Sequence[Item], rows: float, buckets: int) -> list[list[Item]]:
+def items_by_task(items: Sequence[Item], rows: float, buckets: int) -> list[list[Item]]:
     """Return the items split into one list for each task.
 
     `rows` is the number of rows in all items. The fewer rows there are, the more items a task takes, so that the block
     that it sends to each of the `buckets` is not too small.
 
-    >>> senders("abcdef", 1e6, 4), [len(files) for files in senders([""] * 4000, 1e9, 8192)][:2]
+    >>> items_by_task("abcdef", 1e6, 4), [len(files) for files in items_by_task([""] * 4000, 1e9, 8192)][:2]
     ([['a'], ['b'], ['c'], ['d'], ['e'], ['f']], [34, 34])
     """
     tasks = max(1, int(rows / (FEWEST_ROWS * min(buckets, MOST_BUCKETS))))
-    each = max(1, -(-len(items) // tasks))
-    return [list(items[begin : begin + each]) for begin in range(0, len(items), each)]
+    per_task = max(1, -(-len(items) // tasks))
+    return [list(items[begin : begin + per_task]) for begin in range(0, len(items), per_task)]

@@ -107,7 +107,7 @@ class Places:
         row_bits = max(1, max(sizes, default=0).bit_length())
         return cls(len(sizes), file_bits, 1 << min(file_bits, task_bits), row_bits, sum(sizes))
 
-    def senders(self, tasks: int) -> int:
+    def tasks_before(self, tasks: int) -> int:
         """Return the number of tasks of the stage before: `tasks`, or fewer if their blocks would be tiny."""
         return min(tasks, 1 << (self.rows // (FEWEST_ROWS * self.tasks)).bit_length())
 

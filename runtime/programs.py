@@ -35,7 +35,7 @@ def start(name: str, module: str) -> None:
     terminal.attach()  # from here on Ctrl-C leaves no trace
     arguments.apply_format(sys.argv)
     over = threading.Event()
-    if not any(each.startswith("@") for each in sys.argv):  # a file of arguments may ask for another format
+    if not any(argument.startswith("@") for argument in sys.argv):  # a file of arguments may ask for another format
         threading.Thread(target=_reassure, args=(name, over), daemon=True).start()
     try:
         import_module("runtime.without_pandas")

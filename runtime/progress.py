@@ -120,11 +120,11 @@ class Progress:
 
     def times(self) -> list[dict]:
         """Return title, seconds, unit, items and rows of each stage that has ended, as dictionaries."""
-        ended = [(each, each.figures()) for each in self._stages]
+        ended = [(stage, stage.figures()) for stage in self._stages]
         return [
-            {"stage": each.title, "seconds": round(each.seconds or 0.0, 3), "unit": each.unit}
+            {"stage": stage.title, "seconds": round(stage.seconds or 0.0, 3), "unit": stage.unit}
             | {"items": figures["done"], "rows": figures["rows"]}
-            for each, figures in ended
+            for stage, figures in ended
         ]
 
     @contextmanager

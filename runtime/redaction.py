@@ -2,9 +2,9 @@
 
 Secrets are dropped from URLs without a mark: an object under a new signature is shown, and recognised, as the same URL.
 `hidden` removes the secrets of a URL when the driver receives the URL, and remembers them in the process.
-`with_secrets` restores them when the URL is opened. The driver sends its secrets to workers (`known`, then `learn`). If
-a URL on a server was given with a user, other URLs on that server, such as the index beside a dump, are opened as that
-user.
+`with_secrets` restores them when the URL is opened. The driver sends its secrets to workers (`secret_addresses`, then
+`learn`). If a URL on a server was given with a user, other URLs on that server, such as the index beside a dump, are
+opened as that user.
 
 Libraries split URLs, and escape or quote the parts. So `redacted` also hides the secrets of all URLs that the process
 was given, wherever they occur in a text. Secrets of one to three characters are hidden only beside their user or name:
@@ -93,7 +93,7 @@ def _without(text: str, is_address: bool = False) -> str:
 
 def _in_escapes(text: str) -> str:
     """Return a text without the secrets of URLs that are %-escaped in it."""
-    return _ESCAPED.sub(lambda found: _of_escapes(found[0]), text) if "%" in text else text
+    return _ESCAPED.sub(lambda match: _of_escapes(match[0]), text) if "%" in text else text
 
 
 def _of_escapes(url: str) -> str:
@@ -112,30 +112,30 @@ def _unquoted(text: str) -> str:
 
 def _levels(text: str) -> list[str]:
     """Return the text, the text with %-escapes decoded, that text decoded again, and so on; equal texts only once."""
-    return [*dict.fromkeys(accumulate([text] * _ROUNDS, lambda found, _: _unquoted(found)))]
+    return [*dict.fromkeys(accumulate([text] * _ROUNDS, lambda last, _: _unquoted(last)))]
 
 
-def _without_user(found: re.Match) -> str:
-    if found["bare"]:
-        return found["bare"]
-    is_name = found["scheme"].lower() in NAMED_BEFORE_AT
-    return found[0] if is_name else found["scheme"] + found["slashes"]
+def _without_user(match: re.Match) -> str:
+    if match["bare"]:
+        return match["bare"]
+    is_name = match["scheme"].lower() in NAMED_BEFORE_AT
+    return match[0] if is_name else match["scheme"] + match["slashes"]
 
 
-def _without_secrets(found: re.Match) -> str:
-    parameters = _parameters(found[0])
+def _without_secrets(match: re.Match) -> str:
+    parameters = _parameters(match[0])
     if not any(_is_secret(name, value) for _, name, _, value in parameters):
-        return found[0]
+        return match[0]
     kept = [
         (mark, name + sign + value)
         for mark, name, sign, value in parameters
         if not (_is_secret(name, value) or OF_SIGNATURE.fullmatch(unquote(name)))
     ]
-    return "".join(("?" if number == 0 and mark in "&;" else mark) + each for number, (mark, each) in enumerate(kept))
+    return "".join(("?" if number == 0 and mark in "&;" else mark) + part for number, (mark, part) in enumerate(kept))
 
 
 def _parameters(query: str) -> list[tuple[str, str, str, str]]:
-    return [(mark, *each.partition("=")) for mark, each in _PARAMETER.findall(query)]
+    return [(mark, *parameter.partition("=")) for mark, parameter in _PARAMETER.findall(query)]
 
 
 def _is_secret(name: str, value: str) -> bool:
@@ -161,13 +161,13 @@ def note(address: str) -> None:
         _unread.append(address)
 
 
-def known() -> dict[str, str]:
+def secret_addresses() -> dict[str, str]:
     """Return the URLs with secrets that this process knows, for `learn` in another process."""
     return dict(_addresses)
 
 
 def learn(addresses: dict[str, str]) -> None:
-    """Remember the URLs with secrets that `known` returned in another process."""
+    """Remember the URLs with secrets that `secret_addresses` returned in another process."""
     _unread.extend(link for shown, link in addresses.items() if _addresses.get(shown) != link)
     _addresses.update(addresses)
 
@@ -217,9 +217,9 @@ def _without_known(text: str) -> str:
 def _secrets_of(address: str) -> Iterator[str]:
     """Yield the secrets of a URL, and parts of these secrets that a library may show alone."""
     for text in _levels(address):
-        for found in _USER_OF_ADDRESS.finditer(text):
-            if (found["scheme"] or "").lower() not in NAMED_BEFORE_AT:
-                yield from _of_user(found["user"] or found["pair"])
+        for match in _USER_OF_ADDRESS.finditer(text):
+            if (match["scheme"] or "").lower() not in NAMED_BEFORE_AT:
+                yield from _of_user(match["user"] or match["pair"])
         for query in _WHOLE_QUERY.findall(text):
             for _, name, _, value in _parameters(query):
                 if _is_secret(name, value) and not HARMLESS.fullmatch(unquote(name)):
@@ -242,7 +242,7 @@ def _of_parameter(name: str, value: str) -> Iterator[str]:
 
 
 def _of_length(fewest: int, secrets: list[str]) -> Iterator[str]:
-    return (each for each in secrets if len(_levels(each)[-1]) >= fewest)
+    return (secret for secret in secrets if len(_levels(secret)[-1]) >= fewest)
 
 
 def _plain(text: str) -> str:

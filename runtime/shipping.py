@@ -75,11 +75,11 @@ def _archive(packed: str) -> Path:
     return Path(SparkFiles.get(packed))
 
 
-def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -> Callable[[Path], Shipped]:
-    """Return a function that makes an artefact of the local folder `own` available to the workers of any session.
+def sender(spark: SparkSession, folder: str | PathLike[str] | None, local: Path) -> Callable[[Path], Shipped]:
+    """Return a function that makes an artefact of the folder `local` available to the workers of any session.
 
     Artefacts go through `folder`, a folder or URL that all machines see. If it is None, Spark ships them; but in a
-    session of Spark Connect, workers must see `own` themselves. InputError if workers do not see the folder.
+    session of Spark Connect, workers must see `local` themselves. InputError if workers do not see the folder.
     """
     if folder is not None:
         shared = absolute(folder)
@@ -87,7 +87,7 @@ def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -
         require_shared(spark, shared)
         return lambda source: Shipped(source, str(put(source, shared)), _checksum(source))
     if is_connect(spark):
-        require_shared(spark, own, "name a folder that they see as `artefacts`, or a URL")
+        require_shared(spark, local, "name a folder that they see as `artefacts`, or a URL")
         return opened_itself
     return lambda source: ship(spark, source)
 

@@ -46,12 +46,12 @@ class Tallies:
 
     def __getitem__(self, name: str) -> float:
         """Return the sum of `name` over all languages; a whole number is an int."""
-        return _number(sum(value for (own, _), value in self._sums.items() if own == name))
+        return _number(sum(value for (key, _), value in self._sums.items() if key == name))
 
     def by_language(self, name: str) -> dict[str, float]:
         """Return the sum of `name` for each language, sorted by language."""
-        found = {code: value for (own, code), value in self._sums.items() if own == name and code}
-        return {code: _number(found[code]) for code in sorted(found)}
+        sum_by_code = {code: value for (key, code), value in self._sums.items() if key == name and code}
+        return {code: _number(sum_by_code[code]) for code in sorted(sum_by_code)}
 
     def beginning(self, prefix: str) -> dict[str, float]:
         """Return the sums of names that begin with `prefix`, by the rest of the name, largest first.

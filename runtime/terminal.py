@@ -85,7 +85,7 @@ def plain(text: str) -> str:
     >>> plain("a\\nb\\x1b[2J")
     'a\\nb\\\\u001b[2J'
     """
-    return _ACTING.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    return _ACTING.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
 def in_one_line(text: str) -> str:
@@ -111,9 +111,13 @@ def say(text: str, level: Level = "info", step: str | None = None, numbers: Mapp
     with writing():
         clear()
         _written = time.monotonic()
-        for part, own in _of_levels(redacted(text), level):
-            if not _is_quiet or own != "info":
-                shown = _wrapped(plain(part), own) if _format == "text" else _json(part, own, step, numbers or {})
+        for part, part_level in _of_levels(redacted(text), level):
+            if not _is_quiet or part_level != "info":
+                shown = (
+                    _wrapped(plain(part), part_level)
+                    if _format == "text"
+                    else _json(part, part_level, step, numbers or {})
+                )
                 print(shown, file=sys.stderr, flush=True)
 
 

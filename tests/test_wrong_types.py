@@ -129,7 +129,7 @@ def calls(package: ModuleType, run: Results | None = None) -> dict:
             "rates_of": [(curation.rates_of, {"counts": [1, 2], "languages": {}, "thresholds": THRESHOLDS})],
             "tail_share": [(curation.tail_share, {"counts": [1], "t": 1})],
             "threshold": [(curation.threshold, {"counts": [1], "p": 0.1})],
-            "uids": [(curation.uids, {"urls": ["a"], "given": None})],
+            "uids": [(curation.uids, {"urls": ["a"], "stated_uids": None})],
         },
         "metadata": {
             "InputError": [],

@@ -61,7 +61,7 @@ class Wordnet:
     def name(self) -> str:
         """The name of the wordnet's file in the package, without ending."""
         file = self.files[0]
-        return Path(file.path).name.partition(".")[0] if file.form == "tab" else "wn-princeton-eng"
+        return Path(file.path).name.partition(".")[0] if file.format == "tab" else "wn-princeton-eng"
 
     @property
     def texts(self) -> list[Path]:
@@ -102,7 +102,7 @@ def find(paths: Iterable[str]) -> list[Wordnet]:
     """
     found: dict[tuple, Wordnet] = {}
     for file in wordnet.find(paths):
-        head = wordnet.tab_head(file.path) if file.form == "tab" else _head_of_dict(file)
+        head = wordnet.tab_head(file.path) if file.format == "tab" else _head_of_dict(file)
         if "name" in head and "code" in head:
             key = (head["code"], head["name"], str(Path(file.path).parent))
             found.setdefault(key, Wordnet(head, [])).files.append(file)
@@ -158,7 +158,7 @@ def _head_of_dict(file: WordnetFile) -> dict[str, str]:
 
     The result is empty for any other file.
     """
-    if file.form != "dict":
+    if file.format != "dict":
         return {}
     with wordnet.opened(file.path) as opened:
         states = b"Permission to use, copy, modify and distribute" in opened.read(4096)

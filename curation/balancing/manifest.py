@@ -67,7 +67,7 @@ def sample_batch(
 
     The result has the schema CURATED and the columns `extra`; `license` needs a column `signals` in the batch.
     """
-    given, batch, rates = batch, require(batch, SAMPLED), _checked_rates(rates, dimensions=(1,))
+    all_columns, batch, rates = batch, require(batch, SAMPLED), _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
     uids = batch.column("uid")
     chosen, probability = np.zeros(batch.num_rows, np.int64), np.zeros(batch.num_rows)
@@ -82,7 +82,7 @@ def sample_batch(
     columns["probability"] = pa.array(probability[kept])
     schema = with_extra(extra)
     if LICENSE in extra:
-        columns[LICENSE] = license_column(given["signals"].take(pa.array(kept)))
+        columns[LICENSE] = license_column(all_columns["signals"].take(pa.array(kept)))
     if RECORD in extra:
         columns[RECORD] = texts.field(RECORD).take(pa.array(chosen[kept]))
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
@@ -114,13 +114,13 @@ def expected_sizes(
     """
     texts, image_offsets, ids, text_offsets = _texts(batch, len(counts))
     # Rates are computed for the batch's entries only: for all thirty million, at each threshold, memory would not do.
-    own, ids = np.unique(ids, return_inverse=True)
-    slices = {code: slice(*np.searchsorted(own, (all.start, all.stop))) for code, all in languages.items()}
+    distinct_ids, ids = np.unique(ids, return_inverse=True)
+    slices = {code: slice(*np.searchsorted(distinct_ids, (all.start, all.stop))) for code, all in languages.items()}
     slices = {code: ids for code, ids in slices.items() if ids.start < ids.stop}
     codes, choices = texts.field("language").dictionary_encode(), _choices(image_offsets)
     sizes = np.empty((len(codes.dictionary), len(thresholds)))
-    for column, each in enumerate(thresholds):
-        expected = _probability(ids, text_offsets, rates_of(counts[own], slices, each)) / choices
+    for column, candidate in enumerate(thresholds):
+        expected = _probability(ids, text_offsets, rates_of(counts[distinct_ids], slices, candidate)) / choices
         sizes[:, column] = np.bincount(codes.indices, expected, len(sizes))
     return dict(zip(codes.dictionary.to_pylist(), sizes, strict=True))
 
@@ -205,8 +205,8 @@ def tally_doubts(kept: pa.RecordBatch, lettered: np.ndarray, tallies: Tallies) -
     """Tally, by language, the kept pairs with a low language score, and those without an entry with letters."""
     low = pc.less(kept["lid_score"], DOUBTFUL_SCORE).fill_null(False)
     for name, doubtful in (("kept_doubtful", low), ("kept_without_letters", ~hold_any(kept["entries"], lettered))):
-        for each in pc.value_counts(kept["language"].filter(doubtful)).to_pylist():
-            tallies.add(f"language.{name}", each["counts"], each["values"])
+        for count in pc.value_counts(kept["language"].filter(doubtful)).to_pylist():
+            tallies.add(f"language.{name}", count["counts"], count["values"])
 
 
 def _in_order(rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -48,12 +48,12 @@ class Sizes:
         config: CurationConfig,
     ) -> "Sizes | None":
         """Return the sizes for the `images` images in `files`; None if no English threshold changes what is kept."""
-        distributions = {code: Distribution.of(each) for code, each in counts.by_language(languages).items()}
+        distributions = {code: Distribution.of(of_code) for code, of_code in counts.by_language(languages).items()}
         english = distributions.get(ENGLISH)
         if not config.balance or not images or not (config.one_threshold or (english and english.total)):
             return None
         some = [files[place] for place in np.unique(np.linspace(0, len(files) - 1, FILES).round().astype(int))]
-        sample = [each for file in some for each in _first(file, -(-SAMPLE // len(some)))]
+        sample = [batch for file in some for batch in _first(file, -(-SAMPLE // len(some)))]
         return cls(distributions, counts.values, languages, config, sample, images)
 
     @property
@@ -64,14 +64,16 @@ class Sizes:
     def facts(self, is_choice: bool) -> dict[str, Any]:
         """Return the entry `sizes` of run.json: a curve and, if `is_choice`, thresholds that keep about SHARES."""
         limiting = [
-            each.ascending for code, each in self.distributions.items() if self.config.one_threshold or code == ENGLISH
+            distribution.ascending
+            for code, distribution in self.distributions.items()
+            if self.config.one_threshold or code == ENGLISH
         ]
         limit = unlimited_threshold(np.concatenate(limiting))
         tried = np.unique(np.geomspace(1, limit, TRIED).round().astype(np.int64)).tolist()
         rows = zip(tried, self.at(tried), map(self._tail_share, tried), strict=True)
         curve = [{"t": t, "images": round(size), "tail_share": share} for t, size, share in rows]
-        found = [threshold_for_size(self.at, share * self.images, limit) for share in SHARES if is_choice]
-        choices = {each.threshold: round(each.size) for each in found}
+        sized = [threshold_for_size(self.at, share * self.images, limit) for share in SHARES if is_choice]
+        choices = {choice.threshold: round(choice.size) for choice in sized}
         return {
             "judged": self.judged,
             "curve": curve,
@@ -80,9 +82,9 @@ class Sizes:
 
     def at(self, candidates: list[int]) -> list[float]:
         """Return the expected number of images at each of the English thresholds."""
-        each, sizes = [self._thresholds(t) for t in candidates], np.zeros(len(candidates))
+        thresholds, sizes = [self._thresholds(t) for t in candidates], np.zeros(len(candidates))
         for batch in self.sample:
-            for of_language in expected_sizes(batch, self.counts, self.languages, each).values():
+            for of_language in expected_sizes(batch, self.counts, self.languages, thresholds).values():
                 sizes += of_language
         return (sizes * (self.images / max(1, self.judged))).tolist()
 
@@ -95,10 +97,10 @@ class Sizes:
 
 def _first(file: OwnFile, rows: int) -> Sequence[pa.RecordBatch]:
     """Return the first `rows` rows of a file, as batches."""
-    found, missing = [], rows
+    first, missing = [], rows
     for batch in batches(file, min(rows, 1 << 14), COLUMNS):
-        found.append(batch.slice(0, missing))
-        missing -= found[-1].num_rows
+        first.append(batch.slice(0, missing))
+        missing -= first[-1].num_rows
         if not missing:
             break
-    return found
+    return first

@@ -123,16 +123,16 @@ class CountedEntries:
     @classmethod
     def open(cls, path: str | Path, digest: str | None = None) -> "CountedEntries":
         """Read the file at `path`; InputError if it is damaged, or if the metadata's digest is not `digest`."""
-        own = counts_file(as_path(path))
-        with refusing(own):
+        counts_path = counts_file(as_path(path))
+        with refusing(counts_path):
             try:
-                with intact(own) as local, open_parquet(local) as file:
-                    found = cls._read(file, path)
+                with intact(counts_path) as local, open_parquet(local) as file:
+                    counted = cls._read(file, path)
             except FileNotFoundError as error:
                 raise InputError(f"no counts at {path}; give the counts.parquet of a finished run") from error
         if digest is not None:
-            _require_digest(found.digest, digest, "the entries")
-        return found
+            _require_digest(counted.digest, digest, "the entries")
+        return counted
 
     @property
     def counts(self) -> EntryCounts:
@@ -173,10 +173,10 @@ class CountedEntries:
         return cls(rows, languages, stated[b"digest"].decode())
 
 
-def _require_digest(own: str, digest: str, owner: str) -> None:
-    if digest != own:
+def _require_digest(counts_digest: str, digest: str, owner: str) -> None:
+    if digest != counts_digest:
         raise InputError(
-            f"these counts belong to metadata {own}, {owner} to metadata {digest}; "
+            f"these counts belong to metadata {counts_digest}, {owner} to metadata {digest}; "
             "use the metadata that the texts were matched with, or match again"
         )
 
@@ -201,10 +201,10 @@ def entry_ids(entries: pa.Array, size: int) -> tuple[np.ndarray, np.ndarray]:
     return ids, offsets
 
 
-def hold_any(entries: pa.Array, wanted: np.ndarray) -> np.ndarray:
-    """Return a mask, bool[list]: which lists hold at least one id for which `wanted` (bool[id]) is true."""
-    ids, offsets = entry_ids(entries, len(wanted))
-    before = np.concatenate([[0], np.cumsum(wanted[ids])])
+def hold_any(entries: pa.Array, marks: np.ndarray) -> np.ndarray:
+    """Return a mask, bool[list]: which lists hold at least one id for which `marks` (bool[id]) is true."""
+    ids, offsets = entry_ids(entries, len(marks))
+    before = np.concatenate([[0], np.cumsum(marks[ids])])
     return before[offsets[1:]] > before[offsets[:-1]]
 
 
@@ -327,7 +327,7 @@ class Thresholds:
         if tail_share is None and english and english.total:
             tail_share = english.tail_share(english_threshold)
         p = _checked_share(ASSUMED_TAIL_SHARE if tail_share is None else tail_share)
-        of_language = {language: each.threshold(p) for language, each in distributions.items()}
+        of_language = {language: distribution.threshold(p) for language, distribution in distributions.items()}
         if english:
             of_language[ENGLISH] = english_threshold
         return cls(p, of_language, assumed=tail_share is None)
@@ -336,15 +336,18 @@ class Thresholds:
     def same(cls, counts: Mapping[str, ArrayLike | Distribution], t: int) -> "Thresholds":
         """Return the threshold `t` for every language; the tail share is that of all languages' matches together."""
         distributions = {language: Distribution.of(of_language) for language, of_language in counts.items()}
-        total = sum(each.total for each in distributions.values())
-        tail = sum(each.tail_matches(t) for each in distributions.values())
+        total = sum(distribution.total for distribution in distributions.values())
+        tail = sum(distribution.tail_matches(t) for distribution in distributions.values())
         return cls(tail / total if total else 0.0, dict.fromkeys(distributions, _whole_threshold(t)))
 
     @classmethod
     def unlimited(cls, counts: Mapping[str, ArrayLike | Distribution]) -> "Thresholds":
         """Return thresholds above all counts: every entry is in the tail, and every rate is 1."""
         distributions = {language: Distribution.of(of_language) for language, of_language in counts.items()}
-        return cls(1.0, {language: unlimited_threshold(each.ascending) for language, each in distributions.items()})
+        return cls(
+            1.0,
+            {language: unlimited_threshold(distribution.ascending) for language, distribution in distributions.items()},
+        )
 
 
 def thresholds_at(t: int, counts: Mapping[str, ArrayLike | Distribution], config: CurationConfig) -> Thresholds:
@@ -364,7 +367,7 @@ def rates_of(counts: ArrayLike, languages: Mapping[str, slice], thresholds: Thre
     return out
 
 
-def rates_of_each(counts: np.ndarray, languages: Mapping[str, slice], candidates: list[Thresholds]) -> np.ndarray:
+def rates_at(counts: np.ndarray, languages: Mapping[str, slice], candidates: list[Thresholds]) -> np.ndarray:
     """Return each entry's rate at several thresholds, float32[id, candidate]: the rates of an entry are adjacent."""
     out = np.empty((len(counts), len(candidates)), np.float32)
     for column, thresholds in enumerate(candidates):
@@ -402,8 +405,8 @@ def threshold_for_size(
         return SizedThreshold(high, size, reached=False)
     while low < high:  # the answer is in low … high, and `size` is that of high
         candidates = _probes(low, high, probes)
-        sizes = [float(each) for each in size_of(candidates)]
-        first = next((i for i, each in enumerate(sizes) if each >= target), len(sizes))
+        sizes = [float(value) for value in size_of(candidates)]
+        first = next((i for i, value in enumerate(sizes) if value >= target), len(sizes))
         if first < len(sizes):
             high, size = candidates[first], sizes[first]
         if first > 0:
@@ -420,7 +423,7 @@ def _probes(low: int, high: int, number: int) -> list[int]:
         spaced = [round(low * (high / low) ** (i / (number + 1))) for i in range(1, number + 1)]
     else:
         spaced = [low + (high - low) * i // (number + 1) for i in range(1, number + 1)]
-    return sorted({min(max(each, low), high - 1) for each in spaced})
+    return sorted({min(max(threshold, low), high - 1) for threshold in spaced})
 
 
 def _checked_counts(counts: ArrayLike) -> np.ndarray:

@@ -83,20 +83,20 @@ class Exclusion:
         >>> exclusion.excluded(pa.record_batch({"url": urls})).to_pylist()
         ['excluded_domain', 'excluded_regex', None]
         """
-        given: list[tuple[str, pa.Array]] = []
+        lists: list[tuple[str, pa.Array]] = []
         for kind, values in zip(_LISTED, (uids, urls, domains, pages, regexes), strict=True):
             strings = string_array(values, f"the {kind} list")
             bad = first_bad(kind, strings)
             if bad is not None:
                 raise InputError(f"{quoted(strings[bad])!r} is no {KINDS[kind].expected}")
-            given.append((kind, strings))
-        return cls._of_values(given)
+            lists.append((kind, strings))
+        return cls._of_values(lists)
 
     @classmethod
-    def _of_values(cls, given: Iterable[tuple[str, pa.Array]]) -> Exclusion:
+    def _of_values(cls, lists: Iterable[tuple[str, pa.Array]]) -> Exclusion:
         """Return the exclusion of values, given as pairs of a kind, such as `domain`, and an array of values."""
         values: dict[str, list] = {kind: [] for kind in KINDS}
-        for kind, some in given:
+        for kind, some in lists:
             values[kind].append(KINDS[kind].form(some))
         sets: dict[str, Any] = {}
         hashed = blake2b(digest_size=16)
@@ -138,8 +138,8 @@ class Exclusion:
         if not len(self):
             return pa.nulls(batch.num_rows, pa.string())
         numbers = np.full(batch.num_rows, len(REASONS))
-        for reason, found in self._found(batch):
-            numbers[found & (numbers == len(REASONS))] = REASONS.index(reason)
+        for reason, is_excluded in self._matches(batch):
+            numbers[is_excluded & (numbers == len(REASONS))] = REASONS.index(reason)
         is_kept = (numbers == len(REASONS)) | ~flags(batch["url"].is_valid())
         return _NAMES.take(pa.array(numbers, mask=is_kept))
 
@@ -161,7 +161,7 @@ class Exclusion:
     def save(self, directory: str | PathLike[str]) -> str:
         """Write the exclusion into a folder, for workers to open; return the folder's path."""
         sets = {name: getattr(self, name) for name in _SAVED}
-        arrays = {f"{name}_{part}": getattr(each, part) for name, each in sets.items() for part in ("keys", "starts")}
+        arrays = {f"{name}_{part}": getattr(saved, part) for name, saved in sets.items() for part in ("keys", "starts")}
         header = {"version": VERSION, "digest": self.digest, "regexes": self.regexes}
         save_arrays(Path(directory), _HEADER, header, arrays)
         return str(directory)
@@ -176,7 +176,7 @@ class Exclusion:
         except (KeyError, TypeError) as error:
             raise InputError(f"{directory} holds no whole exclusion ({error}): build it again") from None
 
-    def _found(self, batch: pa.RecordBatch) -> Iterator[tuple[str, np.ndarray]]:
+    def _matches(self, batch: pa.RecordBatch) -> Iterator[tuple[str, np.ndarray]]:
         """Yield each reason with a mask, bool[row], of the rows to which it applies; the cheapest reasons first."""
         urls = batch["url"]
         if len(self.hits):
@@ -202,10 +202,10 @@ def _keys(batch: pa.RecordBatch, numbers: Callable[[pa.Array], np.ndarray] = uid
     """Return the key of each row's uid, uint64[row, 2], as `numbers` computes it; without a uid, the key of the URL."""
     if "uid" not in batch.schema.names or batch["uid"].null_count == batch.num_rows:
         return url_keys(batch["url"])
-    given = flags(batch["uid"].is_valid())
-    if given.all():
+    has_uid = flags(batch["uid"].is_valid())
+    if has_uid.all():
         return numbers(batch["uid"])
     keys = np.empty((batch.num_rows, 2), np.uint64)
-    keys[given] = numbers(batch["uid"].drop_null())
-    keys[~given] = url_keys(batch["url"].filter(pa.array(~given)))
+    keys[has_uid] = numbers(batch["uid"].drop_null())
+    keys[~has_uid] = url_keys(batch["url"].filter(pa.array(~has_uid)))
     return keys

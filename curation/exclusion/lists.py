@@ -142,8 +142,8 @@ def hosts(urls: pa.Array, form: Callable[[str], str] = canonical) -> pa.Array:
 
 def spelled_hosts(names: pa.Array, form: Callable[[str], str] = canonical) -> pa.Array:
     """Return hosts, as URLs have them, in canonical form, or as `form` returns them; null for a null."""
-    found = names.dictionary_encode()
-    return pa.array(map(form, found.dictionary.to_pylist()), pa.string()).take(found.indices)
+    encoded = names.dictionary_encode()
+    return pa.array(map(form, encoded.dictionary.to_pylist()), pa.string()).take(encoded.indices)
 
 
 def registered_domain(host: str) -> str:
@@ -316,10 +316,10 @@ def read_whole_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
                 )
 
 
-def _kind_and_path(given: str) -> tuple[str | None, str]:
+def _kind_and_path(argument: str) -> tuple[str | None, str]:
     """Return the kind of hash that prefixes a list's path, or None, and the path without the prefix."""
-    kind, equals, path = given.partition("=")
-    return (kind, path) if equals and kind in HASHES else (None, given)
+    kind, equals, path = argument.partition("=")
+    return (kind, path) if equals and kind in HASHES else (None, argument)
 
 
 def _read_text(file: BinaryIO, path: str, only: str | None) -> Iterator[tuple[str, pa.Array]]:
@@ -371,11 +371,11 @@ def _read_table(file: BinaryIO, path: str, only: str | None) -> Iterator[tuple[s
     for batch in table_batches(file, path, lambda names: _columns(names, path, only)):
         for name in batch.schema.names:
             values, kind = batch[name], kinds[name.lower()]
-            given = np.flatnonzero(flags(pc.not_equal(values, "")))
-            stated = values.take(pa.array(given))
+            filled_rows = np.flatnonzero(flags(pc.not_equal(values, "")))
+            stated = values.take(pa.array(filled_rows))
             bad = first_bad(kind, stated)
             if bad is not None:
-                row = int(given[bad])
+                row = int(filled_rows[bad])
                 where = f"{path}, row {rows + row + 1}, column {name}"
                 raise InputError(f"{where}: {_refused(kind, values[row].as_py())}")
             yield kind, stated
@@ -389,9 +389,9 @@ def _columns(names: list[str], path: str, only: str | None) -> list[str]:
     URLs or, without these, sha256, md5 and pdq.
     """
     choices = [[*_KIND_OF_COLUMN], [*_KIND_OF_HASHES]] if only is None else [[only, _ANY_HASH]]
-    for known in choices:
-        columns = [name for name in dict.fromkeys(names) if name.lower() in known]
+    for choice in choices:
+        columns = [name for name in dict.fromkeys(names) if name.lower() in choice]
         if columns:
             return columns
-    wanted = " or ".join(name for known in choices for name in known)
-    raise InputError(f"{path} has the columns {quoted_names(names)}; expected one named {wanted}")
+    expected = " or ".join(name for names in choices for name in names)
+    raise InputError(f"{path} has the columns {quoted_names(names)}; expected one named {expected}")

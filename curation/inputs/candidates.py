@@ -56,10 +56,10 @@ def unescape(value: str) -> str:
     return _REFERENCE.sub(_character, value)
 
 
-def _character(found: re.Match[str]) -> str:
-    hexadecimal, decimal, name, semicolon = found.groups()
+def _character(reference: re.Match[str]) -> str:
+    hexadecimal, decimal, name, semicolon = reference.groups()
     if name:
-        return html5.get(name + semicolon, found[0])
+        return html5.get(name + semicolon, reference[0])
     digits = (hexadecimal or decimal).lstrip("0")
     code = int(digits or "0", 16 if hexadecimal else 10) if len(digits) <= _MOST_DIGITS else 0
     if code == 0 or code > 0x10FFFF or 0xD800 <= code < 0xE000:
@@ -198,18 +198,18 @@ def count_unknown(stated: pa.Array, tally: Counter[str]) -> None:
     """Add the rows of each unknown label of a language to `tally`; labels after the first MOST are counted as one."""
     for label, rows in unknown_labels(stated).items():
         name = f"{UNKNOWN_LANGUAGE}{label}"
-        if name not in tally and sum(each.startswith(UNKNOWN_LANGUAGE) for each in tally) >= MOST:
+        if name not in tally and sum(counted.startswith(UNKNOWN_LANGUAGE) for counted in tally) >= MOST:
             name = UNKNOWN_LANGUAGE
         tally[name] += rows
 
 
 def unknown_labels(stated: pa.Array) -> Counter[str]:
     """Return the number of rows of each unknown label, by its first LONGEST characters."""
-    found: Counter[str] = Counter()
-    for each in pc.value_counts(stated.drop_null()).to_pylist():
-        if each["values"] and not of_stated(each["values"]):
-            found[each["values"][:LONGEST]] += each["counts"]
-    return found
+    rows_of_label: Counter[str] = Counter()
+    for count in pc.value_counts(stated.drop_null()).to_pylist():
+        if count["values"] and not of_stated(count["values"]):
+            rows_of_label[count["values"][:LONGEST]] += count["counts"]
+    return rows_of_label
 
 
 def _without_empty(array: pa.Array) -> pa.Array:

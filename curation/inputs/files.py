@@ -143,9 +143,9 @@ def formats() -> dict[str, Format]:
 @lru_cache(maxsize=1)
 def _formats() -> tuple[dict[str, Format], dict[str, str]]:
     """Return all formats by name, and a sentence for each format of another package that cannot be used."""
-    own = {each.name: each for each in OWN}
-    found, faults = usable(hooks(GROUP, own), lambda each: isinstance(each, Format), "a Format")
-    return found | own, faults
+    built_in = {format.name: format for format in OWN}
+    of_packages, faults = usable(hooks(GROUP, built_in), lambda format: isinstance(format, Format), "a Format")
+    return of_packages | built_in, faults
 
 
 def format_of(path: str) -> Format | None:
@@ -155,7 +155,7 @@ def format_of(path: str) -> Format | None:
     'json'
     """
     name = listing.name_of(path)
-    return next((each for each in formats().values() if name.endswith(_endings(each))), None)
+    return next((format for format in formats().values() if name.endswith(_endings(format))), None)
 
 
 def expected() -> str:
@@ -164,12 +164,12 @@ def expected() -> str:
     >>> expected()
     'expected .wat.gz, .warc.gz, .parquet, .jsonl, .ndjson, .json, .csv or .tsv (the last five also with .gz or .zst)'
     """
-    packed_last = sorted(formats().values(), key=lambda each: each.is_packed)
-    *most, last = [ending for each in packed_last for ending in each.endings]
-    packed = sum(len(each.endings) for each in packed_last if each.is_packed)
+    packed_last = sorted(formats().values(), key=lambda format: format.is_packed)
+    *most, last = [ending for format in packed_last for ending in format.endings]
+    packed = sum(len(format.endings) for format in packed_last if format.is_packed)
     packings = " or ".join(PACKINGS)
-    known = f"expected {', '.join(most)} or {last} (the last {_NUMBERS[packed]} also with {packings})"
-    return "; ".join([known, *_formats()[1].values()])
+    extensions = f"expected {', '.join(most)} or {last} (the last {_NUMBERS[packed]} also with {packings})"
+    return "; ".join([extensions, *_formats()[1].values()])
 
 
 def _endings(format: Format) -> tuple[str, ...]:
@@ -199,14 +199,14 @@ def find(
     files = {file.path: file for path in paths for file in _files(path, kind_of, passed_over)}
     chosen = sorted(files) if sample_files is None else _sample(sorted(files), sample_files, seed)
     tried = in_threads(lambda path: _tried(files[path], options), chosen, OPENED_AT_ONCE)
-    found = dict(zip(chosen, tried, strict=True))
-    faults = {path: each for path, each in found.items() if isinstance(each, InputError)}
-    if faults and not (options.skip_unreadable and len(faults) < len(found)):
-        raise _refusal(faults, [path for path in found if path not in faults])
+    inputs_by_path = dict(zip(chosen, tried, strict=True))
+    faults = {path: result for path, result in inputs_by_path.items() if isinstance(result, InputError)}
+    if faults and not (options.skip_unreadable and len(faults) < len(inputs_by_path)):
+        raise _refusal(faults, [path for path in inputs_by_path if path not in faults])
     for path, error in faults.items():
         _log.warning("passed over: %s", error)
         passed_over[path] = UNREADABLE
-    return [each for inputs in found.values() if not isinstance(inputs, InputError) for each in inputs]
+    return [source for inputs in inputs_by_path.values() if not isinstance(inputs, InputError) for source in inputs]
 
 
 def _tried(file: Input, options: TableOptions) -> list[Input] | InputError:
@@ -248,13 +248,13 @@ def _pattern(good: list[str], others: Iterable[str]) -> str | None:
 
 def dialects(files: list[Input]) -> list[str]:
     """Return one line for each dialect among the files, with one file as an example."""
-    each: dict[str, list[str]] = {}
+    paths_by_dialect: dict[str, list[str]] = {}
     for file in files:
         if file.dialect is not None:
-            each.setdefault(file.dialect, []).append(file.path)
+            paths_by_dialect.setdefault(file.dialect, []).append(file.path)
     return [
         f"{paths[0]}{f' and {len(paths) - 1:,} more' * (len(paths) > 1)}: {DIALECTS[name]} (--dialect {name})"
-        for name, paths in each.items()
+        for name, paths in paths_by_dialect.items()
     ]
 
 
@@ -288,10 +288,10 @@ def listed(file: Input) -> ListedFile:
 
 def _require_one_secret(paths: list[str]) -> None:
     """Refuse URLs that differ only in secrets, because they count as the same input."""
-    given: dict[str, str] = {}
+    path_by_shown: dict[str, str] = {}
     for path in paths:
         shown = hidden(path)
-        if given.setdefault(shown, path) != path:
+        if path_by_shown.setdefault(shown, path) != path:
             raise InputError(f"{shown} is given with two signatures, users or keys; give it once")
 
 
@@ -308,28 +308,28 @@ def _files(path: str, kind_of: KindOf, passed_over: dict[str, str]) -> list[Inpu
         kind, names = crawl_files(path)
         return [_input(name, formats()[kind], Version()) for name in names]
     with listing.looking_up(path):
-        found = listing.found_at(path, "a file, a folder, a glob or a URL")
-        _require_no_run(found)
-        require_no_table(found, kind_of)
-    passed_over.update(found.passed_over)
-    return _known(path, found)
+        contents = listing.files_at(path, "a file, a folder, a glob or a URL")
+        _require_no_run(contents)
+        require_no_table(contents, kind_of)
+    passed_over.update(contents.passed_over)
+    return _readable(path, contents)
 
 
-def _require_no_run(found: listing.Found) -> None:
+def _require_no_run(contents: listing.ListedFiles) -> None:
     """Refuse the output folder of a run, whose manifest alone may be meant."""
-    for folder in (path.removesuffix(f"/{listing.RUN}") for path in found.paths if path.endswith(f"/{listing.RUN}")):
-        if any(path.startswith(f"{folder}/{MANIFEST}/") for path in found.paths):
+    for folder in (path.removesuffix(f"/{listing.RUN}") for path in contents.paths if path.endswith(f"/{listing.RUN}")):
+        if any(path.startswith(f"{folder}/{MANIFEST}/") for path in contents.paths):
             raise InputError(f"{folder} is the output of a run; its manifest is {folder}/{MANIFEST}")
 
 
-def _known(path: str, found: listing.Found) -> list[Input]:
+def _readable(path: str, contents: listing.ListedFiles) -> list[Input]:
     """Return the files with a known extension; InputError if there are none."""
-    formats = [format_of(each) for each in found.paths]
+    formats = [format_of(file) for file in contents.paths]
     if not any(formats):
-        what = "has an unknown ending" if found.is_file else "holds no file that can be read"
+        what = "has an unknown ending" if contents.is_file else "holds no file that can be read"
         raise InputError(f"{path} {what}; {expected()}")
-    known = zip(found.files, formats, strict=True)
-    return [_input(each, format, version) for (each, version), format in known if format]
+    readable = zip(contents.files, formats, strict=True)
+    return [_input(file, format, version) for (file, version), format in readable if format]
 
 
 def _input(path: str, format: Format, version: Version) -> Input:
@@ -393,17 +393,17 @@ class InputSample:
     @property
     def size(self) -> int:
         """The compressed bytes of all files; typical bytes for files of unknown size."""
-        return sum(each.size for each in self.files)
+        return sum(file.size for file in self.files)
 
 
-def samples(found: list[Input], options: TableOptions) -> list[InputSample]:
+def samples(inputs: list[Input], options: TableOptions) -> list[InputSample]:
     """Return the groups of inputs, the largest first, each with the first pairs of up to FILES of its inputs."""
     groups: dict[tuple, list[Input]] = {}
-    for file in found:
+    for file in inputs:
         names = (options.candidates(field, file.path) for field in GIVEN)
         groups.setdefault((file.format, file.dialect, *names), []).append(file)
-    each = (_group_sample(files, options) for files in groups.values())
-    return sorted(each, key=lambda sample: (-sample.size, sample.format))
+    sampled = (_group_sample(files, options) for files in groups.values())
+    return sorted(sampled, key=lambda sample: (-sample.size, sample.format))
 
 
 def _group_sample(files: list[Input], options: TableOptions) -> InputSample:
@@ -435,7 +435,7 @@ def _look(source: Input, options: TableOptions) -> tuple[Glance, pa.Table, Count
     with file.open(format.reading) as opened:
         pieces = range(*source.row_groups) if source.row_groups else None
         for batch in format.read(opened, source.path, replace(options, dialect=source.dialect), tally, pieces):
-            is_more = sum(each.num_rows for each in batches) >= ROWS
+            is_more = sum(kept.num_rows for kept in batches) >= ROWS
             batches.append(batch)
             if is_more and batch.num_rows:
                 used = source.size if opened.closed else opened.tell()

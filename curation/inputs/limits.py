@@ -65,10 +65,10 @@ def count_input(path: str, tally: Counter[str], result: TaskResult) -> None:
 
 def damage(read: TaskResult) -> dict[str, tuple[int, int]]:
     """Return, by path, the numbers of bad files and records, and the line of the first, of inputs; the worst first."""
-    found: dict[str, tuple[int, int]] = {}
+    damage_by_path: dict[str, tuple[int, int]] = {}
     for path, number, line in read.noted(DAMAGED):  # of a split file several times
-        found[path] = (found.get(path, (0, 0))[0] + number, line)
-    return dict(sorted(found.items(), key=lambda item: (-item[1][0], item[0])))
+        damage_by_path[path] = (damage_by_path.get(path, (0, 0))[0] + number, line)
+    return dict(sorted(damage_by_path.items(), key=lambda item: (-item[1][0], item[0])))
 
 
 def require_sound(read: TaskResult, config: CurationConfig) -> TaskResult:
@@ -81,10 +81,10 @@ def require_sound(read: TaskResult, config: CurationConfig) -> TaskResult:
 
 
 def _require(what: str, reasons: tuple[str, ...], total: float, read: TaskResult, limit: float) -> None:
-    found = {reason: value for reason, value in read.beginning("dropped.").items() if reason in reasons and value}
-    bad = sum(found.values())
+    of_reason = {reason: value for reason, value in read.beginning("dropped.").items() if reason in reasons and value}
+    bad = sum(of_reason.values())
     if bad > limit * total:
-        why = ", ".join(f"{value:,} {reason}" for reason, value in list(found.items())[:SHOWN])
+        why = ", ".join(f"{value:,} {reason}" for reason, value in list(of_reason.items())[:SHOWN])
         worst = list(damage(read).items())[:SHOWN]
         where = ", ".join(f"{path} ({value:,}{_first_line(line)})" for path, (value, line) in worst)
         raise InputError(

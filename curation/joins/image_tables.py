@@ -21,7 +21,7 @@ from curation.outputs.recorded import recorded
 from runtime.arrow import parts
 from runtime.errors import InputError, quoted_names
 from runtime.redaction import hidden, with_secrets
-from runtime.storage.listing import ListedFile, Version, found_at, looking_up, name_of
+from runtime.storage.listing import ListedFile, Version, files_at, looking_up, name_of
 from runtime.storage.own_files import OwnFile, compared, intact
 from runtime.storage.parquet import BoundedParquet
 from runtime.storage.paths import as_path, is_url, reachable
@@ -136,7 +136,7 @@ def files_in(path: str, expected: str, endings: Sequence[str] = (PARQUET,)) -> l
     Of a folder or a glob, only files with these endings are returned. InputError if there are none.
     """
     with looking_up(path), reachable(path):
-        listed = found_at(path, expected)
+        listed = files_at(path, expected)
         checksums = recorded(listed.paths)
     files = [file for file in listed.files if listed.is_file or name_of(file[0]).endswith(tuple(endings))]
     if not files:

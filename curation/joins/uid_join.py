@@ -168,7 +168,7 @@ class Join:
         """
         wanted = max(self.images.rows // FILE_ROWS, TURNS * engine.cores)
         places, (buckets, tasks) = Places.of(self.images.sizes, min(wanted, MOST_BUCKETS)), self._cut
-        joining = Grouping(self.schema, spread_keys, self._alone.joined, buckets, places.senders(tasks))
+        joining = Grouping(self.schema, spread_keys, self._alone.joined, buckets, places.tasks_before(tasks))
         return cogroup(engine, self._sides, joining, places.stage(pa.schema([*PLACE, *self.fields]), write))
 
     def count(self, engine: Engine, count: Callable[[pa.RecordBatch], Tallies]) -> TaskResult:

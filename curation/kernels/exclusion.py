@@ -42,10 +42,10 @@ def place_of(keys, starts, shift, first, second):
 
 
 @lean
-def find_keys(keys, starts, shift, wanted, out):
-    """Set out[row] to the index of wanted[row, 0:2] in keys[:, 0:2], all uint64; -1 if it is not there."""
+def find_keys(keys, starts, shift, queries, out):
+    """Set out[row] to the index of queries[row, 0:2] in keys[:, 0:2], all uint64; -1 if it is not there."""
     for row in range(len(out)):
-        out[row] = place_of(keys, starts, shift, wanted[row, 0], wanted[row, 1])
+        out[row] = place_of(keys, starts, shift, queries[row, 0], queries[row, 1])
 
 
 @inline
@@ -101,15 +101,15 @@ def find_hosts(data, offsets, keys, starts, shift, out):
     """
     for row in range(len(out)):
         begin, end = host_span(data, offsets[row], offsets[row + 1])
-        first, second, found = _FIRST_BASIS, _SECOND_BASIS, NOT_LISTED
+        first, second, state = _FIRST_BASIS, _SECOND_BASIS, NOT_LISTED
         for i in range(end - 1, begin - 1, -1):
             byte = _LOWER[data[i]]
             if byte == _FOREIGN:
-                found = UNUSUAL
+                state = UNUSUAL
                 break
             first, second = hashed_with(first, second, byte)
             if i == begin or data[i - 1] == _DOT:
                 if place_of(keys, starts, shift, first, second) >= 0:
-                    found = LISTED
+                    state = LISTED
                     break
-        out[row] = found
+        out[row] = state

@@ -255,11 +255,11 @@ def after_container(opened, containers, tag):
 @lean
 def bits_inside(data, end, opened, containers, elements, row):
     """Return the bits of the place inside the containers opened[:containers]; elements[row] is scratch memory."""
-    known = containers
-    while known > 0 and opened[known - 1, BITS] < 0:
-        known -= 1
-    bits = np.int64(opened[known - 1, BITS]) if known > 0 else np.int64(0)
-    for k in range(known, containers):
+    marked = containers
+    while marked > 0 and opened[marked - 1, BITS] < 0:
+        marked -= 1
+    bits = np.int64(opened[marked - 1, BITS]) if marked > 0 else np.int64(0)
+    for k in range(marked, containers):
         read_attributes(data, np.int64(opened[k, BEGIN]), end, elements, row)
         bits = inner_bits(bits, own_bits(data, elements[row], TAG_BITS[opened[k, TAG]]))
         opened[k, BITS] = bits
@@ -267,21 +267,21 @@ def bits_inside(data, end, opened, containers, elements, row):
 
 
 @lean
-def inner_bits(outer, own):
-    """Return the bits of the place inside an element: `outer` are those around it, `own` those that its names give.
+def inner_bits(outer, inner):
+    """Return the bits of the place inside an element: `outer` are those around it, `inner` those that its names give.
 
     Of CONTENTS and INTERFACE, the inner one counts. Beside own MENU or INTERFACE, own CONTENTS do not count, nor do own
     HEADER and FOOTER in CONTENTS.
     """
-    if own & (MENU | INTERFACE):
-        own &= ~CONTENTS
-    if (own | outer) & CONTENTS:
-        own &= ~(HEADER | FOOTER)
-    if own & CONTENTS:
+    if inner & (MENU | INTERFACE):
+        inner &= ~CONTENTS
+    if (inner | outer) & CONTENTS:
+        inner &= ~(HEADER | FOOTER)
+    if inner & CONTENTS:
         outer &= ~INTERFACE
-    elif own & INTERFACE:
+    elif inner & INTERFACE:
         outer &= ~CONTENTS
-    return outer | own
+    return outer | inner
 
 
 @lean
@@ -326,10 +326,10 @@ def set_of(element):
 @inline
 def has_text(element):
     """Return whether an image has a text that is not empty."""
-    found = False
+    any_text = False
     for column in range(FIRST_TEXT, TEXTS_END, 2):
-        found |= element[column] < element[column + 1]
-    return found
+        any_text |= element[column] < element[column + 1]
+    return any_text
 
 
 @lean
@@ -347,10 +347,10 @@ def is_kept(element, kind):
         return element[LANG] >= 0
     if kind == BASE:
         return element[HREF] >= 0
-    found = False
+    any_value = False
     for column in range(VALUES, TEXTS_END, 2):
-        found |= element[column] >= 0
-    return found and kind >= 0
+        any_value |= element[column] >= 0
+    return any_value and kind >= 0
 
 
 @lean
@@ -415,14 +415,14 @@ def read_attributes(data, i, end, elements, row):
         i += 1  # a name may begin with =
         while i < end and not ends_name(byte_at(data, i)) and byte_at(data, i) != _EQUALS:
             i += 1
-        known = number_of(data, begin, i, ATTRIBUTE_NAMES) if row >= 0 else -1
+        attribute = number_of(data, begin, i, ATTRIBUTE_NAMES) if row >= 0 else -1
         i, value, stop = read_value(data, i, end)
         if i < 0:
             return -1, False
-        if known >= 0 and elements[row, ATTRIBUTE_COLUMNS[known]] < 0:
-            elements[row, ATTRIBUTE_COLUMNS[known]] = value
-            elements[row, ATTRIBUTE_COLUMNS[known] + 1] = stop
-        elif known < 0 <= row and elements[row, OTHER_SRC] < 0 and is_picture(data, value, stop):
+        if attribute >= 0 and elements[row, ATTRIBUTE_COLUMNS[attribute]] < 0:
+            elements[row, ATTRIBUTE_COLUMNS[attribute]] = value
+            elements[row, ATTRIBUTE_COLUMNS[attribute] + 1] = stop
+        elif attribute < 0 <= row and elements[row, OTHER_SRC] < 0 and is_picture(data, value, stop):
             elements[row, OTHER_SRC], elements[row, OTHER_SRC + 1] = begin, stop
 
 

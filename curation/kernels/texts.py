@@ -23,14 +23,14 @@ def find_marks(offsets, data, marks, out, digits, spaces):
     DIGIT and with SPACE.
     """
     for text in range(len(out)):
-        found, last, own_digits, own_spaces = np.uint16(0), np.uint16(0), np.int32(0), np.int32(0)
+        text_marks, last, own_digits, own_spaces = np.uint16(0), np.uint16(0), np.int32(0), np.int32(0)
         for i in range(offsets[text], offsets[text + 1]):
             mark = marks[data[i]]
-            found |= mark | ((last & DOT) << 1 & (mark & LETTER) << 2)
+            text_marks |= mark | ((last & DOT) << 1 & (mark & LETTER) << 2)
             own_digits += (mark & DIGIT) != 0
             own_spaces += (mark & SPACE) != 0
             last = mark
-        out[text], digits[text], spaces[text] = found, own_digits, own_spaces
+        out[text], digits[text], spaces[text] = text_marks, own_digits, own_spaces
 
 
 @lean
@@ -75,21 +75,21 @@ def find_odd(offsets, data, odd):
 @inline
 def is_odd_text(data, i, end):
     """Return whether a text may hold white space other than spaces, or a character reference."""
-    found = 0
-    while i < end and found == 0:
-        found = (odd_space(data, i) | references(data, i)) & lowest(min(end - i, 64))
+    odd = 0
+    while i < end and odd == 0:
+        odd = (odd_space(data, i) | references(data, i)) & lowest(min(end - i, 64))
         i += WINDOW
-    return found != 0
+    return odd != 0
 
 
 @inline
 def is_odd_link(data, i, end):
     """Return whether a link may hold white space other than spaces."""
-    found = 0
-    while i < end and found == 0:
-        found = odd_space(data, i) & lowest(min(end - i, 64))
+    odd = 0
+    while i < end and odd == 0:
+        odd = odd_space(data, i) & lowest(min(end - i, 64))
         i += WINDOW
-    return found != 0
+    return odd != 0
 
 
 @lean

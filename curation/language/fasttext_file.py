@@ -195,11 +195,11 @@ class _Cursor:
         """Return where each of the next entries of the dictionary begins, and where the last one ends."""
         if TAIL * count > len(self.bytes) - self.position:
             raise _Damage
-        found = np.empty(count + 1, np.int64)
-        if not find_entries(self.bytes, self.position, found):
+        bounds = np.empty(count + 1, np.int64)
+        if not find_entries(self.bytes, self.position, bounds):
             raise _Damage
-        self.position = int(found[-1])
-        return found
+        self.position = int(bounds[-1])
+        return bounds
 
 
 def _walk(path: str, content: mmap.mmap) -> ModelFile | None:

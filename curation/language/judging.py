@@ -29,7 +29,7 @@ from metadata.rules import CHINESE, JAPANESE, han_table
 from runtime.arrow import string_buffers
 
 _OF_HAN = pa.array(["zh", "ja"])
-_LATIN, _OWN = r"\p{Latin}", r"[\p{Han}\p{Hiragana}\p{Katakana}]"
+_LATIN, _HAN_OR_KANA = r"\p{Latin}", r"[\p{Han}\p{Hiragana}\p{Katakana}]"
 _LETTERS = 3  # of the Latin script, that say about as much as a character of Han or kana
 
 POOL_WEIGHT = 20  # of a language that all sure texts of a file are in; it falls with the square of the share
@@ -147,11 +147,11 @@ def _han(asked: Question) -> pa.StringArray:
     bits = np.empty(len(asked.texts), np.int64)
     find_bits(*string_buffers(asked.texts), *han_table(), bits)
     of_han = pc.is_in(asked.languages, _OF_HAN).to_numpy(zero_copy_only=False)
-    known = ((bits == CHINESE) | (bits == JAPANESE)) & (of_han | (asked.scores < SURE_SCORE))
-    others = np.flatnonzero(known & ~of_han)
-    latin, own = (pc.count_substring_regex(asked.texts.take(pa.array(others)), of) for of in (_LATIN, _OWN))
-    known[others] = latin.to_numpy() <= _LETTERS * own.to_numpy()
-    return _OF_HAN.take(pa.array((bits == JAPANESE).astype(np.int8), mask=~known))
+    is_decided = ((bits == CHINESE) | (bits == JAPANESE)) & (of_han | (asked.scores < SURE_SCORE))
+    others = np.flatnonzero(is_decided & ~of_han)
+    latin, han = (pc.count_substring_regex(asked.texts.take(pa.array(others)), of) for of in (_LATIN, _HAN_OR_KANA))
+    is_decided[others] = latin.to_numpy() <= _LETTERS * han.to_numpy()
+    return _OF_HAN.take(pa.array((bits == JAPANESE).astype(np.int8), mask=~is_decided))
 
 
 WITNESSES: dict[str, Callable[[Question], pa.StringArray]] = {
@@ -220,7 +220,7 @@ class _Weights:
     host: np.ndarray  # int64, of each text
     page: np.ndarray
     stated: np.ndarray
-    own: np.ndarray
+    label: np.ndarray
 
     @classmethod
     def of(cls, texts: pa.Array, labelled: Answers, around: Surroundings | Mapping[str, float]) -> _Weights:
@@ -228,19 +228,19 @@ class _Weights:
         shares, nothing = around if isinstance(around, Mapping) else {}, pa.nulls(len(texts), pa.string())
         near = Surroundings(nothing, nothing, nothing) if isinstance(around, Mapping) else around
         named = pa.array(map(code_of_label, labelled[0].dictionary.to_pylist()), pa.string()).take(labelled[0].indices)
-        found = judge(texts, *labelled, LanguageRules())[0]
-        sure = pc.and_(pc.greater_equal(labelled[1], SURE_SCORE), pc.not_equal(found, OTHER.code)).fill_null(False)
+        judged = judge(texts, *labelled, LanguageRules())[0]
+        sure = pc.and_(pc.greater_equal(labelled[1], SURE_SCORE), pc.not_equal(judged, OTHER.code)).fill_null(False)
         first = pa.array([OTHER.code, *shares])
-        codes = pa.concat_arrays([first, named, pc.if_else(sure, found, None), near.stated]).dictionary_encode()
-        given, own, language, stated = np.split(_numbers(codes), np.cumsum([len(first), len(texts), len(texts)]))
-        page, host, text = (_numbers(each.dictionary_encode()) for each in (near.pages, near.hosts, texts))
+        codes = pa.concat_arrays([first, named, pc.if_else(sure, judged, None), near.stated]).dictionary_encode()
+        of_shares, label, language, stated = np.split(_numbers(codes), np.cumsum([len(first), len(texts), len(texts)]))
+        page, host, text = (_numbers(column.dictionary_encode()) for column in (near.pages, near.hosts, texts))
         shape = len(codes.dictionary)
-        hosts, pages, pool = (_counts(each, text, language, shape) for each in (host, page, np.zeros_like(text)))
+        hosts, pages, pool = (_counts(group, text, language, shape) for group in (host, page, np.zeros_like(text)))
         pool = pool[:1] / (pool.sum() + FEW_OF_POOL)
         if shares:
             pool[:] = 0
-            pool[0, given[1:]] = [*shares.values()]
-        return cls(codes.dictionary.to_pylist(), POOL_WEIGHT * pool**2, hosts, pages, host, page, stated, own)
+            pool[0, of_shares[1:]] = [*shares.values()]
+        return cls(codes.dictionary.to_pylist(), POOL_WEIGHT * pool**2, hosts, pages, host, page, stated, label)
 
     def highest(self, rows: np.ndarray, texts: pa.Array, is_sure: np.ndarray, identifier: Identifier) -> np.ndarray:
         """Return the index of the language with the highest weighed score of each text of `rows`; -1: the label stays.
@@ -250,14 +250,14 @@ class _Weights:
         """
         near = (self.page[rows] * len(self.hosts) + self.host[rows]) * (len(self.languages) + 1) + self.stated[rows]
         _, first, place = np.unique(near, return_index=True, return_inverse=True)
-        lifts, own = self.of_rows(rows[first]), self.own[rows]
-        most, mine = lifts.max(axis=1)[place], lifts[place, own]
-        best, asked = np.where((most > 1) & ~is_sure, own, -1), np.flatnonzero(mine < most)
+        lifts, label = self.of_rows(rows[first]), self.label[rows]
+        most, mine = lifts.max(axis=1)[place], lifts[place, label]
+        best, asked = np.where((most > 1) & ~is_sure, label, -1), np.flatnonzero(mine < most)
         some, lifts, at = texts.take(pa.array(asked)), lifts[place[asked]], np.arange(len(asked))
         words = pc.replace_substring_regex(pc.utf8_lower(some), _SIGNS, " ")
         scores = (identifier.spread(some, self.languages) + identifier.spread(words, self.languages)) / 2
         values = scores * lifts
-        of_label, lifted = values[at, own[asked]], np.where(lifts > 1, values, -1)
+        of_label, lifted = values[at, label[asked]], np.where(lifts > 1, values, -1)
         unknown = of_label < LEAST_PART * (1 + (values - scores).sum(axis=1))
         is_lifted = lifted.max(axis=1) >= of_label
         best[asked] = np.where(is_lifted, lifted.argmax(axis=1), np.where(unknown, 0, -1))

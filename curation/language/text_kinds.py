@@ -172,9 +172,9 @@ def _may_be_name(texts: MarkedTexts) -> np.ndarray:
     They have an ending, an underscore, as many digits as a date, a digit and at most two spaces, or a hyphen and no
     space.
     """
-    found = texts.have(SUFFIX | _UNDERSCORE) | (texts.digits >= _DATE)
-    found |= texts.have(DIGIT) & (texts.spaces <= 2)
-    return (found | texts.have(_HYPHEN) & (texts.spaces == 0)) & (texts.sizes <= LONGEST_NAME)
+    may_be = texts.have(SUFFIX | _UNDERSCORE) | (texts.digits >= _DATE)
+    may_be |= texts.have(DIGIT) & (texts.spaces <= 2)
+    return (may_be | texts.have(_HYPHEN) & (texts.spaces == 0)) & (texts.sizes <= LONGEST_NAME)
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def open_matchers(folder: Path, rules: Rules = "unicode", on_disk: EntriesOnDisk
     entries read: in each worker, the entries of all languages would take gigabytes.
     """
     saved = _index(folder)
-    ids = {code: range(each["first"], each["stop"]) for code, each in saved.items()}
+    ids = {code: range(record["first"], record["stop"]) for code, record in saved.items()}
     if on_disk is None:
         return Finders(ids, lambda code: _open_matcher(folder / code, saved[code]["digest"]))
     return Finders(ids, lambda code: _sound_matcher(folder / code, saved[code]["digest"], on_disk.open, rules))
@@ -119,8 +119,8 @@ def matchers_of(entries: Entries, rules: Rules, complete: bool = True) -> Path:
     languages = [] if entries.on_demand else [*entries.languages]
     saved = opened(folder, lambda matchers: save_matchers(entries, rules, matchers, languages), _index)
     if complete:
-        for code, each in saved.items():
-            _sound_matcher(folder / code, each["digest"], lambda: entries, rules)
+        for code, record in saved.items():
+            _sound_matcher(folder / code, record["digest"], lambda: entries, rules)
     return folder
 
 
@@ -232,12 +232,12 @@ class AhoCorasick:
         if isinstance(texts, pa.ChunkedArray):
             return pa.chunked_array([self.find(chunk) for chunk in texts.chunks], pa.list_(pa.int32()))
         texts = string_array(texts, "texts")
-        found = [self._found(text) for text in texts.to_pylist()]
-        offsets = np.append(0, np.cumsum([*map(len, found)], dtype=np.int64))
-        ids = np.fromiter(chain.from_iterable(found), np.int32, offsets[-1])
+        ids_of_texts = [self._ids_in(text) for text in texts.to_pylist()]
+        offsets = np.append(0, np.cumsum([*map(len, ids_of_texts)], dtype=np.int64))
+        ids = np.fromiter(chain.from_iterable(ids_of_texts), np.int32, offsets[-1])
         return list_array(offsets, ids, like=texts)
 
-    def _found(self, text: str | None) -> list[int]:
+    def _ids_in(self, text: str | None) -> list[int]:
         if text is None or self.automaton is None:
             return []
         return sorted({id for _, ids in self.automaton.iter(self.read(text)) for id in ids})
@@ -280,10 +280,11 @@ class Matching:
         language and no entries. InputError unless there are as many languages as texts.
         """
         texts = string_array(texts, "texts")
-        given = pa.nulls(len(texts), pa.string()) if languages is None else string_array(languages, "languages")
-        if len(given) != len(texts):
-            raise InputError(f"{len(given):,} languages came with {len(texts):,} texts; give one for each")
-        return self._found(texts, given, Stated.nothing(len(texts)), None).select([each.name for each in FOUND])
+        codes = pa.nulls(len(texts), pa.string()) if languages is None else string_array(languages, "languages")
+        if len(codes) != len(texts):
+            raise InputError(f"{len(codes):,} languages came with {len(texts):,} texts; give one for each")
+        columns = self._added_columns(texts, codes, Stated.nothing(len(texts)), None)
+        return columns.select([field.name for field in FOUND])
 
     def match(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return a batch of KEYED as one of PAIRS: with the language and the entries of each text.
@@ -291,15 +292,17 @@ class Matching:
         If the batch has the columns LABELS, these labels and scores are used; otherwise the model predicts them.
         """
         rows = require(batch, KEYED)
-        texts, given = string_array(rows["text"], "texts"), string_array(rows["given"], "languages")
+        texts, languages = string_array(rows["text"], "texts"), string_array(rows["given"], "languages")
         stated = Stated(rows["page_language"], rows["pool_language"])
         labelled = (batch["label"], batch["label_score"]) if LABELS[0] in batch.schema.names else None
-        found = self._found(texts, given, stated, labelled)
-        return pa.RecordBatch.from_arrays([*rows.columns, *found.columns], schema=PAIRS)
+        columns = self._added_columns(texts, languages, stated, labelled)
+        return pa.RecordBatch.from_arrays([*rows.columns, *columns.columns], schema=PAIRS)
 
-    def _found(self, texts: pa.Array, given: pa.Array, stated: Stated, labelled: Labelled | None) -> pa.RecordBatch:
+    def _added_columns(
+        self, texts: pa.Array, languages: pa.Array, stated: Stated, labelled: Labelled | None
+    ) -> pa.RecordBatch:
         """Return the columns that PAIRS has beyond KEYED: language, score, entries and reason of each text."""
-        names, scores, reasons = self._languages(texts, given, stated, labelled)
+        names, scores, reasons = self._languages(texts, languages, stated, labelled)
         entries = self._with_evidence(self._entries(texts, names.fill_null(OTHER.code)))
         return pa.RecordBatch.from_arrays([names, scores, entries, reasons], schema=_ADDED)
 
@@ -313,22 +316,22 @@ class Matching:
         return pa.ListArray.from_arrays(kept, ids.filter(pa.array(np.repeat(proven, lengths))))
 
     def _languages(
-        self, texts: pa.Array, given: pa.Array, stated: Stated, labelled: Labelled | None = None
+        self, texts: pa.Array, languages: pa.Array, stated: Stated, labelled: Labelled | None = None
     ) -> tuple[pa.Array, pa.Array, pa.Array]:
         """Return the language of each text, the model's score, and the reason, as `judge` returns it.
 
-        A language in `given` is taken as it is; its score and reason are null.
+        A language in `languages` is taken as it is; its score and reason are null.
         """
-        if given.null_count == len(given):
+        if languages.null_count == len(languages):
             return self._identified(texts, stated, labelled)
-        given = coded(given)
-        unknown = given.is_null()
+        languages = coded(languages)
+        unknown = languages.is_null()
         labelled = labelled and (labelled[0].filter(unknown), labelled[1].filter(unknown))
         stated = stated.take(pa.array(np.flatnonzero(unknown)))
         names, scores, reasons = self._identified(texts.filter(unknown), stated, labelled)
         no_scores, no_reasons = pa.nulls(len(texts), pa.float32()), pa.nulls(len(texts), pa.string())
         return (
-            pc.replace_with_mask(given, unknown, names),
+            pc.replace_with_mask(languages, unknown, names),
             pc.replace_with_mask(no_scores, unknown, scores),
             pc.replace_with_mask(no_reasons, unknown, reasons),
         )
@@ -349,10 +352,10 @@ class Matching:
         indices = codes.indices.to_numpy()
         order = np.argsort(indices, kind="stable")
         bounds = np.searchsorted(indices[order], np.arange(len(codes.dictionary) + 1))
-        found = [
+        entries_by_language = [
             self.finders.find(code, texts.take(pa.array(order[begin:end])))
             for code, begin, end in zip(codes.dictionary.to_pylist(), bounds, bounds[1:], strict=False)
         ]
-        if not found:
+        if not entries_by_language:
             return pa.nulls(0, ENTRY_IDS)
-        return pa.concat_arrays(found).take(pa.array(np.argsort(order)))
+        return pa.concat_arrays(entries_by_language).take(pa.array(np.argsort(order)))

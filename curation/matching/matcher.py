@@ -62,12 +62,12 @@ class Matcher:
         texts = string_array(texts, "texts")
         read = texts if self.table is None else normal_form(texts, self.table)
         offsets, data = string_buffers(read)
-        found = [
+        results = [
             _search(trie, reader, offsets, data)
             for trie, reader in zip(self.tries, readers(self.table), strict=True)
             if trie.sizes[2]
         ]
-        return list_array(*_merged(found, len(texts)), like=texts)
+        return list_array(*_merged(results, len(texts)), like=texts)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the matcher into a folder, as plain arrays."""
@@ -135,13 +135,13 @@ def _search(trie: Trie, reader: Reader, offsets: np.ndarray, data: np.ndarray) -
     return out, ids[: out[-1]]
 
 
-def _merged(found: list[tuple[np.ndarray, np.ndarray]], texts: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (offsets, ids) of the entries in `texts` texts, merged from `found`, the results of up to two tries."""
-    if not found:
+def _merged(results: list[tuple[np.ndarray, np.ndarray]], texts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (offsets, ids) of the entries in `texts` texts, merged from the `results` of up to two tries."""
+    if not results:
         return np.zeros(texts + 1, np.int64), np.zeros(0, np.int32)
-    if len(found) == 1 or not len(found[1][1]):
-        return found[0]
-    (offsets, ids), (other_offsets, other_ids) = found
+    if len(results) == 1 or not len(results[1][1]):
+        return results[0]
+    (offsets, ids), (other_offsets, other_ids) = results
     out_offsets, out = np.empty_like(offsets), np.empty(len(ids) + len(other_ids), np.int32)
     merge(offsets, ids, other_offsets, other_ids, out_offsets, out)
     return out_offsets, out

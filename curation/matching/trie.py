@@ -205,10 +205,10 @@ def _paths(numbers: np.ndarray, bounds: np.ndarray) -> TriePaths:
     edges, last, level = [np.empty(0, np.int64)], _ROOT, 0
     going = np.flatnonzero(lengths)
     while len(going):
-        found, children = np.unique(ends[going] << 32 | numbers[bounds[going] + level], return_inverse=True)
-        edges.append(found)
+        level_edges, children = np.unique(ends[going] << 32 | numbers[bounds[going] + level], return_inverse=True)
+        edges.append(level_edges)
         ends[going] = last + 1 + children
-        last, level = last + len(found), level + 1
+        last, level = last + len(level_edges), level + 1
         going = going[lengths[going] > level]
     return TriePaths(np.concatenate(edges), ends)
 

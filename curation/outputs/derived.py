@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from curation.outputs.checkpoints import Input, Ledger, Stamps, digest_of
-from runtime.engine import Engine, Given, engine_of, started
+from runtime.engine import Engine, EngineLike, engine_of, started
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
 from runtime.storage.atomic import PARTIAL, finished, read_json, text_of, whole, write_json
@@ -250,7 +250,7 @@ class Derivation:
 
 @contextmanager
 def deriving(
-    engine: Given,
+    engine: EngineLike,
     output: str | PathLike[str],
     wanted: Derivation,
     progress: Progress | None = None,

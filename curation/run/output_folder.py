@@ -1,9 +1,9 @@
 """The output folder of a run, local or at a URL: its parts, its lock, and how finished parts get their names.
 
-`pairs/` holds the matched pairs of each input, with stamps (`ledger`): an interrupted run, or a run with more inputs,
-continues from there. `matched/`, `gated/` and `curated/` get these names when they are complete. `matched/` also holds
-the description of what it was made from, so that a run with another threshold, seed or target size can reuse it.
-Inputs may be added and exclusion lists may change; a folder that differs from its run in anything else is refused.
+`pairs/` holds the matched pairs of each input, with stamps (`checkpoints`): an interrupted run, or one with more
+inputs, continues from there. `matched/`, `gated/` and `curated/` get these names when they are complete. `matched/`
+also holds the description of what it was made from, so that a run with another threshold, seed or target size can reuse
+it. Inputs may be added and exclusion lists may change; a folder that differs from its run in anything else is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from runtime import interrupts
 from runtime.errors import AGAIN, InputError, flag
 from runtime.redaction import hidden
 from runtime.storage.atomic import Parts, read_json, require_no_link, write_json
-from runtime.storage.locks import WORK, Owner, clear_work, is_free, own, usable
+from runtime.storage.locks import WORK, Owner, claim, clear_work, is_free, usable
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import first_rows
 from runtime.storage.paths import existing, files, is_url, make_folder, remove, scratch
@@ -70,7 +70,7 @@ class Output:
             work = folder / WORK
             if is_url(folder) or not os.path.exists(work):
                 require_claimable(folder, description, overwrite)  # before this run writes anything into the folder
-            owner = own(folder)
+            owner = claim(folder)
             try:
                 if overwrite or require_like(folder, description):
                     _clear(folder)

@@ -20,7 +20,7 @@ from curation.run.space import require_space
 from curation.run.steps import Counted, Steps
 from metadata.entries import Entries
 from runtime import terminal
-from runtime.engine import Engine, Given, started
+from runtime.engine import Engine, EngineLike, started
 from runtime.errors import typed
 from runtime.progress import ConsoleProgress, Progress
 from runtime.storage.locks import require_apart
@@ -35,7 +35,7 @@ def curate(
     metadata: str | Path | Entries | None = None,
     config: CurationConfig | None = None,
     options: Options | None = None,
-    engine: Given = None,
+    engine: EngineLike = None,
     progress: Progress | None = None,
 ) -> Results:
     """Curate `inputs`: write the manifest, the report and all figures into the folder `output`; return the results.

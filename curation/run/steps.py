@@ -1,6 +1,6 @@
 """Run the steps of a curation on the driver: submit tasks, check results, and finish the parts of the output folder.
 
-`order` has the order of the steps; `tasks` has the tasks of each step.
+`pipeline` has the order of the steps; `tasks` has the tasks of each step.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from curation.balancing.thresholds import (
     EntryCounts,
     SizedThreshold,
     Thresholds,
+    rates_at,
     rates_of,
-    rates_of_each,
     threshold_for_size,
     thresholds_at,
     unlimited_threshold,
@@ -241,7 +241,7 @@ class Steps:
 
         def sizes_at(candidates: list[int]) -> list[float]:
             thresholds = [thresholds_at(t, distributions, config) for t in candidates]
-            rates = rates_of_each(counts.values, languages, thresholds)
+            rates = rates_at(counts.values, languages, thresholds)
             path = save_array(self.output.artefacts / f"rates{next(passes)}.npy", rates)
             title = f"try {len(thresholds)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"
             with self.progress.stage(title):

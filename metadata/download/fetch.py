@@ -131,13 +131,13 @@ class Client:
         return self.persist(lambda: self._text(url))
 
     def _text(self, url: str) -> str:
-        found = bytearray()
+        content = bytearray()
         with self.open(url) as response:
             for piece in self.pieces(response):
-                found += piece
-                if len(found) > _LONGEST_TEXT:
+                content += piece
+                if len(content) > _LONGEST_TEXT:
                     raise Refused(f"{redacted(url)} is no list of checksums: it has over {_LONGEST_TEXT >> 20} MB")
-        return found.decode("utf-8", "replace")
+        return content.decode("utf-8", "replace")
 
     @contextmanager
     def open(self, url: str, headers: dict[str, str] | None = None, method: str = "GET") -> Iterator[requests.Response]:
@@ -186,7 +186,7 @@ def _host_of(url: str) -> str:
 
 def _reason(error: BaseException) -> str:
     """Return the message of the innermost error nested in an error of `requests`."""
-    inner = [each for each in (getattr(error, "reason", None), *error.args) if isinstance(each, BaseException)]
+    inner = [cause for cause in (getattr(error, "reason", None), *error.args) if isinstance(cause, BaseException)]
     return _reason(inner[0]) if inner else str(error).rpartition(": ")[2] or type(error).__name__
 
 
@@ -202,9 +202,9 @@ Looked = TypeVar("Looked")
 def look_up(planned: Iterable[Download | Listing], manners: Manners) -> tuple[list[Download], list[FetchResult]]:
     """Return the files to fetch, in the planned order, and a failed result for each dump whose list cannot be read."""
     with closing(Client(manners)) as client:
-        found = _parallel(lambda item: _listed(client, item), list(planned), client)
-    downloads = [download for each in found if isinstance(each, list) for download in each]
-    return downloads, [each for each in found if isinstance(each, FetchResult)]
+        answers = _parallel(lambda item: _listed(client, item), list(planned), client)
+    downloads = [download for answer in answers if isinstance(answer, list) for download in answer]
+    return downloads, [answer for answer in answers if isinstance(answer, FetchResult)]
 
 
 def _listed(client: Client, item: Download | Listing) -> list[Download] | FetchResult:
@@ -350,14 +350,14 @@ class Transfer:
         """Fetch the file to its partial path, again if the first copy fails its check; Refused if both fail."""
         for _ in range(2):
             self._client.persist(self._receive, self._size)
-            found = self._fault(self._partial)
-            if found and self._digest:  # new checksums may have been published meanwhile
+            fault = self._fault(self._partial)
+            if fault and self._digest:  # new checksums may have been published meanwhile
                 self._digest = self._read_digest()
-                found = self._fault(self._partial)
-            if not found:
+                fault = self._fault(self._partial)
+            if not fault:
                 return
             self._partial.unlink()
-        raise Refused(f"{redacted(self.download.url)} is not what was published: {found}")
+        raise Refused(f"{redacted(self.download.url)} is not what was published: {fault}")
 
     def _receive(self) -> None:
         """Fetch the rest of the partial file, or all of it if the server now has another version of the file.

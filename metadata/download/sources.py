@@ -162,16 +162,16 @@ def _parts(pattern: str, names: Iterable[str]) -> list[str]:
 
     `pattern` has groups for the number of the part, and for its first and last page.
     """
-    found = _by_page(pattern, names)
-    numbers = {int(part[1]) for part in found.values()}
-    pages = [(int(part[2]), int(part[3])) for part in found.values()]
+    match_by_name = _by_page(pattern, names)
+    numbers = {int(part[1]) for part in match_by_name.values()}
+    pages = [(int(part[2]), int(part[3])) for part in match_by_name.values()]
     follow = all(end < start for (_, end), (start, _) in zip(pages, pages[1:], strict=False))
-    return list(found) if numbers == set(range(1, len(numbers) + 1)) and follow else []
+    return list(match_by_name) if numbers == set(range(1, len(numbers) + 1)) and follow else []
 
 
 def _by_page(pattern: str, names: Iterable[str]) -> dict[str, re.Match[str]]:
-    found = {name: match for name in names if (match := re.fullmatch(pattern, name))}
-    return dict(sorted(found.items(), key=lambda item: int(item[1][2])))
+    match_by_name = {name: match for name in names if (match := re.fullmatch(pattern, name))}
+    return dict(sorted(match_by_name.items(), key=lambda item: int(item[1][2])))
 
 
 @dataclass(frozen=True)
@@ -203,17 +203,17 @@ def plan(
     """
     names = set(sources)
     codes = None if languages is None else {language(code).code for code in languages}
-    chosen = [each for each in LANGUAGES if codes is None or each.code in codes]
+    chosen = [language for language in LANGUAGES if codes is None or language.code in codes]
     base = require_http(mirror or WIKIMEDIA).rstrip("/")
-    wanted = chosen, base, seed, snapshot or Snapshot()
-    return [download for name in SOURCES if name in names for download in SOURCES[name](*wanted)]
+    arguments = chosen, base, seed, snapshot or Snapshot()
+    return [download for name in SOURCES if name in names for download in SOURCES[name](*arguments)]
 
 
 def _wordnets(languages: list[Language], _: str, seed: int, snapshot: Snapshot) -> Iterator[Download]:
     """Yield the download of each archive, of the snapshot's wordnets, that has one of the languages."""
-    wanted = {code for each in languages for code in each.wordnet}
+    wordnet_codes = {code for language in languages for code in language.wordnet}
     for url, codes in [item for name in snapshot.wordnets for item in WORDNETS[name].items()]:
-        if wanted & set(codes.split()):
+        if wordnet_codes & set(codes.split()):
             name = PurePosixPath(url)
             published = Published(f"{NLTK}/{NLTK_INDEX}", name.stem, form="nltk") if url.startswith(NLTK) else None
             yield Download(url, f"wordnet/{name.name}", published)
@@ -221,7 +221,7 @@ def _wordnets(languages: list[Language], _: str, seed: int, snapshot: Snapshot) 
 
 def _dumps(languages: list[Language], base: str, seed: int, snapshot: Snapshot) -> Iterator[Listing]:
     """Yield a listing of the dump of each Wikipedia that is merged into one of the languages."""
-    for code in dict.fromkeys(_DUMP_OF.get(code, code) for each in languages for code in each.wikipedia):
+    for code in dict.fromkeys(_DUMP_OF.get(code, code) for chosen in languages for code in chosen.wikipedia):
         wiki = f"{code}wiki"
         if snapshot.content_current:
             day = f"{snapshot.dump[:4]}-{snapshot.dump[4:6]}-{snapshot.dump[6:]}"
@@ -298,12 +298,13 @@ def fault(path: Path, digest: str | None, name: str, pause: Callable[[], None]) 
     """
     if digest is None:
         return _damage(path, Path(name).suffix, pause)
-    found = hashlib.new(kind(digest), usedforsecurity=False)
+    checksum = hashlib.new(kind(digest), usedforsecurity=False)
     with open(path, "rb") as file:
         while piece := file.read(_PIECE):
-            found.update(piece)
+            checksum.update(piece)
             pause()
-    return "" if found.hexdigest() == digest else f"its {found.name} is {found.hexdigest()}, not {digest} as published"
+    actual = checksum.hexdigest()
+    return "" if actual == digest else f"its {checksum.name} is {actual}, not {digest} as published"
 
 
 def _damage(path: Path, ending: str, pause: Callable[[], None]) -> str:

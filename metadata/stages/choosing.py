@@ -116,12 +116,12 @@ def percentiles(engine: Engine, files: list[OwnFile], percent: float, work: Path
         first, last = np.searchsorted(ends, percentile_ranks(numbers[code], percent), side="right").tolist()
         before[code] = ends[first - 1] if first else 0
         holding[code] = keys[[first, last]]
-    found = {}
+    percentile_by_code = {}
     for code, values, ends in _counted(engine, files, ValuesWithin(holding), make_folder(work / "values")):
         ranks = percentile_ranks(numbers[code], percent) - before[code]
         low, high = values[np.searchsorted(ends, ranks, side="right")].tolist()
-        found[code] = Percentile(numbers[code], percentile((low, high), numbers[code], percent))
-    return found
+        percentile_by_code[code] = Percentile(numbers[code], percentile((low, high), numbers[code], percent))
+    return percentile_by_code
 
 
 def _counted(
@@ -139,8 +139,8 @@ def _counted(
     for task in range(tasks):
         counts = read_table(file_of(folder, task)).sort_by([("language", "ascending"), ("key", "ascending")])
         for number in counts["language"].unique().to_pylist():
-            own = counts.filter(pc.equal(counts["language"], number))
-            yield LANGUAGES[number].code, own["key"].to_numpy(), np.cumsum(own["count"])
+            of_language = counts.filter(pc.equal(counts["language"], number))
+            yield LANGUAGES[number].code, of_language["key"].to_numpy(), np.cumsum(of_language["count"])
 
 
 def _keys_of_languages(rows: pa.RecordBatch) -> np.ndarray:
@@ -160,9 +160,9 @@ class KeyCounts:
         for code, rows in by_language(rows_of(files, ["language", "value"])):
             keys, counts = np.unique(self.keys_of(code, rows["value"].to_numpy()), return_counts=True)
             sums[code].update(dict(zip(keys.tolist(), counts.tolist(), strict=True)))
-        for code, own in sums.items():
-            numbers = np.repeat(numbers_of(pa.array([code])).to_numpy(), len(own))
-            yield pa.RecordBatch.from_arrays([pa.array(numbers), [*own], [*own.values()]], schema=_KEYS)
+        for code, sum_by_key in sums.items():
+            numbers = np.repeat(numbers_of(pa.array([code])).to_numpy(), len(sum_by_key))
+            yield pa.RecordBatch.from_arrays([pa.array(numbers), [*sum_by_key], [*sum_by_key.values()]], schema=_KEYS)
 
     def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
         """Write the sums of the counts that a task gets."""

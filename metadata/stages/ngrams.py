@@ -86,7 +86,7 @@ class NgramPlan:
 
     def figures(self, files: list[OwnFile]) -> TaskResult:
         """Return the tallies of `words.figures` over files of words."""
-        rules = {each.code: words.unigrams(each, self.config) for each in LANGUAGES}
+        rules = {language.code: words.unigrams(language, self.config) for language in LANGUAGES}
         return words.figures(rows_of(files), rules, self.config.longest_entry)
 
     def read_dump(self, _: int, dump: _Dump, result: TaskResult) -> Rows:
@@ -114,20 +114,20 @@ def ngram_entries(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan
     `files` has the Wikipedia files of each language by code.
     """
     read = count(engine, files, plan)
-    found = engine.run(spread(plan.files("words"), engine), plan.figures)
-    unigrams = _write_unigrams(engine, found, plan)
-    inform(engine, found.by_language("sum"), plan)
+    figures = engine.run(spread(plan.files("words"), engine), plan.figures)
+    unigrams = _write_unigrams(engine, figures, plan)
+    inform(engine, figures.by_language("sum"), plan)
     pairs = choosing.percentiles(engine, plan.files("mutual"), plan.config.pmi_percentile, plan.work)
     bigrams = write_bigrams(engine, pairs, unigrams.by_language("unigrams"), plan)
     for code in files:
-        read.add("words", found.by_language("sum").get(code, 0), code)
-        read.add("distinct_words", found.by_language("rows").get(code, 0), code)
+        read.add("words", figures.by_language("sum").get(code, 0), code)
+        read.add("distinct_words", figures.by_language("rows").get(code, 0), code)
         read.add("distinct_pairs", pairs[code].number if code in pairs else 0, code)
     return {code: _result_of(code, read, unigrams + bigrams) for code in files}
 
 
-def _write_unigrams(engine: Engine, found: Tallies, plan: NgramPlan) -> TaskResult:
-    candidates, enough = found.by_language("candidates"), found.by_language("enough")
+def _write_unigrams(engine: Engine, figures: Tallies, plan: NgramPlan) -> TaskResult:
+    candidates, enough = figures.by_language("candidates"), figures.by_language("enough")
     rules = {code: words.unigrams(language(code), plan.config) for code in candidates}
     taken = {code: rule.taken(int(candidates[code]), int(enough[code])) for code, rule in rules.items()}
     best = BestWords(taken, plan.config.longest_entry)
@@ -143,7 +143,7 @@ def write_bigrams(
     `pairs` has the percentile of the PMIs of each language, `unigrams` how many words of each language are entries.
     """
     taken = {code: words.bigrams(int(unigrams.get(code, 0)), plan.config).most for code in pairs}
-    floors = {code: found.value for code, found in pairs.items()}
+    floors = {code: percentile.value for code, percentile in pairs.items()}
     scored, best = PairScores(floors, plan), BestWords(taken, plan.config.longest_entry)
     # With a space between the words, each pair makes another entry. Without one, 中 + 国人 makes the same as 中国 + 人.
     sides = [Side(spread(plan.files("mutual"), engine), scored.read_spaced, combine=best.among)]
@@ -209,17 +209,17 @@ class PairScores:
         """
         for code, rows in by_language(rows_of(files)):
             if language(code).spaced is spaced:
-                found = words.scores(rows["count"], rows["value"], self.floors[code], self.plan.config)
-                scored = pa.RecordBatch.from_arrays([rows["language"], rows["entry"], found], schema=RATED)
-                yield scored.filter(pc.is_valid(found))
+                scores = words.scores(rows["count"], rows["value"], self.floors[code], self.plan.config)
+                scored = pa.RecordBatch.from_arrays([rows["language"], rows["entry"], scores], schema=RATED)
+                yield scored.filter(pc.is_valid(scores))
 
 
 def _result_of(code: str, read: TaskResult, written: TaskResult) -> TaskResult:
     """Return one language's counts, those in `read` now without the language's code, and its files, by name."""
     counts = [row | {"language": None} for row in read.rows() if row["language"] == code]
     files = (path.rpartition("/") + (checksum,) for path, checksum in (read.files | written.files).items())
-    own = {name: checksum for folder, _, name, checksum in files if folder == code}
-    return TaskResult([*counts, *(row for row in written.rows() if row["language"] == code)], own)
+    checksums = {name: checksum for folder, _, name, checksum in files if folder == code}
+    return TaskResult([*counts, *(row for row in written.rows() if row["language"] == code)], checksums)
 
 
 def count(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> TaskResult:
@@ -229,7 +229,7 @@ def count(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramP
     """
     for name in ("words", "pairs"):
         make_folder(plan.work / name)
-    dumps = [_Dump(code, position, file) for code, own in files.items() for position, file in enumerate(own)]
+    dumps = [_Dump(code, position, file) for code, parts in files.items() for position, file in enumerate(parts)]
     return cogroup(engine, [Side(dumps, plan.read_dump)], plan.by("first", plan.write_counts))
 
 
@@ -312,8 +312,8 @@ def _informed(pairs: pa.RecordBatch, totals: Mapping[str, float]) -> Iterator[pa
     numbers = [pairs[name].cast(pa.float64()) for name in ("count", "first_count", "second_count")]
     columns = [codes_of(pairs), pairs["first"], pairs["second"], *numbers]
     rows = pa.RecordBatch.from_arrays(columns, ["language", "first", "second", "count", "first_count", "second_count"])
-    for code, own in by_language([rows]):
-        counts = own["count"]
-        mutual = words.information(counts, own["first_count"], own["second_count"], totals[code])
-        entries = words.joined(own["first"], own["second"], language(code))
-        yield pa.RecordBatch.from_arrays([own["language"], entries, counts, mutual], schema=MUTUAL)
+    for code, of_language in by_language([rows]):
+        counts = of_language["count"]
+        mutual = words.information(counts, of_language["first_count"], of_language["second_count"], totals[code])
+        entries = words.joined(of_language["first"], of_language["second"], language(code))
+        yield pa.RecordBatch.from_arrays([of_language["language"], entries, counts, mutual], schema=MUTUAL)

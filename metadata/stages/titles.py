@@ -67,9 +67,9 @@ class TitlePlan:
         tally: Counter = Counter()
         for batch in views(path, tally, self.namespaces):
             codes = batch["wikipedia"].dictionary_encode()
-            known = [of_wikipedia(wiki).code for wiki in codes.dictionary.to_pylist()]
-            wanted = numbers_of(pa.array([code if code in self.languages else None for code in known], pa.string()))
-            rows = _rows(wanted.take(codes.indices), batch["title"], batch["views"], False)
+            coded = [of_wikipedia(wiki).code for wiki in codes.dictionary.to_pylist()]
+            numbers = numbers_of(pa.array([code if code in self.languages else None for code in coded], pa.string()))
+            rows = _rows(numbers.take(codes.indices), batch["title"], batch["views"], False)
             yield combined([rows.filter(pc.is_valid(rows["language"]))], _VALUES)
         for name, value in tally.items():
             tallies.add(name, value)
@@ -102,38 +102,38 @@ def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> TaskResu
 
     Return tallies of what was read, dropped and written. `files` are paths of page-view files.
     """
-    articles = [(code, file) for code, own in plan.articles.items() for file in own]
+    articles = [(code, file) for code, dumps in plan.articles.items() for file in dumps]
     sides = [Side(files, plan.read_views), Side(articles, read_articles)]
     make_folder(plan.work)
     read = cogroup(engine, sides, choosing.by_string(VIEWED, "title", plan.size, plan.write_views))
-    found = engine.run(spread(plan.viewed, engine), plan.figures)
-    strict = [code for code in plan.articles if _is_whole(found, code)]
-    taken = {code: _taken(found, code, code in strict, plan) for code in found.by_language("rows")}
+    figures = engine.run(spread(plan.viewed, engine), plan.figures)
+    strict = [code for code in plan.articles if _is_whole(figures, code)]
+    taken = {code: _taken(figures, code, code in strict, plan) for code in figures.by_language("rows")}
     best = BestTitles(strict, taken, plan.config.longest_entry)
     written = EntryChoice("titles", taken, plan.folder, "{language}.parquet").run(
         engine, [Side(spread(plan.viewed, engine), best.read)]
     )
-    return read + written + _judged(found, strict, plan)
+    return read + written + _judged(figures, strict, plan)
 
 
-def _is_whole(found: Tallies, code: str) -> bool:
+def _is_whole(figures: Tallies, code: str) -> bool:
     """Return whether a language's dump is whole: its articles have at least LEAST_SHARE of the language's views."""
-    views = found.by_language("sum").get(code, 0)
-    return found.by_language(f"{_ARTICLES}sum").get(code, 0) >= LEAST_SHARE * views
+    views = figures.by_language("sum").get(code, 0)
+    return figures.by_language(f"{_ARTICLES}sum").get(code, 0) >= LEAST_SHARE * views
 
 
-def _taken(found: Tallies, code: str, strict: bool, plan: TitlePlan) -> int:
+def _taken(figures: Tallies, code: str, strict: bool, plan: TitlePlan) -> int:
     names = (f"{_ARTICLES if strict else ''}{name}" for name in ("candidates", "enough"))
-    candidates, enough = (int(found.by_language(name).get(code, 0)) for name in names)
+    candidates, enough = (int(figures.by_language(name).get(code, 0)) for name in names)
     return words.titles(language(code), plan.config).taken(candidates, enough)
 
 
-def _judged(found: Tallies, strict: list[str], plan: TitlePlan) -> TaskResult:
+def _judged(figures: Tallies, strict: list[str], plan: TitlePlan) -> TaskResult:
     """Return tallies of the titles dropped because they are not articles, and of languages whose dump is an excerpt.
 
-    `found` are the tallies of `TitlePlan.figures`; `strict` lists the languages whose dump is whole.
+    `figures` are the tallies of `TitlePlan.figures`; `strict` lists the languages whose dump is whole.
     """
-    tally, rows, articles = TaskResult(), found.by_language("rows"), found.by_language(f"{_ARTICLES}rows")
+    tally, rows, articles = TaskResult(), figures.by_language("rows"), figures.by_language(f"{_ARTICLES}rows")
     for code in plan.articles:
         if code in strict:
             tally.add("dropped.no_article", rows.get(code, 0) - articles.get(code, 0))

@@ -106,14 +106,14 @@ def summed(tally: Mapping[str, int]) -> dict[str, int]:
     >>> summed({"pages": 0, "file\\tread\\ta.xml": 2, "file\\tdropped.corrupt\\ta.xml": 2})
     {'pages': 0, 'files': 1, 'dropped.corrupt': 1, 'dropped.no_pages': 1}
     """
-    found: Counter = Counter({name: number for name, number in tally.items() if not name.startswith(_OF_FILE)})
+    sums: Counter = Counter({name: number for name, number in tally.items() if not name.startswith(_OF_FILE)})
     of_files = _by_file(tally)
     for facts in of_files.values():
-        found["files"] += 1
-        found.update({what: 1 for what in facts if "." in what})
+        sums["files"] += 1
+        sums.update({what: 1 for what in facts if "." in what})
         if not facts["pages"]:
-            found["dropped.no_pages"] += 1
-    return dict(found)
+            sums["dropped.no_pages"] += 1
+    return dict(sums)
 
 
 def without_articles(tally: Mapping[str, int]) -> list[str]:
@@ -142,12 +142,12 @@ def namespaces(file: WikipediaFile) -> list[str]:
 
 
 def _articles(file: WikipediaFile, tally: Counter) -> Iterator[tuple[str, str]]:
-    known = Namespaces({file.wikipedia: namespaces(file)})
+    names = Namespaces({file.wikipedia: namespaces(file)})
     hidden = (*FILES_AND_CATEGORIES, *(name for number, name in file.namespaces if number in _HIDDEN_NAMESPACES))
     for page in _until_cut(file, tally):
-        reason = _reason(page, file, known)
+        reason = _reason(page, file, names)
         written = "" if reason else page.text or ""
-        text = plain_text(written, hidden) if file.kind == "xml" else tidy(written)
+        text = plain_text(written, hidden) if file.format == "xml" else tidy(written)
         if text:
             tally["pages"] += 1
             tally["articles"] += 1
@@ -158,37 +158,37 @@ def _articles(file: WikipediaFile, tally: Counter) -> Iterator[tuple[str, str]]:
 
 def _until_cut(file: WikipediaFile, tally: Counter) -> Iterator[DumpPage]:
     try:
-        yield from _READERS[file.kind](file, tally)
+        yield from _READERS[file.format](file, tally)
     except CutError as cut:
         _count(tally, file.path, f"dropped.{cut.reason}")
 
 
-def _reason(page: DumpPage, file: WikipediaFile, known: Namespaces) -> str | None:
+def _reason(page: DumpPage, file: WikipediaFile, names: Namespaces) -> str | None:
     """Return the reason to skip `page`, or None if it is an article that can be read."""
     if not (page.title or "").strip():
         return "no_title"
-    if not _is_article(page, file, known):
+    if not _is_article(page, file, names):
         return "namespace"
     if page.redirect:
         return "redirect"
     if page.model not in (None, "wikitext"):
         return "not_wikitext"
-    return _reason_of_text(page.text or "", file.kind)
+    return _reason_of_text(page.text or "", file.format)
 
 
-def _reason_of_text(text: str, kind: str) -> str | None:
+def _reason_of_text(text: str, format: str) -> str | None:
     if not text.strip():
         return "no_text"
     if len(text) > PAGE_CHARACTERS:
         return "too_long"
-    return "redirect" if kind == "xml" and _REDIRECT.match(text) else None
+    return "redirect" if format == "xml" and _REDIRECT.match(text) else None
 
 
-def _is_article(page: DumpPage, file: WikipediaFile, known: Namespaces) -> bool:
-    if page.namespace is not None or file.kind == "parquet":
+def _is_article(page: DumpPage, file: WikipediaFile, names: Namespaces) -> bool:
+    if page.namespace is not None or file.format == "parquet":
         return page.namespace in (None, _ARTICLE)
     prefix, colon, _ = (page.title or "").partition(":")
-    return not (colon and known.hold(file.wikipedia, prefix))
+    return not (colon and names.hold(file.wikipedia, prefix))
 
 
 def _parquet_pages(file: WikipediaFile, tally: Counter) -> Iterator[DumpPage]:

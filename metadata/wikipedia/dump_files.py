@@ -22,7 +22,7 @@ from runtime.storage.listing import expand
 from runtime.storage.parquet import BoundedParquet
 
 _PACKED = r"(\.(gz|bz2|xz))?"
-_KINDS = {  # the patterns of file names, by kind
+_FORMATS = {  # the patterns of file names, by format
     "xml": re.compile(rf".+\.xml(-[^.]+)?{_PACKED}", re.IGNORECASE),
     "cirrus": re.compile(rf".+\.(json|jsonl|ndjson){_PACKED}", re.IGNORECASE),
     "parquet": re.compile(r".+\.parquet", re.IGNORECASE),
@@ -62,21 +62,21 @@ _DBNAME = re.compile(r"<dbname>\s*([a-z0-9_]+)\s*</dbname>")
 _BASE = re.compile(r"<base>([^<]*)</base>")
 _HOST = re.compile(r"//([a-z-]+)\.(?:m\.)?wikipedia\.org\b")
 _NAMESPACE = re.compile(r'<namespace\b[^>]*\bkey="(-?\d+)"[^>]*>([^<]+)</namespace>')
-_EXPECTED = "a Wikipedia is a dump (.xml, also .bz2, .gz or .xz), a Cirrus search dump (.json.gz) or Parquet"
+EXPECTED = "a Wikipedia is a dump (.xml, also .bz2, .gz or .xz), a Cirrus search dump (.json.gz) or Parquet"
 
 
-def kind_of(path: str) -> str | None:
-    """Return the kind of a file by its name: xml, cirrus or parquet, or None."""
+def format_of(path: str) -> str | None:
+    """Return the format of a file by its name: xml, cirrus or parquet, or None."""
     name = PurePosixPath(path).name
-    return next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(name)), None)
+    return next((format for format, pattern in _FORMATS.items() if pattern.fullmatch(name)), None)
 
 
 def is_sought(path: str) -> bool:
     """Return whether to read a file found in a folder, by its name; of JSON files, only Cirrus dumps of articles."""
-    pure, kind = PurePosixPath(path), kind_of(path)
-    if kind is None or _NO_PAGES.fullmatch(pure.name):
+    pure, format = PurePosixPath(path), format_of(path)
+    if format is None or _NO_PAGES.fullmatch(pure.name):
         return False
-    return kind != "cirrus" or bool(_CIRRUS.fullmatch(pure.name) or _CIRRUS_FOLDER.fullmatch(pure.parent.name))
+    return format != "cirrus" or bool(_CIRRUS.fullmatch(pure.name) or _CIRRUS_FOLDER.fullmatch(pure.parent.name))
 
 
 def code_in_path(path: str) -> str | None:
@@ -87,7 +87,7 @@ def code_in_path(path: str) -> str | None:
     """
     pure = PurePosixPath(path.replace("\\", "/"))
     by_name, by_folder = _FILE_CODE.match(pure.name), _FOLDER_CODE.fullmatch(pure.parent.name)
-    return next((code for found in (by_name, by_folder) if found and (code := known(found[1]))), None)
+    return next((code for match in (by_name, by_folder) if match and (code := listed_code(match[1]))), None)
 
 
 def project_in_path(path: str) -> str | None:
@@ -101,13 +101,13 @@ def project_in_path(path: str) -> str | None:
     """
     pure = PurePosixPath(path.replace("\\", "/"))
     by_name = _FILE_CODE.match(pure.name)
-    if by_name and known(by_name[1]):
+    if by_name and listed_code(by_name[1]):
         return None
     by_folder = (_FOLDER.fullmatch(folder.name) for folder in list(pure.parents)[:2])
-    return next((found[1] for found in (_NAME.match(pure.name.lower()), *by_folder) if found), None)
+    return next((match[1] for match in (_NAME.match(pure.name.lower()), *by_folder) if match), None)
 
 
-def known(code: str) -> str | None:
+def listed_code(code: str) -> str | None:
     """Return a Wikipedia's code as languages.csv spells it; None if the table does not have the code."""
     return code.replace("-", "_") if is_wikipedia(code) else None
 
@@ -127,8 +127,8 @@ def project_in_address(address: str) -> str | None:
     >>> project_in_address("https://en.wiktionary.org/wiki/dog"), project_in_address("https://en.wikipedia.org/wiki/Dog")
     ('en.wiktionary.org', None)
     """
-    found = _ADDRESS.search(address)
-    return found[1] if found else None
+    match = _ADDRESS.search(address)
+    return match[1] if match else None
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class WikipediaFile:
     """A file to read, or a span of it, as pages of one Wikipedia; a table of two Wikipedias gives two such objects."""
 
     path: str
-    kind: str  # xml, cirrus or parquet
+    format: str  # xml, cirrus or parquet
     wikipedia: str  # its code, as in languages.csv
     conflict: bool = False  # path, head or argument name different Wikipedias
     column: str | None = None  # of a table: only rows with `wikipedia` in this column are read
@@ -171,8 +171,8 @@ def find(paths: Iterable[str], language: str | None = None) -> list[WikipediaFil
             faults[file] = str(error)
     if faults:
         raise InputError(_sentence(faults))
-    cut = ((file, spans(file.path) if file.kind == "xml" else []) for file in described)
-    return [replace(file, span=span) for file, own in cut for span in own or (None,)]
+    cut = ((file, spans(file.path) if file.format == "xml" else []) for file in described)
+    return [replace(file, span=span) for file, file_spans in cut for span in file_spans or (None,)]
 
 
 def _sentence(faults: dict[str, str]) -> str:
@@ -181,7 +181,7 @@ def _sentence(faults: dict[str, str]) -> str:
     for path, fault in faults.items():
         by_fault.setdefault(fault, []).append(path)
     named = "; ".join(f"{', '.join(paths)} ({fault})" for fault, paths in by_fault.items())
-    return f"cannot be read as a Wikipedia: {named}; {_EXPECTED}"
+    return f"cannot be read as a Wikipedia: {named}; {EXPECTED}"
 
 
 def _files(paths: Iterable[str], faults: dict[str, str]) -> dict[str, int]:
@@ -193,15 +193,17 @@ def _files(paths: Iterable[str], faults: dict[str, str]) -> dict[str, int]:
     indexes = []
     for path in paths:
         try:
-            found = expand(path)
+            contents = expand(path)
         except (ValueError, ImportError, OSError) as error:
             faults[path] = f"it cannot be opened: {error}"
             continue
-        if not (found and found.files):
+        if not (contents and contents.files):
             faults[path] = "no file or folder is there, or an empty one"
-        elif found.is_file and is_index(path):
+        elif contents.is_file and is_index(path):
             indexes.append(path)  # a shell expands `dumps/*` to indexes, too
-        elif sought := [(name, version.size or 0) for name, version in found.files if found.is_file or is_sought(name)]:
+        elif sought := [
+            (name, version.size or 0) for name, version in contents.files if contents.is_file or is_sought(name)
+        ]:
             files.update(sorted(sought))
         else:
             faults[path] = "it holds no dump"
@@ -211,21 +213,21 @@ def _files(paths: Iterable[str], faults: dict[str, str]) -> dict[str, int]:
 
 
 def _described(path: str, language: str | None) -> Iterator[WikipediaFile]:
-    kind = kind_of(path)
-    if kind is None:
+    format = format_of(path)
+    if format is None:
         raise InputError("of no known kind")
     _refuse_project(project_in_path(path))
-    content = _LOOKS[kind](path)
-    named = known(language or "") or code_in_path(path)
+    content = _LOOKS[format](path)
+    named = listed_code(language or "") or code_in_path(path)
     if named is None and content.column:
         for code in content.codes:
-            yield WikipediaFile(path, kind, code, column=content.column)
+            yield WikipediaFile(path, format, code, column=content.column)
         return
-    candidates = (known(language or ""), code_in_path(path), content.wikipedia, *content.codes)
+    candidates = (listed_code(language or ""), code_in_path(path), content.wikipedia, *content.codes)
     wikipedia = named or content.wikipedia
     if wikipedia is None:
         raise InputError("of an unknown Wikipedia: give --wikipedia-code, such as en")
-    yield WikipediaFile(path, kind, wikipedia, len({*candidates} - {None}) > 1, namespaces=content.namespaces)
+    yield WikipediaFile(path, format, wikipedia, len({*candidates} - {None}) > 1, namespaces=content.namespaces)
 
 
 def _refuse_project(project: str | None) -> None:
@@ -242,10 +244,10 @@ def _look_into_xml(path: str) -> _Content:
     named, base = _DBNAME.search(siteinfo), _BASE.search(siteinfo)
     database = named[1] if named else ""
     _refuse_project(database if is_other_project(database) else project_in_address(base[1] if base else ""))
-    found = _HOST.search(siteinfo)
-    code = database.removesuffix("wiki") if database.endswith("wiki") else found[1] if found else ""
+    host = _HOST.search(siteinfo)
+    code = database.removesuffix("wiki") if database.endswith("wiki") else host[1] if host else ""
     names = tuple((int(key), name.strip()) for key, name in _NAMESPACE.findall(siteinfo))
-    return _Content(known(code), names)
+    return _Content(listed_code(code), names)
 
 
 def _head(path: str) -> str:
@@ -275,7 +277,7 @@ def _look_into_cirrus(path: str) -> _Content:
         raise InputError("no Cirrus search dump: no page with title and text at its beginning")
     database = str(source.get("wiki"))
     _refuse_project(database if is_other_project(database) else None)
-    return _Content(known(database.removesuffix("wiki")) or known(str(source.get("language"))))
+    return _Content(listed_code(database.removesuffix("wiki")) or listed_code(str(source.get("language"))))
 
 
 def _look_into_parquet(path: str) -> _Content:
@@ -290,8 +292,8 @@ def _look_into_parquet(path: str) -> _Content:
             _refuse_project(project_in_address(address))
             column = next((name for name in LANGUAGE_COLUMNS if name in names), None)
             codes = _codes(table, column) if column else ()
-            found = _HOST.search(address)
-            return _Content(known(found[1]) if found else None, column=column, codes=codes)
+            host = _HOST.search(address)
+            return _Content(listed_code(host[1]) if host else None, column=column, codes=codes)
     except pa.ArrowInvalid as error:
         raise InputError(f"no Parquet: {error}; fetch it again") from None
 

@@ -60,8 +60,8 @@ def one_form(files: Mapping[str, int]) -> list[str]:
     """
     dumps: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for path in files:
-        if found := _NAME.fullmatch(PurePosixPath(path).name):
-            dumps[found[1]][_form(path, multi=bool(found[2]), numbered=bool(found[3]))].append(path)
+        if match := _NAME.fullmatch(PurePosixPath(path).name):
+            dumps[match[1]][_form(path, multi=bool(match[2]), numbered=bool(match[3]))].append(path)
     left_out: set[str] = set()
     for dump, forms in dumps.items():
         if len(forms) > 1:
@@ -74,8 +74,8 @@ def one_form(files: Mapping[str, int]) -> list[str]:
 def _warn_of_several(paths: list[str]) -> None:
     """Log a warning for each Wikipedia with dumps of several days or kinds: each dump holds all articles."""
     dumps: dict[str, set[str]] = defaultdict(set)
-    for found in filter(None, (_DAY.match(PurePosixPath(path).name) for path in paths)):
-        dumps[found[2]].add(found[1])
+    for match in filter(None, (_DAY.match(PurePosixPath(path).name) for path in paths)):
+        dumps[match[2]].add(match[1])
     for wiki, names in sorted(dumps.items()):
         if len(names) > 1:
             log.warning("articles of %s count once for each of its dumps: %s; give one", wiki, ", ".join(sorted(names)))
@@ -117,9 +117,9 @@ class MarkupSection:
 
     def read(self, size: int) -> bytes:
         """Return the next bytes of the span, at most `size`; empty at its end."""
-        found = self._file.read(min(size, self._rest))
-        self._rest -= len(found)
-        return found
+        content = self._file.read(min(size, self._rest))
+        self._rest -= len(content)
+        return content
 
 
 class _MisfitError(Exception):
@@ -138,8 +138,8 @@ def index_path(dump: str) -> str | None:
     'a/enwiki-20240101-pages-articles-multistream-index1.txt-p1p41242.bz2'
     """
     folder, slash, name = dump.rpartition("/")
-    found = _DUMP.fullmatch(name)
-    return f"{folder}{slash}{found[1]}-index{found[2]}.txt{found[3] or ''}{found[4]}" if found else None
+    match = _DUMP.fullmatch(name)
+    return f"{folder}{slash}{match[1]}-index{match[2]}.txt{match[3] or ''}{match[4]}" if match else None
 
 
 def spans(dump: str) -> list[Span]:
@@ -178,8 +178,8 @@ def _index_beside(dump: str) -> str | None:
     """Return the path of the existing index of a dump, compressed or not; None if there is none."""
     packed = index_path(dump)
     names = [packed, packed.removesuffix(".bz2")] if packed else []
-    found = ((name, *fsspec.url_to_fs(with_secrets(name))) for name in names)
-    return next((name for name, system, inner in found if system.exists(inner)), None)
+    candidates = ((name, *fsspec.url_to_fs(with_secrets(name))) for name in names)
+    return next((name for name, system, inner in candidates if system.exists(inner)), None)
 
 
 def _starts(index: str, size: int) -> list[int]:
@@ -367,9 +367,9 @@ def _as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _declared(head: bytes) -> str:
-    found = _ENCODING.search(head[:200])
+    match = _ENCODING.search(head[:200])
     try:
-        return codecs.lookup(found[1].decode()).name if found else "utf-8"
+        return codecs.lookup(match[1].decode()).name if match else "utf-8"
     except LookupError:
         return "utf-8"  # pages with invalid UTF-8 are dropped and counted
 

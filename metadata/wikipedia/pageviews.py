@@ -19,7 +19,7 @@ from metadata.languages import is_wikipedia, rows
 from metadata.wikipedia.dumps import CutError, pieces
 from runtime.arrow import gather
 from runtime.errors import InputError
-from runtime.storage.listing import found_at
+from runtime.storage.listing import files_at
 
 _ESCAPE = "%[0-9A-Fa-f]{2}"
 # What MediaWiki allows in no title; an escape that is left after decoding shows that the title was escaped twice.
@@ -51,7 +51,7 @@ BLOCK = 16 << 20  # bytes of lines that are read together: some 400,000 lines
 HEAD = 64 << 10  # bytes at the beginning of a file by which a page-view file is recognised
 NAMED = 10  # files that a message names
 
-_EXPECTED = (
+EXPECTED = (
     "expected lines `project title views bytes` or `wiki title page_id access views hourly`, as dumps.wikimedia.org "
     "publishes them"
 )
@@ -62,12 +62,12 @@ _COUNT = "^[0-9]{1,9}$"  # a larger number is not a count: all Wikipedias togeth
 
 def find(paths: Iterable[str]) -> list[str]:
     """Return the sorted page-view files at paths, folders and globs; InputError for other files or none."""
-    found = sorted({file for path in paths for file in _files(path)})
-    others = [path for path in found if not _has_pageviews(path)]
+    files = sorted({file for path in paths for file in _files(path)})
+    others = [path for path in files if not _has_pageviews(path)]
     if others:
         more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-        raise InputError(f"no page views at the beginning of {', '.join(others[:NAMED])}{more}; {_EXPECTED}")
-    return found
+        raise InputError(f"no page views at the beginning of {', '.join(others[:NAMED])}{more}; {EXPECTED}")
+    return files
 
 
 def views(
@@ -78,18 +78,18 @@ def views(
     `tally` counts lines, titles and dropped lines. `namespaces` has further names of namespaces by Wikipedia code, such
     as those in a dump's siteinfo.
     """
-    known = Namespaces(namespaces)
+    names = Namespaces(namespaces)
     counts: Counter = Counter()
     for block in _blocks(path, counts):
-        batch = _read_block(block, known, counts)
+        batch = _read_block(block, names, counts)
         if batch.num_rows:
             yield batch
     tally.update(counts)
 
 
 def _files(path: str) -> list[str]:
-    found = found_at(path, "files, folders or globs of page views")
-    files = [file for file in found.paths if not file.endswith(".partial")]
+    contents = files_at(path, "files, folders or globs of page views")
+    files = [file for file in contents.paths if not file.endswith(".partial")]
     if not files:
         raise InputError(f"there are no page views at {path}; give files, folders or globs of them")
     return files
@@ -142,7 +142,7 @@ def _pieces(path: str, counts: Counter) -> Iterator[bytes]:
         counts["dropped.rest_of_file"] += 1
 
 
-def _read_block(block: bytes, known: Namespaces, counts: Counter) -> pa.RecordBatch:
+def _read_block(block: bytes, names: Namespaces, counts: Counter) -> pa.RecordBatch:
     rows = _with_wikipedia(_fields(block, counts), counts)
     rows = _kept(rows, pc.match_substring_regex(rows["views"], _COUNT), "views", counts)
     rows = rows.set_column(2, "views", rows["views"].cast(pa.string()).cast(pa.int64()))
@@ -154,7 +154,7 @@ def _read_block(block: bytes, known: Namespaces, counts: Counter) -> pa.RecordBa
     rows = _kept(rows, pc.invert(is_illegal(rows["title"])), "title", counts)
     rows = _kept(rows, pc.invert(has_url(rows["title"])), "url", counts)
     rows = _kept(rows, pc.invert(is_main_page(rows["wikipedia"], rows["title"])), "main_page", counts)
-    rows = _kept(rows, pc.invert(is_in_namespace(rows["wikipedia"], rows["title"], known)), "namespace", counts)
+    rows = _kept(rows, pc.invert(is_in_namespace(rows["wikipedia"], rows["title"], names)), "namespace", counts)
     counts["titles"] += rows.num_rows
     return rows.cast(VIEWS)
 
@@ -172,11 +172,11 @@ def _fields(block: bytes, counts: Counter) -> pa.RecordBatch:
         rows = fields.filter(pc.equal(number, size))
         columns = [pc.list_element(rows, position) for position in (0, 1, views)]
         forms.append(pa.record_batch([*columns, pa.repeat(size, len(rows))], ["project", "title", "views", "fields"]))
-    found = pa.concat_batches(forms)
+    well_formed = pa.concat_batches(forms)
     counts["lines"] += len(lines)
-    if found.num_rows < len(lines):
-        counts["dropped.fields"] += len(lines) - found.num_rows
-    return found
+    if well_formed.num_rows < len(lines):
+        counts["dropped.fields"] += len(lines) - well_formed.num_rows
+    return well_formed
 
 
 def _kept(rows: pa.RecordBatch, keep: pa.Array, reason: str, counts: Counter) -> pa.RecordBatch:
@@ -192,9 +192,9 @@ def _with_wikipedia(rows: pa.RecordBatch, counts: Counter) -> pa.RecordBatch:
     Rows of other projects, and rows with more or fewer fields than the project's lines have, are dropped and counted.
     """
     projects = rows["project"].dictionary_encode()
-    known = [_wikipedia(project) for project in projects.dictionary.to_pylist()]
-    codes = pa.array([each and each[0] for each in known], pa.string()).take(projects.indices)
-    fields = pa.array([each and each[1] for each in known], pa.int64()).take(projects.indices)
+    wikis = [_wikipedia(project) for project in projects.dictionary.to_pylist()]
+    codes = pa.array([wiki and wiki[0] for wiki in wikis], pa.string()).take(projects.indices)
+    fields = pa.array([wiki and wiki[1] for wiki in wikis], pa.int64()).take(projects.indices)
     agrees = pc.equal(rows["fields"], fields)
     rows = pa.RecordBatch.from_arrays([codes, rows["title"], rows["views"], agrees], names=[*VIEWS.names, "agrees"])
     rows = _kept(rows, codes.is_valid(), "other_project", counts)
@@ -252,8 +252,8 @@ class Namespaces:
 
     def hold(self, wikipedia: str, prefix: str) -> bool:
         """Return whether a title of `wikipedia` that begins with `prefix` and a colon is no article's title."""
-        known = (_NAMES.get(wikipedia, _NAMES[_EVERYWHERE]), _INTERWIKI, self._more.get(wikipedia, frozenset()))
-        return any(folded(prefix) in names for names in known) or is_wikipedia(prefix.lower())
+        name_sets = (_NAMES.get(wikipedia, _NAMES[_EVERYWHERE]), _INTERWIKI, self._more.get(wikipedia, frozenset()))
+        return any(folded(prefix) in names for names in name_sets) or is_wikipedia(prefix.lower())
 
 
 def _is_main_page_of(wikipedia: str, title: str) -> bool:
@@ -264,7 +264,7 @@ def _is_main_page_of(wikipedia: str, title: str) -> bool:
 def unescaped(titles: pa.Array) -> pa.Array:
     """Return titles (binary) in which percent-encoded bytes such as %C3%A9 are decoded."""
     escaped = pc.match_substring_regex(titles, _ESCAPE)
-    plain = [unquote_to_bytes(each) for each in titles.filter(escaped).to_pylist()]
+    plain = [unquote_to_bytes(title) for title in titles.filter(escaped).to_pylist()]
     return pc.replace_with_mask(titles, escaped, pa.array(plain, pa.binary()))
 
 
@@ -274,7 +274,9 @@ def decodes(titles: pa.Array) -> pa.Array:
         titles.cast(pa.string())
         return pa.array(np.ones(len(titles), bool))
     except pa.ArrowInvalid:  # Arrow does not say which title is invalid
-        return pa.array([each.decode("utf-8", "replace").encode() == each for each in titles.to_pylist()], pa.bool_())
+        return pa.array(
+            [title.decode("utf-8", "replace").encode() == title for title in titles.to_pylist()], pa.bool_()
+        )
 
 
 def spaced(titles: pa.Array) -> pa.Array:
@@ -304,10 +306,10 @@ def is_main_page(wikipedias: pa.Array, titles: pa.Array) -> pa.Array:
     return _where(candidates, _is_main_page_of, wikipedias, titles)
 
 
-def is_in_namespace(wikipedias: pa.Array, titles: pa.Array, known: Namespaces) -> pa.Array:
+def is_in_namespace(wikipedias: pa.Array, titles: pa.Array, names: Namespaces) -> pa.Array:
     """Return a bool per title: True if it begins with a name of a namespace, other than articles, of its Wikipedia."""
     prefixes = pc.replace_substring_regex(titles, "(?s):.*", "")
-    return _where(pc.match_substring(titles, ":"), known.hold, wikipedias, prefixes)
+    return _where(pc.match_substring(titles, ":"), names.hold, wikipedias, prefixes)
 
 
 def _was_decoded_wrongly(title: str) -> bool:
@@ -341,5 +343,5 @@ def _where(candidates: pa.Array, decide: Callable[..., bool], *columns: pa.Array
     decided = np.zeros(len(candidates), bool)
     values = zip(*(column.filter(candidates).to_pylist() for column in columns), strict=True)
     answer = lru_cache(maxsize=None)(decide)  # a block has few different prefixes
-    decided[np.flatnonzero(candidates.to_numpy(zero_copy_only=False))] = [answer(*each) for each in values]
+    decided[np.flatnonzero(candidates.to_numpy(zero_copy_only=False))] = [answer(*row) for row in values]
     return pa.array(decided)

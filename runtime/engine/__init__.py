@@ -130,31 +130,31 @@ def in_order(numbered: Iterable[Numbered]) -> TaskResult:
     return merged(result for _, result in sorted(numbered, key=itemgetter(0)))
 
 
-Given: TypeAlias = "Engine | SparkSession | Callable[[], SparkSession] | None"
+EngineLike: TypeAlias = "Engine | SparkSession | Callable[[], SparkSession] | None"
 
 
-def engine_of(given: Given) -> Engine:
-    """Return `given` if it is an engine, a Spark engine for a session or a function that makes one, or Local for None.
+def engine_of(engine: EngineLike) -> Engine:
+    """Return `engine` if it is an engine, a Spark engine for a session or a function that makes one, or Local for None.
 
     ParameterError for anything else.
     """
-    if hasattr(given, "exchange"):
-        return cast(Engine, given)
-    if given is None:
+    if hasattr(engine, "exchange"):
+        return cast(Engine, engine)
+    if engine is None:
         from runtime.engine.local import Local  # here, as `local` imports this module
 
         return Local()
-    if not (callable(given) or hasattr(given, "sparkContext")):
+    if not (callable(engine) or hasattr(engine, "sparkContext")):
         raise ParameterError(
-            f"is of type {type(given).__name__}; give None for processes of this machine, Local(), or a Spark session",
+            f"is of type {type(engine).__name__}; give None for processes of this machine, Local(), or a Spark session",
             "engine",
         )
-    return _spark(given)
+    return _spark(engine)
 
 
-def started(given: Given, progress: Progress, folder: Path) -> Engine:
+def started(engine: EngineLike, progress: Progress, folder: Path) -> Engine:
     """Return the started engine that `engine_of` returns; InputError if workers do not see the folder."""
-    engine = engine_of(given)
+    engine = engine_of(engine)
     engine.start(progress)
     engine.require_shared(folder)
     return engine

@@ -36,7 +36,7 @@ from runtime.engine import Numbered, Receive, Relay, Send
 from runtime.errors import MOST_CORES, InputError, name_flags, require_integer, without_secrets
 from runtime.interrupts import postponed
 from runtime.progress import Progress, advance, advanced, current
-from runtime.redaction import known, learn
+from runtime.redaction import learn, secret_addresses
 from runtime.shipping import Shipped, opened_itself
 from runtime.storage.paths import FullDisk, is_full, make_folder, remove, room, scratch, scratch_of_process
 from runtime.tallies import TaskResult
@@ -139,31 +139,31 @@ class Local:
         if len(items) > 1 and self.cores > 1:
             return self._in_processes(items, call)
         advance(total=engine.to_do(items)["total"])
-        return (_here(call, *each) for each in enumerate(items))
+        return (_here(call, *numbered) for numbered in enumerate(items))
 
     def _in_processes(self, items: Sequence[Any], call: Call) -> Iterator[Any]:
-        done, waiting = engine.to_do(items), deque(_Task(*each) for each in enumerate(items))
+        done, waiting = engine.to_do(items), deque(_Task(*numbered) for numbered in enumerate(items))
         current().follow(lambda: done)
         with scratch() as folder:
             path = folder / "call"
-            path.write_bytes(cloudpickle.dumps((call, known())))
-            given: dict[Future, _Task] = {}
+            path.write_bytes(cloudpickle.dumps((call, secret_addresses())))
+            task_by_future: dict[Future, _Task] = {}
             try:
-                while waiting or given:
+                while waiting or task_by_future:
                     try:
-                        while waiting and len(given) < AHEAD * self.cores:
+                        while waiting and len(task_by_future) < AHEAD * self.cores:
                             task = waiting[0]  # which stays there if a process has died since the last task
                             with postponed():  # a worker that Ctrl-C leaves half started would print a trace
-                                given[self._processes().submit(_called, path, task.place, task.item)] = task
+                                task_by_future[self._processes().submit(_called, path, task.place, task.item)] = task
                             waiting.popleft()
-                        for future in wait(given, return_when=FIRST_COMPLETED).done:
+                        for future in wait(task_by_future, return_when=FIRST_COMPLETED).done:
                             result, counts = future.result()
                             done.update(counts)
-                            del given[future]
+                            del task_by_future[future]
                             yield result
                     except BrokenProcessPool:  # all tasks handed out are lost
-                        waiting.extendleft(task.again() for task in given.values())
-                        given.clear()
+                        waiting.extendleft(task.again() for task in task_by_future.values())
+                        task_by_future.clear()
                         self.close()
             except BaseException:
                 self.close()
@@ -256,18 +256,18 @@ class Sums:
 def _gathered(sent: Iterator[_Sent], partitions: int, sums: Sums) -> list[list[Blocks]]:
     """Return for each partition its blocks, one Blocks per file, after all senders end; add their results to `sums`."""
     by_file: dict[Path, list[np.ndarray]] = {}
-    for each in sent:
-        by_file.setdefault(each.path, []).append(each.blocks)
-        sums.add(each.numbered)
-    found: list[list[Blocks]] = [[] for _ in range(partitions)]
+    for message in sent:
+        by_file.setdefault(message.path, []).append(message.blocks)
+        sums.add(message.numbered)
+    gathered: list[list[Blocks]] = [[] for _ in range(partitions)]
     for path, parts in by_file.items():
         blocks = np.concatenate(parts)
         blocks = blocks[np.argsort(blocks[:, 0], kind="stable")]
         bounds = np.searchsorted(blocks[:, 0], np.arange(partitions + 1))
         for partition in np.flatnonzero(np.diff(bounds)).tolist():
-            own = blocks[bounds[partition] : bounds[partition + 1]]
-            found[partition].append(Blocks(path, own[:, 1], own[:, 2]))
-    return found
+            of_partition = blocks[bounds[partition] : bounds[partition + 1]]
+            gathered[partition].append(Blocks(path, of_partition[:, 1], of_partition[:, 2]))
+    return gathered
 
 
 @dataclass(frozen=True)
@@ -321,17 +321,17 @@ class _Receiving:
 
 def _written(blocks: Iterator[Block], folder: Path, partitions: int) -> tuple[Path, np.ndarray]:
     """Append blocks to this process's file; return its path and int64[block, 3]: partition, offset and size."""
-    path, found = folder / str(os.getpid()), list[tuple[int, int, int]]()
+    path, places = folder / str(os.getpid()), list[tuple[int, int, int]]()
     with room(folder), path.open("ab") as file:
         for block in blocks:
-            found.append((block.scaled(partitions), file.tell(), len(block.data)))
+            places.append((block.scaled(partitions), file.tell(), len(block.data)))
             file.write(block.data)
-    return path, np.array(found, np.int64).reshape(-1, 3)
+    return path, np.array(places, np.int64).reshape(-1, 3)
 
 
 def _read(blocks: list[Blocks]) -> Iterator[bytes]:
-    for each in blocks:
-        yield from each.read()
+    for part in blocks:
+        yield from part.read()
 
 
 def _here(call: Call, place: int, item: Any) -> Any:
@@ -380,9 +380,9 @@ def _start_server() -> None:
         raise InputError(f"a daemonic process of multiprocessing may start no others; set daemon=False, or {_HERE}")
     if len(os.fsencode(scratch_of_process())) <= _ADDRESS:
         process._config.setdefault("tempdir", str(scratch_of_process()))  # of the server's socket
-    own = [name for name in sys.modules if name.partition(".")[0] in _OWN]
+    modules = [name for name in sys.modules if name.partition(".")[0] in _OWN]
     # Before Python 3.11 the server would import from the current folder first, which may have a module of such a name.
-    multiprocessing.set_forkserver_preload(own if sys.version_info >= (3, 11) else [])
+    multiprocessing.set_forkserver_preload(modules if sys.version_info >= (3, 11) else [])
     settings = ALLOCATORS | {"PYTHONSAFEPATH": "1"}
     before = {name: os.environ.get(name) for name in settings}
     resource_tracker.ensure_running()  # otherwise it would start below, and unblock signals

@@ -26,7 +26,7 @@ from runtime import engine
 from runtime.engine import Item, Numbered, Receive, Relay, Send
 from runtime.errors import InputError, name_flags, refusal_in, without_secrets
 from runtime.progress import Progress, advanced, current
-from runtime.redaction import known, learn
+from runtime.redaction import learn, secret_addresses
 from runtime.shipping import Shipped, is_local, require_shared, ship
 from runtime.tallies import TaskResult
 
@@ -86,7 +86,7 @@ class Spark:
         This uses an RDD, as the JVM takes longer to plan and compile a DataFrame than many a stage runs.
         """
         # A broadcast is unpacked once in a worker, the arguments of a function once in each task.
-        shared = self.session.sparkContext.broadcast((function, known()))
+        shared = self.session.sparkContext.broadcast((function, secret_addresses()))
         most = tasks_per_core * self.cores if tasks_per_core else len(items)
         task = _SparkTask(shared, follow(self.session, items))
         return _summed(self._numbered(items, most).map(task.call), len(items))
@@ -96,7 +96,7 @@ class Spark:
         self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
     ) -> TaskResult:
         """Send the blocks of all items to partitions; return the sum of all results."""
-        shared = self.session.sparkContext.broadcast((send, receive, tuple(relays), known()))
+        shared = self.session.sparkContext.broadcast((send, receive, tuple(relays), secret_addresses()))
         bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)
         sending = _SparkTask(shared, follow(self.session, items), bounds[0])
         sent = self._numbered(items, len(items)).flatMap(sending.send)
@@ -168,7 +168,7 @@ def _summed(numbered: RDD[Numbered], number: int) -> TaskResult:
     for each language and name.
     """
     if number > engine.FEW:
-        placed = numbered.map(lambda each: (engine.part_of(each[0], number), each))
+        placed = numbered.map(lambda item: (engine.part_of(item[0], number), item))
         numbered = placed.partitionBy(engine.parts(number), int).mapPartitionsWithIndex(_sum)
     return engine.in_order(numbered.collect())
 
@@ -271,5 +271,5 @@ def over(
 ) -> DataFrame:
     """Return a DataFrame of the rows that `function(item)` yields for each item, with one task per item."""
     numbers = spark.range(0, len(items), 1, max(1, len(items)))
-    task = _SparkTask(spark.sparkContext.broadcast((items, function, known())), follow(spark, items))
+    task = _SparkTask(spark.sparkContext.broadcast((items, function, secret_addresses())), follow(spark, items))
     return map_batches(numbers, task.rows, schema)

@@ -27,14 +27,14 @@ def instruction(results, of=types.int64):
     result = {0: types.none, 1: of}.get(results) or types.UniTuple(of, results)
 
     def decorated(emit):
-        def typed(typingctx, *given):
-            kinds = [each if isinstance(each, types.Array) else types.int64 for each in given]
+        def typed(typingctx, *arguments):
+            kinds = [argument if isinstance(argument, types.Array) else types.int64 for argument in arguments]
 
             def generate(context, builder, signature, args):
-                found = emit(builder, *map(_value(context, builder), signature.args, args))
+                values = emit(builder, *map(_value(context, builder), signature.args, args))
                 if results == 0:
                     return context.get_dummy_value()
-                return found if results == 1 else context.make_tuple(builder, signature.return_type, found)
+                return values if results == 1 else context.make_tuple(builder, signature.return_type, values)
 
             return result(*kinds), generate
 
@@ -56,8 +56,8 @@ def at(builder, data, i, to):
 
 
 def _value(context, builder):
-    def value(kind, given):
-        return context.make_array(kind)(context, builder, given).data if isinstance(kind, types.Array) else given
+    def value(kind, argument):
+        return context.make_array(kind)(context, builder, argument).data if isinstance(kind, types.Array) else argument
 
     return value
 
@@ -128,8 +128,8 @@ def ones(builder, bits):
 @instruction(results=1)
 def count_below(builder, ids, value, count):
     """Return how many of ids[:count] are below `value`; `ids` has at least 32 int32, and `count` is at most 32."""
-    found = builder.load(at(builder, ids, 0, _IDS), align=4)
-    below = builder.icmp_signed("<", found, every(builder, _IDS, builder.trunc(value, HALF)))
+    loaded = builder.load(at(builder, ids, 0, _IDS), align=4)
+    below = builder.icmp_signed("<", loaded, every(builder, _IDS, builder.trunc(value, HALF)))
     bits = builder.zext(builder.bitcast(below, HALF), WORD)
     inside = builder.sub(builder.shl(ir.Constant(WORD, 1), count), ir.Constant(WORD, 1))
     return builder.ctpop(builder.and_(bits, inside))
@@ -139,10 +139,10 @@ def count_below(builder, ids, value, count):
 def matches(builder, table, i, even, odd):
     """Return an int64 whose bit k, 0 to 7, is set if table[i + k] equals `even` for even k, or `odd` for odd k."""
     line = builder.load(at(builder, table, i, _LINE), align=8)
-    wanted = ir.Constant(_LINE, ir.Undefined)
+    pattern = ir.Constant(_LINE, ir.Undefined)
     for place in range(8):
-        wanted = builder.insert_element(wanted, (even, odd)[place % 2], ir.Constant(HALF, place))
-    return builder.zext(builder.bitcast(builder.icmp_signed("==", line, wanted), BYTE), WORD)
+        pattern = builder.insert_element(pattern, (even, odd)[place % 2], ir.Constant(HALF, place))
+    return builder.zext(builder.bitcast(builder.icmp_signed("==", line, pattern), BYTE), WORD)
 
 
 @instruction(results=0)

@@ -106,16 +106,16 @@ def odd_space(builder, data, i):
     first, second, third = (_window(builder, data, i, ahead) for ahead in (0, 1, 2))
 
     def begins(characters):
-        found = _one_of(builder, first, characters[:1])
+        matches = _one_of(builder, first, characters[:1])
         for text, character in zip((second, third), characters[1:], strict=False):
-            found = builder.and_(found, _one_of(builder, text, [character]))
-        return found
+            matches = builder.and_(matches, _one_of(builder, text, [character]))
+        return matches
 
     punctuation = builder.and_(begins(b"\xe2\x80"), builder.not_(_within(builder, third, 0x8B, 0xA7)))
-    found = builder.or_(_within(builder, first, 0, 0x1F), punctuation)
+    odd = builder.or_(_within(builder, first, 0, 0x1F), punctuation)
     for characters in (b"\xc2\x85", b"\xc2\xa0", b"\xe1\x9a", b"\xe2\x81\x9f", b"\xe3\x80\x80"):
-        found = builder.or_(found, begins(characters))
-    return builder.bitcast(found, WORD)
+        odd = builder.or_(odd, begins(characters))
+    return builder.bitcast(odd, WORD)
 
 
 @instruction(results=1)
@@ -190,10 +190,10 @@ def _within(builder, text, low, high):
 
 
 def _one_of(builder, text, characters):
-    found = builder.icmp_unsigned("==", text, _splat(characters[0]))
+    matches = builder.icmp_unsigned("==", text, _splat(characters[0]))
     for character in characters[1:]:
-        found = builder.or_(found, builder.icmp_unsigned("==", text, _splat(character)))
-    return found
+        matches = builder.or_(matches, builder.icmp_unsigned("==", text, _splat(character)))
+    return matches
 
 
 def _two(builder, data, i, word, added):

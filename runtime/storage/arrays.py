@@ -66,8 +66,10 @@ def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[st
             raise InputError(
                 f"{directory} holds version {header.get('version')}; this program reads {version}: {REMEDY}"
             )
-        own = {key: OwnFile(directory / f"{key}.npy", str(each), REMEDY) for key, each in header["arrays"].items()}
-        arrays = {key: open_array(file) for key, file in own.items()}
+        files = {
+            key: OwnFile(directory / f"{key}.npy", str(checksum), REMEDY) for key, checksum in header["arrays"].items()
+        }
+        arrays = {key: open_array(file) for key, file in files.items()}
     except (OSError, ValueError, KeyError, AttributeError, EOFError) as error:
         if isinstance(error, InputError):
             raise
@@ -176,17 +178,17 @@ def mapped(batches: Iterable[pa.RecordBatch], schema: pa.Schema, work: Path) -> 
     paths = [[work / f"{number}.{part}" for part in _parts(field.type)] for number, field in enumerate(schema)]
     rows, ends = 0, np.zeros(len(schema), np.int64)
     with ExitStack() as stack:
-        files = [[stack.enter_context(path.open("wb")) for path in own] for own in paths]
-        for own, field in zip(files, schema, strict=True):
+        files = [[stack.enter_context(path.open("wb")) for path in column_paths] for column_paths in paths]
+        for column_files, field in zip(files, schema, strict=True):
             if pa.types.is_large_string(field.type):
-                np.zeros(1, np.int64).tofile(own[0])
+                np.zeros(1, np.int64).tofile(column_files[0])
         for batch in batches:
             rows += batch.num_rows
             for number, column in enumerate(batch.columns):
                 ends[number] += _append(column, files[number], int(ends[number]))
     columns = [
-        pa.Array.from_buffers(field.type, rows, [None, *map(_buffer, own)])
-        for field, own in zip(schema, paths, strict=True)
+        pa.Array.from_buffers(field.type, rows, [None, *map(_buffer, column_paths)])
+        for field, column_paths in zip(schema, paths, strict=True)
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
@@ -204,11 +206,11 @@ def _append(column: pa.Array, files: Sequence[BinaryIO], end: int) -> int:
         column.to_numpy().tofile(files[0])
         return 0
     _, offsets, data = column.buffers()
-    own = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
-    (own[1:] - own[0] + end).tofile(files[0])
-    size = int(own[-1] - own[0])
+    bounds = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
+    (bounds[1:] - bounds[0] + end).tofile(files[0])
+    size = int(bounds[-1] - bounds[0])
     if size:
-        files[1].write(memoryview(data)[int(own[0]) : int(own[-1])])
+        files[1].write(memoryview(data)[int(bounds[0]) : int(bounds[-1])])
     return size
 
 

@@ -114,14 +114,14 @@ def copied(file: OwnFile, path: Path, see: Callable[[Path], object] | None = Non
 
     `see` is called with a local path at which the file's bytes can be read.
     """
-    with intact(file) as own, whole(path) as local:
+    with intact(file) as source, whole(path) as local:
         if see:
-            see(own)
+            see(source)
         try:
-            os.link(own, local)
+            os.link(source, local)
         except OSError:
-            shutil.copyfile(own, local)
-        return file.checksum or checksum_of(own)
+            shutil.copyfile(source, local)
+        return file.checksum or checksum_of(source)
 
 
 def sync(path: Path) -> None:

@@ -62,7 +62,7 @@ SHOWN = 3  # names that `described` lists of a folder of no known kind
 
 
 @dataclass(frozen=True)
-class Found:
+class ListedFiles:
     """The files that a path stands for, and what was passed over; `is_file`: it names one file, no folder or glob."""
 
     files: list[tuple[str, Version]]
@@ -122,7 +122,7 @@ class ListedFile:
         self.retries += 1
 
 
-def expand(path: str, deep: bool = True) -> Found | None:
+def expand(path: str, deep: bool = True) -> ListedFiles | None:
     """Return what a file, folder, glob or URL stands for: its files and their versions; None if nothing is there.
 
     A folder, also one that a glob matches, stands for all files below it, or if `deep` is false for the files directly
@@ -131,18 +131,18 @@ def expand(path: str, deep: bool = True) -> Found | None:
     """
     require_utf8(path)
     system, inner = system_of(path)
-    found = persist(path, lambda: _infos(system, inner, deep), lambda: None, LOOKS)
-    if found is None:
+    listed = persist(path, lambda: _infos(system, inner, deep), lambda: None, LOOKS)
+    if listed is None:
         return None
-    for info in found.infos:
+    for info in listed.infos:
         require_utf8(info["name"])
-    odd = [info["name"] for info in found.infos if isinstance(system, LocalFileSystem) and info["type"] != "file"]
+    odd = [info["name"] for info in listed.infos if isinstance(system, LocalFileSystem) and info["type"] != "file"]
     kinds = {name: kind for name in odd if (kind := other_kind(name))}
-    infos = [info for info in found.infos if info["name"] not in kinds]
+    infos = [info for info in listed.infos if info["name"] not in kinds]
     files = [(_full_path(system, info["name"], path), version_of(system, info)) for info in infos]
-    hidden, folders = ([_full_path(system, name, path) for name in names] for names in (found.hidden, found.folders))
+    hidden, folders = ([_full_path(system, name, path) for name in names] for names in (listed.hidden, listed.folders))
     _warn_of(kinds, path)
-    return Found(files, found.is_file, hidden, folders, kinds)
+    return ListedFiles(files, listed.is_file, hidden, folders, kinds)
 
 
 @contextmanager
@@ -156,13 +156,13 @@ def looking_up(path: str) -> Iterator[None]:
         raise InputError(f"{hidden(path)} cannot be looked up: {error}") from error
 
 
-def found_at(path: str, expected: str, deep: bool = True) -> Found:
+def files_at(path: str, expected: str, deep: bool = True) -> ListedFiles:
     """Return what a path stands for, as `expand` does; InputError, which says what is expected, for nothing."""
     with looking_up(path):
-        found = expand(path, deep)
-    if found is None:
+        contents = expand(path, deep)
+    if contents is None:
         raise InputError(f"{hidden(path)} does not exist; expected {expected}")
-    return found
+    return contents
 
 
 def names_in(folder: str) -> list[str]:
@@ -175,10 +175,10 @@ def names_in(folder: str) -> list[str]:
 
     try:
         system, inner = system_of(folder)
-        found = persist(folder, look, lambda: None, LOOKS)
+        paths = persist(folder, look, lambda: None, LOOKS)
     except (FileNotFoundError, PermissionError):
         return []
-    return [name.rstrip("/").rpartition("/")[2] for name in found]
+    return [name.rstrip("/").rpartition("/")[2] for name in paths]
 
 
 def name_of(path: str) -> str:
@@ -210,9 +210,9 @@ def system_of(path: str) -> tuple[AbstractFileSystem, str]:
 def _asked_once(system: AbstractFileSystem) -> AbstractFileSystem:
     """Return an S3 file system without retries of its own: `persist` retries, and each try would be 25 requests."""
     config = {"retries": {"total_max_attempts": 1}, **(system.storage_options.get("config_kwargs") or {})}
-    own = type(system)(*system.storage_args, **{**system.storage_options, "config_kwargs": config})
-    own.retries = 1
-    return own
+    without_retries = type(system)(*system.storage_args, **{**system.storage_options, "config_kwargs": config})
+    without_retries.retries = 1
+    return without_retries
 
 
 @dataclass
@@ -234,14 +234,14 @@ def _infos(system: AbstractFileSystem, inner: str, deep: bool) -> _Listed | None
         return _in_folder(system, inner, deep)
     if not has_magic(inner):
         return None
-    found = _Listed([])
+    listed = _Listed([])
     for name, info in system.glob(inner, detail=True).items():
         if not _is_hidden(name.rpartition("/")[2]):
-            own = _in_folder(system, name, deep) if info["type"] == "directory" else _Listed([info])
-            found.infos += own.infos
-            found.hidden += own.hidden
-            found.folders += own.folders
-    return found if found.infos else None
+            part = _in_folder(system, name, deep) if info["type"] == "directory" else _Listed([info])
+            listed.infos += part.infos
+            listed.hidden += part.hidden
+            listed.folders += part.folders
+    return listed if listed.infos else None
 
 
 def _file_info(system: AbstractFileSystem, inner: str) -> Info | None:
@@ -271,10 +271,10 @@ def _warn_of(kinds: dict[str, str], path: str) -> None:
 
 def _in_folder(system: AbstractFileSystem, folder: str, deep: bool) -> _Listed:
     """Return information on the files in a folder, with `deep` also below it, and only the names of hidden files."""
-    found = system.find(folder, maxdepth=None if deep else 1, detail=True)
+    infos = system.find(folder, maxdepth=None if deep else 1, detail=True)
     below = len(folder.rstrip("/"))
-    hidden = {name: None for name in found if _is_hidden(name[below:].lstrip("/"))}
-    return _Listed([found[name] for name in found if name not in hidden], hidden=[*hidden], folders=[folder])
+    hidden = {name: None for name in infos if _is_hidden(name[below:].lstrip("/"))}
+    return _Listed([infos[name] for name in infos if name not in hidden], hidden=[*hidden], folders=[folder])
 
 
 def _is_hidden(path: str) -> bool:
@@ -330,8 +330,8 @@ class Version:
 def version_of(system: AbstractFileSystem, info: Info) -> Version:
     """Return the version of a file, given the information that its file system returned on it."""
     if isinstance(system, LocalFileSystem):
-        found = os.stat(info["name"])
-        return Version(found.st_size, found.st_mtime_ns, changed=found.st_ctime_ns, inode=found.st_ino)
+        status = os.stat(info["name"])
+        return Version(status.st_size, status.st_mtime_ns, changed=status.st_ctime_ns, inode=status.st_ino)
     return Version(info["size"], _modified(info), info.get("ETag") or info.get("etag"))
 
 
@@ -368,22 +368,22 @@ def other_kind(path: str) -> str | None:
 
 def described(path: Path) -> str:
     """Return words that follow a path in a message: `is empty`, `holds clusters of clip-cluster (clusters.json)`."""
-    found = names(path)
+    content = names(path)
     for name, kind in FOLDERS.items():
-        if name in found:
+        if name in content:
             return f"holds {kind} ({name})"
-    if found == {WORK} or RUN in names(path / WORK):
+    if content == {WORK} or RUN in names(path / WORK):
         return "holds what a command has begun and not finished (run that command again)"
     if RUN in names(path.parent):
         return f"is a part of the run in {path.parent}"
-    if found:
-        return f"holds {_listed(sorted(found))}"
+    if content:
+        return f"holds {_listed(sorted(content))}"
     if is_url(path) or not os.path.lexists(path):
         return "does not exist"
     return "is empty" if path.is_dir() else "is a file"
 
 
-def _listed(found: Iterable[str]) -> str:
-    first = [*found]
+def _listed(names: Iterable[str]) -> str:
+    first = [*names]
     more = f" and {len(first) - SHOWN:,} more" if len(first) > SHOWN else ""
     return ", ".join(first[:SHOWN]) + more

@@ -154,7 +154,7 @@ class Owner:
                 self._folder.rmdir()
 
 
-def own(folder: Path, wait: bool = False) -> Owner:
+def claim(folder: Path, wait: bool = False) -> Owner:
     """Return the right to write into `folder`, which is made if need be.
 
     If another process has the lock, raise an InputError, or with `wait` wait until the lock is free.
@@ -169,7 +169,7 @@ def own(folder: Path, wait: bool = False) -> Owner:
 def owned(folder: Path, wait: bool = False) -> Iterator[Owner]:
     """Yield the right to write into a folder. At the end, remove unfinished files, and the folder if new and empty."""
     is_new = not is_url(folder) and not os.path.exists(folder)  # False, too, of a name that is too long
-    owner = own(folder, wait)
+    owner = claim(folder, wait)
     try:
         remove_runs(folder / WORK)
         yield owner
@@ -207,10 +207,10 @@ def _require_own(work: Path) -> None:
     """
     for path in (work, *(work / name for name in ([] if os.path.islink(work) else names(work)))):
         with suppress(OSError):  # a run that ends now removes its files; `_locked` reports other errors
-            found = path.lstat()
-            if stat.S_ISLNK(found.st_mode):
+            status = path.lstat()
+            if stat.S_ISLNK(status.st_mode):
                 raise InputError(f"{path} is a link, which is not followed; remove it, or give another output folder")
-            if found.st_uid not in (os.getuid(), work.parent.stat().st_uid):
+            if status.st_uid not in (os.getuid(), work.parent.stat().st_uid):
                 raise InputError(f"{path} belongs to someone else; remove it, or give another output folder")
 
 
@@ -287,15 +287,15 @@ def require_apart(
     `except_in` names folders in `output` in which inputs may be.
     """
     real = cache(os.path.realpath)
-    to, own = hidden(str(output)), _Names.of(str(output), real, has_wildcards=False).fixed
+    to, output_names = hidden(str(output)), _Names.of(str(output), real, has_wildcards=False).fixed
     for path in dict.fromkeys(map(str, inputs)):
         names = _Names.of(path, real)
-        if names.begin_with(own):
-            below = (names.fixed + names.pattern)[len(own) :]
+        if names.begin_with(output_names):
+            below = (names.fixed + names.pattern)[len(output_names) :]
             if not below or below[0] not in except_in:
                 where = "is in" if below else "is"
                 raise InputError(f"input {hidden(path)} {where} the output folder {to}; give another output folder")
-        elif names.match_in(own):
+        elif names.match_in(output_names):
             raise InputError(
                 f"output {to} is in the input {hidden(path)}, and a later run would read what this one writes; give "
                 "an output folder that is not in it"
@@ -326,18 +326,15 @@ class _Names:
         first = _first_wildcard(names) if has_wildcards and not os.path.lexists(local) else len(names)
         return cls(["file", *_followed("/".join(names[:first]) or "/", real)], names[first:])
 
-    def begin_with(self, own: list[str]) -> bool:
-        """Say whether this path is the folder `own`, given as the list of its names, or is in it."""
-        return self.fixed[: len(own)] == own
+    def begin_with(self, folder: list[str]) -> bool:
+        """Say whether this path is the folder with the names `folder`, or is in it."""
+        return self.fixed[: len(folder)] == folder
 
-    def match_in(self, own: list[str]) -> bool:
-        """Say whether this path or glob holds the folder `own`, or may match files that a run writes into `own`.
-
-        `own` is the list of the folder's names.
-        """
-        if own[: len(self.fixed)] != self.fixed:
+    def match_in(self, folder: list[str]) -> bool:
+        """Say whether this path or glob holds the folder `folder`, or may match files that a run writes into it."""
+        if folder[: len(self.fixed)] != self.fixed:
             return False
-        rest, pattern = own[len(self.fixed) :], self.pattern
+        rest, pattern = folder[len(self.fixed) :], self.pattern
         if ANY_DEPTH in pattern:
             depth = pattern.index(ANY_DEPTH)
             return _match(pattern[:depth], rest) and any(fnmatchcase(name, pattern[-1]) for name in (*rest, *WRITTEN))
@@ -350,11 +347,11 @@ def _first_wildcard(names: list[str]) -> int:
 
 
 def _match(pattern: list[str], names: list[str]) -> bool:
-    return all(fnmatchcase(name, each) for name, each in zip(names, pattern, strict=False))
+    return all(fnmatchcase(name, part) for name, part in zip(names, pattern, strict=False))
 
 
 def _followed(path: str, real: Real) -> list[str]:
     """Return the names in a path after `real` has resolved its symbolic links; `real` caches resolved folders."""
     folder, name = os.path.split(path)
     followed = real(path) if os.path.islink(path) or not name else os.path.join(real(folder), name)
-    return [each for each in followed.split("/") if each]
+    return [part for part in followed.split("/") if part]

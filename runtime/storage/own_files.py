@@ -98,10 +98,10 @@ def compared(file: OwnFile, validate: Callable[[Path], object] | None = None) ->
     Both are done once per process, and again if the file changes. InputError if the file is missing or damaged.
     """
     try:
-        found = file.path.stat()
+        status = file.path.stat()
     except FileNotFoundError as error:
         raise file.damaged(error) from None
-    _compare(file, validate, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+    _compare(file, validate, (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
     return file.path
 
 
@@ -116,15 +116,15 @@ def own_files(folder: Path, checksums: Mapping[str, str] | None, remedy: str) ->
     `checksums` maps names of files to checksums. InputError if one of these files is missing, or the folder has another
     Parquet file. If `checksums` is None, all Parquet files of the folder are returned, without checksums.
     """
-    found = {path.name: path for path in part_files(folder)}
+    path_by_name = {path.name: path for path in part_files(folder)}
     if checksums is None:
-        return [OwnFile(path, None, remedy) for path in found.values()]
-    missing, more = sorted(checksums.keys() - found.keys()), sorted(found.keys() - checksums.keys())
+        return [OwnFile(path, None, remedy) for path in path_by_name.values()]
+    missing, more = sorted(checksums.keys() - path_by_name.keys()), sorted(path_by_name.keys() - checksums.keys())
     if missing:
         raise OwnFile(folder / missing[0], None, remedy).damaged(FileNotFoundError())
     if more:
         raise InputError(f"{folder / more[0]} is no file of this run; delete it")
-    return [OwnFile(path, checksums[name], remedy) for name, path in found.items()]
+    return [OwnFile(path, checksums[name], remedy) for name, path in path_by_name.items()]
 
 
 def checksum_of(path: Path) -> str:

@@ -128,10 +128,10 @@ def read_table(file: OwnFile, columns: list[str] | None = None, rows: pc.Express
 
 def require_rows(files: list[OwnFile], rows: int) -> None:
     """Raise an InputError if the files do not hold `rows` rows in all, as many as were written."""
-    found = sum(row_counts(files))
-    if found != rows:
+    total = sum(row_counts(files))
+    if total != rows:
         folder, remedy = (files[0].path.parent, files[0].remedy) if files else ("matched/", "curate with --overwrite")
-        raise InputError(f"{folder} holds {found:,} images, {rows:,} were written; {remedy}")
+        raise InputError(f"{folder} holds {total:,} images, {rows:,} were written; {remedy}")
 
 
 def row_counts(files: Sequence[OwnFile]) -> list[int]:
@@ -235,7 +235,7 @@ class BoundedParquet:
         if damaged is not None:
             few = _until_damaged(few, damaged)
         # Half the size, as a batch ends only after the part that exceeds it.
-        parts = (part for each in few for part in _parts(each, BATCH_BYTES // 2))
+        parts = (part for batch in few for part in _parts(batch, BATCH_BYTES // 2))
         yield from gather_rows(parts, rows, BATCH_BYTES // 2, exact=True)
 
     def _few_rows(self, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -256,11 +256,11 @@ class BoundedParquet:
         Arrow ends the process if it is asked for the metadata of a chunk that makes no sense, but raises an error if it
         reads the chunk. So Arrow is first made to read all columns, and is stopped before the first byte.
         """
-        found = self._table.metadata.row_group(group)
+        metadata = self._table.metadata.row_group(group)
         with self._gate.shut(), suppress(_Shut):
             next(self._table.iter_batches(1, row_groups=[group], use_threads=False), None)
         columns = [self._table.schema.column(i).path for i in range(self._table.metadata.num_columns)]
-        return {path: found.column(i) for i, path in enumerate(columns)}
+        return {path: metadata.column(i) for i, path in enumerate(columns)}
 
     def _dictionary_bytes(self, chunk: pq.ColumnChunkMetaData) -> int:
         """Return the unpacked size of a chunk's dictionary page, as the page's header states it; 0 if there is none."""
@@ -290,19 +290,19 @@ class BoundedParquet:
 
 def _integers(data: Iterator[int]) -> dict[int, int]:
     """Read a structure of Thrift's compact protocol to its end; return its integers by number of field."""
-    found: dict[int, int] = {}
+    integers: dict[int, int] = {}
     number = 0
     while kind := (head := next(data, 0)) & 15:
         number = number + (head >> 4) if head >> 4 else _zigzag(data)
         if kind == _STRUCTURE:
             _integers(data)
         elif kind in _INTEGERS:
-            found[number] = _zigzag(data)
+            integers[number] = _zigzag(data)
         elif kind == _BINARY:
             deque(islice(data, _varint(data)), maxlen=0)
         elif kind not in _BOOLEANS:
             raise pa.ArrowInvalid("the header of a page makes no sense")
-    return found
+    return integers
 
 
 def _zigzag(data: Iterator[int]) -> int:

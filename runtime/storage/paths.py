@@ -128,8 +128,8 @@ def reachable(path: str | os.PathLike) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except Exception as error:
-        known = isinstance(error, ImportError) or is_outside(error)
-        if not (known and "://" in str(path)):
+        is_expected = isinstance(error, ImportError) or is_outside(error)
+        if not (is_expected and "://" in str(path)):
             raise
         text = " ".join(str(error).split()) or type(error).__name__
         reason = isinstance(error, ImportError) and missing_package(text) or text
@@ -146,12 +146,13 @@ def is_outside(error: BaseException) -> bool:
 def existing(path: str | os.PathLike) -> Path:
     """Return a local path if it exists, else the nearest folder above that does."""
     whole = Path(os.path.abspath(path))
-    return next(each for each in (whole, *whole.parents) if os.path.exists(each))  # False of names that are too long
+    # Of names that are too long, exists() is False.
+    return next(parent for parent in (whole, *whole.parents) if os.path.exists(parent))
 
 
 def no_space(folder: str | os.PathLike) -> str:
     """Return a sentence that names a full local folder and the file system that it is on."""
-    system = next(each for each in (existing(folder), *existing(folder).parents) if each.is_mount())
+    system = next(parent for parent in (existing(folder), *existing(folder).parents) if parent.is_mount())
     return f"no space left in {folder}, on the file system {system}; make room and run the same command again"
 
 
@@ -239,10 +240,10 @@ def files(folder: str | os.PathLike, ending: str = "") -> list[Path]:
     """Return the files directly in a folder whose names end with `ending`, sorted by name; [] if there is no folder."""
     listed = as_path(folder)
     if is_url(listed):
-        found = [name for name, kind in _listed(listed) if kind == "file"]
+        file_names = [name for name, kind in _listed(listed) if kind == "file"]
     else:
-        found = [path.name for path in listed.iterdir() if path.is_file()] if listed.is_dir() else []
-    return [listed / name for name in sorted(found) if name.endswith(ending)]
+        file_names = [path.name for path in listed.iterdir() if path.is_file()] if listed.is_dir() else []
+    return [listed / name for name in sorted(file_names) if name.endswith(ending)]
 
 
 def names(folder: Path) -> set[str]:
@@ -286,12 +287,12 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def move_files(found: list[Path], folder: Path) -> None:
+def move_files(paths: list[Path], folder: Path) -> None:
     """Move files to another folder of the same object store: all copies exist before the first file is removed.
 
     OSError if the server did not make a copy; nothing is removed then.
     """
-    urls, target = cast("list[Url]", found), cast("Url", folder)
+    urls, target = cast("list[Url]", paths), cast("Url", folder)
     list(in_threads(lambda file: file.fs.cp_file(file.path, (target / file.name).path), urls))
     missing = sorted({file.name for file in urls} - names(target))
     if missing:  # Ceph's dbstore, for one, answers 200 to copies that it does not make
@@ -302,12 +303,12 @@ def move_files(found: list[Path], folder: Path) -> None:
 def _listed(folder: Url) -> list[tuple[str, str]]:
     """Return the name and type of each item in a folder on an object store, except the folder's own placeholder."""
     try:
-        found = folder.fs.ls(folder.path, detail=True)
+        infos = folder.fs.ls(folder.path, detail=True)
     except FileNotFoundError:
         return []
-    own = folder.path.rstrip("/")
-    names = [(each["name"].rstrip("/"), each["type"]) for each in found]
-    return [(name.rpartition("/")[2], kind) for name, kind in names if name != own]
+    placeholder = folder.path.rstrip("/")
+    names = [(info["name"].rstrip("/"), info["type"]) for info in infos]
+    return [(name.rpartition("/")[2], kind) for name, kind in names if name != placeholder]
 
 
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int = AT_ONCE) -> Iterator[Result]:

@@ -68,21 +68,21 @@ class RemoteFile(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Return `size` bytes, or fewer at the end of the file; if `size` is negative, return all remaining bytes."""
-        found = []
+        pieces = []
         while size != 0:
             piece = self._piece(size if size > 0 else self._reading.request_bytes)
             if not piece:
                 break
-            found.append(piece)
+            pieces.append(piece)
             self._position += len(piece)
             size -= len(piece)
-        return found[0] if len(found) == 1 else b"".join(found)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def readinto(self, buffer: Any) -> int:
         """Fill `buffer`; return the number of bytes read."""
-        found = self.read(len(buffer))
-        buffer[: len(found)] = found
-        return len(found)
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Set the position, and return it; nothing is requested until the next read."""
@@ -237,15 +237,15 @@ def persist(path: str, step: Callable[[], Result], failed: Callable[[], None], t
 
 def may_pass(error: BaseException) -> bool:
     """Say whether to try a request again after this error; if a server answered, the HTTP status decides."""
-    found = status(error)
-    if found is not None:
-        return found in BUSY
-    return any(kind.__name__ in PASSING for each in _causes(error) for kind in type(each).__mro__)
+    code = status(error)
+    if code is not None:
+        return code in BUSY
+    return any(kind.__name__ in PASSING for cause in _causes(error) for kind in type(cause).__mro__)
 
 
 def status(error: BaseException) -> int | None:
     """Return the HTTP status of an error or its causes (fsspec may have replaced the server's error); else None."""
-    return next((found for each in _causes(error) if (found := _status(each)) is not None), None)
+    return next((code for cause in _causes(error) if (code := _status(cause)) is not None), None)
 
 
 def wait(path: str, number: int) -> float:
@@ -273,16 +273,16 @@ def _status(error: BaseException) -> int | None:
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
         return response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    found = getattr(error, "status", getattr(response, "status_code", None))  # httpx has it in its response
-    return found if isinstance(found, int) else None
+    code = getattr(error, "status", getattr(response, "status_code", None))  # httpx has it in its response
+    return code if isinstance(code, int) else None
 
 
 def _give_up(path: str, error: Exception, tries: int) -> NoReturn:
-    found = status(error)
-    missing = isinstance(error, FileNotFoundError) and found is None and not may_pass(error)
-    if missing or found in (404, 410):
+    code = status(error)
+    missing = isinstance(error, FileNotFoundError) and code is None and not may_pass(error)
+    if missing or code in (404, 410):
         raise FileNotFoundError(redacted(f"{path} does not exist")) from error
-    kind = PermissionError if found in (401, 403) or isinstance(error, PermissionError) else OSError
+    kind = PermissionError if code in (401, 403) or isinstance(error, PermissionError) else OSError
     times = f", {tries} times in a row" if tries > 1 else ""
     last = [*_causes(error)][-1]
     raise kind(redacted(f"{path} cannot be read{times}: {str(last) or type(last).__name__}")) from error

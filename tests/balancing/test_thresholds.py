@@ -13,8 +13,8 @@ from curation.balancing.thresholds import (
     Distribution,
     Thresholds,
     rates,
+    rates_at,
     rates_of,
-    rates_of_each,
     tail_share,
     threshold,
     threshold_for_size,
@@ -151,7 +151,7 @@ def test_rates_over_all_ids_use_the_threshold_of_each_language():
     thresholds = Thresholds(0.1, {"en": 5, "ja": 3, "none": 1})
     expected = np.array([1, 0.5, 1, 0.5, 1 / 3], np.float32)
     assert rates_of(counts, languages, thresholds).tolist() == expected.tolist()
-    table = rates_of_each(counts, languages, [thresholds, Thresholds(0.2, {"en": 10, "ja": 9, "none": 1})])
+    table = rates_at(counts, languages, [thresholds, Thresholds(0.2, {"en": 10, "ja": 9, "none": 1})])
     assert table.T.tolist() == [expected.tolist(), [1] * 5]
 
 

@@ -36,7 +36,7 @@ def dump_of(path: Path, *namespaces: str) -> WikipediaFile:
 
 def test_languages_that_are_wanted_must_exist():
     with pytest.raises(InputError, match="'xx' is no metadata language"):
-        Sources(wanted=["xx"])
+        Sources(chosen_codes=["xx"])
 
 
 def test_rules_are_no_number_that_parts_depend_on(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 from runtime import redaction, terminal
 from runtime.errors import InputError, ParameterError, without_secrets
-from runtime.redaction import hidden, known, learn, note, redacted
+from runtime.redaction import hidden, learn, note, redacted, secret_addresses
 
 ALPHABETS = (string.hexdigits, string.ascii_letters + string.digits + "+/", string.ascii_lowercase, "abYZ09'é ~!$")
 NAMES = ("X-Amz-Signature", "sig", "Signature", "access_token", "X-Amz-Security-Token", "api_key", "password", "jwt")
@@ -128,7 +128,7 @@ def test_an_address_of_another_form_is_hidden_in_a_text(address):
 
 def test_a_worker_hides_what_it_has_learned(monkeypatch):
     hidden("https://a.org/b?sig=d00dfeed")
-    told = known()
+    told = secret_addresses()
     nothing = {"_addresses": {}, "_values": {}, "_unread": []}
     for name, value in nothing.items():
         monkeypatch.setattr(redaction, name, value)

@@ -11,7 +11,7 @@ import fsspec
 import pytest
 
 from runtime.errors import InputError
-from runtime.storage.listing import expand, found_at, name_of, system_of
+from runtime.storage.listing import expand, files_at, name_of, system_of
 from runtime.storage.paths import as_path
 
 NAMES = ("a.x", "b_c.x", "deep/d.x", "deep/.e.x", "_temporary/f.x", ".g.x")
@@ -86,12 +86,12 @@ def test_other_readers_of_s3_keep_their_own_tries(s3_server):
 
 
 def test_nothing_at_a_path_is_told_with_what_is_expected(tree, tmp_path):
-    assert found_at(str(tree), "tars").paths == expand(str(tree)).paths
+    assert files_at(str(tree), "tars").paths == expand(str(tree)).paths
     for name in ("none", "none*"):
         with pytest.raises(InputError, match=rf"/{re.escape(name)} does not exist; expected tars$"):
-            found_at(str(tmp_path / name), "tars")
+            files_at(str(tmp_path / name), "tars")
     with pytest.raises(InputError, match=r"nowhere://a cannot be looked up: "):
-        found_at("nowhere://a", "tars")
+        files_at("nowhere://a", "tars")
 
 
 @pytest.mark.parametrize("url", ["dbfs://", "dbfs://box/a", "github://"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import InputError
-from runtime.kernel_caches import cache_folder, own_folder, scratch_folder
+from runtime.kernel_caches import cache_folder, private_folder, scratch_folder
 from runtime.storage.paths import scratch
 from tests.support.checkout import ROOT
 
@@ -76,14 +76,14 @@ def test_a_folder_into_which_others_may_write_is_refused(tmp_path, mode):
     (tmp_path / "a").mkdir()
     (tmp_path / "a").chmod(mode)
     with pytest.raises(InputError, match="others may write into .*/a; remove it, or name b"):
-        own_folder(tmp_path / "a", "name b")
+        private_folder(tmp_path / "a", "name b")
 
 
 def test_a_link_to_a_folder_is_not_followed(tmp_path):
     (tmp_path / "open").mkdir(mode=0o700)
     (tmp_path / "a").symlink_to(tmp_path / "open")
     with pytest.raises(InputError, match="others may write into"):  # links have mode 0777
-        own_folder(tmp_path / "a", "name b")
+        private_folder(tmp_path / "a", "name b")
 
 
 def test_temporary_folders_are_removed_once_their_process_has_left_them(without_spark):

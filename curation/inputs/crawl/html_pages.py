@@ -71,7 +71,7 @@ _CHUNK = re.compile(rb"(?:\r\n)?([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _IMAGE = re.compile(rb"<im", re.I)  # <image> is read as <img>
 _STATING = {*html.KINDS[len(html.WANTED) :]}
 _SPANS = [(name, html.VALUES + 2 * k) for k, name in enumerate(html.SPANS)]
-_SPANS, _OF_LICENCES = _SPANS[: len(html.WANTED_SPANS)], [each for each in _SPANS if each[0] in html.OF_LICENCES]
+_SPANS, _OF_LICENCES = _SPANS[: len(html.WANTED_SPANS)], [span for span in _SPANS if span[0] in html.OF_LICENCES]
 
 
 def headers(response: bytes) -> tuple[list[tuple[str, str]], bytes]:
@@ -154,13 +154,13 @@ class Html(NamedTuple):
 
 def parse(page: bytes, fields: dict[str, str]) -> Html:
     """Return a page's images and metas, base, language and licences; ValueError if its encoding cannot be decoded."""
-    found = _elements(page, fields.get("content-type", ""))
-    base = next((element.attributes["href"] for element in found if element.tag == "base"), None)
-    lang = next((element.attributes["lang"] for element in found if element.tag == "html"), "")
-    images = [element for element in found if element.tag in ("img", "image")]  # which are the same
+    elements = _elements(page, fields.get("content-type", ""))
+    base = next((element.attributes["href"] for element in elements if element.tag == "base"), None)
+    lang = next((element.attributes["lang"] for element in elements if element.tag == "html"), "")
+    images = [element for element in elements if element.tag in ("img", "image")]  # which are the same
     images = [image for image in images if not image.attributes.keys().isdisjoint(LINKS)]
-    metas = [element.attributes for element in found if element.tag == "meta"]
-    stating = [element for element in found if element.tag in _STATING]
+    metas = [element.attributes for element in elements if element.tag == "meta"]
+    stating = [element for element in elements if element.tag in _STATING]
     return Html(base, lang, images, metas, _licences(stating) if stating else 0)
 
 
@@ -184,11 +184,11 @@ def _elements(page: bytes, content_type: str) -> list[Element]:
     if encoding is None:
         if not _IMAGE.search(page):
             return []
-        found = elements(page)  # of bytes: in all encodings that are left, those of ASCII mean ASCII
-        metas = [element.attributes for element in found if element.tag == "meta"]
+        parsed = elements(page)  # of bytes: in all encodings that are left, those of ASCII mean ASCII
+        metas = [element.attributes for element in parsed if element.tag == "meta"]
         encoding = stated_inside(page, metas) or guessed(page)
         if encoding == UTF_8:
-            return found
+            return parsed
     return elements(page if encoding == UTF_8 else decode(page, encoding).encode())
 
 
@@ -198,14 +198,14 @@ def elements(page: bytes) -> list[Element]:
     opened = np.empty((len(page) // 4 + 2, 3), np.int32)
     rows = np.empty((len(page) // 9 + 2, html.COLUMNS), np.int32)
     count, stating = html.find_elements(np.frombuffer(page, np.uint8), len(page), frames, opened, rows)
-    wanted = rows[:count, : html.WANTED_COLUMNS].tolist()
-    found = [Element(html.KINDS[row[html.KIND]], _attributes(page, row), row[html.PLACES]) for row in wanted]
+    spans = rows[:count, : html.WANTED_COLUMNS].tolist()
+    parsed = [Element(html.KINDS[row[html.KIND]], _attributes(page, row), row[html.PLACES]) for row in spans]
     for number in np.flatnonzero(rows[:count, html.KIND] >= len(html.WANTED)).tolist() if stating else ():
-        row, (tag, attributes, _) = rows[number].tolist(), found[number]
+        row, (tag, attributes, _) = rows[number].tolist(), parsed[number]
         attributes |= {name: _value(page[row[k] : row[k + 1]]) for name, k in _OF_LICENCES if row[k] >= 0}
         if tag == "script license":  # whose text has no references
             attributes["content"] = page[row[html.CONTENT] : row[html.CONTENT + 1]].decode("utf-8", "replace")
-    return found
+    return parsed
 
 
 def _attributes(page: bytes, row: list[int]) -> dict[str, str]:
@@ -286,8 +286,8 @@ def looks_like(page: bytes) -> str:
     texts = b"\n".join(pieces)[: ENOUGH + len(pieces) - 1]
     import chardet  # here, as few pages need what takes long to import
 
-    found = chardet.detect(texts, include_encodings=CANDIDATES, no_match_encoding=OTHERWISE)
-    name = (found["encoding"] or OTHERWISE).lower()
+    guess = chardet.detect(texts, include_encodings=CANDIDATES, no_match_encoding=OTHERWISE)
+    name = (guess["encoding"] or OTHERWISE).lower()
     return _LABELS.get(name, name)
 
 
@@ -323,7 +323,7 @@ def largest(value: str) -> str | None:
     'w_640,h_480/b.jpg'
     """
     shown = ((size, link) for link, size in _candidates(value) if _may_show(link))
-    return max(shown, key=lambda each: each[0], default=(None, None))[1]  # of equal ones, the first
+    return max(shown, key=lambda candidate: candidate[0], default=(None, None))[1]  # of equal ones, the first
 
 
 def _may_show(link: str) -> bool:
@@ -338,8 +338,8 @@ def _name(link: str) -> str:
 
 def _candidates(value: str) -> Iterator[tuple[str, tuple[bool, float]]]:
     """Yield each link of a srcset, parsed as in HTML, with its size: (True, width), or (False, density)."""
-    for found in _CANDIDATE.finditer(value):
-        link, descriptors = found.groups()
+    for candidate in _CANDIDATE.finditer(value):
+        link, descriptors = candidate.groups()
         if (size := _size(descriptors or "")) is not None:
             yield link, size
 
@@ -347,13 +347,13 @@ def _candidates(value: str) -> Iterator[tuple[str, tuple[bool, float]]]:
 def _size(descriptors: str) -> tuple[bool, float] | None:
     """Return (True, width) or (False, density), as descriptors in a srcset state; None if HTML does not allow these."""
     stated: dict[str, float] = {}
-    for each in descriptors.translate(_TO_SPACES).split(" "):
-        if not each:
+    for descriptor in descriptors.translate(_TO_SPACES).split(" "):
+        if not descriptor:
             continue
-        found, kind = _DESCRIPTOR.fullmatch(each), each[-1]
-        if not found or kind in stated or (stated and "x" in (kind, *stated)):
+        match, kind = _DESCRIPTOR.fullmatch(descriptor), descriptor[-1]
+        if not match or kind in stated or (stated and "x" in (kind, *stated)):
             return None
-        stated[kind] = float(found["number"] or found["size"])
+        stated[kind] = float(match["number"] or match["size"])
         if stated[kind] < 0 or (kind != "x" and stated[kind] == 0) or (kind == "x" and math.isinf(stated[kind])):
             return None
     if "h" in stated and "w" not in stated:

@@ -192,8 +192,8 @@ def image_signals(attributes: dict[str, str], places: int) -> tuple[int, int | N
 
 
 def _pixels(value: str | None) -> int | None:
-    found = _NUMBER.fullmatch(value) if value else None
-    return int(found[1]) if found else None
+    number = _NUMBER.fullmatch(value) if value else None
+    return int(number[1]) if number else None
 
 
 def place_of(link: str, host: str) -> int:
@@ -207,10 +207,10 @@ def place_of(link: str, host: str) -> int:
     >>> place_of("https://a.co.uk/?b", "www.shop.co.uk")
     4096
     """
-    found = _TARGET.match(_trim(link))
-    if not found:
+    target = _TARGET.match(_trim(link))
+    if not target:
         return 0
-    other, path, query = found.groups()
+    other, path, query = target.groups()
     bits = _HOME if path in ("", "/") and not query and (other is not None or path) else 0
     if other is None or _site(other.lower()) == _site(host) or _is_picture(path):
         return bits
@@ -221,8 +221,8 @@ def host_of(url: str) -> str:
     """Return the host of a URL, or "" where it has none, in lower case."""
     if plain := _plain_host(url):  # as most have
         return plain[1].lower()
-    found = _TARGET.match(url)
-    return (found[1] or "").lower() if found else ""
+    target = _TARGET.match(url)
+    return (target[1] or "").lower() if target else ""
 
 
 def _site(host: str) -> str:
@@ -296,8 +296,8 @@ def name_of_file(path: str) -> str:
     >>> name_of_file("https://a.org/crawl-data/CC-MAIN-2024-10/segments/1/wat/b.wat.gz?key=1"), name_of_file("/c/b.gz")
     ('crawl-data/CC-MAIN-2024-10/segments/1/wat/b.wat.gz', 'b.gz')
     """
-    found = _file_of_crawl(path)
-    return found[0] if found else path
+    match = _file_of_crawl(path)
+    return match[0] if match else path
 
 
 def page_pairs(*columns: pa.Array, offsets: pa.Array | None = None) -> pa.RecordBatch:

@@ -51,8 +51,8 @@ GROUP = 2 << 20  # bytes of the records that are read at once; more leave the se
 def read(file: BinaryIO, tally: Counter[str], path: str = "") -> Iterator[pa.RecordBatch]:
     """Yield the candidates of a WARC file, and count in `tally`; unreadable records are skipped and counted."""
     offsets = [0]
-    found = responses(members(file, tally, offsets), tally)
-    rows = (row for page in _pages(found, tally, offsets) for row in pairs_of_page(page, tally))
+    records = responses(members(file, tally, offsets), tally)
+    rows = (row for page in _pages(records, tally, offsets) for row in pairs_of_page(page, tally))
     yield from candidates_of_file(from_rows(rows, tally), tally, path)
 
 
@@ -120,12 +120,12 @@ def members(file: BinaryIO, tally: Counter[str], offsets: list[int] | None = Non
             yield member
             continue
         try:
-            for each in _by_pieces(source):
+            for stream in _by_pieces(source):
                 offsets.append(offset)
-                yield each
+                yield stream
         except (_BROKEN, EOFError) as error:
-            found = source.skip()
-            cut = isinstance(error, EOFError) and not found
+            has_next = source.skip()
+            cut = isinstance(error, EOFError) and not has_next
             tally["dropped.truncated" if cut else "dropped.corrupt_gzip"] += 1
 
 
@@ -313,9 +313,9 @@ def metadata(
                 yield _metadata_of(group, tally, _taken(offsets, len(group)))
             continue
         for stream in alike:
-            own = _taken(offsets, 1)
+            offset = _taken(offsets, 1)
             blocks = (block for _, block in _parsed(stream, WarcRecordType.metadata, tally))
-            yield from (joined(some, own * len(some)) for some in gather(blocks, len, GROUP))
+            yield from (joined(some, offset * len(some)) for some in gather(blocks, len, GROUP))
 
 
 def _taken(offsets: list[int] | None, number: int) -> list[int]:
@@ -349,9 +349,9 @@ def _metadata_of(members: list[bytes], tally: Counter[str], offsets: list[int]) 
     usual = heads[:, KIND] != UNUSUAL
     tally["records"] += int(usual.sum())
     if usual.all():
-        wanted = heads[:, KIND] == METADATA
-        begins, ends = heads[wanted, BEGIN:].T
-        return MemberBlocks(data, begins, ends, np.array(offsets, np.int64)[wanted])
+        is_metadata = heads[:, KIND] == METADATA
+        begins, ends = heads[is_metadata, BEGIN:].T
+        return MemberBlocks(data, begins, ends, np.array(offsets, np.int64)[is_metadata])
     blocks: list[tuple[bytes, int]] = []
     for member, (kind, begin, end), offset in zip(members, heads.tolist(), offsets, strict=True):
         if kind == UNUSUAL:

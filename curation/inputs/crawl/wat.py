@@ -101,18 +101,18 @@ def signals_of(headers: Any, metas: Any) -> int:
 def licences_in(html: Any) -> int:
     """Return the licences of a page as bits, given the value of HTML-Metadata in its record."""
     lists = _at(html, "Links"), _at(html, "Head", "Link"), _at(html, "Head", "Metas")
-    return licences_of_objects(each for some in lists if type(some) is list for each in some if type(each) is dict)
+    return licences_of_objects(item for some in lists if type(some) is list for item in some if type(item) is dict)
 
 
 def licences_of_objects(objects: Iterable[dict[str, Any]]) -> int:
     """Return the licences that links and metas of a record state, as bits; malformed values are ignored."""
     links, metas = [], []
-    for each in objects:
-        rel, url, content = each.get("rel", ""), each.get("url"), each.get("content")
-        if each.get("path") in _LINKING and type(rel) is str and type(url) is str:
+    for item in objects:
+        rel, url, content = item.get("rel", ""), item.get("url"), item.get("content")
+        if item.get("path") in _LINKING and type(rel) is str and type(url) is str:
             links.append((rel, url))
         elif type(content) is str:
-            metas += [(name, content) for name in (each.get("name"), each.get("property")) if type(name) is str]
+            metas += [(name, content) for name in (item.get("name"), item.get("property")) if type(name) is str]
     return licences_of(links, metas)
 
 
@@ -144,7 +144,7 @@ def read_blocks(groups: Iterable[MemberBlocks], tally: Counter[str]) -> Iterator
         small = blocks.ends - blocks.begins <= MAX_BYTES
         tally["dropped.too_large"] += int(np.count_nonzero(~small))
         if small.any():
-            yield from _Group(MemberBlocks(blocks.data, *(each[small] for each in blocks[1:])), tally).batches()
+            yield from _Group(MemberBlocks(blocks.data, *(column[small] for column in blocks[1:])), tally).batches()
 
 
 class _Group:
@@ -187,17 +187,17 @@ class _Group:
     def _read_pages(self) -> tuple[pa.Array, np.ndarray]:
         """Return each record's URL (null if bad, empty if not needed) and the bytes of links' prefixes; count pages."""
         pages = self._pages
-        wanted = pages[:, tokens.READ] * pages[:, tokens.IMAGE_LINKS] > 0
-        size = int((pages[wanted, tokens.PAGE + 1] - pages[wanted, tokens.PAGE]).sum())
+        has_images = pages[:, tokens.READ] * pages[:, tokens.IMAGE_LINKS] > 0
+        size = int((pages[has_images, tokens.PAGE + 1] - pages[has_images, tokens.PAGE]).sum())
         data, ends = np.empty(size + SLACK, np.uint8), np.empty(len(pages) + 1, np.int32)
         read_pages(self._data, pages, self._modes, data, ends, self._bounds)
-        others = np.flatnonzero(wanted & (self._modes == kernels.LEFT_OUT))
+        others = np.flatnonzero(has_images & (self._modes == kernels.LEFT_OUT))
         prefixes = bytearray(data)
         odd_urls = [self._read_page(record, prefixes) for record in others.tolist()]
-        known = self._modes != kernels.LEFT_OUT
-        self._tally["pages"] += int(known.sum())
-        self._tally["image_links"] += int(pages[known, tokens.IMAGE_LINKS].sum())
-        self._tally["dropped.no_text"] += int(pages[known, tokens.NO_TEXT].sum())
+        is_read = self._modes != kernels.LEFT_OUT
+        self._tally["pages"] += int(is_read.sum())
+        self._tally["image_links"] += int(pages[is_read, tokens.IMAGE_LINKS].sum())
+        self._tally["dropped.no_text"] += int(pages[is_read, tokens.NO_TEXT].sum())
         every, urls = np.ones(len(pages), bool), _strings(ends, data, len(pages))
         urls = _changed(urls, others, odd_urls, every)
         return urls, np.frombuffer(prefixes + bytes(SLACK), np.uint8)
@@ -243,13 +243,13 @@ class _Group:
         while at < end:
             start = self._joined.rfind(b'{"', begin, at)
             try:
-                found, size = _object_in(self._joined, start, end)
+                statement, size = _object_in(self._joined, start, end)
             except ValueError:
                 size = 0
-            if start + size <= at or "path" not in found and "content" not in found:
+            if start + size <= at or "path" not in statement and "content" not in statement:
                 tree = json_of(self._block(record).tobytes())
                 return licences_in(_at(tree, "Envelope", "Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata"))
-            objects.append(found)
+            objects.append(statement)
             at = find_statement(self._data, start + size, end)
         return licences_of_objects(objects)
 
@@ -334,8 +334,8 @@ def _object_in(data: bytes, begin: int, end: int) -> tuple[Any, int]:
         try:
             text = data[begin : min(stop, end)].decode("utf-8", "surrogateescape")
             first = len(text) - len(text.lstrip(" ,\t\n\r"))
-            found, last = _DECODER.raw_decode(text, first)
-            return found, len(text[:last].encode("utf-8", "surrogateescape"))
+            value, last = _DECODER.raw_decode(text, first)
+            return value, len(text[:last].encode("utf-8", "surrogateescape"))
         except ValueError:
             if stop >= end:
                 raise

@@ -35,7 +35,7 @@ REQUIRED = ("url", "text")
 GIVEN = (*REQUIRED, "uid")  # fields whose columns a user can name
 NONE = "none"  # given as a column: ignore any such column of the table
 MOST_COLUMNS = 10**6
-Given = str | int | Sequence[str | int] | None
+ColumnNames = str | int | Sequence[str | int] | None
 
 # How messages tell a user to name a column: of a file, and of a DataFrame.
 FLAG = "--{}-column (a number from 0 if it is a CSV or TSV without header; PATTERN=NAME for some inputs)"
@@ -52,71 +52,71 @@ class TableOptions:
     also matches /.
     """
 
-    url_column: Given = None
-    text_column: Given = None
-    uid_column: Given = None  # `none`: the URL identifies the image
+    url_column: ColumnNames = None
+    text_column: ColumnNames = None
+    uid_column: ColumnNames = None  # `none`: the URL identifies the image
     dialect: str | None = None  # one of DIALECTS, for CSV and TSV; None: recognised from each file's first rows
     skip_unreadable: bool = False  # pass over files that cannot be used, and count them, instead of refusing all
 
     def __post_init__(self) -> None:
         for name in GIVEN:
             _require_column(f"{name}_column", self._of(name))
-            object.__setattr__(self, f"{name}_column", _given(self._of(name), name in REQUIRED))
+            object.__setattr__(self, f"{name}_column", _unwrapped(self._of(name), name in REQUIRED))
         if self.dialect is not None and self.dialect not in DIALECTS:
             raise InputError(f"dialect is {self.dialect!r}; expected one of {', '.join(DIALECTS)}")
-        for given in GIVEN:
-            if any(not name or pattern == "" for pattern, name in self._parts(given)):
-                raise ParameterError("names no column; expected NAME, or PATTERN=NAME", f"{given}_column")
+        for column in GIVEN:
+            if any(not name or pattern == "" for pattern, name in self._parts(column)):
+                raise ParameterError("names no column; expected NAME, or PATTERN=NAME", f"{column}_column")
         self.numbers("")  # refuses combinations that no file can have
 
     def candidates(self, field: str, path: str) -> tuple[str, ...]:
         """Return the names (or the number) given for a field's column in the file `path`; () if none is given."""
         parts = [*self._parts(field)]
-        own = [name for pattern, name in parts if pattern is not None and is_like(path, pattern)]
-        return tuple(own or [name for pattern, name in parts if pattern is None])
+        of_pattern = [name for pattern, name in parts if pattern is not None and is_like(path, pattern)]
+        return tuple(of_pattern or [name for pattern, name in parts if pattern is None])
 
     def numbers(self, path: str) -> dict[str, int] | None:
         """Return the column number of each required field in the file `path`; None if columns have names.
 
         InputError unless either no required field has a number, or each has exactly one.
         """
-        given = {field: self.candidates(field, path) for field in REQUIRED}
-        numbered = [_is_number(name) for names in given.values() for name in names or ("",)]
+        names_of_field = {field: self.candidates(field, path) for field in REQUIRED}
+        numbered = [_is_number(name) for names in names_of_field.values() for name in names or ("",)]
         if not any(numbered):
             return None
         if not all(numbered) or len(numbered) > len(REQUIRED):
             of = f" for {path}" if path else ""
-            url, text = (" ".join(names) or "not given" for names in given.values())
+            url, text = (" ".join(names) or "not given" for names in names_of_field.values())
             raise InputError(
                 f"--url-column is {url} and --text-column is {text}{of}: either both are numbers, one each, for files "
                 "without header, or neither is"
             )
-        numbers = {field: int(name) for field, (name,) in given.items()}
+        numbers = {field: int(name) for field, (name,) in names_of_field.items()}
         if len({*numbers.values()}) < len(numbers):
             raise InputError(f"--url-column and --text-column are both {numbers['url']}; expected two columns")
         return numbers
 
     def require_use(self, paths: Sequence[str]) -> None:
         """Refuse a pattern that matches none of the inputs `paths`."""
-        for given in GIVEN:
-            for pattern, name in self._parts(given):
+        for column in GIVEN:
+            for pattern, name in self._parts(column):
                 if pattern is not None and not any(is_like(path, pattern) for path in paths):
                     fault = f"is {pattern}={name}, and no input is like {pattern}; * stands for any characters, also /"
-                    raise ParameterError(fault, f"{given}_column")
+                    raise ParameterError(fault, f"{column}_column")
 
-    def _of(self, field: str) -> Given:
+    def _of(self, field: str) -> ColumnNames:
         return {"url": self.url_column, "text": self.text_column, "uid": self.uid_column}.get(field)
 
     def _parts(self, field: str) -> Iterator[tuple[str | None, str]]:
         """Yield (pattern or None, name) for each column that is given for a field."""
-        for each in self.as_given(field):
-            pattern, equals, name = each.partition("=")
+        for value in self.arguments(field):
+            pattern, equals, name = value.partition("=")
             yield (pattern, name) if equals else (None, pattern)
 
-    def as_given(self, field: str) -> list[str]:
+    def arguments(self, field: str) -> list[str]:
         """Return all values that a user gave for a field's column, with their patterns."""
-        given = self._of(field)
-        return [] if given is None else [str(given)] if isinstance(given, str | int) else [*map(str, given)]
+        value = self._of(field)
+        return [] if value is None else [str(value)] if isinstance(value, str | int) else [*map(str, value)]
 
 
 def is_like(path: str, pattern: str) -> bool:
@@ -135,16 +135,16 @@ def is_like(path: str, pattern: str) -> bool:
     return fnmatchcase(plain, pattern) or fnmatchcase(plain, f"*/{pattern}")
 
 
-def _given(column: Given, may_be_number: bool) -> Given:
+def _unwrapped(column: ColumnNames, may_be_number: bool) -> ColumnNames:
     """Return a single name or number unwrapped, and several as a tuple; digits become an int if `may_be_number`."""
     if isinstance(column, Sequence) and not isinstance(column, str):
-        return _given(column[0], may_be_number) if len(column) == 1 else tuple(column) or None
+        return _unwrapped(column[0], may_be_number) if len(column) == 1 else tuple(column) or None
     return int(column) if may_be_number and column is not None and _is_number(column) else column
 
 
-def _require_column(name: str, given: object) -> None:
+def _require_column(name: str, value: object) -> None:
     """Refuse values that are neither names nor valid column numbers."""
-    for column in given if isinstance(given, Sequence) and not isinstance(given, str) else [given]:
+    for column in value if isinstance(value, Sequence) and not isinstance(value, str) else [value]:
         if isinstance(column, str) and column.isascii() and column.isdigit():
             column = int(column)
         if column is not None and not isinstance(column, str):
@@ -181,22 +181,22 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
     required = REQUIRED if not uids or NONE in uids else GIVEN
     lacking = next((field for field in required if columns[field] is None), None)
     if lacking:
-        if meant := next((name for name in options.as_given(lacking) if "=" in name and name in names), None):
+        if meant := next((name for name in options.arguments(lacking) if "=" in name and name in names), None):
             raise InputError(f"{path} has a column {meant}, but a name with = is read as PATTERN=NAME; write *={meant}")
-        wanted = options.candidates(lacking, path) or RECOGNISED[lacking][:USUAL]
+        expected = options.candidates(lacking, path) or RECOGNISED[lacking][:USUAL]
         others = [name.lower() for field in RECOGNISED if field != lacking for name in RECOGNISED[field]]
         remedy = f"name the right one for the {lacking} with {naming.format(lacking)}"
-        raise no_column(path, wanted, names, remedy, others)
+        raise no_column(path, expected, names, remedy, others)
     if columns["url"] == columns["text"]:
         raise InputError(f"{path}: the column {columns['url']} is given for the URL and for the text; expected two")
     return {field: name for field, name in columns.items() if name is not None}
 
 
 def _column(field: str, names: Sequence[str], options: TableOptions, path: str, naming: str) -> str | None:
-    given = options.candidates(field, path)
-    if given:
-        each = ([name for name in names if name == wanted] for wanted in takewhile(NONE.__ne__, given))
-        return _one(next(filter(None, each), []), path, "")
+    candidates = options.candidates(field, path)
+    if candidates:
+        matches = ([name for name in names if name == candidate] for candidate in takewhile(NONE.__ne__, candidates))
+        return _one(next(filter(None, matches), []), path, "")
     if field not in REQUIRED:
         return recognised(field, names, path)
     return recognised(field, names, path, f"name the one that is meant with {naming.format(field)}")
@@ -229,12 +229,12 @@ def crawl_files(reference: str, base: str | None = None) -> tuple[str, list[str]
 
 
 def _parsed(reference: str) -> tuple[str, str]:
-    found = _reference.fullmatch(reference)
-    if not found:
+    match = _reference.fullmatch(reference)
+    if not match:
         raise InputError(
             f"{reference} names no crawl; expected {EXAMPLE} for its WAT files or {EXAMPLE}/warc for its pages"
         )
-    return found["crawl"], found["kind"] or "wat"
+    return match["crawl"], match["kind"] or "wat"
 
 
 def _lines(listing: str, crawl: str) -> list[str]:
@@ -249,20 +249,20 @@ def _lines(listing: str, crawl: str) -> list[str]:
         raise InputError(f"{listing}, the list of the files of {crawl}, cannot be read: {error}") from error
 
 
-def is_table(given: str) -> bool:
+def is_table(source: str) -> bool:
     """Say whether an input names a table of Spark's catalog.
 
     >>> is_table("table:web.pairs"), is_table("tables/pairs.parquet")
     (True, False)
     """
-    return given.startswith(PREFIX)
+    return source.startswith(PREFIX)
 
 
-def table_name(given: str) -> str:
+def table_name(source: str) -> str:
     """Return the name of the table without the prefix `table:`; InputError if the name is empty."""
-    name = given.removeprefix(PREFIX).strip()
+    name = source.removeprefix(PREFIX).strip()
     if not name:
-        raise InputError(f"{given} names no table; expected one of Spark's catalog, such as table:db.pairs")
+        raise InputError(f"{source} names no table; expected one of Spark's catalog, such as table:db.pairs")
     return name
 
 

@@ -95,7 +95,7 @@ def signature_of(file: BinaryIO) -> Signature | None:
     """Return what the first bytes of an opened file show it to be, and go back to its beginning; None for others."""
     begin = file.read(_FIRST_BYTES)
     file.seek(0)
-    return next((each for each in SIGNATURES if re.match(each.pattern, begin, re.DOTALL)), None)
+    return next((signature for signature in SIGNATURES if re.match(signature.pattern, begin, re.DOTALL)), None)
 
 
 def unpack(file: BinaryIO, path: str) -> BinaryIO:
@@ -103,13 +103,13 @@ def unpack(file: BinaryIO, path: str) -> BinaryIO:
 
     InputError for a file whose first bytes show that it is neither text nor packed so. Parquet is returned unchanged.
     """
-    found, name = signature_of(file), name_of(path)
-    if found is GZIP or (found is None and name.endswith(".gz") and not _is_text(file)):
+    signature, name = signature_of(file), name_of(path)
+    if signature is GZIP or (signature is None and name.endswith(".gz") and not _is_text(file)):
         return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]  # its stub lacks parts of BinaryIO
-    if found is ZSTD or (found is None and name.endswith(".zst") and not _is_text(file)):
+    if signature is ZSTD or (signature is None and name.endswith(".zst") and not _is_text(file)):
         return pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
-    if found is not None and found is not PARQUET:
-        raise found.refusal(path)
+    if signature is not None and signature is not PARQUET:
+        raise signature.refusal(path)
     return file
 
 
@@ -201,9 +201,9 @@ def dialect_of(lines: list[str], path: str, worth: Callable[[Iterator[list[str]]
     The delimiter is the one whose rows have the largest `worth`; among equals, the tab for .tsv and the comma for
     others.
     """
-    own = "tab" if unpacked_name(path).endswith(".tsv") else "comma"
-    names = sorted(DELIMITERS, key=lambda name: name != own)
-    name = max(names, key=lambda each: worth(_rows(lines, DELIMITERS[each])))
+    usual = "tab" if unpacked_name(path).endswith(".tsv") else "comma"
+    names = sorted(DELIMITERS, key=lambda name: name != usual)
+    name = max(names, key=lambda candidate: worth(_rows(lines, DELIMITERS[candidate])))
     return DIALECTS[f"{name}-{_quotes(''.join(lines), DELIMITERS[name])}"]
 
 
@@ -236,10 +236,10 @@ def _counts(text: str, delimiter: str, style: str) -> tuple[int, int, int]:
     end = f"{delimiter}\r\n"
     special = f'[{delimiter}"\\\\]' if _is_even(text, delimiter) else f'[{end}"\\\\]'
     fields = re.compile(rf'(?:^|(?<=[{end}])){_FIELDS[style]}(?=[{end}]|\Z)|[^{end}"]*"[^{end}]*', re.S)
-    found = [field[1] for field in fields.finditer(text)]
-    quoted = [field for field in found if field is not None]
+    contents = [field[1] for field in fields.finditer(text)]
+    quoted = [field for field in contents if field is not None]
     needed = sum(re.search(special, field) is not None for field in quoted)
-    return needed, len(quoted) - needed, len(found) - len(quoted)
+    return needed, len(quoted) - needed, len(contents) - len(quoted)
 
 
 def _is_even(text: str, delimiter: str) -> bool:

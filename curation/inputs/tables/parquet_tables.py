@@ -24,7 +24,7 @@ from curation.inputs.tables.lines import PARQUET, dialect_of, first_lines, lines
 from curation.inputs.tables.text import DelimitedRows
 from runtime.arrow import as_bytes, is_utf8
 from runtime.errors import QUOTED, InputError, quoted
-from runtime.storage.listing import Found, names_in
+from runtime.storage.listing import ListedFiles, names_in
 from runtime.storage.parquet import BoundedParquet
 
 # Kind of table → the subfolder that marks it, and a pattern for the names of files in this subfolder.
@@ -73,12 +73,12 @@ def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
 def _refusal(file: BinaryIO, path: str, error: pa.ArrowInvalid) -> InputError:
     """Return the error for a file that cannot be read as Parquet: what it is, if its first bytes show that."""
     file.seek(0)
-    found, begin = signature_of(file), file.read(QUOTED).decode("utf-8", "replace")
-    if found is None:
+    signature, begin = signature_of(file), file.read(QUOTED).decode("utf-8", "replace")
+    if signature is None:
         return InputError(
             f"{path} cannot be read as parquet: it {f'begins {quoted(begin)!r}' if begin else 'is empty'}"
         )
-    return InputError(f"{path} cannot be read as parquet: {error}") if found is PARQUET else found.refusal(path)
+    return InputError(f"{path} cannot be read as parquet: {error}") if signature is PARQUET else signature.refusal(path)
 
 
 def string_columns(schema: pa.Schema, options: TableOptions, path: str, naming: str = FLAG) -> dict[str, str]:
@@ -108,14 +108,14 @@ def from_batch(batch: pa.RecordBatch, columns: dict[str, str], tally: Counter[st
     yield from from_columns(dict(zip(columns, strings, strict=True)), tally)
 
 
-def require_no_table(found: Found, kind_of: KindOf) -> None:
+def require_no_table(contents: ListedFiles, kind_of: KindOf) -> None:
     """Refuse files that are part of a Delta, Iceberg or Hudi table.
 
     `kind_of` is `kind_of_table` or a cached version of it, called for folders whose files were not listed.
     """
-    tables = {table: kind for path in [*found.paths, *found.hidden] for table, kind in _marked(path)}
-    listed = tuple(f"{folder.rstrip('/')}/" for folder in found.folders)
-    for file in found.paths:
+    tables = {table: kind for path in [*contents.paths, *contents.hidden] for table, kind in _marked(path)}
+    listed = tuple(f"{folder.rstrip('/')}/" for folder in contents.folders)
+    for file in contents.paths:
         for folder in _parents(file):
             kind = tables.get(folder)
             if kind is None and not f"{folder}/".startswith(listed):
@@ -131,9 +131,9 @@ def require_no_table(found: Found, kind_of: KindOf) -> None:
 def _marked(path: str) -> Iterator[tuple[str, str]]:
     """Yield (folder of the table, kind) if the file `path` marks its folder as a table."""
     for kind, pattern in _PATTERNS.items():
-        found = pattern.fullmatch(path)
-        if found:
-            yield found["table"], kind
+        match = pattern.fullmatch(path)
+        if match:
+            yield match["table"], kind
 
 
 def kind_of_table(folder: str) -> str | None:
@@ -197,7 +197,7 @@ def table_batches(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.Re
         if repeated := [name for name, number in Counter(names).items() if number > 1]:
             raise InputError(f"{path} has several columns {repeated[0]}; leave out all but one")
         values = [uid_bytes(batch[name]) if name.lower() == "uid" else batch[name] for name in names]
-        yield pa.RecordBatch.from_arrays([each.cast(pa.large_string()) for each in values], names)
+        yield pa.RecordBatch.from_arrays([column.cast(pa.large_string()) for column in values], names)
 
 
 def _require_utf8(text: bytes, number: int, path: str) -> None:

@@ -39,8 +39,8 @@ def read_json(file: BinaryIO, path: str, options: TableOptions, tally: Counter[s
         columns = _keys(probe, options, path)
         keys = list(columns.values())
         rows = (
-            tuple([value if type(value) is str else _string(value) for value in map(each.get, keys)])
-            for each in chain(probe, objects)
+            tuple([value if type(value) is str else _string(value) for value in map(record.get, keys)])
+            for record in chain(probe, objects)
         )
         yield from from_rows(columns, rows, tally)
 
@@ -84,7 +84,7 @@ def _json(line: str) -> Any:
 
 def _probe(objects: Iterator[Object]) -> list[Object]:
     """Return up to PROBED first objects (fewer if they are large), with scalars as strings and other values as None."""
-    strings = ({name: _string(value) for name, value in each.items()} for each in objects)
+    strings = ({name: _string(value) for name, value in record.items()} for record in objects)
     return next(gather(strings, _size, BYTES, PROBED), [])
 
 
@@ -116,8 +116,8 @@ def read_delimited(file: BinaryIO, path: str, options: TableOptions, tally: Coun
     if first is not None:
         rows.width, rows.is_pair = len(first), lambda row: _WEB.match(row[columns["url"]]) is not None
         data = rows if options.numbers(path) is None else chain([first], rows)
-        wanted = itemgetter(*columns.values())  # at least two, so that it returns a tuple
-        yield from from_rows(columns, map(wanted, _of_width(data, rows, tally)), tally)
+        values_of = itemgetter(*columns.values())  # at least two, so that it returns a tuple
+        yield from from_rows(columns, map(values_of, _of_width(data, rows, tally)), tally)
 
 
 def check_delimited(file: BinaryIO, path: str, options: TableOptions) -> Glance:
@@ -282,4 +282,4 @@ def _escaped(line: str, is_inside: bool) -> str:
     `is_inside` says that the line begins inside a quoted field.
     """
     begin = '"' * is_inside
-    return _QUOTED_OR_BACKSLASH.sub(lambda found: found[1] or "\\\\", begin + line)[len(begin) :]
+    return _QUOTED_OR_BACKSLASH.sub(lambda match: match[1] or "\\\\", begin + line)[len(begin) :]

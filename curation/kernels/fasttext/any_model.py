@@ -112,9 +112,9 @@ def add_up(model, data, begin, size, table, number):
 @lean
 def find_sums(model, data, table, scratch, count):
     """Set scratch.numbers[k], for `count` words k, to the index of the word's sum; to 0 for the end of a text."""
-    found = scratch.words
+    words = scratch.words
     for k in range(count):
-        word = found[k, language_id.BEGIN], found[k, SIZE], found[k, language_id.LOW], found[k, language_id.HIGH]
+        word = words[k, language_id.BEGIN], words[k, SIZE], words[k, language_id.LOW], words[k, language_id.HIGH]
         number = 0
         if word[1] > LONGEST:
             number = len(table.hashes) - AT_ONCE + k

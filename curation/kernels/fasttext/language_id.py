@@ -20,7 +20,7 @@ from runtime.kernels.machine import lowest, prefetch, trailing_zeros, without_lo
 from runtime.kernels.masks import copy_window, separator_mask
 
 AT_ONCE = 128  # words; their rows fit into the L1 cache
-BEGIN, SIZE, LOW, HIGH, STOP = range(5)  # columns of a word: its bytes, its key, and the end of its rows in `found`
+BEGIN, SIZE, LOW, HIGH, STOP = range(5)  # columns of a word: its bytes, its key, and the end of its rows in `row_ids`
 _WINDOW = 64  # bytes read at a time: at most 32 words and the end of a text
 _COPIED = 32  # number of row ids in 64 bytes
 _LONG = 1 << 14  # bytes of words too long for the table, after which a pass reads no further word
@@ -87,8 +87,8 @@ def read_words(offsets, data, slots, place, words):
 
 
 @lean  # not inlined: that would take Numba three seconds longer to compile
-def find_rows(data, kept, before, table, words, count, found):
-    """Write the ids of the words' rows to `found`; return the number of ids.
+def find_rows(data, kept, before, table, words, count, row_ids):
+    """Write the ids of the words' rows to `row_ids`; return the number of ids.
 
     Those of word k end at words[k, STOP]. `kept` and `before` are those of ModelArrays.
     """
@@ -97,20 +97,20 @@ def find_rows(data, kept, before, table, words, count, found):
     for word in range(count):
         begin, size = words[word, BEGIN], words[word, SIZE]
         if size == 0:
-            found[rows] = 0  # the end of sentence
+            row_ids[rows] = 0  # the end of sentence
             rows += 1
         elif size > LONGEST:
             if not is_label(data, begin, size):
-                rows = append_ngrams(data, begin, begin + size, kept, before, found, rows)
+                rows = append_ngrams(data, begin, begin + size, kept, before, row_ids, rows)
         else:
             low, high = words[word, LOW], words[word, HIGH]
             slot = slot_of(slots, letters, data, begin, size, low, high)
             if slots[slot, 1] == 0:
                 slot = ngrams.slot_of_new(table, data, begin, size, low, high, kept, before)
             first, number = slots[slot, 2] >> 16, slots[slot, 2] & 0xFFFF
-            copy_window(ids, first, found, rows)  # mostly, a word has no more
+            copy_window(ids, first, row_ids, rows)  # mostly, a word has no more
             for k in range(_COPIED, number):
-                found[rows + k] = ids[first + k]
+                row_ids[rows + k] = ids[first + k]
             rows += number
         words[word, STOP] = rows
     return rows
@@ -134,25 +134,25 @@ def predict(offsets, data, model, table, scratch, labels, scores, means):
 
     `model` is rows, kept, before, children and weights of `curation.language.fasttext_file.ModelArrays`. `table` is
     the table of words in `ngrams`, to which new words are added. `scratch` is four arrays: words, int64 [AT_ONCE, 5];
-    found, uint16 [most_rows]; total, float32 [16]; and waiting, as for `likeliest`. means[text] is set to the mean of
+    row_ids, uint16 [most_rows]; total, float32 [16]; and waiting, as for `likeliest`. means[text] is set to the mean of
     the text's rows: `means` is float32 [texts, 16], or [0, 16] if no means are wanted.
     """
     rows, kept, before, children, weights = model
-    words, found, total, waiting = scratch
+    words, row_ids, total, waiting = scratch
     place = (np.int64(0), offsets[0], offsets[0])
     text, number = 0, np.int64(0)
     for k in range(LANES):
         total[k] = 0
     while text < len(labels):
         place, count = read_words(offsets, data, table[0], place, words)
-        last = find_rows(data, kept, before, table, words, count, found)
+        last = find_rows(data, kept, before, table, words, count, row_ids)
         for k in range(last):
-            prefetch(rows, LANES * np.int64(found[k]))
+            prefetch(rows, LANES * np.int64(row_ids[k]))
         first = 0
         for word in range(count):
             if words[word, SIZE] == 0:
                 stop = words[word, STOP]
-                add_rows(rows, found, first, stop, total)
+                add_rows(rows, row_ids, first, stop, total)
                 labels[text], scores[text] = label_of_sum(children, weights, total, number + stop - first, waiting)
                 for k in range(LANES):
                     if len(means):
@@ -160,7 +160,7 @@ def predict(offsets, data, model, table, scratch, labels, scores, means):
                     total[k] = 0
                 text += 1
                 first, number = stop, 0
-        add_rows(rows, found, first, last, total)
+        add_rows(rows, row_ids, first, last, total)
         number += last - first
 
 

@@ -86,21 +86,21 @@ def likeliest(children, weights, mean, near_enough, waiting):
         node, product = nodes[left], products[left]
         if product < best * near_enough:
             continue
-        own = np.float32(0.0) if node == root else scores[left] + log_probability(probabilities[left])
+        node_score = np.float32(0.0) if node == root else scores[left] + log_probability(probabilities[left])
         while node >= labels and product >= best * near_enough:
             right = right_probability(weights, node, mean)
             likely, unlikely = max(left_probability(right), right), min(left_probability(right), right)
             side = np.int64(right == likely)
             nodes[left], products[left] = children[node, 1 - side], product * (np.float64(unlikely) + _EPSILON)
-            scores[left], probabilities[left] = own, unlikely
+            scores[left], probabilities[left] = node_score, unlikely
             left += 1
             product *= np.float64(likely) + _EPSILON
-            own += log_probability(likely)
+            node_score += log_probability(likely)
             node = children[node, side]
         if node < labels and product >= best * near_enough:
             near = product * near_enough <= best
             if product > best:
-                label, best, score = node, product, own
+                label, best, score = node, product, node_score
     return label, score, near
 
 
@@ -236,9 +236,9 @@ def softmax_in_order(products, text, labels):
         total += products[text, label]
     chosen, score = -1, np.float32(-np.inf)
     for label in range(labels):
-        own = np.float32(math.log(np.float64(np.float32(products[text, label] / total)) + _EPSILON))
-        if own >= score:
-            chosen, score = label, own
+        label_score = np.float32(math.log(np.float64(np.float32(products[text, label] / total)) + _EPSILON))
+        if label_score >= score:
+            chosen, score = label, label_score
     return chosen, np.float32(math.exp(score))
 
 

@@ -108,7 +108,7 @@ class DictionaryWords(NamedTuple):
     content: np.ndarray  # uint8: the bytes of the model file
     entries: np.ndarray  # int64: positions of entries (see the module)
     slots: np.ndarray  # int32: hash table of entries (see the module)
-    known: int  # number of words, which come before the labels
+    word_count: int  # number of words, which come before the labels
     end: int  # number of the word for the end of sentence; -1: no word of the model
     end_hash: int  # hash of the end of sentence
     buckets: int  # number of buckets that n-grams are hashed into
@@ -142,11 +142,11 @@ def row_of_bucket(words, hashed):
     """Return the row of an n-gram with this hash, or -1 if the model did not keep it."""
     bucket = hashed % words.buckets
     if not words.pruned:
-        return words.known + bucket
+        return words.word_count + bucket
     bits = words.kept[bucket >> 6]
     if not bits >> (bucket & 63) & 1:
         return -1
-    return words.known + words.ranks[words.before[bucket >> 6] + ones(bits & ((1 << (bucket & 63)) - 1))]
+    return words.word_count + words.ranks[words.before[bucket >> 6] + ones(bits & ((1 << (bucket & 63)) - 1))]
 
 
 @lean
@@ -212,7 +212,7 @@ def add_word(model, data, begin, end, sums, i):
     hashed = hash_of(data, begin, end)
     slot = slot_of_name(words.content, words.entries, words.slots, data, begin, end - begin, hashed)
     entry = np.int64(words.slots[slot])
-    if entry >= words.known or (entry < 0 and is_label(data, begin, end - begin)):
+    if entry >= words.word_count or (entry < 0 and is_label(data, begin, end - begin)):
         return -1
     add_ngrams(model, data, begin, end, ask_for(model, entry, 0, sums, i), sums, i)
     return hashed
@@ -285,11 +285,21 @@ def append_ngrams(data, begin, end, kept, before, ids, count):
     characters = 1
     while i <= end:
         byte = np.int64(data[i]) if i < end else CLOSE
-        own, one, two, three = hash_on(FNV_START, byte), hash_on(one, byte), hash_on(two, byte), hash_on(three, byte)
+        current, one, two, three = (
+            hash_on(FNV_START, byte),
+            hash_on(one, byte),
+            hash_on(two, byte),
+            hash_on(three, byte),
+        )
         i += 1
         while i < end and data[i] & 0xC0 == 0x80:
             byte = np.int64(data[i])
-            own, one, two, three = hash_on(own, byte), hash_on(one, byte), hash_on(two, byte), hash_on(three, byte)
+            current, one, two, three = (
+                hash_on(current, byte),
+                hash_on(one, byte),
+                hash_on(two, byte),
+                hash_on(three, byte),
+            )
             i += 1
         four = bucket_of(three, kept) if characters > 2 else -1
         if pair & triple & four >= 0:  # at least one is kept (not -1)
@@ -298,7 +308,7 @@ def append_ngrams(data, begin, end, kept, before, ids, count):
             count = add_bucket(four, kept, before, ids, count)
         pair, last_pair = last_pair, bucket_of(one, kept)
         triple = bucket_of(two, kept) if characters > 1 else -1
-        one, two, three = own, one, two
+        one, two, three = current, one, two
         characters += 1
     count = add_bucket(pair, kept, before, ids, count)
     count = add_bucket(triple, kept, before, ids, count)

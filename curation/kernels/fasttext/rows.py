@@ -70,7 +70,7 @@ def dot(typingctx, rows, i, vector):
     def generate(context, builder, signature, args):
         row = pointer(context, builder, signature.args[0], args[0], builder.mul(args[1], _constant(LANES)), VECTOR)
         vector = pointer(context, builder, signature.args[2], args[2], 0, VECTOR)
-        terms, total = builder.fmul(*(builder.load(each, align=4) for each in (row, vector))), ir.Constant(FLOAT, 0.0)
+        terms, total = builder.fmul(*(builder.load(item, align=4) for item in (row, vector))), ir.Constant(FLOAT, 0.0)
         for k in range(LANES):
             total = builder.fadd(total, builder.extract_element(terms, ir.Constant(HALF, k)))
         return total

@@ -19,17 +19,17 @@ _SPACE = 4096  # most ids of a text, with repetitions, that are sorted without s
 
 
 @inline
-def gather_same(same, found, size):
-    """Append to found[:size] all entries with the same symbols as one of these; return the new size.
+def gather_same(same, positions, size):
+    """Append to positions[:size] all entries with the same symbols as one of these; return the new size.
 
-    The size is -1 if `found` is too short.
+    The size is -1 if `positions` is too short.
     """
     once = size
     for i in range(once):
-        twin = same[found[i]]
+        twin = same[positions[i]]
         while twin >= 0 and size >= 0:
-            found[size] = twin
-            size = size + 1 if size + 1 < len(found) else -1
+            positions[size] = twin
+            size = size + 1 if size + 1 < len(positions) else -1
             twin = same[twin]
         if size < 0:
             break
@@ -37,15 +37,15 @@ def gather_same(same, found, size):
 
 
 @inline
-def append_ranked(found, size, space, ids, used):
-    """Append the sorted, distinct ids of found[:size], at most LANES ids, to ids[:used]; return the new `used`.
+def append_ranked(positions, size, space, ids, used):
+    """Append the sorted, distinct ids of positions[:size], at most LANES ids, to ids[:used]; return the new `used`.
 
     Each id is moved, without a branch, to the index that equals the number of smaller ids.
     """
     taken = 0
     for i in range(size):
-        rank = count_below(found, found[i], size)
-        space[rank] = found[i]
+        rank = count_below(positions, positions[i], size)
+        space[rank] = positions[i]
         taken |= 1 << rank
     for i in range(size):
         ids[used] = space[i]
@@ -54,12 +54,12 @@ def append_ranked(found, size, space, ids, used):
 
 
 @kernel
-def append_sorted(found, size, ids, used):
-    """Append the sorted, distinct ids of found[:size] to ids[:used]; return the new `used`. Sorts `found`."""
-    found[:size].sort()
+def append_sorted(positions, size, ids, used):
+    """Append the sorted, distinct ids of positions[:size] to ids[:used]; return the new `used`. Sorts `positions`."""
+    positions[:size].sort()
     for i in range(size):
-        if i == 0 or found[i] != found[i - 1]:
-            ids[used] = found[i]
+        if i == 0 or positions[i] != positions[i - 1]:
+            ids[used] = positions[i]
             used += 1
     return used
 
@@ -191,7 +191,7 @@ def walk(codes, nodes, bounds, first, trie, stamps, stamp, ids, ends):
     """
     edges, same = trie.edges, trie.same
     terminals, depth = trie.sizes[1], trie.sizes[2]
-    found, space = np.empty(_SPACE, np.int32), np.empty(LANES, np.int32)
+    positions, space = np.empty(_SPACE, np.int32), np.empty(LANES, np.int32)
     used = ends[first]
     for text in range(first, len(bounds) - 1):
         begin, end = bounds[text], bounds[text + 1] - 1
@@ -199,16 +199,16 @@ def walk(codes, nodes, bounds, first, trie, stamps, stamp, ids, ends):
         if used + (min(terminals, most) if len(same) == 0 else terminals) + LANES > len(ids):
             return text
         if most + LANES <= _SPACE:
-            size, seen = gather(codes, nodes, len(nodes), begin, end, edges, terminals, found)
+            size, seen = gather(codes, nodes, len(nodes), begin, end, edges, terminals, positions)
             if seen & SHARED != 0:
-                size = gather_same(same, found, size)
+                size = gather_same(same, positions, size)
             if size < 0:
                 used = gather_once(codes, begin, end, edges, terminals, stamps, stamp + text, ids, used)
                 used = append_same(same, ids, ends[text], used)
             elif size <= LANES:
-                used = append_ranked(found, size, space, ids, used)
+                used = append_ranked(positions, size, space, ids, used)
             else:
-                used = append_sorted(found, size, ids, used)
+                used = append_sorted(positions, size, ids, used)
         else:
             used = gather_once(codes, begin, end, edges, terminals, stamps, stamp + text, ids, used)
             used = append_same(same, ids, ends[text], used)
@@ -217,8 +217,8 @@ def walk(codes, nodes, bounds, first, trie, stamps, stamp, ids, ends):
 
 
 @inline
-def gather(codes, nodes, levels, begin, end, edges, terminals, found):
-    """Write the positions of the entries in the symbols begin to end - 1 of a text to `found`, possibly repeated.
+def gather(codes, nodes, levels, begin, end, edges, terminals, positions):
+    """Write the positions of the entries in the symbols begin to end - 1 of a text to `positions`, possibly repeated.
 
     Return the number of positions, and the bitwise or of all codes seen. The levels that `step` filled are read without
     a branch, as no processor can predict which of their nodes end entries.
@@ -230,7 +230,7 @@ def gather(codes, nodes, levels, begin, end, edges, terminals, found):
             code = nodes[level, start]
             seen |= code
             node = code & NUMBER
-            found[size] = node - 1
+            positions[size] = node - 1
             size += (node > 0) & (node <= terminals)
         i = start + levels
         while code >= OPENS and codes[i] & FOLLOWS != 0:
@@ -238,7 +238,7 @@ def gather(codes, nodes, levels, begin, end, edges, terminals, found):
             code = edge_code(key, bucket_of_edge(key, edges), edges)
             seen |= code
             node = code & NUMBER
-            found[size] = node - 1
+            positions[size] = node - 1
             size += (node > 0) & (node <= terminals)
             i += 1
     return size, seen

@@ -136,17 +136,17 @@ def read_characters(offsets, data, first, last, how, lows, highs, begins, bounds
 @inline
 def has_border(data, i, end, borders):
     """Say whether data[i:end] has a byte, other than an ASCII letter, digit or space, that is set in `borders`."""
-    found = 0
-    while i < end and found == 0:
+    border = 0
+    while i < end and border == 0:
         mark, high = -1, 0
         if i + WINDOW <= len(data):
             _, mark, high = ascii_masks(data, i)
         bits = (mark | high) & lowest(end - i)
         while bits != 0:
-            found |= borders[data[i + trailing_zeros(bits)]]
+            border |= borders[data[i + trailing_zeros(bits)]]
             bits = without_lowest(bits)
         i += WINDOW
-    return found != 0
+    return border != 0
 
 
 @inline
@@ -181,9 +181,9 @@ def may_differ(data, i, end, pages, order):
     before, differs = 0, False
     while i < end and not differs:
         character, size = tables.decode(data, i, end)
-        own = np.int64(order[np.int64(pages[character >> 8]) << 8 | character & 255])
-        differs = own == UNNORMALISED or 0 < own < before
-        before = own
+        rank = np.int64(order[np.int64(pages[character >> 8]) << 8 | character & 255])
+        differs = rank == UNNORMALISED or 0 < rank < before
+        before = rank
         i += size
     return differs
 
@@ -191,13 +191,13 @@ def may_differ(data, i, end, pages, order):
 @inline
 def skip_plain(data, i, end):
     """Return an index in data[i:end], or `end`, before which normalising changes nothing."""
-    found = end
-    while i < found:
+    plain_end = end
+    while i < plain_end:
         leads = mask_of_leads(data, i) if i + WINDOW <= len(data) else 1
         if leads != 0:
-            found = min(i + trailing_zeros(leads), end)
+            plain_end = min(i + trailing_zeros(leads), end)
         i += WINDOW
-    return found
+    return plain_end
 
 
 @kernel
@@ -288,27 +288,27 @@ def read_others(data, i, end, table, lows, highs, begins, count):
                 continue
         character, size = decode_quickly(data, i, end)
         place = np.int64(pages[character >> 8]) << 8 | character & 255
-        own = np.int64(classes[place])
-        joins = own == WORD and before == WORD
-        if own == MARK:
-            own = SPACELESS if before == SPACELESS else WORD
-            joins = own == before
+        kind = np.int64(classes[place])
+        joins = kind == WORD and before == WORD
+        if kind == MARK:
+            kind = SPACELESS if before == SPACELESS else WORD
+            joins = kind == before
         if not joins:
             if before == WORD:
                 lows[count], highs[count] = key_of_bytes(data, begin, i - begin)
                 begins[count] = begin
                 count += 1
-            begin, before = i, own
-            if own == PUNCTUATION or own == SPACELESS:
+            begin, before = i, kind
+            if kind == PUNCTUATION or kind == SPACELESS:
                 twin = np.int64(twins[place])
                 lows[count], length = tables.low_key_of_character(twin if twin else character)
                 highs[count] = (length + 1) << 56
                 count += 1
-        elif own == SPACELESS:  # a mark: the symbol gets longer
+        elif kind == SPACELESS:  # a mark: the symbol gets longer
             lows[count - 1], highs[count - 1] = key_of_bytes(data, begin, i + size - begin)
             begins[count - 1] = begin
         i += size
-        ends = character < 0x80 and own <= PUNCTUATION
+        ends = character < 0x80 and kind <= PUNCTUATION
     if before == WORD:
         lows[count], highs[count] = key_of_bytes(data, begin, i - begin)
         begins[count] = begin

@@ -52,9 +52,9 @@ def scan(data, begins, ends, stack, stops, pages, images):
         if find_bytes(data, begin, end, _IMG, 4) < 0:
             continue
         license = find_stops(data, begin, end, stops)
-        found, rows = scan_record(data, begin, record, stack, stops, pages[record], images, count)
-        pages[record, tokens.READ] = found == end
-        if found == end:
+        stop, rows = scan_record(data, begin, record, stack, stops, pages[record], images, count)
+        pages[record, tokens.READ] = stop == end
+        if stop == end:
             count = rows
             mark_signals(data, stops, pages[record])
             pages[record, tokens.LICENCE] = license if license < end else -1

@@ -18,14 +18,14 @@ HOME, AWAY = 2048, 4096  # as in links.IMAGE_PLACES
 ODD = -1
 NONE = 0
 
-_SLASH, _DOT, _COLON, _QUESTION, _HASH, _AT, _COMMA, _OPEN, _CLOSE, _BACKSLASH = (ord(each) for each in "/.:?#@,{}\\")
+_SLASH, _DOT, _COLON, _QUESTION, _HASH, _AT, _COMMA, _OPEN, _CLOSE, _BACKSLASH = (ord(sign) for sign in "/.:?#@,{}\\")
 _4_BYTES, _5_BYTES, _6_BYTES = ((1 << 8 * size) - 1 for size in (4, 5, 6))
 _PATH, _LINK, _ESCAPED, _ITS_URL, _A_URL, _TEXT = (
-    int.from_bytes(each, "little")
-    for each in (b'"path":"', b'A@/href"', b"A@\\/href", b',"url":"', b'"url"', b'"text"')
+    int.from_bytes(pattern, "little")
+    for pattern in (b'"path":"', b'A@/href"', b"A@\\/href", b',"url":"', b'"url"', b'"text"')
 )
 _JPG, _PNG, _GIF, _JPEG, _WEBP, _AVIF = (
-    int.from_bytes(each, "little") for each in (b".jpg", b".png", b".gif", b"jpeg", b"webp", b"avif")
+    int.from_bytes(ending, "little") for ending in (b".jpg", b".png", b".gif", b"jpeg", b"webp", b"avif")
 )
 
 

@@ -29,7 +29,7 @@ from curation.report.page import environment
 from curation.run.finished_run import curated_files
 from curation.run.results import Results
 from metadata.languages import language
-from runtime.engine import Engine, Given, started
+from runtime.engine import Engine, EngineLike, started
 from runtime.errors import AGAIN, InputError
 from runtime.packages import versions
 from runtime.placed_rows import Places
@@ -74,7 +74,7 @@ class ClusterRequest:
             raise InputError(f"output {folder} holds files that are no clusters; give an empty or new folder")
 
 
-def cluster(engine: Given, request: ClusterRequest, progress: Progress | None = None) -> dict[str, Any]:
+def cluster(engine: EngineLike, request: ClusterRequest, progress: Progress | None = None) -> dict[str, Any]:
     """Write the clusters of a run's images into the output folder, and return the content of clusters.json.
 
     The same call continues after an interruption: embedded texts are not embedded again. InputError for an unusable

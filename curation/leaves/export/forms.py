@@ -29,7 +29,7 @@ from curation.outputs.checkpoints import digest_of
 from curation.outputs.derived import Derivation, Derived, deriving
 from curation.run.finished_run import FinishedRun, curated_files, pool_files
 from runtime.arguments import add_fields
-from runtime.engine import Engine, Given
+from runtime.engine import Engine, EngineLike
 from runtime.errors import InputError, did_you_mean
 from runtime.packages import has, hooks, usable, versions
 from runtime.progress import Progress
@@ -193,7 +193,7 @@ def _is_form(plugin: Any) -> bool:
 
 
 def export(
-    engine: Given,
+    engine: EngineLike,
     source: str | PathLike[str],
     to: str | PathLike[str],
     form: Form,

@@ -25,7 +25,7 @@ from curation.schemas import CURATED, GATE_REMOVED, REMOVED_PART
 from runtime.arguments import Parser
 from runtime.arrow import require
 from runtime.console import command
-from runtime.engine import Given, engine_for
+from runtime.engine import EngineLike, engine_for
 from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress
 from runtime.progress import counted as advanced
@@ -47,7 +47,7 @@ REASON = "removed."  # prefix of a tally of rows by language, followed by a reas
 
 
 def remove(
-    engine: Given,
+    engine: EngineLike,
     source: str | PathLike[str],
     exclusion: Exclusion,
     to: str | PathLike[str],

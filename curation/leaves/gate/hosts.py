@@ -289,7 +289,7 @@ class Hosts(Step):
         number = max(number, buckets_for(self.files.bytes, BUCKET_BYTES))
         ranges = HostRanges(2 * number, tuple(map(str.lower, self.agents)))
         sides = [Side(spread([*self.files.files], context.engine), read_hosts), Side(images, read_urls)]
-        finding = Grouping(ASKED, ranges.keys, ranges.signals, ranges.buckets, places.senders(tasks))
+        finding = Grouping(ASKED, ranges.keys, ranges.signals, ranges.buckets, places.tasks_before(tasks))
         rewriting = Rewriting([*images], _marked, folder)
         return cogroup(context.engine, sides, finding, places.stage(FOUND, rewriting.write))
 

@@ -69,7 +69,7 @@ class Domains(Step):
         """Write, of each domain, the images with the smallest draws."""
         draws, places = DomainDraws(self.most, context.config.seed), Places.of(row_counts(images))
         buckets, tasks = group_buckets(places.rows)
-        drawn = Grouping(_DRAWN, _hash_of, draws.placed, buckets, places.senders(tasks))
+        drawn = Grouping(_DRAWN, _hash_of, draws.placed, buckets, places.tasks_before(tasks))
         rewriting = Rewriting([*images], RemovalByRows(self.title, stay=True), folder)
         side = Side(images, draws.read, places.rows, draws.smallest)
         return cogroup(context.engine, [side], drawn, places.stage(pa.schema(PLACE), rewriting.write))
@@ -132,7 +132,7 @@ class FindRepeated:
         folder, places = context.output.parts.begin("repeated"), Places.of(row_counts(images))
         texts = RepeatedTexts(self.most, folder, [file.path.name for file in images])
         buckets, tasks = group_buckets(TEXTS_OF_IMAGE * places.rows)
-        counting = Grouping(_COUNTS, _hash_of, texts.repeated, buckets, places.senders(tasks))
+        counting = Grouping(_COUNTS, _hash_of, texts.repeated, buckets, places.tasks_before(tasks))
         side, writing = Side(images, texts.read, places.rows), places.stage(_FOUND, texts.write)
         files = own_files(folder, cogroup(context.engine, [side], counting, writing).files, AGAIN)
         return IsRepeated({file.path.name: file for file in files})

@@ -101,7 +101,7 @@ class JoinedTables:
         ]
         if sets:
             sides.append(Side(hits, partial(read_hits, sets=sets, number=len(self.tables)), places.rows))
-        joining = Grouping(self.schema, spread_keys, alone.joined, buckets, places.senders(tasks))
+        joining = Grouping(self.schema, spread_keys, alone.joined, buckets, places.tasks_before(tasks))
         return cogroup(engine, sides, joining, places.stage(self.joined_schema, rewriting.write))
 
     @property

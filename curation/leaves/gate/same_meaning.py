@@ -63,7 +63,7 @@ class Meaning(Step):
         buckets, tasks = group_buckets(2 * places.rows)
         sides = [Side(images, ImageKeys(), places.rows), Side(self.table.files, self.read, places.rows)]
         to_leaders = Grouping(_TO_LEADER, spread_keys, _to_copies, buckets, tasks)
-        to_copies = Grouping(_TO_COPY, spread_keys, _to_files, buckets, places.senders(tasks))
+        to_copies = Grouping(_TO_COPY, spread_keys, _to_files, buckets, places.tasks_before(tasks))
         rewriting = Rewriting([*images], RemovalByRows(self.title), folder)
         return cogroup(context.engine, sides, to_leaders, to_copies, places.stage(_PLACES, rewriting.write))
 

@@ -40,7 +40,7 @@ from curation.outputs.filled import STATUS, Filled, Filling, statuses, write_par
 from runtime.arguments import Parser
 from runtime.arrow import gather
 from runtime.console import command
-from runtime.engine import Given, engine_for, started
+from runtime.engine import EngineLike, engine_for, started
 from runtime.errors import InputError, typed
 from runtime.packages import require_packages
 from runtime.progress import ConsoleProgress, Progress
@@ -89,7 +89,7 @@ class Hashes(Filled):
 
 @typed
 def hash_images(
-    engine: Given,
+    engine: EngineLike,
     inputs: Sequence[str | PathLike[str]],
     output: str | Path,
     *,

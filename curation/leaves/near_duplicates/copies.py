@@ -37,7 +37,7 @@ from curation.leaves.near_duplicates.kernels.hamming import find_leaders
 from runtime.arrow import gather_reduced, one_batch
 from runtime.buckets import BUCKET_BYTES, Store, keys_in, packed, unpack
 from runtime.cogroup import SIDE, Grouping, Rows, Side, cogroup
-from runtime.engine import Engine, Given, started
+from runtime.engine import Engine, EngineLike, started
 from runtime.errors import AGAIN
 from runtime.partitioning import group_buckets
 from runtime.placed_rows import PLACE
@@ -221,7 +221,7 @@ class KeyedHashes:
 
 
 def copies_of(
-    hashes: str | PathLike[str], column: str, distance: int, output: str | PathLike[str], engine: Given = None
+    hashes: str | PathLike[str], column: str, distance: int, output: str | PathLike[str], engine: EngineLike = None
 ) -> list[Path]:
     """Write the images that belong to a group of copies, with `copy_of`: the uid of the image that stays.
 

@@ -28,7 +28,7 @@ from curation.run.finished_run import matched_files
 from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from runtime.arrow import gather_rows
-from runtime.engine import Given
+from runtime.engine import EngineLike
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.storage.arrays import MappedBatches, sums_of, write_batches
@@ -147,7 +147,7 @@ def build(
     curated: str | PathLike[str],
     folder: str | PathLike[str],
     block_rows: int = BLOCK_ROWS,
-    engine: Given = None,
+    engine: EngineLike = None,
     progress: Progress | None = None,
 ) -> Index:
     """Return the index of tars in `folder`; build it unless it is there already.

@@ -34,7 +34,7 @@ from metadata.rules import Rules
 from runtime.arguments import Parser, add_fields
 from runtime.arrow import parts
 from runtime.console import command
-from runtime.engine import Engine, Given, engine_for, engine_of
+from runtime.engine import Engine, EngineLike, engine_for, engine_of
 from runtime.errors import InputError, did_you_mean, quoted
 from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress
@@ -232,7 +232,7 @@ def find(options: Options) -> AlignmentObserver | None:
     return AlignmentObserver(classes) if classes else None
 
 
-def align(engine: Given, run: Results, classes: dict[str, Classes], progress: Progress | None = None) -> Figures:
+def align(engine: EngineLike, run: Results, classes: dict[str, Classes], progress: Progress | None = None) -> Figures:
     """Return the figures of each language of `classes` in a finished run, local or at a URL.
 
     InputError if the run lacks one of these languages.

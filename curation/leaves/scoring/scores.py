@@ -49,7 +49,7 @@ from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from metadata.languages import language
 from runtime.arrow import one_batch
-from runtime.engine import Given, engine_of
+from runtime.engine import EngineLike, engine_of
 from runtime.placed_rows import RowStream, filled
 from runtime.progress import Progress, advance
 from runtime.storage.locks import require_apart
@@ -100,7 +100,7 @@ class ScoreRequest:
 
 
 def score_images(
-    request: ScoreRequest, scorer: Scorer, progress: Progress | None = None, engine: Given = None
+    request: ScoreRequest, scorer: Scorer, progress: Progress | None = None, engine: EngineLike = None
 ) -> Filled:
     """Write the scores of all images to the output folder, a file for each tar, and return the folder.
 
@@ -218,7 +218,7 @@ def with_own_texts(tars: Sequence[Input]) -> Iterator[Tar]:
         yield Tar(tar, samples(path), [[text] if text.strip() else [] for text in strings])
 
 
-def with_texts_of(run: Results, tars: Sequence[Input], work: Path, session: Given) -> Iterator[Tar]:
+def with_texts_of(run: Results, tars: Sequence[Input], work: Path, session: EngineLike) -> Iterator[Tar]:
     """Return the tars, each with all texts that a run matched to a sample's image, before any gate.
 
     `work` is a folder for temporary files.

@@ -155,7 +155,7 @@ def _several(locations: str | PathLike[str] | Iterable[str | PathLike[str]]) -> 
 
 
 def _tars_of(path: str) -> list[Input]:
-    listed = listing.found_at(path, "tars: files, folders, globs or URLs", deep=False)
+    listed = listing.files_at(path, "tars: files, folders, globs or URLs", deep=False)
     files = listed.files
     if listed.folders:
         files = [file for file in files if name_of(file[0]).endswith(f".{TAR}")]
@@ -170,20 +170,20 @@ def _listed(source: Input) -> ListedFile:
 
 
 def _sources(path: str) -> list[Source]:
-    listed = listing.found_at(path, "tars, pictures, a folder of them, a glob or a URL")
+    listed = listing.files_at(path, "tars, pictures, a folder of them, a glob or a URL")
     sources = [_source(name, version, listed) for name, version in listed.files if _kind(name)]
     if not sources:
         raise InputError(f"{path} holds neither tars nor pictures ({', '.join(IMAGES)}); give img2dataset's output")
     return sources
 
 
-def _source(name: str, version: Version, listed: listing.Found) -> Source:
+def _source(name: str, version: Version, listed: listing.ListedFiles) -> Source:
     kind, size = _kind(name), version.size or 0
     uid = _below(name, listed) if kind == PICTURE else None
     return Source(name, kind, size, version.modified, etag=version.etag, file_size=version.size, uid=uid)
 
 
-def _below(name: str, listed: listing.Found) -> str:
+def _below(name: str, listed: listing.ListedFiles) -> str:
     """Return the path of a picture relative to the outermost listed folder that has it, or else its file name."""
     folders = [folder.rstrip("/") + "/" for folder in listed.folders]
     outer = min((folder for folder in folders if name.startswith(folder)), key=len, default="")

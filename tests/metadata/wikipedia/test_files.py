@@ -77,7 +77,7 @@ def test_a_folder_gives_its_dumps_and_nothing_else(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("some/dump.xml", dump(page(), code="some_private_"), "give --wikipedia-code"),
+        ("some/dump.xml", dump(page(), code="some_private_"), "give wikipedia_code"),
         ("enwiki.txt", "a", "no known kind"),
         ("enwiki.xml", "<html><body>", "no MediaWiki dump"),
         ("enwiki.xml.bz2", "no bz2", "damaged"),

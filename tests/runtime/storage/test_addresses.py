@@ -7,7 +7,7 @@ import pytest
 from curation.inputs.files import find
 from runtime import redaction
 from runtime.errors import InputError
-from runtime.redaction import hidden, known, learn, with_secrets
+from runtime.redaction import hidden, learn, secret_addresses, with_secrets
 from tests.support.http_server import Answer
 from tests.support.remote_files import LINES, Ranged, contents
 
@@ -33,7 +33,7 @@ def as_user(request):
     ],
 )
 def test_another_process_opens_what_is_hidden_once_it_has_learned_what_is_known(url, monkeypatch):
-    shown, told = hidden(url), known()
+    shown, told = hidden(url), secret_addresses()
     assert with_secrets(shown) == with_secrets(url) == url != shown
     monkeypatch.setattr(redaction, "_addresses", {})
     assert with_secrets(shown) == shown

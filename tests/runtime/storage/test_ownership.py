@@ -11,7 +11,7 @@ import pytest
 
 from runtime.errors import InputError
 from runtime.storage import locks
-from runtime.storage.locks import WORK, is_free, own, owned
+from runtime.storage.locks import WORK, claim, is_free, owned
 from runtime.storage.paths import names, remove
 
 
@@ -71,7 +71,7 @@ def test_or_waits_for_its_end(tmp_path):
 
 
 def test_what_a_killed_process_left_is_no_content_and_goes(folder):
-    killed = own(folder)
+    killed = claim(folder)
     killed.work.mkdir(exist_ok=True)
     (killed.work / "half").touch()
     killed.release()
@@ -90,7 +90,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
         ("loop/new", "Too many levels"),
     ):
         with pytest.raises(InputError, match=rf"output .* cannot be made \(.*{reason}.*\); give another"):
-            own(tmp_path / name)
+            claim(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -111,22 +111,22 @@ def test_a_folder_that_goes_meanwhile_is_made_anew_some_times(tmp_path, monkeypa
     monkeypatch.setattr(locks, "take", take)
     monkeypatch.setattr(locks, "TRIES", 3)
     with pytest.raises((InputError, PermissionError), match=said) if said else nullcontext():
-        own(tmp_path)
+        claim(tmp_path)
 
 
 def test_a_process_that_lost_the_folder_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "take", lambda path, wait=False: None)
     with pytest.raises(InputError, match="another run has taken over"), owned(tmp_path):
-        own(tmp_path)
+        claim(tmp_path)
 
 
 def test_the_lock_of_a_run_that_begins_in_a_folder_which_has_replaced_this_ones_stays(tmp_path):
     folder = tmp_path / "out"
     with owned(folder):
         folder.rename(tmp_path / "replaced")
-        next_one = own(folder)
+        next_one = claim(folder)
     with pytest.raises(InputError, match="another run is writing"):
-        own(folder)
+        claim(folder)
     next_one.end()
 
 
@@ -158,7 +158,7 @@ def test_unfinished_work_of_someone_else_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "lstat", of_others)
     with pytest.raises(InputError, match=r".work/lock belongs to someone else; remove it, or give another"):
-        own(tmp_path)
+        claim(tmp_path)
 
 
 def test_what_is_removed_of_a_link_is_the_link(tmp_path):

@@ -56,18 +56,18 @@ def find_signs(data, offsets, pages, is_digit, enough, digits, may_have_at):
     are decoded.
     """
     for text in range(len(digits)):
-        found, unsure, signs = 0, 0, 0
+        count, unsure, signs = 0, 0, 0
         for byte in data[offsets[text] : offsets[text + 1]]:
-            found += 48 <= byte <= 57
+            count += 48 <= byte <= 57
             unsure += (byte >= 0xD9) & ((byte <= 0xE1) | (byte == 0xEA) | (byte >= 0xEF))  # of digits beyond ASCII
             signs += (byte == 64) | (byte == 0xEF)
-        if unsure and found < enough:
-            i, end, found = offsets[text], offsets[text + 1], 0
+        if unsure and count < enough:
+            i, end, count = offsets[text], offsets[text + 1], 0
             while i < end:
                 character, size = decode(data, i, end)
-                found += is_digit[np.int64(pages[character >> 8]) << 8 | character & 255]
+                count += is_digit[np.int64(pages[character >> 8]) << 8 | character & 255]
                 i += size
-        digits[text] = found
+        digits[text] = count
         may_have_at[text] = signs > 0
 
 
@@ -196,9 +196,9 @@ def find_candidates(data, offsets, letters, keys, bits, may_end, out):
 
 
 @inline
-def last_begun(own, weight, begun):
-    """Return half words of the longest FIRST phrase yet, MOST after a HEAD: `weight` if `own` says so, else `begun`."""
-    return MOST if own & HEAD or begun == MOST else weight if own & FIRST else begun
+def last_begun(bits, weight, begun):
+    """Return half words of the longest FIRST phrase yet, MOST after a HEAD: `weight` if `bits` say so, else `begun`."""
+    return MOST if bits & HEAD or begun == MOST else weight if bits & FIRST else begun
 
 
 @kernel
@@ -226,29 +226,29 @@ def find_phrases(data, offsets, letters, keys, bits, may_end, texts, out):
                 phrases[words % MOST_WORDS], weights[words % MOST_WORDS] = phrase, weight
                 phrase, words, weight, is_inside = followed(phrase, word), words + 1, weight + 2, False
                 if may_begin:
-                    own = bits_of(phrase, keys, bits)
-                    may_begin = own & BEGINS != 0
-                    begun = last_begun(own, weight, begun) if words <= MOST_WORDS else begun
+                    phrase_bits = bits_of(phrase, keys, bits)
+                    may_begin = phrase_bits & BEGINS != 0
+                    begun = last_begun(phrase_bits, weight, begun) if words <= MOST_WORDS else begun
             if is_alone:
                 word = joined(BASIS, letter)
                 phrases[words % MOST_WORDS], weights[words % MOST_WORDS] = phrase, weight
                 phrase, words, weight = followed(phrase, word), words + 1, weight + 1
                 if may_begin:
-                    own = bits_of(phrase, keys, bits)
-                    may_begin = own & BEGINS != 0
-                    begun = last_begun(own, weight, begun) if words <= MOST_WORDS else begun
+                    phrase_bits = bits_of(phrase, keys, bits)
+                    may_begin = phrase_bits & BEGINS != 0
+                    begun = last_begun(phrase_bits, weight, begun) if words <= MOST_WORDS else begun
             elif letter != APART:
                 word = joined(word if is_inside else BASIS, letter)
                 is_inside = True
-        found = False
+        is_listed = False
         if weight <= MOST and i > end:
-            found = (begun > 0 and weight - begun <= MOST_BESIDE) or bits_of(phrase, keys, bits) & WHOLE != 0
-            if not found and may_end and words > 0 and bits_of(word, keys, bits) & ENDS:
+            is_listed = (begun > 0 and weight - begun <= MOST_BESIDE) or bits_of(phrase, keys, bits) & WHOLE != 0
+            if not is_listed and may_end and words > 0 and bits_of(word, keys, bits) & ENDS:
                 power, k = np.uint64(1), 1
-                while not found and k <= min(words, MOST_WORDS):
+                while not is_listed and k <= min(words, MOST_WORDS):
                     power *= SPREAD
                     place = (words - k) % MOST_WORDS
                     ending = phrase - phrases[place] * power
-                    found = weights[place] <= MOST_BESIDE and bits_of(ending, keys, bits) & LAST != 0
+                    is_listed = weights[place] <= MOST_BESIDE and bits_of(ending, keys, bits) & LAST != 0
                     k += 1
-        out[row] = found
+        out[row] = is_listed

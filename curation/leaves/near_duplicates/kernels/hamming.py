@@ -118,8 +118,8 @@ def find_pairs(words, places, starts, members, flips, ends, masks, most, k, begi
     continue with, and the number of pairs. This row is len(words) at the end, and smaller if `out` may be too short for
     the row's pairs.
     """
-    found, row, tables = 0, begin, len(places)
-    while row < len(words) and found + members.shape[1] <= len(out):
+    pairs, row, tables = 0, begin, len(places)
+    while row < len(words) and pairs + members.shape[1] <= len(out):
         for table in range(tables):
             value = value_of(words, row, places[table])
             for flip in range(ends[table]):
@@ -135,11 +135,11 @@ def find_pairs(words, places, starts, members, flips, ends, masks, most, k, begi
                         if (i < table or i >= tables) and bits_apart_in(words, row, other, masks[i]) <= most[i]:
                             is_new = False
                     if is_new:
-                        out[found, 0] = row
-                        out[found, 1] = other
-                        found += 1
+                        out[pairs, 0] = row
+                        out[pairs, 1] = other
+                        pairs += 1
         row += 1
-    return row, found
+    return row, pairs
 
 
 @inline
