@@ -8,7 +8,7 @@ import math
 import numpy as np
 from llvmlite import ir
 
-from runtime.kernels import inline, kernel, lean
+from runtime.kernels import inline, kernel, lean, part
 from runtime.kernels.machine import HALF, at, instruction, load_word, lowest
 
 LANES = 16
@@ -39,7 +39,7 @@ def rotated(x, bits):
     return (x << bits) | (x >> (U(64) - bits))
 
 
-@inline
+@part
 def mixed(v0, v1, v2, v3):
     """Return the four words of SipHash's state after one SipRound."""
     v0 += v1
@@ -94,7 +94,7 @@ def siphash(data, offsets, key_0, key_1, out):
         out[row] = v0 ^ v1 ^ v2 ^ v3
 
 
-@inline
+@part
 def taken(lane, word):
     """Return the state of an XXH64 lane after the lane's round for `word`."""
     return rotated(lane + word * PRIME_2, U(31)) * PRIME_1
@@ -119,7 +119,7 @@ def total_of_stripes(data, start, stop, seed):
     return merged(merged(merged(merged(total, a), b), c), d)
 
 
-@inline
+@part
 def with_rest(data, i, stop, total):
     """Return the XXH64 total after the rest, data[i:stop], is added: whole words, a half word, then single bytes."""
     while i + 8 <= stop:
@@ -264,7 +264,7 @@ def compress(builder, blocks, states):
         builder.store(builder.add(old, new), address, align=4)
 
 
-@inline
+@part
 def fill_block(data, i, begin, stop, blocks, lane):
     """Fill blocks[lane] with 64 bytes of the string data[begin:stop], from data[i] on.
 

@@ -15,7 +15,7 @@ from curation.kernels.fasttext.losses import NEAR, likeliest, likeliest_in_order
 from curation.kernels.fasttext.ngrams import LONGEST, append_ngrams, is_label, slot_of
 from curation.kernels.fasttext.rows import LANES, add_rows
 from curation.kernels.trie.tables import key_of_bytes
-from runtime.kernels import inline, lean
+from runtime.kernels import inline, lean, part
 from runtime.kernels.machine import lowest, prefetch, trailing_zeros, without_lowest
 from runtime.kernels.masks import copy_window, separator_mask
 
@@ -51,7 +51,7 @@ def word_ends(data, i, end):
     return mask if size == _WINDOW else mask | 1 << size
 
 
-@inline
+@part
 def read_words(offsets, data, slots, place, words):
     """Read words from `place` on; return the place after them and their number.
 
@@ -93,7 +93,7 @@ def find_rows(data, kept, before, table, words, count, row_ids):
     Those of word k end at words[k, STOP]. `kept` and `before` are those of ModelArrays.
     """
     slots, ids, letters, _, _, _ = table
-    rows = 0
+    rows = np.int64(0)
     for word in range(count):
         begin, size = words[word, BEGIN], words[word, SIZE]
         if size == 0:
@@ -116,7 +116,7 @@ def find_rows(data, kept, before, table, words, count, row_ids):
     return rows
 
 
-@inline
+@part
 def label_of_sum(children, weights, total, number, waiting):
     """Return the label and the score of a text whose `number` rows add up to `total`, which becomes their mean."""
     scale = np.float32(1.0 / np.float64(number))

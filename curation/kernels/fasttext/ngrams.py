@@ -24,7 +24,7 @@ import numpy as np
 
 from curation.kernels.fasttext.rows import VectorRows, add_row, prefetch_dense
 from curation.kernels.trie.tables import HASHED, key_of_bytes, same_bytes
-from runtime.kernels import inline, kernel, lean
+from runtime.kernels import inline, kernel, lean, part
 from runtime.kernels.machine import load_word, ones, product
 
 TAIL = 10  # bytes of an entry after its name
@@ -268,7 +268,7 @@ def add_bucket(bucket, kept, before, ids, count):
     return count
 
 
-@inline
+@lean
 def append_ngrams(data, begin, end, kept, before, ids, count):
     """Append the rows of the n-grams of `<` + data[begin:end] + `>` to ids[:count]; return the new count.
 
@@ -321,7 +321,7 @@ def first_slot(slots, low, high):
     return product(low ^ product(high, _FACTOR), _FACTOR) >> 32 & (len(slots) - 1)
 
 
-@inline
+@part
 def slot_of(slots, letters, data, begin, size, low, high):
     """Return the slot of the word data[begin:begin + size] with the key (low, high), or the free slot for it."""
     slot = first_slot(slots, low, high)
@@ -333,7 +333,7 @@ def slot_of(slots, letters, data, begin, size, low, high):
     return slot
 
 
-@inline
+@lean
 def slot_of_new(table, data, begin, size, low, high, kept, before):
     """Add a word to the table, and return its slot; a full table is first reset to the dictionary."""
     slots, ids, letters, used, first_slots, first_used = table

@@ -10,7 +10,7 @@ import numpy as np
 
 from curation.kernels.trie import tables
 from curation.kernels.trie.tables import INLINE, REACH, WINDOW, decode_quickly, key_of_bytes, short_key
-from runtime.kernels import inline, kernel
+from runtime.kernels import inline, kernel, part
 from runtime.kernels.machine import leading_ones, load_word, lowest, run_length, trailing_zeros, without_lowest
 from runtime.kernels.masks import ascii_masks, mask_of_leads, meta_masks, triples
 
@@ -206,7 +206,7 @@ def read_symbols(offsets, data, first, last, table, lows, highs, begins, bounds)
 
     `table` is pages, classes and twins of metadata.rules.CharacterTable.
     """
-    count = 0
+    count = np.int64(0)
     for text in range(first, last):
         bounds[text - first] = count
         i, end = offsets[text], offsets[text + 1]
@@ -222,7 +222,7 @@ def read_symbols(offsets, data, first, last, table, lows, highs, begins, bounds)
     return count
 
 
-@inline
+@part
 def read_ascii(data, i, end, lows, highs, begins, count):
     """Read, by bit masks, the ASCII symbols that end within the first WINDOW bytes of data[i:end].
 
@@ -251,7 +251,7 @@ def read_ascii(data, i, end, lows, highs, begins, count):
     return i + stop, count, stop > 0 and high == 0
 
 
-@inline
+@part
 def read_triples(data, i, end, pages, classes, lows, highs, count):
     """Read the characters from data[i] on, as long as each has three bytes and is a symbol; return their number.
 
@@ -269,7 +269,7 @@ def read_triples(data, i, end, pages, classes, lows, highs, count):
     return many
 
 
-@inline
+@part
 def read_others(data, i, end, table, lows, highs, begins, count):
     """Read symbols of data[i:end] character by character, until after the next ASCII character outside a word.
 

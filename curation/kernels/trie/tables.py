@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runtime.kernels import inline, kernel
+from runtime.kernels import inline, kernel, part
 from runtime.kernels.machine import half_word, load_word, matches, product, trailing_zeros
 
 INLINE = 15  # longest symbol whose bytes are in the key
@@ -77,7 +77,7 @@ def short_key(low, high, size):
     return low & (part if size < 8 else -1), high & (0 if size < 8 else part) | (size + 1) << 56
 
 
-@inline
+@part
 def key_of_bytes(data, begin, size):
     """Return the key of the symbol data[begin:begin + size]."""
     if size > INLINE:
