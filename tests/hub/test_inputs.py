@@ -30,7 +30,7 @@ def parquet(**options) -> bytes:
 
 
 def texts(source) -> list[str]:
-    return [text for batch in files.read(source) for text in batch.filter(batch["tally"].is_null())["text"].to_pylist()]
+    return [text for batch in files.read(source) for text in batch["text"].to_pylist()]
 
 
 def store(request) -> bool:

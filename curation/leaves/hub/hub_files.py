@@ -82,7 +82,7 @@ class HubFiles(HfFileSystem):
         """Return the files below a folder, as fsspec says; those at a commit are not asked for again."""
         name = self._strip_protocol(path)
         step = super().find
-        infos: dict[str, Info] = asked(f"hf://{name}", lambda: step(path, maxdepth, withdirs, True, **options), tries=1)
+        infos: dict[str, Info] = asked(f"hf://{name}", lambda: step(path, maxdepth, withdirs, True, **options), LOOKS)
         if _at_commit(name):
             infos = {key: _with_etag(info) for key, info in infos.items()}
             _infos.update(infos)

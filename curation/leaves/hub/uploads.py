@@ -14,7 +14,6 @@ from hashlib import sha1, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curation.run.verify import verify
 from runtime.arguments import Parser
 from runtime.errors import InputError
 from runtime.packages import require_packages
@@ -72,6 +71,7 @@ def upload(args: Namespace, beside: Mapping[str, str] | None = None, names: list
     from huggingface_hub.utils import disable_progress_bars
 
     from curation.leaves.hub.requests import asked
+    from curation.run.verify import verify  # here, as it takes long to import
 
     folder, address = Path(args.output), f"hf://datasets/{args.upload}"
     verify(folder)
