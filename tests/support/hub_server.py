@@ -8,7 +8,7 @@ import re
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha1, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -298,7 +298,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(answer.body[: answer.sent])
+            with suppress(ConnectionError):  # a client that was killed
+                self.wfile.write(answer.body[: answer.sent])
         if answer.sent is not None:
             self.close_connection = True
 
