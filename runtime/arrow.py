@@ -6,7 +6,6 @@ input) is its BLAKE2b. So no string per image is needed.
 
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
-from itertools import pairwise
 from sys import maxsize
 from typing import TypeAlias, TypeVar
 
@@ -76,13 +75,6 @@ def _large(array: pa.Array) -> pa.Array:
 def one_array(column: pa.ChunkedArray) -> pa.Array:
     """Return a column as one array; a column of one chunk is not copied."""
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
-
-
-def runs_of(column: pa.ChunkedArray) -> dict[str, slice]:
-    """Return the slice of rows that hold each string of a column in which equal strings are adjacent."""
-    runs = pc.run_end_encode(one_array(column))
-    ends = runs.run_ends.to_pylist()
-    return {value: slice(*rows) for value, rows in zip(runs.values.to_pylist(), pairwise([0, *ends]), strict=True)}
 
 
 def one_batch(rows: pa.Table) -> pa.RecordBatch:

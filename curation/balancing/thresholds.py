@@ -85,8 +85,7 @@ class EntryCounts:
         The metadata of its schema state the number of entries of each language.
         """
         _require_digest(self.digest, entries.digest, "the entries")
-        sizes = {code: size for code, ids in entries.languages.items() if (size := ids.stop - ids.start)}
-        listed = json.dumps(sizes).encode()
+        listed = sizes_of(entries.languages).encode()
         stated = {"version": VERSION, "digest": self.digest, "languages": listed, "checksum": f"{crc32(listed):08x}"}
         schema = COUNTS.with_metadata(stated)
         return write_tables(as_path(path), self._tables(entries, rates, schema), schema)
@@ -146,7 +145,7 @@ class CountedEntries:
 
     @property
     def _size(self) -> int:
-        return max((ids.stop for ids in self.languages.values()), default=0)
+        return _end(self.languages)
 
     def _by_id(self, column: str, out: np.ndarray) -> np.ndarray:
         out[self.rows["id"].to_numpy()] = self.rows[column].to_numpy()
@@ -161,14 +160,12 @@ class CountedEntries:
             raise InputError(
                 f"{path} is of version {stated.get(b'version')!r}, this program reads {VERSION!r}; count again"
             )
-        sizes = json.loads(stated.get(b"languages", b"{}"))
-        ends = np.cumsum([0, *sizes.values()]).tolist()
-        languages = dict(zip(sizes, starmap(slice, pairwise(ends)), strict=True))
+        languages = slices_of(stated.get(b"languages", b"{}"))
         rows = file.read()  # all columns, to compare all checksums
         ids, counts = rows["id"], rows["count"]
         whole = len(rows) == file.metadata.num_rows and not ids.null_count and not counts.null_count
         whole &= stated.get(b"checksum") == b"%08x" % crc32(stated.get(b"languages", b""))
-        if not whole or not _ascend(ids.to_numpy(), ends[-1]) or (counts.to_numpy() < 1).any():
+        if not whole or not _ascend(ids.to_numpy(), _end(languages)) or (counts.to_numpy() < 1).any():
             raise InputError(f"{path} does not hold one count for each entry that a text has; count again")
         return cls(rows, languages, stated[b"digest"].decode())
 
@@ -183,6 +180,22 @@ def _require_digest(counts_digest: str, digest: str, owner: str) -> None:
 
 def _ascend(ids: np.ndarray, end: int) -> bool:
     return bool((np.diff(ids) > 0).all() and not (len(ids) and (ids[0] < 0 or ids[-1] >= end)))
+
+
+def sizes_of(languages: Mapping[str, slice]) -> str:
+    """Return the number of entries of each language that has any, as JSON, given their slices of ids."""
+    return json.dumps({code: size for code, ids in languages.items() if (size := ids.stop - ids.start)})
+
+
+def slices_of(sizes: str | bytes) -> dict[str, slice]:
+    """Return the slice of ids of each language, given the result of `sizes_of`."""
+    numbers = json.loads(sizes)
+    ends = np.cumsum([0, *numbers.values()]).tolist()
+    return dict(zip(numbers, starmap(slice, pairwise(ends)), strict=True))
+
+
+def _end(languages: Mapping[str, slice]) -> int:
+    return max((ids.stop for ids in languages.values()), default=0)
 
 
 def counts_file(path: Path) -> OwnFile:

@@ -6,7 +6,7 @@ NOT_HONOURED has the fields of CurationConfig that only a run on files supports.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -22,7 +22,7 @@ try:
 except ImportError as error:
     raise ImportError(missing_package(str(error))) from error
 
-from curation.balancing.thresholds import Thresholds, rates_of, thresholds_at
+from curation.balancing.thresholds import Thresholds, rates_of, sizes_of, slices_of, thresholds_at
 from curation.config import CurationConfig
 from curation.dataframes import partitions
 from curation.exclusion import Exclusion
@@ -35,7 +35,6 @@ from curation.run.request import entries_for
 from curation.run.tasks import Artefacts, MatchPlan
 from curation.schemas import CURATED, MATCHED, SAMPLED
 from metadata.entries import Entries
-from runtime.arrow import runs_of
 from runtime.engine.spark import map_batches
 from runtime.errors import InputError, ParameterError, no_column, require_seed, require_several, typed
 from runtime.shipping import sender
@@ -59,6 +58,7 @@ NOT_HONOURED = {
 }
 
 DIGEST = "entries"  # key in a column's metadata: the digest of the entries that the column's ids number
+LANGUAGES = "languages"  # likewise in that of ids of counts: the number of entries of each language
 
 
 @typed
@@ -167,7 +167,7 @@ def count(
     config: CurationConfig | None = None,
     artefacts: Folder | None = None,
 ) -> DataFrame:
-    """Return `id`, `language`, `entry` and `count` (the number of texts that contain the entry) of every entry.
+    """Return `id`, `language`, `entry` and `count`, the number of texts with the entry, of each entry that a text has.
 
     `metadata` and `config` must be those that the images were matched with.
     """
@@ -180,9 +180,9 @@ def count(
     saved = sender(matched.sparkSession, artefacts, scratch_of_process())(written)
     groups = matched.sparkSession.range(partitions.row_groups(written))
     named = map_batches(groups, lambda batches: partitions.entries(batches, saved), partitions.NAMED)
-    counts = named.join(seen, on="id", how="full")  # not left: an id that is no entry's must not vanish
-    counts = counts.selectExpr("id", "language", "entry", "coalesce(`count`, 0L) as `count`")
-    return counts.withMetadata("id", {DIGEST: entries.digest})
+    counts = named.join(seen, on="id", how="right")  # not inner: an id that is no entry's must not vanish
+    stated = {DIGEST: entries.digest, LANGUAGES: sizes_of(entries.languages)}
+    return counts.select("id", "language", "entry", "count").withMetadata("id", stated)
 
 
 @typed
@@ -190,7 +190,8 @@ def thresholds(counts: DataFrame, config: CurationConfig | None = None) -> Balan
     """Return thresholds and rates for `counts`, all rows that `count` returned; the driver collects the numbers."""
     config = honoured(config)
     require_columns(counts, ["id", "language", "count"], "count")
-    values, languages = _by_id(counts.select("id", "language", "count").toArrow())
+    languages = slices_of(_stated(counts, "id", LANGUAGES) or "{}")
+    values = _by_id(counts.select("id", "language", "count").toArrow(), languages)
     by_language = {code: values[ids] for code, ids in languages.items()}
     thresholds = thresholds_at(config.english_threshold, by_language, config)
     return Balance(thresholds, rates_of(values, languages, thresholds), _digest(counts, "id"), config.seed)
@@ -250,19 +251,27 @@ def _once(name: str, save: Callable[[Path], object]) -> Path:
     return path
 
 
-def _by_id(table: pa.Table) -> tuple[np.ndarray, dict[str, slice]]:
-    """Return the counts by id, and the slice of ids of each language; InputError if ids are unknown or missing."""
-    table = table.sort_by("id").combine_chunks()
+def _by_id(table: pa.Table, languages: Mapping[str, slice]) -> np.ndarray:
+    """Return the counts by id, of all ids of the languages; InputError if an id is no entry's, or languages lack."""
     if table["language"].null_count:
-        unknown = table.filter(pc.is_null(table["language"]))["id"][0]
+        unknown = pc.min(table.filter(pc.is_null(table["language"]))["id"])
         raise InputError(f"id {unknown} is no entry's: count with the metadata that the images were matched with")
-    if not np.array_equal(table["id"].to_numpy(), np.arange(len(table))):
-        raise InputError(f"the {len(table):,} counts are not those of all entries; give all rows that count returned")
-    return table["count"].to_numpy(), runs_of(table["language"])
+    if missing := {*table["language"].unique().to_pylist()} - languages.keys():
+        raise InputError(
+            f"the counts have entries of {min(missing)}, and do not state how many entries that language has; give "
+            "what count returned, as Spark keeps it in Parquet files and tables"
+        )
+    values = np.zeros(max((ids.stop for ids in languages.values()), default=0), np.int64)
+    values[table["id"].to_numpy()] = table["count"].to_numpy()
+    return values
 
 
 def _digest(frame: DataFrame, column: str) -> str | None:
-    return frame.schema[column].metadata.get(DIGEST)
+    return _stated(frame, column, DIGEST)
+
+
+def _stated(frame: DataFrame, column: str, key: str) -> str | None:
+    return frame.schema[column].metadata.get(key)
 
 
 def _require_digest(matched: DataFrame, digest: str) -> None:

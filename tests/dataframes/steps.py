@@ -94,7 +94,7 @@ def refusals(spark: SparkSession, pairs: DataFrame, folder: Path) -> dict[str, s
         "pairs counted": lambda: dataframes.count(pairs, metadata),
         "pairs sampled": lambda: dataframes.sample(pairs, balance),
         "no counts": lambda: dataframes.thresholds(matched),
-        "some counts": lambda: dataframes.thresholds(dataframes.count(matched, metadata).where("id > 3")),
+        "bare counts": lambda: dataframes.thresholds(dataframes.count(matched, metadata).withMetadata("id", {})),
         "unknown ids": lambda: dataframes.thresholds(dataframes.count(unknown, other)),
         "other metadata": lambda: dataframes.count(matched, other),
         "other rates": lambda: dataframes.sample(matched, Balance(balance.thresholds, balance.rates, other.digest)),

@@ -106,7 +106,7 @@ def on_dataframes(spark, folder, config: CurationConfig) -> dict:
     matched = dataframes.match(pairs, ENTRIES, config).cache()
     counts = dataframes.count(matched, ENTRIES, config).cache()
     balance = dataframes.thresholds(counts, config)
-    rows = sorted(tuple(row) for row in counts.where("count > 0").collect())
+    rows = sorted(tuple(row) for row in counts.collect())
     return {
         "matched": by_uid(matched.toArrow().to_pylist()),
         "counts": rows,
