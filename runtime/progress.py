@@ -9,10 +9,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from runtime import terminal
@@ -22,12 +24,41 @@ _LOOK_EVERY = 0.5  # seconds
 _LINE_AFTER, _LINE_EVERY, _MINUTE, _LATER_EVERY = 1.0, 4.0, 60.0, 30.0
 
 
+_NAMES = ("done", "rows", "total")
+_RUNNING = ".running"  # files of `visible` end so
 _advanced: Counter[str] = Counter()  # the counts of this process
+_of_task: Path | np.memmap | None = None  # the file of `visible`, or its content: the counts, in the order of _NAMES
 
 
 def advance(done: int = 0, rows: int = 0, total: int = 0) -> None:
     """Add to the counts of this process: `done` items and `rows` that are finished, and `total` more items to do."""
+    global _of_task
     _advanced.update(done=done, rows=rows, total=total)
+    if isinstance(_of_task, Path):
+        _of_task = np.memmap(_of_task, np.int64, "w+", shape=(len(_NAMES),))
+    if _of_task is not None:
+        _of_task += (done, rows, total)
+
+
+@contextmanager
+def visible(folder: Path, name: str) -> Iterator[None]:
+    """Let other processes see the counts of the block while it runs, in a file of `folder` for `running`."""
+    global _of_task
+    _of_task = path = folder / f"{name}{_RUNNING}"
+    try:
+        yield
+    finally:
+        _of_task = None
+        path.unlink(missing_ok=True)
+
+
+def running(folder: Path) -> Counter[str]:
+    """Return the sums of the counts of all blocks that run in `visible` with this folder."""
+    sums = np.zeros(len(_NAMES), np.int64)
+    for path in folder.glob(f"*{_RUNNING}"):
+        with suppress(OSError, ValueError):  # a block has just ended, or begun
+            sums += np.fromfile(path, np.int64)
+    return Counter(dict(zip(_NAMES, sums.tolist(), strict=True)))
 
 
 def counted(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

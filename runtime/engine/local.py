@@ -35,7 +35,7 @@ from runtime.buckets import Block
 from runtime.engine import Numbered, Receive, Relay, Send
 from runtime.errors import MOST_CORES, InputError, name_flags, require_integer, without_secrets
 from runtime.interrupts import postponed
-from runtime.progress import Progress, advance, advanced, current
+from runtime.progress import Progress, advance, advanced, current, running, visible
 from runtime.redaction import learn, secret_addresses
 from runtime.shipping import Shipped, opened_itself
 from runtime.storage.paths import FullDisk, is_full, make_folder, remove, room, scratch, scratch_of_process
@@ -143,8 +143,8 @@ class Local:
 
     def _in_processes(self, items: Sequence[Any], call: Call) -> Iterator[Any]:
         done, waiting = engine.to_do(items), deque(_Task(*numbered) for numbered in enumerate(items))
-        current().follow(lambda: done)
         with scratch() as folder:
+            current().follow(lambda: done + running(folder))
             path = folder / "call"
             path.write_bytes(cloudpickle.dumps((call, secret_addresses())))
             task_by_future: dict[Future, _Task] = {}
@@ -350,7 +350,8 @@ def _called(path: Path, place: int, item: Any) -> tuple[Any, Counter[str]]:
     learn(addresses)
     before = advanced()
     try:
-        result = call(place, item)
+        with visible(path.parent, str(place)):
+            result = call(place, item)
     except Exception as error:
         raise _portable(without_secrets(error)) from None
     return result, advanced() - before + Counter(done=engine.size(item))

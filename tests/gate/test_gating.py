@@ -119,15 +119,15 @@ def test_columns_of_any_type_are_compared(engine, tmp_path, kind):
 @pytest.mark.parametrize(
     ("keep", "sentence"),
     [
-        ("statsu = 'success'", "column statsu of --keep is in no table of images: .*results has uid, status, width"),
-        ("width", "'width' of --keep, where width of .*results is int64, is no condition but BIGINT; compare it to"),
+        ("statsu = 'success'", "column statsu of keep is in no table of images: .*results has uid, status, width"),
+        ("width", "'width' of keep, where width of .*results is int64, is no condition but BIGINT; compare it to"),
         ("width > 200 AND", "is no expression of DuckDB's SQL: syntax error at"),
         ("width >", "is no expression of DuckDB's SQL: syntax error at"),
         ("random() > 0.5", "with random, is not of one image alone"),
         ("count(width) > 1", "with count, is not of one image alone"),
         (
             "width > 'a' AND status > 1",
-            "condition 'status > 1' of --keep, where status of .* is string, cannot be eval",
+            "condition 'status > 1' of keep, where status of .* is string, cannot be eval",
         ),
         ("width > [1]", "cannot be evaluated: Cannot compare values of type BIGINT and type INTEGER"),
     ],

@@ -48,7 +48,7 @@ def test_lists_and_conditions_must_both_hold(engine, tmp_path, images):
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("example.org", "names a domain, 'example.org'; --only takes uids and URLs"),
+        ("example.org", "names a domain, 'example.org'; only takes uids and URLs"),
         ("0" * 32, "has none of the matched images"),
         ("x y", "line 1: 'x y' is neither a uid"),
     ],

@@ -84,7 +84,7 @@ def test_a_column_whose_name_has_an_equals_sign():
 def test_columns_alike_but_for_case_are_refused_unless_one_is_named():
     table = {"URL": [URL], "url": ["y"], "text": ["x"]}
     sentence = (
-        r"x.parquet has the columns URL and url, alike but for case: name the one that is meant with --url-column"
+        r"x.parquet has the columns URL and url, alike but for case: name the one that is meant with url_column"
     )
     with pytest.raises(InputError, match=sentence):
         of_parquet(table)
@@ -121,7 +121,7 @@ def test_a_column_of_uids_can_be_named_or_left_out():
 
 
 def test_a_file_without_the_columns_is_refused_with_what_it_has():
-    sentence = r"x\.\w+ has no column text or TEXT or caption or alt; it has url, words: .*--text-column"
+    sentence = r"x\.\w+ has no column text or TEXT or caption or alt; it has url, words: .*text_column"
     with pytest.raises(InputError, match=sentence):
         of_parquet({"url": [URL], "words": ["x"]})
     with pytest.raises(InputError, match=sentence):

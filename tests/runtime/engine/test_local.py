@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +17,7 @@ import pytest
 from runtime.engine import spread
 from runtime.engine.local import TRIES, Local, WorkerLost
 from runtime.errors import InputError
-from runtime.progress import Progress
+from runtime.progress import Progress, advance
 from runtime.tallies import TaskResult
 from tests.support import exchanges
 from tests.support.checkout import ROOT
@@ -27,6 +29,8 @@ import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that begin in the background ignore it
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from runtime.engine.local import Local
 from tests.runtime.engine.test_local import pid_of_each
@@ -254,3 +258,22 @@ def test_what_a_killed_command_leaves_among_temporary_files_is_removed_by_the_ne
     program = "from runtime.storage.paths import scratch\nwith scratch(): pass"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, check=True)
     assert [path.name for path in own.iterdir()] == ["scratch-lock"]
+
+
+def counted_until_seen(item: int, folder: Path) -> TaskResult:
+    """Count rows as progress, and wait until the driver has seen them."""
+    advance(rows=5)
+    wait_for(lambda: (folder / "seen").exists())
+    return tally("sum")
+
+
+def test_rows_of_a_task_are_shown_while_it_runs(tmp_path):
+    progress = Progress()
+    with progress.stage("read") as stage, ThreadPoolExecutor(1) as driver:
+        context = copy_context()
+        sums = driver.submit(context.run, Local(2).run, [1, 2], partial(counted_until_seen, folder=tmp_path))
+        wait_for(lambda: stage.figures()["rows"] == 10)
+        assert (stage.figures()["done"], stage.figures()["total"]) == (0, 2)
+        (tmp_path / "seen").touch()
+        assert sums.result()["sum"] == 2
+    assert [(each["items"], each["rows"]) for each in progress.times()] == [(2, 10)]
