@@ -83,9 +83,7 @@ def test_a_column_whose_name_has_an_equals_sign():
 
 def test_columns_alike_but_for_case_are_refused_unless_one_is_named():
     table = {"URL": [URL], "url": ["y"], "text": ["x"]}
-    sentence = (
-        r"x.parquet has the columns URL and url, alike but for case: name the one that is meant with url_column"
-    )
+    sentence = r"x.parquet has the columns URL and url, alike but for case: name the one that is meant with url_column"
     with pytest.raises(InputError, match=sentence):
         of_parquet(table)
     assert texts(of_parquet(table, TableOptions("URL", "text"))) == ["x"]
