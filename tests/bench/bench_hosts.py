@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from curation.leaves.gate.hosts import ASKED, FOUND, HostFiles, HostRanges, _marked, read_hosts, read_urls
+from curation.leaves.gate.host_files import HostFiles
+from curation.leaves.gate.hosts import ASKED, FOUND, HostRanges, _marked, read_hosts, read_urls
 from curation.leaves.gate.rewriting import Rewriting, rewrite
 from curation.leaves.gate.robots_text import robots_agents
 from curation.leaves.gate.step import StepFolder

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS
-from curation.leaves.gate.hosts import HostFiles, read
+from curation.leaves.gate.host_files import HostFiles, read
 from curation.leaves.gate.robots_text import (
     AI_TXT,
     MOST_BYTES,

@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.leaves.gate import host_files
 from curation.leaves.gate import hosts as known_hosts
-from curation.leaves.gate.hosts import ASKED, BITS, HostFiles, HostRanges, KnownHosts, contents, read_hosts, read_urls
+from curation.leaves.gate.host_files import HostFiles
+from curation.leaves.gate.hosts import ASKED, BITS, HostRanges, KnownHosts, contents, read_hosts, read_urls
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.robots_text import HostRules, condensed
 from curation.schemas import MATCHED
@@ -161,9 +163,9 @@ def test_a_text_is_cut_and_a_page_that_unpacks_to_more_than_memory_should_hold_i
     table = pa.table({"host": ["a.example", "b.example"], "text": ["# \n" * 1_000_000, "User-agent: *"]})
     pq.write_table(table, tmp_path / "hosts.parquet", compression="zstd")
     [(path, version)] = HostFiles.find([tmp_path / "hosts.parquet"]).files
-    [batch] = known_hosts.read(path, version, Counter())
+    [batch] = host_files.read(path, version, Counter())
     assert [*map(len, batch["content"].to_pylist())] == [(500 << 10) + 1, 13]
-    monkeypatch.setattr(known_hosts, "MOST_PAGE", 1 << 20)
+    monkeypatch.setattr(host_files, "MOST_PAGE", 1 << 20)
     with pytest.raises(
         InputError, match=r"hosts.parquet has a page of texts that takes 2 MB when unpacked; cut the te"
     ):
