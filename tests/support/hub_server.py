@@ -10,6 +10,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha1, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -187,7 +188,7 @@ class Hub:
         body, headers = files[path], {"X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
         if not _is_stored(path, len(body)):
             return self._ranged(request, body, headers | {"ETag": f'"{_git_hash(body)}"'})
-        digest = sha256(body).hexdigest()
+        digest = _sha256(body)
         self.stored[digest] = body
         headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(body))}
         headers["Location"] = f"{self.store}/{digest}?X-Amz-Signature={SIGNATURE}"
@@ -254,6 +255,12 @@ def _is_stored(path: str, size: int) -> bool:
     return size > 0 and (path.endswith((".parquet", ".gz", ".tar")) or size > 10 << 20)
 
 
+@lru_cache(maxsize=64)
+def _sha256(body: bytes) -> str:
+    return sha256(body).hexdigest()
+
+
+@lru_cache(maxsize=64)
 def _git_hash(body: bytes) -> str:
     return sha1(b"blob %d\0" % len(body) + body).hexdigest()
 
@@ -265,7 +272,7 @@ def _entry(files: dict[str, bytes], path: str) -> dict | None:
         return {"type": "directory", "oid": _git_hash(path.encode()), "size": 0, "path": path} if is_folder else None
     entry = {"type": "file", "oid": _git_hash(body), "size": len(body), "path": path}
     if _is_stored(path, len(body)):
-        entry["lfs"] = {"oid": sha256(body).hexdigest(), "size": len(body), "pointerSize": 134}
+        entry["lfs"] = {"oid": _sha256(body), "size": len(body), "pointerSize": 134}
     return entry
 
 
