@@ -59,6 +59,7 @@ def _reassure(name: str, over: threading.Event) -> None:
     """Write that the program is running each time nothing was written for some seconds; return once `over` is set."""
     from runtime import terminal
 
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # it shall wake the main thread
     begin, wait, does, pause = time.monotonic(), _FIRST, "starting", _FIRST
     while not over.wait(pause):
         passed = time.monotonic() - begin

@@ -9,6 +9,7 @@ from hypothesis import settings
 from runtime import terminal
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
+from runtime.errors import name_flags
 from runtime.storage.paths import as_path
 from tests.sample.make_sample import make_sample
 from tests.support import jvm, spark_jobs
@@ -42,6 +43,7 @@ def flags_of_one_test(monkeypatch):
         monkeypatch.delenv(SUBMIT)
     yield
     terminal.write_as("text")
+    name_flags(False)
 
 
 @pytest.fixture(scope="session")
