@@ -212,7 +212,7 @@ def summary(facts: dict[str, Any]) -> str:
         aligned(_language_lines(facts)),
         _choices(facts),
         [f"warning: {in_one_line(warning)}" for warning in facts["warnings"]],
-        [line for note in facts["notes"] for line in wrap(note, NOTE_WIDTH)],
+        [line for note in facts["notes"] for line in wrap(note, NOTE_WIDTH, break_on_hyphens=False)],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
