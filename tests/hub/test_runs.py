@@ -12,7 +12,7 @@ from tests.support.hub_server import SIGNATURE, TOKEN
 from tests.support.sample_runs import curated, facts
 
 pytestmark = pytest.mark.slow
-KILLS = int(os.environ.get("KILLS", "12"))
+KILLS = int(os.environ.get("KILLS", "3"))
 
 
 @pytest.fixture

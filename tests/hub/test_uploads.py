@@ -22,7 +22,7 @@ from tests.support.refusals import refusal
 from tests.support.written_run import write_run
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of the client
-KILLS = int(os.environ.get("KILLS", "12"))
+KILLS = int(os.environ.get("KILLS", "3"))
 IMAGES = [[("a photo of a dog", "en", [0, 1])], [("ein Hund", "de", [2])], [("a dog", "en", [0])]] * 20
 
 
