@@ -136,7 +136,7 @@ def test_an_archive_of_someone_else_writes_nowhere_else(tmp_path, cache, name):
 def test_matchers_are_the_same_from_one_process_and_from_several(tmp_path):
     entries = Entries.build({"en": ["dog", "black dog"], "ja": ["犬", "黒い犬"], "sw": ["mbwa"]})
     for processes in (1, 2):
-        save_matchers(entries, "unicode", tmp_path / f"by-{processes}", processes)
+        save_matchers(entries, "unicode", tmp_path / f"by-{processes}", processes=processes)
     for code in entries.languages:
         one, several = (Matcher.open(tmp_path / f"by-{processes}" / code) for processes in (1, 2))
         assert one.digest == several.digest
