@@ -68,7 +68,7 @@ class Call:
     def require_orderly(self) -> None:
         """Require that commands beside each other, without other faults, do their work or say why not."""
         for command, said in () if self.disk.is_remote else self.ends:  # there one may find what the other takes away
-            is_refused = self.kind.refuses_finished or "overwrite=True" in (said or "")
+            is_refused = self.kind.refuses_finished or "overwrite" in (said or "")
             assert said is None or is_refused or self._is_kept_out(said), f"beside another command, {command}: {said}"
 
     def _is_kept_out(self, said: str | None) -> bool:

@@ -83,7 +83,7 @@ class Kind:
             remove(path)
             if found["stamp"]:
                 remove(path.with_name(f"_{path.name.partition('.')[0]}.json"))
-        return replace(command, overwrite="overwrite=True" in said)
+        return replace(command, overwrite="overwrite" in said)
 
     def is_other(self, output: Path) -> bool:
         """Return whether a finished folder was made with the other options."""
