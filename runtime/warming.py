@@ -140,9 +140,8 @@ def _call_all(count: str, names: list[str]) -> None:
         resolve_name(name)  # imported once for all processes
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     workers = min(usable_cores(), len(names))
-    with ProcessPoolExecutor(
-        workers, context, _count_kernels, (count,)
-    ) as pool:  # unlike Pool, it notices a killed one
+    # Unlike multiprocessing's Pool, it notices a killed process.
+    with ProcessPoolExecutor(workers, context, _count_kernels, (count,)) as pool:
         for _ in pool.map(_call, names):
             pass
 

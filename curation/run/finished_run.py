@@ -53,8 +53,8 @@ class FinishedRun:
             raise InputError(f"{path} {what}; {EXPECTED}") from None
 
     def __repr__(self) -> str:
-        rows = self.facts["rows"]
-        return f"<Results of {redacted(str(self.path))}: {rows['kept']:,} of {rows['matched']:,} matched images kept>"
+        rows, of = self.facts["rows"], f"{type(self).__name__} of {redacted(str(self.path))}"
+        return f"<{of}: {rows['kept']:,} of {rows['matched']:,} matched images kept>"
 
     @property
     def counted(self) -> tuple[Path, int]:

@@ -196,7 +196,7 @@ class _Task:
         self.tries -= 1
         if not self.tries:
             raise WorkerLost(
-                f"processes were killed {TRIES} times at one task; mostly memory ran out: give fewer cores"
+                f"processes were killed {TRIES} times at one task; mostly memory ran out: give fewer --cores"
             )
         return self
 
