@@ -65,6 +65,7 @@ _DESCRIPTOR = re.compile(r"(?P<number>-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][
 MAX_HEAD = 256 << 10  # bytes of the head of a response, as in browsers
 MAX_CODINGS = 5  # of a body, one around the other, as in curl
 MAX_BYTES = 8 << 20  # of an unpacked page; Common Crawl cuts pages at 1 or 5 MB
+_SOME = 1000  # elements whose spans are lists at once
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK = re.compile(rb"(?:\r\n)?([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
@@ -198,7 +199,8 @@ def elements(page: bytes) -> list[Element]:
     opened = np.empty((len(page) // 4 + 2, 3), np.int32)
     rows = np.empty((len(page) // 9 + 2, html.COLUMNS), np.int32)
     count, stating = html.find_elements(np.frombuffer(page, np.uint8), len(page), frames, opened, rows)
-    spans = rows[:count, : html.WANTED_COLUMNS].tolist()
+    begins = range(0, count, _SOME)  # all rows at once would be lists of 200 MB, of a page full of images
+    spans = (row for k in begins for row in rows[k : min(k + _SOME, count), : html.WANTED_COLUMNS].tolist())
     parsed = [Element(html.KINDS[row[html.KIND]], _attributes(page, row), row[html.PLACES]) for row in spans]
     for number in np.flatnonzero(rows[:count, html.KIND] >= len(html.WANTED)).tolist() if stating else ():
         row, (tag, attributes, _) = rows[number].tolist(), parsed[number]

@@ -8,7 +8,9 @@ from curation.inputs.crawl import html_pages
 from tests.support.crawl_records import of_warc, warc
 from tests.support.nasty_pages import PAGES
 
-SECONDS = 5  # for a page of the largest size, on a machine that has nothing else to do
+NANOSECONDS = (
+    2_000  # of a processor for a byte: an image of 21 bytes takes 300 to 850 a byte; squares would take minutes
+)
 AGAIN = 60_000  # times a piece is repeated: a parser of trees needs seconds to minutes for most of these pages
 
 
@@ -32,10 +34,10 @@ def test_a_long_nasty_page_gives_its_images(name):
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", PAGES)
-def test_a_nasty_page_of_any_size_takes_seconds(name):
+def test_a_nasty_page_of_any_size_takes_a_time_that_its_bytes_bound(name):
     bytes_each = (len(PAGES[name](2000)) - len(PAGES[name](1000))) / 1000
     largest = int(0.9 * html_pages.MAX_BYTES / bytes_each)
     sizes = [10_000, 20_000, 40_000, 80_000, largest]
     seconds = [read(name, times)[1] for times in sizes]
     print(f"{name:30}", *(f"{each:8.3f}" for each in seconds))
-    assert seconds[-1] < SECONDS
+    assert seconds[-1] < NANOSECONDS * 1e-9 * bytes_each * largest
