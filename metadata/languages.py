@@ -31,14 +31,13 @@ that a table of pairs may use for a language, such as its English name, are in l
 tests/support/cldr_names.py.
 """
 
-import csv
 import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib.resources import files
 from unicodedata import combining, normalize
 
 from runtime.errors import InputError, nearest
+from runtime.packages import table_rows
 
 
 @dataclass(frozen=True)
@@ -55,13 +54,8 @@ class Language:
 
 
 def _read() -> tuple[Language, ...]:
-    scripts = {row["code"]: tuple(row["scripts"].split()) for row in rows("scripts.csv")}
-    return tuple(_of_row(row, scripts.get(row["code"], ())) for row in rows("languages.csv"))
-
-
-def rows(table: str) -> csv.DictReader:
-    """Return the rows, as dictionaries, of a CSV file of this package; `table` is its path in the package."""
-    return csv.DictReader(files("metadata").joinpath(table).read_text("utf-8").splitlines())
+    scripts = {row["code"]: tuple(row["scripts"].split()) for row in table_rows("metadata", "scripts.csv")}
+    return tuple(_of_row(row, scripts.get(row["code"], ())) for row in table_rows("metadata", "languages.csv"))
 
 
 def _of_row(row: dict[str, str], scripts: tuple[str, ...]) -> Language:
@@ -166,7 +160,7 @@ def key(name: str) -> str:
 @cache
 def _stated_names() -> dict[str, Language]:
     """Return each language by the `key` of its labels and other names, and by its own exact name (Mon, not mon)."""
-    others = {row["name"]: _BY_CODE[row["code"]] for row in rows("language_names.csv")}
+    others = {row["name"]: _BY_CODE[row["code"]] for row in table_rows("metadata", "language_names.csv")}
     labels = {key(label): language for label, language in _BY_LABEL.items()}
     return others | labels | {language.name: language for language in LANGUAGES}
 

@@ -22,13 +22,13 @@ from metadata.build import Build, merge
 from metadata.config import MetadataConfig
 from metadata.entries import REMEDY, Entries, EntriesOnDisk, digest_of, digest_of_all, named, sha256_of_all
 from metadata.frequency_lists import LICENCE, WORDFREQ
-from metadata.languages import language, rows
+from metadata.languages import language
 from metadata.sources import Sources
 from metadata.wordnet import package_folder
 from metadata.words import ICU_VERSION
 from runtime.errors import InputError
 from runtime.kernel_caches import cache_folder
-from runtime.packages import __version__, require_packages
+from runtime.packages import __version__, require_packages, table_rows
 from runtime.progress import Progress
 from runtime.storage.atomic import Parts
 from runtime.storage.machine_cache import kept, opened, sound
@@ -92,7 +92,7 @@ class Starter(Entries):
     _opened: dict[str, pa.Array]
 
     def __init__(self, folder: Path) -> None:
-        described = {row["language"]: row for row in rows(TABLE)}
+        described = {row["language"]: row for row in table_rows("metadata", TABLE)}
         ends = accumulate((int(row["entries"]) for row in described.values()), initial=0)
         languages = {code: slice(*ids) for code, ids in zip(described, pairwise(ends), strict=True)}
         digests = {code: row["digest"] for code, row in described.items()}

@@ -1,8 +1,9 @@
-"""Name the pip command for missing optional packages, and versions; load plug-ins by entry point.
+"""Name the pip command for missing optional packages, and versions; load plug-ins by entry point; read CSV tables.
 
 A hook (a group of entry points) has parts of this project and parts of other installed packages.
 """
 
+import csv
 import platform
 import re
 import shlex
@@ -11,6 +12,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.resources import files
 from importlib.util import find_spec
 from inspect import signature
 from typing import Any
@@ -175,6 +177,11 @@ def _takes_one(function: Any) -> bool:
     except (TypeError, ValueError):  # no function, or a built-in one
         return False
     return True
+
+
+def table_rows(package: str, table: str) -> list[dict[str, str]]:
+    """Return the rows, as dictionaries, of a CSV file of this project; `table` is its path in the package."""
+    return [*csv.DictReader(files(package).joinpath(table).read_text("utf-8").splitlines())]
 
 
 def versions() -> dict[str, str | None]:

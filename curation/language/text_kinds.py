@@ -19,6 +19,7 @@ from curation.kernels.texts import DIGIT, DOT, LETTER, SPACE, SUFFIX, find_bits,
 from metadata.languages import LANGUAGES, of_label
 from metadata.rules import letter_table
 from runtime.arrow import Strings, string_array, string_buffers
+from runtime.packages import table_rows
 
 SCRIPTS = tuple(sorted({script for language in LANGUAGES for script in language.scripts}))
 _LATIN_BIT = 1 << SCRIPTS.index("Latn")
@@ -27,45 +28,14 @@ _OF_LABEL = re.compile(r"_([A-Z][a-z]{3})$")
 
 LONGEST_NAME = 255  # bytes of the name of a file, on the file systems in use
 
-# The words of the patterns. ASCII letters are compared in lower case.
-ENDINGS = (
-    "jpg jpeg jfif jp2 jxl png apng gif webp avif heic heif bmp tif tiff svg svgz ico eps psd ai indd cr2 cr3 nef "
-    "arw dng orf raf raw rw2 pdf mp4 mov avi webm doc docx ppt pptx"
-).split()
-CAMERAS = "img imgp imag cimg kimg _mg dsc dscn dscf dsci pxl mvi".split()  # with a number: IMG_0450
-PICTURES = (  # with a number: image-1, unnamed (2)
-    "image images img pic pics picture pictures photo photos foto fotos bild imagen imagem immagine afbeelding "
-    "obraz slika kép resim unnamed untitled unbenannt unknown download screenshot thumb thumbnail scan asset "
-    "artboard capture captura"
-).split()
-SHOTS = (  # with a date: Screenshot 2020-01-01 at 10.11.12
-    "screen shot,screenshot,screencap,bildschirmfoto,capture d'écran,capture d’écran,captura de pantalla,"
-    "captura de tela,captura de ecrã,schermata,skärmavbild,schermafbeelding,Снимок экрана,zrzut ekranu,ekran resmi,"
-    "スクリーンショット,截屏,屏幕截图,whatsapp image,whatsapp video,photo,picsart,snapchat"
-).split(",")
-DATE_WORDS = "am pm at um à a o om kl om в v".split()
-COUNTRIES = (
-    "ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz ca "
-    "cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et eu fi fj fk fm fo "
-    "fr ga gd ge gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht hu id ie il im in io iq ir is it je "
-    "jm jo jp ke kg kh ki km kn kp kr kw ky kz la lb lc li lk lr ls lt lu lv ly ma mc md me mg mh mk ml mm mn mo "
-    "mp mq mr ms mt mu mv mw mx my mz na nc ne nf ng ni nl no np nr nu nz om pa pe pf pg ph pk pl pm pn pr ps pt "
-    "pw py qa re ro rs ru rw sa sb sc sd se sg sh si sk sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk "
-    "tl tm tn to tr tt tv tw tz ua ug uk us uy uz va vc ve vg vi vn vu wf ws ye yt za zm zw рф укр срб бел"
-).split()
-GENERIC = (  # of the 1,200 others those that no sentence begins with: Hello.World has lost a space
-    "com net org info biz edu gov mil int mobi asia aero coop museum tel app dev blog shop store online site "
-    "website web tech xyz club recipes photography jetzt wien koeln nyc"
-).split()
-WORD_ELEMENTS = (  # their names are letters or words, so < and the name are not enough
-    "a abbr b big body button center cite code dd dl dt em figure form head hr html i label li link meta object ol "
-    "option p picture pre s section select small source strike sub sup svg td th title tr tt u ul video"
-).split()
-ELEMENTS = (
-    "img br div span font iframe script style strong table tbody thead input blockquote embed noscript h1 h2 h3 h4 "
-    "h5 h6"
-).split()
-ATTRIBUTES = "align alt border class height href id onclick rel sizes src srcset style target title width".split()
+# The words of the patterns by kind. ASCII letters are compared in lower case.
+_WORDS = {row["kind"]: row["words"].split("|") for row in table_rows("curation.language", "text_words.csv")}
+ENDINGS, COUNTRIES, ATTRIBUTES = _WORDS["endings"], _WORDS["countries"], _WORDS["attributes"]
+CAMERAS, PICTURES = _WORDS["cameras"], _WORDS["pictures"]  # with a number: IMG_0450, image-1, unnamed (2)
+SHOTS, DATE_WORDS = _WORDS["shots"], _WORDS["date_words"]  # with a date: Screenshot 2020-01-01 at 10.11.12
+GENERIC = _WORDS["generic"]  # of the 1,200 others those that no sentence begins with: Hello.World has lost a space
+# The names of the first are letters or words, so < and the name are not enough.
+WORD_ELEMENTS, ELEMENTS = _WORDS["word_elements"], _WORDS["elements"]
 
 # No class is \s, \w or \d, which mean other characters to RE2 than to Python.
 _LATIN = r"0-9a-z\x{C0}-\x{24F}"

@@ -15,48 +15,13 @@ from numpy.typing import ArrayLike
 from curation.balancing.thresholds import Distribution
 from curation.report.facts import Run
 from curation.report.language_table import largest
+from runtime.packages import table_rows
 from runtime.wording import number, percent, short
 
-DROPPED = {
-    "bad_encoding": "pages in an encoding, or packed in a way, that cannot be undone",
-    "bad_file": "files that are not of the kind that their name says",
-    "bad_http": "records whose HTTP answer cannot be read",
-    "bad_json": "records or lines that are not a JSON object",
-    "bad_link": "links of a page that are not an object",
-    "bad_page_url": "pages whose own URL cannot be read, or whose URL or base has over 4,096 characters",
-    "bad_record": "records that are damaged or incomplete",
-    "bad_row": "rows with too few or too many fields",
-    "bad_text": "texts that are only white space, or not a string",
-    "bad_url": "texts of images whose URL cannot be read",
-    "bad_utf8": "texts or URLs that are not valid Unicode",
-    "corrupt_file": "damaged files; what comes before the damage is used",
-    "corrupt_gzip": "damaged gzip members",
-    "duplicate_text": "texts that the same image already has",
-    "empty_text": "texts without any character",
-    "empty_url": "texts of images without a URL",
-    "excluded_domain": "texts of images on an excluded domain",
-    "excluded_hash": "texts of images whose hash is listed",
-    "excluded_page": "texts of images on pages of an excluded domain",
-    "excluded_regex": "texts of images whose URL matches an excluded pattern",
-    "excluded_uid": "texts of images excluded by uid",
-    "excluded_url": "texts of images excluded by URL",
-    "long_line": "lines that are too long to be read",
-    "no_text": "images without any text",
-    "not_http": "texts of images whose URL is not http or https",
-    "text_over_limit": "texts beyond the largest number that one image may have",
-    "too_large": "records that are too large to be read",
-    "truncated": "files or gzip members that end too early",
-    "url_in_text": "rows of a table whose text is an http or https URL, and whose URL is none",
-}
+_REASONS = table_rows("curation.report", "reasons.csv")
+DROPPED = {row["reason"]: row["meaning"] for row in _REASONS if row["counted"] == "dropped"}
 # Reasons why the language of a text is undetermined: such a text counts as `other`, whatever its label says.
-UNDETERMINED = {
-    "file_name": "the text is the name of a file",
-    "address": "the text is an address of the web or of a mailbox",
-    "html": "the text holds HTML",
-    "no_letters": "the text holds no letter",
-    "script": "all letters are of scripts in which the language of the label is not written",
-    "score": "the model gives the label a lower score than is asked for",
-}
+UNDETERMINED = {row["reason"]: row["meaning"] for row in _REASONS if row["counted"] == "undetermined"}
 LABEL = 32  # most characters of the label of a condition
 
 WIDTH, HEIGHT = 420, 298

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metadata.languages import language
+from runtime.packages import table_rows
 from runtime.terminal import in_one_line
 from runtime.wording import decimal, number, percent, quotient
 
@@ -32,52 +33,20 @@ class Column:
         return quotient(row[self.name], row[self.whole]) if self.whole else row.get(self.name)
 
 
-TEXTS = Column("texts", "texts", number, "texts of images; repeated texts of the same image are counted once")
-KEPT = Column("kept", "kept", number, "images kept with a text in the language")
-BY_MODEL = Column(
-    "by model",
-    "identified",
-    number,
-    "texts whose language the model identified; the other texts came with their language",
-)
-MEAN_SCORE = Column(
-    "mean score", "mean_score", decimal, "of the model; a low one is a sign of junk such as file names", False
-)
-SHARE = Column("share", "matched", percent, "of texts that are matched", whole="texts")
-T = Column("t", "t", number, "the threshold: an entry with a higher count keeps about t of its texts", False)
-TAIL_SHARE = Column(
-    "tail share", "tail_share", percent, "share of matches with entries whose count is less than t", False
-)
+_FORMATS: dict[str, Callable[[Any], str]] = {"number": number, "decimal": decimal, "percent": percent}
 
-COLUMNS = (
-    TEXTS,
-    KEPT,
-    Column("expected", "expected", number, "images kept on average over many seeds"),
-    BY_MODEL,
-    MEAN_SCORE,
-    Column("matched", "matched", number, "texts that contain at least one entry"),
-    SHARE,
-    Column("entries", "entries", number, "entries of the language in the metadata"),
-    Column("seen", "entries_seen", number, "entries that are in at least one text"),
-    Column("matches", "matches", number, "pairs of a text and an entry in it"),
-    T,
-    TAIL_SHARE,
-)
-DOUBTS = (
-    TEXTS,
-    BY_MODEL,
-    Column("doubtful", "doubtful", percent, "of these, with a score below 0.5", whole="identified"),
-    Column("other script", "other_script", number, "texts whose letters are all of scripts of other languages"),
-    KEPT,
-    Column("kept doubtful", "kept_doubtful", number, "images kept with a text whose score is below 0.5"),
-    Column(
-        "kept by numbers",
-        "kept_without_letters",
-        number,
-        "images kept with a text in which no entry has two letters: for numbers and single letters alone",
-    ),
-)
-CONSOLE = {"texts": TEXTS, "matched": SHARE, "mean score": MEAN_SCORE, "t": T, "tail share": TAIL_SHARE, "kept": KEPT}
+
+def _column(row: Mapping[str, str]) -> Column:
+    is_summed, whole = row["summed"] == "yes", row["whole"] or None
+    return Column(row["heading"], row["name"], _FORMATS[row["format"]], row["meaning"], is_summed, whole)
+
+
+_BY_HEADING = {row["heading"]: _column(row) for row in table_rows("curation.report", "language_columns.csv")}
+_HEADINGS = "texts,kept,expected,by model,mean score,matched,share,entries,seen,matches,t,tail share"
+_HEADINGS_OF_DOUBTS = "texts,by model,doubtful,other script,kept,kept doubtful,kept by numbers"
+COLUMNS, DOUBTS = ([_BY_HEADING[name] for name in names.split(",")] for names in (_HEADINGS, _HEADINGS_OF_DOUBTS))
+CONSOLE = {name: _BY_HEADING[name] for name in ("texts", "matched", "mean score", "t", "tail share", "kept")}
+CONSOLE["matched"] = _BY_HEADING["share"]
 SUMMED = {column.name for column in (*COLUMNS, *DOUBTS) if column.is_summed}
 
 

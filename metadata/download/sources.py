@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from metadata.languages import LANGUAGES, Language, language
 from runtime.errors import InputError, ParameterError
+from runtime.packages import table_rows
 
 _DATE = re.compile(r"-\d{8}-")
 _KINDS = {32: "md5", 40: "sha1", 64: "sha256"}  # checksums by their number of hex digits
@@ -45,29 +46,13 @@ PAGEVIEW_DAYS = [date(2024, 1, 1) + timedelta(i) for i in range(366)]  # DRAWN_D
 DRAWN_DAYS = 26  # one hour of each day is fetched: a file of about 50 MB with all Wikipedias
 
 NLTK_INDEX = "index.xml"  # below NLTK; has checksums as attributes
-# Releases without published checksums, as the index of the package wn 1.1.1 lists them; untried, too.
-OMW = "https://github.com/omwn/omw-data/releases/download/v2.0"
-OMW_LEXICONS = (  # names of lexicons, with the language's ISO 639-3 code behind a colon if it is not the name
-    "arb bg:bul ca:cat cmn da:dan el:ell en:eng es:spa eu:eus fi:fin fr:fra gl:glg he:heb hr:hrv id:ind is:isl it:ita"
-    " iwn:ita ja:jpn lt:lit nb:nob nl:nld nn:nno pl:pol pt:por ro:ron sk:slk sl:slv sq:als sv:swe th:tha zsm"
-)
-
-# The wordnets that --download-wordnets can name: URLs, and the languages of each. English entries are names of synsets,
+# The wordnets that --download-wordnets can name: URLs, untried, and the languages of each. Releases of OMW have no
+# published checksums; their URLs are those in the index of the package wn 1.1.1. English entries are names of synsets,
 # which the files of Princeton and the members of synsets in Open English WordNet give. It is not known whether the
 # English files of OMW do.
-WORDNETS = {
-    "wordnet": {f"{NLTK}/packages/corpora/wordnet.zip": "eng"},
-    "omw-1.4": {
-        f"{NLTK}/packages/corpora/omw-1.4.zip": "als arb bul cat cmn dan ell eus fin fra glg heb hrv ind isl ita jpn"
-        " lit nld nno nob pol por ron slk slv spa swe tha zsm"
-    },
-    "omw-2.0": {
-        f"{OMW}/omw-{name}-2.0.tar.xz": code or name
-        for name, _, code in (lexicon.partition(":") for lexicon in OMW_LEXICONS.split())
-    },
-    "oewn-2025": {"https://en-word.net/static/english-wordnet-2025.xml.gz": "eng"},
-    "odenet-1.4": {"https://github.com/hdaSprachtechnologie/odenet/releases/download/v1.4/odenet-1.4.tar.xz": "deu"},
-}
+WORDNETS: dict[str, dict[str, str]] = {}
+for _row in table_rows("metadata.download", "wordnets.csv"):
+    WORDNETS.setdefault(_row["name"], {})[_row["url"]] = _row["languages"]
 
 Item = TypeVar("Item")
 

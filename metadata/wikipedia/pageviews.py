@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metadata.languages import is_wikipedia, rows
+from metadata.languages import is_wikipedia
 from metadata.wikipedia.dumps import CutError, pieces
 from runtime.arrow import gather
 from runtime.errors import InputError
+from runtime.packages import table_rows
 from runtime.storage.listing import files_at
 
 _ESCAPE = "%[0-9A-Fa-f]{2}"
@@ -41,9 +42,8 @@ _INTERWIKI = frozenset(
     "b c commons d foundation m meta mw n q s species v voy w wikibooks wikidata wikinews wikipedia wikiquote "
     "wikisource wikispecies wikiversity wikivoyage wikt wiktionary wmf".split()
 )
-MAIN_PAGES = frozenset(
-    title for row in rows("wikipedia/namespaces.csv") for title in row["main_pages"].split("|") if title
-)
+_NAMESPACES = table_rows("metadata", "wikipedia/namespaces.csv")
+MAIN_PAGES = frozenset(title for row in _NAMESPACES for title in row["main_pages"].split("|") if title)
 
 VIEWS = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("views", pa.int64())])
 
@@ -214,7 +214,7 @@ def _wikipedia(project: bytes) -> tuple[str, int] | None:
 
 def _by_wikipedia(column: str) -> dict[str, frozenset[str]]:
     names: dict[str, set[str]] = defaultdict(set)
-    for row in rows("wikipedia/namespaces.csv"):
+    for row in _NAMESPACES:
         for code in row["wikipedia"].split():
             names[code].update(_folded(row[column].split("|")))
     return {code: frozenset(named | names[_EVERYWHERE]) for code, named in names.items()}

@@ -15,10 +15,10 @@ from curation import Results, curate
 from metadata import InputError, starter
 from metadata.config import MetadataConfig
 from metadata.entries import ENTRIES, Entries, digest_of, sha256_of
-from metadata.languages import rows
 from metadata.starter import starter_metadata
 from runtime import packages
 from runtime.engine.local import Local
+from runtime.packages import table_rows
 from runtime.progress import Progress
 from tests.support.checkout import ROOT
 from tests.support.flips import flip
@@ -145,7 +145,7 @@ def test_the_table_describes_what_the_packages_give(packages_alone):
     entries = starter_metadata(CONFIG)
     whole = starter._whole(packages_alone / "whole", CONFIG)
     assert {code: sha256_of(whole.of(code)) for code in whole.languages} == {
-        row["language"]: row["sha256"] for row in rows(starter.TABLE)
+        row["language"]: row["sha256"] for row in table_rows("metadata", starter.TABLE)
     }
     assert (entries.digests, entries.digest, entries.languages) == (whole.digests, whole.digest, whole.languages)
     assert entries.about == whole.about

@@ -24,6 +24,7 @@ import pyarrow.csv as pa_csv
 
 from runtime.arrow import gather
 from runtime.errors import InputError
+from runtime.packages import table_rows
 from runtime.storage.listing import name_of
 
 LONGEST_LINE = 4 << 20  # characters; a longer line is no pair, and might not fit into memory
@@ -46,39 +47,18 @@ class Signature:
 
     pattern: bytes  # matches the first bytes
     what: str
-    remedy: str = "unpack it first"
+    remedy: str
 
     def refusal(self, path: str) -> InputError:
         """Return the error for the file at `path`, whose name says something else."""
         return InputError(f"{path} is {self.what}, not what its name says; {self.remedy}")
 
 
-_AS_TABLE = "give it as Parquet, JSON lines, CSV or TSV"
-PARQUET, GZIP, ZSTD = (
-    Signature(rb"PAR1", "Parquet", "give it the ending .parquet"),
-    Signature(rb"\x1f\x8b", "packed by gzip"),
-    Signature(rb"\x28\xb5\x2f\xfd", "packed by zstd"),
-)
-SIGNATURES = (
-    PARQUET,
-    GZIP,
-    ZSTD,
-    Signature(rb"BZh[1-9]1AY&SY", "packed by bzip2"),
-    Signature(rb"\xfd7zXZ\0", "packed by xz"),
-    Signature(rb"7z\xbc\xaf", "a 7z archive"),
-    Signature(rb"PK\x03\x04", "a ZIP archive or an Excel file"),
-    Signature(rb".{257}ustar", "a tar archive"),
-    Signature(rb"\xff\xfe|\xfe\xff", "UTF-16", "save it as UTF-8, as iconv -f utf-16 -t utf-8 does"),
-    Signature(rb"PARE", "encrypted Parquet", "decrypt it first"),
-    Signature(rb"ARROW1\0", "an Arrow file", _AS_TABLE),
-    Signature(rb"Obj\x01", "Avro", _AS_TABLE),
-    Signature(rb"\x89HDF\r\n", "HDF5", _AS_TABLE),
-    Signature(rb"SQLite format 3\0", "a database of SQLite", _AS_TABLE),
-    Signature(rb"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel file", _AS_TABLE),
-    Signature(rb"%PDF-", "a PDF", _AS_TABLE),
-    Signature(rb"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself by git lfs pull"),
-    Signature(rb"(?i)\s*<(!doctype html|html)", "a page in HTML", "look whether it was downloaded as it should"),
-)
+SIGNATURES = [
+    Signature(row["pattern"].encode(), row["what"], row["remedy"])
+    for row in table_rows("curation.inputs.tables", "signatures.csv")
+]
+PARQUET, GZIP, ZSTD = SIGNATURES[:3]
 _FIRST_BYTES = 512
 
 
