@@ -63,22 +63,17 @@ class Sizes:
 
     def facts(self, is_choice: bool) -> dict[str, Any]:
         """Return the entry `sizes` of run.json: a curve and, if `is_choice`, thresholds that keep about SHARES."""
-        limiting = [
-            distribution.ascending
-            for code, distribution in self.distributions.items()
-            if self.config.one_threshold or code == ENGLISH
-        ]
-        limit = unlimited_threshold(np.concatenate(limiting))
+        english = self.languages.get(ENGLISH, slice(0))
+        limit = unlimited_threshold(self.counts if self.config.one_threshold else self.counts[english])
         tried = np.unique(np.geomspace(1, limit, TRIED).round().astype(np.int64)).tolist()
-        rows = zip(tried, self.at(tried), map(self._tail_share, tried), strict=True)
-        curve = [{"t": t, "images": round(size), "tail_share": share} for t, size, share in rows]
+        curve = [
+            {"t": t, "images": round(size), "tail_share": self._thresholds(t).tail_share}
+            for t, size in zip(tried, self.at(tried), strict=True)
+        ]
         sized = [threshold_for_size(self.at, share * self.images, limit) for share in SHARES if is_choice]
-        choices = {choice.threshold: round(choice.size) for choice in sized}
-        return {
-            "judged": self.judged,
-            "curve": curve,
-            "choices": [{"t": t, "images": size} for t, size in choices.items()],
-        }
+        images_by_threshold = {choice.threshold: round(choice.size) for choice in sized}
+        choices = [{"t": t, "images": images} for t, images in images_by_threshold.items()]
+        return {"judged": self.judged, "curve": curve, "choices": choices}
 
     def at(self, candidates: list[int]) -> list[float]:
         """Return the expected number of images at each of the English thresholds."""
@@ -90,9 +85,6 @@ class Sizes:
 
     def _thresholds(self, t: int) -> Thresholds:
         return thresholds_at(t, self.distributions, self.config)
-
-    def _tail_share(self, t: int) -> float:
-        return self._thresholds(t).tail_share
 
 
 def _first(file: OwnFile, rows: int) -> Sequence[pa.RecordBatch]:

@@ -122,10 +122,12 @@ class CountedEntries:
     @classmethod
     def open(cls, path: str | Path, digest: str | None = None) -> "CountedEntries":
         """Read the file at `path`; InputError if it is damaged, or if the metadata's digest is not `digest`."""
-        counts_path = counts_file(as_path(path))
-        with refusing(counts_path):
+        url = as_path(path)
+        checksums = (read_json(url.with_name("run.json")) or {}).get("checksums", {})  # of the run in the same folder
+        counts_file = OwnFile(url, checksums.get(url.name), "run the same command of curate again")
+        with refusing(counts_file):
             try:
-                with intact(counts_path) as local, open_parquet(local) as file:
+                with intact(counts_file) as local, open_parquet(local) as file:
                     counted = cls._read(file, path)
             except FileNotFoundError as error:
                 raise InputError(f"no counts at {path}; give the counts.parquet of a finished run") from error
@@ -196,12 +198,6 @@ def slices_of(sizes: str | bytes) -> dict[str, slice]:
 
 def _end(languages: Mapping[str, slice]) -> int:
     return max((ids.stop for ids in languages.values()), default=0)
-
-
-def counts_file(path: Path) -> OwnFile:
-    """Return the file of counts at `path`, with the checksum that run.json in the same folder states for it, if any."""
-    facts = read_json(path.with_name("run.json")) or {}
-    return OwnFile(path, facts.get("checksums", {}).get(path.name), "run the same command of curate again")
 
 
 def entry_ids(entries: pa.Array, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -357,10 +353,7 @@ class Thresholds:
     def unlimited(cls, counts: Mapping[str, ArrayLike | Distribution]) -> "Thresholds":
         """Return thresholds above all counts: every entry is in the tail, and every rate is 1."""
         distributions = {language: Distribution.of(of_language) for language, of_language in counts.items()}
-        return cls(
-            1.0,
-            {language: unlimited_threshold(distribution.ascending) for language, distribution in distributions.items()},
-        )
+        return cls(1.0, {code: unlimited_threshold(of_code.ascending) for code, of_code in distributions.items()})
 
 
 def thresholds_at(t: int, counts: Mapping[str, ArrayLike | Distribution], config: CurationConfig) -> Thresholds:

@@ -243,14 +243,16 @@ def _canonical(values: pa.Array) -> list[str]:
     return [canonical(value) for value in values.to_pylist()]
 
 
-def _is_hash(values: pa.Array, size: int) -> np.ndarray:
-    return flags(pc.match_substring_regex(values, f"^[0-9a-fA-F]{{{2 * size}}}$"))
+def _hash_kind(name: str, size: int) -> Kind:
+    """Return the kind of hashes of `size` bytes; their form is big-endian numbers, uint64[hash, size / 8]."""
 
+    def words(values: pa.Array) -> np.ndarray:
+        spelt = bytes.fromhex("".join(values.to_pylist()))
+        return np.frombuffer(spelt, ">u8").astype(np.uint64).reshape(-1, size // 8)
 
-def _words(values: pa.Array, size: int) -> np.ndarray:
-    """Return hashes of `size` bytes, given in hexadecimal, as big-endian numbers, uint64[hash, size / 8]."""
-    spelt = bytes.fromhex("".join(values.to_pylist()))
-    return np.frombuffer(spelt, ">u8").astype(np.uint64).reshape(-1, size // 8)
+    digits = f"^[0-9a-fA-F]{{{2 * size}}}$"
+    expected = f"{name} hash; expected {2 * size} hexadecimal digits"
+    return Kind(lambda values: flags(pc.match_substring_regex(values, digits)), words, expected)
 
 
 _is_domain = _each(lambda value: is_domain(canonical(value)))
@@ -272,12 +274,7 @@ KINDS = {
 }
 HASHES = {"sha256": 32, "md5": 16, "pdq": 32}  # kind of hash → its length in bytes
 
-KINDS |= {
-    name: Kind(
-        partial(_is_hash, size=size), partial(_words, size=size), f"{name} hash; expected {2 * size} hexadecimal digits"
-    )
-    for name, size in HASHES.items()
-}
+KINDS |= {name: _hash_kind(name, size) for name, size in HASHES.items()}
 
 _NO_FORM = (
     "neither a uid (32 hexadecimal digits) nor a URL (https://...) nor a domain (example.org); "

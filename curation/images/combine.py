@@ -253,24 +253,18 @@ OF_IMAGE = {
 
 def _tally_languages(rows: pa.RecordBatch, has_match: pa.Array, tallies: Tallies) -> None:
     columns = {
-        "language": rows["language"],
         "score": rows["lid_score"],
-        "found": has_match.cast(pa.int64()),
-        "low": pc.less(rows["lid_score"], DOUBTFUL_SCORE).cast(pa.int64()),
-        "foreign": is_foreign(rows["text"], rows["language"].dictionary_encode()).astype(np.int64),
+        "matched": has_match.cast(pa.int64()),
+        "doubtful": pc.less(rows["lid_score"], DOUBTFUL_SCORE).cast(pa.int64()),
+        "other_script": is_foreign(rows["text"], rows["language"].dictionary_encode()).astype(np.int64),
     }
-    sums = (
-        pa.table(columns)
-        .group_by("language", use_threads=False)
-        .aggregate([("found", "count"), ("score", "count"), *((name, "sum") for name in columns if name != "language")])
-    )
+    groups = pa.table({"language": rows["language"], **columns}).group_by("language", use_threads=False)
+    sums = groups.aggregate([("matched", "count"), ("score", "count"), *((name, "sum") for name in columns)])
     for row in sums.to_pylist():
-        tallies.add("language.texts", row["found_count"], row["language"])
-        tallies.add("language.matched", row["found_sum"], row["language"])
+        tallies.add("language.texts", row["matched_count"], row["language"])
         tallies.add("language.identified", row["score_count"], row["language"])
-        tallies.add("language.score", row["score_sum"] or 0.0, row["language"])
-        tallies.add("language.doubtful", row["low_sum"] or 0, row["language"])
-        tallies.add("language.other_script", row["foreign_sum"], row["language"])
+        for name in columns:
+            tallies.add(f"language.{name}", row[f"{name}_sum"] or 0, row["language"])
 
 
 def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:

@@ -63,8 +63,8 @@ class Format:
     name: str
     endings: tuple[str, ...]  # extensions of files, without .gz or .zst
     reader: ReadFile
-    check: LookInto | None  # None: the format has no columns
-    pair_bytes: int  # rough number of compressed input bytes per pair that reaches grouping
+    check: LookInto | None = None  # None: the format has no columns
+    pair_bytes: int = 100  # rough number of compressed input bytes per pair that reaches grouping
     seconds_a_gb: float = 12  # core-seconds to read a GB of compressed input: tests/bench/MEASURED.md
     typical_bytes: int = 0  # size of a file, if asking for sizes would take a request per file
     reading: Reading = AHEAD
@@ -87,51 +87,18 @@ class Format:
         return unpack(file, path) if self.is_packed else file
 
 
+def _of_crawl(read: ReadFile) -> ReadFile:
+    """Return the reader of a format without columns, given its reader, which takes no options."""
+    return lambda file, path, options, tally: read(file, tally, path)
+
+
 OWN = (
-    Format(
-        name="wat",
-        endings=(".wat.gz",),
-        reader=lambda file, path, options, tally: wat.read(file, tally, path),
-        check=None,
-        pair_bytes=500,
-        seconds_a_gb=13,
-        typical_bytes=200 << 20,  # about the size of Common Crawl's files, as for WARC
-    ),
-    Format(
-        name="warc",
-        endings=(".warc.gz",),
-        reader=lambda file, path, options, tally: warc.read(file, tally, path),
-        check=None,
-        pair_bytes=2000,
-        seconds_a_gb=23,
-        typical_bytes=1 << 30,
-    ),
-    Format(
-        name="parquet",
-        endings=(".parquet",),
-        reader=parquet.read,
-        check=parquet.check,
-        pair_bytes=100,
-        reading=AS_ASKED,
-        checking=AS_ASKED,
-        is_split=True,
-    ),
-    Format(
-        name="json",
-        endings=(".jsonl", ".ndjson", ".json"),
-        reader=text.read_json,
-        check=text.check_json,
-        pair_bytes=100,
-        is_packed=True,
-    ),
-    Format(
-        name="csv",
-        endings=(".csv", ".tsv"),
-        reader=text.read_delimited,
-        check=text.check_delimited,
-        pair_bytes=100,
-        is_packed=True,
-    ),
+    # The typical sizes are about those of Common Crawl's files.
+    Format("wat", (".wat.gz",), _of_crawl(wat.read), pair_bytes=500, seconds_a_gb=13, typical_bytes=200 << 20),
+    Format("warc", (".warc.gz",), _of_crawl(warc.read), pair_bytes=2000, seconds_a_gb=23, typical_bytes=1 << 30),
+    Format("parquet", (".parquet",), parquet.read, parquet.check, reading=AS_ASKED, checking=AS_ASKED, is_split=True),
+    Format("json", (".jsonl", ".ndjson", ".json"), text.read_json, text.check_json, is_packed=True),
+    Format("csv", (".csv", ".tsv"), text.read_delimited, text.check_delimited, is_packed=True),
 )
 
 
@@ -413,16 +380,9 @@ def _group_sample(files: list[Input], options: TableOptions) -> InputSample:
     columns: dict[str, list[str]] = {}
     for field, name in dict.fromkeys(item for glance in glances for item in glance.columns.items()):
         columns.setdefault(field, []).append(name)
-    density = sum(pairs) / max(1, sum(file.size for file in chosen))
-    return InputSample(
-        format=files[0].format,
-        dialect=files[0].dialect,
-        files=files,
-        columns=columns,
-        rows=pa.concat_tables(rows),
-        tally=sum(tallied, Counter()),
-        pairs=density * sum(file.size for file in files),
-    )
+    all_pairs = sum(pairs) / max(1, sum(file.size for file in chosen)) * sum(file.size for file in files)
+    tally, first = sum(tallied, Counter[str]()), files[0]
+    return InputSample(first.format, first.dialect, files, columns, pa.concat_tables(rows), tally, all_pairs)
 
 
 def _look(source: Input, options: TableOptions) -> tuple[Glance, pa.Table, Counter[str], float]:

@@ -17,16 +17,7 @@ from runtime.tallies import Tallies, TaskResult
 
 CUT = "cut_text"
 BAD_FILES = ("bad_file", "corrupt_file", "truncated")  # a file has at most one of these, because reading ends there
-BAD_RECORDS = (
-    "bad_encoding",
-    "bad_http",
-    "bad_json",
-    "bad_record",
-    "bad_row",
-    "corrupt_gzip",
-    "long_line",
-    "too_large",
-)
+BAD_RECORDS = (*"bad_encoding bad_http bad_json bad_record bad_row corrupt_gzip long_line too_large".split(),)
 DAMAGED = "damaged"  # facts: an input's path, its number of bad files and records, and the line of the first, or 0
 SHARED_UIDS = "shared_uids"  # tally of the uids that an input gave to several URLs
 SHARED = "shared_uid"  # facts: such a uid and two of its URLs; one per task

@@ -262,16 +262,8 @@ def _read_quantiser(file: _Cursor, columns: int) -> tuple[int, int, np.ndarray]:
     return parts, size, file.skip(4 * CENTROIDS * dimension).view("<f4").astype(np.float32)
 
 
-_HEADER = Header(
-    version=_VERSION,
-    width=LANES,
-    word_ngrams=1,
-    loss=HIERARCHICAL_SOFTMAX,
-    kind=SUPERVISED,
-    buckets=BUCKETS,
-    shortest_ngram=2,
-    longest_ngram=4,
-)
+# Of lid.176.ftz: no n-grams of words, and those of 2 to 4 characters.
+_HEADER = Header(_VERSION, LANES, 1, HIERARCHICAL_SOFTMAX, SUPERVISED, BUCKETS, shortest_ngram=2, longest_ngram=4)
 
 
 @dataclass(frozen=True)
@@ -387,22 +379,9 @@ def read_words(model: ModelFile) -> DictionaryWords | None:
     slots = np.full(1 << (2 * len(dictionary.entries)).bit_length(), -1, np.int32)
     index_entries(model.bytes, dictionary.entries, slots)
     end, end_hash = number_of(model.bytes, dictionary.entries, slots, np.frombuffer(_END, np.uint8))
-    return DictionaryWords(
-        model.bytes,
-        dictionary.entries,
-        slots,
-        count,
-        end if end < count else -1,
-        end_hash,
-        max(header.buckets, 1),
-        header.shortest_ngram,
-        header.longest_ngram,
-        header.word_ngrams,
-        pruned,
-        kept,
-        before,
-        dictionary.ranks[order],
-    )
+    words = model.bytes, dictionary.entries, slots, count, end if end < count else -1, end_hash
+    ngrams = max(header.buckets, 1), header.shortest_ngram, header.longest_ngram, header.word_ngrams
+    return DictionaryWords(*words, *ngrams, pruned, kept, before, dictionary.ranks[order])
 
 
 def read_output(model: ModelFile) -> OutputMatrix | None:

@@ -17,7 +17,7 @@ from functools import lru_cache, partial
 from itertools import chain
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -55,17 +55,12 @@ PROCESS_ENTRIES = 2_000_000  # entries per process: they take two seconds to bui
 _entries = lru_cache(maxsize=1)(Entries.of_strings)
 
 
-class Finder(Protocol):
-    """Finds the entries of one language: a Matcher, or an AhoCorasick automaton."""
-
-    def find(self, texts: pa.Array) -> pa.Array:
-        """Return the positions, in the language's list, of the entries in each text, as list<int32>."""
-
-
 class Finders:
     """The finders of all languages; each is opened or built when the first text of its language is searched."""
 
-    def __init__(self, ids: dict[str, range], finder_of: Callable[[str], Finder], one_list: str | None = None) -> None:
+    def __init__(
+        self, ids: dict[str, range], finder_of: Callable[[str], Matcher | AhoCorasick], one_list: str | None = None
+    ) -> None:
         self._ids, self._finder_of, self._one_list = ids, lru_cache(maxsize=None)(finder_of), one_list
 
     def of_one_list(self, language: str | None) -> Finders:

@@ -75,12 +75,9 @@ class Run:
             "languages": {code: self._threshold_row(code) for code in self.codes()},
         }
 
-    def run_json(self) -> dict[str, Any]:
-        """Return the content of run.json, without the checksums of files."""
-        return self._run_json
-
     @cached_property
-    def _run_json(self) -> dict[str, Any]:
+    def run_json(self) -> dict[str, Any]:
+        """The content of run.json, without the checksums of files."""
         facts = {
             "version": VERSION,
             "parameters": asdict(self.config),
@@ -103,7 +100,10 @@ class Run:
             "retries": self.matched["retries"],
             "downloads": self.downloads,
             "gate": self.gate,
-            "expected": self._expected(),
+            "expected": {
+                "kept": self.curated["expected"],
+                "standard_deviation": math.sqrt(self.curated["variance"]),
+            },
             **({} if self._least_size is None else {"least_size": self._least_size}),
             **({"sizes": self.sizes} if self.sizes else {}),
             "tail_share": self.thresholds.tail_share,
@@ -167,9 +167,6 @@ class Run:
         """Return the pairs that were read for each licence that pages state, and the rows kept if these state it."""
         licenses = {"licenses": licenses_in(self.matched, TALLY)}
         return licenses | ({"kept_licenses": licenses_in(self.curated)} if LICENSE in self.config.extra_columns else {})
-
-    def _expected(self) -> dict[str, float]:
-        return {"kept": self.curated["expected"], "standard_deviation": math.sqrt(self.curated["variance"])}
 
     @cached_property
     def distributions(self) -> dict[str, Distribution]:

@@ -91,28 +91,24 @@ def write_report(path: str | PathLike[str], run: Run, rates: np.ndarray, rows: R
 
 def render(run: Run, rates: np.ndarray, rows: Rows) -> str:
     """Return the HTML of the report; the arguments are those of `write_report`."""
-    facts = run.run_json()
-    return (
-        environment()
-        .get_template("report.html")
-        .render(
-            facts=facts,
-            warnings=warnings(facts),
-            funnel=charts.funnel(facts),
-            expected=charts.expected(facts),
-            dropped=charts.reasons(facts["dropped"], charts.DROPPED),
-            undetermined=charts.reasons(facts["undetermined"], charts.UNDETERMINED),
-            columns=languages.COLUMNS,
-            doubts=languages.DOUBTS,
-            sums=languages.sums,
-            thresholds=charts.thresholds(facts["languages"]),
-            curve=charts.sizes(facts),
-            distributions=charts.distributions(run),
-            head_and_tail=charts.head_and_tail(run, rates),
-            rates=rates,
-            samples=samples_of(rows, run, rates),
-            sections=[observed.section for observed in run.observed.values() if observed.section],
-        )
+    facts, template = run.run_json, environment().get_template("report.html")
+    return template.render(
+        facts=facts,
+        warnings=warnings(facts),
+        funnel=charts.funnel(facts),
+        expected=charts.expected(facts),
+        dropped=charts.reasons(facts["dropped"], charts.DROPPED),
+        undetermined=charts.reasons(facts["undetermined"], charts.UNDETERMINED),
+        columns=languages.COLUMNS,
+        doubts=languages.DOUBTS,
+        sums=languages.sums,
+        thresholds=charts.thresholds(facts["languages"]),
+        curve=charts.sizes(facts),
+        distributions=charts.distributions(run),
+        head_and_tail=charts.head_and_tail(run, rates),
+        rates=rates,
+        samples=samples_of(rows, run, rates),
+        sections=[observed.section for observed in run.observed.values() if observed.section],
     )
 
 

@@ -54,9 +54,7 @@ def warnings(facts: dict[str, Any]) -> list[Sentence]:
     """Return the warnings of a run; `facts` is the content of run.json without the warnings."""
     checked = (_of_languages(facts["languages"], check) for check in CHECKS if check.asks(facts["parameters"]))
     return [
-        *_of_metadata(facts.get("metadata", {})),
-        *_empty(facts),
-        *_of_size(facts),
+        *_of_run(facts),
         *_of_files(facts),
         *_of_rows(facts),
         *_of_exclusion(facts),
@@ -71,11 +69,6 @@ def _listed(items: Iterable[tuple[str, ...]]) -> Iterator[str]:
         if place:
             yield ", "
         yield from item
-
-
-def _of_metadata(about: dict[str, Any]) -> Iterator[Sentence]:
-    if about.get("starter"):
-        yield (starter(about),)
 
 
 def starter(about: dict[str, Any]) -> str:
@@ -132,12 +125,11 @@ def _why_unmatched(facts: dict[str, Any]) -> str:
     return f"the texts are in {texts}, and the entries are of {names}"
 
 
-def _empty(facts: dict[str, Any]) -> Iterator[Sentence]:
+def _of_run(facts: dict[str, Any]) -> Iterator[Sentence]:
+    if facts.get("metadata", {}).get("starter"):
+        yield (starter(facts["metadata"]),)
     if why := nothing_kept(facts):
         yield (why,)
-
-
-def _of_size(facts: dict[str, Any]) -> Iterator[Sentence]:
     if (least := facts.get("least_size")) is not None:
         asked = facts["parameters"]["target_size"]
         yield (

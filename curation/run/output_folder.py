@@ -207,7 +207,7 @@ class Output:
         self.checksums.update({"counts.parquet": counts, "thresholds.json": thresholds, "report.html": report})
         write_json(self.path / "times.json", {"stages": times})
         self.owner.require()
-        write_json(self.path / "run.json", run.run_json() | {"checksums": dict(sorted(self.checksums.items()))})
+        write_json(self.path / "run.json", run.run_json | {"checksums": dict(sorted(self.checksums.items()))})
         interrupts.complete()
 
     def retract_results(self) -> None:

@@ -33,6 +33,10 @@ from runtime.storage.own_files import OwnFile
 from runtime.tallies import TaskResult
 
 PDQ, PDQ_BITS = "pdq", 256
+# Numbers of the config on which matched images depend, as made_from names them.
+_OF_MATCHING = (
+    *("max_texts", "max_text_length", "min_language_score", "min_language_scores", "no_language", "wrong_script"),
+)
 PDQ_NEAR = 31  # bits; what the authors of PDQ recommend
 
 
@@ -178,12 +182,7 @@ class Request:
             "evidence": self.config.evidence,
             "model": {"name": self.identifier.name, "digest": self.identifier.digest},
             "unique_images": self.options.unique_images,
-            "max_texts": self.config.max_texts,
-            "max_text_length": self.config.max_text_length,
-            "min_language_score": self.config.min_language_score,
-            "min_language_scores": self.config.min_language_scores,
-            "no_language": self.config.no_language,
-            "wrong_script": self.config.wrong_script,
+            **{name: getattr(self.config, name) for name in _OF_MATCHING},
             "witnesses": list(self.config.witnesses),
             **({"records": True} if RECORD in self.config.extra_columns else {}),
             **({"pool_shares": shares} if (shares := self.config.pool_shares) else {}),

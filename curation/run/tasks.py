@@ -185,10 +185,7 @@ def group(engine: Engine, ledger: Ledger, max_texts: int, folder: Path) -> TaskR
 
 def count(engine: Engine, files: list[OwnFile], entries: Entries, folder: Path) -> EntryCounts:
     """Step 3: return, for each entry, the number of texts that contain it."""
-    written = engine.run(
-        spread(files, engine),
-        partial(_count, entries=len(entries), folder=folder),
-    )
+    written = engine.run(spread(files, engine), partial(_count, entries=len(entries), folder=folder))
     counts = EntryCounts.zeros(len(entries), entries.digest)
     for file in own_files(folder, written.files, AGAIN):
         counts.add_seen(read_table(file))

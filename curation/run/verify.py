@@ -104,12 +104,8 @@ def _of_run(path: Path, facts: dict) -> list[FolderCheck]:
         if file.name not in (STAMP, EARLIER)
     ]
     jsons = [FolderCheck(name, path / name, _require_json) for name in checked]
-    return [*_of_checksums(path, "run.json", facts), *jsons, *_of_pairs(path), *_of_tables(path)]
-
-
-def _of_pairs(path: Path) -> Iterator[FolderCheck]:
-    for file in files(path / "pairs", ENDING):
-        yield FolderCheck(f"pairs/{file.name}", file, _require_blocks)
+    pairs = [FolderCheck(f"pairs/{file.name}", file, _require_blocks) for file in files(path / "pairs", ENDING)]
+    return [*_of_checksums(path, "run.json", facts), *jsons, *pairs, *_of_tables(path)]
 
 
 def _of_tables(path: Path) -> Iterator[FolderCheck]:

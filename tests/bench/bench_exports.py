@@ -61,7 +61,7 @@ def make(folder: Path, images: int) -> Path:
     run = Run(CurationConfig(english_threshold=1), described, entries, counts, thresholds, tallies, tallies)
     # As after a removal: there is no matched/, and tables are of images of the manifest.
     removal = {"removed": 0, "reasons": {}, "exclusion": "", "from": "", "versions": {}}
-    facts = run.run_json() | {"removals": [removal]}
+    facts = run.run_json | {"removals": [removal]}
     (folder / "run" / "run.json").write_text(json.dumps(facts))
     (folder / "draws.txt").write_text(f"--draws {images}\n")
     listed = pq.read_table(folder / "captions" / "00000.parquet", columns=["uid"])["uid"].to_pylist()[:1000]

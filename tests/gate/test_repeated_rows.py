@@ -40,7 +40,7 @@ def test_a_table_of_several_rows_an_image_is_refused_above_the_limit_and_warned_
     assert rows == IMAGES
     gate = counted.facts()["gate"]
     assert gate["tables"] == [{"name": given, "found": 8, "differing": 2, "example": IMAGES[0]["uid"]}]
-    (warning,) = warnings(finished()[0].run_json() | {"gate": gate, "languages": {}})
+    (warning,) = warnings(finished()[0].run_json | {"gate": gate, "languages": {}})
     assert f"{given} (2 images, such as {IMAGES[0]['uid']})" in "".join(warning)
 
 

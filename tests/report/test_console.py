@@ -13,7 +13,7 @@ from tests.support.hostile_strings import ACTING, EVERY
 
 
 def test_the_summary_names_each_step_with_its_share():
-    lines = [[cell for _, cell in cells(line)] for line in summary(finished()[0].run_json()).splitlines()]
+    lines = [[cell for _, cell in cells(line)] for line in summary(finished()[0].run_json).splitlines()]
     assert ["pairs", "30,000"] in lines
     assert ["matched texts", "13,001", "61.9 % of texts"] in lines
     assert ["kept images", "312", "2.4 % of matched images; 322 expected (standard deviation 17)"] in lines
@@ -30,9 +30,9 @@ def test_after_a_download_summary_and_page_say_which_images_exist():
     gate = {"tables": tables, "conditions": [downloaded | {"removed_texts": {"en": 5_000}}], "texts": []}
     run.matched.add("matched", 20_000)
     run = replace(run, downloads={"folders": ["images é"], "images": by_status}, gate=gate)
-    rows = run.run_json()["rows"]
+    rows = run.run_json["rows"]
     assert (rows["matched"], rows["gated"], rows["kept"]) == (20_000, 13_000, 312)
-    lines = [[cell for _, cell in cells(line)] for line in summary(run.run_json()).splitlines()]
+    lines = [[cell for _, cell in cells(line)] for line in summary(run.run_json).splitlines()]
     failures = "4,000 failed_to_download, 1,000 <b>, 2,000 not_tried"
     assert ["status = 'success'", "13,000", f"7,000 removed, 6,500 by nothing else; {failures}"] in lines
     assert ["images past the gate", "13,000", "65.0 % of matched images"] in lines
@@ -46,7 +46,7 @@ def test_after_a_download_summary_and_page_say_which_images_exist():
 
 
 def test_the_figures_of_a_column_end_below_each_other():
-    lines = summary(finished()[0].run_json()).splitlines()
+    lines = summary(finished()[0].run_json).splitlines()
     heads, *rows = takewhile(bool, dropwhile(lambda line: not line.startswith("language"), lines))
     assert len(rows) == 2
     for line in rows:
@@ -56,7 +56,7 @@ def test_the_figures_of_a_column_end_below_each_other():
 def test_undetermined_texts_are_counted_by_reason():
     run, _ = finished()
     run.matched.add("undetermined.script", 1_734)
-    lines = [line.split() for line in summary(run.run_json()).splitlines()]
+    lines = [line.split() for line in summary(run.run_json).splitlines()]
     assert lines[lines.index(["undetermined"]) + 1] == ["script", "1,734"]
 
 
@@ -66,9 +66,9 @@ def test_the_summary_of_many_languages_and_reasons_stays_short():
     for language in LANGUAGES:
         run.matched.add("language.texts", 3, language.code)
     run.matched.add("dropped.bad_json", 1)
-    lines = summary(run.run_json()).splitlines()
+    lines = summary(run.run_json).splitlines()
     warned = [line for line in lines if line.startswith("warning: ")]
-    assert len(warned) == len(run.run_json()["warnings"])
+    assert len(warned) == len(run.run_json["warnings"])
     lines = [line for line in lines if line not in warned]
     assert len(lines) <= 30
     assert max(map(len, lines)) <= 100
@@ -78,19 +78,19 @@ def test_the_summary_of_many_languages_and_reasons_stays_short():
 
 
 def test_the_summary_can_be_made_from_run_json_as_it_was_written():
-    facts = finished()[0].run_json()
+    facts = finished()[0].run_json
     assert summary(json.loads(json.dumps(facts))) == summary(facts)
 
 
 def test_the_summary_ends_with_the_notes():
-    facts = finished()[0].run_json() | {"warnings": [], "notes": ["Something worth knowing. " * 8]}
+    facts = finished()[0].run_json | {"warnings": [], "notes": ["Something worth knowing. " * 8]}
     assert summary(facts).splitlines()[-1].startswith("Something worth knowing.")
     assert max(map(len, summary(facts).splitlines())) <= 100
 
 
 def test_a_run_that_read_nothing_has_a_summary_and_a_report():
     run, rates = nothing_read()
-    assert "kept images" in summary(run.run_json())
+    assert "kept images" in summary(run.run_json)
     text = page(run, rates).text
     assert "Nothing was dropped." in text
     assert "Nothing was kept." in text
@@ -98,6 +98,6 @@ def test_a_run_that_read_nothing_has_a_summary_and_a_report():
 
 
 def test_nothing_that_comes_from_outside_acts_on_a_terminal_or_breaks_a_line():
-    shown, usual = (summary(hostile(texts)[0].run_json()) for texts in (EVERY, [f"x{i}" for i in range(len(EVERY))]))
+    shown, usual = (summary(hostile(texts)[0].run_json) for texts in (EVERY, [f"x{i}" for i in range(len(EVERY))]))
     assert ACTING.findall(plain(shown)) == []
     assert len(shown.splitlines()) == len(usual.splitlines())

@@ -18,7 +18,7 @@ def run_for(target: int, found: SizedThreshold):
 
 def test_console_page_and_run_json_say_what_the_smallest_size_is_and_why():
     run = run_for(5_000, SizedThreshold(1, 12_834.2, reached=True))
-    facts = run.run_json()
+    facts = run.run_json
     (warning,) = [each for each in facts["warnings"] if each.startswith("The target size")]
     assert "target size 5,000 is below the smallest size that balancing gives, 12,834: at t = 1, which" in warning
     assert "each entry still keeps about one text" in warning
@@ -37,10 +37,10 @@ def test_console_page_and_run_json_say_what_the_smallest_size_is_and_why():
     ],
 )
 def test_a_size_that_is_reached_is_said_to_be(target, found):
-    facts = run_for(target, found).run_json()
+    facts = run_for(target, found).run_json
     assert "least_size" not in facts
     assert any(REACHED in note for note in facts["notes"])
 
 
 def test_a_size_out_of_reach_has_no_smallest_one():
-    assert "least_size" not in run_for(5_000, SizedThreshold(1, 7.0, reached=False)).run_json()
+    assert "least_size" not in run_for(5_000, SizedThreshold(1, 7.0, reached=False)).run_json

@@ -158,7 +158,7 @@ def test_cut_texts_repeated_requests_and_damaged_inputs_are_named():
     run, rates = finished()
     run.matched.count({"cut_text": 1_003, "retries": 7, "dropped.truncated": 1})
     run.matched.note(limits.DAMAGED, ["/data/ü.wat.gz", 12, 0])
-    facts = run.run_json()
+    facts = run.run_json
     assert (facts["cut_text"], facts["retries"], facts["damaged"]) == (1_003, 7, {"/data/ü.wat.gz": 12})
     text = page(run, rates).text
     assert "Texts longer than 8,192 characters were cut: 1,003." in text

@@ -15,7 +15,7 @@ def said(facts: dict) -> list[str]:
 
 def facts_of(**changes) -> dict:
     """Return the facts of a run of one language in which nothing is remarkable, but for `changes` of its row."""
-    facts = finished()[0].run_json()
+    facts = finished()[0].run_json
     usual = {"texts": 1_000, "identified": 1_000, "mean_score": 0.9, "matched": 600, "entries": 50, "matches": 900}
     top = [{"id": 0, "entry": "dog", "count": 300}]
     facts |= {"languages": {"sw": facts["languages"]["en"] | usual | {"t": 20, "top": top} | changes}}
@@ -141,7 +141,7 @@ def test_a_warning_shows_a_hostile_entry_as_text_in_a_direction_of_its_own():
 
 
 def test_a_hostile_entry_neither_breaks_nor_turns_its_line_of_the_console():
-    facts = with_entry("a\x1b[2J\n\u202eb\u2028")[0].run_json()
+    facts = with_entry("a\x1b[2J\n\u202eb\u2028")[0].run_json
     lines = [line for line in summary(facts).split("\n") if "matches" in line]
     assert r"English (a\u001b[2J\u000a\u202eb\u2028, 96.8 %" in lines[-1]
     assert lines[-1].endswith("template?")
@@ -167,13 +167,13 @@ def test_evaluation_sets_without_hashes_of_mirror_images_are_warned_of():
 def test_the_page_has_every_warning_of_run_json():
     run, rates = with_entry("dog & cat")
     text = page(run, rates).text
-    assert len(run.run_json()["warnings"]) > 1
-    assert [warning for warning in run.run_json()["warnings"] if warning not in text] == []
+    assert len(run.run_json["warnings"]) > 1
+    assert [warning for warning in run.run_json["warnings"] if warning not in text] == []
 
 
 def test_a_page_without_warnings_says_so():
     run, rates = finished({"en": ["dog", "cat", "the"], "he": ["כלב", "חתול", "של"]}, [300, 290, 400, 30, 31, 25])
-    assert run.run_json()["warnings"] == []
+    assert run.run_json["warnings"] == []
     assert "None: no language has" in page(run, rates).text
     assert "None: no language has" not in page(*finished()).text
 

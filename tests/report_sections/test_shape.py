@@ -26,7 +26,7 @@ def observed(run):
 def test_it_is_that_of_english():
     run, _ = finished()
     run = replace(run, curated=tallies({"en": {"texts": 6_475}, "ja": {"texts": 9}}, images=1, kept=1, variance=0))
-    shape = replace(run, observed={"shape": observed(run)}).run_json()["shape"]
+    shape = replace(run, observed={"shape": observed(run)}).run_json["shape"]
     assert shape["language"] == "en"
     assert shape["entries_above_t"] == 3 / 5
     assert shape["matches_a_text"] == 2.0
@@ -59,6 +59,6 @@ def test_without_english_matches_there_is_none(without):
 def test_an_observer_replaces_no_number_of_the_run():
     run, _ = finished()
     seen = {"rows": Observed({"kept": 0}), "lengths": Observed({"mean": 3.0})}
-    facts = replace(run, observed=seen).run_json()
-    assert facts["rows"] == run.run_json()["rows"]
+    facts = replace(run, observed=seen).run_json
+    assert facts["rows"] == run.run_json["rows"]
     assert facts["lengths"] == {"mean": 3.0}

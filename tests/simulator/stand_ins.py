@@ -63,7 +63,7 @@ def alone(folder: Path, is_remote: bool) -> Iterator[Disk]:
             stack.enter_context(patch.object(module, "ParquetWriter", _Writer))
         stack.enter_context(patch.object(shutil, "_USE_CP_SENDFILE", False))
         stack.enter_context(patch.object(tempfile, "_get_candidate_names", partial(_drawn_names, disk)))
-        stack.enter_context(patch.object(page, "render", lambda run, *_: json.dumps(run.run_json())))
+        stack.enter_context(patch.object(page, "render", lambda run, *_: json.dumps(run.run_json)))
         stack.enter_context(patch.object(Session, "range", frames.numbers, create=True))
         for each in _cached_properties():
             stack.enter_context(patch.object(each, "lock", nullcontext()))

@@ -72,7 +72,7 @@ def finished_run(path: Path, images: list[dict], files: int = 2, t: int = 5) -> 
     description = {"inputs": [], "metadata": entries.digest}
     config = CurationConfig(english_threshold=t)
     run = Run(config, description, entries, counts, thresholds, _of_matched(images), _of_curated(images, curated))
-    (path / "run.json").write_text(json.dumps(run.run_json(), ensure_ascii=False), "utf-8")
+    (path / "run.json").write_text(json.dumps(run.run_json, ensure_ascii=False), "utf-8")
     return FinishedRun(path, images, curated.to_pylist(), counts.values.tolist(), rates)
 
 

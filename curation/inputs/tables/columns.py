@@ -60,8 +60,9 @@ class TableOptions:
 
     def __post_init__(self) -> None:
         for name in GIVEN:
-            _require_column(f"{name}_column", self._of(name))
-            object.__setattr__(self, f"{name}_column", _unwrapped(self._of(name), name in REQUIRED))
+            value = getattr(self, f"{name}_column")
+            _require_column(f"{name}_column", value)
+            object.__setattr__(self, f"{name}_column", _unwrapped(value, name in REQUIRED))
         if self.dialect is not None and self.dialect not in DIALECTS:
             raise InputError(f"dialect is {self.dialect!r}; expected one of {', '.join(DIALECTS)}")
         for column in GIVEN:
@@ -104,9 +105,6 @@ class TableOptions:
                     fault = f"is {pattern}={name}, and no input is like {pattern}; * stands for any characters, also /"
                     raise ParameterError(fault, f"{column}_column")
 
-    def _of(self, field: str) -> ColumnNames:
-        return {"url": self.url_column, "text": self.text_column, "uid": self.uid_column}.get(field)
-
     def _parts(self, field: str) -> Iterator[tuple[str | None, str]]:
         """Yield (pattern or None, name) for each column that is given for a field."""
         for value in self.arguments(field):
@@ -115,7 +113,7 @@ class TableOptions:
 
     def arguments(self, field: str) -> list[str]:
         """Return all values that a user gave for a field's column, with their patterns."""
-        value = self._of(field)
+        value: ColumnNames = getattr(self, f"{field}_column", None)
         return [] if value is None else [str(value)] if isinstance(value, str | int) else [*map(str, value)]
 
 
