@@ -3,8 +3,6 @@
 The defaults of flags come from the config classes.
 """
 
-from __future__ import annotations
-
 import sys
 from argparse import Namespace, _ActionsContainer
 from collections.abc import Sequence

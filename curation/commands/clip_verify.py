@@ -1,7 +1,5 @@
 """The command `clip-verify`: check that what a command wrote is undamaged, without Spark."""
 
-from __future__ import annotations
-
 from argparse import Namespace
 from collections.abc import Sequence
 

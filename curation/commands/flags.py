@@ -1,7 +1,5 @@
 """Flags that several commands share."""
 
-from __future__ import annotations
-
 from argparse import ArgumentError, Namespace, _ActionsContainer
 from typing import Any
 

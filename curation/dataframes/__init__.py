@@ -4,8 +4,6 @@ For the same pairs they return the same rows and numbers as `curation.curate`. T
 NOT_HONOURED has the fields of CurationConfig that only a run on files supports.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

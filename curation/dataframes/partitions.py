@@ -1,7 +1,5 @@
 """The functions that the DataFrame steps run in Spark workers, from batches of a partition to batches."""
 
-from __future__ import annotations
-
 import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator

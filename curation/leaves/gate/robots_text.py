@@ -7,8 +7,6 @@ without a wildcard are sorted, and each is linked to the longest other pattern t
 links find the longest pattern that a path begins with.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from bisect import bisect_right
