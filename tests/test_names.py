@@ -18,7 +18,7 @@ VAGUE, MOST_VAGUE = {"found", "own", "each", "known", "given"}, 0.5  # in a thou
 # Modules of this project, including itself, that are imported with a module.
 MOST_IMPORTED = {
     "curation.leaves.export.datacomp": 60,
-    "curation.leaves.gate.rewriting": 45,
+    "curation.leaves.gate.step": 45,
     "curation.joins.uid_join": 35,
     "curation.outputs.derived": 30,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from curation.config import CurationConfig
 from curation.inputs.files import dialects
@@ -103,7 +104,7 @@ def copy_tables(engine: Engine, request: Request, output: Output, progress: Prog
 def run(steps: Steps) -> None:
     """Run all steps: match, count, balance and sample, with a gate after matching if the request has one."""
     matched = steps.match()
-    images, gated = steps.matched_images(matched), None
+    images, gated = steps.matched_images(matched), dict[str, Any]()
     if steps.request.gate:
         images, gated = steps.gate(images, steps.request.gate)
     counts = steps.count(images)

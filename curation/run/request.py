@@ -225,17 +225,6 @@ class Context:
     match_plan: Callable[[], MatchPlan]  # makes the plan on the first call
 
 
-class GatedHook(Protocol):
-    """The result of a gate's run: its counts and its facts for run.json."""
-
-    @property
-    def last(self) -> TaskResult:
-        """The result of the gate's last step, which counts the images that `passed`."""
-
-    def facts(self) -> dict[str, Any]:
-        """Return the gate's entries of run.json: `gate`, and `downloads` if the gate downloads images."""
-
-
 class HashTablesHook(Protocol):
     """The tables with hashes of images, of the kinds that exclusion lists name, such as md5."""
 
@@ -261,8 +250,12 @@ class GateHook(Protocol):
     def lines(self) -> list[str]:
         """Return the conditions as text, one line for each condition and table."""
 
-    def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], GatedHook]:
-        """Write the images that pass into the part `gated`, started anew; return its files and the gate's counts."""
+    def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], TaskResult, dict[str, Any]]:
+        """Write the images that pass into the part `gated`, started anew.
+
+        Return its files, the counts of the last step, with the images that `passed`, and the gate's entries of
+        run.json: `gate`, and `downloads` if the gate downloads images.
+        """
 
 
 class GateOptionsHook(Protocol):

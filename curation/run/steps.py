@@ -35,7 +35,7 @@ from curation.outputs.checkpoints import Ledger
 from curation.report.facts import Run
 from curation.run import tasks
 from curation.run.output_folder import Output
-from curation.run.request import Context, GatedHook, GateHook, Observation, Request
+from curation.run.request import Context, GateHook, Observation, Request
 from metadata.rules import have_letters
 from runtime.engine import Engine
 from runtime.errors import AGAIN
@@ -68,13 +68,13 @@ class Balanced:
 
 @dataclass(frozen=True)
 class Counted:
-    """What a run counted: results of matching and sampling, texts of entries, the gate's counts; and its balance."""
+    """What a run counted: results of matching and sampling, texts of entries, facts of the gate; and its balance."""
 
     matched: TaskResult
     counts: EntryCounts
     balance: Balanced
     curated: TaskResult
-    gated: GatedHook | None
+    gated: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,14 @@ class Steps:
         """Return the files of matched images; `matched` is the result of `match`. Refuse damaged folders."""
         return self._complete(self.output.matched_files(), int(matched["matched"]))
 
-    def gate(self, images: MatchedImages, gate: GateHook) -> tuple[MatchedImages, GatedHook]:
-        """Write the matched images that pass the gate into gated/; return these images and the gate's counts."""
-        files, gated = gate.let_pass(images.files, self._context)
-        number = self._complete(files, int(gated.last["passed"])).number
+    def gate(self, images: MatchedImages, gate: GateHook) -> tuple[MatchedImages, dict[str, Any]]:
+        """Write the matched images that pass the gate into gated/; return these images, and the facts of the gate."""
+        files, last, facts = gate.let_pass(images.files, self._context)
+        number = self._complete(files, int(last["passed"])).number
         checksums = {file.path.name: str(file.checksum) for file in files}
         self.output.retract_results()
         self.output.finish("gated", checksums)
-        return MatchedImages(own_files(self.output.gated, checksums, AGAIN), number), gated
+        return MatchedImages(own_files(self.output.gated, checksums, AGAIN), number), facts
 
     def count(self, images: MatchedImages) -> EntryCounts:
         """Return, for each entry, the number of texts that contain it."""
@@ -157,7 +157,7 @@ class Steps:
             sizes=self._sizes(images, counted),
             lineage=output.lineage(),
             passed_over=self.request.passed_over,
-            **(counted.gated.facts() if counted.gated else {}),
+            **counted.gated,
         )
         seen = Observation(self._context, images.files, output.files("curated"), run)
         observed = {name: observer.observe(seen) for name, observer in self.request.observers.items()}

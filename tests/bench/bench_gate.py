@@ -130,8 +130,8 @@ def run(part: str, folder: Path) -> None:
     output = SimpleNamespace(parts=Parts(folder, folder / "work"), artefacts=folder / "artefacts")
     gate = options_of(part, folder).find()
     context = Context(Local(2, _spark), CurationConfig(), output, Progress(), NotImplemented)
-    _, counted = gate.let_pass(own_files(folder / "matched", None, ""), context)
-    print(f"passed {counted.last['passed']}")
+    _, last, _ = gate.let_pass(own_files(folder / "matched", None, ""), context)
+    print(f"passed {last['passed']}")
 
 
 def _spark():

@@ -12,9 +12,8 @@ from tempfile import TemporaryDirectory
 
 from curation.leaves.gate.host_files import HostFiles
 from curation.leaves.gate.hosts import ASKED, FOUND, HostRanges, _marked, read_hosts, read_urls
-from curation.leaves.gate.rewriting import Rewriting, rewrite
 from curation.leaves.gate.robots_text import robots_agents
-from curation.leaves.gate.step import StepFolder
+from curation.leaves.gate.step import Rewriting, StepFolder
 from runtime.cogroup import Grouping
 from runtime.placed_rows import Places
 from runtime.storage.own_files import own_files
@@ -52,7 +51,7 @@ def main(run: str, robots: str, times: int = 1) -> None:
             assert not [*rewriting.run(task, sent, tallies)]
     with TemporaryDirectory() as folder, timed("of that without any signal", number):
         for file in images:
-            rewrite(file, _marked, StepFolder(Path(folder)))
+            Rewriting([file], _marked, StepFolder(Path(folder))).rewrite(file)
     known = {name: tallies[name] for name in ("asked.image", "asked.page", "known.image", "known.page")}
     print(known, tallies.beginning("fault."))
 

@@ -14,9 +14,8 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.rewriting import rewrite
 from curation.leaves.gate.single_checks import find
-from curation.leaves.gate.step import Removed, StepFolder
+from curation.leaves.gate.step import Removed, Rewriting, StepFolder
 from runtime.storage.own_files import own_files
 
 IMAGES, TURNS = 1_000_000, 2
@@ -35,12 +34,12 @@ def main() -> None:
         for part in ("gated", "gate_removed"):
             (folder / part).mkdir()
         [file] = own_files(folder / "matched", None, "")
-        rewrite(file, checks, StepFolder(folder / "gated"))  # which compiles
+        Rewriting([file], checks, StepFolder(folder / "gated")).rewrite(file)  # which compiles
         for turn in range(TURNS):
             for share in SHARES:
                 sample = None if share is None else Removed(folder / "gate_removed", "conditions", share, 0, silent)
                 begin = time.process_time()
-                rewrite(file, checks, StepFolder(folder / "gated", sample))
+                Rewriting([file], checks, StepFolder(folder / "gated", sample)).rewrite(file)
                 used = time.process_time() - begin
                 print(f"turn {turn}, share {share}: {1e6 * used / IMAGES:.2f} µs an image", flush=True)
 

@@ -12,7 +12,7 @@ import yaml
 from curation.config import CurationConfig
 from curation.leaves.export.card import card, croissant, description
 from curation.leaves.export.huggingface import HuggingFace
-from curation.leaves.gate.options import Gated, GateOptions
+from curation.leaves.gate.options import GateOptions, facts_of
 from curation.run.results import Results
 from runtime.tallies import TaskResult
 from runtime.wording import percent
@@ -145,7 +145,7 @@ def with_parameters(facts: dict, **given) -> dict:
 def with_gate(facts: dict, **options) -> dict:
     """Facts of a run with a gate of these options that removed nothing."""
     steps = GateOptions(**options).find().steps
-    gate = Gated(steps, {name: TaskResult() for name in steps}).facts()["gate"]
+    gate = facts_of(steps, {name: TaskResult() for name in steps})["gate"]
     return facts | {"gate": gate, "rows": facts["rows"] | {"gated": 60}}
 
 

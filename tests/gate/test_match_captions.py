@@ -10,7 +10,7 @@ import pytest
 from curation.leaves.annotations.captions import caption_rows, find_captions
 from curation.leaves.gate.match_captions import Captioner
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.rewriting import BatchStart
+from curation.leaves.gate.step import BatchStart
 from curation.schemas import CURATED, MATCHED
 from runtime.errors import InputError
 from runtime.tallies import TaskResult

@@ -16,10 +16,9 @@ from curation.leaves.gate import policies
 from curation.leaves.gate.image_limits import PURPOSE
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import IMAGES, TEXTS, Policy, Rule
-from curation.leaves.gate.rewriting import BatchStart
 from curation.leaves.gate.single_checks import Checks
 from curation.leaves.gate.step import PURPOSE as SAMPLED
-from curation.leaves.gate.step import Gone, Removed
+from curation.leaves.gate.step import BatchStart, Gone, Removed
 from curation.schemas import GATE_REMOVED, MATCHED
 from runtime.draws import draws
 from runtime.engine.local import Local

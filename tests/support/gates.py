@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
-from curation.leaves.gate.options import Gated, GateOptions
+from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.single_checks import SingleChecks, find
 from curation.matching import Matching
 from curation.run.request import Context
@@ -36,8 +36,8 @@ def gated(
     options: GateOptions,
     parts: int = 3,
     config: CurationConfig | None = None,
-) -> tuple[list[dict], Gated]:
-    """Return the images that pass, in the order of files, and what was counted."""
+) -> tuple[list[dict], SimpleNamespace]:
+    """Return the images that pass, in the order of files, and what was counted: the last result, and the facts."""
     folder.mkdir(exist_ok=True)
     place = folder / f"gate{len(list(folder.iterdir()))}"
     write_parts(place / "in", pa.RecordBatch.from_pylist(images, MATCHED), parts)
@@ -51,9 +51,10 @@ def gated(
         finish=lambda part, checksums: parts_of_run.finish(part),
     )
     context = Context(engine, config or CurationConfig(), output, Progress(), lambda: MATCHES)
-    files, counted = gate.let_pass(own_files(place / "in", None, ""), context)
+    files, last, facts = gate.let_pass(own_files(place / "in", None, ""), context)
     assert all(pq.read_schema(file.path) == MATCHED for file in files)
-    return [row for file in files for row in read_table(file).to_pylist()], counted
+    rows = [row for file in files for row in read_table(file).to_pylist()]
+    return rows, SimpleNamespace(last=last, facts=lambda: facts)
 
 
 def checked_gate(tables: list[str], keep: str) -> SingleChecks:

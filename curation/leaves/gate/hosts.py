@@ -28,9 +28,8 @@ from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from curation.leaves.gate.host_files import HostFiles, parts_of, read
 from curation.leaves.gate.image_rules import OF_HOSTS
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.rewriting import BatchStart, Rewriting
 from curation.leaves.gate.robots_text import TDMREP, HostRules, condensed, robots_agents
-from curation.leaves.gate.step import Step, StepFolder
+from curation.leaves.gate.step import BatchStart, Rewriting, Step, StepFolder
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import one_array, parts
 from runtime.buckets import buckets_for
@@ -66,7 +65,6 @@ BITS = HOST_SIGNALS | {TDM_RESERVATION: SIGNALS[TDM_RESERVATION]}
 URLS_OF_IMAGE = 3  # estimated URLs per image: its own, and those of its pages
 BUCKET_BYTES = 4 << 20  # of files of hosts in a bucket, as their size is on disk; a task unpacks few of them at a time
 READ, SIGNALLED = "host_files.", "signalled."  # names of tallies begin with these
-Item = tuple[int, OwnFile] | list[tuple[str, Version]]  # a file of images with its number, or files of hosts
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,7 @@ from curation.image_ids import KEY, KEY_NAMES, key_columns, uid_hashes
 from curation.images.grouping import write_rows
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import OF_DOMAINS
-from curation.leaves.gate.rewriting import RemovalByRows, Rewriting
-from curation.leaves.gate.step import Step, StepFolder
+from curation.leaves.gate.step import RemovalByRows, Rewriting, Step, StepFolder
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import differs, gather_reduced, parts
 from runtime.buckets import BUCKET_BYTES

@@ -19,8 +19,8 @@ from curation.image_ids import KEY, KEY_NAMES
 from curation.joins.image_tables import ImageTable, comparable
 from curation.joins.uid_join import Groups, ImageKeys, spread_keys
 from curation.leaves.gate.evaluation import EvaluationSets
-from curation.leaves.gate.rewriting import Rewriting, counted
 from curation.leaves.gate.sql_conditions import COLUMN, Conditions
+from curation.leaves.gate.step import Rewriting, counted
 from curation.leaves.gate.tables_of_options import STATUS, GivenTables, UidList, value_bytes
 from runtime.arrow import gather_reduced, string_buffers
 from runtime.buckets import BUCKET_BYTES

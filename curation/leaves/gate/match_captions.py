@@ -22,8 +22,7 @@ from curation.joins.uid_join import Join, images_in
 from curation.leaves.annotations.captions import JOINED_CAPTION, caption_table, find_captions
 from curation.leaves.gate.mending import with_texts
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.rewriting import BatchStart, Rewriting, tally_languages
-from curation.leaves.gate.step import Gone, Step, StepFolder
+from curation.leaves.gate.step import BatchStart, Gone, Rewriting, Step, StepFolder, tally_languages
 from curation.matching import Matching
 from curation.run.tasks import MatchPlan
 from curation.schemas import CANDIDATE

@@ -178,8 +178,8 @@ class Gate:
         asked |= {"steps": [*self.options.steps]}
         return [f"{what}: {', '.join(dict.fromkeys(conditions))}" for what, conditions in asked.items() if conditions]
 
-    def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
-        """Run all steps; return the files of the images that pass, and the steps with their results.
+    def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], TaskResult, dict[str, Any]]:
+        """Run all steps; return the files of the images that pass, the last result, and the facts for run.json.
 
         The last step writes these files, to the folder LAST of the output.
         """
@@ -200,29 +200,17 @@ class Gate:
         if sampled:
             context.output.retract_results()
             context.output.finish(REMOVED_PART, sampled)
-        return list(images), Gated(steps, counted)
+        return list(images), counted[name], facts_of(steps, counted)
 
 
-@dataclass(frozen=True)
-class Gated:
-    """The steps that a gate has run, and the result of each."""
-
-    steps: Mapping[str, Step]
-    counted: Mapping[str, TaskResult]
-
-    @property
-    def last(self) -> TaskResult:
-        """The result of the last step."""
-        return [*self.counted.values()][-1]
-
-    def facts(self) -> dict[str, Any]:
-        """Return the facts for run.json: `gate` and, if a download was asked for, `downloads`."""
-        gate: dict[str, Any] = {"tables": [], "conditions": [], "texts": []}
-        for name, step in self.steps.items():
-            for key, value in step.facts(self.counted[name]).items():
-                gate[key] = gate[key] + value if key in gate else value
-        downloads = gate.pop("downloads", None)
-        return {"gate": gate} | ({"downloads": downloads} if downloads else {})
+def facts_of(steps: Mapping[str, Step], counted: Mapping[str, TaskResult]) -> dict[str, Any]:
+    """Return the facts for run.json: `gate` and, if a download was asked for, `downloads`."""
+    gate: dict[str, Any] = {"tables": [], "conditions": [], "texts": []}
+    for name, step in steps.items():
+        for key, value in step.facts(counted[name]).items():
+            gate[key] = gate[key] + value if key in gate else value
+    downloads = gate.pop("downloads", None)
+    return {"gate": gate} | ({"downloads": downloads} if downloads else {})
 
 
 POLICY = {

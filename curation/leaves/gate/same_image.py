@@ -25,8 +25,7 @@ from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pai
 from curation.joins.image_tables import ImageTable, comparable
 from curation.joins.uid_join import ROWS, Groups, ImageKeys, grouped, spread_keys
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.rewriting import tally_texts
-from curation.leaves.gate.step import Gone, Step, StepFolder
+from curation.leaves.gate.step import Gone, Step, StepFolder, tally_texts
 from curation.leaves.gate.tables_of_options import GivenTables, of_table, require_found, require_own_rows, value_bytes
 from curation.leaves.near_duplicates.copies import ColumnsRead, NearCopies
 from curation.leaves.near_duplicates.index import hash_binaries, hash_bits, keys_of_hashes
@@ -177,14 +176,14 @@ class CopyRewriting:
         file, marks = item
         marked = one_batch(MARKS.empty_table() if marks is None else read_table(marks))
         rows, copy_of, begin = marked["row"].to_numpy(), marked["copy_of"], 0
-        with self.folder.rewritten(file.path.name, result) as rewritten:
+        with self.folder.rewritten(file.path.name, result) as write:
             for batch in batches(file, MATCHED_ROW_GROUP):
                 first, last = np.searchsorted(rows, (begin, begin + batch.num_rows))
                 is_copy = np.zeros(batch.num_rows, bool)
                 is_copy[rows[first:last] - begin] = True
                 copies = batch.filter(pa.array(is_copy))
                 goes = pc.not_equal(copies["uid"], copy_of[first:last]).to_numpy(zero_copy_only=False)
-                rewritten.write(batch.filter(pa.array(~is_copy)), Gone.with_images(copies, goes, self.rule))
+                write(batch.filter(pa.array(~is_copy)), Gone.with_images(copies, goes, self.rule))
                 result.add("pictures", int((~goes).sum()))
                 result.add("removed", int(goes.sum()))
                 tally_texts(copies, np.ones(copies.num_rows, bool), "texts", result)

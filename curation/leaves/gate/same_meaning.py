@@ -21,8 +21,7 @@ from curation.joins.image_tables import ImageTable, opened
 from curation.joins.uid_join import ROWS, ImageKeys, grouped, spread_keys
 from curation.leaves.annotations.clusters import named, table_in
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.rewriting import RemovalByRows, Rewriting
-from curation.leaves.gate.step import Step, StepFolder
+from curation.leaves.gate.step import RemovalByRows, Rewriting, Step, StepFolder
 from curation.schemas import COSINE
 from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.errors import InputError

@@ -23,10 +23,9 @@ from curation.leaves.gate.joined_tables import DOWNLOAD, IN, SETS, SUCCESS, Join
 from curation.leaves.gate.mending import MENDED, MENDS, Mending, with_texts
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import IMAGES, TEXTS
-from curation.leaves.gate.rewriting import BatchStart, Rewriting
 from curation.leaves.gate.same_image import Pictures
 from curation.leaves.gate.sql_conditions import Conditions
-from curation.leaves.gate.step import COUNTS, Gone, Step, StepFolder
+from curation.leaves.gate.step import COUNTS, BatchStart, Gone, Rewriting, Step, StepFolder
 from curation.leaves.gate.tables_of_options import STATUS, GivenTables, of_table, require_found, require_own_rows
 from runtime.arrow import parts
 from runtime.errors import InputError

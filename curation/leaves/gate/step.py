@@ -1,19 +1,19 @@
-"""The base class of the gate's steps, and the sample of what they remove.
+"""The base class of the gate's steps, the task that applies a step's change to a file of images, and the sample.
 
 Each step reads the files that the step before wrote. `options` runs the steps; other packages add steps by its GROUP.
 
-The tasks that rewrite files of images also write the sample. Seed and uid alone decide whether an image is drawn for
-it, so the same rows are written however files and tasks are cut. What an `is_silent` rule would remove is not written,
-whichever rule removed it.
+The tasks that rewrite files of images also write the sample of what they remove. Seed and uid alone decide whether an
+image is drawn for it, so the same rows are written however files and tasks are cut. What an `is_silent` rule would
+remove is not written, whichever rule removed it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +23,11 @@ from curation.config import CurationConfig
 from curation.schemas import GATE_REMOVED, MATCHED, MATCHED_ROW_GROUP, REMOVED_PART
 from runtime.arrow import parts
 from runtime.draws import draws
+from runtime.engine import Engine
+from runtime.placed_rows import RowStream
 from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import PartWriter, part_writer
-from runtime.tallies import TaskResult
+from runtime.storage.parquet import batches, part_writer
+from runtime.tallies import Tallies, TaskResult
 
 if TYPE_CHECKING:
     from curation.leaves.gate.policies import ChosenRule
@@ -138,19 +140,9 @@ class Removed:
         return pa.RecordBatch.from_arrays(columns, schema=GATE_REMOVED)
 
 
-@dataclass(frozen=True)
-class Rewritten:
-    """Writes the images of a file that stay, and the sample of the texts that go, if it is asked for."""
-
-    images: PartWriter
-    removed: Removed | None
-    sample: PartWriter | None
-
-    def write(self, stays: pa.RecordBatch, gone: Gone | None) -> None:
-        """Write the images of a batch that stay; sample the texts that are gone."""
-        self.images.write(stays)
-        if self.removed and self.sample and gone:
-            self.sample.write(self.removed.of(gone))
+Write = Callable[
+    [pa.RecordBatch, "Gone | None"], None
+]  # of the images of a batch that stay, and the texts that are gone
 
 
 @dataclass(frozen=True)
@@ -161,19 +153,119 @@ class StepFolder:
     removed: Removed | None = None
 
     @contextmanager
-    def rewritten(self, name: str, result: TaskResult) -> Iterator[Rewritten]:
-        """Yield a writer of the file of images `name`, and of its sample of removed texts.
+    def rewritten(self, name: str, result: TaskResult) -> Iterator[Write]:
+        """Yield a function that writes to the file of images `name`, and to its sample of removed texts.
 
         Then `result` gets the number of images that `passed`, and the checksums; the sample's is one of REMOVED_PART.
         """
         removed, file = self.removed, f"{self.removed.step}-{name}" if self.removed else ""
         sampling = part_writer(removed.folder / file, GATE_REMOVED, ROW_GROUP) if removed else nullcontext()
         with part_writer(self.path / name, MATCHED, MATCHED_ROW_GROUP) as images, sampling as sample:
-            yield Rewritten(images, removed, sample)
+
+            def write(stays: pa.RecordBatch, gone: Gone | None) -> None:
+                images.write(stays)
+                if removed and sample and gone:
+                    sample.write(removed.of(gone))
+
+            yield write
         result.add("passed", images.rows)
         result.files[name] = images.checksum
         if sample:
             result.files[f"{REMOVED_PART}/{file}"] = sample.checksum
+
+
+class BatchStart(NamedTuple):
+    """The name of a file, and the position in it of the first image of a batch."""
+
+    file: str
+    row: int
+
+
+# A change takes a MATCHED batch, the rows about its images (None if the step has no rows), where the batch begins, and
+# a result to add to. It returns the images that stay, as they shall be written, and the texts that are gone (None for a
+# step that removes none).
+Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, BatchStart, TaskResult], tuple[pa.RecordBatch, Gone | None]]
+
+
+@dataclass(frozen=True)
+class Rewriting:
+    """Rewrites each of `images` by `change`, to a file of the same name in `folder`."""
+
+    images: Sequence[OwnFile]
+    change: Change
+    folder: StepFolder
+
+    def run(self, engine: Engine) -> TaskResult:
+        """Rewrite all files by a change that takes no rows; return the result."""
+        return engine.run([*self.images], self.rewrite)
+
+    def write(self, number: int, rows: RowStream) -> TaskResult:
+        """Rewrite the file `number`; `rows` has rows about images of this file and of others."""
+        return self.rewrite(self.images[number], number, rows)
+
+    def rewrite(self, file: OwnFile, number: int = 0, rows: RowStream | None = None) -> TaskResult:
+        """Write the images of a file, changed, to a file of the same name; return the result.
+
+        `number` is the number by which `rows` names the file.
+        """
+        result, row, name = TaskResult(), 0, file.path.name
+        with self.folder.rewritten(name, result) as write:
+            for batch in batches(file, MATCHED_ROW_GROUP):
+                begin = BatchStart(name, row)
+                row += batch.num_rows
+                write(*self.change(batch, rows and rows.take(number, begin.row, row), begin, result))
+        return result
+
+
+def without(batch: pa.RecordBatch, goes: np.ndarray, rule: str, tallies: Tallies) -> tuple[pa.RecordBatch, Gone]:
+    """Return the images of a MATCHED batch for which `goes` is false, and the texts of the others, which are tallied.
+
+    `rule` describes what removes the images.
+    """
+    tallies.add("removed", int(goes.sum()))
+    tally_texts(batch, goes, "texts", tallies)
+    return batch.filter(pa.array(~goes)), Gone.with_images(batch, goes, rule)
+
+
+@dataclass(frozen=True)
+class RemovalByRows:
+    """A change that removes the images about which there is a row or, with `stay`, all others.
+
+    `rule` describes what removes the images, for the sample of removed texts.
+    """
+
+    rule: str
+    stay: bool = False
+
+    def __call__(
+        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: BatchStart, tallies: Tallies
+    ) -> tuple[pa.RecordBatch, Gone]:
+        """Return what `without` returns of a MATCHED batch, and tally as it does."""
+        goes = np.full(batch.num_rows, self.stay)
+        if rows is not None:
+            goes[rows["row"].to_numpy() - begin.row] = not self.stay
+        return without(batch, goes, self.rule, tallies)
+
+
+def tally_texts(batch: pa.RecordBatch, images: np.ndarray, name: str, tallies: Tallies) -> None:
+    """Add to the tally `name`, by language, the number of texts of the images, in a MATCHED batch, that a mask selects.
+
+    `images` is the mask, bool[image].
+    """
+    texts, offsets = parts(batch["candidates"])
+    tally_languages(texts.field("language").filter(pa.array(np.repeat(images, np.diff(offsets)))), name, tallies)
+
+
+def tally_languages(languages: pa.Array, name: str, tallies: Tallies, sign: int = 1) -> None:
+    """Tally the number of texts in each language; with a `sign` of -1 subtract it."""
+    for language, number in counted(languages):
+        tallies.add(name, sign * number, language)
+
+
+def counted(strings: pa.Array) -> list[tuple[str, int]]:
+    """Return each distinct string that is not null, with the number of times that it occurs."""
+    counts = pc.value_counts(strings.drop_null())
+    return list(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
 
 
 def parts_in(checksums: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
