@@ -26,7 +26,6 @@ from curation.leaves.near_duplicates.index import (
     binaries_of_keys,
     hash_binaries,
     hash_bits,
-    in_order,
     keys_of_hashes,
     pairs_in_band,
     shuffled,
@@ -61,6 +60,7 @@ _DISTINCT = pa.schema([_KEY, ("first", pa.string()), ("copies", pa.int64())])
 _SENT = pa.schema([("partition", pa.int64()), _KEY])
 _PAIRS = pa.schema([("later", pa.binary()), ("earlier", pa.binary())])
 _ENDS = pa.schema([_KEY, ("later", pa.binary())])  # of a pair: the earlier key with the later, or the later alone
+_LATER = pa.schema([_ENDS.field("later")])
 _LED = pa.schema([_KEY, ("leader", pa.binary())])
 _GROUPED = pa.schema([*_DISTINCT, ("leader", pa.binary())])
 _NAMED = pa.schema([_KEY, COPIES.field("copy_of")])
@@ -79,14 +79,6 @@ class LeadingBits:
 
 
 BucketFunction = Callable[[Rows], Iterable[pa.RecordBatch]]
-
-
-@dataclass(frozen=True)
-class EachKey:
-    """A function of the rows of a bucket, and the schema of the rows that it yields."""
-
-    schema: pa.Schema
-    function: BucketFunction
 
 
 @dataclass(frozen=True)
@@ -175,7 +167,7 @@ class Comparison:
         """Write the pairs within the distance among the hashes of a task, and tally their number as `pairs`."""
         received = [words_of_keys(rows["key"], self.bits) for rows in chain.from_iterable(buckets)]
         keys = np.concatenate([np.empty((0, self.bits // 64), np.uint64), *received])
-        keys, limit = keys[in_order(keys)], self.indexed_below
+        keys, limit = keys[np.lexsort(keys.T[::-1])], self.indexed_below
         indexed = len(keys)
         if limit is not None:
             indexed = int(np.searchsorted(keys[:, 0], np.uint64(int.from_bytes(limit, "big"))))
@@ -260,12 +252,12 @@ class NearCopies:
         """
         compile_kernels({compare_some: 1})
         rows = images.rows or 0
-        writing, distinct = self._to_files("distinct", IMAGES, "key", EachKey(_DISTINCT, _merged), rows)
+        writing, distinct = self._to_files("distinct", IMAGES, "key", _DISTINCT, _merged, rows)
         number = int(cogroup(self._engine, [images], writing)["rows"])
         led = self._led_in_rounds(distinct, number)
         sides = [_side(distinct, number, *_DISTINCT.names), _side(led, number, *_LED.names)]
         leading = self._by("key", _GROUPED, _with_leaders, number)
-        writing, named = self._to_files("named", _GROUPED, "leader", EachKey(_NAMED, _names), number)
+        writing, named = self._to_files("named", _GROUPED, "leader", _NAMED, _names, number)
         cogroup(self._engine, sides, leading, writing)
         marking = self._by("key", COPIES, Marked(tuple(after.schema.names)), rows)
         return cogroup(self._engine, [images, _side(named, number, *_NAMED.names)], marking, after)
@@ -283,10 +275,8 @@ class NearCopies:
             pairs = int(cogroup(self._engine, [Side(undecided, comparison.read)], comparing)["pairs"])
             copies = self._led(_files(folder, tasks), pairs, str(share))
             if limit is not None:
-                left = Side(undecided, KeysFrom(limit), number)
-                undecided, _ = self._without(
-                    left, [_side(copies, number, "key")], "key", pa.schema([_KEY]), "undecided"
-                )
+                left, others = Side(undecided, KeysFrom(limit), number), [_side(copies, number, "key")]
+                undecided, _ = self._without(left, others, "key", pa.schema([_KEY]), "undecided")
             led += copies
         return led
 
@@ -299,9 +289,7 @@ class NearCopies:
         left, decided, total = pairs, list[OwnFile](), number
         while number > SWEPT_PAIRS:
             turn = f"{name}-{len(decided)}"
-            writing, copies = self._to_files(
-                f"copies-{turn}", pa.schema([_ENDS.field("later")]), "later", _LATER, number
-            )
+            writing, copies = self._to_files(f"copies-{turn}", _LATER, "later", _LATER, list, number)
             following = self._by("key", _ENDS, _followers, 2 * number)
             cogroup(self._engine, [Side(left, _read_ends, number)], following, writing)
             for side in _PAIRS.names:
@@ -315,12 +303,9 @@ class NearCopies:
         swept = _files(folder, 1)
         if not decided:
             return swept
-        sides = [
-            _side(pairs, total, *_PAIRS.names),
-            Side(decided, ColumnsRead({"later": "earlier"}), total),
-            Side(swept, ColumnsRead({"key": "earlier"}), total),
-        ]
-        writing, led = self._to_files(f"led-{name}", _PAIRS, "later", EachKey(_LED, _first_leaders), total)
+        copies = (decided, {"later": "earlier"}), (swept, {"key": "earlier"})
+        sides = [_side(pairs, total, *_PAIRS.names), *(Side(files, ColumnsRead(to), total) for files, to in copies)]
+        writing, led = self._to_files(f"led-{name}", _PAIRS, "later", _LED, _first_leaders, total)
         leading = self._by("earlier", _PAIRS.append(SIDE), Missing("earlier"), total)
         cogroup(self._engine, sides, leading, writing)
         return led
@@ -329,7 +314,7 @@ class NearCopies:
         self, left: Side, others: Sequence[Side], column: str, schema: pa.Schema, name: str
     ) -> tuple[list[OwnFile], int]:
         """Write the rows of `left` whose value in a column no row of `others` has; return the files, and their rows."""
-        writing, files = self._to_files(name, schema.append(SIDE), column, EachKey(schema, Missing(column)), left.rows)
+        writing, files = self._to_files(name, schema.append(SIDE), column, schema, Missing(column), left.rows)
         return files, int(cogroup(self._engine, [left, *others], writing)["rows"])
 
     def _by(self, column: str, schema: pa.Schema, function: BucketFunction, rows: float) -> Grouping:
@@ -337,12 +322,15 @@ class NearCopies:
         return Grouping(schema, LeadingBits(column, self._bits), EachBucket(function), *group_buckets(rows))
 
     def _to_files(
-        self, name: str, schema: pa.Schema, column: str, writing: EachKey, rows: float | None
+        self, name: str, schema: pa.Schema, column: str, to: pa.Schema, function: BucketFunction, rows: float | None
     ) -> tuple[Grouping, list[OwnFile]]:
-        """Return a grouping by a column that writes files to the folder `name`, and these files."""
+        """Return a grouping by a column that writes the rows of `to` that `function` yields of buckets, and the files.
+
+        They are in the folder `name`.
+        """
         folder, (buckets, tasks) = self._folder(name), group_buckets(rows or 0)
-        write = TaskFiles(folder, writing.schema, writing.function)
-        return Grouping(schema, LeadingBits(column, self._bits), write, buckets, tasks), _files(folder, tasks)
+        writing = TaskFiles(folder, to, function)
+        return Grouping(schema, LeadingBits(column, self._bits), writing, buckets, tasks), _files(folder, tasks)
 
     def _folder(self, name: str) -> Path:
         remove(self._work / name)
@@ -451,9 +439,6 @@ def _first_leaders(bucket: Rows) -> Rows:
     """Yield the first leader of each copy."""
     groups = pa.Table.from_batches(bucket).group_by("later", use_threads=False)
     yield one_batch(groups.aggregate([("earlier", "min")]).rename_columns(_LED.names).cast(_LED))
-
-
-_LATER = EachKey(pa.schema([_ENDS.field("later")]), list)
 
 
 def compare_some() -> None:

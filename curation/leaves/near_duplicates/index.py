@@ -182,16 +182,6 @@ def words_in(fixed: pa.FixedSizeBinaryArray) -> np.ndarray:
     return words_of(memoryview(data)[fixed.offset * size :][: len(fixed) * size], 8 * size)
 
 
-def bytes_of(words: np.ndarray) -> np.ndarray:
-    """Return the big-endian bytes of uint64[row, word] as uint8[row, byte], the inverse of `words_of`."""
-    return words.astype(">u8").view(np.uint8)
-
-
-def in_order(keys: np.ndarray) -> np.ndarray:
-    """Return the positions that sort keys, uint64[row, word], in ascending order."""
-    return np.argsort(keys[:, 0], kind="stable") if keys.shape[1] == 1 else np.lexsort(keys.T[::-1])
-
-
 def band_of(words: np.ndarray, band: int, k: int) -> np.ndarray:
     """Return the value of one of k + 1 bands of each hash, int64[row].
 
@@ -300,5 +290,5 @@ def words_of_keys(column: pa.Array, bits: int) -> np.ndarray:
 
 
 def binaries_of_keys(words: np.ndarray) -> pa.Array:
-    """Return uint64[row, word] as an array of binaries, big-endian."""
-    return binaries(bytes_of(words).ravel(), 8 * words.shape[1])
+    """Return uint64[row, word] as an array of binaries, big-endian, the inverse of `words_in`."""
+    return binaries(words.astype(">u8").tobytes(), 8 * words.shape[1])
