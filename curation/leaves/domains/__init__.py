@@ -5,10 +5,12 @@ registered domain once; then the counts of one domain are sent to one task. Each
 domains, so that the largest of all are read from the beginnings of files.
 """
 
+import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from heapq import merge
+from importlib.resources import files
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -140,18 +142,8 @@ PAGES = ("wat", "warc")  # formats of inputs with pages
 TEXTS = "alt texts and titles of images on pages, or texts of tables"
 
 # Words in paths, and the public set that they name. A path is a hint: it may hold a part of the set, or another one.
-KNOWN = {
-    "cc-main": ("Common Crawl", "https://commoncrawl.org"),
-    "cc3m": ("Conceptual Captions", "https://ai.google.com/research/ConceptualCaptions"),
-    "cc12m": ("Conceptual 12M", "https://github.com/google-research-datasets/conceptual-12m"),
-    "commonpool": ("CommonPool of DataComp", "https://www.datacomp.ai"),
-    "coyo": ("COYO-700M", "https://github.com/kakaobrain/coyo-dataset"),
-    "datacomp": ("DataComp", "https://www.datacomp.ai"),
-    "laion": ("LAION", "https://laion.ai"),
-    "redcaps": ("RedCaps", "https://redcaps.xyz"),
-    "wit": ("Wikipedia-based Image Text", "https://github.com/google-research-datasets/wit"),
-    "yfcc": ("YFCC100M", "https://multimediacommons.wordpress.com"),
-}
+_SETS = csv.reader(files(__package__).joinpath("public_sets.csv").read_text("utf-8").splitlines())
+KNOWN = {word: (title, link) for word, title, link in islice(_SETS, 1, None)}
 _WORD = re.compile(rf"(?:^|[/_.-])({'|'.join(KNOWN)})(?=$|[/_.-]|\d)", re.IGNORECASE)
 _CRAWL = re.compile(r"CC-MAIN-\d{4}-\d{2}(?!\d)")
 _TIME = re.compile(r"(?<!\d)(?:19|20)\d{12}(?!\d)")  # time in the name of a WARC or WAT file

@@ -6,8 +6,10 @@ shows it as it is: in a line, as code, or as a block.
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -31,58 +33,24 @@ if TYPE_CHECKING:
 MOST_LANGUAGES = 5  # languages named for each rule of the gate
 WITNESSES = {"han": "its Han characters and kana", "pool": "the texts around it", "page": "its WARC page"}
 
-# ISO 639 codes of languages whose metadata code, that of their Wikipedia, is another; None if they have none.
-ISO_639 = {
-    "als": "gsw",
-    "bat_smg": "sgs",
-    "bh": "bho",
-    "cbk_zam": "cbk",
-    "eml": "egl",
-    "fiu_vro": "vro",
-    "map_bms": None,
-    "other": None,
-    "roa_rup": "rup",
-    "roa_tara": None,
-    "zh_min_nan": "nan",
-}
 
+def _table(name: str) -> dict[str, str]:
+    """Return the rows of a CSV file of two columns, without its header, as a dictionary."""
+    return dict([*csv.reader(files(__package__).joinpath(name).read_text("utf-8").splitlines())][1:])
+
+
+# ISO 639 codes of languages whose metadata code, that of their Wikipedia, is another; "" if they have none.
+ISO_639 = _table("hub_languages.csv")
 # Identifiers of licences for texts and data in a dataset card; `other` stands for all that have none.
-LICENSES = (
-    *("cc", "cc0-1.0", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0"),
-    *("cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0"),
-    *("cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cdla-sharing-1.0", "cdla-permissive-1.0"),
-    *("cdla-permissive-2.0", "c-uda", "odc-by", "odbl", "pddl", "etalab-2.0", "eupl-1.1", "eupl-1.2", "gfdl"),
-    *("apache-2.0", "mit", "bsd", "bsd-2-clause", "bsd-3-clause", "isc", "mpl-2.0", "unlicense", "wtfpl", "zlib"),
-    *("gpl", "gpl-2.0", "gpl-3.0", "lgpl", "lgpl-2.1", "lgpl-3.0", "agpl-3.0", "openrail", "unknown", "other"),
-)
-
-# Of the columns beside those of the manifest.
-MEANINGS = {
-    "caption": "A caption of the image, made by a model; null if there is none.",
-    "caption_score": "The score of the caption, as the table of captions gives it; null if it gives none.",
-    "caption_source": "What wrote the caption, as the table of captions says; null if it does not say.",
-    "coarse": "The coarse cluster of the image; null if there is none.",
-    "license": "The licence that pages of the image state, of themselves and not of the picture; `none`: no statement.",
-    "record": "The file and the offset of the record of the page in its crawl; null for tables.",
-    "fine": "The fine cluster of the image; null if there is none.",
-}
-
+LICENSES = files(__package__).joinpath("hub_licenses.txt").read_text("utf-8").split()
+MEANINGS = _table("column_meanings.csv")  # of the columns beside those of the manifest
 # What only the publisher states: by a flag, or as an answer under the name of a property of Croissant, or of its part.
 FLAGS = {
     "license": "Which licence has the manifest?",
     "dataset_version": "Which version is this?",
     "date": "When was it published?",
 }
-QUESTIONS = {
-    "creator": "Who publishes the data?",
-    "url": "At which address is the data, or a page about it?",
-    "dataUseCases": "For which uses was the data made, and for which should it not be used?",
-    "dataSocialImpact": "Which effects on people may the data have, and what was done about harmful ones?",
-    "dataReleaseMaintenancePlan": "Who maintains the data, until when, and whom does one ask for a removal?",
-    "dataCollectionType": "Were the inputs collected by others (Secondary Data Analysis), or by you (Web Scraping)?",
-    "people": "Do pictures show, or texts name, people, children among them, and what was done about faces and names?",
-    "hasSyntheticData": "Did models make any of the pictures or texts (true or false)?",
-}
+QUESTIONS = _table("questions.csv")
 
 OF_SOURCE = "The caption of the image by the source in the name of the column; null if there is none."
 
@@ -333,7 +301,10 @@ def responsible(
         "dataManipulationProtocol": _balancing(facts),
         "dataAnnotationProtocol": "Programs found the language of each text and the metadata entries in it; nobody "
         "looked at them.",
-        "machineAnnotationTools": _tools(facts),
+        "machineAnnotationTools": [
+            *([f"language identification: {model['name']}"] if (model := facts["made_from"].get("model")) else []),
+            f"clip-curation {_version(facts)}",
+        ],
         "dataBiases": [*_biases(facts, domains)],
         "dataLimitations": [*_limitations(facts, about)],
         "personalSensitiveInformation": [*_personal(facts), answered["people"]],
@@ -377,8 +348,7 @@ def _public(origin: Origin) -> str:
 
 def _collection(facts: Mapping[str, Any], sources: Sequence[Origin]) -> str:
     rows = facts["rows"]
-    described = (f"{counted(one.files, 'file')} of {one.name} ({one.format}{_public(one)})" for one in sources)
-    read = ", ".join(described)
+    read = ", ".join(f"{counted(one.files, 'file')} of {one.name} ({one.format}{_public(one)})" for one in sources)
     pages = f", on {counted(rows['pages'], 'page')} with images" if rows["pages"] else ""
     read_pairs = f"{number(rows['pairs'])} pairs read, of {counted(rows['images'], 'image')}"
     return f"From {read or 'inputs'}: {read_pairs}{pages}."
@@ -392,11 +362,6 @@ def _balancing(facts: Mapping[str, Any]) -> str:
         "count texts have keeps each at the rate t / count, at most 1. The t of a language is the count below which "
         f"entries have a share of about {facts['tail_share']:.4g} of its matches, as in English."
     )
-
-
-def _tools(facts: Mapping[str, Any]) -> list[str]:
-    model = facts["made_from"].get("model")
-    return [*([f"language identification: {model['name']}"] if model else []), f"clip-curation {_version(facts)}"]
 
 
 def _biases(facts: Mapping[str, Any], domains: DomainCounts | None) -> Iterator[str]:

@@ -45,10 +45,7 @@ if TYPE_CHECKING:
 
 COARSE = CLUSTER[0].name
 MOST_BYTES = 1 << 20  # of a file of answers
-KEPT_OF, _CAPTIONED = (
-    "kept.",
-    "captioned",
-)  # tallies: kept images of a coarse cluster, whose number follows; captioned ones
+KEPT_OF, _CAPTIONED = "kept.", "captioned"  # tallies: kept images of a coarse cluster, whose number follows; captioned
 _KEPT = pa.field("is_kept", pa.bool_())
 
 

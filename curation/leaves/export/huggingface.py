@@ -138,9 +138,9 @@ class HuggingFace(Card):
         without some rows, are written anew. InputError if counts.parquet and run.json are of two runs.
         """
         self.warn_of_license()
-        counts = run.file("counts.parquet")
-        if CountedEntries.open(str(counts.path)).digest != run.facts["made_from"]["metadata"]:
-            raise InputError(f"{counts.path} and the run.json beside it are of two runs; curate again with --overwrite")
+        counts = run.file("counts.parquet").path
+        if CountedEntries.open(str(counts)).digest != run.facts["made_from"]["metadata"]:
+            raise InputError(f"{counts} and the run.json beside it are of two runs; curate again with --overwrite")
         files, sources = curated_files(run), [*source_shares(self.caption_sources)]
         beside = Beside.of(folder.engine, run, self.captions, self.clusters, sources)
         if beside.tables:
@@ -154,23 +154,21 @@ class HuggingFace(Card):
             facts = with_kept(facts, kept, result) | {"part": of_clusters(beside.choice)}
         digests = dict(sorted(result.noted(SHA256)))
         columns = [*list(run.schema)[len(CURATED) :], *beside.fields]
-        self._describe(facts, folder, digests, columns, counts, self.name_of(run))
+        self._describe(run, facts, folder, digests, columns)
         captions = f" with captions ({beside.lack})" if self.captions else ""
         return f"README.md, croissant.json, the entries and {counted(len(files), 'file')} of data{captions}{beside}"
 
     def _describe(
-        self,
-        facts: dict[str, Any],
-        folder: Derived,
-        digests: dict[str, str],
-        columns: Sequence[pa.Field],
-        counts: OwnFile,
-        name: str,
+        self, run: Results, facts: dict[str, Any], folder: Derived, digests: dict[str, str], columns: Sequence[pa.Field]
     ) -> None:
         """Write the entries, croissant.json and README.md, given the content of run.json, and digests of the data."""
-        path = folder.parts.reopen(ENTRIES) / f"{ENTRIES}.parquet"
+        path, name = folder.parts.reopen(ENTRIES) / f"{ENTRIES}.parquet", self.name_of(run)
         sums: dict[str, str] = {}
-        copied(counts, path, lambda local: sums.update({f"{ENTRIES}/{path.name}": content_digest(local, sha256())}))
+        copied(
+            run.file("counts.parquet"),
+            path,
+            lambda local: sums.update({f"{ENTRIES}/{path.name}": content_digest(local, sha256())}),
+        )
         folder.finish(ENTRIES)
         files = [OwnFile(folder.path / path, None, AGAIN) for path in digests]
         with folder.progress.stage(f"count the domains of {counted(len(files), 'file')}"):

@@ -97,7 +97,10 @@ class SoftCap:
 
         InputError if no image has a finite score.
         """
-        logits, result = self._logits(files, scores, folder)
+        to = folder.parts.begin("logits")
+        with folder.progress.stage(f"join scores to {counted(len(files), 'file')}"):
+            result = Join(images_in(files), scores).write(folder.engine, Logits(list(files), to, self))
+        logits = written_files(to, result.files)
         without, not_finite = (int(result[name]) for name in (WITHOUT, NOT_FINITE))
         greatest = max(result.noted(GREATEST), default=None)
         if greatest is None:
@@ -110,18 +113,6 @@ class SoftCap:
             last = clocks.last(folder.engine, logits, self.draws, folder.parts.begin("times"))
         drawn = folder.each_file("draw images", logits, DrawnImages(clocks, last), WEIGHTS)
         return SoftCapDraw(written_files(folder.path, drawn.files), without, not_finite)
-
-    def _logits(
-        self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived
-    ) -> tuple[list[OwnFile], TaskResult]:
-        """Write rows of LOGITS for the images in each file that have finite scores, in the file's order.
-
-        Return the written files and the result of the tasks.
-        """
-        to = folder.parts.begin("logits")
-        with folder.progress.stage(f"join scores to {counted(len(files), 'file')}"):
-            result = Join(images_in(files), scores).write(folder.engine, Logits(list(files), to, self))
-        return written_files(to, result.files), result
 
 
 @dataclass(frozen=True)

@@ -303,8 +303,8 @@ class NearCopies:
         swept = _files(folder, 1)
         if not decided:
             return swept
-        copies = (decided, {"later": "earlier"}), (swept, {"key": "earlier"})
-        sides = [_side(pairs, total, *_PAIRS.names), *(Side(files, ColumnsRead(to), total) for files, to in copies)]
+        leading_pairs = (decided, {"later": "earlier"}), (swept, {"key": "earlier"})
+        sides = [_side(pairs, total, *_PAIRS.names), *(Side(files, ColumnsRead(to), total) for files, to in leading_pairs)]
         writing, led = self._to_files(f"led-{name}", _PAIRS, "later", _LED, _first_leaders, total)
         leading = self._by("earlier", _PAIRS.append(SIDE), Missing("earlier"), total)
         cogroup(self._engine, sides, leading, writing)

@@ -107,7 +107,17 @@ def scan(
             "%s of %s keys in the tars have files but no picture (%s), such as %s; they are passed over",
             *(f"{none:,}", f"{none + sum(sizes):,}", ", ".join(IMAGES), scanned.noted(NO_PICTURE)[0]),
         )
-    _report(int(scanned[WITHOUT]), sum(sizes), next(iter(scanned.noted(WITHOUT)), ""), done)
+    if without := int(scanned[WITHOUT]):
+        first = scanned.noted(WITHOUT)[0]
+        if without == sum(sizes) and not done:
+            raise InputError(
+                f"none of {without:,} samples has a json that states uid or url, such as {first}; give tars as "
+                "img2dataset writes them, downloaded with --save_additional_columns '[\"uid\"]'"
+            )
+        _log.warning(
+            "%s of %s samples have no json that states uid or url, such as %s; they are passed over",
+            *(f"{without:,}", f"{sum(sizes):,}", first),
+        )
     return written_files(folder, scanned.files), sizes
 
 
@@ -150,23 +160,6 @@ def _scan(numbered: Numbered, folder: Path) -> TaskResult:
         result.add(WITHOUT, len(without))
         result.note(WITHOUT, f"{without[0].as_py()!r} in {tar.path}")
     return result
-
-
-def _report(without: int, number: int, first: str, done: int) -> None:
-    """Log how many of `number` samples have no uid, with `first` as an example; InputError if all have none.
-
-    The error is not raised if `done` is above 0, that is, if other tars are finished.
-    """
-    if without == number > 0 and not done:
-        raise InputError(
-            f"none of {number:,} samples has a json that states uid or url, such as {first}; give tars as img2dataset "
-            "writes them, downloaded with --save_additional_columns '[\"uid\"]'"
-        )
-    if without:
-        _log.warning(
-            "%s of %s samples have no json that states uid or url, such as %s; they are passed over",
-            *(f"{without:,}", f"{number:,}", first),
-        )
 
 
 def _images(scan: OwnFile) -> Iterator[pa.RecordBatch]:
