@@ -13,7 +13,7 @@ and the sum of results. Both engines give the same rows to a task, in any order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from typing import Any
 
@@ -27,13 +27,13 @@ from runtime.tallies import TaskResult
 SIDE = pa.field("side", pa.int8())  # the number of the side that a row is from
 
 Rows = Iterator[pa.RecordBatch]
-Read = Callable[[int, Any, TaskResult], Iterator[pa.RecordBatch] | Iterator[Block]]
-Function = Callable[[int, Iterator[Rows], TaskResult], Iterable[pa.RecordBatch] | None]
+Read = Callable[..., Iterator[pa.RecordBatch] | Iterator[Block]]
+Function = Callable[..., Iterable[pa.RecordBatch] | None]
 
 
 @dataclass(frozen=True)
 class Side:
-    """Files whose rows take part: `read(number, file, result)` yields rows of a file, or blocks of such rows.
+    """Files whose rows take part: `read(number, file, result, *more)` yields rows of a file, or blocks of such rows.
 
     The rows have columns of the first stage's schema, in any order; a column that a side lacks is null, and SIDE, if
     the schema has it, is the side's number. `rows` is the estimated number of rows in all files: the fewer there are,
@@ -45,16 +45,16 @@ class Side:
     read: Read
     rows: float | None = None
     combine: Callable[[Rows], Rows] | None = None
+    more: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
 class Grouping:
     """Tasks to which rows of `schema` are dealt by key, in `buckets` ranges of keys; a task takes neighbouring ranges.
 
-    `keys(rows)` returns uint64 keys. `function(task, buckets, result)` takes the rows of each bucket, as an iterator
-    over batches, and yields rows for the next stage, if there is one. Small buckets come together, and large ones in
-    parts, but all rows of a key come at once. `tasks`
-    divides `buckets`.
+    `keys(rows)` returns uint64 keys. `function(task, buckets, result, *more)` takes the rows of each bucket, as an
+    iterator over batches, and yields rows for the next stage, if there is one. Small buckets come together, and large
+    ones in parts, but all rows of a key come at once. `tasks` divides `buckets`.
     """
 
     schema: pa.Schema
@@ -62,6 +62,7 @@ class Grouping:
     function: Function
     buckets: int
     tasks: int
+    more: tuple[Any, ...] = ()
 
     def packed(self, rows: Iterable[pa.RecordBatch] | Iterable[Block]) -> Iterator[Block]:
         """Yield rows as blocks of one bucket each; blocks that were packed for fewer buckets than tasks are repacked.
@@ -81,7 +82,7 @@ class Grouping:
     def run(self, task: int, blocks: Iterable[bytes], result: TaskResult) -> Rows:
         """Yield the rows that the function yields for a task, given the task's blocks."""
         buckets = by_bucket(blocks, self.buckets, self.schema, self.keys)
-        yield from self.function(task, buckets, result) or ()
+        yield from self.function(task, buckets, result, *self.more) or ()
 
 
 def cogroup(engine: Engine, sides: Sequence[Side], *stages: Grouping) -> TaskResult:
@@ -93,7 +94,7 @@ def cogroup(engine: Engine, sides: Sequence[Side], *stages: Grouping) -> TaskRes
         for numbers in _shares(of_side, first.buckets)
     ]
     relays = [Relay(_Pass(stage, after), stage.tasks) for stage, after in pairwise(stages)]
-    send = _Send(tuple((side.read, side.combine) for side in sides), first)
+    send = _Send(tuple(replace(side, files=()) for side in sides), first)
     return engine.exchange(items, send, _Receive(last), last.tasks, relays)
 
 
@@ -106,15 +107,15 @@ def _shares(side: Side, buckets: int) -> list[list[int]]:
 class _Send:
     """Reads files of one side, and yields their rows in blocks for a stage."""
 
-    sides: Sequence[tuple[Read, Callable[[Rows], Rows] | None]]
+    sides: Sequence[Side]
     stage: Grouping
 
     def __call__(self, files: list[tuple[int, int, Any]], result: TaskResult) -> Iterator[Block]:
-        side = files[0][0]
-        read, combine = self.sides[side]
-        rows: Any = chain.from_iterable(read(number, file, result) for _, number, file in files)
-        rows = combine(rows) if combine else rows
-        return self.stage.packed(_completed(batch, self.stage.schema, side) for batch in rows)
+        number_of_side = files[0][0]
+        side = self.sides[number_of_side]
+        rows: Any = chain.from_iterable(side.read(number, file, result, *side.more) for _, number, file in files)
+        rows = side.combine(rows) if side.combine else rows
+        return self.stage.packed(_completed(batch, self.stage.schema, number_of_side) for batch in rows)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from sys import maxsize
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -87,7 +88,7 @@ def filled(rows: pa.RecordBatch | None, begin: int, end: int, field: pa.Field) -
     return rows[field.name].take(pa.array(at, mask=at < 0))
 
 
-Write = Callable[[int, RowStream], TaskResult]
+Write = Callable[..., TaskResult]  # of the number of a file, a RowStream, and more
 
 
 @dataclass(frozen=True)
@@ -122,24 +123,21 @@ class Places:
         file, row = rows["file"].to_numpy().astype(np.uint64), rows["row"].to_numpy().astype(np.uint64)
         return file << np.uint64(free) | row << np.uint64(free - self.row_bits)
 
-    def grouping(self, schema: pa.Schema, function: Function) -> Grouping:
+    def grouping(self, schema: pa.Schema, function: Function, *more: Any) -> Grouping:
         """Return the grouping of rows, of a schema that has PLACE, by the tasks of their files."""
-        return Grouping(schema, self.keys, function, self.tasks, self.tasks)
+        return Grouping(schema, self.keys, function, self.tasks, self.tasks, more)
 
-    def stage(self, schema: pa.Schema, write: Write) -> Grouping:
-        """Return the grouping whose tasks call `write(number, stream)` for each file."""
-        return self.grouping(schema, _WriteFiles(self, write))
+    def stage(self, schema: pa.Schema, write: Write, *more: Any) -> Grouping:
+        """Return the grouping whose tasks call `write(number, stream, *more)` for each file."""
+        return self.grouping(schema, _write_files, self, write, more)
 
 
-@dataclass(frozen=True)
-class _WriteFiles:
-    places: Places
-    write: Write
-
-    def __call__(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
-        stream = in_order(buckets)
-        for number in self.places.files_of(task):
-            result.merge(self.write(number, stream))
+def _write_files(
+    task: int, buckets: Iterator[Rows], result: TaskResult, places: Places, write: Write, more: tuple[Any, ...]
+) -> None:
+    stream = in_order(buckets)
+    for number in places.files_of(task):
+        result.merge(write(number, stream, *more))
 
 
 def in_order(buckets: Iterable[Rows]) -> RowStream:

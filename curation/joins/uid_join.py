@@ -72,19 +72,13 @@ def spread_keys(rows: pa.RecordBatch) -> np.ndarray:
     return (high + low * _ODD[0]) * _ODD[1]
 
 
-@dataclass(frozen=True)
-class ImageKeys:
-    """Reads KEY and PLACE of the images in files of a run, and the columns `more`."""
-
-    more: tuple[str, ...] = ()
-
-    def __call__(self, number: int, file: OwnFile, tallies: Tallies) -> Rows:
-        """Yield the images of a file."""
-        row = 0
-        for batch in batches(file, MATCHED_ROW_GROUP, [*dict.fromkeys(["uid", *self.more])]):
-            places = [np.full(batch.num_rows, number, np.int32), np.arange(row, row := row + batch.num_rows)]
-            columns = [*key_columns(batch["uid"]), *map(pa.array, places), *(batch[name] for name in self.more)]
-            yield pa.RecordBatch.from_arrays(columns, [*(field.name for field in ROWS), *self.more])
+def read_images(number: int, file: OwnFile, tallies: Tallies, *more: str) -> Rows:
+    """Yield KEY and PLACE of the images in a file of a run, and the columns `more`."""
+    row = 0
+    for batch in batches(file, MATCHED_ROW_GROUP, [*dict.fromkeys(["uid", *more])]):
+        places = [np.full(batch.num_rows, number, np.int32), np.arange(row, row := row + batch.num_rows)]
+        columns = [*key_columns(batch["uid"]), *map(pa.array, places), *(batch[name] for name in more)]
+        yield pa.RecordBatch.from_arrays(columns, [*(field.name for field in ROWS), *more])
 
 
 def grouped(buckets: Iterable[Rows]) -> Iterator[tuple[pa.RecordBatch, Groups]]:
@@ -160,8 +154,8 @@ class Join:
         """The schema of the rows of images and tables that are sent by KEY."""
         return pa.schema([*ROWS, SIDE, *(field for table in self.tables for field in (*table.fields, *table.order))])
 
-    def write(self, engine: Engine, write: Write) -> TaskResult:
-        """Call `write(number, stream)` for each file of images; return the sum of the results.
+    def write(self, engine: Engine, write: Write, *more: Any) -> TaskResult:
+        """Call `write(number, stream, *more)` for each file of images; return the sum of the results.
 
         The stream has PLACE and the fields of all tables, for the images that at least one table has. The tally
         REPEATED is the number of rows that are not joined, as another row of their table is about the same image.
@@ -169,17 +163,17 @@ class Join:
         wanted = max(self.images.rows // FILE_ROWS, TURNS * engine.cores)
         places, (buckets, tasks) = Places.of(self.images.sizes, min(wanted, MOST_BUCKETS)), self._cut
         joining = Grouping(self.schema, spread_keys, self._alone.joined, buckets, places.tasks_before(tasks))
-        return cogroup(engine, self._sides, joining, places.stage(pa.schema([*PLACE, *self.fields]), write))
+        return cogroup(engine, self._sides, joining, places.stage(pa.schema([*PLACE, *self.fields]), write, *more))
 
     def count(self, engine: Engine, count: Callable[[pa.RecordBatch], Tallies]) -> TaskResult:
         """Return the sums of the tallies that `count` returns for batches of joined rows, which come in any order."""
-        counting = Grouping(self.schema, spread_keys, JoinCount(self._alone, count), *self._cut)
+        counting = Grouping(self.schema, spread_keys, _count_joined, *self._cut, more=(self._alone, count))
         return cogroup(engine, self._sides, counting)
 
     @property
     def _sides(self) -> list[Side]:
         sides: list[Images | Table] = [self.images, *self.tables]
-        return [Side(side.files, JoinSide(side.read), side.rows) for side in sides]
+        return [Side(side.files, _read_side, side.rows, more=(side.read,)) for side in sides]
 
     @property
     def _cut(self) -> tuple[int, int]:
@@ -221,29 +215,18 @@ class Join:
             yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*PLACE, *self.fields]))
 
 
-@dataclass(frozen=True)
-class JoinSide:
-    """Reads the rows of a file of images or of a table, and adds the number of the file."""
-
-    read: Callable[[Any], Iterator[pa.RecordBatch]]
-
-    def __call__(self, number: int, file: Any, tallies: Tallies) -> Rows:
-        """Yield the rows of a file."""
-        for batch in self.read(file):
-            yield batch.append_column(PLACE[0], pa.repeat(pa.scalar(number, PLACE[0].type), batch.num_rows))
+def _read_side(number: int, file: Any, tallies: Tallies, read: Callable[[Any], Iterator[pa.RecordBatch]]) -> Rows:
+    """Yield the rows of a file of images or of a table, which `read` yields, with the number of the file."""
+    for batch in read(file):
+        yield batch.append_column(PLACE[0], pa.repeat(pa.scalar(number, PLACE[0].type), batch.num_rows))
 
 
-@dataclass(frozen=True)
-class JoinCount:
-    """Counts joined rows where they are joined."""
-
-    join: Join
-    count: Callable[[pa.RecordBatch], Tallies]
-
-    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
-        """Add the tallies of `count` over the joined rows in some buckets."""
-        for rows in self.join.joined(task, buckets, Tallies()):
-            tallies.update(self.count(rows).rows())
+def _count_joined(
+    task: int, buckets: Iterator[Rows], tallies: Tallies, join: Join, count: Callable[[pa.RecordBatch], Tallies]
+) -> None:
+    """Add the tallies of `count` over the joined rows in some buckets."""
+    for rows in join.joined(task, buckets, Tallies()):
+        tallies.update(count(rows).rows())
 
 
 def each_joined(
@@ -261,21 +244,14 @@ def each_joined(
 
     def begin(missing: list[WorkItem[OwnFile]], task: Task[OwnFile]) -> None:
         with folder.progress.stage(f"{title} of {len(missing)} of {counted(len(files), 'file')}"):
-            join = Join(images_in([item.content for item in missing]), tables)
-            join.write(folder.engine, _Making(missing, task))
+            Join(images_in([item.content for item in missing]), tables).write(folder.engine, _make, missing, task)
 
     return folder.fill(items_of(files), make, begin, part)
 
 
-@dataclass(frozen=True)
-class _Making:
-    """Makes the items of files of a join, each with the rows joined to the images of its file."""
-
-    items: Sequence[WorkItem[OwnFile]]
-    task: Task[OwnFile]
-
-    def __call__(self, number: int, stream: RowStream) -> TaskResult:
-        return self.task(self.items[number], number, stream)
+def _make(number: int, stream: RowStream, items: Sequence[WorkItem[OwnFile]], task: Task[OwnFile]) -> TaskResult:
+    """Make the item of a file of a join, with the rows joined to the images of the file."""
+    return task(items[number], number, stream)
 
 
 def images_in(files: Sequence[OwnFile]) -> Images:

@@ -27,8 +27,8 @@ HOOKS = {
         "captions": "curation.leaves.gate.match_captions:find",
         "hosts": "curation.leaves.gate.hosts:find",
         "conditions": "curation.leaves.gate.single_checks:find",
-        "copies": "curation.leaves.gate.same_image:find_copies",
-        "meaning": "curation.leaves.gate.same_meaning:find_meaning",
+        "copies": "curation.leaves.gate.deduplication:find_copies",
+        "meaning": "curation.leaves.gate.deduplication:find_meaning",
         "domains": "curation.leaves.gate.image_limits:find",
     },
     # Formats of exports: classes as `export.forms.Form`.

@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 
 from curation.image_ids import KEY_NAMES
+from curation.leaves.gate import deduplication as copies
 from curation.leaves.gate import joined_tables
-from curation.leaves.gate import same_image as copies
+from curation.leaves.gate.deduplication import MARKS, equal_images
 from curation.leaves.gate.image_limits import _COUNTS, repeated_in
 from curation.leaves.gate.joined_tables import JoinedTables
-from curation.leaves.gate.same_image import MARKS, equal_images
 from curation.leaves.gate.sql_conditions import Conditions
 from runtime.buckets import bucket_of
 from runtime.placed_rows import Places

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.config import CurationConfig
+from curation.leaves.gate.deduplication import Pictures
+from curation.leaves.gate.joined_tables import GivenTables
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.same_image import Pictures
-from curation.leaves.gate.tables_of_options import GivenTables
 from runtime.errors import InputError
 from tests.naive.gates import naive_merged, naive_pictures
 from tests.support.finished_run import candidate, image

@@ -62,22 +62,16 @@ def count_domains(engine: Engine, files: Sequence[OwnFile], column: str, folder:
     """Count the rows of files by the registered domain of the URLs in `column`; tasks write to the empty `folder`."""
     rows = sum(row_counts(files))
     tasks = min(FEW_TASKS, group_buckets(rows)[1])
-    side, writing = Side(files, HostCounts(column), rows, _sums), DomainFiles(folder)
     of_domains = Grouping(COUNTED, _keys_of_names, _of_domains, tasks, tasks)
-    tallies = cogroup(engine, [side], of_domains, Grouping(COUNTED, _keys_of_names, writing, tasks, tasks))
+    writing = Grouping(COUNTED, _keys_of_names, _write_domains, tasks, tasks, (folder,))
+    tallies = cogroup(engine, [Side(files, _read_hosts, rows, _sums, (column,))], of_domains, writing)
     return DomainCounts(written_files(folder, tallies.files), int(tallies[DOMAINS]), int(tallies[IMAGES]))
 
 
-@dataclass(frozen=True)
-class HostCounts:
-    """Reads the number of images of each host of the URLs in a column."""
-
-    column: str
-
-    def __call__(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
-        """Yield the hosts of a file with their numbers of images, batch by batch."""
-        for batch in counted(batches(file, BATCH_ROWS, [self.column])):
-            yield host_counts(batch[self.column])
+def _read_hosts(_: int, file: OwnFile, tallies: Tallies, column: str) -> Rows:
+    """Yield the hosts of the URLs in a column of a file with their numbers of images, batch by batch."""
+    for batch in counted(batches(file, BATCH_ROWS, [column])):
+        yield host_counts(batch[column])
 
 
 def _of_domains(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
@@ -85,19 +79,13 @@ def _of_domains(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
     return _sums(map(_domains, _sums(chain.from_iterable(buckets))))
 
 
-@dataclass(frozen=True)
-class DomainFiles:
-    """Writes the domains of each task with their numbers of images to a file of `folder`, largest first."""
-
-    folder: Path
-
-    def __call__(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
-        """Write the domains of a task; tally domains and images."""
-        for sums in _sums(chain.from_iterable(buckets)):
-            rows = sums.sort_by([("images", "descending"), (NAME, "ascending")])
-            result.merge(write_rows(self.folder / f"{task:05}.parquet", COUNTED, WRITTEN_ROWS, [rows]))
-            result.add(DOMAINS, rows.num_rows)
-            result.add(IMAGES, rows["images"].to_numpy().sum())
+def _write_domains(task: int, buckets: Iterator[Rows], result: TaskResult, folder: Path) -> None:
+    """Write the domains of a task with their numbers of images, largest first; tally domains and images."""
+    for sums in _sums(chain.from_iterable(buckets)):
+        rows = sums.sort_by([("images", "descending"), (NAME, "ascending")])
+        result.merge(write_rows(folder / f"{task:05}.parquet", COUNTED, WRITTEN_ROWS, [rows]))
+        result.add(DOMAINS, rows.num_rows)
+        result.add(IMAGES, rows["images"].to_numpy().sum())
 
 
 def host_counts(urls: pa.Array) -> pa.RecordBatch:

@@ -1,5 +1,7 @@
-"""Join users' tables to the images of a run by uid: of each table one row an image, and whether its rows differ.
+"""The tables of images that options name, and their join to the images of a run by uid.
 
+The tables are the results of a download, tables of images, and lists of the only images that may stay, which are read
+as tables without other columns. Of each table one row is joined to an image, and whether its rows differ.
 Of several rows of an image in a table, that of a successful download counts, or else the least: by status, then by the
 columns that conditions name. Rows of evaluation sets' hashes are joined likewise, as the sets that have an image.
 """
@@ -8,24 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.image_ids import KEY, KEY_NAMES
-from curation.joins.image_tables import ImageTable, comparable
-from curation.joins.uid_join import Groups, ImageKeys, spread_keys
+from curation.config import CurationConfig
+from curation.exclusion.lists import HASHES, read_list
+from curation.image_ids import KEY, KEY_NAMES, key_columns, uids
+from curation.inputs.limits import rounded_up
+from curation.joins.image_tables import IDENTITIES, ImageTable, Paths, comparable, files_in
+from curation.joins.uid_join import Groups, read_images, spread_keys
 from curation.leaves.gate.evaluation import EvaluationSets
 from curation.leaves.gate.sql_conditions import COLUMN, Conditions
-from curation.leaves.gate.step import Rewriting, counted
-from curation.leaves.gate.tables_of_options import STATUS, GivenTables, UidList, value_bytes
+from curation.leaves.gate.step import Rewriting, counts_of
+from curation.leaves.near_duplicates.index import binaries
 from runtime.arrow import gather_reduced, string_buffers
 from runtime.buckets import BUCKET_BYTES
 from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine
+from runtime.errors import InputError, did_you_mean, quoted
 from runtime.kernels.hashes import xxhash
 from runtime.partitioning import group_buckets
 from runtime.placed_rows import PLACE, Places
@@ -33,7 +38,11 @@ from runtime.redaction import hidden
 from runtime.shipping import Shipped
 from runtime.storage.parquet import row_counts
 from runtime.tallies import Tallies, TaskResult
+from runtime.wording import counted
 
+STATUS = "status"  # img2dataset's column
+_RESULTS = "results of img2dataset, with status, and uid or url, in 00000.parquet beside 00000.tar"
+_LIST = "a list of the uids or URLs of images that may stay"
 SUCCESS = "success"  # img2dataset's word for an image that was downloaded
 FAILED = "failed"  # its statuses of other tries begin with this
 NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # statuses: an image in no result; one whose status is null
@@ -50,6 +59,149 @@ _ROWS = (  # of all rows; `table` is null in those of images, and the number of 
     pa.field("hash", pa.int64()),  # of the values
     pa.field("is_compared", pa.bool_()),  # whether the row says another thing than one with another hash
 )
+
+
+@dataclass(frozen=True)
+class GivenTables:
+    """The results of a download, the list of the images that may stay, and tables of images."""
+
+    results: ImageTable | None = None
+    only: UidList | None = None
+    images: tuple[ImageTable, ...] = ()
+
+    @classmethod
+    def find(cls, status: Paths, only: Paths, images: Sequence[Paths]) -> GivenTables:
+        """Return the tables in these paths; InputError for tables that cannot be read."""
+        results = ImageTable.find(status, _RESULTS, STATUS) if status else None
+        return cls(results, UidList.find(only) if only else None, tuple(map(ImageTable.find, images)))
+
+    @property
+    def every(self) -> tuple[ImageTable | UidList, ...]:
+        """All tables, in the order of their numbers."""
+        return tuple(filter(None, (self.results, self.only, *self.images)))
+
+    @property
+    def columns(self) -> list[pa.Schema]:
+        """The columns of each table that conditions may name; those of a download hide equal names in others."""
+        of_download = {*map(str.lower, self.results.columns.names)} if self.results else set()
+        return [
+            pa.schema(
+                [field for field in table.columns if table is self.results or field.name.lower() not in of_download]
+            )
+            for table in self.every
+        ]
+
+    @property
+    def column_names(self) -> dict[str, list[str]]:
+        """The names in `columns`, by the name of the table."""
+        return {table.name: columns.names for table, columns in zip(self.every, self.columns, strict=True)}
+
+    @property
+    def lines(self) -> list[str]:
+        """The tables for people, with the numbers of their files."""
+        return [f"{table.name} ({counted(len(table.files), 'file')})" for table in self.every]
+
+    def having(self, column: str) -> list[ImageTable]:
+        """Return the tables of images that have a column of this name."""
+        return [table for table in (self.results, *self.images) if table is not None and column in table.columns.names]
+
+    def with_column(self, column: str, flag: str) -> ImageTable:
+        """Return the only table of images that has a column; InputError if none or several have it.
+
+        `flag` is named in errors as the one that asks for the column.
+        """
+        tables = [table for table in self.having(column) if column in self.column_names[table.name]]
+        if len(tables) > 1:
+            names = " and ".join(table.name for table in tables)
+            raise InputError(f"column {column} of {flag} is in several tables ({names}); rename one")
+        if not tables:
+            all_columns = [*dict.fromkeys(name for table in self.every for name in self.column_names[table.name])]
+            remedy = "give one by --images: clip-hash writes sha256 and phash of downloaded pictures"
+            fault = f"column {column} of {flag} is in no table of images; {did_you_mean(column, all_columns, remedy)}"
+            raise InputError(fault)
+        return tables[0]
+
+
+def value_bytes(values: pa.Array) -> pa.Array:
+    """Return each value as bytes: equal for equal values, and for integers, texts and bytes in their order."""
+    if pa.types.is_integer(values.type):
+        numbers = values.fill_null(0).to_numpy().astype(np.int64).view(np.uint64) ^ np.uint64(1 << 63)
+        return pc.if_else(values.is_valid(), binaries(numbers.astype(">u8").tobytes(), 8), None)
+    if pa.types.is_nested(values.type):
+        texts = [None if value is None else repr(value) for value in values.to_pylist()]
+        return pa.array(texts, pa.string()).cast(pa.binary())
+    if pa.types.is_floating(values.type):
+        values = pc.add(values, 0.0)  # -0.0 is 0.0
+    return values.cast(pa.binary() if pa.types.is_binary(values.type) else pa.string()).cast(pa.binary())
+
+
+def of_table(number: int, counted: TaskResult) -> dict[str, Any]:
+    """Return, for run.json, how many images the table `number` has and, if rows of some differ, how many, and a uid."""
+    differing = counted[f"differing.{number}"]
+    examples = counted.noted(f"differing.{number}")
+    return {"found": counted[f"found.{number}"]} | (
+        {"differing": differing, "example": min(examples)} if differing else {}
+    )
+
+
+def require_found(table: ImageTable | UidList, number: int, counted: TaskResult) -> None:
+    """Refuse a table that has none of the images."""
+    if not counted[f"found.{number}"]:
+        raise InputError(
+            f"{table.name} has none of the matched images: its {table.identity}s are not those of this run; "
+            "give a table with the column uid of matched/, or url"
+        )
+
+
+def require_own_rows(
+    table: ImageTable | UidList, columns: Sequence[str], number: int, counted: TaskResult, config: CurationConfig
+) -> None:
+    """Raise InputError if a table has, for too many images, rows that differ in `columns`, those that options name."""
+    facts = of_table(number, counted)
+    differing = facts.get("differing", 0)
+    if differing > config.max_shared_uids * facts["found"]:
+        raise InputError(
+            f"{table.name} has several rows of {differing:,} of {facts['found']:,} images, such as "
+            f"{facts['example']}, that differ in {', '.join(columns)}; expected one image a "
+            f"{table.identity}: leave one row of each, or allow more with --max-shared-uids "
+            f"{rounded_up(differing / facts['found'])}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class UidList:
+    """Files that name images, one a line, or in a column uid or url; tasks read them."""
+
+    name: str  # paths as the user gave them, without secrets
+    files: tuple[str, ...]
+    identity: str = "uid"
+    columns: pa.Schema = pa.schema([])
+
+    @classmethod
+    def find(cls, paths: Paths) -> UidList:
+        """Return the lists in files, folders, globs or URLs; InputError for no file, or one without uids and URLs."""
+        names = [*map(str, paths)]
+        files = {path: files_in(path, _LIST, ("",)) for path in names}
+        for path, listed in files.items():
+            if all(version.size == 0 for _, version in listed):
+                raise InputError(f"{path} is empty; give the uids or URLs of images that may stay, or leave out --only")
+        uid_list = cls(", ".join(map(hidden, names)), tuple(file for of_path in files.values() for file, _ in of_path))
+        for file in uid_list.files:
+            next((batch for batch in uid_list.read(file) if batch.num_rows), None)
+        return uid_list
+
+    def read(self, file: str, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield the KEY of each image that a file names; InputError for a file of domains or hashes."""
+        for kind, values in read_list(file, "the list"):
+            if len(values) and kind not in IDENTITIES:
+                shown = "" if kind in HASHES else f", {quoted(values[0].as_py())!r}"
+                raise InputError(f"{hidden(file)} names a {kind}{shown}; --only takes uids and URLs")
+            keys = key_columns(uids(values) if kind == "url" else values)
+            yield pa.RecordBatch.from_arrays(keys, schema=self.row_schema())
+
+    def row_schema(self, columns: Sequence[str] = ()) -> pa.Schema:
+        """Return the schema of what `read` yields."""
+        return pa.schema(KEY)
 
 
 @dataclass(frozen=True)
@@ -95,12 +247,9 @@ class JoinedTables:
         alone = replace(self, tables=tuple(map(_without_files, self.tables)))
         files = [(number, file) for number, table in enumerate(self.tables) for file in table.files]
         hits = [(_without_files(table), file, name) for table, name in hashes for file in table.files]
-        sides = [
-            Side(rewriting.images, ImageKeys(), places.rows),
-            Side(files, alone.read, places.rows),
-        ]
+        sides = [Side(rewriting.images, read_images, places.rows), Side(files, alone.read, places.rows)]
         if sets:
-            sides.append(Side(hits, partial(read_hits, sets=sets, number=len(self.tables)), places.rows))
+            sides.append(Side(hits, read_hits, places.rows, more=(sets, len(self.tables))))
         joining = Grouping(self.schema, spread_keys, alone.joined, buckets, places.tasks_before(tasks))
         return cogroup(engine, sides, joining, places.stage(self.joined_schema, rewriting.write))
 
@@ -176,7 +325,7 @@ class JoinedTables:
             tallies.add(f"found.{number}", int(np.count_nonzero(row >= 0)))
             if number == 0 and self.has_results:
                 columns[DOWNLOAD] = rows[STATUS].take(pa.array(row, mask=row < 0)).fill_null(NOT_TRIED)
-                for status, images_of_status in counted(columns[DOWNLOAD]):
+                for status, images_of_status in counts_of(columns[DOWNLOAD]):
                     tallies.add(f"status.{status}", images_of_status)
         return pa.RecordBatch.from_pydict(columns).select(self.joined_schema.names)
 

@@ -16,7 +16,7 @@ import numpy as np
 from curation.image_ids import KEY_NAMES
 from curation.joins.image_tables import ImageTable
 from curation.leaves.gate.evaluation import NEAR, HashesOfSets, KeysOfSets, SavedSets
-from curation.leaves.gate.tables_of_options import GivenTables
+from curation.leaves.gate.joined_tables import GivenTables
 from runtime.engine import Engine
 from runtime.errors import InputError
 from runtime.redaction import hidden

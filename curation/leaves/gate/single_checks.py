@@ -17,16 +17,26 @@ import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.joins.image_tables import comparable_schema
+from curation.leaves.gate.deduplication import Pictures
 from curation.leaves.gate.evaluation import EMBEDDING, EvaluationSets, EvaluationTexts
 from curation.leaves.gate.image_limits import FindRepeated
-from curation.leaves.gate.joined_tables import DOWNLOAD, IN, SETS, SUCCESS, JoinedTables
+from curation.leaves.gate.joined_tables import (
+    DOWNLOAD,
+    IN,
+    SETS,
+    STATUS,
+    SUCCESS,
+    GivenTables,
+    JoinedTables,
+    of_table,
+    require_found,
+    require_own_rows,
+)
 from curation.leaves.gate.mending import MENDED, MENDS, Mending, with_texts
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import IMAGES, TEXTS
-from curation.leaves.gate.same_image import Pictures
 from curation.leaves.gate.sql_conditions import Conditions
 from curation.leaves.gate.step import COUNTS, BatchStart, Gone, Rewriting, Step, StepFolder
-from curation.leaves.gate.tables_of_options import STATUS, GivenTables, of_table, require_found, require_own_rows
 from runtime.arrow import parts
 from runtime.errors import InputError
 from runtime.redaction import hidden

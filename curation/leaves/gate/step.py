@@ -258,11 +258,11 @@ def tally_texts(batch: pa.RecordBatch, images: np.ndarray, name: str, tallies: T
 
 def tally_languages(languages: pa.Array, name: str, tallies: Tallies, sign: int = 1) -> None:
     """Tally the number of texts in each language; with a `sign` of -1 subtract it."""
-    for language, number in counted(languages):
+    for language, number in counts_of(languages):
         tallies.add(name, sign * number, language)
 
 
-def counted(strings: pa.Array) -> list[tuple[str, int]]:
+def counts_of(strings: pa.Array) -> list[tuple[str, int]]:
     """Return each distinct string that is not null, with the number of times that it occurs."""
     counts = pc.value_counts(strings.drop_null())
     return list(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -78,61 +79,43 @@ class LeadingBits:
         return words_of_keys(rows[self.column], self.bits)[:, 0].copy()
 
 
-BucketFunction = Callable[[Rows], Iterable[pa.RecordBatch]]
+BucketFunction = Callable[..., Iterable[pa.RecordBatch]]  # of the rows of a bucket, and more
 
 
-@dataclass(frozen=True)
-class TaskFiles:
-    """Writes the rows that `function(bucket)` yields for the buckets of each task to a file of `folder`."""
-
-    folder: Path
-    schema: pa.Schema
-    function: BucketFunction
-
-    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
-        """Write the rows of a task; tally them as `rows`."""
-        with part_writer(self.folder / f"{task:05d}.parquet", self.schema, _ROW_GROUP) as writer:
-            for rows in chain.from_iterable(map(self.function, buckets)):
-                writer.write(rows)
-        tallies.add("rows", writer.rows)
-
-
-@dataclass(frozen=True)
-class EachBucket:
-    """Yields, in tasks, the rows that `function(bucket)` yields for each bucket."""
-
-    function: BucketFunction
-
-    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
-        """Yield the rows of a task."""
-        return chain.from_iterable(map(self.function, buckets))
+def write_buckets(
+    task: int,
+    buckets: Iterator[Rows],
+    tallies: Tallies,
+    folder: Path,
+    schema: pa.Schema,
+    function: BucketFunction,
+    *more: Any,
+) -> None:
+    """Write the rows that `function(bucket, *more)` yields for buckets of a task to a file; tally them as `rows`."""
+    with part_writer(folder / f"{task:05d}.parquet", schema, _ROW_GROUP) as writer:
+        for rows in each_bucket(task, buckets, tallies, function, *more):
+            writer.write(rows)
+    tallies.add("rows", writer.rows)
 
 
-@dataclass(frozen=True)
-class ColumnsRead:
-    """Reads columns of Parquet files; `names` has the new name of each."""
-
-    names: Mapping[str, str]
-
-    def __call__(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
-        """Yield the rows of a file."""
-        for batch in batches(file, columns=[*self.names]):
-            yield pa.RecordBatch.from_arrays([batch[name] for name in self.names], [*self.names.values()])
+def each_bucket(task: int, buckets: Iterator[Rows], tallies: Tallies, function: BucketFunction, *more: Any) -> Rows:
+    """Yield the rows that `function(bucket, *more)` yields for each bucket of a task."""
+    return chain.from_iterable(function(bucket, *more) for bucket in buckets)
 
 
-@dataclass(frozen=True)
-class Missing:
-    """Leaves the rows of side 0 whose value in a column no row of another side has."""
+def read_columns(_: int, file: OwnFile, tallies: Tallies, names: Mapping[str, str]) -> Rows:
+    """Yield columns of a Parquet file; `names` has the new name of each."""
+    for batch in batches(file, columns=[*names]):
+        yield pa.RecordBatch.from_arrays([batch[name] for name in names], [*names.values()])
 
-    column: str
 
-    def __call__(self, bucket: Rows) -> Rows:
-        """Yield the rows of a bucket that are left, without SIDE."""
-        rows = pa.concat_batches([*bucket])
-        is_left = pc.equal(rows[SIDE.name], 0)
-        left = rows.filter(is_left).select([name for name in rows.schema.names if name != SIDE.name])
-        others = rows[self.column].filter(pc.invert(is_left))
-        yield left.filter(pc.invert(pc.is_in(left[self.column], value_set=others)))
+def _missing(bucket: Rows, column: str) -> Rows:
+    """Yield the rows of side 0 whose value in a column no row of another side has, without SIDE."""
+    rows = pa.concat_batches([*bucket])
+    is_left = pc.equal(rows[SIDE.name], 0)
+    left = rows.filter(is_left).select([name for name in rows.schema.names if name != SIDE.name])
+    others = rows[column].filter(pc.invert(is_left))
+    yield left.filter(pc.invert(pc.is_in(left[column], value_set=others)))
 
 
 @dataclass(frozen=True)
@@ -178,38 +161,24 @@ class Comparison:
         tallies.add("pairs", writer.rows)
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """Finds the leader of each copy in one task, given all pairs: its buckets come in the order of keys."""
-
-    bits: int
-    folder: Path
-
-    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
-        """Write the copies and their leaders, as rows of _LED, to one file."""
-        leaders = Leaders(self.bits // 64)
-        with part_writer(self.folder / f"{task:05d}.parquet", _LED, _ROW_GROUP) as writer:
-            for bucket in buckets:
-                rows = pa.concat_batches([*bucket])
-                later, earlier = (words_of_keys(rows[name], self.bits) for name in _PAIRS.names)
-                order = np.lexsort([*earlier.T[::-1], *later.T[::-1]])
-                led = order[leaders.of(later[order], earlier[order])]
-                writer.write(pa.RecordBatch.from_arrays(rows.take(pa.array(led)).columns, schema=_LED))
+def _sweep(task: int, buckets: Iterator[Rows], tallies: Tallies, bits: int, folder: Path) -> None:
+    """Write the copies and their leaders, as rows of _LED, to one file, given all pairs in the order of keys."""
+    leaders = Leaders(bits // 64)
+    with part_writer(folder / f"{task:05d}.parquet", _LED, _ROW_GROUP) as writer:
+        for bucket in buckets:
+            rows = pa.concat_batches([*bucket])
+            later, earlier = (words_of_keys(rows[name], bits) for name in _PAIRS.names)
+            order = np.lexsort([*earlier.T[::-1], *later.T[::-1]])
+            led = order[leaders.of(later[order], earlier[order])]
+            writer.write(pa.RecordBatch.from_arrays(rows.take(pa.array(led)).columns, schema=_LED))
 
 
-@dataclass(frozen=True)
-class KeyedHashes:
-    """Reads uid and key of the images that have a hash, of `bits` bits, in the column `name`."""
-
-    name: str
-    bits: int
-
-    def __call__(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
-        """Yield the images of a file."""
-        for batch in batches(file, columns=["uid", self.name]):
-            keys = keys_of_hashes(hash_binaries(batch[self.name], self.name), self.bits).cast(pa.binary())
-            rows = pa.RecordBatch.from_arrays([batch["uid"].cast(pa.string()), keys], ["uid", "key"])
-            yield rows.filter(keys.is_valid())
+def _read_hashes(_: int, file: OwnFile, tallies: Tallies, name: str, bits: int) -> Rows:
+    """Yield uid and key of the images in a file that have a hash, of `bits` bits, in the column `name`."""
+    for batch in batches(file, columns=["uid", name]):
+        keys = keys_of_hashes(hash_binaries(batch[name], name), bits).cast(pa.binary())
+        rows = pa.RecordBatch.from_arrays([batch["uid"].cast(pa.string()), keys], ["uid", "key"])
+        yield rows.filter(keys.is_valid())
 
 
 def copies_of(
@@ -225,11 +194,11 @@ def copies_of(
     files = [OwnFile(path, None, AGAIN) for path in part_files(Path(hashes))]
     bits = hash_bits((batch[column] for file in files for batch in batches(file, columns=[column])), column)
     folder = make_folder(Path(output).absolute())
-    images = Side(files, KeyedHashes(column, bits), float(sum(row_counts(files))))
+    images = Side(files, _read_hashes, float(sum(row_counts(files))), more=(column, bits))
     search = NearCopies(started(engine, Progress(), folder), distance, bits, folder / "work")
     schema = pa.schema([COPIES.field(name) for name in ("uid", "copy_of")])
-    (buckets, tasks), writing = group_buckets(images.rows or 0), TaskFiles(folder, schema, list)
-    search.mark(images, Grouping(schema, _keys_of_uids, writing, buckets, tasks))
+    buckets, tasks = group_buckets(images.rows or 0)
+    search.mark(images, Grouping(schema, _keys_of_uids, write_buckets, buckets, tasks, (folder, schema, list)))
     remove(folder / "work")
     return [file.path for file in _files(folder, tasks)]
 
@@ -259,7 +228,7 @@ class NearCopies:
         leading = self._by("key", _GROUPED, _with_leaders, number)
         writing, named = self._to_files("named", _GROUPED, "leader", _NAMED, _names, number)
         cogroup(self._engine, sides, leading, writing)
-        marking = self._by("key", COPIES, Marked(tuple(after.schema.names)), rows)
+        marking = self._by("key", COPIES, _marked, rows, after.schema.names)
         return cogroup(self._engine, [images, _side(named, number, *_NAMED.names)], marking, after)
 
     def _led_in_rounds(self, distinct: list[OwnFile], number: int) -> list[OwnFile]:
@@ -275,7 +244,7 @@ class NearCopies:
             pairs = int(cogroup(self._engine, [Side(undecided, comparison.read)], comparing)["pairs"])
             copies = self._led(_files(folder, tasks), pairs, str(share))
             if limit is not None:
-                left, others = Side(undecided, KeysFrom(limit), number), [_side(copies, number, "key")]
+                left, others = Side(undecided, _read_keys, number, more=(limit,)), [_side(copies, number, "key")]
                 undecided, _ = self._without(left, others, "key", pa.schema([_KEY]), "undecided")
             led += copies
         return led
@@ -293,20 +262,21 @@ class NearCopies:
             following = self._by("key", _ENDS, _followers, 2 * number)
             cogroup(self._engine, [Side(left, _read_ends, number)], following, writing)
             for side in _PAIRS.names:
-                others = [Side(copies, ColumnsRead({"later": side}), number)]
+                others = [Side(copies, read_columns, number, more=({"later": side},))]
                 left, number = self._without(_side(left, number, *_PAIRS.names), others, side, _PAIRS, f"{side}-{turn}")
             decided += copies
         folder = self._folder(f"swept-{name}")
-        sweep, buckets = Sweep(self._bits, folder), group_buckets(number)[0]
-        sweeping = Grouping(_PAIRS, LeadingBits("later", self._bits), sweep, buckets, 1)
+        keys, buckets = LeadingBits("later", self._bits), group_buckets(number)[0]
+        sweeping = Grouping(_PAIRS, keys, _sweep, buckets, 1, (self._bits, folder))
         cogroup(self._engine, [_side(left, number, *_PAIRS.names)], sweeping)
         swept = _files(folder, 1)
         if not decided:
             return swept
         leading_pairs = (decided, {"later": "earlier"}), (swept, {"key": "earlier"})
-        sides = [_side(pairs, total, *_PAIRS.names), *(Side(files, ColumnsRead(to), total) for files, to in leading_pairs)]
+        sides = [Side(files, read_columns, total, more=(names,)) for files, names in leading_pairs]
+        sides = [_side(pairs, total, *_PAIRS.names), *sides]
         writing, led = self._to_files(f"led-{name}", _PAIRS, "later", _LED, _first_leaders, total)
-        leading = self._by("earlier", _PAIRS.append(SIDE), Missing("earlier"), total)
+        leading = self._by("earlier", _PAIRS.append(SIDE), _missing, total, "earlier")
         cogroup(self._engine, sides, leading, writing)
         return led
 
@@ -314,63 +284,62 @@ class NearCopies:
         self, left: Side, others: Sequence[Side], column: str, schema: pa.Schema, name: str
     ) -> tuple[list[OwnFile], int]:
         """Write the rows of `left` whose value in a column no row of `others` has; return the files, and their rows."""
-        writing, files = self._to_files(name, schema.append(SIDE), column, schema, Missing(column), left.rows)
+        writing, files = self._to_files(name, schema.append(SIDE), column, schema, _missing, left.rows, column)
         return files, int(cogroup(self._engine, [left, *others], writing)["rows"])
 
-    def _by(self, column: str, schema: pa.Schema, function: BucketFunction, rows: float) -> Grouping:
+    def _by(self, column: str, schema: pa.Schema, function: BucketFunction, rows: float, *more: Any) -> Grouping:
         """Return the grouping by a column, whose function is called for each bucket of about `rows` rows in all."""
-        return Grouping(schema, LeadingBits(column, self._bits), EachBucket(function), *group_buckets(rows))
+        keys = LeadingBits(column, self._bits)
+        return Grouping(schema, keys, each_bucket, *group_buckets(rows), more=(function, *more))
 
     def _to_files(
-        self, name: str, schema: pa.Schema, column: str, to: pa.Schema, function: BucketFunction, rows: float | None
+        self,
+        name: str,
+        schema: pa.Schema,
+        column: str,
+        to: pa.Schema,
+        function: BucketFunction,
+        rows: float | None,
+        *more: Any,
     ) -> tuple[Grouping, list[OwnFile]]:
         """Return a grouping by a column that writes the rows of `to` that `function` yields of buckets, and the files.
 
         They are in the folder `name`.
         """
-        folder, (buckets, tasks) = self._folder(name), group_buckets(rows or 0)
-        writing = TaskFiles(folder, to, function)
-        return Grouping(schema, LeadingBits(column, self._bits), writing, buckets, tasks), _files(folder, tasks)
+        folder, (buckets, tasks), keys = self._folder(name), group_buckets(rows or 0), LeadingBits(column, self._bits)
+        writing = Grouping(schema, keys, write_buckets, buckets, tasks, (folder, to, function, *more))
+        return writing, _files(folder, tasks)
 
     def _folder(self, name: str) -> Path:
         remove(self._work / name)
         return make_folder(self._work / name)
 
 
-@dataclass(frozen=True)
-class KeysFrom:
-    """Reads the keys in files that are not below `limit`."""
-
-    limit: bytes
-
-    def __call__(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
-        """Yield the keys of a file."""
-        for batch in batches(file, columns=["key"]):
-            yield batch.filter(pc.greater_equal(batch["key"], pa.scalar(self.limit, pa.binary())))
+def _read_keys(_: int, file: OwnFile, tallies: Tallies, limit: bytes) -> Rows:
+    """Yield the keys in a file that are not below `limit`."""
+    for batch in batches(file, columns=["key"]):
+        yield batch.filter(pc.greater_equal(batch["key"], pa.scalar(limit, pa.binary())))
 
 
-@dataclass(frozen=True)
-class Marked:
-    """Gives the images in groups of copies the uid of the image that stays; yields the columns `names`."""
+def _marked(bucket: Rows, names_of_columns: Sequence[str]) -> Rows:
+    """Yield these columns of the images of a bucket that have copies, with the uid of the image that stays.
 
-    names: tuple[str, ...]
-
-    def __call__(self, bucket: Rows) -> Rows:
-        """Yield the images of a bucket that have copies; any number of them may have one hash."""
-        named = [_NAMED.empty_table()]
-        with Store() as store:
-            for rows in bucket:
-                is_name = rows["copy_of"].is_valid()
-                named.append(pa.Table.from_batches([rows.filter(is_name).select(_NAMED.names)]))
-                images = rows.filter(pc.invert(is_name))
-                store.add(0, packed(images.serialize()).data, images.nbytes)
-            names = one_batch(pa.concat_tables(named))
-            for data in store.take(0):
-                images = unpack(data, COPIES)
-                at = pc.index_in(images["key"], value_set=names["key"])
-                place = COPIES.get_field_index("copy_of")
-                marked = images.set_column(place, COPIES.field(place), names["copy_of"].take(at))
-                yield marked.filter(at.is_valid()).select(self.names)
+    Any number of them may have one hash.
+    """
+    named = [_NAMED.empty_table()]
+    with Store() as store:
+        for rows in bucket:
+            is_name = rows["copy_of"].is_valid()
+            named.append(pa.Table.from_batches([rows.filter(is_name).select(_NAMED.names)]))
+            images = rows.filter(pc.invert(is_name))
+            store.add(0, packed(images.serialize()).data, images.nbytes)
+        names = one_batch(pa.concat_tables(named))
+        for data in store.take(0):
+            images = unpack(data, COPIES)
+            at = pc.index_in(images["key"], value_set=names["key"])
+            place = COPIES.get_field_index("copy_of")
+            marked = images.set_column(place, COPIES.field(place), names["copy_of"].take(at))
+            yield marked.filter(at.is_valid()).select(names_of_columns)
 
 
 def _keys_of_uids(rows: pa.RecordBatch) -> np.ndarray:
@@ -378,7 +347,7 @@ def _keys_of_uids(rows: pa.RecordBatch) -> np.ndarray:
 
 
 def _side(files: Sequence[OwnFile], rows: float, *names: str) -> Side:
-    return Side(files, ColumnsRead({name: name for name in names}), rows)
+    return Side(files, read_columns, rows, more=({name: name for name in names},))
 
 
 def _files(folder: Path, tasks: int) -> list[OwnFile]:

@@ -1,17 +1,20 @@
-"""The step `copies`: keep one of the images that show the same picture.
+"""The steps `copies` and `meaning`: keep one of the images that show the same picture, or have the same meaning.
 
 `--same-image` names a column of a table. Its values are joined to the images by KEY. Then images with equal values are
 grouped; images whose hashes are near each other are found by `near_duplicates.copies`. Each image of a group is marked
 with the uid of the image that stays for the group; there is a file of marks for each file of images. Then each file is
 rewritten without the images that have copies. The texts of these images are sent to the image that stays, and combined
 like the texts of one URL.
+
+`--same-meaning` names a table of semantic copies, each with its *leader*, the image that stays for it. A copy is
+another picture than its leader, so its texts go with it. If the leader was removed before, its copies stay. The rows of
+the table are joined first to leaders by key, and then to copies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +23,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import HASH_BITS, MOST_SHARE, CurationConfig, require_distance
-from curation.image_ids import KEY_NAMES, uid_hashes
+from curation.image_ids import KEY, KEY_NAMES, key_columns, spelled, uid_hashes
 from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pairs_of, write_rows
-from curation.joins.image_tables import ImageTable, comparable
-from curation.joins.uid_join import ROWS, Groups, ImageKeys, grouped, spread_keys
+from curation.joins.image_tables import ImageTable, comparable, opened
+from curation.joins.uid_join import ROWS, grouped, read_images, spread_keys
+from curation.leaves.annotations.clusters import named, table_in
+from curation.leaves.gate.joined_tables import GivenTables, of_table, require_found, require_own_rows, value_bytes
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.step import Gone, Step, StepFolder, tally_texts
-from curation.leaves.gate.tables_of_options import GivenTables, of_table, require_found, require_own_rows, value_bytes
-from curation.leaves.near_duplicates.copies import ColumnsRead, NearCopies
+from curation.leaves.gate.step import Gone, RemovalByRows, Rewriting, Step, StepFolder, tally_texts
+from curation.leaves.near_duplicates.copies import NearCopies, each_bucket, read_columns, write_buckets
 from curation.leaves.near_duplicates.index import hash_binaries, hash_bits, keys_of_hashes
-from curation.schemas import MATCHED, MATCHED_ROW_GROUP, PAIRS
+from curation.schemas import COSINE, MATCHED, MATCHED_ROW_GROUP, PAIRS
 from runtime.arrow import gather_reduced, gather_rows, one_batch
 from runtime.buckets import BUCKET_BYTES, Store, packed, unpack
 from runtime.cogroup import Grouping, Rows, Side, cogroup
@@ -55,6 +59,15 @@ _JOINED = pa.schema([*ROWS, _UID, VALUE])
 VALUES = pa.schema([*PLACE, _UID, VALUE])  # one row per image
 VALUES_FOLDER = "values"  # the folder of the images that have a value, for near copies
 TEXTS_OF_COPY = 2  # estimated texts that are sent per copy
+
+# In _TO_LEADER, a row of the table has the KEY of the leader, and in the columns _COPY the KEY of the copy. In _TO_COPY
+# it has the KEY of the copy, and `leads` says whether the leader is left. In the row of an image, `leads` says whether
+# the image has copies.
+_COPY = [pa.field(f"copy{name}", pa.int64()) for name in KEY_NAMES]
+_TO_LEADER = pa.schema([*ROWS, *_COPY])
+_TO_COPY = pa.schema([*ROWS, pa.field("leads", pa.bool_())])
+_PLACES = pa.schema(PLACE)
+EXPECTED = "a folder that clip-cluster wrote with --same-meaning, or Parquet files with the columns uid and copy_of"
 
 
 @dataclass(frozen=True)
@@ -92,7 +105,7 @@ class Pictures:
         return replace(self, bits=bits)
 
     def read(self, _: int, file: tuple[str, Version], tallies: Tallies) -> Rows:
-        """Yield KEY and value, as bytes, of each row of a file of the table; tally the rows.
+        """Yield KEY and value, as bytes, of each row of a file of the table.
 
         If `bits` is set, so that hashes may differ, the value is the hash's key (`keys_of_hashes`).
         """
@@ -102,7 +115,6 @@ class Pictures:
                 values = value_bytes(comparable(values, self.table.name))
             else:
                 values = keys_of_hashes(hash_binaries(values, self.column), self.bits)
-            tallies.add("rows", batch.num_rows)
             columns = [*(batch[name] for name in KEY_NAMES), values]
             yield pa.RecordBatch.from_arrays(columns, [*KEY_NAMES, VALUE.name])
 
@@ -206,76 +218,52 @@ def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, w
     """
     places = Places.of(row_counts(images))
     cut = group_buckets(2 * places.rows)
-    sides = [
-        Side(images, ImageKeys((_UID.name,)), places.rows),
-        Side(pictures.table.files, pictures.read, places.rows),
-    ]
-    joining = Grouping(_JOINED, spread_keys, PictureValues(pictures.table.is_uid), *cut)
-    marking = places.grouping(MARKS, MarkFiles(folder))
+    rows, table = Side(images, read_images, places.rows, more=(_UID.name,)), pictures.table
+    sides = [rows, Side(table.files, pictures.read, places.rows)]
+    joining = Grouping(_JOINED, spread_keys, _with_values, *cut, more=(table.is_uid,))
+    marking = places.grouping(MARKS, _write_mark_files, folder)
     if pictures.bits is None or pictures.distance is None:
-        return cogroup(engine, sides, joining, Grouping(VALUES, _value_keys, _equal, *cut), marking)
-    storing = ValueFiles(make_folder(work / VALUES_FOLDER))
-    counted = cogroup(engine, sides, joining, Grouping(VALUES, _value_keys, storing, *cut))
-    stored = [OwnFile(path, None, AGAIN) for path in part_files(work / VALUES_FOLDER)]
+        grouping = Grouping(VALUES, _value_keys, each_bucket, *cut, more=(equal_images,))
+        return cogroup(engine, sides, joining, grouping, marking)
+    values = make_folder(work / VALUES_FOLDER)
+    storing = Grouping(VALUES, _value_keys, write_buckets, *cut, more=(values, VALUES, list))
+    counted = cogroup(engine, sides, joining, storing)
+    stored = [OwnFile(path, None, AGAIN) for path in part_files(values)]
     names = {"file": "file", "row": "row", "uid": "uid", VALUE.name: "key"}
     search = NearCopies(engine, pictures.distance, pictures.bits, work)
-    return counted + search.mark(Side(stored, ColumnsRead(names), places.rows), marking)
+    return counted + search.mark(Side(stored, read_columns, places.rows, more=(names,)), marking)
 
 
-@dataclass(frozen=True)
-class PictureValues:
-    """Gives images the values that a table has for them; `is_uid` says whether the table has uids."""
+def _with_values(task: int, buckets: Iterator[Rows], result: TaskResult, is_uid: bool) -> Rows:
+    """Yield the images for which the table has a value, with the smallest one, as rows of VALUES.
 
-    is_uid: bool
-
-    def __call__(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> Rows:
-        """Yield the images for which the table has a value, as rows of VALUES."""
-        return (_images_with_values(rows, groups, self.is_uid, result) for rows, groups in grouped(buckets))
-
-
-def _images_with_values(rows: pa.RecordBatch, groups: Groups, is_uid: bool, result: TaskResult) -> pa.RecordBatch:
-    file = rows["file"].fill_null(-1).to_numpy()[groups.order]
-    images = np.flatnonzero(file >= 0)
-    is_found = groups.reduced(np.logical_or, file < 0)
-    result.add("found.0", int(is_found[groups.group[images]].sum()))
-    has_value = rows["value"].is_valid().to_numpy(zero_copy_only=False)[groups.order]
-    chosen, differing = _values(rows["value"], groups, np.flatnonzero(has_value))
-    if is_uid and len(several := images[differing[groups.group[images]]]):
-        result.add("differing.0", len(several))
-        result.note("differing.0", pc.min(rows["uid"].take(pa.array(groups.order[several]))).as_py())
-    images = images[chosen[groups.group[images]] >= 0]
-    places, values = (pa.array(indices) for indices in (groups.order[images], chosen[groups.group[images]]))
-    columns = [*(rows[name].take(places) for name in VALUES.names[:-1]), rows["value"].take(values)]
-    return pa.RecordBatch.from_arrays(columns, schema=VALUES)
-
-
-def _values(values: pa.Array, groups: Groups, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return, for each group, the row of its smallest value, or -1 if it has none, and whether it has different values.
-
-    `positions` has the positions in `groups.order` of the rows with a value.
+    Tally the images in the table and, if it has uids, those with different values.
     """
-    chosen, differing = np.full(len(groups.starts), -1), np.zeros(len(groups.starts), bool)
-    group, rows = groups.group[positions], groups.order[positions]
-    chosen[group] = rows
-    several = np.flatnonzero(np.bincount(group, minlength=len(chosen))[group] > 1)
-    if len(several):
-        repeated = values.take(pa.array(rows[several]))
+    for rows, groups in grouped(buckets):
+        group, number, values = groups.numbers, len(groups.starts), rows["value"]
+        is_image, has_value = (rows[name].is_valid().to_numpy(zero_copy_only=False) for name in ("file", "value"))
+        images, valued = np.flatnonzero(is_image), np.flatnonzero(has_value)
+        in_table, differs, chosen = np.zeros(number, bool), np.zeros(number, bool), np.full(number, -1)
+        in_table[group[~is_image]] = True
+        result.add("found.0", int(in_table[group[images]].sum()))
+        chosen[group[valued]] = valued
+        several = valued[np.bincount(group[valued], minlength=number)[group[valued]] > 1]
+        repeated = values.take(pa.array(several))
         ranks = pc.rank(repeated, tiebreaker="dense").to_numpy()
-        order = np.lexsort((ranks, group[several]))[::-1]  # the smallest of a group is assigned last
-        chosen[group[several][order]] = rows[several][order]
-        ranks, firsts = ranks[order], np.flatnonzero(np.diff(group[several][order], prepend=-1))
-        is_other = np.minimum.reduceat(ranks, firsts) != np.maximum.reduceat(ranks, firsts)
-        differing[group[several][order][firsts]] = is_other
-    return chosen, differing
+        in_order_of_values = several[np.lexsort((ranks, group[several]))[::-1]]
+        chosen[group[in_order_of_values]] = in_order_of_values  # the smallest of a group is assigned last
+        is_other = pc.not_equal(repeated, values.take(pa.array(chosen[group[several]])))
+        differs[group[several[is_other.to_numpy(zero_copy_only=False)]]] = True
+        if is_uid and len(differing := images[differs[group[images]]]):
+            result.add("differing.0", len(differing))
+            result.note("differing.0", pc.min(rows["uid"].take(pa.array(differing))).as_py())
+        images = images[chosen[group[images]] >= 0]
+        columns = [rows[name].take(pa.array(images)) for name in VALUES.names[:-1]]
+        yield pa.RecordBatch.from_arrays([*columns, values.take(pa.array(chosen[group[images]]))], schema=VALUES)
 
 
 def _value_keys(rows: pa.RecordBatch) -> np.ndarray:
     return uid_hashes(rows["value"].view(pa.string())).view(np.uint64)
-
-
-def _equal(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
-    """Yield rows of MARKS for the images that share their value with others."""
-    return chain.from_iterable(map(equal_images, buckets))
 
 
 def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -307,25 +295,123 @@ def _by_value(held: list[pa.RecordBatch]) -> pa.RecordBatch:
     return one_batch(groups.aggregate([("uid", "min"), ("size", "sum")]).rename_columns(_SIZES.names))
 
 
-@dataclass(frozen=True)
-class ValueFiles:
-    """Writes the images of each task, as rows of VALUES, to a Parquet file of `folder`; nothing is tallied."""
-
-    folder: Path
-
-    def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
-        """Write the images of a task."""
-        write_rows(chain.from_iterable(buckets), VALUES, self.folder / f"{task:05d}.parquet", TaskResult())
+def _write_mark_files(task: int, buckets: Iterator[Rows], result: TaskResult, folder: Path) -> None:
+    """Write the marks of a task to one file for each file of images that has copies; tally them as `copies`."""
+    rows = in_order(buckets)
+    for number in rows.files():
+        result.add("copies", write_rows(rows.rest_of(number), MARKS, folder / f"{number}.parquet", result))
 
 
 @dataclass(frozen=True)
-class MarkFiles:
-    """Writes rows of MARKS to one file of `folder` for each file of images that has copies."""
+class Meaning(Step):
+    """The step: of the images of one meaning, one stays, as a table of semantic copies says."""
 
-    folder: Path
+    table: ImageTable
+    cosine: str | None  # the cosine that the first file states
 
-    def __call__(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
-        """Write the marks of a task; tally them as `copies`."""
-        rows = in_order(buckets)
-        for number in rows.files():
-            result.add("copies", write_rows(rows.rest_of(number), MARKS, self.folder / f"{number}.parquet", result))
+    def asks(self) -> dict[str, list[str]]:
+        """Return, for users, what the step asks of images: the name of the table of copies."""
+        return {"no copy in": [self.table.name]}
+
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
+        """Write the images that are no copies, and the copies whose leader is not among `images`."""
+        places = Places.of(row_counts(images))
+        buckets, tasks = group_buckets(2 * places.rows)
+        sides = [Side(images, read_images, places.rows), Side(self.table.files, self.read, places.rows)]
+        to_leaders = Grouping(_TO_LEADER, spread_keys, _to_copies, buckets, tasks)
+        to_copies = Grouping(_TO_COPY, spread_keys, _to_files, buckets, places.tasks_before(tasks))
+        rewriting = Rewriting([*images], RemovalByRows(self.title), folder)
+        return cogroup(context.engine, sides, to_leaders, to_copies, places.stage(_PLACES, rewriting.write))
+
+    def require(self, counted: TaskResult, config: CurationConfig) -> None:
+        """Raise InputError if the table has none of the images, or if a leader in it is itself a copy."""
+        name = self.table.name
+        if counted["rows"] and not counted["found"]:
+            raise InputError(
+                f"{name} has none of the matched images: its uids are not those of this run; cluster the pool of this "
+                "run (clip-cluster --texts pool --same-meaning)"
+            )
+        if counted["chained"]:
+            example = min(counted.noted("chained"))
+            raise InputError(
+                f"{name} names copies of copies ({counted['chained']:,}, such as {example}); give the table of one "
+                "clustering"
+            )
+
+    def facts(self, counted: TaskResult) -> dict[str, Any]:
+        """Return, for run.json, the number of images that are copies in the table, and the number of removed images."""
+        table = {"name": self.table.name, "found": counted["found"]}
+        return {"tables": [table]} | super().facts(counted)
+
+    def read(self, _: int, file: tuple[str, Version], tallies: Tallies) -> Rows:
+        """Yield the rows of a file of the table: KEY of the leader and, as the columns _COPY, KEY of the copy.
+
+        The rows are tallied. Rows without a leader, or with the image itself as leader, are left out.
+        """
+        for batch in self.table.read(file, ["copy_of"]):
+            try:
+                leaders = batch["copy_of"].cast(pa.string())
+            except pa.ArrowException:
+                raise InputError(f"{file[0]}: column copy_of is {batch['copy_of'].type}; it holds uids") from None
+            copies, uids = batch.filter(is_known := pc.is_valid(leaders)).columns[: len(KEY)], leaders.filter(is_known)
+            keys = key_columns(uids)
+            differs = pc.or_(*map(pc.not_equal, copies, keys))
+            names = [*KEY_NAMES, *(field.name for field in _COPY)]
+            rows = pa.RecordBatch.from_arrays([*keys, *copies], names).filter(differs)
+            tallies.add("rows", rows.num_rows)
+            yield rows
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        return "one image of a meaning" + (f", by a cosine of {self.cosine}" if self.cosine else "")
+
+
+def find_meaning(options: GateOptions) -> Meaning | None:
+    """Return the step, or None without a table of semantic copies.
+
+    InputError if there are no such files, or if they have no column uid or copy_of.
+    """
+    if not options.same_meaning:
+        return None
+    table = ImageTable.find([table_in(str(path), "copies") for path in options.same_meaning], EXPECTED, "copy_of")
+    if not table.is_uid:
+        raise InputError(f"{named(options.same_meaning)} has no column uid; expected {EXPECTED}")
+    with opened(*table.files[0]) as file:
+        stated = (file.schema.metadata or {}).get(COSINE)
+    return Meaning(table, stated and stated.decode(errors="replace"))
+
+
+def _to_copies(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+    """Yield images, and rows of the table by KEY of the copy, as rows of _TO_COPY.
+
+    `leads` says of an image whether it has copies, and of a row of the table whether its leader is among the images.
+    """
+    for rows, groups in grouped(buckets):
+        is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
+        images = is_image[groups.order]
+        has_image, has_rows = (groups.reduced(np.logical_or, flags)[groups.numbers] for flags in (images, ~images))
+        of_images, of_table = (rows.filter(pa.array(mask)) for mask in (is_image, ~is_image))
+        columns = [*(of_images[field.name] for field in ROWS), pa.array(has_rows[is_image])]
+        yield pa.RecordBatch.from_arrays(columns, schema=_TO_COPY)
+        places = [pa.nulls(of_table.num_rows, field.type) for field in PLACE]
+        columns = [*(of_table[field.name] for field in _COPY), *places, pa.array(has_image[~is_image])]
+        yield pa.RecordBatch.from_arrays(columns, schema=_TO_COPY)
+
+
+def _to_files(task: int, buckets: Iterator[Rows], result: TaskResult) -> Rows:
+    """Yield the PLACE of each copy whose leader is among the images.
+
+    Tally copies in the table, and copies that are leaders.
+    """
+    for rows, groups in grouped(buckets):
+        is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
+        leads = rows["leads"].to_numpy(zero_copy_only=False)
+        is_row, is_led = (groups.reduced(np.logical_or, mask[groups.order]) for mask in (~is_image, ~is_image & leads))
+        is_row, is_led = is_row[groups.numbers], is_led[groups.numbers]
+        result.add("found", int((is_image & is_row).sum()))
+        goes = is_image & is_led
+        chained = np.flatnonzero(goes & leads)
+        if len(chained):
+            result.add("chained", len(chained))
+            result.note("chained", spelled(rows, chained[0]))
+        yield rows.filter(pa.array(goes)).select(_PLACES.names)
