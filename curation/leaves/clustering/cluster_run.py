@@ -241,7 +241,7 @@ class ClusterCounts:
     images: int  # of the run, with or without an embedding
     trained_on: int  # number of training vectors
     assigned: Tallies  # of `write_assigned`
-    written: Tallies  # of `write_clusters`
+    written: TaskResult  # of `write_clusters`
     nearest: Nearest
     copies: TaskResult  # of `write_copies`; empty if copies were not asked for
     checksums: dict[str, str]  # of the files of clusters, by name
@@ -277,7 +277,7 @@ def facts_of(
         "coarse_of_fine": clusters.coarse_of.tolist(),
         "balance": {kind: _spread(of_kind) for kind, of_kind in sizes.items()},
         # The sum of the squared distances of all images to their centres, added in the order of files.
-        "inertia": sum(value for _, value in sorted(written.beginning("inertia.").items())),
+        "inertia": sum(value for _, value in sorted(written.noted(joining.INERTIA))),
         "languages": _languages(written, coarse),
         "coarse_texts": counted.nearest.of(COARSE, coarse),
         "fine_texts": counted.nearest.of(FINE, fine),

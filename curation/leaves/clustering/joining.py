@@ -41,6 +41,7 @@ FINE, COARSE = "fine", "coarse"
 _NEARER = ("distance", "fine", "coarse_distance", "place")  # the sort key of an image's embeddings; the first counts
 NEAREST_OF = "nearest-"  # prefix of the file with the nearest texts, before the name of the file of clusters
 CHOSEN_OF = "chosen-"  # prefix of the file that states which embedding of each image counts
+INERTIA = "inertia"  # facts: the number of a file of images, as text, and the sum of its squared distances
 SHOWN = {FINE: 5, COARSE: 12}  # the most texts of a cluster
 CHARACTERS = 300  # the most of a text
 NEAREST = pa.schema(
@@ -146,52 +147,44 @@ def write_clusters(
     """
     fields = [ASSIGNED.field(name) for name in _NEARER]
     embeddings = Table(assigned, sum(row_counts(assigned)), batches, _nearest, fields)
-    return Join(images_in(files), [embeddings]).write(engine, ClusterFiles(list(files), output).write)
+    return Join(images_in(files), [embeddings]).write(engine, _write_file, list(files), output)
 
 
 def _nearest(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
     return first_by(rows, images, _NEARER)
 
 
-@dataclass(frozen=True)
-class ClusterFiles:
-    """Writes the clusters, nearest texts and, if asked for, chosen embeddings of the images in each of `files`."""
+def _write_file(number: int, stream: RowStream, files: Sequence[OwnFile], output: JoinedOutput) -> TaskResult:
+    """Write clusters, nearest texts and, if asked for, chosen embeddings of the images in the file `number`.
 
-    files: Sequence[OwnFile]
-    output: JoinedOutput
-
-    def write(self, number: int, stream: RowStream) -> TaskResult:
-        """Write the files of the images in the file `number`, unless none of them has an embedding.
-
-        Return counts and checksums.
-        """
-        if not stream.has(number):
-            return TaskResult()
-        file, output = self.files[number], self.output
-        result, nearest, path = TaskResult(), Nearest(), output.clusters / f"{number:05d}.parquet"
-        choosing: AbstractContextManager[PartWriter | None] = nullcontext()
-        if output.chosen:
-            choosing = part_writer(output.chosen / f"{CHOSEN_OF}{path.name}", CHOSEN, _ROW_GROUP)
-        with part_writer(path, CLUSTERS, _ROW_GROUP) as writer, choosing as chosen:
-            for joined, texts in _joined(number, file, stream, output):
-                fine = joined["fine"].to_numpy()
-                coarse = output.coarse_of[fine]
-                columns = [texts["uid"], joined["fine"], pa.array(coarse), joined["distance"]]
-                writer.write(pa.RecordBatch.from_arrays(columns, schema=CLUSTERS))
-                if chosen:
-                    columns = [texts["uid"], *(joined[name] for name in CHOSEN.names[1:])]
-                    chosen.write(pa.RecordBatch.from_arrays(columns, schema=CHOSEN))
-                nearest.add(nearest_rows(FINE, fine, joined["distance"], texts))
-                nearest.add(nearest_rows(COARSE, coarse, joined["coarse_distance"], texts))
-                squares = np.square(joined["distance"].to_numpy().astype(np.float64))
-                result.add(f"inertia.{number}", float(squares.sum()))  # a float sum depends on the order
-                _count(joined, coarse, texts, result)
-        result.files[path.name] = writer.checksum
-        if chosen and output.chosen:
-            result.files[f"{CHOSEN_OF}{path.name}"] = chosen.checksum
-        path = output.nearest / f"{NEAREST_OF}{path.name}"
-        result.files[path.name] = write_tables(path, [nearest.rows], NEAREST)
-        return result
+    Nothing is written if none of them has an embedding. Return counts and checksums.
+    """
+    if not stream.has(number):
+        return TaskResult()
+    result, nearest, path, inertia = TaskResult(), Nearest(), output.clusters / f"{number:05d}.parquet", 0.0
+    choosing: AbstractContextManager[PartWriter | None] = nullcontext()
+    if output.chosen:
+        choosing = part_writer(output.chosen / f"{CHOSEN_OF}{path.name}", CHOSEN, _ROW_GROUP)
+    with part_writer(path, CLUSTERS, _ROW_GROUP) as writer, choosing as chosen:
+        for joined, texts in _joined(number, files[number], stream, output):
+            fine = joined["fine"].to_numpy()
+            coarse = output.coarse_of[fine]
+            columns = [texts["uid"], joined["fine"], pa.array(coarse), joined["distance"]]
+            writer.write(pa.RecordBatch.from_arrays(columns, schema=CLUSTERS))
+            if chosen:
+                columns = [texts["uid"], *(joined[name] for name in CHOSEN.names[1:])]
+                chosen.write(pa.RecordBatch.from_arrays(columns, schema=CHOSEN))
+            nearest.add(nearest_rows(FINE, fine, joined["distance"], texts))
+            nearest.add(nearest_rows(COARSE, coarse, joined["coarse_distance"], texts))
+            inertia += float(np.square(joined["distance"].to_numpy().astype(np.float64)).sum())
+            _count(joined, coarse, texts, result)
+    result.note(INERTIA, [str(number), inertia])
+    result.files[path.name] = writer.checksum
+    if chosen and output.chosen:
+        result.files[f"{CHOSEN_OF}{path.name}"] = chosen.checksum
+    path = output.nearest / f"{NEAREST_OF}{path.name}"
+    result.files[path.name] = write_tables(path, [nearest.rows], NEAREST)
+    return result
 
 
 def _joined(

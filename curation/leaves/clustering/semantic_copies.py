@@ -144,7 +144,7 @@ def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: MeaningComparis
     tasks = min(1 << how.bits, buckets_for(wanted, 1), MOST_BUCKETS)
     reading = how.rows.grouping(_SENT, how.with_vectors)
     comparing = Grouping(how.schema, how.keys, how.compared, 1 << how.bits, tasks)
-    writing = how.images.stage(_FOUND, MeaningCopies(how, folder).write)
+    writing = how.images.stage(_FOUND, _write_file, how, folder)
     return cogroup(engine, [Side(chosen, how.read)], reading, comparing, writing)
 
 
@@ -181,24 +181,20 @@ def _copies(cluster: Iterator[pa.RecordBatch], leaders: MeaningLeaders) -> Itera
         yield pa.RecordBatch.from_arrays([*copies.columns, of_both["uid"], cosine], schema=_FOUND)
 
 
-@dataclass(frozen=True)
-class MeaningCopies:
-    """Writes the copies that looks so far found among the images of each file to a file of `folder`."""
+def _write_file(number: int, rows: RowStream, how: MeaningComparison, folder: Path) -> TaskResult:
+    """Write the copies that looks so far found among the images of a file.
 
-    how: MeaningComparison
-    folder: Path
-
-    def write(self, number: int, rows: RowStream) -> TaskResult:
-        """Write the copies of a file; tally its checksum and, in the last look, `copies` and `copied`."""
-        result, schema = TaskResult(), _FOUND
-        images = pa.concat_tables([self.how.found_before(number), pa.Table.from_batches(rows.rest_of(number), _FOUND)])
-        images = images.sort_by("row")
-        images = images.filter(pa.array(differs(images["row"].to_numpy())))  # a leader may get copies in several looks
-        if self.how.is_last:
-            schema = SEMANTIC_COPIES.with_metadata({COSINE: repr(self.how.cosine)})
-            copies = images.filter(pc.not_equal(images["uid"], images["copy_of"]))
-            result.add("copies", len(copies))
-            result.add("copied", len(images) - len(copies))
-            images = copies.select(schema.names)
-        path = self.folder / f"{number:05d}.parquet"
-        return result + write_rows(path, schema, _ROW_GROUP, images.cast(schema).to_batches())
+    In the last look, tally `copies` and `copied`.
+    """
+    result, schema = TaskResult(), _FOUND
+    images = pa.concat_tables([how.found_before(number), pa.Table.from_batches(rows.rest_of(number), _FOUND)])
+    images = images.sort_by("row")
+    images = images.filter(pa.array(differs(images["row"].to_numpy())))  # a leader may get copies in several looks
+    if how.is_last:
+        schema = SEMANTIC_COPIES.with_metadata({COSINE: repr(how.cosine)})
+        copies = images.filter(pc.not_equal(images["uid"], images["copy_of"]))
+        result.add("copies", len(copies))
+        result.add("copied", len(images) - len(copies))
+        images = copies.select(schema.names)
+    path = folder / f"{number:05d}.parquet"
+    return result + write_rows(path, schema, _ROW_GROUP, images.cast(schema).to_batches())

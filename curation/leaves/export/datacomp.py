@@ -158,28 +158,20 @@ def _chosen(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> list[O
     """Write the uids of the images that `beside.choice` takes; return one file of uids for each of `files`."""
     to = folder.parts.begin("chosen")
     with folder.progress.stage(f"choose images of {counted(len(files), 'file')}"):
-        writing = ChosenUids(list(files), to, beside.choice)
-        return written_files(to, Join(images_in(files), beside.tables).write(folder.engine, writing.write).files)
+        join = Join(images_in(files), beside.tables)
+        return written_files(to, join.write(folder.engine, _write_chosen, list(files), to, beside.choice).files)
 
 
-@dataclass(frozen=True)
-class ChosenUids:
-    """Writes, for each of `files`, the uids that `choice` takes to a file of the same name in `folder`."""
-
-    files: Sequence[OwnFile]
-    folder: Path
-    choice: Choice | None
-
-    def write(self, number: int, stream: RowStream) -> TaskResult:
-        """Write the chosen uids of the file `number`; `stream` has the cluster of each image."""
-        file, joined = self.files[number], pa.schema([*CHOSEN, *CLUSTER])
-        rows = (
-            chosen(pa.RecordBatch.from_arrays([batch["uid"], *columns], schema=joined), batch["uid"], self.choice)
-            for batch, columns in stream.beside(number, batches(file, BATCH_ROWS, CHOSEN.names), CLUSTER)
-        )
-        return write_rows(
-            self.folder / file.path.name, CHOSEN, BATCH_ROWS, (batch.select(CHOSEN.names) for batch in rows)
-        )
+def _write_chosen(
+    number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, choice: Choice | None
+) -> TaskResult:
+    """Write the uids of the file `number` that `choice` takes; `stream` has the cluster of each image."""
+    file, joined = files[number], pa.schema([*CHOSEN, *CLUSTER])
+    rows = (
+        chosen(pa.RecordBatch.from_arrays([batch["uid"], *columns], schema=joined), batch["uid"], choice)
+        for batch, columns in stream.beside(number, batches(file, BATCH_ROWS, CHOSEN.names), CLUSTER)
+    )
+    return write_rows(folder / file.path.name, CHOSEN, BATCH_ROWS, (batch.select(CHOSEN.names) for batch in rows))
 
 
 def _repeated(rows: np.ndarray, weights: np.ndarray) -> Iterator[np.ndarray]:

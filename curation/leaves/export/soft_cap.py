@@ -99,7 +99,7 @@ class SoftCap:
         """
         to = folder.parts.begin("logits")
         with folder.progress.stage(f"join scores to {counted(len(files), 'file')}"):
-            result = Join(images_in(files), scores).write(folder.engine, Logits(list(files), to, self))
+            result = Join(images_in(files), scores).write(folder.engine, _write_logits, list(files), to, self)
         logits = written_files(to, result.files)
         without, not_finite = (int(result[name]) for name in (WITHOUT, NOT_FINITE))
         greatest = max(result.noted(GREATEST), default=None)
@@ -145,34 +145,28 @@ def weights_of(options: Sequence[str]) -> dict[str, float]:
     return weights
 
 
-@dataclass(frozen=True)
-class Logits:
-    """Writes rows of LOGITS for the images in each of `files` to a file of the same name in `folder`."""
-
-    files: Sequence[OwnFile]
-    folder: Path
-    soft_cap: SoftCap
-
-    def __call__(self, number: int, stream: RowStream) -> TaskResult:
-        """Write rows of LOGITS for the images in a file; count the images left out; note the greatest logit."""
-        path, result, greatest = self.folder / self.files[number].path.name, TaskResult(), -math.inf
-        fields = [*map(score_field, sorted(self.soft_cap.weights))]
-        images = batches(self.files[number], GROUP_ROWS, ["uid"])
-        with part_writer(path, LOGITS, GROUP_ROWS) as writer:
-            for batch, scores in stream.beside(number, advanced(images), fields):
-                is_known = np.all([column.is_valid().to_numpy(zero_copy_only=False) for column in scores], axis=0)
-                logits = self.soft_cap.logits([column.to_numpy(zero_copy_only=False) for column in scores])
-                is_finite = is_known & np.isfinite(logits)
-                uids, finite = batch["uid"].filter(pa.array(is_finite)), logits[is_finite]
-                columns = [uids, hashes(self.soft_cap.seed, PURPOSE, uids), finite]
-                writer.write(pa.RecordBatch.from_arrays([*map(pa.array, columns)], schema=LOGITS))
-                result.add(WITHOUT, int((~is_known).sum()))
-                result.add(NOT_FINITE, int((is_known & ~is_finite).sum()))
-                greatest = max(greatest, finite.max(initial=-math.inf))
-        if writer.rows:
-            result.note(GREATEST, float(greatest))
-        result.files[path.name] = writer.checksum
-        return result
+def _write_logits(
+    number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, soft_cap: SoftCap
+) -> TaskResult:
+    """Write rows of LOGITS for the images in a file; count the images left out; note the greatest logit."""
+    path, result, greatest = folder / files[number].path.name, TaskResult(), -math.inf
+    fields = [*map(score_field, sorted(soft_cap.weights))]
+    images = batches(files[number], GROUP_ROWS, ["uid"])
+    with part_writer(path, LOGITS, GROUP_ROWS) as writer:
+        for batch, scores in stream.beside(number, advanced(images), fields):
+            is_known = np.all([column.is_valid().to_numpy(zero_copy_only=False) for column in scores], axis=0)
+            logits = soft_cap.logits([column.to_numpy(zero_copy_only=False) for column in scores])
+            is_finite = is_known & np.isfinite(logits)
+            uids, finite = batch["uid"].filter(pa.array(is_finite)), logits[is_finite]
+            columns = [uids, hashes(soft_cap.seed, PURPOSE, uids), finite]
+            writer.write(pa.RecordBatch.from_arrays([*map(pa.array, columns)], schema=LOGITS))
+            result.add(WITHOUT, int((~is_known).sum()))
+            result.add(NOT_FINITE, int((is_known & ~is_finite).sum()))
+            greatest = max(greatest, finite.max(initial=-math.inf))
+    if writer.rows:
+        result.note(GREATEST, float(greatest))
+    result.files[path.name] = writer.checksum
+    return result
 
 
 @dataclass(frozen=True)

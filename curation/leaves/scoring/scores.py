@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, groupby
 from os import PathLike
 from pathlib import Path
@@ -226,9 +225,8 @@ def with_texts_of(run: Results, tars: Sequence[Input], work: Path, session: Engi
     engine = engine_of(session)
     files, sizes = scan(engine, tars, work / "scans", most_damaged=1.0)
     images, folder = matched_images(run.files(MATCHED_PART), run.facts["rows"]["matched"]), make_folder(work / "texts")
-    write = partial(_write_texts, files=files, folder=folder)
-    text_files = written_files(folder, join_samples(files, sizes, [images]).write(engine, write).files)
-    return (_tar(*of_tar) for of_tar in zip(tars, files, text_files, strict=True))
+    texts = join_samples(files, sizes, [images]).write(engine, _write_texts, files, folder)
+    return (_tar(*of_tar) for of_tar in zip(tars, files, written_files(folder, texts.files), strict=True))
 
 
 def _write_texts(number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path) -> TaskResult:

@@ -79,7 +79,7 @@ def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequenc
         with folder.progress.stage(f"look for the samples of {number}"):
             files, sizes = scan(folder.engine, missing_tars, scans, done=done)
         with folder.progress.stage(f"{title} of {number}"):
-            join_samples(files, sizes, tables).write(folder.engine, _MakingOfTars(files, missing, task))
+            join_samples(files, sizes, tables).write(folder.engine, _make, files, missing, task)
         remove(scans)  # before the folder is whole, so that a late task makes no new files there
 
     return folder.fill([WorkItem(tar, (number, tar)) for number, tar in enumerate(tars)], make, begin)
@@ -131,16 +131,11 @@ def curated_images(run: FinishedRun) -> Table:
     return Table(curated_files(run), run.facts["rows"]["kept"], ImagesWith(TEXT), _unique, [TEXT])
 
 
-@dataclass(frozen=True)
-class _MakingOfTars:
-    """Makes the items of tars, each with the Scan of its tar."""
-
-    files: Sequence[OwnFile]
-    items: Sequence[WorkItem[Numbered]]
-    task: Task[Numbered]
-
-    def __call__(self, number: int, stream: RowStream) -> TaskResult:
-        return self.task(self.items[number], Scan(number, self.files[number], stream))
+def _make(
+    number: int, stream: RowStream, files: Sequence[OwnFile], items: Sequence[WorkItem[Numbered]], task: Task[Numbered]
+) -> TaskResult:
+    """Make the item of a tar, with the tar's Scan."""
+    return task(items[number], Scan(number, files[number], stream))
 
 
 def _scan(numbered: Numbered, folder: Path) -> TaskResult:
