@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from curation.leaves.near_duplicates import copies
-from curation.leaves.near_duplicates.index import in_order, pairs_in_band, shuffled, unshuffled
+from curation.leaves.near_duplicates.index import pairs_in_band, shuffled, unshuffled
 
 
 def near_copies(hashes: np.ndarray, k: int) -> np.ndarray:
@@ -36,7 +36,7 @@ def pairs_within(words: np.ndarray, k: int, indexed: int) -> Iterator[np.ndarray
 
 def _distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct keys in order, and the position of each key among them."""
-    order = in_order(keys)
+    order = np.lexsort(keys.T[::-1])
     ordered = keys[order]
     is_new = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))[: len(keys)]
     rows = np.empty(len(keys), np.int64)
