@@ -24,11 +24,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         NAME,
         "Check that the files of a folder that one of the commands has finished are as they were written, and name "
         "those that are damaged, missing or not of the folder.",
-        (
-            "curated",
-            "exported",
-            "s3://bucket/curated",
-        ),
+        ("curated", "exported", "s3://bucket/curated"),
     )
     parser.add_argument(
         "run",

@@ -192,7 +192,7 @@ def thresholds(counts: DataFrame, config: CurationConfig | None = None) -> Balan
     values = _by_id(counts.select("id", "language", "count").toArrow(), languages)
     by_language = {code: values[ids] for code, ids in languages.items()}
     thresholds = thresholds_at(config.english_threshold, by_language, config)
-    return Balance(thresholds, rates_of(values, languages, thresholds), _digest(counts, "id"), config.seed)
+    return Balance(thresholds, rates_of(values, languages, thresholds), _stated(counts, "id", DIGEST), config.seed)
 
 
 @typed
@@ -264,17 +264,13 @@ def _by_id(table: pa.Table, languages: Mapping[str, slice]) -> np.ndarray:
     return values
 
 
-def _digest(frame: DataFrame, column: str) -> str | None:
-    return _stated(frame, column, DIGEST)
-
-
 def _stated(frame: DataFrame, column: str, key: str) -> str | None:
     return frame.schema[column].metadata.get(key)
 
 
 def _require_digest(matched: DataFrame, digest: str) -> None:
     """Refuse images that were matched with metadata of another digest, as their column `candidates` states."""
-    stated = _digest(matched, "candidates")
+    stated = _stated(matched, "candidates", DIGEST)
     if stated not in (None, digest):
         raise InputError(
             f"these images were matched with metadata {stated}, this is metadata {digest}; use the metadata and "

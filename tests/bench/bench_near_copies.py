@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.leaves.hashing.clip_hash import hash_picture
-from curation.leaves.near_duplicates.index import binaries, bytes_of, words_of
+from curation.leaves.near_duplicates.index import binaries, words_of
 from curation.leaves.near_duplicates.vectors import LeastCosine, scaled
 from tests.support.near_duplicates import near_copies
 from tests.support.photographs import cropped
@@ -170,7 +170,7 @@ def tasks(args) -> None:
 
     for number in _numbers(args):
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-            hashes = binaries(bytes_of(_synthetic(number)).ravel(), 8)
+            hashes = binaries(_synthetic(number).astype(">u8").tobytes(), 8)
             uids = pa.array([f"{row:032x}" for row in range(number)])
             pq.write_table(pa.table({"uid": uids, "hash": hashes}), f"{folder}/hashes.parquet")
             command = [sys.executable, __file__, "copies", "--folder", folder, "--distance", str(args.distance)]

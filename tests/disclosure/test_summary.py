@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from curation.leaves.disclosure.summary import (
     OPT_OUTS,
     PERSONAL,
+    QUESTIONS,
     SETTLED,
     STATED,
     TOKENS,
@@ -19,7 +20,6 @@ from curation.leaves.disclosure.summary import (
     RunNumbers,
     Summary,
     _write_list,
-    questions,
     summary,
 )
 from curation.leaves.domains import COUNTED, DomainCounts
@@ -191,7 +191,7 @@ def test_the_markdown_has_each_sentence_and_question_and_is_no_legal_advice(pape
     written = (papers["gate"] / "summary.md").read_text("utf-8")
     for fact in facts(papers["gate"]).values():
         assert fact["says"] in written
-    for row in questions():
+    for row in QUESTIONS:
         assert (
             f"\n{row['question']}\n\n**Open** (`{row['blank']}`: {row['form']})\n" in written
             or row["blank"] == "tokens"

@@ -17,14 +17,7 @@ from icu4py.breakers import SentenceBreaker
 
 from curation.image_ids import KEY
 from curation.joins.image_tables import File, ImageTable, Paths, is_number
-from curation.joins.mapped_rows import (
-    MappedRows,
-    in_order,
-    save_rows_of,
-    sorted_rows,
-    sorted_schema,
-    work_beside,
-)
+from curation.joins.mapped_rows import MappedRows, in_order, save_rows_of, sorted_rows, sorted_schema, work_beside
 from curation.joins.uid_join import Table, first
 from curation.run.finished_run import FinishedRun, pool_files
 from metadata.languages import LOCALE
@@ -67,10 +60,7 @@ class Captions(MappedRows):
 
     # All rows are in one record batch, which may have more bytes than short strings can.
     schema = sorted_schema(
-        b"2",
-        pa.field(CAPTION, pa.large_string()),
-        pa.field(SCORE, pa.float64()),
-        pa.field(SOURCE, pa.large_string()),
+        b"2", pa.field(CAPTION, pa.large_string()), pa.field(SCORE, pa.float64()), pa.field(SOURCE, pa.large_string())
     )
     what = "captions"
 

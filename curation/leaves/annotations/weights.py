@@ -4,7 +4,7 @@ A table has the columns `uid` (or `url`) and `weight`, as exports that draw by s
 null or 0 is ignored. `lift` computes weights that show rare entries or small clusters more often.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -15,14 +15,7 @@ import pyarrow as pa
 from curation.balancing.thresholds import entry_ids
 from curation.image_ids import KEY, key_columns, spelled
 from curation.joins.image_tables import File, ImageTable, Paths
-from curation.joins.mapped_rows import (
-    MappedRows,
-    in_order,
-    save_rows_of,
-    sorted_rows,
-    sorted_schema,
-    work_beside,
-)
+from curation.joins.mapped_rows import MappedRows, in_order, save_rows_of, sorted_rows, sorted_schema, work_beside
 from curation.leaves.annotations.clusters import Clusters
 from curation.run.finished_run import matched_files, pool_files
 from curation.run.results import Results
@@ -67,16 +60,10 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Weighted:
     table = ImageTable.find(tables, EXPECTED, WEIGHT)
     rows = (batch for file in table.files for batch in _rows(table, file))
     with work_beside(path) as work:
-        once = _sorted(rows, table.rows, partial(_once, name=table.name), work)
-        counts = save_rows_of(path, once, pool_files(run), f"weights in {table.name}")
+        once, parts = partial(_once, name=table.name), 1 + table.rows // PART_ROWS
+        rows_by_key = sorted_rows(rows, Weights.schema, parts, once, work, Weights.schema)
+        counts = save_rows_of(path, rows_by_key, pool_files(run), f"weights in {table.name}")
     return Weighted(Weights.open(path), *counts)
-
-
-def _sorted(
-    rows: Iterator[pa.RecordBatch], number: int, once: Callable[[pa.Table], pa.RecordBatch], work: str
-) -> pa.RecordBatch:
-    """Return rows, `number` in all, sorted by key; `once` sorts about PART_ROWS of them at a time."""
-    return sorted_rows(rows, Weights.schema, 1 + number // PART_ROWS, once, work, Weights.schema)
 
 
 def _rows(table: ImageTable, file: File) -> Iterator[pa.RecordBatch]:
@@ -172,7 +159,8 @@ def _by_entries(run: Results, power: float, work: str) -> pa.RecordBatch:
     images = (batch for file in matched_files(run) for batch in batches(file, PART_ROWS, ["uid", "candidates"]))
     columns = ([*key_columns(batch["uid"]), pa.array(_means(batch, of_entries))] for batch in images)
     rows = (pa.RecordBatch.from_arrays(arrays, schema=Weights.schema) for arrays in columns)
-    return _sorted(rows, run.counted[1], lambda part: in_order(part)[0], work)
+    parts = 1 + run.counted[1] // PART_ROWS
+    return sorted_rows(rows, Weights.schema, parts, lambda part: in_order(part)[0], work, Weights.schema)
 
 
 def _means(batch: pa.RecordBatch, of_entries: np.ndarray) -> np.ndarray:

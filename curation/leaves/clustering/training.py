@@ -129,7 +129,10 @@ class Centres:
             with np.errstate(over="ignore", invalid="ignore"):  # after an overflow of float32 all centres are tried
                 estimates = np.matmul(block, self._doubled.T, out=room[: len(block)])
                 estimates += self._bias
-                limits = _least(estimates, number) + self._slack(block)
+                least = (
+                    np.partition(estimates, number - 1, axis=1)[:, number - 1] if number > 1 else estimates.min(axis=1)
+                )
+                limits = least + self._slack(block)
             kernels.nearest(block, self.vectors, estimates, self.prices, limits, lists[some], squares[some])
         return lists, squares
 
@@ -174,11 +177,6 @@ def balanced(vectors: np.ndarray, weights: np.ndarray, centres: Centres, rounds:
             break
         centres = Centres(centres.vectors, prices)
     return centres
-
-
-def _least(estimates: np.ndarray, number: int) -> np.ndarray:
-    """Return the `number`-th smallest estimate of each row."""
-    return estimates.min(axis=1) if number == 1 else np.partition(estimates, number - 1, axis=1)[:, number - 1]
 
 
 def _prices(lists: np.ndarray, squares: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:

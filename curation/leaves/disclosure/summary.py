@@ -11,7 +11,6 @@ import json
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
@@ -45,6 +44,14 @@ FORMULA = ("=", "+", "-", "@")  # first characters of cells that a spreadsheet c
 BYTES = "text_bytes"
 
 
+def _rows(name: str) -> list[dict[str, str]]:
+    return [*csv.DictReader(files("curation.leaves.disclosure").joinpath(name).read_text("utf-8").splitlines())]
+
+
+QUESTIONS = _rows("sections.csv")  # which only a person can answer, in the order of the template
+SENTENCES = {row["fact"]: row for row in _rows("sentences.csv")}
+
+
 @dataclass(frozen=True)
 class Summary:
     """The export format `summary`, with a person's answers by the names of blanks."""
@@ -55,7 +62,7 @@ class Summary:
     elsewhere: ClassVar[str] = "{flags} cannot be given with --format {form}"
 
     def __post_init__(self) -> None:
-        blanks = [row["blank"] for row in questions()]
+        blanks = [row["blank"] for row in QUESTIONS]
         if unknown := sorted({*self.answers} - {*blanks}):
             near = did_you_mean(unknown[0], blanks, f"the questions are {', '.join(blanks)}")
             raise InputError(f"answers to {', '.join(unknown)} are given; {near}")
@@ -78,7 +85,7 @@ class Summary:
         sections = summary(numbers, self.answers)
         values = {"name": run.path.name, "notice": NOTICE, "sections": sections, "most": MOST}
         write_text(folder.path / "summary.md", templates(__package__).get_template("summary.jinja").render(values))
-        blanks = {row["blank"]: self.answers.get(row["blank"]) for row in questions()}
+        blanks = {row["blank"]: self.answers.get(row["blank"]) for row in QUESTIONS}
         # For a person to fill in: without a checksum.
         write_text(folder.path / "answers.json", json.dumps(blanks, indent=1, ensure_ascii=False) + "\n")
         write_json(folder.path / self.whole_by, self._facts(run, sections))
@@ -219,7 +226,7 @@ def summary(numbers: RunNumbers, answers: Mapping[str, str]) -> list[dict[str, A
     """Return all sections of the summary, each with facts, and questions with their answers, None where one is open."""
     sections: dict[str, dict[str, Any]] = {}
     settled = {"tokens": SETTLED} if numbers.text_bytes < TOKENS else {}  # questions that this run decides
-    for row in questions():
+    for row in QUESTIONS:
         number = row["section"]
         if number not in sections:
             facts = [*STATED[number](numbers)] if number in STATED else []
@@ -227,12 +234,6 @@ def summary(numbers: RunNumbers, answers: Mapping[str, str]) -> list[dict[str, A
         blank = {name: row[name] for name in ("blank", "question", "form")}
         sections[number]["blanks"].append(blank | {"answer": (settled | {**answers}).get(row["blank"])})
     return [*sections.values()]
-
-
-@lru_cache(maxsize=1)
-def questions() -> list[dict[str, str]]:
-    """Return the questions that only a person can answer, in the order of the template."""
-    return _rows("sections.csv")
 
 
 def image_bin(images: int) -> str:
@@ -251,18 +252,9 @@ def _fact(name: str, value: Any, rows: Sequence[Mapping[str, Any]] = (), **more:
 
     `value` and `more` fill the blanks of the sentence.
     """
-    sentence = _sentences()[name]
+    sentence = SENTENCES[name]
     says = sentence["says"] if value or rows or not sentence["none"] else sentence["none"]
     return {"name": name, "value": value, "says": says.format(value=value, **more), "rows": [*rows]}
-
-
-@lru_cache(maxsize=1)
-def _sentences() -> dict[str, dict[str, str]]:
-    return {row["fact"]: row for row in _rows("sentences.csv")}
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    return [*csv.DictReader(files("curation.leaves.disclosure").joinpath(name).read_text("utf-8").splitlines())]
 
 
 def _size(numbers: RunNumbers) -> Iterator[Fact]:

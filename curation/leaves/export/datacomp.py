@@ -104,39 +104,33 @@ def sorted_pieces(engine: Engine, files: Sequence[OwnFile], folder: Path, schema
     A task sorts the uids that begin with some bits: a quarter of a million if uids are MD5s or otherwise spread. With
     the schema WEIGHTED, `files` have a column `weight`, the number of times that a uid is written.
     """
-    rows, pieces = sum(map(rows_of, files)), UidPieces(schema, folder)
-    sorting = Grouping(schema, _first, pieces.write, *group_buckets(rows))
-    return written_files(folder, cogroup(engine, [Side(files, pieces.read, rows)], sorting).files)
+    rows = sum(map(rows_of, files))
+    sorting = Grouping(schema, _first, _write_uids, *group_buckets(rows), more=(schema, folder))
+    return written_files(folder, cogroup(engine, [Side(files, _read_uids, rows, more=(schema,))], sorting).files)
 
 
-@dataclass(frozen=True)
-class UidPieces:
-    """Reads uids as rows of `schema`, and writes those of a range of them, sorted, to a file of `folder`."""
+def _read_uids(_: int, file: OwnFile, tallies: Tallies, schema: pa.Schema) -> Rows:
+    """Yield the uids in a file as pairs of numbers, and their weights if `schema` has them."""
+    more = schema.names[len(HALVES) :]
+    for batch in advanced(batches(file, BATCH_ROWS, [*CHOSEN.names, *more])):
+        numbers = hex_numbers(batch["uid"])
+        columns = [*map(pa.array, numbers.T.copy()), *(batch[name] for name in more)]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    schema: pa.Schema
-    folder: Path
 
-    def read(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
-        """Yield the uids in a file as pairs of numbers."""
-        more = self.schema.names[len(HALVES) :]
-        for batch in advanced(batches(file, BATCH_ROWS, [*CHOSEN.names, *more])):
-            numbers = hex_numbers(batch["uid"])
-            columns = [*map(pa.array, numbers.T.copy()), *(batch[name] for name in more)]
-            yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
-
-    def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
-        """Write the uids of a task to one file, sorted, each as often as its weight says."""
-        path = self.folder / f"{task:05d}.uids"
-        with whole(path) as local:
-            with local.open("wb") as out:
-                for rows in buckets:
-                    table = pa.Table.from_batches(rows, self.schema)
-                    first, last, *weight = (column.to_numpy() for column in table.columns)
-                    order = np.lexsort((last, first))
-                    uids = np.stack([first[order], last[order]], axis=1)
-                    for some in _repeated(uids, weight[0][order]) if weight else [uids]:
-                        some.tofile(out)
-            result.files[path.name] = checksum_of(local)
+def _write_uids(task: int, buckets: Iterator[Rows], result: TaskResult, schema: pa.Schema, folder: Path) -> None:
+    """Write the uids of a task to one file, sorted, each as often as its weight says."""
+    path = folder / f"{task:05d}.uids"
+    with whole(path) as local:
+        with local.open("wb") as out:
+            for rows in buckets:
+                table = pa.Table.from_batches(rows, schema)
+                first, last, *weight = (column.to_numpy() for column in table.columns)
+                order = np.lexsort((last, first))
+                uids = np.stack([first[order], last[order]], axis=1)
+                for some in _repeated(uids, weight[0][order]) if weight else [uids]:
+                    some.tofile(out)
+        result.files[path.name] = checksum_of(local)
 
 
 def write_subset(pieces: Sequence[OwnFile], path: Path) -> int:

@@ -142,10 +142,10 @@ class Copies(Step):
         mark_files = own_files(marks, marked.files, AGAIN)
         by_file = {int(file.path.stem): file for file in mark_files}
         items = [(file, by_file.get(number)) for number, file in enumerate(images)]
-        rewriting = CopyRewriting(folder, self.title, context.config.max_texts)
-        grouping = Grouping(PAIRS, key_of, rewriting.write, *group_buckets(TEXTS_OF_COPY * marked["copies"]))
+        cut, more = group_buckets(TEXTS_OF_COPY * marked["copies"]), (folder, context.config.max_texts)
+        grouping = Grouping(PAIRS, key_of, _write_copies, *cut, more=more)
         marked.files.clear()  # they are no files of images
-        return marked + cogroup(context.engine, [Side(items, rewriting.read)], grouping)
+        return marked + cogroup(context.engine, [Side(items, _rewrite, more=(folder, self.title))], grouping)
 
     def require(self, counted: TaskResult, config: CurationConfig) -> None:
         """Raise InputError if the table has none of the images, or different values for too many of them."""
@@ -171,43 +171,36 @@ def find_copies(options: GateOptions) -> Copies | None:
     return Copies(pictures, not options.asks_of_single)
 
 
-@dataclass(frozen=True)
-class CopyRewriting:
-    """Rewrites files of images without those that have copies, and groups the texts of these by picture."""
+def _rewrite(_: int, item: tuple[OwnFile, OwnFile | None], result: TaskResult, folder: StepFolder, rule: str) -> Rows:
+    """Write the images of a file that have no copies; yield the PAIRS of all other images.
 
-    folder: StepFolder
-    rule: str
-    max_texts: int
+    `item` is the file of images and, if any have copies, the file of their MARKS, sorted by row. Tally the
+    pictures, the images that go, and all texts of images that have copies.
+    """
+    file, marks = item
+    marked = one_batch(MARKS.empty_table() if marks is None else read_table(marks))
+    rows, copy_of, begin = marked["row"].to_numpy(), marked["copy_of"], 0
+    with folder.rewritten(file.path.name, result) as write:
+        for batch in batches(file, MATCHED_ROW_GROUP):
+            first, last = np.searchsorted(rows, (begin, begin + batch.num_rows))
+            is_copy = np.zeros(batch.num_rows, bool)
+            is_copy[rows[first:last] - begin] = True
+            copies = batch.filter(pa.array(is_copy))
+            goes = pc.not_equal(copies["uid"], copy_of[first:last]).to_numpy(zero_copy_only=False)
+            write(batch.filter(pa.array(~is_copy)), Gone.with_images(copies, goes, rule))
+            result.add("pictures", int((~goes).sum()))
+            result.add("removed", int(goes.sum()))
+            tally_texts(copies, np.ones(copies.num_rows, bool), "texts", result)
+            yield pairs_of(copies, copy_of[first:last])
+            begin += batch.num_rows
 
-    def read(self, _: int, item: tuple[OwnFile, OwnFile | None], result: TaskResult) -> Rows:
-        """Write the images of a file that have no copies; yield the PAIRS of all other images.
 
-        `item` is the file of images and, if any have copies, the file of their MARKS, sorted by row. Tally the
-        pictures, the images that go, and all texts of images that have copies.
-        """
-        file, marks = item
-        marked = one_batch(MARKS.empty_table() if marks is None else read_table(marks))
-        rows, copy_of, begin = marked["row"].to_numpy(), marked["copy_of"], 0
-        with self.folder.rewritten(file.path.name, result) as write:
-            for batch in batches(file, MATCHED_ROW_GROUP):
-                first, last = np.searchsorted(rows, (begin, begin + batch.num_rows))
-                is_copy = np.zeros(batch.num_rows, bool)
-                is_copy[rows[first:last] - begin] = True
-                copies = batch.filter(pa.array(is_copy))
-                goes = pc.not_equal(copies["uid"], copy_of[first:last]).to_numpy(zero_copy_only=False)
-                write(batch.filter(pa.array(~is_copy)), Gone.with_images(copies, goes, self.rule))
-                result.add("pictures", int((~goes).sum()))
-                result.add("removed", int(goes.sum()))
-                tally_texts(copies, np.ones(copies.num_rows, bool), "texts", result)
-                yield pairs_of(copies, copy_of[first:last])
-                begin += batch.num_rows
-
-    def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
-        """Write the images that stay for copies, each with the texts of all its copies."""
-        path, grouped = self.folder.path / f"copies-{task:05d}.parquet", TaskResult()
-        result.add("passed", write_rows(images_of(buckets, self.max_texts, grouped), MATCHED, path, result))
-        for language, texts in grouped.by_language("language.matched").items():
-            result.add("texts", -texts, language)  # kept texts are not removed
+def _write_copies(task: int, buckets: Iterator[Rows], result: TaskResult, folder: StepFolder, max_texts: int) -> None:
+    """Write the images that stay for copies, each with the texts of all its copies."""
+    path, grouped = folder.path / f"copies-{task:05d}.parquet", TaskResult()
+    result.add("passed", write_rows(images_of(buckets, max_texts, grouped), MATCHED, path, result))
+    for language, texts in grouped.by_language("language.matched").items():
+        result.add("texts", -texts, language)  # kept texts are not removed
 
 
 def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, work: Path, folder: Path) -> TaskResult:

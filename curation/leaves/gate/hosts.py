@@ -170,7 +170,8 @@ def read_hosts(_: int, files: Sequence[tuple[str, Version]], tallies: Tallies) -
     tally: Counter[str] = Counter()
     for path, version in files:
         for batch in read(path, version, tally):
-            said = [*map(_condensed, batch["name"].to_pylist(), batch["content"].to_pylist())]
+            pairs = zip(batch["name"].to_pylist(), batch["content"].to_pylist(), strict=True)
+            said = [(content, []) if name == TDMREP else condensed(content) for name, content in pairs]
             contents = pa.array((content for content, _ in said), pa.binary())
             faults = pa.array((faults for _, faults in said), ASKED.field("faults").type)
             columns = {"name": batch["name"], "date": batch["date"], "content": contents, "faults": faults}
@@ -178,11 +179,6 @@ def read_hosts(_: int, files: Sequence[tuple[str, Version]], tallies: Tallies) -
     for name, number in tally.items():
         if number:
             tallies.add(f"{READ}{name}", number)
-
-
-def _condensed(name: str, content: bytes) -> tuple[bytes, list[str]]:
-    """Return the content of a host's file without ignored parts, and the faults that are known without parsing it."""
-    return (content, []) if name == TDMREP else condensed(content)
 
 
 def read_urls(number: int, file: OwnFile, tallies: Tallies) -> Rows:

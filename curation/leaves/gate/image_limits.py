@@ -27,6 +27,7 @@ from curation.images.grouping import write_rows
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import OF_DOMAINS
 from curation.leaves.gate.step import RemovalByRows, Rewriting, Step, StepFolder
+from curation.leaves.near_duplicates.copies import each_bucket
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import differs, gather_reduced, parts
 from runtime.buckets import BUCKET_BYTES
@@ -129,11 +130,12 @@ class FindRepeated:
     def rule(self, context: Context, images: Sequence[OwnFile]) -> IsRepeated:
         """Return the rule, after a stage that counts the texts of all images."""
         folder, places = context.output.parts.begin("repeated"), Places.of(row_counts(images))
-        texts = RepeatedTexts(self.most, folder, [file.path.name for file in images])
         buckets, tasks = group_buckets(TEXTS_OF_IMAGE * places.rows)
-        counting = Grouping(_COUNTS, _hash_of, texts.repeated, buckets, places.tasks_before(tasks))
-        side, writing = Side(images, texts.read, places.rows), places.stage(_FOUND, texts.write)
-        files = own_files(folder, cogroup(context.engine, [side], counting, writing).files, AGAIN)
+        more = repeated_in, self.most
+        counting = Grouping(_COUNTS, _hash_of, each_bucket, buckets, places.tasks_before(tasks), more)
+        writing = places.stage(_FOUND, _write_texts, folder, [file.path.name for file in images])
+        counted = cogroup(context.engine, [Side(images, _read_texts, places.rows)], counting, writing)
+        files = own_files(folder, counted.files, AGAIN)
         return IsRepeated({file.path.name: file for file in files})
 
 
@@ -178,29 +180,18 @@ def repeated_in(bucket: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.Reco
     yield pa.RecordBatch.from_arrays([repeated["file"], row, repeated["hash"]], schema=_FOUND)
 
 
-@dataclass(frozen=True)
-class RepeatedTexts:
-    """Finds the texts that more than `most` images have; writes their hashes to `folder`, by the names of files."""
+def _read_texts(number: int, file: OwnFile, tallies: Tallies) -> Rows:
+    """Yield, for each batch of images, how many have each text, as rows of _COUNTS; each text once an image."""
+    for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.text"]):
+        hashes, counts = np.unique(_hashes(parts(batch["candidates"])[0]), return_counts=True)
+        columns = [pa.array(values) for values in (hashes, counts, np.full(len(hashes), number, np.int32))]
+        yield pa.RecordBatch.from_arrays(columns, schema=_COUNTS)
 
-    most: int
-    folder: Path
-    names: Sequence[str]
 
-    def read(self, number: int, file: OwnFile, tallies: Tallies) -> Rows:
-        """Yield, for each batch of images, how many have each text, as rows of _COUNTS; each text once an image."""
-        for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.text"]):
-            hashes, counts = np.unique(_hashes(parts(batch["candidates"])[0]), return_counts=True)
-            columns = [pa.array(values) for values in (hashes, counts, np.full(len(hashes), number, np.int32))]
-            yield pa.RecordBatch.from_arrays(columns, schema=_COUNTS)
-
-    def repeated(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
-        """Yield the repeated texts of a task."""
-        return chain.from_iterable(repeated_in(bucket, self.most) for bucket in buckets)
-
-    def write(self, number: int, rows: RowStream) -> TaskResult:
-        """Write the distinct hashes of the repeated texts of a file, ascending, unless it has none."""
-        result = TaskResult()
-        if held := [batch["hash"].to_numpy() for batch in rows.rest_of(number)]:
-            hashes = pa.RecordBatch.from_arrays([pa.array(np.unique(np.concatenate(held)))], schema=_OF_FILE)
-            write_rows([hashes], _OF_FILE, self.folder / self.names[number], result)
-        return result
+def _write_texts(number: int, rows: RowStream, folder: Path, names: Sequence[str]) -> TaskResult:
+    """Write the distinct hashes of the repeated texts of a file, ascending, unless it has none."""
+    result = TaskResult()
+    if held := [batch["hash"].to_numpy() for batch in rows.rest_of(number)]:
+        hashes = pa.RecordBatch.from_arrays([pa.array(np.unique(np.concatenate(held)))], schema=_OF_FILE)
+        write_rows([hashes], _OF_FILE, folder / names[number], result)
+    return result

@@ -235,18 +235,14 @@ class _Read:
         some = self.texts.filter(pa.array(may[self.may_hold]))
         mask = pc.match_substring_regex(some, f"(?s){kind.pattern}").to_numpy(zero_copy_only=False)
         if kind.is_right is not None:
-            pattern = re.compile(f"(?s)(?={_of_python(kind.pattern)})")
+            of_python = re.sub(r"\\x\{([0-9A-F]+)\}", lambda code: rf"\U{code[1]:0>8}", kind.pattern)
+            pattern = re.compile(f"(?s)(?={of_python})")
             for number in np.flatnonzero(mask).tolist():
                 groups = (match[match.lastindex or 0] for match in pattern.finditer(some[number].as_py()))
                 mask[number] = any(map(kind.is_right, groups))
         out = np.zeros(len(may), bool)
         out[may] = mask
         return out
-
-
-def _of_python(pattern: str) -> str:
-    """Return a pattern of RE2 in the syntax of Python's `re`."""
-    return re.sub(r"\\x\{([0-9A-F]+)\}", lambda code: rf"\U{code[1]:0>8}", pattern)
 
 
 @lru_cache(maxsize=1)

@@ -75,13 +75,12 @@ Node = dict[str, Any]
 
 @dataclass(frozen=True)
 class Condition:
-    """One of the conditions that AND joins in an expression: its text, and the columns that it names.
+    """One of the conditions that AND joins in an expression.
 
     `sql` is what is evaluated: where the text would end in an error, or in NaN, it is null.
     """
 
     text: str
-    columns: tuple[str, ...]
     sql: str
 
 
@@ -107,13 +106,9 @@ class Conditions:
         try:
             with _bounded(f"--keep {expression[:80]!r}"):
                 parts = [*_conjuncts(_parsed(expression), expression)]
-                columns = [tuple(dict.fromkeys(_checked(node, text))) for text, node in parts]
-                fields = _fields([name for names in columns for name in names], tables)
+                fields = _fields([name for text, node in parts for name in _checked(node, text)], tables)
                 schema = pa.schema([field for _, field in fields.values()])
-                conditions = [
-                    Condition(text, names, _evaluated(node, text, schema, fields))
-                    for (text, node), names in zip(parts, columns, strict=True)
-                ]
+                conditions = [Condition(text, _evaluated(node, text, schema, fields)) for text, node in parts]
         except (RecursionError, InputError) as error:
             if not isinstance(error, RecursionError) and " depth " not in str(error):
                 raise

@@ -31,12 +31,7 @@ from runtime.errors import InputError, ParameterError
 
 # A sample that is drawn: its row of SAMPLES, the number of its shard, and its text.
 DRAWN = pa.schema(
-    [
-        *SAMPLES,
-        pa.field("shard", pa.int64()),
-        pa.field("text", pa.string()),
-        pa.field("probability", pa.float64()),
-    ]
+    [*SAMPLES, pa.field("shard", pa.int64()), pa.field("text", pa.string()), pa.field("probability", pa.float64())]
 )
 KEPT = DRAWN.append(pa.field("caption", pa.string()))  # where it stands for the text
 

@@ -113,10 +113,6 @@ class Checkpoint:
         fault = f"{name} is neither a folder, nor a model of open_clip, nor OWNER/NAME of the Hugging Face hub"
         raise InputError("; ".join(filter(None, [fault, did_you_mean(model_name, tags)])))
 
-    def load(self) -> ScoringModel:
-        """Return the model with its weights; InputError if the model brings code or lacks weights."""
-        return (_of_open_clip if self.library == OPEN_CLIP else _of_transformers)(self)
-
 
 def known_models() -> dict[str, list[str]]:
     """Return by open_clip model name the tags of the weights that can be loaded for it."""
@@ -313,22 +309,15 @@ def open_scorer(name: str, pretrained: str | None, config: ScoringConfig) -> Sco
     """Return a scorer with the model `name` and the weights `pretrained`; InputError if it cannot be loaded."""
     device_of(config.device)  # checked first, as loading takes minutes
     checkpoint = Checkpoint.find(name, pretrained, known_models())
+    load = _of_open_clip if checkpoint.library == OPEN_CLIP else _of_transformers
+    logging.disable(logging.ERROR)  # libraries log training hints, and each attempt to reach a server
     try:
-        with _without_logs():
-            return Scorer(checkpoint.load(), checkpoint, config)
+        return Scorer(load(checkpoint), checkpoint, config)
     except InputError:
         raise
     except Exception as error:  # libraries raise whatever a broken file or a missing network leads them to
         reason = shorten(str(error), 300) or type(error).__name__
         raise InputError(f"{checkpoint.library} cannot load {checkpoint.name}: {reason}") from error
-
-
-@contextmanager
-def _without_logs() -> Iterator[None]:
-    """Disable logging, up to errors, in the block: libraries log training hints, and each attempt to reach a server."""
-    logging.disable(logging.ERROR)
-    try:
-        yield
     finally:
         logging.disable(logging.NOTSET)
 
