@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,6 @@ from curation.image_ids import hashes, uid_hashes, uids
 from curation.images.combine import combine, group, tally_duplicates
 from curation.inputs.crawl.links import ALT, SIGNAL, SIGNALS
 from curation.licences import TALLY, license_column
-from curation.matching import Matching
 from curation.schemas import KEYED, LABELS, MATCHED, MATCHED_ROW_GROUP, PAIRS
 from runtime.arrow import differs, gather_reduced, gather_rows, parts
 from runtime.buckets import BUCKET_BYTES, Block, Packer, bucket_of
@@ -27,6 +27,9 @@ from runtime.cogroup import Grouping, Rows
 from runtime.partitioning import group_buckets
 from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies, TaskResult
+
+if TYPE_CHECKING:
+    from curation.matching import Matching  # elsewhere opened, by those who match
 
 RUN_ROWS = 131_072  # rows that are sorted and matched together; most languages have few of them
 RUN_BYTES = 128 << 20

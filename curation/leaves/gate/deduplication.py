@@ -14,7 +14,7 @@ the table are joined first to leaders by key, and then to copies.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +22,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.config import HASH_BITS, MOST_SHARE, CurationConfig, require_distance
+from curation.config import CurationConfig
 from curation.image_ids import KEY, KEY_NAMES, key_columns, spelled, uid_hashes
 from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pairs_of, write_rows
-from curation.joins.image_tables import ImageTable, comparable, opened
+from curation.joins.image_tables import ImageTable, opened
 from curation.joins.uid_join import ROWS, grouped, read_images, spread_keys
 from curation.leaves.annotations.clusters import named, table_in
-from curation.leaves.gate.joined_tables import GivenTables, of_table, require_found, require_own_rows, value_bytes
+from curation.leaves.gate.joined_tables import (
+    VALUE,
+    GivenTables,
+    Pictures,
+    of_table,
+    require_found,
+    require_own_rows,
+)
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.step import Gone, RemovalByRows, Rewriting, Step, StepFolder, tally_texts
 from curation.leaves.near_duplicates.copies import NearCopies, each_bucket, read_columns, write_buckets
-from curation.leaves.near_duplicates.index import hash_binaries, hash_bits, keys_of_hashes
 from curation.schemas import COSINE, MATCHED, MATCHED_ROW_GROUP, PAIRS
 from runtime.arrow import gather_reduced, gather_rows, one_batch
 from runtime.buckets import BUCKET_BYTES, Store, packed, unpack
@@ -50,7 +56,6 @@ from runtime.tallies import Tallies, TaskResult
 if TYPE_CHECKING:
     from curation.run.request import Context
 
-VALUE = pa.field("value", pa.binary())
 
 MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
 _SIZES = pa.schema([VALUE, pa.field("uid", pa.string()), pa.field("size", pa.int64())])
@@ -68,58 +73,6 @@ _TO_LEADER = pa.schema([*ROWS, *_COPY])
 _TO_COPY = pa.schema([*ROWS, pa.field("leads", pa.bool_())])
 _PLACES = pa.schema(PLACE)
 EXPECTED = "a folder that clip-cluster wrote with --same-meaning, or Parquet files with the columns uid and copy_of"
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """The column of a table by which images are copies: by equal values or, given `distance`, by near hashes."""
-
-    table: ImageTable
-    column: str
-    distance: int | None = None
-    bits: int | None = None  # of each hash, if some may differ
-
-    @classmethod
-    def named(cls, asked: str, tables: GivenTables) -> Pictures:
-        """Return the column, and the distance, that a value of `--same-image` names, such as phash:4.
-
-        InputError for any other text, or if the column is in none of the tables or in several.
-        """
-        column, colon, number = asked.partition(":")
-        most = max(HASH_BITS) // MOST_SHARE
-        if not column or (colon and not (number.isascii() and number.isdigit() and int(number) <= most)):
-            raise InputError(
-                f"--same-image is {asked!r}; give a column, as sha256, or one with the number of bits in which copies "
-                "differ at most, as phash:4"
-            )
-        return cls(tables.with_column(column, "--same-image"), column, int(number) if colon and int(number) else None)
-
-    def measured(self) -> Pictures:
-        """Return the column with the length of its hashes, if these may differ; InputError for too large a distance."""
-        if self.distance is None:
-            return self
-        column = self.column
-        read = (batch[column] for file in self.table.files for batch in self.table.read(file, [column]))
-        bits = hash_bits(read, column)
-        require_distance(self.distance, bits)
-        return replace(self, bits=bits)
-
-    def read(self, _: int, file: tuple[str, Version], tallies: Tallies) -> Rows:
-        """Yield KEY and value, as bytes, of each row of a file of the table.
-
-        If `bits` is set, so that hashes may differ, the value is the hash's key (`keys_of_hashes`).
-        """
-        for batch in self.table.read(file, [self.column]):
-            values = batch[self.column]
-            if self.bits is None:
-                values = value_bytes(comparable(values, self.table.name))
-            else:
-                values = keys_of_hashes(hash_binaries(values, self.column), self.bits)
-            columns = [*(batch[name] for name in KEY_NAMES), values]
-            yield pa.RecordBatch.from_arrays(columns, [*KEY_NAMES, VALUE.name])
-
-    def __str__(self) -> str:
-        return self.column if self.distance is None else f"{self.column} within {self.distance} bits"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.config import CurationConfig
+from curation.config import HASH_BITS, MOST_SHARE, CurationConfig, require_distance
 from curation.exclusion.lists import HASHES, read_list
 from curation.image_ids import KEY, KEY_NAMES, key_columns, uids
 from curation.inputs.limits import rounded_up
@@ -25,7 +25,7 @@ from curation.joins.uid_join import Groups, read_images, spread_keys
 from curation.leaves.gate.evaluation import EvaluationSets
 from curation.leaves.gate.sql_conditions import COLUMN, Conditions
 from curation.leaves.gate.step import Rewriting, counts_of
-from curation.leaves.near_duplicates.index import binaries
+from curation.leaves.near_duplicates.index import binaries, hash_binaries, hash_bits, keys_of_hashes
 from runtime.arrow import gather_reduced, string_buffers
 from runtime.buckets import BUCKET_BYTES
 from runtime.cogroup import Grouping, Rows, Side, cogroup
@@ -36,6 +36,7 @@ from runtime.partitioning import group_buckets
 from runtime.placed_rows import PLACE, Places
 from runtime.redaction import hidden
 from runtime.shipping import Shipped
+from runtime.storage.listing import Version
 from runtime.storage.parquet import row_counts
 from runtime.tallies import Tallies, TaskResult
 from runtime.wording import counted
@@ -46,6 +47,8 @@ _LIST = "a list of the uids or URLs of images that may stay"
 SUCCESS = "success"  # img2dataset's word for an image that was downloaded
 FAILED = "failed"  # its statuses of other tries begin with this
 NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # statuses: an image in no result; one whose status is null
+
+VALUE = pa.field("value", pa.binary())
 
 # Joined columns: the sets that have an image, as bits, and the status of its download; with a table's number, whether
 # the table has the image, and whether the rows about it differ; with a column's number in `Conditions`, its value.
@@ -202,6 +205,58 @@ class UidList:
     def row_schema(self, columns: Sequence[str] = ()) -> pa.Schema:
         """Return the schema of what `read` yields."""
         return pa.schema(KEY)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The column of a table by which images are copies: by equal values or, given `distance`, by near hashes."""
+
+    table: ImageTable
+    column: str
+    distance: int | None = None
+    bits: int | None = None  # of each hash, if some may differ
+
+    @classmethod
+    def named(cls, asked: str, tables: GivenTables) -> Pictures:
+        """Return the column, and the distance, that a value of `--same-image` names, such as phash:4.
+
+        InputError for any other text, or if the column is in none of the tables or in several.
+        """
+        column, colon, number = asked.partition(":")
+        most = max(HASH_BITS) // MOST_SHARE
+        if not column or (colon and not (number.isascii() and number.isdigit() and int(number) <= most)):
+            raise InputError(
+                f"--same-image is {asked!r}; give a column, as sha256, or one with the number of bits in which copies "
+                "differ at most, as phash:4"
+            )
+        return cls(tables.with_column(column, "--same-image"), column, int(number) if colon and int(number) else None)
+
+    def measured(self) -> Pictures:
+        """Return the column with the length of its hashes, if these may differ; InputError for too large a distance."""
+        if self.distance is None:
+            return self
+        column = self.column
+        read = (batch[column] for file in self.table.files for batch in self.table.read(file, [column]))
+        bits = hash_bits(read, column)
+        require_distance(self.distance, bits)
+        return replace(self, bits=bits)
+
+    def read(self, _: int, file: tuple[str, Version], tallies: Tallies) -> Rows:
+        """Yield KEY and value, as bytes, of each row of a file of the table.
+
+        If `bits` is set, so that hashes may differ, the value is the hash's key (`keys_of_hashes`).
+        """
+        for batch in self.table.read(file, [self.column]):
+            values = batch[self.column]
+            if self.bits is None:
+                values = value_bytes(comparable(values, self.table.name))
+            else:
+                values = keys_of_hashes(hash_binaries(values, self.column), self.bits)
+            columns = [*(batch[name] for name in KEY_NAMES), values]
+            yield pa.RecordBatch.from_arrays(columns, [*KEY_NAMES, VALUE.name])
+
+    def __str__(self) -> str:
+        return self.column if self.distance is None else f"{self.column} within {self.distance} bits"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.joins.image_tables import comparable_schema
-from curation.leaves.gate.deduplication import Pictures
 from curation.leaves.gate.evaluation import EMBEDDING, EvaluationSets, EvaluationTexts
 from curation.leaves.gate.image_limits import FindRepeated
 from curation.leaves.gate.joined_tables import (
@@ -28,6 +27,7 @@ from curation.leaves.gate.joined_tables import (
     SUCCESS,
     GivenTables,
     JoinedTables,
+    Pictures,
     of_table,
     require_found,
     require_own_rows,
