@@ -38,7 +38,7 @@ sys.path.insert(0, str(ROOT))
 
 from concurrent.futures import ProcessPoolExecutor
 
-from curation.leaves.clustering import cluster_run as pipeline
+from curation.leaves.clustering import clip_cluster as pipeline
 from curation.leaves.clustering import training as module
 from curation.leaves.clustering.training import Centres, ClusterConfig, TrainedClusters, train
 from curation.leaves.near_duplicates import vectors as leading

@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.clustering import semantic_copies as module
-from curation.leaves.clustering.clip_cluster import main, summary
-from curation.leaves.clustering.cluster_run import ClusterRequest, cluster
+from curation.leaves.clustering.clip_cluster import ClusterRequest, cluster, main, summary
 from curation.leaves.clustering.training import Centres, ClusterConfig, TrainedClusters
 from curation.run.verify import verify
 from curation.schemas import SEMANTIC_COPIES

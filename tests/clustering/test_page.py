@@ -4,8 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.leaves.clustering.clip_cluster import summary
-from curation.leaves.clustering.cluster_run import render
+from curation.leaves.clustering.clip_cluster import render, summary
 from curation.leaves.clustering.embeddings import TEXT
 from curation.leaves.clustering.joining import COARSE, FINE, SHOWN, Nearest, nearest_rows
 from runtime.terminal import plain

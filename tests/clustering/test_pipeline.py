@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.clustering import embeddings
-from curation.leaves.clustering.clip_cluster import main
-from curation.leaves.clustering.cluster_run import ClusterRequest, cluster
+from curation.leaves.clustering.clip_cluster import ClusterRequest, cluster, main
 from curation.leaves.clustering.training import ClusterConfig
 from curation.run.verify import verify
 from curation.schemas import CLUSTERS

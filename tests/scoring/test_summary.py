@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from curation.leaves.scoring.scores import SHARES, Histogram, table
+from curation.leaves.scoring.clip_score import SHARES, Histogram, table
 from curation.outputs.filled import Filled
 
 

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import numpy as np
 
 from curation.leaves.clustering import embeddings
-from curation.leaves.clustering.cluster_run import ClusterRequest, cluster
+from curation.leaves.clustering.clip_cluster import ClusterRequest, cluster
 from curation.leaves.clustering.training import ClusterConfig
 from curation.run.verify import verify
 from metadata.entries import Entries

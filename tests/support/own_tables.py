@@ -10,7 +10,7 @@ from curation.leaves.clustering import embeddings as embedding
 from curation.leaves.clustering.embeddings import Embeddings
 from curation.leaves.gate.evaluation import EvaluationSets
 from curation.leaves.hashing import clip_hash as hashing
-from curation.leaves.scoring.scores import ScoreRequest, score_images
+from curation.leaves.scoring.clip_score import ScoreRequest, score_images
 from curation.leaves.tars.samples import find
 from curation.outputs.checkpoints import Ledger
 from curation.outputs.filled import Filling
