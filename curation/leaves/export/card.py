@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from curation.leaves.domains import TEXTS, DomainCounts, Origin, doubts, origins
 from curation.report.charts import DROPPED, funnel
 from curation.report.facts import of_licenses
 from curation.report.language_table import named
-from curation.report.page import code, environment, escaped, templates
+from curation.report.page import code, environment, templates
 from curation.report.warnings import starter
 from metadata.languages import language
 from runtime.errors import flag
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 
 MOST_LANGUAGES = 5  # languages named for each rule of the gate
-WITNESSES = {"han": "its Han characters and kana", "pool": "the texts around it", "page": "its WARC page"}
 
 
 def _table(name: str) -> dict[str, str]:
@@ -168,45 +169,6 @@ def _kept_languages(facts: dict[str, Any]) -> list[str]:
     return sorted(kept, key=lambda code: (-kept[code], code))
 
 
-def _scores(scores: Mapping[str, float]) -> str:
-    least = ", ".join(f"{score:g} in {escaped(language(code).name)}" for code, score in scores.items())
-    return f"Texts whose language is less certain count as texts in other languages: below {least}."
-
-
-# What a parameter did where it is not the default. The card itself states the t of English, the seed and the rules.
-OF_PARAMETERS: dict[str, Callable[[Any], str]] = {
-    "target_size": lambda size: f"The size asked for is {counted(size, 'image')}; the t of English follows from it.",
-    "tail_share": lambda share: f"The tail share was given: {share:.4g}. The t of English does not decide it.",
-    "sample_files": lambda files: (
-        f"Only {counted(files, 'file')} of the input {'was' if files == 1 else 'were'} read, drawn by the seed."
-    ),
-    "max_texts": lambda texts: f"At most {counted(texts, 'text')} of an image were matched, drawn by hash.",
-    "max_text_length": lambda length: f"Longer texts were cut to {counted(length, 'character')}.",
-    "evidence": lambda _: "A text was matched only if it contains an entry with two letters.",
-    "min_language_score": lambda score: (
-        f"Texts whose language is less certain than {score:g} count as texts in other languages."
-    ),
-    "min_language_scores": _scores,
-    "no_language": lambda _: (
-        "Texts without letters, names of files, addresses and HTML count as texts in other languages."
-    ),
-    "wrong_script": lambda _: "Texts in scripts that their language is not written in keep that language.",
-    "witnesses": lambda asked: (
-        f"The language of a doubtful text was asked of {', then '.join(WITNESSES[witness] for witness in asked)}."
-        if asked
-        else "Doubtful texts keep the language that was identified."
-    ),
-    "pool_shares": lambda shares: (
-        "Instead of the texts around a text, shares of languages were weighed: "
-        f"{', '.join(f'{escaped(language(code).name)} {share:g}' for code, share in shares.items())}."
-    ),
-    "metadata_of": lambda code: f"Texts of all languages were matched against the entries in {language(code).name}.",
-    "merge_languages": lambda _: "Texts of all languages were matched against one list of all entries.",
-    "threshold_per_language": lambda _: "All languages have the t of English.",
-    "balance": lambda _: "Nothing was balanced: each image with a matching text that passed was kept.",
-}
-
-
 def is_balanced(facts: Mapping[str, Any]) -> bool:
     """Return whether a run thinned out the texts of frequent entries, given the content of run.json."""
     return facts["parameters"].get("balance", True)
@@ -221,46 +183,24 @@ def is_filtered(facts: Mapping[str, Any]) -> bool:
 
 def sentences(facts: Mapping[str, Any]) -> list[str]:
     """Return the card's sentences on metadata, options and removals, given the content of run.json."""
-    about, removals = facts.get("metadata", {}), facts.get("removals", [])
-    return [
-        *([escaped(starter(about))] if about.get("starter") else []),
-        *_of_parameters(facts),
-        *of_licenses(facts),
-        *_of_gate(facts.get("gate", {})),
-        *(f"Exclusion lists removed {counted(removal['removed'], 'pair')} after sampling." for removal in removals),
-    ]
-
-
-def _of_parameters(facts: Mapping[str, Any]) -> Iterator[str]:
-    parameters, usual = facts["parameters"], CurationConfig()
-    for name, sentence in OF_PARAMETERS.items():
-        default = getattr(usual, name)
-        value = parameters.get(name, default)
-        if value != ([*default] if isinstance(default, tuple) else default):  # JSON has lists
-            yield sentence(value)
-    if model := facts["made_from"].get("model"):
-        yield f"The language of texts was identified by {code(model['name'])}."
-    if facts["made_from"].get("exclusion"):
-        dropped = sum(rows for reason, rows in facts["dropped"].items() if reason.startswith("excluded_"))
-        yield f"Images that exclusion lists name were left out, with {counted(dropped, 'text')}."
-
-
-def _of_gate(gate: Mapping[str, Any]) -> Iterator[str]:
-    if captions := gate.get("captions"):
-        table, without = code(captions["table"]["name"]), counted(captions["without"], "image")
-        yield f"Images were balanced by the captions in {table}; {without} without one by texts."
-    if hosts := gate.get("hosts"):
-        agents = ", ".join(map(code, hosts["agents"]))
-        yield f"What hosts state was read from {code(hosts['name'])}; their robots.txt for the agents {agents}."
-    elif gate.get("conditions"):
-        yield "No robots.txt or other file of a host was read."
-    for key, thing in (("conditions", "image"), ("texts", "text")):
-        yield from (of_row(row, thing) for row in gate.get(key, []))
-    if "decontaminate_within" in gate:
-        bits = counted(gate["decontaminate_within"], "bit")
-        yield f"An image is in an evaluation set if its pHash is within {bits} of that of one of its pictures."
-    if cosine := gate.get("decontaminate_cosine"):
-        yield f"An image is in an evaluation set if its embedding has a cosine of at least {cosine} with one of its."
+    about, made_from = facts.get("metadata", {}), facts["made_from"]
+    usual = json.loads(json.dumps(asdict(CurationConfig())))  # JSON has lists
+    values = {name: facts["parameters"].get(name, default) for name, default in usual.items()}
+    lines = _rendered(
+        "sentences.md",
+        starter=starter(about) if about.get("starter") else None,
+        changed={name: value for name, value in values.items() if value != usual[name]},
+        model=made_from.get("model"),
+        exclusion=made_from.get("exclusion"),
+        excluded=sum(rows for reason, rows in facts["dropped"].items() if reason.startswith("excluded_")),
+        licenses=of_licenses(facts),
+        gate=defaultdict(dict, facts.get("gate", {})),
+        removals=facts.get("removals", []),
+        counted=counted,
+        language=language,
+        of_row=of_row,
+    )
+    return [line for line in lines.split("\n") if line]
 
 
 def of_row(row: Mapping[str, Any], thing: str) -> str:
