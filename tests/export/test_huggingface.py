@@ -48,7 +48,7 @@ def test_languages_have_iso_639_codes_and_norwegian_is_no_truth_value(run):
     tags = [ISO_639.get(language.code, language.code) for language in LANGUAGES]
     assert set(ISO_639) <= {language.code for language in LANGUAGES}
     assert [tag for tag in tags if tag and not re.fullmatch(r"[a-z]{2,3}", tag)] == []
-    assert len({tag for tag in tags if tag}) == sum(tag is not None for tag in tags)
+    assert len({tag for tag in tags if tag}) == sum(map(bool, tags))
 
 
 @pytest.mark.parametrize("date", ["yesterday", "2026-13-01", "20261125", "2026-1-5"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from curation.config import CurationConfig
-from curation.leaves.domains import TEXTS, DomainCounts, Origin, doubts, origins, period
+from curation.leaves.domains import TEXTS, DomainCounts, doubts, origins, period
 from curation.report.charts import DROPPED, funnel
 from curation.report.facts import of_licenses
 from curation.report.language_table import named
@@ -26,7 +26,7 @@ from curation.report.warnings import starter
 from metadata.languages import language
 from runtime.errors import flag
 from runtime.packages import versions
-from runtime.wording import counted, number, percent
+from runtime.wording import counted, number
 
 if TYPE_CHECKING:
     from curation.leaves.export.huggingface import Card
@@ -83,7 +83,6 @@ def card(
         asked=asked(about),
         balanced=is_balanced(facts),
         filtered=is_filtered(facts),
-        language=language,
     )
 
 
@@ -160,7 +159,9 @@ def size_category(rows: int) -> str:
 
 def _rendered(template: str, **values: Any) -> str:
     page = templates("curation.leaves.export").get_template(template)
-    return page.render(values, meanings=MEANINGS, of_source=OF_SOURCE)
+    return page.render(
+        values, meanings=MEANINGS, of_source=OF_SOURCE, counted=counted, language=language, of_row=of_row
+    )
 
 
 def _kept_languages(facts: dict[str, Any]) -> list[str]:
@@ -196,9 +197,6 @@ def sentences(facts: Mapping[str, Any]) -> list[str]:
         licenses=of_licenses(facts),
         gate=defaultdict(dict, facts.get("gate", {})),
         removals=facts.get("removals", []),
-        counted=counted,
-        language=language,
-        of_row=of_row,
     )
     return [line for line in lines.split("\n") if line]
 
@@ -228,106 +226,47 @@ def responsible(
 
     `columns` are the names of the data's additional columns.
     """
-    sources = origins(facts)
+    sources, languages = origins(facts), facts["languages"]
     days = period(sources) if all(source.begin for source in sources) else None  # of all inputs, or it would mislead
-    answered = {name: answer or f"{OPEN} (--answers, {name}): {question}" for name, question, answer in asked(about)}
-    dropped = [f"{number(rows)} {DROPPED.get(reason, reason)}" for reason, rows in facts["dropped"].items() if rows]
-    stated: dict[str, Any] = {
-        "dataCollection": _collection(facts, sources),
-        "dataCollectionTimeframe": "/".join(days) if days else None,
-        "dataCollectionMissingData": f"Left out while reading: {', '.join(dropped) or 'nothing'}.",
-        "dataCollectionRawData": f"Image URLs with {TEXTS}; no pictures.",
-        "dataPreprocessingProtocol": sentences(facts),
-        "dataManipulationProtocol": _balancing(facts),
-        "dataAnnotationProtocol": "Programs found the language of each text and the metadata entries in it; nobody "
-        "looked at them.",
-        "machineAnnotationTools": [
-            *([f"language identification: {model['name']}"] if (model := facts["made_from"].get("model")) else []),
-            f"clip-curation {_version(facts)}",
-        ],
-        "dataBiases": [*_biases(facts, domains)],
-        "dataLimitations": [*_limitations(facts, about)],
-        "personalSensitiveInformation": [*_personal(facts), answered["people"]],
-        "hasSyntheticData": "captions" in facts.get("gate", {})
-        or any(name.startswith("caption") for name in columns)
-        or IS_SYNTHETIC.get(about.answers.get("hasSyntheticData", "")),
-    }
-    stated |= {name: said for name, said in answered.items() if name.startswith("data")}
-    return {f"rai:{name}": value for name, value in stated.items() if value is not None}
+    has_captions = "captions" in facts.get("gate", {}) or any(name.startswith("caption") for name in columns)
+    rendered = _rendered(
+        "responsible.json",
+        facts=facts,
+        rows=facts["rows"],
+        sources=sources,
+        days=days,
+        left_out=[(DROPPED.get(reason, reason), rows) for reason, rows in facts["dropped"].items() if rows],
+        texts=TEXTS,
+        sentences=sentences(facts),
+        balanced=is_balanced(facts),
+        version=_version(facts),
+        most=sorted(languages.items(), key=lambda item: (-item[1]["kept"], item[0]))[:FEW],
+        number_of_languages=sum(row["kept"] > 0 for row in languages.values()),
+        few=FEW,
+        domains=domains,
+        largest=[*domains.largest(FEW)] if domains else [],
+        doubts=doubts(languages),
+        without_letters=sum(row.get("kept_without_letters", 0) for row in languages.values()),
+        unknown=[name for name, _, answer in asked(about) if answer is None],
+        personal=[row for row in facts.get("gate", {}).get("texts", []) if row["text"] in PERSONAL],
+        answered={name: said or f"{OPEN} (--answers, {name}): {question}" for name, question, said in asked(about)},
+        synthetic=has_captions or IS_SYNTHETIC.get(about.answers.get("hasSyntheticData", "")),
+        named=named,
+    )
+    return {f"rai:{name}": value for name, value in json.loads(rendered).items()}
 
 
 def provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return Croissant's members on provenance: the inputs with digests, the program and the metadata."""
-    metadata = facts.get("metadata", {})
-    derived = [
-        {
-            "@type": "prov:Entity",
-            "prov:label": origin.name,
-            "description": f"{counted(origin.files, 'file')}, {origin.format}{_public(origin)}",
-            "identifier": origin.digest,
-        }
-        for origin in origins(facts)
-    ]
-    entries = {
-        "@type": "prov:Entity",
-        "prov:label": metadata.get("name") or "metadata",
-        "identifier": facts["made_from"]["metadata"],
-    }
-    program = {"@type": "prov:SoftwareAgent", "prov:label": "clip-curation", "version": _version(facts)}
-    activity = {"@type": "prov:Activity", "prov:used": entries, "prov:wasAssociatedWith": program}
-    return {"prov:wasDerivedFrom": derived, "prov:wasGeneratedBy": activity}
+    rendered = _rendered(
+        "provenance.json",
+        sources=origins(facts),
+        name=facts.get("metadata", {}).get("name") or "metadata",
+        digest=facts["made_from"]["metadata"],
+        version=_version(facts),
+    )
+    return json.loads(rendered)
 
 
 def _version(facts: Mapping[str, Any]) -> str:
     return (facts.get("versions") or versions()).get("clip-curation") or "unknown"
-
-
-def _public(origin: Origin) -> str:
-    return f", by its path of {origin.set}" if origin.set else ""
-
-
-def _collection(facts: Mapping[str, Any], sources: Sequence[Origin]) -> str:
-    rows = facts["rows"]
-    read = ", ".join(f"{counted(one.files, 'file')} of {one.name} ({one.format}{_public(one)})" for one in sources)
-    pages = f", on {counted(rows['pages'], 'page')} with images" if rows["pages"] else ""
-    read_pairs = f"{number(rows['pairs'])} pairs read, of {counted(rows['images'], 'image')}"
-    return f"From {read or 'inputs'}: {read_pairs}{pages}."
-
-
-def _balancing(facts: Mapping[str, Any]) -> str:
-    if not is_balanced(facts):
-        return "Nothing was balanced: each image with a matching text that passed was kept."
-    return (
-        "One text of an image is drawn at random, and kept if any of its metadata entries keeps it: an entry that "
-        "count texts have keeps each at the rate t / count, at most 1. The t of a language is the count below which "
-        f"entries have a share of about {facts['tail_share']:.4g} of its matches, as in English."
-    )
-
-
-def _biases(facts: Mapping[str, Any], domains: DomainCounts | None) -> Iterator[str]:
-    kept = facts["rows"]["kept"]
-    rows = sorted(facts["languages"].items(), key=lambda item: (-item[1]["kept"], item[0]))
-    shares = ", ".join(f"{percent(row['kept'], kept)} {named(code)}" for code, row in rows[:FEW] if row["kept"])
-    number_of = counted(sum(row["kept"] > 0 for _, row in rows), "language")
-    yield f"Languages of kept texts: {shares or 'none'}; {number_of} in all."
-    if domains is not None and domains.domains:
-        top = ", ".join(f"{name} {percent(images, domains.images)}" for name, images in domains.largest(FEW))
-        share = f"{percent(domains.share(FEW))} of images are of the largest: {top}."
-        yield f"Registered domains of images: {counted(domains.domains, 'domain')}; {share}"
-    if is_balanced(facts):
-        yield f"Tail share of English: {percent(facts['tail_share'])} of matches are with entries rarer than its t."
-
-
-def _limitations(facts: Mapping[str, Any], about: Card) -> Iterator[str]:
-    yield "Links break, and the images behind them change. Nothing here was checked against the pictures."
-    without = sum(row.get("kept_without_letters", 0) for row in facts["languages"].values())
-    yield f"Of the kept texts, {doubts(facts['languages'])}; {number(without)} are kept for numbers and single letters."
-    if unknown := ", ".join(name for name, _, answer in asked(about) if answer is None):
-        yield f"The publisher has not stated yet, by flags or answers: {unknown}."
-    yield from facts.get("warnings", [])
-
-
-def _personal(facts: Mapping[str, Any]) -> Iterator[str]:
-    yield "Texts, URLs and the pictures behind them may name or show people. They come from the open web as they were."
-    rules = [row for row in facts.get("gate", {}).get("texts", []) if row["text"] in PERSONAL]
-    yield from [of_row(row, "text") for row in rules] or ["No rule removed texts with personal data."]
