@@ -6,7 +6,7 @@ from itertools import product
 
 from publicsuffixlist import PublicSuffixList
 
-from curation.leaves.gate.personal_data import CARD_WORDS, IBANS, PHONE_WORDS
+from curation.leaves.gate.personal_data import CARD_WORDS, LENGTHS, PHONE_WORDS
 
 LETTERS, DIGITS = "abcdefghijklmnopqrstuvwxyz", "0123456789"
 NAMES = f"{LETTERS}{DIGITS}_"
@@ -240,9 +240,8 @@ def follows_word(text: str, begin: int, end: int) -> bool:
 
 
 def ibans(text: str) -> Iterator[bool]:
-    lengths = {country.lower(): length for length, some in IBANS.items() for country in some.split()}
     for begin in range(len(text)):
-        if text[begin : begin + 2] in lengths and text[:begin][-1:] not in tuple(LETTERS + DIGITS):
+        if text[begin : begin + 2] in LENGTHS and text[:begin][-1:] not in tuple(LETTERS + DIGITS):
             found = ""
             for place in range(begin, len(text)):
                 each, last = text[place], text[place - 1]
@@ -250,7 +249,7 @@ def ibans(text: str) -> Iterator[bool]:
                     found += each
                 elif each not in " -" or last in " -" or len(found) < 4:
                     break
-                if len(found) == lengths[text[begin : begin + 2]]:
+                if len(found) == LENGTHS[text[begin : begin + 2]]:
                     number = "".join(str(int(c, 36)) for c in found[4:] + found[:4])
                     is_whole = text[place + 1 : place + 2] not in tuple(LETTERS + DIGITS)
                     is_checked = set(found[2:4]) <= set(DIGITS) and found[2:4] not in ("00", "01", "99")
