@@ -1,15 +1,20 @@
-"""The tables of images that options name, and their join to the images of a run by uid.
+"""The tables of images that options name, their join to the images of a run by uid, and listed hashes in them.
 
 The tables are the results of a download, tables of images, and lists of the only images that may stay, which are read
 as tables without other columns. Of each table one row is joined to an image, and whether its rows differ.
 Of several rows of an image in a table, that of a successful download counts, or else the least: by status, then by the
 columns that conditions name. Rows of evaluation sets' hashes are joined likewise, as the sets that have an image.
+
+Tasks look up listed hashes (SHA-256, MD5 or PDQ) in the tables, and return the keys of images with such a hash; the run
+excludes these images before anything is matched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +27,7 @@ from curation.image_ids import KEY, KEY_NAMES, key_columns, uids
 from curation.inputs.limits import rounded_up
 from curation.joins.image_tables import IDENTITIES, ImageTable, Paths, comparable, files_in
 from curation.joins.uid_join import Groups, read_images, spread_keys
-from curation.leaves.gate.evaluation import EvaluationSets
+from curation.leaves.gate.evaluation import NEAR, EvaluationSets, HashesOfSets, KeysOfSets, SavedSets
 from curation.leaves.gate.sql_conditions import COLUMN, Conditions
 from curation.leaves.gate.step import Rewriting, counts_of
 from curation.leaves.near_duplicates.index import binaries, hash_binaries, hash_bits, keys_of_hashes
@@ -49,6 +54,9 @@ FAILED = "failed"  # its statuses of other tries begin with this
 NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # statuses: an image in no result; one whose status is null
 
 VALUE = pa.field("value", pa.binary())
+
+_HASHES = "hashes."  # names of tallies begin so; the kind of hash follows
+_HITS = "hits"  # facts: the keys of images, in hexadecimal digits
 
 # Joined columns: the sets that have an image, as bits, and the status of its download; with a table's number, whether
 # the table has the image, and whether the rows about it differ; with a column's number in `Conditions`, its value.
@@ -448,3 +456,72 @@ def _hashes(columns: dict[str, pa.Array], rows: int) -> tuple[pa.Array, np.ndarr
             is_failed = pc.fill_null(pc.starts_with(column.cast(pa.string()), FAILED), False)
             is_said &= ~is_failed.to_numpy(zero_copy_only=False)
     return pa.array(hashes.view(np.int64)), is_said
+
+
+class ListedHashes(SavedSets):
+    """The listed hashes of each kind; one of NEAR also matches hashes that differ in at most `distance` bits."""
+
+    @classmethod
+    def of(cls, hashes: Mapping[str, np.ndarray], distance: int) -> ListedHashes:
+        """Return the listed hashes; `hashes` has those of each kind, uint64[hash, words]."""
+        kinds = {
+            kind: HashesOfSets.of([words], distance) if kind == NEAR else KeysOfSets.of([words])
+            for kind, words in hashes.items()
+        }
+        return cls(kinds, distance)
+
+
+@dataclass(frozen=True, eq=False)
+class HashTables:
+    """The tables of images that have a column of hashes, by kind of hash."""
+
+    of_kind: Mapping[str, Sequence[ImageTable]]
+
+    @classmethod
+    def among(cls, tables: GivenTables, kinds: Sequence[str]) -> HashTables:
+        """Return the tables among `tables` that have hashes of these kinds; InputError for a kind in no table."""
+        tables_of_kind = {kind: tables.having(kind) for kind in kinds}
+        for kind in kinds:
+            if not tables_of_kind[kind]:
+                raise InputError(f"{kind} hashes are listed, and no table of images has a column {kind}; {_by(kind)}")
+        return cls(tables_of_kind)
+
+    def files(self) -> list[tuple[str, str]]:
+        """Return the path and the version of each file of the tables, as texts without secrets, sorted.
+
+        The version identifies a file's content: its checksum, or else size, time of modification and ETag.
+        """
+        files = {file for tables in self.of_kind.values() for table in tables for file in table.files}
+        return sorted((hidden(path), at.checksum or f"{at.size} {at.modified} {at.etag}") for path, at in files)
+
+    def find(self, engine: Engine, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
+        """Return the keys of the images with a listed hash, uint64[image, 2].
+
+        Hashes of NEAR may differ in `bits` bits; `work` is a folder for the files by which tasks get the listed hashes.
+        InputError for a kind whose columns hold only nulls.
+        """
+        lists = engine.ship(ListedHashes.of(hashes, bits).save(work / "listed_hashes"))
+        items = [
+            (table, file, kind) for kind, tables in self.of_kind.items() for table in tables for file in table.files
+        ]
+        counted = engine.run(items, partial(_find_hashes, lists=lists))
+        for kind in self.of_kind:
+            if not counted[f"{_HASHES}{kind}"]:
+                raise InputError(f"{kind} hashes are listed, and tables of images have nulls in {kind}; {_by(kind)}")
+        hits = "".join(sorted({*counted.noted(_HITS)}))
+        return np.frombuffer(bytes.fromhex(hits), ">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def _find_hashes(item: tuple[ImageTable, tuple[str, Version], str], lists: Shipped) -> TaskResult:
+    table, file, kind = item
+    listed, result = lists.opened(ListedHashes.open), TaskResult()
+    for batch in table.read(file, [kind]):
+        result.add(f"{_HASHES}{kind}", len(batch) - batch[kind].null_count)
+        keys = np.column_stack([batch[name].to_numpy() for name in KEY_NAMES])[listed.by_hash(kind, batch[kind]) != 0]
+        result.note(_HITS, *(key.tobytes().hex() for key in keys.astype(">i8")))
+    return result
+
+
+def _by(kind: str) -> str:
+    by = {"sha256": "clip-hash writes it", "pdq": "clip-hash --pdq writes it"}
+    return f"give one by --images: {by.get(kind, f'img2dataset writes it with --compute_hash {kind}')}"
