@@ -160,11 +160,8 @@ def _sets(places: Sequence[np.ndarray], number: int) -> np.ndarray:
 
 
 Kept = KeysOfSets | HashesOfSets | VectorsOfSets
-_KINDS: dict[str, Callable[..., Kept]] = {
-    PHASH: HashesOfSets,
-    NEAR: HashesOfSets,
-    EMBEDDING: VectorsOfSets,
-}  # by kind; keys of all others
+# By kind; keys of all others.
+_KINDS: dict[str, Callable[..., Kept]] = {PHASH: HashesOfSets, NEAR: HashesOfSets, EMBEDDING: VectorsOfSets}
 
 
 @dataclass
@@ -348,9 +345,7 @@ def _read(name: str, path: str, with_vectors: bool) -> _Table:
             kinds = _columns(parquet.schema.names, file, [EMBEDDING] if with_vectors else [])
             for batch in parquet.batches([*kinds], ROWS):
                 try:
-                    table.add(
-                        pa.RecordBatch.from_arrays(batch.columns, [kinds[column] for column in batch.schema.names])
-                    )
+                    table.add(batch.rename_columns([kinds[column] for column in batch.schema.names]))
                 except InputError as error:
                     raise InputError(f"{file}: {error}") from None
     if not any(map(len, chain.from_iterable(table.arrays.values()))) and not table.described.plain:

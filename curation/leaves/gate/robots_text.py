@@ -10,7 +10,7 @@ links find the longest pattern that a path begins with.
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -374,11 +374,7 @@ class HostRules:
                 for field in _STATED:
                     yield from self._rules(HOST_SIGNALS[field], _stated(file_groups, field, agents))
         if TDMREP in files:
-            yield from self._rules(
-                SIGNALS[TDM_RESERVATION],
-                [self._reserved(files[TDMREP])],
-                lambda patterns: PathRules(patterns, in_order=True),
-            )
+            yield from self._rules(SIGNALS[TDM_RESERVATION], [self._reserved(files[TDMREP])], in_order=True)
 
     def _reserved(self, content: bytes) -> Patterns:
         """Return the patterns of tdmrep.json in its order, each with whether it reserves its paths."""
@@ -394,13 +390,11 @@ class HostRules:
         stated = ((str(row.get(TDM_RESERVATION)), row.get("location")) for row in rows)
         return [(value == "1", at.strip()) for value, at in stated if isinstance(at, str) and at.strip()]
 
-    def _rules(
-        self, bit: int, lists: Iterable[Patterns], made: Callable[[Patterns], PathRules] = PathRules
-    ) -> Iterator[tuple[int, PathRules]]:
+    def _rules(self, bit: int, lists: Iterable[Patterns], in_order: bool = False) -> Iterator[tuple[int, PathRules]]:
         """Yield `bit` with the rules made of each list in which a pattern refuses; equal lists count once."""
         for patterns in dict.fromkeys(map(tuple, lists)):
             if any(refuses for refuses, _ in patterns):
-                rules = made([*patterns])
+                rules = PathRules(patterns, in_order)
                 if rules.are_cut and WILDCARDS not in self.faults:
                     self.faults.append(WILDCARDS)
                 yield bit, rules

@@ -256,7 +256,8 @@ def _conjuncts(node: Node, expression: str) -> Iterator[tuple[str, Node]]:
     parts = node["children"] if node["type"] == "CONJUNCTION_AND" else [node]
     text, begin = expression.encode(), 0
     for part, after in zip_longest(parts, parts[1:]):
-        last = min(_places(after)) - len(_SELECT) if after else len(text)
+        places = [at for node, _ in _nodes(after or {}) if (at := node.get(_PLACE[0], _NOWHERE)) < _NOWHERE]
+        last = min(places) - len(_SELECT) if places else len(text)
         cut = max((match.span() for match in _AND.finditer(text, begin, last)), default=(last, last))
         piece = text[begin : cut[0] if after else last].decode(errors="replace").strip()
         begin = cut[1]
@@ -271,16 +272,6 @@ def _spelled(text: str, part: Node) -> str:
                 spelling = spelling[1:-1].strip()
             return spelling
     return _written(part)
-
-
-def _places(tree: Any) -> Iterator[int]:
-    """Yield where the nodes of a tree begin in its statement, in bytes."""
-    if isinstance(tree, dict):
-        if tree.get("class") and tree.get(_PLACE[0], _NOWHERE) < _NOWHERE:
-            yield tree[_PLACE[0]]
-        tree = [*tree.values()]
-    for branch in tree if isinstance(tree, list) else ():
-        yield from _places(branch)
 
 
 def _is_written(text: str, node: Node) -> bool:
