@@ -244,11 +244,10 @@ class Beside:
     `choice` says which images are taken, by their clusters; None: all.
     """
 
-    captions: Sequence[Table] = ()  # one table, or one per source
-    clusters: Table | None = None
+    tables: Sequence[Table] = ()  # of captions, one or one per source, and of clusters
     images: int = 0  # images that the run counted or, after a removal, images of the manifest
     without_caption: int = 0
-    without_cluster: int = 0
+    without_cluster: int | None = None  # None: no clusters are joined
     choice: Choice | None = None  # None: all images
 
     @classmethod
@@ -261,28 +260,23 @@ class Beside:
         """
         wanted: Sequence[str | None] = sources or [None]
         of_source = [caption_table(find_captions(captions, source), source) for source in wanted] if captions else []
-        beside = cls(of_source, cluster_table(by_cluster.tables) if by_cluster.tables else None)
-        if not beside.tables:
-            return beside
-        kept = [Table(curated_files(run), run.facts["rows"]["kept"], _kept, first, [_KEPT])] if beside.clusters else []
+        clusters = [cluster_table(by_cluster.tables)] if by_cluster.tables else []
+        if not (tables := [*of_source, *clusters]):
+            return cls()
+        kept = [Table(curated_files(run), run.facts["rows"]["kept"], _kept, first, [_KEPT])] if clusters else []
         pool, texts = images_in(pool_files(run)), [table.fields[0].name for table in of_source]
-        tallies = Join(pool, [*kept, *beside.tables]).count(engine, partial(_counted, captions=texts))
+        tallies = Join(pool, [*kept, *tables]).count(engine, partial(_counted, captions=texts))
         for text, source in zip(texts, wanted, strict=False):
             if not tallies[text]:
                 raise InputError(f"none of the {captions_of(source)} in {named(captions)} is of an image of {run.path}")
         captioned, clustered = (pool.rows - int(tallies[name]) for name in (_CAPTIONED, COARSE))
-        if beside.clusters and clustered == pool.rows:
+        if clusters and clustered == pool.rows:
             raise InputError(f"none of the rows of {named(by_cluster.tables)} is of an image of {run.path}")
         choice = None
         if coarse := tuple(by_cluster.coarse):
             by_number = {int(number): int(images) for number, images in tallies.beginning(KEPT_OF).items()}
             choice = Choice(by_number, coarse, by_cluster.outsiders, by_cluster.seed)
-        return cls(of_source, beside.clusters, pool.rows, captioned, clustered, choice)
-
-    @property
-    def tables(self) -> list[Table]:
-        """The tables to join to the images."""
-        return [*self.captions, *([self.clusters] if self.clusters else [])]
+        return cls(tables, pool.rows, captioned, clustered if clusters else None, choice)
 
     @property
     def fields(self) -> list[pa.Field]:
@@ -296,7 +290,7 @@ class Beside:
 
     def __str__(self) -> str:
         """Return, in brackets, the chosen clusters and the number of images without a cluster; "" without clusters."""
-        if self.clusters is None:
+        if self.without_cluster is None:
             return ""
         without = f"{counted(self.without_cluster, 'image')} of the pool have no cluster"
         return f" ({f'of {of_clusters(self.choice)}; ' if self.choice else ''}{without})"
