@@ -12,6 +12,7 @@ import resource
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
@@ -19,7 +20,7 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.leaves.scoring.clip_score import ScoreRequest, decoded_batches, score_images, threads, with_own_texts  # noqa: E402
+from curation.leaves.scoring.clip_score import ScoreRequest, decoded_batches, score_images, with_own_texts  # noqa: E402
 from curation.leaves.scoring.scorer import Scorer, ScoringConfig, open_scorer
 from curation.leaves.tars.samples import local_tars_at, strict_about_size
 from tests.support.clip_models import open_clip_model
@@ -52,7 +53,7 @@ def reading(scorer: Scorer, work: Path, turn: str) -> int:
 def decoding(scorer: Scorer, work: Path, turn: str) -> int:
     """Read and decode all images, and scale them as the model takes them."""
     tars = with_own_texts(local_tars_at([str(work / "tars")]))
-    with strict_about_size(), threads(scorer.config.workers) as pool:
+    with strict_about_size(), ThreadPoolExecutor(scorer.config.workers) as pool:
         return sum(len(batch.images) for batch in decoded_batches(tars, 256, scorer.prepare, pool))
 
 

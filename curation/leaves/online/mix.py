@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from itertools import combinations
-from operator import add
 from os import PathLike
 from typing import Any
 
@@ -110,7 +108,8 @@ def common_rates(
     results = [Results.open(run) for run in runs]
     for one, other in combinations(results, 2):
         _require_addable(one, other)
-    counts = reduce(add, (EntryCounts.open(str(run.path / "counts.parquet")) for run in results))
+    first, *others = (EntryCounts.open(str(run.path / "counts.parquet")) for run in results)
+    counts = sum(others, first)
     languages, config = results[0].languages, CurationConfig(english_threshold=english_threshold)
     return rates_of(counts.values, languages, thresholds_at(english_threshold, counts.by_language(languages), config))
 

@@ -14,7 +14,6 @@ from argparse import Namespace
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, groupby
 from os import PathLike
@@ -144,11 +143,15 @@ def _digest(run: Results) -> str:
 
 def _score(tars: Iterable[Tar], scorer: Scorer, stamps: Stamps) -> None:
     """Write a table of scores for each tar, and after each table its stamp."""
-    with strict_about_size(), threads(scorer.config.workers) as pool:
-        batches_of_tars = decoded_batches(tars, scorer.config.batch_size, scorer.prepare, pool)
-        for _, of_tar in groupby(batches_of_tars, key=lambda batch: batch.tar.source.path):
-            _write(of_tar, scorer, stamps)
-            advance(done=1)
+    with strict_about_size():
+        pool = ThreadPoolExecutor(scorer.config.workers)
+        try:
+            batches_of_tars = decoded_batches(tars, scorer.config.batch_size, scorer.prepare, pool)
+            for _, of_tar in groupby(batches_of_tars, key=lambda batch: batch.tar.source.path):
+                _write(of_tar, scorer, stamps)
+                advance(done=1)
+        finally:
+            pool.shutdown(cancel_futures=True)  # work that has not begun is cancelled
 
 
 def _write(of_tar: Iterator[Batch], scorer: Scorer, stamps: Stamps) -> None:
@@ -248,16 +251,6 @@ def _tar(tar: Input, scanned: OwnFile, texts: OwnFile) -> Tar:
     sample_texts = read_table(texts)[TRAINED_TEXTS.name].to_pylist()
     of_each = ([[text[name] for text in some or ()] for some in sample_texts] for name in ("text", "language"))
     return Tar(tar, one_batch(read_table(scanned)), *of_each)
-
-
-@contextmanager
-def threads(number: int) -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool of threads; after the block, work that has not begun is cancelled."""
-    pool = ThreadPoolExecutor(number)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def decoded_batches(tars: Iterable[Tar], size: int, prepare: Prepare, pool: ThreadPoolExecutor) -> Iterator[Batch]:

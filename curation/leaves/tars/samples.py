@@ -22,7 +22,6 @@ from functools import lru_cache
 from hashlib import md5
 from io import BytesIO
 from itertools import groupby
-from operator import itemgetter
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -283,7 +282,7 @@ def _opened(path: Path) -> Iterator[mmap.mmap]:
 def by_key(tar_members: Iterator[Member]) -> Iterator[tuple[str, dict[str, Member]]]:
     """Yield each key with its members by lower-case extension; as in webdataset, only adjacent members are grouped."""
     named = ((*parted, member) for member in tar_members if (parted := _parted(member.name)))
-    for key, group in groupby(named, itemgetter(0)):
+    for key, group in groupby(named, lambda parted: parted[0]):
         yield key, {extension.lower(): member for _, extension, member in group}
 
 
