@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from sys import maxsize
 
@@ -103,6 +103,11 @@ class MatchPlan:
         languages = LanguageRules.of(config)
         numbers = (config.max_texts, languages, config.max_text_length)
         return cls(artefacts, config.matcher, config.rules, *numbers, config.one_list, RECORD in config.extra_columns)
+
+    @cached_property
+    def matching(self) -> Matching:
+        """What `open` returns, opened on first use in each process."""
+        return self.open()
 
     def open(self) -> Matching:
         """Open the plan's artefacts in a worker; return a Matching."""

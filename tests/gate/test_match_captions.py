@@ -46,7 +46,7 @@ def test_a_batch_of_images_gets_its_captions_as_the_naive_twin_says():
     found = pa.record_batch(
         {"row": [7 + number for number in known], "caption": pa.array([best[number] for number in known], pa.string())}
     )
-    tallies, captioned = TaskResult(), Captioner(SimpleNamespace(open=matching, max_text_length=MOST))
+    tallies, captioned = TaskResult(), Captioner(SimpleNamespace(matching=matching(), max_text_length=MOST))
     passed, _ = captioned(batch, found, BatchStart("", 7), tallies)
     assert passed.schema == MATCHED
     assert passed.to_pylist() == expected

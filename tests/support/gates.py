@@ -26,7 +26,7 @@ def matching() -> Matching:
     return Matching.of(Entries.build(LISTS))
 
 
-MATCHES = SimpleNamespace(open=matching)  # in place of a run's plan of matching
+MATCHES = SimpleNamespace(matching=matching())  # in place of a run's plan of matching
 
 
 def gated(

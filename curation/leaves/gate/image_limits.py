@@ -121,22 +121,16 @@ class DomainDraws:
         return rows.take(pa.array(order[rank < self.most]))
 
 
-@dataclass(frozen=True)
-class FindRepeated:
-    """Finds the texts that more than `most` of all images have, for the rule that removes them."""
-
-    most: int
-
-    def rule(self, context: Context, images: Sequence[OwnFile]) -> IsRepeated:
-        """Return the rule, after a stage that counts the texts of all images."""
-        folder, places = context.output.parts.begin("repeated"), Places.of(row_counts(images))
-        buckets, tasks = group_buckets(TEXTS_OF_IMAGE * places.rows)
-        more = repeated_in, self.most
-        counting = Grouping(_COUNTS, _hash_of, each_bucket, buckets, places.tasks_before(tasks), more)
-        writing = places.stage(_FOUND, _write_texts, folder, [file.path.name for file in images])
-        counted = cogroup(context.engine, [Side(images, _read_texts, places.rows)], counting, writing)
-        files = own_files(folder, counted.files, AGAIN)
-        return IsRepeated({file.path.name: file for file in files})
+def repeated_rule(context: Context, images: Sequence[OwnFile], most: int) -> IsRepeated:
+    """Return the rule about texts that more than `most` images have, after a stage that counts the texts of all."""
+    folder, places = context.output.parts.begin("repeated"), Places.of(row_counts(images))
+    buckets, tasks = group_buckets(TEXTS_OF_IMAGE * places.rows)
+    more = repeated_in, most
+    counting = Grouping(_COUNTS, _hash_of, each_bucket, buckets, places.tasks_before(tasks), more)
+    writing = places.stage(_FOUND, _write_texts, folder, [file.path.name for file in images])
+    counted = cogroup(context.engine, [Side(images, _read_texts, places.rows)], counting, writing)
+    files = own_files(folder, counted.files, AGAIN)
+    return IsRepeated({file.path.name: file for file in files})
 
 
 @dataclass(frozen=True)

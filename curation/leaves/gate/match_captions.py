@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,6 @@ from curation.leaves.annotations.captions import JOINED_CAPTION, caption_table, 
 from curation.leaves.gate.mending import with_texts
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.step import BatchStart, Gone, Rewriting, Step, StepFolder, tally_languages
-from curation.matching import Matching
 from curation.run.tasks import MatchPlan
 from curation.schemas import CANDIDATE
 from runtime.arrow import parts
@@ -116,11 +114,6 @@ class Captioner:
 
     plan: MatchPlan
 
-    @cached_property
-    def matching(self) -> Matching:
-        """The matching, which finds the language and the entries of texts; opened on first use in each process."""
-        return self.plan.open()
-
     def __call__(
         self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: BatchStart, tallies: Tallies
     ) -> tuple[pa.RecordBatch, Gone]:
@@ -153,7 +146,7 @@ class Captioner:
         `captions`, the number of all captions, and `matched`, of those that match an entry.
         """
         texts, cut = shorter(captions, self.plan.max_text_length)
-        matches = self.matching.find(texts)
+        matches = self.plan.matching.find(texts)
         tallies.add("cut", cut)
         languages, is_matched = matches["language"], pc.greater(pc.list_value_length(matches["entries"]), 0)
         tally_languages(languages, "captions", tallies)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +20,6 @@ from runtime.arrow import parts, string_buffers
 from runtime.tallies import Tallies
 
 if TYPE_CHECKING:
-    from curation.matching import Matching
     from curation.run.tasks import MatchPlan
 
 MENDED = "mended."  # before the name of a rule: the tally of the texts that are mended for it
@@ -111,11 +109,6 @@ class Mending:
     plan: MatchPlan
     rules: tuple[str, ...]
 
-    @cached_property
-    def matching(self) -> Matching:
-        """The matching that finds the entries of mended texts; opened on first use in each process."""
-        return self.plan.open()
-
     def __call__(self, batch: pa.RecordBatch, tallies: Tallies) -> pa.RecordBatch:
         """Return the images of a MATCHED batch with their texts mended; tally the mended texts by rule."""
         for rule in self.rules:
@@ -129,7 +122,7 @@ class Mending:
         rows = rows[_are_new(mended, offsets, rows)]
         if not len(rows):
             return batch
-        matches = self.matching.find(mended.take(pa.array(rows)), texts.field("language").take(pa.array(rows)))
+        matches = self.plan.matching.find(mended.take(pa.array(rows)), texts.field("language").take(pa.array(rows)))
         has_entry = pc.greater(pc.list_value_length(matches["entries"]), 0)
         rows = rows[has_entry.to_numpy(zero_copy_only=False)]
         tallies.add(f"{MENDED}{rule}", len(rows))

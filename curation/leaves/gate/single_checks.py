@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from curation.config import CurationConfig
 from curation.joins.image_tables import comparable_schema
 from curation.leaves.gate.evaluation import EMBEDDING, EvaluationSets, EvaluationTexts
-from curation.leaves.gate.image_limits import FindRepeated
+from curation.leaves.gate.image_limits import repeated_rule
 from curation.leaves.gate.joined_tables import (
     DOWNLOAD,
     IN,
@@ -178,15 +178,10 @@ class SingleChecks(Step):
             if rule.rule.scope == TEXTS:
                 yield Check(str(rule), rule.fails, of_texts=True, removes=rule.removes)
             elif rule.rule.scope != IMAGES:
-                repeated = FindRepeated(int(rule.number or 0))
-                yield Check(str(rule), of_texts=True, make=repeated.rule, removes=rule.removes)
+                repeated = partial(repeated_rule, most=int(rule.number or 0))
+                yield Check(str(rule), of_texts=True, make=repeated, removes=rule.removes)
         if self.texts:
-            yield Check(_NO_TEXT, of_texts=True, make=self.texts_rule)
-
-    def texts_rule(self, context: Context, images: Sequence[OwnFile]) -> IsTextOfSets:
-        """Return the rule about texts of evaluation sets; `images` are not needed for it."""
-        texts = self.texts or EvaluationTexts.of(())
-        return IsTextOfSets(context.engine.ship(texts.save(context.output.artefacts / "evaluation_texts")))
+            yield Check(_NO_TEXT, of_texts=True, make=partial(_rule_of_sets, texts=self.texts))
 
 
 def find(options: GateOptions) -> SingleChecks | None:
@@ -221,6 +216,10 @@ def find(options: GateOptions) -> SingleChecks | None:
     schemas = {table.name: schema for table, schema in zip(tables.every, columns, strict=True)}
     conditions = None if options.keep is None else Conditions.parse(options.keep, schemas)
     return SingleChecks(options, tables, JoinedTables.of(tables, conditions, also), sets, texts)
+
+
+def _rule_of_sets(context: Context, images: Sequence[OwnFile], texts: EvaluationTexts) -> IsTextOfSets:
+    return IsTextOfSets(context.engine.ship(texts.save(context.output.artefacts / "evaluation_texts")))
 
 
 @dataclass(frozen=True)
