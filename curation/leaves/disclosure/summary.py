@@ -11,7 +11,6 @@ import json
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
@@ -27,7 +26,7 @@ from curation.run.finished_run import MATCHED_PART, curated_files
 from curation.run.results import Results
 from metadata.languages import language
 from runtime.errors import InputError, did_you_mean
-from runtime.packages import versions
+from runtime.packages import table_rows, versions
 from runtime.progress import counted as advanced
 from runtime.storage.atomic import whole, write_json, write_text
 from runtime.storage.own_files import OwnFile
@@ -44,12 +43,8 @@ FORMULA = ("=", "+", "-", "@")  # first characters of cells that a spreadsheet c
 BYTES = "text_bytes"
 
 
-def _rows(name: str) -> list[dict[str, str]]:
-    return [*csv.DictReader(files("curation.leaves.disclosure").joinpath(name).read_text("utf-8").splitlines())]
-
-
-QUESTIONS = _rows("sections.csv")  # which only a person can answer, in the order of the template
-SENTENCES = {row["fact"]: row for row in _rows("sentences.csv")}
+QUESTIONS = table_rows(__package__, "sections.csv")  # which only a person can answer, in the order of the template
+SENTENCES = {row["fact"]: row for row in table_rows(__package__, "sentences.csv")}
 
 
 @dataclass(frozen=True)

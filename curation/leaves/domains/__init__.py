@@ -5,12 +5,10 @@ registered domain once; then the counts of one domain are sent to one task. Each
 domains, so that the largest of all are read from the beginnings of files.
 """
 
-import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from heapq import merge
-from importlib.resources import files
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,6 +24,7 @@ from runtime.arrow import gather_reduced, one_batch, string_buffers
 from runtime.buckets import BUCKET_BYTES
 from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine
+from runtime.packages import table_rows
 from runtime.partitioning import FEW_TASKS, group_buckets
 from runtime.progress import counted
 from runtime.storage.own_files import OwnFile, written_files
@@ -130,8 +129,7 @@ PAGES = ("wat", "warc")  # formats of inputs with pages
 TEXTS = "alt texts and titles of images on pages, or texts of tables"
 
 # Words in paths, and the public set that they name. A path is a hint: it may hold a part of the set, or another one.
-_SETS = csv.reader(files(__package__).joinpath("public_sets.csv").read_text("utf-8").splitlines())
-KNOWN = {word: (title, link) for word, title, link in islice(_SETS, 1, None)}
+KNOWN = {row["word"]: (row["title"], row["link"]) for row in table_rows(__package__, "public_sets.csv")}
 _WORD = re.compile(rf"(?:^|[/_.-])({'|'.join(KNOWN)})(?=$|[/_.-]|\d)", re.IGNORECASE)
 _CRAWL = re.compile(r"CC-MAIN-\d{4}-\d{2}(?!\d)")
 _TIME = re.compile(r"(?<!\d)(?:19|20)\d{12}(?!\d)")  # time in the name of a WARC or WAT file

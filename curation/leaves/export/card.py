@@ -6,7 +6,6 @@ shows it as it is: in a line, as code, or as a block.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ from curation.report.page import code, environment, templates
 from curation.report.warnings import starter
 from metadata.languages import language
 from runtime.errors import flag
-from runtime.packages import versions
+from runtime.packages import table_rows, versions
 from runtime.wording import counted, number
 
 if TYPE_CHECKING:
@@ -35,23 +34,19 @@ if TYPE_CHECKING:
 MOST_LANGUAGES = 5  # languages named for each rule of the gate
 
 
-def _table(name: str) -> dict[str, str]:
-    """Return the rows of a CSV file of two columns, without its header, as a dictionary."""
-    return dict([*csv.reader(files(__package__).joinpath(name).read_text("utf-8").splitlines())][1:])
-
-
 # ISO 639 codes of languages whose metadata code, that of their Wikipedia, is another; "" if they have none.
-ISO_639 = _table("hub_languages.csv")
+ISO_639 = {row["metadata"]: row["iso_639"] for row in table_rows(__package__, "hub_languages.csv")}
 # Identifiers of licences for texts and data in a dataset card; `other` stands for all that have none.
 LICENSES = files(__package__).joinpath("hub_licenses.txt").read_text("utf-8").split()
-MEANINGS = _table("column_meanings.csv")  # of the columns beside those of the manifest
+# Of the columns beside those of the manifest.
+MEANINGS = {row["column"]: row["meaning"] for row in table_rows(__package__, "column_meanings.csv")}
 # What only the publisher states: by a flag, or as an answer under the name of a property of Croissant, or of its part.
 FLAGS = {
     "license": "Which licence has the manifest?",
     "dataset_version": "Which version is this?",
     "date": "When was it published?",
 }
-QUESTIONS = _table("questions.csv")
+QUESTIONS = {row["name"]: row["question"] for row in table_rows(__package__, "questions.csv")}
 
 OF_SOURCE = "The caption of the image by the source in the name of the column; null if there is none."
 
