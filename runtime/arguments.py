@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, get_args, get
 
 from runtime import terminal
 from runtime.errors import MOST_CORES, InputError, did_you_mean, require_utf8
-from runtime.packages import PROJECT, __version__, require_packages
+from runtime.packages import PROJECT, __version__, require_packages, table_rows
 from runtime.redaction import note, redacted
 from runtime.terminal import in_one_line
 
@@ -233,6 +233,11 @@ def add_fields(group: argparse._ActionsContainer, config: type, helps: Mapping[s
             metavar=metavar or None,
             help=_with_default(help, defaults[name]),
         )
+
+
+def helps(package: str, group: str) -> dict[str, str]:
+    """Return the help of each flag of a group, such as `--seed N`, in the table flags.csv of a package."""
+    return {row["flag"]: row["help"] for row in table_rows(package, "flags.csv") if row["group"] == group}
 
 
 def made(config: type[Config], args: argparse.Namespace) -> Config:

@@ -19,7 +19,7 @@ from curation.run.preview import lines, preview
 from curation.run.request import PDQ_NEAR, Options
 from curation.run.results import Results
 from metadata.entries import Entries, read_lists
-from runtime.arguments import Parser, add_fields, made
+from runtime.arguments import Parser, add_fields, helps, made
 from runtime.console import FAILED, command
 from runtime.engine import engine_for
 from runtime.packages import modules
@@ -27,52 +27,11 @@ from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
 NAME = "clip-curate"
-COLUMNS = {
-    "--url-column NAME": "column of image URLs, where it is not recognised; a number, from 0, in files without header; "
-    "of several names the first that a file has; PATTERN=NAME for inputs whose path ends like that, as cc3m*.tsv=1",
-    "--text-column NAME": "column of texts, likewise",
-}
-UID = {
-    "--uid-column NAME": "column of what names each image, likewise; none: its URL names it, even beside a column uid",
-}
-SKIPPED = {
-    "--skip-unreadable": "pass over files that cannot be read as pairs, and count them, instead of refusing all inputs",
-}
-SIZE = {
-    "--english-threshold T": "threshold of English: matches from which on an entry is frequent; each other language "
-    "gets the threshold at which rare entries hold the same share of its matches as in English",
-    "--target-size N": "images to keep: take the smallest English t that is expected to give them",
-}
-READ = {
-    "--max-text-length N": "characters of a text; longer ones are cut",
-    "--max-bad-files SHARE": "stop where a larger share of the files is damaged",
-    "--max-bad-records SHARE": "stop where a larger share of the records is damaged",
-    "--max-shared-uids SHARE": "stop where more of the uids are given to several URLs, or to rows of --images or "
-    "--status that differ",
-}
 IDENTITY = {
     "--unique-images": "the inputs state each image once: nothing is brought together by image, which is faster",
     "--model FILE": "fastText language identification model (default: lid.176.ftz)",
     "--exclude-bits K": "bits in which the PDQ of an image may differ from one that an --exclude list names (default: "
     f"{PDQ_NEAR})",
-}
-WRITTEN = {
-    "--rows-per-file N": "matched images for each curated file",
-    "--extra-columns NAME": "further columns of the manifest: license (stated by pages of the image, of themselves and "
-    "not of a picture: CC licences by name, other, several or none), record (file and offset of the page in its crawl)",
-}
-MATCHING = {
-    "--rules": "what is a match: symbols of normalised text, or padded substrings as in Meta CLIP's reference",
-    "--matcher": "the engine; both give the same matches",
-    "--evidence": "what a text needs to be matched: any entry, or one with two letters (or one character of a script "
-    "without spaces): numbers and single letters alone are no proof",
-    "--max-texts N": "texts of one image at most, chosen by hash",
-}
-ABLATIONS = {
-    "--metadata-of LANGUAGE": "match texts of every language against the entries of this one",
-    "--merge-languages": "match every text against one list of all entries",
-    "--threshold-per-language": "threshold of each language but English: its own, from its tail share, or the same as "
-    "that of English",
 }
 
 
@@ -150,16 +109,16 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     _add_main(parser)
     _add_inputs(parser.add_argument_group("what is read"))
     written = parser.add_argument_group("what is written")
-    add_fields(written, CurationConfig, WRITTEN)
+    add_fields(written, CurationConfig, helps(__package__, "written"))
     written.add_argument("--allow-empty", action="store_true", help="end with status 0, not 1, if nothing is kept")
     share = "tail share of all languages but English, instead of the one that English has at its t"
     amount = {"--tail-share P": share, "--seed N": "another seed keeps other pairs"}
     add_fields(parser.add_argument_group("how much is kept"), CurationConfig, amount)
     matching = parser.add_argument_group("how texts are matched")
-    add_fields(matching, CurationConfig, MATCHING)
+    add_fields(matching, CurationConfig, helps(__package__, "matching"))
     add_language_rules(matching)
     ablations = parser.add_argument_group("ablations of the papers (docs/how-to/ablations.md)")
-    add_fields(ablations, CurationConfig, ABLATIONS)
+    add_fields(ablations, CurationConfig, helps(__package__, "ablations"))
     ablations.add_argument(
         "--no-balance", dest="balance", action="store_false", help="keep every image that has a match: all rates are 1"
     )
@@ -198,13 +157,13 @@ def _add_main(parser: Parser) -> None:
         metavar="LANGUAGE=FILE",
         help="lists of entries, as they are: a JSON array or one per line",
     )
-    add_fields(parser, TableOptions, COLUMNS)
+    add_fields(parser, TableOptions, helps(__package__, "columns"))
     parser.add_output(
         "folder of the results, which all machines share, or s3://bucket/name or the like; matched/ in it is used "
         "again for the same inputs",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace another run in the output folder")
-    add_fields(parser.add_mutually_exclusive_group(), CurationConfig, SIZE)
+    add_fields(parser.add_mutually_exclusive_group(), CurationConfig, helps(__package__, "size"))
     add_exclude(parser, default=[])
     parser.add_argument(
         "--dry-run",
@@ -224,6 +183,6 @@ def _add_inputs(group: _ActionsContainer) -> None:
         "-quoted (fields may stand in quotes), -escaped (with backslashes before quotes in them, as Spark writes) or "
         "-plain (quotes mean nothing), such as tab-plain",
     )
-    add_fields(group, TableOptions, UID | SKIPPED)
+    add_fields(group, TableOptions, helps(__package__, "inputs"))
     add_fields(group, Options, IDENTITY)
-    add_fields(group, CurationConfig, READ)
+    add_fields(group, CurationConfig, helps(__package__, "read"))

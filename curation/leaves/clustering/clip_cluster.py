@@ -31,7 +31,7 @@ from curation.report.page import environment
 from curation.run.finished_run import curated_files
 from curation.run.results import Results
 from metadata.languages import language
-from runtime.arguments import Parser, absolute, add_fields, made
+from runtime.arguments import Parser, absolute, add_fields, helps, made
 from runtime.console import command
 from runtime.engine import Engine, EngineLike, engine_for, started
 from runtime.errors import AGAIN, InputError
@@ -369,23 +369,7 @@ def _language_rows(facts: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
 
 NAME = "clip-cluster"
 SHOWN = 60  # characters of a text that are printed
-TEXTS = {"--texts": "images that get a cluster: of the manifest, or of the whole pool"}
-NUMBERS = {
-    "--fine N": "fine clusters",
-    "--coarse N": "coarse clusters, of the fine centres",
-    "--sample SHARE": "share of the manifest to train on; more, up to all, where that is less than 8,192 images a fine "
-    "cluster",
-    "--same-meaning COSINE": "also write which images of a fine cluster are copies of others: those whose embeddings "
-    "have this cosine or more, as 0.95",
-    "--looks N": "find the copies in N clusterings, one after the other: borders of clusters part copies, and a second "
-    "clustering has other borders (default: 1)",
-    "--seed N": "seed of the sample and of the first centres",
-}
 
-TABLES = {
-    "--embeddings TABLE": "Parquet files with the columns uid (or url) and embedding, a list of numbers",
-    "--embedding-column NAME": "column of embeddings",
-}
 ENCODER = (
     "sentence encoder that embeds the texts where no table is given: %(default)s, which the extra `clusters` brings "
     "and which knows English, or the folder of another one, as sentence-transformers saves it"
@@ -442,14 +426,14 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         ),
     )
     parser.add_argument("run", metavar="RUN", type=absolute, help="output folder of clip-curate")
-    add_fields(parser, ClusterConfig, TEXTS)
+    add_fields(parser, ClusterConfig, helps(__package__, "texts"))
     parser.add_output(
         "folder of the clusters, which all machines share, or a URL; embeddings of texts in it are used again"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace other clusters in the output folder")
-    add_fields(parser, ClusterConfig, NUMBERS)
+    add_fields(parser, ClusterConfig, helps(__package__, "numbers"))
     source = parser.add_argument_group("where embeddings come from")
-    add_fields(source, ClusterRequest, TABLES)
+    add_fields(source, ClusterRequest, helps(__package__, "tables"))
     source.add_argument("--encoder", default=ClusterRequest.encoder, metavar="NAME", help=ENCODER)
     parser.add_engine()
     return parser.parse_args(argv)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from curation.leaves.export.forms import ByCluster, Form, answers_in, export, forms
 from curation.leaves.export.webdataset import WebDataset
-from runtime.arguments import Parser, add_fields
+from runtime.arguments import Parser, add_fields, helps
 from runtime.console import command
 from runtime.engine import engine_for
 from runtime.errors import InputError, flag
@@ -25,21 +25,9 @@ SHARED = {
     "answers": "answers are for the formats {takers}; {form} asks for none",
     "clusters": "clusters are for the formats {takers}; {form} has no choice of images",
 }
-TABLES = {
-    "--tars PATH": "tars of img2dataset: for metaclip, write a JSON for each, as Meta CLIP's own loaders read it; for "
-    "webdataset, its curated pairs",
-    "--captions TABLE": "Parquet files with uid, caption and perhaps score and source: columns of huggingface beside "
-    "the text, or in place of some texts of webdataset",
-    "--caption-sources NAME[=SHARE]": "write a caption of each of these sources of --captions: as columns caption_NAME "
-    "of huggingface, in the json of webdataset, and as txt of a share of its samples (default: 0)",
-}
 CLUSTERS = "folder of clip-cluster, or Parquet files with uid, coarse and perhaps fine: columns of huggingface"
 ANSWERS = "JSON of answers to what only a person knows, as answers.json of summary: text by name of the question"
 EXPERT = "write the images of these coarse clusters alone, of --clusters; not for metaclip without tars"
-DRAWN = {
-    "--outsiders SHARE": "expected share of images of other clusters than those of --expert, from 0 to 1",
-    "--seed N": "another seed draws others",
-}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -95,7 +83,7 @@ def parse(argv: Sequence[str] | None, usable: dict[str, type[Form]], others: Ite
         ),
     )
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
-    add_fields(parser, WebDataset, TABLES)
+    add_fields(parser, WebDataset, helps(__package__, "tables"))
     parser.add_argument("--clusters", nargs="+", default=[], metavar="PATH", help=CLUSTERS)
     parser.add_argument("--answers", metavar="FILE", help=ANSWERS)
     forms = f"the form to write, one of {', '.join(names)}; {written}"
@@ -103,7 +91,7 @@ def parse(argv: Sequence[str] | None, usable: dict[str, type[Form]], others: Ite
     parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a URL")
     parser.add_argument("--overwrite", action="store_true", help="replace all that is in --output")
     parser.add_argument("--expert", nargs="+", type=int, default=[], metavar="CLUSTER", help=EXPERT)
-    add_fields(parser.add_argument_group("what is drawn"), ByCluster, DRAWN)
+    add_fields(parser.add_argument_group("what is drawn"), ByCluster, helps(__package__, "drawn"))
     for form in usable.values():
         form.add_flags(parser)
     for module in modules(*UPLOADS):

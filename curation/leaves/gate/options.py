@@ -21,7 +21,7 @@ from curation.leaves.gate.step import Removed, Step, StepFolder, parts_in
 from curation.leaves.near_duplicates.index import WORD_BITS
 from curation.leaves.near_duplicates.vectors import require_cosine
 from curation.schemas import REMOVED_PART
-from runtime.arguments import Parser, add_fields, made
+from runtime.arguments import Parser, add_fields, helps, made
 from runtime.errors import AGAIN, InputError, did_you_mean, require_part, require_several, typed
 from runtime.packages import hooks, own_hooks
 from runtime.storage.own_files import OwnFile, own_files
@@ -216,34 +216,6 @@ POLICY = {
     "--policy RULE": "remove what rules name, as `recommended` does; some take a number, and `recommended` stands for "
     "those with a star: " + ", ".join(f"{rule.form}{'*' * bool(rule.recommended)}" for rule in RULES.values()),
 }
-GATE = {
-    "--status FOLDER": "what img2dataset wrote when it downloaded matched/: count and sample the images that exist",
-    "--keep EXPRESSION": "keep the images for which this holds, in SQL over the columns of --images and "
-    '--status, as "least(width, height) >= 200 AND clip_score > 0.28"',
-    "--robots FILE": "robots.txt, tdmrep.json and ai.txt of hosts, as robotstxt WARC files of Common Crawl or a table "
-    "with host and text: images get the signals that the hosts of their URL and pages state, which rules remove",
-    "--only LIST": "count and sample only what these files name: uids or URLs, one a line (also .gz, .zst), or "
-    "Parquet, CSV, TSV with a column uid or url",
-    "--robots-agents NAME": "agents whose rules in robots.txt count, or files with one a line (default: those in "
-    "curation/leaves/gate/robots_agents.txt, such as GPTBot, CCBot and Google-Extended)",
-    "--decontaminate TABLE": "remove the images of evaluation sets: tables of their pictures, as clip-hash writes "
-    "them, are compared by URL, and with the sha256 and phash in --images or --status",
-    "--decontaminate-within K": "bits in which the pHash of an evaluation set's picture may differ",
-    "--decontaminate-cosine C": "also remove images whose embedding has this cosine or more with one of an evaluation "
-    "set, as 0.9: by the column embedding in both tables (default: not compared)",
-    "--decontaminate-texts FILE": "remove texts that are prompts or captions of evaluation sets: one a line, or in a "
-    "column text or caption",
-    "--same-image COLUMN[:K]": "one image of a picture stays, with the texts of all copies: those with the same value "
-    "in a column of --images or --status, as sha256, or with hashes that differ in K bits at most, as phash:4",
-    "--same-meaning TABLE": "remove semantic copies with their texts: the folder or the table that clip-cluster "
-    "--same-meaning wrote says for which image each goes",
-    "--captions TABLE": "captions of images, with --match-captions: Parquet files with uid (or url), caption and "
-    "perhaps score",
-    "--match-captions": "balance an image by its caption: the caption's language and entries take the place of the alt "
-    "texts'; an image without a caption keeps its alt texts",
-    "--keep-removed SHARE": "write the texts of this share of the images that all of this removes to gate_removed/, "
-    "and show in the report texts of each rule, and the entries that lose most of theirs",
-}
 
 
 def add(parser: Parser) -> None:
@@ -257,7 +229,7 @@ def add(parser: Parser) -> None:
         metavar="PATH",
         help="a table of images, by uid or url: Parquet files or folders of scores; give it again for another",
     )
-    add_fields(group, GateOptions, GATE)
+    add_fields(group, GateOptions, helps(__package__, "gate"))
     group.add_argument(
         "--gate-step",
         dest="steps",

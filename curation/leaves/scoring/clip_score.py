@@ -47,7 +47,7 @@ from curation.run.finished_run import MATCHED_PART
 from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from metadata.languages import language
-from runtime.arguments import Parser, absolute, add_fields, made
+from runtime.arguments import Parser, absolute, add_fields, helps, made
 from runtime.arrow import one_batch
 from runtime.console import command
 from runtime.engine import EngineLike, engine_of
@@ -353,12 +353,6 @@ def _scored(rows: pa.RecordBatch) -> np.ndarray:
 
 
 NAME = "clip-score"
-RUNNING = {
-    "--batch-size N": "images that the model sees at a time",
-    "--device NAME": "auto (a GPU where there is one), cpu, cuda, or as cuda:1",
-    "--precision": "of products of matrices; bf16 is for GPUs",
-    "--workers N": "threads that read and decode images",
-}
 PACKAGES = ("open_clip", "transformers", "torch", "PIL")
 
 
@@ -413,5 +407,5 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     )
     parser.add_output("folder of the scores, one file a tar; tars that are in it from the same model stay")
     parser.add_argument("--overwrite", action="store_true", help="replace other scores in the output folder")
-    add_fields(parser.add_argument_group("how images are scored"), ScoringConfig, RUNNING)
+    add_fields(parser.add_argument_group("how images are scored"), ScoringConfig, helps(__package__, "running"))
     return parser.parse_args(argv)
