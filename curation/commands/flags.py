@@ -4,14 +4,8 @@ from argparse import ArgumentError, Namespace, _ActionsContainer
 from typing import Any
 
 from curation.config import WITNESSES, CurationConfig
-from runtime.arguments import Stored, add_fields
+from runtime.arguments import Stored, add_fields, helps
 
-LANGUAGE = {
-    "--no-language": "what becomes of texts without letters, names of files, addresses and HTML, which are in no "
-    "language",
-    "--wrong-script": "what becomes of a text whose letters are all of scripts that the language of its label is not "
-    "written in",
-}
 NOBODY = "none"  # the value of --witnesses that means no witness
 
 
@@ -37,7 +31,7 @@ def add_language_rules(group: _ActionsContainer) -> None:
         metavar="S",
         help="texts whose language is less certain belong to `other`: a score for all languages, or for one as da=0.6",
     )
-    add_fields(group, CurationConfig, LANGUAGE)
+    add_fields(group, CurationConfig, helps(__package__, "language"))
     group.add_argument(
         "--witnesses",
         action=_Witnesses,

@@ -18,6 +18,7 @@ from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen
 from curation.leaves.export.soft_cap import WEIGHED, SoftCap, score_tables, weights_of
 from curation.outputs.derived import Derived
 from curation.run.finished_run import FinishedRun, curated_files
+from runtime.arguments import helps
 from runtime.arrow import hex_numbers
 from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine
@@ -52,15 +53,7 @@ class DataComp(Form):
     seed: int = SoftCap.seed
 
     writes = "DataComp's file of uids"
-    flags = (
-        "images drawn by scores, for datacomp",
-        {
-            "--scores TABLE": "Parquet files with uid and columns of scores: draw images by them",
-            "--weights NAME=NUMBER": "the weight of each column of scores; an image's logit is the weighted sum",
-            "--draws N": "number of draws, so of uids; an image may come several times",
-            "--penalty NUMBER": "what the logit of an image falls by with each of its draws",
-        },
-    )
+    flags = ("images drawn by scores, for datacomp", helps(__package__, "datacomp"))
     whole_by = UIDS
     elsewhere = "images are drawn by scores for datacomp alone; leave out {flags}, or give --format datacomp"
 

@@ -46,6 +46,7 @@ from curation.outputs.derived import Derived, Made
 from curation.run.finished_run import curated_files
 from curation.run.results import Results
 from curation.schemas import CURATED
+from runtime.arguments import helps
 from runtime.arrow import require
 from runtime.errors import AGAIN, InputError, did_you_mean
 from runtime.placed_rows import RowStream
@@ -116,13 +117,7 @@ class HuggingFace(Card):
     writes = "a folder for Hugging Face with data, card and Croissant"
     flags = (
         "the dataset card, for huggingface and card; what is not given is named as open",
-        {
-            "--dataset-name NAME": "name of the dataset (default: that of RUN)",
-            "--license ID": "licence of the manifest, such as cc-by-4.0",
-            "--dataset-version VERSION": "such as 1.0.0",
-            "--date YYYY-MM-DD": "date of publication",
-            "--cite TEXT": "how to cite the dataset",
-        },
+        helps(__package__, "huggingface"),
     )
 
     def __post_init__(self) -> None:

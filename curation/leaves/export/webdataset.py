@@ -22,6 +22,7 @@ from curation.leaves.tars.joined import TEXT, Numbered, Scan, curated_images, ea
 from curation.leaves.tars.samples import by_key, distinct_tars, image_of, opened, tar_name
 from curation.outputs.derived import Derived, Made
 from curation.run.results import Results
+from runtime.arguments import helps
 from runtime.errors import InputError
 from runtime.storage.atomic import write_text
 from runtime.tallies import Tallies
@@ -62,13 +63,7 @@ class WebDataset(Form):
     clusters: ByCluster = ALL
 
     writes = "tars of the curated pairs"
-    flags = (
-        "captions in place of texts, for webdataset",
-        {
-            "--caption-ratio SHARE": "of the samples with a caption, those whose txt it is",
-            "--epoch N": "of the draw of captions, as of the online loader",
-        },
-    )
+    flags = ("captions in place of texts, for webdataset", helps(__package__, "webdataset"))
     whole_by = SIZES
 
     def __post_init__(self) -> None:
