@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from runtime.packages import missing_package
+from runtime.packages import missing_package, table_rows
 
 try:
     from pyspark.sql import DataFrame
@@ -44,16 +44,7 @@ __all__ = ["DIGEST", "Balance", "Folder", "MatchOptions", "count", "dropped", "m
 
 Folder = str | Path
 # Fields of CurationConfig that only a run can honour: any value but the default is refused.
-NOT_HONOURED = {
-    "target_size": "its threshold is searched for in several passes over the images",
-    "sample_files": "a DataFrame has no files of inputs to choose from",
-    "max_bad_files": "it is Spark that reads the files of a DataFrame",
-    "max_bad_records": "it is Spark that reads the records of a DataFrame",
-    "max_shared_uids": "the uids of a DataFrame are not compared",
-    "rows_per_file": "whoever writes a DataFrame decides on its files",
-    "row_group_rows": "whoever writes a DataFrame decides on its row groups",
-    "extra_columns": "DataFrames of pairs have neither pages' licences nor their records",
-}
+NOT_HONOURED = {row["parameter"]: row["reason"] for row in table_rows(__package__, "not_honoured.csv")}
 
 DIGEST = "entries"  # key in a column's metadata: the digest of the entries that the column's ids number
 LANGUAGES = "languages"  # likewise in that of ids of counts: the number of entries of each language

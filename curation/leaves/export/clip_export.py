@@ -11,20 +11,14 @@ from runtime.arguments import Parser, add_fields, helps
 from runtime.console import command
 from runtime.engine import engine_for
 from runtime.errors import InputError, flag
-from runtime.packages import UPLOADS, modules
+from runtime.packages import UPLOADS, modules, table_rows
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
 NAME = "clip-export"
 
 # Flags that several forms take → message for a form that does not take them.
-SHARED = {
-    "tars": "tars are for the formats {takers}; {form} is written without them",
-    "captions": "captions are for the formats {takers}; {form} has none",
-    "caption_sources": "sources of captions are for the formats {takers}; {form} has none",
-    "answers": "answers are for the formats {takers}; {form} asks for none",
-    "clusters": "clusters are for the formats {takers}; {form} has no choice of images",
-}
+SHARED = {row["name"]: row["refusal"] for row in table_rows(__package__, "shared_flags.csv")}
 CLUSTERS = "folder of clip-cluster, or Parquet files with uid, coarse and perhaps fine: columns of huggingface"
 ANSWERS = "JSON of answers to what only a person knows, as answers.json of summary: text by name of the question"
 EXPERT = "write the images of these coarse clusters alone, of --clusters; not for metaclip without tars"
