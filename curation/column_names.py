@@ -9,7 +9,7 @@ from runtime.errors import InputError
 RECOGNISED = {  # tried in this order; upper and lower case are the same
     "url": ("url", "URL", "image_url", "downloadurl"),
     "text": (
-        *("text", "TEXT", "caption", "alt"),
+        *("text", "TEXT", "caption", "alt", "alt_text"),
         "org_caption",  # Recap-DataComp-1B, beside a model's re_caption
         *("caption_reference_description", "caption_attribution_description"),  # WIT
         "description_clean",  # YFCC100M's subset of OpenAI

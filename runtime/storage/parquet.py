@@ -23,6 +23,7 @@ from runtime.storage.arrays import open_arrow
 from runtime.storage.atomic import whole
 from runtime.storage.own_files import OwnFile, as_written, checksum_of, intact, is_of_arrow, refusing
 from runtime.storage.paths import in_threads, is_url
+from runtime.storage.remote import MergedReads, RemoteFile
 from runtime.tallies import TaskResult
 
 PIECE = 4 << 20  # bytes of a column that are read at once: a request to an object store, held for each column
@@ -173,7 +174,7 @@ class _Shut(Exception):
 class _Gate:
     """A wrapper of an open file; while it is shut, each read raises `_Shut` instead of reading."""
 
-    def __init__(self, file: BinaryIO):
+    def __init__(self, file: BinaryIO | MergedReads):
         self._file, self._is_shut = file, False
 
     def __getattr__(self, name: str) -> Any:
@@ -198,8 +199,8 @@ class BoundedParquet:
     """The table in a Parquet file, read in small batches, so that memory need not hold whole row groups."""
 
     def __init__(self, file: BinaryIO):
-        self._file = file
-        self._gate = _Gate(file)
+        self._file = MergedReads(file) if isinstance(file, RemoteFile) else file
+        self._gate = _Gate(self._file)
         try:
             self._table = pq.ParquetFile(
                 self._gate, pre_buffer=False, buffer_size=PIECE, page_checksum_verification=True
@@ -230,7 +231,9 @@ class BoundedParquet:
         If Arrow cannot decode the file, the rows end and `damaged` is called; without `damaged`, Arrow's error is
         raised. A disk or network that fails is an error in any case.
         """
-        groups = range(self._table.num_row_groups) if groups is None else groups
+        groups = range(self._table.num_row_groups) if groups is None else [*groups]
+        if isinstance(self._file, MergedReads):
+            self._file.expect(self._ranges(groups, columns), len(columns))
         few: Iterator[pa.RecordBatch] = chain.from_iterable(self._few_rows(group, columns) for group in groups)
         if damaged is not None:
             few = _until_damaged(few, damaged)
@@ -250,6 +253,13 @@ class BoundedParquet:
         ]
         return max(1, min(FEW_ROWS, FEW_BYTES // max([1, *sizes])))
 
+    def _ranges(self, groups: Iterable[int], columns: list[str]) -> Iterator[tuple[int, int]]:
+        """Yield where chunks of columns begin and end in the file, if Arrow reads them at once and they make sense."""
+        for group in groups:
+            with suppress(pa.ArrowException):
+                chunks = [chunk for path, chunk in self._chunks(group).items() if path in columns]
+                yield from sorted(_range(chunk) for chunk in chunks if chunk.total_compressed_size <= PIECE)
+
     def _chunks(self, group: int) -> dict[str, pq.ColumnChunkMetaData]:
         """Return the metadata of the column chunks in a row group, by column; ArrowException if they make no sense.
 
@@ -264,7 +274,7 @@ class BoundedParquet:
 
     def _dictionary_bytes(self, chunk: pq.ColumnChunkMetaData) -> int:
         """Return the unpacked size of a chunk's dictionary page, as the page's header states it; 0 if there is none."""
-        self._file.seek(chunk.dictionary_page_offset or chunk.data_page_offset)
+        self._file.seek(_range(chunk)[0])
         head = iter(self._file.read(_HEAD))
         # Thrift's compact protocol: the first two fields are integers, each behind a byte that says so.
         (kind_field, kind), (size_field, size) = ((next(head, 0), _zigzag(head)) for _ in range(2))
@@ -277,8 +287,7 @@ class BoundedParquet:
         return max((size for chunk in large for size in self._page_sizes(chunk)), default=0)
 
     def _page_sizes(self, chunk: pq.ColumnChunkMetaData) -> Iterator[int]:
-        at = chunk.dictionary_page_offset or chunk.data_page_offset
-        end = at + chunk.total_compressed_size
+        at, end = _range(chunk)
         while at < end:
             self._file.seek(at)
             content = self._file.read(_LONGEST_HEAD)
@@ -286,6 +295,12 @@ class BoundedParquet:
             sizes = _integers(head)
             yield sizes.get(_UNPACKED, 0)
             at += len(content) - len([*head]) + max(0, sizes.get(_PACKED, 0))
+
+
+def _range(chunk: pq.ColumnChunkMetaData) -> tuple[int, int]:
+    """Return where a chunk begins and ends in its file."""
+    begin = chunk.dictionary_page_offset or chunk.data_page_offset
+    return begin, begin + chunk.total_compressed_size
 
 
 def _integers(data: Iterator[int]) -> dict[int, int]:

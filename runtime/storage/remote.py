@@ -6,10 +6,13 @@ temporary. Servers of metadata's sources state when to retry; `metadata.download
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from operator import itemgetter
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from fsspec.spec import AbstractBufferedFile
@@ -48,6 +51,8 @@ class Reading:
 AHEAD = Reading(8 << 20, ahead=True)
 A_GLANCE = Reading(256 << 10)  # for the first lines of a file
 AS_ASKED = Reading(1)  # for Parquet, whose readers ask for pieces of a good size
+# Bytes between two ranges that are fetched rather than asked around, as a request takes as long; and of one request.
+NEAR, MOST_MERGED = 256 << 10, 8 << 20
 
 
 class RemoteFile(io.RawIOBase):
@@ -170,6 +175,50 @@ class RemoteFile(io.RawIOBase):
         file, self._file = self._file, None
         if file is not None:
             file.close()
+
+
+class MergedReads:
+    """A wrapper of a remote file, of which ranges of bytes that lie near each other are fetched by one request."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.expect([], 0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def expect(self, ranges: Iterable[tuple[int, int]], at_a_time: int) -> None:
+        """Merge those of the ranges (begin, end) that are near in their order; each is to be read about once.
+
+        `at_a_time` of them may be read in any order: so many requests and one more are kept.
+        """
+        self._merged: list[tuple[int, int]] = []
+        for begin, end in ranges:
+            first, last = self._merged[-1] if self._merged else (begin, begin)
+            if begin <= last + NEAR and end <= first + MOST_MERGED:
+                self._merged[-1:] = [(first, max(last, end))]
+            else:
+                self._merged.append((begin, end))
+        self._blocks: deque[tuple[int, bytes]] = deque(maxlen=at_a_time + 1)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return `size` bytes, or fewer at the end of the file; if `size` is negative, return all remaining bytes."""
+        at = self._file.tell()
+        number = bisect_right(self._merged, at, key=itemgetter(1))
+        begin, end = self._merged[number] if number < len(self._merged) else (at, at)
+        if not (begin <= at and 0 <= size <= end - at):
+            return self._file.read(size)
+        data = self._block(begin, end - begin)[at - begin : at - begin + size]
+        self._file.seek(at + len(data))
+        return data
+
+    def _block(self, begin: int, size: int) -> bytes:
+        block = next((block for first, block in self._blocks if first == begin), None)
+        if block is None:
+            self._file.seek(begin)
+            block = self._file.read(size)
+            self._blocks.append((begin, block))
+        return block
 
 
 def _go_to(file: BinaryIO, position: int) -> None:

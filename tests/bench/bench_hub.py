@@ -1,6 +1,6 @@
 """Bytes, requests and time of reading URLs and texts of tables on a Hub of this machine, beside fetching them whole.
 
-`python -m tests.bench.bench_hub FILES [ROWS]`; a file has ten columns.
+`python -m tests.bench.bench_hub FILES [ROWS [ROWS_OF_A_GROUP]]`; a file has ten columns.
 """
 
 import io
@@ -32,8 +32,8 @@ print(f"{rows:,} rows in {time.perf_counter() - begin:.0f} s, {used.ru_utime + u
 """
 
 
-def table(rows: int) -> bytes:
-    """Return a Parquet file of pairs with ten columns, in row groups of 100,000."""
+def table(rows: int, group_rows: int) -> bytes:
+    """Return a Parquet file of pairs with ten columns."""
     chance, numbers = random.Random(1), np.random.default_rng(1)
     words = [f"word{number}" for number in range(5000)]
     columns = {
@@ -46,13 +46,13 @@ def table(rows: int) -> bytes:
         "note": [f"{chance.getrandbits(200):x}" for _ in range(rows)],
     }
     sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink, row_group_size=100_000)
+    pq.write_table(pa.table(columns), sink, row_group_size=group_rows)
     return sink.getvalue()
 
 
-def main(files: int, rows: int, folder: str) -> None:
+def main(folder: str, files: int, rows: int = 200_000, group_rows: int = 100_000) -> None:
     """Print what was fetched by each way, and how long it took."""
-    data = table(rows)
+    data = table(rows, group_rows)
     with hub_server() as hub:
         hub.dataset("o/pairs", {f"data/{number:05}.parquet": data for number in range(files)})
         more = {"HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
@@ -73,4 +73,4 @@ if __name__ == "__main__":
     from tempfile import TemporaryDirectory
 
     with TemporaryDirectory() as temporary:
-        main(int(sys.argv[1]), int((sys.argv[2:] or ["200000"])[0]), temporary)
+        main(temporary, *map(int, sys.argv[1:]))

@@ -35,6 +35,7 @@ REQUIRED = ("url", "text")
 GIVEN = (*REQUIRED, "uid")  # fields whose columns a user can name
 NONE = "none"  # given as a column: ignore any such column of the table
 MOST_COLUMNS = 10**6
+MOST_DOTS = 8  # in the path of a member, as in `meta.caption`
 ColumnNames = str | int | Sequence[str | int] | None
 
 # How messages tell a user to name a column: of a file, and of a DataFrame.

@@ -7,7 +7,7 @@ Delta, Iceberg and Hudi tables are refused: they also hold deleted and replaced 
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import BinaryIO
@@ -19,7 +19,7 @@ import pyarrow.csv as pa_csv
 
 from curation.image_ids import uid_bytes
 from curation.inputs.candidates import ROWS, from_columns
-from curation.inputs.tables.columns import FLAG, Glance, TableOptions, named_columns
+from curation.inputs.tables.columns import FLAG, MOST_DOTS, Glance, TableOptions, named_columns
 from curation.inputs.tables.lines import PARQUET, dialect_of, first_lines, lines, signature_of, unpack, unpacked_name
 from curation.inputs.tables.text import DelimitedRows
 from runtime.arrow import as_bytes, is_utf8
@@ -82,13 +82,34 @@ def _refusal(file: BinaryIO, path: str, error: pa.ArrowInvalid) -> InputError:
 
 
 def string_columns(schema: pa.Schema, options: TableOptions, path: str, naming: str = FLAG) -> dict[str, str]:
-    """Return the name of each field's column, for the fields that the table has; InputError for nested columns."""
-    columns = named_columns(schema.names, options, path, naming)
+    """Return the name of each field's column, for the fields that the table has; InputError for nested columns.
+
+    A member of a struct is named by its path, as in `meta.caption`.
+    """
+    members = dict(_members(schema))
+    columns = named_columns([*schema.names, *members], options, path, naming)
     for name in columns.values():
-        kind = schema.field(name).type
+        kind = members.get(name) or schema.field(name).type
         if pa.types.is_nested(kind):
             raise InputError(f"column {name} of {path} holds {kind}; expected strings: name another column")
     return columns
+
+
+def _members(fields: Iterable[pa.Field], within: str = "") -> Iterator[tuple[str, pa.DataType]]:
+    """Yield path and type of each member of the structs among `fields`, unless a name has a dot; no list is entered."""
+    for field in fields:
+        if within:
+            yield within + field.name, field.type
+        if pa.types.is_struct(field.type) and "." not in field.name and within.count(".") < MOST_DOTS:
+            yield from _members(field.type, f"{within}{field.name}.")
+
+
+def _values(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """Return the column of a name, or the members of structs of a path."""
+    if name in batch.schema.names:
+        return batch[name]
+    column, *path = name.split(".")
+    return pc.struct_field(batch[column], path)
 
 
 def from_batch(batch: pa.RecordBatch, columns: dict[str, str], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
@@ -97,7 +118,8 @@ def from_batch(batch: pa.RecordBatch, columns: dict[str, str], tally: Counter[st
     `columns` maps each field to its column.
     """
     tally["records"] += batch.num_rows
-    arrays = [uid_bytes(batch[name]) if field == "uid" else as_bytes(batch[name]) for field, name in columns.items()]
+    values = {field: _values(batch, name) for field, name in columns.items()}
+    arrays = [(uid_bytes if field == "uid" else as_bytes)(array) for field, array in values.items()]
     try:
         strings = [array.cast(pa.string()) for array in arrays]
     except pa.ArrowInvalid:  # strings of a table may not be UTF-8

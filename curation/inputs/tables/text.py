@@ -19,7 +19,7 @@ import orjson
 import pyarrow as pa
 
 from curation.inputs.candidates import BYTES, FIRST_BAD, HTTP_URL, from_rows
-from curation.inputs.tables.columns import Glance, TableOptions, named_columns
+from curation.inputs.tables.columns import MOST_DOTS, Glance, TableOptions, named_columns
 from curation.inputs.tables.lines import DIALECTS, ESCAPED, LONGEST_LINE, PLAIN, Dialect, dialect_of, first_lines, lines
 from runtime.arrow import gather
 from runtime.errors import InputError
@@ -38,6 +38,8 @@ def read_json(file: BinaryIO, path: str, options: TableOptions, tally: Counter[s
     if probe:
         columns = _keys(probe, options, path)
         keys = list(columns.values())
+        if any("." in key for key in keys):
+            objects = map(_flat, objects)
         rows = (
             tuple([value if type(value) is str else _string(value) for value in map(record.get, keys)])
             for record in chain(probe, objects)
@@ -84,8 +86,21 @@ def _json(line: str) -> Any:
 
 def _probe(objects: Iterator[Object]) -> list[Object]:
     """Return up to PROBED first objects (fewer if they are large), with scalars as strings and other values as None."""
-    strings = ({name: _string(value) for name, value in record.items()} for record in objects)
+    strings = ({name: _string(value) for name, value in _flat(record).items()} for record in objects)
     return next(gather(strings, _size, BYTES, PROBED), [])
+
+
+def _flat(record: Object) -> Object:
+    """Return an object, and beside its members those of objects in it, under their paths, as in `meta.caption`.
+
+    >>> _flat({"url": "a", "meta": {"caption": "b", "more": [{"c": 1}]}})
+    {'url': 'a', 'meta': {'caption': 'b', 'more': [{'c': 1}]}, 'meta.caption': 'b', 'meta.more': [{'c': 1}]}
+    """
+    members = [*record.items()]
+    for name, value in members:  # which grow meanwhile
+        if type(value) is dict and name.count(".") < MOST_DOTS:
+            members += [(f"{name}.{inner}", member) for inner, member in value.items()]
+    return dict(members) | record
 
 
 def _size(values: Object) -> int:

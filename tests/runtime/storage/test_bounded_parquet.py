@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from runtime.storage import parquet as module
+from runtime.storage import remote
 from runtime.storage.parquet import BoundedParquet
 from tests.fuzz.target import FOUND
-from tests.support.remote_files import parquet
+from tests.support.remote_files import forbidden, parquet
 
 
 def test_of_a_row_group_only_pieces_of_the_wanted_columns_are_read(tmp_path, monkeypatch):
@@ -49,6 +50,59 @@ def test_the_largest_page_is_found_wherever_it_stands(compression, version, has_
     pages = [sum(found._page_sizes(chunks["text"])) for chunks in map(found._chunks, range(2))]
     whole = [chunks["text"].total_uncompressed_size for chunks in map(found._chunks, range(2))]
     assert pages == pytest.approx(whole, rel=0.01)  # which also has the headers
+
+
+def in_groups(noise: np.random.Generator, groups: int, texts: int, others: int) -> bytes:
+    """Return a table in row groups of ten rows, whose texts and other values have so many bytes."""
+    sizes = {"note": others, "url": texts, "more": others // 9, "text": texts, "hash": others}
+    columns = {name: [noise.bytes(size) for _ in range(groups * 10)] for name, size in sizes.items()}
+    pq.write_table(pa.table(columns), sink := io.BytesIO(), row_group_size=10, compression="none", use_dictionary=False)
+    return sink.getvalue()
+
+
+def by_request(content: bytes, columns: list[str], groups: list[int] | None = None) -> tuple[list[dict], list[int]]:
+    """Return the rows of a remote table, and the bytes of each request after those for its footer."""
+    sizes: list[int] = []
+
+    class Asked(io.BytesIO):
+        def read(self, size=-1):
+            sizes.append(size)
+            return super().read(size)
+
+    with remote.RemoteFile("a", lambda: Asked(content), len(content), forbidden, remote.AS_ASKED) as file:
+        table = BoundedParquet(file)
+        sizes.clear()
+        return [row for batch in table.batches(columns, 8192, groups) for row in batch.to_pylist()], sizes
+
+
+def test_chunks_of_a_remote_table_that_lie_near_come_in_one_request():
+    content = in_groups(np.random.default_rng(1), groups=200, texts=100, others=100)
+    rows, sizes = by_request(content, ["text", "url"])
+    assert (len(rows), len(sizes)) == (2000, 1)
+    assert sizes[0] < len(content)
+
+
+def test_of_columns_that_lie_between_wanted_ones_nothing_is_fetched_if_they_are_large():
+    content = in_groups(np.random.default_rng(2), groups=20, texts=100, others=60_000)
+    rows, sizes = by_request(content, ["text", "url"])
+    assert (len(rows), len(sizes)) == (200, 20)  # url and text of a group lie near
+    assert sum(sizes) < 20 * 1.1 * (2 * 10 * 100 + 10 * 60_000 // 9)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_merged_requests_change_no_row(monkeypatch, seed):
+    noise = np.random.default_rng(seed)
+    content = in_groups(noise, *map(int, noise.integers(1, [30, 3000, 3000])))
+    monkeypatch.setattr(remote, "NEAR", int(noise.integers(0, 30_000)))
+    monkeypatch.setattr(remote, "MOST_MERGED", int(noise.integers(1, 90_000)))
+    monkeypatch.setattr(module, "PIECE", int(noise.integers(1, 40_000)))
+    monkeypatch.setattr(module, "FEW_BYTES", int(noise.integers(128, 1 << 20)))  # so that headers of chunks are read
+    columns = list(noise.permutation(["note", "url", "more", "text", "hash"])[: noise.integers(1, 6)])
+    local = BoundedParquet(io.BytesIO(content))
+    groups = sorted(map(int, noise.permutation(len(local.group_bytes()))[: noise.integers(1, 31)]))
+    rows, sizes = by_request(content, columns, groups)
+    assert rows == [row for batch in local.batches(columns, 8192, groups) for row in batch.to_pylist()]
+    assert max(sizes) <= max(remote.MOST_MERGED, module.PIECE, 3000 * 10 + 100)
 
 
 class Counting(io.FileIO):
