@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hub_runs import entries, ran, started, tables, written
-from tests.support.hub_server import SIGNATURE, TOKEN
+from tests.support.hub_runs import Searched, entries, ran, started, tables, written
+from tests.support.hub_server import SIGNATURE, TOKEN, Answer
 from tests.support.sample_runs import curated, facts
 
 pytestmark = pytest.mark.slow
@@ -27,11 +27,13 @@ def local(tmp_path):
     return curated(tmp_path / "of_local"), command
 
 
-def secrets_in(folder, *texts: str) -> list[str]:
+def secrets_in(folder, *texts: str) -> set[str]:
     """Return the files of a folder, and the texts, that hold the token or the signature of the store."""
-    held = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    held |= {text: text.encode() for text in texts}
-    return [name for name, content in held.items() if TOKEN.encode() in content or SIGNATURE.encode() in content]
+    searched = Searched()
+    searched.folder(folder)
+    for text in texts:
+        searched.lines(text, text)
+    return searched.with_secret
 
 
 def test_a_run_over_a_dataset_has_the_bytes_of_a_local_run_and_states_its_commit(hub, local, tmp_path):
@@ -42,7 +44,7 @@ def test_a_run_over_a_dataset_has_the_bytes_of_a_local_run_and_states_its_commit
     read = [each["path"] for each in facts(tmp_path / "out")["made_from"]["inputs"]]
     assert read == [f"hf://datasets/o/pairs@{commit}/data/{number:05}.parquet" for number in range(4)]
     assert f"clip-curate: hf://datasets/o/pairs@main may move; its commit now is {commit}" in printed
-    assert secrets_in(tmp_path / "out", printed) == []
+    assert secrets_in(tmp_path / "out", printed) == set()
 
 
 def test_a_run_goes_on_only_with_the_commit_that_it_began_with(hub, local, tmp_path):
@@ -63,23 +65,25 @@ def test_kills_while_reading_cost_no_byte_and_show_no_secret(hub, local, tmp_pat
     manifest, command = local
     hub.dataset("o/pairs", tables())
     hub.fault = lambda request: time.sleep(0.02)
-    chance, whole, outputs = random.Random(3), None, 0
-    for number in range(KILLS):
+    chance, kills, outputs = random.Random(3), 0, 0
+    begin = time.monotonic()
+    ran(*command("hf://datasets/o/pairs", tmp_path / "first"))
+    whole = time.monotonic() - begin
+    while kills < KILLS:
         output = tmp_path / f"out{outputs}"
-        begin = time.monotonic()
-        process = started(*command("hf://datasets/o/pairs", output))
-        if number:
+        for _ in range(3):
+            process = started(*command("hf://datasets/o/pairs", output))
             time.sleep(chance.uniform(0.1, 1.0) * whole)
             commands = [line for line in process_lines() if TOKEN in line]
             assert commands == []
             process.kill()
-        printed = process.communicate(timeout=300)[0]
-        whole = whole or time.monotonic() - begin
-        assert secrets_in(output, printed) == []
-        if number % 3 == 2:
-            ran(*command("hf://datasets/o/pairs", output))
-            assert curated(output) == manifest
-            outputs += 1
+            printed = process.communicate(timeout=300)[0]
+            assert process.returncode in (0, -9), printed
+            assert secrets_in(output, printed) == set()
+            kills += process.returncode == -9
+        ran(*command("hf://datasets/o/pairs", output))
+        assert curated(output) == manifest
+        outputs += 1
 
 
 def process_lines() -> list[str]:
@@ -91,6 +95,68 @@ def process_lines() -> list[str]:
         except OSError:
             continue
     return lines
+
+
+def times(number: int, answer: Answer, part: str = "/store/"):
+    """Return a fault: the first requests of a kind get this answer."""
+    answers = [answer] * number
+    return lambda request: answers.pop() if answers and part in request.path else None
+
+
+@pytest.fixture
+def faults(hub):
+    """Faults by name, and the status with which a command ends that meets one."""
+
+    def ended(request):
+        if request.path.startswith("/store/"):
+            hub.token = "another"
+
+    def another(request):
+        if "/resolve/" in request.path:
+            hub.fault = None
+            answer = hub.answer(request)
+            hub.fault = another
+            return Answer(answer.status, answer.body, answer.headers | {"X-Linked-Etag": '"0f"'})
+        return None
+
+    cut = Answer(206, b"x" * 5000, {"Content-Range": "bytes 0-4999/9999"}, sent=100)
+    said = f"Invalid token Bearer {TOKEN} for https://store.example/a?X-Amz-Signature={SIGNATURE}".encode()
+    return {
+        "none": (None, 0),
+        "busy": (times(3, Answer(429, TOKEN.encode(), {"Retry-After": "0"})), 0),
+        "refused": (times(99, Answer(401, said), "/"), 2),
+        "ended token": (ended, 2),
+        "cut body": (times(3, cut), 0),
+        "another file": (another, 2),
+        "broken": (times(99, Answer(503, said), "/api/"), 2),
+    }
+
+
+def test_of_200_places_none_shows_the_token_or_the_signature(hub, local, faults, tmp_path, monkeypatch):
+    _, command = local
+    token, searched = tmp_path / "token", Searched()
+    token.write_text(TOKEN)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.delenv("HF_TOKEN")
+    user = {"HF_TOKEN_PATH": str(token), "TMPDIR": str(tmp_path / "temporary"), "SEARCHED": str(tmp_path)}
+    user["HF_HOME"] = str(tmp_path / "hf")
+    commands = [(name, command("hf://datasets/o/pairs", tmp_path / "outputs" / name)) for name in faults]
+    exported = ["clip-export", tmp_path / "outputs" / "none", "--format", "huggingface", "--upload", "o/made"]
+    of_uploads = ("none", "busy", "refused", "ended token", "cut body")
+    commands += [(name, [*exported, "--output", tmp_path / "exported" / name]) for name in of_uploads]
+    for name, arguments in commands:
+        hub.datasets.clear()
+        hub.stored.clear()
+        hub.dataset("o/pairs", tables(), private=True)
+        (hub.fault, status), hub.token = faults[name], TOKEN
+        process = started(*arguments, **user)
+        said = searched.while_running(process, str(tmp_path))
+        assert process.returncode == status or name == "cut body", said
+    for folder in ("outputs", "exported", "temporary", "hf"):
+        searched.folder(tmp_path / folder)
+    assert searched.with_secret == set()
+    print(len(searched.places))
+    assert len(searched.places) > 200
 
 
 def test_conditions_read_scores_of_the_same_dataset(hub, local, tmp_path):

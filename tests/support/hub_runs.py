@@ -3,12 +3,17 @@
 import io
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.support.checkout import ROOT, of_a_user
+from tests.support.hub_server import SIGNATURE, TOKEN
 
 LISTS = {"en": ["dog", "cat", "photo of", "red house"], "de": ["Hund", "Katze"]}
 TEXTS = ("a photo of a dog", "a cat in a red house", "ein Hund und eine Katze", "nothing at all")
@@ -46,6 +51,45 @@ def written(files: dict[str, bytes], folder: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     return folder
+
+
+class Searched:
+    """Places that are searched for the token of the user and the signature of the store: files, lines, processes."""
+
+    def __init__(self) -> None:
+        self.places: set[str] = set()
+        self.with_secret: set[str] = set()
+
+    def folder(self, folder: Path) -> None:
+        """Search the files below a folder."""
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                self._search(str(path), path.read_bytes())
+
+    def lines(self, name: str, text: str) -> None:
+        """Search the lines of a text."""
+        for number, line in enumerate(text.splitlines()):
+            self._search(f"{name}, line {number}", line.encode())
+
+    def while_running(self, program: subprocess.Popen, mark: str, parts: Sequence[str] = ("environ", "cmdline")) -> str:
+        """Search `parts` of all processes whose environment has `mark`, until a program ends, and what it printed."""
+        with ThreadPoolExecutor(1) as pool:
+            printed = pool.submit(program.communicate, timeout=600)
+            while not printed.done():
+                for process in Path("/proc").glob("[0-9]*"):
+                    with suppress(OSError):  # it has ended
+                        if mark.encode() in (process / "environ").read_bytes():
+                            for part in parts:
+                                self._search(f"{process}/{part}", (process / part).read_bytes())
+                time.sleep(0.3)
+        text: str = printed.result()[0]
+        self.lines(f"{program.args}", text)
+        return text
+
+    def _search(self, place: str, content: bytes) -> None:
+        self.places.add(place)
+        if TOKEN.encode() in content or SIGNATURE.encode() in content:
+            self.with_secret.add(place)
 
 
 def started(*arguments: object, **environment: str) -> subprocess.Popen:
