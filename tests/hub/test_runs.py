@@ -97,10 +97,10 @@ def process_lines() -> list[str]:
     return lines
 
 
-def times(number: int, answer: Answer, part: str = "/store/"):
+def times(number: int, answer: Answer, part: str = "/store/", methods: str = "GET HEAD POST PUT"):
     """Return a fault: the first requests of a kind get this answer."""
     answers = [answer] * number
-    return lambda request: answers.pop() if answers and part in request.path else None
+    return lambda request: answers.pop() if answers and part in request.path and request.method in methods else None
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def faults(hub):
         "busy": (times(3, Answer(429, TOKEN.encode(), {"Retry-After": "0"})), 0),
         "refused": (times(99, Answer(401, said), "/"), 2),
         "ended token": (ended, 2),
-        "cut body": (times(3, cut), 0),
+        "cut body": (times(3, cut, methods="GET"), 0),
         "another file": (another, 2),
         "broken": (times(99, Answer(503, said), "/api/"), 2),
     }
@@ -151,11 +151,10 @@ def test_of_200_places_none_shows_the_token_or_the_signature(hub, local, faults,
         (hub.fault, status), hub.token = faults[name], TOKEN
         process = started(*arguments, **user)
         said = searched.while_running(process, str(tmp_path))
-        assert process.returncode == status or name == "cut body", said
+        assert process.returncode == status, said
     for folder in ("outputs", "exported", "temporary", "hf"):
         searched.folder(tmp_path / folder)
     assert searched.with_secret == set()
-    print(len(searched.places))
     assert len(searched.places) > 200
 
 
