@@ -23,7 +23,6 @@ from runtime.storage.arrays import open_arrow
 from runtime.storage.atomic import whole
 from runtime.storage.own_files import OwnFile, as_written, checksum_of, intact, is_of_arrow, refusing
 from runtime.storage.paths import in_threads, is_url
-from runtime.storage.remote import MergedReads, RemoteFile
 from runtime.tallies import TaskResult
 
 PIECE = 4 << 20  # bytes of a column that are read at once: a request to an object store, held for each column
@@ -174,7 +173,7 @@ class _Shut(Exception):
 class _Gate:
     """A wrapper of an open file; while it is shut, each read raises `_Shut` instead of reading."""
 
-    def __init__(self, file: BinaryIO | MergedReads):
+    def __init__(self, file: BinaryIO):
         self._file, self._is_shut = file, False
 
     def __getattr__(self, name: str) -> Any:
@@ -199,7 +198,7 @@ class BoundedParquet:
     """The table in a Parquet file, read in small batches, so that memory need not hold whole row groups."""
 
     def __init__(self, file: BinaryIO):
-        self._file = MergedReads(file) if isinstance(file, RemoteFile) else file
+        self._file: BinaryIO = file.merged() if hasattr(file, "merged") else file  # a remote file
         self._gate = _Gate(self._file)
         try:
             self._table = pq.ParquetFile(
@@ -232,7 +231,7 @@ class BoundedParquet:
         raised. A disk or network that fails is an error in any case.
         """
         groups = range(self._table.num_row_groups) if groups is None else [*groups]
-        if isinstance(self._file, MergedReads):
+        if hasattr(self._file, "expect"):
             self._file.expect(self._ranges(groups, columns), len(columns))
         few: Iterator[pa.RecordBatch] = chain.from_iterable(self._few_rows(group, columns) for group in groups)
         if damaged is not None:

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from operator import itemgetter
-from typing import Any, BinaryIO, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn, TypeVar, cast
 
 from fsspec.spec import AbstractBufferedFile
 
@@ -108,6 +108,10 @@ class RemoteFile(io.RawIOBase):
         """Say whether any position can be read: only if the size is known."""
         return self._size is not None
 
+    def merged(self) -> BinaryIO:
+        """Return the file so wrapped that requests for expected ranges are merged."""
+        return cast(BinaryIO, MergedReads(self))
+
     def close(self) -> None:
         """Close the file."""
         super().close()  # first, so that no block that is fetched meanwhile opens the file again
@@ -180,7 +184,7 @@ class RemoteFile(io.RawIOBase):
 class MergedReads:
     """A wrapper of a remote file, of which ranges of bytes that lie near each other are fetched by one request."""
 
-    def __init__(self, file: BinaryIO):
+    def __init__(self, file: RemoteFile):
         self._file = file
         self.expect([], 0)
 
