@@ -119,7 +119,7 @@ def test_a_picture_for_which_memory_is_missing_is_too_large(monkeypatch):
     def without_memory(image):
         raise MemoryError
 
-    monkeypatch.setattr("curation.leaves.hashing.clip_hash.flattened", without_memory)
+    monkeypatch.setattr("curation.leaves.tars.samples.flattened", without_memory)
     found = hash_picture(stored(SHOWN))
     assert (found["status"], found["width"], found["phash"]) == ("too_large", 96, None)
 

@@ -19,16 +19,7 @@ from curation.balancing.thresholds import CountedEntries
 from curation.joins.uid_join import each_joined
 from curation.leaves.annotations.clusters import Choice
 from curation.leaves.domains import count_domains
-from curation.leaves.export.card import (
-    IS_SYNTHETIC,
-    LICENSES,
-    QUESTIONS,
-    card,
-    croissant,
-    funnel_figure,
-    provenance,
-    responsible,
-)
+from curation.leaves.export import card as cards
 from curation.leaves.export.forms import (
     ALL,
     Beside,
@@ -83,21 +74,21 @@ class Card(Form):
     def __post_init__(self) -> None:
         if self.date is not None and not _is_date(self.date):
             raise InputError(f"the date is {self.date!r}; give one such as 2026-11-25")
-        require_questions(self.answers, QUESTIONS)
-        if (said := self.answers.get("hasSyntheticData", "true")) not in IS_SYNTHETIC:
+        require_questions(self.answers, cards.QUESTIONS)
+        if (said := self.answers.get("hasSyntheticData", "true")) not in cards.IS_SYNTHETIC:
             raise InputError(f"the answer hasSyntheticData is {said!r}; give true or false (--answers)")
 
     def write(self, run: Results, folder: Derived) -> str:
         """Write README.md and its figure."""
         self.warn_of_license()
-        write_text(folder.path / FUNNEL, funnel_figure(run.facts))
-        write_text(folder.path / self.whole_by, card(run.facts, self, self.name_of(run)))
+        write_text(folder.path / FUNNEL, cards.funnel_figure(run.facts))
+        write_text(folder.path / self.whole_by, cards.card(run.facts, self, self.name_of(run)))
         return f"README.md and {FUNNEL}"
 
     def warn_of_license(self) -> None:
         """Log a warning if no card on Hugging Face may state the licence."""
-        if self.license is not None and self.license not in LICENSES:
-            near = did_you_mean(self.license, LICENSES, "give its identifier, or other")
+        if self.license is not None and self.license not in cards.LICENSES:
+            near = did_you_mean(self.license, cards.LICENSES, "give its identifier, or other")
             fault = "the licence %r is none of those known to cards on Hugging Face, where others are refused; %s"
             _log.warning(f"{fault} (--license)", self.license, near)
 
@@ -168,11 +159,11 @@ class HuggingFace(Card):
         files = [OwnFile(folder.path / path, None, AGAIN) for path in digests]
         with folder.progress.stage(f"count the domains of {counted(len(files), 'file')}"):
             domains = count_domains(folder.engine, files, "url", folder.parts.begin("domains"))
-        stated = responsible(facts, domains, [column.name for column in columns], self)
-        described = croissant(facts, self, name, digests | sums, columns) | stated | provenance(facts)
+        stated = cards.responsible(facts, domains, [column.name for column in columns], self)
+        described = cards.croissant(facts, self, name, digests | sums, columns) | stated | cards.provenance(facts)
         write_text(folder.path / "croissant.json", json.dumps(described, indent=1, ensure_ascii=False) + "\n")
-        write_text(folder.path / FUNNEL, funnel_figure(facts))
-        write_text(folder.path / self.whole_by, card(facts, self, name, columns, has_data=True))
+        write_text(folder.path / FUNNEL, cards.funnel_figure(facts))
+        write_text(folder.path / self.whole_by, cards.card(facts, self, name, columns, has_data=True))
 
 
 def _copy(file: OwnFile, made: Made) -> None:

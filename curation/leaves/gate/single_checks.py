@@ -17,21 +17,9 @@ import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.joins.image_tables import comparable_schema
+from curation.leaves.gate import joined_tables
 from curation.leaves.gate.evaluation import EMBEDDING, EvaluationSets, EvaluationTexts
 from curation.leaves.gate.image_limits import repeated_rule
-from curation.leaves.gate.joined_tables import (
-    DOWNLOAD,
-    IN,
-    SETS,
-    STATUS,
-    SUCCESS,
-    GivenTables,
-    JoinedTables,
-    Pictures,
-    of_table,
-    require_found,
-    require_own_rows,
-)
 from curation.leaves.gate.mending import MENDED, MENDS, Mending, with_texts
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import IMAGES, TEXTS
@@ -49,7 +37,7 @@ if TYPE_CHECKING:
     from curation.run.request import Context
 
 _NO_TEXT = "no text of an evaluation set"
-_DOWNLOADED = f"{STATUS} = '{SUCCESS}'"
+_DOWNLOADED = f"{joined_tables.STATUS} = '{joined_tables.SUCCESS}'"
 MET = "met_"  # columns that say whether a condition holds begin with this
 TEXT_LEFT = "a text is left"  # the last check of images where there are any of texts
 # A rule of images takes a MATCHED batch with the columns of its joined rows (`joined_tables`), MET and a number for
@@ -64,8 +52,8 @@ class SingleChecks(Step):
     """The step: conditions on joined tables, and all other checks of single images and texts."""
 
     options: GateOptions
-    tables: GivenTables
-    joined: JoinedTables
+    tables: joined_tables.GivenTables
+    joined: joined_tables.JoinedTables
     evaluation: EvaluationSets | None = None
     texts: EvaluationTexts | None = None
 
@@ -112,24 +100,26 @@ class SingleChecks(Step):
         Also if rows of too many images differ.
         """
         tables = self.tables
-        if tables.results and not (statuses := _statuses(counted)).get(SUCCESS):
+        if tables.results and not (statuses := _statuses(counted)).get(joined_tables.SUCCESS):
             counts = ", ".join(f"{number:,} {status}" for status, number in statuses.items()) or "there is none"
             raise InputError(
                 f"no matched image was downloaded ({counts}); give the results of downloading this run's matched/, "
                 "with `uid` among --save_additional_columns where the input brought its own uids"
             )
         for number, table in enumerate(tables.every):
-            require_found(table, number, counted)
+            joined_tables.require_found(table, number, counted)
         if not counted["passed"]:
             failed = (f"{condition['failed']:,} {condition['text']}" for condition in self._of_images(counted))
             raise InputError(f"no matched image meets all conditions (failed: {', '.join(failed)}); ask for less")
         for number, (table, columns) in enumerate(zip(tables.every, self.joined.compared, strict=True)):
-            require_own_rows(table, columns, number, counted, config)
+            joined_tables.require_own_rows(table, columns, number, counted, config)
 
     def facts(self, counted: TaskResult) -> dict[str, Any]:
         """Return, for run.json, the tables, the counts of each check, and the images by status of the download."""
         tables, hashed = self.tables, self.evaluation and self.tables.having("phash")
-        every = [{"name": table.name, **of_table(number, counted)} for number, table in enumerate(tables.every)]
+        every = [
+            {"name": table.name, **joined_tables.of_table(number, counted)} for number, table in enumerate(tables.every)
+        ]
         facts: dict[str, Any] = {"tables": every, "conditions": [*self._of_images(counted)]}
         facts["texts"] = [
             _counts(check.title, counted, number, "rule.", check.removes)
@@ -162,10 +152,10 @@ class SingleChecks(Step):
 
     def _image_checks(self) -> Iterator[Check]:
         if self.tables.results:
-            yield Check(_DOWNLOADED, IsNot(DOWNLOAD, SUCCESS))
+            yield Check(_DOWNLOADED, IsNot(joined_tables.DOWNLOAD, joined_tables.SUCCESS))
         if self.tables.only:
             number = self.tables.every.index(self.tables.only)
-            yield Check(f"in {self.tables.only.name}", IsNot(f"{IN}{number}", True))
+            yield Check(f"in {self.tables.only.name}", IsNot(f"{joined_tables.IN}{number}", True))
         for number, condition in enumerate(self.joined.conditions.conditions if self.joined.conditions else ()):
             yield Check(condition.text, IsNot(f"{MET}{number}", True))
         for rule in self.options.rules.over(IMAGES):
@@ -208,14 +198,14 @@ def find(options: GateOptions) -> SingleChecks | None:
             )
     if options.decontaminate_texts:
         texts = EvaluationTexts.read(options.decontaminate_texts)
-    same = None if options.same_image is None else Pictures.named(options.same_image, tables)
+    same = None if options.same_image is None else joined_tables.Pictures.named(options.same_image, tables)
     also = [(same.table, same.column)] if same else []
     hashes = [name for name in sets.columns if name != EMBEDDING] if sets else []
     also += [(table, name) for name in hashes for table in tables.having(name)]
     columns = [comparable_schema(schema) for schema in tables.columns]
     schemas = {table.name: schema for table, schema in zip(tables.every, columns, strict=True)}
     conditions = None if options.keep is None else Conditions.parse(options.keep, schemas)
-    return SingleChecks(options, tables, JoinedTables.of(tables, conditions, also), sets, texts)
+    return SingleChecks(options, tables, joined_tables.JoinedTables.of(tables, conditions, also), sets, texts)
 
 
 def _rule_of_sets(context: Context, images: Sequence[OwnFile], texts: EvaluationTexts) -> IsTextOfSets:
@@ -253,7 +243,7 @@ class IsInSet:
 
     def __call__(self, batch: pa.RecordBatch) -> np.ndarray:
         """Return bool[image]: which images of a batch must go."""
-        return batch[SETS].to_numpy() >> self.bit & 1 == 1
+        return batch[joined_tables.SETS].to_numpy() >> self.bit & 1 == 1
 
 
 def _statuses(counted: TaskResult) -> dict[str, int]:

@@ -21,20 +21,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pyarrow as pa
 
+from curation.leaves.tars import samples
 from curation.leaves.tars.headers import DAMAGED, MOST, DamagedTar, require_sound, told
-from curation.leaves.tars.samples import (
-    OK,
-    PICTURE,
-    TAR,
-    TOO_LARGE,
-    Picture,
-    Source,
-    decoded,
-    find,
-    flattened,
-    read,
-    strict_about_size,
-)
 from curation.outputs.checkpoints import Input, Ledger, Stamps
 from curation.outputs.filled import STATUS, Filled, Filling, statuses, write_part
 from runtime.arguments import Parser
@@ -106,7 +94,7 @@ def hash_images(
     """
     progress = progress or Progress()
     require_packages(("PIL", "pdqhash") if pdq else ("PIL",))
-    sources = find(inputs)
+    sources = samples.find(inputs)
     require_apart(output, [*inputs, *(source.path for source in sources)])
 
     def make(ledger: Ledger, _: Path) -> None:
@@ -115,7 +103,7 @@ def hash_images(
             workers.run(tasks(ledger.missing), partial(_hash, stamps=ledger.stamps, pdq=pdq))
 
     def describe(ledger: Ledger) -> dict[str, Any]:
-        tars = sum(source.format == TAR for source in sources)
+        tars = sum(source.format == samples.TAR for source in sources)
         return {"tars": tars, "damaged": dict(sorted(ledger.sums.noted(DAMAGED))), "statuses": statuses(ledger)}
 
     filling = Filling("hashes", "pictures", {"version": VERSION, "pdq": pdq}, overwrite)
@@ -128,9 +116,9 @@ def hash_images(
 
 def _require_pictures(statuses: dict[str, int]) -> None:
     """Raise InputError if more than the share MOST of the pictures has no hash; NO_PICTURE does not count."""
-    broken = {status: number for status, number in statuses.items() if status not in (OK, NO_PICTURE)}
+    broken = {status: number for status, number in statuses.items() if status not in (samples.OK, NO_PICTURE)}
     bad = sum(broken.values())
-    total = bad + statuses.get(OK, 0)
+    total = bad + statuses.get(samples.OK, 0)
     if bad > MOST * total:
         reasons = ", ".join(f"{number:,} {status}" for status, number in broken.items())
         raise InputError(
@@ -138,35 +126,36 @@ def _require_pictures(statuses: dict[str, int]) -> None:
         )
 
 
-def tasks(sources: Iterable[Input]) -> list[list[Source]]:
+def tasks(sources: Iterable[Input]) -> list[list[samples.Source]]:
     """Return the sources of each task, which hashes them into one file: one tar, or many pictures."""
-    listed = cast("list[Source]", list(sources))
-    pictures = (source for source in listed if source.format == PICTURE)
-    tars = ([source] for source in listed if source.format == TAR)
+    listed = cast("list[samples.Source]", list(sources))
+    pictures = (source for source in listed if source.format == samples.PICTURE)
+    tars = ([source] for source in listed if source.format == samples.TAR)
     return [*tars, *gather(pictures, lambda source: source.size, TASK_BYTES, TASK_PICTURES)]
 
 
-def rows_of(pictures: Iterable[Picture], pdq: bool) -> Iterator[pa.RecordBatch]:
+def rows_of(pictures: Iterable[samples.Picture], pdq: bool) -> Iterator[pa.RecordBatch]:
     """Yield the hashes of pictures as batches of HASHED; `pdq` adds PDQ hashes."""
     for some in gather(pictures, lambda _: 1, _BATCH):
         hashes = (
-            {"status": TOO_LARGE} if picture.data is None else hash_picture(picture.data, pdq) for picture in some
+            {"status": samples.TOO_LARGE} if picture.data is None else hash_picture(picture.data, pdq)
+            for picture in some
         )
         rows = [{"uid": picture.uid, "url": picture.url, **row} for picture, row in zip(some, hashes, strict=True)]
         yield pa.RecordBatch.from_pylist(rows, schema=HASHED)
 
 
-def _hash(task: list[Source], stamps: Stamps, pdq: bool) -> TaskResult:
+def _hash(task: list[samples.Source], stamps: Stamps, pdq: bool) -> TaskResult:
     result = TaskResult()
     write_part(stamps, task, rows_of(_pictures(task, result), pdq), HASHED, result)
     return TaskResult()
 
 
-def _pictures(task: list[Source], result: TaskResult) -> Iterator[Picture]:
+def _pictures(task: list[samples.Source], result: TaskResult) -> Iterator[samples.Picture]:
     """Yield the pictures of all sources of a task; of a damaged tar, those before the damage, and note the fault."""
     for source in task:
         try:
-            yield from read(source, lambda _: result.add(f"{STATUS}{NO_PICTURE}"))
+            yield from samples.read(source, lambda _: result.add(f"{STATUS}{NO_PICTURE}"))
         except DamagedTar as damage:
             result.note(DAMAGED, [source.path, str(damage)])
 
@@ -176,8 +165,8 @@ def hash_picture(data: bytes, with_pdq: bool = False) -> dict[str, Any]:
 
     Fields of a picture that cannot be decoded are None, except sha256, status and perhaps the size.
     """
-    with strict_about_size():
-        picture = decoded(data, lambda image: _hashes(image, with_pdq))
+    with samples.strict_about_size():
+        picture = samples.decoded(data, lambda image: _hashes(image, with_pdq))
     hashes = dict.fromkeys(("phash", "phash_mirrored", "pdq"))
     row = {"width": picture.width, "height": picture.height, **hashes, "status": picture.status}
     return row | {"sha256": sha256(data).hexdigest()} | (picture.seen or {})
@@ -186,7 +175,7 @@ def hash_picture(data: bytes, with_pdq: bool = False) -> dict[str, Any]:
 def _hashes(image: Image.Image, with_pdq: bool) -> dict[str, bytes | None]:
     from PIL import Image
 
-    flat = flattened(image)
+    flat = samples.flattened(image)
     small = np.asarray(flat.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS))
     return {"phash": phash(small), "phash_mirrored": phash(small[:, ::-1]), "pdq": _pdq(flat) if with_pdq else None}
 
@@ -226,9 +215,9 @@ def run(args: Namespace) -> Hashes:
 
 def summary(hashes: Hashes) -> str:
     """Return the lines that the command prints at the end: counts by status, damaged tars and the output folder."""
-    broken = {status: number for status, number in hashes.statuses.items() if status != OK}
+    broken = {status: number for status, number in hashes.statuses.items() if status != samples.OK}
     reasons = ", ".join(f"{number:,} {status}" for status, number in broken.items()) or "none"
-    first = f"{counted(hashes.statuses.get(OK, 0), 'picture')} hashed; without a hash: {reasons}"
+    first = f"{counted(hashes.statuses.get(samples.OK, 0), 'picture')} hashed; without a hash: {reasons}"
     return "\n".join([first, *told(hashes.damaged, hashes.tars), f"hashes: {hashes.path}"])
 
 

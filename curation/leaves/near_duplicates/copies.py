@@ -22,17 +22,7 @@ import pyarrow.compute as pc
 
 from curation.config import require_distance
 from curation.image_ids import uid_hashes
-from curation.leaves.near_duplicates.index import (
-    band_of,
-    binaries_of_keys,
-    hash_binaries,
-    hash_bits,
-    keys_of_hashes,
-    pairs_in_band,
-    shuffled,
-    unshuffled,
-    words_of_keys,
-)
+from curation.leaves.near_duplicates import index
 from curation.leaves.near_duplicates.kernels.hamming import find_leaders
 from runtime.arrow import gather_reduced, one_batch
 from runtime.buckets import BUCKET_BYTES, Store, keys_in, packed, unpack
@@ -76,7 +66,7 @@ class LeadingBits:
 
     def __call__(self, rows: pa.RecordBatch) -> np.ndarray:
         """Return the uint64 key of each row."""
-        return words_of_keys(rows[self.column], self.bits)[:, 0].copy()
+        return index.words_of_keys(rows[self.column], self.bits)[:, 0].copy()
 
 
 BucketFunction = Callable[..., Iterable[pa.RecordBatch]]  # of the rows of a bucket, and more
@@ -136,10 +126,10 @@ class Comparison:
     def read(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
         """Yield the keys in a file, once for each band, with the number of the task that compares."""
         for batch in batches(file, SENT_HASHES, ["key"]):
-            keys = words_of_keys(batch["key"], self.bits)
-            words, binaries = unshuffled(keys), binaries_of_keys(keys)
+            keys = index.words_of_keys(batch["key"], self.bits)
+            words, binaries = index.unshuffled(keys), index.binaries_of_keys(keys)
             for band in range(self.distance + 1):
-                partitions = band * self.parts + band_of(words, band, self.distance) % self.parts
+                partitions = band * self.parts + index.band_of(words, band, self.distance) % self.parts
                 yield pa.RecordBatch.from_arrays([pa.array(partitions), binaries.cast(pa.binary())], schema=_SENT)
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
@@ -148,15 +138,15 @@ class Comparison:
 
     def compare(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
         """Write the pairs within the distance among the hashes of a task, and tally their number as `pairs`."""
-        received = [words_of_keys(rows["key"], self.bits) for rows in chain.from_iterable(buckets)]
+        received = [index.words_of_keys(rows["key"], self.bits) for rows in chain.from_iterable(buckets)]
         keys = np.concatenate([np.empty((0, self.bits // 64), np.uint64), *received])
         keys, limit = keys[np.lexsort(keys.T[::-1])], self.indexed_below
         indexed = len(keys)
         if limit is not None:
             indexed = int(np.searchsorted(keys[:, 0], np.uint64(int.from_bytes(limit, "big"))))
         with part_writer(self.folder / f"{task:05d}.parquet", _PAIRS, _ROW_GROUP) as writer:
-            for pairs in pairs_in_band(unshuffled(keys), self.distance, indexed, task // self.parts):
-                columns = [binaries_of_keys(keys[side]) for side in pairs.T]
+            for pairs in index.pairs_in_band(index.unshuffled(keys), self.distance, indexed, task // self.parts):
+                columns = [index.binaries_of_keys(keys[side]) for side in pairs.T]
                 writer.write(pa.RecordBatch.from_arrays(columns, schema=_PAIRS))
         tallies.add("pairs", writer.rows)
 
@@ -167,7 +157,7 @@ def _sweep(task: int, buckets: Iterator[Rows], tallies: Tallies, bits: int, fold
     with part_writer(folder / f"{task:05d}.parquet", _LED, _ROW_GROUP) as writer:
         for bucket in buckets:
             rows = pa.concat_batches([*bucket])
-            later, earlier = (words_of_keys(rows[name], bits) for name in _PAIRS.names)
+            later, earlier = (index.words_of_keys(rows[name], bits) for name in _PAIRS.names)
             order = np.lexsort([*earlier.T[::-1], *later.T[::-1]])
             led = order[leaders.of(later[order], earlier[order])]
             writer.write(pa.RecordBatch.from_arrays(rows.take(pa.array(led)).columns, schema=_LED))
@@ -176,7 +166,7 @@ def _sweep(task: int, buckets: Iterator[Rows], tallies: Tallies, bits: int, fold
 def _read_hashes(_: int, file: OwnFile, tallies: Tallies, name: str, bits: int) -> Rows:
     """Yield uid and key of the images in a file that have a hash, of `bits` bits, in the column `name`."""
     for batch in batches(file, columns=["uid", name]):
-        keys = keys_of_hashes(hash_binaries(batch[name], name), bits).cast(pa.binary())
+        keys = index.keys_of_hashes(index.hash_binaries(batch[name], name), bits).cast(pa.binary())
         rows = pa.RecordBatch.from_arrays([batch["uid"].cast(pa.string()), keys], ["uid", "key"])
         yield rows.filter(keys.is_valid())
 
@@ -192,7 +182,7 @@ def copies_of(
     Return the Parquet files in it, with the columns `uid` and `copy_of`.
     """
     files = [OwnFile(path, None, AGAIN) for path in part_files(Path(hashes))]
-    bits = hash_bits((batch[column] for file in files for batch in batches(file, columns=[column])), column)
+    bits = index.hash_bits((batch[column] for file in files for batch in batches(file, columns=[column])), column)
     folder = make_folder(Path(output).absolute())
     images = Side(files, _read_hashes, float(sum(row_counts(files))), more=(column, bits))
     search = NearCopies(started(engine, Progress(), folder), distance, bits, folder / "work")
@@ -415,8 +405,8 @@ def compare_some() -> None:
     for words in (1, 4):
         hashes = np.zeros((4, words), np.uint64)
         hashes[:, 0] = np.arange(4)
-        keys = shuffled(hashes)
-        for later, earlier in (pairs.T for pairs in pairs_in_band(unshuffled(keys), 1, len(keys), band=1)):
+        keys = index.shuffled(hashes)
+        for later, earlier in (pairs.T for pairs in index.pairs_in_band(index.unshuffled(keys), 1, len(keys), band=1)):
             Leaders(words).of(keys[later], keys[earlier])
 
 
