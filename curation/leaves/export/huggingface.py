@@ -20,18 +20,7 @@ from curation.joins.uid_join import each_joined
 from curation.leaves.annotations.clusters import Choice
 from curation.leaves.domains import count_domains
 from curation.leaves.export import card as cards
-from curation.leaves.export.forms import (
-    ALL,
-    Beside,
-    ByCluster,
-    Form,
-    chosen,
-    of_clusters,
-    require_captions,
-    require_questions,
-    source_shares,
-    with_kept,
-)
+from curation.leaves.export import forms
 from curation.licences import tally_licenses
 from curation.outputs.derived import Derived, Made
 from curation.run.finished_run import curated_files
@@ -57,7 +46,7 @@ FUNNEL = "funnel.svg"
 
 
 @dataclass(frozen=True)
-class Card(Form):
+class Card(forms.Form):
     """The export format `card`: a dataset card alone, with what the publisher says; the card asks for what is None."""
 
     dataset_name: str | None = None
@@ -74,7 +63,7 @@ class Card(Form):
     def __post_init__(self) -> None:
         if self.date is not None and not _is_date(self.date):
             raise InputError(f"the date is {self.date!r}; give one such as 2026-11-25")
-        require_questions(self.answers, cards.QUESTIONS)
+        forms.require_questions(self.answers, cards.QUESTIONS)
         if (said := self.answers.get("hasSyntheticData", "true")) not in cards.IS_SYNTHETIC:
             raise InputError(f"the answer hasSyntheticData is {said!r}; give true or false (--answers)")
 
@@ -103,7 +92,7 @@ class HuggingFace(Card):
 
     captions: Sequence[str | Path] = ()
     caption_sources: Sequence[str] = ()
-    clusters: ByCluster = ALL
+    clusters: forms.ByCluster = forms.ALL
 
     writes = "a folder for Hugging Face with data, card and Croissant"
     flags = (
@@ -113,8 +102,8 @@ class HuggingFace(Card):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_captions(self.captions, self.caption_sources)
-        if any(source_shares(self.caption_sources).values()):
+        forms.require_captions(self.captions, self.caption_sources)
+        if any(forms.source_shares(self.caption_sources).values()):
             raise InputError("shares of sources are drawn for webdataset; for columns of huggingface give their names")
 
     def write(self, run: Results, folder: Derived) -> str:
@@ -127,8 +116,8 @@ class HuggingFace(Card):
         counts = run.file("counts.parquet").path
         if CountedEntries.open(str(counts)).digest != run.facts["made_from"]["metadata"]:
             raise InputError(f"{counts} and the run.json beside it are of two runs; curate again with --overwrite")
-        files, sources = curated_files(run), [*source_shares(self.caption_sources)]
-        beside = Beside.of(folder.engine, run, self.captions, self.clusters, sources)
+        files, sources = curated_files(run), [*forms.source_shares(self.caption_sources)]
+        beside = forms.Beside.of(folder.engine, run, self.captions, self.clusters, sources)
         if beside.tables:
             write = partial(_write_rows, schema=run.schema, fields=beside.fields, choice=beside.choice)
             result = each_joined(folder, "write the rows", files, beside.tables, write, DATA)
@@ -137,7 +126,7 @@ class HuggingFace(Card):
         facts = run.facts
         if beside.choice:  # only chosen pairs count as kept
             kept = Counter({code: int(rows) for code, rows in result.by_language(KEPT).items()})
-            facts = with_kept(facts, kept, result) | {"part": of_clusters(beside.choice)}
+            facts = forms.with_kept(facts, kept, result) | {"part": forms.of_clusters(beside.choice)}
         digests = dict(sorted(result.noted(SHA256)))
         columns = [*list(run.schema)[len(CURATED) :], *beside.fields]
         self._describe(run, facts, folder, digests, columns)
@@ -189,7 +178,7 @@ def _write_rows(
     with part_writer(made.path(DATA, name), joined, GROUP_ROWS, _digest_notes(made, name)) as writer:
         for batch, more in stream.beside(number, advanced(batches(file, GROUP_ROWS)), fields):
             rows = pa.RecordBatch.from_arrays([*require(batch, schema).columns, *more], schema=joined)
-            rows = chosen(rows, rows["uid"], choice)
+            rows = forms.chosen(rows, rows["uid"], choice)
             writer.write(rows)
             tally_licenses(rows, made.result)
             for row in kept_by_language(rows).to_pylist():

@@ -28,14 +28,7 @@ from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pai
 from curation.joins.image_tables import ImageTable, opened
 from curation.joins.uid_join import ROWS, grouped, read_images, spread_keys
 from curation.leaves.annotations.clusters import named, table_in
-from curation.leaves.gate.joined_tables import (
-    VALUE,
-    GivenTables,
-    Pictures,
-    of_table,
-    require_found,
-    require_own_rows,
-)
+from curation.leaves.gate import joined_tables
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.step import Gone, RemovalByRows, Rewriting, Step, StepFolder, tally_texts
 from curation.leaves.near_duplicates.copies import NearCopies, each_bucket, read_columns, write_buckets
@@ -58,10 +51,10 @@ if TYPE_CHECKING:
 
 
 MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
-_SIZES = pa.schema([VALUE, pa.field("uid", pa.string()), pa.field("size", pa.int64())])
+_SIZES = pa.schema([joined_tables.VALUE, pa.field("uid", pa.string()), pa.field("size", pa.int64())])
 _UID = pa.field("uid", pa.string())
-_JOINED = pa.schema([*ROWS, _UID, VALUE])
-VALUES = pa.schema([*PLACE, _UID, VALUE])  # one row per image
+_JOINED = pa.schema([*ROWS, _UID, joined_tables.VALUE])
+VALUES = pa.schema([*PLACE, _UID, joined_tables.VALUE])  # one row per image
 VALUES_FOLDER = "values"  # the folder of the images that have a value, for near copies
 TEXTS_OF_COPY = 2  # estimated texts that are sent per copy
 
@@ -79,12 +72,12 @@ EXPECTED = "a folder that clip-cluster wrote with --same-meaning, or Parquet fil
 class Copies(Step):
     """The step: of the images that show the same picture, one stays."""
 
-    pictures: Pictures
+    pictures: joined_tables.Pictures
     is_alone: bool = False  # whether no other step counts the images in the table
 
     def asks(self) -> dict[str, list[str]]:
         """Return, for users, what the step asks of images: the column, and its table if no other step names it."""
-        table = GivenTables(images=(self.pictures.table,))
+        table = joined_tables.GivenTables(images=(self.pictures.table,))
         return {"one image for each": [str(self.pictures)], "tables": table.lines if self.is_alone else []}
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
@@ -103,12 +96,12 @@ class Copies(Step):
     def require(self, counted: TaskResult, config: CurationConfig) -> None:
         """Raise InputError if the table has none of the images, or different values for too many of them."""
         if self.is_alone:
-            require_found(self.pictures.table, 0, counted)
-            require_own_rows(self.pictures.table, [self.pictures.column], 0, counted, config)
+            joined_tables.require_found(self.pictures.table, 0, counted)
+            joined_tables.require_own_rows(self.pictures.table, [self.pictures.column], 0, counted, config)
 
     def facts(self, counted: TaskResult) -> dict[str, Any]:
         """Return the number of removed copies and, if no other step reports the table, how many images are in it."""
-        tables = [{"name": self.pictures.table.name, **of_table(0, counted)}] if self.is_alone else []
+        tables = [{"name": self.pictures.table.name, **joined_tables.of_table(0, counted)}] if self.is_alone else []
         return {"tables": tables} | super().facts(counted)
 
     @property
@@ -120,7 +113,7 @@ def find_copies(options: GateOptions) -> Copies | None:
     """Return the step, or None without --same-image."""
     if options.same_image is None:
         return None
-    pictures = Pictures.named(options.same_image, options.tables).measured()
+    pictures = joined_tables.Pictures.named(options.same_image, options.tables).measured()
     return Copies(pictures, not options.asks_of_single)
 
 
@@ -156,7 +149,9 @@ def _write_copies(task: int, buckets: Iterator[Rows], result: TaskResult, folder
         result.add("texts", -texts, language)  # kept texts are not removed
 
 
-def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, work: Path, folder: Path) -> TaskResult:
+def write_marks(
+    engine: Engine, images: Sequence[OwnFile], pictures: joined_tables.Pictures, work: Path, folder: Path
+) -> TaskResult:
     """Write the MARKS of each file of images that has copies to a file named by its number; return the result.
 
     `copies` is the number of marks, `found` that of images in the table, and `differing` that of images with differing
@@ -175,7 +170,7 @@ def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, w
     storing = Grouping(VALUES, _value_keys, write_buckets, *cut, more=(values, VALUES, list))
     counted = cogroup(engine, sides, joining, storing)
     stored = [OwnFile(path, None, AGAIN) for path in part_files(values)]
-    names = {"file": "file", "row": "row", "uid": "uid", VALUE.name: "key"}
+    names = {"file": "file", "row": "row", "uid": "uid", joined_tables.VALUE.name: "key"}
     search = NearCopies(engine, pictures.distance, pictures.bits, work)
     return counted + search.mark(Side(stored, read_columns, places.rows, more=(names,)), marking)
 
