@@ -57,7 +57,7 @@ def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Pa
     `batches` have the schema CANDIDATES.
     """
     images = (group(matching.match(run), result, unique=True) for run in _keyed_runs(batches, result))
-    result.add("matched", write_rows(images, MATCHED, path, result))
+    result.add("matched", write_image_rows(images, MATCHED, path, result))
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,10 @@ class ImageGrouping:
     def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         """Write the images of a task."""
         images = images_of(buckets, self.max_texts, result)
-        result.add("matched", write_rows(images, MATCHED, self.folder / f"{task:05d}.parquet", result))
+        result.add("matched", write_image_rows(images, MATCHED, self.folder / f"{task:05d}.parquet", result))
 
 
-def write_rows(rows: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, result: TaskResult) -> int:
+def write_image_rows(rows: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, result: TaskResult) -> int:
     """Write a Parquet file of rows about images; add its checksum to `result`, and return the number of its rows."""
     with part_writer(path, schema, MATCHED_ROW_GROUP) as writer:
         for batch in rows:

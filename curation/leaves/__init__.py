@@ -21,7 +21,7 @@ HOOKS = {
         "alignment": "curation.leaves.report_sections.alignment:find",
         "tokens": "curation.leaves.report_sections.text_sections:find_tokens",
     },
-    # Steps of the gate, in their order: functions of GateOptions that return a `gate.steps.Step`, or None if it is not
+    # Steps of the gate, in their order: functions of GateOptions that return a `gate.step.Step`, or None if it is not
     # asked for.
     "clip_curation.gate_steps": {
         "captions": "curation.leaves.gate.match_captions:find",

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.image_ids import KEY, KEY_NAMES, key_columns, spelled, uid_hashes
-from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pairs_of, write_rows
+from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pairs_of, write_image_rows
 from curation.joins.image_tables import ImageTable, opened
 from curation.joins.uid_join import ROWS, grouped, read_images, spread_keys
 from curation.leaves.annotations.clusters import named, table_in
@@ -144,7 +144,7 @@ def _rewrite(_: int, item: tuple[OwnFile, OwnFile | None], result: TaskResult, f
 def _write_copies(task: int, buckets: Iterator[Rows], result: TaskResult, folder: StepFolder, max_texts: int) -> None:
     """Write the images that stay for copies, each with the texts of all its copies."""
     path, grouped = folder.path / f"copies-{task:05d}.parquet", TaskResult()
-    result.add("passed", write_rows(images_of(buckets, max_texts, grouped), MATCHED, path, result))
+    result.add("passed", write_image_rows(images_of(buckets, max_texts, grouped), MATCHED, path, result))
     for language, texts in grouped.by_language("language.matched").items():
         result.add("texts", -texts, language)  # kept texts are not removed
 
@@ -240,7 +240,7 @@ def _write_mark_files(task: int, buckets: Iterator[Rows], result: TaskResult, fo
     """Write the marks of a task to one file for each file of images that has copies; tally them as `copies`."""
     rows = in_order(buckets)
     for number in rows.files():
-        result.add("copies", write_rows(rows.rest_of(number), MARKS, folder / f"{number}.parquet", result))
+        result.add("copies", write_image_rows(rows.rest_of(number), MARKS, folder / f"{number}.parquet", result))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from curation.exclusion.lists import hosts, registered_domain
 from curation.image_ids import KEY, KEY_NAMES, key_columns, uid_hashes
-from curation.images.grouping import write_rows
+from curation.images.grouping import write_image_rows
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import OF_DOMAINS
 from curation.leaves.gate.step import RemovalByRows, Rewriting, Step, StepFolder
@@ -187,5 +187,5 @@ def _write_texts(number: int, rows: RowStream, folder: Path, names: Sequence[str
     result = TaskResult()
     if held := [batch["hash"].to_numpy() for batch in rows.rest_of(number)]:
         hashes = pa.RecordBatch.from_arrays([pa.array(np.unique(np.concatenate(held)))], schema=_OF_FILE)
-        write_rows([hashes], _OF_FILE, folder / names[number], result)
+        write_image_rows([hashes], _OF_FILE, folder / names[number], result)
     return result
