@@ -12,8 +12,8 @@ HOOKS = {
         "gate": "curation.leaves.gate.options",
         "alignment": "curation.leaves.report_sections.alignment",
     },
-    # Who observes a run, by the name under which run.json has what was seen: as `run.request.Finds`, in the order of
-    # the report.
+    # Who observes a run, by the name under which run.json has what was seen: functions of Options that return a
+    # `run.request.Observer`, or None if it is not asked for, in the order of the report.
     "clip_curation.report_sections": {
         "doubtful": "curation.leaves.report_sections.text_sections:find_doubtful",
         "gate_removed": "curation.leaves.report_sections.text_sections:find_removed",

@@ -27,7 +27,7 @@ from metadata.config import MetadataConfig
 from metadata.entries import Entries, FilesOfLanguages
 from runtime.engine import Engine
 from runtime.errors import InputError, require_inputs, require_several, typed
-from runtime.packages import has, hooks
+from runtime.packages import hooks
 from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile
 from runtime.tallies import TaskResult
@@ -277,21 +277,12 @@ class Observation:
     run: Run
 
 
-class Observer(Protocol):
-    """Observes the images before balancing, and the manifest."""
-
-    def observe(self, seen: Observation) -> Observed:
-        """Return the observer's entry of run.json and its section of the report."""
-
-
-class Finds(Protocol):
-    """A function that returns the observer that options ask for, with its files found, or None if they ask for none."""
-
-    def __call__(self, options: Options) -> Observer | None: ...
+# Observes the images before balancing, and the manifest; returns its entry of run.json and its section of the report.
+Observer = Callable[[Observation], Observed]
 
 
 def observers(options: Options) -> dict[str, Observer]:
-    """Return the observers that the options of a run ask for, by name."""
-    available, expected = hooks("clip_curation.report_sections"), "an object with the method observe"
-    asked = {name: hook.find(options, has("observe"), expected) for name, hook in available.items()}
+    """Return the observers that the options of a run ask for, by name; a hook is a function of the options."""
+    available, expected = hooks("clip_curation.report_sections"), "a function of what a run has seen"
+    asked = {name: hook.find(options, callable, expected) for name, hook in available.items()}
     return {name: observer for name, observer in asked.items() if observer is not None}

@@ -160,7 +160,7 @@ class Steps:
             **counted.gated,
         )
         seen = Observation(self._context, images.files, output.files("curated"), run)
-        observed = {name: observer.observe(seen) for name, observer in self.request.observers.items()}
+        observed = {name: observer(seen) for name, observer in self.request.observers.items()}
         output.write_results(replace(run, observed=observed), counted.balance.rates, self.progress.times())
 
     def _match_inputs(self) -> TaskResult:

@@ -11,7 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from curation.leaves.clustering.clip_cluster import render as clusters_page
-from curation.leaves.report_sections.text_sections import ShapeObserver, removed_section, thinned
+from curation.leaves.report_sections.text_sections import observe_shape, removed_section, thinned
 from curation.report.facts import Observed
 from curation.report.page import write_report
 from curation.run.request import Observation
@@ -93,7 +93,7 @@ def with_sections():
     long = {"text": "W" * 300, "url": f"http://a.example/{'x' * 400}", "step": "conditions", "rule": "x" * 90}
     gone = row(entries=[], **long)
     removed = removed_section([gone, gone], thinned(20 * run.counts.values, run), run)
-    shape = ShapeObserver().observe(Observation(None, [], [], run))
+    shape = observe_shape(Observation(None, [], [], run))
     return replace(run, observed={"shape": shape, "gate_removed": Observed(section=removed)}), rates
 
 

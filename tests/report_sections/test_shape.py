@@ -8,7 +8,7 @@ import pytest
 
 from curation.balancing.thresholds import Thresholds
 from curation.config import CurationConfig
-from curation.leaves.report_sections.text_sections import ShapeObserver, shape_of, shape_of_run
+from curation.leaves.report_sections.text_sections import observe_shape, shape_of, shape_of_run
 from curation.report.facts import Observed
 from curation.run.request import Observation
 from tests.report.runs import finished, nothing_read, page, tallies
@@ -20,7 +20,7 @@ def test_the_shape_is_that_of_the_definition():
 
 
 def observed(run):
-    return ShapeObserver().observe(Observation(None, [], [], run))
+    return observe_shape(Observation(None, [], [], run))
 
 
 def test_it_is_that_of_english():

@@ -26,7 +26,7 @@ from curation.report.facts import Observed, Section
 from curation.report.language_table import aligned, named
 from curation.report.page import environment
 from curation.run.finished_run import curated_files, matched_files
-from curation.run.request import Observation, Options
+from curation.run.request import Observation, Observer, Options
 from curation.run.results import Results
 from metadata.entries import FilesOfLanguages, files_of_languages
 from metadata.languages import language
@@ -213,23 +213,20 @@ def alignment(classes: Classes, counts: dict[str, np.ndarray]) -> dict[str, Any]
     }
 
 
-@dataclass(frozen=True)
-class AlignmentObserver:
-    """Counts the classes of each language in the images that were balanced, and in the manifest."""
+def observe(seen: Observation, classes: dict[str, Classes]) -> Observed:
+    """Count the classes of each language in tasks that read the images before balancing, and the manifest.
 
-    classes: dict[str, Classes]
-
-    def observe(self, seen: Observation) -> Observed:
-        """Count in tasks that read the files; return the figures of each language and the section of the report."""
-        parts, context = {POOL: seen.images, MANIFEST: seen.manifest}, seen.context
-        figures = _counted(context.engine, parts, self.classes, context.config.rules, context.progress)
-        return Observed(figures, section(figures))
+    Return the figures of each language and the section of the report.
+    """
+    parts, context = {POOL: seen.images, MANIFEST: seen.manifest}, seen.context
+    figures = _counted(context.engine, parts, classes, context.config.rules, context.progress)
+    return Observed(figures, section(figures))
 
 
-def find(options: Options) -> AlignmentObserver | None:
+def find(options: Options) -> Observer | None:
     """Return the observer of the classes in `options`; None if there are none."""
     classes = read_classes(options.classes, options.templates)
-    return AlignmentObserver(classes) if classes else None
+    return partial(observe, classes=classes) if classes else None
 
 
 def align(engine: EngineLike, run: Results, classes: dict[str, Classes], progress: Progress | None = None) -> Figures:

@@ -16,7 +16,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from curation.config import DOUBTFUL_SCORE, ENGLISH
 from curation.report.facts import Observed, Run, Section
 from curation.report.page import environment
 from curation.run import tasks
-from curation.run.request import Observation, Options
+from curation.run.request import Observation, Observer, Options
 from curation.schemas import GATE_REMOVED, REMOVED_PART
 from runtime.draws import draws
 from runtime.engine import Engine, spread
@@ -67,63 +66,57 @@ _TRIAL += f"from {__name__} import trial; print(trial(sys.argv[2]), end='')"
 COUNTS = {"texts": ("tokens", "count"), "cut": ("cut", "sum"), "tokens": ("tokens", "sum")}  # by language
 
 
-class DoubtfulObserver:
-    """Looks for kept rows of a low language score at the beginning of the manifest, for a person to see mistakes."""
-
-    def observe(self, seen: Observation) -> Observed:
-        """Return the section of the report that shows these rows."""
-        rows = first_doubtful((batch for file in seen.manifest[:FILES] for batch in batches(file)), seen.run)
-        return Observed(section=doubtful_section(rows, seen.run))
+def observe_doubtful(seen: Observation) -> Observed:
+    """Return the section with kept rows of a low language score, of the beginning of the manifest, to see mistakes."""
+    rows = first_doubtful((batch for file in seen.manifest[:FILES] for batch in batches(file)), seen.run)
+    return Observed(section=doubtful_section(rows, seen.run))
 
 
-class ShapeObserver:
-    """Compares the counts of a run with the figures of the paper "Demystifying CLIP Data"."""
+def observe_shape(seen: Observation) -> Observed:
+    """Compare the counts of a run with the figures of the paper "Demystifying CLIP Data".
 
-    def observe(self, seen: Observation) -> Observed:
-        """Return the figures of `shape_of_run` as facts, and the report's section; without a match, neither."""
-        shape = shape_of_run(seen.run)
-        if not shape:
-            return Observed({})
-        html = environment(__package__).get_template("shape.html").render(here=shape, published=PUBLISHED)
-        return Observed(shape, Section("shape", "Beside the published pool of 1.6 billion English pairs", html))
-
-
-@dataclass(frozen=True)
-class TokensObserver:
-    """Counts kept texts, those over CONTEXT tokens, and tokens, by language."""
-
-    tokenizer: Path
-
-    def observe(self, seen: Observation) -> Observed:
-        """Count in tasks that read the manifest; return the counts of each language and the section of the report."""
-        engine = seen.context.engine
-        with seen.context.progress.stage("count tokens"):
-            counts = engine.run(seen.manifest, partial(count_tokens, tokenizer=engine.ship(self.tokenizer)))
-        by_name = {name: counts.by_language(name) for name in COUNTS}
-        codes = [code for code in seen.run.codes() if code in by_name["texts"]]
-        languages = {code: {name: values[code] for name, values in by_name.items()} for code in codes}
-        html = environment(__package__).get_template("tokens.html").render(languages=languages, most=CONTEXT)
-        facts = {"tokenizer": self.tokenizer.name, "most": CONTEXT, "languages": languages}
-        return Observed(facts, Section("tokens", f"Texts over {CONTEXT} tokens", html))
+    Return the figures of `shape_of_run` as facts, and the report's section; without a match, neither.
+    """
+    shape = shape_of_run(seen.run)
+    if not shape:
+        return Observed({})
+    html = environment(__package__).get_template("shape.html").render(here=shape, published=PUBLISHED)
+    return Observed(shape, Section("shape", "Beside the published pool of 1.6 billion English pairs", html))
 
 
-def find_doubtful(options: Options) -> DoubtfulObserver:
+def observe_tokens(seen: Observation, tokenizer: Path) -> Observed:
+    """Count kept texts, those over CONTEXT tokens, and tokens, in tasks that read the manifest.
+
+    Return the counts of each language and the section of the report.
+    """
+    engine = seen.context.engine
+    with seen.context.progress.stage("count tokens"):
+        counts = engine.run(seen.manifest, partial(count_tokens, tokenizer=engine.ship(tokenizer)))
+    by_name = {name: counts.by_language(name) for name in COUNTS}
+    codes = [code for code in seen.run.codes() if code in by_name["texts"]]
+    languages = {code: {name: values[code] for name, values in by_name.items()} for code in codes}
+    html = environment(__package__).get_template("tokens.html").render(languages=languages, most=CONTEXT)
+    facts = {"tokenizer": tokenizer.name, "most": CONTEXT, "languages": languages}
+    return Observed(facts, Section("tokens", f"Texts over {CONTEXT} tokens", html))
+
+
+def find_doubtful(options: Options) -> Observer:
     """Return the observer of doubtful rows, whatever the options."""
-    return DoubtfulObserver()
+    return observe_doubtful
 
 
-def find_shape(options: Options) -> ShapeObserver:
+def find_shape(options: Options) -> Observer:
     """Return the observer of the shape, whatever the options."""
-    return ShapeObserver()
+    return observe_shape
 
 
-def find_tokens(options: Options) -> TokensObserver | None:
+def find_tokens(options: Options) -> Observer | None:
     """Return the observer of the tokenizer in `options`; None if there is none."""
     if options.tokenizer is None:
         return None
     require_packages(["tokenizers"])
     require_tokenizer(Path(options.tokenizer))
-    return TokensObserver(Path(options.tokenizer))
+    return partial(observe_tokens, tokenizer=Path(options.tokenizer))
 
 
 def doubtful_section(rows: dict[str, list[dict[str, Any]]], run: Run) -> Section:
@@ -254,27 +247,24 @@ TOP = 20  # entries listed per language
 THINGS = {"conditions": "image", "texts": "text"}  # what rules remove, by the key of the rules in Run.gate
 
 
-@dataclass(frozen=True)
-class RemovedObserver:
-    """Shows what a gate removed; `share` is the share of removed images that was written to gate_removed/."""
+def observe_removed(seen: Observation, share: float) -> Observed:
+    """Show what a gate removed; `share` is the share of removed images that was written to gate_removed/.
 
-    share: float
-
-    def observe(self, seen: Observation) -> Observed:
-        """Return as facts `share` and, by language, the entries with few texts left; and the section of the report."""
-        engine, output = seen.context.engine, seen.context.output
-        with seen.context.progress.stage("see what the gate removed"):
-            sample, shown = output.files(REMOVED_PART), output.parts.begin("shown")
-            rows = some_of_each(engine, sample, seen.context.config.seed, shown)
-            before = tasks.count(engine, output.matched_files(), seen.run.entries, output.parts.begin("before"))
-        entries = thinned(before.values, seen.run)
-        return Observed({"share": self.share, "entries": entries}, removed_section(rows, entries, seen.run))
+    Return as facts `share` and, by language, the entries with few texts left; and the section of the report.
+    """
+    engine, output = seen.context.engine, seen.context.output
+    with seen.context.progress.stage("see what the gate removed"):
+        sample, shown = output.files(REMOVED_PART), output.parts.begin("shown")
+        rows = some_of_each(engine, sample, seen.context.config.seed, shown)
+        before = tasks.count(engine, output.matched_files(), seen.run.entries, output.parts.begin("before"))
+    entries = thinned(before.values, seen.run)
+    return Observed({"share": share, "entries": entries}, removed_section(rows, entries, seen.run))
 
 
-def find_removed(options: Options) -> RemovedObserver | None:
+def find_removed(options: Options) -> Observer | None:
     """Return the observer if the gate is to write a sample of removed images; else None."""
     share = options.gate and options.gate.keep_removed
-    return RemovedObserver(share) if share else None
+    return partial(observe_removed, share=share) if share else None
 
 
 def some_of_each(engine: Engine, files: list[OwnFile], seed: int, folder: Path) -> list[dict[str, Any]]:
