@@ -42,19 +42,15 @@ _TRIAL = "import pickle, sys; sys.path[:] = sys.argv[1].splitlines(); "
 _TRIAL += f"from {__name__} import trial; print(trial(pickle.load(sys.stdin.buffer)), end='')"
 COLUMN = "column_"  # names of columns of joined rows begin with this
 _ROWS = "rows_of_images"  # the table of the rows, and a column of it, so that it has one
-_SETTINGS = (
-    "TimeZone = 'UTC'",
-    "ieee_floating_point_ops = false",  # x / 0 is null
-    f"max_expression_depth = {MOST_DEPTH}",
-    "python_enable_replacements = false",  # else a name may be that of a variable
-    "lock_configuration = true",
-)
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,
     "memory_limit": "256MB",
     "enable_external_access": False,
     "autoload_known_extensions": False,
     "autoinstall_known_extensions": False,
+    "ieee_floating_point_ops": False,  # x / 0 is null
+    "max_expression_depth": MOST_DEPTH,
+    "python_enable_replacements": False,  # else a name may be that of a variable
 }
 _KINDS = frozenset(  # classes of nodes that depend on nothing but a row
     "BETWEEN CASE CAST COLLATE COLUMN_REF COMPARISON CONJUNCTION CONSTANT FUNCTION LAMBDA OPERATOR TYPE".split()
@@ -174,7 +170,7 @@ def _connection() -> duckdb.DuckDBPyConnection:
     import duckdb
 
     connection = duckdb.connect(":memory:", config=_CONFIG)
-    for setting in _SETTINGS:
+    for setting in ("TimeZone = 'UTC'", "lock_configuration = true"):
         connection.execute(f"SET GLOBAL {setting}")  # of all cursors
     return connection
 
