@@ -84,13 +84,8 @@ def read_images(number: int, file: OwnFile, tallies: Tallies, *more: str) -> Row
 def grouped(buckets: Iterable[Rows]) -> Iterator[tuple[pa.RecordBatch, Groups]]:
     """Yield the rows of each bucket, and their groups; in a large bucket, equal rows are merged."""
     for bucket in buckets:
-        rows = _together(bucket)
+        rows = pa.concat_batches(gather_reduced(bucket, _distinct, BUCKET_BYTES))  # one key may have millions of rows
         yield rows, Groups.of(rows)
-
-
-def _together(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
-    """Return all rows as one batch; if there are many, without duplicates: one key may have millions of rows."""
-    return pa.concat_batches(gather_reduced(batches, _distinct, BUCKET_BYTES))
 
 
 def _distinct(held: list[pa.RecordBatch]) -> pa.RecordBatch:

@@ -289,7 +289,13 @@ def names_of(run: Results, table: str | Path | None = None) -> Names:
         )
     first = run.facts["languages"][ENGLISH if ENGLISH in codes else codes[0]]["t"]
     names = {code: rows.get(code, {}).get("name") or code for code in codes}
-    return _usable(Names(several[0] if several else str(first), names))
+    t = several[0] if several else str(first)
+    unfit = next((part for part in (*names.values(), t) if not _NAME.fullmatch(part)), None)
+    if unfit is not None:
+        raise InputError(f"{unfit!r} cannot be part of a file's name; give letters, digits, '.', '_' and '-'")
+    if len({*names.values()}) < len(names):
+        raise InputError("two languages have one name; a loader tells lists by their names: give each its own")
+    return Names(t, names)
 
 
 def member(number: int, key: str, value: Any) -> bytes:
@@ -357,12 +363,3 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
     if rows and not set(rows[0]) <= set(COLUMNS) or any("language" not in row for row in rows):
         raise InputError(f"{path} has the columns {quoted_names([*rows[0]])}; give {', '.join(COLUMNS)}")
     return {row["language"]: {"name": row.get("name", ""), "t": row.get("t", "")} for row in rows}
-
-
-def _usable(names: Names) -> Names:
-    unfit = next((part for part in (*names.of.values(), names.t) if not _NAME.fullmatch(part)), None)
-    if unfit is not None:
-        raise InputError(f"{unfit!r} cannot be part of a file's name; give letters, digits, '.', '_' and '-'")
-    if len({*names.of.values()}) < len(names.of):
-        raise InputError("two languages have one name; a loader tells lists by their names: give each its own")
-    return names
