@@ -22,7 +22,7 @@ from curation.config import ASSUMED_TAIL_SHARE, ENGLISH, SIZE_PROBES, CurationCo
 from curation.schemas import COUNTS, ENTRY_IDS
 from metadata.entries import Entries
 from runtime.arrow import parts
-from runtime.errors import InputError, require_integer, typed
+from runtime.errors import InputError, quoted, require_integer, typed
 from runtime.storage.atomic import read_json
 from runtime.storage.own_files import OwnFile, intact, refusing
 from runtime.storage.parquet import open_parquet, write_tables
@@ -132,7 +132,7 @@ class CountedEntries:
             except FileNotFoundError as error:
                 raise InputError(f"no counts at {path}; give the counts.parquet of a finished run") from error
         if digest is not None:
-            _require_digest(counted.digest, digest, "the entries")
+            _require_digest(counted.digest, digest, "the entries", f"the counts at {path}")
         return counted
 
     @property
@@ -172,10 +172,10 @@ class CountedEntries:
         return cls(rows, languages, stated[b"digest"].decode())
 
 
-def _require_digest(counts_digest: str, digest: str, owner: str) -> None:
+def _require_digest(counts_digest: str, digest: str, owner: str, counts: str = "these counts") -> None:
     if digest != counts_digest:
         raise InputError(
-            f"these counts belong to metadata {counts_digest}, {owner} to metadata {digest}; "
+            f"{counts} belong to metadata {quoted(counts_digest)}, {owner} to metadata {quoted(digest)}; "
             "use the metadata that the texts were matched with, or match again"
         )
 
