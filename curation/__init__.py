@@ -7,7 +7,7 @@ finished run, and `BalancedDataset` balances while a model trains. The other nam
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from runtime.packages import provide_hooks
+from runtime import provide_hooks
 
 if TYPE_CHECKING:
     from curation import dataframes as dataframes

@@ -6,7 +6,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from runtime.packages import provide_hooks
+from runtime import provide_hooks
 from runtime.programs import Program
 
 if TYPE_CHECKING:

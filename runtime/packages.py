@@ -17,11 +17,11 @@ from importlib.util import find_spec
 from inspect import signature
 from typing import Any
 
+from runtime import hook_providers
 from runtime.errors import InputError
 
 PROJECT = "clip-curation"
 UPLOADS = "clip_curation.uploads", "add", "require", "upload"  # the hook of uploads, and the functions of its modules
-_providers: set[str] = set()  # modules with tables HOOKS
 
 try:
     __version__ = version(PROJECT)
@@ -153,15 +153,10 @@ def has(*names: str) -> Callable[[Any], bool]:
     return lambda instance: all(callable(getattr(instance, name, None)) for name in names)
 
 
-def provide_hooks(module: str) -> None:
-    """Let hooks have this project's objects that the table HOOKS of a module locates, by group and name."""
-    _providers.add(module)
-
-
 def own_hooks(group: str) -> dict[str, str]:
     """Return the location, as `module:object`, of each of this project's objects on a hook, by name."""
     hooks_of_group: dict[str, str] = {}
-    for module in sorted(_providers):
+    for module in sorted(hook_providers):
         hooks_of_group |= import_module(module).HOOKS.get(group, {})
     return hooks_of_group
 

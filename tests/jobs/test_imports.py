@@ -8,6 +8,7 @@ import pytest
 from tests.support.checkout import ROOT, commands
 
 LATER = {"PIL", "ahocorasick", "chardet", "fasttext", "metadata.pipeline", "pandas", "pyspark", "torch"}
+FIRST = {"csv", "dataclasses", "difflib", "importlib.metadata", "inspect", "json", "runtime.errors", "runtime.packages"}
 
 
 COMMANDS = [each for each in commands().values() if each != "metadata.commands"]
@@ -17,6 +18,13 @@ COMMANDS = [each for each in commands().values() if each != "metadata.commands"]
 def test_a_command_starts_without_what_takes_long_to_import(name):
     code = f"import sys, runtime.without_pandas, {name}; print(sorted({LATER!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", ["curation.commands", "metadata"])
+def test_hardly_anything_is_imported_before_ctrl_c_is_answered(module):
+    code = f"import {module}, sys; print(sorted({FIRST!r} & {{*sys.modules}}))"
+    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
