@@ -290,7 +290,9 @@ def _full_path(system: AbstractFileSystem, name: str, path: str) -> str:
     if isinstance(system, LocalFileSystem):
         return name
     link, mark, rest = path.partition("::")  # zip://member::archive.zip
-    return hidden(system.unstrip_protocol(name) + (mark + rest if "://" in link else ""))
+    # For fsspec 2025.9, all of HTTP has the protocol of the first URL that was opened.
+    url = name if "://" in name else system.unstrip_protocol(name)
+    return hidden(url + (mark + rest if "://" in link else ""))
 
 
 @dataclass(frozen=True)

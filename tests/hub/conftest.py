@@ -14,11 +14,12 @@ def running_hub(tmp_path_factory):
         patch.setenv("HF_HUB_DISABLE_XET", "1")
         patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hf")))
         patch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
-        # Where the client was imported before, it has taken the addresses of the real Hub.
+        # Where the client was imported before, it has taken the addresses of the real Hub, or stays offline.
         patch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
         template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
         patch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
         patch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
         yield hub
 
 

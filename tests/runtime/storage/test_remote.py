@@ -58,6 +58,13 @@ def test_a_file_that_is_closed_is_not_opened_again(server):
     assert begun == [1]
 
 
+def test_files_by_http_are_read_after_files_by_https(server, monkeypatch):
+    monkeypatch.setattr("fsspec.implementations.http.HTTPFileSystem.protocol", "https")  # as fsspec 2025.9 sets it
+    (source,) = find([server.serve("/a.jsonl", Ranged(LINES, []))])
+    assert source.path.startswith("http://")
+    assert len(contents(source)[0]) == 4000
+
+
 def test_a_file_that_never_failed_has_no_retries(server):
     (source,) = find([server.serve("/a.jsonl", Ranged(LINES))])
     assert contents(source)[1] == {"files": 1, "records": 4000, "pairs": 4000}
