@@ -220,7 +220,7 @@ def test_open_clip_s_program_learns_from_tars_with_two_captions_a_picture(captio
     assert len(found) == len({*found})
     assert {*found} == there & {*curated}
     require_shares(texts_in(written))
-    (line,) = re.findall(r"    python -m open_clip_train.main (.*\n.*)\n", PAGE.read_text("utf-8"))
+    (line,) = re.findall(r"^python -m open_clip_train.main (.*\n.*)\n", PAGE.read_text("utf-8"), re.M)
     own = {"{00000..00003}": "00000", "ViT-B-32": "tiny", "256": "16", "workers 4": "workers 0", "epochs 4": "epochs 5"}
     for theirs, ours in own.items():
         line = line.replace(theirs, ours)

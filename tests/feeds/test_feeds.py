@@ -216,7 +216,7 @@ def test_the_page_on_feeding_training_runs_from_top_to_bottom(web, download, off
         if words[0] == "clip-export":
             job.main(words[1:])
     for block in blocks("python"):
-        if "import StreamingDataLoader" not in block:
+        if "from streaming import" not in block:
             exec(block, {})
         elif streaming.is_installed():
             streaming.printed(streaming.start(block, tmp_path))

@@ -22,8 +22,10 @@ def kept(hub, tmp_path):  # noqa: F811
     return pq.read_table(run / "curated").to_pylist()
 
 
-def test_an_upload_is_read_as_a_stream(kept):
+def test_an_upload_is_read_as_a_stream(hub, kept, monkeypatch):  # noqa: F811
     datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr("datasets.config.HF_ENDPOINT", hub.url)  # it may have been imported before, to stay offline
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", False)
     rows = [*datasets.load_dataset("o/made", split="train", streaming=True)]
     assert sorted(row["uid"] for row in rows) == sorted(row["uid"] for row in kept)
     assert {"url", "text", "language"} <= {*rows[0]}
