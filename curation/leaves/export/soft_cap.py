@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,7 @@ class SoftCap:
         clocks = Clocks(float(self.penalty), self.decay, greatest)
         with folder.progress.stage("find the last draw"):
             last = clocks.last(folder.engine, logits, self.draws, folder.parts.begin("times"))
-        drawn = folder.each_file("draw images", logits, DrawnImages(clocks, last), WEIGHTS)
+        drawn = folder.each_file("draw images", logits, partial(_write_drawn, clocks=clocks, last=last), WEIGHTS)
         return SoftCapDraw(written_files(folder.path, drawn.files), without, not_finite)
 
 
@@ -169,22 +170,14 @@ def _write_logits(
     return result
 
 
-@dataclass(frozen=True)
-class DrawnImages:
-    """Writes the images that are drawn up to the draw `last`."""
-
-    clocks: Clocks
-    last: LastDraw
-
-    def __call__(self, file: OwnFile, made: Made) -> None:
-        """Write the images in a file of LOGITS that are drawn, as rows of WEIGHED, up to the last draw."""
-        name = file.path.name
-        with part_writer(made.path(WEIGHTS, name), WEIGHED, GROUP_ROWS) as writer:
-            for uids, number in self.clocks.drawn(file, self.last):
-                is_drawn = pa.array(number > 0)
-                rows = pa.RecordBatch.from_arrays([uids, pa.array(number)], schema=WEIGHED)
-                writer.write(rows.filter(is_drawn))
-        made.wrote(WEIGHTS, name, writer.checksum)
+def _write_drawn(file: OwnFile, made: Made, clocks: Clocks, last: LastDraw) -> None:
+    """Write the images in a file of LOGITS that are drawn up to the draw `last`, as rows of WEIGHED."""
+    name = file.path.name
+    with part_writer(made.path(WEIGHTS, name), WEIGHED, GROUP_ROWS) as writer:
+        for uids, number in clocks.drawn(file, last):
+            rows = pa.RecordBatch.from_arrays([uids, pa.array(number)], schema=WEIGHED)
+            writer.write(rows.filter(pa.array(number > 0)))
+    made.wrote(WEIGHTS, name, writer.checksum)
 
 
 @dataclass(frozen=True)
@@ -211,11 +204,11 @@ class Clocks:
         pass before, until that interval holds few times. Times that are equal in all bits are sorted by uid, and then
         by number.
         """
-        low, high = self._expected(FileSums(self.distances, make_folder(folder / "distances")).of(engine, files), draws)
+        low, high = self._expected(_summed(engine, files, self.distances, folder / "distances"), draws)
         while True:
             shift = max(0, (high - low).bit_length() - BINS.bit_length() + 1)
             times = Interval(self, low, high, shift)
-            until = np.cumsum(FileSums(times.counted, make_folder(folder / f"{low}-{high}")).of(engine, files))
+            until = np.cumsum(_summed(engine, files, times.counted, folder / f"{low}-{high}"))
             at = int(np.searchsorted(until, draws))
             if at == 0:
                 low = 1  # 1 is before any time
@@ -313,23 +306,20 @@ class Interval:
         return result
 
 
-@dataclass(frozen=True)
-class FileSums:
-    """Sums the arrays that `count` returns for files; each task writes its own sum to `folder`."""
+def _summed(
+    engine: Engine, files: Sequence[OwnFile], count: Callable[[OwnFile], np.ndarray], folder: Path
+) -> np.ndarray:
+    """Return the sum of the arrays that `count` returns for files; each task writes its own sum to `folder`."""
+    write = partial(_write_sum, count=count, folder=make_folder(folder))
+    sums = engine.run([*enumerate(spread(files, engine))], write)
+    return np.sum([read_table(file)["number"] for file in written_files(folder, sums.files)], axis=0)
 
-    count: Callable[[OwnFile], np.ndarray]
-    folder: Path
 
-    def of(self, engine: Engine, files: Sequence[OwnFile]) -> np.ndarray:
-        """Return the sum over all files."""
-        sums = engine.run([*enumerate(spread(files, engine))], self.write)
-        return np.sum([read_table(file)["number"] for file in written_files(self.folder, sums.files)], axis=0)
-
-    def write(self, numbered: tuple[int, list[OwnFile]]) -> TaskResult:
-        """Write the sum over some files."""
-        number, files = numbered
-        total = np.sum([self.count(file) for file in files], axis=0)
-        return write_rows(self.folder / f"{number:05d}.parquet", SUMS, GROUP_ROWS, [pa.record_batch([total], SUMS)])
+def _write_sum(numbered: tuple[int, list[OwnFile]], count: Callable[[OwnFile], np.ndarray], folder: Path) -> TaskResult:
+    """Write the sum over some files."""
+    number, files = numbered
+    total = np.sum([count(file) for file in files], axis=0)
+    return write_rows(folder / f"{number:05d}.parquet", SUMS, GROUP_ROWS, [pa.record_batch([total], SUMS)])
 
 
 def _solved(times: Callable[[float], float], wanted: float) -> float:
