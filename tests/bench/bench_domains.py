@@ -13,14 +13,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.domains import BATCH_ROWS, _pass_on, _send, _write
+from curation.leaves.domains import BATCH_ROWS, _of_domains, _read_hosts, _write_domains
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import TaskResult
 
 SUFFIXES = ("com", "org", "co.uk", "de", "github.io", "com.br")
 URL = pa.schema([pa.field("url", pa.string())])
-FILE_ROWS, DOMAINS, BUCKETS = 1_000_000, 300_000, 16
+FILE_ROWS, DOMAINS = 1_000_000, 300_000
 
 
 @contextmanager
@@ -48,18 +48,19 @@ def main(urls: int = 10_000_000) -> None:
     with TemporaryDirectory() as folder:
         write_urls(Path(folder), urls)
         files = own_files(Path(folder), None, "")
-        list(_send(files[:1], TaskResult(), "url", BUCKETS))  # kernels are compiled
+        list(_read_hosts(0, files[0], TaskResult(), "url"))  # kernels are compiled
         with timed("column read", urls):
             for file in files:
                 for _ in batches(file, BATCH_ROWS, ["url"]):
                     pass
-        with timed("column read, hosts grouped, sent", urls):
-            hosts = [block.data for file in files for block in _send([file], TaskResult(), "url", BUCKETS)]
+        with timed("column read, hosts grouped", urls):
+            hosts = [rows for file in files for rows in _read_hosts(0, file, TaskResult(), "url")]
         with timed("domains of hosts", urls):
-            found = [block.data for block in _pass_on(0, iter(hosts), TaskResult(), BUCKETS)]
+            found = list(_of_domains(0, iter([hosts]), TaskResult()))
         with timed("domains written", urls):
             (Path(folder) / "out").mkdir()
-            tallies = _write(0, iter(found), Path(folder) / "out")
+            tallies = TaskResult()
+            _write_domains(0, iter([found]), tallies, Path(folder) / "out")
         print(f"{tallies['domains']:,} domains of {tallies['images']:,} URLs")
 
 
