@@ -12,15 +12,16 @@ and the sum of results. Both engines give the same rows to a task, in any order.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
 from runtime.buckets import Block, Keys, Packer, by_bucket, unpack
-from runtime.engine import Engine, Relay
+from runtime.engine import Engine, Stage
 from runtime.partitioning import MOST_BUCKETS, items_by_task
 from runtime.tallies import TaskResult
 
@@ -87,15 +88,16 @@ class Grouping:
 
 def cogroup(engine: Engine, sides: Sequence[Side], *stages: Grouping) -> TaskResult:
     """Take the rows of all sides through the stages; return the sum of the results of all tasks."""
-    first, last = stages[0], stages[-1]
+    first = stages[0]
     items = [
         [(side, number, of_side.files[number]) for number in numbers]
         for side, of_side in enumerate(sides)
         for numbers in _shares(of_side, first.buckets)
     ]
-    relays = [Relay(_Pass(stage, after), stage.tasks) for stage, after in pairwise(stages)]
     send = _Send(tuple(replace(side, files=()) for side in sides), first)
-    return engine.exchange(items, send, _Receive(last), last.tasks, relays)
+    after_each = [*stages[1:], None]
+    running = [Stage(_RunStage(stage, after), stage.tasks) for stage, after in zip(stages, after_each, strict=True)]
+    return engine.exchange(items, send, running)
 
 
 def _shares(side: Side, buckets: int) -> list[list[int]]:
@@ -110,7 +112,7 @@ class _Send:
     sides: Sequence[Side]
     stage: Grouping
 
-    def __call__(self, files: list[tuple[int, int, Any]], result: TaskResult) -> Iterator[Block]:
+    def __call__(self, _: int, files: list[tuple[int, int, Any]], result: TaskResult) -> Iterator[Block]:
         number_of_side = files[0][0]
         side = self.sides[number_of_side]
         rows: Any = chain.from_iterable(side.read(number, file, result, *side.more) for _, number, file in files)
@@ -119,27 +121,18 @@ class _Send:
 
 
 @dataclass(frozen=True)
-class _Pass:
-    """Runs a task of a stage, and yields its rows in blocks for the stage `after` it."""
+class _RunStage:
+    """Runs a task of a stage, and yields its rows in blocks for the stage `after` it; rows of the last go nowhere."""
 
     stage: Grouping
-    after: Grouping
+    after: Grouping | None
 
-    def __call__(self, task: int, blocks: Iterator[bytes], result: TaskResult) -> Iterator[Block]:
-        return self.after.packed(self.stage.run(task, blocks, result))
-
-
-@dataclass(frozen=True)
-class _Receive:
-    """Runs a task of the last stage, whose rows go nowhere, and returns its result."""
-
-    stage: Grouping
-
-    def __call__(self, task: int, blocks: Iterator[bytes]) -> TaskResult:
-        result = TaskResult()
-        for _ in self.stage.run(task, blocks, result):
-            pass
-        return result
+    def __call__(self, task: int, blocks: Iterable[bytes], result: TaskResult) -> Iterator[Block]:
+        rows = self.stage.run(task, blocks, result)
+        if self.after:
+            yield from self.after.packed(rows)
+        else:
+            deque(rows, maxlen=0)
 
 
 def _completed(rows: pa.RecordBatch | Block, schema: pa.Schema, side: int) -> pa.RecordBatch | Block:

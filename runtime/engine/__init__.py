@@ -11,7 +11,7 @@ import math
 import os
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, cast
@@ -31,18 +31,17 @@ if TYPE_CHECKING:
 FEW = 256  # items whose results the driver adds up one by one; those of more items are added up in parts
 
 Item = TypeVar("Item")
-Send = Callable[[Any, TaskResult], Iterator[Block]]
-Receive = Callable[[int, Iterator[bytes]], TaskResult]
+RunTask = Callable[[int, Any, TaskResult], Iterable[Block] | None]  # yields blocks, given a task's number and its input
 Numbered = tuple[int, TaskResult]  # the index of an item among all, and the result of its task
 
 
-class Relay(NamedTuple):
-    """A stage between senders and receivers, of `partitions` tasks: each gets a partition's blocks and sends blocks on.
+class Stage(NamedTuple):
+    """A stage of an exchange, of `partitions` tasks: each gets a partition's blocks, and sends on to the next stage.
 
-    `pass_on(partition, blocks, result)` yields the blocks to send on.
+    `run(partition, blocks, result)` yields the blocks to send on; that of the last stage yields none.
     """
 
-    pass_on: Callable[[int, Iterator[bytes], TaskResult], Iterator[Block]]
+    run: RunTask
     partitions: int
 
 
@@ -72,14 +71,11 @@ class Engine(Protocol):
         time than a task takes to start.
         """
 
-    def exchange(
-        self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
-    ) -> TaskResult:
-        """Send the blocks of all items to partitions; return the sum of the results of senders, relays and receivers.
+    def exchange(self, items: list[Any], send: RunTask, stages: Sequence[Stage]) -> TaskResult:
+        """Send the blocks of all items through the stages; return the sum of the results of all tasks.
 
-        `send(item, result)` yields the blocks of an item; each block must be of at least as many buckets as there are
-        partitions. `receive(partition, blocks)` is called for each partition with its blocks, in any order, and returns
-        its result. Blocks pass through the `relays`, if any, on the way.
+        `send(number, item, result)` yields the blocks of an item; each block must be of at least as many buckets as the
+        stage that it is sent to has partitions. Each partition's task is called, in any order, even without blocks.
         """
 
     def ship(self, source: Path) -> Shipped:

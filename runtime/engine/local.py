@@ -15,16 +15,16 @@ import signal
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing import forkserver, resource_tracker, spawn
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import cloudpickle
 import numpy as np
@@ -32,7 +32,7 @@ import numpy as np
 from runtime import engine
 from runtime.arrow import ALLOCATORS
 from runtime.buckets import Block
-from runtime.engine import Numbered, Receive, Relay, Send
+from runtime.engine import Numbered, RunTask, Stage
 from runtime.errors import MOST_CORES, InputError, name_flags, require_integer, without_secrets
 from runtime.interrupts import postponed
 from runtime.progress import Progress, advance, advanced, current, running, visible
@@ -81,23 +81,23 @@ class Local:
         self, items: list[Any], function: Callable[[Any], TaskResult], tasks_per_core: int | None = None
     ) -> TaskResult:
         """Call `function(item)` for each item; return the sum of the results."""
-        return self._summed(items, _Calling(function), Sums(len(items)))
+        sums = Sums(len(items))
+        for numbered in self._each(items, _Calling(function)):
+            sums.add(numbered)
+        return sums.total()
 
-    def exchange(
-        self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
-    ) -> TaskResult:
-        """Send the blocks of all items to partitions, through files; return the sum of all results."""
-        bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)
-        sums = Sums(first + sum(bounds))
+    def exchange(self, items: list[Any], send: RunTask, stages: Sequence[Stage]) -> TaskResult:
+        """Send the blocks of all items through the stages, in files; return the sum of all results."""
+        tasks = [*(stage.partitions for stage in stages), 0]
+        sums, first, inputs = Sums(len(items) + sum(tasks)), 0, cast("Sequence[Any]", items)
         with scratch() as folder:
-            sending = _Sending(send, make_folder(folder / "0"), bounds[0])
-            blocks = _gathered(self._each(items, sending), bounds[0], sums)
-            for number, relay in enumerate(relays, 1):
-                passing = _Passing(relay, first, make_folder(folder / str(number)), bounds[number])
-                blocks = _gathered(self._each(blocks, passing), bounds[number], sums)
-                remove(folder / str(number - 1))
-                first += relay.partitions
-            return self._summed(blocks, _Receiving(receive, first), sums)
+            for number, run in enumerate((send, *(stage.run for stage in stages))):
+                sending = _Sending(run, first, make_folder(folder / str(number)), tasks[number])
+                first += len(inputs)
+                inputs = _gathered(self._each(inputs, sending), tasks[number], sums)
+                if number:
+                    remove(folder / str(number - 1))
+        return sums.total()
 
     def ship(self, source: Path) -> Shipped:
         """Return a file or a folder as an artefact, which workers open where it is."""
@@ -128,11 +128,6 @@ class Local:
         # If a pool is not closed, Python closes it at exit, which may fail and print a trace.
         with suppress(Exception):
             self.close()
-
-    def _summed(self, items: Sequence[Any], call: Callable[[int, Any], Numbered], sums: Sums) -> TaskResult:
-        for numbered in self._each(items, call):
-            sums.add(numbered)
-        return sums.total()
 
     def _each(self, items: Sequence[Any], call: Call) -> Iterator[Any]:
         """Yield what `call(place, item)` returns for each item, in any order; `place` is the item's index."""
@@ -205,19 +200,19 @@ class WorkerLost(OSError):
     """Processes of this machine were killed, by the system or by a person."""
 
 
-class Blocks(NamedTuple):
-    """The blocks for one partition in one file: the offset and the size of each block in bytes."""
+@dataclass(frozen=True)
+class Partition:
+    """The blocks for one partition: for each file, int64[block, 3] with the offset and the size of each block last."""
 
-    path: Path
-    begins: np.ndarray
-    sizes: np.ndarray
+    files: list[tuple[Path, np.ndarray]] = field(default_factory=list)
 
-    def read(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[bytes]:
         """Yield the bytes of each block."""
-        with self.path.open("rb", buffering=0) as file:
-            for begin, size in zip(self.begins.tolist(), self.sizes.tolist(), strict=True):
-                file.seek(begin)
-                yield file.read(size)
+        for path, blocks in self.files:
+            with path.open("rb", buffering=0) as file:
+                for _, begin, size in blocks.tolist():
+                    file.seek(begin)
+                    yield file.read(size)
 
 
 class _Sent(NamedTuple):
@@ -253,20 +248,19 @@ class Sums:
         return engine.in_order(self._added)
 
 
-def _gathered(sent: Iterator[_Sent], partitions: int, sums: Sums) -> list[list[Blocks]]:
-    """Return for each partition its blocks, one Blocks per file, after all senders end; add their results to `sums`."""
+def _gathered(sent: Iterator[_Sent], partitions: int, sums: Sums) -> list[Partition]:
+    """Return the blocks of each partition after all senders end; add their results to `sums`."""
     by_file: dict[Path, list[np.ndarray]] = {}
     for message in sent:
         by_file.setdefault(message.path, []).append(message.blocks)
         sums.add(message.numbered)
-    gathered: list[list[Blocks]] = [[] for _ in range(partitions)]
+    gathered = [Partition() for _ in range(partitions)]
     for path, parts in by_file.items():
         blocks = np.concatenate(parts)
         blocks = blocks[np.argsort(blocks[:, 0], kind="stable")]
         bounds = np.searchsorted(blocks[:, 0], np.arange(partitions + 1))
         for partition in np.flatnonzero(np.diff(bounds)).tolist():
-            of_partition = blocks[bounds[partition] : bounds[partition + 1]]
-            gathered[partition].append(Blocks(path, of_partition[:, 1], of_partition[:, 2]))
+            gathered[partition].files.append((path, blocks[bounds[partition] : bounds[partition + 1]]))
     return gathered
 
 
@@ -282,44 +276,23 @@ class _Calling:
 
 @dataclass(frozen=True)
 class _Sending:
-    """Writes the blocks of an item for each of `partitions` tasks to a file in `folder`."""
+    """Runs a task of an exchange, and writes its blocks for each of `partitions` tasks to a file in `folder`.
 
-    send: Send
+    `first` tasks were numbered before those of its stage.
+    """
+
+    run: RunTask
+    first: int
     folder: Path
     partitions: int
 
     def __call__(self, place: int, item: Any) -> _Sent:
         result = TaskResult()
-        return _Sent(*_written(self.send(item, result), self.folder, self.partitions), (place, result))
+        blocks = self.run(place, item, result) or ()
+        return _Sent(*_written(blocks, self.folder, self.partitions), (self.first + place, result))
 
 
-@dataclass(frozen=True)
-class _Passing:
-    """Runs a task of a relay, as `_Sending` does; `first` tasks were numbered before it."""
-
-    relay: Relay
-    first: int
-    folder: Path
-    partitions: int
-
-    def __call__(self, partition: int, blocks: list[Blocks]) -> _Sent:
-        result = TaskResult()
-        sent = self.relay.pass_on(partition, _read(blocks), result)
-        return _Sent(*_written(sent, self.folder, self.partitions), (self.first + partition, result))
-
-
-@dataclass(frozen=True)
-class _Receiving:
-    """Runs a task of the last stage; `first` tasks were numbered before it."""
-
-    receive: Receive
-    first: int
-
-    def __call__(self, partition: int, blocks: list[Blocks]) -> Numbered:
-        return self.first + partition, self.receive(partition, _read(blocks))
-
-
-def _written(blocks: Iterator[Block], folder: Path, partitions: int) -> tuple[Path, np.ndarray]:
+def _written(blocks: Iterable[Block], folder: Path, partitions: int) -> tuple[Path, np.ndarray]:
     """Append blocks to this process's file; return its path and int64[block, 3]: partition, offset and size."""
     path, places = folder / str(os.getpid()), list[tuple[int, int, int]]()
     with room(folder), path.open("ab") as file:
@@ -327,11 +300,6 @@ def _written(blocks: Iterator[Block], folder: Path, partitions: int) -> tuple[Pa
             places.append((block.scaled(partitions), file.tell(), len(block.data)))
             file.write(block.data)
     return path, np.array(places, np.int64).reshape(-1, 3)
-
-
-def _read(blocks: list[Blocks]) -> Iterator[bytes]:
-    for part in blocks:
-        yield from part.read()
 
 
 def _here(call: Call, place: int, item: Any) -> Any:

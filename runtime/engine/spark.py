@@ -8,11 +8,12 @@ and map them batch by batch.
 from __future__ import annotations
 
 import gc
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from runtime import engine
-from runtime.engine import Item, Numbered, Receive, Relay, Send
+from runtime.engine import Item, Numbered, RunTask, Stage
 from runtime.errors import InputError, name_flags, refusal_in, without_secrets
 from runtime.progress import Progress, advanced, current
 from runtime.redaction import learn, secret_addresses
@@ -92,23 +93,21 @@ class Spark:
         return _summed(self._numbered(items, most).map(task.call), len(items))
 
     @refusing()
-    def exchange(
-        self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
-    ) -> TaskResult:
-        """Send the blocks of all items to partitions; return the sum of all results."""
-        shared = self.session.sparkContext.broadcast((send, receive, tuple(relays), secret_addresses()))
-        bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)
-        sending = _SparkTask(shared, follow(self.session, items), bounds[0])
+    def exchange(self, items: list[Any], send: RunTask, stages: Sequence[Stage]) -> TaskResult:
+        """Send the blocks of all items through the stages; return the sum of all results."""
+        runs = (send, *(stage.run for stage in stages))
+        shared = self.session.sparkContext.broadcast((runs, secret_addresses()))
+        tasks, first = [*(stage.partitions for stage in stages), 1], len(items)
+        sending = _SparkTask(shared, follow(self.session, items), tasks[0])
         sent = self._numbered(items, len(items)).flatMap(sending.send)
-        for number, relay in enumerate(relays):
-            counter = follow(self.session, list(range(relay.partitions)))
-            passing = _SparkTask(shared, counter, bounds[number + 1], first, number)
-            sent = sent.partitionBy(relay.partitions, int).mapPartitionsWithIndex(passing.pass_on)
-            first += relay.partitions
-        receiving = _SparkTask(shared, follow(self.session, list(range(partitions))), first=first)
-        received = sent.partitionBy(partitions, int).mapPartitionsWithIndex(receiving.receive)
+        for number, stage in enumerate(stages, 1):
+            counter = follow(self.session, list(range(stage.partitions)))
+            passing = _SparkTask(shared, counter, tasks[number], first, number)
+            sent = sent.partitionBy(stage.partitions, int).mapPartitionsWithIndex(passing.pass_on)
+            first += stage.partitions
+        received = sent.map(itemgetter(1))  # the last stage sends results alone
         try:
-            return _summed(received, first + partitions)
+            return _summed(received, first)
         finally:
             # Otherwise the blocks stay on the disks until the JVM collects garbage, perhaps only after the run.
             received._jrdd.rdd().cleanShuffleDependencies(False)
@@ -181,14 +180,14 @@ def _sum(part: int, placed: Iterable[tuple[int, Numbered]]) -> Iterator[Numbered
 class _SparkTask:
     """Runs tasks of a stage, whose functions are `shared`; what it sends is for `partitions` tasks of the next stage.
 
-    `first` tasks were numbered before those of this stage; `relay` is the number of the stage among the relays.
+    `first` tasks were numbered before those of the stage `number`.
     """
 
     shared: Broadcast
     counter: Accumulator[Counter[str]]
     partitions: int = 0
     first: int = 0
-    relay: int = 0
+    number: int = 0
 
     def call(self, numbered: tuple[int, Any]) -> Numbered:
         """Call the function with an item, and return the result."""
@@ -206,42 +205,24 @@ class _SparkTask:
 
     def send(self, numbered: tuple[int, Any]) -> Iterator[Sent]:
         """Yield the blocks of an item, and its result."""
-        (number, item), (send, _, _, addresses) = numbered, self.shared.value
+        (number, item), (runs, addresses) = numbered, self.shared.value
         with counting(item, self.counter, addresses):
             result = TaskResult()
-            for block in send(item, result):
+            for block in runs[0](number, item, result) or ():
                 yield block.scaled(self.partitions), block.data
             yield number % self.partitions, (number, result)
 
     def pass_on(self, partition: int, sent: Iterable[Sent]) -> Iterator[Sent]:
-        """Yield the blocks of a partition of a relay, and the results that came with its blocks and its own."""
-        _, _, relays, addresses = self.shared.value
+        """Yield what a task of a later stage sends, and the results that came with its blocks and its own."""
+        runs, addresses = self.shared.value
         results: list[Numbered] = []
         with counting(partition, self.counter, addresses):
-            result = TaskResult()
-            blocks = _blocks(sent, results)
-            for block in relays[self.relay].pass_on(partition, blocks, result):
+            result, blocks = TaskResult(), _blocks(sent, results)
+            for block in runs[self.number](partition, blocks, result) or ():
                 yield block.scaled(self.partitions), block.data
-            _exhaust(blocks)
+            deque(blocks, maxlen=0)  # those that the task left unread: there are results among them
         for numbered in (*results, (self.first + partition, result)):
             yield numbered[0] % self.partitions, numbered
-
-    def receive(self, partition: int, sent: Iterable[Sent]) -> Iterator[Numbered]:
-        """Yield the results that came with the blocks of a partition of the last stage, and its own."""
-        _, receive, _, addresses = self.shared.value
-        results: list[Numbered] = []
-        with counting(partition, self.counter, addresses):
-            blocks = _blocks(sent, results)
-            result = receive(partition, blocks)
-            _exhaust(blocks)
-        yield from results
-        yield self.first + partition, result
-
-
-def _exhaust(blocks: Iterator[bytes]) -> None:
-    """Read the blocks that a task left unread, so that `_blocks` finds the results among them."""
-    for _ in blocks:
-        pass
 
 
 def _blocks(sent: Iterable[Sent], results: list[Numbered]) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ import json
 import sys
 from functools import partial
 
+from runtime.engine import Stage
 from runtime.engine.spark import Spark
 from runtime.session import session
 from tests.support.exchanges import receive_sizes, send_to_each
@@ -14,7 +15,7 @@ def main(megabytes: int, partitions: int) -> None:
     spark = session("exchange")
     items = spark.sparkContext.defaultParallelism
     send = partial(send_to_each, size=(megabytes << 20) // items, partitions=partitions)
-    tallies = Spark(spark).exchange(list(range(items)), send, receive_sizes, partitions)
+    tallies = Spark(spark).exchange(list(range(items)), send, [Stage(receive_sizes, partitions)])
     print(json.dumps({name: tallies[name] for name in ("sent", "bytes", "blocks", "called")}))
     spark.stop()
 

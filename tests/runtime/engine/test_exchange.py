@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from pyspark.errors import PythonException
 
-from runtime.engine import Relay
+from runtime.engine import Stage
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
 from runtime.kernel_caches import scratch_folder
@@ -94,7 +94,7 @@ def test_there_may_be_more_partitions_than_blocks_and_than_spark_writes_a_file_f
 def exchanged(engine, items: str, partitions: int, folder: Path) -> tuple[dict[str, list[str]], dict[str, float]]:
     """Return what workers received by partition, and the sums."""
     receive = partial(exchanges.receive, folder=folder)
-    tallies = engine.exchange(ITEMS[items], exchanges.send, receive, partitions)
+    tallies = engine.exchange(ITEMS[items], exchanges.send, [Stage(receive, partitions)])
     rows = {path.name: path.read_text("utf-8").splitlines() for path in folder.iterdir()}
     return rows, {name: tallies[name] for name in ("sent", "weight", "received")}
 
@@ -102,7 +102,7 @@ def exchanged(engine, items: str, partitions: int, folder: Path) -> tuple[dict[s
 @pytest.mark.slow
 def test_a_block_may_be_large(engine):
     items = [(number, LARGE) for number in range(2)]
-    tallies = engine.exchange(items, exchanges.send_large, exchanges.receive_sizes, 2)
+    tallies = engine.exchange(items, exchanges.send_large, [Stage(exchanges.receive_sizes, 2)])
     assert tallies["bytes"] == tallies["sent"] > LARGE
     assert (tallies["blocks"], tallies["called"]) == (4, 2)
 
@@ -110,32 +110,32 @@ def test_a_block_may_be_large(engine):
 def test_an_item_that_cannot_be_sent_ends_in_its_error(engine):
     items = [(number, 3) for number in range(5)]
     with pytest.raises((PythonException, JobFailed, KeyError), match="'item three is broken'"):
-        engine.exchange(items, exchanges.send_or_fail, exchanges.receive_sizes, 2)
+        engine.exchange(items, exchanges.send_or_fail, [Stage(exchanges.receive_sizes, 2)])
 
 
 @pytest.mark.slow
 def test_a_partition_that_cannot_be_received_ends_in_its_error(engine, tmp_path):
     (tmp_path / "1").touch()  # so that its file cannot be made
     with pytest.raises((PythonException, JobFailed, FileExistsError), match="FileExistsError|File exists"):
-        engine.exchange(ITEMS["few"], exchanges.send, partial(exchanges.receive, folder=tmp_path), 2)
+        engine.exchange(ITEMS["few"], exchanges.send, [Stage(partial(exchanges.receive, folder=tmp_path), 2)])
 
 
 @pytest.mark.slow
 def test_nothing_to_send_and_no_blocks_give_no_sums(engine):
-    assert engine.exchange([], exchanges.send, exchanges.receive_nothing, 2).rows() == TaskResult().rows()
+    assert engine.exchange([], exchanges.send, [Stage(exchanges.receive_nothing, 2)]).rows() == TaskResult().rows()
 
 
 def test_tallies_are_counted_where_a_receiver_takes_no_block(engine):
-    relays = [Relay(exchanges.pass_on, 2)]
-    tallies = engine.exchange(ITEMS["few"], exchanges.send, exchanges.take_nothing, 3, relays)
+    stages = [Stage(exchanges.pass_on, 2), Stage(exchanges.take_nothing, 3)]
+    tallies = engine.exchange(ITEMS["few"], exchanges.send, stages)
     sent = naive_exchange(ITEMS["few"], 3)[1]["sent"]
     assert (tallies["sent"], tallies["passed on"]) == (sent, sent)
 
 
-def test_blocks_and_tallies_pass_through_relays(engine, tmp_path):
-    relays = [Relay(exchanges.pass_on, partitions) for partitions in (5, 1)]
-    receive = partial(exchanges.receive, folder=tmp_path)
-    tallies = engine.exchange(ITEMS["few"], exchanges.send, receive, 3, relays)
+def test_blocks_and_tallies_pass_through_stages(engine, tmp_path):
+    stages = [Stage(exchanges.pass_on, partitions) for partitions in (5, 1)]
+    stages.append(Stage(partial(exchanges.receive, folder=tmp_path), 3))
+    tallies = engine.exchange(ITEMS["few"], exchanges.send, stages)
     rows, sums = naive_exchange(ITEMS["few"], 3)
     assert {path.name: path.read_text().split("\n") for path in tmp_path.iterdir()} == rows
     assert tallies["passed on"] == 2 * sums["sent"]
@@ -143,7 +143,7 @@ def test_blocks_and_tallies_pass_through_relays(engine, tmp_path):
 
 
 def test_no_block_stays_on_a_disk_once_all_were_received(engine, tmp_path):
-    engine.exchange(ITEMS["few"], exchanges.send, partial(exchanges.receive, folder=tmp_path), 3)
+    engine.exchange(ITEMS["few"], exchanges.send, [Stage(partial(exchanges.receive, folder=tmp_path), 3)])
     if isinstance(engine, Local):
         assert not [*scratch_folder().glob(f"scratch-{os.getpid()}-*/*/0")]
     elif not isinstance(engine.session, Session):  # the stand-in has no disk

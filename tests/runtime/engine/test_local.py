@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from runtime.engine import spread
+from runtime.engine import Stage, spread
 from runtime.engine.local import TRIES, Local, WorkerLost
 from runtime.errors import InputError
 from runtime.progress import Progress, advance
@@ -126,13 +126,13 @@ def test_what_a_task_refuses_is_refused_and_other_tasks_end(local):
 def test_blocks_of_a_killed_sender_are_not_received_twice(local, tmp_path):
     items = [(number, 20) for number in range(6)]
     once = partial(send_once, folder=tmp_path)
-    sizes = local.exchange(items, once, exchanges.receive_sizes, 3)
+    sizes = local.exchange(items, once, [Stage(exchanges.receive_sizes, 3)])
     assert sizes["blocks"] == sizes["sent"] == 120
 
 
-def send_once(item, tallies, folder: Path):
+def send_once(place, item, tallies, folder: Path):
     """Send the blocks of an item, but die after half of them at the first try of the item 3."""
-    for number, block in enumerate(exchanges.send(item, tallies)):
+    for number, block in enumerate(exchanges.send(place, item, tallies)):
         if item[0] == 3 and number == 10 and not (folder / "killed").exists():
             (folder / "killed").touch()
             os.kill(os.getpid(), signal.SIGKILL)
