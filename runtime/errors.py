@@ -156,8 +156,16 @@ def quoted_names(names: Sequence[object]) -> str:
     >>> quoted_names(["url", "text"]), quoted_names([])
     ('url, text', 'none')
     """
-    more = f" and {len(names) - NAMES:,} more" if len(names) > NAMES else ""
-    return ", ".join(map(quoted, names[:NAMES])) + more or "none"
+    return listed([*map(quoted, names)], NAMES) or "none"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Return the first `most` names for a message, and the number of others.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def no_column(

@@ -209,7 +209,7 @@ def _cache_for(source: Path, setting: str) -> Path | None:
         for choice in (
             lambda: _chosen(setting),
             lambda: _beside(source),
-            _kernels_at_home,
+            lambda: (home := _at_home()) and _below(home),
             lambda: _below(scratch_folder()),
         ):
             with suppress(OSError):
@@ -244,11 +244,6 @@ def _at_home() -> Path | None:
     """Return this program's folder in the user's cache folder; None without a home."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
     return private_folder(home / _NAME, _OTHER_HOME) if home.is_absolute() else None
-
-
-def _kernels_at_home() -> Path | None:
-    home = _at_home()
-    return home and _below(home)
 
 
 def _below(folder: Path) -> Path:

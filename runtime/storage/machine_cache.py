@@ -27,7 +27,7 @@ def kept(folder: Path, make: Callable[[Path], object]) -> Path:
     One process calls `make` with a temporary path, while others wait; then the folder gets its name. It is complete
     even after a loss of power. If the file system has no locks, several processes may make it, and nothing is removed.
     """
-    hold(_lock_of(folder))
+    hold(folder.with_name(f"{folder.name}{_IN_USE}"))
     if not _use(folder):
         with alone(folder.parent / _LOCK) as is_alone:
             if is_alone:
@@ -60,10 +60,6 @@ def sound(folder: Path, make: Callable[[Path], object], open: Callable[[Path], T
             return open(folder)  # which another process has made meanwhile
         _make(folder, make)
     return open(folder)
-
-
-def _lock_of(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}{_IN_USE}")
 
 
 def _use(folder: Path) -> bool:
