@@ -136,11 +136,10 @@ class Build:
         """
         if code in self.sources.lists:
             return [EntrySource("list", self.sources.lists[code])]
-        wordnets = self.sources.wordnets_of(code)
-        # Sorted, as the order of the language's files is arbitrary.
-        lemmas = sorted(
-            {lemma for file in wordnets for lemma in wordnet.lemmas(file, read["wordnet"], names_only=code == ENGLISH)}
-        )
+        lemmas: set[str] = set()
+        for file in self.sources.wordnets:
+            if file.language.code == code:
+                lemmas.update(wordnet.lemmas(file, read["wordnet"], names_only=code == ENGLISH))
         files: dict[str, OwnFile | None] = {}
         if code in self.sources.counted:
             counted = self._files(_ngrams(code))
@@ -148,12 +147,14 @@ class Build:
         if self.sources.pageviews:
             files["titles"] = self._files(_TITLES).get(f"{code}.parquet")
         chosen = [_chosen(name, file) for name, file in files.items() if file]
-        lists, least = self.sources.frequencies_of(code), self.config.least_zipf
+        lists, least = self.sources.frequencies, self.config.least_zipf
         frequent = [
-            EntrySource("frequencies", *frequency_lists.words(frequency, least, read["frequencies"]))
-            for frequency in lists
+            EntrySource("frequencies", *frequency_lists.words(listed, least, read["frequencies"]))
+            for listed in lists
+            if listed.language.code == code
         ]
-        sources = [EntrySource("wordnet", lemmas), *chosen, *frequent]
+        # Lemmas are sorted, as the order of the language's files is arbitrary.
+        sources = [EntrySource("wordnet", sorted(lemmas)), *chosen, *frequent]
         both = (EntrySource(source.name, *in_both_alphabets(code, source.entries, source.scores)) for source in sources)
         return [EntrySource("numbers", NUMBERS), *both]
 
@@ -185,7 +186,11 @@ class Build:
             if set(by_source) - {"numbers"}:
                 owned[code] = by_source
                 if merged.dropped:
-                    dropped[code] = _listed(merged.dropped)
+                    entries_by_reason = merged.dropped.items()
+                    dropped[code] = {
+                        reason: {"count": len(entries), "first": entries[:LISTED]}
+                        for reason, entries in entries_by_reason
+                    }
                 yield merged.table()
             advance(done=1)
         if not owned:
@@ -255,10 +260,6 @@ def _identity(path: str) -> list:
 def _chosen(name: str, file: OwnFile) -> EntrySource:
     table = read_table(file)
     return EntrySource(name, table["entry"].to_pylist(), table["score"].to_pylist())
-
-
-def _listed(dropped: Mapping[str, Sequence[str]]) -> dict:
-    return {reason: {"count": len(entries), "first": entries[:LISTED]} for reason, entries in dropped.items()}
 
 
 @dataclass(frozen=True)
@@ -350,10 +351,6 @@ def _unicode_forms(written: Sequence[str]) -> list[str]:
     return [" ".join(line.split()) for line in lines]
 
 
-def _stripped(written: Sequence[str]) -> list[str]:
-    return list(map(str.strip, written))
-
-
 def _refusal(entry: str, rules: str, longest: int) -> str | None:
     """Return the reason why a string, after normalising, cannot be an entry, such as "too_long"; None if it can."""
     if not entry:
@@ -365,14 +362,14 @@ def _refusal(entry: str, rules: str, longest: int) -> str | None:
     return None if _MATCHABLE[rules](entry) else "never_matches"
 
 
-def _has_symbols(entry: str) -> bool:
-    return any(map(str.isalnum, entry)) or bool(symbols(entry))  # any letter or digit is in a symbol
-
-
-def _fits_padded_text(entry: str) -> bool:
-    return meta_can_match(meta_entry(entry))
-
-
 # By rule set: the function that normalises entries, and the one that returns whether a text can match an entry.
-_FORMS: dict[str, Callable[[Sequence[str]], list[str]]] = {"unicode": _unicode_forms, "meta": _stripped}
-_MATCHABLE: dict[str, Callable[[str], bool]] = {"unicode": _has_symbols, "meta": _fits_padded_text}
+_FORMS: dict[str, Callable[[Sequence[str]], list[str]]] = {
+    "unicode": _unicode_forms,
+    "meta": lambda written: [*map(str.strip, written)],
+}
+_MATCHABLE: dict[str, Callable[[str], bool]] = {
+    "unicode": lambda entry: (
+        any(map(str.isalnum, entry)) or bool(symbols(entry))
+    ),  # each letter or digit is in a symbol
+    "meta": lambda entry: meta_can_match(meta_entry(entry)),
+}

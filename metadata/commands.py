@@ -120,16 +120,6 @@ def require_output(output: Path) -> Path:
     return output
 
 
-def require_contact(contact: str) -> str:
-    """Return the contact to send to servers, which Wikimedia asks of every program; InputError if it is blank."""
-    if not contact.strip():
-        raise InputError(
-            "--download asks Wikimedia's servers, whose policy is that programs say how to reach their users; give"
-            " --contact with an e-mail address or a URL"
-        )
-    return contact
-
-
 def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
     """Fetch the sources that `--download` names; return the paths of their files by kind of source.
 
@@ -140,7 +130,12 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
         if args.dry_run:
             raise InputError("--dry-run prints what --download would fetch; give --download, too")
         return paths
-    manners = Manners(contact=require_contact(args.contact))
+    if not args.contact.strip():
+        raise InputError(
+            "--download asks Wikimedia's servers, whose policy is that programs say how to reach their users; give"
+            " --contact with an e-mail address or a URL"
+        )
+    manners = Manners(args.contact)
     snapshot = Snapshot(args.dump, args.content_current, tuple(args.download_wordnets))
     planned = plan(args.languages, args.download or SOURCES, args.seed, args.mirror, snapshot)
     downloads, failed = look_up(planned, manners)
@@ -169,7 +164,11 @@ def command_line() -> Parser:
         ),
     )
     _add_main(parser)
-    _add_sources(parser.add_argument_group("sources"))
+    sources = parser.add_argument_group("sources")
+    code = "Wikipedia code of the dumps, where neither path nor dump says it"
+    sources.add_argument("--wikipedia-code", metavar="CODE", help=code)
+    described = "a metadata.json: build what it describes again, from its sources or from copies that are given"
+    sources.add_argument("--recipe", metavar="FILE", help=described)
     _add_downloads(parser.add_argument_group("downloads"))
     add_fields(parser.add_argument_group("what becomes an entry"), MetadataConfig, NUMBERS)
     for module in modules(*UPLOADS):
@@ -193,13 +192,6 @@ def _add_main(parser: Parser) -> None:
     add("--languages", nargs="+", metavar="CODE", help="the languages to build (default: all found)")
     add("--rules", choices=RULES, help="how entries will be matched")
     add("--dry-run", action="store_true", help="print files and sizes, fetch and build nothing")
-
-
-def _add_sources(group: FlagGroup) -> None:
-    code = "Wikipedia code of the dumps, where neither path nor dump says it"
-    group.add_argument("--wikipedia-code", metavar="CODE", help=code)
-    recipe = "a metadata.json: build what it describes again, from its sources or from copies that are given"
-    group.add_argument("--recipe", metavar="FILE", help=recipe)
 
 
 def _add_downloads(group: FlagGroup) -> None:

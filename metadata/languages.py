@@ -32,6 +32,7 @@ tests/support/cldr_names.py.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from unicodedata import combining, normalize
@@ -53,18 +54,16 @@ class Language:
     scripts: tuple[str, ...]  # ISO 15924 codes of the language's scripts; empty if none is known
 
 
-def _read() -> tuple[Language, ...]:
+def _read() -> Iterator[Language]:
     scripts = {row["code"]: tuple(row["scripts"].split()) for row in table_rows("metadata", "scripts.csv")}
-    return tuple(_of_row(row, scripts.get(row["code"], ())) for row in table_rows("metadata", "languages.csv"))
-
-
-def _of_row(row: dict[str, str], scripts: tuple[str, ...]) -> Language:
-    called = {column: tuple(row[column].split()) for column in ("wikipedia", "wordnet", "labels")}
-    return Language(row["code"], row["name"], spaced=row["spaced"] == "yes", scripts=scripts, **called)
+    for row in table_rows("metadata", "languages.csv"):
+        code, spaced = row["code"], row["spaced"] == "yes"
+        wikipedia, wordnet, labels = (tuple(row[column].split()) for column in ("wikipedia", "wordnet", "labels"))
+        yield Language(code, row["name"], wikipedia, wordnet, labels, spaced, scripts.get(code, ()))
 
 
 LOCALE = "root"  # ICU 78 cuts words by the same rules in every language of languages.csv, as a test checks
-LANGUAGES = _read()
+LANGUAGES = tuple(_read())
 OTHER = LANGUAGES[-1]  # stands for every language without a row
 
 

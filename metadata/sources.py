@@ -70,9 +70,9 @@ class Sources:
 
         `wikipedia_code` is the Wikipedia of all dumps, needed if neither a dump's path nor its header names one.
         """
-        paths_by_kind = {"wordnet": wordnet, "wikipedia": wikipedia, "pageviews": pageviews, "frequencies": frequencies}
-        for name, paths in paths_by_kind.items():
-            require_several(name, paths)
+        paths = wordnet, wikipedia, pageviews, frequencies
+        for name, values in zip(("wordnet", "wikipedia", PAGEVIEWS, FREQUENCIES), paths, strict=True):
+            require_several(name, values)
         return cls(
             wordnets=wordnet_files.find(wordnet),
             wikipedias=files.find(wikipedia, wikipedia_code),
@@ -107,14 +107,6 @@ class Sources:
     def counted(self) -> list[str]:
         """The codes of the languages whose words and pairs are counted: with a Wikipedia and no list of entries."""
         return [code for code in self.languages if code not in self.lists and self.wikipedias_of(code)]
-
-    def wordnets_of(self, code: str) -> list[WordnetFile]:
-        """Return the wordnet files of the language `code`."""
-        return [file for file in self.wordnets if file.language.code == code]
-
-    def frequencies_of(self, code: str) -> list[FrequencyList]:
-        """Return the frequency lists of the language `code`."""
-        return [frequency for frequency in self.frequencies if frequency.language.code == code]
 
     @property
     def is_starter(self) -> bool:

@@ -28,6 +28,7 @@ from fsspec.core import OpenFile
 
 from metadata.languages import OTHER, Language, of_label, of_wordnet
 from runtime.errors import InputError
+from runtime.packages import table_rows
 from runtime.redaction import with_secrets
 from runtime.storage.listing import expand
 
@@ -35,24 +36,8 @@ PACKAGE, MODULE = "clip-curation-wordnets", "clip_curation_wordnets"
 
 _INVISIBLE = "\u00ad\u200b\u200e\u200f\ufeff"  # without the joiners, which the spelling of Persian and Hindi needs
 
-# Applied in this order: a gloss can only be recognised after the markup around it is removed.
-_REPAIRS = [
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (rf"[{_INVISIBLE}]", ""),
-        (r"<!-.*?-->", ""),
-        (r"</?(?:b|big|br|i|small|sub|sup)\s*/?>", ""),
-        (r"''[^']*''", ""),  # Marches ''pl''
-        (r"'{2,}[ ']*", ""),  # gå ''til: the Danish mark of stress
-        (r"\{\{.*?\}\}|\[\[|\]\]", ""),
-        (r"^[|\[](-?\w+)[|\]](?= )", r"\1"),  # |se| întinde, [se] umili: Romanian reflexives
-        (r"\|\s*[a-z]{2,3}\s*[:=].*$|^[a-z]{2}:(?=\w)", ""),  # urochordata|fr:urochordés, fr:saphisme
-        (r"(?<=\w) ?#.+$", ""),  # the section of an article
-        (r"\([^()]*\)|\[[^\[\]]*\]|\(.*$|\)", ""),
-        (r"(?<=\w)(?: ?\+(?=\w)|\+(?= \w))", ""),  # 形状+的; C++ stays
-        (r"^[!?*]+(?=\w)|:x$|[,;:*]+$", ""),  # !רעד, *account, slovenski jezik:x, molypđen,
-    )
-]
+# Applied in the order of the table: a gloss can only be recognised after the markup around it is removed.
+_REPAIRS = [(re.compile(row["pattern"]), row["replacement"]) for row in table_rows("metadata", "wordnet_repairs.csv")]
 _BETWEEN_WORDS = re.compile(r"[;|]|\s,|(?<!\d),(?=[^\d\s])")  # Atlanta, Georgia and 3,14 are one each
 _ODD = re.compile(rf"[&%<|\[{{#:+!?*();,\"{_INVISIBLE}]|''")
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -110,11 +95,6 @@ def language_of(code: str) -> Language:
     plain = code.replace("_", "-").partition("-")[0].lower()
     by_label = of_label(plain)
     return of_wordnet(plain) if len(plain) == 3 or by_label is OTHER else by_label
-
-
-def princeton_codes(path: str) -> list[str]:
-    """Return the language codes of one of Princeton's dict files, which is English alone."""
-    return ["eng"]
 
 
 def princeton_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[str]:
@@ -238,7 +218,7 @@ class WordnetFormat:
 
 
 FORMATS = {
-    "dict": WordnetFormat(re.compile(r"data\.(noun|verb|adj|adv)"), princeton_codes, princeton_lemmas),
+    "dict": WordnetFormat(re.compile(r"data\.(noun|verb|adj|adv)"), lambda _: ["eng"], princeton_lemmas),
     "tab": WordnetFormat(re.compile(r".+\.tab(\.(gz|bz2|xz))?"), tab_codes, tab_lemmas),
     "lmf": WordnetFormat(re.compile(r".+\.xml(\.(gz|bz2|xz))?"), lmf_codes, lmf_lemmas),
 }
@@ -384,15 +364,11 @@ def _repaired(lemma: str) -> list[str]:
     lemma = _unescaped(lemma)
     for pattern, replacement in _REPAIRS:
         lemma = pattern.sub(replacement, lemma).strip()
-    return [_quotes_paired(part) for part in _BETWEEN_WORDS.split(lemma)]
+    # Without a single quotation mark at the start or end, which has no partner; the one inside דו"ח is kept.
+    return [part.strip('" ') if part.count('"') == 1 else part for part in _BETWEEN_WORDS.split(lemma)]
 
 
 def _unescaped(lemma: str) -> str:
     while lemma != (once := html.unescape(lemma)):  # mo&amp;amp;#269;virniki
         lemma = once
     return unquote(lemma) if _ESCAPED.search(lemma) else lemma
-
-
-def _quotes_paired(word: str) -> str:
-    """Return `word` without a single unpaired quotation mark at its start or end; the one inside דו"ח is kept."""
-    return word.strip('" ') if word.count('"') == 1 else word

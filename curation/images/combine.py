@@ -243,12 +243,7 @@ def _reduced(function: np.ufunc, values: np.ndarray, bounds: np.ndarray) -> np.n
 
 
 # Columns with one value per image, and the function that computes the value from all rows of the image.
-OF_IMAGE = {
-    "url": _smallest,
-    "signals": _all_bits,
-    "stated_width": _largest,
-    "stated_height": _largest,
-}
+OF_IMAGE = {"url": _smallest, "signals": _all_bits, "stated_width": _largest, "stated_height": _largest}
 
 
 def _tally_languages(rows: pa.RecordBatch, has_match: pa.Array, tallies: Tallies) -> None:

@@ -6,7 +6,7 @@ its index in languages.csv: codes would be a fifth of all packed bytes.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metadata.languages import LANGUAGES
-from metadata.words import RATED, by_language
+from metadata.words import RATED, best, by_language
 from runtime.arrow import gather_reduced, one_batch, string_buffers
 from runtime.buckets import buckets_for, keys_in
 from runtime.cogroup import Function, Grouping, Rows, Side, cogroup
@@ -24,7 +24,7 @@ from runtime.engine import Engine, spread
 from runtime.errors import AGAIN
 from runtime.kernels.hashes import xxhash
 from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import batches, part_writer, read_table
+from runtime.storage.parquet import batches, part_writer, read_table, write_rows
 from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies, TaskResult
 
@@ -166,9 +166,7 @@ class KeyCounts:
 
     def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
         """Write the sums of the counts that a task gets."""
-        with part_writer(file_of(self.folder, task).path, _KEYS, _ROWS) as writer:
-            for rows in buckets:
-                writer.write(combined(rows, _SUMS))
+        write_rows(file_of(self.folder, task).path, _KEYS, _ROWS, (combined(rows, _SUMS) for rows in buckets))
 
 
 def file_of(folder: Path, task: int) -> OwnFile:
@@ -189,6 +187,11 @@ class ValuesWithin:
     def __call__(self, code: str, values: np.ndarray) -> np.ndarray:
         """Return the values of a language that are in its ranges."""
         return values[np.isin(_range(code, values), self.holding[code])]
+
+
+def read_rows(_: int, files: list[OwnFile], tallies: Tallies) -> Rows:
+    """Yield the rows of all files of an item."""
+    return rows_of(files)
 
 
 def rows_of(files: list[OwnFile], columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -220,11 +223,12 @@ class EntryChoice:
     """Chooses the rows of RATED with the highest scores of each language; ties go to the entry that sorts first.
 
     `taken` maps each language to the number of rows to write. `file`, in `folder`, has {language} for the code.
-    The number of written rows is counted as `name`.
+    The number of written rows is counted as `name`. An entry has at most `longest` characters.
     """
 
     name: str
     taken: Mapping[str, int]
+    longest: int
     folder: Path
     file: str
 
@@ -237,7 +241,12 @@ class EntryChoice:
         """Write the best of the rows of all sides, which yield batches of any languages; return the result."""
         if not self.codes:
             return TaskResult()
+        sides = [replace(side, combine=self.among) for side in sides]
         return cogroup(engine, sides, Grouping(RATED, self.keys, self.write, len(self.codes), len(self.codes)))
+
+    def among(self, rows: Iterable[pa.RecordBatch]) -> Rows:
+        """Yield those of the rows that a task reads that may be among the best."""
+        return best(rows, self.taken, self.longest)
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
         """Return the key of each row, of which the task of its language gets all."""
@@ -246,11 +255,11 @@ class EntryChoice:
     def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         """Write the best rows of a task's language."""
         code = self.codes[task]
-        best = BestRows(self.taken[code])
-        if held := gather_reduced(chain.from_iterable(buckets), best, _HELD_BYTES):
+        reduce = BestRows(self.taken[code])
+        if held := gather_reduced(chain.from_iterable(buckets), reduce, _HELD_BYTES):
             file = self.file.replace("{language}", code)
             with part_writer(self.folder / file, CHOSEN, _ROWS) as writer:
-                writer.write(best(held).select(CHOSEN.names).cast(CHOSEN))
+                writer.write(reduce(held).select(CHOSEN.names).cast(CHOSEN))
             result.add(self.name, writer.rows, code)
             result.files[file] = writer.checksum
 

@@ -17,7 +17,16 @@ from metadata import words
 from metadata.config import MetadataConfig
 from metadata.languages import LANGUAGES, language
 from metadata.stages import choosing
-from metadata.stages.choosing import LANGUAGE, EntryChoice, codes_of, combined, numbers_of, rows_of, tasks_for
+from metadata.stages.choosing import (
+    LANGUAGE,
+    EntryChoice,
+    codes_of,
+    combined,
+    numbers_of,
+    read_rows,
+    rows_of,
+    tasks_for,
+)
 from metadata.wikipedia import articles
 from metadata.wikipedia.dump_files import WikipediaFile
 from metadata.wikipedia.pageviews import spaced
@@ -130,9 +139,9 @@ def _write_unigrams(engine: Engine, figures: Tallies, plan: NgramPlan) -> TaskRe
     candidates, enough = figures.by_language("candidates"), figures.by_language("enough")
     rules = {code: words.unigrams(language(code), plan.config) for code in candidates}
     taken = {code: rule.taken(int(candidates[code]), int(enough[code])) for code, rule in rules.items()}
-    best = BestWords(taken, plan.config.longest_entry)
-    chosen = EntryChoice("unigrams", taken, plan.folder, "{language}/unigrams.parquet")
-    return chosen.run(engine, [Side(spread(plan.files("words"), engine), best.read)])
+    file = "{language}/unigrams.parquet"
+    chosen = EntryChoice("unigrams", taken, plan.config.longest_entry, plan.folder, file)
+    return chosen.run(engine, [Side(spread(plan.files("words"), engine), read_rows)])
 
 
 def write_bigrams(
@@ -144,28 +153,13 @@ def write_bigrams(
     """
     taken = {code: words.bigrams(int(unigrams.get(code, 0)), plan.config).most for code in pairs}
     floors = {code: percentile.value for code, percentile in pairs.items()}
-    scored, best = PairScores(floors, plan), BestWords(taken, plan.config.longest_entry)
+    scored = PairScores(floors, plan)
     # With a space between the words, each pair makes another entry. Without one, 中 + 国人 makes the same as 中国 + 人.
-    sides = [Side(spread(plan.files("mutual"), engine), scored.read_spaced, combine=best.among)]
+    sides = [Side(spread(plan.files("mutual"), engine), scored.read_spaced)]
     if not all(language(code).spaced for code in pairs):
-        sides.append(Side([[file] for file in scored.alike(engine)], best.read))
-    return EntryChoice("bigrams", taken, plan.folder, "{language}/bigrams.parquet").run(engine, sides)
-
-
-@dataclass(frozen=True)
-class BestWords:
-    """Reads rows that may be among the best `taken`, a number by language, of their language."""
-
-    taken: Mapping[str, int]
-    longest: int
-
-    def read(self, _: int, files: list[OwnFile], tallies: Tallies) -> Rows:
-        """Yield such rows of some files, which have rows of RATED."""
-        return self.among(rows_of(files))
-
-    def among(self, rows: Iterable[pa.RecordBatch]) -> Rows:
-        """Yield those of the rows, with the schema RATED, that may be among the best."""
-        return words.best(rows, self.taken, self.longest)
+        sides.append(Side([[file] for file in scored.alike(engine)], read_rows))
+    file = "{language}/bigrams.parquet"
+    return EntryChoice("bigrams", taken, plan.config.longest_entry, plan.folder, file).run(engine, sides)
 
 
 @dataclass(frozen=True)

@@ -107,19 +107,12 @@ def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> TaskResu
     make_folder(plan.work)
     read = cogroup(engine, sides, choosing.by_string(VIEWED, "title", plan.size, plan.write_views))
     figures = engine.run(spread(plan.viewed, engine), plan.figures)
-    strict = [code for code in plan.articles if _is_whole(figures, code)]
+    views, of_articles = figures.by_language("sum"), figures.by_language(f"{_ARTICLES}sum")
+    strict = [code for code in plan.articles if of_articles.get(code, 0) >= LEAST_SHARE * views.get(code, 0)]
     taken = {code: _taken(figures, code, code in strict, plan) for code in figures.by_language("rows")}
-    best = BestTitles(strict, taken, plan.config.longest_entry)
-    written = EntryChoice("titles", taken, plan.folder, "{language}.parquet").run(
-        engine, [Side(spread(plan.viewed, engine), best.read)]
-    )
+    chosen = EntryChoice("titles", taken, plan.config.longest_entry, plan.folder, "{language}.parquet")
+    written = chosen.run(engine, [Side(spread(plan.viewed, engine), KeptTitles(strict).read)])
     return read + written + _judged(figures, strict, plan)
-
-
-def _is_whole(figures: Tallies, code: str) -> bool:
-    """Return whether a language's dump is whole: its articles have at least LEAST_SHARE of the language's views."""
-    views = figures.by_language("sum").get(code, 0)
-    return figures.by_language(f"{_ARTICLES}sum").get(code, 0) >= LEAST_SHARE * views
 
 
 def _taken(figures: Tallies, code: str, strict: bool, plan: TitlePlan) -> int:
@@ -157,21 +150,14 @@ def _rows(languages: pa.Array, titles: pa.Array, views: pa.Array, article: bool)
 
 
 @dataclass(frozen=True)
-class BestTitles:
-    """Reads titles that may be among the best `taken`, a number by language, of their language.
-
-    In the languages in `strict`, only titles of articles are read.
-    """
+class KeptTitles:
+    """Reads titles: in the languages in `strict`, only those of articles."""
 
     strict: list[str]
-    taken: Mapping[str, int]
-    longest: int
 
     def read(self, _: int, files: list[OwnFile], tallies: Tallies) -> Rows:
         """Yield such titles of some files as rows of RATED."""
         strict = pa.array(self.strict, pa.string())
-        kept = (
-            rows.filter(pc.or_(rows["article"], pc.invert(pc.is_in(rows["language"], strict))))
-            for rows in rows_of(files)
-        )
-        return words.best((rows.select(RATED.names) for rows in kept), self.taken, self.longest)
+        for rows in rows_of(files):
+            is_kept = pc.or_(rows["article"], pc.invert(pc.is_in(rows["language"], strict)))
+            yield rows.filter(is_kept).select(RATED.names)

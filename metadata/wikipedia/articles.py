@@ -144,21 +144,17 @@ def namespaces(file: WikipediaFile) -> list[str]:
 def _articles(file: WikipediaFile, tally: Counter) -> Iterator[tuple[str, str]]:
     names = Namespaces({file.wikipedia: namespaces(file)})
     hidden = (*FILES_AND_CATEGORIES, *(name for number, name in file.namespaces if number in _HIDDEN_NAMESPACES))
-    for page in _until_cut(file, tally):
-        reason = _reason(page, file, names)
-        written = "" if reason else page.text or ""
-        text = plain_text(written, hidden) if file.format == "xml" else tidy(written)
-        if text:
-            tally["pages"] += 1
-            tally["articles"] += 1
-            yield page.title or "", text
-        else:
-            drop(tally, reason or "empty")
-
-
-def _until_cut(file: WikipediaFile, tally: Counter) -> Iterator[DumpPage]:
     try:
-        yield from _READERS[file.format](file, tally)
+        for page in _READERS[file.format](file, tally):
+            reason = _reason(page, file, names)
+            written = "" if reason else page.text or ""
+            text = plain_text(written, hidden) if file.format == "xml" else tidy(written)
+            if text:
+                tally["pages"] += 1
+                tally["articles"] += 1
+                yield page.title or "", text
+            else:
+                drop(tally, reason or "empty")
     except CutError as cut:
         _count(tally, file.path, f"dropped.{cut.reason}")
 
@@ -173,15 +169,11 @@ def _reason(page: DumpPage, file: WikipediaFile, names: Namespaces) -> str | Non
         return "redirect"
     if page.model not in (None, "wikitext"):
         return "not_wikitext"
-    return _reason_of_text(page.text or "", file.format)
-
-
-def _reason_of_text(text: str, format: str) -> str | None:
-    if not text.strip():
+    if not (page.text or "").strip():
         return "no_text"
-    if len(text) > PAGE_CHARACTERS:
+    if len(page.text or "") > PAGE_CHARACTERS:
         return "too_long"
-    return "redirect" if format == "xml" and _REDIRECT.match(text) else None
+    return "redirect" if file.format == "xml" and _REDIRECT.match(page.text or "") else None
 
 
 def _is_article(page: DumpPage, file: WikipediaFile, names: Namespaces) -> bool:
@@ -252,7 +244,9 @@ def _line(line: str) -> str:
     heading = _HEADING.fullmatch(line)
     line = _RULE.sub("", heading[2] if heading else line)
     line = _ADDRESS_WITH_TEXT.sub(lambda address: address[1].lstrip(), _LINK.sub(_shown, line))
-    return _swept(_ENTITY.sub(lambda entity: html.unescape(entity[0]), line))
+    line = _BREAK.sub("\n", _ENTITY.sub(lambda entity: html.unescape(entity[0]), line))
+    # Without tags, web addresses and unclosed brackets.
+    return _REMAINS.sub("", _TARGET.sub("", _ADDRESS.sub("", _TAG.sub("", line))))
 
 
 def _shown(link: re.Match) -> str:
@@ -262,12 +256,6 @@ def _shown(link: re.Match) -> str:
         return text
     prefix, colon, _ = target.strip().partition(":")
     return "" if colon and is_wikipedia(prefix) else target.strip().removeprefix(":")
-
-
-def _swept(line: str) -> str:
-    """Return a line of wikitext without tags, web addresses and unclosed brackets."""
-    line = _TAG.sub("", _BREAK.sub("\n", line))
-    return _REMAINS.sub("", _TARGET.sub("", _ADDRESS.sub("", line)))
 
 
 def without_blocks(wikitext: str, namespaces: Iterable[str] = ()) -> str:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from metadata.languages import is_wikipedia
 from metadata.wikipedia.dumps import CutError, pieces
 from runtime.arrow import gather
-from runtime.errors import InputError
+from runtime.errors import InputError, listed
 from runtime.packages import table_rows
 from runtime.storage.listing import files_at
 
@@ -65,8 +65,7 @@ def find(paths: Iterable[str]) -> list[str]:
     files = sorted({file for path in paths for file in _files(path)})
     others = [path for path in files if not _has_pageviews(path)]
     if others:
-        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-        raise InputError(f"no page views at the beginning of {', '.join(others[:NAMED])}{more}; {EXPECTED}")
+        raise InputError(f"no page views at the beginning of {listed(others, NAMED)}; {EXPECTED}")
     return files
 
 
@@ -150,8 +149,10 @@ def _read_block(block: bytes, names: Namespaces, counts: Counter) -> pa.RecordBa
     rows = rows.set_column(1, "title", unescaped(rows["title"]))
     rows = _kept(rows, decodes(rows["title"]), "encoding", counts)
     rows = rows.set_column(1, "title", spaced(rows["title"]))
-    rows = _kept(rows, pc.invert(is_mojibake(rows["title"])), "mojibake", counts)
-    rows = _kept(rows, pc.invert(is_illegal(rows["title"])), "title", counts)
+    like_mojibake = pc.match_substring_regex(rows["title"], _LIKE_MOJIBAKE)
+    rows = _kept(rows, pc.invert(_where(like_mojibake, _was_decoded_wrongly, rows["title"])), "mojibake", counts)
+    is_legal = pc.invert(pc.match_substring_regex(rows["title"], _ILLEGAL))
+    rows = _kept(rows, pc.and_(is_legal, pc.less_equal(pc.binary_length(rows["title"]), _LONGEST)), "title", counts)
     rows = _kept(rows, pc.invert(has_url(rows["title"])), "url", counts)
     rows = _kept(rows, pc.invert(is_main_page(rows["wikipedia"], rows["title"])), "main_page", counts)
     rows = _kept(rows, pc.invert(is_in_namespace(rows["wikipedia"], rows["title"], names)), "namespace", counts)
@@ -283,16 +284,6 @@ def spaced(titles: pa.Array) -> pa.Array:
     """Return titles as strings with single spaces instead of underscores, trimmed."""
     with_spaces = pc.replace_substring(titles.cast(pa.string()), "_", " ")
     return pc.utf8_trim(pc.replace_substring_regex(with_spaces, "  +", " "), " ")
-
-
-def is_illegal(titles: pa.Array) -> pa.Array:
-    """Return a bool per title: True if MediaWiki does not allow such a title."""
-    return pc.or_(pc.match_substring_regex(titles, _ILLEGAL), pc.greater(pc.binary_length(titles), _LONGEST))
-
-
-def is_mojibake(titles: pa.Array) -> pa.Array:
-    """Return a bool per title: True if a word is UTF-8 that was decoded as cp1252 or Latin-1, once or repeatedly."""
-    return _where(pc.match_substring_regex(titles, _LIKE_MOJIBAKE), _was_decoded_wrongly, titles)
 
 
 def has_url(titles: pa.Array) -> pa.Array:
