@@ -26,6 +26,7 @@ from curation.inputs.tables.lines import DIALECTS, PACKINGS, PARQUET, signature_
 from curation.inputs.tables.parquet_tables import KindOf, kind_of_table, require_no_table
 from curation.outputs.checkpoints import Input
 from curation.schemas import CANDIDATES
+from runtime import errors
 from runtime.arrow import gather
 from runtime.buckets import buckets_for
 from runtime.draws import draws
@@ -188,9 +189,7 @@ def _refusal(faults: dict[str, InputError], good: list[str]) -> InputError:
     (_, first), *others = faults.items()
     if not good:
         return first
-    more = [path for path, _ in others[:NAMED]]
-    rest = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
-    named = f"; nor can {', '.join(more)}{rest}" if more else ""
+    named = f"; nor can {errors.listed([path for path, _ in others], NAMED)}" if others else ""
     pattern = _pattern(good, faults)
     instead = f"give {pattern} instead, or leave" if pattern else "leave"
     return InputError(

@@ -120,11 +120,7 @@ def matchers_of(entries: Entries, rules: Rules, complete: bool = True) -> Path:
 
 
 def save_matchers(
-    entries: Entries,
-    rules: Rules,
-    matchers: Path,
-    languages: Sequence[str] | None = None,
-    processes: int | None = None,
+    entries: Entries, rules: Rules, matchers: Path, languages: Sequence[str] | None = None, processes: int | None = None
 ) -> None:
     """Build and save the matchers of some languages in a folder, by default of all, in several processes if faster."""
     languages = [*entries.languages] if languages is None else languages

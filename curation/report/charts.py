@@ -256,10 +256,8 @@ def cumulative_share(ascending: np.ndarray, t: int) -> Chart:
     )
     if not head:
         return chart
-    border = float(x.place(head))
-    middle = min(max(border, LEFT + HALF_LABEL), RIGHT - HALF_LABEL)
-    above = Label(middle, TOP - 7, f"{number(head)} in the head", "middle", "t")  # above all lines
-    return replace(chart, border=[(border, TOP), (border, BOTTOM)], labels=[above])
+    border, above = _border(float(x.place(head)), f"{number(head)} in the head")
+    return replace(chart, border=border, labels=[above])
 
 
 def thresholds(languages: Mapping[str, dict[str, Any]]) -> Chart | None:
@@ -294,18 +292,23 @@ def sizes(facts: Mapping[str, Any]) -> Chart | None:
     tried, images = [point["t"] for point in curve], facts["rows"].get("gated", facts["rows"]["matched"])
     t = facts["languages"].get("en", {}).get("t") or facts["parameters"]["english_threshold"]
     x, y = LogAxis(LEFT, RIGHT, max(tried[-1], t)), Axis(BOTTOM, TOP)
-    border = float(x.place(t))
-    middle = min(max(border, LEFT + HALF_LABEL), RIGHT - HALF_LABEL)
+    border, above = _border(float(x.place(t)), f"t = {number(t)}")
     return Chart(
         f"Images kept, and tail share, over the English threshold; t is {number(t)}",
         *(x, y, "English threshold t", "share"),
-        border=[(border, TOP), (border, BOTTOM)],
+        border=border,
         lines={
             "before": points(x, y, tried, [min(1.0, point["tail_share"]) for point in curve]),
             "after": points(x, y, tried, [min(1.0, point["images"] / images) for point in curve]),
         },
-        labels=[Label(middle, TOP - 7, f"t = {number(t)}", "middle", "t")],
+        labels=[above],
     )
+
+
+def _border(x: float, text: str) -> tuple[Points, Label]:
+    """Return an upright line at a pixel, and its label above all lines."""
+    middle = min(max(x, LEFT + HALF_LABEL), RIGHT - HALF_LABEL)
+    return [(x, TOP), (x, BOTTOM)], Label(middle, TOP - 7, text, "middle", "t")
 
 
 def _apart(dots: list[tuple[str, float, float]]) -> list[tuple[str, float, float]]:

@@ -100,10 +100,7 @@ class Run:
             "retries": self.matched["retries"],
             "downloads": self.downloads,
             "gate": self.gate,
-            "expected": {
-                "kept": self.curated["expected"],
-                "standard_deviation": math.sqrt(self.curated["variance"]),
-            },
+            "expected": {"kept": self.curated["expected"], "standard_deviation": math.sqrt(self.curated["variance"])},
             **({} if self._least_size is None else {"least_size": self._least_size}),
             **({"sizes": self.sizes} if self.sizes else {}),
             "tail_share": self.thresholds.tail_share,

@@ -9,6 +9,7 @@ from typing import Any
 
 from curation.config import DOUBTFUL_SCORE
 from metadata.languages import OTHER, language
+from runtime.packages import table_rows
 from runtime.wording import counted, decimal, number, percent
 
 DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why only a part of an input was read
@@ -21,15 +22,8 @@ ENOUGH = 20  # texts or matches that a language needs before it is judged
 LABELS = 5  # labels of unknown languages that a warning names
 NAMED = 6  # languages or inputs that a warning names
 
-CAUSES = {  # the most frequent reason why nothing of tables was read → its likeliest cause
-    "url_in_text": "the texts are URLs, and the URLs are not: are the columns swapped?",
-    "not_http": "URLs begin with http:// or https://; is another column meant by --url-column?",
-    "empty_url": "is another column meant by --url-column?",
-    "empty_text": "is another column meant by --text-column?",
-    "bad_utf8": "save the inputs as UTF-8, as iconv -f latin1 -t utf-8 does",
-    "bad_row": "is another --dialect meant?",
-    "bad_json": "expected one JSON object a line, for each pair",
-}
+# The most frequent reason why nothing of tables was read → its likeliest cause.
+CAUSES = {row["reason"]: row["cause"] for row in table_rows("curation.report", "reasons.csv") if row["cause"]}
 
 Sentence = tuple[str, ...]  # the parts of a warning; parts from the crawl or the metadata are `Quoted`
 

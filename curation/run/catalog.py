@@ -78,24 +78,16 @@ def _copy(batches: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path) ->
         path = local / "part"
         with part_writer(path, schema, ROW_GROUP) as writer:
             for batch in batches:
-                writer.write(pa.RecordBatch.from_arrays(list(map(_binary, batch.columns)), schema=schema))
+                columns = [as_bytes(column).cast(pa.binary()) for column in batch.columns]
+                writer.write(pa.RecordBatch.from_arrays(columns, schema=schema))
         if not writer.rows:
             return
-        digest, size = content_digest(path), path.stat().st_size
-        name = f"{_partition():05d}-{digest}.parquet"
+        digest, size, task = content_digest(path), path.stat().st_size, TaskContext.get()
+        name = f"{task.partitionId() if task else 0:05d}-{digest}.parquet"
         if not (folder / name).exists() or content_digest(folder / name) != digest:
             with whole(folder / name) as partial_file:
                 shutil.move(path, partial_file)
     yield pa.RecordBatch.from_pydict({"name": [name], "size": [size]}, schema=COPIED)
-
-
-def _binary(array: pa.Array) -> pa.Array:
-    return as_bytes(array).cast(pa.binary())
-
-
-def _partition() -> int:
-    context = TaskContext.get()
-    return context.partitionId() if context else 0
 
 
 def pair_columns(frame: DataFrame, options: TableOptions, name: str, naming: str) -> dict[str, str]:

@@ -117,29 +117,9 @@ class Output:
         return replace(self, description=description)
 
     @property
-    def tables(self) -> Path:
-        """The folder of copies of tables."""
-        return tables_in(self.path)
-
-    @property
-    def matched(self) -> Path:
-        """The folder of matched images."""
-        return self.path / "matched"
-
-    @property
-    def gated(self) -> Path:
-        """The folder of the matched images that passed the gate."""
-        return self.path / "gated"
-
-    @property
     def parts(self) -> Parts:
         """The parts of the output, each of which gets its name only when it is complete."""
         return Parts(self.path, self.owner.work)
-
-    @property
-    def pairs(self) -> Path:
-        """The folder of the matched pairs of each input."""
-        return self.path / "pairs"
 
     def ledger(self, inputs: list[Input], unique_images: bool = False) -> Ledger:
         """Return the ledger of the inputs that are already matched.
@@ -150,7 +130,7 @@ class Output:
         if unique_images:
             folder = self.parts.reopen("matched")
         else:
-            folder = make_folder(self.pairs)
+            folder = make_folder(self.path / "pairs")
         made_from = {name: value for name, value in self.description.items() if name != "inputs"}
         return Ledger.open(folder, {**stamped(self.description), "made_from": made_from}, inputs)
 
@@ -168,7 +148,8 @@ class Output:
         """Return the files of matched/; InputError if a file is missing or is not of this run."""
         checksums = (self.parts.stamp("matched") or {}).get("checksums")
         self._record("matched", checksums or {})
-        return own_files(self.matched, checksums, f"delete {self.matched} and {AGAIN}")
+        folder = self.path / "matched"
+        return own_files(folder, checksums, f"delete {folder} and {AGAIN}")
 
     def lineage(self) -> list[dict]:
         """Return one dict for each run that added inputs: their number as `inputs`, the `first` and the `last` path."""
@@ -198,7 +179,7 @@ class Output:
         """
         self.owner.require()
         if not run.gate:
-            remove(self.gated)  # of an earlier run
+            remove(self.path / "gated")  # of an earlier run
         if not self.files(REMOVED_PART):
             remove(self.path / REMOVED_PART)
         counts = run.counts.save(self.path / "counts.parquet", run.entries, rates)

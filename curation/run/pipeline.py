@@ -6,13 +6,14 @@ The steps are in `steps`, and their tasks in `tasks`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from curation.config import CurationConfig
 from curation.inputs.files import dialects
-from curation.inputs.tables.columns import PREFIX
+from curation.inputs.tables.columns import PREFIX, tables_in
 from curation.run import warm
 from curation.run.output_folder import Output, require_output
 from curation.run.request import FoundInputs, Options, Request
@@ -94,10 +95,9 @@ def copy_tables(engine: Engine, request: Request, output: Output, progress: Prog
     copies = []
     for table in request.tables:
         with progress.stage(f"copy table {table}"):
-            copies += catalog.copy(
-                engine.sql(f"{PREFIX}{table} is read by Spark").session, table, request.options.columns, output.tables
-            )
-    request = request.with_copies(copies)
+            spark = engine.sql(f"{PREFIX}{table} is read by Spark").session
+            copies += catalog.copy(spark, table, request.options.columns, tables_in(output.path))
+    request = replace(request, files=[*request.files, *copies], tables=[])
     return request, output.described(request.made_from())
 
 

@@ -6,7 +6,7 @@ Also the interfaces between a run and its gate and observers. A run knows gates 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -159,10 +159,6 @@ class Request:
             files = self.gate.hashes.files()
             return digest_of({"lists": exclusion.digest, "bits": self.options.near, "files": files})
         return exclusion.digest if len(exclusion) else None
-
-    def with_copies(self, copies: list[Input]) -> Request:
-        """Return the request with the tables replaced by the files that they were copied into."""
-        return replace(self, files=[*self.files, *copies], tables=[])
 
     def made_from(self) -> dict:
         """Return, as a JSON-ready dict, all that the matched images depend on.

@@ -104,7 +104,7 @@ class Steps:
         checksums = {file.path.name: str(file.checksum) for file in files}
         self.output.retract_results()
         self.output.finish("gated", checksums)
-        return MatchedImages(own_files(self.output.gated, checksums, AGAIN), number), facts
+        return MatchedImages(own_files(self.output.path / "gated", checksums, AGAIN), number), facts
 
     def count(self, images: MatchedImages) -> EntryCounts:
         """Return, for each entry, the number of texts that contain it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from curation.outputs.checkpoints import STAMP_NAME, stamp_of
 from curation.outputs.derived import CHECKSUMS
 from curation.outputs.recorded import checksums_of
 from curation.run.finished_run import RERUN
-from metadata.entries import ENTRIES, FACTS
+from metadata.entries import FACTS
 from runtime.buckets import ENDING, read_blocks
-from runtime.errors import InputError
+from runtime.errors import InputError, listed
 from runtime.storage.atomic import EARLIER, STAMP, content_of, is_exact, read_json, text_of
 from runtime.storage.listing import described
 from runtime.storage.own_files import OwnFile, content_digest, intact, part_files
@@ -24,11 +25,12 @@ CLUSTERED = "clusters.json"  # in a folder that clip-cluster wrote
 # Folders in which every file has a recorded checksum.
 PARTS = ("curated", "removed", "matched", "gated", "gate_removed", "clusters", "copies")
 NAMED = 5  # at most this number of faults is listed
-BUILD, CLUSTER = "build the metadata again", "run clip-cluster again with --overwrite"
-MAKE = "make the folder again, under another name or with --overwrite"
+# The files by which folders are known, by the first that a folder has, with the remedy for damage in the folder.
 REMEDIES = {
-    CLUSTERED: CLUSTER,
-    CHECKSUMS: MAKE,
+    "run.json": RERUN,
+    FACTS: "build the metadata again",
+    CLUSTERED: "run clip-cluster again with --overwrite",
+    CHECKSUMS: "make the folder again, under another name or with --overwrite",
     STAMP: "delete what is not of this folder, and run the command that made it again",
 }
 
@@ -59,42 +61,31 @@ def verify(folder: str | PathLike[str]) -> str:
     path = as_path(folder)
     with reachable(path):
         present = names(path)
-        if "run.json" in present:
-            facts = _facts(path / "run.json", RERUN)
-            return _verified(path, _of_run(path, facts), _unknown(path, facts["checksums"]))
-        if FACTS in present:
-            return _verified(path, _of_checksums(path, FACTS, _facts(path / FACTS, BUILD)) + _of_sources(path), [])
-        if CLUSTERED in present:
-            facts = _facts(path / CLUSTERED, CLUSTER)
-            return _verified(path, _of_checksums(path, CLUSTERED, facts), _unknown(path, facts["checksums"]))
-        if CHECKSUMS in present:
-            facts = _facts(path / CHECKSUMS, MAKE)
-            more = sorted({*files_below(path)} - {CHECKSUMS, *facts["checksums"]})
-            return _verified(path, _of_checksums(path, CHECKSUMS, facts), more)
-        if STAMP in present:
-            return _verified(path, *_of_stamps(path))
+        name = next((name for name in REMEDIES if name in present), None)
+        if name == STAMP:
+            return _verified(path, name, *_of_stamps(path))
+        if name:
+            facts = _facts(path / name, REMEDIES[name])
+            checks = [FolderCheck(name, path / name, lambda _: None), *_of_bytes(path, facts["checksums"])]
+            beside = _OF_OTHERS[name](path, facts) if name in _OF_OTHERS else []
+            files_here = files_below(path) if name == CHECKSUMS else _recorded_files(path)
+            return _verified(path, name, [*checks, *beside], sorted({*files_here} - {name, *facts["checksums"]}))
     raise InputError(f"{path} {described(path)}; give a folder that a command of this project has finished")
 
 
-def _verified(folder: Path, checks: list[FolderCheck], unknown: list[str]) -> str:
+def _verified(folder: Path, kind: str, checks: list[FolderCheck], unknown: list[str]) -> str:
     faults = [fault for fault in in_threads(FolderCheck.fault, checks) if fault]
     faults += [f"{name} is not of this run" for name in unknown]
     if faults:
-        more = f", and {len(faults) - NAMED:,} more" if len(faults) > NAMED else ""
-        remedy = REMEDIES.get(checks[0].name) or _remedy(faults)
-        raise InputError(f"{folder} is not as it was written: {', '.join(faults[:NAMED])}{more}; {remedy}")
+        has_matched = any(fault.startswith("matched/") for fault in faults)
+        what = "matched/" if has_matched else "what is damaged or not of this run"
+        remedy = f"delete {what} and {RERUN}" if kind == "run.json" else REMEDIES[kind]
+        raise InputError(f"{folder} is not as it was written: {listed(faults, NAMED)}; {remedy}")
     return f"{folder}: all {len(checks):,} files are as they were written"
 
 
-def _remedy(faults: list[str]) -> str:
-    if any(fault.startswith((FACTS, ENTRIES, "sources/")) for fault in faults):
-        return BUILD
-    what = "matched/" if any(fault.startswith("matched/") for fault in faults) else "what is damaged or not of this run"
-    return f"delete {what} and {RERUN}"
-
-
 def _of_run(path: Path, facts: dict) -> list[FolderCheck]:
-    """Return the checks of a run's files: those that run.json lists, and those that have checksums of their own."""
+    """Return the checks of a run's files that have checksums of their own."""
     has_matched = any(name.startswith("matched/") for name in facts["checksums"])
     checked = [] if facts.get("removals") else ["times.json", *([f"matched/{STAMP}"] if has_matched else [])]
     checked += [
@@ -105,7 +96,7 @@ def _of_run(path: Path, facts: dict) -> list[FolderCheck]:
     ]
     jsons = [FolderCheck(name, path / name, _require_json) for name in checked]
     pairs = [FolderCheck(f"pairs/{file.name}", file, _require_blocks) for file in files(path / "pairs", ENDING)]
-    return [*_of_checksums(path, "run.json", facts), *jsons, *pairs, *_of_tables(path)]
+    return [*jsons, *pairs, *_of_tables(path)]
 
 
 def _of_tables(path: Path) -> Iterator[FolderCheck]:
@@ -115,15 +106,10 @@ def _of_tables(path: Path) -> Iterator[FolderCheck]:
             yield FolderCheck(f"{FOLDER}/{table}/{file.name}", file, _require_named)
 
 
-def _of_checksums(path: Path, name: str, facts: dict) -> list[FolderCheck]:
-    """Return the checks of the file `name`, which is already checked, and of the files whose checksums it lists."""
-    return [FolderCheck(name, path / name, lambda _: None), *_of_bytes(path, facts["checksums"])]
-
-
 def _of_bytes(path: Path, checksums: Mapping[str, str], within: str = "") -> Iterator[FolderCheck]:
     """Yield a check for each path in `checksums`, relative to the folder `within` (ending in / or empty) of `path`."""
     for name, checksum in checksums.items():
-        yield FolderCheck(f"{within}{name}", path / within / name, Checksum(checksum).require)
+        yield FolderCheck(f"{within}{name}", path / within / name, partial(_require_checksum, checksum))
 
 
 def _of_stamps(path: Path) -> tuple[list[FolderCheck], list[str]]:
@@ -137,7 +123,7 @@ def _of_stamps(path: Path) -> tuple[list[FolderCheck], list[str]]:
     return checks, sorted({file.name for file in part_files(path)} - named.keys())
 
 
-def _of_sources(path: Path) -> list[FolderCheck]:
+def _of_sources(path: Path, _: dict) -> list[FolderCheck]:
     """Return the checks of the stamps and counts of metadata's sources; none if the folder is at a URL."""
     checks = []
     for stamp in sorted(Path(path).glob(f"sources/**/{STAMP}")) if isinstance(path, Path) else []:
@@ -159,23 +145,19 @@ def _facts(path: Path, remedy: str) -> dict:
     return facts
 
 
-def _unknown(path: Path, recorded: dict[str, str]) -> list[str]:
-    """Return the paths of files in the folders PARTS that are not in `recorded`; a run records all files there."""
-    present = [(part, name) for part in PARTS for name in sorted(names(path / part))]
-    paths = [f"{part}/{name}" for part, name in present if not (part == "matched" and STAMP_NAME.fullmatch(name))]
-    return [name for name in paths if name not in recorded]
+# By the file by which a folder is known: the checks of files whose checksums that file does not list.
+_OF_OTHERS: dict[str, Callable[[Path, dict], list[FolderCheck]]] = {"run.json": _of_run, FACTS: _of_sources}
 
 
-@dataclass(frozen=True)
-class Checksum:
-    """The checksum that a file was written with."""
+def _recorded_files(path: Path) -> list[str]:
+    """Return the paths of the files in the folders PARTS."""
+    present = [(part, name) for part in PARTS for name in names(path / part)]
+    return [f"{part}/{name}" for part, name in present if not (part == "matched" and STAMP_NAME.fullmatch(name))]
 
-    checksum: str
 
-    def require(self, path: Path) -> None:
-        """Raise an error if the bytes of a file have another checksum."""
-        with intact(OwnFile(path, self.checksum, "")):
-            pass
+def _require_checksum(checksum: str, path: Path) -> None:
+    with intact(OwnFile(path, checksum, "")):
+        pass
 
 
 def _require_json(path: Path) -> None:

@@ -93,7 +93,7 @@ def test_a_second_run_takes_a_url_over_and_the_first_ends_before_it_names_anythi
             name_something()
     first.release()
     second.finish_matched(TALLIES)
-    assert files(second.matched, ".parquet")[0].read_text() == "rows of the second"
+    assert files(second.path / "matched", ".parquet")[0].read_text() == "rows of the second"
     second.release()
 
 
@@ -107,7 +107,7 @@ def test_a_task_that_outlives_its_driver_writes_nothing_into_the_next_run(folder
         with nullcontext() if is_url(folder) else pytest.raises(FileNotFoundError):
             (outlived / "00001.parquet").write_text("rows of the first")
         second.finish_matched(TALLIES)
-        assert [file.read_text() for file in files(second.matched, ".parquet")] == ["rows of the second"]
+        assert [file.read_text() for file in files(second.path / "matched", ".parquet")] == ["rows of the second"]
 
 
 def test_where_the_file_system_has_no_locks_a_second_run_takes_over(tmp_path, monkeypatch):

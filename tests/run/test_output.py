@@ -52,7 +52,7 @@ def test_another_description_is_refused_also_where_the_run_broke_off_once_it_had
 def test_a_folder_in_which_nothing_was_read_belongs_to_nobody(folder, unique):
     output = claimed(folder / "out", A, B)
     (output.ledger([A, B], unique).stamps.folder / "0.parquet").write_text("rows of a task that was killed")
-    (make_folder(output.tables / "nope") / "0.parquet").write_text("a copy")
+    (make_folder(output.path / "tables" / "nope") / "0.parquet").write_text("a copy")
     output = claimed(folder / "out", C, rules="meta")
     assert names(folder / "out") == {".work"}
     assert output.ledger([C], unique).missing == [C]
@@ -148,7 +148,7 @@ def test_unique_images_are_added_to_matched_where_it_was_whole_and_where_adding_
         assert output.ledger([A, B], unique_images=True).missing == [B]
         assert output.parts.stamp("matched") is None
     with_inputs_done(folder / "out", A, B, unique=True).finish_matched(TALLIES)
-    assert len(files(output.matched, ".parquet")) == 2
+    assert len(files(output.path / "matched", ".parquet")) == 2
     assert claimed(folder / "out", A, B).matched_result()["images"] == 7
 
 
@@ -190,7 +190,7 @@ def test_images_with_other_columns_are_refused_also_where_they_were_deleted(fold
         with pytest.raises(InputError, match=r"holds another run \(other version of this program\)"):
             claimed(folder / "out", matched_version=2)
         write_json(output.path / "run.json", {"version": 1, "made_from": output.description})
-        remove(output.matched)
+        remove(output.path / "matched")
 
 
 def test_files_of_another_version_are_refused(folder):

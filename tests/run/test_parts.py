@@ -34,11 +34,11 @@ def test_a_part_that_is_added_to_is_not_whole_until_it_is_finished_again(folder)
     output = with_matched(folder / "out")
     opened = output.parts.reopen("matched")
     assert output.parts.stamp("matched") is None
-    assert is_url(folder) or not output.matched.exists()
+    assert is_url(folder) or not (output.path / "matched").exists()
     (opened / "00001.parquet").write_text("more rows")
     assert output.parts.reopen("matched") == opened
     output.parts.finish("matched", {"more": True})
-    assert names(output.matched) == {"00000.parquet", "00001.parquet", STAMP}
+    assert names(output.path / "matched") == {"00000.parquet", "00001.parquet", STAMP}
     assert output.parts.stamp("matched") == {"more": True}
 
 
@@ -71,7 +71,7 @@ def test_a_part_that_took_the_place_of_another_by_half_is_not_whole_and_the_next
         output = claimed(s3_folder, A)
         begin_three(output)
         output.finish_matched(TALLIES)
-    assert names(output.matched) == {"0.parquet", "1.parquet", "2.parquet", STAMP}
+    assert names(output.path / "matched") == {"0.parquet", "1.parquet", "2.parquet", STAMP}
     assert output.matched_result()["images"] == 7
     assert len(output.lineage()) == 1
 
