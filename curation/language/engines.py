@@ -63,13 +63,8 @@ class LanguageModel:
         self._lock = Lock()  # each call writes the table of words
 
     @classmethod
-    def open(cls, path: str | PathLike[str]) -> LanguageModel | None:
-        """Return the model of a fastText file; None where the file is of another shape. A damaged file is refused."""
-        return cls.of(ModelFile.open(path))
-
-    @classmethod
     def of(cls, model: ModelFile) -> LanguageModel | None:
-        """Return the model of a file; None where the file is of another shape."""
+        """Return the model of a file; None where the file is of another shape. A damaged file is refused."""
         arrays = read_arrays(model)
         return cls(arrays) if arrays else None
 

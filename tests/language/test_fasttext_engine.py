@@ -19,6 +19,7 @@ from curation.kernels.fasttext.ngrams import remember, slot_of
 from curation.kernels.trie.tables import HASHED, same_bytes
 from curation.language import engines
 from curation.language.engines import FastText, Identifier, LanguageModel, default_model
+from curation.language.fasttext_file import ModelFile
 from tests.naive.language_model import NaiveModel, fnv
 from tests.support.any_models import spread_alike
 from tests.support.language_models import COUNTS, SOFTMAX, TREE, WORDS, Layout, model_bytes
@@ -44,12 +45,12 @@ def written(content, directory):
 def small(tmp_path_factory):
     """The engine of a small model, fastText's and the naive one."""
     path = written(ftz(), tmp_path_factory.mktemp("models"))
-    return LanguageModel.open(path), FastText(path), NaiveModel(path.read_bytes())
+    return LanguageModel.of(ModelFile.open(path)), FastText(path), NaiveModel(path.read_bytes())
 
 
 @cache
 def default():
-    return LanguageModel.open(default_model()), FastText(default_model())
+    return LanguageModel.of(ModelFile.open(default_model())), FastText(default_model())
 
 
 def answers(engine, texts):
@@ -103,7 +104,7 @@ def test_of_labels_equally_or_nearly_as_likely_the_one_that_fasttext_gives(tmp_p
     counts = {f"l{i}": 10 for i in range(labels)} if seed % 2 else {f"l{i}": 2**i for i in range(labels, 0, -1)}
     path = written(ftz(counts=counts, seed=seed, weight=weight), tmp_path_factory.mktemp("models"))
     texts = ["", *WORDS, "dog 犬", "a a a", "internationalisation of été"]
-    same(answers(LanguageModel.open(path), texts), answers(FastText(path), texts))
+    same(answers(LanguageModel.of(ModelFile.open(path)), texts), answers(FastText(path), texts))
 
 
 def test_a_text_is_answered_alike_wherever_it_stands():
@@ -137,7 +138,7 @@ def test_a_megabyte_is_read_like_any_text():
 def test_words_beyond_what_the_table_holds_are_answered_alike(monkeypatch, tmp_path):
     monkeypatch.setattr(engines, "_SLOTS", 64)
     path = written(ftz(), tmp_path)
-    model, oracle = LanguageModel.open(path), FastText(path)
+    model, oracle = LanguageModel.of(ModelFile.open(path)), FastText(path)
     chance = random.Random(2)
     words = ["".join(chance.choices("abdegointzé犬", k=chance.randint(1, 40))) for _ in range(500)] + WORDS
     texts = pa.array([" ".join(chance.choices(words, k=7)) for _ in range(1000)])
@@ -198,20 +199,20 @@ def test_the_default_model_and_its_like_are_read_by_this_engine(tmp_path):
     ids=str,
 )
 def test_a_model_of_another_shape_is_left_to_other_engines(tmp_path, changed):
-    assert LanguageModel.open(written(ftz(**changed), tmp_path)) is None
+    assert LanguageModel.of(ModelFile.open(written(ftz(**changed), tmp_path))) is None
 
 
 def test_a_model_whose_buckets_share_a_row_is_left_to_other_engines(tmp_path):
     content = bytearray(ftz())
     kept = content.index(struct.pack("<i", min(NaiveModel(bytes(content)).kept)))
     content[kept + 4 : kept + 8] = content[kept + 12 : kept + 16]
-    assert LanguageModel.open(written(content, tmp_path)) is None
+    assert LanguageModel.of(ModelFile.open(written(content, tmp_path))) is None
 
 
 def test_labels_keep_what_of_them_is_utf8(tmp_path):
     path = written(ftz(counts=COUNTS | {b"__label__\xe9t\xe9": 9}), tmp_path)
     assert NaiveModel(path.read_bytes()).names[-1] == "__label__\ufffdt\ufffd"
-    same(answers(LanguageModel.open(path), WORDS), answers(FastText(path), WORDS))
+    same(answers(LanguageModel.of(ModelFile.open(path)), WORDS), answers(FastText(path), WORDS))
 
 
 @pytest.mark.shared
