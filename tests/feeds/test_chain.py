@@ -296,7 +296,7 @@ def test_open_clip_learns_from_one_coarse_cluster_with_some_outsiders(chain, tar
     assert len(found - own) < 0.3 * len(found)
     args = arguments(train_data=str(written[0]), train_num_samples=None)
     data = get_wds_dataset(args, preprocess, is_train=True, tokenizer=tokenizer)
-    assert falls(trained(model, data, args, epochs=12))
+    assert falls(trained(model, data, args, epochs=24))
 
 
 def test_balancing_while_training_gives_batches_of_each_epoch(chain, tmp_path):
