@@ -31,9 +31,9 @@ Witness = Literal["han", "pool", "page"]
 WITNESSES: tuple[Witness, ...] = get_args(Witness)
 HASH_BITS = (64, 256)  # bits of a hash of a picture: 64 of a pHash, 256 of a PDQ
 MOST_SHARE = 4  # hashes of copies differ in at most 1/4 of the bits; hashes of unrelated pictures in about 1/2
-ExtraColumn = Literal["license", "record"]
+ExtraColumn = Literal["license", "record", "judgement"]
 EXTRA_COLUMNS: tuple[ExtraColumn, ...] = get_args(ExtraColumn)
-LICENSE, RECORD = EXTRA_COLUMNS
+LICENSE, RECORD, JUDGEMENT = EXTRA_COLUMNS
 OtherThreshold = Literal["own", "same"]
 
 
@@ -72,7 +72,7 @@ class CurationConfig:
       rows_per_file: matched images for each curated file, which holds those that are kept.
       row_group_rows: rows of a row group in a curated file.
       extra_columns: further columns: `license`, the licence that pages of the image state for themselves; `record`,
-        file and offset of the page's record in its crawl.
+        file and offset of the page's record in its crawl; `judgement`, how probably the text is junk, and a headline.
     Ablations of the papers:
       metadata_of: match texts of every language against the entries of this language.
       merge_languages: match every text against one list of the entries of all languages.

@@ -117,8 +117,10 @@ CURATED = pa.schema(
     ]
 )
 
-# Columns that CURATED has if they are asked for: the licence that pages of the image state, and the record of page_url.
-EXTRA = pa.schema([pa.field("license", pa.string()), pa.field("record", RECORD)])
+# Columns that CURATED has if they are asked for: the licence that pages of the image state, the record of
+# page_url, and the probabilities of the judge.
+JUDGEMENT = pa.struct([pa.field("junk", pa.float32()), pa.field("headline", pa.float32())])
+EXTRA = pa.schema([pa.field("license", pa.string()), pa.field("record", RECORD), pa.field("judgement", JUDGEMENT)])
 
 REMOVED_PART = "gate_removed"  # the part of a run with a sample of what a gate removed
 # One row per text of an image in the sample of what a gate removed, with the step and the rule that removed it.
@@ -127,6 +129,7 @@ GATE_REMOVED = pa.schema(
         *(CURATED.field(name) for name in ("uid", "url", "text", "language", "page_url")),
         pa.field("step", pa.string()),
         pa.field("rule", pa.string()),
+        pa.field("why", pa.string()),  # of a judged text: how probable the rule found it, and what weighed most
     ]
 )
 

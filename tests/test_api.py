@@ -15,6 +15,7 @@ import curation
 from curation import CurationConfig, GateOptions, InputError, Matching, Options, Results, uids
 from curation.dataframes import MatchOptions
 from curation.leaves.clustering.training import ClusterConfig
+from curation.leaves.gate.judge import standard
 from curation.leaves.gate.options import Gate
 from curation.leaves.online import OnlineConfig
 from curation.leaves.report_sections.alignment import read_classes
@@ -117,9 +118,12 @@ def test_paths_of_a_gate_may_be_paths(tmp_path):
     pq.write_table(pa.table(rows), tables / "0.parquet")
     lists.write_text("http://a.example/1.jpg\n")
 
+    (tmp_path / "judge.json").write_bytes(standard().content())
+
     def found(kind) -> Gate:
         given, names = [kind(tables)], [kind(lists)]
         asked = dict(status=given, only=names, images=[[kind(scores)]], keep="score > 0", captions=given)
+        asked |= {"policy": ["junk:50"], "judge": kind(tmp_path / "judge.json")}
         return GateOptions(**asked, match_captions=True, decontaminate=given, decontaminate_texts=names).find()
 
     by_paths, by_strings = found(Path), found(str)

@@ -16,14 +16,15 @@ import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 
 from curation.balancing.thresholds import Thresholds, entry_chunks, entry_ids, hold_any, rates_of
-from curation.config import DOUBTFUL_SCORE, LICENSE, RECORD, ExtraColumn
+from curation.config import DOUBTFUL_SCORE, JUDGEMENT, LICENSE, RECORD, ExtraColumn
 from curation.kernels import sampling as kernels
 from curation.licences import license_column, tally_licenses
-from curation.schemas import CURATED, SAMPLED, with_extra
+from curation.schemas import CURATED, SAMPLED, STATED, with_extra
 from runtime.arrow import parts, require
 from runtime.cogroup import Rows
 from runtime.draws import draws
 from runtime.errors import InputError
+from runtime.packages import hooks
 from runtime.progress import advance
 from runtime.tallies import Tallies
 
@@ -65,7 +66,7 @@ def sample_batch(
 ) -> pa.RecordBatch:
     """Return the kept pairs of a batch with the schema SAMPLED: one random text per image, kept with its probability.
 
-    The result has the schema CURATED and the columns `extra`; `license` needs a column `signals` in the batch.
+    The result has the schema CURATED and the columns `extra`, for which the batch needs the columns of `needed_by`.
     """
     all_columns, batch, rates = batch, require(batch, SAMPLED), _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
@@ -85,7 +86,17 @@ def sample_batch(
         columns[LICENSE] = license_column(all_columns["signals"].take(pa.array(kept)))
     if RECORD in extra:
         columns[RECORD] = texts.field(RECORD).take(pa.array(chosen[kept]))
+    if JUDGEMENT in extra:
+        judgement = hooks("clip_curation.extra_columns")[JUDGEMENT].load(callable, "a function of texts and images")
+        columns[JUDGEMENT] = judgement(texts.take(pa.array(chosen[kept])), kept, all_columns)
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+def needed_by(extra: Sequence[ExtraColumn]) -> list[str]:
+    """Return the columns that `sample_batch` needs for the columns `extra`, besides those of SAMPLED."""
+    if JUDGEMENT in extra:
+        return [*(field.name for field in STATED), "shown"]
+    return ["signals"] if LICENSE in extra else []
 
 
 def texts_by_language(batch: pa.RecordBatch, rates: ArrayLike) -> pa.Table:

@@ -17,6 +17,7 @@ HOOKS = {
     "clip_curation.report_sections": {
         "doubtful": "curation.leaves.report_sections.text_sections:find_doubtful",
         "gate_removed": "curation.leaves.report_sections.text_sections:find_removed",
+        "judged": "curation.leaves.gate.judged_texts:find",
         "shape": "curation.leaves.report_sections.text_sections:find_shape",
         "alignment": "curation.leaves.report_sections.alignment:find",
         "tokens": "curation.leaves.report_sections.text_sections:find_tokens",
@@ -30,6 +31,10 @@ HOOKS = {
         "copies": "curation.leaves.gate.deduplication:find_copies",
         "meaning": "curation.leaves.gate.deduplication:find_meaning",
         "domains": "curation.leaves.gate.image_limits:find",
+    },
+    # Columns of the manifest that a leaf makes: functions of texts, the row of each text's image, and a MATCHED batch.
+    "clip_curation.extra_columns": {
+        "judgement": "curation.leaves.gate.judge:judgement",
     },
     # Formats of exports: classes as `export.forms.Form`.
     "clip_curation.export_forms": {

@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from curation.balancing import manifest
-from curation.balancing.manifest import expected_size
+from curation.balancing.manifest import expected_size, needed_by
 from curation.balancing.thresholds import SEEN, EntryCounts
-from curation.config import LICENSE, RECORD, CurationConfig, ExtraColumn, MatcherName
+from curation.config import RECORD, CurationConfig, ExtraColumn, MatcherName
 from curation.exclusion import Exclusion
 from curation.exclusion.lists import hosts
 from curation.images.grouping import RUN_BYTES, ImageGrouping, pack_pairs, write_unique
@@ -264,7 +264,7 @@ def _expected_sizes(file: OwnFile, rates: Shipped) -> TaskResult:
 
 
 def _sampled(file: OwnFile, extra: Sequence[ExtraColumn] = ()) -> Iterator[pa.RecordBatch]:
-    return batches(file, MATCHED_ROW_GROUP, [*SAMPLED.names, *(["signals"] if LICENSE in extra else [])])
+    return batches(file, MATCHED_ROW_GROUP, [*SAMPLED.names, *needed_by(extra)])
 
 
 def _without(batch: pa.RecordBatch, name: str) -> pa.RecordBatch:

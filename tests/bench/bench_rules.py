@@ -1,8 +1,9 @@
 """Measure the rules of policies, and the search in evaluation sets, in one process: processor time and what is removed.
 
-    python tests/bench/bench_rules.py [rules sets texts chain] --input crawl.wat.gz ... --rows 1000000
+    python tests/bench/bench_rules.py [rules judge sets texts chain] --input crawl.wat.gz ... --rows 1000000
 
 rules: nanoseconds per image or text of each recommended rule, and the share that it removes, on pairs of `--input`
+judge: microseconds per text of the judge: its probabilities, and the reasons for a thousand texts
 sets:  microseconds per image of the search for near hashes in evaluation sets of several sizes
 texts: nanoseconds per text of the comparison with 100,000 exact texts
 chain: microseconds of all processors per pair of `--input`, of a job over `--entries`: without witnesses and policies,
@@ -26,6 +27,8 @@ sys.path.insert(0, str(ROOT))
 
 from curation.inputs import files
 from curation.leaves.gate.evaluation import EvaluationTexts, HashesOfSets
+from curation.leaves.gate.judge import IsJudged, standard
+from curation.leaves.gate.judge_reasons import reasons_of
 from curation.leaves.gate.policies import IMAGES, Policy
 
 TRIES = 3
@@ -45,6 +48,17 @@ def rules(args: argparse.Namespace) -> None:
         total += seconds
         print(f"| {chosen} | {seconds / args.rows * 1e9:.0f} | {fails.mean():.2%} |", flush=True)
     print(f"| all | {total / args.rows * 1e9:.0f} | |", flush=True)
+
+
+def judge(args: argparse.Namespace) -> None:
+    """Print the time per text."""
+    batch = _matched(args)
+    given = batch["candidates"].values, np.arange(batch.num_rows), batch
+    few = given[0].slice(0, 1_000), given[1][:1_000], batch.slice(0, 1_000)
+    scored, shares = _timed(lambda: standard().probabilities(*given))
+    said, _ = _timed(lambda: reasons_of(IsJudged("junk", 70), *few))
+    print(f"{scored / args.rows * 1e6:.2f} µs a text, {said / len(few[1]) * 1e6:.0f} with reasons", flush=True)
+    print(f"mean probabilities: {', '.join(f'{share:.1%}' for share in shares.mean(axis=0))}", flush=True)
 
 
 def sets(args: argparse.Namespace) -> None:
@@ -100,15 +114,15 @@ def _matched(args: argparse.Namespace) -> pa.RecordBatch:
     """Return images of one text each, drawn from the pairs of the input, with signals and sizes that are made up."""
     batches = [batch for source in files.find(args.input) for batch in files.read(source)]
     pairs = pa.Table.from_batches(batches)
-    pairs = pairs.filter(pairs["url"].is_valid()).select(["url", "text", "page_url"]).combine_chunks()
+    pairs = pairs.filter(pairs["url"].is_valid()).select(["url", "text", "kind", "page_url"]).combine_chunks()
     random = np.random.default_rng(0)
     pairs = pairs.take(pa.array(random.integers(0, len(pairs), args.rows)))
-    url, text, page = (pairs[name].chunk(0) for name in ("url", "text", "page_url"))
+    url, text, kind, page = (pairs[name].chunk(0) for name in ("url", "text", "kind", "page_url"))
     language = pa.array(["en"]).take(pa.array(np.zeros(args.rows, np.int64)))
     own = pa.nulls(args.rows, pa.string())
-    structs = pa.StructArray.from_arrays([text, language, own], ["text", "language", "page_url"])
+    structs = pa.StructArray.from_arrays([text, kind, language, own], ["text", "kind", "language", "page_url"])
     candidates = pa.ListArray.from_arrays(pa.array(np.arange(args.rows + 1, dtype=np.int32)), structs)
-    most = {"signals": 64, "stated_width": 600, "stated_height": 600}
+    most = {"signals": 64, "stated_width": 600, "stated_height": 600, "shown": 3}
     stated = {name: pa.array(random.integers(0, end, args.rows).astype(np.int32)) for name, end in most.items()}
     return pa.RecordBatch.from_pydict({"url": url, "page_url": page, "candidates": candidates, **stated})
 
@@ -116,7 +130,7 @@ def _matched(args: argparse.Namespace) -> pa.RecordBatch:
 def main() -> None:
     """Run the parts that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["rules", "sets", "texts"])
+    parser.add_argument("parts", nargs="*", default=["rules", "judge", "sets", "texts"])
     parser.add_argument("--input", nargs="+", default=[])
     parser.add_argument("--few", help="for the chain: an input of few pairs, whose job is what starting up takes")
     parser.add_argument("--entries", help="for the chain: a folder of metadata")

@@ -12,6 +12,7 @@ import yaml
 from curation.config import CurationConfig
 from curation.leaves.export.card import card, croissant, description
 from curation.leaves.export.huggingface import HuggingFace
+from curation.leaves.gate.judge import standard
 from curation.leaves.gate.options import GateOptions, facts_of
 from curation.run.results import Results
 from runtime.tallies import TaskResult
@@ -59,6 +60,10 @@ OPTIONS = {
     "policy": (
         {"policy": ["noai", "min_words:3"]},
         "Removed were images of pages that state `noai` to robots (0 removed).",
+    ),
+    "judge": (
+        {"policy": ["junk:70"], "judge": "judge.json"},
+        f"How probably a text is junk or a headline was judged by weights with the SHA-256 `{standard().digest}`.",
     ),
     "robots": ({"robots": ["robots.parquet"]}, "What hosts state was read from `robots.parquet`;"),
     "robots_agents": (
@@ -126,6 +131,7 @@ def tables(tmp_path, monkeypatch) -> None:
     }.items():
         pq.write_table(pa.table(columns), tmp_path / f"{path}.parquet")
     (tmp_path / "only.txt").write_text(uid)
+    (tmp_path / "judge.json").write_bytes(standard().content())
     install(
         monkeypatch, tmp_path / "installed", "my_parts", STEP, "[clip_curation.gate_steps]\nsecure = my_parts:find\n"
     )
@@ -187,7 +193,7 @@ def test_a_rule_says_what_it_removes_and_how_many(facts, tables):
     written = page(gated)
     for removed in (
         "images of pages that state `noai` to robots",
-        "images that a page shows with a side below 64 pixels (of thumbnails in its contents, the longer side)",
+        "images that a page shows with a side below 64 pixels",
         "texts of fewer than 3 words",
         "texts that more than 5 images have",
     ):

@@ -122,7 +122,8 @@ def test_the_sample_of_what_a_gate_removed_is_copied_without_them(run, tmp_path)
     listed = {"uids": [run.images[1]["uid"]], "domains": [DOMAIN], "pages": ["p.example"]}
     sample = [
         {name: row[name] for name in ("uid", "url")}
-        | {"text": text["text"], "language": text["language"], "page_url": page, "step": "conditions", "rule": "html"}
+        | {"text": text["text"], "language": text["language"], "page_url": page, "step": "conditions"}
+        | {"rule": "junk:70", "why": f"7{number % 9} %: word é"}
         for number, row in enumerate(run.images)
         for text in row["candidates"]
         for page in [None if number % 5 else "https://www.p.example/about"]

@@ -1,10 +1,9 @@
-"""Words of URLs, drawings, texts of an image and stated sizes count as the rules over images say, case by case."""
+"""Words of URLs, stated sizes and licences count as the rules over images say, case by case."""
 
 from random import Random
 
 import pytest
 
-from curation.inputs.crawl.links import IMAGE_PLACES
 from curation.leaves.gate.image_rules import url_words
 from curation.leaves.gate.policies import Policy
 from curation.leaves.gate.word_tables import listed
@@ -72,65 +71,6 @@ def test_words_count_where_a_file_or_folder_has_its_name_from_them(path, fails):
 
 
 @pytest.mark.parametrize(
-    ("url", "fails"),
-    [
-        ("http://a.example/b.svg", True),
-        ("http://a.example/b.SVGZ?x#y", True),
-        ("http://wikimedia.org.example/b.svg", True),
-        ("http://a.example/wikimedia.org/b.svg", True),
-        ("http://upload.wikimedia.org/b.svg", False),
-        ("HTTPS://UPLOAD.WIKIMEDIA.ORG:443/b.svg", False),
-        ("http://a.example/b.svg.png", False),
-        ("http://a.example/b.svgs", False),
-        ("http://a.example/b?x=.svg", False),
-        ("http://a.example/b.sv", False),
-        ("http://a.example/b.svg/c", False),
-    ],
-)
-def test_drawings_stay_only_from_media_archives(url, fails):
-    assert failing_images("svg", batch(image(url))) == [fails]
-
-
-def test_texts_of_an_image_are_counted_by_language_and_those_of_archives_are_not():
-    texts = [("a", "en"), ("b", "en"), ("c", "de"), ("d", "fr")]
-    rows = [
-        image(texts=texts[1:]),
-        image(texts=texts),
-        image("http://upload.wikimedia.org/a.png", texts),
-        image(texts=[]),
-    ]
-    assert failing_images("max_texts_per_image", batch(*rows)) == [False, True, False, False]
-
-
-@pytest.mark.parametrize(
-    ("places", "shown", "structure", "away"),
-    [
-        (["in home link"], 1, True, False),
-        (["in home link", "in contents"], 1, True, False),
-        (["in home link", "in figure"], 9, False, False),
-        (["in link away"], 2, False, False),
-        (["in link away"], 3, False, True),
-        (["in link away"], None, False, False),
-        (["in link away", "in figure"], 3, False, False),
-        (["in home link", "in link away"], 3, True, True),
-        (["in header"], 2, False, False),
-        (["in header"], 3, True, False),
-        (["in header", "in menu"], None, True, False),
-        (["in header", "in menu", "in contents"], 9, False, False),
-        (["in footer"], 1, True, False),
-        (["in interface"], 1, True, False),
-        (["in interface", "in contents"], 1, False, False),
-        (["in figure"], 9, False, False),
-        ([], 9, False, False),
-    ],
-)
-def test_the_places_of_an_image_speak_for_or_against_it(places, shown, structure, away):
-    row = image(signals=1 | sum(IMAGE_PLACES[place] for place in places), shown=shown)
-    assert failing_images("structure", batch(row, image())) == [structure, False]
-    assert failing_images("link_away", batch(row, image())) == [away, False]
-
-
-@pytest.mark.parametrize(
     ("width", "height", "fails"),
     [
         (99, 500, True),
@@ -167,24 +107,6 @@ def test_the_smaller_stated_side_counts(width, height, fails):
 )
 def test_hosts_of_counters_and_advertisements_count_with_all_below_them(url, fails):
     assert failing_images("url_words", batch(image(url))) == [fails]
-
-
-@pytest.mark.parametrize(
-    ("sides", "places", "fails"),
-    [
-        ((120, 90), ["in contents"], False),
-        ((180, 90), ["in figure"], False),
-        ((182, 90), ["in contents"], True),
-        ((99, 99), ["in contents"], True),
-        ((120, 90), ["in contents", "in menu"], True),
-        ((120, 90), [], True),
-        ((None, 90), ["in contents"], True),
-    ],
-)
-def test_the_longer_side_of_thumbnails_counts(sides, places, fails):
-    signals = sum(IMAGE_PLACES[place] for place in places)
-    row = image(stated_width=sides[0], stated_height=sides[1], signals=signals)
-    assert failing_images("min_stated_size", batch(row)) == [fails]
 
 
 def test_words_of_urls_are_lower_case_letters_and_listed_once():

@@ -31,16 +31,19 @@ def test_the_recommended_rules_are_those_of_the_table_and_a_given_number_counts(
     expected = [f"{rule.name}:{rule.recommended}" if rule.numbers else rule.name for rule in RULES.values()]
     recommended = tuple(name for name, rule in zip(expected, RULES.values(), strict=True) if rule.recommended)
     assert Policy.parse(["recommended"]).names == recommended
-    assert "min_words:2" in recommended
-    for names in (["recommended", "min_words:5"], ["min_words:5", "recommended"]):
-        assert Policy.parse(names).names == tuple(name.replace("min_words:2", "min_words:5") for name in recommended)
+    assert "junk:70" in recommended
+    for names in (["recommended", "junk:50"], ["junk:50", "recommended"]):
+        assert Policy.parse(names).names == tuple(name.replace("junk:70", "junk:50") for name in recommended)
 
 
 def test_every_rule_is_of_one_scope_and_says_in_a_line_what_it_removes():
     others = [
         "cut_credits",
+        "file_name",
+        "headline:50",
         "license:cc0",
-        "link_away:3",
+        "min_stated_size:100",
+        "min_words:3",
         "max_images_per_text:10",
         "max_images_per_domain:10",
         *OF_HOSTS,
@@ -68,7 +71,7 @@ def test_the_page_about_policies_has_the_table_of_rules():
             "'spam' is no rule; the rules are recommended, personal_data, noai, noimageai, noml, tdm_reservation,",
         ),
         (["NOAI"], "'NOAI' is no rule; did you mean noai.$"),
-        (["none"], "is no rule; .* min_stated_size:N, min_words:N, file_name,"),
+        (["none"], "is no rule; .* min_stated_size:N, junk:N, headline:N, min_words:N, file_name,"),
         (["recommended:2"], "'recommended:2' is no rule"),
         ([""], "'' is no rule"),
         (["noai:1"], "'noai:1': the rule noai takes no number"),
@@ -76,7 +79,7 @@ def test_the_page_about_policies_has_the_table_of_rules():
         (["license"], "'license': the rule license takes some of cc-by,cc-by-sa,.*,other; got ''"),
         (["license:cc-by,by"], "takes some of .*; got 'by'"),
         (["license:cc0", "license:other"], "the rule license is given twice, with different numbers; give one"),
-        (["min_words"], "'min_words': the rule min_words takes a number from 2 to 1000, such as min_words:2"),
+        (["min_words"], "'min_words': the rule min_words takes a number from 2 to 1000, such as min_words:100"),
         (["min_words:"], "takes a number"),
         (["min_words:1"], "takes a number from 2"),
         (["min_words:1001"], "takes a number from 2"),

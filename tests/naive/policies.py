@@ -2,50 +2,28 @@
 
 import re
 import unicodedata
-from collections import Counter
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from curation.leaves.gate.image_rules import ARCHIVES, PLACES, RATIOS, url_words
+from curation.leaves.gate.judge import OUTPUTS, standard
 from curation.leaves.gate.word_tables import listed
 from metadata.languages import language
+from tests.naive.judge import naive_probabilities
 from tests.naive.text_kinds import naive_kinds
 
 BITS = {"noai": 1, "noimageai": 2, "noml": 64, "tdm_reservation": 16, "data_noai": 32}
 BITS |= {"robots": 128, "content_signal": 256, "ai_txt": 1024}
 
-# Bits of places, and the points of each.
-HOME, AWAY, FIGURE, HEADER, FOOTER, MENU, ADVERT, INTERFACE, CONTENTS = (
-    1 << 11,
-    1 << 12,
-    1 << 13,
-    *(1 << k for k in range(24, 30)),
-)
-POINTS = {HOME: 5, AWAY: 1, FIGURE: -4, HEADER: 1, FOOTER: 2, MENU: 1, ADVERT: 1, INTERFACE: 3, CONTENTS: -3}
-
 
 def naive_fails_image(rule: str, number: int | None, image: dict) -> bool:
     if rule in BITS:
         return (image["signals"] or 0) & BITS[rule] != 0
-    places, shown = {bit for bit in POINTS if (image["signals"] or 0) & bit}, image["shown"] or 0
-    if rule == "link_away":
-        return AWAY in places and FIGURE not in places and shown >= number
-    if rule == "structure":
-        is_repeated = shown >= 3 and places & {HEADER, MENU, ADVERT}
-        return sum(map(POINTS.get, places)) + bool(is_repeated) >= number
     if rule == "url_words":
         return naive_has_url_words(image["url"] or "") and not is_archived(image["url"])
-    if rule == "svg":
-        named = re.sub("[?#].*", "", image["url"] or "", flags=re.S)
-        return bool(re.search(r"\.svgz?\Z", named, re.I)) and not is_archived(image["url"])
-    if rule == "max_texts_per_image":
-        often = Counter(text["language"] for text in image["candidates"] or [])
-        return max(often.values(), default=0) > number and not is_archived(image["url"])
     if (image["stated_width"], image["stated_height"]) in RATIOS:
         return False
     sides = [side for side in (image["stated_width"], image["stated_height"]) if side is not None]
-    if sides and sum(map(POINTS.get, places)) <= -3 and max(sides) <= 2 * min(sides):
-        return max(sides) < number
     return bool(sides) and min(sides) < number
 
 
@@ -53,11 +31,8 @@ def naive_fails_text(rule: str, number: int | None, text: dict, image: dict) -> 
     if rule == "min_words":
         one = language(text["language"])
         return naive_words(text["text"] or "", one.spaced and one.code != "ko") < number
-    if rule == "equals_url":
-        return naive_equals_url(text["text"], image["url"]) and naive_fails_text("min_words", 3, text, image)
-    if rule == "site_name":
-        page = text.get("page_url") or image["page_url"] or image["url"]
-        return naive_is_site_name(text["text"] or "", page or "")
+    if rule in OUTPUTS:
+        return naive_probabilities(standard(), text, image)[OUTPUTS.index(rule)] >= number / 100
     if rule in PHRASES:
         is_exempt = rule == "logo_text" and is_archived(image["url"])
         return naive_has_phrase(text["text"] or "", rule) and not is_exempt
@@ -162,16 +137,6 @@ def is_alone(character: str) -> bool:
     return any(first <= code <= last for first, last in blocks)
 
 
-def naive_is_site_name(text: str, page: str) -> bool:
-    if any(ord(each) > 127 for each in text) or not page.partition(":")[2].startswith("//"):
-        return False
-    authority = re.split(r"[/?#\\]", page.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
-    labels = re.sub(":[^]]*$", "", authority).rstrip(".").split(".")
-    name = re.sub("[^a-z0-9]", "", text.lower())
-    runs = (labels[first:last] for first in range(len(labels)) for last in range(first + 1, len(labels) + 1))
-    return len(name) >= 3 and any("".join(run).replace("-", "").lower() == name for run in runs)
-
-
 def path_of(url: str) -> str:
     return re.sub("[?#].*", "", url.partition("://")[2], flags=re.S).partition("/")[2]
 
@@ -192,16 +157,3 @@ def naive_words(text: str, spaced: bool) -> int:
     foreign = [each for each in text if ord(each) > 127 and not each.isspace()]
     plain = "".join(each if ord(each) < 128 else " " for each in text)
     return len(plain.split()) + (len(foreign) // 2 + 1 if foreign else 0)
-
-
-def naive_equals_url(text: str | None, url: str | None) -> bool:
-    if not text or not url:
-        return False
-    name = path_of(url).rpartition("/")[2]
-    stem = name.rpartition(".")[0]
-    return any(one and folded(text) == folded(one) for one in (url, name, stem))
-
-
-def folded(text: str) -> str:
-    lower = [(each, each.lower()) for each in unescaped(text)]
-    return "".join(low if len(low) == 1 and low.isascii() == each.isascii() else each for each, low in lower)

@@ -45,4 +45,5 @@ def _row(step: str, rule: str, image: dict, text: dict) -> dict:
         "page_url": text["page_url"] or image["page_url"],
         "step": step,
         "rule": rule,
+        "why": None,
     }

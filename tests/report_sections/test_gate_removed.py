@@ -32,7 +32,7 @@ RULES = [("conditions", "clip > 0.3"), ("conditions", "html"), ("domains", "at m
 def gone(number: int, **more: str) -> dict:
     common = {"uid": f"{number:032x}", "url": f"http://a.example/{number}", "text": f"text {number % 7}"}
     step, rule = RULES[number % 3] if number % 100 else RULES[1]
-    return common | {"language": "en", "page_url": None, "step": step, "rule": rule} | more
+    return common | {"language": "en", "page_url": None, "step": step, "rule": rule, "why": None} | more
 
 
 def naive_first(rows: list[dict], seed: int) -> list[dict]:
@@ -84,7 +84,7 @@ def shown(run, rates, rows: list[dict], entries: dict) -> str:
 
 def test_the_page_shows_rules_in_the_order_of_the_gate_and_nothing_of_the_crawl_acts_in_it():
     run, _, _ = hostile()
-    columns = ("step", "rule", "url", "page_url", "uid", "language", "text")
+    columns = ("step", "rule", "url", "page_url", "uid", "language", "text", "why")
     rows = [gone(1, **dict.fromkeys(columns, text)) for text in EVERY]
     read = Page(removed_section(rows, thinned(20_000 + run.counts.values, run), run).html)
     assert not {tag for tag, _ in read.elements} & {"script", "style", "iframe", "img", "svg", "a", "link", "base"}

@@ -7,9 +7,7 @@ from curation.leaves.gate.personal_data import KINDS
 from curation.leaves.gate.policies import Policy
 from runtime.arrow import parts
 
-RECOMMENDED = Policy.parse(
-    ["recommended", "min_words:4", "min_stated_size:100", "max_texts_per_image:1", "link_away:3"]
-).rules
+RECOMMENDED = Policy.parse(["recommended", "min_words:4", "min_stated_size:100", "file_name", "headline:50"]).rules
 POLICY = Policy(
     tuple(chosen for chosen in RECOMMENDED if chosen.rule.name not in (*KINDS, "credit"))
 )  # these have tests of their own

@@ -1,4 +1,4 @@
-"""What the rules of `policies` check of single images: words of URLs, places on pages, stated sizes and licences.
+"""What the rules of `policies` check of single images: words of URLs, stated sizes and licences.
 
 The function of a rule takes a MATCHED batch, and returns a mask of the images that must go. Media archives are exempt
 from some rules: their pictures have a subject also where they are drawings, logos, or on many pages.
@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.inputs.crawl.links import HOST_SIGNALS, IMAGE_PLACES, SIGNALS
+from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS
 from curation.leaves.gate.kernels import urls as kernels
 from curation.leaves.gate.kernels.url_paths import find_paths
 from curation.leaves.gate.word_tables import WordTable, listed, shared, word_key
 from curation.licences import MASK, bits_of
-from runtime.arrow import parts, string_buffers
+from runtime.arrow import string_buffers
 
 ARCHIVES = (
     "wikimedia.org",
@@ -43,20 +43,6 @@ PLACES = {
     "picture": kernels.PICTURE,
     "host": kernels.HOST,  # a host with all that are below it: its only place
 }
-# How much each place of an image says that it is no picture which the page is about; weighed on 671 rows read by eye.
-POINTS = {
-    "in home link": 5,
-    "in interface": 3,
-    "in footer": 2,
-    "in header": 1,
-    "in menu": 1,
-    "in advertisement": 1,
-    "in link away": 1,
-    "in contents": -3,
-    "in figure": -4,
-}
-OFTEN = 3
-_REPEATED = sum(IMAGE_PLACES[place] for place in ("in header", "in menu", "in advertisement"))
 # Ratios that pages state in place of sizes: of width and height.
 RATIOS = ((16, 9), (4, 3), (3, 2), (5, 4), (2, 1), (16, 10), (21, 9), (9, 16), (3, 4), (2, 3), (4, 5), (1, 2))
 _RATIOS = pa.array([width * 1000 + height for width, height in RATIOS], pa.int32())
@@ -102,33 +88,6 @@ def has_other_licence(batch: pa.RecordBatch, number: str) -> np.ndarray:
     return (stated == 0) | (stated & ~bits_of(number) != 0)
 
 
-def has_points(batch: pa.RecordBatch, number: int) -> np.ndarray:
-    """Return which images have `number` points or more: the sum of POINTS of all places that pages give them.
-
-    An image in a part that sites repeat, such as a header, has one more if pages show it OFTEN, or more often, with an
-    alt.
-    """
-    return _points(batch) + (_is_shown(batch, OFTEN) & (_signals(batch) & _REPEATED != 0)) >= number
-
-
-@shared
-def _points(batch: pa.RecordBatch) -> np.ndarray:
-    signals, points = _signals(batch), np.zeros(batch.num_rows, np.int8)
-    for place, value in POINTS.items():
-        points += np.int8(value) * (signals & IMAGE_PLACES[place] != 0)
-    return points
-
-
-def is_shown_away(batch: pa.RecordBatch, number: int) -> np.ndarray:
-    """Return which images are in a link to another site, in no figure, and have an alt on `number` places or more."""
-    away, figure = IMAGE_PLACES["in link away"], IMAGE_PLACES["in figure"]
-    return _is_shown(batch, number) & (_signals(batch) & (away | figure) == away)
-
-
-def _is_shown(batch: pa.RecordBatch, number: int) -> np.ndarray:
-    return pc.greater_equal(batch["shown"], number).fill_null(False).to_numpy(zero_copy_only=False)
-
-
 def _signals(batch: pa.RecordBatch) -> np.ndarray:
     return batch["signals"].fill_null(0).to_numpy()
 
@@ -141,39 +100,15 @@ def has_url_word(batch: pa.RecordBatch) -> np.ndarray:
     return outside_archives(out, batch)
 
 
-def is_svg(batch: pa.RecordBatch) -> np.ndarray:
-    """Return which images outside ARCHIVES are SVG by the ending of the file in their URL."""
-    offsets, data, paths = urls_of(batch)
-    out = np.empty(batch.num_rows, bool)
-    kernels.find_svg(data, offsets, paths, out)
-    return outside_archives(out, batch)
-
-
-def has_many_texts(batch: pa.RecordBatch, number: int) -> np.ndarray:
-    """Return which images outside ARCHIVES have more than `number` texts of one language."""
-    texts, offsets = parts(batch["candidates"])
-    counts = np.diff(offsets)
-    out, may_have = np.zeros(batch.num_rows, bool), outside_archives(counts > number, batch)
-    image, inside = np.repeat(np.arange(batch.num_rows), counts), np.repeat(may_have, counts)
-    rows = pa.table({"image": image[inside], "language": texts.field("language").filter(pa.array(inside))})
-    by_language = rows.group_by(["image", "language"], use_threads=False).aggregate([([], "count_all")])
-    out[by_language.filter(pc.greater(by_language["count_all"], number))["image"].to_numpy()] = True
-    return out
-
-
 def is_stated_small(batch: pa.RecordBatch, number: int) -> np.ndarray:
     """Return which images have a stated width or height below `number` pixels; one without a stated size has none.
 
-    Two numbers that are a ratio, such as 16 by 9, are no size. Of a thumbnail, at most twice as long as wide and only
-    in contents or a figure, the longer side counts.
+    Two numbers that are a ratio, such as 16 by 9, are no size.
     """
     sides = batch["stated_width"], batch["stated_height"]
-    shorter, longer = pc.min_element_wise(*sides), pc.max_element_wise(*sides)
-    is_small = pc.less(shorter, number).fill_null(False)
-    is_thumbnail = pc.and_(pc.greater_equal(longer, number), pc.less_equal(longer, pc.multiply(shorter, 2)))
-    is_thumbnail = pc.and_(is_thumbnail.fill_null(False), pa.array(_points(batch) <= POINTS["in contents"]))
+    is_small = pc.less(pc.min_element_wise(*sides), number).fill_null(False)
     is_ratio = pc.is_in(pc.add(pc.multiply(sides[0].fill_null(0), 1000), sides[1].fill_null(0)), _RATIOS)
-    return pc.and_not(is_small, pc.or_(is_ratio, is_thumbnail)).to_numpy(zero_copy_only=False)
+    return pc.and_not(is_small, is_ratio).to_numpy(zero_copy_only=False)
 
 
 def url_words() -> dict[str, int]:

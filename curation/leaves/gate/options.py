@@ -11,11 +11,13 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from curation.config import require_distance
 from curation.joins.image_tables import Paths
 from curation.leaves.gate.joined_tables import GivenTables, HashTables
+from curation.leaves.gate.judge import OUTPUTS
 from curation.leaves.gate.policies import RULES, Policy
 from curation.leaves.gate.step import Removed, Step, StepFolder, parts_in
 from curation.leaves.near_duplicates.index import WORD_BITS
@@ -44,6 +46,7 @@ class GateOptions:
     images: tables of images, by uid or url: for each a list of its files or folders.
     keep: the condition over columns of images and status that an image must meet, in SQL.
     policy: names of rules, some with a number, as min_words:3.
+    judge: a file of weights by which the rules junk and headline judge; None: those of this package.
     robots: WARC files or tables of hosts' robots.txt, tdmrep.json and ai.txt: images get the signals of their hosts.
     robots_agents: agents, or files of agents, whose rules in robots.txt count; by default those in robots_agents.txt.
     decontaminate: tables of the pictures of evaluation sets, which are removed.
@@ -63,6 +66,7 @@ class GateOptions:
     images: Sequence[Paths] = ()
     keep: str | None = None
     policy: Sequence[str] = ()
+    judge: str | PathLike[str] | None = None
     robots: Paths = ()
     robots_agents: Sequence[str] = ()
     decontaminate: Paths = ()
@@ -139,6 +143,8 @@ class GateOptions:
         if self.images and not self.asks_of_images and not hashes:
             name = self.images[0][0]
             raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")
+        if self.judge is not None and not any(rule.rule.name in OUTPUTS for rule in self.rules.rules):
+            raise InputError(f"--judge {self.judge} decides on the rules junk and headline; ask for one by --policy")
         asked = {*own_hooks(GROUP), *self.named}
         hooked = {name: hook.find(self, _is_step, "a Step") for name, hook in hooks(GROUP).items() if name in asked}
         steps = {name: step for name, step in hooked.items() if step is not None}

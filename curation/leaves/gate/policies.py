@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.inputs.crawl.links import DATA_NOAI, TDM_RESERVATION
-from curation.leaves.gate import image_rules, text_rules
+from curation.leaves.gate import image_rules, judge, text_rules
 from curation.leaves.gate.mending import MENDS, is_credit, removes_none
 from curation.leaves.gate.personal_data import KINDS, has_personal_data
 from curation.licences import NAMES
@@ -49,7 +49,7 @@ class Rule:
 
     @property
     def form(self) -> str:
-        """The rule as a user writes it, such as `svg`, `min_words:N` or `license:NAMES`."""
+        """The rule as a user writes it, such as `html`, `min_words:N` or `license:NAMES`."""
         return f"{self.name}:{'NAMES' if self.names else 'N'}" if self.numbers or self.names else self.name
 
 
@@ -61,30 +61,20 @@ def _of_hosts(name: str, signal: str, removes: str) -> Rule:
     return _signal(name, signal, f"{removes}; needs `--robots`", is_recommended=False)
 
 
-def _kind(kind: str, removes: str) -> Rule:
-    return Rule(kind, TEXTS, removes, text_rules.is_of_kind, recommended=True, signal=kind)
+def _kind(kind: str, removes: str, is_recommended: bool = True) -> Rule:
+    return Rule(kind, TEXTS, removes, text_rules.is_of_kind, recommended=is_recommended, signal=kind)
 
 
 _TDM = "images of pages, and with `--robots` of hosts, that reserve text and data mining (`tdm-reservation: 1`)"
 _ROBOTS = "images whose URL or page robots.txt forbids to one of the agents of `--robots-agents`"
 _CONTENT_SIGNAL = "images whose URL or page robots.txt keeps from training (`Content-Signal: ai-train=no`)"
 _AI_TXT = "images whose URL or page ai.txt forbids"
-_SIZE = (
-    "images that a page shows with a side below N pixels (of thumbnails in its contents, the longer side); those "
-    "without a stated size pass"
-)
-_STRUCTURE = (
-    "images that, by N points or more, are in parts of the page such as header, footer, menu, advertisement or "
-    "comments, or in a link to the home page of a site"
-)
-_AWAY = "images in a link to another site, if in no figure, that pages show N times or more: advertisements"
+_SIZE = "images that a page shows with a side below N pixels; those without a stated size pass"
 _LICENSE = "images unless their pages state NAMES and no other licence: statements of pages, not of pictures"
 _URL_WORDS = (
     "images whose file or folder has the name of a part of the page, such as logo, icons or placeholder, or whose host "
     "counts visits or serves advertisements"
 )
-_SVG = "images in SVG, unless from a media archive such as Wikimedia Commons"
-_TEXTS = "images with more than N texts of one language: what many pages show in place of other pictures"
 _WORDS = (
     "texts of fewer than N words; where words have no spaces between them, and in Korean, n characters outside ASCII "
     "are 1 + n/2 words, rounded down"
@@ -95,8 +85,14 @@ _GENERIC = (
 _LOGOS = (
     "texts of logos, icons, avatars and sharing, such as “BBC logo”, “avatar of Kim” or “share on Facebook”, likewise"
 )
-_SITE = "texts that are the name of their page's site"
-_EQUALS_URL = "texts of one or two words that repeat the URL of their image, or the name of its file"
+_JUNK = (
+    "texts that are junk with a probability of N % or more, by a score that was learnt from rows read by eye: logos, "
+    "icons, buttons, avatars, advertisements, placeholders"
+)
+_HEADLINE = (
+    "texts that are, with a probability of N % or more, the headline of what the picture illustrates, and describe "
+    "nothing in it"
+)
 _OF_IMAGES_AND_TEXTS = (
     _signal("noai", "noai", "images of pages that state `noai` to robots"),
     _signal("noimageai", "noimageai", "images of pages that state `noimageai` to robots"),
@@ -107,20 +103,16 @@ _OF_IMAGES_AND_TEXTS = (
     _of_hosts("content_signal", "content-signal", _CONTENT_SIGNAL),
     _of_hosts("ai_txt", "ai.txt", _AI_TXT),
     Rule("url_words", IMAGES, _URL_WORDS, image_rules.has_url_word, recommended=True),
-    Rule("svg", IMAGES, _SVG, image_rules.is_svg, recommended=True),
-    Rule("structure", IMAGES, _STRUCTURE, image_rules.has_points, numbers=(1, 15), recommended=2),
     Rule("license", IMAGES, _LICENSE, image_rules.has_other_licence, names=NAMES),
-    Rule("link_away", IMAGES, _AWAY, image_rules.is_shown_away, numbers=(1, 1_000_000)),
-    Rule("max_texts_per_image", IMAGES, _TEXTS, image_rules.has_many_texts, numbers=(1, 1_000), recommended=4),
-    Rule("min_stated_size", IMAGES, _SIZE, image_rules.is_stated_small, numbers=(2, 10_000), recommended=64),
-    Rule("min_words", TEXTS, _WORDS, text_rules.has_few_words, numbers=(2, 1_000), recommended=2),
-    _kind("file_name", "texts that are the name of a file, such as IMG_0450"),
+    Rule("min_stated_size", IMAGES, _SIZE, image_rules.is_stated_small, numbers=(2, 10_000)),
+    Rule("junk", TEXTS, _JUNK, judge.is_junk, numbers=(1, 99), recommended=70),
+    Rule("headline", TEXTS, _HEADLINE, judge.is_headline, numbers=(1, 99)),
+    Rule("min_words", TEXTS, _WORDS, text_rules.has_few_words, numbers=(2, 1_000)),
+    _kind("file_name", "texts that are the name of a file, such as IMG_0450", is_recommended=False),
     _kind("address", "texts that are a URL, a domain or an e-mail address"),
     _kind("html", "texts with remnants of HTML; tags are taken out first, if an entry is left"),
     Rule("generic_text", TEXTS, _GENERIC, text_rules.is_generic, recommended=True),
     Rule("logo_text", TEXTS, _LOGOS, text_rules.is_logo_text, recommended=True),
-    Rule("site_name", TEXTS, _SITE, text_rules.is_site_name, recommended=True),
-    Rule("equals_url", TEXTS, _EQUALS_URL, text_rules.equals_url, recommended=True),
 )
 _MENDING = (
     Rule("credit", TEXTS, "texts that are a credit alone, such as “Foto: Kim Lee/dpa”", is_credit, recommended=True),
@@ -153,7 +145,7 @@ class ChosenRule:
         """Which images or texts the rule removes, with its number.
 
         >>> Policy.parse(["min_stated_size:64"]).rules[0].removes
-        'images that a page shows with a side below 64 pixels (of thumbnails in its contents, the longer side)'
+        'images that a page shows with a side below 64 pixels'
         """
         return re.sub(r"\b(?:N|NAMES)\b", str(self.number), self.rule.removes.partition("; ")[0])
 

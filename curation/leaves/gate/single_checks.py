@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from curation.joins.image_tables import comparable_schema
 from curation.leaves.gate import joined_tables
 from curation.leaves.gate.evaluation import EMBEDDING, EvaluationSets, EvaluationTexts
 from curation.leaves.gate.image_limits import repeated_rule
+from curation.leaves.gate.judge import OUTPUTS, IsJudged, Judge, standard
+from curation.leaves.gate.judge_reasons import Reasons
 from curation.leaves.gate.mending import MENDED, MENDS, Mending, with_texts
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import IMAGES, TEXTS
@@ -56,6 +59,7 @@ class SingleChecks(Step):
     joined: joined_tables.JoinedTables
     evaluation: EvaluationSets | None = None
     texts: EvaluationTexts | None = None
+    judge: Judge | None = None  # that of a user's file
 
     def asks(self) -> dict[str, list[str]]:
         """Return what the step asks, for people: conditions, rules, evaluation sets and tables."""
@@ -126,6 +130,8 @@ class SingleChecks(Step):
             | ({"mended": counted[f"{MENDED}{check.title}"]} if check.title in MENDS else {})
             for number, check in enumerate(self.checks.of_texts)
         ]
+        if any(rule.rule.name in OUTPUTS for rule in self.options.rules.rules):
+            facts["judge"] = (self.judge or standard()).digest
         if self.evaluation and hashed:
             facts["decontaminate_within"] = self.evaluation.distance
         if self.evaluation and self.evaluation.cosine is not None:
@@ -165,7 +171,11 @@ class SingleChecks(Step):
 
     def _text_checks(self) -> Iterator[Check]:
         for rule in self.options.rules.of_single:
-            if rule.rule.scope == TEXTS:
+            if rule.rule.name in OUTPUTS:
+                judged = IsJudged(rule.rule.name, int(rule.number or 0))
+                make = UsersJudge(judged, self.judge).rule if self.judge else None
+                yield Check(str(rule), judged, of_texts=True, make=make, removes=rule.removes)
+            elif rule.rule.scope == TEXTS:
                 yield Check(str(rule), rule.fails, of_texts=True, removes=rule.removes)
             elif rule.rule.scope != IMAGES:
                 repeated = partial(repeated_rule, most=int(rule.number or 0))
@@ -205,7 +215,22 @@ def find(options: GateOptions) -> SingleChecks | None:
     columns = [comparable_schema(schema) for schema in tables.columns]
     schemas = {table.name: schema for table, schema in zip(tables.every, columns, strict=True)}
     conditions = None if options.keep is None else Conditions.parse(options.keep, schemas)
-    return SingleChecks(options, tables, joined_tables.JoinedTables.of(tables, conditions, also), sets, texts)
+    judge = None if options.judge is None else Judge.read(Path(options.judge))
+    return SingleChecks(options, tables, joined_tables.JoinedTables.of(tables, conditions, also), sets, texts, judge)
+
+
+@dataclass(frozen=True)
+class UsersJudge:
+    """Makes a rule that judges by the weights of a user's file."""
+
+    judged: IsJudged
+    judge: Judge
+
+    def rule(self, context: Context, images: Sequence[OwnFile]) -> IsJudged:
+        """Return the rule, with the weights where workers find them; `images` are not needed for it."""
+        path = context.output.artefacts / "judge.json"
+        path.write_bytes(self.judge.content())
+        return replace(self.judged, weights=context.engine.ship(path))
 
 
 def _rule_of_sets(context: Context, images: Sequence[OwnFile], texts: EvaluationTexts) -> IsTextOfSets:
@@ -337,7 +362,11 @@ class Checks:
         of_images = _matrix([check.rule(judged) for check in self.of_images], batch.num_rows)
         by_image, by_text, number = first_failed(of_images)[image], first_failed(of_texts), len(self.of_images)
         first = np.where(by_image < number, by_image, number + by_text)  # the first check that removes each text
-        gone = Gone(batch, texts, image, first, [check.title for check in (*self.of_images, *self.of_texts)])
+        checks = (*self.of_images, *self.of_texts)
+        judging = {
+            number: Reasons(check.rule) for number, check in enumerate(checks) if isinstance(check.rule, IsJudged)
+        }
+        gone = Gone(batch, texts, image, first, [check.title for check in checks], judging)
         if self.of_texts:
             left = np.bincount(image[by_text == len(self.of_texts)], minlength=batch.num_rows)
             of_images = np.concatenate([of_images, [left == 0]])

@@ -9,9 +9,9 @@ remove is not written, whichever rule removed it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from curation.leaves.gate.policies import ChosenRule
     from curation.run.request import Context
 
+Why = Callable[[pa.StructArray, np.ndarray, pa.RecordBatch], list[str]]
 PURPOSE = "removed"  # the name of the draw
 ROW_GROUP = 1 << 16
 
@@ -80,7 +81,7 @@ class Gone:
     """The texts of a MATCHED batch that a step removes, each with the title of the rule that removes it.
 
     `images` has the row of each text's image, `rules` the number of the rule's title in `titles`; a larger number says
-    that the text stays.
+    that the text stays. `reasons` has, by the number of a rule that judges, what says why of texts, images and batch.
     """
 
     batch: pa.RecordBatch
@@ -88,6 +89,7 @@ class Gone:
     images: np.ndarray
     rules: np.ndarray
     titles: Sequence[str]
+    reasons: Mapping[int, Why] = field(default_factory=dict)
 
     @classmethod
     def with_images(cls, batch: pa.RecordBatch, goes: np.ndarray, rule: str) -> Gone:
@@ -95,6 +97,15 @@ class Gone:
         texts, offsets = parts(batch["candidates"])
         images = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
         return cls(batch, texts, images, np.where(goes[images], 0, 1), [rule])
+
+    def why(self, rows: np.ndarray) -> pa.Array:
+        """Return why each text of `rows` is judged as its rule says; null for those of other rules."""
+        why = np.full(len(rows), None, object)
+        for number, reasons_of in self.reasons.items():
+            at = np.flatnonzero(self.rules[rows] == number)
+            texts = self.texts.take(pa.array(rows[at]))
+            why[at] = reasons_of(texts, self.images[rows[at]], self.batch)
+        return pa.array(why, pa.string())
 
 
 @dataclass(frozen=True)
@@ -136,6 +147,7 @@ class Removed:
             pc.coalesce(texts.field("page_url"), batch["page_url"].take(images)),
             pa.repeat(self.step, len(chosen)),
             pa.array(gone.titles, pa.string()).take(pa.array(gone.rules[chosen])),
+            gone.why(chosen),
         ]
         return pa.RecordBatch.from_arrays(columns, schema=GATE_REMOVED)
 

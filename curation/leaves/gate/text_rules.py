@@ -1,4 +1,4 @@
-"""What the rules of `policies` check of single texts: phrases of templates, numbers of words, names of sites and files.
+"""What the rules of `policies` check of single texts: phrases of templates, numbers of words, and kinds of texts.
 
 The function of a rule takes `texts`, the candidates of all images of a batch, `images`, the row of each text's image,
 and the batch; it returns a mask of the texts that must go. Words and phrases are looked up by hash.
@@ -9,17 +9,14 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from functools import lru_cache
-from urllib.parse import unquote_to_bytes
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.language.text_kinds import MarkedTexts
-from curation.leaves.gate.image_rules import outside_archives, urls_of
+from curation.leaves.gate.image_rules import outside_archives
 from curation.leaves.gate.kernels import phrases as words
-from curation.leaves.gate.kernels.url_paths import find_names
-from curation.leaves.gate.kernels.urls import find_site_names
 from curation.leaves.gate.word_tables import WordTable, listed, phrase_key, shared, word_key
 from metadata.languages import LANGUAGES
 from runtime.arrow import string_buffers
@@ -49,8 +46,6 @@ _ALONE = (  # blocks whose characters are words: Thai to Lao, Burmese, Khmer, ka
 
 # Languages in which a character is half a word: those that write no spaces, and Korean, whose words are long.
 _HALVES = pa.array([language.code for language in LANGUAGES if not language.spaced or language.code == "ko"])
-
-_HEADLINE = 3  # words
 
 
 def has_phrase(texts: pa.Array, kinds: tuple[str, ...]) -> np.ndarray:
@@ -158,51 +153,3 @@ def is_logo_text(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatc
     may_go = np.zeros(batch.num_rows, bool)
     may_go[images[out]] = True
     return out & outside_archives(may_go, batch)[images]
-
-
-def is_site_name(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
-    """Return which texts are the name in the host of their page: `Cookie and Kate` on www.cookieandkate.com.
-
-    The page is the text's own, else that of the image; without one the host is that of the image's URL.
-    """
-    out = np.empty(len(texts), bool)
-    pages = (texts.field("page_url"), batch["page_url"], batch["url"])
-    buffers = [buffer for strings in pages for buffer in string_buffers(strings)]
-    find_site_names(*string_buffers(texts.field("text")), *buffers, images, out)
-    return out
-
-
-def equals_url(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
-    """Return which texts of fewer than _HEADLINE words are the URL of their image, or the name of its file.
-
-    The name of the file is the last part of the path; its ending may be missing. Case and %-escapes make no difference.
-    Longer texts are captions after which a site names its files.
-    """
-    strings = texts.field("text")
-    offsets, data, paths = urls_of(batch)
-    names = np.empty((batch.num_rows, 3), np.int64)
-    find_names(data, paths, names)
-    text_offsets, text_data = string_buffers(strings)
-    verdicts = np.empty(len(texts), np.uint8)
-    words.find_names_in_texts(text_data, text_offsets, images, data, offsets, names, verdicts)
-    rows = np.flatnonzero(verdicts != words.NO)
-    rows = rows[has_few_words(texts.take(pa.array(rows)), images[rows], batch, _HEADLINE)]
-    out = np.zeros(len(texts), bool)
-    out[rows] = verdicts[rows] == words.YES
-    for text in rows[verdicts[rows] == words.UNSURE].tolist():
-        first, last, dot = names[images[text]].tolist()
-        whole = data[offsets[images[text]] : offsets[images[text] + 1]].tobytes()
-        named = (data[first:end].tobytes() for end in (last, dot) if first < last)
-        folded_text = _folded(strings[text].as_py().encode())
-        out[text] = any(folded_text == _folded(candidate) for candidate in (whole, *named))
-    return out
-
-
-def _folded(written: bytes) -> str:
-    """Return a string with %-escapes decoded and in lower case.
-
-    A character stays as it is if its lower case has several characters, or if only one of the two is in ASCII.
-    """
-    text = unquote_to_bytes(written).decode("utf-8", "surrogateescape")
-    lower = ((letter, letter.lower()) for letter in text)
-    return "".join(low if len(low) == 1 and low.isascii() == letter.isascii() else letter for letter, low in lower)

@@ -7,14 +7,11 @@ words: some words of a text have the hash of a listed phrase by chance once in 1
 
 import numpy as np
 
-from curation.kernels.texts import LOWERED
 from curation.kernels.trie.tables import decode
-from curation.leaves.gate.kernels.url_paths import byte_of, size_of
 from runtime.kernels import inline, kernel, lean
 
 BASIS, PRIME, SPREAD = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
 PLACES = 1 << 16  # most places of a table
-NO, YES, UNSURE = 0, 1, 2  # UNSURE: letters outside ASCII differ, maybe only in case
 # Where a phrase stands; words that begin one, as a whole text or first in one; a word that is the end of one. HEAD is
 # FIRST with any words behind it.
 WHOLE, FIRST, LAST, BEGINS, ENDS, HEAD = (np.uint8(1 << bit) for bit in range(6))
@@ -114,34 +111,6 @@ def find_few_words(data, offsets, spaced, number, out):
                 is_inside = True
                 i += 1
         out[text] = words + (foreign > 0) + foreign // 2 < number
-
-
-@inline
-def same(text, i, text_end, data, k, end, stop):
-    """Return YES, NO or UNSURE: whether text[i:text_end] is data[k:end] or data[k:stop], but for case and %-escapes."""
-    while i < text_end and k < end:
-        one, other = byte_of(text, i, text_end), byte_of(data, k, end)
-        if LOWERED[one] != LOWERED[other]:
-            return UNSURE if one >= 0x80 and other >= 0x80 else NO
-        i += size_of(text, i, text_end)
-        k += size_of(data, k, end)
-    return YES if i == text_end and (k == end or k == stop) else NO
-
-
-@lean
-def find_names_in_texts(texts, text_offsets, images, data, offsets, names, out):
-    """Set out[text] to YES, NO or UNSURE: whether the text is its image's URL, or the name of the file in that URL.
-
-    images[text] is the row of the text's image, and names[row] is from `find_names`. The text may lack the extension.
-    """
-    for text in range(len(out)):
-        i, end, image = text_offsets[text], text_offsets[text + 1], images[text]
-        out[text] = NO
-        if i < end:
-            whole = same(texts, i, end, data, offsets[image], offsets[image + 1], offsets[image + 1])
-            first, last, dot = names[image, 0], names[image, 1], names[image, 2]
-            named = same(texts, i, end, data, first, last, dot) if first < last else NO
-            out[text] = YES if whole == YES or named == YES else max(whole, named)
 
 
 @inline

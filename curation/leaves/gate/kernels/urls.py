@@ -1,14 +1,10 @@
-"""Find URLs of listed hosts, and URLs whose file or folder is named like a part of a page, such as a button.
-
-Also find the texts that are a name in the host of a URL.
-"""
+"""Find URLs of listed hosts, and URLs whose file or folder is named like a part of a page, such as a button."""
 
 import numpy as np
 
-from curation.kernels.exclusion import host_span
 from curation.kernels.texts import LOWERED
 from curation.leaves.gate.kernels.phrases import BASIS, bits_of, joined
-from curation.leaves.gate.kernels.url_paths import byte_of, is_stop, size_of
+from curation.leaves.gate.kernels.url_paths import byte_of, size_of
 from runtime.kernels import inline, lean
 
 # The flags of a listed word: where in a name it counts, as `rules.PLACES` says.
@@ -16,13 +12,9 @@ ANY, EDGE, ONLY, BESIDE, FOLDER, FOLDERS, NO, PICTURE = (np.uint8(1 << bit) for 
 HOST = ANY  # of a listed host: it has a dot, and no word has
 MOST_WORDS = 5  # of a name whose first and last word may count as EDGE: longer names describe a picture
 
-_SLASH, _DOT, _Z = (np.uint8(ord(character)) for character in "/.z")
-_SVG = np.frombuffer(b".svg", np.uint8)
+_SLASH, _DOT = (np.uint8(ord(character)) for character in "/.")
 
 _NONE = np.uint8(0)
-
-LEAST = 3  # letters and digits of a site's name
-_DASH = np.uint8(ord("-"))
 
 _OTHER, _LOWER, _UPPER = range(3)  # letters outside ASCII count as lower case
 _CLASSES = np.full(256, _OTHER, np.uint8)
@@ -142,71 +134,6 @@ def find_url_words(data, paths, keys, bits, out):
         out[row] = is_part or named
 
 
-@lean
-def find_svg(data, offsets, paths, out):
-    """Set out[row] to whether the file of URL data[offsets[row]:offsets[row + 1]] ends in .svg or .svgz.
-
-    Query and fragment are left out. `paths` is from find_paths.
-    """
-    for row in range(len(out)):
-        begin, end = offsets[row], paths[row, 1]
-        for i in range(begin, paths[row, 0]):
-            end = i if i < end and is_stop(data[i]) else end
-        if end > begin and LOWERED[data[end - 1]] == _Z:
-            end -= 1
-        is_svg = end - len(_SVG) >= begin
-        for place in range(len(_SVG)):
-            is_svg = is_svg and LOWERED[data[end - len(_SVG) + place]] == _SVG[place]
-        out[row] = is_svg
-
-
 _IS_NAMED = np.zeros(256, np.bool_)  # whether each byte may be in a name: ASCII letters and digits
 for _byte in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789":
     _IS_NAMED[_byte] = True
-
-
-@inline
-def is_in_host(text, begin, end, data, i, host_end):
-    """Return whether text[begin:end] is one or more whole labels with which data[i:host_end], part of a host, begins.
-
-    Signs in the text, and dots and hyphens in the host, are skipped. A text with a sign outside ASCII is in no host.
-    """
-    k, size = begin, 0
-    while True:
-        while k < end and not _IS_NAMED[text[k]]:
-            if text[k] >= 0x80:
-                return False
-            k += 1
-        while i < host_end and data[i] == _DASH:
-            i += 1
-        if k == end:
-            return size >= LEAST and (i == host_end or data[i] == _DOT)
-        while i < host_end and (data[i] == _DOT or data[i] == _DASH):
-            i += 1
-        if i == host_end or LOWERED[data[i]] != LOWERED[text[k]]:
-            return False
-        i, k, size = i + 1, k + 1, size + 1
-
-
-@lean
-def find_site_names(offsets, text, stated_offsets, stated, page_offsets, page, url_offsets, url, images, out):
-    """Set out[row] to whether a text spells one or more whole labels of the host of its page.
-
-    The URL of the page is stated[stated_offsets[row]:stated_offsets[row + 1]]. If this is empty, it is taken from
-    `page` by images[row], the number of the text's image; if that is empty too, from `url`, the image's own URL.
-    """
-    for row in range(len(out)):
-        begin, end, image = offsets[row], offsets[row + 1], images[row]
-        data, first, last = stated, stated_offsets[row], stated_offsets[row + 1]
-        if first == last:
-            data, first, last = page, page_offsets[image], page_offsets[image + 1]
-        if first == last:
-            data, first, last = url, url_offsets[image], url_offsets[image + 1]
-        out[row] = False
-        if begin < end and text[begin] < 0x80:
-            i, host_end = host_span(data, first, last)
-            while i < host_end and not out[row]:
-                out[row] = is_in_host(text, begin, end, data, i, host_end)
-                while i < host_end and data[i] != _DOT:
-                    i += 1
-                i += 1
