@@ -90,7 +90,13 @@ def all_languages():
 def with_sections():
     """Return a run with what observers add: the shape of its counts, and what a gate removed."""
     run, rates = finished({language.code: ["x", "y" * 90] for language in LANGUAGES}, range(2 * len(LANGUAGES)))
-    long = {"text": "W" * 300, "url": f"http://a.example/{'x' * 400}", "step": "conditions", "rule": "x" * 90}
+    long = {
+        "text": "W" * 300,
+        "url": f"http://a.example/{'x' * 400}",
+        "step": "conditions",
+        "rule": "x" * 90,
+        "why": None,
+    }
     gone = row(entries=[], **long)
     removed = removed_section([gone, gone], thinned(20 * run.counts.values, run), run)
     shape = observe_shape(Observation(None, [], [], run))
