@@ -1,5 +1,8 @@
 """Tables of the Hub are read by tasks of Spark: the bytes are those of a local run, and no log has the token."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from tests.support.faults import begin, leave_nothing
@@ -7,6 +10,7 @@ from tests.support.hub_runs import Searched, entries, ran, tables, written
 from tests.support.hub_server import TOKEN
 from tests.support.sample_runs import curated
 
+pyspark = pytest.importorskip("pyspark")
 pytestmark = pytest.mark.spark
 CORES = 2
 
@@ -21,8 +25,8 @@ def test_tasks_of_spark_read_a_private_dataset_and_show_no_token(hub, tmp_path, 
     monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "spark"))
     hub.dataset("o/pairs", tables(), private=True)
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path / "conf"))
-    for name in ("events", "conf"):
-        (tmp_path / name).mkdir()
+    (tmp_path / "events").mkdir()
+    shutil.copytree(Path(pyspark.__file__).parent / "conf", tmp_path / "conf")  # what makes it start on any Java
 
     def command(inputs, output):
         return ["--input", inputs, "--entries", *entries(tmp_path), "--english-threshold", 20, "--output", output]
