@@ -26,7 +26,10 @@ def candidates(path: Path):
         for line in lines:
             if not line.startswith("{"):
                 continue
-            envelope = json.loads(line)["Envelope"]
+            try:
+                envelope = json.loads(line)["Envelope"]
+            except ValueError:  # the sample has a broken record
+                continue
             page = envelope["WARC-Header-Metadata"].get("WARC-Target-URI")
             response = envelope["Payload-Metadata"].get("HTTP-Response-Metadata", {})
             for link in response.get("HTML-Metadata", {}).get("Links", []):
