@@ -28,15 +28,15 @@ def candidates(path: Path):
                 continue
             try:
                 envelope = json.loads(line)["Envelope"]
-            except ValueError:  # the sample has a broken record
+                page = envelope["WARC-Header-Metadata"]["WARC-Target-URI"]
+                links = envelope["Payload-Metadata"]["HTTP-Response-Metadata"]["HTML-Metadata"]["Links"]
+                images = [link for link in links if link.get("path") == "IMG@/src" and link.get("alt", "").strip()]
+                stated = [(urljoin(page, link["url"]), link["alt"]) for link in images if "url" in link]
+            except (ValueError, TypeError, KeyError, AttributeError):  # the sample has broken records
                 continue
-            page = envelope["WARC-Header-Metadata"].get("WARC-Target-URI")
-            response = envelope["Payload-Metadata"].get("HTTP-Response-Metadata", {})
-            for link in response.get("HTML-Metadata", {}).get("Links", []):
-                if link.get("path") == "IMG@/src" and link.get("alt", "").strip() and "url" in link:
-                    url = urljoin(page, link["url"])
-                    if url.startswith("http"):
-                        yield url, " ".join(link["alt"].split())
+            for url, text in stated:
+                if url.startswith("http"):
+                    yield url, " ".join(text.split())
 
 
 class PlainChain:
