@@ -86,7 +86,7 @@ _LOGOS = (
     "texts of logos, icons, avatars and sharing, such as “BBC logo”, “avatar of Kim” or “share on Facebook”, likewise"
 )
 _JUNK = (
-    "texts that are junk with a probability of N % or more, by a score that was learnt from rows read by eye: logos, "
+    "texts that are junk with a probability of N % or more, by a score that was learnt from labelled rows: logos, "
     "icons, buttons, avatars, advertisements, placeholders"
 )
 _HEADLINE = (
