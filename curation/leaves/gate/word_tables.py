@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from importlib.resources import files
 from typing import NamedTuple, TypeVar
 from weakref import ref
 
 import numpy as np
 
 from curation.leaves.gate.kernels.phrases import BASIS, PLACES, PRIME, SPREAD
+from runtime.packages import table_rows
 
 _ALL = (1 << 64) - 1
 Argument = TypeVar("Argument")
@@ -57,7 +56,7 @@ def phrase_key(words: Iterable[int]) -> int:
 
 def listed(name: str) -> list[dict[str, str]]:
     """Return the rows of a CSV file of this package, each as a dict by column."""
-    return [*csv.DictReader(files("curation.leaves.gate").joinpath(name).read_text("utf-8").splitlines())]
+    return table_rows("curation.leaves.gate", name)
 
 
 def shared(make: Callable[[Argument], Result]) -> Callable[[Argument], Result]:
