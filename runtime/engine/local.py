@@ -13,6 +13,7 @@ import os
 import pickle
 import signal
 import sys
+import tempfile
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing import forkserver, resource_tracker, spawn
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -347,8 +349,7 @@ def _start_server() -> None:
     process: Any = multiprocessing.current_process()
     if process.daemon:
         raise InputError(f"a daemonic process of multiprocessing may start no others; set daemon=False, or {_HERE}")
-    if len(os.fsencode(scratch_of_process())) <= _ADDRESS:
-        process._config.setdefault("tempdir", str(scratch_of_process()))  # of the server's socket
+    process._config.setdefault("tempdir", _folder_of_sockets())
     modules = [name for name in sys.modules if name.partition(".")[0] in _OWN]
     # Before Python 3.11 the server would import from the current folder first, which may have a module of such a name.
     multiprocessing.set_forkserver_preload(modules if sys.version_info >= (3, 11) else [])
@@ -368,6 +369,16 @@ def _start_server() -> None:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@lru_cache(1)
+def _folder_of_sockets() -> str:
+    """Return a folder that is removed when this process ends, and whose path is short enough for sockets."""
+    folder = str(scratch_of_process())
+    if len(os.fsencode(folder)) > _ADDRESS:  # a long TMPDIR
+        folder = tempfile.mkdtemp(prefix="clip-", dir="/tmp")
+        Finalize(None, remove, (Path(folder),), exitpriority=-1)
+    return folder
 
 
 class _Process(ForkServerProcess):

@@ -238,6 +238,23 @@ def test_an_engine_that_is_not_closed_ends_without_a_word():
         assert (done.stdout, done.stderr) == ("72\n", "")
 
 
+@pytest.mark.slow
+def test_temporary_files_may_be_in_a_folder_with_a_long_path(tmp_path):
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    program = "from runtime.engine.local import Local\nfrom tests.runtime.engine.test_local import double\n"
+    program += "from multiprocessing.process import current_process\n"
+    program += "print(Local(2).run(list(range(9)), double)['sum'], current_process()._config['tempdir'])"
+    environment = os.environ | {"TMPDIR": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert "AF_UNIX" not in done.stderr
+    total, sockets = done.stdout.split()
+    assert (total, done.stderr) == ("72", "")
+    assert not Path(sockets).exists()
+
+
 @pytest.fixture
 def short_folder():
     """A folder whose path is short enough for sockets."""
