@@ -6,8 +6,8 @@ from seven artists' sets, of which models see five. A world is a random order of
 docs/explanation/proof.md.
 
     python tests/bench/proof.py worlds FOLDER          pictures and names from npm, worlds, runs of clip-curate
-    python tests/bench/proof.py train FOLDER           trains what results.jsonl lacks: first rates, then all worlds
-    python tests/bench/proof.py draw FOLDER DOCS       proof.svg and proof.csv, and the tables of the page
+    python tests/bench/proof.py train FOLDER           trains what proof.csv of it lacks: first rates, then all worlds
+    python tests/bench/proof.py draw FOLDER FIGURE     draws the figure from proof.csv of the folder, and prints tables
 
 npm, PyTorch for CPU, open_clip_torch, resvg-py and matplotlib are needed; clip-curate is called as a command. What
 exists is not made again, so each step goes on where it was interrupted.
@@ -22,7 +22,6 @@ import re
 import shutil
 import subprocess
 import tarfile
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from hashlib import md5
@@ -30,6 +29,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -100,6 +100,9 @@ ARMS = {  # pool, t; the first four are the main question
 }
 MAIN = [*ARMS][:4]
 SIDE_WORLDS = range(1, 5)  # of the other arms
+MODEL = ["world", "arm", "rate", "seen"]
+GROUPS = {"head": "#d55e00", "middle": "#777777", "tail": "#0072b2", "all": "#000000", "as drawn": "#cc79a7"}
+T_OF = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}  # Student's t, 95 %, by worlds
 
 
 # Concepts
@@ -434,58 +437,121 @@ def accuracies(model, samples: Samples) -> dict:
     return found
 
 
-def model_of(folder: Path, world: int, arm: str, rate: float, seen: int) -> dict:
-    """Train and test a model; return a row of results.jsonl."""
+def model_of(folder: Path, world: int, arm: str, rate: float, seen: int) -> list[dict]:
+    """Train and test a model; return its rows of proof.csv."""
     import torch
 
     torch.set_num_threads(1)
-    begin, samples = time.process_time(), Samples(World(folder, world))
+    samples = Samples(World(folder, world))
     found = accuracies(train(samples, arm, rate, seen), samples)
-    seconds = round(time.process_time() - begin)
-    return {"world": world, "arm": arm, "rate": rate, "seen": seen, "seconds": seconds, "found": found}
+    model = {"world": world, "arm": arm, "rate": rate, "seen": seen}
+    return [
+        model | {"artist": artist, "language": code} | groups
+        for artist, by_language in found.items()
+        for code, groups in by_language.items()
+    ]
 
 
-def results(folder: Path) -> list[dict]:
-    path = folder / "results.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+def results(folder: Path) -> pd.DataFrame:
+    """Return accuracies: a row for each model, artist and language."""
+    path = folder / "proof.csv"
+    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=[*MODEL, "artist", "language", *GROUPS])
 
 
-def mean(row: dict, artist: str, group: str) -> float:
-    """Return an accuracy of a model: the mean of the languages."""
-    return float(np.mean([each[group] for each in row["found"][artist].values()]))
+def by_model(rows: pd.DataFrame, artist: str) -> pd.DataFrame:
+    """Return the accuracies of each model on an artist's pictures: means of the languages."""
+    return rows[rows["artist"] == artist].groupby(MODEL, sort=False)[[*GROUPS]].mean().reset_index()
 
 
-def best_rate(rows: list[dict], arm: str) -> float:
-    """Return the learning rate with the best tail on the artist for choosing, in the world that is then left out."""
-    tried = [row for row in rows if (row["world"], row["arm"]) == (RATES_WORLD, arm)]
-    return max((mean(row, CHOOSING, "tail"), row["rate"]) for row in tried)[1]
+def best_rates(folder: Path, seen: int) -> dict[str, float]:
+    """Return the learning rate of each arm: the best tail on the artist for choosing, in the world that is left out."""
+    models = by_model(results(folder), CHOOSING)
+    tried = models[(models["world"] == RATES_WORLD) & (models["seen"] == seen)]
+    return tried.sort_values("tail").groupby("arm")["rate"].last().to_dict()
 
 
 def train_all(folder: Path, seen: int, workers: int) -> None:
-    """Train what results.jsonl lacks: learning rates of each arm, then the arms world by world, the main ones first."""
+    """Train what proof.csv lacks: learning rates of each arm, then the arms world by world, the main ones first."""
 
     def train_missing(wanted: list[tuple[int, str, float]]) -> bool:
-        done = {(row["world"], row["arm"], row["rate"], row["seen"]) for row in results(folder)}
+        done = {*results(folder)[MODEL].itertuples(index=False, name=None)}
         missing = [each for each in wanted if (*each, seen) not in done]
         with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=4) as pool:
             for future in as_completed([pool.submit(model_of, folder, *each, seen) for each in missing]):
-                with (folder / "results.jsonl").open("a") as file:
-                    file.write(json.dumps(future.result()) + "\n")
-                print(json.dumps(future.result())[:120], flush=True)
+                rows, path = pd.DataFrame(future.result()), folder / "proof.csv"
+                rows.to_csv(path, mode="a", header=not path.exists(), index=False)
+                print(by_model(rows, UNSEEN).to_string(index=False, header=False), flush=True)
         return bool(missing)
 
-    def best_rates(arms: list[str]) -> dict[str, float]:
-        rows = [row for row in results(folder) if row["seen"] == seen]
-        return {arm: best_rate(rows, arm) for arm in arms}
-
     for arms, worlds in ((MAIN, WORLDS), ([arm for arm in ARMS if arm not in MAIN], SIDE_WORLDS)):
-        train_missing([(RATES_WORLD, arm, rate) for arm in arms for rate in LEARNING_RATES])
-        while train_missing(
-            [(RATES_WORLD, arm, rate * by) for arm, rate in best_rates(arms).items() for by in (0.5, 1, 2)]
-        ):
-            pass  # until the best is between two others
-        rates = best_rates(arms)
+        wanted = [(RATES_WORLD, arm, rate) for arm in arms for rate in LEARNING_RATES]
+        while train_missing(wanted):  # until the best rate is between two others
+            rates = best_rates(folder, seen)
+            wanted = [(RATES_WORLD, arm, rates[arm] * by) for arm in arms for by in (0.5, 1, 2)]
+        rates = best_rates(folder, seen)
         train_missing([(world, arm, rates[arm]) for world in worlds for arm in arms])
+
+
+# The figure
+
+
+def interval(values: pd.Series) -> tuple[float, float]:
+    """Return the mean over worlds, and half of its 95 % interval (Student)."""
+    return values.mean(), T_OF[len(values)] * values.std() / len(values) ** 0.5
+
+
+def compared(rows: pd.DataFrame, artist: str, language: str | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return accuracies by world and arm, and what each gains over the uniform draw of its world."""
+    rows = rows[(rows["world"] != RATES_WORLD) & (rows["language"] == (language or rows["language"]))]
+    models = by_model(rows, artist).set_index(["world", "arm"])[[*GROUPS]]
+    return models, models - models.xs("uniform", level="arm").reindex(models.index, level="world")
+
+
+def print_tables(rows: pd.DataFrame) -> None:
+    """Print means and gains of each arm with their intervals: on both artists, and for each language."""
+    arms = [arm for arm in ARMS if arm in {*rows["arm"]}]
+    for artist, language in ((UNSEEN, None), (TRAINED[0], None), *((UNSEEN, code) for code in SHARES)):
+        models, gains = compared(rows, artist, language)
+        print(f"\n{artist}, {language or 'mean of the languages'}\n\n| | worlds | {' | '.join(GROUPS)} |")
+        print("| --- |" + " ---: |" * (1 + len(GROUPS)))
+        for arm in arms:
+            one, gain = models.xs(arm, level="arm"), gains.xs(arm, level="arm")
+            cells = ["{:.3f} ± {:.3f}".format(*interval(one[group])) for group in GROUPS]
+            print(f"| {arm} | {len(one)} | {' | '.join(cells)} |")
+            cells = ["{:+.3f} ± {:.3f}".format(*interval(gain[group])) for group in GROUPS if arm != "uniform"]
+            print(f"| gain | {len(one)} | {' | '.join(cells)} |" if cells else "", end="\n" * bool(cells))
+
+
+def draw(rows: pd.DataFrame, figure: Path) -> None:
+    """Draw accuracies over t, and what each arm gains over the uniform draw."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "proof", "font.size": 9, "axes.spines.top": False}
+    mpl.rcParams |= {"axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left"}
+    models, gains = compared(rows, UNSEEN)
+    arms = [arm for arm in ARMS if arm in models.index.get_level_values("arm")]
+    over_t = [arm for arm in ("uniform", *(f"t={t}" for t in THRESHOLDS)) if arm in arms]
+    _, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
+    for group, colour in GROUPS.items():
+        form = {"color": colour, "ms": 4, "capsize": 3, "label": group}
+        means = [interval(models.xs(arm, level="arm")[group]) for arm in over_t]
+        left.errorbar(range(len(means)), *zip(*means, strict=True), fmt="o-", **form)
+        others = [arm for arm in (*over_t, *arms) if arm != "uniform"]
+        others = [*dict.fromkeys(others)]
+        places = np.arange(len(others)) + (0.13 * [*GROUPS].index(group) - 0.26)
+        parts = [gains.xs(arm, level="arm")[group] for arm in others]
+        right.errorbar(places, *zip(*map(interval, parts), strict=True), fmt="o", **form)
+        for place, part in zip(places, parts, strict=True):
+            right.plot([place] * len(part), part, ".", color=colour, ms=3, alpha=0.4)
+    left.set_xticks(range(len(over_t)), over_t)
+    left.set_title("accuracy on an artist no model saw, mean of five languages")
+    left.set_ylim(bottom=0)
+    right.set_xticks(range(len(others)), [arm.replace(", ", "\n") for arm in others], fontsize=8)
+    right.set_title("gain over the uniform draw of the same world")
+    right.axhline(0, color="#999999", lw=0.8)
+    left.legend(frameon=False, ncols=5, columnspacing=1, handletextpad=0.3, loc="upper right")
+    plt.savefig(figure, metadata={"Date": None})
 
 
 def main() -> None:
@@ -493,7 +559,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=["worlds", "train", "draw"])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("docs", type=Path, nargs="?", default=Path("docs/explanation"))
+    parser.add_argument("figure", type=Path, nargs="?")
     parser.add_argument("--worlds", type=int, nargs="+", default=[RATES_WORLD, *WORLDS])
     parser.add_argument("--seen", type=int, default=SEEN)
     parser.add_argument("--workers", type=int, default=2)
@@ -505,6 +571,10 @@ def main() -> None:
             World(args.folder, number).make()
     elif args.step == "train":
         train_all(args.folder, args.seen, args.workers)
+    else:
+        rows = results(args.folder)
+        print_tables(rows)
+        draw(rows, args.figure)
 
 
 if __name__ == "__main__":
