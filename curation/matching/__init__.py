@@ -27,7 +27,7 @@ import regex
 from curation.balancing.thresholds import hold_any
 from curation.config import CurationConfig
 from curation.inputs.candidates import coded
-from curation.language import Identifier
+from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, Stated, judge, weighed
 from curation.matching.matcher import VERSION, Matcher
 from curation.matching.trie import require_entries

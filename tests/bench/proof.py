@@ -564,8 +564,12 @@ def main() -> None:
     parser.add_argument("--seen", type=int, default=SEEN)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    args.folder.mkdir(parents=True, exist_ok=True)
+    if args.step == "draw" and not (args.figure and (args.folder / "proof.csv").exists()):
+        parser.error(f"{args.folder} and a figure's name are needed, and a proof.csv in the folder: train first")
+    if args.step == "train" and not (args.folder / f"world-{RATES_WORLD}").exists():
+        parser.error(f"{args.folder} holds no worlds; make them first")
     if args.step == "worlds":
+        args.folder.mkdir(parents=True, exist_ok=True)
         packages(args.folder)
         for number in args.worlds:
             World(args.folder, number).make()
