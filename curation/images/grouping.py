@@ -22,9 +22,8 @@ from curation.inputs.crawl.links import ALT, SIGNAL, SIGNALS
 from curation.licences import TALLY, license_column
 from curation.schemas import KEYED, LABELS, MATCHED, MATCHED_ROW_GROUP, PAIRS
 from runtime.arrow import differs, gather_reduced, gather_rows, parts
-from runtime.buckets import BUCKET_BYTES, Block, Packer, bucket_of
+from runtime.buckets import BUCKET_BYTES, Block, Packer, bucket_of, group_buckets
 from runtime.cogroup import Grouping, Rows
-from runtime.partitioning import group_buckets
 from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies, TaskResult
 

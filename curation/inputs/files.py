@@ -28,11 +28,10 @@ from curation.outputs.checkpoints import Input
 from curation.schemas import CANDIDATES
 from runtime import errors
 from runtime.arrow import gather
-from runtime.buckets import buckets_for
+from runtime.buckets import BUCKET_ROWS, MOST_BUCKETS, buckets_for
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.packages import hooks, usable
-from runtime.partitioning import BUCKET_ROWS, MOST_BUCKETS
 from runtime.redaction import hidden
 from runtime.storage import listing
 from runtime.storage.listing import ListedFile, Version

@@ -17,11 +17,9 @@ from curation.image_ids import KEY, KEY_NAMES, key_columns
 from curation.outputs.derived import Derived, Task, WorkItem, items_of
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import differs, gather_reduced, one_batch
-from runtime.buckets import BUCKET_BYTES
-from runtime.cogroup import SIDE, Grouping, Rows, Side, cogroup
+from runtime.buckets import BUCKET_BYTES, MOST_BUCKETS, group_buckets
+from runtime.cogroup import PLACE, SIDE, Grouping, Places, Rows, RowStream, Side, Write, cogroup
 from runtime.engine import Engine
-from runtime.partitioning import MOST_BUCKETS, group_buckets
-from runtime.placed_rows import PLACE, Places, RowStream, Write
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies, TaskResult

@@ -36,11 +36,10 @@ from curation.schemas import LABELS, MATCHED_ROW_GROUP, PAIRS, SAMPLED, with_ext
 from metadata.entries import Entries, EntriesOnDisk
 from metadata.rules import Rules
 from runtime.arrow import gather_rows, parts
-from runtime.buckets import ENDING, Block, read_blocks, write_blocks
+from runtime.buckets import BLOCK_ROWS, ENDING, MOST_BUCKETS, TASK_ROWS, TURNS, Block, read_blocks, write_blocks
 from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine, spread
 from runtime.errors import AGAIN
-from runtime.partitioning import BLOCK_ROWS, MOST_BUCKETS, TASK_ROWS, TURNS
 from runtime.progress import advance, counted
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, own_files

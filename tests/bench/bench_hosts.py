@@ -14,8 +14,7 @@ from curation.leaves.gate.host_files import HostFiles
 from curation.leaves.gate.hosts import ASKED, FOUND, HostRanges, _marked, read_hosts, read_urls
 from curation.leaves.gate.robots_text import robots_agents
 from curation.leaves.gate.step import Rewriting, StepFolder
-from runtime.cogroup import Grouping
-from runtime.placed_rows import Places
+from runtime.cogroup import Grouping, Places
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import row_counts
 from runtime.tallies import TaskResult

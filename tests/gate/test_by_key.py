@@ -14,7 +14,7 @@ from curation.leaves.gate.image_limits import _COUNTS, repeated_in
 from curation.leaves.gate.joined_tables import JoinedTables
 from curation.leaves.gate.sql_conditions import Conditions
 from runtime.buckets import bucket_of
-from runtime.placed_rows import Places
+from runtime.cogroup import Places
 from runtime.tallies import TaskResult
 
 PLACES = Places.of([1000, 250, 0, 900])

@@ -10,7 +10,7 @@ import pytest
 
 from curation.leaves.gate.options import GateOptions
 from curation.schemas import SEMANTIC_COPIES
-from runtime import partitioning
+from runtime import buckets
 from runtime.errors import InputError
 from runtime.storage.own_files import checksum_of
 from tests.naive.semantic_copies import naive_gone
@@ -63,7 +63,7 @@ def test_copies_of_images_that_are_left_go_with_their_texts(engine, tmp_path):
 
 def test_few_tasks_send_the_files_of_few_images_to_many_buckets(tmp_path, monkeypatch):
     for name, number in (("BUCKET_ROWS", 4), ("MOST_BUCKETS", 8)):
-        monkeypatch.setattr(partitioning, name, number)
+        monkeypatch.setattr(buckets, name, number)
     images, tasks = [image(number) for number in range(120)], []
     uids = [row["uid"] for row in images]
     copy_of = dict(zip(uids[1::3], uids[::3], strict=True))

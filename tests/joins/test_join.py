@@ -14,11 +14,11 @@ from curation import online
 from curation.image_ids import KEY, key_columns
 from curation.joins import uid_join as join
 from curation.joins.uid_join import Images, Join, Table, first
-from runtime import buckets, partitioning
+from runtime import buckets
+from runtime.cogroup import PLACE, RowStream
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
 from runtime.errors import InputError
-from runtime.placed_rows import PLACE, RowStream
 from runtime.tallies import TaskResult
 from tests.simulator.engine import Engine, Session
 from tests.simulator.machine import Machine
@@ -93,7 +93,7 @@ def test_files_get_what_a_dictionary_gives_them(engine, tmp_path, monkeypatch, i
     if is_small and isinstance(engine, Spark):  # whose tasks run here
         monkeypatch.setattr(buckets, "BUCKET_BYTES", 400)
         for name, rows in (("BUCKET_ROWS", 16), ("MOST_BUCKETS", 4), ("FEWEST_ROWS", 8)):
-            monkeypatch.setattr(partitioning, name, rows)
+            monkeypatch.setattr(buckets, name, rows)
         monkeypatch.setattr(join, "FILE_ROWS", 1 << 30)
         monkeypatch.setattr(join, "TURNS", 1)
         monkeypatch.setattr(join, "FOUND_ROWS", 3)

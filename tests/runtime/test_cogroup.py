@@ -7,10 +7,9 @@ import pytest
 
 from runtime import buckets
 from runtime import cogroup as sizes
-from runtime.cogroup import Grouping, Side, cogroup
+from runtime.cogroup import Grouping, Places, Side, cogroup
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
-from runtime.placed_rows import Places
 from runtime.tallies import TaskResult
 from tests.naive.cogroup import cogroup as naive_cogroup
 from tests.simulator.engine import Engine, Session

@@ -21,7 +21,7 @@ from curation.run.pipeline import curate
 from curation.run.request import Options
 from curation.run.verify import verify
 from metadata.entries import Entries
-from runtime import partitioning
+from runtime import buckets
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind, contents
 
@@ -58,7 +58,7 @@ class Curate(Kind):
         pq.write_table(pa.table({"host": ["a.example"], "text": [robots]}), folder / ROBOTS)
 
     def settings(self, command: Command) -> AbstractContextManager:
-        return patch.object(partitioning, "BUCKET_ROWS", command.bucket_rows)
+        return patch.object(buckets, "BUCKET_ROWS", command.bucket_rows)
 
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
         curate(

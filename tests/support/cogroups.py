@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from runtime.buckets import Block, Packer
-from runtime.cogroup import SIDE, Rows
-from runtime.placed_rows import PLACE, RowStream
+from runtime.cogroup import PLACE, SIDE, Rows, RowStream
 from runtime.tallies import TaskResult
 
 WORDS = pa.schema([SIDE, ("word", pa.string()), ("number", pa.int64()), ("page", pa.string())])

@@ -32,11 +32,11 @@ from curation.run.finished_run import curated_files
 from curation.run.results import Results
 from metadata.languages import language
 from runtime.arguments import Parser, absolute, add_fields, helps, made
+from runtime.cogroup import Places
 from runtime.console import command
 from runtime.engine import Engine, EngineLike, engine_for, started
 from runtime.errors import AGAIN, InputError
 from runtime.packages import versions
-from runtime.placed_rows import Places
 from runtime.progress import ConsoleProgress, Progress
 from runtime.redaction import hidden
 from runtime.storage.arrays import save_array

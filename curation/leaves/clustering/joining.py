@@ -19,8 +19,8 @@ from curation.joins.uid_join import Join, Table, first_by, images_in
 from curation.leaves.clustering.embeddings import COLUMNS, TEXT, Embeddings, texts_of
 from curation.leaves.clustering.training import TrainedClusters
 from curation.schemas import CLUSTERS, MATCHED_ROW_GROUP
+from runtime.cogroup import PLACE, RowStream
 from runtime.engine import Engine
-from runtime.placed_rows import PLACE, RowStream
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import PartWriter, batches, part_writer, row_counts, write_rows, write_tables

@@ -29,12 +29,10 @@ from curation.leaves.clustering.training import TrainedClusters
 from curation.leaves.near_duplicates.vectors import MeaningLeaders, scaled
 from curation.schemas import COSINE, SEMANTIC_COPIES
 from runtime.arrow import differs, one_array, one_batch
-from runtime.buckets import buckets_for
-from runtime.cogroup import Grouping, Rows, Side, cogroup
+from runtime.buckets import MOST_BUCKETS, buckets_for
+from runtime.cogroup import PLACE, Grouping, Places, Rows, RowStream, Side, cogroup, in_order
 from runtime.draws import draws
 from runtime.engine import Engine
-from runtime.partitioning import MOST_BUCKETS
-from runtime.placed_rows import PLACE, Places, RowStream, in_order
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, read_table, row_counts, write_rows

@@ -21,11 +21,10 @@ from curation.image_ids import uid_hashes
 from curation.leaves.domains.kernels.host_groups import copy_spans, group_hosts
 from curation.outputs.checkpoints import digest_of
 from runtime.arrow import gather_reduced, one_batch, string_buffers
-from runtime.buckets import BUCKET_BYTES
+from runtime.buckets import BUCKET_BYTES, FEW_TASKS, group_buckets
 from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine
 from runtime.packages import table_rows
-from runtime.partitioning import FEW_TASKS, group_buckets
 from runtime.progress import counted
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, row_counts, write_rows

@@ -20,11 +20,10 @@ from curation.outputs.derived import Derived
 from curation.run.finished_run import FinishedRun, curated_files
 from runtime.arguments import helps
 from runtime.arrow import hex_numbers
-from runtime.cogroup import Grouping, Rows, Side, cogroup
+from runtime.buckets import group_buckets
+from runtime.cogroup import Grouping, Rows, RowStream, Side, cogroup
 from runtime.engine import Engine
 from runtime.errors import InputError
-from runtime.partitioning import group_buckets
-from runtime.placed_rows import RowStream
 from runtime.progress import counted as advanced
 from runtime.storage.atomic import whole
 from runtime.storage.own_files import OwnFile, checksum_of, intact, written_files

@@ -28,8 +28,8 @@ from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.arguments import helps
 from runtime.arrow import require
+from runtime.cogroup import RowStream
 from runtime.errors import AGAIN, InputError, did_you_mean
-from runtime.placed_rows import RowStream
 from runtime.progress import counted as advanced
 from runtime.storage.atomic import copied, write_text
 from runtime.storage.own_files import OwnFile, content_digest

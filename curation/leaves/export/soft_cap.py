@@ -29,11 +29,11 @@ from curation.joins.image_tables import File, ImageTable, Paths, is_number
 from curation.joins.uid_join import Join, Table, first_by, images_in
 from curation.leaves.export.kernels import clocks as kernels
 from curation.outputs.derived import Derived, Made
+from runtime.buckets import TURNS
+from runtime.cogroup import RowStream
 from runtime.draws import hashes
 from runtime.engine import Engine, spread
 from runtime.errors import InputError, require_integer, require_number, require_seed, typed
-from runtime.partitioning import TURNS
-from runtime.placed_rows import RowStream
 from runtime.progress import counted as advanced
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, part_writer, read_table, rows_of, write_rows

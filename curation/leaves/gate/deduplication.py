@@ -34,12 +34,10 @@ from curation.leaves.gate.step import Gone, RemovalByRows, Rewriting, Step, Step
 from curation.leaves.near_duplicates.copies import NearCopies, each_bucket, read_columns, write_buckets
 from curation.schemas import COSINE, MATCHED, MATCHED_ROW_GROUP, PAIRS
 from runtime.arrow import gather_reduced, gather_rows, one_batch
-from runtime.buckets import BUCKET_BYTES, Store, packed, unpack
-from runtime.cogroup import Grouping, Rows, Side, cogroup
+from runtime.buckets import BUCKET_BYTES, Store, group_buckets, packed, unpack
+from runtime.cogroup import PLACE, Grouping, Places, Rows, Side, cogroup, in_order
 from runtime.engine import Engine
 from runtime.errors import AGAIN, InputError
-from runtime.partitioning import group_buckets
-from runtime.placed_rows import PLACE, Places, in_order
 from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile, own_files, part_files
 from runtime.storage.parquet import batches, read_table, row_counts

@@ -32,13 +32,11 @@ from curation.leaves.gate.robots_text import TDMREP, HostRules, condensed, robot
 from curation.leaves.gate.step import BatchStart, Rewriting, Step, StepFolder
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import one_array, parts
-from runtime.buckets import buckets_for
-from runtime.cogroup import Grouping, Rows, Side, cogroup
+from runtime.buckets import buckets_for, group_buckets
+from runtime.cogroup import PLACE, Grouping, Places, Rows, Side, cogroup
 from runtime.engine import spread
 from runtime.errors import InputError
 from runtime.kernel_caches import scratch_folder
-from runtime.partitioning import group_buckets
-from runtime.placed_rows import PLACE, Places
 from runtime.progress import advance
 from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile

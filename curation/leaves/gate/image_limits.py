@@ -30,12 +30,10 @@ from curation.leaves.gate.step import RemovalByRows, Rewriting, Step, StepFolder
 from curation.leaves.near_duplicates.copies import each_bucket
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import differs, gather_reduced, parts
-from runtime.buckets import BUCKET_BYTES
-from runtime.cogroup import Grouping, Rows, Side, cogroup
+from runtime.buckets import BUCKET_BYTES, group_buckets
+from runtime.cogroup import PLACE, Grouping, Places, Rows, RowStream, Side, cogroup
 from runtime.draws import draws
 from runtime.errors import AGAIN
-from runtime.partitioning import group_buckets
-from runtime.placed_rows import PLACE, Places, RowStream
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import batches, read_table, row_counts
 from runtime.tallies import Tallies, TaskResult

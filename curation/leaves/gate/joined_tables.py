@@ -32,13 +32,11 @@ from curation.leaves.gate.sql_conditions import COLUMN, Conditions
 from curation.leaves.gate.step import Rewriting, counts_of
 from curation.leaves.near_duplicates.index import binaries, hash_binaries, hash_bits, keys_of_hashes
 from runtime.arrow import gather_reduced, string_buffers
-from runtime.buckets import BUCKET_BYTES
-from runtime.cogroup import Grouping, Rows, Side, cogroup
+from runtime.buckets import BUCKET_BYTES, group_buckets
+from runtime.cogroup import PLACE, Grouping, Places, Rows, Side, cogroup
 from runtime.engine import Engine
 from runtime.errors import InputError, did_you_mean, quoted
 from runtime.kernels.hashes import xxhash
-from runtime.partitioning import group_buckets
-from runtime.placed_rows import PLACE, Places
 from runtime.redaction import hidden
 from runtime.shipping import Shipped
 from runtime.storage.listing import Version

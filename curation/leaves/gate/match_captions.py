@@ -25,9 +25,9 @@ from curation.leaves.gate.step import BatchStart, Gone, Rewriting, Step, StepFol
 from curation.run.tasks import MatchPlan
 from curation.schemas import CANDIDATE
 from runtime.arrow import parts
+from runtime.buckets import TURNS
+from runtime.cogroup import filled
 from runtime.errors import InputError
-from runtime.partitioning import TURNS
-from runtime.placed_rows import filled
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile, Version
 from runtime.storage.own_files import OwnFile

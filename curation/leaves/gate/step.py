@@ -22,9 +22,9 @@ import pyarrow.compute as pc
 from curation.config import CurationConfig
 from curation.schemas import GATE_REMOVED, MATCHED, MATCHED_ROW_GROUP, REMOVED_PART
 from runtime.arrow import parts
+from runtime.cogroup import RowStream
 from runtime.draws import draws
 from runtime.engine import Engine
-from runtime.placed_rows import RowStream
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import Tallies, TaskResult

@@ -25,12 +25,10 @@ from curation.image_ids import uid_hashes
 from curation.leaves.near_duplicates import index
 from curation.leaves.near_duplicates.kernels.hamming import find_leaders
 from runtime.arrow import gather_reduced, one_batch
-from runtime.buckets import BUCKET_BYTES, Store, keys_in, packed, unpack
-from runtime.cogroup import SIDE, Grouping, Rows, Side, cogroup
+from runtime.buckets import BUCKET_BYTES, Store, group_buckets, keys_in, packed, unpack
+from runtime.cogroup import PLACE, SIDE, Grouping, Rows, Side, cogroup
 from runtime.engine import Engine, EngineLike, started
 from runtime.errors import AGAIN
-from runtime.partitioning import group_buckets
-from runtime.placed_rows import PLACE
 from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile, part_files
 from runtime.storage.parquet import batches, part_writer, row_counts

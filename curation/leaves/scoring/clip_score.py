@@ -49,10 +49,10 @@ from curation.schemas import TRAINED_TEXTS
 from metadata.languages import language
 from runtime.arguments import Parser, absolute, add_fields, helps, made
 from runtime.arrow import one_batch
+from runtime.cogroup import RowStream, filled
 from runtime.console import command
 from runtime.engine import EngineLike, engine_of
 from runtime.packages import require_packages
-from runtime.placed_rows import RowStream, filled
 from runtime.progress import ConsoleProgress, Progress, advance
 from runtime.storage.locks import require_apart
 from runtime.storage.own_files import OwnFile, written_files

@@ -21,9 +21,9 @@ from curation.outputs.checkpoints import Input
 from curation.outputs.derived import Derived, Made, Task, WorkItem
 from curation.run.finished_run import FinishedRun, curated_files
 from curation.schemas import CURATED, TRAINED_TEXTS
+from runtime.cogroup import PLACE, RowStream
 from runtime.engine import Engine
 from runtime.errors import InputError
-from runtime.placed_rows import PLACE, RowStream
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, write_rows
 from runtime.storage.paths import make_folder, remove
