@@ -16,7 +16,7 @@ from metadata.languages import language
 from metadata.pipeline import DOWNLOADS
 from metadata.rules import RULES
 from metadata.sources import Sources, read_recipe, recipe, require_entries, require_sources
-from runtime.arguments import FlagGroup, Parser, add_fields, made
+from runtime.arguments import FlagGroup, Parser, absolute, add_fields, add_flags, helps, made
 from runtime.console import command
 from runtime.engine import engine_for
 from runtime.errors import InputError
@@ -37,23 +37,6 @@ OF_WIKIMEDIA = {  # licences by column of the printed table
     "unigrams": "CC BY-SA 4.0 (Wikipedia)",
     "bigrams": "CC BY-SA 4.0 (Wikipedia)",
     "titles": "CC BY-SA 4.0 (Wikipedia); views of pages: CC0",
-}
-PATHS = (
-    ("--wordnet", "PATH", "Princeton dict folders, OMW tab files, WN-LMF, or folders, zips and tars of them"),
-    ("--wikipedia", "PATH", "pages-articles dumps, Cirrus dumps or Parquet with title and text: files or folders"),
-    ("--pageviews", "PATH", "hourly or daily page-view files, or folders of them"),
-    ("--frequencies", "PATH", "`wordfreq`, the package, or lists of word, tab and count a line: files or folders"),
-    ("--entries", "LANGUAGE=FILE", "a list to take instead of these sources"),
-)
-NUMBERS = {
-    "--bigram-score": "how word pairs are ranked",
-    "--bigram-min-pmi PMI": "least PMI of a pair, with --bigram-score pmi",
-    "--unigram-limit N": "words of a language at most",
-    "--bigram-limit N": "word pairs of a language at most",
-    "--title-limit N": "titles of a language at most",
-    "--english-unigram-count N": "least count of an English word",
-    "--english-title-views N": "least views of an English title",
-    "--least-zipf Z": "least Zipf value of a word of a frequency list: 3 is once in a million words, 2 in ten million",
 }
 
 
@@ -153,24 +136,11 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
 
 def command_line() -> Parser:
     """Return the parser of the command's flags, with the defaults of MetadataConfig."""
-    parser = Parser(
-        NAME,
-        "Build the metadata entries of each language: numbers, the lemmas of its wordnets, the words, word pairs and "
-        "titles of its Wikipedia, and frequent words. A language whose source is missing is built from the others.",
-        (
-            "--starter --output metadata",
-            "--wordnet wordnets/ --wikipedia dumps/ --output metadata",
-            "--wordnet wordnets/ --languages en ja --output metadata",
-        ),
-    )
+    parser = Parser.of(NAME, __package__)
     _add_main(parser)
-    sources = parser.add_argument_group("sources")
-    code = "Wikipedia code of the dumps, where neither path nor dump says it"
-    sources.add_argument("--wikipedia-code", metavar="CODE", help=code)
-    described = "a metadata.json: build what it describes again, from its sources or from copies that are given"
-    sources.add_argument("--recipe", metavar="FILE", help=described)
+    add_flags(parser.add_argument_group("sources"), helps(__package__, "sources"))
     _add_downloads(parser.add_argument_group("downloads"))
-    add_fields(parser.add_argument_group("what becomes an entry"), MetadataConfig, NUMBERS)
+    add_fields(parser.add_argument_group("what becomes an entry"), MetadataConfig, helps(__package__, "numbers"))
     for module in modules(*UPLOADS):
         module.add(parser)
     parser.add_engine()
@@ -180,30 +150,24 @@ def command_line() -> Parser:
 
 def _add_main(parser: Parser) -> None:
     """Add the flags that most builds need."""
-    add = parser.add_argument
-    for flag, value, meaning in PATHS:
-        add(flag, nargs="+", default=[], metavar=value, help=meaning)
-    free = "take what needs no download: --frequencies wordfreq, and the package clip-curation-wordnets if installed"
-    add("--starter", action="store_true", help=free)
-    fetched = "fetch these sources of the languages first, or all: wordnet, wikipedia, pageviews"
-    add("--download", nargs="*", choices=tuple(SOURCES), metavar="SOURCE", help=fetched)
-    add("--contact", default="", metavar="ADDRESS", help="e-mail or URL, which --download needs")
-    parser.add_output("folder of the metadata, shared by all machines; what is counted is kept")
-    add("--languages", nargs="+", metavar="CODE", help="the languages to build (default: all found)")
-    add("--rules", choices=RULES, help="how entries will be matched")
-    add("--dry-run", action="store_true", help="print files and sizes, fetch and build nothing")
+    add_flags(parser, helps(__package__, "paths"), nargs="+", default=[])
+    add_flags(parser, helps(__package__, "starter"), action="store_true")
+    add_flags(parser, helps(__package__, "download"), nargs="*", choices=tuple(SOURCES))
+    add_flags(parser, helps(__package__, "contact"), default="")
+    add_flags(parser, helps(__package__, "output"), required=True, type=absolute)
+    add_flags(parser, helps(__package__, "languages"), nargs="+")
+    add_flags(parser, helps(__package__, "rules"), choices=RULES)
+    add_flags(parser, helps(__package__, "preview"), action="store_true")
 
 
 def _add_downloads(group: FlagGroup) -> None:
-    add, names, usual = group.add_argument, tuple(WORDNETS), list(Snapshot.wordnets)
-    add("--download-to", metavar="DIR", help="where to (default: downloads in --output)")
-    add("--mirror", metavar="URL", help="a copy of dumps.wikimedia.org")
-    add("--dump", default="latest", metavar="DAY", help="the day the dumps began, such as 20251101")
-    current = "take mediawiki_content_current, the successor of these dumps"
-    add("--content-current", action="store_true", help=current)
+    names, usual = tuple(WORDNETS), list(Snapshot.wordnets)
+    add_flags(group, helps(__package__, "places"))
+    add_flags(group, helps(__package__, "day"), default="latest")
+    add_flags(group, helps(__package__, "current"), action="store_true")
     wordnets = f"the wordnets to fetch, of {', '.join(names)} (default: {' '.join(usual)})"
-    add("--download-wordnets", nargs="+", choices=names, default=usual, metavar="NAME", help=wordnets)
-    add("--seed", type=int, default=0, metavar="N", help="which days of page views (default: 0)")
+    group.add_argument("--download-wordnets", nargs="+", choices=names, default=usual, metavar="NAME", help=wordnets)
+    add_flags(group, helps(__package__, "seed"), type=int, default=0)
 
 
 def table(facts: dict) -> str:

@@ -78,13 +78,11 @@ class Parser(argparse.ArgumentParser):
         )
         self._runs = add(self)
 
-    def add_input(self, help: str) -> None:
-        """Add --input: paths and URLs; paths on this machine are made absolute."""
-        self.add_argument("--input", nargs="+", required=True, type=absolute, metavar="PATH", help=help)
-
-    def add_output(self, help: str) -> None:
-        """Add --output: the folder or URL that the command writes."""
-        self.add_argument("--output", required=True, type=absolute, metavar="DIR", help=help)
+    @classmethod
+    def of(cls, name: str, package: str) -> "Parser":
+        """Return the parser of a command, with the description and examples in the table commands.csv of a package."""
+        row = next(row for row in table_rows(package, "commands.csv") if row["command"] == name)
+        return cls(name, row["description"], row["examples"].split(" | "))
 
     def add_engine(self) -> None:
         """Add the flags of a command whose tasks run on processes of this machine, or on Spark."""
@@ -233,6 +231,13 @@ def add_fields(group: argparse._ActionsContainer, config: type, helps: Mapping[s
             metavar=metavar or None,
             help=_with_default(help, defaults[name]),
         )
+
+
+def add_flags(group: argparse._ActionsContainer, helps: Mapping[str, str], **options: Any) -> None:
+    """Add arguments to a group as `add_argument` does with `options`; `helps` maps each, as `--seed N`, to its help."""
+    for spelled, help in helps.items():
+        name, _, metavar = spelled.partition(" ")
+        group.add_argument(name, help=help, **options | ({"metavar": metavar} if metavar else {}))
 
 
 def helps(package: str, group: str) -> dict[str, str]:

@@ -152,6 +152,11 @@ def _completed(rows: pa.RecordBatch | Block, schema: pa.Schema, side: int) -> pa
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
+def place_columns(file: int, begin: int, end: int) -> list[pa.Array]:
+    """Return the columns of PLACE for the rows `begin` to `end` - 1 of a file."""
+    return [pa.array(np.full(end - begin, file, np.int32)), pa.array(np.arange(begin, end))]
+
+
 class RowStream:
     """Reads rows, which are sorted by their columns `file` and `row`, in step with the rows of a file."""
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from metadata import wordnet
 from metadata.wordnet import MODULE, PACKAGE, WordnetFile
-from runtime.arguments import Parser
+from runtime.arguments import Parser, absolute
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.terminal import say
@@ -87,7 +87,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line `argv` (None: the process's own); bad input prints one sentence and exits with status 2."""
     parser = Parser("packing", str(__doc__).split("\n", 1)[0])
     parser.add_argument("input", nargs="+", metavar="PATH", help="wordnets, as clip-metadata --wordnet takes them")
-    parser.add_output("folder of the project, made anew")
+    folder = "folder of the project, made anew"
+    parser.add_argument("--output", required=True, type=absolute, metavar="DIR", help=folder)
     parser.add_argument("--package-version", default="1.0", metavar="V", help="version of the package (default: 1.0)")
     args = parser.parse_args(argv)
     with command("packing"):

@@ -19,7 +19,7 @@ from curation.run.preview import lines, preview
 from curation.run.request import PDQ_NEAR, Options
 from curation.run.results import Results
 from metadata.entries import Entries, read_lists
-from runtime.arguments import Parser, add_fields, helps, made
+from runtime.arguments import Parser, absolute, add_fields, add_flags, helps, made
 from runtime.console import FAILED, command
 from runtime.engine import engine_for
 from runtime.packages import modules
@@ -96,32 +96,19 @@ def options_of(args: Namespace) -> Options:
 
 def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     """Parse the command line of clip-curate; return the values."""
-    parser = Parser(
-        NAME,
-        "Keep the balanced fraction of image-text pairs: match metadata entries in each text, count, "
-        "derive a threshold per language, sample, and write the curated manifest.",
-        (
-            "--input pairs.parquet --output curated",
-            "--input crawl/ --metadata metadata --target-size 1e6 --output out",
-            "--input pairs.parquet --policy recommended --output out --dry-run",
-        ),
-    )
+    parser = Parser.of(NAME, __package__)
     _add_main(parser)
     _add_inputs(parser.add_argument_group("what is read"))
     written = parser.add_argument_group("what is written")
     add_fields(written, CurationConfig, helps(__package__, "written"))
-    written.add_argument("--allow-empty", action="store_true", help="end with status 0, not 1, if nothing is kept")
-    share = "tail share of all languages but English, instead of the one that English has at its t"
-    amount = {"--tail-share P": share, "--seed N": "another seed keeps other pairs"}
-    add_fields(parser.add_argument_group("how much is kept"), CurationConfig, amount)
+    add_flags(written, helps(__package__, "empty"), action="store_true")
+    add_fields(parser.add_argument_group("how much is kept"), CurationConfig, helps(__package__, "drawn"))
     matching = parser.add_argument_group("how texts are matched")
     add_fields(matching, CurationConfig, helps(__package__, "matching"))
     add_language_rules(matching)
     ablations = parser.add_argument_group("ablations of the papers (docs/how-to/ablations.md)")
     add_fields(ablations, CurationConfig, helps(__package__, "ablations"))
-    ablations.add_argument(
-        "--no-balance", dest="balance", action="store_false", help="keep every image that has a match: all rates are 1"
-    )
+    add_flags(ablations, helps(__package__, "no_balance"), dest="balance", action="store_false")
     for flags in _hooked():
         flags.add(parser)
     parser.add_engine()
@@ -136,53 +123,21 @@ def _hooked() -> list[FlagsHook]:
 
 def _add_main(parser: Parser) -> None:
     """Add the flags that most runs need."""
-    parser.add_argument(
-        "--input",
-        nargs="+",
-        required=True,
-        metavar="PATH",
-        help="WAT, WARC, Parquet, JSON lines, CSV or TSV: files, folders, globs or URLs; or a crawl of Common Crawl, "
-        "as commoncrawl:CC-MAIN-2024-10; or a table of Spark's catalog, as table:db.pairs",
-    )
+    add_flags(parser, helps(__package__, "input"), nargs="+", required=True)
     entries = parser.add_mutually_exclusive_group()
-    entries.add_argument(
-        "--metadata",
-        metavar="DIR",
-        help="metadata of all languages, as clip-metadata writes it; or its URL (default: the frequent words of "
-        "45 languages, from the package wordfreq)",
-    )
-    entries.add_argument(
-        "--entries",
-        nargs="+",
-        metavar="LANGUAGE=FILE",
-        help="lists of entries, as they are: a JSON array or one per line",
-    )
+    add_flags(entries, helps(__package__, "metadata"))
+    add_flags(entries, helps(__package__, "entries"), nargs="+")
     add_fields(parser, TableOptions, helps(__package__, "columns"))
-    parser.add_output(
-        "folder of the results, which all machines share, or s3://bucket/name or the like; matched/ in it is used "
-        "again for the same inputs",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace another run in the output folder")
+    add_flags(parser, helps(__package__, "output"), required=True, type=absolute)
+    add_flags(parser, helps(__package__, "switches"), action="store_true")
     add_fields(parser.add_mutually_exclusive_group(), CurationConfig, helps(__package__, "size"))
     add_exclude(parser, default=[])
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="check all of this and look into the inputs: columns, first rows, languages, disk and time of a run; "
-        "write nothing",
-    )
+    add_flags(parser, helps(__package__, "preview"), action="store_true")
 
 
 def _add_inputs(group: _ActionsContainer) -> None:
-    add_fields(group, CurationConfig, {"--sample-files N": "read N files of the input, chosen by the seed"})
-    group.add_argument(
-        "--dialect",
-        choices=DIALECTS,
-        metavar="NAME",
-        help="how CSV and TSV are written, instead of what the first rows of each show: comma, tab or semicolon, and "
-        "-quoted (fields may stand in quotes), -escaped (with backslashes before quotes in them, as Spark writes) or "
-        "-plain (quotes mean nothing), such as tab-plain",
-    )
+    add_fields(group, CurationConfig, helps(__package__, "samples"))
+    add_flags(group, helps(__package__, "dialect"), choices=DIALECTS)
     add_fields(group, TableOptions, helps(__package__, "inputs"))
     add_fields(group, Options, IDENTITY)
     add_fields(group, CurationConfig, helps(__package__, "read"))

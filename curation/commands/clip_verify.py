@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from curation.run.verify import verify
-from runtime.arguments import Parser, absolute
+from runtime.arguments import Parser, absolute, add_flags, helps
 from runtime.console import command
 from runtime.terminal import say
 
@@ -20,17 +20,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Parse the command line of clip-verify; return the values."""
-    parser = Parser(
-        NAME,
-        "Check that the files of a folder that one of the commands has finished are as they were written, and name "
-        "those that are damaged, missing or not of the folder.",
-        ("curated", "exported", "s3://bucket/curated"),
-    )
-    parser.add_argument(
-        "run",
-        metavar="RUN",
-        type=absolute,
-        help="output folder of clip-curate, clip-metadata, clip-export, clip-remove, clip-hash, clip-score, "
-        "clip-cluster or clip-align, or an index of the online loader; or its URL",
-    )
+    parser = Parser.of(NAME, __package__)
+    add_flags(parser, helps(__package__, "verified"), type=absolute)
     return parser.parse_args(argv)

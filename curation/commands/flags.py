@@ -4,53 +4,24 @@ from argparse import ArgumentError, Namespace, _ActionsContainer
 from typing import Any
 
 from curation.config import WITNESSES, CurationConfig
-from runtime.arguments import Stored, add_fields, helps
+from runtime.arguments import Stored, add_fields, add_flags, helps
 
 NOBODY = "none"  # the value of --witnesses that means no witness
 
 
 def add_exclude(group: _ActionsContainer, **options: Any) -> None:
     """Add the flag --exclude, which clip-curate and clip-remove share."""
-    group.add_argument(
-        "--exclude",
-        nargs="+",
-        metavar="LIST",
-        help="leave out what these files name; uids, URLs, domains, page:DOMAIN or regex:PATTERN, one a line (also "
-        ".gz, .zst), or Parquet, CSV, TSV with a column uid or url; clip-curate also takes hashes of files, as "
-        "sha256=LIST, md5=LIST or pdq=LIST, and looks them up in the tables of --images and --status",
-        **options,
-    )
+    add_flags(group, helps(__package__, "exclude"), nargs="+", **options)
 
 
 def add_language_rules(group: _ActionsContainer) -> None:
     """Add the flags that decide when a text counts as written in the language of its label."""
-    group.add_argument(
-        "--min-language-score",
-        action=_Scores,
-        nargs="+",
-        metavar="S",
-        help="texts whose language is less certain belong to `other`: a score for all languages, or for one as da=0.6",
-    )
+    add_flags(group, helps(__package__, "scores"), action=_Scores, nargs="+")
     add_fields(group, CurationConfig, helps(__package__, "language"))
-    group.add_argument(
-        "--witnesses",
-        action=_Witnesses,
-        nargs="+",
-        choices=(*WITNESSES, NOBODY),
-        default=CurationConfig.witnesses,
-        metavar="NAME",
-        help="who is asked for the language of a doubtful text; the first that knows it counts: han (its kana, and "
-        "characters that only Chinese or Japanese writes), pool (those of its page, host and file, weighed with "
-        f"its scores), page (`lang` of a WARC page), or {NOBODY} (default: {' '.join(CurationConfig.witnesses)})",
-    )
-    group.add_argument(
-        "--pool-share",
-        action=_Scores,
-        nargs="+",
-        metavar="LANGUAGE=SHARE",
-        help="shares of languages in the pool, as en=0.9 de=0.02, which the witness `pool` weighs instead of the texts "
-        "around a text",
-    )
+    choices, usual = (*WITNESSES, NOBODY), CurationConfig.witnesses
+    told = {flag: help.format(usual=" ".join(usual)) for flag, help in helps(__package__, "witnesses").items()}
+    add_flags(group, told, action=_Witnesses, nargs="+", choices=choices, default=usual)
+    add_flags(group, helps(__package__, "shares"), action=_Scores, nargs="+")
 
 
 class _Witnesses(Stored):

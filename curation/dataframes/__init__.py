@@ -229,7 +229,7 @@ def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: M
     if config.evidence == "letters":
         name = f"lettered-{entries.digest}.npy"
         lettered = send(_once(name, lambda path: save_array(path, entries.lettered)))
-    return MatchPlan.of(config, Artefacts(send(matchers), send(model.path), excluded, lettered))
+    return MatchPlan(Artefacts(send(matchers), send(model.path), excluded, lettered), config)
 
 
 def _once(name: str, save: Callable[[Path], object]) -> Path:

@@ -41,7 +41,7 @@ def match_pairs(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
     matching = plan.open()
     gc.freeze()
     result = TaskResult()
-    for block in pack_pairs(_candidates(batches, plan, result), matching, plan.max_texts, BUCKETS, result):
+    for block in pack_pairs(_candidates(batches, plan, result), matching, plan.config.max_texts, BUCKETS, result):
         yield pa.RecordBatch.from_pylist([{"bucket": block.bucket, "block": block.data}], BLOCKS)
 
 
@@ -74,7 +74,7 @@ def tallies(batches: Batches, plan: MatchPlan, unique: bool) -> Iterator[pa.Reco
     tallied, packer = TaskResult(), Packer(BUCKETS)
     for run in runs(map(keyed, _candidates(batches, plan, tallied))):
         if not unique:
-            rows = combine.combine(run, plan.max_texts, tallied)
+            rows = combine.combine(run, plan.config.max_texts, tallied)
             yield from map(_counted, packer.deal(rows, key_of(rows)))
     yield from map(_counted, packer.finish())
     yield pa.RecordBatch.from_pylist(_rows(tallied), COUNTED)

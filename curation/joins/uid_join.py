@@ -18,7 +18,7 @@ from curation.outputs.derived import Derived, Task, WorkItem, items_of
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import differs, gather_reduced, one_batch
 from runtime.buckets import BUCKET_BYTES, MOST_BUCKETS, group_buckets
-from runtime.cogroup import PLACE, SIDE, Grouping, Places, Rows, RowStream, Side, Write, cogroup
+from runtime.cogroup import PLACE, SIDE, Grouping, Places, Rows, RowStream, Side, Write, cogroup, place_columns
 from runtime.engine import Engine
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
@@ -74,8 +74,8 @@ def read_images(number: int, file: OwnFile, tallies: Tallies, *more: str) -> Row
     """Yield KEY and PLACE of the images in a file of a run, and the columns `more`."""
     row = 0
     for batch in batches(file, MATCHED_ROW_GROUP, [*dict.fromkeys(["uid", *more])]):
-        places = [np.full(batch.num_rows, number, np.int32), np.arange(row, row := row + batch.num_rows)]
-        columns = [*key_columns(batch["uid"]), *map(pa.array, places), *(batch[name] for name in more)]
+        places = place_columns(number, row, row := row + batch.num_rows)
+        columns = [*key_columns(batch["uid"]), *places, *(batch[name] for name in more)]
         yield pa.RecordBatch.from_arrays(columns, [*(field.name for field in ROWS), *more])
 
 
@@ -102,11 +102,11 @@ Once = Callable[[pa.RecordBatch, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Images:
-    """Files with one row per image: `read(file)` yields `row` and KEY of the images that have a uid, sorted by row."""
+    """Files with one row per image: `read` of a Side yields KEY and PLACE of the images that have a uid, by row."""
 
     files: Sequence[Any]
     sizes: Sequence[int]  # rows of each file
-    read: Callable[[Any], Iterator[pa.RecordBatch]]
+    read: Callable[..., Rows] = read_images
 
     @property
     def rows(self) -> int:
@@ -124,7 +124,7 @@ class Table:
 
     files: Sequence[Any]
     rows: float  # estimated number
-    read: Callable[[Any], Iterator[pa.RecordBatch]]
+    read: Callable[[Any], Rows]
     once: Once
     fields: Sequence[pa.Field]  # the joined columns; null for an image without a row
     order: Sequence[pa.Field] = ()  # more columns that `once` needs
@@ -165,8 +165,8 @@ class Join:
 
     @property
     def _sides(self) -> list[Side]:
-        sides: list[Images | Table] = [self.images, *self.tables]
-        return [Side(side.files, _read_side, side.rows, more=(side.read,)) for side in sides]
+        tables = [Side(table.files, _read_table, table.rows, more=(table.read,)) for table in self.tables]
+        return [Side(self.images.files, self.images.read, self.images.rows), *tables]
 
     @property
     def _cut(self) -> tuple[int, int]:
@@ -208,10 +208,8 @@ class Join:
             yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*PLACE, *self.fields]))
 
 
-def _read_side(number: int, file: Any, tallies: Tallies, read: Callable[[Any], Iterator[pa.RecordBatch]]) -> Rows:
-    """Yield the rows of a file of images or of a table, which `read` yields, with the number of the file."""
-    for batch in read(file):
-        yield batch.append_column(PLACE[0], pa.repeat(pa.scalar(number, PLACE[0].type), batch.num_rows))
+def _read_table(_: int, file: Any, tallies: Tallies, read: Callable[[Any], Rows]) -> Rows:
+    return read(file)
 
 
 def _count_joined(
@@ -249,7 +247,7 @@ def _make(number: int, stream: RowStream, items: Sequence[WorkItem[OwnFile]], ta
 
 def images_in(files: Sequence[OwnFile]) -> Images:
     """Return the images in files of a run as one side of a join."""
-    return Images(files, row_counts(files), _rows)
+    return Images(files, row_counts(files))
 
 
 def first(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
@@ -270,9 +268,3 @@ def keys(file: OwnFile) -> Iterator[pa.RecordBatch]:
     """Yield batches with the KEY of each image in a file of a run."""
     for batch in batches(file, READ_ROWS, ["uid"]):
         yield pa.RecordBatch.from_arrays(key_columns(batch["uid"]), schema=pa.schema(KEY))
-
-
-def _rows(file: OwnFile) -> Iterator[pa.RecordBatch]:
-    row = 0
-    for batch in keys(file):
-        yield batch.append_column(PLACE[1], pa.array(np.arange(row, row := row + len(batch))))

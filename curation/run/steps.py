@@ -172,7 +172,7 @@ class Steps:
         result = require_sound(ledger.sums, self.request.config)
         if not unique:
             with self.progress.stage("group by image", "ranges"):
-                grouped = tasks.group(self.engine, ledger, plan.max_texts, self.output.parts.begin("matched"))
+                grouped = tasks.group(self.engine, ledger, plan.config.max_texts, self.output.parts.begin("matched"))
             result = TaskResult(result.rows(), facts=result.facts) + grouped  # without the files of pairs/
         self.output.finish_matched(result)
         return result
@@ -186,7 +186,7 @@ class Steps:
     @cached_property
     def _match_plan(self) -> tasks.MatchPlan:
         """The plan for matching texts; the artefacts that workers need are shipped once."""
-        return tasks.MatchPlan.of(self.request.config, self._artefacts())
+        return tasks.MatchPlan(self._artefacts(), self.request.config)
 
     @property
     def _context(self) -> Context:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from curation.balancing import manifest
 from curation.balancing.manifest import expected_size, needed_by
 from curation.balancing.thresholds import SEEN, EntryCounts
-from curation.config import RECORD, CurationConfig, ExtraColumn, MatcherName
+from curation.config import RECORD, CurationConfig, ExtraColumn
 from curation.exclusion import Exclusion
 from curation.exclusion.lists import hosts
 from curation.images.grouping import RUN_BYTES, ImageGrouping, pack_pairs, write_unique
@@ -34,7 +34,6 @@ from curation.outputs.checkpoints import TASK_BYTES, Input, Ledger, Stamps
 from curation.run import warm
 from curation.schemas import LABELS, MATCHED_ROW_GROUP, PAIRS, SAMPLED, with_extra
 from metadata.entries import Entries, EntriesOnDisk
-from metadata.rules import Rules
 from runtime.arrow import gather_rows, parts
 from runtime.buckets import BLOCK_ROWS, ENDING, MOST_BUCKETS, TASK_ROWS, TURNS, Block, read_blocks, write_blocks
 from runtime.cogroup import Grouping, Rows, Side, cogroup
@@ -85,23 +84,10 @@ class Artefacts:
 
 @dataclass(frozen=True)
 class MatchPlan:
-    """The config and artefacts that matching workers need."""
+    """The artefacts and the config that matching workers need."""
 
     artefacts: Artefacts
-    matcher: MatcherName
-    rules: Rules
-    max_texts: int
-    languages: LanguageRules
-    max_text_length: int
-    one_list: str | None  # language of the single list for all texts, or None
-    has_records: bool = False  # whether the manifest tells the record of each page
-
-    @classmethod
-    def of(cls, config: CurationConfig, artefacts: Artefacts) -> MatchPlan:
-        """Return the plan for these artefacts with the parameters of `config`."""
-        languages = LanguageRules.of(config)
-        numbers = (config.max_texts, languages, config.max_text_length)
-        return cls(artefacts, config.matcher, config.rules, *numbers, config.one_list, RECORD in config.extra_columns)
+    config: CurationConfig
 
     @cached_property
     def matching(self) -> Matching:
@@ -112,24 +98,24 @@ class MatchPlan:
         """Open the plan's artefacts in a worker; return a Matching."""
         compile_kernels(warm.CALLS)  # on machines where the driver has not
         entries = self.artefacts.entries.path()
-        if self.matcher == "trie":
-            finders = open_matchers(entries, self.rules, self.artefacts.on_disk)
+        if self.config.matcher == "trie":
+            finders = open_matchers(entries, self.config.rules, self.artefacts.on_disk)
         else:
-            finders = open_automata(entries, self.rules)
+            finders = open_automata(entries, self.config.rules)
         lettered = self.artefacts.lettered.array() if self.artefacts.lettered else None
-        finders = finders.of_one_list(self.one_list)
-        return Matching(Identifier.open(self.artefacts.model.path()), finders, self.languages, lettered)
+        finders = finders.of_one_list(self.config.one_list)
+        return Matching(Identifier.open(self.artefacts.model.path()), finders, LanguageRules.of(self.config), lettered)
 
     def candidates(self, batches: Iterator[pa.RecordBatch], tallies: Tallies) -> Iterator[pa.RecordBatch]:
         """Yield the batches (schema CANDIDATES) without excluded rows, and with texts cut to the maximum length.
 
         Excluded rows and cut texts are tallied.
         """
-        if "page" not in self.languages.witnesses:
+        if "page" not in self.config.witnesses:
             batches = (_without(batch, "page_language") for batch in batches)
         if self.artefacts.exclusion is not None:
             batches = self.artefacts.exclusion.opened(Exclusion.open).out_of(batches, tallies)
-        return limits.cut(batches, self.max_text_length, tallies)
+        return limits.cut(batches, self.config.max_text_length, tallies)
 
 
 @dataclass(frozen=True)
@@ -216,7 +202,7 @@ def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: Match
     candidates = plan.candidates(batches_read, result)
     if buckets:
         file = f"{name}{ENDING}"
-        blocks = pack_pairs(candidates, plan.open(), plan.max_texts, buckets, result)
+        blocks = pack_pairs(candidates, plan.open(), plan.config.max_texts, buckets, result)
         result.files[file] = write_blocks(stamps.folder / file, PAIRS, blocks)
     else:
         write_unique(candidates, plan.open(), stamps.folder / f"{name}.parquet", result)
@@ -231,11 +217,11 @@ def _read(source: Input, columns: TableOptions, plan: MatchPlan, result: TaskRes
     """
     tally = Counter[str]()
     batches_read = read(source, columns, tally)
-    if not plan.has_records:
+    if RECORD not in plan.config.extra_columns:
         batches_read = (_without(batch, "record") for batch in batches_read)
-    if "pool" in plan.languages.witnesses and not plan.languages.pool_shares:
+    if "pool" in plan.config.witnesses and not plan.config.pool_shares:
         identifier = Identifier.open(plan.artefacts.model.path())
-        batches_read = with_pool_languages(batches_read, identifier, plan.max_text_length)
+        batches_read = with_pool_languages(batches_read, identifier, plan.config.max_text_length)
     for batch in batches_read:
         advance(rows=batch.num_rows)
         yield batch

@@ -121,7 +121,7 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
     """Return the times of all steps over these files, those of the floors, and the number of texts."""
     own, floor, folder = Clock(), Clock(), Path(tempfile.mkdtemp(dir=args.folder))
     artefacts = Artefacts(Shipped(args.matchers), Shipped(default_model()), None)
-    matching = MatchPlan.of(CurationConfig(), artefacts).open()
+    matching = MatchPlan(artefacts, CurationConfig()).open()
     read = [batch for path in files for batch in own("read and parse", lambda path=path: _read(path))]
     for path in files:
         floor("inputs", lambda path=path: _read_alone(path))

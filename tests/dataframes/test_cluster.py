@@ -51,7 +51,7 @@ def cluster(folder):
 def expected(folder) -> list[dict]:
     """The matched images, from the tasks alone."""
     save_matchers(Entries.open(folder / "metadata"), CONFIG.rules, folder / "matchers")
-    plan = MatchPlan.of(CONFIG, Artefacts(Shipped(folder / "matchers"), Shipped(default_model()), None))
+    plan = MatchPlan(Artefacts(Shipped(folder / "matchers"), Shipped(default_model()), None), CONFIG)
     blocks = tasks.match_pairs(pq.read_table(folder / "pairs").to_batches(), plan)
     return [row for batch in tasks.group(blocks, CONFIG.max_texts) for row in batch.to_pylist()]
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.config import CurationConfig
 from curation.leaves.annotations.captions import caption_rows, find_captions
 from curation.leaves.gate.match_captions import Captioner
 from curation.leaves.gate.options import GateOptions
@@ -46,7 +47,8 @@ def test_a_batch_of_images_gets_its_captions_as_the_naive_twin_says():
     found = pa.record_batch(
         {"row": [7 + number for number in known], "caption": pa.array([best[number] for number in known], pa.string())}
     )
-    tallies, captioned = TaskResult(), Captioner(SimpleNamespace(matching=matching(), max_text_length=MOST))
+    plan = SimpleNamespace(matching=matching(), config=CurationConfig(max_text_length=MOST))
+    tallies, captioned = TaskResult(), Captioner(plan)
     passed, _ = captioned(batch, found, BatchStart("", 7), tallies)
     assert passed.schema == MATCHED
     assert passed.to_pylist() == expected

@@ -19,7 +19,7 @@ from runtime.cogroup import PLACE, RowStream
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
 from runtime.errors import InputError
-from runtime.tallies import TaskResult
+from runtime.tallies import Tallies, TaskResult
 from tests.simulator.engine import Engine, Session
 from tests.simulator.machine import Machine
 from tests.simulator.processes import Driver, Fault
@@ -46,11 +46,12 @@ def uid_of(number: int) -> str:
     return [md5(b"%d" % number).hexdigest(), f"{number:032x}", f"画像 {number}"][number % 3]
 
 
-def read_places(file: list[int | None]) -> Iterator[pa.RecordBatch]:
+def read_places(number: int, file: list[int | None], _: Tallies) -> Iterator[pa.RecordBatch]:
     for begin in range(0, len(file), 7):
         rows = [row for row in range(begin, min(begin + 7, len(file))) if file[row] is not None]
-        columns = [pa.array(rows, pa.int64()), *key_columns(pa.array([uid_of(file[row]) for row in rows], pa.string()))]
-        yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([PLACE[1], *KEY]))
+        columns = [pa.array([number] * len(rows), pa.int32()), pa.array(rows, pa.int64())]
+        keys = key_columns(pa.array([uid_of(file[row]) for row in rows], pa.string()))
+        yield pa.RecordBatch.from_arrays([*keys, *columns], schema=pa.schema([*KEY, *PLACE]))
 
 
 def read_table(file: list[tuple], fields: list[pa.Field]) -> Iterator[pa.RecordBatch]:

@@ -31,7 +31,7 @@ from curation.report.page import environment
 from curation.run.finished_run import curated_files
 from curation.run.results import Results
 from metadata.languages import language
-from runtime.arguments import Parser, absolute, add_fields, helps, made
+from runtime.arguments import Parser, absolute, add_fields, add_flags, helps, made
 from runtime.cogroup import Places
 from runtime.console import command
 from runtime.engine import Engine, EngineLike, engine_for, started
@@ -370,11 +370,6 @@ def _language_rows(facts: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
 NAME = "clip-cluster"
 SHOWN = 60  # characters of a text that are printed
 
-ENCODER = (
-    "sentence encoder that embeds the texts where no table is given: %(default)s, which the extra `clusters` brings "
-    "and which knows English, or the folder of another one, as sentence-transformers saves it"
-)
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line `argv` (None: the process's own); bad input prints one sentence and exits with status 2."""
@@ -415,25 +410,14 @@ def summary(facts: dict[str, Any]) -> str:
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line `argv` (None: the process's own)."""
-    parser = Parser(
-        NAME,
-        "Cluster the images of a finished run by balanced k-means, as MoDE does for its data experts: a table of uid, "
-        "fine and coarse cluster and distance, the centres, and a page of nearest texts, sizes and languages.",
-        (
-            "curated --output clusters",
-            "curated --output clusters --embeddings embeddings/",
-            "curated --output clusters --fine 1024 --coarse 4",
-        ),
-    )
-    parser.add_argument("run", metavar="RUN", type=absolute, help="output folder of clip-curate")
+    parser = Parser.of(NAME, __package__)
+    add_flags(parser, helps(__package__, "run"), type=absolute)
     add_fields(parser, ClusterConfig, helps(__package__, "texts"))
-    parser.add_output(
-        "folder of the clusters, which all machines share, or a URL; embeddings of texts in it are used again"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace other clusters in the output folder")
+    add_flags(parser, helps(__package__, "output"), required=True, type=absolute)
+    add_flags(parser, helps(__package__, "switches"), action="store_true")
     add_fields(parser, ClusterConfig, helps(__package__, "numbers"))
     source = parser.add_argument_group("where embeddings come from")
     add_fields(source, ClusterRequest, helps(__package__, "tables"))
-    source.add_argument("--encoder", default=ClusterRequest.encoder, metavar="NAME", help=ENCODER)
+    add_flags(source, helps(__package__, "encoder"), default=ClusterRequest.encoder)
     parser.add_engine()
     return parser.parse_args(argv)

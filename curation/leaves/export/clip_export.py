@@ -7,7 +7,7 @@ from pathlib import Path
 
 from curation.leaves.export.forms import ByCluster, Form, answers_in, export, forms
 from curation.leaves.export.webdataset import WebDataset
-from runtime.arguments import Parser, add_fields, helps
+from runtime.arguments import Parser, add_fields, add_flags, helps
 from runtime.console import command
 from runtime.engine import engine_for
 from runtime.errors import InputError, flag
@@ -19,9 +19,6 @@ NAME = "clip-export"
 
 # Flags that several forms take → message for a form that does not take them.
 SHARED = {row["name"]: row["refusal"] for row in table_rows(__package__, "shared_flags.csv")}
-CLUSTERS = "folder of clip-cluster, or Parquet files with uid, coarse and perhaps fine: columns of huggingface"
-ANSWERS = "JSON of answers to what only a person knows, as answers.json of summary: text by name of the question"
-EXPERT = "write the images of these coarse clusters alone, of --clusters; not for metaclip without tars"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -67,24 +64,16 @@ def parse(argv: Sequence[str] | None, usable: dict[str, type[Form]], others: Ite
     """
     names = (*usable, *others)
     written = "; ".join(f"{name} writes {form.writes}" for name, form in usable.items())
-    parser = Parser(
-        NAME,
-        "Write a finished run of curate for other programs.",
-        (
-            "curated --format huggingface --output exported",
-            "curated --format datacomp --output subset",
-            "curated --format webdataset --tars images/ --output training",
-        ),
-    )
-    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
+    parser = Parser.of(NAME, __package__)
+    add_flags(parser, helps(__package__, "run"))
     add_fields(parser, WebDataset, helps(__package__, "tables"))
-    parser.add_argument("--clusters", nargs="+", default=[], metavar="PATH", help=CLUSTERS)
-    parser.add_argument("--answers", metavar="FILE", help=ANSWERS)
+    add_flags(parser, helps(__package__, "clusters"), nargs="+", default=[])
+    add_flags(parser, helps(__package__, "answers"))
     forms = f"the form to write, one of {', '.join(names)}; {written}"
     parser.add_argument("--format", required=True, choices=names, metavar="FORM", help=forms)
-    parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a URL")
-    parser.add_argument("--overwrite", action="store_true", help="replace all that is in --output")
-    parser.add_argument("--expert", nargs="+", type=int, default=[], metavar="CLUSTER", help=EXPERT)
+    add_flags(parser, helps(__package__, "output"), required=True)
+    add_flags(parser, helps(__package__, "switches"), action="store_true")
+    add_flags(parser, helps(__package__, "expert"), nargs="+", type=int, default=[])
     add_fields(parser.add_argument_group("what is drawn"), ByCluster, helps(__package__, "drawn"))
     for form in usable.values():
         form.add_flags(parser)

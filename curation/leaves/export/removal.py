@@ -22,7 +22,7 @@ from curation.outputs.derived import Derivation, Derived, Made, deriving
 from curation.run.finished_run import curated_files
 from curation.run.results import Results
 from curation.schemas import CURATED, GATE_REMOVED, REMOVED_PART
-from runtime.arguments import Parser
+from runtime.arguments import Parser, add_flags, helps
 from runtime.arrow import require
 from runtime.console import command
 from runtime.engine import EngineLike, engine_for
@@ -165,18 +165,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Parse the command line of clip-remove; return the values."""
-    parser = Parser(
-        NAME,
-        "Write a finished manifest once more, without the images that lists name by uid, URL, domain, "
-        "page or regular expression, and a list of what was removed. Nothing is sampled again.",
-        (
-            "curated --exclude opt-outs.txt --output curated-2",
-            "curated --exclude domains.txt uids.parquet --output curated-2",
-            "s3://bucket/curated --exclude opt-outs.txt --output curated-2",
-        ),
-    )
-    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
+    parser = Parser.of(NAME, __package__)
+    add_flags(parser, helps(__package__, "run"))
     add_exclude(parser, required=True)
-    parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a URL")
+    add_flags(parser, helps(__package__, "output"), required=True)
     parser.add_engine()
     return parser.parse_args(argv)

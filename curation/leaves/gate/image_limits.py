@@ -22,8 +22,9 @@ import numpy as np
 import pyarrow as pa
 
 from curation.exclusion.lists import hosts, registered_domain
-from curation.image_ids import KEY, KEY_NAMES, key_columns, uid_hashes
+from curation.image_ids import KEY_NAMES, uid_hashes
 from curation.images.grouping import write_image_rows
+from curation.joins.uid_join import ROWS, read_images
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import OF_DOMAINS
 from curation.leaves.gate.step import RemovalByRows, Rewriting, Step, StepFolder
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from curation.run.request import Context
 
 PURPOSE = "domain"  # the name of the draw
-_DRAWN = pa.schema([pa.field("domain", pa.uint64()), pa.field("draw", pa.float64()), *KEY, *PLACE])
+_DRAWN = pa.schema([pa.field("domain", pa.uint64()), pa.field("draw", pa.float64()), *ROWS])
 TEXTS_OF_IMAGE = 2  # estimated texts per image
 _COUNTS = pa.schema([pa.field("hash", pa.uint64()), pa.field("images", pa.int64()), PLACE[0]])
 _FOUND = pa.schema([*PLACE, _COUNTS.field("hash")])
@@ -92,12 +93,10 @@ class DomainDraws:
 
     def read(self, number: int, file: OwnFile, tallies: Tallies) -> Rows:
         """Yield the images of a file as rows of _DRAWN."""
-        row = 0
-        for batch in batches(file, MATCHED_ROW_GROUP, ["uid", "url"]):
-            domains = uid_hashes(hosts(batch["url"], registered_domain)).view(np.uint64)
-            places = [np.full(len(batch), number, np.int32), np.arange(row, row := row + len(batch))]
-            drawn = pa.array(draws(self.seed, PURPOSE, batch["uid"]))
-            columns = [pa.array(domains), drawn, *key_columns(batch["uid"]), *map(pa.array, places)]
+        for rows in read_images(number, file, tallies, "uid", "url"):
+            domains = uid_hashes(hosts(rows["url"], registered_domain)).view(np.uint64)
+            drawn = pa.array(draws(self.seed, PURPOSE, rows["uid"]))
+            columns = [pa.array(domains), drawn, *rows.columns[: len(ROWS)]]
             yield pa.RecordBatch.from_arrays(columns, schema=_DRAWN)
 
     def placed(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:

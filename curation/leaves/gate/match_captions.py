@@ -145,7 +145,7 @@ class Captioner:
         Add to `tallies`: `cut`, the number of captions shortened to the longest text allowed; and, by language,
         `captions`, the number of all captions, and `matched`, of those that match an entry.
         """
-        texts, cut = shorter(captions, self.plan.max_text_length)
+        texts, cut = shorter(captions, self.plan.config.max_text_length)
         matches = self.plan.matching.find(texts)
         tallies.add("cut", cut)
         languages, is_matched = matches["language"], pc.greater(pc.list_value_length(matches["entries"]), 0)

@@ -23,7 +23,7 @@ from curation.leaves.gate.step import Removed, Step, StepFolder, parts_in
 from curation.leaves.near_duplicates.index import WORD_BITS
 from curation.leaves.near_duplicates.vectors import require_cosine
 from curation.schemas import REMOVED_PART
-from runtime.arguments import Parser, add_fields, helps, made
+from runtime.arguments import Parser, add_fields, add_flags, helps, made
 from runtime.errors import AGAIN, InputError, did_you_mean, require_part, require_several, typed
 from runtime.packages import hooks, own_hooks
 from runtime.storage.own_files import OwnFile, own_files
@@ -228,21 +228,9 @@ def add(parser: Parser) -> None:
     """Add the flags of the gate to a parser: --policy to those of most runs, the others under their own heading."""
     add_fields(parser, GateOptions, POLICY)
     group = parser.add_argument_group("which images stay")
-    group.add_argument(
-        "--images",
-        nargs="+",
-        action="append",
-        metavar="PATH",
-        help="a table of images, by uid or url: Parquet files or folders of scores; give it again for another",
-    )
+    add_flags(group, helps(__package__, "images"), nargs="+", action="append")
     add_fields(group, GateOptions, helps(__package__, "gate"))
-    group.add_argument(
-        "--gate-step",
-        dest="steps",
-        nargs="+",
-        metavar="NAME[=VALUE]",
-        help="steps of the gate that other installed packages bring, as docs/how-to/extending.md says; they come last",
-    )
+    add_flags(group, helps(__package__, "steps"), dest="steps", nargs="+")
     parser.take_defaults(GateOptions)
 
 

@@ -25,7 +25,7 @@ from curation.leaves.tars import samples
 from curation.leaves.tars.headers import DAMAGED, MOST, DamagedTar, require_sound, told
 from curation.outputs.checkpoints import Input, Ledger, Stamps
 from curation.outputs.filled import STATUS, Filled, Filling, statuses, write_part
-from runtime.arguments import Parser
+from runtime.arguments import Parser, absolute, add_flags, helps
 from runtime.arrow import gather
 from runtime.console import command
 from runtime.engine import EngineLike, engine_for, started
@@ -223,22 +223,9 @@ def summary(hashes: Hashes) -> str:
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line `argv` (None: the process's own)."""
-    parser = Parser(
-        NAME,
-        "Write size, SHA-256 and perceptual hash of each picture: of the tars that img2dataset wrote, or of a folder "
-        "of pictures, such as an evaluation set. Broken pictures are counted by reason, and damaged tars are read up "
-        "to their damage.",
-        (
-            "--input images/ --output hashes",
-            "--input images/00000.tar images/00001.tar --output hashes",
-            "--input evaluation-set/ --output evaluation-hashes",
-        ),
-    )
-    parser.add_input("tars or pictures: files, folders with all below them, globs or URLs")
-    parser.add_output(
-        "folder of the hashes, which all machines share, or a URL; what is in it for the same inputs stays"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace other hashes in the output folder")
-    parser.add_argument("--pdq", action="store_true", help="PDQ hashes of 256 bits, too (pip install pdqhash)")
+    parser = Parser.of(NAME, __package__)
+    add_flags(parser, helps(__package__, "input"), nargs="+", required=True, type=absolute)
+    add_flags(parser, helps(__package__, "output"), required=True, type=absolute)
+    add_flags(parser, helps(__package__, "switches"), action="store_true")
     parser.add_engine()
     return parser.parse_args(argv)

@@ -31,7 +31,7 @@ from curation.run.results import Results
 from metadata.entries import FilesOfLanguages, files_of_languages
 from metadata.languages import language
 from metadata.rules import Rules
-from runtime.arguments import Parser, add_fields
+from runtime.arguments import Parser, add_fields, add_flags, helps
 from runtime.arrow import parts
 from runtime.console import command
 from runtime.engine import Engine, EngineLike, engine_for, engine_of
@@ -57,16 +57,6 @@ FilesOfParts = dict[str, list[OwnFile]]  # the files of POOL and of MANIFEST
 JSON, PLOT = "alignment.json", "alignment.svg"
 Figures = dict[str, dict[str, Any]]  # of each language, as `alignment` returns them
 HEADINGS = ("language", "classes", "in pool", "in manifest", "texts with one", "of manifest", "KL pool", "KL manifest")
-
-TOKENIZER = {"--tokenizer FILE": "tokenizer.json of a model: the share of kept texts over 77 tokens"}
-TEMPLATES = {
-    "--templates LANGUAGE=FILE": "one a line, with {} for the name; a class is named where one of them is in the text "
-    "(default: the name)"
-}
-CLASSES_HELP = (
-    "names of an evaluation set's classes, to see how balancing changes their counts (docs/how-to/alignment.md): a "
-    "JSON array or object, or a class a line, where | stands between names of one class"
-)
 
 LEGEND = (Label(RIGHT - 6, TOP + 14, "pool", "end", "before"), Label(RIGHT - 6, TOP + 30, "manifest", "end", "after"))
 
@@ -361,19 +351,10 @@ def run(args: Namespace) -> Figures:
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the parsed command line; `argv` is sys.argv[1:] by default."""
-    parser = Parser(
-        NAME,
-        "Count the texts of a finished run that name the classes of an evaluation set, in the pool that was balanced "
-        "and in the manifest, and say how far the counts are from equal: the Kullback-Leibler divergence, in nats.",
-        (
-            "curated --classes en=imagenet.json",
-            "curated --classes en=imagenet.json de=klassen.txt --output classes",
-            "s3://bucket/curated --classes en=imagenet.json",
-        ),
-    )
-    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
+    parser = Parser.of(NAME, __package__)
+    add_flags(parser, helps(__package__, "run"))
     add_classes(parser, required=True)
-    parser.add_argument("--output", metavar="DIR", help="a new folder, or a URL, for alignment.json and alignment.svg")
+    add_flags(parser, helps(__package__, "output"))
     parser.add_engine()
     return parser.parse_args(argv)
 
@@ -382,7 +363,7 @@ def add(parser: Parser) -> None:
     """Add to clip-curate, under their own heading, the flags of what else the report counts: classes and tokens."""
     group = parser.add_argument_group("what else the report counts (docs/how-to/alignment.md)")
     add_classes(group, default=[])
-    add_fields(group, Options, TOKENIZER)
+    add_fields(group, Options, helps(__package__, "tokens"))
 
 
 def options(args: Namespace) -> dict[str, Any]:
@@ -392,5 +373,5 @@ def options(args: Namespace) -> dict[str, Any]:
 
 def add_classes(group: _ActionsContainer, **options: Any) -> None:
     """Add --classes and --templates to a group or parser; add_argument gets `options` for --classes alone."""
-    group.add_argument("--classes", nargs="+", metavar="LANGUAGE=FILE", help=CLASSES_HELP, **options)
-    add_fields(group, Options, TEMPLATES)
+    add_flags(group, helps(__package__, "classes"), nargs="+", **options)
+    add_fields(group, Options, helps(__package__, "templates"))

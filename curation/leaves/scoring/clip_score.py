@@ -47,7 +47,7 @@ from curation.run.finished_run import MATCHED_PART
 from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from metadata.languages import language
-from runtime.arguments import Parser, absolute, add_fields, helps, made
+from runtime.arguments import Parser, absolute, add_fields, add_flags, helps, made
 from runtime.arrow import one_batch
 from runtime.cogroup import RowStream, filled
 from runtime.console import command
@@ -376,36 +376,12 @@ def run(args: Namespace) -> Filled:
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line `argv` (None: the process's own)."""
-    parser = Parser(
-        NAME,
-        "Write how well each image of img2dataset's tars fits its text: the cosine similarity that a CLIP model gives "
-        "them. `clip-curate --images DIR --keep 'clip_score >= 0.25'` then balances the pairs above a cut.",
-        (
-            "--input images/ --model ViT-B-32 --output scores",
-            "--input images/ --model ViT-B-32 --device cuda --output scores",
-            "--input images/00000.tar --model ViT-B-32 --output scores",
-        ),
-    )
-    parser.add_input("tars of img2dataset on this machine: files, folders with tars directly in them, or globs")
-    parser.add_argument(
-        "--model",
-        required=True,
-        metavar="NAME",
-        help="a folder, of open_clip if it holds open_clip_config.json, else of transformers; a name of open_clip, as "
-        "ViT-B-32-quickgelu, with --pretrained, or as hf-hub:OWNER/NAME or local-dir:FOLDER; any other OWNER/NAME is a "
-        "repository for transformers, as facebook/metaclip-2-worldwide-huge-quickgelu",
-    )
-    parser.add_argument(
-        "--pretrained", metavar="TAG", help="weights of a name of open_clip: a tag, as metaclip_400m, or a file"
-    )
-    parser.add_argument(
-        "--run",
-        type=absolute,
-        metavar="RUN",
-        help="output folder of clip-curate: score each text that it matched to an image; the highest score counts "
-        "(default: the text in the tar)",
-    )
-    parser.add_output("folder of the scores, one file a tar; tars that are in it from the same model stay")
-    parser.add_argument("--overwrite", action="store_true", help="replace other scores in the output folder")
+    parser = Parser.of(NAME, __package__)
+    add_flags(parser, helps(__package__, "input"), nargs="+", required=True, type=absolute)
+    add_flags(parser, helps(__package__, "model"), required=True)
+    add_flags(parser, helps(__package__, "weights"))
+    add_flags(parser, helps(__package__, "run"), type=absolute)
+    add_flags(parser, helps(__package__, "output"), required=True, type=absolute)
+    add_flags(parser, helps(__package__, "switches"), action="store_true")
     add_fields(parser.add_argument_group("how images are scored"), ScoringConfig, helps(__package__, "running"))
     return parser.parse_args(argv)

@@ -14,20 +14,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.image_ids import KEY, key_columns, spelled
-from curation.joins.uid_join import READ_ROWS, Images, Join, Table
+from curation.joins.uid_join import READ_ROWS, ROWS, Images, Join, Table
 from curation.leaves.tars.headers import DAMAGED, require_sound
 from curation.leaves.tars.samples import IMAGES, fault_of, opened, passed_over, samples_in
 from curation.outputs.checkpoints import Input
 from curation.outputs.derived import Derived, Made, Task, WorkItem
 from curation.run.finished_run import FinishedRun, curated_files
 from curation.schemas import CURATED, TRAINED_TEXTS
-from runtime.cogroup import PLACE, RowStream
+from runtime.cogroup import PLACE, Rows, RowStream, place_columns
 from runtime.engine import Engine
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, write_rows
 from runtime.storage.paths import make_folder, remove
-from runtime.tallies import TaskResult
+from runtime.tallies import Tallies, TaskResult
 
 _log = logging.getLogger(__name__)
 AT_ONCE = 1 << 13  # samples that a writer is given at a time
@@ -157,14 +157,13 @@ def _scan(numbered: Numbered, folder: Path) -> TaskResult:
     return result
 
 
-def _images(scan: OwnFile) -> Iterator[pa.RecordBatch]:
-    """Yield the row number and the KEY of each sample that states a uid."""
+def _images(number: int, scan: OwnFile, tallies: Tallies) -> Rows:
+    """Yield KEY and PLACE of each sample that states a uid."""
     row = 0
     for batch in batches(scan, READ_ROWS, ["uid"]):
-        rows = np.arange(row, row := row + batch.num_rows)
-        has_uid = pc.is_valid(batch["uid"])
-        keys = key_columns(batch["uid"].filter(has_uid))
-        yield pa.RecordBatch.from_arrays([pa.array(rows).filter(has_uid), *keys], schema=pa.schema([PLACE[1], *KEY]))
+        places, has_uid = place_columns(number, row, row := row + batch.num_rows), pc.is_valid(batch["uid"])
+        columns = [*key_columns(batch["uid"].filter(has_uid)), *(column.filter(has_uid) for column in places)]
+        yield pa.RecordBatch.from_arrays(columns, schema=pa.schema(ROWS))
 
 
 @dataclass(frozen=True)
