@@ -14,7 +14,7 @@ from tests.support.checkout import ROOT, of_a_user
 FOLDER = Path("curation/leaves")
 SHARED = {"annotations", "near_duplicates", "domains", "tars"}  # by leaves
 LEAVES = sorted({path.parent.name for path in (ROOT / FOLDER).glob("*/__init__.py")} - SHARED)
-ROWS = ("setup.cfg", "curation/__init__.py", "curation/leaves/__init__.py")
+ROWS = ("setup.cfg", "curation/__init__.py", "curation/leaves/hooks.csv")
 CORE = ("balancing", "exclusion", "images", "matching", "report", "run")
 HELP = """
 import contextlib, importlib, sys

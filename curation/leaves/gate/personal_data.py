@@ -139,12 +139,11 @@ def _is_iban(begin: str) -> bool:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of personal data: its name, its pattern, and a check of what the pattern's group captures.
+    """A kind of personal data: its pattern, and a check of what the pattern's group captures.
 
     Only texts with so many `digits` or, if `has_at`, with an @ are searched.
     """
 
-    what: str
     pattern: str
     digits: int = 0
     has_at: bool = False
@@ -152,10 +151,10 @@ class _Kind:
 
 
 KINDS = {
-    "email_address": _Kind("an e-mail address", EMAIL, has_at=True, is_right=_is_in_use),
-    "phone_number": _Kind("a phone number", PHONE, 7),
-    "card_number": _Kind("the number of a payment card, with its check digit", CARD, 14, is_right=is_luhn),
-    "iban": _Kind("an IBAN, with its check digits", IBAN, LEAST_DIGITS, is_right=_is_iban),
+    "email_address": _Kind(EMAIL, has_at=True, is_right=_is_in_use),
+    "phone_number": _Kind(PHONE, 7),
+    "card_number": _Kind(CARD, 14, is_right=is_luhn),
+    "iban": _Kind(IBAN, LEAST_DIGITS, is_right=_is_iban),
 }
 _DIGITS = [kind.digits for kind in KINDS.values() if kind.digits]
 

@@ -1,22 +1,23 @@
 """Policies: rules, chosen by name, for which images and texts may be trained on.
 
-RULES has all rules, each with its name, its scope and what it removes. What a rule about one image or one text checks
-is in `image_rules`, `text_rules`, `mending` and `personal_data`; rules about all images of a run are in `image_limits`.
+RULES has all rules, the rows of rules.csv, each with its name, its scope and what it removes. What a rule about one
+image or one text checks is in `image_rules`, `text_rules`, `mending` and `personal_data`; rules about all images of a
+run are in `image_limits`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from curation.inputs.crawl.links import DATA_NOAI, TDM_RESERVATION
 from curation.leaves.gate import image_rules, judge, text_rules
 from curation.leaves.gate.mending import MENDS, is_credit, removes_none
 from curation.leaves.gate.personal_data import KINDS, has_personal_data
+from curation.leaves.gate.word_tables import listed
 from curation.licences import NAMES
 from runtime.errors import InputError, did_you_mean
 
@@ -53,80 +54,26 @@ class Rule:
         return f"{self.name}:{'NAMES' if self.names else 'N'}" if self.numbers or self.names else self.name
 
 
-def _signal(name: str, signal: str, removes: str, is_recommended: bool = True) -> Rule:
-    return Rule(name, IMAGES, removes, image_rules.has_signal, recommended=is_recommended, signal=signal)
+_CHECKS: dict[str, Callable[..., np.ndarray]] = {
+    check.__name__: check
+    for check in (
+        *(image_rules.has_signal, image_rules.has_url_word, image_rules.has_other_licence, image_rules.is_stated_small),
+        *(text_rules.has_few_words, text_rules.is_of_kind, text_rules.is_generic, text_rules.is_logo_text),
+        *(judge.is_junk, judge.is_headline, is_credit, removes_none, has_personal_data),
+    )
+}
 
 
-def _of_hosts(name: str, signal: str, removes: str) -> Rule:
-    return _signal(name, signal, f"{removes}; needs `--robots`", is_recommended=False)
+def _rule(row: Mapping[str, str]) -> Rule:
+    """Return the rule of a row of rules.csv."""
+    numbers = (int(row["least"]), int(row["most"])) if row["least"] else None
+    names = NAMES if row["check"] == "has_other_licence" else ()
+    recommended = int(row["recommended"]) if row["recommended"].isdigit() else bool(row["recommended"])
+    check, is_silent, signal = _CHECKS.get(row["check"]), bool(row["silent"]), row["signal"] or None
+    return Rule(row["name"], row["scope"], row["removes"], check, numbers, names, recommended, is_silent, signal)
 
 
-def _kind(kind: str, removes: str, is_recommended: bool = True) -> Rule:
-    return Rule(kind, TEXTS, removes, text_rules.is_of_kind, recommended=is_recommended, signal=kind)
-
-
-_TDM = "images of pages, and with `--robots` of hosts, that reserve text and data mining (`tdm-reservation: 1`)"
-_ROBOTS = "images whose URL or page robots.txt forbids to one of the agents of `--robots-agents`"
-_CONTENT_SIGNAL = "images whose URL or page robots.txt keeps from training (`Content-Signal: ai-train=no`)"
-_AI_TXT = "images whose URL or page ai.txt forbids"
-_SIZE = "images that a page shows with a side below N pixels; those without a stated size pass"
-_LICENSE = "images unless their pages state NAMES and no other licence: statements of pages, not of pictures"
-_URL_WORDS = (
-    "images whose file or folder has the name of a part of the page, such as logo, icons or placeholder, or whose host "
-    "counts visits or serves advertisements"
-)
-_WORDS = (
-    "texts of fewer than N words; where words have no spaces between them, and in Korean, n characters outside ASCII "
-    "are 1 + n/2 words, rounded down"
-)
-_GENERIC = (
-    "texts that say nothing of the picture, such as “no image available”, “menu” or “Google Play”, in 79 languages"
-)
-_LOGOS = (
-    "texts of logos, icons, avatars and sharing, such as “BBC logo”, “avatar of Kim” or “share on Facebook”, likewise"
-)
-_JUNK = (
-    "texts that are junk with a probability of N % or more, by a score that was learnt from labelled rows: logos, "
-    "icons, buttons, avatars, advertisements, placeholders"
-)
-_HEADLINE = (
-    "texts that are, with a probability of N % or more, the headline of what the picture illustrates, and describe "
-    "nothing in it"
-)
-_OF_IMAGES_AND_TEXTS = (
-    _signal("noai", "noai", "images of pages that state `noai` to robots"),
-    _signal("noimageai", "noimageai", "images of pages that state `noimageai` to robots"),
-    _signal("noml", "noml", "images of pages that state `noml` to robots"),
-    _signal("tdm_reservation", TDM_RESERVATION, _TDM),
-    _signal("data_noai", DATA_NOAI, "images whose element has the attribute `data-noai`"),
-    _of_hosts("robots", "robots", _ROBOTS),
-    _of_hosts("content_signal", "content-signal", _CONTENT_SIGNAL),
-    _of_hosts("ai_txt", "ai.txt", _AI_TXT),
-    Rule("url_words", IMAGES, _URL_WORDS, image_rules.has_url_word, recommended=True),
-    Rule("license", IMAGES, _LICENSE, image_rules.has_other_licence, names=NAMES),
-    Rule("min_stated_size", IMAGES, _SIZE, image_rules.is_stated_small, numbers=(2, 10_000)),
-    Rule("junk", TEXTS, _JUNK, judge.is_junk, numbers=(1, 99), recommended=70),
-    Rule("headline", TEXTS, _HEADLINE, judge.is_headline, numbers=(1, 99)),
-    Rule("min_words", TEXTS, _WORDS, text_rules.has_few_words, numbers=(2, 1_000)),
-    _kind("file_name", "texts that are the name of a file, such as IMG_0450", is_recommended=False),
-    _kind("address", "texts that are a URL, a domain or an e-mail address"),
-    _kind("html", "texts with remnants of HTML; tags are taken out first, if an entry is left"),
-    Rule("generic_text", TEXTS, _GENERIC, text_rules.is_generic, recommended=True),
-    Rule("logo_text", TEXTS, _LOGOS, text_rules.is_logo_text, recommended=True),
-)
-_MENDING = (
-    Rule("credit", TEXTS, "texts that are a credit alone, such as “Foto: Kim Lee/dpa”", is_credit, recommended=True),
-    Rule("cut_credits", TEXTS, "texts only in part: a credit at their end", removes_none),
-)
-_PERSONAL = tuple(
-    Rule(name, TEXTS, f"texts that hold {kind.what}", has_personal_data, None, (), True, True, name)
-    for name, kind in KINDS.items()
-)
-_OF_RUN = (
-    Rule("max_images_per_text", RUN, "texts that more than N images have", numbers=(1, _MOST)),
-    Rule(OF_DOMAINS, RUN, "images of a registered domain beyond N, by draw", numbers=(1, _MOST)),
-)
-_ROWS = (*_OF_IMAGES_AND_TEXTS, *_MENDING, *_PERSONAL, *_OF_RUN)
+_ROWS = tuple(map(_rule, listed("rules.csv")))
 RULES = {rule.name: rule for rule in _ROWS}
 
 
@@ -186,7 +133,7 @@ class Policy:
             wanted = [rule for rule in _ROWS if rule.recommended]
             numbers = {**{rule.name: rule.recommended if rule.numbers else None for rule in wanted}, **numbers}
         if PERSONAL_DATA in names:
-            numbers |= {rule.name: None for rule in _PERSONAL}
+            numbers |= dict.fromkeys(KINDS)
         return cls(tuple(ChosenRule(rule, numbers[rule.name]) for rule in _ROWS if rule.name in numbers))
 
     @property
