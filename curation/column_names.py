@@ -1,7 +1,5 @@
 """Known names of the columns of tables of pairs and of images, for each field."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from runtime.errors import InputError

@@ -4,8 +4,6 @@ A configuration can run code by an argument that the library passes on, or by na
 compiled kernel. Only JSON files are read, so the check needs no model library.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Uids of images (MD5s of URLs), their hashes, and their keys, two integers by which rows about images meet."""
 
-from __future__ import annotations
-
 from collections.abc import Sized
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Run a build of all entries, from the first stage to the last."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass
 from functools import cached_property

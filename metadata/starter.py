@@ -5,8 +5,6 @@ a language is built when its entries are first needed. Otherwise, all languages 
 happens once for each set of package versions, into this machine's cache folder, which all jobs share.
 """
 
-from __future__ import annotations
-
 import json
 import unicodedata
 from collections import Counter, defaultdict

@@ -1,7 +1,5 @@
 """Format numbers for people: counts with separators and nouns, shares in percent, large numbers abbreviated."""
 
-from __future__ import annotations
-
 
 def number(value: float | None) -> str:
     """Return a count as text, rounded to a whole number; a dash for None.

@@ -6,8 +6,6 @@ the manifest, and so its file and its section of that file. Each section is a bu
 rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np

@@ -23,8 +23,6 @@ the end `.checksums.json` lists the checksums of all files; those of a removal a
 `Filling` makes a folder with one file per input, for one run at a time: clip-hash and clip-score write their tables so.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field

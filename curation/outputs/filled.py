@@ -3,8 +3,6 @@
 clip-hash and clip-score write their tables so, for one run at a time.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Find the checksums that this project's commands recorded for Parquet files which a user gives as tables."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from pathlib import Path

@@ -3,8 +3,6 @@
 Copied files are named by a digest of their content, so an unchanged table gives the same inputs in every run.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress

@@ -3,8 +3,6 @@
 Files with missing rows are refused. `output_folder` writes what this module finds, `results` reads its figures.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path

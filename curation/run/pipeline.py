@@ -3,8 +3,6 @@
 The steps are in `steps`, and their tasks in `tasks`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike

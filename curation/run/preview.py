@@ -4,8 +4,6 @@ All checks that a run makes at its start are made by the run's own functions, an
 the text for the console, at most 80 columns wide. Spark is started only to parse a condition on images.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from bisect import bisect_right
 from collections import Counter

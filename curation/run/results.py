@@ -4,8 +4,6 @@ Counts are arrays with one number per entry. Images are read batch by batch, so 
 Two runs can be compared by the images that they kept.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property

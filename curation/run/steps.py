@@ -3,8 +3,6 @@
 `pipeline` has the order of the steps; `tasks` has the tasks of each step.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count

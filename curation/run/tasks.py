@@ -3,8 +3,6 @@
 The engine starts the tasks, collects their tallies, and moves packed rows between tasks (`runtime.engine`).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

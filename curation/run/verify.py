@@ -1,7 +1,5 @@
 """Check, file by file, that a folder that one of the commands wrote is undamaged, for `clip-verify`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """Call each kernel of a run once on made-up data, so that Numba compiles and caches it: see `runtime.warming`."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections.abc import Iterable

@@ -6,8 +6,6 @@ is the one that the run would write. An object store cannot rename folders, so a
 exists, which is written last. The checksum of a JSON file is a member of its object that other programs may ignore.
 """
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -5,8 +5,6 @@ headers, metas and attributes. They remove nothing here: the policy rules in `ga
 give no pair are counted.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator

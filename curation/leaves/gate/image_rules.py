@@ -4,8 +4,6 @@ The function of a rule takes a MATCHED batch, and returns a mask of the images t
 from some rules: their pictures have a subject also where they are drawings, logos, or on many pages.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from typing import NamedTuple

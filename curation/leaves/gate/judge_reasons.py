@@ -3,8 +3,6 @@
 It says which features weighed most in a judgement, and is the naive twin to which tests compare the kernel.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Probabilities are of matched images, before the gate: of IMAGES images in each o
 are of images that passed the gate, the others of gate_removed/: so none has personal data that the policy removes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial

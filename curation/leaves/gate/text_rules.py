@@ -4,8 +4,6 @@ The function of a rule takes `texts`, the candidates of all images of a batch, `
 and the batch; it returns a mask of the texts that must go. Words and phrases are looked up by hash.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections import defaultdict
 from functools import lru_cache

@@ -3,8 +3,6 @@
 At a commit nothing changes, so a file is looked up once in a process.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 from functools import cache

@@ -1,7 +1,5 @@
 """Ask the Hugging Face Hub by its own client, wait as the Hub says, and turn its errors into sentences."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
