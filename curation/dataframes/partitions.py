@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from curation.balancing.manifest import sample_batch
-from curation.images import combine
-from curation.images.grouping import images_of, key_of, keyed, pack_pairs, runs, tally_copies
+from curation.images.grouping import combine, images_of, key_of, keyed, pack_pairs, runs, tally_copies
+from curation.images.grouping import group as group_images
 from curation.inputs.tables.parquet_tables import from_batch
 from curation.run import warm
 from curation.run.tasks import MatchPlan
@@ -50,7 +50,7 @@ def match_unique(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
     matching, tallied = plan.open(), Tallies()
     gc.freeze()
     for run in runs(map(keyed, _candidates(batches, plan, tallied))):
-        yield combine.group(matching.match(run), tallied, unique=True)
+        yield group_images(matching.match(run), tallied, unique=True)
 
 
 def group(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
@@ -74,7 +74,7 @@ def tallies(batches: Batches, plan: MatchPlan, unique: bool) -> Iterator[pa.Reco
     tallied, packer = TaskResult(), Packer(BUCKETS)
     for run in runs(map(keyed, _candidates(batches, plan, tallied))):
         if not unique:
-            rows = combine.combine(run, plan.config.max_texts, tallied)
+            rows = combine(run, plan.config.max_texts, tallied)
             yield from map(_counted, packer.deal(rows, key_of(rows)))
     yield from map(_counted, packer.finish())
     yield pa.RecordBatch.from_pylist(_rows(tallied), COUNTED)

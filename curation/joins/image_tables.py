@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from curation.column_names import recognised
 from curation.image_ids import KEY, KEY_NAMES, key_columns, uid_bytes, uids
-from curation.outputs.recorded import recorded
+from curation.outputs.checkpoints import recorded
 from runtime.arrow import parts
 from runtime.errors import InputError, quoted_names
 from runtime.redaction import hidden, with_secrets

@@ -29,8 +29,7 @@ from curation.config import CurationConfig
 from curation.inputs.candidates import coded
 from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, Stated, judge, weighed
-from curation.matching.matcher import VERSION, Matcher
-from curation.matching.trie import require_entries
+from curation.matching.matcher import VERSION, Matcher, require_entries
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, LABELS, PAIRS
 from metadata.entries import Entries, EntriesOnDisk
 from metadata.languages import OTHER

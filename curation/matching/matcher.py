@@ -1,24 +1,30 @@
-"""Match texts against the entries of one language, whose trie a Matcher holds as read-only arrays.
+"""Match texts against the entries of one language, whose trie a Matcher builds and holds as read-only arrays.
 
-`metadata.rules` defines how texts and entries are read as symbols; the loops are in `curation.kernels.trie`.
+`metadata.rules` defines how texts and entries are read as symbols; the loops are in `curation.kernels.trie`. The rules
+`unicode` have one reader of symbols: the characters and words of normalised text. The rules `meta` have two readers. An
+entry with a space at both ends is read as words between single spaces; any other entry is read as characters of the
+padded text. A list with both kinds of entries therefore makes `meta` read each text twice.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from curation.kernels.trie import tables
 from curation.kernels.trie.finding import look_up, merge, step, walk
-from curation.kernels.trie.tables import Trie
-from curation.matching.trie import Reader, build_trie, normal_form, read_texts, readers, require_entries
+from curation.kernels.trie.symbols import read_characters, read_symbols, read_words, unnormalised
+from curation.kernels.trie.tables import NUMBER, Trie, put_edges, put_words
 from metadata.entries import digest_of
-from metadata.rules import CharacterTable, Rules, character_table, meta_can_match, meta_entry
+from metadata.rules import CharacterTable, Rules, character_table, meta_can_match, meta_entry, normalise
 from runtime.arrow import list_array, string_array, string_buffers
 from runtime.errors import InputError, typed
 from runtime.storage.arrays import open_arrays, save_arrays
@@ -145,3 +151,243 @@ def _merged(results: list[tuple[np.ndarray, np.ndarray]], texts: int) -> tuple[n
     out_offsets, out = np.empty_like(offsets), np.empty(len(ids) + len(other_ids), np.int32)
     merge(offsets, ids, other_offsets, other_ids, out_offsets, out)
     return out_offsets, out
+
+
+GROUP_BYTES = 1 << 15  # bytes of texts read at a time: the symbols fit into the processor's L2 cache
+GROUP_TEXTS = 1 << 12
+
+LOAD = 0.5  # share of a hash table that is filled; a fuller table is smaller, but slower for missing keys
+MANY = 10_000  # number of symbols that justifies a table of all characters of three bytes
+HINT_BITS = 16  # bits per edge of a bit filter: one in sixteen pairs that are no edge passes it
+_ROOT = 1
+
+
+class Reader(NamedTuple):
+    """A kernel that reads symbols, and the value of its argument `how` for texts and for entries."""
+
+    read: Callable[..., int]
+    of_texts: Any
+    of_entries: Any
+
+
+class Symbols(NamedTuple):
+    """The symbols of texts[first:last], in the layout that `kernels.trie.symbols` describes."""
+
+    first: int
+    last: int
+    lows: np.ndarray
+    highs: np.ndarray
+    begins: np.ndarray
+    bounds: np.ndarray
+    size: int  # number of keys: the symbols, and one end key per text
+
+
+def readers(table: CharacterTable | None) -> tuple[Reader, ...]:
+    """Return the readers of symbols: one for `unicode`, given its character table; without a table, two for `meta`."""
+    if table is None:
+        of_texts, of_entries = (True, np.zeros(0, np.uint8)), (False, np.zeros(0, np.uint8))
+        return Reader(read_words, of_texts, of_entries), Reader(read_characters, of_texts, of_entries)
+    pages = (table.pages, table.classes, table.twins)
+    return (Reader(read_symbols, pages, pages),)
+
+
+def normal_form(texts: pa.Array, table: CharacterTable) -> pa.Array:
+    """Return the texts in the normal form of the `unicode` rules; only texts that may change are normalised."""
+    offsets, data = string_buffers(texts)
+    unsure = np.empty(len(texts), bool)
+    unnormalised(offsets, data, table.pages, table.order, unsure)
+    if not unsure.any():
+        return texts
+    try:
+        strings = texts.filter(pa.array(unsure)).to_pylist()
+    except UnicodeDecodeError as error:
+        raise InputError(f"a string holds bytes that are no UTF-8 ({error}); clean or drop it first") from None
+    forms = pa.array([None if t is None else normalise(t) for t in strings], texts.type)
+    return pc.replace_with_mask(texts, pa.array(unsure), forms)
+
+
+def read_texts(reader: Reader, offsets: np.ndarray, data: np.ndarray) -> Iterator[Symbols]:
+    """Yield the symbols of all texts, a group of texts at a time; the next group overwrites most of the arrays."""
+    space = _space(0)
+    for first, last in _groups(offsets):
+        size = _most_symbols(offsets, first, last)
+        if size > len(space[0]):
+            space = _space(size)
+        bounds = np.empty(last - first + 1, np.int64)
+        count = reader.read(offsets, data, first, last, reader.of_texts, *space, bounds)
+        yield Symbols(first, last, *space, bounds, count)
+
+
+def read_entries(reader: Reader, entries: pa.Array) -> tuple[np.ndarray, Symbols]:
+    """Return the bytes of all entries, and their symbols."""
+    offsets, data = string_buffers(entries)
+    last = len(entries)
+    space, bounds = _space(_most_symbols(offsets, 0, last)), np.empty(last + 1, np.int64)
+    count = reader.read(offsets, data, 0, last, reader.of_entries, *space, bounds)
+    return data, Symbols(0, last, *space, bounds, count)
+
+
+def _groups(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield (first, last) for groups of about GROUP_BYTES of texts[first:last]; a longer text is a group of its own."""
+    first, texts = 0, len(offsets) - 1
+    while first < texts:
+        last = int(np.searchsorted(offsets, offsets[first] + GROUP_BYTES, "right")) - 1
+        last = min(max(last, first + 1), first + GROUP_TEXTS, texts)
+        yield first, last
+        first = last
+
+
+def _most_symbols(offsets: np.ndarray, first: int, last: int) -> int:
+    """Return an upper bound of the keys of texts[first:last]: three per byte and three per text.
+
+    A character can give three keys per byte if it is a wrapped mark that is read as characters.
+    """
+    return 3 * int(offsets[last] - offsets[first] + last - first)
+
+
+def _space(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return three int64 arrays for `size` keys: the low and high integer of each key, and the begin of its bytes."""
+    return np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+
+
+def require_entries(entries: Iterable[str] | pa.Array) -> pa.Array:
+    """Return the entries as an Arrow array; InputError if an entry is null or empty."""
+    entries = string_array(entries, "entries")
+    if entries.null_count:
+        position = pc.index(pc.is_null(entries), True).as_py()
+        raise InputError(f"entry {position} is null; each entry must be a string: leave it out")
+    empty = pc.index(pc.utf8_length(entries), pa.scalar(0, pa.int32())).as_py() if len(entries) else -1
+    if empty >= 0:
+        raise InputError(f"entry {empty} is empty; each entry must hold a character: leave it out")
+    return entries
+
+
+class Vocabulary(NamedTuple):
+    """The distinct symbols, numbered from 1 in the order of first appearance; 0 is the end of an entry."""
+
+    numbers: np.ndarray  # int64[key]: the number of each symbol that was read
+    lows: np.ndarray  # int64[number]: the low integer of the symbol's key
+    highs: np.ndarray  # int64[number]: the high integer, with the offset in the pool
+    pool: np.ndarray  # uint8: the bytes of the symbols whose keys are hashes
+
+
+class TriePaths(NamedTuple):
+    """The nodes of a trie, numbered from the root, _ROOT; edges[i] leads to node i + 2."""
+
+    edges: np.ndarray  # int64[edge]: parent node << 32 | symbol
+    ends: np.ndarray  # int64[entry]: the node at which the entry ends
+
+
+def build_trie(entries: pa.Array, positions: np.ndarray, size: int, reader: Reader) -> Trie:
+    """Return the trie of `entries`, which have the positions `positions` (int64) in a list of `size` entries."""
+    data, symbols = read_entries(reader, entries)
+    _require_sizes(symbols, size)
+    vocabulary = _vocabulary(data, symbols)
+    paths = _paths(vocabulary.numbers, symbols.bounds)
+    terminal, same = _terminals(paths, positions, size)
+    nodes, node_codes, symbol_codes = _codes(paths, terminal, same, len(vocabulary.lows))
+
+    words = _table(len(vocabulary.lows) - 1, tables.WORDS)
+    characters = np.zeros(0x10000 if _are_many_characters(symbols) else 0, np.uint32)
+    put_words(vocabulary.lows, vocabulary.highs, symbol_codes, words, characters)
+    below = paths.edges >> 32 > _ROOT
+    parents, symbols_of_edges = paths.edges[below] >> 32, paths.edges[below] & NUMBER
+    keys = (node_codes[parents] & NUMBER) << 32 | symbol_codes[symbols_of_edges] & NUMBER
+    edges, hints = _table(len(keys), tables.EDGES), np.zeros(HINT_BITS * len(keys) // 8 + 1, np.uint8)
+    put_edges(keys, node_codes[2:][below], edges, hints)
+    depth = int(np.diff(symbols.bounds).max(initial=1)) - 1
+    repeated = same if (same >= 0).any() else same[:0]
+    sizes = np.array([nodes, size, depth])
+    return Trie(words, vocabulary.pool, edges, hints, repeated, sizes, characters, np.zeros(0, np.uint8))
+
+
+def _require_sizes(symbols: Symbols, size: int) -> None:
+    """Refuse entries that overflow the tables' fields of 24, 29 and 32 bits."""
+    highs = symbols.highs[: symbols.size]
+    too_long = (highs >= tables.HASHED) & (highs & tables.MOST_BYTES == tables.MOST_BYTES)
+    if symbols.size + size > NUMBER or too_long.any():
+        raise InputError(
+            f"{size:,} entries of {symbols.size:,} words, or a word among them of 16 MB, are too many; drop some"
+        )
+
+
+def _vocabulary(data: np.ndarray, symbols: Symbols) -> Vocabulary:
+    """Return the vocabulary of the symbols; equal numbers mean equal bytes, not only equal hashes."""
+    keys = np.zeros((symbols.size + 1, 2), np.int64)  # row 0 is the key of an end
+    keys[1:, 0], keys[1:, 1] = symbols.lows[: symbols.size], symbols.highs[: symbols.size]
+    hashed = np.flatnonzero(keys[:, 1] >= tables.HASHED)
+    begins = symbols.begins[hashed - 1]
+    bounds = np.stack((begins, begins + (keys[hashed, 1] & tables.MOST_BYTES)), axis=1).ravel()
+    slices = pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), max(len(bounds) - 1, 0), [None, pa.py_buffer(bounds), pa.py_buffer(data)]
+    )
+    words = slices.take(pa.array(np.arange(0, len(slices), 2))).dictionary_encode()  # the words alone
+    exact = keys.copy()
+    exact[hashed, 0] = words.indices.to_numpy()
+    distinct = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(exact), [None, pa.py_buffer(exact)])
+    numbers = distinct.dictionary_encode().indices.to_numpy().astype(np.int64)
+    first = np.empty(numbers.max() + 1, np.int64)
+    first[numbers[::-1]] = np.arange(len(numbers))[::-1]
+    offsets, pool = np.frombuffer(words.dictionary.buffers()[1], np.int64), words.dictionary.buffers()[2]
+    keys[hashed, 1] |= offsets[exact[hashed, 0]] << 24
+    return Vocabulary(numbers[1:], keys[first, 0], keys[first, 1], np.frombuffer(pool, np.uint8).copy())
+
+
+def _paths(numbers: np.ndarray, bounds: np.ndarray) -> TriePaths:
+    """Return the nodes of all prefixes of entries, numbered level by level."""
+    lengths, ends = np.diff(bounds) - 1, np.full(len(bounds) - 1, _ROOT)
+    edges, last, level = [np.empty(0, np.int64)], _ROOT, 0
+    going = np.flatnonzero(lengths)
+    while len(going):
+        level_edges, children = np.unique(ends[going] << 32 | numbers[bounds[going] + level], return_inverse=True)
+        edges.append(level_edges)
+        ends[going] = last + 1 + children
+        last, level = last + len(level_edges), level + 1
+        going = going[lengths[going] > level]
+    return TriePaths(np.concatenate(edges), ends)
+
+
+def _terminals(paths: TriePaths, positions: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the position of the first entry that ends at each node, and of the next entry at the same node.
+
+    The first array is per node, the second per entry; -1 stands for no entry.
+    """
+    terminal, same = np.full(len(paths.edges) + 2, -1), np.full(size, -1, np.int32)
+    order = np.argsort(paths.ends, kind="stable")
+    order = order[paths.ends[order] > _ROOT]  # entries with a symbol
+    is_first = np.diff(paths.ends[order], prepend=_ROOT) != 0
+    terminal[paths.ends[order[is_first]]] = positions[order[is_first]]
+    again = np.flatnonzero(~is_first)
+    same[positions[order[again - 1]]] = positions[order[again]]
+    return terminal, same
+
+
+def _codes(
+    paths: TriePaths, terminal: np.ndarray, same: np.ndarray, symbols: int
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """Return the highest node number, and the codes of all nodes and all symbols, as `kernels.trie.tables` has them."""
+    parents, symbols_of_edges = paths.edges >> 32, paths.edges & NUMBER
+    below = parents > _ROOT
+    ends, inner = np.flatnonzero(terminal >= 0), np.flatnonzero(terminal[2:] < 0) + 2
+    node_codes, symbol_codes = np.zeros(len(terminal), np.int64), np.zeros(symbols, np.int64)
+    node_codes[ends] = terminal[ends] + 1 | np.where(same[terminal[ends]] >= 0, tables.SHARED, 0)
+    node_codes[inner] = len(same) + 1 + np.arange(len(inner))
+    node_codes[parents[below]] |= tables.OPENS
+    symbol_codes[symbols_of_edges[below]] |= tables.FOLLOWS
+    symbol_codes[symbols_of_edges[~below]] |= node_codes[2:][~below]
+    others = np.flatnonzero(symbol_codes[1:] & NUMBER == 0) + 1
+    nodes = len(same) + len(inner)
+    symbol_codes[others] |= nodes + 1 + np.arange(len(others))
+    return nodes, node_codes, symbol_codes
+
+
+def _are_many_characters(symbols: Symbols) -> bool:
+    """Say whether most symbols are characters of three bytes, such as Chinese, Japanese or Thai."""
+    return symbols.size > MANY and int((symbols.highs[: symbols.size] == 4 << 56).sum()) * 2 > symbols.size
+
+
+def _table(keys: int, bucket: int) -> np.ndarray:
+    """Return an empty hash table for `keys` keys, `bucket` per bucket; a bucket is one aligned cache line."""
+    space = np.zeros((int(keys / (bucket * LOAD)) + 2) * tables.LINE, np.int64)
+    begin = -space.ctypes.data % 64 // 8
+    return space[begin : len(space) - tables.LINE + begin]

@@ -23,7 +23,8 @@ the end `.checksums.json` lists the checksums of all files; those of a removal a
 `Filling` makes a folder with one file per input, for one run at a time: clip-hash and clip-score write their tables so.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,13 +32,16 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from curation.outputs.checkpoints import Input, Ledger, Stamps, digest_of
+import pyarrow as pa
+
+from curation.outputs.checkpoints import VERSION, Input, Ledger, Stamps, digest_of
 from runtime.engine import Engine, EngineLike, engine_of, started
 from runtime.errors import AGAIN, InputError
-from runtime.progress import Progress
-from runtime.storage.atomic import PARTIAL, finished, read_json, text_of, whole, write_json
+from runtime.progress import Progress, advance
+from runtime.storage.atomic import PARTIAL, STAMP, finished, read_json, text_of, whole, write_json
 from runtime.storage.locks import WORK, Claimed, claimed, clear_work, is_free, require_apart
-from runtime.storage.own_files import OwnFile, checksum_of, intact
+from runtime.storage.own_files import OwnFile, checksum_of, intact, part_files
+from runtime.storage.parquet import part_writer
 from runtime.storage.paths import absolute, files, files_below, make_folder, names, remove
 from runtime.tallies import TaskResult
 
@@ -320,3 +324,121 @@ def _clear_work(parts: Claimed) -> None:
     for _ in range(2):  # a listing may be late; the second one has what the first lacks
         clear_work(work, CLAIM, parts.work.name)
     remove(work / CLAIM)
+
+
+STATUS = "status."  # prefix of a tally's name; the status of rows follows
+ROW_GROUP = 50_000
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A complete folder with one file per input; `facts` is the content of the folder's JSON summary."""
+
+    path: Path
+    facts: dict[str, Any]
+
+    @property
+    def files(self) -> list[Path]:
+        """The Parquet files of the folder."""
+        return part_files(self.path)
+
+
+@dataclass(frozen=True)
+class Filling:
+    """A folder that is to have one file per input, and to which later calls may add files of further inputs.
+
+    `description` has all that the files depend on besides their inputs. With `overwrite`, the folder is emptied first;
+    without, such files that have another description are refused.
+    """
+
+    called: str  # what messages call the files, such as hashes
+    of_what: str  # what the files are about, such as pictures
+    description: dict
+    overwrite: bool = False
+    stamps: type[Stamps] = Stamps
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The description with the version of the tasks' stamps, as the folder's STAMP holds it."""
+        return self.description | {"stamp_version": VERSION}
+
+    def fill(
+        self,
+        output: str | PathLike[str],
+        inputs: Sequence[Input],
+        make: Callable[[Ledger, Path], object],
+        describe: Callable[[Ledger], dict[str, Any]] | None = None,
+    ) -> Filled:
+        """Make the files that a folder lacks, and write a JSON summary if asked for; return the complete folder.
+
+        `make(ledger, temporary folder)` writes the missing files; `describe(ledger)` returns the summary of all files.
+        """
+        with claimed(output, self.require_usable) as parts:
+            folder = parts.folder
+            for name in names(folder) - {WORK} if self.overwrite else ():
+                remove(folder / name)
+            write_json(folder / STAMP, self.stated)
+            ledger = Ledger.of(self.stamps(folder, digest_of(self.description)), inputs)
+            self._require_no_others(ledger)
+            summary = folder / f"_{self.called}.json"
+
+            def run(ledger: Ledger) -> None:
+                remove(summary)  # it would not describe the new files
+                make(ledger, parts.work)
+
+            ledger = ledger.completed(run, folder)
+            ledger.prune()
+            facts = describe(ledger) if describe else {}
+            if describe:
+                write_json(summary, facts)  # readers of Parquet pass over names that begin with _
+        return Filled(folder, facts)
+
+    def require_usable(self, folder: Path) -> None:
+        """Refuse a folder of other things and, without `overwrite`, one whose files have another description."""
+        if is_free(folder) or finished(names(folder)) - {WORK} == {STAMP}:  # claimed by a run that made nothing
+            return
+        made, wanted = {"stamp_version": 1} | (read_json(folder / STAMP) or {}), self.stated
+        if made.keys() != wanted.keys():
+            what = f"{self.called} of {self.of_what}"
+            raise InputError(f"output {folder} holds files that are no {what}; give an empty or new folder")
+        if made != wanted and not self.overwrite:
+            what = ", ".join(
+                f"{name} {made[name]}, not {wanted[name]}" for name in wanted if made[name] != wanted[name]
+            )
+            raise InputError(
+                f"output {folder} holds {self.called} made otherwise ({what}); give another folder, or replace it by "
+                "--overwrite"
+            )
+
+    def _require_no_others(self, ledger: Ledger) -> None:
+        """Refuse a folder that also has files of other inputs."""
+        paths = {source.path for source in ledger.inputs}
+        others = {source["path"] for _, stamp in ledger.stamps.read() for source in stamp.inputs} - paths
+        if others:
+            raise InputError(
+                f"output {ledger.stamps.folder} also holds {self.called} of {min(others)}, which is not among the "
+                "inputs; give another folder, or replace it by --overwrite"
+            )
+
+
+def write_part(
+    stamps: Stamps, inputs: Sequence[Input], rows: Iterable[pa.RecordBatch], schema: pa.Schema, result: TaskResult
+) -> None:
+    """Write the rows of a task's inputs as one Parquet file, then the task's stamp with the result.
+
+    `rows` have a column `status`; the number of rows with each status is added to the result.
+    """
+    path = stamps.folder / f"{stamps.name_of(inputs)}.parquet"
+    with part_writer(path, schema, ROW_GROUP) as writer:
+        for batch in rows:
+            for status, number in Counter(batch["status"].to_pylist()).items():
+                result.add(f"{STATUS}{status}", number)
+            writer.write(batch)
+            advance(rows=batch.num_rows)
+    result.files[path.name] = writer.checksum
+    stamps.write(inputs, result)
+
+
+def statuses(ledger: Ledger) -> dict[str, int]:
+    """Return the number of rows with each value of the column `status`, summed over the finished tasks of a ledger."""
+    return {status: int(number) for status, number in ledger.sums.beginning(STATUS).items()}

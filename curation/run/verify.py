@@ -7,9 +7,8 @@ from os import PathLike
 from pathlib import Path
 
 from curation.inputs.tables.columns import FOLDER
-from curation.outputs.checkpoints import STAMP_NAME, stamp_of
+from curation.outputs.checkpoints import STAMP_NAME, checksums_of, stamp_of
 from curation.outputs.derived import CHECKSUMS
-from curation.outputs.recorded import checksums_of
 from curation.run.finished_run import RERUN
 from metadata.entries import FACTS
 from runtime.buckets import ENDING, read_blocks

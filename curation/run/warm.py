@@ -11,8 +11,7 @@ from curation.balancing import manifest
 from curation.balancing.thresholds import EntryCounts
 from curation.config import WITNESSES
 from curation.exclusion import Exclusion
-from curation.images.combine import combine, group
-from curation.images.grouping import keyed
+from curation.images.grouping import combine, group, keyed
 from curation.inputs import files
 from curation.inputs.candidates import candidates
 from curation.inputs.crawl import html_pages

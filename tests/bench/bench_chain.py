@@ -30,7 +30,7 @@ from curation.balancing import manifest as curated
 from curation.balancing.thresholds import EntryCounts
 from curation.config import CurationConfig
 from curation.images import grouping
-from curation.images.combine import combine, group
+from curation.images.grouping import combine, group
 from curation.inputs import files as inputs
 from curation.language.engines import default_model
 from curation.language.judging import Stated

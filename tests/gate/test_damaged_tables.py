@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.joins.image_tables import ImageTable
-from curation.outputs.recorded import recorded
+from curation.outputs.checkpoints import recorded
 from metadata import Entries
 from runtime.errors import InputError
 from runtime.storage.atomic import write_json

@@ -6,7 +6,7 @@ from random import Random
 import pyarrow as pa
 import pytest
 
-from curation.images.combine import DUPLICATE, OVER_LIMIT, combine, group
+from curation.images.grouping import DUPLICATE, OVER_LIMIT, combine, group
 from curation.inputs.limits import SHARED, SHARED_UIDS
 from curation.schemas import KEYED, MATCHED, PAIRS
 from runtime.tallies import TaskResult

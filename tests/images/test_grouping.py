@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.images import grouping as module
-from curation.images.combine import DUPLICATE, OVER_LIMIT
 from curation.images.grouping import (
+    DUPLICATE,
+    OVER_LIMIT,
     ImageGrouping,
     key_of,
     keyed,

@@ -6,8 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curation.config import WITNESSES as NAMES
-from curation.images.combine import group
-from curation.images.grouping import keyed
+from curation.images.grouping import group, keyed
 from curation.language.judging import REASONS, WITNESSES, LanguageRules, Stated, judge
 from curation.matching import Matching, built_finders
 from metadata.languages import language

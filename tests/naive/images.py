@@ -1,4 +1,4 @@
-"""Naive twins of curation.images.combine."""
+"""Naive twins of curation.images.grouping."""
 
 from collections import Counter
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from curation.joins import image_tables as tables
 from curation.leaves.hashing.clip_hash import hash_images
 from curation.leaves.scoring.clip_score import ScoreRequest, score_images
-from curation.outputs.recorded import recorded
+from curation.outputs.checkpoints import recorded
 from runtime.errors import InputError
 from runtime.storage import paths
 from runtime.storage.atomic import read_json

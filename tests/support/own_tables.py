@@ -13,7 +13,7 @@ from curation.leaves.hashing import clip_hash as hashing
 from curation.leaves.scoring.clip_score import ScoreRequest, score_images
 from curation.leaves.tars.samples import find
 from curation.outputs.checkpoints import Ledger
-from curation.outputs.filled import Filling
+from curation.outputs.derived import Filling
 from curation.run.finished_run import matched_files
 from curation.run.results import Results
 from runtime.shipping import Shipped

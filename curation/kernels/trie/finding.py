@@ -1,6 +1,6 @@
 """Find the entries of a trie in texts read as symbols: look symbols up, step from node to node, and sort the ids found.
 
-A *group* is the symbols of several texts, read together; `curation.matching.trie` forms groups. A text's ids are
+A *group* is the symbols of several texts, read together; `curation.matching.matcher` forms groups. A text's ids are
 sorted and distinct, and include entries with the same symbols as an entry found.
 """
 

@@ -24,7 +24,7 @@ from curation.leaves.clustering.joining import COARSE, FINE, Nearest
 from curation.leaves.clustering.semantic_copies import MeaningComparison, write_copies
 from curation.leaves.clustering.training import ClusterConfig, TrainedClusters
 from curation.outputs.checkpoints import Ledger
-from curation.outputs.filled import Filling
+from curation.outputs.derived import Filling
 from curation.report.charts import Bar
 from curation.report.language_table import aligned
 from curation.report.page import environment

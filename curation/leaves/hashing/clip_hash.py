@@ -24,7 +24,7 @@ import pyarrow as pa
 from curation.leaves.tars import samples
 from curation.leaves.tars.headers import DAMAGED, MOST, DamagedTar, require_sound, told
 from curation.outputs.checkpoints import Input, Ledger, Stamps
-from curation.outputs.filled import STATUS, Filled, Filling, statuses, write_part
+from curation.outputs.derived import STATUS, Filled, Filling, statuses, write_part
 from runtime.arguments import Parser, absolute, add_flags, helps
 from runtime.arrow import gather
 from runtime.console import command

@@ -70,7 +70,7 @@ def upload(args: Namespace, beside: Mapping[str, str] | None = None, names: list
     from huggingface_hub import HfApi  # here, as in `require`
     from huggingface_hub.utils import disable_progress_bars
 
-    from curation.leaves.hub.requests import asked
+    from curation.leaves.hub.hub_files import asked
     from curation.run.verify import verify  # here, as it takes long to import
 
     folder, address = Path(args.output), f"hf://datasets/{args.upload}"

@@ -41,7 +41,7 @@ from curation.leaves.tars.samples import (
     texts,
 )
 from curation.outputs.checkpoints import Input, Ledger, Stamps
-from curation.outputs.filled import Filled, Filling, statuses, write_part
+from curation.outputs.derived import Filled, Filling, statuses, write_part
 from curation.report.language_table import aligned
 from curation.run.finished_run import MATCHED_PART
 from curation.run.results import Results

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.matching.trie import normal_form
+from curation.matching.matcher import normal_form
 from metadata.rules import (
     SPACELESS_SCRIPTS,
     character_classes,
