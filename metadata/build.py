@@ -32,9 +32,8 @@ from runtime.arrow import gather
 from runtime.errors import AGAIN, InputError
 from runtime.progress import advance
 from runtime.redaction import with_secrets
-from runtime.storage.atomic import STAMP, Parts
 from runtime.storage.listing import version_of
-from runtime.storage.own_files import OwnFile, is_sound, own_files
+from runtime.storage.own_files import STAMP, OwnFile, Parts, is_sound, own_files
 from runtime.storage.parquet import read_table
 
 NUMBERS = tuple(str(number) for number in range(100))  # entries of every language [1]

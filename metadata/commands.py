@@ -23,8 +23,8 @@ from runtime.errors import InputError
 from runtime.packages import UPLOADS, modules
 from runtime.progress import ConsoleProgress
 from runtime.redaction import redacted
-from runtime.storage.atomic import content_of
 from runtime.storage.locks import require_apart
+from runtime.storage.own_files import content_of
 from runtime.terminal import readable, say
 
 NAME = "clip-metadata"

@@ -25,10 +25,9 @@ from runtime.arrow import one_array, require, string_array, string_buffers
 from runtime.errors import InputError, quoted, require_integer, typed
 from runtime.kernel_caches import cache_folder
 from runtime.storage.arrays import open_arrays, save_arrays
-from runtime.storage.atomic import content_of, read_json, whole, write_json
 from runtime.storage.listing import described
 from runtime.storage.machine_cache import opened
-from runtime.storage.own_files import OwnFile, checksum_of, compared
+from runtime.storage.own_files import OwnFile, checksum_of, compared, content_of, read_json, whole, write_json
 from runtime.storage.parquet import PartWriter, read_table
 from runtime.storage.paths import as_path, fixed, is_url, make_folder, names, reachable, read_bytes, room
 

@@ -14,8 +14,8 @@ from metadata.stages.titles import TitlePlan, title_entries
 from runtime.engine import Engine, EngineLike, engine_of, started
 from runtime.errors import InputError, typed
 from runtime.progress import Progress
-from runtime.storage.atomic import Parts, finished
 from runtime.storage.locks import WORK, claimed
+from runtime.storage.own_files import Parts, finished
 from runtime.storage.paths import make_folder, names, remove
 from runtime.tallies import TaskResult
 

@@ -33,7 +33,7 @@ from metadata.words import ICU_VERSION
 from runtime.errors import InputError, require_several, typed
 from runtime.packages import PROJECT, __version__
 from runtime.redaction import with_secrets
-from runtime.storage.atomic import content_of
+from runtime.storage.own_files import content_of
 from runtime.storage.paths import as_path, reachable, read_bytes
 
 HASHED = 1 << 26  # bytes of the largest file whose SHA-256 a recipe states: to read a dump again takes long

@@ -28,8 +28,8 @@ from runtime.errors import InputError
 from runtime.kernel_caches import cache_folder
 from runtime.packages import __version__, require_packages, table_rows
 from runtime.progress import Progress
-from runtime.storage.atomic import Parts
 from runtime.storage.machine_cache import kept, opened, sound
+from runtime.storage.own_files import Parts
 
 EXTRA = "starter"  # the extra that installs the packages of starter metadata
 TABLE, OF_TABLE = "starter.csv", {WORDFREQ: "3.1.1"}  # the versions of the packages whose entries the table describes

@@ -20,8 +20,7 @@ from isal import isal_zlib as zlib
 
 from runtime.errors import InputError
 from runtime.kernel_caches import scratch_folder
-from runtime.storage.atomic import whole
-from runtime.storage.own_files import checksum_of
+from runtime.storage.own_files import checksum_of, whole
 from runtime.storage.paths import is_url, room
 
 ENDING = ".arrows.zst"

@@ -22,9 +22,8 @@ import pyarrow as pa
 from runtime.errors import AGAIN, InputError, listed
 from runtime.kernel_caches import cache_folder
 from runtime.storage.arrays import open_array
-from runtime.storage.atomic import whole
 from runtime.storage.machine_cache import kept
-from runtime.storage.own_files import OwnFile, checksum_of, compared, content_digest
+from runtime.storage.own_files import OwnFile, checksum_of, compared, content_digest, whole
 from runtime.storage.paths import absolute, as_path, make_folder, staged
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from runtime.arguments import Parser, made
 from runtime.arrow import one_array, string_array
 from runtime.console import command
 from runtime.errors import InputError, no_column
-from runtime.storage.atomic import whole
+from runtime.storage.own_files import whole
 from runtime.storage.paths import as_path, make_folder
 from runtime.terminal import in_one_line, say
 from runtime.wording import number, percent

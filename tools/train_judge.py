@@ -37,7 +37,7 @@ from curation.leaves.gate.kernels.features import BITS
 from curation.schemas import MATCHED
 from runtime.console import command
 from runtime.errors import InputError, no_column
-from runtime.storage.atomic import whole
+from runtime.storage.own_files import whole
 from runtime.terminal import say
 
 NAME = "train_judge"

@@ -23,8 +23,7 @@ from curation.schemas import COUNTS, ENTRY_IDS
 from metadata.entries import Entries
 from runtime.arrow import parts
 from runtime.errors import InputError, quoted, require_integer, typed
-from runtime.storage.atomic import read_json
-from runtime.storage.own_files import OwnFile, intact, refusing
+from runtime.storage.own_files import OwnFile, intact, read_json, refusing
 from runtime.storage.parquet import open_parquet, write_tables
 from runtime.storage.paths import as_path
 

@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 from runtime.arrow import exact_numbers
 from runtime.errors import InputError
 from runtime.storage.arrays import mapped, open_arrow
-from runtime.storage.atomic import read_json, whole, write_json
-from runtime.storage.own_files import OwnFile, checksum_of
+from runtime.storage.own_files import OwnFile, checksum_of, read_json, whole, write_json
 from runtime.storage.parquet import MOST_PARTS, batches, in_parts
 
 CHECKSUM = "crc32"  # key in the JSON file next to the rows: the checksum of the file of rows

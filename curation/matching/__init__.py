@@ -38,8 +38,8 @@ from runtime.arrow import list_array, parts, require, string_array
 from runtime.errors import AGAIN, InputError, typed
 from runtime.kernel_caches import cache_folder
 from runtime.progress import advance
-from runtime.storage.atomic import read_json, write_json
 from runtime.storage.machine_cache import opened, sound
+from runtime.storage.own_files import read_json, write_json
 from runtime.storage.paths import room
 from runtime.tallies import TaskResult
 

@@ -18,9 +18,8 @@ from runtime.arrow import gather
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress, advance
 from runtime.redaction import with_secrets
-from runtime.storage.atomic import EARLIER, STAMP, read_json, write_json
 from runtime.storage.listing import names_in
-from runtime.storage.own_files import OwnFile, is_sound
+from runtime.storage.own_files import EARLIER, STAMP, OwnFile, is_sound, read_json, write_json
 from runtime.storage.paths import as_path, files, files_below, in_threads, remove
 from runtime.tallies import TaskResult
 

@@ -38,9 +38,20 @@ from curation.outputs.checkpoints import VERSION, Input, Ledger, Stamps, digest_
 from runtime.engine import Engine, EngineLike, engine_of, started
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress, advance
-from runtime.storage.atomic import PARTIAL, STAMP, finished, read_json, text_of, whole, write_json
 from runtime.storage.locks import WORK, Claimed, claimed, clear_work, is_free, require_apart
-from runtime.storage.own_files import OwnFile, checksum_of, intact, part_files
+from runtime.storage.own_files import (
+    PARTIAL,
+    STAMP,
+    OwnFile,
+    checksum_of,
+    finished,
+    intact,
+    part_files,
+    read_json,
+    text_of,
+    whole,
+    write_json,
+)
 from runtime.storage.parquet import part_writer
 from runtime.storage.paths import absolute, files, files_below, make_folder, names, remove
 from runtime.tallies import TaskResult

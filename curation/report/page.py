@@ -29,7 +29,7 @@ from curation.report.language_table import aligned, named
 from curation.report.warnings import Quoted, warnings
 from metadata.languages import language
 from runtime.redaction import redacted
-from runtime.storage.atomic import write_text
+from runtime.storage.own_files import write_text
 from runtime.storage.paths import as_path, is_url
 from runtime.terminal import in_one_line
 from runtime.wording import counted, decimal, number, percent

@@ -23,8 +23,7 @@ from runtime.arrow import as_bytes
 from runtime.engine.spark import map_batches
 from runtime.errors import InputError, no_column
 from runtime.redaction import hidden
-from runtime.storage.atomic import whole
-from runtime.storage.own_files import content_digest
+from runtime.storage.own_files import content_digest, whole
 from runtime.storage.parquet import part_writer
 from runtime.storage.paths import files, make_folder, remove, staged
 

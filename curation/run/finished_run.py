@@ -14,9 +14,8 @@ from curation.schemas import with_extra
 from metadata.languages import OTHER
 from runtime.errors import InputError, typed
 from runtime.redaction import redacted
-from runtime.storage.atomic import content_of
 from runtime.storage.listing import described
-from runtime.storage.own_files import OwnFile, own_files
+from runtime.storage.own_files import OwnFile, content_of, own_files
 from runtime.storage.parquet import require_rows
 from runtime.storage.paths import as_path, names, reachable, read_bytes
 

@@ -27,9 +27,8 @@ from curation.schemas import REMOVED_PART
 from runtime import interrupts
 from runtime.errors import AGAIN, InputError, flag
 from runtime.redaction import hidden
-from runtime.storage.atomic import Parts, read_json, require_no_link, write_json
 from runtime.storage.locks import WORK, Owner, claim, clear_work, is_free, usable
-from runtime.storage.own_files import OwnFile, own_files
+from runtime.storage.own_files import OwnFile, Parts, own_files, read_json, require_no_link, write_json
 from runtime.storage.parquet import first_rows
 from runtime.storage.paths import existing, files, is_url, make_folder, remove, scratch
 from runtime.tallies import TaskResult

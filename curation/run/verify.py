@@ -13,9 +13,19 @@ from curation.run.finished_run import RERUN
 from metadata.entries import FACTS
 from runtime.buckets import ENDING, read_blocks
 from runtime.errors import InputError, listed
-from runtime.storage.atomic import EARLIER, STAMP, content_of, is_exact, read_json, text_of
 from runtime.storage.listing import described
-from runtime.storage.own_files import OwnFile, content_digest, intact, part_files
+from runtime.storage.own_files import (
+    EARLIER,
+    STAMP,
+    OwnFile,
+    content_digest,
+    content_of,
+    intact,
+    is_exact,
+    part_files,
+    read_json,
+    text_of,
+)
 from runtime.storage.paths import FullDisk, as_path, files, files_below, in_threads, names, reachable, read_bytes
 
 CLUSTERED = "clusters.json"  # in a folder that clip-cluster wrote

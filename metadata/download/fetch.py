@@ -28,7 +28,7 @@ from runtime.packages import PROJECT, __version__
 from runtime.progress import advance
 from runtime.redaction import redacted
 from runtime.storage import locks
-from runtime.storage.atomic import PARTIAL, read_json, sync, write_json
+from runtime.storage.own_files import PARTIAL, read_json, sync, write_json
 from runtime.storage.paths import room
 from runtime.storage.remote import BUSY, TRIES, Waits, seconds_asked_for, try_again
 

@@ -17,8 +17,7 @@ import pyarrow as pa
 from isal import isal_zlib as zlib
 
 from runtime.errors import InputError
-from runtime.storage.atomic import content_of, whole, write_json
-from runtime.storage.own_files import OwnFile, checksum_of, compared, refusing
+from runtime.storage.own_files import OwnFile, checksum_of, compared, content_of, refusing, whole, write_json
 
 REMEDY = "build it again"
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}  # of .npy

@@ -26,7 +26,7 @@ from filelock import Timeout, UnixFileLock
 
 from runtime.errors import AGAIN, InputError
 from runtime.redaction import hidden
-from runtime.storage.atomic import Parts, finished, read_json, write_json
+from runtime.storage.own_files import Parts, finished, read_json, write_json
 from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
 
 MOMENT = 0.2  # seconds to wait for a lock: its last owner may be removing its file, which is then made anew

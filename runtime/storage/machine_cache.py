@@ -13,8 +13,8 @@ from typing import TypeVar
 from uuid import uuid4
 
 from runtime.errors import InputError
-from runtime.storage.atomic import sync
 from runtime.storage.locks import Held, alone, hold, take
+from runtime.storage.own_files import sync
 
 KEPT_SECONDS = 7 * 24 * 3600  # since a folder was used last
 _LOCK, _IN_USE, _PARTIAL = ".lock", ".in-use", ".partial"

@@ -20,8 +20,7 @@ import pyarrow.parquet as pq
 from runtime.arrow import gather_rows
 from runtime.errors import InputError
 from runtime.storage.arrays import open_arrow
-from runtime.storage.atomic import whole
-from runtime.storage.own_files import OwnFile, as_written, checksum_of, intact, is_of_arrow, refusing
+from runtime.storage.own_files import OwnFile, as_written, checksum_of, intact, is_of_arrow, refusing, whole
 from runtime.storage.paths import in_threads, is_url
 from runtime.tallies import TaskResult
 

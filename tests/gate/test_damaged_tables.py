@@ -13,8 +13,7 @@ from curation.joins.image_tables import ImageTable
 from curation.outputs.checkpoints import recorded
 from metadata import Entries
 from runtime.errors import InputError
-from runtime.storage.atomic import write_json
-from runtime.storage.own_files import checksum_of
+from runtime.storage.own_files import checksum_of, write_json
 from tests.support import own_tables
 from tests.support.cluster_tables import cluster_rows, write_folder
 from tests.support.flips import SILENT, Kind, flip, outcomes

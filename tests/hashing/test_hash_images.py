@@ -10,8 +10,7 @@ from curation.leaves.hashing import clip_hash as module
 from curation.leaves.hashing.clip_hash import hash_images, hash_picture, main, rows_of, tasks
 from curation.leaves.tars.samples import find, read
 from runtime.errors import InputError
-from runtime.storage.atomic import STAMP, write_json
-from runtime.storage.own_files import part_files
+from runtime.storage.own_files import STAMP, part_files, write_json
 from tests.support import spark_jobs
 from tests.support.pictures import downloaded_tar, picture, stored, write_tar
 from tests.support.refusals import refusal

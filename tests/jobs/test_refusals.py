@@ -18,7 +18,7 @@ from curation.run.request import Options
 from metadata import Entries, InputError
 from runtime.arguments import made
 from runtime.engine.local import Local
-from runtime.storage.atomic import read_json, write_json
+from runtime.storage.own_files import read_json, write_json
 from runtime.tallies import TaskResult
 from tests.support.asked import request_of
 from tests.support.outputs import A, with_inputs_done

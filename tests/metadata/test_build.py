@@ -14,8 +14,7 @@ from metadata.sources import Sources
 from metadata.wikipedia import articles
 from metadata.wikipedia.dump_files import WikipediaFile
 from metadata.wikipedia.dumps import Span
-from runtime.storage.atomic import Parts
-from runtime.storage.own_files import checksum_of
+from runtime.storage.own_files import Parts, checksum_of
 from tests.support import dumps as pages
 
 

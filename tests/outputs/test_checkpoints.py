@@ -10,7 +10,7 @@ import pytest
 
 from curation.outputs import checkpoints as module
 from curation.outputs.checkpoints import Input, Ledger, digest_of
-from runtime.storage.atomic import STAMP
+from runtime.storage.own_files import STAMP
 from runtime.storage.paths import files as placed
 from runtime.storage.paths import names as names_in
 from runtime.storage.paths import remove

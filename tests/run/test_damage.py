@@ -15,8 +15,7 @@ from curation.run.verify import verify
 from curation.schemas import PAIRS
 from metadata import Entries, InputError
 from runtime.buckets import write_blocks
-from runtime.storage.atomic import STAMP, write_json
-from runtime.storage.own_files import content_digest
+from runtime.storage.own_files import STAMP, content_digest, write_json
 from runtime.storage.paths import files
 from runtime.tallies import TaskResult
 from tests.support.flips import SILENT, Kind, everything, flip, found_by_verify, outcomes

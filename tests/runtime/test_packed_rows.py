@@ -11,7 +11,7 @@ from metadata import InputError
 from runtime import buckets
 from runtime import buckets as module
 from runtime.buckets import read_blocks, write_blocks
-from runtime.storage import atomic as writing
+from runtime.storage import own_files as writing
 from runtime.storage.paths import names
 from tests.support.small_blocks import ROWS, SMALL, read, small_blocks, small_file
 

@@ -12,8 +12,7 @@ from curation.leaves.scoring.clip_score import ScoreRequest, score_images
 from curation.outputs.checkpoints import recorded
 from runtime.errors import InputError
 from runtime.storage import paths
-from runtime.storage.atomic import read_json
-from runtime.storage.own_files import OwnFile, intact
+from runtime.storage.own_files import OwnFile, intact, read_json
 from runtime.storage.paths import files
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind, contents

@@ -26,8 +26,7 @@ from metadata import Entries, MetadataConfig, Sources, build_metadata
 from runtime.buckets import read_blocks
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
-from runtime.storage.atomic import STAMP, read_json
-from runtime.storage.own_files import OwnFile, checksum_of, own_files
+from runtime.storage.own_files import STAMP, OwnFile, checksum_of, own_files, read_json
 from runtime.storage.parquet import part_writer, read_table
 from runtime.tallies import TaskResult
 from tests.support import flips as by_flips

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from runtime.storage.atomic import read_json, whole, write_json
+from runtime.storage.own_files import read_json, whole, write_json
 from runtime.storage.paths import as_path, files, files_below, move_files, names, read_bytes, remove
 from tests.support.cluster import children, kill
 from tests.support.downloaded import all_bytes

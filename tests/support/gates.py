@@ -15,8 +15,7 @@ from curation.schemas import MATCHED
 from metadata import Entries
 from runtime.engine import Engine
 from runtime.progress import Progress
-from runtime.storage.atomic import Parts
-from runtime.storage.own_files import own_files
+from runtime.storage.own_files import Parts, own_files
 from runtime.storage.parquet import read_table
 from tests.support.finished_run import LISTS, write_parts
 

@@ -27,8 +27,7 @@ from runtime.draws import draws
 from runtime.errors import InputError, ParameterError, require_kind, require_seed, require_share, typed
 from runtime.redaction import hidden
 from runtime.storage.arrays import mapped
-from runtime.storage.atomic import read_json
-from runtime.storage.own_files import own_files
+from runtime.storage.own_files import own_files, read_json
 from runtime.storage.parquet import MOST_PARTS, in_parts
 from runtime.storage.paths import as_path, reachable
 

@@ -40,9 +40,19 @@ from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress
 from runtime.redaction import hidden
 from runtime.storage.arrays import save_array
-from runtime.storage.atomic import STAMP, Parts, finished, read_json, write_json, write_text
 from runtime.storage.locks import WORK, claimed, require_apart
-from runtime.storage.own_files import OwnFile, content_digest, own_files, written_files
+from runtime.storage.own_files import (
+    STAMP,
+    OwnFile,
+    Parts,
+    content_digest,
+    finished,
+    own_files,
+    read_json,
+    write_json,
+    write_text,
+    written_files,
+)
 from runtime.storage.parquet import read_table, rows_of, write_tables
 from runtime.storage.paths import names, remove, scratch
 from runtime.tallies import Tallies, TaskResult

@@ -28,8 +28,7 @@ from metadata.languages import language
 from runtime.errors import InputError, did_you_mean
 from runtime.packages import table_rows, versions
 from runtime.progress import counted as advanced
-from runtime.storage.atomic import whole, write_json, write_text
-from runtime.storage.own_files import OwnFile
+from runtime.storage.own_files import OwnFile, whole, write_json, write_text
 from runtime.storage.parquet import batches, require_rows
 from runtime.tallies import TaskResult
 from runtime.wording import counted, percent

@@ -25,8 +25,7 @@ from runtime.cogroup import Grouping, Rows, RowStream, Side, cogroup
 from runtime.engine import Engine
 from runtime.errors import InputError
 from runtime.progress import counted as advanced
-from runtime.storage.atomic import whole
-from runtime.storage.own_files import OwnFile, checksum_of, intact, written_files
+from runtime.storage.own_files import OwnFile, checksum_of, intact, whole, written_files
 from runtime.storage.parquet import batches, rows_of, write_rows
 from runtime.tallies import Tallies, TaskResult
 from runtime.wording import counted

@@ -31,8 +31,7 @@ from runtime.arrow import require
 from runtime.cogroup import RowStream
 from runtime.errors import AGAIN, InputError, did_you_mean
 from runtime.progress import counted as advanced
-from runtime.storage.atomic import copied, write_text
-from runtime.storage.own_files import OwnFile, content_digest
+from runtime.storage.own_files import OwnFile, content_digest, copied, write_text
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import is_url
 from runtime.wording import counted

@@ -41,8 +41,7 @@ from runtime.errors import InputError, did_you_mean, quoted_names
 from runtime.progress import counted as advancing
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
-from runtime.storage.atomic import whole, write_json
-from runtime.storage.own_files import OwnFile
+from runtime.storage.own_files import OwnFile, whole, write_json
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder, scratch
 from runtime.wording import counted

@@ -30,8 +30,7 @@ from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress
 from runtime.progress import counted as advanced
 from runtime.shipping import Shipped
-from runtime.storage.atomic import copied, write_json
-from runtime.storage.own_files import OwnFile, content_digest
+from runtime.storage.own_files import OwnFile, content_digest, copied, write_json
 from runtime.storage.parquet import batches, part_writer, row_group_rows
 from runtime.storage.paths import absolute, as_path, names, scratch
 from runtime.tallies import Tallies, TaskResult

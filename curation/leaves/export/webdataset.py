@@ -24,7 +24,7 @@ from curation.outputs.derived import Derived, Made
 from curation.run.results import Results
 from runtime.arguments import helps
 from runtime.errors import InputError
-from runtime.storage.atomic import write_text
+from runtime.storage.own_files import write_text
 from runtime.tallies import Tallies
 from runtime.wording import counted
 

@@ -32,9 +32,8 @@ from runtime.engine import EngineLike
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.storage.arrays import MappedBatches, sums_of, write_batches
-from runtime.storage.atomic import read_json
 from runtime.storage.locks import is_free
-from runtime.storage.own_files import OwnFile, checksum_of
+from runtime.storage.own_files import OwnFile, checksum_of, read_json
 from runtime.storage.paths import absolute
 from runtime.tallies import Tallies, TaskResult
 

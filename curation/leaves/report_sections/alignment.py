@@ -38,8 +38,7 @@ from runtime.engine import Engine, EngineLike, engine_for, engine_of
 from runtime.errors import InputError, did_you_mean, quoted
 from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress
-from runtime.storage.atomic import write_json, write_text
-from runtime.storage.own_files import OwnFile
+from runtime.storage.own_files import OwnFile, write_json, write_text
 from runtime.storage.parquet import batches
 from runtime.tallies import TaskResult
 from runtime.terminal import say

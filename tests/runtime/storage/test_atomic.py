@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from runtime.storage.atomic import Parts, whole
+from runtime.storage.own_files import Parts, whole
 
 
 @pytest.fixture

@@ -17,8 +17,7 @@ from metadata import Entries, InputError
 from runtime.kernel_caches import scratch_folder
 from runtime.storage import paths
 from runtime.storage.arrays import save_array
-from runtime.storage.atomic import read_json, whole, write_json
-from runtime.storage.own_files import OwnFile, own_files, part_files
+from runtime.storage.own_files import OwnFile, own_files, part_files, read_json, whole, write_json
 from runtime.storage.parquet import batches, first_rows, part_writer, read_table, require_rows
 from runtime.storage.paths import as_path, files, is_url, move_files, names, read_bytes, remove
 
