@@ -35,7 +35,7 @@ from runtime.arrow import differs, gather_reduced, gather_rows, parts, string_bu
 from runtime.buckets import BUCKET_BYTES, Block, Packer, bucket_of, group_buckets
 from runtime.cogroup import Grouping, Rows
 from runtime.redaction import hidden
-from runtime.storage.parquet import part_writer
+from runtime.storage.parquet import add_file
 from runtime.tallies import Tallies, TaskResult
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Pa
     `batches` have the schema CANDIDATES.
     """
     images = (group(matching.match(run), result, unique=True) for run in _keyed_runs(batches, result))
-    result.add("matched", write_image_rows(images, MATCHED, path, result))
+    result.add("matched", add_file(result, path, MATCHED, MATCHED_ROW_GROUP, images))
 
 
 @dataclass(frozen=True)
@@ -84,16 +84,8 @@ class ImageGrouping:
     def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         """Write the images of a task."""
         images = images_of(buckets, self.max_texts, result)
-        result.add("matched", write_image_rows(images, MATCHED, self.folder / f"{task:05d}.parquet", result))
-
-
-def write_image_rows(rows: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, result: TaskResult) -> int:
-    """Write a Parquet file of rows about images; add its checksum to `result`, and return the number of its rows."""
-    with part_writer(path, schema, MATCHED_ROW_GROUP) as writer:
-        for batch in rows:
-            writer.write(batch)
-    result.files[path.name] = writer.checksum
-    return writer.rows
+        path = self.folder / f"{task:05d}.parquet"
+        result.add("matched", add_file(result, path, MATCHED, MATCHED_ROW_GROUP, images))
 
 
 def images_of(buckets: Iterable[Rows], max_texts: int, result: TaskResult) -> Rows:

@@ -40,7 +40,7 @@ from runtime.errors import AGAIN
 from runtime.progress import advance, counted
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, own_files
-from runtime.storage.parquet import batches, part_writer, read_table, write_rows
+from runtime.storage.parquet import add_file, batches, read_table, write_rows
 from runtime.tallies import Tallies, TaskResult
 from runtime.warming import compile_kernels
 
@@ -144,11 +144,8 @@ class Sampling:
     def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         """Write a curated file, sorted by draw."""
         path, schema = self.folder / f"{task:05d}.parquet", with_extra(self.extra)
-        with part_writer(path, schema, self.row_group_rows) as writer:
-            for rows in manifest.in_order(buckets, self.lettered.array(), schema, result):
-                writer.write(rows)
-        result.add("written", writer.rows)
-        result.files[path.name] = writer.checksum
+        rows = manifest.in_order(buckets, self.lettered.array(), schema, result)
+        result.add("written", add_file(result, path, schema, self.row_group_rows, rows))
 
 
 def match(engine: Engine, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> TaskResult:

@@ -106,8 +106,7 @@ class NgramPlan:
             texts = _texts(articles.articles(dump.file, tally), titles)
             for counts in count_batches(texts, language(dump.language)):
                 yield _ngrams(dump.language, counts)
-        for name, value in tally.items():
-            result.add(name, value, dump.language)
+        result.count(tally, dump.language)
         result.files[f"{dump.language}/{path.name}"] = titles.checksum
 
     def write_counts(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:

@@ -71,8 +71,7 @@ class TitlePlan:
             numbers = numbers_of(pa.array([code if code in self.languages else None for code in coded], pa.string()))
             rows = _rows(numbers.take(codes.indices), batch["title"], batch["views"], False)
             yield combined([rows.filter(pc.is_valid(rows["language"]))], _VALUES)
-        for name, value in tally.items():
-            tallies.add(name, value)
+        tallies.count(tally)
 
     def write_views(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
         """Write the titles of a task, each with the sum of its views, to a file."""

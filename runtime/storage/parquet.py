@@ -87,12 +87,21 @@ def part_writer(
             see(file)
 
 
-def write_rows(path: Path, schema: pa.Schema, row_group_rows: int, rows: Iterable[pa.RecordBatch]) -> TaskResult:
-    """Write batches to one Parquet file, as `part_writer` does; return a result with its checksum."""
+def add_file(
+    result: TaskResult, path: Path, schema: pa.Schema, row_group_rows: int, rows: Iterable[pa.RecordBatch]
+) -> int:
+    """Write batches to one Parquet file, as `part_writer` does; add its checksum to `result`, and return its rows."""
     with part_writer(path, schema, row_group_rows) as writer:
         for batch in rows:
             writer.write(batch)
-    return TaskResult(files={path.name: writer.checksum})
+    result.files[path.name] = writer.checksum
+    return writer.rows
+
+
+def write_rows(path: Path, schema: pa.Schema, row_group_rows: int, rows: Iterable[pa.RecordBatch]) -> TaskResult:
+    """Write batches to one Parquet file, as `add_file` does; return a result with its checksum."""
+    add_file(result := TaskResult(), path, schema, row_group_rows, rows)
+    return result
 
 
 def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> str:

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.image_ids import KEY, KEY_NAMES, key_columns, spelled, uid_hashes
-from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pairs_of, write_image_rows
+from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pairs_of
 from curation.joins.image_tables import ImageTable, opened
 from curation.joins.uid_join import ROWS, grouped, read_images, spread_keys
 from curation.leaves.annotations.clusters import named, table_in
@@ -40,7 +40,7 @@ from runtime.engine import Engine
 from runtime.errors import AGAIN, InputError
 from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile, own_files, part_files
-from runtime.storage.parquet import batches, read_table, row_counts
+from runtime.storage.parquet import add_file, batches, read_table, row_counts
 from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies, TaskResult
 
@@ -142,7 +142,8 @@ def _rewrite(_: int, item: tuple[OwnFile, OwnFile | None], result: TaskResult, f
 def _write_copies(task: int, buckets: Iterator[Rows], result: TaskResult, folder: StepFolder, max_texts: int) -> None:
     """Write the images that stay for copies, each with the texts of all its copies."""
     path, grouped = folder.path / f"copies-{task:05d}.parquet", TaskResult()
-    result.add("passed", write_image_rows(images_of(buckets, max_texts, grouped), MATCHED, path, result))
+    images = images_of(buckets, max_texts, grouped)
+    result.add("passed", add_file(result, path, MATCHED, MATCHED_ROW_GROUP, images))
     for language, texts in grouped.by_language("language.matched").items():
         result.add("texts", -texts, language)  # kept texts are not removed
 
@@ -238,7 +239,8 @@ def _write_mark_files(task: int, buckets: Iterator[Rows], result: TaskResult, fo
     """Write the marks of a task to one file for each file of images that has copies; tally them as `copies`."""
     rows = in_order(buckets)
     for number in rows.files():
-        result.add("copies", write_image_rows(rows.rest_of(number), MARKS, folder / f"{number}.parquet", result))
+        path = folder / f"{number}.parquet"
+        result.add("copies", add_file(result, path, MARKS, MATCHED_ROW_GROUP, rows.rest_of(number)))
 
 
 @dataclass(frozen=True)

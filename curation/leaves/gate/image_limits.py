@@ -23,7 +23,6 @@ import pyarrow as pa
 
 from curation.exclusion.lists import hosts, registered_domain
 from curation.image_ids import KEY_NAMES, uid_hashes
-from curation.images.grouping import write_image_rows
 from curation.joins.uid_join import ROWS, read_images
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import OF_DOMAINS
@@ -36,7 +35,7 @@ from runtime.cogroup import PLACE, Grouping, Places, Rows, RowStream, Side, cogr
 from runtime.draws import draws
 from runtime.errors import AGAIN
 from runtime.storage.own_files import OwnFile, own_files
-from runtime.storage.parquet import batches, read_table, row_counts
+from runtime.storage.parquet import add_file, batches, read_table, row_counts
 from runtime.tallies import Tallies, TaskResult
 
 if TYPE_CHECKING:
@@ -184,5 +183,5 @@ def _write_texts(number: int, rows: RowStream, folder: Path, names: Sequence[str
     result = TaskResult()
     if held := [batch["hash"].to_numpy() for batch in rows.rest_of(number)]:
         hashes = pa.RecordBatch.from_arrays([pa.array(np.unique(np.concatenate(held)))], schema=_OF_FILE)
-        write_image_rows([hashes], _OF_FILE, folder / names[number], result)
+        add_file(result, folder / names[number], _OF_FILE, MATCHED_ROW_GROUP, [hashes])
     return result
