@@ -19,13 +19,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy.optimize import minimize  # type: ignore[import-untyped]
-from scipy.sparse import csr_matrix, vstack  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -37,6 +35,7 @@ from curation.leaves.gate.kernels.features import BITS
 from curation.schemas import MATCHED
 from runtime.console import command
 from runtime.errors import InputError, no_column
+from runtime.packages import require_packages
 from runtime.storage.own_files import whole
 from runtime.terminal import say
 
@@ -85,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Learn weights by a parsed command line, and write them."""
+    require_packages(["scipy"])
     tables = [] if args.labelled and args.alone else [pq.read_table(ROWS)]
     if args.labelled:
         tables.append(rows_of(args.labelled, args.pages))
@@ -173,6 +173,8 @@ def featured(rows: Sequence[Mapping[str, object]]) -> list[np.ndarray]:
 
 def learnt(table: pa.Table) -> Judge:
     """Return the judge that is learnt from rows with the schema SCHEMA."""
+    from scipy.sparse import vstack  # type: ignore[import-untyped]
+
     label = np.array([LABELS.index(letter) for letter in table["label"].to_pylist()])
     of_page = table["of_page"].to_numpy()
     rows = vstack([counted(table["features"]), counted(table["features_alone"])[of_page]]).tocsr()
@@ -193,8 +195,10 @@ def learnt(table: pa.Table) -> Judge:
     return Judge(weights, step, tuple(map(float, bias)), facts)
 
 
-def counted(lists: pa.ChunkedArray) -> csr_matrix:
+def counted(lists: pa.ChunkedArray) -> Any:  # a csr_matrix of SciPy
     """Return how often each row has each feature, float64[row, 2**BITS]."""
+    from scipy.sparse import csr_matrix
+
     array = lists.combine_chunks()
     offsets = np.concatenate([[0], np.cumsum(array.value_lengths().to_numpy())])
     numbers = array.flatten().to_numpy().astype(np.int32)
@@ -203,8 +207,10 @@ def counted(lists: pa.ChunkedArray) -> csr_matrix:
     return matrix
 
 
-def fitted(rows: csr_matrix, label: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def fitted(rows: Any, label: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return weights, float64[feature, output], and bias, float64[output], of the most probable model."""
+    from scipy.optimize import minimize  # type: ignore[import-untyped]
+
     is_label = np.stack([label == output for output in range(len(OUTPUTS))], axis=1).astype(float)
     columns, outputs = rows.T.tocsr(), len(OUTPUTS)
 

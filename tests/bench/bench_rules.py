@@ -55,7 +55,7 @@ def judge(args: argparse.Namespace) -> None:
     batch = _matched(args)
     given = batch["candidates"].values, np.arange(batch.num_rows), batch
     few = given[0].slice(0, 1_000), given[1][:1_000], batch.slice(0, 1_000)
-    scored, shares = _timed(lambda: standard().probabilities(*given))
+    scored, shares = _timed(lambda: standard().probabilities(given[0], given[1].copy(), batch))  # scored anew
     said, _ = _timed(lambda: reasons_of(IsJudged("junk", 70), *few))
     print(f"{scored / args.rows * 1e6:.2f} µs a text, {said / len(few[1]) * 1e6:.0f} with reasons", flush=True)
     print(f"mean probabilities: {', '.join(f'{share:.1%}' for share in shares.mean(axis=0))}", flush=True)

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import random
+import time
 import tracemalloc
 import zlib
 from dataclasses import replace
@@ -16,6 +17,7 @@ import pytest
 from curation import CurationConfig
 from curation.inputs.crawl.links import KINDS
 from curation.leaves.gate.judge import FORMAT, OUTPUTS, IsJudged, Judge, digest, features, standard
+from curation.leaves.gate.judge import judged as features_and_sums
 from curation.leaves.gate.judge_reasons import reasons_of
 from curation.leaves.gate.kernels.features import BITS, MOST
 from curation.leaves.gate.options import GateOptions
@@ -47,7 +49,16 @@ TEXTS = (
         "dog " * 24,
         "dog " * 23 + "犬犬",
     ),
-    *("the shop-name's Shop Name logo", "SHOPNAME", "sh.op na\u0301me", "IMG_0450.jpg", "100 % cotton", "Ǆ ǅ ﬁ ſ K"),
+    *(
+        "the shop-name's Shop Name logo",
+        "sh" + "-" * 155 + "opname",
+        "sh" + "-" * 150 + "opname",
+        "SHOPNAME",
+        "sh.op na\u0301me",
+        "IMG_0450.jpg",
+        "100 % cotton",
+        "Ǆ ǅ ﬁ ſ K",
+    ),
 )
 URLS = (
     *(
@@ -174,6 +185,31 @@ def test_a_rule_removes_from_its_number_on():
             assert np.array_equal(IsJudged(name, percent)(*given), shares[:, output] >= percent / 100)
             [chosen] = Policy.parse([f"{name}:{percent}"]).rules
             assert np.array_equal(chosen.fails(*given), shares[:, output] >= percent / 100)
+
+
+def test_texts_are_scored_once_for_both_rules(monkeypatch):
+    given, scored = judged(nasty_images(random.Random(7), 20)), []
+    monkeypatch.setattr(
+        "curation.leaves.gate.judge.judged", lambda *asked: scored.append(1) or features_and_sums(*asked)
+    )
+    shares = [IsJudged(name, 50).probabilities(*given) for name in OUTPUTS]
+    assert len(scored) == 1
+    assert np.array_equal(np.transpose(shares), standard().probabilities(*given))
+    other = some_judge().probabilities(*given)
+    assert not np.array_equal(other, np.transpose(shares))
+    fewer = given[0].slice(0, 3), given[1][:3], given[2]
+    assert np.array_equal(some_judge().probabilities(*fewer), other[:3])
+
+
+def test_the_name_of_a_site_is_looked_for_in_bounded_time():
+    def seconds(size: int) -> float:
+        one = matched(0, "http://a.example/dog.jpg") | {"page_url": f"http://{'a' * size}b.example/"}
+        given = judged([one | {"candidates": [candidate("a" * size, "en") | {"kind": "alt"}]}] * 50)
+        begin = time.process_time()
+        standard().probabilities(*given)
+        return time.process_time() - begin
+
+    assert min(seconds(6_000) for _ in range(3)) < 8 * min(seconds(200) for _ in range(9))
 
 
 def test_reasons_name_the_probability_and_the_features_that_weigh_most():

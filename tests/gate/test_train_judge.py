@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -151,6 +152,14 @@ def test_files_that_cannot_be_read_are_refused(tmp_path, capsys):
     assert "latin.csv cannot be read as CSV (" in refusal(capsys, main, tmp_path / "latin.csv", *out)
     assert "none.warc.gz cannot be read (" in refusal(capsys, main, rows, tmp_path / "none.warc.gz", *out)
     assert not (tmp_path / "my.json").exists()
+
+
+def test_without_scipy_it_says_what_to_install(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("runtime.packages.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "scipy.sparse", None)
+    rows = write_rows(tmp_path / "rows.csv", ten_rows(PAGE))
+    said = refusal(capsys, main, rows, "--alone", "--output", tmp_path / "my.json")
+    assert said == "train_judge: scipy is not installed: pip install scipy"
 
 
 def test_equal_rows_of_all_labels_give_a_judge_that_knows_nothing(tmp_path):

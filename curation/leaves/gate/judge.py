@@ -11,9 +11,10 @@ import hashlib
 import json
 import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from curation.leaves.gate.image_rules import urls_of
 from curation.leaves.gate.kernels import features as kernels
 from curation.leaves.gate.kernels.url_paths import find_names
 from curation.leaves.gate.text_rules import letters
+from curation.leaves.gate.word_tables import shared
 from curation.schemas import JUDGEMENT
 from runtime.arrow import string_buffers
 from runtime.errors import InputError
@@ -36,6 +38,9 @@ FORMAT = "clip-curation judge 1"
 OUTPUTS = ("junk", "headline")  # the columns of weights, and the names of the rules; what is left describes its picture
 _LARGEST = 4 << 20  # bytes of a file of weights
 _SHAPE = (1 << kernels.BITS, len(OUTPUTS))
+_SHIFTS = Counter[int]()  # bits of signals, by how far they are from their places in facts
+for _place, _bit in enumerate(IMAGE_PLACES.values()):
+    _SHIFTS[_bit.bit_length() - 1 - _place] += _bit
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,11 @@ class Judge:
         }
         return (json.dumps(stated, indent=1) + "\n").encode()
 
+    @cached_property
+    def packed(self) -> np.ndarray:
+        """The weights of both outputs in one number each, as `score_texts` adds them."""
+        return self.weights.astype(np.int32) @ np.array([kernels.PACKED, 1], np.int32)
+
     @property
     def digest(self) -> str:
         """The SHA-256 of what decides on scores."""
@@ -98,11 +108,9 @@ class Judge:
     def probabilities(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
         """Return float64[text, output]: how probably each text of a MATCHED batch is junk, and a headline.
 
-        `texts` are candidates of images, and `images` has the row of each text's image.
+        `texts` are candidates of images, and `images` has the row of each text's image. Rules share the last result.
         """
-        _, _, sums = judged(texts, images, batch, self.weights, 1)
-        odds = np.exp(np.clip(self.step * sums + self.bias, -50, 50))
-        return odds / (1 + odds.sum(axis=1, keepdims=True))
+        return _probabilities(texts, images, batch, self)
 
 
 def digest(weights: np.ndarray, step: float, bias: tuple[float, ...]) -> str:
@@ -154,6 +162,13 @@ def judgement(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) 
     return pa.StructArray.from_arrays([*map(pa.array, probable.T.copy())], fields=list(JUDGEMENT))
 
 
+@shared
+def _probabilities(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, judge: Judge) -> np.ndarray:
+    _, _, sums = judged(texts, images, batch, judge.packed, 1)
+    odds = np.exp(np.clip(judge.step * sums + np.array(judge.bias)[:, None], -50, 50))
+    return (odds / (1 + odds.sum(axis=0))).T
+
+
 def judged(
     texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, weights: np.ndarray, rows: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -166,25 +181,23 @@ def judged(
     stated_offsets, stated = string_buffers(texts.field("page_url"))
     page_offsets, pages = string_buffers(batch["page_url"])
     of_pages = (stated, stated_offsets, pages, page_offsets, facts_of(batch), classes())
-    words = np.empty(kernels.MOST_WORDS, np.uint64)
-    in_path = np.empty(max(kernels.MOST_FILE, kernels.MOST_FOLDERS), np.uint64)
-    counts, sums = np.empty(len(texts), np.int64), np.empty((len(texts), len(OUTPUTS)), np.int64)
-    numbers = np.empty((rows, kernels.MOST), np.int32)
+    counts, sums = np.empty(len(texts), np.int64), np.empty((len(OUTPUTS), len(texts)), np.int64)
+    numbers = np.empty((rows, kernels.MOST), np.uint16)
     of_texts = (text_data, text_offsets, kinds, images, data, paths, names)
-    kernels.score_texts(*of_texts, *of_pages, weights, words, in_path, counts, numbers, sums)
+    kernels.score_texts(*of_texts, *of_pages, weights, *np.empty((2, 32), np.uint64), counts, numbers, sums)
     return counts, numbers, sums
 
 
 def facts_of(batch: pa.RecordBatch) -> np.ndarray:
-    """Return what the pages of images state, int64[image, 4], as `add_facts` reads it."""
-    facts = np.zeros((batch.num_rows, 4), np.int64)
+    """Return what the pages of images state, int64[4, image], as `add_facts` reads it."""
+    facts = np.zeros((4, batch.num_rows), np.int64)
     signals = batch["signals"].fill_null(0).to_numpy()
-    for place, bit in enumerate(IMAGE_PLACES.values()):
-        facts[:, kernels.PLACES_OF] |= (signals & bit != 0).astype(np.int64) << place
-    facts[:, kernels.WIDTH_OF] = batch["stated_width"].fill_null(-1).to_numpy()
-    facts[:, kernels.HEIGHT_OF] = batch["stated_height"].fill_null(-1).to_numpy()
+    for shift, bits in _SHIFTS.items():
+        facts[kernels.PLACES_OF] |= (signals & bits) >> shift
+    facts[kernels.WIDTH_OF] = batch["stated_width"].fill_null(-1).to_numpy()
+    facts[kernels.HEIGHT_OF] = batch["stated_height"].fill_null(-1).to_numpy()
     shown = batch["shown"].fill_null(0).to_numpy()
-    facts[:, kernels.SHOWN_OF] = np.where(shown > 0, shown, -1)
+    facts[kernels.SHOWN_OF] = np.where(shown > 0, shown, -1)
     return facts
 
 
@@ -198,5 +211,5 @@ def classes() -> np.ndarray:
 
 def features(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> list[np.ndarray]:
     """Return the features of each text of a MATCHED batch, as sorted numbers, uint16; one may be there twice."""
-    counts, numbers, _ = judged(texts, images, batch, np.zeros(_SHAPE, np.int8), len(texts))
-    return [np.sort(row[:count]).astype(np.uint16) for row, count in zip(numbers, counts, strict=True)]
+    counts, numbers, _ = judged(texts, images, batch, np.zeros(_SHAPE[0], np.int32), len(texts))
+    return [np.sort(row[:count]) for row, count in zip(numbers, counts, strict=True)]

@@ -81,7 +81,7 @@ def reasons_of(judged: IsJudged, texts: pa.StructArray, images: np.ndarray, batc
         kind = LINK_KINDS.index(text["kind"]) if text["kind"] in LINK_KINDS else len(LINK_KINDS)
         page = text["page_url"] or batch["page_url"][image].as_py() or ""
         url = batch["url"][image].as_py() or ""
-        read = Judged(text["text"] or "", kind, url, page, *facts[image].tolist())
+        read = Judged(text["text"] or "", kind, url, page, *facts[:, image].tolist())
         weight_of: Counter[tuple[str, str]] = Counter()
         for feature in features_of(read):
             weight_of[feature.kind, feature.value] += int(weights[feature.number])
@@ -285,10 +285,13 @@ def _label(host: bytes) -> bytes:
 
 def _holds(text: bytes, label: bytes) -> bool:
     """Return whether a text has the letters and digits of a label in order, with only signs between them."""
-    wanted, read = _named(label), min(len(text), kernels.MOST_LETTERS)
+    wanted, text = _named(label), text[: kernels.MOST_NAMED]
     if len(label) < 3 or not wanted:
         return False
-    return any(text[k : k + 1].lower() == wanted[:1] and _named(text[k:]).startswith(wanted) for k in range(read))
+    return any(
+        text[k : k + 1].lower() == wanted[:1] and _named(text[k:]).startswith(wanted)
+        for k in range(kernels.MOST_LETTERS)
+    )
 
 
 def _named(signs: bytes) -> bytes:

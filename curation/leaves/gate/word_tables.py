@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import NamedTuple, TypeVar
+from operator import is_not
+from typing import Any, NamedTuple, TypeVar
 from weakref import ref
 
 import numpy as np
@@ -13,7 +14,6 @@ from curation.leaves.gate.kernels.phrases import BASIS, PLACES, PRIME, SPREAD
 from runtime.packages import table_rows
 
 _ALL = (1 << 64) - 1
-Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 
@@ -59,14 +59,17 @@ def listed(name: str) -> list[dict[str, str]]:
     return table_rows("curation.leaves.gate", name)
 
 
-def shared(make: Callable[[Argument], Result]) -> Callable[[Argument], Result]:
-    """Return `make` with a cache of its last result, which is dropped when the argument of that call is deleted."""
-    last: list[tuple[ref[Argument], Result]] = []
+def shared(make: Callable[..., Result]) -> Callable[..., Result]:
+    """Return `make` with a cache of its last result, which is dropped when the first argument of that call is deleted.
+
+    Arguments are compared by identity.
+    """
+    last: list[tuple[ref[Any], tuple[Any, ...], Result]] = []
 
     @wraps(make)
-    def made(argument: Argument) -> Result:
-        if not last or last[0][0]() is not argument:
-            last[:] = [(ref(argument, lambda _: last.clear()), make(argument))]
-        return last[0][1]
+    def made(first: Any, *others: Any) -> Result:
+        if not last or last[0][0]() is not first or any(map(is_not, last[0][1], others)):
+            last[:] = [(ref(first, lambda _: last.clear()), others, make(first, *others))]
+        return last[0][2]
 
     return made
