@@ -21,7 +21,7 @@ def key_columns(uids: pa.Array) -> list[pa.Array]:
     return [pa.array(numbers) for numbers in exact_numbers(uids).T.copy()]
 
 
-def spelled(rows: pa.RecordBatch, row: int) -> str:
+def spelled_key(rows: pa.RecordBatch, row: int) -> str:
     """Return the KEY of a row as 32 hexadecimal digits, which is the uid itself if that is an MD5.
 
     KEY must be the first columns of `rows`.

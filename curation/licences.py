@@ -123,7 +123,7 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
         yield from _nodes(tree.get("@graph"))
 
 
-def name_of(bits: int) -> str:
+def licence_name(bits: int) -> str:
     """Return the name of a licence; `none` where no bit is set, `several` where several are."""
     names = [name for name, bit in LICENCES.items() if bits & bit]
     return NONE if not names else names[0] if len(names) == 1 else SEVERAL
@@ -141,7 +141,7 @@ def license_column(signals: pa.Array) -> pa.Array:
     distinct, places = np.unique(bits[stated], return_inverse=True)
     codes = np.zeros(len(bits), np.int8)
     codes[stated] = places + 1
-    return pa.array([NONE, *map(name_of, (distinct << _FIRST).tolist())], pa.string()).take(pa.array(codes))
+    return pa.array([NONE, *map(licence_name, (distinct << _FIRST).tolist())], pa.string()).take(pa.array(codes))
 
 
 def tally_licenses(rows: pa.RecordBatch, tallies: Tallies) -> None:

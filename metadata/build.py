@@ -148,7 +148,7 @@ class Build:
         chosen = [_chosen(name, file) for name, file in files.items() if file]
         lists, least = self.sources.frequencies, self.config.least_zipf
         frequent = [
-            EntrySource("frequencies", *frequency_lists.words(listed, least, read["frequencies"]))
+            EntrySource("frequencies", *frequency_lists.words_of_list(listed, least, read["frequencies"]))
             for listed in lists
             if listed.language.code == code
         ]
@@ -180,7 +180,7 @@ class Build:
         """
         advance(total=len(self.sources.languages))
         for code in self.sources.languages:
-            merged = merge(code, self.sources_of(code, read), self.config.rules, self.config.longest_entry)
+            merged = merged_entries(code, self.sources_of(code, read), self.config.rules, self.config.longest_entry)
             by_source = merged.by_source()
             if set(by_source) - {"numbers"}:
                 owned[code] = by_source
@@ -308,7 +308,7 @@ class Merged:
         return {name: firsts[1 << bit] for bit, name in enumerate(self.names) if firsts[1 << bit]}
 
 
-def merge(
+def merged_entries(
     language: str, sources: Iterable[EntrySource], rules: str = "unicode", longest: int = MetadataConfig.longest_entry
 ) -> Merged:
     """Return the merged entries of a language, each normalised by `rules`; strings that cannot be entries are dropped.

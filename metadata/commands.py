@@ -8,7 +8,7 @@ from typing import Any
 
 from metadata import pipeline, starter
 from metadata.config import MetadataConfig
-from metadata.download.fetch import FetchResult, Manners, fetch, look_up
+from metadata.download.fetch import FetchResult, Manners, fetch, files_to_fetch
 from metadata.download.sources import SOURCES, WORDNETS, Snapshot, plan
 from metadata.entries import ENTRIES, FACTS, read_lists
 from metadata.frequency_lists import WORDFREQ
@@ -16,7 +16,7 @@ from metadata.languages import language
 from metadata.pipeline import DOWNLOADS
 from metadata.rules import RULES
 from metadata.sources import Sources, read_recipe, recipe, require_entries, require_sources
-from runtime.arguments import FlagGroup, Parser, absolute, add_fields, add_flags, helps, made
+from runtime.arguments import FlagGroup, Parser, absolute_path, add_fields, add_flags, helps, made
 from runtime.console import command
 from runtime.engine import engine_for
 from runtime.errors import InputError
@@ -50,9 +50,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: Namespace) -> None:
     """Fetch the sources that the flags name, build all entries, and print the number of entries from each source."""
-    original = follow(args) if args.recipe else None
+    original = followed_recipe(args) if args.recipe else None
     config, uploads = made(MetadataConfig, args), modules(*UPLOADS)
-    output = require_output(Path(args.output))
+    output = output_of(Path(args.output))
     for module in uploads:
         module.require(args)
     if args.starter:
@@ -60,7 +60,7 @@ def run(args: Namespace) -> None:
             setattr(args, flag, [*getattr(args, flag), *starter_paths])
     counted = [argument.rpartition("=")[2] for argument in args.frequencies if argument != WORDFREQ]
     require_apart(output, [*args.wordnet, *args.wikipedia, *args.pageviews, *counted], except_in=[DOWNLOADS])
-    pipeline.require_claimable(output)
+    pipeline.require_build_folder(output)
     fetched = fetch_sources(args, output)
     if args.dry_run:
         return
@@ -71,16 +71,16 @@ def run(args: Namespace) -> None:
         require_sources(original["recipe"], recipe(sources), original["name"])
     pipeline.write_metadata(engine_for(args, "build_metadata"), config, sources, output, ConsoleProgress())
     facts = content_of((output / FACTS).read_bytes())
-    say(table(facts))
+    say(source_table(facts))
     say(f"\nmetadata: {output}, {facts['entries']:,} entries, {facts['name']}, digest {facts['digest']}")
     if original:
         require_entries(original, facts)
         say(f"its entries are those of {original['name']}")
     for module in uploads:
-        module.upload(args, {CARD: card(facts)}, [FACTS, ENTRIES])
+        module.upload(args, {CARD: metadata_card(facts)}, [FACTS, ENTRIES])
 
 
-def follow(args: Namespace) -> dict[str, Any]:
+def followed_recipe(args: Namespace) -> dict[str, Any]:
     """Return the recipe that `--recipe` names, and set its parameters and languages in `args`.
 
     The recipe's sources are set, too, if the command line names no source. InputError if flags contradict the recipe.
@@ -96,7 +96,7 @@ def follow(args: Namespace) -> dict[str, Any]:
     return facts
 
 
-def require_output(output: Path) -> Path:
+def output_of(output: Path) -> Path:
     """Return the output folder; InputError for a Python package, such as `--output metadata` in a checkout."""
     if (output / "__init__.py").exists():
         raise InputError(f"output {output} is the folder of a Python package; give another")
@@ -121,7 +121,7 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
     manners = Manners(args.contact)
     snapshot = Snapshot(args.dump, args.content_current, tuple(args.download_wordnets))
     planned = plan(args.languages, args.download or SOURCES, args.seed, args.mirror, snapshot)
-    downloads, failed = look_up(planned, manners)
+    downloads, failed = files_to_fetch(planned, manners)
     with ConsoleProgress().stage(f"download {len(downloads)} files", "MB of those begun"):
         results = fetch(downloads, Path(args.download_to or output / DOWNLOADS), manners, args.dry_run) + failed
     say("\n".join(listing(results)))
@@ -154,7 +154,7 @@ def _add_main(parser: Parser) -> None:
     add_flags(parser, helps(__package__, "starter"), action="store_true")
     add_flags(parser, helps(__package__, "download"), nargs="*", choices=tuple(SOURCES))
     add_flags(parser, helps(__package__, "contact"), default="")
-    add_flags(parser, helps(__package__, "output"), required=True, type=absolute)
+    add_flags(parser, helps(__package__, "output"), required=True, type=absolute_path)
     add_flags(parser, helps(__package__, "languages"), nargs="+")
     add_flags(parser, helps(__package__, "rules"), choices=RULES)
     add_flags(parser, helps(__package__, "preview"), action="store_true")
@@ -170,7 +170,7 @@ def _add_downloads(group: FlagGroup) -> None:
     add_flags(group, helps(__package__, "seed"), type=int, default=0)
 
 
-def table(facts: dict) -> str:
+def source_table(facts: dict) -> str:
     """Return a text table, one line per language, of the number of entries by source; `facts` is metadata.json."""
     counts: dict[str, dict[str, int]] = facts["sources"]
     names = [name for name in COLUMNS if any(name in by_source for by_source in counts.values())]
@@ -185,7 +185,7 @@ def table(facts: dict) -> str:
     return "\n".join(["  ".join(line) for line in lines] + missing)
 
 
-def card(facts: dict) -> str:
+def metadata_card(facts: dict) -> str:
     """Return the card of metadata on the Hugging Face Hub, with a licence per source; `facts` is metadata.json."""
     names = {name for counts in facts["sources"].values() for name in counts}
     licences = {source: OF_WIKIMEDIA[source] for source in OF_WIKIMEDIA if source in names} | facts["licences"]
@@ -198,7 +198,7 @@ def card(facts: dict) -> str:
             f"{facts['rules']}, digest `{facts['digest']}`. The recipe is in `{FACTS}`.\n",
             "## Sources\n\nA source that is not listed states no licence.\n\n| source | licence |\n| --- | --- |",
             *rows,
-            f"\n## Entries\n\n```\n{table(facts)}\n```\n",
+            f"\n## Entries\n\n```\n{source_table(facts)}\n```\n",
         ]
     )
 

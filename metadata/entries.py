@@ -26,7 +26,7 @@ from runtime.errors import InputError, quoted, require_integer, typed
 from runtime.kernel_caches import cache_folder
 from runtime.storage.arrays import open_arrays, save_arrays
 from runtime.storage.listing import described
-from runtime.storage.machine_cache import opened
+from runtime.storage.machine_cache import opened_folder
 from runtime.storage.own_files import OwnFile, checksum_of, compared, content_of, read_json, whole, write_json
 from runtime.storage.parquet import PartWriter, read_table
 from runtime.storage.paths import as_path, fixed, is_url, make_folder, names, reachable, read_bytes, room
@@ -68,9 +68,9 @@ def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: C
             writer = PartWriter(parquet, _ROWS)
             for rows in languages:
                 code, entries = rows["language"][0].as_py(), one_array(rows["entry"])
-                counts[code], digests[code], sums[code] = len(rows), digest_of(entries), sha256_of(entries)
-                require_number(sum(counts.values()))
-                size += size_of(entries)
+                counts[code], digests[code], sums[code] = len(rows), strings_digest(entries), sha256_of(entries)
+                require_numberable(sum(counts.values()))
+                size += entries_size(entries)
                 ids = pa.array(np.arange(writer.rows, writer.rows + len(rows), dtype=np.int32))
                 for batch in require(rows.append_column("id", ids), SCHEMA).to_batches():
                     writer.write(batch)
@@ -79,7 +79,7 @@ def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: C
         require_room(size)
         more = facts()
     together = sha256_of_all(sums)
-    members = {"version": VERSION, "name": named(more.get("recipe", {}).get("date"), together)}
+    members = {"version": VERSION, "name": metadata_name(more.get("recipe", {}).get("date"), together)}
     members |= {"digest": digest_of_all(digests), "sha256": together, "sha256_of": sums}
     members |= {"entries": writer.rows, "languages": counts}
     write_json(directory / FACTS, members | more | {"checksums": {ENTRIES: checksum}})
@@ -91,7 +91,7 @@ def entries_file(directory: Path) -> OwnFile:
     return OwnFile(directory / ENTRIES, checksums.get(ENTRIES), REMEDY)
 
 
-def digest_of(strings: pa.Array) -> str:
+def strings_digest(strings: pa.Array) -> str:
     """Return the digest of an array of strings: 32 hex digits that depend on each string and on the order."""
     offsets, data = string_buffers(strings)
     hashed = blake2b(np.diff(offsets).tobytes(), digest_size=16)
@@ -124,7 +124,7 @@ def sha256_of_all(languages: dict[str, str]) -> str:
     return sha256("".join(f"{languages[code]}  {code}\n" for code in sorted(languages)).encode()).hexdigest()
 
 
-def named(day: str | None, digest: str) -> str:
+def metadata_name(day: str | None, digest: str) -> str:
     """Return the name of metadata, given the newest day in its sources' names (None: undated) and its entries' SHA-256.
 
     >>> named("2024-12-30", "0f3a99c2" + 56 * "0"), named(None, "0f3a99c2" + 56 * "0")
@@ -133,7 +133,7 @@ def named(day: str | None, digest: str) -> str:
     return f"clip-metadata-{day or 'undated'}-{digest[:8]}"
 
 
-def size_of(entries: pa.Array | pa.ChunkedArray) -> int:
+def entries_size(entries: pa.Array | pa.ChunkedArray) -> int:
     """Return the number of bytes, in UTF-8, of all entries together."""
     return pc.sum(pc.binary_length(entries)).as_py() or 0
 
@@ -144,7 +144,7 @@ def require_room(size: int) -> None:
         raise InputError(f"the entries have {size:,} bytes together, more than {_MOST_BYTES:,}; leave some out")
 
 
-def require_number(entries: int) -> None:
+def require_numberable(entries: int) -> None:
     """Refuse a number of entries that 32-bit ids cannot number."""
     if entries > np.iinfo(np.int32).max:
         raise InputError(f"{entries:,} entries are more than ids of 32 bits can number")
@@ -279,10 +279,10 @@ class Entries:
     @classmethod
     def of_table(cls, table: pa.Table) -> Entries:
         """Return the entries of a table with the columns language, entry, sources and score; ids are row numbers."""
-        require_number(len(table))
+        require_numberable(len(table))
         table = table.append_column("id", pa.array(np.arange(len(table), dtype=np.int32)))
         table = require(table, SCHEMA)
-        require_room(size_of(table["entry"]))
+        require_room(entries_size(table["entry"]))
         # Only the column `entry` is copied into one array: all columns would take 50 bytes an entry.
         place = SCHEMA.get_field_index("entry")
         table = table.set_column(place, SCHEMA.field(place), one_array(table["entry"]))
@@ -309,7 +309,7 @@ class Entries:
     @cached_property
     def digests(self) -> dict[str, str]:
         """The digest of each language's entries, by code."""
-        return {code: digest_of(self.of(code)) for code in self.languages}
+        return {code: strings_digest(self.of(code)) for code in self.languages}
 
     @cached_property
     def digest(self) -> str:
@@ -319,7 +319,7 @@ class Entries:
     @property
     def name(self) -> str:
         """The metadata's name, which selected entries keep; entries built from lists get an undated name."""
-        return self.about.get("name") or named(
+        return self.about.get("name") or metadata_name(
             None, sha256_of_all({code: sha256_of(self.of(code)) for code in self.languages})
         )
 
@@ -434,7 +434,7 @@ class _Saved(_Strings):
         if not is_url(file.path):
             compared(file)
         folder = cache_folder() / f"entries-{digest}-{VERSION}"
-        opened(folder, lambda kept: _read(file, digest).save_strings(kept), super().__init__)
+        opened_folder(folder, lambda kept: _read(file, digest).save_strings(kept), super().__init__)
         vars(self).update(_file=file, about=about)
 
     @cached_property
@@ -488,7 +488,7 @@ def _ids(languages: pa.ChunkedArray) -> dict[str, slice]:
 def _distinct(code: str, strings: Sequence[str] | pa.Array) -> pa.Array:
     """Return the entries of one language as an array; InputError for a null, empty or repeated entry."""
     strings = string_array(strings, f"entries of {code}")
-    require_room(size_of(strings))
+    require_room(entries_size(strings))
     column = strings.cast(pa.string())
     if column.null_count:
         raise InputError(f"entry {pc.index(pc.is_null(column), True)} of {code} is null: leave it out")

@@ -77,7 +77,7 @@ def find(arguments: Iterable[str]) -> list[FrequencyList]:
     return list(dict.fromkeys(lists))
 
 
-def words(frequency_list: FrequencyList, least: float, tally: Counter) -> Rated:
+def words_of_list(frequency_list: FrequencyList, least: float, tally: Counter) -> Rated:
     """Return the words of a list with a Zipf value of at least `least`, the most frequent first, and their Zipf values.
 
     In a list without capitals, each word is followed by itself with a capital. A ranked list gives all its words, and

@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from unicodedata import combining, normalize
 
-from runtime.errors import InputError, nearest
+from runtime.errors import InputError, nearest_names
 from runtime.packages import table_rows
 
 
@@ -209,6 +209,6 @@ def _plain(code: str) -> str:
 def _advice(code: str) -> str:
     by_name = _BY_NAME | _BY_WORDNET | _BY_LABEL
     codes = dict.fromkeys(
-        by_name[name].code for name in nearest(_plain(code), by_name, 3) if by_name[name] is not OTHER
+        by_name[name].code for name in nearest_names(_plain(code), by_name, 3) if by_name[name] is not OTHER
     )
     return f"did you mean {' or '.join(codes)}?" if codes else "languages.csv lists all, such as en, ja or sw"

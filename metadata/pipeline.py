@@ -43,7 +43,7 @@ def write_metadata(
     `engine` is None for processes of this machine, a Spark session, or a function that returns a session, which is
     called only if something must be counted. `progress` shows each stage that workers work on.
     """
-    with claimed(Path(output), require_claimable) as parts:
+    with claimed(Path(output), require_build_folder) as parts:
         build = Build(config, sources, Parts(Path(output, COUNTED), parts.work))
         counting = Counting(build, engine_of(engine), progress or Progress())
         counting.count_ngrams()
@@ -52,7 +52,7 @@ def write_metadata(
             build.write(Path(output), parts.owner.require)
 
 
-def require_claimable(folder: Path) -> None:
+def require_build_folder(folder: Path) -> None:
     """Refuse a folder that holds anything but metadata or the beginning of a build."""
     files = finished(names(folder)) - {WORK}
     if FACTS not in files and (more := sorted(files - {ENTRIES, COUNTED, DOWNLOADS})):

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from metadata.build import Build, merge
+from metadata.build import Build, merged_entries
 from metadata.config import MetadataConfig
-from metadata.entries import REMEDY, Entries, EntriesOnDisk, digest_of, digest_of_all, named, sha256_of_all
+from metadata.entries import REMEDY, Entries, EntriesOnDisk, digest_of_all, metadata_name, sha256_of_all, strings_digest
 from metadata.frequency_lists import LICENCE, WORDFREQ
 from metadata.languages import language
 from metadata.sources import Sources
@@ -28,7 +28,7 @@ from runtime.errors import InputError
 from runtime.kernel_caches import cache_folder
 from runtime.packages import __version__, require_packages, table_rows
 from runtime.progress import Progress
-from runtime.storage.machine_cache import kept, opened, sound
+from runtime.storage.machine_cache import kept, opened_folder, sound
 from runtime.storage.own_files import Parts
 
 EXTRA = "starter"  # the extra that installs the packages of starter metadata
@@ -66,7 +66,7 @@ def _whole(folder: Path, config: MetadataConfig, progress: Progress | None = Non
         with (progress or Progress()).stage("build starter metadata, once on this machine", "languages"):
             Build(config, _sources(), Parts(partial / "sources", partial)).write(partial, lambda: None)
 
-    return opened(folder, build, Entries.open)
+    return opened_folder(folder, build, Entries.open)
 
 
 def _key(config: MetadataConfig, sources: Sources) -> str:
@@ -94,7 +94,7 @@ class Starter(Entries):
         ends = accumulate((int(row["entries"]) for row in described.values()), initial=0)
         languages = {code: slice(*ids) for code, ids in zip(described, pairwise(ends), strict=True)}
         digests = {code: row["digest"] for code, row in described.items()}
-        name = named(None, sha256_of_all({code: row["sha256"] for code, row in described.items()}))
+        name = metadata_name(None, sha256_of_all({code: row["sha256"] for code, row in described.items()}))
         about = {
             "name": name,
             "starter": True,
@@ -127,8 +127,8 @@ class Starter(Entries):
 
     def _build(self, code: str, folder: Path) -> None:
         build = Build(MetadataConfig(), _sources(), Parts(folder, folder))
-        entries = merge(code, build.sources_of(code, defaultdict(Counter))).entries
-        if digest_of(entries) != self.digests[code]:
+        entries = merged_entries(code, build.sources_of(code, defaultdict(Counter))).entries
+        if strings_digest(entries) != self.digests[code]:
             raise InputError(
                 f"wordfreq gave other words of {code} than {TABLE} describes; give --metadata my-metadata after "
                 "`clip-metadata --starter --output my-metadata`"

@@ -70,14 +70,14 @@ class WordnetFile:
     language: Language
 
 
-def opened(path: str) -> OpenFile:
+def unpacked_bytes(path: str) -> OpenFile:
     """Return a context manager that opens a file for reading bytes, decompressed by its ending."""
     return fsspec.open(with_secrets(path), "rb", compression="infer")
 
 
-def lines(path: str, tally: Counter) -> Iterator[str]:
+def lines_in(path: str, tally: Counter) -> Iterator[str]:
     """Yield the lines of a file without line ends; lines that are not UTF-8 are dropped and counted in `tally`."""
-    with opened(path) as file:
+    with unpacked_bytes(path) as file:
         data = file.read()  # some MB: compressed files are slow to iterate over
     for line in data.removesuffix(b"\n").split(b"\n") if data else ():
         tally["lines"] += 1
@@ -103,7 +103,7 @@ def princeton_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Ite
     The count of words is in hexadecimal. With `names_only` yield only the first word of each synset. `tally` counts
     synsets and dropped lines.
     """
-    for line in lines(file.path, tally):
+    for line in lines_in(file.path, tally):
         if line.startswith("  "):  # the licence
             continue
         fields = line.partition("|")[0].split(" ")
@@ -121,7 +121,7 @@ def tab_head(path: str) -> dict[str, str]:
 
     The dictionary lacks fields that line 1 lacks, and is empty if line 1 does not begin with #.
     """
-    with opened(path) as file:
+    with unpacked_bytes(path) as file:
         head = file.readline().decode("utf-8-sig", "replace")
     fields = (field.strip() for field in head.removeprefix("#").split("\t"))
     return dict(zip(("name", "code", "url", "licence"), fields, strict=False)) if head.startswith("#") else {}
@@ -142,7 +142,7 @@ def tab_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[
 
     `names_only` is ignored. `tally` counts dropped lines and lemmas.
     """
-    for line in lines(file.path, tally):
+    for line in lines_in(file.path, tally):
         fields = line.split("\t")
         if line.startswith(("#", "\ufeff#")):
             continue
@@ -156,7 +156,7 @@ def tab_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[
 
 def lmf_codes(path: str) -> list[str]:
     """Return the language code of each lexicon in a WN-LMF file; InputError if there is no lexicon."""
-    with opened(path) as file:
+    with unpacked_bytes(path) as file:
         codes = _LEXICON.findall(file.read())
     if not codes:
         raise InputError(f"XML without a Lexicon; {EXPECTED}")
@@ -199,7 +199,7 @@ def _lexicons(path: str) -> Sequence[Mapping[str, Any]]:
     from wn import Error, lmf  # here, as it imports an HTTP client that nothing else needs
 
     with tempfile.NamedTemporaryFile(suffix=".xml") as plain:
-        with opened(path) as file:
+        with unpacked_bytes(path) as file:
             shutil.copyfileobj(file, plain)
         plain.flush()
         try:
@@ -316,7 +316,7 @@ def _languages(path: str, format: str) -> list[Language]:
         raise InputError(f"{path}: {error}") from error
 
 
-def refusal(lemma: str) -> str | None:
+def refusal_of_lemma(lemma: str) -> str | None:
     """Return the reason why `lemma` is not a word (placeholder or lost_letter), or None if it may be one.
 
     >>> refusal("GAP!"), refusal("sva?a"), refusal("wat is je baan?")
@@ -333,14 +333,14 @@ def kept_words(lemma: str, language: str, tally: Counter) -> list[str]:
 
     `language` is a metadata code.
     """
-    reason = refusal(lemma)
-    kept = [] if reason else words(lemma, language)
+    reason = refusal_of_lemma(lemma)
+    kept = [] if reason else words_of_lemma(lemma, language)
     if not kept:
         tally[f"dropped.{reason or 'empty'}"] += 1
     return kept
 
 
-def words(lemma: str, language: str) -> list[str]:
+def words_of_lemma(lemma: str, language: str) -> list[str]:
     """Return the cleaned words, often one, perhaps none, in a lemma of a wordnet of `language` (a metadata code).
 
     The repairs are for the Open Multilingual Wordnet, which has many contributors: remnants of wiki markup and HTML

@@ -167,7 +167,7 @@ def _counted(words: list[Words]) -> Iterator[pa.Table]:
         yield pa.table([first, second, counts[begin : begin + _ROWS]], COUNTS)
 
 
-def joined(first: pa.Array, second: pa.Array, language: Language) -> pa.Array:
+def pair_entries(first: pa.Array, second: pa.Array, language: Language) -> pa.Array:
     """Return the entry of each pair: both words with a space between, or without if the language writes no spaces.
 
     Two words of digits or of a script with spaces, such as Latin, get a space in any language. Two words in Tibetan

@@ -66,7 +66,7 @@ class Parser(argparse.ArgumentParser):
         )
         self._positionals.title, self._optionals.title = "without a flag", "flags"
         self.register("type", int, integer)
-        self.register("type", float, number)
+        self.register("type", float, written_number)
         self.register("action", None, Stored)
         hidden = argparse.SUPPRESS  # the end of --help names this flag if it shows more
         self.add_argument("--help-all", action=_HelpAll, nargs=0, dest=hidden, default=hidden, help=hidden)
@@ -287,7 +287,7 @@ def integer(text: str) -> int:
     return int(value)
 
 
-def number(text: str) -> float:
+def written_number(text: str) -> float:
     """Return the number that a person has written, perhaps in percent; ArgumentTypeError for any other text.
 
     >>> number("0.5"), number("1%"), number("1e-3"), number("-5")
@@ -326,7 +326,7 @@ def _typed(value: Any) -> str:
     return " ".join(map(str, value)) or "nothing" if isinstance(value, list) else str(value)
 
 
-def absolute(path: str) -> str:
+def absolute_path(path: str) -> str:
     """Return an absolute path, which means the same to workers in other folders; a URL is returned unchanged."""
     return path if "://" in path else os.path.abspath(path)
 

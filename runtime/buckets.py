@@ -90,7 +90,7 @@ def packed(content: pa.Buffer, bucket: int = 0, buckets: int = 0) -> Block:
     return Block(bucket, buckets, head.tobytes() + data)
 
 
-def unpack(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
+def rows_of_block(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
     """Return the rows of a block, given its bytes and the schema of the rows; ValueError if the checksum differs."""
     head = np.frombuffer(data, _HEAD, 1)[0]
     packed = pa.py_buffer(data).slice(_HEAD.itemsize)
@@ -235,7 +235,7 @@ def in_buckets(blocks: Iterable[Block], buckets: int, schema: pa.Schema, keys: K
         if block.buckets >= buckets:
             yield block
         else:
-            rows = unpack(block.data, schema)
+            rows = rows_of_block(block.data, schema)
             yield from packer.deal(rows, keys(rows))
     yield from packer.finish()
 
@@ -258,7 +258,7 @@ def by_bucket(
                 parts = 1 << (2 * size // BUCKET_BYTES).bit_length()
                 yield from by_bucket(taken, number * parts, schema, keys, is_dealt_out=True)
             else:
-                yield (unpack(data, schema) for data in taken)
+                yield (rows_of_block(data, schema) for data in taken)
 
 
 def _together(sizes: dict[int, int]) -> Iterator[tuple[list[int], int]]:

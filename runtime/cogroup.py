@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from runtime.buckets import FEWEST_ROWS, MOST_BUCKETS, Block, Keys, Packer, by_bucket, items_by_task, unpack
+from runtime.buckets import FEWEST_ROWS, MOST_BUCKETS, Block, Keys, Packer, by_bucket, items_by_task, rows_of_block
 from runtime.engine import Engine, Stage
 from runtime.tallies import TaskResult
 
@@ -82,7 +82,7 @@ class Grouping:
                 if batch.buckets >= self.tasks:
                     yield batch
                     continue
-                batch = unpack(batch.data, self.schema)
+                batch = rows_of_block(batch.data, self.schema)
             yield from packer.deal(batch, self.keys(batch))
         yield from packer.finish()
 
@@ -265,12 +265,12 @@ class Places:
 def _write_files(
     task: int, buckets: Iterator[Rows], result: TaskResult, places: Places, write: Write, more: tuple[Any, ...]
 ) -> None:
-    stream = in_order(buckets)
+    stream = rows_by_place(buckets)
     for number in places.files_of(task):
         result.merge(write(number, stream, *more))
 
 
-def in_order(buckets: Iterable[Rows]) -> RowStream:
+def rows_by_place(buckets: Iterable[Rows]) -> RowStream:
     """Return a RowStream of the rows of a task, sorted by file and row."""
     return RowStream(chain.from_iterable(map(_sorted, buckets)))
 

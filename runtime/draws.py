@@ -25,13 +25,13 @@ def draws(seed: int, purpose: str, uids: Strings, numbers: np.ndarray | None = N
     `numbers`, one integer from 0 per uid, distinguish several draws of one uid. Draw 0 equals the draw without
     `numbers`; the others are made of the uid's hash by one step of mixing.
     """
-    keys = hashes(seed, purpose, uids)
+    keys = draw_hashes(seed, purpose, uids)
     if numbers is not None:
         number_keys(keys, numbers.astype(np.uint64), keys)
     return (keys >> np.uint64(11)) * 2.0**-53
 
 
-def hashes(seed: int, purpose: str, uids: Strings) -> np.ndarray:
+def draw_hashes(seed: int, purpose: str, uids: Strings) -> np.ndarray:
     """Return a hash of each uid as uint64; the top 53 bits are the draw.
 
     InputError if a uid is null, or if the seed is no integer.

@@ -124,7 +124,7 @@ def few_files() -> str | None:
     return f"only {limit:,} files may be open at once; allow more with ulimit -n {OPEN_FILES}, and {AGAIN}"
 
 
-def nearest(spelled: str, candidates: Iterable[str], most: int = 1) -> list[str]:
+def nearest_names(spelled: str, candidates: Iterable[str], most: int = 1) -> list[str]:
     """Return up to `most` names that a misspelt one may stand for, the nearest first; [] if none is near.
 
     >>> nearest("Colum", ["row", "column"]), nearest("x", ["row", "column"])
@@ -136,7 +136,7 @@ def nearest(spelled: str, candidates: Iterable[str], most: int = 1) -> list[str]
 
 def did_you_mean(spelled: str, candidates: Iterable[str], otherwise: str = "") -> str:
     """Return a question that suggests the name nearest to a misspelt one; `otherwise` if none is near."""
-    return next((f"did you mean {name}?" for name in nearest(spelled, candidates)), otherwise)
+    return next((f"did you mean {name}?" for name in nearest_names(spelled, candidates)), otherwise)
 
 
 def quoted(text: object) -> str:
@@ -222,7 +222,7 @@ def require_integer(name: str, value: object, minimum: int, maximum: int = MOST)
     if int(value) < minimum:
         raise ParameterError(f"is {shown(value)}; it must be at least {minimum}", name)
     if int(value) > maximum:
-        raise ParameterError(f"is {short(f'{value:,}')}; it must be at most {maximum:,}", name)
+        raise ParameterError(f"is {shortened(f'{value:,}')}; it must be at most {maximum:,}", name)
 
 
 def require_seed(value: object) -> None:
@@ -248,10 +248,10 @@ def shown(value: object) -> str:
     >>> shown(20.0), shown(0.5), shown("20")
     ('20', '0.5', "'20'")
     """
-    return short(repr(value).removesuffix(".0"))
+    return shortened(repr(value).removesuffix(".0"))
 
 
-def short(text: str) -> str:
+def shortened(text: str) -> str:
     """Return a text, or the beginning of a long one, as of an array."""
     return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN // 2]}…"
 

@@ -118,7 +118,7 @@ def modules(group: str, *functions: str) -> list[Any]:
     return [hook.load(has(*functions), expected) for hook in hooks(group).values()]
 
 
-def usable(
+def usable_hooks(
     hooks: Mapping[str, Hook], fits: Callable[[Any], bool], expected: str
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the objects of hooks by name, and a sentence for each that cannot be used, by name."""

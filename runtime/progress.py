@@ -61,7 +61,7 @@ def running(folder: Path) -> Counter[str]:
     return Counter(dict(zip(_NAMES, sums.tolist(), strict=True)))
 
 
-def counted(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def advancing(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield the batches, and count their rows as progress."""
     for batch in batches:
         advance(rows=batch.num_rows)

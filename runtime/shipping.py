@@ -60,7 +60,7 @@ class Shipped:
         if self.packed is None:
             return OwnFile(self.source, self.checksum, AGAIN)
         try:
-            copy = unpacked(_archive(self.packed), cache_folder())  # which later jobs use, too
+            copy = unpacked_archive(_archive(self.packed), cache_folder())  # which later jobs use, too
         except FileNotFoundError as error:
             raise InputError(f"{self.packed} is not seen by {gethostname()}; {SHARED}") from error
         return OwnFile(copy / self.source.name, self.checksum, f"delete {copy} and {AGAIN}")
@@ -189,7 +189,7 @@ def put(artefact: Path, folder: Path) -> Path:
     return to
 
 
-def unpacked(packed: Path, cache: Path) -> Path:
+def unpacked_archive(packed: Path, cache: Path) -> Path:
     """Return the folder in `cache` with the content of the archive `packed`.
 
     The first process unpacks the archive, while others wait.

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from metadata import wordnet
 from metadata.wordnet import MODULE, PACKAGE, WordnetFile
-from runtime.arguments import Parser, absolute
+from runtime.arguments import Parser, absolute_path
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.terminal import say
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = Parser("packing", str(__doc__).split("\n", 1)[0])
     parser.add_argument("input", nargs="+", metavar="PATH", help="wordnets, as clip-metadata --wordnet takes them")
     folder = "folder of the project, made anew"
-    parser.add_argument("--output", required=True, type=absolute, metavar="DIR", help=folder)
+    parser.add_argument("--output", required=True, type=absolute_path, metavar="DIR", help=folder)
     parser.add_argument("--package-version", default="1.0", metavar="V", help="version of the package (default: 1.0)")
     args = parser.parse_args(argv)
     with command("packing"):
@@ -161,7 +161,7 @@ def _head_of_dict(file: WordnetFile) -> dict[str, str]:
     """
     if file.format != "dict":
         return {}
-    with wordnet.opened(file.path) as opened:
+    with wordnet.unpacked_bytes(file.path) as opened:
         states = b"Permission to use, copy, modify and distribute" in opened.read(4096)
     return _PRINCETON | ({"licence": "wordnet"} if states else {})
 

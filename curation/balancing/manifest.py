@@ -45,7 +45,7 @@ def keep_probability(entries: pa.Array | pa.ChunkedArray | Sequence, rates: Arra
     return np.concatenate([np.empty(0), *(_probability(ids, offsets, rates) for ids, offsets in chunks)])
 
 
-def expected_size(batch: pa.RecordBatch, rates: ArrayLike) -> np.ndarray:
+def kept_probabilities(batch: pa.RecordBatch, rates: ArrayLike) -> np.ndarray:
     """Return the probability that each image of a batch is kept, float64[image]: the mean over the image's texts.
 
     `batch` has the schema SAMPLED. With the rates of several thresholds, [id, threshold], the result is
@@ -71,7 +71,7 @@ def sample_batch(
     uids = batch.column("uid")
     chosen, probability = np.zeros(batch.num_rows, np.int64), np.zeros(batch.num_rows)
     text_draws = draws(seed, "text", uids)
-    kernels.choose(ids, text_offsets, image_offsets, rates, text_draws, chosen, probability)
+    kernels.choose_texts(ids, text_offsets, image_offsets, rates, text_draws, chosen, probability)
     kept = np.flatnonzero(draws(seed, "keep", uids) < probability)
     columns = {name: batch.column(name).take(pa.array(kept)) for name in ("uid", "url", "page_url")}
     for name in ("text", "language", "lid_score", "entries"):
@@ -198,7 +198,7 @@ def keys_of_draws(rows: pa.RecordBatch) -> np.ndarray:
     return (rows["draw"].to_numpy() * 2.0**53).astype(np.uint64) << np.uint64(11)
 
 
-def in_order(sections: Iterable[Rows], lettered: np.ndarray, schema: pa.Schema, tallies: Tallies) -> Rows:
+def rows_by_draw(sections: Iterable[Rows], lettered: np.ndarray, schema: pa.Schema, tallies: Tallies) -> Rows:
     """Yield the rows of a curated file, with this schema, sorted by draw, from its sections with the schema DRAWN.
 
     `lettered` is a mask, bool[id]: which entries have letters. Doubtful rows are tallied.
@@ -228,7 +228,7 @@ def _in_order(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _tally_expected(batch: pa.RecordBatch, rates: np.ndarray, tallies: Tallies) -> None:
-    expected = expected_size(batch, rates)
+    expected = kept_probabilities(batch, rates)
     tallies.add("images", batch.num_rows)
     tallies.add("expected", expected.sum())
     tallies.add("variance", (expected * np.maximum(1 - expected, 0)).sum())  # rounding can put a mean of ones above 1

@@ -15,11 +15,11 @@ from curation.inputs.tables.lines import DIALECTS
 from curation.report import warnings
 from curation.report.page import summary
 from curation.run.pipeline import curate
-from curation.run.preview import lines, preview
+from curation.run.preview import preview, preview_text
 from curation.run.request import PDQ_NEAR, Options
 from curation.run.results import Results
 from metadata.entries import Entries, read_lists
-from runtime.arguments import Parser, absolute, add_fields, add_flags, helps, made
+from runtime.arguments import Parser, absolute_path, add_fields, add_flags, helps, made
 from runtime.console import FAILED, command
 from runtime.engine import engine_for
 from runtime.packages import modules
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             request = called(args)
             del request["engine"]
             foreseen = preview(**request)
-            say(lines(foreseen), numbers=foreseen.numbers())
+            say(preview_text(foreseen), numbers=foreseen.numbers())
             return
         results = run(args)
         why = None if args.allow_empty else warnings.nothing_kept(results.facts)
@@ -128,7 +128,7 @@ def _add_main(parser: Parser) -> None:
     add_flags(entries, helps(__package__, "metadata"))
     add_flags(entries, helps(__package__, "entries"), nargs="+")
     add_fields(parser, TableOptions, helps(__package__, "columns"))
-    add_flags(parser, helps(__package__, "output"), required=True, type=absolute)
+    add_flags(parser, helps(__package__, "output"), required=True, type=absolute_path)
     add_flags(parser, helps(__package__, "switches"), action="store_true")
     add_fields(parser.add_mutually_exclusive_group(), CurationConfig, helps(__package__, "size"))
     add_exclude(parser, default=[])

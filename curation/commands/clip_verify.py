@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from curation.run.verify import verify
-from runtime.arguments import Parser, absolute, add_flags, helps
+from runtime.arguments import Parser, absolute_path, add_flags, helps
 from runtime.console import command
 from runtime.terminal import say
 
@@ -21,5 +21,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Parse the command line of clip-verify; return the values."""
     parser = Parser.of(NAME, __package__)
-    add_flags(parser, helps(__package__, "verified"), type=absolute)
+    add_flags(parser, helps(__package__, "verified"), type=absolute_path)
     return parser.parse_args(argv)

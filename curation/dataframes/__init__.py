@@ -120,7 +120,7 @@ def match(
         blocks = map_batches(
             rows, lambda batches: partitions.match_pairs(batches, plan), partitions.BLOCKS
         ).repartition("bucket")
-        images = map_batches(blocks, lambda batches: partitions.group(batches, config.max_texts), MATCHED)
+        images = map_batches(blocks, lambda batches: partitions.grouped_images(batches, config.max_texts), MATCHED)
     return images.withMetadata("candidates", {DIGEST: entries.digest})
 
 
@@ -200,7 +200,7 @@ def sample(matched: DataFrame, balance: Balance, seed: int | None = None, artefa
     rates = save_array(scratch_of_process() / f"rates-{uuid4().hex}.npy", balance.rates)
     shipped = sender(matched.sparkSession, artefacts, scratch_of_process())(rates)
     return map_batches(
-        matched.select(*SAMPLED.names), lambda batches: partitions.sample(batches, shipped, seed), CURATED
+        matched.select(*SAMPLED.names), lambda batches: partitions.sampled_pairs(batches, shipped, seed), CURATED
     )
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from curation.balancing.manifest import sample_batch
-from curation.images.grouping import combine, images_of, key_of, keyed, pack_pairs, runs, tally_copies
-from curation.images.grouping import group as group_images
+from curation.images.grouping import combine, group_images, images_of, key_of, keyed, pack_pairs, runs, tally_copies
 from curation.inputs.tables.parquet_tables import from_batch
 from curation.run import warm
 from curation.run.tasks import MatchPlan
@@ -53,7 +52,7 @@ def match_unique(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
         yield group_images(matching.match(run), tallied, unique=True)
 
 
-def group(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
+def grouped_images(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
     """Group pairs, packed as rows with the schema BLOCKS, by image; yield the images with a match.
 
     The partition must have all blocks of its buckets.
@@ -112,7 +111,7 @@ def row_groups(saved: Path) -> int:
         return file.num_row_groups
 
 
-def sample(batches: Batches, rates: Shipped, seed: int) -> Iterator[pa.RecordBatch]:
+def sampled_pairs(batches: Batches, rates: Shipped, seed: int) -> Iterator[pa.RecordBatch]:
     """Yield the kept pairs, with the schema CURATED, of batches with the schema SAMPLED."""
     _prepare()
     opened = rates.array()

@@ -24,7 +24,7 @@ from publicsuffixlist import PublicSuffixList
 
 from curation.column_names import RECOGNISED
 from curation.inputs.candidates import HTTP_URL
-from curation.inputs.tables.parquet_tables import is_table, opened, table_batches, text_lines
+from curation.inputs.tables.parquet_tables import is_table_file, opened_table, table_batches, text_lines
 from curation.kernels.exclusion import LISTED, UNUSUAL, find_hosts, find_keys, hash_names
 from runtime.arrow import string_array, string_buffers, uid_numbers
 from runtime.errors import InputError, quoted, quoted_names
@@ -288,24 +288,24 @@ _NO_HASH = (
 _KIND_OF_HASHES = {name: name for name in HASHES}
 
 
-def read_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
+def listed_values(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
     """Yield pairs (kind, values), many values at a time, from a list; InputError if it is unreadable or a line is bad.
 
     `path` may be prefixed by a kind of hash and `=`; `what` is what errors call the file.
     """
     only, path = _kind_and_path(path)
-    with opened(path, what) as file:
-        yield from (_read_table if is_table(path) else _read_text)(file, path, only)
+    with opened_table(path, what) as file:
+        yield from (_read_table if is_table_file(path) else _read_text)(file, path, only)
 
 
 def read_whole_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
-    """Yield what `read_list` yields; InputError for a list with neither values nor comments, as it may be cut off."""
+    """Yield what `listed_values` yields; InputError for a list without values and comments, as it may be cut off."""
     number = 0
-    for kind, values in read_list(path, what):
+    for kind, values in listed_values(path, what):
         number += len(values)
         yield kind, values
     if not number:
-        with opened(_kind_and_path(path)[1], what) as file:
+        with opened_table(_kind_and_path(path)[1], what) as file:
             if not file.read(_HEAD).strip("\ufeff".encode() + whitespace.encode()):
                 raise InputError(
                     f"{what} {path} is empty; leave it out, or let a list that is to name nothing say so in a "

@@ -66,7 +66,7 @@ def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Pa
 
     `batches` have the schema CANDIDATES.
     """
-    images = (group(matching.match(run), result, unique=True) for run in _keyed_runs(batches, result))
+    images = (group_images(matching.match(run), result, unique=True) for run in _keyed_runs(batches, result))
     result.add("matched", add_file(result, path, MATCHED, MATCHED_ROW_GROUP, images))
 
 
@@ -91,7 +91,7 @@ class ImageGrouping:
 def images_of(buckets: Iterable[Rows], max_texts: int, result: TaskResult) -> Rows:
     """Yield the matched images of pairs, bucket by bucket."""
     for pairs in buckets:
-        yield group(_combined(pairs, max_texts, result), result)
+        yield group_images(_combined(pairs, max_texts, result), result)
 
 
 def tally_copies(buckets: Iterable[Rows], max_texts: int, result: TaskResult) -> None:
@@ -237,7 +237,7 @@ def combine(rows: pa.RecordBatch, max_texts: int, result: TaskResult) -> pa.Reco
     return pa.RecordBatch.from_arrays([columns[name] for name in rows.schema.names], schema=rows.schema)
 
 
-def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.RecordBatch:
+def group_images(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.RecordBatch:
     """Return the images of combined pairs that have a text with a match, with those texts only.
 
     `rows` have the schema PAIRS, the result MATCHED. `unique`: each row is an image of its own.

@@ -45,7 +45,7 @@ KIND = "text"  # of a text whose kind the table does not state
 Row = tuple[str | int | None, ...]
 
 
-def unescape(value: str) -> str:
+def attribute_value(value: str) -> str:
     """Return the value of an attribute with its character references resolved, as the HTML standard reads them.
 
     `html.unescape` is for text: it takes the `&copy` of `?a=1&copy=2` for a sign.
@@ -139,7 +139,7 @@ def candidates(columns: dict[str, pa.Array]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=CANDIDATES)
 
 
-def from_rows(fields: Iterable[str], rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+def candidates_in_rows(fields: Iterable[str], rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
     """Yield the candidates in rows of a table with the columns `fields`; count the other rows in `tally`."""
     names = list(fields)
     for columns in columns_of(rows, tally):

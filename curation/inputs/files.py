@@ -31,7 +31,7 @@ from runtime.arrow import gather
 from runtime.buckets import BUCKET_ROWS, MOST_BUCKETS, buckets_for
 from runtime.draws import draws
 from runtime.errors import InputError
-from runtime.packages import hooks, usable
+from runtime.packages import hooks, usable_hooks
 from runtime.redaction import hidden
 from runtime.storage import listing
 from runtime.storage.listing import ListedFile, Version
@@ -97,7 +97,7 @@ OWN = (
     Format("wat", (".wat.gz",), _of_crawl(wat.read), pair_bytes=500, seconds_a_gb=13, typical_bytes=200 << 20),
     Format("warc", (".warc.gz",), _of_crawl(warc.read), pair_bytes=2000, seconds_a_gb=23, typical_bytes=1 << 30),
     Format("parquet", (".parquet",), parquet.read, parquet.check, reading=AS_ASKED, checking=AS_ASKED, is_split=True),
-    Format("json", (".jsonl", ".ndjson", ".json"), text.read_json, text.check_json, is_packed=True),
+    Format("json", (".jsonl", ".ndjson", ".json"), text.json_candidates, text.check_json, is_packed=True),
     Format("csv", (".csv", ".tsv"), text.read_delimited, text.check_delimited, is_packed=True),
 )
 
@@ -111,7 +111,7 @@ def formats() -> dict[str, Format]:
 def _formats() -> tuple[dict[str, Format], dict[str, str]]:
     """Return all formats by name, and a sentence for each format of another package that cannot be used."""
     built_in = {format.name: format for format in OWN}
-    of_packages, faults = usable(hooks(GROUP, built_in), lambda format: isinstance(format, Format), "a Format")
+    of_packages, faults = usable_hooks(hooks(GROUP, built_in), lambda format: isinstance(format, Format), "a Format")
     return of_packages | built_in, faults
 
 
@@ -125,7 +125,7 @@ def format_of(path: str) -> Format | None:
     return next((format for format in formats().values() if name.endswith(_endings(format))), None)
 
 
-def expected() -> str:
+def expected_extensions() -> str:
     """Return the phrase of error messages that lists the extensions of all formats.
 
     >>> expected()
@@ -178,7 +178,7 @@ def find(
 
 def _tried(file: Input, options: TableOptions) -> list[Input] | InputError:
     try:
-        return checked(file, options)
+        return checked_parts(file, options)
     except InputError as error:
         return error
 
@@ -230,7 +230,7 @@ def read(
 
     InputError if the file has changed since it was found; OSError if the file cannot be read.
     """
-    file, format = listed(source), formats()[source.format]
+    file, format = listed_file(source), formats()[source.format]
     pieces, tally = range(*source.row_groups) if source.row_groups else None, Counter() if tally is None else tally
     options = replace(options or TableOptions(), dialect=source.dialect)
     try:
@@ -243,7 +243,7 @@ def read(
     tally["retries"] += file.retries
 
 
-def listed(file: Input) -> ListedFile:
+def listed_file(file: Input) -> ListedFile:
     """Return an input as a ListedFile, which is refused once the file has changed; OSError if it cannot be used."""
     try:
         return ListedFile(file.path, Version(file.file_size, file.modified, file.etag))
@@ -292,7 +292,7 @@ def _readable(path: str, contents: listing.ListedFiles) -> list[Input]:
     formats = [format_of(file) for file in contents.paths]
     if not any(formats):
         what = "has an unknown ending" if contents.is_file else "holds no file that can be read"
-        raise InputError(f"{path} {what}; {expected()}")
+        raise InputError(f"{path} {what}; {expected_extensions()}")
     readable = zip(contents.files, formats, strict=True)
     return [_input(file, format, version) for (file, version), format in readable if format]
 
@@ -311,15 +311,15 @@ def _input(path: str, format: Format, version: Version) -> Input:
     )
 
 
-def checked(file: Input, options: TableOptions) -> list[Input]:
+def checked_parts(file: Input, options: TableOptions) -> list[Input]:
     """Return `file`, or its parts if it is big, after a check of its columns; InputError if it cannot be read."""
     format = formats()[file.format]
     if format.check is None:
         return [file]
     try:
-        with listed(file).open(format.checking) as opened:
+        with listed_file(file).open(format.checking) as opened:
             if format.is_packed and signature_of(opened) is PARQUET:
-                return checked(replace(file, format="parquet"), options)
+                return checked_parts(replace(file, format="parquet"), options)
             seen = format.glance(opened, file.path, options)
     except InputError:
         raise
@@ -385,7 +385,7 @@ def _group_sample(files: list[Input], options: TableOptions) -> InputSample:
 
 def _look(source: Input, options: TableOptions) -> tuple[Glance, pa.Table, Counter[str], float]:
     """Return an input's Glance, its first pairs as CANDIDATES, its tallies, and the estimated number of its pairs."""
-    format, file = formats()[source.format], listed(source)
+    format, file = formats()[source.format], listed_file(source)
     with file.open(format.checking) as opened:
         glance = format.glance(opened, source.path, options)
     batches: list[pa.RecordBatch] = []

@@ -62,7 +62,7 @@ def damage(read: TaskResult) -> dict[str, tuple[int, int]]:
     return dict(sorted(damage_by_path.items(), key=lambda item: (-item[1][0], item[0])))
 
 
-def require_sound(read: TaskResult, config: CurationConfig) -> TaskResult:
+def within_limits(read: TaskResult, config: CurationConfig) -> TaskResult:
     """Return the result of reading; InputError if damage or shared uids exceed the limits of `config`."""
     records = read["records"] + read["dropped.corrupt_gzip"]  # records of a broken gzip member were never counted
     _require("files", BAD_FILES, read["files"], read, config.max_bad_files)

@@ -72,7 +72,7 @@ class ImageTable:
         names = [*map(str, paths)]
         name = ", ".join(map(hidden, names))
         files = tuple(file for path in names for file in files_in(path, expected))
-        with opened(*files[0]) as file:
+        with opened_parquet(*files[0]) as file:
             schema = file.schema
         candidates = ((kind, recognised(kind, schema.names, files[0][0])) for kind in IDENTITIES)
         column_by_kind = {kind: column for kind, column in candidates if column is not None}
@@ -90,7 +90,7 @@ class ImageTable:
         """Yield the rows of a file that name an image: KEY and the given columns, in the types of `self.columns`."""
         schema = self.row_schema(columns)
         wanted = list(dict.fromkeys([self.identity, *columns]))
-        with opened(*file) as table:
+        with opened_parquet(*file) as table:
             missing = sorted({*wanted} - {*table.schema.names})
             if missing:
                 raise InputError(f"{file[0]} has no column {missing[0]}, which {self.files[0][0]} has")
@@ -121,7 +121,7 @@ class ImageTable:
 
 
 @contextmanager
-def opened(path: str, version: Version) -> Iterator[BoundedParquet]:
+def opened_parquet(path: str, version: Version) -> Iterator[BoundedParquet]:
     """Open a user's Parquet file; InputError if it cannot be read, or if this project wrote it and it is damaged."""
     try:
         with _content(path, version) as file:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from runtime.arrow import exact_numbers
 from runtime.errors import InputError
-from runtime.storage.arrays import mapped, open_arrow
+from runtime.storage.arrays import mapped_batch, open_arrow
 from runtime.storage.own_files import OwnFile, checksum_of, read_json, whole, write_json
 from runtime.storage.parquet import MOST_PARTS, batches, in_parts
 
@@ -66,7 +66,7 @@ class MappedRows:
 
     def find(self, uids: pa.Array) -> np.ndarray:
         """Return the index of the row of each image; -1 for an image without a row."""
-        return rows_of(self.rows, exact_numbers(uids))
+        return rows_at(self.rows, exact_numbers(uids))
 
     def of(self, uids: pa.Array, names: Sequence[str] = ()) -> pa.RecordBatch:
         """Return the columns `names` (default: all values) for each image; null if the value is unknown."""
@@ -98,7 +98,7 @@ def save_rows_of(
     for file in images:
         for batch in batches(file, columns=["uid"]):
             number += batch.num_rows
-            without += int((rows_of(rows, exact_numbers(batch["uid"])) < 0).sum())
+            without += int((rows_at(rows, exact_numbers(batch["uid"])) < 0).sum())
     if without == number:
         raise InputError(f"none of the {rows.num_rows:,} {what} is of an image of {images[0].path.parents[1]}")
     save_rows(path, rows)
@@ -128,10 +128,10 @@ def sorted_rows(
     The rows are divided into `parts` parts, at most MOST_PARTS, which `once` sorts one after the other.
     """
     parted = in_parts(rows, schema, min(MOST_PARTS, max(1, parts)), Path(work, "parts"))
-    return mapped(map(once, parted), to, Path(work))
+    return mapped_batch(map(once, parted), to, Path(work))
 
 
-def rows_of(rows: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:
+def rows_at(rows: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:
     """Return the index of the row with each key, or -1 without one; `rows` must be sorted by HALVES.
 
     `keys` are int64[key, 2], as `exact_numbers` returns them.
@@ -149,7 +149,7 @@ def rows_of(rows: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:
     return indices
 
 
-def in_order(rows: pa.Table, *first: np.ndarray) -> tuple[pa.RecordBatch, np.ndarray]:
+def rows_by_key(rows: pa.Table, *first: np.ndarray) -> tuple[pa.RecordBatch, np.ndarray]:
     """Return rows sorted by key, and a mask, bool[row]: whether the row has the same key as the row before.
 
     Rows with the same key are sorted by the arrays `first`; without these, they keep their order.

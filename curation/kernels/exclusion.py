@@ -32,7 +32,7 @@ def place_among(keys, low, high, first, second):
 
 
 @inline
-def place_of(keys, starts, shift, first, second):
+def key_index(keys, starts, shift, first, second):
     """Return the index of the key (first, second), or -1.
 
     Keys whose leading `64 - shift` bits are b are keys[starts[b]:starts[b + 1]].
@@ -45,7 +45,7 @@ def place_of(keys, starts, shift, first, second):
 def find_keys(keys, starts, shift, queries, out):
     """Set out[row] to the index of queries[row, 0:2] in keys[:, 0:2], all uint64; -1 if it is not there."""
     for row in range(len(out)):
-        out[row] = place_of(keys, starts, shift, queries[row, 0], queries[row, 1])
+        out[row] = key_index(keys, starts, shift, queries[row, 0], queries[row, 1])
 
 
 @inline
@@ -109,7 +109,7 @@ def find_hosts(data, offsets, keys, starts, shift, out):
                 break
             first, second = hashed_with(first, second, byte)
             if i == begin or data[i - 1] == _DOT:
-                if place_of(keys, starts, shift, first, second) >= 0:
+                if key_index(keys, starts, shift, first, second) >= 0:
                     state = LISTED
                     break
         out[row] = state

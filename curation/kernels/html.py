@@ -19,7 +19,7 @@ from curation.kernels.markup import (
     is_space,
     is_without,
     lower,
-    number_of,
+    name_index,
     read_value,
     table_of,
 )
@@ -161,7 +161,7 @@ def find_elements(data, end, frames, opened, elements):
             i = after_other(data, i, end, depth > 0 and frames[depth - 1] != TEMPLATE)
             continue
         stop = after_name(data, begin, end)
-        tag = number_of(data, begin, stop, TAG_NAMES)
+        tag = name_index(data, begin, stop, TAG_NAMES)
         is_wanted = tag >= 0 and not is_end and (WANTED_KINDS[tag] >= 0 or tag == FONT)
         i, closes = read_attributes(data, stop, end, elements, count if is_wanted else NO_ELEMENT)
         if i < 0 or tag < 0:
@@ -169,14 +169,14 @@ def find_elements(data, end, frames, opened, elements):
         if is_end:
             depth, templates = after_end(frames, depth, tag, templates)
             waiting = NO_ELEMENT if tag == NOSCRIPT else waiting
-            if (tag == A or IS_CONTAINER[tag]) and templates == 0 and not is_foreign(frames, depth):
+            if (tag == A or IS_CONTAINER[tag]) and templates == 0 and not in_foreign_content(frames, depth):
                 link = -1 if tag == A else link
                 containers = containers if tag == A else after_container(opened, containers, tag)
             if tag == PICTURE:
                 in_picture = False
                 after_image = i if is_blank(data, after_image, begin - 2) else -1
             continue
-        if is_foreign(frames, depth):
+        if in_foreign_content(frames, depth):
             if not IS_BREAKOUT[tag] and not (tag == FONT and is_styled(elements[count])):
                 depth = depth if closes else in_foreign(frames, depth, tag)
                 continue
@@ -305,7 +305,7 @@ def bits_of_words(data, begin, end):
         byte = byte_at(data, i) if i < end else _SPACE
         is_letter = ord("a") <= byte | 32 <= ord("z") or byte >= 0x80
         if not is_letter or (was_small and byte < ord("a")):
-            number = number_of(data, begin, i, PLACE_NAMES) if begin < i else -1
+            number = name_index(data, begin, i, PLACE_NAMES) if begin < i else -1
             bits |= PLACE_BITS[number] if number >= 0 else 0
             begin = i if is_letter else i + 1
         was_small = is_letter and byte >= ord("a")
@@ -354,7 +354,7 @@ def is_kept(element, kind):
 
 
 @lean
-def is_foreign(frames, depth):
+def in_foreign_content(frames, depth):
     """Return whether the innermost of frames[:depth] is SVG or MathML."""
     return depth > 0 and (frames[depth - 1] == SVG or frames[depth - 1] == MATH)
 
@@ -362,7 +362,7 @@ def is_foreign(frames, depth):
 @lean
 def html_depth(frames, depth):
     """Return how many of frames[:depth] are left when the innermost ones that are SVG or MathML are closed."""
-    while is_foreign(frames, depth):
+    while in_foreign_content(frames, depth):
         depth -= 1
     return depth
 
@@ -385,11 +385,11 @@ def after_end(frames, depth, tag, templates):
         while frames[depth - 1] != TEMPLATE:
             depth -= 1
         return depth - 1, templates - 1
-    if is_foreign(frames, depth) and (tag == P or tag == BR):
+    if in_foreign_content(frames, depth) and (tag == P or tag == BR):
         return html_depth(frames, depth), templates
     if tag == top:
         return depth - 1, templates
-    if depth > 1 and top != TEMPLATE and is_foreign(frames, depth - 1) and tag == frames[depth - 2]:
+    if depth > 1 and top != TEMPLATE and in_foreign_content(frames, depth - 1) and tag == frames[depth - 2]:
         return depth - 2, templates  # </svg> where a <title> in it is open
     return depth, templates
 
@@ -415,19 +415,19 @@ def read_attributes(data, i, end, elements, row):
         i += 1  # a name may begin with =
         while i < end and not ends_name(byte_at(data, i)) and byte_at(data, i) != _EQUALS:
             i += 1
-        attribute = number_of(data, begin, i, ATTRIBUTE_NAMES) if row >= 0 else -1
+        attribute = name_index(data, begin, i, ATTRIBUTE_NAMES) if row >= 0 else -1
         i, value, stop = read_value(data, i, end)
         if i < 0:
             return -1, False
         if attribute >= 0 and elements[row, ATTRIBUTE_COLUMNS[attribute]] < 0:
             elements[row, ATTRIBUTE_COLUMNS[attribute]] = value
             elements[row, ATTRIBUTE_COLUMNS[attribute] + 1] = stop
-        elif attribute < 0 <= row and elements[row, OTHER_SRC] < 0 and is_picture(data, value, stop):
+        elif attribute < 0 <= row and elements[row, OTHER_SRC] < 0 and is_picture_address(data, value, stop):
             elements[row, OTHER_SRC], elements[row, OTHER_SRC + 1] = begin, stop
 
 
 @lean
-def is_picture(data, i, end):
+def is_picture_address(data, i, end):
     """Return whether data[i:end] looks like the address of a picture: a path with its ending, then at most a query."""
     slash, dot = False, np.int64(-1)
     while i < end and byte_at(data, i) != _QUESTION:

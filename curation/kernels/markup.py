@@ -53,7 +53,7 @@ def lower(byte):
 
 
 @lean
-def number_of(data, begin, end, names):
+def name_index(data, begin, end, names):
     """Return the index in `names` of the name data[begin:end], in any case, or -1."""
     if end - begin > _LONGEST:
         return -1

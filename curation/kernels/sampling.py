@@ -39,7 +39,7 @@ def expected_size(ids, text_offsets, image_offsets, rates, out):
 
 
 @kernel
-def choose(ids, text_offsets, image_offsets, rates, text_draws, chosen, out):
+def choose_texts(ids, text_offsets, image_offsets, rates, text_draws, chosen, out):
     """Choose a text of each image: set chosen[image] to its index, and out[image] to the probability that it is kept.
 
     `text_draws`, below 1, pick the texts. Both arrays must be zeros, and stay zero for an image without texts.

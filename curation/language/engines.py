@@ -30,7 +30,7 @@ from curation.kernels.fasttext.language_id import AT_ONCE, most_rows
 from curation.kernels.fasttext.losses import DAMAGED, spread_products
 from curation.kernels.fasttext.ngrams import AHEAD, LONGEST, MOST_IDS, Model, NgramSums, add_end, learn_dictionary
 from curation.kernels.fasttext.rows import LANES
-from curation.language.fasttext_file import ModelArrays, ModelFile, read_arrays, read_output, read_words, waiting
+from curation.language.fasttext_file import ModelArrays, ModelFile, model_words, read_arrays, read_output, waiting
 from metadata.languages import OTHER, is_label, of_label
 from runtime.arrow import string_array, string_buffers
 from runtime.errors import InputError
@@ -78,7 +78,8 @@ class LanguageModel:
         means = np.empty((len(texts), LANES), np.float32)
         _, scores = self._predict(texts, means)
         with self._lock:
-            language_id.spread(self._model, means, scores, self._waiting, _columns(self._labels, columns), out)
+            columns_of_labels = _columns(self._labels, columns)
+            language_id.add_probabilities(self._model, means, scores, self._waiting, columns_of_labels, out)
 
     def _predict(self, texts: pa.Array, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         strings, longest, labels, scores = _prepared(texts)
@@ -102,7 +103,7 @@ class AnyModel:
     @classmethod
     def of(cls, model: ModelFile) -> AnyModel | None:
         """Return the model of a file; None where only fastText itself can read it."""
-        words, output = read_words(model), read_output(model)
+        words, output = model_words(model), read_output(model)
         if words is None or output is None:
             return None
         model.load()

@@ -29,9 +29,9 @@ from curation.kernels.fasttext.ngrams import (
     LONGEST,
     TAIL,
     DictionaryWords,
-    find_entries,
+    entry_number,
+    fill_entries,
     index_entries,
-    number_of,
 )
 from curation.kernels.fasttext.rows import BLOCK, CENTROIDS, LANES, VectorRows
 from runtime.errors import InputError
@@ -152,7 +152,7 @@ class ModelFile:
         return np.frombuffer(self.content, np.uint8)
 
 
-def decoded(rows: VectorRows) -> tuple[np.ndarray, np.ndarray]:
+def float_rows(rows: VectorRows) -> tuple[np.ndarray, np.ndarray]:
     """Return all rows of a matrix, float32[row, width], and a factor for each row; no factors if rows have no norms."""
     if not rows.parts:
         return rows.content.view("<f4").reshape(rows.rows, rows.width).astype(np.float32), rows.norms
@@ -196,7 +196,7 @@ class _Cursor:
         if TAIL * count > len(self.bytes) - self.position:
             raise _Damage
         bounds = np.empty(count + 1, np.int64)
-        if not find_entries(self.bytes, self.position, bounds):
+        if not fill_entries(self.bytes, self.position, bounds):
             raise _Damage
         self.position = int(bounds[-1])
         return bounds
@@ -292,10 +292,10 @@ def read_arrays(model: ModelFile) -> ModelArrays | None:
     if inputs.rows != len(words) + len(buckets) or inputs.rows > _MOST_ROWS or len(np.unique(ranks)) < len(ranks):
         return None
     rows, weights = _aligned(inputs.rows), _aligned(2 * len(labels) - 1)
-    numbers, norms = decoded(inputs)
+    numbers, norms = float_rows(inputs)
     with np.errstate(over="ignore", invalid="ignore"):  # of a damaged file, which fastText is left to refuse
         rows[:] = norms[:, None] * numbers
-    weights[: len(labels)], weights[len(labels) :] = 0, decoded(model.outputs)[0][:-1]
+    weights[: len(labels)], weights[len(labels) :] = 0, float_rows(model.outputs)[0][:-1]
     if not ((np.abs(rows) < _LARGEST).all() and (np.abs(weights) < _LARGEST).all()):
         return None
     rows[len(words) :] = rows[len(words) :][ranks]
@@ -366,7 +366,7 @@ def _huffman_tree(counts: list[int]) -> np.ndarray:
     return children
 
 
-def read_words(model: ModelFile) -> DictionaryWords | None:
+def model_words(model: ModelFile) -> DictionaryWords | None:
     """Return the dictionary and buckets of a model; None where only fastText itself can read them."""
     header, dictionary = model.header, model.dictionary
     count, pruned, order = dictionary.words, dictionary.kept >= 0, np.argsort(dictionary.buckets)
@@ -378,7 +378,7 @@ def read_words(model: ModelFile) -> DictionaryWords | None:
     kept, before = _bitmap(buckets, header.buckets if pruned else 0, 0)
     slots = np.full(1 << (2 * len(dictionary.entries)).bit_length(), -1, np.int32)
     index_entries(model.bytes, dictionary.entries, slots)
-    end, end_hash = number_of(model.bytes, dictionary.entries, slots, np.frombuffer(_END, np.uint8))
+    end, end_hash = entry_number(model.bytes, dictionary.entries, slots, np.frombuffer(_END, np.uint8))
     words = model.bytes, dictionary.entries, slots, count, end if end < count else -1, end_hash
     ngrams = max(header.buckets, 1), header.shortest_ngram, header.longest_ngram, header.word_ngrams
     return DictionaryWords(*words, *ngrams, pruned, kept, before, dictionary.ranks[order])
@@ -386,7 +386,7 @@ def read_words(model: ModelFile) -> DictionaryWords | None:
 
 def read_output(model: ModelFile) -> OutputMatrix | None:
     """Return the arrays that map a text's vector to its label; None where only fastText itself can find the label."""
-    weights, scales = decoded(model.outputs)
+    weights, scales = float_rows(model.outputs)
     labels, loss = len(weights), model.header.loss
     tree = _tree(model) if loss == TREE else Tree(np.empty((0, 2), np.int64), 0, waiting(0))
     if tree is None or not 2 <= labels <= _MOST_LABELS:

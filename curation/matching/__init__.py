@@ -29,7 +29,7 @@ from curation.config import CurationConfig
 from curation.inputs.candidates import coded
 from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, Stated, judge, weighed
-from curation.matching.matcher import VERSION, Matcher, require_entries
+from curation.matching.matcher import VERSION, Matcher, valid_entries
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, LABELS, PAIRS
 from metadata.entries import Entries, EntriesOnDisk
 from metadata.languages import OTHER
@@ -38,7 +38,7 @@ from runtime.arrow import list_array, parts, require, string_array
 from runtime.errors import AGAIN, InputError, typed
 from runtime.kernel_caches import cache_folder
 from runtime.progress import advance
-from runtime.storage.machine_cache import opened, sound
+from runtime.storage.machine_cache import opened_folder, sound
 from runtime.storage.own_files import read_json, write_json
 from runtime.storage.paths import room
 from runtime.tallies import TaskResult
@@ -111,7 +111,7 @@ def matchers_of(entries: Entries, rules: Rules, complete: bool = True) -> Path:
     versions = f"{VERSION}-{unicodedata.unidata_version}-{regex.__version__}"  # versions of the character classes
     folder = cache_folder() / f"matchers-{entries.digest}-{rules}-{versions}"
     languages = [] if entries.on_demand else [*entries.languages]
-    saved = opened(folder, lambda matchers: save_matchers(entries, rules, matchers, languages), _index)
+    saved = opened_folder(folder, lambda matchers: save_matchers(entries, rules, matchers, languages), _index)
     if complete:
         for code, record in saved.items():
             _sound_matcher(folder / code, record["digest"], lambda: entries, rules)
@@ -202,9 +202,9 @@ class AhoCorasick:
     @classmethod
     def build(cls, entries: Iterable[str] | pa.Array, rules: Rules = "unicode") -> AhoCorasick:
         """Return the automaton for a sequence or an Arrow array of strings; InputError for an empty or null entry."""
-        read_entry, read_text = (joined, joined) if rules == "unicode" else (meta_entry, meta_text)
+        read_entry, read_text = (delimited, delimited) if rules == "unicode" else (meta_entry, meta_text)
         ids = defaultdict(list)
-        for position, entry in enumerate(require_entries(entries).to_pylist()):
+        for position, entry in enumerate(valid_entries(entries).to_pylist()):
             ids[read_entry(entry)].append(position)
         ids.pop(_BETWEEN, None)  # entries without a symbol
         if not ids:
@@ -233,7 +233,7 @@ class AhoCorasick:
         return sorted({id for _, ids in self.automaton.iter(self.read(text)) for id in ids})
 
 
-def joined(text: str) -> str:
+def delimited(text: str) -> str:
     r"""Return the symbols of a text or an entry with a control character around each.
 
     >>> joined("a dog")

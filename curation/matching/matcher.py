@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.kernels.trie import tables
-from curation.kernels.trie.finding import look_up, merge, step, walk
+from curation.kernels.trie.finding import first_steps, look_up, merge_lists, walk
 from curation.kernels.trie.symbols import read_characters, read_symbols, read_words, unnormalised
 from curation.kernels.trie.tables import NUMBER, Trie, put_edges, put_words
-from metadata.entries import digest_of
+from metadata.entries import strings_digest
 from metadata.rules import CharacterTable, Rules, character_table, meta_can_match, meta_entry, normalise
 from runtime.arrow import list_array, string_array, string_buffers
 from runtime.errors import InputError, typed
@@ -47,7 +47,7 @@ class Matcher:
     @classmethod
     def build(cls, entries: Iterable[str] | pa.Array, rules: Rules = "unicode") -> Matcher:
         """Return the matcher for a sequence or an Arrow array of strings; InputError for an empty or null entry."""
-        entries = require_entries(entries)
+        entries = valid_entries(entries)
         table = character_table() if rules == "unicode" else None
         groups = _by_reader(entries, table)
         tries = [
@@ -56,7 +56,7 @@ class Matcher:
         ]
         if rules == "meta":
             tries[1] = tries[1]._replace(borders=_borders(groups[1][0]))
-        return cls(rules, digest_of(entries), len(entries), tuple(tries), table)
+        return cls(rules, strings_digest(entries), len(entries), tuple(tries), table)
 
     def find(self, texts: Iterable[str | None] | pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
         """Return the ids of the entries that each text contains, ascending and distinct, as list<int32>.
@@ -134,7 +134,7 @@ def _search(trie: Trie, reader: Reader, offsets: np.ndarray, data: np.ndarray) -
             space = np.empty((3 + LEVELS, 2 * read.size + LEVELS), np.int64)
         codes, places, buckets, nodes = *space[:3], space[3:]
         look_up(data, read.lows, read.highs, read.begins, read.size, trie, codes)
-        nodes = nodes[: step(codes, read.size, trie, places, buckets, nodes)]
+        nodes = nodes[: first_steps(codes, read.size, trie, places, buckets, nodes)]
         ends, text = out[read.first : read.last + 1], 0
         while (text := walk(codes, nodes, read.bounds, text, trie, stamps, read.first + 1, ids, ends)) < len(ends) - 1:
             ids = np.concatenate([ids, np.empty_like(ids)])
@@ -149,7 +149,7 @@ def _merged(results: list[tuple[np.ndarray, np.ndarray]], texts: int) -> tuple[n
         return results[0]
     (offsets, ids), (other_offsets, other_ids) = results
     out_offsets, out = np.empty_like(offsets), np.empty(len(ids) + len(other_ids), np.int32)
-    merge(offsets, ids, other_offsets, other_ids, out_offsets, out)
+    merge_lists(offsets, ids, other_offsets, other_ids, out_offsets, out)
     return out_offsets, out
 
 
@@ -250,7 +250,7 @@ def _space(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
 
 
-def require_entries(entries: Iterable[str] | pa.Array) -> pa.Array:
+def valid_entries(entries: Iterable[str] | pa.Array) -> pa.Array:
     """Return the entries as an Arrow array; InputError if an entry is null or empty."""
     entries = string_array(entries, "entries")
     if entries.null_count:

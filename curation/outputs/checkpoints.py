@@ -150,12 +150,12 @@ class Ledger:
     @classmethod
     def of(cls, stamps: Stamps, inputs: Sequence[Input]) -> Ledger:
         """Return the ledger of these stamps for a run of `inputs`; stamps that cover other inputs are left out."""
-        wanted = {identity(asdict(source)): source for source in inputs}
+        wanted = {input_identity(asdict(source)): source for source in inputs}
         done: dict[Path, Done] = {}
         covered: set[str] = set()
         sums = TaskResult()
         for path, stamp in stamps.read():
-            ids = {identity(source) for source in stamp.inputs}
+            ids = {input_identity(source) for source in stamp.inputs}
             # Two stamps share an input if a run broke off and one of its tasks ended nevertheless.
             if ids <= wanted.keys() and ids.isdisjoint(covered):
                 done[path] = Done([*stamp.files], int(stamp.result["rows"]))
@@ -212,7 +212,7 @@ def _dicts(inputs: Sequence[Input]) -> list[dict]:
     return json.loads(json.dumps([asdict(source) for source in inputs]))  # lists for tuples, as in a stamp
 
 
-def identity(fields: dict) -> str:
+def input_identity(fields: dict) -> str:
     """Return a string that is equal for equal inputs; `fields` is an input as a dict, as stamps hold it."""
     return json.dumps(fields, sort_keys=True)
 

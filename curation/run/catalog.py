@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructField, StructType
 
-from curation.inputs.files import checked
+from curation.inputs.files import checked_parts
 from curation.inputs.tables.columns import FLAG, PREFIX, TableOptions, folder_of, named_columns
 from curation.inputs.tables.parquet_tables import string_columns
 from curation.outputs.checkpoints import Input
@@ -31,7 +31,7 @@ ROW_GROUP = 100_000
 COPIED = pa.schema([pa.field("name", pa.string()), pa.field("size", pa.int64())])
 
 
-def copy(spark: SparkSession, table: str, columns: TableOptions, tables: Path) -> list[Input]:
+def copied_inputs(spark: SparkSession, table: str, columns: TableOptions, tables: Path) -> list[Input]:
     """Copy a table's columns of pairs into a folder below `tables`; return the files as inputs.
 
     The folder is named after the table. Each non-empty partition becomes one Parquet file. Files of an earlier copy
@@ -48,7 +48,7 @@ def copy(spark: SparkSession, table: str, columns: TableOptions, tables: Path) -
     inputs = (
         Input(hidden(str(folder / name)), "parquet", size, file_size=size) for name, size in sorted(copied.items())
     )
-    return [part for source in inputs for part in checked(source, columns)]
+    return [part for source in inputs for part in checked_parts(source, columns)]
 
 
 def _opened(spark: SparkSession, table: str) -> DataFrame:

@@ -20,16 +20,16 @@ from types import TracebackType
 import numpy as np
 
 from curation.inputs.tables.columns import FOLDER, input_of, is_table, tables_in
-from curation.outputs.checkpoints import STAMP_NAME, Input, Ledger, identity
+from curation.outputs.checkpoints import STAMP_NAME, Input, Ledger, input_identity
 from curation.report.facts import Run
 from curation.report.page import write_report
 from curation.schemas import REMOVED_PART
 from runtime import interrupts
 from runtime.errors import AGAIN, InputError, flag
 from runtime.redaction import hidden
-from runtime.storage.locks import WORK, Owner, claim, clear_work, is_free, usable
+from runtime.storage.locks import WORK, Owner, claim, clear_work, is_free, usable_output
 from runtime.storage.own_files import OwnFile, Parts, own_files, read_json, require_no_link, write_json
-from runtime.storage.parquet import first_rows
+from runtime.storage.parquet import head_rows
 from runtime.storage.paths import existing, files, is_url, make_folder, remove, scratch
 from runtime.tallies import TaskResult
 
@@ -65,7 +65,7 @@ class Output:
         `locks`).
         """
         description = json.loads(json.dumps(description))
-        with usable(path) as folder:
+        with usable_output(path) as folder:
             work = folder / WORK
             if is_url(folder) or not os.path.exists(work):
                 require_claimable(folder, description, overwrite)  # before this run writes anything into the folder
@@ -139,7 +139,7 @@ class Output:
         It is also None if an older version made matched/, whose stamp has no facts: then inputs are matched again.
         """
         stamp = self.parts.stamp("matched") or {}
-        if "facts" not in stamp or not all(is_same(stamp, self.description, name) for name in MAY_DIFFER):
+        if "facts" not in stamp or not all(is_same_value(stamp, self.description, name) for name in MAY_DIFFER):
             return None
         return TaskResult(stamp["tallies"], stamp["checksums"], stamp["facts"])
 
@@ -156,8 +156,8 @@ class Output:
 
     def finish_matched(self, result: TaskResult) -> None:
         """Give matched/ its name, as it is complete, and a stamp of description, lineage and result."""
-        earlier = {*map(identity, self._earlier().get("made_from", {}).get("inputs", []))}
-        added = [source["path"] for source in self.description["inputs"] if identity(source) not in earlier]
+        earlier = {*map(input_identity, self._earlier().get("made_from", {}).get("inputs", []))}
+        added = [source["path"] for source in self.description["inputs"] if input_identity(source) not in earlier]
         lineage = self.lineage()
         if added:
             lineage = [*lineage, {"inputs": len(added), "first": added[0], "last": added[-1]}]
@@ -183,7 +183,7 @@ class Output:
             remove(self.path / REMOVED_PART)
         counts = run.counts.save(self.path / "counts.parquet", run.entries, rates)
         thresholds = write_json(self.path / "thresholds.json", run.thresholds_json())
-        report = write_report(self.path / "report.html", run, rates, first_rows(self.files("curated"), SAMPLE_ROWS))
+        report = write_report(self.path / "report.html", run, rates, head_rows(self.files("curated"), SAMPLE_ROWS))
         self.checksums.update({"counts.parquet": counts, "thresholds.json": thresholds, "report.html": report})
         write_json(self.path / "times.json", {"stages": times})
         self.owner.require()
@@ -223,14 +223,14 @@ class Output:
 
 def require_claimable(path: str | PathLike[str], description: dict, overwrite: bool = False) -> None:
     """Refuse a folder that a run with this description could not claim; nothing is written."""
-    with usable(path) as folder:
+    with usable_output(path) as folder:
         if not overwrite:
             require_like(folder, json.loads(json.dumps(description)))
 
 
 def require_output(path: str | PathLike[str], overwrite: bool = False) -> None:
     """Refuse a folder that no run could claim, whatever its description; nothing is written."""
-    with usable(path) as folder:
+    with usable_output(path) as folder:
         if not (overwrite or is_free(folder)):
             _stamp(folder)
         if not (is_url(folder) or os.access(place := existing(folder), os.W_OK)):
@@ -248,7 +248,7 @@ def stamped(description: dict) -> dict:
     return {"version": VERSION, "made_from": description}
 
 
-def is_same(stamp: dict, description: dict, name: str) -> bool:
+def is_same_value(stamp: dict, description: dict, name: str) -> bool:
     """Say whether the value of `name` is the same in the stamp and in the description."""
     return stamp.get("made_from", {}).get(name) == description[name]
 
@@ -283,7 +283,7 @@ def _stamp(path: Path) -> dict:
 
 def _differing(stamp: dict, description: dict, path: Path) -> list[str]:
     """Return the names, as users know them, of what differs between the stamp's run and this description."""
-    names = [name for name in description if name not in MAY_DIFFER and not is_same(stamp, description, name)]
+    names = [name for name in description if name not in MAY_DIFFER and not is_same_value(stamp, description, name)]
     differing = [_called(name, stamp["made_from"].get(name), description[name]) for name in names]
     read = [file for file in stamp["made_from"].get("inputs", []) if not is_table(file["path"])]  # not copies of tables
     if lacking := _paths(read, path) - _paths(description["inputs"], path):

@@ -50,7 +50,7 @@ def curate(
     """
     shown = progress or (ConsoleProgress() if terminal.is_notebook() else Progress())
     inputs = [inputs] if isinstance(inputs, str | PathLike) else inputs
-    request = asked(config or CurationConfig(), inputs, metadata, output, options or Options(), shown)
+    request = request_for(config or CurationConfig(), inputs, metadata, output, options or Options(), shown)
     with Output.claim(output, request.made_from(), request.options.overwrite) as owned:
         claimed = owned
         compile_kernels(warm.needed(request.files), shown)
@@ -65,7 +65,7 @@ def curate(
     return results
 
 
-def asked(
+def request_for(
     config: CurationConfig,
     inputs: Sequence[str | Path],
     metadata: str | Path | Entries | None,
@@ -94,7 +94,7 @@ def copy_tables(engine: Engine, request: Request, output: Output, progress: Prog
     for table in request.tables:
         with progress.stage(f"copy table {table}"):
             spark = engine.sql(f"{PREFIX}{table} is read by Spark").session
-            copies += catalog.copy(spark, table, request.options.columns, tables_in(output.path))
+            copies += catalog.copied_inputs(spark, table, request.options.columns, tables_in(output.path))
     request = replace(request, files=[*request.files, *copies], tables=[])
     return request, output.described(request.made_from())
 

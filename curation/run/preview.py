@@ -1,7 +1,7 @@
 """Estimate from samples of a run's inputs what the run would read, match and keep, and what it would cost.
 
-All checks that a run makes at its start are made by the run's own functions, and no file is written. `lines` returns
-the text for the console, at most 80 columns wide. Spark is started only to parse a condition on images.
+All checks that a run makes at its start are made by the run's own functions, and no file is written. `preview_text`
+returns the text for the console, at most 80 columns wide. Spark is started only to parse a condition on images.
 """
 
 import unicodedata
@@ -29,9 +29,9 @@ from curation.report.language_table import aligned, named
 from curation.report.warnings import without_texts
 from curation.run import warm
 from curation.run.output_folder import require_claimable
-from curation.run.pipeline import asked
+from curation.run.pipeline import request_for
 from curation.run.request import Options, Request
-from curation.run.space import CURATED, MATCHED, PAIR, free_bytes, lacking, row_bytes
+from curation.run.space import CURATED, MATCHED, PAIR, free_bytes, lacking_space, row_bytes
 from curation.schemas import CANDIDATES
 from metadata.entries import Entries
 from runtime.arrow import one_batch
@@ -171,7 +171,7 @@ def preview(
 ) -> Preview:
     """Return what `curate` would do with the same arguments; InputError for all that it would refuse at its start."""
     progress = progress or Progress()
-    request = asked(config, inputs, metadata, output, options or Options(), progress)
+    request = request_for(config, inputs, metadata, output, options or Options(), progress)
     require_claimable(output, request.made_from(), request.options.overwrite)
     compile_kernels(warm.needed(request.files), progress)
     with progress.stage("look into samples"):
@@ -204,7 +204,7 @@ def _sampled(sample: InputSample, request: Request, matching: Matching) -> Sampl
     return SampledInputs(sample, rows, matching.find(rows["text"], rows["language"]))
 
 
-def lines(preview: Preview) -> str:
+def preview_text(preview: Preview) -> str:
     """Return the console's text for a preview."""
     request = preview.request
     size = readable(sum(file.size for file in request.files))
@@ -256,7 +256,7 @@ def _expected(preview: Preview) -> Iterator[str]:
     need, free = sum(parts.values()), free_bytes(preview.output)
     yield from _wrapped(f"disk: {readable(round(need))}: {sizes}")
     if free is not None and need > free:
-        yield from _wrapped(f"it will not fit: {lacking(preview.output, need, free)}")
+        yield from _wrapped(f"it will not fit: {lacking_space(preview.output, need, free)}")
     cores = usable_cores()
     seconds, hours = preview.core_seconds, preview.core_seconds / 3600
     yield f"  time: {_plainly(hours)} core-hours, {_lasting(seconds / cores)} on the {cores} cores of this machine;"

@@ -149,7 +149,7 @@ class Request:
             gate=_gate(options, exclusion),
             observers=observers(options),
             passed_over=inputs.passed_over,
-            entries=entries_for(config, starter(config, progress) if metadata is None else metadata),
+            entries=entries_for(config, starter_entries(config, progress) if metadata is None else metadata),
         )
 
     def _excluded(self) -> str | None:
@@ -193,7 +193,7 @@ def _gate(options: Options, exclusion: Exclusion) -> GateHook | None:
     return options.gate.find([*exclusion.hashes]) if options.gate else None
 
 
-def starter(config: CurationConfig, progress: Progress) -> Entries:
+def starter_entries(config: CurationConfig, progress: Progress) -> Entries:
     """Return starter metadata for the rules of `config`, with a note that it is taken."""
     from metadata.starter import starter_metadata  # here, as the readers of metadata's sources take long to import
 

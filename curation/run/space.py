@@ -42,7 +42,7 @@ def free_bytes(output: str | PathLike[str]) -> int | None:
     return usage.free if usage.total else None
 
 
-def lacking(output: str | PathLike[str], need: float, free: float) -> str:
+def lacking_space(output: str | PathLike[str], need: float, free: float) -> str:
     """Return a sentence that says that about `need` bytes do not fit into an output folder."""
     sizes = readable(round(need)), readable(round(free))
     return f"about {sizes[0]} will be written into {output}, and {sizes[1]} are free on its disk"
@@ -60,8 +60,8 @@ def require_space(output: str | PathLike[str], inputs: Sequence[Input], options:
     compile_kernels(warm.needed(inputs), progress)
     need = sum((row_bytes(sample.rows) + PAIR) * sample.pairs for sample in samples([*inputs], options.columns))
     if need > free_temporary and not options.unique_images:
-        progress.note(f"{lacking(temporary, need, free_temporary)}; another disk can be named in TMPDIR.")
+        progress.note(f"{lacking_space(temporary, need, free_temporary)}; another disk can be named in TMPDIR.")
     if need > free:
-        raise InputError(f"{lacking(output, need, free)}; make room, or give an output folder on another disk")
+        raise InputError(f"{lacking_space(output, need, free)}; make room, or give an output folder on another disk")
     if need * ALL_PARTS > free:
-        progress.note(f"{lacking(output, need * ALL_PARTS, free)}; --dry-run says more exactly what will be.")
+        progress.note(f"{lacking_space(output, need * ALL_PARTS, free)}; --dry-run says more exactly what will be.")

@@ -27,7 +27,7 @@ from curation.balancing.thresholds import (
 from curation.config import ENGLISH
 from curation.exclusion import Exclusion
 from curation.inputs.files import pair_buckets
-from curation.inputs.limits import require_sound
+from curation.inputs.limits import within_limits
 from curation.matching import matchers_of
 from curation.outputs.checkpoints import Ledger
 from curation.report.facts import Run
@@ -89,10 +89,10 @@ class Steps:
 
         InputError if its counts show that the inputs are unusable.
         """
-        return require_sound(self.output.matched_result() or self._match_inputs(), self.request.config)
+        return within_limits(self.output.matched_result() or self._match_inputs(), self.request.config)
 
     def matched_images(self, matched: TaskResult) -> MatchedImages:
-        """Return the files of matched images; `matched` is the result of `match`. Refuse damaged folders."""
+        """Return the files of matched images; `matched` is the result of `match_inputs`. Refuse damaged folders."""
         return self._complete(self.output.matched_files(), int(matched["matched"]))
 
     def gate(self, images: MatchedImages, gate: GateHook) -> tuple[MatchedImages, dict[str, Any]]:
@@ -107,7 +107,7 @@ class Steps:
     def count(self, images: MatchedImages) -> EntryCounts:
         """Return, for each entry, the number of texts that contain it."""
         with self.progress.stage("count entries"):
-            return tasks.count(self.engine, images.files, self.request.entries, self.output.parts.begin("counts"))
+            return tasks.count_texts(self.engine, images.files, self.request.entries, self.output.parts.begin("counts"))
 
     def balance(self, images: MatchedImages, counts: EntryCounts) -> Balanced:
         """Return the thresholds of languages and the sampling rates of entries.
@@ -135,7 +135,7 @@ class Steps:
             shipped = self.engine.ship(save_array(output.artefacts / "rates.npy", rates))
             lettered = self.engine.ship(save_array(output.artefacts / "counted.npy", self._lettered_of(counts)))
             to = (number, curated, config.row_group_rows, config.extra_columns)
-            result = tasks.sample(self.engine, images.files, tasks.Sampling(shipped, lettered, config.seed, *to))
+            result = tasks.sample_pairs(self.engine, images.files, tasks.Sampling(shipped, lettered, config.seed, *to))
         self._complete(own_files(curated, result.files, AGAIN), int(result["kept"]))
         output.finish("curated", result.files)
         return result
@@ -167,7 +167,7 @@ class Steps:
         ledger = self.output.ledger(inputs, unique).completed(self._match_missing, self.output.path, self.progress)
         self.output.owner.require()  # a run that has taken over may own what is pruned
         ledger.prune()
-        result = require_sound(ledger.sums, self.request.config)
+        result = within_limits(ledger.sums, self.request.config)
         if not unique:
             with self.progress.stage("group by image", "ranges"):
                 grouped = tasks.group(self.engine, ledger, plan.config.max_texts, self.output.parts.begin("matched"))
@@ -179,7 +179,7 @@ class Steps:
         options = self.request.options
         buckets = 0 if options.unique_images else pair_buckets(self.request.files)
         with self.progress.stage(f"match {len(ledger.missing)} of {len(ledger.inputs)} files"):
-            tasks.match(self.engine, ledger, options.columns, self._match_plan, buckets)
+            tasks.match_inputs(self.engine, ledger, options.columns, self._match_plan, buckets)
 
     @cached_property
     def _match_plan(self) -> tasks.MatchPlan:
@@ -243,7 +243,7 @@ class Steps:
             path = save_array(self.output.artefacts / f"rates{next(passes)}.npy", rates)
             title = f"try {len(thresholds)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"
             with self.progress.stage(title):
-                sizes = tasks.expected_sizes(self.engine, images.files, self.engine.ship(path))
+                sizes = tasks.tally_expected_sizes(self.engine, images.files, self.engine.ship(path))
             return [sizes[f"size.{column}"] for column in range(len(thresholds))]
 
         limiting = counts.values if config.one_threshold else counts.values[languages.get(ENGLISH, slice(0))]

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.balancing import manifest
-from curation.balancing.manifest import expected_size, needed_by
+from curation.balancing.manifest import kept_probabilities, needed_by
 from curation.balancing.thresholds import SEEN, EntryCounts
 from curation.config import RECORD, CurationConfig, ExtraColumn
 from curation.exclusion import Exclusion
@@ -37,7 +37,7 @@ from runtime.buckets import BLOCK_ROWS, ENDING, MOST_BUCKETS, TASK_ROWS, TURNS, 
 from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine, spread
 from runtime.errors import AGAIN
-from runtime.progress import advance, counted
+from runtime.progress import advance, advancing
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import add_file, batches, read_table, write_rows
@@ -144,11 +144,11 @@ class Sampling:
     def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         """Write a curated file, sorted by draw."""
         path, schema = self.folder / f"{task:05d}.parquet", with_extra(self.extra)
-        rows = manifest.in_order(buckets, self.lettered.array(), schema, result)
+        rows = manifest.rows_by_draw(buckets, self.lettered.array(), schema, result)
         result.add("written", add_file(result, path, schema, self.row_group_rows, rows))
 
 
-def match(engine: Engine, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> TaskResult:
+def match_inputs(engine: Engine, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> TaskResult:
     """Step 1: match all missing inputs; write their pairs with the entries of each text, grouped by image.
 
     `buckets` is the number of buckets of pairs, or 0 if each image is stated once: then images are written, not pairs.
@@ -168,7 +168,7 @@ def group(engine: Engine, ledger: Ledger, max_texts: int, folder: Path) -> TaskR
     return cogroup(engine, [Side(files, _read_pairs)], ImageGrouping(max_texts, folder).stage(rows))
 
 
-def count(engine: Engine, files: list[OwnFile], entries: Entries, folder: Path) -> EntryCounts:
+def count_texts(engine: Engine, files: list[OwnFile], entries: Entries, folder: Path) -> EntryCounts:
     """Step 3: return, for each entry, the number of texts that contain it."""
     written = engine.run(spread(files, engine), partial(_count, entries=len(entries), folder=folder))
     counts = EntryCounts.zeros(len(entries), entries.digest)
@@ -177,7 +177,7 @@ def count(engine: Engine, files: list[OwnFile], entries: Entries, folder: Path) 
     return counts
 
 
-def expected_sizes(engine: Engine, files: list[OwnFile], rates: Shipped) -> TaskResult:
+def tally_expected_sizes(engine: Engine, files: list[OwnFile], rates: Shipped) -> TaskResult:
     """Step 4, run several times: tally the number of images that each candidate threshold is expected to keep.
 
     `rates` is a saved array, [entry id, candidate]; the tally of candidate i is `size.i`.
@@ -185,7 +185,7 @@ def expected_sizes(engine: Engine, files: list[OwnFile], rates: Shipped) -> Task
     return engine.run(files, partial(_expected_sizes, rates=rates), TURNS)
 
 
-def sample(engine: Engine, files: list[OwnFile], sampling: Sampling) -> TaskResult:
+def sample_pairs(engine: Engine, files: list[OwnFile], sampling: Sampling) -> TaskResult:
     """Steps 5 and 6: write the curated files with the pairs that sampling keeps, each file sorted by random draws."""
     return cogroup(engine, [Side(files, sampling.read)], sampling.grouping)
 
@@ -230,15 +230,15 @@ def _read_pairs(_: int, files: list[Path], tallies: Tallies) -> Iterator[Block]:
 def _count(files: list[OwnFile], entries: int, folder: Path) -> TaskResult:
     counts = EntryCounts.zeros(entries, "")
     for file in files:
-        for batch in counted(batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.entries"])):
+        for batch in advancing(batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.entries"])):
             counts.count(parts(batch["candidates"])[0].field("entries"))
     return write_rows(folder / files[0].path.name, SEEN, 1 << 20, [counts.seen()])
 
 
 def _expected_sizes(file: OwnFile, rates: Shipped) -> TaskResult:
     total: np.ndarray | float = 0.0
-    for batch in counted(_sampled(file)):
-        total = total + expected_size(batch, rates.array()).sum(axis=0)
+    for batch in advancing(_sampled(file)):
+        total = total + kept_probabilities(batch, rates.array()).sum(axis=0)
     sums = enumerate(np.atleast_1d(total))
     return TaskResult({"name": f"size.{column}", "language": None, "value": value} for column, value in sums)
 

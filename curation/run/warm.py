@@ -11,7 +11,7 @@ from curation.balancing import manifest
 from curation.balancing.thresholds import EntryCounts
 from curation.config import WITNESSES
 from curation.exclusion import Exclusion
-from curation.images.grouping import combine, group, keyed
+from curation.images.grouping import combine, group_images, keyed
 from curation.inputs import files
 from curation.inputs.candidates import candidates
 from curation.inputs.crawl import html_pages
@@ -30,7 +30,7 @@ from runtime.warming import Call
 TEXTS = ["a cat, a dog", "ein Häuschen", "猫と犬"]
 
 
-def find_entries() -> None:
+def warm_matching() -> None:
     """Warm the kernels that find entries: build and save a matcher, then open and use it, as workers do."""
     with scratch() as folder:
         path = folder / "matcher"
@@ -66,7 +66,7 @@ def read_page() -> None:
     html_pages.elements(b"<img src=/a.jpg alt=x>")
 
 
-def read_table() -> None:
+def warm_tables() -> None:
     """Warm the kernels that read tables and look rows up in exclusion lists."""
     with scratch() as folder:
         path = folder / "a.jsonl"
@@ -92,20 +92,20 @@ def group_and_sample() -> None:
     matches = [pa.array(["en"] * len(rows)), pa.array([1.0] * len(rows), pa.float32()), pa.array([[0, 1]] * len(rows))]
     columns = [column.cast(field.type) for column, field in zip(matches, FOUND, strict=True)]
     columns.append(pa.nulls(len(rows), pa.string()))
-    matched = group(pa.RecordBatch.from_arrays([*rows.columns, *columns], schema=PAIRS), TaskResult())
+    matched = group_images(pa.RecordBatch.from_arrays([*rows.columns, *columns], schema=PAIRS), TaskResult())
     counts = EntryCounts.zeros(2, "")
     counts.count(parts(matched["candidates"])[0].field("entries"))
     counts.add_seen(counts.seen())
     rates = np.full((2, 2), 0.5, np.float32)
     rates.flags.writeable = False  # as in workers, whose rates are mapped from a file
-    manifest.expected_size(matched, rates)
-    manifest.expected_size(matched, rates[0])
+    manifest.kept_probabilities(matched, rates)
+    manifest.kept_probabilities(matched, rates[0])
     manifest.sample_batch(matched, rates[0], 0)
     manifest.texts_by_language(matched, rates[0])
 
 
 # Each call with the number of kernels that it compiles and no other; the longest calls begin first.
-CALLS: dict[Call, int] = {find_entries: 14, identify_languages: 11, read_table: 7, group_and_sample: 11}
+CALLS: dict[Call, int] = {warm_matching: 14, identify_languages: 11, warm_tables: 7, group_and_sample: 11}
 CRAWLS: dict[str, dict[Call, int]] = {  # by format
     "wat": {read_wat: 29, read_crawl: 3},
     "warc": {read_page: 24, read_crawl: 3},

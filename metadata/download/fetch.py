@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from metadata.download.sources import Download, Listing, fault, kind, listed, published_digest
+from metadata.download.sources import Download, Listing, fault, kind, listed_checksums, published_digest
 from runtime.errors import InputError, ParameterError
 from runtime.packages import PROJECT, __version__
 from runtime.progress import advance
@@ -199,7 +199,7 @@ Item = TypeVar("Item")
 Looked = TypeVar("Looked")
 
 
-def look_up(planned: Iterable[Download | Listing], manners: Manners) -> tuple[list[Download], list[FetchResult]]:
+def files_to_fetch(planned: Iterable[Download | Listing], manners: Manners) -> tuple[list[Download], list[FetchResult]]:
     """Return the files to fetch, in the planned order, and a failed result for each dump whose list cannot be read."""
     with closing(Client(manners)) as client:
         answers = _parallel(lambda item: _listed(client, item), list(planned), client)
@@ -217,7 +217,7 @@ def _listed(client: Client, item: Download | Listing) -> list[Download] | FetchR
     try:
         if item.marker:
             client.text(item.marker)
-        if downloads := item.downloads(listed(client.text(item.sums))):
+        if downloads := item.downloads(listed_checksums(client.text(item.sums))):
             return downloads
         reason = f"{redacted(item.sums)} lists no file of pages"
     except Refused as refused:

@@ -183,8 +183,8 @@ def plan(
 ) -> list[Download | Listing]:
     """Return the downloads of each of `sources` (keys of SOURCES) for these languages (None: all), in a fixed order.
 
-    A dump is a Listing, whose files `fetch.look_up` finds. `mirror` is the URL of a copy of dumps.wikimedia.org. The
-    drawn days and hours of page views depend on the seed alone.
+    A dump is a Listing, whose files `fetch.files_to_fetch` finds. `mirror` is the URL of a copy of dumps.wikimedia.org.
+    The drawn days and hours of page views depend on the seed alone.
     """
     names = set(sources)
     codes = None if languages is None else {language(code).code for code in languages}
@@ -251,12 +251,12 @@ def published_digest(published: Published, text: str) -> str | None:
     if published.form == "nltk":
         digest = _in_nltk_index(published.name, text)
     else:
-        sums = listed(text)
+        sums = listed_checksums(text)
         digest = ({redated(name, "latest"): sums[name] for name in sums} | sums).get(published.name, "")
     return digest.lower() if re.fullmatch("[0-9a-fA-F]+", digest) and len(digest) in _KINDS else None
 
 
-def listed(text: str) -> dict[str, str]:
+def listed_checksums(text: str) -> dict[str, str]:
     """Return the checksums by file name in `text`, the output of md5sum and the like."""
     return {match[2].rstrip(): match[1] for match in map(_SUMS_LINE.fullmatch, text.splitlines()) if match}
 

@@ -157,7 +157,7 @@ class KeyCounts:
     def read(self, _: int, files: list[OwnFile], tallies: Tallies) -> Rows:
         """Yield the counts of some files as rows of _KEYS."""
         sums: dict[str, Counter[float]] = defaultdict(Counter)
-        for code, rows in by_language(rows_of(files, ["language", "value"])):
+        for code, rows in by_language(all_rows(files, ["language", "value"])):
             keys, counts = np.unique(self.keys_of(code, rows["value"].to_numpy()), return_counts=True)
             sums[code].update(dict(zip(keys.tolist(), counts.tolist(), strict=True)))
         for code, sum_by_key in sums.items():
@@ -191,10 +191,10 @@ class ValuesWithin:
 
 def read_rows(_: int, files: list[OwnFile], tallies: Tallies) -> Rows:
     """Yield the rows of all files of an item."""
-    return rows_of(files)
+    return all_rows(files)
 
 
-def rows_of(files: list[OwnFile], columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+def all_rows(files: list[OwnFile], columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the rows of all files, file by file; `columns` limits them to these columns."""
     return chain.from_iterable(batches(file, columns=columns) for file in files)
 

@@ -20,16 +20,16 @@ from metadata.stages import choosing
 from metadata.stages.choosing import (
     LANGUAGE,
     EntryChoice,
+    all_rows,
     codes_of,
     combined,
     numbers_of,
     read_rows,
-    rows_of,
     tasks_for,
 )
 from metadata.wikipedia import articles
 from metadata.wikipedia.dump_files import WikipediaFile
-from metadata.wikipedia.pageviews import spaced
+from metadata.wikipedia.pageviews import spaced_titles
 from metadata.words import COUNTS, RATED, by_language, count_batches
 from runtime.arrow import one_batch
 from runtime.buckets import ENDING, Block, read_blocks, write_blocks
@@ -96,7 +96,7 @@ class NgramPlan:
     def figures(self, files: list[OwnFile]) -> TaskResult:
         """Return the tallies of `words.figures` over files of words."""
         rules = {language.code: words.unigrams(language, self.config) for language in LANGUAGES}
-        return words.figures(rows_of(files), rules, self.config.longest_entry)
+        return words.figures(all_rows(files), rules, self.config.longest_entry)
 
     def read_dump(self, _: int, dump: _Dump, result: TaskResult) -> Rows:
         """Yield the words and pairs of a dump with their counts as rows of NGRAMS; write the titles of its articles."""
@@ -121,7 +121,7 @@ def ngram_entries(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan
 
     `files` has the Wikipedia files of each language by code.
     """
-    read = count(engine, files, plan)
+    read = count_dumps(engine, files, plan)
     figures = engine.run(spread(plan.files("words"), engine), plan.figures)
     unigrams = _write_unigrams(engine, figures, plan)
     inform(engine, figures.by_language("sum"), plan)
@@ -200,7 +200,7 @@ class PairScores:
 
         If `spaced`, only languages that write spaces between words are read, else only the others.
         """
-        for code, rows in by_language(rows_of(files)):
+        for code, rows in by_language(all_rows(files)):
             if language(code).spaced is spaced:
                 scores = words.scores(rows["count"], rows["value"], self.floors[code], self.plan.config)
                 scored = pa.RecordBatch.from_arrays([rows["language"], rows["entry"], scores], schema=RATED)
@@ -215,7 +215,7 @@ def _result_of(code: str, read: TaskResult, written: TaskResult) -> TaskResult:
     return TaskResult([*counts, *(row for row in written.rows() if row["language"] == code)], checksums)
 
 
-def count(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> TaskResult:
+def count_dumps(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> TaskResult:
     """Write the plan's files `words` and `pairs`, and the titles of all articles; return the result of reading.
 
     `files` has the Wikipedia files of each language by code.
@@ -236,7 +236,7 @@ def inform(engine: Engine, totals: Mapping[str, float], plan: NgramPlan) -> None
 def _texts(batches: Iterable[pa.RecordBatch], titles: PartWriter) -> Iterator[pa.Array]:
     """Yield the texts of articles; write the articles' titles, in the spelling of page views, to `titles`."""
     for batch in batches:
-        titles.write(pa.RecordBatch.from_arrays([spaced(batch["title"])], schema=TITLES))
+        titles.write(pa.RecordBatch.from_arrays([spaced_titles(batch["title"])], schema=TITLES))
         yield batch["text"]
 
 
@@ -308,5 +308,5 @@ def _informed(pairs: pa.RecordBatch, totals: Mapping[str, float]) -> Iterator[pa
     for code, of_language in by_language([rows]):
         counts = of_language["count"]
         mutual = words.information(counts, of_language["first_count"], of_language["second_count"], totals[code])
-        entries = words.joined(of_language["first"], of_language["second"], language(code))
+        entries = words.pair_entries(of_language["first"], of_language["second"], language(code))
         yield pa.RecordBatch.from_arrays([of_language["language"], entries, counts, mutual], schema=MUTUAL)

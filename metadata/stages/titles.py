@@ -18,7 +18,7 @@ from metadata import words
 from metadata.config import MetadataConfig
 from metadata.languages import language, of_wikipedia
 from metadata.stages import choosing
-from metadata.stages.choosing import LANGUAGE, EntryChoice, codes_of, combined, numbers_of, rows_of, tasks_for
+from metadata.stages.choosing import LANGUAGE, EntryChoice, all_rows, codes_of, combined, numbers_of, tasks_for
 from metadata.wikipedia.pageviews import views
 from metadata.words import RATED
 from runtime.cogroup import Rows, Side, cogroup
@@ -89,7 +89,7 @@ class TitlePlan:
         """
         rules = {code: words.titles(language(code), self.config) for code in self.languages}
         tally = TaskResult()
-        for batch in rows_of(files):
+        for batch in all_rows(files):
             for begin, rows in (("", batch), (_ARTICLES, batch.filter(batch["article"]))):
                 for row in words.figures([rows], rules, self.config.longest_entry).rows():
                     tally.add(f"{begin}{row['name']}", row["value"], row["language"])
@@ -157,6 +157,6 @@ class KeptTitles:
     def read(self, _: int, files: list[OwnFile], tallies: Tallies) -> Rows:
         """Yield such titles of some files as rows of RATED."""
         strict = pa.array(self.strict, pa.string())
-        for rows in rows_of(files):
+        for rows in all_rows(files):
             is_kept = pc.or_(rows["article"], pc.invert(pc.is_in(rows["language"], strict)))
             yield rows.filter(is_kept).select(RATED.names)

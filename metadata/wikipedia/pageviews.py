@@ -148,7 +148,7 @@ def _read_block(block: bytes, names: Namespaces, counts: Counter) -> pa.RecordBa
     rows = _kept(rows, pc.greater(rows["views"], 0), "views", counts)
     rows = rows.set_column(1, "title", unescaped(rows["title"]))
     rows = _kept(rows, decodes(rows["title"]), "encoding", counts)
-    rows = rows.set_column(1, "title", spaced(rows["title"]))
+    rows = rows.set_column(1, "title", spaced_titles(rows["title"]))
     like_mojibake = pc.match_substring_regex(rows["title"], _LIKE_MOJIBAKE)
     rows = _kept(rows, pc.invert(_where(like_mojibake, _was_decoded_wrongly, rows["title"])), "mojibake", counts)
     is_legal = pc.invert(pc.match_substring_regex(rows["title"], _ILLEGAL))
@@ -222,10 +222,10 @@ def _by_wikipedia(column: str) -> dict[str, frozenset[str]]:
 
 
 def _folded(names: Iterable[str]) -> frozenset[str]:
-    return frozenset(folded(name) for name in names if name)
+    return frozenset(folded_namespace(name) for name in names if name)
 
 
-def folded(name: str) -> str:
+def folded_namespace(name: str) -> str:
     """Return `name` with folded case and single spaces, as MediaWiki compares names of namespaces.
 
     >>> folded("User_Talk")
@@ -254,12 +254,12 @@ class Namespaces:
     def hold(self, wikipedia: str, prefix: str) -> bool:
         """Return whether a title of `wikipedia` that begins with `prefix` and a colon is no article's title."""
         name_sets = (_NAMES.get(wikipedia, _NAMES[_EVERYWHERE]), _INTERWIKI, self._more.get(wikipedia, frozenset()))
-        return any(folded(prefix) in names for names in name_sets) or is_wikipedia(prefix.lower())
+        return any(folded_namespace(prefix) in names for names in name_sets) or is_wikipedia(prefix.lower())
 
 
 def _is_main_page_of(wikipedia: str, title: str) -> bool:
     """Return whether `title` is the title of the main page of the Wikipedia with the code `wikipedia`."""
-    return folded(title) in _MAIN_PAGES.get(wikipedia, _MAIN_PAGES[_EVERYWHERE])
+    return folded_namespace(title) in _MAIN_PAGES.get(wikipedia, _MAIN_PAGES[_EVERYWHERE])
 
 
 def unescaped(titles: pa.Array) -> pa.Array:
@@ -280,7 +280,7 @@ def decodes(titles: pa.Array) -> pa.Array:
         )
 
 
-def spaced(titles: pa.Array) -> pa.Array:
+def spaced_titles(titles: pa.Array) -> pa.Array:
     """Return titles as strings with single spaces instead of underscores, trimmed."""
     with_spaces = pc.replace_substring(titles.cast(pa.string()), "_", " ")
     return pc.utf8_trim(pc.replace_substring_regex(with_spaces, "  +", " "), " ")

@@ -112,11 +112,11 @@ def to_do(items: Iterable[object]) -> Counter[str]:
 
 
 def part_of(place: int, number: int) -> int:
-    """Return the index of the part to which item `place` belongs if `number` items are divided into `parts(number)`."""
-    return place * parts(number) // number
+    """Return the index of the part to which item `place` belongs of the `number_of_parts` of `number` items."""
+    return place * number_of_parts(number) // number
 
 
-def parts(number: int) -> int:
+def number_of_parts(number: int) -> int:
     """Return into how many parts `number` items are divided to sum their results: the integer square root."""
     return math.isqrt(number)
 

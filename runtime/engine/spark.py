@@ -37,7 +37,7 @@ Sent = tuple[int, bytes | Numbered]  # a partition, and a block, or the index an
 
 
 @contextmanager
-def refusing() -> Iterator[None]:
+def refusing_tasks() -> Iterator[None]:
     """Raise an InputError if Spark reports that one of its tasks raised an InputError, instead of Spark's error."""
     try:
         yield
@@ -75,7 +75,7 @@ class Spark:
             with progress.stage("start Spark"):
                 _ = self.session
 
-    @refusing()
+    @refusing_tasks()
     def run(
         self, items: list[Any], function: Callable[[Any], TaskResult], tasks_per_core: int | None = None
     ) -> TaskResult:
@@ -92,7 +92,7 @@ class Spark:
         task = _SparkTask(shared, follow(self.session, items))
         return _summed(self._numbered(items, most).map(task.call), len(items))
 
-    @refusing()
+    @refusing_tasks()
     def exchange(self, items: list[Any], send: RunTask, stages: Sequence[Stage]) -> TaskResult:
         """Send the blocks of all items through the stages; return the sum of all results."""
         runs = (send, *(stage.run for stage in stages))
@@ -168,7 +168,7 @@ def _summed(numbered: RDD[Numbered], number: int) -> TaskResult:
     """
     if number > engine.FEW:
         placed = numbered.map(lambda item: (engine.part_of(item[0], number), item))
-        numbered = placed.partitionBy(engine.parts(number), int).mapPartitionsWithIndex(_sum)
+        numbered = placed.partitionBy(engine.number_of_parts(number), int).mapPartitionsWithIndex(_sum)
     return engine.in_order(numbered.collect())
 
 

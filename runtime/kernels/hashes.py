@@ -40,7 +40,7 @@ def rotated(x, bits):
 
 
 @part
-def mixed(v0, v1, v2, v3):
+def sip_round(v0, v1, v2, v3):
     """Return the four words of SipHash's state after one SipRound."""
     v0 += v1
     v2 += v3
@@ -80,29 +80,29 @@ def siphash(data, offsets, key_0, key_1, out):
         for i in range(start, whole, 8):
             word = word_at(data, i)
             v3 ^= word
-            v0, v1, v2, v3 = mixed(v0, v1, v2, v3)
-            v0, v1, v2, v3 = mixed(v0, v1, v2, v3)
+            v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
+            v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
             v0 ^= word
         word = last_word(data, whole, stop, stop - start)
         v3 ^= word
-        v0, v1, v2, v3 = mixed(v0, v1, v2, v3)
-        v0, v1, v2, v3 = mixed(v0, v1, v2, v3)
+        v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
+        v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
         v0 ^= word
         v2 ^= FINAL
         for _ in range(4):
-            v0, v1, v2, v3 = mixed(v0, v1, v2, v3)
+            v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
         out[row] = v0 ^ v1 ^ v2 ^ v3
 
 
 @part
-def taken(lane, word):
+def next_lane(lane, word):
     """Return the state of an XXH64 lane after the lane's round for `word`."""
     return rotated(lane + word * PRIME_2, U(31)) * PRIME_1
 
 
 @inline
-def merged(total, lane):
-    return (total ^ taken(U(0), lane)) * PRIME_1 + PRIME_4
+def merged_lane(total, lane):
+    return (total ^ next_lane(U(0), lane)) * PRIME_1 + PRIME_4
 
 
 @inline
@@ -113,17 +113,17 @@ def total_of_stripes(data, start, stop, seed):
     """
     a, b, c, d = seed + PRIME_1 + PRIME_2, seed + PRIME_2, seed, seed - PRIME_1
     for i in range(start, stop, 32):
-        a, b = taken(a, word_at(data, i)), taken(b, word_at(data, i + 8))
-        c, d = taken(c, word_at(data, i + 16)), taken(d, word_at(data, i + 24))
+        a, b = next_lane(a, word_at(data, i)), next_lane(b, word_at(data, i + 8))
+        c, d = next_lane(c, word_at(data, i + 16)), next_lane(d, word_at(data, i + 24))
     total = rotated(a, U(1)) + rotated(b, U(7)) + rotated(c, U(12)) + rotated(d, U(18))
-    return merged(merged(merged(merged(total, a), b), c), d)
+    return merged_lane(merged_lane(merged_lane(merged_lane(total, a), b), c), d)
 
 
 @part
 def with_rest(data, i, stop, total):
     """Return the XXH64 total after the rest, data[i:stop], is added: whole words, a half word, then single bytes."""
     while i + 8 <= stop:
-        total = rotated(total ^ taken(U(0), word_at(data, i)), U(27)) * PRIME_1 + PRIME_4
+        total = rotated(total ^ next_lane(U(0), word_at(data, i)), U(27)) * PRIME_1 + PRIME_4
         i += 8
     if i + 4 <= stop:
         half = U(data[i]) | U(data[i + 1]) << U(8) | U(data[i + 2]) << U(16) | U(data[i + 3]) << U(24)
@@ -136,7 +136,7 @@ def with_rest(data, i, stop, total):
 
 
 @inline
-def spread(total):
+def spread_bits(total):
     """Return `total` after XXH64's last steps, in which each bit is mixed with all others."""
     total = (total ^ total >> U(33)) * PRIME_2
     total = (total ^ total >> U(29)) * PRIME_3
@@ -147,9 +147,9 @@ def spread(total):
 def numbered(key, number):
     """Return item `number` of the pseudo-random sequence with the seed `key`.
 
-    It is made as SplitMix64 (Steele and others, 2014) is, but with a constant and the last steps (`spread`) of XXH64.
+    It is made as SplitMix64 (Steele and others, 2014) is, but with a constant and the end (`spread_bits`) of XXH64.
     """
-    return spread(key + U(number) * PRIME_1)
+    return spread_bits(key + U(number) * PRIME_1)
 
 
 @kernel
@@ -170,7 +170,7 @@ def xxhash(data, offsets, seeds, out):
             total = total_of_stripes(data, start, whole, seeds[row])
         else:
             total = seeds[row] + PRIME_5
-        out[row] = spread(with_rest(data, whole, stop, total + U(size)))
+        out[row] = spread_bits(with_rest(data, whole, stop, total + U(size)))
 
 
 def _values(digits):

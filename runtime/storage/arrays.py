@@ -169,7 +169,7 @@ def sums_of(path: Path) -> Path:
     return path.with_suffix(".sums.npy")
 
 
-def mapped(batches: Iterable[pa.RecordBatch], schema: pa.Schema, work: Path) -> pa.RecordBatch:
+def mapped_batch(batches: Iterable[pa.RecordBatch], schema: pa.Schema, work: Path) -> pa.RecordBatch:
     """Return the rows of all batches as one batch, mapped from files in `work`; memory holds one batch at a time.
 
     Columns must be numbers or large strings, without nulls.

@@ -30,7 +30,7 @@ from runtime.errors import InputError, listed, require_utf8
 from runtime.packages import missing_package
 from runtime.redaction import hidden, with_secrets
 from runtime.storage.locks import WORK
-from runtime.storage.paths import is_url, lacking, names, use_own_system
+from runtime.storage.paths import incomplete_url, is_url, names, use_own_system
 from runtime.storage.remote import AHEAD, Reading, RemoteFile, may_pass, persist
 
 for _system in known_implementations.values():  # fsspec's sentences name no extra of this project
@@ -201,7 +201,7 @@ def system_of(path: str) -> tuple[AbstractFileSystem, str]:
     try:
         system, inner = fsspec.core.url_to_fs(with_secrets(path))
     except TypeError as error:
-        raise lacking(hidden(path), error) from None
+        raise incomplete_url(hidden(path), error) from None
     if hasattr(system, "pinned"):
         return system, system.pinned(inner)
     return (_asked_once(system) if "s3" in type(system).protocol else system), inner

@@ -236,7 +236,7 @@ def _locked(folder: Path, wait: bool) -> UnixFileLock | None:
 
 
 @contextmanager
-def usable(output: str | PathLike[str]) -> Iterator[Path]:
+def usable_output(output: str | PathLike[str]) -> Iterator[Path]:
     """Yield the path of an output folder; InputError if it is a file, or a URL at which nothing can be written."""
     path = as_path(output)
     if is_url(path):
@@ -269,7 +269,7 @@ def claimed(output: str | PathLike[str], require: Callable[[Path], object], wait
     `require(folder)` raises an error if the folder holds something else. If another run has claimed a local folder,
     raise an InputError, or with `wait` wait until that run ends.
     """
-    with usable(output) as folder:
+    with usable_output(output) as folder:
         require(folder)  # before this run has written anything into it
         with owned(folder, wait) as owner:
             require(folder)

@@ -37,7 +37,7 @@ def kept(folder: Path, make: Callable[[Path], object]) -> Path:
     return folder
 
 
-def opened(folder: Path, make: Callable[[Path], object], open: Callable[[Path], T]) -> T:
+def opened_folder(folder: Path, make: Callable[[Path], object], open: Callable[[Path], T]) -> T:
     """Return `open(folder)` for a folder of `kept`; after an InputError, make the folder again and retry once."""
     kept(folder, make)
     try:

@@ -144,10 +144,10 @@ def require_rows(files: list[OwnFile], rows: int) -> None:
 
 def row_counts(files: Sequence[OwnFile]) -> list[int]:
     """Return the number of rows of each file."""
-    return [*in_threads(rows_of, files)]
+    return [*in_threads(row_count, files)]
 
 
-def first_rows(files: list[OwnFile], rows: int) -> list[dict]:
+def head_rows(files: list[OwnFile], rows: int) -> list[dict]:
     """Return up to `rows` rows of a manifest as dictionaries: the first of the first file's first row group."""
     with refusing(files[0]), intact(files[0]) as path, open_parquet(path) as opened:
         table = opened.read_row_group(0) if opened.num_row_groups else None
@@ -163,7 +163,7 @@ def row_group_rows(files: list[OwnFile]) -> int:
     return max((end.row_group(0).num_rows for end in ends if end.num_row_groups), default=0) or 1
 
 
-def rows_of(file: OwnFile) -> int:
+def row_count(file: OwnFile) -> int:
     """Return the number of rows of a file, as its footer states it."""
     return _metadata(file).num_rows
 

@@ -68,7 +68,7 @@ def as_path(path: str | os.PathLike) -> Path:
         _ = url.fs  # made here, where a URL that has too little can be refused
         return cast(Path, url)
     except TypeError as error:
-        raise lacking(str(path), error) from None
+        raise incomplete_url(str(path), error) from None
     except ValueError as error:
         raise InputError(f"{path} is no URL that can be opened: {error}") from None
     except ImportError as error:
@@ -90,7 +90,7 @@ def use_own_system(protocol: str) -> None:
             raise InputError(f"{protocol}://: {missing_package(str(error)) or error}") from None
 
 
-def lacking(url: str, error: TypeError) -> InputError:
+def incomplete_url(url: str, error: TypeError) -> InputError:
     """Return the error for a URL that has too little for its file system, which raised `error`: no host, for one."""
     variable = f"FSSPEC_{url.partition('://')[0].upper()}_"
     return InputError(

@@ -13,7 +13,7 @@ from curation.balancing.manifest import DRAWN, SECTIONS, keys_of_draws, sampled
 from curation.run.tasks import Sampling
 from curation.schemas import CURATED, MATCHED
 from runtime import buckets as packing
-from runtime.buckets import Block, unpack
+from runtime.buckets import Block, rows_of_block
 from runtime.cogroup import Grouping
 from runtime.draws import draws
 from runtime.shipping import opened_itself
@@ -140,7 +140,7 @@ def test_a_pair_lies_in_the_section_of_its_draw(files):
     blocks, tallies = drawn(images(300), files, tasks=2)
     rows = 0
     for block in blocks:
-        draws = unpack(block.data, DRAWN)["draw"].to_numpy()
+        draws = rows_of_block(block.data, DRAWN)["draw"].to_numpy()
         assert block.buckets == files * SECTIONS
         assert (np.floor(draws * files) == block.bucket // SECTIONS).all()
         assert (np.floor(draws * files * SECTIONS) == block.bucket).all()

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from curation.balancing import manifest as module
 from curation.balancing.manifest import (
-    expected_size,
     keep_probability,
     kept_by_language,
+    kept_probabilities,
     sample_batch,
     texts_by_language,
 )
@@ -129,15 +129,15 @@ def test_rates_that_are_no_row_of_numbers_are_refused(rates):
 
 
 def test_the_expected_size_of_an_image_is_the_mean_over_its_texts():
-    found = expected_size(batch(nasty()), RATES)
+    found = kept_probabilities(batch(nasty()), RATES)
     assert found == pytest.approx([naive_expected_size(row, RATES.tolist()) for row in nasty()], abs=1e-15)
     assert found[:2].tolist() == [0, 0]
 
 
 def test_several_thresholds_are_answered_in_one_pass():
     table = np.stack([RATES, RATES / 2, np.ones(5, np.float32)], axis=1)
-    found = expected_size(batch(nasty()), table)
-    assert found.T.tolist() == [expected_size(batch(nasty()), column).tolist() for column in table.T]
+    found = kept_probabilities(batch(nasty()), table)
+    assert found.T.tolist() == [kept_probabilities(batch(nasty()), column).tolist() for column in table.T]
     assert found[-1, 2] == 1
 
 
@@ -156,7 +156,7 @@ def test_rows_are_kept_alike_however_the_batch_is_cut(start, length):
     cut = batch(nasty()).slice(start, length)
     assert sample_batch(cut, RATES, 1).to_pylist() == naive_sample(rows, RATES.tolist(), 1)
     expected = [naive_expected_size(row, RATES.tolist()) for row in rows]
-    assert expected_size(cut, RATES) == pytest.approx(expected, abs=1e-15)
+    assert kept_probabilities(cut, RATES) == pytest.approx(expected, abs=1e-15)
 
 
 def test_a_slice_whose_own_structs_were_cut_is_read_right():
@@ -187,7 +187,7 @@ def test_another_seed_keeps_other_rows():
 
 def test_as_many_rows_are_kept_as_expected():
     rows = batch([image(number, [[2], [3], [1, 2, 3]][: number % 3 + 1]) for number in range(20_000)])
-    expected = expected_size(rows, RATES)
+    expected = kept_probabilities(rows, RATES)
     deviation = np.sqrt((expected * (1 - expected)).sum())
     kept = [sample_batch(rows, RATES, seed).num_rows for seed in range(10)]
     assert max(abs(number - expected.sum()) for number in kept) < 4 * deviation
@@ -205,12 +205,12 @@ def test_every_text_of_an_image_is_chosen_equally_often():
 def test_no_images_give_no_rows():
     assert sample_batch(batch([]), RATES, 0).schema.equals(CURATED)
     assert sample_batch(batch([]), RATES, 0).num_rows == 0
-    assert expected_size(batch([]), RATES).shape == (0,)
-    assert expected_size(batch([]), np.ones((5, 3))).shape == (0, 3)
+    assert kept_probabilities(batch([]), RATES).shape == (0,)
+    assert kept_probabilities(batch([]), np.ones((5, 3))).shape == (0, 3)
 
 
 def test_images_that_belong_to_other_metadata_are_refused():
-    for refuses in (lambda rows: sample_batch(rows, RATES[:2], 0), lambda rows: expected_size(rows, RATES[:2])):
+    for refuses in (lambda rows: sample_batch(rows, RATES[:2], 0), lambda rows: kept_probabilities(rows, RATES[:2])):
         with pytest.raises(InputError, match="other metadata"):
             refuses(batch(images(20)))
 
@@ -231,7 +231,7 @@ def test_texts_matches_and_expected_images_are_summed_by_language():
 def test_expected_images_of_all_languages_are_the_expected_size():
     rows = batch(nasty())
     assert sum(texts_by_language(rows, RATES)["expected"].to_pylist()) == pytest.approx(
-        expected_size(rows, RATES).sum()
+        kept_probabilities(rows, RATES).sum()
     )
 
 

@@ -30,7 +30,7 @@ from curation.balancing import manifest as curated
 from curation.balancing.thresholds import EntryCounts
 from curation.config import CurationConfig
 from curation.images import grouping
-from curation.images.grouping import combine, group
+from curation.images.grouping import combine, group_images
 from curation.inputs import files as inputs
 from curation.language.engines import default_model
 from curation.language.judging import Stated
@@ -38,7 +38,7 @@ from curation.matching import save_matchers
 from curation.run.tasks import Artefacts, MatchPlan, Sampling
 from metadata.entries import Entries
 from runtime.arrow import parts
-from runtime.buckets import ENDING, Packer, bucket_of, read_blocks, unpack, write_blocks
+from runtime.buckets import ENDING, Packer, bucket_of, read_blocks, rows_of_block, write_blocks
 from runtime.session import ALLOCATORS
 from runtime.shipping import Shipped, opened_itself
 from runtime.storage.arrays import save_array
@@ -146,12 +146,12 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
     images = []
     for fourth in range(4):
         own_blocks = [block.data for block in blocks if block.scaled(4) == fourth]
-        rows = own("read pairs", lambda blocks=own_blocks: [unpack(data, schemas.PAIRS) for data in blocks])
+        rows = own("read pairs", lambda blocks=own_blocks: [rows_of_block(data, schemas.PAIRS) for data in blocks])
         packed = [CODEC.compress(block.serialize()) for block in rows]
         sizes = [block.serialize().size for block in rows]
         floor("unpack", lambda p=packed, s=sizes: [CODEC.decompress(x, n) for x, n in zip(p, s, strict=True)])
         rows = own("combine again", lambda rows=rows: combine(pa.concat_batches(rows), 64, TaskResult()))
-        images.append(own("group", lambda rows=rows: group(rows, TaskResult())))
+        images.append(own("group", lambda rows=rows: group_images(rows, TaskResult())))
     _after_matching(own, floor, images, folder)
     return own, floor, texts
 

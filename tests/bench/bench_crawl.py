@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from curation.inputs.crawl import html_pages, warc, wat
 from curation.inputs.crawl import warc as warc_records
-from curation.inputs.crawl.warc import members
+from curation.inputs.crawl.warc import gzip_members
 
 RUNS = 9
 DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
@@ -86,14 +86,14 @@ def bench_wat() -> None:
     rows = sum(batch.num_rows for batch in wat.read(io.BytesIO(data), Counter()))
     print(f"wat   ready after {time.perf_counter() - start:.1f} s (compiled now, or read from Numba's cache)")
     parts = cut(data)
-    groups = warc_records.metadata(members(io.BytesIO(data), Counter()), Counter())
+    groups = warc_records.metadata(gzip_members(io.BytesIO(data), Counter()), Counter())
     blocks = [data[begin:end] for data, *spans in groups for begin, end in zip(*spans, strict=True)]
     size = sum(len(zlib.decompress(part, 31)) for part in parts)
     print(f"wat   {size / 1e6:.0f} MB in {len(parts)} members, {len(blocks)} records that are parsed, {rows} rows")
     ways = {
         "zlib": lambda: (zlib.decompressobj(31).decompress(part) for part in parts),
         "isal": lambda: (isal_zlib.decompressobj(31).decompress(part) for part in parts),
-        "members": lambda: members(io.BytesIO(data), Counter()),
+        "members": lambda: gzip_members(io.BytesIO(data), Counter()),
         "orjson of these records": lambda: (orjson.loads(block) for block in blocks),
         "read_wat": lambda: wat.read(io.BytesIO(data), Counter()),
     }
@@ -115,7 +115,7 @@ def bench_warc() -> None:
     ways = {
         "selectolax": lambda: (LexborHTMLParser(html) for html in htmls),
         "elements": lambda: (read(html) for html in htmls),
-        "members": lambda: members(io.BytesIO(data), Counter()),
+        "members": lambda: gzip_members(io.BytesIO(data), Counter()),
         "read_warc": lambda: warc.read(io.BytesIO(data), Counter()),
     }
     compare("warc", sum(map(len, htmls)), ways, "selectolax")

@@ -24,7 +24,7 @@ import usage
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from curation.leaves.tars.headers import writing
+from curation.leaves.tars.headers import adding_files
 from curation.schemas import CURATED, ENTRY_IDS, MATCHED
 
 OF_TAR, OF_FILE = 10_000, 100_000
@@ -46,7 +46,7 @@ def make(folder: Path, images: int, size: int) -> None:
             pq.write_table(rows, folder / "run" / part / f"{number:05}.parquet", 50_000, compression="zstd")
     noise, order = chance.bytes(size), chance.permutation(images)
     for number, begin in enumerate(range(0, images, OF_TAR)):
-        with writing(folder / "tars" / f"{number:05}.tar") as add:
+        with adding_files(folder / "tars" / f"{number:05}.tar") as add:
             for place, image in enumerate(order[begin : begin + OF_TAR].tolist()):
                 key, stated = f"{number:05}{place:04}", {"uid": uids[image], "caption": "old"}
                 add(f"{key}.jpg", noise)

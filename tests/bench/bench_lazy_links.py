@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from curation.inputs.crawl import html_pages, warc
 from curation.inputs.crawl.html_pages import link_of
-from curation.inputs.crawl.warc import members
+from curation.inputs.crawl.warc import gzip_members
 from tests.naive.image_links import naive_images, naive_link, naive_shows
 
 TEXTS = ("alt", "title", "data-image-title")
@@ -47,11 +47,11 @@ def pages_of(argument: str) -> Iterator[tuple[bytes, dict[str, str]]]:
         yield Path(argument).read_bytes(), {}
     else:
         file = io.BytesIO(Path(argument).read_bytes())
-        for _, block in warc.responses(members(file, Counter()), Counter()):
+        for _, block in warc.responses(gzip_members(file, Counter()), Counter()):
             stated, body = html_pages.headers(block)
             fields = dict(reversed(stated))
             if block.startswith(b"HTTP/") and html_pages.is_html(fields):
-                yield html_pages.unpack(body, fields), fields
+                yield html_pages.unpacked_body(body, fields), fields
 
 
 def links(images, link_of) -> Counter[str]:

@@ -29,7 +29,7 @@ from curation.language import Identifier
 from curation.language.judging import LanguageRules, judge
 from curation.matching.matcher import Matcher
 from metadata import wordnet
-from metadata.build import Build, merge
+from metadata.build import Build, merged_entries
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
 from metadata.sources import Sources
@@ -70,7 +70,7 @@ def builds(code: str, wordnets: Path) -> Iterable[list[str]]:
     own, lists = wordnet.find([str(wordnets)]), Sources.find(frequencies=["wordfreq"]).frequencies
     for sources in (Sources(own), Sources(frequencies=lists), Sources(own, frequencies=lists)):
         build = Build(MetadataConfig(), sources, Parts(NONE, NONE))
-        yield list(merge(code, build.sources_of(code, defaultdict(Counter))).sources)
+        yield list(merged_entries(code, build.sources_of(code, defaultdict(Counter))).sources)
 
 
 def matched(entries: list[str], texts: list[str]) -> float:

@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT)]
 from curation import online
 from curation.balancing.thresholds import EntryCounts, entry_ids
 from curation.leaves.annotations.captions import CaptionDraw
-from curation.leaves.online.batches import choose, lists_at
+from curation.leaves.online.batches import chosen_rows, lists_at
 from curation.run.results import Results
 
 SUPER_BATCH = 3800
@@ -62,7 +62,7 @@ def draw_batches(axes, run: Results) -> None:
                 if name == "random":
                     rows = np.arange(size)
                 else:
-                    rows = choose(*own, size, online.ByEntries(size, targets[name]).targets(len(counts)))
+                    rows = chosen_rows(*own, size, online.ByEntries(size, targets[name]).targets(len(counts)))
                 found.append(entropy(lists_at(rows, [(own[0], own[1][:-1], own[1][1:])])[0]))
             line.append(float(np.mean(found)))
         print(f"1 of {part}: " + ", ".join(f"{name} {line[-1]:.2f}" for name, line in lines.items()))

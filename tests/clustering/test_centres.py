@@ -84,7 +84,9 @@ def test_wrong_products_as_of_other_threads_and_libraries_do_not_matter_within_t
     numbers, squares = Centres(own, np.zeros(10)).assign(vectors)
     wrong = (1 - 2 * (vectors @ own.T + RANDOM.uniform(-0.05, 0.05, (50, 10)))).astype(np.float32)
     found, own_squares = np.zeros((50, 1), np.int32), np.zeros((50, 1))
-    kernels.nearest(vectors, own, wrong, np.zeros(10), wrong.min(axis=1) + np.full(50, 0.21), found, own_squares)
+    kernels.nearest_centres(
+        vectors, own, wrong, np.zeros(10), wrong.min(axis=1) + np.full(50, 0.21), found, own_squares
+    )
     assert (found[:, 0] == numbers).all()
     assert (own_squares[:, 0] == squares).all()
 
@@ -102,5 +104,5 @@ def test_vectors_get_length_1_whatever_their_size(kind):
     sizes = np.array([[1], [large], [1], [np.finfo(kind).tiny], [1]], kind)
     vectors = np.array([[3, 4], [1, -1], [0, 0], [1, 0], [1e-30, 1]], kind)
     out = np.empty(vectors.shape, np.float32)
-    kernels.normalise(vectors * sizes, out)
+    kernels.write_unit_vectors(vectors * sizes, out)
     assert out == pytest.approx(np.array([naive_unit(vector) for vector in vectors], np.float32), abs=1e-7)

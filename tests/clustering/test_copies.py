@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.clustering import semantic_copies as module
-from curation.leaves.clustering.clip_cluster import ClusterRequest, cluster, main, summary
+from curation.leaves.clustering.clip_cluster import ClusterRequest, cluster, cluster_lines, main
 from curation.leaves.clustering.training import Centres, ClusterConfig, TrainedClusters
 from curation.run.verify import verify
 from curation.schemas import SEMANTIC_COPIES
@@ -68,7 +68,9 @@ def require_right(folder: Path, vectors: dict[str, np.ndarray], cosine: float, *
         assert row["cosine"] == pytest.approx(min(1.0, naive_cosine(own[row["uid"]], own[row["copy_of"]])), rel=1e-14)
     facts = json.loads((folder / "clusters.json").read_text())
     assert facts["copies"] == {"cosine": cosine, "images": len(rows), "of": len({*expected.values()})}
-    assert f"copies of {counted(facts['copies']['of'], 'image')}, by a cosine of {cosine} or more" in summary(facts)
+    assert f"copies of {counted(facts['copies']['of'], 'image')}, by a cosine of {cosine} or more" in cluster_lines(
+        facts
+    )
     return len(rows)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.leaves.clustering.clip_cluster import render, summary
+from curation.leaves.clustering.clip_cluster import cluster_lines, cluster_page
 from curation.leaves.clustering.embeddings import TEXT
 from curation.leaves.clustering.joining import COARSE, FINE, SHOWN, Nearest, nearest_rows
 from runtime.terminal import plain
@@ -70,7 +70,7 @@ def hostile_facts() -> dict:
 
 
 def test_the_page_shows_sizes_texts_and_languages():
-    page = render(facts())
+    page = cluster_page(facts())
     for shown in (
         "0.50 to 1.25 of equal size",
         "66.7 % of the images",
@@ -82,22 +82,22 @@ def test_the_page_shows_sizes_texts_and_languages():
 
 
 def test_what_comes_from_outside_is_text_and_nothing_else():
-    attacked, usual = Page(render(hostile_facts())), Page(render(facts()))
+    attacked, usual = Page(cluster_page(hostile_facts())), Page(cluster_page(facts()))
     assert attacked.scripts == usual.scripts == []
     assert {name for name, _ in attacked.elements} == {name for name, _ in usual.elements}
     assert not [name for _, attributes in attacked.elements for name in attributes if name.startswith("on")]
     assert all(attacked.text.count(text[:100]) >= 2 for text in EVERY)
-    assert ACTING.findall(plain(summary(hostile_facts()))) == []
+    assert ACTING.findall(plain(cluster_lines(hostile_facts()))) == []
 
 
 def test_languages_beyond_the_table_are_added_up():
     from metadata.languages import LANGUAGES
 
     codes = [each.code for each in LANGUAGES][:40]
-    assert "10 more" in render(facts(languages={code: [1, 1] for code in codes}))
+    assert "10 more" in cluster_page(facts(languages={code: [1, 1] for code in codes}))
 
 
 def test_the_console_shows_a_text_of_each_coarse_cluster_also_of_an_empty_one():
-    shown = summary(facts(coarse_sizes=[30, 0], coarse_texts=[facts()["coarse_texts"][0], []]))
+    shown = cluster_lines(facts(coarse_sizes=[30, 0], coarse_texts=[facts()["coarse_texts"][0], []]))
     assert "30 images in 3 fine clusters, the smallest 0.50 and the largest 1.25 of equal size" in shown
     assert shown.splitlines()[-1].split() == ["1", "0", "0.0", "%"]

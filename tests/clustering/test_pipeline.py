@@ -132,7 +132,7 @@ def test_texts_are_embedded_once_and_again_where_a_file_is_damaged(run, tmp_path
     monkeypatch.setattr(embeddings, "SPAN", 50)
     monkeypatch.setattr(embeddings, "Encoder", lambda path: Counted())
     monkeypatch.setattr(embeddings, "find_encoder", lambda name: run.path)
-    monkeypatch.setattr(embeddings, "described", lambda name, folder: {"name": name, "digest": name})
+    monkeypatch.setattr(embeddings, "encoder_facts", lambda name, folder: {"name": name, "digest": name})
     request = ClusterRequest(str(run.path), str(tmp_path), replace(CONFIG, fine=4, texts="pool"))
 
     def cluster_again(**changed) -> int:

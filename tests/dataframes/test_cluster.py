@@ -53,7 +53,7 @@ def expected(folder) -> list[dict]:
     save_matchers(Entries.open(folder / "metadata"), CONFIG.rules, folder / "matchers")
     plan = MatchPlan(Artefacts(Shipped(folder / "matchers"), Shipped(default_model()), None), CONFIG)
     blocks = tasks.match_pairs(pq.read_table(folder / "pairs").to_batches(), plan)
-    return [row for batch in tasks.group(blocks, CONFIG.max_texts) for row in batch.to_pylist()]
+    return [row for batch in tasks.grouped_images(blocks, CONFIG.max_texts) for row in batch.to_pylist()]
 
 
 @pytest.mark.soak

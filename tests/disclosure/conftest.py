@@ -8,7 +8,7 @@ import pytest
 
 from curation.config import CurationConfig
 from curation.exclusion import Exclusion
-from curation.leaves.export.removal import remove
+from curation.leaves.export.removal import remove_from_manifest
 from curation.leaves.gate.options import GateOptions
 from curation.run.pipeline import curate
 from curation.run.request import Options
@@ -49,5 +49,5 @@ def runs(tmp_path_factory) -> dict[str, Path]:
         "tables": curated(folder, "tables", False),
     }
     (folder / "list.txt").write_text("domain:a.example\n")
-    remove(in_turn(), found["gate"], Exclusion.read([str(folder / "list.txt")]), folder / "removed")
+    remove_from_manifest(in_turn(), found["gate"], Exclusion.read([str(folder / "list.txt")]), folder / "removed")
     return found | {"removed": folder / "removed"}

@@ -13,7 +13,7 @@ from curation.config import CurationConfig
 from curation.leaves.export.card import card, croissant, description
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.gate.judge import standard
-from curation.leaves.gate.options import GateOptions, facts_of
+from curation.leaves.gate.options import GateOptions, gate_facts
 from curation.run.results import Results
 from runtime.tallies import TaskResult
 from runtime.wording import percent
@@ -151,7 +151,7 @@ def with_parameters(facts: dict, **given) -> dict:
 def with_gate(facts: dict, **options) -> dict:
     """Facts of a run with a gate of these options that removed nothing."""
     steps = GateOptions(**options).find().steps
-    gate = facts_of(steps, {name: TaskResult() for name in steps})["gate"]
+    gate = gate_facts(steps, {name: TaskResult() for name in steps})["gate"]
     return facts | {"gate": gate, "rows": facts["rows"] | {"gated": 60}}
 
 

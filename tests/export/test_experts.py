@@ -12,7 +12,7 @@ import pytest
 from curation.exclusion import Exclusion
 from curation.leaves.export.clip_export import main
 from curation.leaves.export.forms import ByCluster
-from curation.leaves.export.removal import remove
+from curation.leaves.export.removal import remove_from_manifest
 from curation.schemas import CURATED
 from runtime.errors import InputError
 from tests.naive.experts import naive_chance, naive_clusters, naive_takes
@@ -129,7 +129,7 @@ def test_tars_have_the_samples_of_the_expert_alone(run, export, expected, tmp_pa
 
 def test_a_manifest_from_which_images_were_removed_has_experts_too(run, export, rows, tmp_path):
     gone = run.kept[0]["uid"]
-    remove(in_turn(), run.path, Exclusion.of(uids=[gone]), tmp_path / "less")
+    remove_from_manifest(in_turn(), run.path, Exclusion.of(uids=[gone]), tmp_path / "less")
     kept = [row["uid"] for row in run.kept[1:]]
     out = export("datacomp", *EXPERT, source=tmp_path / "less")
     assert np.load(out / "uids.npy").tolist() == naive_subset(of_expert(kept, rows, kept))

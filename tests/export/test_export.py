@@ -13,7 +13,7 @@ from curation.leaves.export.datacomp import DataComp
 from curation.leaves.export.forms import ByCluster, export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.removal import remove
+from curation.leaves.export.removal import remove_from_manifest
 from curation.leaves.report_sections.alignment import Classes, align
 from curation.run.results import Results
 from metadata import InputError
@@ -110,7 +110,7 @@ def test_on_spark_as_in_this_process(run, spark, tmp_path):
     for kind, session in (("here", in_turn()), ("spark", spark)):
         for name, form in forms.items():
             export(session, run.path, tmp_path / kind / name, form)
-        remove(session, run.path, Exclusion.of(regexes=["7"]), tmp_path / kind / "removed")
+        remove_from_manifest(session, run.path, Exclusion.of(regexes=["7"]), tmp_path / kind / "removed")
     assert all_bytes(tmp_path / "here") == all_bytes(tmp_path / "spark")
     assert align(spark, Results.open(run.path), classes) == align(in_turn(), Results.open(run.path), classes)
 

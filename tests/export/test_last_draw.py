@@ -11,7 +11,7 @@ import pytest
 
 from curation.leaves.export import soft_cap as last_draw
 from curation.leaves.export.soft_cap import LOGITS, PURPOSE, Clocks, SoftCap
-from runtime.draws import hashes
+from runtime.draws import draw_hashes
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import part_writer
 from tests.naive.soft_cap import naive_draws, naive_soft_cap
@@ -42,7 +42,7 @@ def files_of(folder: Path, logits: dict[str, float], files: int, seed: int, keys
         own = pa.array(uids[number * len(uids) // files : (number + 1) * len(uids) // files], pa.string())
         columns = [
             own,
-            hashes(seed, PURPOSE, own) if keys is None else keys(own),
+            draw_hashes(seed, PURPOSE, own) if keys is None else keys(own),
             [logits[uid] for uid in own.to_pylist()],
         ]
         path = folder / f"{number}.parquet"
@@ -137,7 +137,7 @@ def test_outcomes_are_distributed_as_draws_one_after_the_other(tmp_path, penalty
     expected = Counter(tuple(naive_draws(logits, draws, penalty, chance)) for _ in range(trials))
     # All trials are pools of their own, whose times are counted in one file.
     uids = [f"{trial} {number}" for trial in range(trials) for number in range(len(logits))]
-    keys = hashes(0, PURPOSE, uids).reshape(trials, len(logits))
+    keys = draw_hashes(0, PURPOSE, uids).reshape(trials, len(logits))
     clocks = Clocks(penalty, SoftCap({"a": 1}, 1, penalty).decay, max(logits))
     below, seen = max(logits) - np.array(logits), Counter()
     for own in keys:

@@ -15,7 +15,7 @@ import pytest
 
 from curation.leaves.export.clip_export import main
 from curation.leaves.export.forms import export
-from curation.leaves.export.metaclip import MetaClip, Names, key_of, local_ids, names_of, of_list
+from curation.leaves.export.metaclip import MetaClip, Names, local_ids, metaclip_key, names_of, of_list
 from curation.schemas import CANDIDATE
 from runtime.errors import InputError
 from tests.naive.loaders import FirstLoader, SecondLoader, naive_key
@@ -157,8 +157,8 @@ def test_the_key_of_meta_clip_s_own_tars_stands_beside_the_uid(written, run):
 
 def test_keys_are_made_from_urls_without_blanks_and_tabs():
     url = "https://a.example.org/my dog.jpg"
-    assert naive_key(url) == key_of(url) == "cb17bb8cfe21ab85bcacdb4a"
-    assert key_of(" http://é.example/a\tb\u00a0c ") == naive_key("http://é.example/ab\u00a0c")
+    assert naive_key(url) == metaclip_key(url) == "cb17bb8cfe21ab85bcacdb4a"
+    assert metaclip_key(" http://é.example/a\tb\u00a0c ") == naive_key("http://é.example/ab\u00a0c")
 
 
 def test_names_of_languages_and_of_the_one_t_are_those_of_a_table(run, tars, tmp_path):

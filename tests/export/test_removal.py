@@ -15,7 +15,7 @@ from curation.exclusion import Exclusion
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.removal import REMOVED, main, remove
+from curation.leaves.export.removal import REMOVED, main, remove_from_manifest
 from curation.run.results import Results
 from curation.run.verify import verify
 from curation.schemas import CURATED, GATE_REMOVED
@@ -51,7 +51,7 @@ def facts(folder: Path) -> dict:
 
 def test_what_stays_is_what_the_list_does_not_name_in_the_same_files_and_order(run, tmp_path):
     listed = {"uids": [run.kept[1]["uid"]], "domains": [DOMAIN]}
-    remove(in_turn(), run.path, Exclusion.of(**listed), tmp_path / "new")
+    remove_from_manifest(in_turn(), run.path, Exclusion.of(**listed), tmp_path / "new")
     before, after = rows(run.path), rows(tmp_path / "new")
     assert after == [[row for row in file if naive_excluded(row, **listed) is None] for file in before]
     assert sum(map(len, after)) < sum(map(len, before))
@@ -62,7 +62,7 @@ def test_what_stays_is_what_the_list_does_not_name_in_the_same_files_and_order(r
 
 def test_what_went_is_listed_with_the_reason(run, tmp_path):
     listed = {"uids": [run.kept[1]["uid"]], "domains": [DOMAIN]}
-    remove(in_turn(), run.path, Exclusion.of(**listed), tmp_path / "new")
+    remove_from_manifest(in_turn(), run.path, Exclusion.of(**listed), tmp_path / "new")
     removed = pq.read_table(tmp_path / "new" / "removed")
     reasons = [(row, naive_excluded(row, **listed)) for file in rows(run.path) for row in file]
     assert removed.schema.equals(REMOVED)
@@ -70,7 +70,7 @@ def test_what_went_is_listed_with_the_reason(run, tmp_path):
 
 
 def test_what_needs_matched_images_is_refused_of_a_removal(run, tmp_path):
-    remove(in_turn(), run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / "new")
+    remove_from_manifest(in_turn(), run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / "new")
     images = tmp_path / "00000.tar"
     write_tar(images, run.images)
     for form in (MetaClip(), MetaClip([images])):
@@ -81,30 +81,30 @@ def test_what_needs_matched_images_is_refused_of_a_removal(run, tmp_path):
 
 
 def test_where_nothing_goes_the_files_are_the_same_byte_for_byte(run, tmp_path):
-    remove(in_turn(), run.path, Exclusion.of(uids=["nobody"]), tmp_path / "new")
+    remove_from_manifest(in_turn(), run.path, Exclusion.of(uids=["nobody"]), tmp_path / "new")
     assert all_bytes(tmp_path / "new" / "curated") == all_bytes(run.path / "curated")
     assert pq.read_table(tmp_path / "new" / "removed").num_rows == 0
     assert pq.read_metadata(part_files(tmp_path / "new" / "curated")[0]).row_group(0).num_rows == 10
 
 
 def test_where_all_goes_the_files_are_empty_ones(run, tmp_path):
-    remove(in_turn(), run.path, Exclusion.of(regexes=["."]), tmp_path / "new")
+    remove_from_manifest(in_turn(), run.path, Exclusion.of(regexes=["."]), tmp_path / "new")
     assert rows(tmp_path / "new") == [[], [], []]
     assert pq.read_schema(part_files(tmp_path / "new" / "curated")[0]).equals(CURATED)
     assert facts(tmp_path / "new")["rows"]["kept"] == 0
-    said = remove(in_turn(), tmp_path / "new", Exclusion.of(regexes=["."]), tmp_path / "newer")
+    said = remove_from_manifest(in_turn(), tmp_path / "new", Exclusion.of(regexes=["."]), tmp_path / "newer")
     assert said.startswith("removed 0 of 0 pairs;")
 
 
 def test_removing_again_gives_the_same_bytes(run, tmp_path):
     for name in ("one", "other"):
-        remove(in_turn(), run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / name)
+        remove_from_manifest(in_turn(), run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / name)
     assert all_bytes(tmp_path / "one") == all_bytes(tmp_path / "other")
 
 
 def test_the_figures_tell_what_is_kept_and_what_was_removed(run, tmp_path):
     exclusion = Exclusion.of(domains=[DOMAIN], uids=[run.kept[1]["uid"]])
-    remove(in_turn(), run.path, exclusion, tmp_path / "new")
+    remove_from_manifest(in_turn(), run.path, exclusion, tmp_path / "new")
     old, new = facts(run.path), facts(tmp_path / "new")
     left = [row for file in rows(tmp_path / "new") for row in file]
     reasons = Counter(pq.read_table(tmp_path / "new" / "removed")["why"].to_pylist())
@@ -129,7 +129,7 @@ def test_the_sample_of_what_a_gate_removed_is_copied_without_them(run, tmp_path)
         for page in [None if number % 5 else "https://www.p.example/about"]
     ]
     write_parts(run.path / "gate_removed", pa.RecordBatch.from_pylist(sample, GATE_REMOVED), 2)
-    remove(in_turn(), run.path, Exclusion.of(**listed), tmp_path / "new")
+    remove_from_manifest(in_turn(), run.path, Exclusion.of(**listed), tmp_path / "new")
     left = pq.read_table(tmp_path / "new" / "gate_removed")
     assert left.schema.equals(GATE_REMOVED)
     assert left.to_pylist() == [row for row in sample if naive_excluded(row, **listed) is None]
@@ -141,8 +141,8 @@ def test_the_sample_of_what_a_gate_removed_is_copied_without_them(run, tmp_path)
 
 
 def test_each_removal_is_added_to_those_before(run, tmp_path):
-    remove(in_turn(), run.path, Exclusion.of(uids=[run.kept[0]["uid"]]), tmp_path / "one")
-    remove(in_turn(), tmp_path / "one", Exclusion.of(uids=[run.kept[1]["uid"]]), tmp_path / "two")
+    remove_from_manifest(in_turn(), run.path, Exclusion.of(uids=[run.kept[0]["uid"]]), tmp_path / "one")
+    remove_from_manifest(in_turn(), tmp_path / "one", Exclusion.of(uids=[run.kept[1]["uid"]]), tmp_path / "two")
     both = facts(tmp_path / "two")["removals"]
     assert [removal["removed"] for removal in both] == [1, 1]
     assert both[0]["from"] != both[1]["from"]
@@ -150,13 +150,15 @@ def test_each_removal_is_added_to_those_before(run, tmp_path):
 
 
 def test_what_went_is_a_list_that_takes_the_same_out_again(run, tmp_path):
-    remove(in_turn(), run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / "one")
-    remove(in_turn(), run.path, Exclusion.read(part_files(tmp_path / "one" / "removed")), tmp_path / "other")
+    remove_from_manifest(in_turn(), run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / "one")
+    remove_from_manifest(
+        in_turn(), run.path, Exclusion.read(part_files(tmp_path / "one" / "removed")), tmp_path / "other"
+    )
     assert all_bytes(tmp_path / "one" / "curated") == all_bytes(tmp_path / "other" / "curated")
 
 
 def test_a_manifest_with_rows_removed_is_a_finished_run_for_other_programs(run, tmp_path):
-    remove(in_turn(), run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / "new")
+    remove_from_manifest(in_turn(), run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / "new")
     assert Results.open(tmp_path / "new").kept().num_rows == facts(tmp_path / "new")["rows"]["kept"]
     export(in_turn(), tmp_path / "new", tmp_path / "card", HuggingFace())
     assert (
@@ -172,17 +174,17 @@ def broken_off(run, to: Path, exclusion: Exclusion, task: int) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        remove(in_turn(interrupt), run.path, exclusion, to)
+        remove_from_manifest(in_turn(interrupt), run.path, exclusion, to)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("folder", "task"), [("local", 0), ("local", 2), ("s3", 1)], indirect=["folder"])
 def test_a_removal_that_broke_off_is_gone_on_with(run, folder, tmp_path, task):
     exclusion, begun = Exclusion.of(domains=[DOMAIN]), []
-    remove(in_turn(), run.path, exclusion, tmp_path / "quiet")
+    remove_from_manifest(in_turn(), run.path, exclusion, tmp_path / "quiet")
     broken_off(run, folder / "new", exclusion, task)
     assert names(folder / "new") <= {".work", "curated", "removed"}
-    remove(in_turn(begun.append), run.path, exclusion, folder / "new")
+    remove_from_manifest(in_turn(begun.append), run.path, exclusion, folder / "new")
     assert len(begun) == 3 - task
     assert all_bytes(folder / "new") == all_bytes(tmp_path / "quiet")
 
@@ -192,13 +194,13 @@ def test_before_a_file_is_done_nothing_is_left_and_then_another_removal_is_refus
     assert names(tmp_path) == {"run"}
     broken_off(run, tmp_path / "new", Exclusion.of(domains=[DOMAIN]), 1)
     with pytest.raises(InputError, match="new holds what another command began, or this one with other inputs"):
-        remove(in_turn(), run.path, Exclusion.of(), tmp_path / "new")
+        remove_from_manifest(in_turn(), run.path, Exclusion.of(), tmp_path / "new")
 
 
 def test_a_run_at_a_url_is_removed_from_as_a_local_one_is(run, s3_folder, tmp_path):
     s3_folder.fs.put(str(run.path), str(s3_folder.path), recursive=True)
     for source, to in ((run.path, tmp_path / "one"), (s3_folder, tmp_path / "other")):
-        remove(in_turn(), source, Exclusion.of(domains=[DOMAIN]), to)
+        remove_from_manifest(in_turn(), source, Exclusion.of(domains=[DOMAIN]), to)
     assert all_bytes(tmp_path / "one") == all_bytes(tmp_path / "other")
 
 
@@ -206,18 +208,18 @@ def test_a_folder_that_is_not_empty_or_in_the_run_is_refused_and_left_alone(run,
     before, exclusion = all_bytes(run.path), Exclusion.of(domains=[DOMAIN])
     for to, why in ((run.path, "is the output folder"), (run.path / "curated" / "new", "is in the input")):
         with pytest.raises(InputError, match=why):
-            remove(in_turn(), run.path, exclusion, to)
+            remove_from_manifest(in_turn(), run.path, exclusion, to)
     with pytest.raises(InputError, match="is in the input"):
-        remove(in_turn(), run.path, exclusion, run.path / "run.json")
+        remove_from_manifest(in_turn(), run.path, exclusion, run.path / "run.json")
     assert all_bytes(run.path) == before
 
 
 def test_what_is_no_whole_run_is_refused(run, tmp_path):
     with pytest.raises(InputError, match="give the output folder of a finished run"):
-        remove(in_turn(), tmp_path, Exclusion.of(), tmp_path / "new")
+        remove_from_manifest(in_turn(), tmp_path, Exclusion.of(), tmp_path / "new")
     part_files(run.path / "curated")[0].unlink()
     with pytest.raises(InputError, match=r"holds \d+ images, \d+ were written"):
-        remove(in_turn(), run.path, Exclusion.of(), tmp_path / "new")
+        remove_from_manifest(in_turn(), run.path, Exclusion.of(), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -228,7 +230,7 @@ def test_a_disk_without_room_is_told_in_a_sentence(run, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "link", no_room)
     monkeypatch.setattr(shutil, "copyfile", no_room)
     with pytest.raises(InputError, match="no space left in .*new"):
-        remove(in_turn(), run.path, Exclusion.of(), tmp_path / "new")
+        remove_from_manifest(in_turn(), run.path, Exclusion.of(), tmp_path / "new")
     assert not (tmp_path / "new" / "run.json").exists()
 
 
@@ -256,7 +258,7 @@ def test_further_columns_of_the_manifest_stay(tmp_path):
     (tmp_path / "a.warc.gz").write_bytes(page)
     entries = Entries.build({"en": ["dog"]})
     curate([tmp_path / "a.warc.gz"], run, metadata=entries, config=config, engine=in_turn())
-    remove(in_turn(), run, Exclusion.of(urls=["https://example.org/b"]), tmp_path / "less")
+    remove_from_manifest(in_turn(), run, Exclusion.of(urls=["https://example.org/b"]), tmp_path / "less")
     [row] = pq.read_table(tmp_path / "less" / "curated").to_pylist()
     assert (row["license"], row["record"]) == ("cc-by", {"file": "a.warc.gz", "offset": 0})
     export(in_turn(), run, tmp_path / "hub", HuggingFace())

@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from curation.leaves.tars.headers import _by_tarfile, _header, writing
+from curation.leaves.tars.headers import _by_tarfile, _header, adding_files
 
 MEMBERS = {
     "00000.jpg": b"JPEG" * 300,
@@ -20,7 +20,7 @@ MEMBERS = {
 
 @pytest.mark.parametrize("names", [[], ["00000.jpg"], [*MEMBERS]])
 def test_a_tar_has_the_bytes_of_the_standard_library(tmp_path, names):
-    with writing(tmp_path / "ours.tar") as add:
+    with adding_files(tmp_path / "ours.tar") as add:
         for name in names:
             add(name, MEMBERS[name])
     with tarfile.open(tmp_path / "theirs.tar", "w", format=tarfile.GNU_FORMAT, encoding="utf-8") as tar:

@@ -13,7 +13,7 @@ from curation.exclusion import Exclusion
 from curation.leaves.export.clip_export import main
 from curation.leaves.export.forms import export
 from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.removal import remove
+from curation.leaves.export.removal import remove_from_manifest
 from curation.leaves.export.webdataset import WebDataset
 from runtime.errors import InputError
 from runtime.storage.paths import files_below, names, read_bytes
@@ -144,7 +144,7 @@ def test_what_was_written_can_be_written_anew_with_other_captions(run, tars, cap
 def test_a_manifest_that_images_were_removed_from_is_written_with_captions_too(run, tars, captions, tmp_path):
     removed = run.kept[0]["uid"]
     (tmp_path / "opt-outs.txt").write_text(f"{removed}\n")
-    remove(in_turn(), run.path, Exclusion.read([str(tmp_path / "opt-outs.txt")]), tmp_path / "less")
+    remove_from_manifest(in_turn(), run.path, Exclusion.read([str(tmp_path / "opt-outs.txt")]), tmp_path / "less")
     sentence = export(in_turn(), tmp_path / "less", tmp_path / "out", WebDataset([tars], captions=[captions]))
     left = len(run.kept) - 1
     assert sentence.startswith(f"{left} samples in 3 tars with ")

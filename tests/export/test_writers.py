@@ -9,7 +9,7 @@ import pytest
 from curation.exclusion import Exclusion
 from curation.leaves.export.datacomp import DataComp
 from curation.leaves.export.forms import export
-from curation.leaves.export.removal import remove
+from curation.leaves.export.removal import remove_from_manifest
 from curation.outputs.derived import CHECKSUMS
 from metadata import InputError
 from runtime.storage.locks import owned
@@ -82,5 +82,5 @@ def test_a_folder_into_which_a_run_is_writing_is_refused(run, tmp_path, overwrit
         with pytest.raises(InputError, match="another run is writing to"):
             export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=overwrite)
         with pytest.raises(InputError, match="another run is writing to"):
-            remove(in_turn(), run.path, Exclusion.of(), tmp_path / "out")
+            remove_from_manifest(in_turn(), run.path, Exclusion.of(), tmp_path / "out")
     assert names(tmp_path) == {"run"}

@@ -10,8 +10,8 @@ from curation.leaves.clustering.embeddings import (
     Embeddings,
     Encoder,
     SpanStamps,
-    digest_of,
     embed,
+    encoder_digest,
     files_of,
     find_encoder,
     spans_of,
@@ -20,7 +20,7 @@ from curation.outputs.checkpoints import Ledger
 from curation.run.results import Results
 from runtime.errors import InputError
 from runtime.shipping import Shipped
-from runtime.storage.parquet import rows_of
+from runtime.storage.parquet import row_count
 from tests.support.finished_run import finished_run, image
 from tests.support.stand_ins import needed
 
@@ -71,7 +71,7 @@ def test_the_embeddings_of_manifest_and_pool_are_the_same_and_what_is_done_is_no
         spans, stamps = spans_of(files), SpanStamps(folder, "made")
         for span in spans:
             embed(span, Embedding(Shipped(find_encoder(DEFAULT)), texts, 0, stamps))
-        assert len(spans) == sum(-(-rows_of(file) // 7) for file in files)
+        assert len(spans) == sum(-(-row_count(file) // 7) for file in files)
         assert Ledger.of(stamps, [span.known_as for span in spans]).missing == []
         table = Embeddings.find([str(folder)], "embedding")
         batches = [batch for file in table.table.files for batch in table.read(file)]
@@ -87,7 +87,7 @@ def test_the_embeddings_of_manifest_and_pool_are_the_same_and_what_is_done_is_no
 def test_an_encoder_is_found_by_name_or_folder_and_known_by_its_files(encoder, tmp_path):
     folder = find_encoder(DEFAULT)
     assert find_encoder(str(folder)) == folder
-    assert digest_of(folder) == digest_of(folder)
+    assert encoder_digest(folder) == encoder_digest(folder)
     with pytest.raises(
         InputError, match="is no folder of an encoder as sentence-transformers saves it, nor all-MiniLM"
     ):

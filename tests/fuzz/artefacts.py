@@ -21,7 +21,7 @@ from curation.balancing.thresholds import EntryCounts
 from curation.exclusion import Exclusion
 from curation.outputs.checkpoints import Input, Ledger
 from metadata import Entries
-from runtime.buckets import Packer, read_blocks, unpack, write_blocks
+from runtime.buckets import Packer, read_blocks, rows_of_block, write_blocks
 from runtime.errors import InputError
 from runtime.tallies import TaskResult
 from tests.fuzz.mutations import damaged
@@ -56,7 +56,7 @@ def save_blocks(folder: Path) -> None:
 def read_rows(folder: Path) -> list[tuple[int, list]]:
     """Return packed rows by bucket."""
     blocks = read_blocks(folder / "task.arrows.zst", BLOCK.schema)
-    return [(block.bucket, unpack(block.data, BLOCK.schema).to_pylist()) for block in blocks]
+    return [(block.bucket, rows_of_block(block.data, BLOCK.schema).to_pylist()) for block in blocks]
 
 
 def save_stamp(folder: Path) -> None:

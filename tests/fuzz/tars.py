@@ -8,8 +8,8 @@ import tarfile
 from contextlib import suppress
 from pathlib import Path
 
-from curation.leaves.tars.headers import DamagedTar, Member, members
-from curation.leaves.tars.samples import fault_of, find, read, samples, texts
+from curation.leaves.tars.headers import DamagedTar, Member, regular_files
+from curation.leaves.tars.samples import fault_of, find, read, tar_rows, texts
 from tests.fuzz.mutations import BLOCK, damaged
 from tests.fuzz.target import Target
 from tests.support.online_run import FORMATS, images, write_tar
@@ -55,7 +55,7 @@ def look(folder: Path, data: bytes) -> str:
     """Read a tar in all ways: they find the same samples and the same fault."""
     path = folder / "a.tar"
     path.write_bytes(data)
-    found, own, fault = samples(path), texts(path), None
+    found, own, fault = tar_rows(path), texts(path), None
     found.validate(full=True)
     assert found.num_rows == len(own)
     try:
@@ -67,7 +67,7 @@ def look(folder: Path, data: bytes) -> str:
     assert fault == fault_of(found)
     if fault is not None:
         return "damaged"
-    own, standard = [*members(data), END], by_tarfile(data)
+    own, standard = [*regular_files(data), END], by_tarfile(data)
     assert own[: len(standard)] == standard
     return "read"
 

@@ -6,7 +6,7 @@ import pytest
 
 from curation.leaves.gate.image_rules import url_words
 from curation.leaves.gate.policies import Policy
-from curation.leaves.gate.word_tables import listed
+from curation.leaves.gate.word_tables import rows_in
 from curation.licences import LICENCES
 from tests.support.rules import failing_images
 from tests.support.stated_images import batch, image
@@ -111,9 +111,9 @@ def test_hosts_of_counters_and_advertisements_count_with_all_below_them(url, fai
 
 def test_words_of_urls_are_lower_case_letters_and_listed_once():
     assert all(word.isascii() and word.islower() for word in url_words())
-    words = {row["word"]: row["places"] for row in listed("url_words.csv")}
+    words = {row["word"]: row["places"] for row in rows_in("url_words.csv")}
     assert all(word.isalpha() or ("." in word and places == "host") for word, places in words.items())
-    assert len(listed("url_words.csv")) == len(url_words()) >= 200
+    assert len(rows_in("url_words.csv")) == len(url_words()) >= 200
 
 
 @pytest.mark.parametrize("names", ["cc0", "cc-by,cc0", "other", ",".join(LICENCES)])

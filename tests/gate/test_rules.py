@@ -10,7 +10,7 @@ import pytest
 from curation.inputs.crawl.links import IMAGE_PLACES
 from curation.leaves.gate.image_rules import url_words
 from curation.leaves.gate.policies import IMAGES, TEXTS
-from curation.leaves.gate.word_tables import listed
+from curation.leaves.gate.word_tables import rows_in
 from tests.naive.policies import naive_fails_image, naive_fails_text
 from tests.support.rules import POLICY, failing_images, failing_texts
 from tests.support.stated_images import batch, image
@@ -79,7 +79,7 @@ PIECES += [
     "%E9",
     "://",
 ]
-PHRASES = [row["phrase"] for row in listed("template_phrases.csv")][::50] + [
+PHRASES = [row["phrase"] for row in rows_in("template_phrases.csv")][::50] + [
     "no image",
     "logo",
     "avatar of",

@@ -4,7 +4,7 @@ import pytest
 
 from curation.leaves.gate.kernels.phrases import MOST_WORDS
 from curation.leaves.gate.text_rules import PARTS, WHOLES, folded
-from curation.leaves.gate.word_tables import listed
+from curation.leaves.gate.word_tables import rows_in
 from metadata.languages import LANGUAGES
 from tests.support.rules import failing_texts
 from tests.support.stated_images import batch, image
@@ -47,7 +47,7 @@ def test_phrases_of_templates_are_found_whole_or_at_an_edge(text, rules):
 
 
 def test_the_table_of_phrases_has_each_once_and_known_kinds():
-    rows = listed("template_phrases.csv")
+    rows = rows_in("template_phrases.csv")
     keys = [(row["language"], row["kind"], *folded(row["phrase"])) for row in rows]
     assert len({*keys}) == len(keys)
     assert {row["kind"] for row in rows} == {*WHOLES, *PARTS}

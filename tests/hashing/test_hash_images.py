@@ -7,7 +7,7 @@ import pytest
 
 import curation
 from curation.leaves.hashing import clip_hash as module
-from curation.leaves.hashing.clip_hash import hash_images, hash_picture, main, rows_of, tasks
+from curation.leaves.hashing.clip_hash import hash_images, hash_picture, hashed_rows, main, tasks
 from curation.leaves.tars.samples import find, read
 from runtime.errors import InputError
 from runtime.storage.own_files import STAMP, part_files, write_json
@@ -19,7 +19,7 @@ from tests.support.refusals import refusal
 def rows(*paths) -> dict[str, dict]:
     """Return what becomes of all pictures that paths name, by uid, without Spark."""
     pictures = (picture for source in find([*map(str, paths)]) for picture in read(source))
-    return {row["uid"]: row for some in rows_of(pictures, pdq=False) for row in some.to_pylist()}
+    return {row["uid"]: row for some in hashed_rows(pictures, pdq=False) for row in some.to_pylist()}
 
 
 def test_each_picture_of_img2datasets_tars_is_a_row_with_its_uid_and_url(tmp_path):

@@ -6,7 +6,7 @@ from random import Random
 import pyarrow as pa
 import pytest
 
-from curation.images.grouping import DUPLICATE, OVER_LIMIT, combine, group
+from curation.images.grouping import DUPLICATE, OVER_LIMIT, combine, group_images
 from curation.inputs.limits import SHARED, SHARED_UIDS
 from curation.schemas import KEYED, MATCHED, PAIRS
 from runtime.tallies import TaskResult
@@ -44,8 +44,8 @@ def test_combining_parts_and_then_what_is_left_of_them_is_combining_the_whole(se
     some = [combine(pa.concat_batches(parts[:3]), max_texts, of_parts), *parts[3:]]
     assert combine(pa.concat_batches(some), max_texts, of_parts).equals(whole)
     assert of_parts[OVER_LIMIT] == of_whole[OVER_LIMIT]
-    group(whole, of_whole)
-    group(combine(pa.concat_batches(some), max_texts, TaskResult()), of_parts)
+    group_images(whole, of_whole)
+    group_images(combine(pa.concat_batches(some), max_texts, TaskResult()), of_parts)
     assert sums(of_parts) == sums(of_whole)
 
 
@@ -134,7 +134,7 @@ def test_a_text_without_a_page_has_none():
 )
 def test_an_image_has_the_smallest_page_of_its_texts_and_these_their_own_where_it_is_another(pages, of_image, of_texts):
     rows = pairs(*({"uid": "a", "text": "x" * (2 * n + 1), "page_url": page} for n, page in enumerate(pages)))
-    (image,) = group(combine(rows, 64, TaskResult()), TaskResult()).to_pylist()
+    (image,) = group_images(combine(rows, 64, TaskResult()), TaskResult()).to_pylist()
     assert (image["page_url"], [text["page_url"] for text in image["candidates"]]) == (of_image, of_texts)
 
 
@@ -194,7 +194,7 @@ def test_images_with_one_key_are_kept_apart_though_their_hashes_mix_them(key):
         ("b", "p"),
         ("b", "é"),
     ]
-    images = group(combine(pairs(*rows, *others), 2, TaskResult()), TaskResult()).to_pylist()
+    images = group_images(combine(pairs(*rows, *others), 2, TaskResult()), TaskResult()).to_pylist()
     assert sorted(row["uid"] for row in images) == ["a", "b", "c", "d"]
 
 
@@ -224,7 +224,7 @@ def test_strings_of_a_megabyte_are_combined_like_any_other():
 def test_group_equals_its_naive_twin(seed, unique):
     rows = combine(random_pairs(Random(seed), 400, images=40), 4, TaskResult())
     tallies = TaskResult()
-    found = group(rows, tallies, unique)
+    found = group_images(rows, tallies, unique)
     images, expected = naive_group(rows.to_pylist(), unique)
     assert (found.to_pylist(), sums(tallies)) == (images, expected)
     found.validate(full=True)
@@ -232,7 +232,7 @@ def test_group_equals_its_naive_twin(seed, unique):
 
 def test_a_slice_is_grouped_as_its_own_rows():
     rows = combine(random_pairs(Random(5), 400), 4, TaskResult())
-    assert group(rows.slice(11, 60), TaskResult()).to_pylist() == naive_group(rows.to_pylist()[11:71])[0]
+    assert group_images(rows.slice(11, 60), TaskResult()).to_pylist() == naive_group(rows.to_pylist()[11:71])[0]
 
 
 def test_texts_without_a_match_and_images_without_such_a_text_are_left_out_but_counted():
@@ -242,7 +242,7 @@ def test_texts_without_a_match_and_images_without_such_a_text_are_left_out_but_c
         {"uid": "b", "text": "yy", "entries": [3, 5], "page_url": "http://p"},
     )
     tallies = TaskResult()
-    images = group(combine(rows, 64, tallies), tallies).to_pylist()
+    images = group_images(combine(rows, 64, tallies), tallies).to_pylist()
     assert [(i["uid"], i["page_url"], [c["entries"] for c in i["candidates"]]) for i in images] == [
         ("b", "http://p", [[3, 5]])
     ]
@@ -252,14 +252,14 @@ def test_texts_without_a_match_and_images_without_such_a_text_are_left_out_but_c
 def test_duplicates_are_counted_where_images_are_grouped():
     rows = pairs({"uid": "a", "text": "x"}, {"uid": "a", "text": "x"}, {"uid": "b", "text": "x", "copies": 4})
     tallies = TaskResult()
-    group(combine(rows, 64, tallies), tallies)
+    group_images(combine(rows, 64, tallies), tallies)
     assert tallies[DUPLICATE] == 1 + 3
 
 
 def test_no_rows_give_no_images():
     tallies = TaskResult()
     assert combine(pairs(), 64, tallies).equals(pairs())
-    assert group(pairs(), tallies).equals(pa.RecordBatch.from_pylist([], MATCHED))
+    assert group_images(pairs(), tallies).equals(pa.RecordBatch.from_pylist([], MATCHED))
     assert sums(tallies) == {}
 
 
@@ -274,6 +274,6 @@ def test_a_uid_of_several_urls_is_counted_once_and_named_with_two_of_them_howeve
     )
     tallies = TaskResult()
     some = [combine(part, 64, tallies) for part in cut(rows, Random(parts), parts)]
-    images = group(combine(pa.concat_batches(some), 64, tallies), tallies).to_pylist()
+    images = group_images(combine(pa.concat_batches(some), 64, tallies), tallies).to_pylist()
     assert (tallies[SHARED_UIDS], tallies.noted(SHARED)) == (1, ["1 (http://a and http://b)"])
     assert [image["signals"] for image in images] == [0, 0, 3]

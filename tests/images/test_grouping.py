@@ -25,7 +25,7 @@ from curation.images.grouping import (
 from curation.inputs.crawl.links import SIGNALS
 from curation.schemas import CANDIDATES, KEYED, MATCHED, PAIRS
 from runtime import buckets as packing
-from runtime.buckets import Block, bucket_of, in_buckets, unpack
+from runtime.buckets import Block, bucket_of, in_buckets, rows_of_block
 from runtime.storage.own_files import checksum_of
 from runtime.tallies import TaskResult
 from tests.naive.images import naive_combine, naive_group
@@ -132,7 +132,7 @@ def test_images_are_those_of_the_definition_however_candidates_are_packed_and_de
 def test_buckets_of_too_many_bytes_are_dealt_out_and_give_the_same_images(tmp_path, monkeypatch, images, most):
     blocks, _ = packed(random_candidates(Random(images), 600, images=images))
     expected, tallies = written(tmp_path, blocks, number=2)
-    largest = watched(monkeypatch, "group")
+    largest = watched(monkeypatch, "images_with_matches")
     monkeypatch.setattr(packing, "BUCKET_BYTES", most)
     monkeypatch.setattr(packing, "FEWEST_BYTES", min(most, packing.FEWEST_BYTES))
     found, again = written(tmp_path, blocks, number=2)
@@ -180,7 +180,7 @@ def test_memory_holds_little_more_than_what_stays_of_an_image_that_is_everywhere
     monkeypatch.setattr(packing, "FEWEST_ROWS", 1)
     rows = [{"url": "http://logo", "text": f"dog {number}"} for number in range(1000)]
     blocks, _ = packed(candidates(*rows), max_texts=5, parts=200)
-    first = unpack(blocks[0].data, PAIRS)
+    first = rows_of_block(blocks[0].data, PAIRS)
     monkeypatch.setattr(module, "BUCKET_BYTES", 40 * first.nbytes // first.num_rows)
     sizes = watched(monkeypatch, "combine")
     images, tallies = written(tmp_path, blocks, max_texts=5)
@@ -219,9 +219,9 @@ def test_blocks_of_fewer_buckets_are_split_and_those_of_more_are_left_as_they_ar
     if buckets >= wanted:
         assert found == blocks
     assert {block.buckets for block in found} == {max(buckets, wanted)}
-    rows = [(block, row) for block in found for row in unpack(block.data, PAIRS).to_pylist()]
+    rows = [(block, row) for block in found for row in rows_of_block(block.data, PAIRS).to_pylist()]
     assert all(block.bucket == row["key"] * block.buckets >> 64 for block, row in rows)
-    before = [row for block in blocks for row in unpack(block.data, PAIRS).to_pylist()]
+    before = [row for block in blocks for row in rows_of_block(block.data, PAIRS).to_pylist()]
     assert sorted(map(str, before)) == sorted(str(row) for _, row in rows)
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.inputs import files
-from curation.inputs.files import GROUP, OWN, dialects, expected, find, format_of, read
+from curation.inputs.files import GROUP, OWN, dialects, expected_extensions, find, format_of, read
 from curation.inputs.tables.columns import TableOptions
 from curation.outputs.checkpoints import Input
 from runtime.errors import InputError
@@ -101,7 +101,7 @@ def test_the_ending_of_a_url_is_before_its_query():
 
 
 def test_a_refusal_names_all_endings():
-    assert expected() == (
+    assert expected_extensions() == (
         "expected .wat.gz, .warc.gz, .parquet, .jsonl, .ndjson, .json, .csv or .tsv (the last five also with .gz or"
         " .zst)"
     )

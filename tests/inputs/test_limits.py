@@ -100,15 +100,15 @@ def test_long_texts_are_cut_and_counted_whatever_they_come_from(tmp_path, name):
 
 
 def test_a_whole_run_passes():
-    limits.require_sound(damaged(files=3, records=10_000, dropped__bad_json=40, dropped__not_http=9_000), CONFIG)
-    limits.require_sound(TaskResult(), CONFIG)
+    limits.within_limits(damaged(files=3, records=10_000, dropped__bad_json=40, dropped__not_http=9_000), CONFIG)
+    limits.within_limits(TaskResult(), CONFIG)
 
 
 def test_a_run_of_broken_files_is_refused_with_reasons_and_files():
     facts = ["/data/ü.wat.gz", 1, 0], ["/data/b.wat.gz", 2, 0]
     read = damaged(*facts, files=4, dropped__bad_file=2, dropped__truncated=1)
     with pytest.raises(InputError) as refused:
-        limits.require_sound(read, CONFIG)
+        limits.within_limits(read, CONFIG)
     assert str(refused.value).startswith(
         "3 of 4 files are damaged (2 bad_file, 1 truncated), most in /data/b.wat.gz (2), /data/ü.wat.gz (1)"
     )
@@ -118,8 +118,8 @@ def test_a_run_of_broken_files_is_refused_with_reasons_and_files():
 def test_a_run_of_broken_records_is_refused():
     read = damaged(files=1, records=90, dropped__corrupt_gzip=10, dropped__bad_json=20)
     with pytest.raises(InputError, match=r"30 of 100 records are damaged \(20 bad_json, 10 corrupt_gzip\)"):
-        limits.require_sound(read, CONFIG)
-    limits.require_sound(read, CurationConfig(max_bad_records=0.3))
+        limits.within_limits(read, CONFIG)
+    limits.within_limits(read, CurationConfig(max_bad_records=0.3))
 
 
 @pytest.mark.parametrize(("share", "is_refused"), [(0, True), (0.24, True), (0.25, False), (1, False)])
@@ -127,17 +127,17 @@ def test_a_share_is_what_may_be_reached_and_not_passed(share, is_refused):
     config = CurationConfig(max_bad_files=share)
     if is_refused:
         with pytest.raises(InputError, match="1 of 4 files"):
-            limits.require_sound(damaged(files=4, dropped__truncated=1), config)
+            limits.within_limits(damaged(files=4, dropped__truncated=1), config)
     else:
-        limits.require_sound(damaged(files=4, dropped__truncated=1), config)
+        limits.within_limits(damaged(files=4, dropped__truncated=1), config)
 
 
 def test_what_the_sentence_advises_is_enough():
     for bad in (1, 2, 67, 299, 300):
         read = damaged(files=300, dropped__truncated=bad)
         with pytest.raises(InputError) as refused:
-            limits.require_sound(read, CurationConfig(max_bad_files=0))
-        limits.require_sound(read, CurationConfig(max_bad_files=float(str(refused.value).rpartition(" ")[2])))
+            limits.within_limits(read, CurationConfig(max_bad_files=0))
+        limits.within_limits(read, CurationConfig(max_bad_files=float(str(refused.value).rpartition(" ")[2])))
 
 
 def test_the_line_of_the_first_bad_record_is_named(tmp_path):
@@ -148,7 +148,7 @@ def test_the_line_of_the_first_bad_record_is_named(tmp_path):
     with pytest.raises(
         InputError, match=r"a\.csv \(2, the first in line 4\), .*b\.jsonl \(2, the first in line 2\); mend"
     ):
-        limits.require_sound(told, CONFIG)
+        limits.within_limits(told, CONFIG)
 
 
 def test_damage_is_named_by_input(tmp_path):

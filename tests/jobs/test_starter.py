@@ -14,7 +14,7 @@ import pytest
 from curation import Results, curate
 from metadata import InputError, starter
 from metadata.config import MetadataConfig
-from metadata.entries import ENTRIES, Entries, digest_of, sha256_of
+from metadata.entries import ENTRIES, Entries, sha256_of, strings_digest
 from metadata.starter import starter_metadata
 from runtime import packages
 from runtime.engine.local import Local
@@ -109,7 +109,7 @@ def test_a_language_is_built_when_its_entries_are_first_needed(packages_alone):
     assert languages_built(packages_alone) == set()
     words = entries.of("vi")
     assert (words[0].as_py(), entries.entry(entries.ids("vi").start + 100)) == ("0", words[100].as_py())
-    assert digest_of(words) == entries.digests["vi"]
+    assert strings_digest(words) == entries.digests["vi"]
     assert languages_built(packages_alone) == {"vi"}
     again = starter_metadata(CONFIG)
     assert again.digest == entries.digest

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.kernels.fasttext.losses import best_two_of_row, raise_powers
-from curation.kernels.fasttext.ngrams import find_entries, index_entries, number_of
+from curation.kernels.fasttext.ngrams import entry_number, fill_entries, index_entries
 from curation.kernels.fasttext.rows import ABREAST, BLOCK, multiply
 from runtime.kernels import kernel
 from tests.naive.model_kernels import naive_best_two, naive_entries, naive_powers, naive_products
@@ -35,7 +35,7 @@ def test_entries_are_found_unless_the_content_ends_before(names, position, cut):
     content, entries = written(names, position)
     content = content[: max(len(content) - cut, position)]
     expected = naive_entries(content.tobytes(), position, len(names))
-    assert find_entries(content, position, entries) == (expected is not None)
+    assert fill_entries(content, position, entries) == (expected is not None)
     assert expected is None or entries.tolist() == expected
 
 
@@ -44,11 +44,11 @@ def test_entries_are_found_unless_the_content_ends_before(names, position, cut):
 def test_a_name_leads_to_the_last_entry_of_that_name(names):
     content, entries = written(names)
     slots = np.full(32, -1, np.int32)
-    find_entries(content, 0, entries)
+    fill_entries(content, 0, entries)
     index_entries(content, entries, slots)
     expected = {name: number for number, name in enumerate(names)}
     for name in [*names, b"absent"]:
-        assert number_of(content, entries, slots, np.frombuffer(name, np.uint8))[0] == expected.get(name, -1)
+        assert entry_number(content, entries, slots, np.frombuffer(name, np.uint8))[0] == expected.get(name, -1)
 
 
 @pytest.mark.parametrize(("texts", "labels", "width"), [(1, 1, 1), (5, 31, 3), (4, 32, 16), (7, 33, 17), (9, 70, 40)])

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curation.config import WITNESSES as NAMES
-from curation.images.grouping import group, keyed
+from curation.images.grouping import group_images, keyed
 from curation.language.judging import REASONS, WITNESSES, LanguageRules, Stated, judge
 from curation.matching import Matching, built_finders
 from metadata.languages import language
@@ -136,5 +136,5 @@ def test_texts_with_the_language_of_a_witness_are_counted_and_keep_the_score_of_
     assert found["lid_score"].to_pylist() == [0.25, 0.25, 0.25, None, 0.25]
     assert found["judged"].to_pylist() == ["page", None, None, None, "page"]
     tallies = TaskResult()
-    group(found, tallies, unique=True)
+    group_images(found, tallies, unique=True)
     assert tallies["witness.page"] == 2

@@ -10,7 +10,7 @@ import pytest
 from metadata import Entries, InputError
 from metadata import entries as entries_module
 from metadata import entries as module
-from metadata.entries import digest_of, read_list, read_lists
+from metadata.entries import read_list, read_lists, strings_digest
 from tests.support.flips import flip
 
 LISTS = {"ja": ["猫", "写真"], "en": ["photo", "dog", "St. Louis"], "other": ["x"], "de": ["Hund"]}
@@ -54,8 +54,8 @@ def test_the_digest_changes_with_any_entry_its_language_or_its_place():
 
 def test_the_digest_of_a_slice_is_that_of_its_strings():
     strings = pa.array(["x", "a", "猫", "y"], pa.string())
-    assert digest_of(strings[1:3]) == digest_of(pa.array(["a", "猫"], pa.large_string()))
-    assert digest_of(strings[4:]) == digest_of(pa.array([], pa.string()))
+    assert strings_digest(strings[1:3]) == strings_digest(pa.array(["a", "猫"], pa.large_string()))
+    assert strings_digest(strings[4:]) == strings_digest(pa.array([], pa.string()))
 
 
 @pytest.mark.parametrize(

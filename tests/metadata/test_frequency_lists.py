@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from metadata import InputError, frequency_lists
-from metadata.build import Build, EntrySource, merge
+from metadata.build import Build, EntrySource, merged_entries
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
 from metadata.languages import OTHER
@@ -26,7 +26,7 @@ def list_of(path: Path, text: str) -> Path:
 
 def words_of(path: Path, least: float = 2.5) -> list[str]:
     (found,) = frequency_lists.find([str(path)])
-    return frequency_lists.words(found, least, Counter())[0]
+    return frequency_lists.words_of_list(found, least, Counter())[0]
 
 
 def words_or_sentence(path: Path) -> list[str] | str:
@@ -69,7 +69,7 @@ def test_a_list_of_counts_gives_what_its_naive_twin_gives(tmp_path):
         lines = [f"{word}\t{count}" for word, count in zip(rows + upper, counts + [7], strict=False)]
         text = "\n".join([*lines, "no number", "odd\tmany", f"dog\t{10**12}"])
         least = rng.choice([-3, 2.5, 6])
-        merged = merge("de", [EntrySource("frequencies", words_of(list_of(tmp_path / "de.tsv", text), least))])
+        merged = merged_entries("de", [EntrySource("frequencies", words_of(list_of(tmp_path / "de.tsv", text), least))])
         assert list(merged.sources) == naive_entries(text, least), text
 
 
@@ -104,7 +104,7 @@ def test_the_name_of_a_file_or_its_folder_says_the_language(tmp_path, name, code
     if name.endswith("gz"):
         path.write_bytes(gzip.compress(path.read_bytes()))
     assert [found.language.code for found in frequency_lists.find([str(tmp_path)])] == [code]
-    assert frequency_lists.words(frequency_lists.find([str(path)])[0], 0, Counter())[0][0] == "a"
+    assert frequency_lists.words_of_list(frequency_lists.find([str(path)])[0], 0, Counter())[0][0] == "a"
 
 
 def test_a_language_may_be_given_and_two_lists_of_one_add_up(tmp_path):
@@ -187,7 +187,7 @@ def test_each_language_of_wordfreq_has_one_here(tmp_path):
     assert {"tl", "no", "sh", "sr", "hr", "bs", "zh"} < set(codes)
     (vietnamese,) = (each for each in found if each.language.code == "vi")
     tally: Counter = Counter()
-    words, zipf = frequency_lists.words(vietnamese, 4, tally)
+    words, zipf = frequency_lists.words_of_list(vietnamese, 4, tally)
     assert {"và", "Và"} < set(words)
     assert zipf == sorted(zipf, reverse=True)
     assert min(zipf) >= 4

@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from metadata.build import NUMBERS, EntrySource, merge
+from metadata.build import NUMBERS, EntrySource, merged_entries
 from metadata.rules import are_plain, is_plain, meta_entry, meta_text, normalise
 
 
 def test_the_first_source_owns_an_entry_and_all_are_recorded():
-    merged = merge(
+    merged = merged_entries(
         "en",
         [
             EntrySource("numbers", NUMBERS[:2]),
@@ -26,7 +26,7 @@ def test_the_first_source_owns_an_entry_and_all_are_recorded():
 
 
 def test_an_entry_that_a_source_brings_twice_is_recorded_once():
-    assert merge("fr", [EntrySource("titles", ["l’été", "l'été", "l'e\u0301te\u0301"])]).sources == {
+    assert merged_entries("fr", [EntrySource("titles", ["l’été", "l'été", "l'e\u0301te\u0301"])]).sources == {
         "l'été": ["titles"]
     }
 
@@ -36,13 +36,13 @@ def test_an_entry_that_a_source_brings_twice_is_recorded_once():
     [("", "empty"), (" \u3000", "empty"), ("x" * 257, "too_long"), ("...", "punctuation"), ("«»", "punctuation")],
 )
 def test_what_is_never_an_entry_is_listed_with_its_reason(written, reason):
-    merged = merge("en", [EntrySource("titles", [written])])
+    merged = merged_entries("en", [EntrySource("titles", [written])])
     assert merged.sources == {}
     assert merged.dropped == {reason: [written]}
 
 
 def test_a_symbol_that_is_no_punctuation_is_an_entry():
-    assert list(merge("en", [EntrySource("titles", ["€", "+", "🐕"])]).sources) == ["€", "+", "🐕"]
+    assert list(merged_entries("en", [EntrySource("titles", ["€", "+", "🐕"])]).sources) == ["€", "+", "🐕"]
 
 
 ODD = [
@@ -87,7 +87,7 @@ def test_random_sources_are_merged_as_one_string_after_the_other():
             entries = chance.choices(ODD, k=chance.randrange(9))
             scores = [*map(float, range(len(entries)))] if chance.random() < 0.5 else None
             sources.append(EntrySource(name, entries, scores))
-        merged = merge("en", sources)
+        merged = merged_entries("en", sources)
         rows, dropped = naive_merge(sources)
         assert [[*row.values()][1:] for row in merged.table().to_pylist()] == rows
         assert sorted(each for some in merged.dropped.values() for each in some) == sorted(dropped)
@@ -101,7 +101,7 @@ def test_plain_texts_are_told_alike_together_and_one_by_one():
 
 
 def test_no_sources_give_an_empty_table():
-    assert len(merge("en", []).table()) == 0
+    assert len(merged_entries("en", []).table()) == 0
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_no_sources_give_an_empty_table():
     ],
 )
 def test_what_the_meta_rules_can_never_find_is_left_out(entry, kept):
-    assert (entry in merge("en", [EntrySource("titles", [entry])], rules="meta").sources) == kept
+    assert (entry in merged_entries("en", [EntrySource("titles", [entry])], rules="meta").sources) == kept
 
 
 @pytest.mark.slow
@@ -133,5 +133,5 @@ def test_whether_an_entry_can_match_under_meta_is_what_trying_texts_says():
     }
     for entry in sorted(entries):
         found = any(meta_entry(entry) in meta_text(text) for text in texts)
-        dropped = merge("en", [EntrySource("titles", [entry])], rules="meta").dropped
+        dropped = merged_entries("en", [EntrySource("titles", [entry])], rules="meta").dropped
         assert found == ("never_matches" not in dropped) or "punctuation" in dropped, entry

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from curation.leaves.gate.image_rules import ARCHIVES, PLACES, RATIOS, url_words
 from curation.leaves.gate.judge import OUTPUTS, standard
-from curation.leaves.gate.word_tables import listed
+from curation.leaves.gate.word_tables import rows_in
 from metadata.languages import language
 from tests.naive.judge import naive_probabilities
 from tests.naive.text_kinds import naive_kinds
@@ -109,7 +109,7 @@ def naive_has_phrase(text: str, rule: str) -> bool:
 @lru_cache
 def phrases_of(rule: str, place: str) -> set[tuple[str, ...]]:
     kinds = {kind for kind, places in PHRASES[rule].items() if place in places}
-    return {tuple(naive_folded(row["phrase"])) for row in listed("template_phrases.csv") if row["kind"] in kinds}
+    return {tuple(naive_folded(row["phrase"])) for row in rows_in("template_phrases.csv") if row["kind"] in kinds}
 
 
 def naive_folded(text: str) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from curation.config import require_distance
 from curation.leaves.near_duplicates import copies as module
 from curation.leaves.near_duplicates import index
-from curation.leaves.near_duplicates.index import band_of, shuffled, unshuffled
+from curation.leaves.near_duplicates.index import band_of, order_keys, unshuffled
 from runtime.errors import InputError
 from tests.naive.near_duplicates import naive_leaders, naive_pairs
 from tests.support.hash_kinds import HASHES, RANDOM, random_hashes, with_bits_in
@@ -58,7 +58,7 @@ def test_tables_miss_no_pair(number, k):
 @pytest.mark.parametrize("kind", HASHES)
 def test_leaders_are_those_of_the_definition(kind, k):
     hashes = HASHES[kind]
-    numbers, keys = (numbers_of(each) for each in (hashes, shuffled(hashes)))
+    numbers, keys = (numbers_of(each) for each in (hashes, order_keys(hashes)))
     expected = naive_leaders(numbers, dict(zip(numbers, keys, strict=True)), k)
     assert dict(zip(numbers, numbers_of(near_copies(hashes, k)), strict=True)) == expected
 
@@ -97,7 +97,7 @@ def test_a_chain_has_several_leaders_each_near_its_copies():
 @WIDTHS
 def test_keys_are_as_many_as_hashes_and_lead_back_to_them(words):
     hashes = np.concatenate([random_hashes(1000, words), np.zeros((1, words), np.uint64)])
-    keys = shuffled(hashes)
+    keys = order_keys(hashes)
     assert np.array_equal(unshuffled(keys), hashes)
     assert len(np.unique(keys[:, 0])) == 1001
 

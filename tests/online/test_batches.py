@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from curation import online
-from curation.leaves.online.batches import ByEntries, choose
+from curation.leaves.online.batches import ByEntries, chosen_rows
 from curation.leaves.online.epochs import Epoch, order_of_blocks
 from runtime.errors import InputError
 from tests.naive.batches import naive_best, naive_greedy, naive_most, naive_sum
@@ -37,7 +37,7 @@ def lists(samples):
 def test_a_batch_is_that_of_greedy_choice(form, seed):
     chance, targets = random.Random(seed), [Fraction(t) for t in TARGETS[form]]
     samples, size = drawn(chance, 30), chance.choice([1, 7, 15, 30])
-    found = choose(*lists(samples), size, np.array(TARGETS[form], float)).tolist()
+    found = chosen_rows(*lists(samples), size, np.array(TARGETS[form], float)).tolist()
     expected = naive_greedy(samples, targets, size)
     for step, (one, other) in enumerate(zip(found, expected, strict=True)):
         if one != other:  # rounding may tell equal sums apart, and from there on batches differ
@@ -51,7 +51,7 @@ def test_a_batch_is_that_of_greedy_choice_with_shares_that_floats_have(form):
     chance, targets = random.Random(1), TARGETS[form]
     for _ in range(6):
         samples = [[entry] for entry in chance.choices(range(ENTRIES), k=25)]
-        found = choose(*lists(samples), 20, np.array(targets, float)).tolist()
+        found = chosen_rows(*lists(samples), 20, np.array(targets, float)).tolist()
         assert found == naive_greedy(samples, [Fraction(t) for t in targets], 20)
 
 
@@ -60,7 +60,7 @@ def test_a_batch_is_near_the_best_one(form):
     targets = [Fraction(t) for t in TARGETS[form]]
     for seed in range(8):
         samples = drawn(random.Random(seed), 10)
-        found = choose(*lists(samples), 5, np.array(TARGETS[form], float))
+        found = chosen_rows(*lists(samples), 5, np.array(TARGETS[form], float))
         reached = naive_sum([samples[i] for i in found], targets) / naive_best(samples, targets, 5)
         assert 1 - 1 / e < reached <= 1
         assert reached > 0.95  # seen; the bound is for the worst of all sets
@@ -72,7 +72,7 @@ def test_a_batch_has_the_samples_with_most_entries(seed):
     samples = [*drawn(chance, 30, most=6), [], [0], []]
     size = chance.choice([1, 7, 33])
     targets = ByEntries(size, most=True).targets(ENTRIES)
-    assert choose(*lists(samples), size, targets).tolist() == naive_most(samples, size)
+    assert chosen_rows(*lists(samples), size, targets).tolist() == naive_most(samples, size)
 
 
 def entropy(entries):
@@ -86,7 +86,7 @@ def test_diverse_batches_have_more_entropy_than_random_ones():
     ranks = 1 / np.arange(1, 2001)
     for _ in range(5):
         samples = [np.unique(chance.choice(2000, 5, p=ranks / ranks.sum())) for _ in range(2000)]
-        found = choose(*lists(samples), 400, ByEntries(400).targets(2000))
+        found = chosen_rows(*lists(samples), 400, ByEntries(400).targets(2000))
         assert len({*found.tolist()}) == 400
         randoms = [entropy([samples[i] for i in chance.choice(2000, 400, replace=False)]) for _ in range(20)]
         assert entropy([samples[i] for i in found]) > max(randoms) + 0.3
@@ -103,7 +103,7 @@ def test_batches_of_a_target_are_nearer_to_it_than_random_ones():
             masses[samples[row]] += 1 / len(samples[row])
         return np.abs(masses / len(rows) - target / 10).sum() / 2
 
-    found = choose(*lists(samples), 100, ByEntries(100, target).targets(6))
+    found = chosen_rows(*lists(samples), 100, ByEntries(100, target).targets(6))
     assert distance(found) < 0.03
     assert min(distance(chance.choice(1000, 100, replace=False)) for _ in range(20)) > 0.2
 
@@ -127,7 +127,7 @@ def test_each_super_batch_gives_the_samples_that_were_chosen_of_its_blocks(made,
         kept = Epoch(made.index, made.rates, config, 0).kept(order[begin : begin + 4])
         entries = lists([entries_of[text] for text in kept["text"].to_pylist()])
         if len(kept) >= 8:
-            rows = np.sort(choose(*entries, 8, batches.targets(5)))
+            rows = np.sort(chosen_rows(*entries, 8, batches.targets(5)))
             expected += zip(*(kept.take(rows)[name].to_pylist() for name in ("uid", "text")), strict=True)
     assert pairs(dataset(made, batches=batches)) == expected
     assert len(expected) == 8 * dataset(made, batches=batches).steps(8) > 0
@@ -229,4 +229,4 @@ def test_a_target_of_other_entries_is_refused(made, needs_torch):
 
 
 def test_samples_without_entries_come_last():
-    assert choose(*lists([[], [], [0]]), 3, np.ones(1)).tolist() == [2, 0, 1]
+    assert chosen_rows(*lists([[], [], [0]]), 3, np.ones(1)).tolist() == [2, 0, 1]

@@ -8,7 +8,7 @@ import pytest
 
 from curation import online
 from curation.leaves.online.epochs import Epoch
-from curation.leaves.tars.samples import fault_of, samples, texts
+from curation.leaves.tars.samples import fault_of, tar_rows, texts
 from runtime.errors import InputError
 from tests.naive.online import naive_samples
 from tests.support.in_turn import in_turn, killed_at
@@ -21,7 +21,7 @@ def test_a_tar_is_read_as_the_standard_library_reads_it(form, tmp_path):
     rows[1]["key"] = "folder.d/" + "é" * 60 if form != "ustar" else "folder.d/" * 11 + "k" * 30
     rows[2]["uid"], rows[3]["uid"] = "своё", ""
     write_tar(tmp_path / "a.tar", rows, form)
-    found = samples(tmp_path / "a.tar").to_pylist()
+    found = tar_rows(tmp_path / "a.tar").to_pylist()
     content = (tmp_path / "a.tar").read_bytes()
     for row in found:
         offset = row.pop("offset")
@@ -33,7 +33,7 @@ def test_a_tar_is_read_as_the_standard_library_reads_it(form, tmp_path):
 def test_files_without_an_image_and_an_empty_tar_are_no_samples(tmp_path):
     write_tar(tmp_path / "a.tar", images(3), jpg=False)
     write_tar(tmp_path / "b.tar", [])
-    assert samples(tmp_path / "a.tar").num_rows == samples(tmp_path / "b.tar").num_rows == 0
+    assert tar_rows(tmp_path / "a.tar").num_rows == tar_rows(tmp_path / "b.tar").num_rows == 0
 
 
 def test_the_index_counts_images_and_those_that_are_matched(made):
@@ -185,15 +185,15 @@ def test_tars_that_cannot_be_used_are_refused_by_name(tmp_path):
     with pytest.raises(InputError, match=r"4 of 5 tars are damaged: \S*cut\.tar is cut: .*, and 1 more"):
         build(tmp_path, tmp_path / "run", tmp_path / "index")
     with pytest.raises(InputError, match=r"missing\.tar cannot be read"):
-        samples(tmp_path / "missing.tar")
+        tar_rows(tmp_path / "missing.tar")
 
 
 def test_samples_of_a_damaged_tar_are_those_before_the_damage(tmp_path):
     write_tar(tmp_path / "a.tar", images(6))
-    content, whole = (tmp_path / "a.tar").read_bytes(), samples(tmp_path / "a.tar").to_pylist()
+    content, whole = (tmp_path / "a.tar").read_bytes(), tar_rows(tmp_path / "a.tar").to_pylist()
     for size in range(0, len(content), 128):
         (tmp_path / "a.tar").write_bytes(content[:size])
-        found = samples(tmp_path / "a.tar")
+        found = tar_rows(tmp_path / "a.tar")
         assert len(texts(tmp_path / "a.tar")) == found.num_rows
         assert found.to_pylist() == whole[: found.num_rows]
         assert fault_of(found) or found.num_rows == len(whole)

@@ -12,7 +12,7 @@ import pytest
 from curation import online
 from curation.balancing.thresholds import rates
 from curation.exclusion import Exclusion
-from curation.leaves.export.removal import remove
+from curation.leaves.export.removal import remove_from_manifest
 from runtime.errors import InputError
 from tests.naive.mix import naive_turns
 from tests.naive.online import naive_epoch
@@ -170,7 +170,7 @@ def test_common_rates_count_no_text_twice(tmp_path):
     web, more = of_inputs(tmp_path / "web", "1.wat", "2.wat"), of_inputs(tmp_path / "more", "2.wat", "3.wat")
     other, columns = of_inputs(tmp_path / "o", "4.wat"), of_inputs(tmp_path / "c", "1.wat", columns={"text": "title"})
     (tmp_path / "link").symlink_to(web)
-    remove(in_turn(), web, Exclusion.of(domains=["no.example"]), tmp_path / "less")
+    remove_from_manifest(in_turn(), web, Exclusion.of(domains=["no.example"]), tmp_path / "less")
     twice = "and its texts would count twice; give one of them"
     for runs in ([web, web], [web, other, tmp_path / "link"], [web, tmp_path / "less"]):
         with pytest.raises(InputError, match=f"both read 1.wat, {twice}"):

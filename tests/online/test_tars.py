@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.leaves.tars.headers import DamagedTar, members
-from curation.leaves.tars.samples import _parted, samples
+from curation.leaves.tars.headers import DamagedTar, regular_files
+from curation.leaves.tars.samples import _parted, tar_rows
 from runtime.errors import InputError
 from tests.fuzz.tars import with_checksums
 from tests.support.online_run import add
@@ -45,7 +45,7 @@ def record(keyword: bytes, value: bytes) -> bytes:
 
 
 def found(data: bytes) -> list[tuple[str, bytes]]:
-    return [(name, data[offset : offset + size]) for name, offset, size in members(data)]
+    return [(name, data[offset : offset + size]) for name, offset, size in regular_files(data)]
 
 
 @pytest.mark.parametrize("size", [b"00000000006\0", b"6" + bytes(11), b"6 \0" + bytes(9), b"         6 \0",
@@ -126,14 +126,14 @@ def test_damaged_pax_headers_are_refused_at_once(content):
 def test_a_name_that_is_no_utf8_is_a_sample_with_a_readable_key(folder, form, tmp_path):
     data = tar_of((f"{folder}/0.jpg", b"pixels"), (f"{folder}/0.json", b'{"uid": "u"}'), form=form)
     (tmp_path / "a.tar").write_bytes(data)
-    row = samples(tmp_path / "a.tar").to_pylist()[0]
+    row = tar_rows(tmp_path / "a.tar").to_pylist()[0]
     assert row["uid"] == "u"
     assert row["key"] == folder.replace("\udcff", "\\xff").replace("\udcfe", "\\xfe") + "/0"
 
 
 def test_a_pax_path_that_is_no_utf8_is_a_sample_with_a_readable_key(tmp_path):
     (tmp_path / "a.tar").write_bytes(with_header(b"x", record(b"path", b"\xff.jpg")))
-    assert samples(tmp_path / "a.tar")["key"].to_pylist() == ["\\xff"]
+    assert tar_rows(tmp_path / "a.tar")["key"].to_pylist() == ["\\xff"]
 
 
 def test_a_long_name_takes_no_long_time():

@@ -8,7 +8,7 @@ from curation import InputError, curate
 from curation.config import CurationConfig
 from curation.inputs.tables.columns import TableOptions
 from curation.run import pipeline, request, space
-from curation.run.preview import lines, preview
+from curation.run.preview import preview, preview_text
 from curation.run.request import Options
 from metadata.entries import Entries
 from runtime.kernel_caches import scratch_folder
@@ -35,7 +35,7 @@ def fresh(monkeypatch):
     def building(*_):
         raise AssertionError("something is built")
 
-    monkeypatch.setattr(request, "starter", building)
+    monkeypatch.setattr(request, "starter_entries", building)
     monkeypatch.setattr(pipeline, "compile_kernels", building)
 
 
@@ -120,5 +120,5 @@ def test_a_dry_run_says_that_a_run_will_not_fit(free, pairs):
     entries, config = Entries.build({"en": ["dog"]}), CurationConfig()
     for size, expected in ((200_000, True), (10_000_000, False)):
         free(size)
-        text = lines(preview([pairs / "pairs.jsonl"], pairs / "out", metadata=entries, config=config))
+        text = preview_text(preview([pairs / "pairs.jsonl"], pairs / "out", metadata=entries, config=config))
         assert ("it will not fit: about " in text) is expected

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from runtime.arguments import Parser, absolute, add_fields, made, number
+from runtime.arguments import Parser, absolute_path, add_fields, made, written_number
 
 
 @dataclass(frozen=True)
@@ -158,13 +158,13 @@ def test_what_may_mean_another_integer_or_none(refused, number):
     ("typed", "meant"), [("0.01", 0.01), ("1%", 0.01), (" 0.3 % ", 0.003), ("1e-2", 0.01), ("2", 2)]
 )
 def test_a_number_may_be_in_percent(typed, meant):
-    assert number(typed) == meant
+    assert written_number(typed) == meant
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-Infinity", "1e999", "1,5", "%", "1%%", ""])
 def test_what_is_no_finite_number_is_refused(text):
     with pytest.raises(ArgumentTypeError, match="is no number; write one as 0.01 or 1%"):
-        number(text)
+        written_number(text)
 
 
 def test_a_misspelt_choice_is_corrected_and_others_are_listed(capsys):
@@ -261,7 +261,7 @@ def test_an_empty_value_as_of_an_unset_variable_is_refused(refused, empty):
 
 
 def test_an_empty_value_without_a_flag_is_refused_by_its_name(parser, refused):
-    parser.add_argument("run", metavar="RUN", type=absolute)
+    parser.add_argument("run", metavar="RUN", type=absolute_path)
     assert "RUN is empty; give a value" in refused("", "--output", "out")
 
 

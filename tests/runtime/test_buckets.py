@@ -11,7 +11,7 @@ import pytest
 
 from curation.schemas import PAIRS
 from runtime import buckets as module
-from runtime.buckets import Block, Packer, Store, unpack
+from runtime.buckets import Block, Packer, Store, rows_of_block
 from runtime.storage.paths import FullDisk
 from tests.support.pair_rows import cut, random_pairs
 from tests.support.small_blocks import BUCKETS, ROWS, by_bucket, rows_of, small, small_blocks
@@ -37,7 +37,7 @@ def test_rows_of_every_type_come_back_by_bucket_from_slices(monkeypatch, buckets
     blocks += packer.finish()
     found = [[] for _ in range(buckets)]
     for block in blocks:
-        unpacked = unpack(block.data, PAIRS)
+        unpacked = rows_of_block(block.data, PAIRS)
         unpacked.validate(full=True)
         assert block.buckets == buckets
         assert 0 < unpacked.num_rows <= most

@@ -7,7 +7,7 @@ import pytest
 
 from curation.leaves import HOOKS
 from runtime.errors import InputError
-from runtime.packages import has, hooks, usable
+from runtime.packages import has, hooks, usable_hooks
 from tests.support.installed import install
 
 GROUP = "clip_curation.made_up"
@@ -43,7 +43,7 @@ def test_a_package_that_takes_a_name_is_refused(monkeypatch, tmp_path, name):
 def test_a_package_that_cannot_be_imported_is_named_and_stops_only_what_uses_it(monkeypatch, tmp_path, code):
     name = f"broken{len(code)}"
     install(monkeypatch, tmp_path, name, code, f"[{GROUP}]\nbroken = {name}:part\n")
-    found, faults = usable(hooks(GROUP), lambda each: True, "anything")
+    found, faults = usable_hooks(hooks(GROUP), lambda each: True, "anything")
     assert [*found] == ["second", "first"]
     assert f"the package {name} has {name}:part as broken in {GROUP}, which cannot be imported" in faults["broken"]
 

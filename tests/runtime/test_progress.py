@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from runtime import progress
-from runtime.progress import ConsoleProgress, Progress, advance, counted, current
+from runtime.progress import ConsoleProgress, Progress, advance, advancing, current
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_rows_of_batches_are_counted():
     silent = Progress()
     batch = pa.record_batch({"a": [1, 2, 3]})
     with silent.stage("read"):
-        assert list(counted([batch, batch.slice(0, 0), batch.slice(1)])) == [batch, batch.slice(0, 0), batch.slice(1)]
+        assert list(advancing([batch, batch.slice(0, 0), batch.slice(1)])) == [batch, batch.slice(0, 0), batch.slice(1)]
     assert silent.times()[0]["rows"] == 5
 
 

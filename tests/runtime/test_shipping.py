@@ -15,7 +15,7 @@ import pytest
 from curation.matching import save_matchers
 from curation.matching.matcher import Matcher
 from metadata import Entries, InputError
-from runtime.shipping import Shipped, pack, put, unpacked
+from runtime.shipping import Shipped, pack, put, unpacked_archive
 from runtime.storage.own_files import checksum_of, content_digest
 from runtime.storage.paths import files
 from tests.support.flips import flip
@@ -42,7 +42,7 @@ def copies(cache: Path) -> list[str]:
 
 
 def test_what_is_unpacked_is_what_was_packed(folder, cache):
-    copy = unpacked(pack(folder, folder.parent), cache) / "matchers"
+    copy = unpacked_archive(pack(folder, folder.parent), cache) / "matchers"
     assert np.array_equal(np.load(copy / "größe 犬" / "numbers.npy", mmap_mode="r"), np.arange(1000))
     assert (copy / "empty").read_bytes() == b""
     assert {path.relative_to(copy) for path in copy.rglob("*")} == {
@@ -53,7 +53,7 @@ def test_what_is_unpacked_is_what_was_packed(folder, cache):
 def test_a_file_is_an_artefact_too_also_behind_a_link(tmp_path, cache):
     (tmp_path / "stored").write_bytes(b"\0model" * 1000)
     (tmp_path / "lid.bin").symlink_to(tmp_path / "stored")
-    copy = unpacked(pack(tmp_path / "lid.bin", tmp_path), cache) / "lid.bin"
+    copy = unpacked_archive(pack(tmp_path / "lid.bin", tmp_path), cache) / "lid.bin"
     assert not copy.is_symlink()
     assert copy.read_bytes() == b"\0model" * 1000
 
@@ -71,9 +71,9 @@ def test_an_archive_is_named_by_its_content_alone(folder, tmp_path):
 
 def test_a_copy_that_is_there_serves_without_the_archive(folder, cache):
     packed = pack(folder, folder.parent)
-    copy = unpacked(packed, cache)
+    copy = unpacked_archive(packed, cache)
     packed.unlink()
-    assert unpacked(packed, cache) == copy
+    assert unpacked_archive(packed, cache) == copy
 
 
 @pytest.mark.slow
@@ -86,7 +86,7 @@ def test_of_many_processes_one_unpacks_and_all_find_it_whole(folder, cache):
 
 
 def inode_after_unpacking(packed: Path, cache: Path) -> int:
-    return (unpacked(packed, cache) / "matchers" / "empty").stat().st_ino
+    return (unpacked_archive(packed, cache) / "matchers" / "empty").stat().st_ino
 
 
 def test_an_unpacking_process_that_is_killed_leaves_no_copy_and_no_lock(folder, cache):
@@ -99,12 +99,12 @@ def extracted(self, path, whole=zipfile.ZipFile.extractall):
     whole(self, path)
     os.kill(os.getpid(), signal.SIGKILL)
 zipfile.ZipFile.extractall = extracted
-shipping.unpacked(Path(sys.argv[1]), Path(sys.argv[2]))
+shipping.unpacked_archive(Path(sys.argv[1]), Path(sys.argv[2]))
 """
     assert subprocess.run([sys.executable, "-c", killed, packed, cache], timeout=60).returncode == -9
     assert len(copies(cache)) == 1
     assert packed.stem not in copies(cache)
-    assert (unpacked(packed, cache) / "matchers" / "empty").exists()
+    assert (unpacked_archive(packed, cache) / "matchers" / "empty").exists()
     assert copies(cache) == [packed.stem]
 
 
@@ -117,7 +117,7 @@ def test_an_archive_that_is_cut_off_leaves_no_copy(folder, cache, size):
     packed = pack(folder, folder.parent)
     packed.write_bytes(packed.read_bytes()[:size])
     with pytest.raises(InputError, match=r"is damaged \(.*\); delete it, and run the same command again"):
-        unpacked(packed, cache)
+        unpacked_archive(packed, cache)
     assert copies(cache) == []
 
 
@@ -126,7 +126,7 @@ def test_an_archive_of_someone_else_writes_nowhere_else(tmp_path, cache, name):
     with ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(name, "a")
     packed = (tmp_path / "a.zip").rename(tmp_path / f"a-{content_digest(tmp_path / 'a.zip')}.packed")
-    copy = unpacked(packed, cache)
+    copy = unpacked_archive(packed, cache)
     assert [path.name for path in copy.rglob("*") if path.is_file()] == ["a"]
     assert not (tmp_path / "a").exists()
     assert not (cache / "a").exists()

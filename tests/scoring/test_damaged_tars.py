@@ -3,7 +3,7 @@
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.scoring.clip_score import ScoreRequest, score_images, table
+from curation.leaves.scoring.clip_score import ScoreRequest, score_images, score_lines
 from runtime.errors import InputError
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import finished_run, image
@@ -36,7 +36,9 @@ def test_the_images_before_the_damage_are_scored_and_the_tar_is_named(tars, tmp_
     written = {row["uid"]: row for row in pq.read_table(found.path).to_pylist()}
     assert written.keys() == {f"u{seed}" for seed in range(22 + kept)}
     assert found.facts["damaged"].keys() == {str(tars / "2.tar")}
-    assert f"damaged tars: 1 of 3, read up to the damage: {tars / '2.tar'} is cut: it ends inside of" in table(found)
+    assert f"damaged tars: 1 of 3, read up to the damage: {tars / '2.tar'} is cut: it ends inside of" in score_lines(
+        found
+    )
 
 
 def test_a_tar_that_was_mended_is_scored_again(tars, tmp_path):

@@ -19,7 +19,7 @@ from curation.leaves.export import datacomp
 from curation.leaves.export.forms import ByCluster, Form, export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.removal import remove
+from curation.leaves.export.removal import remove_from_manifest
 from curation.leaves.export.webdataset import WebDataset
 from curation.outputs.derived import CHECKSUMS
 from curation.run.verify import verify
@@ -122,7 +122,7 @@ class Removal(OverRun):
 
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
         exclusion = Exclusion.of(uids=_UIDS[:2], domains=["no.example"])
-        remove(session, output / RUN, exclusion, output / MADE)
+        remove_from_manifest(session, output / RUN, exclusion, output / MADE)
 
     def heal(self, folder: Path, output: Path, said: str, command: Command) -> Command:
         if "give a new or empty folder" in said:

@@ -19,7 +19,7 @@ from curation.leaves.clustering.training import TrainedClusters
 from curation.leaves.export.datacomp import DataComp
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import HuggingFace
-from curation.leaves.export.removal import remove
+from curation.leaves.export.removal import remove_from_manifest
 from curation.leaves.gate.evaluation import EvaluationSets, EvaluationTexts
 from curation.run.results import Results
 from metadata import Entries
@@ -118,14 +118,14 @@ def test_a_manifest_as_a_table(tmp_path, checked):
 
 def test_a_manifest_without_what_was_removed(tmp_path, checked):
     run = write_run(tmp_path / "run", ENTRIES, IMAGES, t=10)
-    remove(in_turn(), run, Exclusion.of(uids=["c4ca4238a0b923820dcc509a6f75849b"]), tmp_path / "removed")
+    remove_from_manifest(in_turn(), run, Exclusion.of(uids=["c4ca4238a0b923820dcc509a6f75849b"]), tmp_path / "removed")
 
     def answer(folder: Path) -> object:
         made = tmp_path / "made"
         shutil.rmtree(made, ignore_errors=True)
         export(in_turn(), folder, made / "huggingface", HuggingFace(dataset_name="run"))
         export(in_turn(), folder, made / "datacomp", DataComp())
-        remove(in_turn(), folder, Exclusion.of(domains=["no.example"]), made / "removed")
+        remove_from_manifest(in_turn(), folder, Exclusion.of(domains=["no.example"]), made / "removed")
         found = Results.open(folder)
         return found.counts.tolist(), found.kept().to_pylist(), by_flips.bytes_of(made, without=("run.json",))
 

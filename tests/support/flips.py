@@ -16,7 +16,7 @@ from curation.exclusion import Exclusion
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.removal import remove
+from curation.leaves.export.removal import remove_from_manifest
 from curation.leaves.online.batches import OnlineConfig
 from curation.leaves.online.dataset import read_rates
 from curation.leaves.online.epochs import Epoch
@@ -138,7 +138,7 @@ def everything(folder: Path) -> object:
     shutil.rmtree(made, ignore_errors=True)
     for name, form in (("huggingface", HuggingFace("run")), ("metaclip", MetaClip())):
         export(in_turn(), folder, made / name, form)
-    remove(in_turn(), folder, Exclusion.of(domains=["no.example"]), made / "removed")
+    remove_from_manifest(in_turn(), folder, Exclusion.of(domains=["no.example"]), made / "removed")
     written = bytes_of(made, without=("run.json",))
     return figures, images, run.facts["rows"], written
 

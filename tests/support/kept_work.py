@@ -15,7 +15,7 @@ from curation.leaves.export.datacomp import DataComp
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.removal import remove
+from curation.leaves.export.removal import remove_from_manifest
 from curation.leaves.export.webdataset import WebDataset
 from tests.support import own_tables
 from tests.support.finished_run import FinishedRun, finished_run, image
@@ -55,7 +55,7 @@ class Inputs:
     def make(self, name: str, session: object, out: Path) -> None:
         """Make a folder, or go on with it."""
         if name == "removal":
-            remove(session, self.run.path, Exclusion.of(regexes=["7"]), out)
+            remove_from_manifest(session, self.run.path, Exclusion.of(regexes=["7"]), out)
         elif name == "index":
             online.build([self.tars], self.run.path, out, engine=session)
         elif name == "hashes":

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from curation.leaves.near_duplicates import copies
-from curation.leaves.near_duplicates.index import pairs_in_band, shuffled, unshuffled
+from curation.leaves.near_duplicates.index import order_keys, pairs_in_band, unshuffled
 
 
 def near_copies(hashes: np.ndarray, k: int) -> np.ndarray:
     """Return the leader of each hash, itself where it is no copy; hashes are rows of one or four uint64."""
-    keys, rows = _distinct(shuffled(hashes))
+    keys, rows = _distinct(order_keys(hashes))
     words, leaders = unshuffled(keys), np.arange(len(keys))
     undecided = np.arange(len(keys))
     for share in copies.shares(len(keys)):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from runtime.buckets import Block, Packer, read_blocks, unpack, write_blocks
+from runtime.buckets import Block, Packer, read_blocks, rows_of_block, write_blocks
 
 SMALL = pa.schema([pa.field("a", pa.int32()), pa.field("b", pa.string())])
 BUCKETS = 4
@@ -41,7 +41,7 @@ def small_file(folder: Path, name: str = "task.arrows.zst") -> Path:
 
 def rows_of(data: bytes | pa.Buffer, schema: pa.Schema = SMALL) -> list[tuple]:
     """Return the rows of a block."""
-    rows = unpack(data, schema)
+    rows = rows_of_block(data, schema)
     rows.validate(full=True)
     return [tuple(row.values()) for row in rows.to_pylist()]
 

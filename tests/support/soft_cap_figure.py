@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.leaves.export.soft_cap import LOGITS, PURPOSE, Clocks, SoftCap
-from runtime.draws import hashes
+from runtime.draws import draw_hashes
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import part_writer
 from tests.support.in_turn import in_turn
@@ -27,7 +27,7 @@ def draws_by_score(penalty: float) -> np.ndarray:
     """Return the mean draws of images in groups of equal size, the lowest scores first; as many draws as images."""
     logits = np.sort(np.random.default_rng(0).normal(0, 1.5, IMAGES))
     uids = pa.array([f"{number:032x}" for number in range(IMAGES)])
-    rows = [uids, hashes(0, PURPOSE, uids), logits]
+    rows = [uids, draw_hashes(0, PURPOSE, uids), logits]
     soft_cap = SoftCap({"score": 1}, IMAGES, penalty)
     clocks = Clocks(penalty, soft_cap.decay, float(logits.max()))
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ import numpy as np
 from fastwarc.stream_io import BrotliReader
 from webencodings import lookup
 
-from curation.inputs.candidates import unescape
+from curation.inputs.candidates import attribute_value
 from curation.kernels import html
 from curation.licences import licences_of
 from runtime.arrow import gather
@@ -90,7 +90,7 @@ def is_html(fields: dict[str, str]) -> bool:
     return kind in ("text/html", "application/xhtml+xml")
 
 
-def unpack(body: bytes, fields: dict[str, str]) -> bytes:
+def unpacked_body(body: bytes, fields: dict[str, str]) -> bytes:
     """Undo the transfer and content encodings of a body; ValueError if that fails. Stop soon after MAX_BYTES.
 
     Many crawlers store an unpacked body with the header of the packed one: such a body is returned unchanged.
@@ -190,7 +190,7 @@ def _elements(page: bytes, content_type: str) -> list[Element]:
         encoding = stated_inside(page, metas) or guessed(page)
         if encoding == UTF_8:
             return parsed
-    return elements(page if encoding == UTF_8 else decode(page, encoding).encode())
+    return elements(page if encoding == UTF_8 else page_text(page, encoding).encode())
 
 
 def elements(page: bytes) -> list[Element]:
@@ -218,7 +218,7 @@ def _value(raw: bytes) -> str:
     value = raw.decode("utf-8", "replace")
     if "\r" in value or "\0" in value:
         value = value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
-    return unescape(value) if "&" in value else value
+    return attribute_value(value) if "&" in value else value
 
 
 def stated_outside(page: bytes, content_type: str) -> str | None:
@@ -239,7 +239,7 @@ def guessed(page: bytes) -> str:
     return UTF_8 if is_mostly_utf8(page) else _codec(looks_like(page)) or OTHERWISE
 
 
-def decode(page: bytes, name: str) -> str:
+def page_text(page: bytes, name: str) -> str:
     """Return the page as text; ValueError for encodings that the standard forbids to decode."""
     encoding = lookup(name)
     if encoding is None or name == REPLACEMENT:
@@ -315,10 +315,10 @@ def _read(value: str, name: str) -> str | None:
     if name == html.OF_OTHER:
         attribute, _, link = value.partition("=")
         return None if _of_another(attribute) else link.strip(" \t\n\f\r\"'")
-    return largest(value) if name in _SETS else value
+    return largest_link(value) if name in _SETS else value
 
 
-def largest(value: str) -> str | None:
+def largest_link(value: str) -> str | None:
     """Return the largest link of a srcset that may show a picture: by width, if one states its width, else by density.
 
     >>> largest("a.jpg 320w, data:image/gif;base64,R0lG 2000w, w_640,h_480/b.jpg 640w, c.jpg 9x")

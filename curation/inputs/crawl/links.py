@@ -194,7 +194,7 @@ def _pixels(value: str | None) -> int | None:
     return int(number[1]) if number else None
 
 
-def place_of(link: str, host: str) -> int:
+def places_of_link(link: str, host: str) -> int:
     """Return the bits of IMAGE_PLACES for an image in a link, given the host of its page in lower case.
 
     A site is the last two labels of a host, or the last three if the second last has at most three letters and the last
@@ -269,7 +269,7 @@ def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
         if reason is not None:
             tally[reason] += len(texts)
             continue
-        signals = page.signals | image.signals | (place_of(image.target, host) if image.target else 0)
+        signals = page.signals | image.signals | (places_of_link(image.target, host) if image.target else 0)
         for kind, text in texts:
             yield url, text, kind, page.url, signals, image.width, image.height, image.language, page.offset
 

@@ -51,7 +51,7 @@ GROUP = 2 << 20  # bytes of the records that are read at once; more leave the se
 def read(file: BinaryIO, tally: Counter[str], path: str = "") -> Iterator[pa.RecordBatch]:
     """Yield the candidates of a WARC file, and count in `tally`; unreadable records are skipped and counted."""
     offsets = [0]
-    records = responses(members(file, tally, offsets), tally)
+    records = responses(gzip_members(file, tally, offsets), tally)
     rows = (row for page in _pages(records, tally, offsets) for row in pairs_of_page(page, tally))
     yield from candidates_of_file(from_rows(rows, tally), tally, path)
 
@@ -82,7 +82,7 @@ def _page(record: WarcRecord, block: bytes) -> Page | str | None:
     if not url:
         return "dropped.bad_record"
     try:
-        html = html_pages.unpack(body, fields)
+        html = html_pages.unpacked_body(body, fields)
         if len(html) > html_pages.MAX_BYTES:
             return "dropped.too_large"
         parsed = html_pages.parse(html, fields)
@@ -100,7 +100,7 @@ def _image(element: html_pages.Element, page_language: str) -> Image:
     return Image(link_of(attributes), attributes, *stated, language.code if language else None, attributes.get(OF_LINK))
 
 
-def members(file: BinaryIO, tally: Counter[str], offsets: list[int] | None = None) -> Iterator["Unpacked"]:
+def gzip_members(file: BinaryIO, tally: Counter[str], offsets: list[int] | None = None) -> Iterator["Unpacked"]:
     """Yield the bytes of each gzip member of `file`; count what cannot be read in `tally`.
 
     The position in the file at which a member begins is appended to `offsets` before the member is yielded.
@@ -315,7 +315,7 @@ def metadata(
         for stream in alike:
             offset = _taken(offsets, 1)
             blocks = (block for _, block in _parsed(stream, WarcRecordType.metadata, tally))
-            yield from (joined(some, offset * len(some)) for some in gather(blocks, len, GROUP))
+            yield from (joined_blocks(some, offset * len(some)) for some in gather(blocks, len, GROUP))
 
 
 def _taken(offsets: list[int] | None, number: int) -> list[int]:
@@ -334,7 +334,7 @@ def responses(members: Iterable[Unpacked], tally: Counter[str]) -> Iterator[tupl
             yield from _parsed(member, WarcRecordType.response, tally)
 
 
-def joined(blocks: Sequence[bytes], offsets: Sequence[int] | None = None) -> MemberBlocks:
+def joined_blocks(blocks: Sequence[bytes], offsets: Sequence[int] | None = None) -> MemberBlocks:
     """Return blocks, one behind the other, as MemberBlocks; `offsets` are 0 if they are not given."""
     sizes, ends = _bounds(blocks)
     return MemberBlocks(
@@ -358,7 +358,7 @@ def _metadata_of(members: list[bytes], tally: Counter[str], offsets: list[int]) 
             blocks += [(block, offset) for _, block in _parsed(member, WarcRecordType.metadata, tally)]
         elif kind == METADATA:
             blocks.append((data[begin:end], offset))
-    return joined([block for block, _ in blocks], [offset for _, offset in blocks])
+    return joined_blocks([block for block, _ in blocks], [offset for _, offset in blocks])
 
 
 def _heads(data: bytes | bytearray, members: Sequence[bytes | bytearray]) -> np.ndarray:

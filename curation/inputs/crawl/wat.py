@@ -30,14 +30,14 @@ from curation.inputs.crawl.links import (
     page_pairs,
     page_signals,
     pairs_of_page,
-    place_of,
+    places_of_link,
     states_signals,
 )
-from curation.inputs.crawl.warc import MemberBlocks, members
+from curation.inputs.crawl.warc import MemberBlocks, gzip_members
 from curation.kernels.markup import find_statement
 from curation.kernels.wat import pages as kernels
 from curation.kernels.wat import tokens
-from curation.kernels.wat.links import DEEPEST, scan
+from curation.kernels.wat.links import DEEPEST, scan_records
 from curation.kernels.wat.pages import read_pages
 from curation.kernels.wat.targets import ODD, find_places
 from curation.licences import licences_of
@@ -74,7 +74,7 @@ def page_of(block: bytes, tally: Counter[str]) -> Page | None:
     objects = [link for link in links if type(link) is dict]
     tally["dropped.bad_link"] += len(links) - len(objects)
     images = [
-        Image(link.get("url"), link, target=target_of(behind))
+        Image(link.get("url"), link, target=url_of_link(behind))
         for link, behind in pairwise([*objects, {}])
         if link.get("path") == "IMG@/src"
     ]
@@ -82,7 +82,7 @@ def page_of(block: bytes, tally: Counter[str]) -> Page | None:
     return Page(url.strip("<>"), base if type(base) is str else None, images, signals)
 
 
-def target_of(link: dict[str, Any]) -> str | None:
+def url_of_link(link: dict[str, Any]) -> str | None:
     """Return the URL of a link that is around the image before it, else None; a link with a text may just follow it."""
     url = link.get("url") if link.get("path") == "A@/href" and "text" not in link else None
     return url if type(url) is str else None
@@ -134,11 +134,11 @@ def _at(tree: Any, *keys: str) -> Any:
 def read(file: BinaryIO, tally: Counter[str], path: str = "") -> Iterator[pa.RecordBatch]:
     """Yield the candidates of a WAT file, and count in `tally`; unreadable records are skipped and counted."""
     offsets = list[int]()
-    blocks = warc.metadata(members(file, tally, offsets), tally, offsets)
-    yield from candidates_of_file(read_blocks(blocks, tally), tally, path)
+    blocks = warc.metadata(gzip_members(file, tally, offsets), tally, offsets)
+    yield from candidates_of_file(pairs_in_blocks(blocks, tally), tally, path)
 
 
-def read_blocks(groups: Iterable[MemberBlocks], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+def pairs_in_blocks(groups: Iterable[MemberBlocks], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
     """Yield the pairs in blocks of metadata records, in order, as batches of any size with the schema PAGE_PAIRS."""
     for blocks in groups:
         small = blocks.ends - blocks.begins <= MAX_BYTES
@@ -169,7 +169,7 @@ class _Group:
         pages = np.empty((len(sizes), tokens.PAGE_COLUMNS), np.int32)
         images = np.empty((sizes.sum() // SMALLEST + 1, tokens.IMAGE_COLUMNS), np.int32)
         stack, stops = np.empty(DEEPEST, np.int64), np.empty(sizes.max() + SLACK, np.int32)
-        count = scan(self._data, self._begins, self._ends, stack, stops, pages, images)
+        count = scan_records(self._data, self._begins, self._ends, stack, stops, pages, images)
         return pages, images[:count]
 
     def _block(self, record: int) -> np.ndarray:
@@ -281,8 +281,8 @@ class _Group:
         find_places(self._data, images, *string_buffers(self._hosts), link, places)
         for image in np.flatnonzero(places == ODD).tolist():
             record, _, *_, begin = images[image].tolist()
-            target = target_of(_object_in(self._joined, begin, int(self._ends[record]))[0])
-            places[image] = place_of(target, self._hosts[record].as_py()) if target else 0
+            target = url_of_link(_object_in(self._joined, begin, int(self._ends[record]))[0])
+            places[image] = places_of_link(target, self._hosts[record].as_py()) if target else 0
         return places
 
     def _write(self, images: np.ndarray) -> tuple[pa.Array, pa.Array, np.ndarray]:
@@ -294,7 +294,7 @@ class _Group:
         url_ends, text_ends = np.empty(most + 1, np.int32), np.empty(most + 1, np.int32)
         rows, counts = np.empty((most, kernels.ROW_COLUMNS), np.int32), np.zeros(kernels.REASONS, np.int64)
         pages = self._modes, self._prefixes, self._bounds
-        count = kernels.write_rows(
+        count = kernels.append_rows(
             self._data, images, pages, link, (urls, url_ends), (written, text_ends), rows, counts
         )
         self._tally.update(dict(zip(REASON_NAMES, counts.tolist(), strict=True)))

@@ -178,7 +178,7 @@ def _parents(path: str) -> Iterator[str]:
 
 
 @contextmanager
-def opened(path: str, what: str) -> Iterator[BinaryIO]:
+def opened_table(path: str, what: str) -> Iterator[BinaryIO]:
     """Yield the unpacked file; InputError if it cannot be read, with a message that calls the file `what`."""
     try:
         with fsspec.open(path, "rb") if "://" in path else open(path, "rb") as file:
@@ -189,7 +189,7 @@ def opened(path: str, what: str) -> Iterator[BinaryIO]:
         raise InputError(f"{what} {path} cannot be read ({error}); give a text file or a table") from None
 
 
-def is_table(path: str) -> bool:
+def is_table_file(path: str) -> bool:
     """Say whether `table_batches` can read a file, by its extension."""
     return _ending(path) in _READERS
 
@@ -242,7 +242,7 @@ def _read_parquet(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.Re
 
 def _read_csv(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
     # Only the chosen columns are read: Arrow would guess the types of the others, and fail if it guessed wrong.
-    with opened(path, "the file") as again:
+    with opened_table(path, "the file") as again:
         begin = first_lines(lines(again, Counter()))
     dialect = dialect_of(begin, path, lambda head: _has_columns(columns, head))
     chosen = columns(next((row for row in DelimitedRows(begin, dialect) if row), []))

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import orjson
 import pyarrow as pa
 
-from curation.inputs.candidates import BYTES, FIRST_BAD, HTTP_URL, from_rows
+from curation.inputs.candidates import BYTES, FIRST_BAD, HTTP_URL, candidates_in_rows
 from curation.inputs.tables.columns import MOST_DOTS, Glance, TableOptions, named_columns
 from curation.inputs.tables.lines import DIALECTS, ESCAPED, LONGEST_LINE, PLAIN, Dialect, dialect_of, first_lines, lines
 from runtime.arrow import gather
@@ -30,7 +30,7 @@ _KEY_BYTES = 100  # memory of a key, besides its characters
 Object = dict[str, Any]
 
 
-def read_json(file: BinaryIO, path: str, options: TableOptions, tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+def json_candidates(file: BinaryIO, path: str, options: TableOptions, tally: Counter[str]) -> Iterator[pa.RecordBatch]:
     """Yield the candidates in an unpacked file, and count in `tally`."""
     tally["files"] += 1
     objects = _objects(lines(file, tally), tally)
@@ -44,7 +44,7 @@ def read_json(file: BinaryIO, path: str, options: TableOptions, tally: Counter[s
             tuple([value if type(value) is str else _string(value) for value in map(record.get, keys)])
             for record in chain(probe, objects)
         )
-        yield from from_rows(columns, rows, tally)
+        yield from candidates_in_rows(columns, rows, tally)
 
 
 def check_json(file: BinaryIO, path: str, options: TableOptions) -> Glance:
@@ -132,7 +132,7 @@ def read_delimited(file: BinaryIO, path: str, options: TableOptions, tally: Coun
         rows.width, rows.is_pair = len(first), lambda row: _WEB.match(row[columns["url"]]) is not None
         data = rows if options.numbers(path) is None else chain([first], rows)
         values_of = itemgetter(*columns.values())  # at least two, so that it returns a tuple
-        yield from from_rows(columns, map(values_of, _of_width(data, rows, tally)), tally)
+        yield from candidates_in_rows(columns, map(values_of, _of_width(data, rows, tally)), tally)
 
 
 def check_delimited(file: BinaryIO, path: str, options: TableOptions) -> Glance:

@@ -13,7 +13,7 @@ import numpy as np
 from curation.kernels.fasttext import language_id, ngrams
 from curation.kernels.fasttext.language_id import AT_ONCE, SIZE
 from curation.kernels.fasttext.losses import Tree, label_in_order, likeliest_label
-from curation.kernels.fasttext.ngrams import LONGEST, NgramSums, add_word, add_word_ngrams, clear
+from curation.kernels.fasttext.ngrams import LONGEST, NgramSums, add_word, add_word_ngrams, clear_sum
 from curation.kernels.fasttext.rows import add_vector, multiply
 from curation.kernels.trie.tables import key_of_bytes
 from runtime.kernels import inline, lean
@@ -97,15 +97,15 @@ def sum_of_word(model, data, word, table):
     slots, used = table.slots, table.used
     slot = ngrams.slot_of(slots, table.letters, data, begin, size, low, high)
     if slots[slot, 1] == 0:
-        add_up(model, data, begin, size, table, used[0])
+        add_word_rows(model, data, begin, size, table, used[0])
         ngrams.remember(slots, table.letters, used, slot, data, begin, size, low, high, used[0])
     return slots[slot, 2]
 
 
 @lean
-def add_up(model, data, begin, size, table, number):
+def add_word_rows(model, data, begin, size, table, number):
     """Set sum `number` to the sum of the rows of the word data[begin:begin + size]."""
-    clear(table.sums, number)
+    clear_sum(table.sums, number)
     table.hashes[number] = add_word(model, data, begin, begin + size, table.sums, number)
 
 
@@ -118,7 +118,7 @@ def find_sums(model, data, table, scratch, count):
         number = 0
         if word[1] > LONGEST:
             number = len(table.hashes) - AT_ONCE + k
-            add_up(model, data, word[0], word[1], table, number)
+            add_word_rows(model, data, word[0], word[1], table, number)
         elif word[1] > 0:
             number = sum_of_word(model, data, word, table)
         scratch.numbers[k] = number
@@ -136,7 +136,7 @@ def word_end(data, i, end):
 @lean
 def sum_in_order(model, data, i, end, scratch, text):
     """Set vector `text` of scratch.texts to the sum of all rows of the text data[i:end], added in fastText's order."""
-    clear(scratch.texts, text)
+    clear_sum(scratch.texts, text)
     count, stop = 0, word_end(data, i, end)
     while i < end and key_of_bytes(data, i, stop - i) != (language_id.END_LOW, language_id.END_HIGH):
         if stop > i:
@@ -197,10 +197,10 @@ def predict(offsets, data, model, table, output, scratch, labels, scores, kept):
     word_ngrams, most = model.words.word_ngrams > 1, len(table.hashes) - AT_ONCE
     place = (np.int64(0), offsets[0], offsets[0])
     first, text, spoken, again = 0, 0, 0, 0
-    clear(texts, 0)
+    clear_sum(texts, 0)
     while text < len(labels):
         forget_if_full(table, most)
-        place, count = language_id.read_words(offsets, data, table.slots, place, scratch.words)
+        place, count = language_id.word_places(offsets, data, table.slots, place, scratch.words)
         find_sums(model, data, table, scratch, count)
         for word in range(count):
             number, k = scratch.numbers[word], text - first
@@ -220,5 +220,5 @@ def predict(offsets, data, model, table, output, scratch, labels, scores, kept):
                     again += decide(offsets, data, model, output, scratch, first, text - first, labels, scores, kept)
                     first = text
                 if text < len(labels):
-                    clear(texts, text - first)
+                    clear_sum(texts, text - first)
     return again

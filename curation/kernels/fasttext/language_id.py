@@ -12,7 +12,7 @@ import numpy as np
 
 from curation.kernels.fasttext import ngrams
 from curation.kernels.fasttext.losses import NEAR, likeliest, likeliest_in_order, spread_tree
-from curation.kernels.fasttext.ngrams import LONGEST, append_ngrams, is_label, slot_of
+from curation.kernels.fasttext.ngrams import LONGEST, append_ngrams, is_label_word, slot_of
 from curation.kernels.fasttext.rows import LANES, add_rows
 from curation.kernels.trie.tables import key_of_bytes
 from runtime.kernels import inline, lean, part
@@ -52,7 +52,7 @@ def word_ends(data, i, end):
 
 
 @part
-def read_words(offsets, data, slots, place, words):
+def word_places(offsets, data, slots, place, words):
     """Read words from `place` on; return the place after them and their number.
 
     A place is a text, its next byte, and the begin of the word there. words[k] gets BEGIN, SIZE and key (LOW, HIGH) of
@@ -100,7 +100,7 @@ def find_rows(data, kept, before, table, words, count, row_ids):
             row_ids[rows] = 0  # the end of sentence
             rows += 1
         elif size > LONGEST:
-            if not is_label(data, begin, size):
+            if not is_label_word(data, begin, size):
                 rows = append_ngrams(data, begin, begin + size, kept, before, row_ids, rows)
         else:
             low, high = words[word, LOW], words[word, HIGH]
@@ -144,7 +144,7 @@ def predict(offsets, data, model, table, scratch, labels, scores, means):
     for k in range(LANES):
         total[k] = 0
     while text < len(labels):
-        place, count = read_words(offsets, data, table[0], place, words)
+        place, count = word_places(offsets, data, table[0], place, words)
         last = find_rows(data, kept, before, table, words, count, row_ids)
         for k in range(last):
             prefetch(rows, LANES * np.int64(row_ids[k]))
@@ -165,7 +165,7 @@ def predict(offsets, data, model, table, scratch, labels, scores, means):
 
 
 @lean
-def spread(model, means, scores, waiting, columns, out):
+def add_probabilities(model, means, scores, waiting, columns, out):
     """Add each label's probability to out[text, columns[label]], given means[text] and the best score scores[text]."""
     _, _, _, children, weights = model
     for text in range(len(out)):

@@ -49,7 +49,7 @@ def hash_of(data, begin, end):
 
 
 @kernel
-def find_entries(content, position, entries):
+def fill_entries(content, position, entries):
     """Fill `entries` for a dictionary that begins at `position`; return whether all entries fit into `content`."""
     for entry in range(len(entries) - 1):
         entries[entry] = position
@@ -86,14 +86,14 @@ def slot_of_name(content, entries, slots, data, begin, size, hashed):
 
 
 @kernel
-def number_of(content, entries, slots, name):
+def entry_number(content, entries, slots, name):
     """Return the number of the entry called `name`, or -1 if there is none, and the hash of the name."""
     hashed = hash_of(name, 0, len(name))
     return np.int64(slots[slot_of_name(content, entries, slots, name, 0, len(name), hashed)]), hashed
 
 
 @inline
-def is_label(data, begin, size):
+def is_label_word(data, begin, size):
     """Say whether the word begins with `__label__`: such a word has no rows."""
     return size > 8 and load_word(data, begin) == _LABEL and data[begin + 8] == ord("_")
 
@@ -174,7 +174,7 @@ def ask_for(model, row, count, sums, i):
 
 
 @inline
-def byte_at(data, begin, end, i):
+def word_byte(data, begin, end, i):
     """Return byte i of `<` + data[begin:end] + `>`."""
     if i == 0:
         return OPEN
@@ -189,16 +189,16 @@ def add_ngrams(model, data, begin, end, count, sums, i):
     """
     words, size = model.words, end - begin + 2
     for first in range(size if words.longest > 0 else 0):
-        if byte_at(data, begin, end, first) & 0xC0 == 0x80:
+        if word_byte(data, begin, end, first) & 0xC0 == 0x80:
             continue
         hashed, k = FNV_START, first
         for length in range(1, words.longest + 1):
             if k == size:
                 break
-            hashed = hash_on(hashed, byte_at(data, begin, end, k))
+            hashed = hash_on(hashed, word_byte(data, begin, end, k))
             k += 1
-            while k < size and byte_at(data, begin, end, k) & 0xC0 == 0x80:
-                hashed = hash_on(hashed, byte_at(data, begin, end, k))
+            while k < size and word_byte(data, begin, end, k) & 0xC0 == 0x80:
+                hashed = hash_on(hashed, word_byte(data, begin, end, k))
                 k += 1
             if length >= words.shortest and not (length == 1 and (first == 0 or k == size)):
                 count = ask_for(model, row_of_bucket(words, hashed & LOWEST_32), count, sums, i)
@@ -212,7 +212,7 @@ def add_word(model, data, begin, end, sums, i):
     hashed = hash_of(data, begin, end)
     slot = slot_of_name(words.content, words.entries, words.slots, data, begin, end - begin, hashed)
     entry = np.int64(words.slots[slot])
-    if entry >= words.word_count or (entry < 0 and is_label(data, begin, end - begin)):
+    if entry >= words.word_count or (entry < 0 and is_label_word(data, begin, end - begin)):
         return -1
     add_ngrams(model, data, begin, end, ask_for(model, entry, 0, sums, i), sums, i)
     return hashed
@@ -238,7 +238,7 @@ def add_end(model, sums, i):
 
 
 @inline
-def clear(sums, i):
+def clear_sum(sums, i):
     """Reset sum i to zero rows."""
     sums.sizes[i], sums.norms[i] = 0, 0.0
     for k in range(sums.vectors.shape[1]):
@@ -253,7 +253,7 @@ _FACTOR = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
 
 
 @inline
-def bucket_of(hashed, kept):
+def ngram_bucket(hashed, kept):
     """Return the bucket of an n-gram with this hash, or -1 if the model did not keep it."""
     bucket = (hashed & LOWEST_32) % BUCKETS
     return bucket if kept[bucket >> 6] >> (bucket & 63) & 1 else -1
@@ -301,13 +301,13 @@ def append_ngrams(data, begin, end, kept, before, ids, count):
                 hash_on(three, byte),
             )
             i += 1
-        four = bucket_of(three, kept) if characters > 2 else -1
+        four = ngram_bucket(three, kept) if characters > 2 else -1
         if pair & triple & four >= 0:  # at least one is kept (not -1)
             count = add_bucket(pair, kept, before, ids, count)
             count = add_bucket(triple, kept, before, ids, count)
             count = add_bucket(four, kept, before, ids, count)
-        pair, last_pair = last_pair, bucket_of(one, kept)
-        triple = bucket_of(two, kept) if characters > 1 else -1
+        pair, last_pair = last_pair, ngram_bucket(one, kept)
+        triple = ngram_bucket(two, kept) if characters > 1 else -1
         one, two, three = current, one, two
         characters += 1
     count = add_bucket(pair, kept, before, ids, count)
@@ -341,7 +341,7 @@ def slot_of_new(table, data, begin, size, low, high, kept, before):
         forget(slots, used, first_slots, first_used)
     slot = slot_of(slots, letters, data, begin, size, low, high)
     stop = used[2]
-    if not is_label(data, begin, size):
+    if not is_label_word(data, begin, size):
         stop = append_ngrams(data, begin, begin + size, kept, before, ids, stop)
     remember(slots, letters, used, slot, data, begin, size, low, high, used[2] << 16 | (stop - used[2]))
     used[2] = stop

@@ -83,7 +83,7 @@ def append_same(same, ids, first, used):
 
 
 @kernel
-def merge(offsets, ids, other_offsets, other_ids, out_offsets, out):
+def merge_lists(offsets, ids, other_offsets, other_ids, out_offsets, out):
     """Merge, for each text, two ascending lists of ids that have none in common into one ascending list."""
     used = 0
     out_offsets[0] = 0
@@ -120,7 +120,7 @@ def look_up(data, lows, highs, begins, count, trie, out):
 
 
 @kernel
-def step(codes, count, trie, places, buckets, nodes):
+def first_steps(codes, count, trie, places, buckets, nodes):
     """Take the first steps of the walks that start at each symbol of a group; return the number of levels filled.
 
     nodes[k, i] becomes the code of the node to which the symbols i to i + k lead, or 0. Stepping ends when few walks
@@ -186,8 +186,8 @@ def walk(codes, nodes, bounds, first, trie, stamps, stamp, ids, ends):
     """Find the entries in a group's texts from `first` on, while `ids` has room for all entries of the next text.
 
     ids[ends[k]:ends[k + 1]] become the positions, in their list, of the entries in text k, ascending and distinct; the
-    caller sets ends[first]. `codes` are those of `look_up`, `nodes` those of `step`. `stamps` has an int32 per entry,
-    none of which may equal `stamp` + k for a text k. Return the index of the first text that was not read.
+    caller sets ends[first]. `codes` are those of `look_up`, `nodes` those of `first_steps`. `stamps` has an int32 per
+    entry, none of which may equal `stamp` + k for a text k. Return the index of the first text that was not read.
     """
     edges, same = trie.edges, trie.same
     terminals, depth = trie.sizes[1], trie.sizes[2]
@@ -199,7 +199,7 @@ def walk(codes, nodes, bounds, first, trie, stamps, stamp, ids, ends):
         if used + (min(terminals, most) if len(same) == 0 else terminals) + LANES > len(ids):
             return text
         if most + LANES <= _SPACE:
-            size, seen = gather(codes, nodes, len(nodes), begin, end, edges, terminals, positions)
+            size, seen = gather_positions(codes, nodes, len(nodes), begin, end, edges, terminals, positions)
             if seen & SHARED != 0:
                 size = gather_same(same, positions, size)
             if size < 0:
@@ -217,11 +217,11 @@ def walk(codes, nodes, bounds, first, trie, stamps, stamp, ids, ends):
 
 
 @inline
-def gather(codes, nodes, levels, begin, end, edges, terminals, positions):
+def gather_positions(codes, nodes, levels, begin, end, edges, terminals, positions):
     """Write the positions of the entries in the symbols begin to end - 1 of a text to `positions`, possibly repeated.
 
-    Return the number of positions, and the bitwise or of all codes seen. The levels that `step` filled are read without
-    a branch, as no processor can predict which of their nodes end entries.
+    Return the number of positions, and the bitwise or of all codes seen. The levels that `first_steps` filled are read
+    without a branch, as no processor can predict which of their nodes end entries.
     """
     size, seen = 0, 0
     for start in range(begin, end):

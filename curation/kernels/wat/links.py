@@ -35,7 +35,7 @@ _COMMA, _COLON, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = (ord(character) for cha
 
 
 @lean
-def scan(data, begins, ends, stack, stops, pages, images):
+def scan_records(data, begins, ends, stack, stops, pages, images):
     """Fill pages[k] from the record data[begins[k]:ends[k]], and a row of `images` for each image with a text.
 
     Return the number of these rows. `data` is that of `curation.inputs.crawl.warc.MemberBlocks`. `stack` has DEEPEST

@@ -54,7 +54,7 @@ _4_BYTES = (1 << 32) - 1
 
 
 @lean
-def write_rows(data, images, pages, link, url_strings, text_strings, rows, counts):
+def append_rows(data, images, pages, link, url_strings, text_strings, rows, counts):
     """Append a URL, a text and a row of `rows` for each text of `images`; return the number of rows.
 
     `pages` is modes, prefixes and bounds: prefixes[bounds[k, 2 * j]:bounds[k, 2 * j + 1]] is the text before links of
@@ -77,7 +77,7 @@ def write_rows(data, images, pages, link, url_strings, text_strings, rows, count
             begin, end = np.int64(images[image, TEXTS + 2 * kind]), np.int64(images[image, TEXTS + 2 * kind + 1])
             if begin < 0:
                 continue
-            end = write_text(data, begin, end, texts, written)
+            end = append_text(data, begin, end, texts, written)
             if end == written:
                 counts[EMPTY_TEXTS] += 1
                 continue
@@ -149,7 +149,7 @@ def write_code(data, i, out, at):
 
 
 @inline
-def write_text(data, begin, end, texts, at):
+def append_text(data, begin, end, texts, at):
     """Write a text to texts[at:], its escapes undone, spaces at its ends cut; return where it ends in `texts`."""
     while begin < end and byte_at(data, begin) == _SPACE:
         begin += 1
@@ -164,14 +164,14 @@ def write_url(prefixes, bounds, record, way, link, size, urls, at):
     """Write a link to urls[at:], behind the page's prefix if `way` names one; return the link's end in `urls`."""
     if way < _AS_IS:
         begin, end = bounds[record, 2 * way], bounds[record, 2 * way + 1]
-        copy(prefixes, begin, end, urls, at)
+        copy_bytes(prefixes, begin, end, urls, at)
         at += end - begin
-    copy(link, 0, size, urls, at)
+    copy_bytes(link, 0, size, urls, at)
     return at + size
 
 
 @inline
-def copy(data, begin, end, out, at):
+def copy_bytes(data, begin, end, out, at):
     """Set out[at:at + end - begin] to data[begin:end]."""
     for k in range(0, end - begin, WINDOW):
         copy_window(data, begin + k, out, at + k)
@@ -260,7 +260,7 @@ def read_pages(data, pages, modes, urls, url_ends, prefixes):
             end = unescape(data, np.int64(pages[record, PAGE]), np.int64(pages[record, PAGE + 1]), urls, at)
             while end > at and is_bracket(byte_at(urls, end - 1)):
                 end -= 1
-            directory, root, scheme = parts_of(urls, at, end)
+            directory, root, scheme = prefix_ends(urls, at, end)
             if directory > 0:
                 modes[record] = PREFIXED
                 for k, stop in enumerate((directory, root, scheme)):
@@ -276,7 +276,7 @@ def is_bracket(byte):
 
 
 @inline
-def parts_of(url, begin, end):
+def prefix_ends(url, begin, end):
     """Return where the directory, the root and the scheme of a plain URL end; zeros if it is not plain."""
     scheme = begin + 4 if end - begin > 8 and load_word(url, begin) & 0xFFFFFFFF == HTTP else begin
     scheme += scheme > begin and byte_at(url, scheme) == ord("s")

@@ -1,7 +1,7 @@
 """Find the link around each image of a WAT file, and the bits of IMAGE_PLACES that it gives the image.
 
 A record lists a link after the images in it. A link with a text may follow an image without being around it: it does
-not count. `curation.inputs.crawl.links.place_of` defines the result; unusual links are left to it.
+not count. `curation.inputs.crawl.links.places_of_link` defines the result; unusual links are left to it.
 """
 
 import numpy as np
@@ -113,7 +113,7 @@ def without_text(data, begin, end):
 
 @lean
 def place(link, begin, end, hosts, host, host_end):
-    """Return what `place_of` returns for link[begin:end] on a page of the host hosts[host:host_end]; ODD if unusual."""
+    """Return what `places_of_link` returns for link[begin:end] on a page of hosts[host:host_end]; ODD if unusual."""
     for i in range(begin, min(end, begin + _SCHEME)):
         if is_odd(byte_at(link, i)):
             return ODD
@@ -132,7 +132,7 @@ def place(link, begin, end, hosts, host, host_end):
     if odd:
         return ODD
     bits = HOME if last == _HASH or (last == _SLASH and after == _HASH) else NONE
-    if is_same(link, site(link, start, stop), stop, hosts, site(hosts, host, host_end), host_end):
+    if is_same_host(link, site(link, start, stop), stop, hosts, site(hosts, host, host_end), host_end):
         return bits
     path_end = end
     for i in range(stop, end):
@@ -182,7 +182,7 @@ def label(data, begin, end):
 
 
 @inline
-def is_same(link, begin, end, host, host_begin, host_end):
+def is_same_host(link, begin, end, host, host_begin, host_end):
     """Return whether two hosts are the same; the first may be in any case."""
     same = end - begin == host_end - host_begin
     k = np.int64(0)

@@ -17,7 +17,7 @@ from icu4py.breakers import SentenceBreaker
 
 from curation.image_ids import KEY
 from curation.joins.image_tables import File, ImageTable, Paths, is_number
-from curation.joins.mapped_rows import MappedRows, in_order, save_rows_of, sorted_rows, sorted_schema, work_beside
+from curation.joins.mapped_rows import MappedRows, rows_by_key, save_rows_of, sorted_rows, sorted_schema, work_beside
 from curation.joins.uid_join import Table, first
 from curation.run.finished_run import FinishedRun, pool_files
 from metadata.languages import LOCALE
@@ -132,7 +132,7 @@ def _best(rows: pa.Table) -> pa.RecordBatch:
     """Return for each KEY its best row of ROWS, sorted by KEY; of captions with equal scores, the first one."""
     rows = rows.rename_columns(Captions.schema.names)
     rows = rows.cast(Captions.schema)  # large strings, as the columns will be concatenated
-    best, is_repeated = in_order(rows, -rows[SCORE].fill_null(NO_SCORE).to_numpy())
+    best, is_repeated = rows_by_key(rows, -rows[SCORE].fill_null(NO_SCORE).to_numpy())
     best = best.filter(pa.array(~is_repeated))
     columns = [*best.columns[:-2], best[SCORE].fill_null(np.nan), best[SOURCE].fill_null("")]
     return pa.RecordBatch.from_arrays(columns, schema=Captions.schema)

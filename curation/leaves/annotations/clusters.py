@@ -17,16 +17,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.image_ids import KEY, spelled
+from curation.image_ids import KEY, spelled_key
 from curation.joins.image_tables import File, ImageTable, Paths
-from curation.joins.mapped_rows import MappedRows, in_order, rows_of, save_rows, sorted_schema, work_beside
+from curation.joins.mapped_rows import MappedRows, rows_at, rows_by_key, save_rows, sorted_schema, work_beside
 from curation.joins.uid_join import Table, first, keys
 from curation.run.finished_run import FinishedRun, curated_files, pool_files
 from runtime.arrow import differs
 from runtime.draws import draws
 from runtime.errors import InputError, ParameterError, require_kind, require_seed, require_share, typed
 from runtime.redaction import hidden
-from runtime.storage.arrays import mapped
+from runtime.storage.arrays import mapped_batch
 from runtime.storage.own_files import own_files, read_json
 from runtime.storage.parquet import MOST_PARTS, in_parts
 from runtime.storage.paths import as_path, reachable
@@ -72,7 +72,7 @@ def build(tables: Paths, run: FinishedRun, path: str | PathLike[str]) -> Cluster
     Memory holds about a million rows at a time, or a 256th of all. InputError if no row is of an image of the run, or
     if a table gives an image no valid cluster or two different clusters.
     """
-    names, counted, table = named(tables), _Counted(), find_clusters(tables)
+    names, counted, table = paths_of(tables), _Counted(), find_clusters(tables)
     number = min(MOST_PARTS, 1 + max(table.rows, run.counted[1]) // PART_ROWS)  # of parts, in turn
     with work_beside(path) as folder:
         work = Path(folder)
@@ -84,7 +84,7 @@ def build(tables: Paths, run: FinishedRun, path: str | PathLike[str]) -> Cluster
         )
         parts = zip(rows_in_parts, *images_in_parts, strict=True)
         joined = (counted.joined(_sorted(rows, names), pool, kept) for rows, pool, kept in parts)
-        rows = mapped(joined, Clusters.schema, work)
+        rows = mapped_batch(joined, Clusters.schema, work)
         if not rows.num_rows:
             raise InputError(f"none of the rows of {names} is of an image of {run.path}")
         kept = json.dumps(dict(sorted(counted.kept.items()))).encode()
@@ -100,7 +100,7 @@ def find_clusters(tables: Paths) -> ImageTable:
     return ImageTable.find([table_in(str(path), "clusters") for path in tables], EXPECTED, "coarse")
 
 
-def named(tables: Paths) -> str:
+def paths_of(tables: Paths) -> str:
     """Return the paths as the user gave them, without secrets, separated by commas."""
     return ", ".join(hidden(str(path)) for path in tables)
 
@@ -118,7 +118,7 @@ class _Counted:
 
         `rows` must be sorted by KEY. `pool` and `kept` have the KEY of all images and of kept images.
         """
-        of_pool, of_kept = (rows_of(rows, np.stack([*map(np.asarray, part.columns)], axis=1)) for part in (pool, kept))
+        of_pool, of_kept = (rows_at(rows, np.stack([*map(np.asarray, part.columns)], axis=1)) for part in (pool, kept))
         self.images += len(of_pool)
         self.without += int((of_pool < 0).sum())
         self.kept.update(rows["coarse"].to_numpy()[of_kept[of_kept >= 0]].tolist())
@@ -173,7 +173,7 @@ def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
 
 def _sorted(rows: pa.Table, names: str) -> pa.RecordBatch:
     """Return rows sorted by KEY; InputError, which names the tables, if rows of one image state different clusters."""
-    ordered, is_repeated = in_order(rows)
+    ordered, is_repeated = rows_by_key(rows)
     _require_one_cluster(ordered, is_repeated, names)
     return ordered
 
@@ -188,8 +188,8 @@ def _require_one_cluster(rows: pa.RecordBatch, is_repeated: np.ndarray, names: s
     if len(wrong):
         one, other = wrong[0], wrong[0] + 1
         raise InputError(
-            f"{names} put the image {spelled(rows, one)} into two clusters, {coarse[one]} and {coarse[other]} (fine "
-            f"{fine[one]} and {fine[other]}); give tables of one clustering"
+            f"{names} put the image {spelled_key(rows, one)} into two clusters, {coarse[one]} and {coarse[other]} "
+            f"(fine {fine[one]} and {fine[other]}); give tables of one clustering"
         )
 
 
@@ -248,7 +248,7 @@ class Choice:
 def cluster_table(paths: Paths) -> Table:
     """Return a table of clusters for a join, which raises InputError for an image in two clusters."""
     table = find_clusters(paths)
-    once = partial(_one_cluster, names=named(paths))
+    once = partial(_one_cluster, names=paths_of(paths))
     return Table(table.files, table.rows, partial(_joined, table=table), once, CLUSTER)
 
 

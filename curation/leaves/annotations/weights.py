@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from curation.balancing.thresholds import entry_ids
-from curation.image_ids import KEY, key_columns, spelled
+from curation.image_ids import KEY, key_columns, spelled_key
 from curation.joins.image_tables import File, ImageTable, Paths
-from curation.joins.mapped_rows import MappedRows, in_order, save_rows_of, sorted_rows, sorted_schema, work_beside
+from curation.joins.mapped_rows import MappedRows, rows_by_key, save_rows_of, sorted_rows, sorted_schema, work_beside
 from curation.leaves.annotations.clusters import Clusters
 from curation.run.finished_run import matched_files, pool_files
 from curation.run.results import Results
@@ -83,14 +83,14 @@ def _rows(table: ImageTable, file: File) -> Iterator[pa.RecordBatch]:
 
 def _once(rows: pa.Table, name: str) -> pa.RecordBatch:
     """Return rows sorted by KEY, one per KEY; InputError, which names the tables, if an image has two weights."""
-    ordered, is_repeated = in_order(rows)
+    ordered, is_repeated = rows_by_key(rows)
     weights = ordered[WEIGHT].to_numpy()
     wrong = np.flatnonzero(is_repeated[1:] & (weights[1:] != weights[:-1]))
     if len(wrong):
         one = int(wrong[0])
         raise InputError(
-            f"{name} gives the image {spelled(ordered, one)} two weights, {weights[one]} and {weights[one + 1]}; give "
-            "tables of one draw"
+            f"{name} gives the image {spelled_key(ordered, one)} two weights, {weights[one]} and {weights[one + 1]}; "
+            "give tables of one draw"
         )
     return ordered.filter(pa.array(~is_repeated))
 
@@ -160,7 +160,7 @@ def _by_entries(run: Results, power: float, work: str) -> pa.RecordBatch:
     columns = ([*key_columns(batch["uid"]), pa.array(_means(batch, of_entries))] for batch in images)
     rows = (pa.RecordBatch.from_arrays(arrays, schema=Weights.schema) for arrays in columns)
     parts = 1 + run.counted[1] // PART_ROWS
-    return sorted_rows(rows, Weights.schema, parts, lambda part: in_order(part)[0], work, Weights.schema)
+    return sorted_rows(rows, Weights.schema, parts, lambda part: rows_by_key(part)[0], work, Weights.schema)
 
 
 def _means(batch: pa.RecordBatch, of_entries: np.ndarray) -> np.ndarray:

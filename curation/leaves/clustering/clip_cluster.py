@@ -31,7 +31,7 @@ from curation.report.page import environment
 from curation.run.finished_run import curated_files
 from curation.run.results import Results
 from metadata.languages import language
-from runtime.arguments import Parser, absolute, add_fields, add_flags, helps, made
+from runtime.arguments import Parser, absolute_path, add_fields, add_flags, helps, made
 from runtime.cogroup import Places
 from runtime.console import command
 from runtime.engine import Engine, EngineLike, engine_for, started
@@ -53,7 +53,7 @@ from runtime.storage.own_files import (
     write_text,
     written_files,
 )
-from runtime.storage.parquet import read_table, rows_of, write_tables
+from runtime.storage.parquet import read_table, row_count, write_tables
 from runtime.storage.paths import names, remove, scratch
 from runtime.tallies import Tallies, TaskResult
 from runtime.terminal import say
@@ -128,7 +128,7 @@ class ClusterSteps:
         `embedded_by` is a table of embeddings, or an encoder's folder.
         """
         tables = [] if isinstance(embedded_by, Path) else [hidden(path) for path, _ in embedded_by.table.files]
-        encoder = embedded.described(self.request.encoder, embedded_by) if isinstance(embedded_by, Path) else None
+        encoder = embedded.encoder_facts(self.request.encoder, embedded_by) if isinstance(embedded_by, Path) else None
         return {"run": content_digest(self.run.path / "run.json"), "tables": tables, "encoder": encoder}
 
     def embed(self, encoder: Path, made_from: dict[str, Any]) -> Embeddings:
@@ -202,11 +202,11 @@ class ClusterSteps:
             {name: sums.pop(name) for name in [*sums] if name.startswith(kind)}
             for kind in (joining.NEAREST_OF, joining.CHOSEN_OF)
         )
-        nearest, images, copies = Nearest(), [*map(rows_of, files)], TaskResult()
+        nearest, images, copies = Nearest(), [*map(row_count, files)], TaskResult()
         for file in own_files(texts, of_texts, AGAIN):
             nearest.add(read_table(file))
         if chosen:
-            places, config = (Places.of([*map(rows_of, rows)]), Places.of(images)), self.request.config
+            places, config = (Places.of([*map(row_count, rows)]), Places.of(images)), self.request.config
             first = MeaningComparison(embeddings, *places, config.fine, config.same_meaning or 1.0, config.seed)
             copies = self.copies(first, own_files(chosen, of_chosen, AGAIN), sample)
         return ClusterCounts(sum(images), len(sample), assigned, written, nearest, copies, sums)
@@ -232,7 +232,7 @@ class ClusterSteps:
         folder = self.parts.folder
         sums = {f"{CLUSTERS}/{name}": checksum for name, checksum in counted.checksums.items()}
         sums |= {f"{COPIES}/{name}": checksum for name, checksum in sorted(counted.copies.files.items())}
-        facts = facts_of(self.request.config, made_from, clusters, counted)
+        facts = cluster_facts(self.request.config, made_from, clusters, counted)
         remove(folder / FACTS)
         self.parts.finish(CLUSTERS)
         if "copies" in facts:
@@ -240,7 +240,7 @@ class ClusterSteps:
         else:
             remove(folder / COPIES)
         sums |= write_centres(folder, clusters, facts)
-        sums |= {PAGE: write_text(folder / PAGE, render(facts))}
+        sums |= {PAGE: write_text(folder / PAGE, cluster_page(facts))}
         write_json(folder / FACTS, facts | {"checksums": sums})
         return facts
 
@@ -262,7 +262,7 @@ class ClusterCounts:
     checksums: dict[str, str]  # of the files of clusters, by name
 
 
-def facts_of(
+def cluster_facts(
     config: ClusterConfig, made_from: dict[str, Any], clusters: TrainedClusters, counted: ClusterCounts
 ) -> dict[str, Any]:
     """Return the content of clusters.json, except checksums; `made_from` is the result of `ClusterSteps.made_from`."""
@@ -341,7 +341,7 @@ def write_centres(folder: Path, clusters: TrainedClusters, facts: dict[str, Any]
     return {name: write_tables(folder / name, [table], table.schema) for name, table in tables.items()}
 
 
-def render(facts: dict[str, Any]) -> str:
+def cluster_page(facts: dict[str, Any]) -> str:
     """Return the HTML of the page clusters.html, given the content of clusters.json."""
     template = environment(__package__).get_template("clusters.html")
     return template.render(
@@ -385,7 +385,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line `argv` (None: the process's own); bad input prints one sentence and exits with status 2."""
     args = parse(argv)
     with command(NAME):
-        say(summary(run(args)))
+        say(cluster_lines(run(args)))
         say(f"clusters: {args.output}")
 
 
@@ -397,7 +397,7 @@ def run(args: Namespace) -> dict[str, Any]:
     return cluster(engine_for(args, "cluster"), request, ConsoleProgress())
 
 
-def summary(facts: dict[str, Any]) -> str:
+def cluster_lines(facts: dict[str, Any]) -> str:
     """Return the lines that the command prints at the end, given the content of clusters.json."""
     rows = [("cluster", "images", "", "a text near its centre")]
     for coarse, (size, texts) in enumerate(zip(facts["coarse_sizes"], facts["coarse_texts"], strict=True)):
@@ -421,9 +421,9 @@ def summary(facts: dict[str, Any]) -> str:
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line `argv` (None: the process's own)."""
     parser = Parser.of(NAME, __package__)
-    add_flags(parser, helps(__package__, "run"), type=absolute)
+    add_flags(parser, helps(__package__, "run"), type=absolute_path)
     add_fields(parser, ClusterConfig, helps(__package__, "texts"))
-    add_flags(parser, helps(__package__, "output"), required=True, type=absolute)
+    add_flags(parser, helps(__package__, "output"), required=True, type=absolute_path)
     add_flags(parser, helps(__package__, "switches"), action="store_true")
     add_fields(parser, ClusterConfig, helps(__package__, "numbers"))
     source = parser.add_argument_group("where embeddings come from")

@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 
 from curation.foreign_models import require_no_code
 from curation.image_ids import KEY, key_columns
-from curation.joins.image_tables import File, ImageTable, opened
+from curation.joins.image_tables import File, ImageTable, opened_parquet
 from curation.leaves.near_duplicates.kernels import cosines as kernels
 from curation.leaves.near_duplicates.vectors import require_vectors, scaled, usable_numbers
 from curation.outputs.checkpoints import Input, Stamps
@@ -41,7 +41,7 @@ from runtime.packages import require_packages
 from runtime.progress import advance
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, content_digest, written_files
-from runtime.storage.parquet import batches, rows_of, write_rows
+from runtime.storage.parquet import batches, row_count, write_rows
 from runtime.tallies import TaskResult
 
 EXPECTED = "tables of embeddings: Parquet files with the columns uid (or url) and embedding"
@@ -111,7 +111,7 @@ def dimension_of(table: ImageTable, column: str) -> int:
     if pa.types.is_fixed_size_list(kind):
         return kind.list_size
     for listed in table.files:
-        with opened(*listed) as file:
+        with opened_parquet(*listed) as file:
             for batch in file.batches([column], 1):
                 if batch[column].is_valid()[0].as_py():
                     return max(1, len(batch[column][0]))
@@ -126,7 +126,7 @@ def lists_of(vectors: np.ndarray) -> pa.Array:
 def units(numbers: np.ndarray) -> np.ndarray:
     """Return vectors scaled to length 1, as float32[vector, dimension]."""
     out = np.empty(numbers.shape, np.float32)
-    kernels.normalise(numbers, out)
+    kernels.write_unit_vectors(numbers, out)
     return out
 
 
@@ -265,7 +265,7 @@ def spans_of(files: Sequence[OwnFile]) -> list[EmbeddingSpan]:
     """Return the spans of all rows of the files."""
     return [
         EmbeddingSpan(file, begin, min(begin + SPAN, end), f"{number:05d}-{begin // SPAN:05d}")
-        for number, (file, end) in enumerate(zip(files, map(rows_of, files), strict=True))
+        for number, (file, end) in enumerate(zip(files, map(row_count, files), strict=True))
         for begin in range(0, end, SPAN)
     ]
 
@@ -332,16 +332,17 @@ def find_encoder(name: str) -> Path:
     return Path(name).absolute()
 
 
-def digest_of(folder: Path) -> str:
+def encoder_digest(folder: Path) -> str:
     """Return a digest, 32 hex digits, of the names and contents of all files of an encoder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     named = [f"{path.relative_to(folder).as_posix()} {content_digest(path)}" for path in paths]
     return blake2b("\n".join(named).encode(), digest_size=16).hexdigest()
 
 
-def described(name: str, folder: Path) -> dict[str, Any]:
+def encoder_facts(name: str, folder: Path) -> dict[str, Any]:
     """Return the member `encoder` of clusters.json: the encoder's name and digest, and versions of libraries."""
-    return {"name": Path(name).name, "digest": digest_of(folder), "versions": {lib: version(lib) for lib in _RUN_BY}}
+    versions = {library: version(library) for library in _RUN_BY}
+    return {"name": Path(name).name, "digest": encoder_digest(folder), "versions": versions}
 
 
 class Encoder:

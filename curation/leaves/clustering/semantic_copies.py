@@ -30,7 +30,7 @@ from curation.leaves.near_duplicates.vectors import MeaningLeaders, scaled
 from curation.schemas import COSINE, SEMANTIC_COPIES
 from runtime.arrow import differs, one_array, one_batch
 from runtime.buckets import MOST_BUCKETS, buckets_for
-from runtime.cogroup import PLACE, Grouping, Places, Rows, RowStream, Side, cogroup, in_order
+from runtime.cogroup import PLACE, Grouping, Places, Rows, RowStream, Side, cogroup, rows_by_place
 from runtime.draws import draws
 from runtime.engine import Engine
 from runtime.shipping import Shipped
@@ -104,7 +104,7 @@ class MeaningComparison:
 
     def with_vectors(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
         """Yield the images of a task with their embeddings."""
-        stream, size = in_order(buckets), max(1, SENT_BYTES // (4 * self.embeddings.dimension))
+        stream, size = rows_by_place(buckets), max(1, SENT_BYTES // (4 * self.embeddings.dimension))
         for number in stream.files():
             begin = 0
             for numbers in self.embeddings.numbers(self.embeddings.table.files[number]):

@@ -133,7 +133,7 @@ class Centres:
                     np.partition(estimates, number - 1, axis=1)[:, number - 1] if number > 1 else estimates.min(axis=1)
                 )
                 limits = least + self._slack(block)
-            kernels.nearest(block, self.vectors, estimates, self.prices, limits, lists[some], squares[some])
+            kernels.nearest_centres(block, self.vectors, estimates, self.prices, limits, lists[some], squares[some])
         return lists, squares
 
     @cached_property
@@ -191,7 +191,7 @@ def _prices(lists: np.ndarray, squares: np.ndarray, weights: np.ndarray, start: 
     prices, best, least = start, start, np.inf
     step, before = np.full(len(start), gap), np.zeros(len(start))
     for _ in range(STEPS):
-        kernels.choose(lists, squares, prices, weights, sizes, out)
+        kernels.choose_centres(lists, squares, prices, weights, sizes, out)
         off = sizes / mean - 1
         spread = float(np.sqrt(np.square(off).mean()))
         if spread < least:
@@ -265,7 +265,7 @@ def train(vectors: np.ndarray, weights: np.ndarray, number: int, seed: int, mean
     Means are computed from the first `mean_rows` vectors per centre, prices from all. InputError if too few differ.
     """
     some, some_weights = vectors[: number * mean_rows], weights[: number * mean_rows]
-    rows = spread(some[: number * START_ROWS], number, seed)
+    rows = far_rows(some[: number * START_ROWS], number, seed)
     if len(rows) < number:
         raise InputError(f"there are {len(rows):,} embeddings that differ, too few for {number:,} clusters")
     centres = Centres(some[rows], np.zeros(number))
@@ -293,13 +293,13 @@ def moved(vectors: np.ndarray, weights: np.ndarray, centres: Centres) -> Centres
     """Return the centres moved to the weighted means of their vectors; a centre without vectors is not moved."""
     numbers, _ = centres.assign(vectors)
     sums = np.zeros(centres.vectors.shape)
-    kernels.add_up(vectors, numbers, weights, sums)
+    kernels.add_weighted(vectors, numbers, weights, sums)
     sizes = np.bincount(numbers, weights, len(centres))
     means = sums / np.where(sizes > 0, sizes, 1)[:, np.newaxis]
     return Centres(np.where((sizes > 0)[:, np.newaxis], means, centres.vectors).astype(np.float32), centres.prices)
 
 
-def spread(vectors: np.ndarray, number: int, seed: int) -> np.ndarray:
+def far_rows(vectors: np.ndarray, number: int, seed: int) -> np.ndarray:
     """Return the row numbers of `number` vectors far from one another, by k-means++; fewer if fewer are distinct.
 
     Each row is the best of CANDIDATES rows, drawn with probabilities in proportion to the squared distance to the

@@ -27,7 +27,7 @@ from curation.run.results import Results
 from metadata.languages import language
 from runtime.errors import InputError, did_you_mean
 from runtime.packages import table_rows, versions
-from runtime.progress import counted as advanced
+from runtime.progress import advancing
 from runtime.storage.own_files import OwnFile, whole, write_json, write_text
 from runtime.storage.parquet import batches, require_rows
 from runtime.tallies import TaskResult
@@ -127,7 +127,7 @@ def _write_list(ranked: Ranked, path: Path) -> None:
 def _text_bytes(file: OwnFile) -> TaskResult:
     """Tally the number of bytes of all texts in a file, in UTF-8."""
     tallies = TaskResult()
-    for batch in advanced(batches(file, ROWS, ["text"])):
+    for batch in advancing(batches(file, ROWS, ["text"])):
         tallies.add(BYTES, pc.sum(pc.binary_length(batch["text"])).as_py() or 0)
     return tallies
 

@@ -25,7 +25,7 @@ from runtime.buckets import BUCKET_BYTES, FEW_TASKS, group_buckets
 from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine
 from runtime.packages import table_rows
-from runtime.progress import counted
+from runtime.progress import advancing
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, row_counts, write_rows
 from runtime.tallies import Tallies, TaskResult
@@ -68,7 +68,7 @@ def count_domains(engine: Engine, files: Sequence[OwnFile], column: str, folder:
 
 def _read_hosts(_: int, file: OwnFile, tallies: Tallies, column: str) -> Rows:
     """Yield the hosts of the URLs in a column of a file with their numbers of images, batch by batch."""
-    for batch in counted(batches(file, BATCH_ROWS, [column])):
+    for batch in advancing(batches(file, BATCH_ROWS, [column])):
         yield host_counts(batch[column])
 
 

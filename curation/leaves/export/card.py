@@ -73,9 +73,9 @@ def card(
         has_data=has_data,
         dropped=[(DROPPED.get(reason, reason), rows) for reason, rows in facts["dropped"].items() if rows],
         removed=removed_by_language(facts),
-        sentences=sentences(facts),
+        sentences=card_sentences(facts),
         doubts=doubts(facts["languages"]),
-        asked=asked(about),
+        asked=questions(about),
         balanced=is_balanced(facts),
         filtered=is_filtered(facts),
     )
@@ -105,7 +105,7 @@ def croissant(
     return json.loads(rendered)
 
 
-def asked(about: Card) -> list[tuple[str, str, str | None]]:
+def questions(about: Card) -> list[tuple[str, str, str | None]]:
     """Return a triple for each question to the publisher: its flag or name, the question, and the answer or None."""
     flags = [(flag(name), question, getattr(about, name)) for name, question in FLAGS.items()]
     return flags + [(name, question, about.answers.get(name)) for name, question in QUESTIONS.items()]
@@ -177,7 +177,7 @@ def is_filtered(facts: Mapping[str, Any]) -> bool:
     return any(filters)
 
 
-def sentences(facts: Mapping[str, Any]) -> list[str]:
+def card_sentences(facts: Mapping[str, Any]) -> list[str]:
     """Return the card's sentences on metadata, options and removals, given the content of run.json."""
     about, made_from = facts.get("metadata", {}), facts["made_from"]
     usual = json.loads(json.dumps(asdict(CurationConfig())))  # JSON has lists
@@ -232,7 +232,7 @@ def responsible(
         days=days,
         left_out=[(DROPPED.get(reason, reason), rows) for reason, rows in facts["dropped"].items() if rows],
         texts=TEXTS,
-        sentences=sentences(facts),
+        sentences=card_sentences(facts),
         balanced=is_balanced(facts),
         version=_version(facts),
         most=sorted(languages.items(), key=lambda item: (-item[1]["kept"], item[0]))[:FEW],
@@ -242,9 +242,9 @@ def responsible(
         largest=[*domains.largest(FEW)] if domains else [],
         doubts=doubts(languages),
         without_letters=sum(row.get("kept_without_letters", 0) for row in languages.values()),
-        unknown=[name for name, _, answer in asked(about) if answer is None],
+        unknown=[name for name, _, answer in questions(about) if answer is None],
         personal=[row for row in facts.get("gate", {}).get("texts", []) if row["text"] in PERSONAL],
-        answered={name: said or f"{OPEN} (--answers, {name}): {question}" for name, question, said in asked(about)},
+        answered={name: said or f"{OPEN} (--answers, {name}): {question}" for name, question, said in questions(about)},
         synthetic=has_captions or IS_SYNTHETIC.get(about.answers.get("hasSyntheticData", "")),
         named=named,
     )

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args = parse(argv, usable, unusable)
         if args.format in unusable:
             raise InputError(unusable[args.format])
-        form, engine, uploads = asked(args, usable), engine_for(args, "export"), modules(*UPLOADS)
+        form, engine, uploads = form_of(args, usable), engine_for(args, "export"), modules(*UPLOADS)
         for module in uploads:
             module.require(args)
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         say(export(engine, args.run, args.output, form, args.overwrite, ConsoleProgress(), upload))
 
 
-def asked(args: Namespace, usable: dict[str, type[Form]]) -> Form:
+def form_of(args: Namespace, usable: dict[str, type[Form]]) -> Form:
     """Return the export format, with options, that a command line asks for; InputError for a flag of other formats."""
     values = vars(args) | {"clusters": ByCluster(args.clusters, args.expert, args.outsiders, args.seed)}
     values["answers"] = answers_in(args.answers)

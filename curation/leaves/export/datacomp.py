@@ -24,9 +24,9 @@ from runtime.buckets import group_buckets
 from runtime.cogroup import Grouping, Rows, RowStream, Side, cogroup
 from runtime.engine import Engine
 from runtime.errors import InputError
-from runtime.progress import counted as advanced
+from runtime.progress import advancing
 from runtime.storage.own_files import OwnFile, checksum_of, intact, whole, written_files
-from runtime.storage.parquet import batches, rows_of, write_rows
+from runtime.storage.parquet import batches, row_count, write_rows
 from runtime.tallies import Tallies, TaskResult
 from runtime.wording import counted
 
@@ -95,7 +95,7 @@ def sorted_pieces(engine: Engine, files: Sequence[OwnFile], folder: Path, schema
     A task sorts the uids that begin with some bits: a quarter of a million if uids are MD5s or otherwise spread. With
     the schema WEIGHTED, `files` have a column `weight`, the number of times that a uid is written.
     """
-    rows = sum(map(rows_of, files))
+    rows = sum(map(row_count, files))
     sorting = Grouping(schema, _first, _write_uids, *group_buckets(rows), more=(schema, folder))
     return written_files(folder, cogroup(engine, [Side(files, _read_uids, rows, more=(schema,))], sorting).files)
 
@@ -103,7 +103,7 @@ def sorted_pieces(engine: Engine, files: Sequence[OwnFile], folder: Path, schema
 def _read_uids(_: int, file: OwnFile, tallies: Tallies, schema: pa.Schema) -> Rows:
     """Yield the uids in a file as pairs of numbers, and their weights if `schema` has them."""
     more = schema.names[len(HALVES) :]
-    for batch in advanced(batches(file, BATCH_ROWS, [*CHOSEN.names, *more])):
+    for batch in advancing(batches(file, BATCH_ROWS, [*CHOSEN.names, *more])):
         numbers = hex_numbers(batch["uid"])
         columns = [*map(pa.array, numbers.T.copy()), *(batch[name] for name in more)]
         yield pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from curation.joins.image_tables import Paths
 from curation.joins.uid_join import Join, Table, first, images_in, keys
 from curation.leaves.annotations.captions import caption_table, captions_of, field_of, find_captions, require_ratio
-from curation.leaves.annotations.clusters import CLUSTER, Choice, cluster_table, named
+from curation.leaves.annotations.clusters import CLUSTER, Choice, cluster_table, paths_of
 from curation.licences import licenses_in
 from curation.outputs.checkpoints import digest_of
 from curation.outputs.derived import Derivation, Derived, deriving
@@ -31,7 +31,7 @@ from curation.run.finished_run import FinishedRun, curated_files, pool_files
 from runtime.arguments import add_fields
 from runtime.engine import Engine, EngineLike
 from runtime.errors import InputError, did_you_mean
-from runtime.packages import has, hooks, usable, versions
+from runtime.packages import has, hooks, usable_hooks, versions
 from runtime.progress import Progress
 from runtime.redaction import hidden
 from runtime.storage.listing import Version, expand
@@ -178,7 +178,7 @@ def source_shares(sources: Sequence[str]) -> dict[str, float]:
 
 def forms() -> tuple[dict[str, type[Form]], dict[str, str]]:
     """Return all export formats by name, and a sentence for each format of another package that cannot be used."""
-    return usable(hooks("clip_curation.export_forms"), _is_form, "a dataclass as export.forms.Form")
+    return usable_hooks(hooks("clip_curation.export_forms"), _is_form, "a dataclass as export.forms.Form")
 
 
 def _is_form(plugin: Any) -> bool:
@@ -268,10 +268,12 @@ class Beside:
         tallies = Join(pool, [*kept, *tables]).count(engine, partial(_counted, captions=texts))
         for text, source in zip(texts, wanted, strict=False):
             if not tallies[text]:
-                raise InputError(f"none of the {captions_of(source)} in {named(captions)} is of an image of {run.path}")
+                raise InputError(
+                    f"none of the {captions_of(source)} in {paths_of(captions)} is of an image of {run.path}"
+                )
         captioned, clustered = (pool.rows - int(tallies[name]) for name in (_CAPTIONED, COARSE))
         if clusters and clustered == pool.rows:
-            raise InputError(f"none of the rows of {named(by_cluster.tables)} is of an image of {run.path}")
+            raise InputError(f"none of the rows of {paths_of(by_cluster.tables)} is of an image of {run.path}")
         choice = None
         if coarse := tuple(by_cluster.coarse):
             by_number = {int(number): int(images) for number, images in tallies.beginning(KEPT_OF).items()}

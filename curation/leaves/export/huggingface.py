@@ -30,7 +30,7 @@ from runtime.arguments import helps
 from runtime.arrow import require
 from runtime.cogroup import RowStream
 from runtime.errors import AGAIN, InputError, did_you_mean
-from runtime.progress import counted as advanced
+from runtime.progress import advancing
 from runtime.storage.own_files import OwnFile, content_digest, copied, write_text
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import is_url
@@ -175,7 +175,7 @@ def _write_rows(
     """
     name, joined = file.path.name, pa.schema([*schema, *fields])
     with part_writer(made.path(DATA, name), joined, GROUP_ROWS, _digest_notes(made, name)) as writer:
-        for batch, more in stream.beside(number, advanced(batches(file, GROUP_ROWS)), fields):
+        for batch, more in stream.beside(number, advancing(batches(file, GROUP_ROWS)), fields):
             rows = pa.RecordBatch.from_arrays([*require(batch, schema).columns, *more], schema=joined)
             rows = forms.chosen(rows, rows["uid"], choice)
             writer.write(rows)

@@ -38,7 +38,7 @@ from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from runtime.arrow import parts
 from runtime.errors import InputError, did_you_mean, quoted_names
-from runtime.progress import counted as advancing
+from runtime.progress import advancing
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, whole, write_json
@@ -206,7 +206,7 @@ def write_tar(numbered: Numbered, made: Made, scan: Scan, lists: Lists, choice: 
     """Write the two JSON files of a tar, one per loader, with one sample per line; tally the samples."""
     number = 0
     with ExitStack() as stack:
-        paths = [stack.enter_context(made.file(*path_parts)) for path_parts in jsons_of(number_of(numbered[1]))]
+        paths = [stack.enter_context(made.file(*path_parts)) for path_parts in jsons_of(tar_number(numbered[1]))]
         first, second = (stack.enter_context(path.open("wb")) for path in paths)
         for key, with_probability, with_entries in _samples(scan, lists, choice):
             first.write(member(number, key.removeprefix("./"), with_probability))
@@ -312,7 +312,7 @@ def jsons_of(number: int) -> list[tuple[str, str]]:
     return [(f"{loader}/{group}", f"{number}.json") for loader, group in zip(LOADERS, groups, strict=True)]
 
 
-def number_of(tar: Input) -> int:
+def tar_number(tar: Input) -> int:
     """Return the number that is a tar's name; InputError for any other name.
 
     >>> number_of(Input("images/04321.tar", "tar", 0))
@@ -329,7 +329,7 @@ def number_of(tar: Input) -> int:
 def _require_numbers(tars: Sequence[Input]) -> None:
     tar_by_number: dict[int, Input] = {}
     for tar in tars:
-        other = tar_by_number.setdefault(number_of(tar), tar)
+        other = tar_by_number.setdefault(tar_number(tar), tar)
         if other is not tar:
             raise InputError(f"{other.path} and {tar.path} have one number, and would have one JSON: give one of them")
 
@@ -339,12 +339,12 @@ def _write_keys(files: Sequence[OwnFile], made: Made) -> None:
     with part_writer(made.path("", KEYS), URL_KEYS, row_group_rows=1 << 20) as writer:
         for file in files:
             for batch in batches(file, columns=["uid", "url"]):
-                keys = [*map(key_of, batch["url"].to_pylist())]
+                keys = [*map(metaclip_key, batch["url"].to_pylist())]
                 writer.write(pa.RecordBatch.from_arrays([batch["uid"], pa.array(keys, pa.string())], schema=URL_KEYS))
     made.wrote("", KEYS, writer.checksum)
 
 
-def key_of(url: str) -> str:
+def metaclip_key(url: str) -> str:
     """Return the key of a URL in Meta CLIP's own tars.
 
     >>> key_of("https://a.example.org/my dog.jpg")

@@ -27,8 +27,7 @@ from runtime.arrow import require
 from runtime.console import command
 from runtime.engine import EngineLike, engine_for
 from runtime.packages import versions
-from runtime.progress import ConsoleProgress, Progress
-from runtime.progress import counted as advanced
+from runtime.progress import ConsoleProgress, Progress, advancing
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, content_digest, copied, write_json
 from runtime.storage.parquet import batches, part_writer, row_group_rows
@@ -45,7 +44,7 @@ RUN = "run.json"
 REASON = "removed."  # prefix of a tally of rows by language, followed by a reason
 
 
-def remove(
+def remove_from_manifest(
     engine: EngineLike,
     source: str | PathLike[str],
     exclusion: Exclusion,
@@ -93,7 +92,7 @@ def _write_file(file: OwnFile, made: Made, exclusion: Shipped, schema: pa.Schema
         part_writer(kept_path, schema, rows_of_group) as kept,
         part_writer(removed_path, REMOVED, REMOVED_GROUP) as removed,
     ):
-        for batch in advanced(batches(file)):
+        for batch in advancing(batches(file)):
             rows = require(batch, schema)
             reasons = lists.excluded(rows)
             left = rows.filter(reasons.is_null())
@@ -112,7 +111,7 @@ def _write_sample(file: OwnFile, made: Made, exclusion: Shipped) -> None:
     """Write the rows of a file of the gate's sample that are not excluded."""
     lists, name = exclusion.opened(Exclusion.open), file.path.name
     with part_writer(made.path(REMOVED_PART, name), GATE_REMOVED, REMOVED_GROUP) as writer:
-        for rows in advanced(batches(file)):
+        for rows in advancing(batches(file)):
             writer.write(rows.filter(lists.excluded(rows).is_null()))
     made.wrote(REMOVED_PART, name, writer.checksum)
 
@@ -159,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(argv)
     with command(NAME):
         exclusion = Exclusion.without_hashes(args.exclude)
-        say(remove(engine_for(args, "remove"), args.run, exclusion, args.output, ConsoleProgress()))
+        say(remove_from_manifest(engine_for(args, "remove"), args.run, exclusion, args.output, ConsoleProgress()))
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:

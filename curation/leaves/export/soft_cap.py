@@ -31,12 +31,12 @@ from curation.leaves.export.kernels import clocks as kernels
 from curation.outputs.derived import Derived, Made
 from runtime.buckets import TURNS
 from runtime.cogroup import RowStream
-from runtime.draws import hashes
+from runtime.draws import draw_hashes
 from runtime.engine import Engine, spread
 from runtime.errors import InputError, require_integer, require_number, require_seed, typed
-from runtime.progress import counted as advanced
+from runtime.progress import advancing
 from runtime.storage.own_files import OwnFile, written_files
-from runtime.storage.parquet import batches, part_writer, read_table, rows_of, write_rows
+from runtime.storage.parquet import batches, part_writer, read_table, row_count, write_rows
 from runtime.storage.paths import make_folder
 from runtime.tallies import TaskResult
 from runtime.wording import counted
@@ -126,7 +126,7 @@ class SoftCapDraw:
 
     def __str__(self) -> str:
         """Return, in brackets, the number of images drawn and the numbers of images left out."""
-        images = f"of {counted(sum(map(rows_of, self.files)), 'image')}"
+        images = f"of {counted(sum(map(row_count, self.files)), 'image')}"
         left = f"{self.without:,} without a score and {self.not_finite:,} with one that is not finite are left out"
         return f" ({images}; {left})"
 
@@ -154,12 +154,12 @@ def _write_logits(
     fields = [*map(score_field, sorted(soft_cap.weights))]
     images = batches(files[number], GROUP_ROWS, ["uid"])
     with part_writer(path, LOGITS, GROUP_ROWS) as writer:
-        for batch, scores in stream.beside(number, advanced(images), fields):
+        for batch, scores in stream.beside(number, advancing(images), fields):
             is_known = np.all([column.is_valid().to_numpy(zero_copy_only=False) for column in scores], axis=0)
             logits = soft_cap.logits([column.to_numpy(zero_copy_only=False) for column in scores])
             is_finite = is_known & np.isfinite(logits)
             uids, finite = batch["uid"].filter(pa.array(is_finite)), logits[is_finite]
-            columns = [uids, hashes(soft_cap.seed, PURPOSE, uids), finite]
+            columns = [uids, draw_hashes(soft_cap.seed, PURPOSE, uids), finite]
             writer.write(pa.RecordBatch.from_arrays([*map(pa.array, columns)], schema=LOGITS))
             result.add(WITHOUT, int((~is_known).sum()))
             result.add(NOT_FINITE, int((is_known & ~is_finite).sum()))
@@ -248,7 +248,7 @@ class Clocks:
         self, file: OwnFile, columns: list[str] = LOGITS.names
     ) -> Iterator[tuple[np.ndarray, np.ndarray, pa.RecordBatch]]:
         """Yield the keys of a file's images, the distances of their logits from the greatest one, and the rows."""
-        for batch in advanced(batches(file, BATCH_ROWS, columns)):
+        for batch in advancing(batches(file, BATCH_ROWS, columns)):
             with np.errstate(over="ignore"):
                 below = self.greatest - batch["logit"].to_numpy()
             yield batch["key"].to_numpy(), below, batch

@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from curation.leaves.annotations.captions import OF_SOURCE, RATIO, CaptionDraw
 from curation.leaves.annotations.clusters import Choice
 from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen, require_captions, source_shares
-from curation.leaves.tars.headers import members, writing
+from curation.leaves.tars.headers import adding_files, regular_files
 from curation.leaves.tars.joined import TEXT, Numbered, Scan, curated_images, each_tar
-from curation.leaves.tars.samples import by_key, distinct_tars, image_of, opened, tar_name
+from curation.leaves.tars.samples import by_key, distinct_tars, image_of, opened_tar, tar_name
 from curation.outputs.derived import Derived, Made
 from curation.run.results import Results
 from runtime.arguments import helps
@@ -120,12 +120,12 @@ class CuratedTars:
         _, tar = numbered
         name, number = tar_name(tar), 0
         with (
-            opened(tar) as data,
+            opened_tar(tar) as data,
             closing(_texts(scan, self.choice, self.draw, made.result)) as texts_of_samples,
             made.file("", name) as path,
-            writing(path) as add,
+            adding_files(path) as add,
         ):
-            for key, files in by_key(members(data)):
+            for key, files in by_key(regular_files(data)):
                 texts = next(texts_of_samples) if image_of(files) else None
                 if texts is None:
                     continue

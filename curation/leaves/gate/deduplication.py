@@ -23,19 +23,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import CurationConfig
-from curation.image_ids import KEY, KEY_NAMES, key_columns, spelled, uid_hashes
+from curation.image_ids import KEY, KEY_NAMES, key_columns, spelled_key, uid_hashes
 from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pairs_of
-from curation.joins.image_tables import ImageTable, opened
+from curation.joins.image_tables import ImageTable, opened_parquet
 from curation.joins.uid_join import ROWS, grouped, read_images, spread_keys
-from curation.leaves.annotations.clusters import named, table_in
+from curation.leaves.annotations.clusters import paths_of, table_in
 from curation.leaves.gate import joined_tables
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.step import Gone, RemovalByRows, Rewriting, Step, StepFolder, tally_texts
 from curation.leaves.near_duplicates.copies import NearCopies, each_bucket, read_columns, write_buckets
 from curation.schemas import COSINE, MATCHED, MATCHED_ROW_GROUP, PAIRS
 from runtime.arrow import gather_reduced, gather_rows, one_batch
-from runtime.buckets import BUCKET_BYTES, Store, group_buckets, packed, unpack
-from runtime.cogroup import PLACE, Grouping, Places, Rows, Side, cogroup, in_order
+from runtime.buckets import BUCKET_BYTES, Store, group_buckets, packed, rows_of_block
+from runtime.cogroup import PLACE, Grouping, Places, Rows, Side, cogroup, rows_by_place
 from runtime.engine import Engine
 from runtime.errors import AGAIN, InputError
 from runtime.storage.listing import Version
@@ -215,7 +215,7 @@ def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         shared = _by_value(gather_reduced(_stored(rows, store), _by_value, BUCKET_BYTES))
         shared = shared.filter(pc.greater(shared["size"], 1))
         for data in store.take(0):
-            batch = unpack(data, VALUES)
+            batch = rows_of_block(data, VALUES)
             places = pc.index_in(batch["value"], value_set=shared["value"])
             images, copy_of = batch.filter(places.is_valid()), shared["uid"].take(places.drop_null())
             yield pa.RecordBatch.from_arrays([images["file"], images["row"], copy_of], schema=MARKS)
@@ -237,7 +237,7 @@ def _by_value(held: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 def _write_mark_files(task: int, buckets: Iterator[Rows], result: TaskResult, folder: Path) -> None:
     """Write the marks of a task to one file for each file of images that has copies; tally them as `copies`."""
-    rows = in_order(buckets)
+    rows = rows_by_place(buckets)
     for number in rows.files():
         path = folder / f"{number}.parquet"
         result.add("copies", add_file(result, path, MARKS, MATCHED_ROW_GROUP, rows.rest_of(number)))
@@ -316,8 +316,8 @@ def find_meaning(options: GateOptions) -> Meaning | None:
         return None
     table = ImageTable.find([table_in(str(path), "copies") for path in options.same_meaning], EXPECTED, "copy_of")
     if not table.is_uid:
-        raise InputError(f"{named(options.same_meaning)} has no column uid; expected {EXPECTED}")
-    with opened(*table.files[0]) as file:
+        raise InputError(f"{paths_of(options.same_meaning)} has no column uid; expected {EXPECTED}")
+    with opened_parquet(*table.files[0]) as file:
         stated = (file.schema.metadata or {}).get(COSINE)
     return Meaning(table, stated and stated.decode(errors="replace"))
 
@@ -354,5 +354,5 @@ def _to_files(task: int, buckets: Iterator[Rows], result: TaskResult) -> Rows:
         chained = np.flatnonzero(goes & leads)
         if len(chained):
             result.add("chained", len(chained))
-            result.note("chained", spelled(rows, chained[0]))
+            result.note("chained", spelled_key(rows, chained[0]))
         yield rows.filter(pa.array(goes)).select(_PLACES.names)

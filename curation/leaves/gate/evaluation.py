@@ -25,10 +25,9 @@ from curation.column_names import RECOGNISED, USUAL, recognised
 from curation.config import require_distance
 from curation.exclusion.lists import HASHES, KeySet, url_keys
 from curation.inputs.candidates import clean_array
-from curation.inputs.tables.parquet_tables import is_table, table_batches, text_lines
-from curation.inputs.tables.parquet_tables import opened as opened_table
-from curation.joins.image_tables import ROWS, files_in, opened
-from curation.leaves.near_duplicates.index import WORD_BITS, BandIndex, Tables, hash_words, is_plain
+from curation.inputs.tables.parquet_tables import is_table_file, opened_table, table_batches, text_lines
+from curation.joins.image_tables import ROWS, files_in, opened_parquet
+from curation.leaves.near_duplicates.index import WORD_BITS, BandIndex, Tables, hash_words, is_low_detail
 from curation.leaves.near_duplicates.vectors import LeastCosine, require_vectors, scaled, usable_numbers
 from runtime.arrow import Strings, string_array, uid_numbers
 from runtime.errors import InputError, quoted_names
@@ -191,7 +190,7 @@ class SavedSets:
         The mask is 0 for null, and for the pHash of a plain picture, which would be near every plain picture.
         """
         words, is_given = hash_words(column, kind, HASH_BYTES[kind])
-        rows = np.flatnonzero(is_given & ~is_plain(words) if kind == PHASH else is_given)
+        rows = np.flatnonzero(is_given & ~is_low_detail(words) if kind == PHASH else is_given)
         out = np.zeros(len(words), np.uint64)
         out[rows] = self.kinds[kind].find(words[rows], self.distance)
         return out
@@ -315,7 +314,7 @@ class _Table:
         mirrored = columns.get(_MIRRORED, pa.nulls(batch.num_rows))
         for name in filter(columns.__contains__, _HASHES):
             words, is_given = hash_words(columns[name], name, HASH_BYTES[PHASH])
-            plain = is_plain(words)
+            plain = is_low_detail(words)
             self.arrays[PHASH].append(words[is_given & ~plain])
             if name != _MIRRORED:
                 self.described.plain += int((is_given & plain).sum())
@@ -341,7 +340,7 @@ def _read(name: str, path: str, with_vectors: bool) -> _Table:
     """Return the keys, hashes and embeddings in a set's table; InputError for a table without any."""
     table = _Table(EvaluationSet(name))
     for file, version in files_in(path, _EXPECTED):
-        with opened(file, version) as parquet:
+        with opened_parquet(file, version) as parquet:
             kinds = _columns(parquet.schema.names, file, [EMBEDDING] if with_vectors else [])
             for batch in parquet.batches([*kinds], ROWS):
                 try:
@@ -411,7 +410,7 @@ class EvaluationTexts(SavedSets):
 def _keys_in(path: str) -> list[np.ndarray]:
     """Return the keys of the texts in a file, batch by batch; InputError for a file without text."""
     with opened_table(path, "the file of evaluation texts") as file:
-        if is_table(path):
+        if is_table_file(path):
             texts = (batch.column(0) for batch in table_batches(file, path, lambda names: _column(names, path)))
         else:
             texts = (lines for _, lines in text_lines(file, path))

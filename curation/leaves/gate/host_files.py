@@ -15,9 +15,9 @@ from fastwarc.warc import WarcRecord
 
 from curation.exclusion.lists import HOST, is_domain, spelled_hosts
 from curation.inputs.crawl import warc
-from curation.inputs.crawl.html_pages import headers, unpack
-from curation.inputs.crawl.warc import members
-from curation.joins.image_tables import PARQUET, Paths, files_in, opened
+from curation.inputs.crawl.html_pages import headers, unpacked_body
+from curation.inputs.crawl.warc import gzip_members
+from curation.joins.image_tables import PARQUET, Paths, files_in, opened_parquet
 from curation.leaves.gate.robots_text import MOST_BYTES, PATHS, ROBOTS_TXT
 from runtime.arrow import gather
 from runtime.errors import InputError, quoted_names
@@ -111,7 +111,7 @@ def _batches(rows: Iterator[tuple[str, int, bytes]], tally: Counter[str]) -> Ite
 
 def _rows_of_warc(file: BinaryIO, tally: Counter[str]) -> Iterator[tuple[str, int, bytes]]:
     """Yield URL, date and content of the responses with status 200 in a WARC file; count all others by reason."""
-    for record, block in warc.responses(members(file, tally), tally):
+    for record, block in warc.responses(gzip_members(file, tally), tally):
         row = _row(record, block)
         if isinstance(row, str):
             tally[row] += 1
@@ -128,7 +128,7 @@ def _row(record: WarcRecord, block: bytes) -> tuple[str, int, bytes] | str:
         return f"status_{status[0][:1].decode('ascii', 'replace')}xx"
     fields, body = headers(block)
     try:
-        content = unpack(body, dict(reversed(fields)))
+        content = unpacked_body(body, dict(reversed(fields)))
     except ValueError:
         return "bad_encoding"
     url, date = (record.headers.get(name) or "" for name in ("WARC-Target-URI", "WARC-Date"))
@@ -146,7 +146,7 @@ def _seconds(date: str) -> int:
 @contextmanager
 def _table(path: str, version: Version) -> Iterator[BoundedParquet]:
     """Open a table of files of hosts; InputError if it lacks a column, or has texts too large to be unpacked."""
-    with opened(path, version) as table:
+    with opened_parquet(path, version) as table:
         names = table.schema.names
         if missing := [name for name in ("host", "text") if name not in names]:
             raise InputError(

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS
 from curation.leaves.gate.kernels import urls as kernels
 from curation.leaves.gate.kernels.url_paths import find_paths
-from curation.leaves.gate.word_tables import WordTable, listed, shared, word_key
+from curation.leaves.gate.word_tables import WordTable, rows_in, shared, word_key
 from curation.licences import MASK, bits_of
 from runtime.arrow import string_buffers
 
@@ -111,7 +111,7 @@ def is_stated_small(batch: pa.RecordBatch, number: int) -> np.ndarray:
 
 def url_words() -> dict[str, int]:
     """Return the words and hosts of url_words.csv, each with the bits of the PLACES where it counts."""
-    return {row["word"]: sum(int(PLACES[place]) for place in row["places"].split()) for row in listed("url_words.csv")}
+    return {row["word"]: sum(int(PLACES[place]) for place in row["places"].split()) for row in rows_in("url_words.csv")}
 
 
 @lru_cache(maxsize=1)

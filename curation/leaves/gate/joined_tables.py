@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import HASH_BITS, MOST_SHARE, CurationConfig, require_distance
-from curation.exclusion.lists import HASHES, read_list
+from curation.exclusion.lists import HASHES, listed_values
 from curation.image_ids import KEY, KEY_NAMES, key_columns, uids
 from curation.inputs.limits import rounded_up
 from curation.joins.image_tables import IDENTITIES, ImageTable, Paths, comparable, files_in
@@ -201,7 +201,7 @@ class UidList:
 
     def read(self, file: str, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the KEY of each image that a file names; InputError for a file of domains or hashes."""
-        for kind, values in read_list(file, "the list"):
+        for kind, values in listed_values(file, "the list"):
             if len(values) and kind not in IDENTITIES:
                 shown = "" if kind in HASHES else f", {quoted(values[0].as_py())!r}"
                 raise InputError(f"{hidden(file)} names a {kind}{shown}; --only takes uids and URLs")

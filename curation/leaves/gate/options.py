@@ -205,10 +205,10 @@ class Gate:
         if sampled:
             context.output.retract_results()
             context.output.finish(REMOVED_PART, sampled)
-        return list(images), counted[name], facts_of(steps, counted)
+        return list(images), counted[name], gate_facts(steps, counted)
 
 
-def facts_of(steps: Mapping[str, Step], counted: Mapping[str, TaskResult]) -> dict[str, Any]:
+def gate_facts(steps: Mapping[str, Step], counted: Mapping[str, TaskResult]) -> dict[str, Any]:
     """Return the facts for run.json: `gate` and, if a download was asked for, `downloads`."""
     gate: dict[str, Any] = {"tables": [], "conditions": [], "texts": []}
     for name, step in steps.items():

@@ -25,15 +25,15 @@ import pyarrow.compute as pc
 from curation.exclusion.lists import is_top_level
 from curation.language.text_kinds import AT, FOREIGN, MarkedTexts
 from curation.leaves.gate.kernels.phrases import find_signs
-from curation.leaves.gate.text_rules import marked
-from curation.leaves.gate.word_tables import listed, shared
+from curation.leaves.gate.text_rules import marked_texts
+from curation.leaves.gate.word_tables import rows_in, shared
 from metadata.rules import paged
 from runtime.arrow import Strings, string_buffers
 
 # Words before a phone or card number, in lower case. Card numbers without groups are mostly ids, and one in ten of any
 # has the check digit.
 PHONE_WORDS, CARD_WORDS = (
-    [row["word"] for row in listed("number_words.csv") if row["before"] == kind] for kind in ("phone", "card")
+    [row["word"] for row in rows_in("number_words.csv") if row["before"] == kind] for kind in ("phone", "card")
 )
 
 # Country codes of the ITU's E.164, except 1, whose numbers have a form of their own.
@@ -43,7 +43,7 @@ _CODE = (
 )
 _PARTS = {"CODE": _CODE, "AREA": "[2-9][0-8][0-9]", "SUBSCRIBER": "[2-9][0-9]{2}"}  # the last two of North America
 # Forms of numbers, with digits grouped as people in such countries write them.
-PHONES = [re.sub("|".join(_PARTS), lambda name: _PARTS[name[0]], row["form"]) for row in listed("phone_forms.csv")]
+PHONES = [re.sub("|".join(_PARTS), lambda name: _PARTS[name[0]], row["form"]) for row in rows_in("phone_forms.csv")]
 _NUMBER = r"[+(]{0,2}[0-9](?:[ ./()-]{0,3}[0-9])"
 
 # What may stand before and behind a number, so that it is no part of a code, a decimal, a date, a time or a name.
@@ -54,7 +54,8 @@ _SIXTEEN = "(?:4[0-9]{3}|5[1-5][0-9]{2}|2[2-7][0-9]{2}|35[2-8][0-9]|6(?:011|2[0-
 _OTHERS = "(?:3[47][0-9]{2}%s[0-9]{6}%s[0-9]{5}|3(?:0[0-5]|[689][0-9])[0-9]%s[0-9]{6}%s[0-9]{4})"
 
 LEAST_DIGITS = 10  # of an IBAN; all IBANs in use have more
-LENGTHS = {row["country"].lower(): int(row["length"]) for row in listed("ibans.csv")}  # of IBANs, from SWIFT's registry
+# The lengths of IBANs, from SWIFT's registry.
+LENGTHS = {row["country"].lower(): int(row["length"]) for row in rows_in("ibans.csv")}
 IBAN = rf"(?:^|[^0-9a-z])((?:{'|'.join(LENGTHS)})[0-9]{{2}}(?:[ -]?[0-9a-z]){{11,30}})"
 _LABEL = r"[0-9a-z\x{A1}-\x{10FFFF}](?:[0-9a-z\x{A1}-\x{10FFFF}-]*[0-9a-z\x{A1}-\x{10FFFF}])?"
 EMAIL = rf"(?:^|[^0-9a-z._%+-])[0-9a-z._%+-]*[0-9a-z_%+-]@({_LABEL}(?:\.{_LABEL})+)"
@@ -226,7 +227,7 @@ def _digit_table() -> tuple[np.ndarray, np.ndarray]:
 
 @shared
 def _read(texts: pa.StructArray) -> _Read:
-    return _Read.of(marked(texts))
+    return _Read.of(marked_texts(texts))
 
 
 def has_personal_data(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from curation.leaves.gate import image_rules, judge, text_rules
 from curation.leaves.gate.mending import MENDS, is_credit, removes_none
 from curation.leaves.gate.personal_data import KINDS, has_personal_data
-from curation.leaves.gate.word_tables import listed
+from curation.leaves.gate.word_tables import rows_in
 from curation.licences import NAMES
 from runtime.errors import InputError, did_you_mean
 
@@ -73,7 +73,7 @@ def _rule(row: Mapping[str, str]) -> Rule:
     return Rule(row["name"], row["scope"], row["removes"], check, numbers, names, recommended, is_silent, signal)
 
 
-_ROWS = tuple(map(_rule, listed("rules.csv")))
+_ROWS = tuple(map(_rule, rows_in("rules.csv")))
 RULES = {rule.name: rule for rule in _ROWS}
 
 

@@ -76,7 +76,7 @@ class Group(NamedTuple):
     rules: list[PathRule]
 
 
-def decoded(content: bytes) -> tuple[str, list[str]]:
+def ascii_text(content: bytes) -> tuple[str, list[str]]:
     """Return the text of a file in ASCII, with all other bytes %-escaped as in URLs, and the faults of the file.
 
     So a path in any encoding is compared byte by byte, as RFC 9309 demands of UTF-8.
@@ -105,7 +105,7 @@ def condensed(content: bytes) -> tuple[bytes, list[str]]:
     >>> condensed(b"# mine\\nUser-agent: *\\r\\n\\r\\nDisallow: /x # why")
     (b'\\nUser-agent: *\\nDisallow: /x', [])
     """
-    text, faults = decoded(content)
+    text, faults = ascii_text(content)
     return _EMPTY_LINES.sub("\n", _COMMENT.sub("", text)).encode(), faults
 
 
@@ -117,7 +117,7 @@ def escaped(text: str) -> str:
     return _NO_PATH.sub(lambda match: f"%{ord(match[0]):02X}", text)
 
 
-def groups(text: str) -> Iterator[Group]:
+def rule_groups(text: str) -> Iterator[Group]:
     """Yield the groups of a file; the first has no agents, and the rules before any group.
 
     Lines of other fields, such as Sitemap and Crawl-delay, end no group (section 2.2.4).
@@ -200,7 +200,7 @@ def _names(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
-def spelled(text: str) -> str:
+def spelled_path(text: str) -> str:
     """Return a path with one spelling per octet: not %-escaped if unreserved, %-escaped outside printable ASCII.
 
     >>> spelled("/é%7eu%2f%e9%zz")
@@ -215,8 +215,8 @@ def _spelled(match: re.Match) -> str:
     return octet if _UNRESERVED.fullmatch(octet) else f"%{ord(octet):02X}"
 
 
-def compared(spelled: str) -> str:
-    """Return a path from `spelled` in the form for comparisons: reserved octets are %-escaped too, except /.
+def comparable_path(spelled: str) -> str:
+    """Return a path from `spelled_path` in the form for comparisons: reserved octets are %-escaped too, except /.
 
     >>> compared("/a?b=$*")
     '/a%3Fb%3D%24%2A'
@@ -265,7 +265,7 @@ class PathRules:
         beginnings: dict[str, Rank] = {}
         left = MOST_WILDCARDS
         for place, (refuses, pattern) in enumerate(distinct):
-            pattern = spelled(pattern)
+            pattern = spelled_path(pattern)
             rank = (-place if in_order else len(pattern), not refuses)
             parts, ends = _parts(pattern)
             left -= len(parts) - 1
@@ -283,7 +283,7 @@ class PathRules:
         self._shorter, self._ranks = _nested(self._beginnings, beginnings)
 
     def refuse(self, path: str) -> bool:
-        """Return whether the rules refuse a path with its query, which must be in the form of `compared`."""
+        """Return whether the rules refuse a path with its query, which must be in the form of `comparable_path`."""
         best = max(self._rank_of_beginning(path), self._whole.get(path, _NONE))
         for wild in self._wild:
             if wild.rank <= best:
@@ -301,7 +301,7 @@ class PathRules:
 
 
 def _parts(pattern: str) -> tuple[list[str], bool]:
-    """Return the parts of a pattern between its wildcards, in the form of `compared`, and whether it ends in $.
+    """Return the parts of a pattern between its wildcards, in the form of `comparable_path`, and whether it ends in $.
 
     >>> _parts("/a**b$c*$"), _parts("/a?$")
     ((['/a', 'b%24c', ''], True), (['/a%3F'], True))
@@ -309,7 +309,7 @@ def _parts(pattern: str) -> tuple[list[str], bool]:
     ends = pattern.endswith("$")
     first, *others = (pattern[:-1] if ends else pattern).split("*")
     wild = [*filter(None, others[:-1]), *others[-1:]]  # of several wildcards in a row, one counts
-    return [compared(part) for part in (first, *wild)], ends
+    return [comparable_path(part) for part in (first, *wild)], ends
 
 
 def _nested(ordered: list[str], ranks: dict[str, Rank]) -> tuple[list[int], list[Rank]]:
@@ -352,7 +352,7 @@ class HostRules:
 
     def signals(self, path: str) -> int:
         """Return the signals of a path with its query, as bits of SIGNALS and HOST_SIGNALS."""
-        signals, path = self._always, compared(spelled(path))
+        signals, path = self._always, comparable_path(spelled_path(path))
         for bit, rules in self._sometimes:
             if not signals & bit and rules.refuse(path):
                 signals |= bit
@@ -366,9 +366,9 @@ class HostRules:
         for name, signal in ((ROBOTS_TXT, "robots"), (AI_TXT, "ai.txt")):
             if name not in files:
                 continue
-            text, faults = decoded(files[name])
+            text, faults = ascii_text(files[name])
             self.faults += faults
-            file_groups = [*groups(text)]
+            file_groups = [*rule_groups(text)]
             yield from self._rules(HOST_SIGNALS[signal], _fetching(file_groups, agents))
             if name == ROBOTS_TXT:
                 for field in _STATED:

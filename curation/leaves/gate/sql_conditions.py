@@ -39,7 +39,7 @@ MOST_SECONDS = 60  # that a batch may take
 TRIAL_SECONDS = 20  # that a few rows may take
 _TRIED = 4  # rows
 _TRIAL = "import pickle, sys; sys.path[:] = sys.argv[1].splitlines(); "
-_TRIAL += f"from {__name__} import trial; print(trial(pickle.load(sys.stdin.buffer)), end='')"
+_TRIAL += f"from {__name__} import condition_fault; print(condition_fault(pickle.load(sys.stdin.buffer)), end='')"
 COLUMN = "column_"  # names of columns of joined rows begin with this
 _ROWS = "rows_of_images"  # the table of the rows, and a column of it, so that it has one
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -145,7 +145,7 @@ class Conditions:
         return [column.to_numpy() for column in result.columns]
 
 
-def trial(conditions: Conditions) -> str:
+def condition_fault(conditions: Conditions) -> str:
     """Return what is wrong with conditions over a few rows, or "", in a process of its own."""
     resource.setrlimit(resource.RLIMIT_CPU, (TRIAL_SECONDS, TRIAL_SECONDS + 1))
     rows = {f"{COLUMN}{k}": _few_values(field.type) for k, field in enumerate(conditions.schema)}

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from curation.language.text_kinds import MarkedTexts
 from curation.leaves.gate.image_rules import outside_archives
 from curation.leaves.gate.kernels import phrases as words
-from curation.leaves.gate.word_tables import WordTable, listed, phrase_key, shared, word_key
+from curation.leaves.gate.word_tables import WordTable, phrase_key, rows_in, shared, word_key
 from metadata.languages import LANGUAGES
 from runtime.arrow import string_buffers
 
@@ -101,7 +101,7 @@ def _letter(character: str) -> int:
 def _table(kinds: tuple[str, ...]) -> WordTable:
     bits: defaultdict[int, int] = defaultdict(int)
     places = WHOLES | PARTS
-    for row in listed("template_phrases.csv"):
+    for row in rows_in("template_phrases.csv"):
         if row["kind"] in kinds:
             place, keys = int(places[row["kind"]]), [word_key(_units(word)) for word in folded(row["phrase"])]
             bits[phrase_key(keys)] |= place
@@ -132,11 +132,11 @@ def has_few_words(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBat
 
 def is_of_kind(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:
     """Return which texts are of a kind of `language.text_kinds`, such as html."""
-    return marked(texts).are(kind)
+    return marked_texts(texts).are(kind)
 
 
 @shared
-def marked(texts: pa.StructArray) -> MarkedTexts:
+def marked_texts(texts: pa.StructArray) -> MarkedTexts:
     return MarkedTexts.of(texts.field("text"))
 
 

@@ -54,7 +54,7 @@ def phrase_key(words: Iterable[int]) -> int:
     return key
 
 
-def listed(name: str) -> list[dict[str, str]]:
+def rows_in(name: str) -> list[dict[str, str]]:
     """Return the rows of a CSV file of this package, each as a dict by column."""
     return table_rows("curation.leaves.gate", name)
 

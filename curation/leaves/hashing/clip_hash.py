@@ -25,7 +25,7 @@ from curation.leaves.tars import samples
 from curation.leaves.tars.headers import DAMAGED, MOST, DamagedTar, require_sound, told
 from curation.outputs.checkpoints import Input, Ledger, Stamps
 from curation.outputs.derived import STATUS, Filled, Filling, statuses, write_part
-from runtime.arguments import Parser, absolute, add_flags, helps
+from runtime.arguments import Parser, absolute_path, add_flags, helps
 from runtime.arrow import gather
 from runtime.console import command
 from runtime.engine import EngineLike, engine_for, started
@@ -134,7 +134,7 @@ def tasks(sources: Iterable[Input]) -> list[list[samples.Source]]:
     return [*tars, *gather(pictures, lambda source: source.size, TASK_BYTES, TASK_PICTURES)]
 
 
-def rows_of(pictures: Iterable[samples.Picture], pdq: bool) -> Iterator[pa.RecordBatch]:
+def hashed_rows(pictures: Iterable[samples.Picture], pdq: bool) -> Iterator[pa.RecordBatch]:
     """Yield the hashes of pictures as batches of HASHED; `pdq` adds PDQ hashes."""
     for some in gather(pictures, lambda _: 1, _BATCH):
         hashes = (
@@ -147,7 +147,7 @@ def rows_of(pictures: Iterable[samples.Picture], pdq: bool) -> Iterator[pa.Recor
 
 def _hash(task: list[samples.Source], stamps: Stamps, pdq: bool) -> TaskResult:
     result = TaskResult()
-    write_part(stamps, task, rows_of(_pictures(task, result), pdq), HASHED, result)
+    write_part(stamps, task, hashed_rows(_pictures(task, result), pdq), HASHED, result)
     return TaskResult()
 
 
@@ -204,7 +204,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line `argv` (None: the process's own); bad input prints one sentence and exits with status 2."""
     args = parse(argv)
     with command(NAME):
-        say(summary(run(args)))
+        say(hash_lines(run(args)))
 
 
 def run(args: Namespace) -> Hashes:
@@ -213,7 +213,7 @@ def run(args: Namespace) -> Hashes:
     return hash_images(engine_for(args, "hash"), args.input, args.output, **how)
 
 
-def summary(hashes: Hashes) -> str:
+def hash_lines(hashes: Hashes) -> str:
     """Return the lines that the command prints at the end: counts by status, damaged tars and the output folder."""
     broken = {status: number for status, number in hashes.statuses.items() if status != samples.OK}
     reasons = ", ".join(f"{number:,} {status}" for status, number in broken.items()) or "none"
@@ -224,8 +224,8 @@ def summary(hashes: Hashes) -> str:
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line `argv` (None: the process's own)."""
     parser = Parser.of(NAME, __package__)
-    add_flags(parser, helps(__package__, "input"), nargs="+", required=True, type=absolute)
-    add_flags(parser, helps(__package__, "output"), required=True, type=absolute)
+    add_flags(parser, helps(__package__, "input"), nargs="+", required=True, type=absolute_path)
+    add_flags(parser, helps(__package__, "output"), required=True, type=absolute_path)
     add_flags(parser, helps(__package__, "switches"), action="store_true")
     parser.add_engine()
     return parser.parse_args(argv)

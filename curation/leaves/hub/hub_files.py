@@ -1,6 +1,6 @@
 """Read files of the Hugging Face Hub: a revision is resolved to its commit once, and answers are compared.
 
-At a commit nothing changes, so a file is looked up once in a process. `asked` sends requests by the Hub's own client,
+At a commit nothing changes, so a file is looked up once in a process. `answer` sends requests by the Hub's own client,
 waits as the Hub says, and turns its errors into sentences.
 """
 
@@ -62,7 +62,7 @@ class HubFiles(HfFileSystem):
             return super().info(path, **options)
         if name not in _infos:
             kind = parts["kind"].removesuffix("s")
-            of_path = asked(
+            of_path = answer(
                 f"hf://{name}",
                 lambda: self._api.get_paths_info(
                     parts["repository"], [parts["path"]], revision=parts["revision"], repo_type=kind
@@ -85,7 +85,7 @@ class HubFiles(HfFileSystem):
         """Return the files below a folder, as fsspec says; those at a commit are not asked for again."""
         name = self._strip_protocol(path)
         step = super().find
-        infos: dict[str, Info] = asked(f"hf://{name}", lambda: step(path, maxdepth, withdirs, True, **options), LOOKS)
+        infos: dict[str, Info] = answer(f"hf://{name}", lambda: step(path, maxdepth, withdirs, True, **options), LOOKS)
         if _at_commit(name):
             infos = {key: _with_etag(info) for key, info in infos.items()}
             _infos.update(infos)
@@ -114,7 +114,7 @@ class HubFile(HfFileSystemFile):
         return AbstractBufferedFile.read(self, length)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        return asked(f"hf://{self.path}", lambda: self._range(start, min(end, self.size)))
+        return answer(f"hf://{self.path}", lambda: self._range(start, min(end, self.size)))
 
     def _range(self, start: int, end: int) -> bytes:
         headers = build_hf_headers(token=self.fs.token)
@@ -162,7 +162,7 @@ def _with_etag(info: Info) -> Info:
 def _commit(endpoint: str, kind: str, repository: str, revision: str) -> str:
     """Return the commit to which a revision leads now, and say so, as it may move."""
     address = f"hf://{kind}/{repository}@{revision}"
-    about = asked(
+    about = answer(
         address,
         lambda: HfApi(endpoint).repo_info(repository, revision=revision, repo_type=kind.removesuffix("s")),
         LOOKS,
@@ -179,7 +179,7 @@ _LOGIN = "log in by `hf auth login`, or set HF_TOKEN"
 Result = TypeVar("Result")
 
 
-def asked(address: str, request: Callable[[], Result], tries: int = TRIES) -> Result:
+def answer(address: str, request: Callable[[], Result], tries: int = TRIES) -> Result:
     """Return what a request about `address`, of the form hf://…, returns; a request that may pass is tried again.
 
     The waits between tries are at least as long as the Hub asks for. InputError if the Hub refuses: the dataset, its

@@ -70,7 +70,7 @@ def upload(args: Namespace, beside: Mapping[str, str] | None = None, names: list
     from huggingface_hub import HfApi  # here, as in `require`
     from huggingface_hub.utils import disable_progress_bars
 
-    from curation.leaves.hub.hub_files import asked
+    from curation.leaves.hub.hub_files import answer
     from curation.run.verify import verify  # here, as it takes long to import
 
     folder, address = Path(args.output), f"hf://datasets/{args.upload}"
@@ -84,7 +84,7 @@ def upload(args: Namespace, beside: Mapping[str, str] | None = None, names: list
         for name, text in (beside or {}).items():
             (staged / name).write_text(text, encoding="utf-8")
         sending = Sending(HfApi(), args.upload, staged, args.public, args.overwrite)
-        commit = asked(address, sending)
+        commit = answer(address, sending)
     seen = "public" if args.public else "private"
     say(f"{counted(len(sending.files), 'file')} in {address}@{commit} ({seen})")
 

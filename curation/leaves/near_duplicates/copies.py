@@ -25,7 +25,7 @@ from curation.image_ids import uid_hashes
 from curation.leaves.near_duplicates import index
 from curation.leaves.near_duplicates.kernels.hamming import find_leaders
 from runtime.arrow import gather_reduced, one_batch
-from runtime.buckets import BUCKET_BYTES, Store, group_buckets, keys_in, packed, unpack
+from runtime.buckets import BUCKET_BYTES, Store, group_buckets, keys_in, packed, rows_of_block
 from runtime.cogroup import PLACE, SIDE, Grouping, Rows, Side, cogroup
 from runtime.engine import Engine, EngineLike, started
 from runtime.errors import AGAIN
@@ -323,7 +323,7 @@ def _marked(bucket: Rows, names_of_columns: Sequence[str]) -> Rows:
             store.add(0, packed(images.serialize()).data, images.nbytes)
         names = one_batch(pa.concat_tables(named))
         for data in store.take(0):
-            images = unpack(data, COPIES)
+            images = rows_of_block(data, COPIES)
             at = pc.index_in(images["key"], value_set=names["key"])
             place = COPIES.get_field_index("copy_of")
             marked = images.set_column(place, COPIES.field(place), names["copy_of"].take(at))
@@ -403,7 +403,7 @@ def compare_some() -> None:
     for words in (1, 4):
         hashes = np.zeros((4, words), np.uint64)
         hashes[:, 0] = np.arange(4)
-        keys = index.shuffled(hashes)
+        keys = index.order_keys(hashes)
         for later, earlier in (pairs.T for pairs in index.pairs_in_band(index.unshuffled(keys), 1, len(keys), band=1)):
             Leaders(words).of(keys[later], keys[earlier])
 

@@ -155,7 +155,7 @@ def _pairs_in_group(words: np.ndarray, k: int, indexed: int, band: int) -> Itera
         yield from index.pairs(words, k, begin + 1, before)
 
 
-def shuffled(words: np.ndarray) -> np.ndarray:
+def order_keys(words: np.ndarray) -> np.ndarray:
     """Return the keys by which hashes are sorted, one key for each hash; both are uint64[row, word]."""
     out = np.empty(words.shape, np.uint64)
     kernels.shuffle(words, out)
@@ -163,7 +163,7 @@ def shuffled(words: np.ndarray) -> np.ndarray:
 
 
 def unshuffled(keys: np.ndarray) -> np.ndarray:
-    """Return the hashes of keys, the inverse of `shuffled`; both are uint64[row, word]."""
+    """Return the hashes of keys, the inverse of `order_keys`; both are uint64[row, word]."""
     out = np.empty(keys.shape, np.uint64)
     kernels.unshuffle(keys, out)
     return out
@@ -244,7 +244,7 @@ def hash_words(column: pa.Array, name: str, size: int) -> tuple[np.ndarray, np.n
     return words_in(fixed), column.is_valid().to_numpy(zero_copy_only=False)
 
 
-def is_plain(words: np.ndarray) -> np.ndarray:
+def is_low_detail(words: np.ndarray) -> np.ndarray:
     """Return a bool per pHash: True if few bits are set, as in pictures that vary in one direction only or not at all.
 
     >>> is_plain(np.array([[0x8000000000000000], [0xFF], [0x1FF]], np.uint64)).tolist()
@@ -275,7 +275,7 @@ def binaries(data: bytes | np.ndarray, size: int) -> pa.Array:
 
 def keys_of_hashes(hashes: pa.Array, bits: int) -> pa.Array:
     """Return the keys of hashes, both as binaries of `bits` bits; null stays null. InputError for another size."""
-    keys = binaries_of_keys(shuffled(words_of_keys(hashes, bits)))
+    keys = binaries_of_keys(order_keys(words_of_keys(hashes, bits)))
     return pc.if_else(hashes.is_valid(), keys, None) if hashes.null_count else keys
 
 

@@ -114,11 +114,11 @@ def lists_at(order: np.ndarray, parts: Sequence[tuple[np.ndarray, ...]]) -> tupl
     )
     offsets = np.concatenate([[0], np.cumsum(ends - begins)])
     out = np.empty(offsets[-1], np.int32)
-    kernels.gather(np.concatenate([ids for ids, _, _ in parts]), begins, offsets, out)
+    kernels.gather_ids(np.concatenate([ids for ids, _, _ in parts]), begins, offsets, out)
     return out, offsets
 
 
-def choose(ids: np.ndarray, offsets: np.ndarray, size: int, targets: np.ndarray | None) -> np.ndarray:
+def chosen_rows(ids: np.ndarray, offsets: np.ndarray, size: int, targets: np.ndarray | None) -> np.ndarray:
     """Return the rows of the `size` samples that greedy choice takes, in the order in which they are chosen.
 
     A row is a list of entries, ids[offsets[row]:offsets[row + 1]]. `targets` has t of each entry; if it is None, the

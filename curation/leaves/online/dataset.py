@@ -18,7 +18,7 @@ from curation.balancing.thresholds import CountedEntries
 from curation.leaves.annotations.captions import WHOLE, Captions, Ratio
 from curation.leaves.online.batches import OnlineConfig, World
 from curation.leaves.online.building import Index
-from curation.leaves.online.epochs import Epoch, groups, order_of_blocks, read, require_any, taken
+from curation.leaves.online.epochs import Epoch, block_groups, number_taken, order_of_blocks, read, require_any
 from runtime.errors import InputError, require_kind
 from runtime.packages import missing
 
@@ -167,15 +167,15 @@ class BalancedDataset(Resumable):
         if self.config.batches is not None:
             self.config.batches.require_size(batch_size)
         order, sizes = self._order(self.epoch), self._sizes(self.epoch)
-        dealt = (groups(order, self.config, consumer, consumers) for consumer in range(consumers))
-        return [sum(taken(int(sizes[group].sum()), self.config) for group in of_reader) for of_reader in dealt]
+        dealt = (block_groups(order, self.config, consumer, consumers) for consumer in range(consumers))
+        return [sum(number_taken(int(sizes[group].sum()), self.config) for group in of_reader) for of_reader in dealt]
 
     def samples(self, position: Position) -> Iterator[tuple[Any, Position]]:
         """Yield the samples of this worker that come after a position, each with the position after it."""
         worker, workers = this_worker()
         # Ranks take turns before workers do: few blocks are shared evenly by ranks, however many workers these have.
         consumer, consumers = worker * self.world.size + self.world.rank, workers * self.world.size
-        dealt = groups(self._order(position.epoch), self.config, consumer, consumers)
+        dealt = block_groups(self._order(position.epoch), self.config, consumer, consumers)
         epoch = self._drawn(position.epoch)
         done, any_came = position.taken, False
         for group, blocks in islice(enumerate(dealt), position.group, None):

@@ -22,7 +22,7 @@ import pyarrow as pa
 from curation.balancing.thresholds import entry_ids
 from curation.kernels import sampling as kernels
 from curation.leaves.annotations.captions import CaptionDraw, Captions, purpose
-from curation.leaves.online.batches import ByEntries, OnlineConfig, choose, lists_at
+from curation.leaves.online.batches import ByEntries, OnlineConfig, chosen_rows, lists_at
 from curation.leaves.online.building import Index
 from curation.leaves.tars.samples import SAMPLES
 from runtime.arrow import parts
@@ -119,8 +119,8 @@ class Epoch:
         """
         order = self._shuffled(pa.chunked_array([of_block.uids for of_block in drawn], pa.string()), _numbers(drawn))
         entries = lists_at(order, [of_block.entries for of_block in drawn])
-        size, targets = taken(len(order), self.config), batches.targets(len(self.rates))
-        chosen = np.sort(order[choose(*entries, size, targets)])
+        size, targets = number_taken(len(order), self.config), batches.targets(len(self.rates))
+        chosen = np.sort(order[chosen_rows(*entries, size, targets)])
         begins = np.cumsum([0, *(len(of_block.rows) for of_block in drawn)])
         cuts = np.searchsorted(chosen, begins)
         return [of_block.take(chosen[cuts[i] : cuts[i + 1]] - begins[i]) for i, of_block in enumerate(drawn)]
@@ -144,7 +144,7 @@ def draw(batch: pa.RecordBatch, rates: np.ndarray, config: OnlineConfig, epoch: 
         return drawn if config.expert is None else drawn.take(np.flatnonzero(config.expert.takes(drawn.uids)))
     chosen, probability = np.zeros(batch.num_rows, np.int64), np.zeros(batch.num_rows)
     text_draws = draws(config.seed, purpose("text", epoch), uids)
-    kernels.choose(ids, text_offsets, image_offsets, rates, text_draws, chosen, probability)
+    kernels.choose_texts(ids, text_offsets, image_offsets, rates, text_draws, chosen, probability)
     kept = np.flatnonzero(draws(config.seed, purpose("keep", epoch), uids) < probability)
     if config.expert is not None:
         kept = kept[config.expert.takes(uids.take(pa.array(kept)))]
@@ -182,7 +182,7 @@ def shuffled(
     return np.argsort(draws(seed, purpose, names, numbers), kind="stable")
 
 
-def groups(order: np.ndarray, config: OnlineConfig, consumer: int, consumers: int) -> list[np.ndarray]:
+def block_groups(order: np.ndarray, config: OnlineConfig, consumer: int, consumers: int) -> list[np.ndarray]:
     """Return the groups of blocks that one consumer reads, in the order in which an epoch deals them out.
 
     Each worker of each rank is a consumer, with a number from 0 to `consumers` - 1. Super-batches are dealt out whole:
@@ -195,7 +195,7 @@ def groups(order: np.ndarray, config: OnlineConfig, consumer: int, consumers: in
     return [order[begin : begin + mixed] for begin in range(consumer * mixed, len(order), consumers * mixed)]
 
 
-def taken(kept: int, config: OnlineConfig) -> int:
+def number_taken(kept: int, config: OnlineConfig) -> int:
     """Return how many of the `kept` samples of a group of blocks are yielded: all or, if batches are chosen, one batch.
 
     0 if there are too few samples for a batch.
@@ -212,7 +212,7 @@ def require_any(order: np.ndarray, sizes: np.ndarray, config: OnlineConfig) -> N
     """
     if config.batches is None:
         return
-    most = max((int(sizes[group].sum()) for group in groups(order, config, 0, 1)), default=0)
+    most = max((int(sizes[group].sum()) for group in block_groups(order, config, 0, 1)), default=0)
     if most < config.batches.batch:
         fault = f"is {config.mixed_blocks}, and no super-batch of as many blocks keeps {config.batches.batch} samples"
         raise ParameterError(f"{fault} (the largest {most}); give more, or smaller batches", "mixed_blocks")

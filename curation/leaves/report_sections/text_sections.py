@@ -62,7 +62,7 @@ TRIAL_TEXTS = (  # runs of one character make bad patterns slow; the last have w
     "Ελληνικά русский עברית العربية हिन्दी ไทย 日本語 한국어 🐕\u200d🦺 \ufdfa",
 )
 _TRIAL = "import sys; sys.path[:] = sys.argv[1].splitlines(); "
-_TRIAL += f"from {__name__} import trial; print(trial(sys.argv[2]), end='')"
+_TRIAL += f"from {__name__} import tokenizer_fault; print(tokenizer_fault(sys.argv[2]), end='')"
 COUNTS = {"texts": ("tokens", "count"), "cut": ("cut", "sum"), "tokens": ("tokens", "sum")}  # by language
 
 
@@ -204,7 +204,7 @@ def require_tokenizer(path: Path) -> None:
         raise InputError(f"the tokenizer {path} cannot be used: {fault}; give the tokenizer.json of a model")
 
 
-def trial(path: str) -> str:
+def tokenizer_fault(path: str) -> str:
     """Return what is wrong with a tokenizer by its tokens of TRIAL_TEXTS, or "", in a process of its own."""
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (TRIAL_MEMORY, TRIAL_MEMORY))
@@ -256,7 +256,7 @@ def observe_removed(seen: Observation, share: float) -> Observed:
     with seen.context.progress.stage("see what the gate removed"):
         sample, shown = output.files(REMOVED_PART), output.parts.begin("shown")
         rows = some_of_each(engine, sample, seen.context.config.seed, shown)
-        before = tasks.count(engine, output.matched_files(), seen.run.entries, output.parts.begin("before"))
+        before = tasks.count_texts(engine, output.matched_files(), seen.run.entries, output.parts.begin("before"))
     entries = thinned(before.values, seen.run)
     return Observed({"share": share, "entries": entries}, removed_section(rows, entries, seen.run))
 

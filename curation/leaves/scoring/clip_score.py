@@ -36,8 +36,8 @@ from curation.leaves.tars.samples import (
     fault_of,
     flattened,
     local_tars_at,
-    samples,
     strict_about_size,
+    tar_rows,
     texts,
 )
 from curation.outputs.checkpoints import Input, Ledger, Stamps
@@ -47,7 +47,7 @@ from curation.run.finished_run import MATCHED_PART
 from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from metadata.languages import language
-from runtime.arguments import Parser, absolute, add_fields, add_flags, helps, made
+from runtime.arguments import Parser, absolute_path, add_fields, add_flags, helps, made
 from runtime.arrow import one_batch
 from runtime.cogroup import RowStream, filled
 from runtime.console import command
@@ -127,7 +127,7 @@ def score_images(
 
     def describe(ledger: Ledger) -> dict[str, Any]:
         damaged = {"tars": len(tars), "damaged": dict(sorted(ledger.sums.noted(DAMAGED)))}
-        return description | scorer.ran_on | damaged | summary(ledger)
+        return description | scorer.ran_on | damaged | score_facts(ledger)
 
     filling = Filling("scores", "images", description, request.overwrite)
     scores = filling.fill(request.output, tars, make, describe)
@@ -158,7 +158,7 @@ def _write(of_tar: Iterator[Batch], scorer: Scorer, stamps: Stamps) -> None:
     first, result = next(of_tar), TaskResult()
     if fault := fault_of(first.tar.samples):
         result.note(DAMAGED, [first.tar.source.path, fault])
-    rows = (rows_of(batch, _scores(batch, scorer)) for batch in chain([first], of_tar))
+    rows = (scored_rows(batch, _scores(batch, scorer)) for batch in chain([first], of_tar))
     write_part(stamps, [first.tar.source], rows, first.tar.schema, result)
 
 
@@ -168,7 +168,7 @@ def _scores(batch: Batch, scorer: Scorer) -> list:
     return scorer.scores([*seen.values()], texts) if seen else []
 
 
-def rows_of(batch: Batch, scores: Sequence[np.ndarray]) -> pa.RecordBatch:
+def scored_rows(batch: Batch, scores: Sequence[np.ndarray]) -> pa.RecordBatch:
     """Return the rows of SCORED or SCORED_OF_RUN of a batch.
 
     `scores` has for each decoded image, in order, an array with the scores of its texts.
@@ -222,7 +222,7 @@ def with_own_texts(tars: Sequence[Input]) -> Iterator[Tar]:
     for tar in tars:
         path = Path(tar.path)
         strings = [(text or b"").decode("utf-8", "replace") for text in texts(path)]
-        yield Tar(tar, samples(path), [[text] if text.strip() else [] for text in strings])
+        yield Tar(tar, tar_rows(path), [[text] if text.strip() else [] for text in strings])
 
 
 def with_texts_of(run: Results, tars: Sequence[Input], work: Path, session: EngineLike) -> Iterator[Tar]:
@@ -314,7 +314,7 @@ class Histogram:
         return {"images": images, "mean": mean, "quantiles": dict(zip(map(str, SHARES), quantiles, strict=True))}
 
 
-def summary(ledger: Ledger) -> dict[str, Any]:
+def score_facts(ledger: Ledger) -> dict[str, Any]:
     """Return the number of images by status, and the facts of their scores: of all, and by language if known.
 
     Languages are sorted by their number of images, the largest first.
@@ -331,7 +331,7 @@ def summary(ledger: Ledger) -> dict[str, Any]:
     return {"statuses": statuses(ledger), "scores": whole.facts(), "languages": languages}
 
 
-def table(scores: Filled) -> str:
+def score_lines(scores: Filled) -> str:
     """Return the lines that the command prints at the end: counts, quantiles, damaged tars and the output folder."""
     facts = scores.facts
     reasons = ", ".join(f"{number(count)} {status}" for status, count in facts["statuses"].items() if status != OK)
@@ -360,7 +360,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line `argv` (None: the process's own); bad input prints one sentence and exits with status 2."""
     args = parse(argv)
     with command(NAME):
-        say(table(run(args)))
+        say(score_lines(run(args)))
 
 
 def run(args: Namespace) -> Filled:
@@ -377,11 +377,11 @@ def run(args: Namespace) -> Filled:
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line `argv` (None: the process's own)."""
     parser = Parser.of(NAME, __package__)
-    add_flags(parser, helps(__package__, "input"), nargs="+", required=True, type=absolute)
+    add_flags(parser, helps(__package__, "input"), nargs="+", required=True, type=absolute_path)
     add_flags(parser, helps(__package__, "model"), required=True)
     add_flags(parser, helps(__package__, "weights"))
-    add_flags(parser, helps(__package__, "run"), type=absolute)
-    add_flags(parser, helps(__package__, "output"), required=True, type=absolute)
+    add_flags(parser, helps(__package__, "run"), type=absolute_path)
+    add_flags(parser, helps(__package__, "output"), required=True, type=absolute_path)
     add_flags(parser, helps(__package__, "switches"), action="store_true")
     add_fields(parser.add_argument_group("how images are scored"), ScoringConfig, helps(__package__, "running"))
     return parser.parse_args(argv)

@@ -59,7 +59,7 @@ class _Stated(NamedTuple):
     size: int | None = None
 
 
-def members(data: bytes | mmap.mmap) -> Iterator[Member]:
+def regular_files(data: bytes | mmap.mmap) -> Iterator[Member]:
     """Yield the regular files of a tar, given as its bytes; raise DamagedTar at the first damage."""
     position, stated = 0, _Stated()
     while (header := data[position : position + TAR_BLOCK]).lstrip(b"\0"):  # a block of zeros ends a tar
@@ -192,7 +192,7 @@ def _named(damaged: Mapping[str, str]) -> list[str]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Callable[[str, bytes], None]]:
+def adding_files(path: Path) -> Iterator[Callable[[str, bytes], None]]:
     """Yield a function that appends a file, given by name and content, to a new tar at `path` in GNU's format."""
     with path.open("wb") as file:
 

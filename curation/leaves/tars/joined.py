@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.image_ids import KEY, key_columns, spelled
+from curation.image_ids import KEY, key_columns, spelled_key
 from curation.joins.uid_join import READ_ROWS, ROWS, Images, Join, Table
 from curation.leaves.tars.headers import DAMAGED, require_sound
-from curation.leaves.tars.samples import IMAGES, fault_of, opened, passed_over, samples_in
+from curation.leaves.tars.samples import IMAGES, fault_of, opened_tar, passed_over, samples_in
 from curation.outputs.checkpoints import Input
 from curation.outputs.derived import Derived, Made, Task, WorkItem
 from curation.run.finished_run import FinishedRun, curated_files
@@ -141,7 +141,7 @@ def _make(
 def _scan(numbered: Numbered, folder: Path) -> TaskResult:
     """Write a tar's samples to a file; note damage and their number, count samples without uid or picture."""
     number, tar = numbered
-    samples = samples_in(opened(tar))
+    samples = samples_in(opened_tar(tar))
     result = write_rows(folder / f"{number:07}.parquet", samples.schema, READ_ROWS, [samples])
     result.note(SIZE, samples.num_rows)
     if fault := fault_of(samples):
@@ -186,6 +186,6 @@ def _unique(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
     number, times = np.unique(images, return_counts=True)
     repeated = number[times > 1]
     if len(repeated):
-        uid = spelled(rows, int(np.flatnonzero(images == repeated[0])[0]))
+        uid = spelled_key(rows, int(np.flatnonzero(images == repeated[0])[0]))
         raise InputError(f"the images of the run hold uid {uid} more than once; give the images of one run of curate")
     return np.arange(rows.num_rows)

@@ -31,7 +31,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from curation.leaves.tars.headers import DamagedTar, Member, members
+from curation.leaves.tars.headers import DamagedTar, Member, regular_files
 from curation.outputs.checkpoints import Input
 from runtime.errors import InputError, require_inputs
 from runtime.kernel_caches import scratch_folder
@@ -97,12 +97,12 @@ def read(source: Source, pass_over: Callable[[str], object] = lambda key: None) 
             data = file.read(MOST_BYTES + 1)
         yield Picture(source.uid or source.path, None, data if len(data) <= MOST_BYTES else None)
         return
-    with opened(source) as tar:
-        for key, files in by_key(members(tar)):
+    with opened_tar(source) as tar:
+        for key, files in by_key(regular_files(tar)):
             if name := image_of(files):
                 uid, url = identity(files, tar)
                 content = files[name].content(tar) if files[name].size <= MOST_BYTES else None
-                yield Picture(uid or readable(f"{Path(source.path).stem}/{key}"), url, content)
+                yield Picture(uid or readable_key(f"{Path(source.path).stem}/{key}"), url, content)
             else:
                 pass_over(key)
 
@@ -140,7 +140,7 @@ def tar_name(tar: Input) -> str:
 
 
 @contextmanager
-def opened(tar: Input) -> Iterator[mmap.mmap]:
+def opened_tar(tar: Input) -> Iterator[mmap.mmap]:
     """Yield a tar mapped into memory; a tar at a URL is first copied to this machine.
 
     InputError if the tar has changed since it was listed; DamagedTar if it is empty.
@@ -207,7 +207,7 @@ def _local(file: ListedFile) -> Iterator[BinaryIO]:
             yield copy
 
 
-def samples(path: Path) -> pa.RecordBatch:
+def tar_rows(path: Path) -> pa.RecordBatch:
     """Return the rows of SAMPLES of one local tar; InputError if it cannot be opened. See `samples_in`."""
     return samples_in(_opened(path))
 
@@ -223,12 +223,12 @@ def samples_in(opened: AbstractContextManager[mmap.mmap]) -> pa.RecordBatch:
     stated: dict[bytes, bytes] = {}
     try:
         with opened as data:
-            for key, files in by_key(members(data)):
+            for key, files in by_key(regular_files(data)):
                 if image := image_of(files):
                     uid, _ = identity(files, data)
-                    rows.append((uid, readable(key), image, files[image].offset, files[image].size))
+                    rows.append((uid, readable_key(key), image, files[image].offset, files[image].size))
                 else:
-                    without.append(readable(key))
+                    without.append(readable_key(key))
     except DamagedTar as damage:
         stated[FAULT] = str(damage).encode()
     if without:
@@ -253,7 +253,7 @@ def texts(path: Path) -> list[bytes | None]:
     """Return the first MOST_TEXT bytes of each sample's `txt` file in a local tar, None for a sample without one."""
     contents: list[bytes | None] = []
     with suppress(DamagedTar), _opened(path) as data:
-        for _, files in by_key(members(data)):
+        for _, files in by_key(regular_files(data)):
             if image_of(files):
                 contents.append(files["txt"].content(data, MOST_TEXT) if "txt" in files else None)
     return contents
@@ -325,7 +325,7 @@ def identity(files: dict[str, Member], data: bytes | mmap.mmap) -> Identity:
     return None if uid is None else str(uid), url
 
 
-def readable(key: str) -> str:
+def readable_key(key: str) -> str:
     r"""Return a key as valid Unicode: bytes that are not UTF-8 become escapes such as \xff.
 
     >>> print(readable(b"a\xff".decode("utf-8", "surrogateescape")))

@@ -94,4 +94,4 @@ def test_any_bytes_under_any_label_are_read(noise, start, label):
     page = (start.replace("%s", label)).encode("utf-8", "replace") + noise + b"<img src=a>"
     name = html_pages.stated_outside(page, f"text/html; charset={label}") or html_pages.guessed(page)
     if name != html_pages.REPLACEMENT:
-        assert isinstance(html_pages.decode(page, name), str)
+        assert isinstance(html_pages.page_text(page, name), str)

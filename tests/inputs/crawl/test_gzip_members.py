@@ -21,7 +21,7 @@ needs_shared = pytest.mark.skipif(not (SHARED / "wat").is_dir(), reason="needs t
 def read(packed: bytes) -> tuple[list[bytes], Counter]:
     """Return the members that are read, and what is counted."""
     tally = Counter()
-    found = warc.members(io.BytesIO(packed), tally)
+    found = warc.gzip_members(io.BytesIO(packed), tally)
     return [bytes(member if isinstance(member, bytes | bytearray) else member.read()) for member in found], tally
 
 

@@ -10,7 +10,7 @@ from fastwarc.warc import ArchiveIterator
 
 from curation.inputs.crawl import html_pages
 from curation.kernels.markup import find_license
-from curation.licences import LICENCES, NAMES, license_column, name_of
+from curation.licences import LICENCES, NAMES, licence_name, license_column
 from tests.naive.licences import naive_licences, naive_stated
 from tests.support.checkout import SHARED
 from tests.support.crawl_records import read_back
@@ -180,7 +180,7 @@ def test_the_bits_stay_as_they_are_and_the_column_names_them():
     assert license_column(signals).to_pylist() == expected
     assert license_column(signals.slice(3, 2)).to_pylist() == expected[3:5]
     assert license_column(signals.slice(0, 0)).to_pylist() == []
-    assert name_of(0) == "none"
+    assert licence_name(0) == "none"
 
 
 @needs_shared

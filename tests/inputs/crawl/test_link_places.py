@@ -9,7 +9,7 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from curation.inputs.crawl.html_pages import elements
-from curation.inputs.crawl.links import IMAGE_PLACES, host_of, place_of
+from curation.inputs.crawl.links import IMAGE_PLACES, host_of, places_of_link
 from curation.kernels.html import FIGURE, OF_LINK
 from curation.kernels.wat.targets import AWAY, HOME, ODD, place
 from runtime.kernels.masks import SLACK
@@ -58,9 +58,9 @@ LINKS += ["/", "/#", "/?a", "/b", "", "a", "#", "mailto:a@b.org", "ftp://a.org/"
 def test_places_are_those_of_the_definition(host):
     for link in LINKS[:-1]:
         expected = naive_place(link, host)
-        assert place_of(link, host) == sum(IMAGE_PLACES[name] for name in expected), link
-    assert place_of(" HTTPS://User:x@A.Org:80/\n", "b.org") == HOME | AWAY
-    assert {place_of(link, host) for link in ("http://", "//[::1]/", "http:/", "https:a.org")} == {0}
+        assert places_of_link(link, host) == sum(IMAGE_PLACES[name] for name in expected), link
+    assert places_of_link(" HTTPS://User:x@A.Org:80/\n", "b.org") == HOME | AWAY
+    assert {places_of_link(link, host) for link in ("http://", "//[::1]/", "http:/", "https:a.org")} == {0}
 
 
 def test_the_kernel_says_what_the_definition_says():
@@ -76,7 +76,7 @@ def test_the_kernel_says_what_the_definition_says():
             given, np.int64(0), np.int64(len(link.encode())), hosts, np.int64(0), np.int64(len(host.encode()))
         )
         odd += found == ODD
-        assert found in (ODD, place_of(link, host)), (link, host)
+        assert found in (ODD, places_of_link(link, host)), (link, host)
     assert odd < 10_000
 
 

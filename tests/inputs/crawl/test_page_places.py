@@ -9,7 +9,7 @@ from selectolax.lexbor import LexborHTMLParser
 from curation.inputs.crawl import html_pages
 from curation.inputs.crawl.html_pages import elements
 from curation.inputs.crawl.links import IMAGE_PLACES
-from curation.inputs.crawl.warc import members, responses
+from curation.inputs.crawl.warc import gzip_members, responses
 from curation.kernels.html import NAMES_OF_PLACES
 from tests.naive.page_places import CONTAINERS, naive_places
 from tests.support.checkout import SHARED
@@ -119,10 +119,10 @@ def test_places_of_made_up_pages_are_those_of_the_tree():
 def test_places_of_real_pages_are_those_of_the_tree(name, images):
     number = 0
     with (SHARED / "warc" / f"{name}.warc.gz").open("rb") as file:
-        for _, block in responses(members(file, Counter()), Counter()):
+        for _, block in responses(gzip_members(file, Counter()), Counter()):
             fields, body = html_pages.headers(block)
             if html_pages.is_html(dict(fields)):
-                page = html_pages.unpack(body, dict(fields)).decode("utf-8", "replace")
+                page = html_pages.unpacked_body(body, dict(fields)).decode("utf-8", "replace")
                 places = found(page)
                 number += len(places)
                 assert places == of_tree(page)

@@ -182,7 +182,7 @@ def test_strings_of_any_length_are_read_alike(size, end):
 @pytest.mark.parametrize("name", ["recipes", "fundus", "aut-warc-example", "whirlwind"])
 def test_real_records_are_read_alike_and_fast(name):
     packed = (SHARED / "wat" / f"{name}.warc.wat.gz").read_bytes()
-    groups = warc.metadata(warc.members(io.BytesIO(packed), Counter()), Counter())
+    groups = warc.metadata(warc.gzip_members(io.BytesIO(packed), Counter()), Counter())
     found = [data[begin:end] for data, *spans in groups for begin, end, _ in zip(*spans, strict=True)]
     assert fast(found) == slow(found)
     assert all(is_read_fast(block) for block in found if rb"IMG@\/src" in block)

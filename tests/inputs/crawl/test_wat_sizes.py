@@ -27,7 +27,7 @@ def test_many_links_of_a_page_with_a_long_url_need_little_memory():
     url = "https://a.org/" + "é" * (LONGEST_BASE - 20) + "/y"  # two bytes each
     block = of_links(*[image("b.jpg", alt="x")] * 20_000, url=json.dumps(url))
     tracemalloc.start()
-    found = wat.read_blocks([warc.joined([block])], Counter())
+    found = wat.pairs_in_blocks([warc.joined_blocks([block])], Counter())
     sizes = [batch.nbytes for batch in gather_rows(found, ROWS, BYTES, exact=True)]
     assert sum(sizes) > 20_000 * 16_000
     assert max(sizes) < 2 * BYTES + 4096 * 16  # of strings, and a number a row

@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from metadata.download.fetch import fetch, look_up
+from metadata.download.fetch import fetch, files_to_fetch
 from metadata.download.sources import Snapshot, content_current, pages_articles, plan
 from runtime.errors import InputError
 from tests.support.downloads import visible
@@ -73,7 +73,7 @@ def served(server, folder, sums, kind, bodies):
 def test_parts_arrive_from_a_mirror_that_lists_them_under_their_date(server, tmp_path, manners):
     bodies = {name: bz2.compress(name.encode()) for name in (*PARTS, *WHOLE)}
     served(server, "/dewiki/latest", "dewiki-latest-sha1sums.txt", "sha1", bodies)
-    downloads, failed = look_up(plan(["de"], ["wikipedia"], mirror=server.url), manners)
+    downloads, failed = files_to_fetch(plan(["de"], ["wikipedia"], mirror=server.url), manners)
     assert failed == []
     results = fetch(downloads, tmp_path, manners)
     assert [result.outcome for result in results] == ["fetched"] * 3
@@ -90,7 +90,7 @@ def test_the_content_that_is_current_arrives_once_it_is_whole(server, tmp_path, 
     served(server, CONTENT, "SHA256SUMS", "sha256", bodies)
     snapshot = Snapshot(dump="20251101", content_current=True)
     planned = plan(["de"], ["wikipedia"], mirror=server.url, snapshot=snapshot)
-    downloads, [failure] = look_up(planned, manners)
+    downloads, [failure] = files_to_fetch(planned, manners)
     assert downloads == []
     assert (failure.outcome, failure.reason) == (
         "failed",
@@ -98,7 +98,7 @@ def test_the_content_that_is_current_arrives_once_it_is_whole(server, tmp_path, 
     )
     assert not server.asked(f"{CONTENT}/SHA256SUMS")
     server.serve(f"{CONTENT}/_SUCCESS", Answer(body=b""))
-    downloads, failed = look_up(planned, manners)
+    downloads, failed = files_to_fetch(planned, manners)
     results = fetch(downloads, tmp_path, manners)
     assert failed == []
     assert {result.outcome for result in results} == {"fetched"}
@@ -109,7 +109,7 @@ def test_the_content_that_is_current_arrives_once_it_is_whole(server, tmp_path, 
 def test_a_dump_that_is_not_listed_fails_and_the_others_are_looked_up(server, manners):
     served(server, "/frwiki/latest", "frwiki-latest-sha1sums.txt", "sha1", {"frwiki-20240101-abstract.xml.gz": b"a"})
     served(server, "/jawiki/latest", "jawiki-latest-sha1sums.txt", "sha1", {WHOLE[1].replace("de", "ja"): b"a"})
-    downloads, failed = look_up(plan(["de", "fr", "ja"], ["wikipedia"], mirror=server.url), manners)
+    downloads, failed = files_to_fetch(plan(["de", "fr", "ja"], ["wikipedia"], mirror=server.url), manners)
     assert [download.path for download in downloads] == ["wikipedia/jawiki-latest-pages-articles-multistream.xml.bz2"]
     assert sorted(result.reason.removeprefix(server.url) for result in failed) == [
         "/dewiki/latest/dewiki-latest-sha1sums.txt was answered with status 404",
@@ -119,4 +119,4 @@ def test_a_dump_that_is_not_listed_fails_and_the_others_are_looked_up(server, ma
 
 def test_without_a_network_the_look_up_is_refused(manners):
     with pytest.raises(InputError, match=r"check the network and the proxy, or name a mirror \(mirror\)"):
-        look_up(plan(["de"], ["wikipedia"], mirror="http://127.0.0.1:9"), manners)
+        files_to_fetch(plan(["de"], ["wikipedia"], mirror="http://127.0.0.1:9"), manners)

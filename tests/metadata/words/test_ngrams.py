@@ -11,7 +11,7 @@ import pytest
 from metadata.config import MetadataConfig
 from metadata.languages import language
 from metadata.stages.choosing import percentile, percentile_ranks
-from metadata.words import WORDS, count_batches, information, joined, scores
+from metadata.words import WORDS, count_batches, information, pair_entries, scores
 from tests.naive import ngrams as naive
 
 EN = language("en")
@@ -135,7 +135,7 @@ def test_counts_of_parts_add_up_to_those_of_the_whole():
     ],
 )
 def test_a_pair_is_joined_as_its_language_writes_it(code, first, second, entry):
-    assert joined(pa.array([first]), pa.array([second]), language(code)).to_pylist() == [entry]
+    assert pair_entries(pa.array([first]), pa.array([second]), language(code)).to_pylist() == [entry]
 
 
 @pytest.mark.parametrize("most", [1, 50, 400, WORDS])

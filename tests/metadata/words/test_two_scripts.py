@@ -51,4 +51,7 @@ def test_only_a_source_in_one_alphabet_of_a_language_with_two_is_written_in_both
 def test_entries_of_a_list_in_one_alphabet_are_found_in_the_other(tmp_path):
     entries = built(tmp_path / "out", list_of(tmp_path / "sr.tsv", "ljubav\t9\nkuća\t8\n"))
     assert {"ljubav", "Ljubav", "љубав", "Љубав", "кућа"} < {*entries.of("sr").to_pylist()}
-    assert frequency_lists.words(*frequency_lists.find([str(tmp_path / "sr.tsv")]), 2.5, Counter())[0][0] == "ljubav"
+    assert (
+        frequency_lists.words_of_list(*frequency_lists.find([str(tmp_path / "sr.tsv")]), 2.5, Counter())[0][0]
+        == "ljubav"
+    )

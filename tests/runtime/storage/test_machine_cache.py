@@ -10,7 +10,7 @@ import pytest
 
 from runtime.errors import InputError
 from runtime.storage import locks, machine_cache
-from runtime.storage.machine_cache import kept, opened
+from runtime.storage.machine_cache import kept, opened_folder
 from tests.support.checkout import ROOT
 
 WEEK = 7 * 24 * 3600
@@ -93,10 +93,10 @@ def test_a_damaged_folder_is_replaced_while_others_use_it(tmp_path):
             raise InputError("damaged")
         return (folder / "file").stat().st_ino
 
-    first = opened(tmp_path / "a", make, read)
+    first = opened_folder(tmp_path / "a", make, read)
     with using(tmp_path / "a"), (tmp_path / "a" / "file").open() as mapped:
         (tmp_path / "a" / "file").write_text("flipped")
-        assert opened(tmp_path / "a", make, read) != first
+        assert opened_folder(tmp_path / "a", make, read) != first
         assert mapped.read() == "flipped"
     assert folders(tmp_path) == ["a"]
 

@@ -8,7 +8,7 @@ import pytest
 from metadata import InputError
 from runtime.errors import AGAIN
 from runtime.storage.own_files import own_files, part_files
-from runtime.storage.parquet import first_rows, part_writer, require_rows
+from runtime.storage.parquet import head_rows, part_writer, require_rows
 
 SCHEMA = pa.schema([("text", pa.string()), ("ids", pa.list_(pa.int32()))])
 
@@ -37,7 +37,7 @@ def test_the_same_rows_give_the_same_bytes_however_they_come(tmp_path, rows):
 def test_no_rows_give_a_file_with_the_schema(tmp_path):
     written(tmp_path / "a.parquet", [])
     assert pq.read_schema(tmp_path / "a.parquet").equals(SCHEMA)
-    assert first_rows(own_files(tmp_path, None, AGAIN), 5) == []
+    assert head_rows(own_files(tmp_path, None, AGAIN), 5) == []
 
 
 def fail_in_the_middle(path):

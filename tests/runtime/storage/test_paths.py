@@ -18,7 +18,7 @@ from runtime.kernel_caches import scratch_folder
 from runtime.storage import paths
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, own_files, part_files, read_json, whole, write_json
-from runtime.storage.parquet import batches, first_rows, part_writer, read_table, require_rows
+from runtime.storage.parquet import batches, head_rows, part_writer, read_table, require_rows
 from runtime.storage.paths import as_path, files, is_url, move_files, names, read_bytes, remove
 
 ROWS = pa.table({"text": [f"犬 {number}" for number in range(1000)], "ids": [list(range(n % 4)) for n in range(1000)]})
@@ -166,7 +166,7 @@ def test_parquet_is_written_and_read_alike(folder, tmp_path, rows):
     assert pa.Table.from_batches(found, ROWS.schema).equals(ROWS.slice(0, rows))
     assert [batch.num_rows for batch in found] == [100] * (rows // 100) + [rows % 100] * (rows % 100 > 0)
     assert [batch.schema.names for batch in batches(file, 100, ["text"])] == [["text"]] * len(found)
-    assert first_rows([file], 3) == ROWS.slice(0, min(rows, 3)).to_pylist()
+    assert head_rows([file], 3) == ROWS.slice(0, min(rows, 3)).to_pylist()
     require_rows([file], rows)
     with pytest.raises(InputError, match="were written"):
         require_rows([file], rows + 1)

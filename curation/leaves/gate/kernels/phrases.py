@@ -24,7 +24,7 @@ LETTERS = 1 << 16  # characters behind these part words
 
 
 @inline
-def joined(word, unit):
+def extended_hash(word, unit):
     """Return the hash of a word with another byte or character added; BASIS is the hash of an empty word."""
     return (word ^ np.uint64(unit)) * PRIME
 
@@ -36,7 +36,7 @@ def followed(phrase, word):
 
 
 @inline
-def bits_of(key, keys, bits):
+def listed_bits(key, keys, bits):
     """Return the bits of the word or phrase with the hash `key`, 0 if it is not listed."""
     place = np.int64((key * SPREAD) >> np.uint64(48)) & (len(keys) - 1)
     while keys[place] != 0 and keys[place] != key:
@@ -130,7 +130,7 @@ def word_from(data, i, end, letters):
         letter, size = letter_at(data, i, end, letters)
         is_over = word != BASIS and (letter == APART or letter >= ALONE)
         if not is_over and letter != APART and letter != MARK:
-            word, is_over = joined(word, letter), letter >= ALONE
+            word, is_over = extended_hash(word, letter), letter >= ALONE
         i += size
     return word
 
@@ -158,10 +158,10 @@ def find_candidates(data, offsets, letters, keys, bits, may_end, out):
     """
     for text in range(len(out)):
         begin, end = offsets[text], offsets[text + 1]
-        out[text] = bits_of(word_from(data, begin, end, letters), keys, bits) & BEGINS != 0
+        out[text] = listed_bits(word_from(data, begin, end, letters), keys, bits) & BEGINS != 0
         if may_end and not out[text]:
             last = last_begin(data, begin, end, letters)
-            out[text] = bits_of(word_from(data, last, end, letters), keys, bits) & ENDS != 0
+            out[text] = listed_bits(word_from(data, last, end, letters), keys, bits) & ENDS != 0
 
 
 @inline
@@ -195,29 +195,29 @@ def find_phrases(data, offsets, letters, keys, bits, may_end, texts, out):
                 phrases[words % MOST_WORDS], weights[words % MOST_WORDS] = phrase, weight
                 phrase, words, weight, is_inside = followed(phrase, word), words + 1, weight + 2, False
                 if may_begin:
-                    phrase_bits = bits_of(phrase, keys, bits)
+                    phrase_bits = listed_bits(phrase, keys, bits)
                     may_begin = phrase_bits & BEGINS != 0
                     begun = last_begun(phrase_bits, weight, begun) if words <= MOST_WORDS else begun
             if is_alone:
-                word = joined(BASIS, letter)
+                word = extended_hash(BASIS, letter)
                 phrases[words % MOST_WORDS], weights[words % MOST_WORDS] = phrase, weight
                 phrase, words, weight = followed(phrase, word), words + 1, weight + 1
                 if may_begin:
-                    phrase_bits = bits_of(phrase, keys, bits)
+                    phrase_bits = listed_bits(phrase, keys, bits)
                     may_begin = phrase_bits & BEGINS != 0
                     begun = last_begun(phrase_bits, weight, begun) if words <= MOST_WORDS else begun
             elif letter != APART:
-                word = joined(word if is_inside else BASIS, letter)
+                word = extended_hash(word if is_inside else BASIS, letter)
                 is_inside = True
         is_listed = False
         if weight <= MOST and i > end:
-            is_listed = (begun > 0 and weight - begun <= MOST_BESIDE) or bits_of(phrase, keys, bits) & WHOLE != 0
-            if not is_listed and may_end and words > 0 and bits_of(word, keys, bits) & ENDS:
+            is_listed = (begun > 0 and weight - begun <= MOST_BESIDE) or listed_bits(phrase, keys, bits) & WHOLE != 0
+            if not is_listed and may_end and words > 0 and listed_bits(word, keys, bits) & ENDS:
                 power, k = np.uint64(1), 1
                 while not is_listed and k <= min(words, MOST_WORDS):
                     power *= SPREAD
                     place = (words - k) % MOST_WORDS
                     ending = phrase - phrases[place] * power
-                    is_listed = weights[place] <= MOST_BESIDE and bits_of(ending, keys, bits) & LAST != 0
+                    is_listed = weights[place] <= MOST_BESIDE and listed_bits(ending, keys, bits) & LAST != 0
                     k += 1
         out[row] = is_listed

@@ -26,7 +26,7 @@ def byte_of(data, i, end):
 
 
 @inline
-def size_of(data, i, end):
+def code_size(data, i, end):
     return np.int64(3) if is_escape(data, i, end) else np.int64(1)
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from curation.kernels.texts import LOWERED
-from curation.leaves.gate.kernels.phrases import BASIS, bits_of, joined
-from curation.leaves.gate.kernels.url_paths import byte_of, size_of
+from curation.leaves.gate.kernels.phrases import BASIS, extended_hash, listed_bits
+from curation.leaves.gate.kernels.url_paths import byte_of, code_size
 from runtime.kernels import inline, lean
 
 # The flags of a listed word: where in a name it counts, as `rules.PLACES` says.
@@ -35,7 +35,7 @@ def last_dot(data, begin, end):
 
 
 @inline
-def counted(flags, words, listed, seen, first, final, last):
+def next_state(flags, words, listed, seen, first, final, last):
     """Return the state of a part of a path (a folder or file) after one more word of its name, whose flags are `flags`.
 
     The state: the number of words that count; whether all words are listed; and the flags of all words together, of the
@@ -54,10 +54,10 @@ def counted(flags, words, listed, seen, first, final, last):
 
 
 @inline
-def is_named(words, listed, seen, first, final):
+def is_page_part(words, listed, seen, first, final):
     """Return whether a part of a URL's path has words that call the image a part of its page, such as an icon.
 
-    The arguments are the state that `counted` returns after all words of the part of the path, without the last item.
+    The arguments are the state that `next_state` returns after all words of the part of a path, without the last item.
     """
     at_edge = words <= MOST_WORDS and (first | final) & EDGE != 0
     return seen & ANY != 0 or at_edge or (listed and seen & ONLY != 0)
@@ -72,9 +72,9 @@ def is_listed_host(data, begin, end, keys, bits):
     word, dots, is_listed, i = BASIS, 0, False, end
     while i > begin and not is_listed:
         i -= 1
-        word = joined(word, LOWERED[data[i]])
+        word = extended_hash(word, LOWERED[data[i]])
         dots += data[i] == _DOT
-        is_listed = dots > 0 and (i == begin or data[i - 1] == _DOT) and bits_of(word, keys, bits) != 0
+        is_listed = dots > 0 and (i == begin or data[i - 1] == _DOT) and listed_bits(word, keys, bits) != 0
     return is_listed
 
 
@@ -99,28 +99,28 @@ def find_url_words(data, paths, keys, bits, out):
             byte = byte_of(data, i, end)
             kind = _CLASSES[byte]
             if size > 0 and (kind == _OTHER or (kind == _UPPER and last == _LOWER)):
-                flags = bits_of(word, keys, bits)
-                words, listed, seen, first, final, latest = counted(flags, words, listed, seen, first, final, latest)
+                flags = listed_bits(word, keys, bits)
+                words, listed, seen, first, final, latest = next_state(flags, words, listed, seen, first, final, latest)
                 word, size = BASIS, 0
             elif kind == _LOWER and last == _UPPER and size > 1:
-                flags = bits_of(before, keys, bits)
-                words, listed, seen, first, final, latest = counted(flags, words, listed, seen, first, final, latest)
-                word, size = joined(BASIS, last_byte), 1
+                flags = listed_bits(before, keys, bits)
+                words, listed, seen, first, final, latest = next_state(flags, words, listed, seen, first, final, latest)
+                word, size = extended_hash(BASIS, last_byte), 1
             if kind != _OTHER:
                 before, last_byte = word, LOWERED[byte]
-                word = joined(word, last_byte)
+                word = extended_hash(word, last_byte)
                 size += 1
             elif byte == _SLASH:
                 is_part = (listed and seen & FOLDER != 0) or latest & FOLDERS != 0
                 words, listed, seen, first, final, latest = 0, True, _NONE, _NONE, _NONE, _NONE
                 behind_dot = False
             elif i == dot:
-                named, behind_dot = is_named(words, listed, seen, first, final), True
+                named, behind_dot = is_page_part(words, listed, seen, first, final), True
             last = kind
-            i += size_of(data, i, end)
+            i += code_size(data, i, end)
             if kind == _LOWER:  # a fast loop over most of a path: letters that end no word, and signs that begin none
                 while i < end and _CLASSES[data[i]] == _LOWER:
-                    word = joined(word, LOWERED[data[i]])
+                    word = extended_hash(word, LOWERED[data[i]])
                     size += 1
                     i += 1
             elif kind == _OTHER:
@@ -128,9 +128,9 @@ def find_url_words(data, paths, keys, bits, out):
                     i += 1
         if not is_part and not behind_dot:
             if size > 0:
-                flags = bits_of(word, keys, bits)
-                words, listed, seen, first, final, latest = counted(flags, words, listed, seen, first, final, latest)
-            named = is_named(words, listed, seen, first, final)
+                flags = listed_bits(word, keys, bits)
+                words, listed, seen, first, final, latest = next_state(flags, words, listed, seen, first, final, latest)
+            named = is_page_part(words, listed, seen, first, final)
         out[row] = is_part or named
 
 

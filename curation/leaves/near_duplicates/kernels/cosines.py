@@ -84,7 +84,7 @@ def squared_distances(vectors, centres, number, out):
 
 
 @kernel
-def nearest(vectors, centres, estimates, prices, limits, lists, squares):
+def nearest_centres(vectors, centres, estimates, prices, limits, lists, squares):
     """Write to lists[row] the centres with the lowest scores, sorted by score; to squares[row] their squared distances.
 
     A score is a squared distance plus a price. Centres with estimates[row, centre] > limits[row] are left out; NaN is
@@ -109,10 +109,10 @@ def nearest(vectors, centres, estimates, prices, limits, lists, squares):
 
 
 @kernel
-def choose(lists, squares, prices, weights, sizes, out):
+def choose_centres(lists, squares, prices, weights, sizes, out):
     """Write to out[row] the centre in lists[row] with the lowest score, and to sizes[centre] the weight of its rows.
 
-    `lists`, `squares` and the score are those of `nearest`.
+    `lists`, `squares` and the score are those of `nearest_centres`.
     """
     sizes[:] = 0.0
     for row in range(len(out)):
@@ -126,7 +126,7 @@ def choose(lists, squares, prices, weights, sizes, out):
 
 
 @kernel
-def add_up(vectors, number, weights, sums):
+def add_weighted(vectors, number, weights, sums):
     """Add weights[row] times vectors[row] to sums[number[row]], in the order of rows; the caller zeroes `sums`."""
     for row in range(len(number)):
         centre, weight = number[row], weights[row]
@@ -135,7 +135,7 @@ def add_up(vectors, number, weights, sums):
 
 
 @kernel
-def normalise(vectors, out):
+def write_unit_vectors(vectors, out):
     """Write to out[row] vectors[row] scaled to length 1; a row of zeros stays zeros."""
     for row in range(len(vectors)):
         largest = 0.0

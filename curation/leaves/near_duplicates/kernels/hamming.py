@@ -143,7 +143,7 @@ def find_pairs(words, places, starts, members, flips, ends, masks, most, k, begi
 
 
 @inline
-def compared(some, row, others, other):
+def order_of(some, row, others, other):
     """Return -1, 0 or 1 if some[row] is smaller than, equal to or larger than others[other], word by word."""
     for word in range(some.shape[1]):
         if some[row, word] != others[other, word]:
@@ -160,16 +160,16 @@ def find_leaders(later, earlier, copies, number, out):
     """
     for pair in range(len(later)):
         out[pair] = False
-        if number > 0 and compared(copies, number - 1, later, pair) == 0:
+        if number > 0 and order_of(copies, number - 1, later, pair) == 0:
             continue
         low, high = 0, number
         while low < high:
             middle = (low + high) // 2
-            if compared(copies, middle, earlier, pair) < 0:
+            if order_of(copies, middle, earlier, pair) < 0:
                 low = middle + 1
             else:
                 high = middle
-        if low == number or compared(copies, low, earlier, pair) != 0:
+        if low == number or order_of(copies, low, earlier, pair) != 0:
             copies[number] = later[pair]
             number += 1
             out[pair] = True

@@ -65,7 +65,7 @@ def sift(heap, size, gains):
 
 
 @kernel
-def gather(ids, begins, offsets, out):
+def gather_ids(ids, begins, offsets, out):
     """Set out[offsets[row]:offsets[row + 1]] to as many of the `ids`, from ids[begins[row]] on."""
     for row in range(len(begins)):
         for i in range(offsets[row + 1] - offsets[row]):
