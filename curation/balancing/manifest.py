@@ -152,7 +152,7 @@ def _probability(ids: np.ndarray, text_offsets: np.ndarray, rates: np.ndarray) -
     The ids of text i are ids[text_offsets[i]:text_offsets[i + 1]].
     """
     out = np.empty(len(text_offsets) - 1)
-    kernels.keep_probability(ids, text_offsets, rates, out)
+    kernels.write_probabilities(ids, text_offsets, rates, out)
     return out
 
 

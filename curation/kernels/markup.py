@@ -251,7 +251,7 @@ def find_statement(data, i, end):
     Such a word is in an address, in a rel, or in the name of a meta.
     """
     i = find_license(data, i, end)
-    while i < end and not is_in_address(data, i) and not is_named(data, i):
+    while i < end and not is_in_address(data, i) and not is_in_naming_value(data, i):
         i = find_license(data, i + 1, end)
     return i
 
@@ -266,7 +266,7 @@ def is_in_address(data, i):
 
 
 @inline
-def is_named(data, i):
+def is_in_naming_value(data, i):
     """Return whether the word at data[i] is in the value of a rel, name or property, or in a long or escaped string."""
     first = max(_FURTHEST, i - _FURTHEST)
     while i > first and byte_at(data, i) != _QUOTE:

@@ -16,7 +16,7 @@ def probability(ids, start, stop, rates):
 
 
 @kernel
-def keep_probability(ids, text_offsets, rates, out):
+def write_probabilities(ids, text_offsets, rates, out):
     """Set out[text] to the probability that some entry of the text keeps it: `id` does at rates[id]."""
     for text in range(len(out)):
         out[text] = probability(ids, text_offsets[text], text_offsets[text + 1], rates)

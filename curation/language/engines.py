@@ -131,7 +131,7 @@ class AnyModel:
         strings, longest, labels, scores = _prepared(texts)
         state = self._model, self._table, self._output, self._scratch(longest)
         with self._lock:
-            self.summed_twice += any_model.predict(*strings, *state, labels, scores, products)
+            self.summed_twice += any_model.predict_labels(*strings, *state, labels, scores, products)
         if (labels == DAMAGED).any():
             raise InputError(f"{self._path} holds damaged vectors; download it again")
         labels[labels == UNKNOWN] = len(self._labels) - 1

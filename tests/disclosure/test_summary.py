@@ -20,7 +20,7 @@ from curation.leaves.disclosure.summary import (
     RunNumbers,
     Summary,
     _write_list,
-    summary,
+    summary_sections,
 )
 from curation.leaves.domains import COUNTED, DomainCounts
 from curation.leaves.export import clip_export as command
@@ -238,7 +238,7 @@ def test_nothing_that_is_answered_or_named_acts_in_the_summary(runs, text):
             "hosts": {"name": text, "files": 1, "agents": [text]},
         },
     }
-    sections = summary(RunNumbers(facts, 1, []), {"provider": text})
+    sections = summary_sections(RunNumbers(facts, 1, []), {"provider": text})
     values = {"name": text, "notice": "", "sections": sections, "most": 9}
     assert ACTING.findall(templates("curation.leaves.disclosure").get_template("summary.jinja").render(values)) == []
 
@@ -278,7 +278,7 @@ def test_a_question_that_the_run_decides_is_open_only_where_it_does_not(runs):
     facts = Results.open(runs["gate"]).facts
 
     def tokens(size: int, answers: dict) -> str | None:
-        sections = summary(RunNumbers(facts, size, []), answers)
+        sections = summary_sections(RunNumbers(facts, size, []), answers)
         return {blank["blank"]: blank["answer"] for section in sections for blank in section["blanks"]}["tokens"]
 
     assert [tokens(size, {}) for size in (0, TOKENS - 1, TOKENS)] == [SETTLED, SETTLED, None]

@@ -50,7 +50,7 @@ class WordSums(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Working memory for one call of `predict`."""
+    """Working memory for one call of `predict_labels`."""
 
     words: np.ndarray  # int64 [AT_ONCE, 5]
     numbers: np.ndarray  # int64 [AT_ONCE]: number of the sum of each word
@@ -186,7 +186,7 @@ def decide(offsets, data, model, output, scratch, first, count, labels, scores, 
 
 
 @lean
-def predict(offsets, data, model, table, output, scratch, labels, scores, kept):
+def predict_labels(offsets, data, model, table, output, scratch, labels, scores, kept):
     """Set labels[text] and scores[text] to the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
 
     The label is UNKNOWN if the model knows no part of the text, and DAMAGED if a product is not finite. kept[text] is

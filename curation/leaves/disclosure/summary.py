@@ -76,7 +76,7 @@ class Summary:
         with folder.progress.stage(f"count the texts of {counted(len(kept), 'file')}"):
             size = folder.engine.run(kept, _text_bytes)[BYTES]
         numbers = RunNumbers(run.facts, int(size), [*self._ranked(run, folder, kept)])
-        sections = summary(numbers, self.answers)
+        sections = summary_sections(numbers, self.answers)
         values = {"name": run.path.name, "notice": NOTICE, "sections": sections, "most": MOST}
         write_text(folder.path / "summary.md", templates(__package__).get_template("summary.jinja").render(values))
         blanks = {row["blank"]: self.answers.get(row["blank"]) for row in QUESTIONS}
@@ -216,7 +216,7 @@ Fact = dict[str, Any]
 State = Callable[[RunNumbers], Iterator[Fact]]
 
 
-def summary(numbers: RunNumbers, answers: Mapping[str, str]) -> list[dict[str, Any]]:
+def summary_sections(numbers: RunNumbers, answers: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return all sections of the summary, each with facts, and questions with their answers, None where one is open."""
     sections: dict[str, dict[str, Any]] = {}
     settled = {"tokens": SETTLED} if numbers.text_bytes < TOKENS else {}  # questions that this run decides
