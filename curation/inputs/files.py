@@ -97,7 +97,7 @@ OWN = (
     Format("wat", (".wat.gz",), _of_crawl(wat.read), pair_bytes=500, seconds_a_gb=13, typical_bytes=200 << 20),
     Format("warc", (".warc.gz",), _of_crawl(warc.read), pair_bytes=2000, seconds_a_gb=23, typical_bytes=1 << 30),
     Format("parquet", (".parquet",), parquet.read, parquet.check, reading=AS_ASKED, checking=AS_ASKED, is_split=True),
-    Format("json", (".jsonl", ".ndjson", ".json"), text.json_candidates, text.check_json, is_packed=True),
+    Format("json", (".jsonl", ".ndjson", ".json"), text.read_json_pairs, text.check_json, is_packed=True),
     Format("csv", (".csv", ".tsv"), text.read_delimited, text.check_delimited, is_packed=True),
 )
 

@@ -14,7 +14,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from runtime.arrow import gather_rows
@@ -128,10 +127,10 @@ def batches(file: OwnFile, rows: int = 1 << 16, columns: list[str] | None = None
             yield from opened.iter_batches(rows, columns=columns)
 
 
-def read_table(file: OwnFile, columns: list[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
-    """Return the table in a file: only `columns`, if given, and only the rows for which `rows` is true, if given."""
+def read_table(file: OwnFile, columns: list[str] | None = None) -> pa.Table:
+    """Return the table in a file; only `columns`, if given."""
     with refusing(file), intact(file) as path:
-        return pq.read_table(path, columns=columns, filters=rows, page_checksum_verification=True)
+        return pq.read_table(path, columns=columns, page_checksum_verification=True)
 
 
 def require_rows(files: list[OwnFile], rows: int) -> None:

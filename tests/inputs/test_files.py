@@ -239,7 +239,7 @@ def test_a_format_of_another_installed_package_is_read(tmp_path, monkeypatch, un
     code = (
         "from curation.inputs.files import Format\n"
         "from curation.inputs.tables import text\n"
-        "MADE_UP = Format('made_up', ('.pairs',), text.read_json, text.check_json, pair_bytes=100)\n"
+        "MADE_UP = Format('made_up', ('.pairs',), text.read_json_pairs, text.check_json, pair_bytes=100)\n"
     )
     install(monkeypatch, tmp_path / "site", "made_up", code, f"[{GROUP}]\nmade_up = made_up:MADE_UP\n")
     (tmp_path / "a.pairs").write_text('{"url": "https://e.org/a.jpg", "text": "x"}\n')

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from curation.inputs.tables import parquet_tables as parquet
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.lines import unpack
-from curation.inputs.tables.text import json_candidates
+from curation.inputs.tables.text import read_json_pairs
 from curation.inputs.tables.text import read_delimited as read_csv
 from curation.schemas import CANDIDATES
 
@@ -49,7 +49,7 @@ def of_parquet(table, options=None, groups=None, path="x.parquet", **writing):
 
 def of_json(content, options=None, path="x.jsonl"):
     content = content.encode() if isinstance(content, str) else content
-    return result(json_candidates, unpack(io.BytesIO(content), path), path, options)
+    return result(read_json_pairs, unpack(io.BytesIO(content), path), path, options)
 
 
 def of_csv(content, options=None, path="x.csv"):

@@ -30,7 +30,7 @@ _KEY_BYTES = 100  # memory of a key, besides its characters
 Object = dict[str, Any]
 
 
-def json_candidates(file: BinaryIO, path: str, options: TableOptions, tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+def read_json_pairs(file: BinaryIO, path: str, options: TableOptions, tally: Counter[str]) -> Iterator[pa.RecordBatch]:
     """Yield the candidates in an unpacked file, and count in `tally`."""
     tally["files"] += 1
     objects = _objects(lines(file, tally), tally)

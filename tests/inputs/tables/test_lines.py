@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.lines import unpack
-from curation.inputs.tables.text import json_candidates
+from curation.inputs.tables.text import read_json_pairs
 from tests.naive.inputs import naive_pair
 from tests.support.tables import URL, dropped, json_lines, of_csv, of_json, texts
 
@@ -112,4 +112,4 @@ def test_a_disk_that_fails_is_an_error():
 
     for path in ("x.jsonl", "x.jsonl.gz", "x.jsonl.zst"):
         with pytest.raises(OSError, match="disk failed"):
-            list(json_candidates(unpack(Failing(), path), path, TableOptions(), Counter()))
+            list(read_json_pairs(unpack(Failing(), path), path, TableOptions(), Counter()))
