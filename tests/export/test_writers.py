@@ -21,7 +21,7 @@ PROGRAM = """
 import sys
 from curation.exclusion import Exclusion
 from curation.leaves.export.forms import export, forms
-from curation.leaves.export.removal import remove
+from curation.leaves.export.removal import remove_from_manifest
 from curation.outputs.derived import CHECKSUMS
 from metadata import InputError
 from tests.support.in_turn import in_turn
@@ -29,7 +29,7 @@ kind, source, to = sys.argv[1:]
 sys.stdin.read(1)
 try:
     if kind == "remove":
-        remove(in_turn(), source, Exclusion.of(domains=["nowhere.example"]), to)
+        remove_from_manifest(in_turn(), source, Exclusion.of(domains=["nowhere.example"]), to)
     else:
         export(in_turn(), source, to, forms()[0][kind](), overwrite=True)
 except InputError as error:

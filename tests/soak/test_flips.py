@@ -133,9 +133,9 @@ def test_matched_images_as_tasks_read_them(table, finished, tmp_path):
         files, made = own_files(folder / "matched", stamp["checksums"], "again"), tmp_path / "made"
         tallies, shipped = TaskResult(), Shipped(rates)
         counted = tasks._count(files, len(ENTRIES), made).rows()
-        sampling = tasks.Sampling(shipped, shipped, 0, 1)
-        blocks = [block.data for file in files for block in tasks._sample(file, tallies, sampling)]
-        return counted, blocks, tallies.rows(), [tasks._expected_sizes(file, shipped).rows() for file in files]
+        sampling = tasks.Sampling(shipped, shipped, 0, 1, made, 1)
+        pairs = [batch.to_pylist() for file in files for batch in sampling.read(0, file, tallies)]
+        return counted, pairs, tallies.rows(), [tasks._expected_sizes(file, shipped).rows() for file in files]
 
     (tmp_path / "made").mkdir()
     checked(table, finished, Kind("matched/*.parquet, as tasks read it", "matched/*.parquet", answer), tmp_path)
