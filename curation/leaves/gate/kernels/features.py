@@ -200,7 +200,7 @@ def site_label(data, first, last):
     """Return the begin and the end of the longest label of a host before its last one: the name of a site."""
     begin, best, best_end = first, first, first
     for i in range(first, last):
-        if data[i] == _DOT:
+        if byte_at(data, i) == _DOT:
             if i - begin > best_end - best:
                 best, best_end = begin, i
             begin = i + 1

@@ -5,6 +5,7 @@ from string import hexdigits
 import numpy as np
 
 from runtime.kernels import inline, lean
+from runtime.kernels.machine import byte_at
 
 _SLASH, _COLON, _QUERY, _FRAGMENT, _PERCENT, _POINT = (np.uint8(ord(character)) for character in "/:?#%.")
 
@@ -68,8 +69,8 @@ def find_names(data, paths, names):
     for row in range(len(names)):
         host, end = paths[row, 0], paths[row, 1]
         dot, i = end, end - 1
-        while i >= host and data[i] != _SLASH:
-            if data[i] == _POINT and dot == end:
+        while i >= host and byte_at(data, i) != _SLASH:
+            if byte_at(data, i) == _POINT and dot == end:
                 dot = i
             i -= 1
         first = i + 1 if i >= host else end
