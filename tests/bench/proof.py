@@ -476,7 +476,7 @@ def train_all(folder: Path, seen: int, workers: int) -> None:
     def train_missing(wanted: list[tuple[int, str, float]]) -> bool:
         done = {*results(folder)[MODEL].itertuples(index=False, name=None)}
         missing = [each for each in wanted if (*each, seen) not in done]
-        with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=4) as pool:
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
             for future in as_completed([pool.submit(model_of, folder, *each, seen) for each in missing]):
                 rows, path = pd.DataFrame(future.result()), folder / "proof.csv"
                 rows.to_csv(path, mode="a", header=not path.exists(), index=False)
