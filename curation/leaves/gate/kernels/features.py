@@ -10,7 +10,7 @@ from curation.kernels.exclusion import host_span
 from curation.kernels.texts import LOWERED
 from curation.leaves.gate.kernels.phrases import ALONE, APART, BASIS, MARK, PRIME, SPREAD, letter_at
 from runtime.kernels import lean, part
-from runtime.kernels.machine import byte_at, leading_ones
+from runtime.kernels.machine import byte_at, leading_ones, ones
 
 KINDS = (
     *("word", "pair of words", "whole text", "first word", "last word", "letters", "words", "length", "capitals"),
@@ -278,13 +278,11 @@ def features_of(
     count, number = add_text(text, begin, end, classes, words, out)
     few = min(number, FEW)
     count, in_name = add_url(url, host, path_end, names, file_words, out, count)
-    common = np.int64(0)
-    for i in range(number):
-        is_common = False
-        for k in range(in_name):
-            is_common |= words[i] == file_words[k]
-        common += is_common
-    out[count] = number_of(OVERLAP, 8 * (4 * common // max(number, 1)) + few)
+    common = np.int64(0)  # a bit for each word of the text
+    for k in range(in_name):
+        for i in range(number):
+            common |= np.int64(words[i] == file_words[k]) << i
+    out[count] = number_of(OVERLAP, 8 * (4 * ones(common) // max(number, 1)) + few)
     out[count + 1] = number_of(KIND, kind)
     count = add_facts(facts, few, out, count + 2)
     site, same_host = np.int64(0), np.int64(0)
