@@ -26,7 +26,7 @@ from metadata.languages import OTHER, Language, of_label, of_tag
 from runtime.errors import InputError, quoted
 from runtime.packages import require_packages
 from runtime.redaction import with_secrets
-from runtime.storage.listing import expand
+from runtime.storage.listing import expand, without_query
 
 WORDFREQ = "wordfreq"  # the package, and the argument that names its lists
 LICENCE = "CC BY-SA 4.0"  # of wordfreq's lists, as the package states
@@ -148,7 +148,7 @@ def _of_path(argument: str) -> Iterator[FrequencyList]:
 
 
 def _name(path: str) -> str:
-    return PurePosixPath(path.partition("?")[0] if "://" in path else path).name
+    return PurePosixPath(without_query(path)).name
 
 
 def _language_of(path: str) -> Language:

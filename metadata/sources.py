@@ -33,6 +33,7 @@ from metadata.words import ICU_VERSION
 from runtime.errors import InputError, require_several, typed
 from runtime.packages import PROJECT, __version__
 from runtime.redaction import with_secrets
+from runtime.storage.listing import without_query
 from runtime.storage.own_files import content_of
 from runtime.storage.paths import as_path, reachable, read_bytes
 
@@ -191,7 +192,7 @@ def _described(paths: Iterable[str]) -> list[dict[str, Any]]:
 
 def _file(path: str) -> dict[str, Any]:
     system, inner = fsspec.url_to_fs(with_secrets(path))
-    name = basename(path.partition("?")[0] if "://" in path else path)
+    name = basename(without_query(path))
     facts = {"name": name, "bytes": system.size(inner)}
     if facts["bytes"] is None or facts["bytes"] > HASHED:  # None: not every server states sizes
         return facts

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 UNKNOWN = "unknown_"  # begins names that end in a value from the input, such as `unknown_language.` and a label
 MOST = 1000  # such names that have their own sums
+
+Value = TypeVar("Value")
 
 
 class Tallies:
@@ -105,6 +107,11 @@ class TaskResult(Tallies):
     def content(self) -> dict[str, Any]:
         """Return the arguments that make an equal TaskResult, which JSON can represent, as stamps hold them."""
         return {"counts": self.rows(), "files": dict(sorted(self.files.items())), "facts": self.facts}
+
+
+def values_under(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
+    """Return the values whose names begin with `prefix`, in their order, by the rest of the name."""
+    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
 
 
 def merged(results: Iterable[TaskResult]) -> TaskResult:

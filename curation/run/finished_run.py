@@ -18,6 +18,7 @@ from runtime.storage.listing import described
 from runtime.storage.own_files import OwnFile, content_of, own_files
 from runtime.storage.parquet import require_rows
 from runtime.storage.paths import as_path, names, reachable, read_bytes
+from runtime.tallies import values_under
 
 MATCHED_PART = "matched"  # later runs reuse this part; they write all others anew
 RERUN = "run the same command of curate again"
@@ -75,8 +76,7 @@ class FinishedRun:
                 f"{self.path} is a manifest from which images were removed, and has no matched images; give the run "
                 "that it came from, or curate that again with --exclude"
             )
-        listed, prefix = self.facts.get("checksums", {}), f"{part}/"
-        sums = {path.removeprefix(prefix): checksum for path, checksum in listed.items() if path.startswith(prefix)}
+        sums = values_under(self.facts.get("checksums", {}), f"{part}/")
         remedy = f"delete {self.path / part} and {RERUN}" if part == MATCHED_PART else self._remedy
         return own_files(self.path / part, sums or None, remedy)  # None: run.json has no checksums for this part
 

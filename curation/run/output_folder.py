@@ -31,7 +31,7 @@ from runtime.storage.locks import WORK, Owner, claim, clear_work, is_free, usabl
 from runtime.storage.own_files import OwnFile, Parts, own_files, read_json, require_no_link, write_json
 from runtime.storage.parquet import head_rows
 from runtime.storage.paths import existing, files, is_url, make_folder, remove, scratch
-from runtime.tallies import TaskResult
+from runtime.tallies import TaskResult, values_under
 
 VERSION = 1
 CLAIM = "run.json"  # in the work folder: the description of the run that began
@@ -202,8 +202,7 @@ class Output:
 
     def files(self, part: str) -> list[OwnFile]:
         """Return the files of a part that this run has finished; an empty list if it has not finished the part."""
-        prefix = f"{part}/"
-        sums = {path.removeprefix(prefix): value for path, value in self.checksums.items() if path.startswith(prefix)}
+        sums = values_under(self.checksums, f"{part}/")
         return own_files(self.path / part, sums, AGAIN) if sums else []
 
     def _record(self, part: str, checksums: dict[str, str]) -> None:

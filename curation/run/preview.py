@@ -37,7 +37,7 @@ from metadata.entries import Entries
 from runtime.arrow import one_batch
 from runtime.errors import InputError
 from runtime.progress import Progress
-from runtime.tallies import Tallies
+from runtime.tallies import Tallies, values_under
 from runtime.terminal import in_one_line, readable
 from runtime.warming import compile_kernels, usable_cores
 from runtime.wording import counted, percent, short
@@ -186,8 +186,7 @@ def _require_texts(sampled: list[SampledInputs]) -> None:
     """Refuse inputs if no sample has a pair; for such samples, files were read to their ends."""
     if not any(group.sample.rows.num_rows for group in sampled):
         tally = sum((group.sample.tally for group in sampled), Counter[str]())
-        dropped = {name.removeprefix("dropped."): rows for name, rows in tally.items() if name.startswith("dropped.")}
-        raise InputError(without_texts(tally["records"], dropped))
+        raise InputError(without_texts(tally["records"], values_under(tally, "dropped.")))
 
 
 def _matching(request: Request) -> Matching:
@@ -226,8 +225,8 @@ def _group(group: SampledInputs) -> list[str]:
     about = f"about {short(sample.pairs)} pairs"
     first = f"{sample.format}{dialect}: {counted(len(sample.files), 'file')}, {readable(sample.size)}, {about}"
     columns = ", ".join(f"{field} = {' or '.join(map(in_one_line, names))}" for field, names in sample.columns.items())
-    dropped = {name.removeprefix("dropped."): rows for name, rows in sample.tally.items() if name[:8] == "dropped."}
-    reasons = [f"{rows:,} {name}" for name, rows in sorted(dropped.items(), key=lambda item: -item[1])[:REASONS]]
+    dropped = sorted(values_under(sample.tally, "dropped.").items(), key=lambda item: -item[1])
+    reasons = [f"{rows:,} {name}" for name, rows in dropped[:REASONS]]
     notes = [f"columns: {columns}" * bool(columns), f"dropped of these: {', '.join(reasons)}" * bool(reasons)]
     more = [line for note in notes for line in _wrapped(note)]
     rows = group.rows.slice(0, ROWS).select(["url", "text"]).to_pylist()

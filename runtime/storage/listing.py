@@ -187,7 +187,12 @@ def name_of(path: str) -> str:
     >>> name_of("https://example.org/A.Parquet?signature=x.csv"), name_of("A?.CSV")
     ('https://example.org/a.parquet', 'a?.csv')
     """
-    return (path.partition("?")[0] if "://" in path else path).lower()
+    return without_query(path).lower()
+
+
+def without_query(path: str) -> str:
+    """Return a URL without its query; any other path is returned unchanged."""
+    return path.partition("?")[0] if "://" in path else path
 
 
 def system_of(path: str) -> tuple[AbstractFileSystem, str]:

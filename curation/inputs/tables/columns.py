@@ -19,7 +19,7 @@ from curation.column_names import RECOGNISED, USUAL, _one, recognised
 from curation.inputs.tables.lines import DIALECTS
 from runtime.errors import InputError, ParameterError, no_column, quoted, quoted_names, require_integer, typed
 from runtime.redaction import hidden
-from runtime.storage.listing import ListedFile
+from runtime.storage.listing import ListedFile, without_query
 from runtime.storage.paths import absolute
 
 CRAWL = "commoncrawl:"
@@ -128,7 +128,7 @@ def is_like(path: str, pattern: str) -> bool:
     >>> is_like("table:web.pairs", "table:web.*"), is_like("/out/tables/web.pairs/00000-1a.parquet", "table:web.*")
     (True, True)
     """
-    plain = path.partition("?")[0] if "://" in path else path
+    plain = without_query(path)
     if is_table(pattern) and not is_table(path):  # the file may be a copy of the table
         pattern = copies_like(pattern)
     return fnmatchcase(plain, pattern) or fnmatchcase(plain, f"*/{pattern}")

@@ -30,6 +30,7 @@ from runtime.storage.arrays import mapped_batch
 from runtime.storage.own_files import own_files, read_json
 from runtime.storage.parquet import MOST_PARTS, in_parts
 from runtime.storage.paths import as_path, reachable
+from runtime.tallies import values_under
 
 CLUSTER = (pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()))  # the columns that are joined to an image
 EXPECTED = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"
@@ -135,8 +136,7 @@ def table_in(path: str, name: str) -> str:
         facts = read_json(folder / "clusters.json")
     if facts is None:
         return path
-    listed, prefix = facts.get("checksums", {}), f"{name}/"
-    checksums = {file.removeprefix(prefix): checksum for file, checksum in listed.items() if file.startswith(prefix)}
+    checksums = values_under(facts.get("checksums", {}), f"{name}/")
     if name == "copies" and not checksums:
         raise InputError(f"{hidden(path)} has clusters, and no copies; find them by clip-cluster --same-meaning")
     own_files(folder / name, checksums, REMEDY)  # checks that no file is missing; each is compared when it is read

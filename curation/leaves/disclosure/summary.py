@@ -30,7 +30,7 @@ from runtime.packages import table_rows, versions
 from runtime.progress import advancing
 from runtime.storage.own_files import OwnFile, whole, write_json, write_text
 from runtime.storage.parquet import batches, require_rows
-from runtime.tallies import TaskResult
+from runtime.tallies import TaskResult, values_under
 from runtime.wording import counted, percent
 
 VERSION = 1  # of summary.json
@@ -201,8 +201,7 @@ class RunNumbers:
     @property
     def excluded(self) -> dict[str, int]:
         """The number of texts that exclusion lists kept out, by kind of list."""
-        dropped = self.facts["dropped"].items()
-        return {name.removeprefix(EXCLUDED): texts for name, texts in dropped if name.startswith(EXCLUDED) and texts}
+        return {kind: texts for kind, texts in values_under(self.facts["dropped"], EXCLUDED).items() if texts}
 
     def rules(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Return the gate's rules with these names, or else all besides OPT_OUTS and PERSONAL, with their counts."""

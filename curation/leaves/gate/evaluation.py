@@ -33,6 +33,7 @@ from runtime.arrow import Strings, string_array, uid_numbers
 from runtime.errors import InputError, quoted_names
 from runtime.redaction import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
+from runtime.storage.listing import without_query
 
 Saved = TypeVar("Saved", bound="SavedSets")
 
@@ -327,7 +328,7 @@ class _Table:
 
 def _named(paths: Sequence[str]) -> dict[str, str]:
     """Return the paths by the names of their sets, the last parts of the paths; InputError for equal names."""
-    named = {(path.partition("?")[0] if "://" in path else path).rstrip("/").rpartition("/")[2]: path for path in paths}
+    named = {without_query(path).rstrip("/").rpartition("/")[2]: path for path in paths}
     if len(named) < len(paths):
         shown = ", ".join(map(hidden, paths))
         raise InputError(f"of the evaluation sets {shown} two paths end alike; their ends name the sets")

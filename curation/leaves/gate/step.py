@@ -27,7 +27,7 @@ from runtime.draws import draws
 from runtime.engine import Engine
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, part_writer
-from runtime.tallies import Tallies, TaskResult
+from runtime.tallies import Tallies, TaskResult, values_under
 
 if TYPE_CHECKING:
     from curation.leaves.gate.policies import ChosenRule
@@ -284,4 +284,4 @@ def parts_in(checksums: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]
     """Divide a step's checksums into those of its files of images, and those of its files of REMOVED_PART."""
     prefix = f"{REMOVED_PART}/"
     images = {name: value for name, value in checksums.items() if not name.startswith(prefix)}
-    return images, {name.removeprefix(prefix): value for name, value in checksums.items() if name.startswith(prefix)}
+    return images, values_under(checksums, prefix)
