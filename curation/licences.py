@@ -56,9 +56,9 @@ def licences_of(links: Iterable[tuple[str, str]], metas: Iterable[tuple[str, str
 
     >>> cc = "//creativecommons.org/licenses/"
     >>> links = [("nofollow", f"{cc}by-nd-nc/1.0"), ("License noopener", "http:" + f"{cc}by-sa/3.0/de/deed.de")]
-    >>> [name_of(licences_of(links[:number], [])) for number in (0, 1, 2)]
+    >>> [licence_name(licences_of(links[:number], [])) for number in (0, 1, 2)]
     ['none', 'cc-by-nc-nd', 'cc-by-sa']
-    >>> name_of(licences_of(links, [("DC.rights", "All rights reserved"), ("dcterms:license", "CC0 1.0")]))
+    >>> licence_name(licences_of(links, [("DC.rights", "All rights reserved"), ("dcterms:license", "CC0 1.0")]))
     'several'
     """
     stated = linked = 0
@@ -80,7 +80,7 @@ def licences_of(links: Iterable[tuple[str, str]], metas: Iterable[tuple[str, str
 def bit_of(value: str) -> int:
     """Return the bit of a licence, given its address or name; 0 if that is empty.
 
-    >>> [name_of(bit_of(value)) for value in (" ", "/terms", "CC BY-NC 4.0", "http://creativecommons.org/licenses/GPL")]
+    >>> [licence_name(bit_of(value)) for value in (" ", "/terms", "CC BY-NC 4.0", "http://creativecommons.org/licenses/GPL")]
     ['none', 'other', 'cc-by-nc', 'other']
     """
     if not value.strip():

@@ -315,7 +315,8 @@ def merged_entries(
 
     An entry has at most `longest` characters.
 
-    >>> merge("en", [EntrySource("wordnet", ["dog", "l’été"]), EntrySource("titles", ["dog", "..."], [70, 80])]).sources
+    >>> titles = EntrySource("titles", ["dog", "..."], [70, 80])
+    >>> merged_entries("en", [EntrySource("wordnet", ["dog", "l’été"]), titles]).sources
     {'dog': ['wordnet', 'titles'], "l'été": ['wordnet']}
     """
     dropped = dict[str, list[str]]()

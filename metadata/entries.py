@@ -127,7 +127,7 @@ def sha256_of_all(languages: dict[str, str]) -> str:
 def metadata_name(day: str | None, digest: str) -> str:
     """Return the name of metadata, given the newest day in its sources' names (None: undated) and its entries' SHA-256.
 
-    >>> named("2024-12-30", "0f3a99c2" + 56 * "0"), named(None, "0f3a99c2" + 56 * "0")
+    >>> metadata_name("2024-12-30", "0f3a99c2" + 56 * "0"), metadata_name(None, "0f3a99c2" + 56 * "0")
     ('clip-metadata-2024-12-30-0f3a99c2', 'clip-metadata-undated-0f3a99c2')
     """
     return f"clip-metadata-{day or 'undated'}-{digest[:8]}"

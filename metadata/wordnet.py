@@ -319,7 +319,7 @@ def _languages(path: str, format: str) -> list[Language]:
 def refusal_of_lemma(lemma: str) -> str | None:
     """Return the reason why `lemma` is not a word (placeholder or lost_letter), or None if it may be one.
 
-    >>> refusal("GAP!"), refusal("sva?a"), refusal("wat is je baan?")
+    >>> refusal_of_lemma("GAP!"), refusal_of_lemma("sva?a"), refusal_of_lemma("wat is je baan?")
     ('placeholder', 'lost_letter', None)
     """
     if lemma in _PLACEHOLDERS:
@@ -347,8 +347,10 @@ def words_of_lemma(lemma: str, language: str) -> list[str]:
     (French), glosses in parentheses (Slovak), several words in one field (Thai), morpheme signs (Chinese), placeholders
     for English words without an equivalent (Italian, Hebrew), vowel points that nobody types (Hebrew, Arabic).
 
-    >>> words("morse_(animal)|fr:morse", "fr"), words("napeti,napenjati", "sl"), words("(Ath", "is")
-    (['morse'], ['napeti', 'napenjati'], [])
+    >>> words_of_lemma("morse_(animal)|fr:morse", "fr"), words_of_lemma("napeti,napenjati", "sl")
+    (['morse'], ['napeti', 'napenjati'])
+    >>> words_of_lemma("(Ath", "is")
+    []
     """
     if lemma.isalnum() and language not in _POINTS:
         return [lemma]

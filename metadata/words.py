@@ -174,7 +174,7 @@ def pair_entries(first: pa.Array, second: pa.Array, language: Language) -> pa.Ar
     script get a tsheg in the languages of TIBETAN.
 
     >>> from metadata.languages import LOCALE, language
-    >>> joined(pa.array(["New", "東京"]), pa.array(["York", "タワー"]), language("ja")).to_pylist()
+    >>> pair_entries(pa.array(["New", "東京"]), pa.array(["York", "タワー"]), language("ja")).to_pylist()
     ['New York', '東京タワー']
     """
     spaced = pc.binary_join_element_wise(first, second, " ")

@@ -290,7 +290,7 @@ def integer(text: str) -> int:
 def written_number(text: str) -> float:
     """Return the number that a person has written, perhaps in percent; ArgumentTypeError for any other text.
 
-    >>> number("0.5"), number("1%"), number("1e-3"), number("-5")
+    >>> written_number("0.5"), written_number("1%"), written_number("1e-3"), written_number("-5")
     (0.5, 0.01, 0.001, -5.0)
     """
     stated, percent, rest = text.strip().partition("%")

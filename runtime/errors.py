@@ -127,7 +127,7 @@ def few_files() -> str | None:
 def nearest_names(spelled: str, candidates: Iterable[str], most: int = 1) -> list[str]:
     """Return up to `most` names that a misspelt one may stand for, the nearest first; [] if none is near.
 
-    >>> nearest("Colum", ["row", "column"]), nearest("x", ["row", "column"])
+    >>> nearest_names("Colum", ["row", "column"]), nearest_names("x", ["row", "column"])
     (['column'], [])
     """
     names, name = {candidate.lower(): candidate for candidate in candidates}, spelled.lower()

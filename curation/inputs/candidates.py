@@ -50,7 +50,7 @@ def attribute_value(value: str) -> str:
 
     `html.unescape` is for text: it takes the `&copy` of `?a=1&copy=2` for a sign.
 
-    >>> unescape("?a=1&copy=2&lt=3 &copy; &eacute &#8364; &#x80; &#0;")
+    >>> attribute_value("?a=1&copy=2&lt=3 &copy; &eacute &#8364; &#x80; &#0;")
     '?a=1&copy=2&lt=3 © é € € �'
     """
     return _REFERENCE.sub(_character, value)

@@ -128,7 +128,7 @@ def format_of(path: str) -> Format | None:
 def expected_extensions() -> str:
     """Return the phrase of error messages that lists the extensions of all formats.
 
-    >>> expected()
+    >>> expected_extensions()
     'expected .wat.gz, .warc.gz, .parquet, .jsonl, .ndjson, .json, .csv or .tsv (the last five also with .gz or .zst)'
     """
     packed_last = sorted(formats().values(), key=lambda format: format.is_packed)

@@ -236,7 +236,7 @@ class AhoCorasick:
 def delimited(text: str) -> str:
     r"""Return the symbols of a text or an entry with a control character around each.
 
-    >>> joined("a dog")
+    >>> delimited("a dog")
     '\x1fa\x1fdog\x1f'
     """
     return _BETWEEN + "".join(symbol + _BETWEEN for symbol in symbols(text))

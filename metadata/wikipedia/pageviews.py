@@ -228,7 +228,7 @@ def _folded(names: Iterable[str]) -> frozenset[str]:
 def folded_namespace(name: str) -> str:
     """Return `name` with folded case and single spaces, as MediaWiki compares names of namespaces.
 
-    >>> folded("User_Talk")
+    >>> folded_namespace("User_Talk")
     'user talk'
     """
     return " ".join(name.replace("_", " ").split()).casefold()

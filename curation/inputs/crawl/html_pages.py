@@ -321,7 +321,7 @@ def _read(value: str, name: str) -> str | None:
 def largest_link(value: str) -> str | None:
     """Return the largest link of a srcset that may show a picture: by width, if one states its width, else by density.
 
-    >>> largest("a.jpg 320w, data:image/gif;base64,R0lG 2000w, w_640,h_480/b.jpg 640w, c.jpg 9x")
+    >>> largest_link("a.jpg 320w, data:image/gif;base64,R0lG 2000w, w_640,h_480/b.jpg 640w, c.jpg 9x")
     'w_640,h_480/b.jpg'
     """
     shown = ((size, link) for link, size in _candidates(value) if _may_show(link))

@@ -200,9 +200,10 @@ def places_of_link(link: str, host: str) -> int:
     A site is the last two labels of a host, or the last three if the second last has at most three letters and the last
     has two. A link to a picture shows the image itself, so it does not count as a link to another site.
 
-    >>> [place_of(link, "www.shop.co.uk") for link in ("/", "//a.org#x", "http://img.Shop.co.uk/b", "//a.co.uk/b.JPG")]
+    >>> links = "/", "//a.org#x", "http://img.Shop.co.uk/b", "//a.co.uk/b.JPG"
+    >>> [places_of_link(link, "www.shop.co.uk") for link in links]
     [2048, 6144, 0, 0]
-    >>> place_of("https://a.co.uk/?b", "www.shop.co.uk")
+    >>> places_of_link("https://a.co.uk/?b", "www.shop.co.uk")
     4096
     """
     target = _TARGET.match(_trim(link))

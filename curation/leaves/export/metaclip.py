@@ -315,7 +315,7 @@ def jsons_of(number: int) -> list[tuple[str, str]]:
 def tar_number(tar: Input) -> int:
     """Return the number that is a tar's name; InputError for any other name.
 
-    >>> number_of(Input("images/04321.tar", "tar", 0))
+    >>> tar_number(Input("images/04321.tar", "tar", 0))
     4321
     """
     stem = Path(tar_name(tar)).stem
@@ -347,7 +347,7 @@ def _write_keys(files: Sequence[OwnFile], made: Made) -> None:
 def metaclip_key(url: str) -> str:
     """Return the key of a URL in Meta CLIP's own tars.
 
-    >>> key_of("https://a.example.org/my dog.jpg")
+    >>> metaclip_key("https://a.example.org/my dog.jpg")
     'cb17bb8cfe21ab85bcacdb4a'
     """
     return sha224(url.replace(" ", "").replace("\t", "").encode()).hexdigest()[:KEY_DIGITS]

@@ -81,7 +81,7 @@ def ascii_text(content: bytes) -> tuple[str, list[str]]:
 
     So a path in any encoding is compared byte by byte, as RFC 9309 demands of UTF-8.
 
-    >>> decoded("Disallow: /é".encode())
+    >>> ascii_text("Disallow: /é".encode())
     ('Disallow: /%C3%A9', [])
     """
     faults = []
@@ -122,7 +122,8 @@ def rule_groups(text: str) -> Iterator[Group]:
 
     Lines of other fields, such as Sitemap and Crawl-delay, end no group (section 2.2.4).
 
-    >>> [*groups("User-agent: A\\nCrawl-delay: 1\\nUser-agent: b/2\\nDisallow: /x # why\\nUser-agent: *\\nAllow: /")][1]
+    >>> lines = "User-agent: A\\nCrawl-delay: 1\\nUser-agent: b/2\\nDisallow: /x # why\\nUser-agent: *\\nAllow: /"
+    >>> [*rule_groups(lines)][1]
     Group(agents=['a', 'b'], rules=[PathRule(field='disallow', value='/x')])
     """
     group, has_rules = Group([], []), True
@@ -203,7 +204,7 @@ def _names(text: str) -> list[str]:
 def spelled_path(text: str) -> str:
     """Return a path with one spelling per octet: not %-escaped if unreserved, %-escaped outside printable ASCII.
 
-    >>> spelled("/é%7eu%2f%e9%zz")
+    >>> spelled_path("/é%7eu%2f%e9%zz")
     '/%C3%A9~u%2F%E9%zz'
     """
     octets = text if text.isascii() else text.encode("utf-8", "replace").decode("latin-1")
@@ -218,7 +219,7 @@ def _spelled(match: re.Match) -> str:
 def comparable_path(spelled: str) -> str:
     """Return a path from `spelled_path` in the form for comparisons: reserved octets are %-escaped too, except /.
 
-    >>> compared("/a?b=$*")
+    >>> comparable_path("/a?b=$*")
     '/a%3Fb%3D%24%2A'
     """
     return _RESERVED.sub(lambda match: f"%{ord(match[0]):02X}", spelled)

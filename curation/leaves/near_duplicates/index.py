@@ -247,7 +247,7 @@ def hash_words(column: pa.Array, name: str, size: int) -> tuple[np.ndarray, np.n
 def is_low_detail(words: np.ndarray) -> np.ndarray:
     """Return a bool per pHash: True if few bits are set, as in pictures that vary in one direction only or not at all.
 
-    >>> is_plain(np.array([[0x8000000000000000], [0xFF], [0x1FF]], np.uint64)).tolist()
+    >>> is_low_detail(np.array([[0x8000000000000000], [0xFF], [0x1FF]], np.uint64)).tolist()
     [True, True, False]
     """
     return np.unpackbits(words.view(np.uint8), axis=1).sum(axis=1) <= PLAIN_BITS

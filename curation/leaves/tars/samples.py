@@ -328,7 +328,7 @@ def identity(files: dict[str, Member], data: bytes | mmap.mmap) -> Identity:
 def readable_key(key: str) -> str:
     r"""Return a key as valid Unicode: bytes that are not UTF-8 become escapes such as \xff.
 
-    >>> print(readable(b"a\xff".decode("utf-8", "surrogateescape")))
+    >>> print(readable_key(b"a\xff".decode("utf-8", "surrogateescape")))
     a\xff
     """
     return key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
