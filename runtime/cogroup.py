@@ -149,7 +149,7 @@ def _completed(rows: pa.RecordBatch | Block, schema: pa.Schema, side: int) -> pa
     columns |= zip(rows.schema.names, rows.columns, strict=True)
     missing = (field for field in schema if field.name not in columns)
     columns |= {field.name: pa.nulls(rows.num_rows, field.type) for field in missing}
-    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+    return pa.RecordBatch.from_pydict(columns, schema=schema)
 
 
 def place_columns(file: int, begin: int, end: int) -> list[pa.Array]:

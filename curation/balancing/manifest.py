@@ -87,7 +87,7 @@ def sample_batch(
     if JUDGEMENT in extra:
         judgement = hooks("clip_curation.extra_columns")[JUDGEMENT].load(callable, "a function of texts and images")
         columns[JUDGEMENT] = judgement(texts.take(pa.array(chosen[kept])), kept, all_columns)
-    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+    return pa.RecordBatch.from_pydict(columns, schema=schema)
 
 
 def needed_by(extra: Sequence[ExtraColumn]) -> list[str]:

@@ -117,7 +117,7 @@ def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
     }
     columns |= _keys(ids, rows["text"])
     columns["shown"] = pc.equal(rows["kind"], ALT).fill_null(False).cast(pa.int32())
-    keyed = pa.RecordBatch.from_arrays([columns[name] for name in KEYED.names], schema=KEYED)
+    keyed = pa.RecordBatch.from_pydict(columns, schema=KEYED)
     labels = [name for name in LABELS if name in rows.schema.names]
     return pa.RecordBatch.from_arrays([*keyed.columns, *map(rows.column, labels)], [*KEYED.names, *labels])
 
@@ -142,7 +142,7 @@ def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
         # The first text of an image has the number of the image.
         "shown": pc.if_else(pa.array(differs(image.to_numpy())), columns["shown"].fill_null(0), 0),
     }
-    return pa.RecordBatch.from_arrays([columns[name] for name in PAIRS.names], schema=PAIRS)
+    return pa.RecordBatch.from_pydict(columns, schema=PAIRS)
 
 
 def _keys(uids: pa.Array, texts: pa.Array) -> dict[str, pa.Array]:
@@ -234,7 +234,7 @@ def combine(rows: pa.RecordBatch, max_texts: int, result: TaskResult) -> pa.Reco
         columns[name] = of_image(rows[name], order, images, image_of_text[stays])
     sums = {"copies": copies, "shown": np.where(rank == 0, shown[image_of_text], 0)}
     columns |= {name: pa.array(values[stays], pa.int32()) for name, values in sums.items()}
-    return pa.RecordBatch.from_arrays([columns[name] for name in rows.schema.names], schema=rows.schema)
+    return pa.RecordBatch.from_pydict(columns, schema=rows.schema)
 
 
 def group_images(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.RecordBatch:
@@ -445,7 +445,7 @@ def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:
     texts = [pages if field.name == "page_url" else rows[field.name] for field in CANDIDATE]
     candidates = pa.StructArray.from_arrays(texts, fields=list(CANDIDATE))
     columns["candidates"] = pa.ListArray.from_arrays(pa.array(np.append(starts, len(image)), pa.int32()), candidates)
-    return pa.RecordBatch.from_arrays([columns[name] for name in MATCHED.names], schema=MATCHED)
+    return pa.RecordBatch.from_pydict(columns, schema=MATCHED)
 
 
 def _pages(pages: pa.Array, starts: np.ndarray) -> tuple[pa.Array, pa.Array]:

@@ -101,7 +101,7 @@ def caption_rows(table: ImageTable, file: File, source: str | None = None) -> It
         scores = columns.get(SCORE, pa.nulls(batch.num_rows)).cast(pa.float64(), safe=False)  # integers are rounded
         columns[SCORE] = pc.if_else(pc.greater(scores, NO_SCORE), scores, None)
         columns.setdefault(SOURCE, pa.nulls(batch.num_rows, pa.string()))
-        rows = pa.RecordBatch.from_arrays([columns[name] for name in ROWS.names], schema=ROWS)
+        rows = pa.RecordBatch.from_pydict(columns, schema=ROWS)
         rows = rows.filter(pc.greater(pc.binary_length(rows[CAPTION]), 0))
         yield rows if source is None else rows.filter(pc.equal(rows[SOURCE], source))
 
