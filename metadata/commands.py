@@ -12,7 +12,7 @@ from metadata.download.fetch import FetchResult, Manners, fetch, files_to_fetch
 from metadata.download.sources import SOURCES, WORDNETS, Snapshot, plan
 from metadata.entries import ENTRIES, FACTS, read_lists
 from metadata.frequency_lists import WORDFREQ
-from metadata.languages import language
+from metadata.languages import named
 from metadata.pipeline import DOWNLOADS
 from metadata.rules import RULES
 from metadata.sources import Sources, read_recipe, recipe, require_entries, require_sources
@@ -25,7 +25,7 @@ from runtime.progress import ConsoleProgress
 from runtime.redaction import redacted
 from runtime.storage.locks import require_apart
 from runtime.storage.own_files import content_of
-from runtime.terminal import readable, say
+from runtime.terminal import aligned, readable, say
 
 NAME = "clip-metadata"
 log = logging.getLogger("metadata")
@@ -175,14 +175,11 @@ def source_table(facts: dict) -> str:
     counts: dict[str, dict[str, int]] = facts["sources"]
     names = [name for name in COLUMNS if any(name in by_source for by_source in counts.values())]
     total = {code: sum(by_source.values()) for code, by_source in counts.items()}
-    rows = [["language", "entries", *names]]
+    rows = [("language", "entries", *names)]
     for code in sorted(total, key=lambda code: (-total[code], code)):
         numbers = [counts[code].get(name, 0) for name in names]
-        rows.append([f"{language(code).name} ({code})", *(f"{count:,}" for count in (total[code], *numbers))])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows]
-    missing = [f"no source has entries of {language(code).name} ({code})" for code in facts["missing"]]
-    return "\n".join(["  ".join(line) for line in lines] + missing)
+        rows.append((named(code), *(f"{count:,}" for count in (total[code], *numbers))))
+    return "\n".join([*aligned(rows), *(f"no source has entries of {named(code)}" for code in facts["missing"])])
 
 
 def metadata_card(facts: dict) -> str:

@@ -87,6 +87,15 @@ def language(code: str) -> Language:
     return _BY_CODE[code]
 
 
+def named(code: str) -> str:
+    """Return the name and the code of a language.
+
+    >>> named("de")
+    'German (de)'
+    """
+    return f"{language(code).name} ({code})"
+
+
 def of_label(label: str) -> Language:
     """Return the language of a label of a language-ID model; `other` if the table does not have the label.
 

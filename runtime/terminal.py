@@ -10,7 +10,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from textwrap import TextWrapper
@@ -91,6 +91,19 @@ def plain(text: str) -> str:
 def in_one_line(text: str) -> str:
     """Return a text in which characters that act on a terminal are escaped, including line feeds."""
     return plain(text).replace("\n", "\\u000a")
+
+
+def aligned(rows: Sequence[tuple[str, ...]], left: Sequence[int] = (0,)) -> list[str]:
+    """Return each row as a line with aligned columns: to the left if the column index is in `left`, else right."""
+    rows = [tuple(map(in_one_line, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def readable(size: int | None) -> str:

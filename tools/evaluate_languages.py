@@ -27,17 +27,16 @@ from curation.inputs.candidates import coded, unknown_labels
 from curation.inputs.tables.lines import SAMPLE, dialect_of
 from curation.language.engines import Identifier
 from curation.language.judging import WITNESSES, LanguageRules, Stated, Surroundings, judge, weighed
-from curation.report.language_table import aligned, named
 from curation.report.page import environment
 from curation.report.warnings import unknown_languages
-from metadata.languages import OTHER, of_stated
+from metadata.languages import OTHER, named, of_stated
 from runtime.arguments import Parser, made
 from runtime.arrow import one_array, string_array
 from runtime.console import command
 from runtime.errors import InputError, no_column
 from runtime.storage.own_files import whole
 from runtime.storage.paths import as_path, make_folder
-from runtime.terminal import in_one_line, say
+from runtime.terminal import aligned, in_one_line, say
 from runtime.wording import number, percent
 
 NAME = "evaluate_languages"

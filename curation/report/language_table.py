@@ -1,16 +1,13 @@
 """Columns of the language tables on the report page and the console, each read from a language's row in run.json.
 
-Functions format numbers for people: counts with separators, shares in percent, large numbers abbreviated; and tables
-of text.
+Functions format numbers for people: counts with separators, shares in percent, large numbers abbreviated.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from metadata.languages import language
 from runtime.packages import table_rows
-from runtime.terminal import in_one_line
 from runtime.wording import decimal, number, percent, quotient
 
 
@@ -60,25 +57,3 @@ def largest(rows: Iterable[tuple[str, dict[str, Any]]], name: str, most: int) ->
     """Return the pairs (code, row) with the largest row[name] above 0, largest first, at most `most` of them."""
     positive = [(code, row) for code, row in rows if row[name]]
     return sorted(positive, key=lambda item: -item[1][name])[:most]
-
-
-def named(code: str) -> str:
-    """Return the name and the code of a language.
-
-    >>> named("de")
-    'German (de)'
-    """
-    return f"{language(code).name} ({code})"
-
-
-def aligned(rows: Sequence[tuple[str, ...]], left: Sequence[int] = (0,)) -> list[str]:
-    """Return each row as a line with aligned columns: to the left if the column index is in `left`, else right."""
-    rows = [tuple(map(in_one_line, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if column in left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

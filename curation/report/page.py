@@ -25,13 +25,12 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from curation.report import charts
 from curation.report import language_table as languages
 from curation.report.facts import Run
-from curation.report.language_table import aligned, named
 from curation.report.warnings import Quoted, warnings
-from metadata.languages import language
+from metadata.languages import language, named
 from runtime.redaction import redacted
 from runtime.storage.own_files import write_text
 from runtime.storage.paths import as_path, is_url
-from runtime.terminal import in_one_line
+from runtime.terminal import aligned, in_one_line
 from runtime.wording import counted, decimal, number, percent
 
 SHOWN_ROWS = 24

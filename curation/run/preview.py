@@ -25,7 +25,6 @@ from curation.inputs.files import InputSample, formats, samples
 from curation.inputs.limits import cut
 from curation.language.judging import LanguageRules
 from curation.matching import Matching, built_finders
-from curation.report.language_table import aligned, named
 from curation.report.warnings import without_texts
 from curation.run import warm
 from curation.run.output_folder import require_claimable
@@ -34,11 +33,12 @@ from curation.run.request import Options, Request
 from curation.run.space import CURATED, MATCHED, PAIR, free_bytes, lacking_space, row_bytes
 from curation.schemas import CANDIDATES
 from metadata.entries import Entries
+from metadata.languages import named
 from runtime.arrow import one_batch
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.tallies import Tallies, values_under
-from runtime.terminal import in_one_line, readable
+from runtime.terminal import aligned, in_one_line, readable
 from runtime.warming import compile_kernels, usable_cores
 from runtime.wording import counted, percent, short
 

@@ -26,7 +26,6 @@ from curation.leaves.clustering.training import ClusterConfig, TrainedClusters
 from curation.outputs.checkpoints import Ledger
 from curation.outputs.derived import Filling
 from curation.report.charts import Bar
-from curation.report.language_table import aligned
 from curation.report.page import environment
 from curation.run.finished_run import curated_files
 from curation.run.results import Results
@@ -56,7 +55,7 @@ from runtime.storage.own_files import (
 from runtime.storage.parquet import read_table, row_count, write_tables
 from runtime.storage.paths import names, remove, scratch
 from runtime.tallies import Tallies, TaskResult
-from runtime.terminal import say
+from runtime.terminal import aligned, say
 from runtime.wording import counted, number, percent
 
 VERSION = 1

@@ -19,10 +19,9 @@ from curation.config import CurationConfig
 from curation.leaves.domains import TEXTS, DomainCounts, doubts, origins, period
 from curation.report.charts import DROPPED, funnel
 from curation.report.facts import of_licenses
-from curation.report.language_table import named
 from curation.report.page import code, environment, templates
 from curation.report.warnings import starter
-from metadata.languages import language
+from metadata.languages import language, named
 from runtime.errors import flag
 from runtime.packages import table_rows, versions
 from runtime.wording import counted, number

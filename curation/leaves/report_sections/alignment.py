@@ -23,13 +23,12 @@ from curation.outputs.checkpoints import digest_of
 from curation.outputs.derived import Derivation, deriving
 from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Label, LogAxis, points
 from curation.report.facts import Observed, Section
-from curation.report.language_table import aligned, named
 from curation.report.page import environment
 from curation.run.finished_run import curated_files, matched_files
 from curation.run.request import Observation, Observer, Options
 from curation.run.results import Results
 from metadata.entries import FilesOfLanguages, files_of_languages
-from metadata.languages import language
+from metadata.languages import language, named
 from metadata.rules import Rules
 from runtime.arguments import Parser, add_fields, add_flags, helps
 from runtime.arrow import parts
@@ -41,7 +40,7 @@ from runtime.progress import ConsoleProgress, Progress
 from runtime.storage.own_files import OwnFile, write_json, write_text
 from runtime.storage.parquet import batches
 from runtime.tallies import TaskResult
-from runtime.terminal import say
+from runtime.terminal import aligned, say
 from runtime.wording import decimal, number, percent
 
 BETWEEN_NAMES = "|"  # separates the names of one class in a line of text; commas would not do, as names have some

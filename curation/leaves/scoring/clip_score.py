@@ -42,11 +42,10 @@ from curation.leaves.tars.samples import (
 )
 from curation.outputs.checkpoints import Input, Ledger, Stamps
 from curation.outputs.derived import Filled, Filling, statuses, write_part
-from curation.report.language_table import aligned
 from curation.run.finished_run import MATCHED_PART
 from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
-from metadata.languages import language
+from metadata.languages import named
 from runtime.arguments import Parser, absolute_path, add_fields, add_flags, helps, made
 from runtime.arrow import one_batch
 from runtime.cogroup import RowStream, filled
@@ -59,7 +58,7 @@ from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, read_table, write_rows
 from runtime.storage.paths import make_folder
 from runtime.tallies import TaskResult
-from runtime.terminal import say
+from runtime.terminal import aligned, say
 from runtime.wording import counted, number
 
 if TYPE_CHECKING:
@@ -337,9 +336,9 @@ def score_lines(scores: Filled) -> str:
     reasons = ", ".join(f"{number(count)} {status}" for status, count in facts["statuses"].items() if status != OK)
     lines = [f"{counted(facts['scores']['images'], 'image')} scored; without a score: {reasons or 'none'}"]
     if facts["scores"]["images"]:
-        named = [(f"{language(code).name} ({code})", row) for code, row in facts["languages"].items()][:LANGUAGES]
+        languages = [(named(code), row) for code, row in [*facts["languages"].items()][:LANGUAGES]]
         heading = ("clip_score", "images", "mean", *(f"{share:.0%} below" for share in SHARES))
-        lines += aligned([heading, *(_line(*row) for row in [("all", facts["scores"]), *named])])
+        lines += aligned([heading, *(_line(*row) for row in [("all", facts["scores"]), *languages])])
     lines += told(facts["damaged"], facts["tars"])
     return "\n".join([*lines, f"scores: {scores.path}"])
 
