@@ -6,7 +6,7 @@ the manifest, and so its file and its section of that file. Each section is a bu
 rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -111,7 +111,7 @@ def texts_by_language(batch: pa.RecordBatch, rates: ArrayLike) -> pa.Table:
         "matches": np.diff(text_offsets),
         "expected": _probability(ids, text_offsets, rates) / _choices(image_offsets),
     }
-    return _sums(columns)
+    return sums_by_language(columns)
 
 
 def expected_sizes(
@@ -136,7 +136,7 @@ def expected_sizes(
 
 def kept_by_language(batch: pa.RecordBatch) -> pa.Table:
     """Return a table of `language` and `kept`, the number of rows, for a batch with the schema CURATED."""
-    return _sums({"language": batch.column("language"), "kept": np.ones(batch.num_rows, np.int64)})
+    return sums_by_language({"language": batch.column("language"), "kept": np.ones(batch.num_rows, np.int64)})
 
 
 def _texts(batch: pa.RecordBatch, size: int) -> tuple[pa.StructArray, np.ndarray, np.ndarray, np.ndarray]:
@@ -162,7 +162,7 @@ def _choices(image_offsets: np.ndarray) -> np.ndarray:
     return np.repeat(texts, texts)
 
 
-def _sums(columns: dict[str, pa.Array | np.ndarray]) -> pa.Table:
+def sums_by_language(columns: Mapping[str, pa.Array | pa.ChunkedArray | np.ndarray]) -> pa.Table:
     """Return a table with the sum of each column for each language, sorted by language."""
     names = [name for name in columns if name != "language"]
     table = pa.table(columns).group_by("language", use_threads=False).aggregate([(name, "sum") for name in names])

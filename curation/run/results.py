@@ -201,6 +201,8 @@ def overlap(one: Results, other: Results, share: float = 1.0) -> pa.Table:
 
     With a `share` below 1, a sample of that share is compared. The columns are language, only_one, both and only_other.
     """
+    from curation.balancing.manifest import sums_by_language
+
     left = one.kept(share).select(["uid", "language"]).rename_columns(["uid", "left"])
     right = other.kept(share).select(["uid", "language"]).rename_columns(["uid", "right"])
     joined = left.join(right, "uid", join_type="full outer")
@@ -211,6 +213,4 @@ def overlap(one: Results, other: Results, share: float = 1.0) -> pa.Table:
         "both": pc.and_(in_one, in_other),
         "only_other": pc.and_not(in_other, in_one),
     }
-    names = ["only_one", "both", "only_other"]
-    sums = pa.table(columns).group_by("language").aggregate([(name, "sum") for name in names])
-    return sums.select(["language", *(f"{name}_sum" for name in names)]).rename_columns(["language", *names])
+    return sums_by_language(columns)
