@@ -1,8 +1,8 @@
 """Policy rules over texts that hold personal data: e-mail addresses, phone numbers, card numbers and IBANs.
 
 Before the search, texts are put into ASCII's lower case, and digits, hyphens, spaces and full-width signs are read as
-ASCII's (`plain`). Then patterns of RE2 are searched. What a group of CARD, IBAN or EMAIL captures is checked further:
-the check digits or the host. A rule returns which texts hold such data; no value is returned, kept or logged.
+ASCII's (`plain_forms`). Then patterns of RE2 are searched. What a group of CARD, IBAN or EMAIL captures is checked
+further: the check digits or the host. A rule returns which texts hold such data; no value is returned, kept or logged.
 
 Precision comes before recall: most numbers in texts are ids, dates and names of files, and one id in ten has Luhn's
 digit. So a number needs the form in which people write it, or a word before it, and nothing around it that makes it a
@@ -105,10 +105,10 @@ def is_luhn(number: str) -> bool:
     return (sum(digits[::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])) % 10 == 0
 
 
-def plain(texts: list[str]) -> list[str]:
+def plain_forms(texts: list[str]) -> list[str]:
     """Return texts with digits, hyphens, spaces and full-width signs as ASCII's, and without invisible signs.
 
-    >>> plain(["☎\\u202a＋49\\xa030–٥٥٥\\u202c"])
+    >>> plain_forms(["☎\\u202a＋49\\xa030–٥٥٥\\u202c"])
     ['☎+49 30-555']
     """
     codes = np.frombuffer(_BETWEEN.join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
@@ -164,7 +164,7 @@ _DIGITS = [kind.digits for kind in KINDS.values() if kind.digits]
 class _Read:
     """What is known of texts before a search: the number of digits of each, and whether it may have an @, or any kind.
 
-    texts: those that may hold a kind, as `plain` writes them, in lower case.
+    texts: those that may hold a kind, as `plain_forms` writes them, in lower case.
     """
 
     digits: np.ndarray
@@ -184,7 +184,7 @@ class _Read:
         some = marked.texts.filter(pa.array(may_hold))
         foreign = pc.invert(pc.string_is_ascii(some))
         if pc.any(foreign).as_py():
-            read = pa.array(plain(some.filter(foreign).to_pylist()), some.type)
+            read = pa.array(plain_forms(some.filter(foreign).to_pylist()), some.type)
             some = pc.replace_with_mask(some, foreign, read)
         return cls(digits, may_have_at, may_hold, pc.ascii_lower(some))
 
@@ -206,7 +206,7 @@ class _Read:
 
 @lru_cache(maxsize=1)
 def _ascii() -> np.ndarray:
-    """Return the code point that `plain` writes for each code point, uint32; _GONE for one that it leaves out."""
+    """Return the code point that `plain_forms` writes for each code point, uint32; _GONE for one that it leaves out."""
     read = np.arange(sys.maxunicode + 1, dtype="<u4")
     for code in range(128, len(read)):
         kind = unicodedata.category(chr(code))
