@@ -148,7 +148,7 @@ def test_threads_that_share_a_model_take_turns_with_its_table(monkeypatch, small
         inside.pop()
         return 0
 
-    monkeypatch.setattr(engines.any_model, "predict", watched)
+    monkeypatch.setattr(engines.any_model, "predict_labels", watched)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(small[0].predict, [pa.array(["dog"])] * 8))
     assert most == [1] * 8
