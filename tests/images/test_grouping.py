@@ -132,7 +132,7 @@ def test_images_are_those_of_the_definition_however_candidates_are_packed_and_de
 def test_buckets_of_too_many_bytes_are_dealt_out_and_give_the_same_images(tmp_path, monkeypatch, images, most):
     blocks, _ = packed(random_candidates(Random(images), 600, images=images))
     expected, tallies = written(tmp_path, blocks, number=2)
-    largest = watched(monkeypatch, "images_with_matches")
+    largest = watched(monkeypatch, "group_images")
     monkeypatch.setattr(packing, "BUCKET_BYTES", most)
     monkeypatch.setattr(packing, "FEWEST_BYTES", min(most, packing.FEWEST_BYTES))
     found, again = written(tmp_path, blocks, number=2)

@@ -83,7 +83,7 @@ def _without_frames() -> Iterator[None]:
             ("Encoder", _Encoder),
             ("SPAN", 12),
             ("find_encoder", Path),
-            ("described", lambda *_: {"name": "none", "digest": "0", "versions": {}}),
+            ("encoder_facts", lambda *_: {"name": "none", "digest": "0", "versions": {}}),
         ):
             stack.enter_context(patch.object(embeddings, name, stand_in))
         yield
