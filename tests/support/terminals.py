@@ -30,6 +30,9 @@ def on_terminal(command: list, environment: dict, interrupt_at: str | None = Non
     if process == 0:
         os.execvpe(str(command[0]), [str(part) for part in command], environment)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    modes = termios.tcgetattr(terminal)
+    modes[3] |= termios.NOFLSH  # at Ctrl-C Linux drops what is unread, at times with the answer to Ctrl-C itself
+    termios.tcsetattr(terminal, termios.TCSANOW, modes)
     written, until, pressed = b"", time.monotonic() + timeout, False
     while time.monotonic() < until:
         if select.select([terminal], [], [], 0.2)[0]:
