@@ -40,7 +40,7 @@ NUMBERS = tuple(str(number) for number in range(100))  # entries of every langua
 
 log = logging.getLogger("metadata")
 
-VERSION = 1  # of the parts' format; parts of another version are counted again
+VERSION = 2  # of the parts' format; parts of another version are counted again
 ROUND_BYTES = 1 << 30  # of dumps, after which a round of languages that are counted together ends
 LISTED = 100  # the most dropped entries per language and reason that metadata.json lists; all are counted
 NGRAMS = "ngrams"  # the folder of the parts of n-grams, one part per language
@@ -207,7 +207,9 @@ class Build:
             "missing": sorted(set(sources.chosen_codes or []) - set(owned)),
             "dropped": dropped,
             **{name: dict(sorted(tally.items())) for name, tally in read.items()},
-            "wikipedia": {code: articles.summed(self._tally(_ngrams(code))) for code in sources.counted},
+            "wikipedia": {
+                code: articles.summed(self._tally(_ngrams(code)), self._dumps_read(code)) for code in sources.counted
+            },
             "without_articles": self._without_articles(),
             "pageviews": self._tally(_TITLES) if sources.pageviews else {},
             "excerpts": self._excerpts() if sources.pageviews else [],
@@ -220,11 +222,15 @@ class Build:
 
     def _without_articles(self) -> list[str]:
         """Return the paths of the Wikipedia files in which no article was found; log them as a warning."""
-        tallies = [self._tally(_ngrams(code)) for code in self.sources.counted]
-        paths = [path for tally in tallies for path in articles.without_articles(tally)]
+        dumps = (self._dumps_read(code) for code in self.sources.counted)
+        paths = [path for read in dumps for path in articles.without_articles(read)]
         if paths:
             log.warning("no article was found in %s", ", ".join(paths))
         return paths
+
+    def _dumps_read(self, code: str) -> list[articles.Dump]:
+        """Return the facts of the Wikipedia files of a language, noted when they were read."""
+        return self._stamp(_ngrams(code)).get("facts", {}).get(articles.DUMPS, [])
 
     def _tally(self, part: str) -> dict[str, int]:
         """Return a part's tallies that belong to no single language: what was read, and what was dropped by reason."""

@@ -110,8 +110,8 @@ class Counting:
 
     def _finish(self, part: BuildPart, result: TaskResult) -> None:
         checksums = dict(sorted(result.files.items()))
-        stamp = {"made_from": part.made_from, "tallies": result.rows(), "checksums": checksums}
-        self.build.parts.finish(part.name, stamp)
+        counted = {"tallies": result.rows(), "checksums": checksums, "facts": result.facts}
+        self.build.parts.finish(part.name, {"made_from": part.made_from} | counted)
         log.debug("%s: counted", part.title)
 
     @cached_property

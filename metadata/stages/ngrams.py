@@ -5,7 +5,6 @@ each word is grouped with all pairs that end with the word, which gives the PMI.
 stored in files of packed blocks.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,13 +99,14 @@ class NgramPlan:
 
     def read_dump(self, _: int, dump: _Dump, result: TaskResult) -> Rows:
         """Yield the words and pairs of a dump with their counts as rows of NGRAMS; write the titles of its articles."""
-        tally: Counter = Counter()
+        read = TaskResult()
         path = self.folder / dump.language / f"titles-{dump.position:05}.parquet"
         with part_writer(path, TITLES, _TITLE_ROWS) as titles:
-            texts = _texts(articles.articles(dump.file, tally), titles)
+            texts = _texts(articles.articles(dump.file, read), titles)
             for counts in count_batches(texts, language(dump.language)):
                 yield _ngrams(dump.language, counts)
-        result.count(tally, dump.language)
+        result.count(read.beginning(""), dump.language)
+        result.note(dump.language, *read.noted(articles.DUMPS))
         result.files[f"{dump.language}/{path.name}"] = titles.checksum
 
     def write_counts(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
@@ -208,11 +208,12 @@ class PairScores:
 
 
 def _result_of(code: str, read: TaskResult, written: TaskResult) -> TaskResult:
-    """Return one language's counts, those in `read` now without the language's code, and its files, by name."""
+    """Return one language's counts, those in `read` now without the language's code, its files by name, and facts."""
     counts = [row | {"language": None} for row in read.rows() if row["language"] == code]
     files = (path.rpartition("/") + (checksum,) for path, checksum in (read.files | written.files).items())
     checksums = {name: checksum for folder, _, name, checksum in files if folder == code}
-    return TaskResult([*counts, *(row for row in written.rows() if row["language"] == code)], checksums)
+    counts += [row for row in written.rows() if row["language"] == code]
+    return TaskResult(counts, checksums, {articles.DUMPS: read.noted(code)})
 
 
 def count_dumps(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> TaskResult:

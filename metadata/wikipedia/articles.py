@@ -1,13 +1,14 @@
 """Read the articles in Wikipedia files, and convert their wikitext to plain text.
 
-Skipped pages are counted by reason. Several tasks may read parts of one dump, so facts that must count once per file
-are tallied under `file TAB fact TAB path`. `files` decides to which Wikipedia a file belongs.
+Skipped pages are counted by reason. Several tasks may read spans of one dump, so what counts once per file is noted as
+facts. `dump_files` decides to which Wikipedia a file belongs.
 """
 
 import html
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import fsspec
 import pyarrow as pa
@@ -19,6 +20,7 @@ from metadata.wikipedia.pageviews import Namespaces
 from runtime.arrow import gather
 from runtime.redaction import with_secrets
 from runtime.storage.parquet import BoundedParquet
+from runtime.tallies import TaskResult
 
 # The names of the namespaces of files and categories that work in every Wikipedia, beside the local names.
 FILES_AND_CATEGORIES = ("File", "Image", "Media", "Category")
@@ -75,65 +77,57 @@ BATCH_ROWS = 1_000
 BATCH_CHARACTERS = 4 << 20
 PAGE_CHARACTERS = 2 << 20  # MediaWiki's limit is 2 MiB a page, so a longer text is not an article
 
-_OF_FILE = "file\t"
+DUMPS = "dumps"  # the facts' name in results
+Dump = Mapping[str, Any]  # of a file, or of a span of it: path, number of pages and of articles, names of faults
 _ARTICLE = "0"  # the namespace
 _HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files, categories: links into them show nothing
 # #REDIRECT [[…]], in any language: dumps before 2010 mark redirects only in the text
 _REDIRECT = re.compile(r"\s*#[^\s\[\]#*:]+\s*:?\s*\[\[")
 
 
-def articles(file: WikipediaFile, tally: Counter) -> Iterator[pa.RecordBatch]:
-    """Yield the articles of `file` in batches with the schema ARTICLES; count skipped pages in `tally` by reason.
+def articles(file: WikipediaFile, result: TaskResult) -> Iterator[pa.RecordBatch]:
+    """Yield the articles of `file`, or of a span of it, in batches with the schema ARTICLES.
 
-    A file or span that is cut or damaged yields the articles before the damage. Facts of the file are counted with its
-    path, for `summed`.
+    Count pages by the reason to skip them, and note a fact of the file under DUMPS. A file or span that is cut or
+    damaged yields the articles before the damage.
     """
-    _count(tally, file.path, "read")  # once for a file, or for each span of a file
-    _count(tally, file.path, "conflicts.language", file.conflict)
-    before = {what: tally[what] for what in ("pages", "articles")}
-    for rows in gather(_articles(file, tally), lambda row: len(row[1]), BATCH_CHARACTERS, BATCH_ROWS):
+    tally: Counter = Counter()
+    faults = ["conflicts.language"] if file.conflict else []
+    for rows in gather(_articles(file, tally, faults), lambda row: len(row[1]), BATCH_CHARACTERS, BATCH_ROWS):
         titles, texts = zip(*rows, strict=True)
         yield pa.RecordBatch.from_arrays(
             [pa.array([file.wikipedia] * len(rows)), pa.array(titles), pa.array(texts)], schema=ARTICLES
         )
-    for what, number in before.items():
-        _count(tally, file.path, what, tally[what] - number)
+    result.count(tally)
+    result.note(DUMPS, {"path": file.path, "pages": tally["pages"], "articles": tally["articles"], "faults": faults})
 
 
-def summed(tally: Mapping[str, int]) -> dict[str, int]:
-    """Return a tally of `articles` without paths; a fault or conflict of a file counts once, and `files` counts files.
+def summed(tally: Mapping[str, int], dumps: Iterable[Dump]) -> dict[str, int]:
+    """Return counts and facts of `articles` as counts; a fault of several spans of a file counts once.
 
-    >>> summed({"pages": 0, "file\\tread\\ta.xml": 2, "file\\tdropped.corrupt\\ta.xml": 2})
+    >>> spans = [{"path": "a.xml", "pages": 0, "articles": 0, "faults": ["dropped.corrupt"]}] * 2
+    >>> summed({"pages": 0}, spans)
     {'pages': 0, 'files': 1, 'dropped.corrupt': 1, 'dropped.no_pages': 1}
     """
-    sums: Counter = Counter({name: number for name, number in tally.items() if not name.startswith(_OF_FILE)})
-    of_files = _by_file(tally)
-    for facts in of_files.values():
+    sums = Counter(tally)
+    for spans in _by_path(dumps).values():
         sums["files"] += 1
-        sums.update({what: 1 for what in facts if "." in what})
-        if not facts["pages"]:
+        sums.update({fault for span in spans for fault in span["faults"]})
+        if not any(span["pages"] for span in spans):
             sums["dropped.no_pages"] += 1
     return dict(sums)
 
 
-def without_articles(tally: Mapping[str, int]) -> list[str]:
-    """Return the sorted paths of the files in which no article was found, given a tally of `articles`."""
-    return sorted(path for path, facts in _by_file(tally).items() if not facts["articles"])
+def without_articles(dumps: Iterable[Dump]) -> list[str]:
+    """Return the sorted paths of the files in which no article was found."""
+    return sorted(path for path, spans in _by_path(dumps).items() if not any(span["articles"] for span in spans))
 
 
-def _by_file(tally: Mapping[str, int]) -> dict[str, Counter]:
-    files: dict[str, Counter] = {}
-    for name, number in tally.items():
-        if name.startswith(_OF_FILE):
-            _, what, path = name.split("\t", 2)
-            files.setdefault(path, Counter())[what] += number
-    return files
-
-
-def _count(tally: Counter, path: str, what: str, number: int = 1) -> None:
-    """Add `number` to the count of the fact `what` of the file at `path`."""
-    if number:
-        tally[f"{_OF_FILE}{what}\t{path}"] += number
+def _by_path(dumps: Iterable[Dump]) -> dict[str, list[Dump]]:
+    by_path: dict[str, list[Dump]] = {}
+    for dump in dumps:
+        by_path.setdefault(dump["path"], []).append(dump)
+    return by_path
 
 
 def namespaces(file: WikipediaFile) -> list[str]:
@@ -141,7 +135,7 @@ def namespaces(file: WikipediaFile) -> list[str]:
     return [name for number, name in file.namespaces if number != 0]
 
 
-def _articles(file: WikipediaFile, tally: Counter) -> Iterator[tuple[str, str]]:
+def _articles(file: WikipediaFile, tally: Counter, faults: list[str]) -> Iterator[tuple[str, str]]:
     names = Namespaces({file.wikipedia: namespaces(file)})
     hidden = (*FILES_AND_CATEGORIES, *(name for number, name in file.namespaces if number in _HIDDEN_NAMESPACES))
     try:
@@ -156,7 +150,7 @@ def _articles(file: WikipediaFile, tally: Counter) -> Iterator[tuple[str, str]]:
             else:
                 drop(tally, reason or "empty")
     except CutError as cut:
-        _count(tally, file.path, f"dropped.{cut.reason}")
+        faults.append(f"dropped.{cut.reason}")
 
 
 def _reason(page: DumpPage, file: WikipediaFile, names: Namespaces) -> str | None:

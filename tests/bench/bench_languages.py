@@ -44,6 +44,7 @@ from metadata.languages import of_label, of_wikipedia
 from metadata.wikipedia import articles
 from metadata.wikipedia import dump_files as files
 from runtime.arrow import gather_rows
+from runtime.tallies import TaskResult
 from tools.evaluate_languages import evaluate_witnesses
 
 DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
@@ -74,7 +75,7 @@ def _captions() -> Iterator[tuple[str, str, str]]:
 def _sentences() -> Iterator[tuple[str, str, str]]:
     for folder in sorted((DATA / "wikipedia" / "mini").iterdir()):
         for file in files.find([str(folder)], language=folder.name):
-            for batch in articles.articles(file, Counter()):
+            for batch in articles.articles(file, TaskResult()):
                 for text in batch["text"].to_pylist():
                     for sentence in map(str.strip, re.split(r"(?<=[.!?。।؟])\s+|\n", text)):
                         if (8 if not sentence.isascii() else 20) <= len(sentence) <= 300:

@@ -15,6 +15,7 @@ from metadata.wikipedia import articles
 from metadata.wikipedia.dump_files import WikipediaFile
 from metadata.wikipedia.dumps import Span
 from runtime.storage.own_files import Parts, checksum_of
+from runtime.tallies import TaskResult
 from tests.support import dumps as pages
 
 
@@ -61,15 +62,14 @@ def test_a_dump_in_spans_is_one_file_of_a_part(tmp_path):
 
 
 def test_files_without_an_article_are_named(tmp_path, caplog):
-    tally: Counter = Counter()
+    result = TaskResult()
     for name in ("a", "b", "c"):
         path = tmp_path / f"dewiki-{name}.xml"
         path.write_text(pages.dump(*[pages.page(ns="1" if name == "b" else "0")] * (name != "c")))
-        list(articles.articles(dump_of(path), tally))
+        list(articles.articles(dump_of(path), result))
     build = planned(tmp_path, dump_of(tmp_path / "dewiki-a.xml"))
     build.parts.begin("ngrams/de")
-    rows = [{"name": name, "language": None, "value": number} for name, number in tally.items()]
-    build.parts.finish("ngrams/de", {"tallies": rows})
+    build.parts.finish("ngrams/de", {"tallies": result.rows(), "facts": result.facts})
     assert build._without_articles() == [str(tmp_path / "dewiki-b.xml"), str(tmp_path / "dewiki-c.xml")]
     assert f"no article was found in {tmp_path / 'dewiki-b.xml'}, {tmp_path / 'dewiki-c.xml'}" in caplog.text
 

@@ -84,6 +84,7 @@ def _ngrams(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: Ngra
         code: TaskResult(
             (row for language, row in rows if language == code),
             {path.partition("/")[2]: each for path, each in tallies.files.items() if path.startswith(f"{code}/")},
+            {articles.DUMPS: tallies.noted(code)},
         )
         for code in files
     }
@@ -91,14 +92,14 @@ def _ngrams(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: Ngra
 
 def _count(dump: tuple[str, WikipediaFile], plan: NgramPlan) -> TaskResult:
     code, file = dump
-    read: Counter = Counter()
+    read = TaskResult()
     folder, found = plan.folder / code, pa.Table.from_batches(articles.articles(file, read))
     words, tallies = " ".join(found["text"].to_pylist()).split(), TaskResult()
     path = folder / "titles-00000.parquet"
     with part_writer(path, TITLES, 8) as writer:
         writer.write(pa.record_batch([found["title"].combine_chunks()], schema=TITLES))
-    for name, value in read.items():
-        tallies.add(name, value, code)
+    tallies.count(read.beginning(""), code)
+    tallies.note(code, *read.noted(articles.DUMPS))
     tallies.files[f"{code}/{path.name}"] = writer.checksum
     _choose(folder / "unigrams.parquet", Counter(words), code, tallies)
     _choose(folder / "bigrams.parquet", Counter(" ".join(pair) for pair in pairwise(words)), code, tallies)

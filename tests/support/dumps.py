@@ -1,11 +1,11 @@
 """Wikipedia dumps of a few pages, and the articles read from them."""
 
 import bz2
-from collections import Counter
 from pathlib import Path
 
 from metadata.wikipedia import articles
 from metadata.wikipedia.dump_files import find
+from runtime.tallies import TaskResult
 
 SITEINFO = (
     "<siteinfo><sitename>Wikipedia</sitename><dbname>{code}wiki</dbname><namespaces>"
@@ -34,9 +34,11 @@ def write(path, content, pack=None):
 
 
 def read(files):
-    tally = Counter()
-    rows = [row for file in files for batch in articles.articles(file, tally) for row in batch.to_pylist()]
-    return [(row["wikipedia"], row["title"], row["text"]) for row in rows], articles.summed(tally)
+    result = TaskResult()
+    rows = [row for file in files for batch in articles.articles(file, result) for row in batch.to_pylist()]
+    return [(row["wikipedia"], row["title"], row["text"]) for row in rows], articles.summed(
+        result.beginning(""), result.noted(articles.DUMPS)
+    )
 
 
 def articles_of(paths, language=None):

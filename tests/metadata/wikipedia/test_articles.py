@@ -12,6 +12,7 @@ import pytest
 
 from metadata.wikipedia import articles, dumps
 from metadata.wikipedia.dump_files import find
+from runtime.tallies import TaskResult
 from tests.naive.wikipedia import naive_articles
 from tests.support.dumps import articles_of, dump, page, read, titles_and_tally, write
 
@@ -128,7 +129,7 @@ def test_a_table_without_rows_has_no_articles(tmp_path):
 def test_batches_are_bounded_and_lose_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(articles, "BATCH_ROWS", 3)
     path = write(tmp_path / "dewiki.xml", dump(*(page(str(i)) for i in range(10))))
-    batches = list(articles.articles(find([path])[0], Counter()))
+    batches = list(articles.articles(find([path])[0], TaskResult()))
     assert [batch.num_rows for batch in batches] == [3, 3, 3, 1]
     assert all(batch.schema == articles.ARTICLES for batch in batches)
 
